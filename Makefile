@@ -1,0 +1,81 @@
+# The only way in: people and CI call the same targets. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3.13
+VENV := .venv
+TOOLS := .tools
+PINS := local/requirements
+LAYER := layers/orderwatch/python
+UV := $(TOOLS)/uv/bin/uv
+RUN := $(VENV)/bin
+
+# SAM looks for the runtime's own Python on PATH; the environment's is a real one, a version manager's shim is not.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: setup ## Play a day of three shops on a local cloud and show every alert
+	@$(RUN)/orderwatch demo
+
+.PHONY: test
+test: setup ## All tests: unit, integration, end to end
+	@$(RUN)/pytest -q
+
+.PHONY: test-fast
+test-fast: $(VENV)/ready ## Unit and integration tests, nothing deployed
+	@$(RUN)/pytest -q -n 2 tests/unit tests/integration
+
+.PHONY: check
+check: setup ## Lint, types, template
+	@$(RUN)/ruff check .
+	@$(RUN)/ruff format --check .
+	@$(RUN)/mypy
+	@$(TOOLS)/sam/bin/cfn-lint template.yaml
+	@$(TOOLS)/sam/bin/sam validate --lint
+
+.PHONY: format
+format: $(VENV)/ready ## Rewrite the code in the project's format
+	@$(RUN)/ruff check --fix-only -q .
+	@$(RUN)/ruff format -q .
+
+.PHONY: setup
+setup: $(VENV)/ready $(TOOLS)/sam/ready $(TOOLS)/cloud/ready ## Make the environments (the other targets do it by themselves)
+
+.PHONY: pins
+pins: $(UV) ## Resolve the pinned requirements anew
+	@for group in uv sam cloud; do $(COMPILE) --group $$group -o $(PINS)/$$group.txt; done
+	@$(COMPILE) pyproject.toml -o $(LAYER)/requirements.txt
+	@$(COMPILE) pyproject.toml --group dev -c $(LAYER)/requirements.txt -o $(PINS)/dev.txt
+COMPILE = $(UV) pip compile -q --upgrade --python-version 3.13 --generate-hashes --no-emit-index-url --no-header
+
+.PHONY: clean
+clean: ## Delete environments, caches and build output
+	@rm -rf $(VENV) $(TOOLS) .aws-sam .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# One environment each: the pins of SAM CLI, of the local cloud and of the project exclude each other.
+$(VENV)/ready: $(PINS)/dev.txt pyproject.toml $(UV)
+	@echo "making $(VENV)" >&2
+	@$(UV) venv -q --clear --python $(TOOLS)/uv/bin/python $(VENV)
+	@$(UV) pip sync -q --python $(VENV)/bin/python --require-hashes $<
+	@$(UV) pip install -q --python $(VENV)/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TOOLS)/%/ready: $(PINS)/%.txt $(UV)
+	@echo "making $(TOOLS)/$*" >&2
+	@$(UV) venv -q --clear --python $(TOOLS)/uv/bin/python $(TOOLS)/$*
+	@$(UV) pip sync -q --python $(TOOLS)/$*/bin/python --require-hashes $<
+	@touch $@
+
+$(UV): $(PINS)/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || \
+	  { echo "orderwatch needs Python 3.13 (the Lambda runtime's): install it, or name yours: make PYTHON=/path/to/python3.13" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(TOOLS)/uv
+	@$(TOOLS)/uv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $(UV)
