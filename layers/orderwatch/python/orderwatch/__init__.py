@@ -1,0 +1,1 @@
+"""orderwatch: alerts for orders that need a person."""

@@ -1,0 +1,115 @@
+"""poll_orders: one poll of the connection that the message names."""
+
+import json
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from orderwatch.alert_table import AlertTable
+from orderwatch.alerts import AlertConnection
+from orderwatch.connection_table import ConnectionTable
+from orderwatch.errors import PollSupersededError
+from orderwatch.observability import logger, metrics
+from orderwatch.order_table import OrderTable
+from orderwatch.parameters import Parameters
+from orderwatch.poll_queue import PollQueue
+from orderwatch.poll_store import PollStore
+from orderwatch.polling import Outcome, Poller, PollSummary
+from orderwatch.settings import PollOrdersSettings, read_settings
+from orderwatch.trackstar import Trackstar
+from orderwatch.transitions import Policy
+
+STOP_BEFORE = 30.0
+"""Seconds before the function's end at which no further page is begun: one page's requests and writes fit in."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class _Adapters:
+    """The outside world of this function, built once a process."""
+
+    def __init__(self, settings: PollOrdersSettings) -> None:
+        dynamodb = boto3.client("dynamodb")
+        self.parameters = Parameters(boto3.client("ssm"), settings.parameter_prefix)
+        self.queue = PollQueue(boto3.client("sqs"), settings.poll_queue_url)
+        self.trackstar = Trackstar(settings.trackstar_base_url)
+        self.store = PollStore(
+            dynamodb,
+            orders=OrderTable(dynamodb, settings.order_table_name),
+            connections=ConnectionTable(dynamodb, settings.connection_table_name),
+            alerts=AlertTable(dynamodb, settings.alert_table_name, clock=_now),
+        )
+
+
+_adapters = cache(_Adapters)
+_processor = BatchProcessor(event_type=EventType.SQS)
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Poll the connection that the message names; a message that failed is tried again, then goes to dead letters."""
+    settings = read_settings(PollOrdersSettings)
+
+    def poll(record: SQSRecord) -> None:
+        _poll(record, settings, context)
+
+    return process_partial_response(event=event, record_handler=poll, processor=_processor, context=context)
+
+
+def _poll(record: SQSRecord, settings: PollOrdersSettings, context: LambdaContext) -> None:
+    connection_id = str(json.loads(record.body)["connection_id"])
+    logger.append_keys(connection_id=connection_id)
+    adapters = _adapters(settings)
+    sent_at = datetime.fromtimestamp(int(record.attributes.sent_timestamp or 0) / 1000, UTC)
+    try:
+        summary = _poller(connection_id, settings, adapters, context).run(asked_at=sent_at)
+    except PollSupersededError as error:
+        logger.info("another poll is at work", extra={"reason": str(error)})
+        return
+    except Exception as error:
+        logger.error("poll failed, the cursor stays", exc_info=error)
+        metrics.add_metric("PollsFailed", MetricUnit.Count, 1)
+        raise
+    _after(connection_id, summary, adapters)
+
+
+def _poller(connection_id: str, settings: PollOrdersSettings, adapters: _Adapters, context: LambdaContext) -> Poller:
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    shop = adapters.parameters.shop(connection_id)
+    return Poller(
+        connection=AlertConnection(id=connection_id, name=shop.name),
+        shop=adapters.trackstar.shop(
+            connection_id,
+            api_key=adapters.parameters.api_key(),
+            access_token=shop.access_token,
+            seconds_left=seconds_left,
+        ),
+        store=adapters.store,
+        policy=Policy(
+            statuses=settings.alert_statuses,
+            notify_recovered=settings.notify_recovered,
+            baseline_days=settings.baseline_days,
+        ),
+        clock=_now,
+        has_time=lambda: seconds_left() > STOP_BEFORE,
+    )
+
+
+def _after(connection_id: str, summary: PollSummary, adapters: _Adapters) -> None:
+    if summary.outcome is Outcome.UNFINISHED:
+        adapters.queue.ask_for_poll(connection_id)
+    if summary.outcome is Outcome.UNAUTHORIZED:
+        adapters.parameters.forget()
+    summary.report()

@@ -1,0 +1,278 @@
+"""What is told: the alert `orderwatch.alert.v1`, how one is made of a transition, and what may be in it.
+
+This model is the public contract for machines; its JSON Schema is committed in `docs/` and held to it by a test.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+
+from orderwatch.orders import LineItem, Order, Version
+
+MAX_LINE_ITEMS = 100
+"""Lines that an alert carries: with texts of at most `MAX_TEXT` it stays far below the row's 400 KB."""
+MAX_TEXT = 160
+
+KIND_RECOVERED = "order.recovered"
+KIND_DIGEST = "order.digest"
+KIND_BLOCKED = "connection.blocked"
+KIND_UNAUTHORIZED = "connection.unauthorized"
+KIND_STALE = "connection.stale"
+KIND_CONNECTION_RECOVERED = "connection.recovered"
+KIND_WATCH_STARTED = "watch.started"
+
+
+class Severity(StrEnum):
+    """How much it matters: `critical` needs a person now, `warning` today, `info` nobody."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+_SEVERITIES = {
+    "order.exception": Severity.CRITICAL,
+    KIND_BLOCKED: Severity.CRITICAL,
+    KIND_UNAUTHORIZED: Severity.CRITICAL,
+    KIND_RECOVERED: Severity.INFO,
+    KIND_CONNECTION_RECOVERED: Severity.INFO,
+    KIND_WATCH_STARTED: Severity.INFO,
+}
+
+
+def severity_of(kind: str) -> Severity:
+    """The severity of a kind; one that is not known is a warning."""
+    return _SEVERITIES.get(kind, Severity.WARNING)
+
+
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def _one_line(text: str) -> str:
+    return _CONTROL_CHARACTERS.sub(" ", text).strip()[:MAX_TEXT]
+
+
+Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
+"""A JSON number, so that a filter policy can compare it."""
+Line = Annotated[str, AfterValidator(_one_line)]
+"""One line of text of at most `MAX_TEXT` characters: longer or broken ones are cut and joined, not refused."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class AlertConnection(_Model):
+    """The shop it is about."""
+
+    id: str
+    name: Line | None = Field(None, description="The name that the operator gave the shop, if any.")
+    integration: Line | None = Field(None, description="Trackstar's name of the integration, such as `shopify`.")
+
+    @property
+    def label(self) -> str:
+        """What a person calls the shop: its name, else its id."""
+        return self.name or self.id
+
+
+class AlertLineItem(_Model):
+    """A line of the order, with what is known of its product."""
+
+    sku: Line | None = None
+    name: Line | None = None
+    quantity: Number | None = None
+    unit_price: Number | None = None
+    on_hand: Number | None = Field(None, description="Stock of the product in all warehouses, as of `data_as_of`.")
+    on_hand_by_warehouse: dict[str, Number] = Field(default_factory=dict)
+    image_url: str | None = None
+    url: str | None = Field(None, description="The product in the shop's own admin.")
+    product_id: str | None = None
+
+    @property
+    def shortfall(self) -> Decimal | None:
+        """How many are ordered beyond the stock on hand; None where either is unknown or there are enough."""
+        if self.quantity is None or self.on_hand is None or self.quantity <= self.on_hand:
+            return None
+        return self.quantity - max(self.on_hand, Decimal(0))
+
+
+class AlertOrder(_Model):
+    """The order as it was when the transition was seen."""
+
+    id: str
+    number: Line = Field(description="The number that a person knows the order by; its id where it has none.")
+    url: str | None = Field(None, description="The order in the shop's own admin.")
+    status: Line
+    previous_status: Line | None = Field(None, description="null: the order was never seen before.")
+    previous_status_since: datetime | None = None
+    raw_status: Line | None = Field(None, description="The shop's own word for the status.")
+    created_at: datetime | None = Field(None, description="By the shop's clock.")
+    updated_at: datetime | None = Field(None, description="When the copy changed that showed this status.")
+    seen_at: datetime = Field(description="When orderwatch saw it, by the vendor's clock.")
+    currency: str | None = Field(None, description="ISO 4217.")
+    total_price: Number | None = None
+    total_tax: Number | None = None
+    total_discount: Number | None = None
+    total_shipping: Number | None = None
+    ship_by: datetime | None = None
+    line_items: tuple[AlertLineItem, ...] = ()
+    more_line_items: int = Field(0, ge=0, description="Lines of the order that are not listed here.")
+
+
+class DigestedOrder(_Model):
+    """One order of a digest."""
+
+    alert_id: str
+    id: str
+    number: Line
+    url: str | None = None
+    previous_status: Line | None = None
+    currency: str | None = None
+    total_price: Number | None = None
+
+
+class Digest(_Model):
+    """Many transitions of one kind of one connection, told as one message."""
+
+    of_kind: str = Field(description="The kind that every order of the digest has, such as `order.backordered`.")
+    status: Line
+    count: int = Field(ge=1)
+    value_by_currency: dict[str, Number] = Field(default_factory=dict)
+    orders: tuple[DigestedOrder, ...]
+    more_orders: int = Field(0, ge=0, description="Orders of the digest that are not listed here.")
+
+
+class Enrichment(_Model):
+    """Whether the product details are all there."""
+
+    complete: bool = True
+    missing: tuple[str, ...] = Field((), description="What is missing and why, one entry a gap.")
+
+
+class Alert(_Model):
+    """One alert: what happened, to what, and how fresh the knowledge is."""
+
+    schema_: Literal["orderwatch.alert.v1"] = Field("orderwatch.alert.v1", alias="schema")
+    alert_id: str = Field(description="The same transition always has the same id: drop a repeat by it.")
+    kind: str = Field(
+        description="`order.<status>`, `order.recovered`, `order.digest`, `connection.*`, `watch.started`."
+    )
+    severity: Severity
+    connection_id: str
+    connection: AlertConnection
+    order: AlertOrder | None = None
+    digest: Digest | None = None
+    detail: str | None = Field(None, description="What happened and what to do, in words; alerts about a connection.")
+    enrichment: Enrichment = Enrichment()
+    data_as_of: datetime | None = Field(None, description="The end of the vendor's last sync of this shop's orders.")
+
+    model_config = ConfigDict(frozen=True, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
+    @property
+    def is_about_an_order(self) -> bool:
+        """Whether one order is its subject."""
+        return self.order is not None
+
+
+def alert_id(*parts: str) -> str:
+    """The id of what the parts name: the same parts, the same id (rule 2)."""
+    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def order_alert(
+    order: Order,
+    *,
+    kind: str,
+    connection: AlertConnection,
+    version: Version,
+    previous_status: str | None,
+    previous_status_since: datetime | None,
+    seen_at: datetime,
+    data_as_of: datetime | None,
+) -> Alert:
+    """Make the alert of one transition.
+
+    Args:
+        order: The order in its new status.
+        kind: `order.<status>` or `order.recovered`.
+        connection: The shop.
+        version: The version that showed the new status; part of the alert's id.
+        previous_status: The status it had, None when it was never seen.
+        previous_status_since: Since when, by the clock of its version.
+        seen_at: The vendor's clock when the page was read.
+        data_as_of: The end of the vendor's last sync, None where it does not say.
+    """
+    lines = order.line_items[:MAX_LINE_ITEMS]
+    return Alert(
+        alert_id=alert_id(connection.id, order.id, order.status, version.at.isoformat()),
+        kind=kind,
+        severity=severity_of(kind),
+        connection_id=connection.id,
+        connection=connection,
+        order=AlertOrder(
+            id=order.id,
+            number=order.number,
+            url=order.external_system_url,
+            status=order.status,
+            previous_status=previous_status,
+            previous_status_since=previous_status_since,
+            raw_status=order.raw_status,
+            created_at=order.created_date,
+            updated_at=version.at,
+            seen_at=seen_at,
+            currency=order.invoice_currency_code,
+            total_price=order.total_price,
+            total_tax=order.total_tax,
+            total_discount=order.total_discount,
+            total_shipping=order.total_shipping,
+            ship_by=order.latest_ship_date,
+            line_items=tuple(_line(item) for item in lines),
+            more_line_items=len(order.line_items) - len(lines),
+        ),
+        data_as_of=data_as_of,
+    )
+
+
+def _line(item: LineItem) -> AlertLineItem:
+    product_id = item.product_id if item.product_id and len(item.product_id) <= MAX_TEXT else None
+    return AlertLineItem(
+        sku=item.product_sku, quantity=item.quantity, unit_price=item.unit_price, product_id=product_id
+    )
+
+
+def connection_alert(
+    kind: str, *, connection: AlertConnection, since: datetime, detail: str, data_as_of: datetime | None = None
+) -> Alert:
+    """Make an alert about a connection itself.
+
+    Args:
+        kind: `connection.*` or `watch.started`.
+        connection: The shop.
+        since: When the state began, by the vendor's clock; part of the alert's id.
+        detail: What happened and what to do, in words.
+        data_as_of: The end of the vendor's last sync.
+    """
+    return Alert(
+        alert_id=alert_id(connection.id, kind, since.isoformat()),
+        kind=kind,
+        severity=severity_of(kind),
+        connection_id=connection.id,
+        connection=connection,
+        detail=detail,
+        data_as_of=data_as_of,
+    )
+
+
+def value_by_currency(orders: Iterable[AlertOrder]) -> dict[str, Decimal]:
+    """The sum of the totals by currency; orders that lack either are left out."""
+    sums: dict[str, Decimal] = {}
+    for order in orders:
+        if order.currency and order.total_price is not None:
+            sums[order.currency] = sums.get(order.currency, Decimal(0)) + order.total_price
+    return sums

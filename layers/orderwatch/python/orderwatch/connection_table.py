@@ -1,0 +1,35 @@
+"""ConnectionTable: how far each shop was read, and how it is."""
+
+from typing import TYPE_CHECKING
+
+from orderwatch.connections import ConnectionState
+from orderwatch.dynamodb import Action, from_item, put_action, to_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class ConnectionTable:
+    """The rows of connections.
+
+    Args:
+        client: DynamoDB.
+        name: The table.
+    """
+
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def load(self, connection_id: str) -> ConnectionState:
+        """The connection's row, consistent; a new one where there is none."""
+        key = to_item({"connection_id": connection_id})
+        item = self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True).get("Item")
+        return ConnectionState.model_validate(from_item(item)) if item else ConnectionState(connection_id=connection_id)
+
+    def save_action(self, state: ConnectionState) -> Action:
+        """The write of the state, on condition that the row is still the one that was loaded."""
+        row = state.model_copy(update={"revision": state.revision + 1}).model_dump(mode="json", exclude_none=True)
+        if state.revision == 0:
+            return put_action(self._name, row, condition="attribute_not_exists(connection_id)", values={})
+        return put_action(self._name, row, condition="revision = :revision", values={":revision": state.revision})

@@ -1,0 +1,89 @@
+"""The errors of orderwatch, one small tree.
+
+OrderwatchError
+├── SettingsError               an environment variable is missing or wrong: fix the deployment
+├── ParameterMissingError       a parameter is not in the Parameter Store: put it there
+├── PollSupersededError         another poll of the connection saved first: stop quietly, it goes on there
+└── TrackstarError              the vendor's API did not answer as documented; carries `request_id`
+    ├── UnauthorizedError       401: a key or token is wrong; do not retry, tell the operators
+    ├── ForbiddenError          403: disabled by policy; do not retry
+    ├── NotFoundError           404: not in Trackstar's copy for this connection
+    ├── InvalidRequestError     422: `names(parameter)` tells whether it is about that parameter
+    ├── NotImplementedByShopError  501: this integration lacks the endpoint; a gap, not a fault
+    └── UnavailableError        429, 5xx, resets, timeouts, broken bodies, after the retries: poll again later
+
+They are made at the edges. Their texts name the thing and the remedy, and never hold a secret, a body or personal data.
+"""
+
+
+class OrderwatchError(Exception):
+    """The root: catch this to catch all of ours."""
+
+
+class SettingsError(OrderwatchError):
+    """An environment variable of the function is missing or wrong."""
+
+
+class ParameterMissingError(OrderwatchError):
+    """A parameter is not in the Parameter Store."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"parameter {name} is missing: aws ssm put-parameter --type SecureString --name {name} --value ..."
+        )
+        self.name = name
+
+
+class PollSupersededError(OrderwatchError):
+    """The connection's row moved on under this poll: another one is at work, and nothing was lost."""
+
+
+class TrackstarError(OrderwatchError):
+    """Trackstar did not answer as hoped.
+
+    Args:
+        what: The request (method and path) and what came back, without bodies.
+        request_id: The vendor's `X-Request-Id`, for its support.
+    """
+
+    def __init__(self, what: str, *, request_id: str | None = None) -> None:
+        super().__init__(f"{what} (request {request_id})" if request_id else what)
+        self.request_id = request_id
+
+
+class UnauthorizedError(TrackstarError):
+    """401: the API key or the access token is wrong."""
+
+
+class ForbiddenError(TrackstarError):
+    """403: disabled by policy."""
+
+
+class NotFoundError(TrackstarError):
+    """404: not in Trackstar's copy for this connection."""
+
+
+class InvalidRequestError(TrackstarError):
+    """422: a parameter was refused.
+
+    Args:
+        what: As for every `TrackstarError`.
+        detail: The vendor's own sentence, which names the parameter; kept out of the error's text.
+        request_id: As for every `TrackstarError`.
+    """
+
+    def __init__(self, what: str, *, detail: str, request_id: str | None = None) -> None:
+        super().__init__(what, request_id=request_id)
+        self._detail = detail
+
+    def names(self, parameter: str) -> bool:
+        """Whether the vendor's sentence names this parameter: the only place where it says what it refused."""
+        return parameter in self._detail
+
+
+class NotImplementedByShopError(TrackstarError):
+    """501: this integration does not implement the endpoint."""
+
+
+class UnavailableError(TrackstarError):
+    """A fault that may pass: 429, 5xx, a reset, a timeout, a body cut off; the retries are used up."""

@@ -1,0 +1,110 @@
+"""Storms stay readable (rule 12): many alerts of one kind of one shop are told as digests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from orderwatch.alerts import (
+    KIND_DIGEST,
+    Alert,
+    AlertOrder,
+    Digest,
+    DigestedOrder,
+    alert_id,
+    severity_of,
+    value_by_currency,
+)
+
+MAX_ORDERS = 100
+"""Orders that one digest names: a list that a person still reads, and far below the limits of every channel."""
+MIXED = "mixed"
+"""The status of a digest whose orders have several: those that recovered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One message to send and the alerts that it tells.
+
+    Attributes:
+        alert: The alert to send: the only member itself, or a digest of the members.
+        members: In order of appearance; to be marked sent when the message is.
+    """
+
+    alert: Alert
+    members: tuple[Alert, ...]
+
+
+def group(alerts: Sequence[Alert], *, threshold: int) -> list[Group]:
+    """Make the messages of a batch: each alert is in exactly one.
+
+    More than `threshold` alerts (and more than one) of one kind of one shop become digests of at most
+    `MAX_ORDERS` orders, each naming all of its own; others go as they are. Alerts about a connection are never
+    digested. Messages come in the order in which their first member appears.
+
+    Args:
+        alerts: The batch, of any connections.
+        threshold: How many alerts of one kind of one shop still go out one by one; 0 digests any two.
+    """
+    groups: list[Group] = []
+    for members in _by_kind_and_shop(alerts):
+        if len(members) > max(threshold, 1):
+            groups += [Group(_digest(part), part) for part in _parts(members)]
+        else:
+            groups += [Group(alert, (alert,)) for alert in members]
+    positions = {id(alert): position for position, alert in reversed(list(enumerate(alerts)))}
+    return sorted(groups, key=lambda each: positions[id(each.members[0])])
+
+
+def _by_kind_and_shop(alerts: Sequence[Alert]) -> list[list[Alert]]:
+    together: dict[object, list[Alert]] = {}
+    for position, alert in enumerate(alerts):
+        key = (alert.kind, alert.connection_id) if alert.is_about_an_order else position
+        together.setdefault(key, []).append(alert)
+    return list(together.values())
+
+
+def _parts(members: Sequence[Alert]) -> list[tuple[Alert, ...]]:
+    """As few parts as it takes, of sizes that differ by one at most."""
+    count = -(-len(members) // MAX_ORDERS)
+    bounds = [len(members) * part // count for part in range(count + 1)]
+    return [tuple(members[start:end]) for start, end in pairwise(bounds)]
+
+
+def _digest(members: Sequence[Alert]) -> Alert:
+    first = members[0]
+    orders = [alert.order for alert in members if alert.order]
+    statuses = {order.status for order in orders}
+    digest = Digest(
+        of_kind=first.kind,
+        status=statuses.pop() if len(statuses) == 1 else MIXED,
+        count=len(members),
+        value_by_currency=value_by_currency(orders),
+        orders=tuple(_digested(alert, alert.order) for alert in members if alert.order),
+    )
+    return Alert(
+        alert_id=alert_id(KIND_DIGEST, *sorted(alert.alert_id for alert in members)),
+        kind=KIND_DIGEST,
+        severity=severity_of(first.kind),
+        connection_id=first.connection_id,
+        connection=first.connection,
+        digest=digest,
+        data_as_of=_oldest(members),
+    )
+
+
+def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
+    return DigestedOrder(
+        alert_id=alert.alert_id,
+        id=order.id,
+        number=order.number,
+        url=order.url,
+        previous_status=order.previous_status,
+        currency=order.currency,
+        total_price=order.total_price,
+    )
+
+
+def _oldest(members: Sequence[Alert]) -> datetime | None:
+    """What may be said of all of them: the digest is as fresh as its oldest part."""
+    return min((alert.data_as_of for alert in members if alert.data_as_of), default=None)

@@ -1,0 +1,186 @@
+"""Orders as Trackstar lists them, trimmed to what an alert needs and free of personal data.
+
+Only what is named here is ever read out of a record: addresses, names and contact data have no field and so
+cannot be stored, logged or sent. Everything but the id and the status may be missing or malformed without
+costing the order (the vendor's page: most fields can be null, integrations differ).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import core_schema
+
+MAX_ID_LENGTH = 256
+"""Characters of an order's id: with the connection's it must fit a DynamoDB key (2,048 bytes)."""
+
+
+class NoneIfMalformed:
+    """Annotation: a value that does not validate becomes `None`, without leaving the compiled validator."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Give the field's schema a default that also serves for errors (called by pydantic)."""
+        return core_schema.with_default_schema(handler(source), default=None, on_error="default")
+
+
+def _in_utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+_TextNotBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+_WebAddress = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s<>\"]+$")]
+_FiniteNumber = Annotated[Decimal, Field(max_digits=30, allow_inf_nan=False)]
+_CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}$", to_upper=True)]
+
+Text = Annotated[_TextNotBlank | None, NoneIfMalformed()]
+Url = Annotated[_WebAddress | None, NoneIfMalformed()]
+Number = Annotated[_FiniteNumber | None, NoneIfMalformed()]
+Currency = Annotated[_CurrencyCode | None, NoneIfMalformed()]
+Date = Annotated[Annotated[datetime, AfterValidator(_in_utc)] | None, NoneIfMalformed()]
+
+
+class VersionClock(StrEnum):
+    """Which clock stamped a version: only versions of one clock can be compared."""
+
+    TRACKSTAR = "trackstar"
+    SHOP = "shop"
+    OBSERVED = "observed"
+
+
+class Version(NamedTuple):
+    """When the status that an order shows was set, and by whose clock."""
+
+    at: datetime
+    clock: VersionClock
+
+    def is_older_than(self, other: "Version") -> bool:
+        """True only where both come from the same clock: what cannot be compared is never called old."""
+        return self.clock == other.clock and self.at < other.at
+
+
+class LineItem(BaseModel):
+    """One line of an order: what was bought."""
+
+    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+
+    product_id: Text = None
+    product_sku: Text = None
+    parent_product_id: Text = None
+    quantity: Number = None
+    unit_price: Number = None
+
+
+def _only_objects(value: Any) -> Any:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+class Order(BaseModel):
+    """One order of one connection, as of Trackstar's last sync.
+
+    Raises:
+        ValidationError: From the constructors, when the id or the status is missing or not a text: such a record
+            cannot be watched (rule 9: it is quarantined).
+    """
+
+    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
+    status: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    order_number: Text = None
+    raw_status: Text = None
+    created_date: Date = None
+    updated_date: Date = None
+    trackstar_created_date: Date = None
+    trackstar_updated_date: Date = None
+    latest_ship_date: Date = None
+    invoice_currency_code: Currency = None
+    total_price: Number = None
+    total_tax: Number = None
+    total_discount: Number = None
+    total_shipping: Number = None
+    external_system_url: Url = None
+    line_items: Annotated[tuple[LineItem, ...], BeforeValidator(_only_objects)] = ()
+
+    @property
+    def number(self) -> str:
+        """What a person calls the order: its number, else its id."""
+        return self.order_number or self.id
+
+    @property
+    def first_seen_by_trackstar(self) -> datetime | None:
+        """When Trackstar had the order first, as far as it says (rule 8)."""
+        return self.trackstar_created_date or self.created_date
+
+    def version(self, observed_at: datetime) -> Version:
+        """The version of this copy: the vendor's date, else the shop's, else the moment we saw it."""
+        if self.trackstar_updated_date:
+            return Version(self.trackstar_updated_date, VersionClock.TRACKSTAR)
+        if self.updated_date:
+            return Version(self.updated_date, VersionClock.SHOP)
+        return Version(observed_at, VersionClock.OBSERVED)
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A record that cannot be watched (rule 9).
+
+    Attributes:
+        order_id: Its id where it has a usable one.
+        reason: Which fields are wrong and how, without their values: those may be personal.
+    """
+
+    order_id: str | None
+    reason: str
+
+
+def _order_or_quarantined(value: Any, handler: Callable[[Any], Order]) -> Order | Quarantined:
+    try:
+        return handler(value)
+    except ValidationError as error:
+        raw_id = value.get("id") if isinstance(value, dict) else None
+        usable_id = raw_id if isinstance(raw_id, str) and 0 < len(raw_id) <= MAX_ID_LENGTH else None
+        return Quarantined(order_id=usable_id, reason=describe_flaws(error))
+
+
+def describe_flaws(error: ValidationError) -> str:
+    """Say which fields are wrong and how, without any value: values may be personal."""
+    flaws = error.errors(include_url=False, include_context=False, include_input=False)
+    return ", ".join(f"{'.'.join(map(str, flaw['loc'])) or 'record'}: {flaw['type']}" for flaw in flaws)
+
+
+def _order_schema(_source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    return core_schema.no_info_wrap_validator_function(_order_or_quarantined, handler(Order))
+
+
+class OrderPage(BaseModel):
+    """One page of `GET /cart/orders`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    data: list[Annotated[Order | Quarantined, GetPydanticSchema(_order_schema)]]
+    next_token: str | None = None
+    total_count: Annotated[int | None, NoneIfMalformed()] = None
+
+    @property
+    def orders(self) -> list[Order]:
+        """The records that can be watched, in the page's order."""
+        return [record for record in self.data if isinstance(record, Order)]
+
+    @property
+    def quarantined(self) -> list[Quarantined]:
+        """The records that cannot."""
+        return [record for record in self.data if isinstance(record, Quarantined)]

@@ -1,0 +1,91 @@
+"""The three tables as one poll sees them: a transition and its alert are one write."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from orderwatch.alert_table import AlertTable
+from orderwatch.alerts import Alert
+from orderwatch.connection_table import ConnectionTable
+from orderwatch.connections import ConnectionState
+from orderwatch.dynamodb import MAX_ACTIONS, Transactions, Unit, chunked
+from orderwatch.errors import PollSupersededError
+from orderwatch.order_table import OrderTable
+from orderwatch.transitions import Move, StoredOrder
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class PollStore:
+    """What `polling.Poller` reads and writes (its `Store`).
+
+    Args:
+        client: DynamoDB.
+        orders: OrderTable.
+        connections: ConnectionTable.
+        alerts: AlertTable.
+    """
+
+    def __init__(
+        self, client: "DynamoDBClient", *, orders: OrderTable, connections: ConnectionTable, alerts: AlertTable
+    ) -> None:
+        self._transactions = Transactions(client)
+        self._orders = orders
+        self._connections = connections
+        self._alerts = alerts
+
+    def load(self, connection_id: str) -> ConnectionState:
+        """The connection's row, a new one where there is none."""
+        return self._connections.load(connection_id)
+
+    def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
+        """The rows of these orders, those that there are."""
+        return self._orders.read(connection_id, order_ids)
+
+    def commit(self, state: ConnectionState, *, moves: Sequence[Move], alerts: Sequence[Alert]) -> list[Move]:
+        """Write the moves, each with its alert, and the state with the last of them.
+
+        The state is written only when every move is: what it says was read has also been written (rule 4).
+
+        Returns:
+            The moves whose row was not as expected; where there are any, the state is not written.
+
+        Raises:
+            PollSupersededError: The connection's row is not the one that was loaded.
+        """
+        told = tuple(self._alerts.put_action(alert) for alert in alerts)
+        closing: Unit[Move | None] = Unit(None, (self._connections.save_action(state), *told))
+        pairs_first = sorted(moves, key=lambda move: move.alert is None)  # a pair never straddles two transactions
+        *chunks, last = [*chunked([self._unit(state.connection_id, move) for move in pairs_first]), []]
+        if chunks and sum(len(unit.actions) for unit in chunks[-1]) + len(closing.actions) <= MAX_ACTIONS:
+            last = chunks.pop()
+        lost = [move for chunk in chunks for move in self._write(chunk)]
+        return lost + self._write(last) if lost else self._close(last, closing)
+
+    def _unit(self, connection_id: str, move: Move) -> Unit[Move | None]:
+        action = self._orders.move_action(connection_id, move)
+        return Unit(move, (action, self._alerts.put_action(move.alert)) if move.alert else (action,))
+
+    def _write(self, units: list[Unit[Move | None]]) -> list[Move]:
+        """Write all that can be; return the moves that lost."""
+        all_lost: list[Move] = []
+        while units and (lost := _moves(self._transactions.write(units))):
+            all_lost += lost
+            units = _without(units, lost)
+        return all_lost
+
+    def _close(self, last: list[Unit[Move | None]], closing: Unit[Move | None]) -> list[Move]:
+        lost_units = self._transactions.write([*last, closing])
+        if any(unit.subject is None for unit in lost_units):
+            raise PollSupersededError("the connection's row was moved on by another poll")
+        lost = _moves(lost_units)
+        return lost + self._write(_without(last, lost)) if lost else []
+
+
+def _moves(units: Iterable[Unit[Move | None]]) -> list[Move]:
+    return [unit.subject for unit in units if unit.subject]
+
+
+def _without(units: Iterable[Unit[Move | None]], lost: Iterable[Move]) -> list[Unit[Move | None]]:
+    lost_ids = {move.order_id for move in lost}
+    return [unit for unit in units if unit.subject and unit.subject.order_id not in lost_ids]

@@ -1,0 +1,73 @@
+"""The settings of each function: one frozen model, read from the environment once."""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from orderwatch.errors import SettingsError
+
+
+def _listed(value: Any) -> Any:
+    return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, alias_generator=str.upper, validate_by_name=True)
+
+
+class DispatchPollsSettings(_Settings):
+    """Of dispatch_polls."""
+
+    parameter_prefix: str
+    poll_queue_url: str
+
+
+class PollOrdersSettings(_Settings):
+    """Of poll_orders."""
+
+    parameter_prefix: str
+    trackstar_base_url: Annotated[str, Field(pattern=r"^https?://")]
+    alert_statuses: Annotated[frozenset[str], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
+    notify_recovered: bool
+    baseline_days: Annotated[int, Field(ge=0)]
+    order_table_name: str
+    connection_table_name: str
+    alert_table_name: str
+    poll_queue_url: str
+
+
+class RedriveAlertsSettings(_Settings):
+    """Of redrive_alerts."""
+
+    alert_table_name: str
+    alert_topic_arn: str
+    digest_threshold: Annotated[int, Field(ge=0)]
+
+
+class PublishAlertsSettings(RedriveAlertsSettings):
+    """Of publish_alerts."""
+
+    parameter_prefix: str
+    trackstar_base_url: Annotated[str, Field(pattern=r"^https?://")]
+
+
+class PostToSlackSettings(_Settings):
+    """Of post_to_slack."""
+
+    parameter_prefix: str
+    idempotency_table_name: str
+
+
+def read_settings[S: BaseModel](model: type[S], environment: Mapping[str, str] = os.environ) -> S:
+    """Read a function's settings.
+
+    Raises:
+        SettingsError: Names each variable that is missing or wrong, without its value.
+    """
+    try:
+        return model.model_validate(dict(environment))
+    except ValidationError as error:
+        flaws = "; ".join(f"{flaw['loc'][0]}: {flaw['msg']}" for flaw in error.errors(include_input=False))
+        raise SettingsError(f"the function's environment is wrong ({flaws}): deploy template.yaml again") from None

@@ -1,0 +1,287 @@
+"""Trackstar's API over HTTP: one client, one retry policy, and the vendor's clock.
+
+Faults that may pass (429, 5xx, resets, timeouts, bodies cut off) are tried again with full jitter while there is time;
+401, 403, 404, 422 and 501 are answers and are not. Nothing that this module raises or logs holds a header or a body.
+"""
+
+import json
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from itertools import batched
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from orderwatch.connections import TrackstarConnection
+from orderwatch.enrichment import Product, ProductPage
+from orderwatch.errors import (
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+    NotImplementedByShopError,
+    TrackstarError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from orderwatch.observability import logger
+from orderwatch.orders import OrderPage
+from orderwatch.windows import Window
+
+PAGE_SIZE = 1000
+"""Records a page: the most that the vendor gives."""
+MAX_VALUES = 100
+"""Values of one `in` filter."""
+GETS_A_SECOND = 10
+"""The vendor's budget for each access token."""
+MAX_TRIES = 5
+FIRST_DELAY = 0.25
+"""Seconds: the upper bound of the first wait between tries; it doubles with each."""
+TIMEOUT = httpx.Timeout(20.0, connect=5.0)
+
+_ANSWERS: Mapping[int, type[TrackstarError]] = {
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    501: NotImplementedByShopError,
+}
+
+
+class Trackstar:
+    """The connection pool to the API: one a process.
+
+    Args:
+        base_url: Where the API is.
+        transport: Another way to it than a socket.
+    """
+
+    def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT, transport=transport)
+
+    def shop(
+        self,
+        connection_id: str,
+        *,
+        api_key: SecretStr,
+        access_token: SecretStr,
+        seconds_left: Callable[[], float],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> "TrackstarShop":
+        """One connection's side of the API.
+
+        Args:
+            connection_id: Which.
+            api_key: The organisation's.
+            access_token: The connection's.
+            seconds_left: How long the caller lives; no wait goes beyond it.
+            sleep: How to wait.
+        """
+        secrets = {
+            "x-trackstar-api-key": api_key.get_secret_value(),
+            "x-trackstar-access-token": access_token.get_secret_value(),
+        }
+        return TrackstarShop(self._http, connection_id, secrets=secrets, seconds_left=seconds_left, sleep=sleep)
+
+
+class TrackstarShop:
+    """One connection at Trackstar (a `polling.Shop` and an `enrichment.ProductSource`).
+
+    Every method raises a `TrackstarError` where the vendor does not answer as documented.
+    """
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        connection_id: str,
+        *,
+        secrets: Mapping[str, str],
+        seconds_left: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._http = http
+        self._connection_id = connection_id
+        self._secrets = secrets
+        self._seconds_left = seconds_left
+        self._sleep = sleep
+        self._pace = _Pace(sleep)
+        self._vendor_now: datetime | None = None
+
+    def now(self) -> datetime:
+        """The vendor's clock at its latest answer; asked for where there was none yet (whole seconds)."""
+        if self._vendor_now is None:
+            self._get("/cart/orders", {"limit": "1"}, OrderPage)
+        if self._vendor_now is None:
+            logger.warning("trackstar sends no Date header: using our own clock")
+            self._vendor_now = datetime.now(UTC).replace(microsecond=0)
+        return self._vendor_now
+
+    def connection(self) -> TrackstarConnection:
+        """What Trackstar says of the connection, in any of its three documented envelopes."""
+        path = f"/connections/{quote(self._connection_id, safe='')}"
+        return self._fetch(path, {}, lambda body: _connection(self._connection_id, body))
+
+    def order_page(self, window: Window, *, page_token: str | None) -> OrderPage:
+        """One page of the window's orders; every filter goes with every page, as the token does not remember them."""
+        params = {"limit": str(PAGE_SIZE)} | _filters(window)
+        return self._get("/cart/orders", params | ({"page_token": page_token} if page_token else {}), OrderPage)
+
+    def products(self, product_ids: Sequence[str]) -> dict[str, Product]:
+        """These products, those that Trackstar has, by id; 100 a request."""
+        found: dict[str, Product] = {}
+        for ids in batched(product_ids, MAX_VALUES, strict=False):
+            params = {"limit": str(PAGE_SIZE), "ids[in]": ",".join(ids)}
+            page = self._get("/cart/products", params, ProductPage)
+            found |= {product.id: product for product in page.products}
+        return found
+
+    def _get[T: BaseModel](self, path: str, params: Mapping[str, str], model: type[T]) -> T:
+        return self._fetch(path, params, lambda body: _validated(model, body))
+
+    def _fetch[T](self, path: str, params: Mapping[str, str], parse: Callable[[bytes], T]) -> T:
+        """GET with retries.
+
+        Raises:
+            TrackstarError: As the answer says; `UnavailableError` when the tries or the time are used up.
+        """
+        for attempt in range(MAX_TRIES):
+            try:
+                return parse(self._answer(path, params))
+            except _FaultError as fault:
+                delay = max(fault.retry_after, random.uniform(0, FIRST_DELAY * 2**attempt))  # noqa: S311 - jitter
+                if attempt + 1 == MAX_TRIES or delay >= self._seconds_left():
+                    raise UnavailableError(f"GET {path}: {fault.what}", request_id=fault.request_id) from None
+                logger.info("trying trackstar again", extra={"path": path, "fault": fault.what, "delay": delay})
+                self._sleep(delay)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _answer(self, path: str, params: Mapping[str, str]) -> bytes:
+        self._pace.wait()
+        timeout = httpx.Timeout(max(0.1, min(TIMEOUT.read or 0.0, self._seconds_left())), connect=TIMEOUT.connect)
+        try:
+            response = self._http.get(path, params=dict(params), headers=dict(self._secrets), timeout=timeout)
+        except httpx.TransportError as error:
+            raise _FaultError(type(error).__name__) from None
+        self._vendor_now = _date(response) or self._vendor_now
+        self._pace.heed(response.headers, self._vendor_now)
+        return _body(response, f"GET {path}")
+
+
+class _FaultError(Exception):
+    """Something that may pass: what it was, and how many seconds the vendor wants us to wait."""
+
+    def __init__(self, what: str, *, retry_after: float = 0.0, request_id: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.retry_after = retry_after
+        self.request_id = request_id
+
+
+class _Pace:
+    """At most 10 requests in any second, and none while the vendor says that none is left."""
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self._sleep = sleep
+        self._sent: deque[float] = deque(maxlen=GETS_A_SECOND)
+        self._not_before = 0.0
+
+    def wait(self) -> None:
+        """Wait until the next request may go."""
+        now = time.monotonic()
+        free_at = self._sent[0] + 1.0 if len(self._sent) == GETS_A_SECOND else 0.0
+        delay = max(free_at, self._not_before) - now
+        if delay > 0:
+            self._sleep(delay)
+        self._sent.append(time.monotonic())
+
+    def heed(self, headers: httpx.Headers, vendor_now: datetime | None) -> None:
+        """Take what the vendor says of the budget; both spellings are documented."""
+        remaining, reset = _rate(headers, "remaining"), _rate(headers, "reset")
+        if remaining == 0 and reset is not None and vendor_now:
+            wait = min(max(reset - vendor_now.timestamp(), 0.0), 2.0)
+            self._not_before = time.monotonic() + wait
+
+
+def _rate(headers: httpx.Headers, name: str) -> float | None:
+    value = headers.get(f"x-ratelimit-{name}") or headers.get(f"x-rate-limit-{name}")
+    return _number(value)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
+
+
+def _date(response: httpx.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return None
+
+
+def _body(response: httpx.Response, what: str) -> bytes:
+    """The body of a 200; anything else is raised as what it means."""
+    status, request_id = response.status_code, response.headers.get("x-request-id")
+    if status == httpx.codes.OK:
+        return response.content
+    what = f"{what}: {status}"
+    if status == httpx.codes.UNPROCESSABLE_ENTITY:
+        raise InvalidRequestError(what, detail=response.text, request_id=request_id)
+    if status in _ANSWERS:
+        raise _ANSWERS[status](what, request_id=request_id)
+    if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        after = _number(response.headers.get("retry-after")) or _rate(response.headers, "retry-after") or 0.0
+        raise _FaultError(str(status), retry_after=after, request_id=request_id)
+    raise TrackstarError(what, request_id=request_id)
+
+
+def _validated[T: BaseModel](model: type[T], body: bytes) -> T:
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        if error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
+            raise _FaultError("not a page") from None
+    # A lone surrogate in one record is refused by the strict parser and must not cost the page (rule 9).
+    try:
+        return model.model_validate(_loads(body))
+    except (ValueError, ValidationError):
+        raise _FaultError("body is no JSON") from None
+
+
+def _loads(body: bytes) -> Any:
+    return json.loads(body, parse_float=Decimal)
+
+
+def _connection(connection_id: str, body: bytes) -> TrackstarConnection:
+    try:
+        answer = _loads(body)
+    except ValueError:
+        raise _FaultError("body is no JSON") from None
+    record = answer.get("data", answer) if isinstance(answer, dict) else answer
+    candidates = record if isinstance(record, list) else [record]
+    for each in candidates:
+        if isinstance(each, dict) and each.get("connection_id", connection_id) == connection_id:
+            return TrackstarConnection.model_validate(each)
+    raise _FaultError("no such connection in the answer")
+
+
+def _filters(window: Window) -> dict[str, str]:
+    filters: dict[str, str] = {}
+    if window.after:
+        filters[f"{window.date_field}[gte]"] = _filter_date(window.after)
+        filters[f"{window.date_field}[lte]"] = _filter_date(window.until)
+    if window.statuses:
+        filters["status[in]"] = ",".join(window.statuses)
+    return filters
+
+
+def _filter_date(moment: datetime) -> str:
+    """UTC in whole seconds, the only form that the filters take; rounded down, so that `gte` loses nothing."""
+    return (moment.astimezone(UTC) - timedelta(microseconds=moment.microsecond)).strftime("%Y-%m-%dT%H:%M:%SZ")

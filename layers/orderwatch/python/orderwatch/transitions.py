@@ -1,0 +1,193 @@
+"""What counts as a transition: pure rules over what is stored and what is observed.
+
+An order whose observed status differs from its stored one has moved; it is alerted when the new status is watched,
+whatever the old one was. Nothing here reads or writes: a `Decision` says what to do and why.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from orderwatch.alerts import KIND_RECOVERED, Alert, AlertConnection, order_alert
+from orderwatch.orders import Order, Version, VersionClock
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOrder:
+    """The last seen status of an order: its row in OrderTable.
+
+    Attributes:
+        status: As Trackstar named it.
+        raw_status: The shop's own word for it.
+        version: The version that showed this status last; never goes back (rule 3).
+        status_since: The version that showed this status first.
+        order_number: What a person knows the order by.
+        watched: Whether the status was watched when it was stored.
+        told_by: The id of the alert that told of this status; None where none did (a baseline, an unwatched status).
+    """
+
+    status: str
+    raw_status: str | None
+    version: Version
+    status_since: datetime
+    order_number: str
+    watched: bool
+    told_by: str | None = None
+
+
+class Reason(StrEnum):
+    """Why an observed order is written and told, or not."""
+
+    FIRST_SEEN = "first seen"
+    BASELINE = "recorded by the baseline"
+    BEFORE_WATCH = "older than the watch"
+    STATUS_CHANGED = "status changed"
+    SAME_STATUS = "new version of the same status"
+    UNCHANGED = "unchanged"
+    STALE = "stale version"
+
+
+SILENT_FIRST_SIGHTS = frozenset({Reason.BASELINE, Reason.BEFORE_WATCH})
+UNWRITTEN = frozenset({Reason.UNCHANGED, Reason.STALE})
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the user wants to be told.
+
+    Attributes:
+        statuses: The watched statuses.
+        notify_recovered: Whether leaving a watched status is told.
+        baseline_days: Days of history that a baseline reads; 0 reads all.
+    """
+
+    statuses: Collection[str]
+    notify_recovered: bool = True
+    baseline_days: int = 0
+
+    def watches(self, status: str) -> bool:
+        """Whether a transition into the status is told."""
+        return status in self.statuses
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The circumstances in which a page of orders was read.
+
+    Attributes:
+        connection: The shop.
+        observed_at: The vendor's clock when the page was read.
+        baseline: Whether this is the first reading of the shop's history (rule 8).
+        watch_started_at: The vendor's clock when the baseline began, None before there was one.
+        data_as_of: The end of the vendor's last sync of the shop's orders.
+    """
+
+    connection: AlertConnection
+    observed_at: datetime
+    baseline: bool
+    watch_started_at: datetime | None
+    data_as_of: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One order's row to write, with the alert that stands or falls with it.
+
+    Attributes:
+        order_id: The order.
+        expected: The row that was read and must still be there; None: there must be none.
+        stored: The row to write.
+        alert: The alert to put beside it, None where nothing is told.
+        reason: Why.
+    """
+
+    order_id: str
+    expected: StoredOrder | None
+    stored: StoredOrder
+    alert: Alert | None
+    reason: Reason
+
+
+def reason_for(order: Order, stored: StoredOrder | None, *, sighting: Sighting, policy: Policy) -> Reason:
+    """Decide what an observed order is to us, and so whether it is written and told."""
+    if stored is None:
+        return _reason_for_unknown(order, sighting=sighting, policy=policy)
+    version = order.version(sighting.observed_at)
+    if version.is_older_than(stored.version):
+        return Reason.STALE
+    if order.status != stored.status:
+        return Reason.STATUS_CHANGED
+    same_version = version == stored.version or version.clock is VersionClock.OBSERVED
+    return Reason.UNCHANGED if same_version and order.raw_status == stored.raw_status else Reason.SAME_STATUS
+
+
+def _reason_for_unknown(order: Order, *, sighting: Sighting, policy: Policy) -> Reason:
+    if sighting.baseline:
+        return Reason.BASELINE
+    had_since = order.first_seen_by_trackstar
+    capped = policy.baseline_days > 0 and sighting.watch_started_at is not None
+    if capped and had_since and sighting.watch_started_at and had_since <= sighting.watch_started_at:
+        return Reason.BEFORE_WATCH
+    return Reason.FIRST_SEEN
+
+
+def move_of(order: Order, stored: StoredOrder | None, *, sighting: Sighting, policy: Policy) -> Move | None:
+    """The write that an observed order asks for, None where it asks for none."""
+    reason = reason_for(order, stored, sighting=sighting, policy=policy)
+    if reason in UNWRITTEN:
+        return None
+    if stored and reason is Reason.SAME_STATUS:
+        return _touch(order, stored, sighting=sighting, policy=policy)
+    silent = reason in SILENT_FIRST_SIGHTS
+    alert = None if silent else _alert_of(order, stored, sighting=sighting, policy=policy)
+    version = order.version(sighting.observed_at)
+    watched = policy.watches(order.status)
+    after = StoredOrder(
+        status=order.status,
+        raw_status=order.raw_status,
+        version=version,
+        status_since=version.at,
+        order_number=order.number,
+        watched=watched,
+        told_by=alert.alert_id if alert and watched else None,
+    )
+    return Move(order_id=order.id, expected=stored, stored=after, alert=alert, reason=reason)
+
+
+def _touch(order: Order, stored: StoredOrder, *, sighting: Sighting, policy: Policy) -> Move:
+    """A newer version of the same status: stored, so that no older page can overwrite it, and never told."""
+    after = StoredOrder(
+        status=stored.status,
+        raw_status=order.raw_status,
+        version=order.version(sighting.observed_at),
+        status_since=stored.status_since,
+        order_number=order.number,
+        watched=policy.watches(order.status),
+        told_by=stored.told_by,
+    )
+    return Move(order_id=order.id, expected=stored, stored=after, alert=None, reason=Reason.SAME_STATUS)
+
+
+def _alert_of(order: Order, stored: StoredOrder | None, *, sighting: Sighting, policy: Policy) -> Alert | None:
+    kind = _kind_of(order.status, stored, policy)
+    if kind is None:
+        return None
+    return order_alert(
+        order,
+        kind=kind,
+        connection=sighting.connection,
+        version=order.version(sighting.observed_at),
+        previous_status=stored.status if stored else None,
+        previous_status_since=stored.status_since if stored else None,
+        seen_at=sighting.observed_at,
+        data_as_of=sighting.data_as_of,
+    )
+
+
+def _kind_of(status: str, stored: StoredOrder | None, policy: Policy) -> str | None:
+    if policy.watches(status):
+        return f"order.{status}"
+    # A problem that was never told (a baseline's, say) must not be told to be over.
+    recovered = stored is not None and stored.told_by is not None and policy.notify_recovered
+    return KIND_RECOVERED if recovered else None

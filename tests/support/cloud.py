@@ -1,0 +1,103 @@
+"""The cloud as far as one process needs it: the template's tables, a queue behind the topic, parameters."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from orderwatch.alert_table import AlertTable
+from orderwatch.alert_topic import AlertTopic
+from orderwatch.connection_table import ConnectionTable
+from orderwatch.order_table import OrderTable
+from orderwatch.poll_store import PollStore
+from tests.support.template import load_template
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+TABLES = ("OrderTable", "ConnectionTable", "AlertTable")
+CREATED_BY = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes", "StreamSpecification")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The three tables, under names of their own."""
+
+    client: "DynamoDBClient"
+    names: dict[str, str]
+
+    @property
+    def orders(self) -> OrderTable:
+        return OrderTable(self.client, self.names["OrderTable"])
+
+    @property
+    def connections(self) -> ConnectionTable:
+        return ConnectionTable(self.client, self.names["ConnectionTable"])
+
+    @property
+    def alerts(self) -> AlertTable:
+        return AlertTable(self.client, self.names["AlertTable"], clock=lambda: datetime.now(UTC))
+
+    @property
+    def store(self) -> PollStore:
+        return PollStore(self.client, orders=self.orders, connections=self.connections, alerts=self.alerts)
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Every row of a table, in DynamoDB's notation."""
+        pages = self.client.get_paginator("scan").paginate(TableName=self.names[table])
+        return [dict(item) for page in pages for item in page["Items"]]
+
+    def alert_ids(self) -> list[str]:
+        return [row["alert_id"]["S"] for row in self.rows("AlertTable")]
+
+
+def create_tables(client: "DynamoDBClient") -> Iterator[Tables]:
+    """Create the template's tables, and delete them at the end."""
+    resources = load_template()["Resources"]
+    names = {table: f"{table}-{uuid.uuid4().hex[:8]}" for table in TABLES}
+    for table, name in names.items():
+        properties = resources[table]["Properties"]
+        wanted = {key: value for key, value in properties.items() if key in CREATED_BY}
+        if "StreamSpecification" in wanted:
+            wanted["StreamSpecification"] = {"StreamEnabled": True, **wanted["StreamSpecification"]}
+        client.create_table(TableName=name, **wanted)
+        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
+    yield Tables(client, names)
+    for name in names.values():
+        client.delete_table(TableName=name)
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """A queue that is subscribed to a topic and gets the machines' JSON."""
+
+    topic_arn: str
+    queue_url: str
+
+    @classmethod
+    def subscribed(cls) -> "Inbox":
+        sns, sqs = boto3.client("sns"), boto3.client("sqs")
+        topic_arn = sns.create_topic(Name="alerts")["TopicArn"]
+        queue_url = sqs.create_queue(QueueName="inbox")["QueueUrl"]
+        queue_arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        sns.subscribe(
+            TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"}
+        )
+        return cls(topic_arn, queue_url)
+
+    @property
+    def topic(self) -> AlertTopic:
+        return AlertTopic(boto3.client("sns"), self.topic_arn, sleep=lambda _: None)
+
+    def take(self) -> list[dict[str, Any]]:
+        """Every message that has come since the last time."""
+        sqs, taken = boto3.client("sqs"), []
+        while messages := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                taken.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return taken

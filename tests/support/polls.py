@@ -1,0 +1,57 @@
+"""Polls of simulated shops, in this process."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import httpx
+from pydantic import SecretStr
+
+from orderwatch.alerts import AlertConnection
+from orderwatch.polling import Poller, PollSummary, Store
+from orderwatch.trackstar import Trackstar, TrackstarShop
+from orderwatch.transitions import Policy
+from orderwatch_local.shop import Shop, ShopTransport
+from orderwatch_local.shop import Trackstar as SimulatedTrackstar
+from orderwatch_local.shop.script import API_KEY
+
+WATCHED = Policy(statuses=frozenset({"exception", "backordered", "cancelled"}))
+
+
+def client_of(
+    trackstar: SimulatedTrackstar,
+    shop: Shop,
+    *,
+    api_key: str = API_KEY,
+    access_token: str | None = None,
+    seconds_left: Callable[[], float] = lambda: 60.0,
+    transport: httpx.BaseTransport | None = None,
+) -> TrackstarShop:
+    """Our client for one simulated shop; waits take no time."""
+    return Trackstar("https://trackstar.invalid", transport=transport or ShopTransport(trackstar)).shop(
+        shop.connection_id,
+        api_key=SecretStr(api_key),
+        access_token=SecretStr(access_token or shop.access_token),
+        seconds_left=seconds_left,
+        sleep=lambda _: None,
+    )
+
+
+def poll(
+    client: TrackstarShop,
+    store: Store,
+    connection_id: str,
+    *,
+    policy: Policy = WATCHED,
+    has_time: Callable[[], bool] = lambda: True,
+    name: str | None = None,
+) -> PollSummary:
+    """One poll, asked for now."""
+    poller = Poller(
+        connection=AlertConnection(id=connection_id, name=name),
+        shop=client,
+        store=store,
+        policy=policy,
+        clock=lambda: datetime.now(UTC),
+        has_time=has_time,
+    )
+    return poller.run(asked_at=datetime.now(UTC))

@@ -1,0 +1,34 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from orderwatch_local.shop import SystemClock, VirtualClock
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def test_the_system_clock_tells_utc() -> None:
+    assert SystemClock().now().tzinfo is UTC
+
+
+def test_a_virtual_clock_stands_still_until_it_is_moved() -> None:
+    clock = VirtualClock(NOON)
+    assert clock.now() == clock.now() == NOON
+    clock.advance(timedelta(minutes=5))
+    assert clock.now() == NOON + timedelta(minutes=5)
+
+
+def test_a_virtual_clock_can_jump_back() -> None:
+    clock = VirtualClock(NOON)
+    clock.set(NOON - timedelta(days=1))
+    assert clock.now() == NOON - timedelta(days=1)
+
+
+def test_a_virtual_clock_tells_utc_whatever_zone_it_was_set_in() -> None:
+    clock = VirtualClock(NOON.astimezone(timezone(timedelta(hours=9))))
+    assert clock.now().tzinfo is UTC
+
+
+def test_a_moment_without_a_time_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        VirtualClock(datetime(2026, 1, 5))  # noqa: DTZ001 - the point of the test
