@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from orderwatch_local.errors import PortInUseError
 from orderwatch_local.shop import (
     ACCESS_TOKEN_HEADER,
     API_KEY_HEADER,
-    PortInUseError,
     Resource,
     Response,
     Shop,
@@ -103,7 +103,7 @@ def test_many_clients_are_answered_at_once(server: ShopServer, trackstar: Tracks
 
 
 def test_a_port_in_use_is_told_in_one_error(server: ShopServer, trackstar: Trackstar) -> None:
-    with pytest.raises(PortInUseError, match=f"port {server.port} on 127.0.0.1 is in use"):
+    with pytest.raises(PortInUseError, match=f"port {server.port} of 127.0.0.1 is in use"):
         serve(trackstar, port=server.port)
 
 

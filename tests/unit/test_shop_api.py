@@ -318,6 +318,16 @@ def test_an_order_that_changes_while_somebody_pages_moves_another_past_the_reade
     assert (first["total_count"], second["total_count"]) == (3, 2)
 
 
+def test_an_order_that_changes_while_somebody_pages_the_whole_list_comes_twice(world: World) -> None:
+    world.place("o1", "o2", "o3")
+    first = world.page(limit=1)
+    world.a.move("o1", "confirmed")
+    world.clock.advance(MINUTE)
+    world.a.sync()
+    second = world.page(page_token=first["next_token"])
+    assert [order["id"] for page in (first, second) for order in page["data"]] == ["o1", "o3", "o1"]
+
+
 @pytest.mark.parametrize(
     ("path", "token"), [("/cart/orders", "token-conn_b"), ("/cart/products", "token-conn_a"), ("/connections", None)]
 )

@@ -1,0 +1,111 @@
+"""The command line: `orderwatch demo`, `orderwatch up`, `orderwatch shop`."""
+
+import os
+import signal
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+
+from orderwatch.errors import OrderwatchError
+from orderwatch_local.demo import run_demo
+from orderwatch_local.errors import LocalCloudError
+from orderwatch_local.serve_shop import serve_day
+from orderwatch_local.up import Request, run_up, token_variable
+from orderwatch_local.watch import WatchedShop
+
+VENDOR = "https://production.trackstarhq.com"
+INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended."""
+
+app = typer.Typer(
+    help="Alerts for e-commerce orders that need a person.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")]
+Seed = Annotated[int, typer.Option(help="Which scripted day.")]
+
+
+@app.command()
+def demo(
+    seed: Seed = 1, pause: Annotated[float, typer.Option(min=0, help="Seconds to wait after each hour.")] = 0.0
+) -> None:
+    """Play a day of three simulated shops on a local cloud and show every alert."""
+    raise typer.Exit(0 if run_demo(Console(highlight=False), seed=seed, pause=pause) else 1)
+
+
+@app.command()
+def up(
+    connection: Annotated[list[str], typer.Option(help="Trackstar's id of a connection; once for each shop.")],
+    trackstar_url: Annotated[str, typer.Option(help="A Trackstar-shaped API.")] = VENDOR,
+    schedule: Annotated[str, typer.Option(help="How often to poll.")] = "rate(1 minute)",
+    statuses: Annotated[str, typer.Option(help="Statuses to alert on.")] = "exception,backordered,cancelled",
+    port: Port = 0,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="One orderwatch.alert.v1 a line on stdout.")] = False,
+) -> None:
+    """Watch your own shops from this machine, without an AWS account.
+
+    The API key is read from TRACKSTAR_API_KEY, a shop's access token from TRACKSTAR_ACCESS_TOKEN_<connection id> or
+    TRACKSTAR_ACCESS_TOKEN; what is not set is asked for.
+    """
+    request = Request(
+        trackstar_url=trackstar_url.rstrip("/"),
+        api_key=_secret("API key", "TRACKSTAR_API_KEY"),
+        shops=[WatchedShop(each, _token(each)) for each in connection],
+        schedule=schedule,
+        statuses=statuses,
+        port=port,
+    )
+    run_up(request, out=Console(highlight=False), log=Console(stderr=True, highlight=False), as_json=json)
+
+
+@app.command()
+def shop(
+    seed: Seed = 1,
+    port: Port = 0,
+    hour: Annotated[float, typer.Option(min=0.1, help="Seconds that an hour of the day takes.")] = 60.0,
+) -> None:
+    """Serve three simulated shops that play a day, for `orderwatch up` to watch."""
+    serve_day(Console(highlight=False), seed=seed, port=port, seconds_an_hour=hour)
+
+
+def _token(connection_id: str) -> SecretStr:
+    return _secret(f"access token of {connection_id}", token_variable(connection_id), "TRACKSTAR_ACCESS_TOKEN")
+
+
+def _secret(what: str, *variables: str) -> SecretStr:
+    """A secret from the environment, else from a prompt that does not show it."""
+    for variable in variables:
+        if value := os.environ.get(variable, "").strip():
+            return SecretStr(value)
+    if not sys.stdin.isatty():
+        _fail(f"no {what}: set {' or '.join(variables)}")
+    return SecretStr(typer.prompt(what, hide_input=True, err=True).strip())
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"orderwatch: {message}", err=True)
+    raise typer.Exit(1)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line; what is wrong is one line on stderr and exit code 1."""
+    # SIGINT too: a shell starts background jobs with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        app()
+    except (OrderwatchError, LocalCloudError, TimeoutError) as error:
+        typer.echo(f"orderwatch: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,339 @@
+"""The local cloud: AWS's services emulated on a loopback port, with the real template deployed on them.
+
+No account, no Docker: ministack runs the functions, their queues, streams and schedules as processes of this machine.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_pascal
+
+from orderwatch_local.build import (
+    PROJECT,
+    SAM,
+    Architecture,
+    build,
+    require_tool,
+    sam_environment,
+    this_architecture,
+)
+from orderwatch_local.errors import DeployFailedError, PortInUseError, StartFailedError
+from orderwatch_local.processes import GuardedProcess, clean_environment, tail
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+
+REGION = "us-east-1"
+STACK_NAME = "orderwatch"
+START_SECONDS = 30.0
+_EMULATOR = PROJECT / ".tools/cloud/bin/ministack"
+_LOOPBACK = "127.0.0.1"
+_ATTEMPTS_AT_A_PORT = 3
+_BUCKET = "orderwatch-artifacts"
+
+
+class Outputs(BaseModel):
+    """What a deployment names: the template's outputs."""
+
+    model_config = ConfigDict(alias_generator=to_pascal, frozen=True)
+
+    alert_topic_arn: str
+    ops_topic_arn: str
+    dispatch_polls_function_name: str
+    poll_orders_function_name: str
+    publish_alerts_function_name: str
+    redrive_alerts_function_name: str
+    post_to_slack_function_name: str | None = None
+    order_table_name: str
+    connection_table_name: str
+    alert_table_name: str
+    poll_queue_url: str
+
+
+class LocalCloud:
+    """An emulated AWS for as long as the `with` block lasts; nothing of it outlives this process.
+
+    Args:
+        architecture: The processor that the functions are built for; they run only on this machine's own.
+        port: The loopback port to listen on; 0 takes a free one.
+        project: The directory that holds `template.yaml`.
+    """
+
+    def __init__(self, *, architecture: Architecture | None = None, port: int = 0, project: Path = PROJECT) -> None:
+        self._architecture = architecture or this_architecture()
+        self._wanted_port = port
+        self._project = project
+        self._scratch = Path()
+        self._process: GuardedProcess | None = None
+        self._session = _session_apart()
+        self.endpoint = ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the emulator and wait until it answers.
+
+        Raises:
+            ToolMissingError: The emulator is not installed.
+            PortInUseError: The port that was asked for is taken.
+            StartFailedError: It ended or did not answer within 30 seconds.
+        """
+        require_tool(_EMULATOR)
+        for attempt in range(1, _ATTEMPTS_AT_A_PORT + 1):
+            try:
+                self._start_on(self._wanted_port or _free_port())
+            except PortInUseError:
+                # Somebody took the free port between our look and the emulator's bind.
+                if self._wanted_port or attempt == _ATTEMPTS_AT_A_PORT:
+                    raise
+            else:
+                return
+
+    def close(self) -> None:
+        """Stop the emulator and its functions and delete all it knew. Twice is fine."""
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def deploy(self, parameters: Mapping[str, str] | None = None) -> Outputs:
+        """Build the template where needed and deploy it, or update what is deployed, with SAM.
+
+        Args:
+            parameters: Values of the template's parameters; the others keep their defaults.
+
+        Raises:
+            BuildFailedError: `sam build` failed.
+            DeployFailedError: `sam deploy` failed.
+        """
+        template = build(self._architecture, project=self._project)
+        self._ensure_bucket()
+        self._sam_deploy(template, {**(parameters or {}), "Architecture": self._architecture})
+        return self.outputs()
+
+    def outputs(self) -> Outputs:
+        """The outputs of the deployed stack."""
+        stack = self.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+        return Outputs.model_validate({each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]})
+
+    def put_secret(self, name: str, value: str) -> None:
+        """Store a SecureString, as `aws ssm put-parameter` would."""
+        self.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+
+    def subscribe_queue(self, topic_arn: str, *, filter_policy: Mapping[str, Any] | None = None) -> str:
+        """Make an inbox: a queue that gets what a topic publishes, raw.
+
+        Args:
+            topic_arn: The topic.
+            filter_policy: Which messages; all when there is none.
+
+        Returns:
+            The queue's URL.
+        """
+        sqs = self.client("sqs")
+        url = sqs.create_queue(QueueName=f"inbox-{uuid.uuid4().hex}")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        attributes = {"RawMessageDelivery": "true"}
+        if filter_policy is not None:
+            attributes["FilterPolicy"] = json.dumps(filter_policy)
+        self.client("sns").subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn, Attributes=attributes)
+        return url
+
+    def function_environment(self, function_name: str) -> dict[str, str]:
+        """The environment that a deployed function runs with."""
+        configuration = self.client("lambda").get_function_configuration(FunctionName=function_name)
+        return dict(configuration.get("Environment", {}).get("Variables", {}))
+
+    def logs(self, function_name: str, *, lines: int = 50) -> str:
+        """The last lines that a function logged, for an error message."""
+        configuration = self.client("lambda").get_function_configuration(FunctionName=function_name)
+        group = configuration.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{function_name}")
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        events = sorted((event for page in pages for event in page["events"]), key=lambda event: event["timestamp"])
+        return tail("\n".join(event["message"].rstrip() for event in events), lines=lines)
+
+    def emulator_log(self, *, lines: int = 50) -> str:
+        """The last lines that the emulator itself wrote."""
+        return tail(self._process.output(), lines=lines) if self._process else ""
+
+    @overload
+    def client(self, service: Literal["cloudformation"]) -> "CloudFormationClient": ...
+    @overload
+    def client(self, service: Literal["dynamodb"]) -> "DynamoDBClient": ...
+    @overload
+    def client(self, service: Literal["dynamodbstreams"]) -> "DynamoDBStreamsClient": ...
+    @overload
+    def client(self, service: Literal["lambda"]) -> "LambdaClient": ...
+    @overload
+    def client(self, service: Literal["logs"]) -> "CloudWatchLogsClient": ...
+    @overload
+    def client(self, service: Literal["s3"]) -> "S3Client": ...
+    @overload
+    def client(self, service: Literal["scheduler"]) -> "EventBridgeSchedulerClient": ...
+    @overload
+    def client(self, service: Literal["sns"]) -> "SNSClient": ...
+    @overload
+    def client(self, service: Literal["sqs"]) -> "SQSClient": ...
+    @overload
+    def client(self, service: Literal["ssm"]) -> "SSMClient": ...
+    def client(self, service: Any) -> Any:
+        """A boto3 client of this cloud, whatever AWS settings the user has. Make one a service and keep it."""
+        config = Config(proxies={}, retries={"mode": "standard", "max_attempts": 2}, read_timeout=60)
+        return self._session.client(service, endpoint_url=self.endpoint, config=config)
+
+    def environment(self) -> dict[str, str]:
+        """Variables that point another process's AWS SDK at this cloud and at nothing else."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def _start_on(self, port: int) -> None:
+        if _is_taken(port):
+            raise PortInUseError(f"port {port} of {_LOOPBACK} is in use: stop what listens there or name another")
+        self._scratch = Path(tempfile.mkdtemp(prefix="orderwatch-cloud-"))
+        self.endpoint = f"http://{_LOOPBACK}:{port}"
+        self._process = GuardedProcess(
+            [str(_EMULATOR)],
+            env=_emulator_environment(port, scratch=self._scratch),
+            log=self._scratch / "emulator.log",
+            cwd=self._scratch,
+            scratch=self._scratch,
+        )
+        try:
+            self._await_ready(self._process)
+        except BaseException:
+            self.close()
+            raise
+
+    def _await_ready(self, process: GuardedProcess) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(f"{self.endpoint}/_ministack/ready"):
+            # The watcher deletes the log with the rest: read it first.
+            output = process.output()
+            if not process.is_running:
+                raise _start_error(output)
+            if time.monotonic() > deadline:
+                raise StartFailedError(f"the local cloud was silent for {START_SECONDS:.0f} s:\n{tail(output)}")
+            time.sleep(0.02)
+
+    def _ensure_bucket(self) -> None:
+        # SAM would deploy a stack of its own to get a bucket, which takes longer than ours.
+        self.client("s3").create_bucket(Bucket=_BUCKET)
+
+    def _sam_deploy(self, template: Path, parameters: Mapping[str, str]) -> None:
+        require_tool(SAM)
+        command = [
+            *(str(SAM), "deploy", "--template-file", str(template), "--stack-name", STACK_NAME),
+            *("--s3-bucket", _BUCKET, "--capabilities", "CAPABILITY_IAM", "--region", REGION),
+            *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
+            *("--parameter-overrides", *(f'{name}="{value}"' for name, value in parameters.items())),
+        ]
+        done = subprocess.run(  # noqa: S603 - the command is ours
+            command,
+            # Between looks at the stack SAM would sleep 5 s.
+            env=sam_environment(self._scratch, SAM_CLI_POLL_DELAY="0.1", **self.environment()),
+            cwd=self._scratch,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            raise DeployFailedError(f"sam deploy failed:\n{tail(done.stdout + done.stderr)}")
+
+
+def _emulator_environment(port: int, *, scratch: Path) -> dict[str, str]:
+    # TMPDIR too: the functions' code is unpacked there and goes with the rest.
+    temporary = scratch / "tmp"
+    temporary.mkdir()
+    return clean_environment(
+        {
+            "BIND_HOST": _LOOPBACK,
+            "GATEWAY_PORT": str(port),
+            "MINISTACK_HOST": _LOOPBACK,
+            "MINISTACK_REGION": REGION,
+            "IOT_MTLS_ENABLED": "0",
+            "LAMBDA_EXECUTOR": "local",
+            "STATE_DIR": str(scratch / "state"),
+            "TMPDIR": str(temporary),
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+    )
+
+
+def _session_apart() -> boto3.Session:
+    """A session that reads no profile and no file of the user's."""
+    apart = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    return boto3.Session(
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106 - the emulator takes anything
+        region_name=REGION,
+        botocore_session=botocore.session.Session(session_vars=apart),
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((_LOOPBACK, port)) == 0
+
+
+def _answers(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=2) as response:
+            return bool(response.status == 200)  # noqa: PLR2004 - HTTP's OK
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _start_error(output: str) -> StartFailedError | PortInUseError:
+    if "already in use" in output:
+        return PortInUseError(f"another process took the port while the local cloud started:\n{tail(output, lines=3)}")
+    return StartFailedError(f"the local cloud ended while it started:\n{tail(output)}")

@@ -1,0 +1,195 @@
+"""The demo: a scripted day of three simulated shops, played to the deployed template on the local cloud.
+
+It ends well only if what was delivered is exactly what the script made visible.
+"""
+
+import json
+import statistics
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pydantic import SecretStr
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
+from orderwatch_local.shop import Script, Trackstar, Visible, day_of_three_shops, serve
+from orderwatch_local.shop.script import API_KEY
+from orderwatch_local.truth import Told, expected_alerts, told_by
+from orderwatch_local.watch import Watch, WatchedShop, watching
+
+NAMES = {"conn_alpine": "Alpine Outdoor", "conn_lumiere": "Maison Lumière", "conn_sora": "Sora Stationery"}
+READ_WITHIN = 60.0
+"""Seconds for one round of polls: a wide bound, so that a fault ends the demo instead of hanging it."""
+DELIVERED_WITHIN = 60.0
+"""Seconds for the last alerts of the day."""
+LOOK_EVERY = 0.05
+"""Seconds between two looks at how far the polls have come."""
+
+
+@dataclass
+class Received:
+    """What the subscriber got, and when. Written by the inboxes' threads, read by the demo's."""
+
+    told: Counter[Told] = field(default_factory=Counter)
+    delivered_at: dict[Told, list[float]] = field(default_factory=dict)
+    kinds: Counter[str] = field(default_factory=Counter)
+    mails: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def take(self, body: str) -> None:
+        """Count a delivered alert."""
+        alert = json.loads(body)
+        with self.changed:
+            self.kinds[alert["kind"]] += 1
+            for told in told_by(alert):
+                self.told[told] += 1
+                self.delivered_at.setdefault(told, []).append(time.monotonic())
+            self.changed.notify_all()
+
+    def take_mail(self) -> None:
+        """Count a mail."""
+        with self.changed:
+            self.mails += 1
+            self.changed.notify_all()
+
+    def has_all(self, expected: Counter[Told], *, baselines: int) -> bool:
+        """Whether everything has come, in both inboxes."""
+        return self.told >= expected and self.kinds["watch.started"] >= baselines and self.mails >= self.kinds.total()
+
+
+def run_demo(console: Console, *, seed: int = 1, pause: float = 0.0) -> bool:
+    """Play the day and show it.
+
+    Args:
+        console: Where to.
+        seed: Which day.
+        pause: Seconds to wait after each hour, to read along.
+
+    Returns:
+        Whether what was delivered is what the script made visible.
+
+    Raises:
+        LocalCloudError: The local cloud did not start, build or deploy.
+    """
+    begun = time.monotonic()
+    script = day_of_three_shops(seed)
+    trackstar = script.begin()
+    shops = [
+        WatchedShop(shop.connection_id, SecretStr(shop.access_token), NAMES.get(shop.connection_id))
+        for shop in trackstar.shops
+    ]
+    received = Received()
+
+    def step(what: str) -> Any:
+        return _timed(console, what)
+
+    with (
+        serve(trackstar) as server,
+        watching(shops, api_key=SecretStr(API_KEY), parameters={"TrackstarBaseUrl": server.url}, step=step) as watch,
+        Mailbox(watch.cloud, watch.outputs.alert_topic_arn, _printer(console, received)),
+        JsonInbox(watch.cloud, watch.outputs.alert_topic_arn, received.take),
+    ):
+        _play(console, script, watch, received, pause=pause)
+    return _report(console, script, trackstar, received, seconds=time.monotonic() - begun)
+
+
+@contextmanager
+def _timed(console: Console, what: str) -> Iterator[None]:
+    begun = time.monotonic()
+    with console.status(f"{what} ..."):
+        yield
+    console.print(f"{what}: {time.monotonic() - begun:.1f} s", style="dim", highlight=False)
+
+
+def _printer(console: Console, received: Received) -> Callable[[Mail], None]:
+    def show(mail: Mail) -> None:
+        text = Text(mail.text.rstrip())
+        console.print(Panel(text, title=Text(mail.subject, "bold"), title_align="left", width=78, padding=(0, 1)))
+        received.take_mail()
+
+    return show
+
+
+def _play(console: Console, script: Script, watch: Watch, received: Received, *, pause: float) -> None:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("first poll: the baseline", total=len(script.hours) + 1)
+        _poll(watch, script.clock.now())
+        for hour in script.hours:
+            progress.update(task, advance=1, description=f"{hour.ends_at:%H:%M}  {len(hour.steps)} changes")
+            script.apply(hour)
+            script.sync()
+            _poll(watch, hour.ends_at)
+            time.sleep(pause)
+        progress.update(task, advance=1, description="the last alerts")
+        expected = Counter(told for told, _ in expected_alerts(script.truth_of_the_day))
+        with received.changed:
+            received.changed.wait_for(
+                lambda: received.has_all(expected, baselines=len(watch.shops)), timeout=DELIVERED_WITHIN
+            )
+
+
+def _poll(watch: Watch, until: datetime) -> None:
+    """Poll every shop and wait until each was read up to the moment.
+
+    Raises:
+        TimeoutError: A poll failed; its log's end is in the message.
+    """
+    watch.poll_now()
+    deadline = time.monotonic() + READ_WITHIN
+    while not all(state.cursor and state.cursor >= until for state in watch.states()):
+        if time.monotonic() > deadline:
+            log = watch.cloud.logs(watch.outputs.poll_orders_function_name, lines=10)
+            raise TimeoutError(f"a poll did not end within {READ_WITHIN:.0f} s; poll_orders logged:\n{log}")
+        time.sleep(LOOK_EVERY)
+
+
+def _report(console: Console, script: Script, trackstar: Trackstar, received: Received, *, seconds: float) -> bool:
+    asked_for = expected_alerts(script.truth_of_the_day)
+    expected = Counter(told for told, _ in asked_for)
+    latencies = _latencies(asked_for, received) if received.told == expected else []
+    polls = sum(1 for request in trackstar.requests if request.path.startswith("/connections/"))
+    orders = sum(len(shop.orders()) for shop in trackstar.shops)
+    table = Table("", "", title="A day of three shops", title_justify="left", show_header=False)
+    table.add_row("orders watched", f"{orders:,}")
+    table.add_row("polls", f"{polls:,}")
+    table.add_row("status changes seen", f"{len(script.truth_of_the_day):,}")
+    table.add_row("alerts the script asks for", f"{expected.total():,}")
+    table.add_row("alerts delivered", f"{received.told.total():,} in {received.kinds.total() - 3:,} messages")
+    table.add_row("visible to delivered, median", f"{statistics.median(latencies):.2f} s" if latencies else "-")
+    table.add_row("visible to delivered, worst", f"{max(latencies):.2f} s" if latencies else "-")
+    table.add_row("the whole demo", f"{seconds:.0f} s")
+    console.print(table)
+    return _verdict(console, expected, received)
+
+
+def _verdict(console: Console, expected: Counter[Told], received: Received) -> bool:
+    if received.told == expected:
+        console.print("Every alert that the day asked for was delivered, each once.", style="green")
+        return True
+    for title, differing in (("missing", expected - received.told), ("too many", received.told - expected)):
+        for connection_id, order_id, kind in differing:
+            console.print(f"{title}: {kind} of order {order_id} in {connection_id}", style="red", highlight=False)
+    return False
+
+
+def _latencies(expected: list[tuple[Told, Visible]], received: Received) -> list[float]:
+    """Seconds from the sync that made a change visible to its alert, for each that was delivered."""
+    came = {told: iter(sorted(times)) for told, times in received.delivered_at.items()}
+    return [next(came[told]) - change.visible_monotonic for told, change in expected if told in received.told]

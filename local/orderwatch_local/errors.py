@@ -1,0 +1,35 @@
+"""The errors of the local cloud, one small tree.
+
+LocalCloudError
+├── ToolMissingError     a tool of ours is not installed: `make setup`
+├── BuildFailedError     `sam build` failed
+├── StartFailedError     the emulator did not come up
+├── PortInUseError       the port that was asked for is taken
+└── DeployFailedError    `sam deploy` failed
+
+Each names the thing and the remedy; print it and leave, there is nothing to retry.
+"""
+
+
+class LocalCloudError(Exception):
+    """The root: catch this to catch all of ours."""
+
+
+class ToolMissingError(LocalCloudError):
+    """A tool that `make setup` installs is not there."""
+
+
+class BuildFailedError(LocalCloudError):
+    """`sam build` failed; its last lines are in the message."""
+
+
+class StartFailedError(LocalCloudError):
+    """The emulator ended or stayed silent while it started; its last lines are in the message."""
+
+
+class PortInUseError(LocalCloudError):
+    """Another process listens on the port that was asked for."""
+
+
+class DeployFailedError(LocalCloudError):
+    """`sam deploy` failed; its last lines are in the message."""

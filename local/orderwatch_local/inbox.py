@@ -1,0 +1,135 @@
+"""Inboxes on the local cloud: what a subscriber to AlertTopic receives.
+
+Two at once, because SNS sends each protocol its own body: people's text as an HTTP subscriber gets it (the same as the
+e-mail's), and the machines' JSON on a queue.
+"""
+
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from orderwatch_local.cloud import LocalCloud
+
+LOOPBACK = "127.0.0.1"
+WAIT_SECONDS = 1
+"""How long one look into the queue waits for a message: a bound on how long closing takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """An alert as a person receives it.
+
+    Attributes:
+        subject: The e-mail's subject.
+        text: The e-mail's text.
+        received_at: When it came, by `time.monotonic`.
+    """
+
+    subject: str
+    text: str
+    received_at: float
+
+
+class Mailbox:
+    """An HTTP subscriber on a loopback port; it confirms its subscription as SNS asks.
+
+    Args:
+        cloud: Where the topic is.
+        topic_arn: What to subscribe to.
+        on_mail: Called for each mail, in a thread of the server's.
+    """
+
+    def __init__(self, cloud: LocalCloud, topic_arn: str, on_mail: Callable[[Mail], None]) -> None:
+        self._cloud = cloud
+        self._topic_arn = topic_arn
+        self._on_mail = on_mail
+        self._confirmed = threading.Event()
+        self._server = ThreadingHTTPServer((LOOPBACK, 0), self._handler())
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="mailbox")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        url = f"http://{LOOPBACK}:{self._server.server_address[1]}/"
+        self._cloud.client("sns").subscribe(TopicArn=self._topic_arn, Protocol="http", Endpoint=url)
+        if not self._confirmed.wait(timeout=10):
+            self.close()
+            raise TimeoutError("the local cloud did not ask to confirm the mailbox's subscription")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        if message["Type"] == "Notification":
+            self._on_mail(Mail(message.get("Subject", ""), message["Message"], time.monotonic()))
+        elif message["SubscribeURL"].startswith(self._cloud.endpoint):
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            opener.open(message["SubscribeURL"], timeout=10).close()
+            self._confirmed.set()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        receive = self._receive
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                receive(json.loads(body))
+
+            def log_message(self, *_: object) -> None:
+                """Nothing: the mails themselves are shown."""
+
+        return Handler
+
+
+class JsonInbox:
+    """A queue that gets every alert as `orderwatch.alert.v1`, each once.
+
+    Args:
+        cloud: Where the topic is.
+        topic_arn: What to subscribe to.
+        on_alert: Called for each alert, in the inbox's thread, with its text as it was sent.
+    """
+
+    def __init__(self, cloud: LocalCloud, topic_arn: str, on_alert: Callable[[str], None]) -> None:
+        self._sqs = cloud.client("sqs")
+        self._url = cloud.subscribe_queue(topic_arn)
+        self._on_alert = on_alert
+        self._closing = threading.Event()
+        self._known: set[str] = set()
+        self._thread = threading.Thread(target=self._watch, name="inbox")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._closing.is_set():
+            answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=WAIT_SECONDS)
+            for message in answer.get("Messages", []):
+                self._take(message["Body"])
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+
+    def _take(self, body: str) -> None:
+        alert_id = json.loads(body)["alert_id"]
+        if alert_id not in self._known:  # delivered at least once: a repeat has the same id
+            self._known.add(alert_id)
+            self._on_alert(body)

@@ -1,0 +1,135 @@
+"""Child processes that see nothing of the user's AWS account and never outlive us.
+
+A child runs in a session of its own, so that Ctrl-C in the terminal reaches us alone and we decide the order in which
+things end. Between us and it stands a watcher (this very file, run as a program) that holds the reading end of a pipe:
+when we close it, or die in any way at all, the watcher ends the child and everything that the child started.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+GRACE_SECONDS = 3.0
+_KEPT = frozenset(
+    {"HOME", "LANG", "PATH", "TERM", "TMPDIR"}
+    | {"SSL_CERT_DIR", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"}
+    | {"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"}
+)
+_KEPT_PREFIXES = ("LC_", "PIP_")
+
+
+def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """What a child may know of our environment: where programs, certificates and proxies are; and `extra`.
+
+    Credentials, profiles and settings of AWS, Python and SAM stay behind, and loopback never goes through a proxy.
+    """
+    kept = {name: value for name, value in os.environ.items() if _is_kept(name)}
+    past_the_proxy = ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), "127.0.0.1"]))
+    return {**kept, "NO_PROXY": past_the_proxy, "no_proxy": past_the_proxy, **extra}
+
+
+def _is_kept(name: str) -> bool:
+    return name.upper() in _KEPT or name.startswith(_KEPT_PREFIXES)
+
+
+def tail(text: str, *, lines: int = 25) -> str:
+    """The last lines of a text, for an error message."""
+    return "\n".join(text.rstrip().splitlines()[-lines:])
+
+
+class GuardedProcess:
+    """A child that ends when we close it, or when we end, however we end.
+
+    Args:
+        command: The program and its arguments.
+        env: Its whole environment.
+        log: File that gets its output.
+        cwd: Its working directory.
+        scratch: A directory that is deleted once the child is gone.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        cwd: Path | None = None,
+        scratch: Path | None = None,
+    ) -> None:
+        watcher = [sys.executable, "-I", "-S", __file__, str(scratch or ""), *command]
+        with log.open("ab") as output:
+            self._watcher = subprocess.Popen(  # noqa: S603 - the command is ours
+                watcher,
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._log = log
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def group(self) -> int:
+        """The process group of the child and all that it starts."""
+        return self._watcher.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the child has not ended."""
+        return self._watcher.poll() is None
+
+    def output(self) -> str:
+        """What the child has written so far."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def close(self) -> None:
+        """End the child and all that it started; wait until they are gone. Twice is fine."""
+        if self._watcher.stdin is not None and not self._watcher.stdin.closed:
+            self._watcher.stdin.close()
+        try:
+            self._watcher.wait(timeout=2 * GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.group, signal.SIGKILL)
+            self._watcher.wait()
+
+
+def _watch(scratch: str, command: Sequence[str]) -> None:
+    """Run the command until it ends or our starter closes the pipe, then take the whole process group down."""
+    # A handler, not SIG_IGN: the child would inherit the latter.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - handed over by GuardedProcess
+    threading.Thread(target=_end_with_the_starter, args=(child,), daemon=True).start()
+    child.wait()
+    os.killpg(0, signal.SIGTERM)
+    if scratch:
+        shutil.rmtree(scratch, ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _end_with_the_starter(child: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        os.read(sys.stdin.fileno(), 1)
+    child.terminate()
+    try:
+        child.wait(timeout=GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
+if __name__ == "__main__":
+    _watch(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,55 @@
+"""The simulated shop: a strict Trackstar API over made-up merchants, with a record of what could be seen when."""
+
+from orderwatch_local.shop.api import ACCESS_TOKEN_HEADER, API_KEY_HEADER, Envelope, Exchange, Trackstar
+from orderwatch_local.shop.clock import Clock, SystemClock, VirtualClock
+from orderwatch_local.shop.exchange import Request, Response, json_response
+from orderwatch_local.shop.mirror import Resource, TrackstarDates
+from orderwatch_local.shop.rate import Spelling
+from orderwatch_local.shop.records import Record, stamp
+from orderwatch_local.shop.script import Script, day_of_three_shops
+from orderwatch_local.shop.server import ShopServer, serve
+from orderwatch_local.shop.shop import (
+    Quirks,
+    Shop,
+    Visible,
+    endpoint_error,
+    invalid_credentials,
+    missing_permission,
+)
+from orderwatch_local.shop.steps import Hour, Move, Place, Restock, Step
+from orderwatch_local.shop.transport import ShopTransport
+
+__all__ = [
+    "ACCESS_TOKEN_HEADER",
+    "API_KEY_HEADER",
+    "Clock",
+    "Envelope",
+    "Exchange",
+    "Hour",
+    "Move",
+    "Place",
+    "Quirks",
+    "Record",
+    "Request",
+    "Resource",
+    "Response",
+    "Restock",
+    "Script",
+    "Shop",
+    "ShopServer",
+    "ShopTransport",
+    "Spelling",
+    "Step",
+    "SystemClock",
+    "Trackstar",
+    "TrackstarDates",
+    "VirtualClock",
+    "Visible",
+    "day_of_three_shops",
+    "endpoint_error",
+    "invalid_credentials",
+    "json_response",
+    "missing_permission",
+    "serve",
+    "stamp",
+]

@@ -1,0 +1,209 @@
+"""Plans the orders of one shop through one day: ordinary lives, and the troubles that somebody must hear of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from orderwatch_local.shop.catalogue import Catalogue, seeded_catalogue
+from orderwatch_local.shop.orders import OrderBook, shipment
+from orderwatch_local.shop.records import Record, seeded
+from orderwatch_local.shop.steps import Move, Place, Restock, Step
+
+HOURS_A_DAY = 24
+STORM_SIZE = 9
+STORM_HOUR = 14
+STORM_RECOVERIES = 2
+LIFECYCLE = ("open", "confirmed", "processing", "partially_fulfilled", "fulfilled")
+
+_NEXT = {
+    "open": ("confirmed",),
+    "confirmed": ("processing",),
+    "processing": ("fulfilled", "fulfilled", "fulfilled", "partially_fulfilled"),
+    "partially_fulfilled": ("fulfilled",),
+}
+_RAW = {
+    "exception": ("address_verification_failed", "payment_review", "fraud_hold", "label_error"),
+    "backordered": ("awaiting_stock", "on_backorder"),
+    "cancelled": ("cancelled_by_customer", "refunded"),
+    "other": ("pre_order_hold", "wholesale_review"),
+}
+# Of the orders that a shop has before its day begins, by status; the rest is fulfilled.
+_HISTORY = {
+    "open": 15,
+    "confirmed": 15,
+    "processing": 20,
+    "partially_fulfilled": 5,
+    "exception": 3,
+    "backordered": 4,
+    "cancelled": 8,
+    "other": 2,
+}
+_HISTORY_SIZE = 215
+_HISTORY_DAYS = 30
+_PLACED_AN_HOUR = (4, 6)
+_SHARE_THAT_ADVANCES = 0.3
+_TROUBLE_HOURS = range(1, 20)
+_HOT_HOURS = range(STORM_HOUR - 3, STORM_HOUR)
+
+type Errand = Callable[[datetime], Iterator[Step]]
+
+
+@dataclass(frozen=True, slots=True)
+class ShopFacts:
+    """What tells one scripted shop from another.
+
+    Attributes:
+        host: A reserved name.
+        troubles: Orders that run into trouble in the day, by what happens to them.
+        born_in_trouble: Whether one order is already in `exception` when first seen.
+        storm: Whether the stock of one product runs out for nine orders at once.
+    """
+
+    connection_id: str
+    integration_name: str
+    currency: str
+    country: str
+    host: str
+    troubles: tuple[str, ...]
+    born_in_trouble: bool = False
+    storm: bool = False
+
+
+class ShopDay:
+    """The plan of one shop's day; `history` first, then `hour` for 0 to 23.
+
+    Within an hour an order is placed or moves at most once, so that each of its statuses can be seen.
+
+    Args:
+        seed: The source of chance.
+        facts: The shop.
+        begins_at: The day's first moment.
+    """
+
+    def __init__(self, seed: int, facts: ShopFacts, begins_at: datetime) -> None:
+        self.facts = facts
+        self.catalogue: Catalogue = seeded_catalogue(seed, currency=facts.currency, host=facts.host)
+        self._rng = seeded("day", seed, facts.connection_id)
+        self._book = OrderBook(seed, catalogue=self.catalogue, country=facts.country, host=facts.host)
+        self._begins_at = begins_at
+        self._orders: dict[str, Record] = {}
+        self._status: dict[str, str] = {}
+        self._touched: set[str] = set()
+        self._hot = self._rng.choice(self.catalogue.for_sale())
+        self._awaiting_storm: list[str] = []
+        self._agenda: defaultdict[int, list[Errand]] = defaultdict(list)
+        self._plan_troubles()
+
+    def history(self) -> list[Place]:
+        """The orders from before the day, in the status that they have when it begins."""
+        statuses = [status for status, count in _HISTORY.items() for _ in range(count)]
+        statuses += ["fulfilled"] * (_HISTORY_SIZE - len(statuses))
+        self._rng.shuffle(statuses)
+        minutes = sorted(self._rng.sample(range(60, _HISTORY_DAYS * HOURS_A_DAY * 60), len(statuses)), reverse=True)
+        moments = [self._begins_at - timedelta(minutes=before) for before in minutes]
+        return [self._place(at, status=status) for at, status in zip(moments, statuses, strict=True)]
+
+    def hour(self, number: int) -> list[Step]:
+        """What happens in an hour of the day, not yet in the order of time."""
+        starts_at = self._begins_at + timedelta(hours=number)
+        self._touched.clear()
+        steps = [step for errand in self._agenda.pop(number, []) for step in errand(starts_at)]
+        steps += self._advances(starts_at)
+        steps += self._placements(number, starts_at)
+        return steps
+
+    def _plan_troubles(self) -> None:
+        free_hours = [hour for hour in _TROUBLE_HOURS if hour != STORM_HOUR]
+        hours = self._rng.sample(free_hours, len(self.facts.troubles) + 1)
+        for hour, trouble in zip(hours, self.facts.troubles, strict=False):
+            self._agenda[hour].append(self._trouble(hour, trouble))
+        if self.facts.born_in_trouble:
+            self._agenda[hours[-1]].append(self._born_in_trouble)
+        if self.facts.storm:
+            self._agenda[STORM_HOUR].append(self._storm)
+            self._agenda[STORM_HOUR + 4].append(self._storm_passes)
+
+    def _trouble(self, hour: int, trouble: str) -> Errand:
+        """An errand that brings an order into trouble; `exception>cancelled` also plans where it goes from there."""
+        first, _, then = trouble.partition(">")
+
+        def errand(starts_at: datetime) -> Iterator[Step]:
+            order_id = self._pick_untroubled()
+            if first == "backordered":
+                yield self._count(self._orders[order_id]["line_items"][0]["product_id"], {"wh-east": 0}, starts_at)
+            yield self._move(order_id, first, starts_at)
+            if then:
+                later = hour + self._rng.randint(2, 4)
+                self._agenda[later].append(lambda starts_at: iter([self._move(order_id, then, starts_at)]))
+
+        return errand
+
+    def _born_in_trouble(self, starts_at: datetime) -> Iterator[Step]:
+        yield self._place(self._moment(starts_at), status="exception")
+
+    def _storm(self, starts_at: datetime) -> Iterator[Step]:
+        yield self._count(self._hot["id"], {"wh-east": 0, "wh-west": 1}, starts_at)
+        for order_id in self._awaiting_storm:
+            yield self._move(order_id, "backordered", starts_at)
+
+    def _storm_passes(self, starts_at: datetime) -> Iterator[Step]:
+        yield self._count(self._hot["id"], {"wh-east": 40, "wh-west": 1}, starts_at)
+        for order_id in self._awaiting_storm[:STORM_RECOVERIES]:
+            yield self._move(order_id, "processing", starts_at)
+
+    def _advances(self, starts_at: datetime) -> Iterator[Step]:
+        for order_id in self._untroubled():
+            if self._rng.random() < _SHARE_THAT_ADVANCES:
+                yield self._move(order_id, self._rng.choice(_NEXT[self._status[order_id]]), starts_at)
+
+    def _placements(self, number: int, starts_at: datetime) -> Iterator[Step]:
+        for _ in range(self._rng.randint(*_PLACED_AN_HOUR)):
+            yield self._place(self._moment(starts_at))
+        if self.facts.storm and number in _HOT_HOURS:
+            for _ in range(STORM_SIZE // len(_HOT_HOURS)):
+                hot = self._place(self._moment(starts_at), product=self._hot)
+                self._awaiting_storm.append(hot.order["id"])
+                yield hot
+
+    def _untroubled(self) -> list[str]:
+        """The orders on their way that have not moved in this hour and do not wait for the storm."""
+        return [
+            order_id
+            for order_id, status in self._status.items()
+            if status in _NEXT and order_id not in self._touched and not self._awaits_storm(order_id, status)
+        ]
+
+    def _awaits_storm(self, order_id: str, status: str) -> bool:
+        return order_id in self._awaiting_storm and status == "open"
+
+    def _pick_untroubled(self) -> str:
+        return self._rng.choice([o for o in self._untroubled() if self._status[o] != "partially_fulfilled"])
+
+    def _place(self, at: datetime, *, status: str = "open", product: Record | None = None) -> Place:
+        order = self._book.write(at, status=status, product=product)
+        order["raw_status"] = self._raw(status)
+        order_id = order["id"]
+        self._orders[order_id] = order
+        self._status[order_id] = status
+        self._touched.add(order_id)
+        return Place(self.facts.connection_id, at, order)
+
+    def _move(self, order_id: str, status: str, starts_at: datetime) -> Move:
+        previous, self._status[order_id] = self._status[order_id], status
+        self._touched.add(order_id)
+        ships = status in {"partially_fulfilled", "fulfilled"}
+        changes = {"shipments": [shipment(self._orders[order_id], "shipped")]} if ships else {}
+        moment = self._moment(starts_at)
+        return Move(self.facts.connection_id, moment, order_id, previous, status, self._raw(status), changes)
+
+    def _count(self, product_id: str, on_hand: dict[str, int], starts_at: datetime) -> Restock:
+        return Restock(self.facts.connection_id, self._moment(starts_at), product_id, on_hand)
+
+    def _raw(self, status: str) -> str | None:
+        return self._rng.choice(_RAW[status]) if status in _RAW else None
+
+    def _moment(self, starts_at: datetime) -> datetime:
+        return starts_at + timedelta(seconds=self._rng.randrange(60, 3540))

@@ -1,0 +1,123 @@
+"""One resource of one shop, twice: as the merchant's store has it, and Trackstar's copy as of the last crawl."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from orderwatch_local.shop.filters import ORDER_GRAMMAR, PRODUCT_GRAMMAR, Grammar, ListQuery
+from orderwatch_local.shop.records import Record, stamp
+
+_TRACKSTAR_DATES = ("trackstar_created_date", "trackstar_updated_date")
+
+
+class Resource(StrEnum):
+    """What a cart connection can be asked for."""
+
+    ORDERS = "orders"
+    PRODUCTS = "products"
+
+    @property
+    def function(self) -> str:
+        """The name of its sync function."""
+        return f"get_{self}"
+
+    @property
+    def grammar(self) -> Grammar:
+        """What its list can be filtered by."""
+        return ORDER_GRAMMAR if self is Resource.ORDERS else PRODUCT_GRAMMAR
+
+
+class TrackstarDates(StrEnum):
+    """What a connection sends in the `trackstar_*` fields."""
+
+    PRESENT = "present"
+    NULL = "null"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Garbling:
+    """What a bad integration does to one record on its way into the copy.
+
+    Attributes:
+        fields: Values put over the record's own.
+        missing: Fields left out.
+    """
+
+    fields: Mapping[str, object] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
+
+    def applied_to(self, record: Record) -> Record:
+        """The record as Trackstar has it."""
+        kept = {name: value for name, value in record.items() if name not in self.missing}
+        return kept | deepcopy(dict(self.fields))
+
+
+class Mirror:
+    """The store's records and their copy. Not safe for threads by itself: its shop holds the lock."""
+
+    def __init__(self) -> None:
+        self.store: dict[str, Record] = {}
+        self.garblings: dict[str, Garbling] = {}
+        self._changed: dict[str, None] = {}
+        self._first_crawled: dict[str, str] = {}
+        self._copy: dict[str, Record] = {}
+        self._sorted: list[Record] | None = None
+
+    def put(self, record: Record) -> None:
+        """Writes a record of the store, which the next crawl will find changed."""
+        self.store[record["id"]] = record
+        self.mark_changed(record["id"])
+
+    def mark_changed(self, record_id: str) -> None:
+        """Makes the next crawl copy the record again."""
+        self._changed[record_id] = None
+
+    def crawl(self, now: datetime, dates: TrackstarDates) -> list[str]:
+        """Copies what changed since the last crawl and stamps it; returns the ids."""
+        crawled = list(self._changed)
+        for record_id in crawled:
+            self._copy[record_id] = self._as_crawled(record_id, stamp(now), dates)
+        self._changed.clear()
+        self._sorted = None
+        return crawled
+
+    def copy_of(self, record_id: str) -> Record | None:
+        """The copy of a record, however garbled."""
+        return self._copy.get(record_id)
+
+    def ids(self) -> Iterable[str]:
+        """The ids of all records that were ever crawled."""
+        return self._copy.keys()
+
+    def find(self, record_id: str) -> Record | None:
+        """The record that the API finds by this id."""
+        record = self._copy.get(record_id)
+        return record if record is not None and record.get("id") == record_id else None
+
+    def select(self, query: ListQuery) -> list[Record]:
+        """The list that a query asks for, by Trackstar's date of change.
+
+        That order is what makes pages drift: a record that changes while somebody pages leaves its place.
+        """
+        if query.ids is not None:
+            return [record for record_id in query.ids if (record := self.find(record_id))]
+        if self._sorted is None:
+            self._sorted = sorted(self._copy.values(), key=_place)
+        return [record for record in self._sorted if query.matches(record)]
+
+    def _as_crawled(self, record_id: str, now: str, dates: TrackstarDates) -> Record:
+        created = self._first_crawled.setdefault(record_id, now)
+        record = deepcopy(self.store[record_id])
+        if dates is not TrackstarDates.ABSENT:
+            values = (created, now) if dates is TrackstarDates.PRESENT else (None, None)
+            record |= dict(zip(_TRACKSTAR_DATES, values, strict=True))
+        return self.garblings.get(record_id, Garbling()).applied_to(record)
+
+
+def _place(record: Record) -> tuple[str, str]:
+    return str(record.get("trackstar_updated_date") or ""), str(record.get("id"))

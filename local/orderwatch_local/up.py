@@ -1,0 +1,173 @@
+"""`orderwatch up`: watch your own shops from a laptop, before there is any AWS account."""
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import SecretStr
+from rich.console import Console
+from rich.text import Text
+
+from orderwatch.connections import TrackstarConnection
+from orderwatch.errors import (
+    ForbiddenError,
+    NotFoundError,
+    OrderwatchError,
+    TrackstarError,
+    UnauthorizedError,
+)
+from orderwatch.trackstar import Trackstar
+from orderwatch.windows import Window, WindowKind
+from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
+from orderwatch_local.watch import Watch, WatchedShop, watching
+
+CHECKED_WITHIN = 30.0
+"""Seconds for the requests that check one shop before anything is started."""
+LOOK_EVERY = 5.0
+"""Seconds between two looks at how the polls fare."""
+SILENT_AFTER = 180.0
+"""Seconds without a successful poll after which the reason is shown."""
+
+
+class UnusableShopError(OrderwatchError):
+    """A shop cannot be watched as it was named: says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to watch.
+
+    Attributes:
+        trackstar_url: Where the API is.
+        api_key: The organisation's key.
+        shops: The connections.
+        schedule: How often to poll, as EventBridge Scheduler writes it.
+        statuses: The watched statuses, separated by commas.
+        port: The local cloud's port; 0 takes a free one.
+    """
+
+    trackstar_url: str
+    api_key: SecretStr
+    shops: Sequence[WatchedShop]
+    schedule: str
+    statuses: str
+    port: int = 0
+
+
+def check(request: Request) -> list[TrackstarConnection]:
+    """Ask the API for every shop, so that what is wrong is said before anything is started.
+
+    Raises:
+        UnusableShopError: A key, token, connection or URL is wrong.
+    """
+    trackstar = Trackstar(request.trackstar_url)
+    return [_check_one(request, shop, trackstar) for shop in request.shops]
+
+
+def _check_one(request: Request, shop: WatchedShop, trackstar: Trackstar) -> TrackstarConnection:
+    deadline = time.monotonic() + CHECKED_WITHIN
+    client = trackstar.shop(
+        shop.connection_id,
+        api_key=request.api_key,
+        access_token=shop.access_token,
+        seconds_left=lambda: deadline - time.monotonic(),
+    )
+    try:
+        connection = client.connection()
+    except UnauthorizedError:
+        raise UnusableShopError("the API key is not valid: set TRACKSTAR_API_KEY to your organisation's key") from None
+    except NotFoundError:
+        raise UnusableShopError(
+            f"Trackstar knows no connection {shop.connection_id}: see Connections in its dashboard for the id"
+        ) from None
+    except TrackstarError as error:
+        raise UnusableShopError(f"{request.trackstar_url} does not answer: {error}; check --trackstar-url") from None
+    try:
+        client.order_page(
+            Window(kind=WindowKind.SWEEP, until=datetime.now(UTC), statuses=("exception",)), page_token=None
+        )
+    except (UnauthorizedError, ForbiddenError):
+        raise UnusableShopError(
+            f"the access token of {shop.connection_id} is not valid: set {token_variable(shop.connection_id)}"
+        ) from None
+    except TrackstarError as error:
+        raise UnusableShopError(f"orders of {shop.connection_id} cannot be read: {error}") from None
+    return connection
+
+
+def token_variable(connection_id: str) -> str:
+    """The environment variable that holds one connection's access token."""
+    return f"TRACKSTAR_ACCESS_TOKEN_{connection_id}"
+
+
+def run_up(
+    request: Request, *, out: Console, log: Console, as_json: bool, until: threading.Event | None = None
+) -> None:
+    """Watch until interrupted.
+
+    Args:
+        request: What to watch.
+        out: Where alerts go.
+        log: Where everything else goes.
+        as_json: One `orderwatch.alert.v1` a line instead of the e-mail's text.
+        until: Ends the watch when set; without it only an interrupt does.
+
+    Raises:
+        UnusableShopError: A key, token, connection or URL is wrong.
+        LocalCloudError: The local cloud did not start, build or deploy.
+    """
+    for connection in check(request):
+        log.print(f"found {connection.connection_id} ({connection.integration_name or 'integration unknown'})")
+    parameters = {
+        "TrackstarBaseUrl": request.trackstar_url,
+        "PollSchedule": request.schedule,
+        "AlertStatuses": request.statuses,
+    }
+
+    def step(what: str) -> AbstractContextManager[object]:
+        log.print(f"{what} ...")
+        return log.status(what)
+
+    with (
+        watching(request.shops, api_key=request.api_key, parameters=parameters, step=step, port=request.port) as watch,
+        _inbox(watch, out, as_json=as_json),
+    ):
+        watch.poll_now()
+        log.print(f"watching {len(request.shops)} shop(s), {request.schedule}; Ctrl-C ends it")
+        _stand_by(watch, log, until or threading.Event())
+
+
+def _inbox(watch: Watch, out: Console, *, as_json: bool) -> AbstractContextManager[object]:
+    topic = watch.outputs.alert_topic_arn
+    if as_json:
+        return JsonInbox(watch.cloud, topic, lambda body: _write_line(out, body))
+    return Mailbox(watch.cloud, topic, lambda mail: _show(out, mail))
+
+
+def _write_line(out: Console, body: str) -> None:
+    out.file.write(body + "\n")
+    out.file.flush()
+
+
+def _show(out: Console, mail: Mail) -> None:
+    out.print(Text(mail.subject, "bold"))
+    out.print(Text(mail.text))
+
+
+def _stand_by(watch: Watch, log: Console, until: threading.Event) -> None:
+    """Wait, and say so once when polls stop succeeding: silence is never taken for health."""
+    begun = datetime.now(UTC)
+    complained = False
+    while not until.wait(LOOK_EVERY):
+        silent = [state.connection_id for state in watch.states() if _is_silent(state.last_success_at or begun)]
+        if silent and not complained:
+            log.print(f"no successful poll of {', '.join(silent)} for {SILENT_AFTER:.0f} s; poll_orders logged:")
+            log.print(watch.cloud.logs(watch.outputs.poll_orders_function_name, lines=5), markup=False)
+        complained = bool(silent)
+
+
+def _is_silent(last_success: datetime) -> bool:
+    return (datetime.now(UTC) - last_success).total_seconds() > SILENT_AFTER

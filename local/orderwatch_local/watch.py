@@ -1,0 +1,97 @@
+"""orderwatch on the local cloud, watching some shops: what the demo and `orderwatch up` share."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from orderwatch.connection_table import ConnectionTable
+from orderwatch.connections import ConnectionState
+from orderwatch_local.cloud import LocalCloud, Outputs
+
+PREFIX = "/orderwatch"
+
+type Step = Callable[[str], AbstractContextManager[object]]
+"""Shows that a step goes on, for as long as the block lasts."""
+
+
+@dataclass(frozen=True)
+class WatchedShop:
+    """A shop to watch.
+
+    Attributes:
+        connection_id: Trackstar's id of the connection.
+        access_token: The connection's secret.
+        name: What alerts call it.
+    """
+
+    connection_id: str
+    access_token: SecretStr
+    name: str | None = None
+
+
+class Watch:
+    """A deployed orderwatch.
+
+    Args:
+        cloud: Where it is deployed.
+        outputs: What the deployment names.
+        shops: What it watches.
+    """
+
+    def __init__(self, cloud: LocalCloud, outputs: Outputs, shops: Sequence[WatchedShop]) -> None:
+        self.cloud = cloud
+        self.outputs = outputs
+        self.shops = shops
+        self._lambda = cloud.client("lambda")
+        self._connections = ConnectionTable(cloud.client("dynamodb"), outputs.connection_table_name)
+
+    def poll_now(self) -> None:
+        """Ask for a poll of every shop, as the schedule does.
+
+        Raises:
+            RuntimeError: dispatch_polls failed; its log's end is in the message.
+        """
+        name = self.outputs.dispatch_polls_function_name
+        answer = self._lambda.invoke(FunctionName=name, Payload=json.dumps({}).encode())
+        if answer.get("FunctionError"):
+            raise RuntimeError(f"{name} failed:\n{self.cloud.logs(name, lines=10)}")
+
+    def states(self) -> list[ConnectionState]:
+        """How far each shop was read."""
+        return [self._connections.load(shop.connection_id) for shop in self.shops]
+
+
+@contextmanager
+def watching(
+    shops: Sequence[WatchedShop],
+    *,
+    api_key: SecretStr,
+    parameters: Mapping[str, str],
+    step: Step,
+    port: int = 0,
+) -> Iterator[Watch]:
+    """Deploy orderwatch on a local cloud of its own, with these shops connected, until the block ends.
+
+    Args:
+        shops: What to watch.
+        api_key: Trackstar's key of the organisation.
+        parameters: Values of the template's parameters.
+        step: How to show what takes long.
+        port: The local cloud's port; 0 takes a free one.
+
+    Raises:
+        LocalCloudError: It did not start, build or deploy.
+    """
+    with LocalCloud(port=port) as cloud:
+        with step("build and deploy the template"):
+            outputs = cloud.deploy(parameters)
+        cloud.put_secret(f"{PREFIX}/trackstar/api-key", api_key.get_secret_value())
+        for shop in shops:
+            path = f"{PREFIX}/connections/{shop.connection_id}"
+            cloud.put_secret(f"{path}/access-token", shop.access_token.get_secret_value())
+            if shop.name:
+                cloud.client("ssm").put_parameter(Name=f"{path}/name", Value=shop.name, Type="String")
+        yield Watch(cloud, outputs, shops)
