@@ -14,10 +14,12 @@ from aws_lambda_powertools.utilities.idempotency import (
     idempotent_function,
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import ValidationError
 
 from orderwatch.alerts import Alert
 from orderwatch.messages import slack
 from orderwatch.observability import logger, metrics
+from orderwatch.orders import describe_flaws
 from orderwatch.parameters import Parameters
 from orderwatch.settings import PostToSlackSettings, read_settings
 from orderwatch.slack_webhook import SlackInvalidError, SlackRefusedError, SlackWebhook
@@ -53,7 +55,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         data_keyword_argument="alert", config=_once, persistence_store=_ledger(settings.idempotency_table_name)
     )
     def post_once(*, alert: dict[str, Any]) -> None:
-        _post(Alert.model_validate(alert), _webhook(settings.parameter_prefix))
+        _post(alert, _webhook(settings.parameter_prefix))
         time.sleep(SECONDS_BETWEEN_MESSAGES)
 
     def post(record: SQSRecord) -> None:
@@ -62,8 +64,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     return process_partial_response(event=event, record_handler=post, processor=_processor, context=context)
 
 
-def _post(alert: Alert, webhook: SlackWebhook) -> None:
+def _post(body: dict[str, Any], webhook: SlackWebhook) -> None:
     """Post the alert as fully as Slack takes it: without its picture, or as mere text, rather than not at all."""
+    try:
+        alert = Alert.model_validate(body)
+    except ValidationError as error:
+        logger.error("the alert is not whole", extra={"flaws": describe_flaws(error)})
+        webhook.post(slack.SlackMessage(text=f"orderwatch: {body.get('kind')}, alert {body['alert_id']}", blocks=[]))
+        return
     for make in (slack.blocks, _without_image):
         try:
             webhook.post(make(alert))

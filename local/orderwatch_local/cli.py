@@ -1,6 +1,8 @@
 """The command line: `orderwatch demo`, `orderwatch up`, `orderwatch shop`."""
 
+import logging
 import os
+import re
 import signal
 import sys
 from typing import Annotated, NoReturn
@@ -10,6 +12,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from orderwatch.errors import OrderwatchError
+from orderwatch.observability import logger
 from orderwatch_local.demo import run_demo
 from orderwatch_local.errors import LocalCloudError
 from orderwatch_local.serve_shop import serve_day
@@ -25,9 +28,28 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")]
 Seed = Annotated[int, typer.Option(help="Which scripted day.")]
+
+
+def _web_address(value: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?", value):
+        raise typer.BadParameter(f"{value} is no http or https URL")
+    return value.rstrip("/")
+
+
+def _connection_ids(values: list[str]) -> list[str]:
+    # They become names in the Parameter Store.
+    for value in values:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,128}", value):
+            raise typer.BadParameter(f"{value!r} is no connection id: letters, digits, dots, hyphens, underscores")
+    return values
+
+
+_CONNECTION = typer.Option(help="Trackstar's id of a connection; once for each shop.", callback=_connection_ids)
+_URL = typer.Option(help="A Trackstar-shaped API.", callback=_web_address)
 
 
 @app.command()
@@ -40,8 +62,8 @@ def demo(
 
 @app.command()
 def up(
-    connection: Annotated[list[str], typer.Option(help="Trackstar's id of a connection; once for each shop.")],
-    trackstar_url: Annotated[str, typer.Option(help="A Trackstar-shaped API.")] = VENDOR,
+    connection: Annotated[list[str], _CONNECTION],
+    trackstar_url: Annotated[str, _URL] = VENDOR,
     schedule: Annotated[str, typer.Option(help="How often to poll.")] = "rate(1 minute)",
     statuses: Annotated[str, typer.Option(help="Statuses to alert on.")] = "exception,backordered,cancelled",
     port: Port = 0,
@@ -54,7 +76,7 @@ def up(
     TRACKSTAR_ACCESS_TOKEN; what is not set is asked for.
     """
     request = Request(
-        trackstar_url=trackstar_url.rstrip("/"),
+        trackstar_url=trackstar_url,
         api_key=_secret("API key", "TRACKSTAR_API_KEY"),
         shops=[WatchedShop(each, _token(each)) for each in connection],
         schedule=schedule,
@@ -99,6 +121,7 @@ def _interrupt(*_: object) -> NoReturn:
 
 def main() -> None:
     """Run the command line; what is wrong is one line on stderr and exit code 1."""
+    logger.setLevel(logging.CRITICAL)  # what the functions' code logs is for CloudWatch, and goes to stdout
     # SIGINT too: a shell starts background jobs with it ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)

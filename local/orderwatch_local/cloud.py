@@ -244,12 +244,12 @@ class LocalCloud:
     def _await_ready(self, process: GuardedProcess) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not _answers(f"{self.endpoint}/_ministack/ready"):
-            # The watcher deletes the log with the rest: read it first.
-            output = process.output()
             if not process.is_running:
-                raise _start_error(output)
+                raise _start_error(process.output())
             if time.monotonic() > deadline:
-                raise StartFailedError(f"the local cloud was silent for {START_SECONDS:.0f} s:\n{tail(output)}")
+                raise StartFailedError(
+                    f"the local cloud was silent for {START_SECONDS:.0f} s:\n{tail(process.output())}"
+                )
             time.sleep(0.02)
 
     def _ensure_bucket(self) -> None:
@@ -274,7 +274,13 @@ class LocalCloud:
             check=False,
         )
         if done.returncode:
-            raise DeployFailedError(f"sam deploy failed:\n{tail(done.stdout + done.stderr)}")
+            raise DeployFailedError(f"sam deploy failed: {_reason(done.stdout + done.stderr)}")
+
+
+def _reason(output: str) -> str:
+    """SAM's own sentence about what went wrong, else the last lines of what it wrote."""
+    sentences = [line for line in output.splitlines() if line.startswith("Error: ")]
+    return sentences[-1].removeprefix("Error: ") if sentences else f"\n{tail(output)}"
 
 
 def _emulator_environment(port: int, *, scratch: Path) -> dict[str, str]:

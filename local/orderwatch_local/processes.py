@@ -65,7 +65,9 @@ class GuardedProcess:
         scratch: Path | None = None,
     ) -> None:
         watcher = [sys.executable, "-I", "-S", __file__, str(scratch or ""), *command]
-        with log.open("ab") as output:
+        with log.open("wb") as output:
+            # Open for as long as we are: the watcher may delete the file before we read the child's last words.
+            self._output = log.open("rb")
             self._watcher = subprocess.Popen(  # noqa: S603 - the command is ours
                 watcher,
                 env=dict(env),
@@ -75,7 +77,6 @@ class GuardedProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._log = log
 
     def __enter__(self) -> Self:
         return self
@@ -94,8 +95,11 @@ class GuardedProcess:
         return self._watcher.poll() is None
 
     def output(self) -> str:
-        """What the child has written so far."""
-        return self._log.read_text(errors="replace") if self._log.exists() else ""
+        """What the child has written so far; nothing once this is closed."""
+        if self._output.closed:
+            return ""
+        self._output.seek(0)
+        return self._output.read().decode(errors="replace")
 
     def close(self) -> None:
         """End the child and all that it started; wait until they are gone. Twice is fine."""
@@ -106,6 +110,7 @@ class GuardedProcess:
         except subprocess.TimeoutExpired:
             os.killpg(self.group, signal.SIGKILL)
             self._watcher.wait()
+        self._output.close()
 
 
 def _watch(scratch: str, command: Sequence[str]) -> None:

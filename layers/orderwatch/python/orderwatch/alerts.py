@@ -51,6 +51,14 @@ def severity_of(kind: str) -> Severity:
     return _SEVERITIES.get(kind, Severity.WARNING)
 
 
+_STATUS_PHRASES = {"exception": "in exception", "other": "in a custom status"}
+
+
+def status_phrase(status: str) -> str:
+    """A status within a sentence: `in exception`, `backordered`, `on hold`."""
+    return _STATUS_PHRASES.get(status, status.replace("_", " "))
+
+
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -65,7 +73,8 @@ Line = Annotated[str, AfterValidator(_one_line)]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    # What is sent holds every field, so the schema may require them.
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
 class AlertConnection(_Model):

@@ -134,6 +134,14 @@ class Health(BaseModel):
         """Whether people were told of this state, so that its end is told too."""
         return self.state in _ALERT_KINDS
 
+    def changes(self, before: "Health | None") -> bool:
+        """Whether it takes the place of the state before: waiting for a first sync ends no trouble that was told."""
+        if before is None:
+            return True
+        if before.is_trouble and self.state is HealthState.WAITING:
+            return False
+        return self.state is not before.state
+
 
 def judge(connection: TrackstarConnection, *, now: datetime) -> Health:
     """The state of a connection by what Trackstar says of it.
@@ -163,7 +171,7 @@ def judge(connection: TrackstarConnection, *, now: datetime) -> Health:
 
 def health_alert(before: Health | None, after: Health, *, connection: AlertConnection) -> Alert | None:
     """The alert that a change of state asks for: trouble, or the end of trouble that was told."""
-    if before and before.state is after.state:
+    if not after.changes(before):
         return None
     if after.is_trouble:
         kind, detail = _ALERT_KINDS[after.state], after.detail

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from orderwatch.alerts import KIND_WATCH_STARTED, Alert, AlertConnection, connection_alert
+from orderwatch.alerts import KIND_WATCH_STARTED, Alert, AlertConnection, connection_alert, status_phrase
 from orderwatch.connections import (
     ConnectionState,
     Health,
@@ -153,6 +153,7 @@ class Poller:
     has_time: Callable[[], bool]
     summary: PollSummary = field(default_factory=PollSummary)
     _seen: set[str] = field(default_factory=set)
+    _awaits_first_sync: bool = False
 
     def run(self, *, asked_at: datetime) -> PollSummary:
         """Read what changed, until it is all read or the time is up.
@@ -169,7 +170,7 @@ class Poller:
         if state.progress is None and state.has_read_since(asked_at):
             return self._end(Outcome.ALREADY_READ)
         state, health = self._look(state)
-        if health.state is HealthState.WAITING:
+        if self._awaits_first_sync or health.state is HealthState.WAITING:
             self._save(state, health)
             return self._end(Outcome.WAITING)
         return self._end(self._read(self._begun(state), health))
@@ -185,6 +186,8 @@ class Poller:
         except TrackstarError as error:
             logger.warning("connection could not be checked", exc_info=error)
             return state, state.health or Health(since=self.shop.now())
+        # Whatever else is wrong: a list that is still empty must not be taken for a shop without orders.
+        self._awaits_first_sync = record.awaits_historical_sync
         state = state.model_copy(
             update={
                 "integration": record.integration_name or state.integration,
@@ -325,7 +328,7 @@ class Poller:
         return state.last_sweep_at is None or self.shop.now() - state.last_sweep_at >= SWEEP_INTERVAL
 
     def _watch_started(self, state: ConnectionState, progress: Progress) -> Alert:
-        now_in = [f"{count:,} in {status}" for status, count in sorted(progress.attention.items())]
+        now_in = [f"{count:,} {status_phrase(status)}" for status, count in sorted(progress.attention.items())]
         standing = f"{', '.join(now_in)} now" if now_in else "none needs attention now"
         return connection_alert(
             KIND_WATCH_STARTED,
@@ -359,7 +362,7 @@ class Poller:
         self, state: ConnectionState, health: Health, alerts: Sequence[Alert]
     ) -> tuple[ConnectionState, list[Alert]]:
         told = health_alert(state.health, health, connection=self._labelled(state))
-        if state.health and state.health.state is health.state:
+        if not health.changes(state.health):
             return state, list(alerts)
         return state.model_copy(update={"health": health}), [*alerts, told] if told else list(alerts)
 

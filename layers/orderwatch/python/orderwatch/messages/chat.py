@@ -20,13 +20,14 @@ MAX_CONTEXT = 250
 MAX_RESOURCE = 2048
 MAX_LIST = 10
 
+_MAX_FACT = 200
 _MAX_ENTRY = 400
 _ROOM_FOR_MORE = 40
 
 
 def body(alert: Alert) -> str:
     """The notification as compact JSON."""
-    return json.dumps(notification(alert), ensure_ascii=False, separators=(",", ":"))
+    return text.storable(json.dumps(notification(alert), ensure_ascii=False, separators=(",", ":")))
 
 
 def notification(alert: Alert) -> dict[str, Any]:
@@ -71,7 +72,7 @@ _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 def _description(alert: Alert) -> str:
     detail = wording.detail(alert)
-    facts = [f"*{fact.label}:* {escape(fact.value, limit=_MAX_ENTRY)}" for fact in wording.facts(alert)[:MAX_LIST]]
+    facts = [f"*{fact.label}:* {escape(fact.value, limit=_MAX_FACT)}" for fact in wording.facts(alert)[:MAX_LIST]]
     head = [*([escape(detail, limit=MAX_DESCRIPTION // 2)] if detail else []), *facts]
     entries, total = _entries(alert)
     foot = [_gaps(alert)] if alert.enrichment.missing else []

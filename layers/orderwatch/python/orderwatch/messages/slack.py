@@ -34,6 +34,7 @@ MAX_TEXT = 3000
 MAX_ALT_TEXT = 200
 MAX_LINES = 20
 
+_MAX_SUMMARY = 500
 _MAX_FACT = 500
 _MAX_NAME = 200
 _MAX_SECTIONS = 40
@@ -70,15 +71,15 @@ def blocks(alert: Alert, *, with_image: bool = True) -> SlackMessage:
 
 def plain(alert: Alert) -> SlackMessage:
     """The alert as mere text, for when its blocks cannot be made or are refused."""
-    address = text.link(alert.order.url) if alert.order else None
-    link = f"\n<{_address(address)}|Open the order>" if address else ""
-    return SlackMessage(text=f"{_summary(alert)}{link}", blocks=[])
+    link = _link(alert.order.url, "Open the order") if alert.order else ""
+    return SlackMessage(text=f"{_summary(alert)}\n{link}".rstrip(), blocks=[])
 
 
 def _summary(alert: Alert) -> str:
     worth = wording.value(alert)
-    said = wording.headline(alert, with_shop=True) + (f", {worth}" if worth else "")
-    return escape(said, limit=MAX_TEXT - text.MAX_LINK * 5 // 4)
+    why = wording.reason(alert.order) if alert.order else wording.detail(alert)
+    said = wording.headline(alert, with_shop=True) + (f", {worth}" if worth else "") + (f": {why}" if why else "")
+    return escape(said, limit=_MAX_SUMMARY)
 
 
 def _header(alert: Alert) -> Block:
@@ -112,8 +113,8 @@ def _list(alert: Alert, *, with_image: bool) -> list[Block]:
 
 def _digested(order: DigestedOrder) -> str:
     said = escape(wording.digested_order(order), limit=_MAX_FACT)
-    address = text.link(order.url)
-    return f"• {said}{f' (<{_address(address)}|open>)' if address else ''}"
+    link = _link(order.url, "open")
+    return f"• {said}{f' ({link})' if link else ''}"
 
 
 def _line(line: AlertLineItem, currency: str | None) -> str:
@@ -181,5 +182,7 @@ def _mrkdwn(said: str) -> MarkdownTextObject:
     return MarkdownTextObject(text=said, verbatim=True)
 
 
-def _address(address: str) -> str:
-    return address.replace("&", "&amp;").replace("|", "%7C")
+def _link(url: str | None, label: str) -> str:
+    """The address as Slack writes links; nothing where there is none or where its escapes make it too long."""
+    address = (text.link(url) or "").replace("&", "&amp;").replace("|", "%7C")
+    return f"<{address}|{label}>" if 0 < len(address) <= text.MAX_LINK else ""

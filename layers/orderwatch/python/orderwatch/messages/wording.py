@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from orderwatch import alerts
 from orderwatch.alerts import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
@@ -12,6 +13,7 @@ from orderwatch.alerts import (
     KIND_STALE,
     KIND_UNAUTHORIZED,
     KIND_WATCH_STARTED,
+    MAX_TEXT,
     Alert,
     AlertConnection,
     AlertLineItem,
@@ -23,14 +25,10 @@ from orderwatch.messages import text
 
 MAX_DETAIL = 2000
 """Characters of an alert's detail that a message shows."""
+MAX_GAP = 200
 MAX_WAREHOUSES = 4
 MAX_CURRENCIES = 5
 
-_STATUS_PHRASES = {
-    "exception": "in exception",
-    "partially_fulfilled": "partially fulfilled",
-    "other": "in a custom status",
-}
 _CONNECTION_HEADLINES = {
     KIND_BLOCKED: "{shop}: Trackstar can no longer sync the orders",
     KIND_UNAUTHORIZED: "{shop}: Trackstar refused the API key or access token",
@@ -68,12 +66,12 @@ class Fact(NamedTuple):
 
 def shop(connection: AlertConnection) -> str:
     """What a person calls the shop."""
-    return text.clean(connection.label) or text.clean(connection.id) or "unnamed shop"
+    return text.clip(text.clean(connection.label) or text.clean(connection.id) or "unnamed shop", MAX_TEXT)
 
 
 def number(order: AlertOrder | DigestedOrder) -> str:
     """The order's number as people write it: `#1042`; its id where the number has no visible character."""
-    shown = text.clean(order.number) or text.clean(order.id) or "?"
+    shown = text.clip_middle(text.clean(order.number) or text.clean(order.id) or "?", MAX_TEXT)
     return shown if shown.startswith("#") else f"#{shown}"
 
 
@@ -89,7 +87,7 @@ def number_in_ascii(order: AlertOrder, *, limit: int) -> str:
 
 def status_phrase(status: str) -> str:
     """A status within a sentence: `in exception`, `backordered`, `on hold`."""
-    return _STATUS_PHRASES.get(status, text.clean(status).replace("_", " "))
+    return text.clean(alerts.status_phrase(status))
 
 
 def told_kind(alert: Alert) -> str:
@@ -187,7 +185,7 @@ def facts(alert: Alert) -> list[Fact]:
     at_stake = value(alert)
     if at_stake:
         return [Fact("Value", at_stake), place]
-    return [place, Fact("Connection", text.clean(alert.connection.id))]
+    return [place, Fact("Connection", text.clip(text.clean(alert.connection.id), MAX_TEXT))]
 
 
 def _status_facts(order: AlertOrder) -> list[Fact]:
@@ -287,7 +285,7 @@ def digested_order(order: DigestedOrder) -> str:
 
 def missing(alert: Alert) -> list[str]:
     """What the alert could not tell, and why."""
-    return [text.clean(gap) for gap in alert.enrichment.missing]
+    return [text.clip(text.clean(gap), MAX_GAP) for gap in alert.enrichment.missing]
 
 
 def freshness(alert: Alert) -> str:

@@ -1,0 +1,158 @@
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import pytest
+
+from orderwatch.alerts import Alert, AlertLineItem, AlertOrder
+from orderwatch.enrichment import LEFT_OUT, MAX_GAPS, MAX_WAREHOUSES, Product, ProductPage, enrich
+from orderwatch.errors import ForbiddenError, NotImplementedByShopError, UnavailableError
+from tests.unit.golden.samples import SAMPLES, order_alert
+
+
+class FakeSource:
+    """Products of a dictionary; says which were asked for."""
+
+    def __init__(self, *products: Product, error: Exception | None = None) -> None:
+        self._products = {product.id: product for product in products}
+        self._error = error
+        self.asked: list[list[str]] = []
+
+    def products(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
+        self.asked.append(list(product_ids))
+        if self._error:
+            raise self._error
+        return {each: self._products[each] for each in product_ids if each in self._products}
+
+
+TENT = Product(
+    id="901",
+    name="Trail Tent",
+    sku="TENT-2P",
+    parent_product_id="900",
+    image_url="https://cdn.example.com/t.jpg",
+    external_system_url="https://admin.example.com/p/901",
+    inventory=Decimal(1),
+    inventory_by_warehouse_id={"w1": Decimal(1), "w2": None},
+)
+
+
+def _alert(*product_ids: str | None, sku: str | None = None) -> Alert:
+    lines = tuple(AlertLineItem(product_id=each, sku=sku, quantity=Decimal(3)) for each in product_ids)
+    return order_alert("order.backordered", line_items=lines)
+
+
+def _order(alert: Alert) -> AlertOrder:
+    assert alert.order is not None
+    return alert.order
+
+
+def test_a_line_gets_name_picture_link_and_stock() -> None:
+    (alert,) = enrich([_alert("901")], FakeSource(TENT)).alerts
+    assert _order(alert).line_items[0] == AlertLineItem(
+        sku="TENT-2P",
+        name="Trail Tent",
+        quantity=Decimal(3),
+        on_hand=Decimal(1),
+        on_hand_by_warehouse={"w1": Decimal(1)},
+        image_url="https://cdn.example.com/t.jpg",
+        url="https://admin.example.com/p/901",
+        product_id="901",
+    )
+    assert alert.enrichment.complete
+    assert _order(alert).line_items[0].shortfall == 2
+
+
+def test_all_distinct_products_are_asked_for_at_once() -> None:
+    source = FakeSource(TENT)
+    enrich([_alert("901", "5"), _alert("5", None), SAMPLES["connection.blocked"]], source)
+    assert source.asked == [["901", "5"]]
+
+
+def test_without_products_nothing_is_asked() -> None:
+    source = FakeSource()
+    enrich([_alert(None), SAMPLES["connection.blocked"]], source)
+    assert source.asked == []
+
+
+def test_the_stock_of_a_parent_is_not_taken_for_that_of_its_variants() -> None:
+    parent = TENT.model_copy(update={"parent_product_id": "901"})
+    (alert,) = enrich([_alert("901")], FakeSource(parent)).alerts
+    line = _order(alert).line_items[0]
+    assert (line.on_hand, line.on_hand_by_warehouse, line.name) == (None, {}, "Trail Tent")
+    assert alert.enrichment.missing == (
+        "stock of TENT-2P: known of its variants only, and the line names their parent",
+    )
+
+
+@pytest.mark.parametrize(
+    ("product_id", "sku", "gap"),
+    [
+        ("gone", "SKU-1", "product details of SKU-1: not in Trackstar's copy"),
+        ("gone", None, "product details of gone: not in Trackstar's copy"),
+        (None, None, "product details of line 1: the line names no product"),
+        ("7", None, "stock of 7: the shop does not tell"),
+    ],
+)
+def test_a_gap_is_named_in_a_users_words(product_id: str | None, sku: str | None, gap: str) -> None:
+    (alert,) = enrich([_alert(product_id, sku=sku)], FakeSource(Product(id="7"))).alerts
+    assert not alert.enrichment.complete
+    assert alert.enrichment.missing == (gap,)
+
+
+@pytest.mark.parametrize(
+    ("error", "gap"),
+    [
+        (NotImplementedByShopError("501"), "product details: this shop's integration offers none"),
+        (UnavailableError("timeout"), "product details: Trackstar did not answer"),
+        (ForbiddenError("403"), "product details: Trackstar refused to give them"),
+        (KeyError("a bug"), "product details: they could not be read"),
+    ],
+)
+def test_whatever_the_source_raises_the_alerts_come_back_without_details(error: Exception, gap: str) -> None:
+    alerts = [_alert("901"), SAMPLES["connection.blocked"]]
+    result = enrich(alerts, FakeSource(error=error))
+    assert result.error is error
+    assert [alert.enrichment.missing for alert in result.alerts] == [(gap,), ()]
+    assert [alert.order for alert in result.alerts] == [alert.order for alert in alerts]
+
+
+def test_a_late_alert_says_that_its_details_were_left_out() -> None:
+    result = enrich([_alert("901")], None)
+    assert result.error is None
+    assert result.alerts[0].enrichment.missing == (LEFT_OUT,)
+
+
+def test_an_order_without_lines_lacks_nothing() -> None:
+    assert enrich([_alert()], None).alerts[0].enrichment.complete
+
+
+def test_many_gaps_are_listed_in_part_and_counted_exactly() -> None:
+    (alert,) = enrich([_alert(*(f"gone-{n}" for n in range(60)))], FakeSource()).alerts
+    assert len(alert.enrichment.missing) == MAX_GAPS + 1
+    assert alert.enrichment.missing[-1] == f"+{60 - MAX_GAPS} more gaps"
+
+
+def test_stock_in_too_many_warehouses_is_told_in_sum() -> None:
+    counts: dict[str, Decimal | None] = {str(n): Decimal(1) for n in range(MAX_WAREHOUSES + 1)}
+    crowded = TENT.model_copy(update={"inventory_by_warehouse_id": counts})
+    (alert,) = enrich([_alert("901")], FakeSource(crowded)).alerts
+    assert _order(alert).line_items[0].on_hand == 1
+    assert _order(alert).line_items[0].on_hand_by_warehouse == {}
+    assert not alert.enrichment.complete
+
+
+def test_a_product_name_of_any_length_fits_the_alert() -> None:
+    (alert,) = enrich([_alert("901")], FakeSource(TENT.model_copy(update={"name": "x\n" * 900}))).alerts
+    assert len(_order(alert).line_items[0].name or "") <= 160
+
+
+def test_a_page_keeps_its_good_records() -> None:
+    page = ProductPage.model_validate_json(
+        '{"data": [{"id": "1", "inventory": "many", "inventory_by_warehouse_id": {"w": 2, "x": null}, "active": "?",'
+        ' "image_url": "javascript:x", "is_kit": true}, {"name": "no id"}, 7, null, {"id": 2, "name": ""}],'
+        ' "next_token": null, "total_count": 5}'
+    )
+    assert page.products == [
+        Product(id="1", inventory_by_warehouse_id={"w": Decimal(2), "x": None}, is_kit=True),
+        Product(id="2"),
+    ]

@@ -1,0 +1,114 @@
+from decimal import Decimal
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orderwatch.alerts import Alert, Severity
+from orderwatch.grouping import MAX_ORDERS, MIXED, group
+from orderwatch.messages import email
+from tests.unit.golden.samples import SAMPLES, order_alert
+
+
+def _alerts(count: int, *, kind: str = "order.backordered", shop: str = "a", **fields: object) -> list[Alert]:
+    alerts = [
+        order_alert(kind, alert_id=f"{shop}-{kind}-{n}", number=f"N{n}", id=str(n), **fields) for n in range(count)
+    ]
+    return [alert.model_copy(update={"connection_id": shop}) for alert in alerts]
+
+
+@pytest.mark.parametrize(
+    ("count", "threshold", "messages"),
+    [(5, 5, 5), (6, 5, 1), (1, 0, 1), (2, 0, 1), (2, 1, 1), (0, 5, 0), (100, 5, 1), (101, 5, 2), (5_000, 5, 50)],
+)
+def test_more_alerts_than_the_threshold_become_digests(count: int, threshold: int, messages: int) -> None:
+    assert len(group(_alerts(count), threshold=threshold)) == messages
+
+
+def test_one_alert_alone_is_never_a_digest() -> None:
+    (only,) = group(_alerts(1), threshold=0)
+    assert (only.alert, only.members) == (_alerts(1)[0], (_alerts(1)[0],))
+
+
+def test_kinds_and_shops_are_counted_apart() -> None:
+    alerts = [*_alerts(4), *_alerts(4, shop="b"), *_alerts(4, kind="order.cancelled")]
+    assert [each.alert for each in group(alerts, threshold=5)] == alerts
+
+
+def test_messages_come_in_the_order_in_which_their_first_alert_appears() -> None:
+    cancelled, storm = _alerts(2, kind="order.cancelled"), _alerts(6)
+    groups = group([cancelled[0], *storm, cancelled[1]], threshold=5)
+    assert [each.alert.kind for each in groups] == ["order.cancelled", "order.digest", "order.cancelled"]
+
+
+@given(
+    storm=st.lists(
+        st.tuples(st.sampled_from(["order.exception", "order.cancelled"]), st.sampled_from("ab")), max_size=40
+    ),
+    threshold=st.integers(0, 8),
+)
+def test_every_alert_is_in_exactly_one_message(storm: list[tuple[str, str]], threshold: int) -> None:
+    alerts = [
+        order_alert(kind, alert_id=str(n)).model_copy(update={"connection_id": shop})
+        for n, (kind, shop) in enumerate(storm)
+    ]
+    groups = group(alerts, threshold=threshold)
+    members = chain.from_iterable(each.members for each in groups)
+    assert sorted(alert.alert_id for alert in members) == sorted(alert.alert_id for alert in alerts)
+    assert all(each.alert.digest is None or each.alert.digest.count == len(each.members) for each in groups)
+
+
+def test_a_digest_names_every_order_it_stands_for() -> None:
+    for each in group(_alerts(2 * MAX_ORDERS + 1), threshold=5):
+        assert each.alert.digest is not None
+        assert [order.alert_id for order in each.alert.digest.orders] == [alert.alert_id for alert in each.members]
+        body = email.body(each.alert)
+        assert all(f"#{alert.order.number}," in body for alert in each.members if alert.order)
+
+
+def test_the_parts_of_a_storm_are_of_one_size() -> None:
+    assert [len(each.members) for each in group(_alerts(101), threshold=5)] == [50, 51]
+
+
+def test_a_digest_has_the_severity_of_its_kind_and_the_value_by_currency() -> None:
+    alerts = [
+        *_alerts(3, kind="order.exception", total_price=Decimal(10)),
+        *_alerts(1, kind="order.exception", currency=None),
+    ]
+    (digest,) = (each.alert for each in group(alerts, threshold=3))
+    assert digest.severity is Severity.CRITICAL
+    assert digest.digest is not None
+    assert digest.digest.value_by_currency == {"EUR": Decimal(30)}
+
+
+def test_the_same_alerts_make_the_same_digest_in_any_order() -> None:
+    alerts = _alerts(6)
+    ids = {group(batch, threshold=5)[0].alert.alert_id for batch in (alerts, alerts[::-1])}
+    other = group([*alerts[:5], _alerts(7)[6]], threshold=5)
+    assert len(ids) == 1
+    assert other[0].alert.alert_id not in ids
+
+
+def test_orders_that_recovered_to_several_statuses_share_a_digest() -> None:
+    fields = {"previous_status": "exception"}
+    alerts = [
+        *_alerts(3, kind="order.recovered", status="processing", **fields),
+        *_alerts(3, kind="order.recovered", status="fulfilled", **fields),
+    ]
+    (only,) = group(alerts, threshold=5)
+    assert only.alert.digest is not None
+    assert only.alert.digest.status == MIXED
+
+
+def test_a_digest_is_as_fresh_as_its_oldest_part() -> None:
+    alerts = _alerts(6)
+    as_of = [alert.data_as_of for alert in alerts if alert.data_as_of]
+    older = alerts[3].model_copy(update={"data_as_of": as_of[3].replace(year=2025)})
+    (only,) = group([*alerts[:3], older, *alerts[4:]], threshold=5)
+    assert only.alert.data_as_of == older.data_as_of
+
+
+def test_alerts_about_a_shop_are_never_digested() -> None:
+    blocked = [SAMPLES["connection.blocked"]] * 20
+    assert len(group(blocked, threshold=0)) == 20

@@ -1,0 +1,107 @@
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from orderwatch.alerts import AlertLineItem, Digest, DigestedOrder, Enrichment
+from orderwatch.messages import email
+from orderwatch.messages.text import display_width
+from tests.unit.golden.samples import NOW, SAMPLES, order_alert
+
+
+def test_the_subject_tells_status_order_shop_and_value() -> None:
+    assert email.subject(SAMPLES["order.exception"]) == "[exception] Order #1042 at Nordic Outdoor, 129.90 EUR"
+
+
+def test_a_number_that_brings_its_own_hash_gets_no_second_one() -> None:
+    assert "Order #JP-20931 at" in email.subject(SAMPLES["order.backordered"])
+
+
+def test_a_number_without_any_ascii_letter_is_told_by_the_orders_id() -> None:
+    assert "Order #gid-5501042 at" in email.subject(order_alert("order.exception", number="第七"))
+
+
+def test_a_long_subject_loses_part_of_the_shops_name_and_not_the_value() -> None:
+    alert = order_alert("order.exception", number="9" * 160)
+    alert = alert.model_copy(update={"connection": alert.connection.model_copy(update={"name": "Shop " * 30})})
+    subject = email.subject(alert)
+    assert len(subject) == email.MAX_SUBJECT
+    assert subject.startswith("[exception] Order #99999")
+    assert subject.endswith("..., 129.90 EUR")
+
+
+def test_the_fact_comes_first_with_the_shops_own_reason() -> None:
+    assert email.body(SAMPLES["order.exception"]).splitlines()[0] == (
+        "Order #1042 is in exception: Address verification failed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("previous", "told"),
+    [
+        ({"previous_status_since": NOW - timedelta(hours=3, minutes=20)}, "processing, for 3 h 20 min"),
+        ({"previous_status_since": NOW + timedelta(hours=1)}, "processing"),
+        ({"previous_status_since": None}, "processing"),
+        ({"previous_status": None}, "first seen in this status"),
+    ],
+    ids=["known", "dates that contradict", "unknown since", "never seen"],
+)
+def test_the_previous_status_is_told_with_how_long_it_lasted(previous: dict[str, Any], told: str) -> None:
+    lines = email.body(order_alert("order.exception", **previous)).splitlines()
+    assert told in [line.removeprefix("Before").strip() for line in lines]
+
+
+def test_a_shortfall_is_told_against_what_is_ordered() -> None:
+    line = AlertLineItem(sku="A", quantity=Decimal(3), on_hand=Decimal(1))
+    body = email.body(order_alert("order.backordered", line_items=(line,)))
+    assert "    ordered 3, on hand 1: short 2\n" in body
+
+
+def test_stock_below_nothing_counts_as_none() -> None:
+    line = AlertLineItem(sku="A", quantity=Decimal(3), on_hand=Decimal(-2))
+    assert "on hand -2: short 3\n" in email.body(order_alert("order.backordered", line_items=(line,)))
+
+
+def test_twenty_lines_are_listed_and_the_rest_counted_exactly() -> None:
+    lines = tuple(AlertLineItem(sku=f"S-{number}") for number in range(100))
+    body = email.body(order_alert("order.cancelled", line_items=lines, more_line_items=200))
+    assert body.count(" x S-") == 20
+    assert "\n+280 more lines\n" in body
+
+
+def test_no_line_is_wider_than_72_columns_but_the_link() -> None:
+    link = f"https://admin.example.com/{'long/' * 30}"
+    wide = AlertLineItem(sku="赤" * 160, name="い" * 160, unit_price=Decimal("1e20"), quantity=Decimal("1e20"))
+    alert = order_alert("order.exception", url=link, raw_status="ろ" * 160, line_items=(wide,))
+    lines = email.body(alert).splitlines()
+    assert link in lines
+    assert max(display_width(line) for line in lines if line != link) <= email.WIDTH
+
+
+def test_a_digest_too_long_for_the_body_is_cut_between_orders_and_counts_the_rest() -> None:
+    orders = tuple(
+        DigestedOrder(alert_id=str(n), id=str(n), number=f"N{n}", url=f"https://a.example/{'x' * 1500}")
+        for n in range(100)
+    )
+    digest = Digest(of_kind="order.cancelled", status="cancelled", count=130, orders=orders, more_orders=30)
+    body = email.body(SAMPLES["order.digest"].model_copy(update={"digest": digest}))
+    shown = body.count("\n- #N")
+    assert 0 < shown < 100
+    assert f"\n+{130 - shown} more orders\n" in body
+    assert len(body.encode()) <= email.MAX_BYTES
+
+
+def test_what_is_not_known_is_named() -> None:
+    gap = "product details of SKU-1: not in Trackstar's copy"
+    alert = order_alert("order.exception", enrichment=Enrichment(complete=False, missing=(gap,)))
+    assert f"\nNot known\n- {gap}\n" in email.body(alert)
+
+
+def test_an_address_that_is_no_web_address_is_not_offered_as_a_link() -> None:
+    assert "Open the order" not in email.body(order_alert("order.exception", url="javascript:alert(1)"))
+
+
+def test_an_alert_about_a_shop_says_what_to_do() -> None:
+    body = email.body(SAMPLES["connection.blocked"]).replace("\n", " ")
+    assert "Reconnect the shop in Trackstar." in body

@@ -1,0 +1,60 @@
+import json
+from decimal import Decimal
+
+import jsonschema
+import pytest
+
+from orderwatch.alerts import Alert, AlertLineItem, AlertOrder
+from orderwatch.messages import machine
+from orderwatch_local.schema import alert_schema
+from tests.unit.golden.samples import SAMPLES, order_alert
+
+
+def _with_lines(count: int, *, more: int = 0) -> Alert:
+    line = AlertLineItem(sku="S", quantity=Decimal(1), image_url=f"https://cdn.example.com/{'x' * 2000}")
+    return order_alert("order.exception", line_items=(line,) * count, more_line_items=more)
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_the_json_is_what_the_schema_says(kind: str) -> None:
+    schema = json.loads(alert_schema())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+    validator.validate(json.loads(machine.body(SAMPLES[kind])))
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_the_json_is_read_back_as_the_same_alert(kind: str) -> None:
+    assert Alert.model_validate_json(machine.body(SAMPLES[kind])) == SAMPLES[kind]
+
+
+@pytest.mark.parametrize("limit", [5_000, 50_000, machine.MAX_BYTES])
+def test_an_alert_that_is_too_large_loses_whole_lines_and_counts_them(limit: int) -> None:
+    body = machine.body(_with_lines(100, more=7), limit=limit)
+    order = json.loads(body)["order"]
+    assert len(body.encode()) <= limit
+    assert len(order["line_items"]) + order["more_line_items"] == 107
+
+
+def test_no_more_lines_are_lost_than_needed() -> None:
+    body = machine.body(_with_lines(100), limit=50_000)
+    line = len(_with_lines(2).model_dump_json()) - len(_with_lines(1).model_dump_json())
+    assert 50_000 - line < len(body) <= 50_000
+
+
+def test_a_digest_that_is_too_large_counts_the_orders_it_lost() -> None:
+    body = machine.body(SAMPLES["order.digest"], limit=2_000)
+    digest = json.loads(body)["digest"]
+    assert len(body) <= 2_000
+    assert 0 < len(digest["orders"]) < 12
+    assert len(digest["orders"]) + digest["more_orders"] == digest["count"] == 12
+
+
+def test_characters_that_queues_refuse_are_replaced() -> None:
+    body = machine.body(order_alert("order.exception", number="10\ufffe42\uffff"))
+    assert json.loads(body)["order"]["number"] == "10\ufffd42\ufffd"
+
+
+def test_nothing_personal_has_a_field() -> None:
+    fields = " ".join([*Alert.model_fields, *AlertOrder.model_fields, *AlertLineItem.model_fields])
+    assert not {word for word in ("address", "phone", "email", "customer", "company", "postal") if word in fields}

@@ -1,0 +1,209 @@
+"""Whatever a shop writes, every renderer makes a message of it that its channel takes."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import jsonschema
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orderwatch.alerts import (
+    Alert,
+    AlertConnection,
+    AlertLineItem,
+    AlertOrder,
+    Digest,
+    DigestedOrder,
+    Enrichment,
+    Severity,
+)
+from orderwatch.messages import chat, email, plain, render, slack, sms, sns, text, wording
+from tests.unit.test_messages_chat import CUSTOM_NOTIFICATION
+from tests.unit.test_messages_slack import assert_within_limits
+
+EXAMPLES = 50
+NOTIFICATION = jsonschema.Draft202012Validator(CUSTOM_NOTIFICATION)
+NASTY = st.sampled_from(
+    [
+        "\u202e",
+        "\u2066",
+        "\u0000",
+        "\n",
+        "\r\n",
+        "\u2028",
+        "\uffff",
+        "👩‍👩‍👧",
+        "ﷺ",
+        "e\u0301\u0301",
+        "赤",
+        "שלום",
+        "<!here>",
+        "&",
+        "#",
+        "|",
+    ]
+)
+LINE = st.lists(st.one_of(st.text(max_size=40), NASTY), max_size=8).map("".join)
+NAME = LINE.filter(bool)
+URL = st.one_of(
+    st.none(), LINE, LINE.map(lambda path: f"https://shop.example/{path}"), st.just("https://a.example/&" + "&" * 2000)
+)
+AMOUNT = st.one_of(st.none(), st.decimals(allow_nan=False, allow_infinity=False), st.integers(0, 10**6).map(Decimal))
+DATE = st.one_of(st.none(), st.datetimes(timezones=st.just(UTC)), st.datetimes())
+CURRENCY = st.one_of(st.none(), st.sampled_from(["EUR", "JPY", "KWD"]), LINE)
+
+LINES = st.builds(
+    AlertLineItem,
+    sku=st.one_of(st.none(), LINE),
+    name=st.one_of(st.none(), LINE),
+    quantity=AMOUNT,
+    unit_price=AMOUNT,
+    on_hand=AMOUNT,
+    on_hand_by_warehouse=st.dictionaries(LINE, AMOUNT.filter(lambda amount: amount is not None), max_size=6),
+    image_url=URL,
+    url=URL,
+    product_id=st.one_of(st.none(), LINE),
+)
+ORDERS = st.builds(
+    AlertOrder,
+    id=NAME,
+    number=LINE,
+    url=URL,
+    status=NAME,
+    previous_status=st.one_of(st.none(), LINE),
+    previous_status_since=DATE,
+    raw_status=st.one_of(st.none(), LINE),
+    created_at=DATE,
+    updated_at=DATE,
+    seen_at=st.datetimes(timezones=st.just(UTC)),
+    currency=CURRENCY,
+    total_price=AMOUNT,
+    total_tax=AMOUNT,
+    total_discount=AMOUNT,
+    total_shipping=AMOUNT,
+    ship_by=DATE,
+    line_items=st.lists(LINES, max_size=4).map(tuple),
+    more_line_items=st.integers(0, 10**6),
+)
+DIGESTED = st.builds(
+    DigestedOrder,
+    alert_id=NAME,
+    id=NAME,
+    number=LINE,
+    url=URL,
+    previous_status=LINE,
+    currency=CURRENCY,
+    total_price=AMOUNT,
+)
+DIGESTS = st.lists(DIGESTED, min_size=1, max_size=4).flatmap(
+    lambda orders: st.builds(
+        Digest,
+        of_kind=st.sampled_from(["order.exception", "order.recovered", "order.x"]),
+        status=NAME,
+        count=st.integers(len(orders), 10**6),
+        value_by_currency=st.dictionaries(LINE, AMOUNT.filter(lambda amount: amount is not None), max_size=8),
+        orders=st.just(tuple(orders)),
+    )
+)
+CONNECTIONS = st.builds(
+    AlertConnection, id=NAME, name=st.one_of(st.none(), LINE), integration=st.one_of(st.none(), LINE)
+)
+KINDS = st.sampled_from(
+    ["order.exception", "order.recovered", "order.digest", "connection.blocked", "watch.started", "connection.new"]
+)
+SUBJECTS = st.one_of(
+    st.fixed_dictionaries({"order": ORDERS}), st.fixed_dictionaries({"digest": DIGESTS}), st.just({"detail": None})
+)
+
+
+@st.composite
+def alerts(draw: st.DrawFn) -> Alert:
+    """Any alert that the model takes, sensible or not."""
+    connection = draw(CONNECTIONS)
+    subject: dict[str, object] = dict(draw(SUBJECTS))
+    if draw(st.booleans()):
+        subject["detail"] = draw(st.one_of(LINE, st.just("word " * 2000)))
+    missing = draw(st.lists(LINE, max_size=30).map(tuple))
+    return Alert(
+        alert_id="5b1f0c9a7d3e4862b0a94c17e6f2d835",
+        kind=draw(KINDS),
+        severity=draw(st.sampled_from(Severity)),
+        connection_id=connection.id,
+        connection=connection,
+        enrichment=Enrichment(complete=not missing, missing=missing),
+        data_as_of=draw(DATE),
+        **subject,
+    )
+
+
+def assert_valid_subject(subject: str) -> None:
+    assert 0 < len(subject) < 100
+    assert subject.isascii()
+    assert subject.isprintable()
+    assert not subject[0].isspace()
+
+
+@settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+@given(alert=alerts())
+def test_every_renderer_takes_every_alert_within_its_limits(alert: Alert) -> None:
+    message = render(alert)
+    assert_valid_subject(message.subject)
+    assert message.size <= sns.MAX_BYTES
+    assert all(attribute.value.strip() for attribute in message.attributes.values())
+    assert len(message.bodies["sms"]) <= sms.MAX_CHARACTERS
+    assert message.bodies["sms"].isascii()
+    assert message.bodies["sms"].isprintable()
+    NOTIFICATION.validate(json.loads(message.bodies["https"]))
+    assert json.loads(message.bodies["sqs"])["alert_id"] == alert.alert_id
+    assert_within_limits(slack.blocks(alert))
+    assert not set("\ufffe\uffff") & set(message.message)
+
+
+@settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+@given(alert=alerts())
+def test_every_e_mail_is_readable_text(alert: Alert) -> None:
+    body = email.body(alert)
+    assert len(body.encode()) <= email.MAX_BYTES
+    assert not set(body) & set("\u202e\u2066\x00\r\u2028")
+    for line in body.split("\n"):
+        assert text.display_width(line) <= email.WIDTH or text.link(line.strip())
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(alert=alerts())
+def test_the_plain_alert_takes_every_alert(alert: Alert) -> None:
+    message = plain(alert)
+    assert_valid_subject(message.subject)
+    assert message.size <= sns.MAX_BYTES
+    assert len(message.bodies["sms"]) <= sms.MAX_CHARACTERS
+    assert message.bodies["sms"].isascii()
+    assert_within_limits(slack.plain(alert))
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(order=ORDERS)
+def test_the_orders_number_is_in_every_message(order: AlertOrder) -> None:
+    connection = AlertConnection(id="c")
+    alert = Alert(
+        alert_id="a",
+        kind="order.exception",
+        severity=Severity.CRITICAL,
+        connection_id="c",
+        connection=connection,
+        order=order,
+    )
+    number = wording.number(order)
+    assert "".join(number.split()) in "".join(email.body(alert).split())
+    assert wording.number_in_ascii(order, limit=34) in email.subject(alert)
+    assert wording.number_in_ascii(order, limit=40) in sms.body(alert)
+    assert chat.escape(number, limit=10_000)[:30] in chat.notification(alert)["content"]["title"]
+    assert chat.escape(number, limit=10_000)[:30] in slack.blocks(alert).text
+
+
+def test_the_day_before_all_days_is_told_too() -> None:
+    assert text.moment(datetime.min.replace(tzinfo=UTC)).endswith("UTC")

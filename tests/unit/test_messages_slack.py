@@ -1,0 +1,110 @@
+import json
+import subprocess
+import sys
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from orderwatch.alerts import AlertLineItem, Digest, DigestedOrder, Enrichment
+from orderwatch.messages import slack
+from tests.unit.golden.samples import SAMPLES, order_alert
+
+
+def assert_within_limits(message: slack.SlackMessage) -> None:
+    """Slack's limits, also those that its library does not check."""
+    assert 0 < len(message.text) <= slack.MAX_TEXT
+    assert len(message.blocks) <= slack.MAX_BLOCKS
+    for block in message.blocks:
+        assert len(block.get("text", {}).get("text", "x")) in range(1, slack.MAX_SECTION + 1)
+        assert len(block.get("fields", [])) <= slack.MAX_FIELDS
+        assert len(block.get("elements", [])) <= slack.MAX_FIELDS
+        for part in block.get("fields", []) + (block["elements"] if block["type"] == "context" else []):
+            assert len(part["text"]) in range(1, slack.MAX_FIELD + 1)
+        assert block["type"] != "header" or len(block["text"]["text"]) <= slack.MAX_HEADER
+
+
+def _of_type(message: slack.SlackMessage, block_type: str) -> list[dict[str, Any]]:
+    return [block for block in message.blocks if block["type"] == block_type]
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_every_kind_is_within_slacks_limits(kind: str) -> None:
+    assert_within_limits(slack.blocks(SAMPLES[kind]))
+    assert_within_limits(slack.plain(SAMPLES[kind]))
+
+
+def test_a_shortfall_stands_out_in_bold() -> None:
+    sections = json.dumps(slack.blocks(SAMPLES["order.backordered"]).blocks, ensure_ascii=False)
+    assert ": *short 2*" in sections
+
+
+def test_the_first_products_picture_stands_beside_the_lines() -> None:
+    (lines,) = [
+        block for block in _of_type(slack.blocks(SAMPLES["order.exception"]), "section") if "accessory" in block
+    ]
+    assert lines["accessory"]["image_url"] == "https://cdn.example.com/tent-2p.jpg"
+
+
+def test_a_picture_that_slack_cannot_fetch_can_be_left_out() -> None:
+    message = slack.blocks(SAMPLES["order.exception"], with_image=False)
+    assert "tent-2p.jpg" not in json.dumps(message.blocks)
+    assert "TENT-2P" in json.dumps(message.blocks)
+
+
+def test_the_button_opens_the_order() -> None:
+    (actions,) = _of_type(slack.blocks(SAMPLES["order.exception"]), "actions")
+    assert actions["elements"][0]["url"] == "https://admin.example.com/nordic-outdoor/orders/5501042"
+
+
+def test_without_a_link_there_is_no_button() -> None:
+    assert _of_type(slack.blocks(SAMPLES["order.cancelled"]), "actions") == []
+
+
+def test_a_shop_cannot_mention_a_channel_or_break_out_of_a_link() -> None:
+    alert = order_alert("order.exception", number="<!channel>", url="https://a.example/|x&y", raw_status="<@U1>")
+    plain = slack.plain(alert).text
+    assert "<!" not in plain + json.dumps(slack.blocks(alert).blocks)
+    assert "<@" not in plain
+    assert "<https://a.example/%7Cx&amp;y|Open the order>" in plain
+
+
+def test_a_hundred_orders_of_a_digest_take_more_sections_and_all_are_named() -> None:
+    orders = tuple(
+        DigestedOrder(alert_id=str(n), id=str(n), number=f"N{n:03}", url=f"https://a.example/{'x' * 400}")
+        for n in range(100)
+    )
+    digest = Digest(of_kind="order.cancelled", status="cancelled", count=100, orders=orders)
+    message = slack.blocks(SAMPLES["order.digest"].model_copy(update={"digest": digest}))
+    assert_within_limits(message)
+    text = json.dumps(message.blocks)
+    assert all(f"#N{n:03}" in text for n in range(100))
+
+
+def test_orders_beyond_the_room_are_counted_exactly() -> None:
+    orders = tuple(
+        DigestedOrder(alert_id=str(n), id=str(n), number="&" * 160, url=f"https://a.example/{'x' * 2000}")
+        for n in range(100)
+    )
+    digest = Digest(of_kind="order.cancelled", status="cancelled", count=100, orders=orders)
+    message = slack.blocks(SAMPLES["order.digest"].model_copy(update={"digest": digest}))
+    assert_within_limits(message)
+    shown = json.dumps(message.blocks).count("|open>")
+    assert 0 < shown < 100
+    assert f"+{100 - shown} more orders" in json.dumps(message.blocks)
+
+
+def test_long_lines_and_gaps_stay_within_the_limits() -> None:
+    lines = tuple(AlertLineItem(sku="<" * 160, name="&" * 160, quantity=Decimal(1)) for _ in range(100))
+    gaps = tuple("&" * 300 for _ in range(30))
+    alert = order_alert(
+        "order.exception", number="&" * 160, line_items=lines, enrichment=Enrichment(complete=False, missing=gaps)
+    )
+    message = slack.blocks(alert)
+    assert_within_limits(message)
+    assert "+80 more lines" in json.dumps(message.blocks)
+
+
+def test_the_other_channels_do_not_load_slacks_library() -> None:
+    check = "import sys, orderwatch.messages; sys.exit('slack_sdk' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -1,0 +1,142 @@
+import json
+import sys
+from collections.abc import Mapping
+from decimal import Decimal
+
+import pytest
+
+from orderwatch import messages
+from orderwatch.alerts import Alert, AlertLineItem
+from orderwatch.messages import email, plain, render, render_or_plain, sns
+from tests.unit.golden.samples import SAMPLES, order_alert
+
+
+def _values(attributes: Mapping[str, sns.Attribute]) -> dict[str, str]:
+    return {name: attribute.value for name, attribute in attributes.items()}
+
+
+def test_an_orders_attributes_are_those_that_are_known() -> None:
+    attributes = render(SAMPLES["order.exception"]).attributes
+    assert _values(attributes) == {
+        "kind": "order.exception",
+        "severity": "critical",
+        "connection_id": "conn-7f3a",
+        "status": "exception",
+        "previous_status": "processing",
+        "currency": "EUR",
+        "total_price": "129.9",
+    }
+    assert {name for name, attribute in attributes.items() if attribute.type == "Number"} == {"total_price"}
+
+
+def test_what_is_not_known_has_no_attribute() -> None:
+    assert set(render(SAMPLES["order.cancelled"]).attributes) == {"kind", "severity", "connection_id", "status"}
+
+
+def test_a_digest_of_several_currencies_names_none() -> None:
+    attributes = _values(render(SAMPLES["order.digest"]).attributes)
+    assert attributes == {
+        "kind": "order.digest",
+        "severity": "warning",
+        "connection_id": "conn-7f3a",
+        "status": "backordered",
+    }
+
+
+@pytest.mark.parametrize(
+    ("price", "compared"),
+    [
+        ("129.90", "129.9"),
+        ("1200", "1200"),
+        ("0.123456789", "0.12346"),
+        ("16000000000", "999999999"),
+        ("-16000000000", "-999999999"),
+        ("1e400", "999999999"),
+        ("1e-400", "0"),
+    ],
+)
+def test_the_price_is_a_number_that_sns_can_compare(price: str, compared: str) -> None:
+    alert = order_alert("order.exception", total_price=Decimal(price))
+    assert render(alert).attributes["total_price"] == sns.Attribute("Number", compared)
+
+
+def test_every_attribute_is_also_in_the_json() -> None:
+    message = render(SAMPLES["order.exception"])
+    body = json.loads(message.bodies["sqs"])
+    for name, attribute in message.attributes.items():
+        assert str(body.get(name, body["order"].get(name))) == attribute.value
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_each_protocol_gets_its_shape(kind: str) -> None:
+    bodies = json.loads(render(SAMPLES[kind]).message)
+    assert bodies["email"] == bodies["default"] == email.body(SAMPLES[kind])
+    assert bodies["sqs"] == bodies["lambda"] == bodies["firehose"]
+    assert json.loads(bodies["sqs"])["schema"] == "orderwatch.alert.v1"
+    assert json.loads(bodies["https"])["source"] == "custom"
+    assert len(bodies["sms"]) <= 140
+
+
+def test_the_largest_alert_fits_and_counts_the_lines_it_lost() -> None:
+    line = AlertLineItem(
+        sku='"' * 160,
+        name="\\" * 160,
+        quantity=Decimal(1),
+        on_hand=Decimal(0),
+        on_hand_by_warehouse={f'"{n}"': Decimal(n) for n in range(50)},
+        image_url=f"https://cdn.example.com/{'x' * 2000}",
+        url=f"https://cdn.example.com/{'y' * 2000}",
+    )
+    message = render(order_alert("order.exception", line_items=(line,) * 100, more_line_items=900))
+    order = json.loads(message.bodies["sqs"])["order"]
+    assert message.size <= sns.MAX_BYTES
+    assert len(order["line_items"]) >= 10
+    assert len(order["line_items"]) + order["more_line_items"] == 1000
+    assert "+980 more lines" in message.bodies["email"]
+
+
+def _raise(_alert: Alert) -> str:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize("module", ["email", "sms", "chat", "machine"])
+def test_a_bug_in_a_renderer_gives_the_plain_alert_and_the_error(
+    kind: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(getattr(messages.sns, module), "body", _raise)
+    alert = SAMPLES[kind]
+    message, error = render_or_plain(alert)
+    assert isinstance(error, (ZeroDivisionError, TypeError))
+    assert alert.alert_id in message.bodies["email"]
+    assert json.loads(message.bodies["sqs"])["alert_id"] == alert.alert_id
+    assert message.attributes["kind"].value == alert.kind
+
+
+def test_without_a_bug_the_alert_goes_out_in_full() -> None:
+    assert render_or_plain(SAMPLES["order.exception"]) == (render(SAMPLES["order.exception"]), None)
+
+
+def test_the_plain_alert_names_order_statuses_shop_and_link() -> None:
+    body = plain(SAMPLES["order.exception"]).bodies["email"]
+    for fact in ("1042", "Status: exception", "Before: processing", "conn-7f3a", "/orders/5501042"):
+        assert fact in body
+
+
+def test_the_plain_alerts_json_is_an_alert_without_the_lists_where_they_are_too_large() -> None:
+    line = AlertLineItem(image_url=f"https://cdn.example.com/{'x' * 2000}")
+    message = plain(order_alert("order.exception", line_items=(line,) * 100))
+    alert = Alert.model_validate_json(message.bodies["sqs"])
+    assert message.size <= sns.MAX_BYTES
+    assert alert.order is not None
+    assert (alert.order.line_items, alert.order.more_line_items) == ((), 100)
+
+
+def test_the_plain_alert_survives_a_model_that_cannot_be_serialized_or_filtered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Alert, "model_dump", _raise)
+    monkeypatch.setattr(sys.modules["orderwatch.messages.plain"], "attributes_of", _raise)
+    message = plain(SAMPLES["order.exception"])
+    assert json.loads(message.bodies["sqs"])["alert_id"] == SAMPLES["order.exception"].alert_id
+    assert message.attributes["status"] == sns.Attribute("String", "exception")

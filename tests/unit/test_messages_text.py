@@ -1,0 +1,110 @@
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+
+from orderwatch.messages import text
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "shown"),
+    [
+        ("129.9", "EUR", "129.90 EUR"),
+        ("1500.00", "JPY", "1,500 JPY"),
+        ("12.5", "KWD", "12.500 KWD"),
+        ("12.34567", "CLF", "12.3457 CLF"),
+        ("129.904999", "EUR", "129.90 EUR"),
+        ("0.005", "EUR", "0.01 EUR"),
+        ("0.004", "EUR", "0.004 EUR"),
+        ("-3", "USD", "-3.00 USD"),
+        ("0", "USD", "0.00 USD"),
+        ("7", None, "7.00"),
+        ("1E+999", "EUR", "1.000000E+999 EUR"),
+    ],
+)
+def test_money_has_the_decimals_of_its_currency(amount: str, currency: str | None, shown: str) -> None:
+    assert text.money(Decimal(amount), currency) == shown
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"), [("3", "3"), ("3.000", "3"), ("0.50", "0.5"), ("1200", "1,200"), ("100", "100"), ("0", "0")]
+)
+def test_a_quantity_has_no_trailing_zeros(amount: str, shown: str) -> None:
+    assert text.quantity(Decimal(amount)) == shown
+
+
+@pytest.mark.parametrize(
+    ("span", "shown"),
+    [
+        (timedelta(hours=3, minutes=20), "3 h 20 min"),
+        (timedelta(days=2, hours=4, minutes=59), "2 d 4 h"),
+        (timedelta(days=2, minutes=5), "2 d"),
+        (timedelta(minutes=12), "12 min"),
+        (timedelta(seconds=59), "less than a minute"),
+    ],
+)
+def test_a_duration_is_told_in_its_two_largest_units(span: timedelta, shown: str) -> None:
+    assert text.duration(span) == shown
+
+
+def test_a_date_is_told_in_utc_with_its_time_zone() -> None:
+    in_berlin = datetime(2026, 3, 4, 10, 12, tzinfo=timezone(timedelta(hours=1)))
+    assert text.moment(in_berlin) == "2026-03-04 09:12 UTC"
+    assert text.moment(in_berlin.astimezone(UTC).replace(tzinfo=None)) == "2026-03-04 09:12 UTC"
+
+
+@pytest.mark.parametrize(
+    ("original", "folded"),
+    [
+        ("Zürich Café", "Zurich Cafe"),
+        ("Straße Ærø Łódź", "Strasse AEro Lodz"),
+        ("\u201cA\u201d \u2013 20\u20ac", '"A" - 20EUR'),
+        ("東京 Store", "? Store"),
+        ("\uff11\uff10\uff14\uff12", "1042"),
+        ("東京", "fallback"),
+        ("", "fallback"),
+    ],
+)
+def test_ascii_keeps_what_has_a_likeness(original: str, folded: str) -> None:
+    assert text.ascii_fold(original, fallback="fallback") == folded
+
+
+def test_direction_and_control_characters_are_gone_but_the_text_stays() -> None:
+    assert text.clean("\u202eevil\u2066 na\nme\x00\u200b\u2029end\uffff") == "evil na me end\ufffd"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "https://a b",
+        "https://a\u202eb",
+        'https://a"b',
+        "ftp://a",
+        "",
+        None,
+        f"https://{'a' * 2048}",
+    ],
+)
+def test_what_is_no_safe_web_address_is_no_link(url: str | None) -> None:
+    assert text.link(url) is None
+
+
+def test_a_web_address_is_a_link_as_it_is() -> None:
+    assert text.link("https://shop.example.com/o/1?a=1&b=2") == "https://shop.example.com/o/1?a=1&b=2"
+
+
+def test_wide_characters_count_as_two_columns_and_combining_ones_as_none() -> None:
+    assert text.display_width("赤い") == 4
+    assert text.display_width("e\u0301") == 1
+    assert text.pad("赤", 4) == "赤  "
+
+
+def test_wrapping_breaks_at_spaces_and_inside_words_that_are_too_wide() -> None:
+    assert text.wrap("one two three", width=8, first="- ", rest="  ") == ["- one", "  two", "  three"]
+    assert text.wrap("あいうえおか", width=6) == ["あいう", "えおか"]
+
+
+def test_a_number_is_clipped_in_its_middle() -> None:
+    assert text.clip_middle("2026-03-04-000000-1042", 12) == "2026-..-1042"
+    assert text.clip("abcdefgh", 6) == "abc..."
