@@ -31,7 +31,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
     connection_ids = event.get("connection_ids") or _parameters(settings.parameter_prefix).connection_ids()
     queue = _queue(settings.poll_queue_url)
     for connection_id in connection_ids:
-        queue.ask_for_poll(connection_id)
+        poll_id = queue.ask_for_poll(connection_id)
+        logger.info("poll asked for", extra={"connection_id": connection_id, "poll_id": poll_id})
     if not connection_ids:
         logger.warning("no shop to watch: put its access token at <prefix>/connections/<connection_id>/access-token")
     metrics.add_metric("PollsDispatched", MetricUnit.Count, len(connection_ids))

@@ -12,11 +12,12 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from orderwatch import clock
 from orderwatch.alert_table import AlertTable
 from orderwatch.alerts import AlertConnection
 from orderwatch.connection_table import ConnectionTable
 from orderwatch.errors import PollSupersededError
-from orderwatch.observability import logger, metrics
+from orderwatch.observability import count_answer, logger, metrics
 from orderwatch.order_table import OrderTable
 from orderwatch.parameters import Parameters
 from orderwatch.poll_queue import PollQueue
@@ -30,10 +31,6 @@ STOP_BEFORE = 30.0
 """Seconds before the function's end at which no further page is begun: one page's requests and writes fit in."""
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class _Adapters:
     """The outside world of this function, built once a process."""
 
@@ -41,12 +38,12 @@ class _Adapters:
         dynamodb = boto3.client("dynamodb")
         self.parameters = Parameters(boto3.client("ssm"), settings.parameter_prefix)
         self.queue = PollQueue(boto3.client("sqs"), settings.poll_queue_url)
-        self.trackstar = Trackstar(settings.trackstar_base_url)
+        self.trackstar = Trackstar(settings.trackstar_base_url, on_answer=count_answer)
         self.store = PollStore(
             dynamodb,
             orders=OrderTable(dynamodb, settings.order_table_name),
             connections=ConnectionTable(dynamodb, settings.connection_table_name),
-            alerts=AlertTable(dynamodb, settings.alert_table_name, clock=_now),
+            alerts=AlertTable(dynamodb, settings.alert_table_name, clock=clock.now),
         )
 
 
@@ -68,7 +65,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 def _poll(record: SQSRecord, settings: PollOrdersSettings, context: LambdaContext) -> None:
     connection_id = str(json.loads(record.body)["connection_id"])
-    logger.append_keys(connection_id=connection_id)
+    logger.append_keys(connection_id=connection_id, poll_id=record.message_id)
     adapters = _adapters(settings)
     sent_at = datetime.fromtimestamp(int(record.attributes.sent_timestamp or 0) / 1000, UTC)
     try:
@@ -102,14 +99,15 @@ def _poller(connection_id: str, settings: PollOrdersSettings, adapters: _Adapter
             notify_recovered=settings.notify_recovered,
             baseline_days=settings.baseline_days,
         ),
-        clock=_now,
+        clock=clock.now,
         has_time=lambda: seconds_left() > STOP_BEFORE,
     )
 
 
 def _after(connection_id: str, summary: PollSummary, adapters: _Adapters) -> None:
     if summary.outcome is Outcome.UNFINISHED:
-        adapters.queue.ask_for_poll(connection_id)
+        next_poll_id = adapters.queue.ask_for_poll(connection_id)
+        logger.info("the poll goes on", extra={"next_poll_id": next_poll_id})
     if summary.outcome is Outcome.UNAUTHORIZED:
         adapters.parameters.forget()
     summary.report()

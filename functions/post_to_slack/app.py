@@ -1,10 +1,11 @@
 """post_to_slack: post each alert of the queue to a Slack channel, once."""
 
-import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import boto3
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -22,59 +23,67 @@ from orderwatch.observability import logger, metrics
 from orderwatch.orders import describe_flaws
 from orderwatch.parameters import Parameters
 from orderwatch.settings import PostToSlackSettings, read_settings
+from orderwatch.slack_pace import SlackPace
 from orderwatch.slack_webhook import SlackInvalidError, SlackRefusedError, SlackWebhook
 
-SECONDS_BETWEEN_MESSAGES = 1.0
-"""Slack takes one message a second for each webhook."""
+STOP_BEFORE = 15.0
+"""Seconds of the function's life that no wait uses up: one request to Slack and the record of it."""
 REMEMBERED_FOR = 24 * 60 * 60
 """Seconds for which a repeat of an alert is dropped."""
 
 
-@cache
-def _webhook(prefix: str) -> SlackWebhook:
-    return SlackWebhook(Parameters(boto3.client("ssm"), prefix).slack_webhook_url())
+class _Adapters:
+    """The outside world of this function, built once a process."""
+
+    def __init__(self, settings: PostToSlackSettings) -> None:
+        dynamodb = boto3.client("dynamodb")
+        url = Parameters(boto3.client("ssm"), settings.parameter_prefix).slack_webhook_url()
+        self.webhook = SlackWebhook(url, pace=SlackPace(dynamodb, settings.idempotency_table_name))
+        self.ledger = DynamoDBPersistenceLayer(table_name=settings.idempotency_table_name, boto3_client=dynamodb)
 
 
-@cache
-def _ledger(table_name: str) -> DynamoDBPersistenceLayer:
-    return DynamoDBPersistenceLayer(table_name=table_name, boto3_client=boto3.client("dynamodb"))
-
-
+_adapters = cache(_Adapters)
 _processor = BatchProcessor(event_type=EventType.SQS)
 _once = IdempotencyConfig(event_key_jmespath="alert_id", expires_after_seconds=REMEMBERED_FOR)
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Post the alerts of the records; what Slack did not take is given back to the queue."""
-    settings = read_settings(PostToSlackSettings)
+    adapters = _adapters(read_settings(PostToSlackSettings))
     _once.register_lambda_context(context)
 
     @idempotent_function(  # type: ignore[untyped-decorator]
-        data_keyword_argument="alert", config=_once, persistence_store=_ledger(settings.idempotency_table_name)
+        data_keyword_argument="alert", config=_once, persistence_store=adapters.ledger
     )
     def post_once(*, alert: dict[str, Any]) -> None:
-        _post(alert, _webhook(settings.parameter_prefix))
-        time.sleep(SECONDS_BETWEEN_MESSAGES)
+        _post(alert, lambda message: adapters.webhook.post(message, seconds_left=seconds_left))
+        logger.info("message posted")
+
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000 - STOP_BEFORE
 
     def post(record: SQSRecord) -> None:
-        post_once(alert=record.json_body)
+        alert = record.json_body
+        logger.append_keys(alert_id=alert.get("alert_id"))
+        post_once(alert=alert)
 
+    metrics.add_metric("AlertsForSlack", MetricUnit.Count, len(event["Records"]))
     return process_partial_response(event=event, record_handler=post, processor=_processor, context=context)
 
 
-def _post(body: dict[str, Any], webhook: SlackWebhook) -> None:
+def _post(body: dict[str, Any], send: Callable[[slack.SlackMessage], None]) -> None:
     """Post the alert as fully as Slack takes it: without its picture, or as mere text, rather than not at all."""
     try:
         alert = Alert.model_validate(body)
     except ValidationError as error:
         logger.error("the alert is not whole", extra={"flaws": describe_flaws(error)})
-        webhook.post(slack.SlackMessage(text=f"orderwatch: {body.get('kind')}, alert {body['alert_id']}", blocks=[]))
+        send(slack.SlackMessage(text=f"orderwatch: {body.get('kind')}, alert {body['alert_id']}", blocks=[]))
         return
     for make in (slack.blocks, _without_image):
         try:
-            webhook.post(make(alert))
+            send(make(alert))
         except SlackInvalidError as error:
             logger.warning("slack does not show it so, trying plainer", exc_info=error)
         except SlackRefusedError:
@@ -83,7 +92,7 @@ def _post(body: dict[str, Any], webhook: SlackWebhook) -> None:
             logger.error("rendering failed, trying plainer", exc_info=error)
         else:
             return
-    webhook.post(slack.plain(alert))
+    send(slack.plain(alert))
 
 
 def _without_image(alert: Alert) -> slack.SlackMessage:

@@ -1,17 +1,18 @@
 """publish_alerts: send the alerts that the stream says are new."""
 
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from orderwatch import clock
 from orderwatch.alert_table import AlertTable
 from orderwatch.alert_topic import AlertTopic
 from orderwatch.enrichment import ProductSource
-from orderwatch.observability import logger, metrics
+from orderwatch.observability import count_answer, logger, metrics
 from orderwatch.parameters import Parameters
+from orderwatch.product_cache import ProductCache
 from orderwatch.publishing import publish
 from orderwatch.settings import PublishAlertsSettings, read_settings
 from orderwatch.trackstar import Trackstar
@@ -24,10 +25,13 @@ class _Adapters:
     """The outside world of this function, built once a process."""
 
     def __init__(self, settings: PublishAlertsSettings) -> None:
-        self.outbox = AlertTable(boto3.client("dynamodb"), settings.alert_table_name, clock=lambda: datetime.now(UTC))
-        self.topic = AlertTopic(boto3.client("sns"), settings.alert_topic_arn)
+        self.outbox = AlertTable(boto3.client("dynamodb"), settings.alert_table_name, clock=clock.now)
+        sns = boto3.client("sns")
+        self.topic = AlertTopic(sns, settings.alert_topic_arn)
+        self.operators = AlertTopic(sns, settings.ops_topic_arn)
         self.parameters = Parameters(boto3.client("ssm"), settings.parameter_prefix)
-        self.trackstar = Trackstar(settings.trackstar_base_url)
+        self.trackstar = Trackstar(settings.trackstar_base_url, on_answer=count_answer)
+        self.products = ProductCache()
 
 
 _adapters = cache(_Adapters)
@@ -41,6 +45,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     adapters = _adapters(settings)
 
     def products_of(connection_id: str) -> ProductSource:
+        return adapters.products.of_shop(connection_id, lambda: shop(connection_id))
+
+    def shop(connection_id: str) -> ProductSource:
         return adapters.trackstar.shop(
             connection_id,
             api_key=adapters.parameters.api_key(),
@@ -53,6 +60,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
         records,
         outbox=adapters.outbox,
         topic=adapters.topic,
+        operators=adapters.operators,
         products_of=products_of,
         digest_threshold=settings.digest_threshold,
     )

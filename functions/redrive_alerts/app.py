@@ -1,13 +1,15 @@
 """redrive_alerts: send the alerts that stayed pending, whatever became of their stream records."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from itertools import batched
 from typing import Any
 
 import boto3
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from orderwatch import clock
 from orderwatch.alert_table import AlertTable
 from orderwatch.alert_topic import AlertTopic
 from orderwatch.observability import logger, metrics
@@ -16,6 +18,8 @@ from orderwatch.settings import RedriveAlertsSettings, read_settings
 
 PENDING_FOR = timedelta(minutes=10)
 """How long an alert may be pending before it is sent from here: longer than the stream takes when all is well."""
+OVERDUE_AFTER = timedelta(minutes=15)
+"""How long an alert may be pending before somebody is told: it was tried from here and could not be sent."""
 STOP_BEFORE = 60.0
 """Seconds before the function's end at which no further batch is begun."""
 BATCH = 100
@@ -25,8 +29,10 @@ class _Adapters:
     """The outside world of this function, built once a process."""
 
     def __init__(self, settings: RedriveAlertsSettings) -> None:
-        self.outbox = AlertTable(boto3.client("dynamodb"), settings.alert_table_name, clock=lambda: datetime.now(UTC))
-        self.topic = AlertTopic(boto3.client("sns"), settings.alert_topic_arn)
+        self.outbox = AlertTable(boto3.client("dynamodb"), settings.alert_table_name, clock=clock.now)
+        sns = boto3.client("sns")
+        self.topic = AlertTopic(sns, settings.alert_topic_arn)
+        self.operators = AlertTopic(sns, settings.ops_topic_arn)
 
 
 _adapters = cache(_Adapters)
@@ -39,16 +45,21 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     settings = read_settings(RedriveAlertsSettings)
     adapters = _adapters(settings)
     total = PublishSummary()
-    overdue = adapters.outbox.pending_since_before(datetime.now(UTC) - PENDING_FOR)
-    for alert_ids in batched(overdue, BATCH, strict=False):
+    now = clock.now()
+    overdue = set(adapters.outbox.pending_since_before(now - OVERDUE_AFTER))
+    for alert_ids in batched(adapters.outbox.pending_since_before(now - PENDING_FOR), BATCH, strict=False):
         if context.get_remaining_time_in_millis() / 1000 < STOP_BEFORE:
             break
-        total += publish(
+        summary = publish(
             alert_ids,
             outbox=adapters.outbox,
             topic=adapters.topic,
+            operators=adapters.operators,
             products_of=None,
             digest_threshold=settings.digest_threshold,
         )
+        overdue -= set(summary.sent_ids)
+        total += summary
+    metrics.add_metric("AlertsOverdue", MetricUnit.Count, len(overdue))
     total.report()
     return {"sent": total.sent, "unsent": len(total.unsent)}

@@ -1,34 +1,76 @@
 """A whole scripted day through the real path: HTTP semantics, tables, outbox, topic, queue."""
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
-from orderwatch.publishing import publish
-from orderwatch_local.shop import day_of_three_shops
+import pytest
+
+from orderwatch_local.shop import Hour, Script, day_of_three_shops
+from orderwatch_local.shop import Trackstar as SimulatedTrackstar
+from orderwatch_local.shop.lives import STORM_HOUR, ShopDay
+from orderwatch_local.shop.script import DAY, THREE_SHOPS
 from tests.support.cloud import Inbox, Tables
 from tests.support.polls import client_of, poll
+from tests.support.sending import send
 from tests.support.truth import expected_alerts, told_in
 
 
-def test_a_day_of_three_shops_is_told_exactly_as_it_was_visible(tables: Tables, inbox: Inbox) -> None:
-    script = day_of_three_shops(seed=7)
-    ticks = itertools.count()
-    trackstar = script.begin(monotonic=lambda: float(next(ticks)))
-    baseline = len(script.truth)
+class Watch:
+    """orderwatch over one scripted day."""
 
-    def poll_all() -> None:
-        for shop in trackstar.shops:
-            poll(client_of(trackstar, shop), tables.store, shop.connection_id)
-        publish(tables.alert_ids(), outbox=tables.alerts, topic=inbox.topic, products_of=None, digest_threshold=5)
+    def __init__(self, script: Script, tables: Tables, inbox: Inbox) -> None:
+        self._script, self._tables, self._inbox = script, tables, inbox
+        self._topic = inbox.topic
+        ticks = itertools.count()
+        self._trackstar: SimulatedTrackstar = script.begin(monotonic=lambda: float(next(ticks)))
+        self.baseline = len(script.truth)
 
-    poll_all()
-    assert sorted(body["kind"] for body in inbox.take()) == ["watch.started"] * 3
-    bodies = []
-    for hour in script.hours:
-        script.apply(hour)
-        script.sync()
-        poll_all()
-        bodies += inbox.take()
+    def tick(self) -> list[dict[str, Any]]:
+        """Poll every shop and publish; what reached the inbox."""
+        for shop in self._trackstar.shops:
+            poll(client_of(self._trackstar, shop), self._tables.store, shop.connection_id)
+        send(self._tables.alert_ids(), outbox=self._tables.alerts, topic=self._topic)
+        return self._inbox.take()
 
-    assert told_in(bodies) == expected_alerts(script.truth, baseline=baseline)
+    def play(self, hours: Sequence[Hour]) -> list[dict[str, Any]]:
+        """Let the hours pass, one tick after each sync; what reached the inbox."""
+        bodies = []
+        for hour in hours:
+            self._script.apply(hour)
+            self._script.sync()
+            bodies += self.tick()
+        return bodies
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_a_day_of_three_shops_is_told_exactly_as_it_was_visible(seed: int, inbox: Inbox) -> None:
+    script = day_of_three_shops(seed)
+    watch = Watch(script, Tables.in_memory(), inbox)
+    assert sorted(body["kind"] for body in watch.tick()) == ["watch.started"] * 3
+
+    bodies = watch.play(script.hours)
+
+    expected = expected_alerts(script.truth, baseline=watch.baseline)
+    assert told_in(bodies) == expected
     assert any(body["kind"] == "order.digest" for body in bodies)
-    assert len(expected_alerts(script.truth, baseline=baseline)) > 20
+    assert expected.total() > 20
+
+
+def test_the_hours_around_a_storm_are_told_the_same_on_the_deployed_kind_of_tables(
+    tables: Tables, inbox: Inbox
+) -> None:
+    stormy = next(facts for facts in THREE_SHOPS if facts.storm)
+    script = Script([ShopDay(7, stormy, DAY)], DAY)
+    watch = Watch(script, tables, inbox)
+    for hour in script.hours[:STORM_HOUR]:
+        script.apply(hour)
+    script.sync()
+    watch.tick()
+    before = len(script.truth)
+
+    bodies = watch.play(script.hours[STORM_HOUR : STORM_HOUR + 2])
+
+    expected = expected_alerts(script.truth, baseline=before)
+    assert told_in(bodies) == expected
+    assert any(body["kind"] == "order.digest" for body in bodies)

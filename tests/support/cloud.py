@@ -2,8 +2,8 @@
 
 import json
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,11 @@ import boto3
 
 from orderwatch.alert_table import AlertTable
 from orderwatch.alert_topic import AlertTopic
+from orderwatch.alerts import Alert
 from orderwatch.connection_table import ConnectionTable
 from orderwatch.order_table import OrderTable
 from orderwatch.poll_store import PollStore
+from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.template import load_template
 
 if TYPE_CHECKING:
@@ -23,12 +25,32 @@ TABLES = ("OrderTable", "ConnectionTable", "AlertTable")
 CREATED_BY = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes", "StreamSpecification")
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class Tables:
     """The three tables, under names of their own."""
 
     client: "DynamoDBClient"
     names: dict[str, str]
+    clock: Callable[[], datetime] = _now
+
+    @classmethod
+    def in_memory(cls, clock: Callable[[], datetime] = _now) -> "Tables":
+        """Empty ones that end with the test."""
+        return cls.over(MemoryDynamoDB(), clock)
+
+    @classmethod
+    def over(cls, memory: MemoryDynamoDB, clock: Callable[[], datetime] = _now) -> "Tables":
+        """Empty ones in this memory."""
+        client = memory.as_client()
+        return cls(client, _created(client), clock)
+
+    def through(self, client: "DynamoDBClient") -> "Tables":
+        """The same tables over another client."""
+        return replace(self, client=client)
 
     @property
     def orders(self) -> OrderTable:
@@ -40,7 +62,7 @@ class Tables:
 
     @property
     def alerts(self) -> AlertTable:
-        return AlertTable(self.client, self.names["AlertTable"], clock=lambda: datetime.now(UTC))
+        return AlertTable(self.client, self.names["AlertTable"], clock=self.clock)
 
     @property
     def store(self) -> PollStore:
@@ -54,9 +76,20 @@ class Tables:
     def alert_ids(self) -> list[str]:
         return [row["alert_id"]["S"] for row in self.rows("AlertTable")]
 
+    def all_alerts(self) -> list[Alert]:
+        """Every alert that was ever written, in the order of writing as far as the client keeps it."""
+        return [Alert.model_validate_json(row["alert"]["S"]) for row in self.rows("AlertTable")]
 
-def create_tables(client: "DynamoDBClient") -> Iterator[Tables]:
+
+def create_tables(client: "DynamoDBClient", clock: Callable[[], datetime] = _now) -> Iterator[Tables]:
     """Create the template's tables, and delete them at the end."""
+    tables = Tables(client, _created(client), clock)
+    yield tables
+    for name in tables.names.values():
+        client.delete_table(TableName=name)
+
+
+def _created(client: "DynamoDBClient") -> dict[str, str]:
     resources = load_template()["Resources"]
     names = {table: f"{table}-{uuid.uuid4().hex[:8]}" for table in TABLES}
     for table, name in names.items():
@@ -66,9 +99,7 @@ def create_tables(client: "DynamoDBClient") -> Iterator[Tables]:
             wanted["StreamSpecification"] = {"StreamEnabled": True, **wanted["StreamSpecification"]}
         client.create_table(TableName=name, **wanted)
         client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
-    yield Tables(client, names)
-    for name in names.values():
-        client.delete_table(TableName=name)
+    return names
 
 
 @dataclass(frozen=True)
@@ -84,9 +115,7 @@ class Inbox:
         topic_arn = sns.create_topic(Name="alerts")["TopicArn"]
         queue_url = sqs.create_queue(QueueName="inbox")["QueueUrl"]
         queue_arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        sns.subscribe(
-            TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"}
-        )
+        sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"})
         return cls(topic_arn, queue_url)
 
     @property

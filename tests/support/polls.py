@@ -25,14 +25,15 @@ def client_of(
     access_token: str | None = None,
     seconds_left: Callable[[], float] = lambda: 60.0,
     transport: httpx.BaseTransport | None = None,
+    sleep: Callable[[float], None] = lambda _: None,
 ) -> TrackstarShop:
-    """Our client for one simulated shop; waits take no time."""
+    """Our client for one simulated shop; waits take no time unless it is said how."""
     return Trackstar("https://trackstar.invalid", transport=transport or ShopTransport(trackstar)).shop(
         shop.connection_id,
         api_key=SecretStr(api_key),
         access_token=SecretStr(access_token or shop.access_token),
         seconds_left=seconds_left,
-        sleep=lambda _: None,
+        sleep=sleep,
     )
 
 
@@ -43,15 +44,16 @@ def poll(
     *,
     policy: Policy = WATCHED,
     has_time: Callable[[], bool] = lambda: True,
-    name: str | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    asked_at: datetime | None = None,
 ) -> PollSummary:
-    """One poll, asked for now."""
+    """One poll, asked for now unless it is said when."""
     poller = Poller(
-        connection=AlertConnection(id=connection_id, name=name),
+        connection=AlertConnection(id=connection_id),
         shop=client,
         store=store,
         policy=policy,
-        clock=lambda: datetime.now(UTC),
+        clock=clock,
         has_time=has_time,
     )
-    return poller.run(asked_at=datetime.now(UTC))
+    return poller.run(asked_at=asked_at or clock())

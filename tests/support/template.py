@@ -1,5 +1,6 @@
 """The template as data, so that tests create the very tables that are deployed."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def _tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any
 _Loader.add_multi_constructor("!", _tag)
 
 
+@cache
 def load_template() -> dict[str, Any]:
-    """The committed template.yaml."""
+    """The committed template.yaml; read once, not to be changed."""
     document: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)  # noqa: S506
     return document

@@ -6,7 +6,7 @@ import pytest
 from orderwatch.alerts import Alert, AlertLineItem, AlertOrder
 from orderwatch.enrichment import LEFT_OUT, MAX_GAPS, MAX_WAREHOUSES, Product, ProductPage, enrich
 from orderwatch.errors import ForbiddenError, NotImplementedByShopError, UnavailableError
-from tests.unit.golden.samples import SAMPLES, order_alert
+from orderwatch_local.samples import SAMPLES, order_alert
 
 
 class FakeSource:
@@ -59,7 +59,43 @@ def test_a_line_gets_name_picture_link_and_stock() -> None:
         product_id="901",
     )
     assert alert.enrichment.complete
-    assert _order(alert).line_items[0].shortfall == 2
+    assert _order(alert).shortfall(_order(alert).line_items[0]) == 2
+
+
+def test_kits_and_products_that_are_sold_no_longer_are_known_as_such() -> None:
+    bundle = TENT.model_copy(update={"is_kit": True, "active": False})
+    (alert,) = enrich([_alert("901")], FakeSource(bundle)).alerts
+    line = _order(alert).line_items[0]
+    assert (line.is_kit, line.active) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("quantities", "on_hand", "short", "reason"),
+    [
+        ([3, 2], 4, 1, "each line by itself has enough, both together have not"),
+        ([3, 2], 5, None, "exactly enough"),
+        ([3, None], 1, 2, "an unknown quantity adds nothing"),
+        ([None], 1, None, "nothing is known"),
+        ([2], -3, 2, "a stock below zero counts as none"),
+        ([2], None, None, "the stock is not known"),
+    ],
+)
+def test_the_lines_of_one_product_draw_on_one_stock(
+    quantities: list[int | None], on_hand: int | None, short: int | None, reason: str
+) -> None:
+    stock = None if on_hand is None else Decimal(on_hand)
+    lines = tuple(
+        AlertLineItem(product_id="901", quantity=None if each is None else Decimal(each), on_hand=stock)
+        for each in quantities
+    )
+    order = _order(order_alert("order.backordered", line_items=(*lines, AlertLineItem(quantity=Decimal(9)))))
+    assert [order.shortfall(line) for line in order.line_items[:-1]] == [short] * len(lines), reason
+
+
+def test_lines_that_name_no_product_are_not_taken_for_one_another() -> None:
+    lines = tuple(AlertLineItem(quantity=Decimal(1), on_hand=Decimal(1)) for _ in range(2))
+    order = _order(order_alert("order.backordered", line_items=lines))
+    assert [order.shortfall(line) for line in order.line_items] == [None, None]
 
 
 def test_all_distinct_products_are_asked_for_at_once() -> None:

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderwatch.alerts import Alert, Severity
-from orderwatch.grouping import MAX_ORDERS, MIXED, group
+from orderwatch.alerts import Alert, AlertLineItem, Digest, DigestedProduct, Severity
+from orderwatch.grouping import MAX_ORDERS, MAX_PRODUCTS, MIXED, group
 from orderwatch.messages import email
-from tests.unit.golden.samples import SAMPLES, order_alert
+from orderwatch_local.samples import SAMPLES, order_alert
 
 
 def _alerts(count: int, *, kind: str = "order.backordered", shop: str = "a", **fields: object) -> list[Alert]:
@@ -107,6 +107,54 @@ def test_a_digest_is_as_fresh_as_its_oldest_part() -> None:
     older = alerts[3].model_copy(update={"data_as_of": as_of[3].replace(year=2025)})
     (only,) = group([*alerts[:3], older, *alerts[4:]], threshold=5)
     assert only.alert.data_as_of == older.data_as_of
+
+
+def _line(sku: str, quantity: int | None, on_hand: int | None = None, **fields: object) -> AlertLineItem:
+    return AlertLineItem.model_validate({"sku": sku, "quantity": quantity, "on_hand": on_hand, **fields})
+
+
+def _digest(*orders: tuple[AlertLineItem, ...]) -> Digest:
+    alerts = [
+        order_alert("order.backordered", alert_id=str(n), id=str(n), line_items=lines) for n, lines in enumerate(orders)
+    ]
+    (only,) = group(alerts, threshold=1)
+    assert only.alert.digest is not None
+    return only.alert.digest
+
+
+def test_a_digest_names_the_products_of_most_orders_first_and_sums_them_up_against_the_stock() -> None:
+    lamp, tent = _line("LAMP", 3, 4, product_id="1"), _line("TENT", 1)
+    digest = _digest((tent,), (lamp, tent), (lamp, lamp), (lamp,))
+    first, second = digest.products
+    assert first == DigestedProduct(
+        sku="LAMP", product_id="1", orders=3, ordered=Decimal(12), on_hand=Decimal(4), short=Decimal(8)
+    )
+    assert second == DigestedProduct(sku="TENT", orders=2, ordered=Decimal(2))
+
+
+def test_among_products_of_as_many_orders_the_shortest_comes_first() -> None:
+    lines = (_line("ENOUGH", 1, 10), _line("SHORT", 5, 1), _line("SHORTER", 5, 0))
+    assert [each.sku for each in _digest(lines, lines).products] == ["SHORTER", "SHORT", "ENOUGH"]
+
+
+def test_products_beyond_the_first_few_are_counted() -> None:
+    lines = tuple(_line(f"SKU-{n}", 1) for n in range(MAX_PRODUCTS + 3))
+    digest = _digest(lines, lines)
+    assert (len(digest.products), digest.more_products) == (MAX_PRODUCTS, 3)
+
+
+def test_a_product_of_one_order_that_is_in_stock_is_not_affected() -> None:
+    digest = _digest((_line("BOTH", 1), _line("PLENTY", 1, 5)), (_line("BOTH", 1), _line("SHORT", 2, 1)))
+    assert ([each.sku for each in digest.products], digest.more_products) == (["BOTH", "SHORT"], 1)
+
+
+def test_a_product_is_known_by_what_any_of_its_lines_tells() -> None:
+    (product,) = _digest(
+        (_line("", None, product_id="1"),), (_line("LAMP", 2, 1, product_id="1", name="Lamp"),)
+    ).products
+    assert product == DigestedProduct(
+        sku="LAMP", name="Lamp", product_id="1", orders=2, ordered=Decimal(2), on_hand=Decimal(1), short=Decimal(1)
+    )
 
 
 def test_alerts_about_a_shop_are_never_digested() -> None:

@@ -1,52 +1,46 @@
 import json
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 
 from orderwatch.alerts import AlertLineItem
 from orderwatch.messages import chat
-from tests.unit.golden.samples import SAMPLES, order_alert
+from orderwatch_local.samples import SAMPLES, order_alert
 
-_LINE = {"type": "string", "minLength": 1}
-CUSTOM_NOTIFICATION = {
-    "type": "object",
-    "required": ["version", "source", "content"],
-    "additionalProperties": False,
-    "properties": {
-        "version": {"const": "1.0"},
-        "source": {"const": "custom"},
-        "id": _LINE,
-        "content": {
-            "type": "object",
-            "required": ["description"],
-            "additionalProperties": False,
-            "properties": {
-                "textType": {"const": "client-markdown"},
-                "title": _LINE | {"maxLength": chat.MAX_TITLE},
-                "description": _LINE | {"maxLength": chat.MAX_DESCRIPTION},
-                "nextSteps": {"type": "array", "maxItems": 10, "items": _LINE | {"maxLength": chat.MAX_STEP}},
-                "keywords": {"type": "array", "maxItems": 10, "items": _LINE | {"maxLength": chat.MAX_KEYWORD}},
-            },
-        },
-        "metadata": {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {
-                "threadId": _LINE | {"maxLength": chat.MAX_THREAD_ID},
-                "summary": _LINE | {"maxLength": chat.MAX_SUMMARY},
-                "eventType": _LINE | {"maxLength": chat.MAX_KEYWORD},
-                "relatedResources": {
-                    "type": "array",
-                    "maxItems": 10,
-                    "items": _LINE | {"maxLength": chat.MAX_RESOURCE},
-                },
-                "additionalContext": {"type": "object", "additionalProperties": {"type": "string"}},
-            },
-        },
-    },
-}
-"""The custom notification as Amazon Q Developer's administrator guide describes it, with our bounds."""
+SCHEMA = Path(__file__).parents[2] / "docs/amazon-q-notification.schema.json"
+CUSTOM_NOTIFICATION: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
+
+
+def test_the_schema_of_the_notification_is_one_and_its_bounds_are_the_renderers() -> None:
+    jsonschema.Draft202012Validator.check_schema(CUSTOM_NOTIFICATION)
+    content, metadata = (CUSTOM_NOTIFICATION["properties"][part]["properties"] for part in ("content", "metadata"))
+    assert content["title"]["maxLength"] == chat.MAX_TITLE
+    assert content["description"]["maxLength"] == chat.MAX_DESCRIPTION
+    assert content["nextSteps"]["items"]["maxLength"] == chat.MAX_STEP
+    assert content["keywords"]["items"]["maxLength"] == chat.MAX_KEYWORD
+    assert metadata["threadId"]["maxLength"] == chat.MAX_THREAD_ID
+    assert metadata["summary"]["maxLength"] == chat.MAX_SUMMARY
+    assert metadata["relatedResources"]["items"]["maxLength"] == chat.MAX_RESOURCE
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"version": "2.0"},
+        {"source": "ours"},
+        {"content": {"title": "without a description"}},
+        {"content": {"description": "text", "textType": "html"}},
+        {"extra": 1},
+    ],
+    ids=str,
+)
+def test_the_schema_refuses_what_amazon_q_would_not_show(broken: dict[str, Any]) -> None:
+    whole = chat.notification(SAMPLES["order.exception"])
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(whole | broken, CUSTOM_NOTIFICATION)
 
 
 @pytest.mark.parametrize("kind", SAMPLES)

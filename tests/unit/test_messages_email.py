@@ -7,7 +7,7 @@ import pytest
 from orderwatch.alerts import AlertLineItem, Digest, DigestedOrder, Enrichment
 from orderwatch.messages import email
 from orderwatch.messages.text import display_width
-from tests.unit.golden.samples import NOW, SAMPLES, order_alert
+from orderwatch_local.samples import NOW, SAMPLES, order_alert
 
 
 def test_the_subject_tells_status_order_shop_and_value() -> None:

@@ -7,8 +7,9 @@ import pytest
 from moto.sns.utils import FilterPolicyMatcher
 
 from orderwatch.messages import render
+from orderwatch_local.samples import SAMPLES
 from orderwatch_local.schema import alert_schema
-from tests.unit.golden.samples import CHANNELS, FOLDER, SAMPLES, golden_file
+from tests.unit.golden.samples import CHANNELS, FOLDER, golden_file
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLE, *POLICIES = re.findall(r"```json\n(.*?)\n```", (DOCS / "alerts.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -36,7 +37,7 @@ def test_the_documented_example_is_a_golden_file() -> None:
 def _matches(policy: dict[str, Any], kind: str) -> bool:
     message = render(SAMPLES[kind])
     attributes = {name: {"Type": each.type, "Value": each.value} for name, each in message.attributes.items()}
-    scope = "MessageBody" if "order" in policy else "MessageAttributes"
+    scope = "MessageBody" if "skus" in policy else "MessageAttributes"
     return FilterPolicyMatcher(policy, scope).matches(attributes, message.bodies["sqs"])
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from orderwatch.alerts import Alert, AlertLineItem, AlertOrder
 from orderwatch.messages import machine
+from orderwatch_local.samples import SAMPLES, order_alert
 from orderwatch_local.schema import alert_schema
-from tests.unit.golden.samples import SAMPLES, order_alert
 
 
 def _with_lines(count: int, *, more: int = 0) -> Alert:

@@ -3,11 +3,13 @@
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import jsonschema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orderwatch import messages
 from orderwatch.alerts import (
     Alert,
     AlertConnection,
@@ -15,14 +17,18 @@ from orderwatch.alerts import (
     AlertOrder,
     Digest,
     DigestedOrder,
+    DigestedProduct,
     Enrichment,
     Severity,
 )
-from orderwatch.messages import chat, email, plain, render, slack, sms, sns, text, wording
+from orderwatch.grouping import MAX_PRODUCTS
+from orderwatch.messages import chat, email, machine, plain, render, slack, sms, sns, text, wording
+from orderwatch_local.schema import alert_schema
 from tests.unit.test_messages_chat import CUSTOM_NOTIFICATION
 from tests.unit.test_messages_slack import assert_within_limits
 
 EXAMPLES = 50
+SCHEMA = jsonschema.Draft202012Validator(json.loads(alert_schema()))
 NOTIFICATION = jsonschema.Draft202012Validator(CUSTOM_NOTIFICATION)
 NASTY = st.sampled_from(
     [
@@ -64,6 +70,8 @@ LINES = st.builds(
     image_url=URL,
     url=URL,
     product_id=st.one_of(st.none(), LINE),
+    is_kit=st.one_of(st.none(), st.booleans()),
+    active=st.one_of(st.none(), st.booleans()),
 )
 ORDERS = st.builds(
     AlertOrder,
@@ -96,6 +104,16 @@ DIGESTED = st.builds(
     currency=CURRENCY,
     total_price=AMOUNT,
 )
+PRODUCTS = st.builds(
+    DigestedProduct,
+    sku=st.one_of(st.none(), LINE),
+    name=st.one_of(st.none(), LINE),
+    product_id=st.one_of(st.none(), LINE),
+    orders=st.integers(1, 10**6),
+    ordered=AMOUNT,
+    on_hand=AMOUNT,
+    short=AMOUNT,
+)
 DIGESTS = st.lists(DIGESTED, min_size=1, max_size=4).flatmap(
     lambda orders: st.builds(
         Digest,
@@ -104,6 +122,8 @@ DIGESTS = st.lists(DIGESTED, min_size=1, max_size=4).flatmap(
         count=st.integers(len(orders), 10**6),
         value_by_currency=st.dictionaries(LINE, AMOUNT.filter(lambda amount: amount is not None), max_size=8),
         orders=st.just(tuple(orders)),
+        products=st.lists(PRODUCTS, max_size=MAX_PRODUCTS).map(tuple),
+        more_products=st.integers(0, 10**6),
     )
 )
 CONNECTIONS = st.builds(
@@ -182,7 +202,9 @@ def test_the_plain_alert_takes_every_alert(alert: Alert) -> None:
     assert message.size <= sns.MAX_BYTES
     assert len(message.bodies["sms"]) <= sms.MAX_CHARACTERS
     assert message.bodies["sms"].isascii()
+    NOTIFICATION.validate(json.loads(message.bodies["https"]))
     assert_within_limits(slack.plain(alert))
+    assert_within_limits(slack.blocks(alert, with_image=False))
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -203,6 +225,20 @@ def test_the_orders_number_is_in_every_message(order: AlertOrder) -> None:
     assert wording.number_in_ascii(order, limit=40) in sms.body(alert)
     assert chat.escape(number, limit=10_000)[:30] in chat.notification(alert)["content"]["title"]
     assert chat.escape(number, limit=10_000)[:30] in slack.blocks(alert).text
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(alert=alerts())
+def test_what_machines_get_is_what_the_schema_says_and_can_be_read_again(alert: Alert) -> None:
+    body = machine.body(alert)
+    SCHEMA.validate(json.loads(body))
+    assert Alert.model_validate_json(body).alert_id == alert.alert_id
+
+
+def test_every_renderer_is_among_those_that_are_tested_here() -> None:
+    package = Path(str(messages.__file__)).parent
+    renderers = {path.stem for path in package.glob("*.py")} - {"__init__", "text", "wording"}
+    assert renderers == {"chat", "email", "machine", "plain", "slack", "sms", "sns"}
 
 
 def test_the_day_before_all_days_is_told_too() -> None:

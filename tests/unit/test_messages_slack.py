@@ -8,13 +8,14 @@ import pytest
 
 from orderwatch.alerts import AlertLineItem, Digest, DigestedOrder, Enrichment
 from orderwatch.messages import slack
-from tests.unit.golden.samples import SAMPLES, order_alert
+from orderwatch_local.samples import SAMPLES, order_alert
 
 
 def assert_within_limits(message: slack.SlackMessage) -> None:
     """Slack's limits, also those that its library does not check."""
     assert 0 < len(message.text) <= slack.MAX_TEXT
     assert len(message.blocks) <= slack.MAX_BLOCKS
+    assert _texts(message.blocks) <= slack.MAX_CHARACTERS
     for block in message.blocks:
         assert len(block.get("text", {}).get("text", "x")) in range(1, slack.MAX_SECTION + 1)
         assert len(block.get("fields", [])) <= slack.MAX_FIELDS
@@ -22,6 +23,12 @@ def assert_within_limits(message: slack.SlackMessage) -> None:
         for part in block.get("fields", []) + (block["elements"] if block["type"] == "context" else []):
             assert len(part["text"]) in range(1, slack.MAX_FIELD + 1)
         assert block["type"] != "header" or len(block["text"]["text"]) <= slack.MAX_HEADER
+
+
+def _texts(part: Any) -> int:
+    if isinstance(part, dict):
+        return sum(len(v) if k == "text" and isinstance(v, str) else _texts(v) for k, v in part.items())
+    return sum(map(_texts, part)) if isinstance(part, list) else 0
 
 
 def _of_type(message: slack.SlackMessage, block_type: str) -> list[dict[str, Any]]:
@@ -36,7 +43,7 @@ def test_every_kind_is_within_slacks_limits(kind: str) -> None:
 
 def test_a_shortfall_stands_out_in_bold() -> None:
     sections = json.dumps(slack.blocks(SAMPLES["order.backordered"]).blocks, ensure_ascii=False)
-    assert ": *short 2*" in sections
+    assert ": *short 1*" in sections
 
 
 def test_the_first_products_picture_stands_beside_the_lines() -> None:
@@ -69,7 +76,7 @@ def test_a_shop_cannot_mention_a_channel_or_break_out_of_a_link() -> None:
     assert "<https://a.example/%7Cx&amp;y|Open the order>" in plain
 
 
-def test_a_hundred_orders_of_a_digest_take_more_sections_and_all_are_named() -> None:
+def test_a_hundred_orders_of_a_digest_are_all_named_if_need_be_without_their_links() -> None:
     orders = tuple(
         DigestedOrder(alert_id=str(n), id=str(n), number=f"N{n:03}", url=f"https://a.example/{'x' * 400}")
         for n in range(100)
@@ -79,17 +86,24 @@ def test_a_hundred_orders_of_a_digest_take_more_sections_and_all_are_named() -> 
     assert_within_limits(message)
     text = json.dumps(message.blocks)
     assert all(f"#N{n:03}" in text for n in range(100))
+    assert "|open>" not in text
+
+
+def test_a_digest_names_the_products_that_most_orders_wait_for_and_what_they_lack() -> None:
+    sections = [block["text"]["text"] for block in _of_type(slack.blocks(SAMPLES["order.digest"]), "section")[1:]]
+    assert sections[0].startswith("*Most affected*\n• LAMP-1, Trail lamp: in 12 orders")
+    assert "on hand 2: *short 10*" in sections[0]
 
 
 def test_orders_beyond_the_room_are_counted_exactly() -> None:
     orders = tuple(
-        DigestedOrder(alert_id=str(n), id=str(n), number="&" * 160, url=f"https://a.example/{'x' * 2000}")
+        DigestedOrder(alert_id=str(n), id=str(n), number="&" * 160, url=f"https://a.example/{'x' * 200}")
         for n in range(100)
     )
     digest = Digest(of_kind="order.cancelled", status="cancelled", count=100, orders=orders)
     message = slack.blocks(SAMPLES["order.digest"].model_copy(update={"digest": digest}))
     assert_within_limits(message)
-    shown = json.dumps(message.blocks).count("|open>")
+    shown = json.dumps(message.blocks, ensure_ascii=False).count("• #")
     assert 0 < shown < 100
     assert f"+{100 - shown} more orders" in json.dumps(message.blocks)
 
@@ -102,7 +116,9 @@ def test_long_lines_and_gaps_stay_within_the_limits() -> None:
     )
     message = slack.blocks(alert)
     assert_within_limits(message)
-    assert "+80 more lines" in json.dumps(message.blocks)
+    shown = json.dumps(message.blocks, ensure_ascii=False).count("• 1 x")
+    assert 0 < shown < 20
+    assert f"+{100 - shown} more lines" in json.dumps(message.blocks)
 
 
 def test_the_other_channels_do_not_load_slacks_library() -> None:

@@ -1,5 +1,5 @@
 from orderwatch.messages import sms
-from tests.unit.golden.samples import SAMPLES, order_alert
+from orderwatch_local.samples import SAMPLES, order_alert
 
 
 def test_the_link_is_left_out_where_it_does_not_fit_whole() -> None:

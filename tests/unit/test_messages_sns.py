@@ -8,7 +8,7 @@ import pytest
 from orderwatch import messages
 from orderwatch.alerts import Alert, AlertLineItem
 from orderwatch.messages import email, plain, render, render_or_plain, sns
-from tests.unit.golden.samples import SAMPLES, order_alert
+from orderwatch_local.samples import SAMPLES, order_alert
 
 
 def _values(attributes: Mapping[str, sns.Attribute]) -> dict[str, str]:

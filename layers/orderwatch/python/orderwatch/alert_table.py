@@ -8,8 +8,12 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from orderwatch.alerts import Alert
 from orderwatch.dynamodb import Action, batch_get, from_item, put_action, to_item
+from orderwatch.observability import logger
+from orderwatch.orders import describe_flaws
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -55,9 +59,13 @@ class AlertTable:
         return put_action(self._name, row, condition="attribute_not_exists(alert_id)", values={})
 
     def unsent(self, alert_ids: Collection[str]) -> Iterator[Alert]:
-        """Those of these alerts that are still pending, consistent, 100 a request."""
+        """Those of these alerts that are still pending, consistent, 100 a request.
+
+        One that cannot be read (another release wrote it) holds no other up: it is logged and stays pending.
+        """
         rows = batch_get(self._client, self._name, ({"alert_id": alert_id} for alert_id in alert_ids))
-        return (Alert.model_validate_json(row["alert"]) for row in rows if row["state"] == PENDING)
+        alerts = (_read(row) for row in rows if row["state"] == PENDING)
+        return (alert for alert in alerts if alert)
 
     def pending_since_before(self, moment: datetime) -> Iterator[str]:
         """The ids of alerts that were made before the moment and not sent, oldest first, by the sparse index."""
@@ -120,3 +128,11 @@ class AlertTable:
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+
+def _read(row: dict[str, Any]) -> Alert | None:
+    try:
+        return Alert.model_validate_json(row["alert"])
+    except ValidationError as error:
+        logger.error("an alert cannot be read", extra={"alert_id": row["alert_id"], "flaws": describe_flaws(error)})
+        return None

@@ -1,11 +1,12 @@
 """AlertTopic: one SNS message an alert, for every channel at once."""
 
-import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from orderwatch import clock
 from orderwatch.messages import SnsMessage
 from orderwatch.observability import logger
 
@@ -32,14 +33,14 @@ class AlertTopic:
         client: "SNSClient",
         arn: str,
         *,
-        sleep: Callable[[float], None] = time.sleep,
-        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = clock.sleep,
+        monotonic: Callable[[], float] = clock.monotonic,
     ) -> None:
         self._client = client
         self._arn = arn
         self._sleep = sleep
         self._monotonic = monotonic
-        self._free_at = float("-inf")
+        self._sent: deque[float] = deque(maxlen=BATCH)
 
     def publish(self, messages: Sequence[SnsMessage]) -> list[str | None]:
         """Publish at most ten messages; at most ten a second over all calls.
@@ -63,10 +64,12 @@ class AlertTopic:
         return [taken.get(str(index)) for index in range(len(batch))]
 
     def _wait(self, count: int) -> None:
-        now = self._monotonic()
-        if now < self._free_at:
-            self._sleep(self._free_at - now)
-        self._free_at = max(now, self._free_at) + count / BATCH
+        """Wait until `count` messages more are no more than ten in any second."""
+        excess = len(self._sent) + count - BATCH
+        delay = self._sent[excess - 1] + 1.0 - self._monotonic() if excess > 0 else 0.0
+        if delay > 0:
+            self._sleep(delay)
+        self._sent.extend([self._monotonic()] * count)
 
 
 def _entry(entry_id: str, message: SnsMessage) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, computed_field
 
 from orderwatch.orders import LineItem, Order, Version
 
@@ -26,6 +26,9 @@ KIND_UNAUTHORIZED = "connection.unauthorized"
 KIND_STALE = "connection.stale"
 KIND_CONNECTION_RECOVERED = "connection.recovered"
 KIND_WATCH_STARTED = "watch.started"
+KIND_QUARANTINED = "orders.quarantined"
+OPERATORS_KINDS = frozenset({KIND_QUARANTINED})
+"""Kinds that go to OpsTopic: only those who run orderwatch can do something about them."""
 
 
 class Severity(StrEnum):
@@ -102,13 +105,13 @@ class AlertLineItem(_Model):
     image_url: str | None = None
     url: str | None = Field(None, description="The product in the shop's own admin.")
     product_id: str | None = None
+    is_kit: bool | None = Field(None, description="Whether the product is a bundle of others.")
+    active: bool | None = Field(None, description="false: the shop no longer sells the product.")
 
     @property
-    def shortfall(self) -> Decimal | None:
-        """How many are ordered beyond the stock on hand; None where either is unknown or there are enough."""
-        if self.quantity is None or self.on_hand is None or self.quantity <= self.on_hand:
-            return None
-        return self.quantity - max(self.on_hand, Decimal(0))
+    def product_key(self) -> str | None:
+        """What tells whether two lines are of one product: its id, else the SKU."""
+        return self.product_id or self.sku
 
 
 class AlertOrder(_Model):
@@ -133,6 +136,26 @@ class AlertOrder(_Model):
     line_items: tuple[AlertLineItem, ...] = ()
     more_line_items: int = Field(0, ge=0, description="Lines of the order that are not listed here.")
 
+    def lines_of(self, line: AlertLineItem) -> list[AlertLineItem]:
+        """The lines that share this line's product, itself among them: together they draw on one stock."""
+        key = line.product_key
+        return [each for each in self.line_items if each.product_key == key] if key else [line]
+
+    def shortfall(self, line: AlertLineItem) -> Decimal | None:
+        """How many of the line's product this order wants beyond the stock on hand, over all of its lines.
+
+        None where the stock or every quantity is unknown, or where there are enough.
+        """
+        quantities = [each.quantity for each in self.lines_of(line) if each.quantity is not None]
+        return short_of(sum(quantities, Decimal(0)), line.on_hand) if quantities else None
+
+
+def short_of(ordered: Decimal, on_hand: Decimal | None) -> Decimal | None:
+    """How many are missing; None where the stock is unknown or enough. A stock below zero counts as none."""
+    if on_hand is None or ordered <= max(on_hand, Decimal(0)):
+        return None
+    return ordered - max(on_hand, Decimal(0))
+
 
 class DigestedOrder(_Model):
     """One order of a digest."""
@@ -146,6 +169,18 @@ class DigestedOrder(_Model):
     total_price: Number | None = None
 
 
+class DigestedProduct(_Model):
+    """A product that several orders of a digest wait for."""
+
+    sku: Line | None = None
+    name: Line | None = None
+    product_id: str | None = None
+    orders: int = Field(ge=1, description="Orders of the digest that have it.")
+    ordered: Number | None = Field(None, description="Units of it in these orders, as far as they tell.")
+    on_hand: Number | None = Field(None, description="Stock of it in all warehouses, as of `data_as_of`.")
+    short: Number | None = Field(None, description="Units ordered beyond the stock; null: enough, or not known.")
+
+
 class Digest(_Model):
     """Many transitions of one kind of one connection, told as one message."""
 
@@ -155,6 +190,10 @@ class Digest(_Model):
     value_by_currency: dict[str, Number] = Field(default_factory=dict)
     orders: tuple[DigestedOrder, ...]
     more_orders: int = Field(0, ge=0, description="Orders of the digest that are not listed here.")
+    products: tuple[DigestedProduct, ...] = Field(
+        (), description="The products most affected, the worst first: several orders have them, or they are short."
+    )
+    more_products: int = Field(0, ge=0, description="Products of these orders that are not listed here.")
 
 
 class Enrichment(_Model):
@@ -170,7 +209,8 @@ class Alert(_Model):
     schema_: Literal["orderwatch.alert.v1"] = Field("orderwatch.alert.v1", alias="schema")
     alert_id: str = Field(description="The same transition always has the same id: drop a repeat by it.")
     kind: str = Field(
-        description="`order.<status>`, `order.recovered`, `order.digest`, `connection.*`, `watch.started`."
+        description="`order.<status>`, `order.recovered`, `order.digest`, `connection.*`, `watch.started`, "
+        "`orders.quarantined`."
     )
     severity: Severity
     connection_id: str
@@ -182,6 +222,15 @@ class Alert(_Model):
     data_as_of: datetime | None = Field(None, description="The end of the vendor's last sync of this shop's orders.")
 
     model_config = ConfigDict(frozen=True, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
+    @computed_field(  # type: ignore[prop-decorator]
+        description="SKUs of the listed lines, or of a digest's listed products: an array to filter by."
+    )
+    @property
+    def skus(self) -> tuple[str, ...]:
+        """Each SKU that the alert names, once."""
+        named = self.order.line_items if self.order else self.digest.products if self.digest else ()
+        return tuple(dict.fromkeys(each.sku for each in named if each.sku))
 
     @property
     def is_about_an_order(self) -> bool:
@@ -256,7 +305,13 @@ def _line(item: LineItem) -> AlertLineItem:
 
 
 def connection_alert(
-    kind: str, *, connection: AlertConnection, since: datetime, detail: str, data_as_of: datetime | None = None
+    kind: str,
+    *,
+    connection: AlertConnection,
+    since: datetime,
+    detail: str,
+    data_as_of: datetime | None = None,
+    subject: Iterable[str] = (),
 ) -> Alert:
     """Make an alert about a connection itself.
 
@@ -266,9 +321,10 @@ def connection_alert(
         since: When the state began, by the vendor's clock; part of the alert's id.
         detail: What happened and what to do, in words.
         data_as_of: The end of the vendor's last sync.
+        subject: What else tells it from others of its kind and time; part of the alert's id.
     """
     return Alert(
-        alert_id=alert_id(connection.id, kind, since.isoformat()),
+        alert_id=alert_id(connection.id, kind, since.isoformat(), *subject),
         kind=kind,
         severity=severity_of(kind),
         connection_id=connection.id,

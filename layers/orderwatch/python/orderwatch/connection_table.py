@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from orderwatch.connections import ConnectionState
-from orderwatch.dynamodb import Action, from_item, put_action, to_item
+from orderwatch.dynamodb import Action, check_action, from_item, put_action, to_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -30,6 +30,17 @@ class ConnectionTable:
     def save_action(self, state: ConnectionState) -> Action:
         """The write of the state, on condition that the row is still the one that was loaded."""
         row = state.model_copy(update={"revision": state.revision + 1}).model_dump(mode="json", exclude_none=True)
-        if state.revision == 0:
-            return put_action(self._name, row, condition="attribute_not_exists(connection_id)", values={})
-        return put_action(self._name, row, condition="revision = :revision", values={":revision": state.revision})
+        condition, values = _unchanged(state)
+        return put_action(self._name, row, condition=condition, values=values)
+
+    def unchanged_action(self, state: ConnectionState) -> Action:
+        """The condition alone: the row is still the one that was loaded."""
+        condition, values = _unchanged(state)
+        key = {"connection_id": state.connection_id}
+        return check_action(self._name, key, condition=condition, values=values)
+
+
+def _unchanged(state: ConnectionState) -> tuple[str, dict[str, int]]:
+    if state.revision == 0:
+        return "attribute_not_exists(connection_id)", {}
+    return "revision = :revision", {":revision": state.revision}

@@ -4,15 +4,17 @@ Silence is never taken for health (rule 10): orders of a shop whose credentials 
 poller that reads only orders sees nothing wrong. `judge` turns what Trackstar says of a connection into a state.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from orderwatch.alerts import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
+    KIND_QUARANTINED,
     KIND_STALE,
     KIND_UNAUTHORIZED,
     Alert,
@@ -26,6 +28,8 @@ ORDERS = "get_orders"
 """Trackstar's name of the function that syncs orders."""
 DEFAULT_SYNC_FREQUENCY = timedelta(hours=1)
 """How often Trackstar pulls orders from a shop unless it says otherwise (the vendor's page)."""
+LONGEST_SYNC_FREQUENCY = timedelta(days=31)
+"""What is said to be longer is taken for a mistake."""
 
 
 def _objects(value: Any) -> Any:
@@ -95,7 +99,9 @@ class TrackstarConnection(BaseModel):
     def sync_frequency(self) -> timedelta:
         """How often orders are pulled from the shop."""
         seconds = self.orders_schedule.sync_frequency
-        return timedelta(seconds=float(seconds)) if seconds and seconds > 0 else DEFAULT_SYNC_FREQUENCY
+        if not seconds or not 0 < seconds <= LONGEST_SYNC_FREQUENCY.total_seconds():
+            return DEFAULT_SYNC_FREQUENCY
+        return timedelta(seconds=float(seconds))
 
     @property
     def awaits_historical_sync(self) -> bool:
@@ -113,6 +119,12 @@ class HealthState(StrEnum):
     UNAUTHORIZED = "unauthorized"
 
 
+MAX_NAMED = 20
+"""Orders that a notice of quarantine names."""
+GOOD_CHECKS = 2
+"""Checks in a row that must find a trouble gone before its end is told."""
+_TROUBLES = [HealthState.STALE, HealthState.BLOCKED, HealthState.UNAUTHORIZED]
+"""From the least to the worst."""
 _ALERT_KINDS = {
     HealthState.STALE: KIND_STALE,
     HealthState.BLOCKED: KIND_BLOCKED,
@@ -121,26 +133,45 @@ _ALERT_KINDS = {
 
 
 class Health(BaseModel):
-    """The state of a connection, since when, and what to do about it."""
+    """The state of a connection, since when, and what to do about it.
+
+    Attributes:
+        state: How it is.
+        since: When it began, by the vendor's clock.
+        detail: What happened and what to do, in words.
+        good_checks: How many checks in a row have found the trouble gone.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     state: HealthState = HealthState.HEALTHY
     since: datetime
     detail: str = ""
+    good_checks: int = 0
 
     @property
     def is_trouble(self) -> bool:
-        """Whether people were told of this state, so that its end is told too."""
+        """Whether people are told of this state, so that its end is told too."""
         return self.state in _ALERT_KINDS
 
-    def changes(self, before: "Health | None") -> bool:
-        """Whether it takes the place of the state before: waiting for a first sync ends no trouble that was told."""
-        if before is None:
-            return True
-        if before.is_trouble and self.state is HealthState.WAITING:
-            return False
-        return self.state is not before.state
+
+def health_after(before: Health | None, seen: Health) -> Health:
+    """The state after a check: trouble is believed at once, its end only after `GOOD_CHECKS` checks in a row.
+
+    A connection that comes and goes is thus told once, not at every turn; and while it is in trouble, only a worse
+    trouble is told.
+
+    Args:
+        before: The state up to now.
+        seen: What this check found.
+    """
+    if before is None or not before.is_trouble:
+        return before if before and before.state is seen.state else seen
+    if seen.is_trouble:
+        worse = _TROUBLES.index(seen.state) > _TROUBLES.index(before.state)
+        return seen if worse else before.model_copy(update={"good_checks": 0})
+    good_checks = before.good_checks + (seen.state is HealthState.HEALTHY)
+    return seen if good_checks >= GOOD_CHECKS else before.model_copy(update={"good_checks": good_checks})
 
 
 def judge(connection: TrackstarConnection, *, now: datetime) -> Health:
@@ -169,9 +200,26 @@ def judge(connection: TrackstarConnection, *, now: datetime) -> Health:
     return Health(since=now)
 
 
-def health_alert(before: Health | None, after: Health, *, connection: AlertConnection) -> Alert | None:
+def unknown_to_trackstar(*, now: datetime) -> Health:
+    """The state of a connection that Trackstar no longer has."""
+    detail = (
+        "Trackstar no longer knows this connection: connect the shop again, or delete its access token from the "
+        "Parameter Store."
+    )
+    return Health(state=HealthState.BLOCKED, since=now, detail=detail)
+
+
+def refused_by_trackstar(*, now: datetime) -> Health:
+    """The state of a connection whose API key or access token is refused."""
+    detail = "Trackstar refused the access: put a valid access token (or API key) into the Parameter Store."
+    return Health(state=HealthState.UNAUTHORIZED, since=now, detail=detail)
+
+
+def health_alert(
+    before: Health | None, after: Health, *, connection: AlertConnection, data_as_of: datetime | None = None
+) -> Alert | None:
     """The alert that a change of state asks for: trouble, or the end of trouble that was told."""
-    if not after.changes(before):
+    if before and before.state is after.state:
         return None
     if after.is_trouble:
         kind, detail = _ALERT_KINDS[after.state], after.detail
@@ -180,7 +228,26 @@ def health_alert(before: Health | None, after: Health, *, connection: AlertConne
         detail = f"The shop can be seen again; it was {before.state} since {before.since:%Y-%m-%d %H:%M} UTC."
     else:
         return None
-    return connection_alert(kind, connection=connection, since=after.since, detail=detail)
+    return connection_alert(kind, connection=connection, since=after.since, detail=detail, data_as_of=data_as_of)
+
+
+def quarantine_notice(reasons: Mapping[str, str], *, connection: AlertConnection, now: datetime) -> Alert | None:
+    """What the operators are told of orders that cannot be watched; None where there are none.
+
+    Args:
+        reasons: Why, by order id.
+        connection: The shop.
+        now: The vendor's clock.
+    """
+    if not reasons:
+        return None
+    named = [f"{order_id} ({reason})" for order_id, reason in list(reasons.items())[:MAX_NAMED]]
+    more = f" and {len(reasons) - MAX_NAMED} more" if len(reasons) > MAX_NAMED else ""
+    detail = (
+        f"{len(reasons):,} order{'s' if len(reasons) > 1 else ''} cannot be watched, their records are malformed: "
+        f"{', '.join(named)}{more}. The other orders are watched; ask Trackstar's support about these."
+    )
+    return connection_alert(KIND_QUARANTINED, connection=connection, since=now, detail=detail, subject=sorted(reasons))
 
 
 class ConnectionState(BaseModel):
@@ -191,15 +258,19 @@ class ConnectionState(BaseModel):
         revision: Grows with every write; a write is conditional on the one that was read.
         integration: Trackstar's name of the integration.
         cursor: By the vendor's clock, up to when everything was read and written (rule 4); None before the baseline.
+        read_until: The vendor's clock when the reading that set the cursor began: before the cursor where the vendor's
+            clock went back, since a cursor never does.
         cursor_set_at: Our clock when the reading that set the cursor began.
         watch_started_at: The vendor's clock when the baseline began.
         baseline_completed_at: The vendor's clock when it ended.
         date_field: What the incremental filter runs on.
+        has_orders: Whether an order was ever read: before that, `date_field` is a guess.
         sync_frequency: How often Trackstar pulls the shop's orders.
         data_as_of: The end of the last of these syncs.
         health: Whether the shop can be seen.
         last_success_at: Our clock when a window was last read to its end.
         last_sweep_at: The vendor's clock when the last sweep began.
+        quarantined: Why an order cannot be watched, by its id; the operators were told of each (rule 9).
         progress: The window that is being read, None between windows.
     """
 
@@ -209,15 +280,18 @@ class ConnectionState(BaseModel):
     revision: int = 0
     integration: str | None = None
     cursor: datetime | None = None
+    read_until: datetime | None = None
     cursor_set_at: datetime | None = None
     watch_started_at: datetime | None = None
     baseline_completed_at: datetime | None = None
     date_field: DateField = DateField.TRACKSTAR_UPDATED
+    has_orders: bool = False
     sync_frequency: timedelta = DEFAULT_SYNC_FREQUENCY
     data_as_of: datetime | None = None
     health: Health | None = None
     last_success_at: datetime | None = None
     last_sweep_at: datetime | None = None
+    quarantined: dict[str, str] = Field(default_factory=dict)
     progress: Progress | None = None
 
     def has_read_since(self, moment: datetime) -> bool:

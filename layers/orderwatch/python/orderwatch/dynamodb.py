@@ -1,7 +1,6 @@
 """DynamoDB's own language, for the tables: items, and transactions that tell which of their parts lost."""
 
 import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import batched, count
@@ -9,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
+
+from orderwatch import clock
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -59,7 +60,7 @@ def batch_get(
     table: str,
     keys: Iterable[Mapping[str, Any]],
     *,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = clock.sleep,
 ) -> Iterator[dict[str, Any]]:
     """The rows of these keys, those that there are, consistent, 100 a request."""
     for batch in batched(map(to_item, keys), MAX_ACTIONS, strict=False):
@@ -76,6 +77,14 @@ def batch_get(
 
 def _jitter(attempt: int) -> float:
     return random.uniform(0, 0.05 * 2 ** min(attempt, 6))  # noqa: S311 - jitter, not a secret
+
+
+def check_action(table: str, key: Mapping[str, Any], *, condition: str, values: Mapping[str, Any]) -> Action:
+    """A condition on a row that the transaction does not write."""
+    check: Action = {"TableName": table, "Key": to_item(key), "ConditionExpression": condition}
+    if values:
+        check["ExpressionAttributeValues"] = to_item(values)
+    return {"ConditionCheck": check}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +106,13 @@ def _size(unit: Unit[Any]) -> int:
     return sum(len(repr(action)) for action in unit.actions)
 
 
-def chunked[T](units: Iterable[Unit[T]]) -> Iterator[list[Unit[T]]]:
-    """Fill transactions in order, none over the limits of actions and bytes."""
+def chunked[T](units: Iterable[Unit[T]], *, spare: int = 0) -> Iterator[list[Unit[T]]]:
+    """Fill transactions in order, none over the limits of actions and bytes, each with room for `spare` actions."""
     chunk: list[Unit[T]] = []
     actions = size = 0
     for unit in units:
         more_actions, more_bytes = len(unit.actions), _size(unit)
-        if chunk and (actions + more_actions > MAX_ACTIONS or size + more_bytes > MAX_BYTES):
+        if chunk and (actions + more_actions > MAX_ACTIONS - spare or size + more_bytes > MAX_BYTES):
             yield chunk
             chunk, actions, size = [], 0, 0
         chunk.append(unit)
@@ -115,7 +124,7 @@ def chunked[T](units: Iterable[Unit[T]]) -> Iterator[list[Unit[T]]]:
 class Transactions:
     """Writes units; a cancelled transaction is split to find the ones that lost."""
 
-    def __init__(self, client: "DynamoDBClient", *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, client: "DynamoDBClient", *, sleep: Callable[[float], None] = clock.sleep) -> None:
         self._client = client
         self._sleep = sleep
 

@@ -63,6 +63,14 @@ class ProductPage(BaseModel):
         return [product for product in self.data if product is not None]
 
 
+class ProductEnvelope(BaseModel):
+    """`GET /cart/products/{product_id}`; None where the record is no product."""
+
+    model_config = ConfigDict(frozen=True)
+
+    data: Annotated[Product | None, NoneIfMalformed()]
+
+
 class ProductSource(Protocol):
     """Where the products of one connection come from."""
 
@@ -184,4 +192,6 @@ def _merged(line: AlertLineItem, product: Product, gaps: _Gaps) -> AlertLineItem
         image_url=product.image_url,
         url=product.external_system_url,
         product_id=line.product_id,
+        is_kit=product.is_kit,
+        active=product.active,
     )

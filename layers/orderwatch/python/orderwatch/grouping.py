@@ -1,23 +1,29 @@
 """Storms stay readable (rule 12): many alerts of one kind of one shop are told as digests."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from itertools import pairwise
 
 from orderwatch.alerts import (
     KIND_DIGEST,
     Alert,
+    AlertLineItem,
     AlertOrder,
     Digest,
     DigestedOrder,
+    DigestedProduct,
     alert_id,
     severity_of,
+    short_of,
     value_by_currency,
 )
 
 MAX_ORDERS = 100
 """Orders that one digest names: a list that a person still reads, and far below the limits of every channel."""
+MAX_PRODUCTS = 5
+"""Products that one digest names: those whose restocking would help most orders."""
 MIXED = "mixed"
 """The status of a digest whose orders have several: those that recovered."""
 
@@ -75,12 +81,16 @@ def _digest(members: Sequence[Alert]) -> Alert:
     first = members[0]
     orders = [alert.order for alert in members if alert.order]
     statuses = {order.status for order in orders}
+    products = _products(orders)
+    affected = [each for each in products if each.orders > 1 or each.short][:MAX_PRODUCTS]
     digest = Digest(
         of_kind=first.kind,
         status=statuses.pop() if len(statuses) == 1 else MIXED,
         count=len(members),
         value_by_currency=value_by_currency(orders),
         orders=tuple(_digested(alert, alert.order) for alert in members if alert.order),
+        products=tuple(affected),
+        more_products=len(products) - len(affected),
     )
     return Alert(
         alert_id=alert_id(KIND_DIGEST, *sorted(alert.alert_id for alert in members)),
@@ -102,6 +112,34 @@ def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
         previous_status=order.previous_status,
         currency=order.currency,
         total_price=order.total_price,
+    )
+
+
+def _products(orders: Iterable[AlertOrder]) -> list[DigestedProduct]:
+    """The products of these orders, those that most orders have first, among equals the one that is shortest."""
+    lines: dict[str, list[tuple[str, AlertLineItem]]] = {}
+    for order in orders:
+        for line in order.line_items:
+            if line.product_key:
+                lines.setdefault(line.product_key, []).append((order.id, line))
+    products = [_product(of_product) for of_product in lines.values()]
+    return sorted(products, key=lambda each: (-each.orders, -(each.short or 0)))
+
+
+def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:
+    quantities = [line.quantity for _, line in lines if line.quantity is not None]
+    ordered = sum(quantities, Decimal(0)) if quantities else None
+    # Not every line tells everything (a SKU may be empty on one of them): take what any tells.
+    known = [line for _, line in lines]
+    on_hand = next((line.on_hand for line in known if line.on_hand is not None), None)
+    return DigestedProduct(
+        sku=next((line.sku for line in known if line.sku), None),
+        name=next((line.name for line in known if line.name), None),
+        product_id=known[0].product_id,
+        orders=len({order_id for order_id, _ in lines}),
+        ordered=ordered,
+        on_hand=on_hand,
+        short=short_of(ordered, on_hand) if ordered is not None else None,
     )
 
 

@@ -28,6 +28,9 @@ from pydantic_core import core_schema
 MAX_ID_LENGTH = 256
 """Characters of an order's id: with the connection's it must fit a DynamoDB key (2,048 bytes)."""
 
+MAX_TEXT_LENGTH = 2048
+"""Characters of any other text: no record may outgrow the row that is written of it (400 KB)."""
+
 
 class NoneIfMalformed:
     """Annotation: a value that does not validate becomes `None`, without leaving the compiled validator."""
@@ -41,8 +44,8 @@ def _in_utc(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-_TextNotBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-_WebAddress = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s<>\"]+$")]
+_TextNotBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH)]
+_WebAddress = Annotated[str, StringConstraints(max_length=MAX_TEXT_LENGTH, pattern=r"^https?://[^\s<>\"]+$")]
 _FiniteNumber = Annotated[Decimal, Field(max_digits=30, allow_inf_nan=False)]
 _CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}$", to_upper=True)]
 
@@ -145,6 +148,11 @@ class Quarantined:
 
     order_id: str | None
     reason: str
+
+    @property
+    def key(self) -> str:
+        """What it is known by: its id, else what is wrong with it."""
+        return self.order_id or f"without id ({self.reason})"
 
 
 def _order_or_quarantined(value: Any, handler: Callable[[Any], Order]) -> Order | Quarantined:

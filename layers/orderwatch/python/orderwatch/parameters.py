@@ -88,6 +88,6 @@ class Parameters:
         try:
             return SecretStr(str(self._ssm.get(name, max_age=MAX_AGE, decrypt=True)))
         except GetParameterError as error:
-            if isinstance(error.__cause__, self._client.exceptions.ParameterNotFound):
+            if isinstance(error.__context__, self._client.exceptions.ParameterNotFound):
                 raise ParameterMissingError(name) from None
             raise

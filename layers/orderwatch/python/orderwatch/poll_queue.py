@@ -20,15 +20,16 @@ class PollQueue:
         self._client = client
         self._url = url
 
-    def ask_for_poll(self, connection_id: str) -> None:
-        """Ask for one poll of the connection.
+    def ask_for_poll(self, connection_id: str) -> str:
+        """Ask for one poll of the connection; the poll's id, which is the message's.
 
         Every message is one of its own (a random deduplication id): dropping one by its content would also drop a
         tick that comes a little early. Polls that are asked for too often end at once by themselves.
         """
-        self._client.send_message(
+        answer = self._client.send_message(
             QueueUrl=self._url,
             MessageBody=json.dumps({"connection_id": connection_id}),
             MessageGroupId=connection_id,
             MessageDeduplicationId=uuid.uuid4().hex,
         )
+        return answer["MessageId"]

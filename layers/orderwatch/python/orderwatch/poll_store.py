@@ -51,35 +51,39 @@ class PollStore:
             The moves whose row was not as expected; where there are any, the state is not written.
 
         Raises:
-            PollSupersededError: The connection's row is not the one that was loaded.
+            PollSupersededError: The connection's row is not the one that was loaded; nothing was written since.
         """
         told = tuple(self._alerts.put_action(alert) for alert in alerts)
+        guard: Unit[Move | None] = Unit(None, (self._connections.unchanged_action(state),))
         closing: Unit[Move | None] = Unit(None, (self._connections.save_action(state), *told))
         pairs_first = sorted(moves, key=lambda move: move.alert is None)  # a pair never straddles two transactions
-        *chunks, last = [*chunked([self._unit(state.connection_id, move) for move in pairs_first]), []]
+        *chunks, last = [*chunked([self._unit(state.connection_id, move) for move in pairs_first], spare=1), []]
         if chunks and sum(len(unit.actions) for unit in chunks[-1]) + len(closing.actions) <= MAX_ACTIONS:
             last = chunks.pop()
-        lost = [move for chunk in chunks for move in self._write(chunk)]
-        return lost + self._write(last) if lost else self._close(last, closing)
+        lost = [move for chunk in chunks for move in self._write(chunk, guard)]
+        if not lost:
+            lost = _moves(self._transact([*last, closing]))
+            last = _without(last, lost) if lost else []
+        return lost + self._write(last, guard)
 
     def _unit(self, connection_id: str, move: Move) -> Unit[Move | None]:
         action = self._orders.move_action(connection_id, move)
         return Unit(move, (action, self._alerts.put_action(move.alert)) if move.alert else (action,))
 
-    def _write(self, units: list[Unit[Move | None]]) -> list[Move]:
+    def _write(self, units: list[Unit[Move | None]], guard: Unit[Move | None]) -> list[Move]:
         """Write all that can be; return the moves that lost."""
         all_lost: list[Move] = []
-        while units and (lost := _moves(self._transactions.write(units))):
+        while units and (lost := _moves(self._transact([guard, *units]))):
             all_lost += lost
             units = _without(units, lost)
         return all_lost
 
-    def _close(self, last: list[Unit[Move | None]], closing: Unit[Move | None]) -> list[Move]:
-        lost_units = self._transactions.write([*last, closing])
-        if any(unit.subject is None for unit in lost_units):
+    def _transact(self, units: list[Unit[Move | None]]) -> list[Unit[Move | None]]:
+        """One transaction, which a poll that another one has overtaken cannot write."""
+        lost = self._transactions.write(units)
+        if any(unit.subject is None for unit in lost):
             raise PollSupersededError("the connection's row was moved on by another poll")
-        lost = _moves(lost_units)
-        return lost + self._write(_without(last, lost)) if lost else []
+        return lost
 
 
 def _moves(units: Iterable[Unit[Move | None]]) -> list[Move]:

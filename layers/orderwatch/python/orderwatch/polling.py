@@ -6,7 +6,8 @@ A poll may die at any line: what was written stays, the rest is read again (rule
 time is nearly up; the next one goes on at the saved page (rule 7).
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -18,21 +19,25 @@ from orderwatch.alerts import KIND_WATCH_STARTED, Alert, AlertConnection, connec
 from orderwatch.connections import (
     ConnectionState,
     Health,
-    HealthState,
     TrackstarConnection,
+    health_after,
     health_alert,
     judge,
+    quarantine_notice,
+    refused_by_trackstar,
+    unknown_to_trackstar,
 )
 from orderwatch.errors import (
     ForbiddenError,
     InvalidRequestError,
+    NotFoundError,
     PollSupersededError,
     TrackstarError,
     UnauthorizedError,
 )
-from orderwatch.observability import logger, metrics
+from orderwatch.observability import count_by, logger, metrics
 from orderwatch.orders import Order, OrderPage
-from orderwatch.transitions import Move, Policy, Sighting, StoredOrder, move_of
+from orderwatch.transitions import Move, Policy, Reason, Sighting, StoredOrder, move_of
 from orderwatch.windows import (
     SWEEP_INTERVAL,
     DateField,
@@ -40,10 +45,15 @@ from orderwatch.windows import (
     Window,
     WindowKind,
     baseline_window,
+    fingerprint,
     incremental_window,
+    remembered,
     sweep_window,
+    undated_window,
 )
 
+MAX_QUARANTINED = 200
+"""Orders of a connection that are remembered as quarantined: beyond that they are logged and counted, not told."""
 MAX_CONFLICT_ROUNDS = 5
 """How often orders that another poll moved meanwhile are read and decided again before this poll gives way."""
 
@@ -100,20 +110,28 @@ class PollSummary:
         pages: Pages read.
         orders: Records read that can be watched.
         quarantined: Records read that cannot (rule 9).
+        silenced: Orders first seen that are older than the watch, recorded and not told (rule 8).
         moved: Orders written.
         alerts: Alerts written.
         found_by_sweep: Alerts that only the sweep found; stays 0 (rule 6).
+        left: Orders of an unfinished window that are still to be read.
         conflicts: Orders that had moved meanwhile and were decided again.
+        transitions: Transitions that are told, by the kind of their alert: `AlertStatuses` bounds the kinds.
+        sync_age: Seconds since the vendor's last sync of the shop's orders, where it tells.
     """
 
     outcome: Outcome = Outcome.FINISHED
     pages: int = 0
     orders: int = 0
     quarantined: int = 0
+    silenced: int = 0
     moved: int = 0
     alerts: int = 0
     found_by_sweep: int = 0
+    left: int = 0
     conflicts: int = 0
+    transitions: Counter[str] = field(default_factory=Counter)
+    sync_age: float | None = None
 
     def report(self) -> None:
         """Put the counts into the metrics and one line of the log."""
@@ -122,13 +140,18 @@ class PollSummary:
             "PagesRead": self.pages,
             "OrdersRead": self.orders,
             "OrdersQuarantined": self.quarantined,
+            "OrdersSilenced": self.silenced,
             "OrdersMoved": self.moved,
             "AlertsWritten": self.alerts,
             "FoundBySweep": self.found_by_sweep,
+            "OrdersLeft": self.left,
             "OrdersInConflict": self.conflicts,
         }
         for name, count in counts.items():
             metrics.add_metric(name, MetricUnit.Count, count)
+        if self.sync_age is not None:
+            metrics.add_metric("SyncAge", MetricUnit.Seconds, self.sync_age)
+        count_by("Transitions", "kind", self.transitions)
         logger.info("poll ended", extra={"outcome": str(self.outcome), **counts})
 
 
@@ -154,6 +177,7 @@ class Poller:
     summary: PollSummary = field(default_factory=PollSummary)
     _seen: set[str] = field(default_factory=set)
     _awaits_first_sync: bool = False
+    _is_checked: bool = False
 
     def run(self, *, asked_at: datetime) -> PollSummary:
         """Read what changed, until it is all read or the time is up.
@@ -169,11 +193,11 @@ class Poller:
         state = self.store.load(self.connection.id)
         if state.progress is None and state.has_read_since(asked_at):
             return self._end(Outcome.ALREADY_READ)
-        state, health = self._look(state)
-        if self._awaits_first_sync or health.state is HealthState.WAITING:
-            self._save(state, health)
+        state, seen = self._look(state)
+        if self._awaits_first_sync:
+            self._save(state, seen)
             return self._end(Outcome.WAITING)
-        return self._end(self._read(self._begun(state), health))
+        return self._end(self._read(self._begun(state), health_after(state.health, seen)))
 
     def _end(self, outcome: Outcome) -> PollSummary:
         self.summary.outcome = outcome
@@ -183,11 +207,17 @@ class Poller:
         """Ask how the connection is; a question that fails never stops the reading of orders (rule 10)."""
         try:
             record = self.shop.connection()
+        except NotFoundError as error:
+            logger.error("connection unknown to trackstar", exc_info=error)
+            return state, unknown_to_trackstar(now=self.shop.now())
         except TrackstarError as error:
             logger.warning("connection could not be checked", exc_info=error)
             return state, state.health or Health(since=self.shop.now())
         # Whatever else is wrong: a list that is still empty must not be taken for a shop without orders.
         self._awaits_first_sync = record.awaits_historical_sync
+        self._is_checked = True
+        if synced_at := record.orders_schedule.synced_at:
+            self.summary.sync_age = max((self.shop.now() - synced_at).total_seconds(), 0.0)
         state = state.model_copy(
             update={
                 "integration": record.integration_name or state.integration,
@@ -201,6 +231,7 @@ class Poller:
         """Go on with the window that was left, or open the next one."""
         if state.progress:
             logger.info("going on with a window", extra={"window": state.progress.window.kind})
+            self._seen = state.progress.fingerprints
             return state
         return self._opened(state, self._next_window(state))
 
@@ -211,8 +242,10 @@ class Poller:
         now = self.shop.now()
         if state.cursor is None or state.cursor_set_at is None:
             return baseline_window(vendor_now=now, days=self.policy.baseline_days)
+        if not state.has_orders:
+            return undated_window(vendor_now=now)
         return incremental_window(
-            cursor=state.cursor,
+            cursor=min(state.cursor, state.read_until or state.cursor),
             cursor_age=self.clock() - state.cursor_set_at,
             vendor_now=now,
             date_field=state.date_field,
@@ -222,6 +255,7 @@ class Poller:
     def _read(self, state: ConnectionState, health: Health) -> Outcome:
         while progress := state.progress:
             if not self.has_time():
+                self.summary.left = max(progress.promised - progress.distinct, 0)
                 return Outcome.UNFINISHED
             try:
                 page = self.shop.order_page(progress.window, page_token=progress.page_token)
@@ -257,14 +291,12 @@ class Poller:
     def _take(self, state: ConnectionState, progress: Progress, page: OrderPage, health: Health) -> ConnectionState:
         """Write what one page shows, and how far the reading has come, as one."""
         newest = _newest_of_each(page.orders, self.shop.now())
-        for record in page.quarantined:
-            logger.warning("order quarantined", extra={"order_id": record.order_id, "reason": record.reason})
-        fresh = [order for order_id, order in newest.items() if order_id not in self._seen]
-        self._seen.update(newest)
+        fresh = [order for order in newest.values() if fingerprint(order.id) not in self._seen]
         self.summary.pages += 1
         self.summary.orders += len(newest)
         self.summary.quarantined += len(page.quarantined)
         progress = self._counted(progress, page, fresh)
+        state, notices = self._quarantined(_dated(state, page), page, newest)
         after, alerts = self._after_page(state, progress, page.next_token)
         sighting = Sighting(
             connection=self._labelled(state),
@@ -273,19 +305,37 @@ class Poller:
             watch_started_at=state.watch_started_at,
             data_as_of=state.data_as_of,
         )
-        return self._commit(after, health, newest, sighting, alerts, sweep=progress.window.kind is WindowKind.SWEEP)
+        sweep = progress.window.kind is WindowKind.SWEEP
+        return self._commit(after, health, newest, sighting, [*alerts, *notices], sweep=sweep)
+
+    def _quarantined(
+        self, state: ConnectionState, page: OrderPage, good: Collection[str]
+    ) -> tuple[ConnectionState, list[Alert]]:
+        """Remember which orders cannot be watched and why, and tell the operators of those that are new (rule 9)."""
+        known = {order_id: reason for order_id, reason in state.quarantined.items() if order_id not in good}
+        fresh = {record.key: record.reason for record in page.quarantined if known.get(record.key) != record.reason}
+        for order_id, reason in fresh.items():
+            logger.warning("order quarantined", extra={"order_id": order_id, "reason": reason})
+        told = dict(list(fresh.items())[: max(MAX_QUARANTINED - len(known), 0)])
+        notice = quarantine_notice(told, connection=self._labelled(state), now=self.shop.now())
+        return state.model_copy(update={"quarantined": known | told}), [notice] if notice else []
 
     def _labelled(self, state: ConnectionState) -> AlertConnection:
         return self.connection.model_copy(update={"integration": state.integration})
 
     def _counted(self, progress: Progress, page: OrderPage, fresh: Sequence[Order]) -> Progress:
+        """Count what was not served before: an order that moves while the window is read may turn up twice."""
+        named = {fingerprint(order_id) for order_id in _ids_of(page)}
+        nameless = sum(1 for record in page.quarantined if record.order_id is None)
+        distinct = progress.distinct + len(named - self._seen) + nameless
+        self._seen |= named
         attention = dict(progress.attention)
         for order in fresh:
             if self.policy.watches(order.status):
                 attention[order.status] = attention.get(order.status, 0) + 1
         return progress.model_copy(
             update={
-                "distinct": progress.distinct + len(fresh) + len(page.quarantined),
+                "distinct": distinct,
                 "promised": max(progress.promised, page.total_count or 0),
                 "attention": attention,
             }
@@ -295,7 +345,8 @@ class Poller:
         self, state: ConnectionState, progress: Progress, next_token: str | None
     ) -> tuple[ConnectionState, list[Alert]]:
         if next_token:
-            on_the_way = progress.model_copy(update={"page_token": next_token})
+            logger.info("page read", extra={"read": progress.distinct, "promised": progress.promised})
+            on_the_way = progress.model_copy(update={"page_token": next_token, "seen": remembered(self._seen)})
             return state.model_copy(update={"progress": on_the_way}), []
         if progress.is_short():
             logger.warning(
@@ -309,11 +360,14 @@ class Poller:
         """Every page of the window was read: the cursor may pass it with this page's write (rule 4)."""
         self._seen.clear()
         window = progress.window
+        if window.kind is WindowKind.BASELINE and not (progress.distinct or self._is_checked):
+            # Lists are empty until the first sync is done, and whether it is could not be asked: try again later.
+            return state.model_copy(update={"progress": None}), []
         done = {"progress": None, "last_success_at": self.clock()}
         if window.kind is WindowKind.SWEEP:
             return state.model_copy(update=done | {"last_sweep_at": window.until}), []
         cursor = max(state.cursor or window.until, window.until)
-        done |= {"cursor": cursor, "cursor_set_at": progress.began_at}
+        done |= {"cursor": cursor, "read_until": window.until, "cursor_set_at": progress.began_at}
         if window.kind is WindowKind.BASELINE:
             done |= {"watch_started_at": window.until, "baseline_completed_at": self.shop.now()}
             done |= {"last_sweep_at": window.until}
@@ -354,6 +408,7 @@ class Poller:
             lost = self.store.commit(state, moves=moves, alerts=alerts)
             self._count_written(moves, lost, sweep=sweep)
             if not lost:
+                _log_written(alerts)
                 return state.model_copy(update={"revision": state.revision + 1})
             moves = self._decided([orders[move.order_id] for move in lost], sighting)
         raise PollSupersededError(f"orders of connection {self.connection.id} keep moving under this poll")
@@ -361,9 +416,7 @@ class Poller:
     def _with_health(
         self, state: ConnectionState, health: Health, alerts: Sequence[Alert]
     ) -> tuple[ConnectionState, list[Alert]]:
-        told = health_alert(state.health, health, connection=self._labelled(state))
-        if not health.changes(state.health):
-            return state, list(alerts)
+        told = health_alert(state.health, health, connection=self._labelled(state), data_as_of=state.data_as_of)
         return state.model_copy(update={"health": health}), [*alerts, told] if told else list(alerts)
 
     def _decided(self, orders: Collection[Order], sighting: Sighting) -> list[Move]:
@@ -374,25 +427,48 @@ class Poller:
     def _count_written(self, moves: Sequence[Move], lost: Sequence[Move], *, sweep: bool) -> None:
         lost_ids = {move.order_id for move in lost}
         written = [move for move in moves if move.order_id not in lost_ids]
-        told = sum(1 for move in written if move.alert)
+        told = [move.alert for move in written if move.alert]
+        _log_written(told)
         self.summary.moved += len(written)
-        self.summary.alerts += told
-        self.summary.found_by_sweep += told if sweep else 0
+        self.summary.silenced += sum(1 for move in written if move.reason is Reason.BEFORE_WATCH)
+        self.summary.alerts += len(told)
+        self.summary.transitions.update(alert.kind for alert in told)
+        self.summary.found_by_sweep += len(told) if sweep else 0
         self.summary.conflicts += len(lost)
 
     def _refused(self, state: ConnectionState, error: TrackstarError) -> None:
-        detail = (
-            "Trackstar refused this shop's access: put a valid token (or API key) into the Parameter Store "
-            f"({type(error).__name__})."
-        )
         logger.error("access refused", exc_info=error)
-        self._save(state, Health(state=HealthState.UNAUTHORIZED, since=self.shop.now(), detail=detail))
+        self._save(state, refused_by_trackstar(now=self.shop.now()))
 
-    def _save(self, state: ConnectionState, health: Health) -> None:
+    def _save(self, state: ConnectionState, seen: Health) -> None:
         """Write what is known of the connection; nothing where nothing changed."""
-        after, alerts = self._with_health(state, health, [])
+        after, alerts = self._with_health(state, health_after(state.health, seen), [])
         if after.health != state.health:
             self.store.commit(after, moves=[], alerts=alerts)
+            _log_written(alerts)
+
+
+def _log_written(alerts: Sequence[Alert]) -> None:
+    """By their ids an alert is followed from here through the other functions."""
+    if alerts:
+        logger.info("alerts written", extra={"alert_ids": [alert.alert_id for alert in alerts]})
+
+
+def _ids_of(page: OrderPage) -> Iterator[str]:
+    yield from (order.id for order in page.orders)
+    yield from (record.order_id for record in page.quarantined if record.order_id)
+
+
+def _dated(state: ConnectionState, page: OrderPage) -> ConnectionState:
+    """Fall back to the shop's dates where a page shows that the vendor's are missing (rule 5)."""
+    if not page.orders:
+        return state
+    state = state if state.has_orders else state.model_copy(update={"has_orders": True})
+    missing = all(order.trackstar_updated_date is None for order in page.orders)
+    if not missing or state.date_field is DateField.SHOP_UPDATED:
+        return state
+    logger.warning("orders lack trackstar_updated_date, using updated_date from now on")
+    return state.model_copy(update={"date_field": DateField.SHOP_UPDATED})
 
 
 def _newest_of_each(orders: Sequence[Order], observed_at: datetime) -> dict[str, Order]:

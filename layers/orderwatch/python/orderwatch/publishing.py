@@ -5,15 +5,16 @@ itself, and the next sender sends it again under the same id. Enrichment and ren
 never stop it (rule 11).
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import batched, groupby
 from typing import Protocol, Self
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from orderwatch.alerts import Alert
-from orderwatch.enrichment import ProductSource, enrich
+from orderwatch import clock
+from orderwatch.alerts import OPERATORS_KINDS, Alert
+from orderwatch.enrichment import Product, ProductSource, enrich
 from orderwatch.grouping import Group, group
 from orderwatch.messages import SnsMessage, render_or_plain
 from orderwatch.observability import logger, metrics
@@ -55,6 +56,8 @@ class PublishSummary:
         degraded: Alerts that went out without all their product details.
         plain: Messages that could not be rendered and went out plain.
         unsent: Ids of alerts that are still to be sent: not taken, or held by another sender.
+        sent_ids: Ids of the alerts whose message was taken.
+        delays: Of each alert about an order, the seconds from when Trackstar showed its status until it was sent.
     """
 
     sent: int = 0
@@ -62,6 +65,8 @@ class PublishSummary:
     degraded: int = 0
     plain: int = 0
     unsent: list[str] = field(default_factory=list)
+    sent_ids: list[str] = field(default_factory=list)
+    delays: list[float] = field(default_factory=list)
 
     def __iadd__(self, other: "PublishSummary") -> Self:
         self.sent += other.sent
@@ -69,6 +74,8 @@ class PublishSummary:
         self.degraded += other.degraded
         self.plain += other.plain
         self.unsent += other.unsent
+        self.sent_ids += other.sent_ids
+        self.delays += other.delays
         return self
 
     def report(self) -> None:
@@ -77,6 +84,8 @@ class PublishSummary:
         counts |= {"AlertsDegraded": self.degraded, "MessagesPlain": self.plain}
         for name, count in counts.items():
             metrics.add_metric(name, MetricUnit.Count, count)
+        for seconds in self.delays:
+            metrics.add_metric("DeliveryDelay", MetricUnit.Seconds, seconds)
         logger.info("alerts published", extra=counts)
 
 
@@ -85,6 +94,7 @@ def publish(
     *,
     outbox: Outbox,
     topic: Topic,
+    operators: Topic,
     products_of: Callable[[str], ProductSource] | None,
     digest_threshold: int,
 ) -> PublishSummary:
@@ -94,17 +104,25 @@ def publish(
         alert_ids: Which; repeats and alerts that were sent already change nothing (rule 15).
         outbox: The ledger.
         topic: Where to.
+        operators: Where to instead for what only those who run orderwatch can do something about.
         products_of: The product details of a connection's shop; None sends without.
         digest_threshold: More alerts of one kind and connection than this become digests.
     """
     summary = PublishSummary()
     claimed = _claimed(alert_ids, outbox, summary)
     groups = group(_enriched(claimed, products_of), threshold=digest_threshold)
-    for batch in batched(groups, SEND_BATCH, strict=False):
-        message_ids = topic.publish([_rendered(each, summary) for each in batch])
-        for each, message_id in zip(batch, message_ids, strict=True):
-            _record(each, message_id, outbox, summary)
+    for audience, to_send in _by_audience(groups, topic, operators):
+        for batch in batched(to_send, SEND_BATCH, strict=False):
+            message_ids = audience.publish([_rendered(each, summary) for each in batch])
+            for each, message_id in zip(batch, message_ids, strict=True):
+                _record(each, message_id, outbox, summary)
     return summary
+
+
+def _by_audience(groups: Sequence[Group], topic: Topic, operators: Topic) -> list[tuple[Topic, list[Group]]]:
+    to_all = [each for each in groups if each.alert.kind not in OPERATORS_KINDS]
+    to_operators = [each for each in groups if each.alert.kind in OPERATORS_KINDS]
+    return [(topic, to_all), (operators, to_operators)]
 
 
 def _claimed(alert_ids: Collection[str], outbox: Outbox, summary: PublishSummary) -> list[Alert]:
@@ -131,7 +149,7 @@ def _enriched_of_shop(
 ) -> list[Alert]:
     """Rule 11: whatever goes wrong here, the alerts go on."""
     try:
-        source = products_of(connection_id) if products_of else None
+        source = _SourceOfShop(connection_id, products_of) if products_of else None
         result = enrich(alerts, source)
     except Exception as error:  # noqa: BLE001
         logger.error("product details failed", exc_info=error, extra={"connection_id": connection_id})
@@ -139,6 +157,17 @@ def _enriched_of_shop(
     if result.error:
         logger.warning("product details missing", exc_info=result.error, extra={"connection_id": connection_id})
     return list(result.alerts)
+
+
+@dataclass(frozen=True, slots=True)
+class _SourceOfShop:
+    """A shop's products, reached for only when they are asked for: a missing token is then a gap like any other."""
+
+    connection_id: str
+    products_of: Callable[[str], ProductSource]
+
+    def products(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
+        return self.products_of(self.connection_id).products(product_ids)
 
 
 def _rendered(each: Group, summary: PublishSummary) -> SnsMessage:
@@ -156,7 +185,13 @@ def _record(each: Group, message_id: str | None, outbox: Outbox, summary: Publis
             summary.unsent.append(alert.alert_id)
         return
     summary.messages += 1
+    alert_ids = [alert.alert_id for alert in each.members]
+    logger.info("message sent", extra={"message_id": message_id, "alert_ids": alert_ids})
     for alert in each.members:
         outbox.mark_sent(alert.alert_id, message_id=message_id)
+        if alert.order:
+            visible_at = alert.order.updated_at or alert.order.seen_at
+            summary.delays.append(max((clock.now() - visible_at).total_seconds(), 0.0))
         summary.sent += 1
+        summary.sent_ids.append(alert.alert_id)
         summary.degraded += not alert.enrichment.complete

@@ -5,8 +5,8 @@ Faults that may pass (429, 5xx, resets, timeouts, bodies cut off) are tried agai
 """
 
 import json
+import math
 import random
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,8 +19,9 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from orderwatch import clock
 from orderwatch.connections import TrackstarConnection
-from orderwatch.enrichment import Product, ProductPage
+from orderwatch.enrichment import Product, ProductEnvelope, ProductPage
 from orderwatch.errors import (
     ForbiddenError,
     InvalidRequestError,
@@ -59,10 +60,19 @@ class Trackstar:
     Args:
         base_url: Where the API is.
         transport: Another way to it than a socket.
+        on_answer: Told the status of every answer, to count them.
     """
 
-    def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
-        self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT, transport=transport)
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        on_answer: Callable[[int], None] | None = None,
+    ) -> None:
+        hooks = {"response": [lambda response: on_answer(response.status_code)]} if on_answer else {}
+        self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT, transport=transport, event_hooks=hooks)
+        self._paces: dict[str, _Pace] = {}
 
     def shop(
         self,
@@ -71,7 +81,7 @@ class Trackstar:
         api_key: SecretStr,
         access_token: SecretStr,
         seconds_left: Callable[[], float],
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = clock.sleep,
     ) -> "TrackstarShop":
         """One connection's side of the API.
 
@@ -82,11 +92,24 @@ class Trackstar:
             seconds_left: How long the caller lives; no wait goes beyond it.
             sleep: How to wait.
         """
-        secrets = {
-            "x-trackstar-api-key": api_key.get_secret_value(),
-            "x-trackstar-access-token": access_token.get_secret_value(),
-        }
-        return TrackstarShop(self._http, connection_id, secrets=secrets, seconds_left=seconds_left, sleep=sleep)
+        secrets = {"x-trackstar-api-key": api_key, "x-trackstar-access-token": access_token}
+        # Two polls of one shop may follow each other in one process: they share its budget.
+        pace = self._paces.setdefault(connection_id, _Pace())
+        return TrackstarShop(
+            self._http, connection_id, secrets=secrets, pace=pace, seconds_left=seconds_left, sleep=sleep
+        )
+
+
+def _value(header: str, secret: SecretStr) -> str:
+    """The secret as a header's value; checked here, since the HTTP library's own error would show it.
+
+    Raises:
+        UnauthorizedError: It is empty or holds characters that no header takes.
+    """
+    value = secret.get_secret_value().strip()
+    if not (value and value.isascii() and value.isprintable()):
+        raise UnauthorizedError(f"the secret for {header} is empty or holds characters that cannot be sent")
+    return value
 
 
 class TrackstarShop:
@@ -100,7 +123,8 @@ class TrackstarShop:
         http: httpx.Client,
         connection_id: str,
         *,
-        secrets: Mapping[str, str],
+        secrets: Mapping[str, SecretStr],
+        pace: "_Pace",
         seconds_left: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
@@ -109,7 +133,7 @@ class TrackstarShop:
         self._secrets = secrets
         self._seconds_left = seconds_left
         self._sleep = sleep
-        self._pace = _Pace(sleep)
+        self._pace = pace
         self._vendor_now: datetime | None = None
 
     def now(self) -> datetime:
@@ -118,7 +142,7 @@ class TrackstarShop:
             self._get("/cart/orders", {"limit": "1"}, OrderPage)
         if self._vendor_now is None:
             logger.warning("trackstar sends no Date header: using our own clock")
-            self._vendor_now = datetime.now(UTC).replace(microsecond=0)
+            self._vendor_now = clock.now().replace(microsecond=0)
         return self._vendor_now
 
     def connection(self) -> TrackstarConnection:
@@ -132,13 +156,33 @@ class TrackstarShop:
         return self._get("/cart/orders", params | ({"page_token": page_token} if page_token else {}), OrderPage)
 
     def products(self, product_ids: Sequence[str]) -> dict[str, Product]:
-        """These products, those that Trackstar has, by id; 100 a request."""
-        found: dict[str, Product] = {}
-        for ids in batched(product_ids, MAX_VALUES, strict=False):
-            params = {"limit": str(PAGE_SIZE), "ids[in]": ",".join(ids)}
-            page = self._get("/cart/products", params, ProductPage)
-            found |= {product.id: product for product in page.products}
+        """These products, those that Trackstar has, by id; 100 a request, one by one where the list cannot say them."""
+        listable = [product_id for product_id in product_ids if "," not in product_id]
+        found = self._one_by_one([product_id for product_id in product_ids if "," in product_id])
+        for ids in batched(listable, MAX_VALUES, strict=False):
+            found |= self._listed(ids)
         return found
+
+    def _listed(self, product_ids: Sequence[str]) -> dict[str, Product]:
+        params = {"limit": str(PAGE_SIZE), "ids[in]": ",".join(product_ids)}
+        try:
+            page = self._get("/cart/products", params, ProductPage)
+        except InvalidRequestError:
+            # Not every integration filters its products by id, though each is documented to.
+            return self._one_by_one(product_ids)
+        return {product.id: product for product in page.products}
+
+    def _one_by_one(self, product_ids: Sequence[str]) -> dict[str, Product]:
+        found = ((product_id, self._product(product_id)) for product_id in product_ids)
+        return {product_id: product for product_id, product in found if product}
+
+    def _product(self, product_id: str) -> Product | None:
+        if self._seconds_left() <= 0:
+            raise UnavailableError("GET /cart/products/{product_id}: no time is left")
+        try:
+            return self._get(f"/cart/products/{quote(product_id, safe='')}", {}, ProductEnvelope).data
+        except NotFoundError:
+            return None
 
     def _get[T: BaseModel](self, path: str, params: Mapping[str, str], model: type[T]) -> T:
         return self._fetch(path, params, lambda body: _validated(model, body))
@@ -156,16 +200,25 @@ class TrackstarShop:
                 delay = max(fault.retry_after, random.uniform(0, FIRST_DELAY * 2**attempt))  # noqa: S311 - jitter
                 if attempt + 1 == MAX_TRIES or delay >= self._seconds_left():
                     raise UnavailableError(f"GET {path}: {fault.what}", request_id=fault.request_id) from None
-                logger.info("trying trackstar again", extra={"path": path, "fault": fault.what, "delay": delay})
+                logger.info(
+                    "trying trackstar again",
+                    extra={"path": path, "fault": fault.what, "delay": delay, "request_id": fault.request_id},
+                )
                 self._sleep(delay)
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _answer(self, path: str, params: Mapping[str, str]) -> bytes:
-        self._pace.wait()
+        headers = {header: _value(header, secret) for header, secret in self._secrets.items()}
+        self._pace.wait(self._sleep)
         timeout = httpx.Timeout(max(0.1, min(TIMEOUT.read or 0.0, self._seconds_left())), connect=TIMEOUT.connect)
         try:
-            response = self._http.get(path, params=dict(params), headers=dict(self._secrets), timeout=timeout)
-        except httpx.TransportError as error:
+            response = self._http.get(path, params=dict(params), headers=headers, timeout=timeout)
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+            raise TrackstarError(f"GET {path} cannot be sent: {type(error).__name__}") from None
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            what = f"{self._http.base_url.host} cannot be reached ({type(error).__name__}): check TrackstarBaseUrl"
+            raise _FaultError(what) from None
+        except httpx.RequestError as error:
             raise _FaultError(type(error).__name__) from None
         self._vendor_now = _date(response) or self._vendor_now
         self._pace.heed(response.headers, self._vendor_now)
@@ -185,26 +238,25 @@ class _FaultError(Exception):
 class _Pace:
     """At most 10 requests in any second, and none while the vendor says that none is left."""
 
-    def __init__(self, sleep: Callable[[float], None]) -> None:
-        self._sleep = sleep
+    def __init__(self) -> None:
         self._sent: deque[float] = deque(maxlen=GETS_A_SECOND)
         self._not_before = 0.0
 
-    def wait(self) -> None:
+    def wait(self, sleep: Callable[[float], None]) -> None:
         """Wait until the next request may go."""
-        now = time.monotonic()
+        now = clock.monotonic()
         free_at = self._sent[0] + 1.0 if len(self._sent) == GETS_A_SECOND else 0.0
         delay = max(free_at, self._not_before) - now
         if delay > 0:
-            self._sleep(delay)
-        self._sent.append(time.monotonic())
+            sleep(delay)
+        self._sent.append(clock.monotonic())
 
     def heed(self, headers: httpx.Headers, vendor_now: datetime | None) -> None:
         """Take what the vendor says of the budget; both spellings are documented."""
         remaining, reset = _rate(headers, "remaining"), _rate(headers, "reset")
         if remaining == 0 and reset is not None and vendor_now:
             wait = min(max(reset - vendor_now.timestamp(), 0.0), 2.0)
-            self._not_before = time.monotonic() + wait
+            self._not_before = clock.monotonic() + wait
 
 
 def _rate(headers: httpx.Headers, name: str) -> float | None:
@@ -214,9 +266,10 @@ def _rate(headers: httpx.Headers, name: str) -> float | None:
 
 def _number(text: str | None) -> float | None:
     try:
-        return float(text) if text else None
+        number = float(text or "nan")
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _date(response: httpx.Response) -> datetime | None:
@@ -251,19 +304,19 @@ def _validated[T: BaseModel](model: type[T], body: bytes) -> T:
     # A lone surrogate in one record is refused by the strict parser and must not cost the page (rule 9).
     try:
         return model.model_validate(_loads(body))
-    except (ValueError, ValidationError):
-        raise _FaultError("body is no JSON") from None
+    except ValidationError:
+        raise _FaultError("not a page") from None
 
 
 def _loads(body: bytes) -> Any:
-    return json.loads(body, parse_float=Decimal)
+    try:
+        return json.loads(body, parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError):
+        raise _FaultError("body is no JSON") from None
 
 
 def _connection(connection_id: str, body: bytes) -> TrackstarConnection:
-    try:
-        answer = _loads(body)
-    except ValueError:
-        raise _FaultError("body is no JSON") from None
+    answer = _loads(body)
     record = answer.get("data", answer) if isinstance(answer, dict) else answer
     candidates = record if isinstance(record, list) else [record]
     for each in candidates:

@@ -4,6 +4,8 @@ The cursor passes only what has been read and written (rule 4). All bounds are b
 start of a reading; ours serves only to tell how long ago that was (rule 5).
 """
 
+import base64
+import hashlib
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,6 +18,10 @@ SWEEP_INTERVAL = timedelta(days=1)
 """How often the watched statuses are read whatever their dates (rule 6)."""
 MAX_ATTEMPTS = 3
 """How often a window is begun when fewer orders turn up than were promised; the sweep finds what is left."""
+MAX_REMEMBERED = 10_000
+"""Orders of a window that the next poll still knows to be read: 80 KB of the connection's row."""
+_FINGERPRINT_BYTES = 6
+_FINGERPRINT_LENGTH = 8
 
 
 class WindowKind(StrEnum):
@@ -64,6 +70,7 @@ class Progress(BaseModel):
         promised: The largest `total_count` seen.
         attention: Orders read in a watched status, by status.
         attempt: How often the window was begun.
+        seen: The fingerprints of the orders read, as far as they are remembered, without anything between them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -75,6 +82,12 @@ class Progress(BaseModel):
     promised: int = 0
     attention: dict[str, int] = Field(default_factory=dict)
     attempt: int = 1
+    seen: str = ""
+
+    @property
+    def fingerprints(self) -> set[str]:
+        """The orders that are known to be read: one that shows up again is not counted again."""
+        return {self.seen[at : at + _FINGERPRINT_LENGTH] for at in range(0, len(self.seen), _FINGERPRINT_LENGTH)}
 
     def is_short(self) -> bool:
         """Whether fewer orders were read than promised, and it is worth to begin again (rule 6)."""
@@ -83,6 +96,17 @@ class Progress(BaseModel):
     def again(self) -> "Progress":
         """The same window from its first page."""
         return Progress(window=self.window, began_at=self.began_at, attempt=self.attempt + 1)
+
+
+def fingerprint(order_id: str) -> str:
+    """What an order is remembered by while its window is read: the same length for every id."""
+    digest = hashlib.blake2b(order_id.encode("utf-8", "surrogatepass"), digest_size=_FINGERPRINT_BYTES).digest()
+    return base64.b64encode(digest).decode("ascii")
+
+
+def remembered(fingerprints: Collection[str]) -> str:
+    """What the next poll is told of the orders read: all of them, or none where they are too many for the row."""
+    return "".join(sorted(fingerprints)) if len(fingerprints) <= MAX_REMEMBERED else ""
 
 
 def baseline_window(*, vendor_now: datetime, days: int) -> Window:
@@ -113,6 +137,11 @@ def incremental_window(
     overlap = OVERLAP if date_field is DateField.TRACKSTAR_UPDATED else max(OVERLAP, 2 * sync_frequency)
     after = min(cursor, vendor_now - max(cursor_age, timedelta(0))) - overlap
     return Window(kind=WindowKind.INCREMENTAL, after=after, until=vendor_now, date_field=date_field)
+
+
+def undated_window(*, vendor_now: datetime) -> Window:
+    """Everything: as long as no order was seen, nothing tells which of its dates a filter could run on (rule 5)."""
+    return Window(kind=WindowKind.INCREMENTAL, until=vendor_now)
 
 
 def sweep_window(*, vendor_now: datetime, statuses: Collection[str]) -> Window:

@@ -7,7 +7,7 @@ are cautious bounds of our own, within what one section of a Slack message shows
 import json
 from typing import Any
 
-from orderwatch.alerts import Alert, AlertLineItem, alert_id
+from orderwatch.alerts import Alert, AlertLineItem, AlertOrder, Digest, alert_id
 from orderwatch.messages import text, wording
 
 MAX_TITLE = 250
@@ -73,7 +73,8 @@ _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 def _description(alert: Alert) -> str:
     detail = wording.detail(alert)
     facts = [f"*{fact.label}:* {escape(fact.value, limit=_MAX_FACT)}" for fact in wording.facts(alert)[:MAX_LIST]]
-    head = [*([escape(detail, limit=MAX_DESCRIPTION // 2)] if detail else []), *facts]
+    products = _products(alert.digest) if alert.digest else []
+    head = [*([escape(detail, limit=MAX_DESCRIPTION // 2)] if detail else []), *facts, *products]
     entries, total = _entries(alert)
     foot = [_gaps(alert)] if alert.enrichment.missing else []
     foot.append(f"_{wording.freshness(alert)}_")
@@ -86,17 +87,23 @@ def _description(alert: Alert) -> str:
 def _entries(alert: Alert) -> tuple[list[str], int]:
     """What is listed, and how many entries there are in all."""
     if alert.digest:
-        return [f"- {escape(wording.digested_order(each), limit=_MAX_ENTRY)}" for each in alert.digest.orders], (
-            alert.digest.count
-        )
+        orders = [f"- {escape(wording.digested_order(each), limit=_MAX_ENTRY)}" for each in alert.digest.orders]
+        return orders, alert.digest.count
     if alert.order is None:
         return [], 0
     lines = alert.order.line_items
-    return [_line(line) for line in lines[:MAX_LIST]], len(lines) + alert.order.more_line_items
+    return [_line(line, alert.order) for line in lines[:MAX_LIST]], len(lines) + alert.order.more_line_items
 
 
-def _line(line: AlertLineItem) -> str:
-    name, stock = wording.product_name(line), wording.stock(line)
+def _products(digest: Digest) -> list[str]:
+    said = [(wording.digested_product(each), wording.digested_shortfall(each)) for each in wording.products(digest)]
+    lines = [f"- {escape(what, limit=_MAX_FACT)}{f': *{short}*' if short else ''}" for what, short in said]
+    more = wording.more(digest.more_products, "product", "products")
+    return ["*Most affected:*", *lines, *more, "*Orders:*"] if lines else []
+
+
+def _line(line: AlertLineItem, order: AlertOrder) -> str:
+    name, stock = wording.described_product(line), wording.stock(line, order)
     what = f"{wording.line_quantity(line)} x {wording.product_code(line)}{f', {name}' if name else ''}"
     known = f" ({escape(stock.known, limit=_MAX_ENTRY // 2)})" if stock else ""
     short = f" *{stock.short}*" if stock and stock.short else ""

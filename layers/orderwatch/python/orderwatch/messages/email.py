@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from orderwatch.alerts import KIND_RECOVERED, Alert, AlertLineItem, AlertOrder, Digest
+from orderwatch.alerts import KIND_RECOVERED, Alert, AlertLineItem, AlertOrder, Digest, DigestedProduct
 from orderwatch.messages import text, wording
 
 WIDTH = 72
@@ -77,10 +77,27 @@ def _facts(alert: Alert) -> list[str]:
 
 def _list(alert: Alert, room: int) -> list[list[str]]:
     if alert.digest:
-        return [_orders(alert.digest, room)]
+        products = _products(alert.digest)
+        spent = sum(len("\n".join(block).encode()) + 2 for block in products)
+        return [*products, _orders(alert.digest, room - spent)]
     return (
         [_lines(alert.order, room)] if alert.order and (alert.order.line_items or alert.order.more_line_items) else []
     )
+
+
+def _products(digest: Digest) -> list[list[str]]:
+    """The few products that most of the orders wait for."""
+    entries = [
+        text.wrap(_with_shortfall(wording.digested_product(each), each), width=WIDTH, first="- ", rest="  ")
+        for each in wording.products(digest)
+    ]
+    more = wording.more(digest.more_products, "product", "products")
+    return [_block("Most affected", entries, more)] if entries else []
+
+
+def _with_shortfall(said: str, product: DigestedProduct) -> str:
+    short = wording.digested_shortfall(product)
+    return f"{said}: {short}" if short else said
 
 
 def _orders(digest: Digest, room: int) -> list[str]:
@@ -103,11 +120,10 @@ def _lines(order: AlertOrder, room: int) -> list[str]:
     codes = [text.fit(wording.product_code(line), _MAX_CODE) for line in listed]
     count_column = min(max(map(len, counts), default=0), 10)
     code_column = max(map(text.display_width, codes), default=0)
-    indent = " " * (count_column + 3)
     entries = [
         [
             *_head(line, first=f"{count:>{count_column}} x {text.pad(code, code_column)}", order=order),
-            *(part for each in _described(line) for part in text.wrap(each, width=WIDTH, first=indent, rest=indent)),
+            *_described(line, indent=" " * (count_column + 3), order=order),
         ]
         for line, count, code in zip(listed, counts, codes, strict=True)
     ]
@@ -118,14 +134,14 @@ def _lines(order: AlertOrder, room: int) -> list[str]:
 
 def _head(line: AlertLineItem, *, first: str, order: AlertOrder) -> Entry:
     price = wording.unit_price(line, order.currency)
-    each = "" if line.quantity == 1 else " each"
-    return text.wrap(f"{price}{each}" if price else "no price", width=WIDTH, first=f"{first}  ", rest=" " * 4)
+    return text.wrap(price or "no price", width=WIDTH, first=f"{first}  ", rest=" " * 4)
 
 
-def _described(line: AlertLineItem) -> list[str]:
-    name, stock = wording.product_name(line), wording.stock(line)
+def _described(line: AlertLineItem, *, indent: str, order: AlertOrder) -> Entry:
+    name, stock = wording.described_product(line), wording.stock(line, order)
     known = f"{stock.known}: {stock.short}" if stock and stock.short else stock and stock.known
-    return [each for each in (name, known) if each]
+    said = [each for each in (name, known) if each]
+    return [part for each in said for part in text.wrap(each, width=WIDTH, first=indent, rest=indent)]
 
 
 def _fitting(entries: Sequence[Entry], room: int) -> int:

@@ -97,7 +97,7 @@ def _without_lists(alert: Alert) -> Alert:
         more = order.more_line_items + len(order.line_items)
         order = order.model_copy(update={"line_items": (), "more_line_items": more})
     if digest:
-        digest = digest.model_copy(update={"orders": (), "more_orders": digest.count})
+        digest = digest.model_copy(update={"orders": (), "more_orders": digest.count, "products": ()})
     return alert.model_copy(update={"order": order, "digest": digest})
 
 

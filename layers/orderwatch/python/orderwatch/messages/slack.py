@@ -1,7 +1,7 @@
 """Slack: the alert as Block Kit. Only this module knows Slack's library, so only the Slack function loads it.
 
-The library refuses over-long headers, sections, field lists and buttons; the number of blocks, the length of a field
-and that of the text it lets through, so these are held here (limits: Slack's Block Kit reference).
+The library refuses over-long headers, sections, field lists and buttons; the number of blocks, the length of a field,
+that of the text and the sum of all texts it lets through, so these are held here (limits: Slack's Block Kit reference).
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
-from orderwatch.alerts import Alert, AlertLineItem, DigestedOrder
+from orderwatch.alerts import Alert, AlertLineItem, AlertOrder, Digest, DigestedOrder, DigestedProduct
 from orderwatch.messages import text, wording
 from orderwatch.messages.chat import escape
 
@@ -32,12 +32,17 @@ MAX_SECTION = 3000
 MAX_TEXT = 3000
 """Slack takes 40,000 characters; what is shown in a notification is far shorter."""
 MAX_ALT_TEXT = 200
+MAX_CHARACTERS = 9_000
+"""Of all blocks together. Slack refuses long messages as `msg_blocks_too_long` at a sum that it does not document:
+9,597 were taken and 11,341 were not (slackapi/bolt-js, issue 2867)."""
 MAX_LINES = 20
 
 _MAX_SUMMARY = 500
-_MAX_FACT = 500
+_MAX_FACT = 300
+_MAX_ENTRY = 500
 _MAX_NAME = 200
-_MAX_SECTIONS = 40
+_MAX_GAPS = 1_000
+_ROOM_FOR_MORE = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +69,22 @@ def blocks(alert: Alert, *, with_image: bool = True) -> SlackMessage:
     Raises:
         SlackObjectFormationError: If a limit is broken that the library checks; the plain message still goes.
     """
-    parts = [_header(alert), *_detail(alert), _fields(alert), *_list(alert, with_image=with_image), *_button(alert)]
-    made = [*parts, _context(alert)][:MAX_BLOCKS]
+    head, foot = [_header(alert), *_detail(alert), _fields(alert)], [*_button(alert), _context(alert)]
+    room = MAX_CHARACTERS - _characters([*head, *foot])
+    made = [*head, *_list(alert, room, with_image=with_image), *foot]
     return SlackMessage(text=_summary(alert), blocks=[block.to_dict() for block in made])
+
+
+def _characters(made: Sequence[Block]) -> int:
+    """The length of every text in these blocks."""
+    return sum(map(_length, (block.to_dict() for block in made)))
+
+
+def _length(part: Any) -> int:
+    if isinstance(part, dict):
+        own = len(part["text"]) if isinstance(part.get("text"), str) else 0
+        return own + sum(_length(each) for each in part.values())
+    return sum(map(_length, part)) if isinstance(part, list) else 0
 
 
 def plain(alert: Alert) -> SlackMessage:
@@ -99,55 +117,78 @@ def _fields(alert: Alert) -> Block:
     return SectionBlock(fields=fields)
 
 
-def _list(alert: Alert, *, with_image: bool) -> list[Block]:
+def _list(alert: Alert, room: int, *, with_image: bool) -> list[Block]:
     if alert.digest:
-        entries, total = [_digested(order) for order in alert.digest.orders], alert.digest.count
-        return _sections(entries, total, ("order", "orders"))
+        products = _products(alert.digest)
+        return [*products, *_orders(alert.digest, room - _characters(products))]
     if alert.order is None:
         return []
     lines = alert.order.line_items
-    entries = [_line(line, alert.order.currency) for line in lines[:MAX_LINES]]
+    entries = [_line(line, alert.order) for line in lines[:MAX_LINES]]
     total = len(lines) + alert.order.more_line_items
-    return _sections(entries, total, ("line", "lines"), image=_image(lines) if with_image else None)
+    return _sections(entries, total, ("line", "lines"), room=room, image=_image(lines) if with_image else None)
 
 
-def _digested(order: DigestedOrder) -> str:
-    said = escape(wording.digested_order(order), limit=_MAX_FACT)
-    link = _link(order.url, "open")
+def _products(digest: Digest) -> list[Block]:
+    entries = [_digested_product(each) for each in wording.products(digest)]
+    more = wording.more(digest.more_products, "product", "products")
+    return [_section("\n".join(["*Most affected*", *entries, *more]))] if entries else []
+
+
+def _digested_product(product: DigestedProduct) -> str:
+    short = wording.digested_shortfall(product)
+    said = escape(wording.digested_product(product), limit=_MAX_ENTRY)
+    return f"• {said}{f': *{short}*' if short else ''}"
+
+
+def _orders(digest: Digest, room: int) -> list[Block]:
+    """The orders with their links; without, where that lets more of them be named."""
+    linked = [_digested(order) for order in digest.orders]
+    fits = sum(len(entry) + 1 for entry in linked) <= room
+    entries = linked if fits else [_digested(order, with_link=False) for order in digest.orders]
+    return _sections(entries, digest.count, ("order", "orders"), room=room)
+
+
+def _digested(order: DigestedOrder, *, with_link: bool = True) -> str:
+    said = escape(wording.digested_order(order), limit=_MAX_ENTRY)
+    link = _link(order.url, "open") if with_link else ""
     return f"• {said}{f' ({link})' if link else ''}"
 
 
-def _line(line: AlertLineItem, currency: str | None) -> str:
-    name, price, stock = wording.product_name(line), wording.unit_price(line, currency), wording.stock(line)
+def _line(line: AlertLineItem, order: AlertOrder) -> str:
+    name, stock = wording.described_product(line), wording.stock(line, order)
+    price = wording.unit_price(line, order.currency)
     code = escape(wording.product_code(line), limit=_MAX_NAME)
     said = f"• {wording.line_quantity(line)} x {code}{f', {price}' if price else ''}"
     if name:
         said += f"\n   {escape(name, limit=_MAX_NAME)}"
     if stock:
-        said += f"\n   {escape(stock.known, limit=_MAX_FACT)}{f': *{stock.short}*' if stock.short else ''}"
+        said += f"\n   {escape(stock.known, limit=_MAX_ENTRY)}{f': *{stock.short}*' if stock.short else ''}"
     return said
 
 
 def _sections(
-    entries: Sequence[str], total: int, nouns: tuple[str, str], *, image: ImageElement | None = None
+    entries: Sequence[str], total: int, nouns: tuple[str, str], *, room: int, image: ImageElement | None = None
 ) -> list[Block]:
     """The list in as many sections as it takes, cut between entries; the first one beside the picture."""
-    packed, shown = _packed(entries)
+    packed, shown = _packed(entries, room - _ROOM_FOR_MORE)
     texts = ["\n".join(each) for each in packed] + wording.more(total - shown, *nouns)
     return [_section(said, accessory=image if index == 0 else None) for index, said in enumerate(texts)]
 
 
-def _packed(entries: Sequence[str]) -> tuple[list[list[str]], int]:
+def _packed(entries: Sequence[str], room: int) -> tuple[list[list[str]], int]:
+    """Entries by section, as many as there is room for in all, and how many these are."""
     packs: list[list[str]] = []
-    room = 0
+    left, left_in_section = room, 0
     for index, entry in enumerate(entries):
-        if len(entry) + 1 > room:
-            if len(packs) == _MAX_SECTIONS:
-                return packs, index
+        size = len(entry) + 1
+        if size > left:
+            return packs, index
+        if size > left_in_section:
             packs.append([])
-            room = MAX_SECTION
+            left_in_section = MAX_SECTION
         packs[-1].append(entry)
-        room -= len(entry) + 1
+        left, left_in_section = left - size, left_in_section - size
     return packs, len(entries)
 
 
@@ -170,7 +211,7 @@ def _button(alert: Alert) -> list[Block]:
 def _context(alert: Alert) -> Block:
     gaps = [f"Not known: {'; '.join(wording.missing(alert))}"] if alert.enrichment.missing else []
     said = [*gaps, wording.freshness(alert), f"{alert.severity}, alert {alert.alert_id}"]
-    return ContextBlock(elements=[_mrkdwn(escape(each, limit=MAX_FIELD)) for each in said])
+    return ContextBlock(elements=[_mrkdwn(escape(each, limit=_MAX_GAPS)) for each in said])
 
 
 def _section(said: str, *, accessory: ImageElement | None = None) -> Block:

@@ -33,6 +33,7 @@ _MINOR_UNITS = {
 """Decimals of the currencies that do not have two (ISO 4217)."""
 
 _MAX_DIGITS = 30
+_MAX_QUANTITY = 20
 _PRECISION = 2 * _MAX_DIGITS
 
 
@@ -88,10 +89,9 @@ def link(url: str | None) -> str | None:
 
 
 def quantity(amount: Decimal) -> str:
-    """A count without trailing zeros: `3`, `0.5`, `1,200`."""
-    if not _is_readable(amount):
-        return f"{amount:.6E}"
-    return _without_trailing_zeros(f"{amount:,f}")
+    """A count without trailing zeros: `3`, `0.5`, `1,200`; in powers of ten where that is absurdly long."""
+    shown = _without_trailing_zeros(f"{amount:,f}") if _is_readable(amount) else ""
+    return shown if 0 < len(shown) <= _MAX_QUANTITY else f"{amount:.6E}"
 
 
 def money(amount: Decimal, currency: str | None) -> str:

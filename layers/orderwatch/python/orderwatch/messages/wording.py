@@ -9,6 +9,7 @@ from orderwatch import alerts
 from orderwatch.alerts import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
+    KIND_QUARANTINED,
     KIND_RECOVERED,
     KIND_STALE,
     KIND_UNAUTHORIZED,
@@ -20,6 +21,7 @@ from orderwatch.alerts import (
     AlertOrder,
     Digest,
     DigestedOrder,
+    DigestedProduct,
 )
 from orderwatch.messages import text
 
@@ -28,6 +30,7 @@ MAX_DETAIL = 2000
 MAX_GAP = 200
 MAX_WAREHOUSES = 4
 MAX_CURRENCIES = 5
+MAX_ADDENDS = 4
 
 _CONNECTION_HEADLINES = {
     KIND_BLOCKED: "{shop}: Trackstar can no longer sync the orders",
@@ -35,6 +38,7 @@ _CONNECTION_HEADLINES = {
     KIND_STALE: "{shop}: the order data is out of date",
     KIND_CONNECTION_RECOVERED: "{shop}: the orders are visible again",
     KIND_WATCH_STARTED: "{shop}: the orders are watched from now on",
+    KIND_QUARANTINED: "{shop}: orders that cannot be watched",
 }
 _TAGS = {
     KIND_RECOVERED: "recovered",
@@ -43,6 +47,7 @@ _TAGS = {
     KIND_STALE: "shop data stale",
     KIND_CONNECTION_RECOVERED: "shop recovered",
     KIND_WATCH_STARTED: "watch started",
+    KIND_QUARANTINED: "quarantined",
 }
 _NEXT_STEPS = {
     "order.exception": "Open the order and settle what the shop names as the reason.",
@@ -54,6 +59,7 @@ _NEXT_STEPS = {
     KIND_STALE: "Look at the shop's sync in Trackstar; until it runs, its orders are seen late.",
     KIND_CONNECTION_RECOVERED: "Nothing: orders are watched as before.",
     KIND_WATCH_STARTED: "Nothing: changes from now on are alerted.",
+    KIND_QUARANTINED: "Ask Trackstar's support about these records.",
 }
 
 
@@ -225,15 +231,22 @@ def _time_facts(order: AlertOrder) -> list[Fact]:
     return [Fact(label, text.moment(at)) for label, at in times.items() if at]
 
 
-def product_code(line: AlertLineItem) -> str:
+def product_code(line: AlertLineItem | DigestedProduct) -> str:
     """What the line calls its product: the SKU, else the product's id."""
     return text.clean(line.sku or "") or text.clean(line.product_id or "") or "no SKU"
 
 
-def product_name(line: AlertLineItem) -> str | None:
+def product_name(line: AlertLineItem | DigestedProduct) -> str | None:
     """The product's name, where it says more than its SKU."""
     name = text.clean(line.name or "")
     return name if name and name != product_code(line) else None
+
+
+def described_product(line: AlertLineItem) -> str | None:
+    """The product's name with what is unusual about the product: a kit, or no longer active."""
+    notes = ["kit"] * bool(line.is_kit) + ["no longer active"] * (line.active is False)
+    parts = [*filter(None, [product_name(line)]), *([f"({', '.join(notes)})"] if notes else [])]
+    return " ".join(parts) or None
 
 
 def line_quantity(line: AlertLineItem) -> str:
@@ -242,8 +255,10 @@ def line_quantity(line: AlertLineItem) -> str:
 
 
 def unit_price(line: AlertLineItem, currency: str | None) -> str | None:
-    """The price of one."""
-    return text.money(line.unit_price, currency) if line.unit_price is not None else None
+    """The price of one: `89.00 EUR`, or `15.50 EUR each` where there are several."""
+    if line.unit_price is None:
+        return None
+    return text.money(line.unit_price, currency) + ("" if line.quantity == 1 else " each")
 
 
 class Stock(NamedTuple):
@@ -253,13 +268,26 @@ class Stock(NamedTuple):
     short: str | None
 
 
-def stock(line: AlertLineItem) -> Stock | None:
-    """What is on hand of the line's product; None where that is not known."""
-    if line.on_hand is None:
+def stock(line: AlertLineItem, order: AlertOrder) -> Stock | None:
+    """What is on hand of the line's product against what the order wants of it, in all of its lines.
+
+    None where the stock is not known, and at the product's further lines: said twice, a shortfall reads like two.
+    """
+    if line.on_hand is None or order.lines_of(line)[0] is not line:
         return None
-    known = f"ordered {line_quantity(line)}, on hand {text.quantity(line.on_hand)}{_by_warehouse(line)}"
-    shortfall = line.shortfall
-    return Stock(known, f"short {text.quantity(shortfall)}" if shortfall is not None else None)
+    known = f"ordered {_ordered(line, order)}, on hand {text.quantity(line.on_hand)}{_by_warehouse(line)}"
+    return Stock(known, _short(order.shortfall(line)))
+
+
+def _ordered(line: AlertLineItem, order: AlertOrder) -> str:
+    """`3`, or `3 + 2` where the order has the product in two lines."""
+    lines = order.lines_of(line)
+    shown = [line_quantity(each) for each in lines[:MAX_ADDENDS]]
+    return " + ".join([*shown, *(["..."] if len(lines) > MAX_ADDENDS else [])])
+
+
+def _short(shortfall: Decimal | None) -> str | None:
+    return f"short {text.quantity(shortfall)}" if shortfall is not None else None
 
 
 def _by_warehouse(line: AlertLineItem) -> str:
@@ -281,6 +309,27 @@ def digested_order(order: DigestedOrder) -> str:
     worth = text.money(order.total_price, order.currency) if order.total_price is not None else "no total"
     before = text.clean(order.previous_status or "")
     return f"{number(order)}, {worth}{f', was {before}' if before else ''}"
+
+
+def digested_product(product: DigestedProduct) -> str:
+    """One product of a digest: its SKU and name, how many orders have it, and the stock against them."""
+    name = product_name(product)
+    what = f"{product_code(product)}{f', {name}' if name else ''}: in {text.plural(product.orders, 'order')}"
+    if product.ordered is not None:
+        what += f", ordered {text.quantity(product.ordered)}"
+    if product.on_hand is None:
+        return f"{what}, stock not known"
+    return f"{what}, on hand {text.quantity(product.on_hand)}"
+
+
+def digested_shortfall(product: DigestedProduct) -> str | None:
+    """What these orders lack of the product: `short 13`."""
+    return _short(product.short)
+
+
+def products(digest: Digest) -> tuple[DigestedProduct, ...]:
+    """The products to name: none where the orders recovered, as nobody waits for stock any longer."""
+    return () if digest.of_kind == KIND_RECOVERED else digest.products
 
 
 def missing(alert: Alert) -> list[str]:

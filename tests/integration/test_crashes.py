@@ -1,0 +1,177 @@
+"""Death before and after every single outgoing call: nothing is lost, and no more copies than deaths + 1."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from orderwatch.alert_table import CLAIM
+from orderwatch.alert_topic import AlertTopic
+from orderwatch.errors import PollSupersededError
+from orderwatch_local.shop import ShopTransport
+from tests.support.death import Killed, Lifeline
+from tests.support.recording_sns import ARN, RecordingSns
+from tests.support.sending import send
+from tests.support.truth import expected_alerts, told_in
+from tests.support.world import MINUTE, World
+
+REDRIVEN_AFTER = timedelta(minutes=10)
+ORDERS = ("1", "2", "3", "4", "5", "6", "7")
+
+
+@pytest.fixture(autouse=True)
+def pages_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orderwatch.trackstar.PAGE_SIZE", 3)
+
+
+@dataclass
+class Watch:
+    """orderwatch over one shop: processes that may die, and the events that start them."""
+
+    lifeline: Lifeline
+    world: World = field(default_factory=World)
+    sns: RecordingSns = field(default_factory=RecordingSns)
+
+    def poll(self) -> None:
+        transport = self.lifeline.transport(ShopTransport(self.world.trackstar))
+        with suppress(Killed, PollSupersededError):
+            self._mortal_world().poll(transport=transport)
+
+    def publish(self, alert_ids: Iterable[str]) -> None:
+        with suppress(Killed):
+            send(
+                list(alert_ids),
+                outbox=self._mortal_world().tables.alerts,
+                topic=AlertTopic(self.lifeline.sns(self.sns), ARN, sleep=lambda _: None),
+                products_of=lambda _: self.world.client(
+                    transport=self.lifeline.transport(ShopTransport(self.world.trackstar))
+                ),
+                digest_threshold=3,
+            )
+
+    def redrive(self) -> None:
+        overdue = self.world.tables.alerts.pending_since_before(self.world.our_clock.now() - REDRIVEN_AFTER)
+        self.publish(list(overdue))
+
+    def _mortal_world(self) -> World:
+        """The same world, its tables behind the lifeline."""
+        mortal = World.__new__(World)
+        mortal.__dict__ = {**self.world.__dict__}
+        mortal.tables = self.world.tables.through(self.lifeline.dynamodb(self.world.tables.client))
+        return mortal
+
+    def assert_cursor_passed_only_what_is_written(self) -> None:
+        """Rule 4, by the shop's own record."""
+        state = self.world.state()
+        if state.cursor is None:
+            return
+        for seen in self.world.shop.truth:
+            if seen.version and seen.version <= f"{state.cursor:%Y-%m-%dT%H:%M:%SZ}":
+                assert self.world.stored(seen.order_id).version.at >= seen.visible_at
+
+    def live(self) -> None:
+        """One tick: a poll, and the stream's events of what it wrote."""
+        self.world.pass_time()
+        before = set(self.world.tables.alert_ids())
+        self.poll()
+        self.assert_cursor_passed_only_what_is_written()
+        self.publish(alert_id for alert_id in self.world.tables.alert_ids() if alert_id not in before)
+
+    def recover(self) -> None:
+        """More ticks, repeated and reordered stream events, and the redrive."""
+        for _ in range(2):
+            self.live()
+        self.world.pass_time(CLAIM)
+        self.publish(reversed(self.world.tables.alert_ids()))
+        self.world.pass_time(REDRIVEN_AFTER + MINUTE)
+        self.redrive()
+
+    def expected(self, *, baseline: int) -> Counter[tuple[str, str, str]]:
+        return expected_alerts(self.world.shop.truth, baseline=baseline)
+
+    def told(self) -> Counter[tuple[str, str, str]]:
+        return told_in(self.sns.taken)
+
+
+def of_a_day_with_trouble(watch: Watch) -> int:
+    """A baseline that nothing disturbs, and then trouble; how much was there before it."""
+    watch.world.place("1", "2", "3", "4")
+    watch.world.place("5", status="exception")
+    healthy, watch.lifeline = watch.lifeline, Lifeline()
+    watch.live()
+    watch.lifeline = healthy
+    baseline = len(watch.world.shop.truth)
+    watch.world.pass_time()
+    for order_id in "1234":
+        watch.world.move(order_id, "exception")
+    watch.world.move("5", "cancelled")
+    watch.world.place("6", status="backordered")
+    watch.world.place("7")
+    return baseline
+
+
+def of_a_first_day(watch: Watch) -> int:
+    """A baseline: everything that is there is there before it."""
+    watch.world.place(*ORDERS, status="exception")
+    return len(watch.world.shop.truth)
+
+
+SCENARIOS: dict[str, Callable[[Watch], int]] = {"a first day": of_a_first_day, "trouble": of_a_day_with_trouble}
+
+
+def deaths_in(scenario: Callable[[Watch], int], *deaths: tuple[int, bool]) -> int:
+    """Play a scenario with these deaths, hold what was told to the truth, and say how many deaths came about."""
+    lifeline = Lifeline(*deaths)
+    watch = Watch(lifeline)
+    baseline = scenario(watch)
+    watch.live()
+    watch.recover()
+    watch.lifeline = Lifeline()
+    watch.recover()
+    told, expected = watch.told(), watch.expected(baseline=baseline)
+    assert set(told) == set(expected), f"deaths at {deaths}"
+    copies = Counter(watch.sns.told())
+    assert max(copies.values(), default=0) <= lifeline.died + 1
+    assert len(copies) == expected.total() + 1, "each alert once, and watch.started"
+    assert not list(watch.world.tables.alerts.pending_since_before(watch.world.our_clock.now()))
+    return lifeline.died
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+def test_a_death_at_any_outgoing_call_loses_nothing_and_doubles_at_most_once(
+    scenario: Callable[[Watch], int],
+) -> None:
+    for position in count(1):
+        if deaths_in(scenario, (position, False)) + deaths_in(scenario, (position, True)) == 0:
+            break
+    assert position > 20, "the scenario makes that many outgoing calls"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_deaths_at_any_three_outgoing_calls_lose_nothing(seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(20):
+        deaths = [(position, rng.random() < 0.5) for position in rng.sample(range(1, 70), 3)]
+        deaths_in(rng.choice(list(SCENARIOS.values())), *deaths)
+
+
+def test_repeated_and_reordered_events_change_nothing() -> None:
+    watch = Watch(Lifeline())
+    of_a_day_with_trouble(watch)
+    watch.live()
+    told = list(watch.sns.taken)
+    rows = watch.world.tables.rows("AlertTable"), watch.world.tables.rows("OrderTable")
+
+    asked_at = watch.world.our_clock.now()
+    for _ in range(3):  # the same message again, and one that was on its way before
+        watch.world.poll(asked_at=asked_at)
+        watch.world.poll(asked_at=asked_at - timedelta(hours=1))
+    watch.publish([alert_id for alert_id in reversed(watch.world.tables.alert_ids()) for _ in range(2)])
+
+    assert watch.sns.taken == told
+    assert (watch.world.tables.rows("AlertTable"), watch.world.tables.rows("OrderTable")) == rows

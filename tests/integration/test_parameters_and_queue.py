@@ -1,0 +1,125 @@
+"""The Parameter Store and the PollQueue, against moto."""
+
+import json
+
+import boto3
+import pytest
+
+from orderwatch.errors import ParameterMissingError
+from orderwatch.parameters import Parameters
+from orderwatch.poll_queue import PollQueue
+from tests.support.template import load_template
+
+PREFIX = "/orderwatch"
+
+
+def put(name: str, value: str, kind: str = "SecureString") -> None:
+    boto3.client("ssm").put_parameter(Name=f"{PREFIX}/{name}", Value=value, Type=kind, Overwrite=True)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def parameters(aws: None) -> Parameters:
+    return Parameters(boto3.client("ssm"), f"{PREFIX}/")
+
+
+def test_secrets_are_decrypted_and_show_in_no_repr(parameters: Parameters) -> None:
+    put("trackstar/api-key", "very-secret-key")
+    put("slack/webhook-url", "https://hooks.example/very-secret")
+    put("connections/conn_a/access-token", "very-secret-token")
+    shop = parameters.shop("conn_a")
+    assert parameters.api_key().get_secret_value() == "very-secret-key"
+    assert parameters.slack_webhook_url().get_secret_value() == "https://hooks.example/very-secret"
+    assert shop.access_token.get_secret_value() == "very-secret-token"
+    assert "very-secret" not in f"{parameters!r} {shop!r} {shop} {parameters.api_key()!r}"
+
+
+def test_a_shop_has_the_name_that_its_operator_gave_it_or_none(parameters: Parameters) -> None:
+    for connection_id in ("conn_a", "conn_b"):
+        put(f"connections/{connection_id}/access-token", "token")
+    put("connections/conn_a/name", "Nordic Outdoor", "String")
+    assert parameters.shop("conn_a").name == "Nordic Outdoor"
+    assert parameters.shop("conn_b").name is None
+
+
+def test_a_missing_parameter_is_named_with_the_command_that_puts_it(parameters: Parameters) -> None:
+    put("connections/conn_a/name", "Nordic Outdoor", "String")
+    for read, name in (
+        (parameters.api_key, "trackstar/api-key"),
+        (parameters.slack_webhook_url, "slack/webhook-url"),
+        (lambda: parameters.shop("conn_a"), "connections/conn_a/access-token"),
+        (lambda: parameters.shop("conn_unknown"), "connections/conn_unknown/access-token"),
+    ):
+        with pytest.raises(ParameterMissingError, match=f"put-parameter .*--name {PREFIX}/{name}") as caught:
+            read()
+        assert caught.value.name == f"{PREFIX}/{name}"
+
+
+def test_the_shops_are_those_that_have_a_token_however_many(parameters: Parameters) -> None:
+    for number in range(23):
+        put(f"connections/conn_{number:02}/access-token", "token")
+        put(f"connections/conn_{number:02}/name", "Name", "String")
+    put("connections/conn_without_token/name", "Name", "String")
+    assert parameters.connection_ids() == [f"conn_{number:02}" for number in range(23)]
+
+
+def test_without_shops_there_are_none(parameters: Parameters) -> None:
+    assert parameters.connection_ids() == []
+
+
+def test_a_new_shop_is_seen_at_once(parameters: Parameters) -> None:
+    put("connections/conn_a/access-token", "token")
+    assert parameters.connection_ids() == ["conn_a"]
+    put("connections/conn_b/access-token", "token")
+    assert parameters.connection_ids() == ["conn_a", "conn_b"]
+
+
+def test_a_secret_is_kept_until_it_is_to_be_forgotten(parameters: Parameters) -> None:
+    put("trackstar/api-key", "old")
+    put("connections/conn_a/access-token", "old")
+
+    def secrets() -> list[str]:
+        return [parameters.api_key().get_secret_value(), parameters.shop("conn_a").access_token.get_secret_value()]
+
+    assert secrets() == ["old", "old"]
+    put("trackstar/api-key", "new")
+    put("connections/conn_a/access-token", "new")
+    assert secrets() == ["old", "old"]
+    parameters.forget()
+    assert secrets() == ["new", "new"]
+
+
+# The PollQueue
+
+
+@pytest.fixture
+def queue_url(aws: None) -> str:
+    properties = load_template()["Resources"]["PollQueue"]["Properties"]
+    timeout = str(properties["VisibilityTimeout"])
+    queue = boto3.client("sqs").create_queue(
+        QueueName="poll.fifo", Attributes={"FifoQueue": "true", "VisibilityTimeout": timeout}
+    )
+    return queue["QueueUrl"]
+
+
+def received(queue_url: str) -> list[str]:
+    messages = boto3.client("sqs").receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(message["Body"])["connection_id"] for message in messages]
+
+
+def test_each_shop_is_a_group_of_its_own_and_one_that_is_being_polled_holds_no_other_up(queue_url: str) -> None:
+    queue = PollQueue(boto3.client("sqs"), queue_url)
+    queue.ask_for_poll("conn_a")
+    assert received(queue_url) == ["conn_a"]
+    queue.ask_for_poll("conn_a")
+    queue.ask_for_poll("conn_b")
+    assert received(queue_url) == ["conn_b"]
+
+
+def test_two_ticks_of_one_shop_are_two_messages(queue_url: str) -> None:
+    queue = PollQueue(boto3.client("sqs"), queue_url)
+    queue.ask_for_poll("conn_a")
+    queue.ask_for_poll("conn_a")
+    attributes = boto3.client("sqs").get_queue_attributes(
+        QueueUrl=queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    assert attributes["Attributes"]["ApproximateNumberOfMessages"] == "2"

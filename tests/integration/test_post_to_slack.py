@@ -1,0 +1,194 @@
+"""post_to_slack against a server on loopback that stands for the webhook."""
+
+import json
+import logging
+import traceback
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
+
+from functions.post_to_slack import app
+from orderwatch import clock
+from orderwatch.settings import PostToSlackSettings, read_settings
+from orderwatch.slack_webhook import MAX_TRIES
+from tests.support.alerts import alert_of
+from tests.support.lambda_context import lambda_context, sqs_event
+from tests.support.template import load_template
+from tests.support.waits import Waits
+
+SECRET = "T000-very-secret-B000"
+
+
+class Webhook:
+    """Takes messages; answers with the next of `answers`, and 200 when there is none."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.retry_after = "0"
+        self.messages: list[dict[str, Any]] = []
+        webhook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status = webhook.answers.pop(0) if webhook.answers else 200
+                if status == 200:
+                    webhook.messages.append(body)
+                self.send_response(status)
+                self.send_header("Retry-After", webhook.retry_after)
+                self.end_headers()
+                self.wfile.write(b"ok" if status == 200 else b"invalid_blocks")
+
+            def log_message(self, *arguments: object) -> None:
+                """Quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/services/{SECRET}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def webhook(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
+    webhook = Webhook()
+    boto3.client("ssm").put_parameter(Name="/orderwatch/slack/webhook-url", Value=webhook.url, Type="SecureString")
+    properties = load_template()["Resources"]["SlackDeliveryTable"]["Properties"]
+    wanted = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
+    boto3.client("dynamodb").create_table(TableName="slack-deliveries", **wanted)
+    monkeypatch.setenv("PARAMETER_PREFIX", "/orderwatch")
+    monkeypatch.setenv("IDEMPOTENCY_TABLE_NAME", "slack-deliveries")
+    yield webhook
+    webhook.close()
+
+
+@pytest.fixture(autouse=True)
+def waits() -> Iterator[Waits]:
+    """A process of its own for each test, in which waiting takes no time."""
+    app._adapters.cache_clear()
+    waits = Waits()
+    clock.use(waits)
+    yield waits
+    clock.use(None)
+
+
+def deliver(*order_ids: str, body: str | None = None) -> list[str]:
+    """Hand alerts of these orders to the function; which records it gave back."""
+    bodies = [body] if body else [alert_of(order_id).model_dump_json() for order_id in order_ids]
+    answer = app.handler(sqs_event(*bodies), lambda_context())
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def test_each_alert_is_posted(webhook: Webhook) -> None:
+    assert deliver("1", "2") == []
+    assert len(webhook.messages) == 2
+    assert all(message["text"] and message["blocks"] for message in webhook.messages)
+
+
+def test_an_alert_that_comes_again_is_not_posted_again(webhook: Webhook) -> None:
+    deliver("1")
+    assert deliver("1", "1", "2") == []
+    assert len(webhook.messages) == 2
+
+
+def test_one_message_a_second_is_all_that_slack_is_given(webhook: Webhook, waits: Waits) -> None:
+    deliver("1", "2", "3")
+    assert waits.slept == [1.0, 1.0]
+    deliver("1", "2", "3")
+    assert waits.slept == [1.0, 1.0], "a repeat costs no wait"
+
+
+def test_what_slack_did_not_take_is_given_back_and_posted_the_next_time(webhook: Webhook) -> None:
+    webhook.answers = [200, 500, 200]
+    assert deliver("1", "2", "3") == ["message-1"]
+    assert deliver("2") == []
+    assert len(webhook.messages) == 3
+
+
+def test_a_message_that_slack_does_not_show_is_posted_plainer_rather_than_not_at_all(webhook: Webhook) -> None:
+    webhook.answers = [400, 400]
+    assert deliver("1") == []
+    [message] = webhook.messages
+    assert not message.get("blocks")
+    assert "1" in message["text"]
+
+
+def test_a_bug_in_the_template_posts_plain_text(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(*arguments: object, **named: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("orderwatch.messages.slack.blocks", explode)
+    assert deliver("1") == []
+    assert not webhook.messages[0].get("blocks")
+
+
+@pytest.mark.parametrize(("retry_after", "waited"), [("7", 7.0), ("0", 1.0), ("soon", 30.0)])
+def test_a_busy_slack_is_given_the_time_that_it_asks_for(
+    webhook: Webhook, waits: Waits, retry_after: str, waited: float
+) -> None:
+    webhook.answers, webhook.retry_after = [429], retry_after
+    assert deliver("1") == []
+    assert len(webhook.messages) == 1
+    assert waits.slept == [waited]
+
+
+def test_what_slack_asks_of_one_function_holds_back_every_other(webhook: Webhook, waits: Waits) -> None:
+    webhook.answers, webhook.retry_after = [429], "20"
+    deliver("1")
+    app._adapters.cache_clear()
+    deliver("2")
+    assert waits.slept == [20.0, 1.0]
+
+
+def test_a_slack_that_is_busy_for_longer_than_the_function_lives_gets_everything_later(
+    webhook: Webhook, waits: Waits
+) -> None:
+    webhook.answers, webhook.retry_after = [200, 429], "120"
+    assert deliver("1", "2", "3") == ["message-1", "message-2"]
+    assert waits.slept == [1.0], "nobody sleeps for nothing"
+    waits.seconds += 120
+    assert deliver("2", "3") == []
+    assert len(webhook.messages) == 3
+
+
+def test_a_slack_that_stays_busy_is_not_asked_for_ever(webhook: Webhook) -> None:
+    webhook.answers = [429] * 9
+    with pytest.raises(BatchProcessingError):
+        deliver("1")
+    assert len(webhook.answers) == 9 - MAX_TRIES
+
+
+def test_a_record_that_is_no_alert_does_not_hold_up_the_others(webhook: Webhook) -> None:
+    event = sqs_event("no JSON", alert_of("1").model_dump_json())
+    answer = app.handler(event, lambda_context())
+    assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == ["message-0"]
+    assert len(webhook.messages) == 1
+
+
+@pytest.mark.parametrize("trouble", ["refused", "unreachable"])
+def test_the_webhooks_url_is_in_no_error_and_no_log(
+    webhook: Webhook, trouble: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.INFO)
+    webhook.answers = [500] * 9
+    if trouble == "unreachable":
+        webhook.close()
+    with pytest.raises(BatchProcessingError) as caught:
+        deliver("1")
+    records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
+    said = "".join([*traceback.format_exception(caught.value), *records, *capsys.readouterr()])
+    assert "slack" in said
+    assert SECRET not in said
+    assert SECRET not in repr(vars(app._adapters(read_settings(PostToSlackSettings))))

@@ -1,0 +1,97 @@
+"""Product details, asked for at the simulated vendor: the list, the single path, and what a warm process asks."""
+
+import pytest
+
+from orderwatch.errors import NotImplementedByShopError, UnavailableError
+from orderwatch.product_cache import ProductCache
+from orderwatch_local.shop import Request, Resource, Response, Shop, VirtualClock
+from tests.support.world import NOON, World
+
+
+def world_with(*product_ids: str) -> World:
+    """A world whose only shop sells these products."""
+    world = World()
+    products = [{"id": each, "name": f"Product {each}", "sku": f"sku-{each}"} for each in product_ids]
+    shop = Shop("conn_a", access_token="token-of-conn_a", clock=world.vendor_clock, products=products)
+    world.shops["conn_a"] = shop
+    world.trackstar.connect(shop)
+    shop.sync()
+    return world
+
+
+def paths(world: World) -> list[str]:
+    """The paths below /cart that were asked for, oldest first."""
+    return [each.path.removeprefix("/cart") for each in world.trackstar.requests]
+
+
+def test_a_hundred_products_are_asked_for_in_one_request() -> None:
+    ids = [f"p{number}" for number in range(201)]
+    world = world_with(*ids)
+    assert set(world.client().products(ids)) == set(ids)
+    asked = [query["ids[in]"].split(",") for query in world.queries("/cart/products")]
+    assert [len(each) for each in asked] == [100, 100, 1]
+
+
+def test_where_the_list_is_refused_each_product_is_asked_for_by_itself() -> None:
+    world = world_with("1", "2")
+    world.shop.quirks.refused_filters = {"ids"}
+    found = world.client().products(["1", "gone", "2"])
+    assert {each: product.name for each, product in found.items()} == {"1": "Product 1", "2": "Product 2"}
+    assert paths(world) == ["/products", "/products/1", "/products/gone", "/products/2"]
+
+
+def test_an_id_with_a_comma_is_no_two_ids() -> None:
+    world = world_with("a,b", "a", "c/d")
+    found = world.client().products(["a,b", "a", "c/d"])
+    assert {each: product.name for each, product in found.items()} == {
+        "a,b": "Product a,b",
+        "a": "Product a",
+        "c/d": "Product c/d",
+    }
+    assert [query["ids[in]"] for query in world.queries("/cart/products")] == ["a,c/d"]
+
+
+def test_one_by_one_stops_when_the_time_is_up() -> None:
+    world = world_with("1,", "2,", "3,")
+    left = iter([9.0, 9.0, 0.0])
+    with pytest.raises(UnavailableError, match="no time"):
+        world.client(seconds_left=lambda: next(left)).products(["1,", "2,", "3,"])
+
+
+def test_a_record_that_is_no_product_is_a_product_that_is_not_there() -> None:
+    world = world_with("1,")
+
+    def intercept(request: Request) -> Response:
+        return Response(200, body=b'{"data": {"name": "without an id"}}')
+
+    world.trackstar.intercept = intercept
+    assert world.client().products(["1,"]) == {}
+
+
+def test_an_integration_without_products_says_so_at_the_first_request() -> None:
+    world = world_with("1")
+    world.shop.quirks.lacks = {Resource.PRODUCTS}
+    with pytest.raises(NotImplementedByShopError):
+        world.client().products(["1", "2"])
+    assert len(world.trackstar.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("batches", "requests", "reason"),
+    [
+        ([["1", "2"], ["2", "1"]], [1, 0], "a warm batch"),
+        ([["1"], ["1", "2"]], [1, 1], "one more product"),
+        ([["gone"], ["gone"]], [1, 0], "one that is not there"),
+    ],
+)
+def test_a_warm_process_asks_the_vendor_for_no_product_twice(
+    batches: list[list[str]], requests: list[int], reason: str
+) -> None:
+    world = world_with("1", "2")
+    cache = ProductCache(now=VirtualClock(NOON).now)
+    asked = []
+    for product_ids in batches:
+        before = len(world.trackstar.requests)
+        cache.of_shop("conn_a", world.client).products(product_ids)
+        asked.append(len(world.trackstar.requests) - before)
+    assert asked == requests, reason

@@ -1,0 +1,345 @@
+"""One batch of alerts on its way out: ledger, topic, and what may go wrong between."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from orderwatch import publishing
+from orderwatch.alert_table import CLAIM
+from orderwatch.alert_topic import BATCH, MAX_BATCH_BYTES, AlertTopic
+from orderwatch.alerts import Alert
+from orderwatch.connections import ConnectionState
+from orderwatch.enrichment import Product, ProductSource
+from orderwatch.errors import ParameterMissingError
+from orderwatch.messages import Attribute, SnsMessage
+from orderwatch.publishing import PublishSummary
+from orderwatch_local.shop import VirtualClock
+from tests.support.alerts import SEEN_AT, alert_of, first_sight
+from tests.support.cloud import Tables
+from tests.support.recording_sns import ARN, RecordingSns, told_ids
+from tests.support.sending import send
+
+
+@dataclass
+class Desk:
+    """An outbox with alerts in it, and a topic."""
+
+    clock: VirtualClock = field(default_factory=lambda: VirtualClock(SEEN_AT))
+    sns: RecordingSns = field(default_factory=RecordingSns)
+
+    def __post_init__(self) -> None:
+        self.tables = Tables.in_memory(self.clock.now)
+
+    def put(self, count: int = 1, *, shop: str = "conn_a", products: tuple[str, ...] = ()) -> list[str]:
+        """New alerts of a shop, by their ids."""
+        known = len(self.tables.rows("OrderTable"))
+        moves = [first_sight(str(known + n), connection_id=shop, product_ids=products) for n in range(count)]
+        self.tables.store.commit(ConnectionState(connection_id=f"{shop}{known}"), moves=moves, alerts=[])
+        return [move.alert.alert_id for move in moves if move.alert]
+
+    def publish(
+        self,
+        alert_ids: Sequence[str],
+        *,
+        threshold: int = 5,
+        products_of: Callable[[str], ProductSource] | None = None,
+    ) -> PublishSummary:
+        return send(
+            alert_ids,
+            outbox=self.tables.alerts,
+            topic=self.sns.topic,
+            products_of=products_of,
+            digest_threshold=threshold,
+        )
+
+    def pending(self) -> list[str]:
+        return [alert.alert_id for alert in self.tables.alerts.unsent(self.tables.alert_ids())]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+# Claim, send, record
+
+
+class Journal:
+    """An outbox and a topic that write down what is asked of them."""
+
+    def __init__(self, *alerts: Alert) -> None:
+        self.alerts = alerts
+        self.lines: list[str] = []
+
+    def unsent(self, alert_ids: object) -> Sequence[Alert]:
+        return self.alerts
+
+    def claim(self, alert_id: str) -> bool:
+        self.lines.append("claim")
+        return True
+
+    def release(self, alert_id: str) -> None:
+        self.lines.append("release")
+
+    def mark_sent(self, alert_id: str, *, message_id: str) -> None:
+        self.lines.append(f"mark {message_id}")
+
+    def publish(self, messages: Sequence[SnsMessage]) -> list[str | None]:
+        self.lines.append(f"send {len(messages)}")
+        return [f"m{number}" for number, _ in enumerate(messages)]
+
+
+def test_an_alert_is_claimed_then_sent_then_marked() -> None:
+    journal = Journal(alert_of("1"), alert_of("2"))
+    send(["any"], outbox=journal, topic=journal)
+    assert journal.lines == ["claim", "claim", "send 2", "mark m0", "mark m1"]
+
+
+def test_what_was_sent_is_marked_before_more_than_ten_messages_are_sent() -> None:
+    journal = Journal(*(alert_of(str(number)) for number in range(12)))
+    send(["any"], outbox=journal, topic=journal, digest_threshold=100)
+    assert [line for line in journal.lines if line != "claim"] == (
+        ["send 10", *(f"mark m{number}" for number in range(10)), "send 2", "mark m0", "mark m1"]
+    )
+
+
+def test_an_alert_is_sent_once_however_often_it_is_asked_for(desk: Desk) -> None:
+    [alert_id] = desk.put()
+    assert desk.publish([alert_id, alert_id]).sent == 1
+    assert desk.publish([alert_id]).sent == 0
+    assert desk.sns.told() == [alert_id]
+
+
+def test_an_alert_that_does_not_exist_is_not_sent(desk: Desk) -> None:
+    assert desk.publish(["unknown"]) == PublishSummary()
+    assert desk.sns.batches == []
+
+
+def test_two_senders_at_once_send_an_alert_once(desk: Desk) -> None:
+    [alert_id] = desk.put()
+    summaries: list[PublishSummary] = []
+
+    first = desk.tables.alerts
+    unsent = list(first.unsent([alert_id]))
+
+    class Late:
+        """A sender that reads, and before it claims another one does the whole of it."""
+
+        claim, release, mark_sent = first.claim, first.release, first.mark_sent
+
+        def unsent(self, alert_ids: object) -> Sequence[Alert]:
+            summaries.append(desk.publish([alert_id]))
+            return unsent
+
+    late = send([alert_id], outbox=Late(), topic=desk.sns.topic)
+    assert [summary.sent for summary in (*summaries, late)] == [1, 0]
+    assert desk.sns.told() == [alert_id]
+
+
+def test_an_alert_that_another_sender_holds_is_reported_unsent_and_sent_when_that_one_died(desk: Desk) -> None:
+    [alert_id] = desk.put()
+    desk.tables.alerts.claim(alert_id)
+    assert desk.publish([alert_id]).unsent == [alert_id]
+    desk.clock.advance(CLAIM)
+    assert desk.publish([alert_id]).sent == 1
+
+
+def test_a_refused_batch_is_released_reported_and_sent_the_next_time(desk: Desk) -> None:
+    alert_ids = desk.put(3)
+    desk.sns.is_down = True
+    summary = desk.publish(alert_ids)
+    assert (summary.sent, sorted(summary.unsent)) == (0, sorted(alert_ids))
+    assert sorted(desk.pending()) == sorted(alert_ids)
+
+    desk.sns.is_down = False
+    assert desk.publish(alert_ids).sent == 3
+    assert sorted(desk.sns.told()) == sorted(alert_ids)
+
+
+def test_a_message_that_sns_refuses_holds_no_other_up(desk: Desk) -> None:
+    good, bad, other = alert_ids = desk.put(3)
+    desk.sns.refuses = lambda body: body["alert_id"] == bad
+    summary = desk.publish(alert_ids)
+    assert (summary.sent, summary.unsent) == (2, [bad])
+    assert sorted(desk.sns.told()) == sorted([good, other])
+
+    desk.sns.refuses = lambda body: False
+    assert desk.publish(alert_ids).sent == 1
+    assert desk.pending() == []
+
+
+# Product details (rule 11)
+
+
+class Products:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.asked: list[Sequence[str]] = []
+
+    def products(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
+        self.asked.append(product_ids)
+        if self.error:
+            raise self.error
+        return {each: Product(id=each, name=f"Product {each}", inventory="1") for each in product_ids}
+
+
+def test_the_products_of_a_batch_are_asked_for_once_a_shop(desk: Desk) -> None:
+    alert_ids = desk.put(2, products=("p1", "p2")) + desk.put(1, shop="conn_b", products=("p1",))
+    sources: dict[str, Products] = {}
+
+    def products_of(connection_id: str) -> ProductSource:
+        return sources.setdefault(connection_id, Products())
+
+    desk.publish(alert_ids, products_of=products_of)
+    assert {shop: source.asked for shop, source in sources.items()} == {"conn_a": [["p1", "p2"]], "conn_b": [["p1"]]}
+    assert all(line["name"] for body in desk.sns.taken for line in body["order"]["line_items"])
+
+
+@pytest.mark.parametrize("where", ["while they are asked for", "before: the shop's token is missing"])
+def test_product_details_that_fail_make_an_alert_plainer_and_it_says_so(desk: Desk, where: str) -> None:
+    alert_ids = desk.put(products=("p1",))
+
+    def products_of(connection_id: str) -> ProductSource:
+        if where.startswith("before"):
+            raise ParameterMissingError("/orderwatch/connections/conn_a/access-token")
+        return Products(RuntimeError("a bug"))
+
+    summary = desk.publish(alert_ids, products_of=products_of)
+    assert (summary.sent, summary.degraded) == (1, 1)
+    [body] = desk.sns.taken
+    assert not body["enrichment"]["complete"]
+    assert body["enrichment"]["missing"]
+
+
+def test_even_a_bug_in_the_enrichment_itself_stops_no_alert(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(*arguments: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(publishing, "enrich", explode)
+    assert desk.publish(desk.put(2)).sent == 2
+
+
+def test_a_bug_in_a_template_sends_the_alert_plain(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(alert: Alert) -> str:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("orderwatch.messages.email.body", explode)
+    [alert_id] = desk.put()
+    summary = desk.publish([alert_id])
+    assert (summary.sent, summary.plain) == (1, 1)
+    assert desk.sns.told() == [alert_id]
+
+
+# Storms (rule 12)
+
+
+def test_a_storm_is_told_as_one_digest_whose_members_are_all_marked(desk: Desk) -> None:
+    alert_ids = desk.put(6)
+    summary = desk.publish(alert_ids, threshold=5)
+    assert (summary.messages, summary.sent) == (1, 6)
+    [body] = desk.sns.taken
+    assert body["kind"] == "order.digest"
+    assert sorted(told_ids(body)) == sorted(alert_ids)
+    assert desk.pending() == []
+
+
+def test_a_digest_that_is_refused_releases_all_its_members(desk: Desk) -> None:
+    alert_ids = desk.put(6)
+    desk.sns.is_down = True
+    assert sorted(desk.publish(alert_ids).unsent) == sorted(alert_ids)
+    desk.sns.is_down = False
+    assert desk.publish(alert_ids).sent == 6
+
+
+def test_up_to_the_threshold_each_alert_is_told_by_itself(desk: Desk) -> None:
+    desk.publish(desk.put(5), threshold=5)
+    assert [body["kind"] for body in desk.sns.taken] == ["order.exception"] * 5
+
+
+# The topic's limits
+
+
+class Watch:
+    """A clock that sleeping moves, and the moments at which messages were sent."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.sns = RecordingSns()
+        self.sent_at: list[float] = []
+        self.topic = AlertTopic(self.sns.as_client(), ARN, sleep=self.sleep, monotonic=lambda: self.now)
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+
+    def send(self, count: int) -> None:
+        self.topic.publish([message() for _ in range(count)])
+        self.sent_at += [self.now] * count
+
+    def most_in_a_second(self) -> int:
+        return max(sum(1 for other in self.sent_at if 0 <= other - start < 1) for start in self.sent_at)
+
+
+def message(size: int = 10) -> SnsMessage:
+    return SnsMessage(
+        subject="s",
+        bodies={"default": "x" * size, "sqs": '{"alert_id": "1"}'},
+        attributes={"k": Attribute("String", "v")},
+    )
+
+
+@pytest.mark.parametrize("calls", [[10, 10, 10], [9, 10], [3, 10, 4], [1] * 25, [7, 7, 7]])
+def test_no_second_ever_holds_more_than_ten_messages(calls: list[int]) -> None:
+    watch = Watch()
+    for count in calls:
+        watch.send(count)
+    assert watch.most_in_a_second() <= 10
+
+
+def test_the_first_ten_messages_and_those_after_a_pause_go_at_once() -> None:
+    watch = Watch()
+    watch.send(1)
+    watch.send(9)
+    assert watch.now == 1000.0
+    watch.now += 1
+    watch.send(10)
+    assert watch.now == 1001.0
+
+
+def test_a_storm_goes_out_at_ten_a_second_and_no_slower() -> None:
+    watch = Watch()
+    for _ in range(10):
+        watch.send(10)
+    assert watch.now - 1000.0 == pytest.approx(9.0)
+
+
+def test_at_most_ten_messages_go_in_one_request() -> None:
+    sns = RecordingSns()
+    assert len(sns.topic.publish([message() for _ in range(25)])) == 25
+    assert [len(batch) for batch in sns.batches] == [BATCH, BATCH, 5]
+
+
+def test_no_request_holds_more_than_256_kb() -> None:
+    sns = RecordingSns()
+    large = [message(100_000) for _ in range(5)]
+    sns.topic.publish([*large, message(250_000)])
+    assert [len(batch) for batch in sns.batches] == [2, 2, 1, 1]
+    assert all(sum(len(entry["Message"]) for entry in batch) < MAX_BATCH_BYTES for batch in sns.batches)
+
+
+def test_a_message_carries_its_subject_its_bodies_and_its_attributes() -> None:
+    sns = RecordingSns()
+    sns.topic.publish([message()])
+    [[entry]] = sns.batches
+    assert (entry["Subject"], entry["MessageStructure"]) == ("s", "json")
+    assert entry["MessageAttributes"] == {"k": {"DataType": "String", "StringValue": "v"}}
+
+
+def test_ids_come_back_in_the_order_of_the_messages_whatever_order_sns_answers_in() -> None:
+    class Backwards(RecordingSns):
+        def publish_batch(self, **request: object) -> dict[str, object]:
+            answer = super().publish_batch(**request)
+            return {"Successful": answer["Successful"][::-1], "Failed": []}
+
+    assert Backwards().topic.publish([message() for _ in range(3)]) == ["message-1", "message-2", "message-3"]

@@ -1,0 +1,349 @@
+"""What the adapters rely on, held against the tables in memory, moto, and the DynamoDB at AWS_ENDPOINT_URL_DYNAMODB."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+
+from orderwatch.alert_table import CLAIM, KEPT_AFTER_SENT
+from orderwatch.alerts import KIND_STALE, Alert, AlertConnection, connection_alert
+from orderwatch.connections import ConnectionState
+from orderwatch.errors import PollSupersededError
+from orderwatch.orders import Order, Version, VersionClock
+from orderwatch.transitions import Move, Sighting, StoredOrder, move_of
+from orderwatch.windows import Progress, baseline_window
+from orderwatch_local.shop import VirtualClock
+from tests.integration.conftest import OTHER_DYNAMODB
+from tests.support.alerts import first_sight
+from tests.support.cloud import Tables, create_tables
+from tests.support.memory_dynamodb import MemoryDynamoDB
+from tests.support.polls import WATCHED
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+SHOP = AlertConnection(id="conn_a")
+SIGHTING = Sighting(connection=SHOP, observed_at=NOON, baseline=False, watch_started_at=None, data_as_of=None)
+COUNTERPARTS = ["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])]
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock(NOON)
+
+
+@pytest.fixture(params=COUNTERPARTS)
+def tables(request: pytest.FixtureRequest, aws: None, clock: VirtualClock) -> Iterator[Tables]:
+    if request.param == "memory":
+        client = MemoryDynamoDB().as_client()
+    else:
+        client = boto3.client("dynamodb", endpoint_url=OTHER_DYNAMODB if request.param == "endpoint" else None)
+    yield from create_tables(client, clock.now)
+
+
+def order(order_id: str, status: str = "exception", *, minute: int = 0, raw_status: str | None = None) -> Order:
+    changed = NOON + minute * MINUTE
+    return Order(id=order_id, status=status, raw_status=raw_status, trackstar_updated_date=changed)
+
+
+def seen(order: Order, stored: StoredOrder | None = None) -> Move:
+    move = move_of(order, stored, sighting=SIGHTING, policy=WATCHED)
+    assert move is not None
+    return move
+
+
+def first(order_id: str, status: str = "exception") -> Move:
+    return seen(order(order_id, status))
+
+
+def commit(
+    tables: Tables, *moves: Move, state: ConnectionState | None = None, alerts: tuple[Alert, ...] = ()
+) -> list[Move]:
+    state = state or tables.store.load(SHOP.id)
+    return tables.store.commit(state, moves=moves, alerts=alerts)
+
+
+def read(tables: Tables, order_id: str) -> StoredOrder | None:
+    return tables.orders.read(SHOP.id, [order_id]).get(order_id)
+
+
+def told_of_connection(minute: int = 0) -> Alert:
+    return connection_alert(KIND_STALE, connection=SHOP, since=NOON + minute * MINUTE, detail="No sync.")
+
+
+def put(tables: Tables, *order_ids: str) -> list[str]:
+    """Alerts in the outbox, by their ids."""
+    moves = [first(order_id) for order_id in order_ids]
+    commit(tables, *moves)
+    return [move.alert.alert_id for move in moves if move.alert]
+
+
+# Orders
+
+
+def test_a_row_is_read_as_it_was_written(tables: Tables) -> None:
+    move = seen(order("1", "other", raw_status="on hold ü"))
+    assert commit(tables, move) == []
+    assert read(tables, "1") == move.stored
+    told = seen(order("2"))
+    commit(tables, told)
+    assert read(tables, "2") == told.stored
+    assert told.stored.watched
+    assert told.stored.told_by
+
+
+def test_a_move_of_the_row_that_was_read_wins_and_a_later_one_of_the_same_row_loses(tables: Tables) -> None:
+    commit(tables, first("1", "open"))
+    stored = read(tables, "1")
+    faster, slower = seen(order("1", "cancelled", minute=2), stored), seen(order("1", "exception", minute=1), stored)
+
+    assert commit(tables, faster) == []
+    assert commit(tables, slower) == [slower]
+
+    assert read(tables, "1") == faster.stored
+    assert tables.alert_ids() == [faster.alert.alert_id if faster.alert else None]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": Version(NOON + MINUTE, VersionClock.TRACKSTAR)},
+        {"version": Version(NOON, VersionClock.SHOP)},
+        {"status": "processing"},
+    ],
+    ids=["another version", "the same moment by another clock", "another status of the same version"],
+)
+def test_a_move_loses_where_the_row_has(tables: Tables, change: dict[str, object]) -> None:
+    commit(tables, first("1", "open"))
+    stored = read(tables, "1")
+    assert stored
+    move = seen(order("1", "cancelled", minute=5), replace(stored, **change))  # type: ignore[arg-type]
+    assert commit(tables, move) == [move]
+    assert read(tables, "1") == stored
+    assert tables.alert_ids() == []
+
+
+def test_a_first_sight_loses_where_there_is_a_row_already(tables: Tables) -> None:
+    commit(tables, first("1", "open"))
+    assert [move.order_id for move in commit(tables, first("1", "cancelled"))] == ["1"]
+
+
+def test_the_same_order_id_in_two_shops_is_two_rows(tables: Tables) -> None:
+    commit(tables, first("1", "open"))
+    commit(tables, first("1", "fulfilled"), state=ConnectionState(connection_id="conn_b"))
+    assert {shop: tables.orders.read(shop, ["1"])["1"].status for shop in ("conn_a", "conn_b")} == {
+        "conn_a": "open",
+        "conn_b": "fulfilled",
+    }
+
+
+def test_more_than_a_hundred_rows_are_read_in_as_many_requests_as_it_takes(tables: Tables) -> None:
+    ids = [str(number) for number in range(205)]
+    commit(tables, *(first(order_id, "open") for order_id in ids[:203]))
+    assert sorted(tables.orders.read(SHOP.id, ids), key=int) == ids[:203]
+    assert tables.orders.read(SHOP.id, []) == {}
+
+
+def attention(tables: Tables) -> list[str]:
+    pages = tables.client.get_paginator("query").paginate(
+        TableName=tables.names["OrderTable"],
+        IndexName="attention",
+        KeyConditionExpression="connection_id = :shop",
+        ExpressionAttributeValues={":shop": {"S": SHOP.id}},
+    )
+    return [str(item["order_key"]["S"]) for page in pages for item in page["Items"]]
+
+
+def test_only_orders_in_a_watched_status_are_in_the_attention_index_longest_first(tables: Tables) -> None:
+    commit(tables, seen(order("late", minute=3)), seen(order("early", minute=1)), first("calm", "open"))
+    assert attention(tables) == ["conn_a#early", "conn_a#late"]
+    commit(tables, seen(order("early", "processing", minute=4), read(tables, "early")))
+    assert attention(tables) == ["conn_a#late"]
+
+
+# A transition and its alert are one write
+
+
+def test_an_alert_that_is_there_already_is_not_put_again_and_the_move_is_written_without_it(tables: Tables) -> None:
+    move = first("1")
+    assert move.alert
+    commit(tables, move)
+    tables.alerts.mark_sent(move.alert.alert_id, message_id="m1")
+    back = replace(seen(order("1", "open", minute=1), move.stored), alert=None)
+    commit(tables, back)
+    again = replace(move, expected=back.stored)
+
+    assert commit(tables, again) == []
+
+    assert read(tables, "1") == again.stored
+    assert tables.alert_ids() == [move.alert.alert_id]
+    assert list(tables.alerts.unsent([move.alert.alert_id])) == []
+
+
+def test_an_alert_of_a_lost_move_is_not_written(tables: Tables) -> None:
+    commit(tables, first("1", "open"))
+    lost = first("1", "cancelled")
+    assert commit(tables, lost) == [lost]
+    assert tables.alert_ids() == []
+
+
+def test_lost_moves_are_returned_the_others_written_and_the_state_is_not(tables: Tables) -> None:
+    commit(tables, first("1", "open"), first("2", "open"))
+    state = tables.store.load(SHOP.id)
+    lost, fine, new = first("1"), seen(order("2", minute=1), read(tables, "2")), first("3")
+
+    assert commit(tables, lost, fine, new, alerts=(told_of_connection(),)) == [lost]
+
+    assert tables.store.load(SHOP.id) == state
+    assert read(tables, "2") == fine.stored
+    assert read(tables, "3") == new.stored
+    assert sorted(tables.alert_ids()) == sorted(move.alert.alert_id for move in (fine, new) if move.alert)
+
+
+def test_a_lost_move_in_the_first_of_many_transactions_keeps_the_state_unwritten(tables: Tables) -> None:
+    commit(tables, first("0", "open"))
+    before = tables.store.load(SHOP.id)
+    moves = [first(str(number), "processing") for number in range(150)]
+    assert [move.order_id for move in commit(tables, *moves)] == ["0"]
+    assert tables.store.load(SHOP.id) == before
+    assert len(tables.rows("OrderTable")) == 150
+
+
+@pytest.mark.parametrize(("quiet", "loud"), [(99, 0), (100, 0), (0, 49), (0, 50), (99, 51)])
+def test_however_many_moves_there_are_all_are_written_with_their_alerts_and_the_state(
+    tables: Tables, quiet: int, loud: int
+) -> None:
+    moves = [first(f"q{number}", "open") for number in range(quiet)] + [first(f"l{number}") for number in range(loud)]
+    assert commit(tables, *moves) == []
+    assert len(tables.rows("OrderTable")) == quiet + loud
+    assert len(tables.rows("AlertTable")) == loud
+    assert tables.store.load(SHOP.id).revision == 1
+
+
+def test_a_commit_with_nothing_to_say_moves_only_the_state(tables: Tables) -> None:
+    assert commit(tables) == []
+    assert tables.store.load(SHOP.id).revision == 1
+    assert tables.rows("OrderTable") == tables.rows("AlertTable") == []
+
+
+# Connections
+
+
+def test_a_connection_that_was_never_seen_starts_with_a_new_state(tables: Tables) -> None:
+    assert tables.store.load("conn_new") == ConnectionState(connection_id="conn_new")
+
+
+def test_a_state_is_read_as_it_was_written_one_revision_on(tables: Tables) -> None:
+    progress = Progress(
+        window=baseline_window(vendor_now=NOON, days=0), began_at=NOON, page_token="t", attention={"exception": 2}
+    )
+    state = ConnectionState(
+        connection_id=SHOP.id, cursor=NOON, cursor_set_at=NOON, sync_frequency=timedelta(minutes=90), progress=progress
+    )
+    commit(tables, state=state)
+    assert tables.store.load(SHOP.id) == state.model_copy(update={"revision": 1})
+
+
+@pytest.mark.parametrize("quiet", [True, False], ids=["an empty commit", "one with moves"])
+def test_a_poll_whose_state_was_overtaken_is_told_so(tables: Tables, quiet: bool) -> None:
+    state = tables.store.load(SHOP.id)
+    commit(tables, state=state)
+    with pytest.raises(PollSupersededError):
+        commit(tables, *([] if quiet else [first("1")]), state=state)
+    assert tables.store.load(SHOP.id).revision == 1
+    assert tables.rows("OrderTable") == []
+
+
+def test_an_alert_about_the_connection_that_is_there_already_does_not_stop_the_state(tables: Tables) -> None:
+    commit(tables, alerts=(told_of_connection(),))
+    commit(tables, alerts=(told_of_connection(), told_of_connection(1)))
+    assert tables.store.load(SHOP.id).revision == 2
+    assert len(tables.alert_ids()) == 2
+
+
+# The outbox
+
+
+def test_an_alert_comes_out_of_the_outbox_as_it_went_in(tables: Tables) -> None:
+    move = first("1")
+    commit(tables, move)
+    assert list(tables.alerts.unsent(tables.alert_ids())) == [move.alert]
+    assert list(tables.alerts.unsent(["unknown"])) == []
+
+
+def test_an_alert_is_claimed_by_one_sender_at_a_time(tables: Tables) -> None:
+    [alert_id] = put(tables, "1")
+    assert tables.alerts.claim(alert_id)
+    assert not tables.alerts.claim(alert_id)
+    tables.alerts.release(alert_id)
+    assert tables.alerts.claim(alert_id)
+
+
+def test_a_claim_ends_by_itself_and_not_before(tables: Tables, clock: VirtualClock) -> None:
+    [alert_id] = put(tables, "1")
+    tables.alerts.claim(alert_id)
+    clock.advance(CLAIM - timedelta(seconds=1))
+    assert not tables.alerts.claim(alert_id)
+    clock.advance(timedelta(seconds=1))
+    assert tables.alerts.claim(alert_id)
+
+
+def test_an_alert_that_was_sent_is_neither_unsent_nor_claimed_nor_pending_and_may_expire(
+    tables: Tables, clock: VirtualClock
+) -> None:
+    [alert_id] = put(tables, "1")
+    tables.alerts.claim(alert_id)
+    tables.alerts.mark_sent(alert_id, message_id="m1")
+    tables.alerts.release(alert_id)
+
+    clock.advance(timedelta(days=1))
+    assert list(tables.alerts.unsent([alert_id])) == []
+    assert not tables.alerts.claim(alert_id)
+    assert list(tables.alerts.pending_since_before(clock.now())) == []
+    [row] = tables.rows("AlertTable")
+    assert row["state"] == {"S": "sent"}
+    assert row["message_id"] == {"S": "m1"}
+    assert row["attempts"] == {"N": "1"}
+    assert row["expires_at"] == {"N": str(int((NOON + KEPT_AFTER_SENT).timestamp()))}
+
+
+def test_a_pending_alert_never_expires(tables: Tables) -> None:
+    put(tables, "1")
+    assert "expires_at" not in tables.rows("AlertTable")[0]
+
+
+def test_an_alert_that_does_not_exist_can_be_neither_claimed_nor_marked(tables: Tables) -> None:
+    assert not tables.alerts.claim("nothing")
+    tables.alerts.mark_sent("nothing", message_id="m1")
+    tables.alerts.release("nothing")
+    assert tables.rows("AlertTable") == []
+
+
+def test_what_has_been_pending_long_enough_is_listed_oldest_first(tables: Tables, clock: VirtualClock) -> None:
+    made = []
+    for minute in range(3):
+        made += put(tables, f"order {minute}")
+        clock.advance(MINUTE)
+    assert list(tables.alerts.pending_since_before(NOON + 2 * MINUTE)) == made[:2]
+    assert list(tables.alerts.pending_since_before(NOON)) == []
+
+
+def test_a_long_list_of_pending_alerts_is_listed_whole(tables: Tables, clock: VirtualClock) -> None:
+    made = put(tables, *(f"order {number}" for number in range(130)))
+    assert sorted(tables.alerts.pending_since_before(clock.now() + MINUTE)) == sorted(made)
+
+
+def test_more_than_a_hundred_alerts_are_looked_up_in_as_many_requests_as_it_takes(tables: Tables) -> None:
+    made = put(tables, *(f"order {number}" for number in range(130)))
+    assert sorted(alert.alert_id for alert in tables.alerts.unsent(made)) == sorted(made)
+
+
+def test_a_poll_that_another_one_has_overtaken_writes_nothing_at_all(tables: Tables) -> None:
+    overtaken = ConnectionState(connection_id="conn_a")
+    tables.store.commit(overtaken, moves=[], alerts=[])
+    moves = [first_sight(f"o{number}") for number in range(150)]
+    with pytest.raises(PollSupersededError):
+        tables.store.commit(overtaken, moves=moves, alerts=[])
+    assert tables.rows("OrderTable") == []
+    assert tables.alert_ids() == []

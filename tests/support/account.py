@@ -1,0 +1,170 @@
+"""The stack in one process: the template's resources in moto, a simulated shop, and the five handlers as deployed."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+import functions.dispatch_polls.app
+import functions.poll_orders.app
+import functions.post_to_slack.app
+import functions.publish_alerts.app
+import functions.redrive_alerts.app
+from orderwatch import clock, slack_webhook
+from orderwatch.trackstar import Trackstar
+from orderwatch_local.shop import Shop, ShopTransport, VirtualClock
+from orderwatch_local.shop import Trackstar as SimulatedTrackstar
+from tests.support.cloud import CREATED_BY
+from tests.support.lambda_context import lambda_context, sqs_event
+from tests.support.permissions import REGION, RESOURCES, Recorder, environment_of, name_of, role_of
+from tests.support.waits import BEGINS_AT, Waits
+
+FUNCTIONS = {
+    "DispatchPollsFunction": functions.dispatch_polls.app,
+    "PollOrdersFunction": functions.poll_orders.app,
+    "PublishAlertsFunction": functions.publish_alerts.app,
+    "RedriveAlertsFunction": functions.redrive_alerts.app,
+    "PostToSlackFunction": functions.post_to_slack.app,
+}
+
+
+class SlacksClient:
+    """Takes the place of slack_sdk's client; Slack is out of order for messages that hold `REFUSED`."""
+
+    REFUSED = "#refused"
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        """Where it posts to is of no use here."""
+
+    def send(self, *, text: str, **message: object) -> Any:
+        return SimpleNamespace(status_code=500 if self.REFUSED in text else 200, body="", headers={})
+
+
+@dataclass
+class Account:
+    """The stack in moto, a shop, and handlers whose calls are noted."""
+
+    recorder: Recorder
+    patch: pytest.MonkeyPatch
+    shop: Shop
+    waits: Waits
+    dynamodb: Any
+    sqs: Any
+
+    def invoke(self, function: str, event: dict[str, Any], *, seconds_left: float = 120.0) -> Any:
+        self.recorder.role = role_of(function)
+        for name, value in environment_of(function).items():
+            if value:
+                self.patch.setenv(name, value)
+        return FUNCTIONS[function].handler(event, lambda_context(seconds_left=seconds_left))
+
+    def poll(self, *, seconds_left: float = 120.0) -> None:
+        self.waits.seconds += 300
+        sent_at = str(int(self.waits.now().timestamp() * 1000))
+        event = sqs_event(json.dumps({"connection_id": self.shop.connection_id}))
+        event["Records"][0]["attributes"]["SentTimestamp"] = sent_at
+        answer = self.invoke("PollOrdersFunction", event, seconds_left=seconds_left)
+        assert answer == {"batchItemFailures": []}
+
+    def trouble(self, order_id: str) -> None:
+        """An order to tell of, and a broken one that only the operators are told of."""
+        self.shop.place(order(order_id, status="exception"))
+        self.shop.place(order(f"broken-{order_id}"))
+        self.shop.garble(f"broken-{order_id}", missing=["status"])
+        self.shop.sync()
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        """What is in a queue of the template, by its logical name."""
+        url = self.sqs.get_queue_url(QueueName=name_of(queue))["QueueUrl"]
+        return list(self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []))
+
+    def alert(self, alert_id: str) -> str:
+        """The JSON of an alert's row."""
+        key = {"alert_id": {"S": alert_id}}
+        return str(self.dynamodb.get_item(TableName=name_of("AlertTable"), Key=key)["Item"]["alert"]["S"])
+
+    def pending(self) -> list[str]:
+        rows = self.dynamodb.scan(TableName=name_of("AlertTable"))["Items"]
+        return [row["alert_id"]["S"] for row in rows if "pending" in row]
+
+
+def order(order_id: str, *, status: str = "open") -> dict[str, Any]:
+    lines = [{"product_id": "p1", "product_sku": "sku-1", "quantity": 1}]
+    return {"id": order_id, "order_number": f"#{order_id}", "status": status, "line_items": lines}
+
+
+def inserts(alert_ids: list[str]) -> dict[str, Any]:
+    return {
+        "Records": [
+            {"eventName": "INSERT", "dynamodb": {"Keys": {"alert_id": {"S": alert_id}}, "SequenceNumber": str(number)}}
+            for number, alert_id in enumerate(alert_ids)
+        ]
+    }
+
+
+def put_parameters(shop: Shop) -> None:
+    values = {
+        "trackstar/api-key": "key",
+        f"connections/{shop.connection_id}/access-token": shop.access_token,
+        "slack/webhook-url": "https://hooks.example/T0/B0",
+    }
+    for name, value in values.items():
+        boto3.client("ssm").put_parameter(Name=f"/orderwatch/{name}", Value=value, Type="SecureString")
+
+
+def create_stack() -> None:
+    """The tables, queues and topics of the template, under their names in these tests."""
+    for resource, definition in RESOURCES.items():
+        properties = definition.get("Properties", {})
+        match definition["Type"]:
+            case "AWS::DynamoDB::Table":
+                wanted = {key: properties[key] for key in CREATED_BY if key in properties}
+                wanted.pop("StreamSpecification", None)
+                boto3.client("dynamodb").create_table(TableName=name_of(resource), **wanted)
+            case "AWS::SQS::Queue":
+                fifo = {"FifoQueue": "true"} if properties.get("FifoQueue") else {}
+                boto3.client("sqs").create_queue(QueueName=name_of(resource), Attributes=fifo)  # type: ignore[arg-type]
+            case "AWS::SNS::Topic":
+                boto3.client("sns").create_topic(Name=name_of(resource))
+
+
+@contextmanager
+def account() -> Iterator[Account]:
+    vendor_clock, waits = VirtualClock(BEGINS_AT), Waits()
+    shop = Shop("conn_a", access_token="token", clock=vendor_clock, products=[{"id": "p1", "name": "Beans"}])
+    transport = ShopTransport(SimulatedTrackstar("key", [shop], vendor_clock, rate_limit=1_000_000))
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        create_stack()
+        put_parameters(shop)
+        recorder, dynamodb, sqs = Recorder(), boto3.client("dynamodb"), boto3.client("sqs")
+        patch.setattr(boto3, "client", recorder.client)
+        for app in (functions.poll_orders.app, functions.publish_alerts.app):
+            patch.setattr(app, "Trackstar", partial(Trackstar, transport=transport))
+        patch.setattr(slack_webhook, "WebhookClient", SlacksClient)
+        forget_adapters()
+        clock.use(waits)
+        try:
+            yield Account(recorder, patch, shop, waits, dynamodb, sqs)
+        finally:
+            clock.use(None)
+            forget_adapters()
+
+
+def forget_adapters() -> None:
+    for app in FUNCTIONS.values():
+        for value in vars(app).values():
+            if hasattr(value, "cache_clear"):
+                value.cache_clear()

@@ -1,0 +1,320 @@
+"""DynamoDB in a dictionary: just what the adapters call, at the level of boto3's client.
+
+The real adapters run on it unchanged. It is quick where moto copies whole tables for every transaction, and it is held
+to the same contract as moto by `tests/integration/test_tables.py`. Whatever it does not know, it refuses.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import batched
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+MAX_ACTIONS = 100
+ITEMS_A_PAGE = 50
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+type Item = dict[str, Any]
+
+
+class ConditionFailedError(ClientError):
+    """The condition of an update does not hold."""
+
+
+class TransactionCancelledError(ClientError):
+    """An action's condition does not hold: nothing was written."""
+
+
+class _Exceptions:
+    """As boto3 offers them: `client.exceptions.NAME`."""
+
+    ConditionalCheckFailedException = ConditionFailedError
+    TransactionCanceledException = TransactionCancelledError
+
+
+def _refused(operation: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": "ValidationException", "Message": message}}, operation)
+
+
+@dataclass
+class _Table:
+    key: str
+    indexes: dict[str, tuple[str, ...]]
+    rows: dict[str, Item] = field(default_factory=dict)
+
+    def key_of(self, item: Mapping[str, Any]) -> str:
+        return str(item[self.key]["S"])
+
+    def index(self, name: str) -> list[Item]:
+        """The rows that carry all keys of the index, by its last one."""
+        keys = self.indexes[name]
+        rows = (row for row in self.rows.values() if all(key in row for key in keys))
+        return sorted(rows, key=lambda row: str(row[keys[-1]]["S"]))
+
+
+class MemoryDynamoDB:
+    """A DynamoDB client whose tables live and die with it."""
+
+    exceptions = _Exceptions
+
+    def __init__(self) -> None:
+        self._tables: dict[str, _Table] = {}
+
+    def as_client(self) -> "DynamoDBClient":
+        """Itself under the type that the adapters name."""
+        return cast("DynamoDBClient", self)
+
+    def create_table(self, **request: Any) -> None:
+        """Take the key and the indexes of a table; all else that a table has changes nothing here."""
+        (key,) = (each["AttributeName"] for each in request["KeySchema"])
+        indexes = {
+            index["IndexName"]: tuple(each["AttributeName"] for each in index["KeySchema"])
+            for index in request.get("GlobalSecondaryIndexes", [])
+        }
+        self._tables[request["TableName"]] = _Table(key, indexes)
+
+    def delete_table(self, **request: Any) -> None:
+        del self._tables[request["TableName"]]
+
+    def get_waiter(self, name: str) -> "_NothingToWaitFor":
+        if name != "table_exists":
+            raise NotImplementedError(name)
+        return _NothingToWaitFor()
+
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        _known(request, "TableName", "Key", "ConsistentRead")
+        table = self._tables[request["TableName"]]
+        row = table.rows.get(table.key_of(request["Key"]))
+        return {"Item": dict(row)} if row is not None else {}
+
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        _known(request, "RequestItems")
+        responses = {name: self._batch(name, wanted) for name, wanted in request["RequestItems"].items()}
+        return {"Responses": responses, "UnprocessedKeys": {}}
+
+    def _batch(self, name: str, wanted: dict[str, Any]) -> list[Item]:
+        _known(wanted, "Keys", "ConsistentRead")
+        table = self._tables[name]
+        keys = [table.key_of(key) for key in wanted["Keys"]]
+        if not keys or len(keys) > MAX_ACTIONS or len(set(keys)) < len(keys):
+            raise _refused("BatchGetItem", "1 to 100 different keys are expected")
+        return [dict(table.rows[key]) for key in keys if key in table.rows]
+
+    def transact_write_items(self, **request: Any) -> dict[str, Any]:
+        _known(request, "TransactItems")
+        parts = [self._part(action) for action in request["TransactItems"]]
+        if not parts or len(parts) > MAX_ACTIONS or len({part.place for part in parts}) < len(parts):
+            raise _refused("TransactWriteItems", "1 to 100 actions on different items are expected")
+        held = [part.condition.holds(part.table.rows.get(part.place[1], {})) for part in parts]
+        if not all(held):
+            raise _cancelled(held)
+        for part in parts:
+            if part.item is not None:
+                part.table.rows[part.place[1]] = part.item
+        return {}
+
+    def _part(self, action: dict[str, Any]) -> "_Part":
+        _known(action, "Put", "ConditionCheck")
+        [(kind, part)] = action.items()
+        row = "Item" if kind == "Put" else "Key"
+        _known(part, "TableName", row, "ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues")
+        table = self._tables[part["TableName"]]
+        place = (part["TableName"], table.key_of(part[row]))
+        item = dict(part["Item"]) if kind == "Put" else None
+        return _Part(table, place, item, _Expression.of(part, "ConditionExpression"))
+
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        _known(
+            request,
+            "TableName",
+            "Key",
+            "UpdateExpression",
+            "ConditionExpression",
+            "ExpressionAttributeNames",
+            "ExpressionAttributeValues",
+        )
+        table = self._tables[request["TableName"]]
+        key = table.key_of(request["Key"])
+        row = table.rows.get(key, {})
+        if not _Expression.of(request, "ConditionExpression").holds(row):
+            error = {"Error": {"Code": "ConditionalCheckFailedException", "Message": "The conditional request failed"}}
+            raise ConditionFailedError(cast("Any", error), "UpdateItem")
+        update = _Expression.of(request, "UpdateExpression")
+        table.rows[key] = update.updated(row | request["Key"])
+        return {}
+
+    def get_paginator(self, name: str) -> "_Paginator":
+        return _Paginator({"query": self._query, "scan": self._scan}[name])
+
+    def _query(self, **request: Any) -> list[Item]:
+        _known(
+            request,
+            "TableName",
+            "IndexName",
+            "KeyConditionExpression",
+            "ExpressionAttributeValues",
+            "ExpressionAttributeNames",
+            "ProjectionExpression",
+        )
+        condition = _Expression.of(request, "KeyConditionExpression")
+        rows = self._tables[request["TableName"]].index(request["IndexName"])
+        found = [row for row in rows if condition.holds(row)]
+        shown = request.get("ProjectionExpression", "").replace(" ", "").split(",")
+        return [{name: row[name] for name in shown if name in row} for row in found] if shown != [""] else found
+
+    def _scan(self, **request: Any) -> list[Item]:
+        _known(request, "TableName")
+        return [dict(row) for row in self._tables[request["TableName"]].rows.values()]
+
+
+class _NothingToWaitFor:
+    def wait(self, **request: Any) -> None:
+        """The table is there already."""
+
+
+class _Find(Protocol):
+    def __call__(self, **request: Any) -> list[Item]: ...
+
+
+@dataclass(frozen=True)
+class _Paginator:
+    find: _Find
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        found = self.find(**request)
+        yield from ({"Items": list(page)} for page in batched(found, ITEMS_A_PAGE, strict=False))
+        yield {"Items": []}
+
+
+@dataclass(frozen=True)
+class _Part:
+    table: _Table
+    place: tuple[str, str]
+    item: Item | None
+    condition: "_Expression"
+
+
+def _known(request: Mapping[str, Any], *names: str) -> None:
+    if unknown := set(request) - set(names):
+        raise NotImplementedError(f"not known here: {sorted(unknown)}")
+
+
+def _cancelled(held: Sequence[bool]) -> TransactionCancelledError:
+    failed = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
+    answer = {
+        "Error": {"Code": "TransactionCanceledException", "Message": "Transaction cancelled"},
+        "CancellationReasons": [{"Code": "None"} if held_one else failed for held_one in held],
+    }
+    return TransactionCancelledError(cast("Any", answer), "TransactWriteItems")
+
+
+_TOKEN = re.compile(r"\s*(:\w+|#\w+|[A-Za-z_]\w*|<=|=|<|\(|\)|,)")
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "=": lambda left, right: left == right,
+    "<": lambda left, right: left < right,
+    "<=": lambda left, right: left <= right,
+}
+_SECTION = re.compile(r"\b(SET|ADD|REMOVE)\b")
+
+
+@dataclass
+class _Expression:
+    """A condition or an update; conditions are read from left to right while they are judged."""
+
+    text: str
+    names: Mapping[str, str]
+    values: Mapping[str, Any]
+    _tokens: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, request: Mapping[str, Any], which: str) -> "_Expression":
+        names = request.get("ExpressionAttributeNames", {})
+        return cls(request[which], names, request.get("ExpressionAttributeValues", {}))
+
+    def holds(self, item: Item) -> bool:
+        """Whether a condition holds for a row; an empty one stands for none."""
+        self._tokens = list(_tokens(self.text))
+        result = self._either(item)
+        if self._tokens:
+            raise NotImplementedError(f"condition: {self.text}")
+        return result
+
+    def updated(self, item: Item) -> Item:
+        """The row after an update."""
+        after = dict(item)
+        _, *parts = _SECTION.split(self.text)
+        for section, clauses in batched(parts, 2, strict=True):
+            for clause in clauses.split(","):
+                self._apply(section, clause.split(), after)
+        return after
+
+    def _apply(self, section: str, words: list[str], item: Item) -> None:
+        match section, words:
+            case "SET", [path, "=", value]:
+                item[self._name(path)] = self.values[value]
+            case "ADD", [path, value]:
+                before = item.get(self._name(path), {"N": "0"})
+                item[self._name(path)] = _serialize(_deserialize(before) + _deserialize(self.values[value]))
+            case "REMOVE", [path]:
+                item.pop(self._name(path), None)
+            case _:
+                raise NotImplementedError(f"update: {self.text}")
+
+    def _name(self, path: str) -> str:
+        return self.names[path] if path.startswith("#") else path
+
+    def _either(self, item: Item) -> bool:
+        result = self._both(item)
+        while self._tokens[:1] == ["OR"]:
+            self._tokens.pop(0)
+            result = self._both(item) or result
+        return result
+
+    def _both(self, item: Item) -> bool:
+        result = self._one(item)
+        while self._tokens[:1] == ["AND"]:
+            self._tokens.pop(0)
+            result = self._one(item) and result
+        return result
+
+    def _one(self, item: Item) -> bool:
+        first = self._tokens.pop(0)
+        if first == "(":
+            result = self._either(item)
+            self._expect(")")
+            return result
+        if first in {"attribute_exists", "attribute_not_exists"}:
+            self._expect("(")
+            there = self._name(self._tokens.pop(0)) in item
+            self._expect(")")
+            return there is (first == "attribute_exists")
+        compare = _COMPARE[self._tokens.pop(0)]
+        return self._compared(item.get(self._name(first)), self.values[self._tokens.pop(0)], compare)
+
+    @staticmethod
+    def _compared(left: Any, right: Any, compare: Callable[[Any, Any], bool]) -> bool:
+        if left is None or set(left) != set(right):
+            return False
+        return compare(_deserialize(left), _deserialize(right))
+
+    def _expect(self, token: str) -> None:
+        if self._tokens.pop(0) != token:
+            raise NotImplementedError(f"condition: {self.text}")
+
+
+def _tokens(text: str) -> Iterable[str]:
+    at = 0
+    while at < len(text.rstrip()):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise NotImplementedError(f"condition: {text}")
+        yield match[1]
+        at = match.end()

@@ -1,0 +1,170 @@
+"""A stack as its operator finds it, on the local cloud: everything of the template but its functions, in good order."""
+
+import io
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import pytest
+
+from orderwatch.alert_table import AlertTable
+from orderwatch.alerts import Alert
+from orderwatch.connections import ConnectionState
+from orderwatch.dynamodb import to_item
+from orderwatch.order_table import OrderTable
+from orderwatch.transitions import Move
+from orderwatch_local.cli import run
+from orderwatch_local.cloud import LocalCloud, Outputs
+from orderwatch_local.operator.aws import Aws
+from orderwatch_local.operator.stack import Stack, find_stack
+from orderwatch_local.shop import Shop, SystemClock, Trackstar
+from tests.support.template import load_template
+
+API_KEY = "key-of-the-operator"
+TOKEN = "token-of-conn-a"
+CONNECTION = "conn_a"
+WEBHOOK = "https://hooks.slack.example/services/very-secret"
+_KEPT = {"AWS::DynamoDB::Table", "AWS::SNS::Topic", "AWS::SNS::Subscription", "AWS::SQS::Queue"}
+_SCHEDULES = ("DispatchPollsFunctionPollSchedule", "RedriveAlertsFunctionRedriveSchedule")
+
+
+class Ran(NamedTuple):
+    """What a command left behind."""
+
+    code: object
+    out: str
+    err: str
+
+
+def template_without_functions() -> str:
+    """The committed template less its functions, whose names in the outputs are then made up."""
+    template = load_template()
+    resources = {name: each for name, each in template["Resources"].items() if each["Type"] in _KEPT}
+    schedules = {name: _schedule() for name in _SCHEDULES}
+    outputs = {name: _without_function(name, output) for name, output in template["Outputs"].items()}
+    kept = {key: template[key] for key in ("Parameters", "Conditions")}
+    return json.dumps(kept | {"Resources": resources | schedules, "Outputs": outputs})
+
+
+def _schedule() -> dict[str, Any]:
+    arn = "arn:aws:lambda:us-east-1:000000000000:function:none"
+    properties = {
+        "ScheduleExpression": "rate(15 minutes)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {"Arn": arn, "RoleArn": "arn:aws:iam::000000000000:role/none"},
+    }
+    return {"Type": "AWS::Scheduler::Schedule", "Properties": properties}
+
+
+def _without_function(name: str, output: dict[str, Any]) -> dict[str, Any]:
+    return {"Value": "none"} if name.endswith("FunctionName") else output
+
+
+@dataclass(frozen=True)
+class Operated:
+    """A stack of its own, its vendor, and a shop that is connected and polled."""
+
+    cloud: LocalCloud
+    name: str
+    trackstar: Trackstar
+    shop: Shop
+    capture: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch
+
+    @classmethod
+    def deployed(
+        cls,
+        cloud: LocalCloud,
+        url: str,
+        trackstar: Trackstar,
+        capture: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> "Operated":
+        name = f"stack-{uuid.uuid4().hex[:8]}"
+        parameters = {"TrackstarBaseUrl": url, "ParameterPrefix": f"/{name}", "SlackEnabled": "true"}
+        cloudformation = cloud.client("cloudformation")
+        cloudformation.create_stack(
+            StackName=name,
+            TemplateBody=template_without_functions(),
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        )
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+        return cls(cloud, name, trackstar, trackstar.shops[0], capture, monkeypatch)
+
+    @cached_property
+    def stack(self) -> Stack:
+        with Aws(endpoint_url=self.cloud.endpoint) as aws:
+            return find_stack(aws, self.name)
+
+    @property
+    def outputs(self) -> Outputs:
+        return self.stack.outputs
+
+    def queue_url(self, name: str) -> str:
+        return self.stack.resources[name].id
+
+    def in_good_order(self) -> None:
+        """Everything that must hold for alerts to come."""
+        self.cloud.put_secret(f"/{self.name}/trackstar/api-key", API_KEY)
+        self.cloud.put_secret(f"/{self.name}/slack/webhook-url", WEBHOOK)
+        self.connect(CONNECTION, TOKEN)
+        self.polled(CONNECTION)
+        self.cloud.subscribe_queue(self.outputs.alert_topic_arn)
+        self.cloud.subscribe_queue(self.outputs.ops_topic_arn)
+
+    def connect(self, connection_id: str, token: str) -> None:
+        self.cloud.put_secret(f"/{self.name}/connections/{connection_id}/access-token", token)
+
+    def forget(self, parameter: str) -> None:
+        self.cloud.client("ssm").delete_parameter(Name=f"/{self.name}/{parameter}")
+
+    def polled(self, connection_id: str, *, ago: timedelta = timedelta(), **fields: Any) -> None:
+        """The row that a poll leaves."""
+        at = datetime.now(UTC) - ago
+        state = ConnectionState(
+            connection_id=connection_id, revision=1, last_success_at=at, baseline_completed_at=at, **fields
+        )
+        row = state.model_dump(mode="json", exclude_none=True)
+        self.cloud.client("dynamodb").put_item(TableName=self.outputs.connection_table_name, Item=to_item(row))
+
+    def write(self, move: Move, *, connection_id: str = CONNECTION) -> None:
+        """An order's row."""
+        client = self.cloud.client("dynamodb")
+        action: Any = OrderTable(client, self.outputs.order_table_name).move_action(connection_id, move)
+        client.transact_write_items(TransactItems=[action])
+
+    def tell(self, alert: Alert, *, ago: timedelta = timedelta(), sent: bool = True) -> None:
+        """An alert's row."""
+        client = self.cloud.client("dynamodb")
+        table = AlertTable(client, self.outputs.alert_table_name, clock=lambda: datetime.now(UTC) - ago)
+        action: Any = table.put_action(alert)
+        client.transact_write_items(TransactItems=[action])
+        if sent:
+            table.mark_sent(alert.alert_id, message_id="message-1")
+
+    def run(self, *arguments: str, stdin: str = "") -> Ran:
+        """A command, as it is typed."""
+        self.monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        where = ("--stack-name", self.name, "--endpoint-url", self.cloud.endpoint)
+        with pytest.raises(SystemExit) as left:
+            run([*arguments, *where])
+        out, err = self.capture.readouterr()
+        return Ran(left.value.code, out, err)
+
+    def json(self, *arguments: str, stdin: str = "") -> Any:
+        """What a command says to machines."""
+        ran = self.run(*arguments, "--json", stdin=stdin)
+        assert (ran.code, ran.err) == (0, "")
+        return json.loads(ran.out)
+
+
+def vendor() -> Trackstar:
+    """The vendor with one shop, by the real clock."""
+    clock = SystemClock()
+    shop = Shop(CONNECTION, access_token=TOKEN, clock=clock)
+    shop.place({"id": "o1", "order_number": "#1", "status": "open"})
+    shop.sync()
+    return Trackstar(API_KEY, [shop], clock, rate_limit=1000)

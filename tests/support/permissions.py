@@ -1,0 +1,218 @@
+"""What the template's roles allow, and what AWS asks permission for: held against each other by `test_iam.py`."""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+
+from tests.support.template import load_template
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+PSEUDO = {
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::AccountId": ACCOUNT,
+    "AWS::StackName": "orderwatch",
+}
+RESOURCES: Mapping[str, Any] = load_template()["Resources"]
+PARAMETERS: Mapping[str, Any] = load_template()["Parameters"]
+
+
+def arn(service: str, rest: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{rest}"
+
+
+def name_of(resource: str) -> str:
+    """The name that a resource of the template has in these tests: its logical one."""
+    properties = RESOURCES[resource].get("Properties", {})
+    if "LogGroupName" in properties:
+        return str(resolved(properties["LogGroupName"]))
+    return f"{resource}.fifo" if properties.get("FifoQueue") else resource
+
+
+def arn_of(resource: str) -> str:
+    match RESOURCES[resource]["Type"]:
+        case "AWS::DynamoDB::Table":
+            return arn("dynamodb", f"table/{name_of(resource)}")
+        case "AWS::SQS::Queue":
+            return arn("sqs", name_of(resource))
+        case "AWS::SNS::Topic":
+            return arn("sns", name_of(resource))
+        case "AWS::Serverless::Function":
+            return arn("lambda", f"function:{name_of(resource)}")
+        case "AWS::Logs::LogGroup":
+            return arn("logs", f"log-group:{name_of(resource)}:*")
+    raise NotImplementedError(resource)
+
+
+def _reference(name: str) -> str:
+    if name in PSEUDO:
+        return PSEUDO[name]
+    if name in PARAMETERS:
+        return str(PARAMETERS[name]["Default"])
+    match RESOURCES[name]["Type"]:
+        case "AWS::SNS::Topic":
+            return arn_of(name)
+        case "AWS::SQS::Queue":
+            return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name_of(name)}"
+    return name_of(name)
+
+
+def _attribute(path: str) -> str:
+    name, _, attribute = path.partition(".")
+    match attribute:
+        case "Arn":
+            return arn_of(name)
+        case "StreamArn":
+            return f"{arn_of(name)}/stream/2026-01-05T12:00:00.000"
+    raise NotImplementedError(path)
+
+
+def resolved(value: Any) -> Any:
+    """A value of the template with its references filled in."""
+    match value:
+        case {"Ref": str(name)}:
+            return _reference(name)
+        case {"Fn::GetAtt": str(path)}:
+            return _attribute(path)
+        case {"Fn::Sub": str(text)}:
+            return re.sub(r"\$\{([^}]+)\}", lambda found: _either(found[1]), text)
+    return value
+
+
+def _either(expression: str) -> str:
+    return _attribute(expression) if "." in expression else _reference(expression)
+
+
+def environment_of(function: str) -> dict[str, str]:
+    """The variables that the template sets for a function."""
+    common = load_template()["Globals"]["Function"]["Environment"]["Variables"]
+    own = RESOURCES[function]["Properties"]["Environment"]["Variables"]
+    return {name: str(resolved(value)) for name, value in {**common, **own}.items()}
+
+
+def role_of(function: str) -> str:
+    return str(RESOURCES[function]["Properties"]["Role"]["Fn::GetAtt"]).removesuffix(".Arn")
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """One action on one resource that a policy allows a role; the resource may hold `*`."""
+
+    role: str
+    sid: str
+    action: str
+    resource: str
+
+    def allows(self, call: "Call") -> bool:
+        pattern = ".*".join(re.escape(part) for part in self.resource.split("*"))
+        return (self.role, self.action) == (call.role, call.action) and bool(re.fullmatch(pattern, call.resource))
+
+
+@dataclass(frozen=True, order=True)
+class Call:
+    """One action on one resource that a role needs."""
+
+    role: str
+    action: str
+    resource: str
+
+
+def granted() -> list[Grant]:
+    """All that the template's roles are allowed, action by action and resource by resource."""
+    return [
+        Grant(role, statement["Sid"], action, str(resolved(resource)))
+        for role, document in _policies()
+        for statement in document["Statement"]
+        for action in _listed(statement["Action"])
+        for resource in _listed(statement["Resource"])
+    ]
+
+
+def _policies() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, resource in RESOURCES.items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::IAM::Role":
+            yield from ((name, policy["PolicyDocument"]) for policy in properties.get("Policies", []))
+        elif resource["Type"] == "AWS::IAM::Policy":
+            yield from ((role["Ref"], properties["PolicyDocument"]) for role in properties["Roles"])
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def violations(grants: Collection[Grant], calls: Collection[Call]) -> list[str]:
+    """What is needed and not granted, and what is granted and not needed."""
+    denied = [f"denied: {call}" for call in sorted(calls) if not any(grant.allows(call) for grant in grants)]
+    unused = [f"never used: {grant}" for grant in sorted(grants) if not any(grant.allows(call) for call in calls)]
+    return denied + unused
+
+
+_TRANSACTION = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+
+
+def needed(operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The actions and resources that AWS checks for an API call, by its Service Authorization Reference."""
+    match operation:
+        case "GetParameter":
+            yield "ssm:GetParameter", arn("ssm", f"parameter{request['Name']}")
+        case "GetParametersByPath":
+            yield "ssm:GetParametersByPath", arn("ssm", f"parameter{request['Path']}")
+        case "SendMessage":
+            yield "sqs:SendMessage", arn("sqs", request["QueueUrl"].rsplit("/", 1)[1])
+        case "PublishBatch":
+            yield "sns:Publish", request["TopicArn"]
+        case _:
+            yield from _needed_of_tables(operation, request)
+
+
+def _needed_of_tables(operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    match operation:
+        case "TransactWriteItems":
+            for action in request["TransactItems"]:
+                [(kind, item)] = action.items()
+                yield f"dynamodb:{_TRANSACTION[kind]}", _table(item["TableName"])
+        case "BatchGetItem":
+            yield from (("dynamodb:BatchGetItem", _table(name)) for name in request["RequestItems"])
+        case "Query":
+            index = f"/index/{request['IndexName']}" if "IndexName" in request else ""
+            yield "dynamodb:Query", _table(request["TableName"]) + index
+        case "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem":
+            yield f"dynamodb:{operation}", _table(request["TableName"])
+        case _:
+            raise NotImplementedError(f"which permission does {operation} need?")
+
+
+def _table(name: str) -> str:
+    return arn("dynamodb", f"table/{name}")
+
+
+@dataclass
+class Recorder:
+    """Stands in for `boto3.client`: clients that note the permissions their calls need, for the role of the moment.
+
+    Attributes:
+        role: Whose calls are being made.
+        calls: All that was needed.
+    """
+
+    role: str = ""
+    calls: set[Call] = field(default_factory=set)
+    _client: Callable[..., Any] = boto3.client
+
+    def client(self, *arguments: Any, **options: Any) -> Any:
+        client = self._client(*arguments, **options)
+        client.meta.events.register("before-parameter-build", self._note)
+        return client
+
+    def _note(self, params: Mapping[str, Any], model: Any, **_: object) -> None:
+        self.calls.update(Call(self.role, *permission) for permission in needed(model.name, params))

@@ -1,0 +1,64 @@
+"""SNS as a list of what it took, at the level of boto3's client."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore.exceptions import ClientError
+
+from orderwatch.alert_topic import AlertTopic
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
+ARN = "arn:aws:sns:us-east-1:123456789012:alerts"
+
+
+class RecordingSns:
+    """Takes every message, unless it is told to refuse.
+
+    Attributes:
+        batches: The entries of every request that came, oldest first.
+        taken: The machines' JSON of every message that was taken.
+        refuses: Whether a single message, by its machines' JSON, is refused.
+        is_down: Whether whole requests are refused.
+    """
+
+    def __init__(self) -> None:
+        self.batches: list[list[dict[str, Any]]] = []
+        self.taken: list[dict[str, Any]] = []
+        self.refuses: Callable[[dict[str, Any]], bool] = lambda body: False
+        self.is_down = False
+
+    def as_client(self) -> "SNSClient":
+        return cast("SNSClient", self)
+
+    @property
+    def topic(self) -> AlertTopic:
+        """Our adapter on it; waits take no time."""
+        return AlertTopic(self.as_client(), ARN, sleep=lambda _: None)
+
+    def publish_batch(self, **request: Any) -> dict[str, Any]:
+        entries = request["PublishBatchRequestEntries"]
+        self.batches.append(entries)
+        if self.is_down:
+            raise ClientError({"Error": {"Code": "InternalError", "Message": "down"}}, "PublishBatch")
+        successful, failed = [], []
+        for entry in entries:
+            body = json.loads(json.loads(entry["Message"])["sqs"])
+            if self.refuses(body):
+                failed.append({"Id": entry["Id"], "Code": "InvalidParameter", "SenderFault": True})
+            else:
+                self.taken.append(body)
+                successful.append({"Id": entry["Id"], "MessageId": f"message-{len(self.taken)}"})
+        return {"Successful": successful, "Failed": failed}
+
+    def told(self) -> list[str]:
+        """The ids of all alerts that were told, those of digests each, repeats included."""
+        return [alert_id for body in self.taken for alert_id in told_ids(body)]
+
+
+def told_ids(body: dict[str, Any]) -> list[str]:
+    """The ids of the alerts that one message tells."""
+    digest = body.get("digest")
+    return [order["alert_id"] for order in digest["orders"]] if digest else [body["alert_id"]]

@@ -1,0 +1,127 @@
+"""A small world for one test: simulated shops, tables in memory, the vendor's clock and ours."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from orderwatch.alerts import Alert
+from orderwatch.connections import ConnectionState
+from orderwatch.polling import PollSummary
+from orderwatch.trackstar import TrackstarShop
+from orderwatch.transitions import Policy, StoredOrder
+from orderwatch_local.shop import Request, Response, Shop, VirtualClock
+from orderwatch_local.shop import Trackstar as SimulatedTrackstar
+from orderwatch_local.shop.script import API_KEY
+from tests.support.cloud import Tables
+from tests.support.polls import WATCHED, client_of, poll
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+TICK = timedelta(minutes=5)
+
+
+class World:
+    """Shops, the vendor and our tables; time passes only when it is told to.
+
+    Args:
+        connection_ids: One shop each.
+        options: For the simulated vendor.
+    """
+
+    def __init__(self, *connection_ids: str, **options: Any) -> None:
+        self.vendor_clock, self.our_clock = VirtualClock(NOON), VirtualClock(NOON)
+        self.shops = {
+            name: Shop(name, access_token=f"token-of-{name}", clock=self.vendor_clock)
+            for name in connection_ids or ("conn_a",)
+        }
+        settings: dict[str, Any] = {"rate_limit": 1_000_000, **options}
+        self.trackstar = SimulatedTrackstar(API_KEY, self.shops.values(), self.vendor_clock, **settings)
+        self.tables = Tables.in_memory(self.our_clock.now)
+        self._told: set[str] = set()
+
+    @property
+    def shop(self) -> Shop:
+        """The first shop, for the tests that need no other."""
+        return next(iter(self.shops.values()))
+
+    def pass_time(self, by: timedelta = TICK) -> None:
+        """Both clocks move on."""
+        self.vendor_clock.advance(by)
+        self.our_clock.advance(by)
+
+    def place(self, *order_ids: str, status: str = "open", shop: Shop | None = None, **fields: object) -> None:
+        """New orders, visible at once."""
+        for order_id in order_ids:
+            order = {"id": order_id, "order_number": f"#{order_id}", "status": status, "line_items": [], **fields}
+            (shop or self.shop).place(order)
+        (shop or self.shop).sync()
+
+    def move(self, order_id: str, status: str, *, shop: Shop | None = None, raw_status: str | None = None) -> None:
+        """An order takes another status, visible at once."""
+        (shop or self.shop).move(order_id, status, raw_status)
+        (shop or self.shop).sync()
+
+    def client(self, shop: Shop | None = None, **options: Any) -> TrackstarShop:
+        """Our client for a shop."""
+        return client_of(self.trackstar, shop or self.shop, **options)
+
+    def poll(
+        self,
+        shop: Shop | None = None,
+        *,
+        policy: Policy = WATCHED,
+        has_time: Callable[[], bool] = lambda: True,
+        asked_at: datetime | None = None,
+        **client: Any,
+    ) -> PollSummary:
+        """One poll of a shop, by our clock."""
+        shop = shop or self.shop
+        return poll(
+            self.client(shop, **client),
+            self.tables.store,
+            shop.connection_id,
+            policy=policy,
+            has_time=has_time,
+            clock=self.our_clock.now,
+            asked_at=asked_at,
+        )
+
+    def next_poll(self, shop: Shop | None = None, **options: Any) -> list[Alert]:
+        """Time passes, a poll is done; what it told."""
+        self.pass_time()
+        self.poll(shop, **options)
+        return self.told()
+
+    def told(self) -> list[Alert]:
+        """The alerts that were written since the last time."""
+        fresh = [alert for alert in self.tables.all_alerts() if alert.alert_id not in self._told]
+        self._told.update(alert.alert_id for alert in fresh)
+        return fresh
+
+    def state(self, shop: Shop | None = None) -> ConnectionState:
+        """The connection's row."""
+        return self.tables.store.load((shop or self.shop).connection_id)
+
+    def stored(self, order_id: str, shop: Shop | None = None) -> StoredOrder:
+        """The order's row."""
+        return self.tables.store.stored_orders((shop or self.shop).connection_id, [order_id])[order_id]
+
+    def queries(self, path: str = "/cart/orders") -> list[dict[str, str]]:
+        """The parameters of every request to the path, oldest first."""
+        return [dict(exchange.query) for exchange in self.trackstar.requests if exchange.path == path]
+
+    def before_page(self, number: int, happens: Callable[[], object]) -> None:
+        """Let something happen just before the n-th list of orders from now on is answered, the first being 1."""
+        pages = iter(range(1, 1_000_000))
+
+        def intercept(request: Request) -> Response | None:
+            if request.path == "/cart/orders" and next(pages) == number:
+                happens()
+            return None
+
+        self.trackstar.intercept = intercept
+
+
+def kinds(alerts: Iterable[Alert]) -> list[str]:
+    """What the alerts are about, in their order."""
+    return [alert.kind for alert in alerts]

@@ -1,0 +1,133 @@
+"""How a connection is judged by what Trackstar says of it, and what is told of its changes."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from orderwatch.alerts import AlertConnection
+from orderwatch.connections import ConnectionState, Health, HealthState, TrackstarConnection, health_alert, judge
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+SHOP = AlertConnection(id="conn_a")
+
+
+def record(**fields: Any) -> TrackstarConnection:
+    return TrackstarConnection.model_validate({"connection_id": "conn_a", **fields})
+
+
+def schedule(**fields: Any) -> dict[str, Any]:
+    return {"function_name": "get_orders", "sync_frequency": 3600, **fields}
+
+
+def endpoint_error(preventing: object) -> dict[str, Any]:
+    return {"error_message": "m", "affected_endpoints": [{"endpoint": "get_orders", "preventing_sync": preventing}]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "state", "why"),
+    [
+        ({}, HealthState.HEALTHY, "nothing is said: nothing is wrong"),
+        ({"errors": None, "sync_schedules": "none"}, HealthState.HEALTHY, "what cannot be read says nothing"),
+        ({"errors": [None, 1, "x"]}, HealthState.HEALTHY, "neither do entries that are no objects"),
+        (
+            {"errors": [{"error_type": "invalid_credentials", "resource": None}]},
+            HealthState.BLOCKED,
+            "blocks all syncing",
+        ),
+        ({"errors": [{"error_type": "invalid_credentials", "resource": "products"}]}, HealthState.BLOCKED, "all of it"),
+        ({"errors": [{"error_type": "missing_permission", "resource": "get_orders"}]}, HealthState.BLOCKED, "orders"),
+        ({"errors": [{"error_type": "missing_permission", "resource": "products"}]}, HealthState.HEALTHY, "not orders"),
+        ({"errors": [endpoint_error(True)]}, HealthState.BLOCKED, "the other documented shape"),
+        ({"errors": [endpoint_error(False)]}, HealthState.HEALTHY, "an error that prevents no sync"),
+        ({"errors": [endpoint_error("maybe")]}, HealthState.HEALTHY, "a flag that is none"),
+        ({"errors": [{"error_type": "invented_tomorrow"}]}, HealthState.HEALTHY, "what is not known blocks nothing"),
+        ({"historical_sync_completed": {"get_orders": False}}, HealthState.WAITING, "nothing can be read yet"),
+        ({"historical_sync_completed": {"get_products": False}}, HealthState.HEALTHY, "of products only"),
+        ({"historical_sync_completed": {"get_orders": None}}, HealthState.HEALTHY, "not said"),
+        ({"sync_schedules": [schedule(last_crawl_end="2026-01-05T10:00:00Z")]}, HealthState.HEALTHY, "just twice"),
+        ({"sync_schedules": [schedule(last_crawl_end="2026-01-05T09:59:59Z")]}, HealthState.STALE, "more than twice"),
+        ({"sync_schedules": [schedule(latest_sync="2026-01-05T09:00:00Z")]}, HealthState.STALE, "one spelling"),
+        ({"sync_schedules": [schedule(latest_data="2026-01-05T09:00:00Z")]}, HealthState.STALE, "the other spelling"),
+        (
+            {"sync_schedules": [schedule(sync_frequency=86400, latest_sync="2026-01-04T12:00:00Z")]},
+            HealthState.HEALTHY,
+            "a daily sync is not stale after a day",
+        ),
+        ({"sync_schedules": [schedule(latest_sync=None)]}, HealthState.HEALTHY, "a sync that is not dated"),
+        (
+            {"sync_schedules": [{"function_name": "get_products", "latest_sync": "2025-01-01T00:00:00Z"}]},
+            HealthState.HEALTHY,
+            "products may be old",
+        ),
+    ],
+)
+def test_what_trackstar_says_of_a_connection_makes_its_state(
+    fields: dict[str, Any], state: HealthState, why: str
+) -> None:
+    health = judge(record(**fields), now=NOON)
+    assert health.state is state, why
+    assert bool(health.detail) is (state is not HealthState.HEALTHY), "trouble comes with words"
+
+
+def test_the_newest_date_of_a_sync_counts() -> None:
+    connection = record(
+        sync_schedules=[schedule(last_crawl_end="2026-01-05T11:00:00Z", latest_sync="2026-01-05T09:00:00Z")]
+    )
+    assert connection.orders_schedule.synced_at == NOON - timedelta(hours=1)
+
+
+HEALTHY, WAITING = HealthState.HEALTHY, HealthState.WAITING
+STALE, BLOCKED, UNAUTHORIZED = HealthState.STALE, HealthState.BLOCKED, HealthState.UNAUTHORIZED
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind", "why"),
+    [
+        (None, HEALTHY, None, "a good start is no news"),
+        (None, WAITING, None, "neither is a wait for the first sync"),
+        (None, BLOCKED, "connection.blocked", "a bad one is"),
+        (HEALTHY, BLOCKED, "connection.blocked", "trouble"),
+        (HEALTHY, STALE, "connection.stale", "trouble"),
+        (HEALTHY, UNAUTHORIZED, "connection.unauthorized", "trouble"),
+        (BLOCKED, BLOCKED, None, "told already"),
+        (STALE, BLOCKED, "connection.blocked", "another trouble"),
+        (BLOCKED, HEALTHY, "connection.recovered", "its end"),
+        (STALE, HEALTHY, "connection.recovered", "its end"),
+        (UNAUTHORIZED, HEALTHY, "connection.recovered", "its end"),
+        (BLOCKED, WAITING, None, "not over yet"),
+        (WAITING, HEALTHY, None, "nothing was told of the wait"),
+        (WAITING, BLOCKED, "connection.blocked", "trouble"),
+        (HEALTHY, HEALTHY, None, "as ever"),
+    ],
+)
+def test_a_change_of_state_is_told_once_and_so_is_its_end(
+    before: HealthState | None, after: HealthState, kind: str | None, why: str
+) -> None:
+    old = Health(state=before, since=NOON, detail="before") if before else None
+    new = Health(state=after, since=NOON + MINUTE, detail="after")
+    alert = health_alert(old, new, connection=SHOP)
+    assert (alert.kind if alert else None) == kind, why
+
+
+def test_the_same_trouble_at_another_time_is_another_alert() -> None:
+    first = health_alert(None, Health(state=BLOCKED, since=NOON), connection=SHOP)
+    second = health_alert(None, Health(state=BLOCKED, since=NOON + MINUTE), connection=SHOP)
+    assert first
+    assert second
+    assert first.alert_id != second.alert_id
+
+
+def test_the_end_of_trouble_says_what_it_was_and_since_when() -> None:
+    alert = health_alert(Health(state=BLOCKED, since=NOON), Health(since=NOON + MINUTE), connection=SHOP)
+    assert alert
+    assert alert.detail == "The shop can be seen again; it was blocked since 2026-01-05 12:00 UTC."
+
+
+@pytest.mark.parametrize(
+    ("set_at", "read"), [(None, False), (NOON - MINUTE, False), (NOON, True), (NOON + MINUTE, True)]
+)
+def test_a_reading_that_began_after_the_question_answers_it(set_at: datetime | None, read: bool) -> None:
+    state = ConnectionState(connection_id="conn_a", cursor_set_at=set_at)
+    assert state.has_read_since(NOON) is read

@@ -1,0 +1,121 @@
+"""Transactions and batch reads when DynamoDB is busy, and the order in which a page is written."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+
+from orderwatch.connections import ConnectionState
+from orderwatch.dynamodb import MAX_BYTES, MAX_TRIES, Transactions, Unit, batch_get, chunked
+from tests.support.alerts import first_sight
+from tests.support.cloud import Tables
+from tests.support.memory_dynamodb import MemoryDynamoDB, TransactionCancelledError
+
+
+class Busy(MemoryDynamoDB):
+    """Something is in the way of the first transactions, and reads come in parts.
+
+    Attributes:
+        reasons: The reason of each cancellation, one a transaction.
+        sizes: Actions of every transaction that was tried.
+        kinds: The tables that every transaction wrote to.
+    """
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__()
+        self.reasons = list(reasons)
+        self.sizes: list[int] = []
+        self.kinds: list[list[str]] = []
+
+    def transact_write_items(self, **request: Any) -> dict[str, Any]:
+        actions = request["TransactItems"]
+        self.sizes.append(len(actions))
+        self.kinds.append([action["Put"]["TableName"].split("-")[0] for action in actions if "Put" in action])
+        if self.reasons:
+            codes = [{"Code": self.reasons.pop(0)}, *({"Code": "None"} for _ in actions[1:])]
+            raise TransactionCancelledError(
+                cast("Any", {"Error": {"Code": "Cancelled", "Message": ""}, "CancellationReasons": codes}), "Transact"
+            )
+        return super().transact_write_items(**request)
+
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        [(name, wanted)] = request["RequestItems"].items()
+        now, later = wanted["Keys"][:7], wanted["Keys"][7:]
+        answer = super().batch_get_item(RequestItems={name: {**wanted, "Keys": now}})
+        return answer | {"UnprocessedKeys": {name: {**wanted, "Keys": later}} if later else {}}
+
+
+def put(key: str, size: int = 1) -> dict[str, Any]:
+    item = {"id": {"S": key}, "text": {"S": "x" * size}}
+    return {"Put": {"TableName": "T", "Item": item, "ConditionExpression": "attribute_not_exists(id)"}}
+
+
+def busy(*reasons: str) -> Busy:
+    client = Busy(*reasons)
+    client.create_table(TableName="T", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}])
+    return client
+
+
+@pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_transaction_that_others_were_in_the_way_of_is_tried_again_with_growing_jitter(reason: str) -> None:
+    client, slept = busy(*[reason] * (MAX_TRIES - 1)), list[float]()
+    assert Transactions(client.as_client(), sleep=slept.append).write([Unit("a", (put("1"),))]) == []
+    assert len(slept) == MAX_TRIES - 1
+    assert all(0 <= wait <= 0.05 * 2**attempt for attempt, wait in enumerate(slept))
+
+
+def test_a_transaction_is_given_up_after_as_many_tries_as_are_allowed() -> None:
+    client = busy(*["TransactionConflict"] * MAX_TRIES)
+    with pytest.raises(ClientError):
+        Transactions(client.as_client(), sleep=lambda _: None).write([Unit("a", (put("1"),))])
+    assert len(client.sizes) == MAX_TRIES
+
+
+def test_a_transaction_that_can_never_succeed_is_not_tried_again() -> None:
+    client = busy("ItemCollectionSizeLimitExceeded")
+    with pytest.raises(ClientError):
+        Transactions(client.as_client(), sleep=lambda _: None).write([Unit("a", (put("1"),))])
+    assert len(client.sizes) == 1
+
+
+def test_keys_that_dynamodb_left_out_are_asked_for_again() -> None:
+    client = busy()
+    for number in range(30):
+        client.transact_write_items(TransactItems=[put(str(number))])
+    rows = batch_get(client.as_client(), "T", ({"id": str(number)} for number in range(30)), sleep=lambda _: None)
+    assert {row["id"] for row in rows} == {str(number) for number in range(30)}
+
+
+def test_no_transaction_is_larger_than_dynamodb_takes() -> None:
+    units = [Unit(number, (put(str(number), 300_000),)) for number in range(25)]
+    chunks = list(chunked(units))
+    assert [unit for chunk in chunks for unit in chunk] == units
+    assert all(sum(len(repr(unit.actions)) for unit in chunk) <= MAX_BYTES for chunk in chunks)
+    assert len(chunks) == 3
+
+
+@pytest.mark.parametrize(
+    ("quiet", "loud", "requests"),
+    [(0, 0, 1), (10, 2, 1), (99, 0, 1), (100, 0, 2), (0, 49, 1), (0, 50, 2), (90, 10, 2), (1000, 0, 11), (0, 1000, 21)],
+)
+def test_a_page_is_written_in_as_few_transactions_as_it_takes_the_state_in_the_last_and_no_pair_parted(
+    quiet: int, loud: int, requests: int
+) -> None:
+    client = Busy()
+    tables = Tables.over(client)
+    moves = [first_sight(f"l{number}") for number in range(loud)]
+    moves += [replace(first_sight(f"q{number}"), alert=None) for number in range(quiet)]
+
+    tables.store.commit(ConnectionState(connection_id="conn_a"), moves=moves, alerts=[])
+
+    assert len(client.sizes) == requests
+    assert [kinds.count("ConnectionTable") for kinds in client.kinds] == [0] * (requests - 1) + [1]
+    assert all(_pairs_are_whole(kinds) for kinds in client.kinds)
+
+
+def _pairs_are_whole(kinds: list[str]) -> bool:
+    """Every alert stands right behind its order."""
+    return all(
+        before == "OrderTable" for before, kind in zip(["", *kinds], kinds, strict=False) if kind == "AlertTable"
+    )

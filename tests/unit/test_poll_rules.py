@@ -1,0 +1,659 @@
+"""One poll after the other against a simulated shop: each rule of reading, and what breaks it."""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from orderwatch.alerts import Alert, AlertConnection
+from orderwatch.connections import HealthState
+from orderwatch.errors import PollSupersededError, UnavailableError
+from orderwatch.orders import Order
+from orderwatch.polling import Outcome, PollSummary
+from orderwatch.transitions import Move, Policy, Sighting, StoredOrder, move_of
+from orderwatch.windows import OVERLAP, DateField, WindowKind
+from orderwatch_local.shop import Request, Response, Shop, TrackstarDates, invalid_credentials
+from tests.support.polls import WATCHED, poll
+from tests.support.world import MINUTE, NOON, TICK, World, kinds
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def pages_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vendor's pages hold a thousand; here two make a page."""
+    monkeypatch.setattr("orderwatch.trackstar.PAGE_SIZE", 2)
+
+
+def started(world: World) -> World:
+    """The baseline is done and told."""
+    world.poll()
+    assert kinds(world.told()) == ["watch.started"]
+    return world
+
+
+def orders_told(alerts: list[Alert]) -> list[tuple[str, str, str | None]]:
+    return [(alert.order.id, alert.kind, alert.order.previous_status) for alert in alerts if alert.order]
+
+
+# The baseline (rule 8)
+
+
+@pytest.mark.usefixtures("pages_of_two")
+def test_the_baseline_records_everything_and_tells_only_that_the_watch_started(world: World) -> None:
+    world.place("1", "2", "3")
+    world.place("4", "5", status="exception")
+    world.place("6", status="cancelled")
+    summary = world.poll()
+    [alert] = world.told()
+    assert alert.kind == "watch.started"
+    assert alert.detail == "Watching 6 orders; 1 cancelled, 2 in exception now."
+    assert (summary.outcome, summary.pages, summary.moved, summary.alerts) == (Outcome.FINISHED, 3, 6, 0)
+    assert world.state().cursor == NOON
+
+
+def test_the_baseline_of_an_empty_shop_says_so(world: World) -> None:
+    world.poll()
+    assert [alert.detail for alert in world.told()] == ["Watching 0 orders; none needs attention now."]
+
+
+def test_the_watch_starts_once(world: World) -> None:
+    started(world)
+    assert world.next_poll() == []
+    assert world.next_poll() == []
+
+
+@pytest.mark.usefixtures("pages_of_two")
+def test_an_order_that_changed_while_the_baseline_ran_after_its_page_was_read_is_a_transition(world: World) -> None:
+    world.place("1", "2")
+    world.pass_time(HOUR)
+    world.place("3", "4")
+    world.pass_time(HOUR)
+
+    def change() -> None:
+        world.vendor_clock.advance(MINUTE)
+        world.move("1", "exception")
+
+    world.before_page(2, change)
+    world.poll()
+    world.trackstar.intercept = None
+    told = world.told() + world.next_poll()
+    assert kinds(told).count("watch.started") == 1
+    assert orders_told(told) == [("1", "order.exception", "open")]
+
+
+def test_an_order_first_seen_in_a_watched_status_after_the_baseline_is_told(world: World) -> None:
+    started(world).place("new", status="backordered")
+    assert orders_told(world.next_poll()) == [("new", "order.backordered", None)]
+
+
+def test_a_baseline_of_some_days_reads_only_them_and_an_older_order_that_stirs_later_is_recorded_silently() -> None:
+    world = World()
+    policy = Policy(statuses=WATCHED.statuses, baseline_days=30)
+    world.place("old")
+    world.pass_time(40 * DAY)
+    world.place("recent")
+    world.poll(policy=policy)
+    assert [alert.detail for alert in world.told()] == ["Watching 1 orders; none needs attention now."]
+
+    world.move("old", "exception")
+    world.move("recent", "exception")
+    told = orders_told(world.next_poll(policy=policy))
+    assert told == [("recent", "order.exception", "open")]
+    assert world.stored("old").status == "exception"
+    world.pass_time()
+    world.place("younger", status="exception")
+    assert orders_told(world.next_poll(policy=policy)) == [("younger", "order.exception", None)]
+
+
+# Windows and pages (rules 4 to 7)
+
+
+@pytest.mark.usefixtures("pages_of_two")
+def test_both_bounds_and_every_filter_go_with_every_page(world: World) -> None:
+    world.place("known")
+    started(world)
+    world.pass_time(HOUR)
+    world.place("1", "2", "3", "4", "5")
+    world.pass_time()
+    del world.trackstar.requests[:]
+    world.poll()
+    queries = world.queries()
+    assert len(queries) == 3
+    filters = {
+        "limit": "2",
+        "trackstar_updated_date[gte]": "2026-01-05T11:50:00Z",
+        "trackstar_updated_date[lte]": "2026-01-05T13:05:00Z",
+    }
+    assert [{k: v for k, v in query.items() if k != "page_token"} for query in queries] == [filters] * 3
+    assert ["page_token" in query for query in queries] == [False, True, True]
+
+
+def test_the_next_window_begins_an_overlap_before_the_end_of_the_last_and_reads_the_boundary_again_silently(
+    world: World,
+) -> None:
+    started(world)
+    world.pass_time()
+    world.place("boundary", status="exception")
+    world.poll()
+    assert kinds(world.told()) == ["order.exception"]
+    boundary = world.state().cursor
+    assert boundary == NOON + TICK
+
+    world.pass_time()
+    summary = world.poll()
+
+    assert world.queries()[-1]["trackstar_updated_date[gte]"] == f"{boundary - OVERLAP:%Y-%m-%dT%H:%M:%SZ}"
+    assert (summary.orders, summary.moved, world.told()) == (1, 0, [])
+
+
+def test_a_change_in_the_very_second_of_the_boundary_is_told(world: World) -> None:
+    started(world).pass_time()
+    world.poll()
+    world.place("late", status="exception")  # after the poll, in the second that was its upper bound
+    world.pass_time(OVERLAP)
+    world.poll()
+    assert kinds(world.told()) == ["order.exception"]
+
+
+def test_an_order_that_trackstar_copied_hours_after_its_change_is_told(world: World) -> None:
+    started(world)
+    world.shop.place({"id": "late", "status": "exception"})
+    for _ in range(12):
+        assert world.next_poll() == []
+    world.shop.sync()
+    assert orders_told(world.next_poll()) == [("late", "order.exception", None)]
+
+
+def test_where_the_filter_is_refused_the_shops_own_date_is_used_with_twice_its_sync_as_overlap_and_stays_so(
+    world: World,
+) -> None:
+    world.place("known")
+    started(world)
+    world.shop.quirks.refused_filters = {"trackstar_updated_date"}
+    cursor = world.state().cursor
+    assert cursor
+    world.place("1", status="exception")
+    assert kinds(world.next_poll()) == ["order.exception"]
+    assert world.queries()[-1]["updated_date[gte]"] == f"{cursor - 2 * HOUR:%Y-%m-%dT%H:%M:%SZ}"
+    assert world.state().date_field is DateField.SHOP_UPDATED
+
+    del world.trackstar.requests[:]
+    world.next_poll()
+    assert [sorted(query) for query in world.queries()] == [["limit", "updated_date[gte]", "updated_date[lte]"]]
+
+
+def test_a_shop_that_refuses_the_filter_still_has_its_late_orders_told(world: World) -> None:
+    world.shop.quirks.refused_filters = {"trackstar_updated_date"}
+    started(world)
+    world.shop.place({"id": "late", "status": "exception"})
+    for _ in range(11):
+        assert world.next_poll() == []
+    world.shop.sync()
+    assert orders_told(world.next_poll()) == [("late", "order.exception", None)]
+
+
+def test_a_baseline_of_some_days_falls_back_too(world: World) -> None:
+    world.shop.quirks.refused_filters = {"trackstar_updated_date"}
+    world.place("1", status="exception")
+    world.poll(policy=Policy(statuses=WATCHED.statuses, baseline_days=7))
+    assert [alert.detail for alert in world.told()] == ["Watching 1 orders; 1 in exception now."]
+
+
+def test_a_refusal_of_anything_else_is_an_error_and_leaves_the_cursor(world: World) -> None:
+    world.place("known")
+    started(world)
+    world.shop.quirks.refused_filters = {"trackstar_updated_date", "updated_date"}
+    before = world.state()
+    world.pass_time()
+    with pytest.raises(Exception, match="422"):
+        world.poll()
+    assert world.state() == before
+
+
+@pytest.mark.usefixtures("pages_of_two")
+def test_an_expired_page_token_begins_the_window_again_and_tells_nothing_twice(world: World) -> None:
+    started(world)
+    world.place("1", "2", "3", status="exception")
+    world.pass_time()
+    budget = iter([True])
+    first = world.poll(has_time=lambda: next(budget, False))
+    assert (first.outcome, first.pages) == (Outcome.UNFINISHED, 1)
+
+    world.pass_time(2 * HOUR)
+    second = world.poll()
+
+    assert (second.outcome, second.pages) == (Outcome.FINISHED, 2)
+    assert sorted(orders_told(world.told())) == [(order_id, "order.exception", None) for order_id in "123"]
+
+
+@pytest.mark.usefixtures("pages_of_two")
+def test_an_order_that_moved_past_the_reader_is_found_because_fewer_came_than_were_promised(world: World) -> None:
+    started(world)
+    for order_id in "abcd":
+        world.place(order_id, status="exception")
+        world.pass_time(MINUTE)
+
+    # `a` leaves its place for one past the window's end: `c` moves up onto the page that was read already.
+    def drift() -> None:
+        world.vendor_clock.advance(HOUR)
+        world.move("a", "cancelled")
+
+    world.before_page(2, drift)
+    summary = world.poll()
+    assert summary.pages > 2
+    assert {order_id for order_id, _, _ in orders_told(world.told())} == {"a", "b", "c", "d"}
+
+
+@pytest.mark.usefixtures("pages_of_two")
+def test_a_promise_that_is_never_kept_is_given_up_after_three_readings(world: World) -> None:
+    started(world)
+    world.place("1")
+    body = b'{"data": [], "next_token": null, "total_count": 7}'
+    world.trackstar.intercept = lambda request: Response(200, body=body) if request.path == "/cart/orders" else None
+    world.pass_time()
+    summary = world.poll()
+    assert (summary.outcome, summary.pages) == (Outcome.FINISHED, 3)
+
+
+@pytest.mark.usefixtures("pages_of_two")
+def test_an_empty_page_with_a_token_goes_on(world: World) -> None:
+    started(world)
+    world.place("1", "2", "3", status="exception")
+    bodies = iter([Response(200, body=b'{"data": [], "next_token": "t", "total_count": 0}')])
+
+    def intercept(request: Request) -> Response | None:
+        return next(bodies, None) if request.path == "/cart/orders" else None
+
+    world.trackstar.intercept = intercept
+    world.pass_time()
+    world.poll()
+    assert len(world.told()) == 3
+
+
+@pytest.mark.usefixtures("pages_of_two")
+def test_a_poll_that_runs_out_of_time_is_gone_on_with_at_its_next_page(world: World) -> None:
+    world.place("1", "2", "3", "4", "5")
+    budget = iter([True, True])
+    assert world.poll(has_time=lambda: next(budget, False)).outcome is Outcome.UNFINISHED
+    assert world.told() == []
+    progress = world.state().progress
+    assert progress
+    assert (progress.window.kind, progress.distinct) == (WindowKind.BASELINE, 4)
+
+    world.pass_time()
+    summary = world.poll()
+
+    assert (summary.outcome, summary.pages, summary.orders) == (Outcome.FINISHED, 1, 1)
+    assert [alert.detail for alert in world.told()] == ["Watching 5 orders; none needs attention now."]
+    assert world.state().cursor == NOON  # what changed since the first page belongs to the next window
+
+
+def test_a_page_that_fails_leaves_the_cursor_and_the_next_poll_tells_what_it_missed(world: World) -> None:
+    started(world)
+    world.place("1", status="exception")
+    world.pass_time()
+    before = world.state()
+    world.trackstar.intercept = lambda request: Response(503) if request.path == "/cart/orders" else None
+    with pytest.raises(UnavailableError):
+        world.poll()
+    assert world.state() == before
+    world.trackstar.intercept = None
+    assert kinds(world.next_poll()) == ["order.exception"]
+
+
+def test_an_order_that_no_window_showed_is_found_by_the_daily_sweep_and_counted(world: World) -> None:
+    world.place("known")
+    started(world)
+    world.shop.quirks.trackstar_dates = TrackstarDates.NULL  # no window matches what has no date
+    world.place("hidden", status="exception")
+    assert world.next_poll() == []
+    world.pass_time(DAY)
+    summary = world.poll()
+    assert orders_told(world.told()) == [("hidden", "order.exception", None)]
+    assert summary.found_by_sweep == 1
+    assert world.queries()[-1]["status[in]"] == "backordered,cancelled,exception"
+
+
+# Ticks (rule 14)
+
+
+def test_a_tick_that_waited_behind_a_later_reading_ends_at_once_and_asks_the_vendor_nothing(world: World) -> None:
+    asked_at = world.our_clock.now()
+    world.pass_time()
+    started(world)
+    asked = len(world.trackstar.requests)
+    assert world.poll(asked_at=asked_at).outcome is Outcome.ALREADY_READ
+    assert len(world.trackstar.requests) == asked
+
+
+def test_a_poll_that_another_one_overtook_gives_way_and_nothing_is_lost_or_told_twice(world: World) -> None:
+    started(world)
+    world.place("1", status="exception")
+    world.pass_time()
+    overtaken: list[PollSummary] = []
+
+    def once() -> None:
+        world.trackstar.intercept = None
+        overtaken.append(world.poll())
+
+    world.before_page(1, once)
+    with pytest.raises(PollSupersededError):
+        world.poll()
+    assert len(overtaken) == 1
+    assert kinds(world.told()) == ["order.exception"]
+    assert world.next_poll() == []
+
+
+class Overtaken:
+    """The real store, under which another poll moves an order between one reading and its writing."""
+
+    def __init__(self, world: World, move: Callable[[StoredOrder], Move]) -> None:
+        self._world, self._move, self._store = world, move, world.tables.store
+        self.load, self.commit = self._store.load, self._store.commit
+        self._done = False
+
+    def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
+        rows = self._store.stored_orders(connection_id, order_ids)
+        if not self._done:
+            self._done = True
+            action: Any = self._world.tables.orders.move_action(connection_id, self._move(rows["1"]))
+            self._world.tables.client.transact_write_items(TransactItems=[action])
+        return rows
+
+
+@pytest.mark.parametrize(
+    ("status", "minutes", "told"),
+    [
+        ("cancelled", 1, []),  # theirs is newer: ours is stale
+        ("processing", -1, [("1", "order.exception", "processing")]),  # ours is newer: told from where they left it
+    ],
+)
+def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
+    world: World, status: str, minutes: int, told: list[tuple[str, str, str | None]]
+) -> None:
+    started(world).place("1", "2")
+    world.next_poll()
+    world.pass_time()
+    world.move("1", "exception")
+    world.move("2", "exception")
+    theirs = Order(id="1", status=status, trackstar_updated_date=world.vendor_clock.now() + minutes * MINUTE)
+    sighting = Sighting(
+        connection=AlertConnection(id="conn_a"),
+        observed_at=world.vendor_clock.now(),
+        baseline=True,
+        watch_started_at=None,
+        data_as_of=None,
+    )
+
+    def overtake(row: StoredOrder) -> Move:
+        move = move_of(theirs, row, sighting=sighting, policy=Policy(statuses=()))
+        assert move
+        return move
+
+    summary = poll(world.client(), Overtaken(world, overtake), "conn_a", clock=world.our_clock.now)
+    assert summary.conflicts == 1
+    assert sorted(orders_told(world.told())) == sorted([*told, ("2", "order.exception", "open")])
+
+
+# What an order does
+
+
+def test_every_step_into_trouble_is_told_and_the_end_of_it_once(world: World) -> None:
+    world.place("1")
+    started(world)
+    steps = ["exception", "cancelled", "cancelled", "processing", "fulfilled", "exception"]
+    told = []
+    for status in steps:
+        world.move("1", status)
+        told += [(kind, previous) for _, kind, previous in orders_told(world.next_poll())]
+    assert told == [
+        ("order.exception", "open"),
+        ("order.cancelled", "exception"),
+        ("order.recovered", "cancelled"),
+        ("order.exception", "fulfilled"),
+    ]
+
+
+def test_a_status_that_came_and_went_between_two_polls_does_not_exist(world: World) -> None:
+    world.place("1")
+    started(world)
+    world.move("1", "exception")
+    world.move("1", "processing")
+    assert world.next_poll() == []
+
+
+def test_the_same_order_id_in_two_shops_is_two_orders() -> None:
+    world = World("conn_a", "conn_b")
+    a, b = world.shops.values()
+    for shop in (a, b):
+        world.place("1", shop=shop)
+        world.poll(shop)
+    world.told()
+    world.move("1", "exception", shop=a)
+    world.move("1", "exception", shop=b)
+    told = world.next_poll(a) + world.next_poll(b)
+    assert [(alert.connection_id, alert.kind) for alert in told] == [
+        ("conn_a", "order.exception"),
+        ("conn_b", "order.exception"),
+    ]
+    assert len({alert.alert_id for alert in told}) == 2
+
+
+def test_a_malformed_record_is_quarantined_and_the_rest_of_the_page_goes_on(
+    world: World,
+) -> None:
+    world.place("1", "2", "3")
+    started(world)
+    world.shop.garble("2", {"status": None, "order_number": "Jane Doe"})
+    for order_id in "123":
+        world.shop.move(order_id, "exception")
+    world.shop.sync()
+    world.pass_time()
+    summary = world.poll()
+    assert (summary.quarantined, summary.outcome) == (1, Outcome.FINISHED)
+    assert [order_id for order_id, _, _ in orders_told(world.told())] == ["1", "3"]
+    assert world.stored("2").status == "open"
+
+    world.shop.heal("2")
+    world.shop.sync()
+    assert orders_told(world.next_poll()) == [("2", "order.exception", "open")]
+
+
+def test_a_status_invented_tomorrow_is_stored_and_not_told(world: World) -> None:
+    world.place("1")
+    started(world)
+    world.move("1", "teleported")
+    assert world.next_poll() == []
+    assert world.stored("1").status == "teleported"
+
+
+def test_a_status_invented_tomorrow_is_told_where_it_is_watched(world: World) -> None:
+    world.place("1")
+    started(world)
+    world.move("1", "teleported")
+    assert kinds(world.next_poll(policy=Policy(statuses={"teleported"}))) == ["order.teleported"]
+
+
+def test_a_changed_raw_status_alone_is_stored_and_not_told(world: World) -> None:
+    world.place("1", status="other", raw_status="on hold")
+    started(world)
+    world.move("1", "other", raw_status="on fire")
+    policy = Policy(statuses={"other"})
+    assert world.next_poll(policy=policy) == []
+    assert world.stored("1").raw_status == "on fire"
+
+
+# The vendor's clock (rule 5)
+
+
+def test_nothing_is_skipped_when_the_vendors_clock_jumps_ahead_and_comes_back(world: World) -> None:
+    world.place("1", "2", "3")
+    started(world)
+    world.vendor_clock.advance(DAY)
+    world.move("1", "exception")
+    told = world.next_poll()
+    world.vendor_clock.advance(-DAY)
+    world.pass_time()
+    world.move("2", "exception")
+    told += world.next_poll()
+    world.pass_time(HOUR)
+    world.move("3", "exception")
+    told += world.next_poll()
+    assert [order_id for order_id, _, _ in orders_told(told)] == ["1", "2", "3"]
+
+
+def test_nothing_is_skipped_when_the_vendors_clock_falls_back(world: World) -> None:
+    world.place("1", "2", "3")
+    started(world)
+    world.vendor_clock.advance(-HOUR)
+    world.shop.place({"id": "new", "status": "exception"})
+    world.shop.sync()
+    told = world.next_poll()
+    for number in range(15):
+        if number == 7:
+            world.place("newer", status="exception")
+        told += world.next_poll()
+    assert [order_id for order_id, _, _ in orders_told(told)] == ["new", "newer"]
+
+
+def test_the_cursor_never_moves_back(world: World) -> None:
+    started(world)
+    before = world.state().cursor
+    world.vendor_clock.advance(-HOUR)
+    world.next_poll()
+    assert world.state().cursor == before
+
+
+# The connection (rule 10)
+
+
+def cursor_and_rows(world: World) -> tuple[object, object]:
+    return world.state().cursor, world.tables.rows("OrderTable")
+
+
+def health_of(world: World) -> HealthState:
+    health = world.state().health
+    assert health
+    return health.state
+
+
+@pytest.mark.parametrize("wrong", [{"access_token": "wrong"}, {"api_key": "wrong"}], ids=["token", "API key"])
+def test_a_refused_secret_is_told_once_moves_nothing_and_its_end_is_told_once(
+    world: World, wrong: dict[str, Any]
+) -> None:
+    world.place("1")
+    started(world)
+    before = cursor_and_rows(world)
+    world.move("1", "exception")
+
+    assert kinds(world.next_poll(**wrong)) == ["connection.unauthorized"]
+    assert world.next_poll(**wrong) == []
+    world.pass_time()
+    assert world.poll(**wrong).outcome is Outcome.UNAUTHORIZED
+    assert cursor_and_rows(world) == before
+
+    assert kinds(world.next_poll()) == ["order.exception"]
+    assert kinds(world.next_poll()) == ["connection.recovered"]
+    assert world.next_poll() == []
+
+
+def test_a_connection_disabled_by_policy_is_told_like_a_refused_token(world: World) -> None:
+    started(world)
+    world.shop.quirks.disabled = True
+    assert kinds(world.next_poll()) == ["connection.unauthorized"]
+
+
+def test_a_token_that_is_wrong_from_the_start_is_told_and_the_baseline_follows_when_it_is_right(world: World) -> None:
+    world.place("1", status="exception")
+    assert kinds(world.next_poll(access_token="wrong")) == ["connection.unauthorized"]
+    assert world.tables.rows("OrderTable") == []
+    assert kinds(world.next_poll() + world.next_poll()) == ["watch.started", "connection.recovered"]
+
+
+def test_blocked_credentials_are_told_once_and_their_end_too(world: World) -> None:
+    started(world)
+    world.shop.errors = [invalid_credentials()]
+    assert kinds(world.next_poll()) == ["connection.blocked"]
+    assert world.next_poll() == []
+    assert health_of(world) is HealthState.BLOCKED
+    world.shop.errors = []
+    assert world.next_poll() == [], "one good look is not the end of it"
+    assert kinds(world.next_poll()) == ["connection.recovered"]
+    assert world.next_poll() == []
+
+
+def test_a_connection_that_comes_and_goes_is_told_once(world: World) -> None:
+    started(world)
+    told = []
+    for errors in [[invalid_credentials()], []] * 4:
+        world.shop.errors = errors
+        told += world.next_poll()
+    assert kinds(told) == ["connection.blocked"]
+
+
+def test_a_shop_that_stopped_syncing_is_told_although_its_orders_can_be_read(world: World) -> None:
+    started(world)
+    world.shop.sync()
+    world.pass_time(2 * HOUR)
+    assert kinds(world.next_poll()) == ["connection.stale"]
+    world.shop.sync()
+    assert kinds(world.next_poll() + world.next_poll()) == ["connection.recovered"]
+
+
+def test_a_health_check_that_fails_never_stops_the_reading_of_orders(world: World) -> None:
+    started(world).place("1", status="exception")
+    world.trackstar.intercept = lambda request: Response(500) if "/connections/" in request.path else None
+    assert kinds(world.next_poll()) == ["order.exception"]
+
+
+@pytest.fixture
+def waiting() -> World:
+    world = World()
+    shop = Shop("conn_a", access_token="token-of-conn_a", clock=world.vendor_clock, historical_sync_completed=False)
+    world.shops["conn_a"] = shop
+    world.trackstar.connect(shop)
+    return world
+
+
+def test_before_the_historical_sync_nothing_is_read_and_then_a_baseline_follows(waiting: World) -> None:
+    waiting.place("1", "2", status="exception")
+    for _ in range(2):
+        waiting.pass_time()
+        assert waiting.poll().outcome is Outcome.WAITING
+    assert waiting.told() == []
+    assert waiting.queries() == []
+    waiting.shop.complete_historical_sync()
+    [alert] = waiting.next_poll()
+    assert (alert.kind, alert.detail) == ("watch.started", "Watching 2 orders; 2 in exception now.")
+
+
+def test_a_shop_whose_credentials_are_blocked_before_its_first_sync_is_told_so_and_not_taken_for_an_empty_one(
+    waiting: World,
+) -> None:
+    waiting.place("1", status="exception")
+    waiting.shop.errors = [invalid_credentials()]
+    waiting.pass_time()
+    assert waiting.poll().outcome is Outcome.WAITING
+    assert kinds(waiting.told()) == ["connection.blocked"]
+    waiting.shop.errors = []
+    waiting.shop.complete_historical_sync()
+    assert kinds(waiting.next_poll() + waiting.next_poll()) == ["watch.started", "connection.recovered"]
+
+
+def test_trouble_that_was_told_is_told_to_be_over_even_if_the_shop_had_to_wait_for_a_first_sync_in_between(
+    waiting: World,
+) -> None:
+    waiting.shop.errors = [invalid_credentials()]
+    assert "connection.blocked" in kinds(waiting.next_poll())
+    waiting.shop.errors = []
+    waiting.next_poll()
+    waiting.shop.complete_historical_sync()
+    assert "connection.recovered" in kinds(waiting.next_poll() + waiting.next_poll())

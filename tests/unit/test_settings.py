@@ -1,0 +1,73 @@
+"""Settings: read once, whole, and an error names the variable and never its value."""
+
+import pytest
+
+from orderwatch.errors import SettingsError
+from orderwatch.settings import PollOrdersSettings, PublishAlertsSettings, read_settings
+from tests.support.template import load_template
+
+ENVIRONMENT = {
+    "PARAMETER_PREFIX": "/orderwatch",
+    "TRACKSTAR_BASE_URL": "https://production.trackstarhq.com",
+    "ALERT_STATUSES": "exception, cancelled,,",
+    "NOTIFY_RECOVERED": "false",
+    "BASELINE_DAYS": "30",
+    "ORDER_TABLE_NAME": "orders",
+    "CONNECTION_TABLE_NAME": "connections",
+    "ALERT_TABLE_NAME": "alerts",
+    "POLL_QUEUE_URL": "https://sqs/poll.fifo",
+}
+
+
+def test_the_environment_becomes_settings() -> None:
+    settings = read_settings(PollOrdersSettings, ENVIRONMENT | {"PATH": "/bin"})
+    assert settings.alert_statuses == {"exception", "cancelled"}
+    assert (settings.notify_recovered, settings.baseline_days) == (False, 30)
+    assert settings.poll_queue_url == "https://sqs/poll.fifo"
+
+
+@pytest.mark.parametrize("name", ENVIRONMENT)
+def test_a_missing_variable_is_named(name: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        read_settings(PollOrdersSettings, {key: value for key, value in ENVIRONMENT.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BASELINE_DAYS", "-7654321"),
+        ("BASELINE_DAYS", "a-week-or-so"),
+        ("ALERT_STATUSES", " , "),
+        ("NOTIFY_RECOVERED", "perhaps-not"),
+        ("TRACKSTAR_BASE_URL", "ftp://user:password@host"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_the_remedy_and_without_its_value(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(PollOrdersSettings, ENVIRONMENT | {name: value})
+    assert name in str(caught.value)
+    assert "deploy template.yaml" in str(caught.value)
+    assert value not in f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
+
+
+def test_all_that_is_wrong_is_named_at_once() -> None:
+    with pytest.raises(SettingsError, match=r"ALERT_TABLE_NAME.*ALERT_TOPIC_ARN.*DIGEST_THRESHOLD"):
+        read_settings(PublishAlertsSettings, {"PARAMETER_PREFIX": "/orderwatch"})
+
+
+def test_settings_cannot_be_changed_and_can_key_a_cache() -> None:
+    settings = read_settings(PollOrdersSettings, ENVIRONMENT)
+    assert hash(settings) == hash(read_settings(PollOrdersSettings, ENVIRONMENT))
+    with pytest.raises(ValueError, match="frozen"):
+        settings.baseline_days = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("function", "model"),
+    [("PollOrdersFunction", PollOrdersSettings), ("PublishAlertsFunction", PublishAlertsSettings)],
+)
+def test_the_template_gives_a_function_just_the_variables_that_its_settings_read(
+    function: str, model: type[PollOrdersSettings | PublishAlertsSettings]
+) -> None:
+    given = load_template()["Resources"][function]["Properties"]["Environment"]["Variables"]
+    assert {name.upper() for name in model.model_fields} == set(given)

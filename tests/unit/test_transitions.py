@@ -1,0 +1,195 @@
+"""What counts as a transition: the tables of decisions, each row with its reason."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from orderwatch.alerts import AlertConnection
+from orderwatch.orders import Order, Version, VersionClock
+from orderwatch.transitions import Move, Policy, Reason, Sighting, StoredOrder, move_of, reason_for
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+POLICY = Policy(statuses=frozenset({"exception", "backordered", "cancelled"}))
+SIGHTING = Sighting(
+    connection=AlertConnection(id="conn_a"), observed_at=NOON, baseline=False, watch_started_at=NOON, data_as_of=NOON
+)
+BASELINE = replace(SIGHTING, baseline=True, watch_started_at=None)
+
+
+def stored(
+    status: str, *, minute: int = 0, told: bool = True, clock: VersionClock = VersionClock.TRACKSTAR
+) -> StoredOrder:
+    watched = POLICY.watches(status)
+    return StoredOrder(
+        status=status,
+        raw_status=None,
+        version=Version(NOON + minute * MINUTE, clock),
+        status_since=NOON - 60 * MINUTE,
+        order_number="#1",
+        watched=watched,
+        told_by="alert-before" if watched and told else None,
+    )
+
+
+def seen(status: str, *, minute: int = 1, raw_status: str | None = None) -> Order:
+    return Order(id="1", status=status, raw_status=raw_status, trackstar_updated_date=NOON + minute * MINUTE)
+
+
+def moved(order: Order, before: StoredOrder | None, *, sighting: Sighting = SIGHTING, policy: Policy = POLICY) -> Move:
+    move = move_of(order, before, sighting=sighting, policy=policy)
+    assert move
+    return move
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind", "why"),
+    [
+        (stored("open"), "exception", "order.exception", "into a watched status"),
+        (stored("open"), "backordered", "order.backordered", "into a watched status"),
+        (stored("open"), "cancelled", "order.cancelled", "into a watched status"),
+        (stored("exception"), "cancelled", "order.cancelled", "watched to watched is a new alert"),
+        (stored("backordered"), "backordered", None, "a new version of the same status is none"),
+        (stored("exception"), "processing", "order.recovered", "the old one was watched, the new one is not"),
+        (stored("exception"), "other", "order.recovered", "an unwatched status is an unwatched status"),
+        (stored("exception", told=False), "processing", None, "what was never told is never told to be over"),
+        (stored("exception", told=False), "cancelled", "order.cancelled", "the baseline's trouble that gets worse"),
+        (stored("open"), "processing", None, "between unwatched statuses"),
+        (stored("open"), "other", None, "`other` is not watched here"),
+        (stored("open"), "teleported", None, "a status the vendor invents is stored only"),
+        (None, "exception", "order.exception", "first seen in a watched status after the baseline"),
+        (None, "open", None, "first seen in an unwatched one"),
+    ],
+)
+def test_what_is_told_of_an_order_that_moved(
+    before: StoredOrder | None, after: str, kind: str | None, why: str
+) -> None:
+    move = moved(seen(after), before)
+    assert (move.alert.kind if move.alert else None) == kind, why
+    assert move.stored.status == after, "and whatever is told, it is stored"
+
+
+@pytest.mark.parametrize(
+    ("before", "order", "sighting", "policy", "reason"),
+    [
+        (None, seen("exception"), SIGHTING, POLICY, Reason.FIRST_SEEN),
+        (None, seen("exception"), BASELINE, POLICY, Reason.BASELINE),
+        (stored("open"), seen("exception"), BASELINE, POLICY, Reason.STATUS_CHANGED),
+        (stored("open"), seen("exception"), SIGHTING, POLICY, Reason.STATUS_CHANGED),
+        (stored("open"), seen("exception", minute=0), SIGHTING, POLICY, Reason.STATUS_CHANGED),
+        (stored("open", minute=2), seen("exception"), SIGHTING, POLICY, Reason.STALE),
+        (stored("open", minute=2), seen("open"), SIGHTING, POLICY, Reason.STALE),
+        (stored("open"), seen("open", minute=0), SIGHTING, POLICY, Reason.UNCHANGED),
+        (stored("open"), seen("open"), SIGHTING, POLICY, Reason.SAME_STATUS),
+        (stored("open"), seen("open", minute=0, raw_status="new"), SIGHTING, POLICY, Reason.SAME_STATUS),
+        (stored("open", minute=9, clock=VersionClock.SHOP), seen("exception"), SIGHTING, POLICY, Reason.STATUS_CHANGED),
+    ],
+    ids=[
+        "an order nobody knew",
+        "an order the baseline finds",
+        "one that moved after the baseline had read it",
+        "another status",
+        "another status of an equal version: the later reading wins",
+        "an older page cannot overwrite a newer status",
+        "an older page of the same status neither",
+        "the overlap reads it again",
+        "a newer version of the same status",
+        "a changed raw status alone",
+        "versions of two clocks cannot be compared: never called stale",
+    ],
+)
+def test_why_an_order_is_written_or_not(
+    before: StoredOrder | None, order: Order, sighting: Sighting, policy: Policy, reason: Reason
+) -> None:
+    assert reason_for(order, before, sighting=sighting, policy=policy) is reason
+    move = move_of(order, before, sighting=sighting, policy=policy)
+    assert (move is None) == (reason in {Reason.STALE, Reason.UNCHANGED})
+
+
+@pytest.mark.parametrize(
+    ("days", "created", "reason", "why"),
+    [
+        (30, NOON - 60 * MINUTE, Reason.BEFORE_WATCH, "Trackstar had it before the watch"),
+        (30, NOON, Reason.BEFORE_WATCH, "in the very moment"),
+        (30, NOON + MINUTE, Reason.FIRST_SEEN, "it is new"),
+        (30, None, Reason.FIRST_SEEN, "nobody says that it is old"),
+        (0, NOON - 60 * MINUTE, Reason.FIRST_SEEN, "a baseline of everything would have it: it is new"),
+    ],
+)
+def test_an_unknown_order_after_a_capped_baseline(
+    days: int, created: datetime | None, reason: Reason, why: str
+) -> None:
+    policy = Policy(statuses=POLICY.statuses, baseline_days=days)
+    by_trackstar = Order(id="1", status="exception", trackstar_created_date=created, created_date=NOON + 99 * MINUTE)
+    by_the_shop = Order(id="1", status="exception", created_date=created)
+    for order in [by_trackstar, by_the_shop] if created else [by_the_shop]:
+        assert reason_for(order, None, sighting=SIGHTING, policy=policy) is reason, why
+        told = moved(order, None, policy=policy).alert
+        assert (told is not None) == (reason is Reason.FIRST_SEEN)
+
+
+def test_recoveries_can_be_left_untold() -> None:
+    quiet = Policy(statuses=POLICY.statuses, notify_recovered=False)
+    assert moved(seen("processing"), stored("exception"), policy=quiet).alert is None
+
+
+def test_other_carries_the_shops_own_word_along() -> None:
+    policy = Policy(statuses={"other"})
+    alert = moved(seen("other", raw_status="fraud hold"), stored("open"), policy=policy).alert
+    assert alert
+    assert alert.order
+    assert (alert.kind, alert.order.raw_status) == ("order.other", "fraud hold")
+
+
+def test_an_alert_says_what_it_was_before_and_since_when() -> None:
+    alert = moved(seen("cancelled"), stored("exception")).alert
+    assert alert
+    assert alert.order
+    assert alert.order.previous_status == "exception"
+    assert alert.order.previous_status_since == NOON - 60 * MINUTE
+    assert alert.order.updated_at == NOON + MINUTE
+
+
+def test_the_same_transition_always_has_the_same_id_and_another_one_another() -> None:
+    def told_id(order: Order, connection_id: str = "conn_a") -> str:
+        sighting = replace(
+            SIGHTING,
+            connection=AlertConnection(id=connection_id),
+            observed_at=NOON + timedelta(days=1),
+            data_as_of=None,
+        )
+        alert = moved(order, stored("open"), sighting=sighting).alert
+        assert alert
+        return alert.alert_id
+
+    original = moved(seen("exception"), stored("open")).alert
+    assert original
+    assert told_id(seen("exception")) == original.alert_id
+    others = {
+        told_id(seen("exception"), "conn_b"),
+        told_id(seen("cancelled")),
+        told_id(seen("exception", minute=2)),
+        told_id(seen("exception").model_copy(update={"id": "2"})),
+    }
+    assert len(others | {original.alert_id}) == 5
+
+
+def test_a_new_version_of_the_same_status_keeps_since_when_and_by_which_alert_it_was_told() -> None:
+    before = stored("exception")
+    after = moved(seen("exception", minute=5), before).stored
+    assert (after.status_since, after.told_by) == (before.status_since, "alert-before")
+    assert after.version.at == NOON + 5 * MINUTE
+
+
+def test_a_move_expects_the_row_that_it_was_decided_on() -> None:
+    before = stored("open")
+    assert moved(seen("exception"), before).expected is before
+    assert moved(seen("exception"), None).expected is None
+
+
+def test_a_row_remembers_the_alert_that_told_of_its_status_as_long_as_it_lasts() -> None:
+    into = moved(seen("exception"), stored("open"))
+    assert into.alert
+    assert into.stored.told_by == into.alert.alert_id
+    assert moved(seen("processing", minute=2), into.stored).stored.told_by is None
