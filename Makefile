@@ -26,19 +26,32 @@ demo: setup ## Play a day of three shops on a local cloud and show every alert
 
 .PHONY: test
 test: setup ## All tests: unit, integration, end to end
-	@$(RUN)/pytest -q
+	@$(RUN)/pytest -q --ignore=tests/simulation
+	@$(RUN)/pytest -q -n 2 tests/simulation
 
 .PHONY: test-fast
 test-fast: $(VENV)/ready ## Unit and integration tests, nothing deployed
 	@$(RUN)/pytest -q -n 2 tests/unit tests/integration
 
+SEEDS ?= 20000
+FROM ?= 0
+.PHONY: soak
+soak: $(VENV)/ready ## Simulate SEEDS worlds from seed FROM on, with every fault we know of
+	@$(RUN)/python -m tests.simulation.soak --seeds $(SEEDS) --from $(FROM)
+
+.PHONY: replay
+replay: $(VENV)/ready ## Simulate one SEED and show all that happens in it
+	@$(RUN)/python -m tests.simulation.soak --replay $(SEED)
+
 .PHONY: check
-check: setup ## Lint, types, template
+check: setup $(TOOLS)/checkov/ready ## Lint, types, template
 	@$(RUN)/ruff check .
 	@$(RUN)/ruff format --check .
 	@$(RUN)/mypy
 	@$(TOOLS)/sam/bin/cfn-lint template.yaml
 	@$(TOOLS)/sam/bin/sam validate --lint
+	@mkdir -p .cache && AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam/bin/python local/transform.py template.yaml >.cache/transformed.json
+	@$(TOOLS)/checkov/bin/checkov --config-file local/checkov.yaml -f .cache/transformed.json
 
 .PHONY: format
 format: $(VENV)/ready ## Rewrite the code in the project's format
@@ -48,9 +61,13 @@ format: $(VENV)/ready ## Rewrite the code in the project's format
 .PHONY: setup
 setup: $(VENV)/ready $(TOOLS)/sam/ready $(TOOLS)/cloud/ready ## Make the environments (the other targets do it by themselves)
 
+.PHONY: picture
+picture: $(VENV)/ready ## Take the README's picture of an alert anew (needs Chromium)
+	@$(RUN)/python -m orderwatch_local.picture docs/images/alert.png
+
 .PHONY: pins
 pins: $(UV) ## Resolve the pinned requirements anew
-	@for group in uv sam cloud; do $(COMPILE) --group $$group -o $(PINS)/$$group.txt; done
+	@for group in uv sam cloud checkov; do $(COMPILE) --group $$group -o $(PINS)/$$group.txt; done
 	@$(COMPILE) pyproject.toml -o $(LAYER)/requirements.txt
 	@$(COMPILE) pyproject.toml --group dev -c $(LAYER)/requirements.txt -o $(PINS)/dev.txt
 COMPILE = $(UV) pip compile -q --upgrade --python-version 3.13 --generate-hashes --no-emit-index-url --no-header

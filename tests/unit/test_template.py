@@ -18,17 +18,18 @@ from orderwatch.settings import (
     PublishAlertsSettings,
     RedriveAlertsSettings,
 )
-from tests.support.template import load_template
+from tests.support.template import ROOT, load_template
 
 TEMPLATE = load_template()
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
 DEFAULT_INTERVAL = 5 * 60
+FUNCTION = "AWS::Serverless::Function"
 EVERY_FUNCTION = {
-    "POWERTOOLS_SERVICE_NAME": "orderwatch",
+    "POWERTOOLS_SERVICE_NAME": {"Ref": "AWS::StackName"},
     "POWERTOOLS_METRICS_NAMESPACE": "orderwatch",
     "POWERTOOLS_LOG_LEVEL": {"Ref": "LogLevel"},
-    "AWS_ENDPOINT_URL": {"Fn::If": ["HasAwsEndpointUrl", {"Ref": "AwsEndpointUrl"}, {"Ref": "AWS::NoValue"}]},
+    "AWS_ENDPOINT_URL": {"Ref": "AwsEndpointUrl"},
 }
 VARIABLES = {
     "DispatchPollsFunction": {"PARAMETER_PREFIX": "ParameterPrefix", "POLL_QUEUE_URL": "PollQueue"},
@@ -42,18 +43,19 @@ VARIABLES = {
         "CONNECTION_TABLE_NAME": "ConnectionTable",
         "ALERT_TABLE_NAME": "AlertTable",
         "POLL_QUEUE_URL": "PollQueue",
-        "OPS_TOPIC_ARN": "OpsTopic",
     },
     "PublishAlertsFunction": {
         "PARAMETER_PREFIX": "ParameterPrefix",
         "TRACKSTAR_BASE_URL": "TrackstarBaseUrl",
         "ALERT_TABLE_NAME": "AlertTable",
         "ALERT_TOPIC_ARN": "AlertTopic",
+        "OPS_TOPIC_ARN": "OpsTopic",
         "DIGEST_THRESHOLD": "DigestThreshold",
     },
     "RedriveAlertsFunction": {
         "ALERT_TABLE_NAME": "AlertTable",
         "ALERT_TOPIC_ARN": "AlertTopic",
+        "OPS_TOPIC_ARN": "OpsTopic",
         "DIGEST_THRESHOLD": "DigestThreshold",
     },
     "PostToSlackFunction": {"PARAMETER_PREFIX": "ParameterPrefix", "IDEMPOTENCY_TABLE_NAME": "SlackDeliveryTable"},
@@ -83,7 +85,7 @@ def event(function: str, name: str) -> dict[str, Any]:
 
 def statements() -> Iterator[tuple[str, dict[str, Any]]]:
     for name, role in of_type("AWS::IAM::Role").items():
-        for policy in role["Policies"]:
+        for policy in role.get("Policies", []):
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield name, statement
 
@@ -104,8 +106,12 @@ def test_the_parameters_have_the_names_and_defaults_of_the_contract() -> None:
         "AlertEmail": "",
         "OpsEmail": "",
         "SlackEnabled": "false",
+        "AmazonQSlackWorkspaceId": "",
+        "AmazonQSlackChannelId": "",
         "Architecture": "arm64",
         "LogLevel": "INFO",
+        "SilenceMinutes": 30,
+        "Tracing": "PassThrough",
         "AwsEndpointUrl": "",
     }
 
@@ -208,7 +214,7 @@ def test_the_stream_gives_new_alerts_and_no_record_holds_back_the_rest() -> None
         "Stream": {"Fn::GetAtt": "AlertTable.StreamArn"},
         "StartingPosition": "TRIM_HORIZON",
         "BatchSize": 100,
-        "MaximumBatchingWindowInSeconds": 0,
+        "MaximumBatchingWindowInSeconds": 1,
         "FilterCriteria": {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]},
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "BisectBatchOnFunctionError": True,
@@ -234,9 +240,19 @@ def test_slack_gets_no_more_than_two_posters_and_a_message_is_not_shown_to_both(
 def test_all_that_slack_needs_exists_only_where_slack_is_wanted() -> None:
     conditions = {name: resource.get("Condition") for name, resource in RESOURCES.items()}
     assert {name for name in conditions if "Slack" in name} == {
-        name for name, condition in conditions.items() if condition == "HasSlack"
+        name for name, condition in conditions.items() if condition in {"HasSlack", "HasSlackTracing"}
     }
     assert TEMPLATE["Outputs"]["PostToSlackFunctionName"]["Condition"] == "HasSlack"
+
+
+def test_amazon_q_shows_alerts_where_both_ids_are_given_and_nobody_gets_a_permission_by_it() -> None:
+    channel = properties("AmazonQChannel")
+    assert channel["SnsTopicArns"] == [{"Ref": "AlertTopic"}]
+    assert channel["GuardrailPolicies"] == [{"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/AWSDenyAll"}]
+    assert properties("AmazonQRole").keys() == {"AssumeRolePolicyDocument"}
+    assert {RESOURCES[name]["Condition"] for name in RESOURCES if "AmazonQ" in name} == {"HasAmazonQ"}
+    given = [part["Fn::Not"][0]["Fn::Equals"] for part in TEMPLATE["Conditions"]["HasAmazonQ"]["Fn::And"]]
+    assert given == [[{"Ref": "AmazonQSlackWorkspaceId"}, ""], [{"Ref": "AmazonQSlackChannelId"}, ""]]
 
 
 @pytest.mark.parametrize(
@@ -340,6 +356,60 @@ def test_only_post_to_slack_can_read_the_webhook() -> None:
     assert readers == {"PostToSlackRole"}
     whole_prefix = [role for role, statement in statements() if "${ParameterPrefix}/*" in str(statement["Resource"])]
     assert whole_prefix == []
+
+
+def test_tracing_is_the_runtimes_own_and_off_unless_it_is_wanted() -> None:
+    assert TEMPLATE["Globals"]["Function"]["Tracing"] == {"Ref": "Tracing"}
+    assert TEMPLATE["Conditions"]["HasTracing"] == {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]}
+    traced = [role["Ref"] for policy in of_type("AWS::IAM::Policy").values() for role in policy["Roles"]]
+    assert sorted(traced) == sorted(f"{name.removesuffix('Function')}Role" for name in of_type(FUNCTION))
+    requirements = (ROOT / "layers/orderwatch/python/requirements.txt").read_text()
+    assert "xray" not in requirements.lower()
+
+
+def test_dead_letters_and_what_was_given_up_are_kept_for_as_long_as_sqs_keeps_anything() -> None:
+    for name, queue in of_type("AWS::SQS::Queue").items():
+        if "DeadLetter" in name or "Failure" in name:
+            assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600, name
+
+
+def test_a_storm_that_waits_for_slack_is_not_set_aside_for_waiting() -> None:
+    queue = properties("SlackQueue")
+    hours = queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"] / 3600
+    assert hours >= 0.5
+    assert queue["MessageRetentionPeriod"] >= 4 * 24 * 3600
+
+
+def test_the_record_age_is_below_the_streams_own_and_above_the_tries_of_redrive() -> None:
+    stream = event("PublishAlertsFunction", "AlertStream")
+    redrive = event("RedriveAlertsFunction", "RedriveSchedule")["ScheduleExpression"]
+    assert redrive == "rate(15 minutes)"
+    assert 2 * 15 * 60 <= stream["MaximumRecordAgeInSeconds"] < 24 * 3600
+
+
+@pytest.mark.parametrize("function", ["DispatchPollsFunction", "RedriveAlertsFunction"])
+def test_a_tick_that_failed_is_tried_once_more_and_only_while_it_is_worth_something(function: str) -> None:
+    config = properties(function)["EventInvokeConfig"]
+    assert config["MaximumRetryAttempts"] == 1
+    assert config["MaximumEventAgeInSeconds"] <= 900
+
+
+def test_what_is_no_state_goes_with_the_stack() -> None:
+    for name, resource in RESOURCES.items():
+        if resource["Type"] in {"AWS::SQS::Queue", "AWS::Logs::LogGroup"} or name == "SlackDeliveryTable":
+            assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Delete", "Delete"), name
+
+
+def test_only_sns_may_send_to_slacks_queue_and_only_for_the_alert_topic() -> None:
+    allowed = [
+        statement
+        for policy in of_type("AWS::SQS::QueuePolicy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
+    ]
+    [statement] = allowed
+    assert statement["Principal"] == {"Service": "sns.amazonaws.com"}
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "AlertTopic"}}}
 
 
 def test_the_layer_is_built_for_the_processor_that_the_functions_run_on() -> None:

@@ -1,0 +1,217 @@
+"""A storm: 5,000 orders of one shop change in one poll, and people are told all of it without any channel breaking."""
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import batched, pairwise
+from typing import Any
+
+import pytest
+
+from functions.post_to_slack import app as post_to_slack
+from orderwatch.alert_topic import AlertTopic
+from orderwatch.alerts import Alert
+from orderwatch.enrichment import ProductSource
+from orderwatch.messages import slack
+from orderwatch.product_cache import ProductCache
+from orderwatch.slack_pace import SlackPace
+from orderwatch_local.shop import Shop
+from tests.support.memory_dynamodb import MemoryDynamoDB
+from tests.support.recording_sns import ARN, RecordingSns, told_ids
+from tests.support.sending import send
+from tests.support.template import load_template
+from tests.support.waits import Waits
+from tests.support.world import World
+from tests.unit.test_messages_slack import assert_within_limits
+
+ORDERS = 5_000
+PRODUCTS = 10
+STREAM_BATCH = 100
+TEN_MINUTES = 600.0
+SNS_REQUEST, SLACK_REQUEST = 0.02, 0.3
+"""Seconds that a request takes."""
+
+
+@dataclass
+class Storm:
+    """What was sent, and when.
+
+    Attributes:
+        alert_ids: The alerts that the poll wrote.
+        begins_at: When the first batch of the stream came.
+        sent: Each message's machine body with the moment at which SNS took it.
+        product_requests: Requests for products that it took.
+    """
+
+    alert_ids: list[str]
+    begins_at: float
+    sent: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    product_requests: int = 0
+
+
+class TimedSns(RecordingSns):
+    """SNS that takes its time, and notes when it took what."""
+
+    def __init__(self, waits: Waits) -> None:
+        super().__init__()
+        self._waits = waits
+        self.sent: list[tuple[float, dict[str, Any]]] = []
+
+    def publish_batch(self, **request: Any) -> dict[str, Any]:
+        self._waits.seconds += SNS_REQUEST
+        known = len(self.taken)
+        answer = super().publish_batch(**request)
+        self.sent += [(self._waits.seconds, body) for body in self.taken[known:]]
+        return answer
+
+
+def stormy_world(statuses: tuple[str, ...]) -> World:
+    """A shop whose orders, all of them known, take these statuses in turn between two polls."""
+    world = World()
+    products = [{"id": f"p{n}", "sku": f"SKU-{n}", "name": f"Product {n}", "inventory": n} for n in range(PRODUCTS)]
+    shop = Shop("conn_a", access_token="token-of-conn_a", clock=world.vendor_clock, products=products)
+    world.shops["conn_a"] = shop
+    world.trackstar.connect(shop)
+    for number in range(ORDERS):
+        shop.place(_order(number))
+    shop.sync()
+    world.poll()
+    world.told()
+    world.pass_time()
+    for number in range(ORDERS):
+        shop.move(str(number), statuses[number % len(statuses)])
+    shop.sync()
+    world.poll()
+    return world
+
+
+def _order(number: int) -> dict[str, object]:
+    line = {"product_id": f"p{number % PRODUCTS}", "product_sku": f"SKU-{number % PRODUCTS}", "quantity": 1}
+    totals = {"total_price": 10, "invoice_currency_code": "EUR" if number % 2 else "USD"}
+    url = f"https://shop.example/admin/orders/{number:07}"
+    return {"id": str(number), "status": "open", "line_items": [line], "external_system_url": url, **totals}
+
+
+@pytest.fixture(scope="module", params=[("backordered",), ("exception", "backordered", "cancelled")], ids=len)
+def storm(request: pytest.FixtureRequest) -> Storm:
+    world = stormy_world(request.param)
+    waits = Waits()
+    sns, cache = TimedSns(waits), ProductCache(now=waits.now)
+    topic = AlertTopic(sns.as_client(), ARN, sleep=waits.sleep, monotonic=waits.monotonic)
+
+    def products_of(connection_id: str) -> ProductSource:
+        return cache.of_shop(connection_id, world.client)
+
+    storm = Storm([alert.alert_id for alert in world.told()], begins_at=waits.seconds, sent=sns.sent)
+    before = len(world.queries("/cart/products"))
+    for batch in batched(storm.alert_ids, STREAM_BATCH, strict=False):
+        summary = send(batch, outbox=world.tables.alerts, topic=topic, products_of=products_of)
+        assert summary.unsent == []
+    storm.product_requests = len(world.queries("/cart/products")) - before
+    return storm
+
+
+def most_in_a_second(moments: list[float]) -> int:
+    window: deque[float] = deque()
+    most = 0
+    for moment in sorted(moments):
+        window.append(moment)
+        while window[0] <= moment - 1:
+            window.popleft()
+        most = max(most, len(window))
+    return most
+
+
+def test_every_order_of_a_storm_is_told_in_exactly_one_message(storm: Storm) -> None:
+    told = Counter(alert_id for _, body in storm.sent for alert_id in told_ids(body))
+    assert len(storm.alert_ids) == ORDERS
+    assert told == Counter(storm.alert_ids)
+
+
+def test_a_storm_is_read_in_digests_that_say_what_is_at_stake(storm: Storm) -> None:
+    digests = [body["digest"] for _, body in storm.sent]
+    assert all(digest["count"] == len(digest["orders"]) for digest in digests)
+    assert sum(sum(digest["value_by_currency"].values()) for digest in digests) == 10 * ORDERS
+    assert all(digest["products"][0]["on_hand"] is not None for digest in digests)
+
+
+def test_a_storm_gives_a_topic_at_most_ten_messages_a_second(storm: Storm) -> None:
+    assert most_in_a_second([moment for moment, _ in storm.sent]) <= 10
+
+
+def test_a_storm_asks_for_its_products_once(storm: Storm) -> None:
+    assert storm.product_requests == 1
+
+
+# Slack
+
+
+SLACK_QUEUE = load_template()["Resources"]["SlackQueue"]["Properties"]
+SLACK_FUNCTION = load_template()["Resources"]["PostToSlackFunction"]["Properties"]
+MAPPING = SLACK_FUNCTION["Events"]["SlackQueue"]["Properties"]
+POSTERS = MAPPING["ScalingConfig"]["MaximumConcurrency"]
+
+
+class Poster:
+    """One concurrent run of post_to_slack, at the pace that all of them share."""
+
+    def __init__(self, dynamodb: MemoryDynamoDB, begins_at: float) -> None:
+        self.waits = Waits()
+        self.waits.seconds = begins_at
+        self._pace = SlackPace(dynamodb.as_client(), "slack", now=self.waits.now, sleep=self.waits.sleep)
+        self._batch: list[dict[str, Any]] = []
+        self._ends_at = 0.0
+
+    def post(self, queue: Iterator[dict[str, Any]]) -> tuple[float, dict[str, Any]] | None:
+        """Post the next message of its batch, or of the next batch; None where the queue is empty."""
+        if not self._batch:
+            self._batch = [body for _, body in zip(range(MAPPING["BatchSize"]), queue, strict=False)]
+            self._ends_at = self.waits.seconds + SLACK_FUNCTION["Timeout"] - post_to_slack.STOP_BEFORE
+        if not self._batch:
+            return None
+        assert self._pace.wait(self._ends_at - self.waits.seconds), "given back to the queue"
+        posted = (self.waits.seconds, self._batch.pop(0))
+        self.waits.seconds += SLACK_REQUEST
+        return posted
+
+
+def post_all(storm: Storm) -> list[tuple[float, dict[str, Any]]]:
+    dynamodb = MemoryDynamoDB()
+    dynamodb.create_table(TableName="slack", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}])
+    queue = iter([body for _, body in storm.sent])
+    posters = [Poster(dynamodb, storm.sent[0][0]) for _ in range(POSTERS)]
+    posted = []
+    while posters:
+        earliest = min(posters, key=lambda poster: poster.waits.seconds)
+        if message := earliest.post(queue):
+            posted.append(message)
+        else:
+            posters.remove(earliest)
+    return posted
+
+
+def test_a_storm_gives_slack_one_message_a_second_and_nothing_back_to_the_queue(storm: Storm) -> None:
+    posted = post_all(storm)
+    moments = sorted(moment for moment, _ in posted)
+    assert min(later - earlier for earlier, later in pairwise(moments)) >= 0.998
+    assert len(posted) == len(storm.sent)
+
+
+def test_the_whole_storm_is_delivered_within_ten_minutes(storm: Storm) -> None:
+    assert max(moment for moment, _ in [*storm.sent, *post_all(storm)]) - storm.begins_at < TEN_MINUTES
+
+
+def test_every_digest_of_a_storm_names_all_of_its_orders_within_slacks_limits(storm: Storm) -> None:
+    for _, body in storm.sent:
+        message = slack.blocks(Alert.model_validate(body))
+        assert_within_limits(message)
+        assert all(f"#{order['number']}," in str(message.blocks) for order in body["digest"]["orders"])
+
+
+def test_a_batch_for_slack_is_posted_within_one_run_at_the_pace_that_all_runs_share() -> None:
+    assert MAPPING["BatchSize"] * POSTERS <= SLACK_FUNCTION["Timeout"] - post_to_slack.STOP_BEFORE
+
+
+def test_a_slack_that_takes_nothing_for_half_an_hour_costs_no_alert() -> None:
+    tries = SLACK_QUEUE["RedrivePolicy"]["maxReceiveCount"]
+    assert tries * SLACK_QUEUE["VisibilityTimeout"] >= 30 * 60

@@ -1,0 +1,166 @@
+"""README and docs/ say what is so: parameters, outputs, alarms, commands and the files that they name."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer import Context
+from typer.main import get_command
+
+from orderwatch_local.cli import app
+from tests.support.template import ROOT, load_template
+
+TEMPLATE = load_template()
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+TEXTS = {page: page.read_text() for page in PAGES}
+TEXT = "\n".join(TEXTS.values())
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def rows(text: str, heading: str) -> list[list[str]]:
+    """The rows of the tables whose first column has this heading, cells stripped."""
+    found = []
+    for table in re.findall(rf"^\| {heading} \|.*\n\|[- |]+\|\n((?:\|.*\n)+)", text, re.MULTILINE):
+        found += [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()]
+    return found
+
+
+def quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+DOCUMENTED = {name: row for row in rows(TEXT, "parameter") for name in quoted(row[0])}
+
+
+# The template
+
+
+def test_every_parameter_of_the_template_is_documented() -> None:
+    told = {name for name in PARAMETERS if re.search(rf"\b{name}\b", TEXT)}
+    assert told == PARAMETERS.keys()
+
+
+def test_a_table_of_parameters_names_none_that_does_not_exist() -> None:
+    assert DOCUMENTED.keys() <= PARAMETERS.keys()
+    assert len(DOCUMENTED) > 10
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_a_documented_default_is_the_templates(name: str) -> None:
+    told = quoted(DOCUMENTED[name][1])
+    if told:
+        assert told[0] == str(PARAMETERS[name]["Default"])
+
+
+def test_every_parameter_that_a_command_overrides_exists() -> None:
+    overridden = [
+        word.partition("=")[0]
+        for words in re.findall(r"--parameter-overrides ([^`\n#]+)", TEXT)
+        for word in words.split()
+    ]
+    assert overridden
+    assert set(overridden) <= PARAMETERS.keys()
+
+
+def test_every_output_that_is_named_exists() -> None:
+    named = set(re.findall(r"\b[A-Z]\w+(?:FunctionName|TableName|TopicArn|QueueUrl)\b", TEXT))
+    assert named
+    assert named <= TEMPLATE["Outputs"].keys()
+
+
+def test_every_resource_that_operations_names_exists() -> None:
+    named = set(re.findall(r"\b[A-Z][A-Za-z]+(?:Queue|Table|Topic|Function)\b", TEXT))
+    assert named >= {"PollDeadLetterQueue", "OrderTable", "OpsTopic", "PollOrdersFunction"}
+    assert named <= RESOURCES.keys()
+
+
+# Alarms
+
+
+def alarms() -> set[str]:
+    return {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
+
+
+def test_every_alarm_has_its_line_and_every_line_its_alarm() -> None:
+    told = [name for row in rows(OPERATIONS, "alarm") for name in quoted(row[0])]
+    assert sorted(told) == sorted(alarms())
+
+
+def test_a_line_about_an_alarm_says_what_it_means_and_what_to_do() -> None:
+    for row in rows(OPERATIONS, "alarm"):
+        _, meaning, remedy = row
+        assert len(meaning) > 20, row
+        assert len(remedy) > 10, row
+
+
+# Commands and files
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[page]):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        aim = (page.parent / path) if path else page
+        assert aim.exists(), target
+        if anchor:
+            assert anchor in anchors(aim.read_text()), target
+
+
+def anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_path_of_the_repository_that_is_named_exists() -> None:
+    named = set(re.findall(r"\b(?:events|local|layers|functions|tests|docs)/[\w./-]+\w", TEXT))
+    named |= set(re.findall(r"[`\s](env\.example\.json|samconfig\.toml|template\.yaml|\.ci/run)\b", TEXT))
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", TEXT, re.MULTILINE)) <= targets
+
+
+def test_every_command_of_orderwatch_that_is_named_exists() -> None:
+    known = get_command(app).list_commands(Context(get_command(app)))  # type: ignore[attr-defined]
+    named = set(re.findall(r"(?:bin/|`)orderwatch ([a-z][a-z-]+)", TEXT))
+    assert {"up", "shop"} <= named
+    assert named <= set(known)
+
+
+def test_every_function_is_invoked_here_with_an_event_of_its_own() -> None:
+    invoked = dict(re.findall(r"sam local invoke (\w+) -e (\S+)", OPERATIONS))
+    functions = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function"}
+    assert invoked.keys() == functions
+    for function, event in invoked.items():
+        folder = RESOURCES[function]["Properties"]["CodeUri"].removeprefix("functions/").strip("/")
+        assert Path(event).name.startswith(folder)
+
+
+def test_the_example_of_an_environment_names_variables_that_the_template_declares() -> None:
+    common = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    for function, variables in json.loads((ROOT / "env.example.json").read_text()).items():
+        declared = {**common, **RESOURCES[function]["Properties"]["Environment"]["Variables"]}
+        resources = {
+            name for name, value in declared.items() if isinstance(value, dict) and value.get("Ref") in RESOURCES
+        }
+        assert variables.keys() == resources | {"AWS_ENDPOINT_URL"}, "SAM passes on no others"
+
+
+def test_what_checkov_skips_has_its_reason_beside_it() -> None:
+    path = ROOT / "local/checkov.yaml"
+    lines = [line for line in path.read_text().splitlines() if line.strip().startswith("- CKV")]
+    assert len(lines) == len(yaml.safe_load(path.read_text())["skip-check"])
+    assert all(len(line.partition(" # ")[2]) > 20 for line in lines)

@@ -1,0 +1,185 @@
+"""Least privilege: what the handlers do, held both ways against what their roles are allowed.
+
+No emulator enforces IAM. So every handler is run through all its paths against moto, each AWS call is noted with the
+action and the resource that AWS would check, and the notes are compared with the roles of template.yaml.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.account import FUNCTIONS, Account, SlacksClient, account, inserts, order
+from tests.support.alerts import alert_of
+from tests.support.lambda_context import sqs_event
+from tests.support.permissions import REGION, RESOURCES, Call, Grant, arn_of, granted, role_of, violations
+from tests.support.template import ROOT
+
+SAM_PYTHON = ROOT / ".tools/sam/bin/python"
+STREAM = f"{arn_of('AlertTable')}/stream/2026-01-05T12:00:00.000"
+
+
+# What AWS itself does with the roles, which no test of ours can make it do
+
+
+def of_the_logs(function: str) -> Iterator[Call]:
+    """The runtime writes the function's log (LoggingConfig)."""
+    stream = arn_of(f"{function.removesuffix('Function')}LogGroup").removesuffix("*") + "log-stream:2026/01/05/[1]abc"
+    yield from (Call(role_of(function), f"logs:{action}", stream) for action in ("CreateLogStream", "PutLogEvents"))
+
+
+def of_the_queue(function: str, queue: str) -> Iterator[Call]:
+    """The mapping polls the queue, deletes what was handled and reads the queue's settings."""
+    for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
+        yield Call(role_of(function), f"sqs:{action}", arn_of(queue))
+
+
+def of_the_stream(function: str) -> Iterator[Call]:
+    """The mapping finds and reads the stream's shards."""
+    for action in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"):
+        yield Call(role_of(function), f"dynamodb:{action}", STREAM)
+
+
+def of_tracing(function: str) -> Iterator[Call]:
+    """The runtime sends the traces, where Tracing is Active."""
+    for action in ("PutTraceSegments", "PutTelemetryRecords"):
+        yield Call(role_of(function), f"xray:{action}", "*")
+
+
+def of_failures(role: str, queue: str) -> Call:
+    """A destination on failure, or the Scheduler's dead letters."""
+    return Call(role, "sqs:SendMessage", arn_of(queue))
+
+
+MADE_BY_AWS = frozenset(
+    [
+        *(call for function in FUNCTIONS for call in (*of_the_logs(function), *of_tracing(function))),
+        *of_the_queue("PollOrdersFunction", "PollQueue"),
+        *of_the_queue("PostToSlackFunction", "SlackQueue"),
+        *of_the_stream("PublishAlertsFunction"),
+        of_failures("PublishAlertsRole", "StreamFailureQueue"),
+        of_failures("DispatchPollsRole", "ScheduleDeadLetterQueue"),
+        of_failures("RedriveAlertsRole", "ScheduleDeadLetterQueue"),
+        of_failures("ScheduleRole", "ScheduleDeadLetterQueue"),
+        Call("ScheduleRole", "lambda:InvokeFunction", arn_of("DispatchPollsFunction")),
+        Call("ScheduleRole", "lambda:InvokeFunction", arn_of("RedriveAlertsFunction")),
+    ]
+)
+
+
+# What the handlers do
+
+
+def run_every_path(account: Account) -> None:
+    """Each handler on each way that reaches AWS; what a later function needs is made by an earlier one."""
+    account.invoke("DispatchPollsFunction", {})
+    for number in range(1000, 1120):  # more than one transaction holds
+        account.shop.place(order(str(number)))
+    account.shop.sync()
+    account.poll(seconds_left=1.0)
+    account.poll()
+    account.trouble("2")
+    account.poll()
+    told = account.pending()
+    assert account.invoke("PublishAlertsFunction", inserts(told)) == {"batchItemFailures": []}
+    account.trouble("3")
+    account.poll()
+    account.waits.seconds += timedelta(minutes=30).total_seconds()
+    assert account.invoke("RedriveAlertsFunction", {})["sent"] == 2
+    assert account.pending() == []
+    post_to_slack(account)
+
+
+def post_to_slack(account: Account) -> None:
+    bodies = [alert_of(order_id).model_dump_json() for order_id in ("posted", SlacksClient.REFUSED)]
+    answer = account.invoke("PostToSlackFunction", sqs_event(bodies[0], bodies[0], bodies[1]))
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-2"}]}
+
+
+@pytest.fixture(scope="module")
+def calls() -> frozenset[Call]:
+    """All that the handlers and AWS need of the roles."""
+    with account() as running:
+        run_every_path(running)
+        return MADE_BY_AWS | running.recorder.calls
+
+
+GRANTS = granted()
+
+
+def test_every_call_is_allowed_and_every_permission_is_used(calls: frozenset[Call]) -> None:
+    assert violations(GRANTS, calls) == []
+
+
+def test_the_handlers_reach_every_service_that_they_are_for(calls: frozenset[Call]) -> None:
+    made = {(call.role, call.action.split(":")[0]) for call in calls - MADE_BY_AWS}
+    assert made == {
+        *(("DispatchPollsRole", service) for service in ("ssm", "sqs")),
+        *(("PollOrdersRole", service) for service in ("ssm", "dynamodb", "sqs")),
+        *(("PublishAlertsRole", service) for service in ("ssm", "dynamodb", "sns")),
+        *(("RedriveAlertsRole", service) for service in ("dynamodb", "sns")),
+        *(("PostToSlackRole", service) for service in ("ssm", "dynamodb")),
+    }
+
+
+@pytest.mark.parametrize("grant", GRANTS, ids=lambda grant: f"{grant.role}-{grant.action}-{grant.resource[-40:]}")
+def test_taking_any_one_permission_away_is_found(grant: Grant, calls: frozenset[Call]) -> None:
+    rest = [each for each in GRANTS if each != grant]
+    assert violations(rest, calls)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"action": "dynamodb:Scan", "resource": arn_of("OrderTable")}, "an action that nothing calls"),
+        ({"action": "dynamodb:PutItem", "resource": arn_of("SlackDeliveryTable")}, "a resource that it never touches"),
+        ({"action": "dynamodb:*", "resource": arn_of("OrderTable")}, "every action of a service"),
+        ({"action": "sns:Publish", "resource": arn_of("AlertTopic")}, "publishing past the outbox"),
+    ],
+)
+def test_adding_a_permission_is_found(changes: dict[str, str], reason: str, calls: frozenset[Call]) -> None:
+    more = replace(next(each for each in GRANTS if each.role == "PollOrdersRole"), sid="More", **changes)
+    assert violations([*GRANTS, more], calls) == [f"never used: {more}"], reason
+
+
+def test_every_resource_is_allowed_only_where_aws_allows_nothing_less() -> None:
+    assert {grant.action for grant in GRANTS if grant.resource == "*"} == {
+        "xray:PutTraceSegments",
+        "xray:PutTelemetryRecords",
+    }
+
+
+def test_every_function_has_a_role_of_its_own_and_no_managed_policy() -> None:
+    roles = [role_of(function) for function in FUNCTIONS]
+    assert len(set(roles)) == len(roles)
+    declared = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function"}
+    assert declared == FUNCTIONS.keys()
+    for name, resource in RESOURCES.items():
+        assert "ManagedPolicyArns" not in resource.get("Properties", {}), name
+
+
+@pytest.mark.skipif(not SAM_PYTHON.exists(), reason="SAM CLI is not installed: make setup")
+def test_the_transform_adds_no_role_and_no_policy_to_those_that_are_written_out() -> None:
+    done = subprocess.run(
+        [SAM_PYTHON, ROOT / "local/transform.py", ROOT / "template.yaml"],
+        env={**os.environ, "AWS_DEFAULT_REGION": REGION},
+        capture_output=True,
+        check=True,
+    )
+    transformed = json.loads(done.stdout)["Resources"]
+
+    def kinds(resources: Any, prefix: str) -> dict[str, str]:
+        return {name: each["Type"] for name, each in resources.items() if each["Type"].startswith(prefix)}
+
+    assert kinds(transformed, "AWS::IAM::") == kinds(RESOURCES, "AWS::IAM::")
+    for name in kinds(transformed, "AWS::IAM::Role"):
+        documents = [policy["PolicyDocument"] for policy in transformed[name]["Properties"].get("Policies", [])]
+        written = RESOURCES[name]["Properties"].get("Policies", [])
+        assert [len(each["Statement"]) for each in documents] == [
+            len(policy["PolicyDocument"]["Statement"]) for policy in written
+        ]
