@@ -1,10 +1,11 @@
-"""The command line: `orderwatch demo`, `orderwatch up`, `orderwatch shop`."""
+"""The command line: the simulated day, the watch from a laptop, and the operator's commands."""
 
 import logging
 import os
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
@@ -13,8 +14,12 @@ from rich.console import Console
 
 from orderwatch.errors import OrderwatchError
 from orderwatch.observability import logger
+from orderwatch_local.arguments import check_connection_id
 from orderwatch_local.demo import run_demo
 from orderwatch_local.errors import LocalCloudError
+from orderwatch_local.operator import commands
+from orderwatch_local.operator.aws import AWS_ERRORS, explain
+from orderwatch_local.preview_command import preview
 from orderwatch_local.serve_shop import serve_day
 from orderwatch_local.up import Request, run_up, token_variable
 from orderwatch_local.watch import WatchedShop
@@ -30,6 +35,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(commands.app)
+app.command()(preview)
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")]
 Seed = Annotated[int, typer.Option(help="Which scripted day.")]
 
@@ -42,10 +49,7 @@ def _web_address(value: str) -> str:
 
 def _connection_ids(values: list[str]) -> list[str]:
     # They become names in the Parameter Store.
-    for value in values:
-        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,128}", value):
-            raise typer.BadParameter(f"{value!r} is no connection id: letters, digits, dots, hyphens, underscores")
-    return values
+    return [check_connection_id(value) for value in values]
 
 
 _CONNECTION = typer.Option(help="Trackstar's id of a connection; once for each shop.", callback=_connection_ids)
@@ -119,16 +123,27 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line; what is wrong is one line on stderr and exit code 1."""
     logger.setLevel(logging.CRITICAL)  # what the functions' code logs is for CloudWatch, and goes to stdout
     # SIGINT too: a shell starts background jobs with it ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    run()
+
+
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and leave with its exit code.
+
+    Args:
+        arguments: What is typed; None: what the process was started with.
+    """
     try:
-        app()
+        app(arguments)
     except (OrderwatchError, LocalCloudError, TimeoutError) as error:
         typer.echo(f"orderwatch: {error}", err=True)
-        sys.exit(1)
+    except AWS_ERRORS as error:
+        typer.echo(f"orderwatch: {explain(error)}", err=True)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    sys.exit(1)

@@ -89,7 +89,7 @@ class LocalCloud:
         self._project = project
         self._scratch = Path()
         self._process: GuardedProcess | None = None
-        self._session = _session_apart()
+        self._session = session_apart()
         self.endpoint = ""
 
     def __enter__(self) -> Self:
@@ -137,7 +137,8 @@ class LocalCloud:
         """
         template = build(self._architecture, project=self._project)
         self._ensure_bucket()
-        self._sam_deploy(template, {**(parameters or {}), "Architecture": self._architecture})
+        ours = {"Architecture": self._architecture, "AwsEndpointUrl": self.endpoint}
+        self._sam_deploy(template, {**(parameters or {}), **ours})
         return self.outputs()
 
     def outputs(self) -> Outputs:
@@ -304,7 +305,7 @@ def _emulator_environment(port: int, *, scratch: Path) -> dict[str, str]:
     )
 
 
-def _session_apart() -> boto3.Session:
+def session_apart() -> boto3.Session:
     """A session that reads no profile and no file of the user's."""
     apart = {
         "profile": (None, None, None, None),

@@ -24,7 +24,7 @@ from rich.text import Text
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.shop import Script, Trackstar, Visible, day_of_three_shops, serve
 from orderwatch_local.shop.script import API_KEY
-from orderwatch_local.truth import Told, expected_alerts, told_by
+from orderwatch_local.truth import Told, expected_alerts, expected_connection_alerts, told_by
 from orderwatch_local.watch import Watch, WatchedShop, watching
 
 NAMES = {"conn_alpine": "Alpine Outdoor", "conn_lumiere": "Maison Lumière", "conn_sora": "Sora Stationery"}
@@ -138,7 +138,7 @@ def _play(console: Console, script: Script, watch: Watch, received: Received, *,
             _poll(watch, hour.ends_at)
             time.sleep(pause)
         progress.update(task, advance=1, description="the last alerts")
-        expected = Counter(told for told, _ in expected_alerts(script.truth_of_the_day))
+        expected = _expected(script)
         with received.changed:
             received.changed.wait_for(
                 lambda: received.has_all(expected, baselines=len(watch.shops)), timeout=DELIVERED_WITHIN
@@ -160,10 +160,16 @@ def _poll(watch: Watch, until: datetime) -> None:
         time.sleep(LOOK_EVERY)
 
 
+def _expected(script: Script) -> Counter[Told]:
+    """Everything that the day asks for."""
+    about_orders = Counter(told for told, _ in expected_alerts(script.truth_of_the_day))
+    return about_orders + expected_connection_alerts(script.hours)
+
+
 def _report(console: Console, script: Script, trackstar: Trackstar, received: Received, *, seconds: float) -> bool:
-    asked_for = expected_alerts(script.truth_of_the_day)
-    expected = Counter(told for told, _ in asked_for)
-    latencies = _latencies(asked_for, received) if received.told == expected else []
+    expected = _expected(script)
+    latencies = _latencies(expected_alerts(script.truth_of_the_day), received) if received.told == expected else []
+    messages = received.kinds.total() - received.kinds["watch.started"]
     polls = sum(1 for request in trackstar.requests if request.path.startswith("/connections/"))
     orders = sum(len(shop.orders()) for shop in trackstar.shops)
     table = Table("", "", title="A day of three shops", title_justify="left", show_header=False)
@@ -171,7 +177,7 @@ def _report(console: Console, script: Script, trackstar: Trackstar, received: Re
     table.add_row("polls", f"{polls:,}")
     table.add_row("status changes seen", f"{len(script.truth_of_the_day):,}")
     table.add_row("alerts the script asks for", f"{expected.total():,}")
-    table.add_row("alerts delivered", f"{received.told.total():,} in {received.kinds.total() - 3:,} messages")
+    table.add_row("alerts delivered", f"{received.told.total():,} in {messages:,} messages")
     table.add_row("visible to delivered, median", f"{statistics.median(latencies):.2f} s" if latencies else "-")
     table.add_row("visible to delivered, worst", f"{max(latencies):.2f} s" if latencies else "-")
     table.add_row("the whole demo", f"{seconds:.0f} s")
@@ -185,7 +191,8 @@ def _verdict(console: Console, expected: Counter[Told], received: Received) -> b
         return True
     for title, differing in (("missing", expected - received.told), ("too many", received.told - expected)):
         for connection_id, order_id, kind in differing:
-            console.print(f"{title}: {kind} of order {order_id} in {connection_id}", style="red", highlight=False)
+            subject = f"order {order_id} in {connection_id}" if order_id else connection_id
+            console.print(f"{title}: {kind} of {subject}", style="red", highlight=False)
     return False
 
 

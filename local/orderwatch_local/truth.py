@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from orderwatch_local.shop import Visible
+from orderwatch_local.shop import Block, Hour, Restore, Visible
 
 WATCHED_STATUSES = frozenset({"exception", "backordered", "cancelled"})
 
 type Told = tuple[str, str, str]
-"""Connection, order, kind."""
+"""Connection, order (empty where it is about the connection itself), kind."""
 
 
 def expected_alerts(
@@ -38,10 +38,20 @@ def expected_alerts(
     return expected
 
 
+def expected_connection_alerts(hours: Iterable[Hour]) -> Counter[Told]:
+    """The alerts about connections that the hours' steps ask for: that a shop is blocked, and that it is no longer."""
+    kinds = {Block: "connection.blocked", Restore: "connection.recovered"}
+    steps = [step for hour in hours for step in hour.steps if type(step) in kinds]
+    return Counter((step.connection_id, "", kinds[type(step)]) for step in steps)
+
+
 def told_by(alert: Mapping[str, Any]) -> Counter[Told]:
-    """What one delivered alert (`orderwatch.alert.v1`) tells of orders; each order of a digest counts."""
+    """What one delivered alert (`orderwatch.alert.v1`) tells; each order of a digest counts.
+
+    That a watch has begun is no alert.
+    """
     if digest := alert.get("digest"):
         return Counter((alert["connection_id"], order["id"], digest["of_kind"]) for order in digest["orders"])
     if order := alert.get("order"):
         return Counter({(alert["connection_id"], order["id"], alert["kind"]): 1})
-    return Counter()
+    return Counter({(alert["connection_id"], "", alert["kind"]): 1} if alert["kind"] != "watch.started" else {})

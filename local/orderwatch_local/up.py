@@ -1,7 +1,6 @@
 """`orderwatch up`: watch your own shops from a laptop, before there is any AWS account."""
 
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,28 +11,14 @@ from rich.console import Console
 from rich.text import Text
 
 from orderwatch.connections import TrackstarConnection
-from orderwatch.errors import (
-    ForbiddenError,
-    NotFoundError,
-    OrderwatchError,
-    TrackstarError,
-    UnauthorizedError,
-)
-from orderwatch.trackstar import Trackstar
-from orderwatch.windows import Window, WindowKind
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
+from orderwatch_local.shop_check import Api, Flaw, UnusableShopError, check_shop
 from orderwatch_local.watch import Watch, WatchedShop, watching
 
-CHECKED_WITHIN = 30.0
-"""Seconds for the requests that check one shop before anything is started."""
 LOOK_EVERY = 5.0
 """Seconds between two looks at how the polls fare."""
 SILENT_AFTER = 180.0
 """Seconds without a successful poll after which the reason is shown."""
-
-
-class UnusableShopError(OrderwatchError):
-    """A shop cannot be watched as it was named: says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -63,39 +48,23 @@ def check(request: Request) -> list[TrackstarConnection]:
     Raises:
         UnusableShopError: A key, token, connection or URL is wrong.
     """
-    trackstar = Trackstar(request.trackstar_url)
-    return [_check_one(request, shop, trackstar) for shop in request.shops]
+    with Api(request.trackstar_url) as trackstar:
+        return [_check_one(request, shop, trackstar) for shop in request.shops]
 
 
-def _check_one(request: Request, shop: WatchedShop, trackstar: Trackstar) -> TrackstarConnection:
-    deadline = time.monotonic() + CHECKED_WITHIN
-    client = trackstar.shop(
-        shop.connection_id,
-        api_key=request.api_key,
-        access_token=shop.access_token,
-        seconds_left=lambda: deadline - time.monotonic(),
-    )
+def _check_one(request: Request, shop: WatchedShop, trackstar: Api) -> TrackstarConnection:
+    connection_id = shop.connection_id
     try:
-        connection = client.connection()
-    except UnauthorizedError:
-        raise UnusableShopError("the API key is not valid: set TRACKSTAR_API_KEY to your organisation's key") from None
-    except NotFoundError:
-        raise UnusableShopError(
-            f"Trackstar knows no connection {shop.connection_id}: see Connections in its dashboard for the id"
-        ) from None
-    except TrackstarError as error:
-        raise UnusableShopError(f"{request.trackstar_url} does not answer: {error}; check --trackstar-url") from None
-    try:
-        client.order_page(
-            Window(kind=WindowKind.SWEEP, until=datetime.now(UTC), statuses=("exception",)), page_token=None
-        )
-    except (UnauthorizedError, ForbiddenError):
-        raise UnusableShopError(
-            f"the access token of {shop.connection_id} is not valid: set {token_variable(shop.connection_id)}"
-        ) from None
-    except TrackstarError as error:
-        raise UnusableShopError(f"orders of {shop.connection_id} cannot be read: {error}") from None
-    return connection
+        return check_shop(trackstar, connection_id, api_key=request.api_key, access_token=shop.access_token).connection
+    except UnusableShopError as error:
+        remedy = {
+            Flaw.API_KEY: "set TRACKSTAR_API_KEY to your organisation's key",
+            Flaw.CONNECTION: "see Connections in its dashboard for the id",
+            Flaw.ACCESS_TOKEN: f"set {token_variable(connection_id)}",
+            Flaw.API: f"check --trackstar-url {request.trackstar_url}",
+            Flaw.ORDERS: "look at the connection in Trackstar's dashboard",
+        }[error.flaw]
+        raise UnusableShopError(error.flaw, f"{error}: {remedy}") from None
 
 
 def token_variable(connection_id: str) -> str:
@@ -137,6 +106,7 @@ def run_up(
     ):
         watch.poll_now()
         log.print(f"watching {len(request.shops)} shop(s), {request.schedule}; Ctrl-C ends it")
+        log.print(f"look into it from another terminal: orderwatch shops --endpoint-url {watch.cloud.endpoint}")
         _stand_by(watch, log, until or threading.Event())
 
 

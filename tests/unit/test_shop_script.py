@@ -1,8 +1,12 @@
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
-from orderwatch_local.shop import Hour, Move, Place, Script, day_of_three_shops
+from orderwatch_local.shop import Block, Hour, Move, Place, Restore, Script, day_of_three_shops
+from orderwatch_local.shop.lives import STORM_SIZE
+from orderwatch_local.shop.script import THREE_SHOPS
+from orderwatch_local.truth import expected_connection_alerts, told_by
 
 SEEDS = (1, 2, 3, 4, 5)
 WATCHED = {"exception", "backordered", "cancelled"}
@@ -49,14 +53,52 @@ def test_a_day_has_about_a_thousand_orders_in_24_hours(played: Script) -> None:
     assert len(played.hours) == 24
 
 
+def test_the_shops_differ_in_size(played: Script) -> None:
+    before = [sum(seen.visible_at <= played.hours[0].starts_at for seen in shop.truth) for shop in played.shops]
+    assert before == [facts.orders_before for facts in THREE_SHOPS]
+    assert len(set(before)) == len(before)
+
+
+def test_one_shop_is_blocked_in_the_night_and_nothing_of_it_is_seen_until_it_is_not(played: Script) -> None:
+    steps = [step for hour in played.hours for step in hour.steps if isinstance(step, Block | Restore)]
+    block, restore = steps
+    assert (type(block), type(restore)) == (Block, Restore)
+    shop = next(shop for shop in played.shops if shop.connection_id == block.connection_id == restore.connection_id)
+    assert [seen for seen in shop.truth if block.at < seen.visible_at < restore.at] == []
+    assert restore.at - block.at > timedelta(hours=1)
+
+
+def test_no_trouble_of_the_blocked_shop_is_hidden_by_the_blockage(played: Script) -> None:
+    block, restore = [step for hour in played.hours for step in hour.steps if isinstance(step, Block | Restore)]
+    troubled = [
+        step.at
+        for hour in played.hours
+        for step in moves(hour)
+        if step.connection_id == block.connection_id and TROUBLE & {step.status, step.previous_status}
+    ]
+    assert min(troubled) > restore.at
+
+
+def test_the_truth_about_connections_is_one_alert_for_a_blockage_and_one_for_its_end(played: Script) -> None:
+    assert expected_connection_alerts(played.hours) == Counter(
+        [("conn_sora", "", "connection.blocked"), ("conn_sora", "", "connection.recovered")]
+    )
+
+
+def test_what_an_alert_about_a_connection_tells_is_counted_and_the_begin_of_a_watch_is_not() -> None:
+    alert = {"connection_id": "conn_a", "kind": "connection.blocked"}
+    assert told_by(alert) == Counter([("conn_a", "", "connection.blocked")])
+    assert told_by(alert | {"kind": "watch.started"}) == Counter()
+
+
 def test_some_orders_are_in_a_watched_status_before_the_day_begins(played: Script) -> None:
     before = [seen for seen in played.truth if seen.visible_at <= played.hours[0].starts_at]
     assert {seen.connection_id for seen in before if seen.status in WATCHED} == {s.connection_id for s in played.shops}
 
 
-def test_between_25_and_40_troubles_begin_or_end_in_the_day(played: Script) -> None:
+def test_between_30_and_45_troubles_begin_or_end_in_the_day(played: Script) -> None:
     troubles = [m for hour in played.hours for m in moves(hour) if TROUBLE & {m.status, m.previous_status}]
-    assert 25 <= len(troubles) <= 40
+    assert 30 <= len(troubles) <= 45
 
 
 def test_every_kind_of_trouble_and_both_ways_out_of_it_occur(played: Script) -> None:
@@ -82,15 +124,15 @@ def test_an_order_moves_or_is_placed_at_most_once_an_hour(played: Script) -> Non
         assert max(Counter(ids).values()) == 1
 
 
-def test_but_for_one_storm_of_nine_no_hour_has_over_four_alerts_of_one_kind(played: Script) -> None:
+def test_but_for_one_storm_no_hour_has_over_four_alerts_of_one_kind(played: Script) -> None:
     *others, storm = sorted(count for hour in played.hours for count in kinds(hour).values())
-    assert storm == 9
+    assert storm == STORM_SIZE
     assert max(others) <= 4
 
 
 def test_the_orders_of_the_storm_share_the_product_that_ran_out(played: Script) -> None:
     storm = max(played.hours, key=lambda hour: max(kinds(hour).values(), default=0))
-    shop = next(shop for shop in played.shops if kinds(storm)[shop.connection_id, "backordered"] == 9)
+    shop = next(shop for shop in played.shops if kinds(storm)[shop.connection_id, "backordered"] == STORM_SIZE)
     struck = [m.order_id for m in moves(storm) if m.connection_id == shop.connection_id and m.status == "backordered"]
     assert len({shop.order(order_id)["line_items"][0]["product_id"] for order_id in struck}) == 1
 

@@ -16,12 +16,13 @@ from orderwatch_local.shop.shop import (
     invalid_credentials,
     missing_permission,
 )
-from orderwatch_local.shop.steps import Hour, Move, Place, Restock, Step
+from orderwatch_local.shop.steps import Block, Hour, Move, Place, Restock, Restore, Step
 from orderwatch_local.shop.transport import ShopTransport
 
 __all__ = [
     "ACCESS_TOKEN_HEADER",
     "API_KEY_HEADER",
+    "Block",
     "Clock",
     "Envelope",
     "Exchange",
@@ -34,6 +35,7 @@ __all__ = [
     "Resource",
     "Response",
     "Restock",
+    "Restore",
     "Script",
     "Shop",
     "ShopServer",

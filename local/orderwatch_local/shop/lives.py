@@ -10,12 +10,15 @@ from datetime import datetime, timedelta
 from orderwatch_local.shop.catalogue import Catalogue, seeded_catalogue
 from orderwatch_local.shop.orders import OrderBook, shipment
 from orderwatch_local.shop.records import Record, seeded
-from orderwatch_local.shop.steps import Move, Place, Restock, Step
+from orderwatch_local.shop.steps import Block, Move, Place, Restock, Restore, Step
 
 HOURS_A_DAY = 24
-STORM_SIZE = 9
+STORM_SIZE = 15
+"""Orders: so many that they become a digest even where the stream hands them over in two pieces."""
 STORM_HOUR = 14
 STORM_RECOVERIES = 2
+BLOCKED_HOURS = range(2, 5)
+"""The hours of a blockage: it begins in the first and ends in the last, whose sync is the next that succeeds."""
 LIFECYCLE = ("open", "confirmed", "processing", "partially_fulfilled", "fulfilled")
 
 _NEXT = {
@@ -30,7 +33,8 @@ _RAW = {
     "cancelled": ("cancelled_by_customer", "refunded"),
     "other": ("pre_order_hold", "wholesale_review"),
 }
-# Of the orders that a shop has before its day begins, by status; the rest is fulfilled.
+# Of the orders that a shop has before its day begins, by status, for a history of so many; the rest is fulfilled.
+_HISTORY_SIZE = 215
 _HISTORY = {
     "open": 15,
     "confirmed": 15,
@@ -41,9 +45,7 @@ _HISTORY = {
     "cancelled": 8,
     "other": 2,
 }
-_HISTORY_SIZE = 215
 _HISTORY_DAYS = 30
-_PLACED_AN_HOUR = (4, 6)
 _SHARE_THAT_ADVANCES = 0.3
 _TROUBLE_HOURS = range(1, 20)
 _HOT_HOURS = range(STORM_HOUR - 3, STORM_HOUR)
@@ -57,9 +59,12 @@ class ShopFacts:
 
     Attributes:
         host: A reserved name.
+        orders_before: Orders that it has when the day begins.
+        placed_an_hour: Least and most new orders in an hour of the day.
         troubles: Orders that run into trouble in the day, by what happens to them.
         born_in_trouble: Whether one order is already in `exception` when first seen.
-        storm: Whether the stock of one product runs out for nine orders at once.
+        storm: Whether the stock of one product runs out for fifteen orders at once.
+        blocked: Whether Trackstar's credentials are refused for some hours of the night.
     """
 
     connection_id: str
@@ -67,15 +72,18 @@ class ShopFacts:
     currency: str
     country: str
     host: str
+    orders_before: int
+    placed_an_hour: tuple[int, int]
     troubles: tuple[str, ...]
     born_in_trouble: bool = False
     storm: bool = False
+    blocked: bool = False
 
 
 class ShopDay:
     """The plan of one shop's day; `history` first, then `hour` for 0 to 23.
 
-    Within an hour an order is placed or moves at most once, so that each of its statuses can be seen.
+    Between two syncs that succeed an order is placed or moves at most once, so that each of its statuses can be seen.
 
     Args:
         seed: The source of chance.
@@ -99,8 +107,10 @@ class ShopDay:
 
     def history(self) -> list[Place]:
         """The orders from before the day, in the status that they have when it begins."""
-        statuses = [status for status, count in _HISTORY.items() for _ in range(count)]
-        statuses += ["fulfilled"] * (_HISTORY_SIZE - len(statuses))
+        size = self.facts.orders_before
+        counts = {status: round(count * size / _HISTORY_SIZE) for status, count in _HISTORY.items()}
+        statuses = [status for status, count in counts.items() for _ in range(count)]
+        statuses += ["fulfilled"] * (size - len(statuses))
         self._rng.shuffle(statuses)
         minutes = sorted(self._rng.sample(range(60, _HISTORY_DAYS * HOURS_A_DAY * 60), len(statuses)), reverse=True)
         moments = [self._begins_at - timedelta(minutes=before) for before in minutes]
@@ -109,14 +119,15 @@ class ShopDay:
     def hour(self, number: int) -> list[Step]:
         """What happens in an hour of the day, not yet in the order of time."""
         starts_at = self._begins_at + timedelta(hours=number)
-        self._touched.clear()
+        if not (self.facts.blocked and number in BLOCKED_HOURS[1:]):
+            self._touched.clear()
         steps = [step for errand in self._agenda.pop(number, []) for step in errand(starts_at)]
         steps += self._advances(starts_at)
         steps += self._placements(number, starts_at)
         return steps
 
     def _plan_troubles(self) -> None:
-        free_hours = [hour for hour in _TROUBLE_HOURS if hour != STORM_HOUR]
+        free_hours = [hour for hour in _TROUBLE_HOURS if hour != STORM_HOUR and not self._is_early(hour)]
         hours = self._rng.sample(free_hours, len(self.facts.troubles) + 1)
         for hour, trouble in zip(hours, self.facts.troubles, strict=False):
             self._agenda[hour].append(self._trouble(hour, trouble))
@@ -125,6 +136,16 @@ class ShopDay:
         if self.facts.storm:
             self._agenda[STORM_HOUR].append(self._storm)
             self._agenda[STORM_HOUR + 4].append(self._storm_passes)
+        if self.facts.blocked:
+            self._agenda[BLOCKED_HOURS[0]].append(lambda starts_at: iter([Block(*self._here(starts_at))]))
+            self._agenda[BLOCKED_HOURS[-1]].append(lambda starts_at: iter([Restore(*self._here(starts_at))]))
+
+    def _is_early(self, hour: int) -> bool:
+        """Whether what happens in the hour would be seen late, or only its end: the shop is blocked soon or still."""
+        return self.facts.blocked and hour < BLOCKED_HOURS.stop
+
+    def _here(self, starts_at: datetime) -> tuple[str, datetime]:
+        return self.facts.connection_id, self._moment(starts_at)
 
     def _trouble(self, hour: int, trouble: str) -> Errand:
         """An errand that brings an order into trouble; `exception>cancelled` also plans where it goes from there."""
@@ -160,7 +181,7 @@ class ShopDay:
                 yield self._move(order_id, self._rng.choice(_NEXT[self._status[order_id]]), starts_at)
 
     def _placements(self, number: int, starts_at: datetime) -> Iterator[Step]:
-        for _ in range(self._rng.randint(*_PLACED_AN_HOUR)):
+        for _ in range(self._rng.randint(*self.facts.placed_an_hour)):
             yield self._place(self._moment(starts_at))
         if self.facts.storm and number in _HOT_HOURS:
             for _ in range(STORM_SIZE // len(_HOT_HOURS)):

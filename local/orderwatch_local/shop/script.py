@@ -22,6 +22,8 @@ THREE_SHOPS = (
         currency="USD",
         country="US",
         host="alpine.example",
+        orders_before=320,
+        placed_an_hour=(6, 9),
         troubles=("exception>cancelled", "exception>processing", "backordered>processing", "backordered", "cancelled"),
         storm=True,
     ),
@@ -31,6 +33,8 @@ THREE_SHOPS = (
         currency="EUR",
         country="FR",
         host="lumiere.example",
+        orders_before=190,
+        placed_an_hour=(4, 6),
         troubles=("exception>cancelled", "exception>processing", "backordered>processing", "cancelled", "other"),
         born_in_trouble=True,
     ),
@@ -40,7 +44,10 @@ THREE_SHOPS = (
         currency="JPY",
         country="JP",
         host="sora.example",
+        orders_before=135,
+        placed_an_hour=(2, 4),
         troubles=("exception>cancelled", "exception", "backordered>processing", "backordered", "cancelled", "other"),
+        blocked=True,
     ),
 )
 
@@ -106,10 +113,10 @@ class Script:
 
 
 def day_of_three_shops(seed: int) -> Script:
-    """About 1,000 orders in three shops of different integrations and currencies, 25 to 40 troubles among them.
+    """About 1,000 orders in three shops of different integrations and currencies, 30 to 45 troubles among them.
 
-    No shop has more than four troubles of one kind in an hour, but for one storm: nine orders of one shop are
-    backordered at once.
+    No shop has more than four troubles of one kind in an hour, but for one storm: fifteen orders of one shop are
+    backordered at once. One shop is blocked for some hours of the night, and seen again.
     """
     return Script([ShopDay(seed, facts, DAY) for facts in THREE_SHOPS], DAY)
 

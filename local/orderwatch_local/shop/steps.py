@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from orderwatch_local.shop.records import Record
-from orderwatch_local.shop.shop import Shop
+from orderwatch_local.shop.shop import Shop, invalid_credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,31 @@ class Restock:
         shop.restock(self.product_id, self.on_hand)
 
 
-type Step = Place | Move | Restock
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The shop refuses the credentials that Trackstar has: nothing is synced any longer."""
+
+    connection_id: str
+    at: datetime
+
+    def play(self, shop: Shop) -> None:
+        """Makes it happen, at the shop's present time."""
+        shop.errors = [invalid_credentials()]
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Somebody gives Trackstar new credentials."""
+
+    connection_id: str
+    at: datetime
+
+    def play(self, shop: Shop) -> None:
+        """Makes it happen, at the shop's present time."""
+        shop.errors = []
+
+
+type Step = Place | Move | Restock | Block | Restore
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,60 @@
+"""Slack's own markup, read as Slack reads it, as far as our messages use it: bold, italic, links and escapes."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+_MARKUP = re.compile(
+    r"<(?P<url>https?://[^|>\s]+)\|(?P<label>[^>]*)>"
+    r"|(?<![\w*])\*(?P<bold>[^\s*](?:[^*\n]*[^\s*])?)\*(?![\w*])"
+    r"|(?<![\w_])_(?P<italic>[^\s_](?:[^_\n]*[^\s_])?)_(?![\w_])"
+)
+
+
+class Style(StrEnum):
+    """How a span is shown."""
+
+    PLAIN = "plain"
+    BOLD = "bold"
+    ITALIC = "italic"
+    LINK = "link"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of text of one style, without Slack's escapes.
+
+    Attributes:
+        text: What is shown.
+        style: How.
+        url: Where a link leads.
+    """
+
+    text: str
+    style: Style = Style.PLAIN
+    url: str = ""
+
+
+def spans(markup: str) -> Iterator[Span]:
+    """Read a text of Slack's markup, piece by piece."""
+    end = 0
+    for match in _MARKUP.finditer(markup):
+        if match.start() > end:
+            yield Span(_unescaped(markup[end : match.start()]))
+        yield _span(match)
+        end = match.end()
+    if end < len(markup):
+        yield Span(_unescaped(markup[end:]))
+
+
+def _span(match: re.Match[str]) -> Span:
+    if match["url"]:
+        return Span(_unescaped(match["label"]), Style.LINK, _unescaped(match["url"]))
+    if match["bold"]:
+        return Span(_unescaped(match["bold"]), Style.BOLD)
+    return Span(_unescaped(match["italic"]), Style.ITALIC)
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")

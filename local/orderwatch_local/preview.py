@@ -1,0 +1,115 @@
+"""What an alert looks like in each channel, in the terminal: `orderwatch preview`."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console, Group, RenderableType
+from rich.json import JSON
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.text import Text
+
+from orderwatch.alerts import Alert
+from orderwatch.messages import chat, email, machine, slack, sms
+from orderwatch.orders import describe_flaws
+from orderwatch_local.mrkdwn import Style, spans
+
+WIDTH = 78
+"""Columns: an e-mail's 72 and a frame."""
+_STYLES = {Style.BOLD: "bold", Style.ITALIC: "italic", Style.LINK: "underline"}
+
+
+def read_alert(source: Path | str) -> Alert:
+    """An alert as its subscribers got it: `orderwatch.alert.v1`.
+
+    Args:
+        source: A file, or the text itself.
+
+    Raises:
+        ValueError: It is no such alert; says which fields are wrong, without their values.
+    """
+    text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
+    try:
+        return Alert.model_validate_json(text)
+    except ValidationError as error:
+        raise ValueError(f"no orderwatch.alert.v1: {describe_flaws(error)}") from None
+
+
+def show(alert: Alert, console: Console, *, channel: str = "all") -> None:
+    """Print the alert as a channel shows it.
+
+    Args:
+        alert: Any alert.
+        console: Where to.
+        channel: One of `CHANNELS`, or `all`.
+    """
+    for name in CHANNELS if channel == "all" else [channel]:
+        title, content = CHANNELS[name](alert)
+        console.print(Panel(content, title=Text(title, "bold"), title_align="left", width=WIDTH, padding=(0, 1)))
+
+
+def _email(alert: Alert) -> tuple[str, RenderableType]:
+    return f"E-mail: {email.subject(alert)}", Text(email.body(alert).rstrip())
+
+
+def _slack(alert: Alert) -> tuple[str, RenderableType]:
+    blocks = slack.blocks(alert).blocks
+    return "Slack", Group(*(part for block in blocks for part in _block(block)))
+
+
+def _sms(alert: Alert) -> tuple[str, RenderableType]:
+    body = sms.body(alert)
+    return f"SMS ({len(body)} characters)", Text(body)
+
+
+def _machine(alert: Alert) -> tuple[str, RenderableType]:
+    return "SQS, Lambda, Firehose", _json(machine.body(alert))
+
+
+def _chat(alert: Alert) -> tuple[str, RenderableType]:
+    return "HTTPS: Amazon Q Developer", _json(chat.body(alert))
+
+
+def _json(text: str) -> RenderableType:
+    shown = JSON(text, indent=2).text
+    shown.no_wrap, shown.overflow = False, "fold"
+    return shown
+
+
+CHANNELS: dict[str, Callable[[Alert], tuple[str, RenderableType]]] = {
+    "email": _email,
+    "slack": _slack,
+    "sms": _sms,
+    "json": _machine,
+    "chat": _chat,
+}
+"""By name, how each channel's title and content are made."""
+
+
+def _block(block: dict[str, Any]) -> Iterator[RenderableType]:
+    """One block of Block Kit as lines of a terminal."""
+    match block["type"]:
+        case "header":
+            yield Text(block["text"]["text"], "bold")
+        case "section":
+            texts = [block["text"]] if "text" in block else block["fields"]
+            yield from (Padding(_mrkdwn(each["text"], inline="fields" in block), (1, 0, 0, 0)) for each in texts[:1])
+            yield from (_mrkdwn(each["text"], inline="fields" in block) for each in texts[1:])
+        case "actions":
+            labels = "  ".join(f"[ {each['text']['text']} ]" for each in block["elements"])
+            yield Padding(Text(labels, "reverse"), (1, 0, 0, 0))
+        case _:
+            yield Padding(Group(*(Text(_plain(each["text"]), "dim") for each in block["elements"])), (1, 0, 0, 0))
+
+
+def _mrkdwn(text: str, *, inline: bool) -> Text:
+    shown = Text()
+    for span in spans(text.replace("\n", ": ", 1) if inline else text):
+        shown.append(span.text, _STYLES.get(span.style, ""))
+    return shown
+
+
+def _plain(text: str) -> str:
+    return "".join(span.text for span in spans(text))

@@ -1,0 +1,96 @@
+"""What an alert looks like in each channel, as one HTML page that needs nothing but itself."""
+
+import json
+import re
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from orderwatch.alerts import Alert
+from orderwatch.messages import email, machine, slack, sms
+from orderwatch_local.mrkdwn import Span, Style, spans
+from orderwatch_local.samples import PICTURES
+
+_TEMPLATE = Path(__file__).with_name("preview.html")
+_ADDRESS = re.compile(r"https?://\S+")
+_TAGS = {Style.BOLD: "b", Style.ITALIC: "i"}
+_PLACEHOLDER = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 88 88"><rect width="88" height="88" fill="#e8eaee"/>'
+    '<path d="M20 66 38 42l11 13 8-9 13 20z" fill="#b6bcc8"/><circle cx="58" cy="30" r="7" fill="#b6bcc8"/></svg>'
+)
+
+
+def page(alert: Alert) -> str:
+    """The page: e-mail, Slack message, text message and JSON side by side.
+
+    Nothing of the alert is markup there, and nothing is fetched: pictures are replaced by drawings.
+    """
+    parts = {
+        "kind": escape(alert.kind),
+        "subject": escape(email.subject(alert)),
+        "email": _linked(email.body(alert).rstrip()),
+        "slack": "".join(_block(block) for block in slack.blocks(alert).blocks),
+        "sms": _linked(sms.body(alert)),
+        "time": f"{at:%H:%M}" if (at := alert.order.seen_at if alert.order else alert.data_as_of) else "",
+        "json": escape(json.dumps(json.loads(machine.body(alert)), ensure_ascii=False, indent=2)),
+    }
+    return _filled(_TEMPLATE.read_text(encoding="utf-8"), parts)
+
+
+def _filled(template: str, parts: Mapping[str, str]) -> str:
+    """The template with its `{{name}}` filled, in one pass: what is filled in is not looked into."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+
+
+def _linked(text: str) -> str:
+    """The text, escaped, its addresses as links."""
+    shown, end = "", 0
+    for match in _ADDRESS.finditer(text):
+        address = escape(match[0])
+        shown += f'{escape(text[end : match.start()])}<a href="{address}">{address}</a>'
+        end = match.end()
+    return shown + escape(text[end:])
+
+
+def _block(block: dict[str, Any]) -> str:
+    """One block of Block Kit as HTML."""
+    match block["type"]:
+        case "header":
+            return f"<h2>{_mrkdwn(block['text']['text'])}</h2>"
+        case "section" if "fields" in block:
+            return f'<div class="fields">{"".join(f"<p>{_mrkdwn(each['text'])}</p>" for each in block["fields"])}</div>'
+        case "section":
+            return (
+                f'<div class="section"><p>{_mrkdwn(block["text"]["text"])}</p>{_picture(block.get("accessory"))}</div>'
+            )
+        case "actions":
+            return f'<div class="actions">{"".join(_button(each) for each in block["elements"])}</div>'
+        case _:
+            return (
+                f'<div class="context">{"".join(f"<p>{_mrkdwn(each['text'])}</p>" for each in block["elements"])}</div>'
+            )
+
+
+def _mrkdwn(markup: str) -> str:
+    return "".join(_span(span) for span in spans(markup)).replace("\n", "<br>")
+
+
+def _span(span: Span) -> str:
+    text = escape(span.text)
+    if span.style is Style.LINK:
+        return f'<a href="{escape(span.url)}">{text}</a>'
+    tag = _TAGS.get(span.style)
+    return f"<{tag}>{text}</{tag}>" if tag else text
+
+
+def _picture(accessory: dict[str, Any] | None) -> str:
+    if accessory is None:
+        return ""
+    drawing = quote(PICTURES.get(accessory["image_url"], _PLACEHOLDER))
+    return f'<img src="data:image/svg+xml,{drawing}" alt="{escape(accessory["alt_text"])}">'
+
+
+def _button(element: dict[str, Any]) -> str:
+    return f'<a class="button" href="{escape(element["url"])}">{escape(element["text"]["text"])}</a>'

@@ -1,0 +1,154 @@
+"""The operator's command line as it is typed, against the deployed template: its functions are really invoked."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orderwatch.alert_table import AlertTable
+from orderwatch_local.cloud import LocalCloud, Outputs
+from orderwatch_local.shop import Shop, Trackstar, VirtualClock
+from tests.e2e.conftest import SlackChannel
+from tests.support.alerts import alert_of
+
+ORDERWATCH = Path(sys.executable).with_name("orderwatch")
+WITHIN = 30.0
+"""Seconds for what takes less than two: a wide bound, so that a fault fails the test instead of hanging it."""
+
+
+@dataclass
+class Operator:
+    """Somebody at a terminal, with a shop of their own."""
+
+    cloud: LocalCloud
+    outputs: Outputs
+    clock: VirtualClock
+    shop: Shop
+
+    def types(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [ORDERWATCH, *arguments, "--endpoint-url", self.cloud.endpoint],
+            env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            input=stdin,
+            text=True,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+
+    def asks(self, *arguments: str) -> Any:
+        done = self.types(*arguments, "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        return json.loads(done.stdout)
+
+    def polls(self) -> None:
+        """A poll, and the wait until it has read everything up to now."""
+        assert self.types("poll", self.shop.connection_id).returncode == 0
+        self.waits_for("shops", lambda shop: shop["data_as_of"] and seconds(shop["data_as_of"]) >= self.clock.now())
+
+    def waits_for(self, command: str, holds: Any) -> dict[str, Any]:
+        """The row of the own shop once it is as wanted."""
+        deadline = time.monotonic() + WITHIN
+        while True:
+            rows = [row for row in self.asks(command) if row["connection_id"] == self.shop.connection_id]
+            if found := next((row for row in rows if holds(row)), None):
+                return dict(found)
+            assert time.monotonic() < deadline, rows
+
+
+def seconds(moment: str) -> datetime:
+    return datetime.fromisoformat(moment)
+
+
+@pytest.fixture
+def operator(cloud: LocalCloud, deployed: Outputs, trackstar: Trackstar, clock: VirtualClock) -> Iterator[Operator]:
+    connection_id = f"conn_{uuid.uuid4().hex[:8]}"
+    shop = Shop(connection_id, access_token=f"token-{connection_id}", clock=clock)
+    trackstar.connect(shop)
+    yield Operator(cloud, deployed, clock, shop)
+    cloud.client("ssm").delete_parameters(Names=[f"/orderwatch/connections/{connection_id}/access-token"])
+    trackstar.disconnect(connection_id)
+
+
+def test_a_shop_is_connected_polled_seen_and_disconnected(operator: Operator) -> None:
+    shop, clock = operator.shop, operator.clock
+    shop.place({"id": "o1", "order_number": "#1", "status": "open", "total_price": 20, "invoice_currency_code": "EUR"})
+    shop.sync()
+    connected = operator.types("connect", shop.connection_id, "--name", "Bazaar", stdin=shop.access_token)
+    assert (connected.returncode, connected.stderr) == (0, "")
+    assert shop.access_token not in connected.stdout
+    operator.polls()
+
+    clock.advance(timedelta(hours=1))
+    shop.move("o1", "exception")
+    shop.sync()
+    operator.polls()
+
+    waiting = operator.waits_for("orders", lambda order: order["order_number"] == "#1")
+    assert (waiting["shop"], waiting["status"], waiting["total_price"]) == ("Bazaar", "exception", 20.0)
+    told = operator.waits_for("alerts", lambda alert: alert["kind"] == "order.exception" and alert["state"] == "sent")
+    assert told["alert_id"] == waiting["alert_id"]
+    row = operator.waits_for("shops", lambda row: row["orders_in_watched_status"] == 1)
+    assert (row["name"], row["health"], row["is_baseline_done"]) == ("Bazaar", "healthy", True)
+
+    assert operator.types("disconnect", shop.connection_id, "--yes").returncode == 0
+    assert operator.types("poll", shop.connection_id).returncode == 1
+
+
+def test_redrive_sends_what_is_overdue_and_leaves_what_is_young(operator: Operator) -> None:
+    dynamodb = operator.cloud.client("dynamodb")
+    connection_id = operator.shop.connection_id
+    source = operator.cloud.client("lambda").list_event_source_mappings(
+        FunctionName=operator.outputs.publish_alerts_function_name
+    )["EventSourceMappings"][0]["UUID"]
+    # The stream is off: what is pending stays so.
+    operator.cloud.client("lambda").update_event_source_mapping(UUID=source, Enabled=False)
+    try:
+        for order_id, age in (("o-old", timedelta(hours=1)), ("o-young", timedelta())):
+            made_at = datetime.now(UTC) - age
+            table = AlertTable(dynamodb, operator.outputs.alert_table_name, clock=lambda at=made_at: at)  # type: ignore[misc]
+            action: Any = table.put_action(alert_of(order_id, connection_id=connection_id))
+            dynamodb.transact_write_items(TransactItems=[action])
+        doctor = operator.types("doctor")
+        assert doctor.returncode == 1
+        assert "NOT  pending alerts: 1 alert pending for more than 15 min -> orderwatch redrive" in doctor.stdout
+        assert "NOT  PublishAlertsFunctionAlertStream: disabled -> aws lambda update-event" in doctor.stdout
+
+        done = operator.asks("redrive")
+        assert (done["sent"], done["unsent"], done["still_pending"]) == (1, 0, 1)
+        states = {told["order_number"]: told["state"] for told in operator.asks("alerts", "--shop", connection_id)}
+        assert states == {"o-old": "sent", "o-young": "pending"}
+    finally:
+        operator.cloud.client("lambda").update_event_source_mapping(UUID=source, Enabled=True)
+    assert "ok   pending alerts" in operator.types("doctor").stdout
+
+
+def test_the_test_alert_comes_out_of_every_channel(operator: Operator, slack_channel: SlackChannel) -> None:
+    queue_url = operator.cloud.subscribe_queue(operator.outputs.alert_topic_arn, filter_policy={"currency": ["USD"]})
+    sent = operator.asks("test-alert")
+    assert {each["should_receive"] for each in sent["recipients"] if each["protocol"] == "sqs"} >= {True}
+
+    answer = operator.cloud.client("sqs").receive_message(QueueUrl=queue_url, WaitTimeSeconds=10)
+    [message] = answer["Messages"]
+    assert json.loads(message["Body"])["alert_id"] == sent["alert_id"]
+    deadline = time.monotonic() + WITHIN
+    while not [each for each in slack_channel.messages if "TEST" in each["text"]]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_no_command_shows_a_traceback_or_needs_an_account(operator: Operator) -> None:
+    for command in ("shops", "orders", "alerts", "poll", "redrive", "test-alert"):
+        done = operator.types(command, "--stack-name", "no-such-stack")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.count("\n") == 1
+        assert "no stack no-such-stack" in done.stderr

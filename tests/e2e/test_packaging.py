@@ -1,0 +1,67 @@
+"""What is uploaded: the built layer and the built functions, and nothing more."""
+
+from pathlib import Path
+
+import pytest
+
+from orderwatch_local.build import build, this_architecture
+
+FUNCTIONS = ("DispatchPolls", "PollOrders", "PublishAlerts", "RedriveAlerts", "PostToSlack")
+MEGABYTE = 1024 * 1024
+LAMBDA_TAKES = 250 * MEGABYTE
+"""Unzipped, function and layers together."""
+
+
+@pytest.fixture(scope="module")
+def built() -> Path:
+    return build(this_architecture()).parent
+
+
+@pytest.fixture(scope="module")
+def layer(built: Path) -> Path:
+    return built / "OrderwatchLayer/python"
+
+
+def size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def packages(layer: Path) -> set[str]:
+    return {path.name for path in layer.iterdir() if not path.name.endswith((".dist-info", ".data"))}
+
+
+def test_the_layer_holds_the_domain_and_its_dependencies(layer: Path) -> None:
+    assert packages(layer) >= {"orderwatch", "httpx", "pydantic", "pydantic_core", "aws_lambda_powertools", "slack_sdk"}
+    assert (layer / "orderwatch/messages/email.py").exists()
+
+
+def test_the_layer_does_not_hold_what_the_runtime_brings_or_only_development_needs(layer: Path) -> None:
+    runtime = {"boto3", "botocore", "s3transfer", "awslambdaric"}
+    development = {
+        "tests",
+        "local",
+        "orderwatch_local",
+        "moto",
+        "pytest",
+        "hypothesis",
+        "typer",
+        "rich",
+        "aws_xray_sdk",
+    }
+    assert packages(layer).isdisjoint(runtime | development)
+
+
+def test_the_layer_holds_no_bytecode_since_sam_installs_without_compiling(layer: Path) -> None:
+    """It unpacks the wheels, which hold none, and leaves `*.pyc` out of what it copies."""
+    assert list(layer.rglob("*.pyc")) == []
+
+
+def test_the_layer_is_small(layer: Path) -> None:
+    size = size_of(layer)
+    print(f"the layer is {size / MEGABYTE:.1f} MB unzipped")  # noqa: T201 - a figure to look at with `pytest -s`
+    assert size < LAMBDA_TAKES / 10
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_its_handler_and_nothing_else(built: Path, name: str) -> None:
+    assert [path.name for path in (built / f"{name}Function").iterdir() if path.name != "__pycache__"] == ["app.py"]

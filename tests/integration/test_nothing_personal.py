@@ -1,0 +1,117 @@
+"""Nothing personal leaves a record (rule 13): planted in every field that we do not read, it is in nothing we write."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from orderwatch.alerts import Alert
+from orderwatch.enrichment import Product
+from orderwatch.messages import plain, slack
+from orderwatch.orders import LineItem, Order
+from orderwatch_local.preview_page import page
+from orderwatch_local.shop import Record, Shop
+from tests.support.recording_sns import RecordingSns
+from tests.support.sending import send
+from tests.support.world import World
+
+PRIVATE = "Ada-Private"
+_DOCUMENT = yaml.safe_load((Path(__file__).parent / "trackstar/openapi.yaml").read_text(encoding="utf-8"))
+SCHEMAS: dict[str, Any] = _DOCUMENT["components"]["schemas"]
+UNDOCUMENTED = ("customer", "email", "note_to_seller")
+MEASURES = ("total_price", "total_tax", "latest_ship_date", "invoice_currency_code", "created_date")
+"""Fields that we read as something else than text: a shop that writes a name there must not be believed."""
+
+
+def planted(schema: str, read_by: type[BaseModel]) -> Record:
+    """A record of the page's schema with something personal in each field that our model does not read."""
+    fields = [*SCHEMAS[schema]["properties"], *UNDOCUMENTED]
+    return {name: _private(name) for name in fields if name not in read_by.model_fields}
+
+
+def _private(name: str) -> object:
+    """As deep as such fields are: `ship_to_address` is an object, `shipments` a list of them."""
+    said = f"{PRIVATE} {name}"
+    return {"full_name": said, "lines": [{"email_address": f"{PRIVATE}@shopper.example"}, said]}
+
+
+def order(order_id: str, **fields: object) -> Record:
+    line = planted("LineItem", LineItem) | {"product_id": "p1", "product_sku": "LAMP-1", "quantity": 2}
+    return planted("Order", Order) | {"id": order_id, "status": "open", "line_items": [line], **fields}
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    product = planted("Product", Product) | {"id": "p1", "sku": "LAMP-1", "name": "Trail lamp", "inventory": 1}
+    shop = Shop("conn_a", access_token="token-of-conn_a", clock=world.vendor_clock, products=[product])
+    world.shops["conn_a"] = shop
+    world.trackstar.connect(shop)
+    return world
+
+
+def changed(world: World, *orders: Record) -> RecordingSns:
+    """Orders that are known become `exception`; where the alerts of it were sent."""
+    for each in orders:
+        world.shop.place(each)
+    world.shop.sync()
+    world.poll()
+    world.pass_time()
+    for each in orders:
+        world.shop.move(each["id"], "exception", "address_failed")
+    world.shop.sync()
+    world.poll()
+    sns = RecordingSns()
+    ids = world.tables.alert_ids()
+    send(ids, outbox=world.tables.alerts, topic=sns.topic, products_of=lambda _: world.client())
+    return sns
+
+
+def written(world: World) -> str:
+    tables = ("OrderTable", "ConnectionTable", "AlertTable")
+    return json.dumps([world.tables.rows(table) for table in tables])
+
+
+def test_what_is_planted_is_what_the_page_calls_personal() -> None:
+    fields = planted("Order", Order)
+    assert {"ship_to_address", "bill_to_address", "shipments", "additional_fields", "tags"} <= fields.keys()
+    assert PRIVATE in json.dumps(fields["ship_to_address"])
+
+
+def test_nothing_personal_is_stored_sent_or_logged(
+    world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    sns = changed(world, order("o1"), order("o2", **dict.fromkeys(MEASURES, f"{PRIVATE} 7")))
+    records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
+    told = [Alert.model_validate(body) for body in sns.taken]
+
+    assert {alert.order.id for alert in told if alert.order} == {"o1", "o2"}
+    assert PRIVATE not in json.dumps(sns.batches)
+    assert PRIVATE not in written(world)
+    assert PRIVATE not in "".join([*records, *capsys.readouterr()])
+    for alert in told:
+        assert PRIVATE not in str([slack.blocks(alert), slack.plain(alert), plain(alert), page(alert)])
+
+
+def test_what_is_wrong_with_a_record_is_told_without_what_is_in_it(
+    world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    world.shop.place(order("o1"))
+    world.shop.sync()
+    world.poll()
+    world.pass_time()
+    world.shop.garble("o1", {"status": {"full_name": PRIVATE}})
+    world.shop.sync()
+    world.poll()
+    sns = RecordingSns()
+    send(world.tables.alert_ids(), outbox=world.tables.alerts, topic=sns.topic)
+
+    assert "orders.quarantined" in {body["kind"] for body in sns.taken}
+    records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
+    assert PRIVATE not in json.dumps(sns.batches) + written(world) + "".join([*records, *capsys.readouterr()])

@@ -1,0 +1,75 @@
+"""What the simulation found in the code, each as small as it can be shown."""
+
+from datetime import timedelta
+
+import pytest
+
+from orderwatch_local.shop import TrackstarDates
+from tests.support.world import MINUTE, World
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_an_order_that_turns_up_again_in_the_next_poll_of_a_window_is_counted_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderwatch.trackstar.PAGE_SIZE", 2)
+    for order_id in ("1", "2", "3", "4"):
+        world.place(order_id)
+        world.pass_time(MINUTE)
+    turns = iter((True, False))
+    world.poll(has_time=lambda: next(turns))
+    assert world.state().progress is not None
+
+    # It leaves its place on the page that was read and moves "3" past the reader.
+    world.move("1", "confirmed")
+    world.poll()
+
+    assert world.stored("3").status == "open"
+
+
+@pytest.mark.parametrize("dates", [TrackstarDates.NULL, TrackstarDates.ABSENT])
+def test_a_shop_without_orders_and_without_trackstars_dates_is_not_watched_blindly(
+    world: World, dates: TrackstarDates
+) -> None:
+    world.shop.quirks.trackstar_dates = dates
+    world.poll()
+    world.told()
+    world.pass_time()
+    world.place("1", status="exception")
+
+    assert [alert.kind for alert in world.next_poll()] == ["order.exception"]
+
+
+def test_what_was_stamped_while_the_vendors_clock_was_back_is_read_after_it_is_right_again(world: World) -> None:
+    world.place("1")
+    world.poll()
+    world.told()
+    world.vendor_clock.advance(-HOUR)
+    assert world.next_poll() == []
+    world.place("2", status="exception")
+    world.vendor_clock.advance(HOUR)
+
+    assert [alert.kind for alert in world.next_poll()] == ["order.exception"]
+
+
+def test_a_record_that_is_quarantined_twice_in_a_window_is_counted_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderwatch.trackstar.PAGE_SIZE", 2)
+    world.place("1")
+    world.shop.garble("1", {"status": None})
+    world.shop.sync()
+    for order_id in ("2", "3"):
+        world.pass_time(MINUTE)
+        world.place(order_id)
+    world.pass_time(MINUTE)
+    world.before_page(2, lambda: world.move("1", "confirmed"))
+    world.poll()
+
+    assert world.stored("3").status == "open"

@@ -1,0 +1,215 @@
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from orderwatch.alerts import Alert, AlertLineItem
+from orderwatch_local import picture
+from orderwatch_local.cli import app
+from orderwatch_local.errors import ToolMissingError
+from orderwatch_local.mrkdwn import Span, Style, spans
+from orderwatch_local.picture import PictureError
+from orderwatch_local.preview import CHANNELS, read_alert, show
+from orderwatch_local.preview_page import page
+from orderwatch_local.samples import SAMPLES, order_alert
+
+NASTY = "</pre><script>alert(1)</script>{{json}}\"'&<b>"
+
+
+def shown(alert: Alert, channel: str = "all") -> str:
+    console = Console(file=io.StringIO(), width=100)
+    show(alert, console, channel=channel)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_every_kind_is_shown_in_every_channel(kind: str) -> None:
+    text = shown(SAMPLES[kind])
+    for title in ("E-mail: [", "Slack", "SMS (", "SQS, Lambda, Firehose", "Amazon Q Developer"):
+        assert title in text
+
+
+def test_one_channel_alone_can_be_shown() -> None:
+    text = shown(SAMPLES["order.exception"], "sms")
+    assert "SMS (86 characters)" in text
+    assert "E-mail" not in text
+
+
+def test_what_the_terminal_shows_of_slack_is_what_slack_shows_of_it() -> None:
+    text = shown(order_alert("order.exception", raw_status="<b> & _co_"), "slack")
+    assert "Order #1042 is in exception at Nordic Outdoor" in text
+    assert 'the shop says "<b> & co"' in text
+    assert "[ Open the order ]" in text
+
+
+# The page
+
+
+class Reader(HTMLParser):
+    """What a browser makes of a page: its elements, its texts, and everything that it would fetch."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.open += [] if tag in {"meta", "img", "br", "path"} else [tag]
+        self.fetched += [value or "" for name, value in attrs if name in {"src", "data", "srcset", "poster"}]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert not self.open or tag == "path" or self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_the_page_of_every_kind_is_well_formed_and_fetches_nothing(kind: str) -> None:
+    html = page(SAMPLES[kind])
+    reader = Reader(html)
+    assert reader.open == []
+    assert all(source.startswith("data:image/svg+xml,") for source in reader.fetched)
+    assert "link" not in reader.tags
+    assert "@import" not in html
+    assert "url(" not in html
+
+
+def test_the_page_shows_e_mail_slack_sms_and_json() -> None:
+    reader = Reader(page(SAMPLES["order.exception"]))
+    assert "ordered 2, on hand 1 (Hamburg 1, Lyon 0): short 1" in reader.text
+    assert {"h2", "img", "b", "pre"} <= set(reader.tags)
+    assert '"schema": "orderwatch.alert.v1"' in reader.text
+    assert "[exception] Order #1042 at Nordic Outdoor, 129.90 EUR" in reader.text
+
+
+def test_nothing_that_a_shop_wrote_is_markup_on_the_page() -> None:
+    line = AlertLineItem(sku=NASTY, name=NASTY, image_url='https://a.example/"onerror="x')
+    alert = order_alert(
+        "order.exception", number=NASTY, raw_status=NASTY, url="https://a.example/?a&b|c", line_items=(line,)
+    )
+    html = page(alert)
+    assert "script" not in Reader(html).tags
+    assert "<b>\"'" not in html
+    assert "alert(1)" in Reader(html).text
+    assert Reader(html).open == []
+
+
+def test_what_is_filled_into_the_page_is_not_filled_in_itself() -> None:
+    assert "{{email}}" in page(order_alert("order.exception", raw_status="{{email}}"))
+
+
+@pytest.mark.parametrize(
+    ("markup", "read"),
+    [
+        ("a *short 2* b", [Span("a "), Span("short 2", Style.BOLD), Span(" b")]),
+        ("_as of_", [Span("as of", Style.ITALIC)]),
+        ("2 * 3 * 4, snake_case_name", [Span("2 * 3 * 4, snake_case_name")]),
+        ("<https://a.example/?a&amp;b|open>", [Span("open", Style.LINK, "https://a.example/?a&b")]),
+        ("&lt;!here&gt; &amp;amp;", [Span("<!here> &amp;")]),
+        ("", []),
+    ],
+)
+def test_slacks_markup_is_read_as_slack_reads_it(markup: str, read: list[Span]) -> None:
+    assert list(spans(markup)) == read
+
+
+# The command
+
+
+def run(*arguments: str, stdin: str | None = None) -> str:
+    result = CliRunner().invoke(app, ["preview", *arguments], input=stdin)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(*arguments: str, stdin: str | None = None) -> str:
+    result = CliRunner().invoke(app, ["preview", *arguments], input=stdin)
+    assert result.exit_code == 2
+    return re.sub(r"[\s│]+", " ", result.output)
+
+
+@pytest.mark.parametrize("source", ["a file", "stdin"])
+def test_an_alert_that_was_received_can_be_shown(source: str, tmp_path: Path) -> None:
+    alert = order_alert("order.cancelled", number="from a file").model_dump_json()
+    file = tmp_path / "alert.json"
+    file.write_text(alert)
+    arguments = ("--alert", "-" if source == "stdin" else str(file), "--channel", "sms")
+    assert "#from a file is cancelled" in run(*arguments, stdin=alert)
+
+
+def test_the_page_is_written_where_it_is_wanted(tmp_path: Path) -> None:
+    html = tmp_path / "alert.html"
+    assert run("--kind", "order.digest", "--html", str(html)) == f"wrote {html}\n"
+    assert "12 orders are backordered" in Reader(html.read_text(encoding="utf-8")).text
+
+
+def test_what_cannot_be_shown_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    assert "order.lost is none of: order.exception" in refused("--kind", "order.lost")
+    assert "fax is none of: all, email" in refused("--channel", "fax")
+    assert "No such file" in refused("--alert", str(tmp_path / "missing.json"))
+    assert "no orderwatch.alert.v1" in refused("--alert", "-", stdin='{"order": {"ship_to": "Ada"}}')
+
+
+def test_a_refusal_holds_nothing_of_what_was_refused() -> None:
+    with pytest.raises(ValueError, match="alert_id: missing") as caught:
+        read_alert(json.dumps({"kind": 7, "connection": "Ada Example"}))
+    assert "Ada" not in str(caught.value)
+
+
+def test_the_channels_are_those_of_the_command() -> None:
+    assert list(CHANNELS) == ["email", "slack", "sms", "json", "chat"]
+
+
+# The picture
+
+
+def test_without_a_browser_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolMissingError, match="install chromium"):
+        picture.take(tmp_path / "alert.png")
+
+
+def _browser(folder: Path, script: str) -> None:
+    browser = folder / "chromium"
+    browser.write_text(f"#!/bin/sh\n{script}\n")
+    browser.chmod(0o755)
+
+
+WRITE = """for each in "$@"; do
+  case $each in --screenshot=*) head -c {size} /dev/zero >"${{each#--screenshot=}}";; esac
+done"""
+
+
+def test_a_browser_that_takes_no_picture_is_heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _browser(tmp_path, "echo no display >&2")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    with pytest.raises(PictureError, match="no display"):
+        picture.take(tmp_path / "alert.png")
+
+
+def test_a_picture_is_kept_only_within_its_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    _browser(tmp_path, WRITE.format(size=picture.MAX_BYTES + 1))
+    with pytest.raises(PictureError, match="300,001 bytes"):
+        picture.take(tmp_path / "alert.png")
+    assert not (tmp_path / "alert.png").exists()
+    _browser(tmp_path, WRITE.format(size=1000))
+    picture.take(tmp_path / "alert.png")
+    assert (tmp_path / "alert.png").stat().st_size == 1000
+
+
+def test_the_committed_picture_is_a_png_of_a_readmes_size() -> None:
+    committed = Path(__file__).parents[2] / "docs/images/alert.png"
+    assert committed.read_bytes().startswith(b"\x89PNG")
+    assert committed.stat().st_size <= picture.MAX_BYTES
