@@ -25,13 +25,12 @@ demo: setup ## Play a day of three shops on a local cloud and show every alert
 	@$(RUN)/orderwatch demo
 
 .PHONY: test
-test: setup ## All tests: unit, integration, end to end
-	@$(RUN)/pytest -q --ignore=tests/simulation
-	@$(RUN)/pytest -q -n 2 tests/simulation
+test: setup ## All tests: unit, integration, simulation, end to end
+	@$(RUN)/pytest -q -n 2 --dist worksteal
 
 .PHONY: test-fast
 test-fast: $(VENV)/ready ## Unit and integration tests, nothing deployed
-	@$(RUN)/pytest -q -n 2 tests/unit tests/integration
+	@$(RUN)/pytest -q -n 2 --dist worksteal tests/unit tests/integration
 
 SEEDS ?= 20000
 FROM ?= 0

@@ -120,8 +120,8 @@ def test_redrive_sends_what_is_overdue_and_leaves_what_is_young(operator: Operat
             dynamodb.transact_write_items(TransactItems=[action])
         doctor = operator.types("doctor")
         assert doctor.returncode == 1
-        assert "NOT  pending alerts: 1 alert pending for more than 15 min -> orderwatch redrive" in doctor.stdout
-        assert "NOT  PublishAlertsFunctionAlertStream: disabled -> aws lambda update-event" in doctor.stdout
+        assert "FAIL  pending alerts: 1 alert pending for more than 15 min -> orderwatch redrive" in doctor.stdout
+        assert "FAIL  PublishAlertsFunctionAlertStream: disabled -> aws lambda update-event" in doctor.stdout
 
         done = operator.asks("redrive")
         assert (done["sent"], done["unsent"], done["still_pending"]) == (1, 0, 1)
@@ -129,7 +129,7 @@ def test_redrive_sends_what_is_overdue_and_leaves_what_is_young(operator: Operat
         assert states == {"o-old": "sent", "o-young": "pending"}
     finally:
         operator.cloud.client("lambda").update_event_source_mapping(UUID=source, Enabled=True)
-    assert "ok   pending alerts" in operator.types("doctor").stdout
+    assert "ok    pending alerts" in operator.types("doctor").stdout
 
 
 def test_the_test_alert_comes_out_of_every_channel(operator: Operator, slack_channel: SlackChannel) -> None:

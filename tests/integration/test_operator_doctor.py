@@ -40,12 +40,12 @@ def operated(
 def test_a_stack_in_good_order_is_ok_in_every_line(operated: Operated) -> None:
     ran = operated.run("doctor")
     assert (ran.code, ran.err) == (0, "")
-    assert {line[:5] for line in ran.out.splitlines()} == {"ok   "}
+    assert {line[:6] for line in ran.out.splitlines()} == {"ok    "}
     for subject in ("stack", "API key", "clock", "conn_a token", "conn_a connection", "conn_a polls", "AlertTopic"):
-        assert f"ok   {subject}: " in ran.out
+        assert f"ok    {subject}: " in ran.out
     for subject in ("OpsTopic", "Slack", "PollQueue", "SlackDeadLetterQueue", "pending alerts"):
-        assert f"ok   {subject}: " in ran.out
-    assert "ok   DispatchPollsFunctionPollSchedule: enabled" in ran.out
+        assert f"ok    {subject}: " in ran.out
+    assert "ok    DispatchPollsFunctionPollSchedule: enabled" in ran.out
 
 
 def _lose_the_key(operated: Operated) -> None:
@@ -179,7 +179,7 @@ def test_what_is_broken_is_named_with_its_remedy_and_with_no_secret(
     breakage(operated)
     ran = operated.run("doctor")
     assert (ran.code, ran.err) == (1, "")
-    [line] = [line for line in ran.out.splitlines() if line.startswith(f"NOT  {names}")]
+    [line] = [line for line in ran.out.splitlines() if line.startswith(f"FAIL  {names}")]
     assert remedy in line.partition(" -> ")[2]
     for secret in (API_KEY, TOKEN, WEBHOOK, "very-secret", "another token", "another key", "of two lines"):
         assert secret not in ran.out
@@ -195,7 +195,7 @@ def test_clocks_that_are_apart_are_named(
         operated.in_good_order()
         ran = operated.run("doctor")
     assert ran.code == 1
-    assert "NOT  clock: this machine's and Trackstar's are 2 h apart -> synchronise" in ran.out
+    assert "FAIL  clock: this machine's and Trackstar's are 2 h apart -> synchronise" in ran.out
 
 
 def test_an_api_that_is_not_there_is_named_and_the_rest_is_looked_at(
@@ -205,15 +205,15 @@ def test_an_api_that_is_not_there_is_named_and_the_rest_is_looked_at(
     operated.in_good_order()
     ran = operated.run("doctor")
     assert ran.code == 1
-    assert "NOT  API key: http://127.0.0.1:9 does not answer (ConnectError) -> check the parameter" in ran.out
-    assert "ok   AlertTopic: " in ran.out
+    assert "FAIL  API key: http://127.0.0.1:9 does not answer (ConnectError) -> check the parameter" in ran.out
+    assert "ok    AlertTopic: " in ran.out
 
 
 def test_a_stack_that_is_not_there_is_one_line(operated: Operated) -> None:
     operated.cloud.client("cloudformation").delete_stack(StackName=operated.name)
     ran = operated.run("doctor")
     assert ran.code == 1
-    assert ran.out.startswith(f"NOT  stack: no stack {operated.name} in this account and region")
+    assert ran.out.startswith(f"FAIL  stack: no stack {operated.name} in this account and region")
     assert ran.out.count("\n") == 1
 
 

@@ -121,7 +121,7 @@ def test_a_topic_with_one_unconfirmed_subscriber_among_others_is_named() -> None
 def test_one_thing_that_is_wrong_makes_the_whole_wrong_and_lines_cannot_steer_a_terminal() -> None:
     examination = Examination.of([good("a", "fine\x1b[31m\nred"), bad("b", "gone", "put it")])
     assert not examination.ok
-    assert list(examination.lines()) == ["ok   a: fine [31m red", "NOT  b: gone -> put it"]
+    assert list(examination.lines()) == ["ok    a: fine [31m red", "FAIL  b: gone -> put it"]
     assert Examination.of([good("a", "fine")]).ok
 
 

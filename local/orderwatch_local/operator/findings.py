@@ -39,7 +39,7 @@ class Examination(BaseModel):
         """One line a finding."""
         for each in self.findings:
             remedy = f" -> {each.remedy}" if each.remedy else ""
-            yield f"{'ok ' if each.ok else 'NOT'}  {clean(f'{each.subject}: {each.found}{remedy}')}"
+            yield f"{'ok' if each.ok else 'FAIL':<4}  {clean(f'{each.subject}: {each.found}{remedy}')}"
 
 
 def good(subject: str, found: str) -> Finding:
