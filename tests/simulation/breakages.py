@@ -1,0 +1,219 @@
+"""Rules broken on purpose, one at a time: the simulation is worth what it finds of these."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from orderwatch import clock
+from orderwatch.alert_table import AlertTable
+from orderwatch.alerts import Alert
+from orderwatch.connections import ConnectionState
+from orderwatch.dynamodb import Unit, put_action
+from orderwatch.orders import OrderPage, Version
+from orderwatch.poll_store import PollStore
+from orderwatch.trackstar import TrackstarShop, _filters
+from orderwatch.transitions import Move, Reason
+from orderwatch.windows import OVERLAP, DateField, Progress, Window, WindowKind
+from tests.simulation.world import World
+
+type Breakage = Callable[[pytest.MonkeyPatch], None]
+
+_commit = PollStore.commit
+_claim = AlertTable.claim
+_order_page = TrackstarShop.order_page
+
+
+def _filters_by(field_of: Callable[[str], str]) -> Callable[[Window], dict[str, str]]:
+    """The filters of a window under other names."""
+    return lambda window: {field_of(name): value for name, value in _filters(window).items()}
+
+
+def cursor_before_the_writes(patch: pytest.MonkeyPatch) -> None:
+    def commit(
+        self: PollStore, state: ConnectionState, *, moves: Sequence[Move], alerts: Sequence[Alert]
+    ) -> list[Move]:
+        _commit(self, state, moves=[], alerts=alerts)
+        later = state.model_copy(update={"revision": state.revision + 1})
+        guard: Unit[Move | None] = Unit(None, (self._connections.unchanged_action(later),))
+        for move in moves:
+            self._write([self._unit(state.connection_id, move)], guard)
+        return []
+
+    patch.setattr(PollStore, "commit", commit)
+
+
+def state_before_the_alert(patch: pytest.MonkeyPatch) -> None:
+    def commit(
+        self: PollStore, state: ConnectionState, *, moves: Sequence[Move], alerts: Sequence[Alert]
+    ) -> list[Move]:
+        silent = [replace(move, alert=None) for move in moves]
+        lost = _commit(self, state, moves=silent, alerts=alerts)
+        told = [move.alert for move in moves if move.alert]
+        later = state.model_copy(update={"revision": state.revision + 1})
+        _commit(self, later, moves=[], alerts=told)
+        return lost
+
+    patch.setattr(PollStore, "commit", commit)
+
+
+def gt_for_gte(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.trackstar._filters", _filters_by(lambda name: name.replace("[gte]", "[gt]")))
+
+
+def lt_for_lte(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.trackstar._filters", _filters_by(lambda name: name.replace("[lte]", "[lt]")))
+
+
+def watermark_on_the_shops_date(patch: pytest.MonkeyPatch) -> None:
+    def window(*, cursor: datetime, vendor_now: datetime, **_: Any) -> Window:
+        kind, field = WindowKind.INCREMENTAL, DateField.SHOP_UPDATED
+        return Window(kind=kind, after=cursor - OVERLAP, until=vendor_now, date_field=field)
+
+    patch.setattr("orderwatch.polling.incremental_window", window)
+
+
+def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
+    def window(*, cursor: datetime, vendor_now: datetime, date_field: DateField, **_: Any) -> Window:
+        kind = WindowKind.INCREMENTAL
+        return Window(kind=kind, after=cursor - OVERLAP, until=vendor_now, date_field=date_field)
+
+    patch.setattr("orderwatch.polling.incremental_window", window)
+
+
+def cursor_by_our_clock(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(TrackstarShop, "now", lambda self: clock.now().replace(microsecond=0))
+
+
+def no_overlap(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.windows.OVERLAP", timedelta(0))
+
+
+def _unconditional(key: str) -> Callable[..., dict[str, Any]]:
+    """`put_action` that takes no notice of its condition."""
+    anything = f"attribute_exists({key}) OR attribute_not_exists({key})"
+    return lambda table, row, **_: put_action(table, row, condition=anything, values={})
+
+
+def no_conditions(patch: pytest.MonkeyPatch) -> None:
+    # The row's own condition alone is not missed: the connection's revision stops a poll that another has overtaken.
+    patch.setattr("orderwatch.order_table.put_action", _unconditional("order_key"))
+    patch.setattr("orderwatch.connection_table.put_action", _unconditional("connection_id"))
+
+
+def older_versions_overwrite(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Version, "is_older_than", lambda self, other: False)
+
+
+def equal_versions_are_stale(patch: pytest.MonkeyPatch) -> None:
+    def is_older_than(self: Version, other: Version) -> bool:
+        return self.clock == other.clock and self.at <= other.at
+
+    patch.setattr(Version, "is_older_than", is_older_than)
+
+
+def sent_marked_before_the_send(patch: pytest.MonkeyPatch) -> None:
+    def claim(self: AlertTable, alert_id: str) -> bool:
+        taken = _claim(self, alert_id)
+        if taken:
+            self.mark_sent(alert_id, message_id="early")
+        return taken
+
+    patch.setattr(AlertTable, "claim", claim)
+
+
+def claim_never_checked(patch: pytest.MonkeyPatch) -> None:
+    def claim(self: AlertTable, alert_id: str) -> bool:
+        _claim(self, alert_id)
+        return True
+
+    patch.setattr(AlertTable, "claim", claim)
+
+
+def first_page_only(patch: pytest.MonkeyPatch) -> None:
+    def order_page(self: TrackstarShop, window: Window, *, page_token: str | None) -> OrderPage:
+        page = _order_page(self, window, page_token=page_token)
+        return page.model_copy(update={"next_token": None, "total_count": None})
+
+    patch.setattr(TrackstarShop, "order_page", order_page)
+
+
+def filters_on_the_first_page_only(patch: pytest.MonkeyPatch) -> None:
+    def order_page(self: TrackstarShop, window: Window, *, page_token: str | None) -> OrderPage:
+        bare = window.model_copy(update={"after": None, "statuses": ()}) if page_token else window
+        return _order_page(self, bare, page_token=page_token)
+
+    patch.setattr(TrackstarShop, "order_page", order_page)
+
+
+def ids_not_scoped_by_connection(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.order_table.order_key", lambda connection_id, order_id: order_id)
+
+
+def no_second_reading(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Progress, "is_short", lambda self: False)
+
+
+def orders_counted_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.polling.remembered", lambda fingerprints: "")
+
+
+def blind_to_what_has_no_date(patch: pytest.MonkeyPatch) -> None:
+    def window(*, vendor_now: datetime) -> Window:
+        return Window(kind=WindowKind.INCREMENTAL, after=vendor_now - timedelta(hours=1), until=vendor_now)
+
+    patch.setattr("orderwatch.polling.undated_window", window)
+
+
+def random_alert_ids(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.alerts.alert_id", lambda *parts: f"{random.getrandbits(64):x}")
+
+
+def alerts_by_the_baseline(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.transitions._reason_for_unknown", lambda order, **_: Reason.FIRST_SEEN)
+
+
+def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
+    def kind_of(status: str, stored: Any, policy: Any) -> str | None:
+        if policy.watches(status):
+            return f"order.{status}"
+        return "order.recovered" if stored and stored.watched and policy.notify_recovered else None
+
+    patch.setattr("orderwatch.transitions._kind_of", kind_of)
+
+
+def no_redrive(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(World, "redrive", lambda self: None)
+
+
+BREAKAGES: dict[str, Breakage] = {
+    breakage.__name__: breakage
+    for breakage in (
+        cursor_before_the_writes,
+        state_before_the_alert,
+        gt_for_gte,
+        lt_for_lte,
+        watermark_on_the_shops_date,
+        cursor_trusted_after_a_jump,
+        cursor_by_our_clock,
+        no_overlap,
+        no_conditions,
+        older_versions_overwrite,
+        equal_versions_are_stale,
+        sent_marked_before_the_send,
+        claim_never_checked,
+        first_page_only,
+        filters_on_the_first_page_only,
+        ids_not_scoped_by_connection,
+        no_second_reading,
+        orders_counted_twice,
+        blind_to_what_has_no_date,
+        random_alert_ids,
+        alerts_by_the_baseline,
+        recovery_of_what_was_never_told,
+        no_redrive,
+    )
+}

@@ -1,0 +1,233 @@
+"""AWS in one process: boto3's clients as far as the handlers call them, and the mappings that start the handlers."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from orderwatch.dynamodb import from_item
+from tests.support.memory_dynamodb import MemoryDynamoDB, TransactionCancelledError
+
+ORDERS, CONNECTIONS, ALERTS = "orders", "connections", "alerts"
+PREFIX = "/orderwatch"
+
+type Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One row that a transaction wrote, before and after."""
+
+    table: str
+    before: Row | None
+    after: Row
+
+
+def client_error(code: str, operation: str) -> ClientError:
+    """What boto3 raises when a service refuses."""
+    return ClientError({"Error": {"Code": code, "Message": "simulated"}}, operation)
+
+
+def transaction_conflict(actions: int, which: int) -> ClientError:
+    """A transaction that another one was in the way of."""
+    reasons = [{"Code": "TransactionConflict" if index == which else "None"} for index in range(actions)]
+    answer: Any = {"Error": {"Code": "TransactionCanceledException", "Message": "x"}, "CancellationReasons": reasons}
+    return TransactionCancelledError(answer, "TransactWriteItems")
+
+
+class Tables(MemoryDynamoDB):
+    """The template's tables; tells of every transaction and of every alert that is marked.
+
+    Args:
+        on_write: Gets what a transaction wrote.
+        on_mark: Gets the id of an alert whose row was just updated, and its row.
+    """
+
+    def __init__(self, on_write: Callable[[list[Change]], None], on_mark: Callable[[str, Row], None]) -> None:
+        super().__init__()
+        self._on_write, self._on_mark = on_write, on_mark
+        for name, key in ((ORDERS, "order_key"), (CONNECTIONS, "connection_id"), (ALERTS, "alert_id")):
+            schema = [{"AttributeName": key, "KeyType": "HASH"}]
+            self.create_table(TableName=name, KeySchema=schema, GlobalSecondaryIndexes=_INDEXES.get(name, []))
+
+    def row(self, table: str, key: str) -> Row | None:
+        """A row by its key."""
+        item = self._tables[table].rows.get(key)
+        return None if item is None else from_item(item)
+
+    def all_rows(self, table: str) -> list[Row]:
+        """Every row of a table."""
+        return [from_item(item) for item in self._tables[table].rows.values()]
+
+    def transact_write_items(self, **request: Any) -> dict[str, Any]:
+        puts = [action["Put"] for action in request["TransactItems"] if "Put" in action]
+        before = [self.row(put["TableName"], self._tables[put["TableName"]].key_of(put["Item"])) for put in puts]
+        answer = super().transact_write_items(**request)
+        written = zip(puts, before, strict=True)
+        self._on_write([Change(put["TableName"], old, from_item(put["Item"])) for put, old in written])
+        return answer
+
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        answer = super().update_item(**request)
+        alert_id = request["Key"]["alert_id"]["S"]
+        self._on_mark(alert_id, self.row(ALERTS, alert_id) or {})
+        return answer
+
+
+_INDEXES = {
+    ALERTS: [
+        {
+            "IndexName": "pending",
+            "KeySchema": [{"AttributeName": "pending"}, {"AttributeName": "created_at"}],
+        }
+    ],
+}
+
+
+class ParameterStore:
+    """SSM with a secret for the organisation and one for each shop."""
+
+    class exceptions:  # noqa: N801 - as boto3 names it
+        class ParameterNotFound(ClientError):  # noqa: N818 - as boto3 names it
+            """There is none."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get_parameter(self, **request: Any) -> dict[str, Any]:
+        return {"Parameter": {"Value": self.values[request["Name"]]}}
+
+    def get_paginator(self, operation: str) -> "_Parameters":
+        return _Parameters(self.values)
+
+
+@dataclass(frozen=True)
+class _Parameters:
+    values: dict[str, str]
+
+    def paginate(self, **request: Any) -> list[dict[str, Any]]:
+        path = request["Path"].rstrip("/") + "/"
+        found = [{"Name": name, "Value": value} for name, value in self.values.items() if name.startswith(path)]
+        return [{"Parameters": found}]
+
+
+@dataclass
+class Message:
+    """A message of the queue."""
+
+    number: int
+    group: str
+    body: str
+    sent_at: float
+    visible_at: float
+    received: int = 0
+
+
+@dataclass
+class FifoQueue:
+    """SQS FIFO: the order of a group, visibility, receive counts, retention, dead letters.
+
+    Args:
+        now: Seconds on the axis.
+        on_message: Gets the group of every message that comes.
+    """
+
+    now: Callable[[], float]
+    on_message: Callable[[str], None]
+    visibility: float = 150.0
+    retention: float = 3600.0
+    max_receives: int = 3
+    groups: dict[str, deque[Message]] = field(default_factory=dict)
+    dead: list[Message] = field(default_factory=list)
+    sent: int = 0
+
+    def send_message(self, **request: Any) -> dict[str, Any]:
+        self.sent += 1
+        group, now = request["MessageGroupId"], self.now()
+        message = Message(self.sent, group, request["MessageBody"], sent_at=now, visible_at=now)
+        self.groups.setdefault(group, deque()).append(message)
+        self.on_message(group)
+        return {"MessageId": str(message.number)}
+
+    def receive(self, group: str) -> Message | None:
+        """The group's first message, unless it is in flight; a message in flight blocks the group."""
+        queue = self.groups.get(group, deque())
+        while queue and self._is_over(queue[0]):
+            self.dead.append(queue.popleft())
+        if not queue or queue[0].visible_at > self.now():
+            return None
+        queue[0].received += 1
+        queue[0].visible_at = self.now() + self.visibility
+        return queue[0]
+
+    def delete(self, message: Message) -> None:
+        """It was processed."""
+        queue = self.groups[message.group]
+        if message in queue:
+            queue.remove(message)
+
+    def _is_over(self, message: Message) -> bool:
+        waits = message.visible_at <= self.now()
+        return waits and (message.received >= self.max_receives or self.now() - message.sent_at > self.retention)
+
+
+@dataclass
+class Record:
+    """A record of the table's stream: one new alert."""
+
+    number: int
+    alert_id: str
+    written_at: float
+    tries: int = 0
+
+
+@dataclass
+class Shard:
+    """The records of one shard that are still to be handed over, oldest first."""
+
+    records: deque[Record] = field(default_factory=deque)
+    is_awake: bool = False
+
+    def drop(self, now: float, *, max_tries: int, max_age: float) -> Iterator[Record]:
+        """Give up records as the mapping does."""
+        while self.records and (self.records[0].tries > max_tries or now - self.records[0].written_at > max_age):
+            yield self.records.popleft()
+
+
+def stream_event(records: list[Record]) -> dict[str, Any]:
+    """A batch as the mapping hands it to a function."""
+    return {
+        "Records": [
+            {
+                "eventID": str(record.number),
+                "eventName": "INSERT",
+                "eventSource": "aws:dynamodb",
+                "dynamodb": {
+                    "Keys": {"alert_id": {"S": record.alert_id}},
+                    "SequenceNumber": str(record.number),
+                    "ApproximateCreationDateTime": 0,
+                },
+            }
+            for record in records
+        ]
+    }
+
+
+def queue_event(message: Message, sent_at_ms: int) -> dict[str, Any]:
+    """A message as the mapping hands it to a function."""
+    return {
+        "Records": [
+            {
+                "messageId": f"message-{message.number}",
+                "receiptHandle": "receipt",
+                "body": message.body,
+                "attributes": {"ApproximateReceiveCount": str(message.received), "SentTimestamp": str(sent_at_ms)},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:polls.fifo",
+                "awsRegion": "us-east-1",
+            }
+        ]
+    }

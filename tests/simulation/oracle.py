@@ -1,0 +1,420 @@
+"""What must hold, judged from outside: from what the API served, what was committed and what SNS took.
+
+Nothing of the product is asked. The model is three dictionaries: what can be seen of every order now (`Copy`), what
+the API ever served of it, and who was told of what. It is judged at these moments:
+
+- **At every transaction** (rules 1 to 4 and 8). A written row shows a status and a version that the API served of
+  this order of this shop; no version goes back; an order that took another status has its alert in the same
+  transaction, of the kind that the move asks for, or, where the same transition was told before, in the table already;
+  no other alert about an order is written; a first sight by the baseline is silent; a recovery is told only of what
+  was told. A transition (order, version, status) has one alert id for ever.
+- **At every transaction that ends a window** (rules 4, 5 and 6). The reading served as many distinct orders as it
+  promised, or was begun three times. Every order that did not change since the reading began has the status in our
+  table that can be seen: whatever a cursor passes was read and written. This compares all orders of the shop, not those
+  of the window, so a cursor that has ever passed anything unread is found by the next window at the latest.
+- **At every message** (rule 2). It tells of an alert that is in the table; its copies are no more than the senders that
+  ended, by whatever fault, between its send and its mark, plus one.
+- **At the end**, after the calm: nothing is pending, everything in the table was delivered, the table shows what can be
+  seen, every poll of the calm came through.
+
+What the design does not promise is excused, and only that, each for a named reason: an order that cannot be read (no
+id or status); one whose version went back with the vendor's clock, until it is newer again (rule 3), or lies in the
+vendor's future; one that was missed because it moved past us in three readings of a window, or in exchange for another
+that entered in the very second of the window's end; one that was stamped between two jumps of the vendor's clock of
+which no window saw the first; where the filter is the shop's date (rule 5), one that became visible later than the
+fallback's overlap; where the baseline is capped, one older than it. A sweep (rule 6) ends every excuse but the first
+two for watched statuses.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, Change, Row
+from tests.simulation.plan import WATCHED
+from tests.support.recording_sns import told_ids
+
+MAX_ATTEMPTS = 3
+LEAST_OVERLAP = timedelta(minutes=10)
+
+type Subject = tuple[str, str]
+"""Connection and order."""
+
+
+class Violation(BaseException):
+    """A rule does not hold; a BaseException, since nothing of the product may catch it.
+
+    Attributes:
+        trace: What had happened up to there.
+    """
+
+    trace: tuple[str, ...] = ()
+
+
+@dataclass
+class Sight:
+    """What can be seen of an order now.
+
+    Attributes:
+        status: None where the record cannot be watched.
+        version: Trackstar's date of change, else the shop's.
+        shop_date: The shop's date of change.
+        since: The shop's count of changes when it became so.
+        seen_at: The vendor's clock then.
+        newest: The newest version that could ever be seen.
+    """
+
+    status: str | None
+    version: str | None
+    shop_date: str | None
+    since: int
+    seen_at: datetime
+    newest: str
+
+
+@dataclass
+class Copy:
+    """What the API would show of a shop now.
+
+    Attributes:
+        changes: How often anything of it changed.
+        said_frequency: Seconds between syncs, as the connection tells them.
+    """
+
+    said_frequency: int
+    changes: int = 0
+    orders: dict[str, Sight] = field(default_factory=dict)
+
+    def show(self, records: Iterable[dict[str, Any]], now: datetime) -> None:
+        """Take what can be seen after a sync."""
+        fresh = {key: record for record in records if self._is_new(key := _key(record), record)}
+        self.changes += bool(fresh)
+        for key, record in fresh.items():
+            version, known = _version(record), self.orders.get(key)
+            newest = max(known.newest if known else "", version or "")
+            status = _status(record)
+            self.orders[key] = Sight(status, version, record.get("updated_date"), self.changes, now, newest)
+
+    def _is_new(self, key: str, record: dict[str, Any]) -> bool:
+        known = self.orders.get(key)
+        return known is None or (known.status, known.version) != (_status(record), _version(record))
+
+
+def _key(record: dict[str, Any]) -> str:
+    return str(record.get("order_number"))
+
+
+def _version(record: dict[str, Any]) -> str | None:
+    version = record.get("trackstar_updated_date") or record.get("updated_date")
+    return str(version) if version else None
+
+
+def _status(record: dict[str, Any]) -> str | None:
+    """Its status where it can be watched: an id and a status, which may be numbers."""
+    fields = [record.get(name) for name in ("id", "status")]
+    return str(fields[1]) if all(isinstance(each, str | int) and each != "" for each in fields) else None
+
+
+@dataclass
+class Reading:
+    """One walk over the pages of a window, as far as the API served it.
+
+    Attributes:
+        filters: What was asked for on the first page.
+        opened: The shop's count of changes when the window was opened.
+        began: The shop's count of changes at its first page; later than `opened` where the window is read again.
+        jumps: How often the vendor's clock had jumped when the window was opened.
+        attempts: How often the same window was begun.
+        distinct: The orders that were served.
+        promised: The largest `total_count`.
+        is_whole: Whether the last page was served.
+    """
+
+    filters: dict[str, str]
+    opened: int
+    began: int
+    jumps: int
+    attempts: int = 1
+    distinct: set[str] = field(default_factory=set)
+    promised: int = 0
+    is_whole: bool = False
+
+    @property
+    def is_sweep(self) -> bool:
+        return "status[in]" in self.filters
+
+    @property
+    def until(self) -> str | None:
+        """The upper bound."""
+        return self._bound("[lte]")
+
+    def _bound(self, operator: str) -> str | None:
+        return next((value for name, value in self.filters.items() if name.endswith(operator)), None)
+
+    def date_of(self, sight: Sight) -> str:
+        """The date that the bounds are on."""
+        return (sight.shop_date if self.is_by_shop_date else sight.version) or ""
+
+    def had_to_show(self, sight: Sight) -> bool:
+        """Whether this walk had to meet what can be seen: it was there before it, and in its bounds or older."""
+        if sight.since <= self.opened or self.until is None:
+            return sight.since <= self.began
+        return sight.since <= self.began and self.date_of(sight) >= (self._bound("[gte]") or "")
+
+    @property
+    def is_by_shop_date(self) -> bool:
+        return any(name.startswith("updated_date") for name in self.filters)
+
+
+@dataclass
+class Oracle:
+    """Judges.
+
+    Args:
+        row: A row of our tables.
+        notify_recovered: Whether recoveries are told.
+        baseline_days: The cap of the baseline.
+
+    Attributes:
+        copies: What can be seen, by connection.
+        jumps: How often the vendor's clock has jumped.
+        ended: Windows that were read to their end, by connection.
+    """
+
+    row: Callable[[str, str], Row | None]
+    notify_recovered: bool
+    baseline_days: int
+    copies: dict[str, Copy] = field(default_factory=dict)
+    ended: Counter[str] = field(default_factory=Counter)
+    delivered: Counter[str] = field(default_factory=Counter)
+    unmarked: Counter[str] = field(default_factory=Counter)
+    readings: dict[str, Reading] = field(default_factory=dict)
+    _served: defaultdict[Subject, set[tuple[str, datetime]]] = field(default_factory=lambda: defaultdict(set))
+    _told: dict[Subject, str] = field(default_factory=dict)
+    _ids: dict[tuple[str, ...], str] = field(default_factory=dict)
+    jumps: int = 0
+    _jumps_before: dict[str, int] = field(default_factory=dict)
+    _excused: dict[Subject, str | None] = field(default_factory=dict)
+
+    # Reading
+
+    def loaded(self, connection_id: str) -> Reading | None:
+        """A poll loads the connection's row: the walk that it finds there, unfinished."""
+        return deepcopy(self.readings.get(connection_id))
+
+    def asked(self, connection_id: str, query: dict[str, str], reading: Reading | None) -> Reading:
+        """A page is asked for: a new walk, or the next page of one."""
+        filters = {name: value for name, value in query.items() if name not in {"limit", "page_token"}}
+        if "page_token" in query and reading:
+            if reading.filters != filters:
+                raise Violation(f"{connection_id}: the next page is asked for with {filters}, not {reading.filters}")
+            return reading
+        now = self.copies[connection_id].changes
+        if reading and reading.filters == filters:
+            return Reading(filters, reading.opened, now, reading.jumps, attempts=reading.attempts + 1)
+        return Reading(filters, now, now, self.jumps)
+
+    def served(self, connection_id: str, reading: Reading, page: dict[str, Any]) -> None:
+        """A page was served."""
+        for record in page["data"]:
+            usable = isinstance(record.get("id"), str)
+            reading.distinct.add(record["id"] if usable else f"nameless {len(reading.distinct)}")
+            status, version = _status(record), _version(record)
+            if status and version:
+                self._served[connection_id, record["id"]].add((status, datetime.fromisoformat(version)))
+        reading.promised = max(reading.promised, page["total_count"])
+        reading.is_whole = page["next_token"] is None
+
+    # Writing
+
+    def wrote(self, changes: list[Change], reading: Reading | None) -> None:
+        """A transaction was committed."""
+        alerts = {change.after["alert_id"]: change.after for change in changes if change.table == ALERTS}
+        for alert_id, row in alerts.items():
+            if (row.get("order_id")) and self._ids.setdefault(_transition(row), alert_id) != alert_id:
+                raise Violation(f"the same transition has two alert ids: {_transition(row)}")
+        about = {(row["connection_id"], row["order_id"]): row for row in alerts.values() if row.get("order_id")}
+        states = {change.after["connection_id"]: change for change in changes if change.table == CONNECTIONS}
+        for change in changes:
+            if change.table == ORDERS:
+                self._moved(change, about, states)
+        if about:
+            raise Violation(f"alerts without a move: {sorted(about)}")
+        for connection_id, change in states.items():
+            self._progressed(connection_id, change, reading)
+
+    def _moved(self, change: Change, about: dict[Subject, Row], states: dict[str, Change]) -> None:
+        connection_id, _, order_id = change.after["order_key"].partition("#")
+        subject = (connection_id, order_id)
+        before, after = change.before, change.after
+        version = datetime.fromisoformat(after["version"])
+        if (after["status"], version) not in self._served[subject]:
+            raise Violation(f"{subject} is stored as {after['status']} at {version}, which was never served")
+        if before and before["version_clock"] == after["version_clock"] and before["version"] > after["version"]:
+            raise Violation(f"the version of {subject} goes back from {before['version']} to {after['version']}")
+        alert = about.pop(subject, None)
+        if self.baseline_days and before is None:
+            self._note(subject, after["status"], alert)
+            return
+        expected = self._expected(subject, before, after["status"], states)
+        if alert and alert["kind"] != expected:
+            raise Violation(f"{subject} moved to {after['status']}: told {alert['kind']}, expected {expected}")
+        if expected and not alert and (*subject, after["status"], str(version)) not in self._ids:
+            raise Violation(f"{subject} moved to {after['status']}: expected {expected}, told nothing")
+        if not before or before["status"] != after["status"]:
+            self._note(subject, after["status"], expected)
+
+    def _note(self, subject: Subject, status: str, told: object) -> None:
+        self._told.pop(subject, None)
+        if told and status in WATCHED:
+            self._told[subject] = status
+
+    def _expected(self, subject: Subject, before: Row | None, status: str, states: dict[str, Change]) -> str | None:
+        if before and before["status"] == status:
+            return None
+        if status in WATCHED:
+            return f"order.{status}" if before or self._is_watching(subject[0], states) else None
+        return "order.recovered" if self.notify_recovered and subject in self._told else None
+
+    def _is_watching(self, connection_id: str, states: dict[str, Change]) -> bool:
+        """Whether the baseline was done before this transaction."""
+        change = states.get(connection_id)
+        state = change.before if change else self.row(CONNECTIONS, connection_id)
+        return bool(state and state.get("cursor"))
+
+    # Windows
+
+    def _progressed(self, connection_id: str, change: Change, reading: Reading | None) -> None:
+        before, after = change.before or {}, change.after
+        if before.get("cursor", "") > after.get("cursor", ""):
+            raise Violation(f"the cursor of {connection_id} goes back")
+        progress = after.get("progress")
+        moved_on = before.get("cursor") != after.get("cursor") or before.get("cursor_set_at") != after.get(
+            "cursor_set_at"
+        )
+        if moved_on and not (reading and reading.is_whole):
+            raise Violation(f"the cursor of {connection_id} passes a window that was not read to its end")
+        if reading:
+            self.readings[connection_id] = deepcopy(reading)
+        swept = before.get("last_sweep_at") != after.get("last_sweep_at")
+        if reading and reading.is_whole and (moved_on or (swept and reading.is_sweep)):
+            self._ended(connection_id, reading)
+            self.readings.pop(connection_id, None)
+        elif progress is None:
+            self.readings.pop(connection_id, None)
+
+    def _ended(self, connection_id: str, reading: Reading) -> None:
+        self.ended[connection_id] += 1
+        copy = self.copies[connection_id]
+        is_short = len(reading.distinct) < reading.promised
+        if is_short and reading.attempts < MAX_ATTEMPTS:
+            raise Violation(f"{connection_id}: {len(reading.distinct)} of {reading.promised} orders read and not again")
+        jumped = reading.jumps - self._jumps_before.get(connection_id, 0)
+        has_drifted = copy.changes > reading.began and (is_short or self._has_exchange(copy, reading))
+        is_excusing = has_drifted or (jumped > 1 and not reading.is_sweep)
+        self._jumps_before[connection_id] = reading.jumps
+        for order_id in self._unlike(connection_id, reading):
+            subject, sight = (connection_id, order_id), copy.orders[order_id]
+            if is_excusing:
+                self._excused[subject] = sight.version
+            else:
+                row = self.row(ORDERS, f"{connection_id}#{order_id}")
+                raise Violation(f"a window ended: {subject} can be seen as {sight}, stored as {row}")
+
+    def _has_exchange(self, copy: Copy, reading: Reading) -> bool:
+        """Whether orders can have left and entered the list while it was read, so that its length told nothing."""
+        during = [sight for sight in copy.orders.values() if sight.since > reading.began]
+        if reading.is_sweep or not reading.until:
+            return bool(during)
+        return any(reading.date_of(sight) <= reading.until for sight in during)
+
+    def _unlike(self, connection_id: str, reading: Reading) -> list[str]:
+        """The orders that the window had to bring up to what can be seen, and did not."""
+        copy = self.copies[connection_id]
+        return [
+            order_id
+            for order_id, sight in copy.orders.items()
+            if reading.had_to_show(sight)
+            and not self._is_excused((connection_id, order_id), sight, reading)
+            and not self._is_stored(connection_id, order_id, sight)
+        ]
+
+    def _is_stored(self, connection_id: str, order_id: str, sight: Sight) -> bool:
+        row = self.row(ORDERS, f"{connection_id}#{order_id}")
+        return row is not None and row["status"] == sight.status
+
+    def _is_excused(self, subject: Subject, sight: Sight, reading: Reading) -> bool:
+        if sight.status is None or not sight.version or sight.version < sight.newest:
+            return True
+        if reading.is_sweep:
+            return sight.status not in WATCHED
+        if self._excused.get(subject) == sight.version:
+            return True
+        if self.baseline_days and self.row(ORDERS, "#".join(subject)) is None:
+            return True
+        if reading.until and reading.date_of(sight) > reading.until:
+            return True
+        return reading.is_by_shop_date and self._was_late(subject[0], sight)
+
+    def _was_late(self, connection_id: str, sight: Sight) -> bool:
+        """Whether it became visible later than the fallback's overlap reaches."""
+        frequency = timedelta(seconds=self.copies[connection_id].said_frequency)
+        changed_at = datetime.fromisoformat(sight.shop_date or "").astimezone(UTC)
+        return sight.seen_at - changed_at > max(LEAST_OVERLAP, 2 * frequency)
+
+    # Sending
+
+    def took(self, body: dict[str, Any]) -> list[str]:
+        """SNS took a message; the alerts that it tells."""
+        ids = told_ids(body)
+        for alert_id in ids:
+            self.delivered[alert_id] += 1
+            if self.row(ALERTS, alert_id) is None:
+                raise Violation(f"told of an alert that is not in the table: {alert_id}")
+            if self.delivered[alert_id] > 1 + self.unmarked[alert_id]:
+                raise Violation(f"{self.delivered[alert_id]} copies of {alert_id}, {self.unmarked[alert_id]} deaths")
+        return ids
+
+    # The end
+
+    def judge_alerts(self, rows: list[Row]) -> None:
+        """After the calm, everything that was written was told."""
+        pending = sorted(row["alert_id"] for row in rows if row["state"] != "sent")
+        if pending:
+            raise Violation(f"still pending: {pending}")
+        untold = sorted(row["alert_id"] for row in rows if not self.delivered[row["alert_id"]])
+        if untold:
+            raise Violation(f"never delivered: {untold}")
+
+    def judge_shop(self, connection_id: str) -> None:
+        """After the calm, a shop's row and its orders are as they should be."""
+        state = self.row(CONNECTIONS, connection_id) or {}
+        if not state.get("cursor") or state.get("progress"):
+            raise Violation(f"{connection_id} was not read to its end: {state}")
+        if state["health"]["state"] != "healthy":
+            raise Violation(f"{connection_id} is not healthy after the calm: {state['health']}")
+        for order_id, sight in self.copies[connection_id].orders.items():
+            subject = (connection_id, order_id)
+            if sight.status is None or not sight.version or sight.version < sight.newest:
+                continue
+            row = self.row(ORDERS, f"{connection_id}#{order_id}")
+            promised = sight.status in WATCHED or not self._may_be_missed(subject, sight)
+            if promised and (row is None or row["status"] != sight.status):
+                raise Violation(f"after the calm {subject} can be seen as {sight}, stored as {row}")
+
+    def _may_be_missed(self, subject: Subject, sight: Sight) -> bool:
+        late = self._was_late(subject[0], sight)
+        return late or self._excused.get(subject) == sight.version or self.baseline_days > 0
+
+
+def _transition(row: Row) -> tuple[str, ...]:
+    version = _updated_at(row)
+    return row["connection_id"], row["order_id"], row["status"], version
+
+
+def _updated_at(row: Row) -> str:
+    return str(datetime.fromisoformat(json.loads(row["alert"])["order"]["updated_at"]))

@@ -1,0 +1,90 @@
+"""Play many seeds, or one with its trace: `python -m tests.simulation.soak --seeds 20000`, `... --replay 123`."""
+
+import argparse
+import multiprocessing
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from tests.simulation.oracle import Violation
+from tests.simulation.world import run
+
+REPORT_EVERY = 5.0
+PROCESSES = 2
+SEEDS_A_TASK = 10
+
+type Verdict = tuple[int, str | None]
+
+
+def verdict_on(seed: int) -> Verdict:
+    """What a seed's world broke, None where nothing."""
+    try:
+        run(seed)
+    except Violation as violation:
+        return seed, str(violation)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the seed is to be known
+        return seed, repr(error)
+    return seed, None
+
+
+def soak(seeds: range) -> int:
+    """Play the seeds, two processes at once, and say how it goes.
+
+    Returns:
+        How many failed.
+    """
+    began = reported = time.monotonic()
+    failed = 0
+    for done, (seed, flaw) in enumerate(_verdicts(seeds), start=1):
+        if flaw:
+            failed += 1
+            _say(f"seed {seed}: {flaw}\n  replay it: make replay SEED={seed}")
+        if time.monotonic() - reported > REPORT_EVERY:
+            reported = time.monotonic()
+            _say(f"{done:,} of {len(seeds):,} seeds, {done / (reported - began):.1f} a second, {failed} failed")
+    seconds = time.monotonic() - began
+    _say(f"seeds {seeds.start} to {seeds.stop - 1}: {failed} of {len(seeds):,} failed, {seconds:.0f} s")
+    return failed
+
+
+def _verdicts(seeds: range) -> Iterator[Verdict]:
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+        yield from pool.imap_unordered(verdict_on, seeds, chunksize=SEEDS_A_TASK)
+
+
+def replay(seed: int) -> int:
+    """Play one seed and show what happened in it.
+
+    Returns:
+        1 where it fails.
+    """
+    flaw = ""
+    try:
+        world = run(seed)
+        trace = (str(world.plan), *world.trace)
+    except Violation as violation:
+        trace, flaw = violation.trace, str(violation)
+    _say("\n".join(trace))
+    _say(f"seed {seed}: {flaw or 'clean'}")
+    return int(bool(flaw))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1000)
+    parser.add_argument("--from", type=int, default=0, dest="first")
+    parser.add_argument("--replay", type=int)
+    options = parser.parse_args(arguments)
+    if options.replay is not None:
+        return replay(options.replay)
+    return int(soak(range(options.first, options.first + options.seeds)) > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

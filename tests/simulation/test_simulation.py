@@ -1,0 +1,70 @@
+"""A thousand worlds that fail in every way we know of; `make soak SEEDS=20000` plays more of them."""
+
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from tests.simulation.oracle import Violation
+from tests.simulation.world import run
+from tests.support.template import ROOT
+
+SEEDS = 1000
+SEEDS_A_TEST = 25
+DIGEST = "from tests.simulation.world import run; print(run({seed}).digest)"
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
+def test_every_visible_transition_is_told_whatever_fails(first: int) -> None:
+    for seed in range(first, first + SEEDS_A_TEST):
+        try:
+            run(seed)
+        except Violation as violation:
+            pytest.fail(f"seed {seed}: {violation}\nreplay it: make replay SEED={seed}", pytrace=False)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_seed_is_the_same_world_in_every_process(seed: int) -> None:
+    command = [sys.executable, "-c", DIGEST.format(seed=seed)]
+    environment = {"PYTHONHASHSEED": str(seed), "PYTHONPATH": f"{ROOT}:{ROOT}/layers/orderwatch/python:{ROOT}/local"}
+    other = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert run(seed).digest == run(seed).digest == other.stdout.strip()
+
+
+def test_the_worlds_see_all_that_they_are_made_for() -> None:
+    seen = Counter[str]()
+    for seed in range(60):
+        trace = "\n".join(run(seed).trace)
+        seen.update(what for what in EVENTS if what in trace)
+    assert set(seen) == set(EVENTS), f"never seen: {sorted(set(EVENTS) - set(seen))}"
+
+
+EVENTS = (
+    "dies before",
+    "dies after",
+    "runs out of time",
+    "poll_orders/1 begins",
+    "publish_alerts/1 begins",
+    "page_token",
+    "answered 422",
+    "answered 401",
+    "answered 429",
+    "is blocked",
+    "goes dark",
+    "'kind': 'sweep'",
+    "'attempt': Decimal('2')",
+    "the stream loses",
+    "the stream gives up",
+    "SNS's answer is lost",
+    "told order.digest",
+    "told order.recovered",
+    "told connection.blocked",
+    "told connection.unauthorized",
+    "told connection.stale",
+    "told connection.recovered",
+    "garble",
+    "flip",
+    "the vendor's clock jumps",
+    *(f"fault {kind}" for kind in ("429", "500", "html", "reset", "refused", "timeout", "cut", "malformed", "half")),
+)

@@ -1,0 +1,66 @@
+"""Virtual time: one axis of seconds, our clocks and the vendor's on it, and what is due when."""
+
+import heapq
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+BEGINS_AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+class Timeline:
+    """Time passes only where it is told to.
+
+    Attributes:
+        seconds: Since the beginning; never goes back.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count()
+
+    def spend(self, seconds: float) -> None:
+        """Time passes."""
+        self.seconds += max(seconds, 0.0)
+
+    def at(self, seconds: float, happens: Callable[[], None]) -> None:
+        """Let something happen then, or as soon as possible after."""
+        heapq.heappush(self._due, (seconds, next(self._numbers), happens))
+
+    def after(self, seconds: float, happens: Callable[[], None]) -> None:
+        """Let something happen so many seconds from now."""
+        self.at(self.seconds + seconds, happens)
+
+    def play(self, until: float) -> None:
+        """Let everything happen that is due up to then."""
+        while self._due and self._due[0][0] <= until:
+            moment, _, happens = heapq.heappop(self._due)
+            self.seconds = max(self.seconds, moment)
+            happens()
+        self.seconds = max(self.seconds, until)
+
+
+class SkewedClock:
+    """A clock of somebody: the axis plus an offset. Serves as `orderwatch.clock`'s and as the simulated vendor's.
+
+    Args:
+        timeline: The axis.
+        offset: How far it is ahead, in seconds.
+
+    Attributes:
+        offset: May be changed at any time: the clock jumps.
+    """
+
+    def __init__(self, timeline: Timeline, offset: float) -> None:
+        self._timeline = timeline
+        self.offset = offset
+
+    def now(self) -> datetime:
+        return BEGINS_AT + timedelta(seconds=self._timeline.seconds + self.offset)
+
+    def monotonic(self) -> float:
+        return self._timeline.seconds + 1000.0
+
+    def sleep(self, seconds: float) -> None:
+        self._timeline.spend(seconds)
