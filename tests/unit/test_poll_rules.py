@@ -565,6 +565,16 @@ def test_a_refused_secret_is_told_once_moves_nothing_and_its_end_is_told_once(
     assert world.next_poll() == []
 
 
+def test_a_token_that_no_header_takes_is_told_like_a_refused_one_and_not_shown(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.place("1")
+    started(world)
+    assert kinds(world.next_poll(access_token="t\u00f8ken")) == ["connection.unauthorized"]
+    assert world.next_poll(access_token="t\u00f8ken") == []
+    assert "t\u00f8ken" not in capsys.readouterr().out
+
+
 def test_a_connection_disabled_by_policy_is_told_like_a_refused_token(world: World) -> None:
     started(world)
     world.shop.quirks.disabled = True

@@ -9,6 +9,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -139,7 +140,8 @@ class TrackstarShop:
     def now(self) -> datetime:
         """The vendor's clock at its latest answer; asked for where there was none yet (whole seconds)."""
         if self._vendor_now is None:
-            self._get("/cart/orders", {"limit": "1"}, OrderPage)
+            with suppress(UnauthorizedError):  # said by the next reading, and a secret that cannot be sent asks nobody
+                self._get("/cart/orders", {"limit": "1"}, OrderPage)
         if self._vendor_now is None:
             logger.warning("trackstar sends no Date header: using our own clock")
             self._vendor_now = clock.now().replace(microsecond=0)
