@@ -60,6 +60,10 @@ format: $(VENV)/ready ## Rewrite the code in the project's format
 .PHONY: setup
 setup: $(VENV)/ready $(TOOLS)/sam/ready $(TOOLS)/cloud/ready ## Make the environments (the other targets do it by themselves)
 
+.PHONY: cost
+cost: $(VENV)/ready ## Count a simulated day's requests and put their price into docs/operations.md
+	@$(RUN)/python -m tests.benchmarks.cost docs/operations.md
+
 .PHONY: picture
 picture: $(VENV)/ready ## Take the README's picture of an alert anew (needs Chromium)
 	@$(RUN)/python -m orderwatch_local.picture docs/images/alert.png

@@ -1,0 +1,9 @@
+"""The cost in the document is what the count gives today."""
+
+from tests.benchmarks.cost import BEGIN, END, table
+from tests.support.template import ROOT
+
+
+def test_the_documents_cost_is_what_the_requests_of_a_simulated_day_come_to() -> None:
+    document = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    assert f"{BEGIN}\n{table()}\n{END}" in document
