@@ -137,8 +137,7 @@ class LocalCloud:
         """
         template = build(self._architecture, project=self._project)
         self._ensure_bucket()
-        ours = {"Architecture": self._architecture, "AwsEndpointUrl": self.endpoint}
-        self._sam_deploy(template, {**(parameters or {}), **ours})
+        self._sam_deploy(template, {**(parameters or {}), "Architecture": self._architecture})
         return self.outputs()
 
     def outputs(self) -> Outputs:

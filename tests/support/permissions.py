@@ -88,10 +88,11 @@ def _either(expression: str) -> str:
 
 
 def environment_of(function: str) -> dict[str, str]:
-    """The variables that the template sets for a function."""
+    """The variables that the template sets for a function on AWS, where there is no endpoint of a local cloud."""
     common = load_template()["Globals"]["Function"]["Environment"]["Variables"]
     own = RESOURCES[function]["Properties"]["Environment"]["Variables"]
-    return {name: str(resolved(value)) for name, value in {**common, **own}.items()}
+    set_always = {name: value for name, value in {**common, **own}.items() if name != "AWS_ENDPOINT_URL"}
+    return {name: str(resolved(value)) for name, value in set_always.items()}
 
 
 def role_of(function: str) -> str:

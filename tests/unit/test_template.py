@@ -29,7 +29,7 @@ EVERY_FUNCTION = {
     "POWERTOOLS_SERVICE_NAME": {"Ref": "AWS::StackName"},
     "POWERTOOLS_METRICS_NAMESPACE": "orderwatch",
     "POWERTOOLS_LOG_LEVEL": {"Ref": "LogLevel"},
-    "AWS_ENDPOINT_URL": {"Ref": "AwsEndpointUrl"},
+    "AWS_ENDPOINT_URL": {"Fn::If": ["HasAwsEndpointUrl", {"Ref": "AwsEndpointUrl"}, {"Ref": "AWS::NoValue"}]},
 }
 VARIABLES = {
     "DispatchPollsFunction": {"PARAMETER_PREFIX": "ParameterPrefix", "POLL_QUEUE_URL": "PollQueue"},
