@@ -46,8 +46,8 @@ class Busy(MemoryDynamoDB):
         return answer | {"UnprocessedKeys": {name: {**wanted, "Keys": later}} if later else {}}
 
 
-def put(key: str, size: int = 1) -> dict[str, Any]:
-    item = {"id": {"S": key}, "text": {"S": "x" * size}}
+def put(key: str, text: str = "x") -> dict[str, Any]:
+    item = {"id": {"S": key}, "text": {"S": text}}
     return {"Put": {"TableName": "T", "Item": item, "ConditionExpression": "attribute_not_exists(id)"}}
 
 
@@ -87,11 +87,13 @@ def test_keys_that_dynamodb_left_out_are_asked_for_again() -> None:
     assert {row["id"] for row in rows} == {str(number) for number in range(30)}
 
 
-def test_no_transaction_is_larger_than_dynamodb_takes() -> None:
-    units = [Unit(number, (put(str(number), 300_000),)) for number in range(25)]
+@pytest.mark.parametrize("character", ["x", "見"])
+def test_no_transaction_is_larger_than_dynamodb_takes(character: str) -> None:
+    text = character * (300_000 // len(character.encode()))
+    units = [Unit(number, (put(str(number), text),)) for number in range(25)]
     chunks = list(chunked(units))
     assert [unit for chunk in chunks for unit in chunk] == units
-    assert all(sum(len(repr(unit.actions)) for unit in chunk) <= MAX_BYTES for chunk in chunks)
+    assert all(len(chunk) * len(text.encode()) <= MAX_BYTES for chunk in chunks)
     assert len(chunks) == 3
 
 
