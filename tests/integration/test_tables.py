@@ -16,7 +16,7 @@ from orderwatch.transitions import Move, Sighting, StoredOrder, move_of
 from orderwatch.windows import Progress, baseline_window
 from orderwatch_local.shop import VirtualClock
 from tests.integration.conftest import OTHER_DYNAMODB
-from tests.support.alerts import first_sight
+from tests.support.alerts import first_sight, whole
 from tests.support.cloud import Tables, create_tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.polls import WATCHED
@@ -24,7 +24,9 @@ from tests.support.polls import WATCHED
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 SHOP = AlertConnection(id="conn_a")
-SIGHTING = Sighting(connection=SHOP, observed_at=NOON, baseline=False, watch_started_at=None, data_as_of=None)
+SIGHTING = Sighting(
+    connection=SHOP, observed_at=NOON, baseline=False, watch_started_at=None, data_as_of=None, in_full=whole
+)
 COUNTERPARTS = ["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])]
 
 

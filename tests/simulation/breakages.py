@@ -158,7 +158,7 @@ def no_second_reading(patch: pytest.MonkeyPatch) -> None:
 
 
 def orders_counted_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.remembered", lambda fingerprints: "")
+    patch.setattr("orderwatch.polling.SeenOrders.saved", lambda self: "")
 
 
 def blind_to_what_has_no_date(patch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,16 @@
 from datetime import UTC, datetime
 
 from orderwatch.alerts import Alert, AlertConnection
-from orderwatch.orders import Order
+from orderwatch.orders import Order, SeenOrder
 from orderwatch.transitions import Move, Policy, Sighting, move_of
 
 SEEN_AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def whole(order: SeenOrder) -> Order:
+    """An order that a test made whole from the start (a `Sighting.in_full`)."""
+    assert isinstance(order, Order)
+    return order
 
 
 def first_sight(
@@ -23,6 +29,7 @@ def first_sight(
         baseline=False,
         watch_started_at=None,
         data_as_of=None,
+        in_full=whole,
     )
     move = move_of(order, None, sighting=sighting, policy=Policy(statuses={status}))
     assert move

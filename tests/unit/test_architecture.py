@@ -19,6 +19,7 @@ DOMAIN = {
     "orders",
     "transitions",
     "polling",
+    "seen_orders",
     "windows",
     "connections",
     "alerts",

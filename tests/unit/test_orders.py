@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orderwatch.orders import MAX_ID_LENGTH, MAX_TEXT_LENGTH, Order, OrderPage, Quarantined, Version, VersionClock
+from orderwatch.orders import (
+    MAX_ID_LENGTH,
+    MAX_TEXT_LENGTH,
+    Order,
+    OrderPage,
+    Quarantined,
+    SeenOrder,
+    Version,
+    VersionClock,
+)
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 PERSONAL = {
@@ -23,12 +32,13 @@ PERSONAL = {
 
 
 def page(*records: Any) -> OrderPage:
-    return OrderPage.model_validate_json(json.dumps({"data": records, "next_token": None, "total_count": len(records)}))
+    body = json.dumps({"data": records, "next_token": None, "total_count": len(records)}).encode()
+    return OrderPage.model_validate_json(body).read_from(body)
 
 
 def order(**fields: Any) -> Order:
-    [order] = page({"id": "1", "status": "open", **fields}).orders
-    return order
+    read = page({"id": "1", "status": "open", **fields})
+    return read.in_full(read.orders[0])
 
 
 def test_a_full_record_is_read_as_it_is() -> None:
@@ -85,6 +95,13 @@ def test_a_field_that_is_malformed_is_left_out_and_costs_nothing_else(field: str
 )
 def test_what_can_be_understood_is(field: str, value: object, read: object) -> None:
     assert getattr(order(**{field: value}), field) == read
+
+
+def test_of_two_records_of_one_order_each_is_shown_in_full_as_it_is() -> None:
+    read = page(
+        {"id": "1", "status": "open", "total_price": 1}, None, {"id": "1", "status": "exception", "total_price": 2}
+    )
+    assert [read.in_full(each).total_price for each in read.orders] == [Decimal(1), Decimal(2)]
 
 
 def test_a_number_as_id_is_an_id() -> None:
@@ -169,9 +186,12 @@ def test_nothing_personal_is_anywhere_in_what_is_read() -> None:
 )
 def test_no_record_whatever_it_holds_costs_the_page(record: Any) -> None:
     body = {"data": [record, {"id": "good", "status": "open"}], "next_token": None}
-    read = OrderPage.model_validate(json.loads(json.dumps(body)))
+    text = json.dumps(body).encode()
+    read = OrderPage.model_validate(json.loads(text)).read_from(text)
     assert read.orders[-1].id == "good"
-    assert all(isinstance(each, Order | Quarantined) for each in read.data)
+    assert all(isinstance(each, SeenOrder | Quarantined) for each in read.data)
+    for order in read.orders:
+        assert read.in_full(order).model_dump(include=set(SeenOrder.model_fields)) == order.model_dump()
 
 
 # Versions

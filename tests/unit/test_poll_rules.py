@@ -14,6 +14,7 @@ from orderwatch.polling import Outcome, PollSummary
 from orderwatch.transitions import Move, Policy, Sighting, StoredOrder, move_of
 from orderwatch.windows import OVERLAP, DateField, WindowKind
 from orderwatch_local.shop import Request, Response, Shop, TrackstarDates, invalid_credentials
+from tests.support.alerts import whole
 from tests.support.polls import WATCHED, poll
 from tests.support.world import MINUTE, NOON, TICK, World, kinds
 
@@ -391,6 +392,7 @@ def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
         baseline=True,
         watch_started_at=None,
         data_as_of=None,
+        in_full=whole,
     )
 
     def overtake(row: StoredOrder) -> Move:

@@ -8,12 +8,18 @@ import pytest
 from orderwatch.alerts import AlertConnection
 from orderwatch.orders import Order, Version, VersionClock
 from orderwatch.transitions import Move, Policy, Reason, Sighting, StoredOrder, move_of, reason_for
+from tests.support.alerts import whole
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 POLICY = Policy(statuses=frozenset({"exception", "backordered", "cancelled"}))
 SIGHTING = Sighting(
-    connection=AlertConnection(id="conn_a"), observed_at=NOON, baseline=False, watch_started_at=NOON, data_as_of=NOON
+    connection=AlertConnection(id="conn_a"),
+    observed_at=NOON,
+    baseline=False,
+    watch_started_at=NOON,
+    data_as_of=NOON,
+    in_full=whole,
 )
 BASELINE = replace(SIGHTING, baseline=True, watch_started_at=None)
 

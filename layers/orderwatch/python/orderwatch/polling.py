@@ -7,7 +7,7 @@ time is nearly up; the next one goes on at the saved page (rule 7).
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -36,7 +36,8 @@ from orderwatch.errors import (
     UnauthorizedError,
 )
 from orderwatch.observability import count_by, logger, metrics
-from orderwatch.orders import Order, OrderPage
+from orderwatch.orders import OrderPage, SeenOrder
+from orderwatch.seen_orders import SeenOrders
 from orderwatch.transitions import Move, Policy, Reason, Sighting, StoredOrder, move_of
 from orderwatch.windows import (
     SWEEP_INTERVAL,
@@ -45,9 +46,7 @@ from orderwatch.windows import (
     Window,
     WindowKind,
     baseline_window,
-    fingerprint,
     incremental_window,
-    remembered,
     sweep_window,
     undated_window,
 )
@@ -175,7 +174,7 @@ class Poller:
     clock: Callable[[], datetime]
     has_time: Callable[[], bool]
     summary: PollSummary = field(default_factory=PollSummary)
-    _seen: set[str] = field(default_factory=set)
+    _seen: SeenOrders = field(default_factory=SeenOrders)
     _awaits_first_sync: bool = False
     _is_checked: bool = False
 
@@ -231,7 +230,7 @@ class Poller:
         """Go on with the window that was left, or open the next one."""
         if state.progress:
             logger.info("going on with a window", extra={"window": state.progress.window.kind})
-            self._seen = state.progress.fingerprints
+            self._seen = SeenOrders.restored(state.progress.seen)
             return state
         return self._opened(state, self._next_window(state))
 
@@ -291,11 +290,10 @@ class Poller:
     def _take(self, state: ConnectionState, progress: Progress, page: OrderPage, health: Health) -> ConnectionState:
         """Write what one page shows, and how far the reading has come, as one."""
         newest = _newest_of_each(page.orders, self.shop.now())
-        fresh = [order for order in newest.values() if fingerprint(order.id) not in self._seen]
         self.summary.pages += 1
         self.summary.orders += len(newest)
         self.summary.quarantined += len(page.quarantined)
-        progress = self._counted(progress, page, fresh)
+        progress = self._counted(progress, page, newest.values())
         state, notices = self._quarantined(_dated(state, page), page, newest)
         after, alerts = self._after_page(state, progress, page.next_token)
         sighting = Sighting(
@@ -304,6 +302,7 @@ class Poller:
             baseline=progress.window.kind is WindowKind.BASELINE,
             watch_started_at=state.watch_started_at,
             data_as_of=state.data_as_of,
+            in_full=page.in_full,
         )
         sweep = progress.window.kind is WindowKind.SWEEP
         return self._commit(after, health, newest, sighting, [*alerts, *notices], sweep=sweep)
@@ -323,21 +322,17 @@ class Poller:
     def _labelled(self, state: ConnectionState) -> AlertConnection:
         return self.connection.model_copy(update={"integration": state.integration})
 
-    def _counted(self, progress: Progress, page: OrderPage, fresh: Sequence[Order]) -> Progress:
+    def _counted(self, progress: Progress, page: OrderPage, orders: Collection[SeenOrder]) -> Progress:
         """Count what was not served before: an order that moves while the window is read may turn up twice."""
-        named = {fingerprint(order_id) for order_id in _ids_of(page)}
-        nameless = sum(1 for record in page.quarantined if record.order_id is None)
-        distinct = progress.distinct + len(named - self._seen) + nameless
-        self._seen |= named
-        attention = dict(progress.attention)
-        for order in fresh:
-            if self.policy.watches(order.status):
-                attention[order.status] = attention.get(order.status, 0) + 1
+        fresh = [order for order in orders if self._seen.add(order.id)]
+        bad = sum(1 for each in page.quarantined if each.order_id is None or self._seen.add(each.order_id))
+        attention = Counter(progress.attention)
+        attention.update(order.status for order in fresh if self.policy.watches(order.status))
         return progress.model_copy(
             update={
-                "distinct": distinct,
+                "distinct": progress.distinct + len(fresh) + bad,
                 "promised": max(progress.promised, page.total_count or 0),
-                "attention": attention,
+                "attention": dict(attention),
             }
         )
 
@@ -346,7 +341,7 @@ class Poller:
     ) -> tuple[ConnectionState, list[Alert]]:
         if next_token:
             logger.info("page read", extra={"read": progress.distinct, "promised": progress.promised})
-            on_the_way = progress.model_copy(update={"page_token": next_token, "seen": remembered(self._seen)})
+            on_the_way = progress.model_copy(update={"page_token": next_token, "seen": self._seen.saved()})
             return state.model_copy(update={"progress": on_the_way}), []
         if progress.is_short():
             logger.warning(
@@ -396,7 +391,7 @@ class Poller:
         self,
         state: ConnectionState,
         health: Health,
-        orders: Mapping[str, Order],
+        orders: Mapping[str, SeenOrder],
         sighting: Sighting,
         alerts: Sequence[Alert],
         *,
@@ -419,7 +414,7 @@ class Poller:
         told = health_alert(state.health, health, connection=self._labelled(state), data_as_of=state.data_as_of)
         return state.model_copy(update={"health": health}), [*alerts, told] if told else list(alerts)
 
-    def _decided(self, orders: Collection[Order], sighting: Sighting) -> list[Move]:
+    def _decided(self, orders: Collection[SeenOrder], sighting: Sighting) -> list[Move]:
         stored = self.store.stored_orders(self.connection.id, [order.id for order in orders])
         moves = (move_of(order, stored.get(order.id), sighting=sighting, policy=self.policy) for order in orders)
         return [move for move in moves if move]
@@ -454,11 +449,6 @@ def _log_written(alerts: Sequence[Alert]) -> None:
         logger.info("alerts written", extra={"alert_ids": [alert.alert_id for alert in alerts]})
 
 
-def _ids_of(page: OrderPage) -> Iterator[str]:
-    yield from (order.id for order in page.orders)
-    yield from (record.order_id for record in page.quarantined if record.order_id)
-
-
 def _dated(state: ConnectionState, page: OrderPage) -> ConnectionState:
     """Fall back to the shop's dates where a page shows that the vendor's are missing (rule 5)."""
     if not page.orders:
@@ -471,9 +461,12 @@ def _dated(state: ConnectionState, page: OrderPage) -> ConnectionState:
     return state.model_copy(update={"date_field": DateField.SHOP_UPDATED})
 
 
-def _newest_of_each(orders: Sequence[Order], observed_at: datetime) -> dict[str, Order]:
+def _newest_of_each(orders: Sequence[SeenOrder], observed_at: datetime) -> dict[str, SeenOrder]:
     """One record an order: a page may hold one twice, and only its newest version counts."""
-    newest: dict[str, Order] = {}
+    newest = {order.id: order for order in orders}
+    if len(newest) == len(orders):
+        return newest
+    newest.clear()
     for order in orders:
         known = newest.get(order.id)
         if known is None or not order.version(observed_at).is_older_than(known.version(observed_at)):

@@ -155,7 +155,8 @@ class TrackstarShop:
     def order_page(self, window: Window, *, page_token: str | None) -> OrderPage:
         """One page of the window's orders; every filter goes with every page, as the token does not remember them."""
         params = {"limit": str(PAGE_SIZE)} | _filters(window)
-        return self._get("/cart/orders", params | ({"page_token": page_token} if page_token else {}), OrderPage)
+        params |= {"page_token": page_token} if page_token else {}
+        return self._fetch("/cart/orders", params, lambda body: _validated(OrderPage, body).read_from(body))
 
     def products(self, product_ids: Sequence[str]) -> dict[str, Product]:
         """These products, those that Trackstar has, by id; 100 a request, one by one where the list cannot say them."""

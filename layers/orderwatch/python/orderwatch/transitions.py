@@ -4,13 +4,13 @@ An order whose observed status differs from its stored one has moved; it is aler
 whatever the old one was. Nothing here reads or writes: a `Decision` says what to do and why.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from orderwatch.alerts import KIND_RECOVERED, Alert, AlertConnection, order_alert
-from orderwatch.orders import Order, Version, VersionClock
+from orderwatch.orders import Order, SeenOrder, Version, VersionClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class Sighting:
         baseline: Whether this is the first reading of the shop's history (rule 8).
         watch_started_at: The vendor's clock when the baseline began, None before there was one.
         data_as_of: The end of the vendor's last sync of the shop's orders.
+        in_full: The whole of one of the page's orders: asked for only where it is told, or needed to decide.
     """
 
     connection: AlertConnection
@@ -88,6 +89,7 @@ class Sighting:
     baseline: bool
     watch_started_at: datetime | None
     data_as_of: datetime | None
+    in_full: Callable[[SeenOrder], Order]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Move:
     reason: Reason
 
 
-def reason_for(order: Order, stored: StoredOrder | None, *, sighting: Sighting, policy: Policy) -> Reason:
+def reason_for(order: SeenOrder, stored: StoredOrder | None, *, sighting: Sighting, policy: Policy) -> Reason:
     """Decide what an observed order is to us, and so whether it is written and told."""
     if stored is None:
         return _reason_for_unknown(order, sighting=sighting, policy=policy)
@@ -122,17 +124,16 @@ def reason_for(order: Order, stored: StoredOrder | None, *, sighting: Sighting, 
     return Reason.UNCHANGED if same_version and order.raw_status == stored.raw_status else Reason.SAME_STATUS
 
 
-def _reason_for_unknown(order: Order, *, sighting: Sighting, policy: Policy) -> Reason:
+def _reason_for_unknown(order: SeenOrder, *, sighting: Sighting, policy: Policy) -> Reason:
     if sighting.baseline:
         return Reason.BASELINE
-    had_since = order.first_seen_by_trackstar
-    capped = policy.baseline_days > 0 and sighting.watch_started_at is not None
-    if capped and had_since and sighting.watch_started_at and had_since <= sighting.watch_started_at:
-        return Reason.BEFORE_WATCH
-    return Reason.FIRST_SEEN
+    if policy.baseline_days == 0 or sighting.watch_started_at is None:
+        return Reason.FIRST_SEEN
+    had_since = sighting.in_full(order).first_seen_by_trackstar
+    return Reason.BEFORE_WATCH if had_since and had_since <= sighting.watch_started_at else Reason.FIRST_SEEN
 
 
-def move_of(order: Order, stored: StoredOrder | None, *, sighting: Sighting, policy: Policy) -> Move | None:
+def move_of(order: SeenOrder, stored: StoredOrder | None, *, sighting: Sighting, policy: Policy) -> Move | None:
     """The write that an observed order asks for, None where it asks for none."""
     reason = reason_for(order, stored, sighting=sighting, policy=policy)
     if reason in UNWRITTEN:
@@ -155,7 +156,7 @@ def move_of(order: Order, stored: StoredOrder | None, *, sighting: Sighting, pol
     return Move(order_id=order.id, expected=stored, stored=after, alert=alert, reason=reason)
 
 
-def _touch(order: Order, stored: StoredOrder, *, sighting: Sighting, policy: Policy) -> Move:
+def _touch(order: SeenOrder, stored: StoredOrder, *, sighting: Sighting, policy: Policy) -> Move:
     """A newer version of the same status: stored, so that no older page can overwrite it, and never told."""
     after = StoredOrder(
         status=stored.status,
@@ -169,12 +170,12 @@ def _touch(order: Order, stored: StoredOrder, *, sighting: Sighting, policy: Pol
     return Move(order_id=order.id, expected=stored, stored=after, alert=None, reason=Reason.SAME_STATUS)
 
 
-def _alert_of(order: Order, stored: StoredOrder | None, *, sighting: Sighting, policy: Policy) -> Alert | None:
+def _alert_of(order: SeenOrder, stored: StoredOrder | None, *, sighting: Sighting, policy: Policy) -> Alert | None:
     kind = _kind_of(order.status, stored, policy)
     if kind is None:
         return None
     return order_alert(
-        order,
+        sighting.in_full(order),
         kind=kind,
         connection=sighting.connection,
         version=order.version(sighting.observed_at),

@@ -4,8 +4,6 @@ The cursor passes only what has been read and written (rule 4). All bounds are b
 start of a reading; ours serves only to tell how long ago that was (rule 5).
 """
 
-import base64
-import hashlib
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,10 +16,6 @@ SWEEP_INTERVAL = timedelta(days=1)
 """How often the watched statuses are read whatever their dates (rule 6)."""
 MAX_ATTEMPTS = 3
 """How often a window is begun when fewer orders turn up than were promised; the sweep finds what is left."""
-MAX_REMEMBERED = 10_000
-"""Orders of a window that the next poll still knows to be read: 80 KB of the connection's row."""
-_FINGERPRINT_BYTES = 6
-_FINGERPRINT_LENGTH = 8
 
 
 class WindowKind(StrEnum):
@@ -70,7 +64,7 @@ class Progress(BaseModel):
         promised: The largest `total_count` seen.
         attention: Orders read in a watched status, by status.
         attempt: How often the window was begun.
-        seen: The fingerprints of the orders read, as far as they are remembered, without anything between them.
+        seen: The orders read, as `SeenOrders` saved them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -84,11 +78,6 @@ class Progress(BaseModel):
     attempt: int = 1
     seen: str = ""
 
-    @property
-    def fingerprints(self) -> set[str]:
-        """The orders that are known to be read: one that shows up again is not counted again."""
-        return {self.seen[at : at + _FINGERPRINT_LENGTH] for at in range(0, len(self.seen), _FINGERPRINT_LENGTH)}
-
     def is_short(self) -> bool:
         """Whether fewer orders were read than promised, and it is worth to begin again (rule 6)."""
         return self.distinct < self.promised and self.attempt < MAX_ATTEMPTS
@@ -96,17 +85,6 @@ class Progress(BaseModel):
     def again(self) -> "Progress":
         """The same window from its first page."""
         return Progress(window=self.window, began_at=self.began_at, attempt=self.attempt + 1)
-
-
-def fingerprint(order_id: str) -> str:
-    """What an order is remembered by while its window is read: the same length for every id."""
-    digest = hashlib.blake2b(order_id.encode("utf-8", "surrogatepass"), digest_size=_FINGERPRINT_BYTES).digest()
-    return base64.b64encode(digest).decode("ascii")
-
-
-def remembered(fingerprints: Collection[str]) -> str:
-    """What the next poll is told of the orders read: all of them, or none where they are too many for the row."""
-    return "".join(sorted(fingerprints)) if len(fingerprints) <= MAX_REMEMBERED else ""
 
 
 def baseline_window(*, vendor_now: datetime, days: int) -> Window:

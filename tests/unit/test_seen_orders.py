@@ -1,0 +1,56 @@
+"""Which orders of a window were read: exact like a set, and small."""
+
+import sys
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orderwatch.seen_orders import MAX_SAVED, SeenOrders
+
+
+def seen(*order_ids: str) -> SeenOrders:
+    orders = SeenOrders()
+    for order_id in order_ids:
+        orders.add(order_id)
+    return orders
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(st.lists(st.text(max_size=4)))
+def test_an_order_is_new_once_and_only_once(order_ids: list[str]) -> None:
+    orders, known = SeenOrders(), set[str]()
+    for order_id in order_ids:
+        assert orders.add(order_id) is (order_id not in known)
+        known.add(order_id)
+    assert len(orders) == len(known)
+
+
+def test_it_stays_exact_while_it_grows() -> None:
+    orders = seen(*map(str, range(20_000)))
+    assert len(orders) == 20_000
+    assert not any(orders.add(str(number)) for number in range(20_000))
+    assert orders.add("20000")
+
+
+def test_the_next_poll_knows_what_was_saved() -> None:
+    restored = SeenOrders.restored(seen("1", "2", "\ud800").saved())
+    assert [restored.add(order_id) for order_id in ("1", "2", "\ud800", "3")] == [False, False, False, True]
+
+
+def test_what_is_saved_fits_the_row_and_too_much_is_not_saved_at_all() -> None:
+    orders = seen(*map(str, range(MAX_SAVED)))
+    assert len(orders.saved()) == 8 * MAX_SAVED
+    orders.add("one more")
+    assert orders.saved() == ""
+    assert len(SeenOrders.restored("")) == 0
+
+
+def test_an_order_takes_at_most_a_few_words_of_memory() -> None:
+    orders = seen(*map(str, range(100_000)))
+    assert sys.getsizeof(orders._slots) <= 32 * len(orders)
+
+
+def test_after_a_new_start_every_order_is_new() -> None:
+    orders = seen("1", "2")
+    orders.clear()
+    assert (len(orders), orders.add("1")) == (0, True)
