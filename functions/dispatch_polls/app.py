@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch.observability import logger, metrics
 from orderwatch.parameters import Parameters
-from orderwatch.poll_queue import PollQueue
+from orderwatch.poll_queue import PollQueue, PollsNotAskedForError
 from orderwatch.settings import DispatchPollsSettings, read_settings
 
 
@@ -26,15 +26,20 @@ def _queue(url: str) -> PollQueue:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
-    """Send one message for each connection in the Parameter Store, or for each of `connection_ids` in the event."""
+    """Send one message for each connection in the Parameter Store, or for each of `connection_ids` in the event.
+
+    Raises:
+        PollsNotAskedForError: SQS did not take some; the others are asked for, and the retry of the event asks again.
+    """
     settings = read_settings(DispatchPollsSettings)
     connection_ids = event.get("connection_ids") or _parameters(settings.parameter_prefix).connection_ids()
-    queue = _queue(settings.poll_queue_url)
-    for connection_id in connection_ids:
-        poll_id = queue.ask_for_poll(connection_id)
+    asked = _queue(settings.poll_queue_url).ask_for_polls(connection_ids)
+    for connection_id, poll_id in asked.items():
         logger.info("poll asked for", extra={"connection_id": connection_id, "poll_id": poll_id})
     if not connection_ids:
         logger.warning("no shop to watch: put its access token at <prefix>/connections/<connection_id>/access-token")
-    metrics.add_metric("PollsDispatched", MetricUnit.Count, len(connection_ids))
-    logger.info("polls dispatched", extra={"connections": len(connection_ids)})
+    metrics.add_metric("PollsDispatched", MetricUnit.Count, len(asked))
+    logger.info("polls dispatched", extra={"connections": len(asked)})
+    if missed := [connection_id for connection_id in connection_ids if connection_id not in asked]:
+        raise PollsNotAskedForError(missed)
     return {"connection_ids": connection_ids}

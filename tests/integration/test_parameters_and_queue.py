@@ -1,14 +1,24 @@
 """The Parameter Store and the PollQueue, against moto."""
 
 import json
+import math
+from collections import Counter
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
+import functions.dispatch_polls.app as dispatch_polls
 from orderwatch.errors import ParameterMissingError
 from orderwatch.parameters import Parameters
-from orderwatch.poll_queue import PollQueue
+from orderwatch.poll_queue import BATCH, PollQueue, PollsNotAskedForError
+from tests.support.lambda_context import lambda_context
 from tests.support.template import load_template
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 PREFIX = "/orderwatch"
 
@@ -123,3 +133,89 @@ def test_two_ticks_of_one_shop_are_two_messages(queue_url: str) -> None:
         QueueUrl=queue_url, AttributeNames=["ApproximateNumberOfMessages"]
     )
     assert attributes["Attributes"]["ApproximateNumberOfMessages"] == "2"
+
+
+def shops(count: int) -> list[str]:
+    return [f"conn_{number:02}" for number in range(count)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 11, 25])
+def test_ten_polls_are_asked_for_with_one_request(queue_url: str, count: int) -> None:
+    sent: Counter[str] = Counter()
+    client = boto3.client("sqs")
+    client.meta.events.register("before-send.sqs", lambda event_name, **_: sent.update([event_name]))
+    asked = PollQueue(client, queue_url).ask_for_polls(shops(count))
+    assert sent.total() == sent["before-send.sqs.SendMessageBatch"] == math.ceil(count / BATCH)
+    assert list(asked) == shops(count)
+    assert len(set(asked.values())) == count
+
+
+def test_the_id_of_a_poll_is_its_messages_and_all_have_come(queue_url: str) -> None:
+    asked = PollQueue(boto3.client("sqs"), queue_url).ask_for_polls(shops(3))
+    messages = boto3.client("sqs").receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10)["Messages"]
+    come = {json.loads(message["Body"])["connection_id"]: message["MessageId"] for message in messages}
+    assert come == asked
+
+
+def test_a_shop_that_is_named_twice_is_polled_once(queue_url: str) -> None:
+    PollQueue(boto3.client("sqs"), queue_url).ask_for_polls(["conn_a", "conn_b", "conn_a"])
+    assert received(queue_url) == ["conn_a", "conn_b"]
+
+
+class RefusingSqs:
+    """SQS that takes no message of some shops, and no request that has one of some others."""
+
+    def __init__(self, *, refused: Collection[str] = (), failing: Collection[str] = ()) -> None:
+        self.refused, self.failing = refused, failing
+        self.taken: list[str] = []
+
+    def as_client(self) -> "SQSClient":
+        return cast("SQSClient", self)
+
+    def send_message_batch(self, **request: Any) -> dict[str, Any]:
+        groups = {entry["Id"]: entry["MessageGroupId"] for entry in request["Entries"]}
+        if not set(groups.values()).isdisjoint(self.failing):
+            raise ClientError({"Error": {"Code": "InternalFailure", "Message": "down"}}, "SendMessageBatch")
+        failed = [name for name, group in groups.items() if group in self.refused]
+        successful = [name for name in groups if name not in failed]
+        self.taken += [groups[name] for name in successful]
+        return {
+            "Successful": [{"Id": name, "MessageId": f"message-of-{groups[name]}"} for name in successful],
+            "Failed": [{"Id": name, "Code": "InternalError", "SenderFault": False} for name in failed],
+        }
+
+
+@pytest.mark.parametrize(
+    ("refusing", "missed"),
+    [
+        (RefusingSqs(refused={"conn_03", "conn_20"}), ["conn_03", "conn_20"]),
+        (RefusingSqs(failing={"conn_05"}), shops(10)),
+    ],
+    ids=["single messages", "a whole request"],
+)
+def test_what_sqs_refuses_holds_no_other_shop_up(refusing: RefusingSqs, missed: list[str]) -> None:
+    asked = PollQueue(refusing.as_client(), "url").ask_for_polls(shops(25))
+    assert list(asked) == refusing.taken == [name for name in shops(25) if name not in missed]
+    assert asked["conn_10"] == "message-of-conn_10"
+
+
+def test_a_single_poll_that_cannot_be_asked_for_is_an_error(queue_url: str) -> None:
+    queue = PollQueue(RefusingSqs(refused={"conn_a"}).as_client(), queue_url)
+    with pytest.raises(PollsNotAskedForError, match="conn_a"):
+        queue.ask_for_poll("conn_a")
+
+
+def test_a_tick_fails_with_the_names_of_the_shops_that_were_not_asked_after_the_others_were(
+    parameters: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARAMETER_PREFIX", PREFIX)
+    monkeypatch.setenv("POLL_QUEUE_URL", "url")
+    sqs = RefusingSqs(refused={"conn_01"})
+    monkeypatch.setattr(dispatch_polls, "_queue", lambda url: PollQueue(sqs.as_client(), url))
+    monkeypatch.setattr(dispatch_polls, "_parameters", lambda prefix: parameters)
+    for name in shops(3):
+        put(f"connections/{name}/access-token", "token")
+    with pytest.raises(PollsNotAskedForError) as caught:
+        dispatch_polls.handler({}, lambda_context())
+    assert caught.value.connection_ids == ["conn_01"]
+    assert sqs.taken == ["conn_00", "conn_02"]

@@ -132,10 +132,12 @@ class FifoQueue:
     Args:
         now: Seconds on the axis.
         on_message: Gets the group of every message that comes.
+        refuses: Whether the next entry of a batch is refused while the others are taken.
     """
 
     now: Callable[[], float]
     on_message: Callable[[str], None]
+    refuses: Callable[[], bool] = lambda: False
     visibility: float = 150.0
     retention: float = 3600.0
     max_receives: int = 3
@@ -143,13 +145,22 @@ class FifoQueue:
     dead: list[Message] = field(default_factory=list)
     sent: int = 0
 
-    def send_message(self, **request: Any) -> dict[str, Any]:
+    def send_message_batch(self, **request: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = {"Successful": [], "Failed": []}
+        for entry in request["Entries"]:
+            if self.refuses():
+                answer["Failed"].append({"Id": entry["Id"], "Code": "InternalError", "SenderFault": False})
+            else:
+                answer["Successful"].append({"Id": entry["Id"], "MessageId": self._send(entry)})
+        return answer
+
+    def _send(self, entry: dict[str, Any]) -> str:
         self.sent += 1
-        group, now = request["MessageGroupId"], self.now()
-        message = Message(self.sent, group, request["MessageBody"], sent_at=now, visible_at=now)
+        group, now = entry["MessageGroupId"], self.now()
+        message = Message(self.sent, group, entry["MessageBody"], sent_at=now, visible_at=now)
         self.groups.setdefault(group, deque()).append(message)
         self.on_message(group)
-        return {"MessageId": str(message.number)}
+        return str(message.number)
 
     def receive(self, group: str) -> Message | None:
         """The group's first message, unless it is in flight; a message in flight blocks the group."""

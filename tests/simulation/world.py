@@ -136,7 +136,7 @@ class World:
         self.latency = plan.latency
         self.tables = Tables(self._wrote, self._updated)
         self.oracle = Oracle(self.tables.row, plan.notify_recovered, plan.baseline_days)
-        self.queue = FifoQueue(lambda: self.time.seconds, self._message_came)
+        self.queue = FifoQueue(lambda: self.time.seconds, self._message_came, lambda: self._happens(plan.aws_fault))
         self.shards = [Shard() for _ in range(plan.shards)]
         self.sns, self.parameters = RecordingSns(), ParameterStore()
         self.parameters.values[f"{PREFIX}/trackstar/api-key"] = API_KEY

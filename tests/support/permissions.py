@@ -168,7 +168,7 @@ def needed(operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, st
             yield "ssm:GetParameter", arn("ssm", f"parameter{request['Name']}")
         case "GetParametersByPath":
             yield "ssm:GetParametersByPath", arn("ssm", f"parameter{request['Path']}")
-        case "SendMessage":
+        case "SendMessage" | "SendMessageBatch":
             yield "sqs:SendMessage", arn("sqs", request["QueueUrl"].rsplit("/", 1)[1])
         case "PublishBatch":
             yield "sns:Publish", request["TopicArn"]

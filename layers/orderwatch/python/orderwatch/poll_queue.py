@@ -2,10 +2,32 @@
 
 import json
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from orderwatch.errors import OrderwatchError
+from orderwatch.observability import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+BATCH = 10
+"""Messages of one SendMessageBatch."""
+
+
+class PollsNotAskedForError(OrderwatchError):
+    """SQS did not take the messages of some connections: ask again, a poll asked for twice ends by itself.
+
+    Args:
+        connection_ids: Those connections.
+    """
+
+    def __init__(self, connection_ids: Sequence[str]) -> None:
+        super().__init__(f"SQS took no message for {', '.join(connection_ids)}")
+        self.connection_ids = connection_ids
 
 
 class PollQueue:
@@ -20,16 +42,50 @@ class PollQueue:
         self._client = client
         self._url = url
 
+    def ask_for_polls(self, connection_ids: Collection[str]) -> dict[str, str]:
+        """Ask for one poll of each connection, ten a request; what SQS refuses is logged and holds no other up.
+
+        Returns:
+            For each connection whose message SQS took, the poll's id, which is the message's.
+        """
+        asked: dict[str, str] = {}
+        for batch in batched(dict.fromkeys(connection_ids), BATCH, strict=False):
+            asked |= self._send(batch)
+        return asked
+
     def ask_for_poll(self, connection_id: str) -> str:
         """Ask for one poll of the connection; the poll's id, which is the message's.
 
-        Every message is one of its own (a random deduplication id): dropping one by its content would also drop a
-        tick that comes a little early. Polls that are asked for too often end at once by themselves.
+        Raises:
+            PollsNotAskedForError: SQS did not take the message.
         """
-        answer = self._client.send_message(
-            QueueUrl=self._url,
-            MessageBody=json.dumps({"connection_id": connection_id}),
-            MessageGroupId=connection_id,
-            MessageDeduplicationId=uuid.uuid4().hex,
-        )
-        return answer["MessageId"]
+        asked = self.ask_for_polls([connection_id])
+        if connection_id not in asked:
+            raise PollsNotAskedForError([connection_id])
+        return asked[connection_id]
+
+    def _send(self, connection_ids: Sequence[str]) -> dict[str, str]:
+        entries: Any = [_entry(str(index), connection_id) for index, connection_id in enumerate(connection_ids)]
+        try:
+            answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+        except ClientError as error:
+            logger.error("SQS refused a batch", exc_info=error, extra={"connection_ids": connection_ids})
+            return {}
+        for failure in answer.get("Failed", []):
+            connection_id = connection_ids[int(failure["Id"])]
+            logger.error("SQS refused a message", extra={"code": failure["Code"], "connection_id": connection_id})
+        return {connection_ids[int(each["Id"])]: each["MessageId"] for each in answer.get("Successful", [])}
+
+
+def _entry(entry_id: str, connection_id: str) -> dict[str, str]:
+    """A message of its own, by a random deduplication id.
+
+    Dropping one by its content would also drop a tick that comes a little early. Polls that are asked for too often end
+    at once by themselves.
+    """
+    return {
+        "Id": entry_id,
+        "MessageBody": json.dumps({"connection_id": connection_id}),
+        "MessageGroupId": connection_id,
+        "MessageDeduplicationId": uuid.uuid4().hex,
+    }
