@@ -1,7 +1,6 @@
 """The operator's commands on a stack of the local cloud, against the simulated vendor."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,33 +10,11 @@ import pytest
 from orderwatch.alerts import Alert
 from orderwatch_local.cli import run
 from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.shop import Shop, SystemClock, Trackstar, serve
+from orderwatch_local.shop import Shop, SystemClock
 from tests.support.alerts import alert_of, first_sight
-from tests.support.operated import API_KEY, CONNECTION, TOKEN, Operated, vendor
+from tests.support.operated import API_KEY, CONNECTION, TOKEN, Operated
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[LocalCloud]:
-    with LocalCloud() as running:
-        yield running
-
-
-@pytest.fixture
-def trackstar() -> Trackstar:
-    return vendor()
-
-
-@pytest.fixture
-def operated(
-    cloud: LocalCloud,
-    trackstar: Trackstar,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Operated]:
-    with serve(trackstar) as server:
-        yield Operated.deployed(cloud, server.url, trackstar, capsys, monkeypatch)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """doctor, on stacks in which one thing is broken."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -13,28 +13,10 @@ from tests.support.operated import API_KEY, CONNECTION, TOKEN, WEBHOOK, Operated
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[LocalCloud]:
-    with LocalCloud() as running:
-        yield running
-
-
 @pytest.fixture
-def trackstar() -> Trackstar:
-    return vendor()
-
-
-@pytest.fixture
-def operated(
-    cloud: LocalCloud,
-    trackstar: Trackstar,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Operated]:
-    with serve(trackstar) as server:
-        stack = Operated.deployed(cloud, server.url, trackstar, capsys, monkeypatch)
-        stack.in_good_order()
-        yield stack
+def operated(operated: Operated) -> Operated:
+    operated.in_good_order()
+    return operated
 
 
 def test_a_stack_in_good_order_is_ok_in_every_line(operated: Operated) -> None:
