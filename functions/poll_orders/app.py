@@ -7,9 +7,6 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
@@ -48,26 +45,26 @@ class _Adapters:
 
 
 _adapters = cache(_Adapters)
-_processor = BatchProcessor(event_type=EventType.SQS)
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Poll the connection that the message names; a message that failed is tried again, then goes to dead letters."""
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
+    """Poll the connection that the message names; a message that failed is tried again, then goes to dead letters.
+
+    The template gives it one message at a time, so a failure can be raised as it is.
+    """
     settings = read_settings(PollOrdersSettings)
-
-    def poll(record: SQSRecord) -> None:
-        _poll(record, settings, context)
-
-    return process_partial_response(event=event, record_handler=poll, processor=_processor, context=context)
+    for message in event["Records"]:
+        _poll(message, settings, context)
+    return {"batchItemFailures": []}
 
 
-def _poll(record: SQSRecord, settings: PollOrdersSettings, context: LambdaContext) -> None:
-    connection_id = str(json.loads(record.body)["connection_id"])
-    logger.append_keys(connection_id=connection_id, poll_id=record.message_id)
+def _poll(message: dict[str, Any], settings: PollOrdersSettings, context: LambdaContext) -> None:
+    connection_id = str(json.loads(message["body"])["connection_id"])
+    logger.append_keys(connection_id=connection_id, poll_id=message["messageId"])
     adapters = _adapters(settings)
-    sent_at = datetime.fromtimestamp(int(record.attributes.sent_timestamp or 0) / 1000, UTC)
+    sent_at = datetime.fromtimestamp(int(message["attributes"]["SentTimestamp"]) / 1000, UTC)
     try:
         summary = _poller(connection_id, settings, adapters, context).run(asked_at=sent_at)
     except PollSupersededError as error:

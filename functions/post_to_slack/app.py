@@ -18,9 +18,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
 from orderwatch.alerts import Alert
+from orderwatch.fields import describe_flaws
 from orderwatch.messages import slack
 from orderwatch.observability import logger, metrics
-from orderwatch.orders import describe_flaws
 from orderwatch.parameters import Parameters
 from orderwatch.settings import PostToSlackSettings, read_settings
 from orderwatch.slack_pace import SlackPace

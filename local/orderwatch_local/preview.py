@@ -13,7 +13,7 @@ from rich.text import Text
 
 from orderwatch.alerts import Alert
 from orderwatch.messages import chat, email, machine, slack, sms
-from orderwatch.orders import describe_flaws
+from orderwatch.fields import describe_flaws
 from orderwatch_local.mrkdwn import Style, spans
 
 WIDTH = 78

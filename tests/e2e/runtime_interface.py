@@ -40,16 +40,27 @@ class RuntimeInterface:
         function: The built function's directory.
         layer: The built layer's directory.
         environment: The function's variables.
-        scratch: An empty directory for the log and the runtime's packages.
+        scratch: An empty directory for the log and, unless they are given, the runtime's packages.
         timeout: The function's timeout in seconds.
+        packages: The packages that the runtime brings (`link_runtime_packages`).
+        handler: Of the function.
     """
 
     def __init__(
-        self, *, function: Path, layer: Path, environment: Mapping[str, str], scratch: Path, timeout: int
+        self,
+        *,
+        function: Path,
+        layer: Path,
+        environment: Mapping[str, str],
+        scratch: Path,
+        timeout: int,
+        packages: Path | None = None,
+        handler: str = "app.handler",
     ) -> None:
         self._address = f"{_LOOPBACK}:{_free_port()}"
-        packages = scratch / "runtime"
-        link_runtime_packages(packages)
+        if packages is None:
+            packages = scratch / "runtime"
+            link_runtime_packages(packages)
         runtime = {
             "PYTHONPATH": f"{function}:{layer / 'python'}:{packages}",
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -63,7 +74,7 @@ class RuntimeInterface:
                 *(str(_emulator()), "--log-level", "error"),
                 *("--runtime-interface-emulator-address", self._address),
                 *("--runtime-api-address", f"{_LOOPBACK}:{_free_port()}"),
-                *(sys.executable, "-S", "-m", "awslambdaric", "app.handler"),
+                *(sys.executable, "-S", "-m", "awslambdaric", handler),
             ],
             env=clean_environment({**runtime, **environment}),
             log=scratch / "runtime.log",

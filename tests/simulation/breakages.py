@@ -169,7 +169,7 @@ def blind_to_what_has_no_date(patch: pytest.MonkeyPatch) -> None:
 
 
 def random_alert_ids(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.alerts.alert_id", lambda *parts: f"{random.getrandbits(64):x}")
+    patch.setattr("orderwatch.transitions.alert_id", lambda *parts: f"{random.getrandbits(64):x}")
 
 
 def alerts_by_the_baseline(patch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orderwatch.fields import MAX_TEXT_LENGTH
 from orderwatch.orders import (
     MAX_ID_LENGTH,
-    MAX_TEXT_LENGTH,
     Order,
     OrderPage,
     Quarantined,

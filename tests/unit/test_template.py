@@ -412,9 +412,8 @@ def test_only_sns_may_send_to_slacks_queue_and_only_for_the_alert_topic() -> Non
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "AlertTopic"}}}
 
 
-def test_the_layer_is_built_for_the_processor_that_the_functions_run_on() -> None:
+def test_the_layer_takes_either_processor_that_the_functions_may_run_on() -> None:
     layer = RESOURCES["OrderwatchLayer"]
-    architecture = {"Ref": "Architecture"}
-    assert layer["Metadata"] == {"BuildMethod": "python3.13", "BuildArchitecture": architecture}
-    assert layer["Properties"]["CompatibleArchitectures"] == [architecture]
-    assert TEMPLATE["Globals"]["Function"]["Architectures"] == [architecture]
+    assert layer["Metadata"] == {"BuildMethod": "makefile"}
+    assert layer["Properties"]["CompatibleArchitectures"] == TEMPLATE["Parameters"]["Architecture"]["AllowedValues"]
+    assert TEMPLATE["Globals"]["Function"]["Architectures"] == [{"Ref": "Architecture"}]

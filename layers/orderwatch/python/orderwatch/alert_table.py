@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from orderwatch.alerts import Alert
 from orderwatch.dynamodb import Action, batch_get, from_item, put_action, to_item
+from orderwatch.fields import describe_flaws
 from orderwatch.observability import logger
-from orderwatch.orders import describe_flaws
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

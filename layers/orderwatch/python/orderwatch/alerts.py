@@ -11,9 +11,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, computed_field
+from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, computed_field
 
-from orderwatch.orders import LineItem, Order, Version
+from orderwatch.model import Model
 
 MAX_LINE_ITEMS = 100
 """Lines that an alert carries: with texts of at most `MAX_TEXT` it stays far below the row's 400 KB."""
@@ -75,9 +75,9 @@ Line = Annotated[str, AfterValidator(_one_line)]
 """One line of text of at most `MAX_TEXT` characters: longer or broken ones are cut and joined, not refused."""
 
 
-class _Model(BaseModel):
+class _Model(Model):
     # What is sent holds every field, so the schema may require them.
-    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class AlertConnection(_Model):
@@ -221,7 +221,7 @@ class Alert(_Model):
     enrichment: Enrichment = Enrichment()
     data_as_of: datetime | None = Field(None, description="The end of the vendor's last sync of this shop's orders.")
 
-    model_config = ConfigDict(frozen=True, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
     @computed_field(  # type: ignore[prop-decorator]
         description="SKUs of the listed lines, or of a digest's listed products: an array to filter by."
@@ -241,67 +241,6 @@ class Alert(_Model):
 def alert_id(*parts: str) -> str:
     """The id of what the parts name: the same parts, the same id (rule 2)."""
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def order_alert(
-    order: Order,
-    *,
-    kind: str,
-    connection: AlertConnection,
-    version: Version,
-    previous_status: str | None,
-    previous_status_since: datetime | None,
-    seen_at: datetime,
-    data_as_of: datetime | None,
-) -> Alert:
-    """Make the alert of one transition.
-
-    Args:
-        order: The order in its new status.
-        kind: `order.<status>` or `order.recovered`.
-        connection: The shop.
-        version: The version that showed the new status; part of the alert's id.
-        previous_status: The status it had, None when it was never seen.
-        previous_status_since: Since when, by the clock of its version.
-        seen_at: The vendor's clock when the page was read.
-        data_as_of: The end of the vendor's last sync, None where it does not say.
-    """
-    lines = order.line_items[:MAX_LINE_ITEMS]
-    return Alert(
-        alert_id=alert_id(connection.id, order.id, order.status, version.at.isoformat()),
-        kind=kind,
-        severity=severity_of(kind),
-        connection_id=connection.id,
-        connection=connection,
-        order=AlertOrder(
-            id=order.id,
-            number=order.number,
-            url=order.external_system_url,
-            status=order.status,
-            previous_status=previous_status,
-            previous_status_since=previous_status_since,
-            raw_status=order.raw_status,
-            created_at=order.created_date,
-            updated_at=version.at,
-            seen_at=seen_at,
-            currency=order.invoice_currency_code,
-            total_price=order.total_price,
-            total_tax=order.total_tax,
-            total_discount=order.total_discount,
-            total_shipping=order.total_shipping,
-            ship_by=order.latest_ship_date,
-            line_items=tuple(_line(item) for item in lines),
-            more_line_items=len(order.line_items) - len(lines),
-        ),
-        data_as_of=data_as_of,
-    )
-
-
-def _line(item: LineItem) -> AlertLineItem:
-    product_id = item.product_id if item.product_id and len(item.product_id) <= MAX_TEXT else None
-    return AlertLineItem(
-        sku=item.product_sku, quantity=item.quantity, unit_price=item.unit_price, product_id=product_id
-    )
 
 
 def connection_alert(

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from orderwatch.alerts import (
     KIND_BLOCKED,
@@ -21,7 +21,8 @@ from orderwatch.alerts import (
     AlertConnection,
     connection_alert,
 )
-from orderwatch.orders import Date, NoneIfMalformed, Number, Text
+from orderwatch.fields import Date, NoneIfMalformed, Number, Text
+from orderwatch.model import Model
 from orderwatch.windows import DateField, Progress
 
 ORDERS = "get_orders"
@@ -36,10 +37,8 @@ def _objects(value: Any) -> Any:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-class SyncSchedule(BaseModel):
+class SyncSchedule(Model):
     """How and when Trackstar pulls one resource from the shop; both spellings of the last sync are documented."""
-
-    model_config = ConfigDict(frozen=True)
 
     function_name: Text = None
     last_crawl_end: Date = None
@@ -53,18 +52,14 @@ class SyncSchedule(BaseModel):
         return max(filter(None, (self.last_crawl_end, self.latest_sync)), default=self.latest_data)
 
 
-class AffectedEndpoint(BaseModel):
+class AffectedEndpoint(Model):
     """An endpoint that an error touches."""
-
-    model_config = ConfigDict(frozen=True)
 
     preventing_sync: Annotated[bool | None, NoneIfMalformed()] = None
 
 
-class SyncError(BaseModel):
+class SyncError(Model):
     """An entry of `errors[]`, in either of its two documented shapes."""
-
-    model_config = ConfigDict(frozen=True)
 
     error_type: Text = None
     resource: Text = None
@@ -79,10 +74,8 @@ class SyncError(BaseModel):
         return self.error_type == "invalid_credentials" or (self.error_type == "missing_permission" and about_orders)
 
 
-class TrackstarConnection(BaseModel):
+class TrackstarConnection(Model):
     """What Trackstar says of one connection."""
-
-    model_config = ConfigDict(frozen=True)
 
     connection_id: Text = None
     integration_name: Text = None
@@ -132,7 +125,7 @@ _ALERT_KINDS = {
 }
 
 
-class Health(BaseModel):
+class Health(Model):
     """The state of a connection, since when, and what to do about it.
 
     Attributes:
@@ -141,8 +134,6 @@ class Health(BaseModel):
         detail: What happened and what to do, in words.
         good_checks: How many checks in a row have found the trouble gone.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     state: HealthState = HealthState.HEALTHY
     since: datetime
@@ -250,7 +241,7 @@ def quarantine_notice(reasons: Mapping[str, str], *, connection: AlertConnection
     return connection_alert(KIND_QUARANTINED, connection=connection, since=now, detail=detail, subject=sorted(reasons))
 
 
-class ConnectionState(BaseModel):
+class ConnectionState(Model):
     """A connection's row: what survives from poll to poll.
 
     Attributes:
@@ -273,8 +264,6 @@ class ConnectionState(BaseModel):
         quarantined: Why an order cannot be watched, by its id; the operators were told of each (rule 9).
         progress: The window that is being read, None between windows.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     connection_id: str
     revision: int = 0

@@ -4,15 +4,16 @@ They can only degrade an alert, never stop it (rule 11): every gap is named in `
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, StringConstraints
 
 from orderwatch.alerts import Alert, AlertLineItem, Enrichment
 from orderwatch.errors import NotImplementedByShopError, TrackstarError, UnavailableError
-from orderwatch.orders import NoneIfMalformed, Number, Text, Url
+from orderwatch.fields import NoneIfMalformed, Number, Text, Url
+from orderwatch.model import Model
 
 MAX_GAPS = 20
 MAX_WAREHOUSES = 50
@@ -20,10 +21,10 @@ MAX_WAREHOUSES = 50
 LEFT_OUT = "product details: left out because this alert was late"
 
 
-class Product(BaseModel):
+class Product(Model):
     """One product of one connection, trimmed to what an alert shows; everything but the id may be missing."""
 
-    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(coerce_numbers_to_str=True)
 
     id: Annotated[str, StringConstraints(min_length=1)]
     name: Text = None
@@ -48,10 +49,8 @@ class Product(BaseModel):
         return {warehouse: count for warehouse, count in counts if count is not None}
 
 
-class ProductPage(BaseModel):
+class ProductPage(Model):
     """One page of `GET /cart/products`; records that are no product are skipped."""
-
-    model_config = ConfigDict(frozen=True)
 
     data: list[Annotated[Product | None, NoneIfMalformed()]]
     next_token: str | None = None
@@ -63,10 +62,8 @@ class ProductPage(BaseModel):
         return [product for product in self.data if product is not None]
 
 
-class ProductEnvelope(BaseModel):
+class ProductEnvelope(Model):
     """`GET /cart/products/{product_id}`; None where the record is no product."""
-
-    model_config = ConfigDict(frozen=True)
 
     data: Annotated[Product | None, NoneIfMalformed()]
 
@@ -96,10 +93,11 @@ class EnrichmentResult:
     error: Exception | None = None
 
 
-class _Gaps(BaseModel):
+@dataclass
+class _Gaps:
     """The gaps of one alert, in the order in which they are found."""
 
-    found: list[str] = Field(default_factory=list)
+    found: list[str] = field(default_factory=list)
 
     def add(self, gap: str) -> None:
         if gap not in self.found:

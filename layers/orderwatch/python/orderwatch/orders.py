@@ -11,15 +11,13 @@ most pages are not.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     FailFast,
@@ -32,35 +30,11 @@ from pydantic import (
 )
 from pydantic_core import core_schema, from_json
 
+from orderwatch.fields import Currency, Date, NoneIfMalformed, Number, Text, Url, describe_flaws
+from orderwatch.model import Model
+
 MAX_ID_LENGTH = 256
 """Characters of an order's id: with the connection's it must fit a DynamoDB key (2,048 bytes)."""
-
-MAX_TEXT_LENGTH = 2048
-"""Characters of any other text: no record may outgrow the row that is written of it (400 KB)."""
-
-
-class NoneIfMalformed:
-    """Annotation: a value that does not validate becomes `None`, without leaving the compiled validator."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """Give the field's schema a default that also serves for errors (called by pydantic)."""
-        return core_schema.with_default_schema(handler(source), default=None, on_error="default")
-
-
-def _in_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-_TextNotBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH)]
-_WebAddress = Annotated[str, StringConstraints(max_length=MAX_TEXT_LENGTH, pattern=r"^https?://[^\s<>\"]+$")]
-_FiniteNumber = Annotated[Decimal, Field(max_digits=30, allow_inf_nan=False)]
-_CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}$", to_upper=True)]
-
-Text = Annotated[_TextNotBlank | None, NoneIfMalformed()]
-Url = Annotated[_WebAddress | None, NoneIfMalformed()]
-Number = Annotated[_FiniteNumber | None, NoneIfMalformed()]
-Currency = Annotated[_CurrencyCode | None, NoneIfMalformed()]
-Date = Annotated[Annotated[datetime, AfterValidator(_in_utc)] | None, NoneIfMalformed()]
 
 
 class VersionClock(StrEnum):
@@ -82,10 +56,10 @@ class Version(NamedTuple):
         return self.clock == other.clock and self.at < other.at
 
 
-class LineItem(BaseModel):
+class LineItem(Model):
     """One line of an order: what was bought."""
 
-    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(coerce_numbers_to_str=True)
 
     product_id: Text = None
     product_sku: Text = None
@@ -98,7 +72,7 @@ def _only_objects(value: Any) -> Any:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-class SeenOrder(BaseModel):
+class SeenOrder(Model):
     """One order of one connection as of Trackstar's last sync, as far as a poll decides by it.
 
     Raises:
@@ -106,7 +80,7 @@ class SeenOrder(BaseModel):
             cannot be watched (rule 9: it is quarantined).
     """
 
-    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(coerce_numbers_to_str=True)
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
     status: Annotated[str, StringConstraints(min_length=1, max_length=128)]
@@ -176,12 +150,6 @@ def _order_or_quarantined(value: Any, handler: Callable[[Any], SeenOrder]) -> Se
         return Quarantined(order_id=usable_id, reason=describe_flaws(error))
 
 
-def describe_flaws(error: ValidationError) -> str:
-    """Say which fields are wrong and how, without any value: values may be personal."""
-    flaws = error.errors(include_url=False, include_context=False, include_input=False)
-    return ", ".join(f"{'.'.join(map(str, flaw['loc'])) or 'record'}: {flaw['type']}" for flaw in flaws)
-
-
 def _record_schema(_source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
     return core_schema.no_info_wrap_validator_function(_order_or_quarantined, handler(SeenOrder))
 
@@ -190,10 +158,8 @@ _GoodRecords = Annotated[list[SeenOrder], FailFast()]
 _AnyRecords = list[Annotated[SeenOrder | Quarantined, GetPydanticSchema(_record_schema)]]
 
 
-class OrderPage(BaseModel):
+class OrderPage(Model):
     """One page of `GET /cart/orders`."""
-
-    model_config = ConfigDict(frozen=True)
 
     # Nearly every page holds nothing to quarantine, and then no record is looked at by Python code.
     data: Annotated[_GoodRecords | _AnyRecords, Field(union_mode="left_to_right")]

@@ -8,11 +8,12 @@
 Adding a shop is one `aws ssm put-parameter`; nothing is deployed.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import SecretStr
 
 from orderwatch.errors import ParameterMissingError
 
@@ -24,10 +25,9 @@ MAX_AGE = 300
 ACCESS_TOKEN = "access-token"  # noqa: S105 - the name of the parameter
 
 
-class ShopParameters(BaseModel):
+@dataclass(frozen=True, slots=True)
+class ShopParameters:
     """What the operator says of a shop."""
-
-    model_config = ConfigDict(frozen=True)
 
     access_token: SecretStr
     name: str | None = None

@@ -4,17 +4,18 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from orderwatch.errors import SettingsError
+from orderwatch.model import Model
 
 
 def _listed(value: Any) -> Any:
     return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=str.upper, validate_by_name=True)
+class _Settings(Model):
+    model_config = ConfigDict(alias_generator=str.upper, validate_by_name=True)
 
 
 class DispatchPollsSettings(_Settings):
@@ -61,7 +62,7 @@ class PostToSlackSettings(_Settings):
     idempotency_table_name: str
 
 
-def read_settings[S: BaseModel](model: type[S], environment: Mapping[str, str] = os.environ) -> S:
+def read_settings[S: Model](model: type[S], environment: Mapping[str, str] = os.environ) -> S:
     """Read a function's settings.
 
     Raises:

@@ -9,8 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from orderwatch.alerts import KIND_RECOVERED, Alert, AlertConnection, order_alert
-from orderwatch.orders import Order, SeenOrder, Version, VersionClock
+from orderwatch.alerts import (
+    KIND_RECOVERED,
+    MAX_LINE_ITEMS,
+    MAX_TEXT,
+    Alert,
+    AlertConnection,
+    AlertLineItem,
+    AlertOrder,
+    alert_id,
+    severity_of,
+)
+from orderwatch.orders import LineItem, Order, SeenOrder, Version, VersionClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,18 +181,50 @@ def _touch(order: SeenOrder, stored: StoredOrder, *, sighting: Sighting, policy:
 
 
 def _alert_of(order: SeenOrder, stored: StoredOrder | None, *, sighting: Sighting, policy: Policy) -> Alert | None:
+    """The alert that a transition asks for; its id is made of connection, order, status and version (rule 2)."""
     kind = _kind_of(order.status, stored, policy)
     if kind is None:
         return None
-    return order_alert(
-        sighting.in_full(order),
+    version, connection = order.version(sighting.observed_at), sighting.connection
+    return Alert(
+        alert_id=alert_id(connection.id, order.id, order.status, version.at.isoformat()),
         kind=kind,
-        connection=sighting.connection,
-        version=order.version(sighting.observed_at),
+        severity=severity_of(kind),
+        connection_id=connection.id,
+        connection=connection,
+        order=_told(sighting.in_full(order), stored, version=version, seen_at=sighting.observed_at),
+        data_as_of=sighting.data_as_of,
+    )
+
+
+def _told(order: Order, stored: StoredOrder | None, *, version: Version, seen_at: datetime) -> AlertOrder:
+    lines = order.line_items[:MAX_LINE_ITEMS]
+    return AlertOrder(
+        id=order.id,
+        number=order.number,
+        url=order.external_system_url,
+        status=order.status,
         previous_status=stored.status if stored else None,
         previous_status_since=stored.status_since if stored else None,
-        seen_at=sighting.observed_at,
-        data_as_of=sighting.data_as_of,
+        raw_status=order.raw_status,
+        created_at=order.created_date,
+        updated_at=version.at,
+        seen_at=seen_at,
+        currency=order.invoice_currency_code,
+        total_price=order.total_price,
+        total_tax=order.total_tax,
+        total_discount=order.total_discount,
+        total_shipping=order.total_shipping,
+        ship_by=order.latest_ship_date,
+        line_items=tuple(_line(item) for item in lines),
+        more_line_items=len(order.line_items) - len(lines),
+    )
+
+
+def _line(item: LineItem) -> AlertLineItem:
+    product_id = item.product_id if item.product_id and len(item.product_id) <= MAX_TEXT else None
+    return AlertLineItem(
+        sku=item.product_sku, quantity=item.quantity, unit_price=item.unit_price, product_id=product_id
     )
 
 

@@ -8,7 +8,9 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from orderwatch.model import Model
 
 OVERLAP = timedelta(minutes=10)
 """How far a window reaches back over the last one: what arrived late at a boundary is read again."""
@@ -33,7 +35,7 @@ class DateField(StrEnum):
     SHOP_UPDATED = "updated_date"
 
 
-class Window(BaseModel):
+class Window(Model):
     """What one reading asks for: the same filters on every page.
 
     Attributes:
@@ -44,8 +46,6 @@ class Window(BaseModel):
         statuses: Only these statuses (a sweep); empty: all.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     kind: WindowKind
     after: datetime | None = None
     until: datetime
@@ -53,7 +53,7 @@ class Window(BaseModel):
     statuses: tuple[str, ...] = ()
 
 
-class Progress(BaseModel):
+class Progress(Model):
     """How far a window was read (rule 7).
 
     Attributes:
@@ -66,8 +66,6 @@ class Progress(BaseModel):
         attempt: How often the window was begun.
         seen: The orders read, as `SeenOrders` saved them.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     window: Window
     began_at: datetime
