@@ -57,6 +57,10 @@ MAX_CONFLICT_ROUNDS = 5
 """How often orders that another poll moved meanwhile are read and decided again before this poll gives way."""
 
 
+MAX_WAITING = 98
+"""Moves and alerts of one page that wait for the next page's write: both fit one transaction, or it is no loss."""
+
+
 class Shop(Protocol):
     """What a poll needs of Trackstar: one connection."""
 
@@ -154,6 +158,39 @@ class PollSummary:
         logger.info("poll ended", extra={"outcome": str(self.outcome), **counts})
 
 
+@dataclass(slots=True)
+class _Unwritten:
+    """What was read and decided since the last write.
+
+    Attributes:
+        pages: Pages read.
+        moves: What is to be written of their orders.
+        alerts: What is to be told beside them.
+        sightings: Of each order that moves, what was seen of it and how: it may have to be decided again.
+        pages_with_moves: Pages that `sightings` keeps in memory.
+        sweep: Whether they were read by a sweep.
+    """
+
+    pages: int = 0
+    moves: list[Move] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    sightings: dict[str, tuple[SeenOrder, Sighting]] = field(default_factory=dict)
+    pages_with_moves: int = 0
+    sweep: bool = False
+
+    def add(self, moves: Sequence[Move], alerts: Sequence[Alert]) -> None:
+        """Add a page."""
+        self.pages += 1
+        self.pages_with_moves += bool(moves)
+        self.moves += moves
+        self.alerts += alerts
+
+    def may_wait(self) -> bool:
+        """Whether it is little enough to be written together with the next page."""
+        told = sum(1 for move in self.moves if move.alert)
+        return self.pages_with_moves <= 1 and len(self.moves) + told + len(self.alerts) <= MAX_WAITING
+
+
 @dataclass
 class Poller:
     """One poll of one connection.
@@ -175,6 +212,7 @@ class Poller:
     has_time: Callable[[], bool]
     summary: PollSummary = field(default_factory=PollSummary)
     _seen: SeenOrders = field(default_factory=SeenOrders)
+    _unwritten: _Unwritten = field(default_factory=_Unwritten)
     _awaits_first_sync: bool = False
     _is_checked: bool = False
 
@@ -254,15 +292,19 @@ class Poller:
     def _read(self, state: ConnectionState, health: Health) -> Outcome:
         while progress := state.progress:
             if not self.has_time():
+                self._written(state, health)
                 self.summary.left = max(progress.promised - progress.distinct, 0)
                 return Outcome.UNFINISHED
             try:
                 page = self.shop.order_page(progress.window, page_token=progress.page_token)
             except InvalidRequestError as error:
-                state = self._asked_otherwise(state, progress, error)
+                state = self._asked_otherwise(self._written(state, health), progress, error)
             except (UnauthorizedError, ForbiddenError) as error:
-                self._refused(state, error)
+                self._refused(self._written(state, health), error)
                 return Outcome.UNAUTHORIZED
+            except TrackstarError:
+                self._written(state, health)
+                raise
             else:
                 state = self._take(state, progress, page, health)
         return Outcome.FINISHED
@@ -288,8 +330,10 @@ class Poller:
         return state.model_copy(update={"progress": progress.again()})
 
     def _take(self, state: ConnectionState, progress: Progress, page: OrderPage, health: Health) -> ConnectionState:
-        """Write what one page shows, and how far the reading has come, as one."""
+        """Decide what one page shows, and write it as one with how far the reading has come."""
         newest = _newest_of_each(page.orders, self.shop.now())
+        if not newest.keys().isdisjoint(self._unwritten.sightings):
+            state = self._written(state, health)  # an order that shows up again is decided upon what was written
         self.summary.pages += 1
         self.summary.orders += len(newest)
         self.summary.quarantined += len(page.quarantined)
@@ -304,8 +348,12 @@ class Poller:
             data_as_of=state.data_as_of,
             in_full=page.in_full,
         )
-        sweep = progress.window.kind is WindowKind.SWEEP
-        return self._commit(after, health, newest, sighting, [*alerts, *notices], sweep=sweep)
+        moves = self._decided([(order, sighting) for order in newest.values()])
+        self._unwritten.add(moves, [*alerts, *notices])
+        self._unwritten.sightings |= {move.order_id: (newest[move.order_id], sighting) for move in moves}
+        self._unwritten.sweep = progress.window.kind is WindowKind.SWEEP
+        goes_on = after.progress is not None and after.progress.page_token is not None
+        return after if goes_on and self._unwritten.may_wait() else self._written(after, health)
 
     def _quarantined(
         self, state: ConnectionState, page: OrderPage, good: Collection[str]
@@ -341,7 +389,7 @@ class Poller:
     ) -> tuple[ConnectionState, list[Alert]]:
         if next_token:
             logger.info("page read", extra={"read": progress.distinct, "promised": progress.promised})
-            on_the_way = progress.model_copy(update={"page_token": next_token, "seen": self._seen.saved()})
+            on_the_way = progress.model_copy(update={"page_token": next_token})
             return state.model_copy(update={"progress": on_the_way}), []
         if progress.is_short():
             logger.warning(
@@ -387,26 +435,27 @@ class Poller:
             data_as_of=state.data_as_of,
         )
 
-    def _commit(
-        self,
-        state: ConnectionState,
-        health: Health,
-        orders: Mapping[str, SeenOrder],
-        sighting: Sighting,
-        alerts: Sequence[Alert],
-        *,
-        sweep: bool,
-    ) -> ConnectionState:
-        state, alerts = self._with_health(state, health, alerts)
-        moves = self._decided(orders.values(), sighting)
+    def _written(self, state: ConnectionState, health: Health) -> ConnectionState:
+        """Write what was decided since the last time, with how far the reading has come."""
+        unwritten, self._unwritten = self._unwritten, _Unwritten()
+        if not unwritten.pages:
+            return state
+        state, alerts = self._with_health(self._with_seen(state), health, unwritten.alerts)
+        moves: Sequence[Move] = unwritten.moves
         for _ in range(MAX_CONFLICT_ROUNDS):
             lost = self.store.commit(state, moves=moves, alerts=alerts)
-            self._count_written(moves, lost, sweep=sweep)
+            self._count_written(moves, lost, sweep=unwritten.sweep)
             if not lost:
                 _log_written(alerts)
                 return state.model_copy(update={"revision": state.revision + 1})
-            moves = self._decided([orders[move.order_id] for move in lost], sighting)
+            moves = self._decided([unwritten.sightings[move.order_id] for move in lost])
         raise PollSupersededError(f"orders of connection {self.connection.id} keep moving under this poll")
+
+    def _with_seen(self, state: ConnectionState) -> ConnectionState:
+        if state.progress is None or state.progress.page_token is None:
+            return state
+        progress = state.progress.model_copy(update={"seen": self._seen.saved()})
+        return state.model_copy(update={"progress": progress})
 
     def _with_health(
         self, state: ConnectionState, health: Health, alerts: Sequence[Alert]
@@ -414,9 +463,9 @@ class Poller:
         told = health_alert(state.health, health, connection=self._labelled(state), data_as_of=state.data_as_of)
         return state.model_copy(update={"health": health}), [*alerts, told] if told else list(alerts)
 
-    def _decided(self, orders: Collection[SeenOrder], sighting: Sighting) -> list[Move]:
-        stored = self.store.stored_orders(self.connection.id, [order.id for order in orders])
-        moves = (move_of(order, stored.get(order.id), sighting=sighting, policy=self.policy) for order in orders)
+    def _decided(self, seen: Collection[tuple[SeenOrder, Sighting]]) -> list[Move]:
+        stored = self.store.stored_orders(self.connection.id, [order.id for order, _ in seen])
+        moves = (move_of(order, stored.get(order.id), sighting=sight, policy=self.policy) for order, sight in seen)
         return [move for move in moves if move]
 
     def _count_written(self, moves: Sequence[Move], lost: Sequence[Move], *, sweep: bool) -> None:

@@ -1,0 +1,31 @@
+"""What a poll and its alerts ask of AWS and of Trackstar: no request more than it takes."""
+
+import math
+
+import pytest
+
+from tests.support.request_counts import CASES, Case, count_requests
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_poll_and_its_alerts_take_as_few_requests_as_can_be(case: Case) -> None:
+    orders, writes = case.unchanged + case.changed, case.changed + case.alerts + 1
+    counted = count_requests(case)
+    assert counted.poll == {
+        "dynamodb.GetItem": 1,
+        "dynamodb.BatchGetItem": math.ceil(orders / 100),
+        "dynamodb.TransactWriteItems": math.ceil(writes / 100),
+    }
+    assert counted.poll.total() == case.floor
+    assert counted.trackstar == {"/connections/conn_a": 1, "/cart/orders": case.pages}
+    assert counted.publishing["sns.PublishBatch"] == math.ceil(case.alerts / 10)
+    assert counted.publishing["dynamodb.BatchGetItem"] == math.ceil(case.alerts / 100)
+    assert counted.publishing["dynamodb.UpdateItem"] == 2 * case.alerts, "each is claimed, and marked when it is sent"
+    assert counted.publishing.total() == math.ceil(case.alerts / 10) + math.ceil(case.alerts / 100) + 2 * case.alerts
+
+
+@pytest.mark.parametrize("products", [0, 1, 100, 101, 250])
+def test_products_are_asked_for_by_the_hundred_and_not_again_by_a_warm_function(products: int) -> None:
+    counted = count_requests(Case(0, 10, 10, products=products))
+    assert counted.products_cold.total() == counted.products_cold["/cart/products"] == math.ceil(products / 100)
+    assert counted.products_warm.total() == 0
