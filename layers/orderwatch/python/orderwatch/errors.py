@@ -3,6 +3,7 @@
 OrderwatchError
 ├── SettingsError               an environment variable is missing or wrong: fix the deployment
 ├── ParameterMissingError       a parameter is not in the Parameter Store: put it there
+├── PollsNotAskedForError       SQS did not take the messages of some shops: ask again
 ├── PollSupersededError         another poll of the connection saved first: stop quietly, it goes on there
 └── TrackstarError              the vendor's API did not answer as documented; carries `request_id`
     ├── UnauthorizedError       401: a key or token is wrong; do not retry, tell the operators
@@ -14,6 +15,8 @@ OrderwatchError
 
 They are made at the edges. Their texts name the thing and the remedy, and never hold a secret, a body or personal data.
 """
+
+from collections.abc import Sequence
 
 
 class OrderwatchError(Exception):
@@ -32,6 +35,18 @@ class ParameterMissingError(OrderwatchError):
             f"parameter {name} is missing: aws ssm put-parameter --type SecureString --name {name} --value ..."
         )
         self.name = name
+
+
+class PollsNotAskedForError(OrderwatchError):
+    """SQS did not take the messages of some connections: ask again, a poll asked for twice ends by itself.
+
+    Args:
+        connection_ids: Those connections.
+    """
+
+    def __init__(self, connection_ids: Sequence[str]) -> None:
+        super().__init__(f"SQS took no message for {', '.join(connection_ids)}")
+        self.connection_ids = connection_ids
 
 
 class PollSupersededError(OrderwatchError):

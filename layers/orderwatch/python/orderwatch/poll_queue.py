@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from orderwatch.errors import OrderwatchError
+from orderwatch.errors import PollsNotAskedForError
 from orderwatch.observability import logger
 
 if TYPE_CHECKING:
@@ -16,18 +16,6 @@ if TYPE_CHECKING:
 
 BATCH = 10
 """Messages of one SendMessageBatch."""
-
-
-class PollsNotAskedForError(OrderwatchError):
-    """SQS did not take the messages of some connections: ask again, a poll asked for twice ends by itself.
-
-    Args:
-        connection_ids: Those connections.
-    """
-
-    def __init__(self, connection_ids: Sequence[str]) -> None:
-        super().__init__(f"SQS took no message for {', '.join(connection_ids)}")
-        self.connection_ids = connection_ids
 
 
 class PollQueue:
