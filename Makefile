@@ -64,6 +64,10 @@ setup: $(VENV)/ready $(TOOLS)/sam/ready $(TOOLS)/cloud/ready ## Make the environ
 cost: $(VENV)/ready ## Count a simulated day's requests and put their price into docs/operations.md
 	@$(RUN)/python -m tests.benchmarks.cost docs/operations.md
 
+.PHONY: bench
+bench: setup ## Measure speed, memory, requests, latency and cost beside their floors into docs/benchmarks.md (10 minutes)
+	@$(RUN)/python -m tests.benchmarks
+
 .PHONY: picture
 picture: $(VENV)/ready ## Take the README's picture of an alert anew (needs Chromium)
 	@$(RUN)/python -m orderwatch_local.picture docs/images/alert.png

@@ -1,182 +1,373 @@
 """What orderwatch costs a month: requests counted in a simulated day, times the published prices.
 
-`python -m tests.benchmarks.cost docs/operations.md` puts the table between its two marks. The requests are counted at
-the real adapters; what is assumed instead of counted is a constant below, and the document names it.
+`python -m tests.benchmarks.cost docs/operations.md` puts the small table between its two marks. The requests are
+counted at the real adapters; what is assumed instead of counted is a constant below, and the text names it.
 """
 
-import json
 import math
 import sys
-from collections import Counter, defaultdict
+import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from orderwatch.observability import logger
+from orderwatch.polling import PollSummary
+from orderwatch_local.shop import ShopTransport
+from tests.benchmarks.report import Say, Section, Target
 from tests.support.cloud import Tables
-from tests.support.memory_dynamodb import MemoryDynamoDB
+from tests.support.memory_dynamodb import Item, MemoryDynamoDB
 from tests.support.recording_sns import RecordingSns
 from tests.support.sending import send
 from tests.support.template import load_template
 from tests.support.world import TICK, World
 
+SHOPS = (1, 20, 500)
+ORDERS = (100, 1_000, 10_000)
+"""New orders a day and shop."""
+DOCUMENTED = (100, 1_000)
+"""Those of the small table, which a test plays anew."""
+
 DAYS_A_MONTH = 30
 TICKS_A_DAY = 288
+TICKS_AN_HOUR = 12
 REDRIVES_A_DAY = 96
+STATUSES = ("open", "confirmed", "processing", "fulfilled")
+"""An order takes one an hour, each in that hour's sync."""
 TROUBLED = 50
-"""One order in so many falls into exception."""
+"""One order in so many is in exception instead of confirmed."""
 IDLE_RECEIVES_A_DAY = 5 * 24 * 60 * 3
 """Lambda keeps five long polls of 20 seconds on a queue (AWS's documentation of SQS event sources)."""
-SECONDS = 1.0
-"""Assumed for every invocation."""
+DECRYPTIONS = 2
+"""Assumed for every poll and every batch of alerts: API key and access token, nothing kept from the last time."""
 LOG_BYTES = 2_000
 """Assumed for every invocation."""
 
-METRICS = 23
-"""Names of custom metrics that the code emits; CloudWatch bills one with a dimension for each value that occurs."""
+SECONDS = {"DynamoDB": 0.010, "SNS": 0.030, "SSM": 0.020, "SQS": 0.020, "Trackstar": 0.300}
+"""Assumed for every request, until its answer is there."""
+PROCESSOR_AN_INVOCATION, PROCESSOR_AN_ORDER = 0.010, 0.000_1
+"""Assumed seconds of one whole core; `measure` holds them against what the polls of its day take."""
+CORE = 1769
+"""Megabytes of a function that has one whole core (AWS's documentation of Lambda's memory)."""
+
+METRICS = 26
+"""Custom metrics of a stack without Slack: 22 names, and `Transitions` for each of four kinds."""
 BEGIN, END = "<!-- cost -->", "<!-- end of cost -->"
 
 # As published for us-east-1 and known in November 2026; no free tier is taken off.
 PRICES = {
     "DynamoDB writes": 0.625e-6,
     "DynamoDB reads": 0.125e-6,
-    "Lambda GB-seconds": 13.3334e-6,
-    "Lambda requests": 0.2e-6,
+    "MB-milliseconds": 13.3334e-6 / 1024 / 1000,
+    "invocations": 0.2e-6,
     "SQS requests": 0.5e-6,
+    "KMS requests": 3e-6,
     "Scheduler": 1e-6,
     "SNS publishes": 0.5e-6,
     "SNS e-mails": 20e-6,
     "log bytes": 0.5e-9,
 }
 """US dollars a unit: arm64, DynamoDB on demand, FIFO queues, one subscriber by e-mail."""
-ALARM, METRIC = 0.10, 0.30
-"""US dollars a month for each alarm and each custom metric, whatever the number of shops."""
+ALARM, METRIC, DASHBOARD = 0.10, 0.30, 3.00
+"""US dollars a month for each, whatever the number of shops."""
+
+TEXT = f"""US dollars a month of a whole stack at the prices that us-east-1 had in November 2026, without any free tier:
+polls every five minutes, a sync an hour, four statuses an order, one order in {TROUBLED} in exception, digests above
+five, one subscriber by e-mail. The requests and DynamoDB's units are counted in a simulated day of one shop, and
+multiplied by the number of shops. Assumed are what Lambda waits for an answer ({SECONDS["DynamoDB"] * 1e3:.0f} ms of
+DynamoDB, {SECONDS["SNS"] * 1e3:.0f} ms of SNS, {SECONDS["SQS"] * 1e3:.0f} ms of SQS and SSM,
+{SECONDS["Trackstar"] * 1e3:.0f} ms of Trackstar), its processor time ({PROCESSOR_AN_INVOCATION * 1e3:.0f} ms an
+invocation and {PROCESSOR_AN_ORDER * 1e3:.1f} ms an order, of one whole core; the target below holds it against the same
+day's measured time), warm functions, two decryptions of secrets and {LOG_BYTES / 1e3:.0f} KB of log an invocation.
+Storage, backups and DynamoDB's own encryption are left out.
+
+The naive design polls as often, reads the same pages and sends the same alerts in the same way. For every order on a
+page it makes one GetItem and one PutItem, one after the other, whether the order changed or not; for every alert and
+for the connection's row one plain PutItem. Nothing of it is atomic. Only its DynamoDB units and the time that its
+polls wait for DynamoDB differ. The ratio is not smaller because what is atomic is charged twice a plain write, and
+because most of what a small stack costs are its alarms, metrics and dashboard."""
 
 
 class MeteredDynamoDB(MemoryDynamoDB):
-    """Counts request units: a transaction writes at twice the price, a read is consistent."""
+    """Counts requests and units: a transaction writes at twice the price, a read is consistent.
+
+    Attributes:
+        requests: How many were made.
+        units: By the name of their price.
+        alert_units: What the rows of alerts would have cost as plain writes.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.requests = 0
         self.units: Counter[str] = Counter()
-
-    def _units(self, what: str, item: Any, kilobytes: int, times: int = 1) -> None:
-        size = len(json.dumps(item, default=str))
-        self.units[what] += times * max(1, math.ceil(size / 1024 / kilobytes))
+        self.alert_units = 0
 
     def get_item(self, **request: Any) -> dict[str, Any]:
         answer = super().get_item(**request)
-        self._units("DynamoDB reads", answer.get("Item"), 4)
+        self.requests += 1
+        self.units["DynamoDB reads"] += _kilobytes(answer.get("Item", {}), each=4)
         return answer
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
         answer = super().batch_get_item(**request)
         wanted = sum(len(each["Keys"]) for each in request["RequestItems"].values())
         found = [item for items in answer["Responses"].values() for item in items]
-        self.units["DynamoDB reads"] += wanted - len(found)
-        for item in found:
-            self._units("DynamoDB reads", item, 4)
+        self.requests += 1
+        self.units["DynamoDB reads"] += wanted - len(found) + sum(_kilobytes(item, each=4) for item in found)
         return answer
 
     def transact_write_items(self, **request: Any) -> dict[str, Any]:
-        for action in request["TransactItems"]:
-            self._units("DynamoDB writes", next(iter(action.values())), 1, times=2)
-        return super().transact_write_items(**request)
+        parts = [part for action in request["TransactItems"] for part in action.values()]
+        before = [self._row(part) for part in parts]
+        answer = super().transact_write_items(**request)
+        self.requests += 1
+        for part, row in zip(parts, before, strict=True):
+            self._count_write(part["TableName"], row, self._row(part), times=2)
+        return answer
 
     def update_item(self, **request: Any) -> dict[str, Any]:
-        # The row that is rewritten, and the entry of the index that comes or goes with it.
-        self.units["DynamoDB writes"] += 3
-        return super().update_item(**request)
+        before = self._row(request)
+        answer = super().update_item(**request)
+        self.requests += 1
+        self._count_write(request["TableName"], before, self._row(request), times=1)
+        return answer
+
+    def _row(self, part: dict[str, Any]) -> Item:
+        table = self._tables[part["TableName"]]
+        return table.rows.get(table.key_of(part.get("Item") or part["Key"]), {})
+
+    def _count_write(self, table: str, before: Item, after: Item, *, times: int) -> None:
+        """The larger of the two rows, and a plain write for the entry of an index that came, went or changed."""
+        kilobytes = max(_kilobytes(before), _kilobytes(after))
+        indexed = sum(self._moves_entry(keys, before, after) for keys in self._tables[table].indexes.values())
+        self.units["DynamoDB writes"] += times * kilobytes + indexed
+        if not before and "alert_id" in after:
+            self.alert_units += kilobytes + indexed
+
+    @staticmethod
+    def _moves_entry(keys: tuple[str, ...], before: Item, after: Item) -> bool:
+        was, is_now = (all(key in row for key in keys) for row in (before, after))
+        return was != is_now or (is_now and any(before[key] != after[key] for key in keys))
+
+
+def _kilobytes(item: Item, *, each: int = 1) -> int:
+    size = sum(len(name) + len(str(next(iter(value.values())))) for name, value in item.items())
+    return max(1, math.ceil(size / 1024 / each))
+
+
+class _TimedTransport(ShopTransport):
+    """Tells how long the simulated vendor itself was at work.
+
+    Attributes:
+        requests: How many came.
+        seconds: Of the processor, in all.
+    """
+
+    requests = 0
+    seconds = 0.0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        begun = time.process_time()
+        response = super().handle_request(request)
+        self.requests += 1
+        self.seconds += time.process_time() - begun
+        return response
 
 
 @dataclass
-class Day:
-    """A day of one shop.
+class Usage:
+    """What a day of one shop takes.
 
     Attributes:
-        orders: New orders a day.
-        units: What was counted, by the name of its price.
+        polls: What its polls take of DynamoDB and of Lambda's time, by the name of the price.
+        naive_polls: What those of the naive design would take.
+        rest: All else, which is the same for both.
+        processor: Seconds that the polls kept the processor busy, the tables in memory included.
+        processor_assumed: Seconds that are assumed for them.
     """
 
-    orders: int
-    units: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-
-    def play(self) -> None:
-        """Play it: a sync an hour, a poll every five minutes, each alert sent when it comes."""
-        world, memory, sns = World(), MeteredDynamoDB(), RecordingSns()
-        world.tables = Tables.over(memory, world.our_clock.now)
-        world.poll()
-        memory.units.clear()
-        for tick in range(TICKS_A_DAY):
-            if tick % 12 == 0:
-                self._hour(world, tick // 12)
-            world.pass_time(TICK)
-            self._count_invocation(gigabytes=0.5)
-            world.poll()
-            if told := [alert.alert_id for alert in world.told()]:
-                self._count_invocation(gigabytes=0.5)
-                summary = send(told, outbox=world.tables.alerts, topic=sns.topic)
-                self.units["SNS publishes"] += summary.messages
-                self.units["SNS e-mails"] += summary.messages
-        for what, count in memory.units.items():
-            self.units[what] += count
-        self.units["SQS requests"] += 3 * TICKS_A_DAY
-
-    def _hour(self, world: World, hour: int) -> None:
-        for age, status in enumerate(("open", "confirmed", "processing", "fulfilled")):
-            for number in range(self.orders // 24):
-                order_id = f"{hour - age}-{number}"
-                if age == 0:
-                    world.shop.place({"id": order_id, "order_number": f"#{order_id}", "status": "open"})
-                elif hour >= age:
-                    troubled = age == 1 and (hour * (self.orders // 24) + number) % TROUBLED == 0
-                    world.shop.move(order_id, "exception" if troubled else status)
-        world.shop.sync()
-
-    def _count_invocation(self, *, gigabytes: float) -> None:
-        self.units["Lambda requests"] += 1
-        self.units["Lambda GB-seconds"] += gigabytes * SECONDS
-        self.units["log bytes"] += LOG_BYTES
+    polls: Counter[str] = field(default_factory=Counter)
+    naive_polls: Counter[str] = field(default_factory=Counter)
+    rest: Counter[str] = field(default_factory=Counter)
+    processor: float = 0.0
+    processor_assumed: float = 0.0
 
 
-def a_month_of(units: dict[str, float]) -> float:
+class Day:
+    """A day of one shop: a sync an hour, a poll every five minutes, alerts sent as they come.
+
+    Args:
+        orders: New orders a day.
+    """
+
+    def __init__(self, orders: int) -> None:
+        self._orders = orders
+        self._usage = Usage()
+        self._memory, self._sns, self._world = MeteredDynamoDB(), RecordingSns(), World()
+        self._world.tables = Tables.over(self._memory, self._world.our_clock.now)
+        self._transport = _TimedTransport(self._world.trackstar)
+
+    def play(self) -> Usage:
+        """Play it, after some hours in which its first orders take their first statuses."""
+        self._world.poll()
+        self._world.told()
+        for hour in range(-len(STATUSES), 0):
+            self._play_hour(hour)
+        self._usage = Usage()
+        for hour in range(24):
+            self._play_hour(hour)
+        return self._usage
+
+    def _play_hour(self, hour: int) -> None:
+        self._sync(hour)
+        for _ in range(TICKS_AN_HOUR):
+            self._tick()
+
+    def _sync(self, hour: int) -> None:
+        shop = self._world.shop
+        for number in self._placed_in(hour):
+            shop.place({"id": str(number), "order_number": f"#{number}", "status": STATUSES[0]})
+        for age, status in enumerate(STATUSES[1:], start=1):
+            for number in self._placed_in(hour - age):
+                shop.move(str(number), "exception" if age == 1 and number % TROUBLED == 0 else status)
+        shop.sync()
+
+    def _placed_in(self, hour: int) -> range:
+        if hour < -len(STATUSES):
+            return range(0)
+        return range(self._orders * hour // 24, self._orders * (hour + 1) // 24)
+
+    def _tick(self) -> None:
+        self._world.pass_time(TICK)
+        made = self._meter()
+        summary = self._poll()
+        requests, units = made()
+        waited = requests["Trackstar"] * SECONDS["Trackstar"]
+        processor = PROCESSOR_AN_INVOCATION + PROCESSOR_AN_ORDER * summary.orders
+        self._usage.processor_assumed += processor
+        self._usage.polls += units
+        self._usage.polls["MB-milliseconds"] += _billed(waited + requests["DynamoDB"] * SECONDS["DynamoDB"], processor)
+        self._add_naive_poll(summary, waited, processor)
+        self._add_invocation()
+        self._usage.rest["SQS requests"] += 2  # received and deleted; dispatch_polls sends them by the ten
+        if told := [alert.alert_id for alert in self._world.told()]:
+            self._send(told)
+
+    def _poll(self) -> PollSummary:
+        begun, at_the_vendor = time.process_time(), self._transport.seconds
+        summary = self._world.poll(transport=self._transport)
+        self._usage.processor += time.process_time() - begun - (self._transport.seconds - at_the_vendor)
+        return summary
+
+    def _add_naive_poll(self, summary: PollSummary, waited: float, processor: float) -> None:
+        requests = 2 + 2 * summary.orders + summary.alerts
+        alert_units, self._memory.alert_units = self._memory.alert_units, 0
+        self._usage.naive_polls["DynamoDB reads"] += 1 + summary.orders
+        self._usage.naive_polls["DynamoDB writes"] += 1 + summary.orders + alert_units
+        self._usage.naive_polls["MB-milliseconds"] += _billed(waited + requests * SECONDS["DynamoDB"], processor)
+
+    def _send(self, told: list[str]) -> None:
+        made = self._meter()
+        summary = send(told, outbox=self._world.tables.alerts, topic=self._sns.topic)
+        requests, units = made()
+        # The day's orders have no lines: one request for products is assumed.
+        waited = SECONDS["Trackstar"] + sum(SECONDS[service] * count for service, count in requests.items())
+        self._usage.rest += units
+        self._usage.rest["SNS publishes"] += summary.messages
+        self._usage.rest["SNS e-mails"] += summary.messages
+        self._usage.rest["MB-milliseconds"] += _billed(waited, PROCESSOR_AN_INVOCATION)
+        self._add_invocation()
+
+    def _add_invocation(self) -> None:
+        self._usage.rest["invocations"] += 1
+        self._usage.rest["log bytes"] += LOG_BYTES
+        self._usage.rest["KMS requests"] += DECRYPTIONS
+
+    def _meter(self) -> Callable[[], tuple[Counter[str], Counter[str]]]:
+        """From now on; what it gives tells the requests by service, and DynamoDB's units."""
+        requests, units = self._requests(), self._memory.units.copy()
+        return lambda: (self._requests() - requests, self._memory.units - units)
+
+    def _requests(self) -> Counter[str]:
+        sns, trackstar = len(self._sns.batches), self._transport.requests
+        return Counter({"DynamoDB": self._memory.requests, "SNS": sns, "Trackstar": trackstar})
+
+
+def _billed(waited: float, processor: float, *, megabytes: int = 512) -> int:
+    """The megabyte-milliseconds of an invocation, by its seconds of waiting and those of one whole core."""
+    return megabytes * math.ceil(1000 * (waited + processor * CORE / megabytes))
+
+
+def a_month_of(day: Counter[str]) -> float:
     """What a day's units cost in a month, in US dollars."""
-    return DAYS_A_MONTH * sum(PRICES[what] * count for what, count in units.items())
+    return DAYS_A_MONTH * sum(PRICES[what] * count for what, count in day.items())
 
 
-def whatever_the_shops() -> float:
-    """What a stack costs a month before its first shop, in US dollars."""
+def besides(shops: int) -> float:
+    """What a stack costs a month but for its polls and alerts, in US dollars."""
+    batches = math.ceil(shops / 10)  # of parameters that are read, and of messages that are sent
+    dispatch = _billed(batches * (SECONDS["SSM"] + SECONDS["SQS"]), PROCESSOR_AN_INVOCATION, megabytes=256)
+    redrive = _billed(2 * SECONDS["DynamoDB"], PROCESSOR_AN_INVOCATION, megabytes=256)
     invocations = TICKS_A_DAY + REDRIVES_A_DAY
-    requests = {
+    day = {
         "Scheduler": invocations,
-        "Lambda requests": invocations,
-        "Lambda GB-seconds": invocations * 0.25 * SECONDS,
+        "invocations": invocations,
+        "MB-milliseconds": TICKS_A_DAY * dispatch + REDRIVES_A_DAY * redrive,
         "log bytes": invocations * LOG_BYTES,
-        "SQS requests": IDLE_RECEIVES_A_DAY,
-        "DynamoDB reads": REDRIVES_A_DAY,
+        "SQS requests": IDLE_RECEIVES_A_DAY + TICKS_A_DAY * batches,
+        "DynamoDB reads": 2 * REDRIVES_A_DAY,
     }
-    resources = load_template()["Resources"].values()
-    alarms = sum(1 for each in resources if each["Type"] == "AWS::CloudWatch::Alarm")
-    return a_month_of(requests) + ALARM * alarms + METRIC * METRICS
+    resources = [each for each in load_template()["Resources"].values() if each.get("Condition") != "HasSlack"]
+    kinds = Counter(each["Type"] for each in resources)
+    watched = ALARM * kinds["AWS::CloudWatch::Alarm"] + DASHBOARD * kinds["AWS::CloudWatch::Dashboard"]
+    return a_month_of(Counter(day)) + watched + METRIC * METRICS
 
 
 def table() -> str:
-    """The table in Markdown."""
-    fixed, rows = whatever_the_shops(), []
-    for orders in (120, 1200):
-        day = Day(orders)
-        day.play()
-        shop = a_month_of(day.units)
-        rows += [f"| {orders:,} | {shop:.2f} | {fixed + shop:.2f} | {fixed + 20 * shop:.2f} |"]
-    head = [
-        "| orders a day and shop | each shop | stack with 1 shop | stack with 20 shops |",
-        "| --- | --- | --- | --- |",
-    ]
-    return "\n".join([*head, *rows])
+    """The small table in Markdown."""
+    head = " | ".join(f"{shops} shop{'s' if shops > 1 else ''}" for shops in SHOPS)
+    lines = [f"| orders a day and shop | {head} |", f"| --- |{' ---: |' * len(SHOPS)}"]
+    for orders in DOCUMENTED:
+        day = Day(orders).play()
+        costs = " | ".join(f"{_stack(day.polls, day, shops):,.2f}" for shops in SHOPS)
+        lines.append(f"| {orders:,} | {costs} |")
+    return "\n".join(lines)
+
+
+def measure(say: Say) -> Section:
+    """Run the benchmark."""
+    rows, targets = [], list[Target]()
+    for orders in ORDERS:
+        say(f"a day of {orders:,} orders")
+        day = Day(orders).play()
+        rows += [_row(orders, day, shops) for shops in SHOPS]
+        targets.append(_processor_target(orders, day))
+    return Section("Cost", TEXT, ["orders a day and shop", "shops", "orderwatch $", "naive $", "ratio"], rows, targets)
+
+
+def _stack(polls: Counter[str], day: Usage, shops: int) -> float:
+    """A month of so many shops, each with these polls and the rest of the day."""
+    return besides(shops) + shops * a_month_of(polls + day.rest)
+
+
+def _row(orders: int, day: Usage, shops: int) -> list[str]:
+    ours, naive = _stack(day.polls, day, shops), _stack(day.naive_polls, day, shops)
+    return [f"{orders:,}", f"{shops}", f"{ours:,.2f}", f"{naive:,.2f}", f"{ours / naive:.2f}"]
+
+
+def _processor_target(orders: int, day: Usage) -> Target:
+    what = f"cost: processor time of a day's polls, {orders:,} orders"
+    holds = day.processor <= day.processor_assumed
+    return Target(what, f"{day.processor:.1f} s", f"at most the assumed {day.processor_assumed:.1f} s", holds)
 
 
 def main() -> None:
-    """Put the table into the document that the command line names."""
+    """Put the small table into the document that the command line names."""
     logger.setLevel("CRITICAL")
     path = Path(sys.argv[1])
     before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)

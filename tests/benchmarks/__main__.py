@@ -1,0 +1,64 @@
+"""`make bench`: every benchmark, each beside its floor, and docs/benchmarks.md out of them."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from rich.console import Console
+
+from orderwatch.observability import logger
+from tests.benchmarks.cold_start import measure as cold_start
+from tests.benchmarks.cost import measure as cost
+from tests.benchmarks.latency import measure as latency
+from tests.benchmarks.memory import measure as memory
+from tests.benchmarks.reading import measure as reading
+from tests.benchmarks.report import Say, Section, document, show, show_targets
+from tests.benchmarks.requests import measure as requests
+from tests.benchmarks.scale import measure as scale
+from tests.support.template import ROOT
+
+BENCHMARKS: Mapping[str, Callable[[Say], Section]] = {
+    "reading": reading,
+    "memory": memory,
+    "requests": requests,
+    "cold-start": cold_start,
+    "latency": latency,
+    "scale": scale,
+    "cost": cost,
+}
+PAGE = ROOT / "docs/benchmarks.md"
+WIDTH = 130
+"""Columns of a table that is piped into a file, at least."""
+
+
+def main() -> None:
+    """Run those that the command line names, or all; only all of them write the page."""
+    logger.setLevel("CRITICAL")
+    console = Console(highlight=False)
+    console.width = max(console.width, WIDTH)
+    names = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := set(names) - set(BENCHMARKS):
+        sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    begun, sections = time.monotonic(), list[Section]()
+    for name in names:
+        sections.append(_measured(console, name))
+        show(console, sections[-1])
+    show_targets(console, [target for section in sections for target in section.targets])
+    if names == list(BENCHMARKS):
+        PAGE.write_text(document(sections, command="make bench", seconds=time.monotonic() - begun), encoding="utf-8")
+        console.print(f"written to {PAGE.relative_to(ROOT)}")
+
+
+def _measured(console: Console, name: str) -> Section:
+    begun = time.monotonic()
+
+    def say(what: str) -> None:
+        console.print(f"{name}: {what} ...", style="dim")
+
+    section = BENCHMARKS[name](say)
+    console.print(f"{name}: {time.monotonic() - begun:.0f} s", style="dim")
+    return section
+
+
+if __name__ == "__main__":
+    main()

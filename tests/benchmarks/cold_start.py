@@ -1,0 +1,192 @@
+"""Cold starts under AWS's own runtime interface: each function beside a process of just its libraries.
+
+Both are started the same way, by a handler that is made here: it takes the time of its own imports and of the first
+clients, and answers with it. Starting the interpreter and AWS's runtime client is in neither.
+"""
+
+import compileall
+import shutil
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from orderwatch_local.build import build, this_architecture
+from tests.benchmarks.report import Say, Section, Target
+from tests.e2e.runtime_interface import RuntimeInterface, link_runtime_packages
+
+STARTS = 9
+BOUND = 1.1
+ENVIRONMENT = {
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "POWERTOOLS_SERVICE_NAME": "orderwatch",
+    "PARAMETER_PREFIX": "/orderwatch",
+    "POLL_QUEUE_URL": "http://127.0.0.1/polls.fifo",
+    "TRACKSTAR_BASE_URL": "https://trackstar.invalid",
+    "ALERT_STATUSES": "exception,backordered,cancelled",
+    "NOTIFY_RECOVERED": "true",
+    "BASELINE_DAYS": "0",
+    "DIGEST_THRESHOLD": "5",
+    "ORDER_TABLE_NAME": "orders",
+    "CONNECTION_TABLE_NAME": "connections",
+    "ALERT_TABLE_NAME": "alerts",
+    "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:alerts",
+    "OPS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:operators",
+    "IDEMPOTENCY_TABLE_NAME": "posted",
+}
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function, and what its cold start consists of.
+
+    Attributes:
+        name: Its folder.
+        clients: The services of AWS that it speaks to.
+        ready: What it builds at its first invocation, and the models that every invocation needs: those are built when
+            they are first used, and count here.
+        http: Whether it speaks to Trackstar.
+    """
+
+    name: str
+    clients: Sequence[str]
+    ready: str
+    http: bool = False
+
+    @property
+    def ours(self) -> str:
+        """Its import and its first clients."""
+        return f"import app\n{self.ready}"
+
+    @property
+    def floor(self) -> str:
+        """Just the libraries that it cannot do without, and the same clients."""
+        http = f"import httpx\nhttpx.Client(base_url={ENVIRONMENT['TRACKSTAR_BASE_URL']!r})\n" if self.http else ""
+        clients = "\n".join(f"boto3.client({service!r})" for service in self.clients)
+        return f"{_FLOOR}{http}{clients}\n"
+
+
+_FLOOR = """
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from pydantic import BaseModel
+class Model(BaseModel):
+    name: str
+Logger()
+Metrics(namespace="orderwatch")
+"""
+_TIMED = """
+from time import perf_counter
+begun = perf_counter()
+{code}
+took = perf_counter() - begun
+def handler(event, context):
+    return took
+"""
+_ADAPTERS = "app._adapters(app.read_settings(app.{settings}))\n"
+_EVERY_ALERT = "from orderwatch.alerts import Alert\nAlert.model_rebuild()\n"
+FUNCTIONS = (
+    Function(
+        "dispatch_polls", ("ssm", "sqs"), "app._parameters('/orderwatch')\napp._queue('http://127.0.0.1/polls.fifo')"
+    ),
+    Function(
+        "poll_orders",
+        ("dynamodb", "ssm", "sqs"),
+        _ADAPTERS.format(settings="PollOrdersSettings")
+        + "from orderwatch.connections import ConnectionState, TrackstarConnection\n"
+        "from orderwatch.orders import OrderPage\n"
+        "for model in (ConnectionState, TrackstarConnection, OrderPage): model.model_rebuild()\n",
+        http=True,
+    ),
+    Function(
+        "publish_alerts",
+        ("dynamodb", "sns", "ssm"),
+        _ADAPTERS.format(settings="PublishAlertsSettings") + _EVERY_ALERT,
+        http=True,
+    ),
+    Function("redrive_alerts", ("dynamodb", "sns"), _ADAPTERS.format(settings="RedriveAlertsSettings")),
+    Function(
+        "post_to_slack",
+        ("dynamodb", "ssm"),
+        "from pydantic import SecretStr\n"
+        "app.Parameters.slack_webhook_url = lambda self: SecretStr('https://hooks.slack.invalid/x')\n"
+        + _ADAPTERS.format(settings="PostToSlackSettings")
+        + _EVERY_ALERT,
+    ),
+)
+TEXT = f"""Import and first clients of each function, under AWS's runtime interface emulator and runtime client with the
+built layer, beside a process that imports just boto3 with the same clients, pydantic with one model, Powertools' Logger
+and Metrics, and httpx with its client where the function speaks to Trackstar. Starting the interpreter is in neither.
+Models that every invocation needs are built within its time. Medians of {STARTS} starts, taken in turns; the
+ratio is the median of each turn. Without bytecode is what SAM itself makes of a layer: Lambda then compiles
+every module at every cold start. The layer ships bytecode."""
+
+
+def measure(say: Say) -> Section:
+    """Run the benchmark."""
+    built = build(this_architecture()).parent
+    rows, targets = [], []
+    with TemporaryDirectory() as scratch:
+        bench = _Bench(built, Path(scratch))
+        for function in FUNCTIONS:
+            say(function.name)
+            ours, floor = bench.starts(function, bytecode=True)
+            ours_bare, floor_bare = bench.starts(function, bytecode=False)
+            ratio = statistics.median(a / b for a, b in zip(ours, floor, strict=True))
+            rows.append([function.name, *map(_milliseconds, (ours, floor)), f"{ratio:.2f}"])
+            rows[-1] += map(_milliseconds, (ours_bare, floor_bare))
+            targets.append(Target.ratio(f"cold start: {function.name}", ratio, at_most=BOUND))
+    head = ["function", "start", "floor", "x the floor", "start without bytecode", "floor without bytecode"]
+    return Section("Cold start", TEXT, head, rows, targets)
+
+
+def _milliseconds(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds) * 1000:.0f} ms"
+
+
+class _Bench:
+    """The built layer with and without its bytecode, and the packages of the runtime, which have theirs on Lambda.
+
+    Args:
+        built: The directory that SAM built into.
+        scratch: An empty directory.
+    """
+
+    def __init__(self, built: Path, scratch: Path) -> None:
+        self._built, self._scratch = built, scratch
+        self._layers: Mapping[bool, Path] = {True: built / "OrderwatchLayer", False: scratch / "layer"}
+        shutil.copytree(self._layers[True], self._layers[False], ignore=shutil.ignore_patterns("__pycache__"))
+        linked, self._packages = scratch / "linked", scratch / "packages"
+        link_runtime_packages(linked)
+        shutil.copytree(linked, self._packages)
+        compileall.compile_dir(self._packages, quiet=2)
+
+    def starts(self, function: Function, *, bytecode: bool) -> tuple[list[float], list[float]]:
+        """The seconds of each start of the function and of its floor."""
+        turns = [
+            [self._start(function.name, code, layer=self._layers[bytecode]) for code in (function.ours, function.floor)]
+            for _ in range(STARTS)
+        ]
+        ours, floor = zip(*turns, strict=True)
+        return list(ours), list(floor)
+
+    def _start(self, name: str, code: str, *, layer: Path) -> float:
+        with TemporaryDirectory(dir=self._scratch) as folder:
+            shutil.copytree(self._built / f"{name.title().replace('_', '')}Function", folder, dirs_exist_ok=True)
+            (Path(folder) / "timed.py").write_text(_TIMED.format(code=code))
+            with RuntimeInterface(
+                function=Path(folder),
+                layer=layer,
+                environment=ENVIRONMENT,
+                scratch=Path(folder),
+                timeout=60,
+                packages=self._packages,
+                handler="timed.handler",
+            ) as runtime:
+                answer = runtime.invoke({})
+                assert isinstance(answer.payload, float), f"{answer}\n{runtime.output()}"
+                return answer.payload

@@ -1,0 +1,173 @@
+"""One reader of all pages in a process of its own: `python -m tests.benchmarks.reader WHAT URL` prints what it took."""
+
+import gc
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+
+import boto3
+import httpx
+import orjson
+from pydantic import SecretStr
+
+from orderwatch.alerts import Alert, AlertConnection
+from orderwatch.connections import ConnectionState
+from orderwatch.observability import logger
+from orderwatch.orders import Version, VersionClock
+from orderwatch.polling import Outcome, Poller, Store
+from orderwatch.trackstar import PAGE_SIZE, Trackstar
+from orderwatch.transitions import Move, Policy, StoredOrder
+from tests.benchmarks.pages import TOLD_STATUS, UPDATED, status_at
+from tests.simulation.functions import handler_module
+from tests.support.cloud import Tables
+
+type Reading = Callable[[], int]
+"""Reads everything; the number of orders."""
+
+
+class KnownOrders:
+    """The tables of a shop whose every order is known, or none: rows are made up when asked for, writes are let go.
+
+    Args:
+        row_at: The row of the order at a place of its page; None where there is none.
+        on_page: Told the number of pages that were written.
+    """
+
+    def __init__(
+        self, row_at: Callable[[int], StoredOrder | None], on_page: Callable[[int], None] = lambda _: None
+    ) -> None:
+        rows = {f"{place:04}": row_at(place) for place in range(PAGE_SIZE)}
+        self._rows = {place: row for place, row in rows.items() if row}
+        self._state: ConnectionState | None = None
+        self._pages = self.moved = self.alerts = 0
+        self._on_page = on_page
+
+    def load(self, connection_id: str) -> ConnectionState:
+        return self._state or ConnectionState(connection_id=connection_id)
+
+    def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
+        return {each: row for each in order_ids if (row := self._rows.get(each[-4:]))}
+
+    def commit(self, state: ConnectionState, *, moves: Sequence[Move], alerts: Sequence[Alert]) -> list[Move]:
+        self._state = state.model_copy(update={"revision": state.revision + 1})
+        self._pages += 1
+        self._on_page(self._pages)
+        self.moved += len(moves)
+        self.alerts += sum(1 for move in moves if move.alert)
+        return []
+
+
+def _row(status: str) -> StoredOrder:
+    return StoredOrder(
+        status=status,
+        raw_status=None,
+        version=Version(UPDATED, VersionClock.TRACKSTAR),
+        status_since=UPDATED,
+        order_number="#1",
+        watched=False,
+    )
+
+
+def unchanged(place: int) -> StoredOrder:
+    """The order is as it was."""
+    return _row(status_at(place))
+
+
+def changed(_place: int) -> StoredOrder:
+    """The order was in another status before."""
+    return _row("other")
+
+
+def floor(url: str) -> Reading:
+    """Fetch, decode, pick three fields: what every reader has to do."""
+    client = httpx.Client(base_url=url)
+
+    def read() -> int:
+        orders, token = 0, "0"
+        while token:
+            answer = orjson.loads(client.get("/cart/orders", params={"limit": "1000", "page_token": token}).content)
+            picked = [(each["id"], each["status"], each["trackstar_updated_date"]) for each in answer["data"]]
+            orders, token = orders + len(picked), answer["next_token"]
+        return orders
+
+    return read
+
+
+def poll(url: str, store: Store, *, watched: str = "exception") -> Reading:
+    """The real poll."""
+    trackstar = Trackstar(url)
+
+    def read() -> int:
+        shop = trackstar.shop(
+            "conn_a",
+            api_key=SecretStr("key"),
+            access_token=SecretStr("token"),
+            seconds_left=lambda: 900.0,
+            sleep=lambda _: None,  # the vendor's ten requests a second are not what is measured
+        )
+        poller = Poller(
+            connection=AlertConnection(id="conn_a"),
+            shop=shop,
+            store=store,
+            policy=Policy(statuses=frozenset({watched})),
+            clock=lambda: datetime.now(UTC),
+            has_time=lambda: True,
+        )
+        summary = poller.run(asked_at=datetime.now(UTC))
+        assert summary.outcome is Outcome.FINISHED
+        return summary.orders
+
+    return read
+
+
+def _through_the_tables(url: str) -> dict[str, Reading]:
+    """The adapters of the real tables over a DynamoDB in memory: every order new, then every order known."""
+    store = Tables.in_memory().store
+    return {"tables, new": poll(url, store), "tables, unchanged": poll(url, store)}
+
+
+def _baseline(url: str) -> dict[str, Reading]:
+    """Every order new, in a process like the function's own; tells how its memory grows."""
+    handler_module("poll_orders", 0)
+    clients = [boto3.client(service, region_name="us-east-1") for service in ("dynamodb", "ssm", "sqs")]
+    assert clients
+    return {"baseline": poll(url, KnownOrders(lambda _: None, on_page=_tell))}
+
+
+def _tell(pages: int) -> None:
+    if pages in _TOLD_AFTER:
+        _print("baseline", pages * PAGE_SIZE)
+
+
+def _print(what: str, orders: int, **figures: float) -> None:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"what": what, "orders": orders, "peak": peak, **figures}), flush=True)  # noqa: T201 - our answer
+
+
+_TOLD_AFTER = (1, 10, 100, 250, 500)
+READERS: Mapping[str, Callable[[str], dict[str, Reading]]] = {
+    "floor": lambda url: {"floor": floor(url)},
+    "unchanged": lambda url: {"unchanged": poll(url, KnownOrders(unchanged))},
+    "changed": lambda url: {"changed": poll(url, KnownOrders(changed))},
+    "told": lambda url: {"told": poll(url, KnownOrders(changed), watched=TOLD_STATUS)},
+    "tables": _through_the_tables,
+    "baseline": _baseline,
+}
+
+
+def main() -> None:
+    """Read, and print the seconds of each reading and the peak of resident memory in MB."""
+    logger.setLevel("CRITICAL")
+    for name, read in READERS[sys.argv[1]](sys.argv[2]).items():
+        gc.collect()
+        gc.freeze()  # what is there now stands for what lives elsewhere: the rows of the tables
+        begun = time.perf_counter()
+        orders = read()
+        _print(name, orders, seconds=time.perf_counter() - begun)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""What it takes to read 100,000 orders, beside a reader that only fetches, decodes and picks three fields."""
+
+import json
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from typing import Any
+
+from tests.benchmarks.pages import PAGE, served
+from tests.benchmarks.report import Say, Section, Target
+from tests.support.template import ROOT
+
+PAGES = 100
+ROUNDS = 3
+BOUNDS = {"unchanged": 1.5, "changed": 2.5}
+LABELS = {
+    "floor": "fetch, decode, pick three fields (the floor)",
+    "unchanged": "poll, every order unchanged",
+    "changed": "poll, every order in another status",
+    "told": "poll, every order in another status, one in fifty alerted",
+    "tables, unchanged": "poll, every order unchanged, through the adapters of the tables",
+    "tables, new": "poll, every order new, through the adapters of the tables",
+}
+TEXT = f"""{PAGES * PAGE:,} orders of three lines in pages of {PAGE:,}, from a server in another process whose pages are
+encoded ahead. The poll is the real one with its real HTTP client: health, pages, stored rows, decisions, writes. The
+floor fetches with httpx, decodes with orjson and picks three fields. Medians of {ROUNDS} rounds, taken in turns.
+The tables are in memory: they make up rows and let writes go; "through the adapters" adds DynamoDB's notation,
+conditions and transactions over a dictionary of all rows. What boto3 and the network add is in neither."""
+
+
+def read(what: str, url: str) -> list[dict[str, Any]]:
+    """What a reader in a process of its own says of its readings."""
+    command = [sys.executable, "-m", "tests.benchmarks.reader", what, url]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def measure(say: Say) -> Section:
+    """Run the benchmark."""
+    seconds: defaultdict[str, list[float]] = defaultdict(list)
+    with served(PAGES) as url:
+        for number in range(1, ROUNDS + 1):
+            say(f"round {number} of {ROUNDS}")
+            for what in ("floor", "unchanged", "changed", "told", "tables"):
+                for reading in read(what, url):
+                    assert reading["orders"] == PAGES * PAGE
+                    seconds[reading["what"]].append(reading["seconds"])
+    ratios = {
+        what: statistics.median(ours / floor for ours, floor in zip(took, seconds["floor"], strict=True))
+        for what, took in seconds.items()
+    }
+    rows = [
+        [label, f"{statistics.median(seconds[what]):.2f} s", _each(seconds[what]), f"{ratios[what]:.2f}"]
+        for what, label in LABELS.items()
+    ]
+    targets = [Target.ratio(f"reading: {LABELS[what]}", ratios[what], at_most=bound) for what, bound in BOUNDS.items()]
+    return Section("Reading", TEXT, ["reader", "all", "each order", "x the floor"], rows, targets)
+
+
+def _each(took: list[float]) -> str:
+    return f"{statistics.median(took) / (PAGES * PAGE) * 1e6:.1f} µs"

@@ -1,0 +1,75 @@
+"""How many requests a poll and its alerts take, beside the fewest that can do it."""
+
+import math
+
+from tests.benchmarks.report import Say, Section, Target
+from tests.support.request_counts import CASES, Case, Counted, count_requests
+
+PRODUCTS = (1, 100, 101, 250)
+"""Distinct products of ten alerted orders."""
+TEXT = """One poll of a shop whose orders are known, and the sending of its alerts outside digests, through boto3 and
+httpx; their hooks count every request that leaves, retries too. With N unchanged and M changed orders, of which A are
+alerted, an atomic design needs 1 + ⌈(N+M)/100⌉ + ⌈(M+A+1)/100⌉ requests to DynamoDB: the connection's row, the orders'
+rows, and one transaction for each hundred rows that are written. SNS takes ten messages a request. Products are asked
+for by the hundred, and by a warm function not again within five minutes. Sending costs DynamoDB two more requests for
+each alert, which is claimed and marked, and one for each hundred that are read. Invocations, the queue and the
+parameters are not in the table."""
+HEAD = (
+    "unchanged, changed, alerts",
+    "DynamoDB",
+    "floor",
+    "SNS",
+    "floor",
+    "Trackstar: health, pages",
+    "products: cold, warm",
+    "DynamoDB to send",
+)
+
+
+def measure(say: Say) -> Section:
+    """Run the benchmark."""
+    rows, targets = [], list[Target]()
+    for case in (*CASES, *(Case(0, 10, 10, products=each) for each in PRODUCTS)):
+        say(_name(case))
+        counted = count_requests(case)
+        rows.append(_row(case, counted))
+        targets += _targets(case, counted)
+    return Section("Requests", TEXT, HEAD, rows, targets)
+
+
+def _name(case: Case) -> str:
+    name = f"{case.unchanged:,}, {case.changed:,}, {case.alerts:,}"
+    return f"{name} of {case.products} product{'s' if case.products > 1 else ''}" if case.products else name
+
+
+def _row(case: Case, counted: Counted) -> list[str]:
+    health = counted.trackstar.total() - counted.trackstar["/cart/orders"]
+    return [
+        _name(case),
+        str(counted.poll.total()),
+        str(case.floor),
+        str(counted.publishing["sns.PublishBatch"]),
+        str(math.ceil(case.alerts / 10)),
+        f"{health}, {counted.trackstar['/cart/orders']}",
+        f"{counted.products_cold.total()}, {counted.products_warm.total()}",
+        str(counted.publishing.total() - counted.publishing["sns.PublishBatch"]),
+    ]
+
+
+def _targets(case: Case, counted: Counted) -> list[Target]:
+    if case.products:
+        cold, warm = counted.products_cold.total(), counted.products_warm.total()
+        floor = math.ceil(case.products / 100)
+        what = f"requests: products of {_name(case)}"
+        return [Target(what, f"{cold} cold, {warm} warm", f"{floor} cold, 0 warm", (cold, warm) == (floor, 0))]
+    to_sns = counted.publishing["sns.PublishBatch"]
+    to_trackstar = counted.trackstar.total()
+    return [
+        _exact(f"requests: DynamoDB, poll of {_name(case)}", counted.poll.total(), case.floor),
+        _exact(f"requests: SNS, alerts of {_name(case)}", to_sns, math.ceil(case.alerts / 10)),
+        _exact(f"requests: Trackstar, poll of {_name(case)}", to_trackstar, 1 + case.pages),
+    ]
+
+
+def _exact(what: str, counted: int, floor: int) -> Target:
+    return Target(what, f"{counted}", f"exactly {floor}", counted == floor)

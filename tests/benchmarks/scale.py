@@ -1,0 +1,314 @@
+"""What a poll costs as connections and known orders grow: our own time, and requests counted by service."""
+
+import gc
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import batched
+from typing import Any, cast
+
+import httpx
+
+from orderwatch.alerts import AlertConnection
+from orderwatch.dynamodb import Item, to_item
+from orderwatch.parameters import Parameters
+from orderwatch.poll_queue import PollQueue
+from orderwatch.polling import Outcome, Poller
+from orderwatch.trackstar import Trackstar
+from orderwatch_local.shop import ShopTransport
+from orderwatch_local.shop.script import API_KEY
+from tests.benchmarks.report import Say, Section, Target
+from tests.simulation.cloud import PREFIX, FifoQueue, ParameterStore
+from tests.support.cloud import Tables
+from tests.support.memory_dynamodb import MemoryDynamoDB
+from tests.support.polls import WATCHED
+from tests.support.world import TICK, World
+
+CONNECTIONS = {1: 200, 10: 60, 100: 20, 500: 8}
+"""How many connections, and how many ticks of them."""
+ORDERS = 200
+"""Orders of each connection."""
+CHANGED = 3
+"""Orders of each connection that change between two ticks; one of them is told."""
+KNOWN = (1, 1_000, 100_000, 1_000_000)
+POLLS = 130
+"""Polls of each kind for each number of known orders; all of them take less than the day between two sweeps."""
+GROWTH = 1.25
+SERVICES = ("DynamoDB", "SSM", "SQS", "Trackstar")
+SSM_PAGE = 10
+"""Parameters of one answer; Parameter Store's own limit."""
+CALLS = {
+    "get_item": "DynamoDB",
+    "batch_get_item": "DynamoDB",
+    "transact_write_items": "DynamoDB",
+    "send_message_batch": "SQS",
+    "get_parameter": "SSM",
+}
+TEXT = f"""\
+All in one process, without a cloud: dispatching, polling, our HTTP client and the tables' adapters are the real ones,
+AWS is in memory and Trackstar is the simulated shop. The time inside those two is taken off, so that what is left is
+ours; the requests are counted where they leave us.
+
+**A tick**: every connection of {ORDERS} orders is asked for and polled, after {CHANGED} of its orders changed, one of
+which has to be told. No secret comes from the cache, as after five minutes. **Orders known**: one connection of which
+so many orders are in OrderTable, polled when nothing has changed and when one order has (medians of {POLLS} polls). The
+rows have keys of their own; their other attributes are made up when they are read."""
+
+
+@dataclass
+class Meter:
+    """Counts what leaves our code, and the seconds spent out there."""
+
+    requests: Counter[str] = field(default_factory=Counter)
+    outside: float = 0.0
+
+    @contextmanager
+    def request(self, service: str) -> Iterator[None]:
+        """One request to a service."""
+        self.requests[service] += 1
+        begun = time.perf_counter()
+        yield
+        self.outside += time.perf_counter() - begun
+
+    def own_seconds(self, work: Callable[[], object]) -> float:
+        """The seconds of some work less those outside."""
+        outside, begun = self.outside, time.perf_counter()
+        work()
+        return time.perf_counter() - begun - (self.outside - outside)
+
+
+class _Metered:
+    """A boto3 client whose calls are metered."""
+
+    def __init__(self, client: object, meter: Meter) -> None:
+        self._client, self._meter = client, meter
+
+    def __getattr__(self, name: str) -> Any:
+        attribute: Any = getattr(self._client, name)
+        return self._metered(name, attribute) if name in CALLS else attribute
+
+    def _metered(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def metered(**request: Any) -> Any:
+            with self._meter.request(CALLS[name]):
+                return call(**request)
+
+        return metered
+
+
+class _MeteredTransport(httpx.BaseTransport):
+    """The simulated vendor, metered."""
+
+    def __init__(self, inner: httpx.BaseTransport, meter: Meter) -> None:
+        self._inner, self._meter = inner, meter
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        with self._meter.request("Trackstar"):
+            return self._inner.handle_request(request)
+
+
+@dataclass
+class _PagedParameters(ParameterStore):
+    """SSM that lists ten parameters a request, each metered."""
+
+    meter: Meter
+    values: dict[str, str] = field(default_factory=dict)
+
+    def get_paginator(self, operation: str) -> Any:
+        return self
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        """The parameters below the path."""
+        with self.meter.request("SSM"):
+            path = request["Path"].rstrip("/") + "/"
+            found = [{"Name": name, "Value": value} for name, value in self.values.items() if name.startswith(path)]
+        for index, page in enumerate(batched(found, SSM_PAGE, strict=False)):
+            self.meter.requests["SSM"] += index > 0
+            yield {"Parameters": list(page)}
+
+
+class Fleet:
+    """Connected shops whose baseline was read, and one process that polls them.
+
+    Args:
+        connections: How many.
+        orders: Orders of each.
+    """
+
+    def __init__(self, connections: int, orders: int) -> None:
+        self.world, self.meter, self.memory = (
+            World(*(f"conn_{each}" for each in range(connections))),
+            Meter(),
+            MemoryDynamoDB(),
+        )
+        self.tables = Tables.over(self.memory, self.world.our_clock.now)
+        self._store = self.tables.through(cast("Any", _Metered(self.memory, self.meter))).store
+        ssm, queue = _PagedParameters(self.meter), FifoQueue(lambda: 0.0, lambda group: None)
+        self._parameters = Parameters(cast("Any", _Metered(ssm, self.meter)), PREFIX)
+        self._queue = PollQueue(cast("Any", _Metered(queue, self.meter)), "polls")
+        transport = _MeteredTransport(ShopTransport(self.world.trackstar), self.meter)
+        self._trackstar = Trackstar("https://trackstar.invalid", transport=transport)
+        ssm.values[f"{PREFIX}/trackstar/api-key"] = API_KEY
+        for name, shop in self.world.shops.items():
+            ssm.values[f"{PREFIX}/connections/{name}/access-token"] = shop.access_token
+            self.world.place(*map(str, range(orders)), shop=shop)
+        for _ in range(3):  # the baseline, a window that overlaps it, and one that does not
+            self.tick()
+            self.world.pass_time(3 * TICK)
+
+    def tick(self) -> None:
+        """Ask for every poll, and do each."""
+        self._parameters.forget()
+        for connection_id in self._queue.ask_for_polls(self._parameters.connection_ids()):
+            self.poll(connection_id)
+
+    def poll(self, connection_id: str) -> None:
+        """One poll, with the adapters that poll_orders has."""
+        shop = self._trackstar.shop(
+            connection_id,
+            api_key=self._parameters.api_key(),
+            access_token=self._parameters.shop(connection_id).access_token,
+            seconds_left=lambda: 60.0,
+            sleep=lambda _: None,
+        )
+        summary = Poller(
+            connection=AlertConnection(id=connection_id),
+            shop=shop,
+            store=self._store,
+            policy=WATCHED,
+            clock=self.world.our_clock.now,
+            has_time=lambda: True,
+        ).run(asked_at=self.world.our_clock.now())
+        if summary.outcome is not Outcome.FINISHED:
+            raise RuntimeError(f"a poll of {connection_id} ended {summary.outcome}")
+
+    def change(self, count: int) -> None:
+        """A tick later, the same orders of every shop have changed, so many; the first of several has to be told."""
+        self.world.pass_time(TICK)
+        for shop in self.world.shops.values():
+            for number in range(count):
+                troubled = "exception" if number == 0 and count > 1 else "processing"
+                shop.move(str(number), troubled if shop.order(str(number))["status"] == "open" else "open")
+            shop.sync()
+
+
+def measure(say: Say) -> Section:
+    """Grow the connections, then the orders that are known."""
+    rows, targets = [], list[Target]()
+    for measured, found in (_connections(say), _known(say)):
+        rows += measured
+        targets += found
+    return Section(
+        title="Scale: connections, and orders known",
+        text=TEXT,
+        head=["", "own ms per connection", *(f"{service} requests" for service in SERVICES)],
+        rows=rows,
+        targets=targets,
+    )
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What one connection costs."""
+
+    milliseconds: float
+    requests: dict[str, float]
+
+    def row(self, name: str) -> list[str]:
+        """As cells."""
+        return [name, f"{self.milliseconds:.2f}", *(f"{self.requests[service]:.2f}" for service in SERVICES)]
+
+    def growth_over(self, other: "_Cost", what: str) -> list[Target]:
+        """The targets: the time is nearly the same, and no service gets more requests."""
+        times = self.milliseconds / other.milliseconds
+        told = ", ".join(f"{self.requests[each]:.2f} {each}" for each in SERVICES)
+        bound = ", ".join(f"{other.requests[each]:.2f}" for each in SERVICES)
+        grown = any(self.requests[each] > other.requests[each] for each in SERVICES)
+        return [
+            Target(f"{what}: own time", f"{times:.2f} x", f"at most {GROWTH} x", times <= GROWTH),
+            Target(f"{what}: requests", told, f"at most {bound}", not grown),
+        ]
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """The simulator's many objects are no work for the garbage collector while it is our code that is timed."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _cost(fleet: Fleet, works: Sequence[Callable[[], None]], prepare: Callable[[], None], connections: int) -> _Cost:
+    before, seconds = Counter(fleet.meter.requests), []
+    for work in works:
+        prepare()
+        seconds.append(fleet.meter.own_seconds(work))
+    made = {each: (fleet.meter.requests[each] - before[each]) / (len(works) * connections) for each in SERVICES}
+    return _Cost(1000 * statistics.median(seconds) / connections, made)
+
+
+def _connections(say: Say) -> tuple[list[list[str]], list[Target]]:
+    costs = {number: _cost_of_ticks(number, ticks, say) for number, ticks in CONNECTIONS.items()}
+    rows = [cost.row(f"tick, connections: {number:,}") for number, cost in costs.items()]
+    return rows, costs[500].growth_over(costs[10], "500 connections over 10")
+
+
+def _cost_of_ticks(connections: int, ticks: int, say: Say) -> _Cost:
+    say(f"connections: {connections:,}")
+    fleet = Fleet(connections, ORDERS)
+    with _settled():
+        return _cost(fleet, [fleet.tick] * ticks, lambda: fleet.change(CHANGED), connections)
+
+
+def _known(say: Say) -> tuple[list[list[str]], list[Target]]:
+    costs = [(known, _costs_of_polls(known, say)) for known in KNOWN]
+    rows, targets = [], list[Target]()
+    for index, what in enumerate(("nothing changed", "one order changed")):
+        rows += [each[index].row(f"poll, orders known: {known:,}; {what}") for known, each in costs]
+        (_, first), (_, last) = costs[0], costs[-1]
+        targets += last[index].growth_over(first[index], f"1,000,000 orders known over 1, {what}")
+    return rows, targets
+
+
+def _costs_of_polls(known: int, say: Say) -> tuple[_Cost, _Cost]:
+    """Of polls for which nothing has changed, and of polls for which one order has."""
+    say(f"orders known: {known:,}")
+    fleet = Fleet(1, 1)
+    fleet.memory._tables[fleet.tables.names["OrderTable"]].rows = _rows(known, fleet)
+    [connection_id] = fleet.world.shops
+    works = [lambda: fleet.poll(connection_id)] * POLLS
+    with _settled():
+        quiet = _cost(fleet, works, lambda: fleet.change(0), 1)
+        return quiet, _cost(fleet, works, lambda: fleet.change(1), 1)
+
+
+_LIGHT: Item = {}
+"""Stands for a row of which only the key is kept."""
+
+
+class _Rows(dict[str, Item]):
+    """Rows some of which are light until they are written."""
+
+    def __getitem__(self, key: str) -> Item:
+        row = super().__getitem__(key)
+        return _made_up(key) if row is _LIGHT else row
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key] if key in self else default  # noqa: SIM401 - dict's own would not make the row up
+
+
+def _rows(known: int, fleet: Fleet) -> _Rows:
+    written = {row["order_key"]["S"]: row for row in fleet.tables.rows("OrderTable")}
+    light = (f"conn_0#known-{number}" for number in range(len(written), known))
+    return _Rows(dict.fromkeys(light, _LIGHT) | written)
+
+
+def _made_up(key: str) -> Item:
+    noon = "2026-01-05T12:00:00+00:00"
+    row = {"order_key": key, "status": "open", "version": noon, "version_clock": "trackstar", "status_since": noon}
+    return to_item(row | {"order_number": key})
