@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import httpx
@@ -174,13 +174,14 @@ class _Counter:
         def answer(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
             self._count_aws(event_name)
             operation = getattr(memory, xform_name(event_name.rpartition(".")[2]))
-            asked = json.loads(request.body)
+            asked = json.loads(cast("bytes", request.body))
             asked.pop("ClientRequestToken", None)  # botocore's own, for its retries
             body = json.dumps(operation(**asked)).encode()
-            return AWSResponse(request.url, 200, {"content-type": "application/x-amz-json-1.0"}, _Raw(body))
+            headers: Any = {"content-type": "application/x-amz-json-1.0"}
+            return AWSResponse(request.url, 200, headers, _Raw(body))
 
         client.meta.events.register("before-send.dynamodb", answer)
-        return client
+        return cast("DynamoDBClient", client)
 
     def shop(self, world: World) -> TrackstarShop:
         """Our client for the world's shop."""
@@ -210,7 +211,8 @@ class _Raw(BytesIO):
 
 def _client(service: Any, **options: Any) -> Any:
     keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-    return boto3.client(service, region_name="us-east-1", **keys, **options)
+    client: Any = boto3.client
+    return client(service, region_name="us-east-1", **keys, **options)
 
 
 def _topic_arn() -> str:
