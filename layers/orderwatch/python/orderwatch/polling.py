@@ -55,8 +55,6 @@ MAX_QUARANTINED = 200
 """Orders of a connection that are remembered as quarantined: beyond that they are logged and counted, not told."""
 MAX_CONFLICT_ROUNDS = 5
 """How often orders that another poll moved meanwhile are read and decided again before this poll gives way."""
-
-
 MAX_WAITING = 98
 """Moves and alerts of one page that wait for the next page's write: both fit one transaction, or it is no loss."""
 
