@@ -1,4 +1,4 @@
-"""Which orders of a window were read, so that none is counted twice (rule 6), in 16 bytes or less for each.
+"""Which orders of a window were read, so that none is counted twice (rule 6), in 16 to 32 bytes for each.
 
 A set of a million ids would outgrow the function; this is a table of fingerprints with open addressing.
 """
