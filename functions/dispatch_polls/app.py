@@ -7,10 +7,10 @@ import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from orderwatch.aws.parameters import Parameters
+from orderwatch.aws.poll_queue import PollQueue
 from orderwatch.errors import PollsNotAskedForError
 from orderwatch.observability import logger, metrics
-from orderwatch.parameters import Parameters
-from orderwatch.poll_queue import PollQueue
 from orderwatch.settings import DispatchPollsSettings, read_settings
 
 

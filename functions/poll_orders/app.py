@@ -10,19 +10,19 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
-from orderwatch.alert_table import AlertTable
 from orderwatch.alerts import AlertConnection
-from orderwatch.connection_table import ConnectionTable
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.order_table import OrderTable
+from orderwatch.aws.parameters import Parameters
+from orderwatch.aws.poll_queue import PollQueue
+from orderwatch.aws.poll_store import PollStore
 from orderwatch.errors import PollSupersededError
 from orderwatch.observability import count_answer, logger, metrics
-from orderwatch.order_table import OrderTable
-from orderwatch.parameters import Parameters
-from orderwatch.poll_queue import PollQueue
-from orderwatch.poll_store import PollStore
-from orderwatch.polling import Outcome, Poller, PollSummary
+from orderwatch.polling.poll import Outcome, Poller, PollSummary
+from orderwatch.polling.transitions import Policy
 from orderwatch.settings import PollOrdersSettings, read_settings
-from orderwatch.trackstar import Trackstar
-from orderwatch.transitions import Policy
+from orderwatch.trackstar.client import Trackstar
 
 STOP_BEFORE = 30.0
 """Seconds before the function's end at which no further page is begun: one page's requests and writes fit in."""

@@ -18,13 +18,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
 from orderwatch.alerts import Alert
-from orderwatch.fields import describe_flaws
-from orderwatch.messages import slack
+from orderwatch.aws.parameters import Parameters
+from orderwatch.aws.slack_pace import SlackPace
+from orderwatch.model import describe_flaws
 from orderwatch.observability import logger, metrics
-from orderwatch.parameters import Parameters
+from orderwatch.publishing.messages import slack
 from orderwatch.settings import PostToSlackSettings, read_settings
-from orderwatch.slack_pace import SlackPace
-from orderwatch.slack_webhook import SlackInvalidError, SlackRefusedError, SlackWebhook
+from orderwatch.slack.webhook import SlackInvalidError, SlackRefusedError, SlackWebhook
 
 STOP_BEFORE = 15.0
 """Seconds of the function's life that no wait uses up: one request to Slack and the record of it."""

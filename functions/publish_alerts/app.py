@@ -7,15 +7,15 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
-from orderwatch.alert_table import AlertTable
-from orderwatch.alert_topic import AlertTopic
-from orderwatch.enrichment import ProductSource
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.alert_topic import AlertTopic
+from orderwatch.aws.parameters import Parameters
 from orderwatch.observability import count_answer, logger, metrics
-from orderwatch.parameters import Parameters
-from orderwatch.product_cache import ProductCache
-from orderwatch.publishing import publish
+from orderwatch.publishing.enrich import ProductSource
+from orderwatch.publishing.product_cache import ProductCache
+from orderwatch.publishing.publish import publish
 from orderwatch.settings import PublishAlertsSettings, read_settings
-from orderwatch.trackstar import Trackstar
+from orderwatch.trackstar.client import Trackstar
 
 PRODUCTS_WITHIN = 60.0
 """Seconds that must be left of the function's life after the product details: the alerts themselves come first."""

@@ -10,10 +10,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
-from orderwatch.alert_table import AlertTable
-from orderwatch.alert_topic import AlertTopic
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.observability import logger, metrics
-from orderwatch.publishing import PublishSummary, publish
+from orderwatch.publishing.publish import PublishSummary, publish
 from orderwatch.settings import RedriveAlertsSettings, read_settings
 
 PENDING_FOR = timedelta(minutes=10)

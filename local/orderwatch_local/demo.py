@@ -24,7 +24,7 @@ from rich.text import Text
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.shop import Script, Trackstar, Visible, day_of_three_shops, serve
 from orderwatch_local.shop.script import API_KEY
-from orderwatch_local.truth import Told, expected_alerts, expected_connection_alerts, told_by
+from orderwatch_local.truth import Told, alerted_by, expected_alerts, expected_connection_alerts
 from orderwatch_local.watch import Watch, WatchedShop, watching
 
 NAMES = {"conn_alpine": "Alpine Outdoor", "conn_lumiere": "Maison Lumière", "conn_sora": "Sora Stationery"}
@@ -51,7 +51,7 @@ class Received:
         alert = json.loads(body)
         with self.changed:
             self.kinds[alert["kind"]] += 1
-            for told in told_by(alert):
+            for told in alerted_by(alert):
                 self.told[told] += 1
                 self.delivered_at.setdefault(told, []).append(time.monotonic())
             self.changed.notify_all()

@@ -12,8 +12,8 @@ from rich.panel import Panel
 from rich.text import Text
 
 from orderwatch.alerts import Alert
-from orderwatch.fields import describe_flaws
-from orderwatch.messages import chat, email, machine, slack, sms
+from orderwatch.model import describe_flaws
+from orderwatch.publishing.messages import chat, email, machine, slack, sms
 from orderwatch_local.mrkdwn import Style, spans
 
 WIDTH = 78

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from orderwatch.alerts import Alert
-from orderwatch.messages import email, machine, slack, sms
+from orderwatch.publishing.messages import email, machine, slack, sms
 from orderwatch_local.mrkdwn import Span, Style, spans
 from orderwatch_local.samples import PICTURES
 

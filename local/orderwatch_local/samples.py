@@ -17,8 +17,8 @@ from orderwatch.alerts import (
     connection_alert,
     severity_of,
 )
-from orderwatch.connections import quarantine_notice
-from orderwatch.grouping import group
+from orderwatch.polling.notices import quarantine_notice
+from orderwatch.publishing.digest import group
 
 NOW = datetime(2026, 3, 4, 12, 32, tzinfo=UTC)
 SHOP = AlertConnection(id="conn-7f3a", name="Nordic Outdoor", integration="shopify")

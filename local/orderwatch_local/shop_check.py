@@ -8,10 +8,10 @@ from typing import Self
 
 from pydantic import SecretStr
 
-from orderwatch.connections import TrackstarConnection
 from orderwatch.errors import ForbiddenError, NotFoundError, OrderwatchError, TrackstarError, UnauthorizedError
-from orderwatch.trackstar import Trackstar, TrackstarShop
-from orderwatch.windows import Window, WindowKind
+from orderwatch.polling.windows import Window, WindowKind
+from orderwatch.trackstar.client import Trackstar, TrackstarShop
+from orderwatch.trackstar.connections import TrackstarConnection
 
 CHECKED_WITHIN = 30.0
 """Seconds for the requests that check one shop."""

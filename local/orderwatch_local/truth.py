@@ -45,7 +45,7 @@ def expected_connection_alerts(hours: Iterable[Hour]) -> Counter[Told]:
     return Counter((step.connection_id, "", kinds[type(step)]) for step in steps)
 
 
-def told_by(alert: Mapping[str, Any]) -> Counter[Told]:
+def alerted_by(alert: Mapping[str, Any]) -> Counter[Told]:
     """What one delivered alert (`orderwatch.alert.v1`) tells; each order of a digest counts.
 
     That a watch has begun is no alert.

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.text import Text
 
-from orderwatch.connections import TrackstarConnection
+from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.shop_check import Api, Flaw, UnusableShopError, check_shop
 from orderwatch_local.watch import Watch, WatchedShop, watching

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from orderwatch.connection_table import ConnectionTable
-from orderwatch.connections import ConnectionState
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.polling.state import ConnectionState
 from orderwatch_local.cloud import LocalCloud, Outputs
 
 PREFIX = "/orderwatch"

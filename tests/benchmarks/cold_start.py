@@ -96,9 +96,9 @@ FUNCTIONS = (
     Function(
         "poll_orders",
         ("dynamodb", "ssm", "sqs"),
-        _ADAPTERS.format(settings="PollOrdersSettings")
-        + "from orderwatch.connections import ConnectionState, TrackstarConnection\n"
-        "from orderwatch.orders import OrderPage\n"
+        _ADAPTERS.format(settings="PollOrdersSettings") + "from orderwatch.polling.state import ConnectionState\n"
+        "from orderwatch.trackstar.connections import TrackstarConnection\n"
+        "from orderwatch.trackstar.orders import OrderPage\n"
         "for model in (ConnectionState, TrackstarConnection, OrderPage): model.model_rebuild()\n",
         http=True,
     ),

@@ -14,12 +14,12 @@ import orjson
 from pydantic import SecretStr
 
 from orderwatch.alerts import Alert, AlertConnection
-from orderwatch.connections import ConnectionState
 from orderwatch.observability import logger
-from orderwatch.orders import Version, VersionClock
-from orderwatch.polling import Outcome, Poller, Store
-from orderwatch.trackstar import PAGE_SIZE, Trackstar
-from orderwatch.transitions import Move, Policy, StoredOrder
+from orderwatch.polling.poll import Outcome, Poller, Store
+from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.transitions import OrderWrite, Policy, StoredOrder
+from orderwatch.trackstar.client import PAGE_SIZE, Trackstar
+from orderwatch.trackstar.orders import Version, VersionClock
 from tests.benchmarks.pages import TOLD_STATUS, UPDATED, status_at
 from tests.simulation.functions import handler_module
 from tests.support.cloud import Tables
@@ -51,12 +51,14 @@ class KnownOrders:
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
         return {each: row for each in order_ids if (row := self._rows.get(each[-4:]))}
 
-    def commit(self, state: ConnectionState, *, moves: Sequence[Move], alerts: Sequence[Alert]) -> list[Move]:
+    def commit(
+        self, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
+    ) -> list[OrderWrite]:
         self._state = state.model_copy(update={"revision": state.revision + 1})
         self._pages += 1
         self._on_page(self._pages)
-        self.moved += len(moves)
-        self.alerts += sum(1 for move in moves if move.alert)
+        self.moved += len(writes)
+        self.alerts += sum(1 for write in writes if write.alert)
         return []
 
 

@@ -13,11 +13,11 @@ from typing import Any, cast
 import httpx
 
 from orderwatch.alerts import AlertConnection
-from orderwatch.dynamodb import Item, to_item
-from orderwatch.parameters import Parameters
-from orderwatch.poll_queue import PollQueue
-from orderwatch.polling import Outcome, Poller
-from orderwatch.trackstar import Trackstar
+from orderwatch.aws.dynamodb import Item, to_item
+from orderwatch.aws.parameters import Parameters
+from orderwatch.aws.poll_queue import PollQueue
+from orderwatch.polling.poll import Outcome, Poller
+from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.shop import ShopTransport
 from orderwatch_local.shop.script import API_KEY
 from tests.benchmarks.report import Say, Section, Target

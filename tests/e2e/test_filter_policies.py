@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alert_topic import AlertTopic
 from orderwatch.alerts import Alert
-from orderwatch.messages import render
+from orderwatch.aws.alert_topic import AlertTopic
+from orderwatch.publishing.messages import render
 from orderwatch_local.cloud import LocalCloud, Outputs
 from orderwatch_local.samples import SAMPLES, order_alert
 from tests.support.template import ROOT

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alert_table import AlertTable
+from orderwatch.aws.alert_table import AlertTable
 from orderwatch_local.cloud import LocalCloud, Outputs
 from orderwatch_local.shop import Shop, Trackstar, VirtualClock
 from tests.e2e.conftest import SlackChannel

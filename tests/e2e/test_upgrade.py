@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from orderwatch.connection_table import ConnectionTable
-from orderwatch.connections import ConnectionState
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.polling.state import ConnectionState
 from orderwatch_local.cloud import LocalCloud, Outputs
 from orderwatch_local.shop import Shop, ShopServer, Trackstar, VirtualClock, serve
 from tests.e2e.conftest import NEVER

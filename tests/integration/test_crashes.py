@@ -10,8 +10,8 @@ from itertools import count
 
 import pytest
 
-from orderwatch.alert_table import CLAIM
-from orderwatch.alert_topic import AlertTopic
+from orderwatch.aws.alert_table import CLAIM
+from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.errors import PollSupersededError
 from orderwatch_local.shop import ShopTransport
 from tests.support.death import Killed, Lifeline
@@ -26,7 +26,7 @@ ORDERS = ("1", "2", "3", "4", "5", "6", "7")
 
 @pytest.fixture(autouse=True)
 def pages_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orderwatch.trackstar.PAGE_SIZE", 3)
+    monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 3)
 
 
 @dataclass

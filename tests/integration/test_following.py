@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from orderwatch.errors import UnavailableError
 from orderwatch.observability import count_answer, logger, metrics
-from orderwatch.trackstar import Trackstar
+from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.shop import Request, Response, Shop, ShopTransport, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from tests.support.account import Account, account, inserts, order

@@ -10,9 +10,9 @@ import yaml
 from pydantic import BaseModel
 
 from orderwatch.alerts import Alert
-from orderwatch.enrichment import Product
-from orderwatch.messages import plain, slack
-from orderwatch.orders import LineItem, Order
+from orderwatch.publishing.messages import plain, slack
+from orderwatch.trackstar.orders import LineItem, Order
+from orderwatch.trackstar.products import Product
 from orderwatch_local.preview_page import page
 from orderwatch_local.shop import Record, Shop
 from tests.support.recording_sns import RecordingSns

@@ -11,9 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 import functions.dispatch_polls.app as dispatch_polls
+from orderwatch.aws.parameters import Parameters
+from orderwatch.aws.poll_queue import BATCH, PollQueue
 from orderwatch.errors import ParameterMissingError, PollsNotAskedForError
-from orderwatch.parameters import Parameters
-from orderwatch.poll_queue import BATCH, PollQueue
 from tests.support.lambda_context import lambda_context
 from tests.support.template import load_template
 

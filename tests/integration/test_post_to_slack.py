@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingErro
 from functions.post_to_slack import app
 from orderwatch import clock
 from orderwatch.settings import PostToSlackSettings, read_settings
-from orderwatch.slack_webhook import MAX_TRIES
+from orderwatch.slack.webhook import MAX_TRIES
 from tests.support.alerts import alert_of
 from tests.support.lambda_context import lambda_context, sqs_event
 from tests.support.template import load_template
@@ -129,7 +129,7 @@ def test_a_bug_in_the_template_posts_plain_text(webhook: Webhook, monkeypatch: p
     def explode(*arguments: object, **named: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("orderwatch.messages.slack.blocks", explode)
+    monkeypatch.setattr("orderwatch.publishing.messages.slack.blocks", explode)
     assert deliver("1") == []
     assert not webhook.messages[0].get("blocks")
 

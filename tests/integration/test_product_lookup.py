@@ -3,7 +3,7 @@
 import pytest
 
 from orderwatch.errors import NotImplementedByShopError, UnavailableError
-from orderwatch.product_cache import ProductCache
+from orderwatch.publishing.product_cache import ProductCache
 from orderwatch_local.shop import Request, Resource, Response, Shop, VirtualClock
 from tests.support.world import NOON, World
 

@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from orderwatch import publishing
-from orderwatch.alert_table import CLAIM
-from orderwatch.alert_topic import BATCH, MAX_BATCH_BYTES, AlertTopic
 from orderwatch.alerts import Alert
-from orderwatch.connections import ConnectionState
-from orderwatch.enrichment import Product, ProductSource
+from orderwatch.aws.alert_table import CLAIM
+from orderwatch.aws.alert_topic import BATCH, MAX_BATCH_BYTES, AlertTopic
 from orderwatch.errors import ParameterMissingError
-from orderwatch.messages import Attribute, SnsMessage
-from orderwatch.publishing import PublishSummary
+from orderwatch.polling.state import ConnectionState
+from orderwatch.publishing import publish as publishing
+from orderwatch.publishing.enrich import ProductSource
+from orderwatch.publishing.messages import Attribute, SnsMessage
+from orderwatch.publishing.publish import PublishSummary
+from orderwatch.trackstar.products import Product
 from orderwatch_local.shop import VirtualClock
 from tests.support.alerts import SEEN_AT, alert_of, first_sight
 from tests.support.cloud import Tables
@@ -34,9 +35,9 @@ class Desk:
     def put(self, count: int = 1, *, shop: str = "conn_a", products: tuple[str, ...] = ()) -> list[str]:
         """New alerts of a shop, by their ids."""
         known = len(self.tables.rows("OrderTable"))
-        moves = [first_sight(str(known + n), connection_id=shop, product_ids=products) for n in range(count)]
-        self.tables.store.commit(ConnectionState(connection_id=f"{shop}{known}"), moves=moves, alerts=[])
-        return [move.alert.alert_id for move in moves if move.alert]
+        writes = [first_sight(str(known + n), connection_id=shop, product_ids=products) for n in range(count)]
+        self.tables.store.commit(ConnectionState(connection_id=f"{shop}{known}"), writes=writes, alerts=[])
+        return [write.alert.alert_id for write in writes if write.alert]
 
     def publish(
         self,
@@ -224,7 +225,7 @@ def test_a_bug_in_a_template_sends_the_alert_plain(desk: Desk, monkeypatch: pyte
     def explode(alert: Alert) -> str:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("orderwatch.messages.email.body", explode)
+    monkeypatch.setattr("orderwatch.publishing.messages.email.body", explode)
     [alert_id] = desk.put()
     summary = desk.publish([alert_id])
     assert (summary.sent, summary.plain) == (1, 1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderwatch.slack_pace import LONGEST_HOLD, SlackPace
+from orderwatch.aws.slack_pace import LONGEST_HOLD, SlackPace
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.waits import Waits
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from functions.post_to_slack import app as post_to_slack
-from orderwatch.alert_topic import AlertTopic
 from orderwatch.alerts import Alert
-from orderwatch.enrichment import ProductSource
-from orderwatch.messages import slack
-from orderwatch.product_cache import ProductCache
-from orderwatch.slack_pace import SlackPace
+from orderwatch.aws.alert_topic import AlertTopic
+from orderwatch.aws.slack_pace import SlackPace
+from orderwatch.publishing.enrich import ProductSource
+from orderwatch.publishing.messages import slack
+from orderwatch.publishing.product_cache import ProductCache
 from orderwatch_local.shop import Shop
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.recording_sns import ARN, RecordingSns, told_ids

@@ -19,7 +19,7 @@ from botocore.config import Config
 import functions.publish_alerts.app
 import functions.redrive_alerts.app
 from orderwatch import clock
-from orderwatch.connections import ConnectionState
+from orderwatch.polling.state import ConnectionState
 from tests.support.alerts import first_sight
 from tests.support.cloud import Tables
 from tests.support.lambda_context import lambda_context
@@ -139,10 +139,10 @@ class Pipeline:
     def put(self, count: int) -> list[str]:
         """New alerts, by their ids, in the stream's order."""
         known = len(self.tables.rows("OrderTable"))
-        moves = [first_sight(f"{known + number}") for number in range(count)]
-        for move in moves:
-            self.tables.store.commit(ConnectionState(connection_id=f"conn-{move.order_id}"), moves=[move], alerts=[])
-        return [move.alert.alert_id for move in moves if move.alert]
+        writes = [first_sight(f"{known + number}") for number in range(count)]
+        for write in writes:
+            self.tables.store.commit(ConnectionState(connection_id=f"conn-{write.order_id}"), writes=[write], alerts=[])
+        return [write.alert.alert_id for write in writes if write.alert]
 
     def poller(self, *, later: timedelta = timedelta()) -> StreamPoller:
         description = self.tables.client.describe_table(TableName=self.tables.names["AlertTable"])

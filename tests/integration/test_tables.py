@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
-from orderwatch.alert_table import CLAIM, KEPT_AFTER_SENT
 from orderwatch.alerts import KIND_STALE, Alert, AlertConnection, connection_alert
-from orderwatch.connections import ConnectionState
+from orderwatch.aws.alert_table import CLAIM, KEPT_AFTER_SENT
 from orderwatch.errors import PollSupersededError
-from orderwatch.orders import Order, Version, VersionClock
-from orderwatch.transitions import Move, Sighting, StoredOrder, move_of
-from orderwatch.windows import Progress, baseline_window
+from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.transitions import Observation, OrderWrite, StoredOrder, decide
+from orderwatch.polling.windows import Progress, baseline_window
+from orderwatch.trackstar.orders import Order, Version, VersionClock
 from orderwatch_local.shop import VirtualClock
 from tests.integration.conftest import OTHER_DYNAMODB
 from tests.support.alerts import first_sight, whole
@@ -24,7 +24,7 @@ from tests.support.polls import WATCHED
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 SHOP = AlertConnection(id="conn_a")
-SIGHTING = Sighting(
+SIGHTING = Observation(
     connection=SHOP, observed_at=NOON, baseline=False, watch_started_at=None, data_as_of=None, in_full=whole
 )
 COUNTERPARTS = ["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])]
@@ -49,21 +49,21 @@ def order(order_id: str, status: str = "exception", *, minute: int = 0, raw_stat
     return Order(id=order_id, status=status, raw_status=raw_status, trackstar_updated_date=changed)
 
 
-def seen(order: Order, stored: StoredOrder | None = None) -> Move:
-    move = move_of(order, stored, sighting=SIGHTING, policy=WATCHED)
-    assert move is not None
-    return move
+def seen(order: Order, stored: StoredOrder | None = None) -> OrderWrite:
+    write = decide(order, stored, observation=SIGHTING, policy=WATCHED)
+    assert write is not None
+    return write
 
 
-def first(order_id: str, status: str = "exception") -> Move:
+def first(order_id: str, status: str = "exception") -> OrderWrite:
     return seen(order(order_id, status))
 
 
 def commit(
-    tables: Tables, *moves: Move, state: ConnectionState | None = None, alerts: tuple[Alert, ...] = ()
-) -> list[Move]:
+    tables: Tables, *writes: OrderWrite, state: ConnectionState | None = None, alerts: tuple[Alert, ...] = ()
+) -> list[OrderWrite]:
     state = state or tables.store.load(SHOP.id)
-    return tables.store.commit(state, moves=moves, alerts=alerts)
+    return tables.store.commit(state, writes=writes, alerts=alerts)
 
 
 def read(tables: Tables, order_id: str) -> StoredOrder | None:
@@ -76,23 +76,23 @@ def told_of_connection(minute: int = 0) -> Alert:
 
 def put(tables: Tables, *order_ids: str) -> list[str]:
     """Alerts in the outbox, by their ids."""
-    moves = [first(order_id) for order_id in order_ids]
-    commit(tables, *moves)
-    return [move.alert.alert_id for move in moves if move.alert]
+    writes = [first(order_id) for order_id in order_ids]
+    commit(tables, *writes)
+    return [write.alert.alert_id for write in writes if write.alert]
 
 
 # Orders
 
 
 def test_a_row_is_read_as_it_was_written(tables: Tables) -> None:
-    move = seen(order("1", "other", raw_status="on hold ü"))
-    assert commit(tables, move) == []
-    assert read(tables, "1") == move.stored
+    write = seen(order("1", "other", raw_status="on hold ü"))
+    assert commit(tables, write) == []
+    assert read(tables, "1") == write.stored
     told = seen(order("2"))
     commit(tables, told)
     assert read(tables, "2") == told.stored
     assert told.stored.watched
-    assert told.stored.told_by
+    assert told.stored.alerted_by
 
 
 def test_a_move_of_the_row_that_was_read_wins_and_a_later_one_of_the_same_row_loses(tables: Tables) -> None:
@@ -120,15 +120,15 @@ def test_a_move_loses_where_the_row_has(tables: Tables, change: dict[str, object
     commit(tables, first("1", "open"))
     stored = read(tables, "1")
     assert stored
-    move = seen(order("1", "cancelled", minute=5), replace(stored, **change))  # type: ignore[arg-type]
-    assert commit(tables, move) == [move]
+    write = seen(order("1", "cancelled", minute=5), replace(stored, **change))  # type: ignore[arg-type]
+    assert commit(tables, write) == [write]
     assert read(tables, "1") == stored
     assert tables.alert_ids() == []
 
 
 def test_a_first_sight_loses_where_there_is_a_row_already(tables: Tables) -> None:
     commit(tables, first("1", "open"))
-    assert [move.order_id for move in commit(tables, first("1", "cancelled"))] == ["1"]
+    assert [write.order_id for write in commit(tables, first("1", "cancelled"))] == ["1"]
 
 
 def test_the_same_order_id_in_two_shops_is_two_rows(tables: Tables) -> None:
@@ -168,19 +168,19 @@ def test_only_orders_in_a_watched_status_are_in_the_attention_index_longest_firs
 
 
 def test_an_alert_that_is_there_already_is_not_put_again_and_the_move_is_written_without_it(tables: Tables) -> None:
-    move = first("1")
-    assert move.alert
-    commit(tables, move)
-    tables.alerts.mark_sent(move.alert.alert_id, message_id="m1")
-    back = replace(seen(order("1", "open", minute=1), move.stored), alert=None)
+    write = first("1")
+    assert write.alert
+    commit(tables, write)
+    tables.alerts.mark_sent(write.alert.alert_id, message_id="m1")
+    back = replace(seen(order("1", "open", minute=1), write.stored), alert=None)
     commit(tables, back)
-    again = replace(move, expected=back.stored)
+    again = replace(write, expected=back.stored)
 
     assert commit(tables, again) == []
 
     assert read(tables, "1") == again.stored
-    assert tables.alert_ids() == [move.alert.alert_id]
-    assert list(tables.alerts.unsent([move.alert.alert_id])) == []
+    assert tables.alert_ids() == [write.alert.alert_id]
+    assert list(tables.alerts.unsent([write.alert.alert_id])) == []
 
 
 def test_an_alert_of_a_lost_move_is_not_written(tables: Tables) -> None:
@@ -200,14 +200,14 @@ def test_lost_moves_are_returned_the_others_written_and_the_state_is_not(tables:
     assert tables.store.load(SHOP.id) == state
     assert read(tables, "2") == fine.stored
     assert read(tables, "3") == new.stored
-    assert sorted(tables.alert_ids()) == sorted(move.alert.alert_id for move in (fine, new) if move.alert)
+    assert sorted(tables.alert_ids()) == sorted(write.alert.alert_id for write in (fine, new) if write.alert)
 
 
 def test_a_lost_move_in_the_first_of_many_transactions_keeps_the_state_unwritten(tables: Tables) -> None:
     commit(tables, first("0", "open"))
     before = tables.store.load(SHOP.id)
-    moves = [first(str(number), "processing") for number in range(150)]
-    assert [move.order_id for move in commit(tables, *moves)] == ["0"]
+    writes = [first(str(number), "processing") for number in range(150)]
+    assert [write.order_id for write in commit(tables, *writes)] == ["0"]
     assert tables.store.load(SHOP.id) == before
     assert len(tables.rows("OrderTable")) == 150
 
@@ -216,8 +216,8 @@ def test_a_lost_move_in_the_first_of_many_transactions_keeps_the_state_unwritten
 def test_however_many_moves_there_are_all_are_written_with_their_alerts_and_the_state(
     tables: Tables, quiet: int, loud: int
 ) -> None:
-    moves = [first(f"q{number}", "open") for number in range(quiet)] + [first(f"l{number}") for number in range(loud)]
-    assert commit(tables, *moves) == []
+    writes = [first(f"q{number}", "open") for number in range(quiet)] + [first(f"l{number}") for number in range(loud)]
+    assert commit(tables, *writes) == []
     assert len(tables.rows("OrderTable")) == quiet + loud
     assert len(tables.rows("AlertTable")) == loud
     assert tables.store.load(SHOP.id).revision == 1
@@ -247,7 +247,7 @@ def test_a_state_is_read_as_it_was_written_one_revision_on(tables: Tables) -> No
     assert tables.store.load(SHOP.id) == state.model_copy(update={"revision": 1})
 
 
-@pytest.mark.parametrize("quiet", [True, False], ids=["an empty commit", "one with moves"])
+@pytest.mark.parametrize("quiet", [True, False], ids=["an empty commit", "one with writes"])
 def test_a_poll_whose_state_was_overtaken_is_told_so(tables: Tables, quiet: bool) -> None:
     state = tables.store.load(SHOP.id)
     commit(tables, state=state)
@@ -268,9 +268,9 @@ def test_an_alert_about_the_connection_that_is_there_already_does_not_stop_the_s
 
 
 def test_an_alert_comes_out_of_the_outbox_as_it_went_in(tables: Tables) -> None:
-    move = first("1")
-    commit(tables, move)
-    assert list(tables.alerts.unsent(tables.alert_ids())) == [move.alert]
+    write = first("1")
+    commit(tables, write)
+    assert list(tables.alerts.unsent(tables.alert_ids())) == [write.alert]
     assert list(tables.alerts.unsent(["unknown"])) == []
 
 
@@ -343,9 +343,9 @@ def test_more_than_a_hundred_alerts_are_looked_up_in_as_many_requests_as_it_take
 
 def test_a_poll_that_another_one_has_overtaken_writes_nothing_at_all(tables: Tables) -> None:
     overtaken = ConnectionState(connection_id="conn_a")
-    tables.store.commit(overtaken, moves=[], alerts=[])
-    moves = [first_sight(f"o{number}") for number in range(150)]
+    tables.store.commit(overtaken, writes=[], alerts=[])
+    writes = [first_sight(f"o{number}") for number in range(150)]
     with pytest.raises(PollSupersededError):
-        tables.store.commit(overtaken, moves=moves, alerts=[])
+        tables.store.commit(overtaken, writes=writes, alerts=[])
     assert tables.rows("OrderTable") == []
     assert tables.alert_ids() == []

@@ -22,8 +22,9 @@ from orderwatch.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from orderwatch.trackstar import MAX_TRIES, Trackstar, TrackstarShop
-from orderwatch.windows import DateField, Window, WindowKind, baseline_window
+from orderwatch.polling.windows import Window, WindowKind, baseline_window
+from orderwatch.trackstar.client import MAX_TRIES, Trackstar, TrackstarShop
+from orderwatch.trackstar.query import DateField
 from orderwatch_local.shop import (
     Envelope,
     Request,
@@ -123,7 +124,7 @@ def test_a_fault_on_the_wire_is_tried_again(world: World, shop: TrackstarShop, f
 def test_a_page_token_does_not_remember_the_filters_so_every_page_repeats_them(
     world: World, shop: TrackstarShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orderwatch.trackstar.PAGE_SIZE", 1)
+    monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 1)
     window = Window(kind=WindowKind.INCREMENTAL, after=NOON, until=NOON, date_field=DateField.SHOP_UPDATED)
     token = shop.order_page(window, page_token=None).next_token
     assert token

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 from orderwatch import clock
-from orderwatch.alert_table import AlertTable
 from orderwatch.alerts import Alert
-from orderwatch.connections import ConnectionState
-from orderwatch.dynamodb import Unit, put_action
-from orderwatch.orders import OrderPage, Version
-from orderwatch.poll_store import PollStore
-from orderwatch.trackstar import TrackstarShop, _filters
-from orderwatch.transitions import Move, Reason
-from orderwatch.windows import OVERLAP, DateField, Progress, Window, WindowKind
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.dynamodb import Unit, put_action
+from orderwatch.aws.poll_store import PollStore
+from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.transitions import OrderWrite, Reason
+from orderwatch.polling.windows import OVERLAP, Progress, Window, WindowKind
+from orderwatch.trackstar.client import TrackstarShop
+from orderwatch.trackstar.orders import OrderPage, Version
+from orderwatch.trackstar.query import DateField, OrderQuery
 from tests.simulation.world import World
 
 type Breakage = Callable[[pytest.MonkeyPatch], None]
@@ -25,21 +26,22 @@ type Breakage = Callable[[pytest.MonkeyPatch], None]
 _commit = PollStore.commit
 _claim = AlertTable.claim
 _order_page = TrackstarShop.order_page
+_filters = OrderQuery.filters
 
 
-def _filters_by(field_of: Callable[[str], str]) -> Callable[[Window], dict[str, str]]:
-    """The filters of a window under other names."""
-    return lambda window: {field_of(name): value for name, value in _filters(window).items()}
+def _filters_by(field_of: Callable[[str], str]) -> Callable[[OrderQuery], dict[str, str]]:
+    """The filters of a query under other names."""
+    return lambda query: {field_of(name): value for name, value in _filters(query).items()}
 
 
 def cursor_before_the_writes(patch: pytest.MonkeyPatch) -> None:
     def commit(
-        self: PollStore, state: ConnectionState, *, moves: Sequence[Move], alerts: Sequence[Alert]
-    ) -> list[Move]:
-        _commit(self, state, moves=[], alerts=alerts)
+        self: PollStore, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
+    ) -> list[OrderWrite]:
+        _commit(self, state, writes=[], alerts=alerts)
         later = state.model_copy(update={"revision": state.revision + 1})
-        guard: Unit[Move | None] = Unit(None, (self._connections.unchanged_action(later),))
-        for move in moves:
+        guard: Unit[OrderWrite | None] = Unit(None, (self._connections.unchanged_action(later),))
+        for move in writes:
             self._write([self._unit(state.connection_id, move)], guard)
         return []
 
@@ -48,24 +50,24 @@ def cursor_before_the_writes(patch: pytest.MonkeyPatch) -> None:
 
 def state_before_the_alert(patch: pytest.MonkeyPatch) -> None:
     def commit(
-        self: PollStore, state: ConnectionState, *, moves: Sequence[Move], alerts: Sequence[Alert]
-    ) -> list[Move]:
-        silent = [replace(move, alert=None) for move in moves]
-        lost = _commit(self, state, moves=silent, alerts=alerts)
-        told = [move.alert for move in moves if move.alert]
+        self: PollStore, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
+    ) -> list[OrderWrite]:
+        silent = [replace(move, alert=None) for move in writes]
+        lost = _commit(self, state, writes=silent, alerts=alerts)
+        told = [move.alert for move in writes if move.alert]
         later = state.model_copy(update={"revision": state.revision + 1})
-        _commit(self, later, moves=[], alerts=told)
+        _commit(self, later, writes=[], alerts=told)
         return lost
 
     patch.setattr(PollStore, "commit", commit)
 
 
 def gt_for_gte(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.trackstar._filters", _filters_by(lambda name: name.replace("[gte]", "[gt]")))
+    patch.setattr(OrderQuery, "filters", _filters_by(lambda name: name.replace("[gte]", "[gt]")))
 
 
 def lt_for_lte(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.trackstar._filters", _filters_by(lambda name: name.replace("[lte]", "[lt]")))
+    patch.setattr(OrderQuery, "filters", _filters_by(lambda name: name.replace("[lte]", "[lt]")))
 
 
 def watermark_on_the_shops_date(patch: pytest.MonkeyPatch) -> None:
@@ -73,7 +75,7 @@ def watermark_on_the_shops_date(patch: pytest.MonkeyPatch) -> None:
         kind, field = WindowKind.INCREMENTAL, DateField.SHOP_UPDATED
         return Window(kind=kind, after=cursor - OVERLAP, until=vendor_now, date_field=field)
 
-    patch.setattr("orderwatch.polling.incremental_window", window)
+    patch.setattr("orderwatch.polling.poll.incremental_window", window)
 
 
 def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
@@ -81,7 +83,7 @@ def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
         kind = WindowKind.INCREMENTAL
         return Window(kind=kind, after=cursor - OVERLAP, until=vendor_now, date_field=date_field)
 
-    patch.setattr("orderwatch.polling.incremental_window", window)
+    patch.setattr("orderwatch.polling.poll.incremental_window", window)
 
 
 def cursor_by_our_clock(patch: pytest.MonkeyPatch) -> None:
@@ -89,7 +91,7 @@ def cursor_by_our_clock(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_overlap(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.windows.OVERLAP", timedelta(0))
+    patch.setattr("orderwatch.polling.windows.OVERLAP", timedelta(0))
 
 
 def _unconditional(key: str) -> Callable[..., dict[str, Any]]:
@@ -100,8 +102,8 @@ def _unconditional(key: str) -> Callable[..., dict[str, Any]]:
 
 def no_conditions(patch: pytest.MonkeyPatch) -> None:
     # The row's own condition alone is not missed: the connection's revision stops a poll that another has overtaken.
-    patch.setattr("orderwatch.order_table.put_action", _unconditional("order_key"))
-    patch.setattr("orderwatch.connection_table.put_action", _unconditional("connection_id"))
+    patch.setattr("orderwatch.aws.order_table.put_action", _unconditional("order_key"))
+    patch.setattr("orderwatch.aws.connection_table.put_action", _unconditional("connection_id"))
 
 
 def older_versions_overwrite(patch: pytest.MonkeyPatch) -> None:
@@ -150,7 +152,7 @@ def filters_on_the_first_page_only(patch: pytest.MonkeyPatch) -> None:
 
 
 def ids_not_scoped_by_connection(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.order_table.order_key", lambda connection_id, order_id: order_id)
+    patch.setattr("orderwatch.aws.order_table.order_key", lambda connection_id, order_id: order_id)
 
 
 def no_second_reading(patch: pytest.MonkeyPatch) -> None:
@@ -158,22 +160,22 @@ def no_second_reading(patch: pytest.MonkeyPatch) -> None:
 
 
 def orders_counted_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.SeenOrders.saved", lambda self: "")
+    patch.setattr("orderwatch.polling.poll.SeenOrders.saved", lambda self: "")
 
 
 def blind_to_what_has_no_date(patch: pytest.MonkeyPatch) -> None:
     def window(*, vendor_now: datetime) -> Window:
         return Window(kind=WindowKind.INCREMENTAL, after=vendor_now - timedelta(hours=1), until=vendor_now)
 
-    patch.setattr("orderwatch.polling.undated_window", window)
+    patch.setattr("orderwatch.polling.poll.undated_window", window)
 
 
 def random_alert_ids(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.transitions.alert_id", lambda *parts: f"{random.getrandbits(64):x}")
+    patch.setattr("orderwatch.polling.transitions.alert_id", lambda *parts: f"{random.getrandbits(64):x}")
 
 
 def alerts_by_the_baseline(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.transitions._reason_for_unknown", lambda order, **_: Reason.FIRST_SEEN)
+    patch.setattr("orderwatch.polling.transitions._reason_for_unknown", lambda order, **_: Reason.FIRST_SEEN)
 
 
 def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
@@ -182,7 +184,7 @@ def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
             return f"order.{status}"
         return "order.recovered" if stored and stored.watched and policy.notify_recovered else None
 
-    patch.setattr("orderwatch.transitions._kind_of", kind_of)
+    patch.setattr("orderwatch.polling.transitions._kind_of", kind_of)
 
 
 def no_redrive(patch: pytest.MonkeyPatch) -> None:

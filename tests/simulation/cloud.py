@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from orderwatch.dynamodb import from_item
+from orderwatch.aws.dynamodb import from_item
 from tests.support.memory_dynamodb import MemoryDynamoDB, TransactionCancelledError
 
 ORDERS, CONNECTIONS, ALERTS = "orders", "connections", "alerts"

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import httpx
 
-from orderwatch.trackstar import Trackstar
+from orderwatch.trackstar.client import Trackstar
 from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, PREFIX
 from tests.support.template import ROOT
 

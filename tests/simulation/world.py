@@ -707,7 +707,7 @@ class World:
 
 
 def _brief(row: Row) -> str:
-    shown = ("order_key", "alert_id", "kind", "status", "version", "told_by", "cursor", "progress", "revision")
+    shown = ("order_key", "alert_id", "kind", "status", "version", "alerted_by", "cursor", "progress", "revision")
     return " ".join(f"{name}={row[name]}" for name in shown if name in row)
 
 
@@ -825,9 +825,9 @@ def installed(world: World) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(_environment(world.plan))
         stack.enter_context(patch("boto3.client", world.client))
-        stack.enter_context(patch("orderwatch.trackstar.PAGE_SIZE", world.plan.page_size))
-        stack.enter_context(patch("orderwatch.dynamodb.MAX_ACTIONS", world.plan.actions))
-        stack.enter_context(patch("orderwatch.poll_store.MAX_ACTIONS", world.plan.actions))
+        stack.enter_context(patch("orderwatch.trackstar.client.PAGE_SIZE", world.plan.page_size))
+        stack.enter_context(patch("orderwatch.aws.dynamodb.MAX_ACTIONS", world.plan.actions))
+        stack.enter_context(patch("orderwatch.aws.poll_store.MAX_ACTIONS", world.plan.actions))
         stack.enter_context(warnings.catch_warnings(action="ignore"))
         stack.enter_context(patch.object(AmazonCloudWatchEMFProvider, "add_metric", _keep_no_metric))
         stack.enter_context(redirect_stdout(_Nowhere()))

@@ -18,8 +18,9 @@ import functions.poll_orders.app
 import functions.post_to_slack.app
 import functions.publish_alerts.app
 import functions.redrive_alerts.app
-from orderwatch import clock, slack_webhook
-from orderwatch.trackstar import Trackstar
+from orderwatch import clock
+from orderwatch.slack import webhook as slack_webhook
+from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.shop import Shop, ShopTransport, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from tests.support.cloud import CREATED_BY

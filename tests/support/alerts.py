@@ -3,27 +3,27 @@
 from datetime import UTC, datetime
 
 from orderwatch.alerts import Alert, AlertConnection
-from orderwatch.orders import Order, SeenOrder
-from orderwatch.transitions import Move, Policy, Sighting, move_of
+from orderwatch.polling.transitions import Observation, OrderWrite, Policy, decide
+from orderwatch.trackstar.orders import Order, SeenOrder
 
 SEEN_AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 def whole(order: SeenOrder) -> Order:
-    """An order that a test made whole from the start (a `Sighting.in_full`)."""
+    """An order that a test made whole from the start (a `Observation.in_full`)."""
     assert isinstance(order, Order)
     return order
 
 
 def first_sight(
     order_id: str, *, status: str = "exception", connection_id: str = "conn_a", product_ids: tuple[str, ...] = ()
-) -> Move:
+) -> OrderWrite:
     """An order that turns up in this status; the status is watched."""
     lines = [{"product_id": each, "product_sku": f"sku-{each}", "quantity": 2} for each in product_ids]
     order = Order.model_validate(
         {"id": order_id, "status": status, "trackstar_updated_date": SEEN_AT, "line_items": lines}
     )
-    sighting = Sighting(
+    observation = Observation(
         connection=AlertConnection(id=connection_id),
         observed_at=SEEN_AT,
         baseline=False,
@@ -31,7 +31,7 @@ def first_sight(
         data_as_of=None,
         in_full=whole,
     )
-    move = move_of(order, None, sighting=sighting, policy=Policy(statuses={status}))
+    move = decide(order, None, observation=observation, policy=Policy(statuses={status}))
     assert move
     return move
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from orderwatch.alert_table import AlertTable
-from orderwatch.alert_topic import AlertTopic
 from orderwatch.alerts import Alert
-from orderwatch.connection_table import ConnectionTable
-from orderwatch.order_table import OrderTable
-from orderwatch.poll_store import PollStore
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.alert_topic import AlertTopic
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.order_table import OrderTable
+from orderwatch.aws.poll_store import PollStore
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.template import load_template
 

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from orderwatch.alert_table import AlertTable
 from orderwatch.alerts import Alert
-from orderwatch.connections import ConnectionState
-from orderwatch.dynamodb import to_item
-from orderwatch.order_table import OrderTable
-from orderwatch.transitions import Move
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.dynamodb import to_item
+from orderwatch.aws.order_table import OrderTable
+from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.transitions import OrderWrite
 from orderwatch_local.cli import run
 from orderwatch_local.cloud import LocalCloud, Outputs
 from orderwatch_local.operator.aws import Aws
@@ -130,10 +130,10 @@ class Operated:
         row = state.model_dump(mode="json", exclude_none=True)
         self.cloud.client("dynamodb").put_item(TableName=self.outputs.connection_table_name, Item=to_item(row))
 
-    def write(self, move: Move, *, connection_id: str = CONNECTION) -> None:
+    def write(self, move: OrderWrite, *, connection_id: str = CONNECTION) -> None:
         """An order's row."""
         client = self.cloud.client("dynamodb")
-        action: Any = OrderTable(client, self.outputs.order_table_name).move_action(connection_id, move)
+        action: Any = OrderTable(client, self.outputs.order_table_name).write_action(connection_id, move)
         client.transact_write_items(TransactItems=[action])
 
     def tell(self, alert: Alert, *, ago: timedelta = timedelta(), sent: bool = True) -> None:

@@ -7,9 +7,9 @@ import httpx
 from pydantic import SecretStr
 
 from orderwatch.alerts import AlertConnection
-from orderwatch.polling import Poller, PollSummary, Store
-from orderwatch.trackstar import Trackstar, TrackstarShop
-from orderwatch.transitions import Policy
+from orderwatch.polling.poll import Poller, PollSummary, Store
+from orderwatch.polling.transitions import Policy
+from orderwatch.trackstar.client import Trackstar, TrackstarShop
 from orderwatch_local.shop import Shop, ShopTransport
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from orderwatch_local.shop.script import API_KEY

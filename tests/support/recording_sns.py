@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from orderwatch.alert_topic import AlertTopic
+from orderwatch.aws.alert_topic import AlertTopic
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient

@@ -18,9 +18,9 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from moto import mock_aws
 from pydantic import SecretStr
 
-from orderwatch.alert_topic import AlertTopic
-from orderwatch.product_cache import ProductCache
-from orderwatch.trackstar import PAGE_SIZE, Trackstar, TrackstarShop
+from orderwatch.aws.alert_topic import AlertTopic
+from orderwatch.publishing.product_cache import ProductCache
+from orderwatch.trackstar.client import PAGE_SIZE, Trackstar, TrackstarShop
 from orderwatch_local.shop import ShopTransport
 from orderwatch_local.shop.script import API_KEY
 from tests.support.cloud import Tables

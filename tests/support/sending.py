@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Collection
 
-from orderwatch.enrichment import ProductSource
-from orderwatch.publishing import Outbox, PublishSummary, Topic, publish
+from orderwatch.publishing.enrich import ProductSource
+from orderwatch.publishing.publish import Outbox, PublishSummary, Topic, publish
 
 
 def send(

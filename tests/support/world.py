@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orderwatch.alerts import Alert
-from orderwatch.connections import ConnectionState
-from orderwatch.polling import PollSummary
-from orderwatch.trackstar import TrackstarShop
-from orderwatch.transitions import Policy, StoredOrder
+from orderwatch.polling.poll import PollSummary
+from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.transitions import Policy, StoredOrder
+from orderwatch.trackstar.client import TrackstarShop
 from orderwatch_local.shop import Request, Response, Shop, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from orderwatch_local.shop.script import API_KEY

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from orderwatch.alerts import AlertConnection
-from orderwatch.connections import ConnectionState, Health, HealthState, TrackstarConnection, health_alert, judge
+from orderwatch.polling.health import Health, HealthState, assess
+from orderwatch.polling.notices import health_alert
+from orderwatch.polling.state import ConnectionState
+from orderwatch.trackstar.connections import TrackstarConnection
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -66,7 +69,7 @@ def endpoint_error(preventing: object) -> dict[str, Any]:
 def test_what_trackstar_says_of_a_connection_makes_its_state(
     fields: dict[str, Any], state: HealthState, why: str
 ) -> None:
-    health = judge(record(**fields), now=NOON)
+    health = assess(record(**fields), now=NOON)
     assert health.state is state, why
     assert bool(health.detail) is (state is not HealthState.HEALTHY), "trouble comes with words"
 

@@ -6,8 +6,8 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from orderwatch.connections import ConnectionState
-from orderwatch.dynamodb import MAX_BYTES, MAX_TRIES, Transactions, Unit, batch_get, chunked
+from orderwatch.aws.dynamodb import MAX_BYTES, MAX_TRIES, Transactions, Unit, batch_get, chunked
+from orderwatch.polling.state import ConnectionState
 from tests.support.alerts import first_sight
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB, TransactionCancelledError
@@ -106,10 +106,10 @@ def test_a_page_is_written_in_as_few_transactions_as_it_takes_the_state_in_the_l
 ) -> None:
     client = Busy()
     tables = Tables.over(client)
-    moves = [first_sight(f"l{number}") for number in range(loud)]
-    moves += [replace(first_sight(f"q{number}"), alert=None) for number in range(quiet)]
+    writes = [first_sight(f"l{number}") for number in range(loud)]
+    writes += [replace(first_sight(f"q{number}"), alert=None) for number in range(quiet)]
 
-    tables.store.commit(ConnectionState(connection_id="conn_a"), moves=moves, alerts=[])
+    tables.store.commit(ConnectionState(connection_id="conn_a"), writes=writes, alerts=[])
 
     assert len(client.sizes) == requests
     assert [kinds.count("ConnectionTable") for kinds in client.kinds] == [0] * (requests - 1) + [1]

@@ -4,8 +4,9 @@ from decimal import Decimal
 import pytest
 
 from orderwatch.alerts import Alert, AlertLineItem, AlertOrder
-from orderwatch.enrichment import LEFT_OUT, MAX_GAPS, MAX_WAREHOUSES, Product, ProductPage, enrich
 from orderwatch.errors import ForbiddenError, NotImplementedByShopError, UnavailableError
+from orderwatch.publishing.enrich import LEFT_OUT, MAX_GAPS, MAX_WAREHOUSES, enrich
+from orderwatch.trackstar.products import Product, ProductPage
 from orderwatch_local.samples import SAMPLES, order_alert
 
 

@@ -18,7 +18,7 @@ def world() -> World:
 def test_an_order_that_turns_up_again_in_the_next_poll_of_a_window_is_counted_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orderwatch.trackstar.PAGE_SIZE", 2)
+    monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 2)
     for order_id in ("1", "2", "3", "4"):
         world.place(order_id)
         world.pass_time(MINUTE)
@@ -61,7 +61,7 @@ def test_what_was_stamped_while_the_vendors_clock_was_back_is_read_after_it_is_r
 def test_a_record_that_is_quarantined_twice_in_a_window_is_counted_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orderwatch.trackstar.PAGE_SIZE", 2)
+    monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 2)
     world.place("1")
     world.shop.garble("1", {"status": None})
     world.shop.sync()

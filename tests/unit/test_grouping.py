@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderwatch.alerts import Alert, AlertLineItem, Digest, DigestedProduct, Severity
-from orderwatch.grouping import MAX_ORDERS, MAX_PRODUCTS, MIXED, group
-from orderwatch.messages import email
+from orderwatch.publishing.digest import MAX_ORDERS, MAX_PRODUCTS, MIXED, group
+from orderwatch.publishing.messages import email
 from orderwatch_local.samples import SAMPLES, order_alert
 
 

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from orderwatch.alerts import AlertLineItem
-from orderwatch.messages import chat
+from orderwatch.publishing.messages import chat
 from orderwatch_local.samples import SAMPLES, order_alert
 
 SCHEMA = Path(__file__).parents[2] / "docs/amazon-q-notification.schema.json"

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from orderwatch.alerts import AlertLineItem, Digest, DigestedOrder, Enrichment
-from orderwatch.messages import email
-from orderwatch.messages.text import display_width
+from orderwatch.publishing.messages import email
+from orderwatch.publishing.messages.text import display_width
 from orderwatch_local.samples import NOW, SAMPLES, order_alert
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from moto.sns.utils import FilterPolicyMatcher
 
-from orderwatch.messages import render
+from orderwatch.publishing.messages import render
 from orderwatch_local.samples import SAMPLES
 from orderwatch_local.schema import alert_schema
 from tests.unit.golden.samples import CHANNELS, FOLDER, golden_file

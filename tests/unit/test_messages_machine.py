@@ -5,7 +5,7 @@ import jsonschema
 import pytest
 
 from orderwatch.alerts import Alert, AlertLineItem, AlertOrder
-from orderwatch.messages import machine
+from orderwatch.publishing.messages import machine
 from orderwatch_local.samples import SAMPLES, order_alert
 from orderwatch_local.schema import alert_schema
 

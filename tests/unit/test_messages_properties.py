@@ -9,7 +9,6 @@ import jsonschema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orderwatch import messages
 from orderwatch.alerts import (
     Alert,
     AlertConnection,
@@ -21,8 +20,9 @@ from orderwatch.alerts import (
     Enrichment,
     Severity,
 )
-from orderwatch.grouping import MAX_PRODUCTS
-from orderwatch.messages import chat, email, machine, plain, render, slack, sms, sns, text, wording
+from orderwatch.publishing import messages
+from orderwatch.publishing.digest import MAX_PRODUCTS
+from orderwatch.publishing.messages import chat, email, machine, plain, render, slack, sms, sns, text, wording
 from orderwatch_local.schema import alert_schema
 from tests.unit.test_messages_chat import CUSTOM_NOTIFICATION
 from tests.unit.test_messages_slack import assert_within_limits

@@ -1,4 +1,4 @@
-from orderwatch.messages import sms
+from orderwatch.publishing.messages import sms
 from orderwatch_local.samples import SAMPLES, order_alert
 
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from orderwatch import messages
 from orderwatch.alerts import Alert, AlertLineItem
-from orderwatch.messages import email, plain, render, render_or_plain, sns
+from orderwatch.publishing import messages
+from orderwatch.publishing.messages import email, plain, render, render_or_plain, sns
 from orderwatch_local.samples import SAMPLES, order_alert
 
 
@@ -136,7 +136,7 @@ def test_the_plain_alert_survives_a_model_that_cannot_be_serialized_or_filtered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Alert, "model_dump", _raise)
-    monkeypatch.setattr(sys.modules["orderwatch.messages.plain"], "attributes_of", _raise)
+    monkeypatch.setattr(sys.modules["orderwatch.publishing.messages.plain"], "attributes_of", _raise)
     message = plain(SAMPLES["order.exception"])
     assert json.loads(message.bodies["sqs"])["alert_id"] == SAMPLES["order.exception"].alert_id
     assert message.attributes["status"] == sns.Attribute("String", "exception")

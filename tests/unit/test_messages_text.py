@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from orderwatch.messages import text
+from orderwatch.publishing.messages import text
 
 
 @pytest.mark.parametrize(

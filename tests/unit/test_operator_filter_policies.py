@@ -8,7 +8,7 @@ import pytest
 from moto.sns.utils import FilterPolicyMatcher
 
 from orderwatch.alerts import Alert
-from orderwatch.messages import SnsMessage, render
+from orderwatch.publishing.messages import SnsMessage, render
 from orderwatch_local.operator.filter_policies import UnknownOperatorError, accepts
 from orderwatch_local.operator.subscriptions import Subscription
 from orderwatch_local.operator.trial import recipient

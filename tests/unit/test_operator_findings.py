@@ -10,8 +10,8 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 from pydantic.alias_generators import to_pascal
 
-from orderwatch.connections import ConnectionState
-from orderwatch.windows import Progress, Window, WindowKind
+from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.windows import Progress, Window, WindowKind
 from orderwatch_local.cloud import Outputs
 from orderwatch_local.operator import doctor, show
 from orderwatch_local.operator.aws import Aws, explain

@@ -9,16 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orderwatch.fields import MAX_TEXT_LENGTH
-from orderwatch.orders import (
-    MAX_ID_LENGTH,
-    Order,
-    OrderPage,
-    Quarantined,
-    SeenOrder,
-    Version,
-    VersionClock,
-)
+from orderwatch.trackstar.fields import MAX_TEXT_LENGTH
+from orderwatch.trackstar.orders import MAX_ID_LENGTH, Order, OrderPage, Quarantined, SeenOrder, Version, VersionClock
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 PERSONAL = {

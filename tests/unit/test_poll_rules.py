@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from orderwatch.alerts import Alert, AlertConnection
-from orderwatch.connections import HealthState
 from orderwatch.errors import PollSupersededError, UnavailableError
-from orderwatch.orders import Order
-from orderwatch.polling import Outcome, PollSummary
-from orderwatch.transitions import Move, Policy, Sighting, StoredOrder, move_of
-from orderwatch.windows import OVERLAP, DateField, WindowKind
+from orderwatch.polling.health import HealthState
+from orderwatch.polling.poll import Outcome, PollSummary
+from orderwatch.polling.transitions import Observation, OrderWrite, Policy, StoredOrder, decide
+from orderwatch.polling.windows import OVERLAP, WindowKind
+from orderwatch.trackstar.orders import Order
+from orderwatch.trackstar.query import DateField
 from orderwatch_local.shop import Request, Response, Shop, TrackstarDates, invalid_credentials
 from tests.support.alerts import whole
 from tests.support.polls import WATCHED, poll
@@ -30,7 +31,7 @@ def world() -> World:
 @pytest.fixture
 def pages_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """The vendor's pages hold a thousand; here two make a page."""
-    monkeypatch.setattr("orderwatch.trackstar.PAGE_SIZE", 2)
+    monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 2)
 
 
 def started(world: World) -> World:
@@ -356,7 +357,7 @@ def test_a_poll_that_another_one_overtook_gives_way_and_nothing_is_lost_or_told_
 class Overtaken:
     """The real store, under which another poll moves an order between one reading and its writing."""
 
-    def __init__(self, world: World, move: Callable[[StoredOrder], Move]) -> None:
+    def __init__(self, world: World, move: Callable[[StoredOrder], OrderWrite]) -> None:
         self._world, self._move, self._store = world, move, world.tables.store
         self.load, self.commit = self._store.load, self._store.commit
         self._done = False
@@ -365,7 +366,7 @@ class Overtaken:
         rows = self._store.stored_orders(connection_id, order_ids)
         if not self._done:
             self._done = True
-            action: Any = self._world.tables.orders.move_action(connection_id, self._move(rows["1"]))
+            action: Any = self._world.tables.orders.write_action(connection_id, self._move(rows["1"]))
             self._world.tables.client.transact_write_items(TransactItems=[action])
         return rows
 
@@ -386,7 +387,7 @@ def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
     world.move("1", "exception")
     world.move("2", "exception")
     theirs = Order(id="1", status=status, trackstar_updated_date=world.vendor_clock.now() + minutes * MINUTE)
-    sighting = Sighting(
+    observation = Observation(
         connection=AlertConnection(id="conn_a"),
         observed_at=world.vendor_clock.now(),
         baseline=True,
@@ -395,8 +396,8 @@ def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
         in_full=whole,
     )
 
-    def overtake(row: StoredOrder) -> Move:
-        move = move_of(theirs, row, sighting=sighting, policy=Policy(statuses=()))
+    def overtake(row: StoredOrder) -> OrderWrite:
+        move = decide(theirs, row, observation=observation, policy=Policy(statuses=()))
         assert move
         return move
 

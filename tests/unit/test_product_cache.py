@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orderwatch.enrichment import Product
 from orderwatch.errors import UnavailableError
-from orderwatch.product_cache import KEPT_FOR, ProductCache
+from orderwatch.publishing.product_cache import KEPT_FOR, ProductCache
+from orderwatch.trackstar.products import Product
 from orderwatch_local.shop import VirtualClock
 
 

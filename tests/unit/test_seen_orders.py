@@ -5,7 +5,7 @@ import sys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orderwatch.seen_orders import MAX_SAVED, SeenOrders
+from orderwatch.polling.seen_orders import MAX_SAVED, SeenOrders
 
 
 def seen(*order_ids: str) -> SeenOrders:

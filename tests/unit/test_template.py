@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from orderwatch.alert_table import CLAIM
+from orderwatch.aws.alert_table import CLAIM
 from orderwatch.settings import (
     DispatchPollsSettings,
     PollOrdersSettings,

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from orderwatch.alerts import AlertConnection
-from orderwatch.orders import Order, Version, VersionClock
-from orderwatch.transitions import Move, Policy, Reason, Sighting, StoredOrder, move_of, reason_for
+from orderwatch.polling.transitions import Observation, OrderWrite, Policy, Reason, StoredOrder, decide, reason_for
+from orderwatch.trackstar.orders import Order, Version, VersionClock
 from tests.support.alerts import whole
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 POLICY = Policy(statuses=frozenset({"exception", "backordered", "cancelled"}))
-SIGHTING = Sighting(
+SIGHTING = Observation(
     connection=AlertConnection(id="conn_a"),
     observed_at=NOON,
     baseline=False,
@@ -35,7 +35,7 @@ def stored(
         status_since=NOON - 60 * MINUTE,
         order_number="#1",
         watched=watched,
-        told_by="alert-before" if watched and told else None,
+        alerted_by="alert-before" if watched and told else None,
     )
 
 
@@ -43,8 +43,10 @@ def seen(status: str, *, minute: int = 1, raw_status: str | None = None) -> Orde
     return Order(id="1", status=status, raw_status=raw_status, trackstar_updated_date=NOON + minute * MINUTE)
 
 
-def moved(order: Order, before: StoredOrder | None, *, sighting: Sighting = SIGHTING, policy: Policy = POLICY) -> Move:
-    move = move_of(order, before, sighting=sighting, policy=policy)
+def moved(
+    order: Order, before: StoredOrder | None, *, observation: Observation = SIGHTING, policy: Policy = POLICY
+) -> OrderWrite:
+    move = decide(order, before, observation=observation, policy=policy)
     assert move
     return move
 
@@ -77,7 +79,7 @@ def test_what_is_told_of_an_order_that_moved(
 
 
 @pytest.mark.parametrize(
-    ("before", "order", "sighting", "policy", "reason"),
+    ("before", "order", "observation", "policy", "reason"),
     [
         (None, seen("exception"), SIGHTING, POLICY, Reason.FIRST_SEEN),
         (None, seen("exception"), BASELINE, POLICY, Reason.BASELINE),
@@ -106,10 +108,10 @@ def test_what_is_told_of_an_order_that_moved(
     ],
 )
 def test_why_an_order_is_written_or_not(
-    before: StoredOrder | None, order: Order, sighting: Sighting, policy: Policy, reason: Reason
+    before: StoredOrder | None, order: Order, observation: Observation, policy: Policy, reason: Reason
 ) -> None:
-    assert reason_for(order, before, sighting=sighting, policy=policy) is reason
-    move = move_of(order, before, sighting=sighting, policy=policy)
+    assert reason_for(order, before, observation=observation, policy=policy) is reason
+    move = decide(order, before, observation=observation, policy=policy)
     assert (move is None) == (reason in {Reason.STALE, Reason.UNCHANGED})
 
 
@@ -130,7 +132,7 @@ def test_an_unknown_order_after_a_capped_baseline(
     by_trackstar = Order(id="1", status="exception", trackstar_created_date=created, created_date=NOON + 99 * MINUTE)
     by_the_shop = Order(id="1", status="exception", created_date=created)
     for order in [by_trackstar, by_the_shop] if created else [by_the_shop]:
-        assert reason_for(order, None, sighting=SIGHTING, policy=policy) is reason, why
+        assert reason_for(order, None, observation=SIGHTING, policy=policy) is reason, why
         told = moved(order, None, policy=policy).alert
         assert (told is not None) == (reason is Reason.FIRST_SEEN)
 
@@ -159,13 +161,13 @@ def test_an_alert_says_what_it_was_before_and_since_when() -> None:
 
 def test_the_same_transition_always_has_the_same_id_and_another_one_another() -> None:
     def told_id(order: Order, connection_id: str = "conn_a") -> str:
-        sighting = replace(
+        observation = replace(
             SIGHTING,
             connection=AlertConnection(id=connection_id),
             observed_at=NOON + timedelta(days=1),
             data_as_of=None,
         )
-        alert = moved(order, stored("open"), sighting=sighting).alert
+        alert = moved(order, stored("open"), observation=observation).alert
         assert alert
         return alert.alert_id
 
@@ -184,7 +186,7 @@ def test_the_same_transition_always_has_the_same_id_and_another_one_another() ->
 def test_a_new_version_of_the_same_status_keeps_since_when_and_by_which_alert_it_was_told() -> None:
     before = stored("exception")
     after = moved(seen("exception", minute=5), before).stored
-    assert (after.status_since, after.told_by) == (before.status_since, "alert-before")
+    assert (after.status_since, after.alerted_by) == (before.status_since, "alert-before")
     assert after.version.at == NOON + 5 * MINUTE
 
 
@@ -197,5 +199,5 @@ def test_a_move_expects_the_row_that_it_was_decided_on() -> None:
 def test_a_row_remembers_the_alert_that_told_of_its_status_as_long_as_it_lasts() -> None:
     into = moved(seen("exception"), stored("open"))
     assert into.alert
-    assert into.stored.told_by == into.alert.alert_id
-    assert moved(seen("processing", minute=2), into.stored).stored.told_by is None
+    assert into.stored.alerted_by == into.alert.alert_id
+    assert moved(seen("processing", minute=2), into.stored).stored.alerted_by is None

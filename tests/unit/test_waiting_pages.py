@@ -2,7 +2,7 @@
 
 import pytest
 
-from orderwatch.polling import Outcome
+from orderwatch.polling.poll import Outcome
 from orderwatch_local.shop import Request, Response
 from tests.support.world import MINUTE, World, kinds
 
@@ -10,7 +10,7 @@ from tests.support.world import MINUTE, World, kinds
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     """A shop of five known orders, two a page; what moves keeps its place, as the vendor's clock stands still."""
-    monkeypatch.setattr("orderwatch.trackstar.PAGE_SIZE", 2)
+    monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 2)
     world = World()
     world.place("1", "2", "3", "4", "5")
     world.poll()

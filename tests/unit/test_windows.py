@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orderwatch.windows import (
+from orderwatch.polling.windows import (
     MAX_ATTEMPTS,
     OVERLAP,
-    DateField,
     Progress,
     Window,
     WindowKind,
@@ -17,6 +16,7 @@ from orderwatch.windows import (
     incremental_window,
     sweep_window,
 )
+from orderwatch.trackstar.query import DateField
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from orderwatch import clock
-from orderwatch.alert_table import AlertTable
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.parameters import Parameters
 from orderwatch.errors import ParameterMissingError
-from orderwatch.messages.text import duration, plural
-from orderwatch.parameters import Parameters
+from orderwatch.publishing.messages.text import duration, plural
 from orderwatch_local.operator.dead_letters import SOURCES
 from orderwatch_local.operator.findings import Finding, bad, good
 from orderwatch_local.operator.stack import EVENT_SOURCE, QUEUE, SCHEDULE, Resource, Stack

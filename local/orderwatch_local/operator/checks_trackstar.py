@@ -10,11 +10,12 @@ import httpx
 from pydantic import SecretStr
 
 from orderwatch import clock
-from orderwatch.connection_table import ConnectionTable
-from orderwatch.connections import ConnectionState, HealthState, judge
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.parameters import Parameters
 from orderwatch.errors import ParameterMissingError
-from orderwatch.messages.text import duration
-from orderwatch.parameters import Parameters
+from orderwatch.polling.health import HealthState, assess
+from orderwatch.polling.state import ConnectionState
+from orderwatch.publishing.messages.text import duration
 from orderwatch_local.operator.findings import Finding, bad, good
 from orderwatch_local.operator.shop_parameters import NamedShop, access_tokens, named_shops
 from orderwatch_local.operator.stack import Stack
@@ -140,7 +141,7 @@ def _remedy(flaw: Flaw, connection_id: str) -> str:
 def health_finding(connection_id: str, checked: CheckedShop) -> Finding:
     """Whether Trackstar sees the shop, and how fresh its copy is."""
     subject = f"{connection_id} connection"
-    health = judge(checked.connection, now=checked.vendor_now)
+    health = assess(checked.connection, now=checked.vendor_now)
     if health.state is not HealthState.HEALTHY:
         first_sentence = health.detail.partition(". ")[0].rstrip(".")
         return bad(subject, f"{health.state}: {first_sentence}", _HEALTH_REMEDIES[health.state])

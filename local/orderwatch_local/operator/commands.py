@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from orderwatch.messages.text import money, plural
+from orderwatch.publishing.messages.text import money, plural
 from orderwatch_local.arguments import check_connection_id
 from orderwatch_local.cloud import STACK_NAME
 from orderwatch_local.operator import connecting, dead_letters, functions, show, standing, trial

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from pydantic import BaseModel, SecretStr
 
-from orderwatch.connections import HealthState, judge
+from orderwatch.aws.parameters import Parameters
 from orderwatch.errors import OrderwatchError
-from orderwatch.parameters import Parameters
+from orderwatch.polling.health import HealthState, assess
 from orderwatch_local.operator.shop_parameters import access_tokens, delete_shop, put_shop
 from orderwatch_local.operator.stack import Stack
 from orderwatch_local.shop_check import Api, Flaw, UnusableShopError, check_shop
@@ -55,7 +55,7 @@ def connect(stack: Stack, connection_id: str, *, access_token: SecretStr, name: 
         connection_id=connection_id,
         name=name,
         integration=checked.connection.integration_name,
-        health=judge(checked.connection, now=checked.vendor_now).state,
+        health=assess(checked.connection, now=checked.vendor_now).state,
         data_as_of=checked.connection.orders_schedule.synced_at,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
-from orderwatch.messages.text import clean
+from orderwatch.publishing.messages.text import clean
 
 
 class Finding(BaseModel):

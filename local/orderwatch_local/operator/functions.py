@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from orderwatch import clock
-from orderwatch.alert_table import AlertTable
+from orderwatch.aws.alert_table import AlertTable
 from orderwatch.errors import OrderwatchError
 from orderwatch_local.operator.shop_parameters import connected_shops
 from orderwatch_local.operator.stack import Stack

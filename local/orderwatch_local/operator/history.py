@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from orderwatch.alerts import Alert
-from orderwatch.dynamodb import from_item, to_item
+from orderwatch.aws.dynamodb import from_item, to_item
 from orderwatch_local.operator.stack import Stack
 
 

@@ -1,4 +1,4 @@
-"""The shops in the Parameter Store: which there are, adding and removing one; `orderwatch.parameters` has the paths."""
+"""Shops in the Parameter Store: list, add and remove them (`orderwatch.aws.parameters` has the paths)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from orderwatch.parameters import ACCESS_TOKEN
+from orderwatch.aws.parameters import ACCESS_TOKEN
 from orderwatch_local.operator.stack import Stack
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orderwatch.messages.text import clean, duration
+from orderwatch.publishing.messages.text import clean, duration
 
 WIDTH = 200
 """Columns of a table that goes into a file or a pipe."""

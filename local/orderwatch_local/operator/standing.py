@@ -8,9 +8,9 @@ from pydantic import BaseModel
 
 from orderwatch import clock
 from orderwatch.alerts import Alert, Number
-from orderwatch.connection_table import ConnectionTable
-from orderwatch.connections import ConnectionState
-from orderwatch.dynamodb import batch_get, from_item, to_item
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.dynamodb import batch_get, from_item, to_item
+from orderwatch.polling.state import ConnectionState
 from orderwatch_local.operator.history import stored_alert
 from orderwatch_local.operator.shop_parameters import NamedShop, connected_shops
 from orderwatch_local.operator.stack import Stack
@@ -133,7 +133,7 @@ def _order(row: dict[str, Any], shop: NamedShop) -> WaitingOrder:
         raw_status=row.get("raw_status"),
         status_since=since,
         age=max(clock.now() - since, timedelta()),
-        alert_id=row.get("told_by"),
+        alert_id=row.get("alerted_by"),
     )
 
 

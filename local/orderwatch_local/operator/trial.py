@@ -7,10 +7,10 @@ from decimal import Decimal
 from pydantic import BaseModel
 
 from orderwatch import clock
-from orderwatch.alert_topic import AlertTopic
 from orderwatch.alerts import Alert, AlertConnection, AlertLineItem, AlertOrder, alert_id, severity_of
+from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.errors import OrderwatchError
-from orderwatch.messages import SnsMessage, render
+from orderwatch.publishing.messages import SnsMessage, render
 from orderwatch_local.operator.filter_policies import UnknownOperatorError, accepts
 from orderwatch_local.operator.stack import Stack
 from orderwatch_local.operator.subscriptions import Subscription, subscriptions_of

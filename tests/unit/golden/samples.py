@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orderwatch.alerts import Alert
-from orderwatch.messages import chat, email, machine, plain, slack, sms
+from orderwatch.publishing.messages import chat, email, machine, plain, slack, sms
 from orderwatch_local.samples import SAMPLES
 
 FOLDER = Path(__file__).parent

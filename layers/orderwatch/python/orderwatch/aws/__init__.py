@@ -1,0 +1,1 @@
+"""The tables, queues, topics and parameters: boto3 lives here and nowhere else."""

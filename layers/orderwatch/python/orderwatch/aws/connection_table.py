@@ -1,0 +1,46 @@
+"""ConnectionTable: how far each shop was read, and how it is."""
+
+from typing import TYPE_CHECKING
+
+from orderwatch.aws.dynamodb import Action, check_action, from_item, put_action, to_item
+from orderwatch.polling.state import ConnectionState
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class ConnectionTable:
+    """The rows of connections.
+
+    Args:
+        client: DynamoDB.
+        name: The table.
+    """
+
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def load(self, connection_id: str) -> ConnectionState:
+        """The connection's row, consistent; a new one where there is none."""
+        key = to_item({"connection_id": connection_id})
+        item = self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True).get("Item")
+        return ConnectionState.model_validate(from_item(item)) if item else ConnectionState(connection_id=connection_id)
+
+    def save_action(self, state: ConnectionState) -> Action:
+        """The write of the state, on condition that the row is still the one that was loaded."""
+        row = state.model_copy(update={"revision": state.revision + 1}).model_dump(mode="json", exclude_none=True)
+        condition, values = _unchanged(state)
+        return put_action(self._name, row, condition=condition, values=values)
+
+    def unchanged_action(self, state: ConnectionState) -> Action:
+        """The condition alone: the row is still the one that was loaded."""
+        condition, values = _unchanged(state)
+        key = {"connection_id": state.connection_id}
+        return check_action(self._name, key, condition=condition, values=values)
+
+
+def _unchanged(state: ConnectionState) -> tuple[str, dict[str, int]]:
+    if state.revision == 0:
+        return "attribute_not_exists(connection_id)", {}
+    return "revision = :revision", {":revision": state.revision}

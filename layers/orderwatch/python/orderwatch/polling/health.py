@@ -1,0 +1,108 @@
+"""Whether a connection's orders can be seen: the rules of its health, as pure functions (rule 10).
+
+Silence is never taken for health: orders of a shop whose credentials are blocked simply stop changing, so a poller that
+reads only orders sees nothing wrong. `assess` turns what Trackstar says of a connection into a state.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from orderwatch.model import Model
+from orderwatch.trackstar.connections import TrackstarConnection
+
+
+class HealthState(StrEnum):
+    """Whether the shop's orders can be seen."""
+
+    HEALTHY = "healthy"
+    WAITING = "waiting"
+    STALE = "stale"
+    BLOCKED = "blocked"
+    UNAUTHORIZED = "unauthorized"
+
+
+GOOD_CHECKS = 2
+"""Checks in a row that must find a trouble gone before its end is told."""
+_TROUBLES = [HealthState.STALE, HealthState.BLOCKED, HealthState.UNAUTHORIZED]
+"""From the least to the worst."""
+
+
+class Health(Model):
+    """The state of a connection, since when, and what to do about it.
+
+    Attributes:
+        state: How it is.
+        since: When it began, by the vendor's clock.
+        detail: What happened and what to do, in words.
+        good_checks: How many checks in a row have found the trouble gone.
+    """
+
+    state: HealthState = HealthState.HEALTHY
+    since: datetime
+    detail: str = ""
+    good_checks: int = 0
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether people are told of this state, so that its end is told too."""
+        return self.state in _TROUBLES
+
+
+def health_after(before: Health | None, seen: Health) -> Health:
+    """The state after a check: trouble is believed at once, its end only after `GOOD_CHECKS` checks in a row.
+
+    A connection that comes and goes is thus told once, not at every turn; and while it is in trouble, only a worse
+    trouble is told.
+
+    Args:
+        before: The state up to now.
+        seen: What this check found.
+    """
+    if before is None or not before.is_trouble:
+        return before if before and before.state is seen.state else seen
+    if seen.is_trouble:
+        worse = _TROUBLES.index(seen.state) > _TROUBLES.index(before.state)
+        return seen if worse else before.model_copy(update={"good_checks": 0})
+    good_checks = before.good_checks + (seen.state is HealthState.HEALTHY)
+    return seen if good_checks >= GOOD_CHECKS else before.model_copy(update={"good_checks": good_checks})
+
+
+def assess(connection: TrackstarConnection, *, now: datetime) -> Health:
+    """The state of a connection by what Trackstar says of it.
+
+    Args:
+        connection: Trackstar's record.
+        now: The vendor's clock, the one by which its syncs are dated.
+    """
+    if any(error.blocks_orders for error in connection.errors):
+        detail = (
+            "Trackstar cannot sync this shop's orders: its credentials or permissions were refused. "
+            "Reconnect the shop in Trackstar."
+        )
+        return Health(state=HealthState.BLOCKED, since=now, detail=detail)
+    if connection.awaits_historical_sync:
+        detail = "Trackstar has not finished its first sync of this shop's orders: nothing can be read yet."
+        return Health(state=HealthState.WAITING, since=now, detail=detail)
+    synced_at = connection.orders_schedule.synced_at
+    if synced_at and now - synced_at > 2 * connection.sync_frequency:
+        detail = (
+            f"Trackstar last synced this shop's orders at {synced_at:%Y-%m-%d %H:%M} UTC, more than twice its sync "
+            "frequency ago: changes since then are not visible. Look at the connection in Trackstar."
+        )
+        return Health(state=HealthState.STALE, since=now, detail=detail)
+    return Health(since=now)
+
+
+def unknown_to_trackstar(*, now: datetime) -> Health:
+    """The state of a connection that Trackstar no longer has."""
+    detail = (
+        "Trackstar no longer knows this connection: connect the shop again, or delete its access token from the "
+        "Parameter Store."
+    )
+    return Health(state=HealthState.BLOCKED, since=now, detail=detail)
+
+
+def refused_by_trackstar(*, now: datetime) -> Health:
+    """The state of a connection whose API key or access token is refused."""
+    detail = "Trackstar refused the access: put a valid access token (or API key) into the Parameter Store."
+    return Health(state=HealthState.UNAUTHORIZED, since=now, detail=detail)

@@ -1,0 +1,240 @@
+"""What counts as a transition: pure rules over what is stored and what is observed.
+
+An order whose observed status differs from its stored one has moved; it is alerted when the new status is watched,
+whatever the old one was. Nothing here reads or writes: a `Decision` says what to do and why.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from orderwatch.alerts import (
+    KIND_RECOVERED,
+    MAX_LINE_ITEMS,
+    MAX_TEXT,
+    Alert,
+    AlertConnection,
+    AlertLineItem,
+    AlertOrder,
+    alert_id,
+    severity_of,
+)
+from orderwatch.trackstar.orders import LineItem, Order, SeenOrder, Version, VersionClock
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOrder:
+    """The last seen status of an order: its row in OrderTable.
+
+    Attributes:
+        status: As Trackstar named it.
+        raw_status: The shop's own word for it.
+        version: The version that showed this status last; never goes back (rule 3).
+        status_since: The version that showed this status first.
+        order_number: What a person knows the order by.
+        watched: Whether the status was watched when it was stored.
+        alerted_by: The id of the alert that told of this status; None where none did (a baseline, an unwatched status).
+    """
+
+    status: str
+    raw_status: str | None
+    version: Version
+    status_since: datetime
+    order_number: str
+    watched: bool
+    alerted_by: str | None = None
+
+
+class Reason(StrEnum):
+    """Why an observed order is written and told, or not."""
+
+    FIRST_SEEN = "first seen"
+    BASELINE = "recorded by the baseline"
+    BEFORE_WATCH = "older than the watch"
+    STATUS_CHANGED = "status changed"
+    SAME_STATUS = "new version of the same status"
+    UNCHANGED = "unchanged"
+    STALE = "stale version"
+
+
+SILENT_FIRST_SIGHTS = frozenset({Reason.BASELINE, Reason.BEFORE_WATCH})
+UNWRITTEN = frozenset({Reason.UNCHANGED, Reason.STALE})
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the user wants to be told.
+
+    Attributes:
+        statuses: The watched statuses.
+        notify_recovered: Whether leaving a watched status is told.
+        baseline_days: Days of history that a baseline reads; 0 reads all.
+    """
+
+    statuses: Collection[str]
+    notify_recovered: bool = True
+    baseline_days: int = 0
+
+    def watches(self, status: str) -> bool:
+        """Whether a transition into the status is told."""
+        return status in self.statuses
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The circumstances in which a page of orders was read.
+
+    Attributes:
+        connection: The shop.
+        observed_at: The vendor's clock when the page was read.
+        baseline: Whether this is the first reading of the shop's history (rule 8).
+        watch_started_at: The vendor's clock when the baseline began, None before there was one.
+        data_as_of: The end of the vendor's last sync of the shop's orders.
+        in_full: The whole of one of the page's orders: asked for only where it is told, or needed to decide.
+    """
+
+    connection: AlertConnection
+    observed_at: datetime
+    baseline: bool
+    watch_started_at: datetime | None
+    data_as_of: datetime | None
+    in_full: Callable[[SeenOrder], Order]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderWrite:
+    """One order's row to write, with the alert that stands or falls with it.
+
+    Attributes:
+        order_id: The order.
+        expected: The row that was read and must still be there; None: there must be none.
+        stored: The row to write.
+        alert: The alert to put beside it, None where nothing is told.
+        reason: Why.
+    """
+
+    order_id: str
+    expected: StoredOrder | None
+    stored: StoredOrder
+    alert: Alert | None
+    reason: Reason
+
+
+def reason_for(order: SeenOrder, stored: StoredOrder | None, *, observation: Observation, policy: Policy) -> Reason:
+    """Decide what an observed order is to us, and so whether it is written and told."""
+    if stored is None:
+        return _reason_for_unknown(order, observation=observation, policy=policy)
+    version = order.version(observation.observed_at)
+    if version.is_older_than(stored.version):
+        return Reason.STALE
+    if order.status != stored.status:
+        return Reason.STATUS_CHANGED
+    same_version = version == stored.version or version.clock is VersionClock.OBSERVED
+    return Reason.UNCHANGED if same_version and order.raw_status == stored.raw_status else Reason.SAME_STATUS
+
+
+def _reason_for_unknown(order: SeenOrder, *, observation: Observation, policy: Policy) -> Reason:
+    if observation.baseline:
+        return Reason.BASELINE
+    if policy.baseline_days == 0 or observation.watch_started_at is None:
+        return Reason.FIRST_SEEN
+    had_since = observation.in_full(order).first_seen_by_trackstar
+    return Reason.BEFORE_WATCH if had_since and had_since <= observation.watch_started_at else Reason.FIRST_SEEN
+
+
+def decide(
+    order: SeenOrder, stored: StoredOrder | None, *, observation: Observation, policy: Policy
+) -> OrderWrite | None:
+    """The write that an observed order asks for, None where it asks for none."""
+    reason = reason_for(order, stored, observation=observation, policy=policy)
+    if reason in UNWRITTEN:
+        return None
+    if stored and reason is Reason.SAME_STATUS:
+        return _touch(order, stored, observation=observation, policy=policy)
+    silent = reason in SILENT_FIRST_SIGHTS
+    alert = None if silent else _alert_of(order, stored, observation=observation, policy=policy)
+    version = order.version(observation.observed_at)
+    watched = policy.watches(order.status)
+    after = StoredOrder(
+        status=order.status,
+        raw_status=order.raw_status,
+        version=version,
+        status_since=version.at,
+        order_number=order.number,
+        watched=watched,
+        alerted_by=alert.alert_id if alert and watched else None,
+    )
+    return OrderWrite(order_id=order.id, expected=stored, stored=after, alert=alert, reason=reason)
+
+
+def _touch(order: SeenOrder, stored: StoredOrder, *, observation: Observation, policy: Policy) -> OrderWrite:
+    """A newer version of the same status: stored, so that no older page can overwrite it, and never told."""
+    after = StoredOrder(
+        status=stored.status,
+        raw_status=order.raw_status,
+        version=order.version(observation.observed_at),
+        status_since=stored.status_since,
+        order_number=order.number,
+        watched=policy.watches(order.status),
+        alerted_by=stored.alerted_by,
+    )
+    return OrderWrite(order_id=order.id, expected=stored, stored=after, alert=None, reason=Reason.SAME_STATUS)
+
+
+def _alert_of(
+    order: SeenOrder, stored: StoredOrder | None, *, observation: Observation, policy: Policy
+) -> Alert | None:
+    """The alert that a transition asks for; its id is made of connection, order, status and version (rule 2)."""
+    kind = _kind_of(order.status, stored, policy)
+    if kind is None:
+        return None
+    version, connection = order.version(observation.observed_at), observation.connection
+    return Alert(
+        alert_id=alert_id(connection.id, order.id, order.status, version.at.isoformat()),
+        kind=kind,
+        severity=severity_of(kind),
+        connection_id=connection.id,
+        connection=connection,
+        order=_told(observation.in_full(order), stored, version=version, seen_at=observation.observed_at),
+        data_as_of=observation.data_as_of,
+    )
+
+
+def _told(order: Order, stored: StoredOrder | None, *, version: Version, seen_at: datetime) -> AlertOrder:
+    lines = order.line_items[:MAX_LINE_ITEMS]
+    return AlertOrder(
+        id=order.id,
+        number=order.number,
+        url=order.external_system_url,
+        status=order.status,
+        previous_status=stored.status if stored else None,
+        previous_status_since=stored.status_since if stored else None,
+        raw_status=order.raw_status,
+        created_at=order.created_date,
+        updated_at=version.at,
+        seen_at=seen_at,
+        currency=order.invoice_currency_code,
+        total_price=order.total_price,
+        total_tax=order.total_tax,
+        total_discount=order.total_discount,
+        total_shipping=order.total_shipping,
+        ship_by=order.latest_ship_date,
+        line_items=tuple(_line(item) for item in lines),
+        more_line_items=len(order.line_items) - len(lines),
+    )
+
+
+def _line(item: LineItem) -> AlertLineItem:
+    product_id = item.product_id if item.product_id and len(item.product_id) <= MAX_TEXT else None
+    return AlertLineItem(
+        sku=item.product_sku, quantity=item.quantity, unit_price=item.unit_price, product_id=product_id
+    )
+
+
+def _kind_of(status: str, stored: StoredOrder | None, policy: Policy) -> str | None:
+    if policy.watches(status):
+        return f"order.{status}"
+    # A problem that was never told (a baseline's, say) must not be told to be over.
+    recovered = stored is not None and stored.alerted_by is not None and policy.notify_recovered
+    return KIND_RECOVERED if recovered else None

@@ -1,0 +1,111 @@
+"""Which orders a poll asks for, and how far it has come: the rules of the cursor, as pure functions.
+
+The cursor passes only what has been read and written (rule 4). All bounds are by the vendor's clock, taken at the
+start of a reading; ours serves only to tell how long ago that was (rule 5).
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pydantic import Field
+
+from orderwatch.model import Model
+from orderwatch.trackstar.query import DateField, OrderQuery
+
+OVERLAP = timedelta(minutes=10)
+"""How far a window reaches back over the last one: what arrived late at a boundary is read again."""
+SWEEP_INTERVAL = timedelta(days=1)
+"""How often the watched statuses are read whatever their dates (rule 6)."""
+MAX_ATTEMPTS = 3
+"""How often a window is begun when fewer orders turn up than were promised; the sweep finds what is left."""
+
+
+class WindowKind(StrEnum):
+    """Why orders are read."""
+
+    BASELINE = "baseline"
+    INCREMENTAL = "incremental"
+    SWEEP = "sweep"
+
+
+class Window(OrderQuery):
+    """What one reading asks for: the same filters on every page.
+
+    Attributes:
+        kind: Why it is read; `until` is the vendor's clock when the reading began.
+    """
+
+    kind: WindowKind
+
+
+class Progress(Model):
+    """How far a window was read (rule 7).
+
+    Attributes:
+        window: What is read.
+        began_at: Our clock when it began.
+        page_token: The next page; None: the first.
+        distinct: Distinct orders read up to here.
+        promised: The largest `total_count` seen.
+        attention: Orders read in a watched status, by status.
+        attempt: How often the window was begun.
+        seen: The orders read, as `SeenOrders` saved them.
+    """
+
+    window: Window
+    began_at: datetime
+    page_token: str | None = None
+    distinct: int = 0
+    promised: int = 0
+    attention: dict[str, int] = Field(default_factory=dict)
+    attempt: int = 1
+    seen: str = ""
+
+    def is_short(self) -> bool:
+        """Whether fewer orders were read than promised, and it is worth to begin again (rule 6)."""
+        return self.distinct < self.promised and self.attempt < MAX_ATTEMPTS
+
+    def again(self) -> "Progress":
+        """The same window from its first page."""
+        return Progress(window=self.window, began_at=self.began_at, attempt=self.attempt + 1)
+
+
+def baseline_window(*, vendor_now: datetime, days: int) -> Window:
+    """The whole history, or that of the last `days` where it is above 0 (rule 8)."""
+    after = vendor_now - timedelta(days=days) if days else None
+    return Window(kind=WindowKind.BASELINE, after=after, until=vendor_now)
+
+
+def incremental_window(
+    *,
+    cursor: datetime,
+    cursor_age: timedelta,
+    vendor_now: datetime,
+    date_field: DateField,
+    sync_frequency: timedelta,
+) -> Window:
+    """What changed since the cursor, with an overlap.
+
+    Args:
+        cursor: Up to when everything was read.
+        cursor_age: How long ago that reading began, by our clock: where the vendor's clock has jumped back since, the
+            cursor lies too late, and this tells where it would lie.
+        vendor_now: The vendor's clock.
+        date_field: What the filter runs on. The shop's own dates may lie a whole sync before anyone could see the
+            change, so the overlap on them is at least two syncs (rule 5).
+        sync_frequency: How often Trackstar pulls the shop's orders.
+    """
+    overlap = OVERLAP if date_field is DateField.TRACKSTAR_UPDATED else max(OVERLAP, 2 * sync_frequency)
+    after = min(cursor, vendor_now - max(cursor_age, timedelta(0))) - overlap
+    return Window(kind=WindowKind.INCREMENTAL, after=after, until=vendor_now, date_field=date_field)
+
+
+def undated_window(*, vendor_now: datetime) -> Window:
+    """Everything: as long as no order was seen, nothing tells which of its dates a filter could run on (rule 5)."""
+    return Window(kind=WindowKind.INCREMENTAL, until=vendor_now)
+
+
+def sweep_window(*, vendor_now: datetime, statuses: Collection[str]) -> Window:
+    """Every order in a watched status, whenever it changed."""
+    return Window(kind=WindowKind.SWEEP, until=vendor_now, statuses=tuple(sorted(statuses)))

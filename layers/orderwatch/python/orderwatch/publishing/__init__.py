@@ -1,0 +1,1 @@
+"""One batch of alerts: enriched, grouped, rendered, sent and recorded."""

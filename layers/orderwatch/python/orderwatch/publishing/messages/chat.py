@@ -1,0 +1,169 @@
+"""Amazon Q Developer in chat applications: its custom notification, which it shows in Slack or Microsoft Teams.
+
+Fields and meanings as its administrator guide ("Custom notifications") gives them. The lengths
+are cautious bounds of our own, within what one section of a Slack message shows.
+"""
+
+import json
+from typing import Any
+
+from orderwatch.alerts import Alert, AlertLineItem, AlertOrder, Digest, alert_id
+from orderwatch.publishing.messages import text, wording
+
+MAX_TITLE = 250
+MAX_DESCRIPTION = 3000
+MAX_STEP = 350
+MAX_SUMMARY = 250
+MAX_KEYWORD = 75
+MAX_THREAD_ID = 64
+MAX_CONTEXT = 250
+MAX_RESOURCE = 2048
+MAX_LIST = 10
+
+_MAX_FACT = 200
+_MAX_ENTRY = 400
+_ROOM_FOR_MORE = 40
+
+
+def body(alert: Alert) -> str:
+    """The notification as compact JSON."""
+    return text.storable(json.dumps(notification(alert), ensure_ascii=False, separators=(",", ":")))
+
+
+def notification(alert: Alert) -> dict[str, Any]:
+    """The notification; alerts about one order share a thread."""
+    return {
+        "version": "1.0",
+        "source": "custom",
+        "id": alert.alert_id,
+        "content": {
+            "textType": "client-markdown",
+            "title": escape(wording.headline(alert, with_shop=True), limit=MAX_TITLE),
+            "description": _description(alert),
+            "nextSteps": _next_steps(alert),
+            "keywords": _keywords(alert),
+        },
+        "metadata": {
+            "threadId": _thread_id(alert),
+            "summary": escape(wording.headline_with_reason(alert), limit=MAX_SUMMARY),
+            "eventType": text.clip(alert.kind, MAX_KEYWORD),
+            "relatedResources": _resources(alert),
+            "additionalContext": _context(alert),
+        },
+    }
+
+
+def escape(plain: str, *, limit: int) -> str:
+    """The text unable to mention a channel or make a link, in at most `limit` characters, no escape cut in two."""
+    escaped = [_ESCAPES.get(character, character) for character in plain]
+    if sum(map(len, escaped)) <= limit:
+        return "".join(escaped)
+    used, kept = 3, []
+    for piece in escaped:
+        used += len(piece)
+        if used > limit:
+            break
+        kept.append(piece)
+    return f"{''.join(kept).rstrip()}..."
+
+
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def _description(alert: Alert) -> str:
+    detail = wording.detail(alert)
+    facts = [f"*{fact.label}:* {escape(fact.value, limit=_MAX_FACT)}" for fact in wording.facts(alert)[:MAX_LIST]]
+    products = _products(alert.digest) if alert.digest else []
+    head = [*([escape(detail, limit=MAX_DESCRIPTION // 2)] if detail else []), *facts, *products]
+    entries, total = _entries(alert)
+    foot = [_gaps(alert)] if alert.enrichment.missing else []
+    foot.append(f"_{wording.freshness(alert)}_")
+    room = MAX_DESCRIPTION - _length(head) - _length(foot) - _ROOM_FOR_MORE
+    shown = _fitting(entries, room)
+    nouns = ("order", "orders") if alert.digest else ("line", "lines")
+    return "\n".join([*head, *entries[:shown], *wording.more(total - shown, *nouns), *foot])
+
+
+def _entries(alert: Alert) -> tuple[list[str], int]:
+    """What is listed, and how many entries there are in all."""
+    if alert.digest:
+        orders = [f"- {escape(wording.digested_order(each), limit=_MAX_ENTRY)}" for each in alert.digest.orders]
+        return orders, alert.digest.count
+    if alert.order is None:
+        return [], 0
+    lines = alert.order.line_items
+    return [_line(line, alert.order) for line in lines[:MAX_LIST]], len(lines) + alert.order.more_line_items
+
+
+def _products(digest: Digest) -> list[str]:
+    said = [(wording.digested_product(each), wording.digested_shortfall(each)) for each in wording.products(digest)]
+    lines = [f"- {escape(what, limit=_MAX_FACT)}{f': *{short}*' if short else ''}" for what, short in said]
+    more = wording.more(digest.more_products, "product", "products")
+    return ["*Most affected:*", *lines, *more, "*Orders:*"] if lines else []
+
+
+def _line(line: AlertLineItem, order: AlertOrder) -> str:
+    name, stock = wording.described_product(line), wording.stock(line, order)
+    what = f"{wording.line_quantity(line)} x {wording.product_code(line)}{f', {name}' if name else ''}"
+    known = f" ({escape(stock.known, limit=_MAX_ENTRY // 2)})" if stock else ""
+    short = f" *{stock.short}*" if stock and stock.short else ""
+    return f"- {escape(what, limit=_MAX_ENTRY)}{known}{short}"
+
+
+def _gaps(alert: Alert) -> str:
+    return f"Not known: {escape('; '.join(wording.missing(alert)), limit=_MAX_ENTRY)}"
+
+
+def _length(lines: list[str]) -> int:
+    return sum(len(line) + 1 for line in lines)
+
+
+def _fitting(entries: list[str], room: int) -> int:
+    used = 0
+    for index, entry in enumerate(entries):
+        used += len(entry) + 1
+        if used > room:
+            return index
+    return len(entries)
+
+
+def _next_steps(alert: Alert) -> list[str]:
+    address = text.link(alert.order.url) if alert.order else None
+    step = wording.next_step(alert)
+    return [step, f"<{_in_link(address)}|Open the order>"] if address and len(address) < MAX_STEP // 2 else [step]
+
+
+def _in_link(address: str) -> str:
+    return address.replace("&", "&amp;").replace("|", "%7C")
+
+
+def _keywords(alert: Alert) -> list[str]:
+    words = [wording.tag(alert), str(alert.severity), wording.shop(alert.connection)]
+    return [escape(word, limit=MAX_KEYWORD) for word in dict.fromkeys(words)]
+
+
+def _thread_id(alert: Alert) -> str:
+    thread = alert.connection_id
+    if alert.order:
+        thread = f"{alert.connection_id}#{alert.order.id}"
+    elif alert.digest:
+        thread = f"{alert.connection_id}#{alert.digest.of_kind}"
+    return thread if len(thread) <= MAX_THREAD_ID else alert_id(thread)
+
+
+def _resources(alert: Alert) -> list[str]:
+    if alert.digest:
+        return [escape(wording.number(order), limit=MAX_CONTEXT) for order in alert.digest.orders[:MAX_LIST]]
+    address = text.link(alert.order.url) if alert.order else None
+    return [address] if address else []
+
+
+def _context(alert: Alert) -> dict[str, str]:
+    context = {"alert_id": alert.alert_id, "connection_id": alert.connection_id, "severity": str(alert.severity)}
+    order = alert.order
+    if order:
+        context |= {"order_id": order.id, "order_number": order.number, "status": order.status}
+        context |= {"previous_status": order.previous_status} if order.previous_status else {}
+    worth = wording.value(alert)
+    context |= {"value": worth} if worth else {}
+    return {key: text.clip(text.clean(value), MAX_CONTEXT) for key, value in context.items()}

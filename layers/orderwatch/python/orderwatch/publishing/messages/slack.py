@@ -1,0 +1,229 @@
+"""Slack: the alert as Block Kit. Only this module knows Slack's library, so only the Slack function loads it.
+
+The library refuses over-long headers, sections, field lists and buttons; the number of blocks, the length of a field,
+that of the text and the sum of all texts it lets through, so these are held here (limits: Slack's Block Kit reference).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slack_sdk.models.blocks import (
+    ActionsBlock,
+    Block,
+    ButtonElement,
+    ContextBlock,
+    HeaderBlock,
+    ImageElement,
+    MarkdownTextObject,
+    PlainTextObject,
+    SectionBlock,
+)
+
+from orderwatch.alerts import Alert, AlertLineItem, AlertOrder, Digest, DigestedOrder, DigestedProduct
+from orderwatch.publishing.messages import text, wording
+from orderwatch.publishing.messages.chat import escape
+
+MAX_BLOCKS = 50
+MAX_HEADER = 150
+MAX_FIELDS = 10
+MAX_FIELD = 2000
+MAX_SECTION = 3000
+MAX_TEXT = 3000
+"""Slack takes 40,000 characters; what is shown in a notification is far shorter."""
+MAX_ALT_TEXT = 200
+MAX_CHARACTERS = 9_000
+"""Of all blocks together. Slack refuses long messages as `msg_blocks_too_long` at a sum that it does not document:
+9,597 were taken and 11,341 were not (slackapi/bolt-js, issue 2867)."""
+MAX_LINES = 20
+
+_MAX_SUMMARY = 500
+_MAX_FACT = 300
+_MAX_ENTRY = 500
+_MAX_NAME = 200
+_MAX_GAPS = 1_000
+_ROOM_FOR_MORE = 40
+
+
+@dataclass(frozen=True, slots=True)
+class SlackMessage:
+    """What the webhook is sent.
+
+    Attributes:
+        text: What notifications and clients without blocks show, at most `MAX_TEXT` characters.
+        blocks: Block Kit, at most `MAX_BLOCKS`; empty in the plain message.
+    """
+
+    text: str
+    blocks: list[dict[str, Any]]
+
+
+def blocks(alert: Alert, *, with_image: bool = True) -> SlackMessage:
+    """The alert as Slack shows it.
+
+    Args:
+        alert: Any alert.
+        with_image: Whether to show the first product's picture: Slack refuses a whole message whose picture it
+            cannot fetch, so one that was refused can be sent without.
+
+    Raises:
+        SlackObjectFormationError: If a limit is broken that the library checks; the plain message still goes.
+    """
+    head, foot = [_header(alert), *_detail(alert), _fields(alert)], [*_button(alert), _context(alert)]
+    room = MAX_CHARACTERS - _characters([*head, *foot])
+    made = [*head, *_list(alert, room, with_image=with_image), *foot]
+    return SlackMessage(text=_summary(alert), blocks=[block.to_dict() for block in made])
+
+
+def _characters(made: Sequence[Block]) -> int:
+    """The length of every text in these blocks."""
+    return sum(map(_length, (block.to_dict() for block in made)))
+
+
+def _length(part: Any) -> int:
+    if isinstance(part, dict):
+        own = len(part["text"]) if isinstance(part.get("text"), str) else 0
+        return own + sum(_length(each) for each in part.values())
+    return sum(map(_length, part)) if isinstance(part, list) else 0
+
+
+def plain(alert: Alert) -> SlackMessage:
+    """The alert as mere text, for when its blocks cannot be made or are refused."""
+    link = _link(alert.order.url, "Open the order") if alert.order else ""
+    return SlackMessage(text=f"{_summary(alert)}\n{link}".rstrip(), blocks=[])
+
+
+def _summary(alert: Alert) -> str:
+    worth = wording.value(alert)
+    why = wording.reason(alert.order) if alert.order else wording.detail(alert)
+    said = wording.headline(alert, with_shop=True) + (f", {worth}" if worth else "") + (f": {why}" if why else "")
+    return escape(said, limit=_MAX_SUMMARY)
+
+
+def _header(alert: Alert) -> Block:
+    said = escape(wording.headline(alert, with_shop=True), limit=MAX_HEADER)
+    return HeaderBlock(text=PlainTextObject(text=said, emoji=False))
+
+
+def _detail(alert: Alert) -> list[Block]:
+    detail = wording.detail(alert)
+    return [_section(escape(detail, limit=MAX_SECTION))] if detail else []
+
+
+def _fields(alert: Alert) -> Block:
+    fields = [
+        _mrkdwn(f"*{fact.label}*\n{escape(fact.value, limit=_MAX_FACT)}") for fact in wording.facts(alert)[:MAX_FIELDS]
+    ]
+    return SectionBlock(fields=fields)
+
+
+def _list(alert: Alert, room: int, *, with_image: bool) -> list[Block]:
+    if alert.digest:
+        products = _products(alert.digest)
+        return [*products, *_orders(alert.digest, room - _characters(products))]
+    if alert.order is None:
+        return []
+    lines = alert.order.line_items
+    entries = [_line(line, alert.order) for line in lines[:MAX_LINES]]
+    total = len(lines) + alert.order.more_line_items
+    return _sections(entries, total, ("line", "lines"), room=room, image=_image(lines) if with_image else None)
+
+
+def _products(digest: Digest) -> list[Block]:
+    entries = [_digested_product(each) for each in wording.products(digest)]
+    more = wording.more(digest.more_products, "product", "products")
+    return [_section("\n".join(["*Most affected*", *entries, *more]))] if entries else []
+
+
+def _digested_product(product: DigestedProduct) -> str:
+    short = wording.digested_shortfall(product)
+    said = escape(wording.digested_product(product), limit=_MAX_ENTRY)
+    return f"• {said}{f': *{short}*' if short else ''}"
+
+
+def _orders(digest: Digest, room: int) -> list[Block]:
+    """The orders with their links; without, where that lets more of them be named."""
+    linked = [_digested(order) for order in digest.orders]
+    fits = sum(len(entry) + 1 for entry in linked) <= room
+    entries = linked if fits else [_digested(order, with_link=False) for order in digest.orders]
+    return _sections(entries, digest.count, ("order", "orders"), room=room)
+
+
+def _digested(order: DigestedOrder, *, with_link: bool = True) -> str:
+    said = escape(wording.digested_order(order), limit=_MAX_ENTRY)
+    link = _link(order.url, "open") if with_link else ""
+    return f"• {said}{f' ({link})' if link else ''}"
+
+
+def _line(line: AlertLineItem, order: AlertOrder) -> str:
+    name, stock = wording.described_product(line), wording.stock(line, order)
+    price = wording.unit_price(line, order.currency)
+    code = escape(wording.product_code(line), limit=_MAX_NAME)
+    said = f"• {wording.line_quantity(line)} x {code}{f', {price}' if price else ''}"
+    if name:
+        said += f"\n   {escape(name, limit=_MAX_NAME)}"
+    if stock:
+        said += f"\n   {escape(stock.known, limit=_MAX_ENTRY)}{f': *{stock.short}*' if stock.short else ''}"
+    return said
+
+
+def _sections(
+    entries: Sequence[str], total: int, nouns: tuple[str, str], *, room: int, image: ImageElement | None = None
+) -> list[Block]:
+    """The list in as many sections as it takes, cut between entries; the first one beside the picture."""
+    packed, shown = _packed(entries, room - _ROOM_FOR_MORE)
+    texts = ["\n".join(each) for each in packed] + wording.more(total - shown, *nouns)
+    return [_section(said, accessory=image if index == 0 else None) for index, said in enumerate(texts)]
+
+
+def _packed(entries: Sequence[str], room: int) -> tuple[list[list[str]], int]:
+    """Entries by section, as many as there is room for in all, and how many these are."""
+    packs: list[list[str]] = []
+    left, left_in_section = room, 0
+    for index, entry in enumerate(entries):
+        size = len(entry) + 1
+        if size > left:
+            return packs, index
+        if size > left_in_section:
+            packs.append([])
+            left_in_section = MAX_SECTION
+        packs[-1].append(entry)
+        left, left_in_section = left - size, left_in_section - size
+    return packs, len(entries)
+
+
+def _image(lines: Sequence[AlertLineItem]) -> ImageElement | None:
+    address = text.link(lines[0].image_url) if lines else None
+    if address is None:
+        return None
+    name = wording.product_name(lines[0]) or wording.product_code(lines[0])
+    return ImageElement(image_url=address, alt_text=text.clip(name, MAX_ALT_TEXT))
+
+
+def _button(alert: Alert) -> list[Block]:
+    address = text.link(alert.order.url) if alert.order else None
+    if address is None:
+        return []
+    label = PlainTextObject(text="Open the order", emoji=False)
+    return [ActionsBlock(elements=[ButtonElement(text=label, url=address, action_id="open-order")])]
+
+
+def _context(alert: Alert) -> Block:
+    gaps = [f"Not known: {'; '.join(wording.missing(alert))}"] if alert.enrichment.missing else []
+    said = [*gaps, wording.freshness(alert), f"{alert.severity}, alert {alert.alert_id}"]
+    return ContextBlock(elements=[_mrkdwn(escape(each, limit=_MAX_GAPS)) for each in said])
+
+
+def _section(said: str, *, accessory: ImageElement | None = None) -> Block:
+    return SectionBlock(text=_mrkdwn(said), accessory=accessory)
+
+
+def _mrkdwn(said: str) -> MarkdownTextObject:
+    # verbatim: product names are no channel names, mentions or addresses.
+    return MarkdownTextObject(text=said, verbatim=True)
+
+
+def _link(url: str | None, label: str) -> str:
+    """The address as Slack writes links; nothing where there is none or where its escapes make it too long."""
+    address = (text.link(url) or "").replace("&", "&amp;").replace("|", "%7C")
+    return f"<{address}|{label}>" if 0 < len(address) <= text.MAX_LINK else ""

@@ -1,0 +1,349 @@
+"""What is said of an alert, in the same words in every channel; the channels decide how it looks and how much fits."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from orderwatch import alerts
+from orderwatch.alerts import (
+    KIND_BLOCKED,
+    KIND_CONNECTION_RECOVERED,
+    KIND_QUARANTINED,
+    KIND_RECOVERED,
+    KIND_STALE,
+    KIND_UNAUTHORIZED,
+    KIND_WATCH_STARTED,
+    MAX_TEXT,
+    Alert,
+    AlertConnection,
+    AlertLineItem,
+    AlertOrder,
+    Digest,
+    DigestedOrder,
+    DigestedProduct,
+)
+from orderwatch.publishing.messages import text
+
+MAX_DETAIL = 2000
+"""Characters of an alert's detail that a message shows."""
+MAX_GAP = 200
+MAX_WAREHOUSES = 4
+MAX_CURRENCIES = 5
+MAX_ADDENDS = 4
+
+_CONNECTION_HEADLINES = {
+    KIND_BLOCKED: "{shop}: Trackstar can no longer sync the orders",
+    KIND_UNAUTHORIZED: "{shop}: Trackstar refused the API key or access token",
+    KIND_STALE: "{shop}: the order data is out of date",
+    KIND_CONNECTION_RECOVERED: "{shop}: the orders are visible again",
+    KIND_WATCH_STARTED: "{shop}: the orders are watched from now on",
+    KIND_QUARANTINED: "{shop}: orders that cannot be watched",
+}
+_TAGS = {
+    KIND_RECOVERED: "recovered",
+    KIND_BLOCKED: "shop blocked",
+    KIND_UNAUTHORIZED: "shop unauthorized",
+    KIND_STALE: "shop data stale",
+    KIND_CONNECTION_RECOVERED: "shop recovered",
+    KIND_WATCH_STARTED: "watch started",
+    KIND_QUARANTINED: "quarantined",
+}
+_NEXT_STEPS = {
+    "order.exception": "Open the order and settle what the shop names as the reason.",
+    "order.backordered": "Restock, or offer the customer a substitute, a wait or a refund.",
+    "order.cancelled": "Stop picking and shipping if the warehouse already has the order.",
+    KIND_RECOVERED: "Nothing: it is told so that nobody works on it any longer.",
+    KIND_BLOCKED: "Renew the shop's credentials in Trackstar; until then its orders are not seen.",
+    KIND_UNAUTHORIZED: "Store a valid API key and access token for this shop.",
+    KIND_STALE: "Look at the shop's sync in Trackstar; until it runs, its orders are seen late.",
+    KIND_CONNECTION_RECOVERED: "Nothing: orders are watched as before.",
+    KIND_WATCH_STARTED: "Nothing: changes from now on are alerted.",
+    KIND_QUARANTINED: "Ask Trackstar's support about these records.",
+}
+
+
+class Fact(NamedTuple):
+    """A label and its value, each one line of plain text."""
+
+    label: str
+    value: str
+
+
+def shop(connection: AlertConnection) -> str:
+    """What a person calls the shop."""
+    return text.clip(text.clean(connection.label) or text.clean(connection.id) or "unnamed shop", MAX_TEXT)
+
+
+def number(order: AlertOrder | DigestedOrder) -> str:
+    """The order's number as people write it: `#1042`; its id where the number has no visible character."""
+    shown = text.clip_middle(text.clean(order.number) or text.clean(order.id) or "?", MAX_TEXT)
+    return shown if shown.startswith("#") else f"#{shown}"
+
+
+def number_in_ascii(order: AlertOrder, *, limit: int) -> str:
+    """The order's number in ASCII within `limit` characters, with its id where the number loses letters by that."""
+    shown = text.clean(order.number).removeprefix("#")
+    folded = text.ascii_fold(shown, fallback="")
+    if not folded or not text.survives_folding(shown):
+        order_id = text.ascii_fold(order.id)
+        folded = f"{folded} ({order_id})" if folded else order_id
+    return f"#{text.clip_middle(folded, limit - 1)}"
+
+
+def status_phrase(status: str) -> str:
+    """A status within a sentence: `in exception`, `backordered`, `on hold`."""
+    return text.clean(alerts.status_phrase(status))
+
+
+def told_kind(alert: Alert) -> str:
+    """The kind of what is told: that of its orders where it is a digest."""
+    return alert.digest.of_kind if alert.digest else alert.kind
+
+
+def tag(alert: Alert) -> str:
+    """The alert in one or two words, such as `exception` or `shop blocked`."""
+    kind = told_kind(alert)
+    if kind in _TAGS:
+        return _TAGS[kind]
+    subject = alert.digest or alert.order
+    return text.clean(subject.status if subject else kind).replace("_", " ") or "alert"
+
+
+def headline(alert: Alert, *, with_shop: bool = False) -> str:
+    """The fact in one sentence.
+
+    Args:
+        alert: Any alert.
+        with_shop: Whether the sentence names the shop; those about a connection always do.
+    """
+    place = f" at {shop(alert.connection)}" if with_shop else ""
+    if alert.digest:
+        return f"{_digest_headline(alert.digest)}{place}"
+    if alert.order:
+        return f"{_order_headline(alert, alert.order)}{place}"
+    sentence = _CONNECTION_HEADLINES.get(alert.kind)
+    return sentence.format(shop=shop(alert.connection)) if sentence else f"{shop(alert.connection)}: {tag(alert)}"
+
+
+def _digest_headline(digest: Digest) -> str:
+    orders = text.plural(digest.count, "order")
+    if digest.of_kind == KIND_RECOVERED:
+        return f"{orders} recovered"
+    return f"{orders} {'is' if digest.count == 1 else 'are'} {status_phrase(digest.status)}"
+
+
+def _order_headline(alert: Alert, order: AlertOrder) -> str:
+    if alert.kind == KIND_RECOVERED:
+        return f"Order {number(order)} {recovery(order)}"
+    return f"Order {number(order)} is {status_phrase(order.status)}"
+
+
+def recovery(order: AlertOrder) -> str:
+    """What became of an order that recovered: `is no longer in exception: now processing`."""
+    before = f"is no longer {status_phrase(order.previous_status)}" if order.previous_status else "recovered"
+    return f"{before}: now {status_phrase(order.status)}"
+
+
+def reason(order: AlertOrder) -> str | None:
+    """The shop's own word for the status, where it says more than the status does."""
+    raw = text.clean(order.raw_status or "")
+    return raw if raw and raw.casefold().replace(" ", "_") != order.status.casefold() else None
+
+
+def headline_with_reason(alert: Alert) -> str:
+    """The fact and, where the shop names one, its reason."""
+    why = reason(alert.order) if alert.order and alert.kind != KIND_RECOVERED else None
+    return f"{headline(alert)}: {why}" if why else headline(alert)
+
+
+def detail(alert: Alert) -> str | None:
+    """What happened and what to do, of an alert about a connection."""
+    return text.clip(text.clean(alert.detail or ""), MAX_DETAIL) or None
+
+
+def next_step(alert: Alert) -> str:
+    """What a person can do about it."""
+    return _NEXT_STEPS.get(told_kind(alert), "Open the order and see whether it needs you.")
+
+
+def value(alert: Alert) -> str | None:
+    """What is at stake, in money."""
+    if alert.digest:
+        return amounts(alert.digest.value_by_currency)
+    if alert.order and alert.order.total_price is not None:
+        return text.money(alert.order.total_price, alert.order.currency)
+    return None
+
+
+def amounts(by_currency: Mapping[str, Decimal]) -> str | None:
+    """Sums in several currencies, at most `MAX_CURRENCIES` of them named."""
+    shown = [text.money(amount, currency) for currency, amount in sorted(by_currency.items())[:MAX_CURRENCIES]]
+    return ", ".join(shown + more(len(by_currency) - len(shown), "currency", "currencies")) or None
+
+
+def facts(alert: Alert) -> list[Fact]:
+    """What is known of the subject besides its lines, the most telling first."""
+    integration = text.clean(alert.connection.integration or "")
+    place = Fact("Shop", shop(alert.connection) + (f" ({integration})" if integration else ""))
+    if alert.order:
+        return [*_status_facts(alert.order), *_money_facts(alert.order), place, *_time_facts(alert.order)]
+    at_stake = value(alert)
+    if at_stake:
+        return [Fact("Value", at_stake), place]
+    return [place, Fact("Connection", text.clip(text.clean(alert.connection.id), MAX_TEXT))]
+
+
+def _status_facts(order: AlertOrder) -> list[Fact]:
+    why = reason(order)
+    now = text.clean(order.status) + (f' (the shop says "{why}")' if why else "")
+    return [Fact("Status", now), Fact("Before", _before(order))]
+
+
+def _before(order: AlertOrder) -> str:
+    if not order.previous_status:
+        return "first seen in this status"
+    lasted = time_in_previous_status(order)
+    before = text.clean(order.previous_status)
+    return f"{before}, for {text.duration(lasted)}" if lasted is not None else before
+
+
+def time_in_previous_status(order: AlertOrder) -> timedelta | None:
+    """How long the order was in its previous status; None where a date is missing or the dates contradict."""
+    since, until = order.previous_status_since, order.updated_at
+    if since is None or until is None or (since.tzinfo is None) != (until.tzinfo is None) or until < since:
+        return None
+    return until - since
+
+
+def _money_facts(order: AlertOrder) -> list[Fact]:
+    if order.total_price is None:
+        return [Fact("Total", "not given by the shop")]
+    parts = {"tax": order.total_tax, "shipping": order.total_shipping, "discount": order.total_discount}
+    named = [f"{name} {text.money(amount, order.currency)}" for name, amount in parts.items() if amount]
+    total = text.money(order.total_price, order.currency)
+    unknown = "" if order.currency else " (currency not given by the shop)"
+    return [Fact("Total", total + unknown), *([Fact("Of which", ", ".join(named))] if named else [])]
+
+
+def _time_facts(order: AlertOrder) -> list[Fact]:
+    times = {"Ship by": order.ship_by, "Placed": order.created_at, "Changed": order.updated_at}
+    return [Fact(label, text.moment(at)) for label, at in times.items() if at]
+
+
+def product_code(line: AlertLineItem | DigestedProduct) -> str:
+    """What the line calls its product: the SKU, else the product's id."""
+    return text.clean(line.sku or "") or text.clean(line.product_id or "") or "no SKU"
+
+
+def product_name(line: AlertLineItem | DigestedProduct) -> str | None:
+    """The product's name, where it says more than its SKU."""
+    name = text.clean(line.name or "")
+    return name if name and name != product_code(line) else None
+
+
+def described_product(line: AlertLineItem) -> str | None:
+    """The product's name with what is unusual about the product: a kit, or no longer active."""
+    notes = ["kit"] * bool(line.is_kit) + ["no longer active"] * (line.active is False)
+    parts = [*filter(None, [product_name(line)]), *([f"({', '.join(notes)})"] if notes else [])]
+    return " ".join(parts) or None
+
+
+def line_quantity(line: AlertLineItem) -> str:
+    """How many are ordered."""
+    return text.quantity(line.quantity) if line.quantity is not None else "?"
+
+
+def unit_price(line: AlertLineItem, currency: str | None) -> str | None:
+    """The price of one: `89.00 EUR`, or `15.50 EUR each` where there are several."""
+    if line.unit_price is None:
+        return None
+    return text.money(line.unit_price, currency) + ("" if line.quantity == 1 else " each")
+
+
+class Stock(NamedTuple):
+    """The stock of a line's product against what is ordered: `ordered 3, on hand 1`, `short 2`."""
+
+    known: str
+    short: str | None
+
+
+def stock(line: AlertLineItem, order: AlertOrder) -> Stock | None:
+    """What is on hand of the line's product against what the order wants of it, in all of its lines.
+
+    None where the stock is not known, and at the product's further lines: said twice, a shortfall reads like two.
+    """
+    if line.on_hand is None or order.lines_of(line)[0] is not line:
+        return None
+    known = f"ordered {_ordered(line, order)}, on hand {text.quantity(line.on_hand)}{_by_warehouse(line)}"
+    return Stock(known, _short(order.shortfall(line)))
+
+
+def _ordered(line: AlertLineItem, order: AlertOrder) -> str:
+    """`3`, or `3 + 2` where the order has the product in two lines."""
+    lines = order.lines_of(line)
+    shown = [line_quantity(each) for each in lines[:MAX_ADDENDS]]
+    return " + ".join([*shown, *(["..."] if len(lines) > MAX_ADDENDS else [])])
+
+
+def _short(shortfall: Decimal | None) -> str | None:
+    return f"short {text.quantity(shortfall)}" if shortfall is not None else None
+
+
+def _by_warehouse(line: AlertLineItem) -> str:
+    counts = line.on_hand_by_warehouse
+    if len(counts) < 2:  # noqa: PLR2004 - one warehouse holds what was just said
+        return ""
+    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{text.clip(text.clean(name), 40)} {text.quantity(count)}" for name, count in largest[:MAX_WAREHOUSES]]
+    return f" ({', '.join(shown + more(len(counts) - len(shown), 'warehouse', 'warehouses'))})"
+
+
+def more(count: int, one: str, many: str) -> list[str]:
+    """`["+5 more lines"]`, or nothing where nothing is left out."""
+    return [f"+{count:,} more {one if count == 1 else many}"] if count > 0 else []
+
+
+def digested_order(order: DigestedOrder) -> str:
+    """One order of a digest: its number and value."""
+    worth = text.money(order.total_price, order.currency) if order.total_price is not None else "no total"
+    before = text.clean(order.previous_status or "")
+    return f"{number(order)}, {worth}{f', was {before}' if before else ''}"
+
+
+def digested_product(product: DigestedProduct) -> str:
+    """One product of a digest: its SKU and name, how many orders have it, and the stock against them."""
+    name = product_name(product)
+    what = f"{product_code(product)}{f', {name}' if name else ''}: in {text.plural(product.orders, 'order')}"
+    if product.ordered is not None:
+        what += f", ordered {text.quantity(product.ordered)}"
+    if product.on_hand is None:
+        return f"{what}, stock not known"
+    return f"{what}, on hand {text.quantity(product.on_hand)}"
+
+
+def digested_shortfall(product: DigestedProduct) -> str | None:
+    """What these orders lack of the product: `short 13`."""
+    return _short(product.short)
+
+
+def products(digest: Digest) -> tuple[DigestedProduct, ...]:
+    """The products to name: none where the orders recovered, as nobody waits for stock any longer."""
+    return () if digest.of_kind == KIND_RECOVERED else digest.products
+
+
+def missing(alert: Alert) -> list[str]:
+    """What the alert could not tell, and why."""
+    return [text.clip(text.clean(gap), MAX_GAP) for gap in alert.enrichment.missing]
+
+
+def freshness(alert: Alert) -> str:
+    """How fresh the knowledge is."""
+    if alert.data_as_of:
+        return f"Data as of {text.moment(alert.data_as_of)}, Trackstar's last sync of this shop."
+    return "It is not known when Trackstar last synced this shop."
+
+
+def is_connection_alert(alert: Alert) -> bool:
+    """Whether it tells of a shop rather than of its orders."""
+    return alert.order is None and alert.digest is None

@@ -1,0 +1,1 @@
+"""The vendor: its records, what can be asked of it, and the HTTP client."""

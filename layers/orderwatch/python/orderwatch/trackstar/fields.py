@@ -1,0 +1,38 @@
+"""The fields of the vendor's records: lenient, since most of them can be null and integrations differ.
+
+What does not validate becomes `None` and costs nothing else of its record.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, StringConstraints
+from pydantic_core import core_schema
+
+MAX_TEXT_LENGTH = 2048
+"""Characters of a text: no record may outgrow the row that is written of it (400 KB)."""
+
+
+class NoneIfMalformed:
+    """Annotation: a value that does not validate becomes `None`, without leaving the compiled validator."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Give the field's schema a default that also serves for errors (called by pydantic)."""
+        return core_schema.with_default_schema(handler(source), default=None, on_error="default")
+
+
+def _in_utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+_TextNotBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH)]
+_WebAddress = Annotated[str, StringConstraints(max_length=MAX_TEXT_LENGTH, pattern=r"^https?://[^\s<>\"]+$")]
+_FiniteNumber = Annotated[Decimal, Field(max_digits=30, allow_inf_nan=False)]
+_CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}$", to_upper=True)]
+
+Text = Annotated[_TextNotBlank | None, NoneIfMalformed()]
+Url = Annotated[_WebAddress | None, NoneIfMalformed()]
+Number = Annotated[_FiniteNumber | None, NoneIfMalformed()]
+Currency = Annotated[_CurrencyCode | None, NoneIfMalformed()]
+Date = Annotated[Annotated[datetime, AfterValidator(_in_utc)] | None, NoneIfMalformed()]
