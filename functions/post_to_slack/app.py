@@ -17,19 +17,21 @@ from aws_lambda_powertools.utilities.idempotency import (
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
+from orderwatch import clock
 from orderwatch.alerts import Alert
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.slack_pace import SlackPace
+from orderwatch.errors import OrderwatchError
 from orderwatch.model import describe_flaws
 from orderwatch.observability import logger, metrics
 from orderwatch.publishing.messages import slack
 from orderwatch.settings import PostToSlackSettings, read_settings
-from orderwatch.slack.webhook import SlackInvalidError, SlackRefusedError, SlackWebhook
+from orderwatch.slack.webhook import SlackInvalidError, SlackWebhook
 
 STOP_BEFORE = 15.0
 """Seconds of the function's life that no wait uses up: one request to Slack and the record of it."""
-REMEMBERED_FOR = 24 * 60 * 60
-"""Seconds for which a repeat of an alert is dropped."""
+REMEMBERED_FOR = 14 * 24 * 60 * 60
+"""Seconds for which a repeat of an alert is dropped: a copy may wait in the queues for as long as they keep it."""
 
 
 class _Adapters:
@@ -37,8 +39,8 @@ class _Adapters:
 
     def __init__(self, settings: PostToSlackSettings) -> None:
         dynamodb = boto3.client("dynamodb")
-        url = Parameters(boto3.client("ssm"), settings.parameter_prefix).slack_webhook_url()
-        self.webhook = SlackWebhook(url, pace=SlackPace(dynamodb, settings.idempotency_table_name))
+        parameters = Parameters(boto3.client("ssm"), settings.parameter_prefix)
+        self.webhook = SlackWebhook(parameters, pace=SlackPace(dynamodb, settings.idempotency_table_name))
         self.ledger = DynamoDBPersistenceLayer(table_name=settings.idempotency_table_name, boto3_client=dynamodb)
 
 
@@ -67,9 +69,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     def post(record: SQSRecord) -> None:
         alert = record.json_body
         logger.append_keys(alert_id=alert.get("alert_id"))
-        post_once(alert=alert)
+        try:
+            post_once(alert=alert)
+        except OrderwatchError as error:
+            logger.warning("not posted, the queue gives it again", extra={"reason": str(error)})
+            raise
 
     metrics.add_metric("AlertsForSlack", MetricUnit.Count, len(event["Records"]))
+    for record in event["Records"]:
+        metrics.add_metric("SlackMessageAge", MetricUnit.Seconds, _age(record))
     return process_partial_response(event=event, record_handler=post, processor=_processor, context=context)
 
 
@@ -82,18 +90,34 @@ def _post(body: dict[str, Any], send: Callable[[slack.SlackMessage], None]) -> N
         send(slack.SlackMessage(text=f"orderwatch: {body.get('kind')}, alert {body['alert_id']}", blocks=[]))
         return
     for make in (slack.blocks, _without_image):
-        try:
-            send(make(alert))
-        except SlackInvalidError as error:
-            logger.warning("slack does not show it so, trying plainer", exc_info=error)
-        except SlackRefusedError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a bug in a template must not cost an alert (rule 11)
-            logger.error("rendering failed, trying plainer", exc_info=error)
-        else:
+        message = _rendered(make, alert)
+        if message and _shown(message, send):
             return
     send(slack.plain(alert))
 
 
+def _shown(message: slack.SlackMessage, send: Callable[[slack.SlackMessage], None]) -> bool:
+    try:
+        send(message)
+    except SlackInvalidError as error:
+        logger.warning("slack does not show it so, trying plainer", exc_info=error)
+        return False
+    return True
+
+
+def _rendered(make: Callable[[Alert], slack.SlackMessage], alert: Alert) -> slack.SlackMessage | None:
+    try:
+        return make(alert)
+    except Exception as error:  # noqa: BLE001 - a bug in a template must not cost an alert (rule 11)
+        logger.error("rendering failed, trying plainer", exc_info=error)
+        return None
+
+
 def _without_image(alert: Alert) -> slack.SlackMessage:
     return slack.blocks(alert, with_image=False)
+
+
+def _age(record: dict[str, Any]) -> float:
+    """Seconds since the message came into the queue."""
+    sent_at = int(record["attributes"]["SentTimestamp"]) / 1000
+    return max(clock.now().timestamp() - sent_at, 0.0)

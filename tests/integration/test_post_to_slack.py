@@ -25,10 +25,18 @@ SECRET = "T000-very-secret-B000"
 
 
 class Webhook:
-    """Takes messages; answers with the next of `answers`, and 200 when there is none."""
+    """Takes messages; answers with the next of `answers`, and 200 when there is none.
+
+    Attributes:
+        gone: What every address but the one that is put now answers; 0: the same as that one.
+    """
 
     def __init__(self) -> None:
         self.answers: list[int] = []
+        self.gone = 0
+        self.path = f"/services/{SECRET}"
+        self.posted_to: list[str] = []
+        self.body = b"ok"
         self.retry_after = "0"
         self.messages: list[dict[str, Any]] = []
         webhook = self
@@ -36,13 +44,16 @@ class Webhook:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                webhook.posted_to.append(self.path)
                 status = webhook.answers.pop(0) if webhook.answers else 200
+                if webhook.gone and self.path != webhook.path:
+                    status = webhook.gone
                 if status == 200:
                     webhook.messages.append(body)
                 self.send_response(status)
                 self.send_header("Retry-After", webhook.retry_after)
                 self.end_headers()
-                self.wfile.write(b"ok" if status == 200 else b"invalid_blocks")
+                self.wfile.write(webhook.body if status == 200 else b"invalid_blocks")
 
             def log_message(self, *arguments: object) -> None:
                 """Quiet."""
@@ -53,7 +64,12 @@ class Webhook:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/services/{SECRET}"
+        return f"http://127.0.0.1:{self._server.server_address[1]}{self.path}"
+
+    def put(self, url: str) -> None:
+        """Write the parameter."""
+        name = "/orderwatch/slack/webhook-url"
+        boto3.client("ssm").put_parameter(Name=name, Value=url, Type="SecureString", Overwrite=True)
 
     def close(self) -> None:
         self._server.shutdown()
@@ -64,7 +80,7 @@ class Webhook:
 @pytest.fixture
 def webhook(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
     webhook = Webhook()
-    boto3.client("ssm").put_parameter(Name="/orderwatch/slack/webhook-url", Value=webhook.url, Type="SecureString")
+    webhook.put(webhook.url)
     properties = load_template()["Resources"]["SlackDeliveryTable"]["Properties"]
     wanted = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
     boto3.client("dynamodb").create_table(TableName="slack-deliveries", **wanted)
@@ -111,10 +127,17 @@ def test_one_message_a_second_is_all_that_slack_is_given(webhook: Webhook, waits
 
 
 def test_what_slack_did_not_take_is_given_back_and_posted_the_next_time(webhook: Webhook) -> None:
-    webhook.answers = [200, 500, 200]
+    webhook.answers = [200, *[500] * MAX_TRIES, 200]
     assert deliver("1", "2", "3") == ["message-1"]
     assert deliver("2") == []
     assert len(webhook.messages) == 3
+
+
+def test_a_short_hiccup_of_slack_costs_a_second_and_no_try_of_the_queue(webhook: Webhook, waits: Waits) -> None:
+    webhook.answers = [502]
+    assert deliver("1") == []
+    assert len(webhook.messages) == 1
+    assert waits.slept == [1.0]
 
 
 def test_a_message_that_slack_does_not_show_is_posted_plainer_rather_than_not_at_all(webhook: Webhook) -> None:
@@ -177,6 +200,12 @@ def test_a_record_that_is_no_alert_does_not_hold_up_the_others(webhook: Webhook)
     assert len(webhook.messages) == 1
 
 
+def said_in(error: BaseException, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> str:
+    """All that a failed run tells: the error, the log's records, and what was printed."""
+    records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
+    return "".join([*traceback.format_exception(error), *records, *capsys.readouterr()])
+
+
 @pytest.mark.parametrize("trouble", ["refused", "unreachable"])
 def test_the_webhooks_url_is_in_no_error_and_no_log(
     webhook: Webhook, trouble: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
@@ -187,8 +216,86 @@ def test_the_webhooks_url_is_in_no_error_and_no_log(
         webhook.close()
     with pytest.raises(BatchProcessingError) as caught:
         deliver("1")
-    records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
-    said = "".join([*traceback.format_exception(caught.value), *records, *capsys.readouterr()])
+    said = said_in(caught.value, caplog, capsys)
     assert "slack" in said
     assert SECRET not in said
     assert SECRET not in repr(vars(app._adapters(read_settings(PostToSlackSettings))))
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_webhook_that_was_renewed_is_taken_up_at_the_first_refusal(webhook: Webhook, status: int) -> None:
+    assert deliver("1") == []
+    webhook.gone, webhook.path = status, "/services/renewed"
+    webhook.put(webhook.url)
+    assert deliver("2", "3") == []
+    assert len(webhook.messages) == 3
+    assert webhook.posted_to.count(f"/services/{SECRET}") == 2, "one post went to the dead address, no more"
+
+
+def test_a_webhook_that_is_gone_is_asked_once_a_try_and_loses_nothing(webhook: Webhook) -> None:
+    webhook.gone, webhook.path = 404, "/services/not-put-yet"
+    with pytest.raises(BatchProcessingError, match="slack answered 404"):
+        deliver("1")
+    assert len(webhook.posted_to) == 1
+    webhook.put(webhook.url)
+    assert deliver("1") == []
+
+
+def test_a_webhook_that_was_replaced_without_a_refusal_is_read_again(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderwatch.aws.parameters.MAX_AGE", 0)
+    deliver("1")
+    webhook.path = "/services/replaced"
+    webhook.put(webhook.url)
+    deliver("2")
+    assert webhook.posted_to == [f"/services/{SECRET}", "/services/replaced"]
+
+
+MISTYPED = {
+    "quoted": '"https://hooks.slack.com/services/{}"',
+    "a quote at its end": "https://hooks.slack.com/services/{}'",
+    "in angle brackets": "<https://hooks.slack.com/services/{}>",
+    "a space in it": "https://hooks.slack.com/services/ {}",
+    "a line break in it": "https://hooks.slack.com/services/\n{}",
+    "not encrypted": "http://hooks.slack.com/services/{}",
+    "no scheme": "hooks.slack.com/services/{}",
+    "no host": "https:///services/{}",
+    "no path": "https://{}",
+    "a password": "https://me:{}@hooks.slack.com/services/T0",
+    "a port that is none": "https://hooks.slack.com:port/services/{}",
+    "letters beyond ASCII": "https://hooks.slack.com/services/\u201c{}",
+}
+
+
+@pytest.mark.parametrize("url", MISTYPED.values(), ids=MISTYPED)
+def test_a_mistyped_webhook_fails_by_name_and_is_shown_nowhere(
+    webhook: Webhook, url: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    webhook.put(url.format(SECRET))
+    with pytest.raises(BatchProcessingError, match="/orderwatch/slack/webhook-url") as caught:
+        deliver("1")
+    said = said_in(caught.value, caplog, capsys)
+    assert SECRET not in said
+    webhook.put(f" {webhook.url}\n")
+    assert deliver("1") == [], "mended, it is used at once; blanks around it are no mistake"
+
+
+def test_a_web_page_that_takes_the_post_is_not_taken_for_slack(webhook: Webhook) -> None:
+    webhook.body = b"<!DOCTYPE html><title>Slack</title>"
+    with pytest.raises(BatchProcessingError, match="web page"):
+        deliver("1")
+
+
+def test_every_try_counts_how_long_its_message_has_waited(
+    webhook: Webhook, waits: Waits, capsys: pytest.CaptureFixture[str]
+) -> None:
+    webhook.answers = [500] * MAX_TRIES
+    event = sqs_event(*(alert_of(order_id).model_dump_json() for order_id in ("1", "2")))
+    for record, waited in zip(event["Records"], (1000, 20), strict=True):
+        sent_at = (waits.now().timestamp() - waited) * 1000
+        record["attributes"]["SentTimestamp"] = str(int(sent_at))
+    app.handler(event, lambda_context())
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"SlackMessageAge"' in line]
+    assert line["SlackMessageAge"] == [1000.0, 20.0]

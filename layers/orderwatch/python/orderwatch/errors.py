@@ -3,7 +3,10 @@
 OrderwatchError
 ├── SettingsError               an environment variable is missing or wrong: fix the deployment
 ├── ParameterMissingError       a parameter is not in the Parameter Store: put it there
+├── ParameterInvalidError       a parameter's value cannot be used: put it anew
 ├── PollsNotAskedForError       SQS did not take the messages of some shops: ask again
+├── SlackRefusedError           Slack did not take a message (orderwatch.slack.webhook): the queue gives it again
+│   └── SlackInvalidError       the message itself is wrong: send a plainer one
 ├── PollSupersededError         another poll of the connection saved first: stop quietly, it goes on there
 └── TrackstarError              the vendor's API did not answer as documented; carries `request_id`
     ├── UnauthorizedError       401: a key or token is wrong; do not retry, tell the operators
@@ -35,6 +38,22 @@ class ParameterMissingError(OrderwatchError):
             f"parameter {name} is missing: aws ssm put-parameter --type SecureString --name {name} --value ..."
         )
         self.name = name
+
+
+class ParameterInvalidError(OrderwatchError):
+    """A parameter holds something that cannot be used.
+
+    Args:
+        name: The parameter.
+        flaw: What is wrong with it, without its value.
+    """
+
+    def __init__(self, name: str, flaw: str) -> None:
+        super().__init__(
+            f"parameter {name} {flaw}: aws ssm put-parameter --overwrite --type SecureString --name {name} --value ..."
+        )
+        self.name = name
+        self.flaw = flaw
 
 
 class PollsNotAskedForError(OrderwatchError):

@@ -8,6 +8,7 @@
 Adding a shop is one `aws ssm put-parameter`; nothing is deployed.
 """
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from pydantic import SecretStr
 
-from orderwatch.errors import ParameterMissingError
+from orderwatch.errors import ParameterInvalidError, ParameterMissingError
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 MAX_AGE = 300
 """Seconds for which a value is kept in a warm function: a rotated token is taken up within five minutes."""
 ACCESS_TOKEN = "access-token"  # noqa: S105 - the name of the parameter
+_WEBHOOK_URL = re.compile(
+    r"(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|localhost|\[::1\]))(:[0-9]{1,5})?/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+"
+)
+"""Any host's, as others take Slack's messages too, without credentials; unencrypted only within this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +60,18 @@ class Parameters:
         return self._secret(f"{self._prefix}/trackstar/api-key")
 
     def slack_webhook_url(self) -> SecretStr:
-        """Where Slack messages go.
+        """Where Slack messages go; blanks around it are dropped.
 
         Raises:
             ParameterMissingError: It was not put.
+            ParameterInvalidError: It is no https URL with a path, or has quotes, brackets or blanks in it.
         """
-        return self._secret(f"{self._prefix}/slack/webhook-url")
+        name = f"{self._prefix}/slack/webhook-url"
+        url = self._secret(name).get_secret_value().strip()
+        if not _WEBHOOK_URL.fullmatch(url):
+            self.forget()
+            raise ParameterInvalidError(name, "is no https URL of a webhook")
+        return SecretStr(url)
 
     def shop(self, connection_id: str) -> ShopParameters:
         """What the operator says of the shop.
