@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from functions.post_to_slack import app as post_to_slack
 from orderwatch.aws.alert_table import CLAIM
 from orderwatch.settings import (
     DispatchPollsSettings,
@@ -373,11 +374,18 @@ def test_dead_letters_and_what_was_given_up_are_kept_for_as_long_as_sqs_keeps_an
             assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600, name
 
 
-def test_a_storm_that_waits_for_slack_is_not_set_aside_for_waiting() -> None:
+def test_tries_at_slack_last_for_days_and_end_while_sqs_still_keeps_the_message() -> None:
     queue = properties("SlackQueue")
-    hours = queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"] / 3600
-    assert hours >= 0.5
-    assert queue["MessageRetentionPeriod"] >= 4 * 24 * 3600
+    tries = queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"]
+    assert tries >= 4 * 24 * 3600
+    assert queue["RedrivePolicy"]["maxReceiveCount"] <= 1000, "SQS takes no more"
+    assert tries < queue["MessageRetentionPeriod"] / 2, "what ages out of the queue is lost, dead letters are not"
+    assert queue["VisibilityTimeout"] >= 6 * properties("PostToSlackFunction")["Timeout"], "AWS's advice"
+
+
+def test_slack_drops_a_repeat_for_as_long_as_a_copy_can_wait_in_its_queues() -> None:
+    for name in ("SlackQueue", "SlackDeadLetterQueue"):
+        assert properties(name)["MessageRetentionPeriod"] <= post_to_slack.REMEMBERED_FOR
 
 
 def test_the_record_age_is_below_the_streams_own_and_above_the_tries_of_redrive() -> None:

@@ -1,0 +1,213 @@
+"""A Slack that is away for days: post_to_slack behind a queue with the template's own numbers, on a virtual clock."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+from urllib.error import URLError
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyItemAlreadyExistsError,
+    IdempotencyItemNotFoundError,
+)
+from aws_lambda_powertools.utilities.idempotency.persistence.base import BasePersistenceLayer
+from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
+
+from functions.post_to_slack import app
+from orderwatch import clock
+from orderwatch.slack import webhook
+from tests.support.alerts import alert_of
+from tests.support.lambda_context import lambda_context, sqs_event
+from tests.support.template import load_template
+from tests.support.waits import Waits
+
+RESOURCES = load_template()["Resources"]
+QUEUE = RESOURCES["SlackQueue"]["Properties"]
+DAY = timedelta(days=1).total_seconds()
+
+
+class Ledger(BasePersistenceLayer):
+    """What was posted, in memory; SlackDeliveryTable itself is tested beside post_to_slack."""
+
+    def __init__(self, **_: object) -> None:
+        self.records: dict[str, DataRecord] = {}
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def _get_record(self, idempotency_key: str) -> DataRecord:
+        if idempotency_key not in self.records:
+            raise IdempotencyItemNotFoundError
+        return self.records[idempotency_key]
+
+    def _put_record(self, data_record: DataRecord) -> None:
+        if data_record.idempotency_key in self.records:
+            raise IdempotencyItemAlreadyExistsError(old_data_record=self.records[data_record.idempotency_key])
+        self.records[data_record.idempotency_key] = data_record
+
+    def _update_record(self, data_record: DataRecord) -> None:
+        self.records[data_record.idempotency_key] = data_record
+
+    def _delete_record(self, data_record: DataRecord) -> None:
+        self.records.pop(data_record.idempotency_key, None)
+
+
+class NoPace:
+    """No wait between messages; the pace has tests of its own."""
+
+    def __init__(self, *_: object) -> None:
+        """Needs nothing."""
+
+    def wait(self, within: float) -> bool:
+        return True
+
+    def hold(self, seconds: float) -> None:
+        """Holds nobody back."""
+
+
+@dataclass
+class Slack:
+    """Cannot be reached until an hour; what it got, by the alerts' ids, and when.
+
+    Attributes:
+        back_at: On the test's clock, in seconds.
+        posts: What was posted after that.
+    """
+
+    waits: Waits
+    back_at: float = 0.0
+    posts: list[str] = field(default_factory=list)
+
+    def send(self, *, text: str, blocks: list[dict[str, Any]]) -> Any:
+        if self.waits.seconds < self.back_at:
+            raise URLError("no route to host")
+        self.posts.append(text)
+        return SimpleNamespace(status_code=200, body="ok", headers={})
+
+
+@dataclass
+class Message:
+    body: str
+    sent_at: float
+    visible_at: float
+    receives: int = 0
+
+
+@dataclass
+class Queue:
+    """SlackQueue as SQS runs it, before its function."""
+
+    waits: Waits
+    messages: list[Message] = field(default_factory=list)
+    dead: list[Message] = field(default_factory=list)
+    expired: list[Message] = field(default_factory=list)
+
+    def send(self, *order_ids: str) -> None:
+        now = self.waits.seconds
+        self.messages += [Message(alert_of(order_id).model_dump_json(), now, now) for order_id in order_ids]
+
+    def run(self, seconds: float) -> None:
+        """Let the function work on the queue for so long."""
+        until = self.waits.seconds + seconds
+        while self.messages and (due := min(message.visible_at for message in self.messages)) <= until:
+            self.waits.seconds = max(self.waits.seconds, due)
+            self._set_aside()
+            if batch := [message for message in self.messages if message.visible_at <= self.waits.seconds][:10]:
+                self._deliver(batch)
+        self.waits.seconds = max(self.waits.seconds, until)
+
+    def _set_aside(self) -> None:
+        most, kept_for = QUEUE["RedrivePolicy"]["maxReceiveCount"], QUEUE["MessageRetentionPeriod"]
+        self.expired += [each for each in self.messages if self.waits.seconds - each.sent_at > kept_for]
+        self.dead += [each for each in self.messages if each.receives >= most and each not in self.expired]
+        self.messages = [each for each in self.messages if each not in self.dead and each not in self.expired]
+
+    def _deliver(self, batch: list[Message]) -> None:
+        event = sqs_event(*(message.body for message in batch))
+        for message, record in zip(batch, event["Records"], strict=True):
+            message.receives += 1
+            message.visible_at = self.waits.seconds + QUEUE["VisibilityTimeout"]
+            sent_at = clock.now() - timedelta(seconds=self.waits.seconds - message.sent_at)
+            record["attributes"]["SentTimestamp"] = str(int(sent_at.timestamp() * 1000))
+        try:
+            failures = app.handler(event, lambda_context())["batchItemFailures"]
+        except BatchProcessingError:
+            return
+        failed = {failure["itemIdentifier"] for failure in failures}
+        posted = [each for number, each in enumerate(batch) if f"message-{number}" not in failed]
+        self.messages = [each for each in self.messages if each not in posted]
+
+
+@pytest.fixture
+def waits() -> Iterator[Waits]:
+    waits = Waits()
+    clock.use(waits)
+    app._adapters.cache_clear()
+    yield waits
+    clock.use(None)
+    app._adapters.cache_clear()
+
+
+@pytest.fixture
+def slack(waits: Waits, monkeypatch: pytest.MonkeyPatch) -> Slack:
+    url = "https://hooks.slack.example/services/T0/B0"
+    boto3.client("ssm").put_parameter(Name="/orderwatch/slack/webhook-url", Value=url, Type="SecureString")
+    monkeypatch.setenv("PARAMETER_PREFIX", "/orderwatch")
+    monkeypatch.setenv("IDEMPOTENCY_TABLE_NAME", "slack-deliveries")
+    slack = Slack(waits)
+    monkeypatch.setattr(webhook, "WebhookClient", lambda *_, **__: slack)
+    monkeypatch.setattr(app, "DynamoDBPersistenceLayer", Ledger)
+    monkeypatch.setattr(app, "SlackPace", NoPace)
+    return slack
+
+
+@pytest.mark.parametrize("days", [1, 4])
+def test_an_outage_of_days_loses_nothing_posts_nothing_twice_and_needs_no_hand(
+    slack: Slack, waits: Waits, days: int
+) -> None:
+    queue = Queue(waits)
+    queue.send("before")
+    queue.run(60)
+    slack.back_at = waits.seconds + days * DAY
+    queue.send("before", "1", "2")
+    queue.run(DAY / 2)
+    queue.send("2", "3")
+    queue.run(slack.back_at - waits.seconds - 1)
+    assert len(slack.posts) == 1
+    queue.run(QUEUE["VisibilityTimeout"] + 1)
+    assert (queue.messages, queue.dead, queue.expired) == ([], [], [])
+    told = [order_id for text in slack.posts for order_id in ("before", "1", "2", "3") if f"#{order_id} " in text]
+    assert sorted(told) == ["1", "2", "3", "before"]
+
+
+def test_an_outage_of_a_week_leaves_every_alert_among_the_dead_letters(slack: Slack, waits: Waits) -> None:
+    queue = Queue(waits)
+    slack.back_at = waits.seconds + 7 * DAY
+    queue.send("1")
+    queue.run(7 * DAY)
+    assert (queue.messages, queue.expired) == ([], [])
+    assert [json.loads(message.body)["order"]["id"] for message in queue.dead] == ["1"]
+
+
+def test_the_age_is_counted_often_enough_that_its_alarm_stays_on_through_an_outage(
+    slack: Slack, waits: Waits, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alarm = RESOURCES["SlackFailingAlarm"]["Properties"]
+    queue = Queue(waits)
+    slack.back_at = waits.seconds + DAY
+    queue.send("1")
+    began_at = waits.seconds
+    seen_at = None
+    while waits.seconds - began_at < 3 * 3600:
+        capsys.readouterr()
+        queue.run(alarm["Period"] * alarm["EvaluationPeriods"] if seen_at else alarm["Period"])
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"SlackMessageAge"' in line]
+        ages = [age for line in lines for age in line["SlackMessageAge"]]
+        is_on = any(age > alarm["Threshold"] for age in ages)
+        assert is_on or not seen_at, "an alarm that ends in an outage lies"
+        seen_at = seen_at or (waits.seconds - began_at if is_on else None)
+    assert seen_at is not None
+    assert seen_at <= 30 * 60, "within half an hour (rule 16)"
