@@ -1,4 +1,4 @@
-"""redrive_alerts: send the alerts that stayed pending, whatever became of their stream records."""
+"""redrive_alerts: send the alerts that stayed pending, and see that somebody hears the topics."""
 
 from datetime import timedelta
 from functools import cache
@@ -10,9 +10,14 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
+from orderwatch.alerts import ALERT_TOPIC, OPS_TOPIC
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.alert_topic import AlertTopic
+from orderwatch.aws.audience_row import AudienceRow
+from orderwatch.aws.slack_queue import SlackQueue
+from orderwatch.aws.subscriptions import Subscriptions
 from orderwatch.observability import logger, metrics
+from orderwatch.publishing import audience
 from orderwatch.publishing.publish import PublishSummary, publish
 from orderwatch.settings import RedriveAlertsSettings, read_settings
 
@@ -29,10 +34,14 @@ class _Adapters:
     """The outside world of this function, built once a process."""
 
     def __init__(self, settings: RedriveAlertsSettings) -> None:
-        self.outbox = AlertTable(boto3.client("dynamodb"), settings.alert_table_name, clock=clock.now)
-        sns = boto3.client("sns")
+        dynamodb, sns = boto3.client("dynamodb"), boto3.client("sns")
+        self.outbox = AlertTable(dynamodb, settings.alert_table_name, clock=clock.now)
         self.topic = AlertTopic(sns, settings.alert_topic_arn)
         self.operators = AlertTopic(sns, settings.ops_topic_arn)
+        self.subscriptions = Subscriptions(sns)
+        self.audience = AudienceRow(dynamodb, settings.connection_table_name, self.outbox)
+        queue_url = settings.slack_queue_url
+        self.slack = SlackQueue(boto3.client("sqs"), queue_url) if queue_url else None
 
 
 _adapters = cache(_Adapters)
@@ -41,9 +50,16 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Send what has been pending for ten minutes, oldest first, without product details: it is late already."""
+    """Send what has been pending for ten minutes; then tell of a topic that is not heard, by another way."""
     settings = read_settings(RedriveAlertsSettings)
     adapters = _adapters(settings)
+    total = _redrive(adapters, settings, context)
+    _watch_audience(adapters, settings)
+    return {"sent": total.sent, "unsent": len(total.unsent)}
+
+
+def _redrive(adapters: _Adapters, settings: RedriveAlertsSettings, context: LambdaContext) -> PublishSummary:
+    """Oldest first, without product details: it is late already."""
     total = PublishSummary()
     now = clock.now()
     overdue = set(adapters.outbox.pending_since_before(now - OVERDUE_AFTER))
@@ -62,4 +78,24 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         total += summary
     metrics.add_metric("AlertsOverdue", MetricUnit.Count, len(overdue))
     total.report()
-    return {"sent": total.sent, "unsent": len(total.unsent)}
+    return total
+
+
+def _watch_audience(adapters: _Adapters, settings: RedriveAlertsSettings) -> None:
+    topics = [
+        audience.Topic(
+            name=ALERT_TOPIC,
+            arn=settings.alert_topic_arn,
+            subscriptions=adapters.subscriptions.of(settings.alert_topic_arn),
+            expects_email=settings.alert_email_expected,
+            expects_queue=settings.slack_queue_url.rpartition("/")[2],
+        ),
+        audience.Topic(
+            name=OPS_TOPIC,
+            arn=settings.ops_topic_arn,
+            subscriptions=adapters.subscriptions.of(settings.ops_topic_arn),
+            expects_email=settings.ops_email_expected,
+        ),
+    ]
+    audience.report(topics)
+    audience.watch_audience(topics, store=adapters.audience, slack=adapters.slack, now=clock.now())

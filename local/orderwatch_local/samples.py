@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from orderwatch.alerts import (
+    ALERT_TOPIC,
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
     KIND_STALE,
@@ -18,6 +19,7 @@ from orderwatch.alerts import (
     severity_of,
 )
 from orderwatch.polling.notices import quarantine_notice
+from orderwatch.publishing.audience import Audience, Subscription, Topic, after_telling, observe, untold
 from orderwatch.publishing.digest import group
 
 NOW = datetime(2026, 3, 4, 12, 32, tzinfo=UTC)
@@ -219,6 +221,21 @@ def _quarantined() -> Alert:
     return notice
 
 
+def _topic(*subscriptions: Subscription) -> Topic:
+    arn = f"arn:aws:sns:eu-central-1:123456789012:orderwatch-{ALERT_TOPIC}-1A2B3C"
+    return Topic(ALERT_TOPIC, arn, subscriptions, expects_email=True)
+
+
+def _of_the_topic() -> tuple[Alert, Alert]:
+    """What is told when nobody hears a topic, and when somebody does again."""
+    unheard = observe(Audience(), [_topic(Subscription("email", is_confirmed=False))], now=NOW)
+    told = list(untold(unheard, [_topic(Subscription("email", is_confirmed=False))], has_slack=True))
+    heard_by = [_topic(Subscription("email", is_confirmed=True))]
+    heard = observe(after_telling(unheard, told), heard_by, now=NOW + timedelta(hours=1))
+    return told[0].alert, next(untold(heard, heard_by, has_slack=True)).alert
+
+
+_UNHEARD, _HEARD = _of_the_topic()
 SAMPLES: dict[str, Alert] = {
     "order.exception": _exception(),
     "order.backordered": _backordered(),
@@ -230,6 +247,8 @@ SAMPLES: dict[str, Alert] = {
     "connection.unauthorized": _unauthorized(),
     "connection.stale": _stale(),
     "connection.recovered": _connection_recovered(),
+    "connection.unheard": _UNHEARD,
+    "connection.heard": _HEARD,
     "watch.started": _watch_started(),
     "orders.quarantined": _quarantined(),
 }

@@ -36,6 +36,9 @@ ENVIRONMENT = {
     "ALERT_TABLE_NAME": "alerts",
     "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:alerts",
     "OPS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:operators",
+    "ALERT_EMAIL_EXPECTED": "true",
+    "OPS_EMAIL_EXPECTED": "true",
+    "SLACK_QUEUE_URL": "",
     "IDEMPOTENCY_TABLE_NAME": "posted",
 }
 

@@ -54,8 +54,8 @@ PROCESSOR_AN_INVOCATION, PROCESSOR_AN_ORDER = 0.010, 0.000_1
 CORE = 1769
 """Megabytes of a function that has one whole core (AWS's documentation of Lambda's memory)."""
 
-METRICS = 26
-"""Custom metrics of a stack without Slack: 22 names, and `Transitions` for each of four kinds."""
+METRICS = 29
+"""Custom metrics of a stack without Slack: 25 names, and `Transitions` for each of four kinds."""
 BEGIN, END = "<!-- cost -->", "<!-- end of cost -->"
 
 # As published for us-east-1 and known in November 2026; no free tier is taken off.
@@ -312,7 +312,7 @@ def besides(shops: int) -> float:
     """What a stack costs a month but for its polls and alerts, in US dollars."""
     batches = math.ceil(shops / 10)  # of parameters that are read, and of messages that are sent
     dispatch = _billed(batches * (SECONDS["SSM"] + SECONDS["SQS"]), PROCESSOR_AN_INVOCATION, megabytes=256)
-    redrive = _billed(2 * SECONDS["DynamoDB"], PROCESSOR_AN_INVOCATION, megabytes=256)
+    redrive = _billed(3 * SECONDS["DynamoDB"] + 2 * SECONDS["SNS"], PROCESSOR_AN_INVOCATION, megabytes=256)
     invocations = TICKS_A_DAY + REDRIVES_A_DAY
     day = {
         "Scheduler": invocations,

@@ -180,6 +180,10 @@ def pipeline(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeli
         "ALERT_TABLE_NAME": tables.names["AlertTable"],
         "ALERT_TOPIC_ARN": ARN,
         "OPS_TOPIC_ARN": ARN,
+        "CONNECTION_TABLE_NAME": tables.names["ConnectionTable"],
+        "ALERT_EMAIL_EXPECTED": "true",
+        "OPS_EMAIL_EXPECTED": "true",
+        "SLACK_QUEUE_URL": "",
         "DIGEST_THRESHOLD": "100",
     }
     for name, value in variables.items():

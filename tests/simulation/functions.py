@@ -24,6 +24,9 @@ ENVIRONMENT = {
     "POLL_QUEUE_URL": "polls",
     "ALERT_TOPIC_ARN": "alerts-topic",
     "OPS_TOPIC_ARN": "ops-topic",
+    "ALERT_EMAIL_EXPECTED": "true",
+    "OPS_EMAIL_EXPECTED": "true",
+    "SLACK_QUEUE_URL": "",
     "POWERTOOLS_METRICS_DISABLED": "true",
 }
 

@@ -384,6 +384,14 @@ class World:
             return transaction_conflict(actions, self.chance.randrange(actions))
         return client_error("ProvisionedThroughputExceededException", operation)
 
+    @property
+    def exceptions(self) -> Any:
+        return self.sns.exceptions
+
+    def get_paginator(self, operation: str) -> Any:
+        """SNS's list of subscriptions: somebody always listens."""
+        return self.sns.get_paginator(operation)
+
     def publish_batch(self, **request: Any) -> dict[str, Any]:
         """SNS, which refuses batches, single messages, or loses its answer."""
         invocation = self._running[-1]

@@ -25,7 +25,7 @@ from orderwatch_local.shop import Shop, ShopTransport, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from tests.support.cloud import CREATED_BY
 from tests.support.lambda_context import lambda_context, sqs_event
-from tests.support.permissions import REGION, RESOURCES, Recorder, environment_of, name_of, role_of
+from tests.support.permissions import REGION, RESOURCES, Recorder, arn_of, environment_of, name_of, role_of
 from tests.support.waits import BEGINS_AT, Waits
 
 FUNCTIONS = {
@@ -81,6 +81,11 @@ class Account:
         self.shop.place(order(f"broken-{order_id}"))
         self.shop.garble(f"broken-{order_id}", missing=["status"])
         self.shop.sync()
+
+    def subscribe(self, topic: str) -> None:
+        """Somebody hears a topic of the template, by its logical name."""
+        endpoint = arn_of("PollDeadLetterQueue")
+        boto3.client("sns").subscribe(TopicArn=arn_of(topic), Protocol="sqs", Endpoint=endpoint)
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """What is in a queue of the template, by its logical name."""

@@ -80,6 +80,8 @@ def resolved(value: Any) -> Any:
             return _attribute(path)
         case {"Fn::Sub": str(text)}:
             return re.sub(r"\$\{([^}]+)\}", lambda found: _either(found[1]), text)
+        case {"Fn::If": [str(), wanted, _]}:  # with all that can be switched on
+            return resolved(wanted)
     return value
 
 
@@ -172,6 +174,8 @@ def needed(operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, st
             yield "sqs:SendMessage", arn("sqs", request["QueueUrl"].rsplit("/", 1)[1])
         case "PublishBatch":
             yield "sns:Publish", request["TopicArn"]
+        case "ListSubscriptionsByTopic":
+            yield "sns:ListSubscriptionsByTopic", request["TopicArn"]
         case _:
             yield from _needed_of_tables(operation, request)
 

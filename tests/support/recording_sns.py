@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
@@ -22,6 +23,7 @@ class RecordingSns:
         taken: The machines' JSON of every message that was taken.
         refuses: Whether a single message, by its machines' JSON, is refused.
         is_down: Whether whole requests are refused.
+        subscriptions: What SNS lists for every topic.
     """
 
     def __init__(self) -> None:
@@ -29,6 +31,7 @@ class RecordingSns:
         self.taken: list[dict[str, Any]] = []
         self.refuses: Callable[[dict[str, Any]], bool] = lambda body: False
         self.is_down = False
+        self.subscriptions = [{"SubscriptionArn": f"{ARN}:1", "Protocol": "email", "Endpoint": "a@b.example"}]
 
     def as_client(self) -> "SNSClient":
         return cast("SNSClient", self)
@@ -52,6 +55,14 @@ class RecordingSns:
                 self.taken.append(body)
                 successful.append({"Id": entry["Id"], "MessageId": f"message-{len(self.taken)}"})
         return {"Successful": successful, "Failed": failed}
+
+    @property
+    def exceptions(self) -> Any:
+        return SimpleNamespace(NotFoundException=KeyError)
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "list_subscriptions_by_topic"
+        return SimpleNamespace(paginate=lambda **_: [{"Subscriptions": self.subscriptions}])
 
     def told(self) -> list[str]:
         """The ids of all alerts that were told, those of digests each, repeats included."""

@@ -47,10 +47,10 @@ def _matches(policy: dict[str, Any], kind: str) -> bool:
         zip(
             POLICIES,
             [
-                set(SAMPLES),
+                set(SAMPLES) - {"connection.unheard", "connection.heard"},
                 {"order.backordered", "order.digest"},
                 {"order.backordered", "order.digest"},
-                set(SAMPLES) - {"order.recovered", "connection.recovered", "watch.started"},
+                set(SAMPLES) - {"order.recovered", "connection.recovered", "connection.heard", "watch.started"},
                 {"order.exception"},
             ],
             strict=True,

@@ -55,6 +55,7 @@ VARIABLES = {
     },
     "RedriveAlertsFunction": {
         "ALERT_TABLE_NAME": "AlertTable",
+        "CONNECTION_TABLE_NAME": "ConnectionTable",
         "ALERT_TOPIC_ARN": "AlertTopic",
         "OPS_TOPIC_ARN": "OpsTopic",
         "DIGEST_THRESHOLD": "DigestThreshold",
@@ -362,7 +363,12 @@ def test_only_post_to_slack_can_read_the_webhook() -> None:
 def test_tracing_is_the_runtimes_own_and_off_unless_it_is_wanted() -> None:
     assert TEMPLATE["Globals"]["Function"]["Tracing"] == {"Ref": "Tracing"}
     assert TEMPLATE["Conditions"]["HasTracing"] == {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]}
-    traced = [role["Ref"] for policy in of_type("AWS::IAM::Policy").values() for role in policy["Roles"]]
+    traced = [
+        role["Ref"]
+        for policy in of_type("AWS::IAM::Policy").values()
+        if policy["PolicyName"] == "tracing"
+        for role in policy["Roles"]
+    ]
     assert sorted(traced) == sorted(f"{name.removesuffix('Function')}Role" for name in of_type(FUNCTION))
     requirements = (ROOT / "layers/orderwatch/python/requirements.txt").read_text()
     assert "xray" not in requirements.lower()

@@ -123,7 +123,7 @@ def test_what_the_issue_of_an_alert_can_suffer_has_an_alarm() -> None:
     own = {alarm["MetricName"] for alarm in ALARMS.values() if alarm["Namespace"] == "orderwatch"}
     assert own == {
         *("PollsFinished", "AlertsOverdue", "AlertsUnsent", "MessagesPlain"),
-        *("OrdersQuarantined", "FoundBySweep", "SlackMessageAge"),
+        *("OrdersQuarantined", "FoundBySweep", "SlackMessageAge", "TopicsUnheard"),
     }
 
 

@@ -25,6 +25,12 @@ KIND_BLOCKED = "connection.blocked"
 KIND_UNAUTHORIZED = "connection.unauthorized"
 KIND_STALE = "connection.stale"
 KIND_CONNECTION_RECOVERED = "connection.recovered"
+KIND_UNHEARD = "connection.unheard"
+KIND_HEARD = "connection.heard"
+TOPIC_KINDS = frozenset({KIND_UNHEARD, KIND_HEARD})
+"""Kinds whose connection is a topic, not a shop: that between orderwatch and the people who should hear of it."""
+ALERT_TOPIC = "AlertTopic"
+OPS_TOPIC = "OpsTopic"
 KIND_WATCH_STARTED = "watch.started"
 KIND_QUARANTINED = "orders.quarantined"
 OPERATORS_KINDS = frozenset({KIND_QUARANTINED})
@@ -43,6 +49,8 @@ _SEVERITIES = {
     "order.exception": Severity.CRITICAL,
     KIND_BLOCKED: Severity.CRITICAL,
     KIND_UNAUTHORIZED: Severity.CRITICAL,
+    KIND_UNHEARD: Severity.CRITICAL,
+    KIND_HEARD: Severity.INFO,
     KIND_RECOVERED: Severity.INFO,
     KIND_CONNECTION_RECOVERED: Severity.INFO,
     KIND_WATCH_STARTED: Severity.INFO,
@@ -81,7 +89,7 @@ class _Model(Model):
 
 
 class AlertConnection(_Model):
-    """The shop it is about."""
+    """The shop it is about; for `connection.unheard` and `connection.heard` the topic."""
 
     id: str
     name: Line | None = Field(None, description="The name that the operator gave the shop, if any.")
@@ -237,6 +245,11 @@ class Alert(_Model):
         """Whether one order is its subject."""
         return self.order is not None
 
+    @property
+    def is_for_operators(self) -> bool:
+        """Whether it goes through OpsTopic: what only operators can mend, and that AlertTopic is not heard."""
+        return self.kind in OPERATORS_KINDS or (self.kind in TOPIC_KINDS and self.connection_id == ALERT_TOPIC)
+
 
 def alert_id(*parts: str) -> str:
     """The id of what the parts name: the same parts, the same id (rule 2)."""
@@ -256,8 +269,8 @@ def connection_alert(
 
     Args:
         kind: `connection.*` or `watch.started`.
-        connection: The shop.
-        since: When the state began, by the vendor's clock; part of the alert's id.
+        connection: The shop, or the topic.
+        since: When the state began, by the vendor's clock (a topic's: by ours); part of the alert's id.
         detail: What happened and what to do, in words.
         data_as_of: The end of the vendor's last sync.
         subject: What else tells it from others of its kind and time; part of the alert's id.

@@ -39,16 +39,29 @@ class PollOrdersSettings(_Settings):
     poll_queue_url: str
 
 
-class RedriveAlertsSettings(_Settings):
-    """Of redrive_alerts."""
-
+class _SenderSettings(_Settings):
     alert_table_name: str
     alert_topic_arn: str
     ops_topic_arn: str
     digest_threshold: Annotated[int, Field(ge=0)]
 
 
-class PublishAlertsSettings(RedriveAlertsSettings):
+class RedriveAlertsSettings(_SenderSettings):
+    """Of redrive_alerts.
+
+    Attributes:
+        alert_email_expected: Whether AlertEmail is set. The address itself is personal and not needed here.
+        ops_email_expected: Whether OpsEmail is set.
+        slack_queue_url: Empty where Slack is off.
+    """
+
+    connection_table_name: str
+    alert_email_expected: bool
+    ops_email_expected: bool
+    slack_queue_url: str
+
+
+class PublishAlertsSettings(_SenderSettings):
     """Of publish_alerts."""
 
     parameter_prefix: str

@@ -13,7 +13,7 @@ from typing import Protocol, Self
 from aws_lambda_powertools.metrics import MetricUnit
 
 from orderwatch import clock
-from orderwatch.alerts import OPERATORS_KINDS, Alert
+from orderwatch.alerts import Alert
 from orderwatch.observability import logger, metrics
 from orderwatch.publishing.digest import Group, group
 from orderwatch.publishing.enrich import ProductSource, enrich
@@ -105,7 +105,7 @@ def publish(
         alert_ids: Which; repeats and alerts that were sent already change nothing (rule 15).
         outbox: The ledger.
         topic: Where to.
-        operators: Where to instead for what only those who run orderwatch can do something about.
+        operators: Where to instead for what is for the operators.
         products_of: The product details of a connection's shop; None sends without.
         digest_threshold: More alerts of one kind and connection than this become digests.
     """
@@ -121,8 +121,8 @@ def publish(
 
 
 def _by_audience(groups: Sequence[Group], topic: Topic, operators: Topic) -> list[tuple[Topic, list[Group]]]:
-    to_all = [each for each in groups if each.alert.kind not in OPERATORS_KINDS]
-    to_operators = [each for each in groups if each.alert.kind in OPERATORS_KINDS]
+    to_all = [each for each in groups if not each.alert.is_for_operators]
+    to_operators = [each for each in groups if each.alert.is_for_operators]
     return [(topic, to_all), (operators, to_operators)]
 
 

@@ -9,12 +9,15 @@ from orderwatch import alerts
 from orderwatch.alerts import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
+    KIND_HEARD,
     KIND_QUARANTINED,
     KIND_RECOVERED,
     KIND_STALE,
     KIND_UNAUTHORIZED,
+    KIND_UNHEARD,
     KIND_WATCH_STARTED,
     MAX_TEXT,
+    TOPIC_KINDS,
     Alert,
     AlertConnection,
     AlertLineItem,
@@ -37,6 +40,8 @@ _CONNECTION_HEADLINES = {
     KIND_UNAUTHORIZED: "{shop}: Trackstar refused the API key or access token",
     KIND_STALE: "{shop}: the order data is out of date",
     KIND_CONNECTION_RECOVERED: "{shop}: the orders are visible again",
+    KIND_UNHEARD: "{shop}: its messages do not arrive",
+    KIND_HEARD: "{shop}: its messages arrive again",
     KIND_WATCH_STARTED: "{shop}: the orders are watched from now on",
     KIND_QUARANTINED: "{shop}: orders that cannot be watched",
 }
@@ -46,6 +51,8 @@ _TAGS = {
     KIND_UNAUTHORIZED: "shop unauthorized",
     KIND_STALE: "shop data stale",
     KIND_CONNECTION_RECOVERED: "shop recovered",
+    KIND_UNHEARD: "topic unheard",
+    KIND_HEARD: "topic heard",
     KIND_WATCH_STARTED: "watch started",
     KIND_QUARANTINED: "quarantined",
 }
@@ -58,6 +65,8 @@ _NEXT_STEPS = {
     KIND_UNAUTHORIZED: "Store a valid API key and access token for this shop.",
     KIND_STALE: "Look at the shop's sync in Trackstar; until it runs, its orders are seen late.",
     KIND_CONNECTION_RECOVERED: "Nothing: orders are watched as before.",
+    KIND_UNHEARD: "Subscribe to the topic anew and confirm it; until then its messages are lost.",
+    KIND_HEARD: "Nothing: messages arrive as before.",
     KIND_WATCH_STARTED: "Nothing: changes from now on are alerted.",
     KIND_QUARANTINED: "Ask Trackstar's support about these records.",
 }
@@ -188,6 +197,8 @@ def facts(alert: Alert) -> list[Fact]:
     place = Fact("Shop", shop(alert.connection) + (f" ({integration})" if integration else ""))
     if alert.order:
         return [*_status_facts(alert.order), *_money_facts(alert.order), place, *_time_facts(alert.order)]
+    if alert.kind in TOPIC_KINDS:
+        return [Fact("Topic", shop(alert.connection))]
     at_stake = value(alert)
     if at_stake:
         return [Fact("Value", at_stake), place]
@@ -339,11 +350,13 @@ def missing(alert: Alert) -> list[str]:
 
 def freshness(alert: Alert) -> str:
     """How fresh the knowledge is."""
+    if alert.kind in TOPIC_KINDS:
+        return "Subscriptions are looked at every 15 minutes."
     if alert.data_as_of:
         return f"Data as of {text.moment(alert.data_as_of)}, Trackstar's last sync of this shop."
     return "It is not known when Trackstar last synced this shop."
 
 
 def is_connection_alert(alert: Alert) -> bool:
-    """Whether it tells of a shop rather than of its orders."""
+    """Whether it tells of a shop (or of a topic) rather than of orders."""
     return alert.order is None and alert.digest is None

@@ -1,0 +1,149 @@
+"""redrive_alerts looks at who is subscribed: the handler against moto's SNS, SQS and tables."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+
+import functions.redrive_alerts.app as app
+from orderwatch.aws.audience_row import AudienceRow
+from orderwatch.aws.subscriptions import Subscriptions
+from orderwatch.publishing.audience import Audience, Subscription
+from tests.support.cloud import Tables
+from tests.support.lambda_context import lambda_context
+
+
+@dataclass
+class Stack:
+    """Two topics, SlackQueue and the tables."""
+
+    tables: Tables
+    topics: dict[str, str]
+    slack_url: str
+    inboxes: dict[str, str]
+
+    def listen(self, topic: str, *, protocol: str = "email", endpoint: str = "someone@example.com") -> str:
+        arn = self.topics[topic]
+        answer = boto3.client("sns").subscribe(TopicArn=arn, Protocol=protocol, Endpoint=endpoint)
+        return str(answer["SubscriptionArn"])
+
+    def redrive(self) -> None:
+        """One tick, and what the stream would do with the alerts that it wrote."""
+        app.handler({}, lambda_context(seconds_left=300))
+        for alert in self.tables.all_alerts():
+            self._publish(alert.alert_id)
+
+    def _publish(self, alert_id: str) -> None:
+        adapters = app._adapters(app.read_settings(app.RedriveAlertsSettings))
+        app.publish(
+            [alert_id],
+            outbox=adapters.outbox,
+            topic=adapters.topic,
+            operators=adapters.operators,
+            products_of=None,
+            digest_threshold=5,
+        )
+
+    def received(self, queue_url: str) -> list[tuple[str, str]]:
+        messages = boto3.client("sqs").receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", [])
+        bodies: list[dict[str, Any]] = [json.loads(message["Body"]) for message in messages]
+        told = [json.loads(body["Message"]) if "Message" in body else body for body in bodies]
+        return [(body["kind"], body["connection"]["id"]) for body in told]
+
+
+@pytest.fixture
+def stack(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    sns, sqs = boto3.client("sns"), boto3.client("sqs")
+    topics = {name: sns.create_topic(Name=name)["TopicArn"] for name in ("AlertTopic", "OpsTopic")}
+    queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("slack", "alerts-inbox", "ops-inbox")}
+    variables = {
+        "ALERT_TABLE_NAME": tables.names["AlertTable"],
+        "CONNECTION_TABLE_NAME": tables.names["ConnectionTable"],
+        "ALERT_TOPIC_ARN": topics["AlertTopic"],
+        "OPS_TOPIC_ARN": topics["OpsTopic"],
+        "DIGEST_THRESHOLD": "5",
+        "ALERT_EMAIL_EXPECTED": "true",
+        "OPS_EMAIL_EXPECTED": "false",
+        "SLACK_QUEUE_URL": "",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    real: Any = boto3.client
+    monkeypatch.setattr(boto3, "client", lambda name: tables.client if name == "dynamodb" else real(name))
+    app._adapters.cache_clear()
+    yield Stack(tables, topics, queues["slack"], queues)
+    app._adapters.cache_clear()
+
+
+def queue_arn(name: str) -> str:
+    return f"arn:aws:sqs:us-east-1:123456789012:{name}"
+
+
+def test_a_lost_subscription_is_told_through_the_other_topic_once_and_so_is_its_end(stack: Stack) -> None:
+    stack.listen("OpsTopic", protocol="sqs", endpoint=queue_arn("ops-inbox"))
+    subscription = stack.listen("AlertTopic")
+    stack.redrive()
+    assert stack.received(stack.inboxes["ops-inbox"]) == []
+    boto3.client("sns").unsubscribe(SubscriptionArn=subscription)
+    for expected in ([("connection.unheard", "AlertTopic")], []):
+        stack.redrive()
+        assert stack.received(stack.inboxes["ops-inbox"]) == expected
+    stack.listen("AlertTopic")
+    stack.redrive()
+    assert stack.received(stack.inboxes["ops-inbox"]) == [("connection.heard", "AlertTopic")]
+
+
+def test_slack_hears_of_it_where_both_topics_are_dead(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_QUEUE_URL", stack.slack_url)
+    stack.redrive()
+    assert sorted(stack.received(stack.slack_url)) == [
+        ("connection.unheard", "AlertTopic"),
+        ("connection.unheard", "OpsTopic"),
+    ]
+
+
+def test_a_topic_that_is_gone_is_one_that_nobody_hears(stack: Stack) -> None:
+    stack.listen("OpsTopic", protocol="sqs", endpoint=queue_arn("ops-inbox"))
+    boto3.client("sns").delete_topic(TopicArn=stack.topics["AlertTopic"])
+    stack.redrive()
+    assert stack.received(stack.inboxes["ops-inbox"]) == [("connection.unheard", "AlertTopic")]
+
+
+def test_subscriptions_are_counted_beyond_the_first_hundred(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(130):
+        stack.listen("AlertTopic", endpoint=f"someone-{number}@example.com")
+    stack.redrive()
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"SubscriptionsConfirmed"' in line]
+    assert line["SubscriptionsConfirmed"] == [130.0, 0.0]
+    assert line["TopicsUnheard"] == [1.0]
+
+
+def test_pending_and_deleted_subscriptions_are_nobody_and_no_address_leaves_the_edge() -> None:
+    class Listing:
+        exceptions = boto3.client("sns").exceptions
+
+        def get_paginator(self, operation: str) -> Any:
+            return self
+
+        def paginate(self, **_: object) -> Any:
+            arns = ("PendingConfirmation", "Deleted", "arn:aws:sns:us-east-1:123456789012:AlertTopic:1")
+            listed = [{"SubscriptionArn": arn, "Protocol": "email", "Endpoint": "me@example.com"} for arn in arns]
+            return [{"Subscriptions": listed}]
+
+    listing: Any = Listing()
+    assert Subscriptions(listing).of("arn") == [
+        Subscription("email", is_confirmed=False),
+        Subscription("email", is_confirmed=True),
+    ]
+
+
+def test_of_two_processes_that_save_the_same_row_one_is_told_so(tables: Tables) -> None:
+    row = AudienceRow(tables.client, tables.names["ConnectionTable"], tables.alerts)
+    first = row.save(Audience(), alerts=[])
+    assert first == row.load()
+    assert row.save(Audience(), alerts=[]) is None
+    assert first
+    assert row.save(first, alerts=[]) == row.load()

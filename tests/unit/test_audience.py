@@ -1,0 +1,166 @@
+"""What is told of a topic that does not reach people, by which way, and how often (rule 16)."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from orderwatch.alerts import Alert
+from orderwatch.publishing.audience import Audience, Notice, Subscription, Topic, Trouble, Way, watch_audience
+from tests.support.waits import BEGINS_AT
+
+EMAIL = Subscription("email", is_confirmed=True)
+PENDING = Subscription("email", is_confirmed=False)
+LAMBDA = Subscription("lambda", is_confirmed=True)
+SLACK = Subscription("sqs", is_confirmed=True, queue="slack")
+
+
+def alert_topic(*subscriptions: Subscription, slack: bool = False) -> Topic:
+    return Topic("AlertTopic", "arn:alerts", subscriptions, expects_email=True, expects_queue="slack" if slack else "")
+
+
+def ops_topic(*subscriptions: Subscription) -> Topic:
+    return Topic("OpsTopic", "arn:ops", subscriptions, expects_email=False)
+
+
+class Memory:
+    """A row and an outbox; `has_lost` lets another process save first."""
+
+    def __init__(self) -> None:
+        self.audience = Audience()
+        self.alerts: list[Alert] = []
+        self.has_lost = False
+
+    def load(self) -> Audience:
+        return self.audience
+
+    def save(self, audience: Audience, *, alerts: Sequence[Alert]) -> Audience | None:
+        if self.has_lost:
+            return None
+        self.audience = audience.model_copy(update={"revision": audience.revision + 1})
+        self.alerts += alerts
+        return self.audience
+
+
+class Feed:
+    """SlackQueue; `dies` before it takes anything."""
+
+    def __init__(self) -> None:
+        self.sent: list[Alert] = []
+        self.dies = False
+
+    def send(self, alert: Alert) -> None:
+        if self.dies:
+            raise ConnectionError
+        self.sent.append(alert)
+
+
+class Desk:
+    """Looks at the topics every quarter of an hour."""
+
+    def __init__(self, *, slack: bool = False) -> None:
+        self.store, self.slack = Memory(), Feed() if slack else None
+        self.now = BEGINS_AT
+
+    def look(self, *topics: Topic) -> Sequence[Notice]:
+        self.now += timedelta(minutes=15)
+        return watch_audience(topics, store=self.store, slack=self.slack, now=self.now)
+
+    def told(self, *topics: Topic) -> list[tuple[str, str]]:
+        """Each kind with its way."""
+        return [(notice.alert.kind, notice.way) for notice in self.look(*topics)]
+
+
+@pytest.mark.parametrize(
+    ("topic", "trouble"),
+    [
+        (alert_topic(), Trouble.NOBODY),
+        (alert_topic(PENDING), Trouble.NOBODY),
+        (alert_topic(LAMBDA), Trouble.NO_EMAIL),
+        (alert_topic(LAMBDA, PENDING), Trouble.NO_EMAIL),
+        (alert_topic(EMAIL), None),
+        (alert_topic(EMAIL, PENDING), None),
+        (alert_topic(EMAIL, slack=True), Trouble.NO_SLACK),
+        (alert_topic(SLACK, slack=True), Trouble.NO_EMAIL),
+        (alert_topic(EMAIL, SLACK, slack=True), None),
+        (ops_topic(LAMBDA), None),
+        (ops_topic(), Trouble.NOBODY),
+    ],
+)
+def test_what_is_wrong_with_a_topic(topic: Topic, trouble: Trouble | None) -> None:
+    assert topic.trouble is trouble
+
+
+def test_a_topic_that_lost_its_last_listener_is_told_once_through_the_other_one_and_its_end_too() -> None:
+    desk = Desk()
+    assert desk.told(alert_topic(EMAIL), ops_topic(EMAIL)) == []
+    assert desk.told(alert_topic(), ops_topic(EMAIL)) == [("connection.unheard", Way.OTHER_TOPIC)]
+    assert desk.told(alert_topic(PENDING), ops_topic(EMAIL)) == []
+    assert desk.told(alert_topic(EMAIL), ops_topic(EMAIL)) == [("connection.heard", Way.OTHER_TOPIC)]
+    assert desk.told(alert_topic(EMAIL), ops_topic(EMAIL)) == []
+    assert [alert.is_for_operators for alert in desk.store.alerts] == [True, True]
+
+
+def test_trouble_of_the_operators_topic_goes_through_the_alerts_topic() -> None:
+    desk = Desk()
+    desk.look(alert_topic(EMAIL), ops_topic())
+    [alert] = desk.store.alerts
+    assert (alert.connection.id, alert.is_for_operators) == ("OpsTopic", False)
+    assert "aws sns subscribe --topic-arn arn:ops" in (alert.detail or "")
+
+
+def test_where_nobody_hears_either_topic_it_is_told_as_soon_as_somebody_does() -> None:
+    desk = Desk()
+    assert desk.told(alert_topic(PENDING), ops_topic(PENDING)) == []
+    assert desk.told(alert_topic(PENDING), ops_topic(EMAIL)) == [("connection.unheard", Way.OTHER_TOPIC)]
+    [alert] = desk.store.alerts
+    assert alert.connection.id == "AlertTopic"
+    assert desk.told(alert_topic(EMAIL), ops_topic(EMAIL)) == [("connection.heard", Way.OTHER_TOPIC)]
+
+
+def test_slack_is_told_past_both_topics_even_if_nobody_hears_either() -> None:
+    desk = Desk(slack=True)
+    assert desk.told(alert_topic(slack=True), ops_topic()) == [("connection.unheard", Way.SLACK)] * 2
+    assert desk.told(alert_topic(slack=True), ops_topic()) == []
+    assert desk.slack
+    assert [alert.connection.id for alert in desk.slack.sent] == ["AlertTopic", "OpsTopic"]
+
+
+def test_one_trouble_has_one_id_by_whatever_way_and_whenever_it_is_told() -> None:
+    desk = Desk(slack=True)
+    desk.look(alert_topic(EMAIL, SLACK, slack=True), ops_topic())
+    assert desk.slack
+    assert [alert.alert_id for alert in desk.slack.sent] == [alert.alert_id for alert in desk.store.alerts]
+
+
+def test_a_trouble_that_becomes_another_one_is_told_anew() -> None:
+    desk = Desk()
+    desk.look(alert_topic(LAMBDA), ops_topic(EMAIL))
+    assert desk.told(alert_topic(), ops_topic(EMAIL)) == [("connection.unheard", Way.OTHER_TOPIC)]
+    first, second = desk.store.alerts
+    assert first.alert_id != second.alert_id
+
+
+def test_who_dies_before_it_is_told_tells_it_the_next_time_under_the_same_id() -> None:
+    desk = Desk(slack=True)
+    assert desk.slack
+    desk.slack.dies = True
+    with pytest.raises(ConnectionError):
+        desk.look(alert_topic(EMAIL, SLACK, slack=True), ops_topic())
+    assert desk.store.alerts == []
+    began_at = desk.store.audience.topics["OpsTopic"].since
+    desk.slack.dies = False
+    assert len(desk.told(alert_topic(EMAIL, SLACK, slack=True), ops_topic())) == 2
+    assert desk.store.audience.topics["OpsTopic"].since == began_at < desk.now
+
+
+def test_of_two_runs_at_once_one_tells() -> None:
+    desk = Desk(slack=True)
+    desk.store.has_lost = True
+    assert desk.told(alert_topic(EMAIL, slack=True), ops_topic()) == []
+
+
+def test_all_well_writes_nothing() -> None:
+    desk = Desk()
+    desk.look(alert_topic(EMAIL), ops_topic(EMAIL))
+    assert desk.store.audience.revision == 0
