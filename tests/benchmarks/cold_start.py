@@ -98,8 +98,8 @@ FUNCTIONS = (
         ("dynamodb", "ssm", "sqs"),
         _ADAPTERS.format(settings="PollOrdersSettings") + "from orderwatch.polling.state import ConnectionState\n"
         "from orderwatch.trackstar.connections import TrackstarConnection\n"
-        "from orderwatch.trackstar.orders import OrderPage\n"
-        "for model in (ConnectionState, TrackstarConnection, OrderPage): model.model_rebuild()\n",
+        "from orderwatch.trackstar.orders import Order\n"
+        "for model in (ConnectionState, TrackstarConnection, Order): model.model_rebuild()\n",
         http=True,
     ),
     Function(

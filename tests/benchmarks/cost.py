@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from orderwatch.observability import logger
-from orderwatch.polling.poll import PollSummary
+from orderwatch.polling.summary import PollSummary
 from orderwatch_local.shop import ShopTransport
 from tests.benchmarks.report import Say, Section, Target
 from tests.support.cloud import Tables

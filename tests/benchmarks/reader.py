@@ -15,8 +15,10 @@ from pydantic import SecretStr
 
 from orderwatch.alerts import Alert, AlertConnection
 from orderwatch.observability import logger
-from orderwatch.polling.poll import Outcome, Poller, Store
+from orderwatch.polling.commit import Store
+from orderwatch.polling.poll import poll as real_poll
 from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.summary import Outcome
 from orderwatch.polling.transitions import OrderWrite, Policy, StoredOrder
 from orderwatch.trackstar.client import PAGE_SIZE, Trackstar
 from orderwatch.trackstar.orders import Version, VersionClock
@@ -110,15 +112,14 @@ def poll(url: str, store: Store, *, watched: str = "exception") -> Reading:
             seconds_left=lambda: 900.0,
             sleep=lambda _: None,  # the vendor's ten requests a second are not what is measured
         )
-        poller = Poller(
-            connection=AlertConnection(id="conn_a"),
-            shop=shop,
+        summary = real_poll(
+            AlertConnection(id="conn_a"),
+            vendor=shop,
             store=store,
             policy=Policy(statuses=frozenset({watched})),
-            clock=lambda: datetime.now(UTC),
             has_time=lambda: True,
+            asked_at=datetime.now(UTC),
         )
-        summary = poller.run(asked_at=datetime.now(UTC))
         assert summary.outcome is Outcome.FINISHED
         return summary.orders
 

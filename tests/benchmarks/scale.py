@@ -12,11 +12,10 @@ from typing import Any, cast
 
 import httpx
 
-from orderwatch.alerts import AlertConnection
 from orderwatch.aws.dynamodb import Item, to_item
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.poll_queue import PollQueue
-from orderwatch.polling.poll import Outcome, Poller
+from orderwatch.polling.summary import Outcome
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.shop import ShopTransport
 from orderwatch_local.shop.script import API_KEY
@@ -24,7 +23,7 @@ from tests.benchmarks.report import Say, Section, Target
 from tests.simulation.cloud import PREFIX, FifoQueue, ParameterStore
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
-from tests.support.polls import WATCHED
+from tests.support.polls import poll
 from tests.support.world import TICK, World
 
 CONNECTIONS = {1: 200, 10: 60, 100: 20, 500: 8}
@@ -173,14 +172,8 @@ class Fleet:
             seconds_left=lambda: 60.0,
             sleep=lambda _: None,
         )
-        summary = Poller(
-            connection=AlertConnection(id=connection_id),
-            shop=shop,
-            store=self._store,
-            policy=WATCHED,
-            clock=self.world.our_clock.now,
-            has_time=lambda: True,
-        ).run(asked_at=self.world.our_clock.now())
+        with self.world.our_clock.in_use():
+            summary = poll(shop, self._store, connection_id)
         if summary.outcome is not Outcome.FINISHED:
             raise RuntimeError(f"a poll of {connection_id} ended {summary.outcome}")
 

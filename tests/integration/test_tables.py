@@ -12,11 +12,11 @@ from orderwatch.aws.alert_table import CLAIM, KEPT_AFTER_SENT
 from orderwatch.errors import PollSupersededError
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.transitions import Observation, OrderWrite, StoredOrder, decide
-from orderwatch.polling.windows import Progress, baseline_window
+from orderwatch.polling.windows import Progress, WindowKind, baseline_window
 from orderwatch.trackstar.orders import Order, Version, VersionClock
 from orderwatch_local.shop import VirtualClock
 from tests.integration.conftest import OTHER_DYNAMODB
-from tests.support.alerts import first_sight, whole
+from tests.support.alerts import first_sight
 from tests.support.cloud import Tables, create_tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.polls import WATCHED
@@ -24,8 +24,8 @@ from tests.support.polls import WATCHED
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 SHOP = AlertConnection(id="conn_a")
-SIGHTING = Observation(
-    connection=SHOP, observed_at=NOON, baseline=False, watch_started_at=None, data_as_of=None, in_full=whole
+OBSERVED = Observation(
+    connection=SHOP, observed_at=NOON, window=WindowKind.INCREMENTAL, watch_started_at=None, data_as_of=None
 )
 COUNTERPARTS = ["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])]
 
@@ -50,7 +50,7 @@ def order(order_id: str, status: str = "exception", *, minute: int = 0, raw_stat
 
 
 def seen(order: Order, stored: StoredOrder | None = None) -> OrderWrite:
-    write = decide(order, stored, observation=SIGHTING, policy=WATCHED)
+    write = decide(order, stored, observation=OBSERVED, policy=WATCHED)
     assert write is not None
     return write
 

@@ -316,7 +316,7 @@ def test_a_lone_surrogate_in_one_record_does_not_cost_the_page(world: World) -> 
     assert [order.id for order in page.orders] == ["1", "3"]
     assert len(page.quarantined) == 1
     assert page.orders[1].order_number is None
-    assert str(page.in_full(page.orders[1]).total_price) == "12.10"
+    assert str(page.orders[1].details.total_price) == "12.10"
 
 
 def test_more_than_a_hundred_products_are_asked_for_in_as_many_requests_as_it_takes(world: World) -> None:

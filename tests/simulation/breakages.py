@@ -75,7 +75,7 @@ def watermark_on_the_shops_date(patch: pytest.MonkeyPatch) -> None:
         kind, field = WindowKind.INCREMENTAL, DateField.SHOP_UPDATED
         return Window(kind=kind, after=cursor - OVERLAP, until=vendor_now, date_field=field)
 
-    patch.setattr("orderwatch.polling.poll.incremental_window", window)
+    patch.setattr("orderwatch.polling.reading.incremental_window", window)
 
 
 def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
         kind = WindowKind.INCREMENTAL
         return Window(kind=kind, after=cursor - OVERLAP, until=vendor_now, date_field=date_field)
 
-    patch.setattr("orderwatch.polling.poll.incremental_window", window)
+    patch.setattr("orderwatch.polling.reading.incremental_window", window)
 
 
 def cursor_by_our_clock(patch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def claim_never_checked(patch: pytest.MonkeyPatch) -> None:
 def first_page_only(patch: pytest.MonkeyPatch) -> None:
     def order_page(self: TrackstarShop, window: Window, *, page_token: str | None) -> OrderPage:
         page = _order_page(self, window, page_token=page_token)
-        return page.model_copy(update={"next_token": None, "total_count": None})
+        return replace(page, next_token=None, total_count=None)
 
     patch.setattr(TrackstarShop, "order_page", order_page)
 
@@ -160,14 +160,14 @@ def no_second_reading(patch: pytest.MonkeyPatch) -> None:
 
 
 def orders_counted_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.poll.SeenOrders.saved", lambda self: "")
+    patch.setattr("orderwatch.polling.windows.SeenOrders.saved", lambda self: "")
 
 
 def blind_to_what_has_no_date(patch: pytest.MonkeyPatch) -> None:
     def window(*, vendor_now: datetime) -> Window:
         return Window(kind=WindowKind.INCREMENTAL, after=vendor_now - timedelta(hours=1), until=vendor_now)
 
-    patch.setattr("orderwatch.polling.poll.undated_window", window)
+    patch.setattr("orderwatch.polling.reading.undated_window", window)
 
 
 def random_alert_ids(patch: pytest.MonkeyPatch) -> None:

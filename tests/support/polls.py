@@ -1,13 +1,16 @@
 """Polls of simulated shops, in this process."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import httpx
 from pydantic import SecretStr
 
+from orderwatch import clock
 from orderwatch.alerts import AlertConnection
-from orderwatch.polling.poll import Poller, PollSummary, Store
+from orderwatch.polling.commit import Store
+from orderwatch.polling.poll import poll as real_poll
+from orderwatch.polling.summary import PollSummary
 from orderwatch.polling.transitions import Policy
 from orderwatch.trackstar.client import Trackstar, TrackstarShop
 from orderwatch_local.shop import Shop, ShopTransport
@@ -44,16 +47,9 @@ def poll(
     *,
     policy: Policy = WATCHED,
     has_time: Callable[[], bool] = lambda: True,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     asked_at: datetime | None = None,
 ) -> PollSummary:
     """One poll, asked for now unless it is said when."""
-    poller = Poller(
-        connection=AlertConnection(id=connection_id),
-        shop=client,
-        store=store,
-        policy=policy,
-        clock=clock,
-        has_time=has_time,
-    )
-    return poller.run(asked_at=asked_at or clock())
+    asked_at = asked_at or clock.now()
+    connection = AlertConnection(id=connection_id)
+    return real_poll(connection, vendor=client, store=store, policy=policy, has_time=has_time, asked_at=asked_at)

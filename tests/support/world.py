@@ -1,12 +1,15 @@
 """A small world for one test: simulated shops, tables in memory, the vendor's clock and ours."""
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from orderwatch import clock
 from orderwatch.alerts import Alert
-from orderwatch.polling.poll import PollSummary
 from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.summary import PollSummary
 from orderwatch.polling.transitions import Policy, StoredOrder
 from orderwatch.trackstar.client import TrackstarShop
 from orderwatch_local.shop import Request, Response, Shop, VirtualClock
@@ -20,6 +23,25 @@ MINUTE = timedelta(minutes=1)
 TICK = timedelta(minutes=5)
 
 
+class OurClock(VirtualClock):
+    """A process's clock: its wall clock moves only when it is told to, and waiting takes no time."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Return at once."""
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Be the process's clock for a while."""
+        clock.use(self)
+        try:
+            yield
+        finally:
+            clock.use(None)
+
+
 class World:
     """Shops, the vendor and our tables; time passes only when it is told to.
 
@@ -29,7 +51,7 @@ class World:
     """
 
     def __init__(self, *connection_ids: str, **options: Any) -> None:
-        self.vendor_clock, self.our_clock = VirtualClock(NOON), VirtualClock(NOON)
+        self.vendor_clock, self.our_clock = VirtualClock(NOON), OurClock(NOON)
         self.shops = {
             name: Shop(name, access_token=f"token-of-{name}", clock=self.vendor_clock)
             for name in connection_ids or ("conn_a",)
@@ -76,15 +98,15 @@ class World:
     ) -> PollSummary:
         """One poll of a shop, by our clock."""
         shop = shop or self.shop
-        return poll(
-            self.client(shop, **client),
-            self.tables.store,
-            shop.connection_id,
-            policy=policy,
-            has_time=has_time,
-            clock=self.our_clock.now,
-            asked_at=asked_at,
-        )
+        with self.our_clock.in_use():
+            return poll(
+                self.client(shop, **client),
+                self.tables.store,
+                shop.connection_id,
+                policy=policy,
+                has_time=has_time,
+                asked_at=asked_at,
+            )
 
     def next_poll(self, shop: Shop | None = None, **options: Any) -> list[Alert]:
         """Time passes, a poll is done; what it told."""

@@ -141,7 +141,7 @@ class TrackstarShop:
         """The vendor's clock at its latest answer; asked for where there was none yet (whole seconds)."""
         if self._vendor_now is None:
             with suppress(UnauthorizedError):  # said by the next reading, and a secret that cannot be sent asks nobody
-                self._get("/cart/orders", {"limit": "1"}, OrderPage)
+                self._fetch("/cart/orders", {"limit": "1"}, _order_page)
         if self._vendor_now is None:
             logger.warning("trackstar sends no Date header: using our own clock")
             self._vendor_now = clock.now().replace(microsecond=0)
@@ -156,7 +156,7 @@ class TrackstarShop:
         """One page of the query's orders; every filter goes with every page, as the token does not remember them."""
         params = {"limit": str(PAGE_SIZE)} | query.filters()
         params |= {"page_token": page_token} if page_token else {}
-        return self._fetch("/cart/orders", params, lambda body: _validated(OrderPage, body).read_from(body))
+        return self._fetch("/cart/orders", params, _order_page)
 
     def products(self, product_ids: Sequence[str]) -> dict[str, Product]:
         """These products, those that Trackstar has, by id; 100 a request, one by one where the list cannot say them."""
@@ -308,6 +308,13 @@ def _validated[T: BaseModel](model: type[T], body: bytes) -> T:
     try:
         return model.model_validate(_loads(body))
     except ValidationError:
+        raise _FaultError("not a page") from None
+
+
+def _order_page(body: bytes) -> OrderPage:
+    try:
+        return OrderPage.read(body)
+    except (ValueError, ArithmeticError, RecursionError):
         raise _FaultError("not a page") from None
 
 
