@@ -3,7 +3,7 @@
 OrderwatchError
 ├── SettingsError               an environment variable is missing or wrong: fix the deployment
 ├── ParameterMissingError       a parameter is not in the Parameter Store: put it there
-├── PollsNotAskedForError       SQS did not take the messages of some shops: ask again
+├── PollsNotRequestedError      SQS did not take the messages of some connections: send them again
 ├── PollSupersededError         another poll of the connection saved first: stop quietly, it goes on there
 └── TrackstarError              the vendor's API did not answer as documented; carries `request_id`
     ├── UnauthorizedError       401: a key or token is wrong; do not retry, tell the operators
@@ -37,11 +37,11 @@ class ParameterMissingError(OrderwatchError):
         self.name = name
 
 
-class PollsNotAskedForError(OrderwatchError):
-    """SQS did not take the messages of some connections: ask again, a poll asked for twice ends by itself.
+class PollsNotRequestedError(OrderwatchError):
+    """SQS did not take the messages of some connections: send them again, a second poll of one does no harm.
 
     Args:
-        connection_ids: Those connections.
+        connection_ids: The connections whose message SQS did not take.
     """
 
     def __init__(self, connection_ids: Sequence[str]) -> None:

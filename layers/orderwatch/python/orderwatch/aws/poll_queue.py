@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from orderwatch.errors import PollsNotAskedForError
+from orderwatch.errors import PollsNotRequestedError
 from orderwatch.observability import logger
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ class PollQueue:
         """Ask for one poll of the connection; the poll's id, which is the message's.
 
         Raises:
-            PollsNotAskedForError: SQS did not take the message.
+            PollsNotRequestedError: SQS did not take the message.
         """
         asked = self.ask_for_polls([connection_id])
         if connection_id not in asked:
-            raise PollsNotAskedForError([connection_id])
+            raise PollsNotRequestedError([connection_id])
         return asked[connection_id]
 
     def _send(self, connection_ids: Sequence[str]) -> dict[str, str]:
