@@ -29,7 +29,7 @@ test: setup ## All tests: unit, integration, simulation, end to end
 	@$(RUN)/pytest -q -n 2 --dist worksteal
 
 .PHONY: test-fast
-test-fast: $(VENV)/ready ## Unit and integration tests, nothing deployed
+test-fast: setup ## Unit and integration tests, nothing deployed
 	@$(RUN)/pytest -q -n 2 --dist worksteal tests/unit tests/integration
 
 SEEDS ?= 20000
