@@ -11,7 +11,7 @@ from orderwatch.trackstar.fields import Date, NoneIfMalformed, Number, Text
 ORDERS = "get_orders"
 """Trackstar's name of the function that syncs orders."""
 DEFAULT_SYNC_FREQUENCY = timedelta(hours=1)
-"""How often Trackstar pulls orders from a shop unless it says otherwise (the vendor's page)."""
+"""How often Trackstar pulls orders from a shop unless it says otherwise (docs/trackstar.md#syncing)."""
 LONGEST_SYNC_FREQUENCY = timedelta(days=31)
 """What is said to be longer is taken for a mistake."""
 

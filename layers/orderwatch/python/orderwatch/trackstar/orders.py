@@ -2,7 +2,7 @@
 
 Only what is named here is ever read out of a record: addresses, names and contact data have no field and so
 cannot be stored, logged or sent. Everything but the id and the status may be missing or malformed without
-costing the order (the vendor's page: most fields can be null, integrations differ).
+costing the order (docs/trackstar.md#orders: most fields can be null, integrations differ).
 
 A page is read as far as a decision needs it, and only the orders that are told are read again in full: most orders of
 most pages are not.
