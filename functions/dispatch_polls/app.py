@@ -30,7 +30,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
     """Send one message for each connection in the Parameter Store, or for each of `connection_ids` in the event.
 
     Raises:
-        PollsNotRequestedError: SQS did not take some; the others are asked for, and the retry of the event asks again.
+        PollsNotRequestedError: SQS did not take some; the others are polled, and the retry of the event polls all.
     """
     settings = read_settings(DispatchPollsSettings)
     connection_ids = event.get("connection_ids") or _parameters(settings.parameter_prefix).connection_ids()
