@@ -31,7 +31,7 @@ CONNECTIONS = {1: 200, 10: 60, 100: 20, 500: 8}
 ORDERS = 200
 """Orders of each connection."""
 CHANGED = 3
-"""Orders of each connection that change between two ticks; one of them is told."""
+"""Orders of each connection that change between two ticks; one of them is alerted."""
 KNOWN = (1, 1_000, 100_000, 1_000_000)
 POLLS = 130
 """Polls of each kind for each number of known orders; all of them take less than the day between two sweeps."""
@@ -52,7 +52,7 @@ AWS is in memory and Trackstar is the simulated shop. The time inside those two 
 ours; the requests are counted where they leave us.
 
 **A tick**: every connection of {ORDERS} orders is asked for and polled, after {CHANGED} of its orders changed, one of
-which has to be told. No secret comes from the cache, as after five minutes. **Orders known**: one connection of which
+which is to be alerted. No secret comes from the cache, as after five minutes. **Orders known**: one connection of which
 so many orders are in OrderTable, polled when nothing has changed and when one order has (medians of {POLLS} polls). The
 rows have keys of their own; their other attributes are made up when they are read."""
 
@@ -178,7 +178,7 @@ class Fleet:
             raise RuntimeError(f"a poll of {connection_id} ended {summary.outcome}")
 
     def change(self, count: int) -> None:
-        """A tick later, the same orders of every shop have changed, so many; the first of several has to be told."""
+        """A tick later, the same orders of every shop have changed, so many; the first of several has to be alerted."""
         self.world.pass_time(TICK)
         for shop in self.world.shops.values():
             for number in range(count):

@@ -15,9 +15,9 @@ from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.errors import PollSupersededError
 from orderwatch_local.shop import ShopTransport
 from tests.support.death import Killed, Lifeline
+from tests.support.delivered import due_for, order_alerts_in
 from tests.support.recording_sns import ARN, RecordingSns
 from tests.support.sending import send
-from tests.support.truth import expected_alerts, told_in
 from tests.support.world import MINUTE, World
 
 REDRIVEN_AFTER = timedelta(minutes=10)
@@ -92,10 +92,10 @@ class Watch:
         self.redrive()
 
     def expected(self, *, baseline: int) -> Counter[tuple[str, str, str]]:
-        return expected_alerts(self.world.shop.truth, baseline=baseline)
+        return due_for(self.world.shop.truth[baseline:])
 
     def told(self) -> Counter[tuple[str, str, str]]:
-        return told_in(self.sns.taken)
+        return order_alerts_in(self.sns.taken)
 
 
 def of_a_day_with_trouble(watch: Watch) -> int:

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 import functions.dispatch_polls.app as dispatch_polls
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.poll_queue import BATCH, PollQueue
-from orderwatch.errors import ParameterMissingError, PollsNotAskedForError
+from orderwatch.errors import ParameterMissingError, PollsNotRequestedError
 from tests.support.lambda_context import lambda_context
 from tests.support.template import load_template
 
@@ -201,7 +201,7 @@ def test_what_sqs_refuses_holds_no_other_shop_up(refusing: RefusingSqs, missed: 
 
 def test_a_single_poll_that_cannot_be_asked_for_is_an_error(queue_url: str) -> None:
     queue = PollQueue(RefusingSqs(refused={"conn_a"}).as_client(), queue_url)
-    with pytest.raises(PollsNotAskedForError, match="conn_a"):
+    with pytest.raises(PollsNotRequestedError, match="conn_a"):
         queue.ask_for_poll("conn_a")
 
 
@@ -215,7 +215,7 @@ def test_a_tick_fails_with_the_names_of_the_shops_that_were_not_asked_after_the_
     monkeypatch.setattr(dispatch_polls, "_parameters", lambda prefix: parameters)
     for name in shops(3):
         put(f"connections/{name}/access-token", "token")
-    with pytest.raises(PollsNotAskedForError) as caught:
+    with pytest.raises(PollsNotRequestedError) as caught:
         dispatch_polls.handler({}, lambda_context())
     assert caught.value.connection_ids == ["conn_01"]
     assert sqs.taken == ["conn_00", "conn_02"]

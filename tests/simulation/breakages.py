@@ -19,7 +19,7 @@ from orderwatch.polling.windows import OVERLAP, Progress, Window, WindowKind
 from orderwatch.trackstar.client import TrackstarShop
 from orderwatch.trackstar.orders import OrderPage, Version
 from orderwatch.trackstar.query import DateField, OrderQuery
-from tests.simulation.world import World
+from tests.simulation.world import SimulatedWorld
 
 type Breakage = Callable[[pytest.MonkeyPatch], None]
 
@@ -188,7 +188,7 @@ def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_redrive(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(World, "redrive", lambda self: None)
+    patch.setattr(SimulatedWorld, "redrive", lambda self: None)
 
 
 BREAKAGES: dict[str, Breakage] = {

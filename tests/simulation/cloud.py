@@ -37,7 +37,7 @@ def transaction_conflict(actions: int, which: int) -> ClientError:
     return TransactionCancelledError(answer, "TransactWriteItems")
 
 
-class Tables(MemoryDynamoDB):
+class ObservedTables(MemoryDynamoDB):
     """The template's tables; tells of every transaction and of every alert that is marked.
 
     Args:

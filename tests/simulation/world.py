@@ -37,11 +37,11 @@ from tests.simulation.cloud import (
     Change,
     FifoQueue,
     Message,
+    ObservedTables,
     ParameterStore,
     Record,
     Row,
     Shard,
-    Tables,
     client_error,
     queue_event,
     stream_event,
@@ -116,7 +116,7 @@ class Invocation:
         return int(max(self.ends_at - self.now(), 0.0) * 1000)
 
 
-class World:
+class SimulatedWorld:
     """Everything of one seed.
 
     Args:
@@ -134,7 +134,7 @@ class World:
         self.trace: list[str] = []
         self.is_calm = False
         self.latency = plan.latency
-        self.tables = Tables(self._wrote, self._updated)
+        self.tables = ObservedTables(self._wrote, self._updated)
         self.oracle = Oracle(self.tables.row, plan.notify_recovered, plan.baseline_days)
         self.queue = FifoQueue(lambda: self.time.seconds, self._message_came, lambda: self._happens(plan.aws_fault))
         self.shards = [Shard() for _ in range(plan.shards)]
@@ -714,7 +714,7 @@ def _brief(row: Row) -> str:
 class _Client:
     """A boto3 client each of whose requests is a call of the world's."""
 
-    def __init__(self, world: World, name: str, service: Any) -> None:
+    def __init__(self, world: SimulatedWorld, name: str, service: Any) -> None:
         self._world, self._name, self._service = world, name, service
 
     @property
@@ -732,70 +732,70 @@ class _Client:
 class _Transport(httpx.BaseTransport):
     """What `Trackstar` talks through, in whatever world is being played."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatedWorld) -> None:
         self._world = world
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return self._world.answer(request)
 
 
-def _block(world: World, shop: Shop) -> None:
+def _block(world: SimulatedWorld, shop: Shop) -> None:
     now = world.vendor_clock.now()
     error = endpoint_error("get_orders", preventing_sync=True, first_seen=now, last_seen=now)
     shop.errors = [world.chance.choice((error, invalid_credentials()))]
     world._note(f"{shop.connection_id} is blocked")
 
 
-def _unblock(world: World, shop: Shop) -> None:
+def _unblock(world: SimulatedWorld, shop: Shop) -> None:
     shop.errors = []
 
 
-def _refuse(world: World, shop: Shop) -> None:
+def _refuse(world: SimulatedWorld, shop: Shop) -> None:
     shop.access_token = "rotated"
     world._note(f"{shop.connection_id} refuses its token")
 
 
-def _accept(world: World, shop: Shop) -> None:
+def _accept(world: SimulatedWorld, shop: Shop) -> None:
     shop.access_token = f"token-of-{shop.connection_id}"
 
 
-def _disable(world: World, shop: Shop) -> None:
+def _disable(world: SimulatedWorld, shop: Shop) -> None:
     shop.quirks.disabled = True
 
 
-def _enable(world: World, shop: Shop) -> None:
+def _enable(world: SimulatedWorld, shop: Shop) -> None:
     shop.quirks.disabled = False
 
 
-def _disconnect(world: World, shop: Shop) -> None:
+def _disconnect(world: SimulatedWorld, shop: Shop) -> None:
     if shop in world.trackstar.shops:
         world.trackstar.disconnect(shop.connection_id)
     world._note(f"{shop.connection_id} is disconnected")
 
 
-def _connect(world: World, shop: Shop) -> None:
+def _connect(world: SimulatedWorld, shop: Shop) -> None:
     world.trackstar.connect(shop)
 
 
-def _refuse_filter(world: World, shop: Shop) -> None:
+def _refuse_filter(world: SimulatedWorld, shop: Shop) -> None:
     shop.quirks.refused_filters = {"trackstar_updated_date"}
     world._note(f"{shop.connection_id} refuses the filter")
 
 
-def _keep(world: World, shop: Shop) -> None:
+def _keep(world: SimulatedWorld, shop: Shop) -> None:
     """It stays so."""
 
 
-def _go_dark(world: World, shop: Shop) -> None:
+def _go_dark(world: SimulatedWorld, shop: Shop) -> None:
     world._stuck.add(shop.connection_id)
     world._note(f"{shop.connection_id} goes dark")
 
 
-def _come_back(world: World, shop: Shop) -> None:
+def _come_back(world: SimulatedWorld, shop: Shop) -> None:
     world._stuck.discard(shop.connection_id)
 
 
-type Trouble = Callable[[World, Shop], None]
+type Trouble = Callable[[SimulatedWorld, Shop], None]
 _TROUBLES: dict[str, tuple[Trouble, Trouble]] = {
     "blocked": (_block, _unblock),
     "token refused": (_refuse, _accept),
@@ -818,7 +818,7 @@ class _Nowhere(StringIO):
 
 
 @contextmanager
-def installed(world: World) -> Iterator[None]:
+def installed(world: SimulatedWorld) -> Iterator[None]:
     """Let the handlers live in this world."""
     modules = [handler_module(function, copy) for function in sorted(TIMEOUTS) for copy in range(MAX_AT_ONCE)]
     level = logger.log_level
@@ -853,14 +853,14 @@ def _environment(plan: Plan) -> Any:
     return patch.dict("os.environ", ENVIRONMENT | drawn_for_this)
 
 
-def run(seed: int) -> World:
+def run(seed: int) -> SimulatedWorld:
     """Play one seed.
 
     Raises:
         Violation: A rule does not hold; it carries the trace.
     """
     random.seed(seed)
-    world = World(drawn(seed))
+    world = SimulatedWorld(drawn(seed))
     with installed(world):
         try:
             world.play()

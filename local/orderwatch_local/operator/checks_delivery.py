@@ -1,4 +1,4 @@
-"""doctor's look at our side: who is subscribed, what waits, what lies dead, what is switched off."""
+"""doctor's look at our side: who is subscribed, what waits, which queues hold dead letters, what is switched off."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -18,7 +18,7 @@ OVERDUE = timedelta(minutes=15)
 
 
 def examine_topics(stack: Stack) -> Iterator[Finding]:
-    """Whether somebody is told."""
+    """Whether each topic has subscribers."""
     topics = (("AlertTopic", stack.outputs.alert_topic_arn), ("OpsTopic", stack.outputs.ops_topic_arn))
     for name, arn in topics:
         yield topic_finding(name, arn, subscriptions_of(stack.aws, arn))

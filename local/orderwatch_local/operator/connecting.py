@@ -61,7 +61,7 @@ def connect(stack: Stack, connection_id: str, *, access_token: SecretStr, name: 
 
 
 def _require_a_token_of_its_own(stack: Stack, connection_id: str, access_token: SecretStr) -> None:
-    # The API knows a shop by its token alone: with another's, that one's orders would be told under this name.
+    # The API knows a shop by its token alone: with another's, that one's orders would be alerted under this name.
     for other, token in access_tokens(stack).items():
         if other != connection_id and token == access_token:
             raise ConnectError(f"this is the access token of {other}: take the one of {connection_id}")

@@ -1,4 +1,4 @@
-"""`orderwatch alerts`: what was told, and what is still to be told."""
+"""`orderwatch alerts`: the alerts that were sent, and those that are pending."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime

@@ -55,7 +55,7 @@ class WaitingOrder(BaseModel):
         raw_status: The shop's own word for it.
         status_since: When the copy changed that showed it.
         age: How long ago that was.
-        total_price: From the alert that told of it; None where none did, as for what the baseline found.
+        total_price: From the alert about it; None if there was none, as for what the baseline found.
         currency: Of the price.
         url: The order in the shop's own admin, from the same alert.
         alert_id: That alert.
@@ -138,7 +138,7 @@ def _order(row: dict[str, Any], shop: NamedShop) -> WaitingOrder:
 
 
 def _with_values(stack: Stack, orders: Sequence[WaitingOrder]) -> list[WaitingOrder]:
-    """The price and the link are in the alert that told of the order, for as long as that is kept."""
+    """The price and the link are in the order's alert, for as long as that is kept."""
     keys = ({"alert_id": each} for each in {order.alert_id for order in orders if order.alert_id})
     rows = batch_get(stack.aws.dynamodb, stack.outputs.alert_table_name, keys)
     alerts = {row["alert_id"]: stored_alert(row) for row in rows}

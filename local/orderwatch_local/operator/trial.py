@@ -62,7 +62,7 @@ def send_test_alert(stack: Stack, *, status: str, connection_id: str, total_pric
 
     Args:
         stack: Where.
-        status: The watched status that it tells of, for filter policies.
+        status: The watched status of its order, for filter policies.
         connection_id: The connection that it names, for filter policies.
         total_price: The value of its order in US dollars, for filter policies.
 

@@ -1,4 +1,4 @@
-"""DynamoDB's own language, for the tables: items, and transactions that tell which of their parts lost."""
+"""DynamoDB's notation of rows, and transactions that return which of their parts lost."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ MAX_ACTIONS = 100
 MAX_BYTES = 3_000_000
 """Bytes of one transaction; DynamoDB takes 4 MB."""
 MAX_TRIES = 8
-"""Tries of a transaction that another one was in the way of."""
+"""Tries of a transaction that conflicts with another one."""
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -30,7 +30,7 @@ type Action = dict[str, Any]
 
 def to_item(row: Mapping[str, Any]) -> Item:
     """A row in DynamoDB's notation; attributes that are None are left out."""
-    # Nearly all are texts, thousands a page: the serializer would take ten times as long to find that out.
+    # Nearly all are texts, thousands a page: the serializer would take ten times as long for them.
     return {
         name: {"S": value} if isinstance(value, str) else _serialize(value)
         for name, value in row.items()
@@ -142,7 +142,7 @@ class Transactions:
             transaction is written whole or not at all.
 
         Raises:
-            ClientError: It was cancelled for another reason, or others were in its way `MAX_TRIES` times.
+            ClientError: It was cancelled for another reason, or it conflicted with others `MAX_TRIES` times.
         """
         for attempt in count():
             error = self._attempt(units)
@@ -175,12 +175,12 @@ def _codes(error: ClientError) -> list[str]:
 
 
 def _refusals(error: ClientError) -> set[str]:
-    """Why it was cancelled, but for conditions."""
+    """Why it was cancelled, apart from conditions."""
     return set(_codes(error)) - {"None", "ConditionalCheckFailed"}
 
 
 def _sorted_out[T](units: Sequence[Unit[T]], error: ClientError) -> tuple[list[Unit[T]], list[Unit[T]]]:
-    """Part the units into those that lost, and all of them less the optional actions that were already there."""
+    """Return the units that lost, and all units without the optional actions that were already there."""
     codes = iter(_codes(error))
     lost, rest = [], []
     for unit in units:

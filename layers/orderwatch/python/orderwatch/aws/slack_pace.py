@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 BETWEEN_MESSAGES = 1.0
 """Seconds between two messages of one webhook (Slack's limit)."""
 LONGEST_HOLD = 300.0
-"""Seconds: Slack asks for tens of them; a mad value must not silence the channel."""
+"""Seconds: Slack asks for tens of them; an absurd value must not silence the channel."""
 _ROW = {"id": "pace"}
 
 
@@ -79,7 +79,7 @@ class SlackPace:
         return int(from_item(answer["Item"])["free_at"]) if "Item" in answer else None
 
     def _move(self, before: int | None, after: int) -> bool:
-        """OrderWrite the next free moment on; False where somebody else did."""
+        """Move the next free moment on; False if another function moved it first."""
         condition = "attribute_not_exists(free_at)" if before is None else "free_at = :before"
         values = {":after": after} | ({":before": before} if before is not None else {})
         try:

@@ -2,7 +2,7 @@
 
 Only what is named here is ever taken out of a record: addresses, names and contact data have no field and so
 cannot be stored, logged or sent. Everything but the id and the status may be missing or malformed without
-costing the order: most fields can be null, and integrations differ.
+costing the order (docs/trackstar.md#orders: most fields can be null, integrations differ).
 """
 
 import json
