@@ -12,15 +12,14 @@ from pydantic.alias_generators import to_pascal
 
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.windows import Progress, Window, WindowKind
-from orderwatch_local.cloud import Outputs
-from orderwatch_local.operator import doctor, show
-from orderwatch_local.operator.aws import Aws, explain
-from orderwatch_local.operator.checks_delivery import dead_letters_finding, topic_finding, work_queue_finding
-from orderwatch_local.operator.checks_trackstar import clock_finding, poll_interval, polls_finding
-from orderwatch_local.operator.commands import app, since_moment
-from orderwatch_local.operator.findings import Examination, Finding, bad, good
-from orderwatch_local.operator.stack import Stack, StackParameters
-from orderwatch_local.operator.subscriptions import Subscription
+from orderwatch_cli import doctor, show
+from orderwatch_cli.aws import Aws, explain
+from orderwatch_cli.checks_delivery import dead_letters_finding, topic_finding, work_queue_finding
+from orderwatch_cli.checks_trackstar import clock_finding, poll_interval, polls_finding
+from orderwatch_cli.commands import app, since_moment
+from orderwatch_cli.findings import Examination, Finding, bad, good
+from orderwatch_cli.stack import Outputs, Stack, StackParameters
+from orderwatch_cli.subscriptions import Subscription
 from tests.support.template import ROOT
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
