@@ -44,7 +44,7 @@ class Aws:
     def __init__(self, *, endpoint_url: str | None = None) -> None:
         self._endpoint_url = endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
         self._is_local = urlsplit(self._endpoint_url or "").hostname in _LOOPBACK
-        self._session = _local_session() if self._is_local else boto3.Session()
+        self._session = _local_session() if self._is_local else _users_session()
         self._made: list[BaseClient] = []
 
     def __enter__(self) -> Self:
@@ -112,6 +112,11 @@ class Aws:
 def _local_session() -> boto3.Session:
     # One a process: it keeps the services' descriptions, which take long to load.
     return session_apart()
+
+
+def _users_session() -> boto3.Session:
+    # As for the AWS CLI, AWS_REGION comes first; botocore knows only AWS_DEFAULT_REGION and the profile.
+    return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
 
 
 def session_apart() -> boto3.Session:

@@ -131,6 +131,25 @@ def test_errors_of_aws_are_one_line_with_the_remedy() -> None:
     assert explain(refused) == "AWS refused Publish (AccessDenied): not allowed"
 
 
+@pytest.mark.parametrize(
+    ("environment", "region"),
+    [
+        ({"AWS_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-north-1"}, "eu-north-1"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-north-1"}, "eu-west-1"),
+    ],
+)
+def test_the_region_is_the_environments_as_the_aws_cli_reads_it(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], region: str
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with Aws() as aws:
+        assert aws.sns.meta.region_name == region
+
+
 def test_a_parameter_that_may_not_be_read_is_one_line_too() -> None:
     refused = GetParameterError("An error occurred (AccessDeniedException)\nwhen calling the GetParameter operation")
     assert explain(refused) == "An error occurred (AccessDeniedException) when calling the GetParameter operation"
