@@ -76,7 +76,7 @@ picture: $(VENV)/ready ## Take the README's picture of an alert again (needs Chr
 pins: $(UV) ## Resolve the pinned requirements again
 	@for group in uv sam cloud checkov; do $(COMPILE) --group $$group -o $(PINS)/$$group.txt; done
 	@$(COMPILE) pyproject.toml -o $(LAYER)/requirements.txt
-	@$(COMPILE) pyproject.toml --group dev -c $(LAYER)/requirements.txt -o $(PINS)/dev.txt
+	@$(COMPILE) pyproject.toml --extra cli --group dev -c $(LAYER)/requirements.txt -o $(PINS)/dev.txt
 COMPILE = $(UV) pip compile -q --upgrade --python-version 3.13 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: clean

@@ -41,6 +41,7 @@ def test_the_layer_does_not_hold_what_the_runtime_brings_or_only_development_nee
     development = {
         "tests",
         "local",
+        "orderwatch_cli",
         "orderwatch_local",
         "moto",
         "pytest",

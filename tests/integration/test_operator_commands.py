@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orderwatch.alerts import Alert
-from orderwatch_local.cli import run
+from orderwatch_cli.main import run
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, SystemClock
 from tests.support.alerts import alert_of, first_sight

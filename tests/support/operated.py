@@ -16,10 +16,10 @@ from orderwatch.aws.dynamodb import to_item
 from orderwatch.aws.order_table import OrderTable
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.transitions import OrderWrite
-from orderwatch_local.cli import run
-from orderwatch_local.cloud import LocalCloud, Outputs
-from orderwatch_local.operator.aws import Aws
-from orderwatch_local.operator.stack import Stack, find_stack
+from orderwatch_cli.aws import Aws
+from orderwatch_cli.main import run
+from orderwatch_cli.stack import Outputs, Stack, find_stack
+from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, SystemClock, Trackstar
 from tests.support.template import load_template
 

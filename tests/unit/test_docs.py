@@ -10,7 +10,7 @@ import yaml
 from typer import Context
 from typer.main import get_command
 
-from orderwatch_local.cli import app
+from orderwatch_cli.main import app
 from tests.support.template import ROOT, load_template
 
 TEMPLATE = load_template()
@@ -123,7 +123,7 @@ def anchors(text: str) -> set[str]:
 
 
 def test_every_path_of_the_repository_that_is_named_exists() -> None:
-    named = set(re.findall(r"\b(?:events|local|layers|functions|tests|docs)/[\w./-]+\w", TEXT))
+    named = set(re.findall(r"\b(?:events|cli|local|layers|functions|tests|docs)/[\w./-]+\w", TEXT))
     named |= set(re.findall(r"[`\s](env\.example\.json|samconfig\.toml|template\.yaml|\.ci/run)\b", TEXT))
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 

@@ -11,14 +11,13 @@ import typer
 from pydantic import SecretStr
 
 from orderwatch.publishing.messages.text import money, plural
-from orderwatch_local.arguments import check_connection_id
-from orderwatch_local.cloud import STACK_NAME
-from orderwatch_local.operator import connecting, dead_letters, functions, show, standing, trial
-from orderwatch_local.operator.aws import Aws
-from orderwatch_local.operator.doctor import examine
-from orderwatch_local.operator.history import ToldAlert
-from orderwatch_local.operator.history import alerts as alerts_of
-from orderwatch_local.operator.stack import Stack, find_stack
+from orderwatch_cli import connecting, dead_letters, functions, show, standing, trial
+from orderwatch_cli.arguments import check_connection_id
+from orderwatch_cli.aws import Aws
+from orderwatch_cli.doctor import examine
+from orderwatch_cli.history import ToldAlert
+from orderwatch_cli.history import alerts as alerts_of
+from orderwatch_cli.stack import STACK_NAME, Stack, find_stack
 
 app = typer.Typer(rich_markup_mode=None)
 

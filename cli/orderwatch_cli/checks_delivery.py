@@ -8,10 +8,10 @@ from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.parameters import Parameters
 from orderwatch.errors import ParameterMissingError
 from orderwatch.publishing.messages.text import duration, plural
-from orderwatch_local.operator.dead_letters import SOURCES
-from orderwatch_local.operator.findings import Finding, bad, good
-from orderwatch_local.operator.stack import EVENT_SOURCE, QUEUE, SCHEDULE, Resource, Stack
-from orderwatch_local.operator.subscriptions import Subscription, subscriptions_of
+from orderwatch_cli.dead_letters import SOURCES
+from orderwatch_cli.findings import Finding, bad, good
+from orderwatch_cli.stack import EVENT_SOURCE, QUEUE, SCHEDULE, Resource, Stack
+from orderwatch_cli.subscriptions import Subscription, subscriptions_of
 
 OVERDUE = timedelta(minutes=15)
 """How long an alert may be pending, or a message wait: redrive_alerts comes by every 15 minutes."""

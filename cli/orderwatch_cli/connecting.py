@@ -7,9 +7,9 @@ from pydantic import BaseModel, SecretStr
 from orderwatch.aws.parameters import Parameters
 from orderwatch.errors import OrderwatchError
 from orderwatch.polling.health import HealthState, assess
-from orderwatch_local.operator.shop_parameters import access_tokens, delete_shop, put_shop
-from orderwatch_local.operator.stack import Stack
-from orderwatch_local.shop_check import Api, Flaw, UnusableShopError, check_shop
+from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_shop
+from orderwatch_cli.shop_parameters import access_tokens, delete_shop, put_shop
+from orderwatch_cli.stack import Stack
 
 
 class ConnectError(OrderwatchError):

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from orderwatch import clock
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.errors import OrderwatchError
-from orderwatch_local.operator.shop_parameters import connected_shops
-from orderwatch_local.operator.stack import Stack
+from orderwatch_cli.shop_parameters import connected_shops
+from orderwatch_cli.stack import Stack
 
 
 class InvocationError(OrderwatchError):

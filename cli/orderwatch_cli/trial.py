@@ -11,9 +11,9 @@ from orderwatch.alerts import Alert, AlertConnection, AlertLineItem, AlertOrder,
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.errors import OrderwatchError
 from orderwatch.publishing.messages import SnsMessage, render
-from orderwatch_local.operator.filter_policies import UnknownOperatorError, accepts
-from orderwatch_local.operator.stack import Stack
-from orderwatch_local.operator.subscriptions import Subscription, subscriptions_of
+from orderwatch_cli.filter_policies import UnknownOperatorError, accepts
+from orderwatch_cli.stack import Stack
+from orderwatch_cli.subscriptions import Subscription, subscriptions_of
 
 TEST_CONNECTION = "orderwatch-test"
 MARK = "TEST"

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from orderwatch.alerts import Alert
 from orderwatch.aws.dynamodb import from_item, to_item
-from orderwatch_local.operator.stack import Stack
+from orderwatch_cli.stack import Stack
 
 
 class ToldAlert(BaseModel):

@@ -11,9 +11,9 @@ from orderwatch.alerts import Alert, Number
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.dynamodb import batch_get, from_item, to_item
 from orderwatch.polling.state import ConnectionState
-from orderwatch_local.operator.history import stored_alert
-from orderwatch_local.operator.shop_parameters import NamedShop, connected_shops
-from orderwatch_local.operator.stack import Stack
+from orderwatch_cli.history import stored_alert
+from orderwatch_cli.shop_parameters import NamedShop, connected_shops
+from orderwatch_cli.stack import Stack
 
 INDEX = "attention"
 
