@@ -9,7 +9,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
-from orderwatch.aws.delivery import build_delivery
+from orderwatch.aws.delivery import Delivery, build_delivery
 from orderwatch.observability import logger, metrics
 from orderwatch.publishing.publish import PublishSummary, publish
 from orderwatch.settings import RedriveAlertsSettings, read_settings
@@ -23,7 +23,10 @@ STOP_BEFORE = 60.0
 BATCH = 100
 
 
-_adapters = cache(build_delivery)
+@cache
+def _adapters(settings: RedriveAlertsSettings) -> Delivery:
+    """The outside world of this function, built once a process."""
+    return build_delivery(settings)
 
 
 @logger.inject_lambda_context
