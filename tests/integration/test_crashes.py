@@ -17,7 +17,7 @@ from orderwatch_local.shop import ShopTransport
 from tests.support.death import Killed, Lifeline
 from tests.support.delivered import due_for, order_alerts_in
 from tests.support.recording_sns import ARN, RecordingSns
-from tests.support.sending import send
+from tests.support.sending import ProductsOf, send
 from tests.support.world import MINUTE, World
 
 REDRIVEN_AFTER = timedelta(minutes=10)
@@ -48,8 +48,8 @@ class Watch:
                 list(alert_ids),
                 outbox=self._mortal_world().tables.alerts,
                 topic=AlertTopic(self.lifeline.sns(self.sns), ARN, sleep=lambda _: None),
-                products_of=lambda _: self.world.client(
-                    transport=self.lifeline.transport(ShopTransport(self.world.trackstar))
+                products=ProductsOf(
+                    lambda _: self.world.client(transport=self.lifeline.transport(ShopTransport(self.world.trackstar)))
                 ),
                 digest_threshold=3,
             )

@@ -16,7 +16,7 @@ from orderwatch.trackstar.products import Product
 from orderwatch_local.preview_page import page
 from orderwatch_local.shop import Record, Shop
 from tests.support.recording_sns import RecordingSns
-from tests.support.sending import send
+from tests.support.sending import ProductsOf, send
 from tests.support.world import World
 
 PRIVATE = "Ada-Private"
@@ -67,7 +67,7 @@ def changed(world: World, *orders: Record) -> RecordingSns:
     world.poll()
     sns = RecordingSns()
     ids = world.tables.alert_ids()
-    send(ids, outbox=world.tables.alerts, topic=sns.topic, products_of=lambda _: world.client())
+    send(ids, outbox=world.tables.alerts, topic=sns.topic, products=ProductsOf(lambda _: world.client()))
     return sns
 
 

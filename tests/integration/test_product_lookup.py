@@ -5,6 +5,7 @@ import pytest
 from orderwatch.errors import NotImplementedByShopError, UnavailableError
 from orderwatch.publishing.product_cache import ProductCache
 from orderwatch_local.shop import Request, Resource, Response, Shop, VirtualClock
+from tests.support.sending import ProductsOf
 from tests.support.world import NOON, World
 
 
@@ -88,10 +89,10 @@ def test_a_warm_process_asks_the_vendor_for_no_product_twice(
     batches: list[list[str]], requests: list[int], reason: str
 ) -> None:
     world = world_with("1", "2")
-    cache = ProductCache(now=VirtualClock(NOON).now)
+    cache = ProductCache(ProductsOf(lambda _: world.client()), now=VirtualClock(NOON).now)
     asked = []
     for product_ids in batches:
         before = len(world.trackstar.requests)
-        cache.of_shop("conn_a", world.client).products(product_ids)
+        cache.products("conn_a", product_ids, seconds_left=lambda: 60.0)
         asked.append(len(world.trackstar.requests) - before)
     assert asked == requests, reason

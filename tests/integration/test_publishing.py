@@ -8,10 +8,10 @@ import pytest
 from orderwatch.alerts import Alert
 from orderwatch.aws.alert_table import CLAIM
 from orderwatch.aws.alert_topic import BATCH, MAX_BATCH_BYTES, AlertTopic
-from orderwatch.errors import ParameterMissingError
+from orderwatch.errors import ForbiddenError, NotImplementedByShopError, ParameterMissingError, UnavailableError
 from orderwatch.polling.state import ConnectionState
 from orderwatch.publishing import publish as publishing
-from orderwatch.publishing.enrich import ProductSource
+from orderwatch.publishing.enrich import LEFT_OUT, ProductSource
 from orderwatch.publishing.messages import Attribute, SnsMessage
 from orderwatch.publishing.publish import PublishSummary
 from orderwatch.trackstar.products import Product
@@ -44,13 +44,13 @@ class Desk:
         alert_ids: Sequence[str],
         *,
         threshold: int = 5,
-        products_of: Callable[[str], ProductSource] | None = None,
+        products: ProductSource | None = None,
     ) -> PublishSummary:
         return send(
             alert_ids,
             outbox=self.tables.alerts,
             topic=self.sns.topic,
-            products_of=products_of,
+            products=products,
             digest_threshold=threshold,
         )
 
@@ -173,52 +173,72 @@ def test_a_message_that_sns_refuses_holds_no_other_up(desk: Desk) -> None:
 # Product details (rule 11)
 
 
+def test_alerts_that_name_no_product_ask_for_none(desk: Desk) -> None:
+    products = Products()
+    desk.publish(desk.put(), products=products)
+    assert products.asked == []
+
+
+COULD_NOT_BE_READ = "product details: they could not be read"
+
+
 class Products:
+    """A source that has every product, or fails."""
+
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
-        self.asked: list[Sequence[str]] = []
+        self.asked: list[tuple[str, Sequence[str]]] = []
 
-    def products(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
-        self.asked.append(product_ids)
+    def products(
+        self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
+    ) -> Mapping[str, Product]:
+        self.asked.append((connection_id, product_ids))
         if self.error:
             raise self.error
         return {each: Product(id=each, name=f"Product {each}", inventory="1") for each in product_ids}
 
 
-def test_the_products_of_a_batch_are_asked_for_once_a_shop(desk: Desk) -> None:
+def test_the_products_of_a_batch_are_asked_for_once_a_connection(desk: Desk) -> None:
     alert_ids = desk.put(2, products=("p1", "p2")) + desk.put(1, shop="conn_b", products=("p1",))
-    sources: dict[str, Products] = {}
-
-    def products_of(connection_id: str) -> ProductSource:
-        return sources.setdefault(connection_id, Products())
-
-    desk.publish(alert_ids, products_of=products_of)
-    assert {shop: source.asked for shop, source in sources.items()} == {"conn_a": [["p1", "p2"]], "conn_b": [["p1"]]}
+    products = Products()
+    desk.publish(alert_ids, products=products)
+    assert products.asked == [("conn_a", ["p1", "p2"]), ("conn_b", ["p1"])]
     assert all(line["name"] for body in desk.sns.taken for line in body["order"]["line_items"])
 
 
-@pytest.mark.parametrize("where", ["while they are asked for", "before: the shop's token is missing"])
-def test_product_details_that_fail_make_an_alert_plainer_and_it_says_so(desk: Desk, where: str) -> None:
-    alert_ids = desk.put(products=("p1",))
-
-    def products_of(connection_id: str) -> ProductSource:
-        if where.startswith("before"):
-            raise ParameterMissingError("/orderwatch/connections/conn_a/access-token")
-        return Products(RuntimeError("a bug"))
-
-    summary = desk.publish(alert_ids, products_of=products_of)
+@pytest.mark.parametrize(
+    ("error", "gap"),
+    [
+        (NotImplementedByShopError("501"), "product details: this shop's integration offers none"),
+        (UnavailableError("timeout"), "product details: Trackstar did not answer"),
+        (ForbiddenError("403"), "product details: Trackstar refused to give them"),
+        (ParameterMissingError("/orderwatch/connections/conn_a/access-token"), COULD_NOT_BE_READ),
+        (RuntimeError("a bug"), COULD_NOT_BE_READ),
+    ],
+)
+def test_product_details_that_fail_make_an_alert_plainer_and_it_says_so(desk: Desk, error: Exception, gap: str) -> None:
+    summary = desk.publish(desk.put(products=("p1",)), products=Products(error))
     assert (summary.sent, summary.degraded) == (1, 1)
     [body] = desk.sns.taken
-    assert not body["enrichment"]["complete"]
-    assert body["enrichment"]["missing"]
+    assert body["enrichment"] == {"complete": False, "missing": [gap]}
+    assert body["order"]["line_items"]
 
 
-def test_even_a_bug_in_the_enrichment_itself_stops_no_alert(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("function", ["enrich", "product_ids_of"])
+def test_even_a_bug_in_the_enrichment_itself_stops_no_alert(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
     def explode(*arguments: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(publishing, "enrich", explode)
-    assert desk.publish(desk.put(2)).sent == 2
+    monkeypatch.setattr(publishing, function, explode)
+    assert desk.publish(desk.put(2), products=Products()).sent == 2
+
+
+def test_a_sender_without_a_source_says_that_the_details_were_left_out(desk: Desk) -> None:
+    desk.publish(desk.put(products=("p1",)))
+    [body] = desk.sns.taken
+    assert body["enrichment"]["missing"] == [LEFT_OUT]
 
 
 def test_a_bug_in_a_template_sends_the_alert_plain(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

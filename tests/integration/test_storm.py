@@ -12,13 +12,12 @@ from functions.post_to_slack import app as post_to_slack
 from orderwatch.alerts import Alert
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.slack_pace import SlackPace
-from orderwatch.publishing.enrich import ProductSource
 from orderwatch.publishing.messages import slack
 from orderwatch.publishing.product_cache import ProductCache
 from orderwatch_local.shop import Shop
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.recording_sns import ARN, RecordingSns, told_ids
-from tests.support.sending import send
+from tests.support.sending import ProductsOf, send
 from tests.support.template import load_template
 from tests.support.waits import Waits
 from tests.support.world import World
@@ -96,16 +95,12 @@ def _order(number: int) -> dict[str, object]:
 def storm() -> Storm:
     world = stormy_world(("exception", "backordered", "cancelled"))
     waits = Waits()
-    sns, cache = TimedSns(waits), ProductCache(now=waits.now)
+    sns, products = TimedSns(waits), ProductCache(ProductsOf(lambda _: world.client()), now=waits.now)
     topic = AlertTopic(sns.as_client(), ARN, sleep=waits.sleep, monotonic=waits.monotonic)
-
-    def products_of(connection_id: str) -> ProductSource:
-        return cache.of_shop(connection_id, world.client)
-
     storm = Storm([alert.alert_id for alert in world.told()], begins_at=waits.seconds, sent=sns.sent)
     before = len(world.queries("/cart/products"))
     for batch in batched(storm.alert_ids, STREAM_BATCH, strict=False):
-        summary = send(batch, outbox=world.tables.alerts, topic=topic, products_of=products_of)
+        summary = send(batch, outbox=world.tables.alerts, topic=topic, products=products)
         assert summary.unsent == []
     storm.product_requests = len(world.queries("/cart/products")) - before
     return storm

@@ -26,7 +26,7 @@ from orderwatch_local.shop.script import API_KEY
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.polls import poll
-from tests.support.sending import send
+from tests.support.sending import ProductsOf, send
 from tests.support.world import World
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def count_requests(case: Case) -> Counted:
     with mock_aws():
         counter = _Counter()
         world, tables = _world(case, counter)
-        shop, cache = counter.shop(world), ProductCache()
+        shop = counter.shop(world)
+        products = ProductCache(ProductsOf(lambda _: shop))
         topic = AlertTopic(counter.aws("sns"), _topic_arn(), sleep=lambda _: None)
 
         def send_all(alert_ids: list[str]) -> None:
@@ -104,7 +105,7 @@ def count_requests(case: Case) -> Counted:
                     batch,
                     outbox=tables.alerts,
                     topic=topic,
-                    products_of=lambda connection_id: cache.of_shop(connection_id, lambda: shop),
+                    products=products,
                     digest_threshold=case.alerts,
                 )
 
