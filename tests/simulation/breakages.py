@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orderwatch import clock
-from orderwatch.alerts import Alert
+from orderwatch.alerts import Alert, AlertKey
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.dynamodb import Unit, put_action
 from orderwatch.aws.poll_store import PollStore
@@ -118,18 +118,18 @@ def equal_versions_are_stale(patch: pytest.MonkeyPatch) -> None:
 
 
 def sent_marked_before_the_send(patch: pytest.MonkeyPatch) -> None:
-    def claim(self: AlertTable, alert_id: str) -> bool:
-        taken = _claim(self, alert_id)
+    def claim(self: AlertTable, key: AlertKey) -> bool:
+        taken = _claim(self, key)
         if taken:
-            self.mark_sent(alert_id, message_id="early")
+            self.mark_sent(key, message_id="early")
         return taken
 
     patch.setattr(AlertTable, "claim", claim)
 
 
 def claim_never_checked(patch: pytest.MonkeyPatch) -> None:
-    def claim(self: AlertTable, alert_id: str) -> bool:
-        _claim(self, alert_id)
+    def claim(self: AlertTable, key: AlertKey) -> bool:
+        _claim(self, key)
         return True
 
     patch.setattr(AlertTable, "claim", claim)

@@ -7,10 +7,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from orderwatch.aws.dynamodb import from_item
+from orderwatch.alerts import AlertKey
+from orderwatch.aws.dynamodb import from_item, to_item
 from tests.support.memory_dynamodb import MemoryDynamoDB, TransactionCancelledError
+from tests.support.template import load_template
 
 ORDERS, CONNECTIONS, ALERTS = "orders", "connections", "alerts"
+TABLES = {ORDERS: "OrderTable", CONNECTIONS: "ConnectionTable", ALERTS: "AlertTable"}
 PREFIX = "/orderwatch"
 
 type Row = dict[str, Any]
@@ -48,11 +51,13 @@ class Tables(MemoryDynamoDB):
     def __init__(self, on_write: Callable[[list[Change]], None], on_mark: Callable[[str, Row], None]) -> None:
         super().__init__()
         self._on_write, self._on_mark = on_write, on_mark
-        for name, key in ((ORDERS, "order_key"), (CONNECTIONS, "connection_id"), (ALERTS, "alert_id")):
-            schema = [{"AttributeName": key, "KeyType": "HASH"}]
-            self.create_table(TableName=name, KeySchema=schema, GlobalSecondaryIndexes=_INDEXES.get(name, []))
+        resources = load_template()["Resources"]
+        for name, resource in TABLES.items():
+            properties = resources[resource]["Properties"]
+            indexes = properties.get("GlobalSecondaryIndexes", [])
+            self.create_table(TableName=name, KeySchema=properties["KeySchema"], GlobalSecondaryIndexes=indexes)
 
-    def row(self, table: str, key: str) -> Row | None:
+    def row(self, table: str, *key: str) -> Row | None:
         """A row by its key."""
         item = self._tables[table].rows.get(key)
         return None if item is None else from_item(item)
@@ -63,7 +68,7 @@ class Tables(MemoryDynamoDB):
 
     def transact_write_items(self, **request: Any) -> dict[str, Any]:
         puts = [action["Put"] for action in request["TransactItems"] if "Put" in action]
-        before = [self.row(put["TableName"], self._tables[put["TableName"]].key_of(put["Item"])) for put in puts]
+        before = [self.row(put["TableName"], *self._tables[put["TableName"]].key_of(put["Item"])) for put in puts]
         answer = super().transact_write_items(**request)
         written = zip(puts, before, strict=True)
         self._on_write([Change(put["TableName"], old, from_item(put["Item"])) for put, old in written])
@@ -71,19 +76,9 @@ class Tables(MemoryDynamoDB):
 
     def update_item(self, **request: Any) -> dict[str, Any]:
         answer = super().update_item(**request)
-        alert_id = request["Key"]["alert_id"]["S"]
-        self._on_mark(alert_id, self.row(ALERTS, alert_id) or {})
+        key = self._tables[ALERTS].key_of(request["Key"])
+        self._on_mark(request["Key"]["alert_id"]["S"], self.row(ALERTS, *key) or {})
         return answer
-
-
-_INDEXES = {
-    ALERTS: [
-        {
-            "IndexName": "pending",
-            "KeySchema": [{"AttributeName": "pending"}, {"AttributeName": "created_at"}],
-        }
-    ],
-}
 
 
 class ParameterStore:
@@ -189,7 +184,7 @@ class Record:
     """A record of the table's stream: one new alert."""
 
     number: int
-    alert_id: str
+    key: AlertKey
     written_at: float
     tries: int = 0
 
@@ -216,7 +211,7 @@ def stream_event(records: list[Record]) -> dict[str, Any]:
                 "eventName": "INSERT",
                 "eventSource": "aws:dynamodb",
                 "dynamodb": {
-                    "Keys": {"alert_id": {"S": record.alert_id}},
+                    "Keys": to_item(record.key._asdict()),
                     "SequenceNumber": str(record.number),
                     "ApproximateCreationDateTime": 0,
                 },

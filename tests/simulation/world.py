@@ -24,6 +24,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import ClientError
 
 from orderwatch import clock
+from orderwatch.alerts import AlertKey
 from orderwatch.errors import OrderwatchError
 from orderwatch.observability import logger
 from orderwatch_local.shop import Shop, ShopTransport, endpoint_error, invalid_credentials
@@ -415,9 +416,9 @@ class World:
         if any(change.table == CONNECTIONS for change in changes):
             [invocation.written] = [change.after for change in changes if change.table == CONNECTIONS]
             self._idle[invocation.connection_id] = (self.time.seconds, self._worked)
-        fresh = [change.after["alert_id"] for change in changes if change.table == ALERTS]
-        for alert_id in fresh:
-            self._streamed(alert_id)
+        fresh = [change.after for change in changes if change.table == ALERTS]
+        for row in fresh:
+            self._streamed(AlertKey(row["connection_id"], row["alert_id"]))
 
     def _updated(self, alert_id: str, row: Row) -> None:
         if row.get("state") == "sent":
@@ -522,21 +523,21 @@ class World:
 
     # The stream
 
-    def _streamed(self, alert_id: str) -> None:
+    def _streamed(self, key: AlertKey) -> None:
         self._records += 1
         if self._happens(self.plan.late_event * 0.3):
-            self._note(f"  the stream loses {alert_id}")
+            self._note(f"  the stream loses {key.alert_id}")
             return
-        index = zlib.crc32(alert_id.encode()) % len(self.shards)
+        index = zlib.crc32(key.connection_id.encode()) % len(self.shards)
         shard = self.shards[index]
-        shard.records.append(Record(self._records, alert_id, self.time.seconds))
+        shard.records.append(Record(self._records, key, self.time.seconds))
         if not shard.is_awake:
             shard.is_awake = True
             self.time.after(self._delay(0.5, 5000.0), lambda: self._hand_over(shard))
 
     def _hand_over(self, shard: Shard) -> None:
         for record in shard.drop(self.time.seconds, max_tries=STREAM_TRIES, max_age=STREAM_AGE):
-            self._note(f"the stream gives up {record.alert_id}")
+            self._note(f"the stream gives up {record.key.alert_id}")
         if not shard.records:
             shard.is_awake = False
             return
@@ -558,9 +559,10 @@ class World:
 
     def _publish_some(self) -> None:
         """Another sender has some of the pending alerts in hand: a batch of the stream that is handed over twice."""
-        pending = [row["alert_id"] for row in self.tables.all_rows(ALERTS) if row["state"] == "pending"][:5]
-        if pending:
-            self.invoke("publish_alerts", stream_event([Record(n, each, 0.0) for n, each in enumerate(pending)]))
+        pending = [row for row in self.tables.all_rows(ALERTS) if row["state"] == "pending"][:5]
+        keys = [AlertKey(row["connection_id"], row["alert_id"]) for row in pending]
+        if keys:
+            self.invoke("publish_alerts", stream_event([Record(n, key, 0.0) for n, key in enumerate(keys)]))
 
     # The course of a seed
 
