@@ -11,7 +11,7 @@ import pytest
 from functions.post_to_slack import app as post_to_slack
 from orderwatch.alerts import Alert, AlertKey
 from orderwatch.aws.alert_topic import AlertTopic
-from orderwatch.aws.slack_pace import SlackPace
+from orderwatch.aws.pace import SLACK_LIMIT, SharedPace
 from orderwatch.publishing.messages import slack
 from orderwatch.publishing.product_cache import ProductCache
 from orderwatch_local.shop import Shop
@@ -153,7 +153,8 @@ class Poster:
     def __init__(self, dynamodb: MemoryDynamoDB, begins_at: float) -> None:
         self.waits = Waits()
         self.waits.seconds = begins_at
-        self._pace = SlackPace(dynamodb.as_client(), "slack", now=self.waits.now, sleep=self.waits.sleep)
+        client = dynamodb.as_client()
+        self._pace = SharedPace(client, "slack", "pace", SLACK_LIMIT, now=self.waits.now, sleep=self.waits.sleep)
         self._batch: list[dict[str, Any]] = []
         self._ends_at = 0.0
 

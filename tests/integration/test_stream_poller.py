@@ -179,6 +179,7 @@ def pipeline(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeli
         "PARAMETER_PREFIX": "/orderwatch",
         "TRACKSTAR_BASE_URL": "https://trackstar.invalid",
         "ALERT_TABLE_NAME": tables.names["AlertTable"],
+        "PACE_TABLE_NAME": tables.names["PaceTable"],
         "ALERT_TOPIC_ARN": ARN,
         "OPS_TOPIC_ARN": ARN,
         "DIGEST_THRESHOLD": "100",

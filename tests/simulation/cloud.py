@@ -12,8 +12,8 @@ from orderwatch.aws.dynamodb import from_item, to_item
 from tests.support.memory_dynamodb import MemoryDynamoDB, TransactionCancelledError
 from tests.support.template import load_template
 
-ORDERS, CONNECTIONS, ALERTS = "orders", "connections", "alerts"
-TABLES = {ORDERS: "OrderTable", CONNECTIONS: "ConnectionTable", ALERTS: "AlertTable"}
+ORDERS, CONNECTIONS, ALERTS, PACE = "orders", "connections", "alerts", "pace"
+TABLES = {ORDERS: "OrderTable", CONNECTIONS: "ConnectionTable", ALERTS: "AlertTable", PACE: "PaceTable"}
 PREFIX = "/orderwatch"
 
 type Row = dict[str, Any]
@@ -57,6 +57,10 @@ class Tables(MemoryDynamoDB):
             indexes = properties.get("GlobalSecondaryIndexes", [])
             self.create_table(TableName=name, KeySchema=properties["KeySchema"], GlobalSecondaryIndexes=indexes)
 
+    def partition_key(self, table: str) -> str:
+        """The attribute whose hash decides where a row lies, and through which shard of the stream it comes."""
+        return self._tables[table].key[0]
+
     def row(self, table: str, *key: str) -> Row | None:
         """A row by its key."""
         item = self._tables[table].rows.get(key)
@@ -76,6 +80,8 @@ class Tables(MemoryDynamoDB):
 
     def update_item(self, **request: Any) -> dict[str, Any]:
         answer = super().update_item(**request)
+        if request["TableName"] != ALERTS:
+            return answer
         key = self._tables[ALERTS].key_of(request["Key"])
         self._on_mark(request["Key"]["alert_id"]["S"], self.row(ALERTS, *key) or {})
         return answer
@@ -191,15 +197,45 @@ class Record:
 
 @dataclass
 class Shard:
-    """The records of one shard that are still to be handed over, oldest first."""
+    """The records of one shard that are still to be handed over, oldest first.
 
+    Attributes:
+        number: Of the sender that gets them.
+        hashes: Of the partition keys whose records come through it.
+        parent: The shard that it was split off; all of that one's records are handed over before any of its own.
+    """
+
+    number: int
+    hashes: range
+    parent: "Shard | None" = None
     records: deque[Record] = field(default_factory=deque)
     is_awake: bool = False
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether every record of its ancestors was handed over."""
+        return self.parent is None or (not self.parent.records and self.parent.may_begin)
+
+    def split(self, number: int) -> tuple["Shard", "Shard"]:
+        """Close it: its children take its hashes from now on, the first one with its own sender."""
+        middle = (self.hashes.start + self.hashes.stop) // 2
+        return (
+            Shard(self.number, range(self.hashes.start, middle), self),
+            Shard(number, range(middle, self.hashes.stop), self),
+        )
 
     def drop(self, now: float, *, max_tries: int, max_age: float) -> Iterator[Record]:
         """Give up records as the mapping does."""
         while self.records and (self.records[0].tries > max_tries or now - self.records[0].written_at > max_age):
             yield self.records.popleft()
+
+
+HASHES = 2**32
+
+
+def first_shards(count: int) -> list[Shard]:
+    """Shards that share all hashes evenly, as the partitions of a new table do."""
+    return [Shard(each, range(HASHES * each // count, HASHES * (each + 1) // count)) for each in range(count)]
 
 
 def stream_event(records: list[Record]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tests.support.template import load_template
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-TABLES = ("OrderTable", "ConnectionTable", "AlertTable")
+TABLES = ("OrderTable", "ConnectionTable", "AlertTable", "PaceTable")
 CREATED_BY = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes", "StreamSpecification")
 
 
@@ -31,7 +31,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True)
 class Tables:
-    """The three tables, under names of their own."""
+    """The tables, under names of their own."""
 
     client: "DynamoDBClient"
     names: dict[str, str]

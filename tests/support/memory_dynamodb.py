@@ -147,13 +147,14 @@ class MemoryDynamoDB:
             "ConditionExpression",
             "ExpressionAttributeNames",
             "ExpressionAttributeValues",
+            "ReturnValuesOnConditionCheckFailure",
         )
         table = self._tables[request["TableName"]]
         key = table.place_of(request["Key"])
         row = table.rows.get(key, {})
         if not _Expression.of(request, "ConditionExpression").holds(row):
-            error = {"Error": {"Code": "ConditionalCheckFailedException", "Message": "The conditional request failed"}}
-            raise ConditionFailedError(cast("Any", error), "UpdateItem")
+            shown = {"Item": dict(row)} if row and "ReturnValuesOnConditionCheckFailure" in request else {}
+            raise _condition_failed(shown)
         update = _Expression.of(request, "UpdateExpression")
         table.rows[key] = update.updated(row | request["Key"])
         return {}
@@ -212,6 +213,11 @@ class _Part:
 def _known(request: Mapping[str, Any], *names: str) -> None:
     if unknown := set(request) - set(names):
         raise NotImplementedError(f"not known here: {sorted(unknown)}")
+
+
+def _condition_failed(shown: Mapping[str, Any]) -> ConditionFailedError:
+    error = {"Code": "ConditionalCheckFailedException", "Message": "The conditional request failed"}
+    return ConditionFailedError(cast("Any", {"Error": error, **shown}), "UpdateItem")
 
 
 def _cancelled(held: Sequence[bool]) -> TransactionCancelledError:
