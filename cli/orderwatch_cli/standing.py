@@ -139,7 +139,8 @@ def _order(row: dict[str, Any], shop: NamedShop) -> WaitingOrder:
 
 def _with_values(stack: Stack, orders: Sequence[WaitingOrder]) -> list[WaitingOrder]:
     """The price and the link are in the order's alert, for as long as that is kept."""
-    keys = ({"alert_id": each} for each in {order.alert_id for order in orders if order.alert_id})
+    alerted = {(order.connection_id, order.alert_id) for order in orders if order.alert_id}
+    keys = ({"connection_id": connection_id, "alert_id": alert_id} for connection_id, alert_id in alerted)
     rows = batch_get(stack.aws.dynamodb, stack.outputs.alert_table_name, keys)
     alerts = {row["alert_id"]: stored_alert(row) for row in rows}
     return [_with_value(order, alerts.get(order.alert_id or "")) for order in orders]

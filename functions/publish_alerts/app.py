@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from orderwatch.alerts import AlertKey
 from orderwatch.aws.delivery import build_delivery
 from orderwatch.aws.parameters import Parameters
 from orderwatch.observability import count_answer, logger, metrics
@@ -53,7 +54,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     """Send the alerts of the records; the stream retries the records of those that could not be sent."""
     settings = read_settings(PublishAlertsSettings)
     adapters = _adapters(settings)
-    records = {_alert_id(record): str(record["dynamodb"]["SequenceNumber"]) for record in event["Records"]}
+    records = {_key(record): str(record["dynamodb"]["SequenceNumber"]) for record in event["Records"]}
     summary = publish(
         records,
         outbox=adapters.delivery.outbox,
@@ -63,8 +64,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
         digest_threshold=settings.digest_threshold,
     )
     summary.report()
-    return {"batchItemFailures": [{"itemIdentifier": records[alert_id]} for alert_id in summary.unsent]}
+    return {"batchItemFailures": [{"itemIdentifier": records[key]} for key in summary.unsent_keys]}
 
 
-def _alert_id(record: dict[str, Any]) -> str:
-    return str(record["dynamodb"]["Keys"]["alert_id"]["S"])
+def _key(record: dict[str, Any]) -> AlertKey:
+    keys = record["dynamodb"]["Keys"]
+    return AlertKey(keys["connection_id"]["S"], keys["alert_id"]["S"])

@@ -38,19 +38,19 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     total = PublishSummary()
     now = clock.now()
     overdue = set(delivery.outbox.pending_since_before(now - OVERDUE_AFTER))
-    for alert_ids in batched(delivery.outbox.pending_since_before(now - PENDING_FOR), BATCH, strict=False):
+    for keys in batched(delivery.outbox.pending_since_before(now - PENDING_FOR), BATCH, strict=False):
         if context.get_remaining_time_in_millis() / 1000 < STOP_BEFORE:
             break
         summary = publish(
-            alert_ids,
+            keys,
             outbox=delivery.outbox,
             topic=delivery.topic,
             operators=delivery.operators,
             products=None,
             digest_threshold=settings.digest_threshold,
         )
-        overdue -= set(summary.sent_ids)
+        overdue -= set(summary.sent_keys)
         total += summary
     metrics.add_metric("AlertsOverdue", MetricUnit.Count, len(overdue))
     total.report()
-    return {"sent": total.sent, "unsent": len(total.unsent)}
+    return {"sent": total.sent, "unsent": len(total.unsent_keys)}

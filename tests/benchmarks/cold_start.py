@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "ORDER_TABLE_NAME": "orders",
     "CONNECTION_TABLE_NAME": "connections",
     "ALERT_TABLE_NAME": "alerts",
+    "PACE_TABLE_NAME": "pace",
     "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:alerts",
     "OPS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:operators",
     "IDEMPOTENCY_TABLE_NAME": "posted",

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from orderwatch.alerts import AlertKey
 from orderwatch.observability import logger
 from orderwatch.polling.summary import PollSummary
 from orderwatch_local.shop import ShopTransport
@@ -255,7 +256,7 @@ class Day:
         self._add_naive_poll(summary, waited, processor)
         self._add_invocation()
         self._usage.rest["SQS requests"] += 2  # received and deleted; dispatch_polls sends them by the ten
-        if told := [alert.alert_id for alert in self._world.told()]:
+        if told := [alert.key for alert in self._world.told()]:
             self._send(told)
 
     def _poll(self) -> PollSummary:
@@ -271,7 +272,7 @@ class Day:
         self._usage.naive_polls["DynamoDB writes"] += 1 + summary.orders + alert_units
         self._usage.naive_polls["MB-milliseconds"] += _billed(waited + requests * SECONDS["DynamoDB"], processor)
 
-    def _send(self, told: list[str]) -> None:
+    def _send(self, told: list[AlertKey]) -> None:
         made = self._meter()
         summary = send(told, outbox=self._world.tables.alerts, topic=self._sns.topic)
         requests, units = made()

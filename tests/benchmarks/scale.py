@@ -22,7 +22,7 @@ from orderwatch_local.shop.script import API_KEY
 from tests.benchmarks.report import Say, Section, Target
 from tests.simulation.cloud import PREFIX, FifoQueue, ParameterStore
 from tests.support.cloud import Tables
-from tests.support.memory_dynamodb import MemoryDynamoDB
+from tests.support.memory_dynamodb import Key, MemoryDynamoDB
 from tests.support.polls import poll
 from tests.support.world import TICK, World
 
@@ -284,20 +284,20 @@ _LIGHT: Item = {}
 """Stands for a row of which only the key is kept."""
 
 
-class _Rows(dict[str, Item]):
+class _Rows(dict[Key, Item]):
     """Rows some of which are light until they are written."""
 
-    def __getitem__(self, key: str) -> Item:
+    def __getitem__(self, key: Key) -> Item:
         row = super().__getitem__(key)
-        return _made_up(key) if row is _LIGHT else row
+        return _made_up(key[0]) if row is _LIGHT else row
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, key: Key, default: Any = None) -> Any:
         return self[key] if key in self else default  # noqa: SIM401 - dict's own would not make the row up
 
 
 def _rows(known: int, fleet: Fleet) -> _Rows:
-    written = {row["order_key"]["S"]: row for row in fleet.tables.rows("OrderTable")}
-    light = (f"conn_0#known-{number}" for number in range(len(written), known))
+    written = {(row["order_key"]["S"],): row for row in fleet.tables.rows("OrderTable")}
+    light = ((f"conn_0#known-{number}",) for number in range(len(written), known))
     return _Rows(dict.fromkeys(light, _LIGHT) | written)
 
 

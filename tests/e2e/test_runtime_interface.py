@@ -48,6 +48,7 @@ class Apart:
             "CONNECTION_TABLE_NAME": self.tables.names["ConnectionTable"],
             "ALERT_TABLE_NAME": self.tables.names["AlertTable"],
             "POLL_QUEUE_URL": self.poll_queue_url,
+            "PACE_TABLE_NAME": self.tables.names["PaceTable"],
             "ALERT_TOPIC_ARN": self.topic_arn,
         }
 

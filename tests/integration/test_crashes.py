@@ -10,6 +10,7 @@ from itertools import count
 
 import pytest
 
+from orderwatch.alerts import AlertKey
 from orderwatch.aws.alert_table import CLAIM
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.errors import PollSupersededError
@@ -42,10 +43,10 @@ class Watch:
         with suppress(Killed, PollSupersededError):
             self._mortal_world().poll(transport=transport)
 
-    def publish(self, alert_ids: Iterable[str]) -> None:
+    def publish(self, keys: Iterable[AlertKey]) -> None:
         with suppress(Killed):
             send(
-                list(alert_ids),
+                list(keys),
                 outbox=self._mortal_world().tables.alerts,
                 topic=AlertTopic(self.lifeline.sns(self.sns), ARN, sleep=lambda _: None),
                 products=ProductsOf(
@@ -77,17 +78,17 @@ class Watch:
     def live(self) -> None:
         """One tick: a poll, and the stream's events of what it wrote."""
         self.world.pass_time()
-        before = set(self.world.tables.alert_ids())
+        before = set(self.world.tables.alert_keys())
         self.poll()
         self.assert_cursor_passed_only_what_is_written()
-        self.publish(alert_id for alert_id in self.world.tables.alert_ids() if alert_id not in before)
+        self.publish(key for key in self.world.tables.alert_keys() if key not in before)
 
     def recover(self) -> None:
         """More ticks, repeated and reordered stream events, and the redrive."""
         for _ in range(2):
             self.live()
         self.world.pass_time(CLAIM)
-        self.publish(reversed(self.world.tables.alert_ids()))
+        self.publish(reversed(self.world.tables.alert_keys()))
         self.world.pass_time(REDRIVEN_AFTER + MINUTE)
         self.redrive()
 
@@ -171,7 +172,7 @@ def test_repeated_and_reordered_events_change_nothing() -> None:
     for _ in range(3):  # the same message again, and one that was on its way before
         watch.world.poll(asked_at=asked_at)
         watch.world.poll(asked_at=asked_at - timedelta(hours=1))
-    watch.publish([alert_id for alert_id in reversed(watch.world.tables.alert_ids()) for _ in range(2)])
+    watch.publish([key for key in reversed(watch.world.tables.alert_keys()) for _ in range(2)])
 
     assert watch.sns.taken == told
     assert (watch.world.tables.rows("AlertTable"), watch.world.tables.rows("OrderTable")) == rows

@@ -30,7 +30,7 @@ class Watch:
         """Poll every shop and publish; what reached the inbox."""
         for shop in self._trackstar.shops:
             poll(client_of(self._trackstar, shop), self._tables.store, shop.connection_id)
-        send(self._tables.alert_ids(), outbox=self._tables.alerts, topic=self._topic)
+        send(self._tables.alert_keys(), outbox=self._tables.alerts, topic=self._topic)
         return self._inbox.take()
 
     def play(self, hours: Sequence[Hour]) -> list[dict[str, Any]]:

@@ -74,9 +74,10 @@ def test_an_alert_is_followed_from_the_poll_that_found_it_to_slack(running: Acco
     running.shop.place(order("2", status="exception"))
     running.shop.sync()
     running.poll()
-    [alert_id] = running.pending()
-    running.invoke("PublishAlertsFunction", inserts([alert_id]))
-    running.invoke("PostToSlackFunction", sqs_event(running.alert(alert_id)))
+    [key] = running.pending()
+    running.invoke("PublishAlertsFunction", inserts([key]))
+    running.invoke("PostToSlackFunction", sqs_event(running.alert(key)))
+    alert_id = key.alert_id
 
     written = [line for line in log.saying("alerts written") if alert_id in line["alert_ids"]]
     sent = [line for line in log.saying("message sent") if alert_id in line["alert_ids"]]

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from orderwatch import clock
-from orderwatch.alerts import Alert
+from orderwatch.alerts import Alert, AlertKey
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.dynamodb import Unit, put_action
+from orderwatch.aws.pace import SharedPace
 from orderwatch.aws.poll_store import PollStore
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.transitions import OrderWrite, Reason
@@ -19,6 +20,7 @@ from orderwatch.polling.windows import OVERLAP, Progress, Window, WindowKind
 from orderwatch.trackstar.client import TrackstarShop
 from orderwatch.trackstar.orders import OrderPage, Version
 from orderwatch.trackstar.query import DateField, OrderQuery
+from tests.simulation.cloud import ALERTS, ObservedTables
 from tests.simulation.world import SimulatedWorld
 
 type Breakage = Callable[[pytest.MonkeyPatch], None]
@@ -118,18 +120,18 @@ def equal_versions_are_stale(patch: pytest.MonkeyPatch) -> None:
 
 
 def sent_marked_before_the_send(patch: pytest.MonkeyPatch) -> None:
-    def claim(self: AlertTable, alert_id: str) -> bool:
-        taken = _claim(self, alert_id)
+    def claim(self: AlertTable, key: AlertKey) -> bool:
+        taken = _claim(self, key)
         if taken:
-            self.mark_sent(alert_id, message_id="early")
+            self.mark_sent(key, message_id="early")
         return taken
 
     patch.setattr(AlertTable, "claim", claim)
 
 
 def claim_never_checked(patch: pytest.MonkeyPatch) -> None:
-    def claim(self: AlertTable, alert_id: str) -> bool:
-        _claim(self, alert_id)
+    def claim(self: AlertTable, key: AlertKey) -> bool:
+        _claim(self, key)
         return True
 
     patch.setattr(AlertTable, "claim", claim)
@@ -187,6 +189,19 @@ def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.polling.transitions._kind_of", kind_of)
 
 
+def alert_ids_hashed_over_shards(patch: pytest.MonkeyPatch) -> None:
+    _partition_key = ObservedTables.partition_key
+
+    def partition_key(self: ObservedTables, table: str) -> str:
+        return "alert_id" if table == ALERTS else _partition_key(self, table)
+
+    patch.setattr(ObservedTables, "partition_key", partition_key)
+
+
+def each_sender_at_its_own_pace(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SharedPace, "wait", lambda self, within, count=1: True)
+
+
 def no_redrive(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimulatedWorld, "redrive", lambda self: None)
 
@@ -217,5 +232,7 @@ BREAKAGES: dict[str, Breakage] = {
         alerts_by_the_baseline,
         recovery_of_what_was_never_told,
         no_redrive,
+        alert_ids_hashed_over_shards,
+        each_sender_at_its_own_pace,
     )
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts import Alert, AlertKey
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.connection_table import ConnectionTable
@@ -21,7 +21,7 @@ from tests.support.template import load_template
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-TABLES = ("OrderTable", "ConnectionTable", "AlertTable")
+TABLES = ("OrderTable", "ConnectionTable", "AlertTable", "PaceTable")
 CREATED_BY = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes", "StreamSpecification")
 
 
@@ -31,7 +31,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True)
 class Tables:
-    """The three tables, under names of their own."""
+    """The tables, under names of their own."""
 
     client: "DynamoDBClient"
     names: dict[str, str]
@@ -73,8 +73,11 @@ class Tables:
         pages = self.client.get_paginator("scan").paginate(TableName=self.names[table])
         return [dict(item) for page in pages for item in page["Items"]]
 
+    def alert_keys(self) -> list[AlertKey]:
+        return [AlertKey(row["connection_id"]["S"], row["alert_id"]["S"]) for row in self.rows("AlertTable")]
+
     def alert_ids(self) -> list[str]:
-        return [row["alert_id"]["S"] for row in self.rows("AlertTable")]
+        return [key.alert_id for key in self.alert_keys()]
 
     def all_alerts(self) -> list[Alert]:
         """Every alert that was ever written, in the order of writing as far as the client keeps it."""

@@ -143,7 +143,7 @@ class Operated:
         action: Any = table.put_action(alert)
         client.transact_write_items(TransactItems=[action])
         if sent:
-            table.mark_sent(alert.alert_id, message_id="message-1")
+            table.mark_sent(alert.key, message_id="message-1")
 
     def run(self, *arguments: str, stdin: str = "") -> Ran:
         """A command, as it is typed."""

@@ -18,7 +18,9 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from moto import mock_aws
 from pydantic import SecretStr
 
+from orderwatch.alerts import AlertKey
 from orderwatch.aws.alert_topic import AlertTopic
+from orderwatch.aws.dynamodb import to_item
 from orderwatch.publishing.product_cache import ProductCache
 from orderwatch.trackstar.client import PAGE_SIZE, Trackstar, TrackstarShop
 from orderwatch_local.shop import ShopTransport
@@ -99,8 +101,8 @@ def count_requests(case: Case) -> Counted:
         products = ProductCache(ProductsOf(lambda _: shop))
         topic = AlertTopic(counter.aws("sns"), _topic_arn(), sleep=lambda _: None)
 
-        def send_all(alert_ids: list[str]) -> None:
-            for batch in batched(alert_ids, RECORDS_A_BATCH, strict=False):
+        def send_all(keys: list[AlertKey]) -> None:
+            for batch in batched(keys, RECORDS_A_BATCH, strict=False):
                 send(
                     batch,
                     outbox=tables.alerts,
@@ -113,11 +115,11 @@ def count_requests(case: Case) -> Counted:
         with world.our_clock.in_use():
             poll(shop, tables.store, world.shop.connection_id)
         polled = counter.take()
-        alert_ids = [alert.alert_id for alert in world.told()]
-        assert len(alert_ids) == case.alerts
-        send_all(alert_ids)
+        keys = [alert.key for alert in world.told()]
+        assert len(keys) == case.alerts
+        send_all(keys)
         sent = counter.take()
-        again = alert_ids if case.products else []
+        again = keys if case.products else []
         _make_pending(tables, again)
         counter.take()
         send_all(again)
@@ -221,12 +223,12 @@ def _topic_arn() -> str:
     return str(_client("sns").create_topic(Name="alerts")["TopicArn"])
 
 
-def _make_pending(tables: Tables, alert_ids: list[str]) -> None:
+def _make_pending(tables: Tables, keys: list[AlertKey]) -> None:
     """As docs/operations.md says how to send an alert again."""
-    for alert_id in alert_ids:
+    for key in keys:
         tables.client.update_item(
             TableName=tables.names["AlertTable"],
-            Key={"alert_id": {"S": alert_id}},
+            Key=to_item(key._asdict()),
             ConditionExpression="attribute_exists(alert_id)",
             UpdateExpression="SET #state = :pending, pending = :pending REMOVE expires_at",
             ExpressionAttributeNames={"#state": "state"},

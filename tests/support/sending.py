@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from orderwatch.alerts import AlertKey
 from orderwatch.publishing.enrich import ProductSource
 from orderwatch.publishing.publish import Outbox, PublishSummary, Topic, publish
 from orderwatch.trackstar.products import Product
@@ -34,7 +35,7 @@ class ProductsOf:
 
 
 def send(
-    alert_ids: Collection[str],
+    keys: Collection[AlertKey],
     *,
     outbox: Outbox,
     topic: Topic,
@@ -44,7 +45,7 @@ def send(
 ) -> PublishSummary:
     """Send what is unsent of these alerts; those for the operators to the same topic unless there is another."""
     return publish(
-        alert_ids,
+        keys,
         outbox=outbox,
         topic=topic,
         operators=operators or topic,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, computed_field
 
@@ -203,6 +203,13 @@ class Enrichment(_Model):
     missing: tuple[str, ...] = Field((), description="What is missing and why, one entry a gap.")
 
 
+class AlertKey(NamedTuple):
+    """What names an alert's row: all alerts of a connection lie together, in one shard of the stream (rule 17)."""
+
+    connection_id: str
+    alert_id: str
+
+
 class Alert(_Model):
     """One alert: what happened, to what, and how fresh the knowledge is."""
 
@@ -231,6 +238,11 @@ class Alert(_Model):
         """Each SKU that the alert names, once."""
         named = self.order.line_items if self.order else self.digest.products if self.digest else ()
         return tuple(dict.fromkeys(each.sku for each in named if each.sku))
+
+    @property
+    def key(self) -> AlertKey:
+        """The key of its row."""
+        return AlertKey(self.connection_id, self.alert_id)
 
     @property
     def is_about_an_order(self) -> bool:

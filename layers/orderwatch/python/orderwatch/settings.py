@@ -43,6 +43,7 @@ class RedriveAlertsSettings(_Settings):
     """What redrive_alerts reads from its environment."""
 
     alert_table_name: str
+    pace_table_name: str
     alert_topic_arn: str
     ops_topic_arn: str
     digest_threshold: Annotated[int, Field(ge=0)]

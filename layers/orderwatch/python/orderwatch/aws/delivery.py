@@ -1,4 +1,4 @@
-"""What every sender of alerts needs of AWS: the ledger and both topics."""
+"""What every sender of alerts needs of AWS: the ledger, and both topics at their shared pace."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ import boto3
 from orderwatch import clock
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.alert_topic import AlertTopic
+from orderwatch.aws.pace import TOPIC_LIMIT, SharedPace
 from orderwatch.settings import RedriveAlertsSettings
 
 
@@ -27,9 +28,13 @@ class Delivery:
 
 def build_delivery(settings: RedriveAlertsSettings) -> Delivery:
     """Build the clients of DynamoDB and SNS; call it once a process."""
-    sns = boto3.client("sns")
+    dynamodb, sns = boto3.client("dynamodb"), boto3.client("sns")
+
+    def topic(arn: str) -> AlertTopic:
+        return AlertTopic(sns, arn, pace=SharedPace(dynamodb, settings.pace_table_name, arn, TOPIC_LIMIT))
+
     return Delivery(
-        outbox=AlertTable(boto3.client("dynamodb"), settings.alert_table_name, clock=clock.now),
-        topic=AlertTopic(sns, settings.alert_topic_arn),
-        operators=AlertTopic(sns, settings.ops_topic_arn),
+        outbox=AlertTable(dynamodb, settings.alert_table_name, clock=clock.now),
+        topic=topic(settings.alert_topic_arn),
+        operators=topic(settings.ops_topic_arn),
     )

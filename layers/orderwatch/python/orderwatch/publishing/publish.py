@@ -14,7 +14,7 @@ from typing import Protocol, Self
 from aws_lambda_powertools.metrics import MetricUnit
 
 from orderwatch import clock
-from orderwatch.alerts import OPERATORS_KINDS, Alert
+from orderwatch.alerts import OPERATORS_KINDS, Alert, AlertKey
 from orderwatch.observability import logger, metrics
 from orderwatch.publishing.digest import Group, group
 from orderwatch.publishing.enrich import LEFT_OUT, ProductSource, enrich, gap_of, product_ids_of, without_details
@@ -29,16 +29,16 @@ SECONDS_FOR_DETAILS = 60.0
 class Outbox(Protocol):
     """What publishing needs of AlertTable."""
 
-    def unsent(self, alert_ids: Collection[str]) -> Iterable[Alert]:
+    def unsent(self, keys: Collection[AlertKey]) -> Iterable[Alert]:
         """Return those of these alerts that are still pending."""
 
-    def claim(self, alert_id: str) -> bool:
+    def claim(self, key: AlertKey) -> bool:
         """Reserve the alert for this sender; False if it was sent already or another sender holds it."""
 
-    def release(self, alert_id: str) -> None:
+    def release(self, key: AlertKey) -> None:
         """Give up the claim of an alert that was not sent."""
 
-    def mark_sent(self, alert_id: str, *, message_id: str) -> None:
+    def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
         """Record that SNS accepted the alert's message."""
 
 
@@ -58,8 +58,8 @@ class PublishSummary:
         messages: Messages sent; fewer than alerts if some became digests.
         degraded: Alerts that went out without all their product details.
         plain: Messages that could not be rendered and went out plain.
-        unsent: Ids of alerts that are still to be sent: not accepted, or held by another sender.
-        sent_ids: Ids of the alerts whose message was accepted.
+        unsent_keys: The alerts that are still to be sent: not accepted, or held by another sender.
+        sent_keys: The alerts whose message was accepted.
         delays: For each alert about an order, the seconds from when Trackstar showed its status until it was sent.
     """
 
@@ -67,8 +67,8 @@ class PublishSummary:
     messages: int = 0
     degraded: int = 0
     plain: int = 0
-    unsent: list[str] = field(default_factory=list)
-    sent_ids: list[str] = field(default_factory=list)
+    unsent_keys: list[AlertKey] = field(default_factory=list)
+    sent_keys: list[AlertKey] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
 
     def __iadd__(self, other: "PublishSummary") -> Self:
@@ -76,14 +76,14 @@ class PublishSummary:
         self.messages += other.messages
         self.degraded += other.degraded
         self.plain += other.plain
-        self.unsent += other.unsent
-        self.sent_ids += other.sent_ids
+        self.unsent_keys += other.unsent_keys
+        self.sent_keys += other.sent_keys
         self.delays += other.delays
         return self
 
     def report(self) -> None:
         """Add the counts to the metrics, and log them in one line."""
-        counts = {"AlertsSent": self.sent, "MessagesSent": self.messages, "AlertsUnsent": len(self.unsent)}
+        counts = {"AlertsSent": self.sent, "MessagesSent": self.messages, "AlertsUnsent": len(self.unsent_keys)}
         counts |= {"AlertsDegraded": self.degraded, "MessagesPlain": self.plain}
         for name, count in counts.items():
             metrics.add_metric(name, MetricUnit.Count, count)
@@ -93,7 +93,7 @@ class PublishSummary:
 
 
 def publish(
-    alert_ids: Collection[str],
+    keys: Collection[AlertKey],
     *,
     outbox: Outbox,
     topic: Topic,
@@ -104,7 +104,7 @@ def publish(
     """Send those of these alerts that are still unsent.
 
     Args:
-        alert_ids: Which; repeats and alerts that were sent already change nothing (rule 15).
+        keys: Which; repeats and alerts that were sent already change nothing (rule 15).
         outbox: The ledger.
         topic: The topic of the alerts.
         operators: The topic of those alerts that only the operators of orderwatch can act on.
@@ -112,7 +112,7 @@ def publish(
         digest_threshold: More alerts than this of one kind and connection become digests.
     """
     summary = PublishSummary()
-    claimed = _claim(alert_ids, outbox, summary)
+    claimed = _claim(keys, outbox, summary)
     groups = group(_enrich(claimed, products), threshold=digest_threshold)
     for audience, to_send in _by_audience(groups, topic, operators):
         for batch in batched(to_send, SEND_BATCH, strict=False):
@@ -128,13 +128,13 @@ def _by_audience(groups: Sequence[Group], topic: Topic, operators: Topic) -> lis
     return [(topic, to_all), (operators, to_operators)]
 
 
-def _claim(alert_ids: Collection[str], outbox: Outbox, summary: PublishSummary) -> list[Alert]:
+def _claim(keys: Collection[AlertKey], outbox: Outbox, summary: PublishSummary) -> list[Alert]:
     claimed: list[Alert] = []
-    for alert in outbox.unsent(list(dict.fromkeys(alert_ids))):
-        if outbox.claim(alert.alert_id):
+    for alert in outbox.unsent(list(dict.fromkeys(keys))):
+        if outbox.claim(alert.key):
             claimed.append(alert)
         else:
-            summary.unsent.append(alert.alert_id)
+            summary.unsent_keys.append(alert.key)
     return claimed
 
 
@@ -179,17 +179,17 @@ def _render(each: Group, summary: PublishSummary) -> SnsMessage:
 def _record(each: Group, message_id: str | None, outbox: Outbox, summary: PublishSummary) -> None:
     if message_id is None:
         for alert in each.members:
-            outbox.release(alert.alert_id)
-            summary.unsent.append(alert.alert_id)
+            outbox.release(alert.key)
+            summary.unsent_keys.append(alert.key)
         return
     summary.messages += 1
     alert_ids = [alert.alert_id for alert in each.members]
     logger.info("message sent", extra={"message_id": message_id, "alert_ids": alert_ids})
     for alert in each.members:
-        outbox.mark_sent(alert.alert_id, message_id=message_id)
+        outbox.mark_sent(alert.key, message_id=message_id)
         if alert.order:
             visible_at = alert.order.updated_at or alert.order.seen_at
             summary.delays.append(max((clock.now() - visible_at).total_seconds(), 0.0))
         summary.sent += 1
-        summary.sent_ids.append(alert.alert_id)
+        summary.sent_keys.append(alert.key)
         summary.degraded += not alert.enrichment.complete
