@@ -107,7 +107,7 @@ def _age(stack: Stack, queue: Resource) -> timedelta | None:
 
 def examine_pending(stack: Stack) -> Iterator[Finding]:
     """Whether alerts are sent in time."""
-    table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name, clock=clock.now)
+    table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
     overdue = sum(1 for _ in table.pending_since_before(clock.now() - OVERDUE))
     if overdue:
         found = f"{plural(overdue, 'alert')} pending for more than {duration(OVERDUE)}"

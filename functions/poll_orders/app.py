@@ -9,7 +9,6 @@ import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from orderwatch import clock
 from orderwatch.alerts import AlertConnection
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.connection_table import ConnectionTable
@@ -41,7 +40,7 @@ class _Adapters:
             dynamodb,
             orders=OrderTable(dynamodb, settings.order_table_name),
             connections=ConnectionTable(dynamodb, settings.connection_table_name),
-            alerts=AlertTable(dynamodb, settings.alert_table_name, clock=clock.now),
+            alerts=AlertTable(dynamodb, settings.alert_table_name),
         )
 
 
@@ -92,13 +91,13 @@ def _poll(
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
-    shop = adapters.parameters.shop(connection_id)
+    parameters = adapters.parameters.connection(connection_id)
     return poll(
-        AlertConnection(id=connection_id, name=shop.name),
-        vendor=adapters.trackstar.shop(
+        AlertConnection(id=connection_id, name=parameters.name),
+        vendor=adapters.trackstar.client_of(
             connection_id,
             api_key=adapters.parameters.api_key(),
-            access_token=shop.access_token,
+            access_token=parameters.access_token,
             seconds_left=seconds_left,
         ),
         store=adapters.store,

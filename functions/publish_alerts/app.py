@@ -28,10 +28,10 @@ class _TrackstarProducts:
     def products(
         self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
     ) -> dict[str, Product]:
-        connection = self._trackstar.shop(
+        connection = self._trackstar.client_of(
             connection_id,
             api_key=self._parameters.api_key(),
-            access_token=self._parameters.shop(connection_id).access_token,
+            access_token=self._parameters.connection(connection_id).access_token,
             seconds_left=seconds_left,
         )
         return connection.products(product_ids)

@@ -210,7 +210,7 @@ class Day:
         self._orders = orders
         self._usage = Usage()
         self._memory, self._sns, self._world = MeteredDynamoDB(), RecordingSns(), World()
-        self._world.tables = Tables.over(self._memory, self._world.our_clock.now)
+        self._world.tables = Tables.over(self._memory)
         self._transport = _TimedTransport(self._world.trackstar)
 
     def play(self) -> Usage:

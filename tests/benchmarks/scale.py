@@ -142,7 +142,7 @@ class Fleet:
             Meter(),
             MemoryDynamoDB(),
         )
-        self.tables = Tables.over(self.memory, self.world.our_clock.now)
+        self.tables = Tables.over(self.memory)
         self._store = self.tables.through(cast("Any", _Metered(self.memory, self.meter))).store
         ssm, queue = _PagedParameters(self.meter), FifoQueue(lambda: 0.0, lambda group: None)
         self._parameters = Parameters(cast("Any", _Metered(ssm, self.meter)), PREFIX)
@@ -165,15 +165,13 @@ class Fleet:
 
     def poll(self, connection_id: str) -> None:
         """One poll, with the adapters that poll_orders has."""
-        shop = self._trackstar.shop(
+        shop = self._trackstar.client_of(
             connection_id,
             api_key=self._parameters.api_key(),
-            access_token=self._parameters.shop(connection_id).access_token,
+            access_token=self._parameters.connection(connection_id).access_token,
             seconds_left=lambda: 60.0,
-            sleep=lambda _: None,
         )
-        with self.world.our_clock.in_use():
-            summary = poll(shop, self._store, connection_id)
+        summary = poll(shop, self._store, connection_id)
         if summary.outcome is not Outcome.FINISHED:
             raise RuntimeError(f"a poll of {connection_id} ended {summary.outcome}")
 

@@ -48,7 +48,7 @@ class Watch:
             send(
                 list(keys),
                 outbox=self._mortal_world().tables.alerts,
-                topic=AlertTopic(self.lifeline.sns(self.sns), ARN, sleep=lambda _: None),
+                topic=AlertTopic(self.lifeline.sns(self.sns), ARN),
                 products=ProductsOf(
                     lambda _: self.world.client(transport=self.lifeline.transport(ShopTransport(self.world.trackstar)))
                 ),

@@ -9,13 +9,14 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orderwatch import clock
 from orderwatch.aws.alert_topic import LEFT_ALONE, AlertTopic
 from orderwatch.aws.pace import LONGEST_HOLD, SLACK_LIMIT, TOPIC_LIMIT, Limit, PaceUnknownError, SharedPace
 from orderwatch.publishing.messages import SnsMessage
+from tests.support.clocks import Waits, running_on
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.recording_sns import ARN, RecordingSns
-from tests.support.waits import Waits
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -29,8 +30,24 @@ def table() -> MemoryDynamoDB:
     return dynamodb
 
 
+class PaceOn(SharedPace):
+    """The pace of a sender with a clock of its own."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", waits: Waits, limit: Limit) -> None:
+        super().__init__(dynamodb, TABLE, "row", limit)
+        self._waits = waits
+
+    def wait(self, within: float, count: int = 1) -> bool:
+        with running_on(self._waits):
+            return super().wait(within, count)
+
+    def hold(self, seconds: float) -> None:
+        with running_on(self._waits):
+            super().hold(seconds)
+
+
 def pace_of(dynamodb: "DynamoDBClient", waits: Waits, limit: Limit = SLACK_LIMIT) -> SharedPace:
-    return SharedPace(dynamodb, TABLE, "row", limit, now=waits.now, sleep=waits.sleep)
+    return PaceOn(dynamodb, waits, limit)
 
 
 def message() -> SnsMessage:
@@ -168,8 +185,9 @@ class Counting:
 
 def topic_of(counting: Counting, waits: Waits) -> tuple[AlertTopic, RecordingSns]:
     sns = RecordingSns()
+    clock.use(waits)
     pace = pace_of(counting, waits, TOPIC_LIMIT)  # type: ignore[arg-type]
-    return AlertTopic(sns.as_client(), ARN, pace=pace, sleep=waits.sleep, monotonic=waits.monotonic), sns
+    return AlertTopic(sns.as_client(), ARN, pace=pace), sns
 
 
 def test_a_storm_of_one_sender_costs_one_request_a_batch() -> None:
@@ -233,9 +251,7 @@ def test_a_row_that_is_gone_is_begun_again() -> None:
 
 def test_two_senders_share_the_templates_table(tables: Tables) -> None:
     waits = Waits()
-    paces = [
-        SharedPace(tables.client, tables.names["PaceTable"], ARN, TOPIC_LIMIT, now=waits.now, sleep=waits.sleep)
-        for _ in range(2)
-    ]
+    clock.use(waits)
+    paces = [SharedPace(tables.client, tables.names["PaceTable"], ARN, TOPIC_LIMIT) for _ in range(2)]
     assert [pace.wait(10, 10) for pace in (*paces, *paces)] == [True] * 4
     assert sum(waits.slept) == pytest.approx(3.0)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from orderwatch.errors import NotImplementedByShopError, UnavailableError
+from orderwatch.errors import NotSupportedError, UnavailableError
 from orderwatch.publishing.product_cache import ProductCache
-from orderwatch_local.shop import Request, Resource, Response, Shop, VirtualClock
+from orderwatch_local.shop import Request, Resource, Response, Shop
 from tests.support.sending import ProductsOf
-from tests.support.world import NOON, World
+from tests.support.world import World
 
 
 def world_with(*product_ids: str) -> World:
@@ -72,7 +72,7 @@ def test_a_record_that_is_no_product_is_a_product_that_is_not_there() -> None:
 def test_an_integration_without_products_says_so_at_the_first_request() -> None:
     world = world_with("1")
     world.shop.quirks.lacks = {Resource.PRODUCTS}
-    with pytest.raises(NotImplementedByShopError):
+    with pytest.raises(NotSupportedError):
         world.client().products(["1", "2"])
     assert len(world.trackstar.requests) == 1
 
@@ -89,7 +89,7 @@ def test_a_warm_process_asks_the_vendor_for_no_product_twice(
     batches: list[list[str]], requests: list[int], reason: str
 ) -> None:
     world = world_with("1", "2")
-    cache = ProductCache(ProductsOf(lambda _: world.client()), now=VirtualClock(NOON).now)
+    cache = ProductCache(ProductsOf(lambda _: world.client()))
     asked = []
     for product_ids in batches:
         before = len(world.trackstar.requests)

@@ -5,20 +5,21 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from orderwatch import clock as process_clock
 from orderwatch.alerts import Alert, AlertKey
 from orderwatch.aws.alert_table import CLAIM
-from orderwatch.aws.alert_topic import BATCH, MAX_BATCH_BYTES, AlertTopic
-from orderwatch.errors import ForbiddenError, NotImplementedByShopError, ParameterMissingError, UnavailableError
+from orderwatch.aws.alert_topic import BATCH, MAX_BATCH_BYTES
+from orderwatch.errors import ForbiddenError, NotSupportedError, ParameterMissingError, UnavailableError
 from orderwatch.polling.state import ConnectionState
 from orderwatch.publishing import publish as publishing
 from orderwatch.publishing.enrich import LEFT_OUT, ProductSource
 from orderwatch.publishing.messages import Attribute, SnsMessage
 from orderwatch.publishing.publish import PublishSummary
 from orderwatch.trackstar.products import Product
-from orderwatch_local.shop import VirtualClock
 from tests.support.alerts import SEEN_AT, alert_of, first_sight
+from tests.support.clocks import StandingClock, Waits
 from tests.support.cloud import Tables
-from tests.support.recording_sns import ARN, RecordingSns, told_ids
+from tests.support.recording_sns import RecordingSns, told_ids
 from tests.support.sending import send
 
 ANY = AlertKey("conn_a", "any")
@@ -32,11 +33,12 @@ def ids(keys: Sequence[AlertKey]) -> list[str]:
 class Desk:
     """An outbox with alerts in it, and a topic."""
 
-    clock: VirtualClock = field(default_factory=lambda: VirtualClock(SEEN_AT))
+    clock: StandingClock = field(default_factory=lambda: StandingClock(SEEN_AT))
     sns: RecordingSns = field(default_factory=RecordingSns)
 
     def __post_init__(self) -> None:
-        self.tables = Tables.in_memory(self.clock.now)
+        process_clock.use(self.clock)
+        self.tables = Tables.in_memory()
 
     def put(self, count: int = 1, *, shop: str = "conn_a", products: tuple[str, ...] = ()) -> list[AlertKey]:
         """New alerts of a connection, by their keys."""
@@ -215,7 +217,7 @@ def test_the_products_of_a_batch_are_asked_for_once_a_connection(desk: Desk) -> 
 @pytest.mark.parametrize(
     ("error", "gap"),
     [
-        (NotImplementedByShopError("501"), "product details: this shop's integration offers none"),
+        (NotSupportedError("501"), "product details: this shop's integration offers none"),
         (UnavailableError("timeout"), "product details: Trackstar did not answer"),
         (ForbiddenError("403"), "product details: Trackstar refused to give them"),
         (ParameterMissingError("/orderwatch/connections/conn_a/access-token"), COULD_NOT_BE_READ),
@@ -288,21 +290,17 @@ def test_up_to_the_threshold_each_alert_is_told_by_itself(desk: Desk) -> None:
 
 
 class Watch:
-    """A clock that sleeping moves, and the moments at which messages were sent."""
+    """The moments at which messages were sent."""
 
     def __init__(self) -> None:
-        self.now = 1000.0
-        self.sns = RecordingSns()
+        self.waits = Waits()
+        process_clock.use(self.waits)
+        self.topic = RecordingSns().topic
         self.sent_at: list[float] = []
-        self.topic = AlertTopic(self.sns.as_client(), ARN, sleep=self.sleep, monotonic=lambda: self.now)
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds > 0
-        self.now += seconds
 
     def send(self, count: int) -> None:
         self.topic.publish([message() for _ in range(count)])
-        self.sent_at += [self.now] * count
+        self.sent_at += [self.waits.seconds] * count
 
     def most_in_a_second(self) -> int:
         return max(sum(1 for other in self.sent_at if 0 <= other - start < 1) for start in self.sent_at)
@@ -328,17 +326,17 @@ def test_the_first_ten_messages_and_those_after_a_pause_go_at_once() -> None:
     watch = Watch()
     watch.send(1)
     watch.send(9)
-    assert watch.now == 1000.0
-    watch.now += 1
+    assert watch.waits.seconds == 1000.0
+    watch.waits.seconds += 1
     watch.send(10)
-    assert watch.now == 1001.0
+    assert watch.waits.seconds == 1001.0
 
 
 def test_a_storm_goes_out_at_ten_a_second_and_no_slower() -> None:
     watch = Watch()
     for _ in range(10):
         watch.send(10)
-    assert watch.now - 1000.0 == pytest.approx(9.0)
+    assert watch.waits.seconds - 1000.0 == pytest.approx(9.0)
 
 
 def test_at_most_ten_messages_go_in_one_request() -> None:

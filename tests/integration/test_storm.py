@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 
 from functions.post_to_slack import app as post_to_slack
+from orderwatch import clock
 from orderwatch.alerts import Alert, AlertKey
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.pace import SLACK_LIMIT, SharedPace
 from orderwatch.publishing.messages import slack
 from orderwatch.publishing.product_cache import ProductCache
 from orderwatch_local.shop import Shop
+from tests.support.clocks import Waits, running_on
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.recording_sns import ARN, RecordingSns, told_ids
 from tests.support.sending import ProductsOf, send
 from tests.support.template import load_template
-from tests.support.waits import Waits
 from tests.support.world import World
 from tests.unit.test_messages_slack import assert_within_limits
 
@@ -95,8 +96,9 @@ def _order(number: int) -> dict[str, object]:
 def storm() -> Storm:
     world = stormy_world(("exception", "backordered", "cancelled"))
     waits = Waits()
-    sns, products = TimedSns(waits), ProductCache(ProductsOf(lambda _: world.client()), now=waits.now)
-    topic = AlertTopic(sns.as_client(), ARN, sleep=waits.sleep, monotonic=waits.monotonic)
+    clock.use(waits)
+    sns, products = TimedSns(waits), ProductCache(ProductsOf(lambda _: world.client()))
+    topic = AlertTopic(sns.as_client(), ARN)
     storm = Storm([alert.key for alert in world.told()], begins_at=waits.seconds, sent=sns.sent)
     before = len(world.queries("/cart/products"))
     for batch in batched(storm.keys, STREAM_BATCH, strict=False):
@@ -154,7 +156,7 @@ class Poster:
         self.waits = Waits()
         self.waits.seconds = begins_at
         client = dynamodb.as_client()
-        self._pace = SharedPace(client, "slack", "pace", SLACK_LIMIT, now=self.waits.now, sleep=self.waits.sleep)
+        self._pace = SharedPace(client, "slack", "pace", SLACK_LIMIT)
         self._batch: list[dict[str, Any]] = []
         self._ends_at = 0.0
 
@@ -165,7 +167,8 @@ class Poster:
             self._ends_at = self.waits.seconds + SLACK_FUNCTION["Timeout"] - post_to_slack.STOP_BEFORE
         if not self._batch:
             return None
-        assert self._pace.wait(self._ends_at - self.waits.seconds), "given back to the queue"
+        with running_on(self.waits):
+            assert self._pace.wait(self._ends_at - self.waits.seconds), "given back to the queue"
         posted = (self.waits.seconds, self._batch.pop(0))
         self.waits.seconds += SLACK_REQUEST
         return posted

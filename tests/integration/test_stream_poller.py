@@ -22,11 +22,11 @@ from orderwatch import clock
 from orderwatch.aws.dynamodb import to_item
 from orderwatch.polling.state import ConnectionState
 from tests.support.alerts import first_sight
+from tests.support.clocks import Waits
 from tests.support.cloud import Tables
 from tests.support.lambda_context import lambda_context
 from tests.support.recording_sns import ARN, RecordingSns
 from tests.support.template import load_template
-from tests.support.waits import Waits
 
 SETTINGS: dict[str, Any] = load_template()["Resources"]["PublishAlertsFunction"]["Properties"]["Events"]["AlertStream"][
     "Properties"
@@ -194,8 +194,7 @@ def pipeline(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeli
     for app in apps:
         app._adapters.cache_clear()
     clock.use(waits)
-    yield Pipeline(Tables(tables.client, tables.names, waits.now), waits, sns, queue_url)
-    clock.use(None)
+    yield Pipeline(tables, waits, sns, queue_url)
     for app in apps:
         app._adapters.cache_clear()
 

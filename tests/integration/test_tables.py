@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
+from orderwatch import clock as process_clock
 from orderwatch.alerts import KIND_STALE, Alert, AlertConnection, AlertKey, connection_alert
 from orderwatch.aws.alert_table import CLAIM, KEPT_AFTER_SENT
 from orderwatch.errors import PollSupersededError
@@ -14,9 +15,9 @@ from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.transitions import Observation, OrderWrite, StoredOrder, decide
 from orderwatch.polling.windows import Progress, WindowKind, baseline_window
 from orderwatch.trackstar.orders import Order, Version, VersionClock
-from orderwatch_local.shop import VirtualClock
 from tests.integration.conftest import OTHER_DYNAMODB
 from tests.support.alerts import first_sight
+from tests.support.clocks import StandingClock
 from tests.support.cloud import Tables, create_tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.polls import WATCHED
@@ -32,17 +33,19 @@ COUNTERPARTS = ["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])]
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock(NOON)
+def clock() -> StandingClock:
+    standing = StandingClock(NOON)
+    process_clock.use(standing)
+    return standing
 
 
 @pytest.fixture(params=COUNTERPARTS)
-def tables(request: pytest.FixtureRequest, aws: None, clock: VirtualClock) -> Iterator[Tables]:
+def tables(request: pytest.FixtureRequest, aws: None, clock: StandingClock) -> Iterator[Tables]:
     if request.param == "memory":
         client = MemoryDynamoDB().as_client()
     else:
         client = boto3.client("dynamodb", endpoint_url=OTHER_DYNAMODB if request.param == "endpoint" else None)
-    yield from create_tables(client, clock.now)
+    yield from create_tables(client)
 
 
 def order(order_id: str, status: str = "exception", *, minute: int = 0, raw_status: str | None = None) -> Order:
@@ -283,7 +286,7 @@ def test_an_alert_is_claimed_by_one_sender_at_a_time(tables: Tables) -> None:
     assert tables.alerts.claim(key)
 
 
-def test_a_claim_ends_by_itself_and_not_before(tables: Tables, clock: VirtualClock) -> None:
+def test_a_claim_ends_by_itself_and_not_before(tables: Tables, clock: StandingClock) -> None:
     [key] = put(tables, "1")
     tables.alerts.claim(key)
     clock.advance(CLAIM - timedelta(seconds=1))
@@ -293,7 +296,7 @@ def test_a_claim_ends_by_itself_and_not_before(tables: Tables, clock: VirtualClo
 
 
 def test_an_alert_that_was_sent_is_neither_unsent_nor_claimed_nor_pending_and_may_expire(
-    tables: Tables, clock: VirtualClock
+    tables: Tables, clock: StandingClock
 ) -> None:
     [key] = put(tables, "1")
     tables.alerts.claim(key)
@@ -323,7 +326,7 @@ def test_an_alert_that_does_not_exist_can_be_neither_claimed_nor_marked(tables: 
     assert tables.rows("AlertTable") == []
 
 
-def test_what_has_been_pending_long_enough_is_listed_oldest_first(tables: Tables, clock: VirtualClock) -> None:
+def test_what_has_been_pending_long_enough_is_listed_oldest_first(tables: Tables, clock: StandingClock) -> None:
     made = []
     for minute in range(3):
         made += put(tables, f"order {minute}")
@@ -332,7 +335,7 @@ def test_what_has_been_pending_long_enough_is_listed_oldest_first(tables: Tables
     assert list(tables.alerts.pending_since_before(NOON)) == []
 
 
-def test_a_long_list_of_pending_alerts_is_listed_whole(tables: Tables, clock: VirtualClock) -> None:
+def test_a_long_list_of_pending_alerts_is_listed_whole(tables: Tables, clock: StandingClock) -> None:
     made = put(tables, *(f"order {number}" for number in range(130)))
     assert sorted(tables.alerts.pending_since_before(clock.now() + MINUTE)) == sorted(made)
 

@@ -17,7 +17,7 @@ from orderwatch.aws.poll_store import PollStore
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.transitions import OrderWrite, Reason
 from orderwatch.polling.windows import OVERLAP, Progress, Window, WindowKind
-from orderwatch.trackstar.client import TrackstarShop
+from orderwatch.trackstar.client import ConnectionClient
 from orderwatch.trackstar.orders import OrderPage, Version
 from orderwatch.trackstar.query import DateField, OrderQuery
 from tests.simulation.cloud import ALERTS, ObservedTables
@@ -27,7 +27,7 @@ type Breakage = Callable[[pytest.MonkeyPatch], None]
 
 _commit = PollStore.commit
 _claim = AlertTable.claim
-_order_page = TrackstarShop.order_page
+_order_page = ConnectionClient.order_page
 _filters = OrderQuery.filters
 
 
@@ -89,7 +89,7 @@ def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
 
 
 def cursor_by_our_clock(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(TrackstarShop, "now", lambda self: clock.now().replace(microsecond=0))
+    patch.setattr(ConnectionClient, "now", lambda self: clock.now().replace(microsecond=0))
 
 
 def no_overlap(patch: pytest.MonkeyPatch) -> None:
@@ -138,19 +138,19 @@ def claim_never_checked(patch: pytest.MonkeyPatch) -> None:
 
 
 def first_page_only(patch: pytest.MonkeyPatch) -> None:
-    def order_page(self: TrackstarShop, window: Window, *, page_token: str | None) -> OrderPage:
+    def order_page(self: ConnectionClient, window: Window, *, page_token: str | None) -> OrderPage:
         page = _order_page(self, window, page_token=page_token)
         return replace(page, next_token=None, total_count=None)
 
-    patch.setattr(TrackstarShop, "order_page", order_page)
+    patch.setattr(ConnectionClient, "order_page", order_page)
 
 
 def filters_on_the_first_page_only(patch: pytest.MonkeyPatch) -> None:
-    def order_page(self: TrackstarShop, window: Window, *, page_token: str | None) -> OrderPage:
+    def order_page(self: ConnectionClient, window: Window, *, page_token: str | None) -> OrderPage:
         bare = window.model_copy(update={"after": None, "statuses": ()}) if page_token else window
         return _order_page(self, bare, page_token=page_token)
 
-    patch.setattr(TrackstarShop, "order_page", order_page)
+    patch.setattr(ConnectionClient, "order_page", order_page)
 
 
 def ids_not_scoped_by_connection(patch: pytest.MonkeyPatch) -> None:

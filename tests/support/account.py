@@ -25,10 +25,10 @@ from orderwatch.slack import webhook as slack_webhook
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.shop import Shop, ShopTransport, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
+from tests.support.clocks import BEGINS_AT, Waits
 from tests.support.cloud import CREATED_BY
 from tests.support.lambda_context import lambda_context, sqs_event
 from tests.support.permissions import REGION, RESOURCES, Recorder, environment_of, name_of, role_of
-from tests.support.waits import BEGINS_AT, Waits
 
 FUNCTIONS = {
     "DispatchPollsFunction": functions.dispatch_polls.app,

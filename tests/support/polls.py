@@ -12,7 +12,7 @@ from orderwatch.polling.commit import Store
 from orderwatch.polling.poll import poll as real_poll
 from orderwatch.polling.summary import PollSummary
 from orderwatch.polling.transitions import Policy
-from orderwatch.trackstar.client import Trackstar, TrackstarShop
+from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch_local.shop import Shop, ShopTransport
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from orderwatch_local.shop.script import API_KEY
@@ -28,20 +28,18 @@ def client_of(
     access_token: str | None = None,
     seconds_left: Callable[[], float] = lambda: 60.0,
     transport: httpx.BaseTransport | None = None,
-    sleep: Callable[[float], None] = lambda _: None,
-) -> TrackstarShop:
-    """Our client for one simulated shop; waits take no time unless it is said how."""
-    return Trackstar("https://trackstar.invalid", transport=transport or ShopTransport(trackstar)).shop(
+) -> ConnectionClient:
+    """Our client for one simulated shop."""
+    return Trackstar("https://trackstar.invalid", transport=transport or ShopTransport(trackstar)).client_of(
         shop.connection_id,
         api_key=SecretStr(api_key),
         access_token=SecretStr(access_token or shop.access_token),
         seconds_left=seconds_left,
-        sleep=sleep,
     )
 
 
 def poll(
-    client: TrackstarShop,
+    client: ConnectionClient,
     store: Store,
     connection_id: str,
     *,

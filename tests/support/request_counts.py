@@ -22,7 +22,7 @@ from orderwatch.alerts import AlertKey
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.dynamodb import to_item
 from orderwatch.publishing.product_cache import ProductCache
-from orderwatch.trackstar.client import PAGE_SIZE, Trackstar, TrackstarShop
+from orderwatch.trackstar.client import PAGE_SIZE, ConnectionClient, Trackstar
 from orderwatch_local.shop import ShopTransport
 from orderwatch_local.shop.script import API_KEY
 from tests.support.cloud import Tables
@@ -99,7 +99,7 @@ def count_requests(case: Case) -> Counted:
         world, tables = _world(case, counter)
         shop = counter.shop(world)
         products = ProductCache(ProductsOf(lambda _: shop))
-        topic = AlertTopic(counter.aws("sns"), _topic_arn(), sleep=lambda _: None)
+        topic = AlertTopic(counter.aws("sns"), _topic_arn())
 
         def send_all(keys: list[AlertKey]) -> None:
             for batch in batched(keys, RECORDS_A_BATCH, strict=False):
@@ -112,8 +112,7 @@ def count_requests(case: Case) -> Counted:
                 )
 
         counter.take()
-        with world.our_clock.in_use():
-            poll(shop, tables.store, world.shop.connection_id)
+        poll(shop, tables.store, world.shop.connection_id)
         polled = counter.take()
         keys = [alert.key for alert in world.told()]
         assert len(keys) == case.alerts
@@ -136,7 +135,7 @@ def count_requests(case: Case) -> Counted:
 def _world(case: Case, counter: "_Counter") -> tuple[World, Tables]:
     """A shop whose orders are known, and have changed since."""
     world, memory = World(), MemoryDynamoDB()
-    known = Tables.over(memory, world.our_clock.now)
+    known = Tables.over(memory)
     world.tables = known
     product_ids = [f"p{number}" for number in range(case.products)]
     world.shop.sync()
@@ -187,16 +186,15 @@ class _Counter:
         client.meta.events.register("before-send.dynamodb", answer)
         return cast("DynamoDBClient", client)
 
-    def shop(self, world: World) -> TrackstarShop:
+    def shop(self, world: World) -> ConnectionClient:
         """Our client for the world's shop."""
         trackstar = Trackstar("https://trackstar.invalid", transport=ShopTransport(world.trackstar))
         trackstar._http.event_hooks = {"request": [self._count_http]}
-        return trackstar.shop(
+        return trackstar.client_of(
             world.shop.connection_id,
             api_key=SecretStr(API_KEY),
             access_token=SecretStr(world.shop.access_token),
             seconds_left=lambda: 60.0,
-            sleep=lambda _: None,
         )
 
     def _count_aws(self, event_name: str, **_: Any) -> None:

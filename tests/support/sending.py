@@ -11,7 +11,7 @@ from orderwatch.trackstar.products import Product
 
 
 class ConnectionProducts(Protocol):
-    """The products of one connection, such as those of a `TrackstarShop`."""
+    """The products of one connection, such as those of a `ConnectionClient`."""
 
     def products(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
         """Return those that exist, by id."""

@@ -1,8 +1,6 @@
 """A small world for one test: simulated shops, tables in memory, the vendor's clock and ours."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,35 +9,17 @@ from orderwatch.alerts import Alert
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.summary import PollSummary
 from orderwatch.polling.transitions import Policy, StoredOrder
-from orderwatch.trackstar.client import TrackstarShop
+from orderwatch.trackstar.client import ConnectionClient
 from orderwatch_local.shop import Request, Response, Shop, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from orderwatch_local.shop.script import API_KEY
+from tests.support.clocks import StandingClock
 from tests.support.cloud import Tables
 from tests.support.polls import WATCHED, client_of, poll
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 TICK = timedelta(minutes=5)
-
-
-class OurClock(VirtualClock):
-    """A process's clock: its wall clock moves only when it is told to, and waiting takes no time."""
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Return at once."""
-
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Be the process's clock for a while."""
-        clock.use(self)
-        try:
-            yield
-        finally:
-            clock.use(None)
 
 
 class World:
@@ -51,14 +31,15 @@ class World:
     """
 
     def __init__(self, *connection_ids: str, **options: Any) -> None:
-        self.vendor_clock, self.our_clock = VirtualClock(NOON), OurClock(NOON)
+        self.vendor_clock, self.our_clock = VirtualClock(NOON), StandingClock(NOON)
+        clock.use(self.our_clock)
         self.shops = {
             name: Shop(name, access_token=f"token-of-{name}", clock=self.vendor_clock)
             for name in connection_ids or ("conn_a",)
         }
         settings: dict[str, Any] = {"rate_limit": 1_000_000, **options}
         self.trackstar = SimulatedTrackstar(API_KEY, self.shops.values(), self.vendor_clock, **settings)
-        self.tables = Tables.in_memory(self.our_clock.now)
+        self.tables = Tables.in_memory()
         self._told: set[str] = set()
 
     @property
@@ -83,7 +64,7 @@ class World:
         (shop or self.shop).move(order_id, status, raw_status)
         (shop or self.shop).sync()
 
-    def client(self, shop: Shop | None = None, **options: Any) -> TrackstarShop:
+    def client(self, shop: Shop | None = None, **options: Any) -> ConnectionClient:
         """Our client for a shop."""
         return client_of(self.trackstar, shop or self.shop, **options)
 
@@ -98,15 +79,14 @@ class World:
     ) -> PollSummary:
         """One poll of a shop, by our clock."""
         shop = shop or self.shop
-        with self.our_clock.in_use():
-            return poll(
-                self.client(shop, **client),
-                self.tables.store,
-                shop.connection_id,
-                policy=policy,
-                has_time=has_time,
-                asked_at=asked_at,
-            )
+        return poll(
+            self.client(shop, **client),
+            self.tables.store,
+            shop.connection_id,
+            policy=policy,
+            has_time=has_time,
+            asked_at=asked_at,
+        )
 
     def next_poll(self, shop: Shop | None = None, **options: Any) -> list[Alert]:
         """Time passes, a poll is done; what it told."""

@@ -399,8 +399,7 @@ def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
         assert write
         return write
 
-    with world.our_clock.in_use():
-        summary = poll(world.client(), Overtaken(world, overtake), "conn_a")
+    summary = poll(world.client(), Overtaken(world, overtake), "conn_a")
     assert summary.conflicts == 1
     assert sorted(orders_told(world.told())) == sorted([*told, ("2", "order.exception", "open")])
 

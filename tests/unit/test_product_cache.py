@@ -3,10 +3,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from orderwatch import clock as process_clock
 from orderwatch.errors import UnavailableError
 from orderwatch.publishing.product_cache import KEPT_FOR, ProductCache
 from orderwatch.trackstar.products import Product
-from orderwatch_local.shop import VirtualClock
+from tests.support.clocks import StandingClock
 
 
 class Source:
@@ -30,8 +31,10 @@ def find(cache: ProductCache, *product_ids: str, connection_id: str = "a") -> di
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+def clock() -> StandingClock:
+    standing = StandingClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+    process_clock.use(standing)
+    return standing
 
 
 @pytest.fixture
@@ -40,8 +43,8 @@ def source() -> Source:
 
 
 @pytest.fixture
-def cache(source: Source, clock: VirtualClock) -> ProductCache:
-    return ProductCache(source, now=clock.now)
+def cache(source: Source, clock: StandingClock) -> ProductCache:
+    return ProductCache(source)
 
 
 def test_a_warm_batch_asks_nothing(cache: ProductCache, source: Source) -> None:
@@ -76,7 +79,7 @@ def test_a_fault_is_not_remembered(cache: ProductCache, source: Source) -> None:
 
 @pytest.mark.parametrize(("after", "asked"), [(KEPT_FOR - timedelta(seconds=1), 1), (KEPT_FOR, 2)])
 def test_a_product_is_trusted_for_one_poll_interval(
-    cache: ProductCache, clock: VirtualClock, source: Source, after: timedelta, asked: int
+    cache: ProductCache, clock: StandingClock, source: Source, after: timedelta, asked: int
 ) -> None:
     find(cache, "1")
     clock.advance(after)
@@ -84,8 +87,8 @@ def test_a_product_is_trusted_for_one_poll_interval(
     assert len(source.asked) == asked
 
 
-def test_the_product_that_was_used_longest_ago_is_dropped_first(clock: VirtualClock, source: Source) -> None:
-    cache = ProductCache(source, max_products=2, now=clock.now)
+def test_the_product_that_was_used_longest_ago_is_dropped_first(clock: StandingClock, source: Source) -> None:
+    cache = ProductCache(source, max_products=2)
     find(cache, "1", "2")
     find(cache, "1")
     find(cache, "3")
@@ -95,8 +98,8 @@ def test_the_product_that_was_used_longest_ago_is_dropped_first(clock: VirtualCl
     assert source.asked[-1] == ["2"]
 
 
-def test_more_products_than_it_keeps_are_all_given(clock: VirtualClock, source: Source) -> None:
-    cache = ProductCache(source, max_products=2, now=clock.now)
+def test_more_products_than_it_keeps_are_all_given(clock: StandingClock, source: Source) -> None:
+    cache = ProductCache(source, max_products=2)
     assert set(find(cache, "1", "2", "3")) == {"1", "2", "3"}
     find(cache, "2", "3")
     assert len(source.asked) == 1

@@ -10,7 +10,7 @@ OrderwatchError
     ├── ForbiddenError          403: disabled by policy; do not retry
     ├── NotFoundError           404: not in Trackstar's copy for this connection
     ├── InvalidRequestError     422: `names(parameter)` tells whether it is about that parameter
-    ├── NotImplementedByShopError  501: this integration lacks the endpoint; a gap, not a fault
+    ├── NotSupportedError  501: this integration lacks the endpoint; a gap, not a fault
     └── UnavailableError        429, 5xx, resets, timeouts, broken bodies, after the retries: poll again later
 
 They are raised at the edges. Their texts name the thing and the remedy, never a secret, a body or personal data.
@@ -96,7 +96,7 @@ class InvalidRequestError(TrackstarError):
         return parameter in self._detail
 
 
-class NotImplementedByShopError(TrackstarError):
+class NotSupportedError(TrackstarError):
     """501: this integration does not implement the endpoint."""
 
 

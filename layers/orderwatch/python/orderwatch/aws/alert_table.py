@@ -5,12 +5,13 @@ together (rule 17). A row is `pending` until its message was sent. A sender clai
 senders cannot hold the same alert. A claim expires, so a sender that died delays nothing for long.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from orderwatch import clock
 from orderwatch.alerts import Alert, AlertKey
 from orderwatch.aws.dynamodb import Action, batch_get, from_item, put_action, to_item
 from orderwatch.model import describe_flaws
@@ -33,13 +34,11 @@ class AlertTable:
     Args:
         client: DynamoDB.
         name: The table.
-        clock: Our clock, aware.
     """
 
-    def __init__(self, client: "DynamoDBClient", name: str, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
         self._client = client
         self._name = name
-        self._clock = clock
 
     def put_action(self, alert: Alert) -> Action:
         """Build the write of a new alert, on condition that no row has its key (rule 2)."""
@@ -53,7 +52,7 @@ class AlertTable:
             "alert": alert.model_dump_json(exclude_none=True),
             "state": PENDING,
             "pending": PENDING,
-            "created_at": self._clock().isoformat(),
+            "created_at": clock.now().isoformat(),
             "attempts": 0,
         }
         return put_action(self._name, row, condition="attribute_not_exists(alert_id)", values={})
@@ -81,7 +80,7 @@ class AlertTable:
 
     def claim(self, key: AlertKey) -> bool:
         """Reserve the alert for this sender, and count the attempt; False if it was sent or another one holds it."""
-        now = self._clock()
+        now = clock.now()
         return self._update(
             key,
             "SET claimed_until = :until ADD attempts :one",
@@ -100,7 +99,7 @@ class AlertTable:
 
     def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
         """Record that SNS accepted the alert's message; from now on the row may expire."""
-        now = self._clock()
+        now = clock.now()
         self._update(
             key,
             "SET #state = :sent, sent_at = :now, message_id = :message_id, expires_at = :expires_at "

@@ -1,6 +1,6 @@
 """AlertTopic: one SNS message for each alert, for all channels at once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -29,24 +29,13 @@ class AlertTopic:
         client: SNS.
         arn: The topic.
         pace: Shared by all senders to this topic; None if this is the only one.
-        sleep: How to wait.
-        monotonic: A clock for pacing, in seconds.
     """
 
-    def __init__(
-        self,
-        client: "SNSClient",
-        arn: str,
-        *,
-        pace: SharedPace | None = None,
-        sleep: Callable[[float], None] = clock.sleep,
-        monotonic: Callable[[], float] = clock.monotonic,
-    ) -> None:
+    def __init__(self, client: "SNSClient", arn: str, *, pace: SharedPace | None = None) -> None:
         self._client = client
         self._arn = arn
         self._shared = pace
-        self._local = LocalPace(TOPIC_LIMIT, sleep=sleep, monotonic=monotonic)
-        self._monotonic = monotonic
+        self._local = LocalPace(TOPIC_LIMIT)
         self._shared_again_at = 0.0
 
     def publish(self, messages: Sequence[SnsMessage]) -> list[str | None]:
@@ -73,7 +62,7 @@ class AlertTopic:
     def _wait(self, count: int) -> None:
         """Wait until `count` messages more are no more than ten in any second."""
         self._local.wait(count)
-        if self._shared is None or self._monotonic() < self._shared_again_at:
+        if self._shared is None or clock.monotonic() < self._shared_again_at:
             return
         try:
             if self._shared.wait(LONGEST_WAIT, count):
@@ -81,7 +70,7 @@ class AlertTopic:
             logger.error("the shared pace of the topic is absurd: going on at this sender's own")
         except (ClientError, BotoCoreError, PaceUnknownError) as error:
             logger.warning("the shared pace of the topic is unknown: going on at this sender's own", exc_info=error)
-        self._shared_again_at = self._monotonic() + LEFT_ALONE
+        self._shared_again_at = clock.monotonic() + LEFT_ALONE
 
 
 def _entry(entry_id: str, message: SnsMessage) -> dict[str, Any]:

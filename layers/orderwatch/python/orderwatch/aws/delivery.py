@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import boto3
 
-from orderwatch import clock
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.pace import TOPIC_LIMIT, SharedPace
@@ -34,7 +33,7 @@ def build_delivery(settings: RedriveAlertsSettings) -> Delivery:
         return AlertTopic(sns, arn, pace=SharedPace(dynamodb, settings.pace_table_name, arn, TOPIC_LIMIT))
 
     return Delivery(
-        outbox=AlertTable(dynamodb, settings.alert_table_name, clock=clock.now),
+        outbox=AlertTable(dynamodb, settings.alert_table_name),
         topic=topic(settings.alert_topic_arn),
         operators=topic(settings.ops_topic_arn),
     )

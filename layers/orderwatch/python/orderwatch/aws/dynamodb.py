@@ -1,7 +1,7 @@
 """DynamoDB's notation of rows, and transactions that return which of their parts lost."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import batched, count
 from typing import TYPE_CHECKING, Any
@@ -64,8 +64,6 @@ def batch_get(
     client: "DynamoDBClient",
     table: str,
     keys: Iterable[Mapping[str, Any]],
-    *,
-    sleep: Callable[[float], None] = clock.sleep,
 ) -> Iterator[dict[str, Any]]:
     """The rows of these keys, those that there are, consistent, 100 a request."""
     for batch in batched(map(to_item, keys), MAX_ACTIONS, strict=False):
@@ -76,7 +74,7 @@ def batch_get(
             yield from map(from_item, answer["Responses"].get(table, []))
             wanted = answer.get("UnprocessedKeys")
             if wanted:  # cut at 16 MB, or throttled: the rest is asked for more slowly
-                sleep(_jitter(attempt))
+                clock.sleep(_jitter(attempt))
                 attempt += 1
 
 
@@ -130,9 +128,8 @@ def chunked[T](units: Iterable[Unit[T]], *, spare: int = 0) -> Iterator[list[Uni
 class Transactions:
     """Writes units; a cancelled transaction is split to find the ones that lost."""
 
-    def __init__(self, client: "DynamoDBClient", *, sleep: Callable[[float], None] = clock.sleep) -> None:
+    def __init__(self, client: "DynamoDBClient") -> None:
         self._client = client
-        self._sleep = sleep
 
     def write[T](self, units: Sequence[Unit[T]]) -> list[Unit[T]]:
         """Write one transaction's worth of units (see `chunked`).
@@ -154,7 +151,7 @@ class Transactions:
             refusals = _refusals(error)
             if refusals - _PASSING or attempt + 1 == MAX_TRIES:
                 raise error
-            self._sleep(_jitter(attempt) if refusals else 0)
+            clock.sleep(_jitter(attempt) if refusals else 0)
         return []
 
     def _attempt(self, units: Sequence[Unit[Any]]) -> ClientError | None:

@@ -7,8 +7,7 @@ condition that no other one did meanwhile, may send at the moment that it added.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from orderwatch import clock
@@ -61,28 +60,18 @@ class LocalPace:
 
     Args:
         limit: What to keep.
-        monotonic: The process's clock, in seconds.
-        sleep: How to wait.
     """
 
-    def __init__(
-        self,
-        limit: Limit,
-        *,
-        monotonic: Callable[[], float] = clock.monotonic,
-        sleep: Callable[[float], None] = clock.sleep,
-    ) -> None:
+    def __init__(self, limit: Limit) -> None:
         self._limit = limit
-        self._monotonic = monotonic
-        self._sleep = sleep
         self._moments: list[int] = []
 
     def wait(self, count: int = 1) -> None:
         """Wait until `count` messages more keep the limit; at most `limit.messages`."""
-        delay = _free_from(self._moments, self._limit, count) / 1000 - self._monotonic()
+        delay = _free_from(self._moments, self._limit, count) / 1000 - clock.monotonic()
         if delay > 0:
-            self._sleep(delay)
-        self._moments = [*self._moments, *[_milliseconds(self._monotonic())] * count][-self._limit.messages :]
+            clock.sleep(delay)
+        self._moments = [*self._moments, *[_milliseconds(clock.monotonic())] * count][-self._limit.messages :]
 
 
 class SharedPace:
@@ -92,27 +81,14 @@ class SharedPace:
         client: DynamoDB.
         table_name: A table whose key is `id`.
         row_id: The row; what is paced, such as a topic's ARN.
-        limit: What to keep.
-        now: The wall clock, as the senders share no other.
-        sleep: How to wait.
+        limit: What to keep; by the wall clock, as the senders share no other.
     """
 
-    def __init__(
-        self,
-        client: "DynamoDBClient",
-        table_name: str,
-        row_id: str,
-        limit: Limit,
-        *,
-        now: Callable[[], datetime] = clock.now,
-        sleep: Callable[[float], None] = clock.sleep,
-    ) -> None:
+    def __init__(self, client: "DynamoDBClient", table_name: str, row_id: str, limit: Limit) -> None:
         self._client = client
         self._table_name = table_name
         self._row_id = row_id
         self._limit = limit
-        self._now = now
-        self._sleep = sleep
         self._turn = 0
         self._moments: list[int] = []
 
@@ -132,14 +108,14 @@ class SharedPace:
             BotoCoreError: DynamoDB was not reached.
         """
         for _ in range(MAX_TRIES):
-            now = self._now().timestamp()
+            now = clock.now().timestamp()
             moment = max(_milliseconds(now), _free_from(self._moments, self._limit, count))
             delay = moment / 1000 - now
             if delay > within:
                 return False
             if self._write([*self._moments, *[moment] * count]):
                 if delay > MILLISECOND:
-                    self._sleep(delay)
+                    clock.sleep(delay)
                 return True
         raise PaceUnknownError(f"{MAX_TRIES} tries")
 
@@ -149,7 +125,7 @@ class SharedPace:
         Raises:
             PaceUnknownError: As `wait`; so are the others.
         """
-        until = _milliseconds(self._now().timestamp() + min(seconds, LONGEST_HOLD))
+        until = _milliseconds(clock.now().timestamp() + min(seconds, LONGEST_HOLD))
         for _ in range(MAX_TRIES):
             if _free_from(self._moments, self._limit, 1) >= until:
                 return

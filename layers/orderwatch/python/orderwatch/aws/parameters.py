@@ -26,7 +26,7 @@ ACCESS_TOKEN = "access-token"  # noqa: S105 - the name of the parameter
 
 
 @dataclass(frozen=True, slots=True)
-class ShopParameters:
+class ConnectionParameters:
     """What the operator has stored for a connection."""
 
     access_token: SecretStr
@@ -62,7 +62,7 @@ class Parameters:
         """
         return self._secret(f"{self._prefix}/slack/webhook-url")
 
-    def shop(self, connection_id: str) -> ShopParameters:
+    def connection(self, connection_id: str) -> ConnectionParameters:
         """What the operator has stored for the connection.
 
         Raises:
@@ -73,7 +73,7 @@ class Parameters:
         token = values.get(ACCESS_TOKEN)
         if not token:
             raise ParameterMissingError(f"{path}/{ACCESS_TOKEN}")
-        return ShopParameters(access_token=SecretStr(str(token)), name=str(values.get("name") or "") or None)
+        return ConnectionParameters(access_token=SecretStr(str(token)), name=str(values.get("name") or "") or None)
 
     def connection_ids(self) -> list[str]:
         """Every shop that has an access token, sorted; read without decrypting anything, and never from a cache."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from orderwatch.alerts import Alert, AlertLineItem, Enrichment
-from orderwatch.errors import NotImplementedByShopError, TrackstarError, UnavailableError
+from orderwatch.errors import NotSupportedError, TrackstarError, UnavailableError
 from orderwatch.trackstar.products import Product
 
 MAX_GAPS = 20
@@ -74,7 +74,7 @@ def without_details(alerts: Sequence[Alert], gap: str) -> list[Alert]:
 
 def gap_of(error: Exception) -> str:
     """Say in a user's words why there are no product details."""
-    if isinstance(error, NotImplementedByShopError):
+    if isinstance(error, NotSupportedError):
         return "product details: this shop's integration offers none"
     if isinstance(error, UnavailableError):
         return "product details: Trackstar did not answer"

@@ -24,8 +24,7 @@ class ProductCache:
     Args:
         source: Where the products come from that are not in the cache; its errors are not cached.
         max_products: How many to keep, over all connections.
-        kept_for: For how long.
-        now: The wall clock: the monotonic clock of a frozen process may stand still.
+        kept_for: For how long, by the wall clock: the monotonic one of a frozen process may stand still.
     """
 
     def __init__(
@@ -34,13 +33,11 @@ class ProductCache:
         *,
         max_products: int = MAX_PRODUCTS,
         kept_for: timedelta = KEPT_FOR,
-        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._source = source
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
         self._max_products = max_products
         self._kept_for = kept_for
-        self._now = now
 
     def products(
         self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
@@ -61,7 +58,7 @@ class ProductCache:
 
     def _find(self, connection_id: str, product_ids: Sequence[str]) -> dict[str, Product | None]:
         """Look up these products, and count them as used; None stands for one that Trackstar does not have."""
-        now = self._now()
+        now = clock.now()
         keys = {each: (connection_id, each) for each in product_ids}
         found = {each: entry for each, key in keys.items() if (entry := self._entries.get(key)) and entry[0] > now}
         for each in found:
@@ -69,7 +66,7 @@ class ProductCache:
         return {each: product for each, (_, product) in found.items()}
 
     def _keep(self, connection_id: str, products: Mapping[str, Product | None]) -> None:
-        expires_at = self._now() + self._kept_for
+        expires_at = clock.now() + self._kept_for
         for product_id, product in products.items():
             self._entries[connection_id, product_id] = (expires_at, product)
             self._entries.move_to_end((connection_id, product_id))
