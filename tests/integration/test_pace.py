@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orderwatch import clock
 from orderwatch.aws.alert_topic import LEFT_ALONE, AlertTopic
-from orderwatch.aws.pace import LONGEST_HOLD, SLACK_LIMIT, TOPIC_LIMIT, Limit, PaceUnknownError, SharedPace
+from orderwatch.aws.pace import LONGEST_HOLD, MILLISECOND, SLACK_LIMIT, TOPIC_LIMIT, Limit, PaceUnknownError, SharedPace
 from orderwatch.publishing.messages import SnsMessage
 from tests.support.clocks import Waits, running_on
 from tests.support.cloud import Tables
@@ -55,7 +55,7 @@ def message() -> SnsMessage:
 
 
 def most_in_a_second(moments: Sequence[float]) -> int:
-    return max(sum(1 for other in moments if 0 <= other - start < 1 - 1e-6) for start in moments)
+    return max(sum(1 for other in moments if 0 <= other - start < 1 - MILLISECOND) for start in moments)
 
 
 def least_distance(moments: list[float]) -> float:
@@ -87,7 +87,7 @@ def test_functions_that_share_a_pace_are_never_less_than_a_second_apart(turns: l
         clocks[who].seconds = max(clocks[who].seconds, at)
         assert paces[who].wait(10_000)
         sent.append(clocks[who].seconds)
-    assert least_distance(sent) >= 1 - 1e-6
+    assert least_distance(sent) >= 1 - MILLISECOND
 
 
 def test_who_loses_the_race_for_a_moment_gets_the_next() -> None:

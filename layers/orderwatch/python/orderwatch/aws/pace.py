@@ -25,6 +25,7 @@ MAX_TRIES = 10
 
 
 MILLISECOND = 0.001
+"""Seconds: the grain of the moments in the row; a shorter wait is not worth a sleep."""
 
 
 class Limit(NamedTuple):
