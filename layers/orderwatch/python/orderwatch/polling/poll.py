@@ -48,11 +48,11 @@ def poll(
     `has_time` is asked before each page. A reading that began after `asked_at` (our clock) has seen all that this one
     would: ticks that piled up behind a long poll end at once (rule 14). Raises what `Vendor` and `Store` raise.
     """
-    state, summary = store.load(connection.id), PollSummary()
+    state = store.load(connection.id)
     if state.progress is None and state.has_read_since(asked_at):
-        return summary.ended(Outcome.ALREADY_READ)
+        return PollSummary(outcome=Outcome.ALREADY_READ)
     check = check_connection(vendor, state, connection)
-    summary.sync_age = check.sync_age
+    summary = PollSummary(sync_age=check.sync_age)
     if check.awaits_first_sync:  # its lists are still empty: not to be taken for a shop without orders
         save_health(store, check.state, check.health, check.connection)
         return summary.ended(Outcome.WAITING)
