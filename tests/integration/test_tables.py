@@ -27,7 +27,11 @@ MINUTE = timedelta(minutes=1)
 SHOP = AlertConnection(id="conn_a")
 UNKNOWN = AlertKey("conn_a", "unknown")
 OBSERVED = Observation(
-    connection=SHOP, observed_at=NOON, window=WindowKind.INCREMENTAL, watch_started_at=None, data_as_of=None
+    connection=SHOP,
+    observed_at=NOON + 60 * MINUTE,
+    window=WindowKind.INCREMENTAL,
+    watch_started_at=None,
+    data_as_of=None,
 )
 COUNTERPARTS = ["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])]
 
@@ -55,7 +59,7 @@ def order(order_id: str, status: str = "exception", *, minute: int = 0, raw_stat
 
 def seen(order: Order, stored: StoredOrder | None = None) -> OrderWrite:
     write = decide(order, stored, observation=OBSERVED, policy=WATCHED)
-    assert write is not None
+    assert isinstance(write, OrderWrite)
     return write
 
 

@@ -24,7 +24,7 @@ def first_sight(
         data_as_of=None,
     )
     write = decide(order, None, observation=observation, policy=Policy(statuses={status}))
-    assert write
+    assert isinstance(write, OrderWrite)
     return write
 
 

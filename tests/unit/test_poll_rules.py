@@ -388,7 +388,7 @@ def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
     theirs = Order(id="1", status=status, trackstar_updated_date=world.vendor_clock.now() + minutes * MINUTE)
     observation = Observation(
         connection=AlertConnection(id="conn_a"),
-        observed_at=world.vendor_clock.now(),
+        observed_at=world.vendor_clock.now() + HOUR,
         window=WindowKind.BASELINE,
         watch_started_at=None,
         data_as_of=None,
@@ -396,7 +396,7 @@ def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
 
     def overtake(row: StoredOrder) -> OrderWrite:
         write = decide(theirs, row, observation=observation, policy=Policy(statuses=()))
-        assert write
+        assert isinstance(write, OrderWrite)
         return write
 
     summary = poll(world.client(), Overtaken(world, overtake), "conn_a")

@@ -11,6 +11,7 @@ OrderwatchError
     ├── NotFoundError           404: not in Trackstar's copy for this connection
     ├── InvalidRequestError     422: `names(parameter)` tells whether it is about that parameter
     ├── NotSupportedError  501: this integration lacks the endpoint; a gap, not a fault
+    ├── PagingError             the page tokens of a list lead nowhere; poll again later, tell Trackstar's support
     └── UnavailableError        429, 5xx, resets, timeouts, broken bodies, after the retries: poll again later
 
 They are raised at the edges. Their texts name the thing and the remedy, never a secret, a body or personal data.
@@ -102,3 +103,7 @@ class NotSupportedError(TrackstarError):
 
 class UnavailableError(TrackstarError):
     """A fault that may pass: 429, 5xx, a reset, a timeout, a body cut off; the retries are used up."""
+
+
+class PagingError(TrackstarError):
+    """A list whose page tokens repeat: its end is never reached."""

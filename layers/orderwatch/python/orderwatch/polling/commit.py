@@ -8,7 +8,7 @@ from orderwatch.errors import PollSupersededError
 from orderwatch.observability import logger
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.summary import PollSummary
-from orderwatch.polling.transitions import Observation, OrderWrite, Policy, StoredOrder, decide
+from orderwatch.polling.transitions import Observation, OrderWrite, Policy, Reason, StoredOrder, decide
 from orderwatch.polling.windows import WindowKind
 from orderwatch.trackstar.orders import Order
 
@@ -65,7 +65,7 @@ def commit(
     """
     undecided = list(observation.orders.values())
     for _ in range(MAX_CONFLICT_ROUNDS):
-        writes = _decide(store, undecided, observation, policy)
+        writes = _decide(store, undecided, observation, policy, summary)
         lost = store.commit(state, writes=writes, alerts=alerts)
         summary.count_writes(writes, lost, by_sweep=observation.window is WindowKind.SWEEP)
         undecided = [observation.orders[write.order_id] for write in lost]
@@ -76,10 +76,14 @@ def commit(
     raise PollSupersededError(f"orders of connection {state.connection_id} keep moving under this poll")
 
 
-def _decide(store: Store, orders: Sequence[Order], observation: Observation, policy: Policy) -> list[OrderWrite]:
+def _decide(
+    store: Store, orders: Sequence[Order], observation: Observation, policy: Policy, summary: PollSummary
+) -> list[OrderWrite]:
+    """Decide on the rows as they are now, and count what is dropped as stale."""
     stored = store.stored_orders(observation.connection.id, [order.id for order in orders])
-    writes = (decide(order, stored.get(order.id), observation=observation, policy=policy) for order in orders)
-    return [write for write in writes if write]
+    decisions = [decide(order, stored.get(order.id), observation=observation, policy=policy) for order in orders]
+    summary.stale += sum(1 for each in decisions if each is Reason.STALE)
+    return [each for each in decisions if isinstance(each, OrderWrite)]
 
 
 def log_alerts(alerts: Iterable[Alert]) -> None:

@@ -14,13 +14,14 @@ from typing import NamedTuple, Self
 
 from orderwatch import clock
 from orderwatch.alerts import Alert
-from orderwatch.errors import InvalidRequestError
+from orderwatch.errors import InvalidRequestError, PagingError
 from orderwatch.observability import logger
 from orderwatch.polling.check import ConnectionCheck, ConnectionSource
 from orderwatch.polling.notices import quarantine_notice, watch_started
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.transitions import Observation, Policy
 from orderwatch.polling.windows import (
+    MAX_ATTEMPTS,
     SWEEP_INTERVAL,
     Progress,
     Window,
@@ -69,8 +70,8 @@ def recover(state: ConnectionState, error: InvalidRequestError, *, now: Now, pol
         return state.model_copy(update={"progress": progress.again()})
     uses_vendor_date = progress and progress.window.date_field is DateField.TRACKSTAR_UPDATED
     if progress and uses_vendor_date and error.names(DateField.TRACKSTAR_UPDATED):
-        logger.warning("filter on trackstar_updated_date refused, using updated_date from now on")
-        state = state.model_copy(update={"date_field": DateField.SHOP_UPDATED})
+        logger.warning("filter on trackstar_updated_date refused, using updated_date")
+        state = _fall_back(state.model_copy(update={"is_filter_refused": True}))
         if progress.window.kind is WindowKind.BASELINE:
             return _open(state, progress.window.model_copy(update={"date_field": DateField.SHOP_UPDATED}), now)
         return _open(state, _next_window(state, now, policy), now)
@@ -95,6 +96,8 @@ def advance(
     state = _choose_date_field(state, observed)
     state, notices = _quarantine(state, page, observed)
     progress = _count(_progress_of(state), page, observed, policy)
+    if page.next_token and progress.leads_nowhere(page.next_token):
+        return _leave_the_circle(state, progress), notices
     if page.next_token:
         return _go_on(state, progress, page.next_token), notices
     if progress.is_short():
@@ -111,6 +114,21 @@ def advance(
 def _go_on(state: ConnectionState, progress: Progress, page_token: str) -> ConnectionState:
     logger.info("page read", extra={"read": progress.distinct, "promised": progress.promised})
     return state.model_copy(update={"progress": progress.model_copy(update={"page_token": page_token})})
+
+
+def _leave_the_circle(state: ConnectionState, progress: Progress) -> ConnectionState:
+    """Read the window again, as an expired token would have it; fail where that was tried often enough.
+
+    Raises:
+        PagingError: The page tokens led nowhere in every attempt.
+    """
+    if progress.attempt >= MAX_ATTEMPTS:
+        raise PagingError(
+            f"GET /cart/orders: the page token repeats after {progress.distinct} orders of connection "
+            f"{state.connection_id}, {MAX_ATTEMPTS} times: tell Trackstar's support"
+        )
+    logger.warning("the page token repeats, reading the window again", extra={"attempt": progress.attempt})
+    return state.model_copy(update={"progress": progress.again()})
 
 
 def _start_again(state: ConnectionState, progress: Progress) -> ConnectionState:
@@ -132,8 +150,11 @@ def _next_window(state: ConnectionState, now: Now, policy: Policy) -> Window:
         return baseline_window(vendor_now=now.vendor, days=policy.baseline_days)
     if not state.has_orders:
         return undated_window(vendor_now=now.vendor)
+    cursor = min(state.cursor, state.read_until or state.cursor)
+    if state.date_field is DateField.TRACKSTAR_UPDATED:
+        cursor = min(cursor, state.fell_back_at or cursor)
     return incremental_window(
-        cursor=min(state.cursor, state.read_until or state.cursor),
+        cursor=cursor,
         cursor_age=now.ours - state.cursor_set_at,
         vendor_now=now.vendor,
         date_field=state.date_field,
@@ -148,11 +169,17 @@ def _open(state: ConnectionState, window: Window, now: Now) -> ConnectionState:
 def _complete(state: ConnectionState, progress: Progress, *, now: Now, policy: Policy) -> ConnectionState:
     """Every page of the window was read: the cursor passes it with this page's write (rule 4)."""
     window = progress.window
-    done = {"progress": None, "last_success_at": now.ours}
+    done: dict[str, object] = {"progress": None, "last_success_at": now.ours}
     if window.kind is WindowKind.SWEEP:
+        if state.is_filter_refused:  # a refusal may have passed: try again, once between two sweeps
+            done |= {"date_field": DateField.TRACKSTAR_UPDATED, "is_filter_refused": False}
         return state.model_copy(update=done | {"last_sweep_at": window.until})
     cursor = max(state.cursor or window.until, window.until)
     done |= {"cursor": cursor, "read_until": window.until, "cursor_set_at": progress.began_at}
+    if state.date_field is DateField.SHOP_UPDATED:
+        done |= {"fell_back_at": state.fell_back_at or window.until}
+    elif window.date_field is DateField.TRACKSTAR_UPDATED:
+        done |= {"fell_back_at": None}
     if window.kind is WindowKind.BASELINE:
         done |= {"watch_started_at": window.until, "baseline_completed_at": now.vendor, "last_sweep_at": window.until}
         return state.model_copy(update=done)
@@ -163,15 +190,25 @@ def _complete(state: ConnectionState, progress: Progress, *, now: Now, policy: P
 
 
 def _choose_date_field(state: ConnectionState, observed: Observation) -> ConnectionState:
-    """Fall back to the shop's dates where a page shows that the vendor's are missing (rule 5)."""
+    """Use Trackstar's date where any order ever showed one, else the shop's (rule 5)."""
     if not observed.orders:
         return state
-    state = state if state.has_orders else state.model_copy(update={"has_orders": True})
-    missing = all(order.trackstar_updated_date is None for order in observed.orders.values())
-    if not missing or state.date_field is DateField.SHOP_UPDATED:
+    shows = any(order.trackstar_updated_date for order in observed.orders.values())
+    state = state.model_copy(update={"has_orders": True, "has_vendor_dates": state.has_vendor_dates or shows})
+    if not state.has_vendor_dates:
+        return _fall_back(state)
+    if state.date_field is DateField.SHOP_UPDATED and not state.is_filter_refused:
+        logger.info("orders show trackstar_updated_date, using it from now on")
+        return state.model_copy(update={"date_field": DateField.TRACKSTAR_UPDATED})
+    return state
+
+
+def _fall_back(state: ConnectionState) -> ConnectionState:
+    if state.date_field is DateField.SHOP_UPDATED:
         return state
-    logger.warning("orders lack trackstar_updated_date, using updated_date from now on")
-    return state.model_copy(update={"date_field": DateField.SHOP_UPDATED})
+    logger.warning("using updated_date, as trackstar_updated_date is missing or refused")
+    fell_back_at = state.fell_back_at or min(filter(None, (state.cursor, state.read_until)), default=None)
+    return state.model_copy(update={"date_field": DateField.SHOP_UPDATED, "fell_back_at": fell_back_at})
 
 
 def _quarantine(state: ConnectionState, page: OrderPage, observed: Observation) -> tuple[ConnectionState, list[Alert]]:
@@ -199,6 +236,7 @@ def _count(progress: Progress, page: OrderPage, observed: Observation, policy: P
         update={
             "distinct": progress.distinct + len(fresh) + bad,
             "promised": max(progress.promised, page.total_count or 0),
+            "barren": 0 if fresh or bad else progress.barren + 1,
             "attention": dict(attention),
         }
     )

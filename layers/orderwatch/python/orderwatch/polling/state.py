@@ -26,6 +26,10 @@ class ConnectionState(Model):
         baseline_completed_at: The vendor's clock when it ended.
         date_field: What the incremental filter runs on.
         has_orders: Whether an order was ever read: before that, `date_field` is a guess.
+        has_vendor_dates: Whether any order ever showed Trackstar's date of change.
+        is_filter_refused: Whether Trackstar answered 422 to the filter on its own date; tried again after each sweep.
+        fell_back_at: Where the cursor was when the shop's date came into use: a window on Trackstar's date reaches back
+            to it, once.
         sync_frequency: How often Trackstar pulls its orders.
         data_as_of: The end of the last of these syncs.
         health: Whether its orders can be seen.
@@ -45,6 +49,9 @@ class ConnectionState(Model):
     baseline_completed_at: datetime | None = None
     date_field: DateField = DateField.TRACKSTAR_UPDATED
     has_orders: bool = False
+    has_vendor_dates: bool = False
+    is_filter_refused: bool = False
+    fell_back_at: datetime | None = None
     sync_frequency: timedelta = DEFAULT_SYNC_FREQUENCY
     data_as_of: datetime | None = None
     health: Health | None = None

@@ -32,6 +32,7 @@ class PollSummary:
         pages: Pages read.
         orders: Records read that can be watched.
         quarantined: Records read that cannot (rule 9).
+        stale: Orders read in a version older than the stored one, and dropped (rule 3).
         silenced: Orders first seen that are older than the watch: recorded, not alerted (rule 8).
         written: Orders written.
         alerts: Alerts of transitions written.
@@ -46,6 +47,7 @@ class PollSummary:
     pages: int = 0
     orders: int = 0
     quarantined: int = 0
+    stale: int = 0
     silenced: int = 0
     written: int = 0
     alerts: int = 0
@@ -85,6 +87,7 @@ class PollSummary:
             "PagesRead": self.pages,
             "OrdersRead": self.orders,
             "OrdersQuarantined": self.quarantined,
+            "OrdersStale": self.stale,
             "OrdersSilenced": self.silenced,
             "OrdersMoved": self.written,
             "AlertsWritten": self.alerts,

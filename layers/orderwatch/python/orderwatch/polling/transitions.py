@@ -37,6 +37,7 @@ class StoredOrder:
         status_since: The version that showed this status first.
         order_number: What a person knows the order by.
         watched: Whether the status was watched when it was stored.
+        changes: How many statuses of the order we saw one after the other, up to this one.
         alerted_by: The id of the alert about this status; None where there was none (a baseline, an unwatched status).
     """
 
@@ -46,6 +47,7 @@ class StoredOrder:
     status_since: datetime
     order_number: str
     watched: bool
+    changes: int = 1
     alerted_by: str | None = None
 
 
@@ -170,11 +172,13 @@ def _reason_for_unknown(order: Order, *, observation: Observation, policy: Polic
     return Reason.BEFORE_WATCH if had_since and had_since <= observation.watch_started_at else Reason.FIRST_SEEN
 
 
-def decide(order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy) -> OrderWrite | None:
-    """The write that an observed order asks for, None where it asks for none."""
+def decide(
+    order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy
+) -> OrderWrite | Reason:
+    """The write that an observed order asks for, or why it asks for none."""
     reason = reason_for(order, stored, observation=observation, policy=policy)
     if reason in UNWRITTEN:
-        return None
+        return reason
     if stored and reason is Reason.SAME_STATUS:
         return _touch(order, stored, observation=observation, policy=policy)
     silent = reason in SILENT
@@ -188,9 +192,14 @@ def decide(order: Order, stored: StoredOrder | None, *, observation: Observation
         status_since=version.at,
         order_number=order.number,
         watched=watched,
+        changes=_changes_after(stored),
         alerted_by=alert.alert_id if alert and watched else None,
     )
     return OrderWrite(order_id=order.id, expected=stored, stored=after, alert=alert, reason=reason)
+
+
+def _changes_after(stored: StoredOrder | None) -> int:
+    return stored.changes + 1 if stored else 1
 
 
 def _touch(order: Order, stored: StoredOrder, *, observation: Observation, policy: Policy) -> OrderWrite:
@@ -202,19 +211,24 @@ def _touch(order: Order, stored: StoredOrder, *, observation: Observation, polic
         status_since=stored.status_since,
         order_number=order.number,
         watched=policy.watches(order.status),
+        changes=stored.changes,
         alerted_by=stored.alerted_by,
     )
     return OrderWrite(order_id=order.id, expected=stored, stored=after, alert=None, reason=Reason.SAME_STATUS)
 
 
 def _alert_of(order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy) -> Alert | None:
-    """The alert that a transition asks for; its id is made of connection, order, status and version (rule 2)."""
+    """The alert that a transition asks for.
+
+    Its id is made of connection, order, status, version and the number of statuses seen before: dates may stand still
+    while the order goes into trouble again, and the same transition decided again has the same id (rule 2).
+    """
     kind = _kind_of(order.status, stored, policy)
     if kind is None:
         return None
     version, connection = order.version(observation.observed_at), observation.connection
     return Alert(
-        alert_id=alert_id(connection.id, order.id, order.status, version.at.isoformat()),
+        alert_id=alert_id(connection.id, order.id, order.status, version.at.isoformat(), str(_changes_after(stored))),
         kind=kind,
         severity=severity_of(kind),
         connection_id=connection.id,

@@ -20,7 +20,10 @@ OVERLAP = timedelta(minutes=10)
 SWEEP_INTERVAL = timedelta(days=1)
 """How often the watched statuses are read whatever their dates (rule 6)."""
 MAX_ATTEMPTS = 3
-"""How often a window is begun when fewer orders turn up than were promised; the sweep finds what is left."""
+"""How often a window is begun when fewer orders turn up than were promised (the sweep finds what is left), or when its
+page tokens lead nowhere (then the poll fails)."""
+MAX_BARREN_PAGES = 5
+"""Pages in a row without a new order after which the page tokens are taken to go round in a circle."""
 
 
 class WindowKind(StrEnum):
@@ -52,6 +55,7 @@ class Progress(Model):
         promised: The largest `total_count` seen.
         attention: Orders read in a watched status, by status.
         attempt: How often the window was begun.
+        barren: Pages in a row that showed no order that was not read before.
         seen: The orders read; `reading.advance` adds to it in place, as a copy a page would be quadratic.
     """
 
@@ -62,6 +66,7 @@ class Progress(Model):
     promised: int = 0
     attention: dict[str, int] = Field(default_factory=dict)
     attempt: int = 1
+    barren: int = 0
     seen: Annotated[
         SeenOrders,
         PlainValidator(SeenOrders.restored),
@@ -76,6 +81,10 @@ class Progress(Model):
     def is_short(self) -> bool:
         """Whether fewer orders were read than promised, and beginning again is worth it (rule 6)."""
         return self.distinct < self.promised and self.attempt < MAX_ATTEMPTS
+
+    def leads_nowhere(self, next_token: str) -> bool:
+        """Whether the next page is this one again, or the last pages showed nothing new."""
+        return next_token == self.page_token or self.barren >= MAX_BARREN_PAGES
 
     def again(self) -> "Progress":
         """The same window from its first page."""

@@ -126,12 +126,17 @@ class Order(Model):
         return self.order_number or self.id
 
     def version(self, observed_at: datetime) -> Version:
-        """The version of this copy: the vendor's date, else the shop's, else the moment we saw it."""
+        """The version of this copy: the vendor's date, else the shop's, else the moment we saw it.
+
+        That moment also stands for a date after it: compared with such a date, every true one would be stale.
+        """
         if self.trackstar_updated_date:
-            return Version(self.trackstar_updated_date, VersionClock.TRACKSTAR)
-        if self.updated_date:
-            return Version(self.updated_date, VersionClock.SHOP)
-        return Version(observed_at, VersionClock.OBSERVED)
+            version = Version(self.trackstar_updated_date, VersionClock.TRACKSTAR)
+        elif self.updated_date:
+            version = Version(self.updated_date, VersionClock.SHOP)
+        else:
+            return Version(observed_at, VersionClock.OBSERVED)
+        return version if version.at <= observed_at else Version(observed_at, VersionClock.OBSERVED)
 
 
 @dataclass(frozen=True, slots=True)
