@@ -44,19 +44,13 @@ class ObservedTables(MemoryDynamoDB):
     """The template's tables; tells of every transaction and of every alert that is marked.
 
     Args:
-        on_try: Gets what a transaction is about to write, whatever becomes of it.
         on_write: Gets what a transaction wrote.
         on_mark: Gets the id of an alert whose row was just updated, and its row.
     """
 
-    def __init__(
-        self,
-        on_try: Callable[[list[Change]], None],
-        on_write: Callable[[list[Change]], None],
-        on_mark: Callable[[str, Row], None],
-    ) -> None:
+    def __init__(self, on_write: Callable[[list[Change]], None], on_mark: Callable[[str, Row], None]) -> None:
         super().__init__()
-        self._on_try, self._on_write, self._on_mark = on_try, on_write, on_mark
+        self._on_write, self._on_mark = on_write, on_mark
         resources = load_template()["Resources"]
         for name, resource in TABLES.items():
             properties = resources[resource]["Properties"]
@@ -76,12 +70,15 @@ class ObservedTables(MemoryDynamoDB):
         """Every row of a table."""
         return [from_item(item) for item in self._tables[table].rows.values()]
 
-    def transact_write_items(self, **request: Any) -> dict[str, Any]:
+    def asked_for(self, request: dict[str, Any]) -> list[Change]:
+        """What a transaction would write."""
         puts = [action["Put"] for action in request["TransactItems"] if "Put" in action]
         before = [self.row(put["TableName"], *self._tables[put["TableName"]].key_of(put["Item"])) for put in puts]
         pairs = zip(puts, before, strict=True)
-        changes = [Change(put["TableName"], old, from_item(put["Item"])) for put, old in pairs]
-        self._on_try(changes)
+        return [Change(put["TableName"], old, from_item(put["Item"])) for put, old in pairs]
+
+    def transact_write_items(self, **request: Any) -> dict[str, Any]:
+        changes = self.asked_for(request)
         answer = super().transact_write_items(**request)
         self._on_write(changes)
         return answer

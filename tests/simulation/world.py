@@ -145,7 +145,7 @@ class SimulatedWorld:
         self.trace: list[str] = []
         self.is_calm = False
         self.latency = plan.latency
-        self.tables = ObservedTables(self._tried, self._wrote, self._updated)
+        self.tables = ObservedTables(self._wrote, self._updated)
         self.oracle = Oracle(self.tables.row, plan.notify_recovered, plan.baseline_days)
         self.queue = FifoQueue(lambda: self.time.seconds, self._message_came, lambda: self._happens(plan.aws_fault))
         self.shards = first_shards(plan.shards)
@@ -377,6 +377,9 @@ class SimulatedWorld:
     def aws(self, service: str, operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
         """One call of a boto3 client."""
 
+        if operation == "transact_write_items":
+            self.oracle.tried(self.tables.asked_for(request))
+
         def sent() -> Any:
             if self._happens(self.plan.aws_fault) and service != "sns":
                 self._note("  fault")
@@ -421,9 +424,6 @@ class SimulatedWorld:
         self._note("  SNS's answer is lost")
         self._count_unmarked(invocation)
         raise client_error("InternalError", "PublishBatch")
-
-    def _tried(self, changes: list[Change]) -> None:
-        self.oracle.tried(changes)
 
     def _wrote(self, changes: list[Change]) -> None:
         invocation = self._running[-1]
