@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from orderwatch_local.cloud import session_apart
+from orderwatch_local.local_credentials import LOOPBACK_HOSTS, find_session_token
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 LONGEST_INVOCATION = 310
 """Seconds: a function of ours lives for at most 300."""
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-
-
 AWS_ERRORS = (BotoCoreError, ClientError, GetParameterError)
 """What a refusal of AWS, or of its SDK, is raised as."""
 
@@ -44,8 +42,9 @@ class Aws:
 
     def __init__(self, *, endpoint_url: str | None = None) -> None:
         self._endpoint_url = endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
-        self._is_local = urlsplit(self._endpoint_url or "").hostname in _LOOPBACK
-        self._session = _local_session() if self._is_local else boto3.Session()
+        self._is_local = urlsplit(self._endpoint_url or "").hostname in LOOPBACK_HOSTS
+        secret = find_session_token(self._endpoint_url)
+        self._session = _local_session(secret) if self._is_local else boto3.Session()
         self._made: list[BaseClient] = []
 
     def __enter__(self) -> Self:
@@ -110,9 +109,9 @@ class Aws:
 
 
 @cache
-def _local_session() -> boto3.Session:
-    # One a process: it keeps the services' descriptions, which take long to load.
-    return session_apart()
+def _local_session(secret: str | None) -> boto3.Session:
+    # One a process and cloud: it keeps the services' descriptions, which take long to load.
+    return session_apart(secret)
 
 
 def explain(error: Exception) -> str:
