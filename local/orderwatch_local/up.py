@@ -108,7 +108,7 @@ def run_up(
     ):
         watch.poll_now()
         log.print(f"watching {len(request.shops)} shop(s), {request.schedule}; Ctrl-C ends it")
-        log.print(f"look into it from another terminal: orderwatch shops --endpoint-url {watch.cloud.endpoint}")
+        log.print(f"look into it: orderwatch shops --endpoint-url {watch.cloud.endpoint}", soft_wrap=True)
         log.print(f"or with the AWS CLI: {_aws_command(watch.cloud)}", soft_wrap=True, highlight=False)
         _stand_by(watch, log, until or threading.Event())
 
