@@ -12,6 +12,8 @@ from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
+from orderwatch_cli.local_credentials import LOOPBACK_HOSTS, find_session_token
+
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,7 +27,6 @@ LONGEST_INVOCATION = 310
 """Seconds: a function of ours lives for at most 300."""
 LOCAL_REGION = "us-east-1"
 """Where a local cloud says that it is."""
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 AWS_ERRORS = (BotoCoreError, ClientError, GetParameterError)
 """What a refusal of AWS, or of its SDK, is raised as."""
 
@@ -43,8 +44,9 @@ class Aws:
 
     def __init__(self, *, endpoint_url: str | None = None) -> None:
         self._endpoint_url = endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
-        self._is_local = urlsplit(self._endpoint_url or "").hostname in _LOOPBACK
-        self._session = _local_session() if self._is_local else _users_session()
+        self._is_local = urlsplit(self._endpoint_url or "").hostname in LOOPBACK_HOSTS
+        secret = find_session_token(self._endpoint_url)
+        self._session = _local_session(secret) if self._is_local else _users_session()
         self._made: list[BaseClient] = []
 
     def __enter__(self) -> Self:
@@ -109,9 +111,9 @@ class Aws:
 
 
 @cache
-def _local_session() -> boto3.Session:
-    # One a process: it keeps the services' descriptions, which take long to load.
-    return session_apart()
+def _local_session(secret: str | None) -> boto3.Session:
+    # One a process and cloud: it keeps the services' descriptions, which take long to load.
+    return session_apart(secret)
 
 
 def _users_session() -> boto3.Session:
@@ -119,8 +121,8 @@ def _users_session() -> boto3.Session:
     return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
 
 
-def session_apart() -> boto3.Session:
-    """A session that reads no profile and no file of the user's."""
+def session_apart(session_token: str | None = None) -> boto3.Session:
+    """A session that reads no profile and no file of the user's; a local cloud serves it only with its secret."""
     apart = {
         "profile": (None, None, None, None),
         "config_file": (None, None, os.devnull, None),
@@ -129,6 +131,7 @@ def session_apart() -> boto3.Session:
     return boto3.Session(
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106 - the emulator takes anything
+        aws_session_token=session_token,
         region_name=LOCAL_REGION,
         botocore_session=botocore.session.Session(session_vars=apart),
     )
