@@ -1,7 +1,7 @@
 """poll_orders: one poll of the connection that the message names."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from orderwatch.aws.poll_queue import PollQueue
 from orderwatch.aws.poll_store import PollStore
 from orderwatch.errors import PollSupersededError
 from orderwatch.observability import count_answer, logger, metrics
+from orderwatch.polling.failure import note_unread
 from orderwatch.polling.poll import poll
 from orderwatch.polling.summary import Outcome, PollSummary
 from orderwatch.polling.transitions import Policy
@@ -58,17 +59,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
     for message in event["Records"]:
         connection_id = str(json.loads(message["body"])["connection_id"])
         logger.append_keys(connection_id=connection_id, poll_id=message["messageId"])
-        _handle(connection_id, _sent_at(message), settings, context)
+        _handle(connection_id, message["attributes"], settings, context)
     return {"batchItemFailures": []}
 
 
-def _sent_at(message: dict[str, Any]) -> datetime:
-    return datetime.fromtimestamp(int(message["attributes"]["SentTimestamp"]) / 1000, UTC)
-
-
-def _handle(connection_id: str, asked_at: datetime, settings: PollOrdersSettings, context: LambdaContext) -> None:
+def _handle(
+    connection_id: str, attributes: dict[str, str], settings: PollOrdersSettings, context: LambdaContext
+) -> None:
     adapters = _adapters(settings)
+    asked_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
     try:
+        if int(attributes["ApproximateReceiveCount"]) > 1:  # the poll before it failed, or died
+            _note_unread(connection_id, settings, adapters)
         summary = _poll(connection_id, asked_at, settings, adapters, context)
     except PollSupersededError as error:
         logger.info("another poll is at work", extra={"reason": str(error)})
@@ -83,6 +85,11 @@ def _handle(connection_id: str, asked_at: datetime, settings: PollOrdersSettings
     if summary.outcome is Outcome.UNAUTHORIZED:
         adapters.parameters.forget()
     summary.report()
+
+
+def _note_unread(connection_id: str, settings: PollOrdersSettings, adapters: _Adapters) -> None:
+    connection = AlertConnection(id=connection_id, name=adapters.parameters.connection(connection_id).name)
+    note_unread(connection, store=adapters.store, silence=timedelta(minutes=settings.silence_minutes))
 
 
 def _poll(

@@ -8,6 +8,7 @@ from orderwatch.alerts import (
     KIND_CONNECTION_RECOVERED,
     KIND_STALE,
     KIND_UNAUTHORIZED,
+    KIND_UNREAD,
     KIND_WATCH_STARTED,
     Alert,
     AlertConnection,
@@ -17,7 +18,8 @@ from orderwatch.alerts import (
     connection_alert,
     severity_of,
 )
-from orderwatch.polling.notices import quarantine_notice
+from orderwatch.polling.health import unread_since
+from orderwatch.polling.notices import doubted_status, quarantine_notice
 from orderwatch.publishing.digest import group
 
 NOW = datetime(2026, 3, 4, 12, 32, tzinfo=UTC)
@@ -208,7 +210,7 @@ def _connection_recovered() -> Alert:
 
 def _watch_started() -> Alert:
     nameless = AlertConnection(id="conn-7f3a")
-    detail = "Watching 5,213 orders; 14 in exception now."
+    detail = "Watching 5,213 orders for backordered, cancelled, exception; 14 in exception now."
     return connection_alert(KIND_WATCH_STARTED, connection=nameless, since=NOW, detail=detail, data_as_of=NOW)
 
 
@@ -217,6 +219,11 @@ def _quarantined() -> Alert:
     notice = quarantine_notice(reasons, connection=SHOP, now=NOW)
     assert notice is not None  # noqa: S101 - there are reasons
     return notice
+
+
+def _unread() -> Alert:
+    health = unread_since(NOW - timedelta(minutes=40), now=NOW)
+    return connection_alert(KIND_UNREAD, connection=SHOP, since=NOW, detail=health.detail)
 
 
 SAMPLES: dict[str, Alert] = {
@@ -229,7 +236,9 @@ SAMPLES: dict[str, Alert] = {
     "connection.blocked": _blocked(),
     "connection.unauthorized": _unauthorized(),
     "connection.stale": _stale(),
+    "connection.unread": _unread(),
     "connection.recovered": _connection_recovered(),
     "watch.started": _watch_started(),
     "orders.quarantined": _quarantined(),
+    "statuses.doubted": doubted_status("exceptoin", now=NOW),
 }

@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "ALERT_STATUSES": "exception,backordered,cancelled",
     "NOTIFY_RECOVERED": "true",
     "BASELINE_DAYS": "0",
+    "SILENCE_MINUTES": "30",
     "DIGEST_THRESHOLD": "5",
     "ORDER_TABLE_NAME": "orders",
     "CONNECTION_TABLE_NAME": "connections",

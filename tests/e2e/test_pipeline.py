@@ -97,7 +97,10 @@ def test_a_transition_becomes_one_message_with_what_a_person_needs(watched: Watc
     watched.sync()
     watched.poll()
     [started] = watched.receive(1)
-    assert (started["kind"], started["detail"]) == ("watch.started", "Watching 2 orders; 1 in exception now.")
+    assert (started["kind"], started["detail"]) == (
+        "watch.started",
+        "Watching 2 orders for backordered, cancelled, exception; 1 in exception now.",
+    )
 
     watched.shop.move("o1", "backordered", "awaiting_stock")
     watched.sync()

@@ -929,6 +929,7 @@ def _environment(plan: Plan) -> Any:
     drawn_for_this = {
         "NOTIFY_RECOVERED": str(plan.notify_recovered).lower(),
         "BASELINE_DAYS": str(plan.baseline_days),
+        "SILENCE_MINUTES": "30",
         "DIGEST_THRESHOLD": str(plan.digest_threshold),
     }
     return patch.dict("os.environ", ENVIRONMENT | drawn_for_this)

@@ -55,14 +55,16 @@ def test_the_baseline_records_everything_and_tells_only_that_the_watch_started(w
     summary = world.poll()
     [alert] = world.told()
     assert alert.kind == "watch.started"
-    assert alert.detail == "Watching 6 orders; 1 cancelled, 2 in exception now."
+    assert alert.detail == "Watching 6 orders for backordered, cancelled, exception; 1 cancelled, 2 in exception now."
     assert (summary.outcome, summary.pages, summary.written, summary.alerts) == (Outcome.FINISHED, 3, 6, 0)
     assert world.state().cursor == NOON
 
 
 def test_the_baseline_of_an_empty_shop_says_so(world: World) -> None:
     world.poll()
-    assert [alert.detail for alert in world.told()] == ["Watching 0 orders; none needs attention now."]
+    assert [alert.detail for alert in world.told()] == [
+        "Watching 0 orders for backordered, cancelled, exception; none needs attention now."
+    ]
 
 
 def test_the_watch_starts_once(world: World) -> None:
@@ -102,7 +104,9 @@ def test_a_baseline_of_some_days_reads_only_them_and_an_older_order_that_stirs_l
     world.pass_time(40 * DAY)
     world.place("recent")
     world.poll(policy=policy)
-    assert [alert.detail for alert in world.told()] == ["Watching 1 orders; none needs attention now."]
+    assert [alert.detail for alert in world.told()] == [
+        "Watching 1 orders for backordered, cancelled, exception; none needs attention now."
+    ]
 
     world.move("old", "exception")
     world.move("recent", "exception")
@@ -205,7 +209,9 @@ def test_a_baseline_of_some_days_falls_back_too(world: World) -> None:
     world.shop.quirks.refused_filters = {"trackstar_updated_date"}
     world.place("1", status="exception")
     world.poll(policy=Policy(statuses=WATCHED.statuses, baseline_days=7))
-    assert [alert.detail for alert in world.told()] == ["Watching 1 orders; 1 in exception now."]
+    assert [alert.detail for alert in world.told()] == [
+        "Watching 1 orders for backordered, cancelled, exception; 1 in exception now."
+    ]
 
 
 def test_a_refusal_of_anything_else_is_an_error_and_leaves_the_cursor(world: World) -> None:
@@ -293,7 +299,9 @@ def test_a_poll_that_runs_out_of_time_is_gone_on_with_at_its_next_page(world: Wo
     summary = world.poll()
 
     assert (summary.outcome, summary.pages, summary.orders) == (Outcome.FINISHED, 1, 1)
-    assert [alert.detail for alert in world.told()] == ["Watching 5 orders; none needs attention now."]
+    assert [alert.detail for alert in world.told()] == [
+        "Watching 5 orders for backordered, cancelled, exception; none needs attention now."
+    ]
     assert world.state().cursor == NOON  # what changed since the first page belongs to the next window
 
 
@@ -643,7 +651,10 @@ def test_before_the_historical_sync_nothing_is_read_and_then_a_baseline_follows(
     assert waiting.queries() == []
     waiting.shop.complete_historical_sync()
     [alert] = waiting.next_poll()
-    assert (alert.kind, alert.detail) == ("watch.started", "Watching 2 orders; 2 in exception now.")
+    assert (alert.kind, alert.detail) == (
+        "watch.started",
+        "Watching 2 orders for backordered, cancelled, exception; 2 in exception now.",
+    )
 
 
 def test_a_shop_whose_credentials_are_blocked_before_its_first_sync_is_told_so_and_not_taken_for_an_empty_one(

@@ -39,6 +39,7 @@ VARIABLES = {
         "ALERT_STATUSES": "AlertStatuses",
         "NOTIFY_RECOVERED": "NotifyRecovered",
         "BASELINE_DAYS": "BaselineDays",
+        "SILENCE_MINUTES": "SilenceMinutes",
         "ORDER_TABLE_NAME": "OrderTable",
         "CONNECTION_TABLE_NAME": "ConnectionTable",
         "ALERT_TABLE_NAME": "AlertTable",

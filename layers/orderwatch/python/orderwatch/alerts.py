@@ -27,7 +27,9 @@ KIND_STALE = "connection.stale"
 KIND_CONNECTION_RECOVERED = "connection.recovered"
 KIND_WATCH_STARTED = "watch.started"
 KIND_QUARANTINED = "orders.quarantined"
-OPERATORS_KINDS = frozenset({KIND_QUARANTINED})
+KIND_UNREAD = "connection.unread"
+KIND_DOUBTED_STATUS = "statuses.doubted"
+OPERATORS_KINDS = frozenset({KIND_QUARANTINED, KIND_UNREAD, KIND_DOUBTED_STATUS})
 """Kinds that go to OpsTopic: only those who run orderwatch can act on them."""
 
 
@@ -43,6 +45,7 @@ _SEVERITIES = {
     "order.exception": Severity.CRITICAL,
     KIND_BLOCKED: Severity.CRITICAL,
     KIND_UNAUTHORIZED: Severity.CRITICAL,
+    KIND_UNREAD: Severity.CRITICAL,
     KIND_RECOVERED: Severity.INFO,
     KIND_CONNECTION_RECOVERED: Severity.INFO,
     KIND_WATCH_STARTED: Severity.INFO,
@@ -217,7 +220,7 @@ class Alert(_Model):
     alert_id: str = Field(description="The same transition always has the same id: drop a repeat by it.")
     kind: str = Field(
         description="`order.<status>`, `order.recovered`, `order.digest`, `connection.*`, `watch.started`, "
-        "`orders.quarantined`."
+        "`orders.quarantined`, `statuses.doubted`."
     )
     severity: Severity
     connection_id: str

@@ -33,6 +33,7 @@ class PollOrdersSettings(_Settings):
     alert_statuses: Annotated[frozenset[str], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
     notify_recovered: bool
     baseline_days: Annotated[int, Field(ge=0)]
+    silence_minutes: Annotated[int, Field(ge=1)]
     order_table_name: str
     connection_table_name: str
     alert_table_name: str

@@ -19,11 +19,12 @@ class HealthState(StrEnum):
     STALE = "stale"
     BLOCKED = "blocked"
     UNAUTHORIZED = "unauthorized"
+    UNREAD = "unread"
 
 
 GOOD_CHECKS = 2
 """Checks in a row that must find a trouble gone before its end is alerted."""
-_TROUBLES = [HealthState.STALE, HealthState.BLOCKED, HealthState.UNAUTHORIZED]
+_TROUBLES = [HealthState.STALE, HealthState.UNREAD, HealthState.BLOCKED, HealthState.UNAUTHORIZED]
 """From the least to the worst."""
 
 
@@ -106,3 +107,12 @@ def refused_by_trackstar(*, now: datetime) -> Health:
     """The state of a connection whose API key or access token is refused."""
     detail = "Trackstar refused the access: put a valid access token (or API key) into the Parameter Store."
     return Health(state=HealthState.UNAUTHORIZED, since=now, detail=detail)
+
+
+def unread_since(moment: datetime, *, now: datetime) -> Health:
+    """The state of a connection whose polls begin and do not come to their end (both by our clock)."""
+    detail = (
+        f"No poll of this shop has come to its end since {moment:%Y-%m-%d %H:%M} UTC: what changed since then is not "
+        "alerted. Read the log of poll_orders (orderwatch poll ID tries at once)."
+    )
+    return Health(state=HealthState.UNREAD, since=now, detail=detail)

@@ -1,17 +1,20 @@
 """The alerts that a poll raises about the connection itself, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from orderwatch.alerts import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
+    KIND_DOUBTED_STATUS,
     KIND_QUARANTINED,
     KIND_STALE,
     KIND_UNAUTHORIZED,
+    KIND_UNREAD,
     KIND_WATCH_STARTED,
     Alert,
     AlertConnection,
+    alert_id,
     connection_alert,
     status_phrase,
 )
@@ -24,6 +27,7 @@ _ALERT_KINDS = {
     HealthState.STALE: KIND_STALE,
     HealthState.BLOCKED: KIND_BLOCKED,
     HealthState.UNAUTHORIZED: KIND_UNAUTHORIZED,
+    HealthState.UNREAD: KIND_UNREAD,
 }
 
 
@@ -62,7 +66,21 @@ def quarantine_notice(reasons: Mapping[str, str], *, connection: AlertConnection
     return connection_alert(KIND_QUARANTINED, connection=connection, since=now, detail=detail, subject=sorted(reasons))
 
 
-def watch_started(progress: Progress, *, connection: AlertConnection, data_as_of: datetime | None) -> Alert:
+def doubted_status(status: str, *, now: datetime) -> Alert:
+    """The operators' notice of a watched status that may be misspelt: the same for all connections, so told once."""
+    detail = (
+        f"AlertStatuses names {status}, which Trackstar does not document, and no order of the shop that was just "
+        "read ever had it: if it is misspelt, nothing is alerted. Correct it and deploy again, or leave it if a shop "
+        "uses it."
+    )
+    parameter = AlertConnection(id="AlertStatuses")
+    notice = connection_alert(KIND_DOUBTED_STATUS, connection=parameter, since=now, detail=detail)
+    return notice.model_copy(update={"alert_id": alert_id(KIND_DOUBTED_STATUS, status)})
+
+
+def watch_started(
+    progress: Progress, *, connection: AlertConnection, statuses: Collection[str], data_as_of: datetime | None
+) -> Alert:
     """The one summary that a baseline ends with (rule 8)."""
     now_in = [f"{count:,} {status_phrase(status)}" for status, count in sorted(progress.attention.items())]
     standing = f"{', '.join(now_in)} now" if now_in else "none needs attention now"
@@ -70,6 +88,6 @@ def watch_started(progress: Progress, *, connection: AlertConnection, data_as_of
         KIND_WATCH_STARTED,
         connection=connection,
         since=progress.window.until,
-        detail=f"Watching {progress.distinct:,} orders; {standing}.",
+        detail=f"Watching {progress.distinct:,} orders for {', '.join(sorted(statuses))}; {standing}.",
         data_as_of=data_as_of,
     )

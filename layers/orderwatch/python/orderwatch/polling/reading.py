@@ -16,6 +16,7 @@ from orderwatch import clock
 from orderwatch.alerts import Alert
 from orderwatch.errors import InvalidRequestError, PagingError
 from orderwatch.observability import logger
+from orderwatch.polling import statuses
 from orderwatch.polling.check import ConnectionCheck, ConnectionSource
 from orderwatch.polling.notices import quarantine_notice, watch_started
 from orderwatch.polling.state import ConnectionState
@@ -93,7 +94,7 @@ def advance(
         The state behind the page, and what is to be alerted about the connection itself: orders that cannot be
         watched, the start of the watch.
     """
-    state = _choose_date_field(state, observed)
+    state = statuses.learn(_choose_date_field(state, observed), observed)
     state, notices = _quarantine(state, page, observed)
     progress = _count(_progress_of(state), page, observed, policy)
     if page.next_token and progress.leads_nowhere(page.next_token):
@@ -102,13 +103,19 @@ def advance(
         return _go_on(state, progress, page.next_token), notices
     if progress.is_short():
         return _start_again(state, progress), notices
-    if progress.window.kind is not WindowKind.BASELINE:
-        return _complete(state, progress, now=now, policy=policy), notices
-    if not (progress.distinct or check.answered):
+    is_baseline = progress.window.kind is WindowKind.BASELINE
+    if is_baseline and not (progress.distinct or check.answered):
         # Lists are empty until the first sync is done, and whether it is could not be asked: try again later.
         return state.model_copy(update={"progress": None}), notices
-    started = watch_started(progress, connection=observed.connection, data_as_of=state.data_as_of)
-    return _complete(state, progress, now=now, policy=policy), [*notices, started]
+    state, doubts = statuses.doubt(state, policy=policy, now=now.vendor)
+    started = [_watch_started(state, progress, observed, policy)] if is_baseline else []
+    return _complete(state, progress, now=now, policy=policy), [*notices, *doubts, *started]
+
+
+def _watch_started(state: ConnectionState, progress: Progress, observed: Observation, policy: Policy) -> Alert:
+    return watch_started(
+        progress, connection=observed.connection, statuses=policy.statuses, data_as_of=state.data_as_of
+    )
 
 
 def _go_on(state: ConnectionState, progress: Progress, page_token: str) -> ConnectionState:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from orderwatch.model import Model
-from orderwatch.polling.health import Health
+from orderwatch.polling.health import Health, HealthState
 from orderwatch.polling.windows import Progress
 from orderwatch.trackstar.connections import DEFAULT_SYNC_FREQUENCY
 from orderwatch.trackstar.query import DateField
@@ -35,6 +35,8 @@ class ConnectionState(Model):
         health: Whether its orders can be seen.
         last_success_at: Our clock when a window was last read to its end.
         last_sweep_at: The vendor's clock when the last sweep began.
+        other_statuses: Statuses beyond Trackstar's documented ones that orders of the connection have had.
+        doubted_statuses: Watched statuses that the operators were asked about.
         quarantined: Why an order cannot be watched, by its id; the operators were notified of each (rule 9).
         progress: The window that is being read, None between windows.
     """
@@ -57,8 +59,17 @@ class ConnectionState(Model):
     health: Health | None = None
     last_success_at: datetime | None = None
     last_sweep_at: datetime | None = None
+    other_statuses: tuple[str, ...] = ()
+    doubted_statuses: tuple[str, ...] = ()
     quarantined: dict[str, str] = Field(default_factory=dict)
     progress: Progress | None = None
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether no reading came to its end since the operators were notified that none does."""
+        if self.health is None or self.health.state is not HealthState.UNREAD:
+            return False
+        return self.last_success_at is None or self.last_success_at < self.health.since
 
     def has_read_since(self, moment: datetime) -> bool:
         """Whether a whole reading that began after the moment is done (both by our clock)."""

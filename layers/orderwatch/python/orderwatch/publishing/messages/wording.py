@@ -9,10 +9,12 @@ from orderwatch import alerts
 from orderwatch.alerts import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
+    KIND_DOUBTED_STATUS,
     KIND_QUARANTINED,
     KIND_RECOVERED,
     KIND_STALE,
     KIND_UNAUTHORIZED,
+    KIND_UNREAD,
     KIND_WATCH_STARTED,
     MAX_TEXT,
     Alert,
@@ -35,6 +37,8 @@ _CONNECTION_HEADLINES = {
     KIND_CONNECTION_RECOVERED: "{shop}: the orders are visible again",
     KIND_WATCH_STARTED: "{shop}: the orders are watched from now on",
     KIND_QUARANTINED: "{shop}: orders that cannot be watched",
+    KIND_UNREAD: "{shop}: the orders cannot be read",
+    KIND_DOUBTED_STATUS: "{shop}: a status that may be misspelt",
 }
 _TAGS = {
     KIND_RECOVERED: "recovered",
@@ -44,6 +48,8 @@ _TAGS = {
     KIND_CONNECTION_RECOVERED: "shop recovered",
     KIND_WATCH_STARTED: "watch started",
     KIND_QUARANTINED: "quarantined",
+    KIND_UNREAD: "shop unread",
+    KIND_DOUBTED_STATUS: "check AlertStatuses",
 }
 _NEXT_STEPS = {
     "order.exception": "Open the order and settle what the shop names as the reason.",
@@ -56,6 +62,8 @@ _NEXT_STEPS = {
     KIND_CONNECTION_RECOVERED: "Nothing: orders are watched as before.",
     KIND_WATCH_STARTED: "Nothing: changes from now on are alerted.",
     KIND_QUARANTINED: "Ask Trackstar's support about these records.",
+    KIND_UNREAD: "Read the log of poll_orders: it says why the polls of this shop fail.",
+    KIND_DOUBTED_STATUS: "Correct AlertStatuses and deploy again, or leave it if a shop uses this status.",
 }
 
 
