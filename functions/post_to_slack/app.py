@@ -19,8 +19,8 @@ from pydantic import ValidationError
 
 from orderwatch import clock
 from orderwatch.alerts import Alert
+from orderwatch.aws.pace import SLACK_LIMIT, SharedPace
 from orderwatch.aws.parameters import Parameters
-from orderwatch.aws.slack_pace import SlackPace
 from orderwatch.errors import OrderwatchError
 from orderwatch.model import describe_flaws
 from orderwatch.observability import logger, metrics
@@ -40,7 +40,8 @@ class _Adapters:
     def __init__(self, settings: PostToSlackSettings) -> None:
         dynamodb = boto3.client("dynamodb")
         parameters = Parameters(boto3.client("ssm"), settings.parameter_prefix)
-        self.webhook = SlackWebhook(parameters, pace=SlackPace(dynamodb, settings.idempotency_table_name))
+        pace = SharedPace(dynamodb, settings.idempotency_table_name, "pace", SLACK_LIMIT)
+        self.webhook = SlackWebhook(parameters, pace=pace)
         self.ledger = DynamoDBPersistenceLayer(table_name=settings.idempotency_table_name, boto3_client=dynamodb)
 
 

@@ -11,9 +11,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
 from orderwatch.alerts import ALERT_TOPIC, OPS_TOPIC
-from orderwatch.aws.alert_table import AlertTable
-from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.audience_row import AudienceRow
+from orderwatch.aws.delivery import Delivery, build_delivery
 from orderwatch.aws.slack_queue import SlackQueue
 from orderwatch.aws.subscriptions import Subscriptions
 from orderwatch.observability import logger, metrics
@@ -34,12 +33,9 @@ class _Adapters:
     """The outside world of this function, built once a process."""
 
     def __init__(self, settings: RedriveAlertsSettings) -> None:
-        dynamodb, sns = boto3.client("dynamodb"), boto3.client("sns")
-        self.outbox = AlertTable(dynamodb, settings.alert_table_name, clock=clock.now)
-        self.topic = AlertTopic(sns, settings.alert_topic_arn)
-        self.operators = AlertTopic(sns, settings.ops_topic_arn)
-        self.subscriptions = Subscriptions(sns)
-        self.audience = AudienceRow(dynamodb, settings.connection_table_name, self.outbox)
+        self.delivery = build_delivery(settings)
+        self.subscriptions = Subscriptions(boto3.client("sns"))
+        self.audience = AudienceRow(boto3.client("dynamodb"), settings.connection_table_name, self.delivery.outbox)
         queue_url = settings.slack_queue_url
         self.slack = SlackQueue(boto3.client("sqs"), queue_url) if queue_url else None
 
@@ -53,28 +49,28 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Send what has been pending for ten minutes; then tell of a topic that is not heard, by another way."""
     settings = read_settings(RedriveAlertsSettings)
     adapters = _adapters(settings)
-    total = _redrive(adapters, settings, context)
+    total = _redrive(adapters.delivery, settings, context)
     _watch_audience(adapters, settings)
-    return {"sent": total.sent, "unsent": len(total.unsent)}
+    return {"sent": total.sent, "unsent": len(total.unsent_keys)}
 
 
-def _redrive(adapters: _Adapters, settings: RedriveAlertsSettings, context: LambdaContext) -> PublishSummary:
-    """Oldest first, without product details: it is late already."""
+def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: LambdaContext) -> PublishSummary:
+    """Send the oldest first, without product details: it is late already."""
     total = PublishSummary()
     now = clock.now()
-    overdue = set(adapters.outbox.pending_since_before(now - OVERDUE_AFTER))
-    for alert_ids in batched(adapters.outbox.pending_since_before(now - PENDING_FOR), BATCH, strict=False):
+    overdue = set(delivery.outbox.pending_since_before(now - OVERDUE_AFTER))
+    for keys in batched(delivery.outbox.pending_since_before(now - PENDING_FOR), BATCH, strict=False):
         if context.get_remaining_time_in_millis() / 1000 < STOP_BEFORE:
             break
         summary = publish(
-            alert_ids,
-            outbox=adapters.outbox,
-            topic=adapters.topic,
-            operators=adapters.operators,
-            products_of=None,
+            keys,
+            outbox=delivery.outbox,
+            topic=delivery.topic,
+            operators=delivery.operators,
+            products=None,
             digest_threshold=settings.digest_threshold,
         )
-        overdue -= set(summary.sent_ids)
+        overdue -= set(summary.sent_keys)
         total += summary
     metrics.add_metric("AlertsOverdue", MetricUnit.Count, len(overdue))
     total.report()

@@ -5,10 +5,10 @@ No account, no Docker: ministack runs the functions, their queues, streams and s
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -17,12 +17,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-import boto3
-import botocore.session
 from botocore.config import Config
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_pascal
 
+from orderwatch_cli.aws import LOCAL_REGION as REGION
+from orderwatch_cli.aws import session_apart
+from orderwatch_cli.local_credentials import make_scratch, write_credentials
+from orderwatch_cli.stack import STACK_NAME, Outputs
 from orderwatch_local.build import (
     PROJECT,
     SAM,
@@ -47,35 +47,19 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
-REGION = "us-east-1"
-STACK_NAME = "orderwatch"
 START_SECONDS = 30.0
-_EMULATOR = PROJECT / ".tools/cloud/bin/ministack"
+_EMULATOR = PROJECT / ".tools/cloud/bin/python"
+_GUARD = Path(__file__).with_name("guarded_emulator.py")
 _LOOPBACK = "127.0.0.1"
 _ATTEMPTS_AT_A_PORT = 3
 _BUCKET = "orderwatch-artifacts"
 
 
-class Outputs(BaseModel):
-    """What a deployment names: the template's outputs."""
-
-    model_config = ConfigDict(alias_generator=to_pascal, frozen=True)
-
-    alert_topic_arn: str
-    ops_topic_arn: str
-    dispatch_polls_function_name: str
-    poll_orders_function_name: str
-    publish_alerts_function_name: str
-    redrive_alerts_function_name: str
-    post_to_slack_function_name: str | None = None
-    order_table_name: str
-    connection_table_name: str
-    alert_table_name: str
-    poll_queue_url: str
-
-
 class LocalCloud:
     """An emulated AWS for as long as the `with` block lasts; nothing of it outlives this process.
+
+    It serves only what carries the secret of this run: our clients and functions do, and so do the processes that get
+    its `environment` or read its `credentials_file`.
 
     Args:
         architecture: The processor that the functions are built for; they run only on this machine's own.
@@ -89,8 +73,10 @@ class LocalCloud:
         self._project = project
         self._scratch = Path()
         self._process: GuardedProcess | None = None
-        self._session = session_apart()
+        self._secret = secrets.token_urlsafe(32)
+        self._session = session_apart(self._secret)
         self.endpoint = ""
+        self.credentials_file = Path()
 
     def __enter__(self) -> Self:
         self.start()
@@ -216,6 +202,7 @@ class LocalCloud:
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_SESSION_TOKEN": self._secret,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_CONFIG_FILE": os.devnull,
@@ -226,11 +213,12 @@ class LocalCloud:
     def _start_on(self, port: int) -> None:
         if _is_taken(port):
             raise PortInUseError(f"port {port} of {_LOOPBACK} is in use: stop what listens there or name another")
-        self._scratch = Path(tempfile.mkdtemp(prefix="orderwatch-cloud-"))
+        self._scratch = make_scratch(port)
+        self.credentials_file = write_credentials(self._scratch, self._secret)
         self.endpoint = f"http://{_LOOPBACK}:{port}"
         self._process = GuardedProcess(
-            [str(_EMULATOR)],
-            env=_emulator_environment(port, scratch=self._scratch),
+            [str(_EMULATOR), "-I", str(_GUARD)],
+            env=_emulator_environment(port, scratch=self._scratch, secret=self._secret),
             log=self._scratch / "emulator.log",
             cwd=self._scratch,
             scratch=self._scratch,
@@ -243,7 +231,7 @@ class LocalCloud:
 
     def _await_ready(self, process: GuardedProcess) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not _answers(f"{self.endpoint}/_ministack/ready"):
+        while not _answers(f"{self.endpoint}/_ministack/ready", secret=self._secret):
             if not process.is_running:
                 raise _start_error(process.output())
             if time.monotonic() > deadline:
@@ -283,14 +271,14 @@ def _reason(output: str) -> str:
     return sentences[-1].removeprefix("Error: ") if sentences else f"\n{tail(output)}"
 
 
-def _emulator_environment(port: int, *, scratch: Path) -> dict[str, str]:
+def _emulator_environment(port: int, *, scratch: Path, secret: str) -> dict[str, str]:
     # TMPDIR too: the functions' code is unpacked there and goes with the rest.
     temporary = scratch / "tmp"
     temporary.mkdir()
     return clean_environment(
         {
-            "BIND_HOST": _LOOPBACK,
             "GATEWAY_PORT": str(port),
+            "AWS_SESSION_TOKEN": secret,
             "MINISTACK_HOST": _LOOPBACK,
             "MINISTACK_REGION": REGION,
             "IOT_MTLS_ENABLED": "0",
@@ -301,21 +289,6 @@ def _emulator_environment(port: int, *, scratch: Path) -> dict[str, str]:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-    )
-
-
-def session_apart() -> boto3.Session:
-    """A session that reads no profile and no file of the user's."""
-    apart = {
-        "profile": (None, None, None, None),
-        "config_file": (None, None, os.devnull, None),
-        "credentials_file": (None, None, os.devnull, None),
-    }
-    return boto3.Session(
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - the emulator takes anything
-        region_name=REGION,
-        botocore_session=botocore.session.Session(session_vars=apart),
     )
 
 
@@ -330,8 +303,9 @@ def _is_taken(port: int) -> bool:
         return probe.connect_ex((_LOOPBACK, port)) == 0
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, *, secret: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener.addheaders = [("X-Amz-Security-Token", secret)]
     try:
         with opener.open(url, timeout=2) as response:
             return bool(response.status == 200)  # noqa: PLR2004 - HTTP's OK

@@ -4,10 +4,11 @@ Two at once, because SNS sends each protocol its own body: people's text as an H
 e-mail's), and the machines' JSON on a queue.
 """
 
+import hmac
 import json
+import secrets
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +39,9 @@ class Mail:
 class Mailbox:
     """An HTTP subscriber on a loopback port; it confirms its subscription as SNS asks.
 
+    Its path is a secret of this run, so that nobody else can put a mail into it, and no URL of a message is visited:
+    the subscription is confirmed by a request of ours to the cloud.
+
     Args:
         cloud: Where the topic is.
         topic_arn: What to subscribe to.
@@ -45,18 +49,19 @@ class Mailbox:
     """
 
     def __init__(self, cloud: LocalCloud, topic_arn: str, on_mail: Callable[[Mail], None]) -> None:
-        self._cloud = cloud
+        self._sns = cloud.client("sns")
         self._topic_arn = topic_arn
         self._on_mail = on_mail
         self._confirmed = threading.Event()
+        self._path = f"/{secrets.token_urlsafe(32)}"
         self._server = ThreadingHTTPServer((LOOPBACK, 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="mailbox")
 
     def __enter__(self) -> Self:
         self._thread.start()
-        url = f"http://{LOOPBACK}:{self._server.server_address[1]}/"
-        self._cloud.client("sns").subscribe(TopicArn=self._topic_arn, Protocol="http", Endpoint=url)
+        url = f"http://{LOOPBACK}:{self._server.server_address[1]}{self._path}"
+        self._sns.subscribe(TopicArn=self._topic_arn, Protocol="http", Endpoint=url)
         if not self._confirmed.wait(timeout=10):
             self.close()
             raise TimeoutError("the local cloud did not ask to confirm the mailbox's subscription")
@@ -74,16 +79,18 @@ class Mailbox:
     def _receive(self, message: dict[str, Any]) -> None:
         if message["Type"] == "Notification":
             self._on_mail(Mail(message.get("Subject", ""), message["Message"], time.monotonic()))
-        elif message["SubscribeURL"].startswith(self._cloud.endpoint):
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            opener.open(message["SubscribeURL"], timeout=10).close()
+        elif message["TopicArn"] == self._topic_arn:
+            self._sns.confirm_subscription(TopicArn=self._topic_arn, Token=message["Token"])
             self._confirmed.set()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        receive = self._receive
+        receive, path = self._receive, self._path.encode()
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                if not hmac.compare_digest(self.path.encode(), path):
+                    self.send_error(404)
+                    return
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 self.send_response(200)
                 self.send_header("Content-Length", "0")

@@ -9,6 +9,7 @@ from orderwatch.alerts import (
     KIND_CONNECTION_RECOVERED,
     KIND_STALE,
     KIND_UNAUTHORIZED,
+    KIND_UNREAD,
     KIND_WATCH_STARTED,
     Alert,
     AlertConnection,
@@ -18,7 +19,8 @@ from orderwatch.alerts import (
     connection_alert,
     severity_of,
 )
-from orderwatch.polling.notices import quarantine_notice
+from orderwatch.polling.health import unread_since
+from orderwatch.polling.notices import doubted_status, quarantine_notice
 from orderwatch.publishing.audience import Audience, Subscription, Topic, after_telling, observe, untold
 from orderwatch.publishing.digest import group
 
@@ -210,7 +212,7 @@ def _connection_recovered() -> Alert:
 
 def _watch_started() -> Alert:
     nameless = AlertConnection(id="conn-7f3a")
-    detail = "Watching 5,213 orders; 14 in exception now."
+    detail = "Watching 5,213 orders for backordered, cancelled, exception; 14 in exception now."
     return connection_alert(KIND_WATCH_STARTED, connection=nameless, since=NOW, detail=detail, data_as_of=NOW)
 
 
@@ -219,6 +221,11 @@ def _quarantined() -> Alert:
     notice = quarantine_notice(reasons, connection=SHOP, now=NOW)
     assert notice is not None  # noqa: S101 - there are reasons
     return notice
+
+
+def _unread() -> Alert:
+    health = unread_since(NOW - timedelta(minutes=40), now=NOW)
+    return connection_alert(KIND_UNREAD, connection=SHOP, since=NOW, detail=health.detail)
 
 
 def _topic(*subscriptions: Subscription) -> Topic:
@@ -246,9 +253,11 @@ SAMPLES: dict[str, Alert] = {
     "connection.blocked": _blocked(),
     "connection.unauthorized": _unauthorized(),
     "connection.stale": _stale(),
+    "connection.unread": _unread(),
     "connection.recovered": _connection_recovered(),
     "connection.unheard": _UNHEARD,
     "connection.heard": _HEARD,
     "watch.started": _watch_started(),
     "orders.quarantined": _quarantined(),
+    "statuses.doubted": doubted_status("exceptoin", now=NOW),
 }

@@ -1,5 +1,6 @@
 """`orderwatch up`: watch your own shops from a laptop, before there is any AWS account."""
 
+import shlex
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -11,8 +12,10 @@ from rich.console import Console
 from rich.text import Text
 
 from orderwatch.trackstar.connections import TrackstarConnection
+from orderwatch_cli.aws import LOCAL_REGION
+from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_shop
+from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
-from orderwatch_local.shop_check import Api, Flaw, UnusableShopError, check_shop
 from orderwatch_local.watch import Watch, WatchedShop, watching
 
 LOOK_EVERY = 5.0
@@ -106,8 +109,14 @@ def run_up(
     ):
         watch.poll_now()
         log.print(f"watching {len(request.shops)} shop(s), {request.schedule}; Ctrl-C ends it")
-        log.print(f"look into it from another terminal: orderwatch shops --endpoint-url {watch.cloud.endpoint}")
+        log.print(f"look into it: orderwatch shops --endpoint-url {watch.cloud.endpoint}", soft_wrap=True)
+        log.print(f"or with the AWS CLI: {_aws_command(watch.cloud)}", soft_wrap=True, highlight=False)
         _stand_by(watch, log, until or threading.Event())
+
+
+def _aws_command(cloud: LocalCloud) -> str:
+    credentials = f"AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(cloud.credentials_file))} AWS_PROFILE=default"
+    return f"{credentials} aws --region {LOCAL_REGION} --endpoint-url {cloud.endpoint} ssm describe-parameters"
 
 
 def _inbox(watch: Watch, out: Console, *, as_json: bool) -> AbstractContextManager[object]:

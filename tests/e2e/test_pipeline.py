@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from orderwatch.aws.connection_table import ConnectionTable
-from orderwatch_local.cloud import LocalCloud, Outputs
+from orderwatch_cli.stack import Outputs
+from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, Trackstar, VirtualClock
 from tests.e2e.conftest import SlackChannel
 
@@ -96,7 +97,10 @@ def test_a_transition_becomes_one_message_with_what_a_person_needs(watched: Watc
     watched.sync()
     watched.poll()
     [started] = watched.receive(1)
-    assert (started["kind"], started["detail"]) == ("watch.started", "Watching 2 orders; 1 in exception now.")
+    assert (started["kind"], started["detail"]) == (
+        "watch.started",
+        "Watching 2 orders for backordered, cancelled, exception; 1 in exception now.",
+    )
 
     watched.shop.move("o1", "backordered", "awaiting_stock")
     watched.sync()

@@ -8,10 +8,12 @@ from typing import Any
 import boto3
 import pytest
 
-import functions.redrive_alerts.app as app
+from functions.redrive_alerts import app
 from orderwatch.aws.audience_row import AudienceRow
 from orderwatch.aws.subscriptions import Subscriptions
 from orderwatch.publishing.audience import Audience, Subscription
+from orderwatch.publishing.publish import publish
+from orderwatch.settings import RedriveAlertsSettings, read_settings
 from tests.support.cloud import Tables
 from tests.support.lambda_context import lambda_context
 
@@ -33,17 +35,13 @@ class Stack:
     def redrive(self) -> None:
         """One tick, and what the stream would do with the alerts that it wrote."""
         app.handler({}, lambda_context(seconds_left=300))
-        for alert in self.tables.all_alerts():
-            self._publish(alert.alert_id)
-
-    def _publish(self, alert_id: str) -> None:
-        adapters = app._adapters(app.read_settings(app.RedriveAlertsSettings))
-        app.publish(
-            [alert_id],
-            outbox=adapters.outbox,
-            topic=adapters.topic,
-            operators=adapters.operators,
-            products_of=None,
+        delivery = app._adapters(read_settings(RedriveAlertsSettings)).delivery
+        publish(
+            [alert.key for alert in self.tables.all_alerts()],
+            outbox=delivery.outbox,
+            topic=delivery.topic,
+            operators=delivery.operators,
+            products=None,
             digest_threshold=5,
         )
 
@@ -64,6 +62,7 @@ def stack(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
         "CONNECTION_TABLE_NAME": tables.names["ConnectionTable"],
         "ALERT_TOPIC_ARN": topics["AlertTopic"],
         "OPS_TOPIC_ARN": topics["OpsTopic"],
+        "PACE_TABLE_NAME": tables.names["PaceTable"],
         "DIGEST_THRESHOLD": "5",
         "ALERT_EMAIL_EXPECTED": "true",
         "OPS_EMAIL_EXPECTED": "false",

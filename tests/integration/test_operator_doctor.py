@@ -149,7 +149,7 @@ def _a_disabled_schedule(operated: Operated) -> None:
         (_an_unconfirmed_subscription, "AlertTopic: not confirmed yet: http 127.0.0.1", "follow the link"),
         (_nobody_on_the_operators_topic, "OpsTopic: nobody is subscribed", "aws sns subscribe --topic-arn"),
         (_no_webhook, "Slack: ", "aws ssm put-parameter --type SecureString"),
-        (_a_webhook_that_is_none, "Slack: the webhook is no https URL", "put the incoming webhook's URL"),
+        (_a_webhook_that_is_none, "Slack: ", "put the incoming webhook's URL"),
         (_a_dead_letter, "SlackDeadLetterQueue: 1 dead letter", "--dead-letters SlackDeadLetterQueue"),
         (_an_overdue_alert, "pending alerts: 1 alert pending for more than 15 min", "orderwatch redrive"),
         (_a_disabled_schedule, "DispatchPollsFunctionPollSchedule: disabled", "in EventBridge Scheduler"),

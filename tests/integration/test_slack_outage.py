@@ -22,9 +22,9 @@ from functions.post_to_slack import app
 from orderwatch import clock
 from orderwatch.slack import webhook
 from tests.support.alerts import alert_of
+from tests.support.clocks import Waits
 from tests.support.lambda_context import lambda_context, sqs_event
 from tests.support.template import load_template
-from tests.support.waits import Waits
 
 RESOURCES = load_template()["Resources"]
 QUEUE = RESOURCES["SlackQueue"]["Properties"]
@@ -61,7 +61,7 @@ class NoPace:
     def __init__(self, *_: object) -> None:
         """Needs nothing."""
 
-    def wait(self, within: float) -> bool:
+    def wait(self, within: float, count: int = 1) -> bool:
         return True
 
     def hold(self, seconds: float) -> None:
@@ -160,7 +160,7 @@ def slack(waits: Waits, monkeypatch: pytest.MonkeyPatch) -> Slack:
     slack = Slack(waits)
     monkeypatch.setattr(webhook, "WebhookClient", lambda *_, **__: slack)
     monkeypatch.setattr(app, "DynamoDBPersistenceLayer", Ledger)
-    monkeypatch.setattr(app, "SlackPace", NoPace)
+    monkeypatch.setattr(app, "SharedPace", NoPace)
     return slack
 
 

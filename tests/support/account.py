@@ -19,14 +19,16 @@ import functions.post_to_slack.app
 import functions.publish_alerts.app
 import functions.redrive_alerts.app
 from orderwatch import clock
+from orderwatch.alerts import AlertKey
+from orderwatch.aws.dynamodb import to_item
 from orderwatch.slack import webhook as slack_webhook
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.shop import Shop, ShopTransport, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
+from tests.support.clocks import BEGINS_AT, Waits
 from tests.support.cloud import CREATED_BY
 from tests.support.lambda_context import lambda_context, sqs_event
 from tests.support.permissions import REGION, RESOURCES, Recorder, arn_of, environment_of, name_of, role_of
-from tests.support.waits import BEGINS_AT, Waits
 
 FUNCTIONS = {
     "DispatchPollsFunction": functions.dispatch_polls.app,
@@ -59,6 +61,7 @@ class Account:
     waits: Waits
     dynamodb: Any
     sqs: Any
+    sns: Any
 
     def invoke(self, function: str, event: dict[str, Any], *, seconds_left: float = 120.0) -> Any:
         self.recorder.role = role_of(function)
@@ -84,22 +87,23 @@ class Account:
 
     def subscribe(self, topic: str) -> None:
         """Somebody hears a topic of the template, by its logical name."""
-        endpoint = arn_of("PollDeadLetterQueue")
-        boto3.client("sns").subscribe(TopicArn=arn_of(topic), Protocol="sqs", Endpoint=endpoint)
+        endpoint = arn_of("StreamFailureQueue")
+        self.sns.subscribe(TopicArn=arn_of(topic), Protocol="sqs", Endpoint=endpoint)
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """What is in a queue of the template, by its logical name."""
         url = self.sqs.get_queue_url(QueueName=name_of(queue))["QueueUrl"]
         return list(self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []))
 
-    def alert(self, alert_id: str) -> str:
+    def alert(self, key: AlertKey) -> str:
         """The JSON of an alert's row."""
-        key = {"alert_id": {"S": alert_id}}
-        return str(self.dynamodb.get_item(TableName=name_of("AlertTable"), Key=key)["Item"]["alert"]["S"])
+        return str(
+            self.dynamodb.get_item(TableName=name_of("AlertTable"), Key=to_item(key._asdict()))["Item"]["alert"]["S"]
+        )
 
-    def pending(self) -> list[str]:
+    def pending(self) -> list[AlertKey]:
         rows = self.dynamodb.scan(TableName=name_of("AlertTable"))["Items"]
-        return [row["alert_id"]["S"] for row in rows if "pending" in row]
+        return [AlertKey(row["connection_id"]["S"], row["alert_id"]["S"]) for row in rows if "pending" in row]
 
 
 def order(order_id: str, *, status: str = "open") -> dict[str, Any]:
@@ -107,11 +111,11 @@ def order(order_id: str, *, status: str = "open") -> dict[str, Any]:
     return {"id": order_id, "order_number": f"#{order_id}", "status": status, "line_items": lines}
 
 
-def inserts(alert_ids: list[str]) -> dict[str, Any]:
+def inserts(keys: list[AlertKey]) -> dict[str, Any]:
     return {
         "Records": [
-            {"eventName": "INSERT", "dynamodb": {"Keys": {"alert_id": {"S": alert_id}}, "SequenceNumber": str(number)}}
-            for number, alert_id in enumerate(alert_ids)
+            {"eventName": "INSERT", "dynamodb": {"Keys": to_item(key._asdict()), "SequenceNumber": str(number)}}
+            for number, key in enumerate(keys)
         ]
     }
 
@@ -155,7 +159,8 @@ def account() -> Iterator[Account]:
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         create_stack()
         put_parameters(shop)
-        recorder, dynamodb, sqs = Recorder(), boto3.client("dynamodb"), boto3.client("sqs")
+        recorder = Recorder()
+        dynamodb, sqs, sns = boto3.client("dynamodb"), boto3.client("sqs"), boto3.client("sns")
         patch.setattr(boto3, "client", recorder.client)
         for app in (functions.poll_orders.app, functions.publish_alerts.app):
             patch.setattr(app, "Trackstar", partial(Trackstar, transport=transport))
@@ -163,7 +168,7 @@ def account() -> Iterator[Account]:
         forget_adapters()
         clock.use(waits)
         try:
-            yield Account(recorder, patch, shop, waits, dynamodb, sqs)
+            yield Account(recorder, patch, shop, waits, dynamodb, sqs, sns)
         finally:
             clock.use(None)
             forget_adapters()

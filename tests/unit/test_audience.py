@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from orderwatch.alerts import Alert
+from orderwatch.alerts import Audience as Recipients
 from orderwatch.publishing.audience import Audience, Notice, Subscription, Topic, Trouble, Way, watch_audience
-from tests.support.waits import BEGINS_AT
+from tests.support.clocks import BEGINS_AT
 
 EMAIL = Subscription("email", is_confirmed=True)
 PENDING = Subscription("email", is_confirmed=False)
@@ -98,14 +99,14 @@ def test_a_topic_that_lost_its_last_listener_is_told_once_through_the_other_one_
     assert desk.told(alert_topic(PENDING), ops_topic(EMAIL)) == []
     assert desk.told(alert_topic(EMAIL), ops_topic(EMAIL)) == [("connection.heard", Way.OTHER_TOPIC)]
     assert desk.told(alert_topic(EMAIL), ops_topic(EMAIL)) == []
-    assert [alert.is_for_operators for alert in desk.store.alerts] == [True, True]
+    assert [alert.audience for alert in desk.store.alerts] == [Recipients.OPERATORS] * 2
 
 
 def test_trouble_of_the_operators_topic_goes_through_the_alerts_topic() -> None:
     desk = Desk()
     desk.look(alert_topic(EMAIL), ops_topic())
     [alert] = desk.store.alerts
-    assert (alert.connection.id, alert.is_for_operators) == ("OpsTopic", False)
+    assert (alert.connection.id, alert.audience) == ("OpsTopic", Recipients.EVERYBODY)
     assert "aws sns subscribe --topic-arn arn:ops" in (alert.detail or "")
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alerts import AlertConnection
+from orderwatch.alerts import AlertConnection, Audience
 from orderwatch.polling.health import Health, HealthState, assess
-from orderwatch.polling.notices import health_alert
+from orderwatch.polling.notices import health_alerts
 from orderwatch.polling.state import ConnectionState
 from orderwatch.trackstar.connections import TrackstarConnection
 
@@ -81,6 +81,7 @@ def test_the_newest_date_of_a_sync_counts() -> None:
     assert connection.orders_schedule.synced_at == NOON - timedelta(hours=1)
 
 
+EVERYBODY, OPERATORS = Audience.EVERYBODY, Audience.OPERATORS
 HEALTHY, WAITING = HealthState.HEALTHY, HealthState.WAITING
 STALE, BLOCKED, UNAUTHORIZED = HealthState.STALE, HealthState.BLOCKED, HealthState.UNAUTHORIZED
 
@@ -110,21 +111,32 @@ def test_a_change_of_state_is_told_once_and_so_is_its_end(
 ) -> None:
     old = Health(state=before, since=NOON, detail="before") if before else None
     new = Health(state=after, since=NOON + MINUTE, detail="after")
-    alert = health_alert(old, new, connection=SHOP)
-    assert (alert.kind if alert else None) == kind, why
+    alerts = health_alerts(old, new, connection=SHOP)
+    assert [(alert.kind, alert.audience) for alert in alerts] == (
+        [(kind, EVERYBODY), (kind, OPERATORS)] if kind else []
+    ), why
+    assert len({alert.alert_id for alert in alerts}) == len(alerts), "each is delivered by itself"
+
+
+def test_trouble_of_our_own_and_its_end_are_for_the_operators_alone() -> None:
+    trouble, good = Health(state=HealthState.UNREAD, since=NOON), Health(since=NOON + MINUTE)
+    for before, after in ((None, trouble), (trouble, good)):
+        assert [alert.audience for alert in health_alerts(before, after, connection=SHOP)] == [OPERATORS]
+
+
+def test_the_operators_get_the_command_that_mends_it() -> None:
+    _, alert = health_alerts(None, Health(state=UNAUTHORIZED, since=NOON, detail="Refused."), connection=SHOP)
+    assert alert.detail == f"Refused. Run: orderwatch connect {SHOP.id}"
 
 
 def test_the_same_trouble_at_another_time_is_another_alert() -> None:
-    first = health_alert(None, Health(state=BLOCKED, since=NOON), connection=SHOP)
-    second = health_alert(None, Health(state=BLOCKED, since=NOON + MINUTE), connection=SHOP)
-    assert first
-    assert second
+    first, _ = health_alerts(None, Health(state=BLOCKED, since=NOON), connection=SHOP)
+    second, _ = health_alerts(None, Health(state=BLOCKED, since=NOON + MINUTE), connection=SHOP)
     assert first.alert_id != second.alert_id
 
 
 def test_the_end_of_trouble_says_what_it_was_and_since_when() -> None:
-    alert = health_alert(Health(state=BLOCKED, since=NOON), Health(since=NOON + MINUTE), connection=SHOP)
-    assert alert
+    alert, _ = health_alerts(Health(state=BLOCKED, since=NOON), Health(since=NOON + MINUTE), connection=SHOP)
     assert alert.detail == "The shop can be seen again; it was blocked since 2026-01-05 12:00 UTC."
 
 

@@ -47,7 +47,7 @@ def _matches(policy: dict[str, Any], kind: str) -> bool:
         zip(
             POLICIES,
             [
-                set(SAMPLES) - {"connection.unheard", "connection.heard"},
+                set(SAMPLES) - {"connection.unheard", "connection.heard", "statuses.doubted"},
                 {"order.backordered", "order.digest"},
                 {"order.backordered", "order.digest"},
                 set(SAMPLES) - {"order.recovered", "connection.recovered", "connection.heard", "watch.started"},

@@ -9,13 +9,12 @@ import pytest
 from orderwatch.alerts import Alert, AlertConnection
 from orderwatch.errors import PollSupersededError, UnavailableError
 from orderwatch.polling.health import HealthState
-from orderwatch.polling.poll import Outcome, PollSummary
+from orderwatch.polling.summary import Outcome, PollSummary
 from orderwatch.polling.transitions import Observation, OrderWrite, Policy, StoredOrder, decide
 from orderwatch.polling.windows import OVERLAP, WindowKind
 from orderwatch.trackstar.orders import Order
 from orderwatch.trackstar.query import DateField
 from orderwatch_local.shop import Request, Response, Shop, TrackstarDates, invalid_credentials
-from tests.support.alerts import whole
 from tests.support.polls import WATCHED, poll
 from tests.support.world import MINUTE, NOON, TICK, World, kinds
 
@@ -56,14 +55,16 @@ def test_the_baseline_records_everything_and_tells_only_that_the_watch_started(w
     summary = world.poll()
     [alert] = world.told()
     assert alert.kind == "watch.started"
-    assert alert.detail == "Watching 6 orders; 1 cancelled, 2 in exception now."
-    assert (summary.outcome, summary.pages, summary.moved, summary.alerts) == (Outcome.FINISHED, 3, 6, 0)
+    assert alert.detail == "Watching 6 orders for backordered, cancelled, exception; 1 cancelled, 2 in exception now."
+    assert (summary.outcome, summary.pages, summary.written, summary.alerts) == (Outcome.FINISHED, 3, 6, 0)
     assert world.state().cursor == NOON
 
 
 def test_the_baseline_of_an_empty_shop_says_so(world: World) -> None:
     world.poll()
-    assert [alert.detail for alert in world.told()] == ["Watching 0 orders; none needs attention now."]
+    assert [alert.detail for alert in world.told()] == [
+        "Watching 0 orders for backordered, cancelled, exception; none needs attention now."
+    ]
 
 
 def test_the_watch_starts_once(world: World) -> None:
@@ -103,7 +104,9 @@ def test_a_baseline_of_some_days_reads_only_them_and_an_older_order_that_stirs_l
     world.pass_time(40 * DAY)
     world.place("recent")
     world.poll(policy=policy)
-    assert [alert.detail for alert in world.told()] == ["Watching 1 orders; none needs attention now."]
+    assert [alert.detail for alert in world.told()] == [
+        "Watching 1 orders for backordered, cancelled, exception; none needs attention now."
+    ]
 
     world.move("old", "exception")
     world.move("recent", "exception")
@@ -153,7 +156,7 @@ def test_the_next_window_begins_an_overlap_before_the_end_of_the_last_and_reads_
     summary = world.poll()
 
     assert world.queries()[-1]["trackstar_updated_date[gte]"] == f"{boundary - OVERLAP:%Y-%m-%dT%H:%M:%SZ}"
-    assert (summary.orders, summary.moved, world.told()) == (1, 0, [])
+    assert (summary.orders, summary.written, world.told()) == (1, 0, [])
 
 
 def test_a_change_in_the_very_second_of_the_boundary_is_told(world: World) -> None:
@@ -206,7 +209,9 @@ def test_a_baseline_of_some_days_falls_back_too(world: World) -> None:
     world.shop.quirks.refused_filters = {"trackstar_updated_date"}
     world.place("1", status="exception")
     world.poll(policy=Policy(statuses=WATCHED.statuses, baseline_days=7))
-    assert [alert.detail for alert in world.told()] == ["Watching 1 orders; 1 in exception now."]
+    assert [alert.detail for alert in world.told()] == [
+        "Watching 1 orders for backordered, cancelled, exception; 1 in exception now."
+    ]
 
 
 def test_a_refusal_of_anything_else_is_an_error_and_leaves_the_cursor(world: World) -> None:
@@ -294,7 +299,9 @@ def test_a_poll_that_runs_out_of_time_is_gone_on_with_at_its_next_page(world: Wo
     summary = world.poll()
 
     assert (summary.outcome, summary.pages, summary.orders) == (Outcome.FINISHED, 1, 1)
-    assert [alert.detail for alert in world.told()] == ["Watching 5 orders; none needs attention now."]
+    assert [alert.detail for alert in world.told()] == [
+        "Watching 5 orders for backordered, cancelled, exception; none needs attention now."
+    ]
     assert world.state().cursor == NOON  # what changed since the first page belongs to the next window
 
 
@@ -389,19 +396,18 @@ def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
     theirs = Order(id="1", status=status, trackstar_updated_date=world.vendor_clock.now() + minutes * MINUTE)
     observation = Observation(
         connection=AlertConnection(id="conn_a"),
-        observed_at=world.vendor_clock.now(),
-        baseline=True,
+        observed_at=world.vendor_clock.now() + HOUR,
+        window=WindowKind.BASELINE,
         watch_started_at=None,
         data_as_of=None,
-        in_full=whole,
     )
 
     def overtake(row: StoredOrder) -> OrderWrite:
-        move = decide(theirs, row, observation=observation, policy=Policy(statuses=()))
-        assert move
-        return move
+        write = decide(theirs, row, observation=observation, policy=Policy(statuses=()))
+        assert isinstance(write, OrderWrite)
+        return write
 
-    summary = poll(world.client(), Overtaken(world, overtake), "conn_a", clock=world.our_clock.now)
+    summary = poll(world.client(), Overtaken(world, overtake), "conn_a")
     assert summary.conflicts == 1
     assert sorted(orders_told(world.told())) == sorted([*told, ("2", "order.exception", "open")])
 
@@ -645,7 +651,10 @@ def test_before_the_historical_sync_nothing_is_read_and_then_a_baseline_follows(
     assert waiting.queries() == []
     waiting.shop.complete_historical_sync()
     [alert] = waiting.next_poll()
-    assert (alert.kind, alert.detail) == ("watch.started", "Watching 2 orders; 2 in exception now.")
+    assert (alert.kind, alert.detail) == (
+        "watch.started",
+        "Watching 2 orders for backordered, cancelled, exception; 2 in exception now.",
+    )
 
 
 def test_a_shop_whose_credentials_are_blocked_before_its_first_sync_is_told_so_and_not_taken_for_an_empty_one(

@@ -12,6 +12,7 @@ ENVIRONMENT = {
     "ALERT_STATUSES": "exception, cancelled,,",
     "NOTIFY_RECOVERED": "false",
     "BASELINE_DAYS": "30",
+    "SILENCE_MINUTES": "30",
     "ORDER_TABLE_NAME": "orders",
     "CONNECTION_TABLE_NAME": "connections",
     "ALERT_TABLE_NAME": "alerts",

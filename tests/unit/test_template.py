@@ -32,7 +32,7 @@ EVERY_FUNCTION = {
     "POWERTOOLS_LOG_LEVEL": {"Ref": "LogLevel"},
     "AWS_ENDPOINT_URL": {"Fn::If": ["HasAwsEndpointUrl", {"Ref": "AwsEndpointUrl"}, {"Ref": "AWS::NoValue"}]},
 }
-VARIABLES = {
+VARIABLES: dict[str, dict[str, Any]] = {
     "DispatchPollsFunction": {"PARAMETER_PREFIX": "ParameterPrefix", "POLL_QUEUE_URL": "PollQueue"},
     "PollOrdersFunction": {
         "PARAMETER_PREFIX": "ParameterPrefix",
@@ -40,6 +40,7 @@ VARIABLES = {
         "ALERT_STATUSES": "AlertStatuses",
         "NOTIFY_RECOVERED": "NotifyRecovered",
         "BASELINE_DAYS": "BaselineDays",
+        "SILENCE_MINUTES": "SilenceMinutes",
         "ORDER_TABLE_NAME": "OrderTable",
         "CONNECTION_TABLE_NAME": "ConnectionTable",
         "ALERT_TABLE_NAME": "AlertTable",
@@ -49,6 +50,7 @@ VARIABLES = {
         "PARAMETER_PREFIX": "ParameterPrefix",
         "TRACKSTAR_BASE_URL": "TrackstarBaseUrl",
         "ALERT_TABLE_NAME": "AlertTable",
+        "PACE_TABLE_NAME": "PaceTable",
         "ALERT_TOPIC_ARN": "AlertTopic",
         "OPS_TOPIC_ARN": "OpsTopic",
         "DIGEST_THRESHOLD": "DigestThreshold",
@@ -56,9 +58,13 @@ VARIABLES = {
     "RedriveAlertsFunction": {
         "ALERT_TABLE_NAME": "AlertTable",
         "CONNECTION_TABLE_NAME": "ConnectionTable",
+        "PACE_TABLE_NAME": "PaceTable",
         "ALERT_TOPIC_ARN": "AlertTopic",
         "OPS_TOPIC_ARN": "OpsTopic",
         "DIGEST_THRESHOLD": "DigestThreshold",
+        "ALERT_EMAIL_EXPECTED": {"Fn::If": ["HasAlertEmail", "true", "false"]},
+        "OPS_EMAIL_EXPECTED": {"Fn::If": ["HasOpsEmail", "true", "false"]},
+        "SLACK_QUEUE_URL": {"Fn::If": ["HasSlack", {"Ref": "SlackQueue"}, ""]},
     },
     "PostToSlackFunction": {"PARAMETER_PREFIX": "ParameterPrefix", "IDEMPOTENCY_TABLE_NAME": "SlackDeliveryTable"},
 }
@@ -168,7 +174,7 @@ def test_no_log_level_lets_the_sdk_write_bodies() -> None:
 
 @pytest.mark.parametrize("function", VARIABLES)
 def test_a_function_gets_exactly_its_variables(function: str) -> None:
-    own = {name: {"Ref": target} for name, target in VARIABLES[function].items()}
+    own = {name: {"Ref": target} if isinstance(target, str) else target for name, target in VARIABLES[function].items()}
     assert properties(function)["Environment"]["Variables"] == own
     assert TEMPLATE["Globals"]["Function"]["Environment"]["Variables"] == EVERY_FUNCTION
 
@@ -274,15 +280,16 @@ def test_a_tick_is_on_time_retried_for_a_while_and_never_lost_unseen(function: s
 @pytest.mark.parametrize(
     ("table", "key", "indexes"),
     [
-        ("OrderTable", "order_key", {"attention": ("connection_id", "status_since", "ALL")}),
-        ("ConnectionTable", "connection_id", {}),
-        ("AlertTable", "alert_id", {"pending": ("pending", "created_at", "KEYS_ONLY")}),
-        ("SlackDeliveryTable", "id", {}),
+        ("OrderTable", ["order_key"], {"attention": ("connection_id", "status_since", "ALL")}),
+        ("ConnectionTable", ["connection_id"], {}),
+        ("AlertTable", ["connection_id", "alert_id"], {"pending": ("pending", "created_at", "KEYS_ONLY")}),
+        ("SlackDeliveryTable", ["id"], {}),
+        ("PaceTable", ["id"], {}),
     ],
 )
-def test_a_table_has_its_keys(table: str, key: str, indexes: dict[str, tuple[str, str, str]]) -> None:
+def test_a_table_has_its_keys(table: str, key: list[str], indexes: dict[str, tuple[str, str, str]]) -> None:
     schema = properties(table)
-    assert [part["AttributeName"] for part in schema["KeySchema"]] == [key]
+    assert [part["AttributeName"] for part in schema["KeySchema"]] == key
     assert {
         index["IndexName"]: (
             *(part["AttributeName"] for part in index["KeySchema"]),

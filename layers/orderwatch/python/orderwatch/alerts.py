@@ -1,6 +1,6 @@
-"""What is told: the alert `orderwatch.alert.v1`, how one is made of a transition, and what may be in it.
+"""The alert `orderwatch.alert.v1`: what it holds, and how one about a connection is made.
 
-This model is the public contract for machines; its JSON Schema is committed in `docs/` and held to it by a test.
+This model is the public contract for machines. Its JSON Schema is `docs/alert.schema.json`; a test compares the two.
 """
 
 import hashlib
@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, computed_field
 
 from orderwatch.model import Model
 
 MAX_LINE_ITEMS = 100
-"""Lines that an alert carries: with texts of at most `MAX_TEXT` it stays far below the row's 400 KB."""
+"""Most lines of an alert: with texts of at most `MAX_TEXT` it stays far below the row's 400 KB."""
 MAX_TEXT = 160
 
 KIND_RECOVERED = "order.recovered"
@@ -33,8 +33,17 @@ ALERT_TOPIC = "AlertTopic"
 OPS_TOPIC = "OpsTopic"
 KIND_WATCH_STARTED = "watch.started"
 KIND_QUARANTINED = "orders.quarantined"
-OPERATORS_KINDS = frozenset({KIND_QUARANTINED})
-"""Kinds that go to OpsTopic: only those who run orderwatch can do something about them."""
+KIND_UNREAD = "connection.unread"
+KIND_DOUBTED_STATUS = "statuses.doubted"
+OPERATORS_KINDS = frozenset({KIND_QUARANTINED, KIND_UNREAD, KIND_DOUBTED_STATUS})
+"""Kinds that go to OpsTopic: only those who run orderwatch can act on them."""
+
+
+class Audience(StrEnum):
+    """Whom an alert is for: `everybody` gets it through AlertTopic, `operators` through OpsTopic."""
+
+    EVERYBODY = "everybody"
+    OPERATORS = "operators"
 
 
 class Severity(StrEnum):
@@ -51,6 +60,7 @@ _SEVERITIES = {
     KIND_UNAUTHORIZED: Severity.CRITICAL,
     KIND_UNHEARD: Severity.CRITICAL,
     KIND_HEARD: Severity.INFO,
+    KIND_UNREAD: Severity.CRITICAL,
     KIND_RECOVERED: Severity.INFO,
     KIND_CONNECTION_RECOVERED: Severity.INFO,
     KIND_WATCH_STARTED: Severity.INFO,
@@ -118,7 +128,7 @@ class AlertLineItem(_Model):
 
     @property
     def product_key(self) -> str | None:
-        """What tells whether two lines are of one product: its id, else the SKU."""
+        """Equal for two lines of one product: the product's id, else the SKU."""
         return self.product_id or self.sku
 
 
@@ -184,13 +194,13 @@ class DigestedProduct(_Model):
     name: Line | None = None
     product_id: str | None = None
     orders: int = Field(ge=1, description="Orders of the digest that have it.")
-    ordered: Number | None = Field(None, description="Units of it in these orders, as far as they tell.")
+    ordered: Number | None = Field(None, description="Units of it in these orders, as far as it is known.")
     on_hand: Number | None = Field(None, description="Stock of it in all warehouses, as of `data_as_of`.")
     short: Number | None = Field(None, description="Units ordered beyond the stock; null: enough, or not known.")
 
 
 class Digest(_Model):
-    """Many transitions of one kind of one connection, told as one message."""
+    """Many transitions of one kind of one connection, in one message."""
 
     of_kind: str = Field(description="The kind that every order of the digest has, such as `order.backordered`.")
     status: Line
@@ -211,6 +221,13 @@ class Enrichment(_Model):
     missing: tuple[str, ...] = Field((), description="What is missing and why, one entry a gap.")
 
 
+class AlertKey(NamedTuple):
+    """What names an alert's row: all alerts of a connection lie together, in one shard of the stream (rule 17)."""
+
+    connection_id: str
+    alert_id: str
+
+
 class Alert(_Model):
     """One alert: what happened, to what, and how fresh the knowledge is."""
 
@@ -218,9 +235,12 @@ class Alert(_Model):
     alert_id: str = Field(description="The same transition always has the same id: drop a repeat by it.")
     kind: str = Field(
         description="`order.<status>`, `order.recovered`, `order.digest`, `connection.*`, `watch.started`, "
-        "`orders.quarantined`."
+        "`orders.quarantined`, `statuses.doubted`."
     )
     severity: Severity
+    audience: Audience = Field(
+        Audience.EVERYBODY, description="`operators`: those who run orderwatch, through OpsTopic; else AlertTopic."
+    )
     connection_id: str
     connection: AlertConnection
     order: AlertOrder | None = None
@@ -241,18 +261,18 @@ class Alert(_Model):
         return tuple(dict.fromkeys(each.sku for each in named if each.sku))
 
     @property
+    def key(self) -> AlertKey:
+        """The key of its row."""
+        return AlertKey(self.connection_id, self.alert_id)
+
+    @property
     def is_about_an_order(self) -> bool:
         """Whether one order is its subject."""
         return self.order is not None
 
-    @property
-    def is_for_operators(self) -> bool:
-        """Whether it goes through OpsTopic: what only operators can mend, and that AlertTopic is not heard."""
-        return self.kind in OPERATORS_KINDS or (self.kind in TOPIC_KINDS and self.connection_id == ALERT_TOPIC)
-
 
 def alert_id(*parts: str) -> str:
-    """The id of what the parts name: the same parts, the same id (rule 2)."""
+    """An id of 32 hexadecimal digits: the same parts give the same id (rule 2)."""
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -264,6 +284,7 @@ def connection_alert(
     detail: str,
     data_as_of: datetime | None = None,
     subject: Iterable[str] = (),
+    audience: Audience | None = None,
 ) -> Alert:
     """Make an alert about a connection itself.
 
@@ -273,12 +294,16 @@ def connection_alert(
         since: When the state began, by the vendor's clock (a topic's: by ours); part of the alert's id.
         detail: What happened and what to do, in words.
         data_as_of: The end of the vendor's last sync.
-        subject: What else tells it from others of its kind and time; part of the alert's id.
+        subject: What else makes it different from others of its kind and time; part of the alert's id.
+        audience: Whom it is for; None: as the kind says.
     """
+    usual = Audience.OPERATORS if kind in OPERATORS_KINDS else Audience.EVERYBODY
+    copy = [audience] if audience and audience is not usual else []
     return Alert(
-        alert_id=alert_id(connection.id, kind, since.isoformat(), *subject),
+        alert_id=alert_id(connection.id, kind, since.isoformat(), *subject, *copy),
         kind=kind,
         severity=severity_of(kind),
+        audience=audience or usual,
         connection_id=connection.id,
         connection=connection,
         detail=detail,

@@ -3,20 +3,21 @@
 OrderwatchError
 ├── SettingsError               an environment variable is missing or wrong: fix the deployment
 ├── ParameterMissingError       a parameter is not in the Parameter Store: put it there
-├── ParameterInvalidError       a parameter's value cannot be used: put it anew
-├── PollsNotAskedForError       SQS did not take the messages of some shops: ask again
+├── ParameterInvalidError       a parameter's value cannot be used: put it again
+├── PollsNotRequestedError      SQS did not take the messages of some connections: send them again
 ├── SlackRefusedError           Slack did not take a message (orderwatch.slack.webhook): the queue gives it again
 │   └── SlackInvalidError       the message itself is wrong: send a plainer one
-├── PollSupersededError         another poll of the connection saved first: stop quietly, it goes on there
+├── PollSupersededError         another poll of the connection saved first: stop quietly, that poll goes on
 └── TrackstarError              the vendor's API did not answer as documented; carries `request_id`
-    ├── UnauthorizedError       401: a key or token is wrong; do not retry, tell the operators
+    ├── UnauthorizedError       401: a key or token is wrong; do not retry, alert people
     ├── ForbiddenError          403: disabled by policy; do not retry
     ├── NotFoundError           404: not in Trackstar's copy for this connection
     ├── InvalidRequestError     422: `names(parameter)` tells whether it is about that parameter
-    ├── NotImplementedByShopError  501: this integration lacks the endpoint; a gap, not a fault
+    ├── NotSupportedError  501: this integration lacks the endpoint; a gap, not a fault
+    ├── PagingError             the page tokens of a list lead nowhere; poll again later, tell Trackstar's support
     └── UnavailableError        429, 5xx, resets, timeouts, broken bodies, after the retries: poll again later
 
-They are made at the edges. Their texts name the thing and the remedy, and never hold a secret, a body or personal data.
+They are raised at the edges. Their texts name the thing and the remedy, never a secret, a body or personal data.
 """
 
 from collections.abc import Sequence
@@ -56,11 +57,11 @@ class ParameterInvalidError(OrderwatchError):
         self.flaw = flaw
 
 
-class PollsNotAskedForError(OrderwatchError):
-    """SQS did not take the messages of some connections: ask again, a poll asked for twice ends by itself.
+class PollsNotRequestedError(OrderwatchError):
+    """SQS did not take the messages of some connections: send them again, a second poll of one does no harm.
 
     Args:
-        connection_ids: Those connections.
+        connection_ids: The connections whose message SQS did not take.
     """
 
     def __init__(self, connection_ids: Sequence[str]) -> None:
@@ -69,11 +70,11 @@ class PollsNotAskedForError(OrderwatchError):
 
 
 class PollSupersededError(OrderwatchError):
-    """The connection's row moved on under this poll: another one is at work, and nothing was lost."""
+    """Another poll wrote the connection's row since this one read it; nothing is lost."""
 
 
 class TrackstarError(OrderwatchError):
-    """Trackstar did not answer as hoped.
+    """Trackstar did not answer as documented.
 
     Args:
         what: The request (method and path) and what came back, without bodies.
@@ -115,9 +116,13 @@ class InvalidRequestError(TrackstarError):
         return parameter in self._detail
 
 
-class NotImplementedByShopError(TrackstarError):
+class NotSupportedError(TrackstarError):
     """501: this integration does not implement the endpoint."""
 
 
 class UnavailableError(TrackstarError):
     """A fault that may pass: 429, 5xx, a reset, a timeout, a body cut off; the retries are used up."""
+
+
+class PagingError(TrackstarError):
+    """A list whose page tokens repeat: its end is never reached."""

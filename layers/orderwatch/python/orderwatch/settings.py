@@ -19,35 +19,39 @@ class _Settings(Model):
 
 
 class DispatchPollsSettings(_Settings):
-    """Of dispatch_polls."""
+    """What dispatch_polls reads from its environment."""
 
     parameter_prefix: str
     poll_queue_url: str
 
 
 class PollOrdersSettings(_Settings):
-    """Of poll_orders."""
+    """What poll_orders reads from its environment."""
 
     parameter_prefix: str
     trackstar_base_url: Annotated[str, Field(pattern=r"^https?://")]
     alert_statuses: Annotated[frozenset[str], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
     notify_recovered: bool
     baseline_days: Annotated[int, Field(ge=0)]
+    silence_minutes: Annotated[int, Field(ge=1)]
     order_table_name: str
     connection_table_name: str
     alert_table_name: str
     poll_queue_url: str
 
 
-class _SenderSettings(_Settings):
+class SenderSettings(_Settings):
+    """What every function that sends alerts reads from its environment."""
+
     alert_table_name: str
+    pace_table_name: str
     alert_topic_arn: str
     ops_topic_arn: str
     digest_threshold: Annotated[int, Field(ge=0)]
 
 
-class RedriveAlertsSettings(_SenderSettings):
-    """Of redrive_alerts.
+class RedriveAlertsSettings(SenderSettings):
+    """What redrive_alerts reads from its environment.
 
     Attributes:
         alert_email_expected: Whether AlertEmail is set. The address itself is personal and not needed here.
@@ -61,15 +65,15 @@ class RedriveAlertsSettings(_SenderSettings):
     slack_queue_url: str
 
 
-class PublishAlertsSettings(_SenderSettings):
-    """Of publish_alerts."""
+class PublishAlertsSettings(SenderSettings):
+    """What publish_alerts reads from its environment."""
 
     parameter_prefix: str
     trackstar_base_url: Annotated[str, Field(pattern=r"^https?://")]
 
 
 class PostToSlackSettings(_Settings):
-    """Of post_to_slack."""
+    """What post_to_slack reads from its environment."""
 
     parameter_prefix: str
     idempotency_table_name: str

@@ -36,21 +36,22 @@ class OrderTable:
         rows = batch_get(self._client, self._name, keys)
         return {row["order_key"].removeprefix(prefix): _stored(row) for row in rows}
 
-    def write_action(self, connection_id: str, move: OrderWrite) -> Action:
-        """The write of a move, on condition that the row is still the one that was read (rule 3)."""
-        row = _row(connection_id, move.order_id, move.stored)
-        if move.expected is None:
+    def write_action(self, connection_id: str, write: OrderWrite) -> Action:
+        """The write of an order's row, on condition that it is still the one that was read (rule 3)."""
+        row = _row(connection_id, write.order_id, write.stored)
+        if write.expected is None:
             return put_action(self._name, row, condition="attribute_not_exists(order_key)", values={})
         return put_action(
             self._name,
             row,
-            condition="#version = :version AND #clock = :clock AND #status = :status",
+            condition="#version = :version AND #clock = :clock AND #status = :status AND #changes = :changes",
             values={
-                ":version": move.expected.version.at.isoformat(),
-                ":clock": str(move.expected.version.clock),
-                ":status": move.expected.status,
+                ":version": write.expected.version.at.isoformat(),
+                ":clock": str(write.expected.version.clock),
+                ":status": write.expected.status,
+                ":changes": write.expected.changes,
             },
-            names={"#version": "version", "#clock": "version_clock", "#status": "status"},
+            names={"#version": "version", "#clock": "version_clock", "#status": "status", "#changes": "changes"},
         )
 
 
@@ -65,6 +66,7 @@ def _row(connection_id: str, order_id: str, stored: StoredOrder) -> dict[str, An
         "version_clock": str(stored.version.clock),
         "status_since": stored.status_since.isoformat(),
         "order_number": stored.order_number,
+        "changes": stored.changes,
         "alerted_by": stored.alerted_by,
     }
 
@@ -77,5 +79,6 @@ def _stored(row: dict[str, Any]) -> StoredOrder:
         status_since=datetime.fromisoformat(row["status_since"]),
         order_number=row["order_number"],
         watched="connection_id" in row,
+        changes=int(row["changes"]),
         alerted_by=row.get("alerted_by"),
     )

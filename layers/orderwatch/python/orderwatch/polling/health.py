@@ -1,6 +1,6 @@
 """Whether a connection's orders can be seen: the rules of its health, as pure functions (rule 10).
 
-Silence is never taken for health: orders of a shop whose credentials are blocked simply stop changing, so a poller that
+Silence is never taken for health: orders of a shop whose credentials are blocked simply stop changing, so a reader that
 reads only orders sees nothing wrong. `assess` turns what Trackstar says of a connection into a state.
 """
 
@@ -12,18 +12,19 @@ from orderwatch.trackstar.connections import TrackstarConnection
 
 
 class HealthState(StrEnum):
-    """Whether the shop's orders can be seen."""
+    """Whether the connection's orders can be seen."""
 
     HEALTHY = "healthy"
     WAITING = "waiting"
     STALE = "stale"
     BLOCKED = "blocked"
     UNAUTHORIZED = "unauthorized"
+    UNREAD = "unread"
 
 
 GOOD_CHECKS = 2
-"""Checks in a row that must find a trouble gone before its end is told."""
-_TROUBLES = [HealthState.STALE, HealthState.BLOCKED, HealthState.UNAUTHORIZED]
+"""Checks in a row that must find a trouble gone before its end is alerted."""
+_TROUBLES = [HealthState.STALE, HealthState.UNREAD, HealthState.BLOCKED, HealthState.UNAUTHORIZED]
 """From the least to the worst."""
 
 
@@ -44,15 +45,15 @@ class Health(Model):
 
     @property
     def is_trouble(self) -> bool:
-        """Whether people are told of this state, so that its end is told too."""
+        """Whether this state is alerted, and so its end too."""
         return self.state in _TROUBLES
 
 
 def health_after(before: Health | None, seen: Health) -> Health:
     """The state after a check: trouble is believed at once, its end only after `GOOD_CHECKS` checks in a row.
 
-    A connection that comes and goes is thus told once, not at every turn; and while it is in trouble, only a worse
-    trouble is told.
+    A connection that comes and goes is thus alerted once, not at every turn; and while it is in trouble, only a worse
+    trouble is.
 
     Args:
         before: The state up to now.
@@ -106,3 +107,12 @@ def refused_by_trackstar(*, now: datetime) -> Health:
     """The state of a connection whose API key or access token is refused."""
     detail = "Trackstar refused the access: put a valid access token (or API key) into the Parameter Store."
     return Health(state=HealthState.UNAUTHORIZED, since=now, detail=detail)
+
+
+def unread_since(moment: datetime, *, now: datetime) -> Health:
+    """The state of a connection whose polls begin and do not come to their end (both by our clock)."""
+    detail = (
+        f"No poll of this shop has come to its end since {moment:%Y-%m-%d %H:%M} UTC: what changed since then is not "
+        "alerted. Read the log of poll_orders (orderwatch poll ID tries at once)."
+    )
+    return Health(state=HealthState.UNREAD, since=now, detail=detail)

@@ -1,19 +1,27 @@
 """The alerts that a poll raises about the connection itself, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import partial
 
 from orderwatch.alerts import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
+    KIND_DOUBTED_STATUS,
     KIND_QUARANTINED,
     KIND_STALE,
     KIND_UNAUTHORIZED,
+    KIND_UNREAD,
+    KIND_WATCH_STARTED,
     Alert,
     AlertConnection,
+    Audience,
+    alert_id,
     connection_alert,
+    status_phrase,
 )
 from orderwatch.polling.health import Health, HealthState
+from orderwatch.polling.windows import Progress
 
 MAX_NAMED = 20
 """Orders that a notice of quarantine names."""
@@ -21,31 +29,43 @@ _ALERT_KINDS = {
     HealthState.STALE: KIND_STALE,
     HealthState.BLOCKED: KIND_BLOCKED,
     HealthState.UNAUTHORIZED: KIND_UNAUTHORIZED,
+    HealthState.UNREAD: KIND_UNREAD,
+}
+_COMMANDS = {
+    HealthState.UNAUTHORIZED: " Run: orderwatch connect {}",
+    HealthState.BLOCKED: " When it is connected again, run: orderwatch poll {}",
+    HealthState.STALE: " Run: orderwatch doctor",
 }
 
 
-def health_alert(
+def health_alerts(
     before: Health | None, after: Health, *, connection: AlertConnection, data_as_of: datetime | None = None
-) -> Alert | None:
-    """The alert that a change of state asks for: trouble, or the end of trouble that was told."""
+) -> list[Alert]:
+    """The alerts that a change of state asks for: trouble, or the end of trouble that was alerted.
+
+    The shop's owner and the operators get one each: the one can mend the shop, the other its parameters.
+    """
     if before and before.state is after.state:
-        return None
+        return []
     if after.is_trouble:
-        kind, detail = _ALERT_KINDS[after.state], after.detail
+        kind, detail, what = _ALERT_KINDS[after.state], after.detail, after.state
     elif before and before.is_trouble and after.state is HealthState.HEALTHY:
-        kind = KIND_CONNECTION_RECOVERED
+        kind, what = KIND_CONNECTION_RECOVERED, before.state
         detail = f"The shop can be seen again; it was {before.state} since {before.since:%Y-%m-%d %H:%M} UTC."
     else:
-        return None
-    return connection_alert(kind, connection=connection, since=after.since, detail=detail, data_as_of=data_as_of)
+        return []
+    about = partial(connection_alert, kind, connection=connection, since=after.since, data_as_of=data_as_of)
+    command = _COMMANDS.get(after.state, "").format(connection.id)
+    for_operators = about(detail=f"{detail}{command}", audience=Audience.OPERATORS)
+    return [for_operators] if what is HealthState.UNREAD else [about(detail=detail), for_operators]
 
 
 def quarantine_notice(reasons: Mapping[str, str], *, connection: AlertConnection, now: datetime) -> Alert | None:
-    """What the operators are told of orders that cannot be watched; None where there are none.
+    """The operators' notice of orders that cannot be watched; None where there are none.
 
     Args:
         reasons: Why, by order id.
-        connection: The shop.
+        connection: Theirs.
         now: The vendor's clock.
     """
     if not reasons:
@@ -57,3 +77,30 @@ def quarantine_notice(reasons: Mapping[str, str], *, connection: AlertConnection
         f"{', '.join(named)}{more}. The other orders are watched; ask Trackstar's support about these."
     )
     return connection_alert(KIND_QUARANTINED, connection=connection, since=now, detail=detail, subject=sorted(reasons))
+
+
+def doubted_status(status: str, *, now: datetime) -> Alert:
+    """The operators' notice of a watched status that may be misspelt: the same for all connections, so told once."""
+    detail = (
+        f"AlertStatuses names {status}, which Trackstar does not document, and no order of the shop that was just "
+        "read ever had it: if it is misspelt, nothing is alerted. Correct it and deploy again, or leave it if a shop "
+        "uses it."
+    )
+    parameter = AlertConnection(id="AlertStatuses")
+    notice = connection_alert(KIND_DOUBTED_STATUS, connection=parameter, since=now, detail=detail)
+    return notice.model_copy(update={"alert_id": alert_id(KIND_DOUBTED_STATUS, status)})
+
+
+def watch_started(
+    progress: Progress, *, connection: AlertConnection, statuses: Collection[str], data_as_of: datetime | None
+) -> Alert:
+    """The one summary that a baseline ends with (rule 8)."""
+    now_in = [f"{count:,} {status_phrase(status)}" for status, count in sorted(progress.attention.items())]
+    standing = f"{', '.join(now_in)} now" if now_in else "none needs attention now"
+    return connection_alert(
+        KIND_WATCH_STARTED,
+        connection=connection,
+        since=progress.window.until,
+        detail=f"Watching {progress.distinct:,} orders for {', '.join(sorted(statuses))}; {standing}.",
+        data_as_of=data_as_of,
+    )

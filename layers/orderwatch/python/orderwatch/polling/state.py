@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from orderwatch.model import Model
-from orderwatch.polling.health import Health
+from orderwatch.polling.health import Health, HealthState
 from orderwatch.polling.windows import Progress
 from orderwatch.trackstar.connections import DEFAULT_SYNC_FREQUENCY
 from orderwatch.trackstar.query import DateField
@@ -15,7 +15,7 @@ class ConnectionState(Model):
     """A connection's row: what survives from poll to poll.
 
     Attributes:
-        connection_id: The shop.
+        connection_id: Which connection.
         revision: Grows with every write; a write is conditional on the one that was read.
         integration: Trackstar's name of the integration.
         cursor: By the vendor's clock, up to when everything was read and written (rule 4); None before the baseline.
@@ -26,12 +26,18 @@ class ConnectionState(Model):
         baseline_completed_at: The vendor's clock when it ended.
         date_field: What the incremental filter runs on.
         has_orders: Whether an order was ever read: before that, `date_field` is a guess.
-        sync_frequency: How often Trackstar pulls the shop's orders.
+        has_vendor_dates: Whether any order ever showed Trackstar's date of change.
+        is_filter_refused: Whether Trackstar answered 422 to the filter on its own date; tried again after each sweep.
+        fell_back_at: Where the cursor was when the shop's date came into use: a window on Trackstar's date reaches back
+            to it, once.
+        sync_frequency: How often Trackstar pulls its orders.
         data_as_of: The end of the last of these syncs.
-        health: Whether the shop can be seen.
+        health: Whether its orders can be seen.
         last_success_at: Our clock when a window was last read to its end.
         last_sweep_at: The vendor's clock when the last sweep began.
-        quarantined: Why an order cannot be watched, by its id; the operators were told of each (rule 9).
+        other_statuses: Statuses beyond Trackstar's documented ones that orders of the connection have had.
+        doubted_statuses: Watched statuses that the operators were asked about.
+        quarantined: Why an order cannot be watched, by its id; the operators were notified of each (rule 9).
         progress: The window that is being read, None between windows.
     """
 
@@ -45,13 +51,25 @@ class ConnectionState(Model):
     baseline_completed_at: datetime | None = None
     date_field: DateField = DateField.TRACKSTAR_UPDATED
     has_orders: bool = False
+    has_vendor_dates: bool = False
+    is_filter_refused: bool = False
+    fell_back_at: datetime | None = None
     sync_frequency: timedelta = DEFAULT_SYNC_FREQUENCY
     data_as_of: datetime | None = None
     health: Health | None = None
     last_success_at: datetime | None = None
     last_sweep_at: datetime | None = None
+    other_statuses: tuple[str, ...] = ()
+    doubted_statuses: tuple[str, ...] = ()
     quarantined: dict[str, str] = Field(default_factory=dict)
     progress: Progress | None = None
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether no reading came to its end since the operators were notified that none does."""
+        if self.health is None or self.health.state is not HealthState.UNREAD:
+            return False
+        return self.last_success_at is None or self.last_success_at < self.health.since
 
     def has_read_since(self, moment: datetime) -> bool:
         """Whether a whole reading that began after the moment is done (both by our clock)."""

@@ -7,10 +7,12 @@ start of a reading; ours serves only to tell how long ago that was (rule 5).
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer, PlainValidator
 
 from orderwatch.model import Model
+from orderwatch.polling.seen_orders import SeenOrders
 from orderwatch.trackstar.query import DateField, OrderQuery
 
 OVERLAP = timedelta(minutes=10)
@@ -18,7 +20,10 @@ OVERLAP = timedelta(minutes=10)
 SWEEP_INTERVAL = timedelta(days=1)
 """How often the watched statuses are read whatever their dates (rule 6)."""
 MAX_ATTEMPTS = 3
-"""How often a window is begun when fewer orders turn up than were promised; the sweep finds what is left."""
+"""How often a window is begun when fewer orders turn up than were promised (the sweep finds what is left), or when its
+page tokens lead nowhere (then the poll fails)."""
+MAX_BARREN_PAGES = 5
+"""Pages in a row without a new order after which the page tokens are taken to go round in a circle."""
 
 
 class WindowKind(StrEnum):
@@ -50,7 +55,8 @@ class Progress(Model):
         promised: The largest `total_count` seen.
         attention: Orders read in a watched status, by status.
         attempt: How often the window was begun.
-        seen: The orders read, as `SeenOrders` saved them.
+        barren: Pages in a row that showed no order that was not read before.
+        seen: The orders read; `reading.advance` adds to it in place, as a copy a page would be quadratic.
     """
 
     window: Window
@@ -60,11 +66,25 @@ class Progress(Model):
     promised: int = 0
     attention: dict[str, int] = Field(default_factory=dict)
     attempt: int = 1
-    seen: str = ""
+    barren: int = 0
+    seen: Annotated[
+        SeenOrders,
+        PlainValidator(SeenOrders.restored),
+        PlainSerializer(lambda seen: seen.saved()),
+    ] = Field(default_factory=SeenOrders)
+
+    @property
+    def left(self) -> int:
+        """How many orders of the window are still to be read, as far as was promised."""
+        return max(self.promised - self.distinct, 0)
 
     def is_short(self) -> bool:
-        """Whether fewer orders were read than promised, and it is worth to begin again (rule 6)."""
+        """Whether fewer orders were read than promised, and beginning again is worth it (rule 6)."""
         return self.distinct < self.promised and self.attempt < MAX_ATTEMPTS
+
+    def leads_nowhere(self, next_token: str) -> bool:
+        """Whether the next page is this one again, or the last pages showed nothing new."""
+        return next_token == self.page_token or self.barren >= MAX_BARREN_PAGES
 
     def again(self) -> "Progress":
         """The same window from its first page."""

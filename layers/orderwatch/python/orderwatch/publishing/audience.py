@@ -13,7 +13,8 @@ from typing import Protocol
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from orderwatch.alerts import KIND_HEARD, KIND_UNHEARD, Alert, AlertConnection, connection_alert
+from orderwatch.alerts import ALERT_TOPIC, KIND_HEARD, KIND_UNHEARD, Alert, AlertConnection, connection_alert
+from orderwatch.alerts import Audience as Recipients
 from orderwatch.model import Model
 from orderwatch.observability import logger, metrics
 
@@ -241,6 +242,7 @@ def _alert(topic: Topic, state: TopicState) -> Alert:
         since=state.since,
         detail=_detail(topic, state.trouble),
         subject=[state.trouble or ""],
+        audience=Recipients.OPERATORS if topic.name == ALERT_TOPIC else Recipients.EVERYBODY,
     )
 
 

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from orderwatch.alerts import Alert, AlertLineItem, AlertOrder, Digest, alert_id
-from orderwatch.publishing.messages import text, wording
+from orderwatch.publishing.messages import products, text, wording
 
 MAX_TITLE = 250
 MAX_DESCRIPTION = 3000
@@ -96,15 +96,15 @@ def _entries(alert: Alert) -> tuple[list[str], int]:
 
 
 def _products(digest: Digest) -> list[str]:
-    said = [(wording.digested_product(each), wording.digested_shortfall(each)) for each in wording.products(digest)]
+    said = [(products.digested_product(each), products.digested_shortfall(each)) for each in products.listed(digest)]
     lines = [f"- {escape(what, limit=_MAX_FACT)}{f': *{short}*' if short else ''}" for what, short in said]
     more = wording.more(digest.more_products, "product", "products")
     return ["*Most affected:*", *lines, *more, "*Orders:*"] if lines else []
 
 
 def _line(line: AlertLineItem, order: AlertOrder) -> str:
-    name, stock = wording.described_product(line), wording.stock(line, order)
-    what = f"{wording.line_quantity(line)} x {wording.product_code(line)}{f', {name}' if name else ''}"
+    name, stock = products.described_product(line), products.stock(line, order)
+    what = f"{products.line_quantity(line)} x {products.product_code(line)}{f', {name}' if name else ''}"
     known = f" ({escape(stock.known, limit=_MAX_ENTRY // 2)})" if stock else ""
     short = f" *{stock.short}*" if stock and stock.short else ""
     return f"- {escape(what, limit=_MAX_ENTRY)}{known}{short}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from orderwatch.alerts import KIND_RECOVERED, Alert, AlertLineItem, AlertOrder, Digest, DigestedProduct
-from orderwatch.publishing.messages import text, wording
+from orderwatch.publishing.messages import products, text, wording
 
 WIDTH = 72
 MAX_SUBJECT = 99
@@ -77,9 +77,9 @@ def _facts(alert: Alert) -> list[str]:
 
 def _list(alert: Alert, room: int) -> list[list[str]]:
     if alert.digest:
-        products = _products(alert.digest)
-        spent = sum(len("\n".join(block).encode()) + 2 for block in products)
-        return [*products, _orders(alert.digest, room - spent)]
+        blocks = _products(alert.digest)
+        spent = sum(len("\n".join(block).encode()) + 2 for block in blocks)
+        return [*blocks, _orders(alert.digest, room - spent)]
     return (
         [_lines(alert.order, room)] if alert.order and (alert.order.line_items or alert.order.more_line_items) else []
     )
@@ -88,15 +88,15 @@ def _list(alert: Alert, room: int) -> list[list[str]]:
 def _products(digest: Digest) -> list[list[str]]:
     """The few products that most of the orders wait for."""
     entries = [
-        text.wrap(_with_shortfall(wording.digested_product(each), each), width=WIDTH, first="- ", rest="  ")
-        for each in wording.products(digest)
+        text.wrap(_with_shortfall(products.digested_product(each), each), width=WIDTH, first="- ", rest="  ")
+        for each in products.listed(digest)
     ]
     more = wording.more(digest.more_products, "product", "products")
     return [_block("Most affected", entries, more)] if entries else []
 
 
 def _with_shortfall(said: str, product: DigestedProduct) -> str:
-    short = wording.digested_shortfall(product)
+    short = products.digested_shortfall(product)
     return f"{said}: {short}" if short else said
 
 
@@ -116,8 +116,8 @@ def _indented_link(url: str | None) -> list[str]:
 
 def _lines(order: AlertOrder, room: int) -> list[str]:
     listed = order.line_items[:MAX_LINES]
-    counts = [wording.line_quantity(line) for line in listed]
-    codes = [text.fit(wording.product_code(line), _MAX_CODE) for line in listed]
+    counts = [products.line_quantity(line) for line in listed]
+    codes = [text.fit(products.product_code(line), _MAX_CODE) for line in listed]
     count_column = min(max(map(len, counts), default=0), 10)
     code_column = max(map(text.display_width, codes), default=0)
     entries = [
@@ -133,12 +133,12 @@ def _lines(order: AlertOrder, room: int) -> list[str]:
 
 
 def _head(line: AlertLineItem, *, first: str, order: AlertOrder) -> Entry:
-    price = wording.unit_price(line, order.currency)
+    price = products.unit_price(line, order.currency)
     return text.wrap(price or "no price", width=WIDTH, first=f"{first}  ", rest=" " * 4)
 
 
 def _described(line: AlertLineItem, *, indent: str, order: AlertOrder) -> Entry:
-    name, stock = wording.described_product(line), wording.stock(line, order)
+    name, stock = products.described_product(line), products.stock(line, order)
     known = f"{stock.known}: {stock.short}" if stock and stock.short else stock and stock.known
     said = [each for each in (name, known) if each]
     return [part for each in said for part in text.wrap(each, width=WIDTH, first=indent, rest=indent)]

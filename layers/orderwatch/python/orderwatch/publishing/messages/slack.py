@@ -21,7 +21,7 @@ from slack_sdk.models.blocks import (
 )
 
 from orderwatch.alerts import Alert, AlertLineItem, AlertOrder, Digest, DigestedOrder, DigestedProduct
-from orderwatch.publishing.messages import text, wording
+from orderwatch.publishing.messages import products, text, wording
 from orderwatch.publishing.messages.chat import escape
 
 MAX_BLOCKS = 50
@@ -130,14 +130,14 @@ def _list(alert: Alert, room: int, *, with_image: bool) -> list[Block]:
 
 
 def _products(digest: Digest) -> list[Block]:
-    entries = [_digested_product(each) for each in wording.products(digest)]
+    entries = [_digested_product(each) for each in products.listed(digest)]
     more = wording.more(digest.more_products, "product", "products")
     return [_section("\n".join(["*Most affected*", *entries, *more]))] if entries else []
 
 
 def _digested_product(product: DigestedProduct) -> str:
-    short = wording.digested_shortfall(product)
-    said = escape(wording.digested_product(product), limit=_MAX_ENTRY)
+    short = products.digested_shortfall(product)
+    said = escape(products.digested_product(product), limit=_MAX_ENTRY)
     return f"• {said}{f': *{short}*' if short else ''}"
 
 
@@ -156,10 +156,10 @@ def _digested(order: DigestedOrder, *, with_link: bool = True) -> str:
 
 
 def _line(line: AlertLineItem, order: AlertOrder) -> str:
-    name, stock = wording.described_product(line), wording.stock(line, order)
-    price = wording.unit_price(line, order.currency)
-    code = escape(wording.product_code(line), limit=_MAX_NAME)
-    said = f"• {wording.line_quantity(line)} x {code}{f', {price}' if price else ''}"
+    name, stock = products.described_product(line), products.stock(line, order)
+    price = products.unit_price(line, order.currency)
+    code = escape(products.product_code(line), limit=_MAX_NAME)
+    said = f"• {products.line_quantity(line)} x {code}{f', {price}' if price else ''}"
     if name:
         said += f"\n   {escape(name, limit=_MAX_NAME)}"
     if stock:
@@ -196,7 +196,7 @@ def _image(lines: Sequence[AlertLineItem]) -> ImageElement | None:
     address = text.link(lines[0].image_url) if lines else None
     if address is None:
         return None
-    name = wording.product_name(lines[0]) or wording.product_code(lines[0])
+    name = products.product_name(lines[0]) or products.product_code(lines[0])
     return ImageElement(image_url=address, alt_text=text.clip(name, MAX_ALT_TEXT))
 
 

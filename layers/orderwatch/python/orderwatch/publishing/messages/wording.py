@@ -9,31 +9,29 @@ from orderwatch import alerts
 from orderwatch.alerts import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
+    KIND_DOUBTED_STATUS,
     KIND_HEARD,
     KIND_QUARANTINED,
     KIND_RECOVERED,
     KIND_STALE,
     KIND_UNAUTHORIZED,
     KIND_UNHEARD,
+    KIND_UNREAD,
     KIND_WATCH_STARTED,
     MAX_TEXT,
     TOPIC_KINDS,
     Alert,
     AlertConnection,
-    AlertLineItem,
     AlertOrder,
     Digest,
     DigestedOrder,
-    DigestedProduct,
 )
 from orderwatch.publishing.messages import text
 
 MAX_DETAIL = 2000
 """Characters of an alert's detail that a message shows."""
 MAX_GAP = 200
-MAX_WAREHOUSES = 4
 MAX_CURRENCIES = 5
-MAX_ADDENDS = 4
 
 _CONNECTION_HEADLINES = {
     KIND_BLOCKED: "{shop}: Trackstar can no longer sync the orders",
@@ -44,6 +42,8 @@ _CONNECTION_HEADLINES = {
     KIND_HEARD: "{shop}: its messages arrive again",
     KIND_WATCH_STARTED: "{shop}: the orders are watched from now on",
     KIND_QUARANTINED: "{shop}: orders that cannot be watched",
+    KIND_UNREAD: "{shop}: the orders cannot be read",
+    KIND_DOUBTED_STATUS: "{shop}: a status that may be misspelt",
 }
 _TAGS = {
     KIND_RECOVERED: "recovered",
@@ -55,6 +55,8 @@ _TAGS = {
     KIND_HEARD: "topic heard",
     KIND_WATCH_STARTED: "watch started",
     KIND_QUARANTINED: "quarantined",
+    KIND_UNREAD: "shop unread",
+    KIND_DOUBTED_STATUS: "check AlertStatuses",
 }
 _NEXT_STEPS = {
     "order.exception": "Open the order and settle what the shop names as the reason.",
@@ -69,6 +71,8 @@ _NEXT_STEPS = {
     KIND_HEARD: "Nothing: messages arrive as before.",
     KIND_WATCH_STARTED: "Nothing: changes from now on are alerted.",
     KIND_QUARANTINED: "Ask Trackstar's support about these records.",
+    KIND_UNREAD: "Read the log of poll_orders: it says why the polls of this shop fail.",
+    KIND_DOUBTED_STATUS: "Correct AlertStatuses and deploy again, or leave it if a shop uses this status.",
 }
 
 
@@ -199,6 +203,8 @@ def facts(alert: Alert) -> list[Fact]:
         return [*_status_facts(alert.order), *_money_facts(alert.order), place, *_time_facts(alert.order)]
     if alert.kind in TOPIC_KINDS:
         return [Fact("Topic", shop(alert.connection))]
+    if alert.kind == KIND_DOUBTED_STATUS:
+        return [Fact("Parameter", shop(alert.connection))]
     at_stake = value(alert)
     if at_stake:
         return [Fact("Value", at_stake), place]
@@ -242,74 +248,6 @@ def _time_facts(order: AlertOrder) -> list[Fact]:
     return [Fact(label, text.moment(at)) for label, at in times.items() if at]
 
 
-def product_code(line: AlertLineItem | DigestedProduct) -> str:
-    """What the line calls its product: the SKU, else the product's id."""
-    return text.clean(line.sku or "") or text.clean(line.product_id or "") or "no SKU"
-
-
-def product_name(line: AlertLineItem | DigestedProduct) -> str | None:
-    """The product's name, where it says more than its SKU."""
-    name = text.clean(line.name or "")
-    return name if name and name != product_code(line) else None
-
-
-def described_product(line: AlertLineItem) -> str | None:
-    """The product's name with what is unusual about the product: a kit, or no longer active."""
-    notes = ["kit"] * bool(line.is_kit) + ["no longer active"] * (line.active is False)
-    parts = [*filter(None, [product_name(line)]), *([f"({', '.join(notes)})"] if notes else [])]
-    return " ".join(parts) or None
-
-
-def line_quantity(line: AlertLineItem) -> str:
-    """How many are ordered."""
-    return text.quantity(line.quantity) if line.quantity is not None else "?"
-
-
-def unit_price(line: AlertLineItem, currency: str | None) -> str | None:
-    """The price of one: `89.00 EUR`, or `15.50 EUR each` where there are several."""
-    if line.unit_price is None:
-        return None
-    return text.money(line.unit_price, currency) + ("" if line.quantity == 1 else " each")
-
-
-class Stock(NamedTuple):
-    """The stock of a line's product against what is ordered: `ordered 3, on hand 1`, `short 2`."""
-
-    known: str
-    short: str | None
-
-
-def stock(line: AlertLineItem, order: AlertOrder) -> Stock | None:
-    """What is on hand of the line's product against what the order wants of it, in all of its lines.
-
-    None where the stock is not known, and at the product's further lines: said twice, a shortfall reads like two.
-    """
-    if line.on_hand is None or order.lines_of(line)[0] is not line:
-        return None
-    known = f"ordered {_ordered(line, order)}, on hand {text.quantity(line.on_hand)}{_by_warehouse(line)}"
-    return Stock(known, _short(order.shortfall(line)))
-
-
-def _ordered(line: AlertLineItem, order: AlertOrder) -> str:
-    """`3`, or `3 + 2` where the order has the product in two lines."""
-    lines = order.lines_of(line)
-    shown = [line_quantity(each) for each in lines[:MAX_ADDENDS]]
-    return " + ".join([*shown, *(["..."] if len(lines) > MAX_ADDENDS else [])])
-
-
-def _short(shortfall: Decimal | None) -> str | None:
-    return f"short {text.quantity(shortfall)}" if shortfall is not None else None
-
-
-def _by_warehouse(line: AlertLineItem) -> str:
-    counts = line.on_hand_by_warehouse
-    if len(counts) < 2:  # noqa: PLR2004 - one warehouse holds what was just said
-        return ""
-    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    shown = [f"{text.clip(text.clean(name), 40)} {text.quantity(count)}" for name, count in largest[:MAX_WAREHOUSES]]
-    return f" ({', '.join(shown + more(len(counts) - len(shown), 'warehouse', 'warehouses'))})"
-
-
 def more(count: int, one: str, many: str) -> list[str]:
     """`["+5 more lines"]`, or nothing where nothing is left out."""
     return [f"+{count:,} more {one if count == 1 else many}"] if count > 0 else []
@@ -322,27 +260,6 @@ def digested_order(order: DigestedOrder) -> str:
     return f"{number(order)}, {worth}{f', was {before}' if before else ''}"
 
 
-def digested_product(product: DigestedProduct) -> str:
-    """One product of a digest: its SKU and name, how many orders have it, and the stock against them."""
-    name = product_name(product)
-    what = f"{product_code(product)}{f', {name}' if name else ''}: in {text.plural(product.orders, 'order')}"
-    if product.ordered is not None:
-        what += f", ordered {text.quantity(product.ordered)}"
-    if product.on_hand is None:
-        return f"{what}, stock not known"
-    return f"{what}, on hand {text.quantity(product.on_hand)}"
-
-
-def digested_shortfall(product: DigestedProduct) -> str | None:
-    """What these orders lack of the product: `short 13`."""
-    return _short(product.short)
-
-
-def products(digest: Digest) -> tuple[DigestedProduct, ...]:
-    """The products to name: none where the orders recovered, as nobody waits for stock any longer."""
-    return () if digest.of_kind == KIND_RECOVERED else digest.products
-
-
 def missing(alert: Alert) -> list[str]:
     """What the alert could not tell, and why."""
     return [text.clip(text.clean(gap), MAX_GAP) for gap in alert.enrichment.missing]
@@ -352,6 +269,8 @@ def freshness(alert: Alert) -> str:
     """How fresh the knowledge is."""
     if alert.kind in TOPIC_KINDS:
         return "Subscriptions are looked at every 15 minutes."
+    if alert.kind == KIND_DOUBTED_STATUS:
+        return "This is said once for each status."
     if alert.data_as_of:
         return f"Data as of {text.moment(alert.data_as_of)}, Trackstar's last sync of this shop."
     return "It is not known when Trackstar last synced this shop."

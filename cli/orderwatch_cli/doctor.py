@@ -1,0 +1,51 @@
+"""`orderwatch doctor`: everything that must hold for alerts to come, one line each."""
+
+from collections.abc import Callable, Iterator
+
+from orderwatch_cli.aws import AWS_ERRORS, Aws, explain
+from orderwatch_cli.checks_delivery import (
+    examine_pending,
+    examine_queues,
+    examine_slack,
+    examine_switches,
+    examine_topics,
+)
+from orderwatch_cli.checks_trackstar import examine_trackstar
+from orderwatch_cli.findings import Examination, Finding, bad, good
+from orderwatch_cli.stack import Stack, StackError, find_stack
+
+_WORKING = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "IMPORT_COMPLETE"}
+_CHECKS: dict[str, Callable[[Stack], Iterator[Finding]]] = {
+    "Trackstar": examine_trackstar,
+    "topics": examine_topics,
+    "Slack": examine_slack,
+    "queues": examine_queues,
+    "pending alerts": examine_pending,
+    "schedules": examine_switches,
+}
+
+
+def examine(aws: Aws, stack_name: str) -> Examination:
+    """Look at everything; what AWS does not let us look at is a finding like any other."""
+    try:
+        stack = find_stack(aws, stack_name)
+    except StackError as error:
+        return Examination.of([bad("stack", str(error), "deploy it, or choose with AWS_PROFILE and AWS_REGION")])
+    except AWS_ERRORS as error:
+        return Examination.of([bad("AWS", explain(error), "check the credentials, the region and the endpoint")])
+    return Examination.of(_findings(stack))
+
+
+def _findings(stack: Stack) -> Iterator[Finding]:
+    yield _stack_finding(stack)
+    for subject, check in _CHECKS.items():
+        try:
+            yield from check(stack)
+        except AWS_ERRORS as error:
+            yield bad(subject, explain(error), "allow it to the one who runs doctor")
+
+
+def _stack_finding(stack: Stack) -> Finding:
+    if stack.status in _WORKING:
+        return good("stack", f"{stack.name}, {stack.status}")
+    return bad("stack", f"{stack.name}, {stack.status}", "wait for the deployment's end, or deploy again")

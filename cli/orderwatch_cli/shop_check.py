@@ -1,0 +1,111 @@
+"""Asks the API for a shop, so that what is wrong with a key, a token or an id is said before anything rests on it."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Self
+
+from pydantic import SecretStr
+
+from orderwatch.errors import ForbiddenError, NotFoundError, OrderwatchError, TrackstarError, UnauthorizedError
+from orderwatch.polling.windows import Window, WindowKind
+from orderwatch.trackstar.client import ConnectionClient, Trackstar
+from orderwatch.trackstar.connections import TrackstarConnection
+
+CHECKED_WITHIN = 30.0
+"""Seconds for the requests that check one shop."""
+
+
+class Flaw(StrEnum):
+    """What is wrong."""
+
+    API_KEY = "API key"
+    CONNECTION = "connection"
+    ACCESS_TOKEN = "access token"  # noqa: S105 - what it is called
+    API = "API"
+    ORDERS = "orders"
+
+
+class UnusableShopError(OrderwatchError):
+    """A shop cannot be watched.
+
+    Args:
+        flaw: What is wrong; the caller knows the remedy.
+        what: The same in words.
+    """
+
+    def __init__(self, flaw: Flaw, what: str) -> None:
+        super().__init__(what)
+        self.flaw = flaw
+
+
+class Api(Trackstar):
+    """The vendor's API, for as long as a `with` block lasts."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+
+@dataclass(frozen=True)
+class CheckedShop:
+    """A shop that can be watched.
+
+    Attributes:
+        connection: What Trackstar says of it.
+        vendor_now: The vendor's clock when it said so.
+    """
+
+    connection: TrackstarConnection
+    vendor_now: datetime
+
+
+def check_shop(trackstar: Trackstar, connection_id: str, *, api_key: SecretStr, access_token: SecretStr) -> CheckedShop:
+    """Read the connection and some of its orders.
+
+    Raises:
+        UnusableShopError: The key, the token, the id or the API is no good.
+    """
+    if not is_sendable(access_token):
+        raise UnusableShopError(Flaw.ACCESS_TOKEN, f"the access token of {connection_id} is not valid")
+    deadline = time.monotonic() + CHECKED_WITHIN
+    shop = trackstar.client_of(
+        connection_id,
+        api_key=api_key,
+        access_token=access_token,
+        seconds_left=lambda: deadline - time.monotonic(),
+    )
+    connection = _connection(shop, connection_id)
+    vendor_now = shop.now()
+    _read_orders(shop, connection_id)
+    return CheckedShop(connection, vendor_now)
+
+
+def is_sendable(secret: SecretStr) -> bool:
+    """Whether a header takes it; an HTTP library that refuses it would quote it."""
+    value = secret.get_secret_value().strip()
+    return bool(value) and value.isascii() and value.isprintable()
+
+
+def _connection(shop: ConnectionClient, connection_id: str) -> TrackstarConnection:
+    try:
+        return shop.connection()
+    except UnauthorizedError:
+        raise UnusableShopError(Flaw.API_KEY, "the API key is not valid") from None
+    except NotFoundError:
+        raise UnusableShopError(Flaw.CONNECTION, f"Trackstar knows no connection {connection_id}") from None
+    except TrackstarError as error:
+        raise UnusableShopError(Flaw.API, f"Trackstar does not answer: {error}") from None
+
+
+def _read_orders(shop: ConnectionClient, connection_id: str) -> None:
+    window = Window(kind=WindowKind.SWEEP, until=datetime.now(UTC), statuses=("exception",))
+    try:
+        shop.order_page(window, page_token=None)
+    except (UnauthorizedError, ForbiddenError):
+        raise UnusableShopError(Flaw.ACCESS_TOKEN, f"the access token of {connection_id} is not valid") from None
+    except TrackstarError as error:
+        raise UnusableShopError(Flaw.ORDERS, f"orders of {connection_id} cannot be read: {error}") from None

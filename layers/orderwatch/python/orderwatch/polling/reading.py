@@ -1,0 +1,249 @@
+"""The reading position of a connection: what to ask for next, and what a page changes about it.
+
+    begin ── page ── advance ── page ── advance ... ── the window is done, and the cursor passes it
+                 └── recover: an expired page token, a refused filter
+
+Pure functions over the saved state. The cursor passes a window only when every page of it was read (rule 4); all bounds
+are by the vendor's clock, and ours only tells how long ago something was (rule 5).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple, Self
+
+from orderwatch import clock
+from orderwatch.alerts import Alert
+from orderwatch.errors import InvalidRequestError, PagingError
+from orderwatch.observability import logger
+from orderwatch.polling import statuses
+from orderwatch.polling.check import ConnectionCheck, ConnectionSource
+from orderwatch.polling.notices import quarantine_notice, watch_started
+from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.transitions import Observation, Policy
+from orderwatch.polling.windows import (
+    MAX_ATTEMPTS,
+    SWEEP_INTERVAL,
+    Progress,
+    Window,
+    WindowKind,
+    baseline_window,
+    incremental_window,
+    sweep_window,
+    undated_window,
+)
+from orderwatch.trackstar.orders import OrderPage, Quarantined
+from orderwatch.trackstar.query import DateField
+
+MAX_QUARANTINED = 200
+"""Orders of a connection that are remembered as quarantined: beyond that they are logged and counted only."""
+
+
+class Now(NamedTuple):
+    """The two clocks at one moment."""
+
+    vendor: datetime
+    ours: datetime
+
+    @classmethod
+    def of(cls, vendor: ConnectionSource) -> Self:
+        """The vendor's clock at its latest answer, and ours."""
+        return cls(vendor.now(), clock.now())
+
+
+def begin(state: ConnectionState, *, now: Now, policy: Policy) -> ConnectionState:
+    """Go on with the window that was left, or open the next one."""
+    if state.progress:
+        logger.info("going on with a window", extra={"window": state.progress.window.kind})
+        return state
+    return _open(state, _next_window(state, now, policy), now)
+
+
+def recover(state: ConnectionState, error: InvalidRequestError, *, now: Now, policy: Policy) -> ConnectionState:
+    """Begin again after a page token that expired, or fall back from a date filter that was refused (rule 5).
+
+    Raises:
+        InvalidRequestError: The one that was given, when it is about anything else.
+    """
+    progress = state.progress
+    if progress and progress.page_token and error.names("page_token"):
+        logger.warning("page token expired, reading the window again", extra={"request_id": error.request_id})
+        return state.model_copy(update={"progress": progress.again()})
+    uses_vendor_date = progress and progress.window.date_field is DateField.TRACKSTAR_UPDATED
+    if progress and uses_vendor_date and error.names(DateField.TRACKSTAR_UPDATED):
+        logger.warning("filter on trackstar_updated_date refused, using updated_date")
+        state = _fall_back(state.model_copy(update={"is_filter_refused": True}))
+        if progress.window.kind is WindowKind.BASELINE:
+            return _open(state, progress.window.model_copy(update={"date_field": DateField.SHOP_UPDATED}), now)
+        return _open(state, _next_window(state, now, policy), now)
+    raise error
+
+
+def advance(
+    state: ConnectionState,
+    page: OrderPage,
+    observed: Observation,
+    *,
+    now: Now,
+    policy: Policy,
+    check: ConnectionCheck,
+) -> tuple[ConnectionState, list[Alert]]:
+    """Move on behind a page: to the next one, to the first one again, or past the window.
+
+    Returns:
+        The state behind the page, and what is to be alerted about the connection itself: orders that cannot be
+        watched, the start of the watch.
+    """
+    state = statuses.learn(_choose_date_field(state, observed), observed)
+    state, notices = _quarantine(state, page, observed)
+    progress = _count(_progress_of(state), page, observed, policy)
+    if page.next_token and progress.leads_nowhere(page.next_token):
+        return _leave_the_circle(state, progress), notices
+    if page.next_token:
+        return _go_on(state, progress, page.next_token), notices
+    if progress.is_short():
+        return _start_again(state, progress), notices
+    is_baseline = progress.window.kind is WindowKind.BASELINE
+    if is_baseline and not (progress.distinct or check.answered):
+        # Lists are empty until the first sync is done, and whether it is could not be asked: try again later.
+        return state.model_copy(update={"progress": None}), notices
+    state, doubts = statuses.doubt(state, policy=policy, now=now.vendor)
+    started = [_watch_started(state, progress, observed, policy)] if is_baseline else []
+    return _complete(state, progress, now=now, policy=policy), [*notices, *doubts, *started]
+
+
+def _watch_started(state: ConnectionState, progress: Progress, observed: Observation, policy: Policy) -> Alert:
+    return watch_started(
+        progress, connection=observed.connection, statuses=policy.statuses, data_as_of=state.data_as_of
+    )
+
+
+def _go_on(state: ConnectionState, progress: Progress, page_token: str) -> ConnectionState:
+    logger.info("page read", extra={"read": progress.distinct, "promised": progress.promised})
+    return state.model_copy(update={"progress": progress.model_copy(update={"page_token": page_token})})
+
+
+def _leave_the_circle(state: ConnectionState, progress: Progress) -> ConnectionState:
+    """Read the window again, as an expired token would have it; fail where that was tried often enough.
+
+    Raises:
+        PagingError: The page tokens led nowhere in every attempt.
+    """
+    if progress.attempt >= MAX_ATTEMPTS:
+        raise PagingError(
+            f"GET /cart/orders: the page token repeats after {progress.distinct} orders of connection "
+            f"{state.connection_id}, {MAX_ATTEMPTS} times: tell Trackstar's support"
+        )
+    logger.warning("the page token repeats, reading the window again", extra={"attempt": progress.attempt})
+    return state.model_copy(update={"progress": progress.again()})
+
+
+def _start_again(state: ConnectionState, progress: Progress) -> ConnectionState:
+    logger.warning(
+        "orders moved while they were read, reading the window again",
+        extra={"read": progress.distinct, "promised": progress.promised, "attempt": progress.attempt},
+    )
+    return state.model_copy(update={"progress": progress.again()})
+
+
+def _progress_of(state: ConnectionState) -> Progress:
+    if state.progress is None:
+        raise AssertionError("no window is open")
+    return state.progress
+
+
+def _next_window(state: ConnectionState, now: Now, policy: Policy) -> Window:
+    if state.cursor is None or state.cursor_set_at is None:
+        return baseline_window(vendor_now=now.vendor, days=policy.baseline_days)
+    if not state.has_orders:
+        return undated_window(vendor_now=now.vendor)
+    cursor = min(state.cursor, state.read_until or state.cursor)
+    if state.date_field is DateField.TRACKSTAR_UPDATED:
+        cursor = min(cursor, state.fell_back_at or cursor)
+    return incremental_window(
+        cursor=cursor,
+        cursor_age=now.ours - state.cursor_set_at,
+        vendor_now=now.vendor,
+        date_field=state.date_field,
+        sync_frequency=state.sync_frequency,
+    )
+
+
+def _open(state: ConnectionState, window: Window, now: Now) -> ConnectionState:
+    return state.model_copy(update={"progress": Progress(window=window, began_at=now.ours)})
+
+
+def _complete(state: ConnectionState, progress: Progress, *, now: Now, policy: Policy) -> ConnectionState:
+    """Every page of the window was read: the cursor passes it with this page's write (rule 4)."""
+    window = progress.window
+    done: dict[str, object] = {"progress": None, "last_success_at": now.ours}
+    if window.kind is WindowKind.SWEEP:
+        if state.is_filter_refused:  # a refusal may have passed: try again, once between two sweeps
+            done |= {"date_field": DateField.TRACKSTAR_UPDATED, "is_filter_refused": False}
+        return state.model_copy(update=done | {"last_sweep_at": window.until})
+    cursor = max(state.cursor or window.until, window.until)
+    done |= {"cursor": cursor, "read_until": window.until, "cursor_set_at": progress.began_at}
+    if state.date_field is DateField.SHOP_UPDATED:
+        done |= {"fell_back_at": state.fell_back_at or window.until}
+    elif window.date_field is DateField.TRACKSTAR_UPDATED:
+        done |= {"fell_back_at": None}
+    if window.kind is WindowKind.BASELINE:
+        done |= {"watch_started_at": window.until, "baseline_completed_at": now.vendor, "last_sweep_at": window.until}
+        return state.model_copy(update=done)
+    state = state.model_copy(update=done)
+    if state.last_sweep_at is None or now.vendor - state.last_sweep_at >= SWEEP_INTERVAL:
+        return _open(state, sweep_window(vendor_now=now.vendor, statuses=policy.statuses), now)
+    return state
+
+
+def _choose_date_field(state: ConnectionState, observed: Observation) -> ConnectionState:
+    """Use Trackstar's date where any order ever showed one, else the shop's (rule 5)."""
+    if not observed.orders:
+        return state
+    shows = any(order.trackstar_updated_date for order in observed.orders.values())
+    state = state.model_copy(update={"has_orders": True, "has_vendor_dates": state.has_vendor_dates or shows})
+    if not state.has_vendor_dates:
+        return _fall_back(state)
+    if state.date_field is DateField.SHOP_UPDATED and not state.is_filter_refused:
+        logger.info("orders show trackstar_updated_date, using it from now on")
+        return state.model_copy(update={"date_field": DateField.TRACKSTAR_UPDATED})
+    return state
+
+
+def _fall_back(state: ConnectionState) -> ConnectionState:
+    if state.date_field is DateField.SHOP_UPDATED:
+        return state
+    logger.warning("using updated_date, as trackstar_updated_date is missing or refused")
+    fell_back_at = state.fell_back_at or min(filter(None, (state.cursor, state.read_until)), default=None)
+    return state.model_copy(update={"date_field": DateField.SHOP_UPDATED, "fell_back_at": fell_back_at})
+
+
+def _quarantine(state: ConnectionState, page: OrderPage, observed: Observation) -> tuple[ConnectionState, list[Alert]]:
+    """Remember which orders cannot be watched and why; the operators are notified of those that are new (rule 9)."""
+    known = {order_id: reason for order_id, reason in state.quarantined.items() if order_id not in observed.orders}
+    fresh = _new_reasons(page.quarantined, known)
+    for order_id, reason in fresh.items():
+        logger.warning("order quarantined", extra={"order_id": order_id, "reason": reason})
+    named = dict(list(fresh.items())[: max(MAX_QUARANTINED - len(known), 0)])
+    notice = quarantine_notice(named, connection=observed.connection, now=observed.observed_at)
+    return state.model_copy(update={"quarantined": known | named}), [notice] if notice else []
+
+
+def _new_reasons(quarantined: Iterable[Quarantined], known: Mapping[str, str]) -> dict[str, str]:
+    return {each.key: each.reason for each in quarantined if known.get(each.key) != each.reason}
+
+
+def _count(progress: Progress, page: OrderPage, observed: Observation, policy: Policy) -> Progress:
+    """Count what was not served before: an order that moves while the window is read may turn up twice."""
+    fresh = [order for order in observed.orders.values() if progress.seen.add(order.id)]
+    bad = sum(1 for each in page.quarantined if each.order_id is None or progress.seen.add(each.order_id))
+    attention = Counter(progress.attention)
+    attention.update(order.status for order in fresh if policy.watches(order.status))
+    return progress.model_copy(
+        update={
+            "distinct": progress.distinct + len(fresh) + bad,
+            "promised": max(progress.promised, page.total_count or 0),
+            "barren": 0 if fresh or bad else progress.barren + 1,
+            "attention": dict(attention),
+        }
+    )

@@ -1,0 +1,229 @@
+"""What dates, versions and page tokens may do, and what the reading makes of it."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from orderwatch.errors import PagingError
+from orderwatch.polling.windows import MAX_ATTEMPTS, OVERLAP
+from orderwatch.trackstar.query import DateField
+from orderwatch_local.shop import Request, Response, TrackstarDates
+from tests.support.world import TICK, World, kinds
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def world() -> World:
+    """A shop of one known order, watched."""
+    world = World()
+    world.place("known")
+    world.poll()
+    world.told()
+    return world
+
+
+def lists(world: World, answer: Callable[[Request], Response | None]) -> None:
+    """Give this answer to every list of orders."""
+    world.trackstar.intercept = lambda request: answer(request) if request.path == "/cart/orders" else None
+
+
+def page(*orders: dict[str, Any], next_token: str | None = None) -> Response:
+    body = {"data": orders, "next_token": next_token, "total_count": len(orders)}
+    return Response(200, body=json.dumps(body).encode())
+
+
+def filters(world: World) -> list[str]:
+    """The names of the filters of the latest list of orders."""
+    return sorted(name for name in world.queries()[-1] if "[" in name)
+
+
+BY_VENDOR = ["trackstar_updated_date[gte]", "trackstar_updated_date[lte]"]
+BY_SHOP = ["updated_date[gte]", "updated_date[lte]"]
+
+
+# Dates (rule 5)
+
+
+def test_one_order_without_the_vendors_date_costs_the_connection_nothing(world: World) -> None:
+    answers = iter([page({"id": "undated", "status": "open", "updated_date": "2026-01-05T12:00:00Z"})])
+    lists(world, lambda _: next(answers, None))
+    world.next_poll()
+    world.trackstar.intercept = None
+    world.shop.place({"id": "late", "status": "exception"})  # synced five hours after its change
+    for _ in range(60):
+        world.next_poll()
+    world.shop.sync()
+    assert "order.exception" in kinds(world.next_poll())
+    assert filters(world) == BY_VENDOR
+
+
+def test_while_no_order_has_ever_shown_the_vendors_date_the_shops_is_used() -> None:
+    world = World()
+    world.shop.quirks.trackstar_dates = TrackstarDates.NULL
+    world.place("1")
+    world.poll()
+    world.next_poll()
+    assert filters(world) == BY_SHOP
+
+
+def test_the_vendors_date_is_used_again_as_soon_as_an_order_shows_one_from_where_it_was_last_used() -> None:
+    world = World()
+    world.shop.quirks.trackstar_dates = TrackstarDates.NULL
+    world.place("1")
+    world.poll()
+    began = world.state().cursor
+    assert began
+    for _ in range(30):
+        world.next_poll()
+    world.shop.quirks.trackstar_dates = TrackstarDates.PRESENT
+    world.move("1", "processing")
+    world.next_poll()
+    assert world.state().date_field is DateField.TRACKSTAR_UPDATED
+
+    world.next_poll()
+    assert filters(world) == BY_VENDOR
+    assert world.queries()[-1]["trackstar_updated_date[gte]"] == f"{began - OVERLAP:%Y-%m-%dT%H:%M:%SZ}"
+    world.next_poll()
+    assert world.queries()[-1]["trackstar_updated_date[gte]"] > f"{began:%Y-%m-%dT%H:%M:%SZ}", "and only once"
+
+
+def test_a_refused_filter_is_tried_again_once_a_day_and_nothing_is_missed(world: World) -> None:
+    world.shop.quirks.refused_filters = {"trackstar_updated_date"}
+    world.next_poll()
+    fell_back = world.state().cursor
+    assert fell_back
+    world.next_poll()
+    assert filters(world) == BY_SHOP
+    world.shop.quirks.refused_filters = set()
+    world.shop.place({"id": "late", "status": "exception"})
+    world.pass_time(DAY)
+    world.shop.sync()
+    world.poll()
+    world.told()
+
+    assert kinds(world.next_poll()) in ([], ["order.exception"])
+    assert filters(world) == BY_VENDOR
+    assert world.stored("late").status == "exception"
+
+
+# Versions (rule 3)
+
+
+@pytest.mark.parametrize("field", ["trackstar_updated_date", "updated_date"])
+def test_a_date_in_the_future_silences_no_order(field: str) -> None:
+    world = World()
+    if field == "updated_date":
+        world.shop.quirks.trackstar_dates = TrackstarDates.NULL
+    world.place("1")
+    world.shop.garble("1", {field: "2031-01-01T00:00:00Z"})
+    world.shop.sync()
+    world.poll()
+    world.told()
+    assert world.stored("1").version.at <= world.vendor_clock.now()
+
+    world.shop.heal("1")
+    world.pass_time()
+    world.move("1", "exception")
+    assert kinds(world.next_poll()) == ["order.exception"]
+
+
+def test_what_is_dropped_as_stale_is_counted(world: World) -> None:
+    world.pass_time()
+    world.move("known", "processing")
+    world.next_poll()
+    old = {"id": "known", "status": "exception", "trackstar_updated_date": "2026-01-05T12:00:00Z"}
+    lists(world, lambda _: page(old))
+    world.pass_time()
+    assert world.poll().stale == 1
+    assert world.told() == []
+
+
+# Identity (rule 2)
+
+
+def test_the_same_trouble_again_is_alerted_again_whatever_the_dates_say() -> None:
+    world = World()
+    world.shop.quirks.trackstar_dates = TrackstarDates.NULL
+    world.place("1")
+    world.poll()
+    world.told()
+    told = []
+    for status in ("exception", "processing", "exception"):
+        world.shop.move("1", status)
+        world.shop.garble("1", {"updated_date": "2026-01-05T12:00:00Z"})
+        world.shop.sync()
+        told += world.next_poll()
+    assert kinds(told) == ["order.exception", "order.recovered", "order.exception"]
+    assert len({alert.alert_id for alert in told}) == 3
+
+
+# Page tokens
+
+
+def test_a_page_that_points_to_itself_is_read_again_and_then_fails_loudly(world: World) -> None:
+    asked: list[Request] = []
+
+    def answer(request: Request) -> Response:
+        asked.append(request)
+        return page({"id": "1", "status": "exception"}, next_token="t")
+
+    lists(world, answer)
+    world.pass_time()
+    with pytest.raises(PagingError, match="page token"):
+        world.poll()
+    assert len(asked) == 2 * MAX_ATTEMPTS
+    assert kinds(world.told()) == ["order.exception"], "what was read is not lost"
+
+    world.trackstar.intercept = None
+    world.next_poll()
+    assert world.state().progress is None, "and once the vendor is well again the next poll comes through"
+
+
+def test_page_tokens_that_go_round_in_a_circle_fail_loudly_too(world: World) -> None:
+    asked: list[Request] = []
+
+    def answer(request: Request) -> Response:
+        asked.append(request)
+        circle = {"": "a", "a": "b", "b": "a"}
+        token = dict(request.query).get("page_token", "")
+        return page({"id": token or "first", "status": "open"}, next_token=circle[token])
+
+    lists(world, answer)
+    world.pass_time()
+    with pytest.raises(PagingError):
+        world.poll()
+    assert len(asked) < 50
+
+
+def test_a_page_that_brings_nothing_new_is_followed(world: World) -> None:
+    def answer(request: Request) -> Response:
+        token = dict(request.query).get("page_token", "")
+        if not token:
+            return page({"id": "1", "status": "exception"}, next_token="a")
+        if token == "a":
+            return page({"id": "1", "status": "exception"}, next_token="b")
+        return page({"id": "2", "status": "exception"})
+
+    lists(world, answer)
+    assert kinds(world.next_poll()) == ["order.exception", "order.exception"]
+
+
+def test_an_order_that_one_page_shows_twice_is_taken_at_its_newest(world: World) -> None:
+    moments: list[datetime] = [world.vendor_clock.now() + TICK, world.vendor_clock.now()]
+    for first, second in ((0, 1), (1, 0)):
+        records = [
+            {"id": "twice", "status": status, "trackstar_updated_date": f"{moments[at]:%Y-%m-%dT%H:%M:%SZ}"}
+            for status, at in (("exception", first), ("open", second))
+        ]
+        fresh = World()
+        fresh.place("known")
+        fresh.poll()
+        fresh.told()
+        lists(fresh, lambda _, records=records: page(*records))  # type: ignore[misc]
+        fresh.next_poll()
+        assert fresh.stored("twice").status == ("exception" if first == 0 else "open")

@@ -1,0 +1,85 @@
+"""What nobody would notice: polls that never come to their end, and statuses that nothing ever has."""
+
+from datetime import timedelta
+
+import pytest
+
+from orderwatch.alerts import AlertConnection
+from orderwatch.errors import UnavailableError
+from orderwatch.polling.failure import note_unread
+from orderwatch.polling.transitions import Policy
+from orderwatch_local.shop import Request, Response
+from tests.support.polls import WATCHED
+from tests.support.world import World, kinds
+
+SILENCE = timedelta(minutes=30)
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.place("1")
+    world.poll()
+    world.told()
+    return world
+
+
+def refuse(request: Request) -> Response | None:
+    return Response(503) if request.path == "/cart/orders" else None
+
+
+def failed_poll(world: World) -> list[str]:
+    """Time passes, and a poll fails; what was alerted."""
+    world.pass_time()
+    with pytest.raises(UnavailableError):
+        world.poll()
+    note_unread(AlertConnection(id="conn_a"), store=world.tables.store, silence=SILENCE)
+    return kinds(world.told())
+
+
+def test_a_connection_whose_polls_fail_for_half_an_hour_is_told_to_the_operators_once(world: World) -> None:
+    world.trackstar.intercept = refuse
+    told = [kind for _ in range(20) for kind in failed_poll(world)]
+    assert told == ["connection.unread"]
+
+
+def test_its_end_is_told_when_readings_come_to_their_end_again_and_not_before(world: World) -> None:
+    world.trackstar.intercept = refuse
+    for _ in range(8):
+        failed_poll(world)
+    world.trackstar.intercept = None
+    assert kinds(world.next_poll() + world.next_poll() + world.next_poll()) == ["connection.recovered"]
+    assert world.next_poll() == []
+
+
+def test_a_pause_of_all_polls_is_no_fault_of_the_connection(world: World) -> None:
+    world.pass_time(timedelta(hours=1))
+    assert "connection.unread" not in kinds(world.next_poll())
+
+
+def test_the_start_of_the_watch_names_what_is_watched() -> None:
+    world = World()
+    world.place("1", status="exception")
+    world.poll()
+    assert [alert.detail for alert in world.told()] == [
+        "Watching 1 orders for backordered, cancelled, exception; 1 in exception now."
+    ]
+
+
+def test_a_status_that_is_misspelt_is_told_to_the_operators_once() -> None:
+    world = World("conn_a", "conn_b")
+    policy = Policy(statuses={"exceptoin", "cancelled"})
+    told = []
+    for _ in range(3):
+        for shop in world.shops.values():
+            told += [alert for alert in world.next_poll(shop, policy=policy) if alert.kind == "statuses.doubted"]
+    assert [alert.connection_id for alert in told] == ["AlertStatuses"]
+    assert told[0].detail is not None
+    assert "AlertStatuses names exceptoin" in told[0].detail
+
+
+def test_a_status_that_only_a_shop_knows_is_not_doubted() -> None:
+    world = World()
+    world.place("1", status="on_hold")
+    policy = Policy(statuses={*WATCHED.statuses, "on_hold"})
+    assert kinds(world.next_poll(policy=policy) + world.next_poll(policy=policy)) == ["watch.started"]
