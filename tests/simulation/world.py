@@ -258,7 +258,7 @@ class World:
 
     # Outgoing calls
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **_: object) -> Any:
         """What `boto3.client` hands out."""
         return _Client(self, service, self._service(service))
 

@@ -166,6 +166,8 @@ def needed(operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, st
     match operation:
         case "GetParameter":
             yield "ssm:GetParameter", arn("ssm", f"parameter{request['Name']}")
+        case "DescribeParameters":
+            yield "ssm:DescribeParameters", "*"
         case "GetParametersByPath":
             yield "ssm:GetParametersByPath", arn("ssm", f"parameter{request['Path']}")
         case "SendMessage" | "SendMessageBatch":

@@ -151,7 +151,14 @@ def test_every_resource_is_allowed_only_where_aws_allows_nothing_less() -> None:
     assert {grant.action for grant in GRANTS if grant.resource == "*"} == {
         "xray:PutTraceSegments",
         "xray:PutTelemetryRecords",
+        "ssm:DescribeParameters",
     }
+
+
+def test_who_only_dispatches_polls_can_read_no_value_of_the_parameter_store() -> None:
+    reading = {"ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "ssm:GetParameterHistory"}
+    readers = {grant.role for grant in GRANTS if grant.action in reading}
+    assert readers == {"PollOrdersRole", "PublishAlertsRole", "PostToSlackRole"}
 
 
 def test_every_function_has_a_role_of_its_own_and_no_managed_policy() -> None:
