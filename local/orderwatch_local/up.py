@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from orderwatch.trackstar.connections import TrackstarConnection
+from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_shop
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
-from orderwatch_local.shop_check import Api, Flaw, UnusableShopError, check_shop
 from orderwatch_local.watch import Watch, WatchedShop, watching
 
 LOOK_EVERY = 5.0
