@@ -139,6 +139,12 @@ def test_the_outputs_have_the_names_of_the_contract() -> None:
     ("parameter", "value", "is_allowed", "reason"),
     [
         ("TrackstarBaseUrl", "http://127.0.0.1:8080", True, "a simulated shop"),
+        ("TrackstarBaseUrl", "http://localhost:8080/trackstar", True, "the same by name"),
+        ("TrackstarBaseUrl", "http://shop.lambda-url.us-east-1.localhost:4566", True, "a function of a local cloud"),
+        ("TrackstarBaseUrl", "http://production.trackstarhq.com", False, "key and tokens would go out in the clear"),
+        ("TrackstarBaseUrl", "http://127.0.0.1.example.com", False, "only looks like loopback"),
+        ("TrackstarBaseUrl", "http://localhost.example.com", False, "only looks like loopback"),
+        ("TrackstarBaseUrl", "http://127.0.0.1@example.com", False, "a user's name that looks like loopback"),
         ("TrackstarBaseUrl", "https://production.trackstarhq.com/", False, "paths are appended with a slash"),
         ("TrackstarBaseUrl", "https://user:secret@example.com", False, "a secret in the environment"),
         ("ParameterPrefix", "/team/orderwatch", True, "a path of more than one part"),
