@@ -138,8 +138,14 @@ def _policies() -> Iterator[tuple[str, dict[str, Any]]]:
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::IAM::Role":
             yield from ((name, policy["PolicyDocument"]) for policy in properties.get("Policies", []))
-        elif resource["Type"] == "AWS::IAM::Policy":
-            yield from ((role["Ref"], properties["PolicyDocument"]) for role in properties["Roles"])
+            yield from ((name, RESOURCES[policy]["Properties"]["PolicyDocument"]) for policy in _attached(properties))
+
+
+def _attached(role: Mapping[str, Any]) -> Iterator[str]:
+    """The template's own policies that a role has, where everything that is optional is switched on."""
+    match role.get("ManagedPolicyArns"):
+        case {"Fn::If": [_, list(policies), _]}:
+            yield from (policy["Ref"] for policy in policies)
 
 
 def _listed(value: Any) -> list[Any]:

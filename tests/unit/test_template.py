@@ -249,7 +249,7 @@ def test_slack_gets_no_more_than_two_posters_and_a_message_is_not_shown_to_both(
 def test_all_that_slack_needs_exists_only_where_slack_is_wanted() -> None:
     conditions = {name: resource.get("Condition") for name, resource in RESOURCES.items()}
     assert {name for name in conditions if "Slack" in name} == {
-        name for name, condition in conditions.items() if condition in {"HasSlack", "HasSlackTracing"}
+        name for name, condition in conditions.items() if condition == "HasSlack"
     }
     assert TEMPLATE["Outputs"]["PostToSlackFunctionName"]["Condition"] == "HasSlack"
 
@@ -353,7 +353,7 @@ def test_no_role_is_allowed_every_action_or_every_resource() -> None:
     for role, statement in statements():
         assert not any("*" in action for action in listed(statement["Action"])), (role, statement["Sid"])
         assert "*" not in listed(statement["Resource"]) or statement["Action"] in NOT_OF_A_RESOURCE, (role, statement)
-    assert not any("ManagedPolicyArns" in role for role in of_type("AWS::IAM::Role").values())
+    assert "arn:" not in str([role.get("ManagedPolicyArns") for role in of_type("AWS::IAM::Role").values()])
 
 
 def test_only_post_to_slack_can_read_the_webhook() -> None:
@@ -371,10 +371,16 @@ def test_only_post_to_slack_can_read_the_webhook() -> None:
 def test_tracing_is_the_runtimes_own_and_off_unless_it_is_wanted() -> None:
     assert TEMPLATE["Globals"]["Function"]["Tracing"] == {"Ref": "Tracing"}
     assert TEMPLATE["Conditions"]["HasTracing"] == {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]}
-    traced = [role["Ref"] for policy in of_type("AWS::IAM::Policy").values() for role in policy["Roles"]]
-    assert sorted(traced) == sorted(f"{name.removesuffix('Function')}Role" for name in of_type(FUNCTION))
     requirements = (ROOT / "layers/orderwatch/python/requirements.txt").read_text()
     assert "xray" not in requirements.lower()
+
+
+def test_a_role_may_trace_before_its_function_exists_and_only_where_tracing_is_active() -> None:
+    attached = {"Fn::If": ["HasTracing", [{"Ref": "TracingPolicy"}], {"Ref": "AWS::NoValue"}]}
+    for name in of_type(FUNCTION):
+        assert properties(f"{name.removesuffix('Function')}Role")["ManagedPolicyArns"] == attached, name
+    assert RESOURCES["TracingPolicy"]["Condition"] == "HasTracing"
+    assert "Roles" not in properties("TracingPolicy"), "it would come after the roles, and race their functions"
 
 
 def test_dead_letters_and_what_was_given_up_are_kept_for_as_long_as_sqs_keeps_anything() -> None:
