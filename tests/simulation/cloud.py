@@ -150,7 +150,7 @@ class FifoQueue:
     refuses: Callable[[], bool] = lambda: False
     visibility: float = 150.0
     retention: float = 3600.0
-    max_receives: int = 3
+    max_receives: int = 5
     groups: dict[str, deque[Message]] = field(default_factory=dict)
     dead: list[Message] = field(default_factory=list)
     sent: int = 0

@@ -114,6 +114,7 @@ def test_the_parameters_have_the_names_and_defaults_of_the_contract() -> None:
         "Architecture": "arm64",
         "LogLevel": "INFO",
         "SilenceMinutes": 30,
+        "PollConcurrency": 5,
         "Tracing": "PassThrough",
         "AwsEndpointUrl": "",
     }
@@ -190,9 +191,22 @@ def test_a_failed_poll_blocks_its_connection_for_less_than_one_interval() -> Non
     assert function["Timeout"] < queue["VisibilityTimeout"] < DEFAULT_INTERVAL
 
 
-def test_a_hopeless_poll_delays_its_connection_by_at_most_two_intervals() -> None:
+def test_a_poll_is_tried_five_times_and_a_try_that_was_throttled_comes_again_within_one_interval() -> None:
     queue = properties("PollQueue")
-    assert queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"] <= 2 * DEFAULT_INTERVAL
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 5
+    assert 6 * properties("PollOrdersFunction")["Timeout"] > 2 * DEFAULT_INTERVAL, "why it is not as AWS advises"
+
+
+def test_a_long_baseline_that_asks_for_its_own_continuation_is_no_runaway_loop() -> None:
+    assert {name for name, function in of_type(FUNCTION).items() if "RecursiveLoop" in function} == {
+        "PollOrdersFunction"
+    }
+    assert properties("PollOrdersFunction")["RecursiveLoop"] == "Allow"
+
+
+def test_the_number_of_shops_that_are_polled_at_a_time_is_one_that_sqs_takes() -> None:
+    concurrency = PARAMETERS["PollConcurrency"]
+    assert (concurrency["MinValue"], concurrency["MaxValue"]) == (2, 1000)
 
 
 def test_polls_come_one_connection_at_a_time_and_failures_alone_come_back() -> None:
@@ -200,7 +214,7 @@ def test_polls_come_one_connection_at_a_time_and_failures_alone_come_back() -> N
         "Queue": {"Fn::GetAtt": "PollQueue.Arn"},
         "BatchSize": 1,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
-        "ScalingConfig": {"MaximumConcurrency": 10},
+        "ScalingConfig": {"MaximumConcurrency": {"Ref": "PollConcurrency"}},
     }
 
 
