@@ -25,6 +25,7 @@ RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
 DEFAULT_INTERVAL = 5 * 60
 FUNCTION = "AWS::Serverless::Function"
+STATE = ("OrderTable", "ConnectionTable", "AlertTable", "SlackQueue", "SlackDeadLetterQueue")
 NOT_OF_A_RESOURCE = ["ssm:DescribeParameters"]
 EVERY_FUNCTION = {
     "POWERTOOLS_SERVICE_NAME": {"Ref": "AWS::StackName"},
@@ -115,6 +116,7 @@ def test_the_parameters_have_the_names_and_defaults_of_the_contract() -> None:
         "LogLevel": "INFO",
         "SilenceMinutes": 30,
         "PollConcurrency": 5,
+        "TableDeletionProtection": "false",
         "Tracing": "PassThrough",
         "AwsEndpointUrl": "",
     }
@@ -321,9 +323,24 @@ def test_every_table_is_billed_by_request_encrypted_and_recoverable() -> None:
         assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}, name
 
 
-def test_what_orderwatch_knows_outlives_the_stack() -> None:
-    for name in ("OrderTable", "ConnectionTable", "AlertTable"):
-        assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"]) == ("Retain", "Retain")
+@pytest.mark.parametrize("name", STATE)
+def test_what_orderwatch_knows_outlives_the_stack_but_not_a_first_deployment_that_failed(name: str) -> None:
+    kept = (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"])
+    assert kept == ("RetainExceptOnCreate", "Retain")
+
+
+def test_what_outlives_the_stack_has_no_name_of_ours_that_a_later_stack_would_find_taken() -> None:
+    assert [name for name in STATE if {"TableName", "QueueName"} & properties(name).keys()] == []
+
+
+def test_the_tables_that_outlive_the_stack_can_be_protected_from_deletion_by_hand() -> None:
+    protected = {
+        name: table["DeletionProtectionEnabled"]
+        for name, table in of_type("AWS::DynamoDB::Table").items()
+        if "DeletionProtectionEnabled" in table
+    }
+    assert protected == {name: {"Ref": "TableDeletionProtection"} for name in STATE if name.endswith("Table")}
+    assert PARAMETERS["TableDeletionProtection"]["AllowedValues"] == ["true", "false"]
 
 
 def test_rows_expire_where_they_may_and_orders_never() -> None:
@@ -426,6 +443,8 @@ def test_a_tick_that_failed_is_tried_once_more_and_only_while_it_is_worth_someth
 
 def test_what_is_no_state_goes_with_the_stack() -> None:
     for name, resource in RESOURCES.items():
+        if name in STATE:
+            continue
         if resource["Type"] in {"AWS::SQS::Queue", "AWS::Logs::LogGroup"} or name == "SlackDeliveryTable":
             assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Delete", "Delete"), name
 
