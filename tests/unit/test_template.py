@@ -343,6 +343,11 @@ def test_the_tables_that_outlive_the_stack_can_be_protected_from_deletion_by_han
     assert PARAMETERS["TableDeletionProtection"]["AllowedValues"] == ["true", "false"]
 
 
+def test_what_is_global_in_an_account_carries_the_region_in_its_name() -> None:
+    assert properties("Dashboard")["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
+    assert properties("AmazonQChannel")["ConfigurationName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}-alerts"}
+
+
 def test_rows_expire_where_they_may_and_orders_never() -> None:
     expiring = {
         name: table["TimeToLiveSpecification"]["AttributeName"]
