@@ -357,24 +357,40 @@ def test_rows_expire_where_they_may_and_orders_never() -> None:
     assert expiring == {"AlertTable": "expires_at", "SlackDeliveryTable": "expiration"}
 
 
+def guarding(kind: str, listed_as: str) -> dict[str, list[dict[str, Any]]]:
+    """The statements of the policies that guard each topic or queue."""
+    guarded: dict[str, list[dict[str, Any]]] = {}
+    for policy in of_type(kind).values():
+        for resource in policy[listed_as]:
+            guarded.setdefault(resource["Ref"], []).extend(policy["PolicyDocument"]["Statement"])
+    return guarded
+
+
+def tls_only(action: str, resource: Any) -> dict[str, Any]:
+    return {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": action,
+        "Resource": resource,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
 def test_every_queue_is_encrypted_and_refuses_plain_http() -> None:
     queues = of_type("AWS::SQS::Queue")
     assert [name for name, queue in queues.items() if queue["SqsManagedSseEnabled"] is not True] == []
-    guarded = [
-        queue["Ref"]
-        for policy in of_type("AWS::SQS::QueuePolicy").values()
-        if any(each["Sid"] == "TlsOnly" for each in policy["PolicyDocument"]["Statement"])
-        for queue in policy["Queues"]
-    ]
+    guarded = guarding("AWS::SQS::QueuePolicy", "Queues")
     assert sorted(guarded) == sorted(queues)
+    for name, statements_of_it in guarded.items():
+        assert tls_only("sqs:*", "*") in statements_of_it, name
 
 
 def test_every_topic_refuses_plain_http() -> None:
-    policies = of_type("AWS::SNS::TopicPolicy").values()
-    guarded = {policy["Topics"][0]["Ref"]: policy["PolicyDocument"]["Statement"][0] for policy in policies}
-    assert guarded.keys() == of_type("AWS::SNS::Topic").keys()
-    for statement in guarded.values():
-        assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    guarded = guarding("AWS::SNS::TopicPolicy", "Topics")
+    assert sorted(guarded) == sorted(of_type("AWS::SNS::Topic"))
+    for name, statements_of_it in guarded.items():
+        assert tls_only("sns:Publish", {"Ref": name}) in statements_of_it, name
 
 
 def test_every_function_has_a_role_and_a_log_of_its_own() -> None:
@@ -455,15 +471,24 @@ def test_what_is_no_state_goes_with_the_stack() -> None:
 
 
 def test_only_sns_may_send_to_slacks_queue_and_only_for_the_alert_topic() -> None:
-    allowed = [
-        statement
-        for policy in of_type("AWS::SQS::QueuePolicy").values()
-        for statement in policy["PolicyDocument"]["Statement"]
-        if statement["Effect"] == "Allow"
-    ]
-    [statement] = allowed
-    assert statement["Principal"] == {"Service": "sns.amazonaws.com"}
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "AlertTopic"}}}
+    allowed = {
+        name: [statement for statement in statements_of_it if statement["Effect"] == "Allow"]
+        for name, statements_of_it in guarding("AWS::SQS::QueuePolicy", "Queues").items()
+    }
+    from_the_topic = {
+        "Sid": "FromAlertTopic",
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+        "Condition": {"ArnEquals": {"aws:SourceArn": {"Ref": "AlertTopic"}}},
+    }
+    slack = {"SlackQueue", "SlackDeadLetterQueue"}
+    assert allowed == {name: [from_the_topic] if name in slack else [] for name in of_type("AWS::SQS::Queue")}
+
+
+def test_the_topic_may_send_to_slacks_queue_before_it_is_subscribed() -> None:
+    assert RESOURCES["SlackSubscription"]["DependsOn"] == "SlackQueuePolicy"
 
 
 def test_the_layer_takes_either_processor_that_the_functions_may_run_on() -> None:

@@ -68,6 +68,7 @@ def test_cloudwatch_may_publish_to_the_operators_topic_for_this_account_alone() 
     [allowed] = [statement for statement in statements if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert allowed["Action"] == "sns:Publish"
+    assert allowed["Resource"] == {"Ref": "OpsTopic"}
     assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
 
 
