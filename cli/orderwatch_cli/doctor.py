@@ -10,12 +10,14 @@ from orderwatch_cli.checks_delivery import (
     examine_switches,
     examine_topics,
 )
+from orderwatch_cli.checks_secrets import examine_secrets
 from orderwatch_cli.checks_trackstar import examine_trackstar
 from orderwatch_cli.findings import Examination, Finding, bad, good
 from orderwatch_cli.stack import Stack, StackError, find_stack
 
 _WORKING = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "IMPORT_COMPLETE"}
 _CHECKS: dict[str, Callable[[Stack], Iterator[Finding]]] = {
+    "secrets": examine_secrets,
     "Trackstar": examine_trackstar,
     "topics": examine_topics,
     "Slack": examine_slack,

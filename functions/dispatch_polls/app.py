@@ -6,6 +6,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
 
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.poll_queue import PollQueue
@@ -13,10 +14,13 @@ from orderwatch.errors import PollsNotRequestedError
 from orderwatch.observability import logger, metrics
 from orderwatch.settings import DispatchPollsSettings, read_settings
 
+# DescribeParameters is throttled early, and the more so the more parameters the account has.
+_PATIENT = Config(retries={"mode": "standard", "max_attempts": 8})
+
 
 @cache
 def _parameters(prefix: str) -> Parameters:
-    return Parameters(boto3.client("ssm"), prefix)
+    return Parameters(boto3.client("ssm", config=_PATIENT), prefix)
 
 
 @cache

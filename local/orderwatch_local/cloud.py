@@ -32,6 +32,7 @@ from orderwatch_local.build import (
     sam_environment,
     this_architecture,
 )
+from orderwatch_local.emulable import emulable
 from orderwatch_local.errors import DeployFailedError, PortInUseError, StartFailedError
 from orderwatch_local.processes import GuardedProcess, clean_environment, tail
 
@@ -121,7 +122,7 @@ class LocalCloud:
             BuildFailedError: `sam build` failed.
             DeployFailedError: `sam deploy` failed.
         """
-        template = build(self._architecture, project=self._project)
+        template = emulable(build(self._architecture, project=self._project))
         self._ensure_bucket()
         self._sam_deploy(template, {**(parameters or {}), "Architecture": self._architecture})
         return self.outputs()

@@ -20,7 +20,7 @@ from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.shop import ShopTransport
 from orderwatch_local.shop.script import API_KEY
 from tests.benchmarks.report import Say, Section, Target
-from tests.simulation.cloud import PREFIX, FifoQueue, ParameterStore
+from tests.simulation.cloud import PREFIX, FifoQueue, ParameterStore, path_asked_for
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import Key, MemoryDynamoDB
 from tests.support.polls import poll
@@ -110,7 +110,7 @@ class _MeteredTransport(httpx.BaseTransport):
 
 @dataclass
 class _PagedParameters(ParameterStore):
-    """SSM that lists ten parameters a request, each metered."""
+    """SSM that lists a page of parameters a request, each metered."""
 
     meter: Meter
     values: dict[str, str] = field(default_factory=dict)
@@ -121,9 +121,9 @@ class _PagedParameters(ParameterStore):
     def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
         """The parameters below the path."""
         with self.meter.request("SSM"):
-            path = request["Path"].rstrip("/") + "/"
+            path, size = path_asked_for(request), request.get("PaginationConfig", {}).get("PageSize", SSM_PAGE)
             found = [{"Name": name, "Value": value} for name, value in self.values.items() if name.startswith(path)]
-        for index, page in enumerate(batched(found, SSM_PAGE, strict=False)):
+        for index, page in enumerate(batched(found, size, strict=False)):
             self.meter.requests["SSM"] += index > 0
             yield {"Parameters": list(page)}
 

@@ -25,7 +25,7 @@ def test_a_stack_in_good_order_is_ok_in_every_line(operated: Operated) -> None:
     assert {line[:6] for line in ran.out.splitlines()} == {"ok    "}
     for subject in ("stack", "API key", "clock", "conn_a token", "conn_a connection", "conn_a polls", "AlertTopic"):
         assert f"ok    {subject}: " in ran.out
-    for subject in ("OpsTopic", "Slack", "PollQueue", "SlackDeadLetterQueue", "pending alerts"):
+    for subject in ("secrets", "OpsTopic", "Slack", "PollQueue", "SlackDeadLetterQueue", "pending alerts"):
         assert f"ok    {subject}: " in ran.out
     assert "ok    DispatchPollsFunctionPollSchedule: enabled" in ran.out
 
@@ -40,6 +40,23 @@ def _a_wrong_key(operated: Operated) -> None:
 
 def _a_key_that_no_header_takes(operated: Operated) -> None:
     operated.cloud.put_secret(f"/{operated.name}/trackstar/api-key", "k\u00e9y\nof two lines")
+
+
+def _a_key_in_the_clear(operated: Operated) -> None:
+    _store_in_the_clear(operated, "trackstar/api-key", API_KEY)
+
+
+def _a_token_in_the_clear(operated: Operated) -> None:
+    _store_in_the_clear(operated, f"connections/{CONNECTION}/access-token", TOKEN)
+
+
+def _a_webhook_in_the_clear(operated: Operated) -> None:
+    _store_in_the_clear(operated, "slack/webhook-url", WEBHOOK)
+
+
+def _store_in_the_clear(operated: Operated, parameter: str, value: str) -> None:
+    operated.forget(parameter)
+    operated.cloud.client("ssm").put_parameter(Name=f"/{operated.name}/{parameter}", Value=value, Type="String")
 
 
 def _no_shop(operated: Operated) -> None:
@@ -136,6 +153,9 @@ def _a_disabled_schedule(operated: Operated) -> None:
         (_lose_the_key, "API key: ", "aws ssm put-parameter --type SecureString"),
         (_a_wrong_key, "API key: Trackstar refuses it", "/trackstar/api-key"),
         (_a_key_that_no_header_takes, "API key: empty, or with characters", "/trackstar/api-key"),
+        (_a_key_in_the_clear, "secrets: ", "/trackstar/api-key; aws ssm put-parameter --type SecureString"),
+        (_a_token_in_the_clear, "secrets: ", "/connections/conn_a/access-token; aws ssm put-parameter"),
+        (_a_webhook_in_the_clear, "secrets: ", "/slack/webhook-url; aws ssm put-parameter --type SecureString"),
         (_no_shop, "shops: none is connected", "orderwatch connect CONNECTION_ID"),
         (_a_name_without_a_token, "conn_b token: there is a name but no access token", "orderwatch connect conn_b"),
         (_a_wrong_token, "conn_a token: the access token of conn_a is not valid", "orderwatch connect conn_a"),
@@ -165,6 +185,13 @@ def test_what_is_broken_is_named_with_its_remedy_and_with_no_secret(
     assert remedy in line.partition(" -> ")[2]
     for secret in (API_KEY, TOKEN, WEBHOOK, "very-secret", "another token", "another key", "of two lines"):
         assert secret not in ran.out
+
+
+def test_a_shops_name_is_no_secret(operated: Operated) -> None:
+    name = f"/{operated.name}/connections/{CONNECTION}/name"
+    operated.cloud.client("ssm").put_parameter(Name=name, Value="Bazaar", Type="String")
+    ran = operated.run("doctor")
+    assert (ran.code, "ok    secrets: " in ran.out) == (0, True)
 
 
 def test_clocks_that_are_apart_are_named(

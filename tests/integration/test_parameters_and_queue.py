@@ -19,6 +19,7 @@ from tests.support.template import load_template
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
 
 PREFIX = "/orderwatch"
 
@@ -72,8 +73,47 @@ def test_the_shops_are_those_that_have_a_token_however_many(parameters: Paramete
     assert parameters.connection_ids() == [f"conn_{number:02}" for number in range(23)]
 
 
+def test_the_shops_are_listed_by_a_call_that_answers_with_no_value(aws: None) -> None:
+    client, called = boto3.client("ssm"), Counter[str]()
+    client.meta.events.register("before-send.ssm", lambda event_name, **_: called.update([event_name]))
+    for number in range(11):
+        put(f"connections/conn_{number:02}/access-token", "token")
+    assert len(Parameters(client, PREFIX).connection_ids()) == 11
+    assert called.keys() == {"before-send.ssm.DescribeParameters"}
+
+
+def test_a_shop_below_another_prefix_is_not_ours(parameters: Parameters) -> None:
+    put("connections/conn_a/access-token", "token")
+    for prefix in ("/orderwatch-test", "/other/orderwatch"):
+        name = f"{prefix}/connections/conn_b/access-token"
+        boto3.client("ssm").put_parameter(Name=name, Value="token", Type="SecureString")
+    assert parameters.connection_ids() == ["conn_a"]
+
+
 def test_without_shops_there_are_none(parameters: Parameters) -> None:
     assert parameters.connection_ids() == []
+
+
+class PatientlyAskedSsm:
+    """SSM as it pages through a large account: pages without a match in between, and a bound on their size."""
+
+    def __init__(self, *pages: Collection[str]) -> None:
+        self.pages = pages
+        self.requests: list[dict[str, Any]] = []
+
+    def get_paginator(self, operation: str) -> "PatientlyAskedSsm":
+        assert operation == "describe_parameters"
+        return self
+
+    def paginate(self, **request: Any) -> list[dict[str, Any]]:
+        self.requests.append(request)
+        return [{"Parameters": [{"Name": f"{PREFIX}/connections/{name}"} for name in page]} for page in self.pages]
+
+
+def test_a_large_account_is_read_to_its_last_page_by_the_largest_pages(aws: None) -> None:
+    ssm = PatientlyAskedSsm((), ("conn_b/access-token", "conn_b/name"), (), ("conn_a/access-token",), ())
+    assert Parameters(cast("SSMClient", ssm), PREFIX).connection_ids() == ["conn_a", "conn_b"]
+    assert [request["PaginationConfig"] for request in ssm.requests] == [{"PageSize": 50}]
 
 
 def test_a_new_shop_is_seen_at_once(parameters: Parameters) -> None:

@@ -106,17 +106,26 @@ class ParameterStore:
         return {"Parameter": {"Value": self.values[request["Name"]]}}
 
     def get_paginator(self, operation: str) -> "_Parameters":
-        return _Parameters(self.values)
+        return _Parameters(self.values, tells_values=operation != "describe_parameters")
 
 
 @dataclass(frozen=True)
 class _Parameters:
     values: dict[str, str]
+    tells_values: bool
 
     def paginate(self, **request: Any) -> list[dict[str, Any]]:
-        path = request["Path"].rstrip("/") + "/"
-        found = [{"Name": name, "Value": value} for name, value in self.values.items() if name.startswith(path)]
-        return [{"Parameters": found}]
+        below = path_asked_for(request)
+        found = {name: value for name, value in self.values.items() if name.startswith(below)}
+        if not self.tells_values:
+            return [{"Parameters": [{"Name": name} for name in found]}]
+        return [{"Parameters": [{"Name": name, "Value": value} for name, value in found.items()]}]
+
+
+def path_asked_for(request: dict[str, Any]) -> str:
+    """What the names begin with that GetParametersByPath or DescribeParameters is to find."""
+    path = request.get("Path") or request["ParameterFilters"][0]["Values"][0]
+    return f"{path.rstrip('/')}/"
 
 
 @dataclass
@@ -146,7 +155,7 @@ class FifoQueue:
     refuses: Callable[[], bool] = lambda: False
     visibility: float = 150.0
     retention: float = 3600.0
-    max_receives: int = 3
+    max_receives: int = 5
     groups: dict[str, deque[Message]] = field(default_factory=dict)
     dead: list[Message] = field(default_factory=list)
     sent: int = 0

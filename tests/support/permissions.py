@@ -140,8 +140,16 @@ def _policies() -> Iterator[tuple[str, dict[str, Any]]]:
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::IAM::Role":
             yield from ((name, policy["PolicyDocument"]) for policy in properties.get("Policies", []))
+            yield from ((name, RESOURCES[policy]["Properties"]["PolicyDocument"]) for policy in _attached(properties))
         elif resource["Type"] == "AWS::IAM::Policy":
             yield from ((role["Ref"], properties["PolicyDocument"]) for role in properties["Roles"])
+
+
+def _attached(role: Mapping[str, Any]) -> Iterator[str]:
+    """The template's own policies that a role has, where everything that is optional is switched on."""
+    match role.get("ManagedPolicyArns"):
+        case {"Fn::If": [_, list(policies), _]}:
+            yield from (policy["Ref"] for policy in policies)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -168,6 +176,8 @@ def needed(operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, st
     match operation:
         case "GetParameter":
             yield "ssm:GetParameter", arn("ssm", f"parameter{request['Name']}")
+        case "DescribeParameters":
+            yield "ssm:DescribeParameters", "*"
         case "GetParametersByPath":
             yield "ssm:GetParametersByPath", arn("ssm", f"parameter{request['Path']}")
         case "SendMessage" | "SendMessageBatch":

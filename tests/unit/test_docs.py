@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 TEXTS = {page: page.read_text() for page in PAGES}
+SAM_SETTINGS = tomllib.loads((ROOT / "samconfig.toml").read_text())
 TEXT = "\n".join(TEXTS.values())
 
 
@@ -163,6 +165,21 @@ def test_the_example_of_an_environment_names_variables_that_the_template_declare
             name for name, value in declared.items() if isinstance(value, dict) and value.get("Ref") in RESOURCES
         }
         assert variables.keys() == resources | {"AWS_ENDPOINT_URL"}, "SAM passes on no others"
+
+
+def test_no_parameter_of_a_deployment_is_in_a_tracked_file() -> None:
+    deploys = [
+        each["deploy"]["parameters"] for each in SAM_SETTINGS.values() if isinstance(each, dict) and "deploy" in each
+    ]
+    assert deploys
+    assert [deploy for deploy in deploys if "parameter_overrides" in deploy] == []
+    assert "samconfig.*.toml" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_page_lets_sam_save_its_answers_in_the_tracked_file(page: Path) -> None:
+    guided = re.findall(r"^sam deploy --guided.*", TEXTS[page], re.MULTILINE)
+    assert [command for command in guided if "--config-file samconfig.mine.toml" not in command] == []
 
 
 def test_what_checkov_skips_has_its_reason_beside_it() -> None:

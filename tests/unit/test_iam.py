@@ -152,16 +152,23 @@ def test_every_resource_is_allowed_only_where_aws_allows_nothing_less() -> None:
     assert {grant.action for grant in GRANTS if grant.resource == "*"} == {
         "xray:PutTraceSegments",
         "xray:PutTelemetryRecords",
+        "ssm:DescribeParameters",
     }
 
 
-def test_every_function_has_a_role_of_its_own_and_no_managed_policy() -> None:
+def test_who_only_dispatches_polls_can_read_no_value_of_the_parameter_store() -> None:
+    reading = {"ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "ssm:GetParameterHistory"}
+    readers = {grant.role for grant in GRANTS if grant.action in reading}
+    assert readers == {"PollOrdersRole", "PublishAlertsRole", "PostToSlackRole"}
+
+
+def test_every_function_has_a_role_of_its_own_and_no_policy_of_aws() -> None:
     roles = [role_of(function) for function in FUNCTIONS]
     assert len(set(roles)) == len(roles)
     declared = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function"}
     assert declared == FUNCTIONS.keys()
     for name, resource in RESOURCES.items():
-        assert "ManagedPolicyArns" not in resource.get("Properties", {}), name
+        assert "arn:" not in str(resource.get("Properties", {}).get("ManagedPolicyArns")), name
 
 
 @pytest.mark.skipif(not SAM_PYTHON.exists(), reason="SAM CLI is not installed: make setup")

@@ -27,6 +27,13 @@ def test_the_environment_becomes_settings() -> None:
     assert settings.poll_queue_url == "https://sqs/poll.fifo"
 
 
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080", "http://localhost", "http://shop.lambda-url.us-east-1.localhost:4566/path"]
+)
+def test_a_shop_on_this_machine_needs_no_tls(url: str) -> None:
+    assert read_settings(PollOrdersSettings, ENVIRONMENT | {"TRACKSTAR_BASE_URL": url}).trackstar_base_url == url
+
+
 @pytest.mark.parametrize("name", ENVIRONMENT)
 def test_a_missing_variable_is_named(name: str) -> None:
     with pytest.raises(SettingsError, match=name):
@@ -41,6 +48,9 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("ALERT_STATUSES", " , "),
         ("NOTIFY_RECOVERED", "perhaps-not"),
         ("TRACKSTAR_BASE_URL", "ftp://user:password@host"),
+        ("TRACKSTAR_BASE_URL", "http://production.trackstarhq.com"),
+        ("TRACKSTAR_BASE_URL", "http://localhost.example.com"),
+        ("TRACKSTAR_BASE_URL", "http://127.0.0.1@example.com"),
     ],
 )
 def test_a_wrong_variable_is_named_with_the_remedy_and_without_its_value(name: str, value: str) -> None:

@@ -17,9 +17,10 @@ ALARMS: dict[str, Any] = {
 }
 FUNCTIONS = sorted(name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function")
 SOURCES = [*(ROOT / "layers/orderwatch/python/orderwatch").rglob("*.py"), *(ROOT / "functions").glob("*/app.py")]
+VISIBLE = "ApproximateNumberOfMessagesVisible"
 BY_STACK = [{"Name": "service", "Value": {"Ref": "AWS::StackName"}}]
 AWS_METRICS = {
-    "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage", "NumberOfMessagesDeleted"},
+    "AWS/SQS": {VISIBLE, "ApproximateAgeOfOldestMessage", "NumberOfMessagesDeleted"},
     "AWS/Lambda": {"IteratorAge", "Errors", "Throttles"},
     "AWS/SNS": {"NumberOfNotificationsDelivered", "NumberOfNotificationsFailed"},
 }
@@ -43,6 +44,15 @@ def _keys(function: ast.FunctionDef) -> Iterator[str]:
             yield from (key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
 
 
+def metric_of(alarm: dict[str, Any]) -> dict[str, Any]:
+    """The one metric that an alarm looks at, with its period: its own, or that of its expression."""
+    if "Metrics" not in alarm:
+        return alarm
+    [found] = [each["MetricStat"] for each in alarm["Metrics"] if "MetricStat" in each]
+    return {**found["Metric"], "Period": found["Period"]}
+
+
+METRICS = {name: metric_of(alarm) for name, alarm in ALARMS.items()}
 EMITTED = {name for path in SOURCES for name in emitted(path)}
 
 
@@ -68,17 +78,18 @@ def test_cloudwatch_may_publish_to_the_operators_topic_for_this_account_alone() 
     [allowed] = [statement for statement in statements if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert allowed["Action"] == "sns:Publish"
+    assert allowed["Resource"] == {"Ref": "OpsTopic"}
     assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
 
 
 @pytest.mark.parametrize("name", ALARMS)
 def test_an_alarm_looks_at_a_metric_that_exists(name: str) -> None:
-    alarm = ALARMS[name]
-    if alarm["Namespace"] == "orderwatch":
-        assert alarm["MetricName"] in EMITTED
-        assert alarm["Dimensions"] == BY_STACK, "two stacks of one account must not hear each other's alarms"
+    metric = METRICS[name]
+    if metric["Namespace"] == "orderwatch":
+        assert metric["MetricName"] in EMITTED
+        assert metric["Dimensions"] == BY_STACK, "two stacks of one account must not hear each other's alarms"
     else:
-        assert alarm["MetricName"] in AWS_METRICS[alarm["Namespace"]]
+        assert metric["MetricName"] in AWS_METRICS[metric["Namespace"]]
 
 
 @pytest.mark.parametrize("name", ALARMS)
@@ -86,7 +97,7 @@ def test_an_alarm_is_one_that_cloudwatch_takes(name: str) -> None:
     alarm = ALARMS[name]
     periods = alarm["EvaluationPeriods"]
     longest = load_template()["Parameters"]["SilenceMinutes"]["MaxValue"] if isinstance(periods, dict) else periods
-    assert alarm["Period"] * longest <= 24 * 3600
+    assert METRICS[name]["Period"] * longest <= 24 * 3600
     assert alarm["DatapointsToAlarm"] == periods or alarm["DatapointsToAlarm"] <= periods
 
 
@@ -98,7 +109,35 @@ def test_only_where_silence_is_the_trouble_missing_data_raises_the_alarm() -> No
     assert ALARMS["NoPollsAlarm"]["Period"] == 60
     redrive = RESOURCES["RedriveAlertsFunction"]["Properties"]["Events"]["RedriveSchedule"]["Properties"]
     assert redrive["ScheduleExpression"] == "rate(15 minutes)"
-    assert ALARMS["AlertsOverdueAlarm"]["Period"] == 2 * 15 * 60, "one late tick is no silence"
+    assert METRICS["AlertsOverdueAlarm"]["Period"] == 2 * 15 * 60, "one late tick is no silence"
+
+
+def test_half_an_hour_without_a_word_of_redrive_alerts_is_a_value_above_the_threshold() -> None:
+    alarm = ALARMS["AlertsOverdueAlarm"]
+    [shown] = [each for each in alarm["Metrics"] if each.get("ReturnData", True)]
+    [hidden] = [each for each in alarm["Metrics"] if not each.get("ReturnData", True)]
+    # A missing point is no value to CloudWatch, which goes back for older ones; a filled one is.
+    assert shown["Expression"] == f"FILL({hidden['Id']}, 1)"
+    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"], alarm["Threshold"]) == (1, 1, 0)
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+    assert METRICS["AlertsOverdueAlarm"]["MetricName"] == "AlertsOverdue"
+
+
+def test_a_queue_that_sqs_reports_no_more_keeps_its_alarm_as_it_is() -> None:
+    """SQS stops its metrics after six hours in which nobody touches the queue, whatever lies in it."""
+    of_queues = {name for name, metric in METRICS.items() if metric["MetricName"] == VISIBLE}
+    assert of_queues
+    assert {name for name, alarm in ALARMS.items() if alarm["TreatMissingData"] == "ignore"} == of_queues
+
+
+def test_a_topic_that_cannot_deliver_has_its_alarm() -> None:
+    failing = {name: metric for name, metric in METRICS.items() if metric["Namespace"] == "AWS/SNS"}
+    assert {metric["MetricName"] for metric in failing.values()} == {"NumberOfNotificationsFailed"}
+    assert {name: metric["Dimensions"] for name, metric in failing.items()} == {
+        f"{topic}FailingAlarm": [{"Name": "TopicName", "Value": {"Fn::GetAtt": f"{topic}.TopicName"}}]
+        for topic in ("AlertTopic", "OpsTopic")
+    }
+    assert all((ALARMS[name]["Statistic"], ALARMS[name]["Threshold"]) == ("Sum", 0) for name in failing)
 
 
 def test_every_queue_of_dead_letters_has_its_alarm() -> None:
@@ -106,21 +145,21 @@ def test_every_queue_of_dead_letters_has_its_alarm() -> None:
         name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::SQS::Queue" and "Letter" in name
     } | {"StreamFailureQueue"}
     watched = {
-        alarm["Dimensions"][0]["Value"]["Fn::GetAtt"].removesuffix(".QueueName")
-        for alarm in ALARMS.values()
-        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        metric["Dimensions"][0]["Value"]["Fn::GetAtt"].removesuffix(".QueueName")
+        for metric in METRICS.values()
+        if metric["MetricName"] == VISIBLE
     }
     assert watched == queues
 
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
 def test_every_function_has_its_alarms(metric: str) -> None:
-    watched = [alarm["Dimensions"][0]["Value"]["Ref"] for alarm in ALARMS.values() if alarm["MetricName"] == metric]
+    watched = [each["Dimensions"][0]["Value"]["Ref"] for each in METRICS.values() if each["MetricName"] == metric]
     assert sorted(watched) == FUNCTIONS
 
 
 def test_what_the_issue_of_an_alert_can_suffer_has_an_alarm() -> None:
-    own = {alarm["MetricName"] for alarm in ALARMS.values() if alarm["Namespace"] == "orderwatch"}
+    own = {metric["MetricName"] for metric in METRICS.values() if metric["Namespace"] == "orderwatch"}
     assert own == {
         *("PollsFinished", "AlertsOverdue", "AlertsUnsent", "MessagesPlain"),
         *("OrdersQuarantined", "FoundBySweep", "SlackMessageAge", "TopicsUnheard"),

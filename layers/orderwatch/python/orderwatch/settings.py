@@ -14,6 +14,12 @@ def _listed(value: Any) -> Any:
     return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+# Key and tokens go there: in the clear to this machine alone.
+_TrackstarUrl = Annotated[
+    str, Field(pattern=r"^(https://|http://(127(\.[0-9]{1,3}){3}|([a-z0-9-]+\.)*localhost)(:[0-9]+)?(/|$))")
+]
+
+
 class _Settings(Model):
     model_config = ConfigDict(alias_generator=str.upper, validate_by_name=True)
 
@@ -29,7 +35,7 @@ class PollOrdersSettings(_Settings):
     """What poll_orders reads from its environment."""
 
     parameter_prefix: str
-    trackstar_base_url: Annotated[str, Field(pattern=r"^https?://")]
+    trackstar_base_url: _TrackstarUrl
     alert_statuses: Annotated[frozenset[str], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
     notify_recovered: bool
     baseline_days: Annotated[int, Field(ge=0)]
@@ -69,7 +75,7 @@ class PublishAlertsSettings(SenderSettings):
     """What publish_alerts reads from its environment."""
 
     parameter_prefix: str
-    trackstar_base_url: Annotated[str, Field(pattern=r"^https?://")]
+    trackstar_base_url: _TrackstarUrl
 
 
 class PostToSlackSettings(_Settings):

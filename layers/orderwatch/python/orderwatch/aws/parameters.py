@@ -28,6 +28,8 @@ _WEBHOOK_URL = re.compile(
     r"(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|localhost|\[::1\]))(:[0-9]{1,5})?/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+"
 )
 """Any host's, as others take Slack's messages too, without credentials; unencrypted only within this machine."""
+_LARGEST_PAGE = 50
+"""Parameters a request of DescribeParameters, at most; AWS sends pages without a match too in a large account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,14 @@ class Parameters:
         return ConnectionParameters(access_token=SecretStr(str(token)), name=str(values.get("name") or "") or None)
 
     def connection_ids(self) -> list[str]:
-        """Every shop that has an access token, sorted; read without decrypting anything, and never from a cache."""
-        values = self._ssm.get_multiple(f"{self._prefix}/connections", max_age=0, recursive=True, decrypt=False)
-        return sorted(name.removesuffix(f"/{ACCESS_TOKEN}") for name in values if name.endswith(f"/{ACCESS_TOKEN}"))
+        """Every shop that has an access token, sorted; never from a cache. It needs no permission to read a value."""
+        path, token = f"{self._prefix}/connections", f"/{ACCESS_TOKEN}"
+        pages = self._client.get_paginator("describe_parameters").paginate(
+            ParameterFilters=[{"Key": "Path", "Option": "Recursive", "Values": [path]}],
+            PaginationConfig={"PageSize": _LARGEST_PAGE},
+        )
+        names = (parameter["Name"].removeprefix(f"{path}/") for page in pages for parameter in page["Parameters"])
+        return sorted(name.removesuffix(token) for name in names if name.endswith(token))
 
     def forget(self) -> None:
         """Forget the cached values: after a refusal the next read sees a rotated secret at once."""
