@@ -29,7 +29,7 @@ test: setup ## All tests: unit, integration, simulation, end to end
 	@$(RUN)/pytest -q -n 2 --dist worksteal
 
 .PHONY: test-fast
-test-fast: $(VENV)/ready ## Unit and integration tests, nothing deployed
+test-fast: setup ## Unit and integration tests, nothing deployed
 	@$(RUN)/pytest -q -n 2 --dist worksteal tests/unit tests/integration
 
 SEEDS ?= 20000
@@ -69,14 +69,14 @@ bench: setup ## Measure speed, memory, requests, latency and cost beside their f
 	@$(RUN)/python -m tests.benchmarks
 
 .PHONY: picture
-picture: $(VENV)/ready ## Take the README's picture of an alert anew (needs Chromium)
+picture: $(VENV)/ready ## Take the README's picture of an alert again (needs Chromium)
 	@$(RUN)/python -m orderwatch_local.picture docs/images/alert.png
 
 .PHONY: pins
-pins: $(UV) ## Resolve the pinned requirements anew
+pins: $(UV) ## Resolve the pinned requirements again
 	@for group in uv sam cloud checkov; do $(COMPILE) --group $$group -o $(PINS)/$$group.txt; done
 	@$(COMPILE) pyproject.toml -o $(LAYER)/requirements.txt
-	@$(COMPILE) pyproject.toml --group dev -c $(LAYER)/requirements.txt -o $(PINS)/dev.txt
+	@$(COMPILE) pyproject.toml --extra cli --group dev -c $(LAYER)/requirements.txt -o $(PINS)/dev.txt
 COMPILE = $(UV) pip compile -q --upgrade --python-version 3.13 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: clean

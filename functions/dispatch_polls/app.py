@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.poll_queue import PollQueue
-from orderwatch.errors import PollsNotAskedForError
+from orderwatch.errors import PollsNotRequestedError
 from orderwatch.observability import logger, metrics
 from orderwatch.settings import DispatchPollsSettings, read_settings
 
@@ -30,7 +30,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
     """Send one message for each connection in the Parameter Store, or for each of `connection_ids` in the event.
 
     Raises:
-        PollsNotAskedForError: SQS did not take some; the others are asked for, and the retry of the event asks again.
+        PollsNotRequestedError: SQS did not take some; the others are polled, and the retry of the event polls all.
     """
     settings = read_settings(DispatchPollsSettings)
     connection_ids = event.get("connection_ids") or _parameters(settings.parameter_prefix).connection_ids()
@@ -42,5 +42,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
     metrics.add_metric("PollsDispatched", MetricUnit.Count, len(asked))
     logger.info("polls dispatched", extra={"connections": len(asked)})
     if missed := [connection_id for connection_id in connection_ids if connection_id not in asked]:
-        raise PollsNotAskedForError(missed)
+        raise PollsNotRequestedError(missed)
     return {"connection_ids": connection_ids}

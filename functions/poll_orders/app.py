@@ -9,7 +9,6 @@ import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from orderwatch import clock
 from orderwatch.alerts import AlertConnection
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.connection_table import ConnectionTable
@@ -19,7 +18,8 @@ from orderwatch.aws.poll_queue import PollQueue
 from orderwatch.aws.poll_store import PollStore
 from orderwatch.errors import PollSupersededError
 from orderwatch.observability import count_answer, logger, metrics
-from orderwatch.polling.poll import Outcome, Poller, PollSummary
+from orderwatch.polling.poll import poll
+from orderwatch.polling.summary import Outcome, PollSummary
 from orderwatch.polling.transitions import Policy
 from orderwatch.settings import PollOrdersSettings, read_settings
 from orderwatch.trackstar.client import Trackstar
@@ -40,7 +40,7 @@ class _Adapters:
             dynamodb,
             orders=OrderTable(dynamodb, settings.order_table_name),
             connections=ConnectionTable(dynamodb, settings.connection_table_name),
-            alerts=AlertTable(dynamodb, settings.alert_table_name, clock=clock.now),
+            alerts=AlertTable(dynamodb, settings.alert_table_name),
         )
 
 
@@ -56,17 +56,20 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
     """
     settings = read_settings(PollOrdersSettings)
     for message in event["Records"]:
-        _poll(message, settings, context)
+        connection_id = str(json.loads(message["body"])["connection_id"])
+        logger.append_keys(connection_id=connection_id, poll_id=message["messageId"])
+        _handle(connection_id, _sent_at(message), settings, context)
     return {"batchItemFailures": []}
 
 
-def _poll(message: dict[str, Any], settings: PollOrdersSettings, context: LambdaContext) -> None:
-    connection_id = str(json.loads(message["body"])["connection_id"])
-    logger.append_keys(connection_id=connection_id, poll_id=message["messageId"])
+def _sent_at(message: dict[str, Any]) -> datetime:
+    return datetime.fromtimestamp(int(message["attributes"]["SentTimestamp"]) / 1000, UTC)
+
+
+def _handle(connection_id: str, asked_at: datetime, settings: PollOrdersSettings, context: LambdaContext) -> None:
     adapters = _adapters(settings)
-    sent_at = datetime.fromtimestamp(int(message["attributes"]["SentTimestamp"]) / 1000, UTC)
     try:
-        summary = _poller(connection_id, settings, adapters, context).run(asked_at=sent_at)
+        summary = _poll(connection_id, asked_at, settings, adapters, context)
     except PollSupersededError as error:
         logger.info("another poll is at work", extra={"reason": str(error)})
         return
@@ -74,20 +77,27 @@ def _poll(message: dict[str, Any], settings: PollOrdersSettings, context: Lambda
         logger.error("poll failed, the cursor stays", exc_info=error)
         metrics.add_metric("PollsFailed", MetricUnit.Count, 1)
         raise
-    _after(connection_id, summary, adapters)
+    if summary.outcome is Outcome.UNFINISHED:
+        next_poll_id = adapters.queue.ask_for_poll(connection_id)
+        logger.info("the poll goes on", extra={"next_poll_id": next_poll_id})
+    if summary.outcome is Outcome.UNAUTHORIZED:
+        adapters.parameters.forget()
+    summary.report()
 
 
-def _poller(connection_id: str, settings: PollOrdersSettings, adapters: _Adapters, context: LambdaContext) -> Poller:
+def _poll(
+    connection_id: str, asked_at: datetime, settings: PollOrdersSettings, adapters: _Adapters, context: LambdaContext
+) -> PollSummary:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
-    shop = adapters.parameters.shop(connection_id)
-    return Poller(
-        connection=AlertConnection(id=connection_id, name=shop.name),
-        shop=adapters.trackstar.shop(
+    parameters = adapters.parameters.connection(connection_id)
+    return poll(
+        AlertConnection(id=connection_id, name=parameters.name),
+        vendor=adapters.trackstar.client_of(
             connection_id,
             api_key=adapters.parameters.api_key(),
-            access_token=shop.access_token,
+            access_token=parameters.access_token,
             seconds_left=seconds_left,
         ),
         store=adapters.store,
@@ -96,15 +106,6 @@ def _poller(connection_id: str, settings: PollOrdersSettings, adapters: _Adapter
             notify_recovered=settings.notify_recovered,
             baseline_days=settings.baseline_days,
         ),
-        clock=clock.now,
         has_time=lambda: seconds_left() > STOP_BEFORE,
+        asked_at=asked_at,
     )
-
-
-def _after(connection_id: str, summary: PollSummary, adapters: _Adapters) -> None:
-    if summary.outcome is Outcome.UNFINISHED:
-        next_poll_id = adapters.queue.ask_for_poll(connection_id)
-        logger.info("the poll goes on", extra={"next_poll_id": next_poll_id})
-    if summary.outcome is Outcome.UNAUTHORIZED:
-        adapters.parameters.forget()
-    summary.report()

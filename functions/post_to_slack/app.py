@@ -18,8 +18,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
 from orderwatch.alerts import Alert
+from orderwatch.aws.pace import SLACK_LIMIT, SharedPace
 from orderwatch.aws.parameters import Parameters
-from orderwatch.aws.slack_pace import SlackPace
 from orderwatch.model import describe_flaws
 from orderwatch.observability import logger, metrics
 from orderwatch.publishing.messages import slack
@@ -38,7 +38,8 @@ class _Adapters:
     def __init__(self, settings: PostToSlackSettings) -> None:
         dynamodb = boto3.client("dynamodb")
         url = Parameters(boto3.client("ssm"), settings.parameter_prefix).slack_webhook_url()
-        self.webhook = SlackWebhook(url, pace=SlackPace(dynamodb, settings.idempotency_table_name))
+        pace = SharedPace(dynamodb, settings.idempotency_table_name, "pace", SLACK_LIMIT)
+        self.webhook = SlackWebhook(url, pace=pace)
         self.ledger = DynamoDBPersistenceLayer(table_name=settings.idempotency_table_name, boto3_client=dynamodb)
 
 

@@ -5,13 +5,11 @@ from functools import cache
 from itertools import batched
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
-from orderwatch.aws.alert_table import AlertTable
-from orderwatch.aws.alert_topic import AlertTopic
+from orderwatch.aws.delivery import Delivery, build_delivery
 from orderwatch.observability import logger, metrics
 from orderwatch.publishing.publish import PublishSummary, publish
 from orderwatch.settings import RedriveAlertsSettings, read_settings
@@ -25,17 +23,10 @@ STOP_BEFORE = 60.0
 BATCH = 100
 
 
-class _Adapters:
+@cache
+def _adapters(settings: RedriveAlertsSettings) -> Delivery:
     """The outside world of this function, built once a process."""
-
-    def __init__(self, settings: RedriveAlertsSettings) -> None:
-        self.outbox = AlertTable(boto3.client("dynamodb"), settings.alert_table_name, clock=clock.now)
-        sns = boto3.client("sns")
-        self.topic = AlertTopic(sns, settings.alert_topic_arn)
-        self.operators = AlertTopic(sns, settings.ops_topic_arn)
-
-
-_adapters = cache(_Adapters)
+    return build_delivery(settings)
 
 
 @logger.inject_lambda_context
@@ -43,23 +34,23 @@ _adapters = cache(_Adapters)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Send what has been pending for ten minutes, oldest first, without product details: it is late already."""
     settings = read_settings(RedriveAlertsSettings)
-    adapters = _adapters(settings)
+    delivery = _adapters(settings)
     total = PublishSummary()
     now = clock.now()
-    overdue = set(adapters.outbox.pending_since_before(now - OVERDUE_AFTER))
-    for alert_ids in batched(adapters.outbox.pending_since_before(now - PENDING_FOR), BATCH, strict=False):
+    overdue = set(delivery.outbox.pending_since_before(now - OVERDUE_AFTER))
+    for keys in batched(delivery.outbox.pending_since_before(now - PENDING_FOR), BATCH, strict=False):
         if context.get_remaining_time_in_millis() / 1000 < STOP_BEFORE:
             break
         summary = publish(
-            alert_ids,
-            outbox=adapters.outbox,
-            topic=adapters.topic,
-            operators=adapters.operators,
-            products_of=None,
+            keys,
+            outbox=delivery.outbox,
+            topic=delivery.topic,
+            operators=delivery.operators,
+            products=None,
             digest_threshold=settings.digest_threshold,
         )
-        overdue -= set(summary.sent_ids)
+        overdue -= set(summary.sent_keys)
         total += summary
     metrics.add_metric("AlertsOverdue", MetricUnit.Count, len(overdue))
     total.report()
-    return {"sent": total.sent, "unsent": len(total.unsent)}
+    return {"sent": total.sent, "unsent": len(total.unsent_keys)}

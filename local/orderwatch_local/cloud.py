@@ -17,12 +17,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-import boto3
-import botocore.session
 from botocore.config import Config
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_pascal
 
+from orderwatch_cli.aws import LOCAL_REGION as REGION
+from orderwatch_cli.aws import session_apart
+from orderwatch_cli.local_credentials import make_scratch, write_credentials
+from orderwatch_cli.stack import STACK_NAME, Outputs
 from orderwatch_local.build import (
     PROJECT,
     SAM,
@@ -33,7 +33,6 @@ from orderwatch_local.build import (
     this_architecture,
 )
 from orderwatch_local.errors import DeployFailedError, PortInUseError, StartFailedError
-from orderwatch_local.local_credentials import make_scratch, write_credentials
 from orderwatch_local.processes import GuardedProcess, clean_environment, tail
 
 if TYPE_CHECKING:
@@ -48,32 +47,12 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
-REGION = "us-east-1"
-STACK_NAME = "orderwatch"
 START_SECONDS = 30.0
 _EMULATOR = PROJECT / ".tools/cloud/bin/python"
 _GUARD = Path(__file__).with_name("guarded_emulator.py")
 _LOOPBACK = "127.0.0.1"
 _ATTEMPTS_AT_A_PORT = 3
 _BUCKET = "orderwatch-artifacts"
-
-
-class Outputs(BaseModel):
-    """What a deployment names: the template's outputs."""
-
-    model_config = ConfigDict(alias_generator=to_pascal, frozen=True)
-
-    alert_topic_arn: str
-    ops_topic_arn: str
-    dispatch_polls_function_name: str
-    poll_orders_function_name: str
-    publish_alerts_function_name: str
-    redrive_alerts_function_name: str
-    post_to_slack_function_name: str | None = None
-    order_table_name: str
-    connection_table_name: str
-    alert_table_name: str
-    poll_queue_url: str
 
 
 class LocalCloud:
@@ -310,22 +289,6 @@ def _emulator_environment(port: int, *, scratch: Path, secret: str) -> dict[str,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-    )
-
-
-def session_apart(session_token: str | None = None) -> boto3.Session:
-    """A session that reads no profile and no file of the user's; a local cloud serves it only with its secret."""
-    apart = {
-        "profile": (None, None, None, None),
-        "config_file": (None, None, os.devnull, None),
-        "credentials_file": (None, None, os.devnull, None),
-    }
-    return boto3.Session(
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - the emulator takes anything
-        aws_session_token=session_token,
-        region_name=REGION,
-        botocore_session=botocore.session.Session(session_vars=apart),
     )
 
 

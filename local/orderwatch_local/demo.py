@@ -24,7 +24,7 @@ from rich.text import Text
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.shop import Script, Trackstar, Visible, day_of_three_shops, serve
 from orderwatch_local.shop.script import API_KEY
-from orderwatch_local.truth import Told, alerted_by, expected_alerts, expected_connection_alerts
+from orderwatch_local.truth import AlertKey, alerts_in, expected_alerts, expected_connection_alerts
 from orderwatch_local.watch import Watch, WatchedShop, watching
 
 NAMES = {"conn_alpine": "Alpine Outdoor", "conn_lumiere": "Maison Lumière", "conn_sora": "Sora Stationery"}
@@ -40,8 +40,8 @@ LOOK_EVERY = 0.05
 class Received:
     """What the subscriber got, and when. Written by the inboxes' threads, read by the demo's."""
 
-    told: Counter[Told] = field(default_factory=Counter)
-    delivered_at: dict[Told, list[float]] = field(default_factory=dict)
+    delivered: Counter[AlertKey] = field(default_factory=Counter)
+    delivered_at: dict[AlertKey, list[float]] = field(default_factory=dict)
     kinds: Counter[str] = field(default_factory=Counter)
     mails: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -51,9 +51,9 @@ class Received:
         alert = json.loads(body)
         with self.changed:
             self.kinds[alert["kind"]] += 1
-            for told in alerted_by(alert):
-                self.told[told] += 1
-                self.delivered_at.setdefault(told, []).append(time.monotonic())
+            for key in alerts_in(alert):
+                self.delivered[key] += 1
+                self.delivered_at.setdefault(key, []).append(time.monotonic())
             self.changed.notify_all()
 
     def take_mail(self) -> None:
@@ -62,9 +62,11 @@ class Received:
             self.mails += 1
             self.changed.notify_all()
 
-    def has_all(self, expected: Counter[Told], *, baselines: int) -> bool:
+    def has_all(self, expected: Counter[AlertKey], *, baselines: int) -> bool:
         """Whether everything has come, in both inboxes."""
-        return self.told >= expected and self.kinds["watch.started"] >= baselines and self.mails >= self.kinds.total()
+        return (
+            self.delivered >= expected and self.kinds["watch.started"] >= baselines and self.mails >= self.kinds.total()
+        )
 
 
 def run_demo(console: Console, *, seed: int = 1, pause: float = 0.0) -> bool:
@@ -160,15 +162,15 @@ def _poll(watch: Watch, until: datetime) -> None:
         time.sleep(LOOK_EVERY)
 
 
-def _expected(script: Script) -> Counter[Told]:
+def _expected(script: Script) -> Counter[AlertKey]:
     """Everything that the day asks for."""
-    about_orders = Counter(told for told, _ in expected_alerts(script.truth_of_the_day))
+    about_orders = Counter(key for key, _ in expected_alerts(script.truth_of_the_day))
     return about_orders + expected_connection_alerts(script.hours)
 
 
 def _report(console: Console, script: Script, trackstar: Trackstar, received: Received, *, seconds: float) -> bool:
     expected = _expected(script)
-    latencies = _latencies(expected_alerts(script.truth_of_the_day), received) if received.told == expected else []
+    latencies = _latencies(expected_alerts(script.truth_of_the_day), received) if received.delivered == expected else []
     messages = received.kinds.total() - received.kinds["watch.started"]
     polls = sum(1 for request in trackstar.requests if request.path.startswith("/connections/"))
     orders = sum(len(shop.orders()) for shop in trackstar.shops)
@@ -177,7 +179,7 @@ def _report(console: Console, script: Script, trackstar: Trackstar, received: Re
     table.add_row("polls", f"{polls:,}")
     table.add_row("status changes seen", f"{len(script.truth_of_the_day):,}")
     table.add_row("alerts the script asks for", f"{expected.total():,}")
-    table.add_row("alerts delivered", f"{received.told.total():,} in {messages:,} messages")
+    table.add_row("alerts delivered", f"{received.delivered.total():,} in {messages:,} messages")
     table.add_row("visible to delivered, median", f"{statistics.median(latencies):.2f} s" if latencies else "-")
     table.add_row("visible to delivered, worst", f"{max(latencies):.2f} s" if latencies else "-")
     table.add_row("the whole demo", f"{seconds:.0f} s")
@@ -185,18 +187,18 @@ def _report(console: Console, script: Script, trackstar: Trackstar, received: Re
     return _verdict(console, expected, received)
 
 
-def _verdict(console: Console, expected: Counter[Told], received: Received) -> bool:
-    if received.told == expected:
+def _verdict(console: Console, expected: Counter[AlertKey], received: Received) -> bool:
+    if received.delivered == expected:
         console.print("Every alert that the day asked for was delivered, each once.", style="green")
         return True
-    for title, differing in (("missing", expected - received.told), ("too many", received.told - expected)):
+    for title, differing in (("missing", expected - received.delivered), ("too many", received.delivered - expected)):
         for connection_id, order_id, kind in differing:
             subject = f"order {order_id} in {connection_id}" if order_id else connection_id
             console.print(f"{title}: {kind} of {subject}", style="red", highlight=False)
     return False
 
 
-def _latencies(expected: list[tuple[Told, Visible]], received: Received) -> list[float]:
+def _latencies(expected: list[tuple[AlertKey, Visible]], received: Received) -> list[float]:
     """Seconds from the sync that made a change visible to its alert, for each that was delivered."""
-    came = {told: iter(sorted(times)) for told, times in received.delivered_at.items()}
-    return [next(came[told]) - change.visible_monotonic for told, change in expected if told in received.told]
+    came = {key: iter(sorted(times)) for key, times in received.delivered_at.items()}
+    return [next(came[key]) - change.visible_monotonic for key, change in expected if key in received.delivered]

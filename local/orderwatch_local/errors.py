@@ -1,4 +1,4 @@
-"""The errors of the local cloud, one small tree.
+"""The errors of the local cloud, one small branch of `orderwatch.errors`.
 
 LocalCloudError
 ├── ToolMissingError     a tool of ours is not installed: `make setup`
@@ -10,9 +10,11 @@ LocalCloudError
 Each names the thing and the remedy; print it and leave, there is nothing to retry.
 """
 
+from orderwatch.errors import OrderwatchError
 
-class LocalCloudError(Exception):
-    """The root: catch this to catch all of ours."""
+
+class LocalCloudError(OrderwatchError):
+    """The root of this branch: catch this to catch all of the local cloud's."""
 
 
 class ToolMissingError(LocalCloudError):

@@ -1,6 +1,6 @@
 """The JSON Schema of `orderwatch.alert.v1`, made of the model.
 
-`python -m orderwatch_local.schema docs/alert.schema.json` writes it anew.
+`python -m orderwatch_local.schema docs/alert.schema.json` writes it again.
 """
 
 import json

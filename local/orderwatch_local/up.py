@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.text import Text
 
 from orderwatch.trackstar.connections import TrackstarConnection
-from orderwatch_local.cloud import REGION, LocalCloud
+from orderwatch_cli.aws import LOCAL_REGION
+from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_shop
+from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
-from orderwatch_local.shop_check import Api, Flaw, UnusableShopError, check_shop
 from orderwatch_local.watch import Watch, WatchedShop, watching
 
 LOOK_EVERY = 5.0
@@ -115,7 +116,7 @@ def run_up(
 
 def _aws_command(cloud: LocalCloud) -> str:
     credentials = f"AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(cloud.credentials_file))} AWS_PROFILE=default"
-    return f"{credentials} aws --region {REGION} --endpoint-url {cloud.endpoint} ssm describe-parameters"
+    return f"{credentials} aws --region {LOCAL_REGION} --endpoint-url {cloud.endpoint} ssm describe-parameters"
 
 
 def _inbox(watch: Watch, out: Console, *, as_json: bool) -> AbstractContextManager[object]:

@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.polling.state import ConnectionState
-from orderwatch_local.cloud import LocalCloud, Outputs
+from orderwatch_cli.stack import Outputs
+from orderwatch_local.cloud import LocalCloud
 
 PREFIX = "/orderwatch"
 

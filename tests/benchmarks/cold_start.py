@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "ORDER_TABLE_NAME": "orders",
     "CONNECTION_TABLE_NAME": "connections",
     "ALERT_TABLE_NAME": "alerts",
+    "PACE_TABLE_NAME": "pace",
     "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:alerts",
     "OPS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:operators",
     "IDEMPOTENCY_TABLE_NAME": "posted",
@@ -98,8 +99,8 @@ FUNCTIONS = (
         ("dynamodb", "ssm", "sqs"),
         _ADAPTERS.format(settings="PollOrdersSettings") + "from orderwatch.polling.state import ConnectionState\n"
         "from orderwatch.trackstar.connections import TrackstarConnection\n"
-        "from orderwatch.trackstar.orders import OrderPage\n"
-        "for model in (ConnectionState, TrackstarConnection, OrderPage): model.model_rebuild()\n",
+        "from orderwatch.trackstar.orders import Order\n"
+        "for model in (ConnectionState, TrackstarConnection, Order): model.model_rebuild()\n",
         http=True,
     ),
     Function(

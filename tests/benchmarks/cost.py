@@ -15,8 +15,9 @@ from typing import Any
 
 import httpx
 
+from orderwatch.alerts import AlertKey
 from orderwatch.observability import logger
-from orderwatch.polling.poll import PollSummary
+from orderwatch.polling.summary import PollSummary
 from orderwatch_local.shop import ShopTransport
 from tests.benchmarks.report import Say, Section, Target
 from tests.support.cloud import Tables
@@ -209,7 +210,7 @@ class Day:
         self._orders = orders
         self._usage = Usage()
         self._memory, self._sns, self._world = MeteredDynamoDB(), RecordingSns(), World()
-        self._world.tables = Tables.over(self._memory, self._world.our_clock.now)
+        self._world.tables = Tables.over(self._memory)
         self._transport = _TimedTransport(self._world.trackstar)
 
     def play(self) -> Usage:
@@ -255,7 +256,7 @@ class Day:
         self._add_naive_poll(summary, waited, processor)
         self._add_invocation()
         self._usage.rest["SQS requests"] += 2  # received and deleted; dispatch_polls sends them by the ten
-        if told := [alert.alert_id for alert in self._world.told()]:
+        if told := [alert.key for alert in self._world.told()]:
             self._send(told)
 
     def _poll(self) -> PollSummary:
@@ -271,7 +272,7 @@ class Day:
         self._usage.naive_polls["DynamoDB writes"] += 1 + summary.orders + alert_units
         self._usage.naive_polls["MB-milliseconds"] += _billed(waited + requests * SECONDS["DynamoDB"], processor)
 
-    def _send(self, told: list[str]) -> None:
+    def _send(self, told: list[AlertKey]) -> None:
         made = self._meter()
         summary = send(told, outbox=self._world.tables.alerts, topic=self._sns.topic)
         requests, units = made()

@@ -13,15 +13,19 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
+from orderwatch import clock
 from orderwatch.alerts import Alert, AlertConnection
 from orderwatch.observability import logger
-from orderwatch.polling.poll import Outcome, Poller, Store
+from orderwatch.polling.commit import Store
+from orderwatch.polling.poll import poll as real_poll
 from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.summary import Outcome
 from orderwatch.polling.transitions import OrderWrite, Policy, StoredOrder
 from orderwatch.trackstar.client import PAGE_SIZE, Trackstar
 from orderwatch.trackstar.orders import Version, VersionClock
 from tests.benchmarks.pages import TOLD_STATUS, UPDATED, status_at
 from tests.simulation.functions import handler_module
+from tests.support.clocks import Impatient
 from tests.support.cloud import Tables
 
 type Reading = Callable[[], int]
@@ -103,22 +107,20 @@ def poll(url: str, store: Store, *, watched: str = "exception") -> Reading:
     trackstar = Trackstar(url)
 
     def read() -> int:
-        shop = trackstar.shop(
+        shop = trackstar.client_of(
             "conn_a",
             api_key=SecretStr("key"),
             access_token=SecretStr("token"),
             seconds_left=lambda: 900.0,
-            sleep=lambda _: None,  # the vendor's ten requests a second are not what is measured
         )
-        poller = Poller(
-            connection=AlertConnection(id="conn_a"),
-            shop=shop,
+        summary = real_poll(
+            AlertConnection(id="conn_a"),
+            vendor=shop,
             store=store,
             policy=Policy(statuses=frozenset({watched})),
-            clock=lambda: datetime.now(UTC),
             has_time=lambda: True,
+            asked_at=datetime.now(UTC),
         )
-        summary = poller.run(asked_at=datetime.now(UTC))
         assert summary.outcome is Outcome.FINISHED
         return summary.orders
 
@@ -163,6 +165,7 @@ READERS: Mapping[str, Callable[[str], dict[str, Reading]]] = {
 def main() -> None:
     """Read, and print the seconds of each reading and the peak of resident memory in MB."""
     logger.setLevel("CRITICAL")
+    clock.use(Impatient())  # the vendor's ten requests a second are not what is measured
     for name, read in READERS[sys.argv[1]](sys.argv[2]).items():
         gc.collect()
         gc.freeze()  # what is there now stands for what lives elsewhere: the rows of the tables

@@ -10,7 +10,8 @@ PRODUCTS = (1, 100, 101, 250)
 TEXT = """One poll of a shop whose orders are known, and the sending of its alerts outside digests, through boto3 and
 httpx; their hooks count every request that leaves, retries too. With N unchanged and M changed orders, of which A are
 alerted, an atomic design needs 1 + ⌈(N+M)/100⌉ + ⌈(M+A+1)/100⌉ requests to DynamoDB: the connection's row, the orders'
-rows, and one transaction for each hundred rows that are written. SNS takes ten messages a request. Products are asked
+rows, and one transaction for each hundred rows that are written, at least one a page: a poll that is killed has then
+lost the page that it was reading and no other. SNS takes ten messages a request. Products are asked
 for by the hundred, and by a warm function not again within five minutes. Sending costs DynamoDB two more requests for
 each alert, which is claimed and marked, and one for each hundred that are read. Invocations, the queue and the
 parameters are not in the table."""

@@ -12,19 +12,18 @@ from typing import Any, cast
 
 import httpx
 
-from orderwatch.alerts import AlertConnection
 from orderwatch.aws.dynamodb import Item, to_item
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.poll_queue import PollQueue
-from orderwatch.polling.poll import Outcome, Poller
+from orderwatch.polling.summary import Outcome
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.shop import ShopTransport
 from orderwatch_local.shop.script import API_KEY
 from tests.benchmarks.report import Say, Section, Target
 from tests.simulation.cloud import PREFIX, FifoQueue, ParameterStore
 from tests.support.cloud import Tables
-from tests.support.memory_dynamodb import MemoryDynamoDB
-from tests.support.polls import WATCHED
+from tests.support.memory_dynamodb import Key, MemoryDynamoDB
+from tests.support.polls import poll
 from tests.support.world import TICK, World
 
 CONNECTIONS = {1: 200, 10: 60, 100: 20, 500: 8}
@@ -32,7 +31,7 @@ CONNECTIONS = {1: 200, 10: 60, 100: 20, 500: 8}
 ORDERS = 200
 """Orders of each connection."""
 CHANGED = 3
-"""Orders of each connection that change between two ticks; one of them is told."""
+"""Orders of each connection that change between two ticks; one of them is alerted."""
 KNOWN = (1, 1_000, 100_000, 1_000_000)
 POLLS = 130
 """Polls of each kind for each number of known orders; all of them take less than the day between two sweeps."""
@@ -53,7 +52,7 @@ AWS is in memory and Trackstar is the simulated shop. The time inside those two 
 ours; the requests are counted where they leave us.
 
 **A tick**: every connection of {ORDERS} orders is asked for and polled, after {CHANGED} of its orders changed, one of
-which has to be told. No secret comes from the cache, as after five minutes. **Orders known**: one connection of which
+which is to be alerted. No secret comes from the cache, as after five minutes. **Orders known**: one connection of which
 so many orders are in OrderTable, polled when nothing has changed and when one order has (medians of {POLLS} polls). The
 rows have keys of their own; their other attributes are made up when they are read."""
 
@@ -143,7 +142,7 @@ class Fleet:
             Meter(),
             MemoryDynamoDB(),
         )
-        self.tables = Tables.over(self.memory, self.world.our_clock.now)
+        self.tables = Tables.over(self.memory)
         self._store = self.tables.through(cast("Any", _Metered(self.memory, self.meter))).store
         ssm, queue = _PagedParameters(self.meter), FifoQueue(lambda: 0.0, lambda group: None)
         self._parameters = Parameters(cast("Any", _Metered(ssm, self.meter)), PREFIX)
@@ -166,26 +165,18 @@ class Fleet:
 
     def poll(self, connection_id: str) -> None:
         """One poll, with the adapters that poll_orders has."""
-        shop = self._trackstar.shop(
+        shop = self._trackstar.client_of(
             connection_id,
             api_key=self._parameters.api_key(),
-            access_token=self._parameters.shop(connection_id).access_token,
+            access_token=self._parameters.connection(connection_id).access_token,
             seconds_left=lambda: 60.0,
-            sleep=lambda _: None,
         )
-        summary = Poller(
-            connection=AlertConnection(id=connection_id),
-            shop=shop,
-            store=self._store,
-            policy=WATCHED,
-            clock=self.world.our_clock.now,
-            has_time=lambda: True,
-        ).run(asked_at=self.world.our_clock.now())
+        summary = poll(shop, self._store, connection_id)
         if summary.outcome is not Outcome.FINISHED:
             raise RuntimeError(f"a poll of {connection_id} ended {summary.outcome}")
 
     def change(self, count: int) -> None:
-        """A tick later, the same orders of every shop have changed, so many; the first of several has to be told."""
+        """A tick later, the same orders of every shop have changed, so many; the first of several has to be alerted."""
         self.world.pass_time(TICK)
         for shop in self.world.shops.values():
             for number in range(count):
@@ -291,20 +282,20 @@ _LIGHT: Item = {}
 """Stands for a row of which only the key is kept."""
 
 
-class _Rows(dict[str, Item]):
+class _Rows(dict[Key, Item]):
     """Rows some of which are light until they are written."""
 
-    def __getitem__(self, key: str) -> Item:
+    def __getitem__(self, key: Key) -> Item:
         row = super().__getitem__(key)
-        return _made_up(key) if row is _LIGHT else row
+        return _made_up(key[0]) if row is _LIGHT else row
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, key: Key, default: Any = None) -> Any:
         return self[key] if key in self else default  # noqa: SIM401 - dict's own would not make the row up
 
 
 def _rows(known: int, fleet: Fleet) -> _Rows:
-    written = {row["order_key"]["S"]: row for row in fleet.tables.rows("OrderTable")}
-    light = (f"conn_0#known-{number}" for number in range(len(written), known))
+    written = {(row["order_key"]["S"],): row for row in fleet.tables.rows("OrderTable")}
+    light = ((f"conn_0#known-{number}",) for number in range(len(written), known))
     return _Rows(dict.fromkeys(light, _LIGHT) | written)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from orderwatch_local.cloud import LocalCloud, Outputs
+from orderwatch_cli.stack import Outputs
+from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, Trackstar, VirtualClock, serve
 
 API_KEY = "key-of-the-tests"

@@ -13,7 +13,8 @@ import pytest
 from orderwatch.alerts import Alert
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.publishing.messages import render
-from orderwatch_local.cloud import LocalCloud, Outputs
+from orderwatch_cli.stack import Outputs
+from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.samples import SAMPLES, order_alert
 from tests.support.template import ROOT
 

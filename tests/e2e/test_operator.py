@@ -8,17 +8,19 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orderwatch.aws.alert_table import AlertTable
-from orderwatch_local.cloud import LocalCloud, Outputs
+from orderwatch_cli.stack import Outputs
+from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, Trackstar, VirtualClock
 from tests.e2e.conftest import SlackChannel
 from tests.support.alerts import alert_of
+from tests.support.clocks import set_back
 
 ORDERWATCH = Path(sys.executable).with_name("orderwatch")
 WITHIN = 30.0
@@ -114,9 +116,9 @@ def test_redrive_sends_what_is_overdue_and_leaves_what_is_young(operator: Operat
     operator.cloud.client("lambda").update_event_source_mapping(UUID=source, Enabled=False)
     try:
         for order_id, age in (("o-old", timedelta(hours=1)), ("o-young", timedelta())):
-            made_at = datetime.now(UTC) - age
-            table = AlertTable(dynamodb, operator.outputs.alert_table_name, clock=lambda at=made_at: at)  # type: ignore[misc]
-            action: Any = table.put_action(alert_of(order_id, connection_id=connection_id))
+            table = AlertTable(dynamodb, operator.outputs.alert_table_name)
+            with set_back(age):
+                action: Any = table.put_action(alert_of(order_id, connection_id=connection_id))
             dynamodb.transact_write_items(TransactItems=[action])
         doctor = operator.types("doctor")
         assert doctor.returncode == 1

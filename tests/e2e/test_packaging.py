@@ -33,7 +33,7 @@ def packages(layer: Path) -> set[str]:
 
 def test_the_layer_holds_the_domain_and_its_dependencies(layer: Path) -> None:
     assert packages(layer) >= {"orderwatch", "httpx", "pydantic", "pydantic_core", "aws_lambda_powertools", "slack_sdk"}
-    assert (layer / "orderwatch/messages/email.py").exists()
+    assert (layer / "orderwatch/publishing/messages/email.py").exists()
 
 
 def test_the_layer_does_not_hold_what_the_runtime_brings_or_only_development_needs(layer: Path) -> None:
@@ -41,6 +41,7 @@ def test_the_layer_does_not_hold_what_the_runtime_brings_or_only_development_nee
     development = {
         "tests",
         "local",
+        "orderwatch_cli",
         "orderwatch_local",
         "moto",
         "pytest",

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from orderwatch.aws.connection_table import ConnectionTable
-from orderwatch_local.cloud import LocalCloud, Outputs
+from orderwatch_cli.stack import Outputs
+from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, Trackstar, VirtualClock
 from tests.e2e.conftest import SlackChannel
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from orderwatch_cli.stack import Outputs
 from orderwatch_local.build import PROJECT, build, this_architecture
-from orderwatch_local.cloud import LocalCloud, Outputs
+from orderwatch_local.cloud import LocalCloud
 from tests.e2e.conftest import ACCESS_TOKEN, API_KEY, CONNECTION_ID, SlackChannel
 from tests.e2e.runtime_interface import RuntimeInterface
 from tests.support.cloud import Tables, create_tables
@@ -47,6 +48,7 @@ class Apart:
             "CONNECTION_TABLE_NAME": self.tables.names["ConnectionTable"],
             "ALERT_TABLE_NAME": self.tables.names["AlertTable"],
             "POLL_QUEUE_URL": self.poll_queue_url,
+            "PACE_TABLE_NAME": self.tables.names["PaceTable"],
             "ALERT_TOPIC_ARN": self.topic_arn,
         }
 

@@ -11,7 +11,8 @@ import pytest
 
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.polling.state import ConnectionState
-from orderwatch_local.cloud import LocalCloud, Outputs
+from orderwatch_cli.stack import Outputs
+from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, ShopServer, Trackstar, VirtualClock, serve
 from tests.e2e.conftest import NEVER
 

@@ -10,14 +10,15 @@ from itertools import count
 
 import pytest
 
+from orderwatch.alerts import AlertKey
 from orderwatch.aws.alert_table import CLAIM
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.errors import PollSupersededError
 from orderwatch_local.shop import ShopTransport
 from tests.support.death import Killed, Lifeline
+from tests.support.delivered import due_for, order_alerts_in
 from tests.support.recording_sns import ARN, RecordingSns
-from tests.support.sending import send
-from tests.support.truth import expected_alerts, told_in
+from tests.support.sending import ProductsOf, send
 from tests.support.world import MINUTE, World
 
 REDRIVEN_AFTER = timedelta(minutes=10)
@@ -42,14 +43,14 @@ class Watch:
         with suppress(Killed, PollSupersededError):
             self._mortal_world().poll(transport=transport)
 
-    def publish(self, alert_ids: Iterable[str]) -> None:
+    def publish(self, keys: Iterable[AlertKey]) -> None:
         with suppress(Killed):
             send(
-                list(alert_ids),
+                list(keys),
                 outbox=self._mortal_world().tables.alerts,
-                topic=AlertTopic(self.lifeline.sns(self.sns), ARN, sleep=lambda _: None),
-                products_of=lambda _: self.world.client(
-                    transport=self.lifeline.transport(ShopTransport(self.world.trackstar))
+                topic=AlertTopic(self.lifeline.sns(self.sns), ARN),
+                products=ProductsOf(
+                    lambda _: self.world.client(transport=self.lifeline.transport(ShopTransport(self.world.trackstar)))
                 ),
                 digest_threshold=3,
             )
@@ -77,25 +78,25 @@ class Watch:
     def live(self) -> None:
         """One tick: a poll, and the stream's events of what it wrote."""
         self.world.pass_time()
-        before = set(self.world.tables.alert_ids())
+        before = set(self.world.tables.alert_keys())
         self.poll()
         self.assert_cursor_passed_only_what_is_written()
-        self.publish(alert_id for alert_id in self.world.tables.alert_ids() if alert_id not in before)
+        self.publish(key for key in self.world.tables.alert_keys() if key not in before)
 
     def recover(self) -> None:
         """More ticks, repeated and reordered stream events, and the redrive."""
         for _ in range(2):
             self.live()
         self.world.pass_time(CLAIM)
-        self.publish(reversed(self.world.tables.alert_ids()))
+        self.publish(reversed(self.world.tables.alert_keys()))
         self.world.pass_time(REDRIVEN_AFTER + MINUTE)
         self.redrive()
 
     def expected(self, *, baseline: int) -> Counter[tuple[str, str, str]]:
-        return expected_alerts(self.world.shop.truth, baseline=baseline)
+        return due_for(self.world.shop.truth[baseline:])
 
     def told(self) -> Counter[tuple[str, str, str]]:
-        return told_in(self.sns.taken)
+        return order_alerts_in(self.sns.taken)
 
 
 def of_a_day_with_trouble(watch: Watch) -> int:
@@ -171,7 +172,7 @@ def test_repeated_and_reordered_events_change_nothing() -> None:
     for _ in range(3):  # the same message again, and one that was on its way before
         watch.world.poll(asked_at=asked_at)
         watch.world.poll(asked_at=asked_at - timedelta(hours=1))
-    watch.publish([alert_id for alert_id in reversed(watch.world.tables.alert_ids()) for _ in range(2)])
+    watch.publish([key for key in reversed(watch.world.tables.alert_keys()) for _ in range(2)])
 
     assert watch.sns.taken == told
     assert (watch.world.tables.rows("AlertTable"), watch.world.tables.rows("OrderTable")) == rows

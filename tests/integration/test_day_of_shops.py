@@ -11,9 +11,9 @@ from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from orderwatch_local.shop.lives import STORM_HOUR, ShopDay
 from orderwatch_local.shop.script import DAY, THREE_SHOPS
 from tests.support.cloud import Inbox, Tables
+from tests.support.delivered import due_for, order_alerts_in
 from tests.support.polls import client_of, poll
 from tests.support.sending import send
-from tests.support.truth import expected_alerts, told_in
 
 
 class Watch:
@@ -30,7 +30,7 @@ class Watch:
         """Poll every shop and publish; what reached the inbox."""
         for shop in self._trackstar.shops:
             poll(client_of(self._trackstar, shop), self._tables.store, shop.connection_id)
-        send(self._tables.alert_ids(), outbox=self._tables.alerts, topic=self._topic)
+        send(self._tables.alert_keys(), outbox=self._tables.alerts, topic=self._topic)
         return self._inbox.take()
 
     def play(self, hours: Sequence[Hour]) -> list[dict[str, Any]]:
@@ -51,8 +51,8 @@ def test_a_day_of_three_shops_is_told_exactly_as_it_was_visible(seed: int, inbox
 
     bodies = watch.play(script.hours)
 
-    expected = expected_alerts(script.truth, baseline=watch.baseline)
-    assert told_in(bodies) == expected
+    expected = due_for(script.truth[watch.baseline :])
+    assert order_alerts_in(bodies) == expected
     assert any(body["kind"] == "order.digest" for body in bodies)
     assert expected.total() > 20
 
@@ -71,6 +71,6 @@ def test_the_hours_around_a_storm_are_told_the_same_on_the_deployed_kind_of_tabl
 
     bodies = watch.play(script.hours[STORM_HOUR : STORM_HOUR + 2])
 
-    expected = expected_alerts(script.truth, baseline=before)
-    assert told_in(bodies) == expected
+    expected = due_for(script.truth[before:])
+    assert order_alerts_in(bodies) == expected
     assert any(body["kind"] == "order.digest" for body in bodies)

@@ -14,8 +14,8 @@ from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.shop import Request, Response, Shop, ShopTransport, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from tests.support.account import Account, account, inserts, order
+from tests.support.clocks import BEGINS_AT
 from tests.support.lambda_context import sqs_event
-from tests.support.waits import BEGINS_AT
 
 
 class Lines(logging.Handler):
@@ -74,9 +74,10 @@ def test_an_alert_is_followed_from_the_poll_that_found_it_to_slack(running: Acco
     running.shop.place(order("2", status="exception"))
     running.shop.sync()
     running.poll()
-    [alert_id] = running.pending()
-    running.invoke("PublishAlertsFunction", inserts([alert_id]))
-    running.invoke("PostToSlackFunction", sqs_event(running.alert(alert_id)))
+    [key] = running.pending()
+    running.invoke("PublishAlertsFunction", inserts([key]))
+    running.invoke("PostToSlackFunction", sqs_event(running.alert(key)))
+    alert_id = key.alert_id
 
     written = [line for line in log.saying("alerts written") if alert_id in line["alert_ids"]]
     sent = [line for line in log.saying("message sent") if alert_id in line["alert_ids"]]
@@ -95,12 +96,11 @@ def test_a_failure_of_the_vendor_carries_its_request_id(log: Lines) -> None:
         return Response(503, (), b"")
 
     trackstar.intercept = down
-    client = Trackstar("https://trackstar.invalid", transport=ShopTransport(trackstar)).shop(
+    client = Trackstar("https://trackstar.invalid", transport=ShopTransport(trackstar)).client_of(
         "conn_a",
         api_key=SecretStr("key"),
         access_token=SecretStr("token"),
         seconds_left=lambda: 60.0,
-        sleep=lambda _: None,
     )
     with pytest.raises(UnavailableError, match="request ") as caught:
         client.connection()

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from orderwatch_local.cli import run
+from orderwatch_cli.local_credentials import find_session_token
+from orderwatch_cli.main import run
 from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.local_credentials import find_session_token
 
 KEY = "the-real-api-key"
 PARAMETER = "/orderwatch/trackstar/api-key"

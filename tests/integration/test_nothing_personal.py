@@ -16,7 +16,7 @@ from orderwatch.trackstar.products import Product
 from orderwatch_local.preview_page import page
 from orderwatch_local.shop import Record, Shop
 from tests.support.recording_sns import RecordingSns
-from tests.support.sending import send
+from tests.support.sending import ProductsOf, send
 from tests.support.world import World
 
 PRIVATE = "Ada-Private"
@@ -66,8 +66,12 @@ def changed(world: World, *orders: Record) -> RecordingSns:
     world.shop.sync()
     world.poll()
     sns = RecordingSns()
-    ids = world.tables.alert_ids()
-    send(ids, outbox=world.tables.alerts, topic=sns.topic, products_of=lambda _: world.client())
+    send(
+        world.tables.alert_keys(),
+        outbox=world.tables.alerts,
+        topic=sns.topic,
+        products=ProductsOf(lambda _: world.client()),
+    )
     return sns
 
 
@@ -110,7 +114,7 @@ def test_what_is_wrong_with_a_record_is_told_without_what_is_in_it(
     world.shop.sync()
     world.poll()
     sns = RecordingSns()
-    send(world.tables.alert_ids(), outbox=world.tables.alerts, topic=sns.topic)
+    send(world.tables.alert_keys(), outbox=world.tables.alerts, topic=sns.topic)
 
     assert "orders.quarantined" in {body["kind"] for body in sns.taken}
     records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]

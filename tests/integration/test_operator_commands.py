@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from orderwatch.alerts import Alert
-from orderwatch_local.cli import run
+from orderwatch.aws.dynamodb import to_item
+from orderwatch_cli.main import run
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, SystemClock
 from tests.support.alerts import alert_of, first_sight
@@ -190,7 +191,7 @@ def test_a_row_of_another_version_is_listed_as_far_as_it_is_understood(operated:
     operated.connect(CONNECTION, TOKEN)
     operated.write(first_sight("o1"))
     operated.tell(alert_of("o1"))
-    key = {"alert_id": {"S": alert_of("o1").alert_id}}
+    key = to_item(alert_of("o1").key._asdict())
     operated.cloud.client("dynamodb").update_item(
         TableName=operated.outputs.alert_table_name,
         Key=key,

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 import functions.dispatch_polls.app as dispatch_polls
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.poll_queue import BATCH, PollQueue
-from orderwatch.errors import ParameterMissingError, PollsNotAskedForError
+from orderwatch.errors import ParameterMissingError, PollsNotRequestedError
 from tests.support.lambda_context import lambda_context
 from tests.support.template import load_template
 
@@ -36,7 +36,7 @@ def test_secrets_are_decrypted_and_show_in_no_repr(parameters: Parameters) -> No
     put("trackstar/api-key", "very-secret-key")
     put("slack/webhook-url", "https://hooks.example/very-secret")
     put("connections/conn_a/access-token", "very-secret-token")
-    shop = parameters.shop("conn_a")
+    shop = parameters.connection("conn_a")
     assert parameters.api_key().get_secret_value() == "very-secret-key"
     assert parameters.slack_webhook_url().get_secret_value() == "https://hooks.example/very-secret"
     assert shop.access_token.get_secret_value() == "very-secret-token"
@@ -47,8 +47,8 @@ def test_a_shop_has_the_name_that_its_operator_gave_it_or_none(parameters: Param
     for connection_id in ("conn_a", "conn_b"):
         put(f"connections/{connection_id}/access-token", "token")
     put("connections/conn_a/name", "Nordic Outdoor", "String")
-    assert parameters.shop("conn_a").name == "Nordic Outdoor"
-    assert parameters.shop("conn_b").name is None
+    assert parameters.connection("conn_a").name == "Nordic Outdoor"
+    assert parameters.connection("conn_b").name is None
 
 
 def test_a_missing_parameter_is_named_with_the_command_that_puts_it(parameters: Parameters) -> None:
@@ -56,8 +56,8 @@ def test_a_missing_parameter_is_named_with_the_command_that_puts_it(parameters: 
     for read, name in (
         (parameters.api_key, "trackstar/api-key"),
         (parameters.slack_webhook_url, "slack/webhook-url"),
-        (lambda: parameters.shop("conn_a"), "connections/conn_a/access-token"),
-        (lambda: parameters.shop("conn_unknown"), "connections/conn_unknown/access-token"),
+        (lambda: parameters.connection("conn_a"), "connections/conn_a/access-token"),
+        (lambda: parameters.connection("conn_unknown"), "connections/conn_unknown/access-token"),
     ):
         with pytest.raises(ParameterMissingError, match=f"put-parameter .*--name {PREFIX}/{name}") as caught:
             read()
@@ -88,7 +88,10 @@ def test_a_secret_is_kept_until_it_is_to_be_forgotten(parameters: Parameters) ->
     put("connections/conn_a/access-token", "old")
 
     def secrets() -> list[str]:
-        return [parameters.api_key().get_secret_value(), parameters.shop("conn_a").access_token.get_secret_value()]
+        return [
+            parameters.api_key().get_secret_value(),
+            parameters.connection("conn_a").access_token.get_secret_value(),
+        ]
 
     assert secrets() == ["old", "old"]
     put("trackstar/api-key", "new")
@@ -201,7 +204,7 @@ def test_what_sqs_refuses_holds_no_other_shop_up(refusing: RefusingSqs, missed: 
 
 def test_a_single_poll_that_cannot_be_asked_for_is_an_error(queue_url: str) -> None:
     queue = PollQueue(RefusingSqs(refused={"conn_a"}).as_client(), queue_url)
-    with pytest.raises(PollsNotAskedForError, match="conn_a"):
+    with pytest.raises(PollsNotRequestedError, match="conn_a"):
         queue.ask_for_poll("conn_a")
 
 
@@ -215,7 +218,7 @@ def test_a_tick_fails_with_the_names_of_the_shops_that_were_not_asked_after_the_
     monkeypatch.setattr(dispatch_polls, "_parameters", lambda prefix: parameters)
     for name in shops(3):
         put(f"connections/{name}/access-token", "token")
-    with pytest.raises(PollsNotAskedForError) as caught:
+    with pytest.raises(PollsNotRequestedError) as caught:
         dispatch_polls.handler({}, lambda_context())
     assert caught.value.connection_ids == ["conn_01"]
     assert sqs.taken == ["conn_00", "conn_02"]

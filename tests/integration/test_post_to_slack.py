@@ -17,9 +17,9 @@ from orderwatch import clock
 from orderwatch.settings import PostToSlackSettings, read_settings
 from orderwatch.slack.webhook import MAX_TRIES
 from tests.support.alerts import alert_of
+from tests.support.clocks import Waits
 from tests.support.lambda_context import lambda_context, sqs_event
 from tests.support.template import load_template
-from tests.support.waits import Waits
 
 SECRET = "T000-very-secret-B000"
 

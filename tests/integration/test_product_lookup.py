@@ -2,10 +2,11 @@
 
 import pytest
 
-from orderwatch.errors import NotImplementedByShopError, UnavailableError
+from orderwatch.errors import NotSupportedError, UnavailableError
 from orderwatch.publishing.product_cache import ProductCache
-from orderwatch_local.shop import Request, Resource, Response, Shop, VirtualClock
-from tests.support.world import NOON, World
+from orderwatch_local.shop import Request, Resource, Response, Shop
+from tests.support.sending import ProductsOf
+from tests.support.world import World
 
 
 def world_with(*product_ids: str) -> World:
@@ -71,7 +72,7 @@ def test_a_record_that_is_no_product_is_a_product_that_is_not_there() -> None:
 def test_an_integration_without_products_says_so_at_the_first_request() -> None:
     world = world_with("1")
     world.shop.quirks.lacks = {Resource.PRODUCTS}
-    with pytest.raises(NotImplementedByShopError):
+    with pytest.raises(NotSupportedError):
         world.client().products(["1", "2"])
     assert len(world.trackstar.requests) == 1
 
@@ -88,10 +89,10 @@ def test_a_warm_process_asks_the_vendor_for_no_product_twice(
     batches: list[list[str]], requests: list[int], reason: str
 ) -> None:
     world = world_with("1", "2")
-    cache = ProductCache(now=VirtualClock(NOON).now)
+    cache = ProductCache(ProductsOf(lambda _: world.client()))
     asked = []
     for product_ids in batches:
         before = len(world.trackstar.requests)
-        cache.of_shop("conn_a", world.client).products(product_ids)
+        cache.products("conn_a", product_ids, seconds_left=lambda: 60.0)
         asked.append(len(world.trackstar.requests) - before)
     assert asked == requests, reason

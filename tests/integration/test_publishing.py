@@ -5,57 +5,65 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from orderwatch.alerts import Alert
+from orderwatch import clock as process_clock
+from orderwatch.alerts import Alert, AlertKey
 from orderwatch.aws.alert_table import CLAIM
-from orderwatch.aws.alert_topic import BATCH, MAX_BATCH_BYTES, AlertTopic
-from orderwatch.errors import ParameterMissingError
+from orderwatch.aws.alert_topic import BATCH, MAX_BATCH_BYTES
+from orderwatch.errors import ForbiddenError, NotSupportedError, ParameterMissingError, UnavailableError
 from orderwatch.polling.state import ConnectionState
 from orderwatch.publishing import publish as publishing
-from orderwatch.publishing.enrich import ProductSource
+from orderwatch.publishing.enrich import LEFT_OUT, ProductSource
 from orderwatch.publishing.messages import Attribute, SnsMessage
 from orderwatch.publishing.publish import PublishSummary
 from orderwatch.trackstar.products import Product
-from orderwatch_local.shop import VirtualClock
 from tests.support.alerts import SEEN_AT, alert_of, first_sight
+from tests.support.clocks import StandingClock, Waits
 from tests.support.cloud import Tables
-from tests.support.recording_sns import ARN, RecordingSns, told_ids
+from tests.support.recording_sns import RecordingSns, told_ids
 from tests.support.sending import send
+
+ANY = AlertKey("conn_a", "any")
+
+
+def ids(keys: Sequence[AlertKey]) -> list[str]:
+    return sorted(key.alert_id for key in keys)
 
 
 @dataclass
 class Desk:
     """An outbox with alerts in it, and a topic."""
 
-    clock: VirtualClock = field(default_factory=lambda: VirtualClock(SEEN_AT))
+    clock: StandingClock = field(default_factory=lambda: StandingClock(SEEN_AT))
     sns: RecordingSns = field(default_factory=RecordingSns)
 
     def __post_init__(self) -> None:
-        self.tables = Tables.in_memory(self.clock.now)
+        process_clock.use(self.clock)
+        self.tables = Tables.in_memory()
 
-    def put(self, count: int = 1, *, shop: str = "conn_a", products: tuple[str, ...] = ()) -> list[str]:
-        """New alerts of a shop, by their ids."""
+    def put(self, count: int = 1, *, shop: str = "conn_a", products: tuple[str, ...] = ()) -> list[AlertKey]:
+        """New alerts of a connection, by their keys."""
         known = len(self.tables.rows("OrderTable"))
         writes = [first_sight(str(known + n), connection_id=shop, product_ids=products) for n in range(count)]
         self.tables.store.commit(ConnectionState(connection_id=f"{shop}{known}"), writes=writes, alerts=[])
-        return [write.alert.alert_id for write in writes if write.alert]
+        return [write.alert.key for write in writes if write.alert]
 
     def publish(
         self,
-        alert_ids: Sequence[str],
+        keys: Sequence[AlertKey],
         *,
         threshold: int = 5,
-        products_of: Callable[[str], ProductSource] | None = None,
+        products: ProductSource | None = None,
     ) -> PublishSummary:
         return send(
-            alert_ids,
+            keys,
             outbox=self.tables.alerts,
             topic=self.sns.topic,
-            products_of=products_of,
+            products=products,
             digest_threshold=threshold,
         )
 
-    def pending(self) -> list[str]:
-        return [alert.alert_id for alert in self.tables.alerts.unsent(self.tables.alert_ids())]
+    def pending(self) -> list[AlertKey]:
+        return [alert.key for alert in self.tables.alerts.unsent(self.tables.alert_keys())]
 
 
 @pytest.fixture
@@ -73,17 +81,17 @@ class Journal:
         self.alerts = alerts
         self.lines: list[str] = []
 
-    def unsent(self, alert_ids: object) -> Sequence[Alert]:
+    def unsent(self, keys: object) -> Sequence[Alert]:
         return self.alerts
 
-    def claim(self, alert_id: str) -> bool:
+    def claim(self, key: AlertKey) -> bool:
         self.lines.append("claim")
         return True
 
-    def release(self, alert_id: str) -> None:
+    def release(self, key: AlertKey) -> None:
         self.lines.append("release")
 
-    def mark_sent(self, alert_id: str, *, message_id: str) -> None:
+    def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
         self.lines.append(f"mark {message_id}")
 
     def publish(self, messages: Sequence[SnsMessage]) -> list[str | None]:
@@ -93,132 +101,152 @@ class Journal:
 
 def test_an_alert_is_claimed_then_sent_then_marked() -> None:
     journal = Journal(alert_of("1"), alert_of("2"))
-    send(["any"], outbox=journal, topic=journal)
+    send([ANY], outbox=journal, topic=journal)
     assert journal.lines == ["claim", "claim", "send 2", "mark m0", "mark m1"]
 
 
 def test_what_was_sent_is_marked_before_more_than_ten_messages_are_sent() -> None:
     journal = Journal(*(alert_of(str(number)) for number in range(12)))
-    send(["any"], outbox=journal, topic=journal, digest_threshold=100)
+    send([ANY], outbox=journal, topic=journal, digest_threshold=100)
     assert [line for line in journal.lines if line != "claim"] == (
         ["send 10", *(f"mark m{number}" for number in range(10)), "send 2", "mark m0", "mark m1"]
     )
 
 
 def test_an_alert_is_sent_once_however_often_it_is_asked_for(desk: Desk) -> None:
-    [alert_id] = desk.put()
-    assert desk.publish([alert_id, alert_id]).sent == 1
-    assert desk.publish([alert_id]).sent == 0
-    assert desk.sns.told() == [alert_id]
+    [key] = desk.put()
+    assert desk.publish([key, key]).sent == 1
+    assert desk.publish([key]).sent == 0
+    assert desk.sns.told() == [key.alert_id]
 
 
 def test_an_alert_that_does_not_exist_is_not_sent(desk: Desk) -> None:
-    assert desk.publish(["unknown"]) == PublishSummary()
+    assert desk.publish([ANY]) == PublishSummary()
     assert desk.sns.batches == []
 
 
 def test_two_senders_at_once_send_an_alert_once(desk: Desk) -> None:
-    [alert_id] = desk.put()
+    [key] = desk.put()
     summaries: list[PublishSummary] = []
 
     first = desk.tables.alerts
-    unsent = list(first.unsent([alert_id]))
+    unsent = list(first.unsent([key]))
 
     class Late:
         """A sender that reads, and before it claims another one does the whole of it."""
 
         claim, release, mark_sent = first.claim, first.release, first.mark_sent
 
-        def unsent(self, alert_ids: object) -> Sequence[Alert]:
-            summaries.append(desk.publish([alert_id]))
+        def unsent(self, keys: object) -> Sequence[Alert]:
+            summaries.append(desk.publish([key]))
             return unsent
 
-    late = send([alert_id], outbox=Late(), topic=desk.sns.topic)
+    late = send([key], outbox=Late(), topic=desk.sns.topic)
     assert [summary.sent for summary in (*summaries, late)] == [1, 0]
-    assert desk.sns.told() == [alert_id]
+    assert desk.sns.told() == [key.alert_id]
 
 
 def test_an_alert_that_another_sender_holds_is_reported_unsent_and_sent_when_that_one_died(desk: Desk) -> None:
-    [alert_id] = desk.put()
-    desk.tables.alerts.claim(alert_id)
-    assert desk.publish([alert_id]).unsent == [alert_id]
+    [key] = desk.put()
+    desk.tables.alerts.claim(key)
+    assert desk.publish([key]).unsent_keys == [key]
     desk.clock.advance(CLAIM)
-    assert desk.publish([alert_id]).sent == 1
+    assert desk.publish([key]).sent == 1
 
 
 def test_a_refused_batch_is_released_reported_and_sent_the_next_time(desk: Desk) -> None:
-    alert_ids = desk.put(3)
+    keys = desk.put(3)
     desk.sns.is_down = True
-    summary = desk.publish(alert_ids)
-    assert (summary.sent, sorted(summary.unsent)) == (0, sorted(alert_ids))
-    assert sorted(desk.pending()) == sorted(alert_ids)
+    summary = desk.publish(keys)
+    assert (summary.sent, sorted(summary.unsent_keys)) == (0, sorted(keys))
+    assert sorted(desk.pending()) == sorted(keys)
 
     desk.sns.is_down = False
-    assert desk.publish(alert_ids).sent == 3
-    assert sorted(desk.sns.told()) == sorted(alert_ids)
+    assert desk.publish(keys).sent == 3
+    assert sorted(desk.sns.told()) == ids(keys)
 
 
 def test_a_message_that_sns_refuses_holds_no_other_up(desk: Desk) -> None:
-    good, bad, other = alert_ids = desk.put(3)
-    desk.sns.refuses = lambda body: body["alert_id"] == bad
-    summary = desk.publish(alert_ids)
-    assert (summary.sent, summary.unsent) == (2, [bad])
-    assert sorted(desk.sns.told()) == sorted([good, other])
+    good, bad, other = keys = desk.put(3)
+    desk.sns.refuses = lambda body: body["alert_id"] == bad.alert_id
+    summary = desk.publish(keys)
+    assert (summary.sent, summary.unsent_keys) == (2, [bad])
+    assert sorted(desk.sns.told()) == ids([good, other])
 
     desk.sns.refuses = lambda body: False
-    assert desk.publish(alert_ids).sent == 1
+    assert desk.publish(keys).sent == 1
     assert desk.pending() == []
 
 
 # Product details (rule 11)
 
 
+def test_alerts_that_name_no_product_ask_for_none(desk: Desk) -> None:
+    products = Products()
+    desk.publish(desk.put(), products=products)
+    assert products.asked == []
+
+
+COULD_NOT_BE_READ = "product details: they could not be read"
+
+
 class Products:
+    """A source that has every product, or fails."""
+
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
-        self.asked: list[Sequence[str]] = []
+        self.asked: list[tuple[str, Sequence[str]]] = []
 
-    def products(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
-        self.asked.append(product_ids)
+    def products(
+        self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
+    ) -> Mapping[str, Product]:
+        self.asked.append((connection_id, product_ids))
         if self.error:
             raise self.error
         return {each: Product(id=each, name=f"Product {each}", inventory="1") for each in product_ids}
 
 
-def test_the_products_of_a_batch_are_asked_for_once_a_shop(desk: Desk) -> None:
-    alert_ids = desk.put(2, products=("p1", "p2")) + desk.put(1, shop="conn_b", products=("p1",))
-    sources: dict[str, Products] = {}
-
-    def products_of(connection_id: str) -> ProductSource:
-        return sources.setdefault(connection_id, Products())
-
-    desk.publish(alert_ids, products_of=products_of)
-    assert {shop: source.asked for shop, source in sources.items()} == {"conn_a": [["p1", "p2"]], "conn_b": [["p1"]]}
+def test_the_products_of_a_batch_are_asked_for_once_a_connection(desk: Desk) -> None:
+    keys = desk.put(2, products=("p1", "p2")) + desk.put(1, shop="conn_b", products=("p1",))
+    products = Products()
+    desk.publish(keys, products=products)
+    assert products.asked == [("conn_a", ["p1", "p2"]), ("conn_b", ["p1"])]
     assert all(line["name"] for body in desk.sns.taken for line in body["order"]["line_items"])
 
 
-@pytest.mark.parametrize("where", ["while they are asked for", "before: the shop's token is missing"])
-def test_product_details_that_fail_make_an_alert_plainer_and_it_says_so(desk: Desk, where: str) -> None:
-    alert_ids = desk.put(products=("p1",))
-
-    def products_of(connection_id: str) -> ProductSource:
-        if where.startswith("before"):
-            raise ParameterMissingError("/orderwatch/connections/conn_a/access-token")
-        return Products(RuntimeError("a bug"))
-
-    summary = desk.publish(alert_ids, products_of=products_of)
+@pytest.mark.parametrize(
+    ("error", "gap"),
+    [
+        (NotSupportedError("501"), "product details: this shop's integration offers none"),
+        (UnavailableError("timeout"), "product details: Trackstar did not answer"),
+        (ForbiddenError("403"), "product details: Trackstar refused to give them"),
+        (ParameterMissingError("/orderwatch/connections/conn_a/access-token"), COULD_NOT_BE_READ),
+        (RuntimeError("a bug"), COULD_NOT_BE_READ),
+    ],
+)
+def test_product_details_that_fail_make_an_alert_plainer_and_it_says_so(desk: Desk, error: Exception, gap: str) -> None:
+    summary = desk.publish(desk.put(products=("p1",)), products=Products(error))
     assert (summary.sent, summary.degraded) == (1, 1)
     [body] = desk.sns.taken
-    assert not body["enrichment"]["complete"]
-    assert body["enrichment"]["missing"]
+    assert body["enrichment"] == {"complete": False, "missing": [gap]}
+    assert body["order"]["line_items"]
 
 
-def test_even_a_bug_in_the_enrichment_itself_stops_no_alert(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("function", ["enrich", "product_ids_of"])
+def test_even_a_bug_in_the_enrichment_itself_stops_no_alert(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
     def explode(*arguments: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(publishing, "enrich", explode)
-    assert desk.publish(desk.put(2)).sent == 2
+    monkeypatch.setattr(publishing, function, explode)
+    assert desk.publish(desk.put(2), products=Products()).sent == 2
+
+
+def test_a_sender_without_a_source_says_that_the_details_were_left_out(desk: Desk) -> None:
+    desk.publish(desk.put(products=("p1",)))
+    [body] = desk.sns.taken
+    assert body["enrichment"]["missing"] == [LEFT_OUT]
 
 
 def test_a_bug_in_a_template_sends_the_alert_plain(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,31 +254,31 @@ def test_a_bug_in_a_template_sends_the_alert_plain(desk: Desk, monkeypatch: pyte
         raise RuntimeError("a bug")
 
     monkeypatch.setattr("orderwatch.publishing.messages.email.body", explode)
-    [alert_id] = desk.put()
-    summary = desk.publish([alert_id])
+    [key] = desk.put()
+    summary = desk.publish([key])
     assert (summary.sent, summary.plain) == (1, 1)
-    assert desk.sns.told() == [alert_id]
+    assert desk.sns.told() == [key.alert_id]
 
 
 # Storms (rule 12)
 
 
 def test_a_storm_is_told_as_one_digest_whose_members_are_all_marked(desk: Desk) -> None:
-    alert_ids = desk.put(6)
-    summary = desk.publish(alert_ids, threshold=5)
+    keys = desk.put(6)
+    summary = desk.publish(keys, threshold=5)
     assert (summary.messages, summary.sent) == (1, 6)
     [body] = desk.sns.taken
     assert body["kind"] == "order.digest"
-    assert sorted(told_ids(body)) == sorted(alert_ids)
+    assert sorted(told_ids(body)) == ids(keys)
     assert desk.pending() == []
 
 
 def test_a_digest_that_is_refused_releases_all_its_members(desk: Desk) -> None:
-    alert_ids = desk.put(6)
+    keys = desk.put(6)
     desk.sns.is_down = True
-    assert sorted(desk.publish(alert_ids).unsent) == sorted(alert_ids)
+    assert sorted(desk.publish(keys).unsent_keys) == sorted(keys)
     desk.sns.is_down = False
-    assert desk.publish(alert_ids).sent == 6
+    assert desk.publish(keys).sent == 6
 
 
 def test_up_to_the_threshold_each_alert_is_told_by_itself(desk: Desk) -> None:
@@ -262,21 +290,17 @@ def test_up_to_the_threshold_each_alert_is_told_by_itself(desk: Desk) -> None:
 
 
 class Watch:
-    """A clock that sleeping moves, and the moments at which messages were sent."""
+    """The moments at which messages were sent."""
 
     def __init__(self) -> None:
-        self.now = 1000.0
-        self.sns = RecordingSns()
+        self.waits = Waits()
+        process_clock.use(self.waits)
+        self.topic = RecordingSns().topic
         self.sent_at: list[float] = []
-        self.topic = AlertTopic(self.sns.as_client(), ARN, sleep=self.sleep, monotonic=lambda: self.now)
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds > 0
-        self.now += seconds
 
     def send(self, count: int) -> None:
         self.topic.publish([message() for _ in range(count)])
-        self.sent_at += [self.now] * count
+        self.sent_at += [self.waits.seconds] * count
 
     def most_in_a_second(self) -> int:
         return max(sum(1 for other in self.sent_at if 0 <= other - start < 1) for start in self.sent_at)
@@ -302,17 +326,17 @@ def test_the_first_ten_messages_and_those_after_a_pause_go_at_once() -> None:
     watch = Watch()
     watch.send(1)
     watch.send(9)
-    assert watch.now == 1000.0
-    watch.now += 1
+    assert watch.waits.seconds == 1000.0
+    watch.waits.seconds += 1
     watch.send(10)
-    assert watch.now == 1001.0
+    assert watch.waits.seconds == 1001.0
 
 
 def test_a_storm_goes_out_at_ten_a_second_and_no_slower() -> None:
     watch = Watch()
     for _ in range(10):
         watch.send(10)
-    assert watch.now - 1000.0 == pytest.approx(9.0)
+    assert watch.waits.seconds - 1000.0 == pytest.approx(9.0)
 
 
 def test_at_most_ten_messages_go_in_one_request() -> None:

@@ -54,7 +54,7 @@ OF_A_CONNECTION = (*CART, "syncConnection")
 STATUSES = (*LIFECYCLE, "backordered", "exception", "cancelled", "other")
 
 
-class World:
+class ServedShop:
     """One shop with a few orders of every status, and the vendor; its rate limit's clock stands still."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class World:
         self.trackstar = Trackstar(KEY, [self.shop], self.clock, monotonic=lambda: 0.0)
 
 
-type Prepare = Callable[[World], object]
+type Prepare = Callable[[ServedShop], object]
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,11 @@ class Case:
     is_json: bool = True
 
 
-def disable(world: World) -> None:
+def disable(world: ServedShop) -> None:
     world.shop.quirks.disabled = True
 
 
-def exhaust(world: World) -> None:
+def exhaust(world: ServedShop) -> None:
     """Both budgets, of reads and of writes."""
     with httpx.Client(transport=ShopTransport(world.trackstar), base_url="https://vendor.example") as client:
         for method, path in (("GET", PATHS["listProducts"]), ("POST", PATHS["syncConnection"])):
@@ -98,7 +98,7 @@ def exhaust(world: World) -> None:
                 pass
 
 
-def lack_everything(world: World) -> None:
+def lack_everything(world: ServedShop) -> None:
     world.shop.quirks.lacks = set(Resource)
 
 
@@ -107,7 +107,7 @@ def answer(response: Response) -> Prepare:
 
 
 def dates(kind: TrackstarDates) -> Prepare:
-    def prepare(world: World) -> None:
+    def prepare(world: ServedShop) -> None:
         world.shop.quirks.trackstar_dates = kind
         world.shop.edit(ORDER, {"tags": None})
         world.shop.sync()
@@ -115,19 +115,19 @@ def dates(kind: TrackstarDates) -> Prepare:
     return prepare
 
 
-def move_on(world: World) -> None:
+def move_on(world: ServedShop) -> None:
     world.shop.move(ORDER, "a status of tomorrow", "its word", changes={"line_items": None, "shipments": None})
     world.shop.restock(PRODUCT, {"wh-east": 3})
     world.shop.sync()
 
 
-def fail_in_every_documented_way(world: World) -> None:
+def fail_in_every_documented_way(world: ServedShop) -> None:
     broken = endpoint_error("get_orders", preventing_sync=True, first_seen=NOON, last_seen=NOON)
     world.shop.errors = [invalid_credentials(), missing_permission("products"), broken]
     world.shop.quirks.latest_sync_field = "latest_data"
 
 
-def forget(world: World) -> None:
+def forget(world: ServedShop) -> None:
     """A connection whose historical sync is still running."""
     world.trackstar.connect(
         Shop("conn_b", access_token=TOKEN, clock=world.clock, historical_sync_completed=False),
@@ -207,7 +207,7 @@ def client() -> Iterator[httpx.Client]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_an_answer_over_http_is_as_the_page_documents_it(case: Case, client: httpx.Client) -> None:
-    world = World()
+    world = ServedShop()
     case.prepare(world)
     operation = page().operations[case.operation]
     with serve(world.trackstar) as server:
@@ -239,14 +239,14 @@ def test_a_whole_scripted_day_is_as_the_page_documents_it() -> None:
 
 @pytest.mark.parametrize("operation", ["listOrders", "listProducts", "listConnections"])
 def test_every_documented_parameter_is_understood(operation: str) -> None:
-    world = World()
+    world = ServedShop()
     token = world_page_token(world, operation)
     for name, schema in page().operations[operation].parameters.items():
         value = token if name == "page_token" else valid_value(schema)
-        assert ask(World(), operation, {name: value}).status_code == 200, name
+        assert ask(ServedShop(), operation, {name: value}).status_code == 200, name
 
 
-def world_page_token(world: World, operation: str) -> str:
+def world_page_token(world: ServedShop, operation: str) -> str:
     world.trackstar.connect(Shop("conn_b", access_token="other", clock=world.clock))
     return str(ask(world, operation, {"limit": "1"}).json()["next_token"])
 
@@ -257,7 +257,7 @@ def valid_value(schema: dict[str, object]) -> str:
     return "2026-01-05T08:00:00Z" if "pattern" in schema else "open"
 
 
-def ask(world: World, operation: str, query: dict[str, str]) -> httpx.Response:
+def ask(world: ServedShop, operation: str, query: dict[str, str]) -> httpx.Response:
     with httpx.Client(transport=ShopTransport(world.trackstar), base_url="https://vendor.example") as client:
         return client.get(PATHS[operation], params=query, headers=HEADERS)
 
@@ -277,7 +277,7 @@ def test_any_query_gets_a_documented_answer_and_an_undocumented_one_is_refused(
     operation: str, query: dict[str, str]
 ) -> None:
     documented = page().operations[operation]
-    got = ask(World(), operation, query)
+    got = ask(ServedShop(), operation, query)
     page().check(documented, status=got.status_code, headers=got.headers, body=got.content)
     undocumented = query.keys() - documented.parameters.keys()
     if undocumented:
@@ -299,7 +299,7 @@ def test_the_page_judges_an_answer_that_invents_a_field_or_lacks_a_header() -> N
 
 
 def test_an_older_spelling_of_the_rate_limit_is_told_apart_by_the_page() -> None:
-    world = World()
+    world = ServedShop()
     world.trackstar.spelling = Spelling.OLDER
     got = ask(world, "listOrders", {})
     with pytest.raises(AssertionError, match="x-ratelimit-limit"):

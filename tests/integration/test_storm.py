@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from functions.post_to_slack import app as post_to_slack
-from orderwatch.alerts import Alert
+from orderwatch import clock
+from orderwatch.alerts import Alert, AlertKey
 from orderwatch.aws.alert_topic import AlertTopic
-from orderwatch.aws.slack_pace import SlackPace
-from orderwatch.publishing.enrich import ProductSource
+from orderwatch.aws.pace import SLACK_LIMIT, SharedPace
 from orderwatch.publishing.messages import slack
 from orderwatch.publishing.product_cache import ProductCache
 from orderwatch_local.shop import Shop
+from tests.support.clocks import Waits, running_on
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.recording_sns import ARN, RecordingSns, told_ids
-from tests.support.sending import send
+from tests.support.sending import ProductsOf, send
 from tests.support.template import load_template
-from tests.support.waits import Waits
 from tests.support.world import World
 from tests.unit.test_messages_slack import assert_within_limits
 
@@ -37,13 +37,13 @@ class Storm:
     """What was sent, and when.
 
     Attributes:
-        alert_ids: The alerts that the poll wrote.
+        keys: The alerts that the poll wrote.
         begins_at: When the first batch of the stream came.
         sent: Each message's machine body with the moment at which SNS took it.
         product_requests: Requests for products that it took.
     """
 
-    alert_ids: list[str]
+    keys: list[AlertKey]
     begins_at: float
     sent: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     product_requests: int = 0
@@ -96,17 +96,14 @@ def _order(number: int) -> dict[str, object]:
 def storm() -> Storm:
     world = stormy_world(("exception", "backordered", "cancelled"))
     waits = Waits()
-    sns, cache = TimedSns(waits), ProductCache(now=waits.now)
-    topic = AlertTopic(sns.as_client(), ARN, sleep=waits.sleep, monotonic=waits.monotonic)
-
-    def products_of(connection_id: str) -> ProductSource:
-        return cache.of_shop(connection_id, world.client)
-
-    storm = Storm([alert.alert_id for alert in world.told()], begins_at=waits.seconds, sent=sns.sent)
+    clock.use(waits)
+    sns, products = TimedSns(waits), ProductCache(ProductsOf(lambda _: world.client()))
+    topic = AlertTopic(sns.as_client(), ARN)
+    storm = Storm([alert.key for alert in world.told()], begins_at=waits.seconds, sent=sns.sent)
     before = len(world.queries("/cart/products"))
-    for batch in batched(storm.alert_ids, STREAM_BATCH, strict=False):
-        summary = send(batch, outbox=world.tables.alerts, topic=topic, products_of=products_of)
-        assert summary.unsent == []
+    for batch in batched(storm.keys, STREAM_BATCH, strict=False):
+        summary = send(batch, outbox=world.tables.alerts, topic=topic, products=products)
+        assert summary.unsent_keys == []
     storm.product_requests = len(world.queries("/cart/products")) - before
     return storm
 
@@ -124,8 +121,8 @@ def most_in_a_second(moments: list[float]) -> int:
 
 def test_every_order_of_a_storm_is_told_in_exactly_one_message(storm: Storm) -> None:
     told = Counter(alert_id for _, body in storm.sent for alert_id in told_ids(body))
-    assert len(storm.alert_ids) == ORDERS
-    assert told == Counter(storm.alert_ids)
+    assert len(storm.keys) == ORDERS
+    assert told == Counter(key.alert_id for key in storm.keys)
 
 
 def test_a_storm_is_read_in_digests_that_say_what_is_at_stake(storm: Storm) -> None:
@@ -158,7 +155,8 @@ class Poster:
     def __init__(self, dynamodb: MemoryDynamoDB, begins_at: float) -> None:
         self.waits = Waits()
         self.waits.seconds = begins_at
-        self._pace = SlackPace(dynamodb.as_client(), "slack", now=self.waits.now, sleep=self.waits.sleep)
+        client = dynamodb.as_client()
+        self._pace = SharedPace(client, "slack", "pace", SLACK_LIMIT)
         self._batch: list[dict[str, Any]] = []
         self._ends_at = 0.0
 
@@ -169,7 +167,8 @@ class Poster:
             self._ends_at = self.waits.seconds + SLACK_FUNCTION["Timeout"] - post_to_slack.STOP_BEFORE
         if not self._batch:
             return None
-        assert self._pace.wait(self._ends_at - self.waits.seconds), "given back to the queue"
+        with running_on(self.waits):
+            assert self._pace.wait(self._ends_at - self.waits.seconds), "given back to the queue"
         posted = (self.waits.seconds, self._batch.pop(0))
         self.waits.seconds += SLACK_REQUEST
         return posted

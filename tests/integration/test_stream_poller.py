@@ -19,13 +19,14 @@ from botocore.config import Config
 import functions.publish_alerts.app
 import functions.redrive_alerts.app
 from orderwatch import clock
+from orderwatch.aws.dynamodb import to_item
 from orderwatch.polling.state import ConnectionState
 from tests.support.alerts import first_sight
+from tests.support.clocks import Waits
 from tests.support.cloud import Tables
 from tests.support.lambda_context import lambda_context
 from tests.support.recording_sns import ARN, RecordingSns
 from tests.support.template import load_template
-from tests.support.waits import Waits
 
 SETTINGS: dict[str, Any] = load_template()["Resources"]["PublishAlertsFunction"]["Properties"]["Events"]["AlertStream"][
     "Properties"
@@ -178,6 +179,7 @@ def pipeline(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeli
         "PARAMETER_PREFIX": "/orderwatch",
         "TRACKSTAR_BASE_URL": "https://trackstar.invalid",
         "ALERT_TABLE_NAME": tables.names["AlertTable"],
+        "PACE_TABLE_NAME": tables.names["PaceTable"],
         "ALERT_TOPIC_ARN": ARN,
         "OPS_TOPIC_ARN": ARN,
         "DIGEST_THRESHOLD": "100",
@@ -192,8 +194,7 @@ def pipeline(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeli
     for app in apps:
         app._adapters.cache_clear()
     clock.use(waits)
-    yield Pipeline(Tables(tables.client, tables.names, waits.now), waits, sns, queue_url)
-    clock.use(None)
+    yield Pipeline(tables, waits, sns, queue_url)
     for app in apps:
         app._adapters.cache_clear()
 
@@ -273,9 +274,10 @@ def test_a_record_older_than_its_maximum_age_is_given_up_unseen_and_sent_by_redr
 
 def test_an_alert_that_cannot_be_read_holds_no_other_up_and_stays_pending(pipeline: Pipeline) -> None:
     broken, good = pipeline.put(2)
+    [broken_key] = [key for key in pipeline.tables.alert_keys() if key.alert_id == broken]
     pipeline.tables.client.update_item(
         TableName=pipeline.tables.names["AlertTable"],
-        Key={"alert_id": {"S": broken}},
+        Key=to_item(broken_key._asdict()),
         UpdateExpression="SET alert = :alert",
         ExpressionAttributeValues={":alert": {"S": '{"schema": "orderwatch.alert.v9"}'}},
     )
@@ -283,7 +285,7 @@ def test_an_alert_that_cannot_be_read_holds_no_other_up_and_stays_pending(pipeli
     pipeline.redrive()
     assert pipeline.sns.told() == [good]
     pending = pipeline.tables.alerts.pending_since_before(pipeline.waits.now())
-    assert list(pending) == [broken]
+    assert [key.alert_id for key in pending] == [broken]
 
 
 def test_redrive_counts_what_is_still_unsent_after_a_quarter_of_an_hour(

@@ -7,16 +7,17 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
-from orderwatch.alerts import KIND_STALE, Alert, AlertConnection, connection_alert
+from orderwatch import clock as process_clock
+from orderwatch.alerts import KIND_STALE, Alert, AlertConnection, AlertKey, connection_alert
 from orderwatch.aws.alert_table import CLAIM, KEPT_AFTER_SENT
 from orderwatch.errors import PollSupersededError
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.transitions import Observation, OrderWrite, StoredOrder, decide
-from orderwatch.polling.windows import Progress, baseline_window
+from orderwatch.polling.windows import Progress, WindowKind, baseline_window
 from orderwatch.trackstar.orders import Order, Version, VersionClock
-from orderwatch_local.shop import VirtualClock
 from tests.integration.conftest import OTHER_DYNAMODB
-from tests.support.alerts import first_sight, whole
+from tests.support.alerts import first_sight
+from tests.support.clocks import StandingClock
 from tests.support.cloud import Tables, create_tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.polls import WATCHED
@@ -24,24 +25,27 @@ from tests.support.polls import WATCHED
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 SHOP = AlertConnection(id="conn_a")
-SIGHTING = Observation(
-    connection=SHOP, observed_at=NOON, baseline=False, watch_started_at=None, data_as_of=None, in_full=whole
+UNKNOWN = AlertKey("conn_a", "unknown")
+OBSERVED = Observation(
+    connection=SHOP, observed_at=NOON, window=WindowKind.INCREMENTAL, watch_started_at=None, data_as_of=None
 )
 COUNTERPARTS = ["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])]
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock(NOON)
+def clock() -> StandingClock:
+    standing = StandingClock(NOON)
+    process_clock.use(standing)
+    return standing
 
 
 @pytest.fixture(params=COUNTERPARTS)
-def tables(request: pytest.FixtureRequest, aws: None, clock: VirtualClock) -> Iterator[Tables]:
+def tables(request: pytest.FixtureRequest, aws: None, clock: StandingClock) -> Iterator[Tables]:
     if request.param == "memory":
         client = MemoryDynamoDB().as_client()
     else:
         client = boto3.client("dynamodb", endpoint_url=OTHER_DYNAMODB if request.param == "endpoint" else None)
-    yield from create_tables(client, clock.now)
+    yield from create_tables(client)
 
 
 def order(order_id: str, status: str = "exception", *, minute: int = 0, raw_status: str | None = None) -> Order:
@@ -50,7 +54,7 @@ def order(order_id: str, status: str = "exception", *, minute: int = 0, raw_stat
 
 
 def seen(order: Order, stored: StoredOrder | None = None) -> OrderWrite:
-    write = decide(order, stored, observation=SIGHTING, policy=WATCHED)
+    write = decide(order, stored, observation=OBSERVED, policy=WATCHED)
     assert write is not None
     return write
 
@@ -74,11 +78,11 @@ def told_of_connection(minute: int = 0) -> Alert:
     return connection_alert(KIND_STALE, connection=SHOP, since=NOON + minute * MINUTE, detail="No sync.")
 
 
-def put(tables: Tables, *order_ids: str) -> list[str]:
-    """Alerts in the outbox, by their ids."""
+def put(tables: Tables, *order_ids: str) -> list[AlertKey]:
+    """Alerts in the outbox, by their keys."""
     writes = [first(order_id) for order_id in order_ids]
     commit(tables, *writes)
-    return [write.alert.alert_id for write in writes if write.alert]
+    return [write.alert.key for write in writes if write.alert]
 
 
 # Orders
@@ -171,7 +175,7 @@ def test_an_alert_that_is_there_already_is_not_put_again_and_the_move_is_written
     write = first("1")
     assert write.alert
     commit(tables, write)
-    tables.alerts.mark_sent(write.alert.alert_id, message_id="m1")
+    tables.alerts.mark_sent(write.alert.key, message_id="m1")
     back = replace(seen(order("1", "open", minute=1), write.stored), alert=None)
     commit(tables, back)
     again = replace(write, expected=back.stored)
@@ -180,7 +184,7 @@ def test_an_alert_that_is_there_already_is_not_put_again_and_the_move_is_written
 
     assert read(tables, "1") == again.stored
     assert tables.alert_ids() == [write.alert.alert_id]
-    assert list(tables.alerts.unsent([write.alert.alert_id])) == []
+    assert list(tables.alerts.unsent([write.alert.key])) == []
 
 
 def test_an_alert_of_a_lost_move_is_not_written(tables: Tables) -> None:
@@ -270,38 +274,38 @@ def test_an_alert_about_the_connection_that_is_there_already_does_not_stop_the_s
 def test_an_alert_comes_out_of_the_outbox_as_it_went_in(tables: Tables) -> None:
     write = first("1")
     commit(tables, write)
-    assert list(tables.alerts.unsent(tables.alert_ids())) == [write.alert]
-    assert list(tables.alerts.unsent(["unknown"])) == []
+    assert list(tables.alerts.unsent(tables.alert_keys())) == [write.alert]
+    assert list(tables.alerts.unsent([UNKNOWN])) == []
 
 
 def test_an_alert_is_claimed_by_one_sender_at_a_time(tables: Tables) -> None:
-    [alert_id] = put(tables, "1")
-    assert tables.alerts.claim(alert_id)
-    assert not tables.alerts.claim(alert_id)
-    tables.alerts.release(alert_id)
-    assert tables.alerts.claim(alert_id)
+    [key] = put(tables, "1")
+    assert tables.alerts.claim(key)
+    assert not tables.alerts.claim(key)
+    tables.alerts.release(key)
+    assert tables.alerts.claim(key)
 
 
-def test_a_claim_ends_by_itself_and_not_before(tables: Tables, clock: VirtualClock) -> None:
-    [alert_id] = put(tables, "1")
-    tables.alerts.claim(alert_id)
+def test_a_claim_ends_by_itself_and_not_before(tables: Tables, clock: StandingClock) -> None:
+    [key] = put(tables, "1")
+    tables.alerts.claim(key)
     clock.advance(CLAIM - timedelta(seconds=1))
-    assert not tables.alerts.claim(alert_id)
+    assert not tables.alerts.claim(key)
     clock.advance(timedelta(seconds=1))
-    assert tables.alerts.claim(alert_id)
+    assert tables.alerts.claim(key)
 
 
 def test_an_alert_that_was_sent_is_neither_unsent_nor_claimed_nor_pending_and_may_expire(
-    tables: Tables, clock: VirtualClock
+    tables: Tables, clock: StandingClock
 ) -> None:
-    [alert_id] = put(tables, "1")
-    tables.alerts.claim(alert_id)
-    tables.alerts.mark_sent(alert_id, message_id="m1")
-    tables.alerts.release(alert_id)
+    [key] = put(tables, "1")
+    tables.alerts.claim(key)
+    tables.alerts.mark_sent(key, message_id="m1")
+    tables.alerts.release(key)
 
     clock.advance(timedelta(days=1))
-    assert list(tables.alerts.unsent([alert_id])) == []
-    assert not tables.alerts.claim(alert_id)
+    assert list(tables.alerts.unsent([key])) == []
+    assert not tables.alerts.claim(key)
     assert list(tables.alerts.pending_since_before(clock.now())) == []
     [row] = tables.rows("AlertTable")
     assert row["state"] == {"S": "sent"}
@@ -316,13 +320,13 @@ def test_a_pending_alert_never_expires(tables: Tables) -> None:
 
 
 def test_an_alert_that_does_not_exist_can_be_neither_claimed_nor_marked(tables: Tables) -> None:
-    assert not tables.alerts.claim("nothing")
-    tables.alerts.mark_sent("nothing", message_id="m1")
-    tables.alerts.release("nothing")
+    assert not tables.alerts.claim(UNKNOWN)
+    tables.alerts.mark_sent(UNKNOWN, message_id="m1")
+    tables.alerts.release(UNKNOWN)
     assert tables.rows("AlertTable") == []
 
 
-def test_what_has_been_pending_long_enough_is_listed_oldest_first(tables: Tables, clock: VirtualClock) -> None:
+def test_what_has_been_pending_long_enough_is_listed_oldest_first(tables: Tables, clock: StandingClock) -> None:
     made = []
     for minute in range(3):
         made += put(tables, f"order {minute}")
@@ -331,14 +335,28 @@ def test_what_has_been_pending_long_enough_is_listed_oldest_first(tables: Tables
     assert list(tables.alerts.pending_since_before(NOON)) == []
 
 
-def test_a_long_list_of_pending_alerts_is_listed_whole(tables: Tables, clock: VirtualClock) -> None:
+def test_a_long_list_of_pending_alerts_is_listed_whole(tables: Tables, clock: StandingClock) -> None:
     made = put(tables, *(f"order {number}" for number in range(130)))
     assert sorted(tables.alerts.pending_since_before(clock.now() + MINUTE)) == sorted(made)
 
 
 def test_more_than_a_hundred_alerts_are_looked_up_in_as_many_requests_as_it_takes(tables: Tables) -> None:
     made = put(tables, *(f"order {number}" for number in range(130)))
-    assert sorted(alert.alert_id for alert in tables.alerts.unsent(made)) == sorted(made)
+    assert [alert.key for alert in tables.alerts.unsent(made)] == made
+
+
+def test_alerts_are_looked_up_in_the_order_in_which_they_are_asked_for(tables: Tables) -> None:
+    made = put(tables, *(f"order {number}" for number in range(5)))
+    for keys in (made, made[::-1], sorted(made)):
+        assert [alert.key for alert in tables.alerts.unsent(keys)] == keys
+
+
+def test_the_same_alert_id_of_two_connections_is_two_alerts(tables: Tables) -> None:
+    alert = told_of_connection()
+    twin = alert.model_copy(update={"connection_id": "conn_b"})
+    commit(tables, alerts=(alert, twin))
+    tables.alerts.mark_sent(alert.key, message_id="m1")
+    assert list(tables.alerts.unsent([alert.key, twin.key])) == [twin]
 
 
 def test_a_poll_that_another_one_has_overtaken_writes_nothing_at_all(tables: Tables) -> None:

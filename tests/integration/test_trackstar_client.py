@@ -5,7 +5,6 @@ import logging
 import socket
 import traceback
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -17,13 +16,13 @@ from orderwatch.errors import (
     ForbiddenError,
     InvalidRequestError,
     NotFoundError,
-    NotImplementedByShopError,
+    NotSupportedError,
     TrackstarError,
     UnauthorizedError,
     UnavailableError,
 )
 from orderwatch.polling.windows import Window, WindowKind, baseline_window
-from orderwatch.trackstar.client import MAX_TRIES, Trackstar, TrackstarShop
+from orderwatch.trackstar.client import MAX_TRIES, ConnectionClient, Trackstar
 from orderwatch.trackstar.query import DateField
 from orderwatch_local.shop import (
     Envelope,
@@ -36,7 +35,7 @@ from orderwatch_local.shop import (
     script,
     serve,
 )
-from tests.support.waits import Waits
+from tests.support.clocks import Waits
 from tests.support.world import NOON, World
 
 EVERYTHING = baseline_window(vendor_now=NOON, days=0)
@@ -44,11 +43,8 @@ API_KEY, TOKEN = "very-secret-key", "very-secret-token"
 
 
 @pytest.fixture
-def waits() -> Iterator[Waits]:
-    waits = Waits()
-    clock.use(waits)
-    yield waits
-    clock.use(None)
+def waits() -> Waits:
+    return Waits()
 
 
 @pytest.fixture
@@ -58,11 +54,13 @@ def world() -> World:
     return world
 
 
-def client(world: World, waits: Waits | None = None, **options: Any) -> TrackstarShop:
-    return world.client(sleep=waits.sleep if waits else lambda _: None, **options)
+def client(world: World, waits: Waits | None = None, **options: Any) -> ConnectionClient:
+    if waits:
+        clock.use(waits)
+    return world.client(**options)
 
 
-def ids(shop: TrackstarShop) -> list[str]:
+def ids(shop: ConnectionClient) -> list[str]:
     return [order.id for order in shop.order_page(EVERYTHING, page_token=None).orders]
 
 
@@ -90,23 +88,22 @@ def wire() -> Iterator[httpx.BaseTransport]:
 
 
 @pytest.fixture
-def shop(world: World, wire: httpx.BaseTransport) -> Iterator[TrackstarShop]:
+def shop(world: World, wire: httpx.BaseTransport) -> Iterator[ConnectionClient]:
     """Our client of the simulated vendor over a loopback port."""
     with serve(world.trackstar) as server:
         yield over_http(server.url, wire, api_key=script.API_KEY, access_token=world.shop.access_token)
 
 
-def over_http(url: str, wire: httpx.BaseTransport, *, api_key: str, access_token: str) -> TrackstarShop:
-    return Trackstar(url, transport=wire).shop(
+def over_http(url: str, wire: httpx.BaseTransport, *, api_key: str, access_token: str) -> ConnectionClient:
+    return Trackstar(url, transport=wire).client_of(
         "conn_a",
         api_key=SecretStr(api_key),
         access_token=SecretStr(access_token),
         seconds_left=lambda: 60.0,
-        sleep=lambda _: None,
     )
 
 
-def test_orders_connection_and_products_are_read_over_http(shop: TrackstarShop) -> None:
+def test_orders_connection_and_products_are_read_over_http(shop: ConnectionClient) -> None:
     assert ids(shop) == ["1", "2"]
     assert shop.connection().integration_name == "shopify"
     assert shop.products(["unknown"]) == {}
@@ -116,13 +113,13 @@ def test_orders_connection_and_products_are_read_over_http(shop: TrackstarShop) 
 @pytest.mark.parametrize(
     "fault", [Response(503), Response(200, body=b'{"data": []}', cut_at=5), Response(200, drop=True)]
 )
-def test_a_fault_on_the_wire_is_tried_again(world: World, shop: TrackstarShop, fault: Response) -> None:
+def test_a_fault_on_the_wire_is_tried_again(world: World, shop: ConnectionClient, fault: Response) -> None:
     answer(world, fault, fault)
     assert ids(shop) == ["1", "2"]
 
 
 def test_a_page_token_does_not_remember_the_filters_so_every_page_repeats_them(
-    world: World, shop: TrackstarShop, monkeypatch: pytest.MonkeyPatch
+    world: World, shop: ConnectionClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 1)
     window = Window(kind=WindowKind.INCREMENTAL, after=NOON, until=NOON, date_field=DateField.SHOP_UPDATED)
@@ -197,7 +194,7 @@ def test_waits_between_tries_are_jittered_within_a_bound_that_doubles(world: Wor
         (403, ForbiddenError),
         (404, NotFoundError),
         (422, InvalidRequestError),
-        (501, NotImplementedByShopError),
+        (501, NotSupportedError),
         (301, TrackstarError),
     ],
 )
@@ -316,7 +313,7 @@ def test_a_lone_surrogate_in_one_record_does_not_cost_the_page(world: World) -> 
     assert [order.id for order in page.orders] == ["1", "3"]
     assert len(page.quarantined) == 1
     assert page.orders[1].order_number is None
-    assert str(page.in_full(page.orders[1]).total_price) == "12.10"
+    assert str(page.orders[1].details.total_price) == "12.10"
 
 
 def test_more_than_a_hundred_products_are_asked_for_in_as_many_requests_as_it_takes(world: World) -> None:
@@ -333,7 +330,7 @@ def test_more_than_a_hundred_products_are_asked_for_in_as_many_requests_as_it_ta
 
 def test_a_shop_without_products_says_so(world: World) -> None:
     world.shop.quirks.lacks = {Resource.PRODUCTS}
-    with pytest.raises(NotImplementedByShopError):
+    with pytest.raises(NotSupportedError):
         client(world).products(["p1"])
 
 
@@ -353,8 +350,7 @@ def test_the_vendors_clock_is_that_of_its_latest_answer_whatever_the_answer(worl
 @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Foo 2026 99:00:00 GMT"])
 def test_without_a_date_header_our_own_clock_serves(world: World, date: str) -> None:
     answer(world, Response(200, (("Date", date),), b'{"data": []}'))
-    before = datetime.now(UTC).replace(microsecond=0)
-    assert before <= client(world).now() <= datetime.now(UTC)
+    assert client(world).now() == world.our_clock.now().replace(microsecond=0)
 
 
 # Secrets
@@ -384,12 +380,11 @@ def test_no_secret_is_in_an_error_a_log_or_a_repr(
     trackstar = Trackstar("https://trackstar.invalid", transport=_Unauthorized(world))
 
     def read() -> None:
-        shop = trackstar.shop(
+        shop = trackstar.client_of(
             "conn_a",
             api_key=SecretStr(API_KEY),
             access_token=SecretStr(token),
             seconds_left=lambda: 60.0,
-            sleep=lambda _: None,
         )
         assert TOKEN not in repr(shop) + repr(trackstar)
         shop.order_page(EVERYTHING, page_token=None)

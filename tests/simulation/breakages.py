@@ -9,23 +9,25 @@ from typing import Any
 import pytest
 
 from orderwatch import clock
-from orderwatch.alerts import Alert
+from orderwatch.alerts import Alert, AlertKey
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.dynamodb import Unit, put_action
+from orderwatch.aws.pace import SharedPace
 from orderwatch.aws.poll_store import PollStore
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.transitions import OrderWrite, Reason
 from orderwatch.polling.windows import OVERLAP, Progress, Window, WindowKind
-from orderwatch.trackstar.client import TrackstarShop
+from orderwatch.trackstar.client import ConnectionClient
 from orderwatch.trackstar.orders import OrderPage, Version
 from orderwatch.trackstar.query import DateField, OrderQuery
-from tests.simulation.world import World
+from tests.simulation.cloud import ALERTS, ObservedTables
+from tests.simulation.world import SimulatedWorld
 
 type Breakage = Callable[[pytest.MonkeyPatch], None]
 
 _commit = PollStore.commit
 _claim = AlertTable.claim
-_order_page = TrackstarShop.order_page
+_order_page = ConnectionClient.order_page
 _filters = OrderQuery.filters
 
 
@@ -75,7 +77,7 @@ def watermark_on_the_shops_date(patch: pytest.MonkeyPatch) -> None:
         kind, field = WindowKind.INCREMENTAL, DateField.SHOP_UPDATED
         return Window(kind=kind, after=cursor - OVERLAP, until=vendor_now, date_field=field)
 
-    patch.setattr("orderwatch.polling.poll.incremental_window", window)
+    patch.setattr("orderwatch.polling.reading.incremental_window", window)
 
 
 def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
@@ -83,11 +85,11 @@ def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
         kind = WindowKind.INCREMENTAL
         return Window(kind=kind, after=cursor - OVERLAP, until=vendor_now, date_field=date_field)
 
-    patch.setattr("orderwatch.polling.poll.incremental_window", window)
+    patch.setattr("orderwatch.polling.reading.incremental_window", window)
 
 
 def cursor_by_our_clock(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(TrackstarShop, "now", lambda self: clock.now().replace(microsecond=0))
+    patch.setattr(ConnectionClient, "now", lambda self: clock.now().replace(microsecond=0))
 
 
 def no_overlap(patch: pytest.MonkeyPatch) -> None:
@@ -118,37 +120,37 @@ def equal_versions_are_stale(patch: pytest.MonkeyPatch) -> None:
 
 
 def sent_marked_before_the_send(patch: pytest.MonkeyPatch) -> None:
-    def claim(self: AlertTable, alert_id: str) -> bool:
-        taken = _claim(self, alert_id)
+    def claim(self: AlertTable, key: AlertKey) -> bool:
+        taken = _claim(self, key)
         if taken:
-            self.mark_sent(alert_id, message_id="early")
+            self.mark_sent(key, message_id="early")
         return taken
 
     patch.setattr(AlertTable, "claim", claim)
 
 
 def claim_never_checked(patch: pytest.MonkeyPatch) -> None:
-    def claim(self: AlertTable, alert_id: str) -> bool:
-        _claim(self, alert_id)
+    def claim(self: AlertTable, key: AlertKey) -> bool:
+        _claim(self, key)
         return True
 
     patch.setattr(AlertTable, "claim", claim)
 
 
 def first_page_only(patch: pytest.MonkeyPatch) -> None:
-    def order_page(self: TrackstarShop, window: Window, *, page_token: str | None) -> OrderPage:
+    def order_page(self: ConnectionClient, window: Window, *, page_token: str | None) -> OrderPage:
         page = _order_page(self, window, page_token=page_token)
-        return page.model_copy(update={"next_token": None, "total_count": None})
+        return replace(page, next_token=None, total_count=None)
 
-    patch.setattr(TrackstarShop, "order_page", order_page)
+    patch.setattr(ConnectionClient, "order_page", order_page)
 
 
 def filters_on_the_first_page_only(patch: pytest.MonkeyPatch) -> None:
-    def order_page(self: TrackstarShop, window: Window, *, page_token: str | None) -> OrderPage:
+    def order_page(self: ConnectionClient, window: Window, *, page_token: str | None) -> OrderPage:
         bare = window.model_copy(update={"after": None, "statuses": ()}) if page_token else window
         return _order_page(self, bare, page_token=page_token)
 
-    patch.setattr(TrackstarShop, "order_page", order_page)
+    patch.setattr(ConnectionClient, "order_page", order_page)
 
 
 def ids_not_scoped_by_connection(patch: pytest.MonkeyPatch) -> None:
@@ -160,14 +162,14 @@ def no_second_reading(patch: pytest.MonkeyPatch) -> None:
 
 
 def orders_counted_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.poll.SeenOrders.saved", lambda self: "")
+    patch.setattr("orderwatch.polling.windows.SeenOrders.saved", lambda self: "")
 
 
 def blind_to_what_has_no_date(patch: pytest.MonkeyPatch) -> None:
     def window(*, vendor_now: datetime) -> Window:
         return Window(kind=WindowKind.INCREMENTAL, after=vendor_now - timedelta(hours=1), until=vendor_now)
 
-    patch.setattr("orderwatch.polling.poll.undated_window", window)
+    patch.setattr("orderwatch.polling.reading.undated_window", window)
 
 
 def random_alert_ids(patch: pytest.MonkeyPatch) -> None:
@@ -187,8 +189,21 @@ def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.polling.transitions._kind_of", kind_of)
 
 
+def alert_ids_hashed_over_shards(patch: pytest.MonkeyPatch) -> None:
+    _partition_key = ObservedTables.partition_key
+
+    def partition_key(self: ObservedTables, table: str) -> str:
+        return "alert_id" if table == ALERTS else _partition_key(self, table)
+
+    patch.setattr(ObservedTables, "partition_key", partition_key)
+
+
+def each_sender_at_its_own_pace(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SharedPace, "wait", lambda self, within, count=1: True)
+
+
 def no_redrive(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(World, "redrive", lambda self: None)
+    patch.setattr(SimulatedWorld, "redrive", lambda self: None)
 
 
 BREAKAGES: dict[str, Breakage] = {
@@ -217,5 +232,7 @@ BREAKAGES: dict[str, Breakage] = {
         alerts_by_the_baseline,
         recovery_of_what_was_never_told,
         no_redrive,
+        alert_ids_hashed_over_shards,
+        each_sender_at_its_own_pace,
     )
 }

@@ -7,10 +7,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from orderwatch.aws.dynamodb import from_item
+from orderwatch.alerts import AlertKey
+from orderwatch.aws.dynamodb import from_item, to_item
 from tests.support.memory_dynamodb import MemoryDynamoDB, TransactionCancelledError
+from tests.support.template import load_template
 
-ORDERS, CONNECTIONS, ALERTS = "orders", "connections", "alerts"
+ORDERS, CONNECTIONS, ALERTS, PACE = "orders", "connections", "alerts", "pace"
+TABLES = {ORDERS: "OrderTable", CONNECTIONS: "ConnectionTable", ALERTS: "AlertTable", PACE: "PaceTable"}
 PREFIX = "/orderwatch"
 
 type Row = dict[str, Any]
@@ -37,7 +40,7 @@ def transaction_conflict(actions: int, which: int) -> ClientError:
     return TransactionCancelledError(answer, "TransactWriteItems")
 
 
-class Tables(MemoryDynamoDB):
+class ObservedTables(MemoryDynamoDB):
     """The template's tables; tells of every transaction and of every alert that is marked.
 
     Args:
@@ -48,11 +51,17 @@ class Tables(MemoryDynamoDB):
     def __init__(self, on_write: Callable[[list[Change]], None], on_mark: Callable[[str, Row], None]) -> None:
         super().__init__()
         self._on_write, self._on_mark = on_write, on_mark
-        for name, key in ((ORDERS, "order_key"), (CONNECTIONS, "connection_id"), (ALERTS, "alert_id")):
-            schema = [{"AttributeName": key, "KeyType": "HASH"}]
-            self.create_table(TableName=name, KeySchema=schema, GlobalSecondaryIndexes=_INDEXES.get(name, []))
+        resources = load_template()["Resources"]
+        for name, resource in TABLES.items():
+            properties = resources[resource]["Properties"]
+            indexes = properties.get("GlobalSecondaryIndexes", [])
+            self.create_table(TableName=name, KeySchema=properties["KeySchema"], GlobalSecondaryIndexes=indexes)
 
-    def row(self, table: str, key: str) -> Row | None:
+    def partition_key(self, table: str) -> str:
+        """The attribute whose hash decides where a row lies, and through which shard of the stream it comes."""
+        return self._tables[table].key[0]
+
+    def row(self, table: str, *key: str) -> Row | None:
         """A row by its key."""
         item = self._tables[table].rows.get(key)
         return None if item is None else from_item(item)
@@ -63,7 +72,7 @@ class Tables(MemoryDynamoDB):
 
     def transact_write_items(self, **request: Any) -> dict[str, Any]:
         puts = [action["Put"] for action in request["TransactItems"] if "Put" in action]
-        before = [self.row(put["TableName"], self._tables[put["TableName"]].key_of(put["Item"])) for put in puts]
+        before = [self.row(put["TableName"], *self._tables[put["TableName"]].key_of(put["Item"])) for put in puts]
         answer = super().transact_write_items(**request)
         written = zip(puts, before, strict=True)
         self._on_write([Change(put["TableName"], old, from_item(put["Item"])) for put, old in written])
@@ -71,19 +80,11 @@ class Tables(MemoryDynamoDB):
 
     def update_item(self, **request: Any) -> dict[str, Any]:
         answer = super().update_item(**request)
-        alert_id = request["Key"]["alert_id"]["S"]
-        self._on_mark(alert_id, self.row(ALERTS, alert_id) or {})
+        if request["TableName"] != ALERTS:
+            return answer
+        key = self._tables[ALERTS].key_of(request["Key"])
+        self._on_mark(request["Key"]["alert_id"]["S"], self.row(ALERTS, *key) or {})
         return answer
-
-
-_INDEXES = {
-    ALERTS: [
-        {
-            "IndexName": "pending",
-            "KeySchema": [{"AttributeName": "pending"}, {"AttributeName": "created_at"}],
-        }
-    ],
-}
 
 
 class ParameterStore:
@@ -189,22 +190,52 @@ class Record:
     """A record of the table's stream: one new alert."""
 
     number: int
-    alert_id: str
+    key: AlertKey
     written_at: float
     tries: int = 0
 
 
 @dataclass
 class Shard:
-    """The records of one shard that are still to be handed over, oldest first."""
+    """The records of one shard that are still to be handed over, oldest first.
 
+    Attributes:
+        number: Of the sender that gets them.
+        hashes: Of the partition keys whose records come through it.
+        parent: The shard that it was split off; all of that one's records are handed over before any of its own.
+    """
+
+    number: int
+    hashes: range
+    parent: "Shard | None" = None
     records: deque[Record] = field(default_factory=deque)
     is_awake: bool = False
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether every record of its ancestors was handed over."""
+        return self.parent is None or (not self.parent.records and self.parent.may_begin)
+
+    def split(self, number: int) -> tuple["Shard", "Shard"]:
+        """Close it: its children take its hashes from now on, the first one with its own sender."""
+        middle = (self.hashes.start + self.hashes.stop) // 2
+        return (
+            Shard(self.number, range(self.hashes.start, middle), self),
+            Shard(number, range(middle, self.hashes.stop), self),
+        )
 
     def drop(self, now: float, *, max_tries: int, max_age: float) -> Iterator[Record]:
         """Give up records as the mapping does."""
         while self.records and (self.records[0].tries > max_tries or now - self.records[0].written_at > max_age):
             yield self.records.popleft()
+
+
+HASHES = 2**32
+
+
+def first_shards(count: int) -> list[Shard]:
+    """Shards that share all hashes evenly, as the partitions of a new table do."""
+    return [Shard(each, range(HASHES * each // count, HASHES * (each + 1) // count)) for each in range(count)]
 
 
 def stream_event(records: list[Record]) -> dict[str, Any]:
@@ -216,7 +247,7 @@ def stream_event(records: list[Record]) -> dict[str, Any]:
                 "eventName": "INSERT",
                 "eventSource": "aws:dynamodb",
                 "dynamodb": {
-                    "Keys": {"alert_id": {"S": record.alert_id}},
+                    "Keys": to_item(record.key._asdict()),
                     "SequenceNumber": str(record.number),
                     "ApproximateCreationDateTime": 0,
                 },

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import httpx
 
 from orderwatch.trackstar.client import Trackstar
-from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, PREFIX
+from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, PACE, PREFIX
 from tests.support.template import ROOT
 
 ENVIRONMENT = {
@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "CONNECTION_TABLE_NAME": CONNECTIONS,
     "ALERT_TABLE_NAME": ALERTS,
     "POLL_QUEUE_URL": "polls",
+    "PACE_TABLE_NAME": PACE,
     "ALERT_TOPIC_ARN": "alerts-topic",
     "OPS_TOPIC_ARN": "ops-topic",
     "POWERTOOLS_METRICS_DISABLED": "true",

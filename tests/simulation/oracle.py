@@ -186,7 +186,7 @@ class Oracle:
         ended: Windows that were read to their end, by connection.
     """
 
-    row: Callable[[str, str], Row | None]
+    row: Callable[..., Row | None]
     notify_recovered: bool
     baseline_days: int
     copies: dict[str, Copy] = field(default_factory=dict)
@@ -374,7 +374,7 @@ class Oracle:
         ids = told_ids(body)
         for alert_id in ids:
             self.delivered[alert_id] += 1
-            if self.row(ALERTS, alert_id) is None:
+            if self.row(ALERTS, body["connection_id"], alert_id) is None:
                 raise Violation(f"told of an alert that is not in the table: {alert_id}")
             if self.delivered[alert_id] > 1 + self.unmarked[alert_id]:
                 raise Violation(f"{self.delivered[alert_id]} copies of {alert_id}, {self.unmarked[alert_id]} deaths")

@@ -47,6 +47,8 @@ class Plan:
     Attributes:
         only_one_is_broken: Nothing goes wrong but in the broken shop, so that the others can be held to the minute.
         actions: The most that DynamoDB takes in one transaction.
+        shards: Of the alerts' stream, each with a sender of its own.
+        split: The chance that a record closes its shard, and its children go on.
     """
 
     seed: int
@@ -64,6 +66,7 @@ class Plan:
     notify_recovered: bool
     envelope: Envelope
     shards: int
+    split: float
     rate_limit: int
     actions: int
     http_faults: tuple[str, ...]
@@ -104,7 +107,8 @@ def drawn(seed: int) -> Plan:
         baseline_days=rng.choice((0,) * 9 + (1,)),
         notify_recovered=rng.random() < 0.9,
         envelope=rng.choice(tuple(Envelope)),
-        shards=rng.choice((1, 2)),
+        shards=rng.choice((4, 6, 8)),
+        split=_sometimes(rng, 0.3, 0.05),
         rate_limit=rng.choice((10, 10, 2)),
         actions=rng.choice((100, 100, 8, 5)),
         http_faults=faults,

@@ -56,6 +56,7 @@ EVENTS = (
     "'attempt': Decimal('2')",
     "the stream loses",
     "the stream gives up",
+    "splits",
     "SNS's answer is lost",
     "told order.digest",
     "told order.recovered",

@@ -9,6 +9,7 @@ import json
 import random
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import ClientError
 
 from orderwatch import clock
+from orderwatch.alerts import AlertKey
 from orderwatch.errors import OrderwatchError
 from orderwatch.observability import logger
 from orderwatch_local.shop import Shop, ShopTransport, endpoint_error, invalid_credentials
@@ -33,16 +35,18 @@ from orderwatch_local.shop.mirror import Resource
 from tests.simulation.cloud import (
     ALERTS,
     CONNECTIONS,
+    HASHES,
     PREFIX,
     Change,
     FifoQueue,
     Message,
+    ObservedTables,
     ParameterStore,
     Record,
     Row,
     Shard,
-    Tables,
     client_error,
+    first_shards,
     queue_event,
     stream_event,
     transaction_conflict,
@@ -59,6 +63,13 @@ EXPECTED = (ClientError, OrderwatchError, GetParameterError)
 API_KEY = "organisation-key"
 TIMEOUTS = {"dispatch_polls": 60.0, "poll_orders": 120.0, "publish_alerts": 120.0, "redrive_alerts": 300.0}
 MAX_AT_ONCE = 2
+MAX_SHARDS = 16
+SENDERS = MAX_SHARDS + MAX_AT_ONCE
+"""Copies of publish_alerts: one a shard, and some for batches that are handed over twice."""
+STORM = 12
+"""Orders of a storm: more than any threshold of a digest."""
+PACE_JITTER = 0.05
+"""Seconds by which a request may reach SNS later than it was meant to."""
 REDRIVE_EVERY = 900.0
 STREAM_TRIES, STREAM_AGE = 10, 3600.0
 AT_THE_BOUND = 0.3
@@ -116,7 +127,7 @@ class Invocation:
         return int(max(self.ends_at - self.now(), 0.0) * 1000)
 
 
-class World:
+class SimulatedWorld:
     """Everything of one seed.
 
     Args:
@@ -134,10 +145,13 @@ class World:
         self.trace: list[str] = []
         self.is_calm = False
         self.latency = plan.latency
-        self.tables = Tables(self._wrote, self._updated)
+        self.tables = ObservedTables(self._wrote, self._updated)
         self.oracle = Oracle(self.tables.row, plan.notify_recovered, plan.baseline_days)
         self.queue = FifoQueue(lambda: self.time.seconds, self._message_came, lambda: self._happens(plan.aws_fault))
-        self.shards = [Shard() for _ in range(plan.shards)]
+        self.shards = first_shards(plan.shards)
+        self._senders = plan.shards
+        self._sent: list[tuple[float, str, dict[str, Any]]] = []
+        self._told_by: Counter[str] = Counter()
         self.sns, self.parameters = RecordingSns(), ParameterStore()
         self.parameters.values[f"{PREFIX}/trackstar/api-key"] = API_KEY
         self.shops = {each.connection_id: self._opened(each) for each in plan.shops}
@@ -395,6 +409,7 @@ class World:
             answer = self.sns.publish_batch(**request)
         finally:
             for body in self.sns.taken[before:]:
+                self._sent.append((self.time.seconds, request["TopicArn"], body))
                 ids = self.oracle.took(body)
                 invocation.unmarked.update(ids)
                 self._note(f"  told {body['kind']} {ids}")
@@ -415,9 +430,10 @@ class World:
         if any(change.table == CONNECTIONS for change in changes):
             [invocation.written] = [change.after for change in changes if change.table == CONNECTIONS]
             self._idle[invocation.connection_id] = (self.time.seconds, self._worked)
-        fresh = [change.after["alert_id"] for change in changes if change.table == ALERTS]
-        for alert_id in fresh:
-            self._streamed(alert_id)
+        fresh = [change.after for change in changes if change.table == ALERTS]
+        self._told_by.update({row["connection_id"] for row in fresh})
+        for row in fresh:
+            self._streamed(AlertKey(row["connection_id"], row["alert_id"]))
 
     def _updated(self, alert_id: str, row: Row) -> None:
         if row.get("state") == "sent":
@@ -426,13 +442,21 @@ class World:
 
     # Invocations
 
-    def invoke(self, function: str, event: dict[str, Any], *, connection_id: str = "") -> Any:
+    def invoke(
+        self, function: str, event: dict[str, Any], *, connection_id: str = "", sender: int | None = None
+    ) -> Any:
         """Run a handler.
+
+        Args:
+            function: Its name.
+            event: What it is handed.
+            connection_id: What it polls.
+            sender: Of which shard; None where any process will do.
 
         Returns:
             What it returned; None where it failed or died.
         """
-        copy = sum(1 for each in self._running if each.function == function)
+        copy = sum(1 for each in self._running if each.function == function) if sender is None else sender
         timeout = self.plan.poll_timeout if function == "poll_orders" else TIMEOUTS[function]
         invocation = Invocation(
             function, copy, self.time.seconds + timeout, lambda: self.time.seconds, connection_id=connection_id
@@ -522,27 +546,42 @@ class World:
 
     # The stream
 
-    def _streamed(self, alert_id: str) -> None:
+    def _streamed(self, key: AlertKey) -> None:
         self._records += 1
         if self._happens(self.plan.late_event * 0.3):
-            self._note(f"  the stream loses {alert_id}")
+            self._note(f"  the stream loses {key.alert_id}")
             return
-        index = zlib.crc32(alert_id.encode()) % len(self.shards)
-        shard = self.shards[index]
-        shard.records.append(Record(self._records, alert_id, self.time.seconds))
+        partition_key = getattr(key, self.tables.partition_key(ALERTS))
+        hashed = zlib.crc32(partition_key.encode()) % HASHES
+        shard = next(each for each in self.shards if hashed in each.hashes)
+        if self._happens(self.plan.split) and self._senders < MAX_SHARDS:
+            shard = self._split(shard, hashed)
+        shard.records.append(Record(self._records, key, self.time.seconds))
         if not shard.is_awake:
             shard.is_awake = True
             self.time.after(self._delay(0.5, 5000.0), lambda: self._hand_over(shard))
 
+    def _split(self, shard: Shard, hashed: int) -> Shard:
+        children = shard.split(self._senders)
+        self._senders += 1
+        self.shards.remove(shard)
+        self.shards += children
+        self._note(f"the shard {shard.number} splits")
+        return next(each for each in children if hashed in each.hashes)
+
     def _hand_over(self, shard: Shard) -> None:
+        if not shard.may_begin:
+            self.time.after(1.0, lambda: self._hand_over(shard))
+            return
         for record in shard.drop(self.time.seconds, max_tries=STREAM_TRIES, max_age=STREAM_AGE):
-            self._note(f"the stream gives up {record.alert_id}")
+            self._note(f"the stream gives up {record.key.alert_id}")
         if not shard.records:
             shard.is_awake = False
             return
         tries = shard.records[0].tries
-        batch = list(shard.records)[: self.chance.choice((1, 3, 100))]
-        self._after_batch(shard, batch, self.invoke("publish_alerts", stream_event(batch)))
+        batch = list(shard.records)[: 100 if self.is_calm else self.chance.choice((1, 3, 100))]
+        answer = self.invoke("publish_alerts", stream_event(batch), sender=shard.number)
+        self._after_batch(shard, batch, answer)
         self.time.after(min(2.0**tries, 60.0), lambda: self._hand_over(shard))
 
     def _after_batch(self, shard: Shard, batch: list[Record], answer: Any) -> None:
@@ -558,9 +597,12 @@ class World:
 
     def _publish_some(self) -> None:
         """Another sender has some of the pending alerts in hand: a batch of the stream that is handed over twice."""
-        pending = [row["alert_id"] for row in self.tables.all_rows(ALERTS) if row["state"] == "pending"][:5]
-        if pending:
-            self.invoke("publish_alerts", stream_event([Record(n, each, 0.0) for n, each in enumerate(pending)]))
+        pending = [row for row in self.tables.all_rows(ALERTS) if row["state"] == "pending"][:5]
+        keys = [AlertKey(row["connection_id"], row["alert_id"]) for row in pending]
+        if keys:
+            event = stream_event([Record(n, key, 0.0) for n, key in enumerate(keys)])
+            running = sum(1 for each in self._running if each.function == "publish_alerts")
+            self.invoke("publish_alerts", event, sender=MAX_SHARDS + running)
 
     # The course of a seed
 
@@ -675,6 +717,41 @@ class World:
         self._calm_ticks(1)
         self.time.play(start + CALM_SECONDS)
         self._calm_ticks(2)
+        self._storm()
+
+    def _storm(self) -> None:
+        """Many orders of every shop move at once: few messages a shop, and few a second over all of them (rule 17)."""
+        placed = {shop: [self._placed(shop) for _ in range(STORM)] for shop in self.shops.values()}
+        self._calm_ticks(1)
+        self._sent.clear()
+        self._told_by.clear()
+        for shop, order_ids in placed.items():
+            for order_id in order_ids:
+                shop.move(order_id, "exception")
+        self._calm_ticks(1)
+        self._judge_storm()
+        for shop, order_ids in placed.items():
+            for number, order_id in enumerate(order_ids):
+                statuses = ("backordered", "cancelled", "open")
+                shop.move(order_id, statuses[min(number // self.plan.digest_threshold, 2)])
+        self._calm_ticks(1)
+        self._judge_pace()
+
+    def _placed(self, shop: Shop) -> str:
+        self.place(shop, "open")
+        return str(shop.orders()[-1]["id"])
+
+    def _judge_storm(self) -> None:
+        messages = Counter(body["connection_id"] for _, _, body in self._sent)
+        for connection_id, count in messages.items():
+            if count > self._told_by[connection_id]:
+                raise Violation(f"a storm of {connection_id} became {count} messages")
+
+    def _judge_pace(self) -> None:
+        for began, topic, _ in self._sent:
+            together = [at for at, other, _ in self._sent if other == topic and 0 <= at - began < 1.0 - PACE_JITTER]
+            if len(together) > 10:
+                raise Violation(f"{topic} got {len(together)} messages within a second")
 
     def _judge_first_polls(self, start: float) -> None:
         """Rule 14: whatever went wrong before, within two intervals a shop is polled again."""
@@ -714,7 +791,7 @@ def _brief(row: Row) -> str:
 class _Client:
     """A boto3 client each of whose requests is a call of the world's."""
 
-    def __init__(self, world: World, name: str, service: Any) -> None:
+    def __init__(self, world: SimulatedWorld, name: str, service: Any) -> None:
         self._world, self._name, self._service = world, name, service
 
     @property
@@ -732,70 +809,70 @@ class _Client:
 class _Transport(httpx.BaseTransport):
     """What `Trackstar` talks through, in whatever world is being played."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatedWorld) -> None:
         self._world = world
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return self._world.answer(request)
 
 
-def _block(world: World, shop: Shop) -> None:
+def _block(world: SimulatedWorld, shop: Shop) -> None:
     now = world.vendor_clock.now()
     error = endpoint_error("get_orders", preventing_sync=True, first_seen=now, last_seen=now)
     shop.errors = [world.chance.choice((error, invalid_credentials()))]
     world._note(f"{shop.connection_id} is blocked")
 
 
-def _unblock(world: World, shop: Shop) -> None:
+def _unblock(world: SimulatedWorld, shop: Shop) -> None:
     shop.errors = []
 
 
-def _refuse(world: World, shop: Shop) -> None:
+def _refuse(world: SimulatedWorld, shop: Shop) -> None:
     shop.access_token = "rotated"
     world._note(f"{shop.connection_id} refuses its token")
 
 
-def _accept(world: World, shop: Shop) -> None:
+def _accept(world: SimulatedWorld, shop: Shop) -> None:
     shop.access_token = f"token-of-{shop.connection_id}"
 
 
-def _disable(world: World, shop: Shop) -> None:
+def _disable(world: SimulatedWorld, shop: Shop) -> None:
     shop.quirks.disabled = True
 
 
-def _enable(world: World, shop: Shop) -> None:
+def _enable(world: SimulatedWorld, shop: Shop) -> None:
     shop.quirks.disabled = False
 
 
-def _disconnect(world: World, shop: Shop) -> None:
+def _disconnect(world: SimulatedWorld, shop: Shop) -> None:
     if shop in world.trackstar.shops:
         world.trackstar.disconnect(shop.connection_id)
     world._note(f"{shop.connection_id} is disconnected")
 
 
-def _connect(world: World, shop: Shop) -> None:
+def _connect(world: SimulatedWorld, shop: Shop) -> None:
     world.trackstar.connect(shop)
 
 
-def _refuse_filter(world: World, shop: Shop) -> None:
+def _refuse_filter(world: SimulatedWorld, shop: Shop) -> None:
     shop.quirks.refused_filters = {"trackstar_updated_date"}
     world._note(f"{shop.connection_id} refuses the filter")
 
 
-def _keep(world: World, shop: Shop) -> None:
+def _keep(world: SimulatedWorld, shop: Shop) -> None:
     """It stays so."""
 
 
-def _go_dark(world: World, shop: Shop) -> None:
+def _go_dark(world: SimulatedWorld, shop: Shop) -> None:
     world._stuck.add(shop.connection_id)
     world._note(f"{shop.connection_id} goes dark")
 
 
-def _come_back(world: World, shop: Shop) -> None:
+def _come_back(world: SimulatedWorld, shop: Shop) -> None:
     world._stuck.discard(shop.connection_id)
 
 
-type Trouble = Callable[[World, Shop], None]
+type Trouble = Callable[[SimulatedWorld, Shop], None]
 _TROUBLES: dict[str, tuple[Trouble, Trouble]] = {
     "blocked": (_block, _unblock),
     "token refused": (_refuse, _accept),
@@ -818,9 +895,10 @@ class _Nowhere(StringIO):
 
 
 @contextmanager
-def installed(world: World) -> Iterator[None]:
+def installed(world: SimulatedWorld) -> Iterator[None]:
     """Let the handlers live in this world."""
-    modules = [handler_module(function, copy) for function in sorted(TIMEOUTS) for copy in range(MAX_AT_ONCE)]
+    copies = dict.fromkeys(sorted(TIMEOUTS), MAX_AT_ONCE) | {"publish_alerts": SENDERS}
+    modules = [handler_module(function, copy) for function, count in copies.items() for copy in range(count)]
     level = logger.log_level
     with ExitStack() as stack:
         stack.enter_context(_environment(world.plan))
@@ -853,14 +931,14 @@ def _environment(plan: Plan) -> Any:
     return patch.dict("os.environ", ENVIRONMENT | drawn_for_this)
 
 
-def run(seed: int) -> World:
+def run(seed: int) -> SimulatedWorld:
     """Play one seed.
 
     Raises:
         Violation: A rule does not hold; it carries the trace.
     """
     random.seed(seed)
-    world = World(drawn(seed))
+    world = SimulatedWorld(drawn(seed))
     with installed(world):
         try:
             world.play()

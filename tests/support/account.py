@@ -19,14 +19,16 @@ import functions.post_to_slack.app
 import functions.publish_alerts.app
 import functions.redrive_alerts.app
 from orderwatch import clock
+from orderwatch.alerts import AlertKey
+from orderwatch.aws.dynamodb import to_item
 from orderwatch.slack import webhook as slack_webhook
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.shop import Shop, ShopTransport, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
+from tests.support.clocks import BEGINS_AT, Waits
 from tests.support.cloud import CREATED_BY
 from tests.support.lambda_context import lambda_context, sqs_event
 from tests.support.permissions import REGION, RESOURCES, Recorder, environment_of, name_of, role_of
-from tests.support.waits import BEGINS_AT, Waits
 
 FUNCTIONS = {
     "DispatchPollsFunction": functions.dispatch_polls.app,
@@ -87,14 +89,15 @@ class Account:
         url = self.sqs.get_queue_url(QueueName=name_of(queue))["QueueUrl"]
         return list(self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []))
 
-    def alert(self, alert_id: str) -> str:
+    def alert(self, key: AlertKey) -> str:
         """The JSON of an alert's row."""
-        key = {"alert_id": {"S": alert_id}}
-        return str(self.dynamodb.get_item(TableName=name_of("AlertTable"), Key=key)["Item"]["alert"]["S"])
+        return str(
+            self.dynamodb.get_item(TableName=name_of("AlertTable"), Key=to_item(key._asdict()))["Item"]["alert"]["S"]
+        )
 
-    def pending(self) -> list[str]:
+    def pending(self) -> list[AlertKey]:
         rows = self.dynamodb.scan(TableName=name_of("AlertTable"))["Items"]
-        return [row["alert_id"]["S"] for row in rows if "pending" in row]
+        return [AlertKey(row["connection_id"]["S"], row["alert_id"]["S"]) for row in rows if "pending" in row]
 
 
 def order(order_id: str, *, status: str = "open") -> dict[str, Any]:
@@ -102,11 +105,11 @@ def order(order_id: str, *, status: str = "open") -> dict[str, Any]:
     return {"id": order_id, "order_number": f"#{order_id}", "status": status, "line_items": lines}
 
 
-def inserts(alert_ids: list[str]) -> dict[str, Any]:
+def inserts(keys: list[AlertKey]) -> dict[str, Any]:
     return {
         "Records": [
-            {"eventName": "INSERT", "dynamodb": {"Keys": {"alert_id": {"S": alert_id}}, "SequenceNumber": str(number)}}
-            for number, alert_id in enumerate(alert_ids)
+            {"eventName": "INSERT", "dynamodb": {"Keys": to_item(key._asdict()), "SequenceNumber": str(number)}}
+            for number, key in enumerate(keys)
         ]
     }
 

@@ -2,14 +2,13 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts import Alert, AlertKey
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.connection_table import ConnectionTable
@@ -21,32 +20,27 @@ from tests.support.template import load_template
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-TABLES = ("OrderTable", "ConnectionTable", "AlertTable")
+TABLES = ("OrderTable", "ConnectionTable", "AlertTable", "PaceTable")
 CREATED_BY = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes", "StreamSpecification")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
 class Tables:
-    """The three tables, under names of their own."""
+    """The tables, under names of their own."""
 
     client: "DynamoDBClient"
     names: dict[str, str]
-    clock: Callable[[], datetime] = _now
 
     @classmethod
-    def in_memory(cls, clock: Callable[[], datetime] = _now) -> "Tables":
+    def in_memory(cls) -> "Tables":
         """Empty ones that end with the test."""
-        return cls.over(MemoryDynamoDB(), clock)
+        return cls.over(MemoryDynamoDB())
 
     @classmethod
-    def over(cls, memory: MemoryDynamoDB, clock: Callable[[], datetime] = _now) -> "Tables":
+    def over(cls, memory: MemoryDynamoDB) -> "Tables":
         """Empty ones in this memory."""
         client = memory.as_client()
-        return cls(client, _created(client), clock)
+        return cls(client, _created(client))
 
     def through(self, client: "DynamoDBClient") -> "Tables":
         """The same tables over another client."""
@@ -62,7 +56,7 @@ class Tables:
 
     @property
     def alerts(self) -> AlertTable:
-        return AlertTable(self.client, self.names["AlertTable"], clock=self.clock)
+        return AlertTable(self.client, self.names["AlertTable"])
 
     @property
     def store(self) -> PollStore:
@@ -73,17 +67,20 @@ class Tables:
         pages = self.client.get_paginator("scan").paginate(TableName=self.names[table])
         return [dict(item) for page in pages for item in page["Items"]]
 
+    def alert_keys(self) -> list[AlertKey]:
+        return [AlertKey(row["connection_id"]["S"], row["alert_id"]["S"]) for row in self.rows("AlertTable")]
+
     def alert_ids(self) -> list[str]:
-        return [row["alert_id"]["S"] for row in self.rows("AlertTable")]
+        return [key.alert_id for key in self.alert_keys()]
 
     def all_alerts(self) -> list[Alert]:
         """Every alert that was ever written, in the order of writing as far as the client keeps it."""
         return [Alert.model_validate_json(row["alert"]["S"]) for row in self.rows("AlertTable")]
 
 
-def create_tables(client: "DynamoDBClient", clock: Callable[[], datetime] = _now) -> Iterator[Tables]:
+def create_tables(client: "DynamoDBClient") -> Iterator[Tables]:
     """Create the template's tables, and delete them at the end."""
-    tables = Tables(client, _created(client), clock)
+    tables = Tables(client, _created(client))
     yield tables
     for name in tables.names.values():
         client.delete_table(TableName=name)
@@ -120,7 +117,7 @@ class Inbox:
 
     @property
     def topic(self) -> AlertTopic:
-        return AlertTopic(boto3.client("sns"), self.topic_arn, sleep=lambda _: None)
+        return AlertTopic(boto3.client("sns"), self.topic_arn)
 
     def take(self) -> list[dict[str, Any]]:
         """Every message that has come since the last time."""

@@ -23,6 +23,7 @@ _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
 type Item = dict[str, Any]
+type Key = tuple[str, ...]
 
 
 class ConditionFailedError(ClientError):
@@ -46,12 +47,18 @@ def _refused(operation: str, message: str) -> ClientError:
 
 @dataclass
 class _Table:
-    key: str
+    key: tuple[str, ...]
     indexes: dict[str, tuple[str, ...]]
-    rows: dict[str, Item] = field(default_factory=dict)
+    rows: dict[Key, Item] = field(default_factory=dict)
 
-    def key_of(self, item: Mapping[str, Any]) -> str:
-        return str(item[self.key]["S"])
+    def key_of(self, item: Mapping[str, Any]) -> Key:
+        return tuple(str(item[name]["S"]) for name in self.key)
+
+    def place_of(self, key: Mapping[str, Any]) -> Key:
+        """The same of what must be the key and nothing else."""
+        if set(key) != set(self.key):
+            raise _refused("Key", "the provided key element does not match the schema")
+        return self.key_of(key)
 
     def index(self, name: str) -> list[Item]:
         """The rows that carry all keys of the index, by its last one."""
@@ -74,7 +81,7 @@ class MemoryDynamoDB:
 
     def create_table(self, **request: Any) -> None:
         """Take the key and the indexes of a table; all else that a table has changes nothing here."""
-        (key,) = (each["AttributeName"] for each in request["KeySchema"])
+        key = tuple(each["AttributeName"] for each in request["KeySchema"])
         indexes = {
             index["IndexName"]: tuple(each["AttributeName"] for each in index["KeySchema"])
             for index in request.get("GlobalSecondaryIndexes", [])
@@ -92,7 +99,7 @@ class MemoryDynamoDB:
     def get_item(self, **request: Any) -> dict[str, Any]:
         _known(request, "TableName", "Key", "ConsistentRead")
         table = self._tables[request["TableName"]]
-        row = table.rows.get(table.key_of(request["Key"]))
+        row = table.rows.get(table.place_of(request["Key"]))
         return {"Item": dict(row)} if row is not None else {}
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
@@ -103,7 +110,7 @@ class MemoryDynamoDB:
     def _batch(self, name: str, wanted: dict[str, Any]) -> list[Item]:
         _known(wanted, "Keys", "ConsistentRead")
         table = self._tables[name]
-        keys = [table.key_of(key) for key in wanted["Keys"]]
+        keys = [table.place_of(key) for key in wanted["Keys"]]
         if not keys or len(keys) > MAX_ACTIONS or len(set(keys)) < len(keys):
             raise _refused("BatchGetItem", "1 to 100 different keys are expected")
         return [dict(table.rows[key]) for key in keys if key in table.rows]
@@ -140,13 +147,14 @@ class MemoryDynamoDB:
             "ConditionExpression",
             "ExpressionAttributeNames",
             "ExpressionAttributeValues",
+            "ReturnValuesOnConditionCheckFailure",
         )
         table = self._tables[request["TableName"]]
-        key = table.key_of(request["Key"])
+        key = table.place_of(request["Key"])
         row = table.rows.get(key, {})
         if not _Expression.of(request, "ConditionExpression").holds(row):
-            error = {"Error": {"Code": "ConditionalCheckFailedException", "Message": "The conditional request failed"}}
-            raise ConditionFailedError(cast("Any", error), "UpdateItem")
+            shown = {"Item": dict(row)} if row and "ReturnValuesOnConditionCheckFailure" in request else {}
+            raise _condition_failed(shown)
         update = _Expression.of(request, "UpdateExpression")
         table.rows[key] = update.updated(row | request["Key"])
         return {}
@@ -197,7 +205,7 @@ class _Paginator:
 @dataclass(frozen=True)
 class _Part:
     table: _Table
-    place: tuple[str, str]
+    place: tuple[str, Key]
     item: Item | None
     condition: "_Expression"
 
@@ -205,6 +213,11 @@ class _Part:
 def _known(request: Mapping[str, Any], *names: str) -> None:
     if unknown := set(request) - set(names):
         raise NotImplementedError(f"not known here: {sorted(unknown)}")
+
+
+def _condition_failed(shown: Mapping[str, Any]) -> ConditionFailedError:
+    error = {"Code": "ConditionalCheckFailedException", "Message": "The conditional request failed"}
+    return ConditionFailedError(cast("Any", {"Error": error, **shown}), "UpdateItem")
 
 
 def _cancelled(held: Sequence[bool]) -> TransactionCancelledError:

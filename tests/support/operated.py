@@ -16,11 +16,12 @@ from orderwatch.aws.dynamodb import to_item
 from orderwatch.aws.order_table import OrderTable
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.transitions import OrderWrite
-from orderwatch_local.cli import run
-from orderwatch_local.cloud import LocalCloud, Outputs
-from orderwatch_local.operator.aws import Aws
-from orderwatch_local.operator.stack import Stack, find_stack
+from orderwatch_cli.aws import Aws
+from orderwatch_cli.main import run
+from orderwatch_cli.stack import Outputs, Stack, find_stack
+from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, SystemClock, Trackstar
+from tests.support.clocks import set_back
 from tests.support.template import load_template
 
 API_KEY = "key-of-the-operator"
@@ -139,11 +140,12 @@ class Operated:
     def tell(self, alert: Alert, *, ago: timedelta = timedelta(), sent: bool = True) -> None:
         """An alert's row."""
         client = self.cloud.client("dynamodb")
-        table = AlertTable(client, self.outputs.alert_table_name, clock=lambda: datetime.now(UTC) - ago)
-        action: Any = table.put_action(alert)
-        client.transact_write_items(TransactItems=[action])
-        if sent:
-            table.mark_sent(alert.alert_id, message_id="message-1")
+        table = AlertTable(client, self.outputs.alert_table_name)
+        with set_back(ago):
+            action: Any = table.put_action(alert)
+            client.transact_write_items(TransactItems=[action])
+            if sent:
+                table.mark_sent(alert.key, message_id="message-1")
 
     def run(self, *arguments: str, stdin: str = "") -> Ran:
         """A command, as it is typed."""

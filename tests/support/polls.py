@@ -1,15 +1,18 @@
 """Polls of simulated shops, in this process."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import httpx
 from pydantic import SecretStr
 
+from orderwatch import clock
 from orderwatch.alerts import AlertConnection
-from orderwatch.polling.poll import Poller, PollSummary, Store
+from orderwatch.polling.commit import Store
+from orderwatch.polling.poll import poll as real_poll
+from orderwatch.polling.summary import PollSummary
 from orderwatch.polling.transitions import Policy
-from orderwatch.trackstar.client import Trackstar, TrackstarShop
+from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch_local.shop import Shop, ShopTransport
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from orderwatch_local.shop.script import API_KEY
@@ -25,35 +28,26 @@ def client_of(
     access_token: str | None = None,
     seconds_left: Callable[[], float] = lambda: 60.0,
     transport: httpx.BaseTransport | None = None,
-    sleep: Callable[[float], None] = lambda _: None,
-) -> TrackstarShop:
-    """Our client for one simulated shop; waits take no time unless it is said how."""
-    return Trackstar("https://trackstar.invalid", transport=transport or ShopTransport(trackstar)).shop(
+) -> ConnectionClient:
+    """Our client for one simulated shop."""
+    return Trackstar("https://trackstar.invalid", transport=transport or ShopTransport(trackstar)).client_of(
         shop.connection_id,
         api_key=SecretStr(api_key),
         access_token=SecretStr(access_token or shop.access_token),
         seconds_left=seconds_left,
-        sleep=sleep,
     )
 
 
 def poll(
-    client: TrackstarShop,
+    client: ConnectionClient,
     store: Store,
     connection_id: str,
     *,
     policy: Policy = WATCHED,
     has_time: Callable[[], bool] = lambda: True,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     asked_at: datetime | None = None,
 ) -> PollSummary:
     """One poll, asked for now unless it is said when."""
-    poller = Poller(
-        connection=AlertConnection(id=connection_id),
-        shop=client,
-        store=store,
-        policy=policy,
-        clock=clock,
-        has_time=has_time,
-    )
-    return poller.run(asked_at=asked_at or clock())
+    asked_at = asked_at or clock.now()
+    connection = AlertConnection(id=connection_id)
+    return real_poll(connection, vendor=client, store=store, policy=policy, has_time=has_time, asked_at=asked_at)

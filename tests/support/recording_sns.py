@@ -36,7 +36,7 @@ class RecordingSns:
     @property
     def topic(self) -> AlertTopic:
         """Our adapter on it; waits take no time."""
-        return AlertTopic(self.as_client(), ARN, sleep=lambda _: None)
+        return AlertTopic(self.as_client(), ARN)
 
     def publish_batch(self, **request: Any) -> dict[str, Any]:
         entries = request["PublishBatchRequestEntries"]

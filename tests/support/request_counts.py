@@ -18,15 +18,17 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from moto import mock_aws
 from pydantic import SecretStr
 
+from orderwatch.alerts import AlertKey
 from orderwatch.aws.alert_topic import AlertTopic
+from orderwatch.aws.dynamodb import to_item
 from orderwatch.publishing.product_cache import ProductCache
-from orderwatch.trackstar.client import PAGE_SIZE, Trackstar, TrackstarShop
+from orderwatch.trackstar.client import PAGE_SIZE, ConnectionClient, Trackstar
 from orderwatch_local.shop import ShopTransport
 from orderwatch_local.shop.script import API_KEY
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.polls import poll
-from tests.support.sending import send
+from tests.support.sending import ProductsOf, send
 from tests.support.world import World
 
 if TYPE_CHECKING:
@@ -59,9 +61,9 @@ class Case:
 
     @property
     def floor(self) -> int:
-        """The fewest requests to DynamoDB of a design whose writes are atomic."""
+        """The fewest requests to DynamoDB of a design whose writes are atomic and that saves its progress each page."""
         orders, writes = self.unchanged + self.changed, self.changed + self.alerts + 1
-        return 1 + math.ceil(orders / 100) + math.ceil(writes / 100)
+        return 1 + math.ceil(orders / 100) + max(math.ceil(writes / 100), self.pages)
 
     def __str__(self) -> str:
         return f"{self.unchanged}-{self.changed}-{self.alerts}"
@@ -95,27 +97,28 @@ def count_requests(case: Case) -> Counted:
     with mock_aws():
         counter = _Counter()
         world, tables = _world(case, counter)
-        shop, cache = counter.shop(world), ProductCache()
-        topic = AlertTopic(counter.aws("sns"), _topic_arn(), sleep=lambda _: None)
+        shop = counter.shop(world)
+        products = ProductCache(ProductsOf(lambda _: shop))
+        topic = AlertTopic(counter.aws("sns"), _topic_arn())
 
-        def send_all(alert_ids: list[str]) -> None:
-            for batch in batched(alert_ids, RECORDS_A_BATCH, strict=False):
+        def send_all(keys: list[AlertKey]) -> None:
+            for batch in batched(keys, RECORDS_A_BATCH, strict=False):
                 send(
                     batch,
                     outbox=tables.alerts,
                     topic=topic,
-                    products_of=lambda connection_id: cache.of_shop(connection_id, lambda: shop),
+                    products=products,
                     digest_threshold=case.alerts,
                 )
 
         counter.take()
-        poll(shop, tables.store, world.shop.connection_id, clock=world.our_clock.now)
+        poll(shop, tables.store, world.shop.connection_id)
         polled = counter.take()
-        alert_ids = [alert.alert_id for alert in world.told()]
-        assert len(alert_ids) == case.alerts
-        send_all(alert_ids)
+        keys = [alert.key for alert in world.told()]
+        assert len(keys) == case.alerts
+        send_all(keys)
         sent = counter.take()
-        again = alert_ids if case.products else []
+        again = keys if case.products else []
         _make_pending(tables, again)
         counter.take()
         send_all(again)
@@ -132,7 +135,7 @@ def count_requests(case: Case) -> Counted:
 def _world(case: Case, counter: "_Counter") -> tuple[World, Tables]:
     """A shop whose orders are known, and have changed since."""
     world, memory = World(), MemoryDynamoDB()
-    known = Tables.over(memory, world.our_clock.now)
+    known = Tables.over(memory)
     world.tables = known
     product_ids = [f"p{number}" for number in range(case.products)]
     world.shop.sync()
@@ -183,16 +186,15 @@ class _Counter:
         client.meta.events.register("before-send.dynamodb", answer)
         return cast("DynamoDBClient", client)
 
-    def shop(self, world: World) -> TrackstarShop:
+    def shop(self, world: World) -> ConnectionClient:
         """Our client for the world's shop."""
         trackstar = Trackstar("https://trackstar.invalid", transport=ShopTransport(world.trackstar))
         trackstar._http.event_hooks = {"request": [self._count_http]}
-        return trackstar.shop(
+        return trackstar.client_of(
             world.shop.connection_id,
             api_key=SecretStr(API_KEY),
             access_token=SecretStr(world.shop.access_token),
             seconds_left=lambda: 60.0,
-            sleep=lambda _: None,
         )
 
     def _count_aws(self, event_name: str, **_: Any) -> None:
@@ -219,12 +221,12 @@ def _topic_arn() -> str:
     return str(_client("sns").create_topic(Name="alerts")["TopicArn"])
 
 
-def _make_pending(tables: Tables, alert_ids: list[str]) -> None:
+def _make_pending(tables: Tables, keys: list[AlertKey]) -> None:
     """As docs/operations.md says how to send an alert again."""
-    for alert_id in alert_ids:
+    for key in keys:
         tables.client.update_item(
             TableName=tables.names["AlertTable"],
-            Key={"alert_id": {"S": alert_id}},
+            Key=to_item(key._asdict()),
             ConditionExpression="attribute_exists(alert_id)",
             UpdateExpression="SET #state = :pending, pending = :pending REMOVE expires_at",
             ExpressionAttributeNames={"#state": "state"},

@@ -1,26 +1,54 @@
 """Batches of alerts on their way out, in this process."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
+from orderwatch.alerts import AlertKey
 from orderwatch.publishing.enrich import ProductSource
 from orderwatch.publishing.publish import Outbox, PublishSummary, Topic, publish
+from orderwatch.trackstar.products import Product
+
+
+class ConnectionProducts(Protocol):
+    """The products of one connection, such as those of a `ConnectionClient`."""
+
+    def products(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
+        """Return those that exist, by id."""
+        ...
+
+
+@dataclass(frozen=True)
+class ProductsOf:
+    """A `ProductSource` that asks a client of the connection.
+
+    Attributes:
+        connect: Makes the client, by the connection's id.
+    """
+
+    connect: Callable[[str], ConnectionProducts]
+
+    def products(
+        self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
+    ) -> Mapping[str, Product]:
+        return self.connect(connection_id).products(product_ids)
 
 
 def send(
-    alert_ids: Collection[str],
+    keys: Collection[AlertKey],
     *,
     outbox: Outbox,
     topic: Topic,
     operators: Topic | None = None,
-    products_of: Callable[[str], ProductSource] | None = None,
+    products: ProductSource | None = None,
     digest_threshold: int = 5,
 ) -> PublishSummary:
     """Send what is unsent of these alerts; those for the operators to the same topic unless there is another."""
     return publish(
-        alert_ids,
+        keys,
         outbox=outbox,
         topic=topic,
         operators=operators or topic,
-        products_of=products_of,
+        products=products,
         digest_threshold=digest_threshold,
     )

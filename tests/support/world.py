@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from orderwatch import clock
 from orderwatch.alerts import Alert
-from orderwatch.polling.poll import PollSummary
 from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.summary import PollSummary
 from orderwatch.polling.transitions import Policy, StoredOrder
-from orderwatch.trackstar.client import TrackstarShop
+from orderwatch.trackstar.client import ConnectionClient
 from orderwatch_local.shop import Request, Response, Shop, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from orderwatch_local.shop.script import API_KEY
+from tests.support.clocks import StandingClock
 from tests.support.cloud import Tables
 from tests.support.polls import WATCHED, client_of, poll
 
@@ -29,14 +31,15 @@ class World:
     """
 
     def __init__(self, *connection_ids: str, **options: Any) -> None:
-        self.vendor_clock, self.our_clock = VirtualClock(NOON), VirtualClock(NOON)
+        self.vendor_clock, self.our_clock = VirtualClock(NOON), StandingClock(NOON)
+        clock.use(self.our_clock)
         self.shops = {
             name: Shop(name, access_token=f"token-of-{name}", clock=self.vendor_clock)
             for name in connection_ids or ("conn_a",)
         }
         settings: dict[str, Any] = {"rate_limit": 1_000_000, **options}
         self.trackstar = SimulatedTrackstar(API_KEY, self.shops.values(), self.vendor_clock, **settings)
-        self.tables = Tables.in_memory(self.our_clock.now)
+        self.tables = Tables.in_memory()
         self._told: set[str] = set()
 
     @property
@@ -61,7 +64,7 @@ class World:
         (shop or self.shop).move(order_id, status, raw_status)
         (shop or self.shop).sync()
 
-    def client(self, shop: Shop | None = None, **options: Any) -> TrackstarShop:
+    def client(self, shop: Shop | None = None, **options: Any) -> ConnectionClient:
         """Our client for a shop."""
         return client_of(self.trackstar, shop or self.shop, **options)
 
@@ -82,7 +85,6 @@ class World:
             shop.connection_id,
             policy=policy,
             has_time=has_time,
-            clock=self.our_clock.now,
             asked_at=asked_at,
         )
 

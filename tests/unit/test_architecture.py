@@ -14,6 +14,7 @@ from tests.support.template import ROOT
 LAYER = ROOT / "layers/orderwatch/python"
 PACKAGE = LAYER / "orderwatch"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+COMMAND_LINE = sorted((ROOT / "cli/orderwatch_cli").rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 SHARED = "shared"
 """The room of the modules that lie beside the folders."""
@@ -101,6 +102,13 @@ def test_a_library_that_reaches_outside_is_imported_in_its_room_alone(path: Path
 @pytest.mark.parametrize("path", [*MODULES, *HANDLERS], ids=str)
 def test_the_product_knows_neither_its_tests_nor_its_tools(path: Path) -> None:
     assert libraries(imports_of(path)).isdisjoint({"tests", "orderwatch_local", "orderwatch_cli", "moto", "functions"})
+
+
+@pytest.mark.parametrize("path", COMMAND_LINE, ids=lambda path: path.name)
+def test_the_command_line_knows_nothing_of_the_repository_but_where_to_look_for_its_commands(path: Path) -> None:
+    assert libraries(imports_of(path)).isdisjoint({"tests", "orderwatch_local", "moto", "functions"})
+    if path.name != "repository.py":
+        assert "orderwatch_local" not in path.read_text(), "not even by name"
 
 
 def test_importing_every_module_and_handler_reads_no_setting_and_builds_no_client() -> None:

@@ -1,4 +1,4 @@
-"""README and docs/ say what is so: parameters, outputs, alarms, commands and the files that they name."""
+"""The pages for people say what is so: parameters, outputs, alarms, commands and the files that they name."""
 
 import json
 import re
@@ -10,13 +10,13 @@ import yaml
 from typer import Context
 from typer.main import get_command
 
-from orderwatch_local.cli import app
+from orderwatch_cli.main import app
 from tests.support.template import ROOT, load_template
 
 TEMPLATE = load_template()
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 TEXTS = {page: page.read_text() for page in PAGES}
 TEXT = "\n".join(TEXTS.values())
@@ -123,7 +123,7 @@ def anchors(text: str) -> set[str]:
 
 
 def test_every_path_of_the_repository_that_is_named_exists() -> None:
-    named = set(re.findall(r"\b(?:events|local|layers|functions|tests|docs)/[\w./-]+\w", TEXT))
+    named = set(re.findall(r"\b(?:events|cli|local|layers|functions|tests|docs)/[\w./-]+\w", TEXT))
     named |= set(re.findall(r"[`\s](env\.example\.json|samconfig\.toml|template\.yaml|\.ci/run)\b", TEXT))
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
@@ -131,6 +131,12 @@ def test_every_path_of_the_repository_that_is_named_exists() -> None:
 def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", TEXT, re.MULTILINE)) <= targets
+
+
+def test_contributing_has_a_line_for_every_make_target() -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    listed = {words.split()[1] for row in rows(TEXTS[ROOT / "CONTRIBUTING.md"], "target") for words in quoted(row[0])}
+    assert listed | {"help", "setup"} == targets
 
 
 def test_every_command_of_orderwatch_that_is_named_exists() -> None:

@@ -6,9 +6,11 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
+from orderwatch import clock
 from orderwatch.aws.dynamodb import MAX_BYTES, MAX_TRIES, Transactions, Unit, batch_get, chunked
 from orderwatch.polling.state import ConnectionState
 from tests.support.alerts import first_sight
+from tests.support.clocks import Waits
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB, TransactionCancelledError
 
@@ -59,23 +61,24 @@ def busy(*reasons: str) -> Busy:
 
 @pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
 def test_a_transaction_that_others_were_in_the_way_of_is_tried_again_with_growing_jitter(reason: str) -> None:
-    client, slept = busy(*[reason] * (MAX_TRIES - 1)), list[float]()
-    assert Transactions(client.as_client(), sleep=slept.append).write([Unit("a", (put("1"),))]) == []
-    assert len(slept) == MAX_TRIES - 1
-    assert all(0 <= wait <= 0.05 * 2**attempt for attempt, wait in enumerate(slept))
+    client, waits = busy(*[reason] * (MAX_TRIES - 1)), Waits()
+    clock.use(waits)
+    assert Transactions(client.as_client()).write([Unit("a", (put("1"),))]) == []
+    assert len(waits.slept) == MAX_TRIES - 1
+    assert all(0 <= wait <= 0.05 * 2**attempt for attempt, wait in enumerate(waits.slept))
 
 
 def test_a_transaction_is_given_up_after_as_many_tries_as_are_allowed() -> None:
     client = busy(*["TransactionConflict"] * MAX_TRIES)
     with pytest.raises(ClientError):
-        Transactions(client.as_client(), sleep=lambda _: None).write([Unit("a", (put("1"),))])
+        Transactions(client.as_client()).write([Unit("a", (put("1"),))])
     assert len(client.sizes) == MAX_TRIES
 
 
 def test_a_transaction_that_can_never_succeed_is_not_tried_again() -> None:
     client = busy("ItemCollectionSizeLimitExceeded")
     with pytest.raises(ClientError):
-        Transactions(client.as_client(), sleep=lambda _: None).write([Unit("a", (put("1"),))])
+        Transactions(client.as_client()).write([Unit("a", (put("1"),))])
     assert len(client.sizes) == 1
 
 
@@ -83,7 +86,7 @@ def test_keys_that_dynamodb_left_out_are_asked_for_again() -> None:
     client = busy()
     for number in range(30):
         client.transact_write_items(TransactItems=[put(str(number))])
-    rows = batch_get(client.as_client(), "T", ({"id": str(number)} for number in range(30)), sleep=lambda _: None)
+    rows = batch_get(client.as_client(), "T", ({"id": str(number)} for number in range(30)))
     assert {row["id"] for row in rows} == {str(number) for number in range(30)}
 
 

@@ -1,29 +1,11 @@
-from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import pytest
 
 from orderwatch.alerts import Alert, AlertLineItem, AlertOrder
-from orderwatch.errors import ForbiddenError, NotImplementedByShopError, UnavailableError
-from orderwatch.publishing.enrich import LEFT_OUT, MAX_GAPS, MAX_WAREHOUSES, enrich
+from orderwatch.publishing.enrich import LEFT_OUT, MAX_GAPS, MAX_WAREHOUSES, enrich, product_ids_of, without_details
 from orderwatch.trackstar.products import Product, ProductPage
 from orderwatch_local.samples import SAMPLES, order_alert
-
-
-class FakeSource:
-    """Products of a dictionary; says which were asked for."""
-
-    def __init__(self, *products: Product, error: Exception | None = None) -> None:
-        self._products = {product.id: product for product in products}
-        self._error = error
-        self.asked: list[list[str]] = []
-
-    def products(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
-        self.asked.append(list(product_ids))
-        if self._error:
-            raise self._error
-        return {each: self._products[each] for each in product_ids if each in self._products}
-
 
 TENT = Product(
     id="901",
@@ -37,6 +19,10 @@ TENT = Product(
 )
 
 
+def by_id(*products: Product) -> dict[str, Product]:
+    return {product.id: product for product in products}
+
+
 def _alert(*product_ids: str | None, sku: str | None = None) -> Alert:
     lines = tuple(AlertLineItem(product_id=each, sku=sku, quantity=Decimal(3)) for each in product_ids)
     return order_alert("order.backordered", line_items=lines)
@@ -48,7 +34,7 @@ def _order(alert: Alert) -> AlertOrder:
 
 
 def test_a_line_gets_name_picture_link_and_stock() -> None:
-    (alert,) = enrich([_alert("901")], FakeSource(TENT)).alerts
+    (alert,) = enrich([_alert("901")], by_id(TENT))
     assert _order(alert).line_items[0] == AlertLineItem(
         sku="TENT-2P",
         name="Trail Tent",
@@ -65,7 +51,7 @@ def test_a_line_gets_name_picture_link_and_stock() -> None:
 
 def test_kits_and_products_that_are_sold_no_longer_are_known_as_such() -> None:
     bundle = TENT.model_copy(update={"is_kit": True, "active": False})
-    (alert,) = enrich([_alert("901")], FakeSource(bundle)).alerts
+    (alert,) = enrich([_alert("901")], by_id(bundle))
     line = _order(alert).line_items[0]
     assert (line.is_kit, line.active) == (True, False)
 
@@ -100,20 +86,12 @@ def test_lines_that_name_no_product_are_not_taken_for_one_another() -> None:
 
 
 def test_all_distinct_products_are_asked_for_at_once() -> None:
-    source = FakeSource(TENT)
-    enrich([_alert("901", "5"), _alert("5", None), SAMPLES["connection.blocked"]], source)
-    assert source.asked == [["901", "5"]]
-
-
-def test_without_products_nothing_is_asked() -> None:
-    source = FakeSource()
-    enrich([_alert(None), SAMPLES["connection.blocked"]], source)
-    assert source.asked == []
+    assert product_ids_of([_alert("901", "5"), _alert("5", None), SAMPLES["connection.blocked"]]) == ["901", "5"]
 
 
 def test_the_stock_of_a_parent_is_not_taken_for_that_of_its_variants() -> None:
     parent = TENT.model_copy(update={"parent_product_id": "901"})
-    (alert,) = enrich([_alert("901")], FakeSource(parent)).alerts
+    (alert,) = enrich([_alert("901")], by_id(parent))
     line = _order(alert).line_items[0]
     assert (line.on_hand, line.on_hand_by_warehouse, line.name) == (None, {}, "Trail Tent")
     assert alert.enrichment.missing == (
@@ -131,40 +109,20 @@ def test_the_stock_of_a_parent_is_not_taken_for_that_of_its_variants() -> None:
     ],
 )
 def test_a_gap_is_named_in_a_users_words(product_id: str | None, sku: str | None, gap: str) -> None:
-    (alert,) = enrich([_alert(product_id, sku=sku)], FakeSource(Product(id="7"))).alerts
+    (alert,) = enrich([_alert(product_id, sku=sku)], by_id(Product(id="7")))
     assert not alert.enrichment.complete
     assert alert.enrichment.missing == (gap,)
 
 
-@pytest.mark.parametrize(
-    ("error", "gap"),
-    [
-        (NotImplementedByShopError("501"), "product details: this shop's integration offers none"),
-        (UnavailableError("timeout"), "product details: Trackstar did not answer"),
-        (ForbiddenError("403"), "product details: Trackstar refused to give them"),
-        (KeyError("a bug"), "product details: they could not be read"),
-    ],
-)
-def test_whatever_the_source_raises_the_alerts_come_back_without_details(error: Exception, gap: str) -> None:
-    alerts = [_alert("901"), SAMPLES["connection.blocked"]]
-    result = enrich(alerts, FakeSource(error=error))
-    assert result.error is error
-    assert [alert.enrichment.missing for alert in result.alerts] == [(gap,), ()]
-    assert [alert.order for alert in result.alerts] == [alert.order for alert in alerts]
-
-
-def test_a_late_alert_says_that_its_details_were_left_out() -> None:
-    result = enrich([_alert("901")], None)
-    assert result.error is None
-    assert result.alerts[0].enrichment.missing == (LEFT_OUT,)
-
-
-def test_an_order_without_lines_lacks_nothing() -> None:
-    assert enrich([_alert()], None).alerts[0].enrichment.complete
+def test_alerts_without_details_name_the_gap_where_there_are_lines() -> None:
+    alerts = [_alert("901"), _alert(), SAMPLES["connection.blocked"]]
+    plainer = without_details(alerts, LEFT_OUT)
+    assert [alert.enrichment.missing for alert in plainer] == [(LEFT_OUT,), (), ()]
+    assert [alert.order for alert in plainer] == [alert.order for alert in alerts]
 
 
 def test_many_gaps_are_listed_in_part_and_counted_exactly() -> None:
-    (alert,) = enrich([_alert(*(f"gone-{n}" for n in range(60)))], FakeSource()).alerts
+    (alert,) = enrich([_alert(*(f"gone-{n}" for n in range(60)))], by_id())
     assert len(alert.enrichment.missing) == MAX_GAPS + 1
     assert alert.enrichment.missing[-1] == f"+{60 - MAX_GAPS} more gaps"
 
@@ -172,14 +130,14 @@ def test_many_gaps_are_listed_in_part_and_counted_exactly() -> None:
 def test_stock_in_too_many_warehouses_is_told_in_sum() -> None:
     counts: dict[str, Decimal | None] = {str(n): Decimal(1) for n in range(MAX_WAREHOUSES + 1)}
     crowded = TENT.model_copy(update={"inventory_by_warehouse_id": counts})
-    (alert,) = enrich([_alert("901")], FakeSource(crowded)).alerts
+    (alert,) = enrich([_alert("901")], by_id(crowded))
     assert _order(alert).line_items[0].on_hand == 1
     assert _order(alert).line_items[0].on_hand_by_warehouse == {}
     assert not alert.enrichment.complete
 
 
 def test_a_product_name_of_any_length_fits_the_alert() -> None:
-    (alert,) = enrich([_alert("901")], FakeSource(TENT.model_copy(update={"name": "x\n" * 900}))).alerts
+    (alert,) = enrich([_alert("901")], by_id(TENT.model_copy(update={"name": "x\n" * 900})))
     assert len(_order(alert).line_items[0].name or "") <= 160
 
 

@@ -9,9 +9,9 @@ from moto.sns.utils import FilterPolicyMatcher
 
 from orderwatch.alerts import Alert
 from orderwatch.publishing.messages import SnsMessage, render
-from orderwatch_local.operator.filter_policies import UnknownOperatorError, accepts
-from orderwatch_local.operator.subscriptions import Subscription
-from orderwatch_local.operator.trial import recipient
+from orderwatch_cli.filter_policies import UnknownOperatorError, accepts
+from orderwatch_cli.subscriptions import Subscription
+from orderwatch_cli.trial import recipient
 from tests.support.alerts import alert_of
 
 

@@ -12,15 +12,14 @@ from pydantic.alias_generators import to_pascal
 
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.windows import Progress, Window, WindowKind
-from orderwatch_local.cloud import Outputs
-from orderwatch_local.operator import doctor, show
-from orderwatch_local.operator.aws import Aws, explain
-from orderwatch_local.operator.checks_delivery import dead_letters_finding, topic_finding, work_queue_finding
-from orderwatch_local.operator.checks_trackstar import clock_finding, poll_interval, polls_finding
-from orderwatch_local.operator.commands import app, since_moment
-from orderwatch_local.operator.findings import Examination, Finding, bad, good
-from orderwatch_local.operator.stack import Stack, StackParameters
-from orderwatch_local.operator.subscriptions import Subscription
+from orderwatch_cli import doctor, show
+from orderwatch_cli.aws import Aws, explain
+from orderwatch_cli.checks_delivery import dead_letters_finding, topic_finding, work_queue_finding
+from orderwatch_cli.checks_trackstar import clock_finding, poll_interval, polls_finding
+from orderwatch_cli.commands import app, since_moment
+from orderwatch_cli.findings import Examination, Finding, bad, good
+from orderwatch_cli.stack import Outputs, Stack, StackParameters
+from orderwatch_cli.subscriptions import Subscription
 from tests.support.template import ROOT
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -130,6 +129,25 @@ def test_errors_of_aws_are_one_line_with_the_remedy() -> None:
     assert "AWS_REGION" in explain(NoRegionError())
     refused = ClientError({"Error": {"Code": "AccessDenied", "Message": "not\nallowed"}}, "Publish")
     assert explain(refused) == "AWS refused Publish (AccessDenied): not allowed"
+
+
+@pytest.mark.parametrize(
+    ("environment", "region"),
+    [
+        ({"AWS_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-north-1"}, "eu-north-1"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-north-1"}, "eu-west-1"),
+    ],
+)
+def test_the_region_is_the_environments_as_the_aws_cli_reads_it(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], region: str
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with Aws() as aws:
+        assert aws.sns.meta.region_name == region
 
 
 def test_a_parameter_that_may_not_be_read_is_one_line_too() -> None:

@@ -9,13 +9,12 @@ import pytest
 from orderwatch.alerts import Alert, AlertConnection
 from orderwatch.errors import PollSupersededError, UnavailableError
 from orderwatch.polling.health import HealthState
-from orderwatch.polling.poll import Outcome, PollSummary
+from orderwatch.polling.summary import Outcome, PollSummary
 from orderwatch.polling.transitions import Observation, OrderWrite, Policy, StoredOrder, decide
 from orderwatch.polling.windows import OVERLAP, WindowKind
 from orderwatch.trackstar.orders import Order
 from orderwatch.trackstar.query import DateField
 from orderwatch_local.shop import Request, Response, Shop, TrackstarDates, invalid_credentials
-from tests.support.alerts import whole
 from tests.support.polls import WATCHED, poll
 from tests.support.world import MINUTE, NOON, TICK, World, kinds
 
@@ -57,7 +56,7 @@ def test_the_baseline_records_everything_and_tells_only_that_the_watch_started(w
     [alert] = world.told()
     assert alert.kind == "watch.started"
     assert alert.detail == "Watching 6 orders; 1 cancelled, 2 in exception now."
-    assert (summary.outcome, summary.pages, summary.moved, summary.alerts) == (Outcome.FINISHED, 3, 6, 0)
+    assert (summary.outcome, summary.pages, summary.written, summary.alerts) == (Outcome.FINISHED, 3, 6, 0)
     assert world.state().cursor == NOON
 
 
@@ -153,7 +152,7 @@ def test_the_next_window_begins_an_overlap_before_the_end_of_the_last_and_reads_
     summary = world.poll()
 
     assert world.queries()[-1]["trackstar_updated_date[gte]"] == f"{boundary - OVERLAP:%Y-%m-%dT%H:%M:%SZ}"
-    assert (summary.orders, summary.moved, world.told()) == (1, 0, [])
+    assert (summary.orders, summary.written, world.told()) == (1, 0, [])
 
 
 def test_a_change_in_the_very_second_of_the_boundary_is_told(world: World) -> None:
@@ -390,18 +389,17 @@ def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
     observation = Observation(
         connection=AlertConnection(id="conn_a"),
         observed_at=world.vendor_clock.now(),
-        baseline=True,
+        window=WindowKind.BASELINE,
         watch_started_at=None,
         data_as_of=None,
-        in_full=whole,
     )
 
     def overtake(row: StoredOrder) -> OrderWrite:
-        move = decide(theirs, row, observation=observation, policy=Policy(statuses=()))
-        assert move
-        return move
+        write = decide(theirs, row, observation=observation, policy=Policy(statuses=()))
+        assert write
+        return write
 
-    summary = poll(world.client(), Overtaken(world, overtake), "conn_a", clock=world.our_clock.now)
+    summary = poll(world.client(), Overtaken(world, overtake), "conn_a")
     assert summary.conflicts == 1
     assert sorted(orders_told(world.told())) == sorted([*told, ("2", "order.exception", "open")])
 

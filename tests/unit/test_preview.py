@@ -9,8 +9,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from orderwatch.alerts import Alert, AlertLineItem
+from orderwatch_cli.main import app
 from orderwatch_local import picture
-from orderwatch_local.cli import app
 from orderwatch_local.errors import ToolMissingError
 from orderwatch_local.mrkdwn import Span, Style, spans
 from orderwatch_local.picture import PictureError

@@ -1,31 +1,40 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from orderwatch import clock as process_clock
 from orderwatch.errors import UnavailableError
 from orderwatch.publishing.product_cache import KEPT_FOR, ProductCache
 from orderwatch.trackstar.products import Product
-from orderwatch_local.shop import VirtualClock
+from tests.support.clocks import StandingClock
 
 
 class Source:
-    """Has every product but those that begin with `gone`; says which were asked for."""
+    """Has every product but those that begin with `gone`; records which it was asked for."""
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
         self.is_down = False
 
-    def products(self, product_ids: Sequence[str]) -> dict[str, Product]:
+    def products(
+        self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
+    ) -> dict[str, Product]:
         self.asked.append(list(product_ids))
         if self.is_down:
             raise UnavailableError("timeout")
-        return {each: Product(id=each) for each in product_ids if not each.startswith("gone")}
+        return {each: Product(id=each, name=connection_id) for each in product_ids if not each.startswith("gone")}
+
+
+def find(cache: ProductCache, *product_ids: str, connection_id: str = "a") -> dict[str, Product]:
+    return cache.products(connection_id, product_ids, seconds_left=lambda: 60.0)
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+def clock() -> StandingClock:
+    standing = StandingClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+    process_clock.use(standing)
+    return standing
 
 
 @pytest.fixture
@@ -33,73 +42,64 @@ def source() -> Source:
     return Source()
 
 
-def test_a_warm_batch_asks_nothing(clock: VirtualClock, source: Source) -> None:
-    cache = ProductCache(now=clock.now)
+@pytest.fixture
+def cache(source: Source, clock: StandingClock) -> ProductCache:
+    return ProductCache(source)
+
+
+def test_a_warm_batch_asks_nothing(cache: ProductCache, source: Source) -> None:
     for _ in range(2):
-        assert set(cache.of_shop("a", lambda: source).products(["1", "2"])) == {"1", "2"}
+        assert set(find(cache, "1", "2")) == {"1", "2"}
     assert source.asked == [["1", "2"]]
 
 
-def test_a_warm_batch_does_not_even_reach_for_the_source(clock: VirtualClock, source: Source) -> None:
-    cache = ProductCache(now=clock.now)
-    cache.of_shop("a", lambda: source).products(["1"])
-
-    def unreachable() -> Source:
-        raise AssertionError("the token was asked for")
-
-    assert set(cache.of_shop("a", unreachable).products(["1"])) == {"1"}
-
-
-def test_only_what_is_not_known_is_asked_for(clock: VirtualClock, source: Source) -> None:
-    products = ProductCache(now=clock.now).of_shop("a", lambda: source)
-    products.products(["1"])
-    assert set(products.products(["1", "2"])) == {"1", "2"}
+def test_only_what_is_not_known_is_asked_for(cache: ProductCache, source: Source) -> None:
+    find(cache, "1")
+    assert set(find(cache, "1", "2")) == {"1", "2"}
     assert source.asked == [["1"], ["2"]]
 
 
-def test_a_product_of_one_shop_is_not_taken_for_that_of_another(clock: VirtualClock, source: Source) -> None:
-    cache = ProductCache(now=clock.now)
-    cache.of_shop("a", lambda: source).products(["1"])
-    cache.of_shop("b", lambda: source).products(["1"])
-    assert source.asked == [["1"], ["1"]]
+def test_a_product_of_one_connection_is_not_taken_for_that_of_another(cache: ProductCache) -> None:
+    found = [find(cache, "1", connection_id=connection_id)["1"].name for connection_id in ("a", "b", "a")]
+    assert found == ["a", "b", "a"]
 
 
-def test_that_a_product_is_gone_is_remembered_too(clock: VirtualClock, source: Source) -> None:
-    products = ProductCache(now=clock.now).of_shop("a", lambda: source)
-    assert [products.products(["gone"]) for _ in range(2)] == [{}, {}]
+def test_that_a_product_is_gone_is_remembered_too(cache: ProductCache, source: Source) -> None:
+    assert [find(cache, "gone") for _ in range(2)] == [{}, {}]
     assert source.asked == [["gone"]]
 
 
-def test_a_fault_is_not_remembered(clock: VirtualClock, source: Source) -> None:
-    products = ProductCache(now=clock.now).of_shop("a", lambda: source)
+def test_a_fault_is_not_remembered(cache: ProductCache, source: Source) -> None:
     source.is_down = True
     with pytest.raises(UnavailableError):
-        products.products(["1"])
+        find(cache, "1")
     source.is_down = False
-    assert set(products.products(["1"])) == {"1"}
+    assert set(find(cache, "1")) == {"1"}
 
 
 @pytest.mark.parametrize(("after", "asked"), [(KEPT_FOR - timedelta(seconds=1), 1), (KEPT_FOR, 2)])
-def test_a_product_is_believed_for_one_poll_interval(
-    clock: VirtualClock, source: Source, after: timedelta, asked: int
+def test_a_product_is_trusted_for_one_poll_interval(
+    cache: ProductCache, clock: StandingClock, source: Source, after: timedelta, asked: int
 ) -> None:
-    products = ProductCache(now=clock.now).of_shop("a", lambda: source)
-    products.products(["1"])
+    find(cache, "1")
     clock.advance(after)
-    products.products(["1"])
+    find(cache, "1")
     assert len(source.asked) == asked
 
 
-def test_the_product_that_was_used_longest_ago_goes_first(clock: VirtualClock, source: Source) -> None:
-    cache = ProductCache(max_products=2, now=clock.now)
-    products = cache.of_shop("a", lambda: source)
-    products.products(["1", "2"])
-    products.products(["1"])
-    products.products(["3"])
-    assert set(cache.find("a", ["1", "2", "3"])) == {"1", "3"}
+def test_the_product_that_was_used_longest_ago_is_dropped_first(clock: StandingClock, source: Source) -> None:
+    cache = ProductCache(source, max_products=2)
+    find(cache, "1", "2")
+    find(cache, "1")
+    find(cache, "3")
+    find(cache, "1", "3")
+    assert source.asked == [["1", "2"], ["3"]]
+    find(cache, "2")
+    assert source.asked[-1] == ["2"]
 
 
-def test_more_products_than_it_keeps_are_all_given(clock: VirtualClock, source: Source) -> None:
-    cache = ProductCache(max_products=2, now=clock.now)
-    assert set(cache.of_shop("a", lambda: source).products(["1", "2", "3"])) == {"1", "2", "3"}
-    assert len(cache.find("a", ["1", "2", "3"])) == 2
+def test_more_products_than_it_keeps_are_all_given(clock: StandingClock, source: Source) -> None:
+    cache = ProductCache(source, max_products=2)
+    assert set(find(cache, "1", "2", "3")) == {"1", "2", "3"}
+    find(cache, "2", "3")
+    assert len(source.asked) == 1

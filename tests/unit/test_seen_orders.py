@@ -48,9 +48,3 @@ def test_what_is_saved_fits_the_row_and_too_much_is_not_saved_at_all() -> None:
 def test_an_order_takes_at_most_a_few_words_of_memory() -> None:
     orders = seen(*map(str, range(100_000)))
     assert sys.getsizeof(orders._slots) <= 32 * len(orders)
-
-
-def test_after_a_new_start_every_order_is_new() -> None:
-    orders = seen("1", "2")
-    orders.clear()
-    assert (len(orders), orders.add("1")) == (0, True)

@@ -32,7 +32,7 @@ KEY = "the-key"
 TOKEN = "token-conn_a"
 
 
-class World:
+class TwoShops:
     """Two shops of one organisation and the vendor, with a monotonic clock that a test moves."""
 
     def __init__(self, **options: Any) -> None:
@@ -74,8 +74,8 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> TwoShops:
+    return TwoShops()
 
 
 def error_of(response: Response) -> str:
@@ -87,40 +87,40 @@ def error_of(response: Response) -> str:
 
 @pytest.mark.parametrize("headers", [{}, {API_KEY_HEADER: "wrong"}, {ACCESS_TOKEN_HEADER: TOKEN}])
 @pytest.mark.parametrize("path", ["/cart/orders", "/connections", "/connections/conn_a", "/nowhere"])
-def test_without_the_right_api_key_everything_is_401(world: World, path: str, headers: dict[str, str]) -> None:
+def test_without_the_right_api_key_everything_is_401(world: TwoShops, path: str, headers: dict[str, str]) -> None:
     assert world.send("GET", path, headers).status == 401
 
 
 @pytest.mark.parametrize("token", [None, "wrong", ""])
 @pytest.mark.parametrize("path", ["/cart/orders", "/cart/orders/o1", "/cart/products", "/cart/products/p1"])
-def test_carts_need_the_access_token_too(world: World, path: str, token: str | None) -> None:
+def test_carts_need_the_access_token_too(world: TwoShops, path: str, token: str | None) -> None:
     assert world.get(path, token=token).status == 401
 
 
-def test_a_token_opens_its_own_connection_only(world: World) -> None:
+def test_a_token_opens_its_own_connection_only(world: TwoShops) -> None:
     world.place("o1")
     world.place("o2", shop=world.b)
     assert world.orders() == ["o1"]
     assert world.get("/cart/orders/o2").status == 404
 
 
-def test_connections_are_read_with_the_key_alone(world: World) -> None:
+def test_connections_are_read_with_the_key_alone(world: TwoShops) -> None:
     assert world.get("/connections", token=None).status == 200
     assert world.get("/connections/conn_b", token=None).status == 200
 
 
-def test_a_disabled_connection_is_403(world: World) -> None:
+def test_a_disabled_connection_is_403(world: TwoShops) -> None:
     world.a.quirks.disabled = True
     assert world.get("/cart/orders").status == 403
 
 
-def test_a_disconnected_shop_is_forgotten(world: World) -> None:
+def test_a_disconnected_shop_is_forgotten(world: TwoShops) -> None:
     world.trackstar.disconnect("conn_a")
     assert world.get("/cart/orders").status == 401
     assert world.get("/connections/conn_a").status == 404
 
 
-def test_a_lacking_endpoint_is_501_of_the_integration(world: World) -> None:
+def test_a_lacking_endpoint_is_501_of_the_integration(world: TwoShops) -> None:
     world.a.quirks.lacks = {Resource.PRODUCTS}
     for path in ("/cart/products", "/cart/products/p1"):
         assert (world.get(path).status, world.get(path).json()["origin"]) == (501, "integration")
@@ -130,7 +130,7 @@ def test_a_lacking_endpoint_is_501_of_the_integration(world: World) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/cart", "/cart/orders/", "/cart/orders/o1/lines", "/cart/customers", "//cart/orders"]
 )
-def test_unknown_paths_are_404(world: World, path: str) -> None:
+def test_unknown_paths_are_404(world: TwoShops, path: str) -> None:
     assert world.get(path).status == 404
 
 
@@ -138,7 +138,7 @@ def test_unknown_paths_are_404(world: World, path: str) -> None:
     ("method", "path", "allowed"),
     [("POST", "/cart/orders", "GET"), ("DELETE", "/cart/orders/o1", "GET"), ("GET", "/connections/sync", "POST")],
 )
-def test_a_wrong_method_is_405_and_names_the_right_one(world: World, method: str, path: str, allowed: str) -> None:
+def test_a_wrong_method_is_405_and_names_the_right_one(world: TwoShops, method: str, path: str, allowed: str) -> None:
     response = world.send(method, path, {API_KEY_HEADER: KEY, ACCESS_TOKEN_HEADER: TOKEN})
     assert (response.status, response.header("allow")) == (405, allowed)
 
@@ -177,28 +177,28 @@ def test_a_wrong_method_is_405_and_names_the_right_one(world: World, method: str
     ],
 )
 def test_what_is_not_on_the_page_is_422_naming_the_parameter(
-    world: World, path: str, parameter: str, value: str
+    world: TwoShops, path: str, parameter: str, value: str
 ) -> None:
     response = world.get(path, {parameter: value})
     assert response.status == 422
     assert parameter in error_of(response)
 
 
-def test_a_parameter_given_twice_is_422(world: World) -> None:
+def test_a_parameter_given_twice_is_422(world: TwoShops) -> None:
     headers = {API_KEY_HEADER: KEY, ACCESS_TOKEN_HEADER: TOKEN}
     response = world.send("GET", "/cart/orders?limit=5&status=open&limit=6", headers)
     assert (response.status, "limit" in error_of(response)) == (422, True)
 
 
 @pytest.mark.parametrize("parameter", ["ids[in]", "status[in]", "status[nin]"])
-def test_a_hundred_values_are_allowed_and_one_more_is_422(world: World, parameter: str) -> None:
+def test_a_hundred_values_are_allowed_and_one_more_is_422(world: TwoShops, parameter: str) -> None:
     values = [f"v{n}" for n in range(101)]
     assert world.get("/cart/orders", {parameter: ",".join(values[:100])}).status == 200
     response = world.get("/cart/orders", {parameter: ",".join(values)})
     assert (response.status, parameter in error_of(response)) == (422, True)
 
 
-def test_a_connection_may_refuse_a_documented_filter(world: World) -> None:
+def test_a_connection_may_refuse_a_documented_filter(world: TwoShops) -> None:
     world.a.quirks.refused_filters = {"trackstar_updated_date"}
     response = world.get("/cart/orders", {"trackstar_updated_date[gte]": "2026-01-05T08:00:00Z"})
     assert (response.status, "trackstar_updated_date" in error_of(response)) == (422, True)
@@ -207,19 +207,19 @@ def test_a_connection_may_refuse_a_documented_filter(world: World) -> None:
 
 @given(name=st.text(max_size=30), value=st.text(max_size=30))
 def test_no_parameter_whatever_makes_the_api_fail(name: str, value: str) -> None:
-    assert World().get("/cart/orders", {name: value}).status in {200, 422}
+    assert TwoShops().get("/cart/orders", {name: value}).status in {200, 422}
 
 
 # What the filters mean
 
 
-def test_a_bare_field_is_the_same_as_eq(world: World) -> None:
+def test_a_bare_field_is_the_same_as_eq(world: TwoShops) -> None:
     world.place("o1")
     world.place("o2", status="exception")
     assert world.orders(status="exception") == world.orders(status__eq="exception") == ["o2"]
 
 
-def test_every_operator_means_what_it_says(world: World) -> None:
+def test_every_operator_means_what_it_says(world: TwoShops) -> None:
     world.place("o1", "o2", "o3")
     second = world.get("/cart/orders/o2").json()["data"]["trackstar_updated_date"]
     found = {
@@ -235,7 +235,7 @@ def test_every_operator_means_what_it_says(world: World) -> None:
     }
 
 
-def test_in_and_nin_take_lists(world: World) -> None:
+def test_in_and_nin_take_lists(world: TwoShops) -> None:
     world.place("o1")
     world.place("o2", status="exception")
     world.place("o3", status="cancelled")
@@ -243,19 +243,19 @@ def test_in_and_nin_take_lists(world: World) -> None:
     assert world.orders(status__nin="exception,cancelled") == ["o1"]
 
 
-def test_filters_add_up(world: World) -> None:
+def test_filters_add_up(world: TwoShops) -> None:
     world.place("o1", "o2")
     world.place("o3", status="exception")
     assert world.orders(status="open", created_date__gt="2026-01-05T12:00:00Z") == ["o2"]
 
 
-def test_ids_make_every_other_filter_ignored(world: World) -> None:
+def test_ids_make_every_other_filter_ignored(world: TwoShops) -> None:
     world.place("o1", "o2")
     assert world.orders(ids__in="o2,o9", status="cancelled") == ["o2"]
 
 
 @pytest.mark.parametrize("operator", ["eq", "neq", "gt", "gte", "lt", "lte"])
-def test_a_null_date_never_matches_a_filter_on_it(world: World, operator: str) -> None:
+def test_a_null_date_never_matches_a_filter_on_it(world: TwoShops, operator: str) -> None:
     world.place("o1")
     world.a.garble("o1", {"updated_date": None})
     world.a.sync()
@@ -264,7 +264,7 @@ def test_a_null_date_never_matches_a_filter_on_it(world: World, operator: str) -
 
 
 def test_lists_are_empty_until_the_historical_sync_is_completed() -> None:
-    world = World()
+    world = TwoShops()
     shop = Shop("conn_c", access_token="token-conn_c", clock=world.clock, historical_sync_completed=False)
     world.trackstar.connect(shop)
     world.place("o1", shop=shop)
@@ -273,13 +273,13 @@ def test_lists_are_empty_until_the_historical_sync_is_completed() -> None:
     assert world.get("/connections/conn_c").json()["data"]["historical_sync_completed"]["get_orders"] is False
 
 
-def test_an_id_with_any_character_can_be_asked_for(world: World) -> None:
+def test_an_id_with_any_character_can_be_asked_for(world: TwoShops) -> None:
     odd = "gid://shop/Order/1?x=é #"
     world.place(odd)
     assert world.get("/cart/orders/" + quote(odd, safe="")).json()["data"]["id"] == odd
 
 
-def test_products_are_listed_by_id_and_one_by_one(world: World) -> None:
+def test_products_are_listed_by_id_and_one_by_one(world: TwoShops) -> None:
     world.a.sync()
     listed = world.get("/cart/products", {"ids[in]": "p1,p3"}).json()["data"]
     assert [product["id"] for product in listed] == ["p1", "p3"]
@@ -290,7 +290,7 @@ def test_products_are_listed_by_id_and_one_by_one(world: World) -> None:
 # Pages
 
 
-def test_pages_go_on_until_the_token_is_null_and_count_the_whole(world: World) -> None:
+def test_pages_go_on_until_the_token_is_null_and_count_the_whole(world: TwoShops) -> None:
     world.place("o1", "o2", "o3")
     first = world.page(limit=2)
     second = world.page(limit=2, page_token=first["next_token"])
@@ -298,14 +298,14 @@ def test_pages_go_on_until_the_token_is_null_and_count_the_whole(world: World) -
     assert (first["total_count"], second["total_count"], second["next_token"]) == (3, 3, None)
 
 
-def test_a_page_token_does_not_remember_the_filters(world: World) -> None:
+def test_a_page_token_does_not_remember_the_filters(world: TwoShops) -> None:
     world.place("o1", "o2", status="exception")
     world.place("o3")
     token = world.page(limit=1, status="exception")["next_token"]
     assert [order["id"] for order in world.page(page_token=token)["data"]] == ["o2", "o3"]
 
 
-def test_an_order_that_changes_while_somebody_pages_moves_another_past_the_reader(world: World) -> None:
+def test_an_order_that_changes_while_somebody_pages_moves_another_past_the_reader(world: TwoShops) -> None:
     world.place("o1", "o2", "o3")
     upper = "2026-01-05T12:03:00Z"
     window = {"trackstar_updated_date[lte]": upper}
@@ -318,7 +318,7 @@ def test_an_order_that_changes_while_somebody_pages_moves_another_past_the_reade
     assert (first["total_count"], second["total_count"]) == (3, 2)
 
 
-def test_an_order_that_changes_while_somebody_pages_the_whole_list_comes_twice(world: World) -> None:
+def test_an_order_that_changes_while_somebody_pages_the_whole_list_comes_twice(world: TwoShops) -> None:
     world.place("o1", "o2", "o3")
     first = world.page(limit=1)
     world.a.move("o1", "confirmed")
@@ -331,7 +331,7 @@ def test_an_order_that_changes_while_somebody_pages_the_whole_list_comes_twice(w
 @pytest.mark.parametrize(
     ("path", "token"), [("/cart/orders", "token-conn_b"), ("/cart/products", "token-conn_a"), ("/connections", None)]
 )
-def test_a_page_token_is_good_for_its_own_list_only(world: World, path: str, token: str | None) -> None:
+def test_a_page_token_is_good_for_its_own_list_only(world: TwoShops, path: str, token: str | None) -> None:
     world.place("o1", "o2")
     page_token = world.page(limit=1)["next_token"]
     response = world.get(path, {"page_token": page_token}, token=token)
@@ -339,7 +339,7 @@ def test_a_page_token_is_good_for_its_own_list_only(world: World, path: str, tok
 
 
 def test_a_page_token_expires() -> None:
-    world = World(page_token_lifetime=timedelta(minutes=10))
+    world = TwoShops(page_token_lifetime=timedelta(minutes=10))
     world.place("o1", "o2")
     token = world.page(limit=1)["next_token"]
     world.clock.advance(timedelta(minutes=10) - timedelta(seconds=1))
@@ -349,7 +349,7 @@ def test_a_page_token_expires() -> None:
     assert (response.status, "page_token" in error_of(response)) == (422, True)
 
 
-def test_connections_are_paged_too(world: World) -> None:
+def test_connections_are_paged_too(world: TwoShops) -> None:
     first = world.get("/connections", {"limit": 1}).json()
     second = world.get("/connections", {"limit": 1, "page_token": first["next_token"]}).json()
     found = [connection["connection_id"] for page in (first, second) for connection in page["data"]]
@@ -368,15 +368,15 @@ def test_connections_are_paged_too(world: World) -> None:
     ],
 )
 def test_a_connection_comes_in_any_documented_envelope(envelope: Envelope, unwrap: Callable[[Any], Record]) -> None:
-    world = World(envelope=envelope)
+    world = TwoShops(envelope=envelope)
     assert unwrap(world.get("/connections/conn_a").json())["integration_name"] == "shopify"
 
 
-def post_sync(world: World, body: bytes) -> Response:
+def post_sync(world: TwoShops, body: bytes) -> Response:
     return world.send("POST", "/connections/sync", {API_KEY_HEADER: KEY, ACCESS_TOKEN_HEADER: TOKEN}, body)
 
 
-def test_a_requested_sync_copies_the_shop_of_the_token(world: World) -> None:
+def test_a_requested_sync_copies_the_shop_of_the_token(world: TwoShops) -> None:
     world.a.place({"id": "o1", "status": "open"})
     response = post_sync(world, b'{"functions_to_sync": ["get_orders"]}')
     assert response.json() == {"id": "conn_a", "syncing": True, "functions_to_sync": ["get_orders"]}
@@ -385,7 +385,7 @@ def test_a_requested_sync_copies_the_shop_of_the_token(world: World) -> None:
 
 def test_a_requested_sync_can_be_left_to_a_hook() -> None:
     asked: list[tuple[str, tuple[Resource, ...]]] = []
-    world = World(on_sync=lambda shop, resources: asked.append((shop.connection_id, resources)))
+    world = TwoShops(on_sync=lambda shop, resources: asked.append((shop.connection_id, resources)))
     world.a.place({"id": "o1", "status": "open"})
     assert post_sync(world, b"{}").json()["functions_to_sync"] == []
     assert asked == [("conn_a", tuple(Resource))]
@@ -403,14 +403,14 @@ def test_a_requested_sync_can_be_left_to_a_hook() -> None:
         b'{"functions_to_sync": [[]]}',
     ],
 )
-def test_a_sync_request_that_is_not_as_documented_is_422(world: World, body: bytes) -> None:
+def test_a_sync_request_that_is_not_as_documented_is_422(world: TwoShops, body: bytes) -> None:
     assert post_sync(world, body).status == 422
 
 
 # Every answer
 
 
-def test_every_answer_tells_its_id_the_vendors_time_and_its_type(world: World) -> None:
+def test_every_answer_tells_its_id_the_vendors_time_and_its_type(world: TwoShops) -> None:
     responses = [world.get(path) for path in ("/cart/orders", "/cart/orders/none", "/nowhere", "/connections")]
     assert len({response.header("x-request-id") for response in responses}) == 4
     assert {parsedate_to_datetime(str(response.header("date"))) for response in responses} == {NOON}
@@ -418,7 +418,7 @@ def test_every_answer_tells_its_id_the_vendors_time_and_its_type(world: World) -
     assert {response.header("content-type") for response in responses} == {"application/json"}
 
 
-def test_the_log_of_requests_holds_no_header(world: World) -> None:
+def test_the_log_of_requests_holds_no_header(world: TwoShops) -> None:
     world.get("/cart/orders", {"status": "open"})
     world.get("/nowhere")
     assert [(e.method, e.path, e.query, e.status) for e in world.trackstar.requests] == [
@@ -436,7 +436,7 @@ def test_a_request_does_not_show_its_secrets() -> None:
 
 
 def test_the_eleventh_read_within_a_second_is_429_and_waits_out_the_window() -> None:
-    world = World(rate_limit=10)
+    world = TwoShops(rate_limit=10)
     answers = [world.get("/cart/orders") for _ in range(11)]
     assert [answer.status for answer in answers] == [200] * 10 + [429]
     assert [answer.header("x-ratelimit-remaining") for answer in answers] == [
@@ -448,7 +448,7 @@ def test_the_eleventh_read_within_a_second_is_429_and_waits_out_the_window() -> 
 
 
 def test_the_window_slides() -> None:
-    world = World(rate_limit=2)
+    world = TwoShops(rate_limit=2)
     world.get("/cart/orders")
     world.monotonic += 0.6
     assert world.get("/cart/orders").status == 200
@@ -457,31 +457,31 @@ def test_the_window_slides() -> None:
     assert world.get("/cart/orders").status == 429
 
 
-def test_the_reset_is_told_in_the_vendors_own_time(world: World) -> None:
+def test_the_reset_is_told_in_the_vendors_own_time(world: TwoShops) -> None:
     assert world.get("/cart/orders").header("x-ratelimit-reset") == str(int(NOON.timestamp()) + 1)
 
 
 def test_each_token_has_its_own_budget_and_the_connections_have_none() -> None:
-    world = World(rate_limit=1)
+    world = TwoShops(rate_limit=1)
     assert [world.get("/cart/orders").status for _ in range(2)] == [200, 429]
     assert world.get("/cart/orders", token="token-conn_b").status == 200
     assert [world.get("/connections").status for _ in range(5)] == [200] * 5
 
 
 def test_writes_have_a_budget_apart_from_the_reads() -> None:
-    world = World(rate_limit=1, write_limit=2)
+    world = TwoShops(rate_limit=1, write_limit=2)
     assert [post_sync(world, b"{}").status for _ in range(3)] == [200, 200, 429]
     assert world.get("/cart/orders").status == 200
 
 
 def test_refusals_within_the_budget_count_and_tell_it_too() -> None:
-    world = World(rate_limit=2)
+    world = TwoShops(rate_limit=2)
     assert [world.get("/cart/orders/none").status for _ in range(3)] == [404, 404, 429]
     assert world.get("/cart/orders/none").header("x-ratelimit-remaining") == "0"
 
 
 def test_an_older_deployment_spells_the_headers_its_own_way() -> None:
-    world = World(rate_limit=1, spelling=Spelling.OLDER)
+    world = TwoShops(rate_limit=1, spelling=Spelling.OLDER)
     world.get("/cart/orders")
     refused = world.get("/cart/orders")
     assert {name for name, _ in refused.headers if "rate" in name or "retry" in name} == {
@@ -495,7 +495,7 @@ def test_an_older_deployment_spells_the_headers_its_own_way() -> None:
 # Faults
 
 
-def test_an_intercepted_answer_takes_the_place_of_the_real_one_and_keeps_the_common_headers(world: World) -> None:
+def test_an_intercepted_answer_takes_the_place_of_the_real_one_and_keeps_the_common_headers(world: TwoShops) -> None:
     gateway = Response(502, (("Content-Type", "text/html"),), b"<h1>Bad Gateway</h1>")
     world.trackstar.intercept = lambda request: gateway if request.path == "/cart/orders" else None
     response = world.get("/cart/orders")
@@ -505,17 +505,17 @@ def test_an_intercepted_answer_takes_the_place_of_the_real_one_and_keeps_the_com
     assert world.get("/connections").status == 200
 
 
-def test_a_request_that_is_refused_is_not_offered_for_interception(world: World) -> None:
+def test_a_request_that_is_refused_is_not_offered_for_interception(world: TwoShops) -> None:
     world.trackstar.intercept = lambda _: Response(500)
     assert world.get("/cart/orders", token="wrong").status == 401
 
 
-def client_of(world: World) -> httpx.Client:
+def client_of(world: TwoShops) -> httpx.Client:
     headers = {API_KEY_HEADER: KEY, ACCESS_TOKEN_HEADER: TOKEN}
     return httpx.Client(transport=ShopTransport(world.trackstar), base_url="https://vendor.example", headers=headers)
 
 
-def test_the_transport_answers_a_client_in_process(world: World) -> None:
+def test_the_transport_answers_a_client_in_process(world: TwoShops) -> None:
     world.place("o1")
     with client_of(world) as client:
         response = client.get("/cart/orders", params={"ids[in]": "o1", "limit": 5})
@@ -523,20 +523,20 @@ def test_the_transport_answers_a_client_in_process(world: World) -> None:
     assert response.headers["x-ratelimit-limit"]
 
 
-def test_the_transport_sends_bodies(world: World) -> None:
+def test_the_transport_sends_bodies(world: TwoShops) -> None:
     with client_of(world) as client:
         answer = client.post("/connections/sync", json={"functions_to_sync": ["get_products"]}).json()
     assert answer["functions_to_sync"] == ["get_products"]
 
 
 @pytest.mark.parametrize("fault", [Response(200, drop=True), Response(200, body=b'{"data": []}', cut_at=5)])
-def test_a_broken_answer_breaks_the_transport_as_a_socket_would(world: World, fault: Response) -> None:
+def test_a_broken_answer_breaks_the_transport_as_a_socket_would(world: TwoShops, fault: Response) -> None:
     world.trackstar.intercept = lambda _: fault
     with client_of(world) as client, pytest.raises(httpx.RemoteProtocolError):
         client.get("/cart/orders")
 
 
-def test_an_exception_of_the_interception_reaches_the_client_and_the_log(world: World) -> None:
+def test_an_exception_of_the_interception_reaches_the_client_and_the_log(world: TwoShops) -> None:
     def time_out(_: Request) -> Response:
         raise httpx.ReadTimeout("too slow")
 

@@ -6,7 +6,7 @@ import pytest
 from orderwatch_local.shop import Block, Hour, Move, Place, Restore, Script, day_of_three_shops
 from orderwatch_local.shop.lives import STORM_SIZE
 from orderwatch_local.shop.script import THREE_SHOPS
-from orderwatch_local.truth import alerted_by, expected_connection_alerts
+from orderwatch_local.truth import alerts_in, expected_connection_alerts
 
 SEEDS = (1, 2, 3, 4, 5)
 WATCHED = {"exception", "backordered", "cancelled"}
@@ -87,8 +87,8 @@ def test_the_truth_about_connections_is_one_alert_for_a_blockage_and_one_for_its
 
 def test_what_an_alert_about_a_connection_tells_is_counted_and_the_begin_of_a_watch_is_not() -> None:
     alert = {"connection_id": "conn_a", "kind": "connection.blocked"}
-    assert alerted_by(alert) == Counter([("conn_a", "", "connection.blocked")])
-    assert alerted_by(alert | {"kind": "watch.started"}) == Counter()
+    assert alerts_in(alert) == Counter([("conn_a", "", "connection.blocked")])
+    assert alerts_in(alert | {"kind": "watch.started"}) == Counter()
 
 
 def test_some_orders_are_in_a_watched_status_before_the_day_begins(played: Script) -> None:

@@ -48,12 +48,14 @@ VARIABLES = {
         "PARAMETER_PREFIX": "ParameterPrefix",
         "TRACKSTAR_BASE_URL": "TrackstarBaseUrl",
         "ALERT_TABLE_NAME": "AlertTable",
+        "PACE_TABLE_NAME": "PaceTable",
         "ALERT_TOPIC_ARN": "AlertTopic",
         "OPS_TOPIC_ARN": "OpsTopic",
         "DIGEST_THRESHOLD": "DigestThreshold",
     },
     "RedriveAlertsFunction": {
         "ALERT_TABLE_NAME": "AlertTable",
+        "PACE_TABLE_NAME": "PaceTable",
         "ALERT_TOPIC_ARN": "AlertTopic",
         "OPS_TOPIC_ARN": "OpsTopic",
         "DIGEST_THRESHOLD": "DigestThreshold",
@@ -272,15 +274,16 @@ def test_a_tick_is_on_time_retried_for_a_while_and_never_lost_unseen(function: s
 @pytest.mark.parametrize(
     ("table", "key", "indexes"),
     [
-        ("OrderTable", "order_key", {"attention": ("connection_id", "status_since", "ALL")}),
-        ("ConnectionTable", "connection_id", {}),
-        ("AlertTable", "alert_id", {"pending": ("pending", "created_at", "KEYS_ONLY")}),
-        ("SlackDeliveryTable", "id", {}),
+        ("OrderTable", ["order_key"], {"attention": ("connection_id", "status_since", "ALL")}),
+        ("ConnectionTable", ["connection_id"], {}),
+        ("AlertTable", ["connection_id", "alert_id"], {"pending": ("pending", "created_at", "KEYS_ONLY")}),
+        ("SlackDeliveryTable", ["id"], {}),
+        ("PaceTable", ["id"], {}),
     ],
 )
-def test_a_table_has_its_keys(table: str, key: str, indexes: dict[str, tuple[str, str, str]]) -> None:
+def test_a_table_has_its_keys(table: str, key: list[str], indexes: dict[str, tuple[str, str, str]]) -> None:
     schema = properties(table)
-    assert [part["AttributeName"] for part in schema["KeySchema"]] == [key]
+    assert [part["AttributeName"] for part in schema["KeySchema"]] == key
     assert {
         index["IndexName"]: (
             *(part["AttributeName"] for part in index["KeySchema"]),

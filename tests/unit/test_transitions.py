@@ -7,21 +7,20 @@ import pytest
 
 from orderwatch.alerts import AlertConnection
 from orderwatch.polling.transitions import Observation, OrderWrite, Policy, Reason, StoredOrder, decide, reason_for
+from orderwatch.polling.windows import WindowKind
 from orderwatch.trackstar.orders import Order, Version, VersionClock
-from tests.support.alerts import whole
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 POLICY = Policy(statuses=frozenset({"exception", "backordered", "cancelled"}))
-SIGHTING = Observation(
+OBSERVED = Observation(
     connection=AlertConnection(id="conn_a"),
     observed_at=NOON,
-    baseline=False,
+    window=WindowKind.INCREMENTAL,
     watch_started_at=NOON,
     data_as_of=NOON,
-    in_full=whole,
 )
-BASELINE = replace(SIGHTING, baseline=True, watch_started_at=None)
+BASELINE = replace(OBSERVED, window=WindowKind.BASELINE, watch_started_at=None)
 
 
 def stored(
@@ -44,11 +43,11 @@ def seen(status: str, *, minute: int = 1, raw_status: str | None = None) -> Orde
 
 
 def moved(
-    order: Order, before: StoredOrder | None, *, observation: Observation = SIGHTING, policy: Policy = POLICY
+    order: Order, before: StoredOrder | None, *, observation: Observation = OBSERVED, policy: Policy = POLICY
 ) -> OrderWrite:
-    move = decide(order, before, observation=observation, policy=policy)
-    assert move
-    return move
+    write = decide(order, before, observation=observation, policy=policy)
+    assert write
+    return write
 
 
 @pytest.mark.parametrize(
@@ -73,25 +72,25 @@ def moved(
 def test_what_is_told_of_an_order_that_moved(
     before: StoredOrder | None, after: str, kind: str | None, why: str
 ) -> None:
-    move = moved(seen(after), before)
-    assert (move.alert.kind if move.alert else None) == kind, why
-    assert move.stored.status == after, "and whatever is told, it is stored"
+    write = moved(seen(after), before)
+    assert (write.alert.kind if write.alert else None) == kind, why
+    assert write.stored.status == after, "and whatever is told, it is stored"
 
 
 @pytest.mark.parametrize(
     ("before", "order", "observation", "policy", "reason"),
     [
-        (None, seen("exception"), SIGHTING, POLICY, Reason.FIRST_SEEN),
+        (None, seen("exception"), OBSERVED, POLICY, Reason.FIRST_SEEN),
         (None, seen("exception"), BASELINE, POLICY, Reason.BASELINE),
         (stored("open"), seen("exception"), BASELINE, POLICY, Reason.STATUS_CHANGED),
-        (stored("open"), seen("exception"), SIGHTING, POLICY, Reason.STATUS_CHANGED),
-        (stored("open"), seen("exception", minute=0), SIGHTING, POLICY, Reason.STATUS_CHANGED),
-        (stored("open", minute=2), seen("exception"), SIGHTING, POLICY, Reason.STALE),
-        (stored("open", minute=2), seen("open"), SIGHTING, POLICY, Reason.STALE),
-        (stored("open"), seen("open", minute=0), SIGHTING, POLICY, Reason.UNCHANGED),
-        (stored("open"), seen("open"), SIGHTING, POLICY, Reason.SAME_STATUS),
-        (stored("open"), seen("open", minute=0, raw_status="new"), SIGHTING, POLICY, Reason.SAME_STATUS),
-        (stored("open", minute=9, clock=VersionClock.SHOP), seen("exception"), SIGHTING, POLICY, Reason.STATUS_CHANGED),
+        (stored("open"), seen("exception"), OBSERVED, POLICY, Reason.STATUS_CHANGED),
+        (stored("open"), seen("exception", minute=0), OBSERVED, POLICY, Reason.STATUS_CHANGED),
+        (stored("open", minute=2), seen("exception"), OBSERVED, POLICY, Reason.STALE),
+        (stored("open", minute=2), seen("open"), OBSERVED, POLICY, Reason.STALE),
+        (stored("open"), seen("open", minute=0), OBSERVED, POLICY, Reason.UNCHANGED),
+        (stored("open"), seen("open"), OBSERVED, POLICY, Reason.SAME_STATUS),
+        (stored("open"), seen("open", minute=0, raw_status="new"), OBSERVED, POLICY, Reason.SAME_STATUS),
+        (stored("open", minute=9, clock=VersionClock.SHOP), seen("exception"), OBSERVED, POLICY, Reason.STATUS_CHANGED),
     ],
     ids=[
         "an order nobody knew",
@@ -111,8 +110,8 @@ def test_why_an_order_is_written_or_not(
     before: StoredOrder | None, order: Order, observation: Observation, policy: Policy, reason: Reason
 ) -> None:
     assert reason_for(order, before, observation=observation, policy=policy) is reason
-    move = decide(order, before, observation=observation, policy=policy)
-    assert (move is None) == (reason in {Reason.STALE, Reason.UNCHANGED})
+    write = decide(order, before, observation=observation, policy=policy)
+    assert (write is None) == (reason in {Reason.STALE, Reason.UNCHANGED})
 
 
 @pytest.mark.parametrize(
@@ -129,15 +128,16 @@ def test_an_unknown_order_after_a_capped_baseline(
     days: int, created: datetime | None, reason: Reason, why: str
 ) -> None:
     policy = Policy(statuses=POLICY.statuses, baseline_days=days)
-    by_trackstar = Order(id="1", status="exception", trackstar_created_date=created, created_date=NOON + 99 * MINUTE)
-    by_the_shop = Order(id="1", status="exception", created_date=created)
+    record = {"id": "1", "status": "exception"}
+    by_trackstar = Order.of(record | {"trackstar_created_date": created, "created_date": NOON + 99 * MINUTE})
+    by_the_shop = Order.of(record | {"created_date": created})
     for order in [by_trackstar, by_the_shop] if created else [by_the_shop]:
-        assert reason_for(order, None, observation=SIGHTING, policy=policy) is reason, why
+        assert reason_for(order, None, observation=OBSERVED, policy=policy) is reason, why
         told = moved(order, None, policy=policy).alert
         assert (told is not None) == (reason is Reason.FIRST_SEEN)
 
 
-def test_recoveries_can_be_left_untold() -> None:
+def test_recoveries_can_be_left_out() -> None:
     quiet = Policy(statuses=POLICY.statuses, notify_recovered=False)
     assert moved(seen("processing"), stored("exception"), policy=quiet).alert is None
 
@@ -162,7 +162,7 @@ def test_an_alert_says_what_it_was_before_and_since_when() -> None:
 def test_the_same_transition_always_has_the_same_id_and_another_one_another() -> None:
     def told_id(order: Order, connection_id: str = "conn_a") -> str:
         observation = replace(
-            SIGHTING,
+            OBSERVED,
             connection=AlertConnection(id=connection_id),
             observed_at=NOON + timedelta(days=1),
             data_as_of=None,

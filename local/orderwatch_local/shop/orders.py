@@ -129,7 +129,7 @@ class OrderBook:
 
 
 def shipment(order: Record, status: str) -> Record:
-    """What the warehouse tells of a parcel of the order."""
+    """What the warehouse says about a parcel of the order."""
     number = f"TRACK-{order['id']}"
     return {
         "status": status,

@@ -42,7 +42,7 @@ class Budget:
     wait: float | None
 
     def headers(self, now: datetime, spelling: Spelling) -> Headers:
-        """The documented headers; `now` is the API's own clock, whose epoch seconds the reset is told in."""
+        """The documented headers; `now` is the API's own clock, whose epoch seconds the reset is given in."""
         headers: Headers = (
             (f"{spelling}-limit", str(self.limit)),
             (f"{spelling}-remaining", str(self.remaining)),

@@ -47,7 +47,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Restock:
-    """A product's stock is counted anew.
+    """A product's stock is counted again.
 
     Attributes:
         on_hand: Units by warehouse id.

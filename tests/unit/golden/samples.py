@@ -1,6 +1,6 @@
 """The files that show each kind of alert in every channel.
 
-After a wanted change of words: `python -m tests.unit.golden.samples` writes the files anew; read the difference.
+After a wanted change of words: `python -m tests.unit.golden.samples` writes the files again; read the difference.
 """
 
 import json
@@ -44,7 +44,7 @@ def golden_file(kind: str, channel: str) -> Path:
 
 
 def write() -> None:
-    """Write every golden file anew."""
+    """Write every golden file again."""
     for kind, alert in SAMPLES.items():
         for channel, render in CHANNELS.items():
             golden_file(kind, channel).write_text(render(alert), encoding="utf-8")

@@ -1,6 +1,6 @@
-"""What is told: the alert `orderwatch.alert.v1`, how one is made of a transition, and what may be in it.
+"""The alert `orderwatch.alert.v1`: what it holds, and how one about a connection is made.
 
-This model is the public contract for machines; its JSON Schema is committed in `docs/` and held to it by a test.
+This model is the public contract for machines. Its JSON Schema is `docs/alert.schema.json`; a test compares the two.
 """
 
 import hashlib
@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, computed_field
 
 from orderwatch.model import Model
 
 MAX_LINE_ITEMS = 100
-"""Lines that an alert carries: with texts of at most `MAX_TEXT` it stays far below the row's 400 KB."""
+"""Most lines of an alert: with texts of at most `MAX_TEXT` it stays far below the row's 400 KB."""
 MAX_TEXT = 160
 
 KIND_RECOVERED = "order.recovered"
@@ -28,7 +28,7 @@ KIND_CONNECTION_RECOVERED = "connection.recovered"
 KIND_WATCH_STARTED = "watch.started"
 KIND_QUARANTINED = "orders.quarantined"
 OPERATORS_KINDS = frozenset({KIND_QUARANTINED})
-"""Kinds that go to OpsTopic: only those who run orderwatch can do something about them."""
+"""Kinds that go to OpsTopic: only those who run orderwatch can act on them."""
 
 
 class Severity(StrEnum):
@@ -110,7 +110,7 @@ class AlertLineItem(_Model):
 
     @property
     def product_key(self) -> str | None:
-        """What tells whether two lines are of one product: its id, else the SKU."""
+        """Equal for two lines of one product: the product's id, else the SKU."""
         return self.product_id or self.sku
 
 
@@ -176,13 +176,13 @@ class DigestedProduct(_Model):
     name: Line | None = None
     product_id: str | None = None
     orders: int = Field(ge=1, description="Orders of the digest that have it.")
-    ordered: Number | None = Field(None, description="Units of it in these orders, as far as they tell.")
+    ordered: Number | None = Field(None, description="Units of it in these orders, as far as it is known.")
     on_hand: Number | None = Field(None, description="Stock of it in all warehouses, as of `data_as_of`.")
     short: Number | None = Field(None, description="Units ordered beyond the stock; null: enough, or not known.")
 
 
 class Digest(_Model):
-    """Many transitions of one kind of one connection, told as one message."""
+    """Many transitions of one kind of one connection, in one message."""
 
     of_kind: str = Field(description="The kind that every order of the digest has, such as `order.backordered`.")
     status: Line
@@ -201,6 +201,13 @@ class Enrichment(_Model):
 
     complete: bool = True
     missing: tuple[str, ...] = Field((), description="What is missing and why, one entry a gap.")
+
+
+class AlertKey(NamedTuple):
+    """What names an alert's row: all alerts of a connection lie together, in one shard of the stream (rule 17)."""
+
+    connection_id: str
+    alert_id: str
 
 
 class Alert(_Model):
@@ -233,13 +240,18 @@ class Alert(_Model):
         return tuple(dict.fromkeys(each.sku for each in named if each.sku))
 
     @property
+    def key(self) -> AlertKey:
+        """The key of its row."""
+        return AlertKey(self.connection_id, self.alert_id)
+
+    @property
     def is_about_an_order(self) -> bool:
         """Whether one order is its subject."""
         return self.order is not None
 
 
 def alert_id(*parts: str) -> str:
-    """The id of what the parts name: the same parts, the same id (rule 2)."""
+    """An id of 32 hexadecimal digits: the same parts give the same id (rule 2)."""
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -256,11 +268,11 @@ def connection_alert(
 
     Args:
         kind: `connection.*` or `watch.started`.
-        connection: The shop.
+        connection: The connection.
         since: When the state began, by the vendor's clock; part of the alert's id.
         detail: What happened and what to do, in words.
         data_as_of: The end of the vendor's last sync.
-        subject: What else tells it from others of its kind and time; part of the alert's id.
+        subject: What else makes it different from others of its kind and time; part of the alert's id.
     """
     return Alert(
         alert_id=alert_id(connection.id, kind, since.isoformat(), *subject),

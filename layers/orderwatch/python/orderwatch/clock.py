@@ -32,10 +32,11 @@ class _SystemClock:
 _clock: Clock = _SystemClock()
 
 
-def use(clock: Clock | None) -> None:
-    """Take the time from another clock; None goes back to the system's."""
-    global _clock  # noqa: PLW0603 - one process, one time
-    _clock = clock or _SystemClock()
+def use(clock: Clock | None) -> Clock:
+    """Take the time from another clock, None for the system's; return the one that was used until now."""
+    global _clock
+    before, _clock = _clock, clock or _SystemClock()
+    return before
 
 
 def now() -> datetime:

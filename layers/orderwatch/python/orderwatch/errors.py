@@ -3,17 +3,17 @@
 OrderwatchError
 ├── SettingsError               an environment variable is missing or wrong: fix the deployment
 ├── ParameterMissingError       a parameter is not in the Parameter Store: put it there
-├── PollsNotAskedForError       SQS did not take the messages of some shops: ask again
-├── PollSupersededError         another poll of the connection saved first: stop quietly, it goes on there
+├── PollsNotRequestedError      SQS did not take the messages of some connections: send them again
+├── PollSupersededError         another poll of the connection saved first: stop quietly, that poll goes on
 └── TrackstarError              the vendor's API did not answer as documented; carries `request_id`
-    ├── UnauthorizedError       401: a key or token is wrong; do not retry, tell the operators
+    ├── UnauthorizedError       401: a key or token is wrong; do not retry, alert people
     ├── ForbiddenError          403: disabled by policy; do not retry
     ├── NotFoundError           404: not in Trackstar's copy for this connection
     ├── InvalidRequestError     422: `names(parameter)` tells whether it is about that parameter
-    ├── NotImplementedByShopError  501: this integration lacks the endpoint; a gap, not a fault
+    ├── NotSupportedError  501: this integration lacks the endpoint; a gap, not a fault
     └── UnavailableError        429, 5xx, resets, timeouts, broken bodies, after the retries: poll again later
 
-They are made at the edges. Their texts name the thing and the remedy, and never hold a secret, a body or personal data.
+They are raised at the edges. Their texts name the thing and the remedy, never a secret, a body or personal data.
 """
 
 from collections.abc import Sequence
@@ -37,11 +37,11 @@ class ParameterMissingError(OrderwatchError):
         self.name = name
 
 
-class PollsNotAskedForError(OrderwatchError):
-    """SQS did not take the messages of some connections: ask again, a poll asked for twice ends by itself.
+class PollsNotRequestedError(OrderwatchError):
+    """SQS did not take the messages of some connections: send them again, a second poll of one does no harm.
 
     Args:
-        connection_ids: Those connections.
+        connection_ids: The connections whose message SQS did not take.
     """
 
     def __init__(self, connection_ids: Sequence[str]) -> None:
@@ -50,11 +50,11 @@ class PollsNotAskedForError(OrderwatchError):
 
 
 class PollSupersededError(OrderwatchError):
-    """The connection's row moved on under this poll: another one is at work, and nothing was lost."""
+    """Another poll wrote the connection's row since this one read it; nothing is lost."""
 
 
 class TrackstarError(OrderwatchError):
-    """Trackstar did not answer as hoped.
+    """Trackstar did not answer as documented.
 
     Args:
         what: The request (method and path) and what came back, without bodies.
@@ -96,7 +96,7 @@ class InvalidRequestError(TrackstarError):
         return parameter in self._detail
 
 
-class NotImplementedByShopError(TrackstarError):
+class NotSupportedError(TrackstarError):
     """501: this integration does not implement the endpoint."""
 
 

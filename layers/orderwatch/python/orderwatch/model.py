@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Model(BaseModel):
-    """A frozen model. Its validator is made at its first use: a cold function pays for none that it does not use."""
+    """A frozen model. Its validator is built at first use: a cold start pays only for the models that it uses."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 

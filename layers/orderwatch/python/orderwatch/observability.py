@@ -1,7 +1,7 @@
 """The logger and the metrics, shared by every function: the only objects that are built at import.
 
 Their `service` is the stack's name (`POWERTOOLS_SERVICE_NAME`), so that two stacks of one account stay apart. It is the
-only dimension of a metric, but for those of `count_by`: an id of an order, a shop or an alert is never one.
+only dimension of a metric, except in `count_by`: the id of an order, a connection or an alert is never one.
 """
 
 import logging
@@ -16,7 +16,7 @@ TOO_MANY_REQUESTS = 429
 logger = Logger()
 metrics = Metrics(namespace=NAMESPACE)
 
-# They log every URL at INFO (Slack's is a secret), and the Lambda runtime lets INFO through.
+# They log every URL at INFO, and Slack's is a secret.
 for _chatty in ("httpx", "httpcore", "botocore", "urllib3", "slack_sdk"):
     logging.getLogger(_chatty).setLevel(logging.WARNING)
 

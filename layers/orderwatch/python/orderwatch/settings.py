@@ -19,14 +19,14 @@ class _Settings(Model):
 
 
 class DispatchPollsSettings(_Settings):
-    """Of dispatch_polls."""
+    """What dispatch_polls reads from its environment."""
 
     parameter_prefix: str
     poll_queue_url: str
 
 
 class PollOrdersSettings(_Settings):
-    """Of poll_orders."""
+    """What poll_orders reads from its environment."""
 
     parameter_prefix: str
     trackstar_base_url: Annotated[str, Field(pattern=r"^https?://")]
@@ -40,23 +40,24 @@ class PollOrdersSettings(_Settings):
 
 
 class RedriveAlertsSettings(_Settings):
-    """Of redrive_alerts."""
+    """What redrive_alerts reads from its environment."""
 
     alert_table_name: str
+    pace_table_name: str
     alert_topic_arn: str
     ops_topic_arn: str
     digest_threshold: Annotated[int, Field(ge=0)]
 
 
 class PublishAlertsSettings(RedriveAlertsSettings):
-    """Of publish_alerts."""
+    """What publish_alerts reads from its environment."""
 
     parameter_prefix: str
     trackstar_base_url: Annotated[str, Field(pattern=r"^https?://")]
 
 
 class PostToSlackSettings(_Settings):
-    """Of post_to_slack."""
+    """What post_to_slack reads from its environment."""
 
     parameter_prefix: str
     idempotency_table_name: str

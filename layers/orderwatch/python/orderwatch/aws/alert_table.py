@@ -1,16 +1,18 @@
 """AlertTable: one row an alert, outbox and ledger in one.
 
-A row is `pending` until its message was sent, and a sender claims it for a while before it sends: two that hold the
-same alert at the same time cannot both send it. A claim ends by itself: a sender that died holds nothing up for long.
+Its partition key is the connection, so that all alerts of one come through one shard of the stream, in order and
+together (rule 17). A row is `pending` until its message was sent. A sender claims it for a while before it sends: two
+senders cannot hold the same alert. A claim expires, so a sender that died delays nothing for long.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from orderwatch.alerts import Alert
+from orderwatch import clock
+from orderwatch.alerts import Alert, AlertKey
 from orderwatch.aws.dynamodb import Action, batch_get, from_item, put_action, to_item
 from orderwatch.model import describe_flaws
 from orderwatch.observability import logger
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 CLAIM = timedelta(seconds=130)
-"""How long a claim lasts: longer than a sender lives (publish_alerts: 120 seconds)."""
+"""How long a claim lasts: longer than publish_alerts runs (120 seconds)."""
 KEPT_AFTER_SENT = timedelta(days=90)
 """How long a sent row is kept; one that is pending never expires."""
 PENDING = "pending"
@@ -32,58 +34,55 @@ class AlertTable:
     Args:
         client: DynamoDB.
         name: The table.
-        clock: Our clock, aware.
     """
 
-    def __init__(self, client: "DynamoDBClient", name: str, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
         self._client = client
         self._name = name
-        self._clock = clock
 
     def put_action(self, alert: Alert) -> Action:
-        """The write of a new alert, on condition that there is none with its id (rule 2)."""
+        """Build the write of a new alert, on condition that no row has its key (rule 2)."""
         order = alert.order
         row = {
-            "alert_id": alert.alert_id,
+            **alert.key._asdict(),
             "kind": alert.kind,
-            "connection_id": alert.connection_id,
             "order_id": order.id if order else None,
             "status": order.status if order else None,
             "previous_status": order.previous_status if order else None,
             "alert": alert.model_dump_json(exclude_none=True),
             "state": PENDING,
             "pending": PENDING,
-            "created_at": self._clock().isoformat(),
+            "created_at": clock.now().isoformat(),
             "attempts": 0,
         }
         return put_action(self._name, row, condition="attribute_not_exists(alert_id)", values={})
 
-    def unsent(self, alert_ids: Collection[str]) -> Iterator[Alert]:
-        """Those of these alerts that are still pending, consistent, 100 a request.
+    def unsent(self, keys: Collection[AlertKey]) -> list[Alert]:
+        """Return those of these alerts that are still pending, in the order of the keys; consistent, 100 a request.
 
-        One that cannot be read (another release wrote it) holds no other up: it is logged and stays pending.
+        An alert that cannot be read (another release wrote it) is logged, stays pending and delays no other.
         """
-        rows = batch_get(self._client, self._name, ({"alert_id": alert_id} for alert_id in alert_ids))
-        alerts = (_read(row) for row in rows if row["state"] == PENDING)
-        return (alert for alert in alerts if alert)
+        rows = batch_get(self._client, self._name, (key._asdict() for key in keys))
+        alerts = {_key(row): _read(row) for row in rows if row["state"] == PENDING}
+        return [alert for key in keys if (alert := alerts.get(key))]
 
-    def pending_since_before(self, moment: datetime) -> Iterator[str]:
-        """The ids of alerts that were made before the moment and not sent, oldest first, by the sparse index."""
+    def pending_since_before(self, moment: datetime) -> Iterator[AlertKey]:
+        """List the alerts that were made before the moment and not sent, oldest first, by the sparse index."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
             IndexName="pending",
             KeyConditionExpression="pending = :pending AND created_at < :moment",
             ExpressionAttributeValues=to_item({":pending": PENDING, ":moment": moment.isoformat()}),
-            ProjectionExpression="alert_id",
+            ProjectionExpression="connection_id, alert_id",
         )
         for page in pages:
-            yield from (from_item(item)["alert_id"] for item in page["Items"])
+            yield from (_key(from_item(item)) for item in page["Items"])
 
-    def claim(self, alert_id: str) -> bool:
-        """Take the alert for sending, and count the attempt; False where it is sent or somebody else holds it."""
-        now = self._clock()
+    def claim(self, key: AlertKey) -> bool:
+        """Reserve the alert for this sender, and count the attempt; False if it was sent or another one holds it."""
+        now = clock.now()
         return self._update(
-            alert_id,
+            key,
             "SET claimed_until = :until ADD attempts :one",
             condition="#state = :pending AND (attribute_not_exists(claimed_until) OR claimed_until <= :now)",
             values={
@@ -94,15 +93,15 @@ class AlertTable:
             },
         )
 
-    def release(self, alert_id: str) -> None:
-        """Give a claimed alert back unsent."""
-        self._update(alert_id, "REMOVE claimed_until", condition="#state = :pending", values={":pending": PENDING})
+    def release(self, key: AlertKey) -> None:
+        """Give up the claim of an alert that was not sent."""
+        self._update(key, "REMOVE claimed_until", condition="#state = :pending", values={":pending": PENDING})
 
-    def mark_sent(self, alert_id: str, *, message_id: str) -> None:
-        """Record that the alert's message was taken by SNS; from here on the row may expire."""
-        now = self._clock()
+    def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
+        """Record that SNS accepted the alert's message; from now on the row may expire."""
+        now = clock.now()
         self._update(
-            alert_id,
+            key,
             "SET #state = :sent, sent_at = :now, message_id = :message_id, expires_at = :expires_at "
             "REMOVE pending, claimed_until",
             condition="attribute_exists(alert_id)",
@@ -114,12 +113,12 @@ class AlertTable:
             },
         )
 
-    def _update(self, alert_id: str, update: str, *, condition: str, values: dict[str, Any]) -> bool:
+    def _update(self, key: AlertKey, update: str, *, condition: str, values: dict[str, Any]) -> bool:
         names = {"#state": "state"} if "#state" in update + condition else {}
         try:
             self._client.update_item(
                 TableName=self._name,
-                Key=to_item({"alert_id": alert_id}),
+                Key=to_item(key._asdict()),
                 UpdateExpression=update,
                 ConditionExpression=condition,
                 ExpressionAttributeValues=to_item(values),
@@ -128,6 +127,10 @@ class AlertTable:
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+
+def _key(row: Mapping[str, Any]) -> AlertKey:
+    return AlertKey(row["connection_id"], row["alert_id"])
 
 
 def _read(row: dict[str, Any]) -> Alert | None:

@@ -1,12 +1,12 @@
-"""AlertTopic: one SNS message an alert, for every channel at once."""
+"""AlertTopic: one SNS message for each alert, for all channels at once."""
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from orderwatch import clock
+from orderwatch.aws.pace import TOPIC_LIMIT, LocalPace, PaceUnknownError, SharedPace
 from orderwatch.observability import logger
 from orderwatch.publishing.messages import SnsMessage
 
@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 BATCH = 10
-"""Messages of one PublishBatch, and messages a second: above that SNS drops e-mail subscriptions (rule 12)."""
+"""Messages of one PublishBatch; no more than the pace lets go at once."""
 MAX_BATCH_BYTES = 262_144
+LONGEST_WAIT = 60.0
+"""Seconds that a batch waits for other senders; each reserves a second at a time, so more than this is an error."""
+LEFT_ALONE = 60.0
+"""Seconds for which a shared pace that failed is not asked again."""
 
 
 class AlertTopic:
@@ -24,29 +28,21 @@ class AlertTopic:
     Args:
         client: SNS.
         arn: The topic.
-        sleep: How to wait.
-        monotonic: A clock for pacing, in seconds.
+        pace: Shared by all senders to this topic; None if this is the only one.
     """
 
-    def __init__(
-        self,
-        client: "SNSClient",
-        arn: str,
-        *,
-        sleep: Callable[[float], None] = clock.sleep,
-        monotonic: Callable[[], float] = clock.monotonic,
-    ) -> None:
+    def __init__(self, client: "SNSClient", arn: str, *, pace: SharedPace | None = None) -> None:
         self._client = client
         self._arn = arn
-        self._sleep = sleep
-        self._monotonic = monotonic
-        self._sent: deque[float] = deque(maxlen=BATCH)
+        self._shared = pace
+        self._local = LocalPace(TOPIC_LIMIT)
+        self._shared_again_at = 0.0
 
     def publish(self, messages: Sequence[SnsMessage]) -> list[str | None]:
-        """Publish at most ten messages; at most ten a second over all calls.
+        """Publish at most ten messages; at most ten in any second, over all senders.
 
         Returns:
-            For each message, in order, the id that SNS gave it; None where SNS did not take it.
+            For each message, in order, the id that SNS gave it; None if SNS did not accept it.
         """
         return [message_id for batch in _fitting(messages) for message_id in self._publish_batch(batch)]
 
@@ -65,11 +61,16 @@ class AlertTopic:
 
     def _wait(self, count: int) -> None:
         """Wait until `count` messages more are no more than ten in any second."""
-        excess = len(self._sent) + count - BATCH
-        delay = self._sent[excess - 1] + 1.0 - self._monotonic() if excess > 0 else 0.0
-        if delay > 0:
-            self._sleep(delay)
-        self._sent.extend([self._monotonic()] * count)
+        self._local.wait(count)
+        if self._shared is None or clock.monotonic() < self._shared_again_at:
+            return
+        try:
+            if self._shared.wait(LONGEST_WAIT, count):
+                return
+            logger.error("the shared pace of the topic is absurd: going on at this sender's own")
+        except (ClientError, BotoCoreError, PaceUnknownError) as error:
+            logger.warning("the shared pace of the topic is unknown: going on at this sender's own", exc_info=error)
+        self._shared_again_at = clock.monotonic() + LEFT_ALONE
 
 
 def _entry(entry_id: str, message: SnsMessage) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""ConnectionTable: how far each shop was read, and how it is."""
+"""ConnectionTable: how far each connection was read, and its health."""
 
 from typing import TYPE_CHECKING
 

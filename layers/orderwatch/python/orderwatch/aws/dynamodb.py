@@ -1,7 +1,7 @@
-"""DynamoDB's own language, for the tables: items, and transactions that tell which of their parts lost."""
+"""DynamoDB's notation of rows, and transactions that return which of their parts lost."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import batched, count
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ MAX_ACTIONS = 100
 MAX_BYTES = 3_000_000
 """Bytes of one transaction; DynamoDB takes 4 MB."""
 MAX_TRIES = 8
-"""Tries of a transaction that another one was in the way of."""
+"""Tries of a transaction that conflicts with another one."""
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -30,7 +30,7 @@ type Action = dict[str, Any]
 
 def to_item(row: Mapping[str, Any]) -> Item:
     """A row in DynamoDB's notation; attributes that are None are left out."""
-    # Nearly all are texts, thousands a page: the serializer would take ten times as long to find that out.
+    # Nearly all are texts, thousands a page: the serializer would take ten times as long for them.
     return {
         name: {"S": value} if isinstance(value, str) else _serialize(value)
         for name, value in row.items()
@@ -64,8 +64,6 @@ def batch_get(
     client: "DynamoDBClient",
     table: str,
     keys: Iterable[Mapping[str, Any]],
-    *,
-    sleep: Callable[[float], None] = clock.sleep,
 ) -> Iterator[dict[str, Any]]:
     """The rows of these keys, those that there are, consistent, 100 a request."""
     for batch in batched(map(to_item, keys), MAX_ACTIONS, strict=False):
@@ -76,7 +74,7 @@ def batch_get(
             yield from map(from_item, answer["Responses"].get(table, []))
             wanted = answer.get("UnprocessedKeys")
             if wanted:  # cut at 16 MB, or throttled: the rest is asked for more slowly
-                sleep(_jitter(attempt))
+                clock.sleep(_jitter(attempt))
                 attempt += 1
 
 
@@ -130,9 +128,8 @@ def chunked[T](units: Iterable[Unit[T]], *, spare: int = 0) -> Iterator[list[Uni
 class Transactions:
     """Writes units; a cancelled transaction is split to find the ones that lost."""
 
-    def __init__(self, client: "DynamoDBClient", *, sleep: Callable[[float], None] = clock.sleep) -> None:
+    def __init__(self, client: "DynamoDBClient") -> None:
         self._client = client
-        self._sleep = sleep
 
     def write[T](self, units: Sequence[Unit[T]]) -> list[Unit[T]]:
         """Write one transaction's worth of units (see `chunked`).
@@ -142,7 +139,7 @@ class Transactions:
             transaction is written whole or not at all.
 
         Raises:
-            ClientError: It was cancelled for another reason, or others were in its way `MAX_TRIES` times.
+            ClientError: It was cancelled for another reason, or it conflicted with others `MAX_TRIES` times.
         """
         for attempt in count():
             error = self._attempt(units)
@@ -154,7 +151,7 @@ class Transactions:
             refusals = _refusals(error)
             if refusals - _PASSING or attempt + 1 == MAX_TRIES:
                 raise error
-            self._sleep(_jitter(attempt) if refusals else 0)
+            clock.sleep(_jitter(attempt) if refusals else 0)
         return []
 
     def _attempt(self, units: Sequence[Unit[Any]]) -> ClientError | None:
@@ -175,12 +172,12 @@ def _codes(error: ClientError) -> list[str]:
 
 
 def _refusals(error: ClientError) -> set[str]:
-    """Why it was cancelled, but for conditions."""
+    """Why it was cancelled, apart from conditions."""
     return set(_codes(error)) - {"None", "ConditionalCheckFailed"}
 
 
 def _sorted_out[T](units: Sequence[Unit[T]], error: ClientError) -> tuple[list[Unit[T]], list[Unit[T]]]:
-    """Part the units into those that lost, and all of them less the optional actions that were already there."""
+    """Return the units that lost, and all units without the optional actions that were already there."""
     codes = iter(_codes(error))
     lost, rest = [], []
     for unit in units:

@@ -37,7 +37,7 @@ class OrderTable:
         return {row["order_key"].removeprefix(prefix): _stored(row) for row in rows}
 
     def write_action(self, connection_id: str, move: OrderWrite) -> Action:
-        """The write of a move, on condition that the row is still the one that was read (rule 3)."""
+        """The write of an order's row, on condition that it is still the one that was read (rule 3)."""
         row = _row(connection_id, move.order_id, move.stored)
         if move.expected is None:
             return put_action(self._name, row, condition="attribute_not_exists(order_key)", values={})

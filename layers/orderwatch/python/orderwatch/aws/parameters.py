@@ -26,8 +26,8 @@ ACCESS_TOKEN = "access-token"  # noqa: S105 - the name of the parameter
 
 
 @dataclass(frozen=True, slots=True)
-class ShopParameters:
-    """What the operator says of a shop."""
+class ConnectionParameters:
+    """What the operator has stored for a connection."""
 
     access_token: SecretStr
     name: str | None = None
@@ -50,7 +50,7 @@ class Parameters:
         """The organisation's API key.
 
         Raises:
-            ParameterMissingError: It was not put.
+            ParameterMissingError: It is not in the Parameter Store.
         """
         return self._secret(f"{self._prefix}/trackstar/api-key")
 
@@ -58,12 +58,12 @@ class Parameters:
         """Where Slack messages go.
 
         Raises:
-            ParameterMissingError: It was not put.
+            ParameterMissingError: It is not in the Parameter Store.
         """
         return self._secret(f"{self._prefix}/slack/webhook-url")
 
-    def shop(self, connection_id: str) -> ShopParameters:
-        """What the operator says of the shop.
+    def connection(self, connection_id: str) -> ConnectionParameters:
+        """What the operator has stored for the connection.
 
         Raises:
             ParameterMissingError: There is no access token for this connection.
@@ -73,7 +73,7 @@ class Parameters:
         token = values.get(ACCESS_TOKEN)
         if not token:
             raise ParameterMissingError(f"{path}/{ACCESS_TOKEN}")
-        return ShopParameters(access_token=SecretStr(str(token)), name=str(values.get("name") or "") or None)
+        return ConnectionParameters(access_token=SecretStr(str(token)), name=str(values.get("name") or "") or None)
 
     def connection_ids(self) -> list[str]:
         """Every shop that has an access token, sorted; read without decrypting anything, and never from a cache."""
@@ -81,7 +81,7 @@ class Parameters:
         return sorted(name.removesuffix(f"/{ACCESS_TOKEN}") for name in values if name.endswith(f"/{ACCESS_TOKEN}"))
 
     def forget(self) -> None:
-        """Drop what was kept: after a refusal the next read sees a rotated secret at once."""
+        """Forget the cached values: after a refusal the next read sees a rotated secret at once."""
         self._ssm.clear_cache()  # type: ignore[no-untyped-call]
 
     def _secret(self, name: str) -> SecretStr:

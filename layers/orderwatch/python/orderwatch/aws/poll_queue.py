@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from orderwatch.errors import PollsNotAskedForError
+from orderwatch.errors import PollsNotRequestedError
 from orderwatch.observability import logger
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ BATCH = 10
 
 
 class PollQueue:
-    """Asks for polls.
+    """Requests polls.
 
     Args:
         client: SQS.
@@ -31,7 +31,7 @@ class PollQueue:
         self._url = url
 
     def ask_for_polls(self, connection_ids: Collection[str]) -> dict[str, str]:
-        """Ask for one poll of each connection, ten a request; what SQS refuses is logged and holds no other up.
+        """Request one poll of each connection, ten a request; what SQS refuses is logged and delays no other.
 
         Returns:
             For each connection whose message SQS took, the poll's id, which is the message's.
@@ -42,14 +42,14 @@ class PollQueue:
         return asked
 
     def ask_for_poll(self, connection_id: str) -> str:
-        """Ask for one poll of the connection; the poll's id, which is the message's.
+        """Request one poll of the connection; returns the poll's id, which is the message's.
 
         Raises:
-            PollsNotAskedForError: SQS did not take the message.
+            PollsNotRequestedError: SQS did not take the message.
         """
         asked = self.ask_for_polls([connection_id])
         if connection_id not in asked:
-            raise PollsNotAskedForError([connection_id])
+            raise PollsNotRequestedError([connection_id])
         return asked[connection_id]
 
     def _send(self, connection_ids: Sequence[str]) -> dict[str, str]:
@@ -68,8 +68,7 @@ class PollQueue:
 def _entry(entry_id: str, connection_id: str) -> dict[str, str]:
     """A message of its own, by a random deduplication id.
 
-    Dropping one by its content would also drop a tick that comes a little early. Polls that are asked for too often end
-    at once by themselves.
+    Deduplication by content would also drop a tick that comes a little early. A poll that is not needed ends at once.
     """
     return {
         "Id": entry_id,

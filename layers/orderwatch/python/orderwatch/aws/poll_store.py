@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class PollStore:
-    """What `polling.Poller` reads and writes (its `Store`).
+    """What a poll reads and writes.
 
     Args:
         client: DynamoDB.
@@ -45,9 +45,9 @@ class PollStore:
     def commit(
         self, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
     ) -> list[OrderWrite]:
-        """Write the writes, each with its alert, and the state with the last of them.
+        """Write the orders, each with its alert, and the state with the last of them.
 
-        The state is written only when every move is: what it says was read has also been written (rule 4).
+        The state is written only if every order was: what it says was read is then also written (rule 4).
 
         Returns:
             The writes whose row was not as expected; where there are any, the state is not written.
@@ -55,9 +55,9 @@ class PollStore:
         Raises:
             PollSupersededError: The connection's row is not the one that was loaded; nothing was written since.
         """
-        told = tuple(self._alerts.put_action(alert) for alert in alerts)
+        notices = tuple(self._alerts.put_action(alert) for alert in alerts)
         guard: Unit[OrderWrite | None] = Unit(None, (self._connections.unchanged_action(state),))
-        closing: Unit[OrderWrite | None] = Unit(None, (self._connections.save_action(state), *told))
+        closing: Unit[OrderWrite | None] = Unit(None, (self._connections.save_action(state), *notices))
         pairs_first = sorted(writes, key=lambda move: move.alert is None)  # a pair never straddles two transactions
         *chunks, last = [*chunked([self._unit(state.connection_id, move) for move in pairs_first], spare=1), []]
         if chunks and sum(len(unit.actions) for unit in chunks[-1]) + len(closing.actions) <= MAX_ACTIONS:
@@ -73,7 +73,7 @@ class PollStore:
         return Unit(move, (action, self._alerts.put_action(move.alert)) if move.alert else (action,))
 
     def _write(self, units: list[Unit[OrderWrite | None]], guard: Unit[OrderWrite | None]) -> list[OrderWrite]:
-        """Write all that can be; return the writes that lost."""
+        """Write all that can be written; return the writes that lost."""
         all_lost: list[OrderWrite] = []
         while units and (lost := _moves(self._transact([guard, *units]))):
             all_lost += lost
@@ -81,7 +81,7 @@ class PollStore:
         return all_lost
 
     def _transact(self, units: list[Unit[OrderWrite | None]]) -> list[Unit[OrderWrite | None]]:
-        """One transaction, which a poll that another one has overtaken cannot write."""
+        """One transaction; it fails if another poll has overtaken this one."""
         lost = self._transactions.write(units)
         if any(unit.subject is None for unit in lost):
             raise PollSupersededError("the connection's row was moved on by another poll")

@@ -1,1 +1,1 @@
-"""One poll of one connection: which orders changed, and which of these changes people are told."""
+"""One poll of one connection: which orders changed, and which of these changes become alerts."""

@@ -1,6 +1,6 @@
 """Whether a connection's orders can be seen: the rules of its health, as pure functions (rule 10).
 
-Silence is never taken for health: orders of a shop whose credentials are blocked simply stop changing, so a poller that
+Silence is never taken for health: orders of a shop whose credentials are blocked simply stop changing, so a reader that
 reads only orders sees nothing wrong. `assess` turns what Trackstar says of a connection into a state.
 """
 
@@ -12,7 +12,7 @@ from orderwatch.trackstar.connections import TrackstarConnection
 
 
 class HealthState(StrEnum):
-    """Whether the shop's orders can be seen."""
+    """Whether the connection's orders can be seen."""
 
     HEALTHY = "healthy"
     WAITING = "waiting"
@@ -22,7 +22,7 @@ class HealthState(StrEnum):
 
 
 GOOD_CHECKS = 2
-"""Checks in a row that must find a trouble gone before its end is told."""
+"""Checks in a row that must find a trouble gone before its end is alerted."""
 _TROUBLES = [HealthState.STALE, HealthState.BLOCKED, HealthState.UNAUTHORIZED]
 """From the least to the worst."""
 
@@ -44,15 +44,15 @@ class Health(Model):
 
     @property
     def is_trouble(self) -> bool:
-        """Whether people are told of this state, so that its end is told too."""
+        """Whether this state is alerted, and so its end too."""
         return self.state in _TROUBLES
 
 
 def health_after(before: Health | None, seen: Health) -> Health:
     """The state after a check: trouble is believed at once, its end only after `GOOD_CHECKS` checks in a row.
 
-    A connection that comes and goes is thus told once, not at every turn; and while it is in trouble, only a worse
-    trouble is told.
+    A connection that comes and goes is thus alerted once, not at every turn; and while it is in trouble, only a worse
+    trouble is.
 
     Args:
         before: The state up to now.

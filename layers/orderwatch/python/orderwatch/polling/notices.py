@@ -9,11 +9,14 @@ from orderwatch.alerts import (
     KIND_QUARANTINED,
     KIND_STALE,
     KIND_UNAUTHORIZED,
+    KIND_WATCH_STARTED,
     Alert,
     AlertConnection,
     connection_alert,
+    status_phrase,
 )
 from orderwatch.polling.health import Health, HealthState
+from orderwatch.polling.windows import Progress
 
 MAX_NAMED = 20
 """Orders that a notice of quarantine names."""
@@ -27,7 +30,7 @@ _ALERT_KINDS = {
 def health_alert(
     before: Health | None, after: Health, *, connection: AlertConnection, data_as_of: datetime | None = None
 ) -> Alert | None:
-    """The alert that a change of state asks for: trouble, or the end of trouble that was told."""
+    """The alert that a change of state asks for: trouble, or the end of trouble that was alerted."""
     if before and before.state is after.state:
         return None
     if after.is_trouble:
@@ -41,11 +44,11 @@ def health_alert(
 
 
 def quarantine_notice(reasons: Mapping[str, str], *, connection: AlertConnection, now: datetime) -> Alert | None:
-    """What the operators are told of orders that cannot be watched; None where there are none.
+    """The operators' notice of orders that cannot be watched; None where there are none.
 
     Args:
         reasons: Why, by order id.
-        connection: The shop.
+        connection: Theirs.
         now: The vendor's clock.
     """
     if not reasons:
@@ -57,3 +60,16 @@ def quarantine_notice(reasons: Mapping[str, str], *, connection: AlertConnection
         f"{', '.join(named)}{more}. The other orders are watched; ask Trackstar's support about these."
     )
     return connection_alert(KIND_QUARANTINED, connection=connection, since=now, detail=detail, subject=sorted(reasons))
+
+
+def watch_started(progress: Progress, *, connection: AlertConnection, data_as_of: datetime | None) -> Alert:
+    """The one summary that a baseline ends with (rule 8)."""
+    now_in = [f"{count:,} {status_phrase(status)}" for status, count in sorted(progress.attention.items())]
+    standing = f"{', '.join(now_in)} now" if now_in else "none needs attention now"
+    return connection_alert(
+        KIND_WATCH_STARTED,
+        connection=connection,
+        since=progress.window.until,
+        detail=f"Watching {progress.distinct:,} orders; {standing}.",
+        data_as_of=data_as_of,
+    )

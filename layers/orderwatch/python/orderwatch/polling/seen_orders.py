@@ -18,7 +18,8 @@ class SeenOrders:
     """The orders read."""
 
     def __init__(self) -> None:
-        self._clear()
+        self._slots = array("Q", bytes(8 * _FIRST_SLOTS))
+        self._count = 0
 
     @classmethod
     def restored(cls, saved: str) -> Self:
@@ -28,6 +29,11 @@ class SeenOrders:
             seen._insert(int.from_bytes(known[at : at + _FINGERPRINT_BYTES]))
         return seen
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SeenOrders) and set(self._slots) == set(other._slots)
+
+    __hash__ = None  # type: ignore[assignment] # it grows
+
     def __len__(self) -> int:
         return self._count
 
@@ -35,20 +41,12 @@ class SeenOrders:
         """Remember an order; True where it was not known."""
         return self._insert(_fingerprint(order_id))
 
-    def clear(self) -> None:
-        """Forget all."""
-        self._clear()
-
     def saved(self) -> str:
-        """What the next poll is told: all of them, or none where they are too many for the row."""
+        """All of them for the next poll, or none where they are too many for the row."""
         if self._count > MAX_SAVED:
             return ""
         known = (fingerprint.to_bytes(_FINGERPRINT_BYTES) for fingerprint in self._slots if fingerprint)
         return base64.b64encode(b"".join(known)).decode("ascii")
-
-    def _clear(self) -> None:
-        self._slots = array("Q", bytes(8 * _FIRST_SLOTS))
-        self._count = 0
 
     def _insert(self, fingerprint: int) -> bool:
         slots = self._slots

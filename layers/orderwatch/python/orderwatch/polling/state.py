@@ -15,7 +15,7 @@ class ConnectionState(Model):
     """A connection's row: what survives from poll to poll.
 
     Attributes:
-        connection_id: The shop.
+        connection_id: Which connection.
         revision: Grows with every write; a write is conditional on the one that was read.
         integration: Trackstar's name of the integration.
         cursor: By the vendor's clock, up to when everything was read and written (rule 4); None before the baseline.
@@ -26,12 +26,12 @@ class ConnectionState(Model):
         baseline_completed_at: The vendor's clock when it ended.
         date_field: What the incremental filter runs on.
         has_orders: Whether an order was ever read: before that, `date_field` is a guess.
-        sync_frequency: How often Trackstar pulls the shop's orders.
+        sync_frequency: How often Trackstar pulls its orders.
         data_as_of: The end of the last of these syncs.
-        health: Whether the shop can be seen.
+        health: Whether its orders can be seen.
         last_success_at: Our clock when a window was last read to its end.
         last_sweep_at: The vendor's clock when the last sweep began.
-        quarantined: Why an order cannot be watched, by its id; the operators were told of each (rule 9).
+        quarantined: Why an order cannot be watched, by its id; the operators were notified of each (rule 9).
         progress: The window that is being read, None between windows.
     """
 

@@ -1,13 +1,14 @@
 """What counts as a transition: pure rules over what is stored and what is observed.
 
 An order whose observed status differs from its stored one has moved; it is alerted when the new status is watched,
-whatever the old one was. Nothing here reads or writes: a `Decision` says what to do and why.
+whatever the old one was. Nothing here reads or writes: an `OrderWrite` says what to write and why.
 """
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from orderwatch.alerts import (
     KIND_RECOVERED,
@@ -20,7 +21,9 @@ from orderwatch.alerts import (
     alert_id,
     severity_of,
 )
-from orderwatch.trackstar.orders import LineItem, Order, SeenOrder, Version, VersionClock
+from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.windows import WindowKind
+from orderwatch.trackstar.orders import LineItem, Order, OrderPage, Version, VersionClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class StoredOrder:
         status_since: The version that showed this status first.
         order_number: What a person knows the order by.
         watched: Whether the status was watched when it was stored.
-        alerted_by: The id of the alert that told of this status; None where none did (a baseline, an unwatched status).
+        alerted_by: The id of the alert about this status; None where there was none (a baseline, an unwatched status).
     """
 
     status: str
@@ -47,7 +50,7 @@ class StoredOrder:
 
 
 class Reason(StrEnum):
-    """Why an observed order is written and told, or not."""
+    """Why an observed order is written and alerted, or not."""
 
     FIRST_SEEN = "first seen"
     BASELINE = "recorded by the baseline"
@@ -58,17 +61,17 @@ class Reason(StrEnum):
     STALE = "stale version"
 
 
-SILENT_FIRST_SIGHTS = frozenset({Reason.BASELINE, Reason.BEFORE_WATCH})
+SILENT = frozenset({Reason.BASELINE, Reason.BEFORE_WATCH})
 UNWRITTEN = frozenset({Reason.UNCHANGED, Reason.STALE})
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the user wants to be told.
+    """What the user wants to be alerted about.
 
     Attributes:
         statuses: The watched statuses.
-        notify_recovered: Whether leaving a watched status is told.
+        notify_recovered: Whether leaving a watched status is alerted.
         baseline_days: Days of history that a baseline reads; 0 reads all.
     """
 
@@ -77,29 +80,53 @@ class Policy:
     baseline_days: int = 0
 
     def watches(self, status: str) -> bool:
-        """Whether a transition into the status is told."""
+        """Whether a transition into the status is alerted."""
         return status in self.statuses
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The circumstances in which a page of orders was read.
+    """What one page showed, and in which circumstances it was read.
 
     Attributes:
-        connection: The shop.
+        connection: The connection that was read.
         observed_at: The vendor's clock when the page was read.
-        baseline: Whether this is the first reading of the shop's history (rule 8).
+        window: Why it was read: a baseline records in silence (rule 8).
         watch_started_at: The vendor's clock when the baseline began, None before there was one.
-        data_as_of: The end of the vendor's last sync of the shop's orders.
-        in_full: The whole of one of the page's orders: asked for only where it is told, or needed to decide.
+        data_as_of: The end of the vendor's last sync of the connection's orders.
+        orders: The newest record of each order of the page, by its id.
     """
 
     connection: AlertConnection
     observed_at: datetime
-    baseline: bool
+    window: WindowKind
     watch_started_at: datetime | None
     data_as_of: datetime | None
-    in_full: Callable[[SeenOrder], Order]
+    orders: Mapping[str, Order] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, page: OrderPage, state: ConnectionState, window: WindowKind, connection: AlertConnection, *, now: datetime
+    ) -> Self:
+        """What a page of a window showed by now, the vendor's clock."""
+        return cls(
+            connection=connection,
+            observed_at=now,
+            window=window,
+            watch_started_at=state.watch_started_at,
+            data_as_of=state.data_as_of,
+            orders=newest_of_each(page, now),
+        )
+
+
+def newest_of_each(page: OrderPage, observed_at: datetime) -> dict[str, Order]:
+    """One record an order: a page may hold one twice, and only its newest version counts."""
+    newest: dict[str, Order] = {}
+    for order in page.orders:
+        known = newest.get(order.id)
+        if known is None or not order.version(observed_at).is_older_than(known.version(observed_at)):
+            newest[order.id] = order
+    return newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +137,7 @@ class OrderWrite:
         order_id: The order.
         expected: The row that was read and must still be there; None: there must be none.
         stored: The row to write.
-        alert: The alert to put beside it, None where nothing is told.
+        alert: The alert to put beside it, None where there is nothing to alert about.
         reason: Why.
     """
 
@@ -121,8 +148,8 @@ class OrderWrite:
     reason: Reason
 
 
-def reason_for(order: SeenOrder, stored: StoredOrder | None, *, observation: Observation, policy: Policy) -> Reason:
-    """Decide what an observed order is to us, and so whether it is written and told."""
+def reason_for(order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy) -> Reason:
+    """What an observed order is to us, and so whether it is written and alerted."""
     if stored is None:
         return _reason_for_unknown(order, observation=observation, policy=policy)
     version = order.version(observation.observed_at)
@@ -134,25 +161,23 @@ def reason_for(order: SeenOrder, stored: StoredOrder | None, *, observation: Obs
     return Reason.UNCHANGED if same_version and order.raw_status == stored.raw_status else Reason.SAME_STATUS
 
 
-def _reason_for_unknown(order: SeenOrder, *, observation: Observation, policy: Policy) -> Reason:
-    if observation.baseline:
+def _reason_for_unknown(order: Order, *, observation: Observation, policy: Policy) -> Reason:
+    if observation.window is WindowKind.BASELINE:
         return Reason.BASELINE
     if policy.baseline_days == 0 or observation.watch_started_at is None:
         return Reason.FIRST_SEEN
-    had_since = observation.in_full(order).first_seen_by_trackstar
+    had_since = order.details.first_seen_by_trackstar
     return Reason.BEFORE_WATCH if had_since and had_since <= observation.watch_started_at else Reason.FIRST_SEEN
 
 
-def decide(
-    order: SeenOrder, stored: StoredOrder | None, *, observation: Observation, policy: Policy
-) -> OrderWrite | None:
+def decide(order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy) -> OrderWrite | None:
     """The write that an observed order asks for, None where it asks for none."""
     reason = reason_for(order, stored, observation=observation, policy=policy)
     if reason in UNWRITTEN:
         return None
     if stored and reason is Reason.SAME_STATUS:
         return _touch(order, stored, observation=observation, policy=policy)
-    silent = reason in SILENT_FIRST_SIGHTS
+    silent = reason in SILENT
     alert = None if silent else _alert_of(order, stored, observation=observation, policy=policy)
     version = order.version(observation.observed_at)
     watched = policy.watches(order.status)
@@ -168,8 +193,8 @@ def decide(
     return OrderWrite(order_id=order.id, expected=stored, stored=after, alert=alert, reason=reason)
 
 
-def _touch(order: SeenOrder, stored: StoredOrder, *, observation: Observation, policy: Policy) -> OrderWrite:
-    """A newer version of the same status: stored, so that no older page can overwrite it, and never told."""
+def _touch(order: Order, stored: StoredOrder, *, observation: Observation, policy: Policy) -> OrderWrite:
+    """A newer version of the same status: stored, so that no older page can overwrite it, and never alerted."""
     after = StoredOrder(
         status=stored.status,
         raw_status=order.raw_status,
@@ -182,9 +207,7 @@ def _touch(order: SeenOrder, stored: StoredOrder, *, observation: Observation, p
     return OrderWrite(order_id=order.id, expected=stored, stored=after, alert=None, reason=Reason.SAME_STATUS)
 
 
-def _alert_of(
-    order: SeenOrder, stored: StoredOrder | None, *, observation: Observation, policy: Policy
-) -> Alert | None:
+def _alert_of(order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy) -> Alert | None:
     """The alert that a transition asks for; its id is made of connection, order, status and version (rule 2)."""
     kind = _kind_of(order.status, stored, policy)
     if kind is None:
@@ -196,32 +219,33 @@ def _alert_of(
         severity=severity_of(kind),
         connection_id=connection.id,
         connection=connection,
-        order=_told(observation.in_full(order), stored, version=version, seen_at=observation.observed_at),
+        order=_snapshot(order, stored, version=version, seen_at=observation.observed_at),
         data_as_of=observation.data_as_of,
     )
 
 
-def _told(order: Order, stored: StoredOrder | None, *, version: Version, seen_at: datetime) -> AlertOrder:
-    lines = order.line_items[:MAX_LINE_ITEMS]
+def _snapshot(order: Order, stored: StoredOrder | None, *, version: Version, seen_at: datetime) -> AlertOrder:
+    details = order.details
+    lines = details.line_items[:MAX_LINE_ITEMS]
     return AlertOrder(
         id=order.id,
         number=order.number,
-        url=order.external_system_url,
+        url=details.external_system_url,
         status=order.status,
         previous_status=stored.status if stored else None,
         previous_status_since=stored.status_since if stored else None,
         raw_status=order.raw_status,
-        created_at=order.created_date,
+        created_at=details.created_date,
         updated_at=version.at,
         seen_at=seen_at,
-        currency=order.invoice_currency_code,
-        total_price=order.total_price,
-        total_tax=order.total_tax,
-        total_discount=order.total_discount,
-        total_shipping=order.total_shipping,
-        ship_by=order.latest_ship_date,
+        currency=details.invoice_currency_code,
+        total_price=details.total_price,
+        total_tax=details.total_tax,
+        total_discount=details.total_discount,
+        total_shipping=details.total_shipping,
+        ship_by=details.latest_ship_date,
         line_items=tuple(_line(item) for item in lines),
-        more_line_items=len(order.line_items) - len(lines),
+        more_line_items=len(details.line_items) - len(lines),
     )
 
 
@@ -235,6 +259,6 @@ def _line(item: LineItem) -> AlertLineItem:
 def _kind_of(status: str, stored: StoredOrder | None, policy: Policy) -> str | None:
     if policy.watches(status):
         return f"order.{status}"
-    # A problem that was never told (a baseline's, say) must not be told to be over.
+    # Nobody heard of a problem that was never alerted (a baseline's, say): its end is no news.
     recovered = stored is not None and stored.alerted_by is not None and policy.notify_recovered
     return KIND_RECOVERED if recovered else None

@@ -7,10 +7,12 @@ start of a reading; ours serves only to tell how long ago that was (rule 5).
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer, PlainValidator
 
 from orderwatch.model import Model
+from orderwatch.polling.seen_orders import SeenOrders
 from orderwatch.trackstar.query import DateField, OrderQuery
 
 OVERLAP = timedelta(minutes=10)
@@ -50,7 +52,7 @@ class Progress(Model):
         promised: The largest `total_count` seen.
         attention: Orders read in a watched status, by status.
         attempt: How often the window was begun.
-        seen: The orders read, as `SeenOrders` saved them.
+        seen: The orders read; `reading.advance` adds to it in place, as a copy a page would be quadratic.
     """
 
     window: Window
@@ -60,10 +62,19 @@ class Progress(Model):
     promised: int = 0
     attention: dict[str, int] = Field(default_factory=dict)
     attempt: int = 1
-    seen: str = ""
+    seen: Annotated[
+        SeenOrders,
+        PlainValidator(SeenOrders.restored),
+        PlainSerializer(lambda seen: seen.saved()),
+    ] = Field(default_factory=SeenOrders)
+
+    @property
+    def left(self) -> int:
+        """How many orders of the window are still to be read, as far as was promised."""
+        return max(self.promised - self.distinct, 0)
 
     def is_short(self) -> bool:
-        """Whether fewer orders were read than promised, and it is worth to begin again (rule 6)."""
+        """Whether fewer orders were read than promised, and beginning again is worth it (rule 6)."""
         return self.distinct < self.promised and self.attempt < MAX_ATTEMPTS
 
     def again(self) -> "Progress":

@@ -1,4 +1,4 @@
-"""Storms stay readable (rule 12): many alerts of one kind of one shop are told as digests."""
+"""Storms stay readable (rule 12): many alerts of one kind and connection become digests."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ from orderwatch.alerts import (
 )
 
 MAX_ORDERS = 100
-"""Orders that one digest names: a list that a person still reads, and far below the limits of every channel."""
+"""Orders that one digest names: a list that a person can still read, far below the limits of every channel."""
 MAX_PRODUCTS = 5
-"""Products that one digest names: those whose restocking would help most orders."""
+"""Products that one digest names: those whose restocking would help the most orders."""
 MIXED = "mixed"
-"""The status of a digest whose orders have several: those that recovered."""
+"""The status of a digest whose orders have different statuses: orders that recovered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One message to send and the alerts that it tells.
+    """One message to send and the alerts that it covers.
 
     Attributes:
         alert: The alert to send: the only member itself, or a digest of the members.
-        members: In order of appearance; to be marked sent when the message is.
+        members: In order of appearance; all are marked as sent when the message was sent.
     """
 
     alert: Alert
@@ -44,16 +44,16 @@ class Group:
 def group(alerts: Sequence[Alert], *, threshold: int) -> list[Group]:
     """Make the messages of a batch: each alert is in exactly one.
 
-    More than `threshold` alerts (and more than one) of one kind of one shop become digests of at most
-    `MAX_ORDERS` orders, each naming all of its own; others go as they are. Alerts about a connection are never
-    digested. Messages come in the order in which their first member appears.
+    More than `threshold` alerts (and more than one) of one kind and connection become digests of at most
+    `MAX_ORDERS` orders, each naming all of its orders; other alerts are sent one by one. Alerts about a connection are
+    never part of a digest. Messages are in the order in which their first members appear.
 
     Args:
         alerts: The batch, of any connections.
-        threshold: How many alerts of one kind of one shop still go out one by one; 0 digests any two.
+        threshold: How many alerts of one kind and connection are still sent one by one; 0 digests any two.
     """
     groups: list[Group] = []
-    for members in _by_kind_and_shop(alerts):
+    for members in _by_kind_and_connection(alerts):
         if len(members) > max(threshold, 1):
             groups += [Group(_digest(part), part) for part in _parts(members)]
         else:
@@ -62,7 +62,7 @@ def group(alerts: Sequence[Alert], *, threshold: int) -> list[Group]:
     return sorted(groups, key=lambda each: positions[id(each.members[0])])
 
 
-def _by_kind_and_shop(alerts: Sequence[Alert]) -> list[list[Alert]]:
+def _by_kind_and_connection(alerts: Sequence[Alert]) -> list[list[Alert]]:
     together: dict[object, list[Alert]] = {}
     for position, alert in enumerate(alerts):
         key = (alert.kind, alert.connection_id) if alert.is_about_an_order else position
@@ -71,7 +71,7 @@ def _by_kind_and_shop(alerts: Sequence[Alert]) -> list[list[Alert]]:
 
 
 def _parts(members: Sequence[Alert]) -> list[tuple[Alert, ...]]:
-    """As few parts as it takes, of sizes that differ by one at most."""
+    """Split into as few digests as possible, whose sizes differ by one at most."""
     count = -(-len(members) // MAX_ORDERS)
     bounds = [len(members) * part // count for part in range(count + 1)]
     return [tuple(members[start:end]) for start, end in pairwise(bounds)]
@@ -116,7 +116,7 @@ def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
 
 
 def _products(orders: Iterable[AlertOrder]) -> list[DigestedProduct]:
-    """The products of these orders, those that most orders have first, among equals the one that is shortest."""
+    """The products of these orders: those of most orders first, among equals the one with the largest shortage."""
     lines: dict[str, list[tuple[str, AlertLineItem]]] = {}
     for order in orders:
         for line in order.line_items:
@@ -129,7 +129,7 @@ def _products(orders: Iterable[AlertOrder]) -> list[DigestedProduct]:
 def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:
     quantities = [line.quantity for _, line in lines if line.quantity is not None]
     ordered = sum(quantities, Decimal(0)) if quantities else None
-    # Not every line tells everything (a SKU may be empty on one of them): take what any tells.
+    # A line may lack what another one of the same product has, such as a SKU: take what any has.
     known = [line for _, line in lines]
     on_hand = next((line.on_hand for line in known if line.on_hand is not None), None)
     return DigestedProduct(
@@ -144,5 +144,5 @@ def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:
 
 
 def _oldest(members: Sequence[Alert]) -> datetime | None:
-    """What may be said of all of them: the digest is as fresh as its oldest part."""
+    """A digest is as fresh as its oldest member."""
     return min((alert.data_as_of for alert in members if alert.data_as_of), default=None)

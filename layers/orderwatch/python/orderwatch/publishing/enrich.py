@@ -1,14 +1,14 @@
-"""Product details in an alert: names, pictures, links and what is on hand of what was ordered.
+"""Product details in an alert: names, pictures, links, and how many of what was ordered are on hand.
 
-They can only degrade an alert, never stop it (rule 11): every gap is named in `enrichment.missing`, in a user's words.
+Every gap is named in `enrichment.missing`, in a user's words (rule 11). Nothing here asks the vendor.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from orderwatch.alerts import Alert, AlertLineItem, Enrichment
-from orderwatch.errors import NotImplementedByShopError, TrackstarError, UnavailableError
+from orderwatch.errors import NotSupportedError, TrackstarError, UnavailableError
 from orderwatch.trackstar.products import Product
 
 MAX_GAPS = 20
@@ -18,10 +18,17 @@ LEFT_OUT = "product details: left out because this alert was late"
 
 
 class ProductSource(Protocol):
-    """Where the products of one connection come from."""
+    """Where the products of every connection come from."""
 
-    def products(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
-        """The products that are there, by id; asks for as few pages as it takes.
+    def products(
+        self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
+    ) -> Mapping[str, Product]:
+        """Return the products that exist, by id.
+
+        Args:
+            connection_id: The connection that they belong to.
+            product_ids: Which; asked for in as few requests as possible.
+            seconds_left: How long the caller can still wait; no wait goes on beyond it.
 
         Raises:
             TrackstarError: The vendor did not answer as documented.
@@ -29,22 +36,9 @@ class ProductSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class EnrichmentResult:
-    """The alerts with what could be added.
-
-    Attributes:
-        alerts: As many as were given, in their order.
-        error: What went wrong at the source, for the log and the metric; None where nothing did.
-    """
-
-    alerts: list[Alert]
-    error: Exception | None = None
-
-
 @dataclass
 class _Gaps:
-    """The gaps of one alert, in the order in which they are found."""
+    """The gaps of one alert, in the order in which they were found."""
 
     found: list[str] = field(default_factory=list)
 
@@ -58,42 +52,35 @@ class _Gaps:
         return Enrichment(complete=not self.found, missing=tuple(missing))
 
 
-def enrich(alerts: Sequence[Alert], source: ProductSource | None) -> EnrichmentResult:
-    """Add the product details to alerts of one connection, with one call for all of them. Never raises.
-
-    Args:
-        alerts: Of one connection; those that are about no order stay as they are.
-        source: Its products; None leaves the details out, for alerts that are late already.
-    """
-    if source is None:
-        return EnrichmentResult([_without_details(alert, LEFT_OUT) for alert in alerts])
-    try:
-        products = _look_up(alerts, source)
-        return EnrichmentResult([_with_details(alert, products) for alert in alerts])
-    except Exception as error:  # noqa: BLE001 - even a bug at the source only degrades the alert (rule 11)
-        return EnrichmentResult([_without_details(alert, _reason(error)) for alert in alerts], error)
+def enrich(alerts: Sequence[Alert], products: Mapping[str, Product]) -> list[Alert]:
+    """Return the alerts with the details of these products; alerts that are about no order stay as they are."""
+    return [_with_details(alert, products) for alert in alerts]
 
 
-def _look_up(alerts: Sequence[Alert], source: ProductSource) -> Mapping[str, Product]:
+def product_ids_of(alerts: Sequence[Alert]) -> list[str]:
+    """Return the products that the lines of these alerts name, each once, in order of appearance."""
     lines = [line for alert in alerts if alert.order for line in alert.order.line_items]
-    ids = dict.fromkeys(line.product_id for line in lines if line.product_id)
-    return source.products(list(ids)) if ids else {}
+    return list(dict.fromkeys(line.product_id for line in lines if line.product_id))
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, NotImplementedByShopError):
+def without_details(alerts: Sequence[Alert], gap: str) -> list[Alert]:
+    """Return the alerts unchanged but for the gap, which those with order lines name as missing."""
+    enrichment = Enrichment(complete=False, missing=(gap,))
+    return [
+        alert.model_copy(update={"enrichment": enrichment}) if alert.order and alert.order.line_items else alert
+        for alert in alerts
+    ]
+
+
+def gap_of(error: Exception) -> str:
+    """Say in a user's words why there are no product details."""
+    if isinstance(error, NotSupportedError):
         return "product details: this shop's integration offers none"
     if isinstance(error, UnavailableError):
         return "product details: Trackstar did not answer"
     if isinstance(error, TrackstarError):
         return "product details: Trackstar refused to give them"
     return "product details: they could not be read"
-
-
-def _without_details(alert: Alert, gap: str) -> Alert:
-    if alert.order is None or not alert.order.line_items:
-        return alert
-    return alert.model_copy(update={"enrichment": Enrichment(complete=False, missing=(gap,))})
 
 
 def _with_details(alert: Alert, products: Mapping[str, Product]) -> Alert:

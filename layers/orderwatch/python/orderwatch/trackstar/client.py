@@ -25,7 +25,7 @@ from orderwatch.errors import (
     ForbiddenError,
     InvalidRequestError,
     NotFoundError,
-    NotImplementedByShopError,
+    NotSupportedError,
     TrackstarError,
     UnauthorizedError,
     UnavailableError,
@@ -51,7 +51,7 @@ _ANSWERS: Mapping[int, type[TrackstarError]] = {
     401: UnauthorizedError,
     403: ForbiddenError,
     404: NotFoundError,
-    501: NotImplementedByShopError,
+    501: NotSupportedError,
 }
 
 
@@ -75,15 +75,14 @@ class Trackstar:
         self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT, transport=transport, event_hooks=hooks)
         self._paces: dict[str, _Pace] = {}
 
-    def shop(
+    def client_of(
         self,
         connection_id: str,
         *,
         api_key: SecretStr,
         access_token: SecretStr,
         seconds_left: Callable[[], float],
-        sleep: Callable[[float], None] = clock.sleep,
-    ) -> "TrackstarShop":
+    ) -> "ConnectionClient":
         """One connection's side of the API.
 
         Args:
@@ -91,14 +90,11 @@ class Trackstar:
             api_key: The organisation's.
             access_token: The connection's.
             seconds_left: How long the caller lives; no wait goes beyond it.
-            sleep: How to wait.
         """
         secrets = {"x-trackstar-api-key": api_key, "x-trackstar-access-token": access_token}
         # Two polls of one shop may follow each other in one process: they share its budget.
         pace = self._paces.setdefault(connection_id, _Pace())
-        return TrackstarShop(
-            self._http, connection_id, secrets=secrets, pace=pace, seconds_left=seconds_left, sleep=sleep
-        )
+        return ConnectionClient(self._http, connection_id, secrets=secrets, pace=pace, seconds_left=seconds_left)
 
 
 def _value(header: str, secret: SecretStr) -> str:
@@ -113,7 +109,7 @@ def _value(header: str, secret: SecretStr) -> str:
     return value
 
 
-class TrackstarShop:
+class ConnectionClient:
     """One connection at Trackstar (a `polling.Shop` and an `enrichment.ProductSource`).
 
     Every method raises a `TrackstarError` where the vendor does not answer as documented.
@@ -127,13 +123,11 @@ class TrackstarShop:
         secrets: Mapping[str, SecretStr],
         pace: "_Pace",
         seconds_left: Callable[[], float],
-        sleep: Callable[[float], None],
     ) -> None:
         self._http = http
         self._connection_id = connection_id
         self._secrets = secrets
         self._seconds_left = seconds_left
-        self._sleep = sleep
         self._pace = pace
         self._vendor_now: datetime | None = None
 
@@ -141,7 +135,7 @@ class TrackstarShop:
         """The vendor's clock at its latest answer; asked for where there was none yet (whole seconds)."""
         if self._vendor_now is None:
             with suppress(UnauthorizedError):  # said by the next reading, and a secret that cannot be sent asks nobody
-                self._get("/cart/orders", {"limit": "1"}, OrderPage)
+                self._fetch("/cart/orders", {"limit": "1"}, _order_page)
         if self._vendor_now is None:
             logger.warning("trackstar sends no Date header: using our own clock")
             self._vendor_now = clock.now().replace(microsecond=0)
@@ -156,7 +150,7 @@ class TrackstarShop:
         """One page of the query's orders; every filter goes with every page, as the token does not remember them."""
         params = {"limit": str(PAGE_SIZE)} | query.filters()
         params |= {"page_token": page_token} if page_token else {}
-        return self._fetch("/cart/orders", params, lambda body: _validated(OrderPage, body).read_from(body))
+        return self._fetch("/cart/orders", params, _order_page)
 
     def products(self, product_ids: Sequence[str]) -> dict[str, Product]:
         """These products, those that Trackstar has, by id; 100 a request, one by one where the list cannot say them."""
@@ -207,12 +201,12 @@ class TrackstarShop:
                     "trying trackstar again",
                     extra={"path": path, "fault": fault.what, "delay": delay, "request_id": fault.request_id},
                 )
-                self._sleep(delay)
+                clock.sleep(delay)
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _answer(self, path: str, params: Mapping[str, str]) -> bytes:
         headers = {header: _value(header, secret) for header, secret in self._secrets.items()}
-        self._pace.wait(self._sleep)
+        self._pace.wait()
         timeout = httpx.Timeout(max(0.1, min(TIMEOUT.read or 0.0, self._seconds_left())), connect=TIMEOUT.connect)
         try:
             response = self._http.get(path, params=dict(params), headers=headers, timeout=timeout)
@@ -245,13 +239,13 @@ class _Pace:
         self._sent: deque[float] = deque(maxlen=GETS_A_SECOND)
         self._not_before = 0.0
 
-    def wait(self, sleep: Callable[[float], None]) -> None:
+    def wait(self) -> None:
         """Wait until the next request may go."""
         now = clock.monotonic()
         free_at = self._sent[0] + 1.0 if len(self._sent) == GETS_A_SECOND else 0.0
         delay = max(free_at, self._not_before) - now
         if delay > 0:
-            sleep(delay)
+            clock.sleep(delay)
         self._sent.append(clock.monotonic())
 
     def heed(self, headers: httpx.Headers, vendor_now: datetime | None) -> None:
@@ -308,6 +302,13 @@ def _validated[T: BaseModel](model: type[T], body: bytes) -> T:
     try:
         return model.model_validate(_loads(body))
     except ValidationError:
+        raise _FaultError("not a page") from None
+
+
+def _order_page(body: bytes) -> OrderPage:
+    try:
+        return OrderPage.read(body)
+    except (ValueError, ArithmeticError, RecursionError):
         raise _FaultError("not a page") from None
 
 

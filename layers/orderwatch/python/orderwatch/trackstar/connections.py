@@ -1,4 +1,4 @@
-"""A connection (one customer's shop) as Trackstar describes it; both spellings of its fields are accepted."""
+"""A connection (one customer's shop) as Trackstar describes it; every documented spelling of its fields is accepted."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -11,9 +11,9 @@ from orderwatch.trackstar.fields import Date, NoneIfMalformed, Number, Text
 ORDERS = "get_orders"
 """Trackstar's name of the function that syncs orders."""
 DEFAULT_SYNC_FREQUENCY = timedelta(hours=1)
-"""How often Trackstar pulls orders from a shop unless it says otherwise (the vendor's page)."""
+"""How often Trackstar pulls orders from a shop unless it says otherwise (docs/trackstar.md#syncing)."""
 LONGEST_SYNC_FREQUENCY = timedelta(days=31)
-"""What is said to be longer is taken for a mistake."""
+"""A longer one is taken for a mistake."""
 
 
 def _objects(value: Any) -> Any:
@@ -31,7 +31,7 @@ class SyncSchedule(Model):
 
     @property
     def synced_at(self) -> datetime | None:
-        """The end of the last sync, as far as it is told."""
+        """The end of the last sync, if it is known."""
         return max(filter(None, (self.last_crawl_end, self.latest_sync)), default=self.latest_data)
 
 
@@ -68,7 +68,7 @@ class TrackstarConnection(Model):
 
     @property
     def orders_schedule(self) -> SyncSchedule:
-        """The schedule of `get_orders`; an empty one where none is told."""
+        """The schedule of `get_orders`; an empty one if there is none."""
         return next((each for each in self.sync_schedules if each.function_name == ORDERS), SyncSchedule())
 
     @property

@@ -1,6 +1,6 @@
 """The fields of the vendor's records: lenient, since most of them can be null and integrations differ.
 
-What does not validate becomes `None` and costs nothing else of its record.
+A value that does not validate becomes `None`; the rest of its record is kept.
 """
 
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, GetCoreSchemaHandler, StringConstrai
 from pydantic_core import core_schema
 
 MAX_TEXT_LENGTH = 2048
-"""Characters of a text: no record may outgrow the row that is written of it (400 KB)."""
+"""Most characters of a text, so that every record fits its row (400 KB)."""
 
 
 class NoneIfMalformed:

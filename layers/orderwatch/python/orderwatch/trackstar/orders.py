@@ -1,34 +1,29 @@
 """Orders as Trackstar lists them, trimmed to what an alert needs and free of personal data.
 
-Only what is named here is ever read out of a record: addresses, names and contact data have no field and so
+Only what is named here is ever taken out of a record: addresses, names and contact data have no field and so
 cannot be stored, logged or sent. Everything but the id and the status may be missing or malformed without
-costing the order (the vendor's page: most fields can be null, integrations differ).
-
-A page is read as far as a decision needs it, and only the orders that are told are read again in full: most orders of
-most pages are not.
+costing the order (docs/trackstar.md#orders: most fields can be null, integrations differ).
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
+from functools import cache
 from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import (
     BeforeValidator,
     ConfigDict,
     FailFast,
-    Field,
-    GetCoreSchemaHandler,
-    GetPydanticSchema,
     PrivateAttr,
     StringConstraints,
+    TypeAdapter,
     ValidationError,
 )
-from pydantic_core import core_schema, from_json
+from pydantic_core import from_json
 
 from orderwatch.model import Model, describe_flaws
 from orderwatch.trackstar.fields import Currency, Date, NoneIfMalformed, Number, Text, Url
@@ -72,39 +67,8 @@ def _only_objects(value: Any) -> Any:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-class SeenOrder(Model):
-    """One order of one connection as of Trackstar's last sync, as far as a poll decides by it.
-
-    Raises:
-        ValidationError: From the constructors, when the id or the status is missing or not a text: such a record
-            cannot be watched (rule 9: it is quarantined).
-    """
-
-    model_config = ConfigDict(coerce_numbers_to_str=True)
-
-    id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
-    status: Annotated[str, StringConstraints(min_length=1, max_length=128)]
-    order_number: Text = None
-    raw_status: Text = None
-    updated_date: Date = None
-    trackstar_updated_date: Date = None
-
-    @property
-    def number(self) -> str:
-        """What a person calls the order: its number, else its id."""
-        return self.order_number or self.id
-
-    def version(self, observed_at: datetime) -> Version:
-        """The version of this copy: the vendor's date, else the shop's, else the moment we saw it."""
-        if self.trackstar_updated_date:
-            return Version(self.trackstar_updated_date, VersionClock.TRACKSTAR)
-        if self.updated_date:
-            return Version(self.updated_date, VersionClock.SHOP)
-        return Version(observed_at, VersionClock.OBSERVED)
-
-
-class Order(SeenOrder):
-    """An order in full: all that an alert tells of it."""
+class OrderDetails(Model):
+    """What an alert says of an order beyond its status."""
 
     created_date: Date = None
     trackstar_created_date: Date = None
@@ -121,6 +85,53 @@ class Order(SeenOrder):
     def first_seen_by_trackstar(self) -> datetime | None:
         """When Trackstar had the order first, as far as it says (rule 8)."""
         return self.trackstar_created_date or self.created_date
+
+
+class Order(Model):
+    """One order of one connection as of Trackstar's last sync, as far as a poll decides by it.
+
+    Raises:
+        ValidationError: From the constructors, when the id or the status is missing or not a text: such a record
+            cannot be watched (rule 9: it is quarantined).
+    """
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
+    status: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    order_number: Text = None
+    raw_status: Text = None
+    updated_date: Date = None
+    trackstar_updated_date: Date = None
+    _record: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """The order that a record shows."""
+        return cls.model_validate(record).shown_by(record)
+
+    def shown_by(self, record: Mapping[str, Any]) -> Self:
+        """Keep the record that the order was read from, for `details`."""
+        self._record = record
+        return self
+
+    @property
+    def details(self) -> OrderDetails:
+        """What else the record says, read when it is asked for: few orders of a page are ever alerted."""
+        return OrderDetails.model_validate(self._record)
+
+    @property
+    def number(self) -> str:
+        """What a person calls the order: its number, else its id."""
+        return self.order_number or self.id
+
+    def version(self, observed_at: datetime) -> Version:
+        """The version of this copy: the vendor's date, else the shop's, else the moment we saw it."""
+        if self.trackstar_updated_date:
+            return Version(self.trackstar_updated_date, VersionClock.TRACKSTAR)
+        if self.updated_date:
+            return Version(self.updated_date, VersionClock.SHOP)
+        return Version(observed_at, VersionClock.OBSERVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,63 +152,65 @@ class Quarantined:
         return self.order_id or f"without id ({self.reason})"
 
 
-def _order_or_quarantined(value: Any, handler: Callable[[Any], SeenOrder]) -> SeenOrder | Quarantined:
-    try:
-        return handler(value)
-    except ValidationError as error:
-        raw_id = value.get("id") if isinstance(value, dict) else None
-        usable_id = raw_id if isinstance(raw_id, str) and 0 < len(raw_id) <= MAX_ID_LENGTH else None
-        return Quarantined(order_id=usable_id, reason=describe_flaws(error))
-
-
-def _record_schema(_source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-    return core_schema.no_info_wrap_validator_function(_order_or_quarantined, handler(SeenOrder))
-
-
-_GoodRecords = Annotated[list[SeenOrder], FailFast()]
-_AnyRecords = list[Annotated[SeenOrder | Quarantined, GetPydanticSchema(_record_schema)]]
-
-
-class OrderPage(Model):
-    """One page of `GET /cart/orders`."""
-
-    # Nearly every page holds nothing to quarantine, and then no record is looked at by Python code.
-    data: Annotated[_GoodRecords | _AnyRecords, Field(union_mode="left_to_right")]
+class _Envelope(Model):
+    data: list[Any]
     next_token: str | None = None
     total_count: Annotated[int | None, NoneIfMalformed()] = None
-    _body: bytes = PrivateAttr(b"")
 
-    def read_from(self, body: bytes) -> Self:
-        """Tell the page what it was read from, for `in_full`."""
-        self._body = body
-        return self
 
-    @cached_property
-    def orders(self) -> list[SeenOrder]:
-        """The records that can be watched, in the page's order."""
-        return [record for record in self.data if isinstance(record, SeenOrder)]
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """One page of `GET /cart/orders`.
 
-    @cached_property
-    def quarantined(self) -> list[Quarantined]:
-        """The records that cannot."""
-        return [record for record in self.data if isinstance(record, Quarantined)]
+    Attributes:
+        orders: The records that can be watched, in the page's order.
+        quarantined: The records that cannot.
+        next_token: Of the next page; None: this is the last one.
+        total_count: How many orders the whole list is said to have.
+    """
 
-    def in_full(self, order: SeenOrder) -> Order:
-        """The whole of one of the page's orders, as this very object shows it."""
-        record = self._records[self._places[id(order)]]
-        return Order.model_validate(record | {"id": order.id, "status": order.status})
+    orders: list[Order]
+    quarantined: list[Quarantined]
+    next_token: str | None
+    total_count: int | None
 
-    @cached_property
-    def _places(self) -> dict[int, int]:
-        return {id(record): place for place, record in enumerate(self.data)}
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Read a page from the body of an answer.
 
-    @cached_property
-    def _records(self) -> list[Any]:
-        return list(_parsed(self._body)["data"])
+        Raises:
+            ValueError: It is no JSON, or no page.
+        """
+        envelope = _Envelope.model_validate(_parsed(body))
+        orders, quarantined = _read_records(envelope.data)
+        return cls(orders, quarantined, envelope.next_token, envelope.total_count)
 
 
 def _parsed(body: bytes) -> Any:
     try:
         return from_json(body)
-    except ValueError:  # a lone surrogate, which only this parser takes
+    except ValueError:  # a lone surrogate in one record must not cost the page (rule 9)
         return json.loads(body, parse_float=Decimal)
+
+
+@cache
+def _all_good() -> TypeAdapter[list[Order]]:
+    return TypeAdapter(Annotated[list[Order], FailFast()])
+
+
+def _read_records(records: list[Any]) -> tuple[list[Order], list[Quarantined]]:
+    try:  # nearly every page: one call of the compiled validator for all of its records
+        orders = _all_good().validate_python(records)
+    except ValidationError:
+        each = [_read_record(record) for record in records]
+        return [one for one in each if isinstance(one, Order)], [one for one in each if isinstance(one, Quarantined)]
+    return [order.shown_by(record) for order, record in zip(orders, records, strict=True)], []
+
+
+def _read_record(record: Any) -> Order | Quarantined:
+    try:
+        return Order.of(record)
+    except ValidationError as error:
+        order_id = record.get("id") if isinstance(record, dict) else None
+        usable_id = order_id if isinstance(order_id, str) and 0 < len(order_id) <= MAX_ID_LENGTH else None
+        return Quarantined(order_id=usable_id, reason=describe_flaws(error))

@@ -27,7 +27,7 @@ class Product(Model):
 
     @property
     def is_parent(self) -> bool:
-        """Whether it stands for its variants: its own price and stock are then not true (the vendor's page)."""
+        """Whether it stands for its variants and has no stock of its own (docs/trackstar.md#products)."""
         return self.parent_product_id == self.id
 
     @property

@@ -11,14 +11,13 @@ import typer
 from pydantic import SecretStr
 
 from orderwatch.publishing.messages.text import money, plural
-from orderwatch_local.arguments import check_connection_id
-from orderwatch_local.cloud import STACK_NAME
-from orderwatch_local.operator import connecting, dead_letters, functions, show, standing, trial
-from orderwatch_local.operator.aws import Aws
-from orderwatch_local.operator.doctor import examine
-from orderwatch_local.operator.history import ToldAlert
-from orderwatch_local.operator.history import alerts as alerts_of
-from orderwatch_local.operator.stack import Stack, find_stack
+from orderwatch_cli import connecting, dead_letters, functions, show, standing, trial
+from orderwatch_cli.arguments import check_connection_id
+from orderwatch_cli.aws import Aws
+from orderwatch_cli.doctor import examine
+from orderwatch_cli.history import ToldAlert
+from orderwatch_cli.history import alerts as alerts_of
+from orderwatch_cli.stack import STACK_NAME, Stack, find_stack
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -90,7 +89,7 @@ def disconnect(
     with _stack(stack_name, endpoint_url) as stack:
         connecting.disconnect(stack, connection_id)
     show.line(f"disconnected {connection_id}: its token and name are deleted")
-    show.line("Its orders, cursor and alerts stay: connected again, it is told what changed in between.")
+    show.line("Its orders, cursor and alerts stay: if it is connected again, what changed in between is alerted.")
 
 
 @app.command()
@@ -152,7 +151,7 @@ def alerts(
     endpoint_url: Endpoint = None,
     json: Json = False,
 ) -> None:
-    """List what was told, the newest first."""
+    """List the alerts, the newest first."""
     if state not in {None, "pending", "sent"}:
         raise typer.BadParameter("--state is pending or sent")
     from_then = since_moment(since) if since else None
@@ -231,7 +230,7 @@ def _redriven(done: dead_letters.Moved | functions.Redriven) -> str:
 
 @app.command("test-alert")
 def send_test_alert(
-    status: Annotated[str, typer.Option(help="The status that it tells of.")] = "exception",
+    status: Annotated[str, typer.Option(help="The status of its order.")] = "exception",
     shop: Annotated[str, typer.Option(help="The connection that it names.")] = trial.TEST_CONNECTION,
     value: Annotated[float, typer.Option(min=0, help="The order's total in US dollars.")] = 1.0,
     stack_name: StackName = STACK_NAME,

@@ -1,4 +1,4 @@
-"""doctor's look at our side: who is subscribed, what waits, what lies dead, what is switched off."""
+"""doctor's look at our side: who is subscribed, what waits, which queues hold dead letters, what is switched off."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -8,17 +8,17 @@ from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.parameters import Parameters
 from orderwatch.errors import ParameterMissingError
 from orderwatch.publishing.messages.text import duration, plural
-from orderwatch_local.operator.dead_letters import SOURCES
-from orderwatch_local.operator.findings import Finding, bad, good
-from orderwatch_local.operator.stack import EVENT_SOURCE, QUEUE, SCHEDULE, Resource, Stack
-from orderwatch_local.operator.subscriptions import Subscription, subscriptions_of
+from orderwatch_cli.dead_letters import SOURCES
+from orderwatch_cli.findings import Finding, bad, good
+from orderwatch_cli.stack import EVENT_SOURCE, QUEUE, SCHEDULE, Resource, Stack
+from orderwatch_cli.subscriptions import Subscription, subscriptions_of
 
 OVERDUE = timedelta(minutes=15)
 """How long an alert may be pending, or a message wait: redrive_alerts comes by every 15 minutes."""
 
 
 def examine_topics(stack: Stack) -> Iterator[Finding]:
-    """Whether somebody is told."""
+    """Whether each topic has subscribers."""
     topics = (("AlertTopic", stack.outputs.alert_topic_arn), ("OpsTopic", stack.outputs.ops_topic_arn))
     for name, arn in topics:
         yield topic_finding(name, arn, subscriptions_of(stack.aws, arn))
@@ -107,7 +107,7 @@ def _age(stack: Stack, queue: Resource) -> timedelta | None:
 
 def examine_pending(stack: Stack) -> Iterator[Finding]:
     """Whether alerts are sent in time."""
-    table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name, clock=clock.now)
+    table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
     overdue = sum(1 for _ in table.pending_since_before(clock.now() - OVERDUE))
     if overdue:
         found = f"{plural(overdue, 'alert')} pending for more than {duration(OVERDUE)}"

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator
 
-from orderwatch_local.operator.aws import AWS_ERRORS, Aws, explain
-from orderwatch_local.operator.checks_delivery import (
+from orderwatch_cli.aws import AWS_ERRORS, Aws, explain
+from orderwatch_cli.checks_delivery import (
     examine_pending,
     examine_queues,
     examine_slack,
     examine_switches,
     examine_topics,
 )
-from orderwatch_local.operator.checks_trackstar import examine_trackstar
-from orderwatch_local.operator.findings import Examination, Finding, bad, good
-from orderwatch_local.operator.stack import Stack, StackError, find_stack
+from orderwatch_cli.checks_trackstar import examine_trackstar
+from orderwatch_cli.findings import Examination, Finding, bad, good
+from orderwatch_cli.stack import Stack, StackError, find_stack
 
 _WORKING = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "IMPORT_COMPLETE"}
 _CHECKS: dict[str, Callable[[Stack], Iterator[Finding]]] = {

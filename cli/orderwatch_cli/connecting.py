@@ -7,9 +7,9 @@ from pydantic import BaseModel, SecretStr
 from orderwatch.aws.parameters import Parameters
 from orderwatch.errors import OrderwatchError
 from orderwatch.polling.health import HealthState, assess
-from orderwatch_local.operator.shop_parameters import access_tokens, delete_shop, put_shop
-from orderwatch_local.operator.stack import Stack
-from orderwatch_local.shop_check import Api, Flaw, UnusableShopError, check_shop
+from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_shop
+from orderwatch_cli.shop_parameters import access_tokens, delete_shop, put_shop
+from orderwatch_cli.stack import Stack
 
 
 class ConnectError(OrderwatchError):
@@ -61,7 +61,7 @@ def connect(stack: Stack, connection_id: str, *, access_token: SecretStr, name: 
 
 
 def _require_a_token_of_its_own(stack: Stack, connection_id: str, access_token: SecretStr) -> None:
-    # The API knows a shop by its token alone: with another's, that one's orders would be told under this name.
+    # The API knows a shop by its token alone: with another's, that one's orders would be alerted under this name.
     for other, token in access_tokens(stack).items():
         if other != connection_id and token == access_token:
             raise ConnectError(f"this is the access token of {other}: take the one of {connection_id}")

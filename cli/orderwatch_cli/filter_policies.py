@@ -15,7 +15,7 @@ BODY = "MessageBody"
 
 
 class UnknownOperatorError(Exception):
-    """A policy uses an operator that is not known here: what it lets through cannot be told."""
+    """A policy uses an operator that is not known here: what it lets through is not known."""
 
 
 def accepts(policy: Mapping[str, Any], message: SnsMessage, *, protocol: str, scope: str) -> bool:

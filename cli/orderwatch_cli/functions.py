@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from orderwatch import clock
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.errors import OrderwatchError
-from orderwatch_local.operator.shop_parameters import connected_shops
-from orderwatch_local.operator.stack import Stack
+from orderwatch_cli.shop_parameters import connected_shops
+from orderwatch_cli.stack import Stack
 
 
 class InvocationError(OrderwatchError):
@@ -59,7 +59,7 @@ def redrive(stack: Stack) -> Redriven:
         InvocationError: redrive_alerts failed.
     """
     answer = _invoke(stack, stack.outputs.redrive_alerts_function_name, {})
-    table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name, clock=clock.now)
+    table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
     return Redriven(**answer, still_pending=sum(1 for _ in table.pending_since_before(clock.now())))
 
 

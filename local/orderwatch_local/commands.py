@@ -1,41 +1,24 @@
-"""The command line: the simulated day, the watch from a laptop, and the operator's commands."""
+"""The commands of the repository as they are typed: the simulated day, and the watch from a laptop."""
 
-import logging
 import os
 import re
-import signal
 import sys
-from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
 from pydantic import SecretStr
 from rich.console import Console
 
-from orderwatch.errors import OrderwatchError
-from orderwatch.observability import logger
-from orderwatch_local.arguments import check_connection_id
+from orderwatch_cli.arguments import check_connection_id
 from orderwatch_local.demo import run_demo
-from orderwatch_local.errors import LocalCloudError
-from orderwatch_local.operator import commands
-from orderwatch_local.operator.aws import AWS_ERRORS, explain
 from orderwatch_local.preview_command import preview
 from orderwatch_local.serve_shop import serve_day
 from orderwatch_local.up import Request, run_up, token_variable
 from orderwatch_local.watch import WatchedShop
 
 VENDOR = "https://production.trackstarhq.com"
-INTERRUPTED = 130
-"""The exit code of a program that Ctrl-C ended."""
 
-app = typer.Typer(
-    help="Alerts for e-commerce orders that need a person.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.add_typer(commands.app)
+app = typer.Typer(rich_markup_mode=None)
 app.command()(preview)
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")]
 Seed = Annotated[int, typer.Option(help="Which scripted day.")]
@@ -117,33 +100,3 @@ def _secret(what: str, *variables: str) -> SecretStr:
 def _fail(message: str) -> NoReturn:
     typer.echo(f"orderwatch: {message}", err=True)
     raise typer.Exit(1)
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def main() -> NoReturn:
-    """Run the command line; what is wrong is one line on stderr and exit code 1."""
-    logger.setLevel(logging.CRITICAL)  # what the functions' code logs is for CloudWatch, and goes to stdout
-    # SIGINT too: a shell starts background jobs with it ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    run()
-
-
-def run(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and leave with its exit code.
-
-    Args:
-        arguments: What is typed; None: what the process was started with.
-    """
-    try:
-        app(arguments)
-    except (OrderwatchError, LocalCloudError, TimeoutError) as error:
-        typer.echo(f"orderwatch: {error}", err=True)
-    except AWS_ERRORS as error:
-        typer.echo(f"orderwatch: {explain(error)}", err=True)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    sys.exit(1)

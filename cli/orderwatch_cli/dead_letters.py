@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from orderwatch.errors import OrderwatchError
-from orderwatch_local.operator.stack import Stack
+from orderwatch_cli.stack import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef

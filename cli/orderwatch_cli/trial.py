@@ -11,9 +11,9 @@ from orderwatch.alerts import Alert, AlertConnection, AlertLineItem, AlertOrder,
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.errors import OrderwatchError
 from orderwatch.publishing.messages import SnsMessage, render
-from orderwatch_local.operator.filter_policies import UnknownOperatorError, accepts
-from orderwatch_local.operator.stack import Stack
-from orderwatch_local.operator.subscriptions import Subscription, subscriptions_of
+from orderwatch_cli.filter_policies import UnknownOperatorError, accepts
+from orderwatch_cli.stack import Stack
+from orderwatch_cli.subscriptions import Subscription, subscriptions_of
 
 TEST_CONNECTION = "orderwatch-test"
 MARK = "TEST"
@@ -62,7 +62,7 @@ def send_test_alert(stack: Stack, *, status: str, connection_id: str, total_pric
 
     Args:
         stack: Where.
-        status: The watched status that it tells of, for filter policies.
+        status: The watched status of its order, for filter policies.
         connection_id: The connection that it names, for filter policies.
         total_price: The value of its order in US dollars, for filter policies.
 

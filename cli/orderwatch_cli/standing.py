@@ -11,9 +11,9 @@ from orderwatch.alerts import Alert, Number
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.dynamodb import batch_get, from_item, to_item
 from orderwatch.polling.state import ConnectionState
-from orderwatch_local.operator.history import stored_alert
-from orderwatch_local.operator.shop_parameters import NamedShop, connected_shops
-from orderwatch_local.operator.stack import Stack
+from orderwatch_cli.history import stored_alert
+from orderwatch_cli.shop_parameters import NamedShop, connected_shops
+from orderwatch_cli.stack import Stack
 
 INDEX = "attention"
 
@@ -55,7 +55,7 @@ class WaitingOrder(BaseModel):
         raw_status: The shop's own word for it.
         status_since: When the copy changed that showed it.
         age: How long ago that was.
-        total_price: From the alert that told of it; None where none did, as for what the baseline found.
+        total_price: From the alert about it; None if there was none, as for what the baseline found.
         currency: Of the price.
         url: The order in the shop's own admin, from the same alert.
         alert_id: That alert.
@@ -138,8 +138,9 @@ def _order(row: dict[str, Any], shop: NamedShop) -> WaitingOrder:
 
 
 def _with_values(stack: Stack, orders: Sequence[WaitingOrder]) -> list[WaitingOrder]:
-    """The price and the link are in the alert that told of the order, for as long as that is kept."""
-    keys = ({"alert_id": each} for each in {order.alert_id for order in orders if order.alert_id})
+    """The price and the link are in the order's alert, for as long as that is kept."""
+    alerted = {(order.connection_id, order.alert_id) for order in orders if order.alert_id}
+    keys = ({"connection_id": connection_id, "alert_id": alert_id} for connection_id, alert_id in alerted)
     rows = batch_get(stack.aws.dynamodb, stack.outputs.alert_table_name, keys)
     alerts = {row["alert_id"]: stored_alert(row) for row in rows}
     return [_with_value(order, alerts.get(order.alert_id or "")) for order in orders]

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
-from orderwatch_local.cloud import session_apart
-from orderwatch_local.local_credentials import LOOPBACK_HOSTS, find_session_token
+from orderwatch_cli.local_credentials import LOOPBACK_HOSTS, find_session_token
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LONGEST_INVOCATION = 310
 """Seconds: a function of ours lives for at most 300."""
+LOCAL_REGION = "us-east-1"
+"""Where a local cloud says that it is."""
 AWS_ERRORS = (BotoCoreError, ClientError, GetParameterError)
 """What a refusal of AWS, or of its SDK, is raised as."""
 
@@ -43,8 +45,7 @@ class Aws:
     def __init__(self, *, endpoint_url: str | None = None) -> None:
         self._endpoint_url = endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
         self._is_local = urlsplit(self._endpoint_url or "").hostname in LOOPBACK_HOSTS
-        secret = find_session_token(self._endpoint_url)
-        self._session = _local_session(secret) if self._is_local else boto3.Session()
+        self._session = _local_session(find_session_token(self._endpoint_url)) if self._is_local else _users_session()
         self._made: list[BaseClient] = []
 
     def __enter__(self) -> Self:
@@ -112,6 +113,27 @@ class Aws:
 def _local_session(secret: str | None) -> boto3.Session:
     # One a process and cloud: it keeps the services' descriptions, which take long to load.
     return session_apart(secret)
+
+
+def _users_session() -> boto3.Session:
+    # As for the AWS CLI, AWS_REGION comes first; botocore knows only AWS_DEFAULT_REGION and the profile.
+    return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+
+
+def session_apart(session_token: str | None) -> boto3.Session:
+    """A session that reads no profile and no file of the user's; a local cloud serves it only with its secret."""
+    apart = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    return boto3.Session(
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106 - the emulator takes anything
+        aws_session_token=session_token,
+        region_name=LOCAL_REGION,
+        botocore_session=botocore.session.Session(session_vars=apart),
+    )
 
 
 def explain(error: Exception) -> str:

@@ -16,10 +16,10 @@ from orderwatch.errors import ParameterMissingError
 from orderwatch.polling.health import HealthState, assess
 from orderwatch.polling.state import ConnectionState
 from orderwatch.publishing.messages.text import duration
-from orderwatch_local.operator.findings import Finding, bad, good
-from orderwatch_local.operator.shop_parameters import NamedShop, access_tokens, named_shops
-from orderwatch_local.operator.stack import Stack
-from orderwatch_local.shop_check import Api, CheckedShop, Flaw, UnusableShopError, check_shop, is_sendable
+from orderwatch_cli.findings import Finding, bad, good
+from orderwatch_cli.shop_check import Api, CheckedShop, Flaw, UnusableShopError, check_shop, is_sendable
+from orderwatch_cli.shop_parameters import NamedShop, access_tokens, named_shops
+from orderwatch_cli.stack import Stack
 
 CLOCKS_AGREE_WITHIN = timedelta(minutes=1)
 LEAST_POLL_AGE = timedelta(minutes=10)

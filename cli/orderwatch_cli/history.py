@@ -1,4 +1,4 @@
-"""`orderwatch alerts`: what was told, and what is still to be told."""
+"""`orderwatch alerts`: the alerts that were sent, and those that are pending."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from orderwatch.alerts import Alert
 from orderwatch.aws.dynamodb import from_item, to_item
-from orderwatch_local.operator.stack import Stack
+from orderwatch_cli.stack import Stack
 
 
 class ToldAlert(BaseModel):

@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from orderwatch.errors import OrderwatchError
-from orderwatch_local.cloud import Outputs
-from orderwatch_local.operator.aws import Aws
+from orderwatch_cli.aws import Aws
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
+STACK_NAME = "orderwatch"
+"""What a stack is called unless its operator says otherwise."""
 QUEUE = "AWS::SQS::Queue"
 SCHEDULE = "AWS::Scheduler::Schedule"
 EVENT_SOURCE = "AWS::Lambda::EventSourceMapping"
@@ -22,6 +23,24 @@ EVENT_SOURCE = "AWS::Lambda::EventSourceMapping"
 
 class StackError(OrderwatchError):
     """There is no such stack, or it is not one of ours: says which and what to do."""
+
+
+class Outputs(BaseModel):
+    """What a deployment names: the template's outputs."""
+
+    model_config = ConfigDict(alias_generator=to_pascal, frozen=True)
+
+    alert_topic_arn: str
+    ops_topic_arn: str
+    dispatch_polls_function_name: str
+    poll_orders_function_name: str
+    publish_alerts_function_name: str
+    redrive_alerts_function_name: str
+    post_to_slack_function_name: str | None = None
+    order_table_name: str
+    connection_table_name: str
+    alert_table_name: str
+    poll_queue_url: str
 
 
 class StackParameters(BaseModel):

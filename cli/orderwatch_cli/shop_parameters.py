@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from orderwatch.aws.parameters import ACCESS_TOKEN
-from orderwatch_local.operator.stack import Stack
+from orderwatch_cli.stack import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm.type_defs import ParameterTypeDef

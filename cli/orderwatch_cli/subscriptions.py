@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from orderwatch_local.operator.aws import Aws
+from orderwatch_cli.aws import Aws
 
 if TYPE_CHECKING:
     from mypy_boto3_sns.type_defs import SubscriptionTypeDef

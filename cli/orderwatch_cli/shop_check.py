@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from orderwatch.errors import ForbiddenError, NotFoundError, OrderwatchError, TrackstarError, UnauthorizedError
 from orderwatch.polling.windows import Window, WindowKind
-from orderwatch.trackstar.client import Trackstar, TrackstarShop
+from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.connections import TrackstarConnection
 
 CHECKED_WITHIN = 30.0
@@ -72,7 +72,7 @@ def check_shop(trackstar: Trackstar, connection_id: str, *, api_key: SecretStr, 
     if not is_sendable(access_token):
         raise UnusableShopError(Flaw.ACCESS_TOKEN, f"the access token of {connection_id} is not valid")
     deadline = time.monotonic() + CHECKED_WITHIN
-    shop = trackstar.shop(
+    shop = trackstar.client_of(
         connection_id,
         api_key=api_key,
         access_token=access_token,
@@ -90,7 +90,7 @@ def is_sendable(secret: SecretStr) -> bool:
     return bool(value) and value.isascii() and value.isprintable()
 
 
-def _connection(shop: TrackstarShop, connection_id: str) -> TrackstarConnection:
+def _connection(shop: ConnectionClient, connection_id: str) -> TrackstarConnection:
     try:
         return shop.connection()
     except UnauthorizedError:
@@ -101,7 +101,7 @@ def _connection(shop: TrackstarShop, connection_id: str) -> TrackstarConnection:
         raise UnusableShopError(Flaw.API, f"Trackstar does not answer: {error}") from None
 
 
-def _read_orders(shop: TrackstarShop, connection_id: str) -> None:
+def _read_orders(shop: ConnectionClient, connection_id: str) -> None:
     window = Window(kind=WindowKind.SWEEP, until=datetime.now(UTC), statuses=("exception",))
     try:
         shop.order_page(window, page_token=None)

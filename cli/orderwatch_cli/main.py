@@ -1,0 +1,74 @@
+"""The command line: the operator's commands, and the repository's where that is."""
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated, NoReturn
+
+import typer
+
+from orderwatch.errors import OrderwatchError
+from orderwatch.observability import logger
+from orderwatch_cli import commands
+from orderwatch_cli.aws import AWS_ERRORS, explain
+from orderwatch_cli.repository import repository_commands
+
+INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended."""
+
+app = typer.Typer(
+    help="Alerts for e-commerce orders that need a person.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(commands.app)
+app.add_typer(repository_commands())
+
+
+def _show_version(*, is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"orderwatch {version('orderwatch')}")
+        raise typer.Exit
+
+
+_VERSION = typer.Option("--version", help="Show the version and leave.", callback=_show_version, is_eager=True)
+
+
+@app.callback()
+def _options(*, version: Annotated[bool, _VERSION] = False) -> None:
+    """What comes before a command."""
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> NoReturn:
+    """Run the command line; what is wrong is one line on stderr and exit code 1."""
+    logger.setLevel(logging.CRITICAL)  # what the functions' code logs is for CloudWatch, and goes to stdout
+    # SIGINT too: a shell starts background jobs with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    run()
+
+
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and leave with its exit code.
+
+    Args:
+        arguments: What is typed; None: what the process was started with.
+    """
+    try:
+        app(arguments)
+    except (OrderwatchError, TimeoutError) as error:
+        typer.echo(f"orderwatch: {error}", err=True)
+    except AWS_ERRORS as error:
+        typer.echo(f"orderwatch: {explain(error)}", err=True)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    sys.exit(1)

@@ -1,0 +1,80 @@
+"""The look at the connection that every poll begins with (rule 10)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from orderwatch.alerts import Alert, AlertConnection
+from orderwatch.errors import NotFoundError, TrackstarError
+from orderwatch.observability import logger
+from orderwatch.polling.health import Health, assess, health_after, unknown_to_trackstar
+from orderwatch.polling.notices import health_alert
+from orderwatch.polling.state import ConnectionState
+from orderwatch.trackstar.connections import TrackstarConnection
+
+
+class ConnectionSource(Protocol):
+    """What a check needs of Trackstar."""
+
+    def now(self) -> datetime:
+        """The vendor's clock at its latest answer."""
+
+    def connection(self) -> TrackstarConnection:
+        """What Trackstar says of the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionCheck:
+    """What a look at the connection found.
+
+    Attributes:
+        state: The state that was given, with what Trackstar says of the integration and its syncs.
+        connection: What alerts call the connection, its integration included.
+        health: How the connection is from now on.
+        answered: Whether Trackstar said how it is.
+        awaits_first_sync: Whether its lists are still empty, whatever orders the shop has.
+        sync_age: Seconds since the last sync of orders, where Trackstar tells.
+    """
+
+    state: ConnectionState
+    connection: AlertConnection
+    health: Health
+    answered: bool = False
+    awaits_first_sync: bool = False
+    sync_age: float | None = None
+
+
+def check_connection(vendor: ConnectionSource, state: ConnectionState, connection: AlertConnection) -> ConnectionCheck:
+    """Ask how the connection is; a question that fails never stops the reading of orders."""
+    connection = connection.model_copy(update={"integration": state.integration})
+    try:
+        record = vendor.connection()
+    except NotFoundError as error:
+        logger.error("connection unknown to trackstar", exc_info=error)
+        return ConnectionCheck(state, connection, health_after(state.health, unknown_to_trackstar(now=vendor.now())))
+    except TrackstarError as error:
+        logger.warning("connection could not be checked", exc_info=error)
+        return ConnectionCheck(state, connection, state.health or Health(since=vendor.now()))
+    now, synced_at = vendor.now(), record.orders_schedule.synced_at
+    integration = record.integration_name or state.integration
+    learned = {
+        "integration": integration,
+        "sync_frequency": record.sync_frequency,
+        "data_as_of": synced_at or state.data_as_of,
+    }
+    return ConnectionCheck(
+        state.model_copy(update=learned),
+        connection.model_copy(update={"integration": integration}),
+        health_after(state.health, assess(record, now=now)),
+        answered=True,
+        awaits_first_sync=record.awaits_historical_sync,
+        sync_age=max((now - synced_at).total_seconds(), 0.0) if synced_at else None,
+    )
+
+
+def note_health(
+    state: ConnectionState, health: Health, connection: AlertConnection
+) -> tuple[ConnectionState, list[Alert]]:
+    """The state with this health, and the alert where it is news."""
+    alert = health_alert(state.health, health, connection=connection, data_as_of=state.data_as_of)
+    return state.model_copy(update={"health": health}), [alert] if alert else []

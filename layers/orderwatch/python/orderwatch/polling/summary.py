@@ -1,0 +1,100 @@
+"""What one poll did, counted for the metrics and the log."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Self
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from orderwatch.observability import count_by, logger, metrics
+from orderwatch.polling.transitions import OrderWrite, Reason
+from orderwatch.trackstar.orders import OrderPage
+
+
+class Outcome(StrEnum):
+    """How a poll ended."""
+
+    FINISHED = "finished"
+    UNFINISHED = "unfinished"
+    ALREADY_READ = "already read"
+    WAITING = "waiting for the first sync"
+    UNAUTHORIZED = "unauthorized"
+
+
+@dataclass(slots=True)
+class PollSummary:
+    """What a poll did, counted.
+
+    Attributes:
+        outcome: How it ended.
+        pages: Pages read.
+        orders: Records read that can be watched.
+        quarantined: Records read that cannot (rule 9).
+        silenced: Orders first seen that are older than the watch: recorded, not alerted (rule 8).
+        written: Orders written.
+        alerts: Alerts of transitions written.
+        found_by_sweep: Alerts that only the sweep found; stays 0 (rule 6).
+        left: Orders of an unfinished window that are still to be read.
+        conflicts: Orders that another poll had written meanwhile and that were decided again.
+        transitions: Transitions that were alerted, by the kind of their alert: `AlertStatuses` bounds the kinds.
+        sync_age: Seconds since the vendor's last sync of the connection's orders, where it tells.
+    """
+
+    outcome: Outcome = Outcome.FINISHED
+    pages: int = 0
+    orders: int = 0
+    quarantined: int = 0
+    silenced: int = 0
+    written: int = 0
+    alerts: int = 0
+    found_by_sweep: int = 0
+    left: int = 0
+    conflicts: int = 0
+    transitions: Counter[str] = field(default_factory=Counter)
+    sync_age: float | None = None
+
+    def ended(self, outcome: Outcome, *, left: int = 0) -> Self:
+        """Set how the poll ended, and return the summary."""
+        self.outcome, self.left = outcome, left
+        return self
+
+    def count_page(self, page: OrderPage) -> None:
+        """Count a page that was read."""
+        self.pages += 1
+        self.orders += len(page.orders)
+        self.quarantined += len(page.quarantined)
+
+    def count_writes(self, writes: Sequence[OrderWrite], lost: Sequence[OrderWrite], *, by_sweep: bool) -> None:
+        """Count what was written, and what lost to another poll."""
+        lost_ids = {write.order_id for write in lost}
+        written = [write for write in writes if write.order_id not in lost_ids]
+        kinds = [write.alert.kind for write in written if write.alert]
+        self.written += len(written)
+        self.silenced += sum(1 for write in written if write.reason is Reason.BEFORE_WATCH)
+        self.alerts += len(kinds)
+        self.transitions.update(kinds)
+        self.found_by_sweep += len(kinds) if by_sweep else 0
+        self.conflicts += len(lost)
+
+    def report(self) -> None:
+        """Put the counts into the metrics and one line of the log."""
+        counts = {
+            "PollsFinished": int(self.outcome is Outcome.FINISHED),
+            "PagesRead": self.pages,
+            "OrdersRead": self.orders,
+            "OrdersQuarantined": self.quarantined,
+            "OrdersSilenced": self.silenced,
+            "OrdersMoved": self.written,
+            "AlertsWritten": self.alerts,
+            "FoundBySweep": self.found_by_sweep,
+            "OrdersLeft": self.left,
+            "OrdersInConflict": self.conflicts,
+        }
+        for name, count in counts.items():
+            metrics.add_metric(name, MetricUnit.Count, count)
+        if self.sync_age is not None:
+            metrics.add_metric("SyncAge", MetricUnit.Seconds, self.sync_age)
+        count_by("Transitions", "kind", self.transitions)
+        logger.info("poll ended", extra={"outcome": str(self.outcome), **counts})

@@ -1,0 +1,16 @@
+"""What every test begins with."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from orderwatch import clock
+from tests.support.clocks import Impatient
+
+
+@pytest.fixture(autouse=True)
+def process_clock() -> Iterator[None]:
+    """Waiting takes no time, and whatever clock a test uses is gone after it."""
+    clock.use(Impatient())
+    yield
+    clock.use(None)

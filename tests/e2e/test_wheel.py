@@ -1,0 +1,102 @@
+"""The wheel as its user installs it: into an empty environment, far from the repository."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.template import ROOT
+
+UV = ROOT / ".tools/uv/bin/uv"
+PINS = ROOT / "local/requirements/dev.txt"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)], cwd=ROOT)
+    [wheel] = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def orderwatch(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command, installed with its extra."""
+    return installed(f"{wheel}[cli]", tmp_path_factory.mktemp("installed"))
+
+
+def installed(what: str, folder: Path) -> Path:
+    """Install into a new environment what the pins and their hashes allow, from the registry that uv is set to."""
+    environment = folder / "venv"
+    run([str(UV), "venv", "-q", "--python", sys.executable, str(environment)])
+    python = str(environment / "bin/python")
+    run([str(UV), "pip", "install", "-q", "--python", python, "--constraint", str(PINS), what])
+    return environment / "bin/orderwatch"
+
+
+def run(command: list[str], *, cwd: Path | None = None) -> None:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def types(orderwatch: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Somebody without any AWS settings types a command, in a folder of their own."""
+    home = str(orderwatch.parents[2])
+    bare = {"PATH": os.defpath, "HOME": home, "AWS_EC2_METADATA_DISABLED": "true"}
+    return subprocess.run(
+        [orderwatch, *arguments],
+        env=bare | environment,
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_wheel_holds_the_product_and_its_command_line_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        folders = {name.split("/")[0] for name in archive.namelist()}
+    assert {name for name in folders if not name.endswith(".dist-info")} == {"orderwatch", "orderwatch_cli"}
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_the_installed_command_explains_itself(orderwatch: Path, option: str) -> None:
+    done = types(orderwatch, option)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "doctor" in done.stdout
+    assert "demo" not in done.stdout
+    assert types(orderwatch, "doctor", option).returncode == 0
+
+
+def test_the_installed_command_tells_its_version(orderwatch: Path, wheel: Path) -> None:
+    done = types(orderwatch, "--version")
+    assert (done.returncode, done.stdout) == (0, f"orderwatch {wheel.name.split('-')[1]}\n")
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [({}, "no AWS region: set AWS_REGION"), ({"AWS_REGION": "eu-west-1"}, "no AWS credentials: set AWS_PROFILE")],
+)
+def test_an_operators_command_without_an_account_is_one_line(
+    orderwatch: Path, environment: dict[str, str], says: str
+) -> None:
+    done = types(orderwatch, "shops", **environment)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"orderwatch: {says}")
+
+
+def test_a_command_of_the_repository_says_in_one_line_where_it_is(orderwatch: Path) -> None:
+    done = types(orderwatch, "demo", "--seed", "3")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("orderwatch: demo needs a checkout of orderwatch: `make setup`")
+
+
+def test_without_its_extra_the_command_says_in_one_line_how_to_install_it(wheel: Path, tmp_path: Path) -> None:
+    done = types(installed(str(wheel), tmp_path), "--help")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "pip install 'orderwatch[cli]'" in done.stderr

@@ -1,0 +1,88 @@
+"""One commit a page: a poll that ends anywhere has lost at most the page that it was reading."""
+
+import pytest
+
+from orderwatch.polling.summary import Outcome
+from orderwatch_local.shop import Request, Response
+from tests.support.world import MINUTE, World, kinds
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """A shop of five known orders, two a page; what moves keeps its place, as the vendor's clock stands still."""
+    monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 2)
+    world = World()
+    world.place("1", "2", "3", "4", "5")
+    world.poll()
+    world.told()
+    world.our_clock.advance(MINUTE)
+    return world
+
+
+class KilledError(BaseException):
+    """The process is gone: nothing of it runs any more."""
+
+
+def killed_before_page(world: World, number: int) -> None:
+    """A poll whose process is killed when it asks for the n-th page."""
+
+    def kill() -> None:
+        raise KilledError
+
+    world.before_page(number, kill)
+    with pytest.raises(KilledError):
+        world.poll()
+    world.trackstar.intercept = None
+
+
+def test_every_page_is_written_before_the_next_is_read(world: World) -> None:
+    before = world.state().revision
+    summary = world.poll()
+    assert (summary.pages, world.state().revision) == (3, before + 3)
+
+
+@pytest.mark.parametrize("page", [1, 2, 3])
+def test_a_poll_that_is_killed_on_a_page_has_lost_that_page_alone(world: World, page: int) -> None:
+    for order_id in "12345":
+        world.move(order_id, "exception")
+    killed_before_page(world, page)
+    assert len(world.told()) == 2 * (page - 1), "every page before it is written, with its alerts"
+    progress = world.state().progress
+    assert (progress.distinct if progress else 0) == 2 * (page - 1)
+
+    rest = world.poll()
+
+    assert rest.pages == 3 - (page - 1), "and the next poll goes on at the page that was lost"
+    assert len(world.told()) == 5 - 2 * (page - 1)
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_a_page_that_cannot_be_read_costs_none_of_those_before_it(world: World, status: int) -> None:
+    world.move("1", "exception")
+    lists = iter(range(1, 1000))
+
+    def intercept(request: Request) -> Response | None:
+        return Response(status) if request.path == "/cart/orders" and next(lists) > 2 else None
+
+    world.trackstar.intercept = intercept
+    if status == 401:
+        assert world.poll().outcome is Outcome.UNAUTHORIZED
+    else:
+        with pytest.raises(Exception, match=str(status)):
+            world.poll()
+    progress = world.state().progress
+    assert progress is not None
+    assert progress.distinct == 4
+    assert "order.exception" in kinds(world.told())
+
+
+def test_an_order_that_shows_up_again_in_another_status_is_alerted_twice(world: World) -> None:
+    world.move("2", "exception")
+
+    def again() -> None:
+        world.place("0")  # moves "2" to the second page
+        world.move("2", "cancelled")
+
+    world.before_page(2, again)
+    world.poll()
+    assert kinds(world.told()) == ["order.exception", "order.cancelled"]
