@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 from pydantic import BaseModel, SecretStr
@@ -16,11 +17,14 @@ from orderwatch.polling.health import HealthState
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_cli import commands, connecting, main, show
 from orderwatch_cli.connecting import Connected
+from orderwatch_cli.stack import Outputs
 from orderwatch_local import demo, up
+from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.inbox import Mail
 from orderwatch_local.preview import CHANNELS
 from orderwatch_local.preview import show as preview
 from orderwatch_local.samples import SAMPLES
+from orderwatch_local.watch import Watch
 
 ESCAPES = "\x1b[2J\x1b]0;owned\x07 \x9b31m \x00\x08\x7f\r"
 BIDI = "\u202e\u2066\u2069\u200f"
@@ -167,3 +171,30 @@ def test_what_is_wrong_with_a_file_is_told_without_what_steers() -> None:
     assert result.exit_code != 0
     assert "no orderwatch.alert.v1" in result.output
     assert not STEERS.search(result.output)
+
+
+class FailingCloud:
+    """A local cloud whose functions fail and log what a shop wrote."""
+
+    def client(self, _: str) -> "FailingCloud":
+        return self
+
+    def invoke(self, **_: object) -> dict[str, str]:
+        return {"FunctionError": "Unhandled"}
+
+    def logs(self, *_: object, **__: object) -> str:
+        return NASTY
+
+
+def test_a_function_that_fails_under_up_is_told_without_what_steers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = {str(field.alias): "dispatch" for field in Outputs.model_fields.values()}
+    outputs = Outputs.model_validate(named)
+    watch = Watch(cast("LocalCloud", FailingCloud()), outputs, [])
+    monkeypatch.setattr(commands, "find_stack", lambda *_: watch.poll_now())
+    with pytest.raises(SystemExit):
+        main.run(["shops"])
+    err = capsys.readouterr().err
+    assert err.startswith("orderwatch: dispatch failed:\n")
+    assert is_harmless(err)
