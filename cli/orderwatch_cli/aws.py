@@ -45,8 +45,7 @@ class Aws:
     def __init__(self, *, endpoint_url: str | None = None) -> None:
         self._endpoint_url = endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
         self._is_local = urlsplit(self._endpoint_url or "").hostname in LOOPBACK_HOSTS
-        secret = find_session_token(self._endpoint_url)
-        self._session = _local_session(secret) if self._is_local else _users_session()
+        self._session = _local_session(find_session_token(self._endpoint_url)) if self._is_local else _users_session()
         self._made: list[BaseClient] = []
 
     def __enter__(self) -> Self:
@@ -121,7 +120,7 @@ def _users_session() -> boto3.Session:
     return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
 
 
-def session_apart(session_token: str | None = None) -> boto3.Session:
+def session_apart(session_token: str | None) -> boto3.Session:
     """A session that reads no profile and no file of the user's; a local cloud serves it only with its secret."""
     apart = {
         "profile": (None, None, None, None),

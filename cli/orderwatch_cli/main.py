@@ -11,7 +11,7 @@ import typer
 
 from orderwatch.errors import OrderwatchError
 from orderwatch.observability import logger
-from orderwatch_cli import commands
+from orderwatch_cli import commands, show
 from orderwatch_cli.aws import AWS_ERRORS, explain
 from orderwatch_cli.repository import repository_commands
 
@@ -66,9 +66,9 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         app(arguments)
     except (OrderwatchError, TimeoutError) as error:
-        typer.echo(f"orderwatch: {error}", err=True)
+        typer.echo(show.printable(f"orderwatch: {error}"), err=True)
     except AWS_ERRORS as error:
-        typer.echo(f"orderwatch: {explain(error)}", err=True)
+        typer.echo(show.printable(f"orderwatch: {explain(error)}"), err=True)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     sys.exit(1)

@@ -10,8 +10,6 @@ import shutil
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,8 +31,9 @@ from orderwatch_local.build import (
     this_architecture,
 )
 from orderwatch_local.emulable import emulable
+from orderwatch_local.emulator import answers, environment_of_emulator, start_error
 from orderwatch_local.errors import DeployFailedError, PortInUseError, StartFailedError
-from orderwatch_local.processes import GuardedProcess, clean_environment, tail
+from orderwatch_local.processes import GuardedProcess, tail
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -219,7 +218,7 @@ class LocalCloud:
         self.endpoint = f"http://{_LOOPBACK}:{port}"
         self._process = GuardedProcess(
             [str(_EMULATOR), "-I", str(_GUARD)],
-            env=_emulator_environment(port, scratch=self._scratch, secret=self._secret),
+            env=environment_of_emulator(port, scratch=self._scratch, secret=self._secret),
             log=self._scratch / "emulator.log",
             cwd=self._scratch,
             scratch=self._scratch,
@@ -232,9 +231,9 @@ class LocalCloud:
 
     def _await_ready(self, process: GuardedProcess) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not _answers(f"{self.endpoint}/_ministack/ready", secret=self._secret):
+        while not answers(f"{self.endpoint}/_ministack/ready", secret=self._secret):
             if not process.is_running:
-                raise _start_error(process.output())
+                raise start_error(process.output())
             if time.monotonic() > deadline:
                 raise StartFailedError(
                     f"the local cloud was silent for {START_SECONDS:.0f} s:\n{tail(process.output())}"
@@ -272,27 +271,6 @@ def _reason(output: str) -> str:
     return sentences[-1].removeprefix("Error: ") if sentences else f"\n{tail(output)}"
 
 
-def _emulator_environment(port: int, *, scratch: Path, secret: str) -> dict[str, str]:
-    # TMPDIR too: the functions' code is unpacked there and goes with the rest.
-    temporary = scratch / "tmp"
-    temporary.mkdir()
-    return clean_environment(
-        {
-            "GATEWAY_PORT": str(port),
-            "AWS_SESSION_TOKEN": secret,
-            "MINISTACK_HOST": _LOOPBACK,
-            "MINISTACK_REGION": REGION,
-            "IOT_MTLS_ENABLED": "0",
-            "LAMBDA_EXECUTOR": "local",
-            "STATE_DIR": str(scratch / "state"),
-            "TMPDIR": str(temporary),
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-    )
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((_LOOPBACK, 0))
@@ -302,19 +280,3 @@ def _free_port() -> int:
 def _is_taken(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((_LOOPBACK, port)) == 0
-
-
-def _answers(url: str, *, secret: str) -> bool:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    opener.addheaders = [("X-Amz-Security-Token", secret)]
-    try:
-        with opener.open(url, timeout=2) as response:
-            return bool(response.status == 200)  # noqa: PLR2004 - HTTP's OK
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def _start_error(output: str) -> StartFailedError | PortInUseError:
-    if "already in use" in output:
-        return PortInUseError(f"another process took the port while the local cloud started:\n{tail(output, lines=3)}")
-    return StartFailedError(f"the local cloud ended while it started:\n{tail(output)}")

@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from rich.text import Text
 
+from orderwatch_cli.show import printable_text
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.shop import Script, Trackstar, Visible, day_of_three_shops, serve
 from orderwatch_local.shop.script import API_KEY
@@ -98,7 +98,7 @@ def run_demo(console: Console, *, seed: int = 1, pause: float = 0.0) -> bool:
     with (
         serve(trackstar) as server,
         watching(shops, api_key=SecretStr(API_KEY), parameters={"TrackstarBaseUrl": server.url}, step=step) as watch,
-        Mailbox(watch.cloud, watch.outputs.alert_topic_arn, _printer(console, received)),
+        Mailbox(watch.cloud, watch.outputs.alert_topic_arn, printer(console, received)),
         JsonInbox(watch.cloud, watch.outputs.alert_topic_arn, received.take),
     ):
         _play(console, script, watch, received, pause=pause)
@@ -113,10 +113,12 @@ def _timed(console: Console, what: str) -> Iterator[None]:
     console.print(f"{what}: {time.monotonic() - begun:.1f} s", style="dim", highlight=False)
 
 
-def _printer(console: Console, received: Received) -> Callable[[Mail], None]:
+def printer(console: Console, received: Received) -> Callable[[Mail], None]:
+    """What shows each mail, and counts it."""
+
     def show(mail: Mail) -> None:
-        text = Text(mail.text.rstrip())
-        console.print(Panel(text, title=Text(mail.subject, "bold"), title_align="left", width=78, padding=(0, 1)))
+        text, title = printable_text(mail.text.rstrip()), printable_text(mail.subject, "bold")
+        console.print(Panel(text, title=title, title_align="left", width=78, padding=(0, 1)))
         received.take_mail()
 
     return show

@@ -5,7 +5,8 @@ LocalCloudError
 ├── BuildFailedError     `sam build` failed
 ├── StartFailedError     the emulator did not come up
 ├── PortInUseError       the port that was asked for is taken
-└── DeployFailedError    `sam deploy` failed
+├── DeployFailedError    `sam deploy` failed
+└── FunctionFailedError  a deployed function failed
 
 Each names the thing and the remedy; print it and leave, there is nothing to retry.
 """
@@ -35,3 +36,7 @@ class PortInUseError(LocalCloudError):
 
 class DeployFailedError(LocalCloudError):
     """`sam deploy` failed; its last lines are in the message."""
+
+
+class FunctionFailedError(LocalCloudError):
+    """A deployed function failed; its log's end is in the message."""

@@ -1,12 +1,13 @@
 """What an alert looks like in each channel, in the terminal: `orderwatch preview`."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from rich.console import Console, Group, RenderableType
-from rich.json import JSON
+from rich.highlighter import JSONHighlighter
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
@@ -14,6 +15,7 @@ from rich.text import Text
 from orderwatch.alerts import Alert
 from orderwatch.model import describe_flaws
 from orderwatch.publishing.messages import chat, email, machine, slack, sms
+from orderwatch_cli.show import printable_json, printable_text
 from orderwatch_local.mrkdwn import Style, spans
 
 WIDTH = 78
@@ -47,11 +49,13 @@ def show(alert: Alert, console: Console, *, channel: str = "all") -> None:
     """
     for name in CHANNELS if channel == "all" else [channel]:
         title, content = CHANNELS[name](alert)
-        console.print(Panel(content, title=Text(title, "bold"), title_align="left", width=WIDTH, padding=(0, 1)))
+        console.print(
+            Panel(content, title=printable_text(title, "bold"), title_align="left", width=WIDTH, padding=(0, 1))
+        )
 
 
 def _email(alert: Alert) -> tuple[str, RenderableType]:
-    return f"E-mail: {email.subject(alert)}", Text(email.body(alert).rstrip())
+    return f"E-mail: {email.subject(alert)}", printable_text(email.body(alert).rstrip())
 
 
 def _slack(alert: Alert) -> tuple[str, RenderableType]:
@@ -61,7 +65,7 @@ def _slack(alert: Alert) -> tuple[str, RenderableType]:
 
 def _sms(alert: Alert) -> tuple[str, RenderableType]:
     body = sms.body(alert)
-    return f"SMS ({len(body)} characters)", Text(body)
+    return f"SMS ({len(body)} characters)", printable_text(body)
 
 
 def _machine(alert: Alert) -> tuple[str, RenderableType]:
@@ -73,9 +77,8 @@ def _chat(alert: Alert) -> tuple[str, RenderableType]:
 
 
 def _json(text: str) -> RenderableType:
-    shown = JSON(text, indent=2).text
-    shown.no_wrap, shown.overflow = False, "fold"
-    return shown
+    indented = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    return JSONHighlighter()(Text(printable_json(indented), overflow="fold"))
 
 
 CHANNELS: dict[str, Callable[[Alert], tuple[str, RenderableType]]] = {
@@ -92,22 +95,24 @@ def _block(block: dict[str, Any]) -> Iterator[RenderableType]:
     """One block of Block Kit as lines of a terminal."""
     match block["type"]:
         case "header":
-            yield Text(block["text"]["text"], "bold")
+            yield printable_text(block["text"]["text"], "bold")
         case "section":
             texts = [block["text"]] if "text" in block else block["fields"]
             yield from (Padding(_mrkdwn(each["text"], inline="fields" in block), (1, 0, 0, 0)) for each in texts[:1])
             yield from (_mrkdwn(each["text"], inline="fields" in block) for each in texts[1:])
         case "actions":
             labels = "  ".join(f"[ {each['text']['text']} ]" for each in block["elements"])
-            yield Padding(Text(labels, "reverse"), (1, 0, 0, 0))
+            yield Padding(printable_text(labels, "reverse"), (1, 0, 0, 0))
         case _:
-            yield Padding(Group(*(Text(_plain(each["text"]), "dim") for each in block["elements"])), (1, 0, 0, 0))
+            yield Padding(
+                Group(*(printable_text(_plain(each["text"]), "dim") for each in block["elements"])), (1, 0, 0, 0)
+            )
 
 
 def _mrkdwn(text: str, *, inline: bool) -> Text:
     shown = Text()
     for span in spans(text.replace("\n", ": ", 1) if inline else text):
-        shown.append(span.text, _STYLES.get(span.style, ""))
+        shown.append_text(printable_text(span.text, _STYLES.get(span.style, "")))
     return shown
 
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from orderwatch.alerts import Alert
+from orderwatch_cli.show import printable
 from orderwatch_local.preview import CHANNELS, read_alert, show
 from orderwatch_local.preview_page import page
 from orderwatch_local.samples import SAMPLES
@@ -46,4 +47,4 @@ def _read(source: str) -> Alert:
     try:
         return read_alert(sys.stdin.read() if source == "-" else Path(source))
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{source}: {error}", param_hint="--alert") from None
+        raise typer.BadParameter(printable(f"{source}: {error}"), param_hint="--alert") from None

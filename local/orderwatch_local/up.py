@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 from rich.console import Console
-from rich.text import Text
 
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_cli.aws import LOCAL_REGION
 from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_shop
+from orderwatch_cli.show import printable_json, printable_text
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.watch import Watch, WatchedShop, watching
@@ -92,7 +92,8 @@ def run_up(
         LocalCloudError: The local cloud did not start, build or deploy.
     """
     for connection in check(request):
-        log.print(f"found {connection.connection_id} ({connection.integration_name or 'integration unknown'})")
+        integration = connection.integration_name or "integration unknown"
+        log.print(printable_text(f"found {connection.connection_id} ({integration})"))
     parameters = {
         "TrackstarBaseUrl": request.trackstar_url,
         "PollSchedule": request.schedule,
@@ -122,18 +123,20 @@ def _aws_command(cloud: LocalCloud) -> str:
 def _inbox(watch: Watch, out: Console, *, as_json: bool) -> AbstractContextManager[object]:
     topic = watch.outputs.alert_topic_arn
     if as_json:
-        return JsonInbox(watch.cloud, topic, lambda body: _write_line(out, body))
-    return Mailbox(watch.cloud, topic, lambda mail: _show(out, mail))
+        return JsonInbox(watch.cloud, topic, lambda body: show_json(out, body))
+    return Mailbox(watch.cloud, topic, lambda mail: show_mail(out, mail))
 
 
-def _write_line(out: Console, body: str) -> None:
-    out.file.write(body + "\n")
+def show_json(out: Console, body: str) -> None:
+    """Print an alert as one line of JSON."""
+    out.file.write(printable_json(body) + "\n")
     out.file.flush()
 
 
-def _show(out: Console, mail: Mail) -> None:
-    out.print(Text(mail.subject, "bold"))
-    out.print(Text(mail.text))
+def show_mail(out: Console, mail: Mail) -> None:
+    """Print a mail as its reader gets it."""
+    out.print(printable_text(mail.subject, "bold"))
+    out.print(printable_text(mail.text))
 
 
 def _stand_by(watch: Watch, log: Console, until: threading.Event) -> None:
@@ -144,7 +147,7 @@ def _stand_by(watch: Watch, log: Console, until: threading.Event) -> None:
         silent = [state.connection_id for state in watch.states() if _is_silent(state.last_success_at or begun)]
         if silent and not complained:
             log.print(f"no successful poll of {', '.join(silent)} for {SILENT_AFTER:.0f} s; poll_orders logged:")
-            log.print(watch.cloud.logs(watch.outputs.poll_orders_function_name, lines=5), markup=False)
+            log.print(printable_text(watch.cloud.logs(watch.outputs.poll_orders_function_name, lines=5)))
         complained = bool(silent)
 
 

@@ -11,6 +11,7 @@ from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.polling.state import ConnectionState
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud import LocalCloud
+from orderwatch_local.errors import FunctionFailedError
 
 PREFIX = "/orderwatch"
 
@@ -53,12 +54,12 @@ class Watch:
         """Ask for a poll of every shop, as the schedule does.
 
         Raises:
-            RuntimeError: dispatch_polls failed; its log's end is in the message.
+            FunctionFailedError: dispatch_polls failed; its log's end is in the message.
         """
         name = self.outputs.dispatch_polls_function_name
         answer = self._lambda.invoke(FunctionName=name, Payload=json.dumps({}).encode())
         if answer.get("FunctionError"):
-            raise RuntimeError(f"{name} failed:\n{self.cloud.logs(name, lines=10)}")
+            raise FunctionFailedError(f"{name} failed:\n{self.cloud.logs(name, lines=10)}")
 
     def states(self) -> list[ConnectionState]:
         """How far each shop was read."""

@@ -102,6 +102,35 @@ def test_nothing_personal_is_stored_sent_or_logged(
         assert PRIVATE not in str([slack.blocks(alert), slack.plain(alert), plain(alert), page(alert)])
 
 
+def test_contact_data_and_keys_in_free_text_and_links_are_neither_stored_sent_nor_logged(
+    world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    contacts = ("ada@shopper.example", "+49 170 1234567", "key-of-ada")
+    link = "https://admin.example/orders/o1?customer=ada%40shopper.example&access_token=key-of-ada"
+    known = {"status": "open", "line_items": [], "external_system_url": link}
+    world.shop.place({"id": "o1", "order_number": f"#1042 {contacts[0]}", **known})
+    world.shop.place({"id": "o2", "order_number": contacts[1], **known})
+    world.shop.sync()
+    world.poll()
+    world.pass_time()
+    for order_id in ("o1", "o2"):
+        world.shop.move(order_id, "exception", f"asked {contacts[0]}, {contacts[1]}")
+    world.shop.sync()
+    world.poll()
+    sns = RecordingSns()
+    send(world.tables.alert_keys(), outbox=world.tables.alerts, topic=sns.topic)
+
+    told = [alert.order for alert in map(Alert.model_validate, sns.taken) if alert.order]
+    assert {(order.number, order.raw_status, order.url) for order in told} == {
+        ("#1042 [e-mail]", "asked [e-mail], [phone]", "https://admin.example/orders/o1"),
+        ("o2", "asked [e-mail], [phone]", "https://admin.example/orders/o1"),
+    }
+    records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
+    everything = json.dumps(sns.batches) + written(world) + "".join([*records, *capsys.readouterr()])
+    assert [each for each in (*contacts, "ada%40") if each in everything] == []
+
+
 def test_what_is_wrong_with_a_record_is_told_without_what_is_in_it(
     world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, StringConstraints
 from pydantic_core import core_schema
 
+from orderwatch.trackstar.privacy import mask_contacts, mask_number, strip_private
+
 MAX_TEXT_LENGTH = 2048
 """Most characters of a text, so that every record fits its row (400 KB)."""
 
@@ -32,7 +34,10 @@ _FiniteNumber = Annotated[Decimal, Field(max_digits=30, allow_inf_nan=False)]
 _CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}$", to_upper=True)]
 
 Text = Annotated[_TextNotBlank | None, NoneIfMalformed()]
-Url = Annotated[_WebAddress | None, NoneIfMalformed()]
+FreeText = Annotated[Annotated[_TextNotBlank, AfterValidator(mask_contacts)] | None, NoneIfMalformed()]
+"""What a person may have typed: contact data in it is masked (rule 13)."""
+OrderNumber = Annotated[Annotated[_TextNotBlank, AfterValidator(mask_number)] | None, NoneIfMalformed()]
+Url = Annotated[Annotated[_WebAddress, AfterValidator(strip_private)] | None, NoneIfMalformed()]
 Number = Annotated[_FiniteNumber | None, NoneIfMalformed()]
 Currency = Annotated[_CurrencyCode | None, NoneIfMalformed()]
 Date = Annotated[Annotated[datetime, AfterValidator(_in_utc)] | None, NoneIfMalformed()]

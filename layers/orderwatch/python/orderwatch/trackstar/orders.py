@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from orderwatch.model import Model, describe_flaws
-from orderwatch.trackstar.fields import Currency, Date, NoneIfMalformed, Number, Text, Url
+from orderwatch.trackstar.fields import Currency, Date, FreeText, NoneIfMalformed, Number, OrderNumber, Text, Url
 
 MAX_ID_LENGTH = 256
 """Characters of an order's id: with the connection's it must fit a DynamoDB key (2,048 bytes)."""
@@ -99,8 +99,8 @@ class Order(Model):
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
     status: Annotated[str, StringConstraints(min_length=1, max_length=128)]
-    order_number: Text = None
-    raw_status: Text = None
+    order_number: OrderNumber = None
+    raw_status: FreeText = None
     updated_date: Date = None
     trackstar_updated_date: Date = None
     _record: Mapping[str, Any] = PrivateAttr(default_factory=dict)

@@ -1,0 +1,90 @@
+"""Contact data and keys in the shop's free text and links, found by their shape (rule 13).
+
+A shop may write anything into a custom status or a link. What has the shape of an e-mail address or a phone number is
+masked, and a link loses what grants access. A name or an address in words has no shape: it cannot be found.
+"""
+
+import re
+from urllib.parse import unquote, unquote_plus, urlsplit, urlunsplit
+
+EMAIL = "[e-mail]"
+PHONE = "[phone]"
+
+_EMAIL = re.compile(
+    r"(?<![\w.+-])[\w.+'-]{1,64}(?:@|%40)(?:[\w-]{1,63}\.){1,8}(?!(?:avif|gif|jpe?g|png|svg|webp)\b)[^\W\d_]{2,63}"
+)
+"""Pictures are named like addresses: `tent@2x.jpg`."""
+_PHONE = re.compile(
+    r"""
+    (?<![\w+./-]) (?:
+        \+ \d (?:[ ().\u00a0/-]{0,2} \d){7,14}                        # +49 170 1234567
+      | 00 [1-9]\d{0,2} (?:[ -] \d{2,8}){2,5}                         # 0049 170 123 4567
+      | \( \d{2,5} \) [ ]? \d{3,8} (?:[ -] \d{2,8}){0,3}              # (555) 010-4477
+      | (?:1[-. ])? [2-9]\d{2} (?P<sep>[-. ]) \d{3} (?P=sep) \d{4}    # 555-010-4477
+      | (?=0(?:[ /]?\d){8,11}(?!\d)) 0\d{1,4} [ /] \d{2,8} (?:[ ] \d{2,8}){0,4}  # 0170 1234567
+      | (?i: tel(?:ephone|efon)? | (?:mobile[ ]?)?phone | mobile? | fax | whatsapp )
+        [ ]? [.:]{0,2} [ ]? \d (?:[ ./-]? \d){5,14}                   # Tel. 0170-1234567
+    ) (?![\w/-]*\d)
+    """,
+    re.VERBOSE,
+)
+"""A plus sign, brackets, a label or the groups of a phone: plain digits, and pairs of groups, are an order's number."""
+
+_SUSPECT = re.compile(r"@|%40|\d(?:\D{0,3}\d){6}")
+"""Nearly every text is passed by this alone: an order is read a thousand times a page."""
+_PRIVATE_NAME = re.compile(
+    r"token|secret|signature|credential|passw|sess(?:ion|id)|hmac|jwt|api-?key|e-?mail|phone"
+    r"|(?:first|last|full|customer|user)[_-]?name"
+    r"|(?<![a-z])(?:auth|key|sig|sid|pwd|otp|mail|tel|mobile)(?![a-z])"
+)
+_KEY = re.compile(r"(?=.*\d)(?=.*[a-z])(?=.*[A-Z])[\w.~+/=-]{37,}|[0-9a-fA-F]{37,}")
+"""Longer than a UUID, and made by no person: an id in a link is shorter, words in a link are lower case."""
+
+
+def mask_contacts(text: str) -> str:
+    """The text with `[e-mail]` and `[phone]` in place of what has their shape."""
+    return _PHONE.sub(PHONE, _EMAIL.sub(EMAIL, text)) if _SUSPECT.search(text) else text
+
+
+def mask_number(number: str) -> str:
+    """The number of an order, masked as `mask_contacts` does.
+
+    Raises:
+        ValueError: Nothing else is in it, so nobody can know an order by it.
+    """
+    masked = mask_contacts(number)
+    if masked in {EMAIL, PHONE}:
+        raise ValueError("contact data in place of a number")
+    return masked
+
+
+def strip_private(url: str) -> str:
+    """The address without user and password, and without parameters that are a key or contact data.
+
+    Raises:
+        ValueError: It is no address, or contact data is in its path: without it the link would lead nowhere.
+    """
+    parts = urlsplit(url)
+    if _has_contacts(unquote(parts.path)):
+        raise ValueError("contact data in the path")
+    stripped = parts._replace(
+        netloc=parts.netloc.rpartition("@")[2],
+        query="&".join(pair for pair in parts.query.split("&") if not _is_private(pair)),
+        fragment="" if _is_private(parts.fragment) else parts.fragment,
+    )
+    return url if stripped == parts else urlunsplit(stripped)
+
+
+def _is_private(parameters: str) -> bool:
+    """Whether one of the parameters, those of an address within it too, is a key or contact data."""
+    return any(_is_private_pair(pair) for pair in re.split("[?&]", unquote_plus(parameters)))
+
+
+def _is_private_pair(pair: str) -> bool:
+    name, has_value, value = pair.partition("=")
+    named = bool(has_value) and _PRIVATE_NAME.search(name.lower()) is not None
+    return named or _KEY.fullmatch(value) is not None or _has_contacts(pair)
+
+
+def _has_contacts(text: str) -> bool:
+    return mask_contacts(text) != text

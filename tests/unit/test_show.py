@@ -1,0 +1,200 @@
+"""Nothing that a shop or its vendor wrote reaches the operator's terminal as it is: it could steer or deceive it."""
+
+import io
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+from pydantic import BaseModel, SecretStr
+from rich.console import Console
+from typer.testing import CliRunner
+
+from orderwatch.errors import OrderwatchError
+from orderwatch.polling.health import HealthState
+from orderwatch.trackstar.connections import TrackstarConnection
+from orderwatch_cli import commands, connecting, main, show
+from orderwatch_cli.connecting import Connected
+from orderwatch_cli.stack import Outputs
+from orderwatch_local import demo, up
+from orderwatch_local.cloud import LocalCloud
+from orderwatch_local.inbox import Mail
+from orderwatch_local.preview import CHANNELS
+from orderwatch_local.preview import show as preview
+from orderwatch_local.samples import SAMPLES
+from orderwatch_local.watch import Watch
+
+ESCAPES = "\x1b[2J\x1b]0;owned\x07 \x9b31m \x00\x08\x7f\r"
+BIDI = "\u202e\u2066\u2069\u200f"
+HIDDEN = "\u200b\u00ad\ufeff\U000e0041"
+NASTY = f"{ESCAPES}{BIDI}{HIDDEN}\u2028[bold red]shop[/] [/nothing] é 日本"
+"""Controls of both kinds, text directions, what cannot be seen, a line break that is none, and Rich's markup."""
+STEERS = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u200b\u200e\u200f\u00ad\ufeff\U000e0041]",
+)
+
+
+def is_harmless(printed: str) -> bool:
+    """Whether nothing steers, and what is markup for Rich stands there as it was written."""
+    return not STEERS.search(printed) and "[bold red]shop[/]" in printed
+
+
+def console() -> tuple[Console, io.StringIO]:
+    """A terminal in the eyes of Rich, without colours of ours."""
+    file = io.StringIO()
+    return Console(file=file, width=200, force_terminal=False, highlight=False), file
+
+
+def test_lines_and_columns_of_a_text_stay_and_what_steers_goes() -> None:
+    assert show.printable("one\n   two  three\n") == "one\n   two  three\n"
+    assert show.printable("a\x1b[31mb\x9bc\x7fd\te\x85f\u2028g\ud800h") == "a [31mb c d e f g h"
+    assert show.printable("a\u202eb\u200bc\U000e0041d") == "abcd"
+    assert show.printable("é 日本 👩‍👩‍👧 नमस्ते") == "é 日本 👩‍👩‍👧 नमस्ते"
+
+
+def test_json_for_machines_keeps_every_value_and_prints_nothing_that_steers() -> None:
+    value = {"raw": NASTY, "amount": 129.90, "emoji": "👩‍👧"}
+    body = json.dumps(value, ensure_ascii=False)
+    line = show.printable_json(body)
+    assert json.loads(line) == value
+    assert not STEERS.search(line)
+    assert "é 日本" in line
+
+
+def test_a_value_cannot_begin_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    show.line(f"connected {NASTY}\nok    everything")
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert is_harmless(out)
+
+
+def test_a_document_is_json_and_steers_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    class Named(BaseModel):
+        name: str
+
+    show.document(Named(name=NASTY))
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"name": NASTY}
+    assert out.isascii()
+
+
+def test_connect_shows_the_vendors_words_without_what_steers(monkeypatch: pytest.MonkeyPatch) -> None:
+    connected = Connected(
+        connection_id="conn_a",
+        name=None,
+        integration=NASTY,
+        health=HealthState.HEALTHY,
+        data_as_of=datetime(2026, 1, 5, tzinfo=UTC),
+    )
+    monkeypatch.setattr(connecting, "connect", lambda *_, **__: connected)
+    monkeypatch.setattr(commands, "find_stack", lambda *_: None)
+    printed = CliRunner().invoke(main.app, ["connect", "conn_a"], input="token\n").stdout
+    assert is_harmless(printed)
+
+
+def test_an_error_quotes_nothing_that_steers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise OrderwatchError(f"Trackstar does not answer: {NASTY}")
+
+    monkeypatch.setattr(commands, "find_stack", fail)
+    with pytest.raises(SystemExit):
+        main.run(["shops"])
+    assert is_harmless(capsys.readouterr().err)
+
+
+class Ended(Exception):  # noqa: N818 - no error: the test has seen enough
+    """What ends `up` once it has looked at the shop."""
+
+
+def test_up_shows_the_vendors_words_without_what_steers(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = TrackstarConnection(connection_id="conn_a", integration_name=NASTY)
+    monkeypatch.setattr(up, "check", lambda _: [found])
+
+    def end(*_: object, **__: object) -> None:
+        raise Ended
+
+    monkeypatch.setattr(up, "watching", end)
+    log, printed = console()
+    request = up.Request("https://api.example", SecretStr("key"), shops=[], schedule="rate(1 minute)", statuses="x")
+    with pytest.raises(Ended):
+        up.run_up(request, out=log, log=log, as_json=False)
+    assert is_harmless(printed.getvalue())
+
+
+def shown_by_up(mail: Mail) -> str:
+    out, printed = console()
+    up.show_mail(out, mail)
+    return printed.getvalue()
+
+
+def shown_by_demo(mail: Mail) -> str:
+    out, printed = console()
+    demo.printer(out, demo.Received())(mail)
+    return printed.getvalue()
+
+
+@pytest.mark.parametrize("shown", [shown_by_up, shown_by_demo])
+def test_a_mail_is_shown_without_what_steers(shown: Callable[[Mail], str]) -> None:
+    assert is_harmless(shown(Mail("subject", f"one\n  two {NASTY}", 0.0)))
+    assert not STEERS.search(shown(Mail(NASTY, "text", 0.0)))
+
+
+def test_up_prints_one_line_of_json_an_alert_which_steers_nothing() -> None:
+    out, printed = console()
+    body = json.dumps({"raw_status": NASTY}, ensure_ascii=False)
+    up.show_json(out, body)
+    assert is_harmless(printed.getvalue())
+    assert printed.getvalue().count("\n") == 1
+    assert json.loads(printed.getvalue()) == {"raw_status": NASTY}
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_preview_shows_an_alert_of_anybodys_without_what_steers(channel: str) -> None:
+    sample = SAMPLES["order.exception"]
+    assert sample.order is not None
+    # As a file may hold it: what validation would clean is put past it.
+    order = sample.order.model_copy(update={"raw_status": NASTY, "url": f"https://a.example/{BIDI}", "id": NASTY})
+    alert = sample.model_copy(update={"order": order})
+    out, printed = console()
+    preview(alert, out, channel=channel)
+    assert not STEERS.search(printed.getvalue())
+
+
+def test_what_is_wrong_with_a_file_is_told_without_what_steers() -> None:
+    alert = json.loads(SAMPLES["order.exception"].model_dump_json())
+    alert["order"]["line_items"][0]["on_hand_by_warehouse"] = {NASTY: "many"}
+    result = CliRunner().invoke(main.app, ["preview", "--alert", "-"], input=json.dumps(alert))
+    assert result.exit_code != 0
+    assert "no orderwatch.alert.v1" in result.output
+    assert not STEERS.search(result.output)
+
+
+class FailingCloud:
+    """A local cloud whose functions fail and log what a shop wrote."""
+
+    def client(self, _: str) -> "FailingCloud":
+        return self
+
+    def invoke(self, **_: object) -> dict[str, str]:
+        return {"FunctionError": "Unhandled"}
+
+    def logs(self, *_: object, **__: object) -> str:
+        return NASTY
+
+
+def test_a_function_that_fails_under_up_is_told_without_what_steers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = {str(field.alias): "dispatch" for field in Outputs.model_fields.values()}
+    outputs = Outputs.model_validate(named)
+    watch = Watch(cast("LocalCloud", FailingCloud()), outputs, [])
+    monkeypatch.setattr(commands, "find_stack", lambda *_: watch.poll_now())
+    with pytest.raises(SystemExit):
+        main.run(["shops"])
+    err = capsys.readouterr().err
+    assert err.startswith("orderwatch: dispatch failed:\n")
+    assert is_harmless(err)
