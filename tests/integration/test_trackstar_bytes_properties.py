@@ -158,3 +158,14 @@ def test_a_poll_of_any_bytes_ends_in_a_documented_error_or_with_everything_writt
     world.trackstar.intercept = None
     world.place("later", status="exception")
     assert "later" in {alert.order.id for alert in world.next_poll() if alert.order}
+
+
+def test_an_order_that_is_quarantined_by_a_cleaned_id_leaves_the_quarantine_when_it_can_be_read() -> None:
+    world = World()
+    world.poll()
+    world.trackstar.intercept = always(page(rb'{"id": "a\u001bb", "status": null}'))
+    world.next_poll()
+    assert list(world.state().quarantined) == ["a b"]
+    world.trackstar.intercept = always(page(rb'{"id": "a\u001bb", "status": "open"}'))
+    world.next_poll()
+    assert world.state().quarantined == {}

@@ -133,6 +133,11 @@ class Order(Model):
         """What a person calls the order: its number, else its id."""
         return self.order_number or self.id
 
+    @property
+    def quarantine_key(self) -> str | None:
+        """What it would be quarantined by."""
+        return _usable_id(self.id)
+
     def version(self, observed_at: datetime) -> Version:
         """The version of this copy: the vendor's date, else the shop's, else the moment we saw it."""
         if self.trackstar_updated_date:
