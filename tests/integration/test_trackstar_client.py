@@ -5,6 +5,7 @@ import logging
 import socket
 import traceback
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -150,7 +151,7 @@ FAULTS = {
     "an HTML page with 200": Response(200, body=b"<html>Maintenance</html>"),
     "a body that is no page": Response(200, body=b'{"orders": []}'),
     "half a body": Response(200, body=b'{"data": [{"id": "1", "sta'),
-    "bytes that are no text": Response(200, body=b'{"data": ["\xff\xfe"]}'),
+    "bytes that are no text": Response(200, body=b'\xff\xfe{"data": []}'),
     "no end of brackets": Response(200, body=b"[" * 200_000),
     "a reset": httpx.ReadError("Connection reset by peer"),
     "a timeout": httpx.ReadTimeout("timed out"),
@@ -312,8 +313,8 @@ def test_a_lone_surrogate_in_one_record_does_not_cost_the_page(world: World) -> 
     page = client(world).order_page(EVERYTHING, page_token=None)
     assert [order.id for order in page.orders] == ["1", "3"]
     assert len(page.quarantined) == 1
-    assert page.orders[1].order_number is None
-    assert str(page.orders[1].details.total_price) == "12.10"
+    assert page.orders[1].order_number == "\ufffd"
+    assert page.orders[1].details.total_price == Decimal("12.10")
 
 
 def test_more_than_a_hundred_products_are_asked_for_in_as_many_requests_as_it_takes(world: World) -> None:
@@ -409,4 +410,4 @@ class _Unauthorized(httpx.BaseTransport):
             return self._real.handle_request(request)
         response = intercept(Request.of(request.method, str(request.url), request.headers.items()))
         assert response
-        return httpx.Response(response.status, content=response.body)
+        return httpx.Response(response.status, stream=httpx.ByteStream(response.body))

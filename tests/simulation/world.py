@@ -339,7 +339,7 @@ class SimulatedWorld:
         if response.status_code != 200:
             self._note(f"  answered {response.status_code}")
         elif is_list and invocation.reading:
-            page = json.loads(response.content)
+            page = json.loads(_body_of(response))
             shown = [f"{each.get('id')}={each.get('status')}" for each in page["data"]]
             self._note(f"  served {shown} of {page['total_count']}")
             self.oracle.served(invocation.connection_id, invocation.reading, page)
@@ -367,10 +367,10 @@ class SimulatedWorld:
         if kind in _BROKEN_OFF:
             raise _BROKEN_OFF[kind](kind, request=request)
         if kind == "half":
-            return httpx.Response(200, content=self._vendor.handle_request(request).content[:-9])
+            return httpx.Response(200, stream=httpx.ByteStream(_body_of(self._vendor.handle_request(request))[:-9]))
         status, body = _FALSE_ANSWERS[kind]
         headers = {"retry-after": str(self.chance.randint(1, 3))} if kind == "429" else {}
-        return httpx.Response(status, headers=headers, text=body)
+        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body.encode()))
 
     # AWS
 
@@ -825,6 +825,12 @@ class _Transport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return self._world.answer(request)
+
+
+def _body_of(response: httpx.Response) -> bytes:
+    """The body of an answer that is still to be read by the client."""
+    assert isinstance(response.stream, httpx.SyncByteStream)
+    return b"".join(response.stream)
 
 
 def _block(world: SimulatedWorld, shop: Shop) -> None:

@@ -32,4 +32,5 @@ class ShopTransport(httpx.BaseTransport):
             raise httpx.RemoteProtocolError("Server disconnected without sending a response.", request=request)
         if response.cut_at is not None:
             raise httpx.RemoteProtocolError("peer closed connection without sending complete body", request=request)
-        return httpx.Response(response.status, headers=response.headers, content=response.body)
+        headers = [(name.encode(), value.encode()) for name, value in response.headers]
+        return httpx.Response(response.status, headers=headers, stream=httpx.ByteStream(response.body))

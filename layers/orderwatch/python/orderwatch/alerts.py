@@ -4,7 +4,6 @@ This model is the public contract for machines. Its JSON Schema is `docs/alert.s
 """
 
 import hashlib
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, computed_field
 
-from orderwatch.model import Model
+from orderwatch.model import Model, one_line
 
 MAX_LINE_ITEMS = 100
 """Most lines of an alert: with texts of at most `MAX_TEXT` it stays far below the row's 400 KB."""
@@ -80,16 +79,13 @@ def status_phrase(status: str) -> str:
     return _STATUS_PHRASES.get(status, status.replace("_", " "))
 
 
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-
-
-def _one_line(text: str) -> str:
-    return _CONTROL_CHARACTERS.sub(" ", text).strip()[:MAX_TEXT]
+def _line(text: str) -> str:
+    return one_line(text, MAX_TEXT)
 
 
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 """A JSON number, so that a filter policy can compare it."""
-Line = Annotated[str, AfterValidator(_one_line)]
+Line = Annotated[str, AfterValidator(_line)]
 """One line of text of at most `MAX_TEXT` characters: longer or broken ones are cut and joined, not refused."""
 
 

@@ -220,13 +220,18 @@ def _fall_back(state: ConnectionState) -> ConnectionState:
 
 def _quarantine(state: ConnectionState, page: OrderPage, observed: Observation) -> tuple[ConnectionState, list[Alert]]:
     """Remember which orders cannot be watched and why; the operators are notified of those that are new (rule 9)."""
-    known = {order_id: reason for order_id, reason in state.quarantined.items() if order_id not in observed.orders}
+    known = _still_unread(state.quarantined, observed)
     fresh = _new_reasons(page.quarantined, known)
     for order_id, reason in fresh.items():
         logger.warning("order quarantined", extra={"order_id": order_id, "reason": reason})
     named = dict(list(fresh.items())[: max(MAX_QUARANTINED - len(known), 0)])
     notice = quarantine_notice(named, connection=observed.connection, now=observed.observed_at)
     return state.model_copy(update={"quarantined": known | named}), [notice] if notice else []
+
+
+def _still_unread(quarantined: Mapping[str, str], observed: Observation) -> dict[str, str]:
+    watched = {order.quarantine_key for order in observed.orders.values()} if quarantined else set()
+    return {order_id: reason for order_id, reason in quarantined.items() if order_id not in watched}
 
 
 def _new_reasons(quarantined: Iterable[Quarantined], known: Mapping[str, str]) -> dict[str, str]:

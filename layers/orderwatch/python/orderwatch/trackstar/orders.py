@@ -5,31 +5,38 @@ cannot be stored, logged or sent. Everything but the id and the status may be mi
 costing the order (docs/trackstar.md#orders: most fields can be null, integrations differ).
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
-from functools import cache
+from functools import cached_property
 from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     FailFast,
+    Field,
     PrivateAttr,
+    Strict,
     StringConstraints,
-    TypeAdapter,
     ValidationError,
 )
 from pydantic_core import from_json
 
-from orderwatch.model import Model, describe_flaws
+from orderwatch.model import Model, describe_flaws, one_line
 from orderwatch.trackstar.fields import Currency, Date, FreeText, NoneIfMalformed, Number, OrderNumber, Text, Url
+from orderwatch.trackstar.lenient_json import DAMAGED, id_in, read_value
+from orderwatch.trackstar.page_parts import split
 
 MAX_ID_LENGTH = 256
 """Characters of an order's id: with the connection's it must fit a DynamoDB key (2,048 bytes)."""
+MAX_TOKEN_LENGTH = 4096
+"""Characters of a page token: it is saved in the connection's row, and it must fit a URL."""
+MAX_COUNT = 10**9
+"""The largest `total_count` that is believed."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class VersionClock(StrEnum):
@@ -87,6 +94,20 @@ class OrderDetails(Model):
         return self.trackstar_created_date or self.created_date
 
 
+class _Records:
+    """The records of a page, parsed when the first of them is asked for: most pages show nothing that is alerted."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def __getitem__(self, place: int) -> Any:
+        return self._all[place]
+
+    @cached_property
+    def _all(self) -> list[Any]:
+        return list(from_json(self._body)["data"])
+
+
 class Order(Model):
     """One order of one connection as of Trackstar's last sync, as far as a poll decides by it.
 
@@ -103,27 +124,33 @@ class Order(Model):
     raw_status: FreeText = None
     updated_date: Date = None
     trackstar_updated_date: Date = None
-    _record: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+    _records: _Records | Sequence[Any] = PrivateAttr(default=({},))
+    _place: int = PrivateAttr(default=0)
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
         """The order that a record shows."""
-        return cls.model_validate(record).shown_by(record)
+        return cls.model_validate(record).found_in([record], 0)
 
-    def shown_by(self, record: Mapping[str, Any]) -> Self:
-        """Keep the record that the order was read from, for `details`."""
-        self._record = record
+    def found_in(self, records: _Records | Sequence[Any], place: int) -> Self:
+        """Remember where the order's record is, for `details`."""
+        self._records, self._place = records, place
         return self
 
     @property
     def details(self) -> OrderDetails:
         """What else the record says, read when it is asked for: few orders of a page are ever alerted."""
-        return OrderDetails.model_validate(self._record)
+        return OrderDetails.model_validate(self._records[self._place])
 
     @property
     def number(self) -> str:
         """What a person calls the order: its number, else its id."""
         return self.order_number or self.id
+
+    @property
+    def quarantine_key(self) -> str | None:
+        """What it would be quarantined by."""
+        return _usable_id(self.id)
 
     def version(self, observed_at: datetime) -> Version:
         """The version of this copy: the vendor's date, else the shop's, else the moment we saw it.
@@ -144,7 +171,7 @@ class Quarantined:
     """A record that cannot be watched (rule 9).
 
     Attributes:
-        order_id: Its id where it has a usable one.
+        order_id: Its id where it has a usable one, fit to be stored and shown (`one_line`).
         reason: Which fields are wrong and how, without their values: those may be personal.
     """
 
@@ -157,10 +184,23 @@ class Quarantined:
         return self.order_id or f"without id ({self.reason})"
 
 
+def _whole(token: str) -> str:
+    if DAMAGED in token or not token.isprintable():
+        raise ValueError("damaged")
+    return token
+
+
 class _Envelope(Model):
     data: list[Any]
-    next_token: str | None = None
-    total_count: Annotated[int | None, NoneIfMalformed()] = None
+    next_token: Annotated[str, StringConstraints(max_length=MAX_TOKEN_LENGTH), AfterValidator(_whole)] | None = None
+    total_count: Annotated[
+        Annotated[int, Strict(), Field(ge=0, le=MAX_COUNT)] | None,
+        NoneIfMalformed(),
+    ] = None
+
+
+class _SoundPage(_Envelope):
+    data: Annotated[list[Order], FailFast()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,41 +221,73 @@ class OrderPage:
 
     @classmethod
     def read(cls, body: bytes) -> Self:
-        """Read a page from the body of an answer.
+        """Read a page from the body of an answer; a record that is broken costs only itself (rule 18).
 
         Raises:
-            ValueError: It is no JSON, or no page.
+            ValidationError: It is no page, or its `next_token` cannot be followed.
+            ValueError: It is cut off, or no JSON outside of its records.
         """
-        envelope = _Envelope.model_validate(_parsed(body))
-        orders, quarantined = _read_records(envelope.data)
+        try:  # nearly every page: no record is looked at by Python code
+            page = _SoundPage.model_validate_json(body)
+        except ValidationError:
+            return cls._read_each(body)
+        records = _Records(body)
+        orders = [order.found_in(records, place) for place, order in enumerate(page.data)]
+        return cls(orders, [], page.next_token, page.total_count)
+
+    @classmethod
+    def _read_each(cls, body: bytes) -> Self:
+        try:
+            page = from_json(body)
+        except ValueError:
+            return cls._read_in_parts(body.removeprefix(_BYTE_ORDER_MARK))
+        envelope = _Envelope.model_validate(page)
+        orders, quarantined = _sorted_out([_read_record(record) for record in envelope.data])
+        return cls(orders, quarantined, envelope.next_token, envelope.total_count)
+
+    @classmethod
+    def _read_in_parts(cls, body: bytes) -> Self:
+        parts = split(body)
+        envelope = _Envelope.model_validate(parts.envelope)
+        orders, quarantined = _sorted_out([*map(_read_text, parts.records), *map(_unreadable, parts.broken)])
         return cls(orders, quarantined, envelope.next_token, envelope.total_count)
 
 
-def _parsed(body: bytes) -> Any:
-    try:
-        return from_json(body)
-    except ValueError:  # a lone surrogate in one record must not cost the page (rule 9)
-        return json.loads(body, parse_float=Decimal)
-
-
-@cache
-def _all_good() -> TypeAdapter[list[Order]]:
-    return TypeAdapter(Annotated[list[Order], FailFast()])
-
-
-def _read_records(records: list[Any]) -> tuple[list[Order], list[Quarantined]]:
-    try:  # nearly every page: one call of the compiled validator for all of its records
-        orders = _all_good().validate_python(records)
-    except ValidationError:
-        each = [_read_record(record) for record in records]
-        return [one for one in each if isinstance(one, Order)], [one for one in each if isinstance(one, Quarantined)]
-    return [order.shown_by(record) for order, record in zip(orders, records, strict=True)], []
+def _sorted_out(records: list[Order | Quarantined]) -> tuple[list[Order], list[Quarantined]]:
+    orders = [one for one in records if isinstance(one, Order)]
+    return orders, [one for one in records if isinstance(one, Quarantined)]
 
 
 def _read_record(record: Any) -> Order | Quarantined:
     try:
         return Order.of(record)
     except ValidationError as error:
-        order_id = record.get("id") if isinstance(record, dict) else None
-        usable_id = order_id if isinstance(order_id, str) and 0 < len(order_id) <= MAX_ID_LENGTH else None
-        return Quarantined(order_id=usable_id, reason=describe_flaws(error))
+        return Quarantined(_usable_id(record.get("id") if isinstance(record, dict) else None), describe_flaws(error))
+
+
+def _usable_id(order_id: object) -> str | None:
+    if not isinstance(order_id, str) or len(order_id) > MAX_ID_LENGTH:
+        return None
+    return one_line(order_id, MAX_ID_LENGTH) or None
+
+
+def _read_text(text: bytes) -> Order | Quarantined:
+    """Read one record of a page that has a broken one."""
+    try:
+        return _read_record(from_json(text))
+    except ValueError:
+        return _read_damaged(text)
+
+
+def _read_damaged(text: bytes) -> Order | Quarantined:
+    try:
+        read = _read_record(read_value(text))
+    except ValueError:
+        return _unreadable(text)
+    if isinstance(read, Order) and DAMAGED in read.id + read.status:  # which order it is, or how it is, is unknown
+        return Quarantined(_usable_id(read.id), "id or status: string_unicode")
+    return read
+
+
+def _unreadable(text: bytes) -> Quarantined:
+    return Quarantined(_usable_id(id_in(text)), "record: json_invalid")

@@ -1,0 +1,34 @@
+"""What all models share: a text of the vendor's, made fit to be shown and stored."""
+
+import pytest
+
+from orderwatch.model import one_line
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("on hold", "on hold"),
+        ("  on\r\n\thold ", "on hold"),
+        ("clear\x1b[2J", "clear [2J"),
+        ("bell\x07 and \x9b31m red", "bell  and  31m red"),
+        ("a\x00b\x7fc", "a b c"),
+        ("\u202eevil\u2066 txt\u200f", "evil txt"),
+        ("line\u2028break\u2029here", "line break here"),
+        ("half \ud83d of one", "half \ufffd of one"),
+        ("München 東京 😀", "München 東京 😀"),
+        ("\x00\u202e", ""),
+    ],
+)
+def test_a_text_of_the_vendors_becomes_one_line_that_is_safe_to_show(text: str, line: str) -> None:
+    assert one_line(text, 100) == line
+
+
+def test_a_text_that_is_too_long_is_cut() -> None:
+    assert one_line("\n" + "x" * 200, 160) == "x" * 160
+
+
+def test_no_character_that_is_left_can_move_a_cursor_or_be_refused_by_a_table() -> None:
+    every = one_line("".join(map(chr, range(0x10000))), 0x10000)
+    every.encode("utf-8")
+    assert not {character for character in every if character in "\x1b\x9b\u202e\u2067\u2028"}
