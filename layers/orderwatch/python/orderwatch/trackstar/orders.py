@@ -18,7 +18,6 @@ from pydantic import (
     ConfigDict,
     FailFast,
     Field,
-    PrivateAttr,
     Strict,
     StringConstraints,
     ValidationError,
@@ -124,8 +123,7 @@ class Order(Model):
     raw_status: FreeText = None
     updated_date: Date = None
     trackstar_updated_date: Date = None
-    _records: _Records | Sequence[Any] = PrivateAttr(default=({},))
-    _place: int = PrivateAttr(default=0)
+    __slots__ = ("_found_in",)  # no private attribute: pydantic would run Python code for each order of a page
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
@@ -134,13 +132,14 @@ class Order(Model):
 
     def found_in(self, records: _Records | Sequence[Any], place: int) -> Self:
         """Remember where the order's record is, for `details`."""
-        self._records, self._place = records, place
+        object.__setattr__(self, "_found_in", (records, place))
         return self
 
     @property
     def details(self) -> OrderDetails:
         """What else the record says, read when it is asked for: few orders of a page are ever alerted."""
-        return OrderDetails.model_validate(self._records[self._place])
+        records, place = getattr(self, "_found_in", ([{}], 0))
+        return OrderDetails.model_validate(records[place])
 
     @property
     def number(self) -> str:
