@@ -84,11 +84,11 @@ class Journal:
     def unsent(self, keys: object) -> Sequence[Alert]:
         return self.alerts
 
-    def claim(self, key: AlertKey) -> bool:
+    def claim(self, key: AlertKey, *, owner: str) -> bool:
         self.lines.append("claim")
         return True
 
-    def release(self, key: AlertKey) -> None:
+    def release(self, key: AlertKey, *, owner: str) -> None:
         self.lines.append("release")
 
     def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
@@ -148,7 +148,7 @@ def test_two_senders_at_once_send_an_alert_once(desk: Desk) -> None:
 
 def test_an_alert_that_another_sender_holds_is_reported_unsent_and_sent_when_that_one_died(desk: Desk) -> None:
     [key] = desk.put()
-    desk.tables.alerts.claim(key)
+    desk.tables.alerts.claim(key, owner="another")
     assert desk.publish([key]).unsent_keys == [key]
     desk.clock.advance(CLAIM)
     assert desk.publish([key]).sent == 1

@@ -120,8 +120,8 @@ def equal_versions_are_stale(patch: pytest.MonkeyPatch) -> None:
 
 
 def sent_marked_before_the_send(patch: pytest.MonkeyPatch) -> None:
-    def claim(self: AlertTable, key: AlertKey) -> bool:
-        taken = _claim(self, key)
+    def claim(self: AlertTable, key: AlertKey, *, owner: str) -> bool:
+        taken = _claim(self, key, owner=owner)
         if taken:
             self.mark_sent(key, message_id="early")
         return taken
@@ -130,8 +130,8 @@ def sent_marked_before_the_send(patch: pytest.MonkeyPatch) -> None:
 
 
 def claim_never_checked(patch: pytest.MonkeyPatch) -> None:
-    def claim(self: AlertTable, key: AlertKey) -> bool:
-        _claim(self, key)
+    def claim(self: AlertTable, key: AlertKey, *, owner: str) -> bool:
+        _claim(self, key, owner=owner)
         return True
 
     patch.setattr(AlertTable, "claim", claim)

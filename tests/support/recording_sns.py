@@ -22,6 +22,7 @@ class RecordingSns:
         taken: The machines' JSON of every message that was taken.
         refuses: Whether a single message, by its machines' JSON, is refused.
         is_down: Whether whole requests are refused.
+        breaks: What the next requests end with, one each; SNS takes nothing of them.
     """
 
     def __init__(self) -> None:
@@ -29,6 +30,7 @@ class RecordingSns:
         self.taken: list[dict[str, Any]] = []
         self.refuses: Callable[[dict[str, Any]], bool] = lambda body: False
         self.is_down = False
+        self.breaks: list[Exception] = []
 
     def as_client(self) -> "SNSClient":
         return cast("SNSClient", self)
@@ -41,6 +43,8 @@ class RecordingSns:
     def publish_batch(self, **request: Any) -> dict[str, Any]:
         entries = request["PublishBatchRequestEntries"]
         self.batches.append(entries)
+        if self.breaks:
+            raise self.breaks.pop(0)
         if self.is_down:
             raise ClientError({"Error": {"Code": "InternalError", "Message": "down"}}, "PublishBatch")
         successful, failed = [], []

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orderwatch.alerts import AlertKey
+from orderwatch.publishing.claims import Outbox
 from orderwatch.publishing.enrich import ProductSource
-from orderwatch.publishing.publish import Outbox, PublishSummary, Topic, publish
+from orderwatch.publishing.publish import PublishSummary, Topic, publish
 from orderwatch.trackstar.products import Product
 
 

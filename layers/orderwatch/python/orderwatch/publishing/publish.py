@@ -1,8 +1,8 @@
 """One batch of alerts: claim, enrich, group, render, send, record.
 
 An alert is delivered at least once and marked after the send (rule 2): a sender that dies in between leaves a claim
-that expires, and the next sender sends the alert again with the same id. Enrichment and rendering can only make an
-alert plainer, never stop it (rule 11).
+that expires, and the next sender sends the alert again with the same id. One that lives on leaves none behind, whatever
+went wrong. Enrichment and rendering can only make an alert plainer, never stop it (rule 11).
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -16,6 +16,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from orderwatch import clock
 from orderwatch.alerts import OPERATORS_KINDS, Alert, AlertKey
 from orderwatch.observability import logger, metrics
+from orderwatch.publishing.claims import Claims, Outbox
 from orderwatch.publishing.digest import Group, group
 from orderwatch.publishing.enrich import LEFT_OUT, ProductSource, enrich, gap_of, product_ids_of, without_details
 from orderwatch.publishing.messages import SnsMessage, render_or_plain
@@ -24,22 +25,6 @@ SEND_BATCH = 10
 """Messages that are sent before any is marked: the most that one death can send twice."""
 SECONDS_FOR_DETAILS = 60.0
 """Seconds that a batch may spend on product details: the alerts themselves come first."""
-
-
-class Outbox(Protocol):
-    """What publishing needs of AlertTable."""
-
-    def unsent(self, keys: Collection[AlertKey]) -> Iterable[Alert]:
-        """Return those of these alerts that are still pending."""
-
-    def claim(self, key: AlertKey) -> bool:
-        """Reserve the alert for this sender; False if it was sent already or another sender holds it."""
-
-    def release(self, key: AlertKey) -> None:
-        """Give up the claim of an alert that was not sent."""
-
-    def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
-        """Record that SNS accepted the alert's message."""
 
 
 class Topic(Protocol):
@@ -58,8 +43,8 @@ class PublishSummary:
         messages: Messages sent; fewer than alerts if some became digests.
         degraded: Alerts that went out without all their product details.
         plain: Messages that could not be rendered and went out plain.
-        unsent_keys: The alerts that are still to be sent: not accepted, or held by another sender.
-        sent_keys: The alerts whose message was accepted.
+        unsent_keys: The alerts that are still to be sent: not accepted, not marked, or held by another sender.
+        sent_keys: The alerts whose message was accepted and that are marked.
         delays: For each alert about an order, the seconds from when Trackstar showed its status until it was sent.
     """
 
@@ -80,6 +65,15 @@ class PublishSummary:
         self.sent_keys += other.sent_keys
         self.delays += other.delays
         return self
+
+    def count_sent(self, alert: Alert) -> None:
+        """Count an alert whose message was accepted and that is marked now."""
+        if alert.order:
+            visible_at = alert.order.updated_at or alert.order.seen_at
+            self.delays.append(max((clock.now() - visible_at).total_seconds(), 0.0))
+        self.sent += 1
+        self.sent_keys.append(alert.key)
+        self.degraded += not alert.enrichment.complete
 
     def report(self) -> None:
         """Add the counts to the metrics, and log them in one line."""
@@ -112,13 +106,14 @@ def publish(
         digest_threshold: More alerts than this of one kind and connection become digests.
     """
     summary = PublishSummary()
-    claimed = _claim(keys, outbox, summary)
-    groups = group(_enrich(claimed, products), threshold=digest_threshold)
-    for audience, to_send in _by_audience(groups, topic, operators):
-        for batch in batched(to_send, SEND_BATCH, strict=False):
-            message_ids = audience.publish([_render(each, summary) for each in batch])
-            for each, message_id in zip(batch, message_ids, strict=True):
-                _record(each, message_id, outbox, summary)
+    with Claims(outbox) as claims:
+        claimed = _claim(outbox.unsent(list(dict.fromkeys(keys))), claims, summary)
+        groups = group(_enrich(claimed, products), threshold=digest_threshold)
+        for audience, to_send in _by_audience(groups, topic, operators):
+            for batch in batched(to_send, SEND_BATCH, strict=False):
+                message_ids = audience.publish([_render(each, summary) for each in batch])
+                for each, message_id in zip(batch, message_ids, strict=True):
+                    _record(each, message_id, claims, summary)
     return summary
 
 
@@ -128,10 +123,10 @@ def _by_audience(groups: Sequence[Group], topic: Topic, operators: Topic) -> lis
     return [(topic, to_all), (operators, to_operators)]
 
 
-def _claim(keys: Collection[AlertKey], outbox: Outbox, summary: PublishSummary) -> list[Alert]:
+def _claim(alerts: Iterable[Alert], claims: Claims, summary: PublishSummary) -> list[Alert]:
     claimed: list[Alert] = []
-    for alert in outbox.unsent(list(dict.fromkeys(keys))):
-        if outbox.claim(alert.key):
+    for alert in alerts:
+        if claims.take(alert.key):
             claimed.append(alert)
         else:
             summary.unsent_keys.append(alert.key)
@@ -176,20 +171,17 @@ def _render(each: Group, summary: PublishSummary) -> SnsMessage:
     return message
 
 
-def _record(each: Group, message_id: str | None, outbox: Outbox, summary: PublishSummary) -> None:
+def _record(each: Group, message_id: str | None, claims: Claims, summary: PublishSummary) -> None:
     if message_id is None:
         for alert in each.members:
-            outbox.release(alert.key)
+            claims.release(alert.key)
             summary.unsent_keys.append(alert.key)
         return
     summary.messages += 1
     alert_ids = [alert.alert_id for alert in each.members]
     logger.info("message sent", extra={"message_id": message_id, "alert_ids": alert_ids})
     for alert in each.members:
-        outbox.mark_sent(alert.key, message_id=message_id)
-        if alert.order:
-            visible_at = alert.order.updated_at or alert.order.seen_at
-            summary.delays.append(max((clock.now() - visible_at).total_seconds(), 0.0))
-        summary.sent += 1
-        summary.sent_keys.append(alert.key)
-        summary.degraded += not alert.enrichment.complete
+        if claims.mark_sent(alert.key, message_id=message_id):
+            summary.count_sent(alert)
+        else:
+            summary.unsent_keys.append(alert.key)
