@@ -3,10 +3,10 @@
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from orderwatch.aws import clients
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.poll_queue import PollQueue
 from orderwatch.errors import PollsNotRequestedError
@@ -16,12 +16,12 @@ from orderwatch.settings import DispatchPollsSettings, read_settings
 
 @cache
 def _parameters(prefix: str) -> Parameters:
-    return Parameters(boto3.client("ssm"), prefix)
+    return Parameters(clients.ssm(), prefix)
 
 
 @cache
 def _queue(url: str) -> PollQueue:
-    return PollQueue(boto3.client("sqs"), url)
+    return PollQueue(clients.sqs(), url)
 
 
 @logger.inject_lambda_context

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -18,6 +17,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
 from orderwatch.alerts import Alert
+from orderwatch.aws import clients
 from orderwatch.aws.pace import SLACK_LIMIT, SharedPace
 from orderwatch.aws.parameters import Parameters
 from orderwatch.model import describe_flaws
@@ -36,8 +36,8 @@ class _Adapters:
     """The outside world of this function, built once a process."""
 
     def __init__(self, settings: PostToSlackSettings) -> None:
-        dynamodb = boto3.client("dynamodb")
-        url = Parameters(boto3.client("ssm"), settings.parameter_prefix).slack_webhook_url()
+        dynamodb = clients.dynamodb()
+        url = Parameters(clients.ssm(), settings.parameter_prefix).slack_webhook_url()
         pace = SharedPace(dynamodb, settings.idempotency_table_name, "pace", SLACK_LIMIT)
         self.webhook = SlackWebhook(url, pace=pace)
         self.ledger = DynamoDBPersistenceLayer(table_name=settings.idempotency_table_name, boto3_client=dynamodb)

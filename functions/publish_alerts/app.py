@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch.alerts import AlertKey
+from orderwatch.aws import clients
 from orderwatch.aws.delivery import build_delivery
 from orderwatch.aws.parameters import Parameters
 from orderwatch.observability import count_answer, logger, metrics
@@ -22,7 +22,7 @@ class _TrackstarProducts:
     """The products of every connection in the Parameter Store (a `ProductSource`)."""
 
     def __init__(self, settings: PublishAlertsSettings) -> None:
-        self._parameters = Parameters(boto3.client("ssm"), settings.parameter_prefix)
+        self._parameters = Parameters(clients.ssm(), settings.parameter_prefix)
         self._trackstar = Trackstar(settings.trackstar_base_url, on_answer=count_answer)
 
     def products(

@@ -272,7 +272,7 @@ class SimulatedWorld:
 
     # Outgoing calls
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **options: object) -> Any:
         """What `boto3.client` hands out."""
         return _Client(self, service, self._service(service))
 
