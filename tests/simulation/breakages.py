@@ -27,6 +27,7 @@ type Breakage = Callable[[pytest.MonkeyPatch], None]
 
 _commit = PollStore.commit
 _claim = AlertTable.claim
+_update = AlertTable._update
 _order_page = ConnectionClient.order_page
 _filters = OrderQuery.filters
 
@@ -137,6 +138,18 @@ def claim_never_checked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(AlertTable, "claim", claim)
 
 
+def claims_without_an_owner(patch: pytest.MonkeyPatch) -> None:
+    def update(self: AlertTable, key: AlertKey, expression: str, *, condition: str, values: dict[str, Any]) -> bool:
+        foreign = condition.replace(" OR claimed_by = :owner", "")
+        return _update(self, key, expression, condition=foreign, values=values)
+
+    patch.setattr(AlertTable, "_update", update)
+
+
+def claims_never_released(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(AlertTable, "release", lambda self, key, *, owner: None)
+
+
 def first_page_only(patch: pytest.MonkeyPatch) -> None:
     def order_page(self: ConnectionClient, window: Window, *, page_token: str | None) -> OrderPage:
         page = _order_page(self, window, page_token=page_token)
@@ -222,6 +235,8 @@ BREAKAGES: dict[str, Breakage] = {
         equal_versions_are_stale,
         sent_marked_before_the_send,
         claim_never_checked,
+        claims_without_an_owner,
+        claims_never_released,
         first_page_only,
         filters_on_the_first_page_only,
         ids_not_scoped_by_connection,
