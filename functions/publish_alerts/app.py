@@ -11,7 +11,7 @@ from orderwatch.aws import clients
 from orderwatch.aws.delivery import build_delivery
 from orderwatch.aws.parameters import Parameters
 from orderwatch.observability import count_answer, logger, metrics
-from orderwatch.publishing.product_cache import ProductCache
+from orderwatch.publishing.details import Details
 from orderwatch.publishing.publish import publish
 from orderwatch.settings import PublishAlertsSettings, read_settings
 from orderwatch.trackstar.client import Trackstar
@@ -42,7 +42,7 @@ class _Adapters:
 
     def __init__(self, settings: PublishAlertsSettings) -> None:
         self.delivery = build_delivery(settings)
-        self.products = ProductCache(_TrackstarProducts(settings))
+        self.details = Details(_TrackstarProducts(settings))
 
 
 _adapters = cache(_Adapters)
@@ -60,7 +60,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
         outbox=adapters.delivery.outbox,
         topic=adapters.delivery.topic,
         operators=adapters.delivery.operators,
-        products=adapters.products,
+        details=adapters.details,
         digest_threshold=settings.digest_threshold,
     )
     summary.report()

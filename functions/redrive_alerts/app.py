@@ -46,7 +46,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
             outbox=delivery.outbox,
             topic=delivery.topic,
             operators=delivery.operators,
-            products=None,
+            details=None,
             digest_threshold=settings.digest_threshold,
         )
         overdue -= set(summary.sent_keys)

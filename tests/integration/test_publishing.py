@@ -11,7 +11,6 @@ from orderwatch.aws.alert_table import CLAIM
 from orderwatch.aws.alert_topic import BATCH, MAX_BATCH_BYTES
 from orderwatch.errors import ForbiddenError, NotSupportedError, ParameterMissingError, UnavailableError
 from orderwatch.polling.state import ConnectionState
-from orderwatch.publishing import publish as publishing
 from orderwatch.publishing.enrich import LEFT_OUT, ProductSource
 from orderwatch.publishing.messages import Attribute, SnsMessage
 from orderwatch.publishing.publish import PublishSummary
@@ -239,7 +238,7 @@ def test_even_a_bug_in_the_enrichment_itself_stops_no_alert(
     def explode(*arguments: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(publishing, function, explode)
+    monkeypatch.setattr(f"orderwatch.publishing.details.{function}", explode)
     assert desk.publish(desk.put(2), products=Products()).sent == 2
 
 
