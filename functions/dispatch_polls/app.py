@@ -3,29 +3,28 @@
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.config import Config
 
+from orderwatch.aws import clients
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.poll_queue import PollQueue
 from orderwatch.errors import PollsNotRequestedError
 from orderwatch.observability import logger, metrics
 from orderwatch.settings import DispatchPollsSettings, read_settings
 
-# DescribeParameters is throttled early, and the more so the more parameters the account has.
-_PATIENT = Config(retries={"mode": "standard", "max_attempts": 8})
+LIST_TRIES = 9
+"""Of one request of the list of shops: it is throttled early, the more so the more parameters the account has."""
 
 
 @cache
 def _parameters(prefix: str) -> Parameters:
-    return Parameters(boto3.client("ssm", config=_PATIENT), prefix)
+    return Parameters(clients.ssm(tries=LIST_TRIES), prefix)
 
 
 @cache
 def _queue(url: str) -> PollQueue:
-    return PollQueue(boto3.client("sqs"), url)
+    return PollQueue(clients.sqs(), url)
 
 
 @logger.inject_lambda_context

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch.alerts import AlertConnection
+from orderwatch.aws import clients
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.order_table import OrderTable
@@ -33,9 +33,9 @@ class _Adapters:
     """The outside world of this function, built once a process."""
 
     def __init__(self, settings: PollOrdersSettings) -> None:
-        dynamodb = boto3.client("dynamodb")
-        self.parameters = Parameters(boto3.client("ssm"), settings.parameter_prefix)
-        self.queue = PollQueue(boto3.client("sqs"), settings.poll_queue_url)
+        dynamodb = clients.dynamodb()
+        self.parameters = Parameters(clients.ssm(), settings.parameter_prefix)
+        self.queue = PollQueue(clients.sqs(), settings.poll_queue_url)
         self.trackstar = Trackstar(settings.trackstar_base_url, on_answer=count_answer)
         self.store = PollStore(
             dynamodb,

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -19,6 +18,7 @@ from pydantic import ValidationError
 
 from orderwatch import clock
 from orderwatch.alerts import Alert
+from orderwatch.aws import clients
 from orderwatch.aws.pace import SLACK_LIMIT, SharedPace
 from orderwatch.aws.parameters import Parameters
 from orderwatch.errors import OrderwatchError
@@ -38,8 +38,8 @@ class _Adapters:
     """The outside world of this function, built once a process."""
 
     def __init__(self, settings: PostToSlackSettings) -> None:
-        dynamodb = boto3.client("dynamodb")
-        parameters = Parameters(boto3.client("ssm"), settings.parameter_prefix)
+        dynamodb = clients.dynamodb()
+        parameters = Parameters(clients.ssm(), settings.parameter_prefix)
         pace = SharedPace(dynamodb, settings.idempotency_table_name, "pace", SLACK_LIMIT)
         self.webhook = SlackWebhook(parameters, pace=pace)
         self.ledger = DynamoDBPersistenceLayer(table_name=settings.idempotency_table_name, boto3_client=dynamodb)

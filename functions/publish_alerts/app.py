@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch.alerts import AlertKey
+from orderwatch.aws import clients
 from orderwatch.aws.delivery import build_delivery
 from orderwatch.aws.parameters import Parameters
 from orderwatch.observability import count_answer, logger, metrics
-from orderwatch.publishing.product_cache import ProductCache
+from orderwatch.publishing.details import Details
 from orderwatch.publishing.publish import publish
 from orderwatch.settings import PublishAlertsSettings, read_settings
 from orderwatch.trackstar.client import Trackstar
@@ -22,7 +22,7 @@ class _TrackstarProducts:
     """The products of every connection in the Parameter Store (a `ProductSource`)."""
 
     def __init__(self, settings: PublishAlertsSettings) -> None:
-        self._parameters = Parameters(boto3.client("ssm"), settings.parameter_prefix)
+        self._parameters = Parameters(clients.ssm(), settings.parameter_prefix)
         self._trackstar = Trackstar(settings.trackstar_base_url, on_answer=count_answer)
 
     def products(
@@ -42,7 +42,7 @@ class _Adapters:
 
     def __init__(self, settings: PublishAlertsSettings) -> None:
         self.delivery = build_delivery(settings)
-        self.products = ProductCache(_TrackstarProducts(settings))
+        self.details = Details(_TrackstarProducts(settings))
 
 
 _adapters = cache(_Adapters)
@@ -60,7 +60,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
         outbox=adapters.delivery.outbox,
         topic=adapters.delivery.topic,
         operators=adapters.delivery.operators,
-        products=adapters.products,
+        details=adapters.details,
         digest_threshold=settings.digest_threshold,
     )
     summary.report()

@@ -5,12 +5,12 @@ from functools import cache
 from itertools import batched
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
 from orderwatch.alerts import ALERT_TOPIC, OPS_TOPIC
+from orderwatch.aws import clients
 from orderwatch.aws.audience_row import AudienceRow
 from orderwatch.aws.delivery import Delivery, build_delivery
 from orderwatch.aws.slack_queue import SlackQueue
@@ -34,10 +34,10 @@ class _Adapters:
 
     def __init__(self, settings: RedriveAlertsSettings) -> None:
         self.delivery = build_delivery(settings)
-        self.subscriptions = Subscriptions(boto3.client("sns"))
-        self.audience = AudienceRow(boto3.client("dynamodb"), settings.connection_table_name, self.delivery.outbox)
+        self.subscriptions = Subscriptions(clients.sns())
+        self.audience = AudienceRow(clients.dynamodb(), settings.connection_table_name, self.delivery.outbox)
         queue_url = settings.slack_queue_url
-        self.slack = SlackQueue(boto3.client("sqs"), queue_url) if queue_url else None
+        self.slack = SlackQueue(clients.sqs(), queue_url) if queue_url else None
 
 
 _adapters = cache(_Adapters)
@@ -67,7 +67,7 @@ def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: Lambd
             outbox=delivery.outbox,
             topic=delivery.topic,
             operators=delivery.operators,
-            products=None,
+            details=None,
             digest_threshold=settings.digest_threshold,
         )
         overdue -= set(summary.sent_keys)

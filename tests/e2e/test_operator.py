@@ -126,7 +126,9 @@ def test_redrive_sends_what_is_overdue_and_leaves_what_is_young(operator: Operat
         assert "FAIL  PublishAlertsFunctionAlertStream: disabled -> aws lambda update-event" in doctor.stdout
 
         done = operator.asks("redrive")
-        assert (done["sent"], done["unsent"], done["still_pending"]) == (1, 0, 1)
+        assert (done["sent"], done["unsent"]) == (1, 0)
+        # The young one, and the word that nobody confirmed the e-mail, if this run is the first to say it.
+        assert done["still_pending"] == sum(alert["state"] == "pending" for alert in operator.asks("alerts")) >= 1
         states = {told["order_number"]: told["state"] for told in operator.asks("alerts", "--shop", connection_id)}
         assert states == {"o-old": "sent", "o-young": "pending"}
     finally:

@@ -143,13 +143,16 @@ def test_redrive_alerts_sends_what_stayed_pending(start: Start, apart: Apart) ->
 
 
 def test_post_to_slack_posts_an_alert_once(start: Start, slack_channel: SlackChannel) -> None:
-    before = len(slack_channel.messages)
+    # The deployed function posts to the same channel, whenever its own queue has something.
+    def posts() -> int:
+        return sum("HC-10482" in json.dumps(message) for message in slack_channel.messages)
+
+    before = posts()
     with start("post_to_slack") as function:
         results = [function.invoke(event("post_to_slack_message")) for _ in range(2)]
         output = function.output()
     assert [result.payload for result in results] == [{"batchItemFailures": []}] * 2, output
-    assert len(slack_channel.messages) == before + 1
-    assert "HC-10482" in json.dumps(slack_channel.messages[-1])
+    assert posts() == before + 1
 
 
 def test_a_poll_logs_no_secret(start: Start, apart: Apart) -> None:

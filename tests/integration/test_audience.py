@@ -41,7 +41,7 @@ class Stack:
             outbox=delivery.outbox,
             topic=delivery.topic,
             operators=delivery.operators,
-            products=None,
+            details=None,
             digest_threshold=5,
         )
 
@@ -71,7 +71,7 @@ def stack(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     real: Any = boto3.client
-    monkeypatch.setattr(boto3, "client", lambda name: tables.client if name == "dynamodb" else real(name))
+    monkeypatch.setattr(boto3, "client", lambda name, **how: tables.client if name == "dynamodb" else real(name, **how))
     app._adapters.cache_clear()
     yield Stack(tables, topics, queues["slack"], queues)
     app._adapters.cache_clear()

@@ -59,6 +59,20 @@ def test_one_by_one_stops_when_the_time_is_up() -> None:
         world.client(seconds_left=lambda: next(left)).products(["1,", "2,", "3,"])
 
 
+@pytest.mark.parametrize("seconds", [0.0, -0.5])
+def test_no_single_product_is_asked_for_when_no_time_is_left(seconds: float) -> None:
+    world = world_with("1,")
+    with pytest.raises(UnavailableError, match="no time"):
+        world.client(seconds_left=lambda: seconds).products(["1,"])
+    assert paths(world) == []
+
+
+@pytest.mark.parametrize("seconds", [0.01, 1.0])
+def test_a_single_product_is_still_asked_for_in_the_last_second(seconds: float) -> None:
+    world = world_with("1,")
+    assert set(world.client(seconds_left=lambda: seconds).products(["1,"])) == {"1,"}
+
+
 def test_a_record_that_is_no_product_is_a_product_that_is_not_there() -> None:
     world = world_with("1,")
 

@@ -11,7 +11,6 @@ from orderwatch.aws.alert_table import CLAIM
 from orderwatch.aws.alert_topic import BATCH, MAX_BATCH_BYTES
 from orderwatch.errors import ForbiddenError, NotSupportedError, ParameterMissingError, UnavailableError
 from orderwatch.polling.state import ConnectionState
-from orderwatch.publishing import publish as publishing
 from orderwatch.publishing.enrich import LEFT_OUT, ProductSource
 from orderwatch.publishing.messages import Attribute, SnsMessage
 from orderwatch.publishing.publish import PublishSummary
@@ -84,11 +83,11 @@ class Journal:
     def unsent(self, keys: object) -> Sequence[Alert]:
         return self.alerts
 
-    def claim(self, key: AlertKey) -> bool:
+    def claim(self, key: AlertKey, *, owner: str) -> bool:
         self.lines.append("claim")
         return True
 
-    def release(self, key: AlertKey) -> None:
+    def release(self, key: AlertKey, *, owner: str) -> None:
         self.lines.append("release")
 
     def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
@@ -148,7 +147,7 @@ def test_two_senders_at_once_send_an_alert_once(desk: Desk) -> None:
 
 def test_an_alert_that_another_sender_holds_is_reported_unsent_and_sent_when_that_one_died(desk: Desk) -> None:
     [key] = desk.put()
-    desk.tables.alerts.claim(key)
+    desk.tables.alerts.claim(key, owner="another")
     assert desk.publish([key]).unsent_keys == [key]
     desk.clock.advance(CLAIM)
     assert desk.publish([key]).sent == 1
@@ -239,7 +238,7 @@ def test_even_a_bug_in_the_enrichment_itself_stops_no_alert(
     def explode(*arguments: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(publishing, function, explode)
+    monkeypatch.setattr(f"orderwatch.publishing.details.{function}", explode)
     assert desk.publish(desk.put(2), products=Products()).sent == 2
 
 

@@ -13,8 +13,8 @@ from orderwatch import clock
 from orderwatch.alerts import Alert, AlertKey
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.pace import SLACK_LIMIT, SharedPace
+from orderwatch.publishing.details import Details
 from orderwatch.publishing.messages import slack
-from orderwatch.publishing.product_cache import ProductCache
 from orderwatch_local.shop import Shop
 from tests.support.clocks import Waits, running_on
 from tests.support.memory_dynamodb import MemoryDynamoDB
@@ -97,7 +97,7 @@ def storm() -> Storm:
     world = stormy_world(("exception", "backordered", "cancelled"))
     waits = Waits()
     clock.use(waits)
-    sns, products = TimedSns(waits), ProductCache(ProductsOf(lambda _: world.client()))
+    sns, products = TimedSns(waits), Details(ProductsOf(lambda _: world.client()))
     topic = AlertTopic(sns.as_client(), ARN)
     storm = Storm([alert.key for alert in world.told()], begins_at=waits.seconds, sent=sns.sent)
     before = len(world.queries("/cart/products"))

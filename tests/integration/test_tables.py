@@ -284,32 +284,32 @@ def test_an_alert_comes_out_of_the_outbox_as_it_went_in(tables: Tables) -> None:
 
 def test_an_alert_is_claimed_by_one_sender_at_a_time(tables: Tables) -> None:
     [key] = put(tables, "1")
-    assert tables.alerts.claim(key)
-    assert not tables.alerts.claim(key)
-    tables.alerts.release(key)
-    assert tables.alerts.claim(key)
+    assert tables.alerts.claim(key, owner="one")
+    assert not tables.alerts.claim(key, owner="another")
+    tables.alerts.release(key, owner="one")
+    assert tables.alerts.claim(key, owner="another")
 
 
 def test_a_claim_ends_by_itself_and_not_before(tables: Tables, clock: StandingClock) -> None:
     [key] = put(tables, "1")
-    tables.alerts.claim(key)
+    tables.alerts.claim(key, owner="one")
     clock.advance(CLAIM - timedelta(seconds=1))
-    assert not tables.alerts.claim(key)
+    assert not tables.alerts.claim(key, owner="another")
     clock.advance(timedelta(seconds=1))
-    assert tables.alerts.claim(key)
+    assert tables.alerts.claim(key, owner="another")
 
 
 def test_an_alert_that_was_sent_is_neither_unsent_nor_claimed_nor_pending_and_may_expire(
     tables: Tables, clock: StandingClock
 ) -> None:
     [key] = put(tables, "1")
-    tables.alerts.claim(key)
+    tables.alerts.claim(key, owner="one")
     tables.alerts.mark_sent(key, message_id="m1")
-    tables.alerts.release(key)
+    tables.alerts.release(key, owner="one")
 
     clock.advance(timedelta(days=1))
     assert list(tables.alerts.unsent([key])) == []
-    assert not tables.alerts.claim(key)
+    assert not tables.alerts.claim(key, owner="one")
     assert list(tables.alerts.pending_since_before(clock.now())) == []
     [row] = tables.rows("AlertTable")
     assert row["state"] == {"S": "sent"}
@@ -324,9 +324,9 @@ def test_a_pending_alert_never_expires(tables: Tables) -> None:
 
 
 def test_an_alert_that_does_not_exist_can_be_neither_claimed_nor_marked(tables: Tables) -> None:
-    assert not tables.alerts.claim(UNKNOWN)
+    assert not tables.alerts.claim(UNKNOWN, owner="one")
     tables.alerts.mark_sent(UNKNOWN, message_id="m1")
-    tables.alerts.release(UNKNOWN)
+    tables.alerts.release(UNKNOWN, owner="one")
     assert tables.rows("AlertTable") == []
 
 

@@ -27,6 +27,7 @@ type Breakage = Callable[[pytest.MonkeyPatch], None]
 
 _commit = PollStore.commit
 _claim = AlertTable.claim
+_update = AlertTable._update
 _order_page = ConnectionClient.order_page
 _filters = OrderQuery.filters
 
@@ -120,8 +121,8 @@ def equal_versions_are_stale(patch: pytest.MonkeyPatch) -> None:
 
 
 def sent_marked_before_the_send(patch: pytest.MonkeyPatch) -> None:
-    def claim(self: AlertTable, key: AlertKey) -> bool:
-        taken = _claim(self, key)
+    def claim(self: AlertTable, key: AlertKey, *, owner: str) -> bool:
+        taken = _claim(self, key, owner=owner)
         if taken:
             self.mark_sent(key, message_id="early")
         return taken
@@ -130,11 +131,23 @@ def sent_marked_before_the_send(patch: pytest.MonkeyPatch) -> None:
 
 
 def claim_never_checked(patch: pytest.MonkeyPatch) -> None:
-    def claim(self: AlertTable, key: AlertKey) -> bool:
-        _claim(self, key)
+    def claim(self: AlertTable, key: AlertKey, *, owner: str) -> bool:
+        _claim(self, key, owner=owner)
         return True
 
     patch.setattr(AlertTable, "claim", claim)
+
+
+def claims_without_an_owner(patch: pytest.MonkeyPatch) -> None:
+    def update(self: AlertTable, key: AlertKey, expression: str, *, condition: str, values: dict[str, Any]) -> bool:
+        foreign = condition.replace(" OR claimed_by = :owner", "")
+        return _update(self, key, expression, condition=foreign, values=values)
+
+    patch.setattr(AlertTable, "_update", update)
+
+
+def claims_never_released(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(AlertTable, "release", lambda self, key, *, owner: None)
 
 
 def first_page_only(patch: pytest.MonkeyPatch) -> None:
@@ -222,6 +235,8 @@ BREAKAGES: dict[str, Breakage] = {
         equal_versions_are_stale,
         sent_marked_before_the_send,
         claim_never_checked,
+        claims_without_an_owner,
+        claims_never_released,
         first_page_only,
         filters_on_the_first_page_only,
         ids_not_scoped_by_connection,

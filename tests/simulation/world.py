@@ -22,7 +22,8 @@ import httpx
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.parsers import ResponseParserError
 
 from orderwatch import clock
 from orderwatch.alerts import AlertKey
@@ -87,6 +88,13 @@ _BROKEN_OFF: dict[str, type[httpx.TransportError]] = {
     "timeout": httpx.ReadTimeout,
     "cut": httpx.RemoteProtocolError,
 }
+_LOST_ANSWERS: dict[str, Exception | None] = {
+    "refused": client_error("InternalError", "PublishBatch"),
+    "garbled": ResponseParserError("an answer that is no XML"),
+    "again": None,
+}
+"""What the sender sees of a request that SNS took; None where the SDK asks again and gets its answer."""
+_SNS_FAULTS = ("all", "some", "closed", *_LOST_ANSWERS)
 _FALSE_ANSWERS = {
     "429": (429, '{"error": "too many"}'),
     "500": (503, '{"error": "x"}'),
@@ -107,6 +115,8 @@ class Invocation:
         troubles: States of the connection that the API told it of.
         written: The connection's row as it wrote it last.
         unmarked: Alerts that SNS took from it and that are not marked yet.
+        claimed: Alerts that it holds.
+        lost_an_update: Whether an update of its own may not have been written, so that it may leave a claim behind.
     """
 
     function: str
@@ -118,6 +128,8 @@ class Invocation:
     troubles: set[str] = field(default_factory=set)
     written: Row = field(default_factory=dict)
     unmarked: set[str] = field(default_factory=set)
+    claimed: set[str] = field(default_factory=set)
+    lost_an_update: bool = False
     function_name: str = "function"
     memory_limit_in_mb: int = 256
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
@@ -385,17 +397,22 @@ class SimulatedWorld:
                 self._note("  fault")
                 raise self._aws_fault(operation, request)
             answer = send(**request)
+            if operation == "update_item" and self._happens(self.plan.aws_fault):
+                self._note("  the answer is lost and the SDK asks again")
+                answer = send(**request)
             if operation == "get_item":
                 invocation = self._running[-1]
                 invocation.reading = self.oracle.loaded(invocation.connection_id)
             if self._happens(self.plan.aws_fault * 0.5) and service != "sns":
                 self._note("  the answer is lost")
+                self._running[-1].lost_an_update |= operation == "update_item"
                 raise client_error("InternalServerError", operation)
             return answer
 
         return self.call(f"{service} {operation}", sent, seconds=0.01)
 
     def _aws_fault(self, operation: str, request: dict[str, Any]) -> ClientError:
+        self._running[-1].lost_an_update |= operation == "update_item"
         if operation == "transact_write_items" and self.chance.random() < 0.8:
             actions = len(request["TransactItems"])
             return transaction_conflict(actions, self.chance.randrange(actions))
@@ -410,28 +427,32 @@ class SimulatedWorld:
         return self.sns.get_paginator(operation)
 
     def publish_batch(self, **request: Any) -> dict[str, Any]:
-        """SNS, which refuses batches, single messages, or loses its answer."""
-        invocation = self._running[-1]
-        fault = self.chance.choice(("all", "some", "answer")) if self._happens(self.plan.sns_fault) else ""
+        """SNS, which refuses batches or single messages, hangs up, or loses its answer."""
+        fault = self.chance.choice(_SNS_FAULTS) if self._happens(self.plan.sns_fault) else ""
+        if fault == "closed":
+            raise ConnectionClosedError(endpoint_url="https://sns.invalid")
         self.sns.is_down = fault == "all"
         self.sns.refuses = lambda body: fault == "some" and self.chance.random() < 0.5
+        answer = self._taken(request)
+        if fault in _LOST_ANSWERS:
+            self._note(f"  SNS's answer is lost: {fault}")
+            self._count_unmarked(self._running[-1])
+        if fault == "again":
+            return self._taken(request)
+        if error := _LOST_ANSWERS.get(fault):
+            raise error
+        return answer
+
+    def _taken(self, request: dict[str, Any]) -> dict[str, Any]:
         before = len(self.sns.taken)
         try:
-            answer = self.sns.publish_batch(**request)
+            return self.sns.publish_batch(**request)
         finally:
             for body in self.sns.taken[before:]:
                 self._sent.append((self.time.seconds, request["TopicArn"], body))
                 ids = self.oracle.took(body)
-                invocation.unmarked.update(ids)
+                self._running[-1].unmarked.update(ids)
                 self._note(f"  told {body['kind']} {ids}")
-        if fault == "answer":
-            self._lost_answer(invocation)
-        return answer
-
-    def _lost_answer(self, invocation: Invocation) -> None:
-        self._note("  SNS's answer is lost")
-        self._count_unmarked(invocation)
-        raise client_error("InternalError", "PublishBatch")
 
     def _wrote(self, changes: list[Change]) -> None:
         invocation = self._running[-1]
@@ -447,9 +468,12 @@ class SimulatedWorld:
             self._streamed(AlertKey(row["connection_id"], row["alert_id"]))
 
     def _updated(self, alert_id: str, row: Row) -> None:
-        if row.get("state") == "sent":
-            for invocation in self._running:
+        for invocation in self._running:
+            invocation.claimed.discard(alert_id)
+            if row.get("state") == "sent":
                 invocation.unmarked.discard(alert_id)
+        if "claimed_until" in row:
+            self._running[-1].claimed.add(alert_id)
 
     # Invocations
 
@@ -482,17 +506,25 @@ class SimulatedWorld:
             forget(module)
         except EXPECTED as error:
             self._note(f"{function}/{copy} fails: {type(error).__name__}")
+            self._judge_claims(invocation)
         except BatchProcessingError as error:
             self._judge_failures(error)
             self._note(f"{function}/{copy} fails: {error.child_exceptions[0][0]}")
         else:
             self._judge_health(invocation)
+            self._judge_claims(invocation)
             return answer
         finally:
             self._running.pop()
             self._count_unmarked(invocation)
             self._worked += self.time.seconds - began
         return None
+
+    @staticmethod
+    def _judge_claims(invocation: Invocation) -> None:
+        """A sender that lived to its end holds nothing any more, whatever SNS did."""
+        if invocation.claimed and not invocation.lost_an_update:
+            raise Violation(f"{invocation.function} left claims behind: {sorted(invocation.claimed)}")
 
     def _judge_health(self, invocation: Invocation) -> None:
         """Rule 10: a poll that came to its end has written down how the connection is."""

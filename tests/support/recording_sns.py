@@ -24,6 +24,7 @@ class RecordingSns:
         refuses: Whether a single message, by its machines' JSON, is refused.
         is_down: Whether whole requests are refused.
         subscriptions: What SNS lists for every topic.
+        breaks: What the next requests end with, one each; SNS takes nothing of them.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class RecordingSns:
         self.refuses: Callable[[dict[str, Any]], bool] = lambda body: False
         self.is_down = False
         self.subscriptions = [{"SubscriptionArn": f"{ARN}:1", "Protocol": "email", "Endpoint": "a@b.example"}]
+        self.breaks: list[Exception] = []
 
     def as_client(self) -> "SNSClient":
         return cast("SNSClient", self)
@@ -44,6 +46,8 @@ class RecordingSns:
     def publish_batch(self, **request: Any) -> dict[str, Any]:
         entries = request["PublishBatchRequestEntries"]
         self.batches.append(entries)
+        if self.breaks:
+            raise self.breaks.pop(0)
         if self.is_down:
             raise ClientError({"Error": {"Code": "InternalError", "Message": "down"}}, "PublishBatch")
         successful, failed = [], []

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from orderwatch.alerts import AlertKey
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.dynamodb import to_item
-from orderwatch.publishing.product_cache import ProductCache
+from orderwatch.publishing.details import Details
 from orderwatch.trackstar.client import PAGE_SIZE, ConnectionClient, Trackstar
 from orderwatch_local.shop import ShopTransport
 from orderwatch_local.shop.script import API_KEY
@@ -98,7 +98,7 @@ def count_requests(case: Case) -> Counted:
         counter = _Counter()
         world, tables = _world(case, counter)
         shop = counter.shop(world)
-        products = ProductCache(ProductsOf(lambda _: shop))
+        products = Details(ProductsOf(lambda _: shop))
         topic = AlertTopic(counter.aws("sns"), _topic_arn())
 
         def send_all(keys: list[AlertKey]) -> None:

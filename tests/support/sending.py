@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orderwatch.alerts import AlertKey
+from orderwatch.publishing.claims import Outbox
+from orderwatch.publishing.details import Details
 from orderwatch.publishing.enrich import ProductSource
-from orderwatch.publishing.publish import Outbox, PublishSummary, Topic, publish
+from orderwatch.publishing.publish import PublishSummary, Topic, publish
 from orderwatch.trackstar.products import Product
 
 
@@ -40,15 +42,18 @@ def send(
     outbox: Outbox,
     topic: Topic,
     operators: Topic | None = None,
-    products: ProductSource | None = None,
+    products: ProductSource | Details | None = None,
     digest_threshold: int = 5,
 ) -> PublishSummary:
-    """Send what is unsent of these alerts; those for the operators to the same topic unless there is another."""
+    """Send what is unsent of these alerts; those for the operators to the same topic unless there is another.
+
+    A bare source of products is one that this process asks for the first time.
+    """
     return publish(
         keys,
         outbox=outbox,
         topic=topic,
         operators=operators or topic,
-        products=products,
+        details=products if products is None or isinstance(products, Details) else Details(products),
         digest_threshold=digest_threshold,
     )

@@ -100,6 +100,12 @@ def test_a_library_that_reaches_outside_is_imported_in_its_room_alone(path: Path
 
 
 @pytest.mark.parametrize("path", [*MODULES, *HANDLERS], ids=str)
+def test_clients_of_aws_are_built_in_one_place_so_that_all_have_its_timeouts(path: Path) -> None:
+    if path != PACKAGE / "aws/clients.py":
+        assert "boto3" not in imports_of(path)
+
+
+@pytest.mark.parametrize("path", [*MODULES, *HANDLERS], ids=str)
 def test_the_product_knows_neither_its_tests_nor_its_tools(path: Path) -> None:
     assert libraries(imports_of(path)).isdisjoint({"tests", "orderwatch_local", "orderwatch_cli", "moto", "functions"})
 

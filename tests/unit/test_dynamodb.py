@@ -101,6 +101,34 @@ def test_no_transaction_is_larger_than_dynamodb_takes(character: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("sizes", "chunks"),
+    [
+        ([60, 40], [2]),
+        ([60, 41], [1, 1]),
+        ([99, 1, 1], [2, 1]),
+        ([60, 50, 50], [1, 2]),
+        ([60, 50, 51], [1, 1, 1]),
+        ([101, 1], [1, 1]),
+        ([100], [1]),
+    ],
+)
+def test_a_transaction_is_filled_to_the_last_byte_and_not_beyond(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int], chunks: list[int]
+) -> None:
+    monkeypatch.setattr("orderwatch.aws.dynamodb.MAX_BYTES", 100)
+    units = [Unit(size, (put("", "x" * size),)) for size in sizes]
+    assert [len(chunk) for chunk in chunked(units)] == chunks
+
+
+def test_all_texts_of_all_actions_of_a_unit_count_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orderwatch.aws.dynamodb.MAX_BYTES", 20)
+    unit = Unit("a", (put("key", "見"), put("12", "xx")))  # 3 + 3 and 2 + 2 bytes
+    assert [len(chunk) for chunk in chunked([unit, unit])] == [2]
+    monkeypatch.setattr("orderwatch.aws.dynamodb.MAX_BYTES", 19)
+    assert [len(chunk) for chunk in chunked([unit, unit])] == [1, 1]
+
+
+@pytest.mark.parametrize(
     ("quiet", "loud", "requests"),
     [(0, 0, 1), (10, 2, 1), (99, 0, 1), (100, 0, 2), (0, 49, 1), (0, 50, 2), (90, 10, 2), (1000, 0, 11), (0, 1000, 21)],
 )

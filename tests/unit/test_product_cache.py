@@ -77,6 +77,15 @@ def test_a_fault_is_not_remembered(cache: ProductCache, source: Source) -> None:
     assert set(find(cache, "1")) == {"1"}
 
 
+def test_products_are_known_only_if_all_of_them_are(cache: ProductCache, source: Source) -> None:
+    find(cache, "1", "gone")
+    assert cache.known("a", []) == {}
+    assert set(cache.known("a", ["1", "gone", "1"]) or ()) == {"1"}
+    assert cache.known("a", ["1", "2"]) is None
+    assert cache.known("b", ["1"]) is None
+    assert source.asked == [["1", "gone"]]
+
+
 @pytest.mark.parametrize(("after", "asked"), [(KEPT_FOR - timedelta(seconds=1), 1), (KEPT_FOR, 2)])
 def test_a_product_is_trusted_for_one_poll_interval(
     cache: ProductCache, clock: StandingClock, source: Source, after: timedelta, asked: int

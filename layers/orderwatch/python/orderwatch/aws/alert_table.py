@@ -2,7 +2,8 @@
 
 Its partition key is the connection, so that all alerts of one come through one shard of the stream, in order and
 together (rule 17). A row is `pending` until its message was sent. A sender claims it for a while before it sends: two
-senders cannot hold the same alert. A claim expires, so a sender that died delays nothing for long.
+senders cannot hold the same alert. A claim names its owner, who can repeat it: the SDK does where an answer was lost.
+It expires, so a sender that died delays nothing for long.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -78,24 +79,31 @@ class AlertTable:
         for page in pages:
             yield from (_key(from_item(item)) for item in page["Items"])
 
-    def claim(self, key: AlertKey) -> bool:
-        """Reserve the alert for this sender, and count the attempt; False if it was sent or another one holds it."""
+    def claim(self, key: AlertKey, *, owner: str) -> bool:
+        """Reserve the alert for this owner, and count the attempt; False if it was sent or another one holds it."""
         now = clock.now()
         return self._update(
             key,
-            "SET claimed_until = :until ADD attempts :one",
-            condition="#state = :pending AND (attribute_not_exists(claimed_until) OR claimed_until <= :now)",
+            "SET claimed_until = :until, claimed_by = :owner ADD attempts :one",
+            condition="#state = :pending AND "
+            "(attribute_not_exists(claimed_until) OR claimed_until <= :now OR claimed_by = :owner)",
             values={
                 ":until": int((now + CLAIM).timestamp()),
                 ":now": int(now.timestamp()),
+                ":owner": owner,
                 ":one": 1,
                 ":pending": PENDING,
             },
         )
 
-    def release(self, key: AlertKey) -> None:
-        """Give up the claim of an alert that was not sent."""
-        self._update(key, "REMOVE claimed_until", condition="#state = :pending", values={":pending": PENDING})
+    def release(self, key: AlertKey, *, owner: str) -> None:
+        """Give up the owner's claim of an alert that was not sent; anybody else's stays."""
+        self._update(
+            key,
+            "REMOVE claimed_until, claimed_by",
+            condition="#state = :pending AND claimed_by = :owner",
+            values={":pending": PENDING, ":owner": owner},
+        )
 
     def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
         """Record that SNS accepted the alert's message; from now on the row may expire."""
@@ -103,7 +111,7 @@ class AlertTable:
         self._update(
             key,
             "SET #state = :sent, sent_at = :now, message_id = :message_id, expires_at = :expires_at "
-            "REMOVE pending, claimed_until",
+            "REMOVE pending, claimed_until, claimed_by",
             condition="attribute_exists(alert_id)",
             values={
                 ":sent": SENT,

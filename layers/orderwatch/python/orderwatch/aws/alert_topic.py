@@ -42,7 +42,9 @@ class AlertTopic:
         """Publish at most ten messages; at most ten in any second, over all senders.
 
         Returns:
-            For each message, in order, the id that SNS gave it; None if SNS did not accept it.
+            For each message, in order, the id that SNS gave it; None if SNS did not accept it, or if its answer was
+            lost or cannot be read. SNS may have sent the message then: PublishBatch has no way to send a message
+            only once to a standard topic, so a repeat is possible after a lost answer, the SDK's own too (rule 2).
         """
         return [message_id for batch in _fitting(messages) for message_id in self._publish_batch(batch)]
 
@@ -51,12 +53,12 @@ class AlertTopic:
         entries: Any = [_entry(str(index), message) for index, message in enumerate(batch)]
         try:
             answer = self._client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
-        except ClientError as error:
-            logger.error("SNS refused a batch", exc_info=error)
+            for failure in answer.get("Failed", []):
+                logger.error("SNS refused a message", extra={"code": failure["Code"], "entry": failure["Id"]})
+            taken = {each["Id"]: each["MessageId"] for each in answer.get("Successful", [])}
+        except Exception as error:  # noqa: BLE001 - botocore's parsers raise errors of no common class
+            logger.error("SNS did not take a batch", exc_info=error)
             return [None] * len(batch)
-        for failure in answer.get("Failed", []):
-            logger.error("SNS refused a message", extra={"code": failure["Code"], "entry": failure["Id"]})
-        taken = {each["Id"]: each["MessageId"] for each in answer.get("Successful", [])}
         return [taken.get(str(index)) for index in range(len(batch))]
 
     def _wait(self, count: int) -> None:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-import boto3
-
+from orderwatch.aws import clients
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.pace import TOPIC_LIMIT, SharedPace
@@ -27,7 +26,7 @@ class Delivery:
 
 def build_delivery(settings: SenderSettings) -> Delivery:
     """Build the clients of DynamoDB and SNS; call it once a process."""
-    dynamodb, sns = boto3.client("dynamodb"), boto3.client("sns")
+    dynamodb, sns = clients.dynamodb(), clients.sns()
 
     def topic(arn: str) -> AlertTopic:
         return AlertTopic(sns, arn, pace=SharedPace(dynamodb, settings.pace_table_name, arn, TOPIC_LIMIT))

@@ -54,7 +54,12 @@ class ProductCache:
             learned = {product_id: fetched.get(product_id) for product_id in unknown}
             self._keep(connection_id, learned)
             known |= learned
-        return {product_id: product for product_id, product in known.items() if product}
+        return _existing(known)
+
+    def known(self, connection_id: str, product_ids: Sequence[str]) -> dict[str, Product] | None:
+        """Return the products that exist, by id; None if the source would have to be asked for any of them."""
+        known = self._find(connection_id, product_ids)
+        return _existing(known) if len(known) == len(set(product_ids)) else None
 
     def _find(self, connection_id: str, product_ids: Sequence[str]) -> dict[str, Product | None]:
         """Look up these products, and count them as used; None stands for one that Trackstar does not have."""
@@ -72,3 +77,7 @@ class ProductCache:
             self._entries.move_to_end((connection_id, product_id))
         while len(self._entries) > self._max_products:
             self._entries.popitem(last=False)
+
+
+def _existing(products: Mapping[str, Product | None]) -> dict[str, Product]:
+    return {product_id: product for product_id, product in products.items() if product}

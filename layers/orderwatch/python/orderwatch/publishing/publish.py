@@ -1,14 +1,14 @@
-"""One batch of alerts: claim, enrich, group, render, send, record.
+"""One batch of alerts: claim, then portion by portion add product details, group, render, send, record.
 
 An alert is delivered at least once and marked after the send (rule 2): a sender that dies in between leaves a claim
-that expires, and the next sender sends the alert again with the same id. Enrichment and rendering can only make an
-alert plainer, never stop it (rule 11).
+that expires, and the next sender sends the alert again with the same id. One that lives on leaves none behind, whatever
+went wrong. Enrichment and rendering can only make an alert plainer, never stop it (rule 11), and no shop whose products
+are slow to come holds up the alerts of another for long.
 """
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import batched, groupby
+from itertools import batched
 from typing import Protocol, Self
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -16,30 +16,14 @@ from aws_lambda_powertools.metrics import MetricUnit
 from orderwatch import clock
 from orderwatch.alerts import Alert, AlertKey, Audience
 from orderwatch.observability import logger, metrics
+from orderwatch.publishing.claims import Claims, Outbox
+from orderwatch.publishing.details import Details
 from orderwatch.publishing.digest import Group, group
-from orderwatch.publishing.enrich import LEFT_OUT, ProductSource, enrich, gap_of, product_ids_of, without_details
+from orderwatch.publishing.enrich import LEFT_OUT, without_details
 from orderwatch.publishing.messages import SnsMessage, render_or_plain
 
 SEND_BATCH = 10
 """Messages that are sent before any is marked: the most that one death can send twice."""
-SECONDS_FOR_DETAILS = 60.0
-"""Seconds that a batch may spend on product details: the alerts themselves come first."""
-
-
-class Outbox(Protocol):
-    """What publishing needs of AlertTable."""
-
-    def unsent(self, keys: Collection[AlertKey]) -> Iterable[Alert]:
-        """Return those of these alerts that are still pending."""
-
-    def claim(self, key: AlertKey) -> bool:
-        """Reserve the alert for this sender; False if it was sent already or another sender holds it."""
-
-    def release(self, key: AlertKey) -> None:
-        """Give up the claim of an alert that was not sent."""
-
-    def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
-        """Record that SNS accepted the alert's message."""
 
 
 class Topic(Protocol):
@@ -58,8 +42,8 @@ class PublishSummary:
         messages: Messages sent; fewer than alerts if some became digests.
         degraded: Alerts that went out without all their product details.
         plain: Messages that could not be rendered and went out plain.
-        unsent_keys: The alerts that are still to be sent: not accepted, or held by another sender.
-        sent_keys: The alerts whose message was accepted.
+        unsent_keys: The alerts that are still to be sent: not accepted, not marked, or held by another sender.
+        sent_keys: The alerts whose message was accepted and that are marked.
         delays: For each alert about an order, the seconds from when Trackstar showed its status until it was sent.
     """
 
@@ -81,6 +65,15 @@ class PublishSummary:
         self.delays += other.delays
         return self
 
+    def count_sent(self, alert: Alert) -> None:
+        """Count an alert whose message was accepted and that is marked now."""
+        if alert.order:
+            visible_at = alert.order.updated_at or alert.order.seen_at
+            self.delays.append(max((clock.now() - visible_at).total_seconds(), 0.0))
+        self.sent += 1
+        self.sent_keys.append(alert.key)
+        self.degraded += not alert.enrichment.complete
+
     def report(self) -> None:
         """Add the counts to the metrics, and log them in one line."""
         counts = {"AlertsSent": self.sent, "MessagesSent": self.messages, "AlertsUnsent": len(self.unsent_keys)}
@@ -98,7 +91,7 @@ def publish(
     outbox: Outbox,
     topic: Topic,
     operators: Topic,
-    products: ProductSource | None,
+    details: Details | None,
     digest_threshold: int,
 ) -> PublishSummary:
     """Send those of these alerts that are still unsent.
@@ -108,18 +101,24 @@ def publish(
         outbox: The ledger.
         topic: The topic of the alerts.
         operators: The topic of the alerts that the operators of orderwatch can act on.
-        products: The source of product details; None sends without them.
+        details: The product details; None sends without them.
         digest_threshold: More alerts than this of one kind and connection become digests.
     """
     summary = PublishSummary()
-    claimed = _claim(keys, outbox, summary)
-    groups = group(_enrich(claimed, products), threshold=digest_threshold)
-    for audience, to_send in _by_audience(groups, topic, operators):
-        for batch in batched(to_send, SEND_BATCH, strict=False):
-            message_ids = audience.publish([_render(each, summary) for each in batch])
-            for each, message_id in zip(batch, message_ids, strict=True):
-                _record(each, message_id, outbox, summary)
+    with Claims(outbox) as claims:
+        claimed = _claim(outbox.unsent(list(dict.fromkeys(keys))), claims, summary)
+        for alerts in details.portions(claimed) if details else [without_details(claimed, LEFT_OUT)]:
+            groups = group(alerts, threshold=digest_threshold)
+            for audience, to_send in _by_audience(groups, topic, operators):
+                _send(to_send, audience, claims, summary)
     return summary
+
+
+def _send(groups: Sequence[Group], topic: Topic, claims: Claims, summary: PublishSummary) -> None:
+    for batch in batched(groups, SEND_BATCH, strict=False):
+        message_ids = topic.publish([_render(each, summary) for each in batch])
+        for each, message_id in zip(batch, message_ids, strict=True):
+            _record(each, message_id, claims, summary)
 
 
 def _by_audience(groups: Sequence[Group], topic: Topic, operators: Topic) -> list[tuple[Topic, list[Group]]]:
@@ -128,44 +127,14 @@ def _by_audience(groups: Sequence[Group], topic: Topic, operators: Topic) -> lis
     return [(topic, to_all), (operators, to_operators)]
 
 
-def _claim(keys: Collection[AlertKey], outbox: Outbox, summary: PublishSummary) -> list[Alert]:
+def _claim(alerts: Iterable[Alert], claims: Claims, summary: PublishSummary) -> list[Alert]:
     claimed: list[Alert] = []
-    for alert in outbox.unsent(list(dict.fromkeys(keys))):
-        if outbox.claim(alert.key):
+    for alert in alerts:
+        if claims.take(alert.key):
             claimed.append(alert)
         else:
             summary.unsent_keys.append(alert.key)
     return claimed
-
-
-def _enrich(alerts: Sequence[Alert], products: ProductSource | None) -> list[Alert]:
-    if products is None:
-        return without_details(alerts, LEFT_OUT)
-    ends_at = clock.monotonic() + SECONDS_FOR_DETAILS
-    by_connection = sorted(alerts, key=lambda alert: alert.connection_id)
-    return [
-        alert
-        for connection_id, of_connection in groupby(by_connection, key=lambda alert: alert.connection_id)
-        for alert in _enrich_connection(connection_id, list(of_connection), products, ends_at)
-    ]
-
-
-def _enrich_connection(
-    connection_id: str, alerts: Sequence[Alert], source: ProductSource, ends_at: float
-) -> list[Alert]:
-    """Add the product details to the alerts of one connection; whatever fails, the alerts go on (rule 11)."""
-    try:
-        ids = product_ids_of(alerts)
-        seconds_left = partial(_seconds_until, ends_at)
-        products = source.products(connection_id, ids, seconds_left=seconds_left) if ids else {}
-        return enrich(alerts, products)
-    except Exception as error:  # noqa: BLE001
-        logger.warning("product details missing", exc_info=error, extra={"connection_id": connection_id})
-        return without_details(alerts, gap_of(error))
-
-
-def _seconds_until(moment: float) -> float:
-    return moment - clock.monotonic()
 
 
 def _render(each: Group, summary: PublishSummary) -> SnsMessage:
@@ -176,20 +145,17 @@ def _render(each: Group, summary: PublishSummary) -> SnsMessage:
     return message
 
 
-def _record(each: Group, message_id: str | None, outbox: Outbox, summary: PublishSummary) -> None:
+def _record(each: Group, message_id: str | None, claims: Claims, summary: PublishSummary) -> None:
     if message_id is None:
         for alert in each.members:
-            outbox.release(alert.key)
+            claims.release(alert.key)
             summary.unsent_keys.append(alert.key)
         return
     summary.messages += 1
     alert_ids = [alert.alert_id for alert in each.members]
     logger.info("message sent", extra={"message_id": message_id, "alert_ids": alert_ids})
     for alert in each.members:
-        outbox.mark_sent(alert.key, message_id=message_id)
-        if alert.order:
-            visible_at = alert.order.updated_at or alert.order.seen_at
-            summary.delays.append(max((clock.now() - visible_at).total_seconds(), 0.0))
-        summary.sent += 1
-        summary.sent_keys.append(alert.key)
-        summary.degraded += not alert.enrichment.complete
+        if claims.mark_sent(alert.key, message_id=message_id):
+            summary.count_sent(alert)
+        else:
+            summary.unsent_keys.append(alert.key)

@@ -1,0 +1,66 @@
+"""Trackstar's client within the budget of product details, where requests hang until they time out."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from orderwatch import clock
+from orderwatch.publishing.details import Details
+from orderwatch.trackstar.client import Trackstar
+from orderwatch.trackstar.products import Product
+from tests.support.alerts import alert_of
+from tests.support.clocks import Waits
+
+LONGEST_WAIT = 30.0
+SHOPS = [f"conn_{number}" for number in range(20)]
+
+
+class Hanging(httpx.BaseTransport):
+    """Answers nothing; each request ends when it has waited as long as the client wants to.
+
+    Args:
+        waits_for: The part of a request that hangs, as httpx names its timeout.
+        error: What it ends with.
+    """
+
+    def __init__(self, waits_for: str, error: type[httpx.TransportError]) -> None:
+        self._waits_for, self._error = waits_for, error
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        clock.sleep(request.extensions["timeout"][self._waits_for])
+        raise self._error("hangs", request=request)
+
+
+class Products:
+    """The products of every connection, by the real client."""
+
+    def __init__(self, trackstar: Trackstar) -> None:
+        self._trackstar = trackstar
+
+    def products(
+        self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
+    ) -> Mapping[str, Product]:
+        secret = SecretStr("secret")
+        client = self._trackstar.client_of(
+            connection_id, api_key=secret, access_token=secret, seconds_left=seconds_left
+        )
+        return client.products(product_ids)
+
+
+@pytest.mark.parametrize(
+    ("waits_for", "error"), [("read", httpx.ReadTimeout), ("connect", httpx.ConnectTimeout), ("read", httpx.ReadError)]
+)
+@pytest.mark.parametrize("products", [("p1",), ("p,1", "p,2")], ids=["listed", "one by one"])
+def test_however_trackstar_hangs_no_alert_waits_longer_than_half_a_minute(
+    waits_for: str, error: type[httpx.TransportError], products: tuple[str, ...]
+) -> None:
+    waits = Waits()
+    clock.use(waits)
+    trackstar = Trackstar("https://trackstar.invalid", transport=Hanging(waits_for, error))
+    details, began = Details(Products(trackstar)), waits.seconds
+    alerts = [alert_of("1", connection_id=shop, product_ids=products) for shop in SHOPS]
+    came = [alert.connection_id for alert in alerts for portion in details.portions([alert]) for alert in portion]
+    assert came == SHOPS
+    assert waits.seconds - began < LONGEST_WAIT

@@ -1,0 +1,30 @@
+"""How long the functions wait for AWS."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orderwatch.aws import clients
+from orderwatch.aws.clients import CONNECT_SECONDS, READ_SECONDS, TRIES
+from tests.support.account import FUNCTIONS
+from tests.support.template import load_template
+
+RESOURCES = load_template()["Resources"]
+
+
+@pytest.mark.parametrize(
+    "build", [clients.dynamodb, clients.sns, clients.sqs, clients.ssm], ids=lambda each: each.__name__
+)
+def test_every_client_waits_for_seconds_and_not_for_a_minute(
+    build: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    config = build().meta.config
+    assert (config.connect_timeout, config.read_timeout) == (3, 10)
+    assert config.retries == {"mode": "standard", "total_max_attempts": 3}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_request_that_nobody_answers_ends_within_the_functions_life(function: str) -> None:
+    assert RESOURCES[function]["Properties"]["Timeout"] > TRIES * (CONNECT_SECONDS + READ_SECONDS)

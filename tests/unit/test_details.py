@@ -1,0 +1,204 @@
+"""No alert waits long for product details, and none for those of a shop that hangs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from orderwatch import clock
+from orderwatch.alerts import Alert
+from orderwatch.errors import UnavailableError
+from orderwatch.publishing.details import NO_TIME, REMEMBERED_FOR, SECONDS_A_CONNECTION, Details
+from orderwatch.trackstar.products import Product
+from tests.support.alerts import alert_of
+from tests.support.clocks import Waits
+
+LONGEST_WAIT = 30.0
+
+
+class Vendor:
+    """Has every product, a fifth of a second away, but for the connections that hang until their time is up.
+
+    Attributes:
+        hanging: Connections that never answer.
+        asked: The connection of each request.
+        needs: Seconds that an answer takes.
+    """
+
+    def __init__(self, *hanging: str) -> None:
+        self.hanging = set(hanging)
+        self.asked: list[str] = []
+        self.needs = 0.2
+
+    def products(
+        self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
+    ) -> Mapping[str, Product]:
+        self.asked.append(connection_id)
+        if connection_id in self.hanging:
+            clock.sleep(seconds_left())
+            raise UnavailableError("ReadTimeout")
+        clock.sleep(self.needs)
+        return {each: Product(id=each, name=f"Product {each}", inventory="1") for each in product_ids}
+
+
+class Sender:
+    """A process that sends alerts as soon as it has their details.
+
+    Attributes:
+        sent: Each alert, by its connection, with the seconds that it waited.
+    """
+
+    def __init__(self, vendor: Vendor) -> None:
+        self.waits = Waits()
+        clock.use(self.waits)
+        self.details = Details(vendor)
+        self.sent: dict[str, tuple[float, Alert]] = {}
+
+    def send(self, *alerts: Alert) -> None:
+        began = self.waits.seconds
+        for portion in self.details.portions(alerts):
+            self.sent |= {alert.connection_id: (self.waits.seconds - began, alert) for alert in portion}
+
+    def waited(self, connection_id: str) -> float:
+        return self.sent[connection_id][0]
+
+    def gaps(self, connection_id: str) -> Sequence[str]:
+        return self.sent[connection_id][1].enrichment.missing
+
+
+def needing(connection_id: str, *product_ids: str) -> Alert:
+    """An alert whose lines name these products."""
+    return alert_of("1", connection_id=connection_id, product_ids=product_ids or ("p1",))
+
+
+def test_what_needs_no_products_does_not_wait_for_a_shop_that_hangs() -> None:
+    sender = Sender(Vendor("hangs"))
+    sender.send(needing("hangs"), alert_of("1", connection_id="plain"))
+    assert sender.waited("plain") == 0.0
+    assert sender.gaps("hangs") == ("product details: Trackstar did not answer",)
+
+
+def test_what_has_its_products_already_does_not_wait_either_and_has_its_details() -> None:
+    sender = Sender(Vendor("hangs"))
+    sender.send(needing("warm"))
+    sender.send(needing("hangs"), needing("warm"))
+    assert (sender.waited("warm"), sender.gaps("warm")) == (0.0, ())
+
+
+def test_a_shop_that_hangs_uses_up_its_own_budget_and_the_next_one_still_gets_its_details() -> None:
+    sender = Sender(Vendor("hangs"))
+    sender.send(needing("hangs"), needing("sound"))
+    assert sender.waited("hangs") == SECONDS_A_CONNECTION
+    assert sender.waited("sound") == pytest.approx(SECONDS_A_CONNECTION + 0.2)
+    assert sender.gaps("sound") == ()
+
+
+def test_however_many_shops_hang_no_alert_waits_longer_than_half_a_minute() -> None:
+    shops = [f"hangs{number}" for number in range(50)]
+    sender = Sender(Vendor(*shops))
+    sender.send(*map(needing, shops))
+    assert sender.sent.keys() == set(shops)
+    assert max(map(sender.waited, shops)) < LONGEST_WAIT
+    assert sender.gaps("hangs49") == (NO_TIME,)
+
+
+def test_alerts_that_wait_behind_several_batches_wait_no_longer_in_all() -> None:
+    shops = [f"hangs{number}" for number in range(50)]
+    sender = Sender(Vendor(*shops))
+    began = sender.waits.seconds
+    for shop in shops:
+        sender.send(needing(shop))
+    assert sender.waits.seconds - began < LONGEST_WAIT
+
+
+def test_a_shop_that_failed_is_left_alone_for_a_while_and_then_asked_again() -> None:
+    vendor = Vendor("hangs")
+    sender = Sender(vendor)
+    sender.send(needing("hangs"))
+    sender.waits.seconds += REMEMBERED_FOR.total_seconds() - 1
+    sender.send(needing("hangs"))
+    assert (vendor.asked, sender.waited("hangs")) == (["hangs"], 0.0)
+    assert sender.gaps("hangs") == ("product details: Trackstar did not answer",)
+
+    vendor.hanging.clear()
+    sender.waits.seconds += 1
+    sender.send(needing("hangs"))
+    assert (vendor.asked, sender.gaps("hangs")) == (["hangs", "hangs"], ())
+
+
+def test_a_shop_that_failed_still_gets_the_details_that_are_known() -> None:
+    vendor = Vendor()
+    sender = Sender(vendor)
+    sender.send(needing("shop", "p1"))
+    vendor.hanging.add("shop")
+    sender.send(needing("shop", "p2"))
+    sender.send(needing("shop", "p1"))
+    assert sender.gaps("shop") == ()
+
+
+def test_a_shop_that_failed_before_is_asked_after_the_others() -> None:
+    vendor = Vendor("hangs")
+    sender = Sender(vendor)
+    sender.send(needing("hangs"))
+    sender.waits.seconds += REMEMBERED_FOR.total_seconds()
+    sender.send(needing("hangs"), needing("sound"))
+    assert sender.waited("sound") == pytest.approx(0.2)
+
+
+def test_a_shop_that_answered_again_is_asked_in_its_turn() -> None:
+    vendor = Vendor("recovers")
+    sender = Sender(vendor)
+    sender.send(needing("recovers"))
+    vendor.hanging.clear()
+    sender.waits.seconds += REMEMBERED_FOR.total_seconds()
+    sender.send(needing("recovers", "p1"))
+    sender.send(needing("recovers", "p2"), needing("sound"))
+    assert vendor.asked[-2:] == ["recovers", "sound"]
+
+
+def test_a_shop_that_is_left_alone_waits_for_no_other() -> None:
+    sender = Sender(Vendor("hangs", "hangs too"))
+    sender.send(needing("hangs"))
+    sender.send(needing("hangs too"), needing("hangs"))
+    assert sender.waited("hangs") == 0.0
+
+
+def test_the_time_that_was_spent_comes_back() -> None:
+    shops = [f"hangs{number}" for number in range(3)]
+    sender = Sender(Vendor(*shops))
+    sender.send(*map(needing, shops))
+    sender.send(needing("sound"))
+    assert sender.gaps("sound") == (NO_TIME,)
+    sender.waits.seconds += REMEMBERED_FOR.total_seconds()
+    sender.send(needing("sound"))
+    assert sender.gaps("sound") == ()
+
+
+def test_a_slow_shop_is_not_asked_when_hardly_any_time_is_left_and_so_not_taken_for_one_that_fails() -> None:
+    vendor = Vendor()
+    vendor.needs = SECONDS_A_CONNECTION - 0.1
+    sender = Sender(vendor)
+    for shop in ("one", "two", "three"):
+        sender.send(needing(shop))
+    assert vendor.asked == ["one", "two"]
+    assert sender.gaps("three") == (NO_TIME,)
+    sender.waits.seconds += REMEMBERED_FOR.total_seconds()
+    sender.send(needing("three"))
+    assert sender.gaps("three") == ()
+
+
+def test_the_alerts_of_a_shop_stay_together_so_that_a_storm_is_one_digest() -> None:
+    sender = Sender(Vendor())
+    plain, detailed = alert_of("1", connection_id="shop"), needing("shop")
+    portions = filter(None, sender.details.portions([plain, needing("other"), detailed]))
+    assert [[alert.connection_id for alert in portion] for portion in portions] == [["shop", "shop"], ["other"]]
+
+
+def test_a_bug_in_the_source_makes_alerts_plainer_and_stops_none() -> None:
+    class Broken(Vendor):
+        def products(self, *arguments: Any, **options: Any) -> Mapping[str, Product]:
+            raise RuntimeError("a bug")
+
+    sender = Sender(Broken())
+    sender.send(needing("one"), needing("two"))
+    assert sender.gaps("one") == sender.gaps("two") == ("product details: they could not be read",)

@@ -1,0 +1,67 @@
+"""What is counted of a batch: above all, how long it took from Trackstar to the reader."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from orderwatch import clock
+from orderwatch.alerts import Alert
+from orderwatch.publishing.publish import PublishSummary
+from tests.support.alerts import SEEN_AT, alert_of
+from tests.support.clocks import StandingClock
+
+NOW = SEEN_AT + timedelta(minutes=5)
+
+
+def seconds_ago(seconds: float) -> Any:
+    return NOW - timedelta(seconds=seconds)
+
+
+def counted(alert: Alert) -> PublishSummary:
+    """The summary after this alert was sent at `NOW`."""
+    clock.use(StandingClock(NOW))
+    summary = PublishSummary()
+    summary.count_sent(alert)
+    return summary
+
+
+def with_times(**times: Any) -> Alert:
+    alert = alert_of("1")
+    assert alert.order
+    return alert.model_copy(update={"order": alert.order.model_copy(update=times)})
+
+
+@pytest.mark.parametrize(
+    ("updated_at", "seen_at", "delay", "reason"),
+    [
+        (seconds_ago(90), seconds_ago(30), 90.0, "from when the copy changed"),
+        (None, seconds_ago(30), 30.0, "where no date shows that, from when we saw it"),
+        (seconds_ago(0), seconds_ago(30), 0.0, "at once"),
+        (seconds_ago(-20), seconds_ago(-10), 0.0, "a vendor's clock that is ahead makes no negative delay"),
+        (seconds_ago(0.5), seconds_ago(30), 0.5, "parts of a second count"),
+    ],
+)
+def test_the_delay_of_an_alert_begins_when_its_status_could_be_seen(
+    updated_at: Any, seen_at: Any, delay: float, reason: str
+) -> None:
+    assert counted(with_times(updated_at=updated_at, seen_at=seen_at)).delays == [delay], reason
+
+
+def test_an_alert_about_a_connection_has_no_delay() -> None:
+    about_a_connection = alert_of("1").model_copy(update={"kind": "connection.blocked", "order": None})
+    summary = counted(about_a_connection)
+    assert (summary.sent, summary.delays, summary.sent_keys) == (1, [], [about_a_connection.key])
+
+
+@pytest.mark.parametrize(("complete", "degraded"), [(True, 0), (False, 1)])
+def test_an_alert_without_all_its_details_counts_as_degraded(complete: bool, degraded: int) -> None:
+    alert = alert_of("1")
+    enrichment = alert.enrichment.model_copy(update={"complete": complete})
+    assert counted(alert.model_copy(update={"enrichment": enrichment})).degraded == degraded
+
+
+def test_two_summaries_add_up() -> None:
+    total = counted(with_times(updated_at=seconds_ago(2)))
+    total += counted(with_times(updated_at=seconds_ago(3)))
+    assert (total.sent, total.delays, len(total.sent_keys)) == (2, [2.0, 3.0], 2)
