@@ -4,11 +4,9 @@ No account, no Docker: ministack runs the functions, their queues, streams and s
 """
 
 import json
-import os
 import secrets
 import shutil
 import socket
-import subprocess
 import time
 import uuid
 from collections.abc import Mapping
@@ -21,18 +19,11 @@ from orderwatch_cli.aws import LOCAL_REGION as REGION
 from orderwatch_cli.aws import session_apart
 from orderwatch_cli.local_credentials import make_scratch, write_credentials
 from orderwatch_cli.stack import STACK_NAME, Outputs
-from orderwatch_local.build import (
-    PROJECT,
-    SAM,
-    Architecture,
-    build,
-    require_tool,
-    sam_environment,
-    this_architecture,
-)
+from orderwatch_local.build import PROJECT, Architecture, build, require_tool, this_architecture
+from orderwatch_local.deploy import local_environment, local_sam_environment, sam_deploy
 from orderwatch_local.emulable import emulable
 from orderwatch_local.emulator import answers, environment_of_emulator, start_error
-from orderwatch_local.errors import DeployFailedError, PortInUseError, StartFailedError
+from orderwatch_local.errors import PortInUseError, StartFailedError
 from orderwatch_local.processes import GuardedProcess, tail
 
 if TYPE_CHECKING:
@@ -123,7 +114,14 @@ class LocalCloud:
         """
         template = emulable(build(self._architecture, project=self._project))
         self._ensure_bucket()
-        self._sam_deploy(template, {**(parameters or {}), "Architecture": self._architecture})
+        sam_deploy(
+            template,
+            stack_name=STACK_NAME,
+            bucket=_BUCKET,
+            region=REGION,
+            parameters={**(parameters or {}), "Architecture": self._architecture},
+            environment=local_sam_environment(self._scratch, self.environment()),
+        )
         return self.outputs()
 
     def outputs(self) -> Outputs:
@@ -198,17 +196,7 @@ class LocalCloud:
 
     def environment(self) -> dict[str, str]:
         """Variables that point another process's AWS SDK at this cloud and at nothing else."""
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_SESSION_TOKEN": self._secret,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        return local_environment(self.endpoint, self._secret)
 
     def _start_on(self, port: int) -> None:
         if _is_taken(port):
@@ -243,32 +231,6 @@ class LocalCloud:
     def _ensure_bucket(self) -> None:
         # SAM would deploy a stack of its own to get a bucket, which takes longer than ours.
         self.client("s3").create_bucket(Bucket=_BUCKET)
-
-    def _sam_deploy(self, template: Path, parameters: Mapping[str, str]) -> None:
-        require_tool(SAM)
-        command = [
-            *(str(SAM), "deploy", "--template-file", str(template), "--stack-name", STACK_NAME),
-            *("--s3-bucket", _BUCKET, "--capabilities", "CAPABILITY_IAM", "--region", REGION),
-            *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
-            *("--parameter-overrides", *(f'{name}="{value}"' for name, value in parameters.items())),
-        ]
-        done = subprocess.run(  # noqa: S603 - the command is ours
-            command,
-            # Between looks at the stack SAM would sleep 5 s.
-            env=sam_environment(self._scratch, SAM_CLI_POLL_DELAY="0.1", **self.environment()),
-            cwd=self._scratch,
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode:
-            raise DeployFailedError(f"sam deploy failed: {_reason(done.stdout + done.stderr)}")
-
-
-def _reason(output: str) -> str:
-    """SAM's own sentence about what went wrong, else the last lines of what it wrote."""
-    sentences = [line for line in output.splitlines() if line.startswith("Error: ")]
-    return sentences[-1].removeprefix("Error: ") if sentences else f"\n{tail(output)}"
 
 
 def _free_port() -> int:
