@@ -123,7 +123,8 @@ def _aws_command(cloud: LocalCloud) -> str:
 def _inbox(watch: Watch, out: Console, *, as_json: bool) -> AbstractContextManager[object]:
     topic = watch.outputs.alert_topic_arn
     if as_json:
-        return JsonInbox(watch.cloud, topic, lambda body: show_json(out, body))
+        queue_url = watch.cloud.subscribe_queue(topic)
+        return JsonInbox(watch.cloud.client("sqs"), queue_url, lambda body: show_json(out, body))
     return Mailbox(watch.cloud, topic, lambda mail: show_mail(out, mail))
 
 

@@ -9,15 +9,21 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from orderwatch_local.errors import PortInUseError
-from orderwatch_local.shop.api import Trackstar
 from orderwatch_local.shop.exchange import Request, Response
 
 HOST = "127.0.0.1"
 _BACKLOG = 128
 _STOPS_WITHIN = 0.01
+
+
+class Vendor(Protocol):
+    """What answers requests; from many threads at once."""
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request."""
 
 
 class ShopServer:
@@ -56,18 +62,18 @@ class ShopServer:
         self.close()
 
 
-def serve(trackstar: Trackstar, *, port: int = 0) -> ShopServer:
+def serve(vendor: Vendor, *, port: int = 0) -> ShopServer:
     """Serves the simulated vendor on 127.0.0.1 from threads of this process.
 
     Args:
-        trackstar: What answers.
+        vendor: What answers.
         port: 0 for a free one.
 
     Raises:
         PortInUseError: When the port is taken.
     """
     try:
-        return ShopServer(_Server(trackstar, port))
+        return ShopServer(_Server(vendor, port))
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortInUseError(f"port {port} of {HOST} is in use: stop what listens there or name another") from None
@@ -78,8 +84,8 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = _BACKLOG
     daemon_threads = True
 
-    def __init__(self, trackstar: Trackstar, port: int) -> None:
-        self.trackstar = trackstar
+    def __init__(self, vendor: Vendor, port: int) -> None:
+        self.vendor = vendor
         self._open: set[socket.socket] = set()
         self._open_lock = Lock()
         super().__init__((HOST, port), _Handler)
@@ -117,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._send(self.server.trackstar.handle(Request.of(self.command, self.path, self.headers.items(), body)))
+        self._send(self.server.vendor.handle(Request.of(self.command, self.path, self.headers.items(), body)))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - the names that http.server calls
 
