@@ -1,0 +1,142 @@
+"""The simulated shop behind a function's URL: the same API, and the same shop in whichever sandbox answers."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from orderwatch_local.demo import alerts_of
+from orderwatch_local.shop import function
+from orderwatch_local.shop.exchange import Request, Response
+from orderwatch_local.shop.short_day import ROUNDS, SHOP, ShortDay
+from orderwatch_local.truth import expected_alerts
+
+BEGINS_AT = datetime(2026, 11, 26, 10, tzinfo=UTC)
+MOMENTS = [BEGINS_AT + timedelta(seconds=2 * number) for number in range(ROUNDS + 1)]
+KEYS = {"x-trackstar-api-key": "key-of-the-run", "x-trackstar-access-token": "token-of-the-run"}
+
+
+class OneItemTable:
+    """A client of DynamoDB, as far as the day's table needs one."""
+
+    def __init__(self) -> None:
+        self._item: dict[str, Any] = {}
+
+    def put_item(self, **request: Any) -> None:
+        self._item = request["Item"]
+
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        assert request["ConsistentRead"], "else a poll may see the round before"
+        return {"Item": self._item} if self._item.get("id") == request["Key"]["id"] else {}
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    table = OneItemTable()
+    monkeypatch.setattr(function, "_dynamodb", lambda: table)
+    monkeypatch.setenv("DAY_TABLE_NAME", "day")
+    monkeypatch.setenv("API_KEY", KEYS["x-trackstar-api-key"])
+    monkeypatch.setenv("ACCESS_TOKEN", KEYS["x-trackstar-access-token"])
+    function._vendor.cache_clear()
+    yield table
+    function._vendor.cache_clear()
+
+
+def ask(query: Mapping[str, str], *, headers: Mapping[str, str] = KEYS) -> dict[str, Any]:
+    """The answer to a request for orders, as the URL hands it to the function (payload format 2.0)."""
+    event = {
+        "version": "2.0",
+        "rawPath": "/cart/orders",
+        "rawQueryString": urlencode(query),
+        "headers": {"host": "abc.lambda-url.us-east-1.on.aws", **headers},
+        "requestContext": {"http": {"method": "GET", "path": "/cart/orders"}},
+        "isBase64Encoded": False,
+    }
+    return function.handler(event, None)
+
+
+def orders(query: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    answer = ask(query or {})
+    assert answer["statusCode"] == 200, answer
+    page: list[dict[str, Any]] = json.loads(answer["body"])["data"]
+    return page
+
+
+def direct(day: ShortDay, query: Mapping[str, str]) -> Response:
+    vendor = day.serve(api_key=KEYS["x-trackstar-api-key"], access_token=KEYS["x-trackstar-access-token"])
+    return vendor.handle(Request.of("GET", f"/cart/orders?{urlencode(query)}", KEYS.items()))
+
+
+def test_the_url_answers_as_the_shop_itself_does(table: Any) -> None:
+    function.save_moments(table, "day", MOMENTS[:1])
+    query = {"limit": "7", "trackstar_updated_date[lte]": "2026-11-26T10:00:00Z"}
+    answer, expected = ask(query), direct(ShortDay(BEGINS_AT), query)
+    assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (200, "application/json")
+    assert json.loads(answer["body"])["data"] == expected.json()["data"]
+    assert answer["headers"]["x-ratelimit-remaining"] == expected.header("x-ratelimit-remaining")
+
+
+def test_its_pages_lead_through_the_whole_list(table: Any) -> None:
+    function.save_moments(table, "day", MOMENTS[:1])
+    first = json.loads(ask({"limit": "40"})["body"])
+    second = json.loads(ask({"limit": "40", "page_token": first["next_token"]})["body"])
+    assert len({order["id"] for page in (first, second) for order in page["data"]}) == SHOP.orders_before
+    assert second["next_token"] is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "status"),
+    [
+        ({}, {}, 401),
+        (KEYS | {"x-trackstar-api-key": "guessed"}, {}, 401),
+        (KEYS | {"x-trackstar-access-token": "guessed"}, {}, 401),
+        (KEYS, {"colour": "red"}, 422),
+    ],
+)
+def test_what_the_shop_refuses_is_refused_at_the_url(
+    table: Any, headers: dict[str, str], query: dict[str, str], status: int
+) -> None:
+    function.save_moments(table, "day", MOMENTS[:1])
+    assert ask(query, headers=headers)["statusCode"] == status
+
+
+def test_the_date_is_left_to_the_urls_server(table: Any) -> None:
+    function.save_moments(table, "day", MOMENTS[:1])
+    assert "date" not in {name.lower() for name in ask({})["headers"]}
+
+
+def test_a_sandbox_that_starts_in_the_middle_of_the_day_shows_what_the_others_do(table: Any) -> None:
+    for played in range(1, 7):
+        function.save_moments(table, "day", MOMENTS[:played])
+        of_one_that_played_along = orders()
+    function._vendor.cache_clear()
+    assert orders() == of_one_that_played_along
+
+
+def test_a_round_becomes_visible_at_its_moment_and_not_before(table: Any) -> None:
+    function.save_moments(table, "day", MOMENTS[:5])
+    before = orders()
+    function.save_moments(table, "day", MOMENTS[:6])
+    changed = {order["id"] for order in orders({"trackstar_updated_date[gte]": "2026-11-26T10:00:10Z"})}
+    assert changed == {order["id"] for order in orders() if order not in before}
+    assert changed
+
+
+def test_the_short_day_has_every_kind_of_alert_and_a_storm_that_becomes_a_digest() -> None:
+    day = ShortDay(BEGINS_AT)
+    for moment in MOMENTS[1:]:
+        day.play(moment)
+    kinds = {kind for _, _, kind in alerts_of(day.script)}
+    assert kinds == {
+        *("order.exception", "order.backordered", "order.cancelled", "order.recovered"),
+        *("connection.blocked", "connection.recovered"),
+    }
+    backordered = [
+        change.visible_at
+        for (_, _, kind), change in expected_alerts(day.script.truth_of_the_day)
+        if kind == "order.backordered"
+    ]
+    assert max(backordered.count(moment) for moment in MOMENTS) > 5
