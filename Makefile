@@ -24,6 +24,10 @@ help: ## List the targets
 demo: setup ## Play a day of three shops on a local cloud and show every alert
 	@$(RUN)/orderwatch demo
 
+.PHONY: smoke
+smoke: setup ## Play a short day to a new stack in your AWS account (asks first, YES=1 does not), or LOCAL=1, and delete it again
+	@$(RUN)/python -m orderwatch_local.smoke $(if $(YES),--yes) $(if $(LOCAL),--local)
+
 .PHONY: test
 test: setup ## All tests: unit, integration, simulation, end to end
 	@$(RUN)/pytest -q -n 2 --dist worksteal
@@ -47,7 +51,7 @@ check: setup $(TOOLS)/checkov/ready ## Lint, types, template
 	@$(RUN)/ruff check .
 	@$(RUN)/ruff format --check .
 	@$(RUN)/mypy
-	@$(TOOLS)/sam/bin/cfn-lint template.yaml
+	@$(TOOLS)/sam/bin/cfn-lint template.yaml local/smoke.yaml
 	@$(TOOLS)/sam/bin/sam validate --lint
 	@mkdir -p .cache && AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam/bin/python local/transform.py template.yaml >.cache/transformed.json
 	@$(TOOLS)/checkov/bin/checkov --config-file local/checkov.yaml -f .cache/transformed.json

@@ -48,23 +48,24 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def main() -> NoReturn:
+def main(application: typer.Typer = app) -> NoReturn:
     """Run the command line; what is wrong is one line on stderr and exit code 1."""
     logger.setLevel(logging.CRITICAL)  # what the functions' code logs is for CloudWatch, and goes to stdout
     # SIGINT too: a shell starts background jobs with it ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    run()
+    run(application=application)
 
 
-def run(arguments: Sequence[str] | None = None) -> NoReturn:
+def run(arguments: Sequence[str] | None = None, *, application: typer.Typer = app) -> NoReturn:
     """Run a command and leave with its exit code.
 
     Args:
         arguments: What is typed; None: what the process was started with.
+        application: Whose commands.
     """
     try:
-        app(arguments)
+        application(arguments)
     except (OrderwatchError, TimeoutError) as error:
         typer.echo(show.printable(f"orderwatch: {error}"), err=True)
     except AWS_ERRORS as error:

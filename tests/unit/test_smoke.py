@@ -1,0 +1,66 @@
+"""What `make smoke` reads and when it polls, without a cloud."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from orderwatch_local.account import Account, _error_in
+from orderwatch_local.smoke_day import PlayedDay
+
+BEGINS_AT = datetime(2026, 11, 26, 10, tzinfo=UTC)
+
+
+class FakeAccount:
+    """An account whose clock moves when somebody sleeps, and remembers when the day was saved."""
+
+    def __init__(self) -> None:
+        self.time = BEGINS_AT
+        self.saved_at: list[datetime] = []
+        self.dynamodb = self
+
+    def now(self) -> datetime:
+        return self.time.replace(microsecond=0)
+
+    def put_item(self, **_: Any) -> None:
+        self.time += timedelta(milliseconds=300)
+        self.saved_at.append(self.time)
+
+    def sleep(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+def test_a_round_is_polled_in_a_second_in_which_no_poll_can_have_begun_before_it_was_saved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account = FakeAccount()
+    monkeypatch.setattr("orderwatch_local.smoke_day.time.sleep", account.sleep)
+    day = PlayedDay(cast("Account", account), "day")
+    for _ in range(3):
+        assert day.play_round() > account.saved_at[-1]
+    assert len(set(day.moments[1:])) == 3, "two statuses of an order never share a version"
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("START RequestId: 1 Version: $LATEST", ""),
+        (json.dumps({"level": "INFO", "message": "alerts written"}), ""),
+        (json.dumps({"level": "ERROR", "message": "SNS did not take a batch"}), "SNS did not take a batch"),
+        (
+            json.dumps(
+                {"level": "ERROR", "message": "not read", "exception": "Traceback:\n  app.py\nAccessDenied: no"}
+            ),
+            "not read: AccessDenied: no",
+        ),
+        (json.dumps({"level": "ERROR", "errorType": "KeyError", "errorMessage": "'Item'"}), "'Item'"),
+        (
+            "2026-11-26T10:00:00Z 1 Task timed out after 30.00 seconds",
+            "2026-11-26T10:00:00Z 1 Task timed out after 30.00 seconds",
+        ),
+        ("[1, 2]", ""),
+    ],
+)
+def test_of_a_functions_log_only_its_errors_are_shown_in_one_line_each(line: str, error: str) -> None:
+    assert _error_in(line) == error
