@@ -139,7 +139,7 @@ def session_apart(session_token: str | None) -> boto3.Session:
 def explain(error: Exception) -> str:
     """What AWS or its SDK refused, in one line and with the remedy where there is one; never a parameter's value."""
     if isinstance(error, NoCredentialsError):
-        return "no AWS credentials: set AWS_PROFILE, or --endpoint-url for a local cloud"
+        return "no AWS credentials: set AWS_PROFILE, or AWS_ENDPOINT_URL for a local cloud"
     if isinstance(error, NoRegionError):
         return "no AWS region: set AWS_REGION or your profile's"
     if not isinstance(error, ClientError):
