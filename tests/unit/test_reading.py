@@ -10,7 +10,7 @@ import pytest
 from orderwatch.errors import PagingError
 from orderwatch.polling.windows import MAX_ATTEMPTS, OVERLAP
 from orderwatch.trackstar.query import DateField
-from orderwatch_local.shop import Request, Response, TrackstarDates
+from orderwatch_local.shop import Paging, Request, Response, TrackstarDates
 from tests.support.world import TICK, World, kinds
 
 HOUR = timedelta(hours=1)
@@ -198,6 +198,25 @@ def test_page_tokens_that_go_round_in_a_circle_fail_loudly_too(world: World) -> 
     with pytest.raises(PagingError):
         world.poll()
     assert len(asked) < 50
+
+
+@pytest.mark.parametrize("paging", [Paging.STANDING, Paging.ROUND])
+def test_a_shop_whose_page_tokens_led_nowhere_for_a_while_is_read_once_they_lead_on(
+    world: World, paging: Paging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 2)
+    ids = [str(number) for number in range(7)]
+    world.place(*ids, status="exception")
+    world.shop.quirks.paging = paging
+    world.pass_time()
+    for _ in range(2):
+        with pytest.raises(PagingError):
+            world.poll()
+    world.shop.quirks.paging = Paging.FORWARD
+    world.pass_time()
+    world.poll()
+    assert world.state().progress is None
+    assert {alert.order.id for alert in world.told() if alert.order} == set(ids)
 
 
 def test_a_page_that_brings_nothing_new_is_followed(world: World) -> None:
