@@ -253,14 +253,14 @@ def _begin_and_keep_counting(state: ConnectionState, *, now: Now, policy: Policy
 
 
 def the_last_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
-    def newest_of_each(page: OrderPage, observed_at: datetime) -> dict[str, Order]:
+    def newest_of_each(page: OrderPage) -> dict[str, Order]:
         return {order.id: order for order in page.orders}
 
     patch.setattr("orderwatch.polling.transitions.newest_of_each", newest_of_each)
 
 
 def the_first_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
-    def newest_of_each(page: OrderPage, observed_at: datetime) -> dict[str, Order]:
+    def newest_of_each(page: OrderPage) -> dict[str, Order]:
         return {order.id: order for order in reversed(page.orders)}
 
     patch.setattr("orderwatch.polling.transitions.newest_of_each", newest_of_each)

@@ -232,8 +232,9 @@ def test_a_page_that_brings_nothing_new_is_followed(world: World) -> None:
     assert kinds(world.next_poll()) == ["order.exception", "order.exception"]
 
 
-def test_an_order_that_one_page_shows_twice_is_taken_at_its_newest(world: World) -> None:
-    moments: list[datetime] = [world.vendor_clock.now() + TICK, world.vendor_clock.now()]
+@pytest.mark.parametrize("ahead", [timedelta(), 2 * TICK], ids=["past", "ahead of the vendor's clock"])
+def test_an_order_that_one_page_shows_twice_is_taken_at_its_newest(world: World, ahead: timedelta) -> None:
+    moments: list[datetime] = [world.vendor_clock.now() + TICK + ahead, world.vendor_clock.now()]
     for first, second in ((0, 1), (1, 0)):
         records = [
             {"id": "twice", "status": status, "trackstar_updated_date": f"{moments[at]:%Y-%m-%dT%H:%M:%SZ}"}
