@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,11 +14,13 @@ from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.dynamodb import Unit, put_action
 from orderwatch.aws.pace import SharedPace
 from orderwatch.aws.poll_store import PollStore
+from orderwatch.polling import reading
+from orderwatch.polling.reading import Now
 from orderwatch.polling.state import ConnectionState
-from orderwatch.polling.transitions import OrderWrite, Reason
+from orderwatch.polling.transitions import Observation, OrderWrite, Policy, Reason
 from orderwatch.polling.windows import OVERLAP, Progress, Window, WindowKind
 from orderwatch.trackstar.client import ConnectionClient
-from orderwatch.trackstar.orders import OrderPage, Version
+from orderwatch.trackstar.orders import Order, OrderPage, Version
 from orderwatch.trackstar.query import DateField, OrderQuery
 from tests.simulation.cloud import ALERTS, ObservedTables
 from tests.simulation.world import SimulatedWorld
@@ -30,6 +32,7 @@ _claim = AlertTable.claim
 _update = AlertTable._update
 _order_page = ConnectionClient.order_page
 _filters = OrderQuery.filters
+_begin = reading.begin
 
 
 def _filters_by(field_of: Callable[[str], str]) -> Callable[[OrderQuery], dict[str, str]]:
@@ -215,6 +218,54 @@ def each_sender_at_its_own_pace(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SharedPace, "wait", lambda self, within, count=1: True)
 
 
+def one_missing_date_downgrades_for_good(patch: pytest.MonkeyPatch) -> None:
+    def choose(state: ConnectionState, observed: Observation) -> ConnectionState:
+        dated = all(order.trackstar_updated_date for order in observed.orders.values())
+        state = state.model_copy(update={"has_orders": state.has_orders or bool(observed.orders)})
+        return state if dated else state.model_copy(update={"date_field": DateField.SHOP_UPDATED})
+
+    patch.setattr("orderwatch.polling.reading._choose_date_field", choose)
+
+
+def future_versions_are_believed(patch: pytest.MonkeyPatch) -> None:
+    _version = Order.version
+
+    def version(self: Order, observed_at: datetime) -> Version:
+        return _version(self, max(observed_at, datetime.max.replace(tzinfo=UTC)))
+
+    patch.setattr(Order, "version", version)
+
+
+def statuses_not_counted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.polling.transitions._changes_after", lambda stored: 1)
+
+
+def circles_are_followed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Progress, "leads_nowhere", lambda self, next_token: False)
+
+
+def circles_are_remembered(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.polling.reading.begin", _begin_and_keep_counting)
+
+
+def _begin_and_keep_counting(state: ConnectionState, *, now: Now, policy: Policy) -> ConnectionState:
+    return state if state.progress else _begin(state, now=now, policy=policy)
+
+
+def the_last_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
+    def newest_of_each(page: OrderPage) -> dict[str, Order]:
+        return {order.id: order for order in page.orders}
+
+    patch.setattr("orderwatch.polling.transitions.newest_of_each", newest_of_each)
+
+
+def the_first_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
+    def newest_of_each(page: OrderPage) -> dict[str, Order]:
+        return {order.id: order for order in reversed(page.orders)}
+
+    patch.setattr("orderwatch.polling.transitions.newest_of_each", newest_of_each)
+
+
 def no_redrive(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimulatedWorld, "redrive", lambda self: None)
 
@@ -246,6 +297,13 @@ BREAKAGES: dict[str, Breakage] = {
         random_alert_ids,
         alerts_by_the_baseline,
         recovery_of_what_was_never_told,
+        one_missing_date_downgrades_for_good,
+        future_versions_are_believed,
+        statuses_not_counted,
+        circles_are_followed,
+        circles_are_remembered,
+        the_last_record_of_a_page_counts,
+        the_first_record_of_a_page_counts,
         no_redrive,
         alert_ids_hashed_over_shards,
         each_sender_at_its_own_pace,

@@ -11,6 +11,8 @@ the API ever served of it, and who was told of what. It is judged at these momen
   promised, or was begun three times. Every order that did not change since the reading began has the status in our
   table that can be seen: whatever a cursor passes was read and written. This compares all orders of the shop, not those
   of the window, so a cursor that has ever passed anything unread is found by the next window at the latest.
+- **At every list that is asked for** (rules 5 and 7). No walk follows pages without a new order for long, and none is
+  on the shop's date where Trackstar's was seen and never refused.
 - **At every message** (rule 2). It tells of an alert that is in the table; its copies are no more than the senders that
   ended, by whatever fault, between its send and its mark, plus one.
 - **At the end**, after the calm: nothing is pending, everything in the table was delivered, the table shows what can be
@@ -19,17 +21,17 @@ the API ever served of it, and who was told of what. It is judged at these momen
 What the design does not promise is excused, and only that, each for a named reason: an order that cannot be read (no
 id or status); one whose version went back with the vendor's clock, until it is newer again (rule 3), or lies in the
 vendor's future; one that was missed because it moved past us in three readings of a window, or in exchange for another
-that entered in the very second of the window's end; one that was stamped between two jumps of the vendor's clock of
-which no window saw the first; where the filter is the shop's date (rule 5), one that became visible later than the
-fallback's overlap; where the baseline is capped, one older than it. A sweep (rule 6) ends every excuse but the first
-two for watched statuses.
+that entered the window while it was read; one without the date that the window is on, where others have it; one that
+was stamped between two jumps of the vendor's clock of which no window saw the first; where the filter is the shop's
+date (rule 5), one that became visible later than the fallback's overlap; where the baseline is capped, one older than
+it. A sweep (rule 6) ends every excuse but the first two for watched statuses.
 """
 
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,6 +40,8 @@ from tests.simulation.plan import WATCHED
 from tests.support.recording_sns import told_ids
 
 MAX_ATTEMPTS = 3
+MAX_BARREN = 10
+"""Pages without a new order that a reader may follow: more than drift can bring here, fewer than a circle has."""
 LEAST_OVERLAP = timedelta(minutes=10)
 
 type Subject = tuple[str, str]
@@ -64,7 +68,8 @@ class Sight:
         shop_date: The shop's date of change.
         since: The shop's count of changes when it became so.
         seen_at: The vendor's clock then.
-        newest: The newest version that could ever be seen.
+        newest: The newest version that could ever be seen and did not lie in the vendor's future.
+        vendor_date: Trackstar's date of change, where the record has one.
     """
 
     status: str | None
@@ -73,6 +78,7 @@ class Sight:
     since: int
     seen_at: datetime
     newest: str
+    vendor_date: str | None
 
 
 @dataclass
@@ -82,11 +88,18 @@ class Copy:
     Attributes:
         changes: How often anything of it changed.
         said_frequency: Seconds between syncs, as the connection tells them.
+        past: Every sight that there was, oldest first.
     """
 
     said_frequency: int
     changes: int = 0
     orders: dict[str, Sight] = field(default_factory=dict)
+    past: list[Sight] = field(default_factory=list)
+
+    @property
+    def has_shown_vendor_dates(self) -> bool:
+        """Whether any order ever had Trackstar's date of change."""
+        return any(sight.vendor_date for sight in self.past)
 
     def show(self, records: Iterable[dict[str, Any]], now: datetime) -> None:
         """Take what can be seen after a sync."""
@@ -94,9 +107,12 @@ class Copy:
         self.changes += bool(fresh)
         for key, record in fresh.items():
             version, known = _version(record), self.orders.get(key)
-            newest = max(known.newest if known else "", version or "")
-            status = _status(record)
-            self.orders[key] = Sight(status, version, record.get("updated_date"), self.changes, now, newest)
+            is_past = version is not None and datetime.fromisoformat(version) <= now
+            newest = max(known.newest if known else "", version if version and is_past else "")
+            vendor_date, shop_date = record.get("trackstar_updated_date"), record.get("updated_date")
+            sight = Sight(_status(record), version, shop_date, self.changes, now, newest, vendor_date)
+            self.orders[key] = sight
+            self.past.append(sight)
 
     def _is_new(self, key: str, record: dict[str, Any]) -> bool:
         known = self.orders.get(key)
@@ -132,6 +148,8 @@ class Reading:
         distinct: The orders that were served.
         promised: The largest `total_count`.
         is_whole: Whether the last page was served.
+        barren: Pages in a row, of one poll, that showed no order that was not served before.
+        shows_vendor_dates: Whether any order of it had Trackstar's date of change.
     """
 
     filters: dict[str, str]
@@ -142,6 +160,8 @@ class Reading:
     distinct: set[str] = field(default_factory=set)
     promised: int = 0
     is_whole: bool = False
+    barren: int = 0
+    shows_vendor_dates: bool = False
 
     @property
     def is_sweep(self) -> bool:
@@ -157,7 +177,7 @@ class Reading:
 
     def date_of(self, sight: Sight) -> str:
         """The date that the bounds are on."""
-        return (sight.shop_date if self.is_by_shop_date else sight.version) or ""
+        return (sight.shop_date if self.is_by_shop_date else sight.vendor_date) or ""
 
     def had_to_show(self, sight: Sight) -> bool:
         """Whether this walk had to meet what can be seen: it was there before it, and in its bounds or older."""
@@ -182,6 +202,7 @@ class Oracle:
     Attributes:
         copies: What can be seen, by connection.
         jumps: How often the vendor's clock has jumped.
+        refusing: Connections that ever refused the filter on Trackstar's date.
         ended: Windows that were read to their end, by connection.
     """
 
@@ -193,11 +214,13 @@ class Oracle:
     delivered: Counter[str] = field(default_factory=Counter)
     unmarked: Counter[str] = field(default_factory=Counter)
     readings: dict[str, Reading] = field(default_factory=dict)
-    _served: defaultdict[Subject, set[tuple[str, datetime]]] = field(default_factory=lambda: defaultdict(set))
+    _served: defaultdict[Subject, set[tuple[str, datetime | None]]] = field(default_factory=lambda: defaultdict(set))
     _told: dict[Subject, str] = field(default_factory=dict)
     _ids: dict[tuple[str, ...], str] = field(default_factory=dict)
     _moves: Counter[Subject] = field(default_factory=Counter)
     jumps: int = 0
+    refusing: set[str] = field(default_factory=set)
+    _dated: set[str] = field(default_factory=set)
     _jumps_before: dict[str, int] = field(default_factory=dict)
     _excused: dict[Subject, str | None] = field(default_factory=dict)
 
@@ -205,7 +228,8 @@ class Oracle:
 
     def loaded(self, connection_id: str) -> Reading | None:
         """A poll loads the connection's row: the walk that it finds there, unfinished."""
-        return deepcopy(self.readings.get(connection_id))
+        left = self.readings.get(connection_id)
+        return replace(left, distinct=set(left.distinct), barren=0) if left else None
 
     def asked(self, connection_id: str, query: dict[str, str], reading: Reading | None) -> Reading:
         """A page is asked for: a new walk, or the next page of one."""
@@ -217,18 +241,27 @@ class Oracle:
         now = self.copies[connection_id].changes
         if reading and reading.filters == filters:
             return Reading(filters, reading.opened, now, reading.jumps, attempts=reading.attempts + 1)
-        return Reading(filters, now, now, self.jumps)
+        opened = Reading(filters, now, now, self.jumps)
+        if opened.is_by_shop_date and connection_id in self._dated - self.refusing:
+            raise Violation(f"{connection_id} is read by the shop's date, though its orders have Trackstar's")
+        return opened
 
     def served(self, connection_id: str, reading: Reading, page: dict[str, Any]) -> None:
         """A page was served."""
+        known = len(reading.distinct)
         for record in page["data"]:
+            reading.shows_vendor_dates |= bool(record.get("trackstar_updated_date"))
             usable = isinstance(record.get("id"), str)
             reading.distinct.add(record["id"] if usable else f"nameless {len(reading.distinct)}")
             status, version = _status(record), _version(record)
-            if status and version:
-                self._served[connection_id, record["id"]].add((status, datetime.fromisoformat(version)))
+            if status:
+                shown = datetime.fromisoformat(version) if version else None
+                self._served[connection_id, record["id"]].add((status, shown))
         reading.promised = max(reading.promised, page["total_count"])
         reading.is_whole = page["next_token"] is None
+        reading.barren = 0 if len(reading.distinct) > known else reading.barren + 1
+        if reading.barren > MAX_BARREN:
+            raise Violation(f"{connection_id}: {reading.barren} pages without a new order are followed")
 
     # Writing
 
@@ -261,7 +294,7 @@ class Oracle:
         version = datetime.fromisoformat(after["version"])
         served = self._served[subject]
         if after["version_clock"] == "observed":  # its date lies in the future, or it has none
-            served = {(status, version) for status, _ in served}
+            served = {(served_status, version) for served_status, _ in served}
         if (after["status"], version) not in served:
             raise Violation(f"{subject} is stored as {after['status']} at {version}, which was never served")
         if before and before["version_clock"] == after["version_clock"] and before["version"] > after["version"]:
@@ -311,6 +344,7 @@ class Oracle:
             raise Violation(f"the cursor of {connection_id} passes a window that was not read to its end")
         if reading:
             self.readings[connection_id] = deepcopy(reading)
+            self._dated |= {connection_id} if reading.shows_vendor_dates else set()
         swept = before.get("last_sweep_at") != after.get("last_sweep_at")
         if reading and reading.is_whole and (moved_on or (swept and reading.is_sweep)):
             self._ended(connection_id, reading)
@@ -338,7 +372,7 @@ class Oracle:
 
     def _has_exchange(self, copy: Copy, reading: Reading) -> bool:
         """Whether orders can have left and entered the list while it was read, so that its length told nothing."""
-        during = [sight for sight in copy.orders.values() if sight.since > reading.began]
+        during = [sight for sight in copy.past if sight.since > reading.began]
         if reading.is_sweep or not reading.until:
             return bool(during)
         return any(reading.date_of(sight) <= reading.until for sight in during)
@@ -367,9 +401,16 @@ class Oracle:
             return True
         if self.baseline_days and self.row(ORDERS, "#".join(subject)) is None:
             return True
-        if reading.until and reading.date_of(sight) > reading.until:
+        if reading.until and self._lies_outside(subject[0], sight, reading):
             return True
         return reading.is_by_shop_date and self._was_late(subject[0], sight)
+
+    def _lies_outside(self, connection_id: str, sight: Sight, reading: Reading) -> bool:
+        """Whether no window on this date can show it: it lies after the end, or has no such date where others have."""
+        date = reading.date_of(sight)
+        if not date:
+            return reading.is_by_shop_date or self.copies[connection_id].has_shown_vendor_dates
+        return date > (reading.until or "")
 
     def _was_late(self, connection_id: str, sight: Sight) -> bool:
         """Whether it became visible later than the fallback's overlap reaches."""

@@ -28,6 +28,7 @@ class ShopPlan:
         late_by: Up to how many seconds a sync's stamps lie before the moment at which they can be seen.
         first_sync_after: Seconds until its historical sync is done.
         is_broken: It never answers, until the calm.
+        shows_superseded: Its pages show orders twice.
     """
 
     connection_id: str
@@ -38,6 +39,7 @@ class ShopPlan:
     late_by: float
     first_sync_after: float
     is_broken: bool
+    shows_superseded: bool
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Plan:
         only_one_is_broken: Nothing goes wrong but in the broken shop, so that the others can be held to the minute.
         actions: The most that DynamoDB takes in one transaction.
         shards: Of the alerts' stream, each with a sender of its own.
+        misdated: The chance that an order arrives without a date of change, or with one of the future.
         split: The chance that a record closes its shard, and its children go on.
     """
 
@@ -78,6 +81,7 @@ class Plan:
     late_event: float
     repeated_event: float
     garbled: float
+    misdated: float
     flips: float
     vendor_jump: float
     life: float
@@ -120,6 +124,7 @@ def drawn(seed: int) -> Plan:
         late_event=_sometimes(rng, 0.6 * wild, 0.2),
         repeated_event=_sometimes(rng, 0.6 * wild, 0.15),
         garbled=_sometimes(rng, 0.3, 0.1),
+        misdated=_sometimes(rng, 0.4, 0.2),
         flips=_sometimes(rng, 0.5, 0.3),
         vendor_jump=_sometimes(rng, 0.25, 0.1),
         life=rng.choice((1.0, 2.0, 4.0)),
@@ -143,4 +148,5 @@ def _shop(rng: random.Random, connection_id: str) -> ShopPlan:
         late_by=rng.choice((0.0, 0.0, 60.0, 590.0)),
         first_sync_after=rng.choice((0.0,) * 6 + (500.0,)),
         is_broken=connection_id == "conn_b" and rng.random() < 0.2,
+        shows_superseded=rng.random() < 0.2,
     )

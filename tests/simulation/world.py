@@ -29,7 +29,7 @@ from orderwatch import clock
 from orderwatch.alerts import AlertKey
 from orderwatch.errors import OrderwatchError
 from orderwatch.observability import logger
-from orderwatch_local.shop import Shop, ShopTransport, endpoint_error, invalid_credentials
+from orderwatch_local.shop import Paging, Shop, ShopTransport, TrackstarDates, endpoint_error, invalid_credentials
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from orderwatch_local.shop.filters import ListQuery
 from orderwatch_local.shop.mirror import Resource
@@ -73,6 +73,7 @@ PACE_JITTER = 0.05
 """Seconds by which a request may reach SNS later than it was meant to."""
 REDRIVE_EVERY = 900.0
 STREAM_TRIES, STREAM_AGE = 10, 3600.0
+FUTURE = "2031-03-02T10:00:00Z"
 AT_THE_BOUND = 0.3
 """The share of late syncs whose stamps lie exactly on the lower bound of the next window."""
 OVERLAP = timedelta(minutes=10)
@@ -193,7 +194,7 @@ class SimulatedWorld:
             sync_frequency=plan.said_frequency,
             historical_sync_completed=not plan.first_sync_after,
         )
-        shop.quirks.trackstar_dates = plan.dates
+        shop.quirks.trackstar_dates, shop.quirks.shows_superseded = plan.dates, plan.shows_superseded
         self.oracle.copies[plan.connection_id] = Copy(plan.said_frequency)
         self.parameters.values[f"{PREFIX}/connections/{plan.connection_id}/access-token"] = shop.access_token
         return shop
@@ -218,8 +219,10 @@ class SimulatedWorld:
         order_id = self.chance.choice(ids)
         status = self._next_status(shop, order_id, what)
         shop.move(order_id, status)
-        if self.chance.random() < self.plan.garbled and not self.is_calm:
+        if self._happens(self.plan.garbled):
             self._garble(shop, order_id)
+        elif self._happens(self.plan.misdated):
+            self._misdate(shop, order_id)
         else:
             shop.heal(order_id)
         self._note(f"{what} {shop.connection_id} {order_id} {status}")
@@ -237,6 +240,15 @@ class SimulatedWorld:
         values: list[Any] = [None, [], {}] if field_name == "id" else [None, [], {}, 7]
         shop.garble(order_id, {field_name: self.chance.choice(values)})
         self._note(f"garble {shop.connection_id} {order_id} {field_name}")
+
+    def _misdate(self, shop: Shop, order_id: str) -> None:
+        """A date of change is missing, or lies in the future; where Trackstar dates no order, it dates none."""
+        names = ["updated_date"]
+        if shop.quirks.trackstar_dates is TrackstarDates.PRESENT:
+            names.append("trackstar_updated_date")
+        field_name, date = self.chance.choice(names), self.chance.choice((None, FUTURE))
+        shop.garble(order_id, {field_name: date})
+        self._note(f"misdate {shop.connection_id} {order_id} {field_name} {date}")
 
     def sync(self, connection_id: str) -> None:
         """Trackstar crawls a shop; its stamps may lie a while before the moment at which they can be seen."""
@@ -905,7 +917,17 @@ def _connect(world: SimulatedWorld, shop: Shop) -> None:
 
 def _refuse_filter(world: SimulatedWorld, shop: Shop) -> None:
     shop.quirks.refused_filters = {"trackstar_updated_date"}
+    world.oracle.refusing.add(shop.connection_id)
     world._note(f"{shop.connection_id} refuses the filter")
+
+
+def _lead_nowhere(world: SimulatedWorld, shop: Shop) -> None:
+    shop.quirks.paging = world.chance.choice((Paging.STANDING, Paging.ROUND))
+    world._note(f"the page tokens of {shop.connection_id} lead {shop.quirks.paging}")
+
+
+def _lead_on(world: SimulatedWorld, shop: Shop) -> None:
+    shop.quirks.paging = Paging.FORWARD
 
 
 def _keep(world: SimulatedWorld, shop: Shop) -> None:
@@ -929,6 +951,7 @@ _TROUBLES: dict[str, tuple[Trouble, Trouble]] = {
     "disconnected": (_disconnect, _connect),
     "filter refused": (_refuse_filter, _keep),
     "dark": (_go_dark, _come_back),
+    "page tokens repeat": (_lead_nowhere, _lead_on),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from orderwatch.errors import PagingError
 from orderwatch.polling.windows import MAX_ATTEMPTS, OVERLAP
 from orderwatch.trackstar.query import DateField
-from orderwatch_local.shop import Request, Response, TrackstarDates
+from orderwatch_local.shop import Paging, Request, Response, TrackstarDates
 from tests.support.world import TICK, World, kinds
 
 HOUR = timedelta(hours=1)
@@ -200,6 +200,25 @@ def test_page_tokens_that_go_round_in_a_circle_fail_loudly_too(world: World) -> 
     assert len(asked) < 50
 
 
+@pytest.mark.parametrize("paging", [Paging.STANDING, Paging.ROUND])
+def test_a_shop_whose_page_tokens_led_nowhere_for_a_while_is_read_once_they_lead_on(
+    world: World, paging: Paging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 2)
+    ids = [str(number) for number in range(7)]
+    world.place(*ids, status="exception")
+    world.shop.quirks.paging = paging
+    world.pass_time()
+    for _ in range(2):
+        with pytest.raises(PagingError):
+            world.poll()
+    world.shop.quirks.paging = Paging.FORWARD
+    world.pass_time()
+    world.poll()
+    assert world.state().progress is None
+    assert {alert.order.id for alert in world.told() if alert.order} == set(ids)
+
+
 def test_a_page_that_brings_nothing_new_is_followed(world: World) -> None:
     def answer(request: Request) -> Response:
         token = dict(request.query).get("page_token", "")
@@ -213,8 +232,9 @@ def test_a_page_that_brings_nothing_new_is_followed(world: World) -> None:
     assert kinds(world.next_poll()) == ["order.exception", "order.exception"]
 
 
-def test_an_order_that_one_page_shows_twice_is_taken_at_its_newest(world: World) -> None:
-    moments: list[datetime] = [world.vendor_clock.now() + TICK, world.vendor_clock.now()]
+@pytest.mark.parametrize("ahead", [timedelta(), 2 * TICK], ids=["past", "ahead of the vendor's clock"])
+def test_an_order_that_one_page_shows_twice_is_taken_at_its_newest(world: World, ahead: timedelta) -> None:
+    moments: list[datetime] = [world.vendor_clock.now() + TICK + ahead, world.vendor_clock.now()]
     for first, second in ((0, 1), (1, 0)):
         records = [
             {"id": "twice", "status": status, "trackstar_updated_date": f"{moments[at]:%Y-%m-%dT%H:%M:%SZ}"}

@@ -15,6 +15,7 @@ from orderwatch_local.shop import (
     ACCESS_TOKEN_HEADER,
     API_KEY_HEADER,
     Envelope,
+    Paging,
     Record,
     Request,
     Resource,
@@ -326,6 +327,33 @@ def test_an_order_that_changes_while_somebody_pages_the_whole_list_comes_twice(w
     world.a.sync()
     second = world.page(page_token=first["next_token"])
     assert [order["id"] for page in (first, second) for order in page["data"]] == ["o1", "o3", "o1"]
+
+
+def test_a_bad_integration_shows_orders_twice_the_older_copy_in_front_and_behind_by_turns(world: TwoShops) -> None:
+    world.place("o1", "o2")
+    world.a.quirks.shows_superseded = True
+    for order_id in ("o1", "o2"):
+        world.a.move(order_id, "exception")
+    world.clock.advance(MINUTE)
+    world.a.sync()
+    shown = [(order["id"], order["status"]) for order in world.page()["data"]]
+    assert shown == [("o1", "exception"), ("o1", "open"), ("o2", "open"), ("o2", "exception")]
+
+
+def test_page_tokens_of_a_bad_integration_stand_still(world: TwoShops) -> None:
+    world.place("o1", "o2", "o3")
+    world.a.quirks.paging = Paging.STANDING
+    token = world.page(limit=1)["next_token"]
+    assert world.page(limit=1, page_token=token)["next_token"] == token
+
+
+def test_page_tokens_of_a_bad_integration_go_round(world: TwoShops) -> None:
+    world.place("o1", "o2")
+    world.a.quirks.paging = Paging.ROUND
+    pages = [world.page(limit=1)]
+    for _ in range(3):
+        pages.append(world.page(limit=1, page_token=pages[-1]["next_token"]))
+    assert [page["data"][0]["id"] for page in pages] == ["o1", "o2", "o1", "o2"]
 
 
 @pytest.mark.parametrize(

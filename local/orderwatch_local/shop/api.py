@@ -211,7 +211,8 @@ class Trackstar:
         def answer(shop: Shop, request: Request, _: str) -> Response:
             _require(resource, shop)
             query = read_list_query(request.query, resource.grammar, refused=shop.quirks.refused_filters)
-            page = self._tokens.page(shop.select(resource, query), query, scope=f"{resource} of {shop.connection_id}")
+            scope, paging = f"{resource} of {shop.connection_id}", shop.quirks.paging
+            page = self._tokens.page(shop.listed(resource, query), query, scope, paging=paging)
             return json_response(page)
 
         return answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -66,6 +66,7 @@ class Mirror:
         self._changed: dict[str, None] = {}
         self._first_crawled: dict[str, str] = {}
         self._copy: dict[str, Record] = {}
+        self._superseded: dict[str, Record] = {}
         self._sorted: list[Record] | None = None
 
     def put(self, record: Record) -> None:
@@ -81,7 +82,11 @@ class Mirror:
         """Copies what changed since the last crawl and stamps it; returns the ids."""
         crawled = list(self._changed)
         for record_id in crawled:
-            self._copy[record_id] = self._as_crawled(record_id, stamp(now), dates)
+            before, after = self._copy.get(record_id), self._as_crawled(record_id, stamp(now), dates)
+            self._superseded.pop(record_id, None)
+            if before and _is_earlier(before, after, now):
+                self._superseded[record_id] = before
+            self._copy[record_id] = after
         self._changed.clear()
         self._sorted = None
         return crawled
@@ -110,6 +115,13 @@ class Mirror:
             self._sorted = sorted(self._copy.values(), key=_place)
         return [record for record in self._sorted if query.matches(record)]
 
+    def with_superseded(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Each record as it is and as it was one crawl before, the older of the two in front and behind by turns."""
+        for turn, record in enumerate(records):
+            before = self._superseded.get(str(record.get("id")))
+            both = [before, record] if before else [record]
+            yield from both if turn % 2 else reversed(both)
+
     def _as_crawled(self, record_id: str, now: str, dates: TrackstarDates) -> Record:
         created = self._first_crawled.setdefault(record_id, now)
         record = deepcopy(self.store[record_id])
@@ -117,6 +129,12 @@ class Mirror:
             values = (created, now) if dates is TrackstarDates.PRESENT else (None, None)
             record |= dict(zip(_TRACKSTAR_DATES, values, strict=True))
         return self.garblings.get(record_id, Garbling()).applied_to(record)
+
+
+def _is_earlier(before: Record, after: Record, now: datetime) -> bool:
+    """Whether Trackstar's dates, none of the future, tell the older of two copies."""
+    first, second = (record.get("trackstar_updated_date") for record in (before, after))
+    return isinstance(first, str) and isinstance(second, str) and first < second <= stamp(now)
 
 
 def _place(record: Record) -> tuple[str, str]:

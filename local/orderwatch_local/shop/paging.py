@@ -5,6 +5,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from orderwatch_local.shop.clock import Clock
 from orderwatch_local.shop.exchange import RefusedError
@@ -13,6 +14,14 @@ from orderwatch_local.shop.records import Record
 
 _SIGNATURE_BYTES = 12
 _NOT_VALID = "Invalid parameter page_token: not valid for this list"
+
+
+class Paging(StrEnum):
+    """Where the page tokens of a connection lead."""
+
+    FORWARD = "forward"
+    STANDING = "standing"
+    ROUND = "round"
 
 
 class PageTokens:
@@ -32,24 +41,28 @@ class PageTokens:
         self._lifetime = lifetime
         self._key = key.encode()
 
-    def page(self, records: Sequence[Record], query: ListQuery, scope: str) -> Record:
+    def page(
+        self, records: Sequence[Record], query: ListQuery, scope: str, *, paging: Paging = Paging.FORWARD
+    ) -> Record:
         """The page of the records that the query asks for.
 
         Args:
             records: The whole list as filtered now.
             query: Gives the limit and the token.
             scope: Names the list and the connection; a token is good in its own scope only.
+            paging: `STANDING`: every page but the first leads to itself; `ROUND`: the last one leads to the first.
 
         Raises:
             RefusedError: 422 where the token is not one of this scope or has expired.
         """
         start = self._offset(query.page_token, scope) if query.page_token is not None else 0
         end = start + query.limit
-        return {
-            "data": list(records[start:end]),
-            "next_token": self._issue(end, scope) if end < len(records) else None,
-            "total_count": len(records),
-        }
+        next_token = self._issue(end, scope) if end < len(records) else None
+        if paging is Paging.STANDING:
+            next_token = query.page_token or next_token
+        if paging is Paging.ROUND and start > 0:
+            next_token = next_token or self._issue(0, scope)
+        return {"data": list(records[start:end]), "next_token": next_token, "total_count": len(records)}
 
     def _issue(self, offset: int, scope: str) -> str:
         expires = (self._clock.now() + self._lifetime).timestamp()

@@ -15,8 +15,10 @@ from datetime import datetime
 from threading import RLock
 
 from orderwatch_local.shop.clock import Clock
+from orderwatch_local.shop.connection_errors import blocks
 from orderwatch_local.shop.filters import ListQuery
 from orderwatch_local.shop.mirror import Garbling, Mirror, Resource, TrackstarDates
+from orderwatch_local.shop.paging import Paging
 from orderwatch_local.shop.records import Record, stamp
 
 HOURLY = 3600
@@ -57,6 +59,8 @@ class Quirks:
         refused_filters: Fields that it does not filter by although documented: 422.
         trackstar_dates: What later syncs write into the `trackstar_*` fields.
         latest_sync_field: How its schedules name the last sync, `latest_sync` or `latest_data`.
+        paging: Where its page tokens lead.
+        shows_superseded: Whether its lists show orders twice, as they are and as they were one crawl before.
     """
 
     lacks: Collection[Resource] = frozenset()
@@ -64,6 +68,8 @@ class Quirks:
     refused_filters: Collection[str] = frozenset()
     trackstar_dates: TrackstarDates = TrackstarDates.PRESENT
     latest_sync_field: str = "latest_sync"
+    paging: Paging = Paging.FORWARD
+    shows_superseded: bool = False
 
 
 class Shop:
@@ -186,9 +192,15 @@ class Shop:
             self._witness(self._mirrors[Resource.ORDERS].ids())
 
     def select(self, resource: Resource, query: ListQuery) -> list[Record]:
-        """The list that the API serves; empty until the historical sync is completed."""
+        """The records of a list; empty until the historical sync is completed."""
         with self._lock:
             return self._mirrors[resource].select(query) if self._completed[resource] else []
+
+    def listed(self, resource: Resource, query: ListQuery) -> list[Record]:
+        """The list that the API serves, with what the integration does to it."""
+        with self._lock:
+            records = self.select(resource, query)
+            return list(self._mirrors[resource].with_superseded(records)) if self.quirks.shows_superseded else records
 
     def find(self, resource: Resource, record_id: str) -> Record | None:
         """The record that the API serves."""
@@ -236,7 +248,7 @@ class Shop:
             orders.mark_changed(orders.store[order_id]["id"])
 
     def _is_blocked(self, resource: Resource) -> bool:
-        return any(_blocks(error, resource.function) for error in self.errors)
+        return any(blocks(error, resource.function) for error in self.errors)
 
     def _crawl(self, resource: Resource) -> int:
         now = self._clock.now()
@@ -268,33 +280,6 @@ class Shop:
             )
         )
         self._seen[str(order_id)] = str(status)
-
-
-def invalid_credentials(message: str = "The shop refused the stored credentials.") -> Record:
-    """The documented error that blocks all syncing."""
-    return {"error_type": "invalid_credentials", "resource": None, "message": message}
-
-
-def missing_permission(resource: str, message: str = "The shop does not grant this.") -> Record:
-    """The documented error about one resource; syncing goes on."""
-    return {"error_type": "missing_permission", "resource": resource, "message": message}
-
-
-def endpoint_error(endpoint: str, *, preventing_sync: bool, first_seen: datetime, last_seen: datetime) -> Record:
-    """An error in the other documented shape; it blocks its endpoint's syncing where it says so."""
-    return {
-        "error_message": f"The shop answers {endpoint} with errors.",
-        "affected_endpoints": [{"endpoint": endpoint, "preventing_sync": preventing_sync}],
-        "first_seen": stamp(first_seen),
-        "last_seen": stamp(last_seen),
-    }
-
-
-def _blocks(error: Record, function: str) -> bool:
-    if error.get("error_type") == "invalid_credentials":
-        return True
-    affected = error.get("affected_endpoints") or []
-    return any(item["preventing_sync"] and item["endpoint"] == function for item in affected)
 
 
 def _is_text(value: object) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orderwatch_local.shop.connection_errors import invalid_credentials
 from orderwatch_local.shop.records import Record
-from orderwatch_local.shop.shop import Shop, invalid_credentials
+from orderwatch_local.shop.shop import Shop
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,8 @@ def begin(state: ConnectionState, *, now: Now, policy: Policy) -> ConnectionStat
     """Go on with the window that was left, or open the next one."""
     if state.progress:
         logger.info("going on with a window", extra={"window": state.progress.window.kind})
-        return state
+        # A poll that failed in a circle of page tokens must not fail again where they lead on by now.
+        return state.model_copy(update={"progress": state.progress.model_copy(update={"barren": 0})})
     return _open(state, _next_window(state, now, policy), now)
 
 

@@ -6,7 +6,7 @@ whatever the old one was. Nothing here reads or writes: an `OrderWrite` says wha
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
 
@@ -64,6 +64,7 @@ class Reason(StrEnum):
 
 
 SILENT = frozenset({Reason.BASELINE, Reason.BEFORE_WATCH})
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 UNWRITTEN = frozenset({Reason.UNCHANGED, Reason.STALE})
 
 
@@ -117,16 +118,19 @@ class Observation:
             window=window,
             watch_started_at=state.watch_started_at,
             data_as_of=state.data_as_of,
-            orders=newest_of_each(page, now),
+            orders=newest_of_each(page),
         )
 
 
-def newest_of_each(page: OrderPage, observed_at: datetime) -> dict[str, Order]:
-    """One record an order: a page may hold one twice, and only its newest version counts."""
+def newest_of_each(page: OrderPage) -> dict[str, Order]:
+    """One record an order: a page may hold one twice, and only the one dated newest counts.
+
+    The dates are taken as they stand, also where the vendor's clock was set back behind them.
+    """
     newest: dict[str, Order] = {}
     for order in page.orders:
         known = newest.get(order.id)
-        if known is None or not order.version(observed_at).is_older_than(known.version(observed_at)):
+        if known is None or not order.version(END_OF_TIME).is_older_than(known.version(END_OF_TIME)):
             newest[order.id] = order
     return newest
 

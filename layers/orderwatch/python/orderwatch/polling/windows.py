@@ -55,7 +55,7 @@ class Progress(Model):
         promised: The largest `total_count` seen.
         attention: Orders read in a watched status, by status.
         attempt: How often the window was begun.
-        barren: Pages in a row that showed no order that was not read before.
+        barren: Pages in a row, of one poll, that showed no order that was not read before.
         seen: The orders read; `reading.advance` adds to it in place, as a copy a page would be quadratic.
     """
 
