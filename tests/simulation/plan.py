@@ -51,6 +51,7 @@ class Plan:
         actions: The most that DynamoDB takes in one transaction.
         shards: Of the alerts' stream, each with a sender of its own.
         misdated: The chance that an order arrives without a date of change, or with one of the future.
+        storm: Whether it ends with a storm: a third of the time that a seed takes.
         split: The chance that a record closes its shard, and its children go on.
     """
 
@@ -70,6 +71,7 @@ class Plan:
     envelope: Envelope
     shards: int
     split: float
+    storm: bool
     rate_limit: int
     actions: int
     http_faults: tuple[str, ...]
@@ -113,6 +115,7 @@ def drawn(seed: int) -> Plan:
         envelope=rng.choice(tuple(Envelope)),
         shards=rng.choice((4, 6, 8)),
         split=_sometimes(rng, 0.3, 0.05),
+        storm=rng.random() < 0.25,
         rate_limit=rng.choice((10, 10, 2)),
         actions=rng.choice((100, 100, 8, 5)),
         http_faults=faults,

@@ -772,7 +772,8 @@ class SimulatedWorld:
         self._calm_ticks(1)
         self.time.play(start + CALM_SECONDS)
         self._calm_ticks(2)
-        self._storm()
+        if self.plan.storm:
+            self._storm()
 
     def _storm(self) -> None:
         """Many orders of every shop move at once: few messages a shop, and few a second over all of them (rule 17)."""

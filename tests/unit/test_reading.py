@@ -143,6 +143,18 @@ def test_what_is_dropped_as_stale_is_counted(world: World) -> None:
     assert world.told() == []
 
 
+def test_an_older_copy_is_stale_also_where_the_vendors_clock_was_set_back_behind_both(world: World) -> None:
+    world.pass_time()
+    world.move("known", "processing")
+    world.next_poll()
+    old = {"id": "known", "status": "exception", "trackstar_updated_date": "2026-01-05T12:01:00Z"}
+    lists(world, lambda _: page(old))
+    world.pass_time()
+    world.vendor_clock.advance(-HOUR)
+    assert world.poll().stale == 1
+    assert world.told() == []
+
+
 # Identity (rule 2)
 
 

@@ -158,7 +158,7 @@ def reason_for(order: Order, stored: StoredOrder | None, *, observation: Observa
     """What an observed order is to us, and so whether it is written and alerted."""
     if stored is None:
         return _reason_for_unknown(order, observation=observation, policy=policy)
-    version = order.version(observation.observed_at)
+    version = _version(order, stored, observation)
     if version.is_older_than(stored.version):
         return Reason.STALE
     if order.status != stored.status:
@@ -187,7 +187,7 @@ def decide(
         return _touch(order, stored, observation=observation, policy=policy)
     silent = reason in SILENT
     alert = None if silent else _alert_of(order, stored, observation=observation, policy=policy)
-    version = order.version(observation.observed_at)
+    version = _version(order, stored, observation)
     watched = policy.watches(order.status)
     after = StoredOrder(
         status=order.status,
@@ -202,6 +202,12 @@ def decide(
     return OrderWrite(order_id=order.id, expected=stored, stored=after, alert=alert, reason=reason)
 
 
+def _version(order: Order, stored: StoredOrder | None, observation: Observation) -> Version:
+    """What was believed once is no future, also where the vendor's clock was set back behind it."""
+    past = observation.observed_at
+    return order.version(max(past, stored.version.at) if stored else past)
+
+
 def _changes_after(stored: StoredOrder | None) -> int:
     return stored.changes + 1 if stored else 1
 
@@ -211,7 +217,7 @@ def _touch(order: Order, stored: StoredOrder, *, observation: Observation, polic
     after = StoredOrder(
         status=stored.status,
         raw_status=order.raw_status,
-        version=order.version(observation.observed_at),
+        version=_version(order, stored, observation),
         status_since=stored.status_since,
         order_number=order.number,
         watched=policy.watches(order.status),
@@ -230,7 +236,7 @@ def _alert_of(order: Order, stored: StoredOrder | None, *, observation: Observat
     kind = _kind_of(order.status, stored, policy)
     if kind is None:
         return None
-    version, connection = order.version(observation.observed_at), observation.connection
+    version, connection = _version(order, stored, observation), observation.connection
     return Alert(
         alert_id=alert_id(connection.id, order.id, order.status, version.at.isoformat(), str(_changes_after(stored))),
         kind=kind,
