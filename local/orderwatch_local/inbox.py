@@ -9,7 +9,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -107,14 +107,14 @@ class JsonInbox:
     """A queue that gets every alert as `orderwatch.alert.v1`, each once.
 
     Args:
-        cloud: Where the topic is.
-        topic_arn: What to subscribe to.
+        cloud: Where the topics are.
+        topic_arns: What to subscribe to.
         on_alert: Called for each alert, in the inbox's thread, with its text as it was sent.
     """
 
-    def __init__(self, cloud: LocalCloud, topic_arn: str, on_alert: Callable[[str], None]) -> None:
+    def __init__(self, cloud: LocalCloud, topic_arns: Sequence[str], on_alert: Callable[[str], None]) -> None:
         self._sqs = cloud.client("sqs")
-        self._url = cloud.subscribe_queue(topic_arn)
+        self._url = cloud.subscribe_queue(*topic_arns)
         self._on_alert = on_alert
         self._closing = threading.Event()
         self._known: set[str] = set()
@@ -136,7 +136,15 @@ class JsonInbox:
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
 
     def _take(self, body: str) -> None:
-        alert_id = json.loads(body)["alert_id"]
-        if alert_id not in self._known:  # delivered at least once: a repeat has the same id
+        alert_id = _alert_id(body)
+        if alert_id and alert_id not in self._known:  # delivered at least once: a repeat has the same id
             self._known.add(alert_id)
             self._on_alert(body)
+
+
+def _alert_id(body: str) -> str | None:
+    """The id of an alert; None where the message is none, as an alarm's is not."""
+    try:
+        return str(json.loads(body)["alert_id"])
+    except (ValueError, LookupError, TypeError):
+        return None
