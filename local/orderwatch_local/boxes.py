@@ -19,6 +19,7 @@ def show_box(console: Console, mail: Mail, *, note: str | None = None) -> None:
         note: What is said at the lower edge, such as who else gets it.
     """
     text, title = printable_text(mail.text.rstrip()), printable_text(mail.subject, "bold")
+    title.overflow = "ellipsis"
     console.print(
         Panel(
             text,

@@ -1,8 +1,8 @@
 """Where `orderwatch up` shows what happens: with a live line at the bottom of a terminal, or in plain lines."""
 
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
-from typing import Self
 
 from rich.console import Console
 from rich.live import Live
@@ -36,16 +36,7 @@ class Screen:
         self._out = out
         # One console writes both, or the line would be rewritten in the wrong place.
         self._log = out if self.is_live else log
-        self._live: Live | None = None
-        self._standing: Standing | None = None
         self._next_plain = clock.now()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._live.stop()
 
     def step(self, what: str) -> AbstractContextManager[object]:
         """Show that something goes on, for as long as the block lasts."""
@@ -60,19 +51,29 @@ class Screen:
         """Show one line with the time of day."""
         self.say(f"{clock.now().astimezone():%H:%M:%S} {text}")
 
-    def begin(self, standing: Standing) -> None:
-        """Show the standing from now on."""
-        self._standing = standing
-        if self.is_live:
-            self._live = Live(get_renderable=self._line, console=self._log, refresh_per_second=2, transient=True)
-            self._live.start()
+    @contextmanager
+    def showing(self, standing: Standing) -> Iterator[None]:
+        """Show how the watch stands for as long as the block lasts, on a live line where there can be one."""
+        if not self.is_live:
+            yield
+            return
 
-    def update(self) -> None:
+        def line() -> Text:
+            text = standing.line(clock.now(), width=self._log.width - 1)
+            return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
+
+        try:
+            with Live(get_renderable=line, console=self._log, refresh_per_second=2, transient=True):
+                yield
+        finally:
+            self.say("stopping ...")
+
+    def update(self, standing: Standing) -> None:
         """Show the standing where it is time for a plain line; a live one shows itself."""
         now = clock.now()
-        if self._standing and not self._live and now >= self._next_plain:
+        if not self.is_live and now >= self._next_plain:
             self._next_plain = now + PLAIN_LINE_EVERY
-            self.report(self._standing.line(now, width=200))
+            self.report(standing.line(now, width=200))
 
     def show_mail(self, mail: Mail, *, for_operators: bool = False) -> None:
         """Show a message as its reader gets it."""
@@ -89,7 +90,3 @@ class Screen:
         with suppress(BrokenPipeError):
             self._out.file.write(printable_json(body) + "\n")
             self._out.file.flush()
-
-    def _line(self) -> Text:
-        line = self._standing.line(clock.now(), width=self._log.width - 1) if self._standing else ""
-        return Text(line, style="dim", no_wrap=True, overflow="ellipsis")

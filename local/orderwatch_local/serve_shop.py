@@ -1,6 +1,7 @@
 """`orderwatch shop`: the simulated shops as a server, to be watched, and to be broken by hand."""
 
 import shlex
+import sys
 import threading
 
 from orderwatch import clock
@@ -33,7 +34,8 @@ def serve_shops(*, seed: int, port: int, seconds_an_hour: float | None) -> None:
     script = day_of_three_shops(seed, begins_at=begins_at, clock=time)
     trackstar = script.begin()
     time.start()
-    prompt, over = Prompt(ShopCommands(trackstar)), threading.Event()
+    prompt = Prompt(ShopCommands(trackstar), source=sys.stdin, out=sys.stdout, errors=sys.stderr)
+    over = threading.Event()
     with serve(trackstar, port=port) as server:
         prompt.say(how_to_watch(trackstar, server.url))
         playing = threading.Thread(target=_play, args=(script, prompt, seconds_an_hour, over), daemon=True)

@@ -26,14 +26,7 @@ class Prompt:
         errors: Where what was not understood goes.
     """
 
-    def __init__(
-        self,
-        commands: ShopCommands,
-        *,
-        source: TextIO = sys.stdin,
-        out: TextIO = sys.stdout,
-        errors: TextIO = sys.stderr,
-    ) -> None:
+    def __init__(self, commands: ShopCommands, *, source: TextIO, out: TextIO, errors: TextIO) -> None:
         self._commands = commands
         self._source = source
         self._out = out

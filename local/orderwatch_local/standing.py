@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from orderwatch.publishing.messages.text import clean, duration, plural
+from orderwatch.publishing.messages.text import clean, display_width, duration, plural
 from orderwatch_local.poll_news import PollNews
 
 SILENT_AFTER = timedelta(minutes=3)
@@ -79,11 +79,12 @@ class Standing:
 
     def line(self, now: datetime, width: int) -> str:
         """The standing in one line: the most that fits into so many columns."""
-        for pieces in (self._pieces(now), self._short_pieces(now)):
+        short = self._short_pieces(now)
+        for pieces in (self._pieces(now), *(short[:count] for count in range(len(short), 0, -1))):
             line = _SEPARATOR.join(pieces)
-            if len(line) <= width:
+            if display_width(line) <= width:
                 return line
-        return line[: max(width, 0)]
+        return ""
 
     def _pieces(self, now: datetime) -> list[str]:
         shops = next(iter(self.names.values())) if len(self.names) == 1 else f"{len(self.names)} shops"

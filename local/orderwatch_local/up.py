@@ -40,11 +40,8 @@ def run_up(
         UnusableShopError: A key, token, connection or URL is wrong.
         LocalCloudError: The local cloud did not start, build or deploy.
     """
-    with (
-        Screen(out, log, as_json=as_json) as screen,
-        _started(request, screen) as watch,
-        _inboxes(watch, screen, as_json=as_json),
-    ):
+    screen = Screen(out, log, as_json=as_json)
+    with _started(request, screen) as watch, _inboxes(watch, screen, as_json=as_json):
         _introduce(request, watch, screen)
         _stand_by(request, watch, screen, until or threading.Event())
 
@@ -100,18 +97,18 @@ def _stand_by(request: Request, watch: Watch, screen: Screen, until: threading.E
     standing = Standing(names, every or period_of(request.schedule), begun=clock.now())
     log = PollLog(watch.cloud.client("logs"), watch.cloud.log_group(watch.outputs.poll_orders_function_name))
     watch.poll_now()
-    screen.begin(standing)
-    while not until.wait(LOOK_EVERY):
-        if every and standing.polled_well and clock.now() >= standing.asked_at + every:
-            standing.asked_at = clock.now()
-            watch.poll_now(standing.polled_well)
-        news = log.news()
-        if news:
-            _take(news, standing, watch, screen)
-            standing.asked_at = standing.asked_at if every else news[-1].at
-        for line in standing.silence(clock.now()):
-            screen.report(line)
-        screen.update()
+    with screen.showing(standing):
+        while not until.wait(LOOK_EVERY):
+            if every and standing.polled_well and clock.now() >= standing.asked_at + every:
+                standing.asked_at = clock.now()
+                watch.poll_now(standing.polled_well)
+            news = log.news()
+            if news:
+                _take(news, standing, watch, screen)
+                standing.asked_at = standing.asked_at if every else news[-1].at
+            for line in standing.silence(clock.now()):
+                screen.report(line)
+            screen.update(standing)
 
 
 def _take(news: Sequence[PollNews], standing: Standing, watch: Watch, screen: Screen) -> None:

@@ -37,8 +37,7 @@ def test_a_line_is_rewritten_in_place_only_where_nothing_else_writes_on_the_term
 
 def test_in_a_pipe_a_message_is_its_subject_and_text_in_plain_lines() -> None:
     out, printed = console(terminal=False, width=20)
-    with Screen(out, out, as_json=False) as screen:
-        screen.show_mail(MAIL)
+    Screen(out, out, as_json=False).show_mail(MAIL)
     assert printed.getvalue() == f"{MAIL.subject}\n{MAIL.text}\n"
 
 
@@ -46,11 +45,12 @@ def test_in_a_pipe_the_standing_is_a_plain_line_a_minute() -> None:
     time = StandingClock(BEGINS_AT)
     out, _ = console(terminal=False)
     log, printed = console(terminal=False)
-    with running_on(time), Screen(out, log, as_json=True) as screen:
-        screen.begin(standing())
-        for _ in range(130):
-            time.advance(timedelta(seconds=1))
-            screen.update()
+    with running_on(time):
+        screen, now = Screen(out, log, as_json=True), standing()
+        with screen.showing(now):
+            for _ in range(130):
+                time.advance(timedelta(seconds=1))
+                screen.update(now)
     assert printed.getvalue().count("watching Alpine Outdoor") == 3
     assert not CONTROLS.search(printed.getvalue())
 
@@ -58,8 +58,7 @@ def test_in_a_pipe_the_standing_is_a_plain_line_a_minute() -> None:
 @pytest.mark.parametrize("width", [60, 120])
 def test_on_a_terminal_a_message_is_a_box_as_wide_as_there_is_room_up_to_78(width: int) -> None:
     out, printed = console(terminal=True, width=width)
-    with Screen(out, out, as_json=False) as screen:
-        screen.show_mail(MAIL)
+    Screen(out, out, as_json=False).show_mail(MAIL)
     lines = printed.getvalue().splitlines()
     assert lines[0].startswith("╭─ [exception] Order #1042")
     assert {len(line) for line in lines} == {min(width, 78)}
@@ -68,25 +67,24 @@ def test_on_a_terminal_a_message_is_a_box_as_wide_as_there_is_room_up_to_78(widt
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_message_of_the_other_topic_says_whom_it_is_for(terminal: bool) -> None:
     out, printed = console(terminal=terminal)
-    with Screen(out, out, as_json=False) as screen:
-        screen.show_mail(MAIL, for_operators=True)
+    Screen(out, out, as_json=False).show_mail(MAIL, for_operators=True)
     assert "OpsTopic: for the operators" in printed.getvalue()
 
 
 def test_the_live_line_is_gone_when_the_watch_ends_and_what_was_said_stays() -> None:
     out, printed = console(terminal=True, width=100)
-    with running_on(StandingClock(BEGINS_AT)), Screen(out, out, as_json=False) as screen:
-        screen.begin(standing())
-        screen.report("polls of Alpine Outdoor fail")
+    with running_on(StandingClock(BEGINS_AT)):
+        screen = Screen(out, out, as_json=False)
+        with screen.showing(standing()):
+            screen.report("polls of Alpine Outdoor fail")
     text = printed.getvalue()
     assert "watching Alpine Outdoor · first poll · next in 5 s" in text
     assert "polls of Alpine Outdoor fail" in text
-    assert text.endswith("\x1b[2K"), "the line is erased at the end"
+    assert text.endswith("\x1b[2Kstopping ...\n"), "the line is erased before that"
 
 
 def test_a_command_to_be_copied_is_in_one_piece_however_narrow_the_terminal() -> None:
     out, printed = console(terminal=True, width=20)
     command = "orderwatch shops --endpoint-url http://127.0.0.1:40000"
-    with Screen(out, out, as_json=False) as screen:
-        screen.say(command, to_copy=True)
+    Screen(out, out, as_json=False).say(command, to_copy=True)
     assert printed.getvalue() == f"{command}\n"
