@@ -133,11 +133,11 @@ class LocalCloud:
         """Store a SecureString, as `aws ssm put-parameter` would."""
         self.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 
-    def subscribe_queue(self, topic_arn: str, *, filter_policy: Mapping[str, Any] | None = None) -> str:
-        """Make an inbox: a queue that gets what a topic publishes, raw.
+    def subscribe_queue(self, *topic_arns: str, filter_policy: Mapping[str, Any] | None = None) -> str:
+        """Make an inbox: a queue that gets what topics publish, raw.
 
         Args:
-            topic_arn: The topic.
+            topic_arns: The topics.
             filter_policy: Which messages; all when there is none.
 
         Returns:
@@ -149,7 +149,8 @@ class LocalCloud:
         attributes = {"RawMessageDelivery": "true"}
         if filter_policy is not None:
             attributes["FilterPolicy"] = json.dumps(filter_policy)
-        self.client("sns").subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn, Attributes=attributes)
+        for topic_arn in topic_arns:
+            self.client("sns").subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn, Attributes=attributes)
         return url
 
     def function_environment(self, function_name: str) -> dict[str, str]:
@@ -157,10 +158,14 @@ class LocalCloud:
         configuration = self.client("lambda").get_function_configuration(FunctionName=function_name)
         return dict(configuration.get("Environment", {}).get("Variables", {}))
 
+    def log_group(self, function_name: str) -> str:
+        """Where a deployed function logs."""
+        configuration = self.client("lambda").get_function_configuration(FunctionName=function_name)
+        return str(configuration.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{function_name}"))
+
     def logs(self, function_name: str, *, lines: int = 50) -> str:
         """The last lines that a function logged, for an error message."""
-        configuration = self.client("lambda").get_function_configuration(FunctionName=function_name)
-        group = configuration.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{function_name}")
+        group = self.log_group(function_name)
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
         events = sorted((event for page in pages for event in page["events"]), key=lambda event: event["timestamp"])
         return tail("\n".join(event["message"].rstrip() for event in events), lines=lines)

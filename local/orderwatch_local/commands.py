@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
@@ -10,10 +11,12 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from orderwatch_cli.arguments import check_connection_id
+from orderwatch_local.closed_pipe import ends_with_its_reader
 from orderwatch_local.demo import run_demo
 from orderwatch_local.preview_command import preview
-from orderwatch_local.serve_shop import serve_day
-from orderwatch_local.up import Request, run_up, token_variable
+from orderwatch_local.serve_shop import serve_shops
+from orderwatch_local.up import run_up
+from orderwatch_local.up_checks import Request, token_variable
 from orderwatch_local.watch import WatchedShop
 
 VENDOR = "https://production.trackstarhq.com"
@@ -32,11 +35,20 @@ def _web_address(value: str) -> str:
 
 def _connection_ids(values: list[str]) -> list[str]:
     # They become names in the Parameter Store.
-    return [check_connection_id(value) for value in values]
+    return list(dict.fromkeys(check_connection_id(value) for value in values))
+
+
+def _statuses(value: str) -> str:
+    if not value.replace(",", " ").strip():
+        raise typer.BadParameter("name at least one status")
+    return value
 
 
 _CONNECTION = typer.Option(help="Trackstar's id of a connection; once for each shop.", callback=_connection_ids)
 _URL = typer.Option(help="A Trackstar-shaped API.", callback=_web_address)
+_NAME = typer.Option(help="What alerts call the shop; ID=NAME where there are several.")
+_STATUSES = typer.Option(help="Statuses to alert on.", callback=_statuses)
+_EVERY = typer.Option(min=1.0, help="Poll every so many seconds, beside the schedule.")
 
 
 @app.command()
@@ -44,17 +56,21 @@ def demo(
     seed: Seed = 1, pause: Annotated[float, typer.Option(min=0, help="Seconds to wait after each hour.")] = 0.0
 ) -> None:
     """Play a day of three simulated shops on a local cloud and show every alert."""
-    raise typer.Exit(0 if run_demo(Console(highlight=False), seed=seed, pause=pause) else 1)
+    with ends_with_its_reader():
+        is_right = run_demo(Console(highlight=False), seed=seed, pause=pause)
+    raise typer.Exit(0 if is_right else 1)
 
 
 @app.command()
 def up(
+    *,
     connection: Annotated[list[str], _CONNECTION],
+    name: Annotated[list[str] | None, _NAME] = None,
     trackstar_url: Annotated[str, _URL] = VENDOR,
     schedule: Annotated[str, typer.Option(help="How often to poll.")] = "rate(1 minute)",
-    statuses: Annotated[str, typer.Option(help="Statuses to alert on.")] = "exception,backordered,cancelled",
+    every: Annotated[float | None, _EVERY] = None,
+    statuses: Annotated[str, _STATUSES] = "exception,backordered,cancelled",
     port: Port = 0,
-    *,
     json: Annotated[bool, typer.Option("--json", help="One orderwatch.alert.v1 a line on stdout.")] = False,
 ) -> None:
     """Watch your own shops from this machine, without an AWS account.
@@ -62,15 +78,18 @@ def up(
     The API key is read from TRACKSTAR_API_KEY, a shop's access token from TRACKSTAR_ACCESS_TOKEN_<connection id> or
     TRACKSTAR_ACCESS_TOKEN; what is not set is asked for.
     """
+    names = shop_names(connection, name or [])
     request = Request(
         trackstar_url=trackstar_url,
         api_key=_secret("API key", "TRACKSTAR_API_KEY"),
-        shops=[WatchedShop(each, _token(each)) for each in connection],
+        shops=[WatchedShop(each, _token(each), names.get(each)) for each in connection],
         schedule=schedule,
         statuses=statuses,
+        every=every,
         port=port,
     )
-    run_up(request, out=Console(highlight=False), log=Console(stderr=True, highlight=False), as_json=json)
+    with ends_with_its_reader():
+        run_up(request, out=Console(highlight=False), log=Console(stderr=True, highlight=False), as_json=json)
 
 
 @app.command()
@@ -78,9 +97,38 @@ def shop(
     seed: Seed = 1,
     port: Port = 0,
     hour: Annotated[float, typer.Option(min=0.1, help="Seconds that an hour of the day takes.")] = 60.0,
+    *,
+    still: Annotated[bool, typer.Option("--still", help="Nothing happens but what you type.")] = False,
 ) -> None:
-    """Serve three simulated shops that play a day, for `orderwatch up` to watch."""
-    serve_day(Console(highlight=False), seed=seed, port=port, seconds_an_hour=hour)
+    """Serve three simulated shops that play a day, for `orderwatch up` to watch, and break their orders by hand.
+
+    Commands are read from the prompt or from standard input: `help` lists them.
+    """
+    with ends_with_its_reader():
+        serve_shops(seed=seed, port=port, seconds_an_hour=None if still else hour)
+
+
+def shop_names(connection_ids: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """What alerts call each connection.
+
+    Args:
+        connection_ids: The connections.
+        names: `ID=NAME` each, or a mere name where there is one connection.
+
+    Raises:
+        BadParameter: It is not clear whose name one is, or it is empty.
+    """
+    named: dict[str, str] = {}
+    for value in names:
+        connection_id, is_pair, name = value.partition("=")
+        if not (is_pair and connection_id in connection_ids):
+            if len(connection_ids) > 1:
+                raise typer.BadParameter(f"whose name is {value!r}? Type --name ID=NAME with one of the connections")
+            connection_id, name = connection_ids[0], value
+        if not name.strip():
+            raise typer.BadParameter("a name is empty")
+        named[connection_id] = name.strip()
+    return named
 
 
 def _token(connection_id: str) -> SecretStr:

@@ -16,18 +16,16 @@ from typing import Any
 
 from pydantic import SecretStr
 from rich.console import Console
-from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from orderwatch_cli.show import printable_text
+from orderwatch_local.boxes import show_box
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.shop import Script, Visible, day_of_three_shops, serve
-from orderwatch_local.shop.script import API_KEY
+from orderwatch_local.shop.script import API_KEY, SHOP_NAMES
 from orderwatch_local.truth import AlertKey, alerts_in, expected_alerts, expected_connection_alerts
 from orderwatch_local.watch import Watch, WatchedShop, watching
 
-NAMES = {"conn_alpine": "Alpine Outdoor", "conn_lumiere": "Maison Lumière", "conn_sora": "Sora Stationery"}
 READ_WITHIN = 60.0
 """Seconds for one round of polls: a wide bound, so that a fault ends the demo instead of hanging it."""
 DELIVERED_WITHIN = 60.0
@@ -95,7 +93,7 @@ def run_demo(console: Console, *, seed: int = 1, pause: float = 0.0) -> bool:
     script = day_of_three_shops(seed)
     trackstar = script.begin()
     shops = [
-        WatchedShop(shop.connection_id, SecretStr(shop.access_token), NAMES.get(shop.connection_id))
+        WatchedShop(shop.connection_id, SecretStr(shop.access_token), SHOP_NAMES[shop.connection_id])
         for shop in trackstar.shops
     ]
     received = Received()
@@ -128,8 +126,7 @@ def printer(console: Console, received: Received) -> Callable[[Mail], None]:
     """What shows each mail, and counts it."""
 
     def show(mail: Mail) -> None:
-        text, title = printable_text(mail.text.rstrip()), printable_text(mail.subject, "bold")
-        console.print(Panel(text, title=title, title_align="left", width=78, padding=(0, 1)))
+        show_box(console, mail)
         received.take_mail()
 
     return show

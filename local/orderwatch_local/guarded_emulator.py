@@ -21,6 +21,9 @@ LOOPBACK = "127.0.0.1"
 KEEP_ALIVE_SECONDS = 75
 """Longer than the pauses between a function's requests, so that its connections last."""
 
+GRACE_SECONDS = 0.2
+"""For the requests under way when it ends: kept-alive connections would be waited for to the last of them."""
+
 type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
@@ -93,6 +96,7 @@ def main() -> None:
     config = Config()
     config.bind = [f"{LOOPBACK}:{port}"]
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    config.graceful_timeout = GRACE_SECONDS
     asyncio.run(serve(Guard(app, port=port, secret=os.environ["AWS_SESSION_TOKEN"]), config))
 
 

@@ -139,7 +139,15 @@ class JsonInbox:
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
 
     def _take(self, body: str) -> None:
-        alert_id = json.loads(body)["alert_id"]
-        if alert_id not in self._known:  # delivered at least once: a repeat has the same id
+        alert_id = _alert_id(body)
+        if alert_id and alert_id not in self._known:  # delivered at least once: a repeat has the same id
             self._known.add(alert_id)
             self._on_alert(body)
+
+
+def _alert_id(body: str) -> str | None:
+    """The id of an alert; None where the message is none, as an alarm's is not."""
+    try:
+        return str(json.loads(body)["alert_id"])
+    except (ValueError, LookupError, TypeError):
+        return None

@@ -2,77 +2,26 @@
 
 import shlex
 import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 
-from pydantic import SecretStr
 from rich.console import Console
 
-from orderwatch.trackstar.connections import TrackstarConnection
+from orderwatch import clock
+from orderwatch.publishing.messages.text import plural
 from orderwatch_cli.aws import LOCAL_REGION
-from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_shop
-from orderwatch_cli.show import printable_json, printable_text
 from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
-from orderwatch_local.watch import Watch, WatchedShop, watching
+from orderwatch_local.inbox import JsonInbox, Mailbox
+from orderwatch_local.poll_news import PollLog, PollNews
+from orderwatch_local.program import this_program
+from orderwatch_local.screen import Screen
+from orderwatch_local.standing import Standing, period_of
+from orderwatch_local.up_checks import Request, check, doubts
+from orderwatch_local.watch import Watch, watching
 
-LOOK_EVERY = 5.0
+LOOK_EVERY = 1.0
 """Seconds between two looks at how the polls fare."""
-SILENT_AFTER = 180.0
-"""Seconds without a successful poll after which the reason is shown."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to watch.
-
-    Attributes:
-        trackstar_url: Where the API is.
-        api_key: The organisation's key.
-        shops: The connections.
-        schedule: How often to poll, as EventBridge Scheduler writes it.
-        statuses: The watched statuses, separated by commas.
-        port: The local cloud's port; 0 takes a free one.
-    """
-
-    trackstar_url: str
-    api_key: SecretStr
-    shops: Sequence[WatchedShop]
-    schedule: str
-    statuses: str
-    port: int = 0
-
-
-def check(request: Request) -> list[TrackstarConnection]:
-    """Ask the API for every shop, so that what is wrong is said before anything is started.
-
-    Raises:
-        UnusableShopError: A key, token, connection or URL is wrong.
-    """
-    with Api(request.trackstar_url) as trackstar:
-        return [_check_one(request, shop, trackstar) for shop in request.shops]
-
-
-def _check_one(request: Request, shop: WatchedShop, trackstar: Api) -> TrackstarConnection:
-    connection_id = shop.connection_id
-    try:
-        return check_shop(trackstar, connection_id, api_key=request.api_key, access_token=shop.access_token).connection
-    except UnusableShopError as error:
-        remedy = {
-            Flaw.API_KEY: "set TRACKSTAR_API_KEY to your organisation's key",
-            Flaw.CONNECTION: "see Connections in its dashboard for the id",
-            Flaw.ACCESS_TOKEN: f"set {token_variable(connection_id)}",
-            Flaw.API: f"check --trackstar-url {request.trackstar_url}",
-            Flaw.ORDERS: "look at the connection in Trackstar's dashboard",
-        }[error.flaw]
-        raise UnusableShopError(error.flaw, f"{error}: {remedy}") from None
-
-
-def token_variable(connection_id: str) -> str:
-    """The environment variable that holds one connection's access token."""
-    return f"TRACKSTAR_ACCESS_TOKEN_{connection_id}"
 
 
 def run_up(
@@ -91,28 +40,50 @@ def run_up(
         UnusableShopError: A key, token, connection or URL is wrong.
         LocalCloudError: The local cloud did not start, build or deploy.
     """
+    screen = Screen(out, log, as_json=as_json)
+    with _started(request, screen) as watch, _inboxes(watch, screen, as_json=as_json):
+        _introduce(request, watch, screen)
+        _stand_by(request, watch, screen, until or threading.Event())
+
+
+@contextmanager
+def _started(request: Request, screen: Screen) -> Iterator[Watch]:
+    """Everything checked, deployed and connected."""
+    for doubt in doubts(request.statuses):
+        screen.say(f"warning: {doubt}")
     for connection in check(request):
-        integration = connection.integration_name or "integration unknown"
-        log.print(printable_text(f"found {connection.connection_id} ({integration})"))
+        screen.say(f"found {connection.connection_id} ({connection.integration_name or 'integration unknown'})")
     parameters = {
         "TrackstarBaseUrl": request.trackstar_url,
         "PollSchedule": request.schedule,
         "AlertStatuses": request.statuses,
     }
+    with watching(
+        request.shops, api_key=request.api_key, parameters=parameters, step=screen.step, port=request.port
+    ) as watch:
+        yield watch
 
-    def step(what: str) -> AbstractContextManager[object]:
-        log.print(f"{what} ...")
-        return log.status(what)
 
-    with (
-        watching(request.shops, api_key=request.api_key, parameters=parameters, step=step, port=request.port) as watch,
-        _inbox(watch, out, as_json=as_json),
-    ):
-        watch.poll_now()
-        log.print(f"watching {len(request.shops)} shop(s), {request.schedule}; Ctrl-C ends it")
-        log.print(f"look into it: orderwatch shops --endpoint-url {watch.cloud.endpoint}", soft_wrap=True)
-        log.print(f"or with the AWS CLI: {_aws_command(watch.cloud)}", soft_wrap=True, highlight=False)
-        _stand_by(watch, log, until or threading.Event())
+@contextmanager
+def _inboxes(watch: Watch, screen: Screen, *, as_json: bool) -> Iterator[None]:
+    """Show what both topics send."""
+    alerts, operators = watch.outputs.alert_topic_arn, watch.outputs.ops_topic_arn
+    with ExitStack() as stack:
+        if as_json:
+            queue_url = watch.cloud.subscribe_queue(alerts, operators)
+            stack.enter_context(JsonInbox(watch.cloud.client("sqs"), queue_url, screen.show_json))
+        else:
+            stack.enter_context(Mailbox(watch.cloud, alerts, screen.show_mail))
+            to_operators = Mailbox(watch.cloud, operators, lambda mail: screen.show_mail(mail, for_operators=True))
+            stack.enter_context(to_operators)
+        yield
+
+
+def _introduce(request: Request, watch: Watch, screen: Screen) -> None:
+    often = f"every {request.every:g} s" if request.every else f"by {request.schedule}"
+    screen.say(f"watching {plural(len(request.shops), 'shop')}, polled {often}; Ctrl-C ends it")
+    screen.say(f"look into it: {this_program()} shops --endpoint-url {watch.cloud.endpoint}", to_copy=True)
+    screen.say(f"or with the AWS CLI: {_aws_command(watch.cloud)}", to_copy=True)
 
 
 def _aws_command(cloud: LocalCloud) -> str:
@@ -120,37 +91,28 @@ def _aws_command(cloud: LocalCloud) -> str:
     return f"{credentials} aws --region {LOCAL_REGION} --endpoint-url {cloud.endpoint} ssm describe-parameters"
 
 
-def _inbox(watch: Watch, out: Console, *, as_json: bool) -> AbstractContextManager[object]:
-    topic = watch.outputs.alert_topic_arn
-    if as_json:
-        queue_url = watch.cloud.subscribe_queue(topic)
-        return JsonInbox(watch.cloud.client("sqs"), queue_url, lambda body: show_json(out, body))
-    return Mailbox(watch.cloud, topic, lambda mail: show_mail(out, mail))
+def _stand_by(request: Request, watch: Watch, screen: Screen, until: threading.Event) -> None:
+    """Poll, and say how the polls fare: silence is never taken for health."""
+    names = {shop.connection_id: shop.name or shop.connection_id for shop in request.shops}
+    every = timedelta(seconds=request.every) if request.every else None
+    standing = Standing(names, every or period_of(request.schedule), begun=clock.now())
+    log = PollLog(watch.cloud.client("logs"), watch.cloud.log_group(watch.outputs.poll_orders_function_name))
+    watch.poll_now()
+    with screen.showing(standing):
+        while not until.wait(LOOK_EVERY):
+            if every and standing.polled_well and clock.now() >= standing.asked_at + every:
+                standing.asked_at = clock.now()
+                watch.poll_now(standing.polled_well)
+            news = log.news()
+            if news:
+                _take(news, standing, watch, screen)
+                standing.asked_at = standing.asked_at if every else news[-1].at
+            for line in standing.silence(clock.now()):
+                screen.report(line)
+            screen.update(standing)
 
 
-def show_json(out: Console, body: str) -> None:
-    """Print an alert as one line of JSON."""
-    out.file.write(printable_json(body) + "\n")
-    out.file.flush()
-
-
-def show_mail(out: Console, mail: Mail) -> None:
-    """Print a mail as its reader gets it."""
-    out.print(printable_text(mail.subject, "bold"))
-    out.print(printable_text(mail.text))
-
-
-def _stand_by(watch: Watch, log: Console, until: threading.Event) -> None:
-    """Wait, and say so once when polls stop succeeding: silence is never taken for health."""
-    begun = datetime.now(UTC)
-    complained = False
-    while not until.wait(LOOK_EVERY):
-        silent = [state.connection_id for state in watch.states() if _is_silent(state.last_success_at or begun)]
-        if silent and not complained:
-            log.print(f"no successful poll of {', '.join(silent)} for {SILENT_AFTER:.0f} s; poll_orders logged:")
-            log.print(printable_text(watch.cloud.logs(watch.outputs.poll_orders_function_name, lines=5)))
-        complained = bool(silent)
-
-
-def _is_silent(last_success: datetime) -> bool:
-    return (datetime.now(UTC) - last_success).total_seconds() > SILENT_AFTER
+def _take(news: Sequence[PollNews], standing: Standing, watch: Watch, screen: Screen) -> None:
+    for line in filter(None, map(standing.take, news)):
+        screen.report(line)
+    standing.vendor_time = max(filter(None, (state.cursor for state in watch.states())), default=None)

@@ -1,7 +1,7 @@
 """orderwatch on the local cloud, watching some shops: what the demo and `orderwatch up` share."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
@@ -50,14 +50,15 @@ class Watch:
         self._lambda = cloud.client("lambda")
         self._connections = ConnectionTable(cloud.client("dynamodb"), outputs.connection_table_name)
 
-    def poll_now(self) -> None:
-        """Ask for a poll of every shop, as the schedule does.
+    def poll_now(self, connection_ids: Collection[str] = ()) -> None:
+        """Ask for a poll of these shops; without one of every shop, as the schedule does.
 
         Raises:
             FunctionFailedError: dispatch_polls failed; its log's end is in the message.
         """
         name = self.outputs.dispatch_polls_function_name
-        answer = self._lambda.invoke(FunctionName=name, Payload=json.dumps({}).encode())
+        event = {"connection_ids": list(connection_ids)} if connection_ids else {}
+        answer = self._lambda.invoke(FunctionName=name, Payload=json.dumps(event).encode())
         if answer.get("FunctionError"):
             raise FunctionFailedError(f"{name} failed:\n{self.cloud.logs(name, lines=10)}")
 

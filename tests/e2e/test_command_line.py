@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
@@ -49,7 +49,7 @@ def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
     process = subprocess.Popen(
         [ORDERWATCH, *arguments],
         env={**os.environ, "TRACKSTAR_API_KEY": API_KEY, **environment},
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -58,7 +58,9 @@ def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        for stream in filter(None, (process.stdin, process.stdout, process.stderr)):
+            stream.close()
 
 
 def lines_of(stream: IO[str]) -> "queue.Queue[str]":
@@ -66,8 +68,9 @@ def lines_of(stream: IO[str]) -> "queue.Queue[str]":
     lines: queue.Queue[str] = queue.Queue()
 
     def read() -> None:
-        for line in stream:
-            lines.put(line)
+        with suppress(ValueError):  # a test that has seen enough closes it
+            for line in stream:
+                lines.put(line)
 
     threading.Thread(target=read, daemon=True).start()
     return lines

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 import pytest
+import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -44,3 +45,29 @@ def test_without_a_checkout_its_commands_say_what_to_do_whatever_is_typed(
     assert isinstance(error, repository.RepositoryMissingError)
     assert "`make setup`" in str(error)
     assert str(error).endswith(f".venv/bin/orderwatch {name}")
+
+
+@pytest.mark.parametrize(
+    ("connections", "names", "named"),
+    [
+        (["conn_a"], ["Alpine Outdoor"], {"conn_a": "Alpine Outdoor"}),
+        (["conn_a"], ["1+1=2"], {"conn_a": "1+1=2"}),
+        (["conn_a", "conn_b"], ["conn_b=Sora"], {"conn_b": "Sora"}),
+        (["conn_a"], [], {}),
+    ],
+)
+def test_a_shop_gets_its_name(connections: list[str], names: list[str], named: dict[str, str]) -> None:
+    assert local.shop_names(connections, names) == named
+
+
+@pytest.mark.parametrize(
+    ("connections", "names", "says"),
+    [
+        (["conn_a", "conn_b"], ["Sora"], "whose name is 'Sora'"),
+        (["conn_a", "conn_b"], ["conn_c=Sora"], "--name ID=NAME"),
+        (["conn_a"], ["conn_a= "], "a name is empty"),
+    ],
+)
+def test_a_name_of_no_shop_or_without_a_letter_is_refused(connections: list[str], names: list[str], says: str) -> None:
+    with pytest.raises(typer.BadParameter, match=says):
+        local.shop_names(connections, names)

@@ -24,6 +24,8 @@ from orderwatch_local.inbox import Mail
 from orderwatch_local.preview import CHANNELS
 from orderwatch_local.preview import show as preview
 from orderwatch_local.samples import SAMPLES
+from orderwatch_local.screen import Screen
+from orderwatch_local.up_checks import Request
 from orderwatch_local.watch import Watch
 
 ESCAPES = "\x1b[2J\x1b]0;owned\x07 \x9b31m \x00\x08\x7f\r"
@@ -119,7 +121,7 @@ def test_up_shows_the_vendors_words_without_what_steers(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(up, "watching", end)
     log, printed = console()
-    request = up.Request("https://api.example", SecretStr("key"), shops=[], schedule="rate(1 minute)", statuses="x")
+    request = Request("https://api.example", SecretStr("key"), shops=[], schedule="rate(1 minute)", statuses="x")
     with pytest.raises(Ended):
         up.run_up(request, out=log, log=log, as_json=False)
     assert is_harmless(printed.getvalue())
@@ -127,7 +129,7 @@ def test_up_shows_the_vendors_words_without_what_steers(monkeypatch: pytest.Monk
 
 def shown_by_up(mail: Mail) -> str:
     out, printed = console()
-    up.show_mail(out, mail)
+    Screen(out, out, as_json=False).show_mail(mail)
     return printed.getvalue()
 
 
@@ -146,7 +148,7 @@ def test_a_mail_is_shown_without_what_steers(shown: Callable[[Mail], str]) -> No
 def test_up_prints_one_line_of_json_an_alert_which_steers_nothing() -> None:
     out, printed = console()
     body = json.dumps({"raw_status": NASTY}, ensure_ascii=False)
-    up.show_json(out, body)
+    Screen(out, out, as_json=True).show_json(body)
     assert is_harmless(printed.getvalue())
     assert printed.getvalue().count("\n") == 1
     assert json.loads(printed.getvalue()) == {"raw_status": NASTY}

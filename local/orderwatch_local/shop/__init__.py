@@ -1,7 +1,7 @@
 """The simulated shop: a strict Trackstar API over made-up merchants, with a record of what could be seen when."""
 
 from orderwatch_local.shop.api import ACCESS_TOKEN_HEADER, API_KEY_HEADER, Envelope, Exchange, Trackstar
-from orderwatch_local.shop.clock import Clock, SystemClock, VirtualClock
+from orderwatch_local.shop.clock import Clock, LiveClock, SystemClock, VirtualClock
 from orderwatch_local.shop.connection_errors import endpoint_error, invalid_credentials, missing_permission
 from orderwatch_local.shop.exchange import Request, Response, json_response
 from orderwatch_local.shop.mirror import Resource, TrackstarDates
@@ -22,6 +22,7 @@ __all__ = [
     "Envelope",
     "Exchange",
     "Hour",
+    "LiveClock",
     "Move",
     "Paging",
     "Place",

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from orderwatch import clock
+
 
 class Clock(Protocol):
     """Tells the time."""
@@ -43,6 +45,35 @@ class VirtualClock:
     def set(self, moment: datetime) -> None:
         """Jumps to a moment, either way."""
         self._now = _in_utc(moment)
+
+
+class LiveClock(VirtualClock):
+    """A clock that stands still until `start`, then runs as fast as the machine's and never goes back.
+
+    Args:
+        start: Its first moment; must be aware.
+    """
+
+    def __init__(self, start: datetime) -> None:
+        super().__init__(start)
+        self._started: float | None = None
+
+    def start(self) -> None:
+        """Runs from now on."""
+        self._started = clock.monotonic()
+
+    def now(self) -> datetime:
+        """The present moment, aware, in UTC."""
+        if self._started is None:
+            return super().now()
+        return super().now() + timedelta(seconds=clock.monotonic() - self._started)
+
+    def set(self, moment: datetime) -> None:
+        """Jumps to a moment; one that has passed changes nothing once the clock runs."""
+        if self._started is None:
+            super().set(moment)
+        else:
+            self.advance(max(_in_utc(moment) - self.now(), timedelta()))
 
 
 def _in_utc(moment: datetime) -> datetime:

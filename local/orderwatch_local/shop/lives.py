@@ -59,6 +59,7 @@ class ShopFacts:
 
     Attributes:
         host: A reserved name.
+        first_number: The first order's number; no two shops of a script have one in common.
         orders_before: Orders that it has when the day begins.
         placed_an_hour: Least and most new orders in an hour of the day.
         troubles: Orders that run into trouble in the day, by what happens to them.
@@ -72,6 +73,7 @@ class ShopFacts:
     currency: str
     country: str
     host: str
+    first_number: int
     orders_before: int
     placed_an_hour: tuple[int, int]
     troubles: tuple[str, ...]
@@ -95,7 +97,13 @@ class ShopDay:
         self.facts = facts
         self.catalogue: Catalogue = seeded_catalogue(seed, currency=facts.currency, host=facts.host)
         self._rng = seeded("day", seed, facts.connection_id)
-        self._book = OrderBook(seed, catalogue=self.catalogue, country=facts.country, host=facts.host)
+        self._book = OrderBook(
+            seed,
+            catalogue=self.catalogue,
+            country=facts.country,
+            host=facts.host,
+            first_number=facts.first_number,
+        )
         self._begins_at = begins_at
         self._orders: dict[str, Record] = {}
         self._status: dict[str, str] = {}

@@ -14,6 +14,8 @@ from orderwatch_local.shop.steps import Hour, Step
 
 API_KEY = "key-of-the-simulated-organisation"
 DAY = datetime(2026, 3, 10, tzinfo=UTC)
+SHOP_NAMES = {"conn_alpine": "Alpine Outdoor", "conn_lumiere": "Maison Lumière", "conn_sora": "Sora Stationery"}
+"""What people call the shops, by connection."""
 
 THREE_SHOPS = (
     ShopFacts(
@@ -22,6 +24,7 @@ THREE_SHOPS = (
         currency="USD",
         country="US",
         host="alpine.example",
+        first_number=731,
         orders_before=320,
         placed_an_hour=(6, 9),
         troubles=("exception>cancelled", "exception>processing", "backordered>processing", "backordered", "cancelled"),
@@ -33,6 +36,7 @@ THREE_SHOPS = (
         currency="EUR",
         country="FR",
         host="lumiere.example",
+        first_number=4001,
         orders_before=190,
         placed_an_hour=(4, 6),
         troubles=("exception>cancelled", "exception>processing", "backordered>processing", "cancelled", "other"),
@@ -44,6 +48,7 @@ THREE_SHOPS = (
         currency="JPY",
         country="JP",
         host="sora.example",
+        first_number=7001,
         orders_before=135,
         placed_an_hour=(2, 4),
         troubles=("exception>cancelled", "exception", "backordered>processing", "backordered", "cancelled", "other"),
@@ -58,17 +63,19 @@ class Script:
     Args:
         days: One plan a shop.
         begins_at: The day's first moment.
+        clock: Tells the time of the shops and of the API; without it one that stands still between the steps.
 
     Attributes:
-        clock: The time of the shops and of the API; stands still between the steps.
+        clock: The same.
         shops: In the order of the plans.
         hours: The 24 hours of the day.
     """
 
-    def __init__(self, days: Sequence[ShopDay], begins_at: datetime) -> None:
+    def __init__(self, days: Sequence[ShopDay], begins_at: datetime, *, clock: VirtualClock | None = None) -> None:
         self._begins_at = begins_at
         self._history = sorted((place for day in days for place in day.history()), key=lambda place: place.at)
-        self.clock = VirtualClock(self._history[0].at)
+        self.clock = clock or VirtualClock(begins_at)
+        self.clock.set(self._history[0].at)
         self.shops = [_shop(day, self.clock) for day in days]
         self._by_id = {shop.connection_id: shop for shop in self.shops}
         self.hours = tuple(_hour(number, days, begins_at) for number in range(HOURS_A_DAY))
@@ -112,13 +119,18 @@ class Script:
         step.play(self._by_id[step.connection_id])
 
 
-def day_of_three_shops(seed: int) -> Script:
+def day_of_three_shops(seed: int, *, begins_at: datetime = DAY, clock: VirtualClock | None = None) -> Script:
     """About 1,000 orders in three shops of different integrations and currencies, 30 to 45 troubles among them.
 
     No shop has more than four troubles of one kind in an hour, but for one storm: fifteen orders of one shop are
     backordered at once. One shop is blocked for some hours of the night, and seen again.
+
+    Args:
+        seed: Which day.
+        begins_at: Its first moment.
+        clock: As for `Script`.
     """
-    return Script([ShopDay(seed, facts, DAY) for facts in THREE_SHOPS], DAY)
+    return Script([ShopDay(seed, facts, begins_at) for facts in THREE_SHOPS], begins_at, clock=clock)
 
 
 def _shop(day: ShopDay, clock: VirtualClock) -> Shop:

@@ -17,6 +17,7 @@ SHOP = ShopFacts(
     currency="USD",
     country="US",
     host="smoke.example",
+    first_number=1001,
     orders_before=60,
     placed_an_hour=(1, 2),
     troubles=("exception>cancelled", "exception>processing", "backordered>processing", "cancelled"),

@@ -1,0 +1,92 @@
+"""What `orderwatch up` refuses before it starts anything, against the simulated vendor over real sockets."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import SecretStr
+
+from orderwatch_cli.shop_check import Flaw, UnusableShopError
+from orderwatch_local.shop import Request as ApiRequest
+from orderwatch_local.shop import Response, Shop, Trackstar, VirtualClock, json_response, serve
+from orderwatch_local.up_checks import Request, check, doubts
+from orderwatch_local.watch import WatchedShop
+
+
+@pytest.fixture
+def trackstar() -> Trackstar:
+    clock = VirtualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+    shops = [Shop(name, access_token=f"token-of-{name}", clock=clock) for name in ("conn_a", "conn_b")]
+    return Trackstar("key", shops, clock)
+
+
+@pytest.fixture
+def url(trackstar: Trackstar) -> Iterator[str]:
+    with serve(trackstar) as server:
+        yield server.url
+
+
+def request(url: str, **tokens: str) -> Request:
+    shops = [WatchedShop(connection_id, SecretStr(token)) for connection_id, token in tokens.items()]
+    return Request(url, SecretStr("key"), shops, schedule="rate(1 minute)", statuses="exception")
+
+
+def refusal(url: str, **tokens: str) -> UnusableShopError:
+    with pytest.raises(UnusableShopError) as caught:
+        check(request(url, **tokens))
+    assert caught.value.flaw is Flaw.ACCESS_TOKEN
+    assert not any(token in str(caught.value) for token in tokens.values())
+    return caught.value
+
+
+def test_each_connection_with_its_own_token_is_found(url: str) -> None:
+    found = check(request(url, conn_a="token-of-conn_a", conn_b="token-of-conn_b"))
+    assert [connection.connection_id for connection in found] == ["conn_a", "conn_b"]
+
+
+def test_one_token_for_two_connections_is_refused_before_anything_is_asked(url: str, trackstar: Trackstar) -> None:
+    error = str(refusal(url, conn_a="token-of-conn_a", conn_b="token-of-conn_a"))
+    assert "conn_a and conn_b have the same access token" in error
+    assert "TRACKSTAR_ACCESS_TOKEN_conn_a and TRACKSTAR_ACCESS_TOKEN_conn_b" in error
+    assert trackstar.requests == []
+
+
+def test_a_token_that_is_another_connections_is_refused_and_both_are_named(url: str) -> None:
+    assert str(refusal(url, conn_b="token-of-conn_a")) == (
+        "the access token of conn_b is that of conn_a: set TRACKSTAR_ACCESS_TOKEN_conn_b"
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        json_response({"error": "not here"}, status=403),
+        json_response({"error": "later"}, status=503),
+        json_response({"syncing": True}),
+        json_response({"id": "a-job-and-no-connection", "syncing": True}),
+        json_response({"id": 7}),
+        Response(200, (), b"not json"),
+        Response(200, drop=True),
+    ],
+    ids=lambda answer: f"{answer.status} {answer.body.decode()}",
+)
+def test_where_the_api_does_not_tell_whose_token_it_is_it_is_taken(
+    url: str, trackstar: Trackstar, answer: Response
+) -> None:
+    def intercept(asked: ApiRequest) -> Response | None:
+        return answer if asked.method == "POST" else None
+
+    trackstar.intercept = intercept
+    assert check(request(url, conn_b="token-of-conn_b"))
+
+
+@pytest.mark.parametrize(
+    ("statuses", "says"),
+    [
+        ("exception,backordered,cancelled", []),
+        ("exception, backorderd", ["no status backorderd is documented by Trackstar: did you mean backordered?"]),
+        ("on_hold", ["no status on_hold is documented by Trackstar: nothing is alerted on it unless a shop uses it"]),
+    ],
+)
+def test_a_status_that_trackstar_does_not_have_is_doubted(statuses: str, says: list[str]) -> None:
+    assert doubts(statuses) == says
