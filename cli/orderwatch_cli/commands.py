@@ -57,9 +57,10 @@ def connect(
 
 @app.command("connect-trackstar")
 def connect_trackstar(stack_name: StackName = STACK_NAME, endpoint_url: Endpoint = None, *, json: Json = False) -> None:
-    """Put or replace your Trackstar API key.
+    """Store your Trackstar API key.
 
-    It is asked for, or read from standard input, and checked at Trackstar's API before it is stored.
+    The first one or another. It is asked for, or read from standard input, and checked at Trackstar's API before it is
+    stored.
     """
     with stack_at(stack_name, endpoint_url) as stack:
         stored = connecting.connect_trackstar(stack, read_secret("Trackstar API key"))
@@ -72,9 +73,10 @@ def connect_trackstar(stack_name: StackName = STACK_NAME, endpoint_url: Endpoint
 
 @app.command("connect-slack")
 def connect_slack(stack_name: StackName = STACK_NAME, endpoint_url: Endpoint = None, *, json: Json = False) -> None:
-    """Put or replace the URL of your Slack webhook.
+    """Store your Slack webhook's URL.
 
-    It is asked for, or read from standard input. A test message is posted there before it is stored.
+    The first one or another. It is asked for, or read from standard input. A test message is posted there before it is
+    stored.
     """
     with stack_at(stack_name, endpoint_url) as stack:
         connected = connecting_slack.connect_slack(stack, read_secret("URL of the incoming webhook"))
@@ -119,7 +121,10 @@ def poll(
     *,
     json: Json = False,
 ) -> None:
-    """Poll shops now, not at the next tick."""
+    """Poll shops now.
+
+    The next tick polls them all anyway.
+    """
     with stack_at(stack_name, endpoint_url) as stack:
         asked = functions.poll_now(stack, connection_ids or [])
     if json:
@@ -138,7 +143,7 @@ def redrive(
     *,
     json: Json = False,
 ) -> None:
-    """Send what is overdue, or move dead letters.
+    """Send what is overdue.
 
     Sends the alerts that have been pending for ten minutes; with --dead-letters it moves a queue's dead letters back to
     where they came from, instead: SlackDeadLetterQueue or PollDeadLetterQueue.
@@ -168,7 +173,7 @@ def send_test_alert(
     *,
     json: Json = False,
 ) -> None:
-    """Send a test alert to every channel.
+    """Send a test alert everywhere.
 
     It is clearly marked. Says which subscriptions it should reach by their filter policies.
     """

@@ -69,7 +69,7 @@ def orders(
     endpoint_url: Endpoint = None,
     json: Json = False,
 ) -> None:
-    """List the orders that wait for a person.
+    """List orders that need a person.
 
     They are in a watched status now; by shop, the oldest first. Cancelled ones wait for nobody: `alerts` has them. The
     value is from the order's alert: orders that the first poll found have none.

@@ -171,6 +171,22 @@ def test_what_an_option_takes_is_named_for_people(name: str) -> None:
     assert "FLOAT" not in help_text
 
 
+def test_what_an_operators_command_does_is_not_cut_off_in_sixty_columns() -> None:
+    listed = CliRunner().invoke(main.app, ["--help"], terminal_width=60).stdout.splitlines()
+    assert [line for line in listed if line.split()[:1] and line.split()[0] in OPERATORS and line.endswith("...")] == []
+
+
+def test_completion_finds_commands_and_options() -> None:
+    def completed(words: str) -> set[str]:
+        count = str(len(words.split(" ")) - 1)
+        environment = {"_ORDERWATCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": count}
+        return set(CliRunner().invoke(main.app, [], env=environment, prog_name="orderwatch").stdout.split())
+
+    assert completed("orderwatch connect") == {"connect", "connect-trackstar", "connect-slack"}
+    assert completed("orderwatch alerts --s") == {"--shop", "--status", "--state", "--since", "--stack-name"}
+    assert completed("orderwatch logs poll") == {"poll-orders"}
+
+
 def test_the_reference_has_every_command_with_all_its_options() -> None:
     page = (ROOT / "docs/cli.md").read_text()
     sections = {part.partition("\n")[0].strip("`"): part for part in page.split("\n### ")[1:]}
