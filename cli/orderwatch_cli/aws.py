@@ -1,7 +1,9 @@
 """AWS's clients, for the account that the environment names or for a local cloud."""
 
 import os
+import re
 from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -12,12 +14,14 @@ from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
-from orderwatch_cli.local_credentials import LOOPBACK_HOSTS, find_session_token
+from orderwatch.errors import OrderwatchError
+from orderwatch_cli.local_credentials import LOOPBACK_HOSTS, find_credentials, find_session_token
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -29,6 +33,21 @@ LOCAL_REGION = "us-east-1"
 """Where a local cloud says that it is."""
 AWS_ERRORS = (BotoCoreError, ClientError, GetParameterError)
 """What a refusal of AWS, or of its SDK, is raised as."""
+_ENDPOINT = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/?")
+
+
+class EndpointError(OrderwatchError):
+    """An address of AWS is no URL of a service."""
+
+
+def is_endpoint(url: str) -> bool:
+    """Whether it can be the URL of AWS or of a local cloud: http or https, a host, a port or none."""
+    if not _ENDPOINT.fullmatch(url):
+        return False
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 class Aws:
@@ -40,10 +59,16 @@ class Aws:
 
     Args:
         endpoint_url: Where AWS is; None leaves that to AWS_ENDPOINT_URL and the SDK.
+
+    Raises:
+        EndpointError: AWS_ENDPOINT_URL is no URL of a service.
     """
 
     def __init__(self, *, endpoint_url: str | None = None) -> None:
+        self.typed_endpoint = endpoint_url
         self._endpoint_url = endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
+        if self._endpoint_url and not is_endpoint(self._endpoint_url):
+            raise EndpointError(f"AWS_ENDPOINT_URL is no URL: {self._endpoint_url}: it is like http://127.0.0.1:4566")
         self._is_local = urlsplit(self._endpoint_url or "").hostname in LOOPBACK_HOSTS
         self._session = _local_session(find_session_token(self._endpoint_url)) if self._is_local else _users_session()
         self._made: list[BaseClient] = []
@@ -54,6 +79,16 @@ class Aws:
     def __exit__(self, *_: object) -> None:
         for client in self._made:
             client.close()
+
+    @property
+    def credentials_file(self) -> Path | None:
+        """Of the local cloud, where it is one that this user started."""
+        return find_credentials(self._endpoint_url)
+
+    @property
+    def local_region(self) -> str:
+        """Of the local cloud; empty for AWS, where the user's own settings name it."""
+        return LOCAL_REGION if self._is_local else ""
 
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":
@@ -77,6 +112,11 @@ class Aws:
         """Lambda; an invocation is awaited to its end and not repeated."""
         config = self._config(read_timeout=LONGEST_INVOCATION, retries={"mode": "standard", "max_attempts": 1})
         return self._kept(self._session.client("lambda", endpoint_url=self._endpoint_url, config=config))
+
+    @cached_property
+    def logs(self) -> "CloudWatchLogsClient":
+        """Logs."""
+        return self._kept(self._session.client("logs", endpoint_url=self._endpoint_url, config=self._config()))
 
     @cached_property
     def scheduler(self) -> "EventBridgeSchedulerClient":

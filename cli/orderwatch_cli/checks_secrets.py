@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from orderwatch.aws.parameters import ACCESS_TOKEN
 from orderwatch_cli.findings import Finding, bad, good
+from orderwatch_cli.secret_parameters import ENCRYPTED
 from orderwatch_cli.stack import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm.type_defs import ParameterMetadataTypeDef
 
-_ENCRYPTED = "SecureString"
 _LARGEST_PAGE = 50
 """Parameters a request of DescribeParameters, at most."""
 
@@ -18,18 +18,20 @@ _LARGEST_PAGE = 50
 def examine_secrets(stack: Stack) -> Iterator[Finding]:
     """Whether every secret is encrypted; no value is read. One that is missing is another check's."""
     secrets = [each for each in _described(stack) if _is_secret(each["Name"], stack.parameters.parameter_prefix)]
-    exposed = [each["Name"] for each in secrets if each["Type"] != _ENCRYPTED]
-    yield from (exposed_finding(name) for name in exposed)
+    exposed = [each["Name"] for each in secrets if each["Type"] != ENCRYPTED]
+    yield from (exposed_finding(name, stack) for name in exposed)
     if secrets and not exposed:
-        yield good("secrets", f"each is a {_ENCRYPTED}")
+        yield good("secrets", f"each is a {ENCRYPTED}")
 
 
-def exposed_finding(name: str) -> Finding:
+def exposed_finding(name: str, stack: Stack) -> Finding:
     """What to do about a secret that is stored in the clear."""
-    # Deleted first: the history of an overwritten parameter keeps its old values.
-    put = f"aws ssm put-parameter --type {_ENCRYPTED} --name {name} --value ..."
-    remedy = f"aws ssm delete-parameter --name {name}; {put}"
-    return bad("secrets", f"{name} is no {_ENCRYPTED}: it is stored in the clear", remedy)
+    prefix = stack.parameters.parameter_prefix
+    words = {f"{prefix}/trackstar/api-key": "connect-trackstar", f"{prefix}/slack/webhook-url": "connect-slack"}
+    command = stack.commands.own(words.get(name, f"connect {name.split('/')[-2]}"))
+    return bad(
+        "secrets", f"{name} is no {ENCRYPTED}: it is stored in the clear", "replace it, best by a new one", command
+    )
 
 
 def _described(stack: Stack) -> "Iterator[ParameterMetadataTypeDef]":

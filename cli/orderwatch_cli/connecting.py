@@ -1,13 +1,14 @@
-"""`orderwatch connect` and `disconnect`: a shop is two parameters; nothing is deployed."""
+"""`orderwatch connect`, `connect-trackstar` and `disconnect`: they are parameters; nothing is deployed."""
 
 from datetime import datetime
 
 from pydantic import BaseModel, SecretStr
 
 from orderwatch.aws.parameters import Parameters
-from orderwatch.errors import OrderwatchError
+from orderwatch.errors import OrderwatchError, ParameterMissingError
 from orderwatch.polling.health import HealthState, assess
-from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_shop
+from orderwatch_cli.secret_parameters import put_secret
+from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_api_key, check_shop
 from orderwatch_cli.shop_parameters import access_tokens, delete_shop, put_shop
 from orderwatch_cli.stack import Stack
 
@@ -38,12 +39,11 @@ def connect(stack: Stack, connection_id: str, *, access_token: SecretStr, name: 
     """Check the shop at the API and store its token.
 
     Raises:
-        ParameterMissingError: There is no API key yet.
-        ConnectError: The API refuses the shop, or the token is another shop's.
+        ConnectError: There is no API key yet, the API refuses the shop, or the token is another shop's.
     """
     if not access_token.get_secret_value():
         raise ConnectError("no access token: type it at the prompt or give it on standard input")
-    api_key = Parameters(stack.aws.ssm, stack.parameters.parameter_prefix).api_key()
+    api_key = _stored_api_key(stack)
     _require_a_token_of_its_own(stack, connection_id, access_token)
     try:
         with Api(stack.parameters.trackstar_base_url) as api:
@@ -60,6 +60,14 @@ def connect(stack: Stack, connection_id: str, *, access_token: SecretStr, name: 
     )
 
 
+def _stored_api_key(stack: Stack) -> SecretStr:
+    try:
+        return Parameters(stack.aws.ssm, stack.parameters.parameter_prefix).api_key()
+    except ParameterMissingError as error:
+        command = stack.commands.own("connect-trackstar")
+        raise ConnectError(f"{error.name} is missing, Trackstar's API key; this puts it: {command}") from None
+
+
 def _require_a_token_of_its_own(stack: Stack, connection_id: str, access_token: SecretStr) -> None:
     # The API knows a shop by its token alone: with another's, that one's orders would be alerted under this name.
     for other, token in access_tokens(stack).items():
@@ -69,12 +77,39 @@ def _require_a_token_of_its_own(stack: Stack, connection_id: str, access_token: 
 
 def _remedy(stack: Stack, flaw: Flaw) -> str:
     return {
-        Flaw.API_KEY: f"put your organisation's into {stack.parameters.parameter_prefix}/trackstar/api-key",
+        Flaw.API_KEY: "put your organisation's with connect-trackstar",
         Flaw.CONNECTION: "see Connections in its dashboard for the id",
         Flaw.ACCESS_TOKEN: "take it from the connection in Trackstar's dashboard",
         Flaw.API: f"check {stack.parameters.trackstar_base_url}",
         Flaw.ORDERS: "look at the connection in Trackstar's dashboard",
     }[flaw]
+
+
+class TrackstarConnected(BaseModel):
+    """An API key that Trackstar accepts and that is stored.
+
+    Attributes:
+        parameter: Where it is.
+    """
+
+    parameter: str
+
+
+def connect_trackstar(stack: Stack, api_key: SecretStr) -> TrackstarConnected:
+    """Check the organisation's API key at the API and store it.
+
+    Raises:
+        ConnectError: The API does not answer or refuses the key.
+    """
+    if not api_key.get_secret_value():
+        raise ConnectError("no API key: type it at the prompt or give it on standard input")
+    try:
+        check_api_key(stack.parameters.trackstar_base_url, api_key)
+    except UnusableShopError as error:
+        raise ConnectError(f"{error}; nothing was stored") from None
+    name = f"{stack.parameters.parameter_prefix}/trackstar/api-key"
+    put_secret(stack, name, api_key)
+    return TrackstarConnected(parameter=name)
 
 
 def disconnect(stack: Stack, connection_id: str) -> None:
@@ -84,4 +119,4 @@ def disconnect(stack: Stack, connection_id: str) -> None:
         ConnectError: There is no such shop.
     """
     if not delete_shop(stack, connection_id):
-        raise ConnectError(f"no shop {connection_id} is connected: `orderwatch shops` lists them")
+        raise ConnectError(f"no shop {connection_id} is connected; this lists them: {stack.commands.own('shops')}")

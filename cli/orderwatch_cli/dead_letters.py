@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 SOURCES = {"PollDeadLetterQueue": "PollQueue", "SlackDeadLetterQueue": "SlackQueue"}
 _NOTES = {
-    "StreamFailureQueue": "it only names records of the stream; `orderwatch redrive` sends what is still pending",
-    "ScheduleDeadLetterQueue": "an old tick is worth nothing; `orderwatch poll` and `orderwatch redrive` do its work",
+    "StreamFailureQueue": ("it only names records of the stream; this sends what is still pending", "redrive"),
+    "ScheduleDeadLetterQueue": ("an old tick is worth nothing; this does its work", "poll"),
 }
 HELD_FOR = 60
 """Seconds for which a message that is being moved is hidden."""
@@ -65,7 +65,8 @@ def redrive_dead_letters(stack: Stack, name: str) -> Moved:
 
 def _queues(stack: Stack, name: str) -> tuple[str, str]:
     if name in _NOTES:
-        raise DeadLetterError(f"{name} has no way back: {_NOTES[name]}")
+        why, words = _NOTES[name]
+        raise DeadLetterError(f"{name} has no way back: {why}: {stack.commands.own(words)}")
     if name not in SOURCES or name not in stack.resources:
         raise DeadLetterError(f"this stack has no {name}: {' and '.join(sorted(SOURCES))} can be redriven")
     return stack.resources[name].id, stack.resources[SOURCES[name]].id

@@ -10,6 +10,7 @@ from orderwatch_cli.checks_delivery import (
     examine_switches,
     examine_topics,
 )
+from orderwatch_cli.checks_resources import examine_alarms, examine_functions, examine_resources, is_gone
 from orderwatch_cli.checks_secrets import examine_secrets
 from orderwatch_cli.checks_trackstar import examine_trackstar
 from orderwatch_cli.findings import Examination, Finding, bad, good
@@ -17,6 +18,9 @@ from orderwatch_cli.stack import Stack, StackError, find_stack
 
 _WORKING = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "IMPORT_COMPLETE"}
 _CHECKS: dict[str, Callable[[Stack], Iterator[Finding]]] = {
+    "tables and queues": examine_resources,
+    "functions": examine_functions,
+    "alarms": examine_alarms,
     "secrets": examine_secrets,
     "Trackstar": examine_trackstar,
     "topics": examine_topics,
@@ -25,6 +29,7 @@ _CHECKS: dict[str, Callable[[Stack], Iterator[Finding]]] = {
     "pending alerts": examine_pending,
     "schedules": examine_switches,
 }
+_ALLOW = "allow it to the one who runs doctor"
 
 
 def examine(aws: Aws, stack_name: str) -> Examination:
@@ -44,7 +49,8 @@ def _findings(stack: Stack) -> Iterator[Finding]:
         try:
             yield from check(stack)
         except AWS_ERRORS as error:
-            yield bad(subject, explain(error), "allow it to the one who runs doctor")
+            remedy = "something that it needs is gone, see the others" if is_gone(error) else _ALLOW
+            yield bad(subject, explain(error), remedy)
 
 
 def _stack_finding(stack: Stack) -> Finding:

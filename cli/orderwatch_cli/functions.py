@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from orderwatch import clock
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.errors import OrderwatchError
+from orderwatch_cli.logs import Function
 from orderwatch_cli.shop_parameters import connected_shops
 from orderwatch_cli.stack import Stack
 
@@ -45,11 +46,15 @@ def poll_now(stack: Stack, connection_ids: Sequence[str]) -> AskedPolls:
     """
     known = {shop.connection_id for shop in connected_shops(stack)}
     if strangers := [each for each in connection_ids if each not in known]:
-        raise InvocationError(f"not connected: {', '.join(strangers)}; `orderwatch connect` connects a shop")
+        connect = stack.commands.own(f"connect {strangers[0]}")
+        raise InvocationError(f"not connected: {', '.join(strangers)}; this connects a shop: {connect}")
     if not known:
-        raise InvocationError("no shop is connected: `orderwatch connect` connects one")
+        connect = stack.commands.own("connect CONNECTION_ID")
+        raise InvocationError(f"no shop is connected; this connects one: {connect}")
     payload = {"connection_ids": list(connection_ids)} if connection_ids else {}
-    return AskedPolls.model_validate(_invoke(stack, stack.outputs.dispatch_polls_function_name, payload))
+    return AskedPolls.model_validate(
+        _invoke(stack, stack.outputs.dispatch_polls_function_name, payload, log=Function.DISPATCH_POLLS)
+    )
 
 
 def redrive(stack: Stack) -> Redriven:
@@ -58,15 +63,15 @@ def redrive(stack: Stack) -> Redriven:
     Raises:
         InvocationError: redrive_alerts failed.
     """
-    answer = _invoke(stack, stack.outputs.redrive_alerts_function_name, {})
+    answer = _invoke(stack, stack.outputs.redrive_alerts_function_name, {}, log=Function.REDRIVE_ALERTS)
     table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
     return Redriven(**answer, still_pending=sum(1 for _ in table.pending_since_before(clock.now())))
 
 
-def _invoke(stack: Stack, function: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+def _invoke(stack: Stack, function: str, payload: Mapping[str, Any], *, log: Function) -> dict[str, Any]:
     answer = stack.aws.functions.invoke(FunctionName=function, Payload=json.dumps(payload).encode())
     body: dict[str, Any] = json.loads(answer["Payload"].read() or "{}")
     if answer.get("FunctionError"):
         reason = body.get("errorType", answer["FunctionError"])
-        raise InvocationError(f"{function} failed ({reason}): read its log in CloudWatch")
+        raise InvocationError(f"{function} failed ({reason}); its log says why: {stack.commands.own(f'logs {log}')}")
     return body

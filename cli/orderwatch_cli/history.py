@@ -1,14 +1,23 @@
 """`orderwatch alerts`: the alerts that were sent, and those that are pending."""
 
-from collections.abc import Iterator, Mapping
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from itertools import batched
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from orderwatch.alerts import Alert
-from orderwatch.aws.dynamodb import from_item, to_item
+from orderwatch.alerts import Alert, AlertKey
+from orderwatch.aws.alert_table import PENDING
+from orderwatch.aws.dynamodb import batch_get, from_item, to_item
+from orderwatch_cli.known import NO_SHOP, connection_ids, require_kind, require_shop, require_status
 from orderwatch_cli.stack import Stack
+
+_A_READ = 100
+"""Rows a request of BatchGetItem, at most."""
 
 
 class ToldAlert(BaseModel):
@@ -45,43 +54,91 @@ class ToldAlert(BaseModel):
     message_id: str | None
 
 
-def alerts(
-    stack: Stack,
-    *,
-    shop: str | None = None,
-    kind: str | None = None,
-    state: str | None = None,
-    since: datetime | None = None,
-) -> list[ToldAlert]:
-    """The alerts that pass every filter, the newest first.
+class AlertState(StrEnum):
+    """Whether an alert's message was taken by SNS."""
 
-    The table has no order in time, so all of its rows are read: at most those of the last 90 days.
+    PENDING = "pending"
+    SENT = "sent"
 
-    Args:
-        stack: Where.
-        shop: Only of this connection.
-        kind: Only of this kind.
-        state: Only `pending` or only `sent` ones.
-        since: Only those that were written at or after this moment.
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which alerts to list; what is None filters nothing.
+
+    Attributes:
+        shop: Of this connection.
+        kind: Of this kind.
+        status: About an order that went into this status.
+        state: Pending or sent.
+        since: Written at or after this moment.
     """
-    wanted = {"connection_id": shop, "kind": kind, "state": state}
-    conditions = {f"#{name} = :{name}": (name, value) for name, value in wanted.items() if value}
-    if since:
-        conditions["#created_at >= :created_at"] = ("created_at", since.isoformat())
-    found = (_told(from_item(item)) for item in _items(stack, conditions))
-    return sorted(found, key=lambda told: told.created_at, reverse=True)
+
+    shop: str | None = None
+    kind: str | None = None
+    status: str | None = None
+    state: AlertState | None = None
+    since: datetime | None = None
+
+    def takes(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row is one of them; shop and time were asked of the index."""
+        wanted = {"kind": self.kind, "status": self.status, "state": self.state}
+        return all(row.get(name) == value for name, value in wanted.items() if value)
 
 
-def _items(stack: Stack, conditions: dict[str, tuple[str, str]]) -> Iterator[Any]:
-    options: dict[str, Any] = {}
-    if conditions:
-        options = {
-            "FilterExpression": " AND ".join(conditions),
-            "ExpressionAttributeNames": {f"#{name}": name for name, _ in conditions.values()},
-            "ExpressionAttributeValues": to_item({f":{name}": value for name, value in conditions.values()}),
-        }
-    pages = stack.aws.dynamodb.get_paginator("scan").paginate(TableName=stack.outputs.alert_table_name, **options)
-    return (item for page in pages for item in page["Items"])
+def alerts(stack: Stack, wanted: Wanted) -> Iterator[ToldAlert]:
+    """The alerts that are wanted, the newest first; reads on only as far as it is asked for more.
+
+    Raises:
+        UnknownWordError: There is no such shop, kind or status.
+    """
+    if wanted.shop:
+        require_shop(stack, wanted.shop)
+    if wanted.kind:
+        require_kind(stack, wanted.kind)
+    if wanted.status:
+        require_status(stack, wanted.status)
+    keys = _pending_keys(stack, wanted) if wanted.state is AlertState.PENDING else _keys_by_time(stack, wanted)
+    return (
+        _told(row) for some in batched(keys, _A_READ, strict=False) for row in _rows(stack, some) if wanted.takes(row)
+    )
+
+
+def _keys_by_time(stack: Stack, wanted: Wanted) -> Iterator[AlertKey]:
+    """Of every shop by the index `by_time`, merged."""
+    sources = [wanted.shop] if wanted.shop else sorted(connection_ids(stack) | NO_SHOP)
+    shops = [_newest_first(stack, "by_time", "connection_id", source, wanted.since) for source in sources]
+    merged = heapq.merge(*shops, key=lambda item: str(item["created_at"]), reverse=True)
+    return (AlertKey(item["connection_id"], item["alert_id"]) for item in merged)
+
+
+def _pending_keys(stack: Stack, wanted: Wanted) -> Iterator[AlertKey]:
+    """By the sparse index `pending`, which holds few."""
+    for item in _newest_first(stack, "pending", "pending", PENDING, wanted.since):
+        if wanted.shop in {None, item["connection_id"]}:
+            yield AlertKey(item["connection_id"], item["alert_id"])
+
+
+def _newest_first(
+    stack: Stack, index: str, partition: str, value: str, since: datetime | None
+) -> Iterator[dict[str, Any]]:
+    values = {":value": value, **({":since": since.isoformat()} if since else {})}
+    condition = f"{partition} = :value" + (" AND created_at >= :since" if since else "")
+    pages = stack.aws.dynamodb.get_paginator("query").paginate(
+        TableName=stack.outputs.alert_table_name,
+        IndexName=index,
+        KeyConditionExpression=condition,
+        ExpressionAttributeValues=to_item(values),
+        ScanIndexForward=False,
+        PaginationConfig={"PageSize": _A_READ},
+    )
+    return (from_item(item) for page in pages for item in page["Items"])
+
+
+def _rows(stack: Stack, keys: Sequence[AlertKey]) -> Iterator[dict[str, Any]]:
+    """The rows of these keys in their order; one that expired meanwhile is left out."""
+    found = batch_get(stack.aws.dynamodb, stack.outputs.alert_table_name, (key._asdict() for key in keys))
+    rows = {AlertKey(row["connection_id"], row["alert_id"]): row for row in found}
+    return (rows[key] for key in keys if key in rows)
 
 
 def stored_alert(row: Mapping[str, Any]) -> Alert | None:

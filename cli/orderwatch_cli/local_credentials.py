@@ -32,13 +32,19 @@ def write_credentials(scratch: Path, session_token: str) -> Path:
     return path
 
 
-def find_session_token(endpoint_url: str | None) -> str | None:
-    """The secret of the local cloud at an address, None if this user started none there."""
+def find_credentials(endpoint_url: str | None) -> Path | None:
+    """The credentials of the local cloud at an address, None if this user started none there."""
     address = urlsplit(endpoint_url or "")
     if address.hostname not in LOOPBACK_HOSTS or address.port is None:
         return None
     newest = max(_files_of(address.port), default=None)
-    return _read(newest[1]) if newest else None
+    return newest[1] if newest else None
+
+
+def find_session_token(endpoint_url: str | None) -> str | None:
+    """The secret of the local cloud at an address, None if this user started none there."""
+    path = find_credentials(endpoint_url)
+    return _read(path) if path else None
 
 
 def _prefix(port: int) -> str:

@@ -11,8 +11,9 @@ import typer
 
 from orderwatch.errors import OrderwatchError
 from orderwatch.observability import logger
-from orderwatch_cli import commands, show
+from orderwatch_cli import commands, listings, show
 from orderwatch_cli.aws import AWS_ERRORS, explain
+from orderwatch_cli.examples import add_examples
 from orderwatch_cli.repository import repository_commands
 
 INTERRUPTED = 130
@@ -21,13 +22,13 @@ INTERRUPTED = 130
 app = typer.Typer(
     help="Alerts for e-commerce orders that need a person.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(commands.app)
-app.add_typer(repository_commands())
+for _commands in (commands.app, listings.app, repository_commands()):
+    add_examples(_commands)
+    app.add_typer(_commands)
 
 
 def _show_version(*, is_wanted: bool) -> None:
@@ -70,6 +71,9 @@ def run(arguments: Sequence[str] | None = None, *, application: typer.Typer = ap
         typer.echo(show.printable(f"orderwatch: {error}"), err=True)
     except AWS_ERRORS as error:
         typer.echo(show.printable(f"orderwatch: {explain(error)}"), err=True)
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        typer.echo(show.printable(f"orderwatch: {what}{error.strerror or error}"), err=True)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     sys.exit(1)

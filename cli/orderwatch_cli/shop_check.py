@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
 
+import httpx
 from pydantic import SecretStr
 
 from orderwatch.errors import ForbiddenError, NotFoundError, OrderwatchError, TrackstarError, UnauthorizedError
@@ -15,6 +16,7 @@ from orderwatch.trackstar.connections import TrackstarConnection
 
 CHECKED_WITHIN = 30.0
 """Seconds for the requests that check one shop."""
+_ANSWERS_WITHIN = 15.0
 
 
 class Flaw(StrEnum):
@@ -82,6 +84,30 @@ def check_shop(trackstar: Trackstar, connection_id: str, *, api_key: SecretStr, 
     vendor_now = shop.now()
     _read_orders(shop, connection_id)
     return CheckedShop(connection, vendor_now)
+
+
+def check_api_key(base_url: str, api_key: SecretStr) -> str | None:
+    """Ask the API for a connection.
+
+    Returns:
+        The vendor's `Date` header.
+
+    Raises:
+        UnusableShopError: The key or the API is no good.
+    """
+    if not is_sendable(api_key):
+        raise UnusableShopError(Flaw.API_KEY, "the API key is empty, or has characters that cannot be sent")
+    headers = {"x-trackstar-api-key": api_key.get_secret_value().strip()}
+    try:
+        answer = httpx.get(f"{base_url}/connections", params={"limit": "1"}, headers=headers, timeout=_ANSWERS_WITHIN)
+    except httpx.HTTPError as error:
+        raise UnusableShopError(Flaw.API, f"{base_url} does not answer ({type(error).__name__})") from None
+    if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        raise UnusableShopError(Flaw.API_KEY, "Trackstar refuses the API key")
+    if answer.status_code != httpx.codes.OK:
+        raise UnusableShopError(Flaw.API, f"{base_url} answers {answer.status_code} to GET /connections")
+    date: str | None = answer.headers.get("date")
+    return date
 
 
 def is_sendable(secret: SecretStr) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from orderwatch.aws.parameters import ACCESS_TOKEN
+from orderwatch_cli.secret_parameters import put_secret
 from orderwatch_cli.stack import Stack
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ def put_shop(stack: Stack, connection_id: str, *, access_token: SecretStr, name:
     if name:
         ssm.put_parameter(Name=f"{path}/{NAME}", Value=name, Type="String", Overwrite=True)
     # Last: from here on it is polled.
-    token = access_token.get_secret_value()
-    ssm.put_parameter(Name=f"{path}/{ACCESS_TOKEN}", Value=token, Type="SecureString", Overwrite=True)
+    put_secret(stack, f"{path}/{ACCESS_TOKEN}", access_token)
 
 
 def delete_shop(stack: Stack, connection_id: str) -> bool:

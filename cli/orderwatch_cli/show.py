@@ -5,20 +5,26 @@ Whatever a shop or its vendor wrote is cleaned here before it reaches a terminal
 
 import json
 import re
+import shutil
 import sys
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from orderwatch.publishing.messages.text import clean, duration
 
-WIDTH = 200
-"""Columns of a table that goes into a file or a pipe."""
+GAP = 2
+"""Spaces between the columns of a table."""
+FLEXIBLE_WIDTH = 12
+"""Columns that a text gets at least which may go on in the next line."""
+NOTHING = "-"
+"""What stands where there is no value."""
 
 _CONTROLS = r"\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _HIDDEN = (
@@ -68,26 +74,66 @@ def line(text: str) -> None:
     sys.stdout.write(printable(text).replace("\n", " ") + "\n")
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:
-    """Print a table.
+def terminal_width() -> int | None:
+    """Columns of the terminal; None where the output goes into a file or a pipe, which take any line."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    empty: str,
+    flexible: Collection[str] = (),
+    utc: bool = False,
+) -> None:
+    """Print a table, or a list where the terminal is too narrow for it: no id is ever cut or broken.
 
     Args:
         columns: The headings.
         rows: The cells; None is shown as a dash, texts lose what could steer a terminal.
         empty: What to say where there are no rows.
+        flexible: The columns whose texts may go on in the next line.
+        utc: Whether times are shown in UTC; else in the zone of this machine.
     """
     if not rows:
         line(empty)
         return
-    shown = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        shown.add_row(*(Text(_cell(value)) for value in row))
-    Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(shown)
+    cells = [[_cell(value, utc=utc) for value in row] for row in rows]
+    full = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    least = [min(each, FLEXIBLE_WIDTH) if name in flexible else each for name, each in zip(columns, full, strict=True)]
+    between = GAP * (len(columns) - 1)
+    width = terminal_width() or sum(full) + between
+    if width < sum(least) + between:
+        _print_list(columns, cells)
+        return
+    shown = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for name, needed in zip(columns, least, strict=True):
+        shown.add_column(name, no_wrap=name not in flexible, min_width=needed, overflow="fold")
+    for row in cells:
+        shown.add_row(*map(Text, row))
+    Console(highlight=False, width=width).print(shown)
 
 
-def _cell(value: Any) -> str:
+def _print_list(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    longest = max(map(len, columns))
+    for number, row in enumerate(rows):
+        if number:
+            sys.stdout.write("\n")
+        for heading, cell in zip(columns, row, strict=True):
+            if cell != NOTHING:
+                line(f"{heading:<{longest}}  {cell}")
+
+
+def moment(at: datetime, *, utc: bool = False, seconds: bool = False) -> str:
+    """A moment to the minute or the second with its zone: this machine's, or UTC."""
+    shown = at.astimezone(UTC if utc else None)
+    return f"{shown:%Y-%m-%d %H:%M:%S %Z}" if seconds else f"{shown:%Y-%m-%d %H:%M %Z}"
+
+
+def _cell(value: Any, *, utc: bool) -> str:
     if value is None:
-        return "-"
+        return NOTHING
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M} UTC"
+        return moment(value, utc=utc)
     return duration(value) if isinstance(value, timedelta) else clean(str(value))

@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_pascal
 
 from orderwatch.errors import OrderwatchError
 from orderwatch_cli.aws import Aws
+from orderwatch_cli.pasting import Commands
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 STACK_NAME = "orderwatch"
 """What a stack is called unless its operator says otherwise."""
 QUEUE = "AWS::SQS::Queue"
+TABLE = "AWS::DynamoDB::Table"
+FUNCTION = "AWS::Lambda::Function"
+ALARM = "AWS::CloudWatch::Alarm"
+LOG_GROUP = "AWS::Logs::LogGroup"
 SCHEDULE = "AWS::Scheduler::Schedule"
 EVENT_SOURCE = "AWS::Lambda::EventSourceMapping"
 
@@ -52,6 +57,12 @@ class StackParameters(BaseModel):
     parameter_prefix: str
     poll_schedule: str
     slack_enabled: bool
+    alert_statuses: str = "exception,backordered,cancelled"
+
+    @property
+    def watched_statuses(self) -> list[str]:
+        """The statuses that are alerted on."""
+        return [each.strip() for each in self.alert_statuses.split(",") if each.strip()]
 
 
 @dataclass(frozen=True)
@@ -89,9 +100,24 @@ class Stack:
     parameters: StackParameters
     resources: Mapping[str, Resource]
 
+    @property
+    def commands(self) -> Commands:
+        """How commands about this stack are written."""
+        return commands_for(self.aws, self.name)
+
     def of_type(self, kind: str) -> list[Resource]:
         """The resources of a type, in the order of their names."""
         return sorted((each for each in self.resources.values() if each.type == kind), key=lambda each: each.name)
+
+
+def commands_for(aws: Aws, stack_name: str) -> Commands:
+    """How commands about a stack are written, whether it is there or not."""
+    return Commands(
+        stack_name="" if stack_name == STACK_NAME else stack_name,
+        endpoint_url=aws.typed_endpoint,
+        credentials_file=aws.credentials_file,
+        region=aws.local_region,
+    )
 
 
 def find_stack(aws: Aws, name: str) -> Stack:
@@ -104,7 +130,7 @@ def find_stack(aws: Aws, name: str) -> Stack:
         described = aws.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
         if error.response["Error"].get("Code") == "ValidationError":
-            raise StackError(f"no stack {name} in this account and region: name it with --stack-name") from None
+            raise StackError(f"no stack {name} in this account and region: name yours with --stack-name") from None
         raise
     try:
         outputs, parameters = _outputs(described), _parameters(described)

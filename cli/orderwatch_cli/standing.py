@@ -12,6 +12,7 @@ from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.dynamodb import batch_get, from_item, to_item
 from orderwatch.polling.state import ConnectionState
 from orderwatch_cli.history import stored_alert
+from orderwatch_cli.known import require_shop, require_status
 from orderwatch_cli.shop_parameters import NamedShop, connected_shops
 from orderwatch_cli.stack import Stack
 
@@ -30,7 +31,7 @@ class ShopStanding(BaseModel):
         last_poll_at: Our clock when a window was last read to its end.
         data_as_of: The end of the vendor's last sync that a poll saw.
         is_baseline_done: Whether the first reading of its history has ended.
-        orders_in_watched_status: How many wait for a person now.
+        waiting_orders: How many wait for a person now.
     """
 
     connection_id: str
@@ -41,11 +42,11 @@ class ShopStanding(BaseModel):
     last_poll_at: datetime | None
     data_as_of: datetime | None
     is_baseline_done: bool
-    orders_in_watched_status: int
+    waiting_orders: int
 
 
 class WaitingOrder(BaseModel):
-    """An order that is in a watched status now.
+    """An order that waits for a person now: in a watched status, neither fulfilled nor cancelled.
 
     Attributes:
         connection_id: The shop's connection.
@@ -90,20 +91,32 @@ def _standing(stack: Stack, shop: NamedShop, state: ConnectionState) -> ShopStan
         last_poll_at=state.last_success_at,
         data_as_of=state.data_as_of,
         is_baseline_done=state.baseline_completed_at is not None,
-        orders_in_watched_status=sum(page["Count"] for page in _pages(stack, shop.connection_id, Select="COUNT")),
+        waiting_orders=sum(page["Count"] for page in _pages(stack, shop.connection_id, Select="COUNT")),
     )
 
 
-def waiting_orders(stack: Stack, *, shop: str | None = None) -> list[WaitingOrder]:
-    """The orders that are in a watched status now, by shop, the oldest first.
+def waiting_orders(
+    stack: Stack, *, shop: str | None = None, status: str | None = None, limit: int | None = None
+) -> tuple[list[WaitingOrder], int]:
+    """The orders that wait for a person now, by shop, the oldest first; and how many there are beyond the limit.
 
     Args:
         stack: Where.
         shop: Only this connection; else every connected one.
+        status: Only those in this status.
+        limit: At most so many.
+
+    Raises:
+        UnknownWordError: There is no such shop or status.
     """
+    if shop:
+        require_shop(stack, shop)
+    if status:
+        require_status(stack, status)
     found = [each for each in connected_shops(stack) if shop in {None, each.connection_id}]
-    orders = [_order(row, each) for each in found for row in _rows(stack, each.connection_id)]
-    return _with_values(stack, orders)
+    rows = ((row, each) for each in found for row in _rows(stack, each.connection_id))
+    orders = [_order(row, each) for row, each in rows if status in {None, row["status"]}]
+    return _with_values(stack, orders[:limit]), len(orders) - len(orders[:limit])
 
 
 def _pages(stack: Stack, connection_id: str, **options: Any) -> Iterator[Any]:

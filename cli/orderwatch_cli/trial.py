@@ -1,7 +1,6 @@
 """`orderwatch test-alert`: one clearly marked alert through the real topic, and who should get it."""
 
 import uuid
-from datetime import datetime
 from decimal import Decimal
 
 from pydantic import BaseModel
@@ -69,7 +68,7 @@ def send_test_alert(stack: Stack, *, status: str, connection_id: str, total_pric
     Raises:
         TestAlertError: SNS did not take it.
     """
-    alert = _alert(status=status, connection_id=connection_id, total_price=total_price, now=clock.now())
+    alert = make_test_alert(status, connection_id, total_price)
     message = render(alert)
     recipients = [recipient(each, message) for each in subscriptions_of(stack.aws, stack.outputs.alert_topic_arn)]
     [message_id] = AlertTopic(stack.aws.sns, stack.outputs.alert_topic_arn).publish([message])
@@ -102,8 +101,9 @@ def _verdict(subscription: Subscription, message: SnsMessage) -> tuple[bool | No
     return accepted, f"its filter policy {'lets it through' if accepted else 'keeps it out'}"
 
 
-def _alert(*, status: str, connection_id: str, total_price: Decimal, now: datetime) -> Alert:
-    kind = f"order.{status}"
+def make_test_alert(status: str, connection_id: str, total_price: Decimal) -> Alert:
+    """An alert that says in every channel that it is a test."""
+    kind, now = f"order.{status}", clock.now()
     line = AlertLineItem(
         sku=MARK,
         name="Test of the alert channels, nothing to do",

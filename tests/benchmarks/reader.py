@@ -73,7 +73,7 @@ def _row(status: str) -> StoredOrder:
         version=Version(UPDATED, VersionClock.TRACKSTAR),
         status_since=UPDATED,
         order_number="#1",
-        watched=False,
+        waits=False,
     )
 
 

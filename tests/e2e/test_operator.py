@@ -52,6 +52,10 @@ class Operator:
         assert (done.returncode, done.stderr) == (0, "")
         return json.loads(done.stdout)
 
+    def asks_doctor(self) -> Any:
+        """The findings, whatever their sum."""
+        return json.loads(self.types("doctor", "--json").stdout)["findings"]
+
     def polls(self) -> None:
         """A poll, and the wait until it has read everything up to now."""
         assert self.types("poll", self.shop.connection_id).returncode == 0
@@ -99,7 +103,7 @@ def test_a_shop_is_connected_polled_seen_and_disconnected(operator: Operator) ->
     assert (waiting["shop"], waiting["status"], waiting["total_price"]) == ("Bazaar", "exception", 20.0)
     told = operator.waits_for("alerts", lambda alert: alert["kind"] == "order.exception" and alert["state"] == "sent")
     assert told["alert_id"] == waiting["alert_id"]
-    row = operator.waits_for("shops", lambda row: row["orders_in_watched_status"] == 1)
+    row = operator.waits_for("shops", lambda row: row["waiting_orders"] == 1)
     assert (row["name"], row["health"], row["is_baseline_done"]) == ("Bazaar", "healthy", True)
 
     assert operator.types("disconnect", shop.connection_id, "--yes").returncode == 0
@@ -109,6 +113,7 @@ def test_a_shop_is_connected_polled_seen_and_disconnected(operator: Operator) ->
 def test_redrive_sends_what_is_overdue_and_leaves_what_is_young(operator: Operator) -> None:
     dynamodb = operator.cloud.client("dynamodb")
     connection_id = operator.shop.connection_id
+    assert operator.types("connect", connection_id, stdin=operator.shop.access_token).returncode == 0
     source = operator.cloud.client("lambda").list_event_source_mappings(
         FunctionName=operator.outputs.publish_alerts_function_name
     )["EventSourceMappings"][0]["UUID"]
@@ -122,8 +127,9 @@ def test_redrive_sends_what_is_overdue_and_leaves_what_is_young(operator: Operat
             dynamodb.transact_write_items(TransactItems=[action])
         doctor = operator.types("doctor")
         assert doctor.returncode == 1
-        assert "FAIL  pending alerts: 1 alert pending for more than 15 min -> orderwatch redrive" in doctor.stdout
-        assert "FAIL  PublishAlertsFunctionAlertStream: disabled -> aws lambda update-event" in doctor.stdout
+        assert "FAIL  pending alerts: 1 alert pending for more than 15 min" in doctor.stdout
+        assert "FAIL  PublishAlertsFunctionAlertStream: disabled" in doctor.stdout
+        assert f" lambda update-event-source-mapping --uuid {source} --enabled" in doctor.stdout
 
         done = operator.asks("redrive")
         assert (done["sent"], done["unsent"]) == (1, 0)
@@ -134,6 +140,36 @@ def test_redrive_sends_what_is_overdue_and_leaves_what_is_young(operator: Operat
     finally:
         operator.cloud.client("lambda").update_event_source_mapping(UUID=source, Enabled=True)
     assert "ok    pending alerts" in operator.types("doctor").stdout
+
+
+def test_a_remedy_runs_as_it_is_pasted(operator: Operator) -> None:
+    connection_id = operator.shop.connection_id
+    name = f"/orderwatch/connections/{connection_id}/name"
+    operator.cloud.client("ssm").put_parameter(Name=name, Value="Bazaar", Type="String", Overwrite=True)
+    try:
+        findings = operator.asks_doctor()
+        [remedy] = [each["command"] for each in findings if each["subject"] == f"{connection_id} token"]
+        done = subprocess.run(
+            ["sh", "-c", remedy], input=operator.shop.access_token, text=True, capture_output=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"connected {connection_id}" in done.stdout
+    finally:
+        operator.cloud.client("ssm").delete_parameter(Name=name)
+
+
+def test_the_logs_follow_an_alert_from_the_poll_to_slack(operator: Operator) -> None:
+    shop = operator.shop
+    shop.place({"id": "o1", "order_number": "#1", "status": "open"})
+    shop.sync()
+    assert operator.types("connect", shop.connection_id, stdin=shop.access_token).returncode == 0
+    operator.polls()
+    told = operator.waits_for("alerts", lambda alert: alert["kind"] == "watch.started" and alert["state"] == "sent")
+    deadline = time.monotonic() + WITHIN
+    wanted = {"poll-orders", "publish-alerts", "post-to-slack"}
+    while (found := {line["function"] for line in operator.asks("logs", "--alert", told["alert_id"])}) != wanted:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
 
 
 def test_the_test_alert_comes_out_of_every_channel(operator: Operator, slack_channel: SlackChannel) -> None:
@@ -151,7 +187,7 @@ def test_the_test_alert_comes_out_of_every_channel(operator: Operator, slack_cha
 
 
 def test_no_command_shows_a_traceback_or_needs_an_account(operator: Operator) -> None:
-    for command in ("shops", "orders", "alerts", "poll", "redrive", "test-alert"):
+    for command in ("shops", "orders", "alerts", "logs", "poll", "redrive", "test-alert"):
         done = operator.types(command, "--stack-name", "no-such-stack")
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.count("\n") == 1

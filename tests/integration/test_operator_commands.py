@@ -3,12 +3,14 @@
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import pytest
 
 from orderwatch.alerts import Alert
 from orderwatch.aws.dynamodb import to_item
+from orderwatch_cli import history
 from orderwatch_cli.main import run
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, SystemClock
@@ -82,7 +84,8 @@ def test_a_token_that_is_another_shops_is_refused(with_key: Operated) -> None:
 def test_without_an_api_key_the_command_that_puts_it_is_named(operated: Operated) -> None:
     ran = operated.run("connect", CONNECTION, stdin=TOKEN)
     assert ran.code == 1
-    assert f"put-parameter --type SecureString --name /{operated.name}/trackstar/api-key" in ran.err
+    assert f"/{operated.name}/trackstar/api-key is missing" in ran.err
+    assert f"this puts it: orderwatch connect-trackstar --stack-name {operated.name} " in ran.err
     assert parameters(operated) == {}
 
 
@@ -110,6 +113,35 @@ def test_a_shop_that_is_not_connected_cannot_be_disconnected(with_key: Operated)
     assert "no shop conn_a is connected" in ran.err
 
 
+def test_a_key_that_trackstar_accepts_is_stored_encrypted(operated: Operated) -> None:
+    ran = operated.run("connect-trackstar", stdin=f"{API_KEY}\n")
+    assert (ran.code, ran.err) == (0, "")
+    assert API_KEY not in ran.out
+    name = f"/{operated.name}/trackstar/api-key"
+    stored = operated.cloud.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
+    assert (stored["Type"], stored["Value"]) == ("SecureString", API_KEY)
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [("another-key", "Trackstar refuses the API key"), ("", "no API key"), ("k\u00e9y", "cannot be sent")],
+)
+def test_a_key_that_is_refused_is_not_stored(operated: Operated, typed: str, says: str) -> None:
+    ran = operated.run("connect-trackstar", stdin=typed)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert says in ran.err
+    assert "another-key" not in ran.err
+    assert not operated.has("trackstar/api-key")
+
+
+def test_a_secret_that_lay_in_the_clear_is_replaced_with_its_history(operated: Operated) -> None:
+    name, ssm = f"/{operated.name}/trackstar/api-key", operated.cloud.client("ssm")
+    ssm.put_parameter(Name=name, Value="in-the-clear", Type="String")
+    assert operated.run("connect-trackstar", stdin=API_KEY).code == 0
+    kept = ssm.get_parameter_history(Name=name, WithDecryption=True)["Parameters"]
+    assert [(each["Type"], each["Value"]) for each in kept] == [("SecureString", API_KEY)]
+
+
 def test_shops_show_how_they_are_and_how_many_orders_wait(operated: Operated) -> None:
     operated.connect(CONNECTION, TOKEN)
     operated.connect("conn_new", "token-new")
@@ -124,12 +156,15 @@ def test_shops_show_how_they_are_and_how_many_orders_wait(operated: Operated) ->
         "shopify",
         True,
     )
-    assert (polled["data_as_of"], polled["orders_in_watched_status"]) == ("2026-03-02T09:00:00Z", 3)
-    assert (new["health"], new["last_poll_at"], new["orders_in_watched_status"]) == (None, None, 0)
+    assert (polled["data_as_of"], polled["waiting_orders"]) == ("2026-03-02T09:00:00Z", 3)
+    assert (new["health"], new["last_poll_at"], new["waiting_orders"]) == (None, None, 0)
 
-    table = operated.run("shops").out
+    table = operated.run("shops", "--utc").out
     assert "2026-03-02 09:00 UTC" in table
     assert "token" not in table
+    assert [shop["connection_id"] for shop in operated.json("shops", "--limit", "1")] == ["conn_a"]
+    assert operated.json("shops", "--status", "blocked") == []
+    assert operated.run("shops", "--status", "blocked").out == "no shop is blocked\n"
 
 
 def priced(order_id: str) -> Alert:
@@ -141,8 +176,10 @@ def priced(order_id: str) -> Alert:
     return alert.model_copy(update={"order": order})
 
 
-def test_orders_are_those_in_a_watched_status_with_the_value_that_was_told(operated: Operated) -> None:
+def test_orders_are_those_that_wait_for_a_person_with_the_value_that_was_told(operated: Operated) -> None:
     operated.connect(CONNECTION, TOKEN)
+    operated.connect("conn_b", "token-b")
+    operated.write(first_sight("o3", status="cancelled"))
     operated.write(first_sight("o1"))
     operated.tell(priced("o1"))
     operated.write(first_sight("o2", status="backordered"))
@@ -157,10 +194,34 @@ def test_orders_are_those_in_a_watched_status_with_the_value_that_was_told(opera
     assert by_number["o1"]["url"] == "https://shop.example/o1"
     assert (by_number["o2"]["status"], by_number["o2"]["total_price"]) == ("backordered", None)
     assert "129.90 EUR" in operated.run("orders").out
-    assert operated.run("orders", "--shop", "conn_other").out == "no order is in a watched status\n"
+    assert [order["order_number"] for order in operated.json("orders", "--status", "backordered")] == ["o2"]
+    assert len(operated.json("orders", "--limit", "1")) == 1
+    assert "and 1 more order: --limit shows more" in operated.run("orders", "--limit", "1").out
+    assert operated.run("orders", "--shop", "conn_b").out == "no order waits for a person\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        (("orders", "--shop", "conn_other"), "no shop conn_other; this lists them: "),
+        (("orders", "--status", "exeption"), "no status exeption: there are backordered, cancelled, "),
+        (("alerts", "--shop", "conn_other"), "no shop conn_other; this lists them: "),
+        (("alerts", "--kind", "order.exeption"), "no kind order.exeption: there are connection.blocked, "),
+        (("alerts", "--status", "exeption"), "no status exeption: there are backordered, "),
+    ],
+)
+def test_a_word_that_nothing_is_called_by_is_an_error_and_no_empty_list(
+    operated: Operated, typed: tuple[str, ...], says: str
+) -> None:
+    operated.connect(CONNECTION, TOKEN)
+    ran = operated.run(*typed)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert says in ran.err
 
 
 def test_alerts_are_listed_newest_first_and_by_every_filter(operated: Operated) -> None:
+    operated.connect(CONNECTION, TOKEN)
+    operated.connect("conn_b", "token-b")
     operated.tell(alert_of("o1"), ago=3 * HOUR)
     operated.tell(alert_of("o2", status="backordered"), ago=2 * HOUR)
     operated.tell(alert_of("o3", connection_id="conn_b"), ago=HOUR, sent=False)
@@ -177,14 +238,43 @@ def test_alerts_are_listed_newest_first_and_by_every_filter(operated: Operated) 
     assert listed("--state", "sent") == ["o2", "o1"]
     assert listed("--since", "150m") == ["o3", "o2"]
     assert listed("--since", "150m", "--state", "sent") == ["o2"]
-    assert operated.run("alerts", "--state", "lost").code == 2
+    assert listed("--state", "pending", "--shop", "conn_a") == []
+    assert listed("--status", "backordered") == ["o2"]
+    assert listed("--shop", "conn_a", "--since", "150m") == ["o2"]
 
     [told] = operated.json("alerts", "--kind", "order.backordered")
     assert (told["kind"], told["status"], told["state"]) == ("order.backordered", "backordered", "sent")
     assert (told["message_id"], told["shop"]) == ("message-1", "conn_a")
     table = operated.run("alerts", "--limit", "2").out
     assert "order.exception" in table
-    assert "and 1 older alert: --limit shows more" in table
+    assert "There are older ones: --limit shows more." in table
+
+
+def test_alerts_are_read_by_the_index_and_the_table_is_never_scanned(operated: Operated) -> None:
+    operated.connect(CONNECTION, TOKEN)
+    for number in range(120):
+        operated.tell(alert_of(f"o{number}"), ago=timedelta(minutes=number))
+    called: list[tuple[str, Any]] = []
+    stack = operated.stack
+    stack.aws.dynamodb.meta.events.register(
+        "provide-client-params.dynamodb.*", lambda params, model, **_: called.append((model.name, params))
+    )
+    newest = [told.order_number for told in islice(history.alerts(stack, history.Wanted(shop=CONNECTION)), 3)]
+    assert newest == ["o0", "o1", "o2"]
+    on_alerts = [name for name, params in called if stack.outputs.alert_table_name in str(params)]
+    assert on_alerts == ["Query", "BatchGetItem"]
+
+
+def test_the_alerts_of_every_shop_come_in_one_order_of_time_across_pages(operated: Operated) -> None:
+    for shop in ("conn_a", "conn_b"):
+        operated.connect(shop, f"token-of-{shop}")
+    for number in range(150):
+        shop = "conn_a" if number % 3 else "conn_b"
+        operated.tell(alert_of(f"o{number}", connection_id=shop), ago=timedelta(minutes=number), sent=False)
+    expected = [f"o{number}" for number in range(150)]
+    assert [told["order_number"] for told in operated.json("alerts", "--limit", "200")] == expected
+    pending = operated.json("alerts", "--limit", "200", "--state", "pending")
+    assert [told["order_number"] for told in pending] == expected
 
 
 def test_a_row_of_another_version_is_listed_as_far_as_it_is_understood(operated: Operated) -> None:
@@ -279,8 +369,8 @@ def test_dead_letters_of_a_fifo_queue_keep_their_groups(operated: Operated) -> N
 @pytest.mark.parametrize(
     ("queue", "says"),
     [
-        ("StreamFailureQueue", "`orderwatch redrive` sends what is still pending"),
-        ("ScheduleDeadLetterQueue", "`orderwatch poll`"),
+        ("StreamFailureQueue", "this sends what is still pending: orderwatch redrive --stack-name "),
+        ("ScheduleDeadLetterQueue", "this does its work: orderwatch poll --stack-name "),
         ("PollQueue", "PollDeadLetterQueue and SlackDeadLetterQueue can be redriven"),
         ("NoQueue", "PollDeadLetterQueue and SlackDeadLetterQueue can be redriven"),
     ],
@@ -297,13 +387,14 @@ def test_only_a_connected_shop_can_be_polled(operated: Operated) -> None:
     assert "no shop is connected" in operated.run("poll").err
     operated.connect(CONNECTION, TOKEN)
     ran = operated.run("poll", CONNECTION, "conn_b", "conn_c")
-    assert (ran.code, ran.err) == (
-        1,
-        "orderwatch: not connected: conn_b, conn_c; `orderwatch connect` connects a shop\n",
-    )
+    where = f"--stack-name {operated.name} --endpoint-url {operated.cloud.endpoint}"
+    says = f"not connected: conn_b, conn_c; this connects a shop: orderwatch connect conn_b {where}"
+    assert (ran.code, ran.err) == (1, f"orderwatch: {says}\n")
 
 
-@pytest.mark.parametrize("command", [["shops"], ["orders"], ["alerts"], ["poll"], ["redrive"], ["test-alert"]])
+@pytest.mark.parametrize(
+    "command", [["shops"], ["orders"], ["alerts"], ["logs"], ["poll"], ["redrive"], ["test-alert"]]
+)
 def test_a_cloud_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     with pytest.raises(SystemExit) as left:
         run([*command, "--endpoint-url", "http://127.0.0.1:9"])

@@ -99,7 +99,7 @@ def test_a_row_is_read_as_it_was_written(tables: Tables) -> None:
     told = seen(order("2"))
     commit(tables, told)
     assert read(tables, "2") == told.stored
-    assert told.stored.watched
+    assert told.stored.waits
     assert told.stored.alerted_by
 
 
@@ -165,11 +165,15 @@ def attention(tables: Tables) -> list[str]:
     return [str(item["order_key"]["S"]) for page in pages for item in page["Items"]]
 
 
-def test_only_orders_in_a_watched_status_are_in_the_attention_index_longest_first(tables: Tables) -> None:
+def test_only_orders_that_wait_for_a_person_are_in_the_attention_index_longest_first(tables: Tables) -> None:
     commit(tables, seen(order("late", minute=3)), seen(order("early", minute=1)), first("calm", "open"))
     assert attention(tables) == ["conn_a#early", "conn_a#late"]
     commit(tables, seen(order("early", "processing", minute=4), read(tables, "early")))
     assert attention(tables) == ["conn_a#late"]
+    ended = seen(order("late", "cancelled", minute=5), read(tables, "late"))
+    assert ended.alert
+    commit(tables, ended)
+    assert attention(tables) == []
 
 
 # A transition and its alert are one write

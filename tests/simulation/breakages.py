@@ -200,7 +200,7 @@ def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
     def kind_of(status: str, stored: Any, policy: Any) -> str | None:
         if policy.watches(status):
             return f"order.{status}"
-        return "order.recovered" if stored and stored.watched and policy.notify_recovered else None
+        return "order.recovered" if stored and policy.watches(stored.status) and policy.notify_recovered else None
 
     patch.setattr("orderwatch.polling.transitions._kind_of", kind_of)
 

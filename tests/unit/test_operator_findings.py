@@ -1,28 +1,27 @@
 """What the operator's command line makes of what it sees, without a cloud."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import typer
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 from pydantic.alias_generators import to_pascal
 
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.windows import Progress, Window, WindowKind
-from orderwatch_cli import doctor, show
+from orderwatch_cli import doctor
 from orderwatch_cli.aws import Aws, explain
 from orderwatch_cli.checks_delivery import dead_letters_finding, topic_finding, work_queue_finding
+from orderwatch_cli.checks_resources import alarm_finding
 from orderwatch_cli.checks_trackstar import clock_finding, poll_interval, polls_finding
-from orderwatch_cli.commands import app, since_moment
 from orderwatch_cli.findings import Examination, Finding, bad, good
-from orderwatch_cli.stack import Outputs, Stack, StackParameters
+from orderwatch_cli.pasting import Commands
+from orderwatch_cli.stack import QUEUE, Outputs, Resource, Stack, StackParameters
 from orderwatch_cli.subscriptions import Subscription
-from tests.support.template import ROOT
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+COMMANDS = Commands(program="orderwatch")
 MINUTE = timedelta(minutes=1)
 FIVE_MINUTES = 5 * MINUTE
 PARAMETERS = {
@@ -31,6 +30,17 @@ PARAMETERS = {
     "PollSchedule": "rate(5 minutes)",
     "SlackEnabled": "false",
 }
+
+
+def a_stack() -> Stack:
+    return Stack(
+        aws=Aws(endpoint_url="http://127.0.0.1:9"),
+        name="orderwatch",
+        status="UPDATE_ROLLBACK_COMPLETE",
+        outputs=Outputs.model_validate({to_pascal(name): "none" for name in Outputs.model_fields}),
+        parameters=StackParameters.model_validate(PARAMETERS),
+        resources={},
+    )
 
 
 def polled(*, ago: timedelta | None, progress: Progress | None = None) -> ConnectionState:
@@ -67,15 +77,14 @@ def test_the_interval_of_a_schedule(schedule: str, interval: timedelta | None) -
 def test_polls_are_late_after_three_intervals_but_never_within_ten_minutes(
     ago: timedelta, interval: timedelta | None, ok: bool
 ) -> None:
-    assert polls_finding(polled(ago=ago), interval=interval, now=NOON).ok is ok
+    assert polls_finding(polled(ago=ago), interval=interval, now=NOON, commands=COMMANDS).ok is ok
 
 
 def test_a_first_reading_under_way_is_no_missing_poll() -> None:
     window = Window(kind=WindowKind.BASELINE, until=NOON)
-    assert polls_finding(
-        polled(ago=None, progress=Progress(window=window, began_at=NOON)), interval=MINUTE, now=NOON
-    ).ok
-    assert not polls_finding(polled(ago=None), interval=MINUTE, now=NOON).ok
+    reading = polled(ago=None, progress=Progress(window=window, began_at=NOON))
+    assert polls_finding(reading, interval=MINUTE, now=NOON, commands=COMMANDS).ok
+    assert not polls_finding(polled(ago=None), interval=MINUTE, now=NOON, commands=COMMANDS).ok
 
 
 @pytest.mark.parametrize(
@@ -93,6 +102,10 @@ def test_clocks_agree_within_a_minute(date: str | None, ok: bool) -> None:
     assert clock_finding(date, now=NOON).ok is ok
 
 
+def test_the_clock_of_a_simulated_shop_may_be_any() -> None:
+    assert clock_finding("Mon, 02 Mar 2020 12:00:00 GMT", now=NOON, is_simulated=True).ok
+
+
 @pytest.mark.parametrize(
     ("visible", "age", "ok"),
     [(0, None, True), (0, 20 * MINUTE, True), (7, None, True), (7, 15 * MINUTE, True), (7, 16 * MINUTE, False)],
@@ -100,32 +113,37 @@ def test_clocks_agree_within_a_minute(date: str | None, ok: bool) -> None:
 def test_a_queue_is_not_worked_off_when_its_oldest_message_is_old(
     visible: int, age: timedelta | None, ok: bool
 ) -> None:
-    assert work_queue_finding("PollQueue", visible=visible, age=age).ok is ok
+    assert work_queue_finding("PollQueue", visible=visible, age=age, commands=COMMANDS).ok is ok
 
 
 def test_the_remedy_of_dead_letters_is_the_one_that_works_for_their_queue() -> None:
-    assert dead_letters_finding("SlackDeadLetterQueue", visible=0).ok
-    movable = dead_letters_finding("SlackDeadLetterQueue", visible=2)
-    assert (movable.found, "--dead-letters SlackDeadLetterQueue" in movable.remedy) == ("2 dead letters", True)
-    assert "--dead-letters" not in dead_letters_finding("StreamFailureQueue", visible=1).remedy
+    slack, stream = (
+        Resource(name, QUEUE, f"https://sqs/{name}") for name in ("SlackDeadLetterQueue", "StreamFailureQueue")
+    )
+    assert dead_letters_finding(slack, visible=0, commands=COMMANDS).ok
+    movable = dead_letters_finding(slack, visible=2, commands=COMMANDS)
+    assert movable.found == "2 dead letters"
+    assert movable.command == "orderwatch redrive --dead-letters SlackDeadLetterQueue"
+    purged = dead_letters_finding(stream, visible=1, commands=COMMANDS)
+    assert purged.command == "aws sqs purge-queue --queue-url https://sqs/StreamFailureQueue"
 
 
 def test_a_topic_with_one_unconfirmed_subscriber_among_others_is_named() -> None:
     confirmed, pending = Subscription("sqs", "queue"), Subscription("email", "a@b.example", is_pending=True)
-    assert topic_finding("AlertTopic", "arn", [confirmed]).ok
-    scanned = topic_finding("AlertTopic", "arn", [Subscription("email", "a@b.example", has_open_link=True)])
+    assert topic_finding("AlertTopic", "arn", [confirmed], commands=COMMANDS).ok
+    open_link = Subscription("email", "a@b.example", has_open_link=True)
+    scanned = topic_finding("AlertTopic", "arn", [open_link], commands=COMMANDS)
     assert scanned.ok
-    assert "aws sns confirm-subscription --topic-arn arn --token TOKEN --authenticate-on-unsubscribe true" in str(
-        scanned
-    )
-    finding = topic_finding("AlertTopic", "arn", [confirmed, pending])
+    confirm = "aws sns confirm-subscription --topic-arn arn --token TOKEN --authenticate-on-unsubscribe true"
+    assert scanned.command == confirm
+    finding = topic_finding("AlertTopic", "arn", [confirmed, pending], commands=COMMANDS)
     assert (finding.ok, finding.found) == (False, "not confirmed yet: email a@b.example")
 
 
 def test_one_thing_that_is_wrong_makes_the_whole_wrong_and_lines_cannot_steer_a_terminal() -> None:
-    examination = Examination.of([good("a", "fine\x1b[31m\nred"), bad("b", "gone", "put it")])
+    examination = Examination.of([good("a", "fine\x1b[31m\nred"), bad("b", "gone", "put it", "put --it")])
     assert not examination.ok
-    assert list(examination.lines()) == ["ok    a: fine [31m red", "FAIL  b: gone -> put it"]
+    assert list(examination.lines()) == ["ok    a: fine [31m red", "FAIL  b: gone", "      put it:", "      put --it"]
     assert Examination.of([good("a", "fine")]).ok
 
 
@@ -179,15 +197,7 @@ def test_what_doctor_may_not_look_at_is_a_finding_and_the_rest_is_looked_at(
         yield good("second", "fine")
 
     monkeypatch.setattr(doctor, "_CHECKS", {"topics": refused, "queues": fine})
-    stack = Stack(
-        aws=Aws(endpoint_url="http://127.0.0.1:9"),
-        name="orderwatch",
-        status="UPDATE_ROLLBACK_COMPLETE",
-        outputs=Outputs.model_validate({to_pascal(name): "none" for name in Outputs.model_fields}),
-        parameters=StackParameters.model_validate(PARAMETERS),
-        resources={},
-    )
-    found = [(each.subject, each.ok) for each in doctor._findings(stack)]
+    found = [(each.subject, each.ok) for each in doctor._findings(a_stack())]
     assert found == [("stack", False), ("first", True), ("topics", False), ("second", True)]
 
 
@@ -196,41 +206,26 @@ def test_a_refused_parameter_never_shows_its_value() -> None:
     assert "very-secret" not in explain(error)
 
 
-@pytest.mark.parametrize(
-    ("typed", "moment"),
-    [
-        ("2026-03-02", datetime(2026, 3, 2, tzinfo=UTC)),
-        ("2026-03-02T10:00Z", datetime(2026, 3, 2, 10, tzinfo=UTC)),
-        ("2026-03-02T10:00+02:00", datetime(2026, 3, 2, 8, tzinfo=UTC)),
-    ],
-)
-def test_a_moment_as_it_is_typed(typed: str, moment: datetime) -> None:
-    assert since_moment(typed) == moment
+def test_no_text_of_a_finding_is_wider_than_the_terminal_and_no_command_is_broken() -> None:
+    command = "aws sns subscribe --topic-arn arn:aws:sns:us-east-1:000000000000:orderwatch-OpsTopic --protocol email"
+    found = bad("OpsTopic", "nobody is subscribed", "subscribe an address and follow the link in the e-mail", command)
+    *words, last = Examination.of([found]).lines(40)
+    assert all(len(each) <= 40 for each in words)
+    assert last.strip() == command
 
 
-def test_a_span_as_it_is_typed_is_how_long_ago() -> None:
-    before = datetime.now(UTC)
-    assert before <= since_moment("36h") + timedelta(hours=36) <= datetime.now(UTC)
+@pytest.mark.parametrize(("state", "ok"), [("OK", True), ("INSUFFICIENT_DATA", True), ("ALARM", False), (None, False)])
+def test_an_alarm_that_sounds_or_is_gone_is_named(state: str | None, ok: bool) -> None:
+    finding = alarm_finding("NoPollsAlarm", state)
+    assert (finding is None) is ok
+    assert finding is None or "NoPollsAlarm" in finding.subject
 
 
-@pytest.mark.parametrize("typed", ["", "yesterday", "h", "9999999999999d"])
-def test_what_is_no_moment_is_refused(typed: str) -> None:
-    with pytest.raises(typer.BadParameter):
-        since_moment(typed)
+def test_what_is_gone_is_not_said_to_be_a_matter_of_permissions(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: Stack) -> Iterator[Finding]:
+        raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "no table"}}, "Query")
+        yield
 
-
-def test_the_documentation_names_the_commands_that_there_are() -> None:
-    section = (ROOT / "docs/operations.md").read_text().partition("## The command line")[2].partition("\n## ")[0]
-    documented = set(re.findall(r"^\| `orderwatch ([a-z-]+)", section, re.MULTILINE))
-    assert documented == {each.name or each.callback.__name__ for each in app.registered_commands if each.callback}
-
-
-def test_a_table_shows_texts_of_others_as_they_are_and_lets_them_steer_nothing(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    show.table(("order", "age"), [("#1\x1b]0;title\x07\n[bold]x", 3 * MINUTE), (None, NOON)], empty="nothing")
-    out = capsys.readouterr().out
-    assert "\x1b" not in out
-    assert [line.split("  ")[0] for line in out.splitlines()] == ["order", "#1 ]0;title [bold]x", "-"]
-    assert "3 min" in out
-    assert "2026-01-05 12:00 UTC" in out
+    monkeypatch.setattr(doctor, "_CHECKS", {"pending alerts": gone})
+    [_, finding] = doctor._findings(a_stack())
+    assert (finding.ok, "allow" in finding.remedy, "gone" in finding.remedy) == (False, False, True)

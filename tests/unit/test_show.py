@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from orderwatch.errors import OrderwatchError
 from orderwatch.polling.health import HealthState
 from orderwatch.trackstar.connections import TrackstarConnection
-from orderwatch_cli import commands, connecting, main, show
+from orderwatch_cli import arguments, connecting, main, show
 from orderwatch_cli.connecting import Connected
 from orderwatch_cli.stack import Outputs
 from orderwatch_local import demo, up
@@ -91,7 +91,7 @@ def test_connect_shows_the_vendors_words_without_what_steers(monkeypatch: pytest
         data_as_of=datetime(2026, 1, 5, tzinfo=UTC),
     )
     monkeypatch.setattr(connecting, "connect", lambda *_, **__: connected)
-    monkeypatch.setattr(commands, "find_stack", lambda *_: None)
+    monkeypatch.setattr(arguments, "find_stack", lambda *_: None)
     printed = CliRunner().invoke(main.app, ["connect", "conn_a"], input="token\n").stdout
     assert is_harmless(printed)
 
@@ -102,7 +102,7 @@ def test_an_error_quotes_nothing_that_steers(
     def fail(*_: object) -> None:
         raise OrderwatchError(f"Trackstar does not answer: {NASTY}")
 
-    monkeypatch.setattr(commands, "find_stack", fail)
+    monkeypatch.setattr(arguments, "find_stack", fail)
     with pytest.raises(SystemExit):
         main.run(["shops"])
     assert is_harmless(capsys.readouterr().err)
@@ -194,7 +194,7 @@ def test_a_function_that_fails_under_up_is_told_without_what_steers(
     named = {str(field.alias): "dispatch" for field in Outputs.model_fields.values()}
     outputs = Outputs.model_validate(named)
     watch = Watch(cast("LocalCloud", FailingCloud()), outputs, [])
-    monkeypatch.setattr(commands, "find_stack", lambda *_: watch.poll_now())
+    monkeypatch.setattr(arguments, "find_stack", lambda *_: watch.poll_now())
     with pytest.raises(SystemExit):
         main.run(["shops"])
     err = capsys.readouterr().err

@@ -305,7 +305,14 @@ def test_a_tick_is_on_time_retried_for_a_while_and_never_lost_unseen(function: s
     [
         ("OrderTable", ["order_key"], {"attention": ("connection_id", "status_since", "ALL")}),
         ("ConnectionTable", ["connection_id"], {}),
-        ("AlertTable", ["connection_id", "alert_id"], {"pending": ("pending", "created_at", "KEYS_ONLY")}),
+        (
+            "AlertTable",
+            ["connection_id", "alert_id"],
+            {
+                "pending": ("pending", "created_at", "KEYS_ONLY"),
+                "by_time": ("connection_id", "created_at", "KEYS_ONLY"),
+            },
+        ),
         ("SlackDeliveryTable", ["id"], {}),
         ("PaceTable", ["id"], {}),
     ],

@@ -26,15 +26,14 @@ BASELINE = replace(OBSERVED, window=WindowKind.BASELINE, watch_started_at=None)
 def stored(
     status: str, *, minute: int = 0, told: bool = True, clock: VersionClock = VersionClock.TRACKSTAR
 ) -> StoredOrder:
-    watched = POLICY.watches(status)
     return StoredOrder(
         status=status,
         raw_status=None,
         version=Version(NOON + minute * MINUTE, clock),
         status_since=NOON - 60 * MINUTE,
         order_number="#1",
-        watched=watched,
-        alerted_by="alert-before" if watched and told else None,
+        waits=POLICY.waits(status),
+        alerted_by="alert-before" if POLICY.watches(status) and told else None,
     )
 
 
@@ -48,6 +47,15 @@ def moved(
     write = decide(order, before, observation=observation, policy=policy)
     assert isinstance(write, OrderWrite)
     return write
+
+
+@pytest.mark.parametrize(
+    ("status", "waits"),
+    [("exception", True), ("backordered", True), ("cancelled", False), ("open", False)],
+)
+def test_an_order_waits_for_a_person_in_a_watched_status_that_it_can_leave(status: str, waits: bool) -> None:
+    assert moved(seen(status), stored("processing")).stored.waits is waits
+    assert moved(seen(status, minute=2), stored(status)).stored.waits is waits
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,8 @@ class OrderTable:
 def _row(connection_id: str, order_id: str, stored: StoredOrder) -> dict[str, Any]:
     return {
         "order_key": order_key(connection_id, order_id),
-        # Only rows in a watched status carry the key of the sparse index `attention`.
-        "connection_id": connection_id if stored.watched else None,
+        # Only orders that wait for a person carry the key of the sparse index `attention`.
+        "connection_id": connection_id if stored.waits else None,
         "status": stored.status,
         "raw_status": stored.raw_status,
         "version": stored.version.at.isoformat(),
@@ -78,7 +78,7 @@ def _stored(row: dict[str, Any]) -> StoredOrder:
         version=Version(datetime.fromisoformat(row["version"]), VersionClock(row["version_clock"])),
         status_since=datetime.fromisoformat(row["status_since"]),
         order_number=row["order_number"],
-        watched="connection_id" in row,
+        waits="connection_id" in row,
         changes=int(row["changes"]),
         alerted_by=row.get("alerted_by"),
     )

@@ -32,6 +32,11 @@ _LARGEST_PAGE = 50
 """Parameters a request of DescribeParameters, at most; AWS sends pages without a match too in a large account."""
 
 
+def is_webhook_url(url: str) -> bool:
+    """Whether it is an https URL with a path, without quotes, brackets or blanks."""
+    return _WEBHOOK_URL.fullmatch(url) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionParameters:
     """What the operator has stored for a connection."""
@@ -70,7 +75,7 @@ class Parameters:
         """
         name = f"{self._prefix}/slack/webhook-url"
         url = self._secret(name).get_secret_value().strip()
-        if not _WEBHOOK_URL.fullmatch(url):
+        if not is_webhook_url(url):
             self.forget()
             raise ParameterInvalidError(name, "is no https URL of a webhook")
         return SecretStr(url)

@@ -244,7 +244,7 @@ def _count(progress: Progress, page: OrderPage, observed: Observation, policy: P
     fresh = [order for order in observed.orders.values() if progress.seen.add(order.id)]
     bad = sum(1 for each in page.quarantined if each.order_id is None or progress.seen.add(each.order_id))
     attention = Counter(progress.attention)
-    attention.update(order.status for order in fresh if policy.watches(order.status))
+    attention.update(order.status for order in fresh if policy.waits(order.status))
     return progress.model_copy(
         update={
             "distinct": progress.distinct + len(fresh) + bad,

@@ -36,7 +36,7 @@ class StoredOrder:
         version: The version that showed this status last; never goes back (rule 3).
         status_since: The version that showed this status first.
         order_number: What a person knows the order by.
-        watched: Whether the status was watched when it was stored.
+        waits: Whether the order waited for a person when it was stored: in a watched status that is not final.
         changes: How many statuses of the order we saw one after the other, up to this one.
         alerted_by: The id of the alert about this status; None where there was none (a baseline, an unwatched status).
     """
@@ -46,7 +46,7 @@ class StoredOrder:
     version: Version
     status_since: datetime
     order_number: str
-    watched: bool
+    waits: bool
     changes: int = 1
     alerted_by: str | None = None
 
@@ -63,6 +63,8 @@ class Reason(StrEnum):
     STALE = "stale version"
 
 
+FINAL = frozenset({"fulfilled", "cancelled"})
+"""Statuses that an order ends in: an event to hear of, never a state to wait in."""
 SILENT = frozenset({Reason.BASELINE, Reason.BEFORE_WATCH})
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 UNWRITTEN = frozenset({Reason.UNCHANGED, Reason.STALE})
@@ -85,6 +87,10 @@ class Policy:
     def watches(self, status: str) -> bool:
         """Whether a transition into the status is alerted."""
         return status in self.statuses
+
+    def waits(self, status: str) -> bool:
+        """Whether an order in the status waits for a person: it is watched, and its order can still be helped."""
+        return self.watches(status) and status not in FINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +194,15 @@ def decide(
     silent = reason in SILENT
     alert = None if silent else _alert_of(order, stored, observation=observation, policy=policy)
     version = _version(order, stored, observation)
-    watched = policy.watches(order.status)
     after = StoredOrder(
         status=order.status,
         raw_status=order.raw_status,
         version=version,
         status_since=version.at,
         order_number=order.number,
-        watched=watched,
+        waits=policy.waits(order.status),
         changes=_changes_after(stored),
-        alerted_by=alert.alert_id if alert and watched else None,
+        alerted_by=alert.alert_id if alert and policy.watches(order.status) else None,
     )
     return OrderWrite(order_id=order.id, expected=stored, stored=after, alert=alert, reason=reason)
 
@@ -220,7 +225,7 @@ def _touch(order: Order, stored: StoredOrder, *, observation: Observation, polic
         version=_version(order, stored, observation),
         status_since=stored.status_since,
         order_number=order.number,
-        watched=policy.watches(order.status),
+        waits=policy.waits(order.status),
         changes=stored.changes,
         alerted_by=stored.alerted_by,
     )

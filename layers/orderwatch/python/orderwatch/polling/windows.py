@@ -53,7 +53,7 @@ class Progress(Model):
         page_token: The next page; None: the first.
         distinct: Distinct orders read up to here.
         promised: The largest `total_count` seen.
-        attention: Orders read in a watched status, by status.
+        attention: Orders read that wait for a person, by status.
         attempt: How often the window was begun.
         barren: Pages in a row, of one poll, that showed no order that was not read before.
         seen: The orders read; `reading.advance` adds to it in place, as a copy a page would be quadratic.

@@ -1,0 +1,46 @@
+"""The examples that each command's help ends with. Every one of them is parsed by a test."""
+
+import typer
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "doctor": ("orderwatch doctor", "orderwatch doctor --json"),
+    "connect": (
+        'orderwatch connect conn_123 --name "Nordic Outdoor"',
+        "orderwatch connect conn_123 < token.txt",
+    ),
+    "connect-trackstar": ("orderwatch connect-trackstar", "orderwatch connect-trackstar < api-key.txt"),
+    "connect-slack": ("orderwatch connect-slack", "orderwatch connect-slack < webhook-url.txt"),
+    "disconnect": ("orderwatch disconnect conn_123", "orderwatch disconnect conn_123 --yes"),
+    "shops": ("orderwatch shops", "orderwatch shops --status blocked", "orderwatch shops --json"),
+    "orders": (
+        "orderwatch orders",
+        "orderwatch orders --shop conn_123 --status backordered",
+        "orderwatch orders --limit 500 --json",
+    ),
+    "alerts": (
+        "orderwatch alerts --since 36h",
+        "orderwatch alerts --shop conn_123 --kind order.exception",
+        "orderwatch alerts --state pending --json",
+    ),
+    "logs": (
+        "orderwatch logs poll-orders",
+        "orderwatch logs publish-alerts --since 1d --level warning",
+        "orderwatch logs --alert 2c829bb9b086ea591bd42ab4f79fe763 --since 1d",
+    ),
+    "poll": ("orderwatch poll", "orderwatch poll conn_123 conn_456"),
+    "redrive": ("orderwatch redrive", "orderwatch redrive --dead-letters SlackDeadLetterQueue"),
+    "test-alert": ("orderwatch test-alert", "orderwatch test-alert --status backordered --value 900"),
+    "demo": ("orderwatch demo", "orderwatch demo --seed 3 --pause 2"),
+    "up": ("orderwatch up --connection conn_123", "orderwatch up --connection conn_123 --json"),
+    "shop": ("orderwatch shop", "orderwatch shop --hour 10"),
+    "preview": ("orderwatch preview", "orderwatch preview --html preview.html"),
+}
+
+
+def add_examples(app: typer.Typer) -> None:
+    """Let the help of each command end with its examples."""
+    for command in app.registered_commands:
+        name = command.name or (command.callback.__name__ if command.callback else "")
+        if lines := EXAMPLES.get(name):
+            # A paragraph that begins with \b is not wrapped: an example stays on its line.
+            command.epilog = "\n".join(("\b", "Examples:", *(f"  {each}" for each in lines)))

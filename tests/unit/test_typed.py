@@ -1,0 +1,261 @@
+"""What is typed and what is printed: moments, tables at any width, commands that run as they are pasted."""
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from orderwatch_cli import commands, listings, main, show
+from orderwatch_cli.arguments import since_moment
+from orderwatch_cli.aws import is_endpoint
+from orderwatch_cli.examples import EXAMPLES
+from orderwatch_cli.pasting import Commands, program
+from tests.support.template import ROOT
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+ALERT = "2c829bb9b086ea591bd42ab4f79fe763"
+COMMANDS: dict[str, Any] = get_command(main.app).commands  # type: ignore[attr-defined]
+OPERATORS = [
+    str(each.name or each.callback.__name__)
+    for app in (commands.app, listings.app)
+    for each in app.registered_commands
+    if each.callback
+]
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine's clock hangs in Berlin."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+# Moments
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize(
+    ("typed", "utc", "moment"),
+    [
+        ("2026-03-02", False, datetime(2026, 3, 1, 23, tzinfo=UTC)),
+        ("2026-03-02", True, datetime(2026, 3, 2, tzinfo=UTC)),
+        ("2026-07-02T10:00", False, datetime(2026, 7, 2, 8, tzinfo=UTC)),
+        ("2026-03-02T10:00Z", False, datetime(2026, 3, 2, 10, tzinfo=UTC)),
+        ("2026-03-02T10:00+02:00", True, datetime(2026, 3, 2, 8, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_is_typed_in_the_zone_in_which_moments_are_shown(typed: str, utc: bool, moment: datetime) -> None:
+    assert since_moment(typed, utc=utc) == moment
+
+
+def test_a_span_as_it_is_typed_is_how_long_ago() -> None:
+    before = datetime.now(UTC)
+    assert before <= since_moment("36h") + timedelta(hours=36) <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("typed", ["", "yesterday", "h", "9999999999999d", "0001-01-01T00:00+14:00"])
+def test_what_is_no_moment_is_refused(typed: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        since_moment(typed)
+
+
+@pytest.mark.usefixtures("berlin")
+def test_moments_are_shown_in_local_time_with_its_zone_or_in_utc() -> None:
+    assert show.moment(NOON) == "2026-01-05 13:00 CET"
+    assert show.moment(datetime(2026, 7, 5, 12, tzinfo=UTC)) == "2026-07-05 14:00 CEST"
+    assert show.moment(NOON, utc=True) == "2026-01-05 12:00 UTC"
+
+
+# Tables
+
+
+def test_a_table_shows_texts_of_others_as_they_are_and_lets_them_steer_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [("#1\x1b]0;title\x07\n[bold]x", 3 * MINUTE), (None, NOON)]
+    show.table(("order", "age"), rows, empty="nothing", utc=True)
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert [line.split("  ")[0] for line in out.splitlines()] == ["order", "#1 ]0;title [bold]x", "-"]
+    assert "3 min" in out
+    assert "2026-01-05 12:00 UTC" in out
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120, None])
+def test_no_id_is_cut_or_broken_at_any_width(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int | None
+) -> None:
+    monkeypatch.setattr(show, "terminal_width", lambda: width)
+    row = (NOON, "order.exception", "A shop with a rather long name of its own", ALERT)
+    show.table(("written", "kind", "shop", "alert"), [row, row], empty="nothing", flexible=("shop",), utc=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert [ALERT in line for line in lines].count(True) == 2
+    assert lines[0].startswith("written  2026") is (width is not None and width < 85)
+
+
+def test_a_list_leaves_out_what_has_no_value(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(show, "terminal_width", lambda: 10)
+    show.table(("order", "raw status"), [("#1000001", None), ("#2", "hold")], empty="nothing")
+    assert capsys.readouterr().out == "order       #1000001\n\norder       #2\nraw status  hold\n"
+
+
+# Commands that are pasted
+
+
+def test_a_command_carries_what_was_typed_about_the_stack() -> None:
+    plain = Commands(program="orderwatch")
+    assert plain.own("poll conn_a") == "orderwatch poll conn_a"
+    assert plain.aws("sns list-topics") == "aws sns list-topics"
+    other = Commands(
+        stack_name="my stack",
+        endpoint_url="http://127.0.0.1:9",
+        credentials_file=Path("/tmp/c d/credentials"),
+        region="us-east-1",
+        program=".venv/bin/orderwatch",
+    )
+    assert other.own("poll") == (".venv/bin/orderwatch poll --stack-name 'my stack' --endpoint-url http://127.0.0.1:9")
+    assert other.aws("sns list-topics") == (
+        "AWS_SHARED_CREDENTIALS_FILE='/tmp/c d/credentials' AWS_PROFILE=default "
+        "aws --region us-east-1 --endpoint-url http://127.0.0.1:9 sns list-topics"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "named"),
+    [("bin", ".", "orderwatch"), ("none", ".", "bin/orderwatch"), ("none", "elsewhere", "{root}/bin/orderwatch")],
+)
+def test_this_program_is_named_as_it_can_be_called_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, folder: str, named: str
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "bin/orderwatch").touch(mode=0o755)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "bin/orderwatch")])
+    monkeypatch.setenv("PATH", str(tmp_path / path))
+    monkeypatch.chdir(tmp_path / folder)
+    assert program() == named.format(root=tmp_path)
+
+
+# The help
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_help_of_a_command_ends_with_examples_that_can_be_typed(name: str) -> None:
+    help_text = CliRunner().invoke(main.app, [name, "--help"], terminal_width=60).stdout
+    assert EXAMPLES[name]
+    for example in EXAMPLES[name]:
+        assert f"\n    {example}\n" in help_text
+        program_name, command, *words = shlex.split(example.partition(" < ")[0])
+        assert (program_name, command) == ("orderwatch", name)
+        COMMANDS[name].make_context(name, words, parent=typer.Context(get_command(main.app)))
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_what_an_option_takes_is_named_for_people(name: str) -> None:
+    help_text = CliRunner().invoke(main.app, [name, "--help"]).stdout
+    assert " TEXT " not in help_text.replace("--name TEXT ", "")
+    assert "FLOAT" not in help_text
+
+
+def test_what_an_operators_command_does_is_not_cut_off_in_sixty_columns() -> None:
+    listed = CliRunner().invoke(main.app, ["--help"], terminal_width=60).stdout.splitlines()
+    assert [line for line in listed if line.split()[:1] and line.split()[0] in OPERATORS and line.endswith("...")] == []
+
+
+def test_completion_finds_commands_and_options() -> None:
+    def completed(words: str) -> set[str]:
+        count = str(len(words.split(" ")) - 1)
+        environment = {"_ORDERWATCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": count}
+        return set(CliRunner().invoke(main.app, [], env=environment, prog_name="orderwatch").stdout.split())
+
+    assert completed("orderwatch connect") == {"connect", "connect-trackstar", "connect-slack"}
+    assert completed("orderwatch alerts --s") == {"--shop", "--status", "--state", "--since", "--stack-name"}
+    assert completed("orderwatch logs poll") == {"poll-orders"}
+
+
+def test_the_reference_has_every_command_with_all_its_options() -> None:
+    page = (ROOT / "docs/cli.md").read_text()
+    sections = {part.partition("\n")[0].strip("`"): part for part in page.split("\n### ")[1:]}
+    assert sections.keys() == COMMANDS.keys()
+    for name in OPERATORS:
+        for parameter in COMMANDS[name].params:
+            for option in parameter.opts:
+                if option.startswith("--") and option not in COMMON:
+                    assert f"`{option}`" in sections[name], (name, option)
+
+
+COMMON = {"--stack-name", "--endpoint-url", "--json", "--utc", "--help"}
+"""What the reference says once for all."""
+
+
+# Wrong words
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["shops", "--endpoint-url", "garbage"],
+        ["shops", "--endpoint-url", "http://127.0.0.1:99999"],
+        ["doctor", "--endpoint-url", "http://[::1"],
+        ["shops", "--status", "ill"],
+        ["alerts", "--state", "lost"],
+        ["alerts", "--since", "yesterday"],
+        ["logs", "--level", "loud"],
+        ["orders", "--limit", "many"],
+    ],
+)
+def test_a_word_that_is_not_understood_ends_with_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main.run(arguments)
+    err = capsys.readouterr().err
+    assert left.value.code == 2
+    assert "Traceback" not in err
+    assert arguments[-1] in err or arguments[-2] in err
+
+
+def test_an_endpoint_of_the_environment_that_is_no_url_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "garbage")
+    with pytest.raises(SystemExit) as left:
+        main.run(["shops"])
+    err = capsys.readouterr().err
+    assert (left.value.code, err.count("\n")) == (1, 1)
+    assert "AWS_ENDPOINT_URL is no URL: garbage" in err
+
+
+@pytest.mark.parametrize(
+    ("url", "good"),
+    [
+        ("http://127.0.0.1:4566", True),
+        ("https://vpce-1.ssm.eu-west-1.vpce.amazonaws.com", True),
+        ("http://[::1]:4566/", True),
+        ("127.0.0.1:4566", False),
+        ("ftp://host", False),
+        ("http://host:0", False),
+        ("http://user:secret@host", False),
+    ],
+)
+def test_which_endpoints_are_urls(url: str, good: bool) -> None:
+    assert is_endpoint(url) is good
+
+
+def test_a_file_that_cannot_be_written_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main.run(["preview", "--html", "/no/such/folder/preview.html"])
+    err = capsys.readouterr().err
+    assert (left.value.code, err) == (1, "orderwatch: /no/such/folder/preview.html: No such file or directory\n")
