@@ -97,7 +97,7 @@ def run_demo(console: Console, *, seed: int = 1, pause: float = 0.0) -> bool:
         serve(trackstar) as server,
         watching(shops, api_key=SecretStr(API_KEY), parameters={"TrackstarBaseUrl": server.url}, step=step) as watch,
         Mailbox(watch.cloud, watch.outputs.alert_topic_arn, printer(console, received)),
-        JsonInbox(watch.cloud, [watch.outputs.alert_topic_arn], received.take),
+        JsonInbox(watch.cloud.client("sqs"), watch.cloud.subscribe_queue(watch.outputs.alert_topic_arn), received.take),
     ):
         _play(console, script, watch, received, pause=pause)
     return _report(console, script, trackstar, received, seconds=time.monotonic() - begun)

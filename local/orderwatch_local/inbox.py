@@ -9,12 +9,15 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from orderwatch_local.cloud import LocalCloud
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 LOOPBACK = "127.0.0.1"
 WAIT_SECONDS = 1
@@ -104,17 +107,17 @@ class Mailbox:
 
 
 class JsonInbox:
-    """A queue that gets every alert as `orderwatch.alert.v1`, each once.
+    """What comes to a queue that a topic hands its alerts to as `orderwatch.alert.v1`: each once.
 
     Args:
-        cloud: Where the topics are.
-        topic_arns: What to subscribe to.
+        sqs: Where the queue is.
+        queue_url: The queue.
         on_alert: Called for each alert, in the inbox's thread, with its text as it was sent.
     """
 
-    def __init__(self, cloud: LocalCloud, topic_arns: Sequence[str], on_alert: Callable[[str], None]) -> None:
-        self._sqs = cloud.client("sqs")
-        self._url = cloud.subscribe_queue(*topic_arns)
+    def __init__(self, sqs: "SQSClient", queue_url: str, on_alert: Callable[[str], None]) -> None:
+        self._sqs = sqs
+        self._url = queue_url
         self._on_alert = on_alert
         self._closing = threading.Event()
         self._known: set[str] = set()

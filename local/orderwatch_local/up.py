@@ -70,7 +70,8 @@ def _inboxes(watch: Watch, screen: Screen, *, as_json: bool) -> Iterator[None]:
     alerts, operators = watch.outputs.alert_topic_arn, watch.outputs.ops_topic_arn
     with ExitStack() as stack:
         if as_json:
-            stack.enter_context(JsonInbox(watch.cloud, [alerts, operators], screen.show_json))
+            queue_url = watch.cloud.subscribe_queue(alerts, operators)
+            stack.enter_context(JsonInbox(watch.cloud.client("sqs"), queue_url, screen.show_json))
         else:
             stack.enter_context(Mailbox(watch.cloud, alerts, screen.show_mail))
             to_operators = Mailbox(watch.cloud, operators, lambda mail: screen.show_mail(mail, for_operators=True))
