@@ -1,0 +1,27 @@
+"""The queue behind `up --json`: both topics, alerts alone, each once."""
+
+import json
+import threading
+
+from orderwatch_local.cloud import LocalCloud
+from orderwatch_local.inbox import JsonInbox
+
+
+def test_one_inbox_gets_the_alerts_of_two_topics_once_and_passes_over_what_is_no_alert() -> None:
+    came: list[str] = []
+    has_all = threading.Event()
+
+    def take(body: str) -> None:
+        came.append(json.loads(body)["alert_id"])
+        if len(set(came)) == 2:
+            has_all.set()
+
+    with LocalCloud() as cloud:
+        sns = cloud.client("sns")
+        topics = [sns.create_topic(Name=name)["TopicArn"] for name in ("alerts", "operators")]
+        with JsonInbox(cloud.client("sqs"), cloud.subscribe_queue(*topics), take):
+            for body in ('{"AlarmName": "NoPolls"}', "[1]", "not json", '{"alert_id": "a"}', '{"alert_id": "a"}'):
+                sns.publish(TopicArn=topics[0], Message=body)
+            sns.publish(TopicArn=topics[1], Message='{"alert_id": "b"}')
+            assert has_all.wait(timeout=30)
+    assert sorted(came) == ["a", "b"]
