@@ -1,5 +1,6 @@
 """doctor's look at our side: who is subscribed, what waits, which queues hold dead letters, what is switched off."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
@@ -45,7 +46,8 @@ def topic_finding(name: str, arn: str, subscriptions: Sequence[Subscription], *,
     if pending := [each for each in subscriptions if each.is_pending]:
         remedy = "follow the link in the confirmation that SNS sent; where it is lost, or three days old, get another"
         [first, *_] = pending
-        words = f"sns subscribe --topic-arn {arn} --protocol {first.protocol} --notification-endpoint {first.endpoint}"
+        address = shlex.quote(first.endpoint)
+        words = f"sns subscribe --topic-arn {arn} --protocol {first.protocol} --notification-endpoint {address}"
         command = commands.aws(words) if first.protocol.startswith("email") else ""
         return bad(name, f"not confirmed yet: {', '.join(each.label for each in pending)}", remedy, command)
     heard = ", ".join(each.label for each in subscriptions)

@@ -1,6 +1,5 @@
 """`orderwatch connect-slack`: try a webhook with a message that says that it is a test, then store its URL."""
 
-import time
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -55,14 +54,14 @@ class _OneMessage:
         self._free_at = 0.0
 
     def wait(self, within: float) -> bool:
-        left = self._free_at - time.monotonic()
+        left = self._free_at - clock.monotonic()
         if left > within:
             return False
         clock.sleep(max(left, 0.0))
         return True
 
     def hold(self, seconds: float) -> None:
-        self._free_at = time.monotonic() + seconds
+        self._free_at = clock.monotonic() + seconds
 
 
 def connect_slack(stack: Stack, url: SecretStr) -> SlackConnected:
@@ -78,10 +77,10 @@ def connect_slack(stack: Stack, url: SecretStr) -> SlackConnected:
             "this is no https URL of a webhook: take it whole, without quotes, from Incoming Webhooks of your Slack app"
         )
     alert = make_test_alert("exception", TEST_CONNECTION, Decimal(1))
-    deadline = time.monotonic() + POSTED_WITHIN
+    deadline = clock.monotonic() + POSTED_WITHIN
     webhook = SlackWebhook(_Typed(url), pace=_OneMessage())
     try:
-        webhook.post(slack.blocks(alert), seconds_left=lambda: deadline - time.monotonic())
+        webhook.post(slack.blocks(alert), seconds_left=lambda: deadline - clock.monotonic())
     except SlackRefusedError as error:
         raise SlackConnectError(f"{error}: is the webhook still there, its URL whole? Nothing was stored") from None
     name = f"{stack.parameters.parameter_prefix}/slack/webhook-url"

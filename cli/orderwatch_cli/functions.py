@@ -1,6 +1,7 @@
 """`orderwatch poll` and `redrive`: invoke the functions that the schedules invoke."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,7 +47,7 @@ def poll_now(stack: Stack, connection_ids: Sequence[str]) -> AskedPolls:
     """
     known = {shop.connection_id for shop in connected_shops(stack)}
     if strangers := [each for each in connection_ids if each not in known]:
-        connect = stack.commands.own(f"connect {strangers[0]}")
+        connect = stack.commands.own(f"connect {shlex.quote(strangers[0])}")
         raise InvocationError(f"not connected: {', '.join(strangers)}; this connects a shop: {connect}")
     if not known:
         connect = stack.commands.own("connect CONNECTION_ID")

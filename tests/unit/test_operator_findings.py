@@ -138,6 +138,9 @@ def test_a_topic_with_one_unconfirmed_subscriber_among_others_is_named() -> None
     assert scanned.command == confirm
     finding = topic_finding("AlertTopic", "arn", [confirmed, pending], commands=COMMANDS)
     assert (finding.ok, finding.found) == (False, "not confirmed yet: email a@b.example")
+    steering = Subscription("email", "a;b@c.example", is_pending=True)
+    command = topic_finding("AlertTopic", "arn", [steering], commands=COMMANDS).command
+    assert command.endswith(" --notification-endpoint 'a;b@c.example'")
 
 
 def test_one_thing_that_is_wrong_makes_the_whole_wrong_and_lines_cannot_steer_a_terminal() -> None:
