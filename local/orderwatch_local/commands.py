@@ -56,6 +56,7 @@ def up(
     port: Port = 0,
     *,
     json: Annotated[bool, typer.Option("--json", help="One orderwatch.alert.v1 a line on stdout.")] = False,
+    for_sam: Annotated[bool, typer.Option("--for-sam", help="Run functions by `sam local invoke` alone.")] = False,
 ) -> None:
     """Watch your own shops from this machine, without an AWS account.
 
@@ -69,6 +70,7 @@ def up(
         schedule=schedule,
         statuses=statuses,
         port=port,
+        for_sam=for_sam,
     )
     run_up(request, out=Console(highlight=False), log=Console(stderr=True, highlight=False), as_json=json)
 

@@ -1,5 +1,6 @@
 """`orderwatch up`: watch your own shops from a laptop, before there is any AWS account."""
 
+import os
 import shlex
 import threading
 from collections.abc import Sequence
@@ -14,7 +15,9 @@ from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_cli.aws import LOCAL_REGION
 from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_shop
 from orderwatch_cli.show import printable_json, printable_text
+from orderwatch_local import for_sam
 from orderwatch_local.cloud import LocalCloud
+from orderwatch_local.containers import find_doorway
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.watch import Watch, WatchedShop, watching
 
@@ -35,6 +38,7 @@ class Request:
         schedule: How often to poll, as EventBridge Scheduler writes it.
         statuses: The watched statuses, separated by commas.
         port: The local cloud's port; 0 takes a free one.
+        for_sam: Whether the functions run by `sam local invoke` alone.
     """
 
     trackstar_url: str
@@ -43,6 +47,7 @@ class Request:
     schedule: str
     statuses: str
     port: int = 0
+    for_sam: bool = False
 
 
 def check(request: Request) -> list[TrackstarConnection]:
@@ -89,8 +94,9 @@ def run_up(
 
     Raises:
         UnusableShopError: A key, token, connection or URL is wrong.
-        LocalCloudError: The local cloud did not start, build or deploy.
+        LocalCloudError: The local cloud did not start, build or deploy; or no container could reach it.
     """
+    doorway = find_doorway(os.environ) if request.for_sam else None
     for connection in check(request):
         integration = connection.integration_name or "integration unknown"
         log.print(printable_text(f"found {connection.connection_id} ({integration})"))
@@ -98,6 +104,7 @@ def run_up(
         "TrackstarBaseUrl": request.trackstar_url,
         "PollSchedule": request.schedule,
         "AlertStatuses": request.statuses,
+        **(for_sam.PARAMETERS if doorway else {}),
     }
 
     def step(what: str) -> AbstractContextManager[object]:
@@ -108,6 +115,10 @@ def run_up(
         watching(request.shops, api_key=request.api_key, parameters=parameters, step=step, port=request.port) as watch,
         _inbox(watch, out, as_json=as_json),
     ):
+        if doorway:
+            until = until or threading.Event()
+            for_sam.run_for_sam(watch, doorway, trackstar_url=request.trackstar_url, log=log, until=until)
+            return
         watch.poll_now()
         log.print(f"watching {len(request.shops)} shop(s), {request.schedule}; Ctrl-C ends it")
         log.print(f"look into it: orderwatch shops --endpoint-url {watch.cloud.endpoint}", soft_wrap=True)
