@@ -76,7 +76,7 @@ def connect_slack(stack: Stack, url: SecretStr) -> SlackConnected:
         raise SlackConnectError(
             "this is no https URL of a webhook: take it whole, without quotes, from Incoming Webhooks of your Slack app"
         )
-    alert = make_test_alert("exception", TEST_CONNECTION, Decimal(1))
+    alert = make_test_alert(status="exception", connection_id=TEST_CONNECTION, total_price=Decimal(1))
     deadline = clock.monotonic() + POSTED_WITHIN
     webhook = SlackWebhook(_Typed(url), pace=_OneMessage())
     try:

@@ -68,7 +68,7 @@ def send_test_alert(stack: Stack, *, status: str, connection_id: str, total_pric
     Raises:
         TestAlertError: SNS did not take it.
     """
-    alert = make_test_alert(status, connection_id, total_price)
+    alert = make_test_alert(status=status, connection_id=connection_id, total_price=total_price)
     message = render(alert)
     recipients = [recipient(each, message) for each in subscriptions_of(stack.aws, stack.outputs.alert_topic_arn)]
     [message_id] = AlertTopic(stack.aws.sns, stack.outputs.alert_topic_arn).publish([message])
@@ -101,8 +101,8 @@ def _verdict(subscription: Subscription, message: SnsMessage) -> tuple[bool | No
     return accepted, f"its filter policy {'lets it through' if accepted else 'keeps it out'}"
 
 
-def make_test_alert(status: str, connection_id: str, total_price: Decimal) -> Alert:
-    """An alert that says in every channel that it is a test."""
+def make_test_alert(*, status: str, connection_id: str, total_price: Decimal) -> Alert:
+    """An alert that says of itself that it is a test; each has an id of its own."""
     kind, now = f"order.{status}", clock.now()
     line = AlertLineItem(
         sku=MARK,

@@ -72,6 +72,7 @@ def up(
     statuses: Annotated[str, _STATUSES] = "exception,backordered,cancelled",
     port: Port = 0,
     json: Annotated[bool, typer.Option("--json", help="One orderwatch.alert.v1 a line on stdout.")] = False,
+    for_sam: Annotated[bool, typer.Option("--for-sam", help="Run functions by `sam local invoke` alone.")] = False,
 ) -> None:
     """Watch your own shops from this machine, without an AWS account.
 
@@ -87,6 +88,7 @@ def up(
         statuses=statuses,
         every=every,
         port=port,
+        for_sam=for_sam,
     )
     with ends_with_its_reader():
         run_up(request, out=Console(highlight=False), log=Console(stderr=True, highlight=False), as_json=json)

@@ -5,6 +5,7 @@ LocalCloudError
 ├── BuildFailedError     `sam build` failed
 ├── StartFailedError     the emulator did not come up
 ├── PortInUseError       the port that was asked for is taken
+├── DockerMissingError   no Docker daemon answers, or its containers have no way to this machine
 ├── DeployFailedError    `sam deploy` failed
 └── FunctionFailedError  a deployed function failed
 
@@ -32,6 +33,10 @@ class StartFailedError(LocalCloudError):
 
 class PortInUseError(LocalCloudError):
     """Another process listens on the port that was asked for."""
+
+
+class DockerMissingError(LocalCloudError):
+    """No Docker daemon answers, or its containers have no way to this machine; `sam local invoke` needs both."""
 
 
 class DeployFailedError(LocalCloudError):

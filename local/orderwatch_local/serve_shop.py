@@ -5,7 +5,7 @@ import sys
 import threading
 
 from orderwatch import clock
-from orderwatch_local.program import this_program
+from orderwatch_cli.pasting import program
 from orderwatch_local.shop import LiveClock, Script, Trackstar, day_of_three_shops, serve
 from orderwatch_local.shop.script import API_KEY, DAY, SHOP_NAMES
 from orderwatch_local.shop_commands import ShopCommands
@@ -59,7 +59,7 @@ def how_to_watch(trackstar: Trackstar, url: str) -> str:
             "",
             f"export TRACKSTAR_API_KEY={API_KEY}",
             *tokens,
-            f"{this_program()} up --every {POLL_EVERY} \\",
+            f"{program()} up --every {POLL_EVERY} \\",
             f"  --trackstar-url {url} \\",
             f"  --connection {first.connection_id} --name {shlex.quote(SHOP_NAMES[first.connection_id])}",
             "",

@@ -1,5 +1,6 @@
 """`orderwatch up`: watch your own shops from a laptop, before there is any AWS account."""
 
+import os
 import shlex
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,10 +12,12 @@ from rich.console import Console
 from orderwatch import clock
 from orderwatch.publishing.messages.text import plural
 from orderwatch_cli.aws import LOCAL_REGION
+from orderwatch_cli.pasting import program
+from orderwatch_local import for_sam
 from orderwatch_local.cloud import LocalCloud
+from orderwatch_local.containers import find_doorway
 from orderwatch_local.inbox import JsonInbox, Mailbox
 from orderwatch_local.poll_news import PollLog, PollNews
-from orderwatch_local.program import this_program
 from orderwatch_local.screen import Screen
 from orderwatch_local.standing import Standing, period_of
 from orderwatch_local.up_checks import Request, check, doubts
@@ -38,12 +41,17 @@ def run_up(
 
     Raises:
         UnusableShopError: A key, token, connection or URL is wrong.
-        LocalCloudError: The local cloud did not start, build or deploy.
+        LocalCloudError: The local cloud did not start, build or deploy; or no container could reach it.
     """
+    doorway = find_doorway(os.environ) if request.for_sam else None
     screen = Screen(out, log, as_json=as_json)
+    until = until or threading.Event()
     with _started(request, screen) as watch, _inboxes(watch, screen, as_json=as_json):
+        if doorway:
+            for_sam.run_for_sam(watch, doorway, trackstar_url=request.trackstar_url, log=log, until=until)
+            return
         _introduce(request, watch, screen)
-        _stand_by(request, watch, screen, until or threading.Event())
+        _stand_by(request, watch, screen, until)
 
 
 @contextmanager
@@ -57,6 +65,7 @@ def _started(request: Request, screen: Screen) -> Iterator[Watch]:
         "TrackstarBaseUrl": request.trackstar_url,
         "PollSchedule": request.schedule,
         "AlertStatuses": request.statuses,
+        **(for_sam.PARAMETERS if request.for_sam else {}),
     }
     with watching(
         request.shops, api_key=request.api_key, parameters=parameters, step=screen.step, port=request.port
@@ -82,7 +91,7 @@ def _inboxes(watch: Watch, screen: Screen, *, as_json: bool) -> Iterator[None]:
 def _introduce(request: Request, watch: Watch, screen: Screen) -> None:
     often = f"every {request.every:g} s" if request.every else f"by {request.schedule}"
     screen.say(f"watching {plural(len(request.shops), 'shop')}, polled {often}; Ctrl-C ends it")
-    screen.say(f"look into it: {this_program()} shops --endpoint-url {watch.cloud.endpoint}", to_copy=True)
+    screen.say(f"look into it: {program()} shops --endpoint-url {watch.cloud.endpoint}", to_copy=True)
     screen.say(f"or with the AWS CLI: {_aws_command(watch.cloud)}", to_copy=True)
 
 

@@ -28,6 +28,7 @@ class Request:
         statuses: The watched statuses, separated by commas.
         every: Seconds between two polls beside the schedule's; None: the schedule's alone.
         port: The local cloud's port; 0 takes a free one.
+        for_sam: Whether the functions run by `sam local invoke` alone.
     """
 
     trackstar_url: str
@@ -37,6 +38,7 @@ class Request:
     statuses: str
     every: float | None = None
     port: int = 0
+    for_sam: bool = False
 
 
 def check(request: Request) -> list[TrackstarConnection]:

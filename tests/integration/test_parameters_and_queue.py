@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 import functions.dispatch_polls.app as dispatch_polls
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.poll_queue import BATCH, PollQueue
-from orderwatch.errors import ParameterMissingError, PollsNotRequestedError
+from orderwatch.errors import ParameterInvalidError, ParameterMissingError, PollsNotRequestedError
 from tests.support.lambda_context import lambda_context
 from tests.support.template import load_template
 
@@ -63,6 +63,20 @@ def test_a_missing_parameter_is_named_with_the_command_that_puts_it(parameters: 
         with pytest.raises(ParameterMissingError, match=f"put-parameter .*--name {PREFIX}/{name}") as caught:
             read()
         assert caught.value.name == f"{PREFIX}/{name}"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "orderwatch.localhost:8080"])
+def test_a_webhook_of_this_machine_may_be_unencrypted(parameters: Parameters, host: str) -> None:
+    put("slack/webhook-url", f"http://{host}/services/very-secret")
+    assert host in parameters.slack_webhook_url().get_secret_value()
+
+
+@pytest.mark.parametrize("host", ["hooks.slack.com", "localhost.example.com", "evil-localhost", ".localhost"])
+def test_any_other_webhook_is_encrypted_or_refused(parameters: Parameters, host: str) -> None:
+    put("slack/webhook-url", f"http://{host}/services/very-secret")
+    with pytest.raises(ParameterInvalidError, match="no https URL") as caught:
+        parameters.slack_webhook_url()
+    assert "very-secret" not in str(caught.value)
 
 
 def test_the_shops_are_those_that_have_a_token_however_many(parameters: Parameters) -> None:

@@ -1,6 +1,5 @@
 """The pages for people say what is so: parameters, outputs, alarms, commands and the files that they name."""
 
-import json
 import re
 import tomllib
 from pathlib import Path
@@ -12,6 +11,7 @@ from typer import Context
 from typer.main import get_command
 
 from orderwatch_cli.main import app
+from orderwatch_local import for_sam
 from tests.support.template import ROOT, load_template
 
 TEMPLATE = load_template()
@@ -126,7 +126,7 @@ def anchors(text: str) -> set[str]:
 
 def test_every_path_of_the_repository_that_is_named_exists() -> None:
     named = set(re.findall(r"\b(?:events|cli|local|layers|functions|tests|docs)/[\w./-]+\w", TEXT))
-    named |= set(re.findall(r"[`\s](env\.example\.json|samconfig\.toml|template\.yaml|\.ci/run)\b", TEXT))
+    named |= set(re.findall(r"[`\s](samconfig\.toml|template\.yaml|\.ci/run)\b", TEXT))
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
@@ -155,16 +155,9 @@ def test_every_function_is_invoked_here_with_an_event_of_its_own() -> None:
     for function, event in invoked.items():
         folder = RESOURCES[function]["Properties"]["CodeUri"].removeprefix("functions/").strip("/")
         assert Path(event).name.startswith(folder)
-
-
-def test_the_example_of_an_environment_names_variables_that_the_template_declares() -> None:
-    common = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
-    for function, variables in json.loads((ROOT / "env.example.json").read_text()).items():
-        declared = {**common, **RESOURCES[function]["Properties"]["Environment"]["Variables"]}
-        resources = {
-            name for name, value in declared.items() if isinstance(value, dict) and value.get("Ref") in RESOURCES
-        }
-        assert variables.keys() == resources | {"AWS_ENDPOINT_URL"}, "SAM passes on no others"
+    assert {function: Path(event).name for function, event in invoked.items()} == for_sam.FUNCTIONS, (
+        "as `up` prints them"
+    )
 
 
 def test_no_parameter_of_a_deployment_is_in_a_tracked_file() -> None:

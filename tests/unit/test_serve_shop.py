@@ -1,11 +1,9 @@
 """What `orderwatch shop` prints to be typed, and the screens of the README."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
-from orderwatch_local.program import this_program
 from orderwatch_local.serve_shop import how_to_watch
 from orderwatch_local.shop import day_of_three_shops
 from orderwatch_local.shop_commands import ShopCommands
@@ -16,28 +14,12 @@ def test_what_to_type_is_there_word_for_word_and_breaks_no_line_at_60_columns(mo
     monkeypatch.setattr(sys, "argv", ["/somewhere/pytest"])
     lines = how_to_watch(day_of_three_shops(1).begin(), "http://127.0.0.1:40000").splitlines()
     assert "export TRACKSTAR_ACCESS_TOKEN_conn_alpine=token-of-conn_alpine" in lines
-    begin = lines.index(".venv/bin/orderwatch up --every 5 \\")
+    begin = lines.index("orderwatch up --every 5 \\")
     assert lines[begin + 1 : begin + 3] == [
         "  --trackstar-url http://127.0.0.1:40000 \\",
         "  --connection conn_alpine --name 'Alpine Outdoor'",
     ]
     assert [line for line in lines if len(line) > 60 and not line.startswith("export ")] == []
-
-
-@pytest.mark.parametrize(
-    ("typed", "printed"),
-    [
-        (".venv/bin/orderwatch", ".venv/bin/orderwatch"),
-        (f"{Path.cwd()}/.venv/bin/orderwatch", ".venv/bin/orderwatch"),
-        ("/opt/my tools/orderwatch", "'/opt/my tools/orderwatch'"),
-        ("/usr/bin/pytest", ".venv/bin/orderwatch"),
-    ],
-)
-def test_a_printed_command_calls_the_program_as_it_was_called(
-    monkeypatch: pytest.MonkeyPatch, typed: str, printed: str
-) -> None:
-    monkeypatch.setattr(sys, "argv", [typed])
-    assert this_program() == printed
 
 
 def test_the_readmes_screen_is_what_the_commands_answer() -> None:

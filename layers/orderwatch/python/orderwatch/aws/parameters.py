@@ -25,7 +25,7 @@ MAX_AGE = 300
 """Seconds for which a value is kept in a warm function: a rotated token is taken up within five minutes."""
 ACCESS_TOKEN = "access-token"  # noqa: S105 - the name of the parameter
 _WEBHOOK_URL = re.compile(
-    r"(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|localhost|\[::1\]))(:[0-9]{1,5})?/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+"
+    r"(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|([a-z0-9-]+\.)*localhost|\[::1\]))(:[0-9]{1,5})?/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+"
 )
 """Any host's, as others take Slack's messages too, without credentials; unencrypted only within this machine."""
 _LARGEST_PAGE = 50

@@ -1,0 +1,240 @@
+"""`orderwatch up --for-sam`: with the files that it writes every function does its work.
+
+Once with the built functions under the Lambda runtime interface, which needs no Docker, and once as a user does it: the
+commands as `up` prints them, in Docker. Where no daemon answers the second does not run, and says so.
+"""
+
+import io
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from pydantic import SecretStr
+from rich.console import Console
+
+from orderwatch_local.build import PROJECT, build, this_architecture
+from orderwatch_local.containers import LOOPBACK, find_doorway
+from orderwatch_local.errors import DockerMissingError
+from orderwatch_local.shop import Shop, ShopServer, Trackstar, VirtualClock, serve
+from orderwatch_local.up import run_up
+from orderwatch_local.up_checks import Request
+from orderwatch_local.watch import WatchedShop
+from tests.e2e.runtime_interface import RuntimeInterface
+from tests.support.template import load_template
+
+API_KEY = "key-of-the-tests"
+TOKEN = "token-of-sam"
+CONNECTION = "conn_sam"
+WITHIN = 120.0
+FUNCTION = "AWS::Serverless::Function"
+ORDERWATCH = Path(sys.executable).with_name("orderwatch")
+USERS_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "AKIAUSER",
+    "AWS_SECRET_ACCESS_KEY": "secret-of-the-user",
+    "AWS_SESSION_TOKEN": "token-of-the-user",
+    "AWS_REGION": "eu-central-1",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+}
+
+type Invoke = Callable[[str], Any]
+
+
+class Screen(io.StringIO):
+    """What was written, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed = threading.Condition()
+
+    def write(self, text: str) -> int:
+        with self._changed:
+            written = super().write(text)
+            self._changed.notify_all()
+        return written
+
+    def shows(self, text: str) -> bool:
+        """Whether it is there in time, however the lines are wrapped."""
+        with self._changed:
+            return self._changed.wait_for(lambda: text in " ".join(self.getvalue().split()), WITHIN)
+
+
+@dataclass
+class Up:
+    """A running `up --for-sam` and the shop that it watches."""
+
+    shop: Shop
+    alerts: Screen = field(default_factory=Screen)
+    log: Screen = field(default_factory=Screen)
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def shop(clock: VirtualClock) -> Shop:
+    shop = Shop(CONNECTION, access_token=TOKEN, clock=clock)
+    shop.place({"id": "o1", "order_number": "#1042", "status": "open"})
+    shop.sync()
+    clock.advance(timedelta(hours=1))
+    return shop
+
+
+@pytest.fixture
+def server(shop: Shop, clock: VirtualClock) -> Iterator[ShopServer]:
+    with serve(Trackstar(API_KEY, [shop], clock)) as server:
+        yield server
+
+
+def every_function_does_its_work(up: Up, invoke: Invoke) -> None:
+    assert up.log.shows("Ctrl-C ends it"), up.log.getvalue()
+
+    assert invoke("DispatchPollsFunction") == {"connection_ids": [CONNECTION]}
+    assert up.log.shows(f"PollQueue got a poll of {CONNECTION}")
+
+    up.shop.move("o1", "exception")
+    up.shop.sync()
+    assert invoke("PollOrdersFunction") == {"batchItemFailures": []}
+    assert up.log.shows("publish_alerts_stream.json has 2 new alerts for publish_alerts"), (
+        "the baseline's and the order's"
+    )
+
+    assert "[exception] Order #1042" not in up.alerts.getvalue()
+    assert invoke("PublishAlertsFunction") == {"batchItemFailures": []}
+    assert up.alerts.shows("[exception] Order #1042")
+    assert up.log.shows("post_to_slack_message.json has 3 messages for post_to_slack"), "these two and a test's"
+
+    assert "Order #TEST is backordered" not in up.alerts.getvalue()
+    assert invoke("RedriveAlertsFunction") == {"sent": 1, "unsent": 0}
+    assert up.alerts.shows("Order #TEST is backordered")
+
+    assert invoke("PostToSlackFunction") == {"batchItemFailures": []}
+    assert up.log.shows("posted to Slack: Order #1042 is in exception")
+
+
+@contextmanager
+def up_in_this_process(shop: Shop, server: ShopServer) -> Iterator[Up]:
+    up, until = Up(shop), threading.Event()
+    watched = WatchedShop(CONNECTION, SecretStr(TOKEN))
+    request = Request(server.url, SecretStr(API_KEY), [watched], "rate(1 minute)", "exception", for_sam=True)
+    out, log = Console(file=up.alerts, highlight=False), Console(file=up.log, highlight=False)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run_up, request, out=out, log=log, as_json=False, until=until)
+        running.add_done_callback(lambda _: up.log.write("up has ended\n"))
+        try:
+            yield up
+        finally:
+            until.set()
+            running.result()
+
+
+def test_every_function_works_with_the_files_and_they_go_with_the_cloud(
+    shop: Shop, server: ShopServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, built = tmp_path / "for-sam", build(this_architecture()).parent
+    monkeypatch.setattr("orderwatch_local.up.find_doorway", lambda _: LOOPBACK)
+    monkeypatch.setattr("orderwatch_local.relay.HOST", "127.0.0.1")
+    monkeypatch.setattr("orderwatch_cli.env_json.FOLDER", folder)
+
+    def invoke(function: str) -> Any:
+        [event] = [word for word in command_of(up, function) if word.startswith(str(folder)) and "env.json" not in word]
+        scratch = tmp_path / function
+        scratch.mkdir()
+        with RuntimeInterface(
+            function=built / function,
+            layer=built / "OrderwatchLayer",
+            environment={**json.loads((folder / "env.json").read_text())[function], **USERS_CREDENTIALS},
+            scratch=scratch,
+            timeout=300,
+        ) as running:
+            return running.invoke(json.loads(Path(event).read_text())).payload
+
+    with up_in_this_process(shop, server) as up:
+        every_function_does_its_work(up, invoke)
+        assert (folder / "env.json").stat().st_mode & 0o777 == 0o600
+        assert TOKEN not in "".join(path.read_text() for path in folder.iterdir())
+        # SAM passes on no others.
+        environments = json.loads((folder / "env.json").read_text())
+        assert {name: set(each) for name, each in environments.items()} == declared_variables()
+    assert not folder.exists()
+
+
+def declared_variables() -> dict[str, set[str]]:
+    """The names of the variables that the template gives to each function."""
+    template = load_template()
+    common = template["Globals"]["Function"]["Environment"]["Variables"]
+    functions = {name: each for name, each in template["Resources"].items() if each["Type"] == FUNCTION}
+    return {name: {*common, *each["Properties"]["Environment"]["Variables"]} for name, each in functions.items()}
+
+
+def command_of(up: Up, function: str) -> list[str]:
+    """The command as `up` prints it."""
+    [line] = [line for line in up.log.getvalue().splitlines() if f" invoke {function} " in line]
+    return shlex.split(line)
+
+
+@pytest.fixture
+def docker() -> None:
+    try:
+        find_doorway(os.environ)
+    except DockerMissingError as missing:
+        pytest.skip(f"sam local invoke was NOT run: {missing}")
+
+
+@contextmanager
+def up_as_its_user_runs_it(shop: Shop, server: ShopServer) -> Iterator[Up]:
+    up = Up(shop)
+    with subprocess.Popen(
+        [ORDERWATCH, "up", "--for-sam", "--trackstar-url", server.url, "--connection", CONNECTION],
+        env={**os.environ, "TRACKSTAR_API_KEY": API_KEY, "TRACKSTAR_ACCESS_TOKEN": TOKEN},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        with ThreadPoolExecutor(2) as readers:
+            readers.submit(copy, process.stdout, up.alerts)
+            readers.submit(copy, process.stderr, up.log)
+            try:
+                yield up
+                process.send_signal(signal.SIGINT)
+                assert process.wait(timeout=30) == 130
+            finally:
+                process.kill()
+
+
+def copy(stream: IO[str], screen: Screen) -> None:
+    for line in stream:
+        screen.write(line)
+
+
+def test_every_command_as_it_is_printed_does_its_work_in_docker(docker: None, shop: Shop, server: ShopServer) -> None:
+    template = build(this_architecture())
+
+    def invoke(function: str) -> Any:
+        # The build that is there, in place of the user's own; SAM looks for its settings beside the template.
+        files = ("--template", str(template), "--config-file", str(PROJECT / "samconfig.toml"))
+        command = [*command_of(up, function), *files]
+        done = subprocess.run(
+            command, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    with up_as_its_user_runs_it(shop, server) as up:
+        every_function_does_its_work(up, invoke)
