@@ -43,6 +43,7 @@ MAX_ATTEMPTS = 3
 MAX_BARREN = 10
 """Pages without a new order that a reader may follow: more than drift can bring here, fewer than a circle has."""
 LEAST_OVERLAP = timedelta(minutes=10)
+BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 type Subject = tuple[str, str]
 """Connection and order."""
@@ -89,12 +90,14 @@ class Copy:
         changes: How often anything of it changed.
         said_frequency: Seconds between syncs, as the connection tells them.
         past: Every sight that there was, oldest first.
+        latest: The latest that the vendor's clock ever was.
     """
 
     said_frequency: int
     changes: int = 0
     orders: dict[str, Sight] = field(default_factory=dict)
     past: list[Sight] = field(default_factory=list)
+    latest: datetime = BEFORE_ALL
 
     @property
     def has_shown_vendor_dates(self) -> bool:
@@ -103,16 +106,20 @@ class Copy:
 
     def show(self, records: Iterable[dict[str, Any]], now: datetime) -> None:
         """Take what can be seen after a sync."""
+        self.latest = max(self.latest, now)
         fresh = {key: record for record in records if self._is_new(key := _key(record), record)}
         self.changes += bool(fresh)
         for key, record in fresh.items():
             version, known = _version(record), self.orders.get(key)
-            is_past = version is not None and datetime.fromisoformat(version) <= now
-            newest = max(known.newest if known else "", version if version and is_past else "")
+            before = (known.newest, known.version) if known else ()
+            newest = max((each for each in (*before, version) if each and self._has_passed(each)), default="")
             vendor_date, shop_date = record.get("trackstar_updated_date"), record.get("updated_date")
             sight = Sight(_status(record), version, shop_date, self.changes, now, newest, vendor_date)
             self.orders[key] = sight
             self.past.append(sight)
+
+    def _has_passed(self, version: str) -> bool:
+        return datetime.fromisoformat(version) <= self.latest
 
     def _is_new(self, key: str, record: dict[str, Any]) -> bool:
         known = self.orders.get(key)
