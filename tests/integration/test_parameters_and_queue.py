@@ -253,6 +253,7 @@ def test_a_tick_fails_with_the_names_of_the_shops_that_were_not_asked_after_the_
 ) -> None:
     monkeypatch.setenv("PARAMETER_PREFIX", PREFIX)
     monkeypatch.setenv("POLL_QUEUE_URL", "url")
+    monkeypatch.setenv("TIME_ZONE", "UTC")
     sqs = RefusingSqs(refused={"conn_01"})
     monkeypatch.setattr(dispatch_polls, "_queue", lambda url: PollQueue(sqs.as_client(), url))
     monkeypatch.setattr(dispatch_polls, "_parameters", lambda prefix: parameters)

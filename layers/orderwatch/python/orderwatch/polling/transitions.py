@@ -258,6 +258,7 @@ def _snapshot(order: Order, stored: StoredOrder | None, *, version: Version, see
         total_discount=details.total_discount,
         total_shipping=details.total_shipping,
         ship_by=details.latest_ship_date,
+        shipments=details.shipments,
         line_items=tuple(_line(item) for item in lines),
         more_line_items=len(details.line_items) - len(lines),
     )

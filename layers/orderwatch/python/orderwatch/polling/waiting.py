@@ -1,0 +1,51 @@
+"""What waits for a person already when the watch of a shop begins: the most urgent orders, and all of them counted."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from orderwatch.alerts import FINAL_STATUSES, Waiting, WaitingOrder, by_urgency
+from orderwatch.polling.transitions import Observation, Policy
+from orderwatch.polling.windows import MAX_WAITING, Progress
+from orderwatch.trackstar.orders import Order
+
+
+def waits(status: str, policy: Policy) -> bool:
+    """Whether an order in this status waits for a person: a watched one, in which it does not end."""
+    return policy.watches(status) and status not in FINAL_STATUSES
+
+
+def most_urgent(known: Iterable[WaitingOrder], observed: Observation, policy: Policy) -> tuple[WaitingOrder, ...]:
+    """The most urgent orders after one more page: what it shows of an order replaces what was known of it."""
+    shown = {order.id: order for order in known if order.id not in observed.orders}
+    shown |= {order.id: _waiting(order) for order in observed.orders.values() if waits(order.status, policy)}
+    return tuple(sorted(shown.values(), key=lambda order: by_urgency(order.ship_by, order.total_price))[:MAX_WAITING])
+
+
+def _waiting(order: Order) -> WaitingOrder:
+    details = order.details
+    return WaitingOrder(
+        id=order.id,
+        number=order.number,
+        url=details.external_system_url,
+        status=order.status,
+        raw_status=order.raw_status,
+        currency=details.invoice_currency_code,
+        total_price=details.total_price,
+        ship_by=details.latest_ship_date,
+    )
+
+
+def waiting_now(progress: Progress, policy: Policy, *, now: datetime) -> Waiting | None:
+    """What waits once the baseline is done; None where nothing does.
+
+    Args:
+        progress: Of the baseline.
+        policy: What is watched.
+        now: The vendor's clock.
+    """
+    by_status = {status: count for status, count in progress.attention.items() if waits(status, policy)}
+    if not by_status:
+        return None
+    # An order that moved while the history was read may be counted and yet wait no longer.
+    more = max(sum(by_status.values()) - len(progress.waiting), 0)
+    return Waiting(seen_at=now, by_status=by_status, orders=progress.waiting, more_orders=more)
