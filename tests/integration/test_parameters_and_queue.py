@@ -52,6 +52,20 @@ def test_a_shop_has_the_name_that_its_operator_gave_it_or_none(parameters: Param
     assert parameters.connection("conn_b").name is None
 
 
+def test_a_shop_has_its_own_time_zone_or_none_and_settings_that_cannot_be_read_cost_only_themselves(
+    parameters: Parameters,
+) -> None:
+    for connection_id in ("conn_a", "conn_b", "conn_c"):
+        put(f"connections/{connection_id}/access-token", "token")
+    put("connections/conn_a/settings", '{"time_zone": "Asia/Tokyo", "stuck_days": 3}', "String")
+    put("connections/conn_b/settings", "{", "String")
+    assert parameters.connection("conn_a").settings.time_zone == "Asia/Tokyo"
+    assert parameters.connection("conn_a").settings_flaw is None
+    assert parameters.connection("conn_b").settings.time_zone is None
+    assert parameters.connection("conn_b").settings_flaw == "no JSON object"
+    assert parameters.connection("conn_c").settings_flaw is None
+
+
 def test_a_missing_parameter_is_named_with_the_command_that_puts_it(parameters: Parameters) -> None:
     put("connections/conn_a/name", "Nordic Outdoor", "String")
     for read, name in (
