@@ -193,7 +193,7 @@ def _digest() -> Alert:
 
 
 def _blocked() -> Alert:
-    detail = "Trackstar cannot sync this shop's orders: its credentials or permissions were refused."
+    detail = "Trackstar's access to the shop was refused or lacks a permission: no change is visible."
     return connection_alert(KIND_BLOCKED, connection=SHOP, since=NOW, detail=detail, data_as_of=NOW)
 
 

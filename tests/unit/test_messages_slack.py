@@ -126,7 +126,7 @@ def test_a_hundred_orders_of_a_digest_are_all_named_if_need_be_without_their_lin
 def test_a_digest_names_the_products_that_most_orders_wait_for_and_what_they_lack() -> None:
     blocks = _of_type(slack.blocks(SAMPLES["order.digest"]), "section")[2:]
     sections = [block["text"]["text"] for block in blocks]
-    assert sections[0].startswith("*Short*\n• LAMP-1, Trail lamp: in 12 orders")
+    assert sections[0].startswith("*Most affected*\n• LAMP-1, Trail lamp: in 12 orders")
     assert "on hand 2: *short 10*" in sections[0]
 
 

@@ -76,7 +76,7 @@ def assess(connection: TrackstarConnection, *, now: datetime) -> Health:
         now: The vendor's clock, the one by which its syncs are dated.
     """
     if any(error.blocks_orders for error in connection.errors):
-        detail = "Trackstar cannot sync this shop's orders: its credentials or permissions were refused."
+        detail = "Trackstar's access to the shop was refused or lacks a permission: no change is visible."
         return Health(state=HealthState.BLOCKED, since=now, detail=detail)
     if connection.awaits_historical_sync:
         detail = "Trackstar has not finished its first sync of this shop's orders: nothing can be read yet."
@@ -99,7 +99,7 @@ def unknown_to_trackstar(*, now: datetime) -> Health:
 
 def refused_by_trackstar(*, now: datetime) -> Health:
     """The state of a connection whose API key or access token is refused."""
-    detail = "Trackstar refused the API key or the shop's access token: no order of the shop can be read."
+    detail = "No order of the shop can be read; what changes meanwhile is alerted once it can."
     return Health(state=HealthState.UNAUTHORIZED, since=now, detail=detail)
 
 

@@ -110,7 +110,7 @@ def _products(digest: Digest) -> list[str]:
     said = [(products.digested_product(each), products.digested_shortfall(each)) for each in products.listed(digest)]
     lines = [f"- {escape(what, limit=_MAX_FACT)}{f': *{short}*' if short else ''}" for what, short in said]
     more = text.more(digest.more_products, "product", "products")
-    return ["*Short:*", *lines, *more, "*Orders:*"] if lines else []
+    return ["*Most affected:*", *lines, *more, "*Orders:*"] if lines else []
 
 
 def _line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:

@@ -104,7 +104,7 @@ def _products(digest: Digest) -> list[list[str]]:
     """The few products that most of the orders wait for."""
     entries = [[f"- {_with_shortfall(products.digested_product(each), each)}"] for each in products.listed(digest)]
     more = text.more(digest.more_products, "product", "products")
-    return [_block("Short:", entries, more)] if entries else []
+    return [_block("Most affected:", entries, more)] if entries else []
 
 
 def _with_shortfall(said: str, product: DigestedProduct) -> str:

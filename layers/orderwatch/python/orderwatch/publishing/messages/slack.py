@@ -89,7 +89,7 @@ def blocks(alert: Alert, *, with_image: bool = True) -> SlackMessage:
     Raises:
         SlackObjectFormationError: If a limit is broken that the library checks; the plain message still goes.
     """
-    head = [_header(alert), _decision(alert), *_button(alert), *_detail(alert), _fields(alert)]
+    head = [_header(alert), *_detail(alert), _decision(alert), *_button(alert), _fields(alert)]
     foot = [_context(alert)]
     room = MAX_CHARACTERS - _characters([*head, *foot])
     made = [*head, *_list(alert, room, with_image=with_image), *foot]
@@ -125,13 +125,15 @@ def _header(alert: Alert) -> Block:
 
 
 def _decision(alert: Alert) -> Block:
-    """Why, by when, how much; and what to do."""
+    """Why, by when, how much, as far as the header does not say so already; and what to do."""
     said = wording.decision(alert)
-    parts = [f"*{escape(text.sentence(said.why), limit=_MAX_FACT)}*"]
-    parts += [escape(text.sentence(said.also), limit=_MAX_FACT)] if said.also else []
+    is_told = said.why in {wording.headline(alert), wording.headline(alert, with_shop=True)}
+    parts = [] if is_told else [f"*{escape(text.sentence(said.why), limit=_MAX_FACT)}*"]
+    parts += [escape(text.sentence(said.also), limit=_MAX_FACT)] if said.also and alert.order else []
     parts += [f"Ship by {_due(said.due)}."] if said.due else []
     parts += [escape(text.sentence(said.worth), limit=_MAX_FACT)] if said.worth else []
-    return _section(f"{' '.join(parts)}\n*Do:* {escape(text.lower_first(steps.next_step(alert)), limit=_MAX_ENTRY)}")
+    step = f"*Do:* {escape(text.lower_first(steps.next_step(alert)), limit=_MAX_ENTRY)}"
+    return _section("\n".join([*([" ".join(parts)] if parts else []), step]))
 
 
 def _due(due: times.Due) -> str:
@@ -176,7 +178,7 @@ def _list(alert: Alert, room: int, *, with_image: bool) -> list[Block]:
 def _products(digest: Digest) -> list[Block]:
     entries = [_digested_product(each) for each in products.listed(digest)]
     more = text.more(digest.more_products, "product", "products")
-    return [_section("\n".join(["*Short*", *entries, *more]))] if entries else []
+    return [_section("\n".join(["*Most affected*", *entries, *more]))] if entries else []
 
 
 def _digested_product(product: DigestedProduct) -> str:

@@ -79,7 +79,8 @@ def _reason(alert: Alert) -> str:
     if alert.digest:
         said = listing.reasons(alert)
     elif alert.waiting:
-        said = f"{text.plural(listing.total(alert), 'order')} in trouble already, see the e-mail or Slack"
+        counts = [f"{count:,} {wording.status_phrase(each)}" for each, count in alert.waiting.by_status.items()]
+        said = f"Waiting already: {', '.join(counts)}"
     elif order is None:
         said = wording.detail(alert) if alert.severity is Severity.INFO else steps.next_step(alert)
     elif alert.kind == KIND_RECOVERED:
