@@ -13,7 +13,7 @@ from orderwatch.aws import clients
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.order_table import OrderTable
-from orderwatch.aws.parameters import Parameters
+from orderwatch.aws.parameters import ConnectionParameters, Parameters
 from orderwatch.aws.poll_queue import PollQueue
 from orderwatch.aws.poll_store import PollStore
 from orderwatch.errors import PollSupersededError
@@ -88,7 +88,7 @@ def _handle(
 
 
 def _note_unread(connection_id: str, settings: PollOrdersSettings, adapters: _Adapters) -> None:
-    connection = AlertConnection(id=connection_id, name=adapters.parameters.connection(connection_id).name)
+    connection = _connection(connection_id, adapters.parameters.connection(connection_id), settings)
     note_unread(connection, store=adapters.store, silence=timedelta(minutes=settings.silence_minutes))
 
 
@@ -100,7 +100,7 @@ def _poll(
 
     parameters = adapters.parameters.connection(connection_id)
     return poll(
-        AlertConnection(id=connection_id, name=parameters.name),
+        _connection(connection_id, parameters, settings),
         vendor=adapters.trackstar.client_of(
             connection_id,
             api_key=adapters.parameters.api_key(),
@@ -115,4 +115,10 @@ def _poll(
         ),
         has_time=lambda: seconds_left() > STOP_BEFORE,
         asked_at=asked_at,
+        settings_flaw=parameters.settings_flaw,
     )
+
+
+def _connection(connection_id: str, parameters: ConnectionParameters, settings: PollOrdersSettings) -> AlertConnection:
+    time_zone = parameters.settings.time_zone or settings.time_zone
+    return AlertConnection(id=connection_id, name=parameters.name, time_zone=time_zone)

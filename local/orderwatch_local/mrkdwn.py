@@ -1,4 +1,7 @@
-"""Slack's own markup, read as Slack reads it, as far as our messages use it: bold, italic, links and escapes."""
+"""Slack's own markup, read as Slack reads it, as far as our messages use it: bold, italic, links, dates and escapes.
+
+A date is shown as where Slack cannot show it in its reader's own time zone.
+"""
 
 import re
 from collections.abc import Iterator
@@ -7,6 +10,7 @@ from enum import StrEnum
 
 _MARKUP = re.compile(
     r"<(?P<url>https?://[^|>\s]+)\|(?P<label>[^>]*)>"
+    r"|<!date\^\d+\^[^|>]*\|(?P<date>[^>]*)>"
     r"|(?<![\w*])\*(?P<bold>[^\s*](?:[^*\n]*[^\s*])?)\*(?![\w*])"
     r"|(?<![\w_])_(?P<italic>[^\s_](?:[^_\n]*[^\s_])?)_(?![\w_])"
 )
@@ -51,6 +55,8 @@ def spans(markup: str) -> Iterator[Span]:
 def _span(match: re.Match[str]) -> Span:
     if match["url"]:
         return Span(_unescaped(match["label"]), Style.LINK, _unescaped(match["url"]))
+    if match["date"]:
+        return Span(_unescaped(match["date"]))
     if match["bold"]:
         return Span(_unescaped(match["bold"]), Style.BOLD)
     return Span(_unescaped(match["italic"]), Style.ITALIC)

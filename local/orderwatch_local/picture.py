@@ -14,9 +14,9 @@ from orderwatch_local.preview_page import page
 from orderwatch_local.samples import SAMPLES
 
 KIND = "order.exception"
-WINDOW = (1230, 820)
+WINDOW = (1230, 1090)
 """CSS pixels: the page of `KIND`, just."""
-SCALE = 1.25
+SCALE = 1.0
 MAX_BYTES = 300_000
 WITHIN = 60
 """Seconds."""

@@ -8,35 +8,73 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from orderwatch.alerts import Alert
-from orderwatch.publishing.messages import email, machine, slack, sms
+from orderwatch.alerts import Alert, Urgency
+from orderwatch.publishing.messages import chat, email, machine, slack, sms, times
 from orderwatch_local.mrkdwn import Span, Style, spans
 from orderwatch_local.samples import PICTURES
 
-_TEMPLATE = Path(__file__).with_name("preview.html")
+_PAGE = Path(__file__).with_name("preview.html")
+_ALERT = Path(__file__).with_name("preview_alert.html")
 _ADDRESS = re.compile(r"https?://\S+")
 _TAGS = {Style.BOLD: "b", Style.ITALIC: "i"}
+_AVATAR = (
+    '<svg class="avatar" viewBox="0 0 36 36"><path d="M9 14l9-5 9 5v9l-9 5-9-5zm0 0l9 5 9-5m-9 5v9" fill="none" '
+    'stroke="#fff" stroke-width="2" stroke-linejoin="round"/></svg>'
+)
+_FOOTER = """--
+If you wish to stop receiving notifications from this topic, please click or visit the link below to unsubscribe:
+https://sns.eu-central-1.amazonaws.com/unsubscribe.html
+
+Please do not reply directly to this email. If you have any questions or comments regarding this email, please \
+contact us at https://aws.amazon.com/support"""
+"""What SNS puts under each e-mail."""
 _PLACEHOLDER = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 88 88"><rect width="88" height="88" fill="#e8eaee"/>'
     '<path d="M20 66 38 42l11 13 8-9 13 20z" fill="#b6bcc8"/><circle cx="58" cy="30" r="7" fill="#b6bcc8"/></svg>'
 )
 
 
-def page(alert: Alert) -> str:
-    """The page: e-mail, Slack message, text message and JSON side by side.
+def page(*alerts: Alert) -> str:
+    """The page: every channel of each alert, side by side where there is room for it.
 
-    Nothing of the alert is markup there, and nothing is fetched: pictures are replaced by drawings.
+    Nothing of an alert is markup there, and nothing is fetched: pictures are replaced by drawings.
     """
+    kinds = [escape(alert.kind) for alert in alerts]
+    parts = {
+        "title": kinds[0] if len(kinds) == 1 else "every kind",
+        "nav": "".join(f'<a href="#{kind}">{kind}</a>' for kind in kinds) if len(kinds) > 1 else "",
+        "alerts": "".join(_alert(alert) for alert in alerts),
+    }
+    return _filled(_PAGE.read_text(encoding="utf-8"), parts)
+
+
+def _alert(alert: Alert) -> str:
+    text_message, urgency = sms.body(alert), times.urgency(alert)
     parts = {
         "kind": escape(alert.kind),
+        "severity": escape(alert.severity),
+        "urgency": escape(urgency),
+        "hurry": "due soon" if urgency is Urgency.SOON else escape(urgency),
+        "avatar": _AVATAR,
         "subject": escape(email.subject(alert)),
         "email": _linked(email.body(alert).rstrip()),
+        "footer": _linked(_FOOTER),
         "slack": "".join(_block(block) for block in slack.blocks(alert).blocks),
-        "sms": _linked(sms.body(alert)),
-        "time": f"{at:%H:%M}" if (at := alert.order.seen_at if alert.order else alert.data_as_of) else "",
+        "chat": _notification(chat.notification(alert)["content"]),
+        "sms": _linked(text_message),
+        "sms_length": str(len(text_message)),
+        "time": f"{at:%H:%M}" if (at := times.seen_at(alert) or alert.data_as_of) else "",
         "json": escape(json.dumps(json.loads(machine.body(alert)), ensure_ascii=False, indent=2)),
     }
-    return _filled(_TEMPLATE.read_text(encoding="utf-8"), parts)
+    return _filled(_ALERT.read_text(encoding="utf-8"), parts)
+
+
+def _notification(content: Mapping[str, Any]) -> str:
+    """A custom notification as Amazon Q shows it in Slack."""
+    steps = "".join(f"<p>{_mrkdwn(step)}</p>" for step in content["nextSteps"])
+    keywords = ", ".join(map(_mrkdwn, content["keywords"]))
+    said = f"<h2>{_mrkdwn(content['title'])}</h2><p>{_mrkdwn(content['description'])}</p>"
+    return f'{said}<div class="context"><p>Next steps</p></div>{steps}<div class="context"><p>{keywords}</p></div>'
 
 
 def _filled(template: str, parts: Mapping[str, str]) -> str:

@@ -16,16 +16,20 @@ from orderwatch.alerts import (
     AlertLineItem,
     AlertOrder,
     Enrichment,
+    Waiting,
+    WaitingOrder,
     connection_alert,
     severity_of,
 )
-from orderwatch.polling.health import unread_since
-from orderwatch.polling.notices import doubted_status, quarantine_notice
+from orderwatch.alerts import Audience as Recipients
+from orderwatch.polling.health import refused_by_trackstar, unread_since
+from orderwatch.polling.notices import doubted_status, quarantine_notice, refused_settings
 from orderwatch.publishing.audience import Audience, Subscription, Topic, after_telling, observe, untold
 from orderwatch.publishing.digest import group
+from orderwatch.settings import read_shop_settings
 
 NOW = datetime(2026, 3, 4, 12, 32, tzinfo=UTC)
-SHOP = AlertConnection(id="conn-7f3a", name="Nordic Outdoor", integration="shopify")
+SHOP = AlertConnection(id="conn-7f3a", name="Nordic Outdoor", integration="shopify", time_zone="Europe/Berlin")
 ADMIN = "https://admin.example.com/nordic-outdoor"
 
 _TENT = (
@@ -96,7 +100,7 @@ def _exception() -> Alert:
         raw_status="Address verification failed",
         total_tax=Decimal("20.74"),
         total_shipping=Decimal("9.90"),
-        ship_by=NOW + timedelta(days=1, hours=11, minutes=28),
+        ship_by=datetime(2026, 3, 5, 9, tzinfo=UTC),
         line_items=(tent, socks),
     )
 
@@ -132,6 +136,7 @@ def _backordered() -> Alert:
         raw_status="backordered",
         previous_status="confirmed",
         previous_status_since=NOW - timedelta(days=2, hours=4),
+        ship_by=datetime(2026, 2, 20, tzinfo=UTC),
         line_items=lines,
         enrichment=Enrichment(complete=False, missing=missing),
     )
@@ -150,6 +155,7 @@ def _cancelled() -> Alert:
         total_price=None,
         previous_status=None,
         previous_status_since=None,
+        shipments=1,
         line_items=(hebrew, *lines),
         more_line_items=200,
     )
@@ -177,6 +183,8 @@ def _digest() -> Alert:
             url=f"{ADMIN}/orders/{number}",
             total_price=Decimal(number) / 10,
             currency="EUR" if number % 3 else "USD",
+            raw_status="Supplier delayed" if number % 4 else "Discontinued",
+            ship_by=datetime(2026, 3, number % 7 + 3, 16, tzinfo=UTC) if number % 5 else None,
             line_items=(lamp, stove) if number % 4 == 0 else (lamp,),
         )
         for number in range(1042, 1054)
@@ -185,35 +193,48 @@ def _digest() -> Alert:
 
 
 def _blocked() -> Alert:
-    detail = (
-        "Trackstar cannot sync this shop's orders: its credentials or permissions were refused. "
-        "Reconnect the shop in Trackstar."
-    )
+    detail = "Trackstar's access to the shop was refused or lacks a permission: no change is visible."
     return connection_alert(KIND_BLOCKED, connection=SHOP, since=NOW, detail=detail, data_as_of=NOW)
 
 
 def _unauthorized() -> Alert:
-    detail = "Trackstar answered 401: store a valid access token with aws ssm put-parameter."
-    return connection_alert(KIND_UNAUTHORIZED, connection=SHOP, since=NOW, detail=detail)
+    health = refused_by_trackstar(now=NOW)
+    to = Recipients.OPERATORS
+    return connection_alert(KIND_UNAUTHORIZED, connection=SHOP, since=NOW, detail=health.detail, audience=to)
 
 
 def _stale() -> Alert:
     detail = (
-        "Trackstar last synced this shop's orders at 2026-03-04 09:30 UTC, more than twice its sync frequency ago: "
-        "changes since then are not visible. Look at the connection in Trackstar."
+        "Trackstar's last sync of this shop's orders is older than twice its sync frequency: changes since then are "
+        "not visible."
     )
     return connection_alert(KIND_STALE, connection=SHOP, since=NOW, detail=detail, data_as_of=NOW - timedelta(hours=3))
 
 
 def _connection_recovered() -> Alert:
-    detail = "The shop can be seen again; it was blocked since 2026-03-04 08:10 UTC."
+    detail = "It was blocked for 4 h 22 min."
     return connection_alert(KIND_CONNECTION_RECOVERED, connection=SHOP, since=NOW, detail=detail, data_as_of=NOW)
 
 
 def _watch_started() -> Alert:
     nameless = AlertConnection(id="conn-7f3a")
-    detail = "Watching 5,213 orders for backordered, cancelled, exception; 14 in exception now."
-    return connection_alert(KIND_WATCH_STARTED, connection=nameless, since=NOW, detail=detail, data_as_of=NOW)
+    orders = [
+        WaitingOrder(
+            id=f"gid-{number}",
+            number=str(number),
+            url=f"{ADMIN}/orders/{number}",
+            status="exception" if number % 3 else "backordered",
+            raw_status="Address verification failed" if number % 3 else None,
+            currency="EUR",
+            total_price=Decimal(number) / 10,
+            ship_by=NOW + timedelta(days=number - 1014, hours=2) if number < 1020 else None,  # noqa: PLR2004
+        )
+        for number in range(1012, 1022)
+    ]
+    waiting = Waiting(seen_at=NOW, by_status={"exception": 10, "backordered": 4}, orders=tuple(orders), more_orders=4)
+    detail = "Watching 5,213 orders for backordered, cancelled, exception; 4 backordered, 10 in exception now."
+    started = connection_alert(KIND_WATCH_STARTED, connection=nameless, since=NOW, detail=detail, data_as_of=NOW)
+    return started.model_copy(update={"waiting": waiting})
 
 
 def _quarantined() -> Alert:
@@ -221,6 +242,11 @@ def _quarantined() -> Alert:
     notice = quarantine_notice(reasons, connection=SHOP, now=NOW)
     assert notice is not None  # noqa: S101 - there are reasons
     return notice
+
+
+def _refused_settings() -> Alert:
+    _, flaw = read_shop_settings('{"time_zone": "Europe/Hamburg"}')
+    return refused_settings(flaw or "", connection=SHOP, now=NOW)
 
 
 def _unread() -> Alert:
@@ -260,4 +286,5 @@ SAMPLES: dict[str, Alert] = {
     "watch.started": _watch_started(),
     "orders.quarantined": _quarantined(),
     "statuses.doubted": doubted_status("exceptoin", now=NOW),
+    "settings.refused": _refused_settings(),
 }

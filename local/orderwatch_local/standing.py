@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from orderwatch.publishing.messages.text import clean, display_width, duration, plural
+from rich.cells import cell_len
+
+from orderwatch.publishing.messages.text import clean, duration, plural
 from orderwatch_local.poll_news import PollNews
 
 SILENT_AFTER = timedelta(minutes=3)
@@ -82,7 +84,7 @@ class Standing:
         short = self._short_pieces(now)
         for pieces in (self._pieces(now), *(short[:count] for count in range(len(short), 0, -1))):
             line = _SEPARATOR.join(pieces)
-            if display_width(line) <= width:
+            if cell_len(line) <= width:
                 return line
         return ""
 

@@ -31,6 +31,7 @@ ENVIRONMENT = {
     "NOTIFY_RECOVERED": "true",
     "BASELINE_DAYS": "0",
     "SILENCE_MINUTES": "30",
+    "TIME_ZONE": "Europe/Berlin",
     "DIGEST_THRESHOLD": "5",
     "ORDER_TABLE_NAME": "orders",
     "CONNECTION_TABLE_NAME": "connections",

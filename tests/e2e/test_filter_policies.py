@@ -37,6 +37,7 @@ EXPECTED = {
     "one shop": SENT.keys() - {"another shop"} - OF_NO_SHOP,
     "one status": {"order.backordered", "order.digest"},
     "value over 500": {"order.backordered", "order.digest", "worth 500.01"},
+    "overdue by more than two days": {"order.backordered"},
     "all but good news": (EVERYTHING - GOOD_NEWS) | OTHERS,
     "SKUs": {"order.exception"},
 }
@@ -121,5 +122,5 @@ def test_a_documented_policy_lets_through_what_it_says_and_nothing_else(subscrib
 
 def test_the_samples_tell_every_policy_from_every_other() -> None:
     reached = [frozenset(names) for names in EXPECTED.values()]
-    assert len(set(reached)) == len(POLICIES) == 5
+    assert len(set(reached)) == len(POLICIES) == 6
     assert all(isinstance(alert, Alert) for alert in SENT.values())

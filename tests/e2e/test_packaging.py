@@ -1,5 +1,7 @@
 """What is uploaded: the built layer and the built functions, and nothing more."""
 
+import subprocess
+import sys
 from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 
@@ -32,8 +34,22 @@ def packages(layer: Path) -> set[str]:
 
 
 def test_the_layer_holds_the_domain_and_its_dependencies(layer: Path) -> None:
-    assert packages(layer) >= {"orderwatch", "httpx", "pydantic", "pydantic_core", "aws_lambda_powertools", "slack_sdk"}
+    libraries = {"httpx", "pydantic", "pydantic_core", "aws_lambda_powertools", "slack_sdk", "tzdata"}
+    assert packages(layer) >= {"orderwatch", *libraries}
     assert (layer / "orderwatch/publishing/messages/email.py").exists()
+
+
+def test_the_layer_knows_the_time_zones_where_the_runtime_does_not(layer: Path) -> None:
+    told = (
+        "from datetime import UTC, datetime; from orderwatch import clock; "
+        "print(datetime(2026, 7, 6, 9, tzinfo=UTC).astimezone(clock.time_zone('Europe/Berlin')).tzname())"
+    )
+    # -S and an empty PYTHONTZPATH: neither this environment's packages nor this machine's zone data.
+    environment = {"PYTHONPATH": str(layer), "PYTHONTZPATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", told], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("CEST\n", 0), done.stderr
 
 
 def test_the_layer_does_not_hold_what_the_runtime_brings_or_only_development_needs(layer: Path) -> None:

@@ -52,6 +52,20 @@ def test_a_shop_has_the_name_that_its_operator_gave_it_or_none(parameters: Param
     assert parameters.connection("conn_b").name is None
 
 
+def test_a_shop_has_its_own_time_zone_or_none_and_settings_that_cannot_be_read_cost_only_themselves(
+    parameters: Parameters,
+) -> None:
+    for connection_id in ("conn_a", "conn_b", "conn_c"):
+        put(f"connections/{connection_id}/access-token", "token")
+    put("connections/conn_a/settings", '{"time_zone": "Asia/Tokyo", "stuck_days": 3}', "String")
+    put("connections/conn_b/settings", "{", "String")
+    assert parameters.connection("conn_a").settings.time_zone == "Asia/Tokyo"
+    assert parameters.connection("conn_a").settings_flaw is None
+    assert parameters.connection("conn_b").settings.time_zone is None
+    assert parameters.connection("conn_b").settings_flaw == "no JSON object"
+    assert parameters.connection("conn_c").settings_flaw is None
+
+
 def test_a_missing_parameter_is_named_with_the_command_that_puts_it(parameters: Parameters) -> None:
     put("connections/conn_a/name", "Nordic Outdoor", "String")
     for read, name in (
@@ -267,6 +281,7 @@ def test_a_tick_fails_with_the_names_of_the_shops_that_were_not_asked_after_the_
 ) -> None:
     monkeypatch.setenv("PARAMETER_PREFIX", PREFIX)
     monkeypatch.setenv("POLL_QUEUE_URL", "url")
+    monkeypatch.setenv("TIME_ZONE", "UTC")
     sqs = RefusingSqs(refused={"conn_01"})
     monkeypatch.setattr(dispatch_polls, "_queue", lambda url: PollQueue(sqs.as_client(), url))
     monkeypatch.setattr(dispatch_polls, "_parameters", lambda prefix: parameters)

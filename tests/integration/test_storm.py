@@ -204,7 +204,7 @@ def test_every_digest_of_a_storm_names_all_of_its_orders_within_slacks_limits(st
     for _, body in storm.sent:
         message = slack.blocks(Alert.model_validate(body))
         assert_within_limits(message)
-        assert all(f"#{order['number']}," in str(message.blocks) for order in body["digest"]["orders"])
+        assert all(f"#{order['number']}: " in str(message.blocks) for order in body["digest"]["orders"])
 
 
 def test_a_batch_for_slack_is_posted_within_one_run_at_the_pace_that_all_runs_share() -> None:

@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "CONNECTION_TABLE_NAME": CONNECTIONS,
     "ALERT_TABLE_NAME": ALERTS,
     "POLL_QUEUE_URL": "polls",
+    "TIME_ZONE": "Europe/Berlin",
     "PACE_TABLE_NAME": PACE,
     "ALERT_TOPIC_ARN": "alerts-topic",
     "OPS_TOPIC_ARN": "ops-topic",

@@ -46,8 +46,16 @@ def poll(
     policy: Policy = WATCHED,
     has_time: Callable[[], bool] = lambda: True,
     asked_at: datetime | None = None,
+    settings_flaw: str | None = None,
 ) -> PollSummary:
     """One poll, asked for now unless it is said when."""
     asked_at = asked_at or clock.now()
-    connection = AlertConnection(id=connection_id)
-    return real_poll(connection, vendor=client, store=store, policy=policy, has_time=has_time, asked_at=asked_at)
+    return real_poll(
+        AlertConnection(id=connection_id),
+        vendor=client,
+        store=store,
+        policy=policy,
+        has_time=has_time,
+        asked_at=asked_at,
+        settings_flaw=settings_flaw,
+    )

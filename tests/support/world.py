@@ -75,6 +75,7 @@ class World:
         policy: Policy = WATCHED,
         has_time: Callable[[], bool] = lambda: True,
         asked_at: datetime | None = None,
+        settings_flaw: str | None = None,
         **client: Any,
     ) -> PollSummary:
         """One poll of a shop, by our clock."""
@@ -86,6 +87,7 @@ class World:
             policy=policy,
             has_time=has_time,
             asked_at=asked_at,
+            settings_flaw=settings_flaw,
         )
 
     def next_poll(self, shop: Shop | None = None, **options: Any) -> list[Alert]:

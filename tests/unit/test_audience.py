@@ -107,7 +107,7 @@ def test_trouble_of_the_operators_topic_goes_through_the_alerts_topic() -> None:
     desk.look(alert_topic(EMAIL), ops_topic())
     [alert] = desk.store.alerts
     assert (alert.connection.id, alert.audience) == ("OpsTopic", Recipients.EVERYBODY)
-    assert "aws sns subscribe --topic-arn arn:ops" in (alert.detail or "")
+    assert "aws sns subscribe --topic-arn arn:ops" in (alert.next_step or "")
 
 
 def test_where_nobody_hears_either_topic_it_is_told_as_soon_as_somebody_does() -> None:

@@ -9,6 +9,7 @@ from orderwatch.alerts import AlertConnection, Audience
 from orderwatch.polling.health import Health, HealthState, assess
 from orderwatch.polling.notices import health_alerts
 from orderwatch.polling.state import ConnectionState
+from orderwatch.publishing.messages.steps import next_step
 from orderwatch.trackstar.connections import TrackstarConnection
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -124,9 +125,17 @@ def test_trouble_of_our_own_and_its_end_are_for_the_operators_alone() -> None:
         assert [alert.audience for alert in health_alerts(before, after, connection=SHOP)] == [OPERATORS]
 
 
-def test_the_operators_get_the_command_that_mends_it() -> None:
-    _, alert = health_alerts(None, Health(state=UNAUTHORIZED, since=NOON, detail="Refused."), connection=SHOP)
-    assert alert.detail == f"Refused. Run: orderwatch connect {SHOP.id}"
+@pytest.mark.parametrize(
+    ("state", "command"),
+    [(UNAUTHORIZED, "orderwatch connect"), (BLOCKED, "orderwatch poll"), (STALE, "orderwatch poll")],
+)
+def test_the_operators_get_the_command_that_mends_it_and_the_shops_people_what_they_can_do(
+    state: HealthState, command: str
+) -> None:
+    for_shop, for_operators = health_alerts(None, Health(state=state, since=NOON, detail="Bad."), connection=SHOP)
+    assert f"{command} {SHOP.id}" in next_step(for_operators)
+    assert "orderwatch " not in next_step(for_shop).replace("orderwatch are told", "")
+    assert for_shop.detail == for_operators.detail == "Bad.", "the fact is the same"
 
 
 def test_the_same_trouble_at_another_time_is_another_alert() -> None:
@@ -135,9 +144,10 @@ def test_the_same_trouble_at_another_time_is_another_alert() -> None:
     assert first.alert_id != second.alert_id
 
 
-def test_the_end_of_trouble_says_what_it_was_and_since_when() -> None:
-    alert, _ = health_alerts(Health(state=BLOCKED, since=NOON), Health(since=NOON + MINUTE), connection=SHOP)
-    assert alert.detail == "The shop can be seen again; it was blocked since 2026-01-05 12:00 UTC."
+def test_the_end_of_trouble_says_what_it_was_and_for_how_long() -> None:
+    for lasted, told in ((MINUTE, "1 min"), (200 * MINUTE, "3 h 20 min"), (3000 * MINUTE, "2 d 2 h")):
+        alert, _ = health_alerts(Health(state=BLOCKED, since=NOON), Health(since=NOON + lasted), connection=SHOP)
+        assert alert.detail == f"It was blocked for {told}."
 
 
 @pytest.mark.parametrize(

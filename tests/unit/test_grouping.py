@@ -1,3 +1,4 @@
+from datetime import timedelta
 from decimal import Decimal
 from itertools import chain
 
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from orderwatch.alerts import Alert, AlertLineItem, Digest, DigestedProduct, Severity
 from orderwatch.publishing.digest import MAX_ORDERS, MAX_PRODUCTS, MIXED, group
 from orderwatch.publishing.messages import email
-from orderwatch_local.samples import SAMPLES, order_alert
+from orderwatch_local.samples import NOW, SAMPLES, order_alert
 
 
 def _alerts(count: int, *, kind: str = "order.backordered", shop: str = "a", **fields: object) -> list[Alert]:
@@ -64,7 +65,7 @@ def test_a_digest_names_every_order_it_stands_for() -> None:
         assert each.alert.digest is not None
         assert [order.alert_id for order in each.alert.digest.orders] == [alert.alert_id for alert in each.members]
         body = email.body(each.alert)
-        assert all(f"#{alert.order.number}," in body for alert in each.members if alert.order)
+        assert all(f"- #{alert.order.number}: " in body for alert in each.members if alert.order)
 
 
 def test_the_parts_of_a_storm_are_of_one_size() -> None:
@@ -132,9 +133,11 @@ def test_a_digest_names_the_products_of_most_orders_first_and_sums_them_up_again
     assert second == DigestedProduct(sku="TENT", orders=2, ordered=Decimal(2))
 
 
-def test_among_products_of_as_many_orders_the_shortest_comes_first() -> None:
-    lines = (_line("ENOUGH", 1, 10), _line("SHORT", 5, 1), _line("SHORTER", 5, 0))
-    assert [each.sku for each in _digest(lines, lines).products] == ["SHORTER", "SHORT", "ENOUGH"]
+def test_of_backorders_what_is_short_comes_first_and_what_is_not_is_left_out() -> None:
+    lines = (_line("ENOUGH", 1, 10), _line("UNKNOWN", 1), _line("SHORT", 5, 1), _line("SHORTER", 5, 0))
+    digest = _digest(lines, lines, (_line("UNKNOWN", 1),))
+    assert [each.sku for each in digest.products] == ["SHORTER", "SHORT", "UNKNOWN"]
+    assert digest.more_products == 1
 
 
 def test_products_beyond_the_first_few_are_counted() -> None:
@@ -145,7 +148,7 @@ def test_products_beyond_the_first_few_are_counted() -> None:
 
 def test_a_product_of_one_order_that_is_in_stock_is_not_affected() -> None:
     digest = _digest((_line("BOTH", 1), _line("PLENTY", 1, 5)), (_line("BOTH", 1), _line("SHORT", 2, 1)))
-    assert ([each.sku for each in digest.products], digest.more_products) == (["BOTH", "SHORT"], 1)
+    assert ([each.sku for each in digest.products], digest.more_products) == (["SHORT", "BOTH"], 1)
 
 
 def test_a_product_is_known_by_what_any_of_its_lines_tells() -> None:
@@ -160,3 +163,37 @@ def test_a_product_is_known_by_what_any_of_its_lines_tells() -> None:
 def test_alerts_about_a_shop_are_never_digested() -> None:
     blocked = [SAMPLES["connection.blocked"]] * 20
     assert len(group(blocked, threshold=0)) == 20
+
+
+def _with_reasons(*orders: tuple[str | None, int | None, int]) -> list[Alert]:
+    """Orders by reason, days until the ship-by, value; numbered in this order."""
+    return [
+        order_alert(
+            "order.exception",
+            alert_id=str(n),
+            id=str(n),
+            number=f"N{n}",
+            raw_status=reason,
+            ship_by=NOW + timedelta(days=days) if days is not None else None,
+            total_price=Decimal(value),
+        )
+        for n, (reason, days, value) in enumerate(orders)
+    ]
+
+
+def test_a_digest_groups_by_reason_and_sorts_by_ship_by_and_then_by_value() -> None:
+    alerts = _with_reasons(
+        ("Fraud", 5, 1), ("Address", None, 9), ("Address", 3, 1), ("Fraud", -2, 1), ("Address", 3, 7), ("Address", 1, 1)
+    )
+    digest = group(alerts, threshold=1)[0].alert.digest
+    assert digest
+    assert [order.number for order in digest.orders] == ["N5", "N4", "N2", "N1", "N3", "N0"]
+    assert [(each.raw_status, each.orders) for each in digest.reasons] == [("Address", 4), ("Fraud", 2)]
+    assert (digest.overdue, digest.due_soon) == (1, 1)
+
+
+def test_a_digest_of_recoveries_has_no_reasons() -> None:
+    alerts = [each.model_copy(update={"kind": "order.recovered"}) for each in _with_reasons(*[("Address", 1, 1)] * 3)]
+    digest = group(alerts, threshold=1)[0].alert.digest
+    assert digest
+    assert digest.reasons == ()

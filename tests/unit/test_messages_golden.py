@@ -50,13 +50,14 @@ def _matches(policy: dict[str, Any], kind: str) -> bool:
                 set(SAMPLES) - {"connection.unheard", "connection.heard", "statuses.doubted"},
                 {"order.backordered", "order.digest"},
                 {"order.backordered", "order.digest"},
+                {"order.backordered"},
                 set(SAMPLES) - {"order.recovered", "connection.recovered", "connection.heard", "watch.started"},
                 {"order.exception"},
             ],
             strict=True,
         )
     ),
-    ids=["one shop", "one status", "value", "all but good news", "SKUs"],
+    ids=["one shop", "one status", "value", "overdue", "all but good news", "SKUs"],
 )
 def test_a_documented_filter_policy_lets_through_what_it_says(policy: str, reached: set[str]) -> None:
     assert {kind for kind in SAMPLES if _matches(json.loads(policy), kind)} == reached

@@ -25,7 +25,8 @@ def test_the_json_is_what_the_schema_says(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_the_json_is_read_back_as_the_same_alert(kind: str) -> None:
-    assert Alert.model_validate_json(machine.body(SAMPLES[kind])) == SAMPLES[kind]
+    sample = machine.in_words(SAMPLES[kind])
+    assert Alert.model_validate_json(machine.body(sample)) == sample
 
 
 @pytest.mark.parametrize("limit", [5_000, 50_000, machine.MAX_BYTES])

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -46,6 +47,39 @@ def test_a_shortfall_stands_out_in_bold() -> None:
     assert ": *short 1*" in sections
 
 
+@pytest.mark.parametrize(
+    ("kind", "mark"),
+    [
+        ("order.exception", "🔴"),
+        ("order.backordered", "🟠"),
+        ("watch.started", "🔵"),
+        ("order.recovered", "🟢"),
+        ("connection.recovered", "🟢"),
+        ("connection.blocked", "🔴"),
+    ],
+)
+def test_the_header_bears_the_mark_of_its_severity_and_another_one_once_it_is_over(kind: str, mark: str) -> None:
+    assert slack.blocks(SAMPLES[kind]).blocks[0]["text"]["text"].startswith(f"{mark} ")
+
+
+def test_the_decision_comes_before_all_else_and_the_button_right_after() -> None:
+    header, decision, actions, *_ = slack.blocks(SAMPLES["order.exception"]).blocks
+    assert header["text"]["text"] == "🔴 Order #1042 is in exception at Nordic Outdoor: due in 20 h"
+    assert decision["text"]["text"] == (
+        "*Address verification failed.* Ship by "
+        "<!date^1772701200^{date_short_pretty}, {time}|Thu 5 Mar 10:00 CET> (in 20 h). 129.90 EUR.\n"
+        "*Do:* correct the address in the shop, then release the order."
+    )
+    assert actions["type"] == "actions"
+
+
+@pytest.mark.parametrize("year", [1, 1969, 9999])
+def test_a_date_that_slack_cannot_show_is_shown_as_it_is(year: int) -> None:
+    message = slack.blocks(order_alert("order.exception", created_at=datetime(year, 5, 1, 12, tzinfo=UTC)))
+    assert f" 1 May {year} 1" in json.dumps(message.blocks[3])
+    assert "*Placed*\\n<!date" not in json.dumps(message.blocks[3])
+
+
 def test_the_first_products_picture_stands_beside_the_lines() -> None:
     (lines,) = [
         block for block in _of_type(slack.blocks(SAMPLES["order.exception"]), "section") if "accessory" in block
@@ -71,7 +105,7 @@ def test_without_a_link_there_is_no_button() -> None:
 def test_a_shop_cannot_mention_a_channel_or_break_out_of_a_link() -> None:
     alert = order_alert("order.exception", number="<!channel>", url="https://a.example/|x&y", raw_status="<@U1>")
     plain = slack.plain(alert).text
-    assert "<!" not in plain + json.dumps(slack.blocks(alert).blocks)
+    assert "<!" not in plain + json.dumps(slack.blocks(alert).blocks).replace("<!date^", "")
     assert "<@" not in plain
     assert "<https://a.example/%7Cx&amp;y|Open the order>" in plain
 
@@ -90,7 +124,8 @@ def test_a_hundred_orders_of_a_digest_are_all_named_if_need_be_without_their_lin
 
 
 def test_a_digest_names_the_products_that_most_orders_wait_for_and_what_they_lack() -> None:
-    sections = [block["text"]["text"] for block in _of_type(slack.blocks(SAMPLES["order.digest"]), "section")[1:]]
+    blocks = _of_type(slack.blocks(SAMPLES["order.digest"]), "section")[2:]
+    sections = [block["text"]["text"] for block in blocks]
     assert sections[0].startswith("*Most affected*\n• LAMP-1, Trail lamp: in 12 orders")
     assert "on hand 2: *short 10*" in sections[0]
 

@@ -1,12 +1,54 @@
+from decimal import Decimal
+
+import pytest
+
+from orderwatch.alerts import AlertLineItem
 from orderwatch.publishing.messages import sms
 from orderwatch_local.samples import SAMPLES, order_alert
 
+LINK = "https://admin.example.com/nordic-outdoor/orders/5501042"
 
-def test_the_link_is_left_out_where_it_does_not_fit_whole() -> None:
+
+def test_a_link_that_does_not_fit_with_the_number_is_left_out_whole() -> None:
     with_link = sms.body(order_alert("order.exception", url="https://a.example/1"))
     without = sms.body(order_alert("order.exception", url=f"https://a.example/{'1' * 140}"))
     assert with_link.endswith(" https://a.example/1")
     assert without == "Order #1042 is in exception at Nordic Outdoor, 129.90 EUR"
+
+
+@pytest.mark.parametrize("length", range(19, 127))
+@pytest.mark.parametrize("reason", [None, "Address verification failed", "r" * 160])
+def test_an_order_in_exception_has_its_link_however_long_the_rest_is(length: int, reason: str | None) -> None:
+    link = f"https://a.example/{'1' * (length - 18)}"
+    message = sms.body(order_alert("order.exception", url=link, raw_status=reason))
+    assert message.startswith("Order #1042 ")
+    assert message.endswith(f" {link}")
+
+
+def test_the_value_and_the_shop_make_room_for_the_reason_and_the_link() -> None:
+    assert sms.body(SAMPLES["order.exception"]) == (
+        f"Order #1042 is in exception, due in 20 h: Address verification failed {LINK}"
+    )
+    without_link = sms.body(order_alert("order.exception", url=None, raw_status="Address verification failed"))
+    assert without_link == "Order #1042 is in exception at Nordic Outdoor, 129.90 EUR: Address verification failed"
+
+
+def test_a_reason_is_shortened_before_it_is_dropped() -> None:
+    message = sms.body(order_alert("order.exception", url=LINK, raw_status="The carrier refused it twice. " * 5))
+    assert message.startswith("Order #1042 is in exception: The carrier refused it twice.")
+    assert message.endswith(f"... {LINK}")
+
+
+def test_a_backorder_says_what_is_short_and_a_cancellation_what_has_shipped() -> None:
+    line = AlertLineItem(sku="LAMP-1", quantity=Decimal(3), on_hand=Decimal(1))
+    assert ": LAMP-1 short 2" in sms.body(order_alert("order.backordered", line_items=(line,)))
+    assert ": 2 shipments listed already" in sms.body(order_alert("order.cancelled", shipments=2))
+
+
+def test_trouble_of_a_shop_says_what_to_do() -> None:
+    assert sms.body(SAMPLES["connection.blocked"]).startswith(
+        "Nordic Outdoor: Trackstar can no longer sync the orders. Reconnect the shop in Trackstar; "
+    )
 
 
 def test_the_orders_number_is_there_however_long_the_rest_is() -> None:

@@ -25,12 +25,19 @@ def test_an_orders_attributes_are_those_that_are_known() -> None:
         "previous_status": "processing",
         "currency": "EUR",
         "total_price": "129.9",
+        "urgency": "soon",
     }
     assert {name for name, attribute in attributes.items() if attribute.type == "Number"} == {"total_price"}
 
 
 def test_what_is_not_known_has_no_attribute() -> None:
-    assert set(render(SAMPLES["order.cancelled"]).attributes) == {"kind", "severity", "connection_id", "status"}
+    assert set(render(SAMPLES["order.cancelled"]).attributes) == {
+        "kind",
+        "severity",
+        "connection_id",
+        "status",
+        "urgency",
+    }
 
 
 def test_a_digest_of_several_currencies_names_none() -> None:
@@ -40,7 +47,15 @@ def test_a_digest_of_several_currencies_names_none() -> None:
         "severity": "warning",
         "connection_id": "conn-7f3a",
         "status": "backordered",
+        "urgency": "overdue",
+        "late_hours": "20",
     }
+
+
+def test_an_overdue_order_can_be_filtered_by_how_late_it_is() -> None:
+    late = render(SAMPLES["order.backordered"]).attributes
+    assert (late["urgency"], late["late_hours"]) == (sns.Attribute("String", "overdue"), sns.Attribute("Number", "277"))
+    assert "late_hours" not in render(SAMPLES["order.exception"]).attributes
 
 
 @pytest.mark.parametrize(

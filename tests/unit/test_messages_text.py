@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -47,12 +47,6 @@ def test_a_duration_is_told_in_its_two_largest_units(span: timedelta, shown: str
     assert text.duration(span) == shown
 
 
-def test_a_date_is_told_in_utc_with_its_time_zone() -> None:
-    in_berlin = datetime(2026, 3, 4, 10, 12, tzinfo=timezone(timedelta(hours=1)))
-    assert text.moment(in_berlin) == "2026-03-04 09:12 UTC"
-    assert text.moment(in_berlin.astimezone(UTC).replace(tzinfo=None)) == "2026-03-04 09:12 UTC"
-
-
 @pytest.mark.parametrize(
     ("original", "folded"),
     [
@@ -94,15 +88,9 @@ def test_a_web_address_is_a_link_as_it_is() -> None:
     assert text.link("https://shop.example.com/o/1?a=1&b=2") == "https://shop.example.com/o/1?a=1&b=2"
 
 
-def test_wide_characters_count_as_two_columns_and_combining_ones_as_none() -> None:
-    assert text.display_width("赤い") == 4
-    assert text.display_width("e\u0301") == 1
-    assert text.pad("赤", 4) == "赤  "
-
-
-def test_wrapping_breaks_at_spaces_and_inside_words_that_are_too_wide() -> None:
-    assert text.wrap("one two three", width=8, first="- ", rest="  ") == ["- one", "  two", "  three"]
-    assert text.wrap("あいうえおか", width=6) == ["あいう", "えおか"]
+@pytest.mark.parametrize(("said", "sentence"), [("Late", "Late."), ("Late.", "Late."), ("Late?", "Late?")])
+def test_a_sentence_ends_in_one_mark(said: str, sentence: str) -> None:
+    assert text.sentence(said) == sentence
 
 
 def test_a_number_is_clipped_in_its_middle() -> None:

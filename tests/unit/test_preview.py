@@ -37,14 +37,14 @@ def test_every_kind_is_shown_in_every_channel(kind: str) -> None:
 
 def test_one_channel_alone_can_be_shown() -> None:
     text = shown(SAMPLES["order.exception"], "sms")
-    assert "SMS (86 characters)" in text
+    assert "SMS (125 characters)" in text
     assert "E-mail" not in text
 
 
 def test_what_the_terminal_shows_of_slack_is_what_slack_shows_of_it() -> None:
     text = shown(order_alert("order.exception", raw_status="<b> & _co_"), "slack")
     assert "Order #1042 is in exception at Nordic Outdoor" in text
-    assert 'the shop says "<b> & co"' in text
+    assert "<b> & _co_." in text
     assert "[ Open the order ]" in text
 
 
@@ -85,12 +85,14 @@ def test_the_page_of_every_kind_is_well_formed_and_fetches_nothing(kind: str) ->
     assert "url(" not in html
 
 
-def test_the_page_shows_e_mail_slack_sms_and_json() -> None:
+def test_the_page_shows_every_channel() -> None:
     reader = Reader(page(SAMPLES["order.exception"]))
     assert "ordered 2, on hand 1 (Hamburg 1, Lyon 0): short 1" in reader.text
     assert {"h2", "img", "b", "pre"} <= set(reader.tags)
     assert '"schema": "orderwatch.alert.v1"' in reader.text
-    assert "[exception] Order #1042 at Nordic Outdoor, 129.90 EUR" in reader.text
+    assert "Next steps" in reader.text
+    assert "If you wish to stop receiving notifications" in reader.text, "as SNS adds it"
+    assert "[exception] Due in 20 h: Order #1042 at Nordic Outdoor, 129.90 EUR" in reader.text
 
 
 def test_nothing_that_a_shop_wrote_is_markup_on_the_page() -> None:
@@ -152,6 +154,17 @@ def test_the_page_is_written_where_it_is_wanted(tmp_path: Path) -> None:
     html = tmp_path / "alert.html"
     assert run("--kind", "order.digest", "--html", str(html)) == f"wrote {html}\n"
     assert "12 orders are backordered" in Reader(html.read_text(encoding="utf-8")).text
+
+
+def test_without_a_kind_the_page_shows_every_kind_and_leads_to_each(tmp_path: Path) -> None:
+    html = tmp_path / "alerts.html"
+    run("--html", str(html))
+    text = html.read_text(encoding="utf-8")
+    assert all(f'<a href="#{kind}">' in text and f'<article id="{kind}">' in text for kind in SAMPLES)
+
+
+def test_without_a_kind_the_terminal_shows_an_order_in_exception() -> None:
+    assert "Order #1042 is in exception" in run("--channel", "sms")
 
 
 def test_what_cannot_be_shown_is_refused_in_one_sentence(tmp_path: Path) -> None:

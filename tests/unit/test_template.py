@@ -35,7 +35,11 @@ EVERY_FUNCTION = {
     "AWS_ENDPOINT_URL": {"Fn::If": ["HasAwsEndpointUrl", {"Ref": "AwsEndpointUrl"}, {"Ref": "AWS::NoValue"}]},
 }
 VARIABLES: dict[str, dict[str, Any]] = {
-    "DispatchPollsFunction": {"PARAMETER_PREFIX": "ParameterPrefix", "POLL_QUEUE_URL": "PollQueue"},
+    "DispatchPollsFunction": {
+        "PARAMETER_PREFIX": "ParameterPrefix",
+        "POLL_QUEUE_URL": "PollQueue",
+        "TIME_ZONE": "TimeZone",
+    },
     "PollOrdersFunction": {
         "PARAMETER_PREFIX": "ParameterPrefix",
         "TRACKSTAR_BASE_URL": "TrackstarBaseUrl",
@@ -43,6 +47,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
         "NOTIFY_RECOVERED": "NotifyRecovered",
         "BASELINE_DAYS": "BaselineDays",
         "SILENCE_MINUTES": "SilenceMinutes",
+        "TIME_ZONE": "TimeZone",
         "ORDER_TABLE_NAME": "OrderTable",
         "CONNECTION_TABLE_NAME": "ConnectionTable",
         "ALERT_TABLE_NAME": "AlertTable",
@@ -121,6 +126,7 @@ def test_the_parameters_have_the_names_and_defaults_of_the_contract() -> None:
         "Architecture": "arm64",
         "LogLevel": "INFO",
         "SilenceMinutes": 30,
+        "TimeZone": "UTC",
         "PollConcurrency": 5,
         "TableDeletionProtection": "false",
         "Tracing": "PassThrough",

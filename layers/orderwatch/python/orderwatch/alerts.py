@@ -5,7 +5,7 @@ This model is the public contract for machines. Its JSON Schema is `docs/alert.s
 
 import hashlib
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, NamedTuple
@@ -34,7 +34,8 @@ KIND_WATCH_STARTED = "watch.started"
 KIND_QUARANTINED = "orders.quarantined"
 KIND_UNREAD = "connection.unread"
 KIND_DOUBTED_STATUS = "statuses.doubted"
-OPERATORS_KINDS = frozenset({KIND_QUARANTINED, KIND_UNREAD, KIND_DOUBTED_STATUS})
+KIND_REFUSED_SETTINGS = "settings.refused"
+OPERATORS_KINDS = frozenset({KIND_QUARANTINED, KIND_UNREAD, KIND_DOUBTED_STATUS, KIND_REFUSED_SETTINGS})
 """Kinds that go to OpsTopic: only those who run orderwatch can act on them."""
 
 
@@ -52,6 +53,20 @@ class Severity(StrEnum):
     WARNING = "warning"
     INFO = "info"
 
+
+class Urgency(StrEnum):
+    """What an open order's ship-by says: `overdue` it has passed, `soon` it is due within a day, `none` neither."""
+
+    NONE = "none"
+    SOON = "soon"
+    OVERDUE = "overdue"
+
+
+SOON = timedelta(days=1)
+FINAL_STATUSES = frozenset({"fulfilled", "cancelled"})
+"""Where an order ends: an event, never a state to wait in."""
+OPEN_STATUSES = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
+"""Where a ship-by still binds; of any other status it is not known whether the order has shipped."""
 
 _SEVERITIES = {
     "order.exception": Severity.CRITICAL,
@@ -100,6 +115,7 @@ class AlertConnection(_Model):
     id: str
     name: Line | None = Field(None, description="The name that the operator gave the shop, if any.")
     integration: Line | None = Field(None, description="Trackstar's name of the integration, such as `shopify`.")
+    time_zone: Line = Field("UTC", description="IANA name: people are told dates in it; the JSON's own are in UTC.")
 
     @property
     def label(self) -> str:
@@ -146,7 +162,8 @@ class AlertOrder(_Model):
     total_tax: Number | None = None
     total_discount: Number | None = None
     total_shipping: Number | None = None
-    ship_by: datetime | None = None
+    ship_by: datetime | None = Field(None, description="At midnight UTC it means the end of that day in the shop.")
+    shipments: int | None = Field(None, ge=0, description="Shipments that the shop lists; null: it does not say.")
     line_items: tuple[AlertLineItem, ...] = ()
     more_line_items: int = Field(0, ge=0, description="Lines of the order that are not listed here.")
 
@@ -171,6 +188,30 @@ def short_of(ordered: Decimal, on_hand: Decimal | None) -> Decimal | None:
     return ordered - max(on_hand, Decimal(0))
 
 
+def due_at(ship_by: datetime, zone: tzinfo) -> datetime:
+    """When a ship-by has passed: its moment; at midnight UTC it names a day, which ends in the shop's zone."""
+    aware = ship_by if ship_by.tzinfo else ship_by.replace(tzinfo=UTC)
+    try:
+        if not names_a_day(aware):
+            return aware.astimezone(UTC)
+        return datetime.combine(aware.astimezone(UTC).date() + timedelta(days=1), time(), zone).astimezone(UTC)
+    except OverflowError:  # the first and the last day that there are
+        return aware
+
+
+def names_a_day(ship_by: datetime) -> bool:
+    """Whether a date without a time of day stands in for a moment: shops send such a one as midnight UTC."""
+    aware = ship_by if ship_by.tzinfo else ship_by.replace(tzinfo=UTC)
+    return aware.utcoffset() == timedelta(0) and aware.time() == time()
+
+
+def by_urgency(ship_by: datetime | None, total_price: Decimal | None) -> tuple[datetime, Decimal]:
+    """A sort key: what must ship first comes first, then what is worth most."""
+    latest = datetime.max.replace(tzinfo=UTC)
+    by = latest if ship_by is None else ship_by if ship_by.tzinfo else ship_by.replace(tzinfo=UTC)
+    return by, -(total_price or Decimal(0))
+
+
 class DigestedOrder(_Model):
     """One order of a digest."""
 
@@ -179,8 +220,39 @@ class DigestedOrder(_Model):
     number: Line
     url: str | None = None
     previous_status: Line | None = None
+    raw_status: Line | None = Field(None, description="The shop's own word for the status.")
     currency: str | None = None
     total_price: Number | None = None
+    ship_by: datetime | None = None
+
+
+class DigestedReason(_Model):
+    """How many orders of a digest have one `raw_status`."""
+
+    raw_status: Line | None
+    orders: int = Field(ge=1)
+
+
+class WaitingOrder(_Model):
+    """An order that was in a watched status already when the watch began."""
+
+    id: str
+    number: Line
+    url: str | None = None
+    status: Line
+    raw_status: Line | None = None
+    currency: str | None = None
+    total_price: Number | None = None
+    ship_by: datetime | None = None
+
+
+class Waiting(_Model):
+    """What waited for a person already when the watch of a shop began."""
+
+    seen_at: datetime = Field(description="By the vendor's clock.")
+    by_status: dict[str, int] = Field(description="All of these orders, counted.")
+    orders: tuple[WaitingOrder, ...] = Field((), description="The most urgent ones: by ship-by, then by value.")
+    more_orders: int = Field(0, ge=0, description="Those that are not listed here.")
 
 
 class DigestedProduct(_Model):
@@ -202,6 +274,10 @@ class Digest(_Model):
     status: Line
     count: int = Field(ge=1)
     value_by_currency: dict[str, Number] = Field(default_factory=dict)
+    seen_at: datetime | None = Field(None, description="When the last of them was seen, by the vendor's clock.")
+    reasons: tuple[DigestedReason, ...] = Field((), description="Every reason with its orders, the commonest first.")
+    overdue: int = Field(0, ge=0, description="Orders whose ship-by had passed.")
+    due_soon: int = Field(0, ge=0, description="Orders whose ship-by was due within a day.")
     orders: tuple[DigestedOrder, ...]
     more_orders: int = Field(0, ge=0, description="Orders of the digest that are not listed here.")
     products: tuple[DigestedProduct, ...] = Field(
@@ -231,7 +307,7 @@ class Alert(_Model):
     alert_id: str = Field(description="The same transition always has the same id: drop a repeat by it.")
     kind: str = Field(
         description="`order.<status>`, `order.recovered`, `order.digest`, `connection.*`, `watch.started`, "
-        "`orders.quarantined`, `statuses.doubted`."
+        "`orders.quarantined`, `statuses.doubted`, `settings.refused`."
     )
     severity: Severity
     audience: Audience = Field(
@@ -241,7 +317,14 @@ class Alert(_Model):
     connection: AlertConnection
     order: AlertOrder | None = None
     digest: Digest | None = None
-    detail: str | None = Field(None, description="What happened and what to do, in words; alerts about a connection.")
+    waiting: Waiting | None = Field(None, description="Of `watch.started`: what waits already.")
+    summary: str | None = Field(None, description="The alert in one line, as people read it; set in what is sent.")
+    next_step: str | None = Field(None, description="What its reader can do about it; set in what is sent.")
+    urgency: Urgency = Field(Urgency.NONE, description="Of an open order's ship-by; set in what is sent.")
+    late_hours: Number | None = Field(
+        None, description="Whole hours since the ship-by passed; of a digest the most; null: not overdue."
+    )
+    detail: str | None = Field(None, description="What happened, in words; alerts about a connection.")
     enrichment: Enrichment = Enrichment()
     data_as_of: datetime | None = Field(None, description="The end of the vendor's last sync of this shop's orders.")
 
@@ -281,6 +364,7 @@ def connection_alert(
     data_as_of: datetime | None = None,
     subject: Iterable[str] = (),
     audience: Audience | None = None,
+    next_step: str | None = None,
 ) -> Alert:
     """Make an alert about a connection itself.
 
@@ -288,10 +372,11 @@ def connection_alert(
         kind: `connection.*` or `watch.started`.
         connection: The shop, or the topic.
         since: When the state began, by the vendor's clock (a topic's: by ours); part of the alert's id.
-        detail: What happened and what to do, in words.
+        detail: What happened, in words.
         data_as_of: The end of the vendor's last sync.
         subject: What else makes it different from others of its kind and time; part of the alert's id.
         audience: Whom it is for; None: as the kind says.
+        next_step: What its reader can do; None: as the kind and the audience say.
     """
     usual = Audience.OPERATORS if kind in OPERATORS_KINDS else Audience.EVERYBODY
     copy = [audience] if audience and audience is not usual else []
@@ -302,6 +387,7 @@ def connection_alert(
         audience=audience or usual,
         connection_id=connection.id,
         connection=connection,
+        next_step=next_step,
         detail=detail,
         data_as_of=data_as_of,
     )

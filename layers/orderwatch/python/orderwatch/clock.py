@@ -1,8 +1,9 @@
 """The process's clocks: everything that asks for the time or waits does it here, so that a simulation can take over."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 
 class Clock(Protocol):
@@ -52,3 +53,17 @@ def monotonic() -> float:
 def sleep(seconds: float) -> None:
     """Wait."""
     _clock.sleep(seconds)
+
+
+def time_zone(name: str) -> tzinfo:
+    """The time zone of an IANA name, from the system's data or those of the package `tzdata`.
+
+    Raises:
+        ValueError: There is none of this name; says what a name looks like.
+    """
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # unknown, no name at all, or a folder of names such as `Europe`
+        raise ValueError("no time zone of the IANA database, such as Europe/Berlin or UTC") from None

@@ -1,15 +1,16 @@
-"""The Parameter Store: the API key, and for each shop its access token and its name.
+"""The Parameter Store: the API key, and for each shop its access token, its name and its own settings.
 
     <prefix>/trackstar/api-key                          SecureString
     <prefix>/connections/<connection_id>/access-token   SecureString
     <prefix>/connections/<connection_id>/name           String, optional: what alerts call the shop
+    <prefix>/connections/<connection_id>/settings       String, optional: JSON, what this shop has otherwise
     <prefix>/slack/webhook-url                          SecureString
 
 Adding a shop is one `aws ssm put-parameter`; nothing is deployed.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.parameters import SSMProvider
@@ -17,6 +18,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from pydantic import SecretStr
 
 from orderwatch.errors import ParameterInvalidError, ParameterMissingError
+from orderwatch.settings import ShopSettings, read_shop_settings
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -39,10 +41,19 @@ def is_webhook_url(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionParameters:
-    """What the operator has stored for a connection."""
+    """What the operator has stored for a connection.
+
+    Attributes:
+        access_token: Its own, at Trackstar.
+        name: What alerts call it.
+        settings: What it has otherwise than the template; nothing where they cannot be read.
+        settings_flaw: Why they cannot be read.
+    """
 
     access_token: SecretStr
     name: str | None = None
+    settings: ShopSettings = field(default_factory=ShopSettings)
+    settings_flaw: str | None = None
 
 
 class Parameters:
@@ -91,7 +102,13 @@ class Parameters:
         token = values.get(ACCESS_TOKEN)
         if not token:
             raise ParameterMissingError(f"{path}/{ACCESS_TOKEN}")
-        return ConnectionParameters(access_token=SecretStr(str(token)), name=str(values.get("name") or "") or None)
+        settings, flaw = read_shop_settings(str(values.get("settings") or ""))
+        return ConnectionParameters(
+            access_token=SecretStr(str(token)),
+            name=str(values.get("name") or "") or None,
+            settings=settings,
+            settings_flaw=flaw,
+        )
 
     def connection_ids(self) -> list[str]:
         """Every shop that has an access token, sorted; never from a cache. It needs no permission to read a value."""

@@ -8,7 +8,7 @@ from orderwatch.alerts import Alert, AlertConnection
 from orderwatch.errors import NotFoundError, TrackstarError
 from orderwatch.observability import logger
 from orderwatch.polling.health import Health, assess, health_after, unknown_to_trackstar
-from orderwatch.polling.notices import health_alerts
+from orderwatch.polling.notices import health_alerts, refused_settings
 from orderwatch.polling.state import ConnectionState
 from orderwatch.trackstar.connections import TrackstarConnection
 
@@ -81,3 +81,20 @@ def note_health(
     """The state with this health, and the alerts where it is news."""
     alerts = health_alerts(state.health, health, connection=connection, data_as_of=state.data_as_of)
     return state.model_copy(update={"health": health}), alerts
+
+
+def note_settings(
+    state: ConnectionState, flaw: str | None, connection: AlertConnection, *, now: datetime
+) -> tuple[ConnectionState, list[Alert]]:
+    """The state that knows why the shop's own settings cannot be read, and the notice where that is news.
+
+    Args:
+        state: The state up to now.
+        flaw: What is wrong with them; None: nothing.
+        connection: The shop.
+        now: The vendor's clock.
+    """
+    if flaw == state.settings_flaw:
+        return state, []
+    state = state.model_copy(update={"settings_flaw": flaw})
+    return state, [refused_settings(flaw, connection=connection, now=now)] if flaw else []

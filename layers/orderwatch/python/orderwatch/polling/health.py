@@ -29,12 +29,12 @@ _TROUBLES = [HealthState.STALE, HealthState.UNREAD, HealthState.BLOCKED, HealthS
 
 
 class Health(Model):
-    """The state of a connection, since when, and what to do about it.
+    """The state of a connection, and since when.
 
     Attributes:
         state: How it is.
         since: When it began, by the vendor's clock.
-        detail: What happened and what to do, in words.
+        detail: What happened, in words.
         good_checks: How many checks in a row have found the trouble gone.
     """
 
@@ -76,10 +76,7 @@ def assess(connection: TrackstarConnection, *, now: datetime) -> Health:
         now: The vendor's clock, the one by which its syncs are dated.
     """
     if any(error.blocks_orders for error in connection.errors):
-        detail = (
-            "Trackstar cannot sync this shop's orders: its credentials or permissions were refused. "
-            "Reconnect the shop in Trackstar."
-        )
+        detail = "Trackstar's access to the shop was refused or lacks a permission: no change is visible."
         return Health(state=HealthState.BLOCKED, since=now, detail=detail)
     if connection.awaits_historical_sync:
         detail = "Trackstar has not finished its first sync of this shop's orders: nothing can be read yet."
@@ -87,8 +84,8 @@ def assess(connection: TrackstarConnection, *, now: datetime) -> Health:
     synced_at = connection.orders_schedule.synced_at
     if synced_at and now - synced_at > 2 * connection.sync_frequency:
         detail = (
-            f"Trackstar last synced this shop's orders at {synced_at:%Y-%m-%d %H:%M} UTC, more than twice its sync "
-            "frequency ago: changes since then are not visible. Look at the connection in Trackstar."
+            "Trackstar's last sync of this shop's orders is older than twice its sync frequency: changes since then "
+            "are not visible."
         )
         return Health(state=HealthState.STALE, since=now, detail=detail)
     return Health(since=now)
@@ -96,16 +93,13 @@ def assess(connection: TrackstarConnection, *, now: datetime) -> Health:
 
 def unknown_to_trackstar(*, now: datetime) -> Health:
     """The state of a connection that Trackstar no longer has."""
-    detail = (
-        "Trackstar no longer knows this connection: connect the shop again, or delete its access token from the "
-        "Parameter Store."
-    )
+    detail = "Trackstar no longer knows this connection."
     return Health(state=HealthState.BLOCKED, since=now, detail=detail)
 
 
 def refused_by_trackstar(*, now: datetime) -> Health:
     """The state of a connection whose API key or access token is refused."""
-    detail = "Trackstar refused the access: put a valid access token (or API key) into the Parameter Store."
+    detail = "No order of the shop can be read; what changes meanwhile is alerted once it can."
     return Health(state=HealthState.UNAUTHORIZED, since=now, detail=detail)
 
 
@@ -113,6 +107,6 @@ def unread_since(moment: datetime, *, now: datetime) -> Health:
     """The state of a connection whose polls begin and do not come to their end (both by our clock)."""
     detail = (
         f"No poll of this shop has come to its end since {moment:%Y-%m-%d %H:%M} UTC: what changed since then is not "
-        "alerted. Read the log of poll_orders (orderwatch poll ID tries at once)."
+        "alerted."
     )
     return Health(state=HealthState.UNREAD, since=now, detail=detail)

@@ -1,7 +1,7 @@
 """The alerts that a poll raises about the connection itself, in words."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from orderwatch.alerts import (
@@ -9,6 +9,7 @@ from orderwatch.alerts import (
     KIND_CONNECTION_RECOVERED,
     KIND_DOUBTED_STATUS,
     KIND_QUARANTINED,
+    KIND_REFUSED_SETTINGS,
     KIND_STALE,
     KIND_UNAUTHORIZED,
     KIND_UNREAD,
@@ -16,6 +17,7 @@ from orderwatch.alerts import (
     Alert,
     AlertConnection,
     Audience,
+    Waiting,
     alert_id,
     connection_alert,
     status_phrase,
@@ -31,11 +33,6 @@ _ALERT_KINDS = {
     HealthState.UNAUTHORIZED: KIND_UNAUTHORIZED,
     HealthState.UNREAD: KIND_UNREAD,
 }
-_COMMANDS = {
-    HealthState.UNAUTHORIZED: " Run: orderwatch connect {}",
-    HealthState.BLOCKED: " When it is connected again, run: orderwatch poll {}",
-    HealthState.STALE: " Run: orderwatch doctor",
-}
 
 
 def health_alerts(
@@ -43,7 +40,8 @@ def health_alerts(
 ) -> list[Alert]:
     """The alerts that a change of state asks for: trouble, or the end of trouble that was alerted.
 
-    The shop's owner and the operators get one each: the one can mend the shop, the other its parameters.
+    The shop's owner and the operators get one each, with a next step of their own: the one can mend the shop, the other
+    its parameters.
     """
     if before and before.state is after.state:
         return []
@@ -51,13 +49,22 @@ def health_alerts(
         kind, detail, what = _ALERT_KINDS[after.state], after.detail, after.state
     elif before and before.is_trouble and after.state is HealthState.HEALTHY:
         kind, what = KIND_CONNECTION_RECOVERED, before.state
-        detail = f"The shop can be seen again; it was {before.state} since {before.since:%Y-%m-%d %H:%M} UTC."
+        detail = f"It was {before.state} for {_duration(after.since - before.since)}."
     else:
         return []
-    about = partial(connection_alert, kind, connection=connection, since=after.since, data_as_of=data_as_of)
-    command = _COMMANDS.get(after.state, "").format(connection.id)
-    for_operators = about(detail=f"{detail}{command}", audience=Audience.OPERATORS)
-    return [for_operators] if what is HealthState.UNREAD else [about(detail=detail), for_operators]
+    about = partial(
+        connection_alert, kind, connection=connection, since=after.since, detail=detail, data_as_of=data_as_of
+    )
+    for_operators = about(audience=Audience.OPERATORS)
+    return [for_operators] if what is HealthState.UNREAD else [about(), for_operators]
+
+
+def _duration(length: timedelta) -> str:
+    minutes = max(int(length.total_seconds() // 60), 0)
+    days, hours = divmod(minutes // 60, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
 
 
 def quarantine_notice(reasons: Mapping[str, str], *, connection: AlertConnection, now: datetime) -> Alert | None:
@@ -74,17 +81,22 @@ def quarantine_notice(reasons: Mapping[str, str], *, connection: AlertConnection
     more = f" and {len(reasons) - MAX_NAMED} more" if len(reasons) > MAX_NAMED else ""
     detail = (
         f"{len(reasons):,} order{'s' if len(reasons) > 1 else ''} cannot be watched, their records are malformed: "
-        f"{', '.join(named)}{more}. The other orders are watched; ask Trackstar's support about these."
+        f"{', '.join(named)}{more}. The other orders are watched."
     )
     return connection_alert(KIND_QUARANTINED, connection=connection, since=now, detail=detail, subject=sorted(reasons))
+
+
+def refused_settings(flaw: str, *, connection: AlertConnection, now: datetime) -> Alert:
+    """The operators' notice of a shop's own settings that cannot be read."""
+    detail = f"The shop's own settings cannot be read ({flaw}): until they can, those of the stack apply."
+    return connection_alert(KIND_REFUSED_SETTINGS, connection=connection, since=now, detail=detail)
 
 
 def doubted_status(status: str, *, now: datetime) -> Alert:
     """The operators' notice of a watched status that may be misspelt: the same for all connections, so told once."""
     detail = (
         f"AlertStatuses names {status}, which Trackstar does not document, and no order of the shop that was just "
-        "read ever had it: if it is misspelt, nothing is alerted. Correct it and deploy again, or leave it if a shop "
-        "uses it."
+        "read ever had it: if it is misspelt, nothing is alerted."
     )
     parameter = AlertConnection(id="AlertStatuses")
     notice = connection_alert(KIND_DOUBTED_STATUS, connection=parameter, since=now, detail=detail)
@@ -92,15 +104,30 @@ def doubted_status(status: str, *, now: datetime) -> Alert:
 
 
 def watch_started(
-    progress: Progress, *, connection: AlertConnection, statuses: Collection[str], data_as_of: datetime | None
+    progress: Progress,
+    *,
+    connection: AlertConnection,
+    statuses: Collection[str],
+    waiting: Waiting | None,
+    data_as_of: datetime | None,
 ) -> Alert:
-    """The one summary that a baseline ends with (rule 8)."""
-    now_in = [f"{count:,} {status_phrase(status)}" for status, count in sorted(progress.attention.items())]
+    """The one summary that a baseline ends with (rule 8).
+
+    Args:
+        progress: Of the baseline.
+        connection: The shop.
+        statuses: The watched ones.
+        waiting: What waits already.
+        data_as_of: The end of the vendor's last sync.
+    """
+    by_status = sorted(waiting.by_status.items()) if waiting else []
+    now_in = [f"{count:,} {status_phrase(status)}" for status, count in by_status]
     standing = f"{', '.join(now_in)} now" if now_in else "none needs attention now"
-    return connection_alert(
+    alert = connection_alert(
         KIND_WATCH_STARTED,
         connection=connection,
         since=progress.window.until,
         detail=f"Watching {progress.distinct:,} orders for {', '.join(sorted(statuses))}; {standing}.",
         data_as_of=data_as_of,
     )
+    return alert.model_copy(update={"waiting": waiting})

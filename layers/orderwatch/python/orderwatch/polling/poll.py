@@ -12,7 +12,7 @@ from orderwatch.alerts import AlertConnection
 from orderwatch.errors import ForbiddenError, InvalidRequestError, TrackstarError, UnauthorizedError
 from orderwatch.observability import logger
 from orderwatch.polling import reading
-from orderwatch.polling.check import ConnectionSource, check_connection, note_health
+from orderwatch.polling.check import ConnectionSource, check_connection, note_health, note_settings
 from orderwatch.polling.commit import Store, commit, log_alerts
 from orderwatch.polling.health import Health, health_after, refused_by_trackstar
 from orderwatch.polling.reading import Now
@@ -42,11 +42,13 @@ def poll(
     policy: Policy,
     has_time: Callable[[], bool],
     asked_at: datetime,
+    settings_flaw: str | None = None,
 ) -> PollSummary:
     """Read one connection to the end of its window: one commit a page.
 
     `has_time` is asked before each page. A reading that began after `asked_at` (our clock) has seen all that this one
-    would: ticks that piled up behind a long poll end at once (rule 14). Raises what `Vendor` and `Store` raise.
+    would: ticks that piled up behind a long poll end at once (rule 14). `settings_flaw`: why the shop's own settings
+    cannot be read. Raises what `Vendor` and `Store` raise.
     """
     state = store.load(connection.id)
     if state.progress is None and state.has_read_since(asked_at):
@@ -72,7 +74,9 @@ def poll(
         observed = Observation.of(page, state, progress.window.kind, check.connection, now=vendor.now())
         state, notices = reading.advance(state, page, observed, now=Now.of(vendor), policy=policy, check=check)
         state, news = note_health(state, check.health, check.connection)
-        state = commit(store, state, observed, alerts=[*notices, *news], policy=policy, summary=summary)
+        state, refused = note_settings(state, settings_flaw, check.connection, now=vendor.now())
+        alerts = [*notices, *news, *refused]
+        state = commit(store, state, observed, alerts=alerts, policy=policy, summary=summary)
     return summary.ended(Outcome.FINISHED)
 
 

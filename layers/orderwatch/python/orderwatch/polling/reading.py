@@ -21,6 +21,7 @@ from orderwatch.polling.check import ConnectionCheck, ConnectionSource
 from orderwatch.polling.notices import quarantine_notice, watch_started
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.transitions import Observation, Policy
+from orderwatch.polling.waiting import most_urgent, waiting_now
 from orderwatch.polling.windows import (
     MAX_ATTEMPTS,
     SWEEP_INTERVAL,
@@ -115,7 +116,11 @@ def advance(
 
 def _watch_started(state: ConnectionState, progress: Progress, observed: Observation, policy: Policy) -> Alert:
     return watch_started(
-        progress, connection=observed.connection, statuses=policy.statuses, data_as_of=state.data_as_of
+        progress,
+        connection=observed.connection,
+        statuses=policy.statuses,
+        waiting=waiting_now(progress, now=observed.observed_at),
+        data_as_of=state.data_as_of,
     )
 
 
@@ -245,11 +250,13 @@ def _count(progress: Progress, page: OrderPage, observed: Observation, policy: P
     bad = sum(1 for each in page.quarantined if each.order_id is None or progress.seen.add(each.order_id))
     attention = Counter(progress.attention)
     attention.update(order.status for order in fresh if policy.waits(order.status))
+    is_baseline = progress.window.kind is WindowKind.BASELINE
     return progress.model_copy(
         update={
             "distinct": progress.distinct + len(fresh) + bad,
             "promised": max(progress.promised, page.total_count or 0),
             "barren": 0 if fresh or bad else progress.barren + 1,
             "attention": dict(attention),
+            "waiting": most_urgent(progress.waiting, observed, policy) if is_baseline else (),
         }
     )

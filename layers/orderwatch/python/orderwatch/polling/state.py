@@ -37,6 +37,7 @@ class ConnectionState(Model):
         last_sweep_at: The vendor's clock when the last sweep began.
         other_statuses: Statuses beyond Trackstar's documented ones that orders of the connection have had.
         doubted_statuses: Watched statuses that the operators were asked about.
+        settings_flaw: Why the shop's own settings cannot be read; the operators were notified of it.
         quarantined: Why an order cannot be watched, by its id; the operators were notified of each (rule 9).
         progress: The window that is being read, None between windows.
     """
@@ -61,6 +62,7 @@ class ConnectionState(Model):
     last_sweep_at: datetime | None = None
     other_statuses: tuple[str, ...] = ()
     doubted_statuses: tuple[str, ...] = ()
+    settings_flaw: str | None = None
     quarantined: dict[str, str] = Field(default_factory=dict)
     progress: Progress | None = None
 

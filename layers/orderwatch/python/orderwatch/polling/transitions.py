@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Self
 
 from orderwatch.alerts import (
+    FINAL_STATUSES,
     KIND_RECOVERED,
     MAX_LINE_ITEMS,
     MAX_TEXT,
@@ -63,8 +64,6 @@ class Reason(StrEnum):
     STALE = "stale version"
 
 
-FINAL = frozenset({"fulfilled", "cancelled"})
-"""Statuses that an order ends in: an event to hear of, never a state to wait in."""
 SILENT = frozenset({Reason.BASELINE, Reason.BEFORE_WATCH})
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 UNWRITTEN = frozenset({Reason.UNCHANGED, Reason.STALE})
@@ -90,7 +89,7 @@ class Policy:
 
     def waits(self, status: str) -> bool:
         """Whether an order in the status waits for a person: it is watched, and its order can still be helped."""
-        return self.watches(status) and status not in FINAL
+        return self.watches(status) and status not in FINAL_STATUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +272,7 @@ def _snapshot(order: Order, stored: StoredOrder | None, *, version: Version, see
         total_discount=details.total_discount,
         total_shipping=details.total_shipping,
         ship_by=details.latest_ship_date,
+        shipments=details.shipments,
         line_items=tuple(_line(item) for item in lines),
         more_line_items=len(details.line_items) - len(lines),
     )

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
+from orderwatch.alerts import WaitingOrder
 from orderwatch.model import Model
 from orderwatch.polling.seen_orders import SeenOrders
 from orderwatch.trackstar.query import DateField, OrderQuery
@@ -22,6 +23,8 @@ SWEEP_INTERVAL = timedelta(days=1)
 MAX_ATTEMPTS = 3
 """How often a window is begun when fewer orders turn up than were promised (the sweep finds what is left), or when its
 page tokens lead nowhere (then the poll fails)."""
+MAX_WAITING = 10
+"""Orders that `watch.started` lists: a first task, not a backlog."""
 MAX_BARREN_PAGES = 5
 """Pages in a row without a new order after which the page tokens are taken to go round in a circle."""
 
@@ -54,6 +57,7 @@ class Progress(Model):
         distinct: Distinct orders read up to here.
         promised: The largest `total_count` seen.
         attention: Orders read that wait for a person, by status.
+        waiting: Of a baseline, the most urgent orders that wait already.
         attempt: How often the window was begun.
         barren: Pages in a row, of one poll, that showed no order that was not read before.
         seen: The orders read; `reading.advance` adds to it in place, as a copy a page would be quadratic.
@@ -65,6 +69,7 @@ class Progress(Model):
     distinct: int = 0
     promised: int = 0
     attention: dict[str, int] = Field(default_factory=dict)
+    waiting: tuple[WaitingOrder, ...] = ()
     attempt: int = 1
     barren: int = 0
     seen: Annotated[

@@ -241,24 +241,32 @@ def _alert(topic: Topic, state: TopicState) -> Alert:
         connection=AlertConnection(id=topic.name),
         since=state.since,
         detail=_detail(topic, state.trouble),
+        next_step=_next_step(topic, state.trouble),
         subject=[state.trouble or ""],
         audience=Recipients.OPERATORS if topic.name == ALERT_TOPIC else Recipients.EVERYBODY,
     )
 
 
 def _detail(topic: Topic, trouble: Trouble | None) -> str:
-    by_email = "--protocol email --notification-endpoint ADDRESS"
-    by_queue = "--protocol sqs --attributes RawMessageDelivery=true --notification-endpoint ARN_OF_THE_QUEUE"
-    subscribe = f"aws sns subscribe --topic-arn {topic.arn}"
     waiting = f" ({topic.pending} not confirmed yet)" if topic.pending else ""
     match trouble:
         case Trouble.NOBODY:
-            return f"Nobody is subscribed to {topic.name}{waiting}: what it sends is lost. {subscribe} {by_email}"
+            return f"Nobody is subscribed to {topic.name}{waiting}: what it sends is lost."
         case Trouble.NO_EMAIL:
             return (
                 f"No e-mail address is subscribed to {topic.name} any more{waiting}: perhaps somebody or a mail "
-                f"scanner followed the unsubscribe link. {subscribe} {by_email}"
+                "scanner followed the unsubscribe link."
             )
         case Trouble.NO_SLACK:
-            return f"Slack no longer gets what {topic.name} sends: its queue is not subscribed. {subscribe} {by_queue}"
+            return f"Slack no longer gets what {topic.name} sends: its queue is not subscribed."
     return f"{topic.name} has the subscriptions that it should have: {topic.confirmed} confirmed{waiting}."
+
+
+def _next_step(topic: Topic, trouble: Trouble | None) -> str | None:
+    """The command that mends it; None where nothing is to be mended."""
+    if trouble is None:
+        return None
+    by_email = "--protocol email --notification-endpoint ADDRESS"
+    by_queue = "--protocol sqs --attributes RawMessageDelivery=true --notification-endpoint ARN_OF_THE_QUEUE"
+    how = by_queue if trouble is Trouble.NO_SLACK else by_email
+    return f"Run: aws sns subscribe --topic-arn {topic.arn} {how}"

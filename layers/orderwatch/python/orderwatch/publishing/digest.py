@@ -1,6 +1,7 @@
 """Storms stay readable (rule 12): many alerts of one kind and connection become digests."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -8,17 +9,23 @@ from itertools import pairwise
 
 from orderwatch.alerts import (
     KIND_DIGEST,
+    KIND_RECOVERED,
     Alert,
     AlertLineItem,
     AlertOrder,
     Digest,
     DigestedOrder,
     DigestedProduct,
+    DigestedReason,
+    Urgency,
     alert_id,
+    by_urgency,
     severity_of,
     short_of,
     value_by_currency,
 )
+from orderwatch.publishing.messages import times
+from orderwatch.publishing.messages.products import BACKORDERED
 
 MAX_ORDERS = 100
 """Orders that one digest names: a list that a person can still read, far below the limits of every channel."""
@@ -81,14 +88,20 @@ def _digest(members: Sequence[Alert]) -> Alert:
     first = members[0]
     orders = [alert.order for alert in members if alert.order]
     statuses = {order.status for order in orders}
+    reasons = _reasons(first.kind, orders)
+    urgencies = Counter(map(times.urgency, members))
     products = _products(orders)
-    affected = [each for each in products if each.orders > 1 or each.short][:MAX_PRODUCTS]
+    affected = [each for each in products if _is_affected(each, first.kind)][:MAX_PRODUCTS]
     digest = Digest(
         of_kind=first.kind,
         status=statuses.pop() if len(statuses) == 1 else MIXED,
         count=len(members),
         value_by_currency=value_by_currency(orders),
-        orders=tuple(_digested(alert, alert.order) for alert in members if alert.order),
+        seen_at=max(order.seen_at for order in orders),
+        reasons=reasons,
+        overdue=urgencies[Urgency.OVERDUE],
+        due_soon=urgencies[Urgency.SOON],
+        orders=tuple(_digested(alert, alert.order) for alert in _sorted(members, reasons) if alert.order),
         products=tuple(affected),
         more_products=len(products) - len(affected),
     )
@@ -103,6 +116,24 @@ def _digest(members: Sequence[Alert]) -> Alert:
     )
 
 
+def _reasons(kind: str, orders: Iterable[AlertOrder]) -> tuple[DigestedReason, ...]:
+    """How many orders have which reason, the commonest first; none where they recovered from one."""
+    if kind == KIND_RECOVERED:
+        return ()
+    counts = Counter(order.raw_status for order in orders)
+    return tuple(DigestedReason(raw_status=reason, orders=count) for reason, count in counts.most_common())
+
+
+def _sorted(members: Sequence[Alert], reasons: Sequence[DigestedReason]) -> list[Alert]:
+    """By reason, the commonest first; then what must ship first, then what is worth most."""
+    places = {reason.raw_status: place for place, reason in enumerate(reasons)}
+    return sorted(members, key=lambda alert: _place(alert.order, places) if alert.order else (0,))
+
+
+def _place(order: AlertOrder, places: Mapping[str | None, int]) -> tuple[int, datetime, Decimal]:
+    return (places.get(order.raw_status, 0), *by_urgency(order.ship_by, order.total_price))
+
+
 def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
     return DigestedOrder(
         alert_id=alert.alert_id,
@@ -110,20 +141,29 @@ def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
         number=order.number,
         url=order.url,
         previous_status=order.previous_status,
+        raw_status=order.raw_status,
         currency=order.currency,
         total_price=order.total_price,
+        ship_by=order.ship_by,
     )
 
 
+def _is_affected(product: DigestedProduct, kind: str) -> bool:
+    """Whether several orders have it or it is short; of backorders, whose stock explains them, no other is named."""
+    if kind == BACKORDERED and product.on_hand is not None:
+        return product.short is not None
+    return product.orders > 1 or product.short is not None
+
+
 def _products(orders: Iterable[AlertOrder]) -> list[DigestedProduct]:
-    """The products of these orders: those of most orders first, among equals the one with the largest shortage."""
+    """The products of these orders: what is short first, then by how many orders have it and how much is short."""
     lines: dict[str, list[tuple[str, AlertLineItem]]] = {}
     for order in orders:
         for line in order.line_items:
             if line.product_key:
                 lines.setdefault(line.product_key, []).append((order.id, line))
     products = [_product(of_product) for of_product in lines.values()]
-    return sorted(products, key=lambda each: (-each.orders, -(each.short or 0)))
+    return sorted(products, key=lambda each: (each.short is None, -each.orders, -(each.short or 0)))
 
 
 def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:

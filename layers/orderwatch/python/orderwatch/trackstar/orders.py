@@ -73,6 +73,10 @@ def _only_objects(value: Any) -> Any:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def _length(value: Any) -> Any:
+    return len(value) if isinstance(value, list) else None
+
+
 class OrderDetails(Model):
     """What an alert says of an order beyond its status."""
 
@@ -86,6 +90,8 @@ class OrderDetails(Model):
     total_shipping: Number = None
     external_system_url: Url = None
     line_items: Annotated[tuple[LineItem, ...], BeforeValidator(_only_objects)] = ()
+    shipments: Annotated[int | None, BeforeValidator(_length)] = None
+    """How many the record lists; None: it has no list."""
 
     @property
     def first_seen_by_trackstar(self) -> datetime | None:

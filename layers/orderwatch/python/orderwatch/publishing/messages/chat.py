@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from orderwatch.alerts import Alert, AlertLineItem, AlertOrder, Digest, alert_id
-from orderwatch.publishing.messages import products, text, wording
+from orderwatch.publishing.messages import listing, products, steps, text, wording
 
 MAX_TITLE = 250
 MAX_DESCRIPTION = 3000
@@ -21,6 +21,7 @@ MAX_RESOURCE = 2048
 MAX_LIST = 10
 
 _MAX_FACT = 200
+_MAX_DECISION = 600
 _MAX_ENTRY = 400
 _ROOM_FOR_MORE = 40
 
@@ -38,14 +39,14 @@ def notification(alert: Alert) -> dict[str, Any]:
         "id": alert.alert_id,
         "content": {
             "textType": "client-markdown",
-            "title": escape(wording.headline(alert, with_shop=True), limit=MAX_TITLE),
+            "title": escape(wording.urgent_headline(alert), limit=MAX_TITLE),
             "description": _description(alert),
             "nextSteps": _next_steps(alert),
             "keywords": _keywords(alert),
         },
         "metadata": {
             "threadId": _thread_id(alert),
-            "summary": escape(wording.headline_with_reason(alert), limit=MAX_SUMMARY),
+            "summary": escape(wording.summary(alert), limit=MAX_SUMMARY),
             "eventType": text.clip(alert.kind, MAX_KEYWORD),
             "relatedResources": _resources(alert),
             "additionalContext": _context(alert),
@@ -71,39 +72,49 @@ _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def _description(alert: Alert) -> str:
-    detail = wording.detail(alert)
-    facts = [f"*{fact.label}:* {escape(fact.value, limit=_MAX_FACT)}" for fact in wording.facts(alert)[:MAX_LIST]]
-    products = _products(alert.digest) if alert.digest else []
-    head = [*([escape(detail, limit=MAX_DESCRIPTION // 2)] if detail else []), *facts, *products]
+    detail, reasons = wording.detail(alert), listing.reasons(alert)
+    facts = [wording.Fact("Reasons", reasons)] if reasons else []
+    facts += wording.facts(alert)
+    head = [
+        f"*{escape(' '.join(wording.sentences(alert)), limit=_MAX_DECISION)}*",
+        *([escape(detail, limit=MAX_DESCRIPTION // 2)] if detail else []),
+        *(f"*{fact.label}:* {escape(fact.value, limit=_MAX_FACT)}" for fact in facts[:MAX_LIST]),
+        *(_products(alert.digest) if alert.digest else []),
+    ]
     entries, total = _entries(alert)
     foot = [_gaps(alert)] if alert.enrichment.missing else []
     foot.append(f"_{wording.freshness(alert)}_")
     room = MAX_DESCRIPTION - _length(head) - _length(foot) - _ROOM_FOR_MORE
     shown = _fitting(entries, room)
-    nouns = ("order", "orders") if alert.digest else ("line", "lines")
-    return "\n".join([*head, *entries[:shown], *wording.more(total - shown, *nouns), *foot])
+    nouns = ("line", "lines") if alert.order else ("order", "orders")
+    return "\n".join([*head, *entries[:shown], *text.more(total - shown, *nouns), *foot])
 
 
 def _entries(alert: Alert) -> tuple[list[str], int]:
     """What is listed, and how many entries there are in all."""
-    if alert.digest:
-        orders = [f"- {escape(wording.digested_order(each), limit=_MAX_ENTRY)}" for each in alert.digest.orders]
-        return orders, alert.digest.count
     if alert.order is None:
-        return [], 0
-    lines = alert.order.line_items
-    return [_line(line, alert.order) for line in lines[:MAX_LIST]], len(lines) + alert.order.more_line_items
+        return [_listed(each) for each in listing.entries(alert)], listing.total(alert)
+    lines, with_stock = alert.order.line_items, products.shows_stock(alert)
+    shown = [_line(line, alert.order, with_stock=with_stock) for line in lines[:MAX_LIST]]
+    return shown, len(lines) + alert.order.more_line_items
+
+
+def _listed(order: listing.Entry) -> str:
+    heading = f"*{escape(order.heading, limit=_MAX_FACT)}:*\n" if order.heading else ""
+    address = text.link(order.url)
+    link = f" <{_in_link(address)}|open>" if address and len(address) < MAX_STEP // 2 else ""
+    return f"{heading}- {escape(order.line, limit=_MAX_ENTRY)}{link}"
 
 
 def _products(digest: Digest) -> list[str]:
     said = [(products.digested_product(each), products.digested_shortfall(each)) for each in products.listed(digest)]
     lines = [f"- {escape(what, limit=_MAX_FACT)}{f': *{short}*' if short else ''}" for what, short in said]
-    more = wording.more(digest.more_products, "product", "products")
+    more = text.more(digest.more_products, "product", "products")
     return ["*Most affected:*", *lines, *more, "*Orders:*"] if lines else []
 
 
-def _line(line: AlertLineItem, order: AlertOrder) -> str:
-    name, stock = products.described_product(line), products.stock(line, order)
+def _line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
+    name, stock = products.described_product(line), products.stock(line, order) if with_stock else None
     what = f"{products.line_quantity(line)} x {products.product_code(line)}{f', {name}' if name else ''}"
     known = f" ({escape(stock.known, limit=_MAX_ENTRY // 2)})" if stock else ""
     short = f" *{stock.short}*" if stock and stock.short else ""
@@ -129,7 +140,7 @@ def _fitting(entries: list[str], room: int) -> int:
 
 def _next_steps(alert: Alert) -> list[str]:
     address = text.link(alert.order.url) if alert.order else None
-    step = wording.next_step(alert)
+    step = escape(steps.next_step(alert), limit=MAX_STEP)
     return [step, f"<{_in_link(address)}|Open the order>"] if address and len(address) < MAX_STEP // 2 else [step]
 
 

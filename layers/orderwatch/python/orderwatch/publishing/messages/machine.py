@@ -3,7 +3,7 @@
 from typing import Any
 
 from orderwatch.alerts import Alert
-from orderwatch.publishing.messages import text, wording
+from orderwatch.publishing.messages import steps, text, times, wording
 
 MAX_BYTES = 200_000
 
@@ -14,11 +14,18 @@ def body(alert: Alert, *, limit: int = MAX_BYTES) -> str:
     One that is larger loses line items (a digest: orders) from the end; `more_line_items` (`more_orders`) counts
     them exactly. The limit can be broken only by one that is too large without any.
     """
+    alert = in_words(alert)
     whole = _dump(alert)
     if len(whole.encode()) <= limit:
         return whole
     slim = _with_short_detail(alert)
     return _dump(_keeping(slim, _most_that_fit(slim, limit)))
+
+
+def in_words(alert: Alert) -> Alert:
+    """The alert with what people read of it in one line, and how urgent it is."""
+    words = {"summary": wording.summary(alert), "next_step": steps.next_step(alert)}
+    return alert.model_copy(update=words | {"urgency": times.urgency(alert), "late_hours": times.late_hours(alert)})
 
 
 def _dump(alert: Alert) -> str:
@@ -44,6 +51,8 @@ def _most_that_fit(alert: Alert, limit: int) -> int:
 def _entries(alert: Alert) -> tuple[Any, ...]:
     if alert.digest:
         return alert.digest.orders
+    if alert.waiting:
+        return alert.waiting.orders
     return alert.order.line_items if alert.order else ()
 
 
@@ -53,6 +62,10 @@ def _keeping(alert: Alert, count: int) -> Alert:
         more = alert.digest.more_orders + left_out
         digest = alert.digest.model_copy(update={"orders": alert.digest.orders[:count], "more_orders": more})
         return alert.model_copy(update={"digest": digest})
+    if alert.waiting:
+        more = alert.waiting.more_orders + left_out
+        waiting = alert.waiting.model_copy(update={"orders": alert.waiting.orders[:count], "more_orders": more})
+        return alert.model_copy(update={"waiting": waiting})
     if alert.order:
         more = alert.order.more_line_items + left_out
         order = alert.order.model_copy(update={"line_items": alert.order.line_items[:count], "more_line_items": more})

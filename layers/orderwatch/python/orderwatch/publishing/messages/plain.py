@@ -91,14 +91,18 @@ def _dump(alert: Alert) -> str | None:
 
 
 def _without_lists(alert: Alert) -> Alert:
-    """The alert without lines and orders, all of them counted as left out."""
+    """The alert without its lists, all of them counted as left out."""
     order, digest = alert.order, alert.digest
     if order:
         more = order.more_line_items + len(order.line_items)
         order = order.model_copy(update={"line_items": (), "more_line_items": more})
     if digest:
         digest = digest.model_copy(update={"orders": (), "more_orders": digest.count, "products": ()})
-    return alert.model_copy(update={"order": order, "digest": digest})
+    waiting = alert.waiting
+    if waiting:
+        more = waiting.more_orders + len(waiting.orders)
+        waiting = waiting.model_copy(update={"orders": (), "more_orders": more})
+    return alert.model_copy(update={"order": order, "digest": digest, "waiting": waiting})
 
 
 def _attributes(alert: Alert, facts: Mapping[str, str]) -> dict[str, Attribute]:

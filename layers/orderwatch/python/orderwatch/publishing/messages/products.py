@@ -3,11 +3,15 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from orderwatch.alerts import KIND_RECOVERED, AlertLineItem, AlertOrder, Digest, DigestedProduct
-from orderwatch.publishing.messages import text, wording
+from orderwatch.alerts import Alert, AlertLineItem, AlertOrder, Digest, DigestedProduct
+from orderwatch.publishing.messages import text
 
 MAX_WAREHOUSES = 4
 MAX_ADDENDS = 4
+BACKORDERED = "order.backordered"
+_MAX_SHORT = 40
+_WITHOUT_STOCK = {"order.cancelled", "order.recovered"}
+"""Kinds whose orders wait for no stock any longer: to say that something is short would be noise."""
 
 
 def product_code(line: AlertLineItem | DigestedProduct) -> str:
@@ -75,7 +79,7 @@ def _by_warehouse(line: AlertLineItem) -> str:
         return ""
     largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     shown = [f"{text.clip(text.clean(name), 40)} {text.quantity(count)}" for name, count in largest[:MAX_WAREHOUSES]]
-    return f" ({', '.join(shown + wording.more(len(counts) - len(shown), 'warehouse', 'warehouses'))})"
+    return f" ({', '.join(shown + text.more(len(counts) - len(shown), 'warehouse', 'warehouses'))})"
 
 
 def digested_product(product: DigestedProduct) -> str:
@@ -94,6 +98,33 @@ def digested_shortfall(product: DigestedProduct) -> str | None:
     return _short(product.short)
 
 
+def shows_stock(alert: Alert) -> bool:
+    """Whether the stock on hand says something about an order in this state."""
+    return alert.kind not in _WITHOUT_STOCK
+
+
+def shortest(order: AlertOrder) -> str | None:
+    """The product that the order lacks most of: `KANZASHI-1 short 1`, with how many others it lacks."""
+    firsts = [line for line in order.line_items if order.lines_of(line)[0] is line]
+    short = [(shortfall, line) for line in firsts if (shortfall := order.shortfall(line)) is not None]
+    if not short:
+        return None
+    most, line = max(short, key=lambda each: each[0])
+    others = text.more(len(short) - 1, "product", "products")
+    return ", ".join([f"{text.clip(product_code(line), _MAX_SHORT)} {_short(most)}", *others])
+
+
+def stock_covers_every_line(order: AlertOrder) -> bool:
+    """Whether it is known of every line that there is enough: the status and the stock contradict each other."""
+    whole = bool(order.line_items) and not order.more_line_items
+    return whole and all(_is_covered(line, order) for line in order.line_items)
+
+
+def _is_covered(line: AlertLineItem, order: AlertOrder) -> bool:
+    known = line.on_hand is not None and line.quantity is not None
+    return known and order.shortfall(line) is None
+
+
 def listed(digest: Digest) -> tuple[DigestedProduct, ...]:
-    """The products to name: none where the orders recovered, as nobody waits for stock any longer."""
-    return () if digest.of_kind == KIND_RECOVERED else digest.products
+    """The products to name: those of backorders, which wait for stock."""
+    return digest.products if digest.of_kind == BACKORDERED else ()

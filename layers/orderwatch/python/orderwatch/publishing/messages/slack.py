@@ -6,6 +6,7 @@ that of the text and the sum of all texts it lets through, so these are held her
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from slack_sdk.models.blocks import (
@@ -20,8 +21,19 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
-from orderwatch.alerts import Alert, AlertLineItem, AlertOrder, Digest, DigestedOrder, DigestedProduct
-from orderwatch.publishing.messages import products, text, wording
+from orderwatch.alerts import (
+    KIND_CONNECTION_RECOVERED,
+    KIND_HEARD,
+    KIND_RECOVERED,
+    Alert,
+    AlertLineItem,
+    AlertOrder,
+    Digest,
+    DigestedProduct,
+    Severity,
+    names_a_day,
+)
+from orderwatch.publishing.messages import listing, products, steps, text, times, wording
 from orderwatch.publishing.messages.chat import escape
 
 MAX_BLOCKS = 50
@@ -43,6 +55,14 @@ _MAX_ENTRY = 500
 _MAX_NAME = 200
 _MAX_GAPS = 1_000
 _ROOM_FOR_MORE = 40
+_RECOVERED = {KIND_RECOVERED, KIND_CONNECTION_RECOVERED, KIND_HEARD}
+_MARKS = {Severity.CRITICAL: "\U0001f534", Severity.WARNING: "\U0001f7e0", Severity.INFO: "\U0001f535"}
+"""Red, orange and blue: a mark in the header is what Block Kit keeps; the colour bar of an attachment is legacy, which
+Slack may show less of (Slack's reference, "Secondary message attachments")."""
+_MARK_OF_RECOVERY = "\U0001f7e2"
+_DATE = "{date_short_pretty}, {time}"
+"""How Slack shows a date, in each reader's own time zone."""
+_LAST_SECOND = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +89,8 @@ def blocks(alert: Alert, *, with_image: bool = True) -> SlackMessage:
     Raises:
         SlackObjectFormationError: If a limit is broken that the library checks; the plain message still goes.
     """
-    head, foot = [_header(alert), *_detail(alert), _fields(alert)], [*_button(alert), _context(alert)]
+    head = [_header(alert), *_detail(alert), _decision(alert), *_button(alert), _fields(alert)]
+    foot = [_context(alert)]
     room = MAX_CHARACTERS - _characters([*head, *foot])
     made = [*head, *_list(alert, room, with_image=with_image), *foot]
     return SlackMessage(text=_summary(alert), blocks=[block.to_dict() for block in made])
@@ -94,15 +115,37 @@ def plain(alert: Alert) -> SlackMessage:
 
 
 def _summary(alert: Alert) -> str:
-    worth = wording.value(alert)
-    why = wording.reason(alert.order) if alert.order else wording.detail(alert)
-    said = wording.headline(alert, with_shop=True) + (f", {worth}" if worth else "") + (f": {why}" if why else "")
-    return escape(said, limit=_MAX_SUMMARY)
+    return escape(wording.summary(alert), limit=_MAX_SUMMARY)
 
 
 def _header(alert: Alert) -> Block:
-    said = escape(wording.headline(alert, with_shop=True), limit=MAX_HEADER)
-    return HeaderBlock(text=PlainTextObject(text=said, emoji=False))
+    mark = _MARK_OF_RECOVERY if wording.told_kind(alert) in _RECOVERED else _MARKS[alert.severity]
+    said = escape(wording.urgent_headline(alert), limit=MAX_HEADER - len(mark) - 1)
+    return HeaderBlock(text=PlainTextObject(text=f"{mark} {said}", emoji=False))
+
+
+def _decision(alert: Alert) -> Block:
+    """Why, by when, how much, as far as the header does not say so already; and what to do."""
+    said = wording.decision(alert)
+    is_told = said.why in {wording.headline(alert), wording.headline(alert, with_shop=True)}
+    parts = [] if is_told else [f"*{escape(text.sentence(said.why), limit=_MAX_FACT)}*"]
+    parts += [escape(text.sentence(said.also), limit=_MAX_FACT)] if said.also and alert.order else []
+    parts += [f"Ship by {_due(said.due)}."] if said.due else []
+    parts += [escape(text.sentence(said.worth), limit=_MAX_FACT)] if said.worth else []
+    step = f"*Do:* {escape(text.lower_first(steps.next_step(alert)), limit=_MAX_ENTRY)}"
+    return _section("\n".join([*([" ".join(parts)] if parts else []), step]))
+
+
+def _due(due: times.Due) -> str:
+    shown = due.shown if names_a_day(due.ship_by) else _date(due.ship_by, due.shown)
+    return f"{shown} ({due.relative})"
+
+
+def _date(at: datetime, shown: str) -> str:
+    """The moment as Slack shows it to each reader in his own time zone; `shown` where it cannot."""
+    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+    seconds = int(aware.timestamp())
+    return f"<!date^{seconds}^{_DATE}|{shown}>" if 0 < seconds < _LAST_SECOND else shown
 
 
 def _detail(alert: Alert) -> list[Block]:
@@ -111,27 +154,30 @@ def _detail(alert: Alert) -> list[Block]:
 
 
 def _fields(alert: Alert) -> Block:
-    fields = [
-        _mrkdwn(f"*{fact.label}*\n{escape(fact.value, limit=_MAX_FACT)}") for fact in wording.facts(alert)[:MAX_FIELDS]
-    ]
-    return SectionBlock(fields=fields)
+    reasons = listing.reasons(alert)
+    first = [_mrkdwn(f"*Reasons*\n{escape(reasons, limit=MAX_FIELD - 20)}")] if reasons else []
+    fields = [_mrkdwn(f"*{fact.label}*\n{_value(fact)}") for fact in wording.facts(alert)]
+    return SectionBlock(fields=[*first, *fields][:MAX_FIELDS])
+
+
+def _value(fact: wording.Fact) -> str:
+    value = escape(fact.value, limit=_MAX_FACT)
+    return _date(fact.at, value) if fact.at else value
 
 
 def _list(alert: Alert, room: int, *, with_image: bool) -> list[Block]:
-    if alert.digest:
-        products = _products(alert.digest)
-        return [*products, *_orders(alert.digest, room - _characters(products))]
     if alert.order is None:
-        return []
-    lines = alert.order.line_items
-    entries = [_line(line, alert.order) for line in lines[:MAX_LINES]]
+        listed = _products(alert.digest) if alert.digest else []
+        return [*listed, *_orders(alert, room - _characters(listed))]
+    lines, with_stock = alert.order.line_items, products.shows_stock(alert)
+    entries = [_line(line, alert.order, with_stock=with_stock) for line in lines[:MAX_LINES]]
     total = len(lines) + alert.order.more_line_items
     return _sections(entries, total, ("line", "lines"), room=room, image=_image(lines) if with_image else None)
 
 
 def _products(digest: Digest) -> list[Block]:
     entries = [_digested_product(each) for each in products.listed(digest)]
-    more = wording.more(digest.more_products, "product", "products")
+    more = text.more(digest.more_products, "product", "products")
     return [_section("\n".join(["*Most affected*", *entries, *more]))] if entries else []
 
 
@@ -141,22 +187,23 @@ def _digested_product(product: DigestedProduct) -> str:
     return f"• {said}{f': *{short}*' if short else ''}"
 
 
-def _orders(digest: Digest, room: int) -> list[Block]:
+def _orders(alert: Alert, room: int) -> list[Block]:
     """The orders with their links; without, where that lets more of them be named."""
-    linked = [_digested(order) for order in digest.orders]
+    orders = listing.entries(alert)
+    linked = [_listed(order) for order in orders]
     fits = sum(len(entry) + 1 for entry in linked) <= room
-    entries = linked if fits else [_digested(order, with_link=False) for order in digest.orders]
-    return _sections(entries, digest.count, ("order", "orders"), room=room)
+    entries = linked if fits else [_listed(order, with_link=False) for order in orders]
+    return _sections(entries, listing.total(alert), ("order", "orders"), room=room)
 
 
-def _digested(order: DigestedOrder, *, with_link: bool = True) -> str:
-    said = escape(wording.digested_order(order), limit=_MAX_ENTRY)
+def _listed(order: listing.Entry, *, with_link: bool = True) -> str:
+    heading = f"*{escape(order.heading, limit=_MAX_FACT)}*\n" if order.heading else ""
     link = _link(order.url, "open") if with_link else ""
-    return f"• {said}{f' ({link})' if link else ''}"
+    return f"{heading}• {escape(order.line, limit=_MAX_ENTRY)}{f' ({link})' if link else ''}"
 
 
-def _line(line: AlertLineItem, order: AlertOrder) -> str:
-    name, stock = products.described_product(line), products.stock(line, order)
+def _line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
+    name, stock = products.described_product(line), products.stock(line, order) if with_stock else None
     price = products.unit_price(line, order.currency)
     code = escape(products.product_code(line), limit=_MAX_NAME)
     said = f"• {products.line_quantity(line)} x {code}{f', {price}' if price else ''}"
@@ -172,7 +219,7 @@ def _sections(
 ) -> list[Block]:
     """The list in as many sections as it takes, cut between entries; the first one beside the picture."""
     packed, shown = _packed(entries, room - _ROOM_FOR_MORE)
-    texts = ["\n".join(each) for each in packed] + wording.more(total - shown, *nouns)
+    texts = ["\n".join(each) for each in packed] + text.more(total - shown, *nouns)
     return [_section(said, accessory=image if index == 0 else None) for index, said in enumerate(texts)]
 
 

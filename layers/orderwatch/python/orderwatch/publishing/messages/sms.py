@@ -1,49 +1,90 @@
-"""The text message: one part, plain ASCII, the order's number always in it."""
+"""The text message: one part, plain ASCII, the order's number always in it.
 
-from orderwatch.alerts import KIND_RECOVERED, Alert
-from orderwatch.publishing.messages import text, wording
+What decides stays longest: the number, the link, the reason, how urgent it is. The value and the shop, which the link
+shows too, make room first.
+"""
+
+from collections.abc import Iterator
+
+from orderwatch.alerts import KIND_RECOVERED, Alert, AlertOrder, Severity
+from orderwatch.publishing.messages import listing, steps, text, wording
 
 MAX_CHARACTERS = 140
 _MAX_NUMBER = 40
 _MAX_SHOP = 30
 _MAX_STATUS = 30
+_MAX_REASON = 60
+_MIN_REASON = 12
+"""Below this many characters a piece of a reason tells nothing."""
 
 
 def body(alert: Alert) -> str:
-    """The fact, the shop, the value and, as far as they fit, the reason and the link."""
-    message = text.clip(_fact(alert), MAX_CHARACTERS)
-    for addition in _additions(alert):
-        if len(message) + len(addition) <= MAX_CHARACTERS:
-            message += addition
-    return message
+    """The fullest message that fits."""
+    return next((each for each in _candidates(alert) if len(each) <= MAX_CHARACTERS), "") or _cut(alert)
 
 
-def _fact(alert: Alert) -> str:
-    if wording.is_connection_alert(alert):
-        return text.ascii_fold(wording.headline(alert))
-    shop = text.ascii_fold(wording.shop(alert.connection), fallback=text.ascii_fold(alert.connection.id))
-    return f"{_what(alert)} at {text.clip(shop, _MAX_SHOP)}"
+def _candidates(alert: Alert) -> Iterator[str]:
+    """From the fullest to the barest; with the link as long as that leaves any, then without."""
+    why, link = _reason(alert), _link(alert)
+    for address in dict.fromkeys([link, ""]):
+        for with_shop, with_value in ((True, True), (True, False), (False, False)):
+            yield _message(alert, why, address, with_shop=with_shop, with_value=with_value)
+        room = MAX_CHARACTERS - len(_message(alert, "", address)) - len(": ")
+        if why and room >= _MIN_REASON:
+            yield _message(alert, text.clip(why, room), address)
+        yield _message(alert, "", address)
+        if alert.order and address:
+            yield f"Order {_number(alert.order)} {address}"
+
+
+def _message(alert: Alert, why: str, address: str, *, with_shop: bool = False, with_value: bool = False) -> str:
+    place = f" at {_shop(alert)}" if with_shop and not wording.is_connection_alert(alert) else ""
+    worth = text.ascii_fold(wording.value(alert) or "", fallback="") if with_value else ""
+    pressing = wording.warning(alert) or ""
+    said = ", ".join([f"{_what(alert)}{place}", *filter(None, [pressing, worth])])
+    stop = ". " if wording.is_connection_alert(alert) else ": "
+    return f"{said}{f'{stop}{why}' if why else ''}{f' {address}' if address else ''}"
+
+
+def _cut(alert: Alert) -> str:
+    return text.clip(_message(alert, "", ""), MAX_CHARACTERS)
+
+
+def _shop(alert: Alert) -> str:
+    name = text.ascii_fold(wording.shop(alert.connection), fallback=text.ascii_fold(alert.connection.id))
+    return text.clip(name, _MAX_SHOP)
 
 
 def _what(alert: Alert) -> str:
-    if alert.order is None:
+    order = alert.order
+    if order is None:
         return text.ascii_fold(wording.headline(alert))
-    number = wording.number_in_ascii(alert.order, limit=_MAX_NUMBER)
     if alert.kind == KIND_RECOVERED:
-        return f"Order {number} recovered"
-    return f"Order {number} is {text.clip(text.ascii_fold(wording.status_phrase(alert.order.status)), _MAX_STATUS)}"
+        return f"Order {_number(order)} recovered"
+    return f"Order {_number(order)} is {text.clip(text.ascii_fold(wording.status_phrase(order.status)), _MAX_STATUS)}"
 
 
-def _additions(alert: Alert) -> list[str]:
-    worth = text.ascii_fold(wording.value(alert) or "", fallback="")
+def _number(order: AlertOrder) -> str:
+    return wording.number_in_ascii(order, limit=_MAX_NUMBER)
+
+
+def _link(alert: Alert) -> str:
     address = text.link(alert.order.url) if alert.order else None
-    parts = [f", {worth}" if worth else "", _explanation(alert)]
-    return [*parts, f" {address}" if address and address.isascii() else ""]
+    return address if address and address.isascii() else ""
 
 
-def _explanation(alert: Alert) -> str:
-    if alert.order and alert.kind == KIND_RECOVERED:
-        return f": now {text.ascii_fold(wording.status_phrase(alert.order.status))}"
-    why = wording.reason(alert.order) if alert.order else wording.detail(alert)
-    folded = text.ascii_fold(why or "", fallback="")
-    return f"{':' if alert.order else '.'} {folded}" if folded else ""
+def _reason(alert: Alert) -> str:
+    """Why: the shop's reason and what explains it; of a digest its reasons; of trouble what to do about it."""
+    order = alert.order
+    if alert.digest:
+        said = listing.reasons(alert)
+    elif alert.waiting:
+        counts = [f"{count:,} {wording.status_phrase(each)}" for each, count in alert.waiting.by_status.items()]
+        said = f"Waiting already: {', '.join(counts)}"
+    elif order is None:
+        said = wording.detail(alert) if alert.severity is Severity.INFO else steps.next_step(alert)
+    elif alert.kind == KIND_RECOVERED:
+        said = f"now {wording.status_phrase(order.status)}"
+    else:
+        said = ", ".join(filter(None, [wording.reason(order), wording.explanation(alert)]))
+    return text.clip(text.ascii_fold(said or "", fallback=""), _MAX_REASON if order else MAX_CHARACTERS)

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, NamedTuple
 
 from orderwatch.alerts import Alert
-from orderwatch.publishing.messages import chat, email, machine, sms, text
+from orderwatch.publishing.messages import chat, email, machine, sms, text, times
 
 MAX_BYTES = 262_144
 """SNS: 256 KB, the attributes included."""
@@ -87,11 +87,14 @@ def with_machine(body: str) -> dict[str, str]:
 def attributes_of(alert: Alert) -> dict[str, Attribute]:
     """The attributes for filter policies; those that are not known are left out (SNS refuses empty ones)."""
     strings = {"kind": alert.kind, "severity": str(alert.severity), "connection_id": alert.connection_id}
+    strings |= {"urgency": str(times.urgency(alert))}
     strings |= {name: value for name, value in _subject_strings(alert).items() if value}
     cut = {name: text.clip(text.clean(value), MAX_ATTRIBUTE) for name, value in strings.items()}
     attributes = {name: Attribute("String", value) for name, value in cut.items() if value}
     if alert.order and alert.order.total_price is not None:
         attributes["total_price"] = Attribute("Number", _number(alert.order.total_price))
+    if (late := times.late_hours(alert)) is not None:
+        attributes["late_hours"] = Attribute("Number", _number(late))
     return attributes
 
 

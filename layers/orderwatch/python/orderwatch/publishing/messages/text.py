@@ -2,8 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 _BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -119,19 +118,6 @@ def _without_trailing_zeros(digits: str) -> str:
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
-def moment(at: datetime) -> str:
-    """A date with its time zone: `2026-03-04 09:12 UTC`; a naive one is taken for UTC."""
-    in_utc = at.replace(tzinfo=UTC) if at.tzinfo is None else _in_utc(at)
-    return f"{in_utc:%Y-%m-%d %H:%M} {in_utc.tzname() or 'UTC'}"
-
-
-def _in_utc(at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        return at
-
-
 def duration(span: timedelta) -> str:
     """A span in its two largest units: `3 h 20 min`, `2 d 4 h`, `less than a minute`."""
     minutes = int(span.total_seconds() // 60)
@@ -148,64 +134,16 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def display_width(text: str) -> int:
-    """Columns that the text takes where every character is as wide as Unicode says (UAX #11)."""
-    return len(text) if text.isascii() else sum(map(_columns, text))
+def more(count: int, one: str, many: str) -> list[str]:
+    """`["+5 more lines"]`, or nothing where nothing is left out."""
+    return [f"+{count:,} more {one if count == 1 else many}"] if count > 0 else []
 
 
-def _columns(character: str) -> int:
-    if unicodedata.category(character) in {"Mn", "Me", "Cf"}:
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
+def sentence(said: str) -> str:
+    """The text with a full stop, unless it ends in a mark of its own."""
+    return said if said.endswith((".", "!", "?")) else f"{said}."
 
 
-def pad(text: str, width: int) -> str:
-    """The text filled with spaces to so many columns."""
-    return text + " " * max(width - display_width(text), 0)
-
-
-def fit(text: str, width: int) -> str:
-    """The text in at most so many columns; three dots tell that there was more."""
-    return text if display_width(text) <= width else f"{_head(text, width - 3).rstrip()}..."
-
-
-def _head(text: str, width: int) -> str:
-    used = 0
-    for index, character in enumerate(text):
-        used += _columns(character)
-        if used > width:
-            return text[:index]
-    return text
-
-
-def wrap(text: str, *, width: int, first: str = "", rest: str = "") -> list[str]:
-    """Break a text at its spaces into lines of at most `width` columns; a word that is wider is broken inside.
-
-    Args:
-        text: Any text; line breaks count as spaces.
-        width: Columns, the indents included.
-        first: What the first line starts with.
-        rest: What the other lines start with.
-    """
-    lines: list[str] = []
-    line, empty = first, True
-    room = max(width - max(display_width(first), display_width(rest)), 2)
-    for word in _pieces(clean(text).split(" "), room):
-        joined = f"{line}{word}" if empty else f"{line} {word}"
-        if not empty and display_width(joined) > width:
-            lines.append(line)
-            joined = f"{rest}{word}"
-        line, empty = joined, False
-    return [*lines, line]
-
-
-def _pieces(words: Sequence[str], width: int) -> list[str]:
-    pieces: list[str] = []
-    for word in words:
-        left = word
-        while display_width(left) > width:
-            head = _head(left, width)
-            pieces.append(head)
-            left = left[len(head) :]
-        pieces.append(left)
-    return pieces
+def lower_first(said: str) -> str:
+    """The text as what follows a colon begins: its first letter small."""
+    return f"{said[:1].lower()}{said[1:]}"

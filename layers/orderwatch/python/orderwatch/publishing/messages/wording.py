@@ -1,7 +1,7 @@
 """What is said of an alert, in the same words in every channel; the channels decide how it looks and how much fits."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from orderwatch.alerts import (
     KIND_HEARD,
     KIND_QUARANTINED,
     KIND_RECOVERED,
+    KIND_REFUSED_SETTINGS,
     KIND_STALE,
     KIND_UNAUTHORIZED,
     KIND_UNHEARD,
@@ -25,8 +26,9 @@ from orderwatch.alerts import (
     AlertOrder,
     Digest,
     DigestedOrder,
+    WaitingOrder,
 )
-from orderwatch.publishing.messages import text
+from orderwatch.publishing.messages import products, text, times
 
 MAX_DETAIL = 2000
 """Characters of an alert's detail that a message shows."""
@@ -44,6 +46,7 @@ _CONNECTION_HEADLINES = {
     KIND_QUARANTINED: "{shop}: orders that cannot be watched",
     KIND_UNREAD: "{shop}: the orders cannot be read",
     KIND_DOUBTED_STATUS: "{shop}: a status that may be misspelt",
+    KIND_REFUSED_SETTINGS: "{shop}: its own settings cannot be read",
 }
 _TAGS = {
     KIND_RECOVERED: "recovered",
@@ -57,30 +60,36 @@ _TAGS = {
     KIND_QUARANTINED: "quarantined",
     KIND_UNREAD: "shop unread",
     KIND_DOUBTED_STATUS: "check AlertStatuses",
-}
-_NEXT_STEPS = {
-    "order.exception": "Open the order and settle what the shop names as the reason.",
-    "order.backordered": "Restock, or offer the customer a substitute, a wait or a refund.",
-    "order.cancelled": "Stop picking and shipping if the warehouse already has the order.",
-    KIND_RECOVERED: "Nothing: it is told so that nobody works on it any longer.",
-    KIND_BLOCKED: "Renew the shop's credentials in Trackstar; until then its orders are not seen.",
-    KIND_UNAUTHORIZED: "Store a valid API key and access token for this shop.",
-    KIND_STALE: "Look at the shop's sync in Trackstar; until it runs, its orders are seen late.",
-    KIND_CONNECTION_RECOVERED: "Nothing: orders are watched as before.",
-    KIND_UNHEARD: "Subscribe to the topic anew and confirm it; until then its messages are lost.",
-    KIND_HEARD: "Nothing: messages arrive as before.",
-    KIND_WATCH_STARTED: "Nothing: changes from now on are alerted.",
-    KIND_QUARANTINED: "Ask Trackstar's support about these records.",
-    KIND_UNREAD: "Read the log of poll_orders: it says why the polls of this shop fail.",
-    KIND_DOUBTED_STATUS: "Correct AlertStatuses and deploy again, or leave it if a shop uses this status.",
+    KIND_REFUSED_SETTINGS: "check settings",
 }
 
 
 class Fact(NamedTuple):
-    """A label and its value, each one line of plain text."""
+    """A label and its value, each one line of plain text.
+
+    Attributes:
+        at: The moment that the value tells, where it is one: a channel may show it in its reader's own time zone.
+    """
 
     label: str
     value: str
+    at: datetime | None = None
+
+
+class Decision(NamedTuple):
+    """What decides what to do: why, by when, how much; each without its full stop.
+
+    Attributes:
+        why: The shop's reason, else the fact.
+        also: What explains it: what is short, what has shipped already.
+        due: When it must ship.
+        worth: What is at stake, in money.
+    """
+
+    why: str
+    also: str | None
+    due: times.Due | None
+    worth: str | None
 
 
 def shop(connection: AlertConnection) -> str:
@@ -88,7 +97,7 @@ def shop(connection: AlertConnection) -> str:
     return text.clip(text.clean(connection.label) or text.clean(connection.id) or "unnamed shop", MAX_TEXT)
 
 
-def number(order: AlertOrder | DigestedOrder) -> str:
+def number(order: AlertOrder | DigestedOrder | WaitingOrder) -> str:
     """The order's number as people write it: `#1042`; its id where the number has no visible character."""
     shown = text.clip_middle(text.clean(order.number) or text.clean(order.id) or "?", MAX_TEXT)
     return shown if shown.startswith("#") else f"#{shown}"
@@ -139,6 +148,23 @@ def headline(alert: Alert, *, with_shop: bool = False) -> str:
     return sentence.format(shop=shop(alert.connection)) if sentence else f"{shop(alert.connection)}: {tag(alert)}"
 
 
+def urgent_headline(alert: Alert) -> str:
+    """The fact, the shop, and what makes it urgent: what is short, what is due within a day or overdue."""
+    short = products.shortest(alert.order) if alert.order and alert.kind == products.BACKORDERED else None
+    pressing = ", ".join(filter(None, [short, warning(alert)]))
+    return f"{headline(alert, with_shop=True)}{f': {pressing}' if pressing else ''}"
+
+
+def warning(alert: Alert) -> str | None:
+    """`due in 20 h`, `11 d overdue`, of a digest `3 overdue, 2 due within a day`; None where nothing presses."""
+    if alert.digest:
+        late, soon = alert.digest.overdue, alert.digest.due_soon
+        counted = [f"{late:,} overdue"] * bool(late) + [f"{soon:,} due within a day"] * bool(soon)
+        return ", ".join(counted) or None
+    due = times.order_due(alert)
+    return due.warning if due else None
+
+
 def _digest_headline(digest: Digest) -> str:
     orders = text.plural(digest.count, "order")
     if digest.of_kind == KIND_RECOVERED:
@@ -160,24 +186,55 @@ def recovery(order: AlertOrder) -> str:
 
 def reason(order: AlertOrder) -> str | None:
     """The shop's own word for the status, where it says more than the status does."""
-    raw = text.clean(order.raw_status or "")
-    return raw if raw and raw.casefold().replace(" ", "_") != order.status.casefold() else None
+    return reason_beyond(order.raw_status, order.status)
 
 
-def headline_with_reason(alert: Alert) -> str:
-    """The fact and, where the shop names one, its reason."""
-    why = reason(alert.order) if alert.order and alert.kind != KIND_RECOVERED else None
-    return f"{headline(alert)}: {why}" if why else headline(alert)
+def reason_beyond(raw_status: str | None, status: str) -> str | None:
+    """The shop's own word, where it says more than the status does."""
+    raw = text.clean(raw_status or "")
+    return raw if raw and raw.casefold().replace(" ", "_") != status.casefold() else None
+
+
+def decision(alert: Alert) -> Decision:
+    """What decides what to do; the reason stands here and nowhere else in a message."""
+    order = alert.order
+    if order is None:
+        return Decision(headline(alert, with_shop=bool(alert.digest)), warning(alert), None, value(alert))
+    why = None if alert.kind == KIND_RECOVERED else reason(order)
+    return Decision(why or headline(alert), explanation(alert), times.order_due(alert), value(alert))
+
+
+def explanation(alert: Alert) -> str | None:
+    """What explains the status: which product is short, whether a cancelled order has shipped."""
+    order = alert.order
+    if order is None:
+        return None
+    if alert.kind == products.BACKORDERED:
+        return products.shortest(order)
+    if order.status != "cancelled" or order.shipments is None:
+        return None
+    return f"{text.plural(order.shipments, 'shipment')} listed already" if order.shipments else "No shipment is listed"
+
+
+def sentences(alert: Alert) -> list[str]:
+    """The decision as whole sentences of plain text."""
+    said = decision(alert)
+    due = f"Ship by {said.due.said}" if said.due else None
+    return [text.sentence(each) for each in (said.why, said.also, due, said.worth) if each]
+
+
+def summary(alert: Alert) -> str:
+    """The whole alert in one line: the fact with its shop, then why, by when and how much."""
+    said = sentences(alert)
+    if alert.order is None:
+        return " ".join([*(said or []), *filter(None, [detail(alert)])])
+    fact = headline(alert, with_shop=True)
+    return " ".join([text.sentence(fact), *(said if said[0] != text.sentence(headline(alert)) else said[1:])])
 
 
 def detail(alert: Alert) -> str | None:
-    """What happened and what to do, of an alert about a connection."""
+    """What happened, of an alert about a connection."""
     return text.clip(text.clean(alert.detail or ""), MAX_DETAIL) or None
-
-
-def next_step(alert: Alert) -> str:
-    """What a person can do about it."""
-    return _NEXT_STEPS.get(told_kind(alert), "Open the order and see whether it needs you.")
 
 
 def value(alert: Alert) -> str | None:
@@ -192,36 +249,40 @@ def value(alert: Alert) -> str | None:
 def amounts(by_currency: Mapping[str, Decimal]) -> str | None:
     """Sums in several currencies, at most `MAX_CURRENCIES` of them named."""
     shown = [text.money(amount, currency) for currency, amount in sorted(by_currency.items())[:MAX_CURRENCIES]]
-    return ", ".join(shown + more(len(by_currency) - len(shown), "currency", "currencies")) or None
+    return ", ".join(shown + text.more(len(by_currency) - len(shown), "currency", "currencies")) or None
 
 
 def facts(alert: Alert) -> list[Fact]:
-    """What is known of the subject besides its lines, the most telling first."""
+    """What is known of the subject beside the decision and the lines, the most telling first."""
     integration = text.clean(alert.connection.integration or "")
     place = Fact("Shop", shop(alert.connection) + (f" ({integration})" if integration else ""))
     if alert.order:
-        return [*_status_facts(alert.order), *_money_facts(alert.order), place, *_time_facts(alert.order)]
+        order = alert.order
+        return [
+            Fact("Order", number(order)),
+            place,
+            _status_fact(order),
+            *_money_facts(order),
+            *_time_facts(alert, order),
+        ]
+    if alert.digest:
+        return [place]
     if alert.kind in TOPIC_KINDS:
         return [Fact("Topic", shop(alert.connection))]
     if alert.kind == KIND_DOUBTED_STATUS:
         return [Fact("Parameter", shop(alert.connection))]
-    at_stake = value(alert)
-    if at_stake:
-        return [Fact("Value", at_stake), place]
     return [place, Fact("Connection", text.clip(text.clean(alert.connection.id), MAX_TEXT))]
 
 
-def _status_facts(order: AlertOrder) -> list[Fact]:
-    why = reason(order)
-    now = text.clean(order.status) + (f' (the shop says "{why}")' if why else "")
-    return [Fact("Status", now), Fact("Before", _before(order))]
+def _status_fact(order: AlertOrder) -> Fact:
+    return Fact("Status", f"{text.clean(order.status)}; {_before(order)}")
 
 
 def _before(order: AlertOrder) -> str:
     if not order.previous_status:
         return "first seen in this status"
     lasted = time_in_previous_status(order)
-    before = text.clean(order.previous_status)
+    before = f"before: {text.clean(order.previous_status)}"
     return f"{before}, for {text.duration(lasted)}" if lasted is not None else before
 
 
@@ -238,26 +299,14 @@ def _money_facts(order: AlertOrder) -> list[Fact]:
         return [Fact("Total", "not given by the shop")]
     parts = {"tax": order.total_tax, "shipping": order.total_shipping, "discount": order.total_discount}
     named = [f"{name} {text.money(amount, order.currency)}" for name, amount in parts.items() if amount]
-    total = text.money(order.total_price, order.currency)
-    unknown = "" if order.currency else " (currency not given by the shop)"
-    return [Fact("Total", total + unknown), *([Fact("Of which", ", ".join(named))] if named else [])]
+    unknown = [] if order.currency else [Fact("Currency", "not given by the shop")]
+    return [*unknown, *([Fact("Of which", ", ".join(named))] if named else [])]
 
 
-def _time_facts(order: AlertOrder) -> list[Fact]:
-    times = {"Ship by": order.ship_by, "Placed": order.created_at, "Changed": order.updated_at}
-    return [Fact(label, text.moment(at)) for label, at in times.items() if at]
-
-
-def more(count: int, one: str, many: str) -> list[str]:
-    """`["+5 more lines"]`, or nothing where nothing is left out."""
-    return [f"+{count:,} more {one if count == 1 else many}"] if count > 0 else []
-
-
-def digested_order(order: DigestedOrder) -> str:
-    """One order of a digest: its number and value."""
-    worth = text.money(order.total_price, order.currency) if order.total_price is not None else "no total"
-    before = text.clean(order.previous_status or "")
-    return f"{number(order)}, {worth}{f', was {before}' if before else ''}"
+def _time_facts(alert: Alert, order: AlertOrder) -> list[Fact]:
+    zone, seen = times.zone_of(alert.connection), order.seen_at
+    moments = {"Placed": order.created_at, "Changed": order.updated_at}
+    return [Fact(label, times.moment(at, zone, beside=seen), at) for label, at in moments.items() if at]
 
 
 def missing(alert: Alert) -> list[str]:
@@ -272,10 +321,11 @@ def freshness(alert: Alert) -> str:
     if alert.kind == KIND_DOUBTED_STATUS:
         return "This is said once for each status."
     if alert.data_as_of:
-        return f"Data as of {text.moment(alert.data_as_of)}, Trackstar's last sync of this shop."
+        shown = times.moment(alert.data_as_of, times.zone_of(alert.connection), beside=times.seen_at(alert))
+        return f"Data as of {shown}, Trackstar's last sync of this shop."
     return "It is not known when Trackstar last synced this shop."
 
 
 def is_connection_alert(alert: Alert) -> bool:
-    """Whether it tells of a shop (or of a topic) rather than of orders."""
+    """Whether it tells of a shop (or of a topic) rather than of orders that changed."""
     return alert.order is None and alert.digest is None

@@ -1,0 +1,107 @@
+"""What the reader can do, and what explains a status that seems to contradict what else is known."""
+
+from typing import Any
+
+import pytest
+
+from orderwatch.alerts import AlertLineItem, Audience
+from orderwatch.publishing.messages import chat, email, machine, slack, steps
+from orderwatch_local.samples import NOW, SAMPLES, order_alert
+
+
+def _line(sku: str = "LAMP-1", quantity: int | None = 3, on_hand: int | None = 3) -> AlertLineItem:
+    return AlertLineItem.model_validate({"sku": sku, "quantity": quantity, "on_hand": on_hand})
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_every_channel_says_what_to_do(kind: str) -> None:
+    alert = SAMPLES[kind]
+    step = steps.next_step(alert)
+    said = step[:1].lower() + step[1:]
+    assert f"\nDo: {said}\n" in email.body(alert)
+    assert any(block["text"]["text"].endswith(f"*Do:* {said}") for block in slack.blocks(alert).blocks[1:3])
+    assert chat.notification(alert)["content"]["nextSteps"][0] == step
+    assert machine.in_words(alert).next_step == step
+
+
+@pytest.mark.parametrize(
+    ("reason", "step"),
+    [
+        ("Address verification failed", "Correct the address"),
+        ("PAYMENT_DECLINED: card expired", "Settle the payment"),
+        ("Held: high fraud risk", "Review the order"),
+        ("Hazmat", "Open the order and settle what the shop names"),
+        ("Redressed", "Open the order and settle what the shop names"),
+        (None, "Open the order and settle what the shop names"),
+    ],
+)
+def test_a_common_reason_has_a_step_of_its_own(reason: str | None, step: str) -> None:
+    assert steps.next_step(order_alert("order.exception", raw_status=reason)).startswith(step)
+
+
+@pytest.mark.parametrize(
+    ("lines", "more", "covered", "why"),
+    [
+        ((_line(), _line("B", 1, 9)), 0, True, "enough of each"),
+        ((_line(), _line("B", 1, 0)), 0, False, "one is short"),
+        ((_line(quantity=2), _line(quantity=2)), 0, False, "two lines draw on one stock"),
+        ((_line(), _line("B", 1, None)), 0, False, "the stock of one is not known"),
+        ((_line(quantity=None),), 0, False, "how many is not known"),
+        ((_line(),), 1, False, "a line is not listed"),
+        ((), 0, False, "no line is known"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_backorder_whose_every_line_is_in_stock_is_a_question_to_the_warehouse(
+    lines: tuple[AlertLineItem, ...], more: int, covered: bool, why: str
+) -> None:
+    alert = order_alert("order.backordered", line_items=lines, more_line_items=more)
+    assert (steps.next_step(alert) == "Stock covers every line: ask the warehouse why it waits.") is covered, why
+
+
+@pytest.mark.parametrize(
+    ("shipments", "told", "step"),
+    [
+        (None, None, "Stop picking"),
+        (0, "No shipment is listed.", "Stop picking"),
+        (1, "1 shipment listed already.", "Call back what has shipped"),
+        (3, "3 shipments listed already.", "Call back what has shipped"),
+    ],
+)
+def test_a_cancellation_tells_whether_something_has_shipped_and_nothing_of_the_stock(
+    shipments: int | None, told: str | None, step: str
+) -> None:
+    alert = order_alert("order.cancelled", shipments=shipments, line_items=(_line(on_hand=0),))
+    first = email.body(alert).splitlines()[0]
+    assert ("shipment" in first) is (told is not None)
+    assert (told or "") in first
+    assert steps.next_step(alert).startswith(step)
+    for said in (email.body(alert), str(slack.blocks(alert).blocks), chat.body(alert)):
+        assert "short" not in said.replace("date_short", "")
+        assert "on hand" not in said
+
+
+def test_a_recovered_order_is_short_of_nothing() -> None:
+    alert = order_alert(
+        "order.recovered", status="processing", previous_status="backordered", line_items=(_line("A", 2, 1),)
+    )
+    for said in (email.body(alert), str(slack.blocks(alert).blocks), chat.body(alert)):
+        assert "short 1" not in said
+
+
+def test_a_recovered_order_that_is_due_still_hurries() -> None:
+    fields: dict[str, Any] = {"status": "processing", "previous_status": "exception"}
+    assert steps.next_step(order_alert("order.recovered", ship_by=NOW, **fields)).startswith("Ship it first")
+    assert steps.next_step(order_alert("order.recovered", **fields)).startswith("Nothing")
+
+
+def test_each_audience_reads_its_own_step() -> None:
+    alert = SAMPLES["connection.blocked"]
+    for_operators = alert.model_copy(update={"audience": Audience.OPERATORS})
+    assert "orderwatch poll conn-7f3a" in steps.next_step(for_operators)
+    assert "orderwatch" not in steps.next_step(alert)
+
+
+def test_a_step_that_the_alert_brings_is_the_one_that_is_shown() -> None:
+    alert = SAMPLES["connection.blocked"].model_copy(update={"next_step": "Run:\nthis"})
+    assert steps.next_step(alert) == "Run: this"

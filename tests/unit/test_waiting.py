@@ -1,0 +1,68 @@
+"""What `watch.started` lists: the most urgent orders that wait already, and how many there are in all."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from orderwatch.alerts import Alert, Waiting
+from orderwatch.polling.windows import MAX_WAITING
+from tests.support.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def place(world: World, order_id: str, *, status: str = "exception", days: int | None = None, **record: Any) -> None:
+    ship_by = world.vendor_clock.now() + timedelta(days=days) if days is not None else None
+    latest = ship_by.strftime("%Y-%m-%dT%H:%M:%SZ") if ship_by else None
+    world.place(order_id, status=status, latest_ship_date=latest, **record)
+
+
+def started(world: World) -> Alert:
+    world.poll()
+    [alert] = [alert for alert in world.told() if alert.kind == "watch.started"]
+    return alert
+
+
+def waiting(world: World) -> Waiting:
+    alert = started(world)
+    assert alert.waiting
+    return alert.waiting
+
+
+def test_what_must_ship_first_is_listed_first_and_then_what_is_worth_most(world: World) -> None:
+    place(world, "late", days=-3)
+    place(world, "cheap", total_price=1)
+    place(world, "dear", total_price=900)
+    place(world, "soon", days=1)
+    assert [order.id for order in waiting(world).orders] == ["late", "soon", "dear", "cheap"]
+
+
+def test_ten_are_listed_over_all_pages_and_the_rest_is_counted_by_status(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 3)
+    for number in range(14):
+        place(world, f"{number:02}", status="exception" if number % 2 else "backordered", days=20 - number)
+    told = waiting(world)
+    assert [order.id for order in told.orders] == [f"{number:02}" for number in range(13, 3, -1)]
+    assert len(told.orders) == MAX_WAITING
+    assert (told.more_orders, told.by_status) == (4, {"exception": 7, "backordered": 7})
+
+
+def test_what_is_over_does_not_wait(world: World) -> None:
+    place(world, "gone", status="cancelled", days=-1)
+    world.place("fine")
+    assert started(world).waiting is None
+
+
+def test_a_listed_order_has_what_a_person_needs_to_find_it_and_nothing_personal(world: World) -> None:
+    place(
+        world, "1", days=1, external_system_url="https://shop.example/1?token=secret", ship_to_address={"city": "Kiel"}
+    )
+    [order] = waiting(world).orders
+    assert order.url == "https://shop.example/1"
+    assert "Kiel" not in order.model_dump_json()
