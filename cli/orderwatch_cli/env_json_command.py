@@ -16,7 +16,7 @@ from orderwatch_cli.stack import STACK_NAME, find_stack
 app = typer.Typer(rich_markup_mode=None)
 
 
-@app.command()
+@app.command("env-json")
 def env_json(
     into: Annotated[Path, typer.Option(help="Folder for the files.", metavar="FOLDER")] = FOLDER,
     stack_name: Annotated[str, typer.Option(help="Which stack.")] = STACK_NAME,
