@@ -10,11 +10,12 @@ import docker  # type: ignore[import-untyped] # of SAM CLI's environment
 
 
 def main() -> None:
-    """Print the daemon's name, and the gateway and subnet of its default network."""
+    """Print the daemon's system, and the gateway and subnet of its default network, as far as there are any."""
     client = docker.from_env(timeout=10)
-    [network] = client.networks.list(names=["bridge"], filters={"driver": "bridge"}) or [None]
-    pools = (network.attrs["IPAM"]["Config"] or [{}]) if network else [{}]
-    found = {"system": client.info().get("OperatingSystem", ""), "network": pools[0]}
+    # Docker lists every network whose name has the word in it.
+    networks = [network for network in client.networks.list(names=["bridge"]) if network.name == "bridge"]
+    pools = [pool for network in networks for pool in network.attrs["IPAM"]["Config"] or []]
+    found = {"system": client.info().get("OperatingSystem", ""), "pools": pools}
     sys.stdout.write(json.dumps(found))
 
 

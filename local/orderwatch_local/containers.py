@@ -4,7 +4,7 @@ import ipaddress
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,24 +59,25 @@ def find_doorway(environment: Mapping[str, str]) -> Doorway:
             f"`sam local invoke` needs Docker, and no daemon answers: {tail(asked.stderr, lines=1)}"
         )
     found = json.loads(asked.stdout)
-    return read_doorway(found["system"], found["network"], platform=sys.platform)
+    return read_doorway(found["system"], found["pools"], platform=sys.platform)
 
 
-def read_doorway(system: str, network: Mapping[str, str], *, platform: str) -> Doorway:
+def read_doorway(system: str, pools: Sequence[Mapping[str, str]], *, platform: str) -> Doorway:
     """The doorway of what a daemon says of itself.
 
     Args:
         system: What it runs on.
-        network: Gateway and subnet of its default network.
+        pools: Subnet, and mostly gateway, of its default network; it may have one of IPv6 too.
         platform: This machine's, as `sys.platform` has it.
 
     Raises:
-        DockerMissingError: The daemon has no default network.
+        DockerMissingError: The daemon has no default network of IPv4.
     """
     # Everywhere but on Linux containers live in a virtual machine, as they do with Docker Desktop.
     if platform != "linux" or system == "Docker Desktop":
         return LOOPBACK
-    try:
-        return Doorway(network["Gateway"], ipaddress.IPv4Network(network["Subnet"]))
-    except KeyError:
-        raise DockerMissingError("Docker has no network `bridge`: start its daemon without --bridge=none") from None
+    for pool in pools:
+        subnet = ipaddress.ip_network(pool["Subnet"])
+        if isinstance(subnet, ipaddress.IPv4Network):
+            return Doorway(pool.get("Gateway") or str(subnet[1]), subnet)
+    raise DockerMissingError("Docker has no network `bridge`: start its daemon without --bridge=none")

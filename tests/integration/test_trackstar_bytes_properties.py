@@ -120,7 +120,7 @@ def test_a_poll_watches_the_other_orders_and_names_the_broken_one_to_the_operato
     assert world.next_poll() == [], "it is told once"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(mutated())
 def test_a_record_with_any_bytes_in_it_costs_at_most_itself(record: bytes) -> None:
     read = OrderPage.read(page(record))
@@ -129,7 +129,7 @@ def test_a_record_with_any_bytes_in_it_costs_at_most_itself(record: bytes) -> No
     assert len(read.orders) <= len(OTHERS) + 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ANY_BODY, st.sampled_from([200, 404, 422, 500]), st.dictionaries(HEADERS, ANY_VALUE, max_size=4))
 def test_any_answer_is_a_record_or_a_documented_error(body: bytes, status: int, headers: dict[str, str]) -> None:
     world = World()
@@ -145,7 +145,7 @@ def test_any_answer_is_a_record_or_a_documented_error(body: bytes, status: int, 
         assert said == one_line(said, 500)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ANY_BODY)
 def test_a_poll_of_any_bytes_ends_in_a_documented_error_or_with_everything_written(body: bytes) -> None:
     world = World()

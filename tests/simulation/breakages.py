@@ -14,10 +14,8 @@ from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.dynamodb import Unit, put_action
 from orderwatch.aws.pace import SharedPace
 from orderwatch.aws.poll_store import PollStore
-from orderwatch.polling import reading
-from orderwatch.polling.reading import Now
 from orderwatch.polling.state import ConnectionState
-from orderwatch.polling.transitions import Observation, OrderWrite, Policy, Reason
+from orderwatch.polling.transitions import Observation, OrderWrite, Reason
 from orderwatch.polling.windows import OVERLAP, Progress, Window, WindowKind
 from orderwatch.trackstar.client import ConnectionClient
 from orderwatch.trackstar.orders import Order, OrderPage, Version
@@ -32,7 +30,6 @@ _claim = AlertTable.claim
 _update = AlertTable._update
 _order_page = ConnectionClient.order_page
 _filters = OrderQuery.filters
-_begin = reading.begin
 
 
 def _filters_by(field_of: Callable[[str], str]) -> Callable[[OrderQuery], dict[str, str]]:
@@ -244,14 +241,6 @@ def circles_are_followed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Progress, "leads_nowhere", lambda self, next_token: False)
 
 
-def circles_are_remembered(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.reading.begin", _begin_and_keep_counting)
-
-
-def _begin_and_keep_counting(state: ConnectionState, *, now: Now, policy: Policy) -> ConnectionState:
-    return state if state.progress else _begin(state, now=now, policy=policy)
-
-
 def the_last_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
     def newest_of_each(page: OrderPage) -> dict[str, Order]:
         return {order.id: order for order in page.orders}
@@ -301,7 +290,6 @@ BREAKAGES: dict[str, Breakage] = {
         future_versions_are_believed,
         statuses_not_counted,
         circles_are_followed,
-        circles_are_remembered,
         the_last_record_of_a_page_counts,
         the_first_record_of_a_page_counts,
         no_redrive,

@@ -12,6 +12,8 @@ from tests.simulation.world import run
 REPORT_EVERY = 5.0
 PROCESSES = 2
 SEEDS_A_TASK = 10
+TASKS_A_PROCESS = 20
+"""A process is replaced after so many: what thousands of worlds leave behind in memory slows the next ones down."""
 
 type Verdict = tuple[int, str | None]
 
@@ -48,7 +50,7 @@ def soak(seeds: range) -> int:
 
 
 def _verdicts(seeds: range) -> Iterator[Verdict]:
-    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+    with multiprocessing.get_context("spawn").Pool(PROCESSES, maxtasksperchild=TASKS_A_PROCESS) as pool:
         yield from pool.imap_unordered(verdict_on, seeds, chunksize=SEEDS_A_TASK)
 
 

@@ -7,7 +7,7 @@ import pytest
 from orderwatch_local.containers import LOOPBACK, find_doorway, read_doorway
 from orderwatch_local.errors import DockerMissingError
 
-BRIDGE = {"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}
+BRIDGE = [{"Subnet": "fd00:17::/64", "Gateway": "fd00:17::1"}, {"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]
 
 
 def test_on_linux_they_come_in_at_the_address_of_dockers_bridge_and_from_its_subnet_alone() -> None:
@@ -31,9 +31,13 @@ def test_where_docker_has_a_virtual_machine_nothing_but_loopback_is_opened(
     assert read_doorway(system, BRIDGE, platform=platform) == LOOPBACK
 
 
+def test_the_gateway_of_a_subnet_is_its_first_address_where_the_daemon_names_none() -> None:
+    assert read_doorway("Debian GNU/Linux 12", [{"Subnet": "10.9.0.0/24"}], platform="linux").address == "10.9.0.1"
+
+
 def test_a_daemon_without_a_bridge_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(DockerMissingError, match="--bridge=none"):
-        read_doorway("Debian GNU/Linux 12", {}, platform="linux")
+        read_doorway("Debian GNU/Linux 12", [], platform="linux")
 
 
 def test_a_daemon_that_does_not_answer_is_one_line_that_says_who_needs_it() -> None:

@@ -7,10 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from typer import Context
-from typer.main import get_command
 
-from orderwatch_cli.main import app
 from orderwatch_local import for_sam
 from tests.support.template import ROOT, load_template
 
@@ -61,16 +58,6 @@ def test_a_documented_default_is_the_templates(name: str) -> None:
     told = quoted(DOCUMENTED[name][1])
     if told:
         assert told[0] == str(PARAMETERS[name]["Default"])
-
-
-def test_every_parameter_that_a_command_overrides_exists() -> None:
-    overridden = [
-        word.partition("=")[0]
-        for words in re.findall(r"--parameter-overrides ([^`\n#]+)", TEXT)
-        for word in words.split()
-    ]
-    assert overridden
-    assert set(overridden) <= PARAMETERS.keys()
 
 
 def test_every_output_that_is_named_exists() -> None:
@@ -130,22 +117,10 @@ def test_every_path_of_the_repository_that_is_named_exists() -> None:
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
-def test_every_make_target_that_is_named_exists() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", TEXT, re.MULTILINE)) <= targets
-
-
 def test_contributing_has_a_line_for_every_make_target() -> None:
     targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     listed = {words.split()[1] for row in rows(TEXTS[ROOT / "CONTRIBUTING.md"], "target") for words in quoted(row[0])}
     assert listed | {"help", "setup"} == targets
-
-
-def test_every_command_of_orderwatch_that_is_named_exists() -> None:
-    known = get_command(app).list_commands(Context(get_command(app)))  # type: ignore[attr-defined]
-    named = set(re.findall(r"(?:bin/|`)orderwatch ([a-z][a-z-]+)", TEXT))
-    assert {"up", "shop"} <= named
-    assert named <= set(known)
 
 
 def test_every_function_is_invoked_here_with_an_event_of_its_own() -> None:

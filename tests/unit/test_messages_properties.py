@@ -213,9 +213,7 @@ def assert_valid_subject(subject: str) -> None:
     assert not subject[0].isspace()
 
 
-@settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
-)
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(alert=alerts())
 def test_every_renderer_takes_every_alert_within_its_limits(alert: Alert) -> None:
     message = render(alert)
@@ -231,9 +229,7 @@ def test_every_renderer_takes_every_alert_within_its_limits(alert: Alert) -> Non
     assert not set("\ufffe\uffff") & set(message.message)
 
 
-@settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
-)
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(alert=alerts())
 def test_every_e_mail_is_readable_text(alert: Alert) -> None:
     body = email.body(alert)
@@ -241,7 +237,7 @@ def test_every_e_mail_is_readable_text(alert: Alert) -> None:
     assert not set(body) & set("\u202e\u2066\x00\r\u2028")
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(alert=alerts())
 def test_the_plain_alert_takes_every_alert(alert: Alert) -> None:
     message = plain(alert)
@@ -254,7 +250,7 @@ def test_the_plain_alert_takes_every_alert(alert: Alert) -> None:
     assert_within_limits(slack.blocks(alert, with_image=False))
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(order=ORDERS)
 def test_the_orders_number_is_in_every_message(order: AlertOrder) -> None:
     connection = AlertConnection(id="c")
@@ -274,7 +270,7 @@ def test_the_orders_number_is_in_every_message(order: AlertOrder) -> None:
     assert chat.escape(number, limit=10_000)[:30] in slack.blocks(alert).text
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(alert=alerts())
 def test_what_machines_get_is_what_the_schema_says_and_can_be_read_again(alert: Alert) -> None:
     body = machine.body(alert)

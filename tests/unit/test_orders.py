@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orderwatch.trackstar.fields import MAX_TEXT_LENGTH
@@ -176,7 +176,6 @@ def test_nothing_personal_is_anywhere_in_what_is_read() -> None:
     assert "personal" not in dumped.lower()
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text() | st.integers(),

@@ -2,7 +2,7 @@
 
 import sys
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orderwatch.polling.seen_orders import MAX_SAVED, SeenOrders
@@ -15,7 +15,6 @@ def seen(*order_ids: str) -> SeenOrders:
     return orders
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.text(max_size=4)))
 def test_an_order_is_new_once_and_only_once(order_ids: list[str]) -> None:
     orders, known = SeenOrders(), set[str]()

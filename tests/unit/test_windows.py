@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orderwatch.polling.windows import (
@@ -67,7 +67,6 @@ def test_a_window_ends_with_the_vendors_clock() -> None:
     assert incremental(now=NOON + 7 * MINUTE).until == NOON + 7 * MINUTE
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(now=st.timedeltas(-timedelta(days=30), timedelta(days=30)), age=st.timedeltas(timedelta(0), timedelta(days=30)))
 def test_whatever_the_clocks_do_a_window_reaches_back_over_the_cursor_and_over_the_time_since_then(
     now: timedelta, age: timedelta
