@@ -21,6 +21,7 @@ from orderwatch.trackstar.client import ConnectionClient
 from orderwatch.trackstar.orders import Order, OrderPage, Version
 from orderwatch.trackstar.query import DateField, OrderQuery
 from tests.simulation.cloud import ALERTS, ObservedTables
+from tests.simulation.plan import drawn
 from tests.simulation.world import SimulatedWorld
 
 type Breakage = Callable[[pytest.MonkeyPatch], None]
@@ -202,7 +203,13 @@ def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.polling.transitions._kind_of", kind_of)
 
 
+def _storm_in_each_world(patch: pytest.MonkeyPatch) -> None:
+    """Only a storm shows these: with one in four worlds they would be long in finding."""
+    patch.setattr("tests.simulation.world.drawn", lambda seed: replace(drawn(seed), storm=True))
+
+
 def alert_ids_hashed_over_shards(patch: pytest.MonkeyPatch) -> None:
+    _storm_in_each_world(patch)
     _partition_key = ObservedTables.partition_key
 
     def partition_key(self: ObservedTables, table: str) -> str:
@@ -212,6 +219,7 @@ def alert_ids_hashed_over_shards(patch: pytest.MonkeyPatch) -> None:
 
 
 def each_sender_at_its_own_pace(patch: pytest.MonkeyPatch) -> None:
+    _storm_in_each_world(patch)
     patch.setattr(SharedPace, "wait", lambda self, within, count=1: True)
 
 

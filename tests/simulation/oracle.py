@@ -369,6 +369,7 @@ class Oracle:
         has_drifted = copy.changes > reading.began and (is_short or self._has_exchange(copy, reading))
         is_excusing = has_drifted or (jumped > 1 and not reading.is_sweep)
         self._jumps_before[connection_id] = reading.jumps
+        self._excuse_the_undated(connection_id, reading)
         for order_id in self._unlike(connection_id, reading):
             subject, sight = (connection_id, order_id), copy.orders[order_id]
             if is_excusing:
@@ -376,6 +377,12 @@ class Oracle:
             else:
                 row = self.row(ORDERS, f"{connection_id}#{order_id}")
                 raise Violation(f"a window ended: {subject} can be seen as {sight}, stored as {row}")
+
+    def _excuse_the_undated(self, connection_id: str, reading: Reading) -> None:
+        """What a window on a date that it has not cannot show is missed by the next ones too, on whatever date."""
+        for order_id, sight in self.copies[connection_id].orders.items():
+            if reading.until and not reading.date_of(sight) and self._lies_outside(connection_id, sight, reading):
+                self._excused[connection_id, order_id] = sight.version
 
     def _has_exchange(self, copy: Copy, reading: Reading) -> bool:
         """Whether orders can have left and entered the list while it was read, so that its length told nothing."""

@@ -94,13 +94,9 @@ def status_phrase(status: str) -> str:
     return _STATUS_PHRASES.get(status, status.replace("_", " "))
 
 
-def _line(text: str) -> str:
-    return one_line(text, MAX_TEXT)
-
-
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 """A JSON number, so that a filter policy can compare it."""
-Line = Annotated[str, AfterValidator(_line)]
+Line = Annotated[str, AfterValidator(lambda text: one_line(text, MAX_TEXT))]
 """One line of text of at most `MAX_TEXT` characters: longer or broken ones are cut and joined, not refused."""
 
 
@@ -344,11 +340,6 @@ class Alert(_Model):
         """The key of its row."""
         return AlertKey(self.connection_id, self.alert_id)
 
-    @property
-    def is_about_an_order(self) -> bool:
-        """Whether one order is its subject."""
-        return self.order is not None
-
 
 def alert_id(*parts: str) -> str:
     """An id of 32 hexadecimal digits: the same parts give the same id (rule 2)."""
@@ -391,12 +382,3 @@ def connection_alert(
         detail=detail,
         data_as_of=data_as_of,
     )
-
-
-def value_by_currency(orders: Iterable[AlertOrder]) -> dict[str, Decimal]:
-    """The sum of the totals by currency; orders that lack either are left out."""
-    sums: dict[str, Decimal] = {}
-    for order in orders:
-        if order.currency and order.total_price is not None:
-            sums[order.currency] = sums.get(order.currency, Decimal(0)) + order.total_price
-    return sums

@@ -22,7 +22,6 @@ from orderwatch.alerts import (
     by_urgency,
     severity_of,
     short_of,
-    value_by_currency,
 )
 from orderwatch.publishing.messages import times
 from orderwatch.publishing.messages.products import BACKORDERED
@@ -72,7 +71,7 @@ def group(alerts: Sequence[Alert], *, threshold: int) -> list[Group]:
 def _by_kind_and_connection(alerts: Sequence[Alert]) -> list[list[Alert]]:
     together: dict[object, list[Alert]] = {}
     for position, alert in enumerate(alerts):
-        key = (alert.kind, alert.connection_id) if alert.is_about_an_order else position
+        key = (alert.kind, alert.connection_id) if alert.order else position
         together.setdefault(key, []).append(alert)
     return list(together.values())
 
@@ -96,7 +95,7 @@ def _digest(members: Sequence[Alert]) -> Alert:
         of_kind=first.kind,
         status=statuses.pop() if len(statuses) == 1 else MIXED,
         count=len(members),
-        value_by_currency=value_by_currency(orders),
+        value_by_currency=_value_by_currency(orders),
         seen_at=max(order.seen_at for order in orders),
         reasons=reasons,
         overdue=urgencies[Urgency.OVERDUE],
@@ -186,3 +185,12 @@ def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:
 def _oldest(members: Sequence[Alert]) -> datetime | None:
     """A digest is as fresh as its oldest member."""
     return min((alert.data_as_of for alert in members if alert.data_as_of), default=None)
+
+
+def _value_by_currency(orders: Iterable[AlertOrder]) -> dict[str, Decimal]:
+    """The sum of the totals; orders that lack either are left out."""
+    sums: dict[str, Decimal] = {}
+    for order in orders:
+        if order.currency and order.total_price is not None:
+            sums[order.currency] = sums.get(order.currency, Decimal(0)) + order.total_price
+    return sums
