@@ -20,6 +20,11 @@ MAX_TEXT = 160
 
 KIND_RECOVERED = "order.recovered"
 KIND_DIGEST = "order.digest"
+KIND_AT_RISK = "order.at_risk"
+KIND_LATE = "order.late"
+KIND_STUCK = "order.stuck"
+DEADLINE_KINDS = frozenset({KIND_AT_RISK, KIND_LATE, KIND_STUCK})
+"""Kinds that tell of an order that did not move: what it is in has not changed."""
 KIND_BLOCKED = "connection.blocked"
 KIND_UNAUTHORIZED = "connection.unauthorized"
 KIND_STALE = "connection.stale"
@@ -55,6 +60,7 @@ class Severity(StrEnum):
 
 _SEVERITIES = {
     "order.exception": Severity.CRITICAL,
+    KIND_LATE: Severity.CRITICAL,
     KIND_BLOCKED: Severity.CRITICAL,
     KIND_UNAUTHORIZED: Severity.CRITICAL,
     KIND_UNHEARD: Severity.CRITICAL,

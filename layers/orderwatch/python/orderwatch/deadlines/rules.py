@@ -1,0 +1,176 @@
+"""The deadlines of an order, and which of them are still ahead (rule 19).
+
+    armed ── its moment comes ── passed (told, or recorded in silence) ── the next one is armed
+      └── the ship-by moves, the status changes: armed anew, and what was told may be over
+
+Pure functions: nothing here knows what time it is. Who judges says up to which moment the shop's data reach.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from orderwatch.alerts import KIND_AT_RISK, KIND_LATE, KIND_STUCK
+from orderwatch.deadlines.calendar import end_of_business_days, is_mere_date, ship_deadline
+from orderwatch.shop_settings import DEFAULT_WORKING_DAYS, WEEKDAYS, ShopSettings, Weekday
+
+OPEN_STATUSES = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
+"""Statuses in which something is still to be shipped. `other`, and what the vendor invents, have no deadline."""
+FINAL_STATUSES = frozenset({"fulfilled", "cancelled"})
+"""Statuses in which nothing is left to do: events, never states to wait in."""
+TROUBLES = frozenset({KIND_LATE, KIND_STUCK})
+"""Deadlines whose order waits for a person once they have passed, and whose end is told."""
+_EARLIEST_YEAR = 2000
+"""A ship-by before it is what a shop's software writes where it has none (year 1, 1970)."""
+
+
+class Deadline(NamedTuple):
+    """A moment and what is told when it has passed."""
+
+    at: datetime
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineRules:
+    """When an order of one shop is at risk, late or stuck.
+
+    Attributes:
+        zone: Where its days end.
+        working_days: Days of the week that count, Monday being 0.
+        holidays: Days that do not.
+        late_warning_hours: How long before the ship-by an order is at risk; 0: never.
+        stuck_days: Business days in one status after which an order without a ship-by is stuck; 0: never.
+    """
+
+    zone: ZoneInfo
+    working_days: frozenset[int] = frozenset(range(5))
+    holidays: frozenset[date] = frozenset()
+    late_warning_hours: int = 24
+    stuck_days: int = 0
+
+    @classmethod
+    def of(cls, settings: ShopSettings, *, zone: ZoneInfo, late_warning_hours: int, stuck_days: int) -> "DeadlineRules":
+        """The rules of a shop; the arguments are the stack's, for what the shop does not set."""
+        days: frozenset[Weekday] = settings.working_days or DEFAULT_WORKING_DAYS
+        warning, stuck = settings.late_warning_hours, settings.stuck_days
+        return cls(
+            zone=ZoneInfo(settings.time_zone) if settings.time_zone else zone,
+            working_days=frozenset(WEEKDAYS.index(day) for day in days),
+            holidays=settings.holidays or frozenset(),
+            late_warning_hours=late_warning_hours if warning is None else warning,
+            stuck_days=stuck_days if stuck is None else stuck,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for rules that give the same deadlines; the business days count only where they are used."""
+        business = (sorted(self.working_days), sorted(self.holidays)) if self.stuck_days else ()
+        parts = (self.zone.key, self.late_warning_hours, self.stuck_days, business)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    def deadlines(self, *, status: str, ship_by: datetime | None, since: datetime) -> tuple[Deadline, ...]:
+        """Every deadline of an order, in order.
+
+        Args:
+            status: What it is in.
+            ship_by: As the shop says; None, or before 2000: it does not.
+            since: When it came into this status.
+        """
+        if status not in OPEN_STATUSES:
+            return ()
+        try:
+            return self._shipping(ship_by) if ship_by and is_told(ship_by) else self._moving(since)
+        except OverflowError:  # in the year 9999: it never comes
+            return ()
+
+    def _shipping(self, ship_by: datetime) -> tuple[Deadline, ...]:
+        late = Deadline(ship_deadline(ship_by, self.zone), KIND_LATE)
+        if not self.late_warning_hours:
+            return (late,)
+        return (Deadline(late.at - timedelta(hours=self.late_warning_hours), KIND_AT_RISK), late)
+
+    def _moving(self, since: datetime) -> tuple[Deadline, ...]:
+        if not self.stuck_days:
+            return ()
+        at = end_of_business_days(
+            since, self.stuck_days, zone=self.zone, working_days=self.working_days, holidays=self.holidays
+        )
+        return (Deadline(at, KIND_STUCK),) if at else ()
+
+    def ship_by_in_words(self, ship_by: datetime) -> str:
+        """A ship-by as people of the shop say it: `the end of 2026-03-06 (Europe/Berlin)`."""
+        if is_mere_date(ship_by):
+            return f"the end of {ship_by:%Y-%m-%d} ({self.zone.key})"
+        return f"{ship_by.astimezone(self.zone):%Y-%m-%d %H:%M} ({self.zone.key})"
+
+
+def is_told(ship_by: datetime | None) -> bool:
+    """Whether the shop says when the order is to ship."""
+    return ship_by is not None and ship_by.year >= _EARLIEST_YEAR
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an order stands to its deadlines: part of its row.
+
+    Attributes:
+        due: The next deadline; None: none is ahead.
+        passed: The latest that passed while the order was open; kept while the order is not open, so that the same
+            deadline is never told again.
+        told_by: The id of the alert about it; None: recorded in silence, or told to be over.
+    """
+
+    due: Deadline | None = None
+    passed: Deadline | None = None
+    told_by: str | None = None
+
+    @property
+    def is_told_trouble(self) -> bool:
+        """Whether somebody was told that the order is late or stuck, and not yet that it no longer is."""
+        return self.told_by is not None and self.passed is not None and self.passed.kind in TROUBLES
+
+
+def arm(before: Standing, deadlines: Sequence[Deadline], *, is_open: bool, silent_until: datetime | None) -> Standing:
+    """How an order stands after it was seen, before any deadline is told.
+
+    Args:
+        before: How it stood.
+        deadlines: All that it has now, in order.
+        is_open: Whether its status is open.
+        silent_until: What had passed by then is recorded in silence, unless it was armed before; None: nothing.
+    """
+    if not is_open:
+        return Standing(passed=before.passed)
+    ahead, passed, told_by = list(deadlines), None, None
+    if before.passed and before.passed in deadlines:
+        passed, told_by = before.passed, before.told_by
+        ahead = ahead[ahead.index(before.passed) + 1 :]
+    while ahead and silent_until and ahead[0].at <= silent_until and ahead[0] != before.due:
+        passed, told_by = ahead.pop(0), None
+    return Standing(due=ahead[0] if ahead else None, passed=passed, told_by=told_by)
+
+
+def pass_due(standing: Standing, deadlines: Sequence[Deadline], *, known_until: datetime) -> Standing:
+    """How an order stands once the deadlines up to a moment have passed: only the last of them is told.
+
+    Args:
+        standing: How it stands, armed with these deadlines.
+        deadlines: All that it has, in order.
+        known_until: Up to when the shop's data reach.
+    """
+    if standing.due is None or standing.due.at > known_until:
+        return standing
+    ahead = list(deadlines[deadlines.index(standing.due) :])
+    passed = ahead.pop(0)
+    while ahead and ahead[0].at <= known_until:
+        passed = ahead.pop(0)
+    return Standing(due=ahead[0] if ahead else None, passed=passed)
+
+
+def told(standing: Standing, alert_id: str) -> Standing:
+    """The same, with the alert that told of the deadline that passed."""
+    return replace(standing, told_by=alert_id)
