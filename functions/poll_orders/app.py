@@ -16,6 +16,7 @@ from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.poll_queue import PollQueue
 from orderwatch.aws.poll_store import PollStore
+from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.errors import PollSupersededError
 from orderwatch.observability import count_answer, logger, metrics
 from orderwatch.polling.failure import note_unread
@@ -23,6 +24,7 @@ from orderwatch.polling.poll import poll
 from orderwatch.polling.summary import Outcome, PollSummary
 from orderwatch.polling.transitions import Policy
 from orderwatch.settings import PollOrdersSettings, read_settings
+from orderwatch.shop_settings import ShopSettings, ShopSettingsError, read_shop_settings, zone_named
 from orderwatch.trackstar.client import Trackstar
 
 STOP_BEFORE = 30.0
@@ -108,11 +110,29 @@ def _poll(
             seconds_left=seconds_left,
         ),
         store=adapters.store,
-        policy=Policy(
-            statuses=settings.alert_statuses,
-            notify_recovered=settings.notify_recovered,
-            baseline_days=settings.baseline_days,
-        ),
+        policy=_policy(settings, parameters.settings),
         has_time=lambda: seconds_left() > STOP_BEFORE,
         asked_at=asked_at,
+    )
+
+
+def _policy(settings: PollOrdersSettings, of_shop: str | None) -> Policy:
+    """What is watched in a shop: its own settings, for what they leave open those of the stack."""
+    own, flaw = ShopSettings(), None
+    try:
+        own = read_shop_settings(of_shop) if of_shop else own
+    except ShopSettingsError as error:
+        flaw = str(error)
+    rules = DeadlineRules.of(
+        own,
+        zone=zone_named(settings.time_zone),
+        late_warning_hours=settings.late_warning_hours,
+        stuck_days=settings.stuck_days,
+    )
+    return Policy(
+        statuses=settings.alert_statuses,
+        notify_recovered=settings.notify_recovered,
+        baseline_days=settings.baseline_days,
+        deadlines=rules if settings.deadline_alerts else None,
+        flawed_settings=flaw,
     )

@@ -2,12 +2,17 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from orderwatch.alerts import (
     ALERT_TOPIC,
+    KIND_AT_RISK,
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
+    KIND_LATE,
     KIND_STALE,
+    KIND_STUCK,
     KIND_UNAUTHORIZED,
     KIND_UNREAD,
     KIND_WATCH_STARTED,
@@ -19,8 +24,10 @@ from orderwatch.alerts import (
     connection_alert,
     severity_of,
 )
+from orderwatch.deadlines.notices import deadline_alert
+from orderwatch.deadlines.rules import Deadline, DeadlineRules
 from orderwatch.polling.health import unread_since
-from orderwatch.polling.notices import doubted_status, quarantine_notice
+from orderwatch.polling.notices import doubted_status, quarantine_notice, settings_notice
 from orderwatch.publishing.audience import Audience, Subscription, Topic, after_telling, observe, untold
 from orderwatch.publishing.digest import group
 
@@ -163,6 +170,22 @@ def _recovered() -> Alert:
     return order_alert("order.recovered", status="processing", previous_status="exception")
 
 
+def _deadline(kind: str, *, at: datetime, ship_by: datetime | None, status: str) -> Alert:
+    rules = DeadlineRules(ZoneInfo("Europe/Berlin"), late_warning_hours=24, stuck_days=3)
+    placed = NOW - timedelta(days=5)
+    facts: dict[str, Any] = {
+        "status": status,
+        "previous_status": None,
+        "previous_status_since": None,
+        "created_at": placed,
+    }
+    order = order_alert("order.other", **facts, ship_by=ship_by).order
+    assert order is not None  # noqa: S101 - it is about one
+    since = NOW - timedelta(days=4)
+    deadline = Deadline(at, kind)
+    return deadline_alert(deadline, order=order, since=since, rules=rules, connection=SHOP, data_as_of=NOW)
+
+
 def _digest() -> Alert:
     lamp = AlertLineItem(
         sku="LAMP-1", name="Trail lamp", quantity=Decimal(1), on_hand=Decimal(2), product_id="31", is_kit=False
@@ -243,12 +266,17 @@ def _of_the_topic() -> tuple[Alert, Alert]:
 
 
 _UNHEARD, _HEARD = _of_the_topic()
+_FLAW = "the shop's settings are wrong (time_zone: value_error)"
+_TODAY, _TODAY_ENDS = datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 4, 23, tzinfo=UTC)
 SAMPLES: dict[str, Alert] = {
     "order.exception": _exception(),
     "order.backordered": _backordered(),
     "order.cancelled": _cancelled(),
     "order.other": _other(),
     "order.recovered": _recovered(),
+    "order.at_risk": _deadline(KIND_AT_RISK, at=_TODAY_ENDS - timedelta(days=1), ship_by=_TODAY, status="open"),
+    "order.late": _deadline(KIND_LATE, at=NOW, ship_by=NOW, status="partially_fulfilled"),
+    "order.stuck": _deadline(KIND_STUCK, at=_TODAY_ENDS - timedelta(days=1), ship_by=None, status="confirmed"),
     "order.digest": _digest(),
     "connection.blocked": _blocked(),
     "connection.unauthorized": _unauthorized(),
@@ -260,4 +288,5 @@ SAMPLES: dict[str, Alert] = {
     "watch.started": _watch_started(),
     "orders.quarantined": _quarantined(),
     "statuses.doubted": doubted_status("exceptoin", now=NOW),
+    "settings.unreadable": settings_notice(_FLAW, connection=SHOP, now=NOW),
 }

@@ -15,7 +15,7 @@ from orderwatch.aws.dynamodb import Unit, put_action
 from orderwatch.aws.pace import SharedPace
 from orderwatch.aws.poll_store import PollStore
 from orderwatch.polling import reading
-from orderwatch.polling.reading import Now
+from orderwatch.polling.following import Now
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.transitions import Observation, OrderWrite, Policy, Reason
 from orderwatch.polling.windows import OVERLAP, Progress, Window, WindowKind
@@ -189,7 +189,7 @@ def blind_to_what_has_no_date(patch: pytest.MonkeyPatch) -> None:
 
 
 def random_alert_ids(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.transitions.alert_id", lambda *parts: f"{random.getrandbits(64):x}")
+    patch.setattr("orderwatch.polling.decisions.alert_id", lambda *parts: f"{random.getrandbits(64):x}")
 
 
 def alerts_by_the_baseline(patch: pytest.MonkeyPatch) -> None:
@@ -197,12 +197,14 @@ def alerts_by_the_baseline(patch: pytest.MonkeyPatch) -> None:
 
 
 def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
-    def kind_of(status: str, stored: Any, policy: Any) -> str | None:
-        if policy.watches(status):
-            return f"order.{status}"
-        return "order.recovered" if stored and stored.watched and policy.notify_recovered else None
+    def kind_of(seen: Any, judged: Any) -> str | None:
+        if seen.same:
+            return None
+        if seen.policy.watches(seen.order.status):
+            return f"order.{seen.order.status}"
+        return "order.recovered" if seen.stored and seen.stored.watched and seen.policy.notify_recovered else None
 
-    patch.setattr("orderwatch.polling.transitions._kind_of", kind_of)
+    patch.setattr("orderwatch.polling.decisions._kind_of", kind_of)
 
 
 def alert_ids_hashed_over_shards(patch: pytest.MonkeyPatch) -> None:
@@ -237,7 +239,7 @@ def future_versions_are_believed(patch: pytest.MonkeyPatch) -> None:
 
 
 def statuses_not_counted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.transitions._changes_after", lambda stored: 1)
+    patch.setattr("orderwatch.polling.decisions._changes_after", lambda stored: 1)
 
 
 def circles_are_followed(patch: pytest.MonkeyPatch) -> None:
@@ -253,15 +255,15 @@ def _begin_and_keep_counting(state: ConnectionState, *, now: Now, policy: Policy
 
 
 def the_last_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
-    def newest_of_each(page: OrderPage, observed_at: datetime) -> dict[str, Order]:
-        return {order.id: order for order in page.orders}
+    def newest_of_each(orders: Sequence[Order], observed_at: datetime) -> dict[str, Order]:
+        return {order.id: order for order in orders}
 
     patch.setattr("orderwatch.polling.transitions.newest_of_each", newest_of_each)
 
 
 def the_first_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
-    def newest_of_each(page: OrderPage, observed_at: datetime) -> dict[str, Order]:
-        return {order.id: order for order in reversed(page.orders)}
+    def newest_of_each(orders: Sequence[Order], observed_at: datetime) -> dict[str, Order]:
+        return {order.id: order for order in reversed(orders)}
 
     patch.setattr("orderwatch.polling.transitions.newest_of_each", newest_of_each)
 

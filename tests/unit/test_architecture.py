@@ -24,7 +24,7 @@ MAX_ROOMS = 13
 MAY_IMPORT = {
     SHARED: {SHARED},
     "trackstar": {SHARED, "trackstar"},
-    "polling": {SHARED, "polling", "trackstar"},
+    "polling": {SHARED, "polling", "deadlines", "trackstar"},
     "deadlines": {SHARED, "deadlines", "trackstar"},
     "publishing": {SHARED, "publishing", "trackstar"},
     "aws": {SHARED, "aws", "polling", "deadlines", "publishing", "trackstar"},

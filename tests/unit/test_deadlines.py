@@ -12,6 +12,7 @@ from orderwatch.deadlines.rules import (
     OPEN_STATUSES,
     Deadline,
     DeadlineRules,
+    Silence,
     Standing,
     arm,
     pass_due,
@@ -187,8 +188,8 @@ BOTH = (AT_RISK, LATE)
 UNKNOWN = Standing()
 
 
-def armed(before: Standing, found: tuple[Deadline, ...], *, silent_until: datetime | None = None) -> Standing:
-    return arm(before, found, is_open=True, silent_until=silent_until)
+def armed(before: Standing, found: tuple[Deadline, ...], *, silence: Silence | None = None) -> Standing:
+    return arm(before, found, is_open=True, silence=silence)
 
 
 def test_an_order_that_is_seen_first_waits_for_its_first_deadline() -> None:
@@ -196,22 +197,25 @@ def test_an_order_that_is_seen_first_waits_for_its_first_deadline() -> None:
 
 
 @pytest.mark.parametrize(
-    ("silent_until", "expected"),
+    ("until", "is_recording", "expected"),
     [
-        (AT_RISK.at - HOUR, Standing(due=AT_RISK)),
-        (AT_RISK.at, Standing(due=LATE, passed=AT_RISK)),
-        (LATE.at, Standing(passed=LATE)),
+        (AT_RISK.at - HOUR, True, Standing(due=AT_RISK)),
+        (AT_RISK.at, True, Standing(due=LATE, passed=AT_RISK)),
+        (LATE.at, True, Standing(passed=LATE)),
+        (AT_RISK.at - HOUR, False, Standing(due=AT_RISK)),
+        (AT_RISK.at, False, Standing(due=AT_RISK)),
+        (LATE.at, False, Standing(passed=LATE)),
     ],
 )
 def test_what_had_passed_when_the_watch_began_is_recorded_in_silence(
-    silent_until: datetime, expected: Standing
+    until: datetime, *, is_recording: bool, expected: Standing
 ) -> None:
-    assert armed(UNKNOWN, BOTH, silent_until=silent_until) == expected
+    assert armed(UNKNOWN, BOTH, silence=Silence(until, is_recording)) == expected
 
 
 def test_what_was_armed_is_told_however_late_the_watch_begins_again() -> None:
     waiting = Standing(due=AT_RISK)
-    assert armed(waiting, BOTH, silent_until=LATE.at + DAY) == waiting
+    assert armed(waiting, BOTH, silence=Silence(LATE.at + DAY, is_recording=True)) == waiting
 
 
 def test_an_order_that_is_seen_again_stands_as_it_stood() -> None:
@@ -232,7 +236,7 @@ def test_a_ship_by_that_was_removed_leaves_nothing_to_wait_for() -> None:
 
 def test_an_order_that_is_closed_and_opened_again_is_not_late_twice() -> None:
     was_late = Standing(passed=LATE, told_by="told")
-    closed = arm(was_late, (), is_open=False, silent_until=None)
+    closed = arm(was_late, (), is_open=False, silence=None)
     assert closed == Standing(passed=LATE)
     assert armed(closed, BOTH) == closed
 

@@ -147,6 +147,11 @@ class Shop:
             order = self._mirrors[Resource.ORDERS].store[order_id]
             self._write(Resource.ORDERS, order | dict(changes))
 
+    def delete(self, order_id: str) -> None:
+        """An order is deleted: from the next sync on Trackstar has it no longer."""
+        with self._lock:
+            self._mirrors[Resource.ORDERS].remove(order_id)
+
     def restock(self, product_id: str, on_hand: Mapping[str, int]) -> None:
         """A count of a product's stock: what each warehouse holds from now on."""
         with self._lock:

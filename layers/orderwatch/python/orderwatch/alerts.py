@@ -39,7 +39,8 @@ KIND_WATCH_STARTED = "watch.started"
 KIND_QUARANTINED = "orders.quarantined"
 KIND_UNREAD = "connection.unread"
 KIND_DOUBTED_STATUS = "statuses.doubted"
-OPERATORS_KINDS = frozenset({KIND_QUARANTINED, KIND_UNREAD, KIND_DOUBTED_STATUS})
+KIND_UNREADABLE_SETTINGS = "settings.unreadable"
+OPERATORS_KINDS = frozenset({KIND_QUARANTINED, KIND_UNREAD, KIND_DOUBTED_STATUS, KIND_UNREADABLE_SETTINGS})
 """Kinds that go to OpsTopic: only those who run orderwatch can act on them."""
 
 
@@ -141,7 +142,9 @@ class AlertOrder(_Model):
     number: Line = Field(description="The number that a person knows the order by; its id where it has none.")
     url: str | None = Field(None, description="The order in the shop's own admin.")
     status: Line
-    previous_status: Line | None = Field(None, description="null: the order was never seen before.")
+    previous_status: Line | None = Field(
+        None, description="null: the order was never seen before, or its status has not changed."
+    )
     previous_status_since: datetime | None = None
     raw_status: Line | None = Field(None, description="The shop's own word for the status.")
     created_at: datetime | None = Field(None, description="By the shop's clock.")
@@ -153,6 +156,9 @@ class AlertOrder(_Model):
     total_discount: Number | None = None
     total_shipping: Number | None = None
     ship_by: datetime | None = None
+    due_at: datetime | None = Field(
+        None, description="The deadline that `order.at_risk`, `order.late` or `order.stuck` tells of has passed then."
+    )
     line_items: tuple[AlertLineItem, ...] = ()
     more_line_items: int = Field(0, ge=0, description="Lines of the order that are not listed here.")
 
@@ -236,8 +242,9 @@ class Alert(_Model):
     schema_: Literal["orderwatch.alert.v1"] = Field("orderwatch.alert.v1", alias="schema")
     alert_id: str = Field(description="The same transition always has the same id: drop a repeat by it.")
     kind: str = Field(
-        description="`order.<status>`, `order.recovered`, `order.digest`, `connection.*`, `watch.started`, "
-        "`orders.quarantined`, `statuses.doubted`."
+        description="`order.<status>`, `order.at_risk`, `order.late`, `order.stuck`, `order.recovered`, "
+        "`order.digest`, `connection.*`, `watch.started`, `orders.quarantined`, `statuses.doubted`, "
+        "`settings.unreadable`."
     )
     severity: Severity
     audience: Audience = Field(
@@ -247,7 +254,9 @@ class Alert(_Model):
     connection: AlertConnection
     order: AlertOrder | None = None
     digest: Digest | None = None
-    detail: str | None = Field(None, description="What happened and what to do, in words; alerts about a connection.")
+    detail: str | None = Field(
+        None, description="What happened and what to do, in words; alerts about a connection or a deadline."
+    )
     enrichment: Enrichment = Enrichment()
     data_as_of: datetime | None = Field(None, description="The end of the vendor's last sync of this shop's orders.")
 

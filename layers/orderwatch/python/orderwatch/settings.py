@@ -4,14 +4,20 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 
 from orderwatch.errors import SettingsError
 from orderwatch.model import Model
+from orderwatch.shop_settings import zone_named
 
 
 def _listed(value: Any) -> Any:
     return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _zone_name(value: str) -> str:
+    zone_named(value)
+    return value
 
 
 # Key and tokens go there: in the clear to this machine alone.
@@ -40,6 +46,10 @@ class PollOrdersSettings(_Settings):
     notify_recovered: bool
     baseline_days: Annotated[int, Field(ge=0)]
     silence_minutes: Annotated[int, Field(ge=1)]
+    time_zone: Annotated[str, AfterValidator(_zone_name)]
+    deadline_alerts: bool
+    late_warning_hours: Annotated[int, Field(ge=0)]
+    stuck_days: Annotated[int, Field(ge=0)]
     order_table_name: str
     connection_table_name: str
     alert_table_name: str

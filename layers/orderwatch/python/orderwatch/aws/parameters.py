@@ -3,6 +3,7 @@
     <prefix>/trackstar/api-key                          SecureString
     <prefix>/connections/<connection_id>/access-token   SecureString
     <prefix>/connections/<connection_id>/name           String, optional: what alerts call the shop
+    <prefix>/connections/<connection_id>/settings       String, optional: the shop's own settings, JSON
     <prefix>/slack/webhook-url                          SecureString
 
 Adding a shop is one `aws ssm put-parameter`; nothing is deployed.
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MAX_AGE = 300
 """Seconds for which a value is kept in a warm function: a rotated token is taken up within five minutes."""
 ACCESS_TOKEN = "access-token"  # noqa: S105 - the name of the parameter
+SETTINGS = "settings"
 _WEBHOOK_URL = re.compile(
     r"(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|localhost|\[::1\]))(:[0-9]{1,5})?/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+"
 )
@@ -34,10 +36,17 @@ _LARGEST_PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class ConnectionParameters:
-    """What the operator has stored for a connection."""
+    """What the operator has stored for a connection.
+
+    Attributes:
+        access_token: The connection's secret.
+        name: What alerts call the shop.
+        settings: The shop's own settings as they were put (`orderwatch.shop_settings`).
+    """
 
     access_token: SecretStr
     name: str | None = None
+    settings: str | None = None
 
 
 class Parameters:
@@ -86,7 +95,11 @@ class Parameters:
         token = values.get(ACCESS_TOKEN)
         if not token:
             raise ParameterMissingError(f"{path}/{ACCESS_TOKEN}")
-        return ConnectionParameters(access_token=SecretStr(str(token)), name=str(values.get("name") or "") or None)
+        return ConnectionParameters(
+            access_token=SecretStr(str(token)),
+            name=str(values.get("name") or "") or None,
+            settings=str(values.get(SETTINGS) or "") or None,
+        )
 
     def connection_ids(self) -> list[str]:
         """Every shop that has an access token, sorted; never from a cache. It needs no permission to read a value."""

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 from zoneinfo import ZoneInfo
 
 from orderwatch.alerts import KIND_AT_RISK, KIND_LATE, KIND_STUCK
@@ -83,9 +83,16 @@ class DeadlineRules:
         if status not in OPEN_STATUSES:
             return ()
         try:
-            return self._shipping(ship_by) if ship_by and is_told(ship_by) else self._moving(since)
+            return self._shipping(ship_by) if is_told(ship_by) else self._moving(since)
         except OverflowError:  # in the year 9999: it never comes
             return ()
+
+    def past_shipping(self, status: str, ship_by: datetime | None, *, by: datetime) -> str | None:
+        """The kind of the latest deadline of an order's ship-by that had passed by a moment."""
+        if not is_told(ship_by):
+            return None
+        found = self.deadlines(status=status, ship_by=ship_by, since=by)
+        return next((each.kind for each in reversed(found) if each.at <= by), None)
 
     def _shipping(self, ship_by: datetime) -> tuple[Deadline, ...]:
         late = Deadline(ship_deadline(ship_by, self.zone), KIND_LATE)
@@ -108,7 +115,7 @@ class DeadlineRules:
         return f"{ship_by.astimezone(self.zone):%Y-%m-%d %H:%M} ({self.zone.key})"
 
 
-def is_told(ship_by: datetime | None) -> bool:
+def is_told(ship_by: datetime | None) -> TypeGuard[datetime]:
     """Whether the shop says when the order is to ship."""
     return ship_by is not None and ship_by.year >= _EARLIEST_YEAR
 
@@ -134,14 +141,36 @@ class Standing:
         return self.told_by is not None and self.passed is not None and self.passed.kind in TROUBLES
 
 
-def arm(before: Standing, deadlines: Sequence[Deadline], *, is_open: bool, silent_until: datetime | None) -> Standing:
+NO_DEADLINE = Standing()
+"""That of an order that was never seen, or has no deadline."""
+
+
+class Silence(NamedTuple):
+    """What is recorded and not told, as it had passed when the watch of deadlines began.
+
+    Attributes:
+        until: When that was.
+        is_recording: Whether the order is recorded for that watch just now: then a warning whose moment has come is
+            silent too. Later, a warning of that time is told if its order is not late by then.
+    """
+
+    until: datetime
+    is_recording: bool
+
+    def covers(self, ahead: Sequence[Deadline]) -> bool:
+        """Whether the first of the deadlines ahead is recorded and not told."""
+        judged = ahead[0] if self.is_recording else ahead[-1]
+        return judged.at <= self.until
+
+
+def arm(before: Standing, deadlines: Sequence[Deadline], *, is_open: bool, silence: Silence | None) -> Standing:
     """How an order stands after it was seen, before any deadline is told.
 
     Args:
         before: How it stood.
         deadlines: All that it has now, in order.
         is_open: Whether its status is open.
-        silent_until: What had passed by then is recorded in silence, unless it was armed before; None: nothing.
+        silence: What is recorded and not told, unless it was armed before; None: nothing.
     """
     if not is_open:
         return Standing(passed=before.passed)
@@ -149,7 +178,7 @@ def arm(before: Standing, deadlines: Sequence[Deadline], *, is_open: bool, silen
     if before.passed and before.passed in deadlines:
         passed, told_by = before.passed, before.told_by
         ahead = ahead[ahead.index(before.passed) + 1 :]
-    while ahead and silent_until and ahead[0].at <= silent_until and ahead[0] != before.due:
+    while ahead and silence and ahead[0] != before.due and silence.covers(ahead):
         passed, told_by = ahead.pop(0), None
     return Standing(due=ahead[0] if ahead else None, passed=passed, told_by=told_by)
 
@@ -169,6 +198,51 @@ def pass_due(standing: Standing, deadlines: Sequence[Deadline], *, known_until: 
     while ahead and ahead[0].at <= known_until:
         passed = ahead.pop(0)
     return Standing(due=ahead[0] if ahead else None, passed=passed)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the deadlines of an order that was seen come to.
+
+    Attributes:
+        standing: How it stands now.
+        passed: The deadline to tell of, None where none passed.
+        over: The deadline that was told and no longer holds, as the order is shipped or its ship-by moved.
+    """
+
+    standing: Standing = NO_DEADLINE
+    passed: Deadline | None = None
+    over: Deadline | None = None
+
+
+def judge(
+    before: Standing,
+    rules: DeadlineRules | None,
+    *,
+    status: str,
+    ship_by: datetime | None,
+    since: datetime,
+    silence: Silence | None = None,
+    known_until: datetime | None = None,
+) -> Judgement:
+    """Judge an order that was seen.
+
+    Args:
+        before: How it stood.
+        rules: Its shop's; None: no deadline is watched.
+        status: What it is in now.
+        ship_by: As the shop says now.
+        since: When it came into the status.
+        silence: What is recorded and not told, unless it was armed before; None: nothing.
+        known_until: Up to when the shop's data reach, where deadlines are to be told; None: they are only armed.
+    """
+    if rules is None:
+        return Judgement(Standing(passed=before.passed))
+    deadlines = rules.deadlines(status=status, ship_by=ship_by, since=since)
+    armed = arm(before, deadlines, is_open=status in OPEN_STATUSES, silence=silence)
+    over = before.passed if before.is_told_trouble and not armed.is_told_trouble else None
+    after = pass_due(armed, deadlines, known_until=known_until) if known_until else armed
+    return Judgement(after, passed=after.passed if after is not armed else None, over=over)
 
 
 def told(standing: Standing, alert_id: str) -> Standing:

@@ -12,6 +12,7 @@ from orderwatch.alerts import (
     KIND_STALE,
     KIND_UNAUTHORIZED,
     KIND_UNREAD,
+    KIND_UNREADABLE_SETTINGS,
     KIND_WATCH_STARTED,
     Alert,
     AlertConnection,
@@ -20,6 +21,8 @@ from orderwatch.alerts import (
     connection_alert,
     status_phrase,
 )
+from orderwatch.deadlines.notices import past_in_words
+from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.polling.health import Health, HealthState
 from orderwatch.polling.windows import Progress
 
@@ -92,15 +95,49 @@ def doubted_status(status: str, *, now: datetime) -> Alert:
 
 
 def watch_started(
-    progress: Progress, *, connection: AlertConnection, statuses: Collection[str], data_as_of: datetime | None
+    progress: Progress,
+    connection: AlertConnection,
+    *,
+    statuses: Collection[str],
+    rules: DeadlineRules | None,
+    data_as_of: datetime | None,
 ) -> Alert:
-    """The one summary that a baseline ends with (rule 8)."""
+    """The one summary that a baseline ends with (rule 8), with the deadlines that had passed already (rule 19)."""
     now_in = [f"{count:,} {status_phrase(status)}" for status, count in sorted(progress.attention.items())]
     standing = f"{', '.join(now_in)} now" if now_in else "none needs attention now"
+    past = past_in_words(progress.past, rules) if rules else ""
     return connection_alert(
         KIND_WATCH_STARTED,
         connection=connection,
         since=progress.window.until,
-        detail=f"Watching {progress.distinct:,} orders for {', '.join(sorted(statuses))}; {standing}.",
+        detail=f"Watching {progress.distinct:,} orders for {', '.join(sorted(statuses))}; {standing}."
+        + (f" {past}: only what passes from now on is alerted." if past else ""),
         data_as_of=data_as_of,
+    )
+
+
+def deadlines_started(
+    progress: Progress, connection: AlertConnection, *, rules: DeadlineRules, data_as_of: datetime | None
+) -> Alert:
+    """The one line that a shop which was watched before gets when its deadlines are, or are reckoned anew (rule 19)."""
+    past = past_in_words(progress.past, rules) or "None has passed"
+    return connection_alert(
+        KIND_WATCH_STARTED,
+        connection=connection,
+        since=progress.window.until,
+        detail=f"The deadlines of {progress.distinct:,} open orders are watched. {past}: only what passes from now on "
+        "is alerted.",
+        data_as_of=data_as_of,
+        subject=["deadlines"],
+    )
+
+
+def settings_notice(flaws: str, *, connection: AlertConnection, now: datetime) -> Alert:
+    """The operators' notice of a shop's settings that cannot be read: the stack's apply until they are put again."""
+    return connection_alert(
+        KIND_UNREADABLE_SETTINGS,
+        connection=connection,
+        since=now,
+        detail=f"{flaws[:1].upper()}{flaws[1:]}: none of them applies, the stack's do. Put them again: orderwatch "
+        f"settings {connection.id} --help",
     )

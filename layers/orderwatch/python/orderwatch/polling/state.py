@@ -37,6 +37,9 @@ class ConnectionState(Model):
         last_sweep_at: The vendor's clock when the last sweep began.
         other_statuses: Statuses beyond Trackstar's documented ones that orders of the connection have had.
         doubted_statuses: Watched statuses that the operators were asked about.
+        deadline_rules: The fingerprint of the rules by which the deadlines of all open orders were recorded, if any.
+        deadlines_since: The vendor's clock when that reading began: what had passed by then is not alerted (rule 19).
+        flawed_settings: What is wrong with the shop's own settings; the operators were notified of it once.
         quarantined: Why an order cannot be watched, by its id; the operators were notified of each (rule 9).
         progress: The window that is being read, None between windows.
     """
@@ -61,6 +64,9 @@ class ConnectionState(Model):
     last_sweep_at: datetime | None = None
     other_statuses: tuple[str, ...] = ()
     doubted_statuses: tuple[str, ...] = ()
+    deadline_rules: str | None = None
+    deadlines_since: datetime | None = None
+    flawed_settings: str | None = None
     quarantined: dict[str, str] = Field(default_factory=dict)
     progress: Progress | None = None
 

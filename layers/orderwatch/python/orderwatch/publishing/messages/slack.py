@@ -95,7 +95,7 @@ def plain(alert: Alert) -> SlackMessage:
 
 def _summary(alert: Alert) -> str:
     worth = wording.value(alert)
-    why = wording.reason(alert.order) if alert.order else wording.detail(alert)
+    why = wording.reason(alert.order) if alert.order and not alert.detail else wording.detail(alert)
     said = wording.headline(alert, with_shop=True) + (f", {worth}" if worth else "") + (f": {why}" if why else "")
     return escape(said, limit=_MAX_SUMMARY)
 

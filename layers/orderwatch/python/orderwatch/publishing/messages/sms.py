@@ -31,7 +31,8 @@ def _what(alert: Alert) -> str:
     number = wording.number_in_ascii(alert.order, limit=_MAX_NUMBER)
     if alert.kind == KIND_RECOVERED:
         return f"Order {number} recovered"
-    return f"Order {number} is {text.clip(text.ascii_fold(wording.status_phrase(alert.order.status)), _MAX_STATUS)}"
+    condition = text.ascii_fold(wording.condition(alert.kind, alert.order.status))
+    return f"Order {number} is {text.clip(condition, _MAX_STATUS)}"
 
 
 def _additions(alert: Alert) -> list[str]:
@@ -44,6 +45,6 @@ def _additions(alert: Alert) -> list[str]:
 def _explanation(alert: Alert) -> str:
     if alert.order and alert.kind == KIND_RECOVERED:
         return f": now {text.ascii_fold(wording.status_phrase(alert.order.status))}"
-    why = wording.reason(alert.order) if alert.order else wording.detail(alert)
+    why = wording.reason(alert.order) if alert.order and not alert.detail else wording.detail(alert)
     folded = text.ascii_fold(why or "", fallback="")
     return f"{':' if alert.order else '.'} {folded}" if folded else ""

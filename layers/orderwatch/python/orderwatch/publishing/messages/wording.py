@@ -7,16 +7,21 @@ from typing import NamedTuple
 
 from orderwatch import alerts
 from orderwatch.alerts import (
+    DEADLINE_KINDS,
+    KIND_AT_RISK,
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
     KIND_DOUBTED_STATUS,
     KIND_HEARD,
+    KIND_LATE,
     KIND_QUARANTINED,
     KIND_RECOVERED,
     KIND_STALE,
+    KIND_STUCK,
     KIND_UNAUTHORIZED,
     KIND_UNHEARD,
     KIND_UNREAD,
+    KIND_UNREADABLE_SETTINGS,
     KIND_WATCH_STARTED,
     MAX_TEXT,
     TOPIC_KINDS,
@@ -44,9 +49,14 @@ _CONNECTION_HEADLINES = {
     KIND_QUARANTINED: "{shop}: orders that cannot be watched",
     KIND_UNREAD: "{shop}: the orders cannot be read",
     KIND_DOUBTED_STATUS: "{shop}: a status that may be misspelt",
+    KIND_UNREADABLE_SETTINGS: "{shop}: its settings cannot be read",
 }
+_DEADLINES = {KIND_LATE: "late", KIND_AT_RISK: "at risk of being late", KIND_STUCK: "stuck"}
 _TAGS = {
     KIND_RECOVERED: "recovered",
+    KIND_LATE: "late",
+    KIND_AT_RISK: "at risk",
+    KIND_STUCK: "stuck",
     KIND_BLOCKED: "shop blocked",
     KIND_UNAUTHORIZED: "shop unauthorized",
     KIND_STALE: "shop data stale",
@@ -57,11 +67,15 @@ _TAGS = {
     KIND_QUARANTINED: "quarantined",
     KIND_UNREAD: "shop unread",
     KIND_DOUBTED_STATUS: "check AlertStatuses",
+    KIND_UNREADABLE_SETTINGS: "shop settings",
 }
 _NEXT_STEPS = {
     "order.exception": "Open the order and settle what the shop names as the reason.",
     "order.backordered": "Restock, or offer the customer a substitute, a wait or a refund.",
     "order.cancelled": "Stop picking and shipping if the warehouse already has the order.",
+    KIND_LATE: "Ship it today, or tell the customer when it will be.",
+    KIND_AT_RISK: "See to it that it ships in time.",
+    KIND_STUCK: "Open the order and see what holds it up.",
     KIND_RECOVERED: "Nothing: it is told so that nobody works on it any longer.",
     KIND_BLOCKED: "Renew the shop's credentials in Trackstar; until then its orders are not seen.",
     KIND_UNAUTHORIZED: "Store a valid API key and access token for this shop.",
@@ -73,6 +87,7 @@ _NEXT_STEPS = {
     KIND_QUARANTINED: "Ask Trackstar's support about these records.",
     KIND_UNREAD: "Read the log of poll_orders: it says why the polls of this shop fail.",
     KIND_DOUBTED_STATUS: "Correct AlertStatuses and deploy again, or leave it if a shop uses this status.",
+    KIND_UNREADABLE_SETTINGS: "Put the shop's settings again; until then the stack's apply.",
 }
 
 
@@ -143,13 +158,18 @@ def _digest_headline(digest: Digest) -> str:
     orders = text.plural(digest.count, "order")
     if digest.of_kind == KIND_RECOVERED:
         return f"{orders} recovered"
-    return f"{orders} {'is' if digest.count == 1 else 'are'} {status_phrase(digest.status)}"
+    return f"{orders} {'is' if digest.count == 1 else 'are'} {condition(digest.of_kind, digest.status)}"
+
+
+def condition(kind: str, status: str) -> str:
+    """What an order is in: a deadline's alert tells that, whatever its status."""
+    return _DEADLINES.get(kind) or status_phrase(status)
 
 
 def _order_headline(alert: Alert, order: AlertOrder) -> str:
     if alert.kind == KIND_RECOVERED:
         return f"Order {number(order)} {recovery(order)}"
-    return f"Order {number(order)} is {status_phrase(order.status)}"
+    return f"Order {number(order)} is {condition(alert.kind, order.status)}"
 
 
 def recovery(order: AlertOrder) -> str:
@@ -166,12 +186,13 @@ def reason(order: AlertOrder) -> str | None:
 
 def headline_with_reason(alert: Alert) -> str:
     """The fact and, where the shop names one, its reason."""
-    why = reason(alert.order) if alert.order and alert.kind != KIND_RECOVERED else None
+    is_told = alert.kind not in {KIND_RECOVERED, *DEADLINE_KINDS}
+    why = reason(alert.order) if alert.order and is_told else None
     return f"{headline(alert)}: {why}" if why else headline(alert)
 
 
 def detail(alert: Alert) -> str | None:
-    """What happened and what to do, of an alert about a connection."""
+    """What happened and what to do, of an alert about a connection or a deadline."""
     return text.clip(text.clean(alert.detail or ""), MAX_DETAIL) or None
 
 
@@ -200,7 +221,7 @@ def facts(alert: Alert) -> list[Fact]:
     integration = text.clean(alert.connection.integration or "")
     place = Fact("Shop", shop(alert.connection) + (f" ({integration})" if integration else ""))
     if alert.order:
-        return [*_status_facts(alert.order), *_money_facts(alert.order), place, *_time_facts(alert.order)]
+        return [*_status_facts(alert, alert.order), *_money_facts(alert.order), place, *_time_facts(alert.order)]
     if alert.kind in TOPIC_KINDS:
         return [Fact("Topic", shop(alert.connection))]
     if alert.kind == KIND_DOUBTED_STATUS:
@@ -211,10 +232,11 @@ def facts(alert: Alert) -> list[Fact]:
     return [place, Fact("Connection", text.clip(text.clean(alert.connection.id), MAX_TEXT))]
 
 
-def _status_facts(order: AlertOrder) -> list[Fact]:
+def _status_facts(alert: Alert, order: AlertOrder) -> list[Fact]:
     why = reason(order)
-    now = text.clean(order.status) + (f' (the shop says "{why}")' if why else "")
-    return [Fact("Status", now), Fact("Before", _before(order))]
+    now = Fact("Status", text.clean(order.status) + (f' (the shop says "{why}")' if why else ""))
+    is_unchanged = alert.kind in DEADLINE_KINDS or (alert.kind == KIND_RECOVERED and not order.previous_status)
+    return [now] if is_unchanged else [now, Fact("Before", _before(order))]
 
 
 def _before(order: AlertOrder) -> str:
