@@ -162,10 +162,9 @@ def test_an_order_that_ships_after_its_window_was_read_is_asked_for_again_and_no
 
 
 def test_where_trackstar_does_not_tell_when_it_synced_a_deadline_passes_two_syncs_later(world: Watched) -> None:
-    world.shop.quirks.latest_sync_field = "latest_sync"
     world.place_due("1", after=HOUR)
     world.tell()
-    world.shop._schedules = {resource: {} for resource in world.shop._schedules}
+    world.shop.quirks.tells_syncs = False
     world.pass_time(2 * HOUR)
     world.poll(policy=POLICY)
     assert told(world.told()) == [], "it has passed, and may have shipped unseen"

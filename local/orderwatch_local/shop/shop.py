@@ -60,6 +60,7 @@ class Quirks:
         trackstar_dates: What later syncs write into the `trackstar_*` fields.
         latest_sync_field: How its schedules name the last sync, `latest_sync` or `latest_data`.
         paging: Where its page tokens lead.
+        tells_syncs: Whether its schedules say when it was synced.
         shows_superseded: Whether its lists show orders twice, as they are and as they were one crawl before.
     """
 
@@ -68,6 +69,7 @@ class Quirks:
     refused_filters: Collection[str] = frozenset()
     trackstar_dates: TrackstarDates = TrackstarDates.PRESENT
     latest_sync_field: str = "latest_sync"
+    tells_syncs: bool = True
     paging: Paging = Paging.FORWARD
     shows_superseded: bool = False
 
@@ -231,7 +233,7 @@ class Shop:
         return [resource for resource in Resource if resource not in self.quirks.lacks]
 
     def _schedule(self, resource: Resource) -> Record:
-        crawl = self._schedules[resource]
+        crawl = self._schedules[resource] if self.quirks.tells_syncs else {}
         return {
             "function_name": resource.function,
             "last_crawl_start": crawl.get("start"),

@@ -56,8 +56,9 @@ def check_connection(vendor: ConnectionSource, state: ConnectionState, connectio
         return ConnectionCheck(state, connection, health_after(state.health, unknown_to_trackstar(now=vendor.now())))
     except TrackstarError as error:
         logger.warning("connection could not be checked", exc_info=error)
-        health = state.health or Health(since=vendor.now())
-        return ConnectionCheck(state, connection, health, known_until=state.data_as_of)
+        health, now = state.health or Health(since=vendor.now()), vendor.now()
+        known_until = min(state.data_as_of, now) if state.data_as_of else None
+        return ConnectionCheck(state, connection, health, known_until=known_until)
     now, synced_at = vendor.now(), record.orders_schedule.synced_at
     integration = record.integration_name or state.integration
     learned = {
