@@ -83,12 +83,12 @@ def disconnect(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Stop watching a shop: delete its token and name."""
+    """Stop watching a shop: delete its token, name and settings."""
     if not yes:
         typer.confirm(f"stop watching {connection_id}?", abort=True, err=True)
     with _stack(stack_name, endpoint_url) as stack:
         connecting.disconnect(stack, connection_id)
-    show.line(f"disconnected {connection_id}: its token and name are deleted")
+    show.line(f"disconnected {connection_id}: its token, name and settings are deleted")
     show.line("Its orders, cursor and alerts stay: if it is connected again, what changed in between is alerted.")
 
 

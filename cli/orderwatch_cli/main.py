@@ -11,7 +11,7 @@ import typer
 
 from orderwatch.errors import OrderwatchError
 from orderwatch.observability import logger
-from orderwatch_cli import commands, show
+from orderwatch_cli import commands, settings_command, show
 from orderwatch_cli.aws import AWS_ERRORS, explain
 from orderwatch_cli.repository import repository_commands
 
@@ -27,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(commands.app)
+app.add_typer(settings_command.app)
 app.add_typer(repository_commands())
 
 
