@@ -229,6 +229,13 @@ class Enrichment(_Model):
     missing: tuple[str, ...] = Field((), description="What is missing and why, one entry a gap.")
 
 
+class AlsoTold(_Model):
+    """Another alert about the same order that the same message tells."""
+
+    kind: str
+    alert_id: str
+
+
 class AlertKey(NamedTuple):
     """What names an alert's row: all alerts of a connection lie together, in one shard of the stream (rule 17)."""
 
@@ -256,6 +263,9 @@ class Alert(_Model):
     digest: Digest | None = None
     detail: str | None = Field(
         None, description="What happened and what to do, in words; alerts about a connection or a deadline."
+    )
+    also: tuple[AlsoTold, ...] = Field(
+        (), description="What else the message tells of the order, such as that it is late too; `detail` says it."
     )
     enrichment: Enrichment = Enrichment()
     data_as_of: datetime | None = Field(None, description="The end of the vendor's last sync of this shop's orders.")

@@ -31,8 +31,9 @@ def _what(alert: Alert) -> str:
     number = wording.number_in_ascii(alert.order, limit=_MAX_NUMBER)
     if alert.kind == KIND_RECOVERED:
         return f"Order {number} recovered"
-    condition = text.ascii_fold(wording.condition(alert.kind, alert.order.status))
-    return f"Order {number} is {text.clip(condition, _MAX_STATUS)}"
+    condition = text.clip(text.ascii_fold(wording.condition(alert.kind, alert.order.status)), _MAX_STATUS)
+    also = [f" and {wording.condition(each.kind, alert.order.status)}" for each in alert.also]
+    return f"Order {number} is {condition}{''.join(also)}"
 
 
 def _additions(alert: Alert) -> list[str]:

@@ -161,6 +161,12 @@ def _digest_headline(digest: Digest) -> str:
     return f"{orders} {'is' if digest.count == 1 else 'are'} {condition(digest.of_kind, digest.status)}"
 
 
+def conditions(alert: Alert, order: AlertOrder) -> str:
+    """All that the alert says the order is in: `in exception and late`."""
+    also = [condition(each.kind, order.status) for each in alert.also]
+    return " and ".join([condition(alert.kind, order.status), *also])
+
+
 def condition(kind: str, status: str) -> str:
     """What an order is in: a deadline's alert tells that, whatever its status."""
     return _DEADLINES.get(kind) or status_phrase(status)
@@ -169,7 +175,7 @@ def condition(kind: str, status: str) -> str:
 def _order_headline(alert: Alert, order: AlertOrder) -> str:
     if alert.kind == KIND_RECOVERED:
         return f"Order {number(order)} {recovery(order)}"
-    return f"Order {number(order)} is {condition(alert.kind, order.status)}"
+    return f"Order {number(order)} is {conditions(alert, order)}"
 
 
 def recovery(order: AlertOrder) -> str:
