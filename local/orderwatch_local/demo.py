@@ -22,12 +22,15 @@ from rich.table import Table
 
 from orderwatch_cli.show import printable_text
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
-from orderwatch_local.shop import Script, Trackstar, Visible, day_of_three_shops, serve
+from orderwatch_local.shop import Script, Shop, Trackstar, Visible, day_of_three_shops, serve
 from orderwatch_local.shop.script import API_KEY
 from orderwatch_local.truth import AlertKey, alerts_in, expected_alerts, expected_connection_alerts
+from orderwatch_local.truth_of_deadlines import owed_about_orders
 from orderwatch_local.watch import Watch, WatchedShop, watching
 
 NAMES = {"conn_alpine": "Alpine Outdoor", "conn_lumiere": "Maison Lumière", "conn_sora": "Sora Stationery"}
+ZONES = {"conn_lumiere": "Europe/Paris", "conn_sora": "Asia/Tokyo"}
+"""Where the days of shops end: their own settings."""
 READ_WITHIN = 60.0
 """Seconds for one round of polls: a wide bound, so that a fault ends the demo instead of hanging it."""
 DELIVERED_WITHIN = 60.0
@@ -87,7 +90,7 @@ def run_demo(console: Console, *, seed: int = 1, pause: float = 0.0) -> bool:
     script = day_of_three_shops(seed)
     trackstar = script.begin()
     shops = [
-        WatchedShop(shop.connection_id, SecretStr(shop.access_token), NAMES.get(shop.connection_id))
+        WatchedShop(shop.connection_id, SecretStr(shop.access_token), NAMES.get(shop.connection_id), _settings(shop))
         for shop in trackstar.shops
     ]
     received = Received()
@@ -103,6 +106,11 @@ def run_demo(console: Console, *, seed: int = 1, pause: float = 0.0) -> bool:
     ):
         _play(console, script, watch, received, pause=pause)
     return _report(console, script, trackstar, received, seconds=time.monotonic() - begun)
+
+
+def _settings(shop: Shop) -> str | None:
+    zone = ZONES.get(shop.connection_id)
+    return json.dumps({"time_zone": zone}) if zone else None
 
 
 @contextmanager
@@ -166,8 +174,7 @@ def _poll(watch: Watch, until: datetime) -> None:
 
 def _expected(script: Script) -> Counter[AlertKey]:
     """Everything that the day asks for."""
-    about_orders = Counter(key for key, _ in expected_alerts(script.truth_of_the_day))
-    return about_orders + expected_connection_alerts(script.hours)
+    return owed_about_orders(script, ZONES) + expected_connection_alerts(script.hours)
 
 
 def _report(console: Console, script: Script, trackstar: Trackstar, received: Received, *, seconds: float) -> bool:
@@ -181,6 +188,8 @@ def _report(console: Console, script: Script, trackstar: Trackstar, received: Re
     table.add_row("polls", f"{polls:,}")
     table.add_row("status changes seen", f"{len(script.truth_of_the_day):,}")
     table.add_row("alerts the script asks for", f"{expected.total():,}")
+    in_time = Counter(kind for _, _, kind in expected.elements())
+    table.add_row("of which late, at risk", f"{in_time['order.late']:,}, {in_time['order.at_risk']:,}")
     table.add_row("alerts delivered", f"{received.delivered.total():,} in {messages:,} messages")
     table.add_row("visible to delivered, median", f"{statistics.median(latencies):.2f} s" if latencies else "-")
     table.add_row("visible to delivered, worst", f"{max(latencies):.2f} s" if latencies else "-")

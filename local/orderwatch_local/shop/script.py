@@ -26,6 +26,7 @@ THREE_SHOPS = (
         placed_an_hour=(6, 9),
         troubles=("exception>cancelled", "exception>processing", "backordered>processing", "backordered", "cancelled"),
         storm=True,
+        stalled=("2026-03-11T15:30:00Z", *("2026-03-10T20:00:00Z",) * 7),
     ),
     ShopFacts(
         connection_id="conn_lumiere",
@@ -37,6 +38,7 @@ THREE_SHOPS = (
         placed_an_hour=(4, 6),
         troubles=("exception>cancelled", "exception>processing", "backordered>processing", "cancelled", "other"),
         born_in_trouble=True,
+        stalled=("2026-03-10T09:00:00Z", "2026-03-10T00:00:00Z"),
     ),
     ShopFacts(
         connection_id="conn_sora",
@@ -48,6 +50,7 @@ THREE_SHOPS = (
         placed_an_hour=(2, 4),
         troubles=("exception>cancelled", "exception", "backordered>processing", "backordered", "cancelled", "other"),
         blocked=True,
+        stalled=("2026-03-10T00:00:00Z", "2026-03-11T00:00:00Z"),
     ),
 )
 
@@ -116,7 +119,8 @@ def day_of_three_shops(seed: int) -> Script:
     """About 1,000 orders in three shops of different integrations and currencies, 30 to 45 troubles among them.
 
     No shop has more than four troubles of one kind in an hour, but for one storm: fifteen orders of one shop are
-    backordered at once. One shop is blocked for some hours of the night, and seen again.
+    backordered at once. One shop is blocked for some hours of the night, and seen again. Some orders lie: their ship-by
+    passes in the day, of seven of one shop at once.
     """
     return Script([ShopDay(seed, facts, DAY) for facts in THREE_SHOPS], DAY)
 
