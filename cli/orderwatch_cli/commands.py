@@ -119,7 +119,7 @@ def orders(
     *,
     json: Json = False,
 ) -> None:
-    """List the orders that are in a watched status now, by shop, the oldest first."""
+    """List the orders that wait for a person now (in a watched status, late or stuck), by shop, the oldest first."""
     with _stack(stack_name, endpoint_url) as stack:
         found = standing.waiting_orders(stack, shop=shop)
     if json:
@@ -127,10 +127,14 @@ def orders(
         return
     columns = ("shop", "order", "status", "raw status", "since", "age", "value")
     rows = [
-        (*(each.shop, each.order_number, each.status, each.raw_status), *(each.status_since, each.age, _value(each)))
+        (*(each.shop, each.order_number, _status(each), each.raw_status), *(each.status_since, each.age, _value(each)))
         for each in found
     ]
-    show.table(columns, rows, empty="no order is in a watched status")
+    show.table(columns, rows, empty="no order waits for a person")
+
+
+def _status(order: standing.WaitingOrder) -> str:
+    return f"{order.status}, {order.deadline.removeprefix('order.')}" if order.deadline else order.status
 
 
 def _value(order: standing.WaitingOrder) -> str | None:

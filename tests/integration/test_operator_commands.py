@@ -157,7 +157,7 @@ def test_orders_are_those_in_a_watched_status_with_the_value_that_was_told(opera
     assert by_number["o1"]["url"] == "https://shop.example/o1"
     assert (by_number["o2"]["status"], by_number["o2"]["total_price"]) == ("backordered", None)
     assert "129.90 EUR" in operated.run("orders").out
-    assert operated.run("orders", "--shop", "conn_other").out == "no order is in a watched status\n"
+    assert operated.run("orders", "--shop", "conn_other").out == "no order waits for a person\n"
 
 
 def test_alerts_are_listed_newest_first_and_by_every_filter(operated: Operated) -> None:

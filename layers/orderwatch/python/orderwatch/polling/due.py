@@ -108,10 +108,8 @@ def _forget(store: Store, state: ConnectionState, gone: Collection[str]) -> Conn
     logger.warning("orders with a deadline are no longer in trackstar's copy", extra={"order_ids": sorted(gone)})
     rows = store.stored_orders(state.connection_id, gone)
     writes = [_without_deadline(order_id, row) for order_id, row in rows.items()]
-    is_lost = store.commit(
-        state, writes=writes, alerts=[]
-    )  # what another poll wrote meanwhile is due no longer, or again
-    return state if is_lost else state.model_copy(update={"revision": state.revision + 1})
+    lost = store.commit(state, writes=writes, alerts=[])  # to another poll: due no longer, or again
+    return state if lost else state.model_copy(update={"revision": state.revision + 1})
 
 
 def _without_deadline(order_id: str, row: StoredOrder) -> OrderWrite:

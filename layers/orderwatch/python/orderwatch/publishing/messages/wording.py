@@ -1,7 +1,7 @@
 """What is said of an alert, in the same words in every channel; the channels decide how it looks and how much fits."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -272,8 +272,14 @@ def _money_facts(order: AlertOrder) -> list[Fact]:
 
 
 def _time_facts(order: AlertOrder) -> list[Fact]:
-    times = {"Ship by": order.ship_by, "Placed": order.created_at, "Changed": order.updated_at}
-    return [Fact(label, text.moment(at)) for label, at in times.items() if at]
+    ship_by = [Fact("Ship by", _ship_by(order.ship_by))] if order.ship_by else []
+    times = {"Placed": order.created_at, "Changed": order.updated_at}
+    return [*ship_by, *(Fact(label, text.moment(at)) for label, at in times.items() if at)]
+
+
+def _ship_by(at: datetime) -> str:
+    """Midnight UTC is a mere date (rule 19): it has passed at the end of that day in the shop's zone."""
+    return f"{at:%Y-%m-%d}, end of the day" if at.time() == time() else text.moment(at)
 
 
 def more(count: int, one: str, many: str) -> list[str]:
