@@ -427,3 +427,19 @@ def test_a_poll_without_due_orders_asks_the_shop_for_none_by_id(world: Watched) 
     world.place_due("1", after=40 * HOUR)
     world.tell()
     assert not any("ids[in]" in query for query in world.queries())
+
+
+# A shop's own settings
+
+
+def test_settings_that_cannot_be_read_are_told_to_the_operators_once_and_again_where_they_are_wrong_anew() -> None:
+    world = Watched()
+    wrong = replace(POLICY, flawed_settings="the shop's settings are wrong (time_zone: value_error)")
+    [_, notice] = sorted(world.start(policy=wrong), key=lambda alert: alert.kind == "settings.unreadable")
+    assert (notice.kind, notice.audience) == ("settings.unreadable", "operators")
+    assert notice.detail is not None
+    assert notice.detail.startswith("The shop's settings are wrong (time_zone: value_error): none of them applies")
+    assert world.tell_all(policy=wrong) == []
+    assert world.tell_all() == [], "they are mended"
+    again = [alert.kind for alert in world.tell_all(policy=replace(POLICY, flawed_settings="another flaw"))]
+    assert again == ["settings.unreadable"]

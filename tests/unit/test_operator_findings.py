@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_pascal
 
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.windows import Progress, Window, WindowKind
-from orderwatch_cli import doctor, show
+from orderwatch_cli import doctor, settings_command, show
 from orderwatch_cli.aws import Aws, explain
 from orderwatch_cli.checks_delivery import dead_letters_finding, topic_finding, work_queue_finding
 from orderwatch_cli.checks_trackstar import clock_finding, poll_interval, polls_finding
@@ -222,7 +222,8 @@ def test_what_is_no_moment_is_refused(typed: str) -> None:
 def test_the_documentation_names_the_commands_that_there_are() -> None:
     section = (ROOT / "docs/operations.md").read_text().partition("## The command line")[2].partition("\n## ")[0]
     documented = set(re.findall(r"^\| `orderwatch ([a-z-]+)", section, re.MULTILINE))
-    assert documented == {each.name or each.callback.__name__ for each in app.registered_commands if each.callback}
+    commands = [*app.registered_commands, *settings_command.app.registered_commands]
+    assert documented == {each.name or each.callback.__name__ for each in commands if each.callback}
 
 
 def test_a_table_shows_texts_of_others_as_they_are_and_lets_them_steer_nothing(

@@ -59,9 +59,8 @@ def recover(state: ConnectionState, error: InvalidRequestError, *, now: Now, pol
         logger.warning("filter on trackstar_updated_date refused, using updated_date")
         state = _fall_back(state.model_copy(update={"is_filter_refused": True}))
         if progress.window.kind is WindowKind.BASELINE:
-            return open_window(
-                state, progress.window.model_copy(update={"date_field": DateField.SHOP_UPDATED}), now, policy
-            )
+            window = progress.window.model_copy(update={"date_field": DateField.SHOP_UPDATED})
+            return open_window(state, window, now, policy)
         return open_window(state, _next_window(state, now, policy), now, policy)
     raise error
 

@@ -156,7 +156,7 @@ class Observation:
         )
 
 
-def silence_of(state: ConnectionState, policy: Policy, *, now: datetime) -> Silence | None:
+def silence_of(state: ConnectionState, policy: Policy, *, now: datetime) -> Silence:
     """What of a connection's deadlines is not told.
 
     Args:
