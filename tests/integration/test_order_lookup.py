@@ -90,6 +90,19 @@ def test_an_order_whose_record_is_broken_is_neither_found_nor_gone(record: str) 
     assert (list(found.orders), list(found.gone)) == ([], [])
 
 
+def test_an_order_of_which_one_of_two_records_is_broken_is_not_found_in_the_other() -> None:
+    world = world_with("1")
+    old, new = '{"id": "1", "status": "open"}', '{"id": "1", "status": null}'
+
+    def answer(request: Request) -> Response:
+        page = f'{{"data": [{old}, {new}], "next_token": null, "total_count": 1}}'
+        return Response(200, body=(f'{{"data": {new}}}' if request.path.endswith("/1") else page).encode())
+
+    world.trackstar.intercept = answer
+    found = world.client().orders(["1"])
+    assert (list(found.orders), list(found.gone)) == ([], [])
+
+
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": []}', b'{"error": "x"}'])
 def test_an_answer_that_is_no_order_is_a_fault_and_nobody_is_gone(body: bytes) -> None:
     world = world_with("1")

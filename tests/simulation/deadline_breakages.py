@@ -20,7 +20,7 @@ _observed = Observation.of
 
 
 def now_for_data_as_of(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.check._known_until", lambda record, found, *, now: now)
+    patch.setattr("orderwatch.polling.check._known_until", lambda record, told_before, found, *, now: now)
 
 
 def no_holidays(patch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ shop's last sync, and which orders each poll asked for by their ids. It judges
   the last sync that the API told this poll of, was told.
 
 Excused is an order whose row is not what can be seen: whether it should be is the other judge's business. So is one
-whose version went back with the vendor's clock (rule 3), and every first sight where the baseline is capped.
+whose version went back with the vendor's clock (rule 3) or lies in its future, where nothing tells which of two records
+is the newer, and every first sight where the baseline is capped.
 """
 
 import json
@@ -191,7 +192,7 @@ class DeadlineOracle:
                 _moment(end), self._ever_known.get(looked.connection_id, _moment(end))
             )
             looked.known_until = min(_moment(end), now)
-        elif not record["errors"]:
+        elif not (record["errors"] or looked.connection_id in self._ever_known):
             looked.known_until = now - 2 * timedelta(seconds=schedule["sync_frequency"])
         looked.began = self.changes[looked.connection_id]
 
@@ -237,9 +238,10 @@ class DeadlineOracle:
         seen = looked.read_anew.get(subject[1])
         if seen is None:
             raise self.violation(f"{subject} was told {deadline} and not read anew")
-        if deadline not in deadlines_of(self.calendar(subject[0]), seen.status, seen.ship_by, _since(row)):
+        is_known = looked.date is not None and seen.version is not None and _moment(seen.version) <= looked.date
+        if is_known and deadline not in deadlines_of(self.calendar(subject[0]), seen.status, seen.ship_by, _since(row)):
             raise self.violation(f"{subject} was told {deadline}, though it could be seen as {seen}")
-        known_until = looked.known_until or self._ever_known.get(subject[0])
+        known_until = looked.known_until or self._ever_known.get(subject[0]) or _two_syncs_before(looked.date)
         if known_until is None or deadline[0] > known_until:
             raise self.violation(f"{subject} was told {deadline} by data that end at {known_until}")
         self._judge_silence(subject, deadline)
@@ -293,6 +295,11 @@ class DeadlineOracle:
 
     def _deadlines(self, row: Row) -> list[Deadline]:
         return deadlines_of(self.calendar(_subject(row)[0]), row["status"], _ship_by(row), _since(row))
+
+
+def _two_syncs_before(moment: datetime | None) -> datetime | None:
+    """What is known of a shop of which the API never said anything, and its answer now makes no sense."""
+    return moment - 2 * timedelta(hours=1) if moment else None
 
 
 def _shows(row: Row, seen: Seen) -> bool:

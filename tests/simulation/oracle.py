@@ -126,8 +126,8 @@ class Copy:
 
     def _is_new(self, key: str, record: dict[str, Any]) -> bool:
         known = self.orders.get(key)
-        shown = (_status(record), _version(record), record.get("updated_date"))
-        return known is None or (known.status, known.version, known.shop_date) != shown
+        shown = (_status(record), _version(record), record.get("updated_date"), record.get("trackstar_updated_date"))
+        return known is None or (known.status, known.version, known.shop_date, known.vendor_date) != shown
 
 
 def _key(record: dict[str, Any]) -> str:

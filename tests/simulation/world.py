@@ -320,6 +320,8 @@ class SimulatedWorld:
         self.time.spend(-self.vendor_clock.now().timestamp() % 1.0)
         first, second = self.chance.choice(STATUSES), self.chance.choice(STATUSES)
         for status in (first, second, first):
+            if order_id not in {record["id"] for record in shop.orders()}:
+                return  # deleted while the poll below was under way
             shop.move(order_id, status)
             self._note(f"flip {shop.connection_id} {order_id} {status}")
             self.sync(shop.connection_id)

@@ -161,16 +161,24 @@ def test_an_order_that_ships_after_its_window_was_read_is_asked_for_again_and_no
     assert world.stored("1").status == "fulfilled"
 
 
-def test_where_trackstar_does_not_tell_when_it_synced_a_deadline_passes_two_syncs_later(world: Watched) -> None:
+def test_where_trackstar_never_tells_when_it_synced_a_deadline_passes_two_syncs_later() -> None:
+    quiet = Watched()
+    quiet.shop.quirks.tells_syncs = False
+    quiet.start(policy=QUIET)
+    quiet.place_due("1", after=HOUR)
+    assert quiet.tell(2 * HOUR, policy=QUIET) == [], "it has passed, and may have shipped unseen"
+    assert quiet.tell(HOUR, policy=QUIET) == [("1", "order.late")]
+
+
+def test_an_answer_that_does_not_tell_of_a_sync_makes_nothing_known_that_was_not(world: Watched) -> None:
     world.place_due("1", after=HOUR)
     world.tell()
     world.shop.quirks.tells_syncs = False
-    world.pass_time(2 * HOUR)
+    world.pass_time(9 * HOUR)
     world.poll(policy=POLICY)
-    assert told(world.told()) == [], "it has passed, and may have shipped unseen"
-    world.pass_time(HOUR)
-    world.poll(policy=POLICY)
-    assert told(world.told()) == [("1", "order.late")]
+    assert told(world.told()) == [], "it was synced last before the deadline"
+    world.shop.quirks.tells_syncs = True
+    assert world.tell() == [("1", "order.late")]
 
 
 def test_while_a_shop_is_blocked_no_deadline_of_it_passes(world: Watched) -> None:

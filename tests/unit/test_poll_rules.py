@@ -243,6 +243,25 @@ def test_an_expired_page_token_begins_the_window_again_and_tells_nothing_twice(w
 
 
 @pytest.mark.usefixtures("pages_of_two")
+def test_a_poll_whose_time_is_up_with_an_expired_page_token_says_so_and_how_the_shop_is(world: World) -> None:
+    started(world)
+    world.place("1", "2", "3")
+    world.pass_time()
+    budget = iter([True])
+    world.poll(has_time=lambda: next(budget, False))
+    world.pass_time(2 * HOUR)
+    world.shop.errors = [invalid_credentials()]
+
+    budget = iter([True])  # for the page that answers that its token has expired
+    assert world.poll(has_time=lambda: next(budget, False)).outcome is Outcome.UNFINISHED
+
+    assert kinds(world.told()) == ["connection.blocked"]
+    progress = world.state().progress
+    assert progress
+    assert (progress.page_token, progress.attempt) == (None, 2)
+
+
+@pytest.mark.usefixtures("pages_of_two")
 def test_an_order_that_moved_past_the_reader_is_found_because_fewer_came_than_were_promised(world: World) -> None:
     started(world)
     for order_id in "abcd":

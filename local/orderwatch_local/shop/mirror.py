@@ -91,6 +91,7 @@ class Mirror:
         crawled = list(self._changed)
         for record_id in crawled:
             before, after = self._copy.get(record_id), self._as_crawled(record_id, stamp(now), dates)
+            self._superseded.pop(record_id, None)
             if before and _is_earlier(before, after, now):
                 self._superseded[record_id] = before
             self._copy[record_id] = after

@@ -76,15 +76,17 @@ def check_connection(vendor: ConnectionSource, state: ConnectionState, connectio
         answered=True,
         awaits_first_sync=record.awaits_historical_sync,
         sync_age=max((now - synced_at).total_seconds(), 0.0) if synced_at else None,
-        known_until=_known_until(record, found, now=now),
+        known_until=_known_until(record, state.data_as_of, found, now=now),
     )
 
 
-def _known_until(record: TrackstarConnection, found: Health, *, now: datetime) -> datetime | None:
-    """Never later than the data: where Trackstar does not tell when it synced, two syncs ago is taken to be seen."""
-    complete_until = record.orders_schedule.complete_until
-    if complete_until:
-        return min(complete_until, now)
+def _known_until(
+    record: TrackstarConnection, told_before: datetime | None, found: Health, *, now: datetime
+) -> datetime | None:
+    """Never later than the data: where Trackstar never told when it synced, two syncs ago is taken to be seen."""
+    told = record.orders_schedule.complete_until or told_before
+    if told:
+        return min(told, now)
     return None if found.is_trouble else now - 2 * record.sync_frequency
 
 

@@ -14,7 +14,7 @@ from orderwatch.alerts import AlertConnection
 from orderwatch.errors import ForbiddenError, InvalidRequestError, TrackstarError, UnauthorizedError
 from orderwatch.observability import logger
 from orderwatch.polling import reading
-from orderwatch.polling.check import ConnectionSource, check_connection, note_health
+from orderwatch.polling.check import ConnectionCheck, ConnectionSource, check_connection, note_health
 from orderwatch.polling.commit import Store, commit, log_alerts
 from orderwatch.polling.due import OrderSource, tell_due
 from orderwatch.polling.following import Now
@@ -62,6 +62,8 @@ def poll(
     state = reading.begin(check.state, now=Now.of(vendor), policy=policy)
     while progress := state.progress:
         if not has_time():
+            if not summary.pages:  # that a page token has expired, and how the connection is, no page has written
+                save_position(store, state, check)
             return summary.ended(Outcome.UNFINISHED, left=progress.left)
         try:
             page = vendor.order_page(progress.window, page_token=progress.page_token)
@@ -78,6 +80,13 @@ def poll(
         state = commit(store, state, observed, alerts=[*notices, *news], policy=policy, summary=summary)
     left = tell_due(vendor, store, state, check, policy=policy, has_time=has_time, summary=summary)
     return summary.ended(Outcome.UNFINISHED if left else Outcome.FINISHED, left=left)
+
+
+def save_position(store: Store, state: ConnectionState, check: ConnectionCheck) -> None:
+    """Write where the next poll goes on, and how the connection is."""
+    state, news = note_health(state, check.health, check.connection)
+    store.commit(state, writes=[], alerts=news)
+    log_alerts(news)
 
 
 def save_health(store: Store, state: ConnectionState, health: Health, connection: AlertConnection) -> None:

@@ -167,16 +167,19 @@ class ConnectionClient:
     def _listed_orders(self, order_ids: Sequence[str]) -> list[Order]:
         params = {"limit": str(PAGE_SIZE), "ids[in]": ",".join(order_ids)}
         shown: list[Order] = []
+        broken: set[str | None] = set()
         for _ in range(MAX_PAGES_OF_IDS):
             try:
                 page = self._fetch("/cart/orders", params, order_page)
             except InvalidRequestError:  # not every integration filters by id, though each is documented to
-                return shown
+                break
             shown += page.orders
+            broken |= {each.order_id for each in page.quarantined}
             if page.next_token in {None, params.get("page_token")}:
                 break
             params["page_token"] = str(page.next_token)
-        return shown
+        # Where one of two records of an order is broken, the other one may be the older.
+        return [order for order in shown if order.quarantine_key not in broken]
 
     def _order(self, order_id: str) -> Order | type[NotFoundError] | None:
         """The order, that there is none, or None where its record cannot be read."""
