@@ -101,13 +101,13 @@ def disconnect(
 ) -> None:
     """Stop watching a shop.
 
-    Its token and name are deleted; its orders, cursor and alerts stay.
+    Its token, name and settings are deleted; its orders, cursor and alerts stay.
     """
     if not yes:
         typer.confirm(f"stop watching {connection_id}?", abort=True, err=True)
     with stack_at(stack_name, endpoint_url) as stack:
         connecting.disconnect(stack, connection_id)
-    show.line(f"disconnected {connection_id}: its token and name are deleted")
+    show.line(f"disconnected {connection_id}: its token, name and settings are deleted")
     show.line("Its orders, cursor and alerts stay: if it is connected again, what changed in between is alerted.")
 
 

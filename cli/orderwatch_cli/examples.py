@@ -11,6 +11,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "connect-trackstar": ("orderwatch connect-trackstar", "orderwatch connect-trackstar < api-key.txt"),
     "connect-slack": ("orderwatch connect-slack", "orderwatch connect-slack < webhook-url.txt"),
     "disconnect": ("orderwatch disconnect conn_123", "orderwatch disconnect conn_123 --yes"),
+    "settings": (
+        "orderwatch settings conn_123 --time-zone Europe/Berlin --holidays-of DE",
+        "orderwatch settings conn_123 --working-days mon,tue,wed,thu,fri,sat --stuck-days 2",
+    ),
     "shops": ("orderwatch shops", "orderwatch shops --status blocked", "orderwatch shops --json"),
     "orders": (
         "orderwatch orders",

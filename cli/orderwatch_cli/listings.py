@@ -71,8 +71,8 @@ def orders(
 ) -> None:
     """List orders that need a person.
 
-    They are in a watched status now; by shop, the oldest first. Cancelled ones wait for nobody: `alerts` has them. The
-    value is from the order's alert: orders that the first poll found have none.
+    They are in a watched status now, late or stuck; by shop, the oldest first. Cancelled ones wait for nobody: `alerts`
+    has them. The value is from the order's alert: orders that the first poll found have none.
     """
     with stack_at(stack_name, endpoint_url) as stack:
         found, more = standing.waiting_orders(stack, shop=shop, status=status, limit=limit)
@@ -81,12 +81,16 @@ def orders(
         return
     columns = ("shop", "order", "status", "raw status", "since", "age", "value")
     rows = [
-        (*(each.shop, each.order_number, each.status, each.raw_status), *(each.status_since, each.age, _value(each)))
+        (*(each.shop, each.order_number, _status(each), each.raw_status), *(each.status_since, each.age, _value(each)))
         for each in found
     ]
     empty = "no order waits for a person" + (f" in {status}" if status else "")
     show.table(columns, rows, empty=empty, flexible=("shop", "raw status"), utc=utc)
     _say_the_rest(more, "order")
+
+
+def _status(order: standing.WaitingOrder) -> str:
+    return f"{order.status}, {order.deadline.removeprefix('order.')}" if order.deadline else order.status
 
 
 def _value(order: standing.WaitingOrder) -> str | None:

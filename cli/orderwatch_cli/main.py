@@ -11,7 +11,7 @@ import typer
 
 from orderwatch.errors import OrderwatchError
 from orderwatch.observability import logger
-from orderwatch_cli import commands, env_json_command, listings, show
+from orderwatch_cli import commands, env_json_command, listings, settings_command, show
 from orderwatch_cli.aws import AWS_ERRORS, explain
 from orderwatch_cli.examples import add_examples
 from orderwatch_cli.repository import repository_commands
@@ -26,7 +26,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _commands in (commands.app, listings.app, env_json_command.app, repository_commands()):
+for _commands in (
+    commands.app,
+    listings.app,
+    settings_command.app,
+    env_json_command.app,
+    repository_commands(),
+):
     add_examples(_commands)
     app.add_typer(_commands)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from orderwatch.aws.parameters import ACCESS_TOKEN
+from orderwatch.aws.parameters import ACCESS_TOKEN, SETTINGS
 from orderwatch_cli.secret_parameters import put_secret
 from orderwatch_cli.stack import Stack
 
@@ -61,7 +61,7 @@ def put_shop(stack: Stack, connection_id: str, *, access_token: SecretStr, name:
 
 def delete_shop(stack: Stack, connection_id: str) -> bool:
     """Delete a shop's parameters; False where there were none."""
-    names = [f"{_path(stack)}/{connection_id}/{what}" for what in (ACCESS_TOKEN, NAME)]
+    names = [f"{_path(stack)}/{connection_id}/{what}" for what in (ACCESS_TOKEN, NAME, SETTINGS)]
     return bool(stack.aws.ssm.delete_parameters(Names=names).get("DeletedParameters"))
 
 

@@ -10,6 +10,7 @@ from orderwatch import clock
 from orderwatch.alerts import Alert, Number
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.dynamodb import batch_get, from_item, to_item
+from orderwatch.deadlines.rules import TROUBLES
 from orderwatch.polling.state import ConnectionState
 from orderwatch_cli.history import stored_alert
 from orderwatch_cli.known import require_shop, require_status
@@ -46,13 +47,14 @@ class ShopStanding(BaseModel):
 
 
 class WaitingOrder(BaseModel):
-    """An order that waits for a person now: in a watched status, neither fulfilled nor cancelled.
+    """An order that waits for a person now: in a watched status that is not final, or late or stuck.
 
     Attributes:
         connection_id: The shop's connection.
         shop: What the operator calls the shop.
         order_number: As people write it.
-        status: The watched status.
+        status: What it is in.
+        deadline: `order.late` or `order.stuck`, where it is that.
         raw_status: The shop's own word for it.
         status_since: When the copy changed that showed it.
         age: How long ago that was.
@@ -69,6 +71,7 @@ class WaitingOrder(BaseModel):
     raw_status: str | None
     status_since: datetime
     age: timedelta
+    deadline: str | None = None
     total_price: Number | None = None
     currency: str | None = None
     url: str | None = None
@@ -146,7 +149,8 @@ def _order(row: dict[str, Any], shop: NamedShop) -> WaitingOrder:
         raw_status=row.get("raw_status"),
         status_since=since,
         age=max(clock.now() - since, timedelta()),
-        alert_id=row.get("alerted_by"),
+        deadline=row.get("passed_kind") if row.get("passed_kind") in TROUBLES else None,
+        alert_id=row.get("alerted_by") or row.get("told_by"),
     )
 
 

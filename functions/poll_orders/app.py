@@ -8,6 +8,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from orderwatch import clock
 from orderwatch.alerts import AlertConnection
 from orderwatch.aws import clients
 from orderwatch.aws.alert_table import AlertTable
@@ -16,6 +17,7 @@ from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.parameters import ConnectionParameters, Parameters
 from orderwatch.aws.poll_queue import PollQueue
 from orderwatch.aws.poll_store import PollStore
+from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.errors import PollSupersededError
 from orderwatch.observability import count_answer, logger, metrics
 from orderwatch.polling.failure import note_unread
@@ -23,6 +25,7 @@ from orderwatch.polling.poll import poll
 from orderwatch.polling.summary import Outcome, PollSummary
 from orderwatch.polling.transitions import Policy
 from orderwatch.settings import PollOrdersSettings, read_settings
+from orderwatch.shop_settings import ShopSettings
 from orderwatch.trackstar.client import Trackstar
 
 STOP_BEFORE = 30.0
@@ -108,11 +111,7 @@ def _poll(
             seconds_left=seconds_left,
         ),
         store=adapters.store,
-        policy=Policy(
-            statuses=settings.alert_statuses,
-            notify_recovered=settings.notify_recovered,
-            baseline_days=settings.baseline_days,
-        ),
+        policy=_policy(settings, parameters.settings),
         has_time=lambda: seconds_left() > STOP_BEFORE,
         asked_at=asked_at,
         settings_flaw=parameters.settings_flaw,
@@ -122,3 +121,19 @@ def _poll(
 def _connection(connection_id: str, parameters: ConnectionParameters, settings: PollOrdersSettings) -> AlertConnection:
     time_zone = parameters.settings.time_zone or settings.time_zone
     return AlertConnection(id=connection_id, name=parameters.name, time_zone=time_zone)
+
+
+def _policy(settings: PollOrdersSettings, of_shop: ShopSettings) -> Policy:
+    """What is watched in a shop: its own settings, for what they leave open those of the stack."""
+    rules = DeadlineRules.of(
+        of_shop,
+        zone=clock.time_zone(settings.time_zone),
+        late_warning_hours=settings.late_warning_hours,
+        stuck_days=settings.stuck_days,
+    )
+    return Policy(
+        statuses=settings.alert_statuses,
+        notify_recovered=settings.notify_recovered,
+        baseline_days=settings.baseline_days,
+        deadlines=rules if settings.deadline_alerts else None,
+    )

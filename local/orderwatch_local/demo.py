@@ -21,11 +21,14 @@ from rich.table import Table
 
 from orderwatch_local.boxes import show_box
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
-from orderwatch_local.shop import Script, Visible, day_of_three_shops, serve
+from orderwatch_local.shop import Script, Shop, Visible, day_of_three_shops, serve
 from orderwatch_local.shop.script import API_KEY, SHOP_NAMES
 from orderwatch_local.truth import AlertKey, alerts_in, expected_alerts, expected_connection_alerts
+from orderwatch_local.truth_of_deadlines import owed_about_orders
 from orderwatch_local.watch import Watch, WatchedShop, watching
 
+ZONES = {"conn_lumiere": "Europe/Paris", "conn_sora": "Asia/Tokyo"}
+"""Where the days of shops end: their own settings."""
 READ_WITHIN = 60.0
 """Seconds for one round of polls: a wide bound, so that a fault ends the demo instead of hanging it."""
 DELIVERED_WITHIN = 60.0
@@ -93,7 +96,7 @@ def run_demo(console: Console, *, seed: int = 1, pause: float = 0.0) -> bool:
     script = day_of_three_shops(seed)
     trackstar = script.begin()
     shops = [
-        WatchedShop(shop.connection_id, SecretStr(shop.access_token), SHOP_NAMES[shop.connection_id])
+        WatchedShop(shop.connection_id, SecretStr(shop.access_token), SHOP_NAMES[shop.connection_id], _settings(shop))
         for shop in trackstar.shops
     ]
     received = Received()
@@ -111,6 +114,11 @@ def run_demo(console: Console, *, seed: int = 1, pause: float = 0.0) -> bool:
     polls = sum(1 for request in trackstar.requests if request.path.startswith("/connections/"))
     title = "A day of three shops"
     return report(console, title, script, received, polls=polls, seconds=time.monotonic() - begun)
+
+
+def _settings(shop: Shop) -> str | None:
+    zone = ZONES.get(shop.connection_id)
+    return json.dumps({"time_zone": zone}) if zone else None
 
 
 @contextmanager
@@ -170,8 +178,7 @@ def _poll(watch: Watch, until: datetime) -> None:
 
 def alerts_of(script: Script) -> Counter[AlertKey]:
     """Everything that the day asks for."""
-    about_orders = Counter(key for key, _ in expected_alerts(script.truth_of_the_day))
-    return about_orders + expected_connection_alerts(script.hours)
+    return owed_about_orders(script, ZONES) + expected_connection_alerts(script.hours)
 
 
 def report(console: Console, title: str, script: Script, received: Received, *, polls: int, seconds: float) -> bool:
@@ -189,6 +196,8 @@ def report(console: Console, title: str, script: Script, received: Received, *, 
     table.add_row("polls", f"{polls:,}")
     table.add_row("status changes seen", f"{len(script.truth_of_the_day):,}")
     table.add_row("alerts the script asks for", f"{expected.total():,}")
+    in_time = Counter(kind for _, _, kind in expected.elements())
+    table.add_row("of which late, at risk", f"{in_time['order.late']:,}, {in_time['order.at_risk']:,}")
     table.add_row("alerts delivered", f"{received.delivered.total():,} in {messages:,} messages")
     table.add_row("visible to delivered, median", f"{statistics.median(latencies):.2f} s" if latencies else "-")
     table.add_row("visible to delivered, worst", f"{max(latencies):.2f} s" if latencies else "-")

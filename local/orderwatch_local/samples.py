@@ -2,12 +2,17 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from orderwatch.alerts import (
     ALERT_TOPIC,
+    KIND_AT_RISK,
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
+    KIND_LATE,
     KIND_STALE,
+    KIND_STUCK,
     KIND_UNAUTHORIZED,
     KIND_UNREAD,
     KIND_WATCH_STARTED,
@@ -22,11 +27,12 @@ from orderwatch.alerts import (
     severity_of,
 )
 from orderwatch.alerts import Audience as Recipients
+from orderwatch.deadlines.notices import deadline_alert
+from orderwatch.deadlines.rules import Deadline, DeadlineRules
 from orderwatch.polling.health import refused_by_trackstar, unread_since
 from orderwatch.polling.notices import doubted_status, quarantine_notice, refused_settings
 from orderwatch.publishing.audience import Audience, Subscription, Topic, after_telling, observe, untold
 from orderwatch.publishing.digest import group
-from orderwatch.settings import read_shop_settings
 
 NOW = datetime(2026, 3, 4, 12, 32, tzinfo=UTC)
 SHOP = AlertConnection(id="conn-7f3a", name="Nordic Outdoor", integration="shopify", time_zone="Europe/Berlin")
@@ -169,6 +175,21 @@ def _recovered() -> Alert:
     return order_alert("order.recovered", status="processing", previous_status="exception")
 
 
+def _deadline(kind: str, *, at: datetime, ship_by: datetime | None, status: str) -> Alert:
+    rules = DeadlineRules(ZoneInfo("Europe/Berlin"), late_warning_hours=24, stuck_days=3)
+    placed = NOW - timedelta(days=5)
+    facts: dict[str, Any] = {
+        "status": status,
+        "previous_status": None,
+        "previous_status_since": None,
+        "created_at": placed,
+        "status_since": NOW - timedelta(days=4),
+    }
+    order = order_alert("order.other", **facts, ship_by=ship_by).order
+    assert order is not None  # noqa: S101 - it is about one
+    return deadline_alert(Deadline(at, kind), order=order, rules=rules, connection=SHOP, data_as_of=NOW)
+
+
 def _digest() -> Alert:
     lamp = AlertLineItem(
         sku="LAMP-1", name="Trail lamp", quantity=Decimal(1), on_hand=Decimal(2), product_id="31", is_kit=False
@@ -245,8 +266,8 @@ def _quarantined() -> Alert:
 
 
 def _refused_settings() -> Alert:
-    _, flaw = read_shop_settings('{"time_zone": "Europe/Hamburg"}')
-    return refused_settings(flaw or "", connection=SHOP, now=NOW)
+    flaw = "time_zone: no time zone of the IANA database, such as Europe/Berlin or UTC"
+    return refused_settings(flaw, connection=SHOP, now=NOW)
 
 
 def _unread() -> Alert:
@@ -269,12 +290,16 @@ def _of_the_topic() -> tuple[Alert, Alert]:
 
 
 _UNHEARD, _HEARD = _of_the_topic()
+_TODAY, _TODAY_ENDS = datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 4, 23, tzinfo=UTC)
 SAMPLES: dict[str, Alert] = {
     "order.exception": _exception(),
     "order.backordered": _backordered(),
     "order.cancelled": _cancelled(),
     "order.other": _other(),
     "order.recovered": _recovered(),
+    "order.at_risk": _deadline(KIND_AT_RISK, at=_TODAY_ENDS - timedelta(days=1), ship_by=_TODAY, status="open"),
+    "order.late": _deadline(KIND_LATE, at=NOW, ship_by=NOW, status="partially_fulfilled"),
+    "order.stuck": _deadline(KIND_STUCK, at=_TODAY_ENDS - timedelta(days=1), ship_by=None, status="confirmed"),
     "order.digest": _digest(),
     "connection.blocked": _blocked(),
     "connection.unauthorized": _unauthorized(),

@@ -53,5 +53,6 @@ def alerts_in(message: Mapping[str, Any]) -> Counter[AlertKey]:
     if digest := message.get("digest"):
         return Counter((message["connection_id"], order["id"], digest["of_kind"]) for order in digest["orders"])
     if order := message.get("order"):
-        return Counter({(message["connection_id"], order["id"], message["kind"]): 1})
+        kinds = [message["kind"], *(each["kind"] for each in message.get("also", ()))]
+        return Counter((message["connection_id"], order["id"], kind) for kind in kinds)
     return Counter({(message["connection_id"], "", message["kind"]): 1} if message["kind"] != "watch.started" else {})

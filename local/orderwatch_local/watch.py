@@ -27,11 +27,13 @@ class WatchedShop:
         connection_id: Trackstar's id of the connection.
         access_token: The connection's secret.
         name: What alerts call it.
+        settings: Its own settings, JSON.
     """
 
     connection_id: str
     access_token: SecretStr
     name: str | None = None
+    settings: str | None = None
 
 
 class Watch:
@@ -95,6 +97,7 @@ def watching(
         for shop in shops:
             path = f"{PREFIX}/connections/{shop.connection_id}"
             cloud.put_secret(f"{path}/access-token", shop.access_token.get_secret_value())
-            if shop.name:
-                cloud.client("ssm").put_parameter(Name=f"{path}/name", Value=shop.name, Type="String")
+            for what, value in (("name", shop.name), ("settings", shop.settings)):
+                if value:
+                    cloud.client("ssm").put_parameter(Name=f"{path}/{what}", Value=value, Type="String")
         yield Watch(cloud, outputs, shops)

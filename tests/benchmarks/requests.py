@@ -11,9 +11,11 @@ TEXT = """One poll of a shop whose orders are known, and the sending of its aler
 httpx; their hooks count every request that leaves, retries too. With N unchanged and M changed orders, of which A are
 alerted, an atomic design needs 1 + ⌈(N+M)/100⌉ + ⌈(M+A+1)/100⌉ requests to DynamoDB: the connection's row, the orders'
 rows, and one transaction for each hundred rows that are written, at least one a page: a poll that is killed has then
-lost the page that it was reading and no other. SNS takes ten messages a request. Products are asked
-for by the hundred, and by a warm function not again within five minutes. Sending costs DynamoDB two more requests for
-each alert, which is claimed and marked, and one for each hundred that are read. Invocations, the queue and the
+lost the page that it was reading and no other. Deadlines, which are off here, add one query a poll, and
+for each hundred orders that are due one request to Trackstar, one for their rows and one transaction. SNS takes ten
+messages a request. Products are asked for by the hundred, and by a warm function not again within five minutes.
+Sending costs DynamoDB two more requests for each alert, which is claimed and marked, and one for each hundred that are
+read. Invocations, the queue and the
 parameters are not in the table."""
 HEAD = (
     "unchanged, changed, alerts",

@@ -1,9 +1,13 @@
 """What a poll and its alerts ask of AWS and of Trackstar: no request more than it takes."""
 
 import math
+from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from orderwatch.deadlines.rules import DeadlineRules
+from tests.support.polls import WATCHED
 from tests.support.request_counts import CASES, Case, count_requests
 
 
@@ -23,6 +27,15 @@ def test_a_poll_and_its_alerts_take_as_few_requests_as_can_be(case: Case) -> Non
     assert counted.publishing["dynamodb.BatchGetItem"] == math.ceil(case.alerts / 100)
     assert counted.publishing["dynamodb.UpdateItem"] == 2 * case.alerts, "each is claimed, and marked when it is sent"
     assert counted.publishing.total() == math.ceil(case.alerts / 10) + math.ceil(case.alerts / 100) + 2 * case.alerts
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_deadlines_cost_a_poll_one_query_more_and_trackstar_nothing(case: Case) -> None:
+    rules = DeadlineRules(zone=ZoneInfo("Europe/Berlin"))
+    counted = count_requests(case, policy=replace(WATCHED, deadlines=rules))
+    assert counted.poll["dynamodb.Query"] == 1
+    assert counted.poll.total() == case.floor + 1
+    assert counted.trackstar == {"/connections/conn_a": 1, "/cart/orders": case.pages}
 
 
 @pytest.mark.parametrize("products", [0, 1, 100, 101, 250])

@@ -11,8 +11,9 @@ from orderwatch import clock as process_clock
 from orderwatch.alerts import KIND_STALE, Alert, AlertConnection, AlertKey, connection_alert
 from orderwatch.aws.alert_table import CLAIM, KEPT_AFTER_SENT
 from orderwatch.errors import PollSupersededError
+from orderwatch.polling.decisions import decide
 from orderwatch.polling.state import ConnectionState
-from orderwatch.polling.transitions import Observation, OrderWrite, StoredOrder, decide
+from orderwatch.polling.transitions import Observation, OrderWrite, StoredOrder
 from orderwatch.polling.windows import Progress, WindowKind, baseline_window
 from orderwatch.trackstar.orders import Order, Version, VersionClock
 from tests.integration.conftest import OTHER_DYNAMODB

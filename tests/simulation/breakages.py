@@ -187,7 +187,7 @@ def blind_to_what_has_no_date(patch: pytest.MonkeyPatch) -> None:
 
 
 def random_alert_ids(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.transitions.alert_id", lambda *parts: f"{random.getrandbits(64):x}")
+    patch.setattr("orderwatch.polling.decisions.alert_id", lambda *parts: f"{random.getrandbits(64):x}")
 
 
 def alerts_by_the_baseline(patch: pytest.MonkeyPatch) -> None:
@@ -195,12 +195,15 @@ def alerts_by_the_baseline(patch: pytest.MonkeyPatch) -> None:
 
 
 def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
-    def kind_of(status: str, stored: Any, policy: Any) -> str | None:
-        if policy.watches(status):
-            return f"order.{status}"
-        return "order.recovered" if stored and policy.watches(stored.status) and policy.notify_recovered else None
+    def kind_of(seen: Any, judged: Any) -> str | None:
+        if seen.same:
+            return None
+        if seen.policy.watches(seen.order.status):
+            return f"order.{seen.order.status}"
+        known, policy = seen.stored, seen.policy
+        return "order.recovered" if known and policy.watches(known.status) and policy.notify_recovered else None
 
-    patch.setattr("orderwatch.polling.transitions._kind_of", kind_of)
+    patch.setattr("orderwatch.polling.decisions._kind_of", kind_of)
 
 
 def _storm_in_each_world(patch: pytest.MonkeyPatch) -> None:
@@ -242,7 +245,7 @@ def future_versions_are_believed(patch: pytest.MonkeyPatch) -> None:
 
 
 def statuses_not_counted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.transitions._changes_after", lambda stored: 1)
+    patch.setattr("orderwatch.polling.decisions._changes_after", lambda stored: 1)
 
 
 def circles_are_followed(patch: pytest.MonkeyPatch) -> None:
@@ -250,15 +253,15 @@ def circles_are_followed(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_last_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
-    def newest_of_each(page: OrderPage) -> dict[str, Order]:
-        return {order.id: order for order in page.orders}
+    def newest_of_each(orders: Sequence[Order]) -> dict[str, Order]:
+        return {order.id: order for order in orders}
 
     patch.setattr("orderwatch.polling.transitions.newest_of_each", newest_of_each)
 
 
 def the_first_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
-    def newest_of_each(page: OrderPage) -> dict[str, Order]:
-        return {order.id: order for order in reversed(page.orders)}
+    def newest_of_each(orders: Sequence[Order]) -> dict[str, Order]:
+        return {order.id: order for order in reversed(orders)}
 
     patch.setattr("orderwatch.polling.transitions.newest_of_each", newest_of_each)
 

@@ -35,7 +35,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.simulation import deadline_oracle
 from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, Change, Row
+from tests.simulation.deadline_oracle import DeadlineOracle
 from tests.simulation.plan import WATCHED
 from tests.support.recording_sns import told_ids
 
@@ -88,6 +90,7 @@ class Copy:
 
     Attributes:
         changes: How often anything of it changed.
+        deleted: The count of changes when an order was deleted last.
         said_frequency: Seconds between syncs, as the connection tells them.
         past: Every sight that there was, oldest first.
         latest: The latest that the vendor's clock ever was.
@@ -95,6 +98,7 @@ class Copy:
 
     said_frequency: int
     changes: int = 0
+    deleted: int = 0
     orders: dict[str, Sight] = field(default_factory=dict)
     past: list[Sight] = field(default_factory=list)
     latest: datetime = BEFORE_ALL
@@ -107,8 +111,14 @@ class Copy:
     def show(self, records: Iterable[dict[str, Any]], now: datetime) -> None:
         """Take what can be seen after a sync."""
         self.latest = max(self.latest, now)
-        fresh = {key: record for record in records if self._is_new(key := _key(record), record)}
-        self.changes += bool(fresh)
+        shown = {_key(record): record for record in records}
+        fresh = {key: record for key, record in shown.items() if self._is_new(key, record)}
+        gone = set(self.orders) - set(shown)
+        self.changes += bool(fresh or gone)
+        if gone:
+            self.deleted = self.changes
+        for key in gone:
+            del self.orders[key]
         for key, record in fresh.items():
             version, known = _version(record), self.orders.get(key)
             before = (known.newest, known.version) if known else ()
@@ -123,8 +133,8 @@ class Copy:
 
     def _is_new(self, key: str, record: dict[str, Any]) -> bool:
         known = self.orders.get(key)
-        shown = (_status(record), record.get("trackstar_updated_date"), record.get("updated_date"))
-        return known is None or (known.status, known.vendor_date, known.shop_date) != shown
+        shown = (_status(record), _version(record), record.get("updated_date"), record.get("trackstar_updated_date"))
+        return known is None or (known.status, known.version, known.shop_date, known.vendor_date) != shown
 
 
 def _key(record: dict[str, Any]) -> str:
@@ -157,6 +167,7 @@ class Reading:
         is_whole: Whether the last page was served.
         barren: Pages in a row, of one poll, that showed no order that was not served before.
         shows_vendor_dates: Whether any order of it had Trackstar's date of change.
+        opened_at: The vendor's clock in the answer before the window was opened.
     """
 
     filters: dict[str, str]
@@ -169,10 +180,21 @@ class Reading:
     is_whole: bool = False
     barren: int = 0
     shows_vendor_dates: bool = False
+    opened_at: datetime | None = None
 
     @property
     def is_sweep(self) -> bool:
-        return "status[in]" in self.filters
+        """Whether it reads certain statuses: what waits, what became final, or what is open."""
+        return bool(self.statuses)
+
+    @property
+    def statuses(self) -> frozenset[str]:
+        """Those that it reads; empty: all."""
+        return frozenset(filter(None, self.filters.get("status[in]", "").split(",")))
+
+    @property
+    def is_whole_history(self) -> bool:
+        return not self.filters or (not self.is_sweep and self.until is None)
 
     @property
     def until(self) -> str | None:
@@ -188,6 +210,8 @@ class Reading:
 
     def had_to_show(self, sight: Sight) -> bool:
         """Whether this walk had to meet what can be seen: it was there before it, and in its bounds or older."""
+        if self.is_sweep and self.until and not (self._bound("[gte]") or "") <= self.date_of(sight) <= self.until:
+            return False
         if sight.since <= self.opened or self.until is None:
             return sight.since <= self.began
         return sight.since <= self.began and self.date_of(sight) >= (self._bound("[gte]") or "")
@@ -205,6 +229,7 @@ class Oracle:
         row: A row of our tables.
         notify_recovered: Whether recoveries are told.
         baseline_days: The cap of the baseline.
+        deadlines: Judges what is told of orders that do not move.
 
     Attributes:
         copies: What can be seen, by connection.
@@ -216,6 +241,7 @@ class Oracle:
     row: Callable[..., Row | None]
     notify_recovered: bool
     baseline_days: int
+    deadlines: DeadlineOracle
     copies: dict[str, Copy] = field(default_factory=dict)
     ended: Counter[str] = field(default_factory=Counter)
     delivered: Counter[str] = field(default_factory=Counter)
@@ -238,8 +264,10 @@ class Oracle:
         left = self.readings.get(connection_id)
         return replace(left, distinct=set(left.distinct), barren=0) if left else None
 
-    def asked(self, connection_id: str, query: dict[str, str], reading: Reading | None) -> Reading:
-        """A page is asked for: a new walk, or the next page of one."""
+    def asked(
+        self, connection_id: str, query: dict[str, str], reading: Reading | None, date: datetime | None
+    ) -> Reading:
+        """A page is asked for: a new walk, or the next page of one; the vendor's clock is as it was answered last."""
         filters = {name: value for name, value in query.items() if name not in {"limit", "page_token"}}
         if "page_token" in query and reading:
             if reading.filters != filters:
@@ -247,9 +275,12 @@ class Oracle:
             return reading
         now = self.copies[connection_id].changes
         if reading and reading.filters == filters:
-            return Reading(filters, reading.opened, now, reading.jumps, attempts=reading.attempts + 1)
-        opened = Reading(filters, now, now, self.jumps)
-        if opened.is_by_shop_date and connection_id in self._dated - self.refusing:
+            attempts, opened_at = reading.attempts + 1, reading.opened_at
+            return Reading(filters, reading.opened, now, reading.jumps, attempts=attempts, opened_at=opened_at)
+        opened = Reading(filters, now, now, self.jumps, opened_at=date)
+        if (self.row(CONNECTIONS, connection_id) or {}).get("cursor") is None:
+            self.deadlines.baseline_asked(connection_id)
+        if opened.is_by_shop_date and not opened.is_sweep and connection_id in self._dated - self.refusing:
             raise Violation(f"{connection_id} is read by the shop's date, though its orders have Trackstar's")
         return opened
 
@@ -260,22 +291,27 @@ class Oracle:
             reading.shows_vendor_dates |= bool(record.get("trackstar_updated_date"))
             usable = isinstance(record.get("id"), str)
             reading.distinct.add(record["id"] if usable else f"nameless {len(reading.distinct)}")
-            status, version = _status(record), _version(record)
-            if status:
-                shown = datetime.fromisoformat(version) if version else None
-                self._served[connection_id, record["id"]].add((status, shown))
+        self.showed(connection_id, page["data"])
         reading.promised = max(reading.promised, page["total_count"])
         reading.is_whole = page["next_token"] is None
         reading.barren = 0 if len(reading.distinct) > known else reading.barren + 1
         if reading.barren > MAX_BARREN:
             raise Violation(f"{connection_id}: {reading.barren} pages without a new order are followed")
 
+    def showed(self, connection_id: str, records: Iterable[dict[str, Any]]) -> None:
+        """Orders were served that were asked for by their ids."""
+        for record in records:
+            status, version = _status(record), _version(record)
+            if status:
+                shown = datetime.fromisoformat(version) if version else None
+                self._served[connection_id, record["id"]].add((status, shown))
+
     # Writing
 
     def tried(self, changes: list[Change]) -> None:
         """A transaction is about to be written; what was tried before is tried again under the same ids."""
         for row in (change.after for change in changes if change.table == ALERTS):
-            if row.get("order_id"):
+            if row.get("order_id") and row["kind"] not in deadline_oracle.KINDS and not _is_over(row):
                 seen_before = self._moves[row["connection_id"], row["order_id"]]
                 transition = (*_transition(row), str(seen_before))
                 if self._ids.setdefault(transition, row["alert_id"]) != row["alert_id"]:
@@ -284,7 +320,11 @@ class Oracle:
     def wrote(self, changes: list[Change], reading: Reading | None) -> None:
         """A transaction was committed."""
         alerts = {change.after["alert_id"]: change.after for change in changes if change.table == ALERTS}
-        about = {(row["connection_id"], row["order_id"]): row for row in alerts.values() if row.get("order_id")}
+        about = {
+            (row["connection_id"], row["order_id"]): row
+            for row in alerts.values()
+            if row.get("order_id") and row["kind"] not in deadline_oracle.KINDS
+        }
         states = {change.after["connection_id"]: change for change in changes if change.table == CONNECTIONS}
         for change in changes:
             if change.table == ORDERS:
@@ -310,7 +350,7 @@ class Oracle:
         if self.baseline_days and before is None:
             self._note(subject, after["status"], alert)
             return
-        expected = self._expected(subject, before, after["status"], states)
+        expected = self._expected(subject, before, after, states)
         if alert and alert["kind"] != expected:
             raise Violation(f"{subject} moved to {after['status']}: told {alert['kind']}, expected {expected}")
         if expected and not alert:
@@ -324,12 +364,13 @@ class Oracle:
         if told and status in WATCHED:
             self._told[subject] = status
 
-    def _expected(self, subject: Subject, before: Row | None, status: str, states: dict[str, Change]) -> str | None:
+    def _expected(self, subject: Subject, before: Row | None, after: Row, states: dict[str, Change]) -> str | None:
+        status, ends_trouble = after["status"], self.deadlines.ends_trouble(after)
         if before and before["status"] == status:
-            return None
+            return "order.recovered" if self.notify_recovered and ends_trouble else None
         if status in WATCHED:
             return f"order.{status}" if before or self._is_watching(subject[0], states) else None
-        return "order.recovered" if self.notify_recovered and subject in self._told else None
+        return "order.recovered" if self.notify_recovered and (subject in self._told or ends_trouble) else None
 
     def _is_watching(self, connection_id: str, states: dict[str, Change]) -> bool:
         """Whether the baseline was done before this transaction."""
@@ -352,8 +393,9 @@ class Oracle:
         if reading:
             self.readings[connection_id] = deepcopy(reading)
             self._dated |= {connection_id} if reading.shows_vendor_dates else set()
-        swept = before.get("last_sweep_at") != after.get("last_sweep_at")
-        if reading and reading.is_whole and (moved_on or (swept and reading.is_sweep)):
+        if reading and moved_on and "cursor" not in before and reading.opened_at:
+            self.deadlines.baseline_ended(connection_id, reading.opened_at)
+        if reading and reading.is_whole and (moved_on or (reading.is_sweep and not _is_at(progress, reading))):
             self._ended(connection_id, reading)
             self.readings.pop(connection_id, None)
         elif progress is None:
@@ -386,6 +428,8 @@ class Oracle:
 
     def _has_exchange(self, copy: Copy, reading: Reading) -> bool:
         """Whether orders can have left and entered the list while it was read, so that its length told nothing."""
+        if copy.deleted > reading.began:
+            return True
         during = [sight for sight in copy.past if sight.since > reading.began]
         if reading.is_sweep or not reading.until:
             return bool(during)
@@ -410,7 +454,7 @@ class Oracle:
         if sight.status is None or not sight.version or sight.version < sight.newest:
             return True
         if reading.is_sweep:
-            return sight.status not in WATCHED
+            return sight.status not in reading.statuses
         if self._excused.get(subject) == sight.version:
             return True
         if self.baseline_days and self.row(ORDERS, "#".join(subject)) is None:
@@ -475,6 +519,17 @@ class Oracle:
     def _may_be_missed(self, subject: Subject, sight: Sight) -> bool:
         late = self._was_late(subject[0], sight)
         return late or self._excused.get(subject) == sight.version or self.baseline_days > 0
+
+
+def _is_over(row: Row) -> bool:
+    """Whether it tells that an order is late, or stuck, no longer, while its status stays."""
+    return row["kind"] == "order.recovered" and row.get("previous_status") is None
+
+
+def _is_at(progress: Row | None, reading: Reading) -> bool:
+    """Whether the saved progress is of this walk's window."""
+    window = progress["window"] if progress else {}
+    return set(window.get("statuses", [])) == reading.statuses and bool(window.get("after")) == bool(reading.until)
 
 
 def _transition(row: Row) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.simulation import deadline_breakages
 from tests.simulation.breakages import BREAKAGES
 from tests.simulation.oracle import Violation
 from tests.simulation.world import run
@@ -17,9 +18,12 @@ def _found(seed: int) -> Violation | None:
     return None
 
 
-@pytest.mark.parametrize("name", BREAKAGES)
+ALL = BREAKAGES | deadline_breakages.BREAKAGES
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_a_broken_rule_is_found(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    BREAKAGES[name](monkeypatch)
+    ALL[name](monkeypatch)
     for seed in range(WITHIN):
         if violation := _found(seed):
             with capsys.disabled():

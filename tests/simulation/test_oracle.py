@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.simulation.cloud import CONNECTIONS, Change, Row
+from tests.simulation.deadline_oracle import DeadlineOracle
 from tests.simulation.oracle import Copy, Oracle, Violation
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -31,10 +32,11 @@ def order(order_id: str, minute: int) -> dict[str, Any]:
 
 def end_a_window_that_showed_one_of_two_orders(*meanwhile: dict[str, Any]) -> None:
     """A window in which `slid past` lies was read to its end and showed the other order only."""
-    oracle = Oracle(row, notify_recovered=True, baseline_days=0)
+    deadlines = DeadlineOracle(lambda _: None, row, notify_recovered=True, is_capped=False, violation=Violation)
+    oracle = Oracle(row, notify_recovered=True, baseline_days=0, deadlines=deadlines)
     copy = oracle.copies[SHOP] = Copy(said_frequency=3600)
     copy.show([order("read", 1), order("slid past", 2)], NOON)
-    reading = oracle.asked(SHOP, WINDOW, None)
+    reading = oracle.asked(SHOP, WINDOW, None, NOON)
     for record in meanwhile:
         copy.show([record], NOON + timedelta(minutes=12))
     oracle.served(SHOP, reading, {"data": [order("read", 1)], "next_token": None, "total_count": 1})

@@ -11,11 +11,15 @@ BEGINS_AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 class Timeline:
     """Time passes only where it is told to.
 
+    Args:
+        begins_at: What its clocks show at the beginning.
+
     Attributes:
         seconds: Since the beginning; never goes back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, begins_at: datetime = BEGINS_AT) -> None:
+        self.begins_at = begins_at
         self.seconds = 0.0
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
@@ -57,7 +61,7 @@ class SkewedClock:
         self.offset = offset
 
     def now(self) -> datetime:
-        return BEGINS_AT + timedelta(seconds=self._timeline.seconds + self.offset)
+        return self._timeline.begins_at + timedelta(seconds=self._timeline.seconds + self.offset)
 
     def monotonic(self) -> float:
         return self._timeline.seconds + 1000.0

@@ -33,6 +33,7 @@ from orderwatch_local.shop import Paging, Shop, ShopTransport, TrackstarDates, e
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from orderwatch_local.shop.filters import ListQuery
 from orderwatch_local.shop.mirror import Resource
+from tests.simulation import deadline_plan
 from tests.simulation.cloud import (
     ALERTS,
     CONNECTIONS,
@@ -52,6 +53,7 @@ from tests.simulation.cloud import (
     stream_event,
     transaction_conflict,
 )
+from tests.simulation.deadline_oracle import DeadlineOracle, Looked, day_is_over
 from tests.simulation.functions import ENVIRONMENT, forget, handler_module, reached_through
 from tests.simulation.oracle import Copy, Oracle, Reading, Violation
 from tests.simulation.plan import STATUSES, TICK, Plan, ShopPlan, drawn
@@ -73,6 +75,8 @@ PACE_JITTER = 0.05
 """Seconds by which a request may reach SNS later than it was meant to."""
 REDRIVE_EVERY = 900.0
 STREAM_TRIES, STREAM_AGE = 10, 3600.0
+DELETED = 0.15
+"""The share of edits that delete an order."""
 FUTURE = "2031-03-02T10:00:00Z"
 AT_THE_BOUND = 0.3
 """The share of late syncs whose stamps lie exactly on the lower bound of the next window."""
@@ -117,6 +121,7 @@ class Invocation:
         written: The connection's row as it wrote it last.
         unmarked: Alerts that SNS took from it and that are not marked yet.
         claimed: Alerts that it holds.
+        looked: What it was told of deadlines.
         lost_an_update: Whether an update of its own may not have been written, so that it may leave a claim behind.
     """
 
@@ -130,6 +135,7 @@ class Invocation:
     written: Row = field(default_factory=dict)
     unmarked: set[str] = field(default_factory=set)
     claimed: set[str] = field(default_factory=set)
+    looked: Looked = field(default_factory=Looked)
     lost_an_update: bool = False
     function_name: str = "function"
     memory_limit_in_mb: int = 256
@@ -152,14 +158,18 @@ class SimulatedWorld:
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.chance = plan, plan.chance
-        self.time = Timeline()
+        self.promises = deadline_plan.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
+        self.time = Timeline(self.promises.begins_at)
         self.our_clock = SkewedClock(self.time, plan.our_skew)
         self.vendor_clock = SkewedClock(self.time, plan.vendor_skew)
         self.trace: list[str] = []
         self.is_calm = False
         self.latency = plan.latency
         self.tables = ObservedTables(self._wrote, self._updated)
-        self.oracle = Oracle(self.tables.row, plan.notify_recovered, plan.baseline_days)
+        self.deadlines = DeadlineOracle(
+            self.promises.calendar, self.tables.row, plan.notify_recovered, plan.baseline_days > 0, Violation
+        )
+        self.oracle = Oracle(self.tables.row, plan.notify_recovered, plan.baseline_days, self.deadlines)
         self.queue = FifoQueue(lambda: self.time.seconds, self._message_came, lambda: self._happens(plan.aws_fault))
         self.shards = first_shards(plan.shards)
         self._senders = plan.shards
@@ -179,6 +189,7 @@ class SimulatedWorld:
         )
         self._vendor = ShopTransport(self.trackstar)
         self._running: list[Invocation] = []
+        self._placed: Counter[str] = Counter()
         self._records = 0
         self._worked = 0.0
         self._idle: dict[str, tuple[float, float]] = {}
@@ -196,18 +207,25 @@ class SimulatedWorld:
         )
         shop.quirks.trackstar_dates, shop.quirks.shows_superseded = plan.dates, plan.shows_superseded
         self.oracle.copies[plan.connection_id] = Copy(plan.said_frequency)
-        self.parameters.values[f"{PREFIX}/connections/{plan.connection_id}/access-token"] = shop.access_token
+        shop.quirks.tells_syncs = plan.connection_id not in self.promises.is_silent
+        parameters = f"{PREFIX}/connections/{plan.connection_id}"
+        self.parameters.values[f"{parameters}/access-token"] = shop.access_token
+        if settings := self.promises.settings(plan.connection_id):
+            self.parameters.values[f"{parameters}/settings"] = settings
         return shop
 
     def _show(self, shop: Shop) -> None:
         records = shop.select(Resource.ORDERS, ListQuery())
+        self.deadlines.show(shop.connection_id, records)
         self.oracle.copies[shop.connection_id].show(records, self.vendor_clock.now())
 
     def place(self, shop: Shop, status: str) -> None:
         """A new order; both shops number theirs alike."""
-        number = str(len(shop.orders()) + 1)
-        shop.place({"id": number, "order_number": number, "status": status, "line_items": []})
-        self._note(f"place {shop.connection_id} {number} {status}")
+        self._placed[shop.connection_id] += 1
+        number, ship_by = str(self._placed[shop.connection_id]), self.promises.ship_by(self.vendor_clock.now())
+        order = {"id": number, "order_number": number, "status": status, "line_items": []}
+        shop.place(order | {"latest_ship_date": ship_by})
+        self._note(f"place {shop.connection_id} {number} {status}, to ship by {ship_by}")
 
     def live(self, shop: Shop) -> None:
         """One step in the life of a shop's orders."""
@@ -217,6 +235,9 @@ class SimulatedWorld:
             self.place(shop, self.chance.choice(STATUSES))
             return
         order_id = self.chance.choice(ids)
+        if self.promises.chance.random() < self.promises.edits:
+            self._edit(shop, order_id)
+            return
         status = self._next_status(shop, order_id, what)
         shop.move(order_id, status)
         if self._happens(self.plan.garbled):
@@ -226,6 +247,16 @@ class SimulatedWorld:
         else:
             shop.heal(order_id)
         self._note(f"{what} {shop.connection_id} {order_id} {status}")
+
+    def _edit(self, shop: Shop, order_id: str) -> None:
+        """The ship-by of an order moves, or the order is deleted."""
+        if self.promises.chance.random() < DELETED:
+            shop.delete(order_id)
+            self._note(f"delete {shop.connection_id} {order_id}")
+            return
+        ship_by = self.promises.ship_by(self.vendor_clock.now())
+        shop.edit(order_id, {"latest_ship_date": ship_by})
+        self._note(f"edit {shop.connection_id} {order_id}, to ship by {ship_by}")
 
     def _next_status(self, shop: Shop, order_id: str, what: str) -> str:
         before = str(shop.order(order_id)["status"])
@@ -289,6 +320,8 @@ class SimulatedWorld:
         self.time.spend(-self.vendor_clock.now().timestamp() % 1.0)
         first, second = self.chance.choice(STATUSES), self.chance.choice(STATUSES)
         for status in (first, second, first):
+            if order_id not in {record["id"] for record in shop.orders()}:
+                return  # deleted while the poll below was under way
             shop.move(order_id, status)
             self._note(f"flip {shop.connection_id} {order_id} {status}")
             self.sync(shop.connection_id)
@@ -347,7 +380,8 @@ class SimulatedWorld:
         """Trackstar's answer, or what becomes of it on the way."""
         invocation = self._running[-1]
         query = dict(request.url.params)
-        is_list = request.url.path == "/cart/orders" and query.get("limit") == str(self.plan.page_size)
+        is_window = query.get("limit") == str(self.plan.page_size) and "ids[in]" not in query
+        is_list = request.url.path == "/cart/orders" and is_window
         what = f"GET {request.url.path} {sorted(query.items())}"
         return self.call(what, lambda: self._answered(request, invocation, query, is_list), seconds=self.latency)
 
@@ -355,13 +389,18 @@ class SimulatedWorld:
         self, request: httpx.Request, invocation: Invocation, query: dict[str, str], is_list: bool
     ) -> httpx.Response:
         if is_list:
-            invocation.reading = self.oracle.asked(invocation.connection_id, query, invocation.reading)
+            invocation.reading = self.oracle.asked(
+                invocation.connection_id, query, invocation.reading, invocation.looked.date
+            )
         if self._is_stuck(invocation) or self._happens(self.plan.http_fault):
             return self._fault(request)
         response = self._vendor.handle_request(request)
+        invocation.looked.date = self.vendor_clock.now().replace(microsecond=0)
         self._learn(invocation, request, response, is_list=is_list)
         if response.status_code != 200:
             self._note(f"  answered {response.status_code}")
+        elif invocation.function == "poll_orders" and not is_list:
+            self._read_anew(invocation, request, json.loads(_body_of(response)))
         elif is_list and invocation.reading:
             page = json.loads(_body_of(response))
             shown = [f"{each.get('id')}={each.get('status')}" for each in page["data"]]
@@ -369,12 +408,29 @@ class SimulatedWorld:
             self.oracle.served(invocation.connection_id, invocation.reading, page)
         return response
 
+    def _read_anew(self, invocation: Invocation, request: httpx.Request, answer: Any) -> None:
+        """A poll was told how the connection is, or of orders that it asked for by their ids."""
+        path = request.url.path
+        if path.startswith("/connections/"):
+            self.deadlines.told_of_connection(invocation.looked, answer)
+            self._note(f"  the data reach to {invocation.looked.known_until}")
+            return
+        by_id = path.removeprefix("/cart/orders/") if path.startswith("/cart/orders/") else ""
+        records = [answer["data"]] if by_id else answer["data"]
+        if not by_id and "ids[in]" not in request.url.params:
+            return
+        asked = [by_id] if by_id else request.url.params["ids[in]"].split(",")
+        self.deadlines.read_anew(invocation.looked, asked)
+        self.oracle.showed(invocation.connection_id, records)
+        self._note(f"  served {[f'{each.get("id")}={each.get("status")}' for each in records]} by id")
+
     def _learn(
         self, invocation: Invocation, request: httpx.Request, response: httpx.Response, *, is_list: bool
     ) -> None:
         """Note what a poll was just told of its connection and so has to believe (rule 10)."""
         if is_list and response.status_code in {401, 403}:
             invocation.troubles.add("unauthorized")
+            invocation.looked.is_spoilt = True
         if request.url.path.startswith("/connections/") and invocation.function == "poll_orders":
             unknown = response.status_code == 404
             if unknown or self.shops[invocation.connection_id].errors:
@@ -408,7 +464,7 @@ class SimulatedWorld:
             if self._happens(self.plan.aws_fault) and service != "sns":
                 self._note("  fault")
                 raise self._aws_fault(operation, request)
-            answer = send(**request)
+            answer = self._sent_by(self._running[-1], operation, request, send)
             if operation == "update_item" and self._happens(self.plan.aws_fault):
                 self._note("  the answer is lost and the SDK asks again")
                 answer = send(**request)
@@ -422,6 +478,16 @@ class SimulatedWorld:
             return answer
 
         return self.call(f"{service} {operation}", sent, seconds=0.01)
+
+    @staticmethod
+    def _sent_by(invocation: Invocation, operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
+        """A request; a poll that loses a transaction, or asks for another poll, has not told all that is due."""
+        invocation.looked.is_spoilt |= operation == "send_message_batch"
+        try:
+            return send(**request)
+        except ClientError:
+            invocation.looked.is_spoilt = True
+            raise
 
     def _aws_fault(self, operation: str, request: dict[str, Any]) -> ClientError:
         self._running[-1].lost_an_update |= operation == "update_item"
@@ -471,6 +537,7 @@ class SimulatedWorld:
         for change in changes:
             self._note(f"  {change.table} {_brief(change.after)}")
         self.oracle.wrote(changes, invocation.reading)
+        self.deadlines.wrote(changes, invocation.looked)
         if any(change.table == CONNECTIONS for change in changes):
             [invocation.written] = [change.after for change in changes if change.table == CONNECTIONS]
             self._idle[invocation.connection_id] = (self.time.seconds, self._worked)
@@ -508,6 +575,7 @@ class SimulatedWorld:
         invocation = Invocation(
             function, copy, self.time.seconds + timeout, lambda: self.time.seconds, connection_id=connection_id
         )
+        invocation.looked.connection_id = connection_id
         module = handler_module(function, copy)
         self._note(f"{function}/{copy} begins {connection_id}")
         self._running.append(invocation)
@@ -525,6 +593,7 @@ class SimulatedWorld:
         else:
             self._judge_health(invocation)
             self._judge_claims(invocation)
+            self.deadlines.finished(invocation.looked)
             return answer
         finally:
             self._running.pop()
@@ -668,6 +737,8 @@ class SimulatedWorld:
             Violation: A rule does not hold.
         """
         self._begin()
+        if self.promises.is_aligned:
+            self._wait_for_midnight()
         active = self.plan.ticks * TICK
         self._schedule(active)
         began = self.time.seconds
@@ -685,9 +756,20 @@ class SimulatedWorld:
                 if self.chance.random() < 0.3:
                     self.sync(plan.connection_id)
                     self.time.spend(self.chance.choice((0.0, 1.0, 90000.0 if self.plan.baseline_days else 60.0)))
+                    self.time.spend(self.promises.history)
             self.sync(plan.connection_id)
             if plan.first_sync_after:
                 self.time.after(plan.first_sync_after, lambda shop=shop: self._first_sync(shop))  # type: ignore[misc]
+
+    def _wait_for_midnight(self) -> None:
+        """Time passes until shortly before a day ends in the shops' zone."""
+        now = self.vendor_clock.now()
+        midnight = next(
+            end
+            for back in (1, 0, -1)
+            if (end := day_is_over((now - timedelta(days=back)).date(), self.promises.zone)) > now
+        )
+        self.time.spend(max((midnight - now - deadline_plan.AHEAD_OF_MIDNIGHT).total_seconds(), 0.0))
 
     def _first_sync(self, shop: Shop) -> None:
         shop.complete_historical_sync()
@@ -777,7 +859,7 @@ class SimulatedWorld:
 
     def _storm(self) -> None:
         """Many orders of every shop move at once: few messages a shop, and few a second over all of them (rule 17)."""
-        placed = {shop: [self._placed(shop) for _ in range(STORM)] for shop in self.shops.values()}
+        placed = {shop: [self._place_open(shop) for _ in range(STORM)] for shop in self.shops.values()}
         self._calm_ticks(1)
         self._sent.clear()
         self._told_by.clear()
@@ -793,7 +875,7 @@ class SimulatedWorld:
         self._calm_ticks(1)
         self._judge_pace()
 
-    def _placed(self, shop: Shop) -> str:
+    def _place_open(self, shop: Shop) -> str:
         self.place(shop, "open")
         return str(shop.orders()[-1]["id"])
 
@@ -974,7 +1056,7 @@ def installed(world: SimulatedWorld) -> Iterator[None]:
     modules = [handler_module(function, copy) for function, count in copies.items() for copy in range(count)]
     level = logger.log_level
     with ExitStack() as stack:
-        stack.enter_context(_environment(world.plan))
+        stack.enter_context(_environment(world.plan, world.promises))
         stack.enter_context(patch("boto3.client", world.client))
         stack.enter_context(patch("orderwatch.trackstar.client.PAGE_SIZE", world.plan.page_size))
         stack.enter_context(patch("orderwatch.aws.dynamodb.MAX_ACTIONS", world.plan.actions))
@@ -995,12 +1077,13 @@ def installed(world: SimulatedWorld) -> Iterator[None]:
                 forget(module)
 
 
-def _environment(plan: Plan) -> Any:
+def _environment(plan: Plan, promises: deadline_plan.DeadlinePlan) -> Any:
     drawn_for_this = {
         "NOTIFY_RECOVERED": str(plan.notify_recovered).lower(),
         "BASELINE_DAYS": str(plan.baseline_days),
         "SILENCE_MINUTES": "30",
         "DIGEST_THRESHOLD": str(plan.digest_threshold),
+        **promises.environment,
     }
     return patch.dict("os.environ", ENVIRONMENT | drawn_for_this)
 

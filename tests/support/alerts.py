@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from orderwatch.alerts import Alert, AlertConnection
-from orderwatch.polling.transitions import Observation, OrderWrite, Policy, decide
+from orderwatch.polling.decisions import decide
+from orderwatch.polling.transitions import Observation, OrderWrite, Policy
 from orderwatch.polling.windows import WindowKind
 from orderwatch.trackstar.orders import Order
 

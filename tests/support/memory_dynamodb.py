@@ -159,6 +159,10 @@ class MemoryDynamoDB:
         table.rows[key] = update.updated(row | request["Key"])
         return {}
 
+    def query(self, **request: Any) -> dict[str, Any]:
+        """All of it as one page."""
+        return {"Items": self._query(**request)}
+
     def get_paginator(self, name: str) -> "_Paginator":
         return _Paginator({"query": self._query, "scan": self._scan}[name])
 

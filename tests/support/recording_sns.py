@@ -76,4 +76,5 @@ class RecordingSns:
 def told_ids(body: dict[str, Any]) -> list[str]:
     """The ids of the alerts that one message tells."""
     digest = body.get("digest")
-    return [order["alert_id"] for order in digest["orders"]] if digest else [body["alert_id"]]
+    also = [each["alert_id"] for each in body.get("also", ())]
+    return [order["alert_id"] for order in digest["orders"]] if digest else [body["alert_id"], *also]

@@ -21,13 +21,14 @@ from pydantic import SecretStr
 from orderwatch.alerts import AlertKey
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.dynamodb import to_item
+from orderwatch.polling.transitions import Policy
 from orderwatch.publishing.details import Details
 from orderwatch.trackstar.client import PAGE_SIZE, ConnectionClient, Trackstar
 from orderwatch_local.shop import ShopTransport
 from orderwatch_local.shop.script import API_KEY
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
-from tests.support.polls import poll
+from tests.support.polls import WATCHED, poll
 from tests.support.sending import ProductsOf, send
 from tests.support.world import World
 
@@ -92,11 +93,11 @@ class Counted:
     products_warm: Counter[str]
 
 
-def count_requests(case: Case) -> Counted:
+def count_requests(case: Case, *, policy: Policy = WATCHED) -> Counted:
     """Let the orders change, poll once and send what is to be told, in batches as the stream would bring it."""
     with mock_aws():
         counter = _Counter()
-        world, tables = _world(case, counter)
+        world, tables = _world(case, counter, policy)
         shop = counter.shop(world)
         products = Details(ProductsOf(lambda _: shop))
         topic = AlertTopic(counter.aws("sns"), _topic_arn())
@@ -112,7 +113,7 @@ def count_requests(case: Case) -> Counted:
                 )
 
         counter.take()
-        poll(shop, tables.store, world.shop.connection_id)
+        poll(shop, tables.store, world.shop.connection_id, policy=policy)
         polled = counter.take()
         keys = [alert.key for alert in world.told()]
         assert len(keys) == case.alerts
@@ -132,7 +133,7 @@ def count_requests(case: Case) -> Counted:
     )
 
 
-def _world(case: Case, counter: "_Counter") -> tuple[World, Tables]:
+def _world(case: Case, counter: "_Counter", policy: Policy) -> tuple[World, Tables]:
     """A shop whose orders are known, and have changed since."""
     world, memory = World(), MemoryDynamoDB()
     known = Tables.over(memory)
@@ -144,7 +145,7 @@ def _world(case: Case, counter: "_Counter") -> tuple[World, Tables]:
         lines = [{"product_id": each, "product_sku": each, "quantity": 1} for each in mine]
         world.shop.place({"id": str(number), "order_number": f"#{number}", "status": "open", "line_items": lines})
     world.shop.sync()
-    world.poll()
+    world.poll(policy=policy)
     world.told()
     world.pass_time()
     for number in range(case.changed):

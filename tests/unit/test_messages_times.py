@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from orderwatch import clock
-from orderwatch.alerts import Urgency, due_at
+from orderwatch.alerts import Urgency
 from orderwatch.publishing.messages import email, slack, sms, times
 from orderwatch_local.samples import NOW, SAMPLES, order_alert
 
@@ -77,7 +77,11 @@ def test_no_order_is_overdue_without_a_date() -> None:
 def test_a_ship_by_at_midnight_utc_is_the_end_of_that_day_in_the_shop(
     ship_by: datetime, zone: str, ends: datetime
 ) -> None:
-    assert due_at(ship_by, clock.time_zone(zone)) == ends
+    alert = order_alert("order.exception", ship_by=ship_by, seen_at=ends - timedelta(hours=3))
+    connection = alert.connection.model_copy(update={"time_zone": zone})
+    due = times.order_due(alert.model_copy(update={"connection": connection}))
+    assert due
+    assert due.relative == "in 3 h"
 
 
 def test_a_day_without_a_time_is_told_as_a_day_in_every_channel() -> None:

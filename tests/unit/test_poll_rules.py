@@ -8,9 +8,10 @@ import pytest
 
 from orderwatch.alerts import Alert, AlertConnection
 from orderwatch.errors import PollSupersededError, UnavailableError
+from orderwatch.polling.decisions import decide
 from orderwatch.polling.health import HealthState
 from orderwatch.polling.summary import Outcome, PollSummary
-from orderwatch.polling.transitions import Observation, OrderWrite, Policy, StoredOrder, decide
+from orderwatch.polling.transitions import Observation, OrderWrite, Policy, StoredOrder
 from orderwatch.polling.windows import OVERLAP, WindowKind
 from orderwatch.trackstar.orders import Order
 from orderwatch.trackstar.query import DateField
@@ -244,6 +245,25 @@ def test_an_expired_page_token_begins_the_window_again_and_tells_nothing_twice(w
 
 
 @pytest.mark.usefixtures("pages_of_two")
+def test_a_poll_whose_time_is_up_with_an_expired_page_token_says_so_and_how_the_shop_is(world: World) -> None:
+    started(world)
+    world.place("1", "2", "3")
+    world.pass_time()
+    budget = iter([True])
+    world.poll(has_time=lambda: next(budget, False))
+    world.pass_time(2 * HOUR)
+    world.shop.errors = [invalid_credentials()]
+
+    budget = iter([True])  # for the page that answers that its token has expired
+    assert world.poll(has_time=lambda: next(budget, False)).outcome is Outcome.UNFINISHED
+
+    assert kinds(world.told()) == ["connection.blocked"]
+    progress = world.state().progress
+    assert progress
+    assert (progress.page_token, progress.attempt) == (None, 2)
+
+
+@pytest.mark.usefixtures("pages_of_two")
 def test_an_order_that_moved_past_the_reader_is_found_because_fewer_came_than_were_promised(world: World) -> None:
     started(world)
     for order_id in "abcd":
@@ -330,7 +350,33 @@ def test_an_order_that_no_window_showed_is_found_by_the_daily_sweep_and_counted(
     summary = world.poll()
     assert orders_told(world.told()) == [("hidden", "order.exception", None)]
     assert summary.found_by_sweep == 1
-    assert world.queries()[-1]["status[in]"] == "backordered,cancelled,exception"
+    waiting, final = world.queries()[-2:]
+    assert waiting["status[in]"] == "backordered,exception"
+    assert "updated_date[gte]" not in waiting
+    assert final["status[in]"] == "cancelled"
+    assert final["updated_date[gte]"] == "2025-12-29T12:00:00Z", "a week before the last one"
+
+
+def test_a_cancelled_order_without_the_vendors_date_is_found_by_the_sweep_of_the_last_days(world: World) -> None:
+    world.place("known")
+    started(world)
+    world.shop.quirks.trackstar_dates = TrackstarDates.NULL
+    world.place("hidden", status="cancelled")
+    assert world.next_poll() == []
+    world.pass_time(DAY)
+    assert orders_told(world.next_poll()) == [("hidden", "order.cancelled", None)]
+
+
+@pytest.mark.parametrize(
+    ("watched", "asked"),
+    [({"exception"}, ["exception"]), ({"cancelled", "fulfilled"}, ["cancelled,fulfilled"])],
+)
+def test_a_sweep_asks_for_no_status_that_is_not_watched(watched: set[str], asked: list[str], world: World) -> None:
+    policy = Policy(statuses=frozenset(watched))
+    world.poll(policy=policy)
+    world.pass_time(DAY)
+    world.poll(policy=policy)
+    assert [query["status[in]"] for query in world.queries() if "status[in]" in query] == asked
 
 
 # Ticks (rule 14)
@@ -368,7 +414,7 @@ class Overtaken:
 
     def __init__(self, world: World, move: Callable[[StoredOrder], OrderWrite]) -> None:
         self._world, self._move, self._store = world, move, world.tables.store
-        self.load, self.commit = self._store.load, self._store.commit
+        self.load, self.commit, self.due_orders = self._store.load, self._store.commit, self._store.due_orders
         self._done = False
 
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:

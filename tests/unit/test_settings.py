@@ -8,7 +8,6 @@ from orderwatch.settings import (
     PollOrdersSettings,
     PublishAlertsSettings,
     read_settings,
-    read_shop_settings,
 )
 from tests.support.template import load_template
 
@@ -20,6 +19,9 @@ ENVIRONMENT = {
     "BASELINE_DAYS": "30",
     "SILENCE_MINUTES": "30",
     "TIME_ZONE": "Europe/Berlin",
+    "DEADLINE_ALERTS": "true",
+    "LATE_WARNING_HOURS": "24",
+    "STUCK_DAYS": "0",
     "ORDER_TABLE_NAME": "orders",
     "CONNECTION_TABLE_NAME": "connections",
     "ALERT_TABLE_NAME": "alerts",
@@ -98,35 +100,3 @@ def test_a_time_zone_that_does_not_exist_is_refused_at_the_first_tick() -> None:
     assert read_settings(DispatchPollsSettings, variables | {"TIME_ZONE": "UTC"}).time_zone == "UTC"
     with pytest.raises(SettingsError, match=r"TIME_ZONE: .*no time zone of the IANA database, such as Europe/Berlin"):
         read_settings(DispatchPollsSettings, variables | {"TIME_ZONE": "Europe/Hamburg"})
-
-
-@pytest.mark.parametrize(
-    ("text", "time_zone"),
-    [
-        ("", None),
-        (" ", None),
-        ("{}", None),
-        ('{"time_zone": "Asia/Tokyo"}', "Asia/Tokyo"),
-        ('{"stuck_days": 3, "time_zone": null}', None),
-    ],
-)
-def test_a_shop_may_have_a_time_zone_of_its_own(text: str, time_zone: str | None) -> None:
-    settings, flaw = read_shop_settings(text)
-    assert (settings.time_zone, flaw) == (time_zone, None)
-
-
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [
-        ('{"time_zone": "Europe/Hamburg"}', "time_zone: Value error, no time zone of the IANA database"),
-        ('{"time_zone": 1}', "time_zone: "),
-        ("Hamburg", "no JSON object"),
-        ('["Hamburg"]', "no JSON object"),
-    ],
-)
-def test_settings_of_a_shop_that_cannot_be_read_say_what_is_wrong_without_its_value(text: str, named: str) -> None:
-    settings, flaw = read_shop_settings(text)
-    assert settings.time_zone is None
-    assert flaw
-    assert flaw.startswith(named)
-    assert "Hamburg" not in flaw

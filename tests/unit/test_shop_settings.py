@@ -1,42 +1,46 @@
-"""A shop's own settings: its time zone goes with each of its alerts, and what cannot be read is told once."""
+"""A shop's own settings are read strictly, and what is wrong with them is said without showing it."""
 
-import boto3
+from datetime import date
+
 import pytest
 
-from orderwatch.alerts import Alert, Audience
-from tests.support.account import account, order
-from tests.support.world import World, kinds
-
-FLAW = "time_zone: no time zone"
+from orderwatch.shop_settings import ShopSettings, ShopSettingsError, Weekday, read_shop_settings
 
 
-def test_settings_that_cannot_be_read_are_told_to_the_operators_once_and_again_when_they_are_wrong_otherwise() -> None:
-    world = World()
-    assert kinds(world.next_poll()) == ["watch.started"]
-    [notice] = world.next_poll(settings_flaw=FLAW)
-    assert (notice.kind, notice.audience) == ("settings.refused", Audience.OPERATORS)
-    assert FLAW in (notice.detail or "")
-    assert world.next_poll(settings_flaw=FLAW) == []
-    assert kinds(world.next_poll(settings_flaw="no JSON object")) == ["settings.refused"]
-    assert world.next_poll() == []
-    assert kinds(world.next_poll(settings_flaw=FLAW)) == ["settings.refused"], "wrong again after it was right"
+def test_every_key_is_optional() -> None:
+    assert read_shop_settings("{}") == ShopSettings()
+
+
+def test_what_a_shop_can_set() -> None:
+    settings = read_shop_settings(
+        '{"time_zone": "Europe/Berlin", "working_days": ["Mon", "sat"], "holidays": ["2026-12-25"],'
+        ' "late_warning_hours": 12, "stuck_days": 2}'
+    )
+    assert settings.time_zone == "Europe/Berlin"
+    assert settings.working_days == frozenset({Weekday.MON, Weekday.SAT})
+    assert settings.holidays == frozenset({date(2026, 12, 25)})
+    assert (settings.late_warning_hours, settings.stuck_days) == (12, 2)
 
 
 @pytest.mark.parametrize(
-    ("settings", "told_in"),
-    [(None, "UTC"), ('{"time_zone": "Asia/Tokyo"}', "Asia/Tokyo"), ('{"time_zone": "Asia/Edo"}', "UTC")],
-    ids=["none", "its own", "a zone that does not exist"],
+    ("text", "named"),
+    [
+        ("", "no JSON object"),
+        ("[]", "no JSON object"),
+        ('{"timezone": "Europe/Berlin"}', "timezone: Extra inputs are not permitted"),
+        ('{"time_zone": "Europe/Nowhere"}', "time_zone"),
+        ('{"time_zone": "Europe"}', "time_zone"),
+        ('{"time_zone": "/etc/passwd"}', "time_zone"),
+        ('{"time_zone": "../../etc/passwd"}', "time_zone"),
+        ('{"working_days": []}', "working_days"),
+        ('{"working_days": ["someday"]}', "working_days"),
+        ('{"holidays": ["25.12.2026"]}', "holidays"),
+        ('{"late_warning_hours": -1}', "late_warning_hours"),
+        ('{"stuck_days": 400}', "stuck_days"),
+    ],
 )
-def test_an_alert_bears_the_shops_time_zone_else_the_stacks(settings: str | None, told_in: str) -> None:
-    with account() as stack:
-        if settings:
-            name = "/orderwatch/connections/conn_a/settings"
-            boto3.Session().client("ssm").put_parameter(Name=name, Value=settings, Type="String")
-        stack.poll()
-        stack.shop.place(order("1", status="exception"))
-        stack.shop.sync()
-        stack.poll()
-        alerts = [Alert.model_validate_json(stack.alert(key)) for key in stack.pending()]
-    zones = {alert.kind: alert.connection.time_zone for alert in alerts}
-    assert zones["order.exception"] == told_in
-    assert ("settings.refused" in zones) is (settings is not None and "Edo" in settings)
+def test_settings_that_cannot_be_read_name_the_key_and_not_the_value(text: str, named: str) -> None:
+    with pytest.raises(ShopSettingsError, match=named) as caught:
+        read_shop_settings(text)
+    assert "passwd" not in str(caught.value)
+    assert "Nowhere" not in str(caught.value)

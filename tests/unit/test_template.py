@@ -48,6 +48,9 @@ VARIABLES: dict[str, dict[str, Any]] = {
         "BASELINE_DAYS": "BaselineDays",
         "SILENCE_MINUTES": "SilenceMinutes",
         "TIME_ZONE": "TimeZone",
+        "DEADLINE_ALERTS": "DeadlineAlerts",
+        "LATE_WARNING_HOURS": "LateWarningHours",
+        "STUCK_DAYS": "StuckDays",
         "ORDER_TABLE_NAME": "OrderTable",
         "CONNECTION_TABLE_NAME": "ConnectionTable",
         "ALERT_TABLE_NAME": "AlertTable",
@@ -126,6 +129,9 @@ def test_the_parameters_have_the_names_and_defaults_of_the_contract() -> None:
         "Architecture": "arm64",
         "LogLevel": "INFO",
         "SilenceMinutes": 30,
+        "DeadlineAlerts": "true",
+        "LateWarningHours": 24,
+        "StuckDays": 0,
         "TimeZone": "UTC",
         "PollConcurrency": 5,
         "TableDeletionProtection": "false",
@@ -309,7 +315,11 @@ def test_a_tick_is_on_time_retried_for_a_while_and_never_lost_unseen(function: s
 @pytest.mark.parametrize(
     ("table", "key", "indexes"),
     [
-        ("OrderTable", ["order_key"], {"attention": ("connection_id", "status_since", "ALL")}),
+        (
+            "OrderTable",
+            ["order_key"],
+            {"attention": ("connection_id", "status_since", "ALL"), "due": ("connection_id", "due_at", "ALL")},
+        ),
         ("ConnectionTable", ["connection_id"], {}),
         (
             "AlertTable",

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from orderwatch.alerts import AlertConnection
-from orderwatch.polling.transitions import Observation, OrderWrite, Policy, Reason, StoredOrder, decide, reason_for
+from orderwatch.polling.decisions import decide
+from orderwatch.polling.transitions import Observation, OrderWrite, Policy, Reason, StoredOrder, reason_for
 from orderwatch.polling.windows import WindowKind
 from orderwatch.trackstar.orders import Order, Version, VersionClock
 

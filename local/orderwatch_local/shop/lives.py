@@ -65,6 +65,8 @@ class ShopFacts:
         troubles: Orders that run into trouble in the day, by what happens to them.
         born_in_trouble: Whether one order is already in `exception` when first seen.
         storm: Whether the stock of one product runs out for fifteen orders at once.
+        has_ship_bys: Whether its orders say when they are to ship.
+        stalled: The ship-bys of orders from before the day that nobody works on.
         blocked: Whether Trackstar's credentials are refused for some hours of the night.
     """
 
@@ -79,6 +81,8 @@ class ShopFacts:
     troubles: tuple[str, ...]
     born_in_trouble: bool = False
     storm: bool = False
+    has_ship_bys: bool = True
+    stalled: tuple[str, ...] = ()
     blocked: bool = False
 
 
@@ -110,6 +114,7 @@ class ShopDay:
         self._touched: set[str] = set()
         self._hot = self._rng.choice(self.catalogue.for_sale())
         self._awaiting_storm: list[str] = []
+        self._stalled: set[str] = set()
         self._agenda: defaultdict[int, list[Errand]] = defaultdict(list)
         self._plan_troubles()
 
@@ -122,7 +127,16 @@ class ShopDay:
         self._rng.shuffle(statuses)
         minutes = sorted(self._rng.sample(range(60, _HISTORY_DAYS * HOURS_A_DAY * 60), len(statuses)), reverse=True)
         moments = [self._begins_at - timedelta(minutes=before) for before in minutes]
-        return [self._place(at, status=status) for at, status in zip(moments, statuses, strict=True)]
+        placed = [self._place(at, status=status) for at, status in zip(moments, statuses, strict=True)]
+        self._stall(placed)
+        return placed
+
+    def _stall(self, placed: list[Place]) -> None:
+        """Let the latest orders that are being worked on lie, and their ship-by pass."""
+        underway = [each.order for each in reversed(placed) if each.order["status"] in {"confirmed", "processing"}]
+        for order, ship_by in zip(underway, self.facts.stalled, strict=False):
+            order["latest_ship_date"] = ship_by
+            self._stalled.add(order["id"])
 
     def hour(self, number: int) -> list[Step]:
         """What happens in an hour of the day, not yet in the order of time."""
@@ -198,11 +212,12 @@ class ShopDay:
                 yield hot
 
     def _untroubled(self) -> list[str]:
-        """The orders on their way that have not moved in this hour and do not wait for the storm."""
+        """The orders on their way that have not moved in this hour, do not wait for the storm and do not lie."""
+        resting = self._touched | self._stalled
         return [
             order_id
             for order_id, status in self._status.items()
-            if status in _NEXT and order_id not in self._touched and not self._awaits_storm(order_id, status)
+            if status in _NEXT and order_id not in resting and not self._awaits_storm(order_id, status)
         ]
 
     def _awaits_storm(self, order_id: str, status: str) -> bool:
@@ -214,6 +229,8 @@ class ShopDay:
     def _place(self, at: datetime, *, status: str = "open", product: Record | None = None) -> Place:
         order = self._book.write(at, status=status, product=product)
         order["raw_status"] = self._raw(status)
+        if not self.facts.has_ship_bys:
+            order["latest_ship_date"] = None
         order_id = order["id"]
         self._orders[order_id] = order
         self._status[order_id] = status

@@ -64,6 +64,7 @@ class Mirror:
         self.store: dict[str, Record] = {}
         self.garblings: dict[str, Garbling] = {}
         self._changed: dict[str, None] = {}
+        self._removed: set[str] = set()
         self._first_crawled: dict[str, str] = {}
         self._copy: dict[str, Record] = {}
         self._superseded: dict[str, Record] = {}
@@ -72,7 +73,14 @@ class Mirror:
     def put(self, record: Record) -> None:
         """Writes a record of the store, which the next crawl will find changed."""
         self.store[record["id"]] = record
+        self._removed.discard(record["id"])
         self.mark_changed(record["id"])
+
+    def remove(self, record_id: str) -> None:
+        """Deletes a record of the store; the next crawl finds it gone."""
+        del self.store[record_id]
+        self._changed.pop(record_id, None)
+        self._removed.add(record_id)
 
     def mark_changed(self, record_id: str) -> None:
         """Makes the next crawl copy the record again."""
@@ -87,7 +95,11 @@ class Mirror:
             if before and _is_earlier(before, after, now):
                 self._superseded[record_id] = before
             self._copy[record_id] = after
+        for record_id in self._removed:
+            self._copy.pop(record_id, None)
+            self._superseded.pop(record_id, None)
         self._changed.clear()
+        self._removed.clear()
         self._sorted = None
         return crawled
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from orderwatch_local.shop.api import Trackstar
 from orderwatch_local.shop.clock import VirtualClock
 from orderwatch_local.shop.lives import HOURS_A_DAY, ShopDay, ShopFacts
+from orderwatch_local.shop.mirror import Resource
 from orderwatch_local.shop.shop import Shop, Visible
 from orderwatch_local.shop.steps import Hour, Step
 
@@ -29,6 +31,7 @@ THREE_SHOPS = (
         placed_an_hour=(6, 9),
         troubles=("exception>cancelled", "exception>processing", "backordered>processing", "backordered", "cancelled"),
         storm=True,
+        stalled=("2026-03-11T15:30:00Z", *("2026-03-10T20:00:00Z",) * 7),
     ),
     ShopFacts(
         connection_id="conn_lumiere",
@@ -41,6 +44,7 @@ THREE_SHOPS = (
         placed_an_hour=(4, 6),
         troubles=("exception>cancelled", "exception>processing", "backordered>processing", "cancelled", "other"),
         born_in_trouble=True,
+        stalled=("2026-03-10T09:00:00Z", "2026-03-10T00:00:00Z"),
     ),
     ShopFacts(
         connection_id="conn_sora",
@@ -53,8 +57,17 @@ THREE_SHOPS = (
         placed_an_hour=(2, 4),
         troubles=("exception>cancelled", "exception", "backordered>processing", "backordered", "cancelled", "other"),
         blocked=True,
+        stalled=("2026-03-10T00:00:00Z", "2026-03-11T00:00:00Z"),
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """One crawl of Trackstar's: when it was, and the shops that it could read."""
+
+    at: datetime
+    shops: frozenset[str]
 
 
 class Script:
@@ -69,6 +82,7 @@ class Script:
         clock: The same.
         shops: In the order of the plans.
         hours: The 24 hours of the day.
+        syncs: The crawls up to now, the one that the day begins with first.
     """
 
     def __init__(self, days: Sequence[ShopDay], begins_at: datetime, *, clock: VirtualClock | None = None) -> None:
@@ -79,6 +93,7 @@ class Script:
         self.shops = [_shop(day, self.clock) for day in days]
         self._by_id = {shop.connection_id: shop for shop in self.shops}
         self.hours = tuple(_hour(number, days, begins_at) for number in range(HOURS_A_DAY))
+        self.syncs: list[Sync] = []
 
     def begin(self, *, api_key: str = API_KEY, monotonic: Callable[[], float] = time.monotonic) -> Trackstar:
         """Lets the history happen and Trackstar copy it; call it once.
@@ -103,6 +118,8 @@ class Script:
         """Trackstar crawls every shop, now."""
         for shop in self.shops:
             shop.sync()
+        seen = frozenset(shop.connection_id for shop in self.shops if not shop.is_blocked(Resource.ORDERS))
+        self.syncs.append(Sync(self.clock.now(), seen))
 
     @property
     def truth(self) -> list[Visible]:
@@ -123,7 +140,8 @@ def day_of_three_shops(seed: int, *, begins_at: datetime = DAY, clock: VirtualCl
     """About 1,000 orders in three shops of different integrations and currencies, 30 to 45 troubles among them.
 
     No shop has more than four troubles of one kind in an hour, but for one storm: fifteen orders of one shop are
-    backordered at once. One shop is blocked for some hours of the night, and seen again.
+    backordered at once. One shop is blocked for some hours of the night, and seen again. Some orders lie: their ship-by
+    passes in the day, of seven of one shop at once.
 
     Args:
         seed: Which day.

@@ -60,6 +60,7 @@ class Quirks:
         trackstar_dates: What later syncs write into the `trackstar_*` fields.
         latest_sync_field: How its schedules name the last sync, `latest_sync` or `latest_data`.
         paging: Where its page tokens lead.
+        tells_syncs: Whether its schedules say when it was synced.
         shows_superseded: Whether its lists show orders twice, as they are and as they were one crawl before.
     """
 
@@ -68,6 +69,7 @@ class Quirks:
     refused_filters: Collection[str] = frozenset()
     trackstar_dates: TrackstarDates = TrackstarDates.PRESENT
     latest_sync_field: str = "latest_sync"
+    tells_syncs: bool = True
     paging: Paging = Paging.FORWARD
     shows_superseded: bool = False
 
@@ -147,6 +149,11 @@ class Shop:
             order = self._mirrors[Resource.ORDERS].store[order_id]
             self._write(Resource.ORDERS, order | dict(changes))
 
+    def delete(self, order_id: str) -> None:
+        """An order is deleted: from the next sync on Trackstar has it no longer."""
+        with self._lock:
+            self._mirrors[Resource.ORDERS].remove(order_id)
+
     def restock(self, product_id: str, on_hand: Mapping[str, int]) -> None:
         """A count of a product's stock: what each warehouse holds from now on."""
         with self._lock:
@@ -183,7 +190,7 @@ class Shop:
             How many records it copied; 0 where an error of the connection blocks it.
         """
         with self._lock:
-            return sum(self._crawl(resource) for resource in resources if not self._is_blocked(resource))
+            return sum(self._crawl(resource) for resource in resources if not self.is_blocked(resource))
 
     def complete_historical_sync(self) -> None:
         """The initial crawl is done: from now on the lists show what was copied."""
@@ -226,7 +233,7 @@ class Shop:
         return [resource for resource in Resource if resource not in self.quirks.lacks]
 
     def _schedule(self, resource: Resource) -> Record:
-        crawl = self._schedules[resource]
+        crawl = self._schedules[resource] if self.quirks.tells_syncs else {}
         return {
             "function_name": resource.function,
             "last_crawl_start": crawl.get("start"),
@@ -247,7 +254,8 @@ class Shop:
             orders.garblings[order_id] = garbling
             orders.mark_changed(orders.store[order_id]["id"])
 
-    def _is_blocked(self, resource: Resource) -> bool:
+    def is_blocked(self, resource: Resource) -> bool:
+        """Whether an error of the connection keeps Trackstar from copying the resource."""
         return any(blocks(error, resource.function) for error in self.errors)
 
     def _crawl(self, resource: Resource) -> int:

@@ -23,6 +23,7 @@ SHOP = ShopFacts(
     troubles=("exception>cancelled", "exception>processing", "backordered>processing", "cancelled"),
     storm=True,
     blocked=True,
+    has_ship_bys=False,  # they would pass by the real clock, some between two rounds and some before the watch begins
 )
 HOURS_A_ROUND = 3
 ROUNDS = 24 // HOURS_A_ROUND

@@ -5,7 +5,7 @@ This model is the public contract for machines. Its JSON Schema is `docs/alert.s
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, NamedTuple
@@ -20,6 +20,11 @@ MAX_TEXT = 160
 
 KIND_RECOVERED = "order.recovered"
 KIND_DIGEST = "order.digest"
+KIND_AT_RISK = "order.at_risk"
+KIND_LATE = "order.late"
+KIND_STUCK = "order.stuck"
+DEADLINE_KINDS = frozenset({KIND_AT_RISK, KIND_LATE, KIND_STUCK})
+"""Kinds that tell of an order that did not move: what it is in has not changed."""
 KIND_BLOCKED = "connection.blocked"
 KIND_UNAUTHORIZED = "connection.unauthorized"
 KIND_STALE = "connection.stale"
@@ -62,14 +67,9 @@ class Urgency(StrEnum):
     OVERDUE = "overdue"
 
 
-SOON = timedelta(days=1)
-FINAL_STATUSES = frozenset({"fulfilled", "cancelled"})
-"""Where an order ends: an event, never a state to wait in."""
-OPEN_STATUSES = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
-"""Where a ship-by still binds; of any other status it is not known whether the order has shipped."""
-
 _SEVERITIES = {
     "order.exception": Severity.CRITICAL,
+    KIND_LATE: Severity.CRITICAL,
     KIND_BLOCKED: Severity.CRITICAL,
     KIND_UNAUTHORIZED: Severity.CRITICAL,
     KIND_UNHEARD: Severity.CRITICAL,
@@ -147,8 +147,11 @@ class AlertOrder(_Model):
     number: Line = Field(description="The number that a person knows the order by; its id where it has none.")
     url: str | None = Field(None, description="The order in the shop's own admin.")
     status: Line
-    previous_status: Line | None = Field(None, description="null: the order was never seen before.")
+    previous_status: Line | None = Field(
+        None, description="null: the order was never seen before, or its status has not changed."
+    )
     previous_status_since: datetime | None = None
+    status_since: datetime | None = Field(None, description="When the copy first showed this status.")
     raw_status: Line | None = Field(None, description="The shop's own word for the status.")
     created_at: datetime | None = Field(None, description="By the shop's clock.")
     updated_at: datetime | None = Field(None, description="When the copy changed that showed this status.")
@@ -159,6 +162,9 @@ class AlertOrder(_Model):
     total_discount: Number | None = None
     total_shipping: Number | None = None
     ship_by: datetime | None = Field(None, description="At midnight UTC it means the end of that day in the shop.")
+    due_at: datetime | None = Field(
+        None, description="The deadline that `order.at_risk`, `order.late` or `order.stuck` tells of has passed then."
+    )
     shipments: int | None = Field(None, ge=0, description="Shipments that the shop lists; null: it does not say.")
     line_items: tuple[AlertLineItem, ...] = ()
     more_line_items: int = Field(0, ge=0, description="Lines of the order that are not listed here.")
@@ -182,23 +188,6 @@ def short_of(ordered: Decimal, on_hand: Decimal | None) -> Decimal | None:
     if on_hand is None or ordered <= max(on_hand, Decimal(0)):
         return None
     return ordered - max(on_hand, Decimal(0))
-
-
-def due_at(ship_by: datetime, zone: tzinfo) -> datetime:
-    """When a ship-by has passed: its moment; at midnight UTC it names a day, which ends in the shop's zone."""
-    aware = ship_by if ship_by.tzinfo else ship_by.replace(tzinfo=UTC)
-    try:
-        if not names_a_day(aware):
-            return aware.astimezone(UTC)
-        return datetime.combine(aware.astimezone(UTC).date() + timedelta(days=1), time(), zone).astimezone(UTC)
-    except OverflowError:  # the first and the last day that there are
-        return aware
-
-
-def names_a_day(ship_by: datetime) -> bool:
-    """Whether a date without a time of day stands in for a moment: shops send such a one as midnight UTC."""
-    aware = ship_by if ship_by.tzinfo else ship_by.replace(tzinfo=UTC)
-    return aware.utcoffset() == timedelta(0) and aware.time() == time()
 
 
 def by_urgency(ship_by: datetime | None, total_price: Decimal | None) -> tuple[datetime, Decimal]:
@@ -289,6 +278,13 @@ class Enrichment(_Model):
     missing: tuple[str, ...] = Field((), description="What is missing and why, one entry a gap.")
 
 
+class AlsoTold(_Model):
+    """Another alert about the same order that the same message tells."""
+
+    kind: str
+    alert_id: str
+
+
 class AlertKey(NamedTuple):
     """What names an alert's row: all alerts of a connection lie together, in one shard of the stream (rule 17)."""
 
@@ -302,8 +298,9 @@ class Alert(_Model):
     schema_: Literal["orderwatch.alert.v1"] = Field("orderwatch.alert.v1", alias="schema")
     alert_id: str = Field(description="The same transition always has the same id: drop a repeat by it.")
     kind: str = Field(
-        description="`order.<status>`, `order.recovered`, `order.digest`, `connection.*`, `watch.started`, "
-        "`orders.quarantined`, `statuses.doubted`, `settings.refused`."
+        description="`order.<status>`, `order.at_risk`, `order.late`, `order.stuck`, `order.recovered`, "
+        "`order.digest`, `connection.*`, `watch.started`, `orders.quarantined`, `statuses.doubted`, "
+        "`settings.refused`."
     )
     severity: Severity
     audience: Audience = Field(
@@ -320,7 +317,10 @@ class Alert(_Model):
     late_hours: Number | None = Field(
         None, description="Whole hours since the ship-by passed; of a digest the most; null: not overdue."
     )
-    detail: str | None = Field(None, description="What happened, in words; alerts about a connection.")
+    detail: str | None = Field(None, description="What happened, in words; alerts about a connection or a deadline.")
+    also: tuple[AlsoTold, ...] = Field(
+        (), description="What else the message tells of the order, such as that it is late too; `detail` says it."
+    )
     enrichment: Enrichment = Enrichment()
     data_as_of: datetime | None = Field(None, description="The end of the vendor's last sync of this shop's orders.")
 

@@ -1,7 +1,7 @@
 """The process's clocks: everything that asks for the time or waits does it here, so that a simulation can take over."""
 
 import time
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -55,14 +55,12 @@ def sleep(seconds: float) -> None:
     _clock.sleep(seconds)
 
 
-def time_zone(name: str) -> tzinfo:
+def time_zone(name: str) -> ZoneInfo:
     """The time zone of an IANA name, from the system's data or those of the package `tzdata`.
 
     Raises:
         ValueError: There is none of this name; says what a name looks like.
     """
-    if name == "UTC":
-        return UTC
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown, no name at all, or a folder of names such as `Europe`

@@ -4,24 +4,17 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
-from orderwatch import clock
 from orderwatch.errors import SettingsError
 from orderwatch.model import Model
+from orderwatch.shop_settings import TimeZoneName
 
 
 def _listed(value: Any) -> Any:
     return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-def _existing_zone(name: str) -> str:
-    clock.time_zone(name)
-    return name
-
-
-TimeZoneName = Annotated[str, AfterValidator(_existing_zone)]
-"""A time zone that exists, by its IANA name."""
 # Key and tokens go there: in the clear to this machine alone.
 _TrackstarUrl = Annotated[
     str, Field(pattern=r"^(https://|http://(127(\.[0-9]{1,3}){3}|([a-z0-9-]+\.)*localhost)(:[0-9]+)?(/|$))")
@@ -54,6 +47,9 @@ class PollOrdersSettings(_Settings):
     baseline_days: Annotated[int, Field(ge=0)]
     silence_minutes: Annotated[int, Field(ge=1)]
     time_zone: TimeZoneName
+    deadline_alerts: bool
+    late_warning_hours: Annotated[int, Field(ge=0)]
+    stuck_days: Annotated[int, Field(ge=0)]
     order_table_name: str
     connection_table_name: str
     alert_table_name: str
@@ -110,29 +106,3 @@ def read_settings[S: Model](model: type[S], environment: Mapping[str, str] = os.
     except ValidationError as error:
         flaws = "; ".join(f"{flaw['loc'][0]}: {flaw['msg']}" for flaw in error.errors(include_input=False))
         raise SettingsError(f"the function's environment is wrong ({flaws}): deploy template.yaml again") from None
-
-
-class ShopSettings(Model):
-    """What a shop has otherwise than the template: every key is optional, one that is not known is left alone.
-
-    Attributes:
-        time_zone: In which its dates are told; None: the template's.
-    """
-
-    time_zone: TimeZoneName | None = None
-
-
-def read_shop_settings(text: str) -> tuple[ShopSettings, str | None]:
-    """Read a shop's own settings: JSON, or nothing.
-
-    Returns:
-        The settings, and None; where they cannot be read, none at all, and which key is wrong, without its value.
-    """
-    if not text.strip():
-        return ShopSettings(), None
-    try:
-        return ShopSettings.model_validate_json(text), None
-    except ValidationError as error:
-        flaws = error.errors(include_input=False, include_url=False)
-        named = (f"{flaw['loc'][0]}: {flaw['msg']}" if flaw["loc"] else "no JSON object" for flaw in flaws)
-        return ShopSettings(), "; ".join(named)

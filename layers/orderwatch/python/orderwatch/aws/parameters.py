@@ -3,7 +3,7 @@
     <prefix>/trackstar/api-key                          SecureString
     <prefix>/connections/<connection_id>/access-token   SecureString
     <prefix>/connections/<connection_id>/name           String, optional: what alerts call the shop
-    <prefix>/connections/<connection_id>/settings       String, optional: JSON, what this shop has otherwise
+    <prefix>/connections/<connection_id>/settings       String, optional: the shop's own settings, JSON
     <prefix>/slack/webhook-url                          SecureString
 
 Adding a shop is one `aws ssm put-parameter`; nothing is deployed.
@@ -18,7 +18,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from pydantic import SecretStr
 
 from orderwatch.errors import ParameterInvalidError, ParameterMissingError
-from orderwatch.settings import ShopSettings, read_shop_settings
+from orderwatch.shop_settings import ShopSettings, ShopSettingsError, read_shop_settings
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MAX_AGE = 300
 """Seconds for which a value is kept in a warm function: a rotated token is taken up within five minutes."""
 ACCESS_TOKEN = "access-token"  # noqa: S105 - the name of the parameter
+SETTINGS = "settings"
 _WEBHOOK_URL = re.compile(
     r"(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|([a-z0-9-]+\.)*localhost|\[::1\]))(:[0-9]{1,5})?/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+"
 )
@@ -44,9 +45,9 @@ class ConnectionParameters:
     """What the operator has stored for a connection.
 
     Attributes:
-        access_token: Its own, at Trackstar.
-        name: What alerts call it.
-        settings: What it has otherwise than the template; nothing where they cannot be read.
+        access_token: The connection's secret.
+        name: What alerts call the shop.
+        settings: The shop's own; nothing where they cannot be read.
         settings_flaw: Why they cannot be read.
     """
 
@@ -102,7 +103,7 @@ class Parameters:
         token = values.get(ACCESS_TOKEN)
         if not token:
             raise ParameterMissingError(f"{path}/{ACCESS_TOKEN}")
-        settings, flaw = read_shop_settings(str(values.get("settings") or ""))
+        settings, flaw = _shop_settings(str(values.get(SETTINGS) or ""))
         return ConnectionParameters(
             access_token=SecretStr(str(token)),
             name=str(values.get("name") or "") or None,
@@ -131,3 +132,11 @@ class Parameters:
             if isinstance(error.__context__, self._client.exceptions.ParameterNotFound):
                 raise ParameterMissingError(name) from None
             raise
+
+
+def _shop_settings(text: str) -> tuple[ShopSettings, str | None]:
+    """A shop's own settings; none at all and the reason where they cannot be read: its orders are read all the same."""
+    try:
+        return read_shop_settings(text) if text.strip() else ShopSettings(), None
+    except ShopSettingsError as error:
+        return ShopSettings(), str(error)

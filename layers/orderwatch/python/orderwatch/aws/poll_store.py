@@ -1,6 +1,7 @@
 """The three tables as one poll sees them: a transition and its alert are one write."""
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from orderwatch.alerts import Alert
@@ -42,6 +43,10 @@ class PollStore:
         """The rows of these orders, those that there are."""
         return self._orders.read(connection_id, order_ids)
 
+    def due_orders(self, connection_id: str, until: datetime) -> list[str]:
+        """The ids of the orders whose deadline is the moment or before it, the earliest first."""
+        return self._orders.due(connection_id, until)
+
     def commit(
         self, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
     ) -> list[OrderWrite]:
@@ -58,7 +63,7 @@ class PollStore:
         notices = tuple(self._alerts.put_action(alert) for alert in alerts)
         guard: Unit[OrderWrite | None] = Unit(None, (self._connections.unchanged_action(state),))
         closing: Unit[OrderWrite | None] = Unit(None, (self._connections.save_action(state), *notices))
-        pairs_first = sorted(writes, key=lambda move: move.alert is None)  # a pair never straddles two transactions
+        pairs_first = sorted(writes, key=lambda move: not move.alerts)  # a pair never straddles two transactions
         *chunks, last = [*chunked([self._unit(state.connection_id, move) for move in pairs_first], spare=1), []]
         if chunks and sum(len(unit.actions) for unit in chunks[-1]) + len(closing.actions) <= MAX_ACTIONS:
             last = chunks.pop()
@@ -70,7 +75,7 @@ class PollStore:
 
     def _unit(self, connection_id: str, move: OrderWrite) -> Unit[OrderWrite | None]:
         action = self._orders.write_action(connection_id, move)
-        return Unit(move, (action, self._alerts.put_action(move.alert)) if move.alert else (action,))
+        return Unit(move, (action, *(self._alerts.put_action(alert) for alert in move.alerts)))
 
     def _write(self, units: list[Unit[OrderWrite | None]], guard: Unit[OrderWrite | None]) -> list[OrderWrite]:
         """Write all that can be written; return the writes that lost."""

@@ -34,6 +34,7 @@ class ConnectionCheck:
         answered: Whether Trackstar said how it is.
         awaits_first_sync: Whether its lists are still empty, whatever orders the shop has.
         sync_age: Seconds since the last sync of orders, where Trackstar tells.
+        known_until: Up to when what Trackstar shows of the shop is whole, by its clock (rule 19); None: nobody knows.
     """
 
     state: ConnectionState
@@ -42,6 +43,7 @@ class ConnectionCheck:
     answered: bool = False
     awaits_first_sync: bool = False
     sync_age: float | None = None
+    known_until: datetime | None = None
 
 
 def check_connection(vendor: ConnectionSource, state: ConnectionState, connection: AlertConnection) -> ConnectionCheck:
@@ -54,7 +56,9 @@ def check_connection(vendor: ConnectionSource, state: ConnectionState, connectio
         return ConnectionCheck(state, connection, health_after(state.health, unknown_to_trackstar(now=vendor.now())))
     except TrackstarError as error:
         logger.warning("connection could not be checked", exc_info=error)
-        return ConnectionCheck(state, connection, state.health or Health(since=vendor.now()))
+        health, now = state.health or Health(since=vendor.now()), vendor.now()
+        known_until = min(state.data_as_of, now) if state.data_as_of else None
+        return ConnectionCheck(state, connection, health, known_until=known_until)
     now, synced_at = vendor.now(), record.orders_schedule.synced_at
     integration = record.integration_name or state.integration
     learned = {
@@ -72,7 +76,18 @@ def check_connection(vendor: ConnectionSource, state: ConnectionState, connectio
         answered=True,
         awaits_first_sync=record.awaits_historical_sync,
         sync_age=max((now - synced_at).total_seconds(), 0.0) if synced_at else None,
+        known_until=_known_until(record, state.data_as_of, found, now=now),
     )
+
+
+def _known_until(
+    record: TrackstarConnection, told_before: datetime | None, found: Health, *, now: datetime
+) -> datetime | None:
+    """Never later than the data: where Trackstar never told when it synced, two syncs ago is taken to be seen."""
+    told = record.orders_schedule.complete_until or told_before
+    if told:
+        return min(told, now)
+    return None if found.is_trouble else now - 2 * record.sync_frequency
 
 
 def note_health(

@@ -1,14 +1,16 @@
 """Writing what a page showed: decide, write, and decide again what another poll wrote meanwhile."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from orderwatch.alerts import Alert
 from orderwatch.errors import PollSupersededError
 from orderwatch.observability import logger
+from orderwatch.polling.decisions import decide
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.summary import PollSummary
-from orderwatch.polling.transitions import Observation, OrderWrite, Policy, Reason, StoredOrder, decide
+from orderwatch.polling.transitions import Observation, OrderWrite, Policy, Reason, StoredOrder
 from orderwatch.polling.windows import WindowKind
 from orderwatch.trackstar.orders import Order
 
@@ -24,6 +26,9 @@ class Store(Protocol):
 
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
         """The rows of these orders, those that there are."""
+
+    def due_orders(self, connection_id: str, until: datetime) -> list[str]:
+        """The ids of the orders whose deadline is the moment or before it, the earliest first."""
 
     def commit(
         self, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
@@ -69,7 +74,7 @@ def commit(
         lost = store.commit(state, writes=writes, alerts=alerts)
         summary.count_writes(writes, lost, by_sweep=observation.window is WindowKind.SWEEP)
         undecided = [observation.orders[write.order_id] for write in lost]
-        log_alerts(write.alert for write in writes if write.alert and write not in lost)
+        log_alerts(alert for write in writes if write not in lost for alert in write.alerts)
         if not lost:
             log_alerts(alerts)
             return state.model_copy(update={"revision": state.revision + 1})

@@ -22,6 +22,8 @@ from orderwatch.alerts import (
     connection_alert,
     status_phrase,
 )
+from orderwatch.deadlines.notices import past_in_words
+from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.polling.health import Health, HealthState
 from orderwatch.polling.windows import Progress
 
@@ -108,26 +110,46 @@ def watch_started(
     *,
     connection: AlertConnection,
     statuses: Collection[str],
+    rules: DeadlineRules | None,
     waiting: Waiting | None,
     data_as_of: datetime | None,
 ) -> Alert:
-    """The one summary that a baseline ends with (rule 8).
+    """The one summary that a baseline ends with (rule 8), with the deadlines that had passed already (rule 19).
 
     Args:
         progress: Of the baseline.
         connection: The shop.
         statuses: The watched ones.
+        rules: Of its deadlines; None: none is watched.
         waiting: What waits already.
         data_as_of: The end of the vendor's last sync.
     """
     by_status = sorted(waiting.by_status.items()) if waiting else []
     now_in = [f"{count:,} {status_phrase(status)}" for status, count in by_status]
     standing = f"{', '.join(now_in)} now" if now_in else "none needs attention now"
+    past = past_in_words(progress.past, rules) if rules else ""
     alert = connection_alert(
         KIND_WATCH_STARTED,
         connection=connection,
         since=progress.window.until,
-        detail=f"Watching {progress.distinct:,} orders for {', '.join(sorted(statuses))}; {standing}.",
+        detail=f"Watching {progress.distinct:,} orders for {', '.join(sorted(statuses))}; {standing}."
+        + (f" {past}: only what passes from now on is alerted." if past else ""),
         data_as_of=data_as_of,
     )
     return alert.model_copy(update={"waiting": waiting})
+
+
+def deadlines_started(
+    progress: Progress, connection: AlertConnection, *, rules: DeadlineRules, data_as_of: datetime | None
+) -> Alert:
+    """The one line that a shop which was watched before gets when its deadlines are, or are reckoned anew (rule 19)."""
+    past = past_in_words(progress.past, rules) or "None has passed"
+    return connection_alert(
+        KIND_WATCH_STARTED,
+        connection=connection,
+        since=progress.window.until,
+        detail=f"The deadlines of {progress.distinct:,} open orders are watched. {past}: only what passes from now on "
+        "is alerted.",
+        data_as_of=data_as_of,
+        subject=["deadlines"],
+    )

@@ -1,5 +1,7 @@
 """One poll of one connection: read what changed, and write every order that moved with its alert beside it.
 
+Then the orders whose deadline has come are read anew, and those that did not move are told (rule 19).
+
 A poll may die at any line: what was written stays, and the rest is read again (rules 1 and 4). It stops by itself when
 its time is nearly up, and the next one goes on at the saved page (rule 7).
 """
@@ -12,10 +14,11 @@ from orderwatch.alerts import AlertConnection
 from orderwatch.errors import ForbiddenError, InvalidRequestError, TrackstarError, UnauthorizedError
 from orderwatch.observability import logger
 from orderwatch.polling import reading
-from orderwatch.polling.check import ConnectionSource, check_connection, note_health, note_settings
+from orderwatch.polling.check import ConnectionCheck, ConnectionSource, check_connection, note_health, note_settings
 from orderwatch.polling.commit import Store, commit, log_alerts
+from orderwatch.polling.due import OrderSource, tell_due
+from orderwatch.polling.following import Now
 from orderwatch.polling.health import Health, health_after, refused_by_trackstar
-from orderwatch.polling.reading import Now
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.summary import Outcome, PollSummary
 from orderwatch.polling.transitions import Observation, Policy
@@ -23,7 +26,7 @@ from orderwatch.polling.windows import Window
 from orderwatch.trackstar.orders import OrderPage
 
 
-class Vendor(ConnectionSource, Protocol):
+class Vendor(ConnectionSource, OrderSource, Protocol):
     """What a poll needs of Trackstar: one connection."""
 
     def order_page(self, window: Window, *, page_token: str | None) -> OrderPage:
@@ -61,6 +64,8 @@ def poll(
     state = reading.begin(check.state, now=Now.of(vendor), policy=policy)
     while progress := state.progress:
         if not has_time():
+            if not summary.pages:  # that a page token has expired, and how the connection is, no page has written
+                save_position(store, state, check)
             return summary.ended(Outcome.UNFINISHED, left=progress.left)
         try:
             page = vendor.order_page(progress.window, page_token=progress.page_token)
@@ -71,13 +76,21 @@ def poll(
             save_refusal(store, state, error, check.connection, now=vendor.now())
             return summary.ended(Outcome.UNAUTHORIZED)
         summary.count_page(page)
-        observed = Observation.of(page, state, progress.window.kind, check.connection, now=vendor.now())
+        observed = Observation.of(page, state, progress.window, check.connection, now=vendor.now(), policy=policy)
         state, notices = reading.advance(state, page, observed, now=Now.of(vendor), policy=policy, check=check)
         state, news = note_health(state, check.health, check.connection)
         state, refused = note_settings(state, settings_flaw, check.connection, now=vendor.now())
         alerts = [*notices, *news, *refused]
         state = commit(store, state, observed, alerts=alerts, policy=policy, summary=summary)
-    return summary.ended(Outcome.FINISHED)
+    left = tell_due(vendor, store, state, check, policy=policy, has_time=has_time, summary=summary)
+    return summary.ended(Outcome.UNFINISHED if left else Outcome.FINISHED, left=left)
+
+
+def save_position(store: Store, state: ConnectionState, check: ConnectionCheck) -> None:
+    """Write where the next poll goes on, and how the connection is."""
+    state, news = note_health(state, check.health, check.connection)
+    store.commit(state, writes=[], alerts=news)
+    log_alerts(news)
 
 
 def save_health(store: Store, state: ConnectionState, health: Health, connection: AlertConnection) -> None:

@@ -9,47 +9,31 @@ are by the vendor's clock, and ours only tells how long ago something was (rule 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import NamedTuple, Self
 
-from orderwatch import clock
 from orderwatch.alerts import Alert
 from orderwatch.errors import InvalidRequestError, PagingError
 from orderwatch.observability import logger
 from orderwatch.polling import statuses
-from orderwatch.polling.check import ConnectionCheck, ConnectionSource
-from orderwatch.polling.notices import quarantine_notice, watch_started
+from orderwatch.polling.check import ConnectionCheck
+from orderwatch.polling.following import Now, complete, open_window
+from orderwatch.polling.notices import deadlines_started, quarantine_notice, watch_started
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.transitions import Observation, Policy
 from orderwatch.polling.waiting import most_urgent, waiting_now
 from orderwatch.polling.windows import (
     MAX_ATTEMPTS,
-    SWEEP_INTERVAL,
     Progress,
     Window,
     WindowKind,
     baseline_window,
     incremental_window,
-    sweep_window,
     undated_window,
 )
-from orderwatch.trackstar.orders import OrderPage, Quarantined
+from orderwatch.trackstar.orders import Order, OrderPage, Quarantined
 from orderwatch.trackstar.query import DateField
 
 MAX_QUARANTINED = 200
 """Orders of a connection that are remembered as quarantined: beyond that they are logged and counted only."""
-
-
-class Now(NamedTuple):
-    """The two clocks at one moment."""
-
-    vendor: datetime
-    ours: datetime
-
-    @classmethod
-    def of(cls, vendor: ConnectionSource) -> Self:
-        """The vendor's clock at its latest answer, and ours."""
-        return cls(vendor.now(), clock.now())
 
 
 def begin(state: ConnectionState, *, now: Now, policy: Policy) -> ConnectionState:
@@ -58,7 +42,7 @@ def begin(state: ConnectionState, *, now: Now, policy: Policy) -> ConnectionStat
         logger.info("going on with a window", extra={"window": state.progress.window.kind})
         # A poll that failed in a circle of page tokens must not fail again where they lead on by now.
         return state.model_copy(update={"progress": state.progress.model_copy(update={"barren": 0})})
-    return _open(state, _next_window(state, now, policy), now)
+    return open_window(state, _next_window(state, now, policy), now, policy)
 
 
 def recover(state: ConnectionState, error: InvalidRequestError, *, now: Now, policy: Policy) -> ConnectionState:
@@ -76,8 +60,9 @@ def recover(state: ConnectionState, error: InvalidRequestError, *, now: Now, pol
         logger.warning("filter on trackstar_updated_date refused, using updated_date")
         state = _fall_back(state.model_copy(update={"is_filter_refused": True}))
         if progress.window.kind is WindowKind.BASELINE:
-            return _open(state, progress.window.model_copy(update={"date_field": DateField.SHOP_UPDATED}), now)
-        return _open(state, _next_window(state, now, policy), now)
+            window = progress.window.model_copy(update={"date_field": DateField.SHOP_UPDATED})
+            return open_window(state, window, now, policy)
+        return open_window(state, _next_window(state, now, policy), now, policy)
     raise error
 
 
@@ -110,18 +95,29 @@ def advance(
         # Lists are empty until the first sync is done, and whether it is could not be asked: try again later.
         return state.model_copy(update={"progress": None}), notices
     state, doubts = statuses.doubt(state, policy=policy, now=now.vendor)
-    started = [_watch_started(state, progress, observed, policy)] if is_baseline else []
-    return _complete(state, progress, now=now, policy=policy), [*notices, *doubts, *started]
+    started = _started(state, progress, observed, policy)
+    return complete(state, progress, now=now, policy=policy), [*notices, *doubts, *started]
 
 
-def _watch_started(state: ConnectionState, progress: Progress, observed: Observation, policy: Policy) -> Alert:
-    return watch_started(
-        progress,
-        connection=observed.connection,
-        statuses=policy.statuses,
-        waiting=waiting_now(progress, now=observed.observed_at),
-        data_as_of=state.data_as_of,
-    )
+def _started(state: ConnectionState, progress: Progress, observed: Observation, policy: Policy) -> list[Alert]:
+    """What is said once a baseline is done, or the deadlines of a shop that was watched before are recorded."""
+    rules, connection, data_as_of = policy.deadlines, observed.connection, state.data_as_of
+    if progress.window.kind is WindowKind.BASELINE:
+        waiting = waiting_now(progress, now=observed.observed_at)
+        return [
+            watch_started(
+                progress,
+                connection=connection,
+                statuses=policy.statuses,
+                rules=rules,
+                waiting=waiting,
+                data_as_of=data_as_of,
+            )
+        ]
+    is_news = state.deadline_rules is None or progress.past
+    if progress.window.kind is WindowKind.DEADLINES and rules and is_news:
+        return [deadlines_started(progress, connection, rules=rules, data_as_of=data_as_of)]
+    return []
 
 
 def _go_on(state: ConnectionState, progress: Progress, page_token: str) -> ConnectionState:
@@ -175,33 +171,6 @@ def _next_window(state: ConnectionState, now: Now, policy: Policy) -> Window:
     )
 
 
-def _open(state: ConnectionState, window: Window, now: Now) -> ConnectionState:
-    return state.model_copy(update={"progress": Progress(window=window, began_at=now.ours)})
-
-
-def _complete(state: ConnectionState, progress: Progress, *, now: Now, policy: Policy) -> ConnectionState:
-    """Every page of the window was read: the cursor passes it with this page's write (rule 4)."""
-    window = progress.window
-    done: dict[str, object] = {"progress": None, "last_success_at": now.ours}
-    if window.kind is WindowKind.SWEEP:
-        if state.is_filter_refused:  # a refusal may have passed: try again, once between two sweeps
-            done |= {"date_field": DateField.TRACKSTAR_UPDATED, "is_filter_refused": False}
-        return state.model_copy(update=done | {"last_sweep_at": window.until})
-    cursor = max(state.cursor or window.until, window.until)
-    done |= {"cursor": cursor, "read_until": window.until, "cursor_set_at": progress.began_at}
-    if state.date_field is DateField.SHOP_UPDATED:
-        done |= {"fell_back_at": state.fell_back_at or window.until}
-    elif window.date_field is DateField.TRACKSTAR_UPDATED:
-        done |= {"fell_back_at": None}
-    if window.kind is WindowKind.BASELINE:
-        done |= {"watch_started_at": window.until, "baseline_completed_at": now.vendor, "last_sweep_at": window.until}
-        return state.model_copy(update=done)
-    state = state.model_copy(update=done)
-    if state.last_sweep_at is None or now.vendor - state.last_sweep_at >= SWEEP_INTERVAL:
-        return _open(state, sweep_window(vendor_now=now.vendor, statuses=policy.statuses), now)
-    return state
-
-
 def _choose_date_field(state: ConnectionState, observed: Observation) -> ConnectionState:
     """Use Trackstar's date where any order ever showed one, else the shop's (rule 5)."""
     if not observed.orders:
@@ -251,6 +220,8 @@ def _count(progress: Progress, page: OrderPage, observed: Observation, policy: P
     attention = Counter(progress.attention)
     attention.update(order.status for order in fresh if policy.waits(order.status))
     is_baseline = progress.window.kind is WindowKind.BASELINE
+    past = Counter(progress.past)
+    past.update(kind for order in fresh if (kind := _past_kind(order, progress.window, policy)))
     return progress.model_copy(
         update={
             "distinct": progress.distinct + len(fresh) + bad,
@@ -258,5 +229,13 @@ def _count(progress: Progress, page: OrderPage, observed: Observation, policy: P
             "barren": 0 if fresh or bad else progress.barren + 1,
             "attention": dict(attention),
             "waiting": most_urgent(progress.waiting, observed, policy) if is_baseline else (),
+            "past": dict(past),
         }
     )
+
+
+def _past_kind(order: Order, window: Window, policy: Policy) -> str | None:
+    """The deadline of an order that had passed when the watch of it began, where this window begins that."""
+    if policy.deadlines is None or window.kind not in {WindowKind.BASELINE, WindowKind.DEADLINES}:
+        return None
+    return policy.deadlines.past_shipping(order.status, order.latest_ship_date, by=window.until)

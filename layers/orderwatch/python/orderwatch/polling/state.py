@@ -37,6 +37,8 @@ class ConnectionState(Model):
         last_sweep_at: The vendor's clock when the last sweep began.
         other_statuses: Statuses beyond Trackstar's documented ones that orders of the connection have had.
         doubted_statuses: Watched statuses that the operators were asked about.
+        deadline_rules: The fingerprint of the rules by which the deadlines of all open orders were recorded, if any.
+        deadlines_since: The vendor's clock when that reading began: what had passed by then is not alerted (rule 19).
         settings_flaw: Why the shop's own settings cannot be read; the operators were notified of it.
         quarantined: Why an order cannot be watched, by its id; the operators were notified of each (rule 9).
         progress: The window that is being read, None between windows.
@@ -62,6 +64,8 @@ class ConnectionState(Model):
     last_sweep_at: datetime | None = None
     other_statuses: tuple[str, ...] = ()
     doubted_statuses: tuple[str, ...] = ()
+    deadline_rules: str | None = None
+    deadlines_since: datetime | None = None
     settings_flaw: str | None = None
     quarantined: dict[str, str] = Field(default_factory=dict)
     progress: Progress | None = None

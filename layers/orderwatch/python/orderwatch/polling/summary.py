@@ -35,11 +35,12 @@ class PollSummary:
         stale: Orders read in a version older than the stored one, and dropped (rule 3).
         silenced: Orders first seen that are older than the watch: recorded, not alerted (rule 8).
         written: Orders written.
-        alerts: Alerts of transitions written.
+        alerts: Alerts of transitions and deadlines written.
         found_by_sweep: Alerts that only the sweep found; stays 0 (rule 6).
         left: Orders of an unfinished window that are still to be read.
         conflicts: Orders that another poll had written meanwhile and that were decided again.
-        transitions: Transitions that were alerted, by the kind of their alert: `AlertStatuses` bounds the kinds.
+        transitions: Transitions and deadlines that were alerted, by the kind of their alert: `AlertStatuses` bounds
+            the kinds.
         sync_age: Seconds since the vendor's last sync of the connection's orders, where it tells.
     """
 
@@ -72,7 +73,7 @@ class PollSummary:
         """Count what was written, and what lost to another poll."""
         lost_ids = {write.order_id for write in lost}
         written = [write for write in writes if write.order_id not in lost_ids]
-        kinds = [write.alert.kind for write in written if write.alert]
+        kinds = [alert.kind for write in written for alert in write.alerts]
         self.written += len(written)
         self.silenced += sum(1 for write in written if write.reason is Reason.BEFORE_WATCH)
         self.alerts += len(kinds)

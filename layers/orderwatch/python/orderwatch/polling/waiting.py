@@ -26,7 +26,7 @@ def _waiting(order: Order) -> WaitingOrder:
         raw_status=order.raw_status,
         currency=details.invoice_currency_code,
         total_price=details.total_price,
-        ship_by=details.latest_ship_date,
+        ship_by=order.latest_ship_date,
     )
 
 

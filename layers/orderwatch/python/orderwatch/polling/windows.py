@@ -20,6 +20,8 @@ OVERLAP = timedelta(minutes=10)
 """How far a window reaches back over the last one: what arrived late at a boundary is read again."""
 SWEEP_INTERVAL = timedelta(days=1)
 """How often the watched statuses are read whatever their dates (rule 6)."""
+FINAL_SWEEP = timedelta(days=7)
+"""How far before the last one the sweep of final statuses reaches back."""
 MAX_ATTEMPTS = 3
 """How often a window is begun when fewer orders turn up than were promised (the sweep finds what is left), or when its
 page tokens lead nowhere (then the poll fails)."""
@@ -30,11 +32,13 @@ MAX_BARREN_PAGES = 5
 
 
 class WindowKind(StrEnum):
-    """Why orders are read."""
+    """Why orders are read; `DUE` is no window: orders that are asked for by their ids."""
 
     BASELINE = "baseline"
     INCREMENTAL = "incremental"
     SWEEP = "sweep"
+    DEADLINES = "deadlines"
+    DUE = "due"
 
 
 class Window(OrderQuery):
@@ -58,6 +62,8 @@ class Progress(Model):
         promised: The largest `total_count` seen.
         attention: Orders read that wait for a person, by status.
         waiting: Of a baseline, the most urgent orders that wait already.
+        past: Orders read whose deadline had passed when the window began, by the kind of the latest (rule 19).
+        deadline_rules: The fingerprint of the rules for deadlines when it began.
         attempt: How often the window was begun.
         barren: Pages in a row, of one poll, that showed no order that was not read before.
         seen: The orders read; `reading.advance` adds to it in place, as a copy a page would be quadratic.
@@ -70,6 +76,8 @@ class Progress(Model):
     promised: int = 0
     attention: dict[str, int] = Field(default_factory=dict)
     waiting: tuple[WaitingOrder, ...] = ()
+    past: dict[str, int] = Field(default_factory=dict)
+    deadline_rules: str | None = None
     attempt: int = 1
     barren: int = 0
     seen: Annotated[
@@ -93,7 +101,9 @@ class Progress(Model):
 
     def again(self) -> "Progress":
         """The same window from its first page."""
-        return Progress(window=self.window, began_at=self.began_at, attempt=self.attempt + 1)
+        return Progress(
+            window=self.window, began_at=self.began_at, deadline_rules=self.deadline_rules, attempt=self.attempt + 1
+        )
 
 
 def baseline_window(*, vendor_now: datetime, days: int) -> Window:
@@ -132,5 +142,25 @@ def undated_window(*, vendor_now: datetime) -> Window:
 
 
 def sweep_window(*, vendor_now: datetime, statuses: Collection[str]) -> Window:
-    """Every order in a watched status, whenever it changed."""
+    """Every order that waits in one of these statuses, whenever it changed."""
     return Window(kind=WindowKind.SWEEP, until=vendor_now, statuses=tuple(sorted(statuses)))
+
+
+def final_sweep_window(*, vendor_now: datetime, last_sweep_at: datetime | None, statuses: Collection[str]) -> Window:
+    """Every order that came into one of these final statuses in the last days: a shop has more of them every day.
+
+    It is bound by the shop's own date: an order that the other windows missed may have no other.
+
+    Args:
+        vendor_now: The vendor's clock.
+        last_sweep_at: When the sweep before this one began.
+        statuses: Which.
+    """
+    after = min(last_sweep_at or vendor_now, vendor_now) - FINAL_SWEEP
+    field, finals = DateField.SHOP_UPDATED, tuple(sorted(statuses))
+    return Window(kind=WindowKind.SWEEP, after=after, until=vendor_now, date_field=field, statuses=finals)
+
+
+def deadlines_window(*, vendor_now: datetime, statuses: Collection[str]) -> Window:
+    """Every open order, to record its deadline."""
+    return Window(kind=WindowKind.DEADLINES, until=vendor_now, statuses=tuple(sorted(statuses)))

@@ -21,6 +21,7 @@ from orderwatch.publishing.details import Details
 from orderwatch.publishing.digest import Group, group
 from orderwatch.publishing.enrich import LEFT_OUT, without_details
 from orderwatch.publishing.messages import SnsMessage, render_or_plain
+from orderwatch.publishing.together import together
 
 SEND_BATCH = 10
 """Messages that are sent before any is marked: the most that one death can send twice."""
@@ -108,7 +109,7 @@ def publish(
     with Claims(outbox) as claims:
         claimed = _claim(outbox.unsent(list(dict.fromkeys(keys))), claims, summary)
         for alerts in details.portions(claimed) if details else [without_details(claimed, LEFT_OUT)]:
-            groups = group(alerts, threshold=digest_threshold)
+            groups = together(group(alerts, threshold=digest_threshold))
             for audience, to_send in _by_audience(groups, topic, operators):
                 _send(to_send, audience, claims, summary)
     return summary

@@ -28,7 +28,8 @@ from orderwatch.observability import logger
 from orderwatch.trackstar.answers import Answer, FaultError, connection_of, date_of, order_page, record_of
 from orderwatch.trackstar.bodies import ENCODING, TooLargeError, UnreadableBodyError, read_body, read_refusal
 from orderwatch.trackstar.connections import TrackstarConnection
-from orderwatch.trackstar.orders import OrderPage
+from orderwatch.trackstar.found_orders import FoundOrders, in_lists, read_order
+from orderwatch.trackstar.orders import Order, OrderPage
 from orderwatch.trackstar.pace import Pace
 from orderwatch.trackstar.products import Product, ProductEnvelope, ProductPage
 from orderwatch.trackstar.query import OrderQuery
@@ -37,6 +38,8 @@ PAGE_SIZE = 1000
 """Records a page: the most that the vendor gives."""
 MAX_VALUES = 100
 """Values of one `in` filter."""
+MAX_PAGES_OF_IDS = 200
+"""Pages of a list by ids that are followed: more than it can have."""
 MAX_TRIES = 5
 FIRST_DELAY = 0.25
 """Seconds: the upper bound of the first wait between tries; it doubles with each."""
@@ -152,6 +155,40 @@ class ConnectionClient:
         params = {"limit": str(PAGE_SIZE)} | query.filters()
         params |= {"page_token": page_token} if page_token else {}
         return self._fetch("/cart/orders", params, order_page)
+
+    def orders(self, order_ids: Sequence[str]) -> FoundOrders:
+        """These orders as they are in the copy now; what a list does not show is asked for by itself."""
+        shown = [order for ids in in_lists(order_ids) for order in self._listed_orders(ids)]
+        missing = sorted(set(order_ids) - {order.id for order in shown})
+        asked = {order_id: self._order(order_id) for order_id in missing}
+        gone = [order_id for order_id, answer in asked.items() if answer is NotFoundError]
+        return FoundOrders([*shown, *(answer for answer in asked.values() if isinstance(answer, Order))], gone)
+
+    def _listed_orders(self, order_ids: Sequence[str]) -> list[Order]:
+        params = {"limit": str(PAGE_SIZE), "ids[in]": ",".join(order_ids)}
+        shown: list[Order] = []
+        broken: set[str | None] = set()
+        for _ in range(MAX_PAGES_OF_IDS):
+            try:
+                page = self._fetch("/cart/orders", params, order_page)
+            except InvalidRequestError:  # not every integration filters by id, though each is documented to
+                break
+            shown += page.orders
+            broken |= {each.order_id for each in page.quarantined}
+            if page.next_token in {None, params.get("page_token")}:
+                break
+            params["page_token"] = str(page.next_token)
+        # Where one of two records of an order is broken, the other one may be the older.
+        return [order for order in shown if order.quarantine_key not in broken]
+
+    def _order(self, order_id: str) -> Order | type[NotFoundError] | None:
+        """The order, that there is none, or None where its record cannot be read."""
+        if self._seconds_left() <= 0:
+            raise UnavailableError("GET /cart/orders/{order_id}: no time is left")
+        try:
+            return self._fetch(f"/cart/orders/{quote(order_id, safe='', errors='replace')}", {}, read_order)
+        except NotFoundError:
+            return NotFoundError
 
     def products(self, product_ids: Sequence[str]) -> dict[str, Product]:
         """These products, those that Trackstar has, by id; 100 a request, one by one where the list cannot say them."""

@@ -24,6 +24,7 @@ class SyncSchedule(Model):
     """How and when Trackstar pulls one resource from the shop; both spellings of the last sync are documented."""
 
     function_name: Text = None
+    last_crawl_start: Date = None
     last_crawl_end: Date = None
     latest_sync: Date = None
     latest_data: Date = None
@@ -33,6 +34,12 @@ class SyncSchedule(Model):
     def synced_at(self) -> datetime | None:
         """The end of the last sync, if it is known."""
         return max(filter(None, (self.last_crawl_end, self.latest_sync)), default=self.latest_data)
+
+    @property
+    def complete_until(self) -> datetime | None:
+        """Up to when the copy shows all that happened in the shop: a crawl may miss what changes while it runs."""
+        start, end = self.last_crawl_start, self.last_crawl_end
+        return start if start and end and start <= end == self.synced_at else self.synced_at
 
 
 class AffectedEndpoint(Model):

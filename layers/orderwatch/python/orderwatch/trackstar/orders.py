@@ -82,7 +82,6 @@ class OrderDetails(Model):
 
     created_date: Date = None
     trackstar_created_date: Date = None
-    latest_ship_date: Date = None
     invoice_currency_code: Currency = None
     total_price: Number = None
     total_tax: Number = None
@@ -129,6 +128,7 @@ class Order(Model):
     raw_status: FreeText = None
     updated_date: Date = None
     trackstar_updated_date: Date = None
+    latest_ship_date: Date = None
     __slots__ = ("_found_in",)  # no private attribute: pydantic would run Python code for each order of a page
 
     @classmethod

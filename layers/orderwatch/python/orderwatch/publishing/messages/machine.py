@@ -33,7 +33,7 @@ def _dump(alert: Alert) -> str:
 
 
 def _with_short_detail(alert: Alert) -> Alert:
-    return alert.model_copy(update={"detail": wording.detail(alert)})
+    return alert.model_copy(update={"detail": wording.short_detail(alert)})
 
 
 def _most_that_fit(alert: Alert, limit: int) -> int:

@@ -7,11 +7,12 @@ are replaced by smaller ones where they fail or do not fit.
 import json
 from collections.abc import Mapping
 
-from orderwatch.alerts import Alert, AlertOrder
+from orderwatch.alerts import KIND_AT_RISK, KIND_LATE, KIND_STUCK, Alert, AlertOrder
 from orderwatch.publishing.messages.sns import Attribute, SnsMessage, attributes_of, with_machine
 
 MAX_MACHINE_BYTES = 40_000
 """Of one copy: three of them stay within 256 KB even if every character has to be quoted."""
+_DEADLINES = {KIND_LATE: "late", KIND_AT_RISK: "at risk", KIND_STUCK: "stuck"}
 _MAX_TEXT = 200
 _MAX_LINK = 2048
 _MAX_DETAIL = 2000
@@ -30,9 +31,11 @@ def plain(alert: Alert) -> SnsMessage:
 
 def _fact(alert: Alert) -> str:
     if alert.order:
-        return f"Order {_one_line(alert.order.number, 40)} is {_one_line(alert.order.status, 40)}"
+        condition = _one_line(_DEADLINES.get(alert.kind, alert.order.status), 40)
+        return f"Order {_one_line(alert.order.number, 40)} is {condition}"
     if alert.digest:
-        return f"{alert.digest.count} orders are {_one_line(alert.digest.status, 40)}"
+        condition = _one_line(_DEADLINES.get(alert.digest.of_kind, alert.digest.status), 40)
+        return f"{alert.digest.count} orders are {condition}"
     return f"Shop {_one_line(alert.connection_id, 40)}: {_one_line(alert.kind, 40)}"
 
 

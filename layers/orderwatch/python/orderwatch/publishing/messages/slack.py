@@ -31,8 +31,8 @@ from orderwatch.alerts import (
     Digest,
     DigestedProduct,
     Severity,
-    names_a_day,
 )
+from orderwatch.deadlines.calendar import is_mere_date
 from orderwatch.publishing.messages import listing, products, steps, text, times, wording
 from orderwatch.publishing.messages.chat import escape
 
@@ -137,7 +137,7 @@ def _decision(alert: Alert) -> Block:
 
 
 def _due(due: times.Due) -> str:
-    shown = due.shown if names_a_day(due.ship_by) else _date(due.ship_by, due.shown)
+    shown = due.shown if is_mere_date(due.ship_by) else _date(due.ship_by, due.shown)
     return f"{shown} ({due.relative})"
 
 

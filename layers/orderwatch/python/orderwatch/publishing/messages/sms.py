@@ -6,7 +6,7 @@ shows too, make room first.
 
 from collections.abc import Iterator
 
-from orderwatch.alerts import KIND_RECOVERED, Alert, AlertOrder, Severity
+from orderwatch.alerts import DEADLINE_KINDS, KIND_RECOVERED, Alert, AlertOrder, Severity
 from orderwatch.publishing.messages import listing, steps, text, wording
 
 MAX_CHARACTERS = 140
@@ -61,7 +61,9 @@ def _what(alert: Alert) -> str:
         return text.ascii_fold(wording.headline(alert))
     if alert.kind == KIND_RECOVERED:
         return f"Order {_number(order)} recovered"
-    return f"Order {_number(order)} is {text.clip(text.ascii_fold(wording.status_phrase(order.status)), _MAX_STATUS)}"
+    also = [f" and {wording.condition(each.kind, order.status)}" for each in alert.also]
+    condition = text.clip(text.ascii_fold(wording.condition(alert.kind, order.status)), _MAX_STATUS)
+    return f"Order {_number(order)} is {condition}{''.join(also)}"
 
 
 def _number(order: AlertOrder) -> str:
@@ -85,6 +87,8 @@ def _reason(alert: Alert) -> str:
         said = wording.detail(alert) if alert.severity is Severity.INFO else steps.next_step(alert)
     elif alert.kind == KIND_RECOVERED:
         said = f"now {wording.status_phrase(order.status)}"
+    elif alert.kind in DEADLINE_KINDS:
+        said = wording.decision(alert).why
     else:
         said = ", ".join(filter(None, [wording.reason(order), wording.explanation(alert)]))
     return text.clip(text.ascii_fold(said or "", fallback=""), _MAX_REASON if order else MAX_CHARACTERS)

@@ -22,7 +22,7 @@ _RESERVE = 1024
 class Attribute(NamedTuple):
     """A message attribute as SNS takes it."""
 
-    type: Literal["String", "Number"]
+    type: Literal["String", "String.Array", "Number"]
     value: str
 
 
@@ -91,6 +91,9 @@ def attributes_of(alert: Alert) -> dict[str, Attribute]:
     strings |= {name: value for name, value in _subject_strings(alert).items() if value}
     cut = {name: text.clip(text.clean(value), MAX_ATTRIBUTE) for name, value in strings.items()}
     attributes = {name: Attribute("String", value) for name, value in cut.items() if value}
+    if alert.also:  # a filter on any of the kinds lets it through
+        kinds = [alert.kind, *(each.kind for each in alert.also)]
+        attributes["kind"] = Attribute("String.Array", json.dumps(kinds))
     if alert.order and alert.order.total_price is not None:
         attributes["total_price"] = Attribute("Number", _number(alert.order.total_price))
     if (late := times.late_hours(alert)) is not None:

@@ -3,14 +3,17 @@
 import re
 
 from orderwatch.alerts import (
+    KIND_AT_RISK,
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
     KIND_DOUBTED_STATUS,
     KIND_HEARD,
+    KIND_LATE,
     KIND_QUARANTINED,
     KIND_RECOVERED,
     KIND_REFUSED_SETTINGS,
     KIND_STALE,
+    KIND_STUCK,
     KIND_UNAUTHORIZED,
     KIND_UNHEARD,
     KIND_UNREAD,
@@ -27,6 +30,9 @@ _STEPS = {
     "order.exception": "Open the order and settle what the shop names as the reason.",
     "order.backordered": "Restock, or offer the customer a substitute, a wait or a refund.",
     "order.cancelled": "Stop picking and shipping if the warehouse already has the order.",
+    KIND_LATE: "Ship it today, or tell the customer when it will be.",
+    KIND_AT_RISK: "See to it that it ships in time.",
+    KIND_STUCK: "Open the order and see what holds it up.",
     KIND_RECOVERED: "Nothing: the problem is gone, nobody needs to work on it any longer.",
     KIND_BLOCKED: "Reconnect the shop in Trackstar; until then look at its orders in the shop itself.",
     KIND_UNAUTHORIZED: "Nothing: those who run orderwatch are told. Until then look at the orders in the shop itself.",
@@ -42,8 +48,7 @@ _COMMANDS = {
     KIND_UNAUTHORIZED: "Store a valid access token, run: orderwatch connect {id}",
     KIND_STALE: "Look at the shop's connection in Trackstar, then run: orderwatch poll {id}",
     KIND_UNREAD: "Read the log of poll_orders, then run: orderwatch poll {id}",
-    KIND_REFUSED_SETTINGS: "Correct the parameter connections/{id}/settings in the Parameter Store, then run: "
-    "orderwatch poll {id}",
+    KIND_REFUSED_SETTINGS: "Put them again: orderwatch settings {id} --help",
 }
 """Of the operators: the same trouble, by the command that mends it."""
 _NOTHING = {

@@ -147,3 +147,8 @@ def sentence(said: str) -> str:
 def lower_first(said: str) -> str:
     """The text as what follows a colon begins: its first letter small."""
     return f"{said[:1].lower()}{said[1:]}"
+
+
+def upper_first(said: str) -> str:
+    """The text as a sentence begins: its first letter large."""
+    return f"{said[:1].upper()}{said[1:]}"

@@ -9,8 +9,11 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from orderwatch import clock
-from orderwatch.alerts import OPEN_STATUSES, SOON, Alert, AlertConnection, Urgency, due_at, names_a_day
+from orderwatch.alerts import Alert, AlertConnection, Urgency
+from orderwatch.deadlines.calendar import is_mere_date, ship_deadline
+from orderwatch.deadlines.rules import OPEN_STATUSES, is_told
 
+_SOON = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _IN_HOURS = timedelta(hours=48)
 """Below it a span is told in hours, from it in days."""
@@ -103,24 +106,31 @@ def _aware(at: datetime) -> datetime:
 
 def due(ship_by: datetime | None, *, status: str, seen: datetime | None, zone: tzinfo) -> Due | None:
     """When an order must ship; None where the shop does not say, or it is not known of when the alert speaks."""
-    if ship_by is None or seen is None:
+    if not is_told(ship_by) or seen is None:
         return None
-    left = due_at(ship_by, zone) - _aware(seen)
+    left = _passes_at(ship_by, zone) - _aware(seen)
     urgency = urgency_of(left, status=status)
     late = "overdue" if urgency is Urgency.OVERDUE else "ago"
     relative = f"in {span(left)}" if left >= timedelta(0) else f"{span(-left)} {late}"
     return Due(ship_by, _shown(ship_by, zone, seen), relative, urgency)
 
 
+def _passes_at(ship_by: datetime, zone: tzinfo) -> datetime:
+    try:
+        return ship_deadline(_aware(ship_by), zone)
+    except OverflowError:  # the last day that there is
+        return _aware(ship_by)
+
+
 def _shown(ship_by: datetime, zone: tzinfo, seen: datetime) -> str:
-    if names_a_day(ship_by):  # a day of the shop's calendar: no zone can move it
+    if is_mere_date(_aware(ship_by)):  # a day of the shop's calendar: no zone can move it
         return _day(_aware(ship_by), UTC, seen)
     return moment(ship_by, zone, beside=seen)
 
 
 def urgency_of(left: timedelta, *, status: str) -> Urgency:
     """How urgent an order is that is to ship within `left`; one that is not known to be open never is."""
-    if status not in OPEN_STATUSES or left > SOON:
+    if status not in OPEN_STATUSES or left > _SOON:
         return Urgency.NONE
     return Urgency.SOON if left >= timedelta(0) else Urgency.OVERDUE
 
@@ -148,10 +158,10 @@ def late_hours(alert: Alert) -> Decimal | None:
     if urgency(alert) is not Urgency.OVERDUE:
         return None
     seen, zone = seen_at(alert), zone_of(alert.connection)
-    late = [seen - due_at(each, zone) for each in _ship_bys(alert)] if seen else []
+    late = [seen - _passes_at(each, zone) for each in _ship_bys(alert)] if seen else []
     return Decimal(max(late) // _HOUR) if late else None
 
 
 def _ship_bys(alert: Alert) -> Iterable[datetime]:
     orders = alert.digest.orders if alert.digest else [alert.order] if alert.order else []
-    return (order.ship_by for order in orders if order.ship_by)
+    return (order.ship_by for order in orders if is_told(order.ship_by))

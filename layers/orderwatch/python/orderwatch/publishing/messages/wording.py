@@ -7,14 +7,18 @@ from typing import NamedTuple
 
 from orderwatch import alerts
 from orderwatch.alerts import (
+    DEADLINE_KINDS,
+    KIND_AT_RISK,
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
     KIND_DOUBTED_STATUS,
     KIND_HEARD,
+    KIND_LATE,
     KIND_QUARANTINED,
     KIND_RECOVERED,
     KIND_REFUSED_SETTINGS,
     KIND_STALE,
+    KIND_STUCK,
     KIND_UNAUTHORIZED,
     KIND_UNHEARD,
     KIND_UNREAD,
@@ -48,8 +52,12 @@ _CONNECTION_HEADLINES = {
     KIND_DOUBTED_STATUS: "{shop}: a status that may be misspelt",
     KIND_REFUSED_SETTINGS: "{shop}: its own settings cannot be read",
 }
+_DEADLINES = {KIND_LATE: "late", KIND_AT_RISK: "at risk of being late", KIND_STUCK: "stuck"}
 _TAGS = {
     KIND_RECOVERED: "recovered",
+    KIND_LATE: "late",
+    KIND_AT_RISK: "at risk",
+    KIND_STUCK: "stuck",
     KIND_BLOCKED: "shop blocked",
     KIND_UNAUTHORIZED: "shop unauthorized",
     KIND_STALE: "shop data stale",
@@ -169,13 +177,24 @@ def _digest_headline(digest: Digest) -> str:
     orders = text.plural(digest.count, "order")
     if digest.of_kind == KIND_RECOVERED:
         return f"{orders} recovered"
-    return f"{orders} {'is' if digest.count == 1 else 'are'} {status_phrase(digest.status)}"
+    return f"{orders} {'is' if digest.count == 1 else 'are'} {condition(digest.of_kind, digest.status)}"
+
+
+def conditions(alert: Alert, order: AlertOrder) -> str:
+    """All that the alert says the order is in: `in exception and late`."""
+    also = [condition(each.kind, order.status) for each in alert.also]
+    return " and ".join([condition(alert.kind, order.status), *also])
+
+
+def condition(kind: str, status: str) -> str:
+    """What an order is in: a deadline's alert tells that, whatever its status."""
+    return _DEADLINES.get(kind) or status_phrase(status)
 
 
 def _order_headline(alert: Alert, order: AlertOrder) -> str:
     if alert.kind == KIND_RECOVERED:
         return f"Order {number(order)} {recovery(order)}"
-    return f"Order {number(order)} is {status_phrase(order.status)}"
+    return f"Order {number(order)} is {conditions(alert, order)}"
 
 
 def recovery(order: AlertOrder) -> str:
@@ -200,15 +219,26 @@ def decision(alert: Alert) -> Decision:
     order = alert.order
     if order is None:
         return Decision(headline(alert, with_shop=bool(alert.digest)), warning(alert), None, value(alert))
-    why = None if alert.kind == KIND_RECOVERED else reason(order)
-    return Decision(why or headline(alert), explanation(alert), times.order_due(alert), value(alert))
+    return Decision(_why(alert, order), explanation(alert), times.order_due(alert), value(alert))
+
+
+def _why(alert: Alert, order: AlertOrder) -> str:
+    if alert.kind == KIND_RECOVERED:
+        return short_detail(alert) or headline(alert)
+    why = reason(order)
+    if alert.kind not in DEADLINE_KINDS:
+        return why or headline(alert)
+    still = f"still {status_phrase(order.status)}"
+    return text.upper_first(short_detail(alert) or (f"{still}: {why}" if why else still))
 
 
 def explanation(alert: Alert) -> str | None:
-    """What explains the status: which product is short, whether a cancelled order has shipped."""
+    """What explains the status: which product is short, whether a cancelled order has shipped, that it is stuck too."""
     order = alert.order
     if order is None:
         return None
+    if alert.also and alert.detail:
+        return short_detail(alert)
     if alert.kind == products.BACKORDERED:
         return products.shortest(order)
     if order.status != "cancelled" or order.shipments is None:
@@ -233,7 +263,12 @@ def summary(alert: Alert) -> str:
 
 
 def detail(alert: Alert) -> str | None:
-    """What happened, of an alert about a connection."""
+    """What happened, of an alert about a connection; an order's is part of the decision."""
+    return short_detail(alert) if is_connection_alert(alert) else None
+
+
+def short_detail(alert: Alert) -> str | None:
+    """The alert's detail, as much of it as a message shows."""
     return text.clip(text.clean(alert.detail or ""), MAX_DETAIL) or None
 
 
@@ -261,7 +296,7 @@ def facts(alert: Alert) -> list[Fact]:
         return [
             Fact("Order", number(order)),
             place,
-            _status_fact(order),
+            _status_fact(alert, order),
             *_money_facts(order),
             *_time_facts(alert, order),
         ]
@@ -274,8 +309,12 @@ def facts(alert: Alert) -> list[Fact]:
     return [place, Fact("Connection", text.clip(text.clean(alert.connection.id), MAX_TEXT))]
 
 
-def _status_fact(order: AlertOrder) -> Fact:
-    return Fact("Status", f"{text.clean(order.status)}; {_before(order)}")
+def _status_fact(alert: Alert, order: AlertOrder) -> Fact:
+    if alert.kind not in DEADLINE_KINDS and (alert.kind != KIND_RECOVERED or order.previous_status):
+        return Fact("Status", f"{text.clean(order.status)}; {_before(order)}")
+    since = order.status_since
+    shown = times.moment(since, times.zone_of(alert.connection), beside=order.seen_at) if since else None
+    return Fact("Status", f"{text.clean(order.status)}{f', since {shown}' if shown else ''}", since)
 
 
 def _before(order: AlertOrder) -> str:

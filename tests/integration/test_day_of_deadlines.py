@@ -1,0 +1,49 @@
+"""A whole scripted day with its deadlines: what is told is what the day owes, and nothing else."""
+
+import itertools
+from collections import Counter
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from orderwatch.alerts import Alert
+from orderwatch.deadlines.rules import DeadlineRules
+from orderwatch_local.demo import ZONES
+from orderwatch_local.shop import day_of_three_shops
+from orderwatch_local.truth import AlertKey
+from orderwatch_local.truth_of_deadlines import owed_about_orders
+from tests.support.cloud import Tables
+from tests.support.polls import WATCHED, client_of, poll
+
+KINDS = {"order.late", "order.at_risk", "order.recovered", "order.exception", "order.backordered", "order.cancelled"}
+
+
+def told(alerts: list[Alert]) -> Counter[AlertKey]:
+    return Counter((alert.connection_id, alert.order.id, alert.kind) for alert in alerts if alert.order)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_day_of_three_shops_tells_each_deadline_that_it_owes_once(seed: int) -> None:
+    script, tables, ticks = day_of_three_shops(seed), Tables.in_memory(), itertools.count()
+    trackstar = script.begin(monotonic=lambda: float(next(ticks)))
+
+    def poll_all() -> None:
+        for shop in trackstar.shops:
+            zone = ZoneInfo(ZONES.get(shop.connection_id, "UTC"))
+            policy = replace(WATCHED, deadlines=DeadlineRules(zone=zone))
+            poll(client_of(trackstar, shop), tables.store, shop.connection_id, policy=policy)
+
+    poll_all()
+    assert told(tables.all_alerts()) == Counter(), "what had passed when the watch began is no alert"
+    assert sum("already past" in (alert.detail or "") for alert in tables.all_alerts()) == 3
+    for hour in script.hours:
+        script.apply(hour)
+        script.sync()
+        poll_all()
+
+    owed = owed_about_orders(script, ZONES)
+    assert told(tables.all_alerts()) == owed
+    by_kind = Counter(kind for _, _, kind in owed.elements())
+    assert by_kind.keys() == KINDS
+    assert by_kind["order.late"] >= 10, "those that lie, at least"

@@ -1,0 +1,170 @@
+"""Deadlines in the tables: which rows are due, which wait for a person, and that a deadline is written once."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+
+from orderwatch.alerts import KIND_AT_RISK, KIND_LATE, Alert, AlertConnection, severity_of
+from orderwatch.deadlines.rules import Deadline, Standing
+from orderwatch.polling.snapshot import Extract
+from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.transitions import OrderWrite, Policy, Reason, StoredOrder
+from orderwatch.trackstar.orders import OrderDetails, Version, VersionClock
+from tests.integration.conftest import OTHER_DYNAMODB
+from tests.support.cloud import Tables, create_tables
+from tests.support.memory_dynamodb import MemoryDynamoDB
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+SHOP = AlertConnection(id="conn_a")
+WATCHED = Policy(frozenset({"exception", "backordered", "on_hold", "cancelled", "fulfilled"}))
+LATE = Deadline(NOON, KIND_LATE)
+OPEN = StoredOrder(
+    status="open",
+    raw_status=None,
+    version=Version(NOON - HOUR, VersionClock.TRACKSTAR),
+    status_since=NOON - HOUR,
+    order_number="#1",
+    waits=False,
+    ship_by=NOON,
+    standing=Standing(due=LATE),
+)
+EXTRACT = Extract.of(
+    OrderDetails.model_validate(
+        {
+            "external_system_url": "https://admin.example/1",
+            "invoice_currency_code": "eur",
+            "total_price": 12.5,
+            "line_items": [{"product_sku": f"SKU-{each}", "quantity": each} for each in range(25)],
+        }
+    )
+)
+
+
+@pytest.fixture(params=["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])])
+def tables(request: pytest.FixtureRequest, aws: None) -> Iterator[Tables]:
+    if request.param == "memory":
+        client = MemoryDynamoDB().as_client()
+    else:
+        client = boto3.client("dynamodb", endpoint_url=OTHER_DYNAMODB if request.param == "endpoint" else None)
+    yield from create_tables(client)
+
+
+def alert(alert_id: str = "late-1") -> Alert:
+    severity = severity_of(KIND_LATE)
+    return Alert(alert_id=alert_id, kind=KIND_LATE, severity=severity, connection_id=SHOP.id, connection=SHOP)
+
+
+def commit(tables: Tables, *writes: OrderWrite, connection_id: str = SHOP.id) -> list[OrderWrite]:
+    state = tables.store.load(connection_id)
+    return tables.store.commit(state, writes=writes, alerts=())
+
+
+def write(
+    order_id: str, stored: StoredOrder, *, expected: StoredOrder | None = None, told: Alert | None = None
+) -> OrderWrite:
+    return OrderWrite(order_id, expected, stored, alert=None, reason=Reason.DEADLINE, deadline_alert=told)
+
+
+def read(tables: Tables, order_id: str) -> StoredOrder:
+    return tables.store.stored_orders(SHOP.id, [order_id])[order_id]
+
+
+def indexed(tables: Tables, index: str) -> list[str]:
+    pages = tables.client.get_paginator("query").paginate(
+        TableName=tables.names["OrderTable"],
+        IndexName=index,
+        KeyConditionExpression="connection_id = :shop",
+        ExpressionAttributeValues={":shop": {"S": SHOP.id}},
+    )
+    return [str(item["order_key"]["S"]) for page in pages for item in page["Items"]]
+
+
+def test_a_row_keeps_its_deadlines_and_what_a_summary_says_of_it(tables: Tables) -> None:
+    at_risk = Deadline(NOON - 24 * HOUR, KIND_AT_RISK)
+    row = replace(OPEN, standing=Standing(LATE, at_risk, "told"), extract=EXTRACT.saved())
+    commit(tables, write("1", row))
+    assert read(tables, "1") == row
+    kept = Extract.restored(read(tables, "1").extract or "")
+    assert kept == EXTRACT
+    assert (len(kept.lines), kept.more_lines, kept.currency, kept.url) == (20, 5, "EUR", "https://admin.example/1")
+
+
+def test_orders_whose_deadline_has_come_are_due_the_earliest_first(tables: Tables) -> None:
+    def due(at: datetime) -> StoredOrder:
+        return replace(OPEN, standing=Standing(due=Deadline(at, KIND_LATE)))
+
+    commit(
+        tables,
+        write("now", due(NOON)),
+        write("later", due(NOON + timedelta(seconds=1))),
+        write("long ago", due(NOON - 48 * HOUR)),
+        write("just before", due(NOON - timedelta(microseconds=1))),
+        write("never", replace(OPEN, standing=Standing())),
+    )
+    commit(tables, write("another shop's", OPEN), connection_id="conn_b")
+    assert tables.store.due_orders(SHOP.id, NOON) == ["long ago", "just before", "now"]
+    assert tables.store.due_orders("conn_b", NOON) == ["another shop's"]
+    assert tables.store.due_orders("conn_c", NOON) == []
+
+
+def test_an_order_that_is_merely_due_does_not_wait_for_a_person_and_a_late_one_does(tables: Tables) -> None:
+    commit(tables, write("due", OPEN), write("late", replace(OPEN, standing=Standing(passed=LATE))))
+    assert indexed(tables, "due") == ["conn_a#due"]
+    assert indexed(tables, "attention") == ["conn_a#late"]
+
+
+@pytest.mark.parametrize(
+    ("status", "waits"),
+    [("exception", True), ("backordered", True), ("on_hold", True), ("cancelled", False), ("fulfilled", False)],
+)
+def test_a_final_status_is_an_event_and_nothing_to_wait_in(tables: Tables, status: str, *, waits: bool) -> None:
+    commit(tables, write("1", replace(OPEN, status=status, waits=WATCHED.waits(status), standing=Standing())))
+    assert indexed(tables, "attention") == (["conn_a#1"] if waits else [])
+
+
+def test_a_deadline_and_its_alert_are_one_write_and_it_is_made_once(tables: Tables) -> None:
+    commit(tables, write("1", OPEN))
+    after = replace(OPEN, standing=Standing(passed=LATE, told_by="late-1"))
+    first = write("1", after, expected=OPEN, told=alert())
+    assert commit(tables, first) == []
+    assert (read(tables, "1"), tables.alert_ids()) == (after, ["late-1"])
+
+    again = write("1", after, expected=OPEN, told=alert("another"))
+    assert commit(tables, again) == [again], "the row is due no longer"
+    assert tables.alert_ids() == ["late-1"]
+
+
+def test_a_deadline_loses_where_the_ship_by_moved_meanwhile(tables: Tables) -> None:
+    commit(tables, write("1", OPEN))
+    moved = replace(OPEN, standing=Standing(due=Deadline(NOON + HOUR, KIND_LATE)))
+    commit(tables, write("1", moved, expected=OPEN))
+    late = write("1", replace(OPEN, standing=Standing(passed=LATE)), expected=OPEN, told=alert())
+    assert commit(tables, late) == [late]
+    assert (read(tables, "1"), tables.alert_ids()) == (moved, [])
+
+
+def test_a_row_of_a_release_without_deadlines_is_read(tables: Tables) -> None:
+    commit(tables, write("1", replace(OPEN, standing=Standing(), ship_by=None)))
+    [row] = tables.rows("OrderTable")
+    del row["since"]
+    row["status_since"] = {"S": NOON.isoformat()}
+    old = {
+        "Put": {
+            "TableName": tables.names["OrderTable"],
+            "Item": row,
+            "ConditionExpression": "attribute_exists(order_key)",
+        }
+    }
+    tables.client.transact_write_items(TransactItems=[old])  # type: ignore[list-item]
+    assert read(tables, "1").status_since == NOON
+    assert read(tables, "1").standing == Standing()
+
+
+def test_the_state_of_a_connection_keeps_by_which_rules_its_deadlines_were_recorded(tables: Tables) -> None:
+    state = ConnectionState(connection_id=SHOP.id, deadline_rules="abc", deadlines_since=NOON, settings_flaw="x")
+    tables.store.commit(state, writes=(), alerts=())
+    assert tables.store.load(SHOP.id) == state.model_copy(update={"revision": 1})
