@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from orderwatch import clock
-from orderwatch.alerts import AlertKey
+from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.alert_table import PENDING, AlertTable
 from orderwatch.aws.dynamodb import Item, from_item, to_item
 from orderwatch.errors import OrderwatchError

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from orderwatch.alerts import Alert, AlertKey
+from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.aws.alert_table import PENDING
 from orderwatch.aws.dynamodb import batch_get, from_item, to_item
 from orderwatch_cli.known import NO_SHOP, connection_ids, require_kind, require_shop, require_status

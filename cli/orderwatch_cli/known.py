@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orderwatch import alerts as contract
+from orderwatch.alerts import kinds as contract
 from orderwatch.aws.audience_row import KEY as TOPICS_ROW
 from orderwatch.aws.dynamodb import from_item
 from orderwatch.errors import OrderwatchError

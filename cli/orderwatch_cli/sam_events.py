@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orderwatch import clock
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.publishing.messages import machine
 from orderwatch.publishing.messages.sns import Attribute, attributes_of
 

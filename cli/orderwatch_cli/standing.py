@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from orderwatch import clock
-from orderwatch.alerts import Alert, Number
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.parts import Number
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.dynamodb import batch_get, from_item, to_item
 from orderwatch.deadlines.rules import TROUBLES

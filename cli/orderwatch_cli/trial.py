@@ -6,7 +6,9 @@ from decimal import Decimal
 from pydantic import BaseModel
 
 from orderwatch import clock
-from orderwatch.alerts import Alert, AlertConnection, AlertLineItem, AlertOrder, alert_id, severity_of
+from orderwatch.alerts.alert import Alert, alert_id
+from orderwatch.alerts.kinds import severity_of
+from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.errors import OrderwatchError
 from orderwatch.publishing.messages import SnsMessage, render

@@ -9,7 +9,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
-from orderwatch.alerts import AlertConnection
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.aws import clients
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.connection_table import ConnectionTable
@@ -24,8 +24,7 @@ from orderwatch.polling.failure import note_unread
 from orderwatch.polling.poll import poll
 from orderwatch.polling.summary import Outcome, PollSummary
 from orderwatch.polling.transitions import Policy
-from orderwatch.settings import PollOrdersSettings, read_settings
-from orderwatch.shop_settings import ShopSettings
+from orderwatch.settings import PollOrdersSettings, ShopSettings, read_settings
 from orderwatch.trackstar.client import Trackstar
 
 STOP_BEFORE = 30.0

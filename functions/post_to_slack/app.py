@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
 from orderwatch import clock
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.aws import clients
 from orderwatch.aws.pace import SLACK_LIMIT, SharedPace
 from orderwatch.aws.parameters import Parameters

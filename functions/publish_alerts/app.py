@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from orderwatch.alerts import AlertKey
+from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws import clients
 from orderwatch.aws.delivery import build_delivery
 from orderwatch.aws.parameters import Parameters

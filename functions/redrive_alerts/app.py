@@ -9,7 +9,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
-from orderwatch.alerts import ALERT_TOPIC, OPS_TOPIC
+from orderwatch.alerts.kinds import ALERT_TOPIC, OPS_TOPIC
 from orderwatch.aws import clients
 from orderwatch.aws.audience_row import AudienceRow
 from orderwatch.aws.delivery import Delivery, build_delivery

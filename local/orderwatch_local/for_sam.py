@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from orderwatch import clock
-from orderwatch.alerts import AlertKey
+from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.publishing.messages.text import plural
 from orderwatch_cli import env_json, sam_events

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.model import describe_flaws
 from orderwatch.publishing.messages import chat, email, machine, slack, sms
 from orderwatch_cli.show import printable_json, printable_text

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch_cli.show import printable
 from orderwatch_local.preview import CHANNELS, read_alert, show
 from orderwatch_local.preview_page import page

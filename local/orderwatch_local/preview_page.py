@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from orderwatch.alerts import Alert, Urgency
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import Urgency
 from orderwatch.publishing.messages import chat, email, machine, slack, sms, times
 from orderwatch_local.mrkdwn import Span, Style, spans
 from orderwatch_local.samples import PICTURES

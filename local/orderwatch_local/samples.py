@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from orderwatch.alerts import (
+from orderwatch.alerts.alert import Alert, Enrichment, connection_alert
+from orderwatch.alerts.kinds import (
     ALERT_TOPIC,
     KIND_AT_RISK,
     KIND_BLOCKED,
@@ -16,17 +17,11 @@ from orderwatch.alerts import (
     KIND_UNAUTHORIZED,
     KIND_UNREAD,
     KIND_WATCH_STARTED,
-    Alert,
-    AlertConnection,
-    AlertLineItem,
-    AlertOrder,
-    Enrichment,
-    Waiting,
-    WaitingOrder,
-    connection_alert,
     severity_of,
 )
-from orderwatch.alerts import Audience as Recipients
+from orderwatch.alerts.kinds import Audience as Recipients
+from orderwatch.alerts.many import Waiting, WaitingOrder
+from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder
 from orderwatch.deadlines.notices import deadline_alert
 from orderwatch.deadlines.rules import Deadline, DeadlineRules
 from orderwatch.polling.health import refused_by_trackstar, unread_since

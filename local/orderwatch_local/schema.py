@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 
 
 def alert_schema() -> str:

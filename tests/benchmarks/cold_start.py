@@ -97,7 +97,7 @@ def handler(event, context):
     return took
 """
 _ADAPTERS = "app._adapters(app.read_settings(app.{settings}))\n"
-_EVERY_ALERT = "from orderwatch.alerts import Alert\nAlert.model_rebuild()\n"
+_EVERY_ALERT = "from orderwatch.alerts.alert import Alert\nAlert.model_rebuild()\n"
 FUNCTIONS = (
     Function(
         "dispatch_polls", ("ssm", "sqs"), "app._parameters('/orderwatch')\napp._queue('http://127.0.0.1/polls.fifo')"

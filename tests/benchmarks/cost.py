@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from orderwatch.alerts import AlertKey
+from orderwatch.alerts.alert import AlertKey
 from orderwatch.observability import logger
 from orderwatch.polling.summary import PollSummary
 from orderwatch_local.shop import ShopTransport

@@ -14,7 +14,8 @@ import orjson
 from pydantic import SecretStr
 
 from orderwatch import clock
-from orderwatch.alerts import Alert, AlertConnection
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.observability import logger
 from orderwatch.polling.commit import Store
 from orderwatch.polling.poll import poll as real_poll

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.publishing.messages import render
 from orderwatch_cli.stack import Outputs

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConn
 from botocore.parsers import ResponseParserError
 
 from orderwatch import clock as process_clock
-from orderwatch.alerts import Alert, AlertKey
+from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.aws.alert_table import CLAIM
 from orderwatch.polling.state import ConnectionState
 from orderwatch.publishing.claims import Claims

@@ -10,7 +10,7 @@ from itertools import count
 
 import pytest
 
-from orderwatch.alerts import AlertKey
+from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.alert_table import CLAIM
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.errors import PollSupersededError

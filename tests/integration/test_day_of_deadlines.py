@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch_local.demo import ZONES
 from orderwatch_local.shop import day_of_three_shops

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
-from orderwatch.alerts import KIND_AT_RISK, KIND_LATE, Alert, AlertConnection, severity_of
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, severity_of
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.rules import Deadline, Standing
 from orderwatch.polling.snapshot import Extract
 from orderwatch.polling.state import ConnectionState

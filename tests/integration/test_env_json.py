@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch_cli.env_json import EnvJsonError, Written, write_all
 from tests.support.alerts import alert_of
 from tests.support.operated import CONNECTION, TOKEN, Operated

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.publishing.messages import plain, slack
 from orderwatch.trackstar.orders import LineItem, Order
 from orderwatch.trackstar.products import Product

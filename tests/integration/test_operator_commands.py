@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.aws.dynamodb import to_item
 from orderwatch_cli import history
 from orderwatch_cli.main import run

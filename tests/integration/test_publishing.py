@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from orderwatch import clock as process_clock
-from orderwatch.alerts import Alert, AlertKey
+from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.aws.alert_table import CLAIM
 from orderwatch.aws.alert_topic import BATCH, MAX_BATCH_BYTES
 from orderwatch.errors import ForbiddenError, NotSupportedError, ParameterMissingError, UnavailableError

@@ -3,7 +3,8 @@
 import boto3
 import pytest
 
-from orderwatch.alerts import Alert, Audience
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import Audience
 from tests.support.account import account, order
 from tests.support.world import World, kinds
 

@@ -10,7 +10,7 @@ import pytest
 
 from functions.post_to_slack import app as post_to_slack
 from orderwatch import clock
-from orderwatch.alerts import Alert, AlertKey
+from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.pace import SLACK_LIMIT, SharedPace
 from orderwatch.publishing.details import Details

@@ -8,7 +8,9 @@ import boto3
 import pytest
 
 from orderwatch import clock as process_clock
-from orderwatch.alerts import KIND_STALE, Alert, AlertConnection, AlertKey, connection_alert
+from orderwatch.alerts.alert import Alert, AlertKey, connection_alert
+from orderwatch.alerts.kinds import KIND_STALE
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.aws.alert_table import CLAIM, KEPT_AFTER_SENT
 from orderwatch.errors import PollSupersededError
 from orderwatch.polling.decisions import decide

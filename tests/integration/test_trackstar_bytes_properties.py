@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orderwatch.alerts import KIND_QUARANTINED
+from orderwatch.alerts.kinds import KIND_QUARANTINED
 from orderwatch.errors import TrackstarError
 from orderwatch.model import one_line
 from orderwatch.polling.summary import Outcome

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orderwatch import clock
-from orderwatch.alerts import Alert, AlertKey
+from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.dynamodb import Unit, put_action
 from orderwatch.aws.pace import SharedPace

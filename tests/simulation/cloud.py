@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from orderwatch.alerts import AlertKey
+from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.dynamodb import from_item, to_item
 from tests.support.memory_dynamodb import MemoryDynamoDB, TransactionCancelledError
 from tests.support.template import load_template

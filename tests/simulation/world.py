@@ -26,7 +26,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from botocore.parsers import ResponseParserError
 
 from orderwatch import clock
-from orderwatch.alerts import AlertKey
+from orderwatch.alerts.alert import AlertKey
 from orderwatch.errors import OrderwatchError
 from orderwatch.observability import logger
 from orderwatch_local.shop import Paging, Shop, ShopTransport, TrackstarDates, endpoint_error, invalid_credentials

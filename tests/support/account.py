@@ -19,7 +19,7 @@ import functions.post_to_slack.app
 import functions.publish_alerts.app
 import functions.redrive_alerts.app
 from orderwatch import clock
-from orderwatch.alerts import AlertKey
+from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.dynamodb import to_item
 from orderwatch.slack import webhook as slack_webhook
 from orderwatch.trackstar.client import Trackstar

@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from orderwatch.alerts import Alert, AlertConnection
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.decisions import decide
 from orderwatch.polling.transitions import Observation, OrderWrite, Policy
 from orderwatch.polling.windows import WindowKind

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.dynamodb import to_item
 from orderwatch.aws.order_table import OrderTable

@@ -7,7 +7,7 @@ import httpx
 from pydantic import SecretStr
 
 from orderwatch import clock
-from orderwatch.alerts import AlertConnection
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.commit import Store
 from orderwatch.polling.poll import poll as real_poll
 from orderwatch.polling.summary import PollSummary

@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from moto import mock_aws
 from pydantic import SecretStr
 
-from orderwatch.alerts import AlertKey
+from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.dynamodb import to_item
 from orderwatch.polling.transitions import Policy

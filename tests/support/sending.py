@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from orderwatch.alerts import AlertKey
+from orderwatch.alerts.alert import AlertKey
 from orderwatch.publishing.claims import Outbox
 from orderwatch.publishing.details import Details
 from orderwatch.publishing.enrich import ProductSource

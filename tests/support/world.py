@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orderwatch import clock
-from orderwatch.alerts import Alert, Audience
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import Audience
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.summary import PollSummary
 from orderwatch.polling.transitions import Policy, StoredOrder

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from orderwatch.alerts import Alert
-from orderwatch.alerts import Audience as Recipients
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import Audience as Recipients
 from orderwatch.publishing.audience import Audience, Notice, Subscription, Topic, Trouble, Way, watch_audience
 from tests.support.clocks import BEGINS_AT
 

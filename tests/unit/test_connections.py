@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alerts import AlertConnection, Audience
+from orderwatch.alerts.kinds import Audience
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.health import Health, HealthState, assess
 from orderwatch.polling.notices import health_alerts
 from orderwatch.polling.state import ConnectionState

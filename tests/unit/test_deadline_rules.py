@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.polling.summary import Outcome
 from orderwatch.polling.transitions import Policy

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from orderwatch.alerts import KIND_AT_RISK, KIND_LATE, KIND_STUCK, Severity, severity_of
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK, Severity, severity_of
 from orderwatch.deadlines.calendar import end_of_business_days, end_of_day, ship_deadline
 from orderwatch.deadlines.rules import (
     FINAL_STATUSES,
@@ -19,7 +19,7 @@ from orderwatch.deadlines.rules import (
     told,
 )
 from orderwatch.polling.statuses import DOCUMENTED
-from orderwatch.shop_settings import ShopSettings
+from orderwatch.settings import ShopSettings
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 WORKDAYS = frozenset(range(5))

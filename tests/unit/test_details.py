@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orderwatch import clock
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.errors import UnavailableError
 from orderwatch.publishing.details import NO_TIME, REMEMBERED_FOR, SECONDS_A_CONNECTION, Details
 from orderwatch.trackstar.products import Product

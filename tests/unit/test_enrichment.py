@@ -2,7 +2,8 @@ from decimal import Decimal
 
 import pytest
 
-from orderwatch.alerts import Alert, AlertLineItem, AlertOrder
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.parts import AlertLineItem, AlertOrder
 from orderwatch.publishing.enrich import LEFT_OUT, MAX_GAPS, MAX_WAREHOUSES, enrich, product_ids_of, without_details
 from orderwatch.trackstar.products import Product, ProductPage
 from orderwatch_local.samples import SAMPLES, order_alert

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderwatch.alerts import Alert, AlertLineItem, Digest, DigestedProduct, Severity
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import Severity
+from orderwatch.alerts.many import Digest, DigestedProduct
+from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.publishing.digest import MAX_ORDERS, MAX_PRODUCTS, MIXED, group
 from orderwatch.publishing.messages import email
 from orderwatch_local.samples import NOW, SAMPLES, order_alert

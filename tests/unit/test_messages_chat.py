@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from orderwatch.alerts import AlertLineItem
+from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.publishing.messages import chat
 from orderwatch_local.samples import SAMPLES, order_alert
 

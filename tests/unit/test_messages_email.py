@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alerts import AlertLineItem, Digest, DigestedOrder, Enrichment
+from orderwatch.alerts.alert import Enrichment
+from orderwatch.alerts.many import Digest, DigestedOrder
+from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.publishing.messages import email
 from orderwatch_local.samples import NOW, SAMPLES, order_alert
 

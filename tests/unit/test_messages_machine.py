@@ -4,7 +4,8 @@ from decimal import Decimal
 import jsonschema
 import pytest
 
-from orderwatch.alerts import Alert, AlertLineItem, AlertOrder
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.parts import AlertLineItem, AlertOrder
 from orderwatch.publishing.messages import machine
 from orderwatch_local.samples import SAMPLES, order_alert
 from orderwatch_local.schema import alert_schema

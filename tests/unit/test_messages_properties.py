@@ -11,20 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orderwatch.alerts import (
-    Alert,
-    AlertConnection,
-    AlertLineItem,
-    AlertOrder,
-    Digest,
-    DigestedOrder,
-    DigestedProduct,
-    DigestedReason,
-    Enrichment,
-    Severity,
-    Waiting,
-    WaitingOrder,
-)
+from orderwatch.alerts.alert import Alert, Enrichment
+from orderwatch.alerts.kinds import Severity
+from orderwatch.alerts.many import Digest, DigestedOrder, DigestedProduct, DigestedReason, Waiting, WaitingOrder
+from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder
 from orderwatch.publishing import messages
 from orderwatch.publishing.digest import MAX_ORDERS, MAX_PRODUCTS, group
 from orderwatch.publishing.messages import chat, email, listing, machine, plain, render, slack, sms, sns, wording

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alerts import AlertLineItem, Digest, DigestedOrder, Enrichment
+from orderwatch.alerts.alert import Enrichment
+from orderwatch.alerts.many import Digest, DigestedOrder
+from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.publishing.messages import slack
 from orderwatch_local.samples import SAMPLES, order_alert
 

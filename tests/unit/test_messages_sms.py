@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from orderwatch.alerts import AlertLineItem
+from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.publishing.messages import sms
 from orderwatch_local.samples import SAMPLES, order_alert
 

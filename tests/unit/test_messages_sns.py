@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from orderwatch.alerts import Alert, AlertLineItem
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.publishing import messages
 from orderwatch.publishing.messages import email, plain, render, render_or_plain, sns
 from orderwatch_local.samples import SAMPLES, order_alert

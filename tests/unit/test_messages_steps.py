@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alerts import AlertLineItem, Audience
+from orderwatch.alerts.kinds import Audience
+from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.publishing.messages import chat, email, machine, slack, steps
 from orderwatch_local.samples import NOW, SAMPLES, order_alert
 

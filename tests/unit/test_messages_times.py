@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from orderwatch import clock
-from orderwatch.alerts import Urgency
+from orderwatch.alerts.kinds import Urgency
 from orderwatch.publishing.messages import email, slack, sms, times
 from orderwatch_local.samples import NOW, SAMPLES, order_alert
 

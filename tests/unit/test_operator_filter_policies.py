@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from moto.sns.utils import FilterPolicyMatcher
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.publishing.messages import SnsMessage, render
 from orderwatch_cli.filter_policies import UnknownOperatorError, accepts
 from orderwatch_cli.subscriptions import Subscription

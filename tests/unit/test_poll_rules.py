@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alerts import Alert, AlertConnection
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import PollSupersededError, UnavailableError
 from orderwatch.polling.decisions import decide
 from orderwatch.polling.health import HealthState

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from orderwatch.alerts import Alert, AlertLineItem
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.parts import AlertLineItem
 from orderwatch_cli.main import app
 from orderwatch_local import picture
 from orderwatch_local.errors import ToolMissingError

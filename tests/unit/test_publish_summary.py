@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orderwatch import clock
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.publishing.publish import PublishSummary
 from tests.support.alerts import SEEN_AT, alert_of
 from tests.support.clocks import StandingClock

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orderwatch import clock
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch_cli import sam_events
 from tests.support.alerts import alert_of

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from orderwatch.alerts import AlertConnection
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import UnavailableError
 from orderwatch.polling.failure import note_unread
 from orderwatch.polling.transitions import Policy

@@ -5,7 +5,9 @@ from typing import Any
 
 from moto.sns.utils import FilterPolicyMatcher
 
-from orderwatch.alerts import KIND_AT_RISK, KIND_LATE, Alert, AlertOrder, Severity, severity_of
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, Severity, severity_of
+from orderwatch.alerts.parts import AlertOrder
 from orderwatch.publishing.digest import Group, group
 from orderwatch.publishing.messages import render
 from orderwatch.publishing.messages.plain import plain

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orderwatch.alerts import AlertConnection
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.decisions import decide
 from orderwatch.polling.transitions import Observation, OrderWrite, Policy, Reason, StoredOrder, reason_for
 from orderwatch.polling.windows import WindowKind

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alerts import Alert, Waiting
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.many import Waiting
 from orderwatch.polling.windows import MAX_WAITING
 from tests.support.world import World
 

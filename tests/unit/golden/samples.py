@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.publishing.messages import chat, email, machine, plain, slack, sms
 from orderwatch_local.samples import SAMPLES
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from orderwatch import clock
-from orderwatch.alerts import Alert, AlertKey
+from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.aws.dynamodb import Action, batch_get, from_item, put_action, to_item
 from orderwatch.model import describe_flaws
 from orderwatch.observability import logger

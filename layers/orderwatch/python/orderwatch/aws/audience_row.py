@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.dynamodb import Transactions, Unit, from_item, put_action, to_item
 from orderwatch.publishing.audience import Audience

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.publishing.messages import machine
 
 if TYPE_CHECKING:

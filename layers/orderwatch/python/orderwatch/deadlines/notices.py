@@ -3,17 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from orderwatch.alerts import (
-    KIND_AT_RISK,
-    KIND_LATE,
-    KIND_STUCK,
-    Alert,
-    AlertConnection,
-    AlertOrder,
-    alert_id,
-    severity_of,
-    status_phrase,
-)
+from orderwatch.alerts.alert import Alert, alert_id
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK, severity_of, status_phrase
+from orderwatch.alerts.parts import AlertConnection, AlertOrder
 from orderwatch.deadlines.rules import Deadline, DeadlineRules, is_told
 
 

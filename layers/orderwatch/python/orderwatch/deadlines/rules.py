@@ -14,9 +14,9 @@ from typing import NamedTuple, TypeGuard
 from zoneinfo import ZoneInfo
 
 from orderwatch import clock
-from orderwatch.alerts import KIND_AT_RISK, KIND_LATE, KIND_STUCK
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
 from orderwatch.deadlines.calendar import end_of_business_days, ship_deadline
-from orderwatch.shop_settings import DEFAULT_WORKING_DAYS, WEEKDAYS, ShopSettings, Weekday
+from orderwatch.settings import DEFAULT_WORKING_DAYS, WEEKDAYS, ShopSettings, Weekday
 
 OPEN_STATUSES = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
 """Statuses in which something is still to be shipped. `other`, and what the vendor invents, have no deadline."""

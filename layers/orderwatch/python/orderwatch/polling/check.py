@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from orderwatch.alerts import Alert, AlertConnection
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import NotFoundError, TrackstarError
 from orderwatch.observability import logger
 from orderwatch.polling.health import Health, assess, health_after, unknown_to_trackstar

@@ -7,7 +7,9 @@ deadlines (rule 19). Both stand in one write, so that neither is ever told witho
 from dataclasses import dataclass
 from datetime import datetime
 
-from orderwatch.alerts import KIND_RECOVERED, Alert, AlertOrder, alert_id, severity_of
+from orderwatch.alerts.alert import Alert, alert_id
+from orderwatch.alerts.kinds import KIND_RECOVERED, severity_of
+from orderwatch.alerts.parts import AlertOrder
 from orderwatch.deadlines.notices import deadline_alert, over_id, over_in_words
 from orderwatch.deadlines.rules import NO_DEADLINE, OPEN_STATUSES, Judgement, Silence, judge, told
 from orderwatch.polling.snapshot import Extract, snapshot

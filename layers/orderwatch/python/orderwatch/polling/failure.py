@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from orderwatch import clock
-from orderwatch.alerts import AlertConnection
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.commit import Store
 from orderwatch.polling.health import health_after, unread_since
 from orderwatch.polling.poll import save_health

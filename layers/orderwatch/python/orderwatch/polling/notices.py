@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
-from orderwatch.alerts import (
+from orderwatch.alerts.alert import Alert, alert_id, connection_alert
+from orderwatch.alerts.kinds import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
     KIND_DOUBTED_STATUS,
@@ -14,14 +15,11 @@ from orderwatch.alerts import (
     KIND_UNAUTHORIZED,
     KIND_UNREAD,
     KIND_WATCH_STARTED,
-    Alert,
-    AlertConnection,
     Audience,
-    Waiting,
-    alert_id,
-    connection_alert,
     status_phrase,
 )
+from orderwatch.alerts.many import Waiting
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.notices import past_in_words
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.polling.health import Health, HealthState

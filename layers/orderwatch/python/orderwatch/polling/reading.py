@@ -10,7 +10,7 @@ are by the vendor's clock, and ours only tells how long ago something was (rule 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.errors import InvalidRequestError, PagingError
 from orderwatch.observability import logger
 from orderwatch.polling import statuses

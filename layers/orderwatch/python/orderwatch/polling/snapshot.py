@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Self
 
-from orderwatch.alerts import MAX_LINE_ITEMS, MAX_TEXT, AlertLineItem, AlertOrder
+from orderwatch.alerts.parts import MAX_LINE_ITEMS, MAX_TEXT, AlertLineItem, AlertOrder
 from orderwatch.model import Model, one_line
 from orderwatch.trackstar.fields import MAX_TEXT_LENGTH
 from orderwatch.trackstar.orders import LineItem, Order, OrderDetails

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.polling.notices import doubted_status
 from orderwatch.polling.state import ConnectionState
 from orderwatch.polling.transitions import Observation, Policy

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
 
-from orderwatch.alerts import Alert, AlertConnection
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.rules import (
     FINAL_STATUSES,
     NO_DEADLINE,

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from orderwatch.alerts import Waiting, WaitingOrder, by_urgency
+from orderwatch.alerts.many import Waiting, WaitingOrder
+from orderwatch.alerts.parts import by_urgency
 from orderwatch.polling.transitions import Observation, Policy
 from orderwatch.polling.windows import MAX_WAITING, Progress
 from orderwatch.trackstar.orders import Order

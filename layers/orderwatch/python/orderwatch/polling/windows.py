@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
-from orderwatch.alerts import WaitingOrder
+from orderwatch.alerts.many import WaitingOrder
 from orderwatch.model import Model
 from orderwatch.polling.seen_orders import SeenOrders
 from orderwatch.trackstar.query import DateField, OrderQuery

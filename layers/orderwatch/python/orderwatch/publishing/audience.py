@@ -13,8 +13,10 @@ from typing import Protocol
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from orderwatch.alerts import ALERT_TOPIC, KIND_HEARD, KIND_UNHEARD, Alert, AlertConnection, connection_alert
-from orderwatch.alerts import Audience as Recipients
+from orderwatch.alerts.alert import Alert, connection_alert
+from orderwatch.alerts.kinds import ALERT_TOPIC, KIND_HEARD, KIND_UNHEARD
+from orderwatch.alerts.kinds import Audience as Recipients
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.model import Model
 from orderwatch.observability import logger, metrics
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
-from orderwatch.alerts import Alert, AlertKey
+from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.observability import logger
 
 

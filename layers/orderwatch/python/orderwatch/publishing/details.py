@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from orderwatch import clock
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.observability import logger
 from orderwatch.publishing.enrich import ProductSource, enrich, gap_of, product_ids_of, without_details
 from orderwatch.publishing.product_cache import ProductCache

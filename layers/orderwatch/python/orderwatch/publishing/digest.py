@@ -7,22 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 
-from orderwatch.alerts import (
-    KIND_DIGEST,
-    KIND_RECOVERED,
-    Alert,
-    AlertLineItem,
-    AlertOrder,
-    Digest,
-    DigestedOrder,
-    DigestedProduct,
-    DigestedReason,
-    Urgency,
-    alert_id,
-    by_urgency,
-    severity_of,
-    short_of,
-)
+from orderwatch.alerts.alert import Alert, alert_id
+from orderwatch.alerts.kinds import KIND_DIGEST, KIND_RECOVERED, Urgency, severity_of
+from orderwatch.alerts.many import Digest, DigestedOrder, DigestedProduct, DigestedReason
+from orderwatch.alerts.parts import AlertLineItem, AlertOrder, by_urgency, short_of
 from orderwatch.publishing.messages import times
 from orderwatch.publishing.messages.products import BACKORDERED
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from orderwatch.alerts import Alert, AlertLineItem, Enrichment
+from orderwatch.alerts.alert import Alert, Enrichment
+from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.errors import NotSupportedError, TrackstarError, UnavailableError
 from orderwatch.trackstar.products import Product
 

@@ -14,7 +14,8 @@ from typing import Protocol, Self
 from aws_lambda_powertools.metrics import MetricUnit
 
 from orderwatch import clock
-from orderwatch.alerts import Alert, AlertKey, Audience
+from orderwatch.alerts.alert import Alert, AlertKey
+from orderwatch.alerts.kinds import Audience
 from orderwatch.observability import logger, metrics
 from orderwatch.publishing.claims import Claims, Outbox
 from orderwatch.publishing.details import Details

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from orderwatch.alerts import DEADLINE_KINDS, KIND_RECOVERED, Alert, AlsoTold, Severity
+from orderwatch.alerts.alert import Alert, AlsoTold
+from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, Severity
 from orderwatch.publishing.digest import Group
 
 _WORST_FIRST = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)

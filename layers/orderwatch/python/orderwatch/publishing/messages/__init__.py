@@ -3,7 +3,7 @@
 `slack` is for the function that posts to Slack and is imported there alone: it needs Slack's library.
 """
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.publishing.messages.plain import plain
 from orderwatch.publishing.messages.sns import Attribute, SnsMessage, render
 

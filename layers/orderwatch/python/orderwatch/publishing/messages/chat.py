@@ -7,7 +7,9 @@ are cautious bounds of our own, within what one section of a Slack message shows
 import json
 from typing import Any
 
-from orderwatch.alerts import Alert, AlertLineItem, AlertOrder, Digest, alert_id
+from orderwatch.alerts.alert import Alert, alert_id
+from orderwatch.alerts.many import Digest
+from orderwatch.alerts.parts import AlertLineItem, AlertOrder
 from orderwatch.publishing.messages import listing, products, steps, text, wording
 
 MAX_TITLE = 250

@@ -5,7 +5,10 @@ Mail programs break lines themselves and use proportional fonts: nothing is wrap
 
 from collections.abc import Sequence
 
-from orderwatch.alerts import KIND_RECOVERED, Alert, AlertLineItem, AlertOrder, Digest, DigestedProduct
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import KIND_RECOVERED
+from orderwatch.alerts.many import Digest, DigestedProduct
+from orderwatch.alerts.parts import AlertLineItem, AlertOrder
 from orderwatch.publishing.messages import listing, products, steps, text, wording
 
 MAX_SUBJECT = 99

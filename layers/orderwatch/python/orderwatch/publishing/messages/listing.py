@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from datetime import tzinfo
 from typing import NamedTuple
 
-from orderwatch.alerts import KIND_RECOVERED, Alert, Digest, DigestedOrder, WaitingOrder, by_urgency
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import KIND_RECOVERED
+from orderwatch.alerts.many import Digest, DigestedOrder, WaitingOrder
+from orderwatch.alerts.parts import by_urgency
 from orderwatch.publishing.messages import text, times, wording
 
 MAX_REASONS = 8

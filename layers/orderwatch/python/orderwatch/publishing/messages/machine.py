@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orderwatch.alerts import Alert
+from orderwatch.alerts.alert import Alert
 from orderwatch.publishing.messages import steps, text, times, wording
 
 MAX_BYTES = 200_000

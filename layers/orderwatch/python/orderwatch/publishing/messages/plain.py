@@ -7,7 +7,9 @@ are replaced by smaller ones where they fail or do not fit.
 import json
 from collections.abc import Mapping
 
-from orderwatch.alerts import KIND_AT_RISK, KIND_LATE, KIND_STUCK, Alert, AlertOrder
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
+from orderwatch.alerts.parts import AlertOrder
 from orderwatch.publishing.messages.sns import Attribute, SnsMessage, attributes_of, with_machine
 
 MAX_MACHINE_BYTES = 40_000

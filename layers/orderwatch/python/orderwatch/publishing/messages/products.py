@@ -3,7 +3,9 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from orderwatch.alerts import Alert, AlertLineItem, AlertOrder, Digest, DigestedProduct
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.many import Digest, DigestedProduct
+from orderwatch.alerts.parts import AlertLineItem, AlertOrder
 from orderwatch.publishing.messages import text
 
 MAX_WAREHOUSES = 4

@@ -21,17 +21,10 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
-from orderwatch.alerts import (
-    KIND_CONNECTION_RECOVERED,
-    KIND_HEARD,
-    KIND_RECOVERED,
-    Alert,
-    AlertLineItem,
-    AlertOrder,
-    Digest,
-    DigestedProduct,
-    Severity,
-)
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import KIND_CONNECTION_RECOVERED, KIND_HEARD, KIND_RECOVERED, Severity
+from orderwatch.alerts.many import Digest, DigestedProduct
+from orderwatch.alerts.parts import AlertLineItem, AlertOrder
 from orderwatch.deadlines.calendar import is_mere_date
 from orderwatch.publishing.messages import listing, products, steps, text, times, wording
 from orderwatch.publishing.messages.chat import escape

@@ -6,7 +6,9 @@ shows too, make room first.
 
 from collections.abc import Iterator
 
-from orderwatch.alerts import DEADLINE_KINDS, KIND_RECOVERED, Alert, AlertOrder, Severity
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, Severity
+from orderwatch.alerts.parts import AlertOrder
 from orderwatch.publishing.messages import listing, steps, text, wording
 
 MAX_CHARACTERS = 140

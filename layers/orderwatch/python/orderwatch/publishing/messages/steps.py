@@ -2,7 +2,8 @@
 
 import re
 
-from orderwatch.alerts import (
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import (
     KIND_AT_RISK,
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
@@ -18,12 +19,10 @@ from orderwatch.alerts import (
     KIND_UNHEARD,
     KIND_UNREAD,
     KIND_WATCH_STARTED,
-    MAX_TEXT,
-    Alert,
-    AlertOrder,
     Audience,
     Urgency,
 )
+from orderwatch.alerts.parts import MAX_TEXT, AlertOrder
 from orderwatch.publishing.messages import products, text, times
 
 _STEPS = {

@@ -9,7 +9,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from orderwatch import clock
-from orderwatch.alerts import Alert, AlertConnection, Urgency
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import Urgency
+from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.calendar import is_mere_date, ship_deadline
 from orderwatch.deadlines.rules import OPEN_STATUSES, is_told
 

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from orderwatch import alerts
-from orderwatch.alerts import (
+from orderwatch.alerts import kinds
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import (
     DEADLINE_KINDS,
     KIND_AT_RISK,
     KIND_BLOCKED,
@@ -23,15 +24,10 @@ from orderwatch.alerts import (
     KIND_UNHEARD,
     KIND_UNREAD,
     KIND_WATCH_STARTED,
-    MAX_TEXT,
     TOPIC_KINDS,
-    Alert,
-    AlertConnection,
-    AlertOrder,
-    Digest,
-    DigestedOrder,
-    WaitingOrder,
 )
+from orderwatch.alerts.many import Digest, DigestedOrder, WaitingOrder
+from orderwatch.alerts.parts import MAX_TEXT, AlertConnection, AlertOrder
 from orderwatch.publishing.messages import products, text, times
 
 MAX_DETAIL = 2000
@@ -123,7 +119,7 @@ def number_in_ascii(order: AlertOrder, *, limit: int) -> str:
 
 def status_phrase(status: str) -> str:
     """A status within a sentence: `in exception`, `backordered`, `on hold`."""
-    return text.clean(alerts.status_phrase(status))
+    return text.clean(kinds.status_phrase(status))
 
 
 def told_kind(alert: Alert) -> str:

@@ -1,0 +1,116 @@
+"""The shop and the orders that an alert is about."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer
+
+from orderwatch.model import Model, one_line
+
+MAX_LINE_ITEMS = 100
+"""Most lines of an alert: with texts of at most `MAX_TEXT` it stays far below the row's 400 KB."""
+MAX_TEXT = 160
+Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
+"""A JSON number, so that a filter policy can compare it."""
+Line = Annotated[str, AfterValidator(lambda text: one_line(text, MAX_TEXT))]
+"""One line of text of at most `MAX_TEXT` characters: longer or broken ones are cut and joined, not refused."""
+
+
+class AlertPart(Model):
+    """A part of the contract."""
+
+    # What is sent holds every field, so the schema may require them.
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class AlertConnection(AlertPart):
+    """The shop it is about; for `connection.unheard` and `connection.heard` the topic."""
+
+    id: str
+    name: Line | None = Field(None, description="The name that the operator gave the shop, if any.")
+    integration: Line | None = Field(None, description="Trackstar's name of the integration, such as `shopify`.")
+    time_zone: Line = Field("UTC", description="IANA name: people are told dates in it; the JSON's own are in UTC.")
+
+    @property
+    def label(self) -> str:
+        """What a person calls the shop: its name, else its id."""
+        return self.name or self.id
+
+
+class AlertLineItem(AlertPart):
+    """A line of the order, with what is known of its product."""
+
+    sku: Line | None = None
+    name: Line | None = None
+    quantity: Number | None = None
+    unit_price: Number | None = None
+    on_hand: Number | None = Field(None, description="Stock of the product in all warehouses, as of `data_as_of`.")
+    on_hand_by_warehouse: dict[str, Number] = Field(default_factory=dict)
+    image_url: str | None = None
+    url: str | None = Field(None, description="The product in the shop's own admin.")
+    product_id: str | None = None
+    is_kit: bool | None = Field(None, description="Whether the product is a bundle of others.")
+    active: bool | None = Field(None, description="false: the shop no longer sells the product.")
+
+    @property
+    def product_key(self) -> str | None:
+        """Equal for two lines of one product: the product's id, else the SKU."""
+        return self.product_id or self.sku
+
+
+class AlertOrder(AlertPart):
+    """The order as it was when the transition was seen."""
+
+    id: str
+    number: Line = Field(description="The number that a person knows the order by; its id where it has none.")
+    url: str | None = Field(None, description="The order in the shop's own admin.")
+    status: Line
+    previous_status: Line | None = Field(
+        None, description="null: the order was never seen before, or its status has not changed."
+    )
+    previous_status_since: datetime | None = None
+    status_since: datetime | None = Field(None, description="When the copy first showed this status.")
+    raw_status: Line | None = Field(None, description="The shop's own word for the status.")
+    created_at: datetime | None = Field(None, description="By the shop's clock.")
+    updated_at: datetime | None = Field(None, description="When the copy changed that showed this status.")
+    seen_at: datetime = Field(description="When orderwatch saw it, by the vendor's clock.")
+    currency: str | None = Field(None, description="ISO 4217.")
+    total_price: Number | None = None
+    total_tax: Number | None = None
+    total_discount: Number | None = None
+    total_shipping: Number | None = None
+    ship_by: datetime | None = Field(None, description="At midnight UTC it means the end of that day in the shop.")
+    due_at: datetime | None = Field(
+        None, description="The deadline that `order.at_risk`, `order.late` or `order.stuck` tells of has passed then."
+    )
+    shipments: int | None = Field(None, ge=0, description="Shipments that the shop lists; null: it does not say.")
+    line_items: tuple[AlertLineItem, ...] = ()
+    more_line_items: int = Field(0, ge=0, description="Lines of the order that are not listed here.")
+
+    def lines_of(self, line: AlertLineItem) -> list[AlertLineItem]:
+        """The lines that share this line's product, itself among them: together they draw on one stock."""
+        key = line.product_key
+        return [each for each in self.line_items if each.product_key == key] if key else [line]
+
+    def shortfall(self, line: AlertLineItem) -> Decimal | None:
+        """How many of the line's product this order wants beyond the stock on hand, over all of its lines.
+
+        None where the stock or every quantity is unknown, or where there are enough.
+        """
+        quantities = [each.quantity for each in self.lines_of(line) if each.quantity is not None]
+        return short_of(sum(quantities, Decimal(0)), line.on_hand) if quantities else None
+
+
+def short_of(ordered: Decimal, on_hand: Decimal | None) -> Decimal | None:
+    """How many are missing; None where the stock is unknown or enough. A stock below zero counts as none."""
+    if on_hand is None or ordered <= max(on_hand, Decimal(0)):
+        return None
+    return ordered - max(on_hand, Decimal(0))
+
+
+def by_urgency(ship_by: datetime | None, total_price: Decimal | None) -> tuple[datetime, Decimal]:
+    """A sort key: what must ship first comes first, then what is worth most."""
+    latest = datetime.max.replace(tzinfo=UTC)
+    by = latest if ship_by is None else ship_by if ship_by.tzinfo else ship_by.replace(tzinfo=UTC)
+    return by, -(total_price or Decimal(0))
