@@ -123,7 +123,7 @@ def make_test_alert(*, status: str, connection_id: str, total_price: Decimal) ->
             id=MARK,
             number=MARK,
             status=status,
-            raw_status="this is a test, there is no such order",
+            raw_status="This is a test, there is no such order",
             seen_at=now,
             updated_at=now,
             currency="USD",

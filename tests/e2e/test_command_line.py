@@ -105,7 +105,7 @@ def ends(pid: int) -> bool:
 def test_up_prints_each_transition_once_as_one_line_of_json(
     shop: Shop, server: ShopServer, clock: VirtualClock
 ) -> None:
-    arguments = ("up", "--json", "--trackstar-url", server.url, "--connection", "conn_up")
+    arguments = ("up", "--json", "--every", "1", "--trackstar-url", server.url, "--connection", "conn_up")
     with running(*arguments, TRACKSTAR_ACCESS_TOKEN="token-of-up") as process:
         assert process.stdout
         assert process.stderr

@@ -117,9 +117,9 @@ def every_function_does_its_work(up: Up, invoke: Invoke) -> None:
     assert up.alerts.shows("[exception] Order #1042")
     assert up.log.shows("post_to_slack_message.json has 3 messages for post_to_slack"), "these two and a test's"
 
-    assert "Order #TEST is backordered" not in up.alerts.getvalue()
+    assert "[backordered] Order #TEST" not in up.alerts.getvalue()
     assert invoke("RedriveAlertsFunction") == {"sent": 1, "unsent": 0}
-    assert up.alerts.shows("Order #TEST is backordered")
+    assert up.alerts.shows("[backordered] Order #TEST")
 
     assert invoke("PostToSlackFunction") == {"batchItemFailures": []}
     assert up.log.shows("posted to Slack: Order #1042 is in exception")

@@ -114,7 +114,9 @@ def test_orders_whose_deadline_has_come_are_due_the_earliest_first(tables: Table
 
 
 def test_an_order_that_is_merely_due_does_not_wait_for_a_person_and_a_late_one_does(tables: Tables) -> None:
-    commit(tables, write("due", OPEN), write("late", replace(OPEN, standing=Standing(passed=LATE))))
+    late = Standing(passed=LATE)
+    row = replace(OPEN, waits=WATCHED.waits("open", late), standing=late)
+    commit(tables, write("due", OPEN), write("late", row))
     assert indexed(tables, "due") == ["conn_a#due"]
     assert indexed(tables, "attention") == ["conn_a#late"]
 
@@ -147,23 +149,6 @@ def test_a_deadline_loses_where_the_ship_by_moved_meanwhile(tables: Tables) -> N
     late = write("1", replace(OPEN, standing=Standing(passed=LATE)), expected=OPEN, told=alert())
     assert commit(tables, late) == [late]
     assert (read(tables, "1"), tables.alert_ids()) == (moved, [])
-
-
-def test_a_row_of_a_release_without_deadlines_is_read(tables: Tables) -> None:
-    commit(tables, write("1", replace(OPEN, standing=Standing(), ship_by=None)))
-    [row] = tables.rows("OrderTable")
-    del row["since"]
-    row["status_since"] = {"S": NOON.isoformat()}
-    old = {
-        "Put": {
-            "TableName": tables.names["OrderTable"],
-            "Item": row,
-            "ConditionExpression": "attribute_exists(order_key)",
-        }
-    }
-    tables.client.transact_write_items(TransactItems=[old])  # type: ignore[list-item]
-    assert read(tables, "1").status_since == NOON
-    assert read(tables, "1").standing == Standing()
 
 
 def test_the_state_of_a_connection_keeps_by_which_rules_its_deadlines_were_recorded(tables: Tables) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from orderwatch_local.shop.catalogue import Catalogue, seeded_catalogue
 from orderwatch_local.shop.orders import OrderBook, shipment
-from orderwatch_local.shop.records import Record, seeded
+from orderwatch_local.shop.records import Record, seeded, stamp
 from orderwatch_local.shop.steps import Block, Move, Place, Restock, Restore, Step
 
 HOURS_A_DAY = 24
@@ -66,7 +66,7 @@ class ShopFacts:
         born_in_trouble: Whether one order is already in `exception` when first seen.
         storm: Whether the stock of one product runs out for fifteen orders at once.
         has_ship_bys: Whether its orders say when they are to ship.
-        stalled: The ship-bys of orders from before the day that nobody works on.
+        stalled: How long after the day began the ship-bys of orders pass that nobody works on.
         blocked: Whether Trackstar's credentials are refused for some hours of the night.
     """
 
@@ -82,7 +82,7 @@ class ShopFacts:
     born_in_trouble: bool = False
     storm: bool = False
     has_ship_bys: bool = True
-    stalled: tuple[str, ...] = ()
+    stalled: tuple[timedelta, ...] = ()
     blocked: bool = False
 
 
@@ -134,8 +134,8 @@ class ShopDay:
     def _stall(self, placed: list[Place]) -> None:
         """Let the latest orders that are being worked on lie, and their ship-by pass."""
         underway = [each.order for each in reversed(placed) if each.order["status"] in {"confirmed", "processing"}]
-        for order, ship_by in zip(underway, self.facts.stalled, strict=False):
-            order["latest_ship_date"] = ship_by
+        for order, after in zip(underway, self.facts.stalled, strict=False):
+            order["latest_ship_date"] = stamp(self._begins_at + after)
             self._stalled.add(order["id"])
 
     def hour(self, number: int) -> list[Step]:

@@ -31,7 +31,7 @@ THREE_SHOPS = (
         placed_an_hour=(6, 9),
         troubles=("exception>cancelled", "exception>processing", "backordered>processing", "backordered", "cancelled"),
         storm=True,
-        stalled=("2026-03-11T15:30:00Z", *("2026-03-10T20:00:00Z",) * 7),
+        stalled=(timedelta(hours=39, minutes=30), *(timedelta(hours=20),) * 7),
     ),
     ShopFacts(
         connection_id="conn_lumiere",
@@ -44,7 +44,7 @@ THREE_SHOPS = (
         placed_an_hour=(4, 6),
         troubles=("exception>cancelled", "exception>processing", "backordered>processing", "cancelled", "other"),
         born_in_trouble=True,
-        stalled=("2026-03-10T09:00:00Z", "2026-03-10T00:00:00Z"),
+        stalled=(timedelta(hours=9), timedelta()),
     ),
     ShopFacts(
         connection_id="conn_sora",
@@ -57,7 +57,7 @@ THREE_SHOPS = (
         placed_an_hour=(2, 4),
         troubles=("exception>cancelled", "exception", "backordered>processing", "backordered", "cancelled", "other"),
         blocked=True,
-        stalled=("2026-03-10T00:00:00Z", "2026-03-11T00:00:00Z"),
+        stalled=(timedelta(), timedelta(days=1)),
     ),
 )
 
