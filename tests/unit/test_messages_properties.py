@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orderwatch.alerts.alert import Alert, Enrichment
+from orderwatch.alerts.alert import Alert, AlsoTold, Enrichment
 from orderwatch.alerts.kinds import Severity
 from orderwatch.alerts.many import Digest, DigestedOrder, DigestedProduct, DigestedReason, Waiting, WaitingOrder
 from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder
@@ -77,6 +77,7 @@ ORDERS = st.builds(
     status=NAME,
     previous_status=st.one_of(st.none(), LINE),
     previous_status_since=DATE,
+    status_since=DATE,
     raw_status=st.one_of(st.none(), LINE),
     created_at=DATE,
     updated_at=DATE,
@@ -87,6 +88,7 @@ ORDERS = st.builds(
     total_discount=AMOUNT,
     total_shipping=AMOUNT,
     ship_by=DATE,
+    due_at=DATE,
     shipments=st.one_of(st.none(), st.integers(0, 10**6)),
     line_items=st.lists(LINES, max_size=4).map(tuple),
     more_line_items=st.integers(0, 10**6),
@@ -135,7 +137,7 @@ PRODUCTS = st.builds(
 DIGESTS = st.lists(DIGESTED, min_size=1, max_size=4).flatmap(
     lambda orders: st.builds(
         Digest,
-        of_kind=st.sampled_from(["order.exception", "order.backordered", "order.recovered", "order.x"]),
+        of_kind=st.sampled_from(["order.exception", "order.backordered", "order.recovered", "order.late", "order.x"]),
         status=NAME,
         count=st.integers(len(orders), 10**6),
         value_by_currency=st.dictionaries(LINE, AMOUNT.filter(lambda amount: amount is not None), max_size=8),
@@ -155,12 +157,16 @@ CONNECTIONS = st.builds(
     integration=st.one_of(st.none(), LINE),
     time_zone=st.one_of(LINE, st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu", "Europe", "../etc/passwd"])),
 )
+ALSO = st.builds(AlsoTold, kind=st.sampled_from(["order.at_risk", "order.late", "order.stuck"]), alert_id=NAME)
 KINDS = st.sampled_from(
     [
         "order.exception",
         "order.backordered",
         "order.cancelled",
         "order.recovered",
+        "order.at_risk",
+        "order.late",
+        "order.stuck",
         "order.digest",
         "connection.blocked",
         "watch.started",
@@ -182,6 +188,7 @@ def alerts(draw: st.DrawFn) -> Alert:
     subject: dict[str, object] = dict(draw(SUBJECTS))
     if draw(st.booleans()):
         subject["detail"] = draw(st.one_of(LINE, st.just("word " * 2000)))
+        subject["also"] = draw(st.lists(ALSO, max_size=2).map(tuple))
         subject["next_step"] = draw(st.one_of(LINE, st.just("word " * 2000)))
     missing = draw(st.lists(LINE, max_size=30).map(tuple))
     return Alert(
