@@ -84,6 +84,12 @@ def test_a_ship_by_at_midnight_utc_is_the_end_of_that_day_in_the_shop(
     assert due.relative == "in 3 h"
 
 
+@pytest.mark.parametrize("status", ["fulfilled", "cancelled"])
+def test_an_order_that_is_shipped_or_cancelled_has_no_ship_by_to_keep(status: str) -> None:
+    alert = order_alert("order.recovered", status=status, ship_by=datetime(2026, 3, 6, 9, tzinfo=UTC))
+    assert "hip by" not in email.body(alert) + sms.body(alert) + str(slack.blocks(alert))
+
+
 def test_a_day_without_a_time_is_told_as_a_day_in_every_channel() -> None:
     alert = order_alert("order.exception", ship_by=datetime(2026, 3, 6, tzinfo=UTC))
     assert "Ship by Fri 6 Mar (in 2 d)." in email.body(alert)

@@ -13,7 +13,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Urgency
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.calendar import is_mere_date, ship_deadline
-from orderwatch.deadlines.rules import OPEN_STATUSES, is_told
+from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES, is_told
 
 _SOON = timedelta(days=1)
 _HOUR = timedelta(hours=1)
@@ -138,8 +138,8 @@ def urgency_of(left: timedelta, *, status: str) -> Urgency:
 
 
 def order_due(alert: Alert) -> Due | None:
-    """When the alert's one order must ship."""
-    if alert.order is None:
+    """When the alert's one order must ship; None where it has, or was cancelled."""
+    if alert.order is None or alert.order.status in FINAL_STATUSES:
         return None
     order = alert.order
     return due(order.ship_by, status=order.status, seen=order.seen_at, zone=zone_of(alert.connection))
