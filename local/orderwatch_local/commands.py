@@ -23,8 +23,8 @@ VENDOR = "https://production.trackstarhq.com"
 
 app = typer.Typer(rich_markup_mode=None)
 app.command()(preview)
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")]
-Seed = Annotated[int, typer.Option(help="Which scripted day.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Port on 127.0.0.1; 0 takes a free one.")]
+Seed = Annotated[int, typer.Option(metavar="NUMBER", help="Which scripted day.")]
 
 
 def _web_address(value: str) -> str:
@@ -44,16 +44,19 @@ def _statuses(value: str) -> str:
     return value
 
 
-_CONNECTION = typer.Option(help="Trackstar's id of a connection; once for each shop.", callback=_connection_ids)
-_URL = typer.Option(help="A Trackstar-shaped API.", callback=_web_address)
-_NAME = typer.Option(help="What alerts call the shop; ID=NAME where there are several.")
-_STATUSES = typer.Option(help="Statuses to alert on.", callback=_statuses)
-_EVERY = typer.Option(min=1.0, help="Poll every so many seconds, beside the schedule.")
+_CONNECTION = typer.Option(
+    metavar="CONNECTION_ID", help="Trackstar's id of a connection; once for each shop.", callback=_connection_ids
+)
+_URL = typer.Option(metavar="URL", help="A Trackstar-shaped API.", callback=_web_address)
+_NAME = typer.Option(metavar="NAME", help="What alerts call the shop; ID=NAME where there are several.")
+_STATUSES = typer.Option(metavar="STATUSES", help="Statuses to alert on.", callback=_statuses)
+_EVERY = typer.Option(min=1.0, metavar="SECONDS", help="Poll every so many seconds, beside the schedule.")
 
 
 @app.command()
 def demo(
-    seed: Seed = 1, pause: Annotated[float, typer.Option(min=0, help="Seconds to wait after each hour.")] = 0.0
+    seed: Seed = 1,
+    pause: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Seconds to wait after each hour.")] = 0.0,
 ) -> None:
     """Play a day of three simulated shops on a local cloud and show every alert."""
     with ends_with_its_reader():
@@ -67,7 +70,7 @@ def up(
     connection: Annotated[list[str], _CONNECTION],
     name: Annotated[list[str] | None, _NAME] = None,
     trackstar_url: Annotated[str, _URL] = VENDOR,
-    schedule: Annotated[str, typer.Option(help="How often to poll.")] = "rate(1 minute)",
+    schedule: Annotated[str, typer.Option(metavar="SCHEDULE", help="How often to poll.")] = "rate(1 minute)",
     every: Annotated[float | None, _EVERY] = None,
     statuses: Annotated[str, _STATUSES] = "exception,backordered,cancelled",
     port: Port = 0,
@@ -98,7 +101,9 @@ def up(
 def shop(
     seed: Seed = 1,
     port: Port = 0,
-    hour: Annotated[float, typer.Option(min=0.1, help="Seconds that an hour of the day takes.")] = 60.0,
+    hour: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Seconds that an hour of the day takes.")
+    ] = 60.0,
     *,
     still: Annotated[bool, typer.Option("--still", help="Nothing happens but what you type.")] = False,
 ) -> None:

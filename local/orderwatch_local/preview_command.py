@@ -27,10 +27,13 @@ def _one_of(*names: str) -> Callable[[str], str]:
 
 
 _KIND = typer.Option(
+    metavar="KIND",
     help="Kind of the sample; without it order.exception, with --html every kind.",
     callback=_one_of("", *SAMPLES),
 )
-_CHANNEL = typer.Option(help=f"One of {', '.join(CHANNELS)}, all.", callback=_one_of("all", *CHANNELS))
+_CHANNEL = typer.Option(
+    metavar="CHANNEL", help=f"One of {', '.join(CHANNELS)}, all.", callback=_one_of("all", *CHANNELS)
+)
 
 
 def preview(
