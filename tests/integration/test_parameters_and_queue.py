@@ -68,13 +68,13 @@ def test_a_shop_has_its_own_time_zone_or_none_and_settings_that_cannot_be_read_c
 
 def test_a_missing_parameter_is_named_with_the_command_that_puts_it(parameters: Parameters) -> None:
     put("connections/conn_a/name", "Nordic Outdoor", "String")
-    for read, name in (
-        (parameters.api_key, "trackstar/api-key"),
-        (parameters.slack_webhook_url, "slack/webhook-url"),
-        (lambda: parameters.connection("conn_a"), "connections/conn_a/access-token"),
-        (lambda: parameters.connection("conn_unknown"), "connections/conn_unknown/access-token"),
+    for read, name, command in (
+        (parameters.api_key, "trackstar/api-key", "connect-trackstar"),
+        (parameters.slack_webhook_url, "slack/webhook-url", "connect-slack"),
+        (lambda: parameters.connection("conn_a"), "connections/conn_a/access-token", "connect conn_a"),
+        (lambda: parameters.connection("conn_b"), "connections/conn_b/access-token", "connect conn_b"),
     ):
-        with pytest.raises(ParameterMissingError, match=f"put-parameter .*--name {PREFIX}/{name}") as caught:
+        with pytest.raises(ParameterMissingError, match=f"{name} is missing: orderwatch {command}$") as caught:
             read()
         assert caught.value.name == f"{PREFIX}/{name}"
 

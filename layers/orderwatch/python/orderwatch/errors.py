@@ -31,13 +31,18 @@ class SettingsError(OrderwatchError):
     """An environment variable of the function is missing or wrong."""
 
 
+def _command_for(name: str) -> str:
+    """What asks for the secret, tries it and stores it: no secret goes on a command line."""
+    owner = name.split("/")[-2]
+    commands = {"trackstar": "orderwatch connect-trackstar", "slack": "orderwatch connect-slack"}
+    return commands.get(owner, f"orderwatch connect {owner}")
+
+
 class ParameterMissingError(OrderwatchError):
     """A parameter is not in the Parameter Store."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f"parameter {name} is missing: aws ssm put-parameter --type SecureString --name {name} --value ..."
-        )
+        super().__init__(f"parameter {name} is missing: {_command_for(name)}")
         self.name = name
 
 
@@ -50,9 +55,7 @@ class ParameterInvalidError(OrderwatchError):
     """
 
     def __init__(self, name: str, flaw: str) -> None:
-        super().__init__(
-            f"parameter {name} {flaw}: aws ssm put-parameter --overwrite --type SecureString --name {name} --value ..."
-        )
+        super().__init__(f"parameter {name} {flaw}: {_command_for(name)}")
         self.name = name
         self.flaw = flaw
 
