@@ -8,6 +8,33 @@ from tests.simulation.oracle import Violation
 from tests.simulation.world import run
 
 WITHIN = 200
+FOUND_BEFORE = {
+    "gt_for_gte": 18,
+    "watermark_on_the_shops_date": 1,
+    "cursor_trusted_after_a_jump": 43,
+    "cursor_by_our_clock": 2,
+    "no_overlap": 3,
+    "older_versions_overwrite": 1,
+    "claim_never_checked": 1,
+    "claims_without_an_owner": 2,
+    "first_page_only": 1,
+    "filters_on_the_first_page_only": 1,
+    "no_second_reading": 1,
+    "orders_counted_twice": 7,
+    "blind_to_what_has_no_date": 3,
+    "random_alert_ids": 9,
+    "one_missing_date_downgrades_for_good": 15,
+    "future_versions_are_believed": 87,
+    "statuses_not_counted": 20,
+    "circles_are_followed": 33,
+    "the_last_record_of_a_page_counts": 2,
+    "the_first_record_of_a_page_counts": 2,
+    "now_for_data_as_of": 3,
+    "no_holidays": 3,
+    "every_day_has_24_hours": 13,
+    "nobody_hears_that_it_is_over": 12,
+}
+"""The seed that found a rule when this was written: it is tried first, as some rules take many."""
 
 
 def _found(seed: int) -> Violation | None:
@@ -24,7 +51,7 @@ ALL = BREAKAGES | deadline_breakages.BREAKAGES
 @pytest.mark.parametrize("name", ALL)
 def test_a_broken_rule_is_found(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     ALL[name](monkeypatch)
-    for seed in range(WITHIN):
+    for seed in (FOUND_BEFORE.get(name, 0), *range(WITHIN)):
         if violation := _found(seed):
             with capsys.disabled():
                 print(f"\n{name}: found by seed {seed}: {str(violation)[:120]}")  # noqa: T201 - asked for
