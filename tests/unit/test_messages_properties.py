@@ -346,7 +346,7 @@ def test_every_digest_names_each_orders_reason_or_counts_it_exactly(
 
 def test_every_renderer_is_among_those_that_are_tested_here() -> None:
     package = Path(str(messages.__file__)).parent
-    words = {"__init__", "listing", "products", "steps", "text", "times", "wording"}
+    words = {"__init__", "facts", "listing", "products", "steps", "text", "times", "wording"}
     renderers = {path.stem for path in package.glob("*.py")} - words
     assert renderers == {"chat", "email", "machine", "plain", "slack", "sms", "sns"}
 

@@ -99,18 +99,18 @@ def note_health(
     return state.model_copy(update={"health": health}), alerts
 
 
-def note_settings(
-    state: ConnectionState, flaw: str | None, connection: AlertConnection, *, now: datetime
+def note_check(
+    state: ConnectionState, check: ConnectionCheck, *, settings_flaw: str | None, now: datetime
 ) -> tuple[ConnectionState, list[Alert]]:
-    """The state that knows why the shop's own settings cannot be read, and the notice where that is news.
+    """The state with what is known of the connection beside its orders, and the alerts where it is news.
 
     Args:
         state: The state up to now.
-        flaw: What is wrong with them; None: nothing.
-        connection: The shop.
+        check: What Trackstar says of it.
+        settings_flaw: Why the shop's own settings cannot be read; None: they can.
         now: The vendor's clock.
     """
-    if flaw == state.settings_flaw:
-        return state, []
-    state = state.model_copy(update={"settings_flaw": flaw})
-    return state, [refused_settings(flaw, connection=connection, now=now)] if flaw else []
+    state, alerts = note_health(state, check.health, check.connection)
+    if settings_flaw and settings_flaw != state.settings_flaw:
+        alerts.append(refused_settings(settings_flaw, connection=check.connection, now=now))
+    return state.model_copy(update={"settings_flaw": settings_flaw}), alerts

@@ -14,7 +14,7 @@ from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import ForbiddenError, InvalidRequestError, TrackstarError, UnauthorizedError
 from orderwatch.observability import logger
 from orderwatch.polling import reading
-from orderwatch.polling.check import ConnectionCheck, ConnectionSource, check_connection, note_health, note_settings
+from orderwatch.polling.check import ConnectionCheck, ConnectionSource, check_connection, note_check, note_health
 from orderwatch.polling.commit import Store, commit, log_alerts
 from orderwatch.polling.due import OrderSource, tell_due
 from orderwatch.polling.following import Now
@@ -78,10 +78,8 @@ def poll(
         summary.count_page(page)
         observed = Observation.of(page, state, progress.window, check.connection, now=vendor.now(), policy=policy)
         state, notices = reading.advance(state, page, observed, now=Now.of(vendor), policy=policy, check=check)
-        state, news = note_health(state, check.health, check.connection)
-        state, refused = note_settings(state, settings_flaw, check.connection, now=vendor.now())
-        alerts = [*notices, *news, *refused]
-        state = commit(store, state, observed, alerts=alerts, policy=policy, summary=summary)
+        state, news = note_check(state, check, settings_flaw=settings_flaw, now=vendor.now())
+        state = commit(store, state, observed, alerts=[*notices, *news], policy=policy, summary=summary)
     left = tell_due(vendor, store, state, check, policy=policy, has_time=has_time, summary=summary)
     return summary.ended(Outcome.UNFINISHED if left else Outcome.FINISHED, left=left)
 

@@ -10,7 +10,7 @@ from typing import Any
 from orderwatch.alerts.alert import Alert, alert_id
 from orderwatch.alerts.many import Digest
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder
-from orderwatch.publishing.messages import listing, products, steps, text, wording
+from orderwatch.publishing.messages import facts, listing, products, steps, text, wording
 
 MAX_TITLE = 250
 MAX_DESCRIPTION = 3000
@@ -75,17 +75,16 @@ _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 def _description(alert: Alert) -> str:
     detail, reasons = wording.detail(alert), listing.reasons(alert)
-    facts = [wording.Fact("Reasons", reasons)] if reasons else []
-    facts += wording.facts(alert)
+    known = [*([facts.Fact("Reasons", reasons)] if reasons else []), *facts.facts_of(alert)]
     head = [
         f"*{escape(' '.join(wording.sentences(alert)), limit=_MAX_DECISION)}*",
         *([escape(detail, limit=MAX_DESCRIPTION // 2)] if detail else []),
-        *(f"*{fact.label}:* {escape(fact.value, limit=_MAX_FACT)}" for fact in facts[:MAX_LIST]),
+        *(f"*{fact.label}:* {escape(fact.value, limit=_MAX_FACT)}" for fact in known[:MAX_LIST]),
         *(_products(alert.digest) if alert.digest else []),
     ]
     entries, total = _entries(alert)
     foot = [_gaps(alert)] if alert.enrichment.missing else []
-    foot.append(f"_{wording.freshness(alert)}_")
+    foot.append(f"_{facts.freshness(alert)}_")
     room = MAX_DESCRIPTION - _length(head) - _length(foot) - _ROOM_FOR_MORE
     shown = _fitting(entries, room)
     nouns = ("line", "lines") if alert.order else ("order", "orders")
@@ -124,7 +123,7 @@ def _line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
 
 
 def _gaps(alert: Alert) -> str:
-    return f"Not known: {escape('; '.join(wording.missing(alert)), limit=_MAX_ENTRY)}"
+    return f"Not known: {escape('; '.join(facts.missing(alert)), limit=_MAX_ENTRY)}"
 
 
 def _length(lines: list[str]) -> int:

@@ -9,7 +9,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_RECOVERED
 from orderwatch.alerts.many import Digest, DigestedProduct
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder
-from orderwatch.publishing.messages import listing, products, steps, text, wording
+from orderwatch.publishing.messages import facts, listing, products, steps, text, wording
 
 MAX_SUBJECT = 99
 """SNS wants fewer than 100 characters of ASCII, without line breaks."""
@@ -90,7 +90,7 @@ def _facts(alert: Alert) -> list[str]:
     reasons = listing.reasons(alert)
     return [
         *([f"Reasons: {reasons}"] if reasons else []),
-        *(f"{each.label}: {each.value}" for each in wording.facts(alert)),
+        *(f"{each.label}: {each.value}" for each in facts.facts_of(alert)),
     ]
 
 
@@ -158,7 +158,7 @@ def _block(heading: str, entries: Sequence[Entry], more: list[str]) -> list[str]
 
 
 def _missing(alert: Alert) -> list[list[str]]:
-    gaps = wording.missing(alert)
+    gaps = facts.missing(alert)
     if not gaps:
         return []
     more = text.more(len(gaps) - MAX_GAPS, "gap", "gaps")
@@ -166,4 +166,4 @@ def _missing(alert: Alert) -> list[list[str]]:
 
 
 def _footer(alert: Alert) -> list[str]:
-    return [wording.freshness(alert), f"{alert.kind}, {alert.severity}", f"Alert {alert.alert_id}"]
+    return [facts.freshness(alert), f"{alert.kind}, {alert.severity}", f"Alert {alert.alert_id}"]

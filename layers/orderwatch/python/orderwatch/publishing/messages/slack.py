@@ -26,7 +26,7 @@ from orderwatch.alerts.kinds import KIND_CONNECTION_RECOVERED, KIND_HEARD, KIND_
 from orderwatch.alerts.many import Digest, DigestedProduct
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder
 from orderwatch.deadlines.calendar import is_mere_date
-from orderwatch.publishing.messages import listing, products, steps, text, times, wording
+from orderwatch.publishing.messages import facts, listing, products, steps, text, times, wording
 from orderwatch.publishing.messages.chat import escape
 
 MAX_BLOCKS = 50
@@ -149,11 +149,11 @@ def _detail(alert: Alert) -> list[Block]:
 def _fields(alert: Alert) -> Block:
     reasons = listing.reasons(alert)
     first = [_mrkdwn(f"*Reasons*\n{escape(reasons, limit=MAX_FIELD - 20)}")] if reasons else []
-    fields = [_mrkdwn(f"*{fact.label}*\n{_value(fact)}") for fact in wording.facts(alert)]
+    fields = [_mrkdwn(f"*{fact.label}*\n{_value(fact)}") for fact in facts.facts_of(alert)]
     return SectionBlock(fields=[*first, *fields][:MAX_FIELDS])
 
 
-def _value(fact: wording.Fact) -> str:
+def _value(fact: facts.Fact) -> str:
     value = escape(fact.value, limit=_MAX_FACT)
     return _date(fact.at, value) if fact.at else value
 
@@ -249,8 +249,8 @@ def _button(alert: Alert) -> list[Block]:
 
 
 def _context(alert: Alert) -> Block:
-    gaps = [f"Not known: {'; '.join(wording.missing(alert))}"] if alert.enrichment.missing else []
-    said = [*gaps, wording.freshness(alert), f"{alert.severity}, alert {alert.alert_id}"]
+    gaps = [f"Not known: {'; '.join(facts.missing(alert))}"] if alert.enrichment.missing else []
+    said = [*gaps, facts.freshness(alert), f"{alert.severity}, alert {alert.alert_id}"]
     return ContextBlock(elements=[_mrkdwn(escape(each, limit=_MAX_GAPS)) for each in said])
 
 
