@@ -3,7 +3,6 @@
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch.aws import clients
@@ -42,7 +41,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
         logger.info("poll asked for", extra={"connection_id": connection_id, "poll_id": poll_id})
     if not connection_ids:
         logger.warning("no shop to watch: put its access token at <prefix>/connections/<connection_id>/access-token")
-    metrics.add_metric("PollsDispatched", MetricUnit.Count, len(asked))
     logger.info("polls dispatched", extra={"connections": len(asked)})
     if missed := [connection_id for connection_id in connection_ids if connection_id not in asked]:
         raise PollsNotRequestedError(missed)

@@ -129,6 +129,7 @@ def test_the_parameters_have_the_names_and_defaults_of_the_contract() -> None:
         "Architecture": "arm64",
         "LogLevel": "INFO",
         "SilenceMinutes": 30,
+        "Dashboard": "true",
         "DeadlineAlerts": "true",
         "LateWarningHours": 24,
         "StuckDays": 0,
@@ -373,7 +374,7 @@ def test_the_tables_that_outlive_the_stack_can_be_protected_from_deletion_by_han
 
 
 def test_what_is_global_in_an_account_carries_the_region_in_its_name() -> None:
-    assert properties("Dashboard")["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
+    assert properties("StackDashboard")["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
     assert properties("AmazonQChannel")["ConfigurationName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}-alerts"}
 
 
