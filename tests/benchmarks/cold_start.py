@@ -31,6 +31,8 @@ ENVIRONMENT = {
     "NOTIFY_RECOVERED": "true",
     "BASELINE_DAYS": "0",
     "SILENCE_MINUTES": "30",
+    "SYNC_MINUTES": "0",
+    "MAX_POLL_GAP_MINUTES": "15",
     "TIME_ZONE": "Europe/Berlin",
     "DEADLINE_ALERTS": "true",
     "LATE_WARNING_HOURS": "24",

@@ -40,6 +40,7 @@ class PollSummary:
         transitions: Transitions and deadlines that were alerted, by the kind of their alert: `AlertStatuses` bounds
             the kinds.
         sync_age: Seconds since the vendor's last sync of the connection's orders, where it tells.
+        is_syncing: Whether one is in progress.
     """
 
     outcome: Outcome = Outcome.FINISHED
@@ -55,6 +56,7 @@ class PollSummary:
     conflicts: int = 0
     transitions: Counter[str] = field(default_factory=Counter)
     sync_age: float | None = None
+    is_syncing: bool = False
 
     def ended(self, outcome: Outcome, *, left: int = 0) -> Self:
         """Set how the poll ended, and return the summary."""
