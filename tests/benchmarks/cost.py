@@ -20,8 +20,11 @@ import httpx
 
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.observability import logger, metrics
+from orderwatch.polling.following import Now
+from orderwatch.polling.looking import why_poll
 from orderwatch.polling.summary import PollSummary
 from orderwatch.publishing.publish import PublishSummary
+from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_local.shop import ShopTransport
 from tests.benchmarks.prices import billed, standing_parts, used_parts
 from tests.benchmarks.report import Say, Section, Target
@@ -29,7 +32,7 @@ from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import Item, MemoryDynamoDB
 from tests.support.recording_sns import RecordingSns
 from tests.support.sending import send
-from tests.support.world import TICK, World
+from tests.support.world import MINUTE, World
 
 SHOPS = (1, 20, 500)
 ORDERS = (100, 1_000, 10_000)
@@ -37,11 +40,16 @@ ORDERS = (100, 1_000, 10_000)
 DOCUMENTED = (100, 1_000)
 """Those of the small table."""
 
-TICKS_A_DAY = 288
-TICKS_AN_HOUR = 12
+TICKS_AN_HOUR = 60
+TICKS_A_DAY = 24 * TICKS_AN_HOUR
 REDRIVES_A_DAY = 96
+KEYS_A_DAY = 288
+"""Decryptions of the API key by the ticks: a warm function keeps it for five minutes."""
+NAMES, ROWS, LISTED, MESSAGES = 50, 100, 1000, 10
+"""Of one request of a tick: names of parameters, rows, connections, messages."""
 STATUSES = ("open", "confirmed", "processing", "fulfilled")
 """An order takes one an hour, each in that hour's sync."""
+MAX_GAP = 15 * MINUTE
 TROUBLED = 50
 """One order in so many is in exception instead of confirmed."""
 IDLE_RECEIVES_A_DAY = 5 * 24 * 60 * 3
@@ -58,8 +66,9 @@ PROCESSOR_AN_INVOCATION, PROCESSOR_AN_ORDER = 0.010, 0.000_1
 BEGIN, END = "<!-- cost -->", "<!-- end of cost -->"
 
 TEXT = f"""US dollars a month of a whole stack at the prices that us-east-1 had in November 2026, without any free tier:
-polls every five minutes, a sync an hour, four statuses an order, one order in {TROUBLED} in exception, digests above
-five, one subscriber by e-mail. The requests and DynamoDB's units are counted in a simulated day of one shop, and
+a tick a minute that polls what may have moved, a sync an hour, four statuses an order, one order in {TROUBLED} in
+exception, digests above five, one subscriber by e-mail. The requests and DynamoDB's units are counted in a simulated
+day of one shop, and
 multiplied by the number of shops. Assumed are what Lambda waits for an answer ({SECONDS["DynamoDB"] * 1e3:.0f} ms of
 DynamoDB, {SECONDS["SNS"] * 1e3:.0f} ms of SNS, {SECONDS["SQS"] * 1e3:.0f} ms of SQS and SSM,
 {SECONDS["Trackstar"] * 1e3:.0f} ms of Trackstar), its processor time ({PROCESSOR_AN_INVOCATION * 1e3:.0f} ms an
@@ -172,6 +181,7 @@ class Usage:
         polls: What its polls take of DynamoDB and of Lambda's time, by the name of the price.
         naive_polls: What those of the naive design would take.
         rest: All else, which is the same for both.
+        asked: How many polls there are.
         hours: The hours of the day in which each metric is sent.
         processor: Seconds that the polls kept the processor busy, the tables in memory included.
         processor_assumed: Seconds that are assumed for them.
@@ -180,13 +190,14 @@ class Usage:
     polls: Counter[str] = field(default_factory=Counter)
     naive_polls: Counter[str] = field(default_factory=Counter)
     rest: Counter[str] = field(default_factory=Counter)
+    asked: int = 0
     hours: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     processor: float = 0.0
     processor_assumed: float = 0.0
 
 
 class Day:
-    """A day of one shop: a sync an hour, a poll every five minutes, alerts sent as they come.
+    """A day of one shop: a sync an hour, a tick a minute that polls what may have moved, alerts sent as they come.
 
     Args:
         orders: New orders a day.
@@ -231,7 +242,11 @@ class Day:
         return range(self._orders * hour // 24, self._orders * (hour + 1) // 24)
 
     def _tick(self) -> None:
-        self._world.pass_time(TICK)
+        self._world.pass_time(MINUTE)
+        self._usage.rest["DynamoDB reads"] += 1  # the shop's row
+        if not self._is_wanted():
+            return
+        self._usage.asked += 1
         made = self._meter()
         summary = self._poll()
         self._count_metrics(summary)
@@ -247,6 +262,11 @@ class Day:
         self._usage.rest["SQS requests"] += 2  # received and deleted; dispatch_polls sends them by the ten
         if told := [alert.key for alert in self._world.told()]:
             self._send(told)
+
+    def _is_wanted(self) -> bool:
+        listed = TrackstarConnection.model_validate(self._world.shop.connection())
+        now = Now(self._world.vendor_clock.now(), self._world.our_clock.now())
+        return why_poll(self._world.state(), listed, now=now, max_gap=MAX_GAP) is not None
 
     def _poll(self) -> PollSummary:
         begun, at_the_vendor = time.process_time(), self._transport.seconds
@@ -300,21 +320,27 @@ class Day:
         return Counter({"DynamoDB": self._memory.requests, "SNS": sns, "Trackstar": trackstar})
 
 
-def besides(shops: int) -> Counter[str]:
-    """What a stack uses a day but for its polls and alerts."""
-    batches = math.ceil(shops / 10)  # of parameters that are read, and of messages that are sent
-    dispatch = billed(batches * (SECONDS["SSM"] + SECONDS["SQS"]), PROCESSOR_AN_INVOCATION, megabytes=256)
+def besides(shops: int, *, polls: int) -> Counter[str]:
+    """What a stack of so many shops, each with so many polls a day, uses a day but for its polls and alerts."""
+    asked = shops * polls / TICKS_A_DAY
+    sent = max(asked / MESSAGES, min(asked, 1.0))
+    looked = math.ceil(shops / NAMES) * SECONDS["SSM"] + math.ceil(shops / ROWS) * SECONDS["DynamoDB"]
+    looked += math.ceil(shops / LISTED) * SECONDS["Trackstar"] + sent * SECONDS["SQS"]
+    dispatch = billed(looked, PROCESSOR_AN_INVOCATION + PROCESSOR_AN_ORDER * shops, megabytes=256)
     redrive = billed(3 * SECONDS["DynamoDB"] + 2 * SECONDS["SNS"], PROCESSOR_AN_INVOCATION, megabytes=256)
     invocations = TICKS_A_DAY + REDRIVES_A_DAY
-    day = {
+    day: dict[str, float] = {
         "Scheduler": invocations,
         "invocations": invocations,
         "MB-milliseconds": TICKS_A_DAY * dispatch + REDRIVES_A_DAY * redrive,
         "log bytes": invocations * LOG_BYTES,
-        "SQS requests": IDLE_RECEIVES_A_DAY + TICKS_A_DAY * batches,
+        "SQS requests": IDLE_RECEIVES_A_DAY + TICKS_A_DAY * sent,
+        "KMS requests": KEYS_A_DAY,
         "DynamoDB reads": 2 * REDRIVES_A_DAY,
     }
-    return Counter(day)
+    used = Counter[str]()
+    used.update(day)
+    return used
 
 
 def table() -> str:
@@ -348,7 +374,7 @@ def measure(say: Say) -> Section:
 
 def _bill(polls: Counter[str], day: Usage, shops: int) -> Counter[str]:
     """A month of so many shops, each with these polls and the rest of the day, by the parts of the bill."""
-    used = besides(shops)
+    used = besides(shops, polls=day.asked)
     for unit, count in (polls + day.rest).items():
         used[unit] += shops * count
     hours = {metric: len(hours) for metric, hours in day.hours.items()}
