@@ -9,6 +9,7 @@ import pytest
 
 from orderwatch_local.shop import Request, Response, Shop
 from tests.support.account import Account, account, order
+from tests.support.permissions import environment_of
 
 MINUTE = timedelta(minutes=1)
 
@@ -93,6 +94,25 @@ def test_a_hundred_shops_are_looked_at_in_one_request_of_trackstar_and_one_of_th
         put_parameter(f"connections/{name}/access-token", f"token-{number}")
     assert len(tick(running)) == 99, "those that were never read"
     assert [exchange.path for exchange in running.trackstar.requests] == ["/connections"]
+
+
+def test_a_tick_asks_for_the_poll_that_asks_for_a_sync_and_then_for_the_one_that_reads_it(
+    running: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = {"SYNC_MINUTES": "5"}
+    monkeypatch.setattr("tests.support.account.environment_of", lambda function: environment_of(function) | changed)
+    running.shop.place(order("2", status="exception"))
+    running.vendor_clock.advance(4 * MINUTE)
+    assert tick(running) == []
+    running.vendor_clock.advance(MINUTE)
+    assert tick(running) == ["conn_a"]
+    told = len(running.pending())
+    running.poll()
+    assert [each.path for each in running.trackstar.requests if each.method == "POST"] == ["/connections/sync"]
+    assert len(running.pending()) == told, "what the sync brings is not there yet"
+    assert tick(running) == ["conn_a"]
+    running.poll()
+    assert len(running.pending()) == told + 1
 
 
 def put_parameter(name: str, value: str) -> None:
