@@ -22,8 +22,6 @@ from orderwatch_cli.shop_parameters import NamedShop, access_tokens, named_shops
 from orderwatch_cli.stack import Stack
 
 CLOCKS_AGREE_WITHIN = timedelta(minutes=1)
-LEAST_POLL_AGE = timedelta(minutes=10)
-"""A poll younger than this is never late, however short the schedule: one reading may take two minutes."""
 POLL_AGE_WITHOUT_RATE = timedelta(days=1)
 """What is late where the schedule is a cron expression, whose interval is not one number."""
 _HEALTH_REMEDIES = {
@@ -147,7 +145,8 @@ def _examine_polls(stack: Stack, shop: NamedShop) -> Finding:
     table = ConnectionTable(stack.aws.dynamodb, stack.outputs.connection_table_name)
     interval = poll_interval(stack.parameters.poll_schedule)
     state = table.load(shop.connection_id)
-    return polls_finding(state, interval=interval, now=clock.now(), commands=stack.commands)
+    gap = timedelta(minutes=stack.parameters.max_poll_gap_minutes)
+    return polls_finding(state, interval=interval, gap=gap, now=clock.now(), commands=stack.commands)
 
 
 def poll_interval(schedule: str) -> timedelta | None:
@@ -156,12 +155,15 @@ def poll_interval(schedule: str) -> timedelta | None:
     return timedelta(**{f"{found[2]}s": int(found[1])}) if found else None
 
 
-def polls_finding(state: ConnectionState, *, interval: timedelta | None, now: datetime, commands: Commands) -> Finding:
-    """Whether a shop is polled as often as the schedule says: late is more than three intervals ago.
+def polls_finding(
+    state: ConnectionState, *, interval: timedelta | None, gap: timedelta, now: datetime, commands: Commands
+) -> Finding:
+    """Whether a shop is polled as often as it should be: late is more than three intervals, or two gaps, ago.
 
     Args:
         state: The shop's row.
         interval: The schedule's.
+        gap: How long a quiet shop is not polled.
         now: Our clock.
         commands: How commands are written.
     """
@@ -173,6 +175,6 @@ def polls_finding(state: ConnectionState, *, interval: timedelta | None, now: da
             return good(subject, "the first reading of its history is under way")
         return bad(subject, "never polled", remedy, command)
     age = now - state.last_success_at
-    late = max(3 * interval, LEAST_POLL_AGE) if interval else POLL_AGE_WITHOUT_RATE
+    late = max(3 * interval, 2 * gap) if interval else POLL_AGE_WITHOUT_RATE
     found = f"the last that succeeded was {duration(age)} ago"
     return bad(subject, found, remedy, command) if age > late else good(subject, found)

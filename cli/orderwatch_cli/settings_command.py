@@ -76,5 +76,6 @@ def _show(found: ShopSettings, connection_id: str, *, is_changed: bool) -> None:
         show.line(as_text(found))
     if is_changed:
         show.line(
-            "The next polls take them up, within five minutes. What is past by them already is counted, not alerted."
+            "The next poll takes them up, within a quarter of an hour. "
+            "What is past by them already is counted, not alerted."
         )

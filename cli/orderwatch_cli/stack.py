@@ -56,6 +56,7 @@ class StackParameters(BaseModel):
     trackstar_base_url: str
     parameter_prefix: str
     poll_schedule: str
+    max_poll_gap_minutes: int = 15
     slack_enabled: bool
     alert_statuses: str = "exception,backordered,cancelled"
 

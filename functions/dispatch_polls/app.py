@@ -1,49 +1,97 @@
-"""dispatch_polls: ask for one poll of every connection."""
+"""dispatch_polls: ask for a poll of every connection where something may have moved."""
 
+from collections import Counter
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from orderwatch import clock
 from orderwatch.aws import clients
+from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.poll_queue import PollQueue
-from orderwatch.errors import PollsNotRequestedError
-from orderwatch.observability import logger, metrics
+from orderwatch.errors import OrderwatchError, PollsNotRequestedError
+from orderwatch.observability import count_answer, logger, metrics
+from orderwatch.polling.following import Now
+from orderwatch.polling.looking import Why, wanted
 from orderwatch.settings import DispatchPollsSettings, read_settings
+from orderwatch.trackstar.client import Trackstar
+from orderwatch.trackstar.connections import TrackstarConnection
 
 LIST_TRIES = 9
 """Of one request of the list of shops: it is throttled early, the more so the more parameters the account has."""
+STOP_BEFORE = 35.0
+"""Seconds before the function's end at which Trackstar is waited for no longer: the polls are still to be asked for."""
 
 
-@cache
-def _parameters(prefix: str) -> Parameters:
-    return Parameters(clients.ssm(tries=LIST_TRIES), prefix)
+class _Adapters:
+    """The outside world of this function, built once a process."""
+
+    def __init__(self, settings: DispatchPollsSettings) -> None:
+        self.parameters = Parameters(clients.ssm(tries=LIST_TRIES), settings.parameter_prefix)
+        self.queue = PollQueue(clients.sqs(), settings.poll_queue_url)
+        self.connections = ConnectionTable(clients.dynamodb(), settings.connection_table_name)
+        self.trackstar = Trackstar(settings.trackstar_base_url, on_answer=count_answer)
 
 
-@cache
-def _queue(url: str) -> PollQueue:
-    return PollQueue(clients.sqs(), url)
+_adapters = cache(_Adapters)
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
-    """Send one message for each connection in the Parameter Store, or for each of `connection_ids` in the event.
+    """Send one message for each connection where something may have moved, or for each of the event's `connection_ids`.
 
     Raises:
-        PollsNotRequestedError: SQS did not take some; the others are polled, and the retry of the event polls all.
+        PollsNotRequestedError: SQS did not take some; the others are polled, and the retry of the event looks again.
     """
     settings = read_settings(DispatchPollsSettings)
-    connection_ids = event.get("connection_ids") or _parameters(settings.parameter_prefix).connection_ids()
-    asked = _queue(settings.poll_queue_url).ask_for_polls(connection_ids)
+    adapters = _adapters(settings)
+    connection_ids = event.get("connection_ids") or _moved(adapters, settings, context)
+    asked = adapters.queue.ask_for_polls(connection_ids)
     for connection_id, poll_id in asked.items():
         logger.info("poll asked for", extra={"connection_id": connection_id, "poll_id": poll_id})
-    if not connection_ids:
-        logger.warning("no shop to watch: put its access token at <prefix>/connections/<connection_id>/access-token")
-    metrics.add_metric("PollsDispatched", MetricUnit.Count, len(asked))
-    logger.info("polls dispatched", extra={"connections": len(asked)})
     if missed := [connection_id for connection_id in connection_ids if connection_id not in asked]:
         raise PollsNotRequestedError(missed)
     return {"connection_ids": connection_ids}
+
+
+def _moved(adapters: _Adapters, settings: DispatchPollsSettings, context: LambdaContext) -> list[str]:
+    """The connections of the Parameter Store where something may have moved."""
+    connection_ids = adapters.parameters.connection_ids()
+    if not connection_ids:
+        logger.warning("no shop to watch: put its access token at <prefix>/connections/<connection_id>/access-token")
+        return []
+    listed, now = _listed(adapters, context)
+    sync_minutes = settings.sync_minutes
+    reasons: dict[str, Why] = wanted(
+        connection_ids,
+        adapters.connections.load_all(connection_ids),
+        listed,
+        now=now,
+        max_gap=timedelta(minutes=settings.max_poll_gap_minutes),
+        sync_every=timedelta(minutes=sync_minutes) if sync_minutes else None,
+    )
+    why = Counter(reasons.values())
+    logger.info("polls wanted", extra={"connections": len(connection_ids), "polls": len(reasons), "why": why})
+    return list(reasons)
+
+
+def _listed(adapters: _Adapters, context: LambdaContext) -> tuple[dict[str, TrackstarConnection] | None, Now]:
+    """What Trackstar says of its connections, and when; None where it cannot be asked: that must not cost a poll."""
+
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000 - STOP_BEFORE
+
+    now = clock.now()
+    try:
+        account = adapters.trackstar.account(api_key=adapters.parameters.api_key(), seconds_left=seconds_left)
+        listed = account.connections()
+    except (OrderwatchError, GetParameterError) as error:
+        logger.warning("trackstar's connections cannot be listed: every shop is polled", exc_info=error)
+        adapters.parameters.forget()
+        return None, Now(now, now)
+    return listed, Now(account.vendor_now or now, now)

@@ -23,6 +23,7 @@ from orderwatch.observability import count_answer, logger, metrics
 from orderwatch.polling.failure import note_unread
 from orderwatch.polling.poll import poll
 from orderwatch.polling.summary import Outcome, PollSummary
+from orderwatch.polling.syncing import ask_for_sync
 from orderwatch.polling.transitions import Policy
 from orderwatch.settings import PollOrdersSettings, ShopSettings, read_settings
 from orderwatch.trackstar.client import Trackstar
@@ -101,20 +102,26 @@ def _poll(
         return context.get_remaining_time_in_millis() / 1000
 
     parameters = adapters.parameters.connection(connection_id)
-    return poll(
-        _connection(connection_id, parameters, settings),
-        vendor=adapters.trackstar.client_of(
-            connection_id,
-            api_key=adapters.parameters.api_key(),
-            access_token=parameters.access_token,
-            seconds_left=seconds_left,
-        ),
+    connection = _connection(connection_id, parameters, settings)
+    vendor = adapters.trackstar.client_of(
+        connection_id,
+        api_key=adapters.parameters.api_key(),
+        access_token=parameters.access_token,
+        seconds_left=seconds_left,
+    )
+    summary = poll(
+        connection,
+        vendor=vendor,
         store=adapters.store,
         policy=_policy(settings, parameters.settings),
         has_time=lambda: seconds_left() > STOP_BEFORE,
         asked_at=asked_at,
         settings_flaw=parameters.settings_flaw,
     )
+    if settings.sync_minutes and summary.outcome is Outcome.FINISHED:
+        sync_every = timedelta(minutes=settings.sync_minutes)
+        ask_for_sync(connection, vendor=vendor, store=adapters.store, summary=summary, sync_every=sync_every)
+    return summary
 
 
 def _connection(connection_id: str, parameters: ConnectionParameters, settings: PollOrdersSettings) -> AlertConnection:

@@ -30,6 +30,8 @@ from orderwatch.slack.webhook import SlackInvalidError, SlackWebhook
 
 STOP_BEFORE = 15.0
 """Seconds of the function's life that no wait uses up: one request to Slack and the record of it."""
+LATE = 60.0
+"""Seconds in the queue from which on a message's age is worth telling; the alarm begins at 900."""
 REMEMBERED_FOR = 14 * 24 * 60 * 60
 """Seconds for which a repeat of an alert is dropped: a copy may wait in the queues for as long as they keep it."""
 
@@ -76,9 +78,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
             logger.warning("not posted, the queue gives it again", extra={"reason": str(error)})
             raise
 
-    metrics.add_metric("AlertsForSlack", MetricUnit.Count, len(event["Records"]))
     for record in event["Records"]:
-        metrics.add_metric("SlackMessageAge", MetricUnit.Seconds, _age(record))
+        if (age := _age(record)) > LATE:
+            metrics.add_metric("SlackMessageAge", MetricUnit.Seconds, age)
     return process_partial_response(event=event, record_handler=post, processor=_processor, context=context)
 
 

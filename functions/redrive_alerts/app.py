@@ -5,7 +5,6 @@ from functools import cache
 from itertools import batched
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
@@ -15,7 +14,7 @@ from orderwatch.aws.audience_row import AudienceRow
 from orderwatch.aws.delivery import Delivery, build_delivery
 from orderwatch.aws.slack_queue import SlackQueue
 from orderwatch.aws.subscriptions import Subscriptions
-from orderwatch.observability import logger, metrics
+from orderwatch.observability import count_nonzero, logger, metrics
 from orderwatch.publishing import audience
 from orderwatch.publishing.publish import PublishSummary, publish
 from orderwatch.settings import RedriveAlertsSettings, read_settings
@@ -72,7 +71,7 @@ def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: Lambd
         )
         overdue -= set(summary.sent_keys)
         total += summary
-    metrics.add_metric("AlertsOverdue", MetricUnit.Count, len(overdue))
+    count_nonzero({"AlertsOverdue": len(overdue)})
     total.report()
     return total
 

@@ -25,7 +25,7 @@ from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder
 from orderwatch.deadlines.notices import deadline_alert
 from orderwatch.deadlines.rules import Deadline, DeadlineRules
 from orderwatch.polling.health import refused_by_trackstar, unread_since
-from orderwatch.polling.notices import doubted_status, quarantine_notice, refused_settings
+from orderwatch.polling.notices import doubted_status, quarantine_notice, refused_settings, refused_sync
 from orderwatch.publishing.audience import Audience, Subscription, Topic, after_telling, observe, untold
 from orderwatch.publishing.digest import group
 
@@ -307,4 +307,5 @@ SAMPLES: dict[str, Alert] = {
     "orders.quarantined": _quarantined(),
     "statuses.doubted": doubted_status("exceptoin", now=NOW),
     "settings.refused": _refused_settings(),
+    "sync.refused": refused_sync("POST /connections/sync: 403", connection=SHOP, now=NOW),
 }

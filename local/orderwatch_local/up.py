@@ -64,6 +64,7 @@ def _started(request: Request, screen: Screen) -> Iterator[Watch]:
     parameters = {
         "TrackstarBaseUrl": request.trackstar_url,
         "PollSchedule": request.schedule,
+        "MaxPollGapMinutes": "1",  # somebody looks on, and takes silence for trouble
         "AlertStatuses": request.statuses,
         **(for_sam.PARAMETERS if request.for_sam else {}),
     }

@@ -15,6 +15,8 @@ from tests.benchmarks.reading import measure as reading
 from tests.benchmarks.report import Say, Section, document, show, show_targets
 from tests.benchmarks.requests import measure as requests
 from tests.benchmarks.scale import measure as scale
+from tests.benchmarks.tick import measure as tick
+from tests.benchmarks.waiting import measure as waiting
 from tests.support.template import ROOT
 
 BENCHMARKS: Mapping[str, Callable[[Say], Section]] = {
@@ -23,7 +25,9 @@ BENCHMARKS: Mapping[str, Callable[[Say], Section]] = {
     "requests": requests,
     "cold-start": cold_start,
     "latency": latency,
+    "waiting": waiting,
     "scale": scale,
+    "tick": tick,
     "cost": cost,
 }
 PAGE = ROOT / "docs/benchmarks.md"

@@ -17,7 +17,7 @@ from tests.benchmarks.report import Say, Section, Target
 from tests.e2e.runtime_interface import RuntimeInterface, link_runtime_packages
 
 STARTS = 9
-BOUND = 1.1
+BOUND = 1.3
 ENVIRONMENT = {
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -31,6 +31,8 @@ ENVIRONMENT = {
     "NOTIFY_RECOVERED": "true",
     "BASELINE_DAYS": "0",
     "SILENCE_MINUTES": "30",
+    "SYNC_MINUTES": "0",
+    "MAX_POLL_GAP_MINUTES": "15",
     "TIME_ZONE": "Europe/Berlin",
     "DEADLINE_ALERTS": "true",
     "LATE_WARNING_HOURS": "24",
@@ -100,7 +102,12 @@ _ADAPTERS = "app._adapters(app.read_settings(app.{settings}))\n"
 _EVERY_ALERT = "from orderwatch.alerts.alert import Alert\nAlert.model_rebuild()\n"
 FUNCTIONS = (
     Function(
-        "dispatch_polls", ("ssm", "sqs"), "app._parameters('/orderwatch')\napp._queue('http://127.0.0.1/polls.fifo')"
+        "dispatch_polls",
+        ("dynamodb", "ssm", "sqs"),
+        _ADAPTERS.format(settings="DispatchPollsSettings") + "from orderwatch.polling.state import ConnectionState\n"
+        "from orderwatch.trackstar.account import ConnectionPage\n"
+        "for model in (ConnectionState, ConnectionPage): model.model_rebuild()\n",
+        http=True,
     ),
     Function(
         "poll_orders",

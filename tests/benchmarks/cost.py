@@ -4,11 +4,14 @@
 counted at the real adapters; what is assumed instead of counted is a constant below, and the text names it.
 """
 
+import io
+import json
 import math
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,29 +19,37 @@ from typing import Any
 import httpx
 
 from orderwatch.alerts.alert import AlertKey
-from orderwatch.observability import logger
+from orderwatch.observability import logger, metrics
+from orderwatch.polling.following import Now
+from orderwatch.polling.looking import why_poll
 from orderwatch.polling.summary import PollSummary
+from orderwatch.publishing.publish import PublishSummary
+from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_local.shop import ShopTransport
+from tests.benchmarks.prices import billed, standing_parts, used_parts
 from tests.benchmarks.report import Say, Section, Target
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import Item, MemoryDynamoDB
 from tests.support.recording_sns import RecordingSns
 from tests.support.sending import send
-from tests.support.template import load_template
-from tests.support.world import TICK, World
+from tests.support.world import MINUTE, World
 
 SHOPS = (1, 20, 500)
 ORDERS = (100, 1_000, 10_000)
 """New orders a day and shop."""
 DOCUMENTED = (100, 1_000)
-"""Those of the small table, which a test plays anew."""
+"""Those of the small table."""
 
-DAYS_A_MONTH = 30
-TICKS_A_DAY = 288
-TICKS_AN_HOUR = 12
+TICKS_AN_HOUR = 60
+TICKS_A_DAY = 24 * TICKS_AN_HOUR
 REDRIVES_A_DAY = 96
+KEYS_A_DAY = 288
+"""Decryptions of the API key by the ticks: a warm function keeps it for five minutes."""
+NAMES, ROWS, LISTED, MESSAGES = 50, 100, 1000, 10
+"""Of one request of a tick: names of parameters, rows, connections, messages."""
 STATUSES = ("open", "confirmed", "processing", "fulfilled")
 """An order takes one an hour, each in that hour's sync."""
+MAX_GAP = 15 * MINUTE
 TROUBLED = 50
 """One order in so many is in exception instead of confirmed."""
 IDLE_RECEIVES_A_DAY = 5 * 24 * 60 * 3
@@ -52,33 +63,12 @@ SECONDS = {"DynamoDB": 0.010, "SNS": 0.030, "SSM": 0.020, "SQS": 0.020, "Trackst
 """Assumed for every request, until its answer is there."""
 PROCESSOR_AN_INVOCATION, PROCESSOR_AN_ORDER = 0.010, 0.000_1
 """Assumed seconds of one whole core; `measure` holds them against what the polls of its day take."""
-CORE = 1769
-"""Megabytes of a function that has one whole core (AWS's documentation of Lambda's memory)."""
-
-METRICS = 29
-"""Custom metrics of a stack without Slack: 25 names, and `Transitions` for each of four kinds."""
 BEGIN, END = "<!-- cost -->", "<!-- end of cost -->"
 
-# As published for us-east-1 and known in November 2026; no free tier is taken off.
-PRICES = {
-    "DynamoDB writes": 0.625e-6,
-    "DynamoDB reads": 0.125e-6,
-    "MB-milliseconds": 13.3334e-6 / 1024 / 1000,
-    "invocations": 0.2e-6,
-    "SQS requests": 0.5e-6,
-    "KMS requests": 3e-6,
-    "Scheduler": 1e-6,
-    "SNS publishes": 0.5e-6,
-    "SNS e-mails": 20e-6,
-    "log bytes": 0.5e-9,
-}
-"""US dollars a unit: arm64, DynamoDB on demand, FIFO queues, one subscriber by e-mail."""
-ALARM, METRIC, DASHBOARD = 0.10, 0.30, 3.00
-"""US dollars a month for each, whatever the number of shops."""
-
 TEXT = f"""US dollars a month of a whole stack at the prices that us-east-1 had in November 2026, without any free tier:
-polls every five minutes, a sync an hour, four statuses an order, one order in {TROUBLED} in exception, digests above
-five, one subscriber by e-mail. The requests and DynamoDB's units are counted in a simulated day of one shop, and
+a tick a minute that polls what may have moved, a sync an hour, four statuses an order, one order in {TROUBLED} in
+exception, digests above five, one subscriber by e-mail. The requests and DynamoDB's units are counted in a simulated
+day of one shop, and
 multiplied by the number of shops. Assumed are what Lambda waits for an answer ({SECONDS["DynamoDB"] * 1e3:.0f} ms of
 DynamoDB, {SECONDS["SNS"] * 1e3:.0f} ms of SNS, {SECONDS["SQS"] * 1e3:.0f} ms of SQS and SSM,
 {SECONDS["Trackstar"] * 1e3:.0f} ms of Trackstar), its processor time ({PROCESSOR_AN_INVOCATION * 1e3:.0f} ms an
@@ -90,7 +80,10 @@ The naive design polls as often, reads the same pages and sends the same alerts 
 page it makes one GetItem and one PutItem, one after the other, whether the order changed or not; for every alert and
 for the connection's row one plain PutItem. Nothing of it is atomic. Only its DynamoDB units and the time that its
 polls wait for DynamoDB differ. The ratio is not smaller because what is atomic is charged twice a plain write, and
-because most of what a small stack costs are its alarms, metrics and dashboard."""
+because most of what a small stack costs are its alarms and dashboard.
+
+A metric is charged for the hours in which the day's one shop sends it (of several shops, the hours are taken to be
+independent), an alarm for each metric that it looks at."""
 
 
 class MeteredDynamoDB(MemoryDynamoDB):
@@ -188,6 +181,8 @@ class Usage:
         polls: What its polls take of DynamoDB and of Lambda's time, by the name of the price.
         naive_polls: What those of the naive design would take.
         rest: All else, which is the same for both.
+        asked: How many polls there are.
+        hours: The hours of the day in which each metric is sent.
         processor: Seconds that the polls kept the processor busy, the tables in memory included.
         processor_assumed: Seconds that are assumed for them.
     """
@@ -195,12 +190,14 @@ class Usage:
     polls: Counter[str] = field(default_factory=Counter)
     naive_polls: Counter[str] = field(default_factory=Counter)
     rest: Counter[str] = field(default_factory=Counter)
+    asked: int = 0
+    hours: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     processor: float = 0.0
     processor_assumed: float = 0.0
 
 
 class Day:
-    """A day of one shop: a sync an hour, a poll every five minutes, alerts sent as they come.
+    """A day of one shop: a sync an hour, a tick a minute that polls what may have moved, alerts sent as they come.
 
     Args:
         orders: New orders a day.
@@ -225,6 +222,7 @@ class Day:
         return self._usage
 
     def _play_hour(self, hour: int) -> None:
+        self._hour = hour
         self._sync(hour)
         for _ in range(TICKS_AN_HOUR):
             self._tick()
@@ -244,20 +242,31 @@ class Day:
         return range(self._orders * hour // 24, self._orders * (hour + 1) // 24)
 
     def _tick(self) -> None:
-        self._world.pass_time(TICK)
+        self._world.pass_time(MINUTE)
+        self._usage.rest["DynamoDB reads"] += 1  # the shop's row
+        if not self._is_wanted():
+            return
+        self._usage.asked += 1
         made = self._meter()
         summary = self._poll()
+        self._count_metrics(summary)
         requests, units = made()
         waited = requests["Trackstar"] * SECONDS["Trackstar"]
         processor = PROCESSOR_AN_INVOCATION + PROCESSOR_AN_ORDER * summary.orders
         self._usage.processor_assumed += processor
         self._usage.polls += units
-        self._usage.polls["MB-milliseconds"] += _billed(waited + requests["DynamoDB"] * SECONDS["DynamoDB"], processor)
+        waited_in_all = waited + requests["DynamoDB"] * SECONDS["DynamoDB"]
+        self._usage.polls["MB-milliseconds"] += billed(waited_in_all, processor, megabytes=512)
         self._add_naive_poll(summary, waited, processor)
         self._add_invocation()
         self._usage.rest["SQS requests"] += 2  # received and deleted; dispatch_polls sends them by the ten
         if told := [alert.key for alert in self._world.told()]:
             self._send(told)
+
+    def _is_wanted(self) -> bool:
+        listed = TrackstarConnection.model_validate(self._world.shop.connection())
+        now = Now(self._world.vendor_clock.now(), self._world.our_clock.now())
+        return why_poll(self._world.state(), listed, now=now, max_gap=MAX_GAP) is not None
 
     def _poll(self) -> PollSummary:
         begun, at_the_vendor = time.process_time(), self._transport.seconds
@@ -270,19 +279,31 @@ class Day:
         alert_units, self._memory.alert_units = self._memory.alert_units, 0
         self._usage.naive_polls["DynamoDB reads"] += 1 + summary.orders
         self._usage.naive_polls["DynamoDB writes"] += 1 + summary.orders + alert_units
-        self._usage.naive_polls["MB-milliseconds"] += _billed(waited + requests * SECONDS["DynamoDB"], processor)
+        waited_in_all = waited + requests * SECONDS["DynamoDB"]
+        self._usage.naive_polls["MB-milliseconds"] += billed(waited_in_all, processor, megabytes=512)
 
     def _send(self, told: list[AlertKey]) -> None:
         made = self._meter()
         summary = send(told, outbox=self._world.tables.alerts, topic=self._sns.topic)
+        self._count_metrics(summary)
         requests, units = made()
         # The day's orders have no lines: one request for products is assumed.
         waited = SECONDS["Trackstar"] + sum(SECONDS[service] * count for service, count in requests.items())
         self._usage.rest += units
         self._usage.rest["SNS publishes"] += summary.messages
         self._usage.rest["SNS e-mails"] += summary.messages
-        self._usage.rest["MB-milliseconds"] += _billed(waited, PROCESSOR_AN_INVOCATION)
+        self._usage.rest["MB-milliseconds"] += billed(waited, PROCESSOR_AN_INVOCATION, megabytes=512)
         self._add_invocation()
+
+    def _count_metrics(self, summary: PollSummary | PublishSummary) -> None:
+        """What the summary's own report would send to CloudWatch."""
+        with redirect_stdout(io.StringIO()) as out:
+            summary.report()
+            metrics.flush_metrics()
+        for blob in (json.loads(line) for line in out.getvalue().splitlines() if line.startswith('{"_aws"')):
+            [described] = blob["_aws"]["CloudWatchMetrics"]
+            for metric in described["Metrics"]:
+                self._usage.hours[f"{metric['Name']} {blob.get('kind', '')}"].add(self._hour)
 
     def _add_invocation(self) -> None:
         self._usage.rest["invocations"] += 1
@@ -299,45 +320,45 @@ class Day:
         return Counter({"DynamoDB": self._memory.requests, "SNS": sns, "Trackstar": trackstar})
 
 
-def _billed(waited: float, processor: float, *, megabytes: int = 512) -> int:
-    """The megabyte-milliseconds of an invocation, by its seconds of waiting and those of one whole core."""
-    return megabytes * math.ceil(1000 * (waited + processor * CORE / megabytes))
-
-
-def a_month_of(day: Counter[str]) -> float:
-    """What a day's units cost in a month, in US dollars."""
-    return DAYS_A_MONTH * sum(PRICES[what] * count for what, count in day.items())
-
-
-def besides(shops: int) -> float:
-    """What a stack costs a month but for its polls and alerts, in US dollars."""
-    batches = math.ceil(shops / 10)  # of parameters that are read, and of messages that are sent
-    dispatch = _billed(batches * (SECONDS["SSM"] + SECONDS["SQS"]), PROCESSOR_AN_INVOCATION, megabytes=256)
-    redrive = _billed(3 * SECONDS["DynamoDB"] + 2 * SECONDS["SNS"], PROCESSOR_AN_INVOCATION, megabytes=256)
+def besides(shops: int, *, polls: int) -> Counter[str]:
+    """What a stack of so many shops, each with so many polls a day, uses a day but for its polls and alerts."""
+    asked = shops * polls / TICKS_A_DAY
+    sent = max(asked / MESSAGES, min(asked, 1.0))
+    looked = math.ceil(shops / NAMES) * SECONDS["SSM"] + math.ceil(shops / ROWS) * SECONDS["DynamoDB"]
+    looked += math.ceil(shops / LISTED) * SECONDS["Trackstar"] + sent * SECONDS["SQS"]
+    dispatch = billed(looked, PROCESSOR_AN_INVOCATION + PROCESSOR_AN_ORDER * shops, megabytes=256)
+    redrive = billed(3 * SECONDS["DynamoDB"] + 2 * SECONDS["SNS"], PROCESSOR_AN_INVOCATION, megabytes=256)
     invocations = TICKS_A_DAY + REDRIVES_A_DAY
-    day = {
+    day: dict[str, float] = {
         "Scheduler": invocations,
         "invocations": invocations,
         "MB-milliseconds": TICKS_A_DAY * dispatch + REDRIVES_A_DAY * redrive,
         "log bytes": invocations * LOG_BYTES,
-        "SQS requests": IDLE_RECEIVES_A_DAY + TICKS_A_DAY * batches,
+        "SQS requests": IDLE_RECEIVES_A_DAY + TICKS_A_DAY * sent,
+        "KMS requests": KEYS_A_DAY,
         "DynamoDB reads": 2 * REDRIVES_A_DAY,
     }
-    resources = [each for each in load_template()["Resources"].values() if each.get("Condition") != "HasSlack"]
-    kinds = Counter(each["Type"] for each in resources)
-    watched = ALARM * kinds["AWS::CloudWatch::Alarm"] + DASHBOARD * kinds["AWS::CloudWatch::Dashboard"]
-    return a_month_of(Counter(day)) + watched + METRIC * METRICS
+    used = Counter[str]()
+    used.update(day)
+    return used
 
 
 def table() -> str:
-    """The small table in Markdown."""
+    """The small tables in Markdown: the sums, and the parts of the first of them."""
+    bills = {orders: _bills(Day(orders).play()) for orders in DOCUMENTED}
+    sums = [[f"{orders:,}", *(each.total() for each in bills[orders])] for orders in DOCUMENTED]
+    parts = [[part, *(each[part] for each in bills[DOCUMENTED[0]])] for part in bills[DOCUMENTED[0]][0]]
+    return "\n\n".join([_markdown("orders a day and shop", sums), _markdown(f"parts at {DOCUMENTED[0]}", parts)])
+
+
+def _bills(day: Usage) -> list[Counter[str]]:
+    return [_bill(day.polls, day, shops) for shops in SHOPS]
+
+
+def _markdown(what: str, rows: Sequence[Sequence[Any]]) -> str:
     head = " | ".join(f"{shops} shop{'s' if shops > 1 else ''}" for shops in SHOPS)
-    lines = [f"| orders a day and shop | {head} |", f"| --- |{' ---: |' * len(SHOPS)}"]
-    for orders in DOCUMENTED:
-        day = Day(orders).play()
-        costs = " | ".join(f"{_stack(day.polls, day, shops):,.2f}" for shops in SHOPS)
-        lines.append(f"| {orders:,} | {costs} |")
-    return "\n".join(lines)
+    lines = [f"| {name} | {' | '.join(f'{cost:,.2f}' for cost in costs)} |" for name, *costs in rows]
+    return "\n".join([f"| {what} | {head} |", f"| --- |{' ---: |' * len(SHOPS)}", *lines])
 
 
 def measure(say: Say) -> Section:
@@ -351,13 +372,17 @@ def measure(say: Say) -> Section:
     return Section("Cost", TEXT, ["orders a day and shop", "shops", "orderwatch $", "naive $", "ratio"], rows, targets)
 
 
-def _stack(polls: Counter[str], day: Usage, shops: int) -> float:
-    """A month of so many shops, each with these polls and the rest of the day."""
-    return besides(shops) + shops * a_month_of(polls + day.rest)
+def _bill(polls: Counter[str], day: Usage, shops: int) -> Counter[str]:
+    """A month of so many shops, each with these polls and the rest of the day, by the parts of the bill."""
+    used = besides(shops, polls=day.asked)
+    for unit, count in (polls + day.rest).items():
+        used[unit] += shops * count
+    hours = {metric: len(hours) for metric, hours in day.hours.items()}
+    return standing_parts(hours, shops=shops) + used_parts(used)
 
 
 def _row(orders: int, day: Usage, shops: int) -> list[str]:
-    ours, naive = _stack(day.polls, day, shops), _stack(day.naive_polls, day, shops)
+    ours, naive = _bill(day.polls, day, shops).total(), _bill(day.naive_polls, day, shops).total()
     return [f"{orders:,}", f"{shops}", f"{ours:,.2f}", f"{naive:,.2f}", f"{ours / naive:.2f}"]
 
 

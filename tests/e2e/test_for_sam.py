@@ -102,6 +102,7 @@ def server(shop: Shop, clock: VirtualClock) -> Iterator[ShopServer]:
 def every_function_does_its_work(up: Up, invoke: Invoke) -> None:
     assert up.log.shows("Ctrl-C ends it"), up.log.getvalue()
 
+    up.shop.sync()
     assert invoke("DispatchPollsFunction") == {"connection_ids": [CONNECTION]}
     assert up.log.shows(f"PollQueue got a poll of {CONNECTION}")
 

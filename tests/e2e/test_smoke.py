@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -81,5 +82,5 @@ def test_what_the_account_refuses_is_told_in_its_own_words(
     out = io.StringIO()
     with Account(tmp_path, endpoint_url=cloud.endpoint) as account:
         assert not run_smoke(Console(file=out, width=200), account, "orderwatch-smoke-refused")
-    assert "refused: AlertsOverdueAlarm: " in out.getvalue()
+    assert re.search(r"refused: (NoRedrive|FunctionErrors|FunctionThrottles)Alarm: ", out.getvalue())
     assert what_is_there(cloud) == set(), out.getvalue()

@@ -111,13 +111,22 @@ def test_a_topic_that_is_gone_is_one_that_nobody_hears(stack: Stack) -> None:
     assert stack.received(stack.inboxes["ops-inbox"]) == [("connection.unheard", "AlertTopic")]
 
 
-def test_subscriptions_are_counted_beyond_the_first_hundred(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+def test_subscriptions_are_seen_beyond_the_first_hundred(stack: Stack) -> None:
     for number in range(130):
         stack.listen("AlertTopic", endpoint=f"someone-{number}@example.com")
+    assert len(Subscriptions(boto3.client("sns")).of(stack.topics["AlertTopic"])) == 130
+
+
+def test_a_topic_that_nobody_hears_is_counted_for_as_long_as_it_is_so(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.listen("AlertTopic", endpoint="someone@example.com")
     stack.redrive()
-    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"SubscriptionsConfirmed"' in line]
-    assert line["SubscriptionsConfirmed"] == [130.0, 0.0]
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"TopicsUnheard"' in line]
     assert line["TopicsUnheard"] == [1.0]
+    stack.listen("OpsTopic", endpoint="operator@example.com")
+    stack.redrive()
+    assert "TopicsUnheard" not in capsys.readouterr().out
 
 
 def test_pending_and_deleted_subscriptions_are_nobody_and_no_address_leaves_the_edge() -> None:

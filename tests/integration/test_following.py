@@ -133,16 +133,33 @@ def test_a_metric_has_the_stack_for_its_only_dimension_and_transitions_their_kin
         for metric in described["Metrics"]:
             dimensions[metric["Name"]] = set(described["Dimensions"][0])
     assert dimensions.pop("Transitions") == {"service", "kind"}
-    assert {"PollsFinished", "SyncAge", "DeliveryDelay", "TrackstarRequests", "TrackstarThrottled"} <= dimensions.keys()
+    assert {"PollsFinished", "DeliveryDelay"} <= dimensions.keys()
     assert all(names == {"service"} for names in dimensions.values())
     [transition] = [blob for blob in blobs if "Transitions" in blob]
     assert (transition["kind"], transition["Transitions"]) == ("order.exception", [1.0])
 
 
-def test_too_many_requests_are_counted_beside_all_requests(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_quiet_poll_sends_no_metric_but_that_it_finished(
+    running: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CloudWatch bills a metric for every hour in which it is sent."""
+    started(running)
+    capsys.readouterr()
+    running.poll()
+    [blob] = emitted(capsys.readouterr().out)
+    [described] = blob["_aws"]["CloudWatchMetrics"]
+    assert [metric["Name"] for metric in described["Metrics"]] == ["PollsFinished"]
+
+
+def test_a_tick_without_news_sends_no_metric(running: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    running.invoke("DispatchPollsFunction", {})
+    assert emitted(capsys.readouterr().out) == []
+
+
+def test_too_many_requests_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     metrics.clear_metrics()
     for status in (200, 429, 503):
         count_answer(status)
     metrics.flush_metrics()
     [blob] = emitted(capsys.readouterr().out)
-    assert (sum(blob["TrackstarRequests"]), sum(blob["TrackstarThrottled"])) == (3.0, 1.0)
+    assert blob["TrackstarThrottled"] == [1.0]

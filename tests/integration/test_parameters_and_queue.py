@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
@@ -276,18 +277,26 @@ def test_a_single_poll_that_cannot_be_asked_for_is_an_error(queue_url: str) -> N
         queue.ask_for_poll("conn_a")
 
 
+DISPATCH_ENVIRONMENT = {
+    "PARAMETER_PREFIX": PREFIX,
+    "TRACKSTAR_BASE_URL": "https://trackstar.invalid",
+    "MAX_POLL_GAP_MINUTES": "15",
+    "SYNC_MINUTES": "0",
+    "CONNECTION_TABLE_NAME": "connections",
+    "POLL_QUEUE_URL": "url",
+    "TIME_ZONE": "UTC",
+}
+
+
 def test_a_tick_fails_with_the_names_of_the_shops_that_were_not_asked_after_the_others_were(
-    parameters: Parameters, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("PARAMETER_PREFIX", PREFIX)
-    monkeypatch.setenv("POLL_QUEUE_URL", "url")
-    monkeypatch.setenv("TIME_ZONE", "UTC")
+    for name, value in DISPATCH_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
     sqs = RefusingSqs(refused={"conn_01"})
-    monkeypatch.setattr(dispatch_polls, "_queue", lambda url: PollQueue(sqs.as_client(), url))
-    monkeypatch.setattr(dispatch_polls, "_parameters", lambda prefix: parameters)
-    for name in shops(3):
-        put(f"connections/{name}/access-token", "token")
+    adapters = SimpleNamespace(queue=PollQueue(sqs.as_client(), "url"))
+    monkeypatch.setattr(dispatch_polls, "_adapters", lambda settings: adapters)
     with pytest.raises(PollsNotRequestedError) as caught:
-        dispatch_polls.handler({}, lambda_context())
+        dispatch_polls.handler({"connection_ids": shops(3)}, lambda_context())
     assert caught.value.connection_ids == ["conn_01"]
     assert sqs.taken == ["conn_00", "conn_02"]

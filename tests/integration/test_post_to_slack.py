@@ -288,7 +288,7 @@ def test_a_web_page_that_takes_the_post_is_not_taken_for_slack(webhook: Webhook)
         deliver("1")
 
 
-def test_every_try_counts_how_long_its_message_has_waited(
+def test_every_try_of_a_message_that_waits_for_minutes_counts_how_long(
     webhook: Webhook, waits: Waits, capsys: pytest.CaptureFixture[str]
 ) -> None:
     webhook.answers = [500] * MAX_TRIES
@@ -298,4 +298,4 @@ def test_every_try_counts_how_long_its_message_has_waited(
         record["attributes"]["SentTimestamp"] = str(int(sent_at))
     app.handler(event, lambda_context())
     [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"SlackMessageAge"' in line]
-    assert line["SlackMessageAge"] == [1000.0, 20.0]
+    assert line["SlackMessageAge"] == [1000.0]

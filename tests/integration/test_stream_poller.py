@@ -297,9 +297,9 @@ def test_redrive_counts_what_is_still_unsent_after_a_quarter_of_an_hour(
 ) -> None:
     pipeline.put(2)
     pipeline.sns.is_down = True
-    for is_down, overdue in ((True, 2.0), (False, 0.0)):
+    for is_down, overdue in ((True, [[2.0]]), (False, [])):
         pipeline.sns.is_down = is_down
         capsys.readouterr()
         pipeline.redrive()
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"AlertsOverdue"' in line]
-        assert [line["AlertsOverdue"] for line in lines] == [[overdue]]
+        assert [line["AlertsOverdue"] for line in lines] == overdue

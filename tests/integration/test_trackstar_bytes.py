@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from orderwatch import clock
 from orderwatch.errors import InvalidRequestError, NotFoundError, TrackstarError, UnavailableError
 from orderwatch.polling.windows import baseline_window
-from orderwatch.trackstar.client import MAX_TRIES, ConnectionClient, Trackstar
+from orderwatch.trackstar.client import ConnectionClient, Trackstar
+from orderwatch.trackstar.requests import MAX_TRIES
 from orderwatch_local.shop import Response
 from tests.support.clocks import Waits
 from tests.support.world import NOON, World

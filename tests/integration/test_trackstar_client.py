@@ -23,8 +23,9 @@ from orderwatch.errors import (
     UnavailableError,
 )
 from orderwatch.polling.windows import Window, WindowKind, baseline_window
-from orderwatch.trackstar.client import MAX_TRIES, ConnectionClient, Trackstar
+from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.query import DateField
+from orderwatch.trackstar.requests import MAX_TRIES
 from orderwatch_local.shop import (
     Envelope,
     Request,

@@ -266,6 +266,10 @@ def the_first_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.polling.transitions.newest_of_each", newest_of_each)
 
 
+def marks_are_trusted_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.polling.looking._is_old", lambda row, now, max_gap: False)
+
+
 def no_redrive(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimulatedWorld, "redrive", lambda self: None)
 
@@ -303,6 +307,7 @@ BREAKAGES: dict[str, Breakage] = {
         circles_are_followed,
         the_last_record_of_a_page_counts,
         the_first_record_of_a_page_counts,
+        marks_are_trusted_for_ever,
         no_redrive,
         alert_ids_hashed_over_shards,
         each_sender_at_its_own_pace,

@@ -17,6 +17,8 @@ from tests.support.template import ROOT
 ENVIRONMENT = {
     "PARAMETER_PREFIX": PREFIX,
     "TRACKSTAR_BASE_URL": "https://trackstar.invalid",
+    "MAX_POLL_GAP_MINUTES": "15",
+    "SYNC_MINUTES": "0",
     "ALERT_STATUSES": "exception,backordered,cancelled",
     "ORDER_TABLE_NAME": ORDERS,
     "CONNECTION_TABLE_NAME": CONNECTIONS,

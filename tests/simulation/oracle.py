@@ -15,6 +15,8 @@ the API ever served of it, and who was told of what. It is judged at these momen
   on the shop's date where Trackstar's was seen and never refused.
 - **At every message** (rule 2). It tells of an alert that is in the table; its copies are no more than the senders that
   ended, by whatever fault, between its send and its mark, plus one.
+- **In the calm, once** (rule 1). A change that no sync's mark tells of is in the table within `MAX_GAP` and a tick:
+  that is the bound, whatever the marks said before (`marks`). With good marks it is the next tick.
 - **At the end**, after the calm: nothing is pending, everything in the table was delivered, the table shows what can be
   seen, every poll of the calm came through.
 

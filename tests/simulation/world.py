@@ -38,6 +38,7 @@ from tests.simulation.cloud import (
     ALERTS,
     CONNECTIONS,
     HASHES,
+    ORDERS,
     PREFIX,
     Change,
     FifoQueue,
@@ -55,6 +56,7 @@ from tests.simulation.cloud import (
 )
 from tests.simulation.deadline_oracle import DeadlineOracle, Looked, day_is_over
 from tests.simulation.functions import ENVIRONMENT, forget, handler_module, reached_through
+from tests.simulation.marks import MAX_GAP, Marks
 from tests.simulation.oracle import Copy, Oracle, Reading, Violation
 from tests.simulation.plan import STATUSES, TICK, Plan, ShopPlan, drawn
 from tests.simulation.timeline import SkewedClock, Timeline
@@ -159,6 +161,7 @@ class SimulatedWorld:
     def __init__(self, plan: Plan) -> None:
         self.plan, self.chance = plan, plan.chance
         self.promises = deadline_plan.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
+        self.marks = Marks.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
         self.time = Timeline(self.promises.begins_at)
         self.our_clock = SkewedClock(self.time, plan.our_skew)
         self.vendor_clock = SkewedClock(self.time, plan.vendor_skew)
@@ -285,11 +288,13 @@ class SimulatedWorld:
         """Trackstar crawls a shop; its stamps may lie a while before the moment at which they can be seen."""
         shop = self.shops[connection_id]
         late = self._lateness(self._plan_of(connection_id))
+        is_marked = self.marks.before_sync(shop)
         self.vendor_clock.offset -= late
-        copied = shop.sync()
+        copied = shop.sync(is_marked=is_marked)
         self.vendor_clock.offset += late
         self._show(shop)
-        self._note(f"sync {connection_id}: {copied}, late by {late:.0f}")
+        told = "" if is_marked else ", and no mark tells of it"
+        self._note(f"sync {connection_id}: {copied}, late by {late:.0f}{told}")
 
     def _lateness(self, plan: ShopPlan) -> float:
         """How far a sync's stamps lie back: never so far that an order's version would go back, or past the overlap."""
@@ -832,19 +837,23 @@ class SimulatedWorld:
         for shop in self.shops.values():
             for _, end in _TROUBLES.values():
                 end(self, shop)
+            self.marks.end(shop, tells_syncs=shop.connection_id not in self.promises.is_silent)
             self._first_sync(shop)
             for record in shop.orders():
                 shop.heal(record["id"])
         self._note("calm")
 
     def _judge_delays(self, began: float) -> None:
-        """Rule 14: a broken shop costs the others nothing, but that here one invocation runs after the other."""
+        """Rule 14: a broken shop costs the others nothing, but that here one invocation runs after the other.
+
+        A tick leaves a shop alone whose last reading is younger than `MAX_GAP`.
+        """
         for plan in self.plan.shops:
             if plan.is_broken or plan.first_sync_after or not self.plan.only_one_is_broken:
                 continue
             at, worked_then = self._idle.get(plan.connection_id, (began, 0.0))
             delay = self.time.seconds - at - (self._worked - worked_then)
-            if delay > 2 * TICK:
+            if delay > MAX_GAP + 2 * TICK:
                 raise Violation(f"{plan.connection_id} was not polled for {delay:.0f} s beside a broken shop")
 
     def _settle(self) -> None:
@@ -852,10 +861,28 @@ class SimulatedWorld:
         self._calm_ticks(2)
         self._judge_first_polls(start)
         self._calm_ticks(1)
+        self._judge_unmarked_changes()
         self.time.play(start + CALM_SECONDS)
-        self._calm_ticks(2)
+        self._calm_ticks(3)
         if self.plan.storm:
             self._storm()
+
+    def _judge_unmarked_changes(self) -> None:
+        """Rule 1 without any mark: a change that no sync tells of is told within `MaxPollGapMinutes` and a tick."""
+        placed = {shop: self._place_open(shop) for shop in self.shops.values()}
+        self._calm_ticks(1)
+        for shop, order_id in placed.items():
+            shop.move(order_id, "exception")
+            shop.sync(is_marked=False)
+            self._show(shop)
+        self._note("every shop changes, and no mark tells of it")
+        for _ in range(int(MAX_GAP / TICK) + 1):
+            self.tick()
+            self.time.play(self.time.seconds + TICK)
+        for shop, order_id in placed.items():
+            row = self.tables.row(ORDERS, f"{shop.connection_id}#{order_id}") or {}
+            if row.get("status") != "exception":
+                raise Violation(f"{shop.connection_id}: what no mark told of is not told after {MAX_GAP + TICK:.0f} s")
 
     def _storm(self) -> None:
         """Many orders of every shop move at once: few messages a shop, and few a second over all of them (rule 17)."""

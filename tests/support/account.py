@@ -62,6 +62,8 @@ class Account:
     dynamodb: Any
     sqs: Any
     sns: Any
+    vendor_clock: VirtualClock
+    trackstar: SimulatedTrackstar
 
     def invoke(self, function: str, event: dict[str, Any], *, seconds_left: float = 120.0) -> Any:
         self.recorder.role = role_of(function)
@@ -150,7 +152,8 @@ def create_stack() -> None:
 def account() -> Iterator[Account]:
     vendor_clock, waits = VirtualClock(BEGINS_AT), Waits()
     shop = Shop("conn_a", access_token="token", clock=vendor_clock, products=[{"id": "p1", "name": "Beans"}])
-    transport = ShopTransport(SimulatedTrackstar("key", [shop], vendor_clock, rate_limit=1_000_000))
+    trackstar = SimulatedTrackstar("key", [shop], vendor_clock, rate_limit=1_000_000)
+    transport = ShopTransport(trackstar)
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
@@ -162,13 +165,13 @@ def account() -> Iterator[Account]:
         recorder = Recorder()
         dynamodb, sqs, sns = boto3.client("dynamodb"), boto3.client("sqs"), boto3.client("sns")
         patch.setattr(boto3, "client", recorder.client)
-        for app in (functions.poll_orders.app, functions.publish_alerts.app):
+        for app in (functions.dispatch_polls.app, functions.poll_orders.app, functions.publish_alerts.app):
             patch.setattr(app, "Trackstar", partial(Trackstar, transport=transport))
         patch.setattr(slack_webhook, "WebhookClient", SlacksClient)
         forget_adapters()
         clock.use(waits)
         try:
-            yield Account(recorder, patch, shop, waits, dynamodb, sqs, sns)
+            yield Account(recorder, patch, shop, waits, dynamodb, sqs, sns, vendor_clock, trackstar)
         finally:
             clock.use(None)
             forget_adapters()

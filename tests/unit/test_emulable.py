@@ -14,7 +14,7 @@ def test_an_alarm_on_an_expression_is_left_out_and_the_rest_stays_where_its_path
         "PollOrdersFunction": {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "PollOrdersFunction"}},
         "NoPollsAlarm": {"Type": ALARM, "Properties": {"MetricName": "PollsFinished"}},
     }
-    refused = {"AlertsOverdueAlarm": {"Type": ALARM, "Properties": {"Metrics": [{"Expression": "FILL(overdue, 1)"}]}}}
+    refused = {"NoRedriveAlarm": {"Type": ALARM, "Properties": {"Metrics": [{"Expression": "FILL(runs, 0)"}]}}}
     built = tmp_path / "template.yaml"
     built.write_text(yaml.safe_dump({"Parameters": {"Name": {}}, "Resources": {**kept, **refused}}))
     twin = emulable(built)

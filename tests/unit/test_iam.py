@@ -120,7 +120,7 @@ def test_every_call_is_allowed_and_every_permission_is_used(calls: frozenset[Cal
 def test_the_handlers_reach_every_service_that_they_are_for(calls: frozenset[Call]) -> None:
     made = {(call.role, call.action.split(":")[0]) for call in calls - MADE_BY_AWS}
     assert made == {
-        *(("DispatchPollsRole", service) for service in ("ssm", "sqs")),
+        *(("DispatchPollsRole", service) for service in ("ssm", "dynamodb", "sqs")),
         *(("PollOrdersRole", service) for service in ("ssm", "dynamodb", "sqs")),
         *(("PublishAlertsRole", service) for service in ("ssm", "dynamodb", "sns")),
         *(("RedriveAlertsRole", service) for service in ("dynamodb", "sns", "sqs")),
@@ -156,10 +156,12 @@ def test_every_resource_is_allowed_only_where_aws_allows_nothing_less() -> None:
     }
 
 
-def test_who_only_dispatches_polls_can_read_no_value_of_the_parameter_store() -> None:
+def test_who_only_dispatches_polls_can_read_no_shops_token() -> None:
     reading = {"ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "ssm:GetParameterHistory"}
     readers = {grant.role for grant in GRANTS if grant.action in reading}
-    assert readers == {"PollOrdersRole", "PublishAlertsRole", "PostToSlackRole"}
+    assert readers == {"DispatchPollsRole", "PollOrdersRole", "PublishAlertsRole", "PostToSlackRole"}
+    read = [grant.resource for grant in GRANTS if grant.action in reading and grant.role == "DispatchPollsRole"]
+    assert [resource.rpartition("/")[2] for resource in read] == ["api-key"]
 
 
 def test_every_function_has_a_role_of_its_own_and_no_policy_of_aws() -> None:

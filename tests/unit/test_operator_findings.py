@@ -24,6 +24,7 @@ NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 COMMANDS = Commands(program="orderwatch")
 MINUTE = timedelta(minutes=1)
 FIVE_MINUTES = 5 * MINUTE
+GAP = 15 * MINUTE
 PARAMETERS = {
     "TrackstarBaseUrl": "http://127.0.0.1:9",
     "ParameterPrefix": "/orderwatch",
@@ -66,25 +67,25 @@ def test_the_interval_of_a_schedule(schedule: str, interval: timedelta | None) -
     ("ago", "interval", "ok"),
     [
         (4 * MINUTE, FIVE_MINUTES, True),
-        (15 * MINUTE, FIVE_MINUTES, True),
-        (16 * MINUTE, FIVE_MINUTES, False),
-        (9 * MINUTE, MINUTE, True),
-        (11 * MINUTE, MINUTE, False),
+        (45 * MINUTE, GAP, True),
+        (46 * MINUTE, GAP, False),
+        (30 * MINUTE, MINUTE, True),
+        (31 * MINUTE, MINUTE, False),
         (timedelta(hours=23), None, True),
         (timedelta(hours=25), None, False),
     ],
 )
-def test_polls_are_late_after_three_intervals_but_never_within_ten_minutes(
+def test_polls_are_late_after_three_intervals_but_never_within_two_gaps_of_a_quiet_shop(
     ago: timedelta, interval: timedelta | None, ok: bool
 ) -> None:
-    assert polls_finding(polled(ago=ago), interval=interval, now=NOON, commands=COMMANDS).ok is ok
+    assert polls_finding(polled(ago=ago), interval=interval, gap=GAP, now=NOON, commands=COMMANDS).ok is ok
 
 
 def test_a_first_reading_under_way_is_no_missing_poll() -> None:
     window = Window(kind=WindowKind.BASELINE, until=NOON)
     reading = polled(ago=None, progress=Progress(window=window, began_at=NOON))
-    assert polls_finding(reading, interval=MINUTE, now=NOON, commands=COMMANDS).ok
-    assert not polls_finding(polled(ago=None), interval=MINUTE, now=NOON, commands=COMMANDS).ok
+    assert polls_finding(reading, interval=MINUTE, gap=GAP, now=NOON, commands=COMMANDS).ok
+    assert not polls_finding(polled(ago=None), interval=MINUTE, gap=GAP, now=NOON, commands=COMMANDS).ok
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ ENVIRONMENT = {
     "NOTIFY_RECOVERED": "false",
     "BASELINE_DAYS": "30",
     "SILENCE_MINUTES": "30",
+    "SYNC_MINUTES": "0",
     "TIME_ZONE": "Europe/Berlin",
     "DEADLINE_ALERTS": "true",
     "LATE_WARNING_HOURS": "24",
@@ -97,6 +98,8 @@ def test_the_template_gives_a_function_just_the_variables_that_its_settings_read
 
 def test_a_time_zone_that_does_not_exist_is_refused_at_the_first_tick() -> None:
     variables = {"PARAMETER_PREFIX": "/orderwatch", "POLL_QUEUE_URL": "https://sqs/poll.fifo"}
+    variables |= {"TRACKSTAR_BASE_URL": "https://trackstar.example", "CONNECTION_TABLE_NAME": "connections"}
+    variables |= {"MAX_POLL_GAP_MINUTES": "15", "SYNC_MINUTES": "0"}
     assert read_settings(DispatchPollsSettings, variables | {"TIME_ZONE": "UTC"}).time_zone == "UTC"
     with pytest.raises(SettingsError, match=r"TIME_ZONE: .*no time zone of the IANA database, such as Europe/Berlin"):
         read_settings(DispatchPollsSettings, variables | {"TIME_ZONE": "Europe/Hamburg"})

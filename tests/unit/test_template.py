@@ -24,7 +24,6 @@ from tests.support.template import ROOT, load_template
 TEMPLATE = load_template()
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
-DEFAULT_INTERVAL = 5 * 60
 FUNCTION = "AWS::Serverless::Function"
 STATE = ("OrderTable", "ConnectionTable", "AlertTable", "SlackQueue", "SlackDeadLetterQueue")
 NOT_OF_A_RESOURCE = ["ssm:DescribeParameters"]
@@ -37,6 +36,10 @@ EVERY_FUNCTION = {
 VARIABLES: dict[str, dict[str, Any]] = {
     "DispatchPollsFunction": {
         "PARAMETER_PREFIX": "ParameterPrefix",
+        "TRACKSTAR_BASE_URL": "TrackstarBaseUrl",
+        "MAX_POLL_GAP_MINUTES": "MaxPollGapMinutes",
+        "SYNC_MINUTES": "SyncMinutes",
+        "CONNECTION_TABLE_NAME": "ConnectionTable",
         "POLL_QUEUE_URL": "PollQueue",
         "TIME_ZONE": "TimeZone",
     },
@@ -47,6 +50,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
         "NOTIFY_RECOVERED": "NotifyRecovered",
         "BASELINE_DAYS": "BaselineDays",
         "SILENCE_MINUTES": "SilenceMinutes",
+        "SYNC_MINUTES": "SyncMinutes",
         "TIME_ZONE": "TimeZone",
         "DEADLINE_ALERTS": "DeadlineAlerts",
         "LATE_WARNING_HOURS": "LateWarningHours",
@@ -116,7 +120,9 @@ def test_the_parameters_have_the_names_and_defaults_of_the_contract() -> None:
     assert {name: parameter["Default"] for name, parameter in PARAMETERS.items()} == {
         "TrackstarBaseUrl": "https://production.trackstarhq.com",
         "ParameterPrefix": "/orderwatch",
-        "PollSchedule": "rate(5 minutes)",
+        "PollSchedule": "rate(1 minute)",
+        "MaxPollGapMinutes": 15,
+        "SyncMinutes": 0,
         "AlertStatuses": "exception,backordered,cancelled",
         "NotifyRecovered": "true",
         "DigestThreshold": 5,
@@ -129,6 +135,7 @@ def test_the_parameters_have_the_names_and_defaults_of_the_contract() -> None:
         "Architecture": "arm64",
         "LogLevel": "INFO",
         "SilenceMinutes": 30,
+        "Dashboard": "true",
         "DeadlineAlerts": "true",
         "LateWarningHours": 24,
         "StuckDays": 0,
@@ -206,15 +213,20 @@ def test_what_a_function_reads_is_what_the_template_sets(function: str, settings
     assert {name.upper() for name in settings.model_fields} <= VARIABLES[function].keys()
 
 
-def test_a_failed_poll_blocks_its_connection_for_less_than_one_interval() -> None:
+def test_a_failed_poll_blocks_its_connection_for_less_than_three_minutes() -> None:
     queue, function = properties("PollQueue"), properties("PollOrdersFunction")
-    assert function["Timeout"] < queue["VisibilityTimeout"] < DEFAULT_INTERVAL
+    assert function["Timeout"] < queue["VisibilityTimeout"] < 3 * 60
 
 
-def test_a_poll_is_tried_five_times_and_a_try_that_was_throttled_comes_again_within_one_interval() -> None:
+def test_a_poll_is_tried_five_times_within_the_life_of_its_message() -> None:
     queue = properties("PollQueue")
     assert queue["RedrivePolicy"]["maxReceiveCount"] == 5
-    assert 6 * properties("PollOrdersFunction")["Timeout"] > 2 * DEFAULT_INTERVAL, "why it is not as AWS advises"
+    assert 5 * queue["VisibilityTimeout"] < queue["MessageRetentionPeriod"]
+
+
+def test_a_quiet_shop_is_polled_twice_before_its_silence_alarms() -> None:
+    gap, silence = PARAMETERS["MaxPollGapMinutes"]["Default"], PARAMETERS["SilenceMinutes"]["Default"]
+    assert 2 * gap <= silence
 
 
 def test_a_long_baseline_that_asks_for_its_own_continuation_is_no_runaway_loop() -> None:
@@ -373,7 +385,7 @@ def test_the_tables_that_outlive_the_stack_can_be_protected_from_deletion_by_han
 
 
 def test_what_is_global_in_an_account_carries_the_region_in_its_name() -> None:
-    assert properties("Dashboard")["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
+    assert properties("StackDashboard")["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
     assert properties("AmazonQChannel")["ConfigurationName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}-alerts"}
 
 

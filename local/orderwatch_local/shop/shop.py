@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import RLock
 
 from orderwatch_local.shop.clock import Clock
@@ -61,6 +61,8 @@ class Quirks:
         latest_sync_field: How its schedules name the last sync, `latest_sync` or `latest_data`.
         paging: Where its page tokens lead.
         tells_syncs: Whether its schedules say when it was synced.
+        is_syncing: Whether they say that a sync is in progress.
+        mark_lies_by: How far the moment that they tell of the last sync lies from when it was, in seconds.
         shows_superseded: Whether its lists show orders twice, as they are and as they were one crawl before.
     """
 
@@ -70,6 +72,8 @@ class Quirks:
     trackstar_dates: TrackstarDates = TrackstarDates.PRESENT
     latest_sync_field: str = "latest_sync"
     tells_syncs: bool = True
+    is_syncing: bool = False
+    mark_lies_by: float = 0.0
     paging: Paging = Paging.FORWARD
     shows_superseded: bool = False
 
@@ -183,14 +187,19 @@ class Shop:
 
     # Trackstar's copy
 
-    def sync(self, resources: Iterable[Resource] = tuple(Resource)) -> int:
+    def sync(self, resources: Iterable[Resource] = tuple(Resource), *, is_marked: bool = True) -> int:
         """Trackstar crawls the shop now.
+
+        Args:
+            resources: What of it.
+            is_marked: Whether its schedules tell of it; a change that a webhook brought shows in none.
 
         Returns:
             How many records it copied; 0 where an error of the connection blocks it.
         """
         with self._lock:
-            return sum(self._crawl(resource) for resource in resources if not self.is_blocked(resource))
+            crawled = [self._crawl(each, is_marked=is_marked) for each in resources if not self.is_blocked(each)]
+            return sum(crawled)
 
     def complete_historical_sync(self) -> None:
         """The initial crawl is done: from now on the lists show what was copied."""
@@ -240,7 +249,7 @@ class Shop:
             "last_crawl_end": crawl.get("end"),
             self.quirks.latest_sync_field: crawl.get("end"),
             "sync_frequency": self.sync_frequency,
-            "in_progress": False,
+            "in_progress": self.quirks.is_syncing,
             "sync_status": "enabled",
         }
 
@@ -258,10 +267,12 @@ class Shop:
         """Whether an error of the connection keeps Trackstar from copying the resource."""
         return any(blocks(error, resource.function) for error in self.errors)
 
-    def _crawl(self, resource: Resource) -> int:
+    def _crawl(self, resource: Resource, *, is_marked: bool) -> int:
         now = self._clock.now()
         crawled = self._mirrors[resource].crawl(now, self.quirks.trackstar_dates)
-        self._schedules[resource] = {"start": stamp(now), "end": stamp(now)}
+        if is_marked:
+            mark = stamp(now + timedelta(seconds=self.quirks.mark_lies_by))
+            self._schedules[resource] = {"start": mark, "end": mark}
         if resource is Resource.ORDERS:
             self._witness(crawled)
         return len(crawled)

@@ -48,7 +48,11 @@ class DispatchPollsSettings(_Settings):
     """
 
     parameter_prefix: str
+    trackstar_base_url: _TrackstarUrl
     time_zone: TimeZoneName
+    max_poll_gap_minutes: Annotated[int, Field(ge=1)]
+    sync_minutes: Annotated[int, Field(ge=0)]
+    connection_table_name: str
     poll_queue_url: str
 
 
@@ -61,6 +65,7 @@ class PollOrdersSettings(_Settings):
     notify_recovered: bool
     baseline_days: Annotated[int, Field(ge=0)]
     silence_minutes: Annotated[int, Field(ge=1)]
+    sync_minutes: Annotated[int, Field(ge=0)]
     time_zone: TimeZoneName
     deadline_alerts: bool
     late_warning_hours: Annotated[int, Field(ge=0)]

@@ -41,7 +41,7 @@ class Alert(AlertPart):
     kind: str = Field(
         description="`order.<status>`, `order.at_risk`, `order.late`, `order.stuck`, `order.recovered`, "
         "`order.digest`, `connection.*`, `watch.started`, `orders.quarantined`, `statuses.doubted`, "
-        "`settings.refused`."
+        "`settings.refused`, `sync.refused`."
     )
     severity: Severity
     audience: Audience = Field(

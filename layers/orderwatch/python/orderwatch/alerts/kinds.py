@@ -24,7 +24,10 @@ KIND_QUARANTINED = "orders.quarantined"
 KIND_UNREAD = "connection.unread"
 KIND_DOUBTED_STATUS = "statuses.doubted"
 KIND_REFUSED_SETTINGS = "settings.refused"
-OPERATORS_KINDS = frozenset({KIND_QUARANTINED, KIND_UNREAD, KIND_DOUBTED_STATUS, KIND_REFUSED_SETTINGS})
+KIND_REFUSED_SYNC = "sync.refused"
+OPERATORS_KINDS = frozenset(
+    {KIND_QUARANTINED, KIND_UNREAD, KIND_DOUBTED_STATUS, KIND_REFUSED_SETTINGS, KIND_REFUSED_SYNC}
+)
 """Kinds that go to OpsTopic: only those who run orderwatch can act on them."""
 
 

@@ -35,6 +35,7 @@ class ConnectionCheck:
         answered: Whether Trackstar said how it is.
         awaits_first_sync: Whether its lists are still empty, whatever orders the shop has.
         sync_age: Seconds since the last sync of orders, where Trackstar tells.
+        is_syncing: Whether Trackstar says that a sync of its orders is in progress.
         known_until: Up to when what Trackstar shows of the shop is whole, by its clock (rule 19); None: nobody knows.
     """
 
@@ -44,6 +45,7 @@ class ConnectionCheck:
     answered: bool = False
     awaits_first_sync: bool = False
     sync_age: float | None = None
+    is_syncing: bool = False
     known_until: datetime | None = None
 
 
@@ -77,6 +79,7 @@ def check_connection(vendor: ConnectionSource, state: ConnectionState, connectio
         answered=True,
         awaits_first_sync=record.awaits_historical_sync,
         sync_age=max((now - synced_at).total_seconds(), 0.0) if synced_at else None,
+        is_syncing=bool(record.orders_schedule.in_progress),
         known_until=_known_until(record, state.data_as_of, found, now=now),
     )
 

@@ -39,7 +39,9 @@ class Now(NamedTuple):
 
 def open_window(state: ConnectionState, window: Window, now: Now, policy: Policy) -> ConnectionState:
     """Begin to read a window."""
-    progress = Progress(window=window, began_at=now.ours, deadline_rules=policy.deadline_rules)
+    progress = Progress(
+        window=window, began_at=now.ours, synced_at=state.data_as_of, deadline_rules=policy.deadline_rules
+    )
     return state.model_copy(update={"progress": progress})
 
 
@@ -52,7 +54,12 @@ def complete(state: ConnectionState, progress: Progress, *, now: Now, policy: Po
     if window.kind is WindowKind.DEADLINES:
         return _follow_up(_with_deadlines(state, progress), now=now, policy=policy)
     cursor = max(state.cursor or window.until, window.until)
-    done: dict[str, object] = {"cursor": cursor, "read_until": window.until, "cursor_set_at": progress.began_at}
+    done: dict[str, object] = {
+        "cursor": cursor,
+        "read_until": window.until,
+        "cursor_set_at": progress.began_at,
+        "read_sync": progress.synced_at,
+    }
     if state.date_field is DateField.SHOP_UPDATED:
         done |= {"fell_back_at": state.fell_back_at or window.until}
     elif window.date_field is DateField.TRACKSTAR_UPDATED:

@@ -11,6 +11,7 @@ from orderwatch.alerts.kinds import (
     KIND_DOUBTED_STATUS,
     KIND_QUARANTINED,
     KIND_REFUSED_SETTINGS,
+    KIND_REFUSED_SYNC,
     KIND_STALE,
     KIND_UNAUTHORIZED,
     KIND_UNREAD,
@@ -22,9 +23,12 @@ from orderwatch.alerts.many import Waiting
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.notices import past_in_words
 from orderwatch.deadlines.rules import DeadlineRules
+from orderwatch.model import one_line
 from orderwatch.polling.health import Health, HealthState
 from orderwatch.polling.windows import Progress
 
+MAX_REASON = 200
+"""Characters of the vendor's own words in a notice."""
 MAX_NAMED = 20
 """Orders that a notice of quarantine names."""
 _ALERT_KINDS = {
@@ -90,6 +94,15 @@ def refused_settings(flaw: str, *, connection: AlertConnection, now: datetime) -
     """The operators' notice of a shop's own settings that cannot be read."""
     detail = f"The shop's own settings cannot be read ({flaw}): until they can, those of the stack apply."
     return connection_alert(KIND_REFUSED_SETTINGS, connection=connection, since=now, detail=detail)
+
+
+def refused_sync(reason: str, *, connection: AlertConnection, now: datetime) -> Alert:
+    """The operators' notice that Trackstar does not sync a shop when it is asked to."""
+    detail = (
+        f"Trackstar refused to sync the shop now ({one_line(reason, MAX_REASON)}). It is watched as before, by "
+        "Trackstar's own syncs, and asked again once a day."
+    )
+    return connection_alert(KIND_REFUSED_SYNC, connection=connection, since=now, detail=detail)
 
 
 def doubted_status(status: str, *, now: datetime) -> Alert:

@@ -57,7 +57,7 @@ def poll(
     if state.progress is None and state.has_read_since(asked_at):
         return PollSummary(outcome=Outcome.ALREADY_READ)
     check = check_connection(vendor, state, connection)
-    summary = PollSummary(sync_age=check.sync_age)
+    summary = PollSummary(sync_age=check.sync_age, is_syncing=check.is_syncing)
     if check.awaits_first_sync:  # its lists are still empty: not to be taken for a shop without orders
         save_health(store, check.state, check.health, check.connection)
         return summary.ended(Outcome.WAITING)

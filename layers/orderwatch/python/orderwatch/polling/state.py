@@ -22,6 +22,9 @@ class ConnectionState(Model):
         read_until: The vendor's clock when the reading that set the cursor began: before the cursor where the vendor's
             clock went back, since a cursor never does.
         cursor_set_at: Our clock when the reading that set the cursor began.
+        read_sync: The end of the last sync that Trackstar had told of when that reading began.
+        sync_asked_at: Our clock when Trackstar was last asked to sync the shop.
+        sync_refused_at: Our clock when it last refused to.
         watch_started_at: The vendor's clock when the baseline began.
         baseline_completed_at: The vendor's clock when it ended.
         date_field: What the incremental filter runs on.
@@ -50,6 +53,9 @@ class ConnectionState(Model):
     cursor: datetime | None = None
     read_until: datetime | None = None
     cursor_set_at: datetime | None = None
+    read_sync: datetime | None = None
+    sync_asked_at: datetime | None = None
+    sync_refused_at: datetime | None = None
     watch_started_at: datetime | None = None
     baseline_completed_at: datetime | None = None
     date_field: DateField = DateField.TRACKSTAR_UPDATED

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
-from aws_lambda_powertools.metrics import MetricUnit
-
-from orderwatch.observability import count_by, logger, metrics
+from orderwatch.observability import count_by, count_nonzero, logger
 from orderwatch.polling.transitions import OrderWrite, Reason
 from orderwatch.trackstar.orders import OrderPage
 
@@ -42,6 +40,7 @@ class PollSummary:
         transitions: Transitions and deadlines that were alerted, by the kind of their alert: `AlertStatuses` bounds
             the kinds.
         sync_age: Seconds since the vendor's last sync of the connection's orders, where it tells.
+        is_syncing: Whether one is in progress.
     """
 
     outcome: Outcome = Outcome.FINISHED
@@ -57,6 +56,7 @@ class PollSummary:
     conflicts: int = 0
     transitions: Counter[str] = field(default_factory=Counter)
     sync_age: float | None = None
+    is_syncing: bool = False
 
     def ended(self, outcome: Outcome, *, left: int = 0) -> Self:
         """Set how the poll ended, and return the summary."""
@@ -82,23 +82,23 @@ class PollSummary:
         self.conflicts += len(lost)
 
     def report(self) -> None:
-        """Put the counts into the metrics and one line of the log."""
-        counts = {
+        """Put the signals into the metrics, and every count into one line of the log."""
+        signals = {
             "PollsFinished": int(self.outcome is Outcome.FINISHED),
+            "OrdersQuarantined": self.quarantined,
+            "FoundBySweep": self.found_by_sweep,
+        }
+        count_nonzero(signals)
+        count_by("Transitions", "kind", self.transitions)
+        counts = {
             "PagesRead": self.pages,
             "OrdersRead": self.orders,
-            "OrdersQuarantined": self.quarantined,
             "OrdersStale": self.stale,
             "OrdersSilenced": self.silenced,
             "OrdersMoved": self.written,
             "AlertsWritten": self.alerts,
-            "FoundBySweep": self.found_by_sweep,
             "OrdersLeft": self.left,
             "OrdersInConflict": self.conflicts,
+            "SyncAge": self.sync_age,
         }
-        for name, count in counts.items():
-            metrics.add_metric(name, MetricUnit.Count, count)
-        if self.sync_age is not None:
-            metrics.add_metric("SyncAge", MetricUnit.Seconds, self.sync_age)
-        count_by("Transitions", "kind", self.transitions)
-        logger.info("poll ended", extra={"outcome": str(self.outcome), **counts})
+        logger.info("poll ended", extra={"outcome": str(self.outcome), **signals, **counts})

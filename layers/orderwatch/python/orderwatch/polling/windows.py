@@ -57,6 +57,7 @@ class Progress(Model):
     Attributes:
         window: What is read.
         began_at: Our clock when it began.
+        synced_at: The end of the last sync that Trackstar had told of when the window was opened.
         page_token: The next page; None: the first.
         distinct: Distinct orders read up to here.
         promised: The largest `total_count` seen.
@@ -71,6 +72,7 @@ class Progress(Model):
 
     window: Window
     began_at: datetime
+    synced_at: datetime | None = None
     page_token: str | None = None
     distinct: int = 0
     promised: int = 0
@@ -102,7 +104,11 @@ class Progress(Model):
     def again(self) -> "Progress":
         """The same window from its first page."""
         return Progress(
-            window=self.window, began_at=self.began_at, deadline_rules=self.deadline_rules, attempt=self.attempt + 1
+            window=self.window,
+            began_at=self.began_at,
+            synced_at=self.synced_at,
+            deadline_rules=self.deadline_rules,
+            attempt=self.attempt + 1,
         )
 
 

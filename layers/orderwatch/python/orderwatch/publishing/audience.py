@@ -11,14 +11,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from aws_lambda_powertools.metrics import MetricUnit
-
 from orderwatch.alerts.alert import Alert, connection_alert
 from orderwatch.alerts.kinds import ALERT_TOPIC, KIND_HEARD, KIND_UNHEARD
 from orderwatch.alerts.kinds import Audience as Recipients
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.model import Model
-from orderwatch.observability import logger, metrics
+from orderwatch.observability import count_nonzero, logger
 
 EMAIL = {"email", "email-json"}
 
@@ -191,11 +189,8 @@ def _log(notices: Sequence[Notice]) -> None:
 
 
 def report(topics: Sequence[Topic]) -> None:
-    """Count the subscriptions, one value a topic, and the topics in trouble."""
-    for topic in topics:
-        for name, count in {"SubscriptionsConfirmed": topic.confirmed, "SubscriptionsPending": topic.pending}.items():
-            metrics.add_metric(name, MetricUnit.Count, count)
-    metrics.add_metric("TopicsUnheard", MetricUnit.Count, sum(topic.trouble is not None for topic in topics))
+    """Count the topics in trouble."""
+    count_nonzero({"TopicsUnheard": sum(topic.trouble is not None for topic in topics)})
 
 
 def observe(audience: Audience, topics: Sequence[Topic], *, now: datetime) -> Audience:

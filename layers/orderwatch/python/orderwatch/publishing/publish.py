@@ -16,7 +16,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.alerts.kinds import Audience
-from orderwatch.observability import logger, metrics
+from orderwatch.observability import count_nonzero, logger, metrics
 from orderwatch.publishing.claims import Claims, Outbox
 from orderwatch.publishing.details import Details
 from orderwatch.publishing.digest import Group, group
@@ -77,14 +77,12 @@ class PublishSummary:
         self.degraded += not alert.enrichment.complete
 
     def report(self) -> None:
-        """Add the counts to the metrics, and log them in one line."""
-        counts = {"AlertsSent": self.sent, "MessagesSent": self.messages, "AlertsUnsent": len(self.unsent_keys)}
-        counts |= {"AlertsDegraded": self.degraded, "MessagesPlain": self.plain}
-        for name, count in counts.items():
-            metrics.add_metric(name, MetricUnit.Count, count)
+        """Put the signals into the metrics, and every count into one line of the log."""
+        signals = {"AlertsUnsent": len(self.unsent_keys), "AlertsDegraded": self.degraded, "MessagesPlain": self.plain}
+        count_nonzero(signals)
         for seconds in self.delays:
             metrics.add_metric("DeliveryDelay", MetricUnit.Seconds, seconds)
-        logger.info("alerts published", extra=counts)
+        logger.info("alerts published", extra={"AlertsSent": self.sent, "MessagesSent": self.messages, **signals})
 
 
 def publish(

@@ -1,10 +1,5 @@
-"""Trackstar's API over HTTP: one client, one retry policy, and the vendor's clock.
+"""Trackstar's API: what one connection can be asked for, and what the organisation can."""
 
-Faults that may pass (429, 5xx, resets, timeouts, bodies cut off) are tried again with full jitter while there is time;
-401, 403, 404, 422 and 501 are answers and are not. Nothing that this module raises or logs holds a header or a body.
-"""
-
-import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -20,19 +15,20 @@ from orderwatch import clock
 from orderwatch.errors import (
     InvalidRequestError,
     NotFoundError,
-    TrackstarError,
     UnauthorizedError,
     UnavailableError,
 )
 from orderwatch.observability import logger
-from orderwatch.trackstar.answers import Answer, FaultError, connection_of, date_of, order_page, record_of
-from orderwatch.trackstar.bodies import ENCODING, TooLargeError, UnreadableBodyError, read_body, read_refusal
-from orderwatch.trackstar.connections import TrackstarConnection
+from orderwatch.trackstar.account import AccountClient
+from orderwatch.trackstar.answers import connection_of, order_page, record_of
+from orderwatch.trackstar.bodies import ENCODING
+from orderwatch.trackstar.connections import ORDERS, TrackstarConnection
 from orderwatch.trackstar.found_orders import FoundOrders, in_lists, read_order
 from orderwatch.trackstar.orders import Order, OrderPage
 from orderwatch.trackstar.pace import Pace
 from orderwatch.trackstar.products import Product, ProductEnvelope, ProductPage
 from orderwatch.trackstar.query import OrderQuery
+from orderwatch.trackstar.requests import TIMEOUT, Requests
 
 PAGE_SIZE = 1000
 """Records a page: the most that the vendor gives."""
@@ -40,10 +36,6 @@ MAX_VALUES = 100
 """Values of one `in` filter."""
 MAX_PAGES_OF_IDS = 200
 """Pages of a list by ids that are followed: more than it can have."""
-MAX_TRIES = 5
-FIRST_DELAY = 0.25
-"""Seconds: the upper bound of the first wait between tries; it doubles with each."""
-TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 
 
 class Trackstar:
@@ -93,6 +85,16 @@ class Trackstar:
         pace = self._paces.setdefault(connection_id, Pace())
         return ConnectionClient(self._http, connection_id, secrets=secrets, pace=pace, seconds_left=seconds_left)
 
+    def account(self, *, api_key: SecretStr, seconds_left: Callable[[], float]) -> AccountClient:
+        """What the API key alone may see.
+
+        Args:
+            api_key: The organisation's.
+            seconds_left: How long the caller lives; no wait goes beyond it.
+        """
+        secrets = {"x-trackstar-api-key": api_key}
+        return AccountClient(self._http, secrets=secrets, pace=Pace(), seconds_left=seconds_left)
+
 
 def _on_response(response: httpx.Response, *, on_answer: Callable[[int], None] | None) -> None:
     # No redirect is followed, and a Location that makes no sense would be an error of the HTTP library.
@@ -101,19 +103,7 @@ def _on_response(response: httpx.Response, *, on_answer: Callable[[int], None] |
         on_answer(response.status_code)
 
 
-def _value(header: str, secret: SecretStr) -> str:
-    """The secret as a header's value; checked here, since the HTTP library's own error would show it.
-
-    Raises:
-        UnauthorizedError: It is empty or holds characters that no header takes.
-    """
-    value = secret.get_secret_value().strip()
-    if not (value and value.isascii() and value.isprintable()):
-        raise UnauthorizedError(f"the secret for {header} is empty or holds characters that cannot be sent")
-    return value
-
-
-class ConnectionClient:
+class ConnectionClient(Requests):
     """One connection at Trackstar (a `polling.Shop` and an `enrichment.ProductSource`).
 
     Every method raises a `TrackstarError` where the vendor does not answer as documented.
@@ -128,12 +118,8 @@ class ConnectionClient:
         pace: Pace,
         seconds_left: Callable[[], float],
     ) -> None:
-        self._http = http
+        super().__init__(http, secrets=secrets, pace=pace, seconds_left=seconds_left)
         self._connection_id = connection_id
-        self._secrets = secrets
-        self._seconds_left = seconds_left
-        self._pace = pace
-        self._vendor_now: datetime | None = None
 
     def now(self) -> datetime:
         """The vendor's clock at its latest answer; asked for where there was none yet (whole seconds)."""
@@ -149,6 +135,10 @@ class ConnectionClient:
         """What Trackstar says of the connection, in any of its three documented envelopes."""
         path = f"/connections/{quote(self._connection_id, safe='')}"
         return self._fetch(path, {}, partial(connection_of, self._connection_id))
+
+    def start_sync(self) -> None:
+        """Ask Trackstar to pull the shop's orders now; it does so in the background. Tried once."""
+        self._post("/connections/sync", {"functions_to_sync": [ORDERS]})
 
     def order_page(self, query: OrderQuery, *, page_token: str | None) -> OrderPage:
         """One page of the query's orders; every filter goes with every page, as the token does not remember them."""
@@ -219,58 +209,3 @@ class ConnectionClient:
             return self._fetch(path, {}, partial(record_of, ProductEnvelope)).data
         except NotFoundError:
             return None
-
-    def _fetch[T](self, path: str, params: Mapping[str, str], parse: Callable[[bytes], T]) -> T:
-        """GET with retries.
-
-        Raises:
-            TrackstarError: As the answer says; `UnavailableError` when the tries or the time are used up.
-        """
-        for attempt in range(MAX_TRIES):
-            try:
-                return parse(self._answer(path, params))
-            except FaultError as fault:
-                delay = max(fault.retry_after, random.uniform(0, FIRST_DELAY * 2**attempt))  # noqa: S311 - jitter
-                if attempt + 1 == MAX_TRIES or delay >= self._seconds_left():
-                    raise UnavailableError(f"GET {path}: {fault.what}", request_id=fault.request_id) from None
-                logger.info(
-                    "trying trackstar again",
-                    extra={"path": path, "fault": fault.what, "delay": delay, "request_id": fault.request_id},
-                )
-                clock.sleep(delay)
-        raise AssertionError("unreachable: the last try returns or raises")
-
-    def _answer(self, path: str, params: Mapping[str, str]) -> bytes:
-        """The body of a 200.
-
-        Raises:
-            FaultError: It may be there the next time.
-            TrackstarError: It will not.
-        """
-        headers = {header: _value(header, secret) for header, secret in self._secrets.items()}
-        self._pace.wait()
-        try:
-            answer = self._ask(path, params, headers)
-        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError) as error:
-            raise TrackstarError(f"GET {path} cannot be sent: {type(error).__name__}") from None
-        except TooLargeError as error:
-            raise TrackstarError(f"GET {path}: {error}") from None
-        except UnreadableBodyError as error:
-            raise FaultError(str(error)) from None
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            what = f"{self._http.base_url.host} cannot be reached ({type(error).__name__}): check TrackstarBaseUrl"
-            raise FaultError(what) from None
-        except httpx.RequestError as error:
-            raise FaultError(type(error).__name__) from None
-        return answer.body_of(f"GET {path}")
-
-    def _ask(self, path: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-        seconds = max(0.1, self._seconds_left())
-        timeout = httpx.Timeout(min(TIMEOUT.read or 0.0, seconds), connect=TIMEOUT.connect)
-        with self._http.stream("GET", path, params=dict(params), headers=dict(headers), timeout=timeout) as response:
-            self._vendor_now = date_of(response.headers) or self._vendor_now
-            self._pace.heed(response.headers, self._vendor_now)
-            read = read_body if response.status_code == httpx.codes.OK else read_refusal
-            encoding = response.headers.get("content-encoding", "")
-            body = read(response.iter_raw(), encoding=encoding, seconds=seconds)
-            return Answer(response.status_code, response.headers, body)

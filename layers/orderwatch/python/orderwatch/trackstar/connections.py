@@ -16,7 +16,8 @@ LONGEST_SYNC_FREQUENCY = timedelta(days=31)
 """A longer one is taken for a mistake."""
 
 
-def _objects(value: Any) -> Any:
+def objects(value: Any) -> Any:
+    """Of a list, its objects: anything else in it is left out."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
@@ -29,6 +30,7 @@ class SyncSchedule(Model):
     latest_sync: Date = None
     latest_data: Date = None
     sync_frequency: Number = None
+    in_progress: Annotated[bool | None, NoneIfMalformed()] = None
 
     @property
     def synced_at(self) -> datetime | None:
@@ -53,7 +55,7 @@ class SyncError(Model):
 
     error_type: Text = None
     resource: Text = None
-    affected_endpoints: Annotated[tuple[AffectedEndpoint, ...], BeforeValidator(_objects)] = ()
+    affected_endpoints: Annotated[tuple[AffectedEndpoint, ...], BeforeValidator(objects)] = ()
 
     @property
     def blocks_orders(self) -> bool:
@@ -69,9 +71,9 @@ class TrackstarConnection(Model):
 
     connection_id: Text = None
     integration_name: Text = None
-    sync_schedules: Annotated[tuple[SyncSchedule, ...], BeforeValidator(_objects)] = ()
+    sync_schedules: Annotated[tuple[SyncSchedule, ...], BeforeValidator(objects)] = ()
     historical_sync_completed: Annotated[dict[str, bool | None] | None, NoneIfMalformed()] = None
-    errors: Annotated[tuple[SyncError, ...], BeforeValidator(_objects)] = ()
+    errors: Annotated[tuple[SyncError, ...], BeforeValidator(objects)] = ()
 
     @property
     def orders_schedule(self) -> SyncSchedule:

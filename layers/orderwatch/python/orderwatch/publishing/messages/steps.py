@@ -13,6 +13,7 @@ from orderwatch.alerts.kinds import (
     KIND_QUARANTINED,
     KIND_RECOVERED,
     KIND_REFUSED_SETTINGS,
+    KIND_REFUSED_SYNC,
     KIND_STALE,
     KIND_STUCK,
     KIND_UNAUTHORIZED,
@@ -40,6 +41,7 @@ _STEPS = {
     KIND_WATCH_STARTED: "Settle what waits already, the most urgent first; changes from now on are alerted.",
     KIND_QUARANTINED: "Ask Trackstar's support about these records.",
     KIND_DOUBTED_STATUS: "Correct AlertStatuses and deploy again, or leave it if a shop uses this status.",
+    KIND_REFUSED_SYNC: "Ask Trackstar's support what they allow, or deploy again with SyncMinutes=0.",
 }
 _COMMANDS = {
     KIND_BLOCKED: "Have the shop reconnected in Trackstar, then run: orderwatch poll {id} "

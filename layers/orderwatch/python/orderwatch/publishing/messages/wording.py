@@ -17,6 +17,7 @@ from orderwatch.alerts.kinds import (
     KIND_QUARANTINED,
     KIND_RECOVERED,
     KIND_REFUSED_SETTINGS,
+    KIND_REFUSED_SYNC,
     KIND_STALE,
     KIND_STUCK,
     KIND_UNAUTHORIZED,
@@ -44,6 +45,7 @@ _CONNECTION_HEADLINES = {
     KIND_UNREAD: "{shop}: the orders cannot be read",
     KIND_DOUBTED_STATUS: "{shop}: a status that may be misspelt",
     KIND_REFUSED_SETTINGS: "{shop}: its own settings cannot be read",
+    KIND_REFUSED_SYNC: "{shop}: Trackstar does not sync it when asked",
 }
 _DEADLINES = {KIND_LATE: "late", KIND_AT_RISK: "at risk of being late", KIND_STUCK: "stuck"}
 _TAGS = {
@@ -62,6 +64,7 @@ _TAGS = {
     KIND_UNREAD: "shop unread",
     KIND_DOUBTED_STATUS: "check AlertStatuses",
     KIND_REFUSED_SETTINGS: "check settings",
+    KIND_REFUSED_SYNC: "sync refused",
 }
 
 

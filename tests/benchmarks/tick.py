@@ -1,0 +1,168 @@
+"""A tick of ten thousand shops: within the time and the memory of dispatch_polls.
+
+`python -m tests.benchmarks.tick` is one such tick in a process of its own, whose peak of memory tells.
+"""
+
+import json
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, cast
+
+import httpx
+from pydantic import SecretStr
+
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.dynamodb import MAX_ACTIONS, to_item
+from orderwatch.aws.parameters import Parameters
+from orderwatch.aws.poll_queue import BATCH, PollQueue
+from orderwatch.polling.following import Now
+from orderwatch.polling.health import Health
+from orderwatch.polling.looking import wanted
+from orderwatch.polling.state import ConnectionState
+from orderwatch.trackstar.client import Trackstar
+from tests.benchmarks.prices import CORE
+from tests.benchmarks.report import Say, Section, Target
+from tests.simulation.cloud import FifoQueue
+from tests.support.template import load_template
+from tests.support.world import MINUTE, NOON
+
+SHOPS = (1_000, 5_000, 10_000)
+MOVED = 10
+"""One shop in so many was synced since its last reading, and is asked to be polled."""
+NAMES, LISTED = 50, 1_000
+"""Of one request: names of parameters, connections."""
+SECONDS = {"SSM": 0.030, "DynamoDB": 0.015, "SQS": 0.015, "Trackstar": 1.0}
+"""Assumed for every request, until its answer is there."""
+FUNCTION = load_template()["Resources"]["DispatchPollsFunction"]["Properties"]
+TEXT = f"""What dispatch_polls does at a tick, in a process of its own: the names of the parameters, Trackstar's list,
+the shops' rows, the decision, and a message for one shop in {MOVED}. Its own time is measured, on one core; for a
+function of {FUNCTION["MemorySize"]} MB it is multiplied by {CORE} / {FUNCTION["MemorySize"]}, as Lambda gives it so
+much less of a core. The answers are assumed to come after {SECONDS["SSM"] * 1e3:.0f} ms (Parameter Store),
+{SECONDS["DynamoDB"] * 1e3:.0f} ms (DynamoDB, SQS) and {SECONDS["Trackstar"]:.0f} s (1,000 connections of Trackstar).
+Time and memory hold the simulated services too."""
+
+
+class _Ssm:
+    """Parameter Store with a token for each shop."""
+
+    def __init__(self, shops: int) -> None:
+        self._shops = shops
+
+    def get_paginator(self, operation: str) -> "_Ssm":
+        return self
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        for first in range(0, self._shops, NAMES):
+            names = (f"/orderwatch/connections/{_id(number)}/access-token" for number in range(first, first + NAMES))
+            yield {"Parameters": [{"Name": name} for name in names]}
+
+
+class _Rows:
+    """DynamoDB with a row for each shop, as it is after a quiet day."""
+
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        [(table, wanted_rows)] = request["RequestItems"].items()
+        rows = [_row(key["connection_id"]["S"]) for key in wanted_rows["Keys"]]
+        return {"Responses": {table: rows}}
+
+
+def _id(number: int) -> str:
+    return f"conn_{number:06}"
+
+
+def _row(connection_id: str) -> dict[str, Any]:
+    state = ConnectionState(
+        connection_id=connection_id,
+        revision=4_000,
+        cursor=NOON,
+        cursor_set_at=NOON,
+        read_until=NOON,
+        read_sync=NOON,
+        data_as_of=NOON,
+        last_success_at=NOON,
+        last_sweep_at=NOON,
+        baseline_completed_at=NOON,
+        watch_started_at=NOON,
+        health=Health(since=NOON),
+    )
+    return to_item(state.model_dump(mode="json", exclude_none=True))
+
+
+def _listed(shops: int, request: httpx.Request) -> httpx.Response:
+    first = int(request.url.params.get("page_token", "0"))
+    records = [_record(number) for number in range(first, min(first + LISTED, shops))]
+    token = str(first + LISTED) if first + LISTED < shops else None
+    body = json.dumps({"data": records, "next_token": token, "total_count": shops})
+    return httpx.Response(200, stream=httpx.ByteStream(body.encode()))
+
+
+def _record(number: int) -> dict[str, Any]:
+    synced = f"{NOON + MINUTE * (number % MOVED == 0):%Y-%m-%dT%H:%M:%SZ}"
+    names = ("get_orders", "get_products")
+    schedules = [{"function_name": name, "last_crawl_end": synced, "sync_frequency": 3600} for name in names]
+    completed = dict.fromkeys(names, True)
+    record = {"connection_id": _id(number), "integration_name": "shopify", "sync_schedules": schedules}
+    return record | {"historical_sync_completed": completed, "errors": [], "customer_id": f"customer-{number}"}
+
+
+def tick(shops: int) -> int:
+    """One tick; how many polls it asks for."""
+    names = Parameters(cast("Any", _Ssm(shops)), "/orderwatch").connection_ids()
+    transport = httpx.MockTransport(lambda request: _listed(shops, request))
+    trackstar = Trackstar("https://trackstar.invalid", transport=transport)
+    listed = trackstar.account(api_key=SecretStr("key"), seconds_left=lambda: 60.0).connections()
+    rows = ConnectionTable(cast("Any", _Rows()), "connections").load_all(names)
+    now = Now(NOON + 2 * MINUTE, NOON + 2 * MINUTE)
+    reasons = wanted(names, rows, listed, now=now, max_gap=timedelta(minutes=15), sync_every=None)
+    queue = PollQueue(cast("Any", FifoQueue(lambda: 0.0, lambda group: None)), "polls")
+    return len(queue.ask_for_polls(reasons))
+
+
+def main() -> None:
+    """One tick of as many shops as the command line says; prints its seconds and its peak of megabytes."""
+    begun = time.process_time()
+    asked = tick(int(sys.argv[1]))
+    seconds = time.process_time() - begun
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write(json.dumps({"asked": asked, "seconds": seconds, "megabytes": megabytes}))
+
+
+def measure(say: Say) -> Section:
+    """Ticks of more and more shops."""
+    rows, targets = [], list[Target]()
+    for shops in SHOPS:
+        say(f"{shops:,} shops")
+        found = _measured(shops)
+        waited, own = _waited(shops, found["asked"]), found["seconds"] * CORE / FUNCTION["MemorySize"]
+        cells = [f"{found['asked']:,}", f"{found['seconds']:.1f} s", f"{own:.1f} s", f"{waited:.1f} s"]
+        rows.append([f"{shops:,}", *cells, f"{own + waited:.1f} s", f"{found['megabytes']:.0f} MB"])
+    what, seconds = f"tick of {SHOPS[-1]:,} shops", own + waited
+    in_time, fits = seconds <= FUNCTION["Timeout"], found["megabytes"] <= FUNCTION["MemorySize"]
+    targets.append(Target(f"{what}: time", f"{seconds:.0f} s", f"at most {FUNCTION['Timeout']} s", in_time))
+    memory = f"at most {FUNCTION['MemorySize']} MB"
+    targets.append(Target(f"{what}: memory", f"{found['megabytes']:.0f} MB", memory, fits))
+    head = ["shops", "polls asked for", "own time", "on its share of a core", "waiting", "in all", "peak"]
+    return Section("A tick of many shops", TEXT, head, rows, targets)
+
+
+def _measured(shops: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.benchmarks.tick", str(shops)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    [found] = re.findall(r"^{.*}$", done.stdout, re.MULTILINE)
+    measured: dict[str, float] = json.loads(found)
+    return measured
+
+
+def _waited(shops: int, asked: float) -> float:
+    names, rows = shops / NAMES, shops / MAX_ACTIONS
+    requests = {"SSM": names, "DynamoDB": rows, "Trackstar": shops / LISTED, "SQS": asked / BATCH}
+    return sum(SECONDS[service] * number for service, number in requests.items())
+
+
+if __name__ == "__main__":
+    main()
