@@ -19,7 +19,7 @@ HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 SHARED = "shared"
 """The room of the modules that lie beside the folders."""
 CLIENT = "orderwatch.trackstar.client"
-MAX_ROOMS = 12
+MAX_ROOMS = 13
 
 COMMON = {SHARED, "alerts"}
 MAY_IMPORT = {
@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "deadlines": COMMON | {"deadlines"},
     "polling": COMMON | {"polling", "deadlines", "trackstar"},
     "publishing": COMMON | {"publishing", "deadlines", "trackstar"},
-    "aws": COMMON | {"aws", "polling", "deadlines", "publishing", "trackstar"},
+    "summarizing": COMMON | {"summarizing", "polling", "publishing", "deadlines", "trackstar"},
+    "aws": COMMON | {"aws", "polling", "deadlines", "publishing", "summarizing", "trackstar"},
     "slack": COMMON | {"slack", "publishing"},
 }
 """The rooms that each room may import: the rules know no edge, and no two edges know each other."""
