@@ -80,7 +80,7 @@ def test_the_house_has_few_rooms() -> None:
     entries = {path for path in PACKAGE.iterdir() if path.name not in {"__init__.py", "__pycache__"}}
     assert len(entries) <= MAX_ROOMS
     assert {room_of(path) for path in MODULES} <= MAY_IMPORT.keys()
-    assert len(HANDLERS) == 5
+    assert len(HANDLERS) == 6
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -148,6 +148,7 @@ def _dotted(paths: list[Path]) -> Iterator[str]:
         ("redrive_alerts", {"httpx", "slack_sdk", CLIENT, "orderwatch.polling"}),
         ("publish_alerts", {"slack_sdk", "orderwatch.polling"}),
         ("poll_orders", {"slack_sdk", "orderwatch.publishing"}),
+        ("send_summary", {"slack_sdk", "orderwatch.polling.poll", "orderwatch.publishing.messages.sns"}),
         ("post_to_slack", {"httpx", CLIENT, "orderwatch.polling"}),
     ],
 )

@@ -1,8 +1,9 @@
 """ConnectionTable: how far each connection was read, and its health."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from orderwatch.aws.dynamodb import Action, check_action, from_item, put_action, to_item
+from orderwatch.aws.dynamodb import Action, batch_get, check_action, from_item, put_action, to_item
 from orderwatch.polling.state import ConnectionState
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ class ConnectionTable:
         key = to_item({"connection_id": connection_id})
         item = self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True).get("Item")
         return ConnectionState.model_validate(from_item(item)) if item else ConnectionState(connection_id=connection_id)
+
+    def load_all(self, connection_ids: Iterable[str]) -> dict[str, ConnectionState]:
+        """The rows of these connections, those that there are; consistent, 100 a request."""
+        rows = batch_get(self._client, self._name, ({"connection_id": each} for each in connection_ids))
+        return {row["connection_id"]: ConnectionState.model_validate(row) for row in rows}
 
     def save_action(self, state: ConnectionState) -> Action:
         """The write of the state, on condition that the row is still the one that was loaded."""
