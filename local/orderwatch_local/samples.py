@@ -28,6 +28,7 @@ from orderwatch.polling.health import refused_by_trackstar, unread_since
 from orderwatch.polling.notices import doubted_status, quarantine_notice, refused_settings
 from orderwatch.publishing.audience import Audience, Subscription, Topic, after_telling, observe, untold
 from orderwatch.publishing.digest import group
+from orderwatch_local.summary_sample import summary_sample
 
 NOW = datetime(2026, 3, 4, 12, 32, tzinfo=UTC)
 SHOP = AlertConnection(id="conn-7f3a", name="Nordic Outdoor", integration="shopify", time_zone="Europe/Berlin")
@@ -307,4 +308,5 @@ SAMPLES: dict[str, Alert] = {
     "orders.quarantined": _quarantined(),
     "statuses.doubted": doubted_status("exceptoin", now=NOW),
     "settings.refused": _refused_settings(),
+    "summary.daily": summary_sample(),
 }

@@ -30,7 +30,7 @@ MONDAY = 0
 
 
 class Store(Protocol):
-    """What a summary needs of the tables."""
+    """What a summary reads of the tables."""
 
     def states(self, connection_ids: Collection[str]) -> Mapping[str, ConnectionState]:
         """The rows of these connections, those that there are."""
@@ -46,6 +46,10 @@ class Store(Protocol):
 
     def past(self, since: datetime) -> list[Past]:
         """The summaries that were written since then, the newest first."""
+
+
+class Ledger(Protocol):
+    """Where a summary is written."""
 
     def put(self, alert: Alert, memory: str | None) -> bool:
         """Write the alert with what it remembers; False where a row has its key already."""
@@ -192,6 +196,6 @@ def _size(alert: Alert, daily: DailySummary) -> int:
     return len(alert.model_copy(update={"daily": daily}).model_dump_json(exclude_none=True).encode())
 
 
-def write(summary: Summary, store: Store) -> bool:
+def write(summary: Summary, ledger: Ledger) -> bool:
     """Write the alert, from where it is sent like any other; False where the day has its summary already."""
-    return store.put(summary.alert, summary.memory)
+    return ledger.put(summary.alert, summary.memory)
