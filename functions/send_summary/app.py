@@ -12,7 +12,7 @@ from orderwatch.aws import clients
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.order_table import OrderTable
-from orderwatch.aws.parameters import Parameters
+from orderwatch.aws.parameters import NamedConnection, Parameters
 from orderwatch.aws.stored_tokens import StoredTokens
 from orderwatch.aws.summary_store import SummaryStore
 from orderwatch.observability import count_answer, logger, metrics
@@ -67,14 +67,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _shops(parameters: Parameters, settings: SendSummarySettings) -> list[Shop]:
-    return [
-        Shop(
-            each.connection_id,
-            each.name,
-            settings.late_warning_hours if (own := each.settings.late_warning_hours) is None else own,
-        )
-        for each in parameters.connections()
-    ]
+    return [_shop(each, settings) for each in parameters.connections()]
+
+
+def _shop(connection: NamedConnection, settings: SendSummarySettings) -> Shop:
+    """A shop with its own settings, for what they leave open those of the stack."""
+    own = connection.settings.late_warning_hours
+    return Shop(
+        connection.connection_id,
+        connection.name,
+        time_zone=connection.settings.time_zone or settings.time_zone,
+        late_warning_hours=settings.late_warning_hours if own is None else own,
+    )
 
 
 def _occasion(event: dict[str, Any], settings: SendSummarySettings, context: LambdaContext) -> Occasion:

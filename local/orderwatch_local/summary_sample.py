@@ -146,5 +146,5 @@ def _occasion(at: datetime) -> Occasion:
 
 def summary_sample() -> Alert:
     """The alert."""
-    shops = [Shop(each, name, late_warning_hours=24) for each, name in _SHOPS.items()]
+    shops = [Shop(each, name, time_zone="Europe/Berlin", late_warning_hours=24) for each, name in _SHOPS.items()]
     return summarize(shops, store=_Morning(), products=_Stock(), occasion=_occasion(AT)).alert

@@ -61,6 +61,8 @@ def summaries(
         ShopSummary,
         connection_id=name,
         name=text,
+        time_zone=line,
+        as_of=AWARE,
         unseen=st.one_of(st.none(), st.builds(Unseen, state=name, since=st.one_of(st.none(), AWARE))),
         changes=st.one_of(st.none(), changes),
         raw_reasons=st.dictionaries(line, COUNT, max_size=3),

@@ -69,7 +69,7 @@ def healthy(connection_id: str = "a") -> ConnectionState:
         connection_id=connection_id,
         baseline_completed_at=AT - 30 * DAY,
         last_success_at=AT - timedelta(minutes=3),
-        data_as_of=AT - timedelta(minutes=20),
+        data_as_of=AT,
         health=Health(since=AT - 30 * DAY),
     )
 
@@ -80,7 +80,7 @@ def blocked(connection_id: str = "a", *, since: datetime = AT - 5 * HOUR) -> Con
 
 
 def shop(connection_id: str = "a", name: str | None = None) -> Shop:
-    return Shop(connection_id, name, late_warning_hours=24)
+    return Shop(connection_id, name, time_zone="Europe/Berlin", late_warning_hours=24)
 
 
 def occasion(*, at: datetime = AT, day: date | None = None, request: str = "") -> Occasion:

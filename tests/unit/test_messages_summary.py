@@ -64,7 +64,7 @@ def test_the_first_lines_of_the_e_mail_carry_the_decision() -> None:
     alert = SAMPLES["summary.daily"]
     first, do, link = email.body(alert).splitlines()[:3]
     assert first == "17 orders wait, 2 late, 2 at risk, 1 shop not visible. In 3 of 4 shops. 1,078.40 EUR."
-    assert do == "Do: begin with #1017 at Nordic Outdoor: in exception, 2 d overdue."
+    assert do == "Do: begin with #1017 at Nordic Outdoor: in exception, 47 h overdue."
     assert link.endswith("/orders/1017")
 
 
@@ -94,14 +94,23 @@ def test_an_order_at_risk_is_told_and_is_not_waiting() -> None:
     assert steps.next_step(alert) == "Begin with #1042 at Shop a: at risk."
 
 
-def test_cutting_from_the_end_keeps_the_worst_and_counts_the_rest() -> None:
-    daily = daily_of(many(3, 12))
-    assert shortened(daily, 6) == daily
-    halved = shortened(daily, 4)
-    assert [len(each.orders) for each in halved.shops] == [10, 0, 0]
-    assert [each.more_orders for each in halved.shops] == [2, 12, 12]
-    assert shortened(daily, 2).more_shops == 1
-    assert (shortened(daily, 0).shops, shortened(daily, 0).more_shops) == ((), 3)
+@pytest.mark.parametrize(
+    ("keep", "listed", "why"),
+    [
+        (6, [10, 10, 10], "everything"),
+        (5, [10, 10, 0], "the lists of the last shop"),
+        (4, [10, 0, 0], "of the last two"),
+        (3, [10, 0], "then the last shop"),
+        (2, [10], "but the worst keeps its lists as long as any room is left"),
+        (1, [0], "its figures alone"),
+        (0, [], "the totals alone"),
+    ],
+)
+def test_cutting_from_the_end_keeps_the_worst_and_counts_the_rest(keep: int, listed: list[int], why: str) -> None:
+    daily = shortened(daily_of(many(3, 12)), keep, first=1)
+    assert [len(each.orders) for each in daily.shops] == listed, why
+    assert all(len(each.orders) + each.more_orders == 12 for each in daily.shops)
+    assert daily.more_shops == 3 - len(listed)
 
 
 def test_what_machines_get_has_the_words_and_the_figures() -> None:

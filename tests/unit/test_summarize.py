@@ -8,6 +8,7 @@ import pytest
 
 from orderwatch.alerts.daily import Changes, DailySummary, Unseen
 from orderwatch.alerts.kinds import Severity
+from orderwatch.deadlines.rules import Standing
 from orderwatch.polling.health import Health, HealthState
 from orderwatch.polling.state import ConnectionState
 from orderwatch.summarizing.changes import MAX_MEMORY, recalled, remembered
@@ -16,6 +17,7 @@ from orderwatch.summarizing.stock import MAX_STOCKED
 from orderwatch.summarizing.summarize import MAX_BYTES, Summary, summarize, write
 from tests.support.summaries import (
     AT,
+    AT_RISK,
     DAY,
     HOUR,
     MemoryStore,
@@ -93,8 +95,10 @@ def test_where_nothing_waits_the_summary_is_news_for_nobody() -> None:
             "its first reading has not ended",
         ),
         (
-            healthy().model_copy(update={"health": Health(state=HealthState.STALE, since=AT - HOUR)}),
-            Unseen(state="stale", since=AT - timedelta(minutes=20)),
+            healthy().model_copy(
+                update={"health": Health(state=HealthState.STALE, since=AT), "data_as_of": AT - 3 * HOUR}
+            ),
+            Unseen(state="stale", since=AT - 3 * HOUR),
             "nothing was synced since then",
         ),
         (
@@ -143,6 +147,15 @@ def test_the_summary_of_a_day_is_written_once_and_one_that_is_asked_for_beside_i
     assert not write(made(store, at=AT + HOUR), store)
     assert write(made(store, at=AT + HOUR, request="by-hand"), store)
     assert len(store.written) == 2
+
+
+def test_what_a_shop_tells_is_as_of_its_last_sync_and_never_of_a_clock_that_runs_ahead_of_it() -> None:
+    risk, far = row("open", waits=False, standing=AT_RISK), Standing(AT_RISK.due, late_for(HOUR).passed)
+    store = MemoryStore({"a": {"1": row(since=23 * HOUR), "2": risk, "3": row("open", standing=far)}}, {"a": blocked()})
+    later = summarize([shop()], store=store, products=None, occasion=occasion(at=AT + 9 * DAY))
+    [told] = daily_of(later).shops
+    assert (told.as_of, told.ages.under_1_day, told.ages.over_7_days) == (AT, 2, 0)
+    assert (told.late, told.at_risk) == (1, 1)
 
 
 def test_on_mondays_the_week_is_told_against_the_one_before() -> None:

@@ -11,7 +11,7 @@ from orderwatch.deadlines.rules import NO_DEADLINE, Standing
 from orderwatch.polling.transitions import StoredOrder
 from orderwatch.summarizing.figures import shop_figures, total
 from orderwatch.summarizing.orders import SummedOrder
-from orderwatch.summarizing.stock import wanted_products, with_stock
+from orderwatch.summarizing.stock import MAX_ASKED, backordered, held_up_by, product_ids
 from orderwatch.trackstar.products import Product
 from tests.support.summaries import AT, AT_RISK, DAY, HOUR, WATCHED, extract, late_for, row
 
@@ -21,7 +21,7 @@ def summed(rows: Mapping[str, StoredOrder]) -> list[SummedOrder]:
 
 
 def shop_of(rows: Mapping[str, StoredOrder]) -> ShopSummary:
-    return ShopSummary(connection_id="a", **shop_figures(summed(rows), at=AT))
+    return ShopSummary(connection_id="a", as_of=AT, **shop_figures(summed(rows), at=AT))
 
 
 @pytest.mark.parametrize(
@@ -83,29 +83,57 @@ def test_the_total_is_the_sum_of_the_shops() -> None:
     assert every.ages == WaitingAges(under_1_day=2, over_7_days=1)
 
 
+ORDERS = {
+    "1": row("backordered", kept=extract(("LAMP", 2))),
+    "2": row("backordered", kept=extract(("LAMP", 3), ("TENT", 1))),
+    "3": row("backordered", kept=extract(("TENT", 1), more=4)),
+    "4": row("backordered", kept=extract(("LAMP", 1), ("LAMP", 1))),
+    "5": row("exception", kept=extract(("SOCK", 9))),
+    "6": row("backordered", waits=False, standing=NO_DEADLINE, kept=extract(("LAMP", 99))),
+}
+
+
+def held_up(stock: Mapping[str, int]) -> list[SummaryProduct]:
+    products = {f"id-{sku}": Product(id=f"id-{sku}", inventory=Decimal(count)) for sku, count in stock.items()}
+    return held_up_by(backordered(summed(ORDERS)), products)
+
+
 def test_the_products_that_hold_up_most_orders_come_first_with_what_is_short() -> None:
-    orders = summed(
-        {
-            "1": row("backordered", kept=extract(("LAMP", 2))),
-            "2": row("backordered", kept=extract(("LAMP", 3), ("TENT", 1))),
-            "3": row("backordered", kept=extract(("TENT", 1), more=4)),
-            "4": row("backordered", kept=extract(("LAMP", 1), ("LAMP", 1))),
-            "5": row("exception", kept=extract(("SOCK", 9))),
-            "6": row("backordered", waits=False, standing=NO_DEADLINE, kept=extract(("LAMP", 99))),
-        }
-    )
-    lamp, tent = with_stock(wanted_products(orders), {"id-LAMP": Product(id="id-LAMP", inventory=Decimal(4))})
+    lamp, tent = held_up({"LAMP": 4})
     assert lamp == SummaryProduct(
         sku="LAMP", product_id="id-LAMP", orders=3, alone=2, ordered=Decimal(7), on_hand=Decimal(4), short=Decimal(3)
     )
     assert tent == SummaryProduct(sku="TENT", product_id="id-TENT", orders=2, alone=0, ordered=Decimal(2))
 
 
+def test_a_product_of_which_there_is_enough_holds_up_nothing_and_leaves_the_others_alone() -> None:
+    [lamp] = held_up({"LAMP": 4, "TENT": 2})
+    assert (lamp.sku, lamp.orders, lamp.alone) == ("LAMP", 3, 3)
+    assert held_up({"LAMP": 7, "TENT": 2}) == []
+
+
+def test_where_no_stock_is_known_every_product_may_hold_up_its_orders() -> None:
+    assert [(each.sku, each.orders, each.alone, each.short) for each in held_up({})] == [
+        ("LAMP", 3, 2, None),
+        ("TENT", 2, 0, None),
+    ]
+
+
 def test_a_parent_has_no_stock_of_its_own() -> None:
-    orders = summed({"1": row("backordered", kept=extract(("LAMP", 2)))})
+    waiting = [extract(("LAMP", 2))]
     parent = Product(id="id-LAMP", parent_product_id="id-LAMP", inventory=Decimal(4))
-    [lamp] = with_stock(wanted_products(orders), {"id-LAMP": parent})
+    [lamp] = held_up_by(waiting, {"id-LAMP": parent})
     assert (lamp.on_hand, lamp.short) == (None, None)
+
+
+def test_the_stock_of_what_most_orders_have_is_asked_for() -> None:
+    crowd = [
+        extract(*((f"SKU-{each}", 1) for each in range(60))),
+        extract(*((f"SKU-{each}", 1) for each in range(50, 120))),
+    ]
+    asked = product_ids(crowd)
+    assert len(asked) == MAX_ASKED
+    assert set(asked[:10]) == {f"id-SKU-{each}" for each in range(50, 60)}
 
 
 def test_an_order_at_risk_that_became_final_is_none() -> None:

@@ -28,12 +28,12 @@ class SummaryOrder(AlertPart):
 
 
 class SummaryProduct(AlertPart):
-    """A product that orders wait for as backordered."""
+    """A product that holds up backordered orders: there is not known to be enough of it."""
 
     sku: Line | None = None
     product_id: Line | None = None
     orders: int = Field(ge=1, description="Waiting orders that have it.")
-    alone: int = Field(0, ge=0, description="Those that have no other product.")
+    alone: int = Field(0, ge=0, description="Those that wait for it alone: there is enough of all else they have.")
     ordered: Number | None = Field(None, description="Units of it in these orders, as far as it is known.")
     on_hand: Number | None = Field(None, description="Stock of it in all warehouses; null: not known.")
     short: Number | None = Field(None, description="Units ordered beyond the stock; null: enough, or not known.")
@@ -94,8 +94,11 @@ class ShopSummary(Figures):
 
     connection_id: str
     name: Line | None = None
+    time_zone: Line = Field("UTC", description="IANA name: people are told its dates in it.")
     unseen: Unseen | None = Field(None, description="null: the shop is visible.")
-    data_as_of: datetime | None = None
+    as_of: datetime = Field(
+        description="Up to when its data reach, and ages count: the end of Trackstar's last sync, where it tells that."
+    )
     raw_reasons: dict[str, int] = Field(
         default_factory=dict, description="The shop's own words of its waiting orders, the commonest ones."
     )
@@ -115,7 +118,7 @@ class DailySummary(AlertPart):
     """What waits in every shop, the worst first."""
 
     day: date = Field(description="In the time zone of the stack.")
-    at: datetime = Field(description="By our clock, when the tables were read; ages count up to it.")
+    at: datetime = Field(description="By our clock, when the tables were read.")
     watched_shops: int = Field(ge=0)
     unseen_shops: int = Field(ge=0)
     total: Figures
@@ -145,28 +148,42 @@ def without_lists(shop: ShopSummary) -> ShopSummary:
     return shop.model_copy(update={"orders": (), "products": (), **more})
 
 
-def shortened(summary: DailySummary, keep: int) -> DailySummary:
-    """The summary with fewer details, from the end: first the lists of the last shops go, then those shops.
+WHOLE_FIRST = 5
+"""Shops that keep their lists before any further shop is named at all."""
+
+
+def shortened(summary: DailySummary, keep: int, *, first: int = WHOLE_FIRST) -> DailySummary:
+    """The summary with fewer details; what goes first are the lists of the last shops, then those shops.
 
     Args:
         summary: Any.
         keep: From 0 (the totals alone) to twice the number of shops (everything).
+        first: The lists of so many of the worst shops stay longest: they go with their shop.
     """
     count = len(summary.shops)
-    detailed, listed = max(keep - count, 0), min(keep, count)
-    shops = (*summary.shops[:detailed], *map(without_lists, summary.shops[detailed:listed]))
-    return summary.model_copy(update={"shops": shops, "more_shops": summary.more_shops + count - listed})
+    whole = min(first, count)
+    beyond = max(keep - 2 * whole, 0)
+    named = min((keep + 1) // 2, whole) + min(beyond, count - whole)
+    detailed = min(keep // 2, whole) + max(beyond - (count - whole), 0)
+    shops = (*summary.shops[:detailed], *map(without_lists, summary.shops[detailed:named]))
+    return summary.model_copy(update={"shops": shops, "more_shops": summary.more_shops + count - named})
 
 
-def longest(summary: DailySummary, fits: Callable[[DailySummary], bool]) -> DailySummary:
-    """The summary with as many details as fit, by bisection; the totals alone where nothing does."""
+def longest(summary: DailySummary, fits: Callable[[DailySummary], bool], *, first: int = WHOLE_FIRST) -> DailySummary:
+    """The summary with as many details as fit, by bisection; the totals alone where nothing does.
+
+    Args:
+        summary: Any.
+        fits: Whether one of these is short enough.
+        first: As for `shortened`.
+    """
     if fits(summary):
         return summary
     low, high = 0, 2 * len(summary.shops)
     while low < high:
         middle = (low + high + 1) // 2
-        if fits(shortened(summary, middle)):
+        if fits(shortened(summary, middle, first=first)):
             low = middle
         else:
             high = middle - 1
-    return shortened(summary, low)
+    return shortened(summary, low, first=first)

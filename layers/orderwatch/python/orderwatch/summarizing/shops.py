@@ -15,12 +15,24 @@ class Shop:
     Attributes:
         connection_id: Which.
         name: What the operator calls it.
+        time_zone: Where its days end, by its IANA name.
         late_warning_hours: How long before its ship-by an order is at risk.
     """
 
     connection_id: str
     name: str | None
+    time_zone: str
     late_warning_hours: int
+
+
+def as_of(state: ConnectionState, at: datetime) -> datetime:
+    """Up to when a shop's data reach: nothing is told of it by a clock that runs ahead of them (rule 19).
+
+    Args:
+        state: Its row.
+        at: Our clock, for a shop that was never read.
+    """
+    return state.data_as_of or state.read_until or at
 
 
 def unseen(state: ConnectionState, *, at: datetime, silence: timedelta) -> Unseen | None:

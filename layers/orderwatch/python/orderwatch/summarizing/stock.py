@@ -1,5 +1,6 @@
-"""The products that most of the backordered orders of a shop wait for, and how many of them are on hand."""
+"""The products that hold up the backordered orders of a shop, and how many of them are on hand."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
@@ -14,8 +15,10 @@ from orderwatch.trackstar.products import Product
 BACKORDERED = "backordered"
 """The status whose orders wait for stock: of any other, a product explains nothing."""
 MAX_PRODUCTS = 5
+MAX_ASKED = 100
+"""Products of a shop whose stock is asked for: one request to Trackstar."""
 MAX_STOCKED = 20
-"""Shops whose stock is asked for: each costs Trackstar a request."""
+"""Shops whose stock is asked for."""
 DETAILS = "product details: "
 
 
@@ -24,43 +27,6 @@ class ProductSource(Protocol):
 
     def look_up(self, connection_id: str, product_ids: Sequence[str]) -> LookedUp:
         """The products of a connection, or why there are none; raises nothing."""
-
-
-def wanted_products(orders: Iterable[SummedOrder]) -> list[SummaryProduct]:
-    """Every product of the backordered orders that wait: what most of them have comes first."""
-    waiting = [order.extract for order in orders if order.waits and order.row.status == BACKORDERED]
-    found: dict[str, list[ExtractLine]] = {}
-    orders_with: dict[str, int] = {}
-    alone: dict[str, int] = {}
-    for extract in waiting:
-        keys = {_key(line) for line in extract.lines}
-        for key in filter(None, keys):
-            orders_with[key] = orders_with.get(key, 0) + 1
-            alone[key] = alone.get(key, 0) + _is_whole(extract, keys)
-        for line in extract.lines:
-            found.setdefault(_key(line), []).append(line)
-    products = [_product(found[key], count, alone[key]) for key, count in orders_with.items()]
-    return sorted(products, key=lambda each: (-each.orders, -each.alone, -(each.ordered or 0), each.sku or ""))
-
-
-def _key(line: ExtractLine) -> str:
-    """Equal for two lines of one product; empty where the line names none."""
-    return line.product_id or line.sku or ""
-
-
-def _is_whole(extract: Extract, keys: set[str]) -> bool:
-    return len(keys) == 1 and not extract.more_lines
-
-
-def _product(lines: Sequence[ExtractLine], orders: int, alone: int) -> SummaryProduct:
-    quantities = [line.quantity for line in lines if line.quantity is not None]
-    return SummaryProduct(
-        sku=next((line.sku for line in lines if line.sku), None),
-        product_id=lines[0].product_id,
-        orders=orders,
-        alone=alone,
-        ordered=sum(quantities, Decimal(0)) if quantities else None,
-    )
 
 
 def stocked_shops(
@@ -77,26 +43,65 @@ def stocked_shops(
     gaps: list[str] = []
     asked = 0
     for shop in shops:
-        wanted = wanted_products(orders[shop.connection_id])
-        top = tuple(wanted[:MAX_PRODUCTS])
-        if source and top and asked < MAX_STOCKED:
+        waiting = backordered(orders[shop.connection_id])
+        ids, found = product_ids(waiting), LookedUp({}, None)
+        if source and ids and asked < MAX_STOCKED:
             asked += 1
-            found = source.look_up(shop.connection_id, [each.product_id for each in top if each.product_id])
-            top = with_stock(top, found.products)
-            gaps += [f"stock at {shop.label}: {found.gap.removeprefix(DETAILS)}"] if found.gap else []
-        told.append(shop.model_copy(update={"products": top, "more_products": len(wanted) - len(top)}))
+            found = source.look_up(shop.connection_id, ids)
+        gaps += [f"stock at {shop.label}: {found.gap.removeprefix(DETAILS)}"] if found.gap else []
+        held = held_up_by(waiting, found.products)
+        top = tuple(held[:MAX_PRODUCTS])
+        told.append(shop.model_copy(update={"products": top, "more_products": len(held) - len(top)}))
     return told, gaps
 
 
-def with_stock(wanted: Iterable[SummaryProduct], products: Mapping[str, Product]) -> tuple[SummaryProduct, ...]:
-    """The same with what is on hand, where that is known."""
-    return tuple(_stocked(each, products.get(each.product_id or "")) for each in wanted)
+def backordered(orders: Iterable[SummedOrder]) -> list[Extract]:
+    """What the orders say that wait for stock."""
+    return [order.extract for order in orders if order.waits and order.row.status == BACKORDERED]
 
 
-def _stocked(wanted: SummaryProduct, product: Product | None) -> SummaryProduct:
-    if product is None or product.is_parent:  # a parent has no stock of its own
-        return wanted
-    short = short_of(wanted.ordered, product.inventory) if wanted.ordered is not None else None
-    return wanted.model_copy(
-        update={"sku": wanted.sku or product.sku, "on_hand": product.inventory, "short": short},
+def product_ids(waiting: Iterable[Extract]) -> list[str]:
+    """The products that most of these orders have, `MAX_ASKED` at most."""
+    counts = Counter(each for extract in waiting for each in {line.product_id for line in extract.lines} if each)
+    return [product_id for product_id, _ in counts.most_common(MAX_ASKED)]
+
+
+def held_up_by(waiting: Sequence[Extract], products: Mapping[str, Product]) -> list[SummaryProduct]:
+    """Every product of these orders of which there is not known to be enough: what holds up most of them comes first.
+
+    An order waits for a product alone where there is enough of everything else that it has.
+    """
+    lines: dict[str, list[ExtractLine]] = {}
+    for extract in waiting:
+        for line in extract.lines:
+            lines.setdefault(_key(line), []).append(line)
+    made = {key: _product(of_product, products) for key, of_product in lines.items() if key}
+    missing = {key for key, product in made.items() if product.on_hand is None or product.short is not None}
+    wants = [{_key(line) for line in extract.lines} - (made.keys() - missing) for extract in waiting]
+    alone = Counter(
+        key for keys, extract in zip(wants, waiting, strict=True) if len(keys) == 1 and not extract.more_lines
+        for key in keys
+    )  # fmt: skip
+    orders = Counter(key for keys in wants for key in keys)
+    held = [made[key].model_copy(update={"orders": orders[key], "alone": alone[key]}) for key in missing]
+    return sorted(held, key=lambda each: (-each.orders, -each.alone, -(each.ordered or 0), each.sku or ""))
+
+
+def _key(line: ExtractLine) -> str:
+    """Equal for two lines of one product; empty where the line names none."""
+    return line.product_id or line.sku or ""
+
+
+def _product(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> SummaryProduct:
+    quantities = [line.quantity for line in lines if line.quantity is not None]
+    ordered = sum(quantities, Decimal(0)) if quantities else None
+    product = products.get(lines[0].product_id or "")
+    on_hand = product.inventory if product and not product.is_parent else None  # a parent has no stock of its own
+    return SummaryProduct(
+        sku=next((line.sku for line in lines if line.sku), product.sku if product else None),
+        product_id=lines[0].product_id,
+        orders=1,
+        ordered=ordered,
+        on_hand=on_hand,
+        short=short_of(ordered, on_hand) if ordered is not None else None,
     )

@@ -19,7 +19,7 @@ from orderwatch.polling.transitions import StoredOrder
 from orderwatch.summarizing.changes import Past, changes, cleared_ids, hours_to_clear, remembered, total_changes, weeks
 from orderwatch.summarizing.figures import shop_figures, total, worst_first
 from orderwatch.summarizing.orders import SummedOrder
-from orderwatch.summarizing.shops import Shop, unseen
+from orderwatch.summarizing.shops import Shop, as_of, unseen
 from orderwatch.summarizing.stock import ProductSource, stocked_shops
 
 LOOKED_BACK = timedelta(days=15)
@@ -130,12 +130,13 @@ def _read(shops: Sequence[Shop], before: Past | None, store: Store, occasion: Oc
     read = []
     for shop in shops:
         key = shop.connection_id
-        until = occasion.at + timedelta(hours=shop.late_warning_hours)
+        state = states.get(key) or ConnectionState(connection_id=key)
+        until = as_of(state, occasion.at) + timedelta(hours=shop.late_warning_hours)
         rows = {**store.due(key, until), **store.waiting(key)}
         found = (SummedOrder(order_id, row, occasion.watched) for order_id, row in rows.items())
         orders = [order for order in found if order.waits or order.is_at_risk]
         waited = before.waited.get(key, {}) if before and before.waited is not None else None
-        each = _Read(shop, states.get(key) or ConnectionState(connection_id=key), orders, waited)
+        each = _Read(shop, state, orders, waited)
         if waited and (gone := cleared_ids(waited, each.waiting)):
             each.hours = hours_to_clear(waited, store.stored_orders(key, gone))
         read.append(each)
@@ -164,16 +165,18 @@ def _figures(read: Sequence[_Read], past: Sequence[Past], occasion: Occasion) ->
 
 
 def _shop(read: _Read, since: datetime | None, occasion: Occasion) -> ShopSummary:
+    known_until = as_of(read.state, occasion.at)
     changed = None
     if since and read.waited is not None:
         changed = changes(since, waited=read.waited, waiting=read.waiting, hours=read.hours)
     return ShopSummary(
         connection_id=read.shop.connection_id,
         name=read.shop.name,
+        time_zone=read.shop.time_zone,
         unseen=unseen(read.state, at=occasion.at, silence=occasion.silence),
-        data_as_of=read.state.data_as_of,
+        as_of=known_until,
         changes=changed,
-        **shop_figures(read.orders, at=occasion.at),
+        **shop_figures(read.orders, at=known_until),
     )
 
 

@@ -97,7 +97,7 @@ def _description(alert: Alert) -> str:
 
 def _fitting_shops(alert: Alert, daily: DailySummary, room: int) -> list[str]:
     """As many shops as there is room for, the worst first, with their orders as far as those fit."""
-    return _shops(alert, longest(daily, lambda shown: _length(_shops(alert, shown)) <= room))
+    return _shops(alert, longest(daily, lambda shown: _length(_shops(alert, shown)) <= room, first=1))
 
 
 def _shops(alert: Alert, daily: DailySummary) -> list[str]:

@@ -54,7 +54,7 @@ def _block(shop: ShopSummary, daily: DailySummary, zone: tzinfo) -> ShopBlock:
         name=overview.shop(shop),
         state=unseen or figures,
         facts=_facts(shop),
-        orders=[_entry(order, daily, zone) for order in shop.orders],
+        orders=[_entry(order, shop) for order in shop.orders],
         more_orders=text.more(shop.more_orders, "order", "orders"),
         products=[_product(each) for each in shop.products],
         more_products=text.more(shop.more_products, "product", "products"),
@@ -84,19 +84,19 @@ def _worth(shop: ShopSummary) -> str | None:
     return ", ".join(filter(None, [worth, without])) or None
 
 
-def _entry(order: SummaryOrder, daily: DailySummary, zone: tzinfo) -> Entry:
-    due = times.due(order.ship_by, status=order.status, seen=daily.at, zone=zone)
+def _entry(order: SummaryOrder, shop: ShopSummary) -> Entry:
+    due = times.due(order.ship_by, status=order.status, seen=shop.as_of, zone=times.zone_named(shop.time_zone))
     still = f", still {wording.status_phrase(order.status)}" if order.reason in {"late", "stuck", "at_risk"} else ""
     why = wording.reason_beyond(order.raw_status, order.status)
     own = f" ({text.clip(why, _MAX_REASON)})" if why else ""
     worth = [text.money(order.total_price, order.currency)] if order.total_price is not None else []
-    how = f"{overview.reason_phrase(order.reason)}{still}{own}, for {times.span(max(daily.at - order.since, _NONE))}"
+    how = f"{overview.reason_phrase(order.reason)}{still}{own}, for {times.span(max(shop.as_of - order.since, _NONE))}"
     return Entry(None, wording.number(order), [how, *worth], due, order.url)
 
 
 def _product(product: SummaryProduct) -> str:
     code = text.clean(product.sku or "") or text.clean(product.product_id or "") or "no SKU"
-    alone = f" ({product.alone:,} with nothing else)" if product.alone else ""
+    alone = f" ({product.alone:,} {'waits' if product.alone == 1 else 'wait'} for it alone)" if product.alone else ""
     said = [f"{code}: in {text.plural(product.orders, 'order')}{alone}"]
     said += [f"ordered {text.quantity(product.ordered)}"] if product.ordered is not None else []
     said += [f"on hand {text.quantity(product.on_hand)}" if product.on_hand is not None else "stock not known"]

@@ -1,7 +1,6 @@
 """What a person can do about an alert, in the words of the one who gets it: the shop's people, or its operators."""
 
 import re
-from datetime import tzinfo
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.daily import DailySummary
@@ -75,7 +74,7 @@ def next_step(alert: Alert) -> str:
     if alert.next_step:
         return text.clip(text.clean(alert.next_step), MAX_STEP) or _ANY_ORDER
     if alert.daily:
-        return _summary_step(alert.daily, times.zone_of(alert.connection))
+        return _summary_step(alert.daily)
     kind = alert.digest.of_kind if alert.digest else alert.kind
     if kind in _COMMANDS and (alert.audience is Audience.OPERATORS or kind not in _STEPS):
         return _COMMANDS[kind].format(id=text.clip(text.clean(alert.connection_id), MAX_TEXT))
@@ -86,11 +85,11 @@ def next_step(alert: Alert) -> str:
     return _NOTHING.get(kind) or _STEPS.get(kind) or _ANY_ORDER
 
 
-def _summary_step(daily: DailySummary, zone: tzinfo) -> str:
+def _summary_step(daily: DailySummary) -> str:
     found = overview.first(daily)
     if found:
         shop, order = found
-        due = times.due(order.ship_by, status=order.status, seen=daily.at, zone=zone)
+        due = times.due(order.ship_by, status=order.status, seen=shop.as_of, zone=times.zone_named(shop.time_zone))
         why = [overview.reason_phrase(order.reason), *filter(None, [due.warning if due else None])]
         return f"Begin with {wording.number(order)} at {overview.shop(shop)}: {', '.join(why)}."
     if daily.unseen_shops:
