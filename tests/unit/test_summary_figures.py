@@ -136,6 +136,11 @@ def test_the_stock_of_what_most_orders_have_is_asked_for() -> None:
     assert set(asked[:10]) == {f"id-SKU-{each}" for each in range(50, 60)}
 
 
+def test_an_order_that_trackstar_no_longer_has_is_not_at_risk() -> None:
+    [order] = summed({"1": row("exception", standing=Standing(passed=AT_RISK.passed))})
+    assert not order.is_at_risk
+
+
 def test_an_order_at_risk_that_became_final_is_none() -> None:
     [order] = summed({"1": row("fulfilled", waits=False, standing=Standing(passed=AT_RISK.passed))})
     assert not order.is_at_risk

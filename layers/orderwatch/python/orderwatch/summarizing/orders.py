@@ -46,8 +46,8 @@ class SummedOrder:
 
     @property
     def is_at_risk(self) -> bool:
-        """Whether it is open and has to ship soon."""
-        return self._passed == KIND_AT_RISK
+        """Whether it is open and has to ship soon; what Trackstar no longer has keeps its warning but no deadline."""
+        return self._passed == KIND_AT_RISK and self.row.standing.due is not None
 
     @property
     def reason(self) -> str:
