@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from orderwatch.publishing.messages import email
 from orderwatch.publishing.messages.text import plural
 from orderwatch_cli import connecting, connecting_slack, dead_letters, functions, show, trial
 from orderwatch_cli.arguments import ConnectionId, Endpoint, Json, StackName, read_secret, stack_at
@@ -161,6 +162,29 @@ def _redriven(done: dead_letters.Moved | functions.Redriven) -> str:
         return f"moved {plural(done.messages, 'message')} from {done.source} to {done.target}"
     counts = f"sent {plural(done.sent, 'alert')}, {done.unsent} could not be sent, {done.still_pending} still pending"
     return f"{counts} (the stream's until they are ten minutes old)"
+
+
+@app.command()
+def summary(
+    *,
+    send: Annotated[bool, typer.Option("--send", help="Send it too, to everybody.")] = False,
+    stack_name: StackName = STACK_NAME,
+    endpoint_url: Endpoint = None,
+    json: Json = False,
+) -> None:
+    """Show what waits in every shop.
+
+    As the morning summary tells it: how many orders, how late, what they are worth, and with which to begin.
+    """
+    with stack_at(stack_name, endpoint_url) as stack:
+        summed = functions.sum_up(stack, send=send)
+    if json:
+        show.document(summed.alert)
+        return
+    for each in email.body(summed.alert).splitlines():
+        show.line(each)
+    if summed.is_written:
+        show.line("It is sent to AlertTopic now.")
 
 
 @app.command("test-alert")

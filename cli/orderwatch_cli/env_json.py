@@ -36,6 +36,7 @@ _FUNCTION = "AWS::Lambda::Function"
 _TICKS = {
     "DispatchPollsFunction": "dispatch_polls_schedule.json",
     "RedriveAlertsFunction": "redrive_alerts_schedule.json",
+    "SendSummaryFunction": "send_summary_schedule.json",
 }
 
 

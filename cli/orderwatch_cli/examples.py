@@ -33,6 +33,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "poll": ("orderwatch poll", "orderwatch poll conn_123 conn_456"),
     "redrive": ("orderwatch redrive", "orderwatch redrive --dead-letters SlackDeadLetterQueue"),
+    "summary": ("orderwatch summary", "orderwatch summary --send", "orderwatch summary --json"),
     "test-alert": ("orderwatch test-alert", "orderwatch test-alert --status backordered --value 900"),
     "env-json": ("orderwatch env-json", "orderwatch env-json --into folder"),
     "demo": ("orderwatch demo", "orderwatch demo --seed 3 --pause 2"),

@@ -1,4 +1,4 @@
-"""`orderwatch poll` and `redrive`: invoke the functions that the schedules invoke."""
+"""`orderwatch poll`, `redrive` and `summary`: invoke the functions that the schedules invoke."""
 
 import json
 import shlex
@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from orderwatch import clock
+from orderwatch.alerts.alert import Alert
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.errors import OrderwatchError
 from orderwatch_cli.logs import Function
@@ -67,6 +68,33 @@ def redrive(stack: Stack) -> Redriven:
     answer = _invoke(stack, stack.outputs.redrive_alerts_function_name, {}, log=Function.REDRIVE_ALERTS)
     table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
     return Redriven(**answer, still_pending=sum(1 for _ in table.pending_since_before(clock.now())))
+
+
+class Summed(BaseModel):
+    """A summary of what waits.
+
+    Attributes:
+        is_written: Whether it is sent too.
+        alert: It.
+    """
+
+    is_written: bool
+    alert: Alert
+
+
+def sum_up(stack: Stack, *, send: bool) -> Summed:
+    """Sum up what waits in every shop now.
+
+    Args:
+        stack: Whose shops.
+        send: Whether everybody gets it.
+
+    Raises:
+        InvocationError: send_summary failed.
+    """
+    payload = {} if send else {"send": False}
+    answer = _invoke(stack, stack.outputs.send_summary_function_name, payload, log=Function.SEND_SUMMARY)
+    return Summed.model_validate(answer)
 
 
 def _invoke(stack: Stack, function: str, payload: Mapping[str, Any], *, log: Function) -> dict[str, Any]:

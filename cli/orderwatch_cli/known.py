@@ -3,6 +3,7 @@
 from typing import Any
 
 from orderwatch.alerts import kinds as contract
+from orderwatch.alerts.daily import ALL_SHOPS
 from orderwatch.aws.audience_row import KEY as TOPICS_ROW
 from orderwatch.aws.dynamodb import from_item
 from orderwatch.errors import OrderwatchError
@@ -12,7 +13,7 @@ from orderwatch_cli.stack import Stack
 
 KINDS = frozenset(value for name, value in vars(contract).items() if name.startswith("KIND_"))
 """Every kind but those that are named for a status."""
-NO_SHOP = frozenset({contract.ALERT_TOPIC, contract.OPS_TOPIC, "AlertStatuses"})
+NO_SHOP = frozenset({contract.ALERT_TOPIC, contract.OPS_TOPIC, ALL_SHOPS, "AlertStatuses"})
 """What alerts call their connection that are about the stack itself."""
 
 

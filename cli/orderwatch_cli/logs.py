@@ -30,6 +30,7 @@ class Function(StrEnum):
     POLL_ORDERS = "poll-orders"
     PUBLISH_ALERTS = "publish-alerts"
     REDRIVE_ALERTS = "redrive-alerts"
+    SEND_SUMMARY = "send-summary"
     POST_TO_SLACK = "post-to-slack"
 
     @property

@@ -19,7 +19,7 @@ type Event = dict[str, Any]
 
 
 def tick(schedule_arn: str) -> Event:
-    """What EventBridge Scheduler sends; dispatch_polls and redrive_alerts ignore what is in it."""
+    """What EventBridge Scheduler sends; send_summary takes its day from it, the others ignore what is in it."""
     _, _, _, region, account, _ = schedule_arn.split(":", 5)
     return {
         "version": "0",

@@ -41,6 +41,7 @@ class Outputs(BaseModel):
     poll_orders_function_name: str
     publish_alerts_function_name: str
     redrive_alerts_function_name: str
+    send_summary_function_name: str
     post_to_slack_function_name: str | None = None
     order_table_name: str
     connection_table_name: str

@@ -1,6 +1,5 @@
 """publish_alerts: send the alerts that the stream reports as new."""
 
-from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -10,31 +9,12 @@ from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws import clients
 from orderwatch.aws.delivery import build_delivery
 from orderwatch.aws.parameters import Parameters
+from orderwatch.aws.stored_tokens import StoredTokens
 from orderwatch.observability import count_answer, logger, metrics
 from orderwatch.publishing.details import Details
 from orderwatch.publishing.publish import publish
 from orderwatch.settings import PublishAlertsSettings, read_settings
 from orderwatch.trackstar.client import Trackstar
-from orderwatch.trackstar.products import Product
-
-
-class _TrackstarProducts:
-    """The products of every connection in the Parameter Store (a `ProductSource`)."""
-
-    def __init__(self, settings: PublishAlertsSettings) -> None:
-        self._parameters = Parameters(clients.ssm(), settings.parameter_prefix)
-        self._trackstar = Trackstar(settings.trackstar_base_url, on_answer=count_answer)
-
-    def products(
-        self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
-    ) -> dict[str, Product]:
-        connection = self._trackstar.client_of(
-            connection_id,
-            api_key=self._parameters.api_key(),
-            access_token=self._parameters.connection(connection_id).access_token,
-            seconds_left=seconds_left,
-        )
-        return connection.products(product_ids)
 
 
 class _Adapters:
@@ -42,7 +22,9 @@ class _Adapters:
 
     def __init__(self, settings: PublishAlertsSettings) -> None:
         self.delivery = build_delivery(settings)
-        self.details = Details(_TrackstarProducts(settings))
+        parameters = Parameters(clients.ssm(), settings.parameter_prefix)
+        trackstar = Trackstar(settings.trackstar_base_url, on_answer=count_answer)
+        self.details = Details(StoredTokens(parameters, trackstar))
 
 
 _adapters = cache(_Adapters)

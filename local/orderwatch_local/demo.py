@@ -25,6 +25,7 @@ from orderwatch_local.shop import Script, Shop, Visible, day_of_three_shops, ser
 from orderwatch_local.shop.script import API_KEY, SHOP_NAMES
 from orderwatch_local.truth import AlertKey, alerts_in, expected_alerts, expected_connection_alerts
 from orderwatch_local.truth_of_deadlines import owed_about_orders
+from orderwatch_local.truth_of_summary import figures_in, summary_of
 from orderwatch_local.watch import Watch, WatchedShop, watching
 
 ZONES = {"conn_lumiere": "Europe/Paris", "conn_sora": "Asia/Tokyo"}
@@ -44,6 +45,7 @@ class Received:
     delivered: Counter[AlertKey] = field(default_factory=Counter)
     delivered_at: dict[AlertKey, list[float]] = field(default_factory=dict)
     kinds: Counter[str] = field(default_factory=Counter)
+    summary: dict[str, Any] | None = None
     mails: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -52,6 +54,7 @@ class Received:
         alert = json.loads(body)
         with self.changed:
             self.kinds[alert["kind"]] += 1
+            self.summary = alert.get("daily") or self.summary
             for key in alerts_in(alert):
                 self.delivered[key] += 1
                 self.delivered_at.setdefault(key, []).append(time.monotonic())
@@ -75,6 +78,13 @@ class Received:
                     self.has_all(expected, baselines=baselines) and not (by_mail and self.mails < self.kinds.total())
                 ),
                 timeout=DELIVERED_WITHIN,
+            )
+
+    def await_summary(self) -> None:
+        """Wait for the summary, by mail too; a minute at most."""
+        with self.changed:
+            self.changed.wait_for(
+                lambda: self.summary is not None and self.mails >= self.kinds.total(), timeout=DELIVERED_WITHIN
             )
 
 
@@ -113,7 +123,8 @@ def run_demo(console: Console, *, seed: int = 1, pause: float = 0.0) -> bool:
         _play(console, script, watch, received, pause=pause)
     polls = sum(1 for request in trackstar.requests if request.path.startswith("/connections/"))
     title = "A day of three shops"
-    return report(console, title, script, received, polls=polls, seconds=time.monotonic() - begun)
+    is_told = report(console, title, script, received, polls=polls, seconds=time.monotonic() - begun)
+    return judge_summary(console, script, received) and is_told
 
 
 def _settings(shop: Shop) -> str | None:
@@ -159,6 +170,9 @@ def _play(console: Console, script: Script, watch: Watch, received: Received, *,
             time.sleep(pause)
         progress.update(task, advance=1, description="the last alerts")
         received.await_all(alerts_of(script), baselines=len(watch.shops), by_mail=True)
+        progress.update(task, description="the summary of the day")
+        watch.send_summary()
+        received.await_summary()
 
 
 def _poll(watch: Watch, until: datetime) -> None:
@@ -189,7 +203,7 @@ def report(console: Console, title: str, script: Script, received: Received, *, 
     """
     expected = alerts_of(script)
     latencies = _latencies(expected_alerts(script.truth_of_the_day), received) if received.delivered == expected else []
-    messages = received.kinds.total() - received.kinds["watch.started"]
+    messages = received.kinds.total() - received.kinds["watch.started"] - received.kinds["summary.daily"]
     orders = sum(len(shop.orders()) for shop in script.shops)
     table = Table("", "", title=title, title_justify="left", show_header=False)
     table.add_row("orders watched", f"{orders:,}")
@@ -204,6 +218,20 @@ def report(console: Console, title: str, script: Script, received: Received, *, 
     table.add_row("the whole run", f"{seconds:.0f} s")
     console.print(table)
     return verdict(console, expected, received)
+
+
+def judge_summary(console: Console, script: Script, received: Received) -> bool:
+    """Show where the summary of the day differs from what could be seen of the shops; whether it does not."""
+    owed, told = summary_of(script, ZONES), figures_in(received.summary) if received.summary else {}
+    for connection_id in sorted(owed.keys() | told.keys()):
+        if owed.get(connection_id) != told.get(connection_id):
+            found = f"{connection_id}: {told.get(connection_id)}, and not {owed.get(connection_id)}"
+            console.print(f"the summary is wrong about {found}", style="red", highlight=False)
+    if owed != told:
+        return False
+    waiting = sum(shop.waiting for shop in owed.values())
+    console.print(f"The summary of the day says what waits: {waiting:,} orders, to the cent.", style="green")
+    return True
 
 
 def verdict(console: Console, expected: Counter[AlertKey], received: Received) -> bool:

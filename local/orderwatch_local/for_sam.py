@@ -51,6 +51,7 @@ FUNCTIONS = {
     "PollOrdersFunction": env_json.POLL_EVENT,
     "PublishAlertsFunction": env_json.ALERT_EVENT,
     "RedriveAlertsFunction": "redrive_alerts_schedule.json",
+    "SendSummaryFunction": "send_summary_schedule.json",
     "PostToSlackFunction": env_json.SLACK_EVENT,
 }
 

@@ -28,6 +28,7 @@ from orderwatch.polling.health import refused_by_trackstar, unread_since
 from orderwatch.polling.notices import doubted_status, quarantine_notice, refused_settings, refused_sync
 from orderwatch.publishing.audience import Audience, Subscription, Topic, after_telling, observe, untold
 from orderwatch.publishing.digest import group
+from orderwatch_local.summary_sample import summary_sample
 
 NOW = datetime(2026, 3, 4, 12, 32, tzinfo=UTC)
 SHOP = AlertConnection(id="conn-7f3a", name="Nordic Outdoor", integration="shopify", time_zone="Europe/Berlin")
@@ -308,4 +309,5 @@ SAMPLES: dict[str, Alert] = {
     "statuses.doubted": doubted_status("exceptoin", now=NOW),
     "settings.refused": _refused_settings(),
     "sync.refused": refused_sync("POST /connections/sync: 403", connection=SHOP, now=NOW),
+    "summary.daily": summary_sample(),
 }

@@ -48,11 +48,12 @@ def expected_connection_alerts(hours: Iterable[Hour]) -> Counter[AlertKey]:
 def alerts_in(message: Mapping[str, Any]) -> Counter[AlertKey]:
     """The alerts in one delivered message (`orderwatch.alert.v1`); each order of a digest counts.
 
-    That a watch has begun is no alert.
+    That a watch has begun is no alert; what a summary says is judged by itself.
     """
     if digest := message.get("digest"):
         return Counter((message["connection_id"], order["id"], digest["of_kind"]) for order in digest["orders"])
     if order := message.get("order"):
         kinds = [message["kind"], *(each["kind"] for each in message.get("also", ()))]
         return Counter((message["connection_id"], order["id"], kind) for kind in kinds)
-    return Counter({(message["connection_id"], "", message["kind"]): 1} if message["kind"] != "watch.started" else {})
+    no_alerts = {"watch.started", "summary.daily"}
+    return Counter({(message["connection_id"], "", message["kind"]): 1} if message["kind"] not in no_alerts else {})

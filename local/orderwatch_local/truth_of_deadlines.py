@@ -71,14 +71,7 @@ def owed_about_orders(script: Script, zones: Mapping[str, str]) -> Counter[Alert
         zones: The time zone of each shop; UTC where it has none.
     """
     (began, *syncs), day = script.syncs, script.truth_of_the_day
-    late_at = {
-        (shop.connection_id, str(order["id"])): _late_at(
-            order["latest_ship_date"], zones.get(shop.connection_id, "UTC")
-        )
-        for shop in script.shops
-        for order in shop.orders()
-        if order.get("latest_ship_date")
-    }
+    late_at = late_moments(script, zones)
     orders = _Day(began.at, late_at)
     orders.status = {(each.connection_id, each.order_id): each.status for each in script.truth if each not in day}
     for sync in syncs:
@@ -87,6 +80,18 @@ def owed_about_orders(script: Script, zones: Mapping[str, str]) -> Counter[Alert
         for connection_id in sync.shops:
             orders.pass_deadlines(connection_id, sync.at)
     return orders.owed
+
+
+def late_moments(script: Script, zones: Mapping[str, str]) -> dict[Subject, datetime]:
+    """When the ship-by of each order has passed, where it has one."""
+    return {
+        (shop.connection_id, str(order["id"])): _late_at(
+            order["latest_ship_date"], zones.get(shop.connection_id, "UTC")
+        )
+        for shop in script.shops
+        for order in shop.orders()
+        if order.get("latest_ship_date")
+    }
 
 
 def _late_at(ship_by: str, zone: str) -> datetime:

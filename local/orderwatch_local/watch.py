@@ -64,6 +64,16 @@ class Watch:
         if answer.get("FunctionError"):
             raise FunctionFailedError(f"{name} failed:\n{self.cloud.logs(name, lines=10)}")
 
+    def send_summary(self) -> None:
+        """Send a summary of what waits, as the schedule does in the morning.
+
+        Raises:
+            FunctionFailedError: send_summary failed; its log's end is in the message.
+        """
+        name = self.outputs.send_summary_function_name
+        if self._lambda.invoke(FunctionName=name, Payload=b"{}").get("FunctionError"):
+            raise FunctionFailedError(f"{name} failed:\n{self.cloud.logs(name, lines=10)}")
+
     def states(self) -> list[ConnectionState]:
         """How far each shop was read."""
         return [self._connections.load(shop.connection_id) for shop in self.shops]

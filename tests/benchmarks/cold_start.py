@@ -126,6 +126,12 @@ FUNCTIONS = (
     ),
     Function("redrive_alerts", ("dynamodb", "sns"), _ADAPTERS.format(settings="RedriveAlertsSettings")),
     Function(
+        "send_summary",
+        ("dynamodb", "ssm"),
+        _ADAPTERS.format(settings="SendSummarySettings"),
+        http=True,
+    ),
+    Function(
         "post_to_slack",
         ("dynamodb", "ssm"),
         "from pydantic import SecretStr\n"

@@ -187,7 +187,7 @@ def test_the_test_alert_comes_out_of_every_channel(operator: Operator, slack_cha
 
 
 def test_no_command_shows_a_traceback_or_needs_an_account(operator: Operator) -> None:
-    for command in ("shops", "orders", "alerts", "logs", "poll", "redrive", "test-alert"):
+    for command in ("shops", "orders", "alerts", "logs", "poll", "redrive", "summary", "test-alert"):
         done = operator.types(command, "--stack-name", "no-such-stack")
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.count("\n") == 1

@@ -9,7 +9,7 @@ import pytest
 
 from orderwatch_local.build import build, this_architecture
 
-FUNCTIONS = ("DispatchPolls", "PollOrders", "PublishAlerts", "RedriveAlerts", "PostToSlack")
+FUNCTIONS = ("DispatchPolls", "PollOrders", "PublishAlerts", "RedriveAlerts", "SendSummary", "PostToSlack")
 MEGABYTE = 1024 * 1024
 LAMBDA_TAKES = 250 * MEGABYTE
 """Unzipped, function and layers together."""

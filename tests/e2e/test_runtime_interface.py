@@ -22,7 +22,7 @@ from tests.e2e.runtime_interface import RuntimeInterface
 from tests.support.cloud import Tables, create_tables
 
 EVENTS = PROJECT / "events"
-FUNCTIONS = ("dispatch_polls", "poll_orders", "publish_alerts", "redrive_alerts", "post_to_slack")
+FUNCTIONS = ("dispatch_polls", "poll_orders", "publish_alerts", "redrive_alerts", "send_summary", "post_to_slack")
 
 type Start = Callable[[str], AbstractContextManager[RuntimeInterface]]
 
@@ -140,6 +140,14 @@ def test_redrive_alerts_sends_what_stayed_pending(start: Start, apart: Apart) ->
         output = function.output()
     assert result.payload == {"sent": 1, "unsent": 0}, output
     assert [body["alert_id"] for body in apart.take(apart.inbox_url)] == [alert_id]
+
+
+def test_send_summary_writes_the_summary_of_a_day_once(start: Start, apart: Apart) -> None:
+    with start("send_summary") as function:
+        results = [function.invoke(event("send_summary_schedule")) for _ in range(2)]
+        output = function.output()
+    assert [result.payload["is_written"] for result in results] == [True, False], output
+    assert [row["kind"]["S"] for row in apart.tables.rows("AlertTable")] == ["summary.daily"]
 
 
 def test_post_to_slack_posts_an_alert_once(start: Start, slack_channel: SlackChannel) -> None:

@@ -393,7 +393,7 @@ def test_only_a_connected_shop_can_be_polled(operated: Operated) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["shops"], ["orders"], ["alerts"], ["logs"], ["poll"], ["redrive"], ["test-alert"]]
+    "command", [["shops"], ["orders"], ["alerts"], ["logs"], ["poll"], ["redrive"], ["summary"], ["test-alert"]]
 )
 def test_a_cloud_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     with pytest.raises(SystemExit) as left:

@@ -282,7 +282,7 @@ class DeadlineOracle:
             return
         for order_id, seen in self.copies[looked.connection_id].items():
             row = self.row(ORDERS, f"{looked.connection_id}#{order_id}")
-            if seen.changed <= looked.began and row and _shows(row, seen):
+            if seen.changed <= looked.began and row and shows(row, seen):
                 self._judge_order((looked.connection_id, order_id), row, looked.known_until, since)
 
     def _judge_order(self, subject: Subject, row: Row, known_until: datetime, since: datetime) -> None:
@@ -302,7 +302,8 @@ def _two_syncs_before(moment: datetime | None) -> datetime | None:
     return moment - 2 * timedelta(hours=1) if moment else None
 
 
-def _shows(row: Row, seen: Seen) -> bool:
+def shows(row: Row, seen: Seen) -> bool:
+    """Whether a row is what can be seen of its order."""
     if seen.status is None or seen.version is None or (row["status"], _ship_by(row)) != (seen.status, seen.ship_by):
         return False
     return _moment(seen.version) >= _moment(row["version"])

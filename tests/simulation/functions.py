@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "ALERT_TABLE_NAME": ALERTS,
     "POLL_QUEUE_URL": "polls",
     "TIME_ZONE": "Europe/Berlin",
+    "STACK_NAME": "orderwatch",
     "PACE_TABLE_NAME": PACE,
     "ALERT_TOPIC_ARN": "alerts-topic",
     "OPS_TOPIC_ARN": "ops-topic",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.simulation import deadline_breakages
+from tests.simulation import deadline_breakages, summary_breakages
 from tests.simulation.breakages import BREAKAGES
 from tests.simulation.oracle import Violation
 from tests.simulation.world import run
@@ -45,7 +45,7 @@ def _found(seed: int) -> Violation | None:
     return None
 
 
-ALL = BREAKAGES | deadline_breakages.BREAKAGES
+ALL = BREAKAGES | deadline_breakages.BREAKAGES | summary_breakages.BREAKAGES
 
 
 @pytest.mark.parametrize("name", ALL)

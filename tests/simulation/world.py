@@ -59,6 +59,7 @@ from tests.simulation.functions import ENVIRONMENT, forget, handler_module, reac
 from tests.simulation.marks import MAX_GAP, Marks
 from tests.simulation.oracle import Copy, Oracle, Reading, Violation
 from tests.simulation.plan import STATUSES, TICK, Plan, ShopPlan, drawn
+from tests.simulation.summary_oracle import SummaryOracle
 from tests.simulation.timeline import SkewedClock, Timeline
 from tests.support.death import Killed
 from tests.support.recording_sns import RecordingSns
@@ -67,6 +68,7 @@ EXPECTED = (ClientError, OrderwatchError, GetParameterError)
 """What a handler may fail by: anything else is a fault of its own."""
 API_KEY = "organisation-key"
 TIMEOUTS = {"dispatch_polls": 60.0, "poll_orders": 120.0, "publish_alerts": 120.0, "redrive_alerts": 300.0}
+TIMEOUTS |= {"send_summary": 300.0}
 MAX_AT_ONCE = 2
 MAX_SHARDS = 16
 SENDERS = MAX_SHARDS + MAX_AT_ONCE
@@ -76,6 +78,7 @@ STORM = 12
 PACE_JITTER = 0.05
 """Seconds by which a request may reach SNS later than it was meant to."""
 REDRIVE_EVERY = 900.0
+SUMMARY_EVERY = 2400.0
 STREAM_TRIES, STREAM_AGE = 10, 3600.0
 DELETED = 0.15
 """The share of edits that delete an order."""
@@ -172,6 +175,14 @@ class SimulatedWorld:
         self.deadlines = DeadlineOracle(
             self.promises.calendar, self.tables.row, plan.notify_recovered, plan.baseline_days > 0, Violation
         )
+        self.summaries = SummaryOracle(
+            self.tables.row,
+            self.tables.all_rows,
+            self.deadlines,
+            tuple(shop.connection_id for shop in plan.shops),
+            Violation,
+        )
+        self._asked_summaries = 0
         self.oracle = Oracle(self.tables.row, plan.notify_recovered, plan.baseline_days, self.deadlines)
         self.queue = FifoQueue(lambda: self.time.seconds, self._message_came, lambda: self._happens(plan.aws_fault))
         self.shards = first_shards(plan.shards)
@@ -226,7 +237,8 @@ class SimulatedWorld:
         """A new order; both shops number theirs alike."""
         self._placed[shop.connection_id] += 1
         number, ship_by = str(self._placed[shop.connection_id]), self.promises.ship_by(self.vendor_clock.now())
-        order = {"id": number, "order_number": number, "status": status, "line_items": []}
+        price = {"total_price": 10 * int(number) + 0.25, "invoice_currency_code": ("EUR", "USD")[int(number) % 2]}
+        order: dict[str, Any] = {"id": number, "order_number": number, "status": status, "line_items": [], **price}
         shop.place(order | {"latest_ship_date": ship_by})
         self._note(f"place {shop.connection_id} {number} {status}, to ship by {ship_by}")
 
@@ -543,6 +555,9 @@ class SimulatedWorld:
             self._note(f"  {change.table} {_brief(change.after)}")
         self.oracle.wrote(changes, invocation.reading)
         self.deadlines.wrote(changes, invocation.looked)
+        self.summaries.touched += any(change.table in {ORDERS, CONNECTIONS} for change in changes)
+        for row in (change.after for change in changes if change.after.get("kind") == "summary.daily"):
+            self.summaries.wrote(row, now=self.our_clock.now(), is_calm=self.is_calm)
         if any(change.table == CONNECTIONS for change in changes):
             [invocation.written] = [change.after for change in changes if change.table == CONNECTIONS]
             self._idle[invocation.connection_id] = (self.time.seconds, self._worked)
@@ -562,7 +577,13 @@ class SimulatedWorld:
     # Invocations
 
     def invoke(
-        self, function: str, event: dict[str, Any], *, connection_id: str = "", sender: int | None = None
+        self,
+        function: str,
+        event: dict[str, Any],
+        *,
+        connection_id: str = "",
+        sender: int | None = None,
+        request: str = "request-1",
     ) -> Any:
         """Run a handler.
 
@@ -571,6 +592,7 @@ class SimulatedWorld:
             event: What it is handed.
             connection_id: What it polls.
             sender: Of which shard; None where any process will do.
+            request: Lambda's id of the request, which its retries share.
 
         Returns:
             What it returned; None where it failed or died.
@@ -580,6 +602,7 @@ class SimulatedWorld:
         invocation = Invocation(
             function, copy, self.time.seconds + timeout, lambda: self.time.seconds, connection_id=connection_id
         )
+        invocation.aws_request_id = request
         invocation.looked.connection_id = connection_id
         module = handler_module(function, copy)
         self._note(f"{function}/{copy} begins {connection_id}")
@@ -599,6 +622,7 @@ class SimulatedWorld:
             self._judge_health(invocation)
             self._judge_claims(invocation)
             self.deadlines.finished(invocation.looked)
+            self.summaries.finished(invocation.looked)
             return answer
         finally:
             self._running.pop()
@@ -642,6 +666,15 @@ class SimulatedWorld:
     def redrive(self) -> None:
         """It is time to look for what is pending."""
         self.invoke("redrive_alerts", {})
+
+    def sum_up(self) -> None:
+        """It is time for a summary: Lambda tries three times."""
+        self._asked_summaries += 1
+        for _ in range(3):
+            self.summaries.begins()
+            answer = self.invoke("send_summary", {}, request=f"summary-{self._asked_summaries}")
+            if answer is not None and not self._happens(self.plan.repeated_event):
+                return
 
     # The queue
 
@@ -786,6 +819,7 @@ class SimulatedWorld:
         for number in range(self.plan.ticks):
             self.time.at(start + number * TICK, self.tick)
         self._every(REDRIVE_EVERY, active, self.redrive)
+        self._every(SUMMARY_EVERY, active, self.sum_up)
         for plan in self.plan.shops:
             self._schedule_shop(plan, active)
         for _ in range(self.plan.troubles):
@@ -863,7 +897,9 @@ class SimulatedWorld:
         self._calm_ticks(1)
         self._judge_unmarked_changes()
         self.time.play(start + CALM_SECONDS)
-        self._calm_ticks(3)
+        self._calm_ticks(2)
+        self.sum_up()
+        self._calm_ticks(1)
         if self.plan.storm:
             self._storm()
 
@@ -934,6 +970,8 @@ class SimulatedWorld:
 
     def _judge(self) -> None:
         self.oracle.judge_alerts(self.tables.all_rows(ALERTS))
+        if not self.summaries.judged["calm"]:
+            raise Violation("no summary was written in the calm")
         for connection_id in self.shops:
             self.oracle.judge_shop(connection_id)
 

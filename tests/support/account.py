@@ -1,4 +1,4 @@
-"""The stack in one process: the template's resources in moto, a simulated shop, and the five handlers as deployed."""
+"""The stack in one process: the template's resources in moto, a simulated shop, and the six handlers as deployed."""
 
 import json
 import os
@@ -18,6 +18,7 @@ import functions.poll_orders.app
 import functions.post_to_slack.app
 import functions.publish_alerts.app
 import functions.redrive_alerts.app
+import functions.send_summary.app
 from orderwatch import clock
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.dynamodb import to_item
@@ -35,6 +36,7 @@ FUNCTIONS = {
     "PollOrdersFunction": functions.poll_orders.app,
     "PublishAlertsFunction": functions.publish_alerts.app,
     "RedriveAlertsFunction": functions.redrive_alerts.app,
+    "SendSummaryFunction": functions.send_summary.app,
     "PostToSlackFunction": functions.post_to_slack.app,
 }
 
@@ -165,7 +167,8 @@ def account() -> Iterator[Account]:
         recorder = Recorder()
         dynamodb, sqs, sns = boto3.client("dynamodb"), boto3.client("sqs"), boto3.client("sns")
         patch.setattr(boto3, "client", recorder.client)
-        for app in (functions.dispatch_polls.app, functions.poll_orders.app, functions.publish_alerts.app):
+        clients = (functions.dispatch_polls, functions.poll_orders, functions.publish_alerts, functions.send_summary)
+        for app in (each.app for each in clients):
             patch.setattr(app, "Trackstar", partial(Trackstar, transport=transport))
         patch.setattr(slack_webhook, "WebhookClient", SlacksClient)
         forget_adapters()

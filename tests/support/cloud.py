@@ -14,6 +14,7 @@ from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.poll_store import PollStore
+from orderwatch.aws.summary_store import SummaryStore
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.template import load_template
 
@@ -61,6 +62,10 @@ class Tables:
     @property
     def store(self) -> PollStore:
         return PollStore(self.client, orders=self.orders, connections=self.connections, alerts=self.alerts)
+
+    @property
+    def summaries(self) -> SummaryStore:
+        return SummaryStore(self.client, orders=self.orders, connections=self.connections, alerts=self.alerts)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Every row of a table, in DynamoDB's notation."""

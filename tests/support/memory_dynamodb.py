@@ -233,11 +233,12 @@ def _cancelled(held: Sequence[bool]) -> TransactionCancelledError:
     return TransactionCancelledError(cast("Any", answer), "TransactWriteItems")
 
 
-_TOKEN = re.compile(r"\s*(:\w+|#\w+|[A-Za-z_]\w*|<=|=|<|\(|\)|,)")
+_TOKEN = re.compile(r"\s*(:\w+|#\w+|[A-Za-z_]\w*|<=|>=|=|<|\(|\)|,)")
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda left, right: left == right,
     "<": lambda left, right: left < right,
     "<=": lambda left, right: left <= right,
+    ">=": lambda left, right: left >= right,
 }
 _SECTION = re.compile(r"\b(SET|ADD|REMOVE)\b")
 

@@ -33,7 +33,11 @@ _KEPT = {
     "AWS::Logs::LogGroup",
 }
 _ALARM = "PollDeadLetterAlarm"
-_SCHEDULES = ("DispatchPollsFunctionPollSchedule", "RedriveAlertsFunctionRedriveSchedule")
+_SCHEDULES = (
+    "DispatchPollsFunctionPollSchedule",
+    "RedriveAlertsFunctionRedriveSchedule",
+    "SendSummaryFunctionSchedule",
+)
 
 
 class Ran(NamedTuple):

@@ -65,9 +65,11 @@ MADE_BY_AWS = frozenset(
         of_failures("PublishAlertsRole", "StreamFailureQueue"),
         of_failures("DispatchPollsRole", "ScheduleDeadLetterQueue"),
         of_failures("RedriveAlertsRole", "ScheduleDeadLetterQueue"),
+        of_failures("SendSummaryRole", "ScheduleDeadLetterQueue"),
         of_failures("ScheduleRole", "ScheduleDeadLetterQueue"),
         Call("ScheduleRole", "lambda:InvokeFunction", arn_of("DispatchPollsFunction")),
         Call("ScheduleRole", "lambda:InvokeFunction", arn_of("RedriveAlertsFunction")),
+        Call("ScheduleRole", "lambda:InvokeFunction", arn_of("SendSummaryFunction")),
     ]
 )
 
@@ -93,7 +95,21 @@ def run_every_path(account: Account) -> None:
     account.subscribe("OpsTopic")
     assert account.invoke("RedriveAlertsFunction", {})["sent"] == 2
     assert len(account.pending()) == 1, "the operators are told that nobody hears AlertTopic"
+    sum_up(account)
     post_to_slack(account)
+
+
+def sum_up(account: Account) -> None:
+    """One with a product that orders wait for, and one that compares itself with it."""
+    account.shop.place(order("4", status="backordered"))
+    account.shop.sync()
+    account.poll()
+    [first] = [account.invoke("SendSummaryFunction", {})["alert"]["daily"]["shops"]]
+    assert first[0]["products"][0]["orders"] == 1
+    account.shop.move("4", "fulfilled")
+    account.shop.sync()
+    account.poll()
+    assert account.invoke("SendSummaryFunction", {"send": False})["alert"]["daily"]["changes"]["cleared"] == 1
 
 
 def post_to_slack(account: Account) -> None:
@@ -124,6 +140,7 @@ def test_the_handlers_reach_every_service_that_they_are_for(calls: frozenset[Cal
         *(("PollOrdersRole", service) for service in ("ssm", "dynamodb", "sqs")),
         *(("PublishAlertsRole", service) for service in ("ssm", "dynamodb", "sns")),
         *(("RedriveAlertsRole", service) for service in ("dynamodb", "sns", "sqs")),
+        *(("SendSummaryRole", service) for service in ("ssm", "dynamodb")),
         *(("PostToSlackRole", service) for service in ("ssm", "dynamodb")),
     }
 
@@ -159,7 +176,9 @@ def test_every_resource_is_allowed_only_where_aws_allows_nothing_less() -> None:
 def test_who_only_dispatches_polls_can_read_no_shops_token() -> None:
     reading = {"ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "ssm:GetParameterHistory"}
     readers = {grant.role for grant in GRANTS if grant.action in reading}
-    assert readers == {"DispatchPollsRole", "PollOrdersRole", "PublishAlertsRole", "PostToSlackRole"}
+    assert readers == {
+        *("DispatchPollsRole", "PollOrdersRole", "PublishAlertsRole", "SendSummaryRole", "PostToSlackRole"),
+    }
     read = [grant.resource for grant in GRANTS if grant.action in reading and grant.role == "DispatchPollsRole"]
     assert [resource.rpartition("/")[2] for resource in read] == ["api-key"]
 

@@ -47,7 +47,7 @@ def _matches(policy: dict[str, Any], kind: str) -> bool:
         zip(
             POLICIES,
             [
-                set(SAMPLES) - {"connection.unheard", "connection.heard", "statuses.doubted"},
+                set(SAMPLES) - {"connection.unheard", "connection.heard", "statuses.doubted", "summary.daily"},
                 {"order.backordered", "order.digest"},
                 {"order.backordered", "order.digest"},
                 {"order.backordered"},

@@ -20,6 +20,7 @@ from orderwatch.publishing.digest import MAX_ORDERS, MAX_PRODUCTS, group
 from orderwatch.publishing.messages import chat, email, listing, machine, plain, render, slack, sms, sns, wording
 from orderwatch_local.samples import order_alert
 from orderwatch_local.schema import alert_schema
+from tests.support.any_summary import summaries
 from tests.unit.test_messages_chat import CUSTOM_NOTIFICATION
 from tests.unit.test_messages_slack import assert_within_limits
 
@@ -170,6 +171,7 @@ KINDS = st.sampled_from(
         "order.digest",
         "connection.blocked",
         "watch.started",
+        "summary.daily",
         "connection.new",
     ]
 )
@@ -177,6 +179,7 @@ SUBJECTS = st.one_of(
     st.fixed_dictionaries({"order": ORDERS}),
     st.fixed_dictionaries({"digest": DIGESTS}),
     st.fixed_dictionaries({"waiting": WAITING}),
+    st.fixed_dictionaries({"daily": summaries(LINE, URL, AMOUNT)}),
     st.just({"detail": None}),
 )
 
@@ -346,7 +349,7 @@ def test_every_digest_names_each_orders_reason_or_counts_it_exactly(
 
 def test_every_renderer_is_among_those_that_are_tested_here() -> None:
     package = Path(str(messages.__file__)).parent
-    words = {"__init__", "facts", "listing", "products", "steps", "text", "times", "wording"}
+    words = {"__init__", "facts", "listing", "overview", "products", "shops", "steps", "text", "times", "wording"}
     renderers = {path.stem for path in package.glob("*.py")} - words
     assert renderers == {"chat", "email", "machine", "plain", "slack", "sms", "sns"}
 

@@ -44,6 +44,7 @@ def an_alert() -> Alert:
 WRITTEN = {
     "dispatch_polls_schedule": sam_events.tick(SCHEDULE_ARN),
     "redrive_alerts_schedule": sam_events.tick(SCHEDULE_ARN),
+    "send_summary_schedule": sam_events.tick(SCHEDULE_ARN),
     "poll_orders_message": sam_events.poll("conn_a", queue_arn=QUEUE_ARN),
     "publish_alerts_stream": sam_events.new_alerts([row_of(an_alert())], stream_arn=STREAM_ARN),
     "post_to_slack_message": sam_events.slack_messages([an_alert()], queue_arn=QUEUE_ARN),

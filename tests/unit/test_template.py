@@ -18,6 +18,7 @@ from orderwatch.settings import (
     PostToSlackSettings,
     PublishAlertsSettings,
     RedriveAlertsSettings,
+    SendSummarySettings,
 )
 from tests.support.template import ROOT, load_template
 
@@ -80,6 +81,18 @@ VARIABLES: dict[str, dict[str, Any]] = {
         "OPS_EMAIL_EXPECTED": {"Fn::If": ["HasOpsEmail", "true", "false"]},
         "SLACK_QUEUE_URL": {"Fn::If": ["HasSlack", {"Ref": "SlackQueue"}, ""]},
     },
+    "SendSummaryFunction": {
+        "STACK_NAME": "AWS::StackName",
+        "PARAMETER_PREFIX": "ParameterPrefix",
+        "TRACKSTAR_BASE_URL": "TrackstarBaseUrl",
+        "ALERT_STATUSES": "AlertStatuses",
+        "SILENCE_MINUTES": "SilenceMinutes",
+        "TIME_ZONE": "TimeZone",
+        "LATE_WARNING_HOURS": "LateWarningHours",
+        "ORDER_TABLE_NAME": "OrderTable",
+        "CONNECTION_TABLE_NAME": "ConnectionTable",
+        "ALERT_TABLE_NAME": "AlertTable",
+    },
     "PostToSlackFunction": {"PARAMETER_PREFIX": "ParameterPrefix", "IDEMPOTENCY_TABLE_NAME": "SlackDeliveryTable"},
 }
 SETTINGS: list[tuple[str, type[BaseModel]]] = [
@@ -87,6 +100,7 @@ SETTINGS: list[tuple[str, type[BaseModel]]] = [
     ("PollOrdersFunction", PollOrdersSettings),
     ("PublishAlertsFunction", PublishAlertsSettings),
     ("RedriveAlertsFunction", RedriveAlertsSettings),
+    ("SendSummaryFunction", SendSummarySettings),
     ("PostToSlackFunction", PostToSlackSettings),
 ]
 
@@ -139,6 +153,7 @@ def test_the_parameters_have_the_names_and_defaults_of_the_contract() -> None:
         "DeadlineAlerts": "true",
         "LateWarningHours": 24,
         "StuckDays": 0,
+        "SummarySchedule": "cron(0 8 ? * MON-FRI *)",
         "TimeZone": "UTC",
         "PollConcurrency": 5,
         "TableDeletionProtection": "false",
@@ -158,7 +173,7 @@ def test_the_outputs_have_the_names_of_the_contract() -> None:
     assert TEMPLATE["Outputs"].keys() == {
         *("AlertTopicArn", "OpsTopicArn", "PollQueueUrl"),
         *("DispatchPollsFunctionName", "PollOrdersFunctionName", "PublishAlertsFunctionName"),
-        *("RedriveAlertsFunctionName", "PostToSlackFunctionName"),
+        *("RedriveAlertsFunctionName", "PostToSlackFunctionName", "SendSummaryFunctionName"),
         *("OrderTableName", "ConnectionTableName", "AlertTableName"),
     }
 
@@ -181,6 +196,8 @@ def test_the_outputs_have_the_names_of_the_contract() -> None:
         ("ParameterPrefix", "/*", False, "IAM would read it as every parameter"),
         ("PollSchedule", "cron(0/10 8-18 * * ? *)", True, "business hours"),
         ("PollSchedule", "5 minutes", False, "no expression of the Scheduler"),
+        ("SummarySchedule", "", True, "no summary wanted"),
+        ("SummarySchedule", "8:00", False, "no expression of the Scheduler"),
         ("AlertStatuses", "exception", True, "one status"),
         ("AlertStatuses", "exception, cancelled", False, "a space"),
         ("AlertStatuses", "exception,", False, "an empty status"),
@@ -322,6 +339,18 @@ def test_a_tick_is_on_time_retried_for_a_while_and_never_lost_unseen(function: s
     assert schedule["DeadLetterConfig"] == {"Arn": dead_letters}
     on_failure = properties(function)["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
     assert on_failure == {"Type": "SQS", "Destination": dead_letters}
+
+
+def test_the_summary_comes_by_the_clock_of_the_shops_and_no_schedule_is_left_where_none_is_wanted() -> None:
+    schedule, dead_letters = properties("SendSummaryFunctionSchedule"), {"Fn::GetAtt": "ScheduleDeadLetterQueue.Arn"}
+    assert RESOURCES["SendSummaryFunctionSchedule"]["Condition"] == "HasSummary"
+    assert schedule["ScheduleExpression"] == {"Ref": "SummarySchedule"}
+    assert schedule["ScheduleExpressionTimezone"] == {"Ref": "TimeZone"}
+    assert schedule["Target"]["DeadLetterConfig"] == {"Arn": dead_letters}
+    assert "Events" not in properties("SendSummaryFunction")
+    config = properties("SendSummaryFunction")["EventInvokeConfig"]
+    assert config["DestinationConfig"]["OnFailure"] == {"Type": "SQS", "Destination": dead_letters}
+    assert config["MaximumRetryAttempts"] == 2, "the next tick is a day away"
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,26 @@ class PublishAlertsSettings(SenderSettings):
     trackstar_base_url: _TrackstarUrl
 
 
+class SendSummarySettings(_Settings):
+    """What send_summary reads from its environment.
+
+    Attributes:
+        stack_name: Part of the id of a day's summary.
+        late_warning_hours: Of shops that set none of their own.
+    """
+
+    stack_name: str
+    parameter_prefix: str
+    trackstar_base_url: _TrackstarUrl
+    alert_statuses: Annotated[frozenset[str], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
+    silence_minutes: Annotated[int, Field(ge=1)]
+    time_zone: TimeZoneName
+    late_warning_hours: Annotated[int, Field(ge=0)]
+    order_table_name: str
+    connection_table_name: str
+    alert_table_name: str
+
+
 class PostToSlackSettings(_Settings):
     """What post_to_slack reads from its environment."""
 

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, computed_field
 
+from orderwatch.alerts.daily import DailySummary
 from orderwatch.alerts.kinds import OPERATORS_KINDS, Audience, Severity, Urgency, severity_of
 from orderwatch.alerts.many import Digest, Waiting
 from orderwatch.alerts.parts import AlertConnection, AlertOrder, AlertPart, Number
@@ -41,7 +42,7 @@ class Alert(AlertPart):
     kind: str = Field(
         description="`order.<status>`, `order.at_risk`, `order.late`, `order.stuck`, `order.recovered`, "
         "`order.digest`, `connection.*`, `watch.started`, `orders.quarantined`, `statuses.doubted`, "
-        "`settings.refused`, `sync.refused`."
+        "`settings.refused`, `sync.refused`, `summary.daily`."
     )
     severity: Severity
     audience: Audience = Field(
@@ -52,6 +53,7 @@ class Alert(AlertPart):
     order: AlertOrder | None = None
     digest: Digest | None = None
     waiting: Waiting | None = Field(None, description="Of `watch.started`: what waits already.")
+    daily: DailySummary | None = Field(None, description="Of `summary.daily`: its figures.")
     summary: str | None = Field(None, description="The alert in one line, as people read it; set in what is sent.")
     next_step: str | None = Field(None, description="What its reader can do about it; set in what is sent.")
     urgency: Urgency = Field(Urgency.NONE, description="Of an open order's ship-by; set in what is sent.")

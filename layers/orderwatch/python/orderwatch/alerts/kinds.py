@@ -24,6 +24,7 @@ KIND_QUARANTINED = "orders.quarantined"
 KIND_UNREAD = "connection.unread"
 KIND_DOUBTED_STATUS = "statuses.doubted"
 KIND_REFUSED_SETTINGS = "settings.refused"
+KIND_SUMMARY = "summary.daily"
 KIND_REFUSED_SYNC = "sync.refused"
 OPERATORS_KINDS = frozenset(
     {KIND_QUARANTINED, KIND_UNREAD, KIND_DOUBTED_STATUS, KIND_REFUSED_SETTINGS, KIND_REFUSED_SYNC}

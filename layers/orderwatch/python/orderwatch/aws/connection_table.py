@@ -1,6 +1,8 @@
 """ConnectionTable: how far each connection was read, and its health."""
 
+import json
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -40,7 +42,8 @@ class ConnectionTable:
 
     def save_action(self, state: ConnectionState) -> Action:
         """The write of the state, on condition that the row is still the one that was loaded."""
-        row = state.model_copy(update={"revision": state.revision + 1}).model_dump(mode="json", exclude_none=True)
+        written = state.model_copy(update={"revision": state.revision + 1}).model_dump_json(exclude_none=True)
+        row = json.loads(written, parse_float=Decimal)  # the price of an order that waits: DynamoDB takes no float
         condition, values = _unchanged(state)
         return put_action(self._name, row, condition=condition, values=values)
 

@@ -49,6 +49,27 @@ class OrderTable:
         prefix = order_key(connection_id, "")
         return [from_item(item)["order_key"].removeprefix(prefix) for page in pages for item in page["Items"]]
 
+    def waiting(self, connection_id: str) -> dict[str, StoredOrder]:
+        """The orders that wait for a person, by id, by the sparse index `attention`."""
+        return self._indexed("attention", connection_id, "", {})
+
+    def due_rows(self, connection_id: str, until: datetime) -> dict[str, StoredOrder]:
+        """The orders whose next deadline is the moment or before it, by id, by the sparse index `due`."""
+        return self._indexed("due", connection_id, " AND due_at <= :until", {":until": until.isoformat()})
+
+    def _indexed(
+        self, index: str, connection_id: str, condition: str, values: dict[str, str]
+    ) -> dict[str, StoredOrder]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName=index,
+            KeyConditionExpression=f"connection_id = :connection_id{condition}",
+            ExpressionAttributeValues=to_item({":connection_id": connection_id, **values}),
+        )
+        prefix = order_key(connection_id, "")
+        rows = (from_item(item) for page in pages for item in page["Items"])
+        return {row["order_key"].removeprefix(prefix): _stored(row) for row in rows}
+
     def write_action(self, connection_id: str, write: OrderWrite) -> Action:
         """The write of an order's row, on condition that it is still the one that was read (rules 3 and 19)."""
         row = _row(connection_id, write.order_id, write.stored)

@@ -57,6 +57,21 @@ class ConnectionParameters:
     settings_flaw: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NamedConnection:
+    """A connection that has an access token, with what is stored of it in the clear.
+
+    Attributes:
+        connection_id: Trackstar's id of it.
+        name: What alerts call the shop.
+        settings: The shop's own; nothing where they cannot be read.
+    """
+
+    connection_id: str
+    name: str | None
+    settings: ShopSettings
+
+
 class Parameters:
     """The parameters under one prefix.
 
@@ -120,6 +135,22 @@ class Parameters:
         )
         names = (parameter["Name"].removeprefix(f"{path}/") for page in pages for parameter in page["Parameters"])
         return sorted(name.removesuffix(token) for name in names if name.endswith(token))
+
+    def connections(self) -> list[NamedConnection]:
+        """Every shop that has an access token, sorted by id; never from a cache, and no token is decrypted."""
+        path = f"{self._prefix}/connections"
+        pages = self._client.get_paginator("get_parameters_by_path").paginate(
+            Path=path, Recursive=True, WithDecryption=False
+        )
+        found: dict[str, dict[str, str]] = {}
+        for parameter in (each for page in pages for each in page["Parameters"]):
+            connection_id, _, what = parameter["Name"].removeprefix(f"{path}/").rpartition("/")
+            found.setdefault(connection_id, {})[what] = parameter["Value"]
+        return [
+            NamedConnection(each, values.get("name") or None, _shop_settings(values.get(SETTINGS) or "")[0])
+            for each, values in sorted(found.items())
+            if ACCESS_TOKEN in values
+        ]
 
     def forget(self) -> None:
         """Forget the cached values: after a refusal the next read sees a rotated secret at once."""

@@ -19,6 +19,7 @@ class ExtractLine(Model):
 
     sku: str | None = None
     quantity: Decimal | None = None
+    product_id: str | None = None
 
 
 class Extract(Model):
@@ -46,7 +47,7 @@ class Extract(Model):
             url=one_line(details.external_system_url, MAX_TEXT_LENGTH) if details.external_system_url else None,
             currency=details.invoice_currency_code,
             total_price=details.total_price,
-            lines=tuple(ExtractLine(sku=_sku(item), quantity=item.quantity) for item in listed),
+            lines=tuple(map(_extracted, listed)),
             more_lines=len(details.line_items) - len(listed),
         )
 
@@ -60,8 +61,13 @@ class Extract(Model):
         return cls.model_validate(json.loads(saved))
 
 
-def _sku(item: LineItem) -> str | None:
-    return one_line(item.product_sku, MAX_TEXT) if item.product_sku else None
+def _extracted(item: LineItem) -> ExtractLine:
+    sku = one_line(item.product_sku, MAX_TEXT) if item.product_sku else None
+    return ExtractLine(sku=sku, quantity=item.quantity, product_id=_product_id(item))
+
+
+def _product_id(item: LineItem) -> str | None:
+    return item.product_id if item.product_id and len(item.product_id) <= MAX_TEXT else None
 
 
 def snapshot(
@@ -110,7 +116,6 @@ def snapshot(
 
 
 def _line(item: LineItem) -> AlertLineItem:
-    product_id = item.product_id if item.product_id and len(item.product_id) <= MAX_TEXT else None
     return AlertLineItem(
-        sku=item.product_sku, quantity=item.quantity, unit_price=item.unit_price, product_id=product_id
+        sku=item.product_sku, quantity=item.quantity, unit_price=item.unit_price, product_id=_product_id(item)
     )

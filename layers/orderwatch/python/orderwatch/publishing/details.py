@@ -7,6 +7,7 @@ while, and all requests of a process together may take only so long. What gets n
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
@@ -25,6 +26,13 @@ MIN_SECONDS = 2.0
 REMEMBERED_FOR = timedelta(minutes=5)
 """How long failures and the time spent count, by the wall clock: one poll interval."""
 NO_TIME = "product details: left out so that no alert is late"
+
+
+class LookedUp(NamedTuple):
+    """The products that were found, by id, or why none were."""
+
+    products: Mapping[str, Product]
+    gap: str | None
 
 
 class Details:
@@ -64,24 +72,32 @@ class Details:
             return False
         return known is None and self._recent_gap(connection_id) is None
 
+    def look_up(self, connection_id: str, product_ids: Sequence[str]) -> LookedUp:
+        """The products of a connection, or why there are none; whatever fails, nothing is raised."""
+        try:
+            return self._found(connection_id, product_ids)
+        except Exception as error:  # noqa: BLE001
+            logger.warning("product details missing", exc_info=error, extra={"connection_id": connection_id})
+            return LookedUp({}, gap_of(error))
+
     def _detailed(self, connection_id: str, alerts: Sequence[Alert]) -> list[Alert]:
         try:
-            return self._with_products(connection_id, alerts)
+            found = self._found(connection_id, product_ids_of(alerts))
+            return without_details(alerts, found.gap) if found.gap else enrich(alerts, found.products)
         except Exception as error:  # noqa: BLE001
             logger.warning("product details missing", exc_info=error, extra={"connection_id": connection_id})
             return without_details(alerts, gap_of(error))
 
-    def _with_products(self, connection_id: str, alerts: Sequence[Alert]) -> list[Alert]:
-        ids = product_ids_of(alerts)
-        known = self._cache.known(connection_id, ids)
+    def _found(self, connection_id: str, product_ids: Sequence[str]) -> LookedUp:
+        known = self._cache.known(connection_id, product_ids)
         if known is not None:
-            return enrich(alerts, known)
+            return LookedUp(known, None)
         if gap := self._recent_gap(connection_id):
-            return without_details(alerts, gap)
+            return LookedUp({}, gap)
         seconds = min(SECONDS_A_CONNECTION, SECONDS_IN_ALL - self._seconds_spent())
         if seconds < MIN_SECONDS:
-            return without_details(alerts, NO_TIME)
-        return enrich(alerts, self._ask(connection_id, ids, seconds))
+            return LookedUp({}, NO_TIME)
+        return LookedUp(self._ask(connection_id, product_ids, seconds), None)
 
     def _ask(self, connection_id: str, product_ids: Sequence[str], seconds: float) -> Mapping[str, Product]:
         began = clock.monotonic()

@@ -8,9 +8,10 @@ import json
 from typing import Any
 
 from orderwatch.alerts.alert import Alert, alert_id
+from orderwatch.alerts.daily import DailySummary, longest
 from orderwatch.alerts.many import Digest
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder
-from orderwatch.publishing.messages import facts, listing, products, steps, text, wording
+from orderwatch.publishing.messages import facts, listing, products, shops, steps, text, wording
 
 MAX_TITLE = 250
 MAX_DESCRIPTION = 3000
@@ -86,9 +87,29 @@ def _description(alert: Alert) -> str:
     foot = [_gaps(alert)] if alert.enrichment.missing else []
     foot.append(f"_{facts.freshness(alert)}_")
     room = MAX_DESCRIPTION - _length(head) - _length(foot) - _ROOM_FOR_MORE
+    if alert.daily:
+        return "\n".join([*head, *_fitting_shops(alert, alert.daily, room), *foot])
     shown = _fitting(entries, room)
     nouns = ("line", "lines") if alert.order else ("order", "orders")
     return "\n".join([*head, *entries[:shown], *text.more(total - shown, *nouns), *foot])
+
+
+def _fitting_shops(alert: Alert, daily: DailySummary, room: int) -> list[str]:
+    """As many shops as there is room for, the worst first, with their orders as far as those fit."""
+    return _shops(alert, longest(daily, lambda shown: _length(_shops(alert, shown)) <= room, first=1))
+
+
+def _shops(alert: Alert, daily: DailySummary) -> list[str]:
+    lines = [line for block in shops.blocks(alert, daily) for line in _shop(block)]
+    return [*lines, *(escape(each, limit=_MAX_FACT) for each in shops.closing(daily))]
+
+
+def _shop(block: shops.ShopBlock) -> list[str]:
+    head = f"*{escape(block.name, limit=_MAX_FACT)}*: {escape(block.state, limit=_MAX_FACT)}"
+    facts = [escape(each, limit=_MAX_ENTRY) for each in block.facts]
+    held = [f"- {escape(each, limit=_MAX_FACT)}" for each in block.products]
+    products_ = ["*Held up by:*", *held, *block.more_products] if held else []
+    return [head, *facts, *map(_listed, block.orders), *block.more_orders, *products_]
 
 
 def _entries(alert: Alert) -> tuple[list[str], int]:
@@ -166,7 +187,7 @@ def _thread_id(alert: Alert) -> str:
 def _resources(alert: Alert) -> list[str]:
     if alert.digest:
         return [escape(wording.number(order), limit=MAX_CONTEXT) for order in alert.digest.orders[:MAX_LIST]]
-    address = text.link(alert.order.url) if alert.order else None
+    address = text.link(wording.url(alert))
     return [address] if address else []
 
 

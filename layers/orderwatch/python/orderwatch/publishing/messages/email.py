@@ -6,10 +6,11 @@ Mail programs break lines themselves and use proportional fonts: nothing is wrap
 from collections.abc import Sequence
 
 from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.daily import DailySummary, longest
 from orderwatch.alerts.kinds import KIND_RECOVERED
 from orderwatch.alerts.many import Digest, DigestedProduct
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder
-from orderwatch.publishing.messages import facts, listing, products, steps, text, wording
+from orderwatch.publishing.messages import facts, listing, products, shops, steps, text, wording
 
 MAX_SUBJECT = 99
 """SNS wants fewer than 100 characters of ASCII, without line breaks."""
@@ -34,6 +35,10 @@ def subject(alert: Alert) -> str:
     head = f"[{text.clip(text.ascii_fold(wording.tag(alert), fallback='alert'), _MAX_TAG)}]"
     shop = text.ascii_fold(wording.shop(alert.connection), fallback=text.ascii_fold(alert.connection.id))
     what = _what(alert)
+    if alert.daily:
+        worth = text.ascii_fold(wording.value(alert) or "", fallback="")
+        said = f"{head} {text.ascii_fold(wording.headline(alert))}"
+        return text.clip(f"{said}, {worth}" if worth else said, MAX_SUBJECT)
     if what is None:
         return text.clip(f"{head} {shop}", MAX_SUBJECT)
     begun = f"{head} {what} at "
@@ -82,7 +87,7 @@ def _decision(alert: Alert) -> list[str]:
 
 
 def _link(alert: Alert) -> list[str]:
-    address = text.link(alert.order.url) if alert.order else None
+    address = text.link(wording.url(alert))
     return [address] if address else []
 
 
@@ -95,12 +100,34 @@ def _facts(alert: Alert) -> list[str]:
 
 
 def _list(alert: Alert, room: int) -> list[list[str]]:
+    if alert.daily:
+        return _fitting_shops(alert, alert.daily, room)
     if alert.order:
         listed = alert.order.line_items or alert.order.more_line_items
         return [_lines(alert, alert.order, room)] if listed else []
     blocks = _products(alert.digest) if alert.digest else []
     spent = sum(len("\n".join(block).encode()) + 2 for block in blocks)
     return [*blocks, *([_orders(alert, room - spent)] if listing.total(alert) else [])]
+
+
+def _fitting_shops(alert: Alert, daily: DailySummary, room: int) -> list[list[str]]:
+    """As many shops as there is room for, the worst first, with their orders as far as those fit."""
+
+    def fits(shown: DailySummary) -> bool:
+        return sum(len("\n".join(block).encode()) + 2 for block in _shops(alert, shown)) <= room
+
+    return _shops(alert, longest(daily, fits))
+
+
+def _shops(alert: Alert, daily: DailySummary) -> list[list[str]]:
+    closing = shops.closing(daily)
+    return [*(_shop(each) for each in shops.blocks(alert, daily)), *([closing] if closing else [])]
+
+
+def _shop(block: shops.ShopBlock) -> list[str]:
+    orders = [line for entry in block.orders for line in _entry(entry)]
+    held = ["Held up by:", *(f"- {each}" for each in block.products), *block.more_products] if block.products else []
+    return [f"{block.name}: {block.state}", *block.facts, *orders, *block.more_orders, *held]
 
 
 def _products(digest: Digest) -> list[list[str]]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_DOUBTED_STATUS, KIND_RECOVERED, TOPIC_KINDS
 from orderwatch.alerts.parts import MAX_TEXT, AlertOrder
-from orderwatch.publishing.messages import text, times, wording
+from orderwatch.publishing.messages import overview, text, times, wording
 
 MAX_GAP = 200
 
@@ -25,6 +25,9 @@ class Fact(NamedTuple):
 
 def facts_of(alert: Alert) -> list[Fact]:
     """What is known of the subject beside the decision and the lines, the most telling first."""
+    if alert.daily:
+        said = overview.facts(alert.daily, times.zone_of(alert.connection))
+        return [Fact(name, value) for name, value in said.items() if value]
     integration = text.clean(alert.connection.integration or "")
     place = Fact("Shop", wording.shop(alert.connection) + (f" ({integration})" if integration else ""))
     if alert.order:
@@ -91,6 +94,9 @@ def missing(alert: Alert) -> list[str]:
 
 def freshness(alert: Alert) -> str:
     """How fresh the knowledge is."""
+    if alert.daily:
+        shown = times.moment(alert.daily.at, times.zone_of(alert.connection), beside=alert.daily.at)
+        return f"As of {shown}; of each shop what Trackstar's last sync of it showed."
     if alert.kind in TOPIC_KINDS:
         return "Subscriptions are looked at every 15 minutes."
     if alert.kind == KIND_DOUBTED_STATUS:

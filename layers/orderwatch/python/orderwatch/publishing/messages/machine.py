@@ -3,6 +3,7 @@
 from typing import Any
 
 from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.daily import DailySummary, longest
 from orderwatch.publishing.messages import steps, text, times, wording
 
 MAX_BYTES = 200_000
@@ -18,6 +19,8 @@ def body(alert: Alert, *, limit: int = MAX_BYTES) -> str:
     whole = _dump(alert)
     if len(whole.encode()) <= limit:
         return whole
+    if alert.daily:
+        return _dump(_with_fitting_shops(alert, alert.daily, limit))
     slim = _with_short_detail(alert)
     return _dump(_keeping(slim, _most_that_fit(slim, limit)))
 
@@ -26,6 +29,11 @@ def in_words(alert: Alert) -> Alert:
     """The alert with what people read of it in one line, and how urgent it is."""
     words = {"summary": wording.summary(alert), "next_step": steps.next_step(alert)}
     return alert.model_copy(update=words | {"urgency": times.urgency(alert), "late_hours": times.late_hours(alert)})
+
+
+def _with_fitting_shops(alert: Alert, daily: DailySummary, limit: int) -> Alert:
+    shown = longest(daily, lambda each: len(_dump(alert.model_copy(update={"daily": each})).encode()) <= limit)
+    return alert.model_copy(update={"daily": shown})
 
 
 def _dump(alert: Alert) -> str:

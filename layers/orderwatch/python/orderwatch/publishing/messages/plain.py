@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 
 from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.daily import shortened
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
 from orderwatch.alerts.parts import AlertOrder
 from orderwatch.publishing.messages.sns import Attribute, SnsMessage, attributes_of, with_machine
@@ -32,6 +33,9 @@ def plain(alert: Alert) -> SnsMessage:
 
 
 def _fact(alert: Alert) -> str:
+    if alert.daily:
+        waiting, late = alert.daily.total.waiting, alert.daily.total.late
+        return f"{waiting} orders wait, {late} late; shops not visible: {alert.daily.unseen_shops}"
     if alert.order:
         condition = _one_line(_DEADLINES.get(alert.kind, alert.order.status), 40)
         return f"Order {_one_line(alert.order.number, 40)} is {condition}"
@@ -107,7 +111,8 @@ def _without_lists(alert: Alert) -> Alert:
     if waiting:
         more = waiting.more_orders + len(waiting.orders)
         waiting = waiting.model_copy(update={"orders": (), "more_orders": more})
-    return alert.model_copy(update={"order": order, "digest": digest, "waiting": waiting})
+    daily = shortened(alert.daily, 0) if alert.daily else None
+    return alert.model_copy(update={"order": order, "digest": digest, "waiting": waiting, "daily": daily})
 
 
 def _attributes(alert: Alert, facts: Mapping[str, str]) -> dict[str, Attribute]:

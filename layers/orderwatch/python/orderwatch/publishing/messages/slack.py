@@ -22,11 +22,12 @@ from slack_sdk.models.blocks import (
 )
 
 from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.daily import DailySummary, longest
 from orderwatch.alerts.kinds import KIND_CONNECTION_RECOVERED, KIND_HEARD, KIND_RECOVERED, Severity
 from orderwatch.alerts.many import Digest, DigestedProduct
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder
 from orderwatch.deadlines.calendar import is_mere_date
-from orderwatch.publishing.messages import facts, listing, products, steps, text, times, wording
+from orderwatch.publishing.messages import facts, listing, products, shops, steps, text, times, wording
 from orderwatch.publishing.messages.chat import escape
 
 MAX_BLOCKS = 50
@@ -47,6 +48,8 @@ _MAX_FACT = 300
 _MAX_ENTRY = 500
 _MAX_NAME = 200
 _MAX_GAPS = 1_000
+_MAX_SHOPS = 40
+"""Sections for shops: beside the other blocks they stay within `MAX_BLOCKS`."""
 _ROOM_FOR_MORE = 40
 _RECOVERED = {KIND_RECOVERED, KIND_CONNECTION_RECOVERED, KIND_HEARD}
 _MARKS = {Severity.CRITICAL: "\U0001f534", Severity.WARNING: "\U0001f7e0", Severity.INFO: "\U0001f535"}
@@ -103,7 +106,7 @@ def _length(part: Any) -> int:
 
 def plain(alert: Alert) -> SlackMessage:
     """The alert as mere text, for when its blocks cannot be made or are refused."""
-    link = _link(alert.order.url, "Open the order") if alert.order else ""
+    link = _link(wording.url(alert), "Open the order")
     return SlackMessage(text=f"{_summary(alert)}\n{link}".rstrip(), blocks=[])
 
 
@@ -122,7 +125,7 @@ def _decision(alert: Alert) -> Block:
     said = wording.decision(alert)
     is_told = said.why in {wording.headline(alert), wording.headline(alert, with_shop=True)}
     parts = [] if is_told else [f"*{escape(text.sentence(said.why), limit=_MAX_FACT)}*"]
-    parts += [escape(text.sentence(said.also), limit=_MAX_FACT)] if said.also and alert.order else []
+    parts += [escape(text.sentence(said.also), limit=_MAX_FACT)] if said.also and not alert.digest else []
     parts += [f"Ship by {_due(said.due)}."] if said.due else []
     parts += [escape(text.sentence(said.worth), limit=_MAX_FACT)] if said.worth else []
     step = f"*Do:* {escape(text.lower_first(steps.next_step(alert)), limit=_MAX_ENTRY)}"
@@ -159,6 +162,8 @@ def _value(fact: facts.Fact) -> str:
 
 
 def _list(alert: Alert, room: int, *, with_image: bool) -> list[Block]:
+    if alert.daily:
+        return _fitting_shops(alert, alert.daily, room)
     if alert.order is None:
         listed = _products(alert.digest) if alert.digest else []
         return [*listed, *_orders(alert, room - _characters(listed))]
@@ -166,6 +171,31 @@ def _list(alert: Alert, room: int, *, with_image: bool) -> list[Block]:
     entries = [_line(line, alert.order, with_stock=with_stock) for line in lines[:MAX_LINES]]
     total = len(lines) + alert.order.more_line_items
     return _sections(entries, total, ("line", "lines"), room=room, image=_image(lines) if with_image else None)
+
+
+def _fitting_shops(alert: Alert, daily: DailySummary, room: int) -> list[Block]:
+    """As many shops as there is room for, the worst first, with their orders as far as those fit."""
+
+    def fits(shown: DailySummary) -> bool:
+        made = _shops(alert, shown)
+        return (
+            len(made) <= _MAX_SHOPS and all(len(each) <= MAX_SECTION for each in made) and sum(map(len, made)) <= room
+        )
+
+    return [_section(said) for said in _shops(alert, longest(daily, fits))]
+
+
+def _shops(alert: Alert, daily: DailySummary) -> list[str]:
+    closing = [escape(each, limit=_MAX_FACT) for each in shops.closing(daily)]
+    return [*map(_shop, shops.blocks(alert, daily)), *(["\n".join(closing)] if closing else [])]
+
+
+def _shop(block: shops.ShopBlock) -> str:
+    head = f"*{escape(block.name, limit=_MAX_NAME)}*: {escape(block.state, limit=_MAX_FACT)}"
+    facts = [escape(each, limit=_MAX_ENTRY) for each in block.facts]
+    products_ = [f"• {escape(each, limit=_MAX_FACT)}" for each in block.products]
+    held = ["*Held up by*", *products_, *block.more_products] if block.products else []
+    return "\n".join([head, *facts, *map(_listed, block.orders), *block.more_orders, *held])
 
 
 def _products(digest: Digest) -> list[Block]:
@@ -241,7 +271,7 @@ def _image(lines: Sequence[AlertLineItem]) -> ImageElement | None:
 
 
 def _button(alert: Alert) -> list[Block]:
-    address = text.link(alert.order.url) if alert.order else None
+    address = text.link(wording.url(alert))
     if address is None:
         return []
     label = PlainTextObject(text="Open the order", emoji=False)

@@ -73,7 +73,7 @@ def _number(order: AlertOrder) -> str:
 
 
 def _link(alert: Alert) -> str:
-    address = text.link(alert.order.url) if alert.order else None
+    address = text.link(wording.url(alert))
     return address if address and address.isascii() else ""
 
 

@@ -3,6 +3,7 @@
 import re
 
 from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.daily import DailySummary
 from orderwatch.alerts.kinds import (
     KIND_AT_RISK,
     KIND_BLOCKED,
@@ -24,7 +25,7 @@ from orderwatch.alerts.kinds import (
     Urgency,
 )
 from orderwatch.alerts.parts import MAX_TEXT, AlertOrder
-from orderwatch.publishing.messages import products, text, times
+from orderwatch.publishing.messages import overview, products, text, times, wording
 
 _STEPS = {
     "order.exception": "Open the order and settle what the shop names as the reason.",
@@ -74,6 +75,8 @@ def next_step(alert: Alert) -> str:
     """What its reader can do about it: one sentence or two."""
     if alert.next_step:
         return text.clip(text.clean(alert.next_step), MAX_STEP) or _ANY_ORDER
+    if alert.daily:
+        return _summary_step(alert.daily)
     kind = alert.digest.of_kind if alert.digest else alert.kind
     if kind in _COMMANDS and (alert.audience is Audience.OPERATORS or kind not in _STEPS):
         return _COMMANDS[kind].format(id=text.clip(text.clean(alert.connection_id), MAX_TEXT))
@@ -82,6 +85,18 @@ def next_step(alert: Alert) -> str:
     if kind == KIND_WATCH_STARTED and not alert.waiting:
         return "Nothing: changes from now on are alerted."
     return _NOTHING.get(kind) or _STEPS.get(kind) or _ANY_ORDER
+
+
+def _summary_step(daily: DailySummary) -> str:
+    found = overview.first(daily)
+    if found:
+        shop, order = found
+        due = times.due(order.ship_by, status=order.status, seen=shop.as_of, zone=times.zone_named(shop.time_zone))
+        why = [overview.reason_phrase(order.reason), *filter(None, [due.warning if due else None])]
+        return f"Begin with {wording.number(order)} at {overview.shop(shop)}: {', '.join(why)}."
+    if daily.unseen_shops:
+        return "Have the shops reconnected that are not visible; until then look at their orders in the shop itself."
+    return "Nothing: no order waits."
 
 
 def _order_step(kind: str, alert: Alert, order: AlertOrder) -> str:

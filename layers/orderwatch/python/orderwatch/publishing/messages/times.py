@@ -51,8 +51,13 @@ class Due(NamedTuple):
 
 def zone_of(connection: AlertConnection) -> tzinfo:
     """The shop's time zone; UTC where the alert names one that is not known here (rule 11)."""
+    return zone_named(connection.time_zone)
+
+
+def zone_named(name: str) -> tzinfo:
+    """The time zone of an IANA name; UTC where it is not known here."""
     try:
-        return clock.time_zone(connection.time_zone)
+        return clock.time_zone(name)
     except ValueError:
         return UTC
 

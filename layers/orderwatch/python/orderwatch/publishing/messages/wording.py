@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from orderwatch.alerts import kinds
 from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.daily import SummaryOrder
 from orderwatch.alerts.kinds import (
     DEADLINE_KINDS,
     KIND_AT_RISK,
@@ -20,6 +21,7 @@ from orderwatch.alerts.kinds import (
     KIND_REFUSED_SYNC,
     KIND_STALE,
     KIND_STUCK,
+    KIND_SUMMARY,
     KIND_UNAUTHORIZED,
     KIND_UNHEARD,
     KIND_UNREAD,
@@ -27,7 +29,7 @@ from orderwatch.alerts.kinds import (
 )
 from orderwatch.alerts.many import Digest, DigestedOrder, WaitingOrder
 from orderwatch.alerts.parts import MAX_TEXT, AlertConnection, AlertOrder
-from orderwatch.publishing.messages import products, text, times
+from orderwatch.publishing.messages import overview, products, text, times
 
 MAX_DETAIL = 2000
 """Characters of an alert's detail that a message shows."""
@@ -65,6 +67,7 @@ _TAGS = {
     KIND_DOUBTED_STATUS: "check AlertStatuses",
     KIND_REFUSED_SETTINGS: "check settings",
     KIND_REFUSED_SYNC: "sync refused",
+    KIND_SUMMARY: "summary",
 }
 
 
@@ -89,10 +92,16 @@ def shop(connection: AlertConnection) -> str:
     return text.clip(text.clean(connection.label) or text.clean(connection.id) or "unnamed shop", MAX_TEXT)
 
 
-def number(order: AlertOrder | DigestedOrder | WaitingOrder) -> str:
+def number(order: AlertOrder | DigestedOrder | WaitingOrder | SummaryOrder) -> str:
     """The order's number as people write it: `#1042`; its id where the number has no visible character."""
     shown = text.clip_middle(text.clean(order.number) or text.clean(order.id) or "?", MAX_TEXT)
     return shown if shown.startswith("#") else f"#{shown}"
+
+
+def url(alert: Alert) -> str | None:
+    """Where to open the one order that matters: the alert's, or that with which a summary begins."""
+    found = overview.first(alert.daily) if alert.daily else None
+    return found[1].url if found else alert.order.url if alert.order else None
 
 
 def number_in_ascii(order: AlertOrder, *, limit: int) -> str:
@@ -132,6 +141,8 @@ def headline(alert: Alert, *, with_shop: bool = False) -> str:
         with_shop: Whether the sentence names the shop; those about a connection always do.
     """
     place = f" at {shop(alert.connection)}" if with_shop else ""
+    if alert.daily:
+        return overview.headline(alert.daily)
     if alert.digest:
         return f"{_digest_headline(alert.digest)}{place}"
     if alert.order:
@@ -201,6 +212,8 @@ def reason_beyond(raw_status: str | None, status: str) -> str | None:
 def decision(alert: Alert) -> Decision:
     """What decides what to do; the reason stands here and nowhere else in a message."""
     order = alert.order
+    if alert.daily:
+        return Decision(headline(alert), overview.places(alert.daily), None, value(alert))
     if order is None:
         return Decision(headline(alert, with_shop=bool(alert.digest)), warning(alert), None, value(alert))
     return Decision(_why(alert, order), explanation(alert), times.order_due(alert), value(alert))
@@ -258,6 +271,8 @@ def short_detail(alert: Alert) -> str | None:
 
 def value(alert: Alert) -> str | None:
     """What is at stake, in money."""
+    if alert.daily:
+        return amounts(alert.daily.total.value_by_currency)
     if alert.digest:
         return amounts(alert.digest.value_by_currency)
     if alert.order and alert.order.total_price is not None:

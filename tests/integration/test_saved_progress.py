@@ -1,0 +1,34 @@
+"""What a poll saves of a window that it has not read to its end can be written and read again, money included."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import boto3
+import pytest
+
+from orderwatch.alerts.many import WaitingOrder
+from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.windows import Progress, Window, WindowKind
+from orderwatch.trackstar.query import DateField
+from tests.support.cloud import Tables, create_tables
+from tests.support.memory_dynamodb import MemoryDynamoDB
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+@pytest.fixture(params=["memory", "moto"])
+def tables(request: pytest.FixtureRequest, aws: None) -> Iterator[Tables]:
+    client = MemoryDynamoDB().as_client() if request.param == "memory" else boto3.client("dynamodb")
+    yield from create_tables(client)
+
+
+@pytest.mark.parametrize("total", ["129.90", "0.1", "12345678.99", "1500"])
+def test_a_baseline_whose_waiting_orders_have_a_price_is_saved_between_its_pages(tables: Tables, total: str) -> None:
+    order = WaitingOrder(id="1", number="#1", status="exception", currency="EUR", total_price=Decimal(total))
+    window = Window(kind=WindowKind.BASELINE, after=None, until=NOON, date_field=DateField.TRACKSTAR_UPDATED)
+    progress = Progress(window=window, began_at=NOON, page_token="page-2", waiting=(order,))
+    tables.store.commit(ConnectionState(connection_id="a", progress=progress), writes=(), alerts=())
+    loaded = tables.store.load("a").progress
+    assert loaded
+    assert loaded.waiting == (order,)

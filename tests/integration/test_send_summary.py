@@ -1,0 +1,82 @@
+"""send_summary as it is deployed: which day it is of, how often it is written, and that it goes out like any alert."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from orderwatch.alerts.alert import AlertKey
+from orderwatch.alerts.daily import ALL_SHOPS
+from tests.support.account import Account, account, inserts, order
+from tests.support.permissions import name_of
+
+MORNING = {"source": "aws.scheduler", "time": "2026-01-05T23:30:00Z"}
+
+
+@pytest.fixture
+def running() -> Iterator[Account]:
+    with account() as made:
+        made.shop.place(order("1", status="backordered"))
+        made.shop.sync()
+        made.poll()
+        yield made
+
+
+def summaries(running: Account) -> list[AlertKey]:
+    return [key for key in running.pending() if key.connection_id == ALL_SHOPS]
+
+
+def sum_up(running: Account, event: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = running.invoke("SendSummaryFunction", event)
+    return answer
+
+
+def test_a_repeated_tick_writes_no_second_summary_and_one_by_hand_is_another(running: Account) -> None:
+    assert sum_up(running, MORNING)["is_written"]
+    assert not sum_up(running, MORNING)["is_written"]
+    assert not sum_up(running, {"send": False})["is_written"]
+    assert len(summaries(running)) == 1
+    assert sum_up(running, {})["is_written"]
+    assert not sum_up(running, {})["is_written"], "the retry of one invocation"
+    assert len(summaries(running)) == 2
+
+
+@pytest.mark.parametrize(("zone", "day"), [("UTC", "2026-01-05"), ("Asia/Tokyo", "2026-01-06")])
+def test_the_day_is_that_of_the_tick_in_the_time_zone_of_the_stack(
+    running: Account, monkeypatch: pytest.MonkeyPatch, zone: str, day: str
+) -> None:
+    monkeypatch.setattr("tests.support.account.environment_of", _with_zone(zone))
+    assert sum_up(running, MORNING)["alert"]["daily"]["day"] == day
+
+
+def _with_zone(zone: str) -> Any:
+    from tests.support.permissions import environment_of  # noqa: PLC0415 - the one that is replaced
+
+    return lambda function: environment_of(function) | {"TIME_ZONE": zone}
+
+
+def test_stock_is_what_trackstar_says_and_where_it_says_nothing_the_summary_says_so(running: Account) -> None:
+    running.shop.restock("p1", {"Hamburg": 0})
+    lamp = {"product_id": "p2", "product_sku": "LAMP", "quantity": 3}
+    running.shop.place(order("2", status="backordered") | {"line_items": [lamp]})
+    running.shop.sync()
+    running.poll()
+    alert = sum_up(running, MORNING)["alert"]
+    [shop] = alert["daily"]["shops"]
+    known = [(each["sku"], each["ordered"], each["on_hand"], each["short"]) for each in shop["products"]]
+    assert known == [("LAMP", 3.0, None, None), ("sku-1", 1.0, 0.0, 1.0)]
+
+
+def test_it_goes_out_to_every_channel_like_any_alert(running: Account) -> None:
+    running.subscribe("AlertTopic")
+    sum_up(running, MORNING)
+    [key] = summaries(running)
+    assert running.invoke("PublishAlertsFunction", inserts([key])) == {"batchItemFailures": []}
+    [message] = running.messages("StreamFailureQueue")
+    told = json.loads(json.loads(message["Body"])["Message"])
+    assert (told["kind"], told["daily"]["total"]["waiting"]) == ("summary.daily", 1)
+    row = running.dynamodb.get_item(
+        TableName=name_of("AlertTable"), Key={"connection_id": {"S": ALL_SHOPS}, "alert_id": {"S": key.alert_id}}
+    )["Item"]
+    assert row["state"]["S"] == "sent"

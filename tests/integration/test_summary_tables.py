@@ -1,0 +1,109 @@
+"""A summary over the tables: read by their indexes, written once, and remembered for the next one."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+
+import boto3
+import pytest
+
+from orderwatch import clock
+from orderwatch.alerts.daily import Changes
+from orderwatch.aws.parameters import Parameters
+from orderwatch.polling.transitions import OrderWrite, Reason, StoredOrder
+from orderwatch.summarizing.summarize import Summary, summarize, write
+from tests.integration.conftest import OTHER_DYNAMODB
+from tests.support.clocks import BEGINS_AT, Waits
+from tests.support.cloud import Tables, create_tables
+from tests.support.memory_dynamodb import MemoryDynamoDB
+from tests.support.summaries import AT, AT_RISK, DAY, HOUR, blocked, healthy, late_for, occasion, row, shop
+
+
+@pytest.fixture(params=["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])])
+def tables(request: pytest.FixtureRequest, aws: None) -> Iterator[Tables]:
+    if request.param == "memory":
+        client = MemoryDynamoDB().as_client()
+    else:
+        client = boto3.client("dynamodb", endpoint_url=OTHER_DYNAMODB if request.param == "endpoint" else None)
+    waits = Waits()
+    waits.seconds = (AT - BEGINS_AT).total_seconds()
+    clock.use(waits)
+    yield from create_tables(client)
+    clock.use(None)
+
+
+def put(tables: Tables, connection_id: str, rows: dict[str, StoredOrder]) -> None:
+    known = tables.store.stored_orders(connection_id, rows.keys())
+    writes = [
+        OrderWrite(key, known.get(key), stored, alert=None, reason=Reason.STATUS_CHANGED)
+        for key, stored in rows.items()
+    ]
+    state = tables.store.load(connection_id)
+    fresh = (blocked if connection_id == "gone" else healthy)(connection_id)
+    lost = tables.store.commit(fresh.model_copy(update={"revision": state.revision}), writes=writes, alerts=())
+    assert lost == []
+
+
+def made(tables: Tables, *names: str, days: int = 0) -> Summary:
+    at = clock.now() + days * DAY
+    return summarize(
+        [shop(name) for name in names],
+        store=tables.summaries,
+        products=None,
+        occasion=occasion(at=at),
+    )
+
+
+def test_what_waits_or_is_at_risk_is_read_and_nothing_else(tables: Tables) -> None:
+    put(
+        tables,
+        "a",
+        {
+            "trouble": row(),
+            "late": row("open", standing=late_for(HOUR)),
+            "risk": row("open", waits=False, standing=AT_RISK),
+            "shipped": row("fulfilled", waits=False),
+        },
+    )
+    put(tables, "b", {"other": row("backordered")})
+    put(tables, "gone", {})
+    daily = made(tables, "a", "b", "gone", "never-read").alert.daily
+    assert daily
+    listed = {each.connection_id: {order.id for order in each.orders} for each in daily.shops}
+    assert listed == {"a": {"trouble", "late", "risk"}, "b": {"other"}, "gone": set(), "never-read": set()}
+    assert {each.connection_id: each.unseen.state for each in daily.shops if each.unseen} == {
+        "gone": "blocked",
+        "never-read": "waiting",
+    }
+
+
+def test_a_summary_is_written_once_and_the_next_day_compares_itself_with_it(tables: Tables) -> None:
+    put(tables, "a", {"1": row(), "2": row()})
+    first = made(tables, "a")
+    assert write(first, tables.summaries)
+    assert not write(made(tables, "a"), tables.summaries)
+    assert len(tables.rows("AlertTable")) == 1
+    assert tables.alerts.unsent([first.alert.key]) == [first.alert], "what it remembers is no part of what is sent"
+    put(tables, "a", {"1": row("fulfilled", since=-HOUR, waits=False), "3": row()})
+    changes = (made(tables, "a", days=1).alert.daily or pytest.fail("no figures")).changes
+    assert changes == Changes(since=AT, waited=2, new=1, cleared=1, median_hours_to_clear=Decimal(2))
+
+
+def test_summaries_of_more_than_two_weeks_ago_are_not_read(tables: Tables) -> None:
+    put(tables, "a", {"1": row()})
+    write(made(tables, "a"), tables.summaries)
+    [past] = tables.summaries.past(clock.now() - timedelta(days=1))
+    assert past.waited is not None
+    assert set(past.waited["a"]) == {"1"}
+    assert tables.summaries.past(clock.now() + timedelta(seconds=1)) == []
+
+
+def test_shops_are_listed_with_their_names_and_settings_and_no_token_is_decrypted(aws: None) -> None:
+    ssm = boto3.client("ssm")
+    values = {"a/access-token": "secret", "a/name": "Nordic", "a/settings": '{"late_warning_hours": 48}'}
+    for name, value in {**values, "b/access-token": "secret", "b/settings": "no JSON", "c/name": "no token"}.items():
+        kind = "SecureString" if name.endswith("token") else "String"
+        ssm.put_parameter(Name=f"/orderwatch/connections/{name}", Value=value, Type=kind)  # type: ignore[arg-type]
+    found = Parameters(ssm, "/orderwatch").connections()
+    listed = [(each.connection_id, each.name, each.settings.late_warning_hours) for each in found]
+    assert listed == [("a", "Nordic", 48), ("b", None, None)]

@@ -1,0 +1,68 @@
+"""Rules about summaries (rule 20) broken on purpose, one at a time."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from orderwatch.aws.dynamodb import put_action
+from orderwatch.polling.snapshot import Extract
+from orderwatch.summarizing.changes import remembered
+from orderwatch.summarizing.orders import SummedOrder
+
+type Breakage = Callable[[pytest.MonkeyPatch], None]
+
+_PATH = "orderwatch.summarizing.summarize"
+
+
+def a_blocked_shop_counts_as_fine(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_PATH}.unseen", lambda state, **_: None)
+
+
+def late_orders_do_not_wait(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SummedOrder, "waits", property(lambda self: self.row.waits and self.row.status in self.watched))
+
+
+def what_is_at_risk_waits(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SummedOrder, "waits", property(lambda self: self.row.waits or self.is_at_risk))
+
+
+def ages_run_ahead_of_the_data(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(f"{_PATH}.as_of", lambda state, at: at)
+
+
+def money_is_summed_across_currencies(patch: pytest.MonkeyPatch) -> None:
+    def extract(self: SummedOrder) -> Extract:
+        return Extract.restored(self.row.extract or "{}").model_copy(update={"currency": "EUR"})
+
+    patch.setattr(SummedOrder, "extract", property(extract))
+
+
+def half_of_what_waits_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    def forgetful(waiting: Mapping[str, Mapping[str, datetime]]) -> str | None:
+        return remembered({shop: dict(list(orders.items())[::2]) for shop, orders in waiting.items()})
+
+    patch.setattr(f"{_PATH}.remembered", forgetful)
+
+
+def a_repeated_request_is_another_summary(patch: pytest.MonkeyPatch) -> None:
+    def unconditional(table: str, row: Any, **_: Any) -> dict[str, Any]:
+        anything = "attribute_exists(alert_id) OR attribute_not_exists(alert_id)"
+        return put_action(table, row, condition=anything, values={})
+
+    patch.setattr("orderwatch.aws.alert_table.put_action", unconditional)
+
+
+BREAKAGES: dict[str, Breakage] = {
+    breakage.__name__: breakage
+    for breakage in (
+        a_blocked_shop_counts_as_fine,
+        late_orders_do_not_wait,
+        what_is_at_risk_waits,
+        ages_run_ahead_of_the_data,
+        money_is_summed_across_currencies,
+        half_of_what_waits_is_forgotten,
+        a_repeated_request_is_another_summary,
+    )
+}

@@ -1,0 +1,149 @@
+"""Rows of orders and a store in memory, for the tests of the summary."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from orderwatch.alerts.alert import Alert, AlertKey
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
+from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, Standing
+from orderwatch.polling.health import Health, HealthState
+from orderwatch.polling.snapshot import Extract, ExtractLine
+from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.transitions import StoredOrder
+from orderwatch.publishing.details import LookedUp
+from orderwatch.summarizing.changes import Past, recalled
+from orderwatch.summarizing.shops import Shop
+from orderwatch.summarizing.summarize import Occasion
+from orderwatch.trackstar.orders import Version, VersionClock
+from orderwatch.trackstar.products import Product
+
+AT = datetime(2026, 3, 5, 7, tzinfo=UTC)
+"""A Thursday, eight in the morning in Berlin."""
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+WATCHED = frozenset({"exception", "backordered", "cancelled"})
+
+
+def extract(*lines: tuple[str, int], total: str | None = "10", currency: str | None = "EUR", more: int = 0) -> Extract:
+    listed = tuple(ExtractLine(sku=sku, quantity=Decimal(count), product_id=f"id-{sku}") for sku, count in lines)
+    return Extract(
+        currency=currency, total_price=Decimal(total) if total else None, lines=listed, more_lines=more, url=None
+    )
+
+
+def row(
+    status: str = "exception",
+    *,
+    since: timedelta = HOUR,
+    raw: str | None = None,
+    waits: bool = True,
+    standing: Standing = NO_DEADLINE,
+    ship_by: datetime | None = None,
+    kept: Extract | None = None,
+) -> StoredOrder:
+    at = AT - since
+    return StoredOrder(
+        status=status,
+        raw_status=raw,
+        version=Version(at, VersionClock.TRACKSTAR),
+        status_since=at,
+        order_number="1042",
+        waits=waits,
+        ship_by=ship_by,
+        standing=standing,
+        extract=(kept or extract()).saved(),
+    )
+
+
+def late_for(span: timedelta) -> Standing:
+    return Standing(passed=Deadline(AT - span, KIND_LATE))
+
+
+AT_RISK = Standing(due=Deadline(AT + HOUR, KIND_LATE), passed=Deadline(AT - 2 * HOUR, KIND_AT_RISK))
+
+
+def healthy(connection_id: str = "a") -> ConnectionState:
+    return ConnectionState(
+        connection_id=connection_id,
+        baseline_completed_at=AT - 30 * DAY,
+        last_success_at=AT - timedelta(minutes=3),
+        data_as_of=AT,
+        health=Health(since=AT - 30 * DAY),
+    )
+
+
+def blocked(connection_id: str = "a", *, since: datetime = AT - 5 * HOUR) -> ConnectionState:
+    health = Health(state=HealthState.BLOCKED, since=since)
+    return healthy(connection_id).model_copy(update={"health": health})
+
+
+def shop(connection_id: str = "a", name: str | None = None) -> Shop:
+    return Shop(connection_id, name, time_zone="Europe/Berlin", late_warning_hours=24)
+
+
+def occasion(*, at: datetime = AT, day: date | None = None, request: str = "") -> Occasion:
+    return Occasion(
+        stack="orderwatch",
+        day=day or at.date(),
+        at=at,
+        time_zone="Europe/Berlin",
+        watched=WATCHED,
+        silence=timedelta(minutes=30),
+        request=request,
+    )
+
+
+@dataclass
+class MemoryStore:
+    """The tables of a summary: the rows that a test puts there."""
+
+    rows: dict[str, dict[str, StoredOrder]] = field(default_factory=dict)
+    known: dict[str, ConnectionState] = field(default_factory=dict)
+    written: dict[AlertKey, tuple[Alert, str | None]] = field(default_factory=dict)
+
+    def states(self, connection_ids: Collection[str]) -> Mapping[str, ConnectionState]:
+        return {each: self.known[each] for each in connection_ids if each in self.known}
+
+    def waiting(self, connection_id: str) -> Mapping[str, StoredOrder]:
+        return {key: row for key, row in self.rows.get(connection_id, {}).items() if row.waits}
+
+    def due(self, connection_id: str, until: datetime) -> Mapping[str, StoredOrder]:
+        rows = self.rows.get(connection_id, {}).items()
+        return {key: row for key, row in rows if row.standing.due and row.standing.due.at <= until}
+
+    def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
+        return {key: row for key, row in self.rows.get(connection_id, {}).items() if key in order_ids}
+
+    def past(self, since: datetime) -> list[Past]:
+        made = [(alert.daily, memory) for alert, memory in self.written.values() if alert.daily]
+        newest_first = sorted(made, key=lambda each: each[0].at, reverse=True)
+        return [Past(daily, recalled(memory) if memory else None) for daily, memory in newest_first if daily.at > since]
+
+    def put(self, alert: Alert, memory: str | None) -> bool:
+        if alert.key in self.written:
+            return False
+        self.written[alert.key] = (alert, memory)
+        return True
+
+    def clear(self, connection_id: str, order_id: str, *, at: datetime) -> None:
+        """An order is shipped."""
+        before = self.rows[connection_id][order_id]
+        after = replace(before, status="fulfilled", status_since=at, waits=False, standing=NO_DEADLINE, extract=None)
+        self.rows[connection_id][order_id] = after
+
+
+@dataclass
+class Shelf:
+    """Stock by product id; a gap where it is given."""
+
+    stock: Mapping[str, int] = field(default_factory=dict)
+    gap: str | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def look_up(self, connection_id: str, product_ids: Sequence[str]) -> LookedUp:
+        self.asked.append(connection_id)
+        if self.gap:
+            return LookedUp({}, self.gap)
+        return LookedUp({each: Product(id=each, inventory=Decimal(self.stock[each])) for each in self.stock}, None)

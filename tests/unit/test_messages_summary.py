@@ -1,0 +1,120 @@
+"""The summary in every channel: the decision first, and within every limit however many shops there are."""
+
+import json
+import re
+
+import pytest
+
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.daily import DailySummary, shortened
+from orderwatch.publishing.messages import chat, email, machine, plain, render, slack, sms, steps, wording
+from orderwatch.publishing.messages.sns import MAX_BYTES
+from orderwatch.summarizing.summarize import summarize
+from orderwatch_local.samples import SAMPLES
+from tests.support.summaries import AT, AT_RISK, HOUR, MemoryStore, blocked, extract, healthy, occasion, row, shop
+
+
+def made(store: MemoryStore, names: list[str]) -> Alert:
+    shops = [shop(name, f"Shop {name}") for name in names]
+    return summarize(shops, store=store, products=None, occasion=occasion()).alert
+
+
+def many(shops: int, orders: int) -> Alert:
+    names = [f"conn-{number:03}" for number in range(shops)]
+    kept = extract(("LAMP", 1)).model_copy(update={"url": "https://shop.example/admin/orders/1042"})
+    rows = {
+        name: {f"{name}-{each}": row("backordered", kept=kept, ship_by=AT + each * HOUR) for each in range(orders)}
+        for name in names
+    }
+    return made(MemoryStore(rows, {name: healthy(name) for name in names}), names)
+
+
+def daily_of(alert: Alert) -> DailySummary:
+    assert alert.daily
+    return alert.daily
+
+
+@pytest.mark.parametrize(("shops", "orders"), [(1, 5_000), (500, 10), (500, 1), (40, 125)])
+def test_a_summary_fits_every_channel_and_counts_what_it_leaves_out(shops: int, orders: int) -> None:
+    alert = many(shops, orders)
+    message = render(alert)
+    assert message.size <= MAX_BYTES
+    assert len(sms.body(alert)) <= sms.MAX_CHARACTERS
+    assert len(email.body(alert).encode()) <= email.MAX_BYTES
+    assert len(chat.notification(alert)["content"]["description"]) <= chat.MAX_DESCRIPTION
+    assert len(slack.blocks(alert).blocks) <= slack.MAX_BLOCKS
+    sent = DailySummary.model_validate(json.loads(message.bodies["sqs"])["daily"])
+    assert sent.total.waiting == shops * orders
+    assert len(sent.shops) + sent.more_shops == shops
+    assert all(len(each.orders) + each.more_orders == orders for each in sent.shops)
+
+
+@pytest.mark.parametrize("shops", [3, 60, 500])
+def test_the_e_mail_names_or_counts_every_shop_and_every_order(shops: int) -> None:
+    said = email.body(many(shops, 13))
+    listed = re.findall(r"^Shop conn-", said, re.MULTILINE)
+    more = [int(each.replace(",", "")) for each in re.findall(r"^\+([\d,]+) more shops?", said, re.MULTILINE)]
+    assert len(listed) + sum(more) == shops
+    orders = re.findall(r"^- #", said, re.MULTILINE)
+    cut = [int(each) for each in re.findall(r"^\+(\d+) more orders", said, re.MULTILINE)]
+    assert len(orders) + sum(cut) == 13 * len(listed)
+
+
+def test_the_first_lines_of_the_e_mail_carry_the_decision() -> None:
+    alert = SAMPLES["summary.daily"]
+    first, do, link = email.body(alert).splitlines()[:3]
+    assert first == "17 orders wait, 2 late, 2 at risk, 1 shop not visible. In 3 of 4 shops. 1,078.40 EUR."
+    assert do == "Do: begin with #1017 at Nordic Outdoor: in exception, 47 h overdue."
+    assert link.endswith("/orders/1017")
+
+
+def test_where_nothing_waits_it_is_one_line_and_still_a_message() -> None:
+    alert = made(MemoryStore({}, {"a": healthy(), "b": healthy("b")}), ["a", "b"])
+    assert email.subject(alert) == "[summary] Nothing waits in 2 shops"
+    assert email.body(alert).splitlines()[:2] == ["Nothing waits in 2 shops.", "Do: nothing: no order waits."]
+    assert sms.body(alert) == "Nothing waits in 2 shops"
+    assert slack.blocks(alert).blocks
+    assert render(alert)
+
+
+def test_a_blocked_shop_is_never_told_as_one_where_nothing_waits() -> None:
+    alert = made(MemoryStore({}, {"a": blocked(), "b": healthy("b")}), ["a", "b"])
+    assert email.subject(alert) == "[summary] Nothing that can be seen waits, 1 shop not visible"
+    said = email.body(alert)
+    assert "Shop a: not visible since Thu 5 Mar 03:00 CET (blocked); last known: nothing waits" in said
+    assert "Nothing waits in 1 other shop" in said
+    assert "not visible" in sms.body(alert)
+    assert "shops not visible: 1" in plain(alert).bodies["email"]
+
+
+def test_an_order_at_risk_is_told_and_is_not_waiting() -> None:
+    rows = {"1": row("open", waits=False, standing=AT_RISK)}
+    alert = made(MemoryStore({"a": rows}, {"a": healthy()}), ["a"])
+    assert wording.headline(alert) == "Nothing waits, 1 at risk"
+    assert steps.next_step(alert) == "Begin with #1042 at Shop a: at risk."
+
+
+@pytest.mark.parametrize(
+    ("keep", "listed", "why"),
+    [
+        (6, [10, 10, 10], "everything"),
+        (5, [10, 10, 0], "the lists of the last shop"),
+        (4, [10, 0, 0], "of the last two"),
+        (3, [10, 0], "then the last shop"),
+        (2, [10], "but the worst keeps its lists as long as any room is left"),
+        (1, [0], "its figures alone"),
+        (0, [], "the totals alone"),
+    ],
+)
+def test_cutting_from_the_end_keeps_the_worst_and_counts_the_rest(keep: int, listed: list[int], why: str) -> None:
+    daily = shortened(daily_of(many(3, 12)), keep, first=1)
+    assert [len(each.orders) for each in daily.shops] == listed, why
+    assert all(len(each.orders) + each.more_orders == 12 for each in daily.shops)
+    assert daily.more_shops == 3 - len(listed)
+
+
+def test_what_machines_get_has_the_words_and_the_figures() -> None:
+    told = json.loads(machine.body(SAMPLES["summary.daily"]))
+    assert told["summary"].startswith("17 orders wait, 2 late")
+    assert told["next_step"].startswith("Begin with #1017")
+    assert told["daily"]["total"]["by_reason"] == {"backordered": 13, "exception": 3, "late": 1}

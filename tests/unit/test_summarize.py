@@ -1,0 +1,212 @@
+"""Rule 20: a summary of all shops, and what it compares with the one before."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from orderwatch.alerts.daily import Changes, DailySummary, Unseen
+from orderwatch.alerts.kinds import Severity
+from orderwatch.deadlines.rules import Standing
+from orderwatch.polling.health import Health, HealthState
+from orderwatch.polling.state import ConnectionState
+from orderwatch.summarizing.changes import MAX_MEMORY, recalled, remembered
+from orderwatch.summarizing.shops import unseen
+from orderwatch.summarizing.stock import MAX_STOCKED
+from orderwatch.summarizing.summarize import MAX_BYTES, Summary, summarize, write
+from tests.support.summaries import (
+    AT,
+    AT_RISK,
+    DAY,
+    HOUR,
+    MemoryStore,
+    Shelf,
+    blocked,
+    extract,
+    healthy,
+    late_for,
+    occasion,
+    row,
+    shop,
+)
+
+SILENCE = timedelta(minutes=30)
+
+
+def made(store: MemoryStore, *names: str, at: datetime = AT, request: str = "", shelf: Shelf | None = None) -> Summary:
+    shops = [shop(name) for name in names or ("a",)]
+    for name in names or ("a",):
+        if name in store.known:
+            alive = {"last_success_at": at, "data_as_of": at}
+            store.known[name] = store.known[name].model_copy(update=alive)
+    return summarize(shops, store=store, products=shelf, occasion=occasion(at=at, request=request))
+
+
+def daily_of(summary: Summary) -> DailySummary:
+    assert summary.alert.daily
+    return summary.alert.daily
+
+
+def sent(store: MemoryStore, *names: str, at: datetime = AT) -> DailySummary:
+    summary = made(store, *names, at=at)
+    assert write(summary, store)
+    return daily_of(summary)
+
+
+def test_the_worst_shop_comes_first_and_one_where_nothing_waits_is_only_counted() -> None:
+    rows = {
+        "calm": {},
+        "few": {"1": row()},
+        "late": {"1": row("open", standing=late_for(HOUR))},
+        "many": {str(number): row() for number in range(3)},
+        "gone": {},
+    }
+    known = {name: healthy(name) for name in rows} | {"gone": blocked("gone")}
+    daily = daily_of(made(MemoryStore(rows, known), *rows))
+    assert [each.connection_id for each in daily.shops] == ["gone", "late", "many", "few"]
+    assert (daily.watched_shops, daily.quiet_shops, daily.unseen_shops, daily.total.waiting) == (5, 1, 1, 5)
+
+
+def test_a_blocked_shop_is_told_with_its_last_known_figures_and_never_counts_as_quiet() -> None:
+    store = MemoryStore({"a": {"1": row()}}, {"a": blocked(), "b": blocked("b")})
+    daily = daily_of(made(store, "a", "b"))
+    assert [each.unseen for each in daily.shops] == [Unseen(state="blocked", since=AT - 5 * HOUR)] * 2
+    assert daily.total.waiting == 1
+    assert not daily.is_quiet
+    assert made(store, "a", "b").alert.severity is Severity.WARNING
+
+
+def test_where_nothing_waits_the_summary_is_news_for_nobody() -> None:
+    summary = made(MemoryStore({}, {"a": healthy()}))
+    assert daily_of(summary).is_quiet
+    assert summary.alert.severity is Severity.INFO
+
+
+@pytest.mark.parametrize(
+    ("state", "expected", "why"),
+    [
+        (healthy(), None, "read three minutes ago"),
+        (blocked(), Unseen(state="blocked", since=AT - 5 * HOUR), "Trackstar cannot see it"),
+        (ConnectionState(connection_id="a"), Unseen(state="waiting"), "it was never read"),
+        (
+            healthy().model_copy(update={"baseline_completed_at": None, "watch_started_at": AT - HOUR}),
+            Unseen(state="waiting", since=AT - HOUR),
+            "its first reading has not ended",
+        ),
+        (
+            healthy().model_copy(
+                update={"health": Health(state=HealthState.STALE, since=AT), "data_as_of": AT - 3 * HOUR}
+            ),
+            Unseen(state="stale", since=AT - 3 * HOUR),
+            "nothing was synced since then",
+        ),
+        (
+            healthy().model_copy(update={"last_success_at": AT - timedelta(minutes=31)}),
+            Unseen(state="unread", since=AT - timedelta(minutes=31)),
+            "no poll came to its end",
+        ),
+    ],
+)
+def test_whether_a_shop_can_be_seen(state: ConnectionState, expected: Unseen | None, why: str) -> None:
+    assert unseen(state, at=AT, silence=SILENCE) == expected, why
+
+
+def test_waited_and_new_less_cleared_is_what_waits() -> None:
+    store = MemoryStore({"a": {"1": row(), "2": row(since=20 * HOUR), "3": row(since=HOUR)}}, {"a": healthy()})
+    assert sent(store).changes is None, "there is nothing to compare with"
+    store.clear("a", "2", at=AT + 4 * HOUR)
+    store.clear("a", "3", at=AT + 2 * HOUR)
+    store.rows["a"] |= {"4": row(), "5": row()}
+    daily = sent(store, at=AT + DAY)
+    assert daily.changes == Changes(since=AT, waited=3, new=2, cleared=2, median_hours_to_clear=Decimal("13.5"))
+    assert daily.total.waiting == 3 + 2 - 2
+    assert daily.shops[0].changes == daily.changes
+
+
+def test_a_shop_that_the_summary_before_did_not_know_is_all_new() -> None:
+    store = MemoryStore({"a": {"1": row()}, "b": {"1": row(), "2": row()}}, {"a": healthy(), "b": healthy("b")})
+    sent(store, "a")
+    changed = sent(store, "a", "b", at=AT + DAY).changes
+    assert changed
+    assert (changed.waited, changed.new, changed.cleared) == (1, 2, 0)
+
+
+def test_an_order_whose_ship_by_was_moved_is_cleared_and_nobody_knows_how_long_it_took() -> None:
+    store = MemoryStore({"a": {"1": row("open", since=9 * DAY, standing=late_for(HOUR))}}, {"a": healthy()})
+    sent(store)
+    store.rows["a"]["1"] = row("open", since=9 * DAY, waits=False)
+    changed = sent(store, at=AT + DAY).changes
+    assert changed
+    assert (changed.cleared, changed.median_hours_to_clear) == (1, None)
+
+
+def test_the_summary_of_a_day_is_written_once_and_one_that_is_asked_for_beside_it() -> None:
+    store = MemoryStore({"a": {"1": row()}}, {"a": healthy()})
+    assert write(made(store), store)
+    assert not write(made(store, at=AT + HOUR), store)
+    assert write(made(store, at=AT + HOUR, request="by-hand"), store)
+    assert len(store.written) == 2
+
+
+def test_what_a_shop_tells_is_as_of_its_last_sync_and_never_of_a_clock_that_runs_ahead_of_it() -> None:
+    risk, far = row("open", waits=False, standing=AT_RISK), Standing(AT_RISK.due, late_for(HOUR).passed)
+    store = MemoryStore({"a": {"1": row(since=23 * HOUR), "2": risk, "3": row("open", standing=far)}}, {"a": blocked()})
+    later = summarize([shop()], store=store, products=None, occasion=occasion(at=AT + 9 * DAY))
+    [told] = daily_of(later).shops
+    assert (told.as_of, told.ages.under_1_day, told.ages.over_7_days) == (AT, 2, 0)
+    assert (told.late, told.at_risk) == (1, 1)
+
+
+def test_on_mondays_the_week_is_told_against_the_one_before() -> None:
+    store = MemoryStore({"a": {}}, {"a": healthy()})
+    friday = datetime(2026, 2, 13, 7, tzinfo=UTC)
+    days = [friday + number * DAY for number in range(18) if (friday + number * DAY).weekday() < 5]
+    for number, day in enumerate(days):
+        store.rows["a"][str(number)] = row()
+        if number % 2:
+            store.clear("a", str(number - 1), at=day)
+        daily = sent(store, at=day + number * timedelta(seconds=1))  # no tick is on the second
+        assert (daily.week is not None) is (day.weekday() == 0 and number > 1)
+    assert days[-1].weekday() == 0
+    assert daily.week
+    assert daily.week_before
+    assert (daily.week.new, daily.week.cleared, daily.week.waiting) == (5, 3, 6)
+    assert (daily.week_before.new, daily.week_before.cleared, daily.week_before.waiting) == (5, 2, 4)
+
+
+def test_stock_is_asked_for_the_worst_shops_alone_and_a_gap_is_said() -> None:
+    names = [f"{number:02}" for number in range(MAX_STOCKED + 3)]
+    rows = {name: {"1": row("backordered", kept=extract(("LAMP", 2)))} for name in names}
+    store, shelf = MemoryStore(rows, {name: healthy(name) for name in names}), Shelf({"id-LAMP": 1})
+    daily = daily_of(made(store, *names, shelf=shelf))
+    assert shelf.asked == names[:MAX_STOCKED]
+    assert [each.products[0].short for each in daily.shops[:MAX_STOCKED]] == [1] * MAX_STOCKED
+    assert daily.shops[-1].products[0].on_hand is None
+    summary = made(store, "00", shelf=Shelf(gap="product details: Trackstar did not answer"))
+    assert summary.alert.enrichment.missing == ("stock at 00: Trackstar did not answer",)
+
+
+def test_five_hundred_shops_fit_the_row_and_what_is_left_out_is_counted_exactly() -> None:
+    names = [f"conn-{number:03}" for number in range(500)]
+    long_link = extract(("LAMP", 1)).model_copy(update={"url": f"https://shop.example/{'x' * 200}"})
+    rows = {name: {f"{name}-{each}": row(kept=long_link) for each in range(20)} for name in names}
+    summary = made(MemoryStore(rows, {name: healthy(name) for name in names}), *names)
+    daily = daily_of(summary)
+    assert len(summary.alert.model_dump_json(exclude_none=True).encode()) <= MAX_BYTES
+    assert daily.total.waiting == 10_000
+    assert len(daily.shops) + daily.more_shops == 500
+    assert daily.shops[0].orders
+    assert all(len(each.orders) + each.more_orders == 20 for each in daily.shops)
+    assert summary.memory
+    assert len(summary.memory) <= MAX_MEMORY
+    assert {name: len(orders) for name, orders in recalled(summary.memory).items()} == dict.fromkeys(names, 20)
+
+
+def test_more_orders_than_can_be_remembered_are_not_compared_and_that_is_no_change() -> None:
+    crowd = {f"order-{number * 7919 % 1_000_003:x}-{number}": AT for number in range(60_000)}
+    assert remembered({"a": crowd}) is None
+    store = MemoryStore({"a": {"1": row()}}, {"a": healthy()})
+    first = made(store)
+    write(replace(first, memory=None), store)
+    assert sent(store, at=AT + DAY).changes is None

@@ -1,0 +1,146 @@
+"""Rule 20: what a summary counts, order by order."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from orderwatch.alerts.daily import ShopSummary, SummaryProduct, WaitingAges
+from orderwatch.deadlines.rules import NO_DEADLINE, Standing
+from orderwatch.polling.transitions import StoredOrder
+from orderwatch.summarizing.figures import shop_figures, total
+from orderwatch.summarizing.orders import SummedOrder
+from orderwatch.summarizing.stock import MAX_ASKED, backordered, held_up_by, product_ids
+from orderwatch.trackstar.products import Product
+from tests.support.summaries import AT, AT_RISK, DAY, HOUR, WATCHED, extract, late_for, row
+
+
+def summed(rows: Mapping[str, StoredOrder]) -> list[SummedOrder]:
+    return [SummedOrder(key, each, WATCHED) for key, each in rows.items()]
+
+
+def shop_of(rows: Mapping[str, StoredOrder]) -> ShopSummary:
+    return ShopSummary(connection_id="a", as_of=AT, **shop_figures(summed(rows), at=AT))
+
+
+@pytest.mark.parametrize(
+    ("stored", "reason", "since", "why"),
+    [
+        (row("exception", since=HOUR), "exception", HOUR, "a watched status"),
+        (row("exception", since=5 * HOUR, standing=late_for(HOUR)), "exception", 5 * HOUR, "the status says more"),
+        (row("processing", since=9 * DAY, standing=late_for(HOUR)), "late", HOUR, "it waits since its ship-by passed"),
+        (row("on_hold", since=DAY), "on_hold", DAY, "watched when it was written, whatever is watched now"),
+        (row("processing", since=DAY, waits=False, standing=AT_RISK), "at_risk", 2 * HOUR, "since the warning"),
+        (row("backordered", since=DAY, standing=AT_RISK), "backordered", DAY, "it waits, and is at risk too"),
+    ],
+)
+def test_why_an_order_is_told_and_since_when(stored: StoredOrder, reason: str, since: timedelta, why: str) -> None:
+    [order] = summed({"1": stored})
+    assert (order.reason, AT - order.since) == (reason, since), why
+
+
+def test_every_waiting_order_is_counted_once_by_reason_and_once_by_age() -> None:
+    shop = shop_of(
+        {
+            "1": row(since=HOUR),
+            "2": row("backordered", since=DAY),
+            "3": row("backordered", since=3 * DAY, standing=late_for(HOUR)),
+            "4": row(since=7 * DAY, raw="Address"),
+            "5": row("open", since=40 * DAY, standing=late_for(2 * DAY)),
+            "6": row("open", waits=False, standing=AT_RISK),
+        }
+    )
+    assert shop.by_reason == {"exception": 2, "backordered": 2, "late": 1}
+    assert shop.ages == WaitingAges(under_1_day=1, from_1_to_3_days=2, from_3_to_7_days=1, over_7_days=1)
+    assert (shop.waiting, shop.late, shop.at_risk) == (5, 2, 1)
+    assert shop.raw_reasons == {"Address": 1}
+
+
+def test_money_is_summed_by_currency_and_what_has_none_is_counted() -> None:
+    rows = [extract(total="10.50"), extract(total="5"), extract(total="7", currency="USD"), extract(total=None)]
+    shop = shop_of({str(number): row(kept=each) for number, each in enumerate([*rows, extract(currency=None)])})
+    assert shop.value_by_currency == {"EUR": Decimal("15.50"), "USD": Decimal(7)}
+    assert shop.without_value == 2
+
+
+def test_the_ten_most_urgent_are_listed_and_the_rest_is_counted_exactly() -> None:
+    rows = {f"{number:02}": row(ship_by=AT + number * HOUR) for number in range(14)}
+    rows["never"] = row(kept=extract(total="9000"))
+    rows["risk"] = row("open", waits=False, standing=AT_RISK, ship_by=AT - DAY)
+    shop = shop_of(rows)
+    assert [order.id for order in shop.orders] == [f"{number:02}" for number in range(10)]
+    assert shop.more_orders == 6, "four with a ship-by, one without, and one that is at risk"
+
+
+def test_the_total_is_the_sum_of_the_shops() -> None:
+    one = shop_of({"1": row(), "2": row("open", standing=late_for(HOUR))})
+    two = shop_of({"1": row("backordered", since=9 * DAY, kept=extract(currency="USD"))})
+    every = total([one, two])
+    assert (every.waiting, every.late) == (3, 1)
+    assert every.by_reason == {"exception": 1, "late": 1, "backordered": 1}
+    assert every.value_by_currency == {"EUR": Decimal(20), "USD": Decimal(10)}
+    assert every.ages == WaitingAges(under_1_day=2, over_7_days=1)
+
+
+ORDERS = {
+    "1": row("backordered", kept=extract(("LAMP", 2))),
+    "2": row("backordered", kept=extract(("LAMP", 3), ("TENT", 1))),
+    "3": row("backordered", kept=extract(("TENT", 1), more=4)),
+    "4": row("backordered", kept=extract(("LAMP", 1), ("LAMP", 1))),
+    "5": row("exception", kept=extract(("SOCK", 9))),
+    "6": row("backordered", waits=False, standing=NO_DEADLINE, kept=extract(("LAMP", 99))),
+}
+
+
+def held_up(stock: Mapping[str, int]) -> list[SummaryProduct]:
+    products = {f"id-{sku}": Product(id=f"id-{sku}", inventory=Decimal(count)) for sku, count in stock.items()}
+    return held_up_by(backordered(summed(ORDERS)), products)
+
+
+def test_the_products_that_hold_up_most_orders_come_first_with_what_is_short() -> None:
+    lamp, tent = held_up({"LAMP": 4})
+    assert lamp == SummaryProduct(
+        sku="LAMP", product_id="id-LAMP", orders=3, alone=2, ordered=Decimal(7), on_hand=Decimal(4), short=Decimal(3)
+    )
+    assert tent == SummaryProduct(sku="TENT", product_id="id-TENT", orders=2, alone=0, ordered=Decimal(2))
+
+
+def test_a_product_of_which_there_is_enough_holds_up_nothing_and_leaves_the_others_alone() -> None:
+    [lamp] = held_up({"LAMP": 4, "TENT": 2})
+    assert (lamp.sku, lamp.orders, lamp.alone) == ("LAMP", 3, 3)
+    assert held_up({"LAMP": 7, "TENT": 2}) == []
+
+
+def test_where_no_stock_is_known_every_product_may_hold_up_its_orders() -> None:
+    assert [(each.sku, each.orders, each.alone, each.short) for each in held_up({})] == [
+        ("LAMP", 3, 2, None),
+        ("TENT", 2, 0, None),
+    ]
+
+
+def test_a_parent_has_no_stock_of_its_own() -> None:
+    waiting = [extract(("LAMP", 2))]
+    parent = Product(id="id-LAMP", parent_product_id="id-LAMP", inventory=Decimal(4))
+    [lamp] = held_up_by(waiting, {"id-LAMP": parent})
+    assert (lamp.on_hand, lamp.short) == (None, None)
+
+
+def test_the_stock_of_what_most_orders_have_is_asked_for() -> None:
+    crowd = [
+        extract(*((f"SKU-{each}", 1) for each in range(60))),
+        extract(*((f"SKU-{each}", 1) for each in range(50, 120))),
+    ]
+    asked = product_ids(crowd)
+    assert len(asked) == MAX_ASKED
+    assert set(asked[:10]) == {f"id-SKU-{each}" for each in range(50, 60)}
+
+
+def test_an_order_that_trackstar_no_longer_has_is_not_at_risk() -> None:
+    [order] = summed({"1": row("exception", standing=Standing(passed=AT_RISK.passed))})
+    assert not order.is_at_risk
+
+
+def test_an_order_at_risk_that_became_final_is_none() -> None:
+    [order] = summed({"1": row("fulfilled", waits=False, standing=Standing(passed=AT_RISK.passed))})
+    assert not order.is_at_risk
