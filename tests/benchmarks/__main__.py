@@ -15,6 +15,7 @@ from tests.benchmarks.reading import measure as reading
 from tests.benchmarks.report import Say, Section, document, show, show_targets
 from tests.benchmarks.requests import measure as requests
 from tests.benchmarks.scale import measure as scale
+from tests.benchmarks.summary import measure as summary
 from tests.support.template import ROOT
 
 BENCHMARKS: Mapping[str, Callable[[Say], Section]] = {
@@ -24,6 +25,7 @@ BENCHMARKS: Mapping[str, Callable[[Say], Section]] = {
     "cold-start": cold_start,
     "latency": latency,
     "scale": scale,
+    "summary": summary,
     "cost": cost,
 }
 PAGE = ROOT / "docs/benchmarks.md"
