@@ -67,7 +67,7 @@ def check_connection(vendor: ConnectionSource, state: ConnectionState, connectio
         "sync_frequency": record.sync_frequency,
         "data_as_of": synced_at or state.data_as_of,
     }
-    found = assess(record, now=now)
+    assessed = found = assess(record, now=now)
     if state.health and state.is_unread and not found.is_trouble:
         found = state.health  # what Trackstar says is no proof that we can read
     return ConnectionCheck(
@@ -77,7 +77,7 @@ def check_connection(vendor: ConnectionSource, state: ConnectionState, connectio
         answered=True,
         awaits_first_sync=record.awaits_historical_sync,
         sync_age=max((now - synced_at).total_seconds(), 0.0) if synced_at else None,
-        known_until=_known_until(record, state.data_as_of, found, now=now),
+        known_until=_known_until(record, state.data_as_of, assessed, now=now),
     )
 
 
