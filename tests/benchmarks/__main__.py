@@ -15,6 +15,7 @@ from tests.benchmarks.reading import measure as reading
 from tests.benchmarks.report import Say, Section, document, show, show_targets
 from tests.benchmarks.requests import measure as requests
 from tests.benchmarks.scale import measure as scale
+from tests.benchmarks.summary import measure as summary
 from tests.benchmarks.tick import measure as tick
 from tests.benchmarks.waiting import measure as waiting
 from tests.support.template import ROOT
@@ -28,6 +29,7 @@ BENCHMARKS: Mapping[str, Callable[[Say], Section]] = {
     "waiting": waiting,
     "scale": scale,
     "tick": tick,
+    "summary": summary,
     "cost": cost,
 }
 PAGE = ROOT / "docs/benchmarks.md"

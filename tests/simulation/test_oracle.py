@@ -35,10 +35,11 @@ def end_a_window_that_showed_one_of_two_orders(*meanwhile: dict[str, Any]) -> No
     deadlines = DeadlineOracle(lambda _: None, row, notify_recovered=True, is_capped=False, violation=Violation)
     oracle = Oracle(row, notify_recovered=True, baseline_days=0, deadlines=deadlines)
     copy = oracle.copies[SHOP] = Copy(said_frequency=3600)
-    copy.show([order("read", 1), order("slid past", 2)], NOON)
+    before = [order("read", 1), order("slid past", 2)]
+    copy.show(before, NOON)
     reading = oracle.asked(SHOP, WINDOW, None, NOON)
     for record in meanwhile:
-        copy.show([record], NOON + timedelta(minutes=12))
+        copy.show([*before, record], NOON + timedelta(minutes=12))
     oracle.served(SHOP, reading, {"data": [order("read", 1)], "next_token": None, "total_count": 1})
     after = {"connection_id": SHOP, "cursor": "2026-01-05T12:10:00+00:00"}
     oracle.wrote([Change(CONNECTIONS, None, after)], reading)

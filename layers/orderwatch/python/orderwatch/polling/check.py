@@ -69,7 +69,7 @@ def check_connection(vendor: ConnectionSource, state: ConnectionState, connectio
         "sync_frequency": record.sync_frequency,
         "data_as_of": synced_at or state.data_as_of,
     }
-    found = assess(record, now=now)
+    assessed = found = assess(record, now=now)
     if state.health and state.is_unread and not found.is_trouble:
         found = state.health  # what Trackstar says is no proof that we can read
     return ConnectionCheck(
@@ -80,7 +80,7 @@ def check_connection(vendor: ConnectionSource, state: ConnectionState, connectio
         awaits_first_sync=record.awaits_historical_sync,
         sync_age=max((now - synced_at).total_seconds(), 0.0) if synced_at else None,
         is_syncing=bool(record.orders_schedule.in_progress),
-        known_until=_known_until(record, state.data_as_of, found, now=now),
+        known_until=_known_until(record, state.data_as_of, assessed, now=now),
     )
 
 

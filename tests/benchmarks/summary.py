@@ -1,0 +1,135 @@
+"""What the summary of many shops costs: our own time, requests to DynamoDB, and bytes."""
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from orderwatch import clock
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.order_table import OrderTable
+from orderwatch.aws.summary_store import SummaryStore
+from orderwatch.polling.transitions import OrderWrite, Reason
+from orderwatch.publishing.messages import render
+from orderwatch.publishing.messages.sns import MAX_BYTES
+from orderwatch.summarizing.summarize import Summary, summarize, write
+from tests.benchmarks.report import Say, Section, Target
+from tests.support.clocks import BEGINS_AT, Waits
+from tests.support.cloud import Tables
+from tests.support.memory_dynamodb import MemoryDynamoDB
+from tests.support.summaries import AT, DAY, HOUR, extract, healthy, late_for, occasion, row, shop
+
+SHOPS = (1, 50, 500)
+ORDERS = 10
+"""Waiting orders of each shop: 5,000 of 500."""
+RUNS = 2
+SECONDS = 10.0
+"""What the summary of 500 shops may take of the function's 300 seconds, but for the waits for DynamoDB."""
+TEXT = f"""\
+{ORDERS} orders of every shop wait, half of them late. The rules, the tables' adapters and the messages are the real
+ones, the tables are in memory: the time inside them is taken off. It compares itself with one before. Medians of
+{RUNS} runs."""
+
+
+@dataclass
+class _Counted:
+    """A DynamoDB client that counts what it is asked, and the time that it takes."""
+
+    client: Any
+    requests: Counter[str] = field(default_factory=Counter)
+    outside: float = 0.0
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        return lambda **request: self._timed(operation, lambda: getattr(self.client, operation)(**request))
+
+    def get_paginator(self, operation: str) -> "_Paginator":
+        return _Paginator(self, operation)
+
+    def _timed[T](self, operation: str, send: Callable[[], T]) -> T:
+        self.requests[operation] += 1
+        began = time.perf_counter()
+        try:
+            return send()
+        finally:
+            self.outside += time.perf_counter() - began
+
+
+@dataclass
+class _Paginator:
+    counted: _Counted
+    operation: str
+
+    def paginate(self, **request: Any) -> Iterator[Any]:
+        pages = self.counted.client.get_paginator(self.operation).paginate(**request)
+        return iter(self.counted._timed(self.operation, lambda: list(pages)))
+
+
+def measure(say: Say) -> Section:
+    """Measure it."""
+    waits = Waits()
+    waits.seconds = (AT - BEGINS_AT).total_seconds()
+    clock.use(waits)
+    try:
+        rows = [_measured(number, say) for number in SHOPS]
+    finally:
+        clock.use(None)
+    seconds, message_bytes = float(rows[-1][1].removesuffix(" s")), int(rows[-1][4].replace(",", ""))
+    return Section(
+        title="Summary",
+        text=TEXT,
+        head=("shops", "our own time", "requests to DynamoDB", "bytes of the row", "bytes of the message"),
+        rows=rows,
+        targets=[
+            Target(
+                "summary of 500 shops: our own time", f"{seconds} s", f"at most {SECONDS:.0f} s", seconds <= SECONDS
+            ),
+            Target(
+                "summary of 500 shops: one message",
+                f"{message_bytes:,} bytes",
+                f"at most {MAX_BYTES:,} bytes",
+                message_bytes <= MAX_BYTES,
+            ),
+        ],
+    )
+
+
+def _measured(shops: int, say: Say) -> list[str]:
+    say(f"shops: {shops:,}")
+    tables = Tables.over(MemoryDynamoDB())
+    names = [f"conn-{number:04}" for number in range(shops)]
+    for name in names:
+        _fill(tables, name)
+    write(_summed(tables, names, tables.client)[0], tables.summaries)
+    runs = [_summed(tables, names, tables.client) for _ in range(RUNS)]
+    summary, counted, _ = runs[0]
+    seconds = statistics.median(each for _, _, each in runs)
+    kept = len(summary.alert.model_dump_json(exclude_none=True).encode()) + len(summary.memory or "")
+    message = render(summary.alert).size
+    return [f"{shops:,}", f"{seconds:.2f} s", f"{counted.requests.total():,}", f"{kept:,}", f"{message:,}"]
+
+
+def _fill(tables: Tables, name: str) -> None:
+    writes = []
+    for number in range(ORDERS):
+        kept = extract(("LAMP", 1), ("TENT", 2)).model_copy(update={"url": f"https://{name}.example/orders/{number}"})
+        late = late_for(number * HOUR) if number % 2 else row().standing
+        stored = row("backordered", since=number * DAY, standing=late, kept=kept)
+        writes.append(OrderWrite(f"order-{number}", None, stored, alert=None, reason=Reason.BASELINE))
+    tables.store.commit(healthy(name), writes=writes, alerts=())
+
+
+def _summed(tables: Tables, names: list[str], client: Any) -> tuple[Summary, _Counted, float]:
+    counted = _Counted(client)
+    dynamodb = cast("Any", counted)
+    store = SummaryStore(
+        dynamodb,
+        orders=OrderTable(dynamodb, tables.names["OrderTable"]),
+        connections=ConnectionTable(dynamodb, tables.names["ConnectionTable"]),
+        alerts=AlertTable(dynamodb, tables.names["AlertTable"]),
+    )
+    began = time.perf_counter()
+    summary = summarize([shop(name) for name in names], store=store, products=None, occasion=occasion(at=AT + DAY))
+    return summary, counted, time.perf_counter() - began - counted.outside

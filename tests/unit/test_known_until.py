@@ -1,0 +1,32 @@
+"""Rule 19: up to when a shop's data reach, where Trackstar does not tell when it synced."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from orderwatch.alerts.parts import AlertConnection
+from orderwatch.polling.check import check_connection
+from orderwatch.polling.health import Health, HealthState
+from orderwatch.polling.state import ConnectionState
+from orderwatch.trackstar.connections import TrackstarConnection
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+SHOP = AlertConnection(id="conn_a")
+
+
+@dataclass
+class SaysNothing:
+    """Trackstar, which knows the connection and tells of no sync."""
+
+    def now(self) -> datetime:
+        return NOON
+
+    def connection(self) -> TrackstarConnection:
+        return TrackstarConnection.model_validate({"connection_id": "conn_a", "sync_schedules": []})
+
+
+def test_that_our_own_polls_did_not_end_says_nothing_of_how_far_the_data_reach() -> None:
+    unread = Health(state=HealthState.UNREAD, since=NOON - timedelta(hours=1))
+    state = ConnectionState(connection_id="conn_a", health=unread)
+    fresh = check_connection(SaysNothing(), ConnectionState(connection_id="conn_a"), SHOP)
+    assert fresh.known_until == NOON - 2 * fresh.state.sync_frequency
+    assert check_connection(SaysNothing(), state, SHOP).known_until == fresh.known_until
