@@ -124,7 +124,7 @@ def poll(
 ) -> None:
     """Poll shops now.
 
-    The next tick polls them all anyway.
+    A tick polls only those where something may have moved.
     """
     with stack_at(stack_name, endpoint_url) as stack:
         asked = functions.poll_now(stack, connection_ids or [])

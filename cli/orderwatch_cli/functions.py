@@ -53,7 +53,7 @@ def poll_now(stack: Stack, connection_ids: Sequence[str]) -> AskedPolls:
     if not known:
         connect = stack.commands.own("connect CONNECTION_ID")
         raise InvocationError(f"no shop is connected; this connects one: {connect}")
-    payload = {"connection_ids": list(connection_ids)} if connection_ids else {}
+    payload = {"connection_ids": list(connection_ids) or sorted(known)}
     return AskedPolls.model_validate(
         _invoke(stack, stack.outputs.dispatch_polls_function_name, payload, log=Function.DISPATCH_POLLS)
     )

@@ -53,13 +53,13 @@ class Watch:
         self._connections = ConnectionTable(cloud.client("dynamodb"), outputs.connection_table_name)
 
     def poll_now(self, connection_ids: Collection[str] = ()) -> None:
-        """Ask for a poll of these shops; without one of every shop, as the schedule does.
+        """Ask for a poll of these shops; without one of every shop, whether anything moved or not.
 
         Raises:
             FunctionFailedError: dispatch_polls failed; its log's end is in the message.
         """
         name = self.outputs.dispatch_polls_function_name
-        event = {"connection_ids": list(connection_ids)} if connection_ids else {}
+        event = {"connection_ids": list(connection_ids) or [shop.connection_id for shop in self.shops]}
         answer = self._lambda.invoke(FunctionName=name, Payload=json.dumps(event).encode())
         if answer.get("FunctionError"):
             raise FunctionFailedError(f"{name} failed:\n{self.cloud.logs(name, lines=10)}")
