@@ -75,6 +75,7 @@ class Up:
     """A running `up --for-sam` and the shop that it watches."""
 
     shop: Shop
+    clock: VirtualClock
     alerts: Screen = field(default_factory=Screen)
     log: Screen = field(default_factory=Screen)
 
@@ -102,6 +103,7 @@ def server(shop: Shop, clock: VirtualClock) -> Iterator[ShopServer]:
 def every_function_does_its_work(up: Up, invoke: Invoke) -> None:
     assert up.log.shows("Ctrl-C ends it"), up.log.getvalue()
 
+    up.clock.advance(timedelta(minutes=5))
     up.shop.sync()
     assert invoke("DispatchPollsFunction") == {"connection_ids": [CONNECTION]}
     assert up.log.shows(f"PollQueue got a poll of {CONNECTION}")
@@ -127,8 +129,8 @@ def every_function_does_its_work(up: Up, invoke: Invoke) -> None:
 
 
 @contextmanager
-def up_in_this_process(shop: Shop, server: ShopServer) -> Iterator[Up]:
-    up, until = Up(shop), threading.Event()
+def up_in_this_process(shop: Shop, server: ShopServer, clock: VirtualClock) -> Iterator[Up]:
+    up, until = Up(shop, clock), threading.Event()
     watched = WatchedShop(CONNECTION, SecretStr(TOKEN))
     request = Request(server.url, SecretStr(API_KEY), [watched], "rate(1 minute)", "exception", for_sam=True)
     out, log = Console(file=up.alerts, highlight=False), Console(file=up.log, highlight=False)
@@ -143,7 +145,7 @@ def up_in_this_process(shop: Shop, server: ShopServer) -> Iterator[Up]:
 
 
 def test_every_function_works_with_the_files_and_they_go_with_the_cloud(
-    shop: Shop, server: ShopServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, server: ShopServer, clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, built = tmp_path / "for-sam", build(this_architecture()).parent
     monkeypatch.setattr("orderwatch_local.up.find_doorway", lambda _: LOOPBACK)
@@ -163,7 +165,7 @@ def test_every_function_works_with_the_files_and_they_go_with_the_cloud(
         ) as running:
             return running.invoke(json.loads(Path(event).read_text())).payload
 
-    with up_in_this_process(shop, server) as up:
+    with up_in_this_process(shop, server, clock) as up:
         every_function_does_its_work(up, invoke)
         assert (folder / "env.json").stat().st_mode & 0o777 == 0o600
         assert TOKEN not in "".join(path.read_text() for path in folder.iterdir())
@@ -196,8 +198,8 @@ def docker() -> None:
 
 
 @contextmanager
-def up_as_its_user_runs_it(shop: Shop, server: ShopServer) -> Iterator[Up]:
-    up = Up(shop)
+def up_as_its_user_runs_it(shop: Shop, server: ShopServer, clock: VirtualClock) -> Iterator[Up]:
+    up = Up(shop, clock)
     with subprocess.Popen(
         [ORDERWATCH, "up", "--for-sam", "--trackstar-url", server.url, "--connection", CONNECTION],
         env={**os.environ, "TRACKSTAR_API_KEY": API_KEY, "TRACKSTAR_ACCESS_TOKEN": TOKEN},
@@ -224,7 +226,9 @@ def copy(stream: IO[str], screen: Screen) -> None:
         screen.write(line)
 
 
-def test_every_command_as_it_is_printed_does_its_work_in_docker(docker: None, shop: Shop, server: ShopServer) -> None:
+def test_every_command_as_it_is_printed_does_its_work_in_docker(
+    docker: None, shop: Shop, server: ShopServer, clock: VirtualClock
+) -> None:
     template = build(this_architecture())
 
     def invoke(function: str) -> Any:
@@ -237,5 +241,5 @@ def test_every_command_as_it_is_printed_does_its_work_in_docker(docker: None, sh
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.strip().splitlines()[-1])
 
-    with up_as_its_user_runs_it(shop, server) as up:
+    with up_as_its_user_runs_it(shop, server, clock) as up:
         every_function_does_its_work(up, invoke)

@@ -152,6 +152,7 @@ class DeadlineOracle:
     judged: Counter[str] = field(default_factory=Counter)
     watching_since: dict[str, datetime] = field(default_factory=dict)
     _ship_bys: defaultdict[Subject, set[datetime | None]] = field(default_factory=lambda: defaultdict(set))
+    _watched_from: dict[str, datetime] = field(default_factory=dict)
     _at_baseline: dict[str, set[str]] = field(default_factory=dict)
     _ever_closed: set[Subject] = field(default_factory=set)
     _troubles: dict[Subject, Deadline] = field(default_factory=dict)
@@ -181,6 +182,12 @@ class DeadlineOracle:
 
     # What a poll is told
 
+    def served(self, connection_id: str, records: Iterable[dict[str, Any]]) -> None:
+        """Records were shown to a poll: a copy that another one supersedes may hold a ship-by of its own."""
+        for record in records:
+            ship_by = _date_or_none(record.get("latest_ship_date"))
+            self._ship_bys[connection_id, str(record.get("order_number"))].add(ship_by)
+
     def told_of_connection(self, looked: Looked, answer: Any) -> None:
         """`GET /connections/{id}` was answered."""
         record = _connection_in(answer)
@@ -195,6 +202,9 @@ class DeadlineOracle:
         elif not (record["errors"] or looked.connection_id in self._ever_known):
             looked.known_until = now - 2 * timedelta(seconds=schedule["sync_frequency"])
         looked.began = self.changes[looked.connection_id]
+        # From here on a poll may open the window with which the watch begins, and come to no page of it.
+        if looked.date and (record.get("historical_sync_completed") or {}).get("get_orders") is not False:
+            self._watched_from.setdefault(looked.connection_id, looked.date)
 
     def read_anew(self, looked: Looked, order_ids: Iterable[str]) -> None:
         """Orders were asked for by their ids, and answered."""
@@ -252,7 +262,7 @@ class DeadlineOracle:
             self._troubles[subject] = deadline
 
     def _judge_silence(self, subject: Subject, deadline: Deadline) -> None:
-        since = self.watching_since.get(subject[0])
+        since = self._watched_from.get(subject[0]) if subject[0] in self.watching_since else None
         if since and deadline[0] > since:
             return
         never_changed = len(self._ship_bys[subject]) == 1 and subject not in self._ever_closed

@@ -266,10 +266,28 @@ class Oracle:
         left = self.readings.get(connection_id)
         return replace(left, distinct=set(left.distinct), barren=0) if left else None
 
+    def knows_vendor_dates(self, connection_id: str) -> bool:
+        """Whether the row of the connection was written after its orders had shown Trackstar's date."""
+        return connection_id in self._dated - self.refusing
+
     def asked(
-        self, connection_id: str, query: dict[str, str], reading: Reading | None, date: datetime | None
+        self,
+        connection_id: str,
+        query: dict[str, str],
+        reading: Reading | None,
+        date: datetime | None,
+        *,
+        knew_dates: bool = False,
     ) -> Reading:
-        """A page is asked for: a new walk, or the next page of one; the vendor's clock is as it was answered last."""
+        """A page is asked for: a new walk, or the next page of one.
+
+        Args:
+            connection_id: Of which shop.
+            query: With which filters.
+            reading: The walk up to here.
+            date: The vendor's clock, as it was answered last.
+            knew_dates: Whether the row that the poll loaded knew of Trackstar's dates.
+        """
         filters = {name: value for name, value in query.items() if name not in {"limit", "page_token"}}
         if "page_token" in query and reading:
             if reading.filters != filters:
@@ -282,7 +300,7 @@ class Oracle:
         opened = Reading(filters, now, now, self.jumps, opened_at=date)
         if (self.row(CONNECTIONS, connection_id) or {}).get("cursor") is None:
             self.deadlines.baseline_asked(connection_id)
-        if opened.is_by_shop_date and not opened.is_sweep and connection_id in self._dated - self.refusing:
+        if opened.is_by_shop_date and not opened.is_sweep and knew_dates and self.knows_vendor_dates(connection_id):
             raise Violation(f"{connection_id} is read by the shop's date, though its orders have Trackstar's")
         return opened
 

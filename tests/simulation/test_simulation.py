@@ -34,7 +34,9 @@ def test_a_seed_is_the_same_world_in_every_process(seed: int) -> None:
 
 def test_the_worlds_see_all_that_they_are_made_for() -> None:
     seen = Counter[str]()
-    for seed in range(60):
+    for seed in (93, *range(200)):  # in 93 page tokens lead round, which few do
+        if set(seen) == set(EVENTS):
+            break
         trace = "\n".join(run(seed).trace)
         seen.update(what for what in EVENTS if what in trace)
     assert set(seen) == set(EVENTS), f"never seen: {sorted(set(EVENTS) - set(seen))}"

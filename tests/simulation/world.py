@@ -122,6 +122,7 @@ class Invocation:
         ends_at: When Lambda kills it.
         connection_id: What it polls.
         reading: The pages that it reads.
+        knew_dates: Whether the row that it loaded knew of Trackstar's dates.
         troubles: States of the connection that the API told it of.
         written: The connection's row as it wrote it last.
         unmarked: Alerts that SNS took from it and that are not marked yet.
@@ -136,6 +137,7 @@ class Invocation:
     now: Callable[[], float]
     connection_id: str = ""
     reading: Reading | None = None
+    knew_dates: bool = False
     troubles: set[str] = field(default_factory=set)
     written: Row = field(default_factory=dict)
     unmarked: set[str] = field(default_factory=set)
@@ -407,7 +409,11 @@ class SimulatedWorld:
     ) -> httpx.Response:
         if is_list:
             invocation.reading = self.oracle.asked(
-                invocation.connection_id, query, invocation.reading, invocation.looked.date
+                invocation.connection_id,
+                query,
+                invocation.reading,
+                invocation.looked.date,
+                knew_dates=invocation.knew_dates,
             )
         if self._is_stuck(invocation) or self._happens(self.plan.http_fault):
             return self._fault(request)
@@ -422,6 +428,7 @@ class SimulatedWorld:
             page = json.loads(_body_of(response))
             shown = [f"{each.get('id')}={each.get('status')}" for each in page["data"]]
             self._note(f"  served {shown} of {page['total_count']}")
+            self.deadlines.served(invocation.connection_id, page["data"])
             self.oracle.served(invocation.connection_id, invocation.reading, page)
         return response
 
@@ -488,6 +495,7 @@ class SimulatedWorld:
             if operation == "get_item":
                 invocation = self._running[-1]
                 invocation.reading = self.oracle.loaded(invocation.connection_id)
+                invocation.knew_dates = self.oracle.knows_vendor_dates(invocation.connection_id)
             if self._happens(self.plan.aws_fault * 0.5) and service != "sns":
                 self._note("  the answer is lost")
                 self._running[-1].lost_an_update |= operation == "update_item"
