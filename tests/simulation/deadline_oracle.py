@@ -153,7 +153,7 @@ class DeadlineOracle:
     watching_since: dict[str, datetime] = field(default_factory=dict)
     _ship_bys: defaultdict[Subject, set[datetime | None]] = field(default_factory=lambda: defaultdict(set))
     _watched_from: dict[str, datetime] = field(default_factory=dict)
-    _at_baseline: dict[str, set[str]] = field(default_factory=dict)
+    _at_baseline: dict[str, dict[str, str | None]] = field(default_factory=dict)
     _ever_closed: set[Subject] = field(default_factory=set)
     _troubles: dict[Subject, Deadline] = field(default_factory=dict)
     _ever_known: dict[str, datetime] = field(default_factory=dict)
@@ -213,7 +213,8 @@ class DeadlineOracle:
 
     def baseline_asked(self, connection_id: str) -> None:
         """The first page of a baseline is asked for."""
-        self._at_baseline[connection_id] = set(self.copies[connection_id])
+        copy = self.copies[connection_id]
+        self._at_baseline[connection_id] = {order_id: seen.version for order_id, seen in copy.items()}
 
     def baseline_ended(self, connection_id: str, opened_at: datetime) -> None:
         """The watch began when its window was opened."""
@@ -266,9 +267,14 @@ class DeadlineOracle:
         if since and deadline[0] > since:
             return
         never_changed = len(self._ship_bys[subject]) == 1 and subject not in self._ever_closed
-        is_old = subject[1] in self._at_baseline[subject[0]] and never_changed
+        is_old = self._lies_since_baseline(subject) and never_changed and not self.is_capped
         if since is None or deadline[1] in TROUBLES or is_old:
             raise self.violation(f"{subject} was told {deadline}, which was past when the watch began at {since}")
+
+    def _lies_since_baseline(self, subject: Subject) -> bool:
+        """Whether nothing of the order changed since the baseline was asked for: it cannot have slid past it."""
+        before, seen = self._at_baseline[subject[0]], self.copies[subject[0]].get(subject[1])
+        return seen is not None and subject[1] in before and before[subject[1]] == seen.version
 
     # What is over
 

@@ -951,7 +951,10 @@ class SimulatedWorld:
         return str(shop.orders()[-1]["id"])
 
     def _judge_storm(self) -> None:
-        messages = Counter(body["connection_id"] for _, _, body in self._sent)
+        kinds = (
+            (body["connection_id"], (body["digest"] or {}).get("of_kind", body["kind"])) for *_, body in self._sent
+        )
+        messages = Counter(connection_id for connection_id, kind in kinds if kind == "order.exception")
         for connection_id, count in messages.items():
             if count > self._told_by[connection_id]:
                 raise Violation(f"a storm of {connection_id} became {count} messages")
