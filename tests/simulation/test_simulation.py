@@ -24,7 +24,7 @@ def test_every_visible_transition_is_told_whatever_fails(first: int) -> None:
             pytest.fail(f"seed {seed}: {violation}\nreplay it: make replay SEED={seed}", pytrace=False)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [2, 4, 5])
 def test_a_seed_is_the_same_world_in_every_process(seed: int) -> None:
     command = [sys.executable, "-c", DIGEST.format(seed=seed)]
     environment = {"PYTHONHASHSEED": str(seed), "PYTHONPATH": f"{ROOT}:{ROOT}/layers/orderwatch/python:{ROOT}/local"}
