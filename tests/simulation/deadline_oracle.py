@@ -206,10 +206,11 @@ class DeadlineOracle:
         if looked.date and (record.get("historical_sync_completed") or {}).get("get_orders") is not False:
             self._watched_from.setdefault(looked.connection_id, looked.date)
 
-    def read_anew(self, looked: Looked, order_ids: Iterable[str]) -> None:
-        """Orders were asked for by their ids, and answered."""
+    def read_anew(self, looked: Looked, records: Iterable[dict[str, Any]]) -> None:
+        """A page of orders that were asked for by their ids was answered; later pages show other orders."""
         copy = self.copies[looked.connection_id]
-        looked.read_anew |= {order_id: copy[order_id] for order_id in order_ids if order_id in copy}
+        shown = {str(record.get("order_number")) for record in records}
+        looked.read_anew |= {order_id: copy[order_id] for order_id in shown if order_id in copy}
 
     def baseline_asked(self, connection_id: str) -> None:
         """The first page of a baseline is asked for."""

@@ -443,8 +443,7 @@ class SimulatedWorld:
         records = [answer["data"]] if by_id else answer["data"]
         if not by_id and "ids[in]" not in request.url.params:
             return
-        asked = [by_id] if by_id else request.url.params["ids[in]"].split(",")
-        self.deadlines.read_anew(invocation.looked, asked)
+        self.deadlines.read_anew(invocation.looked, records)
         self.oracle.showed(invocation.connection_id, records)
         self._note(f"  served {[f'{each.get("id")}={each.get("status")}' for each in records]} by id")
 
