@@ -154,6 +154,7 @@ class DeadlineOracle:
     _ship_bys: defaultdict[Subject, set[datetime | None]] = field(default_factory=lambda: defaultdict(set))
     _watched_from: dict[str, datetime] = field(default_factory=dict)
     _at_baseline: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    _gone: set[Subject] = field(default_factory=set)
     _ever_closed: set[Subject] = field(default_factory=set)
     _troubles: dict[Subject, Deadline] = field(default_factory=dict)
     _ever_known: dict[str, datetime] = field(default_factory=dict)
@@ -202,9 +203,17 @@ class DeadlineOracle:
         elif not (record["errors"] or looked.connection_id in self._ever_known):
             looked.known_until = now - 2 * timedelta(seconds=schedule["sync_frequency"])
         looked.began = self.changes[looked.connection_id]
-        # From here on a poll may open the window with which the watch begins, and come to no page of it.
-        if looked.date and (record.get("historical_sync_completed") or {}).get("get_orders") is not False:
-            self._watched_from.setdefault(looked.connection_id, looked.date)
+        if (record.get("historical_sync_completed") or {}).get("get_orders") is not False:
+            self.may_begin(looked)
+
+    def may_begin(self, looked: Looked) -> None:
+        """From here on a poll may open the window with which the watch begins, and come to no page of it.
+
+        Where the vendor's clock is set back, what lay behind it lies ahead of it again.
+        """
+        if looked.date:
+            key = looked.connection_id
+            self._watched_from[key] = min(looked.date, self._watched_from.get(key, looked.date))
 
     def read_anew(self, looked: Looked, records: Iterable[dict[str, Any]]) -> None:
         """A page of orders that were asked for by their ids was answered; later pages show other orders."""
@@ -227,7 +236,7 @@ class DeadlineOracle:
         """A transaction was committed."""
         rows = {change.after["order_key"]: change.after for change in changes if change.table == ORDERS}
         for row in rows.values():
-            self._judge_row(row)
+            self._judge_row(row, looked)
         for alert in (change.after for change in changes if change.table == ALERTS):
             if alert["kind"] in KINDS:
                 key = f"{alert['connection_id']}#{alert['order_id']}"
@@ -235,12 +244,23 @@ class DeadlineOracle:
         for row in rows.values():
             self._settle(_subject(row), row)
 
-    def _judge_row(self, row: Row) -> None:
+    def _judge_row(self, row: Row, looked: Looked) -> None:
         subject, due = _subject(row), _deadline(row, "due")
+        self._judge_end(subject, row, looked)
         if _ship_by(row) not in self._ship_bys[subject]:
             raise self.violation(f"{subject} is stored with the ship-by {_ship_by(row)}, which was never served")
         if due and due not in self._deadlines(row):
             raise self.violation(f"{subject}, {row['status']}, waits for {due}, not for {self._deadlines(row)}")
+
+    def _judge_end(self, subject: Subject, row: Row, looked: Looked) -> None:
+        """Only an order that Trackstar does not have loses its deadline: until it is seen again, it cannot be late."""
+        deadlines = self._deadlines(row)
+        if not deadlines or "due_at" in row or _deadline(row, "passed") == deadlines[-1]:
+            self._gone.discard(subject)
+            return
+        if subject[1] in looked.read_anew:
+            raise self.violation(f"{subject} was read anew and is due no longer: {row}")
+        self._gone.add(subject)
 
     def _judge_alert(self, alert: Row, row: Row | None, looked: Looked) -> None:
         subject = (alert["connection_id"], alert["order_id"])
@@ -299,7 +319,8 @@ class DeadlineOracle:
             return
         for order_id, seen in self.copies[looked.connection_id].items():
             row = self.row(ORDERS, f"{looked.connection_id}#{order_id}")
-            if seen.changed <= looked.began and row and shows(row, seen):
+            is_gone = (looked.connection_id, order_id) in self._gone
+            if seen.changed <= looked.began and row and shows(row, seen) and not is_gone:
                 self._judge_order((looked.connection_id, order_id), row, looked.known_until, since)
 
     def _judge_order(self, subject: Subject, row: Row, known_until: datetime, since: datetime) -> None:

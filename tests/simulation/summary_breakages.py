@@ -1,15 +1,18 @@
 """Rules about summaries (rule 20) broken on purpose, one at a time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from orderwatch.alerts.daily import SummaryProduct
 from orderwatch.aws.dynamodb import put_action
-from orderwatch.polling.snapshot import Extract
+from orderwatch.polling.snapshot import Extract, ExtractLine
 from orderwatch.summarizing.changes import remembered
 from orderwatch.summarizing.orders import SummedOrder
+from orderwatch.summarizing.stock import _product
+from orderwatch.trackstar.products import Product
 
 type Breakage = Callable[[pytest.MonkeyPatch], None]
 
@@ -54,6 +57,21 @@ def a_repeated_request_is_another_summary(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.aws.alert_table.put_action", unconditional)
 
 
+def stock_counts_what_one_order_has(patch: pytest.MonkeyPatch) -> None:
+    def last_line_only(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> SummaryProduct:
+        return _product(lines[-1:], products)
+
+    patch.setattr("orderwatch.summarizing.stock._product", last_line_only)
+
+
+def stock_that_is_not_known_is_enough(patch: pytest.MonkeyPatch) -> None:
+    def enough(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> SummaryProduct:
+        product = _product(lines, products)
+        return product if product.on_hand is not None else product.model_copy(update={"on_hand": product.ordered})
+
+    patch.setattr("orderwatch.summarizing.stock._product", enough)
+
+
 BREAKAGES: dict[str, Breakage] = {
     breakage.__name__: breakage
     for breakage in (
@@ -64,5 +82,7 @@ BREAKAGES: dict[str, Breakage] = {
         money_is_summed_across_currencies,
         half_of_what_waits_is_forgotten,
         a_repeated_request_is_another_summary,
+        stock_counts_what_one_order_has,
+        stock_that_is_not_known_is_enough,
     )
 }

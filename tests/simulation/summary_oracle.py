@@ -25,6 +25,7 @@ from typing import Any
 
 from tests.simulation.cloud import CONNECTIONS, ORDERS, Row
 from tests.simulation.deadline_oracle import OPEN, TROUBLES, DeadlineOracle, Looked, Seen, deadlines_of, shows
+from tests.simulation.stock import Stock
 
 WATCHED_AND_OPEN = frozenset({"exception", "backordered"})
 OUT_OF_SIGHT = frozenset({"blocked", "unauthorized", "stale", "unread"})
@@ -43,6 +44,7 @@ class SummaryOracle:
         row: A row of our tables.
         rows: All rows of one.
         deadlines: What can be seen of the shops, and up to when.
+        stock: What is on hand in them.
         shops: The connections that are watched.
         violation: What is raised.
 
@@ -54,6 +56,7 @@ class SummaryOracle:
     row: Callable[..., Row | None]
     rows: Callable[[str], list[Row]]
     deadlines: DeadlineOracle
+    stock: Stock
     shops: tuple[str, ...]
     violation: type[BaseException]
     judged: Counter[str] = field(default_factory=Counter)
@@ -77,7 +80,8 @@ class SummaryOracle:
         if row["alert_id"] in self._ids:
             raise self.violation(f"the summary {row['alert_id']} was written twice")
         self._ids.add(row["alert_id"])
-        daily, waited = json.loads(row["alert"])["daily"], _remembered(row)
+        alert, waited = json.loads(row["alert"]), _remembered(row)
+        daily = alert["daily"]
         told = {shop["connection_id"]: shop for shop in daily["shops"]}
         for connection_id in self.shops:
             self._judge_counts(connection_id, told.get(connection_id, {}), waited[connection_id])
@@ -88,6 +92,7 @@ class SummaryOracle:
             self.judged["undisturbed"] += 1
             for connection_id in self.shops:
                 self._judge_rows(connection_id, told.get(connection_id), waited[connection_id], now)
+                self._judge_stock(connection_id, told.get(connection_id), alert["enrichment"]["missing"])
         if is_calm:
             self.judged["calm"] += 1
             for connection_id in self.shops:
@@ -134,12 +139,7 @@ class SummaryOracle:
     def _judge_rows(self, connection_id: str, shop: Row | None, waited: Mapping[str, int], now: datetime) -> None:
         state = self.row(CONNECTIONS, connection_id) or {}
         self._wrong(f"{connection_id} as out of sight", bool(shop and shop.get("unseen")), _is_out_of_sight(state, now))
-        prefix = f"{connection_id}#"
-        rows = {
-            row["order_key"].removeprefix(prefix): row
-            for row in self.rows(ORDERS)
-            if row["order_key"].startswith(prefix)
-        }
+        rows = self._rows_of(connection_id)
         waiting = {order_id: row for order_id, row in rows.items() if "status_since" in row}
         self._wrong(f"what waits in {connection_id}", set(waited), set(waiting))
         as_of = _moment(state.get("data_as_of") or state.get("read_until") or now.isoformat())
@@ -156,6 +156,16 @@ class SummaryOracle:
         worth = (shop["value_by_currency"], shop["without_value"])
         self._wrong(f"value in {connection_id}", worth, _values(waiting.values()))
         self._judge_median(connection_id, shop, rows, waiting)
+
+    def _rows_of(self, connection_id: str) -> dict[str, Row]:
+        prefix = f"{connection_id}#"
+        keyed = ((row["order_key"], row) for row in self.rows(ORDERS))
+        return {key.removeprefix(prefix): row for key, row in keyed if key.startswith(prefix)}
+
+    def _judge_stock(self, connection_id: str, shop: Row | None, gaps: Iterable[str]) -> None:
+        if shop is not None:
+            waiting = [row for row in self._rows_of(connection_id).values() if "status_since" in row]
+            self.stock.judge(connection_id, shop, waiting, gaps)
 
     def _judge_median(self, connection_id: str, shop: Row, rows: Mapping[str, Row], waiting: Mapping[str, Row]) -> None:
         if self._before is None:

@@ -59,6 +59,7 @@ from tests.simulation.functions import ENVIRONMENT, forget, handler_module, reac
 from tests.simulation.marks import MAX_GAP, Marks
 from tests.simulation.oracle import Copy, Oracle, Reading, Violation
 from tests.simulation.plan import STATUSES, TICK, Plan, ShopPlan, drawn
+from tests.simulation.stock import Stock
 from tests.simulation.summary_oracle import SummaryOracle
 from tests.simulation.timeline import SkewedClock, Timeline
 from tests.support.death import Killed
@@ -167,6 +168,8 @@ class SimulatedWorld:
         self.plan, self.chance = plan, plan.chance
         self.promises = deadline_plan.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
         self.marks = Marks.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
+        late = {shop.connection_id: bool(shop.first_sync_after) for shop in plan.shops}
+        self.stock = Stock.drawn(plan.seed, late, Violation)
         self.time = Timeline(self.promises.begins_at)
         self.our_clock = SkewedClock(self.time, plan.our_skew)
         self.vendor_clock = SkewedClock(self.time, plan.vendor_skew)
@@ -181,6 +184,7 @@ class SimulatedWorld:
             self.tables.row,
             self.tables.all_rows,
             self.deadlines,
+            self.stock,
             tuple(shop.connection_id for shop in plan.shops),
             Violation,
         )
@@ -218,6 +222,7 @@ class SimulatedWorld:
             plan.connection_id,
             access_token=f"token-of-{plan.connection_id}",
             clock=self.vendor_clock,
+            products=self.stock.products(plan.connection_id),
             sync_frequency=plan.said_frequency,
             historical_sync_completed=not plan.first_sync_after,
         )
@@ -240,8 +245,8 @@ class SimulatedWorld:
         self._placed[shop.connection_id] += 1
         number, ship_by = str(self._placed[shop.connection_id]), self.promises.ship_by(self.vendor_clock.now())
         price = {"total_price": 10 * int(number) + 0.25, "invoice_currency_code": ("EUR", "USD")[int(number) % 2]}
-        order: dict[str, Any] = {"id": number, "order_number": number, "status": status, "line_items": [], **price}
-        shop.place(order | {"latest_ship_date": ship_by})
+        order: dict[str, Any] = {"id": number, "order_number": number, "status": status, **price}
+        shop.place(order | {"line_items": self.stock.lines(), "latest_ship_date": ship_by})
         self._note(f"place {shop.connection_id} {number} {status}, to ship by {ship_by}")
 
     def live(self, shop: Shop) -> None:
@@ -454,10 +459,13 @@ class SimulatedWorld:
         if is_list and response.status_code in {401, 403}:
             invocation.troubles.add("unauthorized")
             invocation.looked.is_spoilt = True
-        if request.url.path.startswith("/connections/") and invocation.function == "poll_orders":
+        is_connection = request.url.path.startswith("/connections/")
+        if is_connection and invocation.function == "poll_orders":
             unknown = response.status_code == 404
             if unknown or self.shops[invocation.connection_id].errors:
                 invocation.troubles.add("blocked")
+        if invocation.function == "poll_orders" and not (is_connection and response.status_code == 200):
+            self.deadlines.may_begin(invocation.looked)
 
     def _is_stuck(self, invocation: Invocation) -> bool:
         return invocation.function == "poll_orders" and invocation.connection_id in self._stuck
@@ -553,6 +561,7 @@ class SimulatedWorld:
             for body in self.sns.taken[before:]:
                 self._sent.append((self.time.seconds, request["TopicArn"], body))
                 ids = self.oracle.took(body)
+                self.stock.took(body)
                 self._running[-1].unmarked.update(ids)
                 self._note(f"  told {body['kind']} {ids}")
 

@@ -1,0 +1,148 @@
+"""What the orders of a seed's shops are of, and how much of it is on hand; and what may be told of it.
+
+Drawn apart from everything else of a seed. The judge asks nothing of the product: it knows the stock, and adds up what
+the rows of the waiting orders keep.
+"""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from tests.simulation.cloud import Row
+
+SHARE_STOCKED = 0.4
+"""Of the worlds: in the others orders have no lines, and no product is asked for."""
+IN_CATALOGUE = ("p1", "p2")
+"""As many as the smallest page of a world takes, so that one request shows them all."""
+NOT_IN_CATALOGUE = "gone"
+LOOSE = "LOOSE"
+"""The SKU of lines that name no product."""
+MAX_ON_HAND, MAX_QUANTITY = 12, 4
+
+
+@dataclass
+class Stock:
+    """The stock of each shop, and its judge.
+
+    Args:
+        on_hand: By connection, of each product that it has; empty where orders have no lines.
+        late_shops: Connections whose products cannot be seen at first: they may be told as unknown.
+        violation: What is raised.
+        chance: Decides what orders are of.
+
+    Attributes:
+        judged: How many lines and products of a shop were judged.
+    """
+
+    on_hand: Mapping[str, Mapping[str, int]]
+    late_shops: frozenset[str]
+    violation: type[BaseException]
+    chance: random.Random
+    judged: Counter[str]
+
+    @classmethod
+    def drawn(cls, seed: int, shops: Mapping[str, bool], violation: type[BaseException]) -> "Stock":
+        """The stock of a seed.
+
+        Args:
+            seed: The source of chance.
+            shops: Connections, each with whether its products cannot be seen at first.
+            violation: What the judge raises.
+        """
+        rng = random.Random(f"stock:{seed}")
+        is_stocked = rng.random() < SHARE_STOCKED
+        on_hand = {each: {product: rng.randint(-1, MAX_ON_HAND) for product in IN_CATALOGUE} for each in shops}
+        late = frozenset(each for each, is_late in shops.items() if is_late)
+        return cls(on_hand if is_stocked else {}, late, violation, rng, Counter())
+
+    def products(self, connection_id: str) -> list[dict[str, Any]]:
+        """The catalogue of a shop."""
+        counts = self.on_hand.get(connection_id, {})
+        return [
+            {"id": each, "sku": f"SKU-{each}", "name": each, "parent_product_id": "family", "inventory": count}
+            for each, count in counts.items()
+        ]
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What a new order is of; one product may stand in two lines."""
+        if not self.on_hand:
+            return []
+        kinds = self.chance.choices(
+            (*IN_CATALOGUE, *IN_CATALOGUE, NOT_IN_CATALOGUE, LOOSE), k=self.chance.randint(0, 3)
+        )
+        return [self._line(each) for each in kinds]
+
+    def _line(self, product: str) -> dict[str, Any]:
+        quantity = self.chance.randint(1, MAX_QUANTITY)
+        named = {"product_sku": LOOSE} if product == LOOSE else {"product_id": product, "product_sku": f"SKU-{product}"}
+        return named | {"quantity": quantity, "unit_price": 1}
+
+    def _expect(self, what: str, told: object, expected: object) -> None:
+        if told != expected:
+            raise self.violation(f"{what} is told as {told}, not as {expected}")
+
+    # What may be told
+
+    def took(self, body: Mapping[str, Any]) -> None:
+        """SNS took a message about one order: each count is the shop's, and where there is none, that is said."""
+        if body["kind"] == "summary.daily" or not body.get("order"):
+            return
+        counts = self.on_hand.get(body["connection_id"], {})
+        is_whole = body["enrichment"]["complete"] and body["connection_id"] not in self.late_shops
+        for line in body["order"]["line_items"]:
+            self.judged["lines"] += 1
+            expected = counts.get(line["product_id"] or "")
+            if line["on_hand"] is not None or (is_whole and expected is not None):
+                self._expect(f"the stock of {line['product_id']}", line["on_hand"], expected)
+
+    def judge(self, connection_id: str, shop: Mapping[str, Any], waiting: Iterable[Row], gaps: Iterable[str]) -> None:
+        """A summary tells what holds up a shop's backordered orders, by their rows.
+
+        Args:
+            connection_id: The shop.
+            shop: What the summary tells of it.
+            waiting: The rows of all that wait there.
+            gaps: What the summary says that it does not know.
+        """
+        if not self.on_hand or connection_id in self.late_shops:
+            return
+        self.judged["shops"] += 1
+        is_known = not any(gap.startswith(f"stock at {connection_id}") for gap in gaps)
+        counts = self.on_hand[connection_id] if is_known else {}
+        told = {
+            each.get("product_id") or each["sku"]: tuple(
+                each.get(name) for name in ("orders", "alone", "ordered", "on_hand", "short")
+            )
+            for each in shop["products"]
+        }
+        self._expect(f"what holds up {connection_id}", told, _held_up(waiting, counts))
+
+
+def _held_up(waiting: Iterable[Row], counts: Mapping[str, int]) -> dict[str, tuple[Any, ...]]:
+    orders = [_ordered(row) for row in waiting if row["status"] == "backordered"]
+    total = sum(orders, Counter[str]())
+    short = {each: total[each] - max(counts[each], 0) for each in total if each in counts}
+    missing = {each for each in total if each not in counts or short[each] > 0}
+    wants = [set(order) & missing for order in orders]
+    return {
+        each: (
+            sum(each in want for want in wants),
+            sum(want == {each} for want in wants),
+            total[each],
+            counts.get(each),
+            short.get(each),
+        )
+        for each in missing
+    }
+
+
+def _ordered(row: Row) -> Counter[str]:
+    """Units of each product in an order."""
+    units = Counter[str]()
+    for line in json.loads(row.get("extract", "{}")).get("lines", []):
+        units[line.get("product_id") or line["sku"]] += int(Decimal(line["quantity"]))
+    return units
