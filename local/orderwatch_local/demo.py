@@ -171,7 +171,7 @@ def _play(console: Console, script: Script, watch: Watch, received: Received, *,
         progress.update(task, advance=1, description="the last alerts")
         received.await_all(alerts_of(script), baselines=len(watch.shops), by_mail=True)
         progress.update(task, description="the summary of the day")
-        watch.send_summary()
+        watch.sum_up(send=True)
         received.await_summary()
 
 

@@ -3,20 +3,22 @@
 import os
 import shlex
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 
 from rich.console import Console
 
 from orderwatch import clock
+from orderwatch.publishing.messages import email
 from orderwatch.publishing.messages.text import plural
 from orderwatch_cli.aws import LOCAL_REGION
 from orderwatch_cli.pasting import program
 from orderwatch_local import for_sam
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.containers import find_doorway
-from orderwatch_local.inbox import JsonInbox, Mailbox
+from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.poll_news import PollLog, PollNews
 from orderwatch_local.screen import Screen
 from orderwatch_local.standing import Standing, period_of
@@ -51,7 +53,8 @@ def run_up(
             for_sam.run_for_sam(watch, doorway, trackstar_url=request.trackstar_url, log=log, until=until)
             return
         _introduce(request, watch, screen)
-        _stand_by(request, watch, screen, until)
+        with nullcontext() if as_json else _summed_up(watch, screen):
+            _stand_by(request, watch, screen, until)
 
 
 @contextmanager
@@ -87,6 +90,22 @@ def _inboxes(watch: Watch, screen: Screen, *, as_json: bool) -> Iterator[None]:
             to_operators = Mailbox(watch.cloud, operators, lambda mail: screen.show_mail(mail, for_operators=True))
             stack.enter_context(to_operators)
         yield
+
+
+@contextmanager
+def _summed_up(watch: Watch, screen: Screen) -> Iterator[None]:
+    """However the watch ends that goes on inside, the last that is shown is what waits."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _show_summary(watch, screen)
+        raise
+    _show_summary(watch, screen)
+
+
+def _show_summary(watch: Watch, screen: Screen) -> None:
+    alert = watch.sum_up(send=False)
+    screen.show_mail(Mail(email.subject(alert), email.body(alert), time.monotonic()))
 
 
 def _introduce(request: Request, watch: Watch, screen: Screen) -> None:

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import SecretStr
 
+from orderwatch.alerts.alert import Alert
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.polling.state import ConnectionState
 from orderwatch_cli.stack import Outputs
@@ -58,21 +60,27 @@ class Watch:
         Raises:
             FunctionFailedError: dispatch_polls failed; its log's end is in the message.
         """
-        name = self.outputs.dispatch_polls_function_name
         event = {"connection_ids": list(connection_ids) or [shop.connection_id for shop in self.shops]}
-        answer = self._lambda.invoke(FunctionName=name, Payload=json.dumps(event).encode())
-        if answer.get("FunctionError"):
-            raise FunctionFailedError(f"{name} failed:\n{self.cloud.logs(name, lines=10)}")
+        self._invoke(self.outputs.dispatch_polls_function_name, event)
 
-    def send_summary(self) -> None:
-        """Send a summary of what waits, as the schedule does in the morning.
+    def sum_up(self, *, send: bool) -> Alert:
+        """A summary of what waits, as the schedule makes it in the morning.
+
+        Args:
+            send: Whether every subscriber gets it.
 
         Raises:
             FunctionFailedError: send_summary failed; its log's end is in the message.
         """
-        name = self.outputs.send_summary_function_name
-        if self._lambda.invoke(FunctionName=name, Payload=b"{}").get("FunctionError"):
+        answer = self._invoke(self.outputs.send_summary_function_name, {"send": send})
+        return Alert.model_validate(answer["alert"])
+
+    def _invoke(self, name: str, event: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self._lambda.invoke(FunctionName=name, Payload=json.dumps(event).encode())
+        if answer.get("FunctionError"):
             raise FunctionFailedError(f"{name} failed:\n{self.cloud.logs(name, lines=10)}")
+        returned: dict[str, Any] = json.loads(answer["Payload"].read())
+        return returned
 
     def states(self) -> list[ConnectionState]:
         """How far each shop was read."""
