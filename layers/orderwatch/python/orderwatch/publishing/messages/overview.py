@@ -1,6 +1,5 @@
 """What is said of a daily summary as a whole: the decision first, then its figures in words."""
 
-from collections.abc import Mapping
 from datetime import tzinfo
 from decimal import Decimal
 
@@ -77,9 +76,12 @@ def reason_phrase(reason: str) -> str:
     return _REASONS.get(reason) or text.clean(kinds.status_phrase(reason))
 
 
-def reasons(by_reason: Mapping[str, int]) -> str:
-    """`6 in exception, 5 backordered, 3 late`."""
-    return ", ".join(f"{count:,} {reason_phrase(reason)}" for reason, count in by_reason.items())
+def reasons(counted: Figures) -> str:
+    """`6 in exception, 5 backordered, 3 only late`: some of the others are late too, and the shop's figure says so."""
+    phrases = {reason: reason_phrase(reason) for reason in counted.by_reason}
+    if "late" in phrases and counted.by_reason["late"] < counted.late:
+        phrases["late"] = "only late"
+    return ", ".join(f"{count:,} {phrases[reason]}" for reason, count in counted.by_reason.items())
 
 
 def ages(counts: WaitingAges) -> str:
@@ -116,7 +118,7 @@ def figures(counted: Figures) -> str:
     """A shop's figures in one line, but for the money: `7 wait (4 in exception, 3 backordered), 2 late, 1 at risk`."""
     waits = "waits" if counted.waiting == 1 else "wait"
     only = "".join(map(reason_phrase, counted.by_reason)) if len(counted.by_reason) == 1 else ""
-    said = [f"{counted.waiting:,} {waits} ({only or reasons(counted.by_reason)})"] if counted.waiting else []
+    said = [f"{counted.waiting:,} {waits} ({only or reasons(counted)})"] if counted.waiting else []
     said += [f"{counted.late:,} late"] if counted.late else []
     said += [f"{counted.at_risk:,} at risk"] if counted.at_risk else []
     return ", ".join(said) or "nothing waits"
@@ -134,7 +136,7 @@ def facts(daily: DailySummary, zone: tzinfo) -> dict[str, str | None]:
     return {
         "Shops": f"{daily.watched_shops:,} watched",
         "Not visible": unseen_shops(daily, zone),
-        "Waiting": reasons(total.by_reason),
+        "Waiting": reasons(total),
         "How long": ages(total.ages),
         "Without a value": text.plural(total.without_value, "order") if total.without_value else None,
         label: changes(changed) if changed else None,
