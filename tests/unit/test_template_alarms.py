@@ -16,6 +16,7 @@ ALARMS: dict[str, Any] = {
     name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == "AWS::CloudWatch::Alarm"
 }
 FUNCTIONS = sorted(name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function")
+BY_SCHEDULE = {name for name in FUNCTIONS if "EventInvokeConfig" in RESOURCES[name]["Properties"]}
 SOURCES = [*(ROOT / "layers/orderwatch/python/orderwatch").rglob("*.py"), *(ROOT / "functions").glob("*/app.py")]
 VISIBLE = "ApproximateNumberOfMessagesVisible"
 BY_STACK = [{"Name": "service", "Value": {"Ref": "AWS::StackName"}}]
@@ -170,15 +171,25 @@ def test_every_queue_of_dead_letters_has_its_alarm() -> None:
     assert watched == queues
 
 
-@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
-def test_one_alarm_watches_every_function_that_there_is(metric: str) -> None:
-    [name, rare] = sorted({name for name, _ in looking_at(metric)})
-    assert rare == "SendSummaryAlarm", "what runs once a day never fails in three periods of an hour"
-    assert sorted(each["Dimensions"][0]["Value"]["Ref"] for _, each in looking_at(metric)) == FUNCTIONS
+@pytest.mark.parametrize(
+    ("metric", "watched"),
+    [("Errors", {*FUNCTIONS} - {"SendSummaryFunction"}), ("Throttles", {*FUNCTIONS} - BY_SCHEDULE)],
+)
+def test_one_alarm_watches_every_function_whose_failure_reaches_no_queue(metric: str, watched: set[str]) -> None:
+    [name] = {name for name, _ in looking_at(metric)}
+    assert {each["Dimensions"][0]["Value"]["Ref"] for _, each in looking_at(metric)} == watched
     [shown] = [each for each in ALARMS[name]["Metrics"] if "Expression" in each]
     assert shown["Expression"] == "SUM(FILL(METRICS(), 0))", "one function that was never called hides no other"
     hidden = [each["Fn::If"][:2] for each in ALARMS[name]["Metrics"] if "Fn::If" in each]
     assert [(condition, each["Id"]) for condition, each in hidden] == [("HasSlack", "post_to_slack")]
+
+
+def test_a_tick_that_comes_to_nothing_by_errors_or_for_want_of_room_reaches_the_queue_that_alarms() -> None:
+    assert {"DispatchPollsFunction", "RedriveAlertsFunction", "SendSummaryFunction"} == BY_SCHEDULE
+    for name in BY_SCHEDULE:
+        invoked = RESOURCES[name]["Properties"]["EventInvokeConfig"]
+        assert invoked["MaximumEventAgeInSeconds"] <= 3600, f"{name}: throttled for longer, it is told of"
+        assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": "ScheduleDeadLetterQueue.Arn"}
 
 
 def test_what_the_issue_of_an_alert_can_suffer_has_an_alarm() -> None:
