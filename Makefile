@@ -72,9 +72,9 @@ cost: $(VENV)/ready ## Count a simulated day's requests and put their price into
 bench: setup ## Measure speed, memory, requests, latency and cost beside their floors into docs/benchmarks.md (10 minutes)
 	@$(RUN)/python -m tests.benchmarks
 
-.PHONY: picture
-picture: $(VENV)/ready ## Take the README's picture of an alert again (needs Chromium)
-	@$(RUN)/python -m orderwatch_local.picture docs/images/alert.png
+.PHONY: pictures
+pictures: $(VENV)/ready ## Take the pictures of the docs again (needs Chromium)
+	@$(RUN)/python -m orderwatch_local.picture docs/images
 
 .PHONY: pins
 pins: $(UV) ## Resolve the pinned requirements again

@@ -1,6 +1,6 @@
-"""The picture of an alert in the README: a screenshot of the preview's page, taken by headless Chromium.
+"""The pictures of messages in the docs: screenshots of the preview's page, taken by headless Chromium.
 
-`python -m orderwatch_local.picture docs/images/alert.png`, which is `make picture`.
+`python -m orderwatch_local.picture docs/images`, which is `make pictures`.
 """
 
 import shutil
@@ -8,14 +8,29 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from orderwatch_local.errors import LocalCloudError, ToolMissingError
 from orderwatch_local.preview_page import page
 from orderwatch_local.samples import SAMPLES
 
-KIND = "order.exception"
-WINDOW = (1230, 1090)
-"""CSS pixels: the page of `KIND`, just."""
+
+class Picture(NamedTuple):
+    """What is shown.
+
+    Attributes:
+        kind: Of the sample.
+        window: CSS pixels: the page, or as much of it as is worth looking at.
+    """
+
+    kind: str
+    window: tuple[int, int]
+
+
+PICTURES = {
+    "alert.png": Picture("order.exception", (1230, 1090)),
+    "summary.png": Picture("summary.daily", (1230, 900)),
+}
 SCALE = 1.0
 MAX_BYTES = 300_000
 WITHIN = 60
@@ -24,7 +39,7 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *(f"--force-device-scale-factor={SCALE}", f"--window-size={WINDOW[0]},{WINDOW[1]}"),
+    f"--force-device-scale-factor={SCALE}",
 )
 
 
@@ -32,21 +47,22 @@ class PictureError(LocalCloudError):
     """The browser took no picture, or one that is too large for a README."""
 
 
-def take(picture: Path) -> None:
-    """Take the picture of the sample alert.
+def take(path: Path) -> None:
+    """Take one of the pictures.
 
     Args:
-        picture: The PNG to write; its directory must exist.
+        path: The PNG to write, by its name one of `PICTURES`; its directory must exist.
 
     Raises:
         ToolMissingError: There is no Chromium on PATH.
         PictureError: It took no picture, or one over `MAX_BYTES`.
     """
-    browser = _browser()
+    browser, (kind, (width, height)) = _browser(), PICTURES[path.name]
     with tempfile.TemporaryDirectory(prefix="orderwatch-picture-") as scratch:
         html, taken = Path(scratch, "preview.html"), Path(scratch, "picture.png")
-        html.write_text(page(SAMPLES[KIND]), encoding="utf-8")
-        command = [browser, *_FLAGS, f"--user-data-dir={scratch}/profile", f"--screenshot={taken}", html.as_uri()]
+        html.write_text(page(SAMPLES[kind]), encoding="utf-8")
+        size = f"--window-size={width},{height}"
+        command = [browser, *_FLAGS, size, f"--user-data-dir={scratch}/profile", f"--screenshot={taken}", html.as_uri()]
         done = subprocess.run(  # noqa: S603 - the command is ours
             command, capture_output=True, text=True, timeout=WITHIN, check=False
         )
@@ -54,7 +70,7 @@ def take(picture: Path) -> None:
             raise PictureError(f"{browser} took no picture:\n{done.stderr[-2000:]}")
         if taken.stat().st_size > MAX_BYTES:
             raise PictureError(f"the picture has {taken.stat().st_size:,} bytes, more than {MAX_BYTES:,}")
-        shutil.copyfile(taken, picture)
+        shutil.copyfile(taken, path)
 
 
 def _browser() -> str:
@@ -67,9 +83,10 @@ def _browser() -> str:
 
 
 def main() -> None:
-    """Take the picture into the file that the command line names."""
+    """Take all pictures into the directory that the command line names."""
     try:
-        take(Path(sys.argv[1]))
+        for name in PICTURES:
+            take(Path(sys.argv[1], name))
     except LocalCloudError as error:
         sys.exit(f"orderwatch: {error}")
 

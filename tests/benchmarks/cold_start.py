@@ -24,6 +24,7 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "POWERTOOLS_SERVICE_NAME": "orderwatch",
+    "STACK_NAME": "orderwatch",
     "PARAMETER_PREFIX": "/orderwatch",
     "POLL_QUEUE_URL": "http://127.0.0.1/polls.fifo",
     "TRACKSTAR_BASE_URL": "https://trackstar.invalid",
@@ -60,13 +61,13 @@ class Function:
         clients: The services of AWS that it speaks to.
         ready: What it builds at its first invocation, and the models that every invocation needs: those are built when
             they are first used, and count here.
-        http: Whether it speaks to Trackstar.
+        speaks: What it speaks to the outside with, beside AWS's SDK, and its client.
     """
 
     name: str
     clients: Sequence[str]
     ready: str
-    http: bool = False
+    speaks: str = ""
 
     @property
     def ours(self) -> str:
@@ -76,11 +77,12 @@ class Function:
     @property
     def floor(self) -> str:
         """Just the libraries that it cannot do without, and the same clients."""
-        http = f"import httpx\nhttpx.Client(base_url={ENVIRONMENT['TRACKSTAR_BASE_URL']!r})\n" if self.http else ""
         clients = "\n".join(f"boto3.client({service!r})" for service in self.clients)
-        return f"{_FLOOR}{http}{clients}\n"
+        return f"{_FLOOR}{self.speaks}{clients}\n"
 
 
+_TRACKSTAR = f"import httpx\nhttpx.Client(base_url={ENVIRONMENT['TRACKSTAR_BASE_URL']!r})\n"
+_SLACK = "from slack_sdk.webhook import WebhookClient\nWebhookClient('https://hooks.slack.invalid/x')\n"
 _FLOOR = """
 import boto3
 from aws_lambda_powertools import Logger, Metrics
@@ -107,7 +109,7 @@ FUNCTIONS = (
         _ADAPTERS.format(settings="DispatchPollsSettings") + "from orderwatch.polling.state import ConnectionState\n"
         "from orderwatch.trackstar.account import ConnectionPage\n"
         "for model in (ConnectionState, ConnectionPage): model.model_rebuild()\n",
-        http=True,
+        speaks=_TRACKSTAR,
     ),
     Function(
         "poll_orders",
@@ -116,20 +118,20 @@ FUNCTIONS = (
         "from orderwatch.trackstar.connections import TrackstarConnection\n"
         "from orderwatch.trackstar.orders import Order\n"
         "for model in (ConnectionState, TrackstarConnection, Order): model.model_rebuild()\n",
-        http=True,
+        speaks=_TRACKSTAR,
     ),
     Function(
         "publish_alerts",
         ("dynamodb", "sns", "ssm"),
         _ADAPTERS.format(settings="PublishAlertsSettings") + _EVERY_ALERT,
-        http=True,
+        speaks=_TRACKSTAR,
     ),
     Function("redrive_alerts", ("dynamodb", "sns"), _ADAPTERS.format(settings="RedriveAlertsSettings")),
     Function(
         "send_summary",
         ("dynamodb", "ssm"),
         _ADAPTERS.format(settings="SendSummarySettings"),
-        http=True,
+        speaks=_TRACKSTAR,
     ),
     Function(
         "post_to_slack",
@@ -138,13 +140,14 @@ FUNCTIONS = (
         "app.Parameters.slack_webhook_url = lambda self: SecretStr('https://hooks.slack.invalid/x')\n"
         + _ADAPTERS.format(settings="PostToSlackSettings")
         + _EVERY_ALERT,
+        speaks=_SLACK,
     ),
 )
 TEXT = f"""Import and first clients of each function, under AWS's runtime interface emulator and runtime client with the
 built layer, beside a process that imports just boto3 with the same clients, pydantic with one model, Powertools' Logger
-and Metrics, and httpx with its client where the function speaks to Trackstar. Starting the interpreter is in neither.
-Models that every invocation needs are built within its time. Medians of {STARTS} starts, taken in turns; the
-ratio is the median of each turn. Without bytecode is what SAM itself makes of a layer: Lambda then compiles
+and Metrics, and what it speaks with to Trackstar (httpx) or Slack (its SDK), with a client. Starting the interpreter is
+in neither. Models that every invocation needs are built within its time. Medians of {STARTS} starts, taken in turns;
+the ratio is the median of each turn. Without bytecode is what SAM itself makes of a layer: Lambda then compiles
 every module at every cold start. The layer ships bytecode."""
 
 

@@ -223,7 +223,8 @@ def test_a_picture_is_kept_only_within_its_size(monkeypatch: pytest.MonkeyPatch,
     assert (tmp_path / "alert.png").stat().st_size == 1000
 
 
-def test_the_committed_picture_is_a_png_of_a_readmes_size() -> None:
-    committed = Path(__file__).parents[2] / "docs/images/alert.png"
+@pytest.mark.parametrize("name", picture.PICTURES)
+def test_a_committed_picture_is_a_png_of_a_readmes_size(name: str) -> None:
+    committed = Path(__file__).parents[2] / "docs/images" / name
     assert committed.read_bytes().startswith(b"\x89PNG")
     assert committed.stat().st_size <= picture.MAX_BYTES

@@ -113,8 +113,8 @@ class Requests:
         except UnreadableBodyError as error:
             raise FaultError(str(error)) from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            what = f"{self._http.base_url.host} cannot be reached ({type(error).__name__}): check TrackstarBaseUrl"
-            raise FaultError(what) from None
+            what = f"{self._http.base_url.host} cannot be reached ({type(error).__name__})"
+            raise FaultError(f"{what}: check Trackstar's URL (TrackstarBaseUrl)") from None
         except httpx.RequestError as error:
             raise FaultError(type(error).__name__) from None
         if method == "POST" and answer.status // 100 == HTTPStatus.OK // 100:
