@@ -72,16 +72,16 @@ def orders(
     """List orders that need a person.
 
     They are in a watched status now, late or stuck; by shop, the oldest first. Cancelled ones wait for nobody: `alerts`
-    has them. The value is from the order's alert: orders that the first poll found have none.
+    has them.
     """
     with stack_at(stack_name, endpoint_url) as stack:
         found, more = standing.waiting_orders(stack, shop=shop, status=status, limit=limit)
     if json:
         show.document(found)
         return
-    columns = ("shop", "order", "status", "raw status", "since", "age", "value")
+    columns = ("shop", "order", "status", "raw status", "age", "ship by", "value")
     rows = [
-        (*(each.shop, each.order_number, _status(each), each.raw_status), *(each.status_since, each.age, _value(each)))
+        (*(each.shop, each.order_number, _status(each), each.raw_status), *(each.age, each.ship_by, _value(each)))
         for each in found
     ]
     empty = "no order waits for a person" + (f" in {status}" if status else "")

@@ -1,19 +1,20 @@
 """`orderwatch shops` and `orders`: how each shop is, and which orders wait for a person now."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
 
 from orderwatch import clock
-from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import Number
 from orderwatch.aws.connection_table import ConnectionTable
-from orderwatch.aws.dynamodb import batch_get, from_item, to_item
+from orderwatch.aws.dynamodb import to_item
+from orderwatch.aws.order_table import OrderTable
 from orderwatch.deadlines.rules import TROUBLES
+from orderwatch.polling.snapshot import Extract
 from orderwatch.polling.state import ConnectionState
-from orderwatch_cli.history import stored_alert
+from orderwatch.polling.transitions import StoredOrder
 from orderwatch_cli.known import require_shop, require_status
 from orderwatch_cli.shop_parameters import NamedShop, connected_shops
 from orderwatch_cli.stack import Stack
@@ -59,10 +60,11 @@ class WaitingOrder(BaseModel):
         raw_status: The shop's own word for it.
         status_since: When the copy changed that showed it.
         age: How long ago that was.
-        total_price: From the alert about it; None if there was none, as for what the baseline found.
+        ship_by: When the shop promised to ship it; None: it does not say.
+        total_price: As its row keeps it.
         currency: Of the price.
-        url: The order in the shop's own admin, from the same alert.
-        alert_id: That alert.
+        url: The order in the shop's own admin.
+        alert_id: The alert about it; None if there was none, as for what the baseline found.
     """
 
     connection_id: str
@@ -73,6 +75,7 @@ class WaitingOrder(BaseModel):
     status_since: datetime
     age: timedelta
     deadline: str | None = None
+    ship_by: datetime | None = None
     total_price: Number | None = None
     currency: str | None = None
     url: str | None = None
@@ -118,9 +121,10 @@ def waiting_orders(
     if status:
         require_status(stack, status)
     found = [each for each in connected_shops(stack) if shop in {None, each.connection_id}]
-    rows = ((row, each) for each in found for row in _rows(stack, each.connection_id))
-    orders = [_order(row, each) for row, each in rows if status in {None, row["status"]}]
-    return _with_values(stack, orders[:limit]), len(orders) - len(orders[:limit])
+    table = OrderTable(stack.aws.dynamodb, stack.outputs.order_table_name)
+    rows = ((row, each) for each in found for row in table.waiting(each.connection_id).values())
+    orders = [_order(row, each) for row, each in rows if status in {None, row.status}]
+    return orders[:limit], len(orders) - len(orders[:limit])
 
 
 def _pages(stack: Stack, connection_id: str, **options: Any) -> Iterator[Any]:
@@ -136,36 +140,21 @@ def _pages(stack: Stack, connection_id: str, **options: Any) -> Iterator[Any]:
     )
 
 
-def _rows(stack: Stack, connection_id: str) -> Iterator[dict[str, Any]]:
-    return (from_item(item) for page in _pages(stack, connection_id) for item in page["Items"])
-
-
-def _order(row: dict[str, Any], shop: NamedShop) -> WaitingOrder:
-    since = datetime.fromisoformat(row["status_since"])
+def _order(row: StoredOrder, shop: NamedShop) -> WaitingOrder:
+    extract = Extract.restored(row.extract) if row.extract else Extract()
+    passed = row.standing.passed
     return WaitingOrder(
         connection_id=shop.connection_id,
         shop=shop.name or shop.connection_id,
-        order_number=row["order_number"],
-        status=row["status"],
-        raw_status=row.get("raw_status"),
-        status_since=since,
-        age=max(clock.now() - since, timedelta()),
-        deadline=row.get("passed_kind") if row.get("passed_kind") in TROUBLES else None,
-        alert_id=row.get("alerted_by") or row.get("told_by"),
+        order_number=row.order_number,
+        status=row.status,
+        raw_status=row.raw_status,
+        status_since=row.status_since,
+        age=max(clock.now() - row.status_since, timedelta()),
+        deadline=passed.kind if passed and passed.kind in TROUBLES else None,
+        ship_by=row.ship_by,
+        total_price=extract.total_price,
+        currency=extract.currency,
+        url=extract.url,
+        alert_id=row.alerted_by or row.standing.told_by,
     )
-
-
-def _with_values(stack: Stack, orders: Sequence[WaitingOrder]) -> list[WaitingOrder]:
-    """The price and the link are in the order's alert, for as long as that is kept."""
-    alerted = {(order.connection_id, order.alert_id) for order in orders if order.alert_id}
-    keys = ({"connection_id": connection_id, "alert_id": alert_id} for connection_id, alert_id in alerted)
-    rows = batch_get(stack.aws.dynamodb, stack.outputs.alert_table_name, keys)
-    alerts = {row["alert_id"]: stored_alert(row) for row in rows}
-    return [_with_value(order, alerts.get(order.alert_id or "")) for order in orders]
-
-
-def _with_value(order: WaitingOrder, alert: Alert | None) -> WaitingOrder:
-    told = alert.order if alert else None
-    if told is None:
-        return order
-    return order.model_copy(update={"total_price": told.total_price, "currency": told.currency, "url": told.url})

@@ -2,7 +2,6 @@
 
 import gc
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,6 +24,7 @@ from orderwatch.polling.transitions import OrderWrite, Policy, StoredOrder
 from orderwatch.trackstar.client import PAGE_SIZE, Trackstar
 from orderwatch.trackstar.orders import Version, VersionClock
 from tests.benchmarks.pages import TOLD_STATUS, UPDATED, status_at
+from tests.benchmarks.peak import peak_megabytes
 from tests.simulation.functions import handler_module
 from tests.support.clocks import Impatient
 from tests.support.cloud import Tables
@@ -151,8 +151,7 @@ def _tell(pages: int) -> None:
 
 
 def _print(what: str, orders: int, **figures: float) -> None:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"what": what, "orders": orders, "peak": peak, **figures}), flush=True)  # noqa: T201 - our answer
+    print(json.dumps({"what": what, "orders": orders, "peak": peak_megabytes(), **figures}), flush=True)  # noqa: T201 - our answer
 
 
 _TOLD_AFTER = (1, 10, 100, 250, 500)

@@ -5,7 +5,6 @@
 
 import json
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from orderwatch.polling.health import Health
 from orderwatch.polling.looking import wanted
 from orderwatch.polling.state import ConnectionState
 from orderwatch.trackstar.client import Trackstar
+from tests.benchmarks.peak import peak_megabytes
 from tests.benchmarks.prices import CORE
 from tests.benchmarks.report import Say, Section, Target
 from tests.simulation.cloud import FifoQueue
@@ -128,8 +128,7 @@ def main() -> None:
     begun = time.process_time()
     asked = tick(int(sys.argv[1]))
     seconds = time.process_time() - begun
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sys.stdout.write(json.dumps({"asked": asked, "seconds": seconds, "megabytes": megabytes}))
+    sys.stdout.write(json.dumps({"asked": asked, "seconds": seconds, "megabytes": peak_megabytes()}))
 
 
 def measure(say: Say) -> Section:

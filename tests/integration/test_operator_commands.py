@@ -1,6 +1,7 @@
 """The operator's commands on a stack of the local cloud, against the simulated vendor."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -8,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alerts.alert import Alert
 from orderwatch.aws.dynamodb import to_item
+from orderwatch.polling.snapshot import Extract
+from orderwatch.polling.transitions import OrderWrite
 from orderwatch_cli import history
 from orderwatch_cli.main import run
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, SystemClock
-from tests.support.alerts import alert_of, first_sight
+from tests.support.alerts import SEEN_AT, alert_of, first_sight
 from tests.support.operated import API_KEY, CONNECTION, TOKEN, Operated
 
 HOUR = timedelta(hours=1)
@@ -167,21 +169,18 @@ def test_shops_show_how_they_are_and_how_many_orders_wait(operated: Operated) ->
     assert operated.run("shops", "--status", "blocked").out == "no shop is blocked\n"
 
 
-def priced(order_id: str) -> Alert:
-    alert = alert_of(order_id)
-    assert alert.order
-    order = alert.order.model_copy(
-        update={"total_price": Decimal("129.90"), "currency": "EUR", "url": "https://shop.example/o1"}
-    )
-    return alert.model_copy(update={"order": order})
+def priced(order_id: str) -> OrderWrite:
+    """An order of which the first poll knows what it is worth, and when it is to ship."""
+    write, url = first_sight(order_id), "https://shop.example/o1"
+    kept = Extract(total_price=Decimal("129.90"), currency="EUR", url=url).saved()
+    return replace(write, alert=None, stored=replace(write.stored, extract=kept, ship_by=SEEN_AT))
 
 
-def test_orders_are_those_that_wait_for_a_person_with_the_value_that_was_told(operated: Operated) -> None:
+def test_orders_are_those_that_wait_for_a_person_with_what_their_rows_know_of_them(operated: Operated) -> None:
     operated.connect(CONNECTION, TOKEN)
     operated.connect("conn_b", "token-b")
     operated.write(first_sight("o3", status="cancelled"))
-    operated.write(first_sight("o1"))
-    operated.tell(priced("o1"))
+    operated.write(priced("o1"))
     operated.write(first_sight("o2", status="backordered"))
 
     by_number = {order["order_number"]: order for order in operated.json("orders")}
@@ -191,7 +190,7 @@ def test_orders_are_those_that_wait_for_a_person_with_the_value_that_was_told(op
         129.9,
         "EUR",
     )
-    assert by_number["o1"]["url"] == "https://shop.example/o1"
+    assert (by_number["o1"]["url"], by_number["o1"]["ship_by"]) == ("https://shop.example/o1", "2026-01-05T12:00:00Z")
     assert (by_number["o2"]["status"], by_number["o2"]["total_price"]) == ("backordered", None)
     assert "129.90 EUR" in operated.run("orders").out
     assert [order["order_number"] for order in operated.json("orders", "--status", "backordered")] == ["o2"]
@@ -290,8 +289,6 @@ def test_a_row_of_another_version_is_listed_as_far_as_it_is_understood(operated:
     )
     [told] = operated.json("alerts")
     assert (told["kind"], told["order_number"], told["shop"]) == ("order.exception", "o1", "conn_a")
-    [order] = operated.json("orders")
-    assert (order["order_number"], order["total_price"]) == ("o1", None)
 
 
 def test_the_test_alert_reaches_those_that_it_says(operated: Operated) -> None:

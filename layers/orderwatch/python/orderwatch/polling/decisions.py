@@ -88,18 +88,21 @@ def _write(seen: _Seen, judged: Judgement) -> OrderWrite:
     alert = None if seen.reason in SILENT else _alert_of(seen, judged)
     late = _deadline_alert(seen, judged)
     standing = told(judged.standing, late.alert_id) if late else judged.standing
+    waits = seen.policy.waits(order.status, standing)
+    # A summary tells of these alone: to keep what every open order is of would cost a poll four times its time.
+    is_listed = waits or (seen.is_open and standing.passed is not None)
     after = StoredOrder(
         status=order.status,
         raw_status=order.raw_status,
         version=seen.version,
         status_since=seen.status_since,
         order_number=order.number,
-        waits=seen.policy.waits(order.status, standing),
+        waits=waits,
         changes=same.changes if same else _changes_after(stored),
         alerted_by=same.alerted_by if same else alert.alert_id if alert and seen.policy.watches(order.status) else None,
         ship_by=order.latest_ship_date,
         standing=standing,
-        extract=Extract.of(order.details).saved() if seen.is_open else None,
+        extract=Extract.of(order.details).saved() if is_listed else None,
     )
     reason = Reason.DEADLINE if seen.reason is Reason.UNCHANGED else seen.reason
     return OrderWrite(order.id, expected=stored, stored=after, alert=alert, reason=reason, deadline_alert=late)

@@ -1,4 +1,4 @@
-"""What is kept of an order's record: the snapshot in an alert, and the extract in the row of an open order."""
+"""What is kept of an order's record: the snapshot in an alert, and the extract in a row that a summary tells of."""
 
 import json
 from datetime import datetime
@@ -11,11 +11,11 @@ from orderwatch.trackstar.fields import MAX_TEXT_LENGTH
 from orderwatch.trackstar.orders import LineItem, Order, OrderDetails
 
 MAX_EXTRACT_LINES = 20
-"""Lines in the row of an open order: what a summary counts, small beside the row's 400 KB."""
+"""Lines in the row of such an order: what a summary counts, small beside the row's 400 KB."""
 
 
 class ExtractLine(Model):
-    """One line of an open order, as its row keeps it."""
+    """One line of an order, as its row keeps it."""
 
     sku: str | None = None
     quantity: Decimal | None = None
@@ -23,7 +23,7 @@ class ExtractLine(Model):
 
 
 class Extract(Model):
-    """What the row of an open order keeps of its record, for a summary of what waits.
+    """What the row of an order that waits, or is at risk, keeps of its record, for a summary.
 
     Attributes:
         url: The order in the shop's own admin.

@@ -41,7 +41,7 @@ class StoredOrder:
         alerted_by: The id of the alert about this status; None where there was none (a baseline, an unwatched status).
         ship_by: When the shop is to ship it, as it said last.
         standing: How it stands to its deadlines.
-        extract: What a summary says of it (`Extract.saved`); None where it is not open.
+        extract: What a summary says of it (`Extract.saved`); None where it neither waits nor is at risk.
     """
 
     status: str

@@ -31,7 +31,7 @@ class SummedOrder:
 
     @cached_property
     def extract(self) -> Extract:
-        """What the row keeps of the record: nothing where the status is not open."""
+        """What the row keeps of the record."""
         return Extract.restored(self.row.extract) if self.row.extract else Extract()
 
     @property
