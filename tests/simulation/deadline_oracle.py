@@ -307,6 +307,10 @@ class DeadlineOracle:
         )
 
     def _settle(self, subject: Subject, row: Row) -> None:
+        """What was told and is over; a deadline that comes back after its end is not told twice, but ends again."""
+        passed = _deadline(row, "passed")
+        if passed and passed[1] in TROUBLES and "told_by" in row:
+            self._troubles[subject] = passed
         if self.ends_trouble(row):
             del self._troubles[subject]
 

@@ -124,13 +124,14 @@ class Copy:
         for key, record in fresh.items():
             version, known = _version(record), self.orders.get(key)
             before = (known.newest, known.version) if known else ()
-            newest = max((each for each in (*before, version) if each and self._has_passed(each)), default="")
+            newest = max((each for each in (*before, version) if each and self.has_passed(each)), default="")
             vendor_date, shop_date = record.get("trackstar_updated_date"), record.get("updated_date")
             sight = Sight(_status(record), version, shop_date, self.changes, now, newest, vendor_date)
             self.orders[key] = sight
             self.past.append(sight)
 
-    def _has_passed(self, version: str) -> bool:
+    def has_passed(self, version: str) -> bool:
+        """Whether the vendor's clock has ever been there."""
         return datetime.fromisoformat(version) <= self.latest
 
     def _is_new(self, key: str, record: dict[str, Any]) -> bool:
@@ -308,8 +309,8 @@ class Oracle:
         """A page was served."""
         known = len(reading.distinct)
         for record in page["data"]:
-            reading.shows_vendor_dates |= bool(record.get("trackstar_updated_date"))
             usable = isinstance(record.get("id"), str)
+            reading.shows_vendor_dates |= usable and bool(record.get("trackstar_updated_date"))
             reading.distinct.add(record["id"] if usable else f"nameless {len(reading.distinct)}")
         self.showed(connection_id, page["data"])
         reading.promised = max(reading.promised, page["total_count"])
@@ -441,9 +442,12 @@ class Oracle:
                 raise Violation(f"a window ended: {subject} can be seen as {sight}, stored as {row}")
 
     def _excuse_the_undated(self, connection_id: str, reading: Reading) -> None:
-        """What a window on a date that it has not cannot show is missed by the next ones too, on whatever date."""
-        for order_id, sight in self.copies[connection_id].orders.items():
-            if reading.until and not reading.date_of(sight) and self._lies_outside(connection_id, sight, reading):
+        """What has no date, or one of the future, is in no window on it, and missed by the next on another date."""
+        copy = self.copies[connection_id]
+        for order_id, sight in copy.orders.items():
+            date = reading.date_of(sight)
+            is_dated = date and copy.has_passed(date)
+            if reading.until and not is_dated and self._lies_outside(connection_id, sight, reading):
                 self._excused[connection_id, order_id] = sight.version
 
     def _has_exchange(self, copy: Copy, reading: Reading) -> bool:
@@ -481,7 +485,13 @@ class Oracle:
             return True
         if reading.until and self._lies_outside(subject[0], sight, reading):
             return True
-        return reading.is_by_shop_date and self._was_late(subject[0], sight)
+        return self._is_for_the_next(sight, reading) or (reading.is_by_shop_date and self._was_late(subject[0], sight))
+
+    @staticmethod
+    def _is_for_the_next(sight: Sight, reading: Reading) -> bool:
+        """Whether it changed after the baseline was opened: the next window has to show it."""
+        is_baseline = reading.opened_at is not None and not reading.until
+        return is_baseline and datetime.fromisoformat(sight.version or "") > (reading.opened_at or BEFORE_ALL)
 
     def _lies_outside(self, connection_id: str, sight: Sight, reading: Reading) -> bool:
         """Whether no window on this date can show it: it lies after the end, or has no such date where others have."""

@@ -36,7 +36,7 @@ FOUND_BEFORE = {
     "nobody_hears_that_it_is_over": 3,
     "a_blocked_shop_counts_as_fine": 4,
     "ages_run_ahead_of_the_data": 4,
-    "a_repeated_request_is_another_summary": 1,
+    "a_repeated_request_is_another_summary": 17,
 }
 """The seed that found a rule when this was written: it is tried first, as some rules take many."""
 

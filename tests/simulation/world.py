@@ -76,6 +76,10 @@ SENDERS = MAX_SHARDS + MAX_AT_ONCE
 """Copies of publish_alerts: one a shard, and some for batches that are handed over twice."""
 STORM = 12
 """Orders of a storm: more than any threshold of a digest."""
+MOST_MEANWHILE = 500
+"""Times that something happens during a call: a shop that changes at each of our requests outgrows pages of two."""
+CLAIM = 120.0
+"""Seconds for which a claim lasts, but for what a process may be slow in making it."""
 PACE_JITTER = 0.05
 """Seconds by which a request may reach SNS later than it was meant to."""
 REDRIVE_EVERY = 900.0
@@ -128,6 +132,7 @@ class Invocation:
         written: The connection's row as it wrote it last.
         unmarked: Alerts that SNS took from it and that are not marked yet.
         claimed: Alerts that it holds.
+        claimed_at: When it took each.
         looked: What it was told of deadlines.
         lost_an_update: Whether an update of its own may not have been written, so that it may leave a claim behind.
     """
@@ -143,6 +148,7 @@ class Invocation:
     written: Row = field(default_factory=dict)
     unmarked: set[str] = field(default_factory=set)
     claimed: set[str] = field(default_factory=set)
+    claimed_at: dict[str, float] = field(default_factory=dict)
     looked: Looked = field(default_factory=Looked)
     lost_an_update: bool = False
     function_name: str = "function"
@@ -210,6 +216,7 @@ class SimulatedWorld:
         self._vendor = ShopTransport(self.trackstar)
         self._running: list[Invocation] = []
         self._placed: Counter[str] = Counter()
+        self._met = 0
         self._records = 0
         self._worked = 0.0
         self._idle: dict[str, tuple[float, float]] = {}
@@ -389,6 +396,9 @@ class SimulatedWorld:
 
     def _meanwhile(self, invocation: Invocation) -> None:
         """Something else happens while a process waits for an answer."""
+        self._met += 1
+        if self._met > MOST_MEANWHILE:
+            return
         shop = self.shops.get(invocation.connection_id) or self._any_shop()
         happenings: list[Callable[[], None]] = [lambda: self._burst(shop), lambda: self._burst(shop)]
         if len(self._running) < MAX_AT_ONCE:
@@ -583,12 +593,23 @@ class SimulatedWorld:
             self._streamed(AlertKey(row["connection_id"], row["alert_id"]))
 
     def _updated(self, alert_id: str, row: Row) -> None:
+        if "claimed_until" in row:
+            self._count_held_up(alert_id)
         for invocation in self._running:
             invocation.claimed.discard(alert_id)
             if row.get("state") == "sent":
                 invocation.unmarked.discard(alert_id)
         if "claimed_until" in row:
             self._running[-1].claimed.add(alert_id)
+            self._running[-1].claimed_at[alert_id] = self.time.seconds
+
+    def _count_held_up(self, alert_id: str) -> None:
+        """A sender that one call holds up for longer than claims last, as no real call does, is as good as dead."""
+        for each in self._running[:-1]:
+            is_held_up = self.time.seconds - each.claimed_at.get(alert_id, self.time.seconds) > CLAIM
+            if is_held_up and alert_id in each.claimed | each.unmarked:
+                each.unmarked.discard(alert_id)
+                self.oracle.unmarked.update([alert_id])
 
     # Invocations
 

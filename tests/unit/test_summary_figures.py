@@ -8,6 +8,7 @@ import pytest
 
 from orderwatch.alerts.daily import ShopSummary, SummaryProduct, WaitingAges
 from orderwatch.deadlines.rules import NO_DEADLINE, Standing
+from orderwatch.polling.snapshot import ExtractLine
 from orderwatch.polling.transitions import StoredOrder
 from orderwatch.summarizing.figures import shop_figures, total
 from orderwatch.summarizing.orders import SummedOrder
@@ -133,7 +134,15 @@ def test_the_stock_of_what_most_orders_have_is_asked_for() -> None:
     ]
     asked = product_ids(crowd)
     assert len(asked) == MAX_ASKED
-    assert set(asked[:10]) == {f"id-SKU-{each}" for each in range(50, 60)}
+    assert asked == [f"id-SKU-{each}" for each in (*range(50, 60), *range(50), *range(60, 100))]
+
+
+def test_products_that_tie_are_told_in_the_order_in_which_the_orders_have_them() -> None:
+    ids = [f"p{each}" for each in range(12)]
+    nameless = [
+        extract().model_copy(update={"lines": [ExtractLine(product_id=each, quantity=Decimal(1))]}) for each in ids
+    ]
+    assert [each.product_id for each in held_up_by(nameless, {})] == ids
 
 
 def test_an_order_that_trackstar_no_longer_has_is_not_at_risk() -> None:

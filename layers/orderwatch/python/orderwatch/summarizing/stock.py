@@ -61,8 +61,9 @@ def backordered(orders: Iterable[SummedOrder]) -> list[Extract]:
 
 
 def product_ids(waiting: Iterable[Extract]) -> list[str]:
-    """The products that most of these orders have, `MAX_ASKED` at most."""
-    counts = Counter(each for extract in waiting for each in {line.product_id for line in extract.lines} if each)
+    """The products that most of these orders have, `MAX_ASKED` at most; where they tie, the first of them."""
+    of_orders = (dict.fromkeys(line.product_id for line in extract.lines) for extract in waiting)
+    counts = Counter(each for ids in of_orders for each in ids if each)
     return [product_id for product_id, _ in counts.most_common(MAX_ASKED)]
 
 
@@ -83,7 +84,11 @@ def held_up_by(waiting: Sequence[Extract], products: Mapping[str, Product]) -> l
         for key in keys
     )  # fmt: skip
     orders = Counter(key for keys in wants for key in keys)
-    held = [made[key].model_copy(update={"orders": orders[key], "alone": alone[key]}) for key in missing]
+    held = [
+        product.model_copy(update={"orders": orders[key], "alone": alone[key]})
+        for key, product in made.items()
+        if key in missing
+    ]
     return sorted(held, key=lambda each: (-each.orders, -each.alone, -(each.ordered or 0), each.sku or ""))
 
 
