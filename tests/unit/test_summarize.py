@@ -210,3 +210,12 @@ def test_more_orders_than_can_be_remembered_are_not_compared_and_that_is_no_chan
     first = made(store)
     write(replace(first, memory=None), store)
     assert sent(store, at=AT + DAY).changes is None
+
+
+def test_what_is_at_risk_is_told_of_a_shop_whose_data_are_days_old() -> None:
+    kept = {"1": row("processing", waits=False, standing=AT_RISK)}
+    old = healthy().model_copy(update={"data_as_of": AT - 3 * DAY})
+    store = MemoryStore({"a": kept}, {"a": old})
+    daily = summarize([shop()], store=store, products=None, occasion=occasion()).alert.daily
+    assert daily is not None
+    assert daily.total.at_risk == 1

@@ -25,7 +25,7 @@ from orderwatch.summarizing.stock import ProductSource, stocked_shops
 LOOKED_BACK = timedelta(days=15)
 """How far back summaries are read: two weeks and the one that they begin with."""
 MARGIN = timedelta(days=1)
-"""Beyond the warning: what is recorded in silence as at risk was judged by the vendor's clock, ahead of the data."""
+"""Beyond the warning: what is recorded in silence as at risk was judged by the vendor's clock, not by ours."""
 MAX_BYTES = 180_000
 """Of the alert in its row, beside what it remembers: DynamoDB takes 400 KB."""
 MONDAY = 0
@@ -133,7 +133,7 @@ def _read(shops: Sequence[Shop], before: Past | None, store: Store, occasion: Oc
     for shop in shops:
         key = shop.connection_id
         state = states.get(key) or ConnectionState(connection_id=key)
-        until = as_of(state, occasion.at) + timedelta(hours=shop.late_warning_hours) + MARGIN
+        until = max(as_of(state, occasion.at), occasion.at) + timedelta(hours=shop.late_warning_hours) + MARGIN
         rows = {**store.due(key, until), **store.waiting(key)}
         found = (SummedOrder(order_id, row, occasion.watched) for order_id, row in rows.items())
         orders = [order for order in found if order.waits or order.is_at_risk]
