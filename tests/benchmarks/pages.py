@@ -24,6 +24,7 @@ from tests.support.template import ROOT
 PAGE = 1000
 LINES = 3
 UPDATED = datetime(2026, 1, 5, 12, tzinfo=UTC)
+SHIP_BY = datetime(2040, 1, 5, 12, tzinfo=UTC)
 STATUSES = ("open", "confirmed", "processing", "fulfilled", "fulfilled") * 10
 TOLD_STATUS = "backordered"
 """What one order in fifty shows."""
@@ -51,6 +52,7 @@ def _records() -> bytes:
         if len(record["line_items"]) == LINES:
             place = len(records)
             dates = dict.fromkeys(("updated_date", "trackstar_created_date", "trackstar_updated_date"), stamp(UPDATED))
+            dates["latest_ship_date"] = stamp(SHIP_BY)
             records.append({**record, "id": order_id(_NUMBER, place), "status": status_at(place), **dates})
     return json.dumps(records, ensure_ascii=False).encode()
 

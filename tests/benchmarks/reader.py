@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import boto3
 import httpx
@@ -15,6 +16,7 @@ from pydantic import SecretStr
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
+from orderwatch.deadlines.rules import NO_DEADLINE, OPEN_STATUSES, DeadlineRules, arm
 from orderwatch.observability import logger
 from orderwatch.polling.commit import Store
 from orderwatch.polling.poll import poll as real_poll
@@ -23,7 +25,7 @@ from orderwatch.polling.summary import Outcome
 from orderwatch.polling.transitions import OrderWrite, Policy, StoredOrder
 from orderwatch.trackstar.client import PAGE_SIZE, Trackstar
 from orderwatch.trackstar.orders import Version, VersionClock
-from tests.benchmarks.pages import TOLD_STATUS, UPDATED, status_at
+from tests.benchmarks.pages import SHIP_BY, TOLD_STATUS, UPDATED, status_at
 from tests.benchmarks.peak import peak_megabytes
 from tests.simulation.functions import handler_module
 from tests.support.clocks import Impatient
@@ -31,6 +33,7 @@ from tests.support.cloud import Tables
 
 type Reading = Callable[[], int]
 """Reads everything; the number of orders."""
+RULES = DeadlineRules(zone=ZoneInfo("UTC"))
 
 
 class KnownOrders:
@@ -71,6 +74,7 @@ class KnownOrders:
 
 
 def _row(status: str) -> StoredOrder:
+    ahead = RULES.deadlines(status=status, ship_by=SHIP_BY, since=UPDATED)
     return StoredOrder(
         status=status,
         raw_status=None,
@@ -78,6 +82,8 @@ def _row(status: str) -> StoredOrder:
         status_since=UPDATED,
         order_number="#1",
         waits=False,
+        ship_by=SHIP_BY,
+        standing=arm(NO_DEADLINE, ahead, is_open=status in OPEN_STATUSES, silence=None),
     )
 
 
@@ -121,7 +127,7 @@ def poll(url: str, store: Store, *, watched: str = "exception") -> Reading:
             AlertConnection(id="conn_a"),
             vendor=shop,
             store=store,
-            policy=Policy(statuses=frozenset({watched})),
+            policy=Policy(statuses=frozenset({watched}), deadlines=RULES),
             has_time=lambda: True,
             asked_at=datetime.now(UTC),
         )

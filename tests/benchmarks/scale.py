@@ -1,10 +1,9 @@
 """What a poll costs as connections and known orders grow: our own time, and requests counted by service."""
 
 import gc
-import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import batched
@@ -26,6 +25,7 @@ from tests.support.memory_dynamodb import Key, MemoryDynamoDB
 from tests.support.polls import poll
 from tests.support.world import TICK, World
 
+ROUNDS = range(3)
 CONNECTIONS = {1: 200, 10: 60, 100: 20, 500: 8}
 """How many connections, and how many ticks of them."""
 ORDERS = 200
@@ -49,11 +49,12 @@ CALLS = {
 TEXT = f"""\
 All in one process, without a cloud: dispatching, polling, our HTTP client and the tables' adapters are the real ones,
 AWS is in memory and Trackstar is the simulated shop. The time inside those two is taken off, so that what is left is
-ours; the requests are counted where they leave us.
+ours. The fastest of {len(ROUNDS)} rounds counts, as what else the machine does only adds. Requests are counted where
+they leave us.
 
 **A tick**: every connection of {ORDERS} orders is asked for and polled, after {CHANGED} of its orders changed, one of
 which is to be alerted. No secret comes from the cache, as after five minutes. **Orders known**: one connection of which
-so many orders are in OrderTable, polled when nothing has changed and when one order has (medians of {POLLS} polls). The
+so many orders are in OrderTable, polled when nothing has changed and when one order has ({POLLS} polls each). The
 rows have keys of their own; their other attributes are made up when they are read."""
 
 
@@ -240,11 +241,16 @@ def _cost(fleet: Fleet, works: Sequence[Callable[[], None]], prepare: Callable[[
         prepare()
         seconds.append(fleet.meter.own_seconds(work))
     made = {each: (fleet.meter.requests[each] - before[each]) / (len(works) * connections) for each in SERVICES}
-    return _Cost(1000 * statistics.median(seconds) / connections, made)
+    return _Cost(1000 * min(seconds) / connections, made)
+
+
+def _fastest(costs: Iterable[_Cost]) -> _Cost:
+    return min(costs, key=lambda cost: cost.milliseconds)
 
 
 def _connections(say: Say) -> tuple[list[list[str]], list[Target]]:
-    costs = {number: _cost_of_ticks(number, ticks, say) for number, ticks in CONNECTIONS.items()}
+    rounds = [{number: _cost_of_ticks(number, ticks, say) for number, ticks in CONNECTIONS.items()} for _ in ROUNDS]
+    costs = {number: _fastest(each[number] for each in rounds) for number in CONNECTIONS}
     rows = [cost.row(f"tick, connections: {number:,}") for number, cost in costs.items()]
     return rows, costs[500].growth_over(costs[10], "500 connections over 10")
 
@@ -257,12 +263,12 @@ def _cost_of_ticks(connections: int, ticks: int, say: Say) -> _Cost:
 
 
 def _known(say: Say) -> tuple[list[list[str]], list[Target]]:
-    costs = [(known, _costs_of_polls(known, say)) for known in KNOWN]
+    rounds = [{known: _costs_of_polls(known, say) for known in KNOWN} for _ in ROUNDS]
     rows, targets = [], list[Target]()
     for index, what in enumerate(("nothing changed", "one order changed")):
-        rows += [each[index].row(f"poll, orders known: {known:,}; {what}") for known, each in costs]
-        (_, first), (_, last) = costs[0], costs[-1]
-        targets += last[index].growth_over(first[index], f"1,000,000 orders known over 1, {what}")
+        costs = {known: _fastest(each[known][index] for each in rounds) for known in KNOWN}
+        rows += [cost.row(f"poll, orders known: {known:,}; {what}") for known, cost in costs.items()]
+        targets += costs[1_000_000].growth_over(costs[1], f"1,000,000 orders known over 1, {what}")
     return rows, targets
 
 

@@ -63,7 +63,7 @@ def deadlines_written_unconditionally(patch: pytest.MonkeyPatch) -> None:
 def final_orders_keep_their_deadline(patch: pytest.MonkeyPatch) -> None:
     def keeping(before: Standing, deadlines: Any, *, is_open: bool, silence: Silence | None) -> Standing:
         after = arm(before, deadlines, is_open=is_open, silence=silence)
-        return after if is_open else replace(after, due=before.due)
+        return after if is_open else after._replace(due=before.due)
 
     patch.setattr("orderwatch.deadlines.rules.arm", keeping)
 
@@ -81,7 +81,7 @@ def the_past_is_told(patch: pytest.MonkeyPatch) -> None:
 
 def nobody_hears_that_it_is_over(patch: pytest.MonkeyPatch) -> None:
     def judged(*order: Any, **facts: Any) -> Judgement:
-        return replace(judge(*order, **facts), over=None)
+        return judge(*order, **facts)._replace(over=None)
 
     patch.setattr("orderwatch.polling.decisions.judge", judged)
 

@@ -8,7 +8,7 @@ Pure functions: nothing here knows what time it is. Who judges says up to which 
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple, TypeGuard
 from zoneinfo import ZoneInfo
@@ -115,8 +115,7 @@ def is_told(ship_by: datetime | None) -> TypeGuard[datetime]:
     return ship_by is not None and ship_by.year >= _EARLIEST_YEAR
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How an order stands to its deadlines: part of its row.
 
     Attributes:
@@ -195,8 +194,7 @@ def pass_due(standing: Standing, deadlines: Sequence[Deadline], *, known_until: 
     return Standing(due=ahead[0] if ahead else None, passed=passed)
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """What the deadlines of an order that was seen come to.
 
     Attributes:
@@ -242,4 +240,4 @@ def judge(
 
 def told(standing: Standing, alert_id: str) -> Standing:
     """The same, with the alert that told of the deadline that passed."""
-    return replace(standing, told_by=alert_id)
+    return standing._replace(told_by=alert_id)

@@ -4,8 +4,8 @@ A status that changed is alerted as `transitions` says; a deadline that passed i
 deadlines (rule 19). Both stand in one write, so that neither is ever told without being remembered.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from orderwatch.alerts.alert import Alert, alert_id
 from orderwatch.alerts.kinds import KIND_RECOVERED, severity_of
@@ -40,8 +40,7 @@ def decide(
     return _write(seen, judged)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(NamedTuple):
     """An order that was seen, and all that a decision about it rests on."""
 
     order: Order

@@ -113,5 +113,5 @@ def _forget(store: Store, state: ConnectionState, gone: Collection[str]) -> Conn
 
 
 def _without_deadline(order_id: str, row: StoredOrder) -> OrderWrite:
-    after = replace(row, standing=replace(row.standing, due=None))
+    after = replace(row, standing=row.standing._replace(due=None))
     return OrderWrite(order_id, expected=row, stored=after, alert=None, reason=Reason.GONE)

@@ -25,7 +25,7 @@ class NoneIfMalformed:
 
 
 def _in_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return value.astimezone(UTC) if value.utcoffset() else value.replace(tzinfo=UTC)
 
 
 _TextNotBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH)]
