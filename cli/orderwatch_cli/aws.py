@@ -184,8 +184,8 @@ def explain(error: Exception) -> str:
         return "no AWS region: set AWS_REGION or your profile's"
     if not isinstance(error, ClientError):
         return " ".join(str(error).split())
-    told = error.response["Error"]
-    code = told.get("Code", "unknown error")
+    alerted = error.response["Error"]
+    code = alerted.get("Code", "unknown error")
     # A refused PutParameter may quote the value.
-    message = "" if error.operation_name == "PutParameter" else f": {' '.join(told.get('Message', '').split())}"
+    message = "" if error.operation_name == "PutParameter" else f": {' '.join(alerted.get('Message', '').split())}"
     return f"AWS refused {error.operation_name} ({code}){message}"

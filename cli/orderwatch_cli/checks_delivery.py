@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from orderwatch import clock
-from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.parameters import Parameters
+from orderwatch.aws.tables import AlertTable
 from orderwatch.errors import ParameterInvalidError, ParameterMissingError
-from orderwatch.publishing.messages.text import duration, plural
+from orderwatch.rendering.formatting import duration, plural
 from orderwatch_cli.checks_resources import has_queue
 from orderwatch_cli.dead_letters import SOURCES
 from orderwatch_cli.findings import Finding, bad, good
@@ -185,9 +185,9 @@ def examine_switches(stack: Stack) -> Iterator[Finding]:
 
 def _schedule_finding(stack: Stack, schedule: Resource) -> Finding:
     try:
-        told = stack.aws.scheduler.get_schedule(Name=schedule.id)
+        alerted = stack.aws.scheduler.get_schedule(Name=schedule.id)
     except stack.aws.scheduler.exceptions.ResourceNotFoundException:
         return bad(schedule.name, "gone", "deploy template.yaml again after `sam delete`")
-    if told["State"] != "ENABLED":
+    if alerted["State"] != "ENABLED":
         return bad(schedule.name, "disabled", f"enable {schedule.id} in the console of EventBridge Scheduler")
-    return good(schedule.name, f"enabled, {told['ScheduleExpression']}")
+    return good(schedule.name, f"enabled, {alerted['ScheduleExpression']}")

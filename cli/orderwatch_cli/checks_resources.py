@@ -7,7 +7,7 @@ from itertools import batched
 from botocore.exceptions import ClientError
 
 from orderwatch import clock
-from orderwatch.publishing.messages.text import plural
+from orderwatch.rendering.formatting import plural
 from orderwatch_cli.findings import Finding, bad, good
 from orderwatch_cli.stack import ALARM, FUNCTION, QUEUE, TABLE, Resource, Stack
 

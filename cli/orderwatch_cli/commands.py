@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from orderwatch.publishing.messages import email
-from orderwatch.publishing.messages.text import plural
+from orderwatch.rendering import email
+from orderwatch.rendering.formatting import plural
 from orderwatch_cli import connecting, connecting_slack, dead_letters, functions, show, trial
 from orderwatch_cli.arguments import ConnectionId, Endpoint, Json, StackName, read_secret, stack_at
 from orderwatch_cli.aws import Aws

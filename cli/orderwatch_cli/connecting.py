@@ -6,7 +6,8 @@ from pydantic import BaseModel, SecretStr
 
 from orderwatch.aws.parameters import Parameters
 from orderwatch.errors import OrderwatchError, ParameterMissingError
-from orderwatch.polling.health import HealthState, assess
+from orderwatch.polling.health import assess
+from orderwatch.records import HealthState
 from orderwatch_cli.secret_parameters import put_secret
 from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_api_key, check_shop
 from orderwatch_cli.shop_parameters import access_tokens, delete_shop, put_shop

@@ -8,7 +8,7 @@ from pydantic import BaseModel, SecretStr
 from orderwatch import clock
 from orderwatch.aws.parameters import is_webhook_url
 from orderwatch.errors import OrderwatchError
-from orderwatch.publishing.messages import slack
+from orderwatch.rendering import slack
 from orderwatch.slack.webhook import SlackRefusedError, SlackWebhook
 from orderwatch_cli.secret_parameters import put_secret
 from orderwatch_cli.stack import Stack
@@ -78,7 +78,7 @@ def connect_slack(stack: Stack, url: SecretStr) -> SlackConnected:
         )
     alert = make_test_alert(status="exception", connection_id=TEST_CONNECTION, total_price=Decimal(1))
     deadline = clock.monotonic() + POSTED_WITHIN
-    webhook = SlackWebhook(_Typed(url), pace=_OneMessage())
+    webhook = SlackWebhook(_Typed(url), rate_limiter=_OneMessage())
     try:
         webhook.post(slack.blocks(alert), seconds_left=lambda: deadline - clock.monotonic())
     except SlackRefusedError as error:

@@ -13,7 +13,7 @@ from orderwatch_cli.checks_delivery import (
 from orderwatch_cli.checks_resources import examine_alarms, examine_functions, examine_resources, is_gone
 from orderwatch_cli.checks_secrets import examine_secrets
 from orderwatch_cli.checks_trackstar import examine_trackstar
-from orderwatch_cli.findings import Examination, Finding, bad, good
+from orderwatch_cli.findings import Finding, Report, bad, good
 from orderwatch_cli.stack import Stack, StackError, find_stack
 
 _WORKING = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "IMPORT_COMPLETE"}
@@ -32,15 +32,15 @@ _CHECKS: dict[str, Callable[[Stack], Iterator[Finding]]] = {
 _ALLOW = "allow it to the one who runs doctor"
 
 
-def examine(aws: Aws, stack_name: str) -> Examination:
+def examine(aws: Aws, stack_name: str) -> Report:
     """Look at everything; what AWS does not let us look at is a finding like any other."""
     try:
         stack = find_stack(aws, stack_name)
     except StackError as error:
-        return Examination.of([bad("stack", str(error), "deploy it, or choose with AWS_PROFILE and AWS_REGION")])
+        return Report.of([bad("stack", str(error), "deploy it, or choose with AWS_PROFILE and AWS_REGION")])
     except AWS_ERRORS as error:
-        return Examination.of([bad("AWS", explain(error), "check the credentials, the region and the endpoint")])
-    return Examination.of(_findings(stack))
+        return Report.of([bad("AWS", explain(error), "check the credentials, the region and the endpoint")])
+    return Report.of(_findings(stack))
 
 
 def _findings(stack: Stack) -> Iterator[Finding]:

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from orderwatch import clock
 from orderwatch.alerts.alert import AlertKey
-from orderwatch.aws.alert_table import PENDING, AlertTable
 from orderwatch.aws.dynamodb import Item, from_item, to_item
+from orderwatch.aws.tables import PENDING, AlertTable
 from orderwatch.errors import OrderwatchError
 from orderwatch_cli import sam_events
 from orderwatch_cli.history import Wanted, stored_alert

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from orderwatch.publishing.messages import SnsMessage
+from orderwatch.rendering.sns import SnsMessage
 
 BODY = "MessageBody"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
-from orderwatch.publishing.messages.text import clean
+from orderwatch.rendering.formatting import clean
 
 _INDENT = " " * 6
 
@@ -28,14 +28,14 @@ class Finding(BaseModel):
     command: str = ""
 
 
-class Examination(BaseModel):
+class Report(BaseModel):
     """Everything that was looked at."""
 
     ok: bool
     findings: list[Finding]
 
     @classmethod
-    def of(cls, findings: Iterable[Finding]) -> "Examination":
+    def of(cls, findings: Iterable[Finding]) -> "Report":
         """What these findings come to."""
         listed = list(findings)
         return cls(ok=all(each.ok for each in listed), findings=listed)

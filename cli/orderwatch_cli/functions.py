@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
-from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.tables import AlertTable
 from orderwatch.errors import OrderwatchError
 from orderwatch_cli.logs import Function
 from orderwatch_cli.shop_parameters import connected_shops

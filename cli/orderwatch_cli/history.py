@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from orderwatch.alerts.alert import Alert, AlertKey
-from orderwatch.aws.alert_table import PENDING
 from orderwatch.aws.dynamodb import batch_get, from_item, to_item
+from orderwatch.aws.tables import PENDING
 from orderwatch_cli.known import NO_SHOP, connection_ids, require_kind, require_shop, require_status
 from orderwatch_cli.stack import Stack
 
@@ -81,40 +81,47 @@ class Wanted:
 
     def takes(self, row: Mapping[str, Any]) -> bool:
         """Whether a row is one of them; shop and time were asked of the index."""
-        wanted = {"kind": self.kind, "status": self.status, "state": self.state}
-        return all(row.get(name) == value for name, value in wanted.items() if value)
+        connections_to_poll = {"kind": self.kind, "status": self.status, "state": self.state}
+        return all(row.get(name) == value for name, value in connections_to_poll.items() if value)
 
 
-def alerts(stack: Stack, wanted: Wanted) -> Iterator[ToldAlert]:
+def alerts(stack: Stack, connections_to_poll: Wanted) -> Iterator[ToldAlert]:
     """The alerts that are wanted, the newest first; reads on only as far as it is asked for more.
 
     Raises:
         UnknownWordError: There is no such shop, kind or status.
     """
-    if wanted.shop:
-        require_shop(stack, wanted.shop)
-    if wanted.kind:
-        require_kind(stack, wanted.kind)
-    if wanted.status:
-        require_status(stack, wanted.status)
-    keys = _pending_keys(stack, wanted) if wanted.state is AlertState.PENDING else _keys_by_time(stack, wanted)
+    if connections_to_poll.shop:
+        require_shop(stack, connections_to_poll.shop)
+    if connections_to_poll.kind:
+        require_kind(stack, connections_to_poll.kind)
+    if connections_to_poll.status:
+        require_status(stack, connections_to_poll.status)
+    keys = (
+        _pending_keys(stack, connections_to_poll)
+        if connections_to_poll.state is AlertState.PENDING
+        else _keys_by_time(stack, connections_to_poll)
+    )
     return (
-        _told(row) for some in batched(keys, _A_READ, strict=False) for row in _rows(stack, some) if wanted.takes(row)
+        _alerted(row)
+        for some in batched(keys, _A_READ, strict=False)
+        for row in _rows(stack, some)
+        if connections_to_poll.takes(row)
     )
 
 
-def _keys_by_time(stack: Stack, wanted: Wanted) -> Iterator[AlertKey]:
+def _keys_by_time(stack: Stack, connections_to_poll: Wanted) -> Iterator[AlertKey]:
     """Of every shop by the index `by_time`, merged."""
-    sources = [wanted.shop] if wanted.shop else sorted(connection_ids(stack) | NO_SHOP)
-    shops = [_newest_first(stack, "by_time", "connection_id", source, wanted.since) for source in sources]
+    sources = [connections_to_poll.shop] if connections_to_poll.shop else sorted(connection_ids(stack) | NO_SHOP)
+    shops = [_newest_first(stack, "by_time", "connection_id", source, connections_to_poll.since) for source in sources]
     merged = heapq.merge(*shops, key=lambda item: str(item["created_at"]), reverse=True)
     return (AlertKey(item["connection_id"], item["alert_id"]) for item in merged)
 
 
-def _pending_keys(stack: Stack, wanted: Wanted) -> Iterator[AlertKey]:
+def _pending_keys(stack: Stack, connections_to_poll: Wanted) -> Iterator[AlertKey]:
     """By the sparse index `pending`, which holds few."""
-    for item in _newest_first(stack, "pending", "pending", PENDING, wanted.since):
-        if wanted.shop in {None, item["connection_id"]}:
+    for item in _newest_first(stack, "pending", "pending", PENDING, connections_to_poll.since):
+        if connections_to_poll.shop in {None, item["connection_id"]}:
             yield AlertKey(item["connection_id"], item["alert_id"])
 
 
@@ -149,7 +156,7 @@ def stored_alert(row: Mapping[str, Any]) -> Alert | None:
         return None
 
 
-def _told(row: Mapping[str, Any]) -> ToldAlert:
+def _alerted(row: Mapping[str, Any]) -> ToldAlert:
     alert = stored_alert(row)
     order = alert.order if alert else None
     return ToldAlert(

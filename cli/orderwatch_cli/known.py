@@ -3,11 +3,11 @@
 from typing import Any
 
 from orderwatch.alerts import kinds as contract
-from orderwatch.alerts.daily import ALL_SHOPS
-from orderwatch.aws.audience_row import KEY as TOPICS_ROW
+from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.aws.dynamodb import from_item
+from orderwatch.aws.tables import KEY as TOPICS_ROW
 from orderwatch.errors import OrderwatchError
-from orderwatch.polling.statuses import DOCUMENTED
+from orderwatch.polling.connection_alerts import DOCUMENTED
 from orderwatch_cli.shop_parameters import named_shops
 from orderwatch_cli.stack import Stack
 

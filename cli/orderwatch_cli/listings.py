@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from orderwatch import clock
-from orderwatch.polling.health import HealthState
-from orderwatch.publishing.messages.text import duration, money, plural
+from orderwatch.records import HealthState
+from orderwatch.rendering.formatting import duration, money, plural
 from orderwatch_cli import logs as function_logs
-from orderwatch_cli import show, standing
+from orderwatch_cli import shop_status, show
 from orderwatch_cli.arguments import Endpoint, Json, Limit, Shop, StackName, Utc, since_moment, stack_at
 from orderwatch_cli.history import AlertState, ToldAlert, Wanted
 from orderwatch_cli.history import alerts as alerts_of
@@ -38,10 +38,10 @@ def shops(
     Health, last poll, how fresh Trackstar's data is, and how many orders wait for a person.
     """
     with stack_at(stack_name, endpoint_url) as stack:
-        every = standing.shops(stack)
+        every = shop_status.shops(stack)
         connect = stack.commands.own("connect CONNECTION_ID")
-    wanted = [each for each in every if status in {None, each.health}]
-    found = wanted[:limit]
+    connections_to_poll = [each for each in every if status in {None, each.health}]
+    found = connections_to_poll[:limit]
     if json:
         show.document(found)
         return
@@ -49,13 +49,13 @@ def shops(
     rows = [
         (
             *(each.connection_id, each.name, each.integration, each.health),
-            *(each.last_poll_at, each.data_as_of, each.waiting_orders),
+            *(each.last_poll_at, each.data_as_of, each.attention_rows),
         )
         for each in found
     ]
     empty = f"no shop is {status}" if every else f"no shop is connected; this connects one: {connect}"
     show.table(columns, rows, empty=empty, flexible=("name", "integration"), utc=utc)
-    _say_the_rest(len(wanted) - len(found), "shop")
+    _say_the_rest(len(connections_to_poll) - len(found), "shop")
 
 
 @app.command()
@@ -75,7 +75,7 @@ def orders(
     has them.
     """
     with stack_at(stack_name, endpoint_url) as stack:
-        found, more = standing.waiting_orders(stack, shop=shop, status=status, limit=limit)
+        found, more = shop_status.attention_rows(stack, shop=shop, status=status, limit=limit)
     if json:
         show.document(found)
         return
@@ -89,11 +89,11 @@ def orders(
     _say_the_rest(more, "order")
 
 
-def _status(order: standing.WaitingOrder) -> str:
+def _status(order: shop_status.BacklogOrder) -> str:
     return f"{order.status}, {order.deadline.removeprefix('order.')}" if order.deadline else order.status
 
 
-def _value(order: standing.WaitingOrder) -> str | None:
+def _value(order: shop_status.BacklogOrder) -> str | None:
     return None if order.total_price is None else money(order.total_price, order.currency)
 
 
@@ -125,9 +125,9 @@ def alerts(
     They are kept for 90 days after they were sent.
     """
     from_then = since_moment(since, utc=utc) if since else None
-    wanted = Wanted(shop=shop, kind=kind, status=status, state=state, since=from_then)
+    connections_to_poll = Wanted(shop=shop, kind=kind, status=status, state=state, since=from_then)
     with stack_at(stack_name, endpoint_url) as stack:
-        found = list(islice(alerts_of(stack, wanted), limit + 1))
+        found = list(islice(alerts_of(stack, connections_to_poll), limit + 1))
     if json:
         show.document(found[:limit])
         return
@@ -138,10 +138,10 @@ def alerts(
         show.line("There are older ones: --limit shows more.")
 
 
-def _state(told: ToldAlert) -> str:
-    if told.sent_at:
-        return f"sent after {_span(told.sent_at - told.created_at)}"
-    return f"pending for {_span(clock.now() - told.created_at)}"
+def _state(alerted: ToldAlert) -> str:
+    if alerted.sent_at:
+        return f"sent after {_span(alerted.sent_at - alerted.created_at)}"
+    return f"pending for {_span(clock.now() - alerted.created_at)}"
 
 
 def _span(span: timedelta) -> str:
@@ -175,13 +175,13 @@ def logs(
     if json:
         show.document(found)
         return
-    for text in _told(found, utc=utc):
+    for text in _alerted(found, utc=utc):
         show.line(text)
 
 
-def _told(found: list[function_logs.LoggedLine], *, utc: bool) -> Iterator[str]:
+def _alerted(found: list[function_logs.LoggedLine], *, utc: bool) -> Iterator[str]:
     if not found:
         yield "nothing was logged: --since looks further back"
     for each in found:
-        yield f"{show.moment(each.at, utc=utc, seconds=True)}  {each.told()}"
+        yield f"{show.moment(each.at, utc=utc, seconds=True)}  {each.alerted()}"
         yield from (f"    {line}" for line in (each.exception or "").splitlines())

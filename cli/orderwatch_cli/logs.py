@@ -77,7 +77,7 @@ class LoggedLine(BaseModel):
     fields: dict[str, Any] = {}
     exception: str | None = None
 
-    def told(self) -> str:
+    def alerted(self) -> str:
         """Level, function, message and fields on one line."""
         fields = "".join(f"  {name}={_value(value)}" for name, value in self.fields.items())
         return f"{self.level or '-':<7} {self.function:<14} {self.message}{fields}"
@@ -125,8 +125,8 @@ def _line(text: str, function: Function, at: datetime) -> LoggedLine | None:
     """What a line says; None where it is Lambda's account of an invocation that went well, or a metric."""
     written = _object(text)
     if written is None:
-        is_told = bool(text) and not text.startswith(_PLATFORM)
-        return LoggedLine(at=at, function=function, message=text) if is_told else None
+        has_ship_by = bool(text) and not text.startswith(_PLATFORM)
+        return LoggedLine(at=at, function=function, message=text) if has_ship_by else None
     if "_aws" in written or _is_routine(written):
         return None
     return LoggedLine(

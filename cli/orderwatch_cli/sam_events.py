@@ -9,8 +9,8 @@ from typing import Any
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
-from orderwatch.publishing.messages import machine
-from orderwatch.publishing.messages.sns import Attribute, attributes_of
+from orderwatch.rendering import machine
+from orderwatch.rendering.sns import Attribute, attributes_of
 
 GOOD_FOR = timedelta(days=1)
 """How long the event of a poll can be used: a poll that was asked for before the shop's last reading ends at once."""

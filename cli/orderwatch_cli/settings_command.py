@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from orderwatch import clock
-from orderwatch.settings import ShopSettings
+from orderwatch.shop_settings import ShopSettings
 from orderwatch_cli import show
 from orderwatch_cli.arguments import ConnectionId, Endpoint, Json, StackName, stack_at
 from orderwatch_cli.shop_settings import as_text, holidays_of, put_settings, remove_settings, shop_settings

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from orderwatch.aws.parameters import SETTINGS
 from orderwatch.errors import OrderwatchError
-from orderwatch.settings import WEEKDAYS, ShopSettings, ShopSettingsError, flaws_of, read_shop_settings
+from orderwatch.shop_settings import WEEKDAYS, ShopSettings, ShopSettingsError, flaws_of, read_shop_settings
 from orderwatch_cli.shop_parameters import connected_shops
 from orderwatch_cli.stack import Stack
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orderwatch.publishing.messages.text import clean, duration
+from orderwatch.rendering.formatting import clean, duration
 
 GAP = 2
 """Spaces between the columns of a table."""

@@ -9,9 +9,9 @@ from orderwatch import clock
 from orderwatch.alerts.alert import Alert, alert_id
 from orderwatch.alerts.kinds import severity_of
 from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder
-from orderwatch.aws.alert_topic import AlertTopic
+from orderwatch.aws.sns import AlertTopic
 from orderwatch.errors import OrderwatchError
-from orderwatch.publishing.messages import SnsMessage, render
+from orderwatch.rendering.sns import SnsMessage, render
 from orderwatch_cli.filter_policies import UnknownOperatorError, accepts
 from orderwatch_cli.stack import Stack
 from orderwatch_cli.subscriptions import Subscription, subscriptions_of

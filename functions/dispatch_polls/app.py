@@ -10,13 +10,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
 from orderwatch.aws import clients
-from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.parameters import Parameters
-from orderwatch.aws.poll_queue import PollQueue
+from orderwatch.aws.queues import PollQueue
+from orderwatch.aws.tables import ConnectionTable
 from orderwatch.errors import OrderwatchError, PollsNotRequestedError
 from orderwatch.observability import count_answer, logger, metrics
-from orderwatch.polling.following import Now
-from orderwatch.polling.looking import Why, wanted
+from orderwatch.polling.cursor import Now
+from orderwatch.polling.schedule import PollReason, connections_to_poll
 from orderwatch.settings import DispatchPollsSettings, read_settings
 from orderwatch.trackstar.client import Trackstar
 from orderwatch.trackstar.connections import TrackstarConnection
@@ -67,7 +67,7 @@ def _moved(adapters: _Adapters, settings: DispatchPollsSettings, context: Lambda
         return []
     listed, now = _listed(adapters, context)
     sync_minutes = settings.sync_minutes
-    reasons: dict[str, Why] = wanted(
+    reasons: dict[str, PollReason] = connections_to_poll(
         connection_ids,
         adapters.connections.load_all(connection_ids),
         listed,

@@ -8,24 +8,21 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from orderwatch import clock
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.aws import clients
-from orderwatch.aws.alert_table import AlertTable
-from orderwatch.aws.connection_table import ConnectionTable
-from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.parameters import ConnectionParameters, Parameters
-from orderwatch.aws.poll_queue import PollQueue
-from orderwatch.aws.poll_store import PollStore
+from orderwatch.aws.queues import PollQueue
+from orderwatch.aws.stores import PollStore
+from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.errors import PollSupersededError
 from orderwatch.observability import count_answer, logger, metrics
-from orderwatch.polling.failure import note_unread
-from orderwatch.polling.poll import poll
-from orderwatch.polling.summary import Outcome, PollSummary
-from orderwatch.polling.syncing import ask_for_sync
-from orderwatch.polling.transitions import Policy
-from orderwatch.settings import PollOrdersSettings, ShopSettings, read_settings
+from orderwatch.polling.metrics import Outcome, PollMetrics
+from orderwatch.polling.policy import Policy
+from orderwatch.polling.poll import alert_poll_failing, poll
+from orderwatch.polling.sync import ask_for_sync
+from orderwatch.settings import PollOrdersSettings, read_settings
+from orderwatch.shop_settings import ShopSettings, time_zone
 from orderwatch.trackstar.client import Trackstar
 
 STOP_BEFORE = 30.0
@@ -92,12 +89,12 @@ def _handle(
 
 def _note_unread(connection_id: str, settings: PollOrdersSettings, adapters: _Adapters) -> None:
     connection = _connection(connection_id, adapters.parameters.connection(connection_id), settings)
-    note_unread(connection, store=adapters.store, silence=timedelta(minutes=settings.silence_minutes))
+    alert_poll_failing(connection, store=adapters.store, suppression=timedelta(minutes=settings.stalled_after_minutes))
 
 
 def _poll(
     connection_id: str, asked_at: datetime, settings: PollOrdersSettings, adapters: _Adapters, context: LambdaContext
-) -> PollSummary:
+) -> PollMetrics:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
@@ -133,7 +130,7 @@ def _policy(settings: PollOrdersSettings, of_shop: ShopSettings) -> Policy:
     """What is watched in a shop: its own settings, for what they leave open those of the stack."""
     rules = DeadlineRules.of(
         of_shop,
-        zone=clock.time_zone(settings.time_zone),
+        zone=time_zone(settings.time_zone),
         late_warning_hours=settings.late_warning_hours,
         stuck_days=settings.stuck_days,
     )

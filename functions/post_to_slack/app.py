@@ -19,12 +19,12 @@ from pydantic import ValidationError
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.aws import clients
-from orderwatch.aws.pace import SLACK_LIMIT, SharedPace
 from orderwatch.aws.parameters import Parameters
+from orderwatch.aws.rate_limit import SLACK_LIMIT, SharedRateLimiter
 from orderwatch.errors import OrderwatchError
 from orderwatch.model import describe_flaws
 from orderwatch.observability import logger, metrics
-from orderwatch.publishing.messages import slack
+from orderwatch.rendering import slack
 from orderwatch.settings import PostToSlackSettings, read_settings
 from orderwatch.slack.webhook import SlackInvalidError, SlackWebhook
 
@@ -42,8 +42,8 @@ class _Adapters:
     def __init__(self, settings: PostToSlackSettings) -> None:
         dynamodb = clients.dynamodb()
         parameters = Parameters(clients.ssm(), settings.parameter_prefix)
-        pace = SharedPace(dynamodb, settings.idempotency_table_name, "pace", SLACK_LIMIT)
-        self.webhook = SlackWebhook(parameters, pace=pace)
+        rate_limiter = SharedRateLimiter(dynamodb, settings.idempotency_table_name, "pace", SLACK_LIMIT)
+        self.webhook = SlackWebhook(parameters, rate_limiter=rate_limiter)
         self.ledger = DynamoDBPersistenceLayer(table_name=settings.idempotency_table_name, boto3_client=dynamodb)
 
 

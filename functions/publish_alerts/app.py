@@ -7,11 +7,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws import clients
-from orderwatch.aws.delivery import build_delivery
 from orderwatch.aws.parameters import Parameters
-from orderwatch.aws.stored_tokens import StoredTokens
+from orderwatch.aws.products import ProductClient
+from orderwatch.aws.sns import build_delivery
 from orderwatch.observability import count_answer, logger, metrics
-from orderwatch.publishing.details import Details
+from orderwatch.publishing.enrich import Details
 from orderwatch.publishing.publish import publish
 from orderwatch.settings import PublishAlertsSettings, read_settings
 from orderwatch.trackstar.client import Trackstar
@@ -24,7 +24,7 @@ class _Adapters:
         self.delivery = build_delivery(settings)
         parameters = Parameters(clients.ssm(), settings.parameter_prefix)
         trackstar = Trackstar(settings.trackstar_base_url, on_answer=count_answer)
-        self.details = Details(StoredTokens(parameters, trackstar))
+        self.details = Details(ProductClient(parameters, trackstar))
 
 
 _adapters = cache(_Adapters)

@@ -10,13 +10,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from orderwatch import clock
 from orderwatch.alerts.kinds import ALERT_TOPIC, OPS_TOPIC
 from orderwatch.aws import clients
-from orderwatch.aws.audience_row import AudienceRow
-from orderwatch.aws.delivery import Delivery, build_delivery
-from orderwatch.aws.slack_queue import SlackQueue
-from orderwatch.aws.subscriptions import Subscriptions
+from orderwatch.aws.queues import SlackQueue
+from orderwatch.aws.sns import Delivery, Subscriptions, build_delivery
+from orderwatch.aws.tables import SubscriptionRow
 from orderwatch.observability import count_nonzero, logger, metrics
-from orderwatch.publishing import audience
-from orderwatch.publishing.publish import PublishSummary, publish
+from orderwatch.publishing import subscription_monitor
+from orderwatch.publishing.publish import PublishMetrics, publish
 from orderwatch.settings import RedriveAlertsSettings, read_settings
 
 PENDING_FOR = timedelta(minutes=10)
@@ -34,7 +33,7 @@ class _Adapters:
     def __init__(self, settings: RedriveAlertsSettings) -> None:
         self.delivery = build_delivery(settings)
         self.subscriptions = Subscriptions(clients.sns())
-        self.audience = AudienceRow(clients.dynamodb(), settings.connection_table_name, self.delivery.outbox)
+        self.audience = SubscriptionRow(clients.dynamodb(), settings.connection_table_name, self.delivery.outbox)
         queue_url = settings.slack_queue_url
         self.slack = SlackQueue(clients.sqs(), queue_url) if queue_url else None
 
@@ -53,9 +52,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     return {"sent": total.sent, "unsent": len(total.unsent_keys)}
 
 
-def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: LambdaContext) -> PublishSummary:
+def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: LambdaContext) -> PublishMetrics:
     """Send the oldest first, without product details: it is late already."""
-    total = PublishSummary()
+    total = PublishMetrics()
     now = clock.now()
     overdue = set(delivery.outbox.pending_since_before(now - OVERDUE_AFTER))
     for keys in batched(delivery.outbox.pending_since_before(now - PENDING_FOR), BATCH, strict=False):
@@ -78,19 +77,19 @@ def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: Lambd
 
 def _watch_audience(adapters: _Adapters, settings: RedriveAlertsSettings) -> None:
     topics = [
-        audience.Topic(
+        subscription_monitor.Topic(
             name=ALERT_TOPIC,
             arn=settings.alert_topic_arn,
             subscriptions=adapters.subscriptions.of(settings.alert_topic_arn),
             expects_email=settings.alert_email_expected,
             expects_queue=settings.slack_queue_url.rpartition("/")[2],
         ),
-        audience.Topic(
+        subscription_monitor.Topic(
             name=OPS_TOPIC,
             arn=settings.ops_topic_arn,
             subscriptions=adapters.subscriptions.of(settings.ops_topic_arn),
             expects_email=settings.ops_email_expected,
         ),
     ]
-    audience.report(topics)
-    audience.watch_audience(topics, store=adapters.audience, slack=adapters.slack, now=clock.now())
+    subscription_monitor.report(topics)
+    subscription_monitor.monitor_subscriptions(topics, store=adapters.audience, slack=adapters.slack, now=clock.now())

@@ -9,17 +9,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
 from orderwatch.aws import clients
-from orderwatch.aws.alert_table import AlertTable
-from orderwatch.aws.connection_table import ConnectionTable
-from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.parameters import NamedConnection, Parameters
-from orderwatch.aws.stored_tokens import StoredTokens
-from orderwatch.aws.summary_store import SummaryStore
+from orderwatch.aws.products import ProductClient
+from orderwatch.aws.stores import SummaryStore
+from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
 from orderwatch.observability import count_answer, logger, metrics
-from orderwatch.publishing.details import Details
+from orderwatch.publishing.enrich import Details
 from orderwatch.settings import SendSummarySettings, read_settings
-from orderwatch.summarizing.shops import Shop
-from orderwatch.summarizing.summarize import Occasion, summarize, write
+from orderwatch.shop_settings import time_zone
+from orderwatch.summary.build import Shop, SummaryRequest, summarize, write
 from orderwatch.trackstar.client import Trackstar
 
 LIST_TRIES = 9
@@ -33,7 +31,7 @@ class _Adapters:
         dynamodb = clients.dynamodb()
         self.parameters = Parameters(clients.ssm(tries=LIST_TRIES), settings.parameter_prefix)
         trackstar = Trackstar(settings.trackstar_base_url, on_answer=count_answer)
-        self.details = Details(StoredTokens(self.parameters, trackstar))
+        self.details = Details(ProductClient(self.parameters, trackstar))
         self.store = SummaryStore(
             dynamodb,
             orders=OrderTable(dynamodb, settings.order_table_name),
@@ -81,16 +79,16 @@ def _shop(connection: NamedConnection, settings: SendSummarySettings) -> Shop:
     )
 
 
-def _occasion(event: dict[str, Any], settings: SendSummarySettings, context: LambdaContext) -> Occasion:
+def _occasion(event: dict[str, Any], settings: SendSummarySettings, context: LambdaContext) -> SummaryRequest:
     """A tick names its moment, so that its repeats are of the same day; what is asked for by hand has its own id."""
     now, ticked = clock.now(), event.get("time")
     moment = datetime.fromisoformat(ticked) if ticked else now
-    return Occasion(
+    return SummaryRequest(
         stack=settings.stack_name,
-        day=moment.astimezone(clock.time_zone(settings.time_zone)).date(),
+        day=moment.astimezone(time_zone(settings.time_zone)).date(),
         at=now,
         time_zone=settings.time_zone,
         watched=settings.alert_statuses,
-        silence=timedelta(minutes=settings.silence_minutes),
+        suppression=timedelta(minutes=settings.stalled_after_minutes),
         request="" if ticked else context.aws_request_id,
     )

@@ -92,8 +92,8 @@ class Account(Aws):
             events = [event for page in pages for event in page["StackEvents"] if _is_refusal(event)]
         except AWS_ERRORS:  # there is no such stack
             return []
-        told = (f"{each['LogicalResourceId']}: {each['ResourceStatusReason']}" for each in reversed(events))
-        return list(dict.fromkeys(" ".join(line.split()) for line in told))
+        alerted = (f"{each['LogicalResourceId']}: {each['ResourceStatusReason']}" for each in reversed(events))
+        return list(dict.fromkeys(" ".join(line.split()) for line in alerted))
 
     def errors_logged(self, prefix: str) -> Iterator[str]:
         """The errors that functions logged, each kind once, where the log's name begins so."""

@@ -19,7 +19,7 @@ _DOCKERS_SETTINGS = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
 
 
 @dataclass(frozen=True)
-class Doorway:
+class SimulatedShopUrl:
     """Where to listen so that containers can come in and nobody else.
 
     Attributes:
@@ -31,11 +31,11 @@ class Doorway:
     peers: ipaddress.IPv4Network
 
 
-LOOPBACK = Doorway("127.0.0.1", ipaddress.IPv4Network("127.0.0.0/8"))
+LOOPBACK = SimulatedShopUrl("127.0.0.1", ipaddress.IPv4Network("127.0.0.0/8"))
 """Docker Desktop's: it hands on what its containers send to the host, as if it came from this machine."""
 
 
-def find_doorway(environment: Mapping[str, str]) -> Doorway:
+def find_doorway(environment: Mapping[str, str]) -> SimulatedShopUrl:
     """Ask Docker for the way from its containers to this machine.
 
     Args:
@@ -62,7 +62,7 @@ def find_doorway(environment: Mapping[str, str]) -> Doorway:
     return read_doorway(found["system"], found["pools"], platform=sys.platform)
 
 
-def read_doorway(system: str, pools: Sequence[Mapping[str, str]], *, platform: str) -> Doorway:
+def read_doorway(system: str, pools: Sequence[Mapping[str, str]], *, platform: str) -> SimulatedShopUrl:
     """The doorway of what a daemon says of itself.
 
     Args:
@@ -79,5 +79,5 @@ def read_doorway(system: str, pools: Sequence[Mapping[str, str]], *, platform: s
     for pool in pools:
         subnet = ipaddress.ip_network(pool["Subnet"])
         if isinstance(subnet, ipaddress.IPv4Network):
-            return Doorway(pool.get("Gateway") or str(subnet[1]), subnet)
+            return SimulatedShopUrl(pool.get("Gateway") or str(subnet[1]), subnet)
     raise DockerMissingError("Docker has no network `bridge`: start its daemon without --bridge=none")

@@ -49,7 +49,7 @@ class Received:
     mails: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def take(self, body: str) -> None:
+    def acquire(self, body: str) -> None:
         """Count a delivered alert."""
         alert = json.loads(body)
         with self.changed:
@@ -118,13 +118,15 @@ def run_demo(console: Console, *, seed: int = 1, pause: float = 0.0) -> bool:
         serve(trackstar) as server,
         watching(shops, api_key=SecretStr(API_KEY), parameters={"TrackstarBaseUrl": server.url}, step=step) as watch,
         Mailbox(watch.cloud, watch.outputs.alert_topic_arn, printer(console, received)),
-        JsonInbox(watch.cloud.client("sqs"), watch.cloud.subscribe_queue(watch.outputs.alert_topic_arn), received.take),
+        JsonInbox(
+            watch.cloud.client("sqs"), watch.cloud.subscribe_queue(watch.outputs.alert_topic_arn), received.acquire
+        ),
     ):
         _play(console, script, watch, received, pause=pause)
     polls = sum(1 for request in trackstar.requests if request.path.startswith("/connections/"))
     title = "A day of three shops"
-    is_told = report(console, title, script, received, polls=polls, seconds=time.monotonic() - begun)
-    return judge_summary(console, script, received) and is_told
+    has_ship_by = report(console, title, script, received, polls=polls, seconds=time.monotonic() - begun)
+    return judge_summary(console, script, received) and has_ship_by
 
 
 def _settings(shop: Shop) -> str | None:
@@ -222,12 +224,12 @@ def report(console: Console, title: str, script: Script, received: Received, *, 
 
 def judge_summary(console: Console, script: Script, received: Received) -> bool:
     """Show where the summary of the day differs from what could be seen of the shops; whether it does not."""
-    owed, told = summary_of(script, ZONES), figures_in(received.summary) if received.summary else {}
-    for connection_id in sorted(owed.keys() | told.keys()):
-        if owed.get(connection_id) != told.get(connection_id):
-            found = f"{connection_id}: {told.get(connection_id)}, and not {owed.get(connection_id)}"
+    owed, alerted = summary_of(script, ZONES), figures_in(received.summary) if received.summary else {}
+    for connection_id in sorted(owed.keys() | alerted.keys()):
+        if owed.get(connection_id) != alerted.get(connection_id):
+            found = f"{connection_id}: {alerted.get(connection_id)}, and not {owed.get(connection_id)}"
             console.print(f"the summary is wrong about {found}", style="red", highlight=False)
-    if owed != told:
+    if owed != alerted:
         return False
     waiting = sum(shop.waiting for shop in owed.values())
     console.print(f"The summary of the day says what waits: {waiting:,} orders, to the cent.", style="green")

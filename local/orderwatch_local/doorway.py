@@ -12,7 +12,7 @@ _ANSWERS_WITHIN = 30.0
 """Seconds, the function's own limit."""
 
 
-class Doorway:
+class SimulatedShopUrl:
     """Hands each request on to the function's URL, which the emulator serves below a path of its own.
 
     `orderwatch_local.shop.serve` puts it on a loopback port. Leave its `with` block to close its connections.

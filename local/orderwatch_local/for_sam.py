@@ -20,8 +20,8 @@ from rich.console import Console
 
 from orderwatch import clock
 from orderwatch.alerts.alert import AlertKey
-from orderwatch.aws.alert_table import AlertTable
-from orderwatch.publishing.messages.text import plural
+from orderwatch.aws.tables import AlertTable
+from orderwatch.rendering.formatting import plural
 from orderwatch_cli import env_json, sam_events
 from orderwatch_cli.aws import Aws
 from orderwatch_cli.local_credentials import LOOPBACK_HOSTS
@@ -29,7 +29,7 @@ from orderwatch_cli.show import printable_text
 from orderwatch_cli.stack import STACK_NAME, Stack, find_stack
 from orderwatch_cli.trial import make_test_alert, send_test_alert
 from orderwatch_local.build import PROJECT, this_architecture
-from orderwatch_local.containers import Doorway
+from orderwatch_local.containers import SimulatedShopUrl
 from orderwatch_local.relay import Answered, Asked, Relay, Service, forward, forward_to_cloud
 from orderwatch_local.switches import switch_off_schedules, switch_off_sources
 from orderwatch_local.watch import PREFIX, Watch
@@ -58,7 +58,7 @@ FUNCTIONS = {
 
 def run_for_sam(
     watch: Watch,
-    doorway: Doorway,
+    doorway: SimulatedShopUrl,
     *,
     trackstar_url: str,
     log: Console,
@@ -103,7 +103,7 @@ class Bench:
         self._stack = stack
         self._log = log
         self._alerts = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
-        self._told: set[AlertKey] = set()
+        self._alerted: set[AlertKey] = set()
         self._for_slack: dict[str, dict[str, Any]] = {}
         self._told_slack: set[str] = set()
         self._lock = threading.Lock()
@@ -159,8 +159,8 @@ class Bench:
         now = clock.now()
         overdue = set(self._alerts.pending_since_before(now - FRESH))
         fresh = [key for key in self._alerts.pending_since_before(now) if key not in overdue][: env_json.MOST_ALERTS]
-        if not set(fresh) <= self._told:
-            self._told |= set(fresh)
+        if not set(fresh) <= self._alerted:
+            self._alerted |= set(fresh)
             rows = env_json.alert_rows(self._stack, fresh)
             self._write(env_json.ALERT_EVENT, env_json.alert_event(self._stack, rows))
             self._say(f"{env_json.ALERT_EVENT} has {plural(len(rows), 'new alert')} for publish_alerts")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from orderwatch.model import one_line
-from orderwatch.polling.summary import Outcome
+from orderwatch.polling.metrics import Outcome
+from orderwatch.sanitize import one_line
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient

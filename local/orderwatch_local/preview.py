@@ -14,7 +14,7 @@ from rich.text import Text
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.model import describe_flaws
-from orderwatch.publishing.messages import chat, email, machine, slack, sms
+from orderwatch.rendering import amazon_q, email, machine, slack, sms
 from orderwatch_cli.show import printable_json, printable_text
 from orderwatch_local.mrkdwn import Style, spans
 
@@ -73,7 +73,7 @@ def _machine(alert: Alert) -> tuple[str, RenderableType]:
 
 
 def _chat(alert: Alert) -> tuple[str, RenderableType]:
-    return "HTTPS: Amazon Q Developer", _json(chat.body(alert))
+    return "HTTPS: Amazon Q Developer", _json(amazon_q.body(alert))
 
 
 def _json(text: str) -> RenderableType:

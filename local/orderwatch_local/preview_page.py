@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Urgency
-from orderwatch.publishing.messages import chat, email, machine, slack, sms, times
+from orderwatch.rendering import amazon_q, email, formatting, machine, slack, sms
 from orderwatch_local.mrkdwn import Span, Style, spans
 from orderwatch_local.samples import PICTURES
 
@@ -50,7 +50,7 @@ def page(*alerts: Alert) -> str:
 
 
 def _alert(alert: Alert) -> str:
-    text_message, urgency = sms.body(alert), times.urgency(alert)
+    text_message, urgency = sms.body(alert), formatting.urgency(alert)
     parts = {
         "kind": escape(alert.kind),
         "severity": escape(alert.severity),
@@ -61,10 +61,10 @@ def _alert(alert: Alert) -> str:
         "email": _linked(email.body(alert).rstrip()),
         "footer": _linked(_FOOTER),
         "slack": "".join(_block(block) for block in slack.blocks(alert).blocks),
-        "chat": _notification(chat.notification(alert)["content"]),
+        "chat": _notification(amazon_q.notification(alert)["content"]),
         "sms": _linked(text_message),
         "sms_length": str(len(text_message)),
-        "time": f"{at:%H:%M}" if (at := times.seen_at(alert) or alert.data_as_of) else "",
+        "time": f"{at:%H:%M}" if (at := formatting.seen_at(alert) or alert.data_as_of) else "",
         "json": escape(json.dumps(json.loads(machine.body(alert)), ensure_ascii=False, indent=2)),
     }
     return _filled(_ALERT.read_text(encoding="utf-8"), parts)

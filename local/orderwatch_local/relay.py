@@ -23,7 +23,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from orderwatch_cli.aws import LOCAL_REGION
-from orderwatch_local.containers import HOST, Doorway
+from orderwatch_local.containers import HOST, SimulatedShopUrl
 from orderwatch_local.errors import StartFailedError
 
 PATIENCE = 60.0
@@ -72,7 +72,7 @@ class Relay:
         StartFailedError: The address is not one of this machine.
     """
 
-    def __init__(self, doorway: Doorway, services: Mapping[str, Service]) -> None:
+    def __init__(self, doorway: SimulatedShopUrl, services: Mapping[str, Service]) -> None:
         self._secret = secrets.token_urlsafe(32)
         try:
             self._server = _Server(doorway, self._secret, services)
@@ -137,7 +137,7 @@ def _kept(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, doorway: Doorway, secret: str, services: Mapping[str, Service]) -> None:
+    def __init__(self, doorway: SimulatedShopUrl, secret: str, services: Mapping[str, Service]) -> None:
         self._peers = doorway.peers
         self._secret = secret.encode()
         self._services = services

@@ -12,22 +12,28 @@ from orderwatch.alerts.kinds import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
     KIND_LATE,
+    KIND_POLL_FAILING,
     KIND_STALE,
     KIND_STUCK,
     KIND_UNAUTHORIZED,
-    KIND_UNREAD,
     KIND_WATCH_STARTED,
     severity_of,
 )
 from orderwatch.alerts.kinds import Audience as Recipients
-from orderwatch.alerts.many import Waiting, WaitingOrder
-from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder
-from orderwatch.deadlines.notices import deadline_alert
+from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder, Backlog, BacklogOrder
+from orderwatch.deadlines.alerts import deadline_alert
 from orderwatch.deadlines.rules import Deadline, DeadlineRules
-from orderwatch.polling.health import refused_by_trackstar, unread_since
-from orderwatch.polling.notices import doubted_status, quarantine_notice, refused_settings, refused_sync
-from orderwatch.publishing.audience import Audience, Subscription, Topic, after_telling, observe, untold
-from orderwatch.publishing.digest import group
+from orderwatch.polling.connection_alerts import quarantine_notice, refused_settings, refused_sync, unknown_status_alert
+from orderwatch.polling.health import poll_failing_since, refused_by_trackstar
+from orderwatch.publishing.group import group
+from orderwatch.publishing.subscription_monitor import (
+    Audience,
+    Subscription,
+    Topic,
+    after_telling,
+    observe,
+    pending_notifications,
+)
 from orderwatch_local.summary_sample import summary_sample
 
 NOW = datetime(2026, 3, 4, 12, 32, tzinfo=UTC)
@@ -236,7 +242,7 @@ def _connection_recovered() -> Alert:
 def _watch_started() -> Alert:
     nameless = AlertConnection(id="conn-7f3a")
     orders = [
-        WaitingOrder(
+        BacklogOrder(
             id=f"gid-{number}",
             number=str(number),
             url=f"{ADMIN}/orders/{number}",
@@ -248,7 +254,7 @@ def _watch_started() -> Alert:
         )
         for number in range(1012, 1022)
     ]
-    waiting = Waiting(seen_at=NOW, by_status={"exception": 10, "backordered": 4}, orders=tuple(orders), more_orders=4)
+    waiting = Backlog(seen_at=NOW, by_status={"exception": 10, "backordered": 4}, orders=tuple(orders), more_orders=4)
     detail = "Watching 5,213 orders for backordered, cancelled, exception; 4 backordered, 10 in exception now."
     started = connection_alert(KIND_WATCH_STARTED, connection=nameless, since=NOW, detail=detail, data_as_of=NOW)
     return started.model_copy(update={"waiting": waiting})
@@ -267,8 +273,8 @@ def _refused_settings() -> Alert:
 
 
 def _unread() -> Alert:
-    health = unread_since(NOW - timedelta(minutes=40), now=NOW)
-    return connection_alert(KIND_UNREAD, connection=SHOP, since=NOW, detail=health.detail)
+    health = poll_failing_since(NOW - timedelta(minutes=40), now=NOW)
+    return connection_alert(KIND_POLL_FAILING, connection=SHOP, since=NOW, detail=health.detail)
 
 
 def _topic(*subscriptions: Subscription) -> Topic:
@@ -279,10 +285,10 @@ def _topic(*subscriptions: Subscription) -> Topic:
 def _of_the_topic() -> tuple[Alert, Alert]:
     """What is told when nobody hears a topic, and when somebody does again."""
     unheard = observe(Audience(), [_topic(Subscription("email", is_confirmed=False))], now=NOW)
-    told = list(untold(unheard, [_topic(Subscription("email", is_confirmed=False))], has_slack=True))
+    alerted = list(pending_notifications(unheard, [_topic(Subscription("email", is_confirmed=False))], has_slack=True))
     heard_by = [_topic(Subscription("email", is_confirmed=True))]
-    heard = observe(after_telling(unheard, told), heard_by, now=NOW + timedelta(hours=1))
-    return told[0].alert, next(untold(heard, heard_by, has_slack=True)).alert
+    heard = observe(after_telling(unheard, alerted), heard_by, now=NOW + timedelta(hours=1))
+    return alerted[0].alert, next(pending_notifications(heard, heard_by, has_slack=True)).alert
 
 
 _UNHEARD, _HEARD = _of_the_topic()
@@ -300,13 +306,13 @@ SAMPLES: dict[str, Alert] = {
     "connection.blocked": _blocked(),
     "connection.unauthorized": _unauthorized(),
     "connection.stale": _stale(),
-    "connection.unread": _unread(),
+    "connection.poll_failing": _unread(),
     "connection.recovered": _connection_recovered(),
-    "connection.unheard": _UNHEARD,
-    "connection.heard": _HEARD,
+    "topic.no_subscribers": _UNHEARD,
+    "topic.resubscribed": _HEARD,
     "watch.started": _watch_started(),
     "orders.quarantined": _quarantined(),
-    "statuses.doubted": doubted_status("exceptoin", now=NOW),
+    "status.unknown": unknown_status_alert("exceptoin", now=NOW),
     "settings.refused": _refused_settings(),
     "sync.refused": refused_sync("POST /connections/sync: 403", connection=SHOP, now=NOW),
     "summary.daily": summary_sample(),

@@ -12,7 +12,7 @@ from orderwatch import clock
 from orderwatch_cli.show import printable_json, printable_text
 from orderwatch_local.boxes import show_box
 from orderwatch_local.inbox import Mail
-from orderwatch_local.standing import Standing
+from orderwatch_local.watch_status import DeadlineState
 
 PLAIN_LINE_EVERY = timedelta(minutes=1)
 """Between two lines about the standing where no line can be rewritten in place."""
@@ -52,14 +52,14 @@ class Screen:
         self.say(f"{clock.now().astimezone():%H:%M:%S} {text}")
 
     @contextmanager
-    def showing(self, standing: Standing) -> Iterator[None]:
+    def showing(self, deadline_state: DeadlineState) -> Iterator[None]:
         """Show how the watch stands for as long as the block lasts, on a live line where there can be one."""
         if not self.is_live:
             yield
             return
 
         def line() -> Text:
-            text = standing.line(clock.now(), width=self._log.width - 1)
+            text = deadline_state.line(clock.now(), width=self._log.width - 1)
             return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
 
         try:
@@ -68,12 +68,12 @@ class Screen:
         finally:
             self.say("stopping ...")
 
-    def update(self, standing: Standing) -> None:
+    def update(self, deadline_state: DeadlineState) -> None:
         """Show the standing where it is time for a plain line; a live one shows itself."""
         now = clock.now()
         if not self.is_live and now >= self._next_plain:
             self._next_plain = now + PLAIN_LINE_EVERY
-            self.report(standing.line(now, width=200))
+            self.report(deadline_state.line(now, width=200))
 
     def show_mail(self, mail: Mail, *, for_operators: bool = False) -> None:
         """Show a message as its reader gets it."""

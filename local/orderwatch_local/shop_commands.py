@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from orderwatch.errors import OrderwatchError
-from orderwatch.polling.statuses import DOCUMENTED
-from orderwatch.publishing.messages.text import money
+from orderwatch.polling.connection_alerts import DOCUMENTED
+from orderwatch.rendering.formatting import money
 from orderwatch_local.shop import Record, Shop, Trackstar, invalid_credentials
 from orderwatch_local.shop.lives import LIFECYCLE
 from orderwatch_local.shop.orders import shipment
@@ -164,10 +164,10 @@ class ShopCommands:
         raise QuitError
 
     def _order(self, number: str) -> tuple[Shop, Record]:
-        wanted = f"#{number.removeprefix('#')}"
+        connections_to_poll = f"#{number.removeprefix('#')}"
         for shop in self._shops.values():
             for order in shop.orders():
-                if order["order_number"] == wanted:
+                if order["order_number"] == connections_to_poll:
                     return shop, order
         raise CommandError(f"no shop has an order {number}: `orders` shows some")
 
@@ -219,8 +219,8 @@ def _newest(shop: Shop) -> list[Record]:
 
 def _listing(shop: Shop, status: str | None, count: int) -> list[str]:
     """Those in a status, or those that are still on their way."""
-    wanted = [o for o in _newest(shop) if (o["status"] == status if status else o["status"] not in _FINAL)]
-    return [f"{o['order_number']:<7}{o['status']:<20}{_name(shop):<17}{_price(o)}" for o in wanted[:count]]
+    connections_to_poll = [o for o in _newest(shop) if (o["status"] == status if status else o["status"] not in _FINAL)]
+    return [f"{o['order_number']:<7}{o['status']:<20}{_name(shop):<17}{_price(o)}" for o in connections_to_poll[:count]]
 
 
 def _price(order: Record) -> str:

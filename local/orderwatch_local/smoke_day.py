@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from rich.console import Console
 
-from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.tables import ConnectionTable
 from orderwatch_cli.functions import poll_now, redrive
 from orderwatch_cli.shop_check import Api, UnusableShopError, check_shop
 from orderwatch_cli.shop_parameters import put_shop
@@ -21,7 +21,7 @@ from orderwatch_cli.stack import Stack, find_stack
 from orderwatch_local.account import Account
 from orderwatch_local.build import PROJECT, build, this_architecture
 from orderwatch_local.demo import Received, alerts_of, report, timed, verdict
-from orderwatch_local.doorway import Doorway
+from orderwatch_local.doorway import SimulatedShopUrl
 from orderwatch_local.emulable import emulable
 from orderwatch_local.inbox import JsonInbox
 from orderwatch_local.shop import serve
@@ -116,8 +116,8 @@ def play(console: Console, account: Account, name: str) -> bool:
     day, alerts, ops = PlayedDay(account, shop["DayTableName"]), Received(), Received()
     with (
         _reachable(account, shop["ShopUrl"]) as url,
-        JsonInbox(account.sqs, shop["AlertInboxUrl"], alerts.take),
-        JsonInbox(account.sqs, shop["OpsInboxUrl"], ops.take),
+        JsonInbox(account.sqs, shop["AlertInboxUrl"], alerts.acquire),
+        JsonInbox(account.sqs, shop["OpsInboxUrl"], ops.acquire),
     ):
         with timed(console, "ask the shop"):
             _await_shop(url, keys)
@@ -154,7 +154,7 @@ def _reachable(account: Account, function_url: str) -> Iterator[str]:
     if not account.is_local:
         yield function_url.rstrip("/")
         return
-    with Doorway(account.endpoint_url, account.secret, function_url) as doorway, serve(doorway) as server:
+    with SimulatedShopUrl(account.endpoint_url, account.secret, function_url) as doorway, serve(doorway) as server:
         yield server.url
 
 

@@ -5,17 +5,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.daily import DailySummary, Figures
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
-from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, Standing
-from orderwatch.polling.health import Health, HealthState
-from orderwatch.polling.snapshot import Extract, ExtractLine
-from orderwatch.polling.state import ConnectionState
-from orderwatch.polling.transitions import StoredOrder
-from orderwatch.publishing.details import LookedUp
-from orderwatch.summarizing.changes import Past
-from orderwatch.summarizing.shops import Shop
-from orderwatch.summarizing.summarize import Occasion, summarize
+from orderwatch.alerts.summary import DailySummary, Figures
+from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
+from orderwatch.polling.cursor import ConnectionState
+from orderwatch.publishing.enrich import LookedUp
+from orderwatch.records import Extract, ExtractLine, Health, HealthState, StoredOrder
+from orderwatch.summary.build import Shop, SummaryRequest, summarize
+from orderwatch.summary.changes import PreviousSummary
 from orderwatch.trackstar.orders import Version, VersionClock
 from orderwatch.trackstar.products import Product
 
@@ -43,10 +40,10 @@ def _row(
     lines: Mapping[str, int] | None = None,
 ) -> StoredOrder:
     due = AT + ship_by if ship_by is not None else None
-    standing = NO_DEADLINE
+    deadline_state = NO_DEADLINE
     if due and ship_by is not None and ship_by < _DAY:
         late, warned = Deadline(due, KIND_LATE), Deadline(due - _DAY, KIND_AT_RISK)
-        standing = Standing(passed=late) if due <= AT else Standing(due=late, passed=warned)
+        deadline_state = DeadlineState(passed=late) if due <= AT else DeadlineState(due=late, passed=warned)
     kept = Extract(
         url=f"{_ADMIN}/{number}",
         currency="EUR",
@@ -61,10 +58,10 @@ def _row(
         version=Version(AT - since, VersionClock.TRACKSTAR),
         status_since=AT - since,
         order_number=str(number),
-        waits=status in {"exception", "backordered"} or bool(due and due <= AT),
+        needs_attention=status in {"exception", "backordered"} or bool(due and due <= AT),
         ship_by=due,
-        standing=standing,
-        extract=kept.saved(),
+        deadline_state=deadline_state,
+        extract=kept.to_json(),
     )
 
 
@@ -101,19 +98,19 @@ class _Morning:
         return {each: _state(each) for each in connection_ids}
 
     def waiting(self, connection_id: str) -> dict[str, StoredOrder]:
-        return {key: row for key, row in _ROWS.get(connection_id, {}).items() if row.waits}
+        return {key: row for key, row in _ROWS.get(connection_id, {}).items() if row.needs_attention}
 
     def due(self, connection_id: str, until: datetime) -> dict[str, StoredOrder]:
         rows = _ROWS.get(connection_id, {}).items()
-        return {key: row for key, row in rows if row.standing.due and row.standing.due.at <= until}
+        return {key: row for key, row in rows if row.deadline_state.due and row.deadline_state.due.at <= until}
 
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
         return {each: _ROWS[connection_id][each] for each in order_ids}
 
-    def past(self, since: datetime) -> list[Past]:
+    def past(self, since: datetime) -> list[PreviousSummary]:
         """The summary of the day before."""
         before = DailySummary(day=(AT - _DAY).date(), at=AT - _DAY, watched_shops=4, unseen_shops=0, total=Figures())
-        return [Past(before, _WAITED)] if since < before.at else []
+        return [PreviousSummary(before, _WAITED)] if since < before.at else []
 
 
 class _Stock:
@@ -133,14 +130,14 @@ def _state(connection_id: str) -> ConnectionState:
     )
 
 
-def _occasion(at: datetime) -> Occasion:
-    return Occasion(
+def _occasion(at: datetime) -> SummaryRequest:
+    return SummaryRequest(
         stack="orderwatch",
         day=at.date(),
         at=at,
         time_zone="Europe/Berlin",
         watched=frozenset({"exception", "backordered", "cancelled"}),
-        silence=timedelta(minutes=30),
+        suppression=timedelta(minutes=30),
     )
 
 

@@ -53,7 +53,7 @@ def alerts_in(message: Mapping[str, Any]) -> Counter[AlertKey]:
     if digest := message.get("digest"):
         return Counter((message["connection_id"], order["id"], digest["of_kind"]) for order in digest["orders"])
     if order := message.get("order"):
-        kinds = [message["kind"], *(each["kind"] for each in message.get("also", ()))]
+        kinds = [message["kind"], *(each["kind"] for each in message.get("merged", ()))]
         return Counter((message["connection_id"], order["id"], kind) for kind in kinds)
     no_alerts = {"watch.started", "summary.daily"}
     return Counter({(message["connection_id"], "", message["kind"]): 1} if message["kind"] not in no_alerts else {})

@@ -11,8 +11,8 @@ from datetime import timedelta
 from rich.console import Console
 
 from orderwatch import clock
-from orderwatch.publishing.messages import email
-from orderwatch.publishing.messages.text import plural
+from orderwatch.rendering import email
+from orderwatch.rendering.formatting import plural
 from orderwatch_cli.aws import LOCAL_REGION
 from orderwatch_cli.pasting import program
 from orderwatch_local import for_sam
@@ -21,9 +21,9 @@ from orderwatch_local.containers import find_doorway
 from orderwatch_local.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.poll_news import PollLog, PollNews
 from orderwatch_local.screen import Screen
-from orderwatch_local.standing import Standing, period_of
 from orderwatch_local.up_checks import Request, check, doubts
 from orderwatch_local.watch import Watch, watching
+from orderwatch_local.watch_status import DeadlineState, period_of
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at how the polls fare."""
@@ -60,8 +60,8 @@ def run_up(
 @contextmanager
 def _started(request: Request, screen: Screen) -> Iterator[Watch]:
     """Everything checked, deployed and connected."""
-    for doubt in doubts(request.statuses):
-        screen.say(f"warning: {doubt}")
+    for report_unknown in doubts(request.statuses):
+        screen.say(f"warning: {report_unknown}")
     for connection in check(request):
         screen.say(f"found {connection.connection_id} ({connection.integration_name or 'integration unknown'})")
     parameters = {
@@ -124,24 +124,24 @@ def _stand_by(request: Request, watch: Watch, screen: Screen, until: threading.E
     """Poll, and say how the polls fare: silence is never taken for health."""
     names = {shop.connection_id: shop.name or shop.connection_id for shop in request.shops}
     every = timedelta(seconds=request.every) if request.every else None
-    standing = Standing(names, every or period_of(request.schedule), begun=clock.now())
+    deadline_state = DeadlineState(names, every or period_of(request.schedule), begun=clock.now())
     log = PollLog(watch.cloud.client("logs"), watch.cloud.log_group(watch.outputs.poll_orders_function_name))
     watch.poll_now()
-    with screen.showing(standing):
+    with screen.showing(deadline_state):
         while not until.wait(LOOK_EVERY):
-            if every and standing.polled_well and clock.now() >= standing.asked_at + every:
-                standing.asked_at = clock.now()
-                watch.poll_now(standing.polled_well)
+            if every and deadline_state.polled_well and clock.now() >= deadline_state.asked_at + every:
+                deadline_state.asked_at = clock.now()
+                watch.poll_now(deadline_state.polled_well)
             news = log.news()
             if news:
-                _take(news, standing, watch, screen)
-                standing.asked_at = standing.asked_at if every else news[-1].at
-            for line in standing.silence(clock.now()):
+                _take(news, deadline_state, watch, screen)
+                deadline_state.asked_at = deadline_state.asked_at if every else news[-1].at
+            for line in deadline_state.suppression(clock.now()):
                 screen.report(line)
-            screen.update(standing)
+            screen.update(deadline_state)
 
 
-def _take(news: Sequence[PollNews], standing: Standing, watch: Watch, screen: Screen) -> None:
-    for line in filter(None, map(standing.take, news)):
+def _take(news: Sequence[PollNews], deadline_state: DeadlineState, watch: Watch, screen: Screen) -> None:
+    for line in filter(None, map(deadline_state.acquire, news)):
         screen.report(line)
-    standing.vendor_time = max(filter(None, (state.cursor for state in watch.states())), default=None)
+    deadline_state.vendor_time = max(filter(None, (state.cursor for state in watch.states())), default=None)

@@ -8,7 +8,7 @@ from itertools import combinations
 import httpx
 from pydantic import SecretStr
 
-from orderwatch.polling.statuses import DOCUMENTED, doubtful
+from orderwatch.polling.connection_alerts import DOCUMENTED, unknown_statuses
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_shop
 from orderwatch_local.watch import WatchedShop
@@ -55,7 +55,7 @@ def check(request: Request) -> list[TrackstarConnection]:
 def doubts(statuses: str) -> list[str]:
     """What is to be said of watched statuses that Trackstar does not have; a shop may have some of its own."""
     watched = [part.strip() for part in statuses.split(",") if part.strip()]
-    return [f"no status {each} is documented by Trackstar{_guess(each)}" for each in doubtful(watched, ())]
+    return [f"no status {each} is documented by Trackstar{_guess(each)}" for each in unknown_statuses(watched, ())]
 
 
 def token_variable(connection_id: str) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.aws.connection_table import ConnectionTable
-from orderwatch.polling.state import ConnectionState
+from orderwatch.aws.tables import ConnectionTable
+from orderwatch.polling.cursor import ConnectionState
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.errors import FunctionFailedError

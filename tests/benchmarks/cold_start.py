@@ -31,7 +31,7 @@ ENVIRONMENT = {
     "ALERT_STATUSES": "exception,backordered,cancelled",
     "NOTIFY_RECOVERED": "true",
     "BASELINE_DAYS": "0",
-    "SILENCE_MINUTES": "30",
+    "STALLED_AFTER_MINUTES": "30",
     "SYNC_MINUTES": "0",
     "MAX_POLL_GAP_MINUTES": "15",
     "TIME_ZONE": "Europe/Berlin",
@@ -106,15 +106,15 @@ FUNCTIONS = (
     Function(
         "dispatch_polls",
         ("dynamodb", "ssm", "sqs"),
-        _ADAPTERS.format(settings="DispatchPollsSettings") + "from orderwatch.polling.state import ConnectionState\n"
-        "from orderwatch.trackstar.account import ConnectionPage\n"
+        _ADAPTERS.format(settings="DispatchPollsSettings") + "from orderwatch.polling.cursor import ConnectionState\n"
+        "from orderwatch.trackstar.client import ConnectionPage\n"
         "for model in (ConnectionState, ConnectionPage): model.model_rebuild()\n",
         speaks=_TRACKSTAR,
     ),
     Function(
         "poll_orders",
         ("dynamodb", "ssm", "sqs"),
-        _ADAPTERS.format(settings="PollOrdersSettings") + "from orderwatch.polling.state import ConnectionState\n"
+        _ADAPTERS.format(settings="PollOrdersSettings") + "from orderwatch.polling.cursor import ConnectionState\n"
         "from orderwatch.trackstar.connections import TrackstarConnection\n"
         "from orderwatch.trackstar.orders import Order\n"
         "for model in (ConnectionState, TrackstarConnection, Order): model.model_rebuild()\n",

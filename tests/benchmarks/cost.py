@@ -20,10 +20,10 @@ import httpx
 
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.observability import logger, metrics
-from orderwatch.polling.following import Now
-from orderwatch.polling.looking import why_poll
-from orderwatch.polling.summary import PollSummary
-from orderwatch.publishing.publish import PublishSummary
+from orderwatch.polling.cursor import Now
+from orderwatch.polling.metrics import PollMetrics
+from orderwatch.polling.schedule import poll_reason
+from orderwatch.publishing.publish import PublishMetrics
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_local.shop import ShopTransport
 from tests.benchmarks.prices import billed, standing_parts, used_parts
@@ -109,10 +109,12 @@ class MeteredDynamoDB(MemoryDynamoDB):
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
         answer = super().batch_get_item(**request)
-        wanted = sum(len(each["Keys"]) for each in request["RequestItems"].values())
+        connections_to_poll = sum(len(each["Keys"]) for each in request["RequestItems"].values())
         found = [item for items in answer["Responses"].values() for item in items]
         self.requests += 1
-        self.units["DynamoDB reads"] += wanted - len(found) + sum(_kilobytes(item, each=4) for item in found)
+        self.units["DynamoDB reads"] += (
+            connections_to_poll - len(found) + sum(_kilobytes(item, each=4) for item in found)
+        )
         return answer
 
     def transact_write_items(self, **request: Any) -> dict[str, Any]:
@@ -213,7 +215,7 @@ class Day:
     def play(self) -> Usage:
         """Play it, after some hours in which its first orders take their first statuses."""
         self._world.poll()
-        self._world.told()
+        self._world.alerted()
         for hour in range(-len(STATUSES), 0):
             self._play_hour(hour)
         self._usage = Usage()
@@ -260,21 +262,21 @@ class Day:
         self._add_naive_poll(summary, waited, processor)
         self._add_invocation()
         self._usage.rest["SQS requests"] += 2  # received and deleted; dispatch_polls sends them by the ten
-        if told := [alert.key for alert in self._world.told()]:
-            self._send(told)
+        if alerted := [alert.key for alert in self._world.alerted()]:
+            self._send(alerted)
 
     def _is_wanted(self) -> bool:
         listed = TrackstarConnection.model_validate(self._world.shop.connection())
         now = Now(self._world.vendor_clock.now(), self._world.our_clock.now())
-        return why_poll(self._world.state(), listed, now=now, max_gap=MAX_GAP) is not None
+        return poll_reason(self._world.state(), listed, now=now, max_gap=MAX_GAP) is not None
 
-    def _poll(self) -> PollSummary:
+    def _poll(self) -> PollMetrics:
         begun, at_the_vendor = time.process_time(), self._transport.seconds
         summary = self._world.poll(transport=self._transport)
         self._usage.processor += time.process_time() - begun - (self._transport.seconds - at_the_vendor)
         return summary
 
-    def _add_naive_poll(self, summary: PollSummary, waited: float, processor: float) -> None:
+    def _add_naive_poll(self, summary: PollMetrics, waited: float, processor: float) -> None:
         requests = 2 + 2 * summary.orders + summary.alerts
         alert_units, self._memory.alert_units = self._memory.alert_units, 0
         self._usage.naive_polls["DynamoDB reads"] += 1 + summary.orders
@@ -282,9 +284,9 @@ class Day:
         waited_in_all = waited + requests * SECONDS["DynamoDB"]
         self._usage.naive_polls["MB-milliseconds"] += billed(waited_in_all, processor, megabytes=512)
 
-    def _send(self, told: list[AlertKey]) -> None:
+    def _send(self, alerted: list[AlertKey]) -> None:
         made = self._meter()
-        summary = send(told, outbox=self._world.tables.alerts, topic=self._sns.topic)
+        summary = send(alerted, outbox=self._world.tables.alerts, topic=self._sns.topic)
         self._count_metrics(summary)
         requests, units = made()
         # The day's orders have no lines: one request for products is assumed.
@@ -295,7 +297,7 @@ class Day:
         self._usage.rest["MB-milliseconds"] += billed(waited, PROCESSOR_AN_INVOCATION, megabytes=512)
         self._add_invocation()
 
-    def _count_metrics(self, summary: PollSummary | PublishSummary) -> None:
+    def _count_metrics(self, summary: PollMetrics | PublishMetrics) -> None:
         """What the summary's own report would send to CloudWatch."""
         with redirect_stdout(io.StringIO()) as out:
             summary.report()

@@ -16,13 +16,15 @@ from pydantic import SecretStr
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.deadlines.rules import NO_DEADLINE, OPEN_STATUSES, DeadlineRules, arm
+from orderwatch.deadlines.rules import NO_DEADLINE, OPEN_STATUSES, DeadlineRules, schedule
 from orderwatch.observability import logger
 from orderwatch.polling.commit import Store
+from orderwatch.polling.cursor import ConnectionState
+from orderwatch.polling.detect import OrderWrite
+from orderwatch.polling.metrics import Outcome
+from orderwatch.polling.policy import Policy
 from orderwatch.polling.poll import poll as real_poll
-from orderwatch.polling.state import ConnectionState
-from orderwatch.polling.summary import Outcome
-from orderwatch.polling.transitions import OrderWrite, Policy, StoredOrder
+from orderwatch.records import StoredOrder
 from orderwatch.trackstar.client import PAGE_SIZE, Trackstar
 from orderwatch.trackstar.orders import Version, VersionClock
 from tests.benchmarks.pages import SHIP_BY, TOLD_STATUS, UPDATED, status_at
@@ -81,9 +83,9 @@ def _row(status: str) -> StoredOrder:
         version=Version(UPDATED, VersionClock.TRACKSTAR),
         status_since=UPDATED,
         order_number="#1",
-        waits=False,
+        needs_attention=False,
         ship_by=SHIP_BY,
-        standing=arm(NO_DEADLINE, ahead, is_open=status in OPEN_STATUSES, silence=None),
+        deadline_state=schedule(NO_DEADLINE, ahead, is_open=status in OPEN_STATUSES, suppression=None),
     )
 
 

@@ -13,8 +13,8 @@ import httpx
 
 from orderwatch.aws.dynamodb import Item, to_item
 from orderwatch.aws.parameters import Parameters
-from orderwatch.aws.poll_queue import PollQueue
-from orderwatch.polling.summary import Outcome
+from orderwatch.aws.queues import PollQueue
+from orderwatch.polling.metrics import Outcome
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.shop import ShopTransport
 from orderwatch_local.shop.script import API_KEY
@@ -215,12 +215,12 @@ class _Cost:
     def growth_over(self, other: "_Cost", what: str) -> list[Target]:
         """The targets: the time is nearly the same, and no service gets more requests."""
         times = self.milliseconds / other.milliseconds
-        told = ", ".join(f"{self.requests[each]:.2f} {each}" for each in SERVICES)
+        alerted = ", ".join(f"{self.requests[each]:.2f} {each}" for each in SERVICES)
         bound = ", ".join(f"{other.requests[each]:.2f}" for each in SERVICES)
         grown = any(self.requests[each] > other.requests[each] for each in SERVICES)
         return [
             Target(f"{what}: own time", f"{times:.2f} x", f"at most {GROWTH} x", times <= GROWTH),
-            Target(f"{what}: requests", told, f"at most {bound}", not grown),
+            Target(f"{what}: requests", alerted, f"at most {bound}", not grown),
         ]
 
 

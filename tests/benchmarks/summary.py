@@ -8,16 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from orderwatch import clock
-from orderwatch.aws.alert_table import AlertTable
-from orderwatch.aws.connection_table import ConnectionTable
-from orderwatch.aws.order_table import OrderTable
-from orderwatch.aws.summary_store import SummaryStore
-from orderwatch.polling.transitions import OrderWrite, Reason
-from orderwatch.publishing.messages import render
-from orderwatch.publishing.messages.sns import MAX_BYTES
-from orderwatch.summarizing.summarize import Summary, summarize, write
+from orderwatch.aws.stores import SummaryStore
+from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
+from orderwatch.polling.detect import OrderWrite, Reason
+from orderwatch.rendering.sns import MAX_BYTES, render
+from orderwatch.summary.build import Summary, summarize, write
 from tests.benchmarks.report import Say, Section, Target
-from tests.support.clocks import BEGINS_AT, Waits
+from tests.support.clocks import BEGINS_AT, FakeClock
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.summaries import AT, DAY, HOUR, extract, healthy, late_for, occasion, row, shop
@@ -69,9 +66,9 @@ class _Paginator:
 
 def measure(say: Say) -> Section:
     """Measure it."""
-    waits = Waits()
-    waits.seconds = (AT - BEGINS_AT).total_seconds()
-    clock.use(waits)
+    needs_attention = FakeClock()
+    needs_attention.seconds = (AT - BEGINS_AT).total_seconds()
+    clock.use(needs_attention)
     try:
         rows = [_measured(number, say) for number in SHOPS]
     finally:
@@ -115,8 +112,8 @@ def _fill(tables: Tables, name: str) -> None:
     writes = []
     for number in range(ORDERS):
         kept = extract(("LAMP", 1), ("TENT", 2)).model_copy(update={"url": f"https://{name}.example/orders/{number}"})
-        late = late_for(number * HOUR) if number % 2 else row().standing
-        stored = row("backordered", since=number * DAY, standing=late, kept=kept)
+        late = late_for(number * HOUR) if number % 2 else row().deadline_state
+        stored = row("backordered", since=number * DAY, deadline_state=late, kept=kept)
         writes.append(OrderWrite(f"order-{number}", None, stored, alert=None, reason=Reason.BASELINE))
     tables.store.commit(healthy(name), writes=writes, alerts=())
 

@@ -15,14 +15,13 @@ from typing import Any, cast
 import httpx
 from pydantic import SecretStr
 
-from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.dynamodb import MAX_ACTIONS, to_item
 from orderwatch.aws.parameters import Parameters
-from orderwatch.aws.poll_queue import BATCH, PollQueue
-from orderwatch.polling.following import Now
-from orderwatch.polling.health import Health
-from orderwatch.polling.looking import wanted
-from orderwatch.polling.state import ConnectionState
+from orderwatch.aws.queues import BATCH, PollQueue
+from orderwatch.aws.tables import ConnectionTable
+from orderwatch.polling.cursor import ConnectionState, Now
+from orderwatch.polling.schedule import connections_to_poll
+from orderwatch.records import Health
 from orderwatch.trackstar.client import Trackstar
 from tests.benchmarks.peak import peak_megabytes
 from tests.benchmarks.prices import CORE
@@ -80,9 +79,9 @@ def _row(connection_id: str) -> dict[str, Any]:
         connection_id=connection_id,
         revision=4_000,
         cursor=NOON,
-        cursor_set_at=NOON,
+        last_read_started_at=NOON,
         read_until=NOON,
-        read_sync=NOON,
+        last_sync_end_read=NOON,
         data_as_of=NOON,
         last_success_at=NOON,
         last_sweep_at=NOON,
@@ -118,7 +117,7 @@ def tick(shops: int) -> int:
     listed = trackstar.account(api_key=SecretStr("key"), seconds_left=lambda: 60.0).connections()
     rows = ConnectionTable(cast("Any", _Rows()), "connections").load_all(names)
     now = Now(NOON + 2 * MINUTE, NOON + 2 * MINUTE)
-    reasons = wanted(names, rows, listed, now=now, max_gap=timedelta(minutes=15), sync_every=None)
+    reasons = connections_to_poll(names, rows, listed, now=now, max_gap=timedelta(minutes=15), sync_every=None)
     queue = PollQueue(cast("Any", FifoQueue(lambda: 0.0, lambda group: None)), "polls")
     return len(queue.ask_for_polls(reasons))
 

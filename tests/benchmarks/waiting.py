@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.polling.following import Now
-from orderwatch.polling.looking import why_poll
-from orderwatch.polling.syncing import ask_for_sync
+from orderwatch.polling.cursor import Now
+from orderwatch.polling.schedule import poll_reason
+from orderwatch.polling.sync import ask_for_sync
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_local.shop import Shop
 from tests.benchmarks.cost import MESSAGES, ROWS, MeteredDynamoDB
@@ -90,7 +90,7 @@ class Day:
         for number in range(CHANGES):
             world.place(str(number))
         world.poll()
-        world.told()
+        world.alerted()
         world.trackstar.requests.clear()
         self._memory.requests = 0
         for number in range(CHANGES):
@@ -148,7 +148,7 @@ class Day:
                 sync_every=self._setting.sync_every,
             )
         told_at = self._world.our_clock.now() + PUBLISHED_AFTER
-        orders = [alert.order for alert in self._world.told() if alert.order]
+        orders = [alert.order for alert in self._world.alerted() if alert.order]
         self.waited += [(told_at - self._changed.pop(order.id)).total_seconds() / 60 for order in orders]
 
     def _is_wanted(self) -> bool:
@@ -156,7 +156,7 @@ class Day:
         listed = TrackstarConnection.model_validate(world.shop.connection())
         # Read past the meter: the rows of all shops are one request of the tick.
         requests, now = self._memory.requests, Now(world.vendor_clock.now(), world.our_clock.now())
-        why = why_poll(world.state(), listed, now=now, max_gap=MAX_GAP, sync_every=self._setting.sync_every)
+        why = poll_reason(world.state(), listed, now=now, max_gap=MAX_GAP, sync_every=self._setting.sync_every)
         self._memory.requests = requests
         return why is not None
 
@@ -181,8 +181,8 @@ def measure(say: Say) -> Section:
         quantiles = statistics.quantiles(day.waited, n=100)
         waited = [f"{quantiles[49]:.1f}", f"{quantiles[98]:.1f}", f"{day.polls:,}"]
         made = [_of_a_stack(day, setting, shops) for shops in SHOPS]
-        told = ["; ".join(f"{each[service]:,}" for each in made) for service in SERVICES]
-        rows.append([setting.name, *waited, *told])
+        alerted = ["; ".join(f"{each[service]:,}" for each in made) for service in SERVICES]
+        rows.append([setting.name, *waited, *alerted])
     services = [f"{service}: {', '.join(map(str, SHOPS))} shops" for service in SERVICES]
     head = ["setting", "median, min", "p99, min", "polls of a shop", *services]
     return Section("Waiting: from the shop's change to SNS", TEXT, head, rows, _targets(days))
@@ -199,7 +199,7 @@ def _targets(days: dict[str, Day]) -> list[Target]:
 
 def _no_more(before: Day, after: Day, shops: int) -> Target:
     old, new = _of_a_stack(before, SETTINGS[0], shops), _of_a_stack(after, SETTINGS[1], shops)
-    told = ", ".join(f"{new[service]:,} {service}" for service in sorted(new))
+    alerted = ", ".join(f"{new[service]:,} {service}" for service in sorted(new))
     bound = ", ".join(f"{old[service]:,}" for service in sorted(new))
     holds = all(new[service] <= old[service] for service in new)
-    return Target(f"waiting: requests of ticks every minute, {shops} shops", told, f"at most {bound}", holds)
+    return Target(f"waiting: requests of ticks every minute, {shops} shops", alerted, f"at most {bound}", holds)

@@ -173,7 +173,7 @@ def test_the_demo_ends_well_and_shows_every_alert() -> None:
         out, err = process.communicate(timeout=WITHIN)
     assert process.returncode == 0, out[-3000:] + err
     assert "Every alert that the day asked for was delivered, each once." in out
-    for told in (
+    for alerted in (
         "[watch started]",
         "[exception]",
         "[backordered]",
@@ -181,7 +181,7 @@ def test_the_demo_ends_well_and_shows_every_alert() -> None:
         "[shop blocked]",
         "[shop recovered]",
     ):
-        assert told in out
+        assert alerted in out
 
 
 def test_an_interrupted_demo_leaves_no_process_behind() -> None:

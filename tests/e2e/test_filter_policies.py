@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.aws.alert_topic import AlertTopic
-from orderwatch.publishing.messages import render
+from orderwatch.aws.sns import AlertTopic
+from orderwatch.rendering.sns import render
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.samples import SAMPLES, order_alert
@@ -21,8 +21,8 @@ from tests.support.template import ROOT
 WITHIN = 30.0
 """Seconds for what takes less than one: a wide bound, so that a fault fails the test instead of hanging it."""
 _EXAMPLE, *POLICIES = re.findall(r"```json\n(.*?)\n```", (ROOT / "docs/alerts.md").read_text("utf-8"), re.DOTALL)
-GOOD_NEWS = {"order.recovered", "connection.recovered", "connection.heard", "watch.started"}
-OF_NO_SHOP = {"connection.unheard", "connection.heard", "statuses.doubted", "summary.daily"}
+GOOD_NEWS = {"order.recovered", "connection.recovered", "topic.resubscribed", "watch.started"}
+OF_NO_SHOP = {"topic.no_subscribers", "topic.resubscribed", "status.unknown", "summary.daily"}
 EVERYTHING = set(SAMPLES)
 
 SENT = {
@@ -56,7 +56,7 @@ class Subscribers:
         alerts = [alert.model_copy(update={"alert_id": name}) for name, alert in SENT.items()]
         assert None not in self.topic.publish([render(alert) for alert in alerts])
 
-    def take(self, name: str, count: int) -> list[str]:
+    def acquire(self, name: str, count: int) -> list[str]:
         """The ids of what came to a queue: at least so many are waited for."""
         sqs, taken = self.cloud.client("sqs"), list[str]()
         deadline = time.monotonic() + WITHIN
@@ -111,12 +111,12 @@ def _apply(sns: Any, *, arn: str, policy: str) -> None:
 
 
 def test_without_a_policy_everything_comes(subscribers: Subscribers) -> None:
-    assert sorted(subscribers.take("everything", len(SENT))) == sorted(SENT)
+    assert sorted(subscribers.acquire("everything", len(SENT))) == sorted(SENT)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_documented_policy_lets_through_what_it_says_and_nothing_else(subscribers: Subscribers, name: str) -> None:
-    assert sorted(subscribers.take(name, len(EXPECTED[name]))) == sorted(EXPECTED[name])
+    assert sorted(subscribers.acquire(name, len(EXPECTED[name]))) == sorted(EXPECTED[name])
     assert subscribers.left_in(name) == 0
 
 

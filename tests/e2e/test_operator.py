@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.tables import AlertTable
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, Trackstar, VirtualClock
@@ -101,8 +101,10 @@ def test_a_shop_is_connected_polled_seen_and_disconnected(operator: Operator) ->
 
     waiting = operator.waits_for("orders", lambda order: order["order_number"] == "#1")
     assert (waiting["shop"], waiting["status"], waiting["total_price"]) == ("Bazaar", "exception", 20.0)
-    told = operator.waits_for("alerts", lambda alert: alert["kind"] == "order.exception" and alert["state"] == "sent")
-    assert told["alert_id"] == waiting["alert_id"]
+    alerted = operator.waits_for(
+        "alerts", lambda alert: alert["kind"] == "order.exception" and alert["state"] == "sent"
+    )
+    assert alerted["alert_id"] == waiting["alert_id"]
     row = operator.waits_for("shops", lambda row: row["waiting_orders"] == 1)
     assert (row["name"], row["health"], row["is_baseline_done"]) == ("Bazaar", "healthy", True)
 
@@ -141,7 +143,9 @@ def test_redrive_sends_what_is_overdue_and_leaves_what_is_young(operator: Operat
         assert (done["sent"], done["unsent"]) == (1, 0)
         # The young one, and the word that nobody confirmed the e-mail, if this run is the first to say it.
         assert done["still_pending"] == sum(alert["state"] == "pending" for alert in operator.asks("alerts")) >= 1
-        states = {told["order_number"]: told["state"] for told in operator.asks("alerts", "--shop", connection_id)}
+        states = {
+            alerted["order_number"]: alerted["state"] for alerted in operator.asks("alerts", "--shop", connection_id)
+        }
         assert states == {"o-old": "sent", "o-young": "pending"}
     finally:
         operator.cloud.client("lambda").update_event_source_mapping(UUID=source, Enabled=True)
@@ -170,10 +174,12 @@ def test_the_logs_follow_an_alert_from_the_poll_to_slack(operator: Operator) -> 
     shop.sync()
     assert operator.types("connect", shop.connection_id, stdin=shop.access_token).returncode == 0
     operator.polls()
-    told = operator.waits_for("alerts", lambda alert: alert["kind"] == "watch.started" and alert["state"] == "sent")
+    alerted = operator.waits_for("alerts", lambda alert: alert["kind"] == "watch.started" and alert["state"] == "sent")
     deadline = time.monotonic() + WITHIN
-    wanted = {"poll-orders", "publish-alerts", "post-to-slack"}
-    while (found := {line["function"] for line in operator.asks("logs", "--alert", told["alert_id"])}) != wanted:
+    connections_to_poll = {"poll-orders", "publish-alerts", "post-to-slack"}
+    while (
+        found := {line["function"] for line in operator.asks("logs", "--alert", alerted["alert_id"])}
+    ) != connections_to_poll:
         assert time.monotonic() < deadline, found
         time.sleep(0.2)
 

@@ -40,14 +40,14 @@ def test_the_layer_holds_the_domain_and_its_dependencies(layer: Path) -> None:
 
 
 def test_the_layer_knows_the_time_zones_where_the_runtime_does_not(layer: Path) -> None:
-    told = (
+    alerted = (
         "from datetime import UTC, datetime; from orderwatch import clock; "
-        "print(datetime(2026, 7, 6, 9, tzinfo=UTC).astimezone(clock.time_zone('Europe/Berlin')).tzname())"
+        "print(datetime(2026, 7, 6, 9, tzinfo=UTC).astimezone(time_zone('Europe/Berlin')).tzname())"
     )
     # -S and an empty PYTHONTZPATH: neither this environment's packages nor this machine's zone data.
     environment = {"PYTHONPATH": str(layer), "PYTHONTZPATH": ""}
     done = subprocess.run(
-        [sys.executable, "-S", "-c", told], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-S", "-c", alerted], env=environment, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.returncode) == ("CEST\n", 0), done.stderr
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.tables import ConnectionTable
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, Trackstar, VirtualClock
@@ -123,14 +123,14 @@ def test_a_recovery_is_told_once_and_a_cancellation_after_an_exception_is_a_new_
     watched.poll()
     watched.receive(1)
 
-    told = []
+    alerted = []
     for status in ("exception", "cancelled", "open", "processing"):
         watched.shop.move("o1", status)
         watched.sync()
         watched.poll()
-        told += [alert["kind"] for alert in watched.receive(0 if status == "processing" else 1)]
+        alerted += [alert["kind"] for alert in watched.receive(0 if status == "processing" else 1)]
 
-    assert told == ["order.exception", "order.cancelled", "order.recovered"]
+    assert alerted == ["order.exception", "order.cancelled", "order.recovered"]
 
 
 def test_the_slack_channel_gets_the_alert_once(watched: Watched, slack_channel: SlackChannel) -> None:

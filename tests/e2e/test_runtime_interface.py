@@ -58,7 +58,7 @@ class Apart:
         self.tables.client.put_item(TableName=self.tables.names["AlertTable"], Item=row)
         return str(row["alert_id"]["S"])
 
-    def take(self, queue_url: str) -> list[Any]:
+    def acquire(self, queue_url: str) -> list[Any]:
         sqs, taken = self.cloud.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
@@ -103,7 +103,7 @@ def test_dispatch_polls_asks_for_one_poll_of_each_shop_on_a_tick(start: Start, a
     with start("dispatch_polls") as function:
         result = function.invoke(event("dispatch_polls_schedule"))
     assert result.error is None
-    assert apart.take(apart.poll_queue_url) == [{"connection_id": CONNECTION_ID}]
+    assert apart.acquire(apart.poll_queue_url) == [{"connection_id": CONNECTION_ID}]
 
 
 def test_dispatch_polls_asks_for_the_polls_that_an_operator_names(start: Start, apart: Apart) -> None:
@@ -111,7 +111,7 @@ def test_dispatch_polls_asks_for_the_polls_that_an_operator_names(start: Start, 
     with start("dispatch_polls") as function:
         result = function.invoke(by_hand)
     assert result.error is None
-    assert [body["connection_id"] for body in apart.take(apart.poll_queue_url)] == by_hand["connection_ids"]
+    assert [body["connection_id"] for body in apart.acquire(apart.poll_queue_url)] == by_hand["connection_ids"]
 
 
 def test_poll_orders_reads_the_shop_and_keeps_what_it_saw(start: Start, apart: Apart) -> None:
@@ -129,7 +129,7 @@ def test_publish_alerts_sends_the_new_alert_and_marks_it(start: Start, apart: Ap
         result = function.invoke(event("publish_alerts_stream"))
         output = function.output()
     assert result.payload == {"batchItemFailures": []}, output
-    assert [body["alert_id"] for body in apart.take(apart.inbox_url)] == [alert_id]
+    assert [body["alert_id"] for body in apart.acquire(apart.inbox_url)] == [alert_id]
     assert [row["state"]["S"] for row in apart.tables.rows("AlertTable")] == ["sent"]
 
 
@@ -139,7 +139,7 @@ def test_redrive_alerts_sends_what_stayed_pending(start: Start, apart: Apart) ->
         result = function.invoke(event("redrive_alerts_schedule"))
         output = function.output()
     assert result.payload == {"sent": 1, "unsent": 0}, output
-    assert [body["alert_id"] for body in apart.take(apart.inbox_url)] == [alert_id]
+    assert [body["alert_id"] for body in apart.acquire(apart.inbox_url)] == [alert_id]
 
 
 def test_send_summary_writes_the_summary_of_a_day_once(start: Start, apart: Apart) -> None:

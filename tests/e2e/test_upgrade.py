@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from orderwatch.aws.connection_table import ConnectionTable
-from orderwatch.polling.state import ConnectionState
+from orderwatch.aws.tables import ConnectionTable
+from orderwatch.polling.cursor import ConnectionState
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, ShopServer, Trackstar, VirtualClock, serve
@@ -64,14 +64,14 @@ class Stack:
         while self._sent() < written:
             assert time.monotonic() < deadline, self.cloud.logs(self.outputs.publish_alerts_function_name)
             time.sleep(0.05)
-        sqs, told = self.cloud.client("sqs"), []
+        sqs, alerted = self.cloud.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get(
             "Messages"
         ):
             for message in messages:
-                told.append(json.loads(message["Body"]))
+                alerted.append(json.loads(message["Body"]))
                 sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
-        return told
+        return alerted
 
     def _sent(self) -> int:
         rows = self.cloud.client("dynamodb").scan(TableName=self.outputs.alert_table_name)["Items"]

@@ -9,10 +9,10 @@ import boto3
 import pytest
 
 from functions.redrive_alerts import app
-from orderwatch.aws.audience_row import AudienceRow
-from orderwatch.aws.subscriptions import Subscriptions
-from orderwatch.publishing.audience import Audience, Subscription
+from orderwatch.aws.sns import Subscriptions
+from orderwatch.aws.tables import SubscriptionRow
 from orderwatch.publishing.publish import publish
+from orderwatch.publishing.subscription_monitor import Audience, Subscription
 from orderwatch.settings import RedriveAlertsSettings, read_settings
 from tests.support.cloud import Tables
 from tests.support.lambda_context import lambda_context
@@ -48,8 +48,8 @@ class Stack:
     def received(self, queue_url: str) -> list[tuple[str, str]]:
         messages = boto3.client("sqs").receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", [])
         bodies: list[dict[str, Any]] = [json.loads(message["Body"]) for message in messages]
-        told = [json.loads(body["Message"]) if "Message" in body else body for body in bodies]
-        return [(body["kind"], body["connection"]["id"]) for body in told]
+        alerted = [json.loads(body["Message"]) if "Message" in body else body for body in bodies]
+        return [(body["kind"], body["connection"]["id"]) for body in alerted]
 
 
 @pytest.fixture
@@ -87,20 +87,20 @@ def test_a_lost_subscription_is_told_through_the_other_topic_once_and_so_is_its_
     stack.redrive()
     assert stack.received(stack.inboxes["ops-inbox"]) == []
     boto3.client("sns").unsubscribe(SubscriptionArn=subscription)
-    for expected in ([("connection.unheard", "AlertTopic")], []):
+    for expected in ([("topic.no_subscribers", "AlertTopic")], []):
         stack.redrive()
         assert stack.received(stack.inboxes["ops-inbox"]) == expected
     stack.listen("AlertTopic")
     stack.redrive()
-    assert stack.received(stack.inboxes["ops-inbox"]) == [("connection.heard", "AlertTopic")]
+    assert stack.received(stack.inboxes["ops-inbox"]) == [("topic.resubscribed", "AlertTopic")]
 
 
 def test_slack_hears_of_it_where_both_topics_are_dead(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLACK_QUEUE_URL", stack.slack_url)
     stack.redrive()
     assert sorted(stack.received(stack.slack_url)) == [
-        ("connection.unheard", "AlertTopic"),
-        ("connection.unheard", "OpsTopic"),
+        ("topic.no_subscribers", "AlertTopic"),
+        ("topic.no_subscribers", "OpsTopic"),
     ]
 
 
@@ -108,7 +108,7 @@ def test_a_topic_that_is_gone_is_one_that_nobody_hears(stack: Stack) -> None:
     stack.listen("OpsTopic", protocol="sqs", endpoint=queue_arn("ops-inbox"))
     boto3.client("sns").delete_topic(TopicArn=stack.topics["AlertTopic"])
     stack.redrive()
-    assert stack.received(stack.inboxes["ops-inbox"]) == [("connection.unheard", "AlertTopic")]
+    assert stack.received(stack.inboxes["ops-inbox"]) == [("topic.no_subscribers", "AlertTopic")]
 
 
 def test_subscriptions_are_seen_beyond_the_first_hundred(stack: Stack) -> None:
@@ -122,11 +122,11 @@ def test_a_topic_that_nobody_hears_is_counted_for_as_long_as_it_is_so(
 ) -> None:
     stack.listen("AlertTopic", endpoint="someone@example.com")
     stack.redrive()
-    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"TopicsUnheard"' in line]
-    assert line["TopicsUnheard"] == [1.0]
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"TopicsWithoutSubscribers"' in line]
+    assert line["TopicsWithoutSubscribers"] == [1.0]
     stack.listen("OpsTopic", endpoint="operator@example.com")
     stack.redrive()
-    assert "TopicsUnheard" not in capsys.readouterr().out
+    assert "TopicsWithoutSubscribers" not in capsys.readouterr().out
 
 
 def test_pending_and_deleted_subscriptions_are_nobody_and_no_address_leaves_the_edge() -> None:
@@ -149,7 +149,7 @@ def test_pending_and_deleted_subscriptions_are_nobody_and_no_address_leaves_the_
 
 
 def test_of_two_processes_that_save_the_same_row_one_is_told_so(tables: Tables) -> None:
-    row = AudienceRow(tables.client, tables.names["ConnectionTable"], tables.alerts)
+    row = SubscriptionRow(tables.client, tables.names["ConnectionTable"], tables.alerts)
     first = row.save(Audience(), alerts=[])
     assert first == row.load()
     assert row.save(Audience(), alerts=[]) is None

@@ -9,10 +9,10 @@ from botocore.parsers import ResponseParserError
 
 from orderwatch import clock as process_clock
 from orderwatch.alerts.alert import Alert, AlertKey
-from orderwatch.aws.alert_table import CLAIM
-from orderwatch.polling.state import ConnectionState
-from orderwatch.publishing.claims import Claims
-from orderwatch.publishing.publish import PublishSummary
+from orderwatch.aws.tables import LEASE_DURATION
+from orderwatch.polling.cursor import ConnectionState
+from orderwatch.publishing.leases import Leases
+from orderwatch.publishing.publish import PublishMetrics
 from tests.support.alerts import SEEN_AT, first_sight
 from tests.support.clocks import StandingClock
 from tests.support.cloud import Tables
@@ -67,7 +67,7 @@ class Desk:
         self.tables.store.commit(ConnectionState(connection_id="conn_a"), writes=writes, alerts=[])
         self.keys = [write.alert.key for write in writes if write.alert]
 
-    def publish(self, keys: Sequence[AlertKey] | None = None) -> PublishSummary:
+    def publish(self, keys: Sequence[AlertKey] | None = None) -> PublishMetrics:
         return send(keys or self.keys, outbox=self.tables.alerts, topic=self.sns.topic)
 
 
@@ -98,12 +98,12 @@ def test_whatever_goes_wrong_at_the_send_the_alerts_can_be_sent_again_at_once(de
 def test_a_claim_whose_answer_was_lost_is_still_this_senders_own(desk: Desk) -> None:
     desk.dynamodb.repeats = True
     assert desk.publish().sent == 3
-    assert len(desk.sns.told()) == 3
+    assert len(desk.sns.alerted()) == 3
 
 
 @pytest.mark.parametrize("is_written", [False, True])
 def test_a_claim_that_fails_leaves_none_behind(desk: Desk, is_written: bool) -> None:
-    desk.dynamodb.fails, desk.dynamodb.is_written = ("SET claimed_until", desk.keys[1].alert_id), is_written
+    desk.dynamodb.fails, desk.dynamodb.is_written = ("SET leased_until", desk.keys[1].alert_id), is_written
     with pytest.raises(ClientError):
         desk.publish()
     desk.dynamodb.fails = None
@@ -112,12 +112,12 @@ def test_a_claim_that_fails_leaves_none_behind(desk: Desk, is_written: bool) -> 
 
 def test_a_release_that_fails_holds_up_its_own_alert_only(desk: Desk) -> None:
     desk.sns.is_down = True
-    desk.dynamodb.fails = ("REMOVE claimed_until", desk.keys[0].alert_id)
+    desk.dynamodb.fails = ("REMOVE leased_until", desk.keys[0].alert_id)
     assert desk.publish().unsent_keys == desk.keys
 
     desk.sns.is_down, desk.dynamodb.fails = False, None
     assert desk.publish().sent == 2
-    desk.clock.advance(CLAIM)
+    desk.clock.advance(LEASE_DURATION)
     assert desk.publish().sent == 1
 
 
@@ -128,7 +128,7 @@ def test_a_mark_that_fails_keeps_no_other_alert_from_being_marked_and_is_reporte
 
     desk.dynamodb.fails = None
     assert desk.publish().unsent_keys == desk.keys[:1]
-    desk.clock.advance(CLAIM)
+    desk.clock.advance(LEASE_DURATION)
     assert desk.publish().sent == 1
 
 
@@ -145,11 +145,11 @@ def test_an_error_of_our_own_leaves_no_claim_behind(desk: Desk, monkeypatch: pyt
 
 def test_only_its_owner_releases_a_claim(desk: Desk) -> None:
     key = desk.keys[0]
-    assert desk.tables.alerts.claim(key, owner="one")
+    assert desk.tables.alerts.acquire(key, owner="one")
     desk.tables.alerts.release(key, owner="another")
-    assert not desk.tables.alerts.claim(key, owner="another")
+    assert not desk.tables.alerts.acquire(key, owner="another")
     desk.tables.alerts.release(key, owner="one")
-    assert desk.tables.alerts.claim(key, owner="another")
+    assert desk.tables.alerts.acquire(key, owner="another")
 
 
 class Ledger:
@@ -162,7 +162,7 @@ class Ledger:
     def unsent(self, keys: object) -> list[Alert]:
         return []
 
-    def claim(self, key: AlertKey, *, owner: str) -> bool:
+    def acquire(self, key: AlertKey, *, owner: str) -> bool:
         return key not in self.foreign
 
     def release(self, key: AlertKey, *, owner: str) -> None:
@@ -177,27 +177,27 @@ ONE, OTHER = AlertKey("conn_a", "1"), AlertKey("conn_a", "2")
 
 def test_at_its_end_a_sender_releases_what_it_holds_and_nothing_else() -> None:
     ledger = Ledger(OTHER)
-    with Claims(ledger) as claims:
-        assert [claims.take(ONE), claims.take(OTHER)] == [True, False]
+    with Leases(ledger) as leases:
+        assert [leases.acquire(ONE), leases.acquire(OTHER)] == [True, False]
     assert ledger.released == [ONE]
 
 
 def test_what_was_marked_is_not_released() -> None:
     ledger = Ledger()
-    with Claims(ledger) as claims:
-        claims.take(ONE)
-        claims.mark_sent(ONE, message_id="m1")
+    with Leases(ledger) as leases:
+        leases.acquire(ONE)
+        leases.mark_sent(ONE, message_id="m1")
     assert ledger.released == []
 
 
 def test_a_process_that_is_ended_makes_no_more_requests() -> None:
-    def die(claims: Claims) -> None:
-        claims.take(ONE)
+    def die(leases: Leases) -> None:
+        leases.acquire(ONE)
         raise Killed
 
     ledger = Ledger()
-    with pytest.raises(Killed), Claims(ledger) as claims:
-        die(claims)
+    with pytest.raises(Killed), Leases(ledger) as leases:
+        die(leases)
     assert ledger.released == []
 
 
@@ -205,12 +205,12 @@ def test_no_two_batches_have_the_same_owner() -> None:
     owners = set()
 
     class Noting(Ledger):
-        def claim(self, key: AlertKey, *, owner: str) -> bool:
+        def acquire(self, key: AlertKey, *, owner: str) -> bool:
             owners.add(owner)
             return True
 
     for _ in range(2):
-        with Claims(Noting()) as claims:
-            claims.take(ONE)
-            claims.take(OTHER)
+        with Leases(Noting()) as leases:
+            leases.acquire(ONE)
+            leases.acquire(OTHER)
     assert len(owners) == 2

@@ -11,8 +11,8 @@ from itertools import count
 import pytest
 
 from orderwatch.alerts.alert import AlertKey
-from orderwatch.aws.alert_table import CLAIM
-from orderwatch.aws.alert_topic import AlertTopic
+from orderwatch.aws.sns import AlertTopic
+from orderwatch.aws.tables import LEASE_DURATION
 from orderwatch.errors import PollSupersededError
 from orderwatch_local.shop import ShopTransport
 from tests.support.death import Killed, Lifeline
@@ -87,7 +87,7 @@ class Watch:
         """More ticks, repeated and reordered stream events, and the redrive."""
         for _ in range(2):
             self.live()
-        self.world.pass_time(CLAIM)
+        self.world.pass_time(LEASE_DURATION)
         self.publish(reversed(self.world.tables.alert_keys()))
         self.world.pass_time(REDRIVEN_AFTER + MINUTE)
         self.redrive()
@@ -95,7 +95,7 @@ class Watch:
     def expected(self, *, baseline: int) -> Counter[tuple[str, str, str]]:
         return due_for(self.world.shop.truth[baseline:])
 
-    def told(self) -> Counter[tuple[str, str, str]]:
+    def alerted(self) -> Counter[tuple[str, str, str]]:
         return order_alerts_in(self.sns.taken)
 
 
@@ -134,9 +134,9 @@ def deaths_in(scenario: Callable[[Watch], int], *deaths: tuple[int, bool]) -> in
     watch.recover()
     watch.lifeline = Lifeline()
     watch.recover()
-    told, expected = watch.told(), watch.expected(baseline=baseline)
-    assert set(told) == set(expected), f"deaths at {deaths}"
-    copies = Counter(watch.sns.told())
+    alerted, expected = watch.alerted(), watch.expected(baseline=baseline)
+    assert set(alerted) == set(expected), f"deaths at {deaths}"
+    copies = Counter(watch.sns.alerted())
     assert max(copies.values(), default=0) <= lifeline.died + 1
     assert len(copies) == expected.total() + 1, "each alert once, and watch.started"
     assert not list(watch.world.tables.alerts.pending_since_before(watch.world.our_clock.now()))
@@ -165,7 +165,7 @@ def test_repeated_and_reordered_events_change_nothing() -> None:
     watch = Watch(Lifeline())
     of_a_day_with_trouble(watch)
     watch.live()
-    told = list(watch.sns.taken)
+    alerted = list(watch.sns.taken)
     rows = watch.world.tables.rows("AlertTable"), watch.world.tables.rows("OrderTable")
 
     asked_at = watch.world.our_clock.now()
@@ -174,5 +174,5 @@ def test_repeated_and_reordered_events_change_nothing() -> None:
         watch.world.poll(asked_at=asked_at - timedelta(hours=1))
     watch.publish([key for key in reversed(watch.world.tables.alert_keys()) for _ in range(2)])
 
-    assert watch.sns.taken == told
+    assert watch.sns.taken == alerted
     assert (watch.world.tables.rows("AlertTable"), watch.world.tables.rows("OrderTable")) == rows

@@ -19,7 +19,7 @@ from tests.support.polls import WATCHED, client_of, poll
 KINDS = {"order.late", "order.at_risk", "order.recovered", "order.exception", "order.backordered", "order.cancelled"}
 
 
-def told(alerts: list[Alert]) -> Counter[AlertKey]:
+def alerted(alerts: list[Alert]) -> Counter[AlertKey]:
     return Counter((alert.connection_id, alert.order.id, alert.kind) for alert in alerts if alert.order)
 
 
@@ -35,7 +35,7 @@ def test_a_day_of_three_shops_tells_each_deadline_that_it_owes_once(seed: int) -
             poll(client_of(trackstar, shop), tables.store, shop.connection_id, policy=policy)
 
     poll_all()
-    assert told(tables.all_alerts()) == Counter(), "what had passed when the watch began is no alert"
+    assert alerted(tables.all_alerts()) == Counter(), "what had passed when the watch began is no alert"
     assert sum("already past" in (alert.detail or "") for alert in tables.all_alerts()) == 3
     for hour in script.hours:
         script.apply(hour)
@@ -43,7 +43,7 @@ def test_a_day_of_three_shops_tells_each_deadline_that_it_owes_once(seed: int) -
         poll_all()
 
     owed = owed_about_orders(script, ZONES)
-    assert told(tables.all_alerts()) == owed
+    assert alerted(tables.all_alerts()) == owed
     by_kind = Counter(kind for _, _, kind in owed.elements())
     assert by_kind.keys() == KINDS
     assert by_kind["order.late"] >= 10, "those that lie, at least"

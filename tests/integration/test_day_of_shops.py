@@ -31,7 +31,7 @@ class Watch:
         for shop in self._trackstar.shops:
             poll(client_of(self._trackstar, shop), self._tables.store, shop.connection_id)
         send(self._tables.alert_keys(), outbox=self._tables.alerts, topic=self._topic)
-        return self._inbox.take()
+        return self._inbox.acquire()
 
     def play(self, hours: Sequence[Hour]) -> list[dict[str, Any]]:
         """Let the hours pass, one tick after each sync; what reached the inbox."""

@@ -10,10 +10,11 @@ import pytest
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, severity_of
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.deadlines.rules import Deadline, Standing
-from orderwatch.polling.snapshot import Extract
-from orderwatch.polling.state import ConnectionState
-from orderwatch.polling.transitions import OrderWrite, Policy, Reason, StoredOrder
+from orderwatch.deadlines.rules import Deadline, DeadlineState
+from orderwatch.polling.cursor import ConnectionState
+from orderwatch.polling.detect import OrderWrite, Reason
+from orderwatch.polling.policy import Policy
+from orderwatch.records import Extract, StoredOrder
 from orderwatch.trackstar.orders import OrderDetails, Version, VersionClock
 from tests.integration.conftest import OTHER_DYNAMODB
 from tests.support.cloud import Tables, create_tables
@@ -30,9 +31,9 @@ OPEN = StoredOrder(
     version=Version(NOON - HOUR, VersionClock.TRACKSTAR),
     status_since=NOON - HOUR,
     order_number="#1",
-    waits=False,
+    needs_attention=False,
     ship_by=NOON,
-    standing=Standing(due=LATE),
+    deadline_state=DeadlineState(due=LATE),
 )
 EXTRACT = Extract.of(
     OrderDetails.model_validate(
@@ -66,9 +67,9 @@ def commit(tables: Tables, *writes: OrderWrite, connection_id: str = SHOP.id) ->
 
 
 def write(
-    order_id: str, stored: StoredOrder, *, expected: StoredOrder | None = None, told: Alert | None = None
+    order_id: str, stored: StoredOrder, *, expected: StoredOrder | None = None, alerted: Alert | None = None
 ) -> OrderWrite:
-    return OrderWrite(order_id, expected, stored, alert=None, reason=Reason.DEADLINE, deadline_alert=told)
+    return OrderWrite(order_id, expected, stored, alert=None, reason=Reason.DEADLINE, deadline_alert=alerted)
 
 
 def read(tables: Tables, order_id: str) -> StoredOrder:
@@ -87,17 +88,17 @@ def indexed(tables: Tables, index: str) -> list[str]:
 
 def test_a_row_keeps_its_deadlines_and_what_a_summary_says_of_it(tables: Tables) -> None:
     at_risk = Deadline(NOON - 24 * HOUR, KIND_AT_RISK)
-    row = replace(OPEN, standing=Standing(LATE, at_risk, "told"), extract=EXTRACT.saved())
+    row = replace(OPEN, deadline_state=DeadlineState(LATE, at_risk, "told"), extract=EXTRACT.to_json())
     commit(tables, write("1", row))
     assert read(tables, "1") == row
-    kept = Extract.restored(read(tables, "1").extract or "")
+    kept = Extract.from_json(read(tables, "1").extract or "")
     assert kept == EXTRACT
     assert (len(kept.lines), kept.more_lines, kept.currency, kept.url) == (20, 5, "EUR", "https://admin.example/1")
 
 
 def test_orders_whose_deadline_has_come_are_due_the_earliest_first(tables: Tables) -> None:
     def due(at: datetime) -> StoredOrder:
-        return replace(OPEN, standing=Standing(due=Deadline(at, KIND_LATE)))
+        return replace(OPEN, deadline_state=DeadlineState(due=Deadline(at, KIND_LATE)))
 
     commit(
         tables,
@@ -105,7 +106,7 @@ def test_orders_whose_deadline_has_come_are_due_the_earliest_first(tables: Table
         write("later", due(NOON + timedelta(seconds=1))),
         write("long ago", due(NOON - 48 * HOUR)),
         write("just before", due(NOON - timedelta(microseconds=1))),
-        write("never", replace(OPEN, standing=Standing())),
+        write("never", replace(OPEN, deadline_state=DeadlineState())),
     )
     commit(tables, write("another shop's", OPEN), connection_id="conn_b")
     assert tables.store.due_orders(SHOP.id, NOON) == ["long ago", "just before", "now"]
@@ -114,8 +115,8 @@ def test_orders_whose_deadline_has_come_are_due_the_earliest_first(tables: Table
 
 
 def test_an_order_that_is_merely_due_does_not_wait_for_a_person_and_a_late_one_does(tables: Tables) -> None:
-    late = Standing(passed=LATE)
-    row = replace(OPEN, waits=WATCHED.waits("open", late), standing=late)
+    late = DeadlineState(passed=LATE)
+    row = replace(OPEN, needs_attention=WATCHED.needs_attention("open", late), deadline_state=late)
     commit(tables, write("due", OPEN), write("late", row))
     assert indexed(tables, "due") == ["conn_a#due"]
     assert indexed(tables, "attention") == ["conn_a#late"]
@@ -125,28 +126,38 @@ def test_an_order_that_is_merely_due_does_not_wait_for_a_person_and_a_late_one_d
     ("status", "waits"),
     [("exception", True), ("backordered", True), ("on_hold", True), ("cancelled", False), ("fulfilled", False)],
 )
-def test_a_final_status_is_an_event_and_nothing_to_wait_in(tables: Tables, status: str, *, waits: bool) -> None:
-    commit(tables, write("1", replace(OPEN, status=status, waits=WATCHED.waits(status), standing=Standing())))
-    assert indexed(tables, "attention") == (["conn_a#1"] if waits else [])
+def test_a_final_status_is_an_event_and_nothing_to_wait_in(
+    tables: Tables, status: str, *, needs_attention: bool
+) -> None:
+    commit(
+        tables,
+        write(
+            "1",
+            replace(
+                OPEN, status=status, needs_attention=WATCHED.needs_attention(status), deadline_state=DeadlineState()
+            ),
+        ),
+    )
+    assert indexed(tables, "attention") == (["conn_a#1"] if needs_attention else [])
 
 
 def test_a_deadline_and_its_alert_are_one_write_and_it_is_made_once(tables: Tables) -> None:
     commit(tables, write("1", OPEN))
-    after = replace(OPEN, standing=Standing(passed=LATE, told_by="late-1"))
-    first = write("1", after, expected=OPEN, told=alert())
+    after = replace(OPEN, deadline_state=DeadlineState(passed=LATE, deadline_alert_id="late-1"))
+    first = write("1", after, expected=OPEN, alerted=alert())
     assert commit(tables, first) == []
     assert (read(tables, "1"), tables.alert_ids()) == (after, ["late-1"])
 
-    again = write("1", after, expected=OPEN, told=alert("another"))
+    again = write("1", after, expected=OPEN, alerted=alert("another"))
     assert commit(tables, again) == [again], "the row is due no longer"
     assert tables.alert_ids() == ["late-1"]
 
 
 def test_a_deadline_loses_where_the_ship_by_moved_meanwhile(tables: Tables) -> None:
     commit(tables, write("1", OPEN))
-    moved = replace(OPEN, standing=Standing(due=Deadline(NOON + HOUR, KIND_LATE)))
+    moved = replace(OPEN, deadline_state=DeadlineState(due=Deadline(NOON + HOUR, KIND_LATE)))
     commit(tables, write("1", moved, expected=OPEN))
-    late = write("1", replace(OPEN, standing=Standing(passed=LATE)), expected=OPEN, told=alert())
+    late = write("1", replace(OPEN, deadline_state=DeadlineState(passed=LATE)), expected=OPEN, alerted=alert())
     assert commit(tables, late) == [late]
     assert (read(tables, "1"), tables.alert_ids()) == (moved, [])
 

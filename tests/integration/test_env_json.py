@@ -63,9 +63,11 @@ def test_where_every_alert_was_sent_it_is_the_newest_and_that_is_said(connected:
 
 
 def test_a_stack_without_alerts_gets_the_other_events_and_a_note(connected: Operated, tmp_path: Path) -> None:
-    told = written(connected, tmp_path)
-    assert told.notes == ["no publish_alerts_stream.json and no post_to_slack_message.json: the stack has no alert yet"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(Path(each).name for each in told.files)
+    alerted = written(connected, tmp_path)
+    assert alerted.notes == [
+        "no publish_alerts_stream.json and no post_to_slack_message.json: the stack has no alert yet"
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(Path(each).name for each in alerted.files)
 
 
 def test_without_a_shop_nothing_is_written(operated: Operated, tmp_path: Path) -> None:

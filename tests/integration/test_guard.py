@@ -23,7 +23,7 @@ GET_PARAMETER = "AmazonSSM.GetParameter"
 FUNCTION: Any = {"Runtime": "python3.13", "Role": "arn:aws:iam::000000000000:role/none", "Handler": "app.handler"}
 
 
-class Answer:
+class ApiResponse:
     """What came back on a request that no SDK made."""
 
     def __init__(self, response: http.client.HTTPResponse) -> None:
@@ -32,19 +32,19 @@ class Answer:
         self.body = response.read().decode(errors="replace")
 
 
-def ask(cloud: LocalCloud, method: str, path: str, *, body: str = "", **headers: str) -> Answer:
+def ask(cloud: LocalCloud, method: str, path: str, *, body: str = "", **headers: str) -> ApiResponse:
     """A request as any process or web page can make it: `content_type` is the header Content-Type."""
     address = urlsplit(cloud.endpoint)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body=body.encode() or None, headers=named)
-        return Answer(connection.getresponse())
+        return ApiResponse(connection.getresponse())
     finally:
         connection.close()
 
 
-def read_key(cloud: LocalCloud, **headers: str) -> Answer:
+def read_key(cloud: LocalCloud, **headers: str) -> ApiResponse:
     body = json.dumps({"Name": PARAMETER, "WithDecryption": True})
     return ask(cloud, "POST", "/", body=body, x_amz_target=GET_PARAMETER, content_type="text/plain", **headers)
 
@@ -128,8 +128,8 @@ def handler(event, context):
     finally:
         functions.delete_function(FunctionName="own")
     assert "FunctionError" not in answer, answer["Payload"].read()
-    told = guarded.client("ssm").get_parameter(Name="/told/by/a/function")
-    assert told["Parameter"]["Value"] == KEY
+    alerted = guarded.client("ssm").get_parameter(Name="/told/by/a/function")
+    assert alerted["Parameter"]["Value"] == KEY
 
 
 def test_the_tools_of_its_user_get_in_by_its_credentials_file(

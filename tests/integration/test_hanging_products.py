@@ -7,11 +7,11 @@ import pytest
 from pydantic import SecretStr
 
 from orderwatch import clock
-from orderwatch.publishing.details import Details
+from orderwatch.publishing.enrich import Details
 from orderwatch.trackstar.client import Trackstar
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import alert_of
-from tests.support.clocks import Waits
+from tests.support.clocks import FakeClock
 
 LONGEST_WAIT = 30.0
 SHOPS = [f"conn_{number}" for number in range(20)]
@@ -56,11 +56,11 @@ class Products:
 def test_however_trackstar_hangs_no_alert_waits_longer_than_half_a_minute(
     waits_for: str, error: type[httpx.TransportError], products: tuple[str, ...]
 ) -> None:
-    waits = Waits()
-    clock.use(waits)
+    needs_attention = FakeClock()
+    clock.use(needs_attention)
     trackstar = Trackstar("https://trackstar.invalid", transport=Hanging(waits_for, error))
-    details, began = Details(Products(trackstar)), waits.seconds
+    details, began = Details(Products(trackstar)), needs_attention.seconds
     alerts = [alert_of("1", connection_id=shop, product_ids=products) for shop in SHOPS]
     came = [alert.connection_id for alert in alerts for portion in details.portions([alert]) for alert in portion]
     assert came == SHOPS
-    assert waits.seconds - began < LONGEST_WAIT
+    assert needs_attention.seconds - began < LONGEST_WAIT

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.publishing.messages import plain, slack
+from orderwatch.rendering import fallback, slack
 from orderwatch.trackstar.orders import LineItem, Order
 from orderwatch.trackstar.products import Product
 from orderwatch_local.preview_page import page
@@ -92,14 +92,14 @@ def test_nothing_personal_is_stored_sent_or_logged(
     caplog.set_level(logging.DEBUG)
     sns = changed(world, order("o1"), order("o2", **dict.fromkeys(MEASURES, f"{PRIVATE} 7")))
     records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
-    told = [Alert.model_validate(body) for body in sns.taken]
+    alerted = [Alert.model_validate(body) for body in sns.taken]
 
-    assert {alert.order.id for alert in told if alert.order} == {"o1", "o2"}
+    assert {alert.order.id for alert in alerted if alert.order} == {"o1", "o2"}
     assert PRIVATE not in json.dumps(sns.batches)
     assert PRIVATE not in written(world)
     assert PRIVATE not in "".join([*records, *capsys.readouterr()])
-    for alert in told:
-        assert PRIVATE not in str([slack.blocks(alert), slack.plain(alert), plain(alert), page(alert)])
+    for alert in alerted:
+        assert PRIVATE not in str([slack.blocks(alert), slack.plain(alert), fallback.plain(alert), page(alert)])
 
 
 def test_contact_data_and_keys_in_free_text_and_links_are_neither_stored_sent_nor_logged(
@@ -121,8 +121,8 @@ def test_contact_data_and_keys_in_free_text_and_links_are_neither_stored_sent_no
     sns = RecordingSns()
     send(world.tables.alert_keys(), outbox=world.tables.alerts, topic=sns.topic)
 
-    told = [alert.order for alert in map(Alert.model_validate, sns.taken) if alert.order]
-    assert {(order.number, order.raw_status, order.url) for order in told} == {
+    alerted = [alert.order for alert in map(Alert.model_validate, sns.taken) if alert.order]
+    assert {(order.number, order.raw_status, order.url) for order in alerted} == {
         ("#1042 [e-mail]", "asked [e-mail], [phone]", "https://admin.example/orders/o1"),
         ("o2", "asked [e-mail], [phone]", "https://admin.example/orders/o1"),
     }

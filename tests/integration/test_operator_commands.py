@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from orderwatch.aws.dynamodb import to_item
-from orderwatch.polling.snapshot import Extract
-from orderwatch.polling.transitions import OrderWrite
+from orderwatch.polling.detect import OrderWrite
+from orderwatch.records import Extract
 from orderwatch_cli import history
 from orderwatch_cli.main import run
 from orderwatch_local.cloud import LocalCloud
@@ -172,7 +172,7 @@ def test_shops_show_how_they_are_and_how_many_orders_wait(operated: Operated) ->
 def priced(order_id: str) -> OrderWrite:
     """An order of which the first poll knows what it is worth, and when it is to ship."""
     write, url = first_sight(order_id), "https://shop.example/o1"
-    kept = Extract(total_price=Decimal("129.90"), currency="EUR", url=url).saved()
+    kept = Extract(total_price=Decimal("129.90"), currency="EUR", url=url).to_json()
     return replace(write, alert=None, stored=replace(write.stored, extract=kept, ship_by=SEEN_AT))
 
 
@@ -226,7 +226,7 @@ def test_alerts_are_listed_newest_first_and_by_every_filter(operated: Operated) 
     operated.tell(alert_of("o3", connection_id="conn_b"), ago=HOUR, sent=False)
 
     def listed(*filters: str) -> list[str]:
-        return [told["order_number"] for told in operated.json("alerts", *filters)]
+        return [alerted["order_number"] for alerted in operated.json("alerts", *filters)]
 
     assert listed() == ["o3", "o2", "o1"]
     assert listed("--limit", "1") == ["o3"]
@@ -241,9 +241,9 @@ def test_alerts_are_listed_newest_first_and_by_every_filter(operated: Operated) 
     assert listed("--status", "backordered") == ["o2"]
     assert listed("--shop", "conn_a", "--since", "150m") == ["o2"]
 
-    [told] = operated.json("alerts", "--kind", "order.backordered")
-    assert (told["kind"], told["status"], told["state"]) == ("order.backordered", "backordered", "sent")
-    assert (told["message_id"], told["shop"]) == ("message-1", "conn_a")
+    [alerted] = operated.json("alerts", "--kind", "order.backordered")
+    assert (alerted["kind"], alerted["status"], alerted["state"]) == ("order.backordered", "backordered", "sent")
+    assert (alerted["message_id"], alerted["shop"]) == ("message-1", "conn_a")
     table = operated.run("alerts", "--limit", "2").out
     assert "order.exception" in table
     assert "There are older ones: --limit shows more." in table
@@ -258,7 +258,7 @@ def test_alerts_are_read_by_the_index_and_the_table_is_never_scanned(operated: O
     stack.aws.dynamodb.meta.events.register(
         "provide-client-params.dynamodb.*", lambda params, model, **_: called.append((model.name, params))
     )
-    newest = [told.order_number for told in islice(history.alerts(stack, history.Wanted(shop=CONNECTION)), 3)]
+    newest = [alerted.order_number for alerted in islice(history.alerts(stack, history.Wanted(shop=CONNECTION)), 3)]
     assert newest == ["o0", "o1", "o2"]
     on_alerts = [name for name, params in called if stack.outputs.alert_table_name in str(params)]
     assert on_alerts == ["Query", "BatchGetItem"]
@@ -271,9 +271,9 @@ def test_the_alerts_of_every_shop_come_in_one_order_of_time_across_pages(operate
         shop = "conn_a" if number % 3 else "conn_b"
         operated.tell(alert_of(f"o{number}", connection_id=shop), ago=timedelta(minutes=number), sent=False)
     expected = [f"o{number}" for number in range(150)]
-    assert [told["order_number"] for told in operated.json("alerts", "--limit", "200")] == expected
+    assert [alerted["order_number"] for alerted in operated.json("alerts", "--limit", "200")] == expected
     pending = operated.json("alerts", "--limit", "200", "--state", "pending")
-    assert [told["order_number"] for told in pending] == expected
+    assert [alerted["order_number"] for alerted in pending] == expected
 
 
 def test_a_row_of_another_version_is_listed_as_far_as_it_is_understood(operated: Operated) -> None:
@@ -287,8 +287,8 @@ def test_a_row_of_another_version_is_listed_as_far_as_it_is_understood(operated:
         UpdateExpression="SET alert = :other",
         ExpressionAttributeValues={":other": {"S": '{"schema": "orderwatch.alert.v9"}'}},
     )
-    [told] = operated.json("alerts")
-    assert (told["kind"], told["order_number"], told["shop"]) == ("order.exception", "o1", "conn_a")
+    [alerted] = operated.json("alerts")
+    assert (alerted["kind"], alerted["order_number"], alerted["shop"]) == ("order.exception", "o1", "conn_a")
 
 
 def test_the_test_alert_reaches_those_that_it_says(operated: Operated) -> None:

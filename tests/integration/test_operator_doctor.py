@@ -192,7 +192,7 @@ def _a_function_that_is_throttled(operated: Operated) -> None:
         aws.cloudwatch.put_metric_data(Namespace="AWS/Lambda", MetricData=[datum])
 
 
-def told_below(out: str, begins: str) -> str:
+def alerted_below(out: str, begins: str) -> str:
     """What stands below the one line that begins so, up to the next finding."""
     [at] = [number for number, line in enumerate(out.splitlines()) if line.startswith(begins)]
     below = takewhile(lambda line: line.startswith("      "), out.splitlines()[at + 1 :])
@@ -243,7 +243,7 @@ def test_what_is_broken_is_named_with_its_remedy_and_with_no_secret(
     breakage(operated)
     ran = operated.run("doctor")
     assert (ran.code, ran.err) == (1, "")
-    assert remedy in told_below(ran.out, f"FAIL  {names}")
+    assert remedy in alerted_below(ran.out, f"FAIL  {names}")
     for secret in (API_KEY, TOKEN, WEBHOOK, "very-secret", "another token", "another key", "of two lines"):
         assert secret not in ran.out
 
@@ -274,7 +274,7 @@ def test_an_api_that_is_not_there_is_named_and_the_rest_is_looked_at(
     operated.in_good_order()
     ran = operated.run("doctor")
     assert ran.code == 1
-    assert "check the parameter TrackstarBaseUrl" in told_below(
+    assert "check the parameter TrackstarBaseUrl" in alerted_below(
         ran.out, "FAIL  API key: http://127.0.0.1:9 does not answer (ConnectError)"
     )
     assert "ok    AlertTopic: " in ran.out

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orderwatch import clock
-from orderwatch.settings import read_shop_settings
+from orderwatch.shop_settings import read_shop_settings
 from orderwatch_cli.shop_settings import SettingsError, holidays_of
 from tests.support.operated import API_KEY, CONNECTION, TOKEN, Operated
 

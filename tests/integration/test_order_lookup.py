@@ -3,7 +3,7 @@
 import pytest
 
 from orderwatch.errors import UnavailableError
-from orderwatch.trackstar.found_orders import MAX_IDS_LENGTH
+from orderwatch.trackstar.orders import MAX_IDS_LENGTH
 from orderwatch_local.shop import Paging, Request, Response
 from tests.support.world import World
 

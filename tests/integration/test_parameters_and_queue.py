@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 import functions.dispatch_polls.app as dispatch_polls
 from orderwatch.aws.parameters import Parameters
-from orderwatch.aws.poll_queue import BATCH, PollQueue
+from orderwatch.aws.queues import BATCH, PollQueue
 from orderwatch.errors import ParameterInvalidError, ParameterMissingError, PollsNotRequestedError
 from tests.support.lambda_context import lambda_context
 from tests.support.template import load_template

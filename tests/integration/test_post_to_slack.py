@@ -17,7 +17,7 @@ from orderwatch import clock
 from orderwatch.settings import PostToSlackSettings, read_settings
 from orderwatch.slack.webhook import MAX_TRIES
 from tests.support.alerts import alert_of
-from tests.support.clocks import Waits
+from tests.support.clocks import FakeClock
 from tests.support.lambda_context import lambda_context, sqs_event
 from tests.support.template import load_template
 
@@ -82,8 +82,8 @@ def webhook(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
     webhook = Webhook()
     webhook.put(webhook.url)
     properties = load_template()["Resources"]["SlackDeliveryTable"]["Properties"]
-    wanted = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
-    boto3.client("dynamodb").create_table(TableName="slack-deliveries", **wanted)
+    connections_to_poll = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
+    boto3.client("dynamodb").create_table(TableName="slack-deliveries", **connections_to_poll)
     monkeypatch.setenv("PARAMETER_PREFIX", "/orderwatch")
     monkeypatch.setenv("IDEMPOTENCY_TABLE_NAME", "slack-deliveries")
     yield webhook
@@ -91,12 +91,12 @@ def webhook(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
 
 
 @pytest.fixture(autouse=True)
-def waits() -> Iterator[Waits]:
+def needs_attention() -> Iterator[FakeClock]:
     """A process of its own for each test, in which waiting takes no time."""
     app._adapters.cache_clear()
-    waits = Waits()
-    clock.use(waits)
-    yield waits
+    needs_attention = FakeClock()
+    clock.use(needs_attention)
+    yield needs_attention
     clock.use(None)
 
 
@@ -119,11 +119,11 @@ def test_an_alert_that_comes_again_is_not_posted_again(webhook: Webhook) -> None
     assert len(webhook.messages) == 2
 
 
-def test_one_message_a_second_is_all_that_slack_is_given(webhook: Webhook, waits: Waits) -> None:
+def test_one_message_a_second_is_all_that_slack_is_given(webhook: Webhook, needs_attention: FakeClock) -> None:
     deliver("1", "2", "3")
-    assert waits.slept == [1.0, 1.0]
+    assert needs_attention.slept == [1.0, 1.0]
     deliver("1", "2", "3")
-    assert waits.slept == [1.0, 1.0], "a repeat costs no wait"
+    assert needs_attention.slept == [1.0, 1.0], "a repeat costs no wait"
 
 
 def test_what_slack_did_not_take_is_given_back_and_posted_the_next_time(webhook: Webhook) -> None:
@@ -133,11 +133,13 @@ def test_what_slack_did_not_take_is_given_back_and_posted_the_next_time(webhook:
     assert len(webhook.messages) == 3
 
 
-def test_a_short_hiccup_of_slack_costs_a_second_and_no_try_of_the_queue(webhook: Webhook, waits: Waits) -> None:
+def test_a_short_hiccup_of_slack_costs_a_second_and_no_try_of_the_queue(
+    webhook: Webhook, needs_attention: FakeClock
+) -> None:
     webhook.answers = [502]
     assert deliver("1") == []
     assert len(webhook.messages) == 1
-    assert waits.slept == [1.0]
+    assert needs_attention.slept == [1.0]
 
 
 def test_a_message_that_slack_does_not_show_is_posted_plainer_rather_than_not_at_all(webhook: Webhook) -> None:
@@ -152,36 +154,36 @@ def test_a_bug_in_the_template_posts_plain_text(webhook: Webhook, monkeypatch: p
     def explode(*arguments: object, **named: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("orderwatch.publishing.messages.slack.blocks", explode)
+    monkeypatch.setattr("orderwatch.rendering.slack.blocks", explode)
     assert deliver("1") == []
     assert not webhook.messages[0].get("blocks")
 
 
 @pytest.mark.parametrize(("retry_after", "waited"), [("7", 7.0), ("0", 1.0), ("soon", 30.0)])
 def test_a_busy_slack_is_given_the_time_that_it_asks_for(
-    webhook: Webhook, waits: Waits, retry_after: str, waited: float
+    webhook: Webhook, needs_attention: FakeClock, retry_after: str, waited: float
 ) -> None:
     webhook.answers, webhook.retry_after = [429], retry_after
     assert deliver("1") == []
     assert len(webhook.messages) == 1
-    assert waits.slept == [waited]
+    assert needs_attention.slept == [waited]
 
 
-def test_what_slack_asks_of_one_function_holds_back_every_other(webhook: Webhook, waits: Waits) -> None:
+def test_what_slack_asks_of_one_function_holds_back_every_other(webhook: Webhook, needs_attention: FakeClock) -> None:
     webhook.answers, webhook.retry_after = [429], "20"
     deliver("1")
     app._adapters.cache_clear()
     deliver("2")
-    assert waits.slept == [20.0, 1.0]
+    assert needs_attention.slept == [20.0, 1.0]
 
 
 def test_a_slack_that_is_busy_for_longer_than_the_function_lives_gets_everything_later(
-    webhook: Webhook, waits: Waits
+    webhook: Webhook, needs_attention: FakeClock
 ) -> None:
     webhook.answers, webhook.retry_after = [200, 429], "120"
     assert deliver("1", "2", "3") == ["message-1", "message-2"]
-    assert waits.slept == [1.0], "nobody sleeps for nothing"
-    waits.seconds += 120
+    assert needs_attention.slept == [1.0], "nobody sleeps for nothing"
+    needs_attention.seconds += 120
     assert deliver("2", "3") == []
     assert len(webhook.messages) == 3
 
@@ -289,12 +291,12 @@ def test_a_web_page_that_takes_the_post_is_not_taken_for_slack(webhook: Webhook)
 
 
 def test_every_try_of_a_message_that_waits_for_minutes_counts_how_long(
-    webhook: Webhook, waits: Waits, capsys: pytest.CaptureFixture[str]
+    webhook: Webhook, needs_attention: FakeClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     webhook.answers = [500] * MAX_TRIES
     event = sqs_event(*(alert_of(order_id).model_dump_json() for order_id in ("1", "2")))
     for record, waited in zip(event["Records"], (1000, 20), strict=True):
-        sent_at = (waits.now().timestamp() - waited) * 1000
+        sent_at = (needs_attention.now().timestamp() - waited) * 1000
         record["attributes"]["SentTimestamp"] = str(int(sent_at))
     app.handler(event, lambda_context())
     [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"SlackMessageAge"' in line]

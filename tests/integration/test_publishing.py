@@ -7,18 +7,18 @@ import pytest
 
 from orderwatch import clock as process_clock
 from orderwatch.alerts.alert import Alert, AlertKey
-from orderwatch.aws.alert_table import CLAIM
-from orderwatch.aws.alert_topic import BATCH, MAX_BATCH_BYTES
+from orderwatch.aws.sns import BATCH, MAX_BATCH_BYTES
+from orderwatch.aws.tables import LEASE_DURATION
 from orderwatch.errors import ForbiddenError, NotSupportedError, ParameterMissingError, UnavailableError
-from orderwatch.polling.state import ConnectionState
-from orderwatch.publishing.enrich import LEFT_OUT, ProductSource
-from orderwatch.publishing.messages import Attribute, SnsMessage
-from orderwatch.publishing.publish import PublishSummary
+from orderwatch.polling.cursor import ConnectionState
+from orderwatch.publishing.enrich import SKIPPED_LATE, ProductSource
+from orderwatch.publishing.publish import PublishMetrics
+from orderwatch.rendering.sns import Attribute, SnsMessage
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import SEEN_AT, alert_of, first_sight
-from tests.support.clocks import StandingClock, Waits
+from tests.support.clocks import FakeClock, StandingClock
 from tests.support.cloud import Tables
-from tests.support.recording_sns import RecordingSns, told_ids
+from tests.support.recording_sns import RecordingSns, alerted_ids
 from tests.support.sending import send
 
 ANY = AlertKey("conn_a", "any")
@@ -52,7 +52,7 @@ class Desk:
         *,
         threshold: int = 5,
         products: ProductSource | None = None,
-    ) -> PublishSummary:
+    ) -> PublishMetrics:
         return send(
             keys,
             outbox=self.tables.alerts,
@@ -83,7 +83,7 @@ class Journal:
     def unsent(self, keys: object) -> Sequence[Alert]:
         return self.alerts
 
-    def claim(self, key: AlertKey, *, owner: str) -> bool:
+    def acquire(self, key: AlertKey, *, owner: str) -> bool:
         self.lines.append("claim")
         return True
 
@@ -116,17 +116,17 @@ def test_an_alert_is_sent_once_however_often_it_is_asked_for(desk: Desk) -> None
     [key] = desk.put()
     assert desk.publish([key, key]).sent == 1
     assert desk.publish([key]).sent == 0
-    assert desk.sns.told() == [key.alert_id]
+    assert desk.sns.alerted() == [key.alert_id]
 
 
 def test_an_alert_that_does_not_exist_is_not_sent(desk: Desk) -> None:
-    assert desk.publish([ANY]) == PublishSummary()
+    assert desk.publish([ANY]) == PublishMetrics()
     assert desk.sns.batches == []
 
 
 def test_two_senders_at_once_send_an_alert_once(desk: Desk) -> None:
     [key] = desk.put()
-    summaries: list[PublishSummary] = []
+    summaries: list[PublishMetrics] = []
 
     first = desk.tables.alerts
     unsent = list(first.unsent([key]))
@@ -134,7 +134,7 @@ def test_two_senders_at_once_send_an_alert_once(desk: Desk) -> None:
     class Late:
         """A sender that reads, and before it claims another one does the whole of it."""
 
-        claim, release, mark_sent = first.claim, first.release, first.mark_sent
+        acquire, release, mark_sent = first.acquire, first.release, first.mark_sent
 
         def unsent(self, keys: object) -> Sequence[Alert]:
             summaries.append(desk.publish([key]))
@@ -142,14 +142,14 @@ def test_two_senders_at_once_send_an_alert_once(desk: Desk) -> None:
 
     late = send([key], outbox=Late(), topic=desk.sns.topic)
     assert [summary.sent for summary in (*summaries, late)] == [1, 0]
-    assert desk.sns.told() == [key.alert_id]
+    assert desk.sns.alerted() == [key.alert_id]
 
 
 def test_an_alert_that_another_sender_holds_is_reported_unsent_and_sent_when_that_one_died(desk: Desk) -> None:
     [key] = desk.put()
-    desk.tables.alerts.claim(key, owner="another")
+    desk.tables.alerts.acquire(key, owner="another")
     assert desk.publish([key]).unsent_keys == [key]
-    desk.clock.advance(CLAIM)
+    desk.clock.advance(LEASE_DURATION)
     assert desk.publish([key]).sent == 1
 
 
@@ -162,7 +162,7 @@ def test_a_refused_batch_is_released_reported_and_sent_the_next_time(desk: Desk)
 
     desk.sns.is_down = False
     assert desk.publish(keys).sent == 3
-    assert sorted(desk.sns.told()) == ids(keys)
+    assert sorted(desk.sns.alerted()) == ids(keys)
 
 
 def test_a_message_that_sns_refuses_holds_no_other_up(desk: Desk) -> None:
@@ -170,7 +170,7 @@ def test_a_message_that_sns_refuses_holds_no_other_up(desk: Desk) -> None:
     desk.sns.refuses = lambda body: body["alert_id"] == bad.alert_id
     summary = desk.publish(keys)
     assert (summary.sent, summary.unsent_keys) == (2, [bad])
-    assert sorted(desk.sns.told()) == ids([good, other])
+    assert sorted(desk.sns.alerted()) == ids([good, other])
 
     desk.sns.refuses = lambda body: False
     assert desk.publish(keys).sent == 1
@@ -238,25 +238,25 @@ def test_even_a_bug_in_the_enrichment_itself_stops_no_alert(
     def explode(*arguments: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(f"orderwatch.publishing.details.{function}", explode)
+    monkeypatch.setattr(f"orderwatch.publishing.enrich.{function}", explode)
     assert desk.publish(desk.put(2), products=Products()).sent == 2
 
 
 def test_a_sender_without_a_source_says_that_the_details_were_left_out(desk: Desk) -> None:
     desk.publish(desk.put(products=("p1",)))
     [body] = desk.sns.taken
-    assert body["enrichment"]["missing"] == [LEFT_OUT]
+    assert body["enrichment"]["missing"] == [SKIPPED_LATE]
 
 
 def test_a_bug_in_a_template_sends_the_alert_plain(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def explode(alert: Alert) -> str:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("orderwatch.publishing.messages.email.body", explode)
+    monkeypatch.setattr("orderwatch.rendering.email.body", explode)
     [key] = desk.put()
     summary = desk.publish([key])
     assert (summary.sent, summary.plain) == (1, 1)
-    assert desk.sns.told() == [key.alert_id]
+    assert desk.sns.alerted() == [key.alert_id]
 
 
 # Storms (rule 12)
@@ -268,7 +268,7 @@ def test_a_storm_is_told_as_one_digest_whose_members_are_all_marked(desk: Desk) 
     assert (summary.messages, summary.sent) == (1, 6)
     [body] = desk.sns.taken
     assert body["kind"] == "order.digest"
-    assert sorted(told_ids(body)) == ids(keys)
+    assert sorted(alerted_ids(body)) == ids(keys)
     assert desk.pending() == []
 
 
@@ -292,14 +292,14 @@ class Watch:
     """The moments at which messages were sent."""
 
     def __init__(self) -> None:
-        self.waits = Waits()
-        process_clock.use(self.waits)
+        self.needs_attention = FakeClock()
+        process_clock.use(self.needs_attention)
         self.topic = RecordingSns().topic
         self.sent_at: list[float] = []
 
     def send(self, count: int) -> None:
         self.topic.publish([message() for _ in range(count)])
-        self.sent_at += [self.waits.seconds] * count
+        self.sent_at += [self.needs_attention.seconds] * count
 
     def most_in_a_second(self) -> int:
         return max(sum(1 for other in self.sent_at if 0 <= other - start < 1) for start in self.sent_at)
@@ -325,17 +325,17 @@ def test_the_first_ten_messages_and_those_after_a_pause_go_at_once() -> None:
     watch = Watch()
     watch.send(1)
     watch.send(9)
-    assert watch.waits.seconds == 1000.0
-    watch.waits.seconds += 1
+    assert watch.needs_attention.seconds == 1000.0
+    watch.needs_attention.seconds += 1
     watch.send(10)
-    assert watch.waits.seconds == 1001.0
+    assert watch.needs_attention.seconds == 1001.0
 
 
 def test_a_storm_goes_out_at_ten_a_second_and_no_slower() -> None:
     watch = Watch()
     for _ in range(10):
         watch.send(10)
-    assert watch.waits.seconds - 1000.0 == pytest.approx(9.0)
+    assert watch.needs_attention.seconds - 1000.0 == pytest.approx(9.0)
 
 
 def test_at_most_ten_messages_go_in_one_request() -> None:

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.containers import LOOPBACK, Doorway
+from orderwatch_local.containers import LOOPBACK, SimulatedShopUrl
 from orderwatch_local.errors import StartFailedError
 from orderwatch_local.relay import Answered, Asked, Relay, forward, forward_to_cloud
 from orderwatch_local.shop import Shop, SystemClock, Trackstar, serve
@@ -89,7 +89,7 @@ def test_a_part_of_the_secret_or_an_unknown_service_is_refused(relay: Relay, ech
 
 
 def test_a_host_that_is_no_container_gets_no_answer_even_with_the_secret(echo: Echo) -> None:
-    containers = Doorway("127.0.0.1", IPv4Network("172.17.0.0/16"))
+    containers = SimulatedShopUrl("127.0.0.1", IPv4Network("172.17.0.0/16"))
     with Relay(containers, {"echo": echo}) as relay, pytest.raises((http.client.HTTPException, OSError)):
         ask(at_home(relay, "echo"))
     assert echo.asked == []
@@ -97,7 +97,7 @@ def test_a_host_that_is_no_container_gets_no_answer_even_with_the_secret(echo: E
 
 def test_an_address_of_another_machine_is_an_error_that_says_what_to_look_at(echo: Echo) -> None:
     with pytest.raises(StartFailedError, match="rootless"):
-        Relay(Doorway("192.0.2.1", IPv4Network("192.0.2.0/24")), {"echo": echo})
+        Relay(SimulatedShopUrl("192.0.2.1", IPv4Network("192.0.2.0/24")), {"echo": echo})
 
 
 def test_the_secret_is_in_no_repr_and_no_log(relay: Relay, echo: Echo, capfd: pytest.CaptureFixture[str]) -> None:

@@ -7,10 +7,9 @@ from decimal import Decimal
 import boto3
 import pytest
 
-from orderwatch.alerts.many import WaitingOrder
-from orderwatch.polling.state import ConnectionState
-from orderwatch.polling.windows import Progress, Window, WindowKind
-from orderwatch.trackstar.query import DateField
+from orderwatch.alerts.parts import BacklogOrder
+from orderwatch.polling.cursor import ConnectionState, Progress, Window, WindowKind
+from orderwatch.trackstar.orders import DateField
 from tests.support.cloud import Tables, create_tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 
@@ -25,7 +24,7 @@ def tables(request: pytest.FixtureRequest, aws: None) -> Iterator[Tables]:
 
 @pytest.mark.parametrize("total", ["129.90", "0.1", "12345678.99", "1500"])
 def test_a_baseline_whose_waiting_orders_have_a_price_is_saved_between_its_pages(tables: Tables, total: str) -> None:
-    order = WaitingOrder(id="1", number="#1", status="exception", currency="EUR", total_price=Decimal(total))
+    order = BacklogOrder(id="1", number="#1", status="exception", currency="EUR", total_price=Decimal(total))
     window = Window(kind=WindowKind.BASELINE, after=None, until=NOON, date_field=DateField.TRACKSTAR_UPDATED)
     progress = Progress(window=window, began_at=NOON, page_token="page-2", waiting=(order,))
     tables.store.commit(ConnectionState(connection_id="a", progress=progress), writes=(), alerts=())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orderwatch.alerts.alert import AlertKey
-from orderwatch.alerts.daily import ALL_SHOPS
+from orderwatch.alerts.summary import ALL_SHOPS
 from tests.support.account import Account, account, inserts, order
 from tests.support.permissions import name_of
 
@@ -74,8 +74,8 @@ def test_it_goes_out_to_every_channel_like_any_alert(running: Account) -> None:
     [key] = summaries(running)
     assert running.invoke("PublishAlertsFunction", inserts([key])) == {"batchItemFailures": []}
     [message] = running.messages("StreamFailureQueue")
-    told = json.loads(json.loads(message["Body"])["Message"])
-    assert (told["kind"], told["daily"]["total"]["waiting"]) == ("summary.daily", 1)
+    alerted = json.loads(json.loads(message["Body"])["Message"])
+    assert (alerted["kind"], alerted["daily"]["total"]["waiting"]) == ("summary.daily", 1)
     row = running.dynamodb.get_item(
         TableName=name_of("AlertTable"), Key={"connection_id": {"S": ALL_SHOPS}, "alert_id": {"S": key.alert_id}}
     )["Item"]

@@ -11,14 +11,14 @@ import pytest
 from functions.post_to_slack import app as post_to_slack
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert, AlertKey
-from orderwatch.aws.alert_topic import AlertTopic
-from orderwatch.aws.pace import SLACK_LIMIT, SharedPace
-from orderwatch.publishing.details import Details
-from orderwatch.publishing.messages import slack
+from orderwatch.aws.rate_limit import SLACK_LIMIT, SharedRateLimiter
+from orderwatch.aws.sns import AlertTopic
+from orderwatch.publishing.enrich import Details
+from orderwatch.rendering import slack
 from orderwatch_local.shop import Shop
-from tests.support.clocks import Waits, running_on
+from tests.support.clocks import FakeClock, running_on
 from tests.support.memory_dynamodb import MemoryDynamoDB
-from tests.support.recording_sns import ARN, RecordingSns, told_ids
+from tests.support.recording_sns import ARN, RecordingSns, alerted_ids
 from tests.support.sending import ProductsOf, send
 from tests.support.template import load_template
 from tests.support.world import World
@@ -52,9 +52,9 @@ class Storm:
 class TimedSns(RecordingSns):
     """SNS that takes its time, and notes when it took what."""
 
-    def __init__(self, waits: Waits) -> None:
+    def __init__(self, needs_attention: FakeClock) -> None:
         super().__init__()
-        self._waits = waits
+        self._waits = needs_attention
         self.sent: list[tuple[float, dict[str, Any]]] = []
 
     def publish_batch(self, **request: Any) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def stormy_world(statuses: tuple[str, ...]) -> World:
         shop.place(_order(number))
     shop.sync()
     world.poll()
-    world.told()
+    world.alerted()
     world.pass_time()
     for number in range(ORDERS):
         shop.move(str(number), statuses[number % len(statuses)])
@@ -95,11 +95,11 @@ def _order(number: int) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def storm() -> Storm:
     world = stormy_world(("exception", "backordered", "cancelled"))
-    waits = Waits()
-    clock.use(waits)
-    sns, products = TimedSns(waits), Details(ProductsOf(lambda _: world.client()))
+    needs_attention = FakeClock()
+    clock.use(needs_attention)
+    sns, products = TimedSns(needs_attention), Details(ProductsOf(lambda _: world.client()))
     topic = AlertTopic(sns.as_client(), ARN)
-    storm = Storm([alert.key for alert in world.told()], begins_at=waits.seconds, sent=sns.sent)
+    storm = Storm([alert.key for alert in world.alerted()], begins_at=needs_attention.seconds, sent=sns.sent)
     before = len(world.queries("/cart/products"))
     for batch in batched(storm.keys, STREAM_BATCH, strict=False):
         summary = send(batch, outbox=world.tables.alerts, topic=topic, products=products)
@@ -120,9 +120,9 @@ def most_in_a_second(moments: list[float]) -> int:
 
 
 def test_every_order_of_a_storm_is_told_in_exactly_one_message(storm: Storm) -> None:
-    told = Counter(alert_id for _, body in storm.sent for alert_id in told_ids(body))
+    alerted = Counter(alert_id for _, body in storm.sent for alert_id in alerted_ids(body))
     assert len(storm.keys) == ORDERS
-    assert told == Counter(key.alert_id for key in storm.keys)
+    assert alerted == Counter(key.alert_id for key in storm.keys)
 
 
 def test_a_storm_is_read_in_digests_that_say_what_is_at_stake(storm: Storm) -> None:
@@ -153,10 +153,10 @@ class Poster:
     """One concurrent run of post_to_slack, at the pace that all of them share."""
 
     def __init__(self, dynamodb: MemoryDynamoDB, begins_at: float) -> None:
-        self.waits = Waits()
-        self.waits.seconds = begins_at
+        self.needs_attention = FakeClock()
+        self.needs_attention.seconds = begins_at
         client = dynamodb.as_client()
-        self._pace = SharedPace(client, "slack", "pace", SLACK_LIMIT)
+        self._pace = SharedRateLimiter(client, "slack", "pace", SLACK_LIMIT)
         self._batch: list[dict[str, Any]] = []
         self._ends_at = 0.0
 
@@ -164,13 +164,13 @@ class Poster:
         """Post the next message of its batch, or of the next batch; None where the queue is empty."""
         if not self._batch:
             self._batch = [body for _, body in zip(range(MAPPING["BatchSize"]), queue, strict=False)]
-            self._ends_at = self.waits.seconds + SLACK_FUNCTION["Timeout"] - post_to_slack.STOP_BEFORE
+            self._ends_at = self.needs_attention.seconds + SLACK_FUNCTION["Timeout"] - post_to_slack.STOP_BEFORE
         if not self._batch:
             return None
-        with running_on(self.waits):
-            assert self._pace.wait(self._ends_at - self.waits.seconds), "given back to the queue"
-        posted = (self.waits.seconds, self._batch.pop(0))
-        self.waits.seconds += SLACK_REQUEST
+        with running_on(self.needs_attention):
+            assert self._pace.wait(self._ends_at - self.needs_attention.seconds), "given back to the queue"
+        posted = (self.needs_attention.seconds, self._batch.pop(0))
+        self.needs_attention.seconds += SLACK_REQUEST
         return posted
 
 
@@ -181,7 +181,7 @@ def post_all(storm: Storm) -> list[tuple[float, dict[str, Any]]]:
     posters = [Poster(dynamodb, storm.sent[0][0]) for _ in range(POSTERS)]
     posted = []
     while posters:
-        earliest = min(posters, key=lambda poster: poster.waits.seconds)
+        earliest = min(posters, key=lambda poster: poster.needs_attention.seconds)
         if message := earliest.post(queue):
             posted.append(message)
         else:

@@ -8,12 +8,13 @@ import boto3
 import pytest
 
 from orderwatch import clock
-from orderwatch.alerts.daily import Changes
+from orderwatch.alerts.summary import Changes
 from orderwatch.aws.parameters import Parameters
-from orderwatch.polling.transitions import OrderWrite, Reason, StoredOrder
-from orderwatch.summarizing.summarize import Summary, summarize, write
+from orderwatch.polling.detect import OrderWrite, Reason
+from orderwatch.records import StoredOrder
+from orderwatch.summary.build import Summary, summarize, write
 from tests.integration.conftest import OTHER_DYNAMODB
-from tests.support.clocks import BEGINS_AT, Waits
+from tests.support.clocks import BEGINS_AT, FakeClock
 from tests.support.cloud import Tables, create_tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.summaries import AT, AT_RISK, DAY, HOUR, blocked, healthy, late_for, occasion, row, shop
@@ -25,9 +26,9 @@ def tables(request: pytest.FixtureRequest, aws: None) -> Iterator[Tables]:
         client = MemoryDynamoDB().as_client()
     else:
         client = boto3.client("dynamodb", endpoint_url=OTHER_DYNAMODB if request.param == "endpoint" else None)
-    waits = Waits()
-    waits.seconds = (AT - BEGINS_AT).total_seconds()
-    clock.use(waits)
+    needs_attention = FakeClock()
+    needs_attention.seconds = (AT - BEGINS_AT).total_seconds()
+    clock.use(needs_attention)
     yield from create_tables(client)
     clock.use(None)
 
@@ -60,9 +61,9 @@ def test_what_waits_or_is_at_risk_is_read_and_nothing_else(tables: Tables) -> No
         "a",
         {
             "trouble": row(),
-            "late": row("open", standing=late_for(HOUR)),
-            "risk": row("open", waits=False, standing=AT_RISK),
-            "shipped": row("fulfilled", waits=False),
+            "late": row("open", deadline_state=late_for(HOUR)),
+            "risk": row("open", needs_attention=False, deadline_state=AT_RISK),
+            "shipped": row("fulfilled", needs_attention=False),
         },
     )
     put(tables, "b", {"other": row("backordered")})
@@ -84,7 +85,7 @@ def test_a_summary_is_written_once_and_the_next_day_compares_itself_with_it(tabl
     assert not write(made(tables, "a"), tables.summaries)
     assert len(tables.rows("AlertTable")) == 1
     assert tables.alerts.unsent([first.alert.key]) == [first.alert], "what it remembers is no part of what is sent"
-    put(tables, "a", {"1": row("fulfilled", since=-HOUR, waits=False), "3": row()})
+    put(tables, "a", {"1": row("fulfilled", since=-HOUR, needs_attention=False), "3": row()})
     changes = (made(tables, "a", days=1).alert.daily or pytest.fail("no figures")).changes
     assert changes == Changes(since=AT, waited=2, new=1, cleared=1, median_hours_to_clear=Decimal(2))
 

@@ -8,7 +8,7 @@ import pytest
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Audience
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.polling.syncing import ask_for_sync
+from orderwatch.polling.sync import ask_for_sync
 from orderwatch_local.shop import Request, Response
 from tests.support.world import MINUTE, World
 
@@ -23,7 +23,7 @@ def world() -> World:
     world = World()
     world.place("1")
     world.poll()
-    world.told()
+    world.alerted()
     return world
 
 
@@ -31,7 +31,7 @@ def poll_and_ask(world: World, *, after: timedelta) -> list[Alert]:
     """A poll, then the question, as poll_orders does; what they told."""
     world.pass_time(after)
     ask_for_sync(SHOP, vendor=world.client(), store=world.tables.store, summary=world.poll(), sync_every=EVERY)
-    return world.told()
+    return world.alerted()
 
 
 def asked(world: World) -> list[int]:

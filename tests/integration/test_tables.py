@@ -11,12 +11,11 @@ from orderwatch import clock as process_clock
 from orderwatch.alerts.alert import Alert, AlertKey, connection_alert
 from orderwatch.alerts.kinds import KIND_STALE
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.aws.alert_table import CLAIM, KEPT_AFTER_SENT
+from orderwatch.aws.tables import KEPT_AFTER_SENT, LEASE_DURATION
 from orderwatch.errors import PollSupersededError
-from orderwatch.polling.decisions import decide
-from orderwatch.polling.state import ConnectionState
-from orderwatch.polling.transitions import Observation, OrderWrite, StoredOrder
-from orderwatch.polling.windows import Progress, WindowKind, baseline_window
+from orderwatch.polling.cursor import ConnectionState, Progress, WindowKind, baseline_window
+from orderwatch.polling.detect import Observation, OrderWrite, decide
+from orderwatch.records import StoredOrder
 from orderwatch.trackstar.orders import Order, Version, VersionClock
 from tests.integration.conftest import OTHER_DYNAMODB
 from tests.support.alerts import first_sight
@@ -41,9 +40,9 @@ COUNTERPARTS = ["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])]
 
 @pytest.fixture
 def clock() -> StandingClock:
-    standing = StandingClock(NOON)
-    process_clock.use(standing)
-    return standing
+    deadline_state = StandingClock(NOON)
+    process_clock.use(deadline_state)
+    return deadline_state
 
 
 @pytest.fixture(params=COUNTERPARTS)
@@ -81,7 +80,7 @@ def read(tables: Tables, order_id: str) -> StoredOrder | None:
     return tables.orders.read(SHOP.id, [order_id]).get(order_id)
 
 
-def told_of_connection(minute: int = 0) -> Alert:
+def connection_alerts_of(minute: int = 0) -> Alert:
     return connection_alert(KIND_STALE, connection=SHOP, since=NOON + minute * MINUTE, detail="No sync.")
 
 
@@ -99,11 +98,11 @@ def test_a_row_is_read_as_it_was_written(tables: Tables) -> None:
     write = seen(order("1", "other", raw_status="on hold ü"))
     assert commit(tables, write) == []
     assert read(tables, "1") == write.stored
-    told = seen(order("2"))
-    commit(tables, told)
-    assert read(tables, "2") == told.stored
-    assert told.stored.waits
-    assert told.stored.alerted_by
+    alerted = seen(order("2"))
+    commit(tables, alerted)
+    assert read(tables, "2") == alerted.stored
+    assert alerted.stored.needs_attention
+    assert alerted.stored.status_alert_id
 
 
 def test_a_move_of_the_row_that_was_read_wins_and_a_later_one_of_the_same_row_loses(tables: Tables) -> None:
@@ -210,7 +209,7 @@ def test_lost_moves_are_returned_the_others_written_and_the_state_is_not(tables:
     state = tables.store.load(SHOP.id)
     lost, fine, new = first("1"), seen(order("2", minute=1), read(tables, "2")), first("3")
 
-    assert commit(tables, lost, fine, new, alerts=(told_of_connection(),)) == [lost]
+    assert commit(tables, lost, fine, new, alerts=(connection_alerts_of(),)) == [lost]
 
     assert tables.store.load(SHOP.id) == state
     assert read(tables, "2") == fine.stored
@@ -256,7 +255,11 @@ def test_a_state_is_read_as_it_was_written_one_revision_on(tables: Tables) -> No
         window=baseline_window(vendor_now=NOON, days=0), began_at=NOON, page_token="t", attention={"exception": 2}
     )
     state = ConnectionState(
-        connection_id=SHOP.id, cursor=NOON, cursor_set_at=NOON, sync_frequency=timedelta(minutes=90), progress=progress
+        connection_id=SHOP.id,
+        cursor=NOON,
+        last_read_started_at=NOON,
+        sync_frequency=timedelta(minutes=90),
+        progress=progress,
     )
     commit(tables, state=state)
     assert tables.store.load(SHOP.id) == state.model_copy(update={"revision": 1})
@@ -273,8 +276,8 @@ def test_a_poll_whose_state_was_overtaken_is_told_so(tables: Tables, quiet: bool
 
 
 def test_an_alert_about_the_connection_that_is_there_already_does_not_stop_the_state(tables: Tables) -> None:
-    commit(tables, alerts=(told_of_connection(),))
-    commit(tables, alerts=(told_of_connection(), told_of_connection(1)))
+    commit(tables, alerts=(connection_alerts_of(),))
+    commit(tables, alerts=(connection_alerts_of(), connection_alerts_of(1)))
     assert tables.store.load(SHOP.id).revision == 2
     assert len(tables.alert_ids()) == 2
 
@@ -291,32 +294,32 @@ def test_an_alert_comes_out_of_the_outbox_as_it_went_in(tables: Tables) -> None:
 
 def test_an_alert_is_claimed_by_one_sender_at_a_time(tables: Tables) -> None:
     [key] = put(tables, "1")
-    assert tables.alerts.claim(key, owner="one")
-    assert not tables.alerts.claim(key, owner="another")
+    assert tables.alerts.acquire(key, owner="one")
+    assert not tables.alerts.acquire(key, owner="another")
     tables.alerts.release(key, owner="one")
-    assert tables.alerts.claim(key, owner="another")
+    assert tables.alerts.acquire(key, owner="another")
 
 
 def test_a_claim_ends_by_itself_and_not_before(tables: Tables, clock: StandingClock) -> None:
     [key] = put(tables, "1")
-    tables.alerts.claim(key, owner="one")
-    clock.advance(CLAIM - timedelta(seconds=1))
-    assert not tables.alerts.claim(key, owner="another")
+    tables.alerts.acquire(key, owner="one")
+    clock.advance(LEASE_DURATION - timedelta(seconds=1))
+    assert not tables.alerts.acquire(key, owner="another")
     clock.advance(timedelta(seconds=1))
-    assert tables.alerts.claim(key, owner="another")
+    assert tables.alerts.acquire(key, owner="another")
 
 
 def test_an_alert_that_was_sent_is_neither_unsent_nor_claimed_nor_pending_and_may_expire(
     tables: Tables, clock: StandingClock
 ) -> None:
     [key] = put(tables, "1")
-    tables.alerts.claim(key, owner="one")
+    tables.alerts.acquire(key, owner="one")
     tables.alerts.mark_sent(key, message_id="m1")
     tables.alerts.release(key, owner="one")
 
     clock.advance(timedelta(days=1))
     assert list(tables.alerts.unsent([key])) == []
-    assert not tables.alerts.claim(key, owner="one")
+    assert not tables.alerts.acquire(key, owner="one")
     assert list(tables.alerts.pending_since_before(clock.now())) == []
     [row] = tables.rows("AlertTable")
     assert row["state"] == {"S": "sent"}
@@ -331,7 +334,7 @@ def test_a_pending_alert_never_expires(tables: Tables) -> None:
 
 
 def test_an_alert_that_does_not_exist_can_be_neither_claimed_nor_marked(tables: Tables) -> None:
-    assert not tables.alerts.claim(UNKNOWN, owner="one")
+    assert not tables.alerts.acquire(UNKNOWN, owner="one")
     tables.alerts.mark_sent(UNKNOWN, message_id="m1")
     tables.alerts.release(UNKNOWN, owner="one")
     assert tables.rows("AlertTable") == []
@@ -363,7 +366,7 @@ def test_alerts_are_looked_up_in_the_order_in_which_they_are_asked_for(tables: T
 
 
 def test_the_same_alert_id_of_two_connections_is_two_alerts(tables: Tables) -> None:
-    alert = told_of_connection()
+    alert = connection_alerts_of()
     twin = alert.model_copy(update={"connection_id": "conn_b"})
     commit(tables, alerts=(alert, twin))
     tables.alerts.mark_sent(alert.key, message_id="m1")

@@ -40,9 +40,9 @@ def test_a_shop_that_was_read_after_its_last_sync_is_polled_after_the_next_one(r
 
 
 def test_a_shop_whose_mark_never_moves_is_polled_after_a_quarter_of_an_hour(running: Account) -> None:
-    running.waits.seconds += 14 * 60
+    running.needs_attention.seconds += 14 * 60
     assert tick(running) == []
-    running.waits.seconds += 60
+    running.needs_attention.seconds += 60
     assert tick(running) == ["conn_a"]
 
 
@@ -70,13 +70,13 @@ def test_a_poll_that_an_operator_asks_for_is_asked_for_whatever_moved(running: A
 def test_where_trackstar_cannot_be_listed_every_shop_is_polled_as_before(running: Account) -> None:
     running.trackstar.intercept = lambda request: Response(503, (), b"")
     assert tick(running) == [], "it was read just now"
-    running.waits.seconds += 5 * 60
+    running.needs_attention.seconds += 5 * 60
     assert tick(running) == ["conn_a"]
 
 
 def test_a_key_that_is_refused_costs_no_poll(running: Account) -> None:
     put_parameter("trackstar/api-key", "wrong")
-    running.waits.seconds += 6 * 60
+    running.needs_attention.seconds += 6 * 60
     assert tick(running) == ["conn_a"]
 
 
@@ -106,13 +106,13 @@ def test_a_tick_asks_for_the_poll_that_asks_for_a_sync_and_then_for_the_one_that
     assert tick(running) == []
     running.vendor_clock.advance(MINUTE)
     assert tick(running) == ["conn_a"]
-    told = len(running.pending())
+    alerted = len(running.pending())
     running.poll()
     assert [each.path for each in running.trackstar.requests if each.method == "POST"] == ["/connections/sync"]
-    assert len(running.pending()) == told, "what the sync brings is not there yet"
+    assert len(running.pending()) == alerted, "what the sync brings is not there yet"
     assert tick(running) == ["conn_a"]
     running.poll()
-    assert len(running.pending()) == told + 1
+    assert len(running.pending()) == alerted + 1
 
 
 def put_parameter(name: str, value: str) -> None:

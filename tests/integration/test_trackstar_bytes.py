@@ -16,11 +16,11 @@ from pydantic import SecretStr
 
 from orderwatch import clock
 from orderwatch.errors import InvalidRequestError, NotFoundError, TrackstarError, UnavailableError
-from orderwatch.polling.windows import baseline_window
+from orderwatch.polling.cursor import baseline_window
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
-from orderwatch.trackstar.requests import MAX_TRIES
+from orderwatch.trackstar.http import MAX_TRIES
 from orderwatch_local.shop import Response
-from tests.support.clocks import Waits
+from tests.support.clocks import FakeClock
 from tests.support.world import NOON, World
 
 EVERYTHING = baseline_window(vendor_now=NOON, days=0)
@@ -34,11 +34,11 @@ def world() -> World:
 
 
 @pytest.fixture
-def waits(world: World) -> Waits:
+def needs_attention(world: World) -> FakeClock:
     """The process's clock from now on."""
-    waits = Waits()
-    clock.use(waits)
-    return waits
+    needs_attention = FakeClock()
+    clock.use(needs_attention)
+    return needs_attention
 
 
 def client(world: World, **options: Any) -> ConnectionClient:
@@ -158,9 +158,9 @@ DATES = [
 
 
 @pytest.mark.parametrize("date", DATES)
-def test_a_date_header_that_makes_no_sense_is_no_clock(world: World, waits: Waits, date: str) -> None:
+def test_a_date_header_that_makes_no_sense_is_no_clock(world: World, needs_attention: FakeClock, date: str) -> None:
     answer(world, Response(200, (("Date", date),), b'{"data": []}'))
-    assert client(world).now() == waits.now().replace(microsecond=0)
+    assert client(world).now() == needs_attention.now().replace(microsecond=0)
 
 
 def test_a_date_header_without_a_zone_is_in_utc(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +187,7 @@ NASTY_ID = "req\x1b[2J\x85-\u202eevil " + "x" * 5000
 
 
 def test_the_vendors_request_id_is_cleaned_before_it_is_told(
-    world: World, waits: Waits, caplog: pytest.LogCaptureFixture
+    world: World, needs_attention: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     headers = (("X-Request-Id", NASTY_ID),)
@@ -239,16 +239,20 @@ class _Chunks(httpx.SyncByteStream):
 MEGABYTE = b" " * 2**20
 
 
-def test_a_body_without_end_is_given_up_at_a_bound_that_the_error_names(world: World, waits: Waits) -> None:
+def test_a_body_without_end_is_given_up_at_a_bound_that_the_error_names(
+    world: World, needs_attention: FakeClock
+) -> None:
     endless = _Streamed(itertools.repeat(MEGABYTE, 200))
     with pytest.raises(TrackstarError, match=r"GET /cart/orders: the answer is larger than 32 MiB"):
         client(world, transport=endless).order_page(EVERYTHING, page_token=None)
     assert endless.taken <= 33
     assert endless.closed
-    assert waits.slept == [], "it would be as large the next time"
+    assert needs_attention.slept == [], "it would be as large the next time"
 
 
-def test_a_small_body_that_unpacks_without_end_is_given_up_at_the_same_bound(world: World, waits: Waits) -> None:
+def test_a_small_body_that_unpacks_without_end_is_given_up_at_the_same_bound(
+    world: World, needs_attention: FakeClock
+) -> None:
     packer = zlib.compressobj(9, wbits=31)
     packed = [packer.compress(MEGABYTE) for _ in range(100)]
     bomb = _Streamed([b"".join([*packed, packer.flush()])], headers={"content-encoding": "gzip"})
@@ -260,7 +264,9 @@ def test_a_small_body_that_unpacks_without_end_is_given_up_at_the_same_bound(wor
     assert peak < 80 * 2**20
 
 
-def test_a_packed_body_is_unpacked_and_one_that_was_cut_off_is_a_fault(world: World, waits: Waits) -> None:
+def test_a_packed_body_is_unpacked_and_one_that_was_cut_off_is_a_fault(
+    world: World, needs_attention: FakeClock
+) -> None:
     packed = gzip.compress(page_of(FIRST).body)
     whole = _Streamed([packed[:9], packed[9:]], headers={"content-encoding": "gzip"})
     assert ids(client(world, transport=whole)) == ["1"]
@@ -271,23 +277,25 @@ def test_a_packed_body_is_unpacked_and_one_that_was_cut_off_is_a_fault(world: Wo
 
 
 @pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "hex"])
-def test_a_body_packed_in_a_way_that_was_not_asked_for_is_a_fault(world: World, waits: Waits, encoding: str) -> None:
+def test_a_body_packed_in_a_way_that_was_not_asked_for_is_a_fault(
+    world: World, needs_attention: FakeClock, encoding: str
+) -> None:
     odd = _Streamed([gzip.compress(gzip.compress(page_of(FIRST).body))], headers={"content-encoding": encoding})
     with pytest.raises(UnavailableError, match="unpacked"):
         client(world, transport=odd).order_page(EVERYTHING, page_token=None)
 
 
-def test_a_body_that_drips_is_given_up_when_its_time_is_over(world: World, waits: Waits) -> None:
+def test_a_body_that_drips_is_given_up_when_its_time_is_over(world: World, needs_attention: FakeClock) -> None:
     def drips() -> Iterator[bytes]:
         for _ in range(1000):
-            waits.seconds += 5.0
+            needs_attention.seconds += 5.0
             yield b" "
 
     slow = _Streamed(drips())
-    begun = waits.seconds
+    begun = needs_attention.seconds
     with pytest.raises(UnavailableError, match="not there whole within"):
-        client(world, transport=slow, seconds_left=lambda: begun + 60 - waits.seconds).connection()
-    assert waits.seconds - begun < 75
+        client(world, transport=slow, seconds_left=lambda: begun + 60 - needs_attention.seconds).connection()
+    assert needs_attention.seconds - begun < 75
 
 
 @pytest.mark.parametrize("status", [401, 404, 422])
@@ -316,7 +324,7 @@ def test_a_cookie_of_one_shop_is_not_sent_for_another() -> None:
 @pytest.mark.parametrize(
     "location", ["https://elsewhere.example/", "//elsewhere.example", "/cart", "http://[", "x" * 65_530, "\x1b\xff"]
 )
-def test_a_redirect_is_never_followed_with_the_secrets(world: World, waits: Waits, location: str) -> None:
+def test_a_redirect_is_never_followed_with_the_secrets(world: World, needs_attention: FakeClock, location: str) -> None:
     moved = _Streamed([b""], status=302, headers={"location": location})
     with pytest.raises(TrackstarError):
         client(world, transport=moved).order_page(EVERYTHING, page_token=None)

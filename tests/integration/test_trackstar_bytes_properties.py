@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from orderwatch.alerts.kinds import KIND_QUARANTINED
 from orderwatch.errors import TrackstarError
-from orderwatch.model import one_line
-from orderwatch.polling.summary import Outcome
-from orderwatch.polling.windows import baseline_window
-from orderwatch.publishing.messages import render_or_plain
+from orderwatch.polling.cursor import baseline_window
+from orderwatch.polling.metrics import Outcome
+from orderwatch.rendering.fallback import render_or_plain
+from orderwatch.sanitize import one_line
 from orderwatch.trackstar.orders import OrderPage
 from orderwatch_local.shop import Request, Response
 from tests.support.world import NOON, World
@@ -105,13 +105,13 @@ def test_a_poll_watches_the_other_orders_and_names_the_broken_one_to_the_operato
 ) -> None:
     world = World()
     world.poll()
-    world.told()
+    world.alerted()
     world.trackstar.intercept = always(page(record))
     world.pass_time()
     assert world.poll().outcome is Outcome.FINISHED
-    told = world.told()
-    assert [alert.order.id for alert in told if alert.order] == OTHERS
-    [notice] = [alert for alert in told if alert.kind == KIND_QUARANTINED]
+    alerted = world.alerted()
+    assert [alert.order.id for alert in alerted if alert.order] == OTHERS
+    [notice] = [alert for alert in alerted if alert.kind == KIND_QUARANTINED]
     assert notice.detail
     assert f"{known_by} (" in notice.detail
     assert notice.detail.isprintable()

@@ -22,10 +22,10 @@ from orderwatch.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from orderwatch.polling.windows import Window, WindowKind, baseline_window
+from orderwatch.polling.cursor import Window, WindowKind, baseline_window
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
-from orderwatch.trackstar.query import DateField
-from orderwatch.trackstar.requests import MAX_TRIES
+from orderwatch.trackstar.http import MAX_TRIES
+from orderwatch.trackstar.orders import DateField
 from orderwatch_local.shop import (
     Envelope,
     Request,
@@ -37,7 +37,7 @@ from orderwatch_local.shop import (
     script,
     serve,
 )
-from tests.support.clocks import Waits
+from tests.support.clocks import FakeClock
 from tests.support.world import NOON, World
 
 EVERYTHING = baseline_window(vendor_now=NOON, days=0)
@@ -45,8 +45,8 @@ API_KEY, TOKEN = "very-secret-key", "very-secret-token"
 
 
 @pytest.fixture
-def waits() -> Waits:
-    return Waits()
+def needs_attention() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def world() -> World:
     return world
 
 
-def client(world: World, waits: Waits | None = None, **options: Any) -> ConnectionClient:
-    if waits:
-        clock.use(waits)
+def client(world: World, needs_attention: FakeClock | None = None, **options: Any) -> ConnectionClient:
+    if needs_attention:
+        clock.use(needs_attention)
     return world.client(**options)
 
 
@@ -164,24 +164,24 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_fault_that_may_pass_is_tried_again_and_given_up_after_five_tries(
-    world: World, waits: Waits, fault: Response | Exception
+    world: World, needs_attention: FakeClock, fault: Response | Exception
 ) -> None:
     answer(world, *[fault] * (MAX_TRIES - 1))
-    assert ids(client(world, waits)) == ["1", "2"]
-    assert len(waits.slept) == MAX_TRIES - 1
+    assert ids(client(world, needs_attention)) == ["1", "2"]
+    assert len(needs_attention.slept) == MAX_TRIES - 1
 
     answer(world, *[fault] * MAX_TRIES)
     with pytest.raises(UnavailableError):
-        client(world, waits).order_page(EVERYTHING, page_token=None)
+        client(world, needs_attention).order_page(EVERYTHING, page_token=None)
 
 
 def test_waits_between_tries_are_jittered_within_a_bound_that_doubles(world: World) -> None:
     all_waits = []
     for _ in range(20):
-        waits = Waits()
+        needs_attention = FakeClock()
         answer(world, *[Response(503)] * 4)
-        client(world, waits).connection()
-        all_waits.append(waits.slept)
+        client(world, needs_attention).connection()
+        all_waits.append(needs_attention.slept)
     for attempt, bound in enumerate([0.25, 0.5, 1.0, 2.0]):
         drawn = [slept[attempt] for slept in all_waits]
         assert all(0 <= wait <= bound for wait in drawn)
@@ -200,13 +200,15 @@ def test_waits_between_tries_are_jittered_within_a_bound_that_doubles(world: Wor
         (301, TrackstarError),
     ],
 )
-def test_an_answer_is_not_asked_for_again(world: World, waits: Waits, status: int, error: type[TrackstarError]) -> None:
+def test_an_answer_is_not_asked_for_again(
+    world: World, needs_attention: FakeClock, status: int, error: type[TrackstarError]
+) -> None:
     answer(world, Response(status, (("X-Request-Id", "req-7"),), b'{"error": "no"}'))
     with pytest.raises(error, match=rf"GET /cart/orders: {status} \(request req-7\)") as caught:
-        client(world, waits).order_page(EVERYTHING, page_token=None)
+        client(world, needs_attention).order_page(EVERYTHING, page_token=None)
     assert type(caught.value) is error
     assert caught.value.request_id == "req-7"
-    assert waits.slept == []
+    assert needs_attention.slept == []
 
 
 def test_a_refused_parameter_can_be_asked_for_by_its_name(world: World) -> None:
@@ -219,24 +221,28 @@ def test_a_refused_parameter_can_be_asked_for_by_its_name(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["retry-after", "x-rate-limit-retry-after"])
-def test_what_the_vendor_says_of_waiting_is_honoured_in_both_spellings(world: World, waits: Waits, name: str) -> None:
+def test_what_the_vendor_says_of_waiting_is_honoured_in_both_spellings(
+    world: World, needs_attention: FakeClock, name: str
+) -> None:
     answer(world, Response(429, ((name, "7"),)))
-    assert ids(client(world, waits)) == ["1", "2"]
-    assert waits.slept == [7.0]
+    assert ids(client(world, needs_attention)) == ["1", "2"]
+    assert needs_attention.slept == [7.0]
 
 
 @pytest.mark.parametrize("value", ["Wed, 21 Oct 2026 07:28:00 GMT", "", "soon", "nan", "-5"])
-def test_a_wait_that_cannot_be_understood_is_replaced_by_our_own(world: World, waits: Waits, value: str) -> None:
+def test_a_wait_that_cannot_be_understood_is_replaced_by_our_own(
+    world: World, needs_attention: FakeClock, value: str
+) -> None:
     answer(world, Response(429, (("retry-after", value),)))
-    assert ids(client(world, waits)) == ["1", "2"]
-    assert 0 <= waits.slept[0] <= 0.25
+    assert ids(client(world, needs_attention)) == ["1", "2"]
+    assert 0 <= needs_attention.slept[0] <= 0.25
 
 
-def test_no_wait_goes_beyond_the_time_that_is_left(world: World, waits: Waits) -> None:
+def test_no_wait_goes_beyond_the_time_that_is_left(world: World, needs_attention: FakeClock) -> None:
     answer(world, Response(429, (("retry-after", "30"),)))
     with pytest.raises(UnavailableError, match="429"):
-        client(world, waits, seconds_left=lambda: 29.0).order_page(EVERYTHING, page_token=None)
-    assert waits.slept == []
+        client(world, needs_attention, seconds_left=lambda: 29.0).order_page(EVERYTHING, page_token=None)
+    assert needs_attention.slept == []
 
 
 # The pace
@@ -245,32 +251,34 @@ def test_no_wait_goes_beyond_the_time_that_is_left(world: World, waits: Waits) -
 @pytest.mark.parametrize("spelling", Spelling)
 @pytest.mark.parametrize("seconds_a_request", [0.0, 0.01, 0.09])
 def test_ten_requests_a_second_are_never_exceeded_and_never_refused(
-    world: World, waits: Waits, spelling: Spelling, seconds_a_request: float
+    world: World, needs_attention: FakeClock, spelling: Spelling, seconds_a_request: float
 ) -> None:
-    strict = World(rate_limit=10, monotonic=waits.monotonic, spelling=spelling)
+    strict = World(rate_limit=10, monotonic=needs_attention.monotonic, spelling=spelling)
     strict.place("1")
-    shop = client(strict, waits)
+    shop = client(strict, needs_attention)
     sent: list[float] = []
     for _ in range(45):
         shop.order_page(EVERYTHING, page_token=None)
-        sent.append(waits.seconds)
-        waits.seconds += seconds_a_request
+        sent.append(needs_attention.seconds)
+        needs_attention.seconds += seconds_a_request
     assert {exchange.status for exchange in strict.trackstar.requests} == {200}
     assert all(later - earlier >= 1.0 for earlier, later in zip(sent, sent[10:], strict=False))
     assert sent[-1] - sent[0] < 9, "and it is hardly slower than allowed"
 
 
 @pytest.mark.parametrize("spelling", Spelling)
-def test_a_budget_that_another_reader_used_up_is_waited_for(world: World, waits: Waits, spelling: Spelling) -> None:
+def test_a_budget_that_another_reader_used_up_is_waited_for(
+    world: World, needs_attention: FakeClock, spelling: Spelling
+) -> None:
     world.trackstar.spelling = spelling
     reset = str(int(NOON.timestamp()) + 1)
     headers = ((f"{spelling}-remaining", "0"), (f"{spelling}-reset", reset))
     answer(world, Response(200, headers, b'{"data": []}'))
-    shop = client(world, waits)
+    shop = client(world, needs_attention)
     shop.order_page(EVERYTHING, page_token=None)
-    assert waits.slept == []
+    assert needs_attention.slept == []
     assert ids(shop) == ["1", "2"]
-    assert waits.slept == [1.0]
+    assert needs_attention.slept == [1.0]
 
 
 # Odd answers
@@ -322,8 +330,8 @@ def test_more_than_a_hundred_products_are_asked_for_in_as_many_requests_as_it_ta
     products = {f"p{number}": {"id": f"p{number}", "name": f"Product {number}"} for number in range(205)}
 
     def intercept(request: Request) -> Response:
-        wanted = dict(request.query)["ids[in]"].split(",")
-        return Response(200, body=json.dumps({"data": [products[each] for each in wanted]}).encode())
+        connections_to_poll = dict(request.query)["ids[in]"].split(",")
+        return Response(200, body=json.dumps({"data": [products[each] for each in connections_to_poll]}).encode())
 
     world.trackstar.intercept = intercept
     assert set(client(world).products(list(products))) == set(products)

@@ -195,8 +195,10 @@ class FifoQueue:
             queue.remove(message)
 
     def _is_over(self, message: Message) -> bool:
-        waits = message.visible_at <= self.now()
-        return waits and (message.received >= self.max_receives or self.now() - message.sent_at > self.retention)
+        needs_attention = message.visible_at <= self.now()
+        return needs_attention and (
+            message.received >= self.max_receives or self.now() - message.sent_at > self.retention
+        )
 
 
 @dataclass

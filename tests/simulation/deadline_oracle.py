@@ -30,7 +30,7 @@ from tests.simulation.deadline_plan import Calendar
 
 OPEN = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
 KINDS = frozenset({"order.at_risk", "order.late", "order.stuck"})
-TROUBLES = frozenset({"order.late", "order.stuck"})
+PROBLEM_KINDS = frozenset({"order.late", "order.stuck"})
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTE = timedelta(minutes=1)
 MOST_MINUTES = 40 * 24 * 60
@@ -111,7 +111,7 @@ class Looked:
     Attributes:
         connection_id: Of which shop.
         date: The vendor's clock in its latest answer.
-        known_until: Up to when the data reach, by the API's own words; None: it was not told.
+        watermark: Up to when the data reach, by the API's own words; None: it was not told.
         began: The shop's count of changes when it was told.
         read_anew: Orders that were asked for by their ids, as they could be seen then.
         is_spoilt: Whether it lost a transaction, was refused, or did not come to its end.
@@ -119,7 +119,7 @@ class Looked:
 
     connection_id: str = ""
     date: datetime | None = None
-    known_until: datetime | None = None
+    watermark: datetime | None = None
     began: int = 0
     read_anew: dict[str, Seen] = field(default_factory=dict)
     is_spoilt: bool = False
@@ -137,8 +137,8 @@ class DeadlineOracle:
         violation: What is raised.
 
     Attributes:
-        told: Every deadline that was told.
-        judged: How many orders were found to be told when they had to be.
+        alerted: Every deadline that was told.
+        deadline_change: How many orders were found to be told when they had to be.
     """
 
     calendar: Callable[[str], Calendar | None]
@@ -148,8 +148,8 @@ class DeadlineOracle:
     violation: type[BaseException]
     copies: defaultdict[str, dict[str, Seen]] = field(default_factory=lambda: defaultdict(dict))
     changes: Counter[str] = field(default_factory=Counter)
-    told: dict[tuple[str, str, Deadline], str] = field(default_factory=dict)
-    judged: Counter[str] = field(default_factory=Counter)
+    alerted: dict[tuple[str, str, Deadline], str] = field(default_factory=dict)
+    deadline_change: Counter[str] = field(default_factory=Counter)
     watching_since: dict[str, datetime] = field(default_factory=dict)
     _ship_bys: defaultdict[Subject, set[datetime | None]] = field(default_factory=lambda: defaultdict(set))
     _watched_from: dict[str, datetime] = field(default_factory=dict)
@@ -189,7 +189,7 @@ class DeadlineOracle:
             ship_by = _date_or_none(record.get("latest_ship_date"))
             self._ship_bys[connection_id, str(record.get("order_number"))].add(ship_by)
 
-    def told_of_connection(self, looked: Looked, answer: Any) -> None:
+    def connection_alerts_of(self, looked: Looked, answer: Any) -> None:
         """`GET /connections/{id}` was answered."""
         record = _connection_in(answer)
         schedule = next(each for each in record["sync_schedules"] if each["function_name"] == "get_orders")
@@ -199,9 +199,9 @@ class DeadlineOracle:
             self._ever_known[looked.connection_id] = max(
                 _moment(end), self._ever_known.get(looked.connection_id, _moment(end))
             )
-            looked.known_until = min(_moment(end), now)
+            looked.watermark = min(_moment(end), now)
         elif not (record["errors"] or looked.connection_id in self._ever_known):
-            looked.known_until = now - 2 * timedelta(seconds=schedule["sync_frequency"])
+            looked.watermark = now - 2 * timedelta(seconds=schedule["sync_frequency"])
         looked.began = self.changes[looked.connection_id]
         if (record.get("historical_sync_completed") or {}).get("get_orders") is not False:
             self.may_begin(looked)
@@ -265,7 +265,7 @@ class DeadlineOracle:
     def _judge_alert(self, alert: Row, row: Row | None, looked: Looked) -> None:
         subject = (alert["connection_id"], alert["order_id"])
         deadline = (_moment(json.loads(alert["alert"])["order"]["due_at"]), alert["kind"])
-        if row is None or _deadline(row, "passed") != deadline or row.get("told_by") != alert["alert_id"]:
+        if row is None or _deadline(row, "passed") != deadline or row.get("deadline_alert_id") != alert["alert_id"]:
             raise self.violation(f"{subject} was told {deadline} without its row: {row}")
         seen = looked.read_anew.get(subject[1])
         if seen is None:
@@ -273,14 +273,14 @@ class DeadlineOracle:
         is_known = looked.date is not None and seen.version is not None and _moment(seen.version) <= looked.date
         if is_known and deadline not in deadlines_of(self.calendar(subject[0]), seen.status, seen.ship_by, _since(row)):
             raise self.violation(f"{subject} was told {deadline}, though it could be seen as {seen}")
-        known_until = looked.known_until or self._ever_known.get(subject[0]) or _two_syncs_before(looked.date)
-        if known_until is None or deadline[0] > known_until:
-            raise self.violation(f"{subject} was told {deadline} by data that end at {known_until}")
+        watermark = looked.watermark or self._ever_known.get(subject[0]) or _two_syncs_before(looked.date)
+        if watermark is None or deadline[0] > watermark:
+            raise self.violation(f"{subject} was told {deadline} by data that end at {watermark}")
         self._judge_silence(subject, deadline)
-        if (*subject, deadline) in self.told:
+        if (*subject, deadline) in self.alerted:
             raise self.violation(f"{subject} was told {deadline} twice")
-        self.told[*subject, deadline] = alert["alert_id"]
-        if deadline[1] in TROUBLES:
+        self.alerted[*subject, deadline] = alert["alert_id"]
+        if deadline[1] in PROBLEM_KINDS:
             self._troubles[subject] = deadline
 
     def _judge_silence(self, subject: Subject, deadline: Deadline) -> None:
@@ -289,7 +289,7 @@ class DeadlineOracle:
             return
         never_changed = len(self._ship_bys[subject]) == 1 and subject not in self._ever_closed
         is_old = self._lies_since_baseline(subject) and never_changed and not self.is_capped
-        if since is None or deadline[1] in TROUBLES or is_old:
+        if since is None or deadline[1] in PROBLEM_KINDS or is_old:
             raise self.violation(f"{subject} was told {deadline}, which was past when the watch began at {since}")
 
     def _lies_since_baseline(self, subject: Subject) -> bool:
@@ -309,7 +309,7 @@ class DeadlineOracle:
     def _settle(self, subject: Subject, row: Row) -> None:
         """What was told and is over; a deadline that comes back after its end is not told twice, but ends again."""
         passed = _deadline(row, "passed")
-        if passed and passed[1] in TROUBLES and "told_by" in row:
+        if passed and passed[1] in PROBLEM_KINDS and "deadline_alert_id" in row:
             self._troubles[subject] = passed
         if self.ends_trouble(row):
             del self._troubles[subject]
@@ -319,21 +319,21 @@ class DeadlineOracle:
     def finished(self, looked: Looked) -> None:
         """A poll came to its end: whatever had passed by what it was told of the shop was told."""
         since = self.watching_since.get(looked.connection_id)
-        if looked.is_spoilt or looked.known_until is None or since is None or self.is_capped:
+        if looked.is_spoilt or looked.watermark is None or since is None or self.is_capped:
             return
         for order_id, seen in self.copies[looked.connection_id].items():
             row = self.row(ORDERS, f"{looked.connection_id}#{order_id}")
             is_gone = (looked.connection_id, order_id) in self._gone
             if seen.changed <= looked.began and row and shows(row, seen) and not is_gone:
-                self._judge_order((looked.connection_id, order_id), row, looked.known_until, since)
+                self._judge_order((looked.connection_id, order_id), row, looked.watermark, since)
 
-    def _judge_order(self, subject: Subject, row: Row, known_until: datetime, since: datetime) -> None:
-        passed = [each for each in self._deadlines(row) if since < each[0] <= known_until]
+    def _judge_order(self, subject: Subject, row: Row, watermark: datetime, since: datetime) -> None:
+        passed = [each for each in self._deadlines(row) if since < each[0] <= watermark]
         if not passed:
             return
-        self.judged[passed[-1][1]] += 1
-        if (*subject, passed[-1]) not in self.told:
-            raise self.violation(f"{subject} passed {passed[-1]} and was not told; data until {known_until}, row {row}")
+        self.deadline_change[passed[-1][1]] += 1
+        if (*subject, passed[-1]) not in self.alerted:
+            raise self.violation(f"{subject} passed {passed[-1]} and was not told; data until {watermark}, row {row}")
 
     def _deadlines(self, row: Row) -> list[Deadline]:
         return deadlines_of(self.calendar(_subject(row)[0]), row["status"], _ship_by(row), _since(row))

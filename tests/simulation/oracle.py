@@ -41,7 +41,7 @@ from tests.simulation import deadline_oracle
 from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, Change, Row
 from tests.simulation.deadline_oracle import DeadlineOracle
 from tests.simulation.plan import WATCHED
-from tests.support.recording_sns import told_ids
+from tests.support.recording_sns import alerted_ids
 
 MAX_ATTEMPTS = 3
 MAX_BARREN = 10
@@ -165,10 +165,10 @@ class Reading:
         began: The shop's count of changes at its first page; later than `opened` where the window is read again.
         jumps: How often the vendor's clock had jumped when the window was opened.
         attempts: How often the same window was begun.
-        distinct: The orders that were served.
-        promised: The largest `total_count`.
+        read_count: The orders that were served.
+        expected_count: The largest `total_count`.
         is_whole: Whether the last page was served.
-        barren: Pages in a row, of one poll, that showed no order that was not served before.
+        pages_without_new_orders: Pages in a row, of one poll, that showed no order that was not served before.
         shows_vendor_dates: Whether any order of it had Trackstar's date of change.
         opened_at: The vendor's clock in the answer before the window was opened.
     """
@@ -178,10 +178,10 @@ class Reading:
     began: int
     jumps: int
     attempts: int = 1
-    distinct: set[str] = field(default_factory=set)
-    promised: int = 0
+    read_count: set[str] = field(default_factory=set)
+    expected_count: int = 0
     is_whole: bool = False
-    barren: int = 0
+    pages_without_new_orders: int = 0
     shows_vendor_dates: bool = False
     opened_at: datetime | None = None
 
@@ -251,7 +251,7 @@ class Oracle:
     unmarked: Counter[str] = field(default_factory=Counter)
     readings: dict[str, Reading] = field(default_factory=dict)
     _served: defaultdict[Subject, set[tuple[str, datetime | None]]] = field(default_factory=lambda: defaultdict(set))
-    _told: dict[Subject, str] = field(default_factory=dict)
+    _alerted: dict[Subject, str] = field(default_factory=dict)
     _ids: dict[tuple[str, ...], str] = field(default_factory=dict)
     _moves: Counter[Subject] = field(default_factory=Counter)
     jumps: int = 0
@@ -265,7 +265,7 @@ class Oracle:
     def loaded(self, connection_id: str) -> Reading | None:
         """A poll loads the connection's row: the walk that it finds there, unfinished."""
         left = self.readings.get(connection_id)
-        return replace(left, distinct=set(left.distinct), barren=0) if left else None
+        return replace(left, read_count=set(left.read_count), pages_without_new_orders=0) if left else None
 
     def knows_vendor_dates(self, connection_id: str) -> bool:
         """Whether the row of the connection was written after its orders had shown Trackstar's date."""
@@ -307,17 +307,21 @@ class Oracle:
 
     def served(self, connection_id: str, reading: Reading, page: dict[str, Any]) -> None:
         """A page was served."""
-        known = len(reading.distinct)
+        known = len(reading.read_count)
         for record in page["data"]:
             usable = isinstance(record.get("id"), str)
             reading.shows_vendor_dates |= usable and bool(record.get("trackstar_updated_date"))
-            reading.distinct.add(record["id"] if usable else f"nameless {len(reading.distinct)}")
+            reading.read_count.add(record["id"] if usable else f"nameless {len(reading.read_count)}")
         self.showed(connection_id, page["data"])
-        reading.promised = max(reading.promised, page["total_count"])
+        reading.expected_count = max(reading.expected_count, page["total_count"])
         reading.is_whole = page["next_token"] is None
-        reading.barren = 0 if len(reading.distinct) > known else reading.barren + 1
-        if reading.barren > MAX_BARREN:
-            raise Violation(f"{connection_id}: {reading.barren} pages without a new order are followed")
+        reading.pages_without_new_orders = (
+            0 if len(reading.read_count) > known else reading.pages_without_new_orders + 1
+        )
+        if reading.pages_without_new_orders > MAX_BARREN:
+            raise Violation(
+                f"{connection_id}: {reading.pages_without_new_orders} pages without a new order are followed"
+            )
 
     def showed(self, connection_id: str, records: Iterable[dict[str, Any]]) -> None:
         """Orders were served that were asked for by their ids."""
@@ -379,11 +383,11 @@ class Oracle:
         if not before or before["status"] != after["status"]:
             self._note(subject, after["status"], expected)
 
-    def _note(self, subject: Subject, status: str, told: object) -> None:
+    def _note(self, subject: Subject, status: str, alerted: object) -> None:
         self._moves[subject] += 1
-        self._told.pop(subject, None)
-        if told and status in WATCHED:
-            self._told[subject] = status
+        self._alerted.pop(subject, None)
+        if alerted and status in WATCHED:
+            self._alerted[subject] = status
 
     def _expected(self, subject: Subject, before: Row | None, after: Row, states: dict[str, Change]) -> str | None:
         status, ends_trouble = after["status"], self.deadlines.ends_trouble(after)
@@ -391,7 +395,7 @@ class Oracle:
             return "order.recovered" if self.notify_recovered and ends_trouble else None
         if status in WATCHED:
             return f"order.{status}" if before or self._is_watching(subject[0], states) else None
-        return "order.recovered" if self.notify_recovered and (subject in self._told or ends_trouble) else None
+        return "order.recovered" if self.notify_recovered and (subject in self._alerted or ends_trouble) else None
 
     def _is_watching(self, connection_id: str, states: dict[str, Change]) -> bool:
         """Whether the baseline was done before this transaction."""
@@ -406,8 +410,8 @@ class Oracle:
         if before.get("cursor", "") > after.get("cursor", ""):
             raise Violation(f"the cursor of {connection_id} goes back")
         progress = after.get("progress")
-        moved_on = before.get("cursor") != after.get("cursor") or before.get("cursor_set_at") != after.get(
-            "cursor_set_at"
+        moved_on = before.get("cursor") != after.get("cursor") or before.get("last_read_started_at") != after.get(
+            "last_read_started_at"
         )
         if moved_on and not (reading and reading.is_whole):
             raise Violation(f"the cursor of {connection_id} passes a window that was not read to its end")
@@ -425,9 +429,11 @@ class Oracle:
     def _ended(self, connection_id: str, reading: Reading) -> None:
         self.ended[connection_id] += 1
         copy = self.copies[connection_id]
-        is_short = len(reading.distinct) < reading.promised
+        is_short = len(reading.read_count) < reading.expected_count
         if is_short and reading.attempts < MAX_ATTEMPTS:
-            raise Violation(f"{connection_id}: {len(reading.distinct)} of {reading.promised} orders read and not again")
+            raise Violation(
+                f"{connection_id}: {len(reading.read_count)} of {reading.expected_count} orders read and not again"
+            )
         jumped = reading.jumps - self._jumps_before.get(connection_id, 0)
         has_drifted = copy.changes > reading.began and (is_short or self._has_exchange(copy, reading))
         is_excusing = has_drifted or (jumped > 1 and not reading.is_sweep)
@@ -510,7 +516,7 @@ class Oracle:
 
     def took(self, body: dict[str, Any]) -> list[str]:
         """SNS took a message; the alerts that it tells."""
-        ids = told_ids(body)
+        ids = alerted_ids(body)
         for alert_id in ids:
             self.delivered[alert_id] += 1
             if self.row(ALERTS, body["connection_id"], alert_id) is None:
@@ -526,9 +532,9 @@ class Oracle:
         pending = sorted(row["alert_id"] for row in rows if row["state"] != "sent")
         if pending:
             raise Violation(f"still pending: {pending}")
-        untold = sorted(row["alert_id"] for row in rows if not self.delivered[row["alert_id"]])
-        if untold:
-            raise Violation(f"never delivered: {untold}")
+        pending_notifications = sorted(row["alert_id"] for row in rows if not self.delivered[row["alert_id"]])
+        if pending_notifications:
+            raise Violation(f"never delivered: {pending_notifications}")
 
     def judge_shop(self, connection_id: str) -> None:
         """After the calm, a shop's row and its orders are as they should be."""
@@ -542,8 +548,8 @@ class Oracle:
             if sight.status is None or not sight.version or sight.version < sight.newest:
                 continue
             row = self.row(ORDERS, f"{connection_id}#{order_id}")
-            promised = sight.status in WATCHED or not self._may_be_missed(subject, sight)
-            if promised and (row is None or row["status"] != sight.status):
+            expected_count = sight.status in WATCHED or not self._may_be_missed(subject, sight)
+            if expected_count and (row is None or row["status"] != sight.status):
                 raise Violation(f"after the calm {subject} can be seen as {sight}, stored as {row}")
 
     def _may_be_missed(self, subject: Subject, sight: Sight) -> bool:

@@ -35,14 +35,14 @@ class Stock:
         chance: Decides what orders are of.
 
     Attributes:
-        judged: How many lines and products of a shop were judged.
+        deadline_change: How many lines and products of a shop were judged.
     """
 
     on_hand: Mapping[str, Mapping[str, int]]
     late_shops: frozenset[str]
     violation: type[BaseException]
     chance: random.Random
-    judged: Counter[str]
+    deadline_change: Counter[str]
 
     @classmethod
     def drawn(cls, seed: int, shops: Mapping[str, bool], violation: type[BaseException]) -> "Stock":
@@ -81,9 +81,9 @@ class Stock:
         named = {"product_sku": LOOSE} if product == LOOSE else {"product_id": product, "product_sku": f"SKU-{product}"}
         return named | {"quantity": quantity, "unit_price": 1}
 
-    def _expect(self, what: str, told: object, expected: object) -> None:
-        if told != expected:
-            raise self.violation(f"{what} is told as {told}, not as {expected}")
+    def _expect(self, what: str, alerted: object, expected: object) -> None:
+        if alerted != expected:
+            raise self.violation(f"{what} is told as {alerted}, not as {expected}")
 
     # What may be told
 
@@ -94,12 +94,14 @@ class Stock:
         counts = self.on_hand.get(body["connection_id"], {})
         is_whole = body["enrichment"]["complete"] and body["connection_id"] not in self.late_shops
         for line in body["order"]["line_items"]:
-            self.judged["lines"] += 1
+            self.deadline_change["lines"] += 1
             expected = counts.get(line["product_id"] or "")
             if line["on_hand"] is not None or (is_whole and expected is not None):
                 self._expect(f"the stock of {line['product_id']}", line["on_hand"], expected)
 
-    def judge(self, connection_id: str, shop: Mapping[str, Any], waiting: Iterable[Row], gaps: Iterable[str]) -> None:
+    def evaluate(
+        self, connection_id: str, shop: Mapping[str, Any], waiting: Iterable[Row], gaps: Iterable[str]
+    ) -> None:
         """A summary tells what holds up a shop's backordered orders, by their rows.
 
         Args:
@@ -110,16 +112,16 @@ class Stock:
         """
         if not self.on_hand or connection_id in self.late_shops:
             return
-        self.judged["shops"] += 1
+        self.deadline_change["shops"] += 1
         is_known = not any(gap.startswith(f"stock at {connection_id}") for gap in gaps)
         counts = self.on_hand[connection_id] if is_known else {}
-        told = {
+        alerted = {
             each.get("product_id") or each["sku"]: tuple(
                 each.get(name) for name in ("orders", "alone", "ordered", "on_hand", "short")
             )
             for each in shop["products"]
         }
-        self._expect(f"what holds up {connection_id}", told, _held_up(waiting, counts))
+        self._expect(f"what holds up {connection_id}", alerted, _held_up(waiting, counts))
 
 
 def _held_up(waiting: Iterable[Row], counts: Mapping[str, int]) -> dict[str, tuple[Any, ...]]:

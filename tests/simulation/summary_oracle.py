@@ -24,7 +24,7 @@ from statistics import median
 from typing import Any
 
 from tests.simulation.cloud import CONNECTIONS, ORDERS, Row
-from tests.simulation.deadline_oracle import OPEN, TROUBLES, DeadlineOracle, Looked, Seen, deadlines_of, shows
+from tests.simulation.deadline_oracle import OPEN, PROBLEM_KINDS, DeadlineOracle, Looked, Seen, deadlines_of, shows
 from tests.simulation.stock import Stock
 
 WATCHED_AND_OPEN = frozenset({"exception", "backordered"})
@@ -49,7 +49,7 @@ class SummaryOracle:
         violation: What is raised.
 
     Attributes:
-        judged: How many summaries were judged, and how far.
+        deadline_change: How many summaries were judged, and how far.
         touched: Writes of orders and connections up to now.
     """
 
@@ -59,7 +59,7 @@ class SummaryOracle:
     stock: Stock
     shops: tuple[str, ...]
     violation: type[BaseException]
-    judged: Counter[str] = field(default_factory=Counter)
+    deadline_change: Counter[str] = field(default_factory=Counter)
     touched: int = 0
     _began: int = 0
     _known: dict[str, datetime] = field(default_factory=dict)
@@ -72,8 +72,8 @@ class SummaryOracle:
 
     def finished(self, looked: Looked) -> None:
         """A poll came to its end."""
-        if looked.known_until and not looked.is_spoilt:
-            self._known[looked.connection_id] = looked.known_until
+        if looked.watermark and not looked.is_spoilt:
+            self._known[looked.connection_id] = looked.watermark
 
     def wrote(self, row: Row, *, now: datetime, is_calm: bool) -> None:
         """A summary was written."""
@@ -82,26 +82,26 @@ class SummaryOracle:
         self._ids.add(row["alert_id"])
         alert, waited = json.loads(row["alert"]), _remembered(row)
         daily = alert["daily"]
-        told = {shop["connection_id"]: shop for shop in daily["shops"]}
+        alerted = {shop["connection_id"]: shop for shop in daily["shops"]}
         for connection_id in self.shops:
-            self._judge_counts(connection_id, told.get(connection_id, {}), waited[connection_id])
-        self._judge_total(daily, told)
+            self._judge_counts(connection_id, alerted.get(connection_id, {}), waited[connection_id])
+        self._judge_total(daily, alerted)
         self._judge_changes(daily, waited)
-        self.judged["written"] += 1
+        self.deadline_change["written"] += 1
         if self.touched == self._began:
-            self.judged["undisturbed"] += 1
+            self.deadline_change["undisturbed"] += 1
             for connection_id in self.shops:
-                self._judge_rows(connection_id, told.get(connection_id), waited[connection_id], now)
-                self._judge_stock(connection_id, told.get(connection_id), alert["enrichment"]["missing"])
+                self._judge_rows(connection_id, alerted.get(connection_id), waited[connection_id], now)
+                self._judge_stock(connection_id, alerted.get(connection_id), alert["enrichment"]["missing"])
         if is_calm:
-            self.judged["calm"] += 1
+            self.deadline_change["calm"] += 1
             for connection_id in self.shops:
                 self._judge_sight(connection_id, set(waited[connection_id]))
         self._before = (row, waited)
 
-    def _wrong(self, what: str, told: object, expected: object) -> None:
-        if told != expected:
-            raise self.violation(f"the summary tells {what} as {told}, not as {expected}")
+    def _wrong(self, what: str, alerted: object, expected: object) -> None:
+        if alerted != expected:
+            raise self.violation(f"the summary tells {what} as {alerted}, not as {expected}")
 
     # By itself, and beside the one before
 
@@ -111,12 +111,12 @@ class SummaryOracle:
         self._wrong(f"the reasons of {connection_id}", sum(shop.get("by_reason", {}).values()), waiting)
         self._wrong(f"the ages of {connection_id}", sum(shop.get("ages", {}).values()), waiting)
 
-    def _judge_total(self, daily: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+    def _judge_total(self, daily: Mapping[str, Any], alerted: Mapping[str, Any]) -> None:
         total = daily["total"]
         for name in ("waiting", "late", "at_risk", "without_value"):
-            self._wrong(f"the total of {name}", total[name], sum(shop[name] for shop in told.values()))
+            self._wrong(f"the total of {name}", total[name], sum(shop[name] for shop in alerted.values()))
         amounts = Counter[str]()
-        for shop in told.values():
+        for shop in alerted.values():
             amounts.update(shop["value_by_currency"])
         self._wrong("the total value", total["value_by_currency"], dict(amounts))
         self._wrong("the number of shops", daily["watched_shops"], len(self.shops))
@@ -165,7 +165,7 @@ class SummaryOracle:
     def _judge_stock(self, connection_id: str, shop: Row | None, gaps: Iterable[str]) -> None:
         if shop is not None:
             waiting = [row for row in self._rows_of(connection_id).values() if "status_since" in row]
-            self.stock.judge(connection_id, shop, waiting, gaps)
+            self.stock.evaluate(connection_id, shop, waiting, gaps)
 
     def _judge_median(self, connection_id: str, shop: Row, rows: Mapping[str, Row], waiting: Mapping[str, Row]) -> None:
         if self._before is None:
@@ -177,23 +177,23 @@ class SummaryOracle:
         ]
         took = [Decimal(each) for each in hours if each > 0]
         middle = median(took).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP) if took else None
-        told = shop["changes"].get("median_hours_to_clear")
-        self._wrong(f"the median of {connection_id}", told, float(middle) if middle is not None else None)
+        alerted = shop["changes"].get("median_hours_to_clear")
+        self._wrong(f"the median of {connection_id}", alerted, float(middle) if middle is not None else None)
 
     # By what can be seen
 
-    def _judge_sight(self, connection_id: str, told: set[str]) -> None:
+    def _judge_sight(self, connection_id: str, alerted: set[str]) -> None:
         must, may = set[str](), set[str]()
         for order_id, seen in self.deadlines.copies[connection_id].items():
             row = self.row(ORDERS, f"{connection_id}#{order_id}")
             if row is None or not shows(row, seen):
                 may.add(order_id)
-            elif (waits := self._waits(connection_id, row, seen)) is not False:
-                (must if waits else may).add(order_id)
-        gone = {order_id for order_id in told if order_id not in self.deadlines.copies[connection_id]}
-        if missing := must - told:
+            elif (needs_attention := self._waits(connection_id, row, seen)) is not False:
+                (must if needs_attention else may).add(order_id)
+        gone = {order_id for order_id in alerted if order_id not in self.deadlines.copies[connection_id]}
+        if missing := must - alerted:
             raise self.violation(f"the summary misses {sorted(missing)} of {connection_id}")
-        if strangers := told - must - may - gone:
+        if strangers := alerted - must - may - gone:
             raise self.violation(f"the summary tells {sorted(strangers)} of {connection_id}, which do not wait")
 
     def _waits(self, connection_id: str, row: Row, seen: Seen) -> bool | None:
@@ -204,7 +204,7 @@ class SummaryOracle:
         due = [
             at
             for at, kind in deadlines_of(calendar, seen.status, seen.ship_by, _moment(row["since"]))
-            if kind in TROUBLES
+            if kind in PROBLEM_KINDS
         ]
         known = self._known.get(connection_id)
         latest = max(filter(None, [known, self.deadlines.watching_since.get(connection_id), _moment(row["version"])]))

@@ -78,7 +78,7 @@ STORM = 12
 """Orders of a storm: more than any threshold of a digest."""
 MOST_MEANWHILE = 500
 """Times that something happens during a call: a shop that changes at each of our requests outgrows pages of two."""
-CLAIM = 120.0
+LEASE_DURATION = 120.0
 """Seconds for which a claim lasts, but for what a process may be slow in making it."""
 PACE_JITTER = 0.05
 """Seconds by which a request may reach SNS later than it was meant to."""
@@ -319,8 +319,8 @@ class SimulatedWorld:
         copied = shop.sync(is_marked=is_marked)
         self.vendor_clock.offset += late
         self._show(shop)
-        told = "" if is_marked else ", and no mark tells of it"
-        self._note(f"sync {connection_id}: {copied}, late by {late:.0f}{told}")
+        alerted = "" if is_marked else ", and no mark tells of it"
+        self._note(f"sync {connection_id}: {copied}, late by {late:.0f}{alerted}")
 
     def _lateness(self, plan: ShopPlan) -> float:
         """How far a sync's stamps lie back: never so far that an order's version would go back, or past the overlap."""
@@ -451,8 +451,8 @@ class SimulatedWorld:
         """A poll was told how the connection is, or of orders that it asked for by their ids."""
         path = request.url.path
         if path.startswith("/connections/"):
-            self.deadlines.told_of_connection(invocation.looked, answer)
-            self._note(f"  the data reach to {invocation.looked.known_until}")
+            self.deadlines.connection_alerts_of(invocation.looked, answer)
+            self._note(f"  the data reach to {invocation.looked.watermark}")
             return
         by_id = path.removeprefix("/cart/orders/") if path.startswith("/cart/orders/") else ""
         records = [answer["data"]] if by_id else answer["data"]
@@ -593,20 +593,20 @@ class SimulatedWorld:
             self._streamed(AlertKey(row["connection_id"], row["alert_id"]))
 
     def _updated(self, alert_id: str, row: Row) -> None:
-        if "claimed_until" in row:
+        if "leased_until" in row:
             self._count_held_up(alert_id)
         for invocation in self._running:
             invocation.claimed.discard(alert_id)
             if row.get("state") == "sent":
                 invocation.unmarked.discard(alert_id)
-        if "claimed_until" in row:
+        if "leased_until" in row:
             self._running[-1].claimed.add(alert_id)
             self._running[-1].claimed_at[alert_id] = self.time.seconds
 
     def _count_held_up(self, alert_id: str) -> None:
         """A sender that one call holds up for longer than claims last, as no real call does, is as good as dead."""
         for each in self._running[:-1]:
-            is_held_up = self.time.seconds - each.claimed_at.get(alert_id, self.time.seconds) > CLAIM
+            is_held_up = self.time.seconds - each.claimed_at.get(alert_id, self.time.seconds) > LEASE_DURATION
             if is_held_up and alert_id in each.claimed | each.unmarked:
                 each.unmarked.discard(alert_id)
                 self.oracle.unmarked.update([alert_id])
@@ -990,9 +990,9 @@ class SimulatedWorld:
 
     def _judge_pace(self) -> None:
         for began, topic, _ in self._sent:
-            together = [at for at, other, _ in self._sent if other == topic and 0 <= at - began < 1.0 - PACE_JITTER]
-            if len(together) > 10:
-                raise Violation(f"{topic} got {len(together)} messages within a second")
+            merge_alerts = [at for at, other, _ in self._sent if other == topic and 0 <= at - began < 1.0 - PACE_JITTER]
+            if len(merge_alerts) > 10:
+                raise Violation(f"{topic} got {len(merge_alerts)} messages within a second")
 
     def _judge_first_polls(self, start: float) -> None:
         """Rule 14: whatever went wrong before, within two intervals a shop is polled again."""
@@ -1010,7 +1010,7 @@ class SimulatedWorld:
 
     def _judge(self) -> None:
         self.oracle.judge_alerts(self.tables.all_rows(ALERTS))
-        if not self.summaries.judged["calm"]:
+        if not self.summaries.deadline_change["calm"]:
             raise Violation("no summary was written in the calm")
         for connection_id in self.shops:
             self.oracle.judge_shop(connection_id)
@@ -1027,7 +1027,7 @@ class SimulatedWorld:
 
 
 def _brief(row: Row) -> str:
-    shown = ("order_key", "alert_id", "kind", "status", "version", "alerted_by", "cursor", "progress", "revision")
+    shown = ("order_key", "alert_id", "kind", "status", "version", "status_alert_id", "cursor", "progress", "revision")
     return " ".join(f"{name}={row[name]}" for name in shown if name in row)
 
 
@@ -1131,8 +1131,8 @@ def _come_back(world: SimulatedWorld, shop: Shop) -> None:
     world._stuck.discard(shop.connection_id)
 
 
-type Trouble = Callable[[SimulatedWorld, Shop], None]
-_TROUBLES: dict[str, tuple[Trouble, Trouble]] = {
+type SubscriptionProblem = Callable[[SimulatedWorld, Shop], None]
+_TROUBLES: dict[str, tuple[SubscriptionProblem, SubscriptionProblem]] = {
     "blocked": (_block, _unblock),
     "token refused": (_refuse, _accept),
     "disabled": (_disable, _enable),
@@ -1165,7 +1165,7 @@ def installed(world: SimulatedWorld) -> Iterator[None]:
         stack.enter_context(patch("boto3.client", world.client))
         stack.enter_context(patch("orderwatch.trackstar.client.PAGE_SIZE", world.plan.page_size))
         stack.enter_context(patch("orderwatch.aws.dynamodb.MAX_ACTIONS", world.plan.actions))
-        stack.enter_context(patch("orderwatch.aws.poll_store.MAX_ACTIONS", world.plan.actions))
+        stack.enter_context(patch("orderwatch.aws.stores.MAX_ACTIONS", world.plan.actions))
         stack.enter_context(warnings.catch_warnings(action="ignore"))
         stack.enter_context(patch.object(AmazonCloudWatchEMFProvider, "add_metric", _keep_no_metric))
         stack.enter_context(redirect_stdout(_Nowhere()))
@@ -1186,7 +1186,7 @@ def _environment(plan: Plan, promises: deadline_plan.DeadlinePlan) -> Any:
     drawn_for_this = {
         "NOTIFY_RECOVERED": str(plan.notify_recovered).lower(),
         "BASELINE_DAYS": str(plan.baseline_days),
-        "SILENCE_MINUTES": "30",
+        "STALLED_AFTER_MINUTES": "30",
         "DIGEST_THRESHOLD": str(plan.digest_threshold),
         **promises.environment,
     }

@@ -26,7 +26,7 @@ from orderwatch.slack import webhook as slack_webhook
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.shop import Shop, ShopTransport, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
-from tests.support.clocks import BEGINS_AT, Waits
+from tests.support.clocks import BEGINS_AT, FakeClock
 from tests.support.cloud import CREATED_BY
 from tests.support.lambda_context import lambda_context, sqs_event
 from tests.support.permissions import REGION, RESOURCES, Recorder, arn_of, environment_of, name_of, role_of
@@ -60,7 +60,7 @@ class Account:
     recorder: Recorder
     patch: pytest.MonkeyPatch
     shop: Shop
-    waits: Waits
+    needs_attention: FakeClock
     dynamodb: Any
     sqs: Any
     sns: Any
@@ -75,8 +75,8 @@ class Account:
         return FUNCTIONS[function].handler(event, lambda_context(seconds_left=seconds_left))
 
     def poll(self, *, seconds_left: float = 120.0) -> None:
-        self.waits.seconds += 300
-        sent_at = str(int(self.waits.now().timestamp() * 1000))
+        self.needs_attention.seconds += 300
+        sent_at = str(int(self.needs_attention.now().timestamp() * 1000))
         event = sqs_event(json.dumps({"connection_id": self.shop.connection_id}))
         event["Records"][0]["attributes"]["SentTimestamp"] = sent_at
         answer = self.invoke("PollOrdersFunction", event, seconds_left=seconds_left)
@@ -140,9 +140,9 @@ def create_stack() -> None:
         properties = definition.get("Properties", {})
         match definition["Type"]:
             case "AWS::DynamoDB::Table":
-                wanted = {key: properties[key] for key in CREATED_BY if key in properties}
-                wanted.pop("StreamSpecification", None)
-                boto3.client("dynamodb").create_table(TableName=name_of(resource), **wanted)
+                connections_to_poll = {key: properties[key] for key in CREATED_BY if key in properties}
+                connections_to_poll.pop("StreamSpecification", None)
+                boto3.client("dynamodb").create_table(TableName=name_of(resource), **connections_to_poll)
             case "AWS::SQS::Queue":
                 fifo = {"FifoQueue": "true"} if properties.get("FifoQueue") else {}
                 boto3.client("sqs").create_queue(QueueName=name_of(resource), Attributes=fifo)  # type: ignore[arg-type]
@@ -152,7 +152,7 @@ def create_stack() -> None:
 
 @contextmanager
 def account() -> Iterator[Account]:
-    vendor_clock, waits = VirtualClock(BEGINS_AT), Waits()
+    vendor_clock, needs_attention = VirtualClock(BEGINS_AT), FakeClock()
     shop = Shop("conn_a", access_token="token", clock=vendor_clock, products=[{"id": "p1", "name": "Beans"}])
     trackstar = SimulatedTrackstar("key", [shop], vendor_clock, rate_limit=1_000_000)
     transport = ShopTransport(trackstar)
@@ -172,9 +172,9 @@ def account() -> Iterator[Account]:
             patch.setattr(app, "Trackstar", partial(Trackstar, transport=transport))
         patch.setattr(slack_webhook, "WebhookClient", SlacksClient)
         forget_adapters()
-        clock.use(waits)
+        clock.use(needs_attention)
         try:
-            yield Account(recorder, patch, shop, waits, dynamodb, sqs, sns, vendor_clock, trackstar)
+            yield Account(recorder, patch, shop, needs_attention, dynamodb, sqs, sns, vendor_clock, trackstar)
         finally:
             clock.use(None)
             forget_adapters()

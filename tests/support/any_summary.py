@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from orderwatch.alerts.daily import (
+from orderwatch.alerts.summary import (
+    BacklogAges,
     Changes,
     DailySummary,
     Figures,
@@ -13,7 +14,6 @@ from orderwatch.alerts.daily import (
     SummaryOrder,
     SummaryProduct,
     Unseen,
-    WaitingAges,
     Week,
 )
 
@@ -29,7 +29,7 @@ def summaries(
     """Summaries whose texts, links and amounts are of these."""
     text, known = st.one_of(st.none(), line), amount.filter(lambda each: each is not None)
     name = line.filter(bool)
-    ages = st.builds(WaitingAges, under_1_day=COUNT, from_1_to_3_days=COUNT)
+    ages = st.builds(BacklogAges, under_1_day=COUNT, from_1_to_3_days=COUNT)
     changes = st.builds(Changes, since=AWARE, waited=COUNT, new=COUNT, cleared=COUNT, median_hours_to_clear=_hours())
     figures = {
         "waiting": COUNT,

@@ -34,7 +34,7 @@ class StandingClock(VirtualClock):
         """Return at once."""
 
 
-class Waits:
+class FakeClock:
     """A clock that only sleeping moves; it remembers what was slept.
 
     Attributes:

@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from orderwatch.alerts.alert import Alert, AlertKey
-from orderwatch.aws.alert_table import AlertTable
-from orderwatch.aws.alert_topic import AlertTopic
-from orderwatch.aws.connection_table import ConnectionTable
-from orderwatch.aws.order_table import OrderTable
-from orderwatch.aws.poll_store import PollStore
-from orderwatch.aws.summary_store import SummaryStore
+from orderwatch.aws.sns import AlertTopic
+from orderwatch.aws.stores import PollStore, SummaryStore
+from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.template import load_template
 
@@ -96,10 +93,13 @@ def _created(client: "DynamoDBClient") -> dict[str, str]:
     names = {table: f"{table}-{uuid.uuid4().hex[:8]}" for table in TABLES}
     for table, name in names.items():
         properties = resources[table]["Properties"]
-        wanted = {key: value for key, value in properties.items() if key in CREATED_BY}
-        if "StreamSpecification" in wanted:
-            wanted["StreamSpecification"] = {"StreamEnabled": True, **wanted["StreamSpecification"]}
-        client.create_table(TableName=name, **wanted)
+        connections_to_poll = {key: value for key, value in properties.items() if key in CREATED_BY}
+        if "StreamSpecification" in connections_to_poll:
+            connections_to_poll["StreamSpecification"] = {
+                "StreamEnabled": True,
+                **connections_to_poll["StreamSpecification"],
+            }
+        client.create_table(TableName=name, **connections_to_poll)
         client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
     return names
 
@@ -124,7 +124,7 @@ class Inbox:
     def topic(self) -> AlertTopic:
         return AlertTopic(boto3.client("sns"), self.topic_arn)
 
-    def take(self) -> list[dict[str, Any]]:
+    def acquire(self) -> list[dict[str, Any]]:
         """Every message that has come since the last time."""
         sqs, taken = boto3.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.dynamodb import to_item
-from orderwatch.aws.order_table import OrderTable
-from orderwatch.polling.state import ConnectionState
-from orderwatch.polling.transitions import OrderWrite
+from orderwatch.aws.tables import AlertTable, OrderTable
+from orderwatch.polling.cursor import ConnectionState
+from orderwatch.polling.detect import OrderWrite
 from orderwatch_cli.aws import Aws
 from orderwatch_cli.main import run
 from orderwatch_cli.stack import Outputs, Stack, find_stack

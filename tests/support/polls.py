@@ -9,9 +9,9 @@ from pydantic import SecretStr
 from orderwatch import clock
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.commit import Store
+from orderwatch.polling.metrics import PollMetrics
+from orderwatch.polling.policy import Policy
 from orderwatch.polling.poll import poll as real_poll
-from orderwatch.polling.summary import PollSummary
-from orderwatch.polling.transitions import Policy
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch_local.shop import Shop, ShopTransport
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
@@ -47,7 +47,7 @@ def poll(
     has_time: Callable[[], bool] = lambda: True,
     asked_at: datetime | None = None,
     settings_flaw: str | None = None,
-) -> PollSummary:
+) -> PollMetrics:
     """One poll, asked for now unless it is said when."""
     asked_at = asked_at or clock.now()
     return real_poll(

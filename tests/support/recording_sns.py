@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from orderwatch.aws.alert_topic import AlertTopic
+from orderwatch.aws.sns import AlertTopic
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -68,13 +68,13 @@ class RecordingSns:
         assert operation == "list_subscriptions_by_topic"
         return SimpleNamespace(paginate=lambda **_: [{"Subscriptions": self.subscriptions}])
 
-    def told(self) -> list[str]:
+    def alerted(self) -> list[str]:
         """The ids of all alerts that were told, those of digests each, repeats included."""
-        return [alert_id for body in self.taken for alert_id in told_ids(body)]
+        return [alert_id for body in self.taken for alert_id in alerted_ids(body)]
 
 
-def told_ids(body: dict[str, Any]) -> list[str]:
+def alerted_ids(body: dict[str, Any]) -> list[str]:
     """The ids of the alerts that one message tells."""
     digest = body.get("digest")
-    also = [each["alert_id"] for each in body.get("also", ())]
+    also = [each["alert_id"] for each in body.get("merged", ())]
     return [order["alert_id"] for order in digest["orders"]] if digest else [body["alert_id"], *also]

@@ -19,10 +19,10 @@ from moto import mock_aws
 from pydantic import SecretStr
 
 from orderwatch.alerts.alert import AlertKey
-from orderwatch.aws.alert_topic import AlertTopic
 from orderwatch.aws.dynamodb import to_item
-from orderwatch.polling.transitions import Policy
-from orderwatch.publishing.details import Details
+from orderwatch.aws.sns import AlertTopic
+from orderwatch.polling.policy import Policy
+from orderwatch.publishing.enrich import Details
 from orderwatch.trackstar.client import PAGE_SIZE, ConnectionClient, Trackstar
 from orderwatch_local.shop import ShopTransport
 from orderwatch_local.shop.script import API_KEY
@@ -112,18 +112,18 @@ def count_requests(case: Case, *, policy: Policy = WATCHED) -> Counted:
                     digest_threshold=case.alerts,
                 )
 
-        counter.take()
+        counter.acquire()
         poll(shop, tables.store, world.shop.connection_id, policy=policy)
-        polled = counter.take()
-        keys = [alert.key for alert in world.told()]
+        polled = counter.acquire()
+        keys = [alert.key for alert in world.alerted()]
         assert len(keys) == case.alerts
         send_all(keys)
-        sent = counter.take()
+        sent = counter.acquire()
         again = keys if case.products else []
         _make_pending(tables, again)
-        counter.take()
+        counter.acquire()
         send_all(again)
-        sent_again = counter.take()
+        sent_again = counter.acquire()
     return Counted(
         poll=_of_aws(polled),
         trackstar=_of_trackstar(polled),
@@ -146,7 +146,7 @@ def _world(case: Case, counter: "_Counter", policy: Policy) -> tuple[World, Tabl
         world.shop.place({"id": str(number), "order_number": f"#{number}", "status": "open", "line_items": lines})
     world.shop.sync()
     world.poll(policy=policy)
-    world.told()
+    world.alerted()
     world.pass_time()
     for number in range(case.changed):
         world.shop.move(str(number), "exception" if number < case.alerts else "confirmed")
@@ -160,7 +160,7 @@ class _Counter:
     def __init__(self) -> None:
         self._seen: Counter[str] = Counter()
 
-    def take(self) -> Counter[str]:
+    def acquire(self) -> Counter[str]:
         """What was counted since the last time."""
         seen, self._seen = self._seen, Counter()
         return seen

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orderwatch.alerts.alert import AlertKey
-from orderwatch.publishing.claims import Outbox
-from orderwatch.publishing.details import Details
-from orderwatch.publishing.enrich import ProductSource
-from orderwatch.publishing.publish import PublishSummary, Topic, publish
+from orderwatch.publishing.enrich import Details, ProductSource
+from orderwatch.publishing.leases import Outbox
+from orderwatch.publishing.publish import PublishMetrics, Topic, publish
 from orderwatch.trackstar.products import Product
 
 
@@ -44,7 +43,7 @@ def send(
     operators: Topic | None = None,
     products: ProductSource | Details | None = None,
     digest_threshold: int = 5,
-) -> PublishSummary:
+) -> PublishMetrics:
     """Send what is unsent of these alerts; those for the operators to the same topic unless there is another.
 
     A bare source of products is one that this process asks for the first time.

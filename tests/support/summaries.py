@@ -7,15 +7,12 @@ from decimal import Decimal
 
 from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
-from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, Standing
-from orderwatch.polling.health import Health, HealthState
-from orderwatch.polling.snapshot import Extract, ExtractLine
-from orderwatch.polling.state import ConnectionState
-from orderwatch.polling.transitions import StoredOrder
-from orderwatch.publishing.details import LookedUp
-from orderwatch.summarizing.changes import Past, recalled
-from orderwatch.summarizing.shops import Shop
-from orderwatch.summarizing.summarize import Occasion
+from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
+from orderwatch.polling.cursor import ConnectionState
+from orderwatch.publishing.enrich import LookedUp
+from orderwatch.records import Extract, ExtractLine, Health, HealthState, StoredOrder
+from orderwatch.summary.build import Shop, SummaryRequest
+from orderwatch.summary.changes import PreviousSummary, decode
 from orderwatch.trackstar.orders import Version, VersionClock
 from orderwatch.trackstar.products import Product
 
@@ -38,8 +35,8 @@ def row(
     *,
     since: timedelta = HOUR,
     raw: str | None = None,
-    waits: bool = True,
-    standing: Standing = NO_DEADLINE,
+    needs_attention: bool = True,
+    deadline_state: DeadlineState = NO_DEADLINE,
     ship_by: datetime | None = None,
     kept: Extract | None = None,
 ) -> StoredOrder:
@@ -50,18 +47,18 @@ def row(
         version=Version(at, VersionClock.TRACKSTAR),
         status_since=at,
         order_number="1042",
-        waits=waits,
+        needs_attention=needs_attention,
         ship_by=ship_by,
-        standing=standing,
-        extract=(kept or extract()).saved(),
+        deadline_state=deadline_state,
+        extract=(kept or extract()).to_json(),
     )
 
 
-def late_for(span: timedelta) -> Standing:
-    return Standing(passed=Deadline(AT - span, KIND_LATE))
+def late_for(span: timedelta) -> DeadlineState:
+    return DeadlineState(passed=Deadline(AT - span, KIND_LATE))
 
 
-AT_RISK = Standing(due=Deadline(AT + HOUR, KIND_LATE), passed=Deadline(AT - 2 * HOUR, KIND_AT_RISK))
+AT_RISK = DeadlineState(due=Deadline(AT + HOUR, KIND_LATE), passed=Deadline(AT - 2 * HOUR, KIND_AT_RISK))
 
 
 def healthy(connection_id: str = "a") -> ConnectionState:
@@ -83,14 +80,14 @@ def shop(connection_id: str = "a", name: str | None = None) -> Shop:
     return Shop(connection_id, name, time_zone="Europe/Berlin", late_warning_hours=24)
 
 
-def occasion(*, at: datetime = AT, day: date | None = None, request: str = "") -> Occasion:
-    return Occasion(
+def occasion(*, at: datetime = AT, day: date | None = None, request: str = "") -> SummaryRequest:
+    return SummaryRequest(
         stack="orderwatch",
         day=day or at.date(),
         at=at,
         time_zone="Europe/Berlin",
         watched=WATCHED,
-        silence=timedelta(minutes=30),
+        suppression=timedelta(minutes=30),
         request=request,
     )
 
@@ -107,19 +104,23 @@ class MemoryStore:
         return {each: self.known[each] for each in connection_ids if each in self.known}
 
     def waiting(self, connection_id: str) -> Mapping[str, StoredOrder]:
-        return {key: row for key, row in self.rows.get(connection_id, {}).items() if row.waits}
+        return {key: row for key, row in self.rows.get(connection_id, {}).items() if row.needs_attention}
 
     def due(self, connection_id: str, until: datetime) -> Mapping[str, StoredOrder]:
         rows = self.rows.get(connection_id, {}).items()
-        return {key: row for key, row in rows if row.standing.due and row.standing.due.at <= until}
+        return {key: row for key, row in rows if row.deadline_state.due and row.deadline_state.due.at <= until}
 
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
         return {key: row for key, row in self.rows.get(connection_id, {}).items() if key in order_ids}
 
-    def past(self, since: datetime) -> list[Past]:
+    def past(self, since: datetime) -> list[PreviousSummary]:
         made = [(alert.daily, memory) for alert, memory in self.written.values() if alert.daily]
         newest_first = sorted(made, key=lambda each: each[0].at, reverse=True)
-        return [Past(daily, recalled(memory) if memory else None) for daily, memory in newest_first if daily.at > since]
+        return [
+            PreviousSummary(daily, decode(memory) if memory else None)
+            for daily, memory in newest_first
+            if daily.at > since
+        ]
 
     def put(self, alert: Alert, memory: str | None) -> bool:
         if alert.key in self.written:
@@ -130,7 +131,9 @@ class MemoryStore:
     def clear(self, connection_id: str, order_id: str, *, at: datetime) -> None:
         """An order is shipped."""
         before = self.rows[connection_id][order_id]
-        after = replace(before, status="fulfilled", status_since=at, waits=False, standing=NO_DEADLINE, extract=None)
+        after = replace(
+            before, status="fulfilled", status_since=at, needs_attention=False, deadline_state=NO_DEADLINE, extract=None
+        )
         self.rows[connection_id][order_id] = after
 
 

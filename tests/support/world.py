@@ -7,9 +7,10 @@ from typing import Any
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Audience
-from orderwatch.polling.state import ConnectionState
-from orderwatch.polling.summary import PollSummary
-from orderwatch.polling.transitions import Policy, StoredOrder
+from orderwatch.polling.cursor import ConnectionState
+from orderwatch.polling.metrics import PollMetrics
+from orderwatch.polling.policy import Policy
+from orderwatch.records import StoredOrder
 from orderwatch.trackstar.client import ConnectionClient
 from orderwatch_local.shop import Request, Response, Shop, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
@@ -41,7 +42,7 @@ class World:
         settings: dict[str, Any] = {"rate_limit": 1_000_000, **options}
         self.trackstar = SimulatedTrackstar(API_KEY, self.shops.values(), self.vendor_clock, **settings)
         self.tables = Tables.in_memory()
-        self._told: set[str] = set()
+        self._alerted: set[str] = set()
 
     @property
     def shop(self) -> Shop:
@@ -78,7 +79,7 @@ class World:
         asked_at: datetime | None = None,
         settings_flaw: str | None = None,
         **client: Any,
-    ) -> PollSummary:
+    ) -> PollMetrics:
         """One poll of a shop, by our clock."""
         shop = shop or self.shop
         return poll(
@@ -95,12 +96,12 @@ class World:
         """Time passes, a poll is done; what it told."""
         self.pass_time()
         self.poll(shop, **options)
-        return self.told()
+        return self.alerted()
 
-    def told(self) -> list[Alert]:
+    def alerted(self) -> list[Alert]:
         """The alerts that were written since the last time."""
-        fresh = [alert for alert in self.tables.all_alerts() if alert.alert_id not in self._told]
-        self._told.update(alert.alert_id for alert in fresh)
+        fresh = [alert for alert in self.tables.all_alerts() if alert.alert_id not in self._alerted]
+        self._alerted.update(alert.alert_id for alert in fresh)
         return fresh
 
     def state(self, shop: Shop | None = None) -> ConnectionState:

@@ -7,7 +7,15 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Audience as Recipients
-from orderwatch.publishing.audience import Audience, Notice, Subscription, Topic, Trouble, Way, watch_audience
+from orderwatch.publishing.subscription_monitor import (
+    Audience,
+    Channel,
+    Notice,
+    Subscription,
+    SubscriptionProblem,
+    Topic,
+    monitor_subscriptions,
+)
 from tests.support.clocks import BEGINS_AT
 
 EMAIL = Subscription("email", is_confirmed=True)
@@ -65,9 +73,9 @@ class Desk:
 
     def look(self, *topics: Topic) -> Sequence[Notice]:
         self.now += timedelta(minutes=15)
-        return watch_audience(topics, store=self.store, slack=self.slack, now=self.now)
+        return monitor_subscriptions(topics, store=self.store, slack=self.slack, now=self.now)
 
-    def told(self, *topics: Topic) -> list[tuple[str, str]]:
+    def alerted(self, *topics: Topic) -> list[tuple[str, str]]:
         """Each kind with its way."""
         return [(notice.alert.kind, notice.way) for notice in self.look(*topics)]
 
@@ -75,30 +83,30 @@ class Desk:
 @pytest.mark.parametrize(
     ("topic", "trouble"),
     [
-        (alert_topic(), Trouble.NOBODY),
-        (alert_topic(PENDING), Trouble.NOBODY),
-        (alert_topic(LAMBDA), Trouble.NO_EMAIL),
-        (alert_topic(LAMBDA, PENDING), Trouble.NO_EMAIL),
+        (alert_topic(), SubscriptionProblem.NOBODY),
+        (alert_topic(PENDING), SubscriptionProblem.NOBODY),
+        (alert_topic(LAMBDA), SubscriptionProblem.NO_EMAIL),
+        (alert_topic(LAMBDA, PENDING), SubscriptionProblem.NO_EMAIL),
         (alert_topic(EMAIL), None),
         (alert_topic(EMAIL, PENDING), None),
-        (alert_topic(EMAIL, slack=True), Trouble.NO_SLACK),
-        (alert_topic(SLACK, slack=True), Trouble.NO_EMAIL),
+        (alert_topic(EMAIL, slack=True), SubscriptionProblem.NO_SLACK),
+        (alert_topic(SLACK, slack=True), SubscriptionProblem.NO_EMAIL),
         (alert_topic(EMAIL, SLACK, slack=True), None),
         (ops_topic(LAMBDA), None),
-        (ops_topic(), Trouble.NOBODY),
+        (ops_topic(), SubscriptionProblem.NOBODY),
     ],
 )
-def test_what_is_wrong_with_a_topic(topic: Topic, trouble: Trouble | None) -> None:
+def test_what_is_wrong_with_a_topic(topic: Topic, trouble: SubscriptionProblem | None) -> None:
     assert topic.trouble is trouble
 
 
 def test_a_topic_that_lost_its_last_listener_is_told_once_through_the_other_one_and_its_end_too() -> None:
     desk = Desk()
-    assert desk.told(alert_topic(EMAIL), ops_topic(EMAIL)) == []
-    assert desk.told(alert_topic(), ops_topic(EMAIL)) == [("connection.unheard", Way.OTHER_TOPIC)]
-    assert desk.told(alert_topic(PENDING), ops_topic(EMAIL)) == []
-    assert desk.told(alert_topic(EMAIL), ops_topic(EMAIL)) == [("connection.heard", Way.OTHER_TOPIC)]
-    assert desk.told(alert_topic(EMAIL), ops_topic(EMAIL)) == []
+    assert desk.alerted(alert_topic(EMAIL), ops_topic(EMAIL)) == []
+    assert desk.alerted(alert_topic(), ops_topic(EMAIL)) == [("topic.no_subscribers", Channel.OTHER_TOPIC)]
+    assert desk.alerted(alert_topic(PENDING), ops_topic(EMAIL)) == []
+    assert desk.alerted(alert_topic(EMAIL), ops_topic(EMAIL)) == [("topic.resubscribed", Channel.OTHER_TOPIC)]
+    assert desk.alerted(alert_topic(EMAIL), ops_topic(EMAIL)) == []
     assert [alert.audience for alert in desk.store.alerts] == [Recipients.OPERATORS] * 2
 
 
@@ -112,17 +120,17 @@ def test_trouble_of_the_operators_topic_goes_through_the_alerts_topic() -> None:
 
 def test_where_nobody_hears_either_topic_it_is_told_as_soon_as_somebody_does() -> None:
     desk = Desk()
-    assert desk.told(alert_topic(PENDING), ops_topic(PENDING)) == []
-    assert desk.told(alert_topic(PENDING), ops_topic(EMAIL)) == [("connection.unheard", Way.OTHER_TOPIC)]
+    assert desk.alerted(alert_topic(PENDING), ops_topic(PENDING)) == []
+    assert desk.alerted(alert_topic(PENDING), ops_topic(EMAIL)) == [("topic.no_subscribers", Channel.OTHER_TOPIC)]
     [alert] = desk.store.alerts
     assert alert.connection.id == "AlertTopic"
-    assert desk.told(alert_topic(EMAIL), ops_topic(EMAIL)) == [("connection.heard", Way.OTHER_TOPIC)]
+    assert desk.alerted(alert_topic(EMAIL), ops_topic(EMAIL)) == [("topic.resubscribed", Channel.OTHER_TOPIC)]
 
 
 def test_slack_is_told_past_both_topics_even_if_nobody_hears_either() -> None:
     desk = Desk(slack=True)
-    assert desk.told(alert_topic(slack=True), ops_topic()) == [("connection.unheard", Way.SLACK)] * 2
-    assert desk.told(alert_topic(slack=True), ops_topic()) == []
+    assert desk.alerted(alert_topic(slack=True), ops_topic()) == [("topic.no_subscribers", Channel.SLACK)] * 2
+    assert desk.alerted(alert_topic(slack=True), ops_topic()) == []
     assert desk.slack
     assert [alert.connection.id for alert in desk.slack.sent] == ["AlertTopic", "OpsTopic"]
 
@@ -137,7 +145,7 @@ def test_one_trouble_has_one_id_by_whatever_way_and_whenever_it_is_told() -> Non
 def test_a_trouble_that_becomes_another_one_is_told_anew() -> None:
     desk = Desk()
     desk.look(alert_topic(LAMBDA), ops_topic(EMAIL))
-    assert desk.told(alert_topic(), ops_topic(EMAIL)) == [("connection.unheard", Way.OTHER_TOPIC)]
+    assert desk.alerted(alert_topic(), ops_topic(EMAIL)) == [("topic.no_subscribers", Channel.OTHER_TOPIC)]
     first, second = desk.store.alerts
     assert first.alert_id != second.alert_id
 
@@ -151,14 +159,14 @@ def test_who_dies_before_it_is_told_tells_it_the_next_time_under_the_same_id() -
     assert desk.store.alerts == []
     began_at = desk.store.audience.topics["OpsTopic"].since
     desk.slack.dies = False
-    assert len(desk.told(alert_topic(EMAIL, SLACK, slack=True), ops_topic())) == 2
+    assert len(desk.alerted(alert_topic(EMAIL, SLACK, slack=True), ops_topic())) == 2
     assert desk.store.audience.topics["OpsTopic"].since == began_at < desk.now
 
 
 def test_of_two_runs_at_once_one_tells() -> None:
     desk = Desk(slack=True)
     desk.store.has_lost = True
-    assert desk.told(alert_topic(EMAIL, slack=True), ops_topic()) == []
+    assert desk.alerted(alert_topic(EMAIL, slack=True), ops_topic()) == []
 
 
 def test_all_well_writes_nothing() -> None:

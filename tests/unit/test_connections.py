@@ -7,10 +7,11 @@ import pytest
 
 from orderwatch.alerts.kinds import Audience
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.polling.health import Health, HealthState, assess
-from orderwatch.polling.notices import health_alerts
-from orderwatch.polling.state import ConnectionState
-from orderwatch.publishing.messages.steps import next_step
+from orderwatch.polling.connection_alerts import health_alerts
+from orderwatch.polling.cursor import ConnectionState
+from orderwatch.polling.health import assess
+from orderwatch.records import Health, HealthState
+from orderwatch.rendering.next_steps import next_step
 from orderwatch.trackstar.connections import TrackstarConnection
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -121,7 +122,7 @@ def test_a_change_of_state_is_told_once_and_so_is_its_end(
 
 
 def test_trouble_of_our_own_and_its_end_are_for_the_operators_alone() -> None:
-    trouble, good = Health(state=HealthState.UNREAD, since=NOON), Health(since=NOON + MINUTE)
+    trouble, good = Health(state=HealthState.POLL_FAILING, since=NOON), Health(since=NOON + MINUTE)
     for before, after in ((None, trouble), (trouble, good)):
         assert [alert.audience for alert in health_alerts(before, after, connection=SHOP)] == [OPERATORS]
 
@@ -146,14 +147,14 @@ def test_the_same_trouble_at_another_time_is_another_alert() -> None:
 
 
 def test_the_end_of_trouble_says_what_it_was_and_for_how_long() -> None:
-    for lasted, told in ((MINUTE, "1 min"), (200 * MINUTE, "3 h 20 min"), (3000 * MINUTE, "2 d 2 h")):
+    for lasted, alerted in ((MINUTE, "1 min"), (200 * MINUTE, "3 h 20 min"), (3000 * MINUTE, "2 d 2 h")):
         alert, _ = health_alerts(Health(state=BLOCKED, since=NOON), Health(since=NOON + lasted), connection=SHOP)
-        assert alert.detail == f"It was blocked for {told}."
+        assert alert.detail == f"It was blocked for {alerted}."
 
 
 @pytest.mark.parametrize(
     ("set_at", "read"), [(None, False), (NOON - MINUTE, False), (NOON, True), (NOON + MINUTE, True)]
 )
 def test_a_reading_that_began_after_the_question_answers_it(set_at: datetime | None, read: bool) -> None:
-    state = ConnectionState(connection_id="conn_a", cursor_set_at=set_at)
+    state = ConnectionState(connection_id="conn_a", last_read_started_at=set_at)
     assert state.has_read_since(NOON) is read

@@ -8,8 +8,8 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.deadlines.rules import DeadlineRules
-from orderwatch.polling.summary import Outcome
-from orderwatch.polling.transitions import Policy
+from orderwatch.polling.metrics import Outcome
+from orderwatch.polling.policy import Policy
 from orderwatch_local.shop import invalid_credentials
 from tests.support.polls import WATCHED
 from tests.support.world import NOON, TICK, World, kinds
@@ -31,26 +31,26 @@ class Watched(World):
 
     def tell(self, by: timedelta = TICK, *, policy: Policy | None = None) -> list[tuple[str, str]]:
         """Time passes, the shop is synced and polled; order and kind of what is told of orders."""
-        return told(self.tell_all(by, policy=policy))
+        return alerted(self.tell_all(by, policy=policy))
 
     def tell_all(self, by: timedelta = TICK, *, policy: Policy | None = None) -> list[Alert]:
         """The same, as the alerts themselves."""
         self.pass_time(by)
         self.shop.sync()
         self.poll(policy=policy or self.policy)
-        return self.told()
+        return self.alerted()
 
     def start(self, *, policy: Policy | None = None) -> list[Alert]:
         """The baseline."""
         self.poll(policy=policy or self.policy)
-        return self.told()
+        return self.alerted()
 
 
 def stamp(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def told(alerts: list[Alert]) -> list[tuple[str, str]]:
+def alerted(alerts: list[Alert]) -> list[tuple[str, str]]:
     return [(alert.order.id, alert.kind) for alert in alerts if alert.order]
 
 
@@ -106,7 +106,7 @@ def test_with_deadline_alerts_off_nothing_is_told_and_nothing_asked(world: Watch
     world.place_due("1", after=HOUR)
     assert world.tell(policy=WATCHED) == world.tell(DAY, policy=WATCHED) == []
     assert not any("ids[in]" in query for query in world.queries())
-    assert world.stored("1").standing.due is None
+    assert world.stored("1").deadline_state.due is None
 
 
 def test_an_order_without_a_ship_by_is_stuck_after_its_business_days_and_no_longer_when_it_moves() -> None:
@@ -129,7 +129,7 @@ def test_a_deadline_passes_with_the_sync_that_shows_it_and_not_with_the_clock(wo
     assert world.tell() == [("1", "order.at_risk")]
     world.pass_time(2 * HOUR)
     world.poll(policy=POLICY)  # the shop was synced two hours ago
-    assert told(world.told()) == []
+    assert alerted(world.alerted()) == []
     assert world.tell() == [("1", "order.late")]
 
 
@@ -139,8 +139,8 @@ def test_an_order_that_ships_before_the_sync_that_passes_its_deadline_is_never_l
     world.shop.move("1", "fulfilled")
     world.shop.move("2", "cancelled")
     assert world.tell(2 * HOUR) == [("2", "order.cancelled")]
-    assert world.stored("1").standing.due is None
-    assert world.stored("2").standing.due is None
+    assert world.stored("1").deadline_state.due is None
+    assert world.stored("2").deadline_state.due is None
 
 
 def test_an_order_that_ships_after_its_window_was_read_is_asked_for_again_and_not_late(world: Watched) -> None:
@@ -156,7 +156,7 @@ def test_an_order_that_ships_after_its_window_was_read_is_asked_for_again_and_no
 
     world.before_page(2, ship)  # the first page is the window's, the second that of the order's id
     world.poll(policy=POLICY)
-    assert told(world.told()) == []
+    assert alerted(world.alerted()) == []
     assert world.stored("1").status == "fulfilled"
 
 
@@ -175,7 +175,7 @@ def test_an_answer_that_does_not_tell_of_a_sync_makes_nothing_known_that_was_not
     world.shop.quirks.tells_syncs = False
     world.pass_time(9 * HOUR)
     world.poll(policy=POLICY)
-    assert told(world.told()) == [], "it was synced last before the deadline"
+    assert alerted(world.alerted()) == [], "it was synced last before the deadline"
     world.shop.quirks.tells_syncs = True
     assert world.tell() == [("1", "order.late")]
 
@@ -300,7 +300,7 @@ def test_an_order_that_goes_into_exception_and_becomes_late_in_the_same_poll_is_
     assert sorted(world.tell(2 * HOUR)) == [("1", "order.exception"), ("1", "order.late")]
     world.move("1", "processing")
     assert world.tell() == [("1", "order.recovered")], "from exception; it is still late"
-    assert world.stored("1").waits
+    assert world.stored("1").needs_attention
 
 
 @pytest.mark.parametrize("status", ["other", "on_hold"])
@@ -320,7 +320,7 @@ def test_an_order_that_trackstar_no_longer_has_is_never_late(world: Watched) -> 
     world.tell()
     world.shop.delete("1")
     assert world.tell(2 * HOUR) == []
-    assert world.stored("1").standing.due is None
+    assert world.stored("1").deadline_state.due is None
     assert world.queries("/cart/orders/1") != [], "it was asked for by itself"
     asked = len(world.queries("/cart/orders/1"))
     world.tell()
@@ -352,7 +352,7 @@ def test_the_baseline_says_in_one_line_how_many_are_late_already_and_tells_none_
     )
     assert world.tell() == []
     assert world.tell(2 * HOUR) == [("3", "order.late")]
-    assert world.stored("1").waits, "it is late, and waits for a person"
+    assert world.stored("1").needs_attention, "it is late, and waits for a person"
 
 
 def test_what_had_passed_when_the_watch_began_is_not_told_after_a_detour_either() -> None:
@@ -373,7 +373,7 @@ def test_the_first_poll_after_an_upgrade_records_the_deadlines_of_open_orders_an
     world.place("3", latest_ship_date=stamp(NOON + 40 * HOUR))
     world.place("4", status="fulfilled", latest_ship_date=stamp(NOON - DAY))
     world.start(policy=WATCHED)
-    assert world.stored("3").standing.due is None
+    assert world.stored("3").deadline_state.due is None
     [line] = world.tell_all()
     assert line.kind == "watch.started"
     assert line.detail == (
@@ -426,7 +426,7 @@ def test_deadlines_that_are_left_when_the_time_is_up_are_told_by_the_next_poll(w
     has_time = iter([True, True, False])
     summary = world.poll(policy=POLICY, has_time=lambda: next(has_time))
     assert (summary.outcome, summary.left) == (Outcome.UNFINISHED, 50)
-    assert len(told(world.told())) == 100
+    assert len(alerted(world.alerted())) == 100
     assert len(world.tell()) == 50
 
 

@@ -12,14 +12,14 @@ from orderwatch.deadlines.rules import (
     OPEN_STATUSES,
     Deadline,
     DeadlineRules,
-    Silence,
-    Standing,
-    arm,
-    pass_due,
-    told,
+    DeadlineState,
+    Suppression,
+    alerted,
+    expire,
+    schedule,
 )
-from orderwatch.polling.statuses import DOCUMENTED
-from orderwatch.settings import ShopSettings
+from orderwatch.polling.connection_alerts import DOCUMENTED
+from orderwatch.shop_settings import ShopSettings
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 WORKDAYS = frozenset(range(5))
@@ -185,84 +185,86 @@ def test_rules_have_another_fingerprint_only_where_they_give_other_deadlines() -
 # How an order stands
 
 BOTH = (AT_RISK, LATE)
-UNKNOWN = Standing()
+UNKNOWN = DeadlineState()
 
 
-def armed(before: Standing, found: tuple[Deadline, ...], *, silence: Silence | None = None) -> Standing:
-    return arm(before, found, is_open=True, silence=silence)
+def armed(
+    before: DeadlineState, found: tuple[Deadline, ...], *, suppression: Suppression | None = None
+) -> DeadlineState:
+    return schedule(before, found, is_open=True, suppression=suppression)
 
 
 def test_an_order_that_is_seen_first_waits_for_its_first_deadline() -> None:
-    assert armed(UNKNOWN, BOTH) == Standing(due=AT_RISK)
+    assert armed(UNKNOWN, BOTH) == DeadlineState(due=AT_RISK)
 
 
 @pytest.mark.parametrize(
     ("until", "is_recording", "expected"),
     [
-        (AT_RISK.at - HOUR, True, Standing(due=AT_RISK)),
-        (AT_RISK.at, True, Standing(due=LATE, passed=AT_RISK)),
-        (LATE.at, True, Standing(passed=LATE)),
-        (AT_RISK.at - HOUR, False, Standing(due=AT_RISK)),
-        (AT_RISK.at, False, Standing(due=AT_RISK)),
-        (LATE.at, False, Standing(passed=LATE)),
+        (AT_RISK.at - HOUR, True, DeadlineState(due=AT_RISK)),
+        (AT_RISK.at, True, DeadlineState(due=LATE, passed=AT_RISK)),
+        (LATE.at, True, DeadlineState(passed=LATE)),
+        (AT_RISK.at - HOUR, False, DeadlineState(due=AT_RISK)),
+        (AT_RISK.at, False, DeadlineState(due=AT_RISK)),
+        (LATE.at, False, DeadlineState(passed=LATE)),
     ],
 )
 def test_what_had_passed_when_the_watch_began_is_recorded_in_silence(
-    until: datetime, *, is_recording: bool, expected: Standing
+    until: datetime, *, is_recording: bool, expected: DeadlineState
 ) -> None:
-    assert armed(UNKNOWN, BOTH, silence=Silence(until, is_recording)) == expected
+    assert armed(UNKNOWN, BOTH, suppression=Suppression(until, is_recording)) == expected
 
 
 def test_what_was_armed_is_told_however_late_the_watch_begins_again() -> None:
-    waiting = Standing(due=AT_RISK)
-    assert armed(waiting, BOTH, silence=Silence(LATE.at + DAY, is_recording=True)) == waiting
+    waiting = DeadlineState(due=AT_RISK)
+    assert armed(waiting, BOTH, suppression=Suppression(LATE.at + DAY, is_recording=True)) == waiting
 
 
 def test_an_order_that_is_seen_again_stands_as_it_stood() -> None:
-    for before in (Standing(due=AT_RISK), Standing(LATE, AT_RISK, "told"), Standing(None, LATE, "told")):
+    for before in (DeadlineState(due=AT_RISK), DeadlineState(LATE, AT_RISK, "told"), DeadlineState(None, LATE, "told")):
         assert armed(before, BOTH) == before
 
 
 def test_a_ship_by_that_moved_is_armed_anew_and_what_was_told_is_over() -> None:
-    was_late = Standing(passed=LATE, told_by="told")
+    was_late = DeadlineState(passed=LATE, deadline_alert_id="told")
     later = (Deadline(AT_RISK.at + 3 * DAY, KIND_AT_RISK), Deadline(LATE.at + 3 * DAY, KIND_LATE))
-    assert was_late.is_told_trouble
-    assert armed(was_late, later) == Standing(due=later[0])
+    assert was_late.is_alerted_problem
+    assert armed(was_late, later) == DeadlineState(due=later[0])
 
 
 def test_a_ship_by_that_was_removed_leaves_nothing_to_wait_for() -> None:
-    assert armed(Standing(due=LATE, passed=AT_RISK, told_by="told"), ()) == Standing()
+    assert armed(DeadlineState(due=LATE, passed=AT_RISK, deadline_alert_id="told"), ()) == DeadlineState()
 
 
 def test_an_order_that_is_closed_and_opened_again_is_not_late_twice() -> None:
-    was_late = Standing(passed=LATE, told_by="told")
-    closed = arm(was_late, (), is_open=False, silence=None)
-    assert closed == Standing(passed=LATE)
+    was_late = DeadlineState(passed=LATE, deadline_alert_id="told")
+    closed = schedule(was_late, (), is_open=False, suppression=None)
+    assert closed == DeadlineState(passed=LATE)
     assert armed(closed, BOTH) == closed
 
 
 def test_a_warning_is_no_trouble_whose_end_is_told() -> None:
-    assert not Standing(due=LATE, passed=AT_RISK, told_by="told").is_told_trouble
+    assert not DeadlineState(due=LATE, passed=AT_RISK, deadline_alert_id="told").is_alerted_problem
 
 
 # What passes
 
 
 @pytest.mark.parametrize(
-    ("known_until", "expected"),
+    ("watermark", "expected"),
     [
-        (AT_RISK.at - timedelta(seconds=1), Standing(due=AT_RISK)),
-        (AT_RISK.at, Standing(due=LATE, passed=AT_RISK)),
-        (LATE.at - timedelta(seconds=1), Standing(due=LATE, passed=AT_RISK)),
-        (LATE.at, Standing(passed=LATE)),
-        (LATE.at + 9 * DAY, Standing(passed=LATE)),
+        (AT_RISK.at - timedelta(seconds=1), DeadlineState(due=AT_RISK)),
+        (AT_RISK.at, DeadlineState(due=LATE, passed=AT_RISK)),
+        (LATE.at - timedelta(seconds=1), DeadlineState(due=LATE, passed=AT_RISK)),
+        (LATE.at, DeadlineState(passed=LATE)),
+        (LATE.at + 9 * DAY, DeadlineState(passed=LATE)),
     ],
 )
-def test_of_the_deadlines_that_passed_only_the_last_is_told(known_until: datetime, expected: Standing) -> None:
-    assert pass_due(Standing(due=AT_RISK), BOTH, known_until=known_until) == expected
+def test_of_the_deadlines_that_passed_only_the_last_is_told(watermark: datetime, expected: DeadlineState) -> None:
+    assert expire(DeadlineState(due=AT_RISK), BOTH, watermark=watermark) == expected
 
 
 def test_a_deadline_that_was_told_is_not_told_again() -> None:
-    after = told(pass_due(Standing(due=AT_RISK), BOTH, known_until=LATE.at), "alert")
-    assert after == Standing(passed=LATE, told_by="alert")
-    assert pass_due(armed(after, BOTH), BOTH, known_until=LATE.at + DAY) == after
+    after = alerted(expire(DeadlineState(due=AT_RISK), BOTH, watermark=LATE.at), "alert")
+    assert after == DeadlineState(passed=LATE, deadline_alert_id="alert")
+    assert expire(armed(after, BOTH), BOTH, watermark=LATE.at + DAY) == after

@@ -8,10 +8,10 @@ import pytest
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.errors import UnavailableError
-from orderwatch.publishing.details import NO_TIME, REMEMBERED_FOR, SECONDS_A_CONNECTION, Details
+from orderwatch.publishing.enrich import NO_TIME, REMEMBERED_FOR, SECONDS_A_CONNECTION, Details
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import alert_of
-from tests.support.clocks import Waits
+from tests.support.clocks import FakeClock
 
 LONGEST_WAIT = 30.0
 
@@ -49,15 +49,15 @@ class Sender:
     """
 
     def __init__(self, vendor: Vendor) -> None:
-        self.waits = Waits()
-        clock.use(self.waits)
+        self.needs_attention = FakeClock()
+        clock.use(self.needs_attention)
         self.details = Details(vendor)
         self.sent: dict[str, tuple[float, Alert]] = {}
 
     def send(self, *alerts: Alert) -> None:
-        began = self.waits.seconds
+        began = self.needs_attention.seconds
         for portion in self.details.portions(alerts):
-            self.sent |= {alert.connection_id: (self.waits.seconds - began, alert) for alert in portion}
+            self.sent |= {alert.connection_id: (self.needs_attention.seconds - began, alert) for alert in portion}
 
     def waited(self, connection_id: str) -> float:
         return self.sent[connection_id][0]
@@ -105,23 +105,23 @@ def test_however_many_shops_hang_no_alert_waits_longer_than_half_a_minute() -> N
 def test_alerts_that_wait_behind_several_batches_wait_no_longer_in_all() -> None:
     shops = [f"hangs{number}" for number in range(50)]
     sender = Sender(Vendor(*shops))
-    began = sender.waits.seconds
+    began = sender.needs_attention.seconds
     for shop in shops:
         sender.send(needing(shop))
-    assert sender.waits.seconds - began < LONGEST_WAIT
+    assert sender.needs_attention.seconds - began < LONGEST_WAIT
 
 
 def test_a_shop_that_failed_is_left_alone_for_a_while_and_then_asked_again() -> None:
     vendor = Vendor("hangs")
     sender = Sender(vendor)
     sender.send(needing("hangs"))
-    sender.waits.seconds += REMEMBERED_FOR.total_seconds() - 1
+    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds() - 1
     sender.send(needing("hangs"))
     assert (vendor.asked, sender.waited("hangs")) == (["hangs"], 0.0)
     assert sender.gaps("hangs") == ("product details: Trackstar did not answer",)
 
     vendor.hanging.clear()
-    sender.waits.seconds += 1
+    sender.needs_attention.seconds += 1
     sender.send(needing("hangs"))
     assert (vendor.asked, sender.gaps("hangs")) == (["hangs", "hangs"], ())
 
@@ -140,7 +140,7 @@ def test_a_shop_that_failed_before_is_asked_after_the_others() -> None:
     vendor = Vendor("hangs")
     sender = Sender(vendor)
     sender.send(needing("hangs"))
-    sender.waits.seconds += REMEMBERED_FOR.total_seconds()
+    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("hangs"), needing("sound"))
     assert sender.waited("sound") == pytest.approx(0.2)
 
@@ -150,7 +150,7 @@ def test_a_shop_that_answered_again_is_asked_in_its_turn() -> None:
     sender = Sender(vendor)
     sender.send(needing("recovers"))
     vendor.hanging.clear()
-    sender.waits.seconds += REMEMBERED_FOR.total_seconds()
+    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("recovers", "p1"))
     sender.send(needing("recovers", "p2"), needing("sound"))
     assert vendor.asked[-2:] == ["recovers", "sound"]
@@ -169,7 +169,7 @@ def test_the_time_that_was_spent_comes_back() -> None:
     sender.send(*map(needing, shops))
     sender.send(needing("sound"))
     assert sender.gaps("sound") == (NO_TIME,)
-    sender.waits.seconds += REMEMBERED_FOR.total_seconds()
+    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("sound"))
     assert sender.gaps("sound") == ()
 
@@ -182,7 +182,7 @@ def test_a_slow_shop_is_not_asked_when_hardly_any_time_is_left_and_so_not_taken_
         sender.send(needing(shop))
     assert vendor.asked == ["one", "two"]
     assert sender.gaps("three") == (NO_TIME,)
-    sender.waits.seconds += REMEMBERED_FOR.total_seconds()
+    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("three"))
     assert sender.gaps("three") == ()
 

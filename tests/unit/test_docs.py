@@ -44,8 +44,8 @@ DOCUMENTED = {name: row for row in rows(TEXT, "parameter") for name in quoted(ro
 
 
 def test_every_parameter_of_the_template_is_documented() -> None:
-    told = {name for name in PARAMETERS if re.search(rf"\b{name}\b", TEXT)}
-    assert told == PARAMETERS.keys()
+    alerted = {name for name in PARAMETERS if re.search(rf"\b{name}\b", TEXT)}
+    assert alerted == PARAMETERS.keys()
 
 
 def test_a_table_of_parameters_names_none_that_does_not_exist() -> None:
@@ -55,9 +55,9 @@ def test_a_table_of_parameters_names_none_that_does_not_exist() -> None:
 
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_a_documented_default_is_the_templates(name: str) -> None:
-    told = quoted(DOCUMENTED[name][1])
-    if told:
-        assert told[0] == str(PARAMETERS[name]["Default"])
+    alerted = quoted(DOCUMENTED[name][1])
+    if alerted:
+        assert alerted[0] == str(PARAMETERS[name]["Default"])
 
 
 def test_every_output_that_is_named_exists() -> None:
@@ -80,8 +80,8 @@ def alarms() -> set[str]:
 
 
 def test_every_alarm_has_its_line_and_every_line_its_alarm() -> None:
-    told = [name for row in rows(OPERATIONS, "alarm") for name in quoted(row[0])]
-    assert sorted(told) == sorted(alarms())
+    alerted = [name for row in rows(OPERATIONS, "alarm") for name in quoted(row[0])]
+    assert sorted(alerted) == sorted(alarms())
 
 
 def test_a_line_about_an_alarm_says_what_it_means_and_what_to_do() -> None:

@@ -8,9 +8,9 @@ from botocore.exceptions import ClientError
 
 from orderwatch import clock
 from orderwatch.aws.dynamodb import MAX_BYTES, MAX_TRIES, Transactions, Unit, batch_get, chunked
-from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.cursor import ConnectionState
 from tests.support.alerts import first_sight
-from tests.support.clocks import Waits
+from tests.support.clocks import FakeClock
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB, TransactionCancelledError
 
@@ -42,10 +42,10 @@ class Busy(MemoryDynamoDB):
         return super().transact_write_items(**request)
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        [(name, wanted)] = request["RequestItems"].items()
-        now, later = wanted["Keys"][:7], wanted["Keys"][7:]
-        answer = super().batch_get_item(RequestItems={name: {**wanted, "Keys": now}})
-        return answer | {"UnprocessedKeys": {name: {**wanted, "Keys": later}} if later else {}}
+        [(name, connections_to_poll)] = request["RequestItems"].items()
+        now, later = connections_to_poll["Keys"][:7], connections_to_poll["Keys"][7:]
+        answer = super().batch_get_item(RequestItems={name: {**connections_to_poll, "Keys": now}})
+        return answer | {"UnprocessedKeys": {name: {**connections_to_poll, "Keys": later}} if later else {}}
 
 
 def put(key: str, text: str = "x") -> dict[str, Any]:
@@ -61,11 +61,11 @@ def busy(*reasons: str) -> Busy:
 
 @pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
 def test_a_transaction_that_others_were_in_the_way_of_is_tried_again_with_growing_jitter(reason: str) -> None:
-    client, waits = busy(*[reason] * (MAX_TRIES - 1)), Waits()
-    clock.use(waits)
+    client, needs_attention = busy(*[reason] * (MAX_TRIES - 1)), FakeClock()
+    clock.use(needs_attention)
     assert Transactions(client.as_client()).write([Unit("a", (put("1"),))]) == []
-    assert len(waits.slept) == MAX_TRIES - 1
-    assert all(0 <= wait <= 0.05 * 2**attempt for attempt, wait in enumerate(waits.slept))
+    assert len(needs_attention.slept) == MAX_TRIES - 1
+    assert all(0 <= wait <= 0.05 * 2**attempt for attempt, wait in enumerate(needs_attention.slept))
 
 
 def test_a_transaction_is_given_up_after_as_many_tries_as_are_allowed() -> None:

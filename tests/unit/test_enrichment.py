@@ -4,7 +4,7 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder
-from orderwatch.publishing.enrich import LEFT_OUT, MAX_GAPS, MAX_WAREHOUSES, enrich, product_ids_of, without_details
+from orderwatch.publishing.enrich import MAX_GAPS, MAX_WAREHOUSES, SKIPPED_LATE, enrich, product_ids_of, without_details
 from orderwatch.trackstar.products import Product, ProductPage
 from orderwatch_local.samples import SAMPLES, order_alert
 
@@ -117,8 +117,8 @@ def test_a_gap_is_named_in_a_users_words(product_id: str | None, sku: str | None
 
 def test_alerts_without_details_name_the_gap_where_there_are_lines() -> None:
     alerts = [_alert("901"), _alert(), SAMPLES["connection.blocked"]]
-    plainer = without_details(alerts, LEFT_OUT)
-    assert [alert.enrichment.missing for alert in plainer] == [(LEFT_OUT,), (), ()]
+    plainer = without_details(alerts, SKIPPED_LATE)
+    assert [alert.enrichment.missing for alert in plainer] == [(SKIPPED_LATE,), (), ()]
     assert [alert.order for alert in plainer] == [alert.order for alert in alerts]
 
 

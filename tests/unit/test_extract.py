@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.deadlines.rules import DeadlineRules, Silence
-from orderwatch.polling.decisions import decide
-from orderwatch.polling.snapshot import Extract
-from orderwatch.polling.transitions import Observation, OrderWrite, Policy
-from orderwatch.polling.windows import WindowKind
+from orderwatch.deadlines.rules import DeadlineRules, Suppression
+from orderwatch.polling.cursor import WindowKind
+from orderwatch.polling.detect import Observation, OrderWrite, decide
+from orderwatch.polling.policy import Policy
+from orderwatch.records import Extract
 from orderwatch.trackstar.orders import Order
 from tests.support.alerts import SEEN_AT
 
@@ -22,7 +22,7 @@ OBSERVATION = Observation(
     window=WindowKind.BASELINE,
     watch_started_at=None,
     data_as_of=None,
-    silence=Silence(SEEN_AT, is_recording=True),
+    suppression=Suppression(SEEN_AT, is_recording=True),
 )
 
 
@@ -49,4 +49,4 @@ def test_a_row_keeps_what_its_order_is_of_while_a_summary_tells_of_it(
     assert isinstance(write, OrderWrite)
     assert (write.stored.extract is not None) is is_kept, why
     if write.stored.extract:
-        assert Extract.restored(write.stored.extract).currency == "EUR"
+        assert Extract.from_json(write.stored.extract).currency == "EUR"

@@ -39,7 +39,7 @@ def test_a_shop_without_orders_and_without_trackstars_dates_is_not_watched_blind
 ) -> None:
     world.shop.quirks.trackstar_dates = dates
     world.poll()
-    world.told()
+    world.alerted()
     world.pass_time()
     world.place("1", status="exception")
 
@@ -49,7 +49,7 @@ def test_a_shop_without_orders_and_without_trackstars_dates_is_not_watched_blind
 def test_what_was_stamped_while_the_vendors_clock_was_back_is_read_after_it_is_right_again(world: World) -> None:
     world.place("1")
     world.poll()
-    world.told()
+    world.alerted()
     world.vendor_clock.advance(-HOUR)
     assert world.next_poll() == []
     world.place("2", status="exception")

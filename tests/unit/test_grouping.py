@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Severity
-from orderwatch.alerts.many import Digest, DigestedProduct
-from orderwatch.alerts.parts import AlertLineItem
-from orderwatch.publishing.digest import MAX_ORDERS, MAX_PRODUCTS, MIXED, group
-from orderwatch.publishing.messages import email
+from orderwatch.alerts.parts import AlertLineItem, Digest, DigestedProduct
+from orderwatch.publishing.group import MAX_ORDERS, MAX_PRODUCTS, MIXED, group
+from orderwatch.rendering import email
 from orderwatch_local.samples import NOW, SAMPLES, order_alert
 
 

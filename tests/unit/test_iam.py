@@ -87,11 +87,11 @@ def run_every_path(account: Account) -> None:
     account.poll()
     account.trouble("2")
     account.poll()
-    told = account.pending()
-    assert account.invoke("PublishAlertsFunction", inserts(told)) == {"batchItemFailures": []}
+    alerted = account.pending()
+    assert account.invoke("PublishAlertsFunction", inserts(alerted)) == {"batchItemFailures": []}
     account.trouble("3")
     account.poll()
-    account.waits.seconds += timedelta(minutes=30).total_seconds()
+    account.needs_attention.seconds += timedelta(minutes=30).total_seconds()
     account.subscribe("OpsTopic")
     assert account.invoke("RedriveAlertsFunction", {})["sent"] == 2
     assert len(account.pending()) == 1, "the operators are told that nobody hears AlertTopic"

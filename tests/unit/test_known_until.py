@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.polling.check import check_connection
-from orderwatch.polling.health import Health, HealthState
-from orderwatch.polling.state import ConnectionState
+from orderwatch.polling.cursor import ConnectionState
+from orderwatch.polling.health import check_connection
+from orderwatch.records import Health, HealthState
 from orderwatch.trackstar.connections import TrackstarConnection
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -25,8 +25,8 @@ class SaysNothing:
 
 
 def test_that_our_own_polls_did_not_end_says_nothing_of_how_far_the_data_reach() -> None:
-    unread = Health(state=HealthState.UNREAD, since=NOON - timedelta(hours=1))
+    unread = Health(state=HealthState.POLL_FAILING, since=NOON - timedelta(hours=1))
     state = ConnectionState(connection_id="conn_a", health=unread)
     fresh = check_connection(SaysNothing(), ConnectionState(connection_id="conn_a"), SHOP)
-    assert fresh.known_until == NOON - 2 * fresh.state.sync_frequency
-    assert check_connection(SaysNothing(), state, SHOP).known_until == fresh.known_until
+    assert fresh.watermark == NOON - 2 * fresh.state.sync_frequency
+    assert check_connection(SaysNothing(), state, SHOP).watermark == fresh.watermark

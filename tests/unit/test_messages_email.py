@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from orderwatch.alerts.alert import Enrichment
-from orderwatch.alerts.many import Digest, DigestedOrder
-from orderwatch.alerts.parts import AlertLineItem
-from orderwatch.publishing.messages import email
+from orderwatch.alerts.parts import AlertLineItem, Digest, DigestedOrder
+from orderwatch.rendering import email
 from orderwatch_local.samples import NOW, SAMPLES, order_alert
 
 
@@ -65,9 +64,9 @@ def test_a_backorder_names_the_short_product_in_its_subject() -> None:
     ],
     ids=["known", "dates that contradict", "unknown since", "never seen"],
 )
-def test_the_previous_status_is_told_with_how_long_it_lasted(previous: dict[str, Any], told: str) -> None:
+def test_the_previous_status_is_told_with_how_long_it_lasted(previous: dict[str, Any], alerted: str) -> None:
     lines = email.body(order_alert("order.exception", **previous)).splitlines()
-    assert f"Status: exception; {told}" in lines
+    assert f"Status: exception; {alerted}" in lines
 
 
 def test_a_shortfall_is_told_against_what_is_ordered() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder
-from orderwatch.publishing.messages import machine
+from orderwatch.rendering import machine
 from orderwatch_local.samples import SAMPLES, order_alert
 from orderwatch_local.schema import alert_schema
 

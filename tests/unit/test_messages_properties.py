@@ -11,13 +11,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orderwatch.alerts.alert import Alert, AlsoTold, Enrichment
+from orderwatch.alerts.alert import Alert, Enrichment, MergedAlert
 from orderwatch.alerts.kinds import Severity
-from orderwatch.alerts.many import Digest, DigestedOrder, DigestedProduct, DigestedReason, Waiting, WaitingOrder
-from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder
-from orderwatch.publishing import messages
-from orderwatch.publishing.digest import MAX_ORDERS, MAX_PRODUCTS, group
-from orderwatch.publishing.messages import chat, email, listing, machine, plain, render, slack, sms, sns, wording
+from orderwatch.alerts.parts import (
+    AlertConnection,
+    AlertLineItem,
+    AlertOrder,
+    Backlog,
+    BacklogOrder,
+    Digest,
+    DigestedOrder,
+    DigestedProduct,
+    DigestedReason,
+)
+from orderwatch.publishing.group import MAX_ORDERS, MAX_PRODUCTS, group
+from orderwatch.rendering import amazon_q, content, email, fallback, lists, machine, slack, sms, sns
+from orderwatch.rendering.sns import render
 from orderwatch_local.samples import order_alert
 from orderwatch_local.schema import alert_schema
 from tests.support.any_summary import summaries
@@ -107,7 +116,7 @@ DIGESTED = st.builds(
     ship_by=DATE,
 )
 WAITING_ORDERS = st.builds(
-    WaitingOrder,
+    BacklogOrder,
     id=NAME,
     number=LINE,
     url=URL,
@@ -118,7 +127,7 @@ WAITING_ORDERS = st.builds(
     ship_by=DATE,
 )
 WAITING = st.builds(
-    Waiting,
+    Backlog,
     seen_at=st.datetimes(timezones=st.just(UTC)),
     by_status=st.dictionaries(NAME, st.integers(0, 10**6), max_size=4),
     orders=st.lists(WAITING_ORDERS, max_size=12).map(tuple),
@@ -158,7 +167,7 @@ CONNECTIONS = st.builds(
     integration=st.one_of(st.none(), LINE),
     time_zone=st.one_of(LINE, st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu", "Europe", "../etc/passwd"])),
 )
-ALSO = st.builds(AlsoTold, kind=st.sampled_from(["order.at_risk", "order.late", "order.stuck"]), alert_id=NAME)
+ALSO = st.builds(MergedAlert, kind=st.sampled_from(["order.at_risk", "order.late", "order.stuck"]), alert_id=NAME)
 KINDS = st.sampled_from(
     [
         "order.exception",
@@ -191,7 +200,7 @@ def alerts(draw: st.DrawFn) -> Alert:
     subject: dict[str, object] = dict(draw(SUBJECTS))
     if draw(st.booleans()):
         subject["detail"] = draw(st.one_of(LINE, st.just("word " * 2000)))
-        subject["also"] = draw(st.lists(ALSO, max_size=2).map(tuple))
+        subject["merged"] = draw(st.lists(ALSO, max_size=2).map(tuple))
         subject["next_step"] = draw(st.one_of(LINE, st.just("word " * 2000)))
     missing = draw(st.lists(LINE, max_size=30).map(tuple))
     return Alert(
@@ -240,7 +249,7 @@ def test_every_e_mail_is_readable_text(alert: Alert) -> None:
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(alert=alerts())
 def test_the_plain_alert_takes_every_alert(alert: Alert) -> None:
-    message = plain(alert)
+    message = fallback.plain(alert)
     assert_valid_subject(message.subject)
     assert message.size <= sns.MAX_BYTES
     assert len(message.bodies["sms"]) <= sms.MAX_CHARACTERS
@@ -262,12 +271,12 @@ def test_the_orders_number_is_in_every_message(order: AlertOrder) -> None:
         connection=connection,
         order=order,
     )
-    number = wording.number(order)
+    number = content.number(order)
     assert "".join(number.split()) in "".join(email.body(alert).split())
-    assert wording.number_in_ascii(order, limit=34) in email.subject(alert)
-    assert wording.number_in_ascii(order, limit=40) in sms.body(alert)
-    assert chat.escape(number, limit=10_000)[:30] in chat.notification(alert)["content"]["title"]
-    assert chat.escape(number, limit=10_000)[:30] in slack.blocks(alert).text
+    assert content.number_in_ascii(order, limit=34) in email.subject(alert)
+    assert content.number_in_ascii(order, limit=40) in sms.body(alert)
+    assert amazon_q.escape(number, limit=10_000)[:30] in amazon_q.notification(alert)["content"]["title"]
+    assert amazon_q.escape(number, limit=10_000)[:30] in slack.blocks(alert).text
 
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
@@ -324,14 +333,14 @@ def test_every_digest_names_each_orders_reason_or_counts_it_exactly(
     digest = alert.digest
     assert digest
     assert sum(each.orders for each in digest.reasons) == digest.count == len(digest.orders)
-    shown = [entry.heading for entry in listing.entries(alert) if entry.heading]
+    shown = [entry.heading for entry in lists.entries(alert) if entry.heading]
     channels = [
         ("- ", email.body(alert), {f"{each}:" for each in shown}),
-        ("• ", _sections(slack.blocks(alert)), {f"*{chat.escape(each, limit=300)}*" for each in shown}),
+        ("• ", _sections(slack.blocks(alert)), {f"*{amazon_q.escape(each, limit=300)}*" for each in shown}),
         (
             "- ",
-            chat.notification(alert)["content"]["description"],
-            {f"*{chat.escape(each, limit=200)}:*" for each in shown},
+            amazon_q.notification(alert)["content"]["description"],
+            {f"*{amazon_q.escape(each, limit=200)}:*" for each in shown},
         ),
     ]
     for bullet, said, headings in channels:
@@ -341,17 +350,17 @@ def test_every_digest_names_each_orders_reason_or_counts_it_exactly(
         assert left_out == 0 or any(line.startswith(f"+{left_out} more order") for line in lines)
         assert not shown or all(named.values())
     if shown:
-        counted = listing.reasons(alert)
+        counted = lists.digest_reasons(alert)
         assert counted
         assert sum(int(each.replace(",", "")) for each in re.findall(r"\(([\d,]+)\)(?=, |$)", counted)) >= digest.count
         assert sum(int(re.findall(r"\(([\d,]+) orders?\)$", each)[-1]) for each in shown) == digest.count
 
 
 def test_every_renderer_is_among_those_that_are_tested_here() -> None:
-    package = Path(str(messages.__file__)).parent
-    words = {"__init__", "facts", "listing", "overview", "products", "shops", "steps", "text", "times", "wording"}
+    package = Path(str(fallback.__file__)).parent
+    words = {"__init__", "content", "lists", "next_steps", "products", "formatting"}
     renderers = {path.stem for path in package.glob("*.py")} - words
-    assert renderers == {"chat", "email", "machine", "plain", "slack", "sms", "sns"}
+    assert renderers == {"amazon_q", "email", "fallback", "machine", "slack", "sms", "sns"}
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"])

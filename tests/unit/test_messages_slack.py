@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from orderwatch.alerts.alert import Enrichment
-from orderwatch.alerts.many import Digest, DigestedOrder
-from orderwatch.alerts.parts import AlertLineItem
-from orderwatch.publishing.messages import slack
+from orderwatch.alerts.parts import AlertLineItem, Digest, DigestedOrder
+from orderwatch.rendering import slack
 from orderwatch_local.samples import SAMPLES, order_alert
 
 
@@ -159,5 +158,5 @@ def test_long_lines_and_gaps_stay_within_the_limits() -> None:
 
 
 def test_the_other_channels_do_not_load_slacks_library() -> None:
-    check = "import sys, orderwatch.publishing.messages; sys.exit('slack_sdk' in sys.modules)"
+    check = "import sys, orderwatch.rendering.fallback; sys.exit('slack_sdk' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

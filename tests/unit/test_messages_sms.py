@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 
 from orderwatch.alerts.parts import AlertLineItem
-from orderwatch.publishing.messages import sms
+from orderwatch.rendering import sms
 from orderwatch_local.samples import SAMPLES, order_alert
 
 LINK = "https://admin.example.com/nordic-outdoor/orders/5501042"

@@ -7,8 +7,9 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertLineItem
-from orderwatch.publishing import messages
-from orderwatch.publishing.messages import email, plain, render, render_or_plain, sns
+from orderwatch.rendering import email, fallback, sns
+from orderwatch.rendering.fallback import render_or_plain
+from orderwatch.rendering.sns import render
 from orderwatch_local.samples import SAMPLES, order_alert
 
 
@@ -116,11 +117,11 @@ def _raise(_alert: Alert) -> str:
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-@pytest.mark.parametrize("module", ["email", "sms", "chat", "machine"])
+@pytest.mark.parametrize("module", ["email", "sms", "amazon_q", "machine"])
 def test_a_bug_in_a_renderer_gives_the_plain_alert_and_the_error(
     kind: str, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(getattr(messages.sns, module), "body", _raise)
+    monkeypatch.setattr(getattr(sns, module), "body", _raise)
     alert = SAMPLES[kind]
     message, error = render_or_plain(alert)
     assert isinstance(error, (ZeroDivisionError, TypeError))
@@ -134,14 +135,14 @@ def test_without_a_bug_the_alert_goes_out_in_full() -> None:
 
 
 def test_the_plain_alert_names_order_statuses_shop_and_link() -> None:
-    body = plain(SAMPLES["order.exception"]).bodies["email"]
+    body = fallback.plain(SAMPLES["order.exception"]).bodies["email"]
     for fact in ("1042", "Status: exception", "Before: processing", "conn-7f3a", "/orders/5501042"):
         assert fact in body
 
 
 def test_the_plain_alerts_json_is_an_alert_without_the_lists_where_they_are_too_large() -> None:
     line = AlertLineItem(image_url=f"https://cdn.example.com/{'x' * 2000}")
-    message = plain(order_alert("order.exception", line_items=(line,) * 100))
+    message = fallback.plain(order_alert("order.exception", line_items=(line,) * 100))
     alert = Alert.model_validate_json(message.bodies["sqs"])
     assert message.size <= sns.MAX_BYTES
     assert alert.order is not None
@@ -152,7 +153,7 @@ def test_the_plain_alert_survives_a_model_that_cannot_be_serialized_or_filtered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Alert, "model_dump", _raise)
-    monkeypatch.setattr(sys.modules["orderwatch.publishing.messages.plain"], "attributes_of", _raise)
-    message = plain(SAMPLES["order.exception"])
+    monkeypatch.setattr(sys.modules["orderwatch.rendering.fallback"], "attributes_of", _raise)
+    message = fallback.plain(SAMPLES["order.exception"])
     assert json.loads(message.bodies["sqs"])["alert_id"] == SAMPLES["order.exception"].alert_id
     assert message.attributes["status"] == sns.Attribute("String", "exception")

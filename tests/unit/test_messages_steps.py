@@ -6,7 +6,7 @@ import pytest
 
 from orderwatch.alerts.kinds import Audience
 from orderwatch.alerts.parts import AlertLineItem
-from orderwatch.publishing.messages import chat, email, machine, slack, steps
+from orderwatch.rendering import amazon_q, email, machine, next_steps, slack
 from orderwatch_local.samples import NOW, SAMPLES, order_alert
 
 
@@ -17,11 +17,11 @@ def _line(sku: str = "LAMP-1", quantity: int | None = 3, on_hand: int | None = 3
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_every_channel_says_what_to_do(kind: str) -> None:
     alert = SAMPLES[kind]
-    step = steps.next_step(alert)
+    step = next_steps.next_step(alert)
     said = step[:1].lower() + step[1:]
     assert f"\nDo: {said}\n" in email.body(alert)
     assert any(block["text"]["text"].endswith(f"*Do:* {said}") for block in slack.blocks(alert).blocks[1:3])
-    assert chat.notification(alert)["content"]["nextSteps"][0] == step
+    assert amazon_q.notification(alert)["content"]["nextSteps"][0] == step
     assert machine.in_words(alert).next_step == step
 
 
@@ -37,7 +37,7 @@ def test_every_channel_says_what_to_do(kind: str) -> None:
     ],
 )
 def test_a_common_reason_has_a_step_of_its_own(reason: str | None, step: str) -> None:
-    assert steps.next_step(order_alert("order.exception", raw_status=reason)).startswith(step)
+    assert next_steps.next_step(order_alert("order.exception", raw_status=reason)).startswith(step)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_backorder_whose_every_line_is_in_stock_is_a_question_to_the_warehouse
     lines: tuple[AlertLineItem, ...], more: int, covered: bool, why: str
 ) -> None:
     alert = order_alert("order.backordered", line_items=lines, more_line_items=more)
-    assert (steps.next_step(alert) == "Stock covers every line: ask the warehouse why it waits.") is covered, why
+    assert (next_steps.next_step(alert) == "Stock covers every line: ask the warehouse why it waits.") is covered, why
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,14 @@ def test_a_backorder_whose_every_line_is_in_stock_is_a_question_to_the_warehouse
     ],
 )
 def test_a_cancellation_tells_whether_something_has_shipped_and_nothing_of_the_stock(
-    shipments: int | None, told: str | None, step: str
+    shipments: int | None, alerted: str | None, step: str
 ) -> None:
     alert = order_alert("order.cancelled", shipments=shipments, line_items=(_line(on_hand=0),))
     first = email.body(alert).splitlines()[0]
-    assert ("shipment" in first) is (told is not None)
-    assert (told or "") in first
-    assert steps.next_step(alert).startswith(step)
-    for said in (email.body(alert), str(slack.blocks(alert).blocks), chat.body(alert)):
+    assert ("shipment" in first) is (alerted is not None)
+    assert (alerted or "") in first
+    assert next_steps.next_step(alert).startswith(step)
+    for said in (email.body(alert), str(slack.blocks(alert).blocks), amazon_q.body(alert)):
         assert "short" not in said.replace("date_short", "")
         assert "on hand" not in said
 
@@ -86,23 +86,23 @@ def test_a_recovered_order_is_short_of_nothing() -> None:
     alert = order_alert(
         "order.recovered", status="processing", previous_status="backordered", line_items=(_line("A", 2, 1),)
     )
-    for said in (email.body(alert), str(slack.blocks(alert).blocks), chat.body(alert)):
+    for said in (email.body(alert), str(slack.blocks(alert).blocks), amazon_q.body(alert)):
         assert "short 1" not in said
 
 
 def test_a_recovered_order_that_is_due_still_hurries() -> None:
     fields: dict[str, Any] = {"status": "processing", "previous_status": "exception"}
-    assert steps.next_step(order_alert("order.recovered", ship_by=NOW, **fields)).startswith("Ship it first")
-    assert steps.next_step(order_alert("order.recovered", **fields)).startswith("Nothing")
+    assert next_steps.next_step(order_alert("order.recovered", ship_by=NOW, **fields)).startswith("Ship it first")
+    assert next_steps.next_step(order_alert("order.recovered", **fields)).startswith("Nothing")
 
 
 def test_each_audience_reads_its_own_step() -> None:
     alert = SAMPLES["connection.blocked"]
     for_operators = alert.model_copy(update={"audience": Audience.OPERATORS})
-    assert "orderwatch poll conn-7f3a" in steps.next_step(for_operators)
-    assert "orderwatch" not in steps.next_step(alert)
+    assert "orderwatch poll conn-7f3a" in next_steps.next_step(for_operators)
+    assert "orderwatch" not in next_steps.next_step(alert)
 
 
 def test_a_step_that_the_alert_brings_is_the_one_that_is_shown() -> None:
     alert = SAMPLES["connection.blocked"].model_copy(update={"next_step": "Run:\nthis"})
-    assert steps.next_step(alert) == "Run: this"
+    assert next_steps.next_step(alert) == "Run: this"

@@ -6,10 +6,10 @@ import re
 import pytest
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.daily import DailySummary, shortened
-from orderwatch.publishing.messages import chat, email, machine, plain, render, slack, sms, steps, wording
-from orderwatch.publishing.messages.sns import MAX_BYTES
-from orderwatch.summarizing.summarize import summarize
+from orderwatch.alerts.summary import DailySummary, shortened
+from orderwatch.rendering import amazon_q, content, email, fallback, machine, next_steps, slack, sms
+from orderwatch.rendering.sns import MAX_BYTES, render
+from orderwatch.summary.build import summarize
 from orderwatch_local.samples import SAMPLES
 from tests.support.summaries import AT, AT_RISK, HOUR, MemoryStore, blocked, extract, healthy, occasion, row, shop
 
@@ -41,7 +41,7 @@ def test_a_summary_fits_every_channel_and_counts_what_it_leaves_out(shops: int, 
     assert message.size <= MAX_BYTES
     assert len(sms.body(alert)) <= sms.MAX_CHARACTERS
     assert len(email.body(alert).encode()) <= email.MAX_BYTES
-    assert len(chat.notification(alert)["content"]["description"]) <= chat.MAX_DESCRIPTION
+    assert len(amazon_q.notification(alert)["content"]["description"]) <= amazon_q.MAX_DESCRIPTION
     assert len(slack.blocks(alert).blocks) <= slack.MAX_BLOCKS
     sent = DailySummary.model_validate(json.loads(message.bodies["sqs"])["daily"])
     assert sent.total.waiting == shops * orders
@@ -84,14 +84,14 @@ def test_a_blocked_shop_is_never_told_as_one_where_nothing_waits() -> None:
     assert "Shop a: not visible since Thu 5 Mar 03:00 CET (blocked); last known: nothing waits" in said
     assert "Nothing waits in 1 other shop" in said
     assert "not visible" in sms.body(alert)
-    assert "shops not visible: 1" in plain(alert).bodies["email"]
+    assert "shops not visible: 1" in fallback.plain(alert).bodies["email"]
 
 
 def test_an_order_at_risk_is_told_and_is_not_waiting() -> None:
-    rows = {"1": row("open", waits=False, standing=AT_RISK)}
+    rows = {"1": row("open", needs_attention=False, deadline_state=AT_RISK)}
     alert = made(MemoryStore({"a": rows}, {"a": healthy()}), ["a"])
-    assert wording.headline(alert) == "Nothing waits, 1 at risk"
-    assert steps.next_step(alert) == "Begin with #1042 at Shop a: at risk."
+    assert content.headline(alert) == "Nothing waits, 1 at risk"
+    assert next_steps.next_step(alert) == "Begin with #1042 at Shop a: at risk."
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_cutting_from_the_end_keeps_the_worst_and_counts_the_rest(keep: int, lis
 
 
 def test_what_machines_get_has_the_words_and_the_figures() -> None:
-    told = json.loads(machine.body(SAMPLES["summary.daily"]))
-    assert told["summary"].startswith("17 orders wait, 2 late")
-    assert told["next_step"].startswith("Begin with #1017")
-    assert told["daily"]["total"]["by_reason"] == {"backordered": 13, "exception": 3, "late": 1}
+    alerted = json.loads(machine.body(SAMPLES["summary.daily"]))
+    assert alerted["summary"].startswith("17 orders wait, 2 late")
+    assert alerted["next_step"].startswith("Begin with #1017")
+    assert alerted["daily"]["total"]["by_reason"] == {"backordered": 13, "exception": 3, "late": 1}

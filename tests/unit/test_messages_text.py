@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from orderwatch.publishing.messages import text
+from orderwatch.rendering import formatting
 
 
 @pytest.mark.parametrize(
@@ -23,14 +23,14 @@ from orderwatch.publishing.messages import text
     ],
 )
 def test_money_has_the_decimals_of_its_currency(amount: str, currency: str | None, shown: str) -> None:
-    assert text.money(Decimal(amount), currency) == shown
+    assert formatting.money(Decimal(amount), currency) == shown
 
 
 @pytest.mark.parametrize(
     ("amount", "shown"), [("3", "3"), ("3.000", "3"), ("0.50", "0.5"), ("1200", "1,200"), ("100", "100"), ("0", "0")]
 )
 def test_a_quantity_has_no_trailing_zeros(amount: str, shown: str) -> None:
-    assert text.quantity(Decimal(amount)) == shown
+    assert formatting.quantity(Decimal(amount)) == shown
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_quantity_has_no_trailing_zeros(amount: str, shown: str) -> None:
     ],
 )
 def test_a_duration_is_told_in_its_two_largest_units(span: timedelta, shown: str) -> None:
-    assert text.duration(span) == shown
+    assert formatting.duration(span) == shown
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def test_a_duration_is_told_in_its_two_largest_units(span: timedelta, shown: str
     ],
 )
 def test_ascii_keeps_what_has_a_likeness(original: str, folded: str) -> None:
-    assert text.ascii_fold(original, fallback="fallback") == folded
+    assert formatting.ascii_fold(original, fallback="fallback") == folded
 
 
 def test_direction_and_control_characters_are_gone_but_the_text_stays() -> None:
-    assert text.clean("\u202eevil\u2066 na\nme\x00\u200b\u2029end\uffff") == "evil na me end\ufffd"
+    assert formatting.clean("\u202eevil\u2066 na\nme\x00\u200b\u2029end\uffff") == "evil na me end\ufffd"
 
 
 @pytest.mark.parametrize(
@@ -81,18 +81,18 @@ def test_direction_and_control_characters_are_gone_but_the_text_stays() -> None:
     ],
 )
 def test_what_is_no_safe_web_address_is_no_link(url: str | None) -> None:
-    assert text.link(url) is None
+    assert formatting.link(url) is None
 
 
 def test_a_web_address_is_a_link_as_it_is() -> None:
-    assert text.link("https://shop.example.com/o/1?a=1&b=2") == "https://shop.example.com/o/1?a=1&b=2"
+    assert formatting.link("https://shop.example.com/o/1?a=1&b=2") == "https://shop.example.com/o/1?a=1&b=2"
 
 
 @pytest.mark.parametrize(("said", "sentence"), [("Late", "Late."), ("Late.", "Late."), ("Late?", "Late?")])
 def test_a_sentence_ends_in_one_mark(said: str, sentence: str) -> None:
-    assert text.sentence(said) == sentence
+    assert formatting.sentence(said) == sentence
 
 
 def test_a_number_is_clipped_in_its_middle() -> None:
-    assert text.clip_middle("2026-03-04-000000-1042", 12) == "2026-..-1042"
-    assert text.clip("abcdefgh", 6) == "abc..."
+    assert formatting.clip_middle("2026-03-04-000000-1042", 12) == "2026-..-1042"
+    assert formatting.clip("abcdefgh", 6) == "abc..."

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from orderwatch import clock
 from orderwatch.alerts.kinds import Urgency
-from orderwatch.publishing.messages import email, slack, sms, times
+from orderwatch.rendering import email, formatting, slack, sms
+from orderwatch.shop_settings import time_zone
 from orderwatch_local.samples import NOW, SAMPLES, order_alert
 
-BERLIN = clock.time_zone("Europe/Berlin")
+BERLIN = time_zone("Europe/Berlin")
 SEEN = datetime(2026, 3, 4, 12, 35, tzinfo=UTC)
 
 
@@ -27,11 +27,11 @@ SEEN = datetime(2026, 3, 4, 12, 35, tzinfo=UTC)
     ids=["UTC", "naive", "another offset", "summer", "next year", "this year only here", "beside nothing"],
 )
 def test_a_moment_is_told_in_the_shops_zone(at: datetime, beside: datetime | None, shown: str) -> None:
-    assert times.moment(at, BERLIN, beside=beside) == shown
+    assert formatting.moment(at, BERLIN, beside=beside) == shown
 
 
 def test_a_zone_without_a_name_is_told_by_its_offset() -> None:
-    assert times.moment(SEEN, clock.time_zone("America/Sao_Paulo"), beside=SEEN).endswith(" 09:35 UTC-03")
+    assert formatting.moment(SEEN, time_zone("America/Sao_Paulo"), beside=SEEN).endswith(" 09:35 UTC-03")
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def test_a_zone_without_a_name_is_told_by_its_offset() -> None:
     ],
 )
 def test_how_urgent_a_ship_by_is(left: timedelta, status: str, relative: str, urgency: Urgency) -> None:
-    due = times.due(SEEN + left, status=status, seen=SEEN, zone=BERLIN)
+    due = formatting.due(SEEN + left, status=status, seen=SEEN, zone=BERLIN)
     assert due
     assert (due.relative, due.urgency) == (relative, urgency)
 
 
 def test_no_order_is_overdue_without_a_date() -> None:
     alert = order_alert("order.exception", ship_by=None)
-    assert times.urgency(alert) is Urgency.NONE
-    assert times.late_hours(alert) is None
+    assert formatting.urgency(alert) is Urgency.NONE
+    assert formatting.late_hours(alert) is None
     assert "verdue" not in email.subject(alert) + email.body(alert) + sms.body(alert) + str(slack.blocks(alert))
 
 
@@ -79,7 +79,7 @@ def test_a_ship_by_at_midnight_utc_is_the_end_of_that_day_in_the_shop(
 ) -> None:
     alert = order_alert("order.exception", ship_by=ship_by, seen_at=ends - timedelta(hours=3))
     connection = alert.connection.model_copy(update={"time_zone": zone})
-    due = times.order_due(alert.model_copy(update={"connection": connection}))
+    due = formatting.order_due(alert.model_copy(update={"connection": connection}))
     assert due
     assert due.relative == "in 3 h"
 
@@ -105,7 +105,7 @@ def test_a_zone_that_is_not_known_here_degrades_to_utc() -> None:
 @pytest.mark.parametrize("name", ["", "Europe", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "CET\0"])
 def test_a_time_zone_that_does_not_exist_is_refused_by_an_error_that_says_what_a_name_looks_like(name: str) -> None:
     with pytest.raises(ValueError, match="such as Europe/Berlin"):
-        clock.time_zone(name)
+        time_zone(name)
 
 
 def test_an_overdue_order_says_so_in_subject_headline_header_and_text_message() -> None:
@@ -113,4 +113,4 @@ def test_an_overdue_order_says_so_in_subject_headline_header_and_text_message() 
     assert email.subject(alert).startswith("[backordered] 11 d overdue: Order #JP-20931")
     assert slack.blocks(alert).blocks[0]["text"]["text"].endswith(", 11 d overdue")
     assert "11 d overdue" in sms.body(alert)
-    assert times.late_hours(alert) == 11 * 24 + 13
+    assert formatting.late_hours(alert) == 11 * 24 + 13

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orderwatch.model import one_line
+from orderwatch.sanitize import one_line
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from moto.sns.utils import FilterPolicyMatcher
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.publishing.messages import SnsMessage, render
+from orderwatch.rendering.sns import SnsMessage, render
 from orderwatch_cli.filter_policies import UnknownOperatorError, accepts
 from orderwatch_cli.subscriptions import Subscription
 from orderwatch_cli.trial import recipient
@@ -115,6 +115,6 @@ def test_an_operator_that_is_not_known_is_not_guessed(message: SnsMessage, polic
 def test_each_subscription_is_told_whether_and_why(
     message: SnsMessage, subscription: Subscription, should_receive: bool | None, reason: str
 ) -> None:
-    told = recipient(subscription, message)
-    assert told.should_receive is should_receive
-    assert reason in told.reason
+    alerted = recipient(subscription, message)
+    assert alerted.should_receive is should_receive
+    assert reason in alerted.reason

@@ -8,14 +8,13 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 from pydantic.alias_generators import to_pascal
 
-from orderwatch.polling.state import ConnectionState
-from orderwatch.polling.windows import Progress, Window, WindowKind
+from orderwatch.polling.cursor import ConnectionState, Progress, Window, WindowKind
 from orderwatch_cli import doctor
 from orderwatch_cli.aws import Aws, explain
 from orderwatch_cli.checks_delivery import dead_letters_finding, topic_finding, work_queue_finding
 from orderwatch_cli.checks_resources import alarm_finding
 from orderwatch_cli.checks_trackstar import clock_finding, poll_interval, polls_finding
-from orderwatch_cli.findings import Examination, Finding, bad, good
+from orderwatch_cli.findings import Finding, Report, bad, good
 from orderwatch_cli.pasting import Commands
 from orderwatch_cli.stack import QUEUE, Outputs, Resource, Stack, StackParameters
 from orderwatch_cli.subscriptions import Subscription
@@ -145,10 +144,10 @@ def test_a_topic_with_one_unconfirmed_subscriber_among_others_is_named() -> None
 
 
 def test_one_thing_that_is_wrong_makes_the_whole_wrong_and_lines_cannot_steer_a_terminal() -> None:
-    examination = Examination.of([good("a", "fine\x1b[31m\nred"), bad("b", "gone", "put it", "put --it")])
+    examination = Report.of([good("a", "fine\x1b[31m\nred"), bad("b", "gone", "put it", "put --it")])
     assert not examination.ok
     assert list(examination.lines()) == ["ok    a: fine [31m red", "FAIL  b: gone", "      put it:", "      put --it"]
-    assert Examination.of([good("a", "fine")]).ok
+    assert Report.of([good("a", "fine")]).ok
 
 
 def test_errors_of_aws_are_one_line_with_the_remedy() -> None:
@@ -213,7 +212,7 @@ def test_a_refused_parameter_never_shows_its_value() -> None:
 def test_no_text_of_a_finding_is_wider_than_the_terminal_and_no_command_is_broken() -> None:
     command = "aws sns subscribe --topic-arn arn:aws:sns:us-east-1:000000000000:orderwatch-OpsTopic --protocol email"
     found = bad("OpsTopic", "nobody is subscribed", "subscribe an address and follow the link in the e-mail", command)
-    *words, last = Examination.of([found]).lines(40)
+    *words, last = Report.of([found]).lines(40)
     assert all(len(each) <= 40 for each in words)
     assert last.strip() == command
 

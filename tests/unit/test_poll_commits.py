@@ -2,7 +2,7 @@
 
 import pytest
 
-from orderwatch.polling.summary import Outcome
+from orderwatch.polling.metrics import Outcome
 from orderwatch_local.shop import Request, Response
 from tests.support.world import MINUTE, World, kinds
 
@@ -14,7 +14,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     world.place("1", "2", "3", "4", "5")
     world.poll()
-    world.told()
+    world.alerted()
     world.our_clock.advance(MINUTE)
     return world
 
@@ -46,14 +46,14 @@ def test_a_poll_that_is_killed_on_a_page_has_lost_that_page_alone(world: World, 
     for order_id in "12345":
         world.move(order_id, "exception")
     killed_before_page(world, page)
-    assert len(world.told()) == 2 * (page - 1), "every page before it is written, with its alerts"
+    assert len(world.alerted()) == 2 * (page - 1), "every page before it is written, with its alerts"
     progress = world.state().progress
-    assert (progress.distinct if progress else 0) == 2 * (page - 1)
+    assert (progress.read_count if progress else 0) == 2 * (page - 1)
 
     rest = world.poll()
 
     assert rest.pages == 3 - (page - 1), "and the next poll goes on at the page that was lost"
-    assert len(world.told()) == 5 - 2 * (page - 1)
+    assert len(world.alerted()) == 5 - 2 * (page - 1)
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])
@@ -72,8 +72,8 @@ def test_a_page_that_cannot_be_read_costs_none_of_those_before_it(world: World, 
             world.poll()
     progress = world.state().progress
     assert progress is not None
-    assert progress.distinct == 4
-    assert "order.exception" in kinds(world.told())
+    assert progress.read_count == 4
+    assert "order.exception" in kinds(world.alerted())
 
 
 def test_an_order_that_shows_up_again_in_another_status_is_alerted_twice(world: World) -> None:
@@ -85,4 +85,4 @@ def test_an_order_that_shows_up_again_in_another_status_is_alerted_twice(world: 
 
     world.before_page(2, again)
     world.poll()
-    assert kinds(world.told()) == ["order.exception", "order.cancelled"]
+    assert kinds(world.alerted()) == ["order.exception", "order.cancelled"]

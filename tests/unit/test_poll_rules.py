@@ -9,13 +9,12 @@ import pytest
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import PollSupersededError, UnavailableError
-from orderwatch.polling.decisions import decide
-from orderwatch.polling.health import HealthState
-from orderwatch.polling.summary import Outcome, PollSummary
-from orderwatch.polling.transitions import Observation, OrderWrite, Policy, StoredOrder
-from orderwatch.polling.windows import OVERLAP, WindowKind
-from orderwatch.trackstar.orders import Order
-from orderwatch.trackstar.query import DateField
+from orderwatch.polling.cursor import OVERLAP, WindowKind
+from orderwatch.polling.detect import Observation, OrderWrite, decide
+from orderwatch.polling.metrics import Outcome, PollMetrics
+from orderwatch.polling.policy import Policy
+from orderwatch.records import HealthState, StoredOrder
+from orderwatch.trackstar.orders import DateField, Order
 from orderwatch_local.shop import Request, Response, Shop, TrackstarDates, invalid_credentials
 from tests.support.polls import WATCHED, poll
 from tests.support.world import MINUTE, NOON, TICK, World, kinds
@@ -38,7 +37,7 @@ def pages_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
 def started(world: World) -> World:
     """The baseline is done and told."""
     world.poll()
-    assert kinds(world.told()) == ["watch.started"]
+    assert kinds(world.alerted()) == ["watch.started"]
     return world
 
 
@@ -55,7 +54,7 @@ def test_the_baseline_records_everything_and_tells_only_that_the_watch_started(w
     world.place("4", "5", status="exception")
     world.place("6", status="cancelled")
     summary = world.poll()
-    [alert] = world.told()
+    [alert] = world.alerted()
     assert alert.kind == "watch.started"
     assert alert.detail == "Watching 6 orders for backordered, cancelled, exception; 2 in exception now."
     assert alert.waiting
@@ -66,7 +65,7 @@ def test_the_baseline_records_everything_and_tells_only_that_the_watch_started(w
 
 def test_the_baseline_of_an_empty_shop_says_so(world: World) -> None:
     world.poll()
-    assert [alert.detail for alert in world.told()] == [
+    assert [alert.detail for alert in world.alerted()] == [
         "Watching 0 orders for backordered, cancelled, exception; none needs attention now."
     ]
 
@@ -91,9 +90,9 @@ def test_an_order_that_changed_while_the_baseline_ran_after_its_page_was_read_is
     world.before_page(2, change)
     world.poll()
     world.trackstar.intercept = None
-    told = world.told() + world.next_poll()
-    assert kinds(told).count("watch.started") == 1
-    assert orders_told(told) == [("1", "order.exception", "open")]
+    alerted = world.alerted() + world.next_poll()
+    assert kinds(alerted).count("watch.started") == 1
+    assert orders_told(alerted) == [("1", "order.exception", "open")]
 
 
 def test_an_order_first_seen_in_a_watched_status_after_the_baseline_is_told(world: World) -> None:
@@ -108,14 +107,14 @@ def test_a_baseline_of_some_days_reads_only_them_and_an_older_order_that_stirs_l
     world.pass_time(40 * DAY)
     world.place("recent")
     world.poll(policy=policy)
-    assert [alert.detail for alert in world.told()] == [
+    assert [alert.detail for alert in world.alerted()] == [
         "Watching 1 orders for backordered, cancelled, exception; none needs attention now."
     ]
 
     world.move("old", "exception")
     world.move("recent", "exception")
-    told = orders_told(world.next_poll(policy=policy))
-    assert told == [("recent", "order.exception", "open")]
+    alerted = orders_told(world.next_poll(policy=policy))
+    assert alerted == [("recent", "order.exception", "open")]
     assert world.stored("old").status == "exception"
     world.pass_time()
     world.place("younger", status="exception")
@@ -152,7 +151,7 @@ def test_the_next_window_begins_an_overlap_before_the_end_of_the_last_and_reads_
     world.pass_time()
     world.place("boundary", status="exception")
     world.poll()
-    assert kinds(world.told()) == ["order.exception"]
+    assert kinds(world.alerted()) == ["order.exception"]
     boundary = world.state().cursor
     assert boundary == NOON + TICK
 
@@ -160,7 +159,7 @@ def test_the_next_window_begins_an_overlap_before_the_end_of_the_last_and_reads_
     summary = world.poll()
 
     assert world.queries()[-1]["trackstar_updated_date[gte]"] == f"{boundary - OVERLAP:%Y-%m-%dT%H:%M:%SZ}"
-    assert (summary.orders, summary.written, world.told()) == (1, 0, [])
+    assert (summary.orders, summary.written, world.alerted()) == (1, 0, [])
 
 
 def test_a_change_in_the_very_second_of_the_boundary_is_told(world: World) -> None:
@@ -169,7 +168,7 @@ def test_a_change_in_the_very_second_of_the_boundary_is_told(world: World) -> No
     world.place("late", status="exception")  # after the poll, in the second that was its upper bound
     world.pass_time(OVERLAP)
     world.poll()
-    assert kinds(world.told()) == ["order.exception"]
+    assert kinds(world.alerted()) == ["order.exception"]
 
 
 def test_an_order_that_trackstar_copied_hours_after_its_change_is_told(world: World) -> None:
@@ -213,7 +212,7 @@ def test_a_baseline_of_some_days_falls_back_too(world: World) -> None:
     world.shop.quirks.refused_filters = {"trackstar_updated_date"}
     world.place("1", status="exception")
     world.poll(policy=Policy(statuses=WATCHED.statuses, baseline_days=7))
-    assert [alert.detail for alert in world.told()] == [
+    assert [alert.detail for alert in world.alerted()] == [
         "Watching 1 orders for backordered, cancelled, exception; 1 in exception now."
     ]
 
@@ -242,7 +241,7 @@ def test_an_expired_page_token_begins_the_window_again_and_tells_nothing_twice(w
     second = world.poll()
 
     assert (second.outcome, second.pages) == (Outcome.FINISHED, 2)
-    assert sorted(orders_told(world.told())) == [(order_id, "order.exception", None) for order_id in "123"]
+    assert sorted(orders_told(world.alerted())) == [(order_id, "order.exception", None) for order_id in "123"]
 
 
 @pytest.mark.usefixtures("pages_of_two")
@@ -258,7 +257,7 @@ def test_a_poll_whose_time_is_up_with_an_expired_page_token_says_so_and_how_the_
     budget = iter([True])  # for the page that answers that its token has expired
     assert world.poll(has_time=lambda: next(budget, False)).outcome is Outcome.UNFINISHED
 
-    assert kinds(world.told()) == ["connection.blocked"]
+    assert kinds(world.alerted()) == ["connection.blocked"]
     progress = world.state().progress
     assert progress
     assert (progress.page_token, progress.attempt) == (None, 2)
@@ -279,7 +278,7 @@ def test_an_order_that_moved_past_the_reader_is_found_because_fewer_came_than_we
     world.before_page(2, drift)
     summary = world.poll()
     assert summary.pages > 2
-    assert {order_id for order_id, _, _ in orders_told(world.told())} == {"a", "b", "c", "d"}
+    assert {order_id for order_id, _, _ in orders_told(world.alerted())} == {"a", "b", "c", "d"}
 
 
 @pytest.mark.usefixtures("pages_of_two")
@@ -305,7 +304,7 @@ def test_an_empty_page_with_a_token_goes_on(world: World) -> None:
     world.trackstar.intercept = intercept
     world.pass_time()
     world.poll()
-    assert len(world.told()) == 3
+    assert len(world.alerted()) == 3
 
 
 @pytest.mark.usefixtures("pages_of_two")
@@ -313,16 +312,16 @@ def test_a_poll_that_runs_out_of_time_is_gone_on_with_at_its_next_page(world: Wo
     world.place("1", "2", "3", "4", "5")
     budget = iter([True, True])
     assert world.poll(has_time=lambda: next(budget, False)).outcome is Outcome.UNFINISHED
-    assert world.told() == []
+    assert world.alerted() == []
     progress = world.state().progress
     assert progress
-    assert (progress.window.kind, progress.distinct) == (WindowKind.BASELINE, 4)
+    assert (progress.window.kind, progress.read_count) == (WindowKind.BASELINE, 4)
 
     world.pass_time()
     summary = world.poll()
 
     assert (summary.outcome, summary.pages, summary.orders) == (Outcome.FINISHED, 1, 1)
-    assert [alert.detail for alert in world.told()] == [
+    assert [alert.detail for alert in world.alerted()] == [
         "Watching 5 orders for backordered, cancelled, exception; none needs attention now."
     ]
     assert world.state().cursor == NOON  # what changed since the first page belongs to the next window
@@ -349,7 +348,7 @@ def test_an_order_that_no_window_showed_is_found_by_the_daily_sweep_and_counted(
     assert world.next_poll() == []
     world.pass_time(DAY)
     summary = world.poll()
-    assert orders_told(world.told()) == [("hidden", "order.exception", None)]
+    assert orders_told(world.alerted()) == [("hidden", "order.exception", None)]
     assert summary.found_by_sweep == 1
     waiting, final = world.queries()[-2:]
     assert waiting["status[in]"] == "backordered,exception"
@@ -396,7 +395,7 @@ def test_a_poll_that_another_one_overtook_gives_way_and_nothing_is_lost_or_told_
     started(world)
     world.place("1", status="exception")
     world.pass_time()
-    overtaken: list[PollSummary] = []
+    overtaken: list[PollMetrics] = []
 
     def once() -> None:
         world.trackstar.intercept = None
@@ -406,7 +405,7 @@ def test_a_poll_that_another_one_overtook_gives_way_and_nothing_is_lost_or_told_
     with pytest.raises(PollSupersededError):
         world.poll()
     assert len(overtaken) == 1
-    assert kinds(world.told()) == ["order.exception"]
+    assert kinds(world.alerted()) == ["order.exception"]
     assert world.next_poll() == []
 
 
@@ -435,7 +434,7 @@ class Overtaken:
     ],
 )
 def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
-    world: World, status: str, minutes: int, told: list[tuple[str, str, str | None]]
+    world: World, status: str, minutes: int, alerted: list[tuple[str, str, str | None]]
 ) -> None:
     started(world).place("1", "2")
     world.next_poll()
@@ -458,7 +457,7 @@ def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
 
     summary = poll(world.client(), Overtaken(world, overtake), "conn_a")
     assert summary.conflicts == 1
-    assert sorted(orders_told(world.told())) == sorted([*told, ("2", "order.exception", "open")])
+    assert sorted(orders_told(world.alerted())) == sorted([*alerted, ("2", "order.exception", "open")])
 
 
 # What an order does
@@ -468,11 +467,11 @@ def test_every_step_into_trouble_is_told_and_the_end_of_it_once(world: World) ->
     world.place("1")
     started(world)
     steps = ["exception", "cancelled", "cancelled", "processing", "fulfilled", "exception"]
-    told = []
+    alerted = []
     for status in steps:
         world.move("1", status)
-        told += [(kind, previous) for _, kind, previous in orders_told(world.next_poll())]
-    assert told == [
+        alerted += [(kind, previous) for _, kind, previous in orders_told(world.next_poll())]
+    assert alerted == [
         ("order.exception", "open"),
         ("order.cancelled", "exception"),
         ("order.recovered", "cancelled"),
@@ -494,15 +493,15 @@ def test_the_same_order_id_in_two_shops_is_two_orders() -> None:
     for shop in (a, b):
         world.place("1", shop=shop)
         world.poll(shop)
-    world.told()
+    world.alerted()
     world.move("1", "exception", shop=a)
     world.move("1", "exception", shop=b)
-    told = world.next_poll(a) + world.next_poll(b)
-    assert [(alert.connection_id, alert.kind) for alert in told] == [
+    alerted = world.next_poll(a) + world.next_poll(b)
+    assert [(alert.connection_id, alert.kind) for alert in alerted] == [
         ("conn_a", "order.exception"),
         ("conn_b", "order.exception"),
     ]
-    assert len({alert.alert_id for alert in told}) == 2
+    assert len({alert.alert_id for alert in alerted}) == 2
 
 
 def test_a_malformed_record_is_quarantined_and_the_rest_of_the_page_goes_on(
@@ -517,7 +516,7 @@ def test_a_malformed_record_is_quarantined_and_the_rest_of_the_page_goes_on(
     world.pass_time()
     summary = world.poll()
     assert (summary.quarantined, summary.outcome) == (1, Outcome.FINISHED)
-    assert [order_id for order_id, _, _ in orders_told(world.told())] == ["1", "3"]
+    assert [order_id for order_id, _, _ in orders_told(world.alerted())] == ["1", "3"]
     assert world.stored("2").status == "open"
 
     world.shop.heal("2")
@@ -557,15 +556,15 @@ def test_nothing_is_skipped_when_the_vendors_clock_jumps_ahead_and_comes_back(wo
     started(world)
     world.vendor_clock.advance(DAY)
     world.move("1", "exception")
-    told = world.next_poll()
+    alerted = world.next_poll()
     world.vendor_clock.advance(-DAY)
     world.pass_time()
     world.move("2", "exception")
-    told += world.next_poll()
+    alerted += world.next_poll()
     world.pass_time(HOUR)
     world.move("3", "exception")
-    told += world.next_poll()
-    assert [order_id for order_id, _, _ in orders_told(told)] == ["1", "2", "3"]
+    alerted += world.next_poll()
+    assert [order_id for order_id, _, _ in orders_told(alerted)] == ["1", "2", "3"]
 
 
 def test_nothing_is_skipped_when_the_vendors_clock_falls_back(world: World) -> None:
@@ -574,12 +573,12 @@ def test_nothing_is_skipped_when_the_vendors_clock_falls_back(world: World) -> N
     world.vendor_clock.advance(-HOUR)
     world.shop.place({"id": "new", "status": "exception"})
     world.shop.sync()
-    told = world.next_poll()
+    alerted = world.next_poll()
     for number in range(15):
         if number == 7:
             world.place("newer", status="exception")
-        told += world.next_poll()
-    assert [order_id for order_id, _, _ in orders_told(told)] == ["new", "newer"]
+        alerted += world.next_poll()
+    assert [order_id for order_id, _, _ in orders_told(alerted)] == ["new", "newer"]
 
 
 def test_the_cursor_never_moves_back(world: World) -> None:
@@ -660,11 +659,11 @@ def test_blocked_credentials_are_told_once_and_their_end_too(world: World) -> No
 
 def test_a_connection_that_comes_and_goes_is_told_once(world: World) -> None:
     started(world)
-    told = []
+    alerted = []
     for errors in [[invalid_credentials()], []] * 4:
         world.shop.errors = errors
-        told += world.next_poll()
-    assert kinds(told) == ["connection.blocked"]
+        alerted += world.next_poll()
+    assert kinds(alerted) == ["connection.blocked"]
 
 
 def test_a_shop_that_stopped_syncing_is_told_although_its_orders_can_be_read(world: World) -> None:
@@ -696,7 +695,7 @@ def test_before_the_historical_sync_nothing_is_read_and_then_a_baseline_follows(
     for _ in range(2):
         waiting.pass_time()
         assert waiting.poll().outcome is Outcome.WAITING
-    assert waiting.told() == []
+    assert waiting.alerted() == []
     assert waiting.queries() == []
     waiting.shop.complete_historical_sync()
     [alert] = waiting.next_poll()
@@ -713,7 +712,7 @@ def test_a_shop_whose_credentials_are_blocked_before_its_first_sync_is_told_so_a
     waiting.shop.errors = [invalid_credentials()]
     waiting.pass_time()
     assert waiting.poll().outcome is Outcome.WAITING
-    assert kinds(waiting.told()) == ["connection.blocked"]
+    assert kinds(waiting.alerted()) == ["connection.blocked"]
     waiting.shop.errors = []
     waiting.shop.complete_historical_sync()
     assert kinds(waiting.next_poll() + waiting.next_poll()) == ["watch.started", "connection.recovered"]

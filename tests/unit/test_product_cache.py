@@ -5,7 +5,7 @@ import pytest
 
 from orderwatch import clock as process_clock
 from orderwatch.errors import UnavailableError
-from orderwatch.publishing.product_cache import KEPT_FOR, ProductCache
+from orderwatch.publishing.enrich import KEPT_FOR, ProductCache
 from orderwatch.trackstar.products import Product
 from tests.support.clocks import StandingClock
 
@@ -32,9 +32,9 @@ def find(cache: ProductCache, *product_ids: str, connection_id: str = "a") -> di
 
 @pytest.fixture
 def clock() -> StandingClock:
-    standing = StandingClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
-    process_clock.use(standing)
-    return standing
+    deadline_state = StandingClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+    process_clock.use(deadline_state)
+    return deadline_state
 
 
 @pytest.fixture

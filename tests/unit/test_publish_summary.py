@@ -7,7 +7,7 @@ import pytest
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
-from orderwatch.publishing.publish import PublishSummary
+from orderwatch.publishing.publish import PublishMetrics
 from tests.support.alerts import SEEN_AT, alert_of
 from tests.support.clocks import StandingClock
 
@@ -18,10 +18,10 @@ def seconds_ago(seconds: float) -> Any:
     return NOW - timedelta(seconds=seconds)
 
 
-def counted(alert: Alert) -> PublishSummary:
+def counted(alert: Alert) -> PublishMetrics:
     """The summary after this alert was sent at `NOW`."""
     clock.use(StandingClock(NOW))
-    summary = PublishSummary()
+    summary = PublishMetrics()
     summary.count_sent(alert)
     return summary
 

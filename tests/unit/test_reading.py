@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from orderwatch.errors import PagingError
-from orderwatch.polling.windows import MAX_ATTEMPTS, OVERLAP
-from orderwatch.trackstar.query import DateField
+from orderwatch.polling.cursor import MAX_ATTEMPTS, OVERLAP
+from orderwatch.trackstar.orders import DateField
 from orderwatch_local.shop import Paging, Request, Response, TrackstarDates
 from tests.support.world import TICK, World, kinds
 
@@ -23,7 +23,7 @@ def world() -> World:
     world = World()
     world.place("known")
     world.poll()
-    world.told()
+    world.alerted()
     return world
 
 
@@ -104,7 +104,7 @@ def test_a_refused_filter_is_tried_again_once_a_day_and_nothing_is_missed(world:
     world.pass_time(DAY)
     world.shop.sync()
     world.poll()
-    world.told()
+    world.alerted()
 
     assert kinds(world.next_poll()) in ([], ["order.exception"])
     assert filters(world) == BY_VENDOR
@@ -123,7 +123,7 @@ def test_a_date_in_the_future_silences_no_order(field: str) -> None:
     world.shop.garble("1", {field: "2031-01-01T00:00:00Z"})
     world.shop.sync()
     world.poll()
-    world.told()
+    world.alerted()
     assert world.stored("1").version.at <= world.vendor_clock.now()
 
     world.shop.heal("1")
@@ -140,7 +140,7 @@ def test_what_is_dropped_as_stale_is_counted(world: World) -> None:
     lists(world, lambda _: page(old))
     world.pass_time()
     assert world.poll().stale == 1
-    assert world.told() == []
+    assert world.alerted() == []
 
 
 def test_an_older_copy_is_stale_also_where_the_vendors_clock_was_set_back_behind_both(world: World) -> None:
@@ -152,7 +152,7 @@ def test_an_older_copy_is_stale_also_where_the_vendors_clock_was_set_back_behind
     world.pass_time()
     world.vendor_clock.advance(-HOUR)
     assert world.poll().stale == 1
-    assert world.told() == []
+    assert world.alerted() == []
 
 
 # Identity (rule 2)
@@ -163,15 +163,15 @@ def test_the_same_trouble_again_is_alerted_again_whatever_the_dates_say() -> Non
     world.shop.quirks.trackstar_dates = TrackstarDates.NULL
     world.place("1")
     world.poll()
-    world.told()
-    told = []
+    world.alerted()
+    alerted = []
     for status in ("exception", "processing", "exception"):
         world.shop.move("1", status)
         world.shop.garble("1", {"updated_date": "2026-01-05T12:00:00Z"})
         world.shop.sync()
-        told += world.next_poll()
-    assert kinds(told) == ["order.exception", "order.recovered", "order.exception"]
-    assert len({alert.alert_id for alert in told}) == 3
+        alerted += world.next_poll()
+    assert kinds(alerted) == ["order.exception", "order.recovered", "order.exception"]
+    assert len({alert.alert_id for alert in alerted}) == 3
 
 
 # Page tokens
@@ -189,7 +189,7 @@ def test_a_page_that_points_to_itself_is_read_again_and_then_fails_loudly(world:
     with pytest.raises(PagingError, match="page token"):
         world.poll()
     assert len(asked) == 2 * MAX_ATTEMPTS
-    assert kinds(world.told()) == ["order.exception"], "what was read is not lost"
+    assert kinds(world.alerted()) == ["order.exception"], "what was read is not lost"
 
     world.trackstar.intercept = None
     world.next_poll()
@@ -228,7 +228,7 @@ def test_a_shop_whose_page_tokens_led_nowhere_for_a_while_is_read_once_they_lead
     world.pass_time()
     world.poll()
     assert world.state().progress is None
-    assert {alert.order.id for alert in world.told() if alert.order} == set(ids)
+    assert {alert.order.id for alert in world.alerted() if alert.order} == set(ids)
 
 
 def test_a_page_that_brings_nothing_new_is_followed(world: World) -> None:
@@ -255,7 +255,7 @@ def test_an_order_that_one_page_shows_twice_is_taken_at_its_newest(world: World,
         fresh = World()
         fresh.place("known")
         fresh.poll()
-        fresh.told()
+        fresh.alerted()
         lists(fresh, lambda _, records=records: page(*records))  # type: ignore[misc]
         fresh.next_poll()
         assert fresh.stored("twice").status == ("exception" if first == 0 else "open")

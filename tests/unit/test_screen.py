@@ -9,7 +9,7 @@ from rich.console import Console
 
 from orderwatch_local.inbox import Mail
 from orderwatch_local.screen import Screen
-from orderwatch_local.standing import Standing
+from orderwatch_local.watch_status import DeadlineState
 from tests.support.clocks import BEGINS_AT, StandingClock, running_on
 
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
@@ -21,8 +21,8 @@ def console(*, terminal: bool, width: int = 60) -> tuple[Console, io.StringIO]:
     return Console(file=printed, force_terminal=terminal, width=width, highlight=False, color_system=None), printed
 
 
-def standing(begun: datetime = BEGINS_AT) -> Standing:
-    return Standing({"conn_a": "Alpine Outdoor"}, timedelta(seconds=5), begun=begun)
+def deadline_state(begun: datetime = BEGINS_AT) -> DeadlineState:
+    return DeadlineState({"conn_a": "Alpine Outdoor"}, timedelta(seconds=5), begun=begun)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_in_a_pipe_the_standing_is_a_plain_line_a_minute() -> None:
     out, _ = console(terminal=False)
     log, printed = console(terminal=False)
     with running_on(time):
-        screen, now = Screen(out, log, as_json=True), standing()
+        screen, now = Screen(out, log, as_json=True), deadline_state()
         with screen.showing(now):
             for _ in range(130):
                 time.advance(timedelta(seconds=1))
@@ -75,7 +75,7 @@ def test_the_live_line_is_gone_when_the_watch_ends_and_what_was_said_stays() -> 
     out, printed = console(terminal=True, width=100)
     with running_on(StandingClock(BEGINS_AT)):
         screen = Screen(out, out, as_json=False)
-        with screen.showing(standing()):
+        with screen.showing(deadline_state()):
             screen.report("polls of Alpine Outdoor fail")
     text = printed.getvalue()
     assert "watching Alpine Outdoor · first poll · next in 5 s" in text

@@ -5,7 +5,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderwatch.polling.seen_orders import MAX_SAVED, SeenOrders
+from orderwatch.polling.cursor import MAX_SAVED, SeenOrders
 
 
 def seen(*order_ids: str) -> SeenOrders:
@@ -32,16 +32,16 @@ def test_it_stays_exact_while_it_grows() -> None:
 
 
 def test_the_next_poll_knows_what_was_saved() -> None:
-    restored = SeenOrders.restored(seen("1", "2", "\ud800").saved())
+    restored = SeenOrders.from_json(seen("1", "2", "\ud800").to_json())
     assert [restored.add(order_id) for order_id in ("1", "2", "\ud800", "3")] == [False, False, False, True]
 
 
 def test_what_is_saved_fits_the_row_and_too_much_is_not_saved_at_all() -> None:
     orders = seen(*map(str, range(MAX_SAVED)))
-    assert len(orders.saved()) == 8 * MAX_SAVED
+    assert len(orders.to_json()) == 8 * MAX_SAVED
     orders.add("one more")
-    assert orders.saved() == ""
-    assert len(SeenOrders.restored("")) == 0
+    assert orders.to_json() == ""
+    assert len(SeenOrders.from_json("")) == 0
 
 
 def test_an_order_takes_at_most_a_few_words_of_memory() -> None:

@@ -3,12 +3,7 @@
 import pytest
 
 from orderwatch.errors import SettingsError
-from orderwatch.settings import (
-    DispatchPollsSettings,
-    PollOrdersSettings,
-    PublishAlertsSettings,
-    read_settings,
-)
+from orderwatch.settings import DispatchPollsSettings, PollOrdersSettings, PublishAlertsSettings, read_settings
 from tests.support.template import load_template
 
 ENVIRONMENT = {
@@ -17,7 +12,7 @@ ENVIRONMENT = {
     "ALERT_STATUSES": "exception, cancelled,,",
     "NOTIFY_RECOVERED": "false",
     "BASELINE_DAYS": "30",
-    "SILENCE_MINUTES": "30",
+    "STALLED_AFTER_MINUTES": "30",
     "SYNC_MINUTES": "0",
     "TIME_ZONE": "Europe/Berlin",
     "DEADLINE_ALERTS": "true",

@@ -74,8 +74,8 @@ def test_orders_are_numbered_on_and_hold_nulls_where_the_page_allows_them() -> N
 
 def test_an_order_can_be_made_to_hold_a_product_once() -> None:
     book = OrderBook(1, catalogue=catalogue(), country="US", host="shop.example")
-    wanted = catalogue().for_sale()[0]
-    for order in [book.write(NOON, product=wanted) for _ in range(50)]:
+    connections_to_poll = catalogue().for_sale()[0]
+    for order in [book.write(NOON, product=connections_to_poll) for _ in range(50)]:
         ids = [line["product_id"] for line in order["line_items"]]
-        assert ids[0] == wanted["id"]
-        assert ids.count(wanted["id"]) == 1
+        assert ids[0] == connections_to_poll["id"]
+        assert ids.count(connections_to_poll["id"]) == 1

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from orderwatch_local.shop import LiveClock, SystemClock, VirtualClock
-from tests.support.clocks import Waits, running_on
+from tests.support.clocks import FakeClock, running_on
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -36,7 +36,7 @@ def test_a_moment_without_a_time_zone_is_refused() -> None:
 
 
 def test_a_live_clock_stands_still_until_it_is_started_and_runs_from_then_on() -> None:
-    with running_on(machine := Waits()):
+    with running_on(machine := FakeClock()):
         clock = LiveClock(NOON)
         machine.sleep(60)
         assert clock.now() == NOON
@@ -46,7 +46,7 @@ def test_a_live_clock_stands_still_until_it_is_started_and_runs_from_then_on() -
 
 
 def test_a_live_clock_that_runs_jumps_forward_and_never_back() -> None:
-    with running_on(machine := Waits()):
+    with running_on(machine := FakeClock()):
         clock = LiveClock(NOON)
         clock.set(NOON - timedelta(days=1))
         clock.start()

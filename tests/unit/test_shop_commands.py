@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from orderwatch.polling.statuses import DOCUMENTED
+from orderwatch.polling.connection_alerts import DOCUMENTED
 from orderwatch_local.shop import Record, Resource, Shop, Trackstar, day_of_three_shops
 from orderwatch_local.shop_commands import HELP, STATUSES, CommandError, QuitError, ShopCommands
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from orderwatch.settings import ShopSettings, ShopSettingsError, Weekday, read_shop_settings
+from orderwatch.shop_settings import ShopSettings, ShopSettingsError, Weekday, read_shop_settings
 
 
 def test_every_key_is_optional() -> None:

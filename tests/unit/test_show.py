@@ -13,7 +13,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from orderwatch.errors import OrderwatchError
-from orderwatch.polling.health import HealthState
+from orderwatch.records import HealthState
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_cli import arguments, connecting, main, show
 from orderwatch_cli.connecting import Connected

@@ -6,8 +6,8 @@ import pytest
 
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import UnavailableError
-from orderwatch.polling.failure import note_unread
-from orderwatch.polling.transitions import Policy
+from orderwatch.polling.policy import Policy
+from orderwatch.polling.poll import alert_poll_failing
 from orderwatch_local.shop import Request, Response
 from tests.support.polls import WATCHED
 from tests.support.world import World, kinds
@@ -20,7 +20,7 @@ def world() -> World:
     world = World()
     world.place("1")
     world.poll()
-    world.told()
+    world.alerted()
     return world
 
 
@@ -33,14 +33,14 @@ def failed_poll(world: World) -> list[str]:
     world.pass_time()
     with pytest.raises(UnavailableError):
         world.poll()
-    note_unread(AlertConnection(id="conn_a"), store=world.tables.store, silence=SILENCE)
-    return kinds(world.told())
+    alert_poll_failing(AlertConnection(id="conn_a"), store=world.tables.store, suppression=SILENCE)
+    return kinds(world.alerted())
 
 
 def test_a_connection_whose_polls_fail_for_half_an_hour_is_told_to_the_operators_once(world: World) -> None:
     world.trackstar.intercept = refuse
-    told = [kind for _ in range(20) for kind in failed_poll(world)]
-    assert told == ["connection.unread"]
+    alerted = [kind for _ in range(20) for kind in failed_poll(world)]
+    assert alerted == ["connection.poll_failing"]
 
 
 def test_its_end_is_told_when_readings_come_to_their_end_again_and_not_before(world: World) -> None:
@@ -54,14 +54,14 @@ def test_its_end_is_told_when_readings_come_to_their_end_again_and_not_before(wo
 
 def test_a_pause_of_all_polls_is_no_fault_of_the_connection(world: World) -> None:
     world.pass_time(timedelta(hours=1))
-    assert "connection.unread" not in kinds(world.next_poll())
+    assert "connection.poll_failing" not in kinds(world.next_poll())
 
 
 def test_the_start_of_the_watch_names_what_is_watched() -> None:
     world = World()
     world.place("1", status="exception")
     world.poll()
-    assert [alert.detail for alert in world.told()] == [
+    assert [alert.detail for alert in world.alerted()] == [
         "Watching 1 orders for backordered, cancelled, exception; 1 in exception now."
     ]
 
@@ -69,13 +69,13 @@ def test_the_start_of_the_watch_names_what_is_watched() -> None:
 def test_a_status_that_is_misspelt_is_told_to_the_operators_once() -> None:
     world = World("conn_a", "conn_b")
     policy = Policy(statuses={"exceptoin", "cancelled"})
-    told = []
+    alerted = []
     for _ in range(3):
         for shop in world.shops.values():
-            told += [alert for alert in world.next_poll(shop, policy=policy) if alert.kind == "statuses.doubted"]
-    assert [alert.connection_id for alert in told] == ["AlertStatuses"]
-    assert told[0].detail is not None
-    assert "AlertStatuses names exceptoin" in told[0].detail
+            alerted += [alert for alert in world.next_poll(shop, policy=policy) if alert.kind == "status.unknown"]
+    assert [alert.connection_id for alert in alerted] == ["AlertStatuses"]
+    assert alerted[0].detail is not None
+    assert "AlertStatuses names exceptoin" in alerted[0].detail
 
 
 def test_a_status_that_only_a_shop_knows_is_not_doubted() -> None:

@@ -6,15 +6,14 @@ from decimal import Decimal
 
 import pytest
 
-from orderwatch.alerts.daily import Changes, DailySummary, Unseen
 from orderwatch.alerts.kinds import Severity
-from orderwatch.deadlines.rules import Standing
-from orderwatch.polling.health import Health, HealthState
-from orderwatch.polling.state import ConnectionState
-from orderwatch.summarizing.changes import MAX_MEMORY, recalled, remembered
-from orderwatch.summarizing.shops import unseen
-from orderwatch.summarizing.stock import MAX_STOCKED
-from orderwatch.summarizing.summarize import MAX_BYTES, Summary, summarize, write
+from orderwatch.alerts.summary import Changes, DailySummary, Unseen
+from orderwatch.deadlines.rules import DeadlineState
+from orderwatch.polling.cursor import ConnectionState
+from orderwatch.records import Health, HealthState
+from orderwatch.summary.build import MAX_BYTES, Summary, summarize, unseen, write
+from orderwatch.summary.changes import MAX_MEMORY, decode, encode
+from orderwatch.summary.stock import MAX_STOCKED
 from tests.support.summaries import (
     AT,
     AT_RISK,
@@ -58,7 +57,7 @@ def test_the_worst_shop_comes_first_and_one_where_nothing_waits_is_only_counted(
     rows = {
         "calm": {},
         "few": {"1": row()},
-        "late": {"1": row("open", standing=late_for(HOUR))},
+        "late": {"1": row("open", deadline_state=late_for(HOUR))},
         "many": {str(number): row() for number in range(3)},
         "gone": {},
     }
@@ -109,7 +108,7 @@ def test_where_nothing_waits_the_summary_is_news_for_nobody() -> None:
     ],
 )
 def test_whether_a_shop_can_be_seen(state: ConnectionState, expected: Unseen | None, why: str) -> None:
-    assert unseen(state, at=AT, silence=SILENCE) == expected, why
+    assert unseen(state, at=AT, suppression=SILENCE) == expected, why
 
 
 def test_waited_and_new_less_cleared_is_what_waits() -> None:
@@ -133,9 +132,9 @@ def test_a_shop_that_the_summary_before_did_not_know_is_all_new() -> None:
 
 
 def test_an_order_whose_ship_by_was_moved_is_cleared_and_nobody_knows_how_long_it_took() -> None:
-    store = MemoryStore({"a": {"1": row("open", since=9 * DAY, standing=late_for(HOUR))}}, {"a": healthy()})
+    store = MemoryStore({"a": {"1": row("open", since=9 * DAY, deadline_state=late_for(HOUR))}}, {"a": healthy()})
     sent(store)
-    store.rows["a"]["1"] = row("open", since=9 * DAY, waits=False)
+    store.rows["a"]["1"] = row("open", since=9 * DAY, needs_attention=False)
     changed = sent(store, at=AT + DAY).changes
     assert changed
     assert (changed.cleared, changed.median_hours_to_clear) == (1, None)
@@ -150,12 +149,17 @@ def test_the_summary_of_a_day_is_written_once_and_one_that_is_asked_for_beside_i
 
 
 def test_what_a_shop_tells_is_as_of_its_last_sync_and_never_of_a_clock_that_runs_ahead_of_it() -> None:
-    risk, far = row("open", waits=False, standing=AT_RISK), Standing(AT_RISK.due, late_for(HOUR).passed)
-    store = MemoryStore({"a": {"1": row(since=23 * HOUR), "2": risk, "3": row("open", standing=far)}}, {"a": blocked()})
+    risk, far = (
+        row("open", needs_attention=False, deadline_state=AT_RISK),
+        DeadlineState(AT_RISK.due, late_for(HOUR).passed),
+    )
+    store = MemoryStore(
+        {"a": {"1": row(since=23 * HOUR), "2": risk, "3": row("open", deadline_state=far)}}, {"a": blocked()}
+    )
     later = summarize([shop()], store=store, products=None, occasion=occasion(at=AT + 9 * DAY))
-    [told] = daily_of(later).shops
-    assert (told.as_of, told.ages.under_1_day, told.ages.over_7_days) == (AT, 2, 0)
-    assert (told.late, told.at_risk) == (1, 1)
+    [alerted] = daily_of(later).shops
+    assert (alerted.as_of, alerted.ages.under_1_day, alerted.ages.over_7_days) == (AT, 2, 0)
+    assert (alerted.late, alerted.at_risk) == (1, 1)
 
 
 def test_on_mondays_the_week_is_told_against_the_one_before() -> None:
@@ -200,12 +204,12 @@ def test_five_hundred_shops_fit_the_row_and_what_is_left_out_is_counted_exactly(
     assert all(len(each.orders) + each.more_orders == 20 for each in daily.shops)
     assert summary.memory
     assert len(summary.memory) <= MAX_MEMORY
-    assert {name: len(orders) for name, orders in recalled(summary.memory).items()} == dict.fromkeys(names, 20)
+    assert {name: len(orders) for name, orders in decode(summary.memory).items()} == dict.fromkeys(names, 20)
 
 
 def test_more_orders_than_can_be_remembered_are_not_compared_and_that_is_no_change() -> None:
     crowd = {f"order-{number * 7919 % 1_000_003:x}-{number}": AT for number in range(60_000)}
-    assert remembered({"a": crowd}) is None
+    assert encode({"a": crowd}) is None
     store = MemoryStore({"a": {"1": row()}}, {"a": healthy()})
     first = made(store)
     write(replace(first, memory=None), store)
@@ -213,7 +217,7 @@ def test_more_orders_than_can_be_remembered_are_not_compared_and_that_is_no_chan
 
 
 def test_what_is_at_risk_is_told_of_a_shop_whose_data_are_days_old() -> None:
-    kept = {"1": row("processing", waits=False, standing=AT_RISK)}
+    kept = {"1": row("processing", needs_attention=False, deadline_state=AT_RISK)}
     old = healthy().model_copy(update={"data_as_of": AT - 3 * DAY})
     store = MemoryStore({"a": kept}, {"a": old})
     daily = summarize([shop()], store=store, products=None, occasion=occasion()).alert.daily

@@ -6,19 +6,17 @@ from decimal import Decimal
 
 import pytest
 
-from orderwatch.alerts.daily import ShopSummary, SummaryProduct, WaitingAges
-from orderwatch.deadlines.rules import NO_DEADLINE, Standing
-from orderwatch.polling.snapshot import ExtractLine
-from orderwatch.polling.transitions import StoredOrder
-from orderwatch.summarizing.figures import shop_figures, total
-from orderwatch.summarizing.orders import SummedOrder
-from orderwatch.summarizing.stock import MAX_ASKED, backordered, held_up_by, product_ids
+from orderwatch.alerts.summary import BacklogAges, ShopSummary, SummaryProduct
+from orderwatch.deadlines.rules import NO_DEADLINE, DeadlineState
+from orderwatch.records import ExtractLine, StoredOrder
+from orderwatch.summary.figures import SummaryRow, shop_figures, total
+from orderwatch.summary.stock import MAX_ASKED, backordered, held_up_by, product_ids
 from orderwatch.trackstar.products import Product
 from tests.support.summaries import AT, AT_RISK, DAY, HOUR, WATCHED, extract, late_for, row
 
 
-def summed(rows: Mapping[str, StoredOrder]) -> list[SummedOrder]:
-    return [SummedOrder(key, each, WATCHED) for key, each in rows.items()]
+def summed(rows: Mapping[str, StoredOrder]) -> list[SummaryRow]:
+    return [SummaryRow(key, each, WATCHED) for key, each in rows.items()]
 
 
 def shop_of(rows: Mapping[str, StoredOrder]) -> ShopSummary:
@@ -29,11 +27,26 @@ def shop_of(rows: Mapping[str, StoredOrder]) -> ShopSummary:
     ("stored", "reason", "since", "why"),
     [
         (row("exception", since=HOUR), "exception", HOUR, "a watched status"),
-        (row("exception", since=5 * HOUR, standing=late_for(HOUR)), "exception", 5 * HOUR, "the status says more"),
-        (row("processing", since=9 * DAY, standing=late_for(HOUR)), "late", HOUR, "it waits since its ship-by passed"),
+        (
+            row("exception", since=5 * HOUR, deadline_state=late_for(HOUR)),
+            "exception",
+            5 * HOUR,
+            "the status says more",
+        ),
+        (
+            row("processing", since=9 * DAY, deadline_state=late_for(HOUR)),
+            "late",
+            HOUR,
+            "it waits since its ship-by passed",
+        ),
         (row("on_hold", since=DAY), "on_hold", DAY, "watched when it was written, whatever is watched now"),
-        (row("processing", since=DAY, waits=False, standing=AT_RISK), "at_risk", 2 * HOUR, "since the warning"),
-        (row("backordered", since=DAY, standing=AT_RISK), "backordered", DAY, "it waits, and is at risk too"),
+        (
+            row("processing", since=DAY, needs_attention=False, deadline_state=AT_RISK),
+            "at_risk",
+            2 * HOUR,
+            "since the warning",
+        ),
+        (row("backordered", since=DAY, deadline_state=AT_RISK), "backordered", DAY, "it waits, and is at risk too"),
     ],
 )
 def test_why_an_order_is_told_and_since_when(stored: StoredOrder, reason: str, since: timedelta, why: str) -> None:
@@ -46,14 +59,14 @@ def test_every_waiting_order_is_counted_once_by_reason_and_once_by_age() -> None
         {
             "1": row(since=HOUR),
             "2": row("backordered", since=DAY),
-            "3": row("backordered", since=3 * DAY, standing=late_for(HOUR)),
+            "3": row("backordered", since=3 * DAY, deadline_state=late_for(HOUR)),
             "4": row(since=7 * DAY, raw="Address"),
-            "5": row("open", since=40 * DAY, standing=late_for(2 * DAY)),
-            "6": row("open", waits=False, standing=AT_RISK),
+            "5": row("open", since=40 * DAY, deadline_state=late_for(2 * DAY)),
+            "6": row("open", needs_attention=False, deadline_state=AT_RISK),
         }
     )
     assert shop.by_reason == {"exception": 2, "backordered": 2, "late": 1}
-    assert shop.ages == WaitingAges(under_1_day=1, from_1_to_3_days=2, from_3_to_7_days=1, over_7_days=1)
+    assert shop.ages == BacklogAges(under_1_day=1, from_1_to_3_days=2, from_3_to_7_days=1, over_7_days=1)
     assert (shop.waiting, shop.late, shop.at_risk) == (5, 2, 1)
     assert shop.raw_reasons == {"Address": 1}
 
@@ -68,20 +81,20 @@ def test_money_is_summed_by_currency_and_what_has_none_is_counted() -> None:
 def test_the_ten_most_urgent_are_listed_and_the_rest_is_counted_exactly() -> None:
     rows = {f"{number:02}": row(ship_by=AT + number * HOUR) for number in range(14)}
     rows["never"] = row(kept=extract(total="9000"))
-    rows["risk"] = row("open", waits=False, standing=AT_RISK, ship_by=AT - DAY)
+    rows["risk"] = row("open", needs_attention=False, deadline_state=AT_RISK, ship_by=AT - DAY)
     shop = shop_of(rows)
     assert [order.id for order in shop.orders] == [f"{number:02}" for number in range(10)]
     assert shop.more_orders == 6, "four with a ship-by, one without, and one that is at risk"
 
 
 def test_the_total_is_the_sum_of_the_shops() -> None:
-    one = shop_of({"1": row(), "2": row("open", standing=late_for(HOUR))})
+    one = shop_of({"1": row(), "2": row("open", deadline_state=late_for(HOUR))})
     two = shop_of({"1": row("backordered", since=9 * DAY, kept=extract(currency="USD"))})
     every = total([one, two])
     assert (every.waiting, every.late) == (3, 1)
     assert every.by_reason == {"exception": 1, "late": 1, "backordered": 1}
     assert every.value_by_currency == {"EUR": Decimal(20), "USD": Decimal(10)}
-    assert every.ages == WaitingAges(under_1_day=2, over_7_days=1)
+    assert every.ages == BacklogAges(under_1_day=2, over_7_days=1)
 
 
 ORDERS = {
@@ -90,7 +103,7 @@ ORDERS = {
     "3": row("backordered", kept=extract(("TENT", 1), more=4)),
     "4": row("backordered", kept=extract(("LAMP", 1), ("LAMP", 1))),
     "5": row("exception", kept=extract(("SOCK", 9))),
-    "6": row("backordered", waits=False, standing=NO_DEADLINE, kept=extract(("LAMP", 99))),
+    "6": row("backordered", needs_attention=False, deadline_state=NO_DEADLINE, kept=extract(("LAMP", 99))),
 }
 
 
@@ -146,10 +159,12 @@ def test_products_that_tie_are_told_in_the_order_in_which_the_orders_have_them()
 
 
 def test_an_order_that_trackstar_no_longer_has_is_not_at_risk() -> None:
-    [order] = summed({"1": row("exception", standing=Standing(passed=AT_RISK.passed))})
+    [order] = summed({"1": row("exception", deadline_state=DeadlineState(passed=AT_RISK.passed))})
     assert not order.is_at_risk
 
 
 def test_an_order_at_risk_that_became_final_is_none() -> None:
-    [order] = summed({"1": row("fulfilled", waits=False, standing=Standing(passed=AT_RISK.passed))})
+    [order] = summed(
+        {"1": row("fulfilled", needs_attention=False, deadline_state=DeadlineState(passed=AT_RISK.passed))}
+    )
     assert not order.is_at_risk

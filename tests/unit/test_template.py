@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from functions.post_to_slack import app as post_to_slack
-from orderwatch.aws.alert_table import CLAIM
+from orderwatch.aws.tables import LEASE_DURATION
 from orderwatch.settings import (
     DispatchPollsSettings,
     PollOrdersSettings,
@@ -50,7 +50,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
         "ALERT_STATUSES": "AlertStatuses",
         "NOTIFY_RECOVERED": "NotifyRecovered",
         "BASELINE_DAYS": "BaselineDays",
-        "SILENCE_MINUTES": "SilenceMinutes",
+        "STALLED_AFTER_MINUTES": "StalledAfterMinutes",
         "SYNC_MINUTES": "SyncMinutes",
         "TIME_ZONE": "TimeZone",
         "DEADLINE_ALERTS": "DeadlineAlerts",
@@ -86,7 +86,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
         "PARAMETER_PREFIX": "ParameterPrefix",
         "TRACKSTAR_BASE_URL": "TrackstarBaseUrl",
         "ALERT_STATUSES": "AlertStatuses",
-        "SILENCE_MINUTES": "SilenceMinutes",
+        "STALLED_AFTER_MINUTES": "StalledAfterMinutes",
         "TIME_ZONE": "TimeZone",
         "LATE_WARNING_HOURS": "LateWarningHours",
         "ORDER_TABLE_NAME": "OrderTable",
@@ -148,7 +148,7 @@ def test_the_parameters_have_the_names_and_defaults_of_the_contract() -> None:
         "AmazonQSlackChannelId": "",
         "Architecture": "arm64",
         "LogLevel": "INFO",
-        "SilenceMinutes": 30,
+        "StalledAfterMinutes": 30,
         "Dashboard": "true",
         "DeadlineAlerts": "true",
         "LateWarningHours": 24,
@@ -242,8 +242,8 @@ def test_a_poll_is_tried_five_times_within_the_life_of_its_message() -> None:
 
 
 def test_a_quiet_shop_is_polled_twice_before_its_silence_alarms() -> None:
-    gap, silence = PARAMETERS["MaxPollGapMinutes"]["Default"], PARAMETERS["SilenceMinutes"]["Default"]
-    assert 2 * gap <= silence
+    gap, suppression = PARAMETERS["MaxPollGapMinutes"]["Default"], PARAMETERS["StalledAfterMinutes"]["Default"]
+    assert 2 * gap <= suppression
 
 
 def test_a_long_baseline_that_asks_for_its_own_continuation_is_no_runaway_loop() -> None:
@@ -297,7 +297,7 @@ def test_the_stream_gives_new_alerts_and_no_record_holds_back_the_rest() -> None
 
 
 def test_a_claim_on_an_alert_outlives_the_function_that_made_it() -> None:
-    assert properties("PublishAlertsFunction")["Timeout"] < CLAIM.total_seconds()
+    assert properties("PublishAlertsFunction")["Timeout"] < LEASE_DURATION.total_seconds()
 
 
 def test_slack_gets_no_more_than_two_posters_and_a_message_is_not_shown_to_both() -> None:

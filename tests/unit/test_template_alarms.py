@@ -108,7 +108,7 @@ def test_an_alarm_looks_at_a_metric_that_exists(name: str) -> None:
 def test_an_alarm_is_one_that_cloudwatch_takes(name: str) -> None:
     alarm = ALARMS[name]
     periods = alarm["EvaluationPeriods"]
-    longest = load_template()["Parameters"]["SilenceMinutes"]["MaxValue"] if isinstance(periods, dict) else periods
+    longest = load_template()["Parameters"]["StalledAfterMinutes"]["MaxValue"] if isinstance(periods, dict) else periods
     assert {metric["Period"] * longest <= 24 * 3600 for metric in METRICS[name]} == {True}
     assert alarm["DatapointsToAlarm"] == periods or alarm["DatapointsToAlarm"] <= periods
 
@@ -117,7 +117,7 @@ def test_only_where_silence_is_the_trouble_missing_data_raises_the_alarm() -> No
     silent = {name for name, alarm in ALARMS.items() if alarm["TreatMissingData"] == "breaching"}
     assert silent == {"NoPollsAlarm", "NoRedriveAlarm"}
     assert ALARMS["NoPollsAlarm"]["MetricName"] == "PollsFinished"
-    assert ALARMS["NoPollsAlarm"]["EvaluationPeriods"] == {"Ref": "SilenceMinutes"}
+    assert ALARMS["NoPollsAlarm"]["EvaluationPeriods"] == {"Ref": "StalledAfterMinutes"}
     assert ALARMS["NoPollsAlarm"]["Period"] == 60
     redrive = RESOURCES["RedriveAlertsFunction"]["Properties"]["Events"]["RedriveSchedule"]["Properties"]
     assert redrive["ScheduleExpression"] == "rate(15 minutes)"
@@ -195,8 +195,8 @@ def test_a_tick_that_comes_to_nothing_by_errors_or_for_want_of_room_reaches_the_
 def test_what_the_issue_of_an_alert_can_suffer_has_an_alarm() -> None:
     own = {each["MetricName"] for metrics in METRICS.values() for each in metrics if each["Namespace"] == "orderwatch"}
     assert own == {
-        *("PollsFinished", "AlertsOverdue", "AlertsUnsent", "MessagesPlain"),
-        *("OrdersQuarantined", "FoundBySweep", "SlackMessageAge", "TopicsUnheard"),
+        *("PollsFinished", "AlertsOverdue", "AlertsUnsent", "MessagesFallback"),
+        *("OrdersQuarantined", "FoundBySweep", "SlackMessageAge", "TopicsWithoutSubscribers"),
     }
 
 
@@ -227,7 +227,7 @@ def test_the_dashboard_answers_the_questions_of_an_operator() -> None:
 
 def test_the_dashboard_reads_figures_that_the_polls_log() -> None:
     """A metric costs what it is sent for, a figure of the log only what is looked at."""
-    source = (ROOT / "layers/orderwatch/python/orderwatch/polling/summary.py").read_text()
+    source = (ROOT / "layers/orderwatch/python/orderwatch/polling/metrics.py").read_text()
     names = {name for query in queries() for name in re.findall(r"\((\w+)\) as", query)}
     assert {"SyncAge", "OrdersRead", "PagesRead"} <= names
     for name in names:

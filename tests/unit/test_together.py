@@ -8,12 +8,11 @@ from moto.sns.utils import FilterPolicyMatcher
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, Severity, severity_of
 from orderwatch.alerts.parts import AlertOrder
-from orderwatch.publishing.digest import Group, group
-from orderwatch.publishing.messages import render
-from orderwatch.publishing.messages.plain import plain
-from orderwatch.publishing.together import together
+from orderwatch.publishing.group import Group, group, merge_alerts
+from orderwatch.rendering.fallback import plain
+from orderwatch.rendering.sns import render
 from orderwatch_local.samples import NOW, SHOP
-from tests.support.recording_sns import told_ids
+from tests.support.recording_sns import alerted_ids
 
 
 def alert(kind: str, order_id: str = "1", *, detail: str | None = None) -> Alert:
@@ -34,7 +33,7 @@ LATE = alert(KIND_LATE, detail="It was to ship by now and is still in exception.
 
 
 def messages(*alerts: Alert, threshold: int = 5) -> list[Group]:
-    return together(group(alerts, threshold=threshold))
+    return merge_alerts(group(alerts, threshold=threshold))
 
 
 def test_an_order_that_is_in_exception_and_late_is_one_message_of_two_alerts() -> None:
@@ -46,7 +45,7 @@ def test_an_order_that_is_in_exception_and_late_is_one_message_of_two_alerts() -
         exception.alert_id,
         LATE.detail,
     )
-    assert [each.kind for each in both.alert.also] == [KIND_LATE]
+    assert [each.kind for each in both.alert.merged] == [KIND_LATE]
 
 
 def test_it_is_as_severe_as_the_worse_of_the_two() -> None:
@@ -63,7 +62,7 @@ def test_both_are_said_in_every_channel_and_a_filter_on_either_lets_it_through()
     assert "still in exception" in message.bodies["email"]
     assert "is in exception and late" in message.bodies["sms"]
     assert "in exception and late" in message.bodies["https"]
-    assert told_ids(json.loads(message.bodies["sqs"])) == ["order.exception-1", "order.late-1"]
+    assert alerted_ids(json.loads(message.bodies["sqs"])) == ["order.exception-1", "order.late-1"]
     for kind in ("order.exception", "order.late"):
         assert _lets_through({"kind": [kind]}, message.attributes)
     assert not _lets_through({"kind": ["order.stuck"]}, message.attributes)
@@ -76,7 +75,7 @@ def _lets_through(policy: dict[str, Any], attributes: Any) -> bool:
 
 def test_the_fallback_tells_both_ids_too() -> None:
     body = plain(messages(alert("order.exception"), LATE)[0].alert).bodies["sqs"]
-    assert told_ids(json.loads(body)) == ["order.exception-1", "order.late-1"]
+    assert alerted_ids(json.loads(body)) == ["order.exception-1", "order.late-1"]
 
 
 def test_what_recovered_and_is_late_is_two_messages() -> None:

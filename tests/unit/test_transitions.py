@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.polling.decisions import decide
-from orderwatch.polling.transitions import Observation, OrderWrite, Policy, Reason, StoredOrder, reason_for
-from orderwatch.polling.windows import WindowKind
+from orderwatch.polling.cursor import WindowKind
+from orderwatch.polling.detect import Observation, OrderWrite, Reason, decide, reason_for
+from orderwatch.polling.policy import Policy
+from orderwatch.records import StoredOrder
 from orderwatch.trackstar.orders import Order, Version, VersionClock
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -25,7 +26,7 @@ BASELINE = replace(OBSERVED, window=WindowKind.BASELINE, watch_started_at=None)
 
 
 def stored(
-    status: str, *, minute: int = 0, told: bool = True, clock: VersionClock = VersionClock.TRACKSTAR
+    status: str, *, minute: int = 0, alerted: bool = True, clock: VersionClock = VersionClock.TRACKSTAR
 ) -> StoredOrder:
     return StoredOrder(
         status=status,
@@ -33,8 +34,8 @@ def stored(
         version=Version(NOON + minute * MINUTE, clock),
         status_since=NOON - 60 * MINUTE,
         order_number="#1",
-        waits=POLICY.waits(status),
-        alerted_by="alert-before" if POLICY.watches(status) and told else None,
+        needs_attention=POLICY.needs_attention(status),
+        status_alert_id="alert-before" if POLICY.watches(status) and alerted else None,
     )
 
 
@@ -54,9 +55,9 @@ def moved(
     ("status", "waits"),
     [("exception", True), ("backordered", True), ("cancelled", False), ("open", False)],
 )
-def test_an_order_waits_for_a_person_in_a_watched_status_that_it_can_leave(status: str, waits: bool) -> None:
-    assert moved(seen(status), stored("processing")).stored.waits is waits
-    assert moved(seen(status, minute=2), stored(status)).stored.waits is waits
+def test_an_order_waits_for_a_person_in_a_watched_status_that_it_can_leave(status: str, needs_attention: bool) -> None:
+    assert moved(seen(status), stored("processing")).stored.needs_attention is needs_attention
+    assert moved(seen(status, minute=2), stored(status)).stored.needs_attention is needs_attention
 
 
 @pytest.mark.parametrize(
@@ -69,8 +70,8 @@ def test_an_order_waits_for_a_person_in_a_watched_status_that_it_can_leave(statu
         (stored("backordered"), "backordered", None, "a new version of the same status is none"),
         (stored("exception"), "processing", "order.recovered", "the old one was watched, the new one is not"),
         (stored("exception"), "other", "order.recovered", "an unwatched status is an unwatched status"),
-        (stored("exception", told=False), "processing", None, "what was never told is never told to be over"),
-        (stored("exception", told=False), "cancelled", "order.cancelled", "the baseline's trouble that gets worse"),
+        (stored("exception", alerted=False), "processing", None, "what was never told is never told to be over"),
+        (stored("exception", alerted=False), "cancelled", "order.cancelled", "the baseline's trouble that gets worse"),
         (stored("open"), "processing", None, "between unwatched statuses"),
         (stored("open"), "other", None, "`other` is not watched here"),
         (stored("open"), "teleported", None, "a status the vendor invents is stored only"),
@@ -142,8 +143,8 @@ def test_an_unknown_order_after_a_capped_baseline(
     by_the_shop = Order.of(record | {"created_date": created})
     for order in [by_trackstar, by_the_shop] if created else [by_the_shop]:
         assert reason_for(order, None, observation=OBSERVED, policy=policy) is reason, why
-        told = moved(order, None, policy=policy).alert
-        assert (told is not None) == (reason is Reason.FIRST_SEEN)
+        alerted = moved(order, None, policy=policy).alert
+        assert (alerted is not None) == (reason is Reason.FIRST_SEEN)
 
 
 def test_recoveries_can_be_left_out() -> None:
@@ -169,7 +170,7 @@ def test_an_alert_says_what_it_was_before_and_since_when() -> None:
 
 
 def test_the_same_transition_always_has_the_same_id_and_another_one_another() -> None:
-    def told_id(order: Order, connection_id: str = "conn_a") -> str:
+    def alerted_id(order: Order, connection_id: str = "conn_a") -> str:
         observation = replace(
             OBSERVED,
             connection=AlertConnection(id=connection_id),
@@ -182,12 +183,12 @@ def test_the_same_transition_always_has_the_same_id_and_another_one_another() ->
 
     original = moved(seen("exception"), stored("open")).alert
     assert original
-    assert told_id(seen("exception")) == original.alert_id
+    assert alerted_id(seen("exception")) == original.alert_id
     others = {
-        told_id(seen("exception"), "conn_b"),
-        told_id(seen("cancelled")),
-        told_id(seen("exception", minute=2)),
-        told_id(seen("exception").model_copy(update={"id": "2"})),
+        alerted_id(seen("exception"), "conn_b"),
+        alerted_id(seen("cancelled")),
+        alerted_id(seen("exception", minute=2)),
+        alerted_id(seen("exception").model_copy(update={"id": "2"})),
     }
     assert len(others | {original.alert_id}) == 5
 
@@ -195,7 +196,7 @@ def test_the_same_transition_always_has_the_same_id_and_another_one_another() ->
 def test_a_new_version_of_the_same_status_keeps_since_when_and_by_which_alert_it_was_told() -> None:
     before = stored("exception")
     after = moved(seen("exception", minute=5), before).stored
-    assert (after.status_since, after.alerted_by) == (before.status_since, "alert-before")
+    assert (after.status_since, after.status_alert_id) == (before.status_since, "alert-before")
     assert after.version.at == NOON + 5 * MINUTE
 
 
@@ -208,5 +209,5 @@ def test_a_move_expects_the_row_that_it_was_decided_on() -> None:
 def test_a_row_remembers_the_alert_that_told_of_its_status_as_long_as_it_lasts() -> None:
     into = moved(seen("exception"), stored("open"))
     assert into.alert
-    assert into.stored.alerted_by == into.alert.alert_id
-    assert moved(seen("processing", minute=2), into.stored).stored.alerted_by is None
+    assert into.stored.status_alert_id == into.alert.alert_id
+    assert moved(seen("processing", minute=2), into.stored).stored.status_alert_id is None

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.many import Waiting
-from orderwatch.polling.windows import MAX_WAITING
+from orderwatch.alerts.parts import Backlog
+from orderwatch.polling.cursor import MAX_WAITING
 from tests.support.world import World
 
 
@@ -24,11 +24,11 @@ def place(world: World, order_id: str, *, status: str = "exception", days: int |
 
 def started(world: World) -> Alert:
     world.poll()
-    [alert] = [alert for alert in world.told() if alert.kind == "watch.started"]
+    [alert] = [alert for alert in world.alerted() if alert.kind == "watch.started"]
     return alert
 
 
-def waiting(world: World) -> Waiting:
+def waiting(world: World) -> Backlog:
     alert = started(world)
     assert alert.waiting
     return alert.waiting
@@ -48,10 +48,10 @@ def test_ten_are_listed_over_all_pages_and_the_rest_is_counted_by_status(
     monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 3)
     for number in range(14):
         place(world, f"{number:02}", status="exception" if number % 2 else "backordered", days=20 - number)
-    told = waiting(world)
-    assert [order.id for order in told.orders] == [f"{number:02}" for number in range(13, 3, -1)]
-    assert len(told.orders) == MAX_WAITING
-    assert (told.more_orders, told.by_status) == (4, {"exception": 7, "backordered": 7})
+    alerted = waiting(world)
+    assert [order.id for order in alerted.orders] == [f"{number:02}" for number in range(13, 3, -1)]
+    assert len(alerted.orders) == MAX_WAITING
+    assert (alerted.more_orders, alerted.by_status) == (4, {"exception": 7, "backordered": 7})
 
 
 def test_what_is_over_does_not_wait(world: World) -> None:

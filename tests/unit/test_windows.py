@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderwatch.polling.windows import (
+from orderwatch.polling.cursor import (
     MAX_ATTEMPTS,
     OVERLAP,
     Progress,
@@ -16,7 +16,7 @@ from orderwatch.polling.windows import (
     incremental_window,
     sweep_window,
 )
-from orderwatch.trackstar.query import DateField
+from orderwatch.trackstar.orders import DateField
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -83,7 +83,7 @@ def test_a_sweep_reads_the_watched_statuses_whatever_their_dates() -> None:
 
 
 @pytest.mark.parametrize(
-    ("distinct", "promised", "attempt", "short", "why"),
+    ("read_count", "expected_count", "attempt", "short", "why"),
     [
         (10, 10, 1, False, "as many as promised"),
         (11, 10, 1, False, "more, because some are new"),
@@ -93,12 +93,12 @@ def test_a_sweep_reads_the_watched_statuses_whatever_their_dates() -> None:
         (3, 0, 1, False, "the vendor promised nothing"),
     ],
 )
-def test_when_a_window_is_read_again(distinct: int, promised: int, attempt: int, short: bool, why: str) -> None:
+def test_when_a_window_is_read_again(read_count: int, expected_count: int, attempt: int, short: bool, why: str) -> None:
     progress = Progress(
         window=baseline_window(vendor_now=NOON, days=0),
         began_at=NOON,
-        distinct=distinct,
-        promised=promised,
+        read_count=read_count,
+        expected_count=expected_count,
         attempt=attempt,
     )
     assert progress.is_short() is short, why
@@ -107,6 +107,6 @@ def test_when_a_window_is_read_again(distinct: int, promised: int, attempt: int,
 def test_a_window_that_is_read_again_starts_at_its_first_page_and_counts_anew() -> None:
     window = baseline_window(vendor_now=NOON, days=0)
     progress = Progress(
-        window=window, began_at=NOON, page_token="t", distinct=5, promised=9, attention={"exception": 1}
+        window=window, began_at=NOON, page_token="t", read_count=5, expected_count=9, attention={"exception": 1}
     )
-    assert progress.again() == Progress(window=window, began_at=NOON, attempt=2)
+    assert progress.restarted() == Progress(window=window, began_at=NOON, attempt=2)

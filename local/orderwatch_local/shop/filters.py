@@ -97,9 +97,9 @@ def read_list_query(
     limit = _limit(given.pop("limit", str(MAX_LIMIT)))
     token = given.pop("page_token", None)
     conditions = [_condition(name, value, grammar, refused) for name, value in given.items()]
-    wanted = next((c.operand for c in conditions if c.field == "ids"), None)
-    if wanted is not None:
-        return ListQuery(limit, token, ids=tuple(sorted(wanted)))
+    connections_to_poll = next((c.operand for c in conditions if c.field == "ids"), None)
+    if connections_to_poll is not None:
+        return ListQuery(limit, token, ids=tuple(sorted(connections_to_poll)))
     return ListQuery(limit, token, conditions=tuple(conditions))
 
 

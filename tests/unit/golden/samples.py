@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.publishing.messages import chat, email, machine, plain, slack, sms
+from orderwatch.rendering import amazon_q, email, fallback, machine, slack, sms
 from orderwatch_local.samples import SAMPLES
 
 FOLDER = Path(__file__).parent
@@ -24,7 +24,7 @@ def _slack(alert: Alert) -> str:
 
 
 def _plain(alert: Alert) -> str:
-    message = plain(alert)
+    message = fallback.plain(alert)
     return f"Subject: {message.subject}\n\n{message.bodies['email']}"
 
 
@@ -32,9 +32,9 @@ CHANNELS: dict[str, Callable[[Alert], str]] = {
     "email.txt": lambda alert: f"Subject: {email.subject(alert)}\n\n{email.body(alert)}",
     "sms.txt": lambda alert: f"{sms.body(alert)}\n",
     "json": lambda alert: _pretty(json.loads(machine.body(alert))),
-    "chat.json": lambda alert: _pretty(chat.notification(alert)),
+    "amazon_q.json": lambda alert: _pretty(amazon_q.notification(alert)),
     "slack.json": _slack,
-    "plain.txt": _plain,
+    "fallback.txt": _plain,
 }
 
 

@@ -3,7 +3,6 @@
 import time
 from datetime import UTC, datetime
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 
 class Clock(Protocol):
@@ -53,15 +52,3 @@ def monotonic() -> float:
 def sleep(seconds: float) -> None:
     """Wait."""
     _clock.sleep(seconds)
-
-
-def time_zone(name: str) -> ZoneInfo:
-    """The time zone of an IANA name, from the system's data or those of the package `tzdata`.
-
-    Raises:
-        ValueError: There is none of this name; says what a name looks like.
-    """
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown, no name at all, or a folder of names such as `Europe`
-        raise ValueError("no time zone of the IANA database, such as Europe/Berlin or UTC") from None

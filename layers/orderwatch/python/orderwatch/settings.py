@@ -2,28 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from datetime import date
-from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
-from orderwatch import clock
-from orderwatch.errors import OrderwatchError, SettingsError
+from orderwatch.errors import SettingsError
 from orderwatch.model import Model
-
-
-def _existing_zone(name: str) -> str:
-    clock.time_zone(name)
-    return name
-
-
-TimeZoneName = Annotated[str, Field(max_length=64), AfterValidator(_existing_zone)]
-"""A time zone that exists, by its IANA name."""
-
-
-def _lower(value: Any) -> Any:
-    return [each.lower() if isinstance(each, str) else each for each in value] if isinstance(value, list) else value
+from orderwatch.shop_settings import TimeZoneName
 
 
 def _listed(value: Any) -> Any:
@@ -64,7 +49,7 @@ class PollOrdersSettings(_Settings):
     alert_statuses: Annotated[frozenset[str], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
     notify_recovered: bool
     baseline_days: Annotated[int, Field(ge=0)]
-    silence_minutes: Annotated[int, Field(ge=1)]
+    stalled_after_minutes: Annotated[int, Field(ge=1)]
     sync_minutes: Annotated[int, Field(ge=0)]
     time_zone: TimeZoneName
     deadline_alerts: bool
@@ -120,7 +105,7 @@ class SendSummarySettings(_Settings):
     parameter_prefix: str
     trackstar_base_url: _TrackstarUrl
     alert_statuses: Annotated[frozenset[str], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
-    silence_minutes: Annotated[int, Field(ge=1)]
+    stalled_after_minutes: Annotated[int, Field(ge=1)]
     time_zone: TimeZoneName
     late_warning_hours: Annotated[int, Field(ge=0)]
     order_table_name: str
@@ -146,70 +131,3 @@ def read_settings[S: Model](model: type[S], environment: Mapping[str, str] = os.
     except ValidationError as error:
         flaws = "; ".join(f"{flaw['loc'][0]}: {flaw['msg']}" for flaw in error.errors(include_input=False))
         raise SettingsError(f"the function's environment is wrong ({flaws}): deploy template.yaml again") from None
-
-
-MAX_WARNING_HOURS = 720
-MAX_STUCK_DAYS = 365
-MAX_HOLIDAYS = 1000
-"""Dates: a Parameter Store value of 4 KB holds some 280, an advanced one of 8 KB some 600."""
-
-
-class Weekday(StrEnum):
-    """A day of the week, in the order of `date.weekday()`."""
-
-    MON = "mon"
-    TUE = "tue"
-    WED = "wed"
-    THU = "thu"
-    FRI = "fri"
-    SAT = "sat"
-    SUN = "sun"
-
-
-WEEKDAYS = tuple(Weekday)
-DEFAULT_WORKING_DAYS = frozenset(WEEKDAYS[:5])
-
-
-class ShopSettingsError(OrderwatchError):
-    """A shop's settings cannot be read: put them again (`orderwatch settings ID ...`); until then the stack's apply."""
-
-
-class ShopSettings(Model):
-    """What a shop sets for itself; None: as the stack says.
-
-    Attributes:
-        time_zone: Its IANA name: where a day ends, and the times in messages.
-        working_days: The days of the week on which its warehouse ships.
-        holidays: Dates on which it does not.
-        late_warning_hours: How long before the ship-by an order is told as at risk; 0: never.
-        stuck_days: Business days in one status after which an order without a ship-by is told; 0: never.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    time_zone: TimeZoneName | None = None
-    working_days: Annotated[frozenset[Weekday], BeforeValidator(_lower), Field(min_length=1)] | None = None
-    holidays: Annotated[frozenset[date], Field(max_length=MAX_HOLIDAYS)] | None = None
-    late_warning_hours: Annotated[int, Field(ge=0, le=MAX_WARNING_HOURS)] | None = None
-    stuck_days: Annotated[int, Field(ge=0, le=MAX_STUCK_DAYS)] | None = None
-
-
-def read_shop_settings(text: str) -> ShopSettings:
-    """The settings in a parameter's value.
-
-    Raises:
-        ShopSettingsError: Names each key that is wrong, without its value.
-    """
-    try:
-        return ShopSettings.model_validate_json(text)
-    except ValidationError as error:
-        raise ShopSettingsError(flaws_of(error)) from None
-
-
-def flaws_of(error: ValidationError) -> str:
-    """Which key is wrong and why, without its value."""
-    flaws = error.errors(include_url=False, include_input=False)
-    return "; ".join(
-        f"{flaw['loc'][0]}: {flaw['msg'].removeprefix('Value error, ')}" if flaw["loc"] else "no JSON object"
-        for flaw in flaws
-    )

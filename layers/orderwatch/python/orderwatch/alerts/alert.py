@@ -7,10 +7,9 @@ from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, computed_field
 
-from orderwatch.alerts.daily import DailySummary
 from orderwatch.alerts.kinds import OPERATORS_KINDS, Audience, Severity, Urgency, severity_of
-from orderwatch.alerts.many import Digest, Waiting
-from orderwatch.alerts.parts import AlertConnection, AlertOrder, AlertPart, Number
+from orderwatch.alerts.parts import AlertConnection, AlertOrder, AlertPart, Backlog, Digest, Number
+from orderwatch.alerts.summary import DailySummary
 
 
 class Enrichment(AlertPart):
@@ -20,7 +19,7 @@ class Enrichment(AlertPart):
     missing: tuple[str, ...] = Field((), description="What is missing and why, one entry a gap.")
 
 
-class AlsoTold(AlertPart):
+class MergedAlert(AlertPart):
     """Another alert about the same order that the same message tells."""
 
     kind: str
@@ -41,7 +40,7 @@ class Alert(AlertPart):
     alert_id: str = Field(description="The same transition always has the same id: drop a repeat by it.")
     kind: str = Field(
         description="`order.<status>`, `order.at_risk`, `order.late`, `order.stuck`, `order.recovered`, "
-        "`order.digest`, `connection.*`, `watch.started`, `orders.quarantined`, `statuses.doubted`, "
+        "`order.digest`, `connection.*`, `watch.started`, `orders.quarantined`, `status.unknown`, "
         "`settings.refused`, `sync.refused`, `summary.daily`."
     )
     severity: Severity
@@ -52,7 +51,7 @@ class Alert(AlertPart):
     connection: AlertConnection
     order: AlertOrder | None = None
     digest: Digest | None = None
-    waiting: Waiting | None = Field(None, description="Of `watch.started`: what waits already.")
+    waiting: Backlog | None = Field(None, description="Of `watch.started`: what waits already.")
     daily: DailySummary | None = Field(None, description="Of `summary.daily`: its figures.")
     summary: str | None = Field(None, description="The alert in one line, as people read it; set in what is sent.")
     next_step: str | None = Field(None, description="What its reader can do about it; set in what is sent.")
@@ -61,7 +60,7 @@ class Alert(AlertPart):
         None, description="Whole hours since the ship-by passed; of a digest the most; null: not overdue."
     )
     detail: str | None = Field(None, description="What happened, in words; alerts about a connection or a deadline.")
-    also: tuple[AlsoTold, ...] = Field(
+    merged: tuple[MergedAlert, ...] = Field(
         (), description="What else the message tells of the order, such as that it is late too; `detail` says it."
     )
     enrichment: Enrichment = Enrichment()

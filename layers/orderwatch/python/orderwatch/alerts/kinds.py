@@ -13,21 +13,21 @@ KIND_BLOCKED = "connection.blocked"
 KIND_UNAUTHORIZED = "connection.unauthorized"
 KIND_STALE = "connection.stale"
 KIND_CONNECTION_RECOVERED = "connection.recovered"
-KIND_UNHEARD = "connection.unheard"
-KIND_HEARD = "connection.heard"
-TOPIC_KINDS = frozenset({KIND_UNHEARD, KIND_HEARD})
+KIND_NO_SUBSCRIBERS = "topic.no_subscribers"
+KIND_RESUBSCRIBED = "topic.resubscribed"
+TOPIC_KINDS = frozenset({KIND_NO_SUBSCRIBERS, KIND_RESUBSCRIBED})
 """Kinds whose connection is a topic, not a shop: that between orderwatch and the people who should hear of it."""
 ALERT_TOPIC = "AlertTopic"
 OPS_TOPIC = "OpsTopic"
 KIND_WATCH_STARTED = "watch.started"
 KIND_QUARANTINED = "orders.quarantined"
-KIND_UNREAD = "connection.unread"
-KIND_DOUBTED_STATUS = "statuses.doubted"
+KIND_POLL_FAILING = "connection.poll_failing"
+KIND_UNKNOWN_STATUS = "status.unknown"
 KIND_REFUSED_SETTINGS = "settings.refused"
 KIND_SUMMARY = "summary.daily"
 KIND_REFUSED_SYNC = "sync.refused"
 OPERATORS_KINDS = frozenset(
-    {KIND_QUARANTINED, KIND_UNREAD, KIND_DOUBTED_STATUS, KIND_REFUSED_SETTINGS, KIND_REFUSED_SYNC}
+    {KIND_QUARANTINED, KIND_POLL_FAILING, KIND_UNKNOWN_STATUS, KIND_REFUSED_SETTINGS, KIND_REFUSED_SYNC}
 )
 """Kinds that go to OpsTopic: only those who run orderwatch can act on them."""
 
@@ -60,9 +60,9 @@ _SEVERITIES = {
     KIND_LATE: Severity.CRITICAL,
     KIND_BLOCKED: Severity.CRITICAL,
     KIND_UNAUTHORIZED: Severity.CRITICAL,
-    KIND_UNHEARD: Severity.CRITICAL,
-    KIND_HEARD: Severity.INFO,
-    KIND_UNREAD: Severity.CRITICAL,
+    KIND_NO_SUBSCRIBERS: Severity.CRITICAL,
+    KIND_RESUBSCRIBED: Severity.INFO,
+    KIND_POLL_FAILING: Severity.CRITICAL,
     KIND_RECOVERED: Severity.INFO,
     KIND_CONNECTION_RECOVERED: Severity.INFO,
     KIND_WATCH_STARTED: Severity.INFO,

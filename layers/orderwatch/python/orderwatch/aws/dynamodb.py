@@ -67,13 +67,13 @@ def batch_get(
 ) -> Iterator[dict[str, Any]]:
     """The rows of these keys, those that there are, consistent, 100 a request."""
     for batch in batched(map(to_item, keys), MAX_ACTIONS, strict=False):
-        wanted: Any = {table: {"Keys": list(batch), "ConsistentRead": True}}
+        connections_to_poll: Any = {table: {"Keys": list(batch), "ConsistentRead": True}}
         attempt = 0
-        while wanted:
-            answer = client.batch_get_item(RequestItems=wanted)
+        while connections_to_poll:
+            answer = client.batch_get_item(RequestItems=connections_to_poll)
             yield from map(from_item, answer["Responses"].get(table, []))
-            wanted = answer.get("UnprocessedKeys")
-            if wanted:  # cut at 16 MB, or throttled: the rest is asked for more slowly
+            connections_to_poll = answer.get("UnprocessedKeys")
+            if connections_to_poll:  # cut at 16 MB, or throttled: the rest is asked for more slowly
                 clock.sleep(_jitter(attempt))
                 attempt += 1
 

@@ -18,7 +18,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from pydantic import SecretStr
 
 from orderwatch.errors import ParameterInvalidError, ParameterMissingError
-from orderwatch.settings import ShopSettings, ShopSettingsError, read_shop_settings
+from orderwatch.shop_settings import ShopSettings, ShopSettingsError, read_shop_settings
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

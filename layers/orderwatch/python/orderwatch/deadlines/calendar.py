@@ -28,10 +28,10 @@ def ship_deadline(ship_by: datetime, zone: tzinfo) -> datetime:
         OverflowError: It lies beyond what a date can hold.
     """
     in_utc = ship_by.astimezone(UTC)
-    return end_of_day(in_utc.date(), zone) if is_mere_date(ship_by) else in_utc
+    return end_of_day(in_utc.date(), zone) if is_date_only(ship_by) else in_utc
 
 
-def is_mere_date(ship_by: datetime) -> bool:
+def is_date_only(ship_by: datetime) -> bool:
     """Whether a ship-by tells a day and no time."""
     return ship_by.astimezone(UTC).time() == time()
 

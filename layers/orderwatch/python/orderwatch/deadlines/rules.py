@@ -13,16 +13,15 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple, TypeGuard
 from zoneinfo import ZoneInfo
 
-from orderwatch import clock
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
 from orderwatch.deadlines.calendar import end_of_business_days, ship_deadline
-from orderwatch.settings import DEFAULT_WORKING_DAYS, WEEKDAYS, ShopSettings, Weekday
+from orderwatch.shop_settings import DEFAULT_WORKING_DAYS, WEEKDAYS, ShopSettings, Weekday, time_zone
 
 OPEN_STATUSES = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
 """Statuses in which something is still to be shipped. `other`, and what the vendor invents, have no deadline."""
 FINAL_STATUSES = frozenset({"fulfilled", "cancelled"})
 """Statuses in which nothing is left to do: events, never states to wait in."""
-TROUBLES = frozenset({KIND_LATE, KIND_STUCK})
+PROBLEM_KINDS = frozenset({KIND_LATE, KIND_STUCK})
 """Deadlines whose order waits for a person once they have passed, and whose end is told."""
 _EARLIEST_YEAR = 2000
 """A ship-by before it is what a shop's software writes where it has none (year 1, 1970)."""
@@ -59,7 +58,7 @@ class DeadlineRules:
         days: frozenset[Weekday] = settings.working_days or DEFAULT_WORKING_DAYS
         warning, stuck = settings.late_warning_hours, settings.stuck_days
         return cls(
-            zone=clock.time_zone(settings.time_zone) if settings.time_zone else zone,
+            zone=time_zone(settings.time_zone) if settings.time_zone else zone,
             working_days=frozenset(WEEKDAYS.index(day) for day in days),
             holidays=settings.holidays or frozenset(),
             late_warning_hours=late_warning_hours if warning is None else warning,
@@ -84,13 +83,13 @@ class DeadlineRules:
         if status not in OPEN_STATUSES:
             return ()
         try:
-            return self._shipping(ship_by) if is_told(ship_by) else self._moving(since)
+            return self._shipping(ship_by) if has_ship_by(ship_by) else self._moving(since)
         except OverflowError:  # in the year 9999: it never comes
             return ()
 
     def past_shipping(self, status: str, ship_by: datetime | None, *, by: datetime) -> str | None:
         """The kind of the latest deadline of an order's ship-by that had passed by a moment."""
-        if not is_told(ship_by):
+        if not has_ship_by(ship_by):
             return None
         found = self.deadlines(status=status, ship_by=ship_by, since=by)
         return next((each.kind for each in reversed(found) if each.at <= by), None)
@@ -110,36 +109,36 @@ class DeadlineRules:
         return (Deadline(at, KIND_STUCK),) if at else ()
 
 
-def is_told(ship_by: datetime | None) -> TypeGuard[datetime]:
+def has_ship_by(ship_by: datetime | None) -> TypeGuard[datetime]:
     """Whether the shop says when the order is to ship."""
     return ship_by is not None and ship_by.year >= _EARLIEST_YEAR
 
 
-class Standing(NamedTuple):
+class DeadlineState(NamedTuple):
     """How an order stands to its deadlines: part of its row.
 
     Attributes:
         due: The next deadline; None: none is ahead.
         passed: The latest that passed while the order was open; kept while the order is not open, so that the same
             deadline is never told again.
-        told_by: The id of the alert about it; None: recorded in silence, or told to be over.
+        deadline_alert_id: The id of the alert about it; None: recorded in silence, or told to be over.
     """
 
     due: Deadline | None = None
     passed: Deadline | None = None
-    told_by: str | None = None
+    deadline_alert_id: str | None = None
 
     @property
-    def is_told_trouble(self) -> bool:
+    def is_alerted_problem(self) -> bool:
         """Whether somebody was told that the order is late or stuck, and not yet that it no longer is."""
-        return self.told_by is not None and self.passed is not None and self.passed.kind in TROUBLES
+        return self.deadline_alert_id is not None and self.passed is not None and self.passed.kind in PROBLEM_KINDS
 
 
-NO_DEADLINE = Standing()
+NO_DEADLINE = DeadlineState()
 """That of an order that was never seen, or has no deadline."""
 
 
-class Silence(NamedTuple):
+class Suppression(NamedTuple):
     """What is recorded and not told, as it had passed when the watch of deadlines began.
 
     Attributes:
@@ -153,71 +152,73 @@ class Silence(NamedTuple):
 
     def covers(self, ahead: Sequence[Deadline]) -> bool:
         """Whether the first of the deadlines ahead is recorded and not told."""
-        judged = ahead[0] if self.is_recording else ahead[-1]
-        return judged.at <= self.until
+        deadline_change = ahead[0] if self.is_recording else ahead[-1]
+        return deadline_change.at <= self.until
 
 
-def arm(before: Standing, deadlines: Sequence[Deadline], *, is_open: bool, silence: Silence | None) -> Standing:
+def schedule(
+    before: DeadlineState, deadlines: Sequence[Deadline], *, is_open: bool, suppression: Suppression | None
+) -> DeadlineState:
     """How an order stands after it was seen, before any deadline is told.
 
     Args:
         before: How it stood.
         deadlines: All that it has now, in order.
         is_open: Whether its status is open.
-        silence: What is recorded and not told, unless it was armed before; None: nothing.
+        suppression: What is recorded and not told, unless it was armed before; None: nothing.
     """
     if not is_open:
-        return Standing(passed=before.passed)
-    ahead, passed, told_by = list(deadlines), None, None
+        return DeadlineState(passed=before.passed)
+    ahead, passed, deadline_alert_id = list(deadlines), None, None
     if before.passed and before.passed in deadlines:
-        passed, told_by = before.passed, before.told_by
+        passed, deadline_alert_id = before.passed, before.deadline_alert_id
         ahead = ahead[ahead.index(before.passed) + 1 :]
-    while ahead and silence and ahead[0] != before.due and silence.covers(ahead):
-        passed, told_by = ahead.pop(0), None
-    return Standing(due=ahead[0] if ahead else None, passed=passed, told_by=told_by)
+    while ahead and suppression and ahead[0] != before.due and suppression.covers(ahead):
+        passed, deadline_alert_id = ahead.pop(0), None
+    return DeadlineState(due=ahead[0] if ahead else None, passed=passed, deadline_alert_id=deadline_alert_id)
 
 
-def pass_due(standing: Standing, deadlines: Sequence[Deadline], *, known_until: datetime) -> Standing:
+def expire(deadline_state: DeadlineState, deadlines: Sequence[Deadline], *, watermark: datetime) -> DeadlineState:
     """How an order stands once the deadlines up to a moment have passed: only the last of them is told.
 
     Args:
-        standing: How it stands, armed with these deadlines.
+        deadline_state: How it stands, armed with these deadlines.
         deadlines: All that it has, in order.
-        known_until: Up to when the shop's data reach.
+        watermark: Up to when the shop's data reach.
     """
-    if standing.due is None or standing.due.at > known_until:
-        return standing
-    ahead = list(deadlines[deadlines.index(standing.due) :])
+    if deadline_state.due is None or deadline_state.due.at > watermark:
+        return deadline_state
+    ahead = list(deadlines[deadlines.index(deadline_state.due) :])
     passed = ahead.pop(0)
-    while ahead and ahead[0].at <= known_until:
+    while ahead and ahead[0].at <= watermark:
         passed = ahead.pop(0)
-    return Standing(due=ahead[0] if ahead else None, passed=passed)
+    return DeadlineState(due=ahead[0] if ahead else None, passed=passed)
 
 
-class Judgement(NamedTuple):
+class DeadlineChange(NamedTuple):
     """What the deadlines of an order that was seen come to.
 
     Attributes:
-        standing: How it stands now.
+        deadline_state: How it stands now.
         passed: The deadline to tell of, None where none passed.
         over: The deadline that was told and no longer holds, as the order is shipped or its ship-by moved.
     """
 
-    standing: Standing = NO_DEADLINE
+    deadline_state: DeadlineState = NO_DEADLINE
     passed: Deadline | None = None
     over: Deadline | None = None
 
 
-def judge(
-    before: Standing,
+def evaluate(
+    before: DeadlineState,
     rules: DeadlineRules | None,
     *,
     status: str,
     ship_by: datetime | None,
     since: datetime,
-    silence: Silence | None = None,
-    known_until: datetime | None = None,
-) -> Judgement:
+    suppression: Suppression | None = None,
+    watermark: datetime | None = None,
+) -> DeadlineChange:
     """Judge an order that was seen.
 
     Args:
@@ -226,18 +227,18 @@ def judge(
         status: What it is in now.
         ship_by: As the shop says now.
         since: When it came into the status.
-        silence: What is recorded and not told, unless it was armed before; None: nothing.
-        known_until: Up to when the shop's data reach, where deadlines are to be told; None: they are only armed.
+        suppression: What is recorded and not told, unless it was armed before; None: nothing.
+        watermark: Up to when the shop's data reach, where deadlines are to be told; None: they are only armed.
     """
     if rules is None:
-        return Judgement(Standing(passed=before.passed))
+        return DeadlineChange(DeadlineState(passed=before.passed))
     deadlines = rules.deadlines(status=status, ship_by=ship_by, since=since)
-    armed = arm(before, deadlines, is_open=status in OPEN_STATUSES, silence=silence)
-    over = before.passed if before.is_told_trouble and not armed.is_told_trouble else None
-    after = pass_due(armed, deadlines, known_until=known_until) if known_until else armed
-    return Judgement(after, passed=after.passed if after is not armed else None, over=over)
+    armed = schedule(before, deadlines, is_open=status in OPEN_STATUSES, suppression=suppression)
+    over = before.passed if before.is_alerted_problem and not armed.is_alerted_problem else None
+    after = expire(armed, deadlines, watermark=watermark) if watermark else armed
+    return DeadlineChange(after, passed=after.passed if after is not armed else None, over=over)
 
 
-def told(standing: Standing, alert_id: str) -> Standing:
+def alerted(deadline_state: DeadlineState, alert_id: str) -> DeadlineState:
     """The same, with the alert that told of the deadline that passed."""
-    return standing._replace(told_by=alert_id)
+    return deadline_state._replace(deadline_alert_id=alert_id)

@@ -7,11 +7,11 @@ from typing import Protocol
 from orderwatch.alerts.alert import Alert
 from orderwatch.errors import PollSupersededError
 from orderwatch.observability import logger
-from orderwatch.polling.decisions import decide
-from orderwatch.polling.state import ConnectionState
-from orderwatch.polling.summary import PollSummary
-from orderwatch.polling.transitions import Observation, OrderWrite, Policy, Reason, StoredOrder
-from orderwatch.polling.windows import WindowKind
+from orderwatch.polling.cursor import ConnectionState, WindowKind
+from orderwatch.polling.detect import Observation, OrderWrite, Reason, decide
+from orderwatch.polling.metrics import PollMetrics
+from orderwatch.polling.policy import Policy
+from orderwatch.records import StoredOrder
 from orderwatch.trackstar.orders import Order
 
 MAX_CONFLICT_ROUNDS = 5
@@ -50,7 +50,7 @@ def commit(
     *,
     alerts: Sequence[Alert],
     policy: Policy,
-    summary: PollSummary,
+    summary: PollMetrics,
 ) -> ConnectionState:
     """Write what the page showed, with the reading position behind it.
 
@@ -82,7 +82,7 @@ def commit(
 
 
 def _decide(
-    store: Store, orders: Sequence[Order], observation: Observation, policy: Policy, summary: PollSummary
+    store: Store, orders: Sequence[Order], observation: Observation, policy: Policy, summary: PollMetrics
 ) -> list[OrderWrite]:
     """Decide on the rows as they are now, and count what is dropped as stale."""
     stored = store.stored_orders(observation.connection.id, [order.id for order in orders])

@@ -4,53 +4,25 @@ Silence is never taken for health: orders of a shop whose credentials are blocke
 reads only orders sees nothing wrong. `assess` turns what Trackstar says of a connection into a state.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from typing import Protocol
 
-from orderwatch.model import Model
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.parts import AlertConnection
+from orderwatch.errors import NotFoundError, TrackstarError
+from orderwatch.observability import logger
+from orderwatch.polling.connection_alerts import health_alerts, refused_settings
+from orderwatch.polling.cursor import ConnectionState, VendorClock
+from orderwatch.records import UNHEALTHY_STATES, Health, HealthState
 from orderwatch.trackstar.connections import TrackstarConnection
 
-
-class HealthState(StrEnum):
-    """Whether the connection's orders can be seen."""
-
-    HEALTHY = "healthy"
-    WAITING = "waiting"
-    STALE = "stale"
-    BLOCKED = "blocked"
-    UNAUTHORIZED = "unauthorized"
-    UNREAD = "unread"
-
-
-GOOD_CHECKS = 2
+HEALTHY_CHECKS_TO_RECOVER = 2
 """Checks in a row that must find a trouble gone before its end is alerted."""
-_TROUBLES = [HealthState.STALE, HealthState.UNREAD, HealthState.BLOCKED, HealthState.UNAUTHORIZED]
-"""From the least to the worst."""
-
-
-class Health(Model):
-    """The state of a connection, and since when.
-
-    Attributes:
-        state: How it is.
-        since: When it began, by the vendor's clock.
-        detail: What happened, in words.
-        good_checks: How many checks in a row have found the trouble gone.
-    """
-
-    state: HealthState = HealthState.HEALTHY
-    since: datetime
-    detail: str = ""
-    good_checks: int = 0
-
-    @property
-    def is_trouble(self) -> bool:
-        """Whether this state is alerted, and so its end too."""
-        return self.state in _TROUBLES
 
 
 def health_after(before: Health | None, seen: Health) -> Health:
-    """The state after a check: trouble is believed at once, its end only after `GOOD_CHECKS` checks in a row.
+    """The state after a check: trouble is believed at once, its end only after `HEALTHY_CHECKS_TO_RECOVER` checks in a row.
 
     A connection that comes and goes is thus alerted once, not at every turn; and while it is in trouble, only a worse
     trouble is.
@@ -59,13 +31,17 @@ def health_after(before: Health | None, seen: Health) -> Health:
         before: The state up to now.
         seen: What this check found.
     """
-    if before is None or not before.is_trouble:
+    if before is None or not before.is_unhealthy:
         return before if before and before.state is seen.state else seen
-    if seen.is_trouble:
-        worse = _TROUBLES.index(seen.state) > _TROUBLES.index(before.state)
-        return seen if worse else before.model_copy(update={"good_checks": 0})
-    good_checks = before.good_checks + (seen.state is HealthState.HEALTHY)
-    return seen if good_checks >= GOOD_CHECKS else before.model_copy(update={"good_checks": good_checks})
+    if seen.is_unhealthy:
+        worse = UNHEALTHY_STATES.index(seen.state) > UNHEALTHY_STATES.index(before.state)
+        return seen if worse else before.model_copy(update={"healthy_checks": 0})
+    healthy_checks = before.healthy_checks + (seen.state is HealthState.HEALTHY)
+    return (
+        seen
+        if healthy_checks >= HEALTHY_CHECKS_TO_RECOVER
+        else before.model_copy(update={"healthy_checks": healthy_checks})
+    )
 
 
 def assess(connection: TrackstarConnection, *, now: datetime) -> Health:
@@ -103,10 +79,112 @@ def refused_by_trackstar(*, now: datetime) -> Health:
     return Health(state=HealthState.UNAUTHORIZED, since=now, detail=detail)
 
 
-def unread_since(moment: datetime, *, now: datetime) -> Health:
+def poll_failing_since(moment: datetime, *, now: datetime) -> Health:
     """The state of a connection whose polls begin and do not come to their end (both by our clock)."""
     detail = (
         f"No poll of this shop has come to its end since {moment:%Y-%m-%d %H:%M} UTC: what changed since then is not "
         "alerted."
     )
-    return Health(state=HealthState.UNREAD, since=now, detail=detail)
+    return Health(state=HealthState.POLL_FAILING, since=now, detail=detail)
+
+
+class ConnectionSource(VendorClock, Protocol):
+    """What a check needs of Trackstar."""
+
+    def connection(self) -> TrackstarConnection:
+        """What Trackstar says of the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionCheck:
+    """What a look at the connection found.
+
+    Attributes:
+        state: The state that was given, with what Trackstar says of the integration and its syncs.
+        connection: What alerts call the connection, its integration included.
+        health: How the connection is from now on.
+        answered: Whether Trackstar said how it is.
+        awaits_first_sync: Whether its lists are still empty, whatever orders the shop has.
+        sync_age: Seconds since the last sync of orders, where Trackstar tells.
+        is_syncing: Whether Trackstar says that a sync of its orders is in progress.
+        watermark: Up to when what Trackstar shows of the shop is whole, by its clock (rule 19); None: nobody knows.
+    """
+
+    state: ConnectionState
+    connection: AlertConnection
+    health: Health
+    answered: bool = False
+    awaits_first_sync: bool = False
+    sync_age: float | None = None
+    is_syncing: bool = False
+    watermark: datetime | None = None
+
+
+def check_connection(vendor: ConnectionSource, state: ConnectionState, connection: AlertConnection) -> ConnectionCheck:
+    """Ask how the connection is; a question that fails never stops the reading of orders."""
+    connection = connection.model_copy(update={"integration": state.integration})
+    try:
+        record = vendor.connection()
+    except NotFoundError as error:
+        logger.error("connection unknown to trackstar", exc_info=error)
+        return ConnectionCheck(state, connection, health_after(state.health, unknown_to_trackstar(now=vendor.now())))
+    except TrackstarError as error:
+        logger.warning("connection could not be checked", exc_info=error)
+        health, now = state.health or Health(since=vendor.now()), vendor.now()
+        watermark = min(state.data_as_of, now) if state.data_as_of else None
+        return ConnectionCheck(state, connection, health, watermark=watermark)
+    now, synced_at = vendor.now(), record.orders_schedule.synced_at
+    integration = record.integration_name or state.integration
+    learned = {
+        "integration": integration,
+        "sync_frequency": record.sync_frequency,
+        "data_as_of": synced_at or state.data_as_of,
+    }
+    assessed = found = assess(record, now=now)
+    if state.health and state.is_poll_failing and not found.is_unhealthy:
+        found = state.health  # what Trackstar says is no proof that we can read
+    return ConnectionCheck(
+        state.model_copy(update=learned),
+        connection.model_copy(update={"integration": integration}),
+        health_after(state.health, found),
+        answered=True,
+        awaits_first_sync=record.awaits_historical_sync,
+        sync_age=max((now - synced_at).total_seconds(), 0.0) if synced_at else None,
+        is_syncing=bool(record.orders_schedule.in_progress),
+        watermark=_watermark(record, state.data_as_of, assessed, now=now),
+    )
+
+
+def _watermark(
+    record: TrackstarConnection, told_before: datetime | None, found: Health, *, now: datetime
+) -> datetime | None:
+    """Never later than the data: where Trackstar never told when it synced, two syncs ago is taken to be seen."""
+    alerted = record.orders_schedule.complete_until or told_before
+    if alerted:
+        return min(alerted, now)
+    return None if found.is_unhealthy else now - 2 * record.sync_frequency
+
+
+def note_health(
+    state: ConnectionState, health: Health, connection: AlertConnection
+) -> tuple[ConnectionState, list[Alert]]:
+    """The state with this health, and the alerts where it is news."""
+    alerts = health_alerts(state.health, health, connection=connection, data_as_of=state.data_as_of)
+    return state.model_copy(update={"health": health}), alerts
+
+
+def note_check(
+    state: ConnectionState, check: ConnectionCheck, *, settings_flaw: str | None, now: datetime
+) -> tuple[ConnectionState, list[Alert]]:
+    """The state with what is known of the connection beside its orders, and the alerts where it is news.
+
+    Args:
+        state: The state up to now.
+        check: What Trackstar says of it.
+        settings_flaw: Why the shop's own settings cannot be read; None: they can.
+        now: The vendor's clock.
+    """
+    state, alerts = note_health(state, check.health, check.connection)
+    if settings_flaw and settings_flaw != state.settings_flaw:
+        alerts.append(refused_settings(settings_flaw, connection=check.connection, now=now))
+    return state.model_copy(update={"settings_flaw": settings_flaw}), alerts

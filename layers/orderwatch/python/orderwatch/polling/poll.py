@@ -7,22 +7,31 @@ its time is nearly up, and the next one goes on at the saved page (rule 7).
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
+from orderwatch import clock
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import ForbiddenError, InvalidRequestError, TrackstarError, UnauthorizedError
 from orderwatch.observability import logger
-from orderwatch.polling import reading
-from orderwatch.polling.check import ConnectionCheck, ConnectionSource, check_connection, note_check, note_health
+from orderwatch.polling import advance
 from orderwatch.polling.commit import Store, commit, log_alerts
-from orderwatch.polling.due import OrderSource, tell_due
-from orderwatch.polling.following import Now
-from orderwatch.polling.health import Health, health_after, refused_by_trackstar
-from orderwatch.polling.state import ConnectionState
-from orderwatch.polling.summary import Outcome, PollSummary
-from orderwatch.polling.transitions import Observation, Policy
-from orderwatch.polling.windows import Window
+from orderwatch.polling.cursor import ConnectionState, Now, Window
+from orderwatch.polling.detect import Observation
+from orderwatch.polling.health import (
+    ConnectionCheck,
+    ConnectionSource,
+    check_connection,
+    health_after,
+    note_check,
+    note_health,
+    poll_failing_since,
+    refused_by_trackstar,
+)
+from orderwatch.polling.metrics import Outcome, PollMetrics
+from orderwatch.polling.overdue import OrderSource, notify_overdue
+from orderwatch.polling.policy import Policy
+from orderwatch.records import Health
 from orderwatch.trackstar.orders import OrderPage
 
 
@@ -46,7 +55,7 @@ def poll(
     has_time: Callable[[], bool],
     asked_at: datetime,
     settings_flaw: str | None = None,
-) -> PollSummary:
+) -> PollMetrics:
     """Read one connection to the end of its window: one commit a page.
 
     `has_time` is asked before each page. A reading that began after `asked_at` (our clock) has seen all that this one
@@ -55,13 +64,13 @@ def poll(
     """
     state = store.load(connection.id)
     if state.progress is None and state.has_read_since(asked_at):
-        return PollSummary(outcome=Outcome.ALREADY_READ)
+        return PollMetrics(outcome=Outcome.ALREADY_READ)
     check = check_connection(vendor, state, connection)
-    summary = PollSummary(sync_age=check.sync_age, is_syncing=check.is_syncing)
+    summary = PollMetrics(sync_age=check.sync_age, is_syncing=check.is_syncing)
     if check.awaits_first_sync:  # its lists are still empty: not to be taken for a shop without orders
         save_health(store, check.state, check.health, check.connection)
         return summary.ended(Outcome.WAITING)
-    state = reading.begin(check.state, now=Now.of(vendor), policy=policy)
+    state = advance.begin(check.state, now=Now.of(vendor), policy=policy)
     while progress := state.progress:
         if not has_time():
             if not summary.pages:  # that a page token has expired, and how the connection is, no page has written
@@ -70,17 +79,17 @@ def poll(
         try:
             page = vendor.order_page(progress.window, page_token=progress.page_token)
         except InvalidRequestError as error:  # an expired token, a refused filter; anything else is raised again
-            state = reading.recover(state, error, now=Now.of(vendor), policy=policy)
+            state = advance.recover(state, error, now=Now.of(vendor), policy=policy)
             continue
         except (UnauthorizedError, ForbiddenError) as error:
             save_refusal(store, state, error, check.connection, now=vendor.now())
             return summary.ended(Outcome.UNAUTHORIZED)
         summary.count_page(page)
         observed = Observation.of(page, state, progress.window, check.connection, now=vendor.now(), policy=policy)
-        state, notices = reading.advance(state, page, observed, now=Now.of(vendor), policy=policy, check=check)
+        state, notices = advance.advance(state, page, observed, now=Now.of(vendor), policy=policy, check=check)
         state, news = note_check(state, check, settings_flaw=settings_flaw, now=vendor.now())
         state = commit(store, state, observed, alerts=[*notices, *news], policy=policy, summary=summary)
-    left = tell_due(vendor, store, state, check, policy=policy, has_time=has_time, summary=summary)
+    left = notify_overdue(vendor, store, state, check, policy=policy, has_time=has_time, summary=summary)
     return summary.ended(Outcome.UNFINISHED if left else Outcome.FINISHED, left=left)
 
 
@@ -106,3 +115,19 @@ def save_refusal(
     """Write that the API key or the access token is refused."""
     logger.error("access refused", exc_info=error)
     save_health(store, state, health_after(state.health, refused_by_trackstar(now=now)), connection)
+
+
+def alert_poll_failing(connection: AlertConnection, *, store: Store, suppression: timedelta) -> None:
+    """Notify the operators, once, of a connection of which no reading has come to its end for so long.
+
+    Call it when a poll failed, or when its message comes again because it died. The next reading that comes to its end
+    makes it good.
+
+    Raises:
+        PollSupersededError: Another poll of the connection is at work.
+    """
+    state, now = store.load(connection.id), clock.now()
+    began_at = state.progress.began_at if state.progress else None
+    since = state.last_success_at or began_at
+    if since and now - since >= suppression:
+        save_health(store, state, health_after(state.health, poll_failing_since(since, now=now)), connection)

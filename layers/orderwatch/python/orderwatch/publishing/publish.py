@@ -17,12 +17,11 @@ from orderwatch import clock
 from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.alerts.kinds import Audience
 from orderwatch.observability import count_nonzero, logger, metrics
-from orderwatch.publishing.claims import Claims, Outbox
-from orderwatch.publishing.details import Details
-from orderwatch.publishing.digest import Group, group
-from orderwatch.publishing.enrich import LEFT_OUT, without_details
-from orderwatch.publishing.messages import SnsMessage, render_or_plain
-from orderwatch.publishing.together import together
+from orderwatch.publishing.enrich import SKIPPED_LATE, Details, without_details
+from orderwatch.publishing.group import Group, group, merge_alerts
+from orderwatch.publishing.leases import Leases, Outbox
+from orderwatch.rendering.fallback import render_or_plain
+from orderwatch.rendering.sns import SnsMessage
 
 SEND_BATCH = 10
 """Messages that are sent before any is marked: the most that one death can send twice."""
@@ -36,7 +35,7 @@ class Topic(Protocol):
 
 
 @dataclass(slots=True)
-class PublishSummary:
+class PublishMetrics:
     """Counts of what happened to a batch.
 
     Attributes:
@@ -57,7 +56,7 @@ class PublishSummary:
     sent_keys: list[AlertKey] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
 
-    def __iadd__(self, other: "PublishSummary") -> Self:
+    def __iadd__(self, other: "PublishMetrics") -> Self:
         self.sent += other.sent
         self.messages += other.messages
         self.degraded += other.degraded
@@ -78,7 +77,11 @@ class PublishSummary:
 
     def report(self) -> None:
         """Put the signals into the metrics, and every count into one line of the log."""
-        signals = {"AlertsUnsent": len(self.unsent_keys), "AlertsDegraded": self.degraded, "MessagesPlain": self.plain}
+        signals = {
+            "AlertsUnsent": len(self.unsent_keys),
+            "AlertsDegraded": self.degraded,
+            "MessagesFallback": self.plain,
+        }
         count_nonzero(signals)
         for seconds in self.delays:
             metrics.add_metric("DeliveryDelay", MetricUnit.Seconds, seconds)
@@ -93,7 +96,7 @@ def publish(
     operators: Topic,
     details: Details | None,
     digest_threshold: int,
-) -> PublishSummary:
+) -> PublishMetrics:
     """Send those of these alerts that are still unsent.
 
     Args:
@@ -104,21 +107,21 @@ def publish(
         details: The product details; None sends without them.
         digest_threshold: More alerts than this of one kind and connection become digests.
     """
-    summary = PublishSummary()
-    with Claims(outbox) as claims:
-        claimed = _claim(outbox.unsent(list(dict.fromkeys(keys))), claims, summary)
-        for alerts in details.portions(claimed) if details else [without_details(claimed, LEFT_OUT)]:
-            groups = together(group(alerts, threshold=digest_threshold))
+    summary = PublishMetrics()
+    with Leases(outbox) as leases:
+        claimed = _acquire(outbox.unsent(list(dict.fromkeys(keys))), leases, summary)
+        for alerts in details.portions(claimed) if details else [without_details(claimed, SKIPPED_LATE)]:
+            groups = merge_alerts(group(alerts, threshold=digest_threshold))
             for audience, to_send in _by_audience(groups, topic, operators):
-                _send(to_send, audience, claims, summary)
+                _send(to_send, audience, leases, summary)
     return summary
 
 
-def _send(groups: Sequence[Group], topic: Topic, claims: Claims, summary: PublishSummary) -> None:
+def _send(groups: Sequence[Group], topic: Topic, leases: Leases, summary: PublishMetrics) -> None:
     for batch in batched(groups, SEND_BATCH, strict=False):
         message_ids = topic.publish([_render(each, summary) for each in batch])
         for each, message_id in zip(batch, message_ids, strict=True):
-            _record(each, message_id, claims, summary)
+            _record(each, message_id, leases, summary)
 
 
 def _by_audience(groups: Sequence[Group], topic: Topic, operators: Topic) -> list[tuple[Topic, list[Group]]]:
@@ -127,17 +130,17 @@ def _by_audience(groups: Sequence[Group], topic: Topic, operators: Topic) -> lis
     return [(topic, to_all), (operators, to_operators)]
 
 
-def _claim(alerts: Iterable[Alert], claims: Claims, summary: PublishSummary) -> list[Alert]:
+def _acquire(alerts: Iterable[Alert], leases: Leases, summary: PublishMetrics) -> list[Alert]:
     claimed: list[Alert] = []
     for alert in alerts:
-        if claims.take(alert.key):
+        if leases.acquire(alert.key):
             claimed.append(alert)
         else:
             summary.unsent_keys.append(alert.key)
     return claimed
 
 
-def _render(each: Group, summary: PublishSummary) -> SnsMessage:
+def _render(each: Group, summary: PublishMetrics) -> SnsMessage:
     message, error = render_or_plain(each.alert)
     if error:
         summary.plain += 1
@@ -145,17 +148,17 @@ def _render(each: Group, summary: PublishSummary) -> SnsMessage:
     return message
 
 
-def _record(each: Group, message_id: str | None, claims: Claims, summary: PublishSummary) -> None:
+def _record(each: Group, message_id: str | None, leases: Leases, summary: PublishMetrics) -> None:
     if message_id is None:
         for alert in each.members:
-            claims.release(alert.key)
+            leases.release(alert.key)
             summary.unsent_keys.append(alert.key)
         return
     summary.messages += 1
     alert_ids = [alert.alert_id for alert in each.members]
     logger.info("message sent", extra={"message_id": message_id, "alert_ids": alert_ids})
     for alert in each.members:
-        if claims.mark_sent(alert.key, message_id=message_id):
+        if leases.mark_sent(alert.key, message_id=message_id):
             summary.count_sent(alert)
         else:
             summary.unsent_keys.append(alert.key)

@@ -11,7 +11,7 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 from orderwatch.errors import OrderwatchError
-from orderwatch.publishing.messages.slack import SlackMessage
+from orderwatch.rendering.slack import SlackMessage
 
 TIMEOUT = 10
 """Seconds of one request."""
@@ -40,7 +40,7 @@ class Secrets(Protocol):
         """Read it anew the next time."""
 
 
-class Pace(Protocol):
+class RateLimiter(Protocol):
     """When the webhook may be used: every function that posts shares it."""
 
     def wait(self, within: float) -> bool:
@@ -55,12 +55,12 @@ class SlackWebhook:
 
     Args:
         secrets: The webhook's URL.
-        pace: One message a second, whoever posts.
+        rate_limiter: One message a second, whoever posts.
     """
 
-    def __init__(self, secrets: Secrets, *, pace: Pace) -> None:
+    def __init__(self, secrets: Secrets, *, rate_limiter: RateLimiter) -> None:
         self._secrets = secrets
-        self._pace = pace
+        self._pace = rate_limiter
 
     def post(self, message: SlackMessage, *, seconds_left: Callable[[], float]) -> None:
         """Post one message; `Retry-After` is honoured, by all who post, and a URL that was renewed is taken up.

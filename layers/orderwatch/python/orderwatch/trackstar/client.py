@@ -6,29 +6,87 @@ from datetime import datetime
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from itertools import batched
+from typing import Annotated
 from urllib.parse import quote
 
 import httpx
-from pydantic import SecretStr
+from pydantic import BaseModel, BeforeValidator, SecretStr, ValidationError
 
 from orderwatch import clock
-from orderwatch.errors import (
-    InvalidRequestError,
-    NotFoundError,
-    UnauthorizedError,
-    UnavailableError,
-)
+from orderwatch.errors import InvalidRequestError, NotFoundError, UnauthorizedError, UnavailableError
+from orderwatch.model import Model, describe_flaws
 from orderwatch.observability import logger
-from orderwatch.trackstar.account import AccountClient
-from orderwatch.trackstar.answers import connection_of, order_page, record_of
-from orderwatch.trackstar.bodies import ENCODING
-from orderwatch.trackstar.connections import ORDERS, TrackstarConnection
-from orderwatch.trackstar.found_orders import FoundOrders, in_lists, read_order
-from orderwatch.trackstar.orders import Order, OrderPage
-from orderwatch.trackstar.pace import Pace
+from orderwatch.trackstar.connections import ORDERS, TrackstarConnection, objects
+from orderwatch.trackstar.fields import Text
+from orderwatch.trackstar.http import ENCODING, TIMEOUT, RateLimiter, Requests, TransientError
+from orderwatch.trackstar.lenient_json import read_value
+from orderwatch.trackstar.orders import FoundOrders, Order, OrderPage, OrderQuery, in_lists
 from orderwatch.trackstar.products import Product, ProductEnvelope, ProductPage
-from orderwatch.trackstar.query import OrderQuery
-from orderwatch.trackstar.requests import TIMEOUT, Requests
+
+
+def order_page(body: bytes) -> OrderPage:
+    """The page of orders in a body.
+
+    Raises:
+        TransientError: It is none.
+    """
+    try:
+        return OrderPage.read(body)
+    except ValidationError as error:
+        raise TransientError(f"not a page ({describe_flaws(error)})") from None
+    except ValueError:
+        raise TransientError("not a page") from None
+
+
+def record_of[T: BaseModel](model: type[T], body: bytes) -> T:
+    """The record or page in a body.
+
+    Raises:
+        TransientError: It is none.
+    """
+    try:
+        return model.model_validate(read_value(body))
+    except ValidationError as error:
+        raise TransientError(f"not a page ({describe_flaws(error)})") from None
+    except ValueError:
+        raise TransientError("not a page") from None
+
+
+def connection_of(connection_id: str, body: bytes) -> TrackstarConnection:
+    """The connection in a body, in any of its three documented envelopes.
+
+    Raises:
+        TransientError: It is not in there.
+    """
+    try:
+        answer = read_value(body)
+    except ValueError:
+        raise TransientError("body is no JSON") from None
+    record = answer.get("data", answer) if isinstance(answer, dict) else answer
+    candidates = record if isinstance(record, list) else [record]
+    for each in candidates:
+        if isinstance(each, dict) and each.get("connection_id", connection_id) == connection_id:
+            return TrackstarConnection.model_validate(each)
+    raise TransientError("no such connection in the answer")
+
+
+def read_order(body: bytes) -> Order | None:
+    """The order in a body; None where its record cannot be watched.
+
+    Raises:
+        TransientError: It is none.
+    """
+    try:
+        answer = read_value(body)
+    except ValueError:
+        raise TransientError("body is no JSON") from None
+    if not isinstance(answer, dict) or not isinstance(answer.get("data"), dict):
+        raise TransientError("not an order")
+    try:
+        return Order.of(answer["data"])
+    except ValidationError:
+        return None
+
 
 PAGE_SIZE = 1000
 """Records a page: the most that the vendor gives."""
@@ -36,6 +94,46 @@ MAX_VALUES = 100
 """Values of one `in` filter."""
 MAX_PAGES_OF_IDS = 200
 """Pages of a list by ids that are followed: more than it can have."""
+
+
+CONNECTIONS_PAGE_SIZE = 1000
+"""Connections a page: the most that the vendor gives."""
+MAX_PAGES = 100
+"""Pages that are followed: more connections than an organisation has."""
+
+
+class ConnectionPage(Model):
+    """A page of `GET /connections`; a record that is none is left out."""
+
+    data: Annotated[tuple[TrackstarConnection, ...], BeforeValidator(objects)]
+    next_token: Text = None
+
+
+class AccountClient(Requests):
+    """The organisation at Trackstar."""
+
+    def connections(self) -> dict[str, TrackstarConnection]:
+        """Every connection, by its id.
+
+        Raises:
+            TrackstarError: The list cannot be read, or its pages lead nowhere.
+        """
+        found: dict[str, TrackstarConnection] = {}
+        params = {"limit": str(CONNECTIONS_PAGE_SIZE)}
+        for _ in range(MAX_PAGES):
+            page = self._fetch("/connections", params, partial(record_of, ConnectionPage))
+            found |= {each.connection_id: each for each in page.data if each.connection_id}
+            if page.next_token is None:
+                return found
+            if page.next_token == params.get("page_token"):
+                break
+            params["page_token"] = page.next_token
+        raise UnavailableError("GET /connections: its pages lead nowhere")
+
+    @property
+    def vendor_now(self) -> datetime | None:
+        """The vendor's clock at its latest answer."""
+        return self._vendor_now
 
 
 class Trackstar:
@@ -62,7 +160,7 @@ class Trackstar:
             transport=transport,
             event_hooks={"response": [partial(_on_response, on_answer=on_answer)]},
         )
-        self._paces: dict[str, Pace] = {}
+        self._paces: dict[str, RateLimiter] = {}
 
     def client_of(
         self,
@@ -82,8 +180,10 @@ class Trackstar:
         """
         secrets = {"x-trackstar-api-key": api_key, "x-trackstar-access-token": access_token}
         # Two polls of one shop may follow each other in one process: they share its budget.
-        pace = self._paces.setdefault(connection_id, Pace())
-        return ConnectionClient(self._http, connection_id, secrets=secrets, pace=pace, seconds_left=seconds_left)
+        rate_limiter = self._paces.setdefault(connection_id, RateLimiter())
+        return ConnectionClient(
+            self._http, connection_id, secrets=secrets, rate_limiter=rate_limiter, seconds_left=seconds_left
+        )
 
     def account(self, *, api_key: SecretStr, seconds_left: Callable[[], float]) -> AccountClient:
         """What the API key alone may see.
@@ -93,7 +193,7 @@ class Trackstar:
             seconds_left: How long the caller lives; no wait goes beyond it.
         """
         secrets = {"x-trackstar-api-key": api_key}
-        return AccountClient(self._http, secrets=secrets, pace=Pace(), seconds_left=seconds_left)
+        return AccountClient(self._http, secrets=secrets, rate_limiter=RateLimiter(), seconds_left=seconds_left)
 
 
 def _on_response(response: httpx.Response, *, on_answer: Callable[[int], None] | None) -> None:
@@ -115,10 +215,10 @@ class ConnectionClient(Requests):
         connection_id: str,
         *,
         secrets: Mapping[str, SecretStr],
-        pace: Pace,
+        rate_limiter: RateLimiter,
         seconds_left: Callable[[], float],
     ) -> None:
-        super().__init__(http, secrets=secrets, pace=pace, seconds_left=seconds_left)
+        super().__init__(http, secrets=secrets, rate_limiter=rate_limiter, seconds_left=seconds_left)
         self._connection_id = connection_id
 
     def now(self) -> datetime:

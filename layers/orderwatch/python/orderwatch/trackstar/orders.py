@@ -1,13 +1,8 @@
-"""Orders as Trackstar lists them, trimmed to what an alert needs and free of personal data.
+"""Which orders to ask for: the filters of `GET /cart/orders`."""
 
-Only what is named here is ever taken out of a record: addresses, names and contact data have no field and so
-cannot be stored, logged or sent. Everything but the id and the status may be missing or malformed without
-costing the order (docs/trackstar.md#orders: most fields can be null, integrations differ).
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple, Self
@@ -24,10 +19,50 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from orderwatch.model import Model, describe_flaws, one_line
+from orderwatch.model import Model, describe_flaws
+from orderwatch.sanitize import one_line
 from orderwatch.trackstar.fields import Currency, Date, FreeText, NoneIfMalformed, Number, OrderNumber, Text, Url
 from orderwatch.trackstar.lenient_json import DAMAGED, id_in, read_value
 from orderwatch.trackstar.page_parts import split
+
+
+class DateField(StrEnum):
+    """The date that the incremental filter runs on (rule 5)."""
+
+    TRACKSTAR_UPDATED = "trackstar_updated_date"
+    SHOP_UPDATED = "updated_date"
+
+
+class OrderQuery(Model):
+    """The filters of a reading: the same on every page, since the vendor's page token does not remember them.
+
+    Attributes:
+        after: Lower bound, inclusive; None reads from the beginning.
+        until: Upper bound, inclusive; counts only with a lower one.
+        date_field: What the bounds are on.
+        statuses: Only these statuses; empty: all.
+    """
+
+    after: datetime | None = None
+    until: datetime
+    date_field: DateField = DateField.TRACKSTAR_UPDATED
+    statuses: tuple[str, ...] = ()
+
+    def filters(self) -> dict[str, str]:
+        """The query's parameters."""
+        filters: dict[str, str] = {}
+        if self.after:
+            filters[f"{self.date_field}[gte]"] = _filter_date(self.after)
+            filters[f"{self.date_field}[lte]"] = _filter_date(self.until)
+        if self.statuses:
+            filters["status[in]"] = ",".join(self.statuses)
+        return filters
+
+
+def _filter_date(moment: datetime) -> str:
+    """UTC in whole seconds, the only form that the filters take; rounded down, so that `gte` loses nothing."""
+    return (moment.astimezone(UTC) - timedelta(microseconds=moment.microsecond)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
 
 MAX_ID_LENGTH = 256
 """Characters of an order's id: with the connection's it must fit a DynamoDB key (2,048 bytes)."""
@@ -296,3 +331,36 @@ def _read_damaged(text: bytes) -> Order | Quarantined:
 
 def _unreadable(text: bytes) -> Quarantined:
     return Quarantined(_usable_id(id_in(text)), "record: json_invalid")
+
+
+MAX_IDS = 100
+"""Values of one `in` filter."""
+MAX_IDS_LENGTH = 4000
+"""Characters of all ids of one request: with them a URL stays within what servers take."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundOrders:
+    """What Trackstar has of orders that were asked for by their ids.
+
+    Attributes:
+        orders: Those that it has and that can be read; one may be there twice.
+        gone: The ids of those that it no longer has.
+    """
+
+    orders: Sequence[Order]
+    gone: Collection[str] = ()
+
+
+def in_lists(order_ids: Iterable[str]) -> Iterator[list[str]]:
+    """The ids in lists that one request can name; ids with a comma cannot be listed and are left out."""
+    listed: list[str] = []
+    for order_id in order_ids:
+        if "," in order_id:
+            continue
+        if len(listed) == MAX_IDS or sum(map(len, listed)) + len(listed) + len(order_id) > MAX_IDS_LENGTH:
+            yield listed
+            listed = []
+        listed.append(order_id)
+    if listed:
+        yield listed

@@ -1,0 +1,151 @@
+"""The three tables as one poll sees them: a transition and its alert are one write."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.summary import ALL_SHOPS
+from orderwatch.aws.dynamodb import MAX_ACTIONS, Transactions, Unit, chunked
+from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
+from orderwatch.errors import PollSupersededError
+from orderwatch.polling.cursor import ConnectionState
+from orderwatch.polling.detect import OrderWrite
+from orderwatch.records import StoredOrder
+from orderwatch.summary.changes import PreviousSummary, decode
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class PollStore:
+    """What a poll reads and writes.
+
+    Args:
+        client: DynamoDB.
+        orders: OrderTable.
+        connections: ConnectionTable.
+        alerts: AlertTable.
+    """
+
+    def __init__(
+        self, client: "DynamoDBClient", *, orders: OrderTable, connections: ConnectionTable, alerts: AlertTable
+    ) -> None:
+        self._transactions = Transactions(client)
+        self._orders = orders
+        self._connections = connections
+        self._alerts = alerts
+
+    def load(self, connection_id: str) -> ConnectionState:
+        """The connection's row, a new one where there is none."""
+        return self._connections.load(connection_id)
+
+    def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
+        """The rows of these orders, those that there are."""
+        return self._orders.read(connection_id, order_ids)
+
+    def due_orders(self, connection_id: str, until: datetime) -> list[str]:
+        """The ids of the orders whose deadline is the moment or before it, the earliest first."""
+        return self._orders.due(connection_id, until)
+
+    def commit(
+        self, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
+    ) -> list[OrderWrite]:
+        """Write the orders, each with its alert, and the state with the last of them.
+
+        The state is written only if every order was: what it says was read is then also written (rule 4).
+
+        Returns:
+            The writes whose row was not as expected; where there are any, the state is not written.
+
+        Raises:
+            PollSupersededError: The connection's row is not the one that was loaded; nothing was written since.
+        """
+        notices = tuple(self._alerts.put_action(alert) for alert in alerts)
+        guard: Unit[OrderWrite | None] = Unit(None, (self._connections.unchanged_action(state),))
+        closing: Unit[OrderWrite | None] = Unit(None, (self._connections.save_action(state), *notices))
+        pairs_first = sorted(writes, key=lambda move: not move.alerts)  # a pair never straddles two transactions
+        *chunks, last = [*chunked([self._unit(state.connection_id, move) for move in pairs_first], spare=1), []]
+        if chunks and sum(len(unit.actions) for unit in chunks[-1]) + len(closing.actions) <= MAX_ACTIONS:
+            last = chunks.pop()
+        lost = [move for chunk in chunks for move in self._write(chunk, guard)]
+        if not lost:
+            lost = _moves(self._transact([*last, closing]))
+            last = _without(last, lost) if lost else []
+        return lost + self._write(last, guard)
+
+    def _unit(self, connection_id: str, move: OrderWrite) -> Unit[OrderWrite | None]:
+        action = self._orders.write_action(connection_id, move)
+        return Unit(move, (action, *(self._alerts.put_action(alert) for alert in move.alerts)))
+
+    def _write(self, units: list[Unit[OrderWrite | None]], guard: Unit[OrderWrite | None]) -> list[OrderWrite]:
+        """Write all that can be written; return the writes that lost."""
+        all_lost: list[OrderWrite] = []
+        while units and (lost := _moves(self._transact([guard, *units]))):
+            all_lost += lost
+            units = _without(units, lost)
+        return all_lost
+
+    def _transact(self, units: list[Unit[OrderWrite | None]]) -> list[Unit[OrderWrite | None]]:
+        """One transaction; it fails if another poll has overtaken this one."""
+        lost = self._transactions.write(units)
+        if any(unit.subject is None for unit in lost):
+            raise PollSupersededError("the connection's row was moved on by another poll")
+        return lost
+
+
+def _moves(units: Iterable[Unit[OrderWrite | None]]) -> list[OrderWrite]:
+    return [unit.subject for unit in units if unit.subject]
+
+
+def _without(units: Iterable[Unit[OrderWrite | None]], lost: Iterable[OrderWrite]) -> list[Unit[OrderWrite | None]]:
+    lost_ids = {move.order_id for move in lost}
+    return [unit for unit in units if unit.subject and unit.subject.order_id not in lost_ids]
+
+
+class SummaryStore:
+    """What a summary reads and writes.
+
+    Args:
+        client: DynamoDB.
+        orders: OrderTable.
+        connections: ConnectionTable.
+        alerts: AlertTable.
+    """
+
+    def __init__(
+        self, client: "DynamoDBClient", *, orders: OrderTable, connections: ConnectionTable, alerts: AlertTable
+    ) -> None:
+        self._transactions = Transactions(client)
+        self._orders = orders
+        self._connections = connections
+        self._alerts = alerts
+
+    def states(self, connection_ids: Collection[str]) -> dict[str, ConnectionState]:
+        """The rows of these connections, those that there are."""
+        return self._connections.load_all(connection_ids)
+
+    def waiting(self, connection_id: str) -> dict[str, StoredOrder]:
+        """The orders that wait for a person, by id."""
+        return self._orders.waiting(connection_id)
+
+    def due(self, connection_id: str, until: datetime) -> dict[str, StoredOrder]:
+        """The orders whose next deadline is the moment or before it, by id."""
+        return self._orders.due_rows(connection_id, until)
+
+    def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
+        """The rows of these orders, those that there are."""
+        return self._orders.read(connection_id, order_ids)
+
+    def past(self, since: datetime) -> list[PreviousSummary]:
+        """The summaries that were written since then, the newest first."""
+        return list(self._past(since))
+
+    def _past(self, since: datetime) -> Iterator[PreviousSummary]:
+        for alert, memory in self._alerts.written_since(ALL_SHOPS, since):
+            if alert.daily:
+                yield PreviousSummary(alert.daily, decode(memory) if memory else None)
+
+    def put(self, alert: Alert, memory: str | None) -> bool:
+        """Write the alert with what it remembers; False where a row has its key already."""
+        return not self._transactions.write([Unit(alert, (self._alerts.put_action(alert, memory=memory),))])

@@ -1,0 +1,48 @@
+"""What the user wants to be alerted about."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from orderwatch.deadlines.rules import (
+    FINAL_STATUSES,
+    NO_DEADLINE,
+    OPEN_STATUSES,
+    PROBLEM_KINDS,
+    DeadlineRules,
+    DeadlineState,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the user wants to be alerted about.
+
+    Attributes:
+        statuses: The watched statuses.
+        notify_recovered: Whether leaving a watched status is alerted.
+        baseline_days: Days of history that a baseline reads; 0 reads all.
+        deadlines: When an order of the shop is at risk, late or stuck; None: that is not watched.
+    """
+
+    statuses: Collection[str]
+    notify_recovered: bool = True
+    baseline_days: int = 0
+    deadlines: DeadlineRules | None = None
+
+    @property
+    def deadline_rules(self) -> str | None:
+        """The fingerprint of the rules for deadlines."""
+        return self.deadlines.fingerprint if self.deadlines else None
+
+    def watches(self, status: str) -> bool:
+        """Whether a transition into the status is alerted."""
+        return status in self.statuses
+
+    def needs_attention(self, status: str, deadline_state: DeadlineState = NO_DEADLINE) -> bool:
+        """Whether an order waits for a person: in a watched status that is not final, or open and late or stuck."""
+        is_late = (
+            status in OPEN_STATUSES
+            and deadline_state.passed is not None
+            and deadline_state.passed.kind in PROBLEM_KINDS
+        )
+        return is_late or (self.watches(status) and status not in FINAL_STATUSES)

@@ -1,0 +1,1 @@
+"""What people and machines receive: one module a channel, pure functions of an alert."""

@@ -1,0 +1,201 @@
+"""Amazon Q Developer in chat applications: its custom notification, which it shows in Slack or Microsoft Teams.
+
+Fields and meanings as its administrator guide ("Custom notifications") gives them. The lengths
+are cautious bounds of our own, within what one section of a Slack message shows.
+"""
+
+import json
+from typing import Any
+
+from orderwatch.alerts.alert import Alert, alert_id
+from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest
+from orderwatch.alerts.summary import DailySummary, longest
+from orderwatch.rendering import content, formatting, lists, next_steps, products
+
+MAX_TITLE = 250
+MAX_DESCRIPTION = 3000
+MAX_STEP = 350
+MAX_SUMMARY = 250
+MAX_KEYWORD = 75
+MAX_THREAD_ID = 64
+MAX_CONTEXT = 250
+MAX_RESOURCE = 2048
+MAX_LIST = 10
+
+_MAX_FACT = 200
+_MAX_DECISION = 600
+_MAX_ENTRY = 400
+_ROOM_FOR_MORE = 40
+
+
+def body(alert: Alert) -> str:
+    """The notification as compact JSON."""
+    return formatting.storable(json.dumps(notification(alert), ensure_ascii=False, separators=(",", ":")))
+
+
+def notification(alert: Alert) -> dict[str, Any]:
+    """The notification; alerts about one order share a thread."""
+    return {
+        "version": "1.0",
+        "source": "custom",
+        "id": alert.alert_id,
+        "content": {
+            "textType": "client-markdown",
+            "title": escape(content.urgent_headline(alert), limit=MAX_TITLE),
+            "description": _description(alert),
+            "nextSteps": _next_steps(alert),
+            "keywords": _keywords(alert),
+        },
+        "metadata": {
+            "threadId": _thread_id(alert),
+            "summary": escape(content.summary(alert), limit=MAX_SUMMARY),
+            "eventType": formatting.clip(alert.kind, MAX_KEYWORD),
+            "relatedResources": _resources(alert),
+            "additionalContext": _context(alert),
+        },
+    }
+
+
+def escape(plain: str, *, limit: int) -> str:
+    """The text unable to mention a channel or make a link, in at most `limit` characters, no escape cut in two."""
+    escaped = [_ESCAPES.get(character, character) for character in plain]
+    if sum(map(len, escaped)) <= limit:
+        return "".join(escaped)
+    used, kept = 3, []
+    for piece in escaped:
+        used += len(piece)
+        if used > limit:
+            break
+        kept.append(piece)
+    return f"{''.join(kept).rstrip()}..."
+
+
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def _description(alert: Alert) -> str:
+    detail, reasons = content.detail(alert), lists.digest_reasons(alert)
+    known = [*([content.Fact("Reasons", reasons)] if reasons else []), *content.facts_of(alert)]
+    head = [
+        f"*{escape(' '.join(content.sentences(alert)), limit=_MAX_DECISION)}*",
+        *([escape(detail, limit=MAX_DESCRIPTION // 2)] if detail else []),
+        *(f"*{fact.label}:* {escape(fact.value, limit=_MAX_FACT)}" for fact in known[:MAX_LIST]),
+        *(_products(alert.digest) if alert.digest else []),
+    ]
+    entries, total = _entries(alert)
+    foot = [_gaps(alert)] if alert.enrichment.missing else []
+    foot.append(f"_{content.freshness(alert)}_")
+    room = MAX_DESCRIPTION - _length(head) - _length(foot) - _ROOM_FOR_MORE
+    if alert.daily:
+        return "\n".join([*head, *_fitting_shops(alert, alert.daily, room), *foot])
+    shown = _fitting(entries, room)
+    nouns = ("line", "lines") if alert.order else ("order", "orders")
+    return "\n".join([*head, *entries[:shown], *formatting.more(total - shown, *nouns), *foot])
+
+
+def _fitting_shops(alert: Alert, daily: DailySummary, room: int) -> list[str]:
+    """As many shops as there is room for, the worst first, with their orders as far as those fit."""
+    return _shops(alert, longest(daily, lambda shown: _length(_shops(alert, shown)) <= room, first=1))
+
+
+def _shops(alert: Alert, daily: DailySummary) -> list[str]:
+    lines = [line for block in lists.blocks(alert, daily) for line in _shop(block)]
+    return [*lines, *(escape(each, limit=_MAX_FACT) for each in lists.closing(daily))]
+
+
+def _shop(block: lists.ShopBlock) -> list[str]:
+    head = f"*{escape(block.name, limit=_MAX_FACT)}*: {escape(block.state, limit=_MAX_FACT)}"
+    facts = [escape(each, limit=_MAX_ENTRY) for each in block.facts]
+    held = [f"- {escape(each, limit=_MAX_FACT)}" for each in block.products]
+    products_ = ["*Held up by:*", *held, *block.more_products] if held else []
+    return [head, *facts, *map(_listed, block.orders), *block.more_orders, *products_]
+
+
+def _entries(alert: Alert) -> tuple[list[str], int]:
+    """What is listed, and how many entries there are in all."""
+    if alert.order is None:
+        return [_listed(each) for each in lists.entries(alert)], lists.total(alert)
+    lines, with_stock = alert.order.line_items, products.shows_stock(alert)
+    shown = [_line(line, alert.order, with_stock=with_stock) for line in lines[:MAX_LIST]]
+    return shown, len(lines) + alert.order.more_line_items
+
+
+def _listed(order: lists.Entry) -> str:
+    heading = f"*{escape(order.heading, limit=_MAX_FACT)}:*\n" if order.heading else ""
+    address = formatting.link(order.url)
+    link = f" <{_in_link(address)}|open>" if address and len(address) < MAX_STEP // 2 else ""
+    return f"{heading}- {escape(order.line, limit=_MAX_ENTRY)}{link}"
+
+
+def _products(digest: Digest) -> list[str]:
+    said = [(products.digested_product(each), products.digested_shortfall(each)) for each in products.listed(digest)]
+    lines = [f"- {escape(what, limit=_MAX_FACT)}{f': *{short}*' if short else ''}" for what, short in said]
+    more = formatting.more(digest.more_products, "product", "products")
+    return ["*Most affected:*", *lines, *more, "*Orders:*"] if lines else []
+
+
+def _line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
+    name, stock = products.described_product(line), products.stock(line, order) if with_stock else None
+    what = f"{products.line_quantity(line)} x {products.product_code(line)}{f', {name}' if name else ''}"
+    known = f" ({escape(stock.known, limit=_MAX_ENTRY // 2)})" if stock else ""
+    short = f" *{stock.short}*" if stock and stock.short else ""
+    return f"- {escape(what, limit=_MAX_ENTRY)}{known}{short}"
+
+
+def _gaps(alert: Alert) -> str:
+    return f"Not known: {escape('; '.join(content.missing(alert)), limit=_MAX_ENTRY)}"
+
+
+def _length(lines: list[str]) -> int:
+    return sum(len(line) + 1 for line in lines)
+
+
+def _fitting(entries: list[str], room: int) -> int:
+    used = 0
+    for index, entry in enumerate(entries):
+        used += len(entry) + 1
+        if used > room:
+            return index
+    return len(entries)
+
+
+def _next_steps(alert: Alert) -> list[str]:
+    address = formatting.link(alert.order.url) if alert.order else None
+    step = escape(next_steps.next_step(alert), limit=MAX_STEP)
+    return [step, f"<{_in_link(address)}|Open the order>"] if address and len(address) < MAX_STEP // 2 else [step]
+
+
+def _in_link(address: str) -> str:
+    return address.replace("&", "&amp;").replace("|", "%7C")
+
+
+def _keywords(alert: Alert) -> list[str]:
+    words = [content.tag(alert), str(alert.severity), content.shop(alert.connection)]
+    return [escape(word, limit=MAX_KEYWORD) for word in dict.fromkeys(words)]
+
+
+def _thread_id(alert: Alert) -> str:
+    thread = alert.connection_id
+    if alert.order:
+        thread = f"{alert.connection_id}#{alert.order.id}"
+    elif alert.digest:
+        thread = f"{alert.connection_id}#{alert.digest.of_kind}"
+    return thread if len(thread) <= MAX_THREAD_ID else alert_id(thread)
+
+
+def _resources(alert: Alert) -> list[str]:
+    if alert.digest:
+        return [escape(content.number(order), limit=MAX_CONTEXT) for order in alert.digest.orders[:MAX_LIST]]
+    address = formatting.link(content.url(alert))
+    return [address] if address else []
+
+
+def _context(alert: Alert) -> dict[str, str]:
+    context = {"alert_id": alert.alert_id, "connection_id": alert.connection_id, "severity": str(alert.severity)}
+    order = alert.order
+    if order:
+        context |= {"order_id": order.id, "order_number": order.number, "status": order.status}
+        context |= {"previous_status": order.previous_status} if order.previous_status else {}
+    worth = content.value(alert)
+    context |= {"value": worth} if worth else {}
+    return {key: formatting.clip(formatting.clean(value), MAX_CONTEXT) for key, value in context.items()}

@@ -1,0 +1,131 @@
+"""The fallback (rule 11): the alert with nothing in it that can fail, for when a renderer did.
+
+It uses no other renderer's words. The two pieces that are code of others, the alert's JSON and the attributes,
+are replaced by smaller ones where they fail or do not fit.
+"""
+
+import json
+from collections.abc import Mapping
+
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
+from orderwatch.alerts.parts import AlertOrder
+from orderwatch.alerts.summary import shortened
+from orderwatch.rendering.sns import Attribute, SnsMessage, attributes_of, render, with_machine
+
+MAX_MACHINE_BYTES = 40_000
+"""Of one copy: three of them stay within 256 KB even if every character has to be quoted."""
+_DEADLINES = {KIND_LATE: "late", KIND_AT_RISK: "at risk", KIND_STUCK: "stuck"}
+_MAX_TEXT = 200
+_MAX_LINK = 2048
+_MAX_DETAIL = 2000
+
+
+def plain(alert: Alert) -> SnsMessage:
+    """Kind, shop, order number, statuses, link and id of the alert, in every protocol."""
+    facts = {name: value for name, value in _facts(alert).items() if value}
+    fact = _fact(alert)
+    lines = [f"{name}: {value}" for name, value in facts.items()]
+    people = "\n".join([fact, "", *lines, "", "This alert could not be shown in full.", ""])
+    bodies = {"default": people, "email": people, "sms": _ascii(fact, 140), "https": _notification(fact, lines, facts)}
+    subject = f"[{_ascii(facts['Kind'], 30)}] {_ascii(fact, 60)}"
+    return SnsMessage(subject, bodies | with_machine(_machine(alert, facts)), _attributes(alert, facts))
+
+
+def _fact(alert: Alert) -> str:
+    if alert.daily:
+        waiting, late = alert.daily.total.waiting, alert.daily.total.late
+        return f"{waiting} orders wait, {late} late; shops not visible: {alert.daily.unseen_shops}"
+    if alert.order:
+        condition = _one_line(_DEADLINES.get(alert.kind, alert.order.status), 40)
+        return f"Order {_one_line(alert.order.number, 40)} is {condition}"
+    if alert.digest:
+        condition = _one_line(_DEADLINES.get(alert.digest.of_kind, alert.digest.status), 40)
+        return f"{alert.digest.count} orders are {condition}"
+    return f"Shop {_one_line(alert.connection_id, 40)}: {_one_line(alert.kind, 40)}"
+
+
+def _facts(alert: Alert) -> dict[str, str]:
+    order = _order_facts(alert.order) if alert.order else {}
+    return {
+        "Kind": _one_line(alert.kind, _MAX_TEXT) or "alert",
+        "Severity": str(alert.severity),
+        "Shop": _one_line(alert.connection_id, _MAX_TEXT),
+        **order,
+        "Detail": _one_line(alert.detail, _MAX_DETAIL),
+        "Alert": _one_line(alert.alert_id, _MAX_TEXT),
+    }
+
+
+def _order_facts(order: AlertOrder) -> dict[str, str]:
+    return {
+        "Order": _one_line(order.number, _MAX_TEXT),
+        "Status": _one_line(order.status, _MAX_TEXT),
+        "Before": _one_line(order.previous_status, _MAX_TEXT),
+        "Link": _one_line(order.url, _MAX_LINK),
+    }
+
+
+def _one_line(value: str | None, limit: int) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in value or "").split())[:limit]
+
+
+def _ascii(line: str, limit: int) -> str:
+    return line.encode("ascii", "replace").decode("ascii")[:limit]
+
+
+def _notification(fact: str, lines: list[str], facts: Mapping[str, str]) -> str:
+    title, *rest = [
+        line[:250].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for line in [fact, *lines]
+    ]
+    content = {"textType": "client-markdown", "title": title[:250], "description": "\n".join(rest)}
+    notification = {"version": "1.0", "source": "custom", "id": facts.get("Alert", ""), "content": content}
+    return json.dumps(notification, ensure_ascii=False)
+
+
+def _machine(alert: Alert, facts: Mapping[str, str]) -> str:
+    for candidate in (alert, _without_lists(alert)):
+        dumped = _dump(candidate)
+        if dumped and len(dumped) <= MAX_MACHINE_BYTES:
+            return dumped
+    names = {"kind": "Kind", "severity": "Severity", "connection_id": "Shop", "alert_id": "Alert"}
+    return json.dumps({"schema": alert.schema_} | {name: facts.get(label, "") for name, label in names.items()})
+
+
+def _dump(alert: Alert) -> str | None:
+    try:
+        return json.dumps(alert.model_dump(mode="json"), separators=(",", ":"))
+    except Exception:  # noqa: BLE001 - whatever it is, the alert goes out (rule 11)
+        return None
+
+
+def _without_lists(alert: Alert) -> Alert:
+    """The alert without its lists, all of them counted as left out."""
+    order, digest = alert.order, alert.digest
+    if order:
+        more = order.more_line_items + len(order.line_items)
+        order = order.model_copy(update={"line_items": (), "more_line_items": more})
+    if digest:
+        digest = digest.model_copy(update={"orders": (), "more_orders": digest.count, "products": ()})
+    waiting = alert.waiting
+    if waiting:
+        more = waiting.more_orders + len(waiting.orders)
+        waiting = waiting.model_copy(update={"orders": (), "more_orders": more})
+    daily = shortened(alert.daily, 0) if alert.daily else None
+    return alert.model_copy(update={"order": order, "digest": digest, "waiting": waiting, "daily": daily})
+
+
+def _attributes(alert: Alert, facts: Mapping[str, str]) -> dict[str, Attribute]:
+    try:
+        return attributes_of(alert)
+    except Exception:  # noqa: BLE001 - whatever it is, the alert goes out (rule 11)
+        names = {"kind": "Kind", "severity": "Severity", "connection_id": "Shop", "status": "Status"}
+        return {name: Attribute("String", facts[label]) for name, label in names.items() if label in facts}
+
+
+def render_or_plain(alert: Alert) -> tuple[SnsMessage, Exception | None]:
+    """The alert in full, else the plain one with the error that was in the way (rule 11)."""
+    try:
+        return render(alert), None
+    except Exception as error:  # noqa: BLE001 - a bug in a template must not cost an alert
+        return plain(alert), error

@@ -1,0 +1,103 @@
+"""The settings: of each function one frozen model, read from its environment once; and what a shop sets for itself."""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
+
+from orderwatch.errors import OrderwatchError
+from orderwatch.model import Model
+
+
+def _existing_zone(name: str) -> str:
+    time_zone(name)
+    return name
+
+
+TimeZoneName = Annotated[str, Field(max_length=64), AfterValidator(_existing_zone)]
+"""A time zone that exists, by its IANA name."""
+
+
+def _lower(value: Any) -> Any:
+    return [each.lower() if isinstance(each, str) else each for each in value] if isinstance(value, list) else value
+
+
+MAX_WARNING_HOURS = 720
+MAX_STUCK_DAYS = 365
+MAX_HOLIDAYS = 1000
+"""Dates: a Parameter Store value of 4 KB holds some 280, an advanced one of 8 KB some 600."""
+
+
+class Weekday(StrEnum):
+    """A day of the week, in the order of `date.weekday()`."""
+
+    MON = "mon"
+    TUE = "tue"
+    WED = "wed"
+    THU = "thu"
+    FRI = "fri"
+    SAT = "sat"
+    SUN = "sun"
+
+
+WEEKDAYS = tuple(Weekday)
+DEFAULT_WORKING_DAYS = frozenset(WEEKDAYS[:5])
+
+
+class ShopSettingsError(OrderwatchError):
+    """A shop's settings cannot be read: put them again (`orderwatch settings ID ...`); until then the stack's apply."""
+
+
+class ShopSettings(Model):
+    """What a shop sets for itself; None: as the stack says.
+
+    Attributes:
+        time_zone: Its IANA name: where a day ends, and the times in messages.
+        working_days: The days of the week on which its warehouse ships.
+        holidays: Dates on which it does not.
+        late_warning_hours: How long before the ship-by an order is told as at risk; 0: never.
+        stuck_days: Business days in one status after which an order without a ship-by is told; 0: never.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    time_zone: TimeZoneName | None = None
+    working_days: Annotated[frozenset[Weekday], BeforeValidator(_lower), Field(min_length=1)] | None = None
+    holidays: Annotated[frozenset[date], Field(max_length=MAX_HOLIDAYS)] | None = None
+    late_warning_hours: Annotated[int, Field(ge=0, le=MAX_WARNING_HOURS)] | None = None
+    stuck_days: Annotated[int, Field(ge=0, le=MAX_STUCK_DAYS)] | None = None
+
+
+def read_shop_settings(text: str) -> ShopSettings:
+    """The settings in a parameter's value.
+
+    Raises:
+        ShopSettingsError: Names each key that is wrong, without its value.
+    """
+    try:
+        return ShopSettings.model_validate_json(text)
+    except ValidationError as error:
+        raise ShopSettingsError(flaws_of(error)) from None
+
+
+def flaws_of(error: ValidationError) -> str:
+    """Which key is wrong and why, without its value."""
+    flaws = error.errors(include_url=False, include_input=False)
+    return "; ".join(
+        f"{flaw['loc'][0]}: {flaw['msg'].removeprefix('Value error, ')}" if flaw["loc"] else "no JSON object"
+        for flaw in flaws
+    )
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """The time zone of an IANA name, from the system's data or those of the package `tzdata`.
+
+    Raises:
+        ValueError: There is none of this name; says what a name looks like.
+    """
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # unknown, no name at all, or a folder of names such as `Europe`
+        raise ValueError("no time zone of the IANA database, such as Europe/Berlin or UTC") from None

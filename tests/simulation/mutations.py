@@ -1,0 +1,313 @@
+"""Rules broken on purpose, one at a time: the simulation is worth what it finds of these."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from orderwatch import clock
+from orderwatch.alerts.alert import Alert, AlertKey
+from orderwatch.aws.dynamodb import Unit, put_action
+from orderwatch.aws.rate_limit import SharedRateLimiter
+from orderwatch.aws.stores import PollStore
+from orderwatch.aws.tables import AlertTable
+from orderwatch.polling.cursor import OVERLAP, ConnectionState, Progress, Window, WindowKind
+from orderwatch.polling.detect import Observation, OrderWrite, Reason
+from orderwatch.trackstar.client import ConnectionClient
+from orderwatch.trackstar.orders import DateField, Order, OrderPage, OrderQuery, Version
+from tests.simulation.cloud import ALERTS, ObservedTables
+from tests.simulation.plan import drawn
+from tests.simulation.world import SimulatedWorld
+
+type Mutation = Callable[[pytest.MonkeyPatch], None]
+
+_commit = PollStore.commit
+_acquire = AlertTable.acquire
+_update = AlertTable._update
+_order_page = ConnectionClient.order_page
+_filters = OrderQuery.filters
+
+
+def _filters_by(field_of: Callable[[str], str]) -> Callable[[OrderQuery], dict[str, str]]:
+    """The filters of a query under other names."""
+    return lambda query: {field_of(name): value for name, value in _filters(query).items()}
+
+
+def cursor_before_the_writes(patch: pytest.MonkeyPatch) -> None:
+    def commit(
+        self: PollStore, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
+    ) -> list[OrderWrite]:
+        _commit(self, state, writes=[], alerts=alerts)
+        later = state.model_copy(update={"revision": state.revision + 1})
+        guard: Unit[OrderWrite | None] = Unit(None, (self._connections.unchanged_action(later),))
+        for move in writes:
+            self._write([self._unit(state.connection_id, move)], guard)
+        return []
+
+    patch.setattr(PollStore, "commit", commit)
+
+
+def state_before_the_alert(patch: pytest.MonkeyPatch) -> None:
+    def commit(
+        self: PollStore, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
+    ) -> list[OrderWrite]:
+        silent = [replace(move, alert=None) for move in writes]
+        lost = _commit(self, state, writes=silent, alerts=alerts)
+        alerted = [move.alert for move in writes if move.alert]
+        later = state.model_copy(update={"revision": state.revision + 1})
+        _commit(self, later, writes=[], alerts=alerted)
+        return lost
+
+    patch.setattr(PollStore, "commit", commit)
+
+
+def gt_for_gte(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(OrderQuery, "filters", _filters_by(lambda name: name.replace("[gte]", "[gt]")))
+
+
+def lt_for_lte(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(OrderQuery, "filters", _filters_by(lambda name: name.replace("[lte]", "[lt]")))
+
+
+def watermark_on_the_shops_date(patch: pytest.MonkeyPatch) -> None:
+    def window(*, cursor: datetime, vendor_now: datetime, **_: Any) -> Window:
+        kind, field = WindowKind.INCREMENTAL, DateField.SHOP_UPDATED
+        return Window(kind=kind, after=cursor - OVERLAP, until=vendor_now, date_field=field)
+
+    patch.setattr("orderwatch.polling.cursor.incremental_window", window)
+
+
+def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
+    def window(*, cursor: datetime, vendor_now: datetime, date_field: DateField, **_: Any) -> Window:
+        kind = WindowKind.INCREMENTAL
+        return Window(kind=kind, after=cursor - OVERLAP, until=vendor_now, date_field=date_field)
+
+    patch.setattr("orderwatch.polling.cursor.incremental_window", window)
+
+
+def cursor_by_our_clock(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ConnectionClient, "now", lambda self: clock.now().replace(microsecond=0))
+
+
+def no_overlap(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.polling.cursor.OVERLAP", timedelta(0))
+
+
+def _unconditional(key: str) -> Callable[..., dict[str, Any]]:
+    """`put_action` that takes no notice of its condition."""
+    anything = f"attribute_exists({key}) OR attribute_not_exists({key})"
+    return lambda table, row, **_: put_action(table, row, condition=anything, values={})
+
+
+def no_conditions(patch: pytest.MonkeyPatch) -> None:
+    # The row's own condition alone is not missed: the connection's revision stops a poll that another has overtaken.
+    patch.setattr("orderwatch.aws.tables.put_action", _unconditional("order_key"))
+    patch.setattr("orderwatch.aws.tables.put_action", _unconditional("connection_id"))
+
+
+def older_versions_overwrite(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Version, "is_older_than", lambda self, other: False)
+
+
+def equal_versions_are_stale(patch: pytest.MonkeyPatch) -> None:
+    def is_older_than(self: Version, other: Version) -> bool:
+        return self.clock == other.clock and self.at <= other.at
+
+    patch.setattr(Version, "is_older_than", is_older_than)
+
+
+def sent_marked_before_the_send(patch: pytest.MonkeyPatch) -> None:
+    def acquire(self: AlertTable, key: AlertKey, *, owner: str) -> bool:
+        taken = _acquire(self, key, owner=owner)
+        if taken:
+            self.mark_sent(key, message_id="early")
+        return taken
+
+    patch.setattr(AlertTable, "acquire", acquire)
+
+
+def lease_never_checked(patch: pytest.MonkeyPatch) -> None:
+    def acquire(self: AlertTable, key: AlertKey, *, owner: str) -> bool:
+        _acquire(self, key, owner=owner)
+        return True
+
+    patch.setattr(AlertTable, "acquire", acquire)
+
+
+def leases_without_an_owner(patch: pytest.MonkeyPatch) -> None:
+    def update(self: AlertTable, key: AlertKey, expression: str, *, condition: str, values: dict[str, Any]) -> bool:
+        foreign = condition.replace(" OR lease_owner = :owner", "")
+        return _update(self, key, expression, condition=foreign, values=values)
+
+    patch.setattr(AlertTable, "_update", update)
+
+
+def claims_never_released(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(AlertTable, "release", lambda self, key, *, owner: None)
+
+
+def first_page_only(patch: pytest.MonkeyPatch) -> None:
+    def order_page(self: ConnectionClient, window: Window, *, page_token: str | None) -> OrderPage:
+        page = _order_page(self, window, page_token=page_token)
+        return replace(page, next_token=None, total_count=None)
+
+    patch.setattr(ConnectionClient, "order_page", order_page)
+
+
+def filters_on_the_first_page_only(patch: pytest.MonkeyPatch) -> None:
+    def order_page(self: ConnectionClient, window: Window, *, page_token: str | None) -> OrderPage:
+        bare = window.model_copy(update={"after": None, "statuses": ()}) if page_token else window
+        return _order_page(self, bare, page_token=page_token)
+
+    patch.setattr(ConnectionClient, "order_page", order_page)
+
+
+def ids_not_scoped_by_connection(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.aws.tables.order_key", lambda connection_id, order_id: order_id)
+
+
+def no_second_reading(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Progress, "is_short", lambda self: False)
+
+
+def orders_counted_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.polling.cursor.SeenOrders.saved", lambda self: "")
+
+
+def blind_to_what_has_no_date(patch: pytest.MonkeyPatch) -> None:
+    def window(*, vendor_now: datetime) -> Window:
+        return Window(kind=WindowKind.INCREMENTAL, after=vendor_now - timedelta(hours=1), until=vendor_now)
+
+    patch.setattr("orderwatch.polling.cursor.undated_window", window)
+
+
+def random_alert_ids(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.polling.detect.alert_id", lambda *parts: f"{random.getrandbits(64):x}")
+
+
+def alerts_by_the_baseline(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.polling.detect._reason_for_unknown", lambda order, **_: Reason.FIRST_SEEN)
+
+
+def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
+    def kind_of(seen: Any, deadline_change: Any) -> str | None:
+        if seen.same:
+            return None
+        if seen.policy.watches(seen.order.status):
+            return f"order.{seen.order.status}"
+        known, policy = seen.stored, seen.policy
+        return "order.recovered" if known and policy.watches(known.status) and policy.notify_recovered else None
+
+    patch.setattr("orderwatch.polling.detect._kind_of", kind_of)
+
+
+def _storm_in_each_world(patch: pytest.MonkeyPatch) -> None:
+    """Only a storm shows these: with one in four worlds they would be long in finding."""
+    patch.setattr("tests.simulation.world.drawn", lambda seed: replace(drawn(seed), storm=True))
+
+
+def alert_ids_hashed_over_shards(patch: pytest.MonkeyPatch) -> None:
+    _storm_in_each_world(patch)
+    _partition_key = ObservedTables.partition_key
+
+    def partition_key(self: ObservedTables, table: str) -> str:
+        return "alert_id" if table == ALERTS else _partition_key(self, table)
+
+    patch.setattr(ObservedTables, "partition_key", partition_key)
+
+
+def each_sender_at_its_own_pace(patch: pytest.MonkeyPatch) -> None:
+    _storm_in_each_world(patch)
+    patch.setattr(SharedRateLimiter, "wait", lambda self, within, count=1: True)
+
+
+def one_missing_date_downgrades_for_good(patch: pytest.MonkeyPatch) -> None:
+    def choose(state: ConnectionState, observed: Observation) -> ConnectionState:
+        dated = all(order.trackstar_updated_date for order in observed.orders.values())
+        state = state.model_copy(update={"has_orders": state.has_orders or bool(observed.orders)})
+        return state if dated else state.model_copy(update={"date_field": DateField.SHOP_UPDATED})
+
+    patch.setattr("orderwatch.polling.cursor._choose_date_field", choose)
+
+
+def future_versions_are_believed(patch: pytest.MonkeyPatch) -> None:
+    _version = Order.version
+
+    def version(self: Order, observed_at: datetime) -> Version:
+        return _version(self, max(observed_at, datetime.max.replace(tzinfo=UTC)))
+
+    patch.setattr(Order, "version", version)
+
+
+def statuses_not_counted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.polling.detect._changes_after", lambda stored: 1)
+
+
+def circles_are_followed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Progress, "leads_nowhere", lambda self, next_token: False)
+
+
+def the_last_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
+    def newest_of_each(orders: Sequence[Order]) -> dict[str, Order]:
+        return {order.id: order for order in orders}
+
+    patch.setattr("orderwatch.polling.detect.newest_of_each", newest_of_each)
+
+
+def the_first_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
+    def newest_of_each(orders: Sequence[Order]) -> dict[str, Order]:
+        return {order.id: order for order in reversed(orders)}
+
+    patch.setattr("orderwatch.polling.detect.newest_of_each", newest_of_each)
+
+
+def marks_are_trusted_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.polling.schedule._is_old", lambda row, now, max_gap: False)
+
+
+def no_redrive(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SimulatedWorld, "redrive", lambda self: None)
+
+
+BREAKAGES: dict[str, Mutation] = {
+    breakage.__name__: breakage
+    for breakage in (
+        cursor_before_the_writes,
+        state_before_the_alert,
+        gt_for_gte,
+        lt_for_lte,
+        watermark_on_the_shops_date,
+        cursor_trusted_after_a_jump,
+        cursor_by_our_clock,
+        no_overlap,
+        no_conditions,
+        older_versions_overwrite,
+        equal_versions_are_stale,
+        sent_marked_before_the_send,
+        lease_never_checked,
+        leases_without_an_owner,
+        claims_never_released,
+        first_page_only,
+        filters_on_the_first_page_only,
+        ids_not_scoped_by_connection,
+        no_second_reading,
+        orders_counted_twice,
+        blind_to_what_has_no_date,
+        random_alert_ids,
+        alerts_by_the_baseline,
+        recovery_of_what_was_never_told,
+        one_missing_date_downgrades_for_good,
+        future_versions_are_believed,
+        statuses_not_counted,
+        circles_are_followed,
+        the_last_record_of_a_page_counts,
+        the_first_record_of_a_page_counts,
+        marks_are_trusted_for_ever,
+        no_redrive,
+        alert_ids_hashed_over_shards,
+        each_sender_at_its_own_pace,
+    )
+}
