@@ -27,7 +27,7 @@ POLL_AGE_WITHOUT_RATE = timedelta(days=1)
 """What is late where the schedule is a cron expression, whose interval is not one number."""
 _HEALTH_REMEDIES = {
     HealthState.BLOCKED: "reconnect the shop in Trackstar",
-    HealthState.WAITING: "wait until Trackstar has finished its first sync",
+    HealthState.INITIAL_SYNC: "wait until Trackstar has finished its first sync",
     HealthState.STALE: "look at the shop's sync in Trackstar",
 }
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")

@@ -49,7 +49,7 @@ def shops(
     rows = [
         (
             *(each.connection_id, each.name, each.integration, each.health),
-            *(each.last_poll_at, each.data_as_of, each.attention_rows),
+            *(each.last_poll_at, each.data_as_of, each.needs_attention),
         )
         for each in found
     ]

@@ -32,7 +32,7 @@ class ShopStanding(BaseModel):
         last_poll_at: Our clock when a window was last read to its end.
         data_as_of: The end of the vendor's last sync that a poll saw.
         is_baseline_done: Whether the first reading of its history has ended.
-        attention_rows: How many wait for a person now.
+        needs_attention: How many wait for a person now.
     """
 
     connection_id: str
@@ -43,7 +43,7 @@ class ShopStanding(BaseModel):
     last_poll_at: datetime | None
     data_as_of: datetime | None
     is_baseline_done: bool
-    attention_rows: int
+    needs_attention: int
 
 
 class BacklogOrder(BaseModel):
@@ -96,7 +96,7 @@ def _standing(stack: Stack, shop: NamedShop, state: ConnectionState) -> ShopStan
         last_poll_at=state.last_success_at,
         data_as_of=state.data_as_of,
         is_baseline_done=state.baseline_completed_at is not None,
-        attention_rows=sum(page["Count"] for page in _pages(stack, shop.connection_id, Select="COUNT")),
+        needs_attention=sum(page["Count"] for page in _pages(stack, shop.connection_id, Select="COUNT")),
     )
 
 

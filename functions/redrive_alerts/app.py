@@ -33,7 +33,7 @@ class _Adapters:
     def __init__(self, settings: RedriveAlertsSettings) -> None:
         self.delivery = build_delivery(settings)
         self.subscriptions = Subscriptions(clients.sns())
-        self.audience = SubscriptionRow(clients.dynamodb(), settings.connection_table_name, self.delivery.outbox)
+        self.recipients = SubscriptionRow(clients.dynamodb(), settings.connection_table_name, self.delivery.outbox)
         queue_url = settings.slack_queue_url
         self.slack = SlackQueue(clients.sqs(), queue_url) if queue_url else None
 
@@ -92,4 +92,4 @@ def _watch_audience(adapters: _Adapters, settings: RedriveAlertsSettings) -> Non
         ),
     ]
     subscription_monitor.report(topics)
-    subscription_monitor.monitor_subscriptions(topics, store=adapters.audience, slack=adapters.slack, now=clock.now())
+    subscription_monitor.monitor_subscriptions(topics, store=adapters.recipients, slack=adapters.slack, now=clock.now())

@@ -16,7 +16,7 @@ MAX_REASON = 300
 """Characters of a reason."""
 _REASONS = {
     Outcome.UNAUTHORIZED: "Trackstar refuses the API key or the access token",
-    Outcome.WAITING: "Trackstar has not finished its first sync of this shop",
+    Outcome.INITIAL_SYNC: "Trackstar has not finished its first sync of this shop",
 }
 
 

@@ -17,9 +17,9 @@ from orderwatch.alerts.kinds import (
     KIND_STUCK,
     KIND_UNAUTHORIZED,
     KIND_WATCH_STARTED,
+    Recipients,
     severity_of,
 )
-from orderwatch.alerts.kinds import Audience as Recipients
 from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder, Backlog, BacklogOrder
 from orderwatch.deadlines.alerts import deadline_alert
 from orderwatch.deadlines.rules import Deadline, DeadlineRules
@@ -27,9 +27,9 @@ from orderwatch.polling.connection_alerts import quarantine_notice, refused_sett
 from orderwatch.polling.health import poll_failing_since, refused_by_trackstar
 from orderwatch.publishing.group import group
 from orderwatch.publishing.subscription_monitor import (
-    Audience,
     Subscription,
     Topic,
+    TopicSubscriptions,
     after_telling,
     observe,
     pending_notifications,
@@ -223,7 +223,7 @@ def _blocked() -> Alert:
 def _unauthorized() -> Alert:
     health = refused_by_trackstar(now=NOW)
     to = Recipients.OPERATORS
-    return connection_alert(KIND_UNAUTHORIZED, connection=SHOP, since=NOW, detail=health.detail, audience=to)
+    return connection_alert(KIND_UNAUTHORIZED, connection=SHOP, since=NOW, detail=health.detail, recipients=to)
 
 
 def _stale() -> Alert:
@@ -284,7 +284,7 @@ def _topic(*subscriptions: Subscription) -> Topic:
 
 def _of_the_topic() -> tuple[Alert, Alert]:
     """What is told when nobody hears a topic, and when somebody does again."""
-    unheard = observe(Audience(), [_topic(Subscription("email", is_confirmed=False))], now=NOW)
+    unheard = observe(TopicSubscriptions(), [_topic(Subscription("email", is_confirmed=False))], now=NOW)
     alerted = list(pending_notifications(unheard, [_topic(Subscription("email", is_confirmed=False))], has_slack=True))
     heard_by = [_topic(Subscription("email", is_confirmed=True))]
     heard = observe(after_telling(unheard, alerted), heard_by, now=NOW + timedelta(hours=1))

@@ -105,7 +105,7 @@ def test_a_shop_is_connected_polled_seen_and_disconnected(operator: Operator) ->
         "alerts", lambda alert: alert["kind"] == "order.exception" and alert["state"] == "sent"
     )
     assert alerted["alert_id"] == waiting["alert_id"]
-    row = operator.waits_for("shops", lambda row: row["waiting_orders"] == 1)
+    row = operator.waits_for("shops", lambda row: row["needs_attention"] == 1)
     assert (row["name"], row["health"], row["is_baseline_done"]) == ("Bazaar", "healthy", True)
 
     summed = operator.asks("summary")["daily"]

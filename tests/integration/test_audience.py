@@ -12,7 +12,7 @@ from functions.redrive_alerts import app
 from orderwatch.aws.sns import Subscriptions
 from orderwatch.aws.tables import SubscriptionRow
 from orderwatch.publishing.publish import publish
-from orderwatch.publishing.subscription_monitor import Audience, Subscription
+from orderwatch.publishing.subscription_monitor import Subscription, TopicSubscriptions
 from orderwatch.settings import RedriveAlertsSettings, read_settings
 from tests.support.cloud import Tables
 from tests.support.lambda_context import lambda_context
@@ -150,8 +150,8 @@ def test_pending_and_deleted_subscriptions_are_nobody_and_no_address_leaves_the_
 
 def test_of_two_processes_that_save_the_same_row_one_is_told_so(tables: Tables) -> None:
     row = SubscriptionRow(tables.client, tables.names["ConnectionTable"], tables.alerts)
-    first = row.save(Audience(), alerts=[])
+    first = row.save(TopicSubscriptions(), alerts=[])
     assert first == row.load()
-    assert row.save(Audience(), alerts=[]) is None
+    assert row.save(TopicSubscriptions(), alerts=[]) is None
     assert first
     assert row.save(first, alerts=[]) == row.load()

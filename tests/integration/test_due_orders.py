@@ -123,7 +123,7 @@ def test_an_order_that_is_merely_due_does_not_wait_for_a_person_and_a_late_one_d
 
 
 @pytest.mark.parametrize(
-    ("status", "waits"),
+    ("status", "needs_attention"),
     [("exception", True), ("backordered", True), ("on_hold", True), ("cancelled", False), ("fulfilled", False)],
 )
 def test_a_final_status_is_an_event_and_nothing_to_wait_in(

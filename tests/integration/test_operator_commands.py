@@ -158,8 +158,8 @@ def test_shops_show_how_they_are_and_how_many_orders_wait(operated: Operated) ->
         "shopify",
         True,
     )
-    assert (polled["data_as_of"], polled["waiting_orders"]) == ("2026-03-02T09:00:00Z", 3)
-    assert (new["health"], new["last_poll_at"], new["waiting_orders"]) == (None, None, 0)
+    assert (polled["data_as_of"], polled["needs_attention"]) == ("2026-03-02T09:00:00Z", 3)
+    assert (new["health"], new["last_poll_at"], new["needs_attention"]) == (None, None, 0)
 
     table = operated.run("shops", "--utc").out
     assert "2026-03-02 09:00 UTC" in table

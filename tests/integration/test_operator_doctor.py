@@ -215,7 +215,7 @@ def alerted_below(out: str, begins: str) -> str:
         (_a_connection_that_is_gone, "conn_a token: Trackstar knows no connection conn_a", "orderwatch disconnect"),
         (_blocked_credentials, "conn_a connection: blocked", "reconnect the shop in Trackstar"),
         (_no_sync_for_hours, "conn_a connection: stale", "look at the shop's sync in Trackstar"),
-        (_a_first_sync_under_way, "conn_a connection: waiting", "wait until Trackstar has finished"),
+        (_a_first_sync_under_way, "conn_a connection: initial_sync", "wait until Trackstar has finished"),
         (_polls_that_stopped, "conn_a polls: the last that succeeded was 1 h ago", "orderwatch poll conn_a"),
         (_no_poll_yet, "conn_a polls: never polled", "orderwatch poll conn_a"),
         (_an_unconfirmed_subscription, "AlertTopic: not confirmed yet: http 127.0.0.1", "follow the link"),

@@ -4,7 +4,7 @@ import boto3
 import pytest
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import Audience
+from orderwatch.alerts.kinds import Recipients
 from tests.support.account import account, order
 from tests.support.world import World, kinds
 
@@ -15,7 +15,7 @@ def test_settings_that_cannot_be_read_are_told_to_the_operators_once_and_again_w
     world = World()
     assert kinds(world.next_poll()) == ["watch.started"]
     [notice] = world.next_poll(settings_flaw=FLAW)
-    assert (notice.kind, notice.audience) == ("settings.refused", Audience.OPERATORS)
+    assert (notice.kind, notice.recipients) == ("settings.refused", Recipients.OPERATORS)
     assert FLAW in (notice.detail or "")
     assert world.next_poll(settings_flaw=FLAW) == []
     assert kinds(world.next_poll(settings_flaw="no JSON object")) == ["settings.refused"]

@@ -162,7 +162,7 @@ def slack(needs_attention: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Slack:
     slack = Slack(needs_attention)
     monkeypatch.setattr(webhook, "WebhookClient", lambda *_, **__: slack)
     monkeypatch.setattr(app, "DynamoDBPersistenceLayer", Ledger)
-    monkeypatch.setattr(app, "SharedPace", NoPace)
+    monkeypatch.setattr(app, "SharedRateLimiter", NoPace)
     return slack
 
 

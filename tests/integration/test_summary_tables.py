@@ -74,7 +74,7 @@ def test_what_waits_or_is_at_risk_is_read_and_nothing_else(tables: Tables) -> No
     assert listed == {"a": {"trouble", "late", "risk"}, "b": {"other"}, "gone": set(), "never-read": set()}
     assert {each.connection_id: each.unseen.state for each in daily.shops if each.unseen} == {
         "gone": "blocked",
-        "never-read": "waiting",
+        "never-read": "initial_sync",
     }
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import Audience
+from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.sync import ask_for_sync
 from orderwatch_local.shop import Request, Response
@@ -73,7 +73,7 @@ def test_a_sync_that_is_in_progress_is_not_asked_for_again(world: World) -> None
 def test_a_refusal_ends_the_asking_for_a_day_and_the_operators_are_told_of_the_first(world: World, status: int) -> None:
     world.trackstar.intercept = refusing(status)
     [notice] = poll_and_ask(world, after=EVERY)
-    assert (notice.kind, notice.audience) == ("sync.refused", Audience.OPERATORS)
+    assert (notice.kind, notice.recipients) == ("sync.refused", Recipients.OPERATORS)
     assert str(status) in (notice.detail or "")
     world.shop.sync()
     assert poll_and_ask(world, after=EVERY) == []

@@ -28,7 +28,7 @@ from tests.simulation.deadline_oracle import OPEN, PROBLEM_KINDS, DeadlineOracle
 from tests.simulation.stock import Stock
 
 WATCHED_AND_OPEN = frozenset({"exception", "backordered"})
-OUT_OF_SIGHT = frozenset({"blocked", "unauthorized", "stale", "unread"})
+OUT_OF_SIGHT = frozenset({"blocked", "unauthorized", "stale", "poll_failing"})
 DAY = timedelta(days=1)
 AGES = {"under_1_day": DAY, "from_1_to_3_days": 3 * DAY, "from_3_to_7_days": 7 * DAY}
 SILENCE = timedelta(minutes=30)

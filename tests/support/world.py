@@ -6,7 +6,7 @@ from typing import Any
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import Audience
+from orderwatch.alerts.kinds import Recipients
 from orderwatch.polling.cursor import ConnectionState
 from orderwatch.polling.metrics import PollMetrics
 from orderwatch.polling.policy import Policy
@@ -130,5 +130,5 @@ class World:
 
 def kinds(alerts: Collection[Alert]) -> list[str]:
     """What the alerts are about, in their order; what everybody gets, the operators get too."""
-    everybodys = {alert.kind for alert in alerts if alert.audience is Audience.EVERYBODY}
-    return [alert.kind for alert in alerts if alert.audience is Audience.EVERYBODY or alert.kind not in everybodys]
+    everybodys = {alert.kind for alert in alerts if alert.recipients is Recipients.EVERYBODY}
+    return [alert.kind for alert in alerts if alert.recipients is Recipients.EVERYBODY or alert.kind not in everybodys]

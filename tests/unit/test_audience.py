@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import Audience as Recipients
+from orderwatch.alerts.kinds import Recipients
 from orderwatch.publishing.subscription_monitor import (
-    Audience,
     Channel,
     Notice,
     Subscription,
     SubscriptionProblem,
     Topic,
+    TopicSubscriptions,
     monitor_subscriptions,
 )
 from tests.support.clocks import BEGINS_AT
@@ -36,19 +36,19 @@ class Memory:
     """A row and an outbox; `has_lost` lets another process save first."""
 
     def __init__(self) -> None:
-        self.audience = Audience()
+        self.recipients = TopicSubscriptions()
         self.alerts: list[Alert] = []
         self.has_lost = False
 
-    def load(self) -> Audience:
-        return self.audience
+    def load(self) -> TopicSubscriptions:
+        return self.recipients
 
-    def save(self, audience: Audience, *, alerts: Sequence[Alert]) -> Audience | None:
+    def save(self, recipients: TopicSubscriptions, *, alerts: Sequence[Alert]) -> TopicSubscriptions | None:
         if self.has_lost:
             return None
-        self.audience = audience.model_copy(update={"revision": audience.revision + 1})
+        self.recipients = recipients.model_copy(update={"revision": recipients.revision + 1})
         self.alerts += alerts
-        return self.audience
+        return self.recipients
 
 
 class Feed:
@@ -107,14 +107,14 @@ def test_a_topic_that_lost_its_last_listener_is_told_once_through_the_other_one_
     assert desk.alerted(alert_topic(PENDING), ops_topic(EMAIL)) == []
     assert desk.alerted(alert_topic(EMAIL), ops_topic(EMAIL)) == [("topic.resubscribed", Channel.OTHER_TOPIC)]
     assert desk.alerted(alert_topic(EMAIL), ops_topic(EMAIL)) == []
-    assert [alert.audience for alert in desk.store.alerts] == [Recipients.OPERATORS] * 2
+    assert [alert.recipients for alert in desk.store.alerts] == [Recipients.OPERATORS] * 2
 
 
 def test_trouble_of_the_operators_topic_goes_through_the_alerts_topic() -> None:
     desk = Desk()
     desk.look(alert_topic(EMAIL), ops_topic())
     [alert] = desk.store.alerts
-    assert (alert.connection.id, alert.audience) == ("OpsTopic", Recipients.EVERYBODY)
+    assert (alert.connection.id, alert.recipients) == ("OpsTopic", Recipients.EVERYBODY)
     assert "aws sns subscribe --topic-arn arn:ops" in (alert.next_step or "")
 
 
@@ -157,10 +157,10 @@ def test_who_dies_before_it_is_told_tells_it_the_next_time_under_the_same_id() -
     with pytest.raises(ConnectionError):
         desk.look(alert_topic(EMAIL, SLACK, slack=True), ops_topic())
     assert desk.store.alerts == []
-    began_at = desk.store.audience.topics["OpsTopic"].since
+    began_at = desk.store.recipients.topics["OpsTopic"].since
     desk.slack.dies = False
     assert len(desk.alerted(alert_topic(EMAIL, SLACK, slack=True), ops_topic())) == 2
-    assert desk.store.audience.topics["OpsTopic"].since == began_at < desk.now
+    assert desk.store.recipients.topics["OpsTopic"].since == began_at < desk.now
 
 
 def test_of_two_runs_at_once_one_tells() -> None:
@@ -172,4 +172,4 @@ def test_of_two_runs_at_once_one_tells() -> None:
 def test_all_well_writes_nothing() -> None:
     desk = Desk()
     desk.look(alert_topic(EMAIL), ops_topic(EMAIL))
-    assert desk.store.audience.revision == 0
+    assert desk.store.recipients.revision == 0

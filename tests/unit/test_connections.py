@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alerts.kinds import Audience
+from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.connection_alerts import health_alerts
 from orderwatch.polling.cursor import ConnectionState
@@ -49,7 +49,7 @@ def endpoint_error(preventing: object) -> dict[str, Any]:
         ({"errors": [endpoint_error(False)]}, HealthState.HEALTHY, "an error that prevents no sync"),
         ({"errors": [endpoint_error("maybe")]}, HealthState.HEALTHY, "a flag that is none"),
         ({"errors": [{"error_type": "invented_tomorrow"}]}, HealthState.HEALTHY, "what is not known blocks nothing"),
-        ({"historical_sync_completed": {"get_orders": False}}, HealthState.WAITING, "nothing can be read yet"),
+        ({"historical_sync_completed": {"get_orders": False}}, HealthState.INITIAL_SYNC, "nothing can be read yet"),
         ({"historical_sync_completed": {"get_products": False}}, HealthState.HEALTHY, "of products only"),
         ({"historical_sync_completed": {"get_orders": None}}, HealthState.HEALTHY, "not said"),
         ({"sync_schedules": [schedule(last_crawl_end="2026-01-05T10:00:00Z")]}, HealthState.HEALTHY, "just twice"),
@@ -84,8 +84,8 @@ def test_the_newest_date_of_a_sync_counts() -> None:
     assert connection.orders_schedule.synced_at == NOON - timedelta(hours=1)
 
 
-EVERYBODY, OPERATORS = Audience.EVERYBODY, Audience.OPERATORS
-HEALTHY, WAITING = HealthState.HEALTHY, HealthState.WAITING
+EVERYBODY, OPERATORS = Recipients.EVERYBODY, Recipients.OPERATORS
+HEALTHY, WAITING = HealthState.HEALTHY, HealthState.INITIAL_SYNC
 STALE, BLOCKED, UNAUTHORIZED = HealthState.STALE, HealthState.BLOCKED, HealthState.UNAUTHORIZED
 
 
@@ -115,7 +115,7 @@ def test_a_change_of_state_is_told_once_and_so_is_its_end(
     old = Health(state=before, since=NOON, detail="before") if before else None
     new = Health(state=after, since=NOON + MINUTE, detail="after")
     alerts = health_alerts(old, new, connection=SHOP)
-    assert [(alert.kind, alert.audience) for alert in alerts] == (
+    assert [(alert.kind, alert.recipients) for alert in alerts] == (
         [(kind, EVERYBODY), (kind, OPERATORS)] if kind else []
     ), why
     assert len({alert.alert_id for alert in alerts}) == len(alerts), "each is delivered by itself"
@@ -124,7 +124,7 @@ def test_a_change_of_state_is_told_once_and_so_is_its_end(
 def test_trouble_of_our_own_and_its_end_are_for_the_operators_alone() -> None:
     trouble, good = Health(state=HealthState.POLL_FAILING, since=NOON), Health(since=NOON + MINUTE)
     for before, after in ((None, trouble), (trouble, good)):
-        assert [alert.audience for alert in health_alerts(before, after, connection=SHOP)] == [OPERATORS]
+        assert [alert.recipients for alert in health_alerts(before, after, connection=SHOP)] == [OPERATORS]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ IN_TROUBLE = Health(state=HealthState.BLOCKED, since=NOON)
 
 
 @pytest.mark.parametrize(
-    ("known", "told", "why"),
+    ("known", "alerted", "why"),
     [
         (row(), listed(), None),
         (None, listed(), PollReason.FIRST),

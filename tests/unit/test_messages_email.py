@@ -55,7 +55,7 @@ def test_a_backorder_names_the_short_product_in_its_subject() -> None:
 
 
 @pytest.mark.parametrize(
-    ("previous", "told"),
+    ("previous", "alerted"),
     [
         ({"previous_status_since": NOW - timedelta(hours=3, minutes=20)}, "before: processing, for 3 h 20 min"),
         ({"previous_status_since": NOW + timedelta(hours=1)}, "before: processing"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alerts.kinds import Audience
+from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.rendering import amazon_q, email, machine, next_steps, slack
 from orderwatch_local.samples import NOW, SAMPLES, order_alert
@@ -61,7 +61,7 @@ def test_a_backorder_whose_every_line_is_in_stock_is_a_question_to_the_warehouse
 
 
 @pytest.mark.parametrize(
-    ("shipments", "told", "step"),
+    ("shipments", "alerted", "step"),
     [
         (None, None, "Stop picking"),
         (0, "No shipment is listed.", "Stop picking"),
@@ -98,7 +98,7 @@ def test_a_recovered_order_that_is_due_still_hurries() -> None:
 
 def test_each_audience_reads_its_own_step() -> None:
     alert = SAMPLES["connection.blocked"]
-    for_operators = alert.model_copy(update={"audience": Audience.OPERATORS})
+    for_operators = alert.model_copy(update={"recipients": Recipients.OPERATORS})
     assert "orderwatch poll conn-7f3a" in next_steps.next_step(for_operators)
     assert "orderwatch" not in next_steps.next_step(alert)
 

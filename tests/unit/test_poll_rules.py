@@ -427,7 +427,7 @@ class Overtaken:
 
 
 @pytest.mark.parametrize(
-    ("status", "minutes", "told"),
+    ("status", "minutes", "alerted"),
     [
         ("cancelled", 1, []),  # theirs is newer: ours is stale
         ("processing", -1, [("1", "order.exception", "processing")]),  # ours is newer: told from where they left it
@@ -694,7 +694,7 @@ def test_before_the_historical_sync_nothing_is_read_and_then_a_baseline_follows(
     waiting.place("1", "2", status="exception")
     for _ in range(2):
         waiting.pass_time()
-        assert waiting.poll().outcome is Outcome.WAITING
+        assert waiting.poll().outcome is Outcome.INITIAL_SYNC
     assert waiting.alerted() == []
     assert waiting.queries() == []
     waiting.shop.complete_historical_sync()
@@ -711,7 +711,7 @@ def test_a_shop_whose_credentials_are_blocked_before_its_first_sync_is_told_so_a
     waiting.place("1", status="exception")
     waiting.shop.errors = [invalid_credentials()]
     waiting.pass_time()
-    assert waiting.poll().outcome is Outcome.WAITING
+    assert waiting.poll().outcome is Outcome.INITIAL_SYNC
     assert kinds(waiting.alerted()) == ["connection.blocked"]
     waiting.shop.errors = []
     waiting.shop.complete_historical_sync()

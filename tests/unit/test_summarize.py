@@ -87,10 +87,10 @@ def test_where_nothing_waits_the_summary_is_news_for_nobody() -> None:
     [
         (healthy(), None, "read three minutes ago"),
         (blocked(), Unseen(state="blocked", since=AT - 5 * HOUR), "Trackstar cannot see it"),
-        (ConnectionState(connection_id="a"), Unseen(state="waiting"), "it was never read"),
+        (ConnectionState(connection_id="a"), Unseen(state="initial_sync"), "it was never read"),
         (
             healthy().model_copy(update={"baseline_completed_at": None, "watch_started_at": AT - HOUR}),
-            Unseen(state="waiting", since=AT - HOUR),
+            Unseen(state="initial_sync", since=AT - HOUR),
             "its first reading has not ended",
         ),
         (
@@ -102,7 +102,7 @@ def test_where_nothing_waits_the_summary_is_news_for_nobody() -> None:
         ),
         (
             healthy().model_copy(update={"last_success_at": AT - timedelta(minutes=31)}),
-            Unseen(state="unread", since=AT - timedelta(minutes=31)),
+            Unseen(state="poll_failing", since=AT - timedelta(minutes=31)),
             "no poll came to its end",
         ),
     ],

@@ -52,7 +52,7 @@ def moved(
 
 
 @pytest.mark.parametrize(
-    ("status", "waits"),
+    ("status", "needs_attention"),
     [("exception", True), ("backordered", True), ("cancelled", False), ("open", False)],
 )
 def test_an_order_waits_for_a_person_in_a_watched_status_that_it_can_leave(status: str, needs_attention: bool) -> None:

@@ -109,11 +109,11 @@ class HealthState(StrEnum):
     """Whether the connection's orders can be seen."""
 
     HEALTHY = "healthy"
-    WAITING = "waiting"
+    INITIAL_SYNC = "initial_sync"
     STALE = "stale"
     BLOCKED = "blocked"
     UNAUTHORIZED = "unauthorized"
-    POLL_FAILING = "unread"
+    POLL_FAILING = "poll_failing"
 
 
 UNHEALTHY_STATES = [HealthState.STALE, HealthState.POLL_FAILING, HealthState.BLOCKED, HealthState.UNAUTHORIZED]

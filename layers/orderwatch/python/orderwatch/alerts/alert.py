@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, computed_field
 
-from orderwatch.alerts.kinds import OPERATORS_KINDS, Audience, Severity, Urgency, severity_of
+from orderwatch.alerts.kinds import OPERATORS_KINDS, Recipients, Severity, Urgency, severity_of
 from orderwatch.alerts.parts import AlertConnection, AlertOrder, AlertPart, Backlog, Digest, Number
 from orderwatch.alerts.summary import DailySummary
 
@@ -44,8 +44,8 @@ class Alert(AlertPart):
         "`settings.refused`, `sync.refused`, `summary.daily`."
     )
     severity: Severity
-    audience: Audience = Field(
-        Audience.EVERYBODY, description="`operators`: those who run orderwatch, through OpsTopic; else AlertTopic."
+    recipients: Recipients = Field(
+        Recipients.EVERYBODY, description="`operators`: those who run orderwatch, through OpsTopic; else AlertTopic."
     )
     connection_id: str
     connection: AlertConnection
@@ -96,7 +96,7 @@ def connection_alert(
     detail: str,
     data_as_of: datetime | None = None,
     subject: Iterable[str] = (),
-    audience: Audience | None = None,
+    recipients: Recipients | None = None,
     next_step: str | None = None,
 ) -> Alert:
     """Make an alert about a connection itself.
@@ -108,16 +108,16 @@ def connection_alert(
         detail: What happened, in words.
         data_as_of: The end of the vendor's last sync.
         subject: What else makes it different from others of its kind and time; part of the alert's id.
-        audience: Whom it is for; None: as the kind says.
+        recipients: Whom it is for; None: as the kind says.
         next_step: What its reader can do; None: as the kind and the audience say.
     """
-    usual = Audience.OPERATORS if kind in OPERATORS_KINDS else Audience.EVERYBODY
-    copy = [audience] if audience and audience is not usual else []
+    usual = Recipients.OPERATORS if kind in OPERATORS_KINDS else Recipients.EVERYBODY
+    copy = [recipients] if recipients and recipients is not usual else []
     return Alert(
         alert_id=alert_id(connection.id, kind, since.isoformat(), *subject, *copy),
         kind=kind,
         severity=severity_of(kind),
-        audience=audience or usual,
+        recipients=recipients or usual,
         connection_id=connection.id,
         connection=connection,
         next_step=next_step,

@@ -32,7 +32,7 @@ OPERATORS_KINDS = frozenset(
 """Kinds that go to OpsTopic: only those who run orderwatch can act on them."""
 
 
-class Audience(StrEnum):
+class Recipients(StrEnum):
     """Whom an alert is for: `everybody` gets it through AlertTopic, `operators` through OpsTopic."""
 
     EVERYBODY = "everybody"

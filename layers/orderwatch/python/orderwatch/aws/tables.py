@@ -16,7 +16,7 @@ from orderwatch.model import describe_flaws
 from orderwatch.observability import logger
 from orderwatch.polling.cursor import ConnectionState
 from orderwatch.polling.detect import OrderWrite
-from orderwatch.publishing.subscription_monitor import Audience
+from orderwatch.publishing.subscription_monitor import TopicSubscriptions
 from orderwatch.records import StoredOrder
 from orderwatch.trackstar.orders import Version, VersionClock
 
@@ -374,19 +374,23 @@ class SubscriptionRow:
         self._table_name = table_name
         self._alerts = alerts
 
-    def load(self) -> Audience:
+    def load(self) -> TopicSubscriptions:
         """The row, consistent; a new one where there is none."""
         answer = self._client.get_item(TableName=self._table_name, Key=to_item(KEY), ConsistentRead=True)
-        return Audience.model_validate_json(from_item(answer["Item"])["audience"]) if "Item" in answer else Audience()
+        return (
+            TopicSubscriptions.model_validate_json(from_item(answer["Item"])["recipients"])
+            if "Item" in answer
+            else TopicSubscriptions()
+        )
 
-    def save(self, audience: Audience, *, alerts: Sequence[Alert]) -> Audience | None:
+    def save(self, recipients: TopicSubscriptions, *, alerts: Sequence[Alert]) -> TopicSubscriptions | None:
         """Save the row and put the alerts, in one transaction; None where another process saved first."""
-        saved = audience.model_copy(update={"revision": audience.revision + 1})
-        row = {**KEY, "revision": saved.revision, "audience": saved.model_dump_json()}
-        first = audience.revision == 0
+        saved = recipients.model_copy(update={"revision": recipients.revision + 1})
+        row = {**KEY, "revision": saved.revision, "recipients": saved.model_dump_json()}
+        first = recipients.revision == 0
         condition = "attribute_not_exists(connection_id)" if first else "revision = :revision"
         put = put_action(
-            self._table_name, row, condition=condition, values={} if first else {":revision": audience.revision}
+            self._table_name, row, condition=condition, values={} if first else {":revision": recipients.revision}
         )
         unit = Unit(KEY["connection_id"], (put, *(self._alerts.put_action(alert) for alert in alerts)))
         return None if Transactions(self._client).write([unit]) else saved

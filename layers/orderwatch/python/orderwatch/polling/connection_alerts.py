@@ -16,7 +16,7 @@ from orderwatch.alerts.kinds import (
     KIND_UNAUTHORIZED,
     KIND_UNKNOWN_STATUS,
     KIND_WATCH_STARTED,
-    Audience,
+    Recipients,
     status_phrase,
 )
 from orderwatch.alerts.parts import AlertConnection, Backlog, BacklogOrder, by_urgency
@@ -61,7 +61,7 @@ def health_alerts(
     about = partial(
         connection_alert, kind, connection=connection, since=after.since, detail=detail, data_as_of=data_as_of
     )
-    for_operators = about(audience=Audience.OPERATORS)
+    for_operators = about(recipients=Recipients.OPERATORS)
     return [for_operators] if what is HealthState.POLL_FAILING else [about(), for_operators]
 
 

@@ -56,7 +56,7 @@ def assess(connection: TrackstarConnection, *, now: datetime) -> Health:
         return Health(state=HealthState.BLOCKED, since=now, detail=detail)
     if connection.awaits_historical_sync:
         detail = "Trackstar has not finished its first sync of this shop's orders: nothing can be read yet."
-        return Health(state=HealthState.WAITING, since=now, detail=detail)
+        return Health(state=HealthState.INITIAL_SYNC, since=now, detail=detail)
     synced_at = connection.orders_schedule.synced_at
     if synced_at and now - synced_at > 2 * connection.sync_frequency:
         detail = (

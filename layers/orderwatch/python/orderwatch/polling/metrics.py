@@ -17,7 +17,7 @@ class Outcome(StrEnum):
     FINISHED = "finished"
     UNFINISHED = "unfinished"
     ALREADY_READ = "already read"
-    WAITING = "waiting for the first sync"
+    INITIAL_SYNC = "waiting for the initial sync"
     UNAUTHORIZED = "unauthorized"
 
 

@@ -69,7 +69,7 @@ def poll(
     summary = PollMetrics(sync_age=check.sync_age, is_syncing=check.is_syncing)
     if check.awaits_first_sync:  # its lists are still empty: not to be taken for a shop without orders
         save_health(store, check.state, check.health, check.connection)
-        return summary.ended(Outcome.WAITING)
+        return summary.ended(Outcome.INITIAL_SYNC)
     state = advance.begin(check.state, now=Now.of(vendor), policy=policy)
     while progress := state.progress:
         if not has_time():

@@ -15,7 +15,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert, AlertKey
-from orderwatch.alerts.kinds import Audience
+from orderwatch.alerts.kinds import Recipients
 from orderwatch.observability import count_nonzero, logger, metrics
 from orderwatch.publishing.enrich import SKIPPED_LATE, Details, without_details
 from orderwatch.publishing.group import Group, group, merge_alerts
@@ -112,8 +112,8 @@ def publish(
         claimed = _acquire(outbox.unsent(list(dict.fromkeys(keys))), leases, summary)
         for alerts in details.portions(claimed) if details else [without_details(claimed, SKIPPED_LATE)]:
             groups = merge_alerts(group(alerts, threshold=digest_threshold))
-            for audience, to_send in _by_audience(groups, topic, operators):
-                _send(to_send, audience, leases, summary)
+            for recipients, to_send in _by_audience(groups, topic, operators):
+                _send(to_send, recipients, leases, summary)
     return summary
 
 
@@ -125,8 +125,8 @@ def _send(groups: Sequence[Group], topic: Topic, leases: Leases, summary: Publis
 
 
 def _by_audience(groups: Sequence[Group], topic: Topic, operators: Topic) -> list[tuple[Topic, list[Group]]]:
-    to_all = [each for each in groups if each.alert.audience is Audience.EVERYBODY]
-    to_operators = [each for each in groups if each.alert.audience is Audience.OPERATORS]
+    to_all = [each for each in groups if each.alert.recipients is Recipients.EVERYBODY]
+    to_operators = [each for each in groups if each.alert.recipients is Recipients.OPERATORS]
     return [(topic, to_all), (operators, to_operators)]
 
 

@@ -12,8 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from orderwatch.alerts.alert import Alert, connection_alert
-from orderwatch.alerts.kinds import ALERT_TOPIC, KIND_NO_SUBSCRIBERS, KIND_RESUBSCRIBED
-from orderwatch.alerts.kinds import Audience as Recipients
+from orderwatch.alerts.kinds import ALERT_TOPIC, KIND_NO_SUBSCRIBERS, KIND_RESUBSCRIBED, Recipients
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.model import Model
 from orderwatch.observability import count_nonzero, logger
@@ -109,7 +108,7 @@ class TopicState(Model):
     alerted: Mapping[Channel, SubscriptionProblem] = {}
 
 
-class Audience(Model):
+class TopicSubscriptions(Model):
     """What is known of the topics, by their names; one that was never in trouble is not there.
 
     Attributes:
@@ -132,10 +131,10 @@ class Notice:
 class SubscriptionStore(Protocol):
     """Where the knowledge is kept."""
 
-    def load(self) -> Audience:
+    def load(self) -> TopicSubscriptions:
         """As it was saved last."""
 
-    def save(self, audience: Audience, *, alerts: Sequence[Alert]) -> Audience | None:
+    def save(self, recipients: TopicSubscriptions, *, alerts: Sequence[Alert]) -> TopicSubscriptions | None:
         """Save it and put the alerts, in one write; None where another process saved first."""
 
 
@@ -162,17 +161,17 @@ def monitor_subscriptions(
     """
     before = store.load()
     observed = observe(before, topics, now=now)
-    audience = before if observed == before else store.save(observed, alerts=[])
-    if audience is None:
+    recipients = before if observed == before else store.save(observed, alerts=[])
+    if recipients is None:
         logger.info("another run looks at the subscriptions")
         return []
-    notices = list(pending_notifications(audience, topics, has_slack=slack is not None))
+    notices = list(pending_notifications(recipients, topics, has_slack=slack is not None))
     for notice in notices:
         if slack and notice.way is Channel.SLACK:
             slack.send(notice.alert)
     if notices:
         outgoing = [notice.alert for notice in notices if notice.way is Channel.OTHER_TOPIC]
-        store.save(after_telling(audience, notices), alerts=outgoing)
+        store.save(after_telling(recipients, notices), alerts=outgoing)
     _log(notices)
     return notices
 
@@ -193,20 +192,22 @@ def report(topics: Sequence[Topic]) -> None:
     count_nonzero({"TopicsWithoutSubscribers": sum(topic.trouble is not None for topic in topics)})
 
 
-def observe(audience: Audience, topics: Sequence[Topic], *, now: datetime) -> Audience:
+def observe(recipients: TopicSubscriptions, topics: Sequence[Topic], *, now: datetime) -> TopicSubscriptions:
     """The knowledge after a look."""
-    known = dict(audience.topics)
+    known = dict(recipients.topics)
     for topic in topics:
         state = known.get(topic.name, TopicState(trouble=None, since=now))
         if topic.trouble is not state.trouble:
             known[topic.name] = state.model_copy(update={"trouble": topic.trouble, "since": now})
-    return audience.model_copy(update={"topics": known})
+    return recipients.model_copy(update={"topics": known})
 
 
-def pending_notifications(audience: Audience, topics: Sequence[Topic], *, has_slack: bool) -> Iterator[Notice]:
+def pending_notifications(
+    recipients: TopicSubscriptions, topics: Sequence[Topic], *, has_slack: bool
+) -> Iterator[Notice]:
     """What each open way does not know yet."""
     for topic in topics:
-        state = audience.topics.get(topic.name)
+        state = recipients.topics.get(topic.name)
         if state is None:
             continue
         for way in _open_ways(topic, topics, has_slack=has_slack):
@@ -214,15 +215,15 @@ def pending_notifications(audience: Audience, topics: Sequence[Topic], *, has_sl
                 yield Notice(way, topic.name, _alert(topic, state))
 
 
-def after_telling(audience: Audience, notices: Sequence[Notice]) -> Audience:
+def after_telling(recipients: TopicSubscriptions, notices: Sequence[Notice]) -> TopicSubscriptions:
     """The knowledge once these were told."""
-    known = dict(audience.topics)
+    known = dict(recipients.topics)
     for notice in notices:
         state = known[notice.topic]
         alerted = {way: trouble for way, trouble in state.alerted.items() if way is not notice.way}
         alerted |= {notice.way: state.trouble} if state.trouble else {}
         known[notice.topic] = state.model_copy(update={"alerted": alerted})
-    return audience.model_copy(update={"topics": known})
+    return recipients.model_copy(update={"topics": known})
 
 
 def _open_ways(topic: Topic, topics: Sequence[Topic], *, has_slack: bool) -> Iterator[Channel]:
@@ -240,7 +241,7 @@ def _alert(topic: Topic, state: TopicState) -> Alert:
         detail=_detail(topic, state.trouble),
         next_step=_next_step(topic, state.trouble),
         subject=[state.trouble or ""],
-        audience=Recipients.OPERATORS if topic.name == ALERT_TOPIC else Recipients.EVERYBODY,
+        recipients=Recipients.OPERATORS if topic.name == ALERT_TOPIC else Recipients.EVERYBODY,
     )
 
 

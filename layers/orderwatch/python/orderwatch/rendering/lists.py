@@ -138,7 +138,7 @@ def _backlog_entry(order: BacklogOrder, alert: Alert) -> Entry:
 MAX_UNSEEN = 5
 """Shops out of sight that are named in one line; the others are counted."""
 _REASONS = {"at_risk": "at risk", "late": "late", "stuck": "stuck"}
-_UNSEEN = {"waiting": "its first reading is not done", "unread": "not read", "stale": "not synced"}
+_UNSEEN = {"initial_sync": "its first reading is not done", "poll_failing": "not read", "stale": "not synced"}
 _DAY = 24
 
 

@@ -20,7 +20,7 @@ from orderwatch.alerts.kinds import (
     KIND_UNAUTHORIZED,
     KIND_UNKNOWN_STATUS,
     KIND_WATCH_STARTED,
-    Audience,
+    Recipients,
     Urgency,
 )
 from orderwatch.alerts.parts import MAX_TEXT, AlertOrder
@@ -78,7 +78,7 @@ def next_step(alert: Alert) -> str:
     if alert.daily:
         return _summary_step(alert.daily)
     kind = alert.digest.of_kind if alert.digest else alert.kind
-    if kind in _COMMANDS and (alert.audience is Audience.OPERATORS or kind not in _STEPS):
+    if kind in _COMMANDS and (alert.recipients is Recipients.OPERATORS or kind not in _STEPS):
         return _COMMANDS[kind].format(id=formatting.clip(formatting.clean(alert.connection_id), MAX_TEXT))
     if alert.order:
         return _order_step(kind, alert, alert.order)

@@ -103,7 +103,7 @@ def unseen(state: ConnectionState, *, at: datetime, suppression: timedelta) -> U
         since = state.data_as_of if is_stale and state.data_as_of else state.health.since
         return Unseen(state=state.health.state, since=since)
     if state.baseline_completed_at is None:
-        return Unseen(state=HealthState.WAITING, since=state.watch_started_at)
+        return Unseen(state=HealthState.INITIAL_SYNC, since=state.watch_started_at)
     if state.last_success_at is None or at - state.last_success_at > suppression:
         return Unseen(state=HealthState.POLL_FAILING, since=state.last_success_at)
     return None
