@@ -12,9 +12,8 @@ from orderwatch import clock
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.tables import ConnectionTable
 from orderwatch.errors import ParameterMissingError
-from orderwatch.polling.cursor import ConnectionState
 from orderwatch.polling.health import assess
-from orderwatch.records import HealthState
+from orderwatch.records import ConnectionState, HealthState
 from orderwatch.rendering.formatting import duration
 from orderwatch_cli.findings import Finding, bad, good
 from orderwatch_cli.pasting import Commands
@@ -171,11 +170,11 @@ def polls_finding(
     subject = f"{state.connection_id} polls"
     remedy = f"its log says why ({commands.own('logs poll-orders')}); this polls it now"
     command = commands.own(f"poll {state.connection_id}")
-    if state.last_success_at is None:
-        if state.progress:
+    if state.cursor.last_success_at is None:
+        if state.cursor.progress:
             return good(subject, "the first reading of its history is under way")
         return bad(subject, "never polled", remedy, command)
-    age = now - state.last_success_at
+    age = now - state.cursor.last_success_at
     late = max(3 * interval, 2 * gap) if interval else POLL_AGE_WITHOUT_RATE
     found = f"the last that succeeded was {duration(age)} ago"
     return bad(subject, found, remedy, command) if age > late else good(subject, found)

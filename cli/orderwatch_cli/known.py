@@ -7,7 +7,7 @@ from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.aws.dynamodb import from_item
 from orderwatch.aws.tables import KEY as TOPICS_ROW
 from orderwatch.errors import OrderwatchError
-from orderwatch.polling.connection_alerts import DOCUMENTED
+from orderwatch.polling.connection_alerts import DOCUMENTED_STATUSES
 from orderwatch_cli.shop_parameters import named_shops
 from orderwatch_cli.stack import Stack
 
@@ -59,7 +59,7 @@ def require_kind(stack: Stack, kind: str) -> None:
 
 def _statuses(stack: Stack) -> set[str]:
     seen = {status for row in _rows(stack) for status in row.get("other_statuses", [])}
-    return {*DOCUMENTED, *stack.parameters.watched_statuses, *seen}
+    return {*DOCUMENTED_STATUSES, *stack.parameters.watched_statuses, *seen}
 
 
 def _rows(stack: Stack) -> list[dict[str, Any]]:

@@ -11,8 +11,7 @@ from orderwatch.alerts.parts import Number
 from orderwatch.aws.dynamodb import to_item
 from orderwatch.aws.tables import ConnectionTable, OrderTable
 from orderwatch.deadlines.rules import PROBLEM_KINDS
-from orderwatch.polling.cursor import ConnectionState
-from orderwatch.records import Extract, StoredOrder
+from orderwatch.records import ConnectionState, Extract, StoredOrder
 from orderwatch_cli.known import require_shop, require_status
 from orderwatch_cli.shop_parameters import NamedShop, connected_shops
 from orderwatch_cli.stack import Stack
@@ -93,9 +92,9 @@ def _standing(stack: Stack, shop: NamedShop, state: ConnectionState) -> ShopStan
         integration=state.integration,
         health=state.health.state if state.health else None,
         detail=state.health.detail if state.health else "",
-        last_poll_at=state.last_success_at,
-        data_as_of=state.data_as_of,
-        is_baseline_done=state.baseline_completed_at is not None,
+        last_poll_at=state.cursor.last_success_at,
+        data_as_of=state.syncs.last_end,
+        is_baseline_done=state.cursor.baseline_completed_at is not None,
         needs_attention=sum(page["Count"] for page in _pages(stack, shop.connection_id, Select="COUNT")),
     )
 
@@ -120,7 +119,7 @@ def attention_rows(
         require_status(stack, status)
     found = [each for each in connected_shops(stack) if shop in {None, each.connection_id}]
     table = OrderTable(stack.aws.dynamodb, stack.outputs.order_table_name)
-    rows = ((row, each) for each in found for row in table.waiting(each.connection_id).values())
+    rows = ((row, each) for each in found for row in table.needing_attention(each.connection_id).values())
     orders = [_order(row, each) for row, each in rows if status in {None, row.status}]
     return orders[:limit], len(orders) - len(orders[:limit])
 

@@ -1,4 +1,4 @@
-"""dispatch_polls: ask for a poll of every connection where something may have moved."""
+"""dispatch_polls: request a poll of every connection where something may have changed."""
 
 from collections import Counter
 from datetime import timedelta
@@ -22,13 +22,13 @@ from orderwatch.trackstar.client import Trackstar
 from orderwatch.trackstar.connections import TrackstarConnection
 
 LIST_TRIES = 9
-"""Of one request of the list of shops: it is throttled early, the more so the more parameters the account has."""
+"""Attempts of one request for the list of shops, which SSM throttles early in accounts with many parameters."""
 STOP_BEFORE = 35.0
-"""Seconds before the function's end at which Trackstar is waited for no longer: the polls are still to be asked for."""
+"""Seconds before the timeout that are kept for sending the messages, however slow Trackstar is."""
 
 
 class _Adapters:
-    """The outside world of this function, built once a process."""
+    """The clients of this function, built once a process."""
 
     def __init__(self, settings: DispatchPollsSettings) -> None:
         self.parameters = Parameters(clients.ssm(tries=LIST_TRIES), settings.parameter_prefix)
@@ -43,24 +43,24 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
-    """Send one message for each connection where something may have moved, or for each of the event's `connection_ids`.
+    """Send one message for each connection where something may have changed, or for each of the event's `connection_ids`.
 
     Raises:
-        PollsNotRequestedError: SQS did not take some; the others are polled, and the retry of the event looks again.
+        PollsNotRequestedError: SQS rejected some messages; the others are polled, and the event is retried.
     """
     settings = read_settings(DispatchPollsSettings)
     adapters = _adapters(settings)
-    connection_ids = event.get("connection_ids") or _moved(adapters, settings, context)
-    asked = adapters.queue.ask_for_polls(connection_ids)
-    for connection_id, poll_id in asked.items():
-        logger.info("poll asked for", extra={"connection_id": connection_id, "poll_id": poll_id})
-    if missed := [connection_id for connection_id in connection_ids if connection_id not in asked]:
+    connection_ids = event.get("connection_ids") or _changed(adapters, settings, context)
+    requested = adapters.queue.ask_for_polls(connection_ids)
+    for connection_id, poll_id in requested.items():
+        logger.info("poll requested", extra={"connection_id": connection_id, "poll_id": poll_id})
+    if missed := [connection_id for connection_id in connection_ids if connection_id not in requested]:
         raise PollsNotRequestedError(missed)
     return {"connection_ids": connection_ids}
 
 
-def _moved(adapters: _Adapters, settings: DispatchPollsSettings, context: LambdaContext) -> list[str]:
-    """The connections of the Parameter Store where something may have moved."""
+def _changed(adapters: _Adapters, settings: DispatchPollsSettings, context: LambdaContext) -> list[str]:
+    """The connections of the Parameter Store where something may have changed."""
     connection_ids = adapters.parameters.connection_ids()
     if not connection_ids:
         logger.warning("no shop to watch: put its access token at <prefix>/connections/<connection_id>/access-token")
@@ -75,13 +75,13 @@ def _moved(adapters: _Adapters, settings: DispatchPollsSettings, context: Lambda
         max_gap=timedelta(minutes=settings.max_poll_gap_minutes),
         sync_every=timedelta(minutes=sync_minutes) if sync_minutes else None,
     )
-    why = Counter(reasons.values())
-    logger.info("polls wanted", extra={"connections": len(connection_ids), "polls": len(reasons), "why": why})
+    counts = Counter(reasons.values())
+    logger.info("polls due", extra={"connections": len(connection_ids), "polls": len(reasons), "reasons": counts})
     return list(reasons)
 
 
 def _listed(adapters: _Adapters, context: LambdaContext) -> tuple[dict[str, TrackstarConnection] | None, Now]:
-    """What Trackstar says of its connections, and when; None where it cannot be asked: that must not cost a poll."""
+    """Trackstar's list of connections, and when it was read; None if it cannot be read, which must not cost a poll."""
 
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000 - STOP_BEFORE
@@ -91,7 +91,7 @@ def _listed(adapters: _Adapters, context: LambdaContext) -> tuple[dict[str, Trac
         account = adapters.trackstar.account(api_key=adapters.parameters.api_key(), seconds_left=seconds_left)
         listed = account.connections()
     except (OrderwatchError, GetParameterError) as error:
-        logger.warning("trackstar's connections cannot be listed: every shop is polled", exc_info=error)
+        logger.warning("Trackstar's connections cannot be listed; polling every shop", exc_info=error)
         adapters.parameters.forget()
         return None, Now(now, now)
     return listed, Now(account.vendor_now or now, now)

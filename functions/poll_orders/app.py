@@ -20,17 +20,17 @@ from orderwatch.observability import count_answer, logger, metrics
 from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.policy import Policy
 from orderwatch.polling.poll import alert_poll_failing, poll
-from orderwatch.polling.sync import ask_for_sync
+from orderwatch.polling.sync import request_sync
 from orderwatch.settings import PollOrdersSettings, read_settings
 from orderwatch.shop_settings import ShopSettings, time_zone
 from orderwatch.trackstar.client import Trackstar
 
 STOP_BEFORE = 30.0
-"""Seconds before the function's end at which no further page is begun: one page's requests and writes fit in."""
+"""Seconds before the timeout after which no page is begun: the requests and writes of one page fit in."""
 
 
 class _Adapters:
-    """The outside world of this function, built once a process."""
+    """The clients of this function, built once a process."""
 
     def __init__(self, settings: PollOrdersSettings) -> None:
         dynamodb = clients.dynamodb()
@@ -51,9 +51,9 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
-    """Poll the connection that the message names; a message that failed is tried again, then goes to dead letters.
+    """Poll the connection that the message names; SQS retries a failed message, then moves it to the dead letters.
 
-    The template gives it one message at a time, so a failure can be raised as it is.
+    The template passes one message at a time, so a failure is raised as it is.
     """
     settings = read_settings(PollOrdersSettings)
     for message in event["Records"]:
@@ -69,27 +69,24 @@ def _handle(
     adapters = _adapters(settings)
     asked_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
     try:
-        if int(attributes["ApproximateReceiveCount"]) > 1:  # the poll before it failed, or died
-            _note_unread(connection_id, settings, adapters)
-        summary = _poll(connection_id, asked_at, settings, adapters, context)
+        if int(attributes["ApproximateReceiveCount"]) > 1:  # the previous attempt failed or was killed
+            connection = _connection(connection_id, adapters.parameters.connection(connection_id), settings)
+            stalled_after = timedelta(minutes=settings.stalled_after_minutes)
+            alert_poll_failing(connection, store=adapters.store, stalled_after=stalled_after)
+        result = _poll(connection_id, asked_at, settings, adapters, context)
     except PollSupersededError as error:
-        logger.info("another poll is at work", extra={"reason": str(error)})
+        logger.info("another poll of the connection is running", extra={"reason": str(error)})
         return
     except Exception as error:
-        logger.error("poll failed, the cursor stays", exc_info=error)
+        logger.error("poll failed; the cursor stays", exc_info=error)
         metrics.add_metric("PollsFailed", MetricUnit.Count, 1)
         raise
-    if summary.outcome is Outcome.UNFINISHED:
+    if result.outcome is Outcome.UNFINISHED:
         next_poll_id = adapters.queue.ask_for_poll(connection_id)
-        logger.info("the poll goes on", extra={"next_poll_id": next_poll_id})
-    if summary.outcome is Outcome.UNAUTHORIZED:
+        logger.info("poll unfinished; the next one continues", extra={"next_poll_id": next_poll_id})
+    if result.outcome is Outcome.UNAUTHORIZED:
         adapters.parameters.forget()
-    summary.report()
-
-
-def _note_unread(connection_id: str, settings: PollOrdersSettings, adapters: _Adapters) -> None:
-    connection = _connection(connection_id, adapters.parameters.connection(connection_id), settings)
-    alert_poll_failing(connection, store=adapters.store, suppression=timedelta(minutes=settings.stalled_after_minutes))
+    result.report()
 
 
 def _poll(
@@ -106,7 +103,7 @@ def _poll(
         access_token=parameters.access_token,
         seconds_left=seconds_left,
     )
-    summary = poll(
+    result = poll(
         connection,
         vendor=vendor,
         store=adapters.store,
@@ -115,10 +112,10 @@ def _poll(
         asked_at=asked_at,
         settings_flaw=parameters.settings_flaw,
     )
-    if settings.sync_minutes and summary.outcome is Outcome.FINISHED:
+    if settings.sync_minutes and result.outcome is Outcome.FINISHED:
         sync_every = timedelta(minutes=settings.sync_minutes)
-        ask_for_sync(connection, vendor=vendor, store=adapters.store, summary=summary, sync_every=sync_every)
-    return summary
+        request_sync(connection, vendor=vendor, store=adapters.store, metrics=result, sync_every=sync_every)
+    return result
 
 
 def _connection(connection_id: str, parameters: ConnectionParameters, settings: PollOrdersSettings) -> AlertConnection:
@@ -127,7 +124,7 @@ def _connection(connection_id: str, parameters: ConnectionParameters, settings: 
 
 
 def _policy(settings: PollOrdersSettings, of_shop: ShopSettings) -> Policy:
-    """What is watched in a shop: its own settings, for what they leave open those of the stack."""
+    """What is watched in a shop: its own settings, and the stack's where it has none."""
     rules = DeadlineRules.of(
         of_shop,
         zone=time_zone(settings.time_zone),

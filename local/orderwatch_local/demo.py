@@ -185,7 +185,7 @@ def _poll(watch: Watch, until: datetime) -> None:
     """
     watch.poll_now()
     deadline = time.monotonic() + READ_WITHIN
-    while not all(state.cursor and state.cursor >= until for state in watch.states()):
+    while not all(state.cursor.position and state.cursor.position >= until for state in watch.states()):
         if time.monotonic() > deadline:
             log = watch.cloud.logs(watch.outputs.poll_orders_function_name, lines=10)
             raise TimeoutError(f"a poll did not end within {READ_WITHIN:.0f} s; poll_orders logged:\n{log}")

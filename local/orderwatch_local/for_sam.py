@@ -189,7 +189,9 @@ class Bench:
         self._say("first poll of every shop: the baseline")
         self._watch.poll_now()
         deadline = clock.monotonic() + BASELINE_WITHIN
-        while unread := [each.connection_id for each in self._watch.states() if each.baseline_completed_at is None]:
+        while unread := [
+            each.connection_id for each in self._watch.states() if each.cursor.baseline_completed_at is None
+        ]:
             if clock.monotonic() > deadline:
                 log = self._watch.cloud.logs(self._watch.outputs.poll_orders_function_name, lines=5)
                 self._say(f"no baseline of {', '.join(unread)} yet; poll_orders logged:\n{log}")

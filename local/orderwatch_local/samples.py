@@ -23,7 +23,7 @@ from orderwatch.alerts.kinds import (
 from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder, Backlog, BacklogOrder
 from orderwatch.deadlines.alerts import deadline_alert
 from orderwatch.deadlines.rules import Deadline, DeadlineRules
-from orderwatch.polling.connection_alerts import quarantine_notice, refused_settings, refused_sync, unknown_status_alert
+from orderwatch.polling.connection_alerts import quarantine_alert, refused_settings, refused_sync, unknown_status_alert
 from orderwatch.polling.health import poll_failing_since, refused_by_trackstar
 from orderwatch.publishing.group import group
 from orderwatch.publishing.subscription_monitor import (
@@ -262,7 +262,7 @@ def _watch_started() -> Alert:
 
 def _quarantined() -> Alert:
     reasons = {"gid-5501077": "status: missing", "gid-5501081": "status: string_too_long"}
-    notice = quarantine_notice(reasons, connection=SHOP, now=NOW)
+    notice = quarantine_alert(reasons, connection=SHOP, now=NOW)
     assert notice is not None  # noqa: S101 - there are reasons
     return notice
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from orderwatch.errors import OrderwatchError
-from orderwatch.polling.connection_alerts import DOCUMENTED
+from orderwatch.polling.connection_alerts import DOCUMENTED_STATUSES
 from orderwatch.rendering.formatting import money
 from orderwatch_local.shop import Record, Shop, Trackstar, invalid_credentials
 from orderwatch_local.shop.lives import LIFECYCLE
 from orderwatch_local.shop.orders import shipment
 from orderwatch_local.shop.script import SHOP_NAMES
 
-STATUSES = (*LIFECYCLE, *sorted(DOCUMENTED - set(LIFECYCLE)))
+STATUSES = (*LIFECYCLE, *sorted(DOCUMENTED_STATUSES - set(LIFECYCLE)))
 """Trackstar's nine, in the order of an order's life."""
 LISTED = 5
 """Orders of each shop that `orders` shows unless told otherwise."""

@@ -231,7 +231,7 @@ def _await_read(stack: Stack, until: datetime) -> None:
     """
     connections = ConnectionTable(stack.aws.dynamodb, stack.outputs.connection_table_name)
     deadline = time.monotonic() + READ_WITHIN
-    while not ((cursor := connections.load(SHOP.connection_id).cursor) and cursor >= until):
+    while not ((read := connections.load(SHOP.connection_id).cursor.position) and read >= until):
         if time.monotonic() > deadline:
             raise TimeoutError(f"no poll came to its end within {READ_WITHIN:.0f} s")
         time.sleep(LOOK_EVERY)

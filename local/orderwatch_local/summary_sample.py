@@ -8,9 +8,9 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.alerts.summary import DailySummary, Figures
 from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
-from orderwatch.polling.cursor import ConnectionState
+from orderwatch.polling.cursor import Cursor
 from orderwatch.publishing.enrich import LookedUp
-from orderwatch.records import Extract, ExtractLine, Health, HealthState, StoredOrder
+from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder, Syncs
 from orderwatch.summary.build import Shop, SummaryRequest, summarize
 from orderwatch.summary.changes import PreviousSummary
 from orderwatch.trackstar.orders import Version, VersionClock
@@ -97,7 +97,7 @@ class _Morning:
     def states(self, connection_ids: Collection[str]) -> dict[str, ConnectionState]:
         return {each: _state(each) for each in connection_ids}
 
-    def waiting(self, connection_id: str) -> dict[str, StoredOrder]:
+    def needing_attention(self, connection_id: str) -> dict[str, StoredOrder]:
         return {key: row for key, row in _ROWS.get(connection_id, {}).items() if row.needs_attention}
 
     def due(self, connection_id: str, until: datetime) -> dict[str, StoredOrder]:
@@ -123,9 +123,8 @@ def _state(connection_id: str) -> ConnectionState:
     state = HealthState.BLOCKED if connection_id == "conn-2b8e" else HealthState.HEALTHY
     return ConnectionState(
         connection_id=connection_id,
-        baseline_completed_at=AT - 90 * _DAY,
-        last_success_at=AT - timedelta(minutes=2),
-        data_as_of=AT - timedelta(minutes=25),
+        cursor=Cursor(baseline_completed_at=AT - 90 * _DAY, last_success_at=AT - timedelta(minutes=2)),
+        syncs=Syncs(last_end=AT - timedelta(minutes=25)),
         health=Health(state=state, since=AT - 6 * _HOUR),
     )
 

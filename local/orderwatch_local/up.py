@@ -144,4 +144,4 @@ def _stand_by(request: Request, watch: Watch, screen: Screen, until: threading.E
 def _take(news: Sequence[PollNews], deadline_state: DeadlineState, watch: Watch, screen: Screen) -> None:
     for line in filter(None, map(deadline_state.acquire, news)):
         screen.report(line)
-    deadline_state.vendor_time = max(filter(None, (state.cursor for state in watch.states())), default=None)
+    deadline_state.vendor_time = max(filter(None, (state.cursor.position for state in watch.states())), default=None)

@@ -8,7 +8,7 @@ from itertools import combinations
 import httpx
 from pydantic import SecretStr
 
-from orderwatch.polling.connection_alerts import DOCUMENTED, unknown_statuses
+from orderwatch.polling.connection_alerts import DOCUMENTED_STATUSES, unknown_statuses
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_shop
 from orderwatch_local.watch import WatchedShop
@@ -64,7 +64,7 @@ def token_variable(connection_id: str) -> str:
 
 
 def _guess(status: str) -> str:
-    close = difflib.get_close_matches(status, sorted(DOCUMENTED), n=1)
+    close = difflib.get_close_matches(status, sorted(DOCUMENTED_STATUSES), n=1)
     if close:
         return f": did you mean {close[0]}?"
     return ": nothing is alerted on it unless a shop uses it"

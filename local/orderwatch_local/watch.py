@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.aws.tables import ConnectionTable
-from orderwatch.polling.cursor import ConnectionState
+from orderwatch.records import ConnectionState
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.errors import FunctionFailedError

@@ -37,7 +37,7 @@ from tests.support.world import MINUTE, World
 SHOPS = (1, 20, 500)
 ORDERS = (100, 1_000, 10_000)
 """New orders a day and shop."""
-DOCUMENTED = (100, 1_000)
+DOCUMENTED_STATUSES = (100, 1_000)
 """Those of the small table."""
 
 TICKS_AN_HOUR = 60
@@ -347,10 +347,14 @@ def besides(shops: int, *, polls: int) -> Counter[str]:
 
 def table() -> str:
     """The small tables in Markdown: the sums, and the parts of the first of them."""
-    bills = {orders: _bills(Day(orders).play()) for orders in DOCUMENTED}
-    sums = [[f"{orders:,}", *(each.total() for each in bills[orders])] for orders in DOCUMENTED]
-    parts = [[part, *(each[part] for each in bills[DOCUMENTED[0]])] for part in bills[DOCUMENTED[0]][0]]
-    return "\n\n".join([_markdown("orders a day and shop", sums), _markdown(f"parts at {DOCUMENTED[0]}", parts)])
+    bills = {orders: _bills(Day(orders).play()) for orders in DOCUMENTED_STATUSES}
+    sums = [[f"{orders:,}", *(each.total() for each in bills[orders])] for orders in DOCUMENTED_STATUSES]
+    parts = [
+        [part, *(each[part] for each in bills[DOCUMENTED_STATUSES[0]])] for part in bills[DOCUMENTED_STATUSES[0]][0]
+    ]
+    return "\n\n".join(
+        [_markdown("orders a day and shop", sums), _markdown(f"parts at {DOCUMENTED_STATUSES[0]}", parts)]
+    )
 
 
 def _bills(day: Usage) -> list[Counter[str]]:

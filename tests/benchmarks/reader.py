@@ -19,12 +19,11 @@ from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.rules import NO_DEADLINE, OPEN_STATUSES, DeadlineRules, schedule
 from orderwatch.observability import logger
 from orderwatch.polling.commit import Store
-from orderwatch.polling.cursor import ConnectionState
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.polling.metrics import Outcome
 from orderwatch.polling.policy import Policy
 from orderwatch.polling.poll import poll as real_poll
-from orderwatch.records import StoredOrder
+from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.client import PAGE_SIZE, Trackstar
 from orderwatch.trackstar.orders import Version, VersionClock
 from tests.benchmarks.pages import SHIP_BY, TOLD_STATUS, UPDATED, status_at

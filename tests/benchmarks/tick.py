@@ -19,9 +19,9 @@ from orderwatch.aws.dynamodb import MAX_ACTIONS, to_item
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.queues import BATCH, PollQueue
 from orderwatch.aws.tables import ConnectionTable
-from orderwatch.polling.cursor import ConnectionState, Now
+from orderwatch.polling.cursor import Now
 from orderwatch.polling.schedule import connections_to_poll
-from orderwatch.records import Health
+from orderwatch.records import ConnectionState, Health
 from orderwatch.trackstar.client import Trackstar
 from tests.benchmarks.peak import peak_megabytes
 from tests.benchmarks.prices import CORE

@@ -15,7 +15,7 @@ from itertools import count
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.cursor import Now
 from orderwatch.polling.schedule import poll_reason
-from orderwatch.polling.sync import ask_for_sync
+from orderwatch.polling.sync import request_sync
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_local.shop import Shop
 from tests.benchmarks.cost import MESSAGES, ROWS, MeteredDynamoDB
@@ -140,7 +140,7 @@ class Day:
         self.polls += 1
         summary = self._world.poll()
         if self._setting.sync_every:
-            ask_for_sync(
+            request_sync(
                 AlertConnection(id=self._world.shop.connection_id),
                 vendor=self._world.client(),
                 store=self._world.tables.store,

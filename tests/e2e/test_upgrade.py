@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orderwatch.aws.tables import ConnectionTable
-from orderwatch.polling.cursor import ConnectionState
+from orderwatch.records import ConnectionState
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, ShopServer, Trackstar, VirtualClock, serve
@@ -53,7 +53,7 @@ class Stack:
         self.shop.sync()
         self.cloud.client("lambda").invoke(FunctionName=self.outputs.dispatch_polls_function_name, Payload=b"{}")
         deadline = time.monotonic() + WITHIN
-        while (cursor := self.state().cursor) is None or cursor < self.clock.now():
+        while (cursor := self.state().cursor.position) is None or cursor < self.clock.now():
             assert time.monotonic() < deadline, self.cloud.logs(self.outputs.poll_orders_function_name)
             time.sleep(0.05)
         return self.received(len(self.alert_ids()))
@@ -121,9 +121,9 @@ def test_an_upgrade_keeps_cursor_and_state_and_tells_nothing_again(stack: Stack)
     assert stack.deploy() == stack.outputs
     assert (stack.outputs, stack.state(), stack.orders(), stack.alert_ids()) == before
     assert stack.sync_and_poll() == []
-    cursor = stack.state().cursor
+    cursor = stack.state().cursor.position
     assert stack.deploy(AlertStatuses="cancelled,on_hold") == stack.outputs
-    assert (stack.state().cursor, stack.orders(), stack.alert_ids()) == (cursor, *before[2:])
+    assert (stack.state().cursor.position, stack.orders(), stack.alert_ids()) == (cursor, *before[2:])
 
     # o4 has long been on hold and o1 backordered: neither is news, whatever else of them changes, nor to the sweep.
     stack.shop.edit("o4", {"total_price": 12})

@@ -10,9 +10,9 @@ from botocore.parsers import ResponseParserError
 from orderwatch import clock as process_clock
 from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.aws.tables import LEASE_DURATION
-from orderwatch.polling.cursor import ConnectionState
 from orderwatch.publishing.leases import Leases
 from orderwatch.publishing.publish import PublishMetrics
+from orderwatch.records import ConnectionState
 from tests.support.alerts import SEEN_AT, first_sight
 from tests.support.clocks import StandingClock
 from tests.support.cloud import Tables

@@ -10,9 +10,9 @@ from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.aws.sns import BATCH, MAX_BATCH_BYTES
 from orderwatch.aws.tables import LEASE_DURATION
 from orderwatch.errors import ForbiddenError, NotSupportedError, ParameterMissingError, UnavailableError
-from orderwatch.polling.cursor import ConnectionState
 from orderwatch.publishing.enrich import SKIPPED_LATE, ProductSource
 from orderwatch.publishing.publish import PublishMetrics
+from orderwatch.records import ConnectionState
 from orderwatch.rendering.sns import Attribute, SnsMessage
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import SEEN_AT, alert_of, first_sight

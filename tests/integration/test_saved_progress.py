@@ -8,7 +8,8 @@ import boto3
 import pytest
 
 from orderwatch.alerts.parts import BacklogOrder
-from orderwatch.polling.cursor import ConnectionState, Progress, Window, WindowKind
+from orderwatch.polling.cursor import Progress, Window, WindowKind
+from orderwatch.records import ConnectionState
 from orderwatch.trackstar.orders import DateField
 from tests.support.cloud import Tables, create_tables
 from tests.support.memory_dynamodb import MemoryDynamoDB

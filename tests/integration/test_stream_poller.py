@@ -20,7 +20,7 @@ import functions.publish_alerts.app
 import functions.redrive_alerts.app
 from orderwatch import clock
 from orderwatch.aws.dynamodb import to_item
-from orderwatch.polling.cursor import ConnectionState
+from orderwatch.records import ConnectionState
 from tests.support.alerts import first_sight
 from tests.support.clocks import FakeClock
 from tests.support.cloud import Tables

@@ -8,7 +8,7 @@ import pytest
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.polling.sync import ask_for_sync
+from orderwatch.polling.sync import request_sync
 from orderwatch_local.shop import Request, Response
 from tests.support.world import MINUTE, World
 
@@ -30,7 +30,7 @@ def world() -> World:
 def poll_and_ask(world: World, *, after: timedelta) -> list[Alert]:
     """A poll, then the question, as poll_orders does; what they told."""
     world.pass_time(after)
-    ask_for_sync(SHOP, vendor=world.client(), store=world.tables.store, summary=world.poll(), sync_every=EVERY)
+    request_sync(SHOP, vendor=world.client(), store=world.tables.store, summary=world.poll(), sync_every=EVERY)
     return world.alerted()
 
 

@@ -13,9 +13,9 @@ from orderwatch.alerts.kinds import KIND_STALE
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.aws.tables import KEPT_AFTER_SENT, LEASE_DURATION
 from orderwatch.errors import PollSupersededError
-from orderwatch.polling.cursor import ConnectionState, Progress, WindowKind, baseline_window
-from orderwatch.polling.detect import Observation, OrderWrite, decide
-from orderwatch.records import StoredOrder
+from orderwatch.polling.cursor import Progress, WindowKind, baseline_window
+from orderwatch.polling.detect import Observation, OrderWrite
+from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.orders import Order, Version, VersionClock
 from tests.integration.conftest import OTHER_DYNAMODB
 from tests.support.alerts import first_sight
@@ -60,7 +60,7 @@ def order(order_id: str, status: str = "exception", *, minute: int = 0, raw_stat
 
 
 def seen(order: Order, stored: StoredOrder | None = None) -> OrderWrite:
-    write = decide(order, stored, observation=OBSERVED, policy=WATCHED)
+    write = detect(order, stored, observation=OBSERVED, policy=WATCHED)
     assert isinstance(write, OrderWrite)
     return write
 

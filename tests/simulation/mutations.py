@@ -14,8 +14,9 @@ from orderwatch.aws.dynamodb import Unit, put_action
 from orderwatch.aws.rate_limit import SharedRateLimiter
 from orderwatch.aws.stores import PollStore
 from orderwatch.aws.tables import AlertTable
-from orderwatch.polling.cursor import OVERLAP, ConnectionState, Progress, Window, WindowKind
+from orderwatch.polling.cursor import OVERLAP, Progress, Window, WindowKind
 from orderwatch.polling.detect import Observation, OrderWrite, Reason
+from orderwatch.records import ConnectionState
 from orderwatch.trackstar.client import ConnectionClient
 from orderwatch.trackstar.orders import DateField, Order, OrderPage, OrderQuery, Version
 from tests.simulation.cloud import ALERTS, ObservedTables

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.cursor import WindowKind
-from orderwatch.polling.detect import Observation, OrderWrite, decide
+from orderwatch.polling.detect import Observation, OrderWrite
 from orderwatch.polling.policy import Policy
 from orderwatch.trackstar.orders import Order
 
@@ -25,7 +25,7 @@ def first_sight(
         watch_started_at=None,
         data_as_of=None,
     )
-    write = decide(order, None, observation=observation, policy=Policy(statuses={status}))
+    write = detect(order, None, observation=observation, policy=Policy(statuses={status}))
     assert isinstance(write, OrderWrite)
     return write
 

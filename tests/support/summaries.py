@@ -8,9 +8,8 @@ from decimal import Decimal
 from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
-from orderwatch.polling.cursor import ConnectionState
 from orderwatch.publishing.enrich import LookedUp
-from orderwatch.records import Extract, ExtractLine, Health, HealthState, StoredOrder
+from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder
 from orderwatch.summary.build import Shop, SummaryRequest
 from orderwatch.summary.changes import PreviousSummary, decode
 from orderwatch.trackstar.orders import Version, VersionClock

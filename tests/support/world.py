@@ -7,10 +7,9 @@ from typing import Any
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Recipients
-from orderwatch.polling.cursor import ConnectionState
 from orderwatch.polling.metrics import PollMetrics
 from orderwatch.polling.policy import Policy
-from orderwatch.records import StoredOrder
+from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.client import ConnectionClient
 from orderwatch_local.shop import Request, Response, Shop, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar

@@ -86,7 +86,7 @@ def test_an_order_that_is_late_tells_its_deadline_in_the_day_of_its_shop(world: 
     assert late.kind == "order.late"
     assert late.order is not None
     assert late.order.due_at == datetime(2026, 1, 6, 23, tzinfo=UTC)
-    assert (late.order.previous_status, late.data_as_of) == (None, world.state().data_as_of)
+    assert (late.order.previous_status, late.data_as_of) == (None, world.state().syncs.last_end)
 
 
 def test_an_order_that_comes_into_the_world_late_is_told_late_and_not_at_risk(world: Watched) -> None:

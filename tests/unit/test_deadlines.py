@@ -18,7 +18,7 @@ from orderwatch.deadlines.rules import (
     expire,
     schedule,
 )
-from orderwatch.polling.connection_alerts import DOCUMENTED
+from orderwatch.polling.connection_alerts import DOCUMENTED_STATUSES
 from orderwatch.shop_settings import ShopSettings
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -118,13 +118,13 @@ def test_an_open_order_is_at_risk_and_then_late(status: str) -> None:
     assert deadlines(status) == (AT_RISK, LATE)
 
 
-@pytest.mark.parametrize("status", sorted((DOCUMENTED - OPEN_STATUSES) | {"on_hold"}))
+@pytest.mark.parametrize("status", sorted((DOCUMENTED_STATUSES - OPEN_STATUSES) | {"on_hold"}))
 def test_an_order_that_is_final_or_in_a_status_of_the_shops_own_has_no_deadline(status: str) -> None:
     assert deadlines(status) == deadlines(status, ship_by=None) == ()
 
 
 def test_open_and_final_statuses_are_all_that_trackstar_documents_but_other() -> None:
-    assert OPEN_STATUSES | FINAL_STATUSES | {"other"} == DOCUMENTED
+    assert OPEN_STATUSES | FINAL_STATUSES | {"other"} == DOCUMENTED_STATUSES
 
 
 def test_zero_warning_hours_leave_late_and_zero_stuck_days_leave_nothing() -> None:

@@ -37,7 +37,7 @@ def quoted(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-DOCUMENTED = {name: row for row in rows(TEXT, "parameter") for name in quoted(row[0])}
+DOCUMENTED_STATUSES = {name: row for row in rows(TEXT, "parameter") for name in quoted(row[0])}
 
 
 # The template
@@ -49,13 +49,13 @@ def test_every_parameter_of_the_template_is_documented() -> None:
 
 
 def test_a_table_of_parameters_names_none_that_does_not_exist() -> None:
-    assert DOCUMENTED.keys() <= PARAMETERS.keys()
-    assert len(DOCUMENTED) > 10
+    assert DOCUMENTED_STATUSES.keys() <= PARAMETERS.keys()
+    assert len(DOCUMENTED_STATUSES) > 10
 
 
-@pytest.mark.parametrize("name", DOCUMENTED)
+@pytest.mark.parametrize("name", DOCUMENTED_STATUSES)
 def test_a_documented_default_is_the_templates(name: str) -> None:
-    alerted = quoted(DOCUMENTED[name][1])
+    alerted = quoted(DOCUMENTED_STATUSES[name][1])
     if alerted:
         assert alerted[0] == str(PARAMETERS[name]["Default"])
 

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from orderwatch import clock
 from orderwatch.aws.dynamodb import MAX_BYTES, MAX_TRIES, Transactions, Unit, batch_get, chunked
-from orderwatch.polling.cursor import ConnectionState
+from orderwatch.records import ConnectionState
 from tests.support.alerts import first_sight
 from tests.support.clocks import FakeClock
 from tests.support.cloud import Tables

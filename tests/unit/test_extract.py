@@ -8,7 +8,7 @@ import pytest
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.rules import DeadlineRules, Suppression
 from orderwatch.polling.cursor import WindowKind
-from orderwatch.polling.detect import Observation, OrderWrite, decide
+from orderwatch.polling.detect import Observation, OrderWrite
 from orderwatch.polling.policy import Policy
 from orderwatch.records import Extract
 from orderwatch.trackstar.orders import Order
@@ -45,7 +45,7 @@ def test_a_row_keeps_what_its_order_is_of_while_a_summary_tells_of_it(
     ship_by = SEEN_AT + ships_in if ships_in else None
     record = {"id": "1", "status": status, "trackstar_updated_date": SEEN_AT, "latest_ship_date": ship_by}
     order = Order.of(record | {"total_price": 5, "invoice_currency_code": "EUR"})
-    write = decide(order, None, observation=OBSERVATION, policy=POLICY)
+    write = detect(order, None, observation=OBSERVATION, policy=POLICY)
     assert isinstance(write, OrderWrite)
     assert (write.stored.extract is not None) is is_kept, why
     if write.stored.extract:

@@ -24,7 +24,7 @@ def test_an_order_that_turns_up_again_in_the_next_poll_of_a_window_is_counted_on
         world.pass_time(MINUTE)
     turns = iter((True, False))
     world.poll(has_time=lambda: next(turns))
-    assert world.state().progress is not None
+    assert world.state().cursor.progress is not None
 
     # It leaves its place on the page that was read and moves "3" past the reader.
     world.move("1", "confirmed")

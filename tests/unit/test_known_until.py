@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.polling.cursor import ConnectionState
-from orderwatch.polling.health import check_connection
-from orderwatch.records import Health, HealthState
+from orderwatch.polling.health import probe_connection
+from orderwatch.records import ConnectionState, Health, HealthState
 from orderwatch.trackstar.connections import TrackstarConnection
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -27,6 +26,6 @@ class SaysNothing:
 def test_that_our_own_polls_did_not_end_says_nothing_of_how_far_the_data_reach() -> None:
     unread = Health(state=HealthState.POLL_FAILING, since=NOON - timedelta(hours=1))
     state = ConnectionState(connection_id="conn_a", health=unread)
-    fresh = check_connection(SaysNothing(), ConnectionState(connection_id="conn_a"), SHOP)
+    fresh = probe_connection(SaysNothing(), ConnectionState(connection_id="conn_a"), SHOP)
     assert fresh.watermark == NOON - 2 * fresh.state.sync_frequency
-    assert check_connection(SaysNothing(), state, SHOP).watermark == fresh.watermark
+    assert probe_connection(SaysNothing(), state, SHOP).watermark == fresh.watermark

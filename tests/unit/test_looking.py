@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from orderwatch.polling.cursor import ConnectionState, Now, Progress, Window, WindowKind
+from orderwatch.polling.cursor import Now, Progress, Window, WindowKind
 from orderwatch.polling.schedule import PollReason, connections_to_poll, poll_reason
-from orderwatch.records import Health, HealthState
+from orderwatch.records import ConnectionState, Health, HealthState
 from orderwatch.trackstar.connections import TrackstarConnection
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -47,7 +47,7 @@ def test_a_poll_that_is_killed_on_a_page_has_lost_that_page_alone(world: World, 
         world.move(order_id, "exception")
     killed_before_page(world, page)
     assert len(world.alerted()) == 2 * (page - 1), "every page before it is written, with its alerts"
-    progress = world.state().progress
+    progress = world.state().cursor.progress
     assert (progress.read_count if progress else 0) == 2 * (page - 1)
 
     rest = world.poll()
@@ -70,7 +70,7 @@ def test_a_page_that_cannot_be_read_costs_none_of_those_before_it(world: World, 
     else:
         with pytest.raises(Exception, match=str(status)):
             world.poll()
-    progress = world.state().progress
+    progress = world.state().cursor.progress
     assert progress is not None
     assert progress.read_count == 4
     assert "order.exception" in kinds(world.alerted())

@@ -10,7 +10,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import PollSupersededError, UnavailableError
 from orderwatch.polling.cursor import OVERLAP, WindowKind
-from orderwatch.polling.detect import Observation, OrderWrite, decide
+from orderwatch.polling.detect import Observation, OrderWrite
 from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.policy import Policy
 from orderwatch.records import HealthState, StoredOrder
@@ -60,7 +60,7 @@ def test_the_baseline_records_everything_and_tells_only_that_the_watch_started(w
     assert alert.waiting
     assert ({each.id for each in alert.waiting.orders}, alert.waiting.more_orders) == ({"4", "5"}, 0)
     assert (summary.outcome, summary.pages, summary.written, summary.alerts) == (Outcome.FINISHED, 3, 6, 0)
-    assert world.state().cursor == NOON
+    assert world.state().cursor.position == NOON
 
 
 def test_the_baseline_of_an_empty_shop_says_so(world: World) -> None:
@@ -152,7 +152,7 @@ def test_the_next_window_begins_an_overlap_before_the_end_of_the_last_and_reads_
     world.place("boundary", status="exception")
     world.poll()
     assert kinds(world.alerted()) == ["order.exception"]
-    boundary = world.state().cursor
+    boundary = world.state().cursor.position
     assert boundary == NOON + TICK
 
     world.pass_time()
@@ -186,12 +186,12 @@ def test_where_the_filter_is_refused_the_shops_own_date_is_used_with_twice_its_s
     world.place("known")
     started(world)
     world.shop.quirks.refused_filters = {"trackstar_updated_date"}
-    cursor = world.state().cursor
+    cursor = world.state().cursor.position
     assert cursor
     world.place("1", status="exception")
     assert kinds(world.next_poll()) == ["order.exception"]
     assert world.queries()[-1]["updated_date[gte]"] == f"{cursor - 2 * HOUR:%Y-%m-%dT%H:%M:%SZ}"
-    assert world.state().date_field is DateField.SHOP_UPDATED
+    assert world.state().cursor.date_field is DateField.SHOP_UPDATED
 
     del world.trackstar.requests[:]
     world.next_poll()
@@ -258,7 +258,7 @@ def test_a_poll_whose_time_is_up_with_an_expired_page_token_says_so_and_how_the_
     assert world.poll(has_time=lambda: next(budget, False)).outcome is Outcome.UNFINISHED
 
     assert kinds(world.alerted()) == ["connection.blocked"]
-    progress = world.state().progress
+    progress = world.state().cursor.progress
     assert progress
     assert (progress.page_token, progress.attempt) == (None, 2)
 
@@ -313,7 +313,7 @@ def test_a_poll_that_runs_out_of_time_is_gone_on_with_at_its_next_page(world: Wo
     budget = iter([True, True])
     assert world.poll(has_time=lambda: next(budget, False)).outcome is Outcome.UNFINISHED
     assert world.alerted() == []
-    progress = world.state().progress
+    progress = world.state().cursor.progress
     assert progress
     assert (progress.window.kind, progress.read_count) == (WindowKind.BASELINE, 4)
 
@@ -324,7 +324,7 @@ def test_a_poll_that_runs_out_of_time_is_gone_on_with_at_its_next_page(world: Wo
     assert [alert.detail for alert in world.alerted()] == [
         "Watching 5 orders for backordered, cancelled, exception; none needs attention now."
     ]
-    assert world.state().cursor == NOON  # what changed since the first page belongs to the next window
+    assert world.state().cursor.position == NOON  # what changed since the first page belongs to the next window
 
 
 def test_a_page_that_fails_leaves_the_cursor_and_the_next_poll_tells_what_it_missed(world: World) -> None:
@@ -451,7 +451,7 @@ def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
     )
 
     def overtake(row: StoredOrder) -> OrderWrite:
-        write = decide(theirs, row, observation=observation, policy=Policy(statuses=()))
+        write = detect(theirs, row, observation=observation, policy=Policy(statuses=()))
         assert isinstance(write, OrderWrite)
         return write
 
@@ -583,17 +583,17 @@ def test_nothing_is_skipped_when_the_vendors_clock_falls_back(world: World) -> N
 
 def test_the_cursor_never_moves_back(world: World) -> None:
     started(world)
-    before = world.state().cursor
+    before = world.state().cursor.position
     world.vendor_clock.advance(-HOUR)
     world.next_poll()
-    assert world.state().cursor == before
+    assert world.state().cursor.position == before
 
 
 # The connection (rule 10)
 
 
 def cursor_and_rows(world: World) -> tuple[object, object]:
-    return world.state().cursor, world.tables.rows("OrderTable")
+    return world.state().cursor.position, world.tables.rows("OrderTable")
 
 
 def health_of(world: World) -> HealthState:

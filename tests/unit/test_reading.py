@@ -76,14 +76,14 @@ def test_the_vendors_date_is_used_again_as_soon_as_an_order_shows_one_from_where
     world.shop.quirks.trackstar_dates = TrackstarDates.NULL
     world.place("1")
     world.poll()
-    began = world.state().cursor
+    began = world.state().cursor.position
     assert began
     for _ in range(30):
         world.next_poll()
     world.shop.quirks.trackstar_dates = TrackstarDates.PRESENT
     world.move("1", "processing")
     world.next_poll()
-    assert world.state().date_field is DateField.TRACKSTAR_UPDATED
+    assert world.state().cursor.date_field is DateField.TRACKSTAR_UPDATED
 
     world.next_poll()
     assert filters(world) == BY_VENDOR
@@ -95,7 +95,7 @@ def test_the_vendors_date_is_used_again_as_soon_as_an_order_shows_one_from_where
 def test_a_refused_filter_is_tried_again_once_a_day_and_nothing_is_missed(world: World) -> None:
     world.shop.quirks.refused_filters = {"trackstar_updated_date"}
     world.next_poll()
-    fell_back = world.state().cursor
+    fell_back = world.state().cursor.position
     assert fell_back
     world.next_poll()
     assert filters(world) == BY_SHOP
@@ -193,7 +193,7 @@ def test_a_page_that_points_to_itself_is_read_again_and_then_fails_loudly(world:
 
     world.trackstar.intercept = None
     world.next_poll()
-    assert world.state().progress is None, "and once the vendor is well again the next poll comes through"
+    assert world.state().cursor.progress is None, "and once the vendor is well again the next poll comes through"
 
 
 def test_page_tokens_that_go_round_in_a_circle_fail_loudly_too(world: World) -> None:
@@ -227,7 +227,7 @@ def test_a_shop_whose_page_tokens_led_nowhere_for_a_while_is_read_once_they_lead
     world.shop.quirks.paging = Paging.FORWARD
     world.pass_time()
     world.poll()
-    assert world.state().progress is None
+    assert world.state().cursor.progress is None
     assert {alert.order.id for alert in world.alerted() if alert.order} == set(ids)
 
 

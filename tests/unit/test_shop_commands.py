@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from orderwatch.polling.connection_alerts import DOCUMENTED
+from orderwatch.polling.connection_alerts import DOCUMENTED_STATUSES
 from orderwatch_local.shop import Record, Resource, Shop, Trackstar, day_of_three_shops
 from orderwatch_local.shop_commands import HELP, STATUSES, CommandError, QuitError, ShopCommands
 
@@ -56,7 +56,7 @@ def test_an_order_takes_every_status_that_trackstar_has(commands: ShopCommands, 
 
 def test_the_statuses_are_trackstars_nine() -> None:
     assert len(STATUSES) == 9
-    assert set(STATUSES) == DOCUMENTED
+    assert set(STATUSES) == DOCUMENTED_STATUSES
 
 
 def test_an_order_that_ships_is_fulfilled_and_has_a_parcel(commands: ShopCommands, alpine: Shop) -> None:

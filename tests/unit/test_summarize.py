@@ -9,8 +9,7 @@ import pytest
 from orderwatch.alerts.kinds import Severity
 from orderwatch.alerts.summary import Changes, DailySummary, Unseen
 from orderwatch.deadlines.rules import DeadlineState
-from orderwatch.polling.cursor import ConnectionState
-from orderwatch.records import Health, HealthState
+from orderwatch.records import ConnectionState, Health, HealthState
 from orderwatch.summary.build import MAX_BYTES, Summary, summarize, unseen, write
 from orderwatch.summary.changes import MAX_MEMORY, decode, encode
 from orderwatch.summary.stock import MAX_STOCKED

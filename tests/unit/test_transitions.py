@@ -7,7 +7,7 @@ import pytest
 
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.cursor import WindowKind
-from orderwatch.polling.detect import Observation, OrderWrite, Reason, decide, reason_for
+from orderwatch.polling.detect import Observation, OrderWrite, Reason, reason_for
 from orderwatch.polling.policy import Policy
 from orderwatch.records import StoredOrder
 from orderwatch.trackstar.orders import Order, Version, VersionClock
@@ -46,7 +46,7 @@ def seen(status: str, *, minute: int = 1, raw_status: str | None = None) -> Orde
 def moved(
     order: Order, before: StoredOrder | None, *, observation: Observation = OBSERVED, policy: Policy = POLICY
 ) -> OrderWrite:
-    write = decide(order, before, observation=observation, policy=policy)
+    write = detect(order, before, observation=observation, policy=policy)
     assert isinstance(write, OrderWrite)
     return write
 
@@ -120,7 +120,7 @@ def test_why_an_order_is_written_or_not(
     before: StoredOrder | None, order: Order, observation: Observation, policy: Policy, reason: Reason
 ) -> None:
     assert reason_for(order, before, observation=observation, policy=policy) is reason
-    write = decide(order, before, observation=observation, policy=policy)
+    write = detect(order, before, observation=observation, policy=policy)
     assert isinstance(write, Reason) == (reason in {Reason.STALE, Reason.UNCHANGED})
 
 

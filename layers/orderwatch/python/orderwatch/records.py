@@ -1,8 +1,12 @@
-"""What is kept of an order's record: the snapshot in an alert, and the extract in a row that a summary tells of."""
+"""The stored rows: an order's last seen status, and what is known of a connection.
+
+`polling`, `deadlines` and `summary` share them; `orderwatch.aws.tables` reads and writes them.
+"""
 
 import json
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Self
@@ -10,12 +14,14 @@ from typing import Self
 from orderwatch.alerts.parts import MAX_TEXT
 from orderwatch.deadlines.rules import NO_DEADLINE, DeadlineState
 from orderwatch.model import Model
+from orderwatch.polling.cursor import Cursor
 from orderwatch.sanitize import one_line
+from orderwatch.trackstar.connections import DEFAULT_SYNC_FREQUENCY
 from orderwatch.trackstar.fields import MAX_TEXT_LENGTH
 from orderwatch.trackstar.orders import LineItem, OrderDetails, Version
 
 MAX_EXTRACT_LINES = 20
-"""Lines in the row of such an order: what a summary counts, small beside the row's 400 KB."""
+"""Lines of an extract: enough for the figures of a summary, small beside the row's 400 KB."""
 
 
 class ExtractLine(Model):
@@ -27,14 +33,16 @@ class ExtractLine(Model):
 
 
 class Extract(Model):
-    """What the row of an order that waits, or is at risk, keeps of its record, for a summary.
+    """The part of an order's record that the summary needs.
+
+    A row has one while the order needs attention or is at risk.
 
     Attributes:
         url: The order in the shop's own admin.
         currency: ISO 4217.
         total_price: In that currency.
         lines: At most `MAX_EXTRACT_LINES`.
-        more_lines: Lines of the order beyond them.
+        more_lines: Number of further lines of the order.
     """
 
     url: str | None = None
@@ -45,7 +53,7 @@ class Extract(Model):
 
     @classmethod
     def of(cls, details: OrderDetails) -> Self:
-        """What a record says."""
+        """Extract a record."""
         listed = details.line_items[:MAX_EXTRACT_LINES]
         return cls(
             url=one_line(details.external_system_url, MAX_TEXT_LENGTH) if details.external_system_url else None,
@@ -56,21 +64,22 @@ class Extract(Model):
         )
 
     def to_json(self) -> str:
-        """As text, in ASCII: whatever the shop wrote, DynamoDB takes it."""
+        """Encode as ASCII, which DynamoDB accepts whatever the shop wrote."""
         return json.dumps(self.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
 
     @classmethod
-    def from_json(cls, saved: str) -> Self:
-        """What `to_json` gave."""
-        return cls.model_validate(json.loads(saved))
+    def from_json(cls, text: str) -> Self:
+        """Decode the result of `to_json`."""
+        return cls.model_validate(json.loads(text))
 
 
 def _extracted(item: LineItem) -> ExtractLine:
     sku = one_line(item.product_sku, MAX_TEXT) if item.product_sku else None
-    return ExtractLine(sku=sku, quantity=item.quantity, product_id=_product_id(item))
+    return ExtractLine(sku=sku, quantity=item.quantity, product_id=product_id_of(item))
 
 
-def _product_id(item: LineItem) -> str | None:
+def product_id_of(item: LineItem) -> str | None:
+    """The line's product id; None where it is missing or too long to be stored."""
     return item.product_id if item.product_id and len(item.product_id) <= MAX_TEXT else None
 
 
@@ -79,17 +88,17 @@ class StoredOrder:
     """The last seen status of an order: its row in OrderTable.
 
     Attributes:
-        status: As Trackstar named it.
+        status: The status as Trackstar named it.
         raw_status: The shop's own word for it.
-        version: The version that showed this status last; never goes back (rule 3).
-        status_since: The version that showed this status first.
-        order_number: What a person knows the order by.
-        needs_attention: Whether the order waited for a person when it was stored (`Policy.needs_attention`).
-        changes: How many statuses of the order we saw one after the other, up to this one.
-        status_alert_id: The id of the alert about this status; None where there was none (a baseline, an unwatched status).
-        ship_by: When the shop is to ship it, as it said last.
-        deadline_state: How it stands to its deadlines.
-        extract: What a summary says of it (`Extract.to_json`); None where it neither waits nor is at risk.
+        version: The latest version that showed this status; never goes back (rule 3).
+        status_since: The date of the first version that showed this status.
+        order_number: The number that people know the order by.
+        needs_attention: Whether the order needed attention when it was stored (`Policy.needs_attention`).
+        changes: Number of statuses seen one after the other, this one included.
+        status_alert_id: The id of the alert about this status; None where there was none (baseline, unwatched status).
+        ship_by: The latest ship-by date of the shop.
+        deadline_state: The order's next deadline, and the latest one that passed.
+        extract: The encoded `Extract`; None where the order neither needs attention nor is at risk.
     """
 
     status: str
@@ -106,7 +115,7 @@ class StoredOrder:
 
 
 class HealthState(StrEnum):
-    """Whether the connection's orders can be seen."""
+    """Whether the orders of a connection are visible."""
 
     HEALTHY = "healthy"
     INITIAL_SYNC = "initial_sync"
@@ -117,25 +126,84 @@ class HealthState(StrEnum):
 
 
 UNHEALTHY_STATES = [HealthState.STALE, HealthState.POLL_FAILING, HealthState.BLOCKED, HealthState.UNAUTHORIZED]
-"""From the least to the worst."""
+"""The states that are alerted, in ascending order of severity."""
 
 
-class Health(Model):
-    """The state of a connection, and since when.
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The health of a connection.
 
     Attributes:
-        state: How it is.
+        state: The current state.
         since: When it began, by the vendor's clock.
         detail: What happened, in words.
-        healthy_checks: How many checks in a row have found the trouble gone.
+        healthy_checks: Number of consecutive checks that found an unhealthy connection healthy.
     """
 
-    state: HealthState = HealthState.HEALTHY
     since: datetime
+    state: HealthState = HealthState.HEALTHY
     detail: str = ""
     healthy_checks: int = 0
 
     @property
     def is_unhealthy(self) -> bool:
-        """Whether this state is alerted, and so its end too."""
+        """Whether the state is alerted when it begins and when it ends."""
         return self.state in UNHEALTHY_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class Syncs:
+    """Trackstar's syncs of a connection's orders.
+
+    Attributes:
+        frequency: How often Trackstar pulls the orders from the shop.
+        last_end: When the last sync ended, by the vendor's clock; None where Trackstar does not say.
+        requested_at: When a sync was last requested, by our clock.
+        refused_at: When Trackstar last refused such a request, by our clock.
+    """
+
+    frequency: timedelta = DEFAULT_SYNC_FREQUENCY
+    last_end: datetime | None = None
+    requested_at: datetime | None = None
+    refused_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionState:
+    """A connection's row in ConnectionTable: everything that one poll passes on to the next.
+
+    Attributes:
+        connection_id: The connection.
+        revision: Version of the row. A write is conditional on the revision that was read, and increments it.
+        integration: Trackstar's name of the integration.
+        cursor: What has been read, and where the next poll continues.
+        syncs: Trackstar's syncs of the orders.
+        health: Whether the orders are visible; None before the first check.
+        other_statuses: Undocumented statuses that orders of the connection have had.
+        reported_statuses: Watched statuses that were reported to the operators as unknown.
+        settings_flaw: Why the shop's own settings cannot be read; the operators were notified of it.
+        quarantined: Why an order cannot be read, by order id; the operators were notified of each (rule 9).
+    """
+
+    connection_id: str
+    revision: int = 0
+    integration: str | None = None
+    cursor: Cursor = field(default_factory=Cursor)
+    syncs: Syncs = field(default_factory=Syncs)
+    health: Health | None = None
+    other_statuses: tuple[str, ...] = ()
+    reported_statuses: tuple[str, ...] = ()
+    settings_flaw: str | None = None
+    quarantined: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_poll_failing(self) -> bool:
+        """Whether `connection.poll_failing` was alerted and no window has been read to its end since."""
+        if self.health is None or self.health.state is not HealthState.POLL_FAILING:
+            return False
+        last_success_at = self.cursor.last_success_at
+        return last_success_at is None or last_success_at < self.health.since
+
+    def committed(self) -> Self:
+        """The state as it is stored once this one has been written."""
+        return replace(self, revision=self.revision + 1)

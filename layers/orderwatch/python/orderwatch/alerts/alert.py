@@ -98,6 +98,8 @@ def connection_alert(
     subject: Iterable[str] = (),
     recipients: Recipients | None = None,
     next_step: str | None = None,
+    backlog: Backlog | None = None,
+    id_parts: Iterable[str] | None = None,
 ) -> Alert:
     """Make an alert about a connection itself.
 
@@ -109,18 +111,21 @@ def connection_alert(
         data_as_of: The end of the vendor's last sync.
         subject: What else makes it different from others of its kind and time; part of the alert's id.
         recipients: Whom it is for; None: as the kind says.
-        next_step: What its reader can do; None: as the kind and the audience say.
+        next_step: What its reader can do; None: as the kind and the recipients say.
+        backlog: Of `watch.started`: the orders that need attention already.
+        id_parts: What the alert's id is made of instead of connection, kind, time and subject.
     """
     usual = Recipients.OPERATORS if kind in OPERATORS_KINDS else Recipients.EVERYBODY
     copy = [recipients] if recipients and recipients is not usual else []
     return Alert(
-        alert_id=alert_id(connection.id, kind, since.isoformat(), *subject, *copy),
+        alert_id=alert_id(*(id_parts or (connection.id, kind, since.isoformat(), *subject, *copy))),
         kind=kind,
         severity=severity_of(kind),
         recipients=recipients or usual,
         connection_id=connection.id,
         connection=connection,
         next_step=next_step,
+        waiting=backlog,
         detail=detail,
         data_as_of=data_as_of,
     )

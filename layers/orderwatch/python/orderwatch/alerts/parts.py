@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer
 
@@ -37,6 +37,10 @@ class AlertConnection(AlertPart):
     def label(self) -> str:
         """What a person calls the shop: its name, else its id."""
         return self.name or self.id
+
+    def of_integration(self, integration: str | None) -> Self:
+        """The same connection, with Trackstar's name of its integration."""
+        return type(self)(id=self.id, name=self.name, integration=integration, time_zone=self.time_zone)
 
 
 class AlertLineItem(AlertPart):

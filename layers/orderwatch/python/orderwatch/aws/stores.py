@@ -9,9 +9,8 @@ from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.aws.dynamodb import MAX_ACTIONS, Transactions, Unit, chunked
 from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
 from orderwatch.errors import PollSupersededError
-from orderwatch.polling.cursor import ConnectionState
 from orderwatch.polling.detect import OrderWrite
-from orderwatch.records import StoredOrder
+from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.summary.changes import PreviousSummary, decode
 
 if TYPE_CHECKING:
@@ -125,9 +124,9 @@ class SummaryStore:
         """The rows of these connections, those that there are."""
         return self._connections.load_all(connection_ids)
 
-    def waiting(self, connection_id: str) -> dict[str, StoredOrder]:
-        """The orders that wait for a person, by id."""
-        return self._orders.waiting(connection_id)
+    def needing_attention(self, connection_id: str) -> dict[str, StoredOrder]:
+        """The orders that need attention, by id."""
+        return self._orders.needing_attention(connection_id)
 
     def due(self, connection_id: str, until: datetime) -> dict[str, StoredOrder]:
         """The orders whose next deadline is the moment or before it, by id."""

@@ -1,12 +1,13 @@
-"""OrderTable: the last seen status of every order, and its next deadline."""
+"""The tables: OrderTable, ConnectionTable and AlertTable, and how their rows are read and written."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert, AlertKey
@@ -14,10 +15,9 @@ from orderwatch.aws.dynamodb import Action, Transactions, Unit, batch_get, check
 from orderwatch.deadlines.rules import Deadline, DeadlineState
 from orderwatch.model import describe_flaws
 from orderwatch.observability import logger
-from orderwatch.polling.cursor import ConnectionState
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.publishing.subscription_monitor import TopicSubscriptions
-from orderwatch.records import StoredOrder
+from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.orders import Version, VersionClock
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def order_key(connection_id: str, order_id: str) -> str:
-    """The key of an order's row: ids are unique within their connection only."""
+    """The key of an order's row: order ids are unique within their connection only."""
     return f"{connection_id}#{order_id}"
 
 
@@ -42,14 +42,14 @@ class OrderTable:
         self._name = name
 
     def read(self, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
-        """The rows of these orders, those that there are, by order id; consistent, 100 a request."""
+        """The existing rows of these orders, by order id, by consistent reads of 100 rows."""
         prefix = order_key(connection_id, "")
         keys = ({"order_key": prefix + order_id} for order_id in order_ids)
         rows = batch_get(self._client, self._name, keys)
         return {row["order_key"].removeprefix(prefix): _stored(row) for row in rows}
 
     def due(self, connection_id: str, until: datetime) -> list[str]:
-        """The ids of the orders whose deadline is the moment or before it, the earliest first, by the sparse index."""
+        """The ids of the orders whose next deadline is at or before the moment, earliest first, by the sparse index."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
             IndexName="due",
@@ -60,12 +60,12 @@ class OrderTable:
         prefix = order_key(connection_id, "")
         return [from_item(item)["order_key"].removeprefix(prefix) for page in pages for item in page["Items"]]
 
-    def waiting(self, connection_id: str) -> dict[str, StoredOrder]:
-        """The orders that wait for a person, by id, by the sparse index `attention`."""
+    def needing_attention(self, connection_id: str) -> dict[str, StoredOrder]:
+        """The orders that need attention, by id, by the sparse index `attention`."""
         return self._indexed("attention", connection_id, "", {})
 
     def due_rows(self, connection_id: str, until: datetime) -> dict[str, StoredOrder]:
-        """The orders whose next deadline is the moment or before it, by id, by the sparse index `due`."""
+        """The orders whose next deadline is at or before the moment, by id, by the sparse index `due`."""
         return self._indexed("due", connection_id, " AND due_at <= :until", {":until": until.isoformat()})
 
     def _indexed(
@@ -107,7 +107,7 @@ def _row(connection_id: str, order_id: str, stored: StoredOrder) -> dict[str, An
     deadline_state = stored.deadline_state
     return {
         "order_key": order_key(connection_id, order_id),
-        # The key of the sparse indexes: `attention` takes rows that have `status_since` too, `due` those with `due_at`.
+        # The key of the sparse indexes: `attention` contains rows with `status_since`, `due` those with `due_at`.
         "connection_id": connection_id if stored.needs_attention or deadline_state.due else None,
         "status_since": stored.status_since.isoformat() if stored.needs_attention else None,
         "status": stored.status,
@@ -165,38 +165,61 @@ class ConnectionTable:
         self._name = name
 
     def load(self, connection_id: str) -> ConnectionState:
-        """The connection's row, consistent; a new one where there is none."""
+        """The connection's row, by a consistent read; a new one if there is none.
+
+        Raises:
+            ValidationError: The row cannot be read.
+        """
         key = to_item({"connection_id": connection_id})
         item = self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True).get("Item")
-        return ConnectionState.model_validate(from_item(item)) if item else ConnectionState(connection_id=connection_id)
+        return state_from_row(from_item(item)) if item else ConnectionState(connection_id=connection_id)
 
     def load_all(self, connection_ids: Iterable[str]) -> dict[str, ConnectionState]:
-        """The rows of these connections, those that there are and can be read, 100 a request."""
+        """The existing, readable rows of these connections, 100 a request."""
         keys = ({"connection_id": connection_id} for connection_id in connection_ids)
         rows = filter(None, map(_readable, batch_get(self._client, self._name, keys)))
         return {row.connection_id: row for row in rows}
 
     def save_action(self, state: ConnectionState) -> Action:
         """The write of the state, on condition that the row is still the one that was loaded."""
-        written = state.model_copy(update={"revision": state.revision + 1}).model_dump_json(exclude_none=True)
-        row = json.loads(written, parse_float=Decimal)  # the price of an order that waits: DynamoDB takes no float
         condition, values = _unchanged(state)
-        return put_action(self._name, row, condition=condition, values=values)
+        return put_action(self._name, row_from_state(state.committed()), condition=condition, values=values)
 
     def unchanged_action(self, state: ConnectionState) -> Action:
-        """The condition alone: the row is still the one that was loaded."""
+        """The condition that the row is still the one that was loaded, without a write."""
         condition, values = _unchanged(state)
         key = {"connection_id": state.connection_id}
         return check_action(self._name, key, condition=condition, values=values)
 
 
+@cache
+def _state_adapter() -> TypeAdapter[ConnectionState]:
+    """The converter of the stored JSON; built at first use, as it costs a cold start milliseconds."""
+    return TypeAdapter(ConnectionState)
+
+
+def row_from_state(state: ConnectionState) -> dict[str, Any]:
+    """The attributes of a connection's row. Numbers are Decimals, as DynamoDB takes no float."""
+    row: dict[str, Any] = json.loads(_state_adapter().dump_json(state, exclude_none=True), parse_float=Decimal)
+    return row
+
+
+def state_from_row(row: Mapping[str, Any]) -> ConnectionState:
+    """Decode the result of `row_from_state`.
+
+    Raises:
+        ValidationError: The row cannot be read.
+    """
+    return _state_adapter().validate_python(row)
+
+
 def _readable(row: Mapping[str, Any]) -> ConnectionState | None:
-    """The state; None where it is broken, which its own poll tells and must cost no other connection."""
+    """The state; None if the row is broken, which fails its own poll and must not affect other connections."""
     try:
-        return ConnectionState.model_validate(row)
+        return state_from_row(row)
     except ValidationError as error:
         flaws = describe_flaws(error)
-        logger.error("a connection's row is broken", extra={"connection_id": row["connection_id"], "flaws": flaws})
+        logger.error("connection row cannot be read", extra={"connection_id": row["connection_id"], "flaws": flaws})
         return None
 
 

@@ -1,20 +1,20 @@
-"""Where days end, and which of them count: in the zone of the shop, daylight saving included."""
+"""Ends of days and business days in the time zone of a shop, daylight saving included."""
 
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 _DAY = timedelta(days=1)
 _LONGEST_SEARCH = 3660
-"""Days after which a calendar that never works is given up (ten years)."""
+"""Days after which the search in a calendar without business days ends (ten years)."""
 
 
 def end_of_day(day: date, zone: tzinfo) -> datetime:
-    """The moment at which the day is over in the zone, in UTC: the next midnight, or what stands for it there.
+    """The end of the day in the zone, in UTC: the next midnight.
 
-    Where clocks go forward at midnight it is the moment of that; where they go back to it, the first of the two.
+    If clocks go forward at midnight it is the moment of the change; if they go back to midnight, the first of the two.
 
     Raises:
-        OverflowError: It lies beyond what a date can hold.
+        OverflowError: It is later than the latest date.
     """
     return datetime.combine(day + _DAY, time(), zone).astimezone(UTC)
 
@@ -22,36 +22,36 @@ def end_of_day(day: date, zone: tzinfo) -> datetime:
 def ship_deadline(ship_by: datetime, zone: tzinfo) -> datetime:
     """The moment at which a ship-by has passed, in UTC.
 
-    Midnight UTC stands for a mere date: it has passed at the end of that day in the zone.
+    Midnight UTC stands for a date without a time: it passes at the end of that day in the zone.
 
     Raises:
-        OverflowError: It lies beyond what a date can hold.
+        OverflowError: It is later than the latest date.
     """
     in_utc = ship_by.astimezone(UTC)
     return end_of_day(in_utc.date(), zone) if is_date_only(ship_by) else in_utc
 
 
 def is_date_only(ship_by: datetime) -> bool:
-    """Whether a ship-by tells a day and no time."""
+    """Whether a ship-by is a date without a time."""
     return ship_by.astimezone(UTC).time() == time()
 
 
 def end_of_business_days(
     since: datetime, days: int, *, zone: tzinfo, working_days: Collection[int], holidays: Collection[date]
 ) -> datetime | None:
-    """The moment at which so many whole business days have passed, in UTC; None where that never comes.
+    """When a number of whole business days has passed, in UTC; None if the calendar has too few.
 
-    The day on which it began is not whole, so it does not count.
+    The first day is not whole and does not count.
 
     Args:
-        since: When it began.
-        days: How many, from 1.
-        zone: Whose days.
-        working_days: Days of the week that count, Monday being 0.
-        holidays: Days that do not.
+        since: When the first day began.
+        days: Number of business days, from 1.
+        zone: The time zone of the days.
+        working_days: Business days of the week; Monday is 0.
+        holidays: Days that are no business days.
 
     Raises:
-        OverflowError: It lies beyond what a date can hold.
+        OverflowError: It is later than the latest date.
     """
     day, left = since.astimezone(zone).date(), days
     for _ in range(_LONGEST_SEARCH):

@@ -1,16 +1,16 @@
-"""The deadlines of an order, and which of them are still ahead (rule 19).
+"""When an order is at risk, late or stuck, and which of its deadlines is next (rule 19).
 
-    armed ── its moment comes ── passed (told, or recorded in silence) ── the next one is armed
-      └── the ship-by moves, the status changes: armed anew, and what was told may be over
+    scheduled ── its moment passes ── expired (alerted, or suppressed) ── the next one is scheduled
+        └── the ship-by moves, or the status changes: scheduled again; an alerted problem may be resolved
 
-Pure functions: nothing here knows what time it is. Who judges says up to which moment the shop's data reach.
+Pure functions, without a clock: the caller gives the watermark up to which the shop's data are complete.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple, Self, TypeGuard
 from zoneinfo import ZoneInfo
 
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
@@ -18,17 +18,17 @@ from orderwatch.deadlines.calendar import end_of_business_days, ship_deadline
 from orderwatch.shop_settings import DEFAULT_WORKING_DAYS, WEEKDAYS, ShopSettings, Weekday, time_zone
 
 OPEN_STATUSES = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
-"""Statuses in which something is still to be shipped. `other`, and what the vendor invents, have no deadline."""
+"""Statuses in which something is still to be shipped. `other` and undocumented statuses have no deadline."""
 FINAL_STATUSES = frozenset({"fulfilled", "cancelled"})
-"""Statuses in which nothing is left to do: events, never states to wait in."""
+"""Statuses in which nothing is left to do: an order in one never needs attention."""
 PROBLEM_KINDS = frozenset({KIND_LATE, KIND_STUCK})
-"""Deadlines whose order waits for a person once they have passed, and whose end is told."""
+"""Deadlines that are a problem once they have passed, until it is resolved."""
 _EARLIEST_YEAR = 2000
-"""A ship-by before it is what a shop's software writes where it has none (year 1, 1970)."""
+"""An earlier ship-by stands for none: shop software writes year 1 or 1970."""
 
 
 class Deadline(NamedTuple):
-    """A moment and what is told when it has passed."""
+    """A moment, and the kind of the alert once it has passed."""
 
     at: datetime
     kind: str
@@ -39,9 +39,9 @@ class DeadlineRules:
     """When an order of one shop is at risk, late or stuck.
 
     Attributes:
-        zone: Where its days end.
-        working_days: Days of the week that count, Monday being 0.
-        holidays: Days that do not.
+        zone: The time zone in which its days end.
+        working_days: Business days of the week; Monday is 0.
+        holidays: Days that are no business days.
         late_warning_hours: How long before the ship-by an order is at risk; 0: never.
         stuck_days: Business days in one status after which an order without a ship-by is stuck; 0: never.
     """
@@ -54,7 +54,7 @@ class DeadlineRules:
 
     @classmethod
     def of(cls, settings: ShopSettings, *, zone: ZoneInfo, late_warning_hours: int, stuck_days: int) -> "DeadlineRules":
-        """The rules of a shop; the arguments are the stack's, for what the shop does not set."""
+        """The rules of a shop; the arguments are the stack's values, for what the shop does not set."""
         days: frozenset[Weekday] = settings.working_days or DEFAULT_WORKING_DAYS
         warning, stuck = settings.late_warning_hours, settings.stuck_days
         return cls(
@@ -67,24 +67,24 @@ class DeadlineRules:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for rules that give the same deadlines; the business days count only where they are used."""
+        """Equal for rules that give the same deadlines; business days are part of it only where they are used."""
         business = (sorted(self.working_days), sorted(self.holidays)) if self.stuck_days else ()
         parts = (self.zone.key, self.late_warning_hours, self.stuck_days, business)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def deadlines(self, *, status: str, ship_by: datetime | None, since: datetime) -> tuple[Deadline, ...]:
-        """Every deadline of an order, in order.
+        """Every deadline of an order, in ascending order.
 
         Args:
-            status: What it is in.
-            ship_by: As the shop says; None, or before 2000: it does not.
-            since: When it came into this status.
+            status: Its status.
+            ship_by: Its ship-by; None, or a date before 2000: the shop gives none.
+            since: When the status began.
         """
         if status not in OPEN_STATUSES:
             return ()
         try:
             return self._shipping(ship_by) if has_ship_by(ship_by) else self._moving(since)
-        except OverflowError:  # in the year 9999: it never comes
+        except OverflowError:  # in the year 9999
             return ()
 
     def past_shipping(self, status: str, ship_by: datetime | None, *, by: datetime) -> str | None:
@@ -115,13 +115,13 @@ def has_ship_by(ship_by: datetime | None) -> TypeGuard[datetime]:
 
 
 class DeadlineState(NamedTuple):
-    """How an order stands to its deadlines: part of its row.
+    """The deadlines of an order: part of its row.
 
     Attributes:
-        due: The next deadline; None: none is ahead.
-        passed: The latest that passed while the order was open; kept while the order is not open, so that the same
-            deadline is never told again.
-        deadline_alert_id: The id of the alert about it; None: recorded in silence, or told to be over.
+        due: The next deadline, if any.
+        passed: The latest deadline that passed while the order was open; kept while the order is not open, so that the
+            same deadline is never alerted again.
+        deadline_alert_id: The id of the alert about it; None: it was suppressed, or is resolved.
     """
 
     due: Deadline | None = None
@@ -130,42 +130,46 @@ class DeadlineState(NamedTuple):
 
     @property
     def is_alerted_problem(self) -> bool:
-        """Whether somebody was told that the order is late or stuck, and not yet that it no longer is."""
+        """Whether the order was alerted as late or stuck and is not resolved."""
         return self.deadline_alert_id is not None and self.passed is not None and self.passed.kind in PROBLEM_KINDS
+
+    def with_alert(self, alert_id: str) -> Self:
+        """The same state, with the alert about the deadline that passed."""
+        return self._replace(deadline_alert_id=alert_id)
 
 
 NO_DEADLINE = DeadlineState()
-"""That of an order that was never seen, or has no deadline."""
+"""The state of an order that was never seen, or has no deadline."""
 
 
 class Suppression(NamedTuple):
-    """What is recorded and not told, as it had passed when the watch of deadlines began.
+    """Deadlines that are recorded and not alerted, as they passed before the watch of deadlines began.
 
     Attributes:
-        until: When that was.
-        is_recording: Whether the order is recorded for that watch just now: then a warning whose moment has come is
-            silent too. Later, a warning of that time is told if its order is not late by then.
+        until: When the watch began.
+        is_recording: Whether the order is being recorded for that watch: then a warning whose moment has passed is
+            suppressed too. Later, such a warning is alerted if the order is not late by then.
     """
 
     until: datetime
     is_recording: bool
 
     def covers(self, ahead: Sequence[Deadline]) -> bool:
-        """Whether the first of the deadlines ahead is recorded and not told."""
-        deadline_change = ahead[0] if self.is_recording else ahead[-1]
-        return deadline_change.at <= self.until
+        """Whether the first of the deadlines ahead is suppressed."""
+        decisive = ahead[0] if self.is_recording else ahead[-1]
+        return decisive.at <= self.until
 
 
 def schedule(
     before: DeadlineState, deadlines: Sequence[Deadline], *, is_open: bool, suppression: Suppression | None
 ) -> DeadlineState:
-    """How an order stands after it was seen, before any deadline is told.
+    """The state of an order that was seen, before any deadline expires.
 
     Args:
-        before: How it stood.
-        deadlines: All that it has now, in order.
+        before: Its state up to now.
+        deadlines: All its deadlines, in ascending order.
         is_open: Whether its status is open.
-        suppression: What is recorded and not told, unless it was armed before; None: nothing.
+        suppression: What is not alerted, unless it was scheduled before; None: nothing.
     """
     if not is_open:
         return DeadlineState(passed=before.passed)
@@ -178,17 +182,17 @@ def schedule(
     return DeadlineState(due=ahead[0] if ahead else None, passed=passed, deadline_alert_id=deadline_alert_id)
 
 
-def expire(deadline_state: DeadlineState, deadlines: Sequence[Deadline], *, watermark: datetime) -> DeadlineState:
-    """How an order stands once the deadlines up to a moment have passed: only the last of them is told.
+def expire(state: DeadlineState, deadlines: Sequence[Deadline], *, watermark: datetime) -> DeadlineState:
+    """The state of an order once the deadlines up to the watermark have passed; only the last of them is alerted.
 
     Args:
-        deadline_state: How it stands, armed with these deadlines.
-        deadlines: All that it has, in order.
-        watermark: Up to when the shop's data reach.
+        state: Its state, scheduled with these deadlines.
+        deadlines: All its deadlines, in ascending order.
+        watermark: Up to when the shop's data are complete.
     """
-    if deadline_state.due is None or deadline_state.due.at > watermark:
-        return deadline_state
-    ahead = list(deadlines[deadlines.index(deadline_state.due) :])
+    if state.due is None or state.due.at > watermark:
+        return state
+    ahead = list(deadlines[deadlines.index(state.due) :])
     passed = ahead.pop(0)
     while ahead and ahead[0].at <= watermark:
         passed = ahead.pop(0)
@@ -196,17 +200,17 @@ def expire(deadline_state: DeadlineState, deadlines: Sequence[Deadline], *, wate
 
 
 class DeadlineChange(NamedTuple):
-    """What the deadlines of an order that was seen come to.
+    """What an observation does to the deadlines of an order.
 
     Attributes:
-        deadline_state: How it stands now.
-        passed: The deadline to tell of, None where none passed.
-        over: The deadline that was told and no longer holds, as the order is shipped or its ship-by moved.
+        state: Its state from now on.
+        expired: The deadline to alert, if one passed.
+        resolved: The alerted deadline that no longer applies, as the order shipped or its ship-by moved.
     """
 
-    deadline_state: DeadlineState = NO_DEADLINE
-    passed: Deadline | None = None
-    over: Deadline | None = None
+    state: DeadlineState = NO_DEADLINE
+    expired: Deadline | None = None
+    resolved: Deadline | None = None
 
 
 def evaluate(
@@ -219,26 +223,21 @@ def evaluate(
     suppression: Suppression | None = None,
     watermark: datetime | None = None,
 ) -> DeadlineChange:
-    """Judge an order that was seen.
+    """Evaluate the deadlines of an observed order.
 
     Args:
-        before: How it stood.
-        rules: Its shop's; None: no deadline is watched.
-        status: What it is in now.
-        ship_by: As the shop says now.
-        since: When it came into the status.
-        suppression: What is recorded and not told, unless it was armed before; None: nothing.
-        watermark: Up to when the shop's data reach, where deadlines are to be told; None: they are only armed.
+        before: Its state up to now.
+        rules: The rules of its shop; None: deadlines are not watched.
+        status: Its status now.
+        ship_by: Its ship-by now.
+        since: When the status began.
+        suppression: What is not alerted, unless it was scheduled before; None: nothing.
+        watermark: Up to when the shop's data are complete; None: deadlines are scheduled and none expires.
     """
     if rules is None:
         return DeadlineChange(DeadlineState(passed=before.passed))
     deadlines = rules.deadlines(status=status, ship_by=ship_by, since=since)
-    armed = schedule(before, deadlines, is_open=status in OPEN_STATUSES, suppression=suppression)
-    over = before.passed if before.is_alerted_problem and not armed.is_alerted_problem else None
-    after = expire(armed, deadlines, watermark=watermark) if watermark else armed
-    return DeadlineChange(after, passed=after.passed if after is not armed else None, over=over)
-
-
-def alerted(deadline_state: DeadlineState, alert_id: str) -> DeadlineState:
-    """The same, with the alert that told of the deadline that passed."""
-    return deadline_state._replace(deadline_alert_id=alert_id)
+    scheduled = schedule(before, deadlines, is_open=status in OPEN_STATUSES, suppression=suppression)
+    resolved = before.passed if before.is_alerted_problem and not scheduled.is_alerted_problem else None
+    after = expire(scheduled, deadlines, watermark=watermark) if watermark else scheduled
+    return DeadlineChange(after, expired=after.passed if after is not scheduled else None, resolved=resolved)

@@ -1,4 +1,4 @@
-"""Writing what a page showed: decide, write, and decide again what another poll wrote meanwhile."""
+"""Write what a page showed: detect, write, and detect again what another poll wrote meanwhile."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -7,28 +7,28 @@ from typing import Protocol
 from orderwatch.alerts.alert import Alert
 from orderwatch.errors import PollSupersededError
 from orderwatch.observability import logger
-from orderwatch.polling.cursor import ConnectionState, WindowKind
-from orderwatch.polling.detect import Observation, OrderWrite, Reason, decide
+from orderwatch.polling.cursor import WindowKind
+from orderwatch.polling.detect import Observation, OrderWrite, Reason, detect
 from orderwatch.polling.metrics import PollMetrics
 from orderwatch.polling.policy import Policy
-from orderwatch.records import StoredOrder
+from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.orders import Order
 
 MAX_CONFLICT_ROUNDS = 5
-"""How often orders that another poll wrote meanwhile are read and decided again before this poll gives way."""
+"""How often orders that another poll wrote meanwhile are read again before this poll gives up."""
 
 
 class Store(Protocol):
-    """What a poll needs of the tables."""
+    """The tables of a poll."""
 
     def load(self, connection_id: str) -> ConnectionState:
-        """The connection's row, a new one where there is none."""
+        """The connection's row; a new one if there is none."""
 
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
-        """The rows of these orders, those that there are."""
+        """The existing rows of these orders, by id."""
 
     def due_orders(self, connection_id: str, until: datetime) -> list[str]:
-        """The ids of the orders whose deadline is the moment or before it, the earliest first."""
+        """The ids of the orders whose next deadline is at or before the moment, earliest first."""
 
     def commit(
         self, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
@@ -36,7 +36,7 @@ class Store(Protocol):
         """Write the orders, then the state and its alerts with the last of them.
 
         Returns:
-            The writes whose row was not as expected. Where there are any, the state is not written.
+            The writes whose row was not as expected. If there are any, the state is not written.
 
         Raises:
             PollSupersededError: The connection's row is not the one that was loaded.
@@ -50,48 +50,48 @@ def commit(
     *,
     alerts: Sequence[Alert],
     policy: Policy,
-    summary: PollMetrics,
+    metrics: PollMetrics,
 ) -> ConnectionState:
-    """Write what the page showed, with the reading position behind it.
+    """Write what the page showed, with the cursor behind it.
 
     Args:
         store: The tables.
-        state: The position behind the page.
+        state: The state behind the page.
         observation: What the page showed.
-        alerts: What is to be alerted about the connection itself.
+        alerts: The alerts about the connection itself.
         policy: What is watched.
-        summary: Counts what is written.
+        metrics: Counts what is written.
 
     Returns:
         The state as it is stored now.
 
     Raises:
-        PollSupersededError: Another poll of the connection is at work.
+        PollSupersededError: Another poll of the connection is running.
     """
-    undecided = list(observation.orders.values())
+    pending = list(observation.orders.values())
     for _ in range(MAX_CONFLICT_ROUNDS):
-        writes = _decide(store, undecided, observation, policy, summary)
+        writes = _detect(store, pending, observation, policy, metrics)
         lost = store.commit(state, writes=writes, alerts=alerts)
-        summary.count_writes(writes, lost, by_sweep=observation.window is WindowKind.SWEEP)
-        undecided = [observation.orders[write.order_id] for write in lost]
+        metrics.count_writes(writes, lost, by_sweep=observation.window is WindowKind.SWEEP)
+        pending = [observation.orders[write.order_id] for write in lost]
         log_alerts(alert for write in writes if write not in lost for alert in write.alerts)
         if not lost:
             log_alerts(alerts)
-            return state.model_copy(update={"revision": state.revision + 1})
-    raise PollSupersededError(f"orders of connection {state.connection_id} keep moving under this poll")
+            return state.committed()
+    raise PollSupersededError(f"another poll keeps changing orders of connection {state.connection_id}")
 
 
-def _decide(
-    store: Store, orders: Sequence[Order], observation: Observation, policy: Policy, summary: PollMetrics
+def _detect(
+    store: Store, orders: Sequence[Order], observation: Observation, policy: Policy, metrics: PollMetrics
 ) -> list[OrderWrite]:
-    """Decide on the rows as they are now, and count what is dropped as stale."""
+    """Compare the orders with their rows as they are now, and count stale ones."""
     stored = store.stored_orders(observation.connection.id, [order.id for order in orders])
-    decisions = [decide(order, stored.get(order.id), observation=observation, policy=policy) for order in orders]
-    summary.stale += sum(1 for each in decisions if each is Reason.STALE)
-    return [each for each in decisions if isinstance(each, OrderWrite)]
+    results = [detect(order, stored.get(order.id), observation=observation, policy=policy) for order in orders]
+    metrics.stale += sum(1 for each in results if each is Reason.STALE)
+    return [each for each in results if isinstance(each, OrderWrite)]
 
 
 def log_alerts(alerts: Iterable[Alert]) -> None:
-    """Log which alerts were written: by their ids they are followed through the other functions."""
+    """Log the ids of written alerts: the other functions log the same ids."""
     if alert_ids := [alert.alert_id for alert in alerts]:
         logger.info("alerts written", extra={"alert_ids": alert_ids})

@@ -1,10 +1,11 @@
-"""The alerts that a poll raises about the connection itself, in words."""
+"""What a page says about the connection itself: its row, and the alerts about it."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from orderwatch.alerts.alert import Alert, alert_id, connection_alert
+from orderwatch.alerts.alert import Alert, connection_alert
 from orderwatch.alerts.kinds import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
@@ -19,156 +20,26 @@ from orderwatch.alerts.kinds import (
     Recipients,
     status_phrase,
 )
-from orderwatch.alerts.parts import AlertConnection, Backlog, BacklogOrder, by_urgency
+from orderwatch.alerts.parts import AlertConnection, Backlog
 from orderwatch.deadlines.alerts import describe_past
 from orderwatch.deadlines.rules import DeadlineRules
-from orderwatch.polling.cursor import MAX_WAITING, ConnectionState, Progress
+from orderwatch.observability import logger
+from orderwatch.polling.cursor import Progress, ReadContext, WindowKind
 from orderwatch.polling.detect import Observation
 from orderwatch.polling.policy import Policy
-from orderwatch.records import Health, HealthState
+from orderwatch.records import ConnectionState, Health, HealthState
 from orderwatch.sanitize import one_line
-from orderwatch.trackstar.orders import Order
+from orderwatch.trackstar.orders import OrderPage, Quarantined
 
 MAX_REASON = 200
-"""Characters of the vendor's own words in a notice."""
+"""Characters of the vendor's own words in an alert."""
 MAX_NAMED = 20
-"""Orders that a notice of quarantine names."""
-_ALERT_KINDS = {
-    HealthState.STALE: KIND_STALE,
-    HealthState.BLOCKED: KIND_BLOCKED,
-    HealthState.UNAUTHORIZED: KIND_UNAUTHORIZED,
-    HealthState.POLL_FAILING: KIND_POLL_FAILING,
-}
-
-
-def health_alerts(
-    before: Health | None, after: Health, *, connection: AlertConnection, data_as_of: datetime | None = None
-) -> list[Alert]:
-    """The alerts that a change of state asks for: trouble, or the end of trouble that was alerted.
-
-    The shop's owner and the operators get one each, with a next step of their own: the one can mend the shop, the other
-    its parameters.
-    """
-    if before and before.state is after.state:
-        return []
-    if after.is_unhealthy:
-        kind, detail, what = _ALERT_KINDS[after.state], after.detail, after.state
-    elif before and before.is_unhealthy and after.state is HealthState.HEALTHY:
-        kind, what = KIND_CONNECTION_RECOVERED, before.state
-        detail = f"It was {before.state} for {_duration(after.since - before.since)}."
-    else:
-        return []
-    about = partial(
-        connection_alert, kind, connection=connection, since=after.since, detail=detail, data_as_of=data_as_of
-    )
-    for_operators = about(recipients=Recipients.OPERATORS)
-    return [for_operators] if what is HealthState.POLL_FAILING else [about(), for_operators]
-
-
-def _duration(length: timedelta) -> str:
-    minutes = max(int(length.total_seconds() // 60), 0)
-    days, hours = divmod(minutes // 60, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
-
-
-def quarantine_notice(reasons: Mapping[str, str], *, connection: AlertConnection, now: datetime) -> Alert | None:
-    """The operators' notice of orders that cannot be watched; None where there are none.
-
-    Args:
-        reasons: Why, by order id.
-        connection: Theirs.
-        now: The vendor's clock.
-    """
-    if not reasons:
-        return None
-    named = [f"{order_id} ({reason})" for order_id, reason in list(reasons.items())[:MAX_NAMED]]
-    more = f" and {len(reasons) - MAX_NAMED} more" if len(reasons) > MAX_NAMED else ""
-    detail = (
-        f"{len(reasons):,} order{'s' if len(reasons) > 1 else ''} cannot be watched, their records are malformed: "
-        f"{', '.join(named)}{more}. The other orders are watched."
-    )
-    return connection_alert(KIND_QUARANTINED, connection=connection, since=now, detail=detail, subject=sorted(reasons))
-
-
-def refused_settings(flaw: str, *, connection: AlertConnection, now: datetime) -> Alert:
-    """The operators' notice of a shop's own settings that cannot be read."""
-    detail = f"The shop's own settings cannot be read ({flaw}): until they can, those of the stack apply."
-    return connection_alert(KIND_REFUSED_SETTINGS, connection=connection, since=now, detail=detail)
-
-
-def refused_sync(reason: str, *, connection: AlertConnection, now: datetime) -> Alert:
-    """The operators' notice that Trackstar does not sync a shop when it is asked to."""
-    detail = (
-        f"Trackstar refused to sync the shop now ({one_line(reason, MAX_REASON)}). It is watched as before, by "
-        "Trackstar's own syncs, and asked again once a day."
-    )
-    return connection_alert(KIND_REFUSED_SYNC, connection=connection, since=now, detail=detail)
-
-
-def unknown_status_alert(status: str, *, now: datetime) -> Alert:
-    """The operators' notice of a watched status that may be misspelt: the same for all connections, so told once."""
-    detail = (
-        f"AlertStatuses names {status}, which Trackstar does not document, and no order of the shop that was just "
-        "read ever had it: if it is misspelt, nothing is alerted."
-    )
-    parameter = AlertConnection(id="AlertStatuses")
-    notice = connection_alert(KIND_UNKNOWN_STATUS, connection=parameter, since=now, detail=detail)
-    return notice.model_copy(update={"alert_id": alert_id(KIND_UNKNOWN_STATUS, status)})
-
-
-def watch_started(
-    progress: Progress,
-    *,
-    connection: AlertConnection,
-    statuses: Collection[str],
-    rules: DeadlineRules | None,
-    waiting: Backlog | None,
-    data_as_of: datetime | None,
-) -> Alert:
-    """The one summary that a baseline ends with (rule 8), with the deadlines that had passed already (rule 19).
-
-    Args:
-        progress: Of the baseline.
-        connection: The shop.
-        statuses: The watched ones.
-        rules: Of its deadlines; None: none is watched.
-        waiting: What waits already.
-        data_as_of: The end of the vendor's last sync.
-    """
-    by_status = sorted(waiting.by_status.items()) if waiting else []
-    now_in = [f"{count:,} {status_phrase(status)}" for status, count in by_status]
-    deadline_state = f"{', '.join(now_in)} now" if now_in else "none needs attention now"
-    past = describe_past(progress.past, rules) if rules else ""
-    alert = connection_alert(
-        KIND_WATCH_STARTED,
-        connection=connection,
-        since=progress.window.until,
-        detail=f"Watching {progress.read_count:,} orders for {', '.join(sorted(statuses))}; {deadline_state}."
-        + (f" {past}: only what passes from now on is alerted." if past else ""),
-        data_as_of=data_as_of,
-    )
-    return alert.model_copy(update={"waiting": waiting})
-
-
-def deadlines_started(
-    progress: Progress, connection: AlertConnection, *, rules: DeadlineRules, data_as_of: datetime | None
-) -> Alert:
-    """The one line that a shop which was watched before gets when its deadlines are, or are reckoned anew (rule 19)."""
-    past = describe_past(progress.past, rules) or "None has passed"
-    return connection_alert(
-        KIND_WATCH_STARTED,
-        connection=connection,
-        since=progress.window.until,
-        detail=f"The deadlines of {progress.read_count:,} open orders are watched. {past}: only what passes from now on "
-        "is alerted.",
-        data_as_of=data_as_of,
-        subject=["deadlines"],
-    )
-
-
-DOCUMENTED = frozenset(
+"""Orders that an alert about quarantined orders names."""
+MAX_QUARANTINED = 200
+"""Quarantined orders that a connection's row holds; further ones are logged and counted only."""
+MAX_OTHER_STATUSES = 50
+"""Undocumented statuses that a connection's row holds."""
+DOCUMENTED_STATUSES = frozenset(
     {
         "open",
         "confirmed",
@@ -181,66 +52,230 @@ DOCUMENTED = frozenset(
         "other",
     }
 )
-"""Trackstar's statuses (docs/trackstar.md); it may add others, and a shop may have some of its own."""
-MAX_REMEMBERED = 50
-"""Other statuses of a connection that are remembered."""
+"""Trackstar's statuses (docs/trackstar.md). It may add others, and a shop may have some of its own."""
+_ALERT_KINDS = {
+    HealthState.STALE: KIND_STALE,
+    HealthState.BLOCKED: KIND_BLOCKED,
+    HealthState.UNAUTHORIZED: KIND_UNAUTHORIZED,
+    HealthState.POLL_FAILING: KIND_POLL_FAILING,
+}
 
 
-def unknown_statuses(watched: Collection[str], seen: Collection[str]) -> list[str]:
-    """The watched statuses that neither Trackstar documents nor an order ever had."""
-    return sorted(set(watched) - DOCUMENTED - set(seen))
+def after_page(
+    state: ConnectionState, page: OrderPage, observed: Observation, context: ReadContext
+) -> tuple[ConnectionState, list[Alert]]:
+    """Move the cursor behind a page, and record what the page shows about the connection.
+
+    Returns:
+        The state behind the page, and the alerts about quarantined orders, unknown statuses and the start of the watch.
+
+    Raises:
+        PagingError: The page tokens led nowhere in every attempt.
+    """
+    state = _with_statuses(state, observed)
+    state, alerts = _with_quarantined(state, page, observed)
+    deadlines_before = state.cursor.deadlines.rules
+    cursor, finished = state.cursor.after(page, observed.orders, context)
+    state = replace(state, cursor=cursor)
+    if finished is None:
+        return state, alerts
+    state, unknown = report_unknown_statuses(state, policy=context.policy, now=context.now.vendor)
+    started = _started(finished, observed, context, first_deadlines=deadlines_before is None)
+    return state, [*alerts, *unknown, *started]
 
 
-def remember_statuses(state: ConnectionState, observed: Observation) -> ConnectionState:
-    """Remember which statuses beyond the documented ones the connection's orders have."""
-    other = {order.status for order in observed.orders.values()} - DOCUMENTED - set(state.other_statuses)
-    if not other or len(state.other_statuses) >= MAX_REMEMBERED:
-        return state
-    return state.model_copy(update={"other_statuses": (*state.other_statuses, *sorted(other))[:MAX_REMEMBERED]})
+def health_alerts(
+    before: Health | None, after: Health, *, connection: AlertConnection, data_as_of: datetime | None = None
+) -> list[Alert]:
+    """The alerts about a change of health: the start of an unhealthy state, or its end.
+
+    The shop's owner and the operators get one each, with the next step that they can take themselves.
+    """
+    if before and before.state is after.state:
+        return []
+    if after.is_unhealthy:
+        kind, detail, about = _ALERT_KINDS[after.state], after.detail, after.state
+    elif before and before.is_unhealthy and after.state is HealthState.HEALTHY:
+        kind, about = KIND_CONNECTION_RECOVERED, before.state
+        detail = f"It was {before.state} for {_duration(after.since - before.since)}."
+    else:
+        return []
+    alert = partial(
+        connection_alert, kind, connection=connection, since=after.since, detail=detail, data_as_of=data_as_of
+    )
+    for_operators = alert(recipients=Recipients.OPERATORS)
+    return [for_operators] if about is HealthState.POLL_FAILING else [alert(), for_operators]
 
 
-def report_unknown(state: ConnectionState, *, policy: Policy, now: datetime) -> tuple[ConnectionState, list[Alert]]:
-    """What the operators are to be asked about, once: statuses that are watched and may not exist."""
-    fresh = [
-        each for each in unknown_statuses(policy.statuses, state.other_statuses) if each not in state.reported_statuses
-    ]
-    if not fresh:
-        return state, []
-    state = state.model_copy(update={"reported_statuses": (*state.reported_statuses, *fresh)})
-    return state, [unknown_status_alert(status, now=now) for status in fresh]
+def _duration(length: timedelta) -> str:
+    minutes = max(int(length.total_seconds() // 60), 0)
+    days, hours = divmod(minutes // 60, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
 
 
-def most_urgent(known: Iterable[BacklogOrder], observed: Observation, policy: Policy) -> tuple[BacklogOrder, ...]:
-    """The most urgent orders after one more page: what it shows of an order replaces what was known of it."""
-    shown = {order.id: order for order in known if order.id not in observed.orders}
-    shown |= {order.id: _waiting(order) for order in observed.orders.values() if policy.needs_attention(order.status)}
-    return tuple(sorted(shown.values(), key=lambda order: by_urgency(order.ship_by, order.total_price))[:MAX_WAITING])
+def quarantine_alert(reasons: Mapping[str, str], *, connection: AlertConnection, now: datetime) -> Alert:
+    """The alert about orders whose records cannot be read (rule 9).
+
+    Args:
+        reasons: Why, by order id; not empty.
+        connection: The connection of the orders.
+        now: The vendor's clock.
+    """
+    named = [f"{order_id} ({reason})" for order_id, reason in list(reasons.items())[:MAX_NAMED]]
+    more = f" and {len(reasons) - MAX_NAMED} more" if len(reasons) > MAX_NAMED else ""
+    detail = (
+        f"{len(reasons):,} order{'s' if len(reasons) > 1 else ''} cannot be watched because the records are malformed: "
+        f"{', '.join(named)}{more}. All other orders are watched."
+    )
+    return connection_alert(KIND_QUARANTINED, connection=connection, since=now, detail=detail, subject=sorted(reasons))
 
 
-def _waiting(order: Order) -> BacklogOrder:
-    details = order.details
-    return BacklogOrder(
-        id=order.id,
-        number=order.number,
-        url=details.external_system_url,
-        status=order.status,
-        raw_status=order.raw_status,
-        currency=details.invoice_currency_code,
-        total_price=details.total_price,
-        ship_by=order.latest_ship_date,
+def refused_settings(flaw: str, *, connection: AlertConnection, now: datetime) -> Alert:
+    """The alert about a shop's own settings that cannot be read."""
+    detail = f"The shop's own settings cannot be read ({flaw}). The stack's settings apply until they are corrected."
+    return connection_alert(KIND_REFUSED_SETTINGS, connection=connection, since=now, detail=detail)
+
+
+def refused_sync(reason: str, *, connection: AlertConnection, now: datetime) -> Alert:
+    """The alert about a sync that was requested and that Trackstar refused."""
+    detail = (
+        f"Trackstar refused to sync the shop now ({one_line(reason, MAX_REASON)}). orderwatch keeps watching it by "
+        "Trackstar's own syncs and requests a sync once a day."
+    )
+    return connection_alert(KIND_REFUSED_SYNC, connection=connection, since=now, detail=detail)
+
+
+def unknown_status_alert(status: str, *, now: datetime) -> Alert:
+    """The alert about a watched status that may be misspelt; it has the same id for all connections."""
+    detail = (
+        f"AlertStatuses contains {status}, which Trackstar does not document and no order of the shop that was just "
+        "read has had. If it is misspelt, it never raises an alert."
+    )
+    return connection_alert(
+        KIND_UNKNOWN_STATUS,
+        connection=AlertConnection(id="AlertStatuses"),
+        since=now,
+        detail=detail,
+        id_parts=[KIND_UNKNOWN_STATUS, status],
     )
 
 
-def backlog_now(progress: Progress, *, now: datetime) -> Backlog | None:
-    """What waits once the baseline is done; None where nothing does.
+def watch_started(
+    progress: Progress,
+    *,
+    connection: AlertConnection,
+    statuses: Collection[str],
+    rules: DeadlineRules | None,
+    backlog: Backlog | None,
+    data_as_of: datetime | None,
+) -> Alert:
+    """The one alert that a baseline ends with (rule 8), with the deadlines that had passed already (rule 19).
 
     Args:
-        progress: Of the baseline.
-        now: The vendor's clock.
+        progress: The finished baseline.
+        connection: The shop.
+        statuses: The watched statuses.
+        rules: The shop's deadline rules; None: deadlines are not watched.
+        backlog: The orders that need attention already.
+        data_as_of: The end of the last sync.
     """
-    by_status = dict(progress.attention)
-    if not by_status:
-        return None
-    # An order that moved while the history was read may be counted and yet wait no longer.
-    more = max(sum(by_status.values()) - len(progress.waiting), 0)
-    return Backlog(seen_at=now, by_status=by_status, orders=progress.waiting, more_orders=more)
+    by_status = sorted(backlog.by_status.items()) if backlog else []
+    counts = [f"{count:,} {status_phrase(status)}" for status, count in by_status]
+    attention = f"{', '.join(counts)} now" if counts else "none needs attention now"
+    past = describe_past(progress.backlog.overdue, rules) if rules else ""
+    return connection_alert(
+        KIND_WATCH_STARTED,
+        connection=connection,
+        since=progress.window.until,
+        detail=f"Watching {progress.read_count:,} orders for {', '.join(sorted(statuses))}; {attention}."
+        + (f" {past}: only deadlines that pass from now on are alerted." if past else ""),
+        data_as_of=data_as_of,
+        backlog=backlog,
+    )
+
+
+def deadlines_started(
+    progress: Progress, connection: AlertConnection, *, rules: DeadlineRules, data_as_of: datetime | None
+) -> Alert:
+    """The one alert of a shop that was watched before when its deadlines are first watched, or their rules change."""
+    past = describe_past(progress.backlog.overdue, rules) or "None has passed"
+    return connection_alert(
+        KIND_WATCH_STARTED,
+        connection=connection,
+        since=progress.window.until,
+        detail=f"Now watching the deadlines of {progress.read_count:,} open orders. {past}: only deadlines that pass "
+        "from now on are alerted.",
+        data_as_of=data_as_of,
+        subject=["deadlines"],
+    )
+
+
+def _started(finished: Progress, observed: Observation, context: ReadContext, *, first_deadlines: bool) -> list[Alert]:
+    """The alert that a finished baseline, or a first recording of deadlines, ends with."""
+    rules, kind = context.policy.deadlines, finished.window.kind
+    if kind is WindowKind.BASELINE:
+        return [
+            watch_started(
+                finished,
+                connection=observed.connection,
+                statuses=context.policy.statuses,
+                rules=rules,
+                backlog=finished.backlog.backlog(now=observed.observed_at),
+                data_as_of=context.last_sync_end,
+            )
+        ]
+    is_news = first_deadlines or finished.backlog.overdue
+    if kind is WindowKind.DEADLINES and rules and is_news:
+        return [deadlines_started(finished, observed.connection, rules=rules, data_as_of=context.last_sync_end)]
+    return []
+
+
+def unknown_statuses(watched: Collection[str], seen: Collection[str]) -> list[str]:
+    """The watched statuses that Trackstar does not document and no order has had."""
+    return sorted(set(watched) - DOCUMENTED_STATUSES - set(seen))
+
+
+def _with_statuses(state: ConnectionState, observed: Observation) -> ConnectionState:
+    """Record undocumented statuses of the connection's orders."""
+    other = {order.status for order in observed.orders.values()} - DOCUMENTED_STATUSES - set(state.other_statuses)
+    if not other or len(state.other_statuses) >= MAX_OTHER_STATUSES:
+        return state
+    return replace(state, other_statuses=(*state.other_statuses, *sorted(other))[:MAX_OTHER_STATUSES])
+
+
+def report_unknown_statuses(
+    state: ConnectionState, *, policy: Policy, now: datetime
+) -> tuple[ConnectionState, list[Alert]]:
+    """Report watched statuses that may not exist to the operators, each once."""
+    unknown = unknown_statuses(policy.statuses, state.other_statuses)
+    new = [status for status in unknown if status not in state.reported_statuses]
+    if not new:
+        return state, []
+    state = replace(state, reported_statuses=(*state.reported_statuses, *new))
+    return state, [unknown_status_alert(status, now=now) for status in new]
+
+
+def _with_quarantined(
+    state: ConnectionState, page: OrderPage, observed: Observation
+) -> tuple[ConnectionState, list[Alert]]:
+    """Record which orders cannot be read; the operators are notified of new ones (rule 9)."""
+    known = _still_quarantined(state.quarantined, observed)
+    new = _new_reasons(page.quarantined, known)
+    for order_id, reason in new.items():
+        logger.warning("order quarantined", extra={"order_id": order_id, "reason": reason})
+    named = dict(list(new.items())[: max(MAX_QUARANTINED - len(known), 0)])
+    alerts = (
+        [quarantine_alert(named, connection=observed.connection, now=observed.observed_at)] if named else list[Alert]()
+    )
+    return replace(state, quarantined=known | named), alerts
+
+
+def _still_quarantined(quarantined: Mapping[str, str], observed: Observation) -> dict[str, str]:
+    readable = {order.quarantine_key for order in observed.orders.values()} if quarantined else set()
+    return {order_id: reason for order_id, reason in quarantined.items() if order_id not in readable}
+
+
+def _new_reasons(quarantined: Iterable[Quarantined], known: Mapping[str, str]) -> dict[str, str]:
+    return {each.key: each.reason for each in quarantined if known.get(each.key) != each.reason}

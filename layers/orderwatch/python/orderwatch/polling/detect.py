@@ -1,7 +1,8 @@
-"""What counts as a transition: pure rules over what is stored and what is observed.
+"""From an observed order to its row and its alerts: pure rules.
 
-An order whose observed status differs from its stored one has moved; it is alerted when the new status is watched,
-whatever the old one was. Nothing here reads or writes: an `OrderWrite` says what to write and why.
+An order whose observed status differs from its stored one has changed; it is alerted if the new status is watched,
+whatever the old one was. A deadline that passed is alerted where the observation has a watermark (rule 19). The row and
+its alerts are one `OrderWrite`: neither is stored without the other.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,11 +15,13 @@ from orderwatch.alerts.alert import Alert, alert_id
 from orderwatch.alerts.kinds import KIND_RECOVERED, severity_of
 from orderwatch.alerts.parts import MAX_LINE_ITEMS, AlertConnection, AlertLineItem, AlertOrder
 from orderwatch.deadlines.alerts import deadline_alert, describe_resolved, resolved_id
-from orderwatch.deadlines.rules import NO_DEADLINE, OPEN_STATUSES, DeadlineChange, Suppression, alerted, evaluate
-from orderwatch.polling.cursor import ConnectionState, Window, WindowKind
+from orderwatch.deadlines.rules import NO_DEADLINE, OPEN_STATUSES, DeadlineChange, Suppression, evaluate
+from orderwatch.polling.cursor import Window, WindowKind
 from orderwatch.polling.policy import Policy
-from orderwatch.records import Extract, StoredOrder, _product_id
-from orderwatch.trackstar.orders import LineItem, Order, OrderPage, Version, VersionClock
+from orderwatch.records import ConnectionState, Extract, StoredOrder, product_id_of
+from orderwatch.trackstar.orders import Order, OrderPage, Version, VersionClock
+
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 class Reason(StrEnum):
@@ -36,7 +39,7 @@ class Reason(StrEnum):
 
 
 SUPPRESSED_REASONS = frozenset({Reason.BASELINE, Reason.BEFORE_WATCH})
-END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+"""Orders that are recorded and not alerted (rule 8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +47,14 @@ class Observation:
     """What one page showed, and in which circumstances it was read.
 
     Attributes:
-        connection: The connection that was read.
+        connection: The connection, as alerts show it.
         observed_at: The vendor's clock when the page was read.
-        window: Why it was read: a baseline records in silence (rule 8).
-        watch_started_at: The vendor's clock when the baseline began, None before there was one.
-        data_as_of: The end of the vendor's last sync of the connection's orders.
-        suppression: Deadlines that had passed when the watch of them began.
-        watermark: Up to when the shop's data reach, where deadlines are told; None: they are only armed.
-        orders: The newest record of each order of the page, by its id.
+        window: Why it was read.
+        watch_started_at: The vendor's clock when the baseline began; None before the baseline.
+        data_as_of: The end of the last sync of the connection's orders.
+        suppression: Deadlines that are recorded and not alerted.
+        watermark: Up to when the shop's data are complete; None: deadlines are scheduled and not alerted.
+        orders: The newest record of each order of the page, by id.
     """
 
     connection: AlertConnection
@@ -74,35 +77,36 @@ class Observation:
         now: datetime,
         policy: Policy,
     ) -> Self:
-        """What a page of a window showed by now, the vendor's clock."""
+        """What a page of a window shows; `now` is the vendor's clock."""
         return cls(
             connection=connection,
             observed_at=now,
             window=window.kind,
-            watch_started_at=state.watch_started_at,
-            data_as_of=state.data_as_of,
+            watch_started_at=state.cursor.watch_started_at,
+            data_as_of=state.syncs.last_end,
             suppression=suppression_for(state, policy, now=window.until),
             orders=newest_of_each(page.orders),
         )
 
 
 def suppression_for(state: ConnectionState, policy: Policy, *, now: datetime) -> Suppression:
-    """What of a connection's deadlines is not told.
+    """The deadlines of a connection that are recorded and not alerted.
 
     Args:
         state: The connection's row.
         policy: What is watched.
         now: When the reading began, for deadlines that are not recorded yet.
     """
-    if state.deadlines_since is None or state.deadline_rules != policy.deadline_rules:
+    deadlines = state.cursor.deadlines
+    if deadlines.since is None or deadlines.rules != policy.deadline_rules:
         return Suppression(now, is_recording=True)
-    return Suppression(state.deadlines_since, is_recording=False)
+    return Suppression(deadlines.since, is_recording=False)
 
 
 def newest_of_each(orders: Iterable[Order]) -> dict[str, Order]:
-    """One record an order: a page may hold one twice, and only the one dated newest counts.
+    """One record for each order: where a page shows an order twice, the record with the newest date counts.
 
-    The dates are taken as they stand, also where the vendor's clock was set back behind them.
+    Dates in the future count as they are, since the vendor's clock may have been set back behind them.
     """
     newest: dict[str, Order] = {}
     for order in orders:
@@ -114,15 +118,15 @@ def newest_of_each(orders: Iterable[Order]) -> dict[str, Order]:
 
 @dataclass(frozen=True, slots=True)
 class OrderWrite:
-    """One order's row to write, with the alert that stands or falls with it.
+    """One order's row to write, with the alerts that are written atomically with it.
 
     Attributes:
         order_id: The order.
         expected: The row that was read and must still be there; None: there must be none.
         stored: The row to write.
-        alert: The alert about its status to put beside it, None where there is nothing to alert about.
-        reason: Why.
-        deadline_alert: The alert about a deadline that passed.
+        alert: The alert about the order's status, if any.
+        reason: Why the row is written.
+        deadline_alert: The alert about a deadline that passed, if any.
     """
 
     order_id: str
@@ -134,12 +138,26 @@ class OrderWrite:
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        """All that stands or falls with the row."""
+        """The alerts that are written with the row."""
         return tuple(alert for alert in (self.alert, self.deadline_alert) if alert)
 
 
+def detect(
+    order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy
+) -> OrderWrite | Reason:
+    """The write that an observed order requires, or the reason why it requires none."""
+    reason = reason_for(order, stored, observation=observation, policy=policy)
+    if reason is Reason.STALE:
+        return reason
+    evaluation = Evaluation(order, stored, reason, observation, policy)
+    change = evaluation.deadline_change()
+    if reason is Reason.UNCHANGED and stored and stored.deadline_state == change.state:
+        return reason
+    return evaluation.write(change)
+
+
 def reason_for(order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy) -> Reason:
-    """What an observed order is to us, and so whether it is written and alerted."""
+    """How an observed order relates to its row."""
     if stored is None:
         return _reason_for_unknown(order, observation=observation, policy=policy)
     version = version_of(order, stored, observation)
@@ -152,7 +170,7 @@ def reason_for(order: Order, stored: StoredOrder | None, *, observation: Observa
 
 
 def version_of(order: Order, stored: StoredOrder | None, observation: Observation) -> Version:
-    """Which version is observed: what was believed once is no future, also where the vendor's clock was set back."""
+    """The observed version; a date that was believed before is no future date, even if the vendor's clock went back."""
     past = observation.observed_at
     return order.version(max(past, stored.version.at) if stored else past)
 
@@ -164,6 +182,144 @@ def _reason_for_unknown(order: Order, *, observation: Observation, policy: Polic
         return Reason.FIRST_SEEN
     had_since = order.details.first_seen_by_trackstar
     return Reason.BEFORE_WATCH if had_since and had_since <= observation.watch_started_at else Reason.FIRST_SEEN
+
+
+class Evaluation(NamedTuple):
+    """An observed order with everything that decides about it; a plain tuple, as a poll makes one for each order."""
+
+    order: Order
+    stored: StoredOrder | None
+    reason: Reason
+    observation: Observation
+    policy: Policy
+
+    @property
+    def same(self) -> StoredOrder | None:
+        """The order's row if it shows the same status."""
+        return self.stored if self.stored and self.stored.status == self.order.status else None
+
+    @property
+    def version(self) -> Version:
+        """The observed version."""
+        return version_of(self.order, self.stored, self.observation)
+
+    @property
+    def status_since(self) -> datetime:
+        """The date of the first version that showed the status."""
+        return self.same.status_since if self.same else self.version.at
+
+    @property
+    def changes(self) -> int:
+        """Number of statuses seen one after the other, the observed one included."""
+        if self.same:
+            return self.same.changes
+        return self.stored.changes + 1 if self.stored else 1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is still to be shipped."""
+        return self.order.status in OPEN_STATUSES
+
+    def deadline_change(self) -> DeadlineChange:
+        """What the observation does to the order's deadlines."""
+        suppression = self.observation.suppression
+        if self.reason is Reason.BEFORE_WATCH:  # recorded as it is, whatever passed before it was seen (rule 8)
+            suppression = Suppression(self.observation.observed_at, is_recording=True)
+        return evaluate(
+            self.stored.deadline_state if self.stored else NO_DEADLINE,
+            self.policy.deadlines,
+            status=self.order.status,
+            ship_by=self.order.latest_ship_date,
+            since=self.status_since,
+            suppression=suppression,
+            watermark=self.observation.watermark,
+        )
+
+    def write(self, change: DeadlineChange) -> OrderWrite:
+        """The order's new row, and its alerts."""
+        order, same = self.order, self.same
+        alert = None if self.reason in SUPPRESSED_REASONS else self._status_alert(change)
+        late = self._deadline_alert(change)
+        deadline_state = change.state.with_alert(late.alert_id) if late else change.state
+        needs_attention = self.policy.needs_attention(order.status, deadline_state)
+        is_watched = alert and self.policy.watches(order.status)
+        # The summary shows these orders only: an extract of every open order would make a poll four times as slow.
+        is_listed = needs_attention or (self.is_open and deadline_state.passed is not None)
+        after = StoredOrder(
+            status=order.status,
+            raw_status=order.raw_status,
+            version=self.version,
+            status_since=self.status_since,
+            order_number=order.number,
+            needs_attention=needs_attention,
+            changes=self.changes,
+            status_alert_id=same.status_alert_id if same else alert.alert_id if alert and is_watched else None,
+            ship_by=order.latest_ship_date,
+            deadline_state=deadline_state,
+            extract=Extract.of(order.details).to_json() if is_listed else None,
+        )
+        reason = Reason.DEADLINE if self.reason is Reason.UNCHANGED else self.reason
+        return OrderWrite(order.id, expected=self.stored, stored=after, alert=alert, reason=reason, deadline_alert=late)
+
+    def _status_alert(self, change: DeadlineChange) -> Alert | None:
+        """The alert about a transition, or about an alerted deadline that is resolved."""
+        kind = self._kind(change)
+        if kind is None:
+            return None
+        shown, connection = self._snapshot(), self.observation.connection
+        detail = None
+        if kind == KIND_RECOVERED and change.resolved:
+            detail = describe_resolved(change.resolved, order=shown, is_open=self.is_open)
+        return Alert(
+            alert_id=self._alert_id(change),
+            kind=kind,
+            severity=severity_of(kind),
+            connection_id=connection.id,
+            connection=connection,
+            order=shown,
+            detail=detail,
+            data_as_of=self.observation.data_as_of,
+        )
+
+    def _kind(self, change: DeadlineChange) -> str | None:
+        if not self.same and self.policy.watches(self.order.status):
+            return f"order.{self.order.status}"
+        # A problem that was never alerted (a baseline's, say) gets no recovery alert.
+        left = self.stored is not None and not self.same and self.stored.status_alert_id is not None
+        return KIND_RECOVERED if self.policy.notify_recovered and (left or change.resolved) else None
+
+    def _alert_id(self, change: DeadlineChange) -> str:
+        """The same transition always has the same id (rule 2).
+
+        The number of changes is part of it, since dates may stay the same while the order changes there and back.
+        """
+        order, connection_id = self.order, self.observation.connection.id
+        if self.same and change.resolved:
+            return resolved_id(connection_id, order.id, change.resolved)
+        return alert_id(connection_id, order.id, order.status, self.version.at.isoformat(), str(self.changes))
+
+    def _deadline_alert(self, change: DeadlineChange) -> Alert | None:
+        rules = self.policy.deadlines
+        if change.expired is None or rules is None:
+            return None
+        return deadline_alert(
+            change.expired,
+            order=self._snapshot(),
+            rules=rules,
+            connection=self.observation.connection,
+            data_as_of=self.observation.data_as_of,
+        )
+
+    def _snapshot(self) -> AlertOrder:
+        before = None if self.same else self.stored
+        return snapshot(
+            self.order,
+            previous_status=before.status if before else None,
+            previous_status_since=before.status_since if before else None,
+            status_since=self.status_since,
+            updated_at=self.version.at,
+            seen_at=self.observation.observed_at,
+        )
 
 
 def snapshot(
@@ -178,11 +334,11 @@ def snapshot(
     """The order as an alert shows it.
 
     Args:
-        order: As it was observed.
-        previous_status: What it was in before, where it moved.
-        previous_status_since: When it came into that.
-        status_since: When it came into the status that it is in.
-        updated_at: When the copy changed that shows it.
+        order: The observed order.
+        previous_status: The status before, where it changed.
+        previous_status_since: When that status began.
+        status_since: When the current status began.
+        updated_at: The date of the observed version.
         seen_at: When it was observed, by the vendor's clock.
     """
     details = order.details
@@ -206,168 +362,14 @@ def snapshot(
         total_shipping=details.total_shipping,
         ship_by=order.latest_ship_date,
         shipments=details.shipments,
-        line_items=tuple(_line(item) for item in lines),
+        line_items=tuple(
+            AlertLineItem(
+                sku=item.product_sku,
+                quantity=item.quantity,
+                unit_price=item.unit_price,
+                product_id=product_id_of(item),
+            )
+            for item in lines
+        ),
         more_line_items=len(details.line_items) - len(lines),
     )
-
-
-def _line(item: LineItem) -> AlertLineItem:
-    return AlertLineItem(
-        sku=item.product_sku, quantity=item.quantity, unit_price=item.unit_price, product_id=_product_id(item)
-    )
-
-
-def decide(
-    order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy
-) -> OrderWrite | Reason:
-    """The write that an observed order asks for, or why it asks for none."""
-    reason = reason_for(order, stored, observation=observation, policy=policy)
-    if reason is Reason.STALE:
-        return reason
-    seen = _Seen(order, stored, reason, observation, policy)
-    deadline_change = _judge(seen)
-    if reason is Reason.UNCHANGED and stored and stored.deadline_state == deadline_change.deadline_state:
-        return reason
-    return _write(seen, deadline_change)
-
-
-class _Seen(NamedTuple):
-    """An order that was seen, and all that a decision about it rests on."""
-
-    order: Order
-    stored: StoredOrder | None
-    reason: Reason
-    observation: Observation
-    policy: Policy
-
-    @property
-    def same(self) -> StoredOrder | None:
-        """Its row, where that shows the same status; None where the order moved."""
-        return self.stored if self.stored and self.stored.status == self.order.status else None
-
-    @property
-    def version(self) -> Version:
-        return version_of(self.order, self.stored, self.observation)
-
-    @property
-    def status_since(self) -> datetime:
-        return self.same.status_since if self.same else self.version.at
-
-    @property
-    def is_open(self) -> bool:
-        return self.order.status in OPEN_STATUSES
-
-
-def _judge(seen: _Seen) -> DeadlineChange:
-    observation = seen.observation
-    # An order that is older than the watch is recorded as it is, whatever passed before it was seen (rule 8).
-    is_old = seen.reason is Reason.BEFORE_WATCH
-    return evaluate(
-        seen.stored.deadline_state if seen.stored else NO_DEADLINE,
-        seen.policy.deadlines,
-        status=seen.order.status,
-        ship_by=seen.order.latest_ship_date,
-        since=seen.status_since,
-        suppression=Suppression(observation.observed_at, is_recording=True) if is_old else observation.suppression,
-        watermark=observation.watermark,
-    )
-
-
-def _write(seen: _Seen, deadline_change: DeadlineChange) -> OrderWrite:
-    order, stored, same = seen.order, seen.stored, seen.same
-    alert = None if seen.reason in SUPPRESSED_REASONS else _alert_of(seen, deadline_change)
-    late = _deadline_alert(seen, deadline_change)
-    deadline_state = alerted(deadline_change.deadline_state, late.alert_id) if late else deadline_change.deadline_state
-    needs_attention = seen.policy.needs_attention(order.status, deadline_state)
-    # A summary tells of these alone: to keep what every open order is of would cost a poll four times its time.
-    is_listed = needs_attention or (seen.is_open and deadline_state.passed is not None)
-    after = StoredOrder(
-        status=order.status,
-        raw_status=order.raw_status,
-        version=seen.version,
-        status_since=seen.status_since,
-        order_number=order.number,
-        needs_attention=needs_attention,
-        changes=same.changes if same else _changes_after(stored),
-        status_alert_id=same.status_alert_id
-        if same
-        else alert.alert_id
-        if alert and seen.policy.watches(order.status)
-        else None,
-        ship_by=order.latest_ship_date,
-        deadline_state=deadline_state,
-        extract=Extract.of(order.details).to_json() if is_listed else None,
-    )
-    reason = Reason.DEADLINE if seen.reason is Reason.UNCHANGED else seen.reason
-    return OrderWrite(order.id, expected=stored, stored=after, alert=alert, reason=reason, deadline_alert=late)
-
-
-def _changes_after(stored: StoredOrder | None) -> int:
-    return stored.changes + 1 if stored else 1
-
-
-def _alert_of(seen: _Seen, deadline_change: DeadlineChange) -> Alert | None:
-    """The alert that a transition asks for, or that a deadline which was told no longer holds.
-
-    A transition's id is made of connection, order, status, version and the number of statuses seen before: dates may
-    stand still while the order goes into trouble again, and the same one decided again has the same id (rule 2).
-    """
-    kind = _kind_of(seen, deadline_change)
-    if kind is None:
-        return None
-    shown, connection = _snapshot(seen), seen.observation.connection
-    return Alert(
-        alert_id=_identity(seen, deadline_change),
-        kind=kind,
-        severity=severity_of(kind),
-        connection_id=connection.id,
-        connection=connection,
-        order=shown,
-        detail=_end_of_deadline(seen, deadline_change, shown) if kind == KIND_RECOVERED else None,
-        data_as_of=seen.observation.data_as_of,
-    )
-
-
-def _identity(seen: _Seen, deadline_change: DeadlineChange) -> str:
-    order, connection_id = seen.order, seen.observation.connection.id
-    if seen.same and deadline_change.over:
-        return resolved_id(connection_id, order.id, deadline_change.over)
-    changes = _changes_after(seen.stored)
-    return alert_id(connection_id, order.id, order.status, seen.version.at.isoformat(), str(changes))
-
-
-def _end_of_deadline(seen: _Seen, deadline_change: DeadlineChange, shown: AlertOrder) -> str | None:
-    return describe_resolved(deadline_change.over, order=shown, is_open=seen.is_open) if deadline_change.over else None
-
-
-def _deadline_alert(seen: _Seen, deadline_change: DeadlineChange) -> Alert | None:
-    rules = seen.policy.deadlines
-    if deadline_change.passed is None or rules is None:
-        return None
-    return deadline_alert(
-        deadline_change.passed,
-        order=_snapshot(seen),
-        rules=rules,
-        connection=seen.observation.connection,
-        data_as_of=seen.observation.data_as_of,
-    )
-
-
-def _snapshot(seen: _Seen) -> AlertOrder:
-    before = None if seen.same else seen.stored
-    return snapshot(
-        seen.order,
-        previous_status=before.status if before else None,
-        previous_status_since=before.status_since if before else None,
-        status_since=seen.status_since,
-        updated_at=seen.version.at,
-        seen_at=seen.observation.observed_at,
-    )
-
-
-def _kind_of(seen: _Seen, deadline_change: DeadlineChange) -> str | None:
-    if not seen.same and seen.policy.watches(seen.order.status):
-        return f"order.{seen.order.status}"
-    # Nobody heard of a problem that was never alerted (a baseline's, say): its end is no news.
-    left = seen.stored is not None and not seen.same and seen.stored.status_alert_id is not None
-    return KIND_RECOVERED if seen.policy.notify_recovered and (left or deadline_change.over) else None

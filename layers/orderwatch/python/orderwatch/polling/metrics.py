@@ -23,24 +23,23 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True)
 class PollMetrics:
-    """What a poll did, counted.
+    """Counts of one poll.
 
     Attributes:
         outcome: How it ended.
         pages: Pages read.
-        orders: Records read that can be watched.
-        quarantined: Records read that cannot (rule 9).
-        stale: Orders read in a version older than the stored one, and dropped (rule 3).
+        orders: Readable records read.
+        quarantined: Unreadable records read (rule 9).
+        stale: Orders in a version older than the stored one, which were dropped (rule 3).
         suppressed: Orders first seen that are older than the watch: recorded, not alerted (rule 8).
         written: Orders written.
-        alerts: Alerts of transitions and deadlines written.
-        found_by_sweep: Alerts that only the sweep found; stays 0 (rule 6).
-        left: Orders of an unfinished window that are still to be read.
-        conflicts: Orders that another poll had written meanwhile and that were decided again.
-        transitions: Transitions and deadlines that were alerted, by the kind of their alert: `AlertStatuses` bounds
-            the kinds.
-        sync_age: Seconds since the vendor's last sync of the connection's orders, where it tells.
-        is_syncing: Whether one is in progress.
+        alerts: Alerts about transitions and deadlines written.
+        found_by_sweep: Alerts that only the sweep found; should stay 0 (rule 6).
+        remaining: Orders that an unfinished poll leaves to the next one.
+        conflicts: Orders that another poll wrote meanwhile.
+        transitions: Alerts by kind; `AlertStatuses` bounds the number of kinds.
+        sync_age: Seconds since the last sync of the connection's orders, where Trackstar says.
+        is_syncing: Whether a sync is in progress.
     """
 
     outcome: Outcome = Outcome.FINISHED
@@ -52,15 +51,15 @@ class PollMetrics:
     written: int = 0
     alerts: int = 0
     found_by_sweep: int = 0
-    left: int = 0
+    remaining: int = 0
     conflicts: int = 0
     transitions: Counter[str] = field(default_factory=Counter)
     sync_age: float | None = None
     is_syncing: bool = False
 
-    def ended(self, outcome: Outcome, *, left: int = 0) -> Self:
-        """Set how the poll ended, and return the summary."""
-        self.outcome, self.left = outcome, left
+    def ended(self, outcome: Outcome, *, remaining: int = 0) -> Self:
+        """Set how the poll ended, and return the metrics."""
+        self.outcome, self.remaining = outcome, remaining
         return self
 
     def count_page(self, page: OrderPage) -> None:
@@ -70,7 +69,7 @@ class PollMetrics:
         self.quarantined += len(page.quarantined)
 
     def count_writes(self, writes: Sequence[OrderWrite], lost: Sequence[OrderWrite], *, by_sweep: bool) -> None:
-        """Count what was written, and what lost to another poll."""
+        """Count what was written, and what conflicted with another poll."""
         lost_ids = {write.order_id for write in lost}
         written = [write for write in writes if write.order_id not in lost_ids]
         kinds = [alert.kind for write in written for alert in write.alerts]
@@ -82,7 +81,7 @@ class PollMetrics:
         self.conflicts += len(lost)
 
     def report(self) -> None:
-        """Put the signals into the metrics, and every count into one line of the log."""
+        """Emit the metrics that have alarms, and log every count in one line."""
         signals = {
             "PollsFinished": int(self.outcome is Outcome.FINISHED),
             "OrdersQuarantined": self.quarantined,
@@ -95,9 +94,9 @@ class PollMetrics:
             "OrdersRead": self.orders,
             "OrdersStale": self.stale,
             "OrdersSuppressed": self.suppressed,
-            "OrdersMoved": self.written,
+            "OrdersWritten": self.written,
             "AlertsWritten": self.alerts,
-            "OrdersLeft": self.left,
+            "OrdersRemaining": self.remaining,
             "OrdersInConflict": self.conflicts,
             "SyncAge": self.sync_age,
         }

@@ -1,4 +1,4 @@
-"""What the user wants to be alerted about."""
+"""What is watched in a shop."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from orderwatch.deadlines.rules import (
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the user wants to be alerted about.
+    """What is watched in a shop.
 
     Attributes:
         statuses: The watched statuses.
         notify_recovered: Whether leaving a watched status is alerted.
         baseline_days: Days of history that a baseline reads; 0 reads all.
-        deadlines: When an order of the shop is at risk, late or stuck; None: that is not watched.
+        deadlines: When an order is at risk, late or stuck; None: deadlines are not watched.
     """
 
     statuses: Collection[str]
@@ -31,7 +31,7 @@ class Policy:
 
     @property
     def deadline_rules(self) -> str | None:
-        """The fingerprint of the rules for deadlines."""
+        """The fingerprint of the deadline rules."""
         return self.deadlines.fingerprint if self.deadlines else None
 
     def watches(self, status: str) -> bool:
@@ -39,10 +39,7 @@ class Policy:
         return status in self.statuses
 
     def needs_attention(self, status: str, deadline_state: DeadlineState = NO_DEADLINE) -> bool:
-        """Whether an order waits for a person: in a watched status that is not final, or open and late or stuck."""
-        is_late = (
-            status in OPEN_STATUSES
-            and deadline_state.passed is not None
-            and deadline_state.passed.kind in PROBLEM_KINDS
-        )
+        """Whether an order is in a watched status that is not final, or is open and late or stuck."""
+        passed = deadline_state.passed
+        is_late = status in OPEN_STATUSES and passed is not None and passed.kind in PROBLEM_KINDS
         return is_late or (self.watches(status) and status not in FINAL_STATUSES)

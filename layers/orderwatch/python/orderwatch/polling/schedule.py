@@ -1,25 +1,28 @@
-"""Which shops a tick asks to poll: those where something may have moved, and any that was not read for a while.
+"""Which connections to poll: those where something may have changed, and any that was not read for a while.
 
-What Trackstar says of its syncs only ever saves a poll, for a bounded time: a mark may be early, late, missing or never
-move again, and orders may change outside a sync. So a shop whose last reading is `max_gap` old is polled whatever its
-mark says, and that is the bound of rule 1. A deadline needs no reason of its own: it is judged by the end of the last
-sync (rule 19), so it can only become due with another mark.
+Trackstar's sync timestamps only ever save a poll, and only for a bounded time: they may be early, late, missing or
+stuck, and orders may change outside a sync. So a connection whose last reading is `max_gap` old is polled in any case;
+that bounds the delay of rule 1. Deadlines need no reason of their own: they are evaluated at the end of the last sync
+(rule 19), so they can only expire with a new sync.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from orderwatch.polling.cursor import ConnectionState, Now
+from orderwatch.polling.cursor import Cursor, Now
 from orderwatch.polling.health import assess, unknown_to_trackstar
+from orderwatch.records import ConnectionState, Syncs
 from orderwatch.trackstar.connections import TrackstarConnection
 
-UNSEEN_GAP = timedelta(minutes=5)
-"""How old a shop's last reading may be where Trackstar's list of connections cannot be read."""
+MAX_GAP_WITHOUT_LIST = timedelta(minutes=5)
+"""How old a connection's last reading may be while Trackstar's list of connections cannot be read."""
+REFUSED_FOR = timedelta(days=1)
+"""How long no sync is requested after Trackstar refused one."""
 
 
 class PollReason(StrEnum):
-    """Why a shop is polled."""
+    """Why a connection is polled."""
 
     FIRST = "never read"
     UNFINISHED = "unfinished"
@@ -27,8 +30,39 @@ class PollReason(StrEnum):
     STATE = "its state differs"
     SYNCING = "a sync is in progress"
     SYNCED = "synced since"
-    NO_SYNC_TIME = "no mark of a sync"
+    NO_SYNC_TIME = "no time of a sync"
     TO_SYNC = "to be synced"
+
+
+def connections_to_poll(
+    connection_ids: Iterable[str],
+    rows: Mapping[str, ConnectionState],
+    listed: Mapping[str, TrackstarConnection] | None,
+    *,
+    now: Now,
+    max_gap: timedelta,
+    sync_every: timedelta | None,
+) -> dict[str, PollReason]:
+    """The connections to poll now, with the reason.
+
+    Args:
+        connection_ids: The watched connections.
+        rows: Their rows, as far as they exist.
+        listed: Trackstar's list of connections; None if it cannot be read.
+        now: Both clocks.
+        max_gap: As for `poll_reason`.
+        sync_every: As for `poll_reason`.
+    """
+    reasons: dict[str, PollReason] = {}
+    for connection_id in connection_ids:
+        row = rows.get(connection_id)
+        if listed is None:
+            reason = poll_reason_without_list(row, now=now.ours, max_gap=max_gap)
+        else:
+            reason = poll_reason(row, listed.get(connection_id), now=now, max_gap=max_gap, sync_every=sync_every)
+        if reason:
+            reasons[connection_id] = reason
+    return reasons
 
 
 def poll_reason(
@@ -39,17 +73,17 @@ def poll_reason(
     max_gap: timedelta,
     sync_every: timedelta | None = None,
 ) -> PollReason | None:
-    """Why a connection is to be polled now; None where nothing can have moved.
+    """Why a connection is to be polled now; None if nothing can have changed.
 
     Args:
-        row: What the last poll wrote; None before the first.
-        listed: What Trackstar's list says of it; None where it is not in the list.
-        now: The two clocks.
+        row: Its row; None before the first poll.
+        listed: Its record in Trackstar's list; None if it is not in the list.
+        now: Both clocks.
         max_gap: How old its last reading may be, by our clock.
-        sync_every: How old its last sync may be before Trackstar is asked for another; None: it is never asked.
+        sync_every: How old its last sync may be before one is requested; None: syncs are not requested.
     """
-    if why := _reason_if_not_read(row, now=now.ours, max_gap=max_gap):
-        return why
+    if reason := _reason_if_not_read(row, now=now.ours, max_gap=max_gap):
+        return reason
     seen = assess(listed, now=now.vendor) if listed else unknown_to_trackstar(now=now.vendor)
     if row is None or row.health is None or seen.state is not row.health.state:
         return PollReason.STATE
@@ -57,21 +91,19 @@ def poll_reason(
 
 
 def poll_reason_without_list(row: ConnectionState | None, *, now: datetime, max_gap: timedelta) -> PollReason | None:
-    """Why a connection is to be polled now where the list cannot be read: as without it, every few minutes."""
-    return _reason_if_not_read(row, now=now, max_gap=min(max_gap, UNSEEN_GAP))
+    """Why a connection is to be polled now while the list cannot be read: every few minutes."""
+    return _reason_if_not_read(row, now=now, max_gap=min(max_gap, MAX_GAP_WITHOUT_LIST))
 
 
 def _reason_if_not_read(row: ConnectionState | None, *, now: datetime, max_gap: timedelta) -> PollReason | None:
-    if row is None or row.last_read_started_at is None:
+    cursor = row.cursor if row else Cursor()
+    if cursor.last_read_started_at is None:
         return PollReason.FIRST
-    if row.progress:
+    if cursor.progress:
         return PollReason.UNFINISHED
-    return PollReason.GAP if _is_old(row.last_read_started_at, now, max_gap) else None
-
-
-def _is_old(read_at: datetime, now: datetime, max_gap: timedelta) -> bool:
-    # A moment of the future is one of a clock that was set back: how long ago it was, nobody knows.
-    return not timedelta(0) <= now - read_at < max_gap
+    # A reading in the future means that our clock was set back: its age is unknown.
+    is_recent = timedelta(0) <= now - cursor.last_read_started_at < max_gap
+    return None if is_recent else PollReason.GAP
 
 
 def _reason_by_sync(
@@ -82,41 +114,16 @@ def _reason_by_sync(
         return PollReason.SYNCING
     if schedule.synced_at is None:
         return PollReason.NO_SYNC_TIME
-    if schedule.synced_at != row.last_sync_end_read:
+    if schedule.synced_at != row.cursor.last_sync_end_read:
         return PollReason.SYNCED
-    return PollReason.TO_SYNC if sync_every and may_ask_for_sync(row, schedule.synced_at, now, sync_every) else None
+    is_due = sync_every and may_request_sync(row.syncs, schedule.synced_at, now, sync_every)
+    return PollReason.TO_SYNC if is_due else None
 
 
-REFUSED_FOR = timedelta(days=1)
-"""How long a shop is not asked to sync again after Trackstar refused it."""
-
-
-def may_ask_for_sync(row: ConnectionState, synced_at: datetime, now: Now, sync_every: timedelta) -> bool:
-    """Whether the last sync is old enough to ask for another, and none was asked for, or refused, too short ago."""
+def may_request_sync(syncs: Syncs, synced_at: datetime, now: Now, sync_every: timedelta) -> bool:
+    """Whether the last sync is old enough, and no sync was requested or refused too recently."""
     if now.vendor - synced_at < sync_every:
         return False
-    if row.sync_refused_at and now.ours - row.sync_refused_at < REFUSED_FOR:
+    if syncs.refused_at and now.ours - syncs.refused_at < REFUSED_FOR:
         return False
-    return row.sync_asked_at is None or now.ours - row.sync_asked_at >= sync_every
-
-
-def connections_to_poll(
-    connection_ids: list[str],
-    rows: Mapping[str, ConnectionState],
-    listed: Mapping[str, TrackstarConnection] | None,
-    *,
-    now: Now,
-    max_gap: timedelta,
-    sync_every: timedelta | None,
-) -> dict[str, PollReason]:
-    """The connections that are to be polled now, and why; `listed` is None where the list cannot be read."""
-    found: dict[str, PollReason] = {}
-    for each in connection_ids:
-        row = rows.get(each)
-        if listed is None:
-            why = poll_reason_without_list(row, now=now.ours, max_gap=max_gap)
-        else:
-            why = poll_reason(row, listed.get(each), now=now, max_gap=max_gap, sync_every=sync_every)
-        if why:
-            found[each] = why
-    return found
+    return syncs.requested_at is None or now.ours - syncs.requested_at >= sync_every

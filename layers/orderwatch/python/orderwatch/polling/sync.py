@@ -1,78 +1,63 @@
-"""Asking Trackstar to sync a shop sooner than its schedule would (`SyncMinutes`): nothing of it can cost a poll."""
+"""Request a sync of a shop sooner than Trackstar's schedule would run it (`SyncMinutes`); a failure costs no poll."""
 
-from datetime import datetime, timedelta
-from typing import Protocol
+from dataclasses import replace
+from datetime import timedelta
 
-from orderwatch import clock
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import OrderwatchError, TrackstarError, UnavailableError
 from orderwatch.observability import logger
 from orderwatch.polling.commit import Store, log_alerts
 from orderwatch.polling.connection_alerts import refused_sync
-from orderwatch.polling.cursor import ConnectionState, Now
+from orderwatch.polling.cursor import Now, Vendor
 from orderwatch.polling.metrics import PollMetrics
-from orderwatch.polling.schedule import may_ask_for_sync
+from orderwatch.polling.schedule import may_request_sync
+from orderwatch.records import ConnectionState
 
 
-class SyncSource(Protocol):
-    """What asking for a sync needs of Trackstar."""
-
-    def now(self) -> datetime:
-        """The vendor's clock at its latest answer."""
-
-    def start_sync(self) -> None:
-        """Ask Trackstar to pull the shop's orders now.
-
-        Raises:
-            TrackstarError: It does not; `UnavailableError` where that may pass.
-        """
-
-
-def ask_for_sync(
-    connection: AlertConnection, *, vendor: SyncSource, store: Store, summary: PollMetrics, sync_every: timedelta
+def request_sync(
+    connection: AlertConnection, *, vendor: Vendor, store: Store, metrics: PollMetrics, sync_every: timedelta
 ) -> None:
-    """Ask for a sync where the last one is that old, at most once in that time; call it behind a finished poll.
+    """Request a sync if the last one is old enough, at most once in that time. Call it after a finished poll.
 
-    A refusal ends the asking for a day, and the operators are notified of the first. Whatever fails here is logged.
+    After a refusal no sync is requested for a day; the operators are notified of the first one. Errors are logged.
 
     Args:
-        connection: What alerts call it.
+        connection: The connection, as alerts show it.
         vendor: Trackstar.
         store: The tables.
-        summary: Of the poll: what Trackstar said of the syncs.
+        metrics: The metrics of the poll, with the age of the last sync.
         sync_every: How old the last sync may be.
     """
-    if summary.sync_age is None or summary.is_syncing:
+    if metrics.sync_age is None or metrics.is_syncing:
         return
     try:
-        _ask(connection, vendor, store, summary.sync_age, sync_every)
+        _request(connection, vendor, store, metrics.sync_age, sync_every)
     except OrderwatchError as error:
-        logger.warning("no sync was asked for", exc_info=error)
+        logger.warning("no sync was requested", exc_info=error)
 
 
-def _ask(connection: AlertConnection, vendor: SyncSource, store: Store, sync_age: float, sync_every: timedelta) -> None:
-    state, now = store.load(connection.id), Now(vendor.now(), clock.now())
-    if not may_ask_for_sync(state, now.vendor - timedelta(seconds=sync_age), now, sync_every):
+def _request(connection: AlertConnection, vendor: Vendor, store: Store, sync_age: float, sync_every: timedelta) -> None:
+    state, now = store.load(connection.id), Now.of(vendor)
+    if not may_request_sync(state.syncs, now.vendor - timedelta(seconds=sync_age), now, sync_every):
         return
-    # Written first: a process that dies in between asks once too little, never twice.
-    asked = {"sync_asked_at": now.ours}
-    store.commit(state.model_copy(update=asked), writes=[], alerts=[])
-    state = state.model_copy(update=asked | {"revision": state.revision + 1})
+    # Stored first: after a crash in between, one request is missing and none is repeated.
+    state = replace(state, syncs=replace(state.syncs, requested_at=now.ours))
+    store.commit(state, writes=[], alerts=[])
     try:
         vendor.start_sync()
     except UnavailableError as error:
-        logger.warning("trackstar could not be asked to sync", exc_info=error)
+        logger.warning("sync request failed; will retry later", exc_info=error)
     except TrackstarError as error:
-        _note_refusal(connection, store, state, error, now)
+        _record_refusal(connection, store, state.committed(), error, now)
     else:
-        logger.info("sync asked for")
+        logger.info("sync requested")
 
 
-def _note_refusal(
+def _record_refusal(
     connection: AlertConnection, store: Store, state: ConnectionState, error: TrackstarError, now: Now
 ) -> None:
-    logger.warning("trackstar refuses to sync: not asked again for a day", exc_info=error)
-    is_news = state.sync_refused_at is None
-    notices = [refused_sync(str(error), connection=connection, now=now.vendor)] if is_news else []
-    store.commit(state.model_copy(update={"sync_refused_at": now.ours}), writes=[], alerts=notices)
-    log_alerts(notices)
+    logger.warning("Trackstar refused the sync request; will retry in a day", exc_info=error)
+    is_first = state.syncs.refused_at is None
+    alerts = [refused_sync(str(error), connection=connection, now=now.vendor)] if is_first else []
+    store.commit(replace(state, syncs=replace(state.syncs, refused_at=now.ours)), writes=[], alerts=alerts)
+    log_alerts(alerts)

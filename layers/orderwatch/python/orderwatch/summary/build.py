@@ -14,8 +14,7 @@ from orderwatch.alerts.alert import Alert, Enrichment, alert_id
 from orderwatch.alerts.kinds import KIND_SUMMARY, Severity
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.alerts.summary import ALL_SHOPS, DailySummary, ShopSummary, Unseen, longest
-from orderwatch.polling.cursor import ConnectionState
-from orderwatch.records import HealthState, StoredOrder
+from orderwatch.records import ConnectionState, HealthState, StoredOrder
 from orderwatch.summary.changes import (
     PreviousSummary,
     changes,
@@ -43,7 +42,7 @@ class Store(Protocol):
     def states(self, connection_ids: Collection[str]) -> Mapping[str, ConnectionState]:
         """The rows of these connections, those that there are."""
 
-    def waiting(self, connection_id: str) -> Mapping[str, StoredOrder]:
+    def needing_attention(self, connection_id: str) -> Mapping[str, StoredOrder]:
         """The orders that wait for a person, by id."""
 
     def due(self, connection_id: str, until: datetime) -> Mapping[str, StoredOrder]:
@@ -87,7 +86,7 @@ def as_of(state: ConnectionState, at: datetime) -> datetime:
         state: Its row.
         at: Our clock, for a shop that was never read.
     """
-    return state.data_as_of or state.read_until or at
+    return state.syncs.last_end or state.cursor.read_until or at
 
 
 def unseen(state: ConnectionState, *, at: datetime, suppression: timedelta) -> Unseen | None:
@@ -100,12 +99,12 @@ def unseen(state: ConnectionState, *, at: datetime, suppression: timedelta) -> U
     """
     if state.health and state.health.is_unhealthy:
         is_stale = state.health.state is HealthState.STALE
-        since = state.data_as_of if is_stale and state.data_as_of else state.health.since
+        since = state.syncs.last_end if is_stale and state.syncs.last_end else state.health.since
         return Unseen(state=state.health.state, since=since)
-    if state.baseline_completed_at is None:
-        return Unseen(state=HealthState.INITIAL_SYNC, since=state.watch_started_at)
-    if state.last_success_at is None or at - state.last_success_at > suppression:
-        return Unseen(state=HealthState.POLL_FAILING, since=state.last_success_at)
+    if state.cursor.baseline_completed_at is None:
+        return Unseen(state=HealthState.INITIAL_SYNC, since=state.cursor.watch_started_at)
+    if state.cursor.last_success_at is None or at - state.cursor.last_success_at > suppression:
+        return Unseen(state=HealthState.POLL_FAILING, since=state.cursor.last_success_at)
     return None
 
 
@@ -188,7 +187,7 @@ def _read(shops: Sequence[Shop], before: PreviousSummary | None, store: Store, o
         key = shop.connection_id
         state = states.get(key) or ConnectionState(connection_id=key)
         until = max(as_of(state, occasion.at), occasion.at) + timedelta(hours=shop.late_warning_hours) + MARGIN
-        rows = {**store.due(key, until), **store.waiting(key)}
+        rows = {**store.due(key, until), **store.needing_attention(key)}
         found = (SummaryRow(order_id, row, occasion.watched) for order_id, row in rows.items())
         orders = [order for order in found if order.needs_attention or order.is_at_risk]
         waited = before.waited.get(key, {}) if before and before.waited is not None else None
@@ -238,7 +237,7 @@ def _shop(read: _Read, since: datetime | None, occasion: SummaryRequest) -> Shop
 
 def _alert(daily: DailySummary, gaps: Sequence[str], read: Sequence[_Read], occasion: SummaryRequest) -> Alert:
     day = occasion.day.isoformat()
-    known = [each.state.data_as_of for each in read if each.state.data_as_of]
+    known = [each.state.syncs.last_end for each in read if each.state.syncs.last_end]
     alert = Alert(
         alert_id=alert_id(KIND_SUMMARY, occasion.stack, day, *filter(None, [occasion.request])),
         kind=KIND_SUMMARY,

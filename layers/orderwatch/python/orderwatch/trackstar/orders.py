@@ -33,7 +33,8 @@ class DateField(StrEnum):
     SHOP_UPDATED = "updated_date"
 
 
-class OrderQuery(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderQuery:
     """The filters of a reading: the same on every page, since the vendor's page token does not remember them.
 
     Attributes:
