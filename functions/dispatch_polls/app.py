@@ -43,7 +43,7 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
-    """Send one message for each connection where something may have changed, or for each of the event's `connection_ids`.
+    """Send one message for each connection that may have changed, or for each of the event's `connection_ids`.
 
     Raises:
         PollsNotRequestedError: SQS rejected some messages; the others are polled, and the event is retried.

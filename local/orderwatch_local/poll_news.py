@@ -76,12 +76,12 @@ def news_in(message: str, *, at: datetime) -> PollNews | None:
     """What a line of the log says of a poll; None where it says nothing of how one ended."""
     entry = _parsed(message)
     connection_id = str(entry.get("connection_id"))
-    if entry.get("message") == "poll failed, the cursor stays":
+    if entry.get("message") == "poll failed; the cursor stays":
         return PollNews(connection_id, at, reason=_reason(entry))
     if entry.get("message") != "poll ended" or entry.get("outcome") == Outcome.ALREADY_READ:
         return None
     reason = _REASONS.get(entry.get("outcome", ""))
-    return PollNews(connection_id, at, entry.get("OrdersRead", 0), entry.get("OrdersMoved", 0), reason)
+    return PollNews(connection_id, at, entry.get("OrdersRead", 0), entry.get("OrdersWritten", 0), reason)
 
 
 def _parsed(message: str) -> dict[str, Any]:

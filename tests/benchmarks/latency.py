@@ -197,7 +197,7 @@ def _completed(partly: Sequence[_Partly], watch: Watch) -> list[Passage]:
         if time.monotonic() > deadline:
             raise TimeoutError(f"the log of poll_orders is not complete within {WITHIN:.0f} s")
         time.sleep(0.1)
-    asked = {line["poll_id"]: _at(line) for line in _lines(watch, "dispatch_polls", "poll asked for")}
+    asked = {line["poll_id"]: _at(line) for line in _lines(watch, "dispatch_polls", "poll requested")}
     return [
         Passage(
             visible=each.visible,

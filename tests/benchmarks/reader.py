@@ -66,7 +66,7 @@ class KnownOrders:
     def commit(
         self, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
     ) -> list[OrderWrite]:
-        self._state = state.model_copy(update={"revision": state.revision + 1})
+        self._state = state.committed()
         self._pages += 1
         self._on_page(self._pages)
         self.moved += len(writes)

@@ -18,10 +18,10 @@ from pydantic import SecretStr
 from orderwatch.aws.dynamodb import MAX_ACTIONS, to_item
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.queues import BATCH, PollQueue
-from orderwatch.aws.tables import ConnectionTable
-from orderwatch.polling.cursor import Now
+from orderwatch.aws.tables import ConnectionTable, row_from_state
+from orderwatch.polling.cursor import Cursor, Now
 from orderwatch.polling.schedule import connections_to_poll
-from orderwatch.records import ConnectionState, Health
+from orderwatch.records import ConnectionState, Health, Syncs
 from orderwatch.trackstar.client import Trackstar
 from tests.benchmarks.peak import peak_megabytes
 from tests.benchmarks.prices import CORE
@@ -78,18 +78,20 @@ def _row(connection_id: str) -> dict[str, Any]:
     state = ConnectionState(
         connection_id=connection_id,
         revision=4_000,
-        cursor=NOON,
-        last_read_started_at=NOON,
-        read_until=NOON,
-        last_sync_end_read=NOON,
-        data_as_of=NOON,
-        last_success_at=NOON,
-        last_sweep_at=NOON,
-        baseline_completed_at=NOON,
-        watch_started_at=NOON,
+        cursor=Cursor(
+            position=NOON,
+            last_read_started_at=NOON,
+            read_until=NOON,
+            last_sync_end_read=NOON,
+            last_success_at=NOON,
+            last_sweep_at=NOON,
+            baseline_completed_at=NOON,
+            watch_started_at=NOON,
+        ),
+        syncs=Syncs(last_end=NOON),
         health=Health(since=NOON),
     )
-    return to_item(state.model_dump(mode="json", exclude_none=True))
+    return to_item(row_from_state(state))
 
 
 def _listed(shops: int, request: httpx.Request) -> httpx.Response:

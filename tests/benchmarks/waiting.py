@@ -144,7 +144,7 @@ class Day:
                 AlertConnection(id=self._world.shop.connection_id),
                 vendor=self._world.client(),
                 store=self._world.tables.store,
-                summary=summary,
+                metrics=summary,
                 sync_every=self._setting.sync_every,
             )
         told_at = self._world.our_clock.now() + PUBLISHED_AFTER

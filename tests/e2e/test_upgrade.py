@@ -128,16 +128,19 @@ def test_an_upgrade_keeps_cursor_and_state_and_tells_nothing_again(stack: Stack)
     # o4 has long been on hold and o1 backordered: neither is news, whatever else of them changes, nor to the sweep.
     stack.shop.edit("o4", {"total_price": 12})
     assert stack.sync_and_poll() == []
-    swept_at = stack.state().last_sweep_at
+    swept_at = stack.state().cursor.last_sweep_at
     stack.clock.advance(timedelta(days=1))
     assert stack.sync_and_poll() == []
-    assert stack.state().last_sweep_at != swept_at
+    assert stack.state().cursor.last_sweep_at != swept_at
 
     # From here on the new statuses are told, and the old ones not.
     stack.shop.move("o2", "on_hold")
     stack.shop.move("o3", "exception")
     assert kinds(stack.sync_and_poll()) == [("order.on_hold", "#2")]
-    assert (stack.state().baseline_completed_at, len(stack.orders())) == (before[1].baseline_completed_at, 5)
+    assert (stack.state().cursor.baseline_completed_at, len(stack.orders())) == (
+        before[1].cursor.baseline_completed_at,
+        5,
+    )
 
     # Back again: what became exception meanwhile was not watched then and is not told late.
     stack.deploy(AlertStatuses="exception,backordered,cancelled")

@@ -11,6 +11,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, severity_of
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.rules import Deadline, DeadlineState
+from orderwatch.polling.cursor import Cursor, DeadlineWatch
 from orderwatch.polling.detect import OrderWrite, Reason
 from orderwatch.polling.policy import Policy
 from orderwatch.records import ConnectionState, Extract, StoredOrder
@@ -162,6 +163,8 @@ def test_a_deadline_loses_where_the_ship_by_moved_meanwhile(tables: Tables) -> N
 
 
 def test_the_state_of_a_connection_keeps_by_which_rules_its_deadlines_were_recorded(tables: Tables) -> None:
-    state = ConnectionState(connection_id=SHOP.id, deadline_rules="abc", deadlines_since=NOON, settings_flaw="x")
+    state = ConnectionState(
+        connection_id=SHOP.id, cursor=Cursor(deadlines=DeadlineWatch("abc", NOON)), settings_flaw="x"
+    )
     tables.store.commit(state, writes=(), alerts=())
-    assert tables.store.load(SHOP.id) == state.model_copy(update={"revision": 1})
+    assert tables.store.load(SHOP.id) == state.committed()

@@ -55,7 +55,7 @@ def started(running: Account) -> None:
 
 def test_a_poll_is_followed_from_the_tick_that_asked_for_it(running: Account, log: Lines) -> None:
     running.invoke("DispatchPollsFunction", {})
-    [asked] = log.saying("poll asked for")
+    [asked] = log.saying("poll requested")
     [message] = running.messages("PollQueue")
     assert asked["poll_id"] == message["MessageId"]
     assert asked["connection_id"] == running.shop.connection_id
@@ -65,7 +65,7 @@ def test_a_poll_is_followed_from_the_tick_that_asked_for_it(running: Account, lo
     running.invoke("PollOrdersFunction", event, seconds_left=1.0)
     [ended] = log.saying("poll ended")
     assert (ended["poll_id"], ended["connection_id"]) == (asked["poll_id"], running.shop.connection_id)
-    [goes_on] = log.saying("the poll goes on")
+    [goes_on] = log.saying("poll unfinished; the next one continues")
     assert goes_on["next_poll_id"] != goes_on["poll_id"] == asked["poll_id"]
 
 

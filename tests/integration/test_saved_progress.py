@@ -8,7 +8,8 @@ import boto3
 import pytest
 
 from orderwatch.alerts.parts import BacklogOrder
-from orderwatch.polling.cursor import Progress, Window, WindowKind
+from orderwatch.polling.backlog import BacklogCount
+from orderwatch.polling.cursor import Cursor, Progress, Window, WindowKind
 from orderwatch.records import ConnectionState
 from orderwatch.trackstar.orders import DateField
 from tests.support.cloud import Tables, create_tables
@@ -27,8 +28,8 @@ def tables(request: pytest.FixtureRequest, aws: None) -> Iterator[Tables]:
 def test_a_baseline_whose_waiting_orders_have_a_price_is_saved_between_its_pages(tables: Tables, total: str) -> None:
     order = BacklogOrder(id="1", number="#1", status="exception", currency="EUR", total_price=Decimal(total))
     window = Window(kind=WindowKind.BASELINE, after=None, until=NOON, date_field=DateField.TRACKSTAR_UPDATED)
-    progress = Progress(window=window, began_at=NOON, page_token="page-2", waiting=(order,))
-    tables.store.commit(ConnectionState(connection_id="a", progress=progress), writes=(), alerts=())
-    loaded = tables.store.load("a").progress
+    progress = Progress(window=window, began_at=NOON, page_token="page-2", backlog=BacklogCount(most_urgent=(order,)))
+    tables.store.commit(ConnectionState(connection_id="a", cursor=Cursor(progress=progress)), writes=(), alerts=())
+    loaded = tables.store.load("a").cursor.progress
     assert loaded
-    assert loaded.waiting == (order,)
+    assert loaded.backlog.most_urgent == (order,)

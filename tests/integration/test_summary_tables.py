@@ -1,6 +1,7 @@
 """A summary over the tables: read by their indexes, written once, and remembered for the next one."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -41,7 +42,7 @@ def put(tables: Tables, connection_id: str, rows: dict[str, StoredOrder]) -> Non
     ]
     state = tables.store.load(connection_id)
     fresh = (blocked if connection_id == "gone" else healthy)(connection_id)
-    lost = tables.store.commit(fresh.model_copy(update={"revision": state.revision}), writes=writes, alerts=())
+    lost = tables.store.commit(replace(fresh, revision=state.revision), writes=writes, alerts=())
     assert lost == []
 
 

@@ -30,7 +30,7 @@ def world() -> World:
 def poll_and_ask(world: World, *, after: timedelta) -> list[Alert]:
     """A poll, then the question, as poll_orders does; what they told."""
     world.pass_time(after)
-    request_sync(SHOP, vendor=world.client(), store=world.tables.store, summary=world.poll(), sync_every=EVERY)
+    request_sync(SHOP, vendor=world.client(), store=world.tables.store, metrics=world.poll(), sync_every=EVERY)
     return world.alerted()
 
 

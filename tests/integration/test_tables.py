@@ -13,9 +13,10 @@ from orderwatch.alerts.kinds import KIND_STALE
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.aws.tables import KEPT_AFTER_SENT, LEASE_DURATION
 from orderwatch.errors import PollSupersededError
-from orderwatch.polling.cursor import Progress, WindowKind, baseline_window
-from orderwatch.polling.detect import Observation, OrderWrite
-from orderwatch.records import ConnectionState, StoredOrder
+from orderwatch.polling.backlog import BacklogCount
+from orderwatch.polling.cursor import Cursor, Progress, WindowKind, baseline_window
+from orderwatch.polling.detect import Observation, OrderWrite, detect
+from orderwatch.records import ConnectionState, StoredOrder, Syncs
 from orderwatch.trackstar.orders import Order, Version, VersionClock
 from tests.integration.conftest import OTHER_DYNAMODB
 from tests.support.alerts import first_sight
@@ -252,17 +253,18 @@ def test_a_connection_that_was_never_seen_starts_with_a_new_state(tables: Tables
 
 def test_a_state_is_read_as_it_was_written_one_revision_on(tables: Tables) -> None:
     progress = Progress(
-        window=baseline_window(vendor_now=NOON, days=0), began_at=NOON, page_token="t", attention={"exception": 2}
+        window=baseline_window(vendor_now=NOON, days=0),
+        began_at=NOON,
+        page_token="t",
+        backlog=BacklogCount({"exception": 2}),
     )
     state = ConnectionState(
         connection_id=SHOP.id,
-        cursor=NOON,
-        last_read_started_at=NOON,
-        sync_frequency=timedelta(minutes=90),
-        progress=progress,
+        cursor=Cursor(position=NOON, last_read_started_at=NOON, progress=progress),
+        syncs=Syncs(frequency=timedelta(minutes=90)),
     )
     commit(tables, state=state)
-    assert tables.store.load(SHOP.id) == state.model_copy(update={"revision": 1})
+    assert tables.store.load(SHOP.id) == state.committed()
 
 
 @pytest.mark.parametrize("quiet", [True, False], ids=["an empty commit", "one with writes"])

@@ -20,7 +20,7 @@ _observed = Observation.of
 
 
 def now_for_data_as_of(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.health._known_until", lambda record, told_before, found, *, now: now)
+    patch.setattr("orderwatch.polling.health._watermark", lambda record, last_end, found, *, now: now)
 
 
 def no_holidays(patch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def final_orders_keep_their_deadline(patch: pytest.MonkeyPatch) -> None:
         after = schedule(before, deadlines, is_open=is_open, suppression=suppression)
         return after if is_open else after._replace(due=before.due)
 
-    patch.setattr("orderwatch.deadlines.rules.arm", keeping)
+    patch.setattr("orderwatch.deadlines.rules.schedule", keeping)
 
 
 def told_by_the_page_of_a_window(patch: pytest.MonkeyPatch) -> None:
@@ -83,9 +83,9 @@ def the_past_is_told(patch: pytest.MonkeyPatch) -> None:
 
 def nobody_hears_that_it_is_over(patch: pytest.MonkeyPatch) -> None:
     def deadline_change(*order: Any, **facts: Any) -> DeadlineChange:
-        return evaluate(*order, **facts)._replace(over=None)
+        return evaluate(*order, **facts)._replace(resolved=None)
 
-    patch.setattr("orderwatch.polling.detect.judge", deadline_change)
+    patch.setattr("orderwatch.polling.detect.evaluate", deadline_change)
 
 
 def due_orders_are_forgotten(patch: pytest.MonkeyPatch) -> None:

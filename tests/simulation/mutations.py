@@ -1,7 +1,7 @@
 """Rules broken on purpose, one at a time: the simulation is worth what it finds of these."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +14,10 @@ from orderwatch.aws.dynamodb import Unit, put_action
 from orderwatch.aws.rate_limit import SharedRateLimiter
 from orderwatch.aws.stores import PollStore
 from orderwatch.aws.tables import AlertTable
-from orderwatch.polling.cursor import OVERLAP, Progress, Window, WindowKind
-from orderwatch.polling.detect import Observation, OrderWrite, Reason
+from orderwatch.polling.backlog import ReadIds
+from orderwatch.polling.cursor import OVERLAP, Cursor, Progress, ReadContext, Window, WindowKind
+from orderwatch.polling.detect import Evaluation, OrderWrite, Reason
+from orderwatch.polling.schedule import PollReason, _reason_if_not_read
 from orderwatch.records import ConnectionState
 from orderwatch.trackstar.client import ConnectionClient
 from orderwatch.trackstar.orders import DateField, Order, OrderPage, OrderQuery, Version
@@ -30,6 +32,7 @@ _acquire = AlertTable.acquire
 _update = AlertTable._update
 _order_page = ConnectionClient.order_page
 _filters = OrderQuery.filters
+_next_window = Cursor._next_window
 
 
 def _filters_by(field_of: Callable[[str], str]) -> Callable[[OrderQuery], dict[str, str]]:
@@ -42,7 +45,7 @@ def cursor_before_the_writes(patch: pytest.MonkeyPatch) -> None:
         self: PollStore, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
     ) -> list[OrderWrite]:
         _commit(self, state, writes=[], alerts=alerts)
-        later = state.model_copy(update={"revision": state.revision + 1})
+        later = state.committed()
         guard: Unit[OrderWrite | None] = Unit(None, (self._connections.unchanged_action(later),))
         for move in writes:
             self._write([self._unit(state.connection_id, move)], guard)
@@ -58,7 +61,7 @@ def state_before_the_alert(patch: pytest.MonkeyPatch) -> None:
         silent = [replace(move, alert=None) for move in writes]
         lost = _commit(self, state, writes=silent, alerts=alerts)
         alerted = [move.alert for move in writes if move.alert]
-        later = state.model_copy(update={"revision": state.revision + 1})
+        later = state.committed()
         _commit(self, later, writes=[], alerts=alerted)
         return lost
 
@@ -74,17 +77,17 @@ def lt_for_lte(patch: pytest.MonkeyPatch) -> None:
 
 
 def watermark_on_the_shops_date(patch: pytest.MonkeyPatch) -> None:
-    def window(*, cursor: datetime, vendor_now: datetime, **_: Any) -> Window:
+    def window(*, start: datetime, vendor_now: datetime, **_: Any) -> Window:
         kind, field = WindowKind.INCREMENTAL, DateField.SHOP_UPDATED
-        return Window(kind=kind, after=cursor - OVERLAP, until=vendor_now, date_field=field)
+        return Window(kind=kind, after=start - OVERLAP, until=vendor_now, date_field=field)
 
     patch.setattr("orderwatch.polling.cursor.incremental_window", window)
 
 
 def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
-    def window(*, cursor: datetime, vendor_now: datetime, date_field: DateField, **_: Any) -> Window:
+    def window(*, start: datetime, vendor_now: datetime, date_field: DateField, **_: Any) -> Window:
         kind = WindowKind.INCREMENTAL
-        return Window(kind=kind, after=cursor - OVERLAP, until=vendor_now, date_field=date_field)
+        return Window(kind=kind, after=start - OVERLAP, until=vendor_now, date_field=date_field)
 
     patch.setattr("orderwatch.polling.cursor.incremental_window", window)
 
@@ -97,16 +100,15 @@ def no_overlap(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.polling.cursor.OVERLAP", timedelta(0))
 
 
-def _unconditional(key: str) -> Callable[..., dict[str, Any]]:
-    """`put_action` that takes no notice of its condition."""
-    anything = f"attribute_exists({key}) OR attribute_not_exists({key})"
-    return lambda table, row, **_: put_action(table, row, condition=anything, values={})
+def _unconditional(table: str, row: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+    """`put_action` without its condition."""
+    key = next(key for key in ("order_key", "alert_id", "connection_id") if key in row)
+    return put_action(table, row, condition=f"attribute_exists({key}) OR attribute_not_exists({key})", values={})
 
 
 def no_conditions(patch: pytest.MonkeyPatch) -> None:
     # The row's own condition alone is not missed: the connection's revision stops a poll that another has overtaken.
-    patch.setattr("orderwatch.aws.tables.put_action", _unconditional("order_key"))
-    patch.setattr("orderwatch.aws.tables.put_action", _unconditional("connection_id"))
+    patch.setattr("orderwatch.aws.tables.put_action", _unconditional)
 
 
 def older_versions_overwrite(patch: pytest.MonkeyPatch) -> None:
@@ -160,7 +162,7 @@ def first_page_only(patch: pytest.MonkeyPatch) -> None:
 
 def filters_on_the_first_page_only(patch: pytest.MonkeyPatch) -> None:
     def order_page(self: ConnectionClient, window: Window, *, page_token: str | None) -> OrderPage:
-        bare = window.model_copy(update={"after": None, "statuses": ()}) if page_token else window
+        bare = replace(window, after=None, statuses=()) if page_token else window
         return _order_page(self, bare, page_token=page_token)
 
     patch.setattr(ConnectionClient, "order_page", order_page)
@@ -175,14 +177,16 @@ def no_second_reading(patch: pytest.MonkeyPatch) -> None:
 
 
 def orders_counted_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.cursor.SeenOrders.saved", lambda self: "")
+    patch.setattr(ReadIds, "add", lambda self, order_id: True)
 
 
 def blind_to_what_has_no_date(patch: pytest.MonkeyPatch) -> None:
-    def window(*, vendor_now: datetime) -> Window:
-        return Window(kind=WindowKind.INCREMENTAL, after=vendor_now - timedelta(hours=1), until=vendor_now)
+    def next_window(self: Cursor, context: ReadContext) -> Window:
+        window = _next_window(self, context)
+        is_undated = window.kind is WindowKind.INCREMENTAL and window.after is None
+        return replace(window, after=window.until - timedelta(hours=1)) if is_undated else window
 
-    patch.setattr("orderwatch.polling.cursor.undated_window", window)
+    patch.setattr(Cursor, "_next_window", next_window)
 
 
 def random_alert_ids(patch: pytest.MonkeyPatch) -> None:
@@ -194,7 +198,7 @@ def alerts_by_the_baseline(patch: pytest.MonkeyPatch) -> None:
 
 
 def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
-    def kind_of(seen: Any, deadline_change: Any) -> str | None:
+    def kind_of(seen: Any, change: Any) -> str | None:
         if seen.same:
             return None
         if seen.policy.watches(seen.order.status):
@@ -202,7 +206,7 @@ def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
         known, policy = seen.stored, seen.policy
         return "order.recovered" if known and policy.watches(known.status) and policy.notify_recovered else None
 
-    patch.setattr("orderwatch.polling.detect._kind_of", kind_of)
+    patch.setattr(Evaluation, "_kind", kind_of)
 
 
 def _storm_in_each_world(patch: pytest.MonkeyPatch) -> None:
@@ -226,12 +230,12 @@ def each_sender_at_its_own_pace(patch: pytest.MonkeyPatch) -> None:
 
 
 def one_missing_date_downgrades_for_good(patch: pytest.MonkeyPatch) -> None:
-    def choose(state: ConnectionState, observed: Observation) -> ConnectionState:
-        dated = all(order.trackstar_updated_date for order in observed.orders.values())
-        state = state.model_copy(update={"has_orders": state.has_orders or bool(observed.orders)})
-        return state if dated else state.model_copy(update={"date_field": DateField.SHOP_UPDATED})
+    def choose(self: Cursor, orders: Mapping[str, Order]) -> Cursor:
+        dated = all(order.trackstar_updated_date for order in orders.values())
+        cursor = replace(self, has_orders=self.has_orders or bool(orders))
+        return cursor if dated else replace(cursor, date_field=DateField.SHOP_UPDATED)
 
-    patch.setattr("orderwatch.polling.cursor._choose_date_field", choose)
+    patch.setattr(Cursor, "_choose_date_field", choose)
 
 
 def future_versions_are_believed(patch: pytest.MonkeyPatch) -> None:
@@ -244,11 +248,11 @@ def future_versions_are_believed(patch: pytest.MonkeyPatch) -> None:
 
 
 def statuses_not_counted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.detect._changes_after", lambda stored: 1)
+    patch.setattr(Evaluation, "changes", property(lambda self: 1))
 
 
 def circles_are_followed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Progress, "leads_nowhere", lambda self, next_token: False)
+    patch.setattr(Progress, "is_loop", lambda self, next_token: False)
 
 
 def the_last_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
@@ -266,7 +270,11 @@ def the_first_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
 
 
 def marks_are_trusted_for_ever(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.schedule._is_old", lambda row, now, max_gap: False)
+    def reason(row: ConnectionState | None, *, now: datetime, max_gap: timedelta) -> PollReason | None:
+        found = _reason_if_not_read(row, now=now, max_gap=max_gap)
+        return None if found is PollReason.GAP else found
+
+    patch.setattr("orderwatch.polling.schedule._reason_if_not_read", reason)
 
 
 def no_redrive(patch: pytest.MonkeyPatch) -> None:

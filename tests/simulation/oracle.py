@@ -299,7 +299,7 @@ class Oracle:
             attempts, opened_at = reading.attempts + 1, reading.opened_at
             return Reading(filters, reading.opened, now, reading.jumps, attempts=attempts, opened_at=opened_at)
         opened = Reading(filters, now, now, self.jumps, opened_at=date)
-        if (self.row(CONNECTIONS, connection_id) or {}).get("cursor") is None:
+        if (self.row(CONNECTIONS, connection_id) or {}).get("cursor", {}).get("position") is None:
             self.deadlines.baseline_asked(connection_id)
         if opened.is_by_shop_date and not opened.is_sweep and knew_dates and self.knows_vendor_dates(connection_id):
             raise Violation(f"{connection_id} is read by the shop's date, though its orders have Trackstar's")
@@ -401,16 +401,16 @@ class Oracle:
         """Whether the baseline was done before this transaction."""
         change = states.get(connection_id)
         state = change.before if change else self.row(CONNECTIONS, connection_id)
-        return bool(state and state.get("cursor"))
+        return bool(state and state.get("cursor", {}).get("position"))
 
     # Windows
 
     def _progressed(self, connection_id: str, change: Change, reading: Reading | None) -> None:
-        before, after = change.before or {}, change.after
-        if before.get("cursor", "") > after.get("cursor", ""):
+        before, after = (change.before or {}).get("cursor", {}), change.after.get("cursor", {})
+        if before.get("position", "") > after.get("position", ""):
             raise Violation(f"the cursor of {connection_id} goes back")
         progress = after.get("progress")
-        moved_on = before.get("cursor") != after.get("cursor") or before.get("last_read_started_at") != after.get(
+        moved_on = before.get("position") != after.get("position") or before.get("last_read_started_at") != after.get(
             "last_read_started_at"
         )
         if moved_on and not (reading and reading.is_whole):
@@ -418,7 +418,7 @@ class Oracle:
         if reading:
             self.readings[connection_id] = deepcopy(reading)
             self._dated |= {connection_id} if reading.shows_vendor_dates else set()
-        if reading and moved_on and "cursor" not in before and reading.opened_at:
+        if reading and moved_on and "position" not in before and reading.opened_at:
             self.deadlines.baseline_ended(connection_id, reading.opened_at)
         if reading and reading.is_whole and (moved_on or (reading.is_sweep and not _is_at(progress, reading))):
             self._ended(connection_id, reading)
@@ -539,7 +539,7 @@ class Oracle:
     def judge_shop(self, connection_id: str) -> None:
         """After the calm, a shop's row and its orders are as they should be."""
         state = self.row(CONNECTIONS, connection_id) or {}
-        if not state.get("cursor") or state.get("progress"):
+        if not state["cursor"].get("position") or state["cursor"].get("progress"):
             raise Violation(f"{connection_id} was not read to its end: {state}")
         if state["health"]["state"] != "healthy":
             raise Violation(f"{connection_id} is not healthy after the calm: {state['health']}")

@@ -48,7 +48,7 @@ def half_of_what_waits_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     def forgetful(waiting: Mapping[str, Mapping[str, datetime]]) -> str | None:
         return encode({shop: dict(list(orders.items())[::2]) for shop, orders in waiting.items()})
 
-    patch.setattr(f"{_PATH}.remembered", forgetful)
+    patch.setattr(f"{_PATH}.encode", forgetful)
 
 
 def a_repeated_request_is_another_summary(patch: pytest.MonkeyPatch) -> None:

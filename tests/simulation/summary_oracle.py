@@ -142,7 +142,9 @@ class SummaryOracle:
         rows = self._rows_of(connection_id)
         waiting = {order_id: row for order_id, row in rows.items() if "status_since" in row}
         self._wrong(f"what waits in {connection_id}", set(waited), set(waiting))
-        as_of = _moment(state.get("data_as_of") or state.get("read_until") or now.isoformat())
+        as_of = _moment(
+            state.get("syncs", {}).get("last_end") or state.get("cursor", {}).get("read_until") or now.isoformat()
+        )
         at_risk = sum(_is(row, "order.at_risk") and "due_at" in row for row in rows.values())
         if shop is None:
             self._wrong(f"{connection_id} with nothing to tell of", bool(waiting or at_risk), False)
@@ -219,7 +221,9 @@ def _remembered(row: Row) -> Waited:
 
 
 def _is_out_of_sight(state: Row, now: datetime) -> bool:
-    if (state.get("health") or {}).get("state") in OUT_OF_SIGHT or not state.get("baseline_completed_at"):
+    if (state.get("health") or {}).get("state") in OUT_OF_SIGHT or not state.get("cursor", {}).get(
+        "baseline_completed_at"
+    ):
         return True
     return not state.get("last_success_at") or now - _moment(state["last_success_at"]) > SILENCE
 

@@ -41,7 +41,7 @@ def end_a_window_that_showed_one_of_two_orders(*meanwhile: dict[str, Any]) -> No
     for record in meanwhile:
         copy.show([*before, record], NOON + timedelta(minutes=12))
     oracle.served(SHOP, reading, {"data": [order("read", 1)], "next_token": None, "total_count": 1})
-    after = {"connection_id": SHOP, "cursor": "2026-01-05T12:10:00+00:00"}
+    after = {"connection_id": SHOP, "cursor": {"position": "2026-01-05T12:10:00+00:00"}}
     oracle.wrote([Change(CONNECTIONS, None, after)], reading)
 
 

@@ -327,7 +327,7 @@ class SimulatedWorld:
         if self.is_calm or not plan.late_by:
             return 0.0
         late = self.chance.uniform(0, plan.late_by)
-        cursor = (self.tables.row(CONNECTIONS, plan.connection_id) or {}).get("cursor")
+        cursor = (self.tables.row(CONNECTIONS, plan.connection_id) or {}).get("cursor", {}).get("position")
         if cursor and not self._running and self.chance.random() < AT_THE_BOUND:
             bound = datetime.fromisoformat(cursor) - OVERLAP
             late = max((self.vendor_clock.now() - bound).total_seconds(), 0.0)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.cursor import WindowKind
-from orderwatch.polling.detect import Observation, OrderWrite
+from orderwatch.polling.detect import Observation, OrderWrite, detect
 from orderwatch.polling.policy import Policy
 from orderwatch.trackstar.orders import Order
 

@@ -12,7 +12,8 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.aws.dynamodb import to_item
-from orderwatch.aws.tables import AlertTable, OrderTable
+from orderwatch.aws.tables import AlertTable, OrderTable, row_from_state
+from orderwatch.polling.cursor import Cursor
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.records import ConnectionState
 from orderwatch_cli.aws import Aws
@@ -148,10 +149,8 @@ class Operated:
     def polled(self, connection_id: str, *, ago: timedelta = timedelta(), **fields: Any) -> None:
         """The row that a poll leaves."""
         at = datetime.now(UTC) - ago
-        state = ConnectionState(
-            connection_id=connection_id, revision=1, last_success_at=at, baseline_completed_at=at, **fields
-        )
-        row = state.model_dump(mode="json", exclude_none=True)
+        cursor = Cursor(last_success_at=at, baseline_completed_at=at)
+        row = row_from_state(ConnectionState(connection_id=connection_id, revision=1, cursor=cursor, **fields))
         self.cloud.client("dynamodb").put_item(TableName=self.outputs.connection_table_name, Item=to_item(row))
 
     def write(self, move: OrderWrite, *, connection_id: str = CONNECTION) -> None:

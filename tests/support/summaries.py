@@ -8,8 +8,9 @@ from decimal import Decimal
 from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
+from orderwatch.polling.cursor import Cursor
 from orderwatch.publishing.enrich import LookedUp
-from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder
+from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder, Syncs
 from orderwatch.summary.build import Shop, SummaryRequest
 from orderwatch.summary.changes import PreviousSummary, decode
 from orderwatch.trackstar.orders import Version, VersionClock
@@ -63,16 +64,15 @@ AT_RISK = DeadlineState(due=Deadline(AT + HOUR, KIND_LATE), passed=Deadline(AT -
 def healthy(connection_id: str = "a") -> ConnectionState:
     return ConnectionState(
         connection_id=connection_id,
-        baseline_completed_at=AT - 30 * DAY,
-        last_success_at=AT - timedelta(minutes=3),
-        data_as_of=AT,
+        cursor=Cursor(baseline_completed_at=AT - 30 * DAY, last_success_at=AT - timedelta(minutes=3)),
+        syncs=Syncs(last_end=AT),
         health=Health(since=AT - 30 * DAY),
     )
 
 
 def blocked(connection_id: str = "a", *, since: datetime = AT - 5 * HOUR) -> ConnectionState:
     health = Health(state=HealthState.BLOCKED, since=since)
-    return healthy(connection_id).model_copy(update={"health": health})
+    return replace(healthy(connection_id), health=health)
 
 
 def shop(connection_id: str = "a", name: str | None = None) -> Shop:
@@ -102,7 +102,7 @@ class MemoryStore:
     def states(self, connection_ids: Collection[str]) -> Mapping[str, ConnectionState]:
         return {each: self.known[each] for each in connection_ids if each in self.known}
 
-    def waiting(self, connection_id: str) -> Mapping[str, StoredOrder]:
+    def needing_attention(self, connection_id: str) -> Mapping[str, StoredOrder]:
         return {key: row for key, row in self.rows.get(connection_id, {}).items() if row.needs_attention}
 
     def due(self, connection_id: str, until: datetime) -> Mapping[str, StoredOrder]:

@@ -8,8 +8,9 @@ import pytest
 from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.connection_alerts import health_alerts
+from orderwatch.polling.cursor import Cursor
 from orderwatch.polling.health import assess
-from orderwatch.records import ConnectionState, Health, HealthState
+from orderwatch.records import Health, HealthState
 from orderwatch.rendering.next_steps import next_step
 from orderwatch.trackstar.connections import TrackstarConnection
 
@@ -155,5 +156,5 @@ def test_the_end_of_trouble_says_what_it_was_and_for_how_long() -> None:
     ("set_at", "read"), [(None, False), (NOON - MINUTE, False), (NOON, True), (NOON + MINUTE, True)]
 )
 def test_a_reading_that_began_after_the_question_answers_it(set_at: datetime | None, read: bool) -> None:
-    state = ConnectionState(connection_id="conn_a", last_read_started_at=set_at)
+    state = Cursor(last_read_started_at=set_at)
     assert state.has_read_since(NOON) is read

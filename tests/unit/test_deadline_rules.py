@@ -348,7 +348,7 @@ def test_the_baseline_says_in_one_line_how_many_are_late_already_and_tells_none_
     assert started.detail == (
         "Watching 4 orders for backordered, cancelled, exception; none needs attention now. "
         "2 orders are already past their ship-by and 1 has to ship within 24 hours: "
-        "only what passes from now on is alerted."
+        "only deadlines that pass from now on are alerted."
     )
     assert world.tell() == []
     assert world.tell(2 * HOUR) == [("3", "order.late")]
@@ -377,8 +377,8 @@ def test_the_first_poll_after_an_upgrade_records_the_deadlines_of_open_orders_an
     [line] = world.tell_all()
     assert line.kind == "watch.started"
     assert line.detail == (
-        "The deadlines of 3 open orders are watched. 2 orders are already past their ship-by: "
-        "only what passes from now on is alerted."
+        "Now watching the deadlines of 3 open orders. 2 orders are already past their ship-by: "
+        "only deadlines that pass from now on are alerted."
     )
     assert world.queries()[-1]["status[in]"] == "backordered,confirmed,exception,open,partially_fulfilled,processing"
     assert world.tell() == []
@@ -392,7 +392,7 @@ def test_a_change_of_the_settings_is_reckoned_anew_and_floods_nobody(world: Watc
     assert world.tell(policy=patient) == []
     [line] = world.tell_all()
     assert line.detail is not None
-    assert "2 have to ship within 24 hours: only what passes from now on is alerted" in line.detail
+    assert "2 have to ship within 24 hours: only deadlines that pass from now on are alerted" in line.detail
     assert world.tell() == []
     assert world.tell(10 * HOUR) == [("1", "order.late"), ("2", "order.late")]
 
@@ -425,7 +425,7 @@ def test_deadlines_that_are_left_when_the_time_is_up_are_told_by_the_next_poll(w
     world.shop.sync()
     has_time = iter([True, True, False])
     summary = world.poll(policy=POLICY, has_time=lambda: next(has_time))
-    assert (summary.outcome, summary.left) == (Outcome.UNFINISHED, 50)
+    assert (summary.outcome, summary.remaining) == (Outcome.UNFINISHED, 50)
     assert len(alerted(world.alerted())) == 100
     assert len(world.tell()) == 50
 

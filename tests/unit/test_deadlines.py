@@ -14,7 +14,6 @@ from orderwatch.deadlines.rules import (
     DeadlineRules,
     DeadlineState,
     Suppression,
-    alerted,
     expire,
     schedule,
 )
@@ -265,6 +264,6 @@ def test_of_the_deadlines_that_passed_only_the_last_is_told(watermark: datetime,
 
 
 def test_a_deadline_that_was_told_is_not_told_again() -> None:
-    after = alerted(expire(DeadlineState(due=AT_RISK), BOTH, watermark=LATE.at), "alert")
+    after = expire(DeadlineState(due=AT_RISK), BOTH, watermark=LATE.at).with_alert("alert")
     assert after == DeadlineState(passed=LATE, deadline_alert_id="alert")
     assert expire(armed(after, BOTH), BOTH, watermark=LATE.at + DAY) == after

@@ -8,7 +8,7 @@ import pytest
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.rules import DeadlineRules, Suppression
 from orderwatch.polling.cursor import WindowKind
-from orderwatch.polling.detect import Observation, OrderWrite
+from orderwatch.polling.detect import Observation, OrderWrite, detect
 from orderwatch.polling.policy import Policy
 from orderwatch.records import Extract
 from orderwatch.trackstar.orders import Order

@@ -1,5 +1,6 @@
 """Rule 19: up to when a shop's data reach, where Trackstar does not tell when it synced."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +8,7 @@ from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.health import probe_connection
 from orderwatch.records import ConnectionState, Health, HealthState
 from orderwatch.trackstar.connections import TrackstarConnection
+from orderwatch.trackstar.orders import FoundOrders, OrderPage, OrderQuery
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SHOP = AlertConnection(id="conn_a")
@@ -22,10 +24,19 @@ class SaysNothing:
     def connection(self) -> TrackstarConnection:
         return TrackstarConnection.model_validate({"connection_id": "conn_a", "sync_schedules": []})
 
+    def order_page(self, query: OrderQuery, *, page_token: str | None) -> OrderPage:
+        raise AssertionError
+
+    def orders(self, order_ids: Sequence[str]) -> FoundOrders:
+        raise AssertionError
+
+    def start_sync(self) -> None:
+        raise AssertionError
+
 
 def test_that_our_own_polls_did_not_end_says_nothing_of_how_far_the_data_reach() -> None:
     unread = Health(state=HealthState.POLL_FAILING, since=NOON - timedelta(hours=1))
     state = ConnectionState(connection_id="conn_a", health=unread)
     fresh = probe_connection(SaysNothing(), ConnectionState(connection_id="conn_a"), SHOP)
-    assert fresh.watermark == NOON - 2 * fresh.state.sync_frequency
+    assert fresh.watermark == NOON - 2 * fresh.state.syncs.frequency
     assert probe_connection(SaysNothing(), state, SHOP).watermark == fresh.watermark

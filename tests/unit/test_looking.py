@@ -1,13 +1,14 @@
 """Which shops a tick polls: where something may have moved, and whatever was not read for a while."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from orderwatch.polling.cursor import Now, Progress, Window, WindowKind
+from orderwatch.polling.cursor import Cursor, Now, Progress, Window, WindowKind
 from orderwatch.polling.schedule import PollReason, connections_to_poll, poll_reason
-from orderwatch.records import ConnectionState, Health, HealthState
+from orderwatch.records import ConnectionState, Health, HealthState, Syncs
 from orderwatch.trackstar.connections import TrackstarConnection
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -21,10 +22,14 @@ WINDOW = Progress(window=Window(kind=WindowKind.INCREMENTAL, until=NOON), began_
 def row(**changes: Any) -> ConnectionState:
     """A shop that was read two minutes ago, after its last sync."""
     read_at, health = NOW.ours - 2 * MINUTE, Health(since=NOON)
+    cursor = Cursor(position=NOON, last_read_started_at=read_at, last_sync_end_read=SYNCED)
+    in_cursor = {name: value for name, value in changes.items() if hasattr(cursor, name)}
+    in_syncs = {name: value for name, value in changes.items() if hasattr(Syncs(), name)}
+    rest = {name: value for name, value in changes.items() if name not in {*in_cursor, *in_syncs}}
     state = ConnectionState(
-        connection_id="conn_a", cursor=NOON, last_read_started_at=read_at, last_sync_end_read=SYNCED, health=health
+        connection_id="conn_a", cursor=replace(cursor, **in_cursor), syncs=Syncs(**in_syncs), health=health
     )
-    return state.model_copy(update=changes)
+    return replace(state, **rest)
 
 
 def listed(*, synced: datetime | None = SYNCED, in_progress: bool = False, **fields: Any) -> TrackstarConnection:
@@ -98,10 +103,10 @@ def test_why_a_shop_is_polled(
     [
         (row(), SYNCED, PollReason.TO_SYNC),
         (row(last_sync_end_read=NOON - 4 * MINUTE), NOON - 4 * MINUTE, None),
-        (row(sync_asked_at=NOW.ours - 4 * MINUTE), SYNCED, None),
-        (row(sync_asked_at=NOW.ours - 5 * MINUTE), SYNCED, PollReason.TO_SYNC),
-        (row(sync_refused_at=NOW.ours - timedelta(hours=23)), SYNCED, None),
-        (row(sync_refused_at=NOW.ours - timedelta(hours=24)), SYNCED, PollReason.TO_SYNC),
+        (row(requested_at=NOW.ours - 4 * MINUTE), SYNCED, None),
+        (row(requested_at=NOW.ours - 5 * MINUTE), SYNCED, PollReason.TO_SYNC),
+        (row(refused_at=NOW.ours - timedelta(hours=23)), SYNCED, None),
+        (row(refused_at=NOW.ours - timedelta(hours=24)), SYNCED, PollReason.TO_SYNC),
     ],
     ids=["old", "fresh", "just asked", "asked a while ago", "refused today", "refused yesterday"],
 )

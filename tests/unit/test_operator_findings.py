@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 from pydantic.alias_generators import to_pascal
 
-from orderwatch.polling.cursor import Progress, Window, WindowKind
+from orderwatch.polling.cursor import Cursor, Progress, Window, WindowKind
 from orderwatch.records import ConnectionState
 from orderwatch_cli import doctor
 from orderwatch_cli.aws import Aws, explain
@@ -46,7 +46,7 @@ def a_stack() -> Stack:
 
 def polled(*, ago: timedelta | None, progress: Progress | None = None) -> ConnectionState:
     at = None if ago is None else NOON - ago
-    return ConnectionState(connection_id="conn_a", last_success_at=at, progress=progress)
+    return ConnectionState(connection_id="conn_a", cursor=Cursor(last_success_at=at, progress=progress))
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ def entry(message: str, **fields: Any) -> str:
 
 
 def test_a_poll_that_ended_says_what_it_read() -> None:
-    line = entry("poll ended", outcome="finished", OrdersRead=12, OrdersMoved=3)
+    line = entry("poll ended", outcome="finished", OrdersRead=12, OrdersWritten=3)
     assert news_in(line, at=AT) == PollNews("conn_a", AT, orders=12, moved=3)
 
 
 def test_a_poll_that_failed_gives_the_reason_without_the_traceback() -> None:
-    line = entry("poll failed, the cursor stays", exception=TRACEBACK, exception_name="UnavailableError")
+    line = entry("poll failed; the cursor stays", exception=TRACEBACK, exception_name="UnavailableError")
     assert news_in(line, at=AT) == PollNews(
         "conn_a", AT, reason="GET /cart/orders: 127.0.0.1 cannot be reached (ConnectError)"
     )
@@ -54,7 +54,7 @@ def test_other_lines_are_no_news(line: str) -> None:
 
 @pytest.mark.parametrize("fields", [{}, {"exception": ""}, {"exception": "one line", "exception_name": None}])
 def test_a_failure_without_a_readable_exception_is_news_too(fields: dict[str, Any]) -> None:
-    news = news_in(entry("poll failed, the cursor stays", **fields), at=AT)
+    news = news_in(entry("poll failed; the cursor stays", **fields), at=AT)
     assert news
     assert news.reason
 

@@ -10,7 +10,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import PollSupersededError, UnavailableError
 from orderwatch.polling.cursor import OVERLAP, WindowKind
-from orderwatch.polling.detect import Observation, OrderWrite
+from orderwatch.polling.detect import Observation, OrderWrite, detect
 from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.policy import Policy
 from orderwatch.records import HealthState, StoredOrder

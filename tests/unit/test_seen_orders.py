@@ -5,11 +5,11 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderwatch.polling.cursor import MAX_SAVED, SeenOrders
+from orderwatch.polling.backlog import MAX_SAVED_IDS, ReadIds
 
 
-def seen(*order_ids: str) -> SeenOrders:
-    orders = SeenOrders()
+def seen(*order_ids: str) -> ReadIds:
+    orders = ReadIds()
     for order_id in order_ids:
         orders.add(order_id)
     return orders
@@ -17,7 +17,7 @@ def seen(*order_ids: str) -> SeenOrders:
 
 @given(st.lists(st.text(max_size=4)))
 def test_an_order_is_new_once_and_only_once(order_ids: list[str]) -> None:
-    orders, known = SeenOrders(), set[str]()
+    orders, known = ReadIds(), set[str]()
     for order_id in order_ids:
         assert orders.add(order_id) is (order_id not in known)
         known.add(order_id)
@@ -32,16 +32,16 @@ def test_it_stays_exact_while_it_grows() -> None:
 
 
 def test_the_next_poll_knows_what_was_saved() -> None:
-    restored = SeenOrders.from_json(seen("1", "2", "\ud800").to_json())
+    restored = ReadIds.from_text(seen("1", "2", "\ud800").to_text())
     assert [restored.add(order_id) for order_id in ("1", "2", "\ud800", "3")] == [False, False, False, True]
 
 
 def test_what_is_saved_fits_the_row_and_too_much_is_not_saved_at_all() -> None:
-    orders = seen(*map(str, range(MAX_SAVED)))
-    assert len(orders.to_json()) == 8 * MAX_SAVED
+    orders = seen(*map(str, range(MAX_SAVED_IDS)))
+    assert len(orders.to_text()) == 8 * MAX_SAVED_IDS
     orders.add("one more")
-    assert orders.to_json() == ""
-    assert len(SeenOrders.from_json("")) == 0
+    assert orders.to_text() == ""
+    assert len(ReadIds.from_text("")) == 0
 
 
 def test_an_order_takes_at_most_a_few_words_of_memory() -> None:

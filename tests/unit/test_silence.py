@@ -33,7 +33,7 @@ def failed_poll(world: World) -> list[str]:
     world.pass_time()
     with pytest.raises(UnavailableError):
         world.poll()
-    alert_poll_failing(AlertConnection(id="conn_a"), store=world.tables.store, suppression=SILENCE)
+    alert_poll_failing(AlertConnection(id="conn_a"), store=world.tables.store, stalled_after=SILENCE)
     return kinds(world.alerted())
 
 
@@ -75,7 +75,7 @@ def test_a_status_that_is_misspelt_is_told_to_the_operators_once() -> None:
             alerted += [alert for alert in world.next_poll(shop, policy=policy) if alert.kind == "status.unknown"]
     assert [alert.connection_id for alert in alerted] == ["AlertStatuses"]
     assert alerted[0].detail is not None
-    assert "AlertStatuses names exceptoin" in alerted[0].detail
+    assert "AlertStatuses contains exceptoin" in alerted[0].detail
 
 
 def test_a_status_that_only_a_shop_knows_is_not_doubted() -> None:

@@ -9,7 +9,8 @@ import pytest
 from orderwatch.alerts.kinds import Severity
 from orderwatch.alerts.summary import Changes, DailySummary, Unseen
 from orderwatch.deadlines.rules import DeadlineState
-from orderwatch.records import ConnectionState, Health, HealthState
+from orderwatch.polling.cursor import Cursor
+from orderwatch.records import ConnectionState, Health, HealthState, Syncs
 from orderwatch.summary.build import MAX_BYTES, Summary, summarize, unseen, write
 from orderwatch.summary.changes import MAX_MEMORY, decode, encode
 from orderwatch.summary.stock import MAX_STOCKED
@@ -36,8 +37,9 @@ def made(store: MemoryStore, *names: str, at: datetime = AT, request: str = "", 
     shops = [shop(name) for name in names or ("a",)]
     for name in names or ("a",):
         if name in store.known:
-            alive = {"last_success_at": at, "data_as_of": at}
-            store.known[name] = store.known[name].model_copy(update=alive)
+            known = store.known[name]
+            cursor = replace(known.cursor, last_success_at=at)
+            store.known[name] = replace(known, cursor=cursor, syncs=Syncs(last_end=at))
     return summarize(shops, store=store, products=shelf, occasion=occasion(at=at, request=request))
 
 
@@ -88,19 +90,17 @@ def test_where_nothing_waits_the_summary_is_news_for_nobody() -> None:
         (blocked(), Unseen(state="blocked", since=AT - 5 * HOUR), "Trackstar cannot see it"),
         (ConnectionState(connection_id="a"), Unseen(state="initial_sync"), "it was never read"),
         (
-            healthy().model_copy(update={"baseline_completed_at": None, "watch_started_at": AT - HOUR}),
+            replace(healthy(), cursor=Cursor(watch_started_at=AT - HOUR)),
             Unseen(state="initial_sync", since=AT - HOUR),
             "its first reading has not ended",
         ),
         (
-            healthy().model_copy(
-                update={"health": Health(state=HealthState.STALE, since=AT), "data_as_of": AT - 3 * HOUR}
-            ),
+            replace(healthy(), health=Health(state=HealthState.STALE, since=AT), syncs=Syncs(last_end=AT - 3 * HOUR)),
             Unseen(state="stale", since=AT - 3 * HOUR),
             "nothing was synced since then",
         ),
         (
-            healthy().model_copy(update={"last_success_at": AT - timedelta(minutes=31)}),
+            replace(healthy(), cursor=replace(healthy().cursor, last_success_at=AT - timedelta(minutes=31))),
             Unseen(state="poll_failing", since=AT - timedelta(minutes=31)),
             "no poll came to its end",
         ),
@@ -217,7 +217,7 @@ def test_more_orders_than_can_be_remembered_are_not_compared_and_that_is_no_chan
 
 def test_what_is_at_risk_is_told_of_a_shop_whose_data_are_days_old() -> None:
     kept = {"1": row("processing", needs_attention=False, deadline_state=AT_RISK)}
-    old = healthy().model_copy(update={"data_as_of": AT - 3 * DAY})
+    old = replace(healthy(), syncs=Syncs(last_end=AT - 3 * DAY))
     store = MemoryStore({"a": kept}, {"a": old})
     daily = summarize([shop()], store=store, products=None, occasion=occasion()).alert.daily
     assert daily is not None

@@ -7,7 +7,7 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import Backlog
-from orderwatch.polling.cursor import MAX_WAITING
+from orderwatch.polling.backlog import MAX_LISTED
 from tests.support.world import World
 
 
@@ -50,7 +50,7 @@ def test_ten_are_listed_over_all_pages_and_the_rest_is_counted_by_status(
         place(world, f"{number:02}", status="exception" if number % 2 else "backordered", days=20 - number)
     alerted = waiting(world)
     assert [order.id for order in alerted.orders] == [f"{number:02}" for number in range(13, 3, -1)]
-    assert len(alerted.orders) == MAX_WAITING
+    assert len(alerted.orders) == MAX_LISTED
     assert (alerted.more_orders, alerted.by_status) == (4, {"exception": 7, "backordered": 7})
 
 

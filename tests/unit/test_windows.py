@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orderwatch.polling.backlog import BacklogCount
 from orderwatch.polling.cursor import (
     MAX_ATTEMPTS,
     OVERLAP,
@@ -14,7 +15,6 @@ from orderwatch.polling.cursor import (
     WindowKind,
     baseline_window,
     incremental_window,
-    sweep_window,
 )
 from orderwatch.trackstar.orders import DateField
 
@@ -31,7 +31,7 @@ def incremental(
     field: DateField = DateField.TRACKSTAR_UPDATED,
     frequency: timedelta = HOUR,
 ) -> Window:
-    return incremental_window(cursor=cursor, cursor_age=age, vendor_now=now, date_field=field, sync_frequency=frequency)
+    return incremental_window(start=cursor, age=age, vendor_now=now, date_field=field, sync_frequency=frequency)
 
 
 def test_a_baseline_reads_everything() -> None:
@@ -77,11 +77,6 @@ def test_whatever_the_clocks_do_a_window_reaches_back_over_the_cursor_and_over_t
     assert window.after <= window.until - age - OVERLAP
 
 
-def test_a_sweep_reads_the_watched_statuses_whatever_their_dates() -> None:
-    window = sweep_window(vendor_now=NOON, statuses={"exception", "cancelled"})
-    assert (window.kind, window.after, window.statuses) == (WindowKind.SWEEP, None, ("cancelled", "exception"))
-
-
 @pytest.mark.parametrize(
     ("read_count", "expected_count", "attempt", "short", "why"),
     [
@@ -107,6 +102,11 @@ def test_when_a_window_is_read_again(read_count: int, expected_count: int, attem
 def test_a_window_that_is_read_again_starts_at_its_first_page_and_counts_anew() -> None:
     window = baseline_window(vendor_now=NOON, days=0)
     progress = Progress(
-        window=window, began_at=NOON, page_token="t", read_count=5, expected_count=9, attention={"exception": 1}
+        window=window,
+        began_at=NOON,
+        page_token="t",
+        read_count=5,
+        expected_count=9,
+        backlog=BacklogCount({"exception": 1}),
     )
     assert progress.restarted() == Progress(window=window, began_at=NOON, attempt=2)
