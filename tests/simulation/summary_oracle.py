@@ -221,11 +221,10 @@ def _remembered(row: Row) -> Waited:
 
 
 def _is_out_of_sight(state: Row, now: datetime) -> bool:
-    if (state.get("health") or {}).get("state") in OUT_OF_SIGHT or not state.get("cursor", {}).get(
-        "baseline_completed_at"
-    ):
+    cursor = state.get("cursor", {})
+    if (state.get("health") or {}).get("state") in OUT_OF_SIGHT or not cursor.get("baseline_completed_at"):
         return True
-    return not state.get("last_success_at") or now - _moment(state["last_success_at"]) > SILENCE
+    return not cursor.get("last_success_at") or now - _moment(cursor["last_success_at"]) > SILENCE
 
 
 def _is(row: Row, kind: str) -> bool:

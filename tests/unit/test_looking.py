@@ -52,7 +52,7 @@ IN_TROUBLE = Health(state=HealthState.BLOCKED, since=NOON)
     [
         (row(), listed(), None),
         (None, listed(), PollReason.FIRST),
-        (row(cursor=None, last_read_started_at=None), listed(), PollReason.FIRST),
+        (row(last_read_started_at=None), listed(), PollReason.FIRST),
         (row(progress=WINDOW), listed(), PollReason.UNFINISHED),
         (row(), listed(synced=SYNCED + MINUTE), PollReason.SYNCED),
         (row(), listed(synced=SYNCED - MINUTE), PollReason.SYNCED),

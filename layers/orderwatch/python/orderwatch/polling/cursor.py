@@ -61,7 +61,7 @@ class Window(OrderQuery):
 
 
 class Vendor(Protocol):
-    """Trackstar's API for one connection. Every method raises a `TrackstarError` where it is not answered as documented."""
+    """Trackstar's API for one connection. Every method raises a `TrackstarError` for an undocumented response."""
 
     def now(self) -> datetime:
         """The vendor's clock: the time of its latest response."""
