@@ -10,7 +10,7 @@ import httpx
 from pydantic import SecretStr
 
 from orderwatch.errors import ForbiddenError, NotFoundError, OrderwatchError, TrackstarError, UnauthorizedError
-from orderwatch.polling.cursor import Window, WindowKind
+from orderwatch.polling.window import Window, WindowKind
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.connections import TrackstarConnection
 

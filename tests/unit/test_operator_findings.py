@@ -8,7 +8,8 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 from pydantic.alias_generators import to_pascal
 
-from orderwatch.polling.cursor import Cursor, Progress, Window, WindowKind
+from orderwatch.polling.cursor import Cursor
+from orderwatch.polling.window import Progress, Window, WindowKind
 from orderwatch.records import ConnectionState
 from orderwatch_cli import doctor
 from orderwatch_cli.aws import Aws, explain

@@ -9,10 +9,10 @@ import pytest
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import PollSupersededError, UnavailableError
-from orderwatch.polling.cursor import OVERLAP, WindowKind
 from orderwatch.polling.detect import Observation, OrderWrite, detect
 from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.policy import Policy
+from orderwatch.polling.window import OVERLAP, WindowKind
 from orderwatch.records import HealthState, StoredOrder
 from orderwatch.trackstar.orders import DateField, Order
 from orderwatch_local.shop import Request, Response, Shop, TrackstarDates, invalid_credentials

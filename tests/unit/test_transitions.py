@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.polling.cursor import WindowKind
 from orderwatch.polling.detect import Observation, OrderWrite, Reason, detect, reason_for
 from orderwatch.polling.policy import Policy
+from orderwatch.polling.window import WindowKind
 from orderwatch.records import StoredOrder
 from orderwatch.trackstar.orders import Order, Version, VersionClock
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderwatch.polling.backlog import BacklogCount
-from orderwatch.polling.cursor import (
+from orderwatch.polling.window import (
     MAX_ATTEMPTS,
     OVERLAP,
+    BacklogCount,
     Progress,
     Window,
     WindowKind,

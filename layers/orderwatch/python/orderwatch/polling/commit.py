@@ -7,10 +7,10 @@ from typing import Protocol
 from orderwatch.alerts.alert import Alert
 from orderwatch.errors import PollSupersededError
 from orderwatch.observability import logger
-from orderwatch.polling.cursor import WindowKind
 from orderwatch.polling.detect import Observation, OrderWrite, Reason, detect
 from orderwatch.polling.metrics import PollMetrics
 from orderwatch.polling.policy import Policy
+from orderwatch.polling.window import WindowKind
 from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.orders import Order
 

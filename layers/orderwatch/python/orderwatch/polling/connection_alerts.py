@@ -24,9 +24,10 @@ from orderwatch.alerts.parts import AlertConnection, Backlog
 from orderwatch.deadlines.alerts import describe_past
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.observability import logger
-from orderwatch.polling.cursor import Progress, ReadContext, WindowKind
+from orderwatch.polling.cursor import ReadContext
 from orderwatch.polling.detect import Observation
 from orderwatch.polling.policy import Policy
+from orderwatch.polling.window import Progress, WindowKind
 from orderwatch.records import ConnectionState, Health, HealthState
 from orderwatch.sanitize import one_line
 from orderwatch.trackstar.orders import OrderPage, Quarantined

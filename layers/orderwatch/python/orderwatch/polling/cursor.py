@@ -12,52 +12,28 @@ read and written (rule 4). All bounds are by the vendor's clock; ours only measu
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Annotated, NamedTuple, Protocol, Self
-
-from pydantic import PlainSerializer, PlainValidator
+from typing import NamedTuple, Protocol, Self
 
 from orderwatch import clock
 from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES
 from orderwatch.errors import InvalidRequestError, PagingError
 from orderwatch.observability import logger
-from orderwatch.polling.backlog import BacklogCount, ReadIds
 from orderwatch.polling.policy import Policy
+from orderwatch.polling.window import (
+    MAX_ATTEMPTS,
+    Progress,
+    Window,
+    WindowKind,
+    baseline_window,
+    incremental_window,
+)
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch.trackstar.orders import DateField, FoundOrders, Order, OrderPage, OrderQuery
 
-OVERLAP = timedelta(minutes=10)
-"""How far a window reaches back over the last one, to read again what arrived late at the boundary."""
 SWEEP_INTERVAL = timedelta(days=1)
 """How often the watched statuses are read whatever their dates (rule 6)."""
 FINAL_SWEEP = timedelta(days=7)
 """How far the sweep of final statuses reaches back before the previous one."""
-MAX_ATTEMPTS = 3
-"""How often a window is read. If it still shows fewer orders than expected, the sweep finds the rest; if its page
-tokens still lead nowhere, the poll fails."""
-MAX_PAGES_WITHOUT_NEW_ORDERS = 5
-"""Consecutive pages without a new order after which the page tokens are taken for a loop."""
-
-
-class WindowKind(StrEnum):
-    """Why orders are read. `DUE` is no window: those orders are read by their ids."""
-
-    BASELINE = "baseline"
-    INCREMENTAL = "incremental"
-    SWEEP = "sweep"
-    DEADLINES = "deadlines"
-    DUE = "due"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window(OrderQuery):
-    """A range of orders that is read to its end, with the same filters on every page.
-
-    Attributes:
-        kind: Why it is read. `until` is the vendor's clock when the window was opened.
-    """
-
-    kind: WindowKind
 
 
 class Vendor(Protocol):
@@ -108,84 +84,6 @@ class ReadContext:
     sync_frequency: timedelta
     last_sync_end: datetime | None
     is_probed: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a window has been read (rule 7).
-
-    Attributes:
-        window: The window.
-        began_at: When it was opened, by our clock.
-        last_sync_end: The end of the last sync that was known when it was opened.
-        page_token: The next page; None: the first.
-        read_count: Number of distinct orders read.
-        expected_count: The largest `total_count` seen.
-        backlog: What the orders add up to.
-        deadline_rules: The fingerprint of the deadline rules when it was opened.
-        attempt: How often it has been begun.
-        pages_without_new_orders: Consecutive pages, of one poll, that showed no new order.
-        read_ids: The orders read; grows in place.
-    """
-
-    window: Window
-    began_at: datetime
-    last_sync_end: datetime | None = None
-    page_token: str | None = None
-    read_count: int = 0
-    expected_count: int = 0
-    backlog: BacklogCount = field(default_factory=BacklogCount)
-    deadline_rules: str | None = None
-    attempt: int = 1
-    pages_without_new_orders: int = 0
-    read_ids: Annotated[ReadIds, PlainValidator(ReadIds.from_text), PlainSerializer(ReadIds.to_text)] = field(
-        default_factory=ReadIds
-    )
-
-    @property
-    def remaining(self) -> int:
-        """Number of orders still to be read, by the expected count."""
-        return max(self.expected_count - self.read_count, 0)
-
-    def is_short(self) -> bool:
-        """Whether fewer orders were read than expected, and another attempt is left (rule 6)."""
-        return self.read_count < self.expected_count and self.attempt < MAX_ATTEMPTS
-
-    def is_loop(self, next_token: str) -> bool:
-        """Whether the next page is this one again, or the last pages showed nothing new."""
-        return next_token == self.page_token or self.pages_without_new_orders >= MAX_PAGES_WITHOUT_NEW_ORDERS
-
-    def restarted(self) -> Self:
-        """The same window from its first page."""
-        return type(self)(
-            window=self.window,
-            began_at=self.began_at,
-            last_sync_end=self.last_sync_end,
-            deadline_rules=self.deadline_rules,
-            attempt=self.attempt + 1,
-        )
-
-    def counting(self, page: OrderPage, orders: Mapping[str, Order], policy: Policy) -> Self:
-        """Count what a page shows for the first time: an order that moves during the reading may show up twice.
-
-        Args:
-            page: The page.
-            orders: Its orders by id, one record each.
-            policy: What is watched.
-        """
-        new = [order for order in orders.values() if self.read_ids.add(order.id)]
-        bad = sum(1 for each in page.quarantined if each.order_id is None or self.read_ids.add(each.order_id))
-        begins_deadlines = self.window.kind in {WindowKind.BASELINE, WindowKind.DEADLINES}
-        backlog = self.backlog.with_orders(new, policy, overdue_by=self.window.until if begins_deadlines else None)
-        if self.window.kind is WindowKind.BASELINE:
-            backlog = backlog.listing(orders, policy)
-        return replace(
-            self,
-            read_count=self.read_count + len(new) + bad,
-            expected_count=max(self.expected_count, page.total_count or 0),
-            pages_without_new_orders=0 if new or bad else self.pages_without_new_orders + 1,
-            backlog=backlog,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +170,7 @@ class Cursor:
         uses_vendor_date = progress and progress.window.date_field is DateField.TRACKSTAR_UPDATED
         if progress and uses_vendor_date and error.names(DateField.TRACKSTAR_UPDATED):
             logger.warning("filter on trackstar_updated_date refused; using updated_date")
-            cursor = replace(self, is_filter_refused=True)._fall_back()
+            cursor = self._without_vendor_date()
             is_baseline = progress.window.kind is WindowKind.BASELINE
             window = replace(progress.window, date_field=DateField.SHOP_UPDATED) if is_baseline else None
             return cursor._open(window or cursor._next_window(context), context)
@@ -427,6 +325,9 @@ class Cursor:
             return replace(cursor, date_field=DateField.TRACKSTAR_UPDATED)
         return cursor
 
+    def _without_vendor_date(self) -> Self:
+        return replace(self._fall_back(), is_filter_refused=True)
+
     def _fall_back(self) -> Self:
         if self.date_field is DateField.SHOP_UPDATED:
             return self
@@ -443,33 +344,3 @@ def _restart_after_loop(progress: Progress) -> Progress:
         )
     logger.warning("page tokens repeat; restarting the window", extra={"attempt": progress.attempt})
     return progress.restarted()
-
-
-def baseline_window(*, vendor_now: datetime, days: int) -> Window:
-    """The whole history, or that of the last `days` if it is above 0 (rule 8)."""
-    after = vendor_now - timedelta(days=days) if days else None
-    return Window(kind=WindowKind.BASELINE, after=after, until=vendor_now)
-
-
-def incremental_window(
-    *,
-    start: datetime,
-    age: timedelta,
-    vendor_now: datetime,
-    date_field: DateField,
-    sync_frequency: timedelta,
-) -> Window:
-    """What changed since the position, with an overlap.
-
-    Args:
-        start: Up to when everything was read.
-        age: How long ago that reading began, by our clock. If the vendor's clock has jumped back since, `start` is too
-            late, and this says where it should be.
-        vendor_now: The vendor's clock.
-        date_field: The date that the filter uses. A change may become visible a whole sync after the shop's own date,
-            so on that date the overlap is at least two syncs (rule 5).
-        sync_frequency: How often Trackstar pulls the shop's orders.
-    """
-    overlap = OVERLAP if date_field is DateField.TRACKSTAR_UPDATED else max(OVERLAP, 2 * sync_frequency)
-    after = min(start, vendor_now - max(age, timedelta(0))) - overlap
-    return Window(kind=WindowKind.INCREMENTAL, after=after, until=vendor_now, date_field=date_field)

@@ -1,0 +1,286 @@
+"""A window of orders: what is read to its end, how far it has been read, and what its orders add up to."""
+
+import base64
+import hashlib
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import PlainSerializer, PlainValidator
+
+from orderwatch.alerts.parts import Backlog, BacklogOrder, by_urgency
+from orderwatch.polling.policy import Policy
+from orderwatch.trackstar.orders import DateField, Order, OrderPage, OrderQuery
+
+OVERLAP = timedelta(minutes=10)
+"""How far a window reaches back over the last one, to read again what arrived late at the boundary."""
+MAX_ATTEMPTS = 3
+"""How often a window is read. If it still shows fewer orders than expected, the sweep finds the rest; if its page
+tokens still lead nowhere, the poll fails."""
+MAX_PAGES_WITHOUT_NEW_ORDERS = 5
+"""Consecutive pages without a new order after which the page tokens are taken for a loop."""
+MAX_LISTED = 10
+"""Orders that `watch.started` lists: the first ones to work on."""
+MAX_SAVED_IDS = 10_000
+"""Ids that a window saves for the next poll: 80 KB of the connection's row."""
+_FINGERPRINT_BYTES = 6
+_FIRST_SLOTS = 4096
+
+
+class WindowKind(StrEnum):
+    """Why orders are read. `DUE` is no window: those orders are read by their ids."""
+
+    BASELINE = "baseline"
+    INCREMENTAL = "incremental"
+    SWEEP = "sweep"
+    DEADLINES = "deadlines"
+    DUE = "due"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window(OrderQuery):
+    """A range of orders that is read to its end, with the same filters on every page.
+
+    Attributes:
+        kind: Why it is read. `until` is the vendor's clock when the window was opened.
+    """
+
+    kind: WindowKind
+
+
+class ReadIds:
+    """The orders that a window has read, so that none is counted twice (rule 6), in 16 to 32 bytes each.
+
+    A table of fingerprints with open addressing: a `set` of a million ids takes 62 MiB, this one 16. It is the one
+    mutable part of a cursor: it grows in place, since a copy for each page would be quadratic.
+    """
+
+    def __init__(self) -> None:
+        self._slots = array("Q", bytes(8 * _FIRST_SLOTS))
+        self._count = 0
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Decode the result of `to_text`."""
+        ids, known = cls(), base64.b64decode(text)
+        for at in range(0, len(known), _FINGERPRINT_BYTES):
+            ids._insert(int.from_bytes(known[at : at + _FINGERPRINT_BYTES]))
+        return ids
+
+    def to_text(self) -> str:
+        """Encode for the connection's row; empty where there are more than `MAX_SAVED_IDS`."""
+        if self._count > MAX_SAVED_IDS:
+            return ""
+        known = (fingerprint.to_bytes(_FINGERPRINT_BYTES) for fingerprint in self._slots if fingerprint)
+        return base64.b64encode(b"".join(known)).decode("ascii")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ReadIds) and set(self._slots) == set(other._slots)
+
+    __hash__ = None  # type: ignore[assignment] # it is mutable
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, order_id: str) -> bool:
+        """Add an order; True where it is new."""
+        digest = hashlib.blake2b(order_id.encode("utf-8", "surrogatepass"), digest_size=_FINGERPRINT_BYTES)
+        return self._insert(int.from_bytes(digest.digest()) or 1)  # 0 marks an empty slot
+
+    def _insert(self, fingerprint: int) -> bool:
+        slots = self._slots
+        at = fingerprint % len(slots)
+        while known := slots[at]:
+            if known == fingerprint:
+                return False
+            at = (at + 1) % len(slots)
+        slots[at] = fingerprint
+        self._count += 1
+        if 2 * self._count > len(slots):
+            self._grow()
+        return True
+
+    def _grow(self) -> None:
+        before = self._slots
+        self._slots = array("Q", bytes(2 * before.itemsize * len(before)))
+        self._count = 0
+        for fingerprint in before:
+            if fingerprint:
+                self._insert(fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogCount:
+    """The orders of a window that a person would want to know of when a watch begins.
+
+    Attributes:
+        by_status: Number of orders that need attention, by status.
+        most_urgent: The most urgent of them, at most `MAX_LISTED`; counted by a baseline only.
+        overdue: Number of orders whose deadline passed before the window began, by the kind of the latest (rule 19).
+    """
+
+    by_status: Mapping[str, int] = field(default_factory=dict)
+    most_urgent: tuple[BacklogOrder, ...] = ()
+    overdue: Mapping[str, int] = field(default_factory=dict)
+
+    def with_orders(self, new: Iterable[Order], policy: Policy, *, overdue_by: datetime | None) -> Self:
+        """Count orders that were not counted before.
+
+        Args:
+            new: The orders.
+            policy: What is watched.
+            overdue_by: When the watch of deadlines begins; None: this window does not begin it.
+        """
+        by_status, overdue = Counter(self.by_status), Counter(self.overdue)
+        for order in new:
+            if policy.needs_attention(order.status):
+                by_status[order.status] += 1
+            if policy.deadlines and overdue_by:
+                kind = policy.deadlines.past_shipping(order.status, order.latest_ship_date, by=overdue_by)
+                overdue.update([kind] if kind else [])
+        return type(self)(dict(by_status), self.most_urgent, dict(overdue))
+
+    def listing(self, shown: Mapping[str, Order], policy: Policy) -> Self:
+        """List the most urgent orders after one more page; a newer record of an order replaces the one listed."""
+        listed = {order.id: order for order in self.most_urgent if order.id not in shown}
+        listed |= {order.id: _listed(order) for order in shown.values() if policy.needs_attention(order.status)}
+        urgent = sorted(listed.values(), key=lambda order: by_urgency(order.ship_by, order.total_price))
+        return type(self)(self.by_status, tuple(urgent[:MAX_LISTED]), self.overdue)
+
+    def backlog(self, *, now: datetime) -> Backlog | None:
+        """The backlog as the alert shows it; None where no order needs attention.
+
+        Args:
+            now: The vendor's clock.
+        """
+        if not self.by_status:
+            return None
+        # An order that moved while the window was read may be counted and need no attention any more.
+        more = max(sum(self.by_status.values()) - len(self.most_urgent), 0)
+        return Backlog(seen_at=now, by_status=dict(self.by_status), orders=self.most_urgent, more_orders=more)
+
+
+def _listed(order: Order) -> BacklogOrder:
+    details = order.details
+    return BacklogOrder(
+        id=order.id,
+        number=order.number,
+        url=details.external_system_url,
+        status=order.status,
+        raw_status=order.raw_status,
+        currency=details.invoice_currency_code,
+        total_price=details.total_price,
+        ship_by=order.latest_ship_date,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a window has been read (rule 7).
+
+    Attributes:
+        window: The window.
+        began_at: When it was opened, by our clock.
+        last_sync_end: The end of the last sync that was known when it was opened.
+        page_token: The next page; None: the first.
+        read_count: Number of distinct orders read.
+        expected_count: The largest `total_count` seen.
+        backlog: What the orders add up to.
+        deadline_rules: The fingerprint of the deadline rules when it was opened.
+        attempt: How often it has been begun.
+        pages_without_new_orders: Consecutive pages, of one poll, that showed no new order.
+        read_ids: The orders read; grows in place.
+    """
+
+    window: Window
+    began_at: datetime
+    last_sync_end: datetime | None = None
+    page_token: str | None = None
+    read_count: int = 0
+    expected_count: int = 0
+    backlog: BacklogCount = field(default_factory=BacklogCount)
+    deadline_rules: str | None = None
+    attempt: int = 1
+    pages_without_new_orders: int = 0
+    read_ids: Annotated[ReadIds, PlainValidator(ReadIds.from_text), PlainSerializer(ReadIds.to_text)] = field(
+        default_factory=ReadIds
+    )
+
+    @property
+    def remaining(self) -> int:
+        """Number of orders still to be read, by the expected count."""
+        return max(self.expected_count - self.read_count, 0)
+
+    def is_short(self) -> bool:
+        """Whether fewer orders were read than expected, and another attempt is left (rule 6)."""
+        return self.read_count < self.expected_count and self.attempt < MAX_ATTEMPTS
+
+    def is_loop(self, next_token: str) -> bool:
+        """Whether the next page is this one again, or the last pages showed nothing new."""
+        return next_token == self.page_token or self.pages_without_new_orders >= MAX_PAGES_WITHOUT_NEW_ORDERS
+
+    def restarted(self) -> Self:
+        """The same window from its first page."""
+        return type(self)(
+            window=self.window,
+            began_at=self.began_at,
+            last_sync_end=self.last_sync_end,
+            deadline_rules=self.deadline_rules,
+            attempt=self.attempt + 1,
+        )
+
+    def counting(self, page: OrderPage, orders: Mapping[str, Order], policy: Policy) -> Self:
+        """Count what a page shows for the first time: an order that moves during the reading may show up twice.
+
+        Args:
+            page: The page.
+            orders: Its orders by id, one record each.
+            policy: What is watched.
+        """
+        new = [order for order in orders.values() if self.read_ids.add(order.id)]
+        bad = sum(1 for each in page.quarantined if each.order_id is None or self.read_ids.add(each.order_id))
+        begins_deadlines = self.window.kind in {WindowKind.BASELINE, WindowKind.DEADLINES}
+        backlog = self.backlog.with_orders(new, policy, overdue_by=self.window.until if begins_deadlines else None)
+        if self.window.kind is WindowKind.BASELINE:
+            backlog = backlog.listing(orders, policy)
+        return replace(
+            self,
+            read_count=self.read_count + len(new) + bad,
+            expected_count=max(self.expected_count, page.total_count or 0),
+            pages_without_new_orders=0 if new or bad else self.pages_without_new_orders + 1,
+            backlog=backlog,
+        )
+
+
+def baseline_window(*, vendor_now: datetime, days: int) -> Window:
+    """The whole history, or that of the last `days` if it is above 0 (rule 8)."""
+    after = vendor_now - timedelta(days=days) if days else None
+    return Window(kind=WindowKind.BASELINE, after=after, until=vendor_now)
+
+
+def incremental_window(
+    *,
+    start: datetime,
+    age: timedelta,
+    vendor_now: datetime,
+    date_field: DateField,
+    sync_frequency: timedelta,
+) -> Window:
+    """What changed since the position, with an overlap.
+
+    Args:
+        start: Up to when everything was read.
+        age: How long ago that reading began, by our clock. If the vendor's clock has jumped back since, `start` is too
+            late, and this says where it should be.
+        vendor_now: The vendor's clock.
+        date_field: The date that the filter uses. A change may become visible a whole sync after the shop's own date,
+            so on that date the overlap is at least two syncs (rule 5).
+        sync_frequency: How often Trackstar pulls the shop's orders.
+    """
+    overlap = OVERLAP if date_field is DateField.TRACKSTAR_UPDATED else max(OVERLAP, 2 * sync_frequency)
+    after = min(start, vendor_now - max(age, timedelta(0))) - overlap
+    return Window(kind=WindowKind.INCREMENTAL, after=after, until=vendor_now, date_field=date_field)
