@@ -170,10 +170,7 @@ class Cursor:
         uses_vendor_date = progress and progress.window.date_field is DateField.TRACKSTAR_UPDATED
         if progress and uses_vendor_date and error.names(DateField.TRACKSTAR_UPDATED):
             logger.warning("filter on trackstar_updated_date refused; using updated_date")
-            cursor = self._without_vendor_date()
-            is_baseline = progress.window.kind is WindowKind.BASELINE
-            window = replace(progress.window, date_field=DateField.SHOP_UPDATED) if is_baseline else None
-            return cursor._open(window or cursor._next_window(context), context)
+            return self._without_vendor_date()._open_again(progress.window, context)
         raise error
 
     def after(self, page: OrderPage, orders: Mapping[str, Order], context: ReadContext) -> AfterPage:
@@ -327,6 +324,12 @@ class Cursor:
 
     def _without_vendor_date(self) -> Self:
         return replace(self._fall_back(), is_filter_refused=True)
+
+    def _open_again(self, window: Window, context: ReadContext) -> Self:
+        """A baseline stays the same window; for any other the cursor decides again."""
+        is_baseline = window.kind is WindowKind.BASELINE
+        by_shop_date = replace(window, date_field=DateField.SHOP_UPDATED)
+        return self._open(by_shop_date if is_baseline else self._next_window(context), context)
 
     def _fall_back(self) -> Self:
         if self.date_field is DateField.SHOP_UPDATED:
