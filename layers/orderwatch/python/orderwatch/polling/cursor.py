@@ -170,7 +170,7 @@ class Cursor:
         uses_vendor_date = progress and progress.window.date_field is DateField.TRACKSTAR_UPDATED
         if progress and uses_vendor_date and error.names(DateField.TRACKSTAR_UPDATED):
             logger.warning("filter on trackstar_updated_date refused; using updated_date")
-            return self._without_vendor_date()._open_again(progress.window, context)
+            return self._without_vendor_date(progress.window, context)
         raise error
 
     def after(self, page: OrderPage, orders: Mapping[str, Order], context: ReadContext) -> AfterPage:
@@ -322,14 +322,12 @@ class Cursor:
             return replace(cursor, date_field=DateField.TRACKSTAR_UPDATED)
         return cursor
 
-    def _without_vendor_date(self) -> Self:
-        return replace(self._fall_back(), is_filter_refused=True)
-
-    def _open_again(self, window: Window, context: ReadContext) -> Self:
-        """A baseline stays the same window; for any other the cursor decides again."""
-        is_baseline = window.kind is WindowKind.BASELINE
-        by_shop_date = replace(window, date_field=DateField.SHOP_UPDATED)
-        return self._open(by_shop_date if is_baseline else self._next_window(context), context)
+    def _without_vendor_date(self, window: Window, context: ReadContext) -> Self:
+        """Fall back to the shop's date: a baseline stays the same window, any other is opened again."""
+        cursor = replace(self._fall_back(), is_filter_refused=True)
+        if window.kind is WindowKind.BASELINE:
+            return cursor._open(replace(window, date_field=DateField.SHOP_UPDATED), context)
+        return cursor._open(cursor._next_window(context), context)
 
     def _fall_back(self) -> Self:
         if self.date_field is DateField.SHOP_UPDATED:
