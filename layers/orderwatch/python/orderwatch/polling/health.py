@@ -78,7 +78,7 @@ def probe_connection(vendor: Vendor, state: ConnectionState, connection: AlertCo
 def _watermark(
     record: TrackstarConnection, last_end: datetime | None, found: Health, *, now: datetime
 ) -> datetime | None:
-    """Never later than the data: where Trackstar never says when it synced, everything up to two syncs ago is visible."""
+    """Never later than the data; two syncs ago where Trackstar never says when it synced."""
     complete_until = record.orders_schedule.complete_until or last_end
     if complete_until:
         return min(complete_until, now)
