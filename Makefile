@@ -47,10 +47,12 @@ replay: $(VENV)/ready ## Simulate one SEED and show all that happens in it
 	@$(RUN)/python -m tests.simulation.soak --replay $(SEED)
 
 .PHONY: check
-check: setup $(TOOLS)/checkov/ready ## Lint, types, template
+check: setup $(TOOLS)/checkov/ready ## Lint, types, imports, spelling, template
 	@$(RUN)/ruff check .
 	@$(RUN)/ruff format --check .
 	@$(RUN)/mypy
+	@PYTHONPATH=$(LAYER):cli:local $(RUN)/lint-imports --no-logo --cache-dir .cache/imports
+	@$(RUN)/codespell
 	@$(TOOLS)/sam/bin/cfn-lint template.yaml local/smoke.yaml
 	@$(TOOLS)/sam/bin/sam validate --lint
 	@mkdir -p .cache && AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam/bin/python local/transform.py template.yaml >.cache/transformed.json
