@@ -14,7 +14,7 @@ from tests.support.template import ROOT, load_template
 TEMPLATE = load_template()
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 TEXTS = {page: page.read_text() for page in PAGES}
 SAM_SETTINGS = tomllib.loads((ROOT / "samconfig.toml").read_text())
