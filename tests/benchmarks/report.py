@@ -96,7 +96,7 @@ def document(sections: Sequence[Section], *, command: str, seconds: float) -> st
     parts = [
         "# Benchmarks",
         f"`{command}` wrote this page {when}.",
-        "Seconds are of that machine; the ratios are to a floor that was measured in the same run.",
+        "Seconds depend on the machine. Ratios compare with a floor that was measured in the same run.",
         "## Targets",
         _markdown(["what", "measured", "bound", ""], alerted),
         *(f"## {each.title}\n\n{each.text}\n\n{_markdown(each.head, each.rows)}" for each in sections),
