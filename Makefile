@@ -1,4 +1,4 @@
-# The only way in: people and CI call the same targets. `make help` lists them.
+# Developers and CI use the same targets. `make help` lists them.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -12,7 +12,7 @@ LAYER := layers/orderwatch/python
 UV := $(TOOLS)/uv/bin/uv
 RUN := $(VENV)/bin
 
-# SAM looks for the runtime's own Python on PATH; the environment's is a real one, a version manager's shim is not.
+# SAM needs a real Python of the runtime's version on PATH. A version manager's shim does not work.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
@@ -29,11 +29,11 @@ smoke: setup ## Play a short day to a new stack in your AWS account (asks first,
 	@$(RUN)/python -m orderwatch_local.smoke $(if $(YES),--yes) $(if $(LOCAL),--local)
 
 .PHONY: test
-test: setup ## All tests: unit, integration, simulation, end to end
+test: setup ## Run all tests: unit, integration, simulation, end to end
 	@$(RUN)/pytest -q -n 2 --dist worksteal
 
 .PHONY: test-fast
-test-fast: setup ## Unit and integration tests, nothing deployed
+test-fast: setup ## Run unit and integration tests
 	@$(RUN)/pytest -q -n 2 --dist worksteal tests/unit tests/integration
 
 SEEDS ?= 20000
@@ -47,29 +47,31 @@ replay: $(VENV)/ready ## Simulate one SEED and show all that happens in it
 	@$(RUN)/python -m tests.simulation.soak --replay $(SEED)
 
 .PHONY: check
-check: setup $(TOOLS)/checkov/ready ## Lint, types, template
+check: setup $(TOOLS)/checkov/ready ## Check style, types, imports, spelling and the template
 	@$(RUN)/ruff check .
 	@$(RUN)/ruff format --check .
 	@$(RUN)/mypy
+	@PYTHONPATH=$(LAYER):cli:local $(RUN)/lint-imports --no-logo --cache-dir .cache/imports
+	@$(RUN)/codespell
 	@$(TOOLS)/sam/bin/cfn-lint template.yaml local/smoke.yaml
 	@$(TOOLS)/sam/bin/sam validate --lint
 	@mkdir -p .cache && AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam/bin/python local/transform.py template.yaml >.cache/transformed.json
 	@$(TOOLS)/checkov/bin/checkov --config-file local/checkov.yaml -f .cache/transformed.json
 
 .PHONY: format
-format: $(VENV)/ready ## Rewrite the code in the project's format
+format: $(VENV)/ready ## Format the code
 	@$(RUN)/ruff check --fix-only -q .
 	@$(RUN)/ruff format -q .
 
 .PHONY: setup
-setup: $(VENV)/ready $(TOOLS)/sam/ready $(TOOLS)/cloud/ready ## Make the environments (the other targets do it by themselves)
+setup: $(VENV)/ready $(TOOLS)/sam/ready $(TOOLS)/cloud/ready ## Create the environments (other targets do this when needed)
 
 .PHONY: cost
-cost: $(VENV)/ready ## Count a simulated day's requests and put their price into docs/operations.md
+cost: $(VENV)/ready ## Update the cost table in docs/operations.md
 	@$(RUN)/python -m tests.benchmarks.cost docs/operations.md
 
 .PHONY: bench
-bench: setup ## Measure speed, memory, requests, latency and cost beside their floors into docs/benchmarks.md (10 minutes)
+bench: setup ## Measure speed, memory, requests, latency and cost into docs/benchmarks.md (10 minutes)
 	@$(RUN)/python -m tests.benchmarks
 
 .PHONY: pictures
@@ -77,7 +79,7 @@ pictures: $(VENV)/ready ## Take the pictures of the docs again (needs Chromium)
 	@$(RUN)/python -m orderwatch_local.picture docs/images
 
 .PHONY: pins
-pins: $(UV) ## Resolve the pinned requirements again
+pins: $(UV) ## Update the pinned requirements
 	@for group in uv sam cloud checkov; do $(COMPILE) --group $$group -o $(PINS)/$$group.txt; done
 	@$(COMPILE) pyproject.toml -o $(LAYER)/requirements.txt
 	@$(COMPILE) pyproject.toml --extra cli --group dev -c $(LAYER)/requirements.txt -o $(PINS)/dev.txt
@@ -87,7 +89,7 @@ COMPILE = $(UV) pip compile -q --upgrade --python-version 3.13 --generate-hashes
 clean: ## Delete environments, caches and build output
 	@rm -rf $(VENV) $(TOOLS) .aws-sam .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# One environment each: the pins of SAM CLI, of the local cloud and of the project exclude each other.
+# Separate environments, because the pins of SAM CLI, the local cloud and the project conflict.
 $(VENV)/ready: $(PINS)/dev.txt pyproject.toml $(UV)
 	@echo "making $(VENV)" >&2
 	@$(UV) venv -q --clear --python $(TOOLS)/uv/bin/python $(VENV)

@@ -143,11 +143,12 @@ FUNCTIONS = (
         speaks=_SLACK,
     ),
 )
-TEXT = f"""Import and first clients of each function, under AWS's runtime interface emulator and runtime client with the
-built layer, beside a process that imports just boto3 with the same clients, pydantic with one model, Powertools' Logger
-and Metrics, and what it speaks with to Trackstar (httpx) or Slack (its SDK), with a client. Starting the interpreter is
-in neither. Models that every invocation needs are built within its time. Medians of {STARTS} starts, taken in turns;
-the ratio is the median of each turn. Without bytecode is what SAM itself makes of a layer: Lambda then compiles
+TEXT = f"""\
+Import and first clients of each function with the built layer, under AWS's runtime interface emulator and runtime
+client. The floor is a process that imports boto3 with the same clients, pydantic with one model, Powertools' Logger
+and Metrics, and httpx (for Trackstar) or Slack's SDK with a client. Starting the interpreter is not included.
+Models that every invocation needs are included. The table shows medians of {STARTS} starts, taken in turns; the
+ratio is the median of the turns' ratios. "Without bytecode" is how SAM builds a layer by itself: Lambda compiles
 every module at every cold start. The layer ships bytecode."""
 
 

@@ -65,25 +65,25 @@ PROCESSOR_AN_INVOCATION, PROCESSOR_AN_ORDER = 0.010, 0.000_1
 """Assumed seconds of one whole core; `measure` holds them against what the polls of its day take."""
 BEGIN, END = "<!-- cost -->", "<!-- end of cost -->"
 
-TEXT = f"""US dollars a month of a whole stack at the prices that us-east-1 had in November 2026, without any free tier:
-a tick a minute that polls what may have moved, a sync an hour, four statuses an order, one order in {TROUBLED} in
-exception, digests above five, one subscriber by e-mail. The requests and DynamoDB's units are counted in a simulated
-day of one shop, and
-multiplied by the number of shops. Assumed are what Lambda waits for an answer ({SECONDS["DynamoDB"] * 1e3:.0f} ms of
-DynamoDB, {SECONDS["SNS"] * 1e3:.0f} ms of SNS, {SECONDS["SQS"] * 1e3:.0f} ms of SQS and SSM,
-{SECONDS["Trackstar"] * 1e3:.0f} ms of Trackstar), its processor time ({PROCESSOR_AN_INVOCATION * 1e3:.0f} ms an
-invocation and {PROCESSOR_AN_ORDER * 1e3:.1f} ms an order, of one whole core; the target below holds it against the same
-day's measured time), warm functions, two decryptions of secrets and {LOG_BYTES / 1e3:.0f} KB of log an invocation.
-Storage, backups and DynamoDB's own encryption are left out.
+TEXT = f"""\
+US dollars a month for a whole stack at the prices of us-east-1 in November 2026, without a free tier: a tick a
+minute that polls shops that may have changed, a sync an hour, four statuses an order, one order in {TROUBLED} in
+exception, digests above five, one e-mail subscriber. The requests and DynamoDB units of one shop are counted in a
+simulated day and multiplied by the number of shops. Assumptions: Lambda waits {SECONDS["DynamoDB"] * 1e3:.0f} ms
+for DynamoDB, {SECONDS["SNS"] * 1e3:.0f} ms for SNS, {SECONDS["SQS"] * 1e3:.0f} ms for SQS and SSM, and
+{SECONDS["Trackstar"] * 1e3:.0f} ms for Trackstar. Processor time is {PROCESSOR_AN_INVOCATION * 1e3:.0f} ms an
+invocation and {PROCESSOR_AN_ORDER * 1e3:.1f} ms an order on one core; a target compares it with the day's measured
+time. Functions are warm, decrypt two secrets, and log {LOG_BYTES / 1e3:.0f} KB an invocation. Storage, backups and
+DynamoDB's encryption are not included.
 
-The naive design polls as often, reads the same pages and sends the same alerts in the same way. For every order on a
-page it makes one GetItem and one PutItem, one after the other, whether the order changed or not; for every alert and
-for the connection's row one plain PutItem. Nothing of it is atomic. Only its DynamoDB units and the time that its
-polls wait for DynamoDB differ. The ratio is not smaller because what is atomic is charged twice a plain write, and
-because most of what a small stack costs are its alarms and dashboard.
+The naive design polls as often, reads the same pages and sends the same alerts. For every order on a page it makes
+one GetItem and one PutItem, one after the other, even if the order has not changed. For every alert and for the
+connection's row it makes one plain PutItem. Nothing is atomic. Only its DynamoDB units and its wait for DynamoDB
+differ. The ratio is not smaller because a transactional write costs twice a plain one, and because alarms and the
+dashboard are most of the cost of a small stack.
 
-A metric is charged for the hours in which the day's one shop sends it (of several shops, the hours are taken to be
-independent), an alarm for each metric that it looks at."""
+A metric is charged for the hours in which it is sent (the hours of several shops are assumed to be independent),
+and an alarm for each metric that it watches."""
 
 
 class MeteredDynamoDB(MemoryDynamoDB):

@@ -36,16 +36,16 @@ HOPS = (
     "product asked for → message on the subscriber's queue (SNS)",
 )
 TEXT = f"""\
-The deployed template on the local cloud, all functions warm, one shop. {TRANSITIONS} orders become an exception, one
-after the other, so that none becomes a digest. Each is made visible, a poll is asked for at once (the poll interval is
-excluded), and the message is awaited on a queue that is subscribed to AlertTopic. Between two, the vendor's clock moves
-on by five minutes, and a quarter of a second passes, as our client makes at most ten requests a second. Every order
-has a product of its own, so that no product detail comes from the cache.
+The deployed template on the local cloud, with warm functions and one shop. {TRANSITIONS} orders become an exception
+one after another, so that none becomes a digest. Each change becomes visible, a poll is queued at once (so the poll
+interval is not included), and the message arrives on a queue that is subscribed to AlertTopic. Between two changes,
+the vendor's clock moves by five minutes, and a quarter of a second passes, because the client makes at most ten
+requests a second. Every order has its own product, so no product detail comes from the cache.
 
-The moments are what the parts tell themselves: the simulated shop's times of the requests, the functions' logs and the
-queue's `SentTimestamp` (these two in milliseconds), all on one machine by one clock. The emulated SNS puts the message
-on the queue before it answers, so that both are one hop. Networks, AWS's own queues and streams and cold starts are not
-in these figures, nor is the second for which `MaximumBatchingWindowInSeconds` lets AWS gather records of the stream."""
+The times come from the simulated shop's requests, the functions' logs, and the queue's `SentTimestamp` (the last
+two in milliseconds), all by one clock. The emulated SNS delivers a message before it responds, so both are one hop.
+Networks, AWS's own queues and streams, cold starts, and the second of `MaximumBatchingWindowInSeconds` are not
+included."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from tests.benchmarks.report import Say, Section, Target
 
 PAGES = 1000
 BOUND = 150.0
-TEXT = f"""The baseline of a shop of {PAGES * PAGE:,} orders, every one of them new, in a process that has imported
-poll_orders and made its clients of boto3: the peak of resident memory (`VmHWM`) after so many orders. What grows is
-the record of the orders that were read, so that none is counted twice."""
+TEXT = f"""\
+The baseline of a shop with {PAGES * PAGE:,} new orders, in a process that has imported poll_orders and created its
+boto3 clients. The table shows the peak of resident memory (`VmHWM`) by orders read. It grows with the set of order
+ids that were read, which prevents counting an order twice."""
 
 
 def measure(say: Say) -> Section:

@@ -21,12 +21,13 @@ LABELS = {
     "tables, unchanged": "poll, every order unchanged, through the adapters of the tables",
     "tables, new": "poll, every order new, through the adapters of the tables",
 }
-TEXT = f"""{PAGES * PAGE:,} orders of three lines in pages of {PAGE:,}, from a server in another process whose pages are
-encoded ahead. The poll is the real one with its real HTTP client: health, pages, stored rows, decisions, writes. The
-floor fetches with httpx, decodes with orjson and picks three fields. The fastest of {ROUNDS} rounds counts,
-taken in turns: what else the machine does only adds. Deadlines are watched, as by default.
-The tables are in memory: they make up rows and let writes go; "through the adapters" adds DynamoDB's notation,
-conditions and transactions over a dictionary of all rows. What boto3 and the network add is in neither."""
+TEXT = f"""\
+The poll reads {PAGES * PAGE:,} orders of three lines in pages of {PAGE:,}, with its real HTTP client, from a server
+in another process. It includes health, pages, stored rows, decisions and writes. Deadlines are on, as by default.
+The floor fetches with httpx, decodes with orjson and picks three fields. The readers take turns for {ROUNDS}
+rounds, and the fastest round counts, because other load on the machine only adds time. The tables are in memory:
+they generate rows and discard writes. "Through the adapters" adds DynamoDB's notation, conditions and transactions
+over a dictionary of all rows. boto3 and the network are not included."""
 
 
 def read(what: str, url: str) -> list[dict[str, Any]]:

@@ -91,14 +91,14 @@ def show_targets(console: Console, targets: Iterable[Target]) -> None:
 def document(sections: Sequence[Section], *, command: str, seconds: float) -> str:
     """Everything as a Markdown page."""
     targets = [target for section in sections for target in section.targets]
-    alerted = [[each.what, each.measured, each.bound, "holds" if each.holds else "**missed**"] for each in targets]
+    rows = [[each.what, each.measured, each.bound, "holds" if each.holds else "**missed**"] for each in targets]
     when = f"on {datetime.now(UTC):%Y-%m-%d} in {seconds / 60:.1f} minutes, on {machine()}"
     parts = [
         "# Benchmarks",
         f"`{command}` wrote this page {when}.",
-        "Seconds are of that machine; the ratios are to a floor that was measured in the same run.",
+        "Seconds depend on the machine. Ratios compare with a floor that was measured in the same run.",
         "## Targets",
-        _markdown(["what", "measured", "bound", ""], alerted),
+        _markdown(["what", "measured", "bound", ""], rows),
         *(f"## {each.title}\n\n{each.text}\n\n{_markdown(each.head, each.rows)}" for each in sections),
     ]
     return "\n\n".join(parts) + "\n"

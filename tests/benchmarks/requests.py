@@ -7,16 +7,15 @@ from tests.support.request_counts import CASES, Case, Counted, count_requests
 
 PRODUCTS = (1, 100, 101, 250)
 """Distinct products of ten alerted orders."""
-TEXT = """One poll of a shop whose orders are known, and the sending of its alerts outside digests, through boto3 and
-httpx; their hooks count every request that leaves, retries too. With N unchanged and M changed orders, of which A are
-alerted, an atomic design needs 1 + ⌈(N+M)/100⌉ + ⌈(M+A+1)/100⌉ requests to DynamoDB: the connection's row, the orders'
-rows, and one transaction for each hundred rows that are written, at least one a page: a poll that is killed has then
-lost the page that it was reading and no other. Deadlines, which are off here, add one query a poll, and
-for each hundred orders that are due one request to Trackstar, one for their rows and one transaction. SNS takes ten
-messages a request. Products are asked for by the hundred, and by a warm function not again within five minutes.
-Sending costs DynamoDB two more requests for each alert, which is claimed and marked, and one for each hundred that are
-read. Invocations, the queue and the
-parameters are not in the table."""
+TEXT = """\
+One poll of a shop whose orders are known, and the sending of its alerts outside digests, through boto3 and httpx.
+Hooks count every request, including retries. With N unchanged and M changed orders, of which A are alerted, an
+atomic design needs 1 + ⌈(N+M)/100⌉ + ⌈(M+A+1)/100⌉ DynamoDB requests: the connection's row, the orders' rows, and
+one transaction for each hundred rows written. It is at least one transaction a page, so a poll that is killed loses
+only the page that it was reading. Deadlines are off here. They add one query a poll, and for each hundred overdue
+orders one request to Trackstar, one for their rows and one transaction. One request to Trackstar gets a hundred
+products, and a warm function caches them for five minutes. Sending needs two DynamoDB requests for each alert
+(lease and mark), and one for each hundred alerts read. Invocations, the queue and parameters are not included."""
 HEAD = (
     "unchanged, changed, alerts",
     "DynamoDB",

@@ -47,15 +47,15 @@ CALLS = {
     "get_parameter": "SSM",
 }
 TEXT = f"""\
-All in one process, without a cloud: dispatching, polling, our HTTP client and the tables' adapters are the real ones,
-AWS is in memory and Trackstar is the simulated shop. The time inside those two is taken off, so that what is left is
-ours. The fastest of {len(ROUNDS)} rounds counts, as what else the machine does only adds. Requests are counted where
-they leave us.
+All in one process, without a cloud. Dispatching, polling, the HTTP client and the tables' adapters are real. AWS is
+in memory, and Trackstar is the simulated shop; the time inside these two is subtracted. The fastest of
+{len(ROUNDS)} rounds counts, because other load on the machine only adds time. Requests are counted where they leave
+the code.
 
-**A tick**: every connection of {ORDERS} orders is asked for and polled, after {CHANGED} of its orders changed, one of
-which is to be alerted. No secret comes from the cache, as after five minutes. **Orders known**: one connection of which
-so many orders are in OrderTable, polled when nothing has changed and when one order has ({POLLS} polls each). The
-rows have keys of their own; their other attributes are made up when they are read."""
+**A tick**: every connection has {ORDERS} orders and is polled after {CHANGED} of them changed, one of which is
+alerted. Secrets are not cached, as after five minutes. **Orders known**: one connection with this many orders in
+OrderTable is polled when nothing has changed and when one order has ({POLLS} polls each). Rows have their own keys;
+their other attributes are generated when they are read."""
 
 
 @dataclass

@@ -26,9 +26,9 @@ RUNS = 2
 SECONDS = 10.0
 """What the summary of 500 shops may take of the function's 300 seconds, but for the waits for DynamoDB."""
 TEXT = f"""\
-{ORDERS} orders of every shop wait, half of them late. The rules, the tables' adapters and the messages are the real
-ones, the tables are in memory: the time inside them is taken off. It compares itself with one before. Medians of
-{RUNS} runs."""
+{ORDERS} orders of every shop need attention, half of them late. The rules, the tables' adapters and the messages
+are real. The tables are in memory, and the time inside them is subtracted. Each summary is compared with a previous
+one. The table shows medians of {RUNS} runs."""
 
 
 @dataclass

@@ -38,12 +38,13 @@ NAMES, LISTED = 50, 1_000
 SECONDS = {"SSM": 0.030, "DynamoDB": 0.015, "SQS": 0.015, "Trackstar": 1.0}
 """Assumed for every request, until its answer is there."""
 FUNCTION = load_template()["Resources"]["DispatchPollsFunction"]["Properties"]
-TEXT = f"""What dispatch_polls does at a tick, in a process of its own: the names of the parameters, Trackstar's list,
-the shops' rows, the decision, and a message for one shop in {MOVED}. Its own time is measured, on one core; for a
-function of {FUNCTION["MemorySize"]} MB it is multiplied by {CORE} / {FUNCTION["MemorySize"]}, as Lambda gives it so
-much less of a core. The answers are assumed to come after {SECONDS["SSM"] * 1e3:.0f} ms (Parameter Store),
-{SECONDS["DynamoDB"] * 1e3:.0f} ms (DynamoDB, SQS) and {SECONDS["Trackstar"]:.0f} s (1,000 connections of Trackstar).
-Time and memory hold the simulated services too."""
+TEXT = f"""\
+One tick of dispatch_polls, in its own process: the names of the parameters, Trackstar's list, the shops' rows, the
+decision, and a message for one shop in {MOVED}. Its own time is measured on one core. For a function with
+{FUNCTION["MemorySize"]} MB it is multiplied by {CORE} / {FUNCTION["MemorySize"]}, which is Lambda's share of a
+core. Responses are assumed to take {SECONDS["SSM"] * 1e3:.0f} ms (Parameter Store), {SECONDS["DynamoDB"] * 1e3:.0f}
+ms (DynamoDB, SQS) and {SECONDS["Trackstar"]:.0f} s (1,000 connections from Trackstar). Time and memory include the
+simulated services."""
 
 
 class _Ssm:

@@ -37,13 +37,14 @@ SHOPS = (1, 20, 500)
 SERVICES = ("Trackstar", "DynamoDB", "SQS", "Lambda")
 MINUTES_OF_A_MEDIAN = 5.0
 
-TEXT = f"""One shop, {CHANGES} orders of which come into exception at random moments of a day. Trackstar syncs it once
-an hour, up to five minutes late, and a sync takes a minute, at the end of which its changes can be seen. Time is
-simulated; what decides when the shop is polled, the polls and their requests are the real ones. The requests are those
-of the day and one hour more. A poll is three requests at SQS (sent, received, deleted; ten are sent in one) and one
-invocation; a tick is one invocation, one request at Trackstar for 1,000 shops and one at DynamoDB for 100 rows.
-{SHOPS[1]} and {SHOPS[2]} shops are the polls of so many, and the ticks of one stack. Sending alerts and the Parameter
-Store are left out."""
+TEXT = f"""\
+One shop, {CHANGES} orders of which become an exception at random times of a day. Trackstar syncs it once an hour,
+up to five minutes late. A sync takes a minute, and its changes are visible at its end. Time is simulated. The
+scheduling of polls, the polls and their requests are real. Requests are those of the day and one more hour. A poll
+takes three SQS requests (send, receive, delete; ten are sent in one) and one invocation. A tick takes one
+invocation, one request to Trackstar for 1,000 shops, and one to DynamoDB for 100 rows. {SHOPS[1]} and {SHOPS[2]}
+shops are multiples of one shop's polls, plus the ticks of one stack. Sending alerts and the Parameter Store are not
+included."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.template import ROOT
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`]+)`")
 _QUOTED_OR_COMMENT = re.compile(r"""('[^']*'|"[^"]*")|(?<!\S)#[^\n]*""")

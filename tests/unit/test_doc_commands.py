@@ -1,4 +1,4 @@
-"""Every command that a page shows is one: its program, options and words exist, and a whole one lacks nothing."""
+"""Every command in the docs is valid: its program, options and arguments exist."""
 
 import json
 import re
@@ -61,7 +61,7 @@ def options(command: Command) -> list[str]:
 # Reading the pages
 
 
-def test_a_script_is_taken_apart_as_a_shell_does() -> None:
+def test_a_script_is_split_as_a_shell_does() -> None:
     script = """
 # what comes first
 A=1 orderwatch up --every 5 \\
@@ -78,7 +78,7 @@ while read -r line; do aws sqs list-queues; done
     ]
 
 
-def test_every_program_that_a_block_calls_is_known() -> None:
+def test_every_called_program_is_known() -> None:
     called = {command.program for command in COMMANDS if command.is_whole}
     assert called == {"orderwatch", "aws", "sam", "make"} | OTHER_PROGRAMS
 
@@ -87,7 +87,7 @@ def test_every_program_that_a_block_calls_is_known() -> None:
 
 
 @pytest.mark.parametrize("command", shown("orderwatch"), ids=str)
-def test_a_command_of_orderwatch_is_understood(command: Command) -> None:
+def test_a_command_of_orderwatch_is_valid(command: Command) -> None:
     words = [word for word in command.words if word not in {"-h", "--help"}]
     if not words or words[0].startswith("-"):
         known = {each for parameter in OURS.get_params(Context(OURS)) for each in parameter.opts}
@@ -105,7 +105,7 @@ def test_a_command_of_orderwatch_is_understood(command: Command) -> None:
 
 
 @pytest.mark.parametrize("command", shown("aws"), ids=str)
-def test_a_command_of_the_aws_cli_is_understood(command: Command) -> None:
+def test_a_command_of_the_aws_cli_is_valid(command: Command) -> None:
     words = without_own_options(command.words)
     if words in ([], ["--version"]):
         return
@@ -129,7 +129,7 @@ def without_own_options(words: tuple[str, ...]) -> list[str]:
 
 
 def check(operation: OperationModel, words: list[str], *, is_whole: bool) -> None:
-    """The options are the operation's, their values have its types, and none that it needs is missing."""
+    """Check that options and values fit the operation, and that no required option is missing."""
     shape = operation.input_shape
     assert isinstance(shape, StructureShape)
     members = {f"--{xform_name(name, '-')}": name for name in shape.members}
@@ -196,7 +196,7 @@ def sam_command(command: Command) -> tuple[str, ...]:
     return command.words[: 2 if command.words[:1] == ("local",) else 1]
 
 
-def test_every_command_of_sam_has_the_options_that_are_shown() -> None:
+def test_every_option_of_sam_exists() -> None:
     unknown = [
         (str(command), option)
         for command in shown("sam")
@@ -206,7 +206,7 @@ def test_every_command_of_sam_has_the_options_that_are_shown() -> None:
     assert unknown == []
 
 
-def test_what_a_deployment_overrides_is_a_parameter_and_reaches_sam_whole() -> None:
+def test_parameter_overrides_are_valid_and_quoted() -> None:
     overridden = [
         word
         for command in shown("sam")
@@ -220,14 +220,14 @@ def test_what_a_deployment_overrides_is_a_parameter_and_reaches_sam_whole() -> N
 
 
 @pytest.mark.parametrize("command", shown("make"), ids=str)
-def test_a_make_target_exists_and_reads_the_variables_that_it_is_given(command: Command) -> None:
+def test_a_make_target_and_its_variables_exist(command: Command) -> None:
     targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
     for word in command.words:
         variable, is_set, _ = word.partition("=")
         assert f"$({variable})" in MAKEFILE if is_set else word in targets
 
 
-def test_a_function_that_is_invoked_locally_is_the_templates() -> None:
+def test_locally_invoked_functions_are_in_the_template() -> None:
     invoked = {
         command.words[2] for command in shown("sam") if command.words[:2] == ("local", "invoke") and command.is_whole
     }
@@ -238,7 +238,7 @@ def test_a_function_that_is_invoked_locally_is_the_templates() -> None:
 # curl
 
 
-def test_the_connections_are_listed_by_the_key_alone() -> None:
+def test_the_curl_command_lists_the_connections() -> None:
     if not shutil.which("curl"):
         pytest.skip("needs curl")
     page = (ROOT / "docs/getting-started.md").read_text()

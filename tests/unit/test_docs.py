@@ -1,4 +1,4 @@
-"""The pages for people say what is so: parameters, outputs, alarms, commands and the files that they name."""
+"""The docs match the project: parameters, outputs, alarms, commands, links and paths."""
 
 import re
 import tomllib
@@ -14,7 +14,7 @@ from tests.support.template import ROOT, load_template
 TEMPLATE = load_template()
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 TEXTS = {page: page.read_text() for page in PAGES}
 SAM_SETTINGS = tomllib.loads((ROOT / "samconfig.toml").read_text())
@@ -37,36 +37,36 @@ def quoted(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-DOCUMENTED_STATUSES = {name: row for row in rows(TEXT, "parameter") for name in quoted(row[0])}
+DOCUMENTED = {name: row for row in rows(TEXT, "parameter") for name in quoted(row[0])}
 
 
 # The template
 
 
-def test_every_parameter_of_the_template_is_documented() -> None:
-    alerted = {name for name in PARAMETERS if re.search(rf"\b{name}\b", TEXT)}
-    assert alerted == PARAMETERS.keys()
+def test_every_parameter_is_documented() -> None:
+    documented = {name for name in PARAMETERS if re.search(rf"\b{name}\b", TEXT)}
+    assert documented == PARAMETERS.keys()
 
 
-def test_a_table_of_parameters_names_none_that_does_not_exist() -> None:
-    assert DOCUMENTED_STATUSES.keys() <= PARAMETERS.keys()
-    assert len(DOCUMENTED_STATUSES) > 10
+def test_every_documented_parameter_exists() -> None:
+    assert DOCUMENTED.keys() <= PARAMETERS.keys()
+    assert len(DOCUMENTED) > 10
 
 
-@pytest.mark.parametrize("name", DOCUMENTED_STATUSES)
-def test_a_documented_default_is_the_templates(name: str) -> None:
-    alerted = quoted(DOCUMENTED_STATUSES[name][1])
-    if alerted:
-        assert alerted[0] == str(PARAMETERS[name]["Default"])
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_a_documented_default_is_the_default_of_the_template(name: str) -> None:
+    documented = quoted(DOCUMENTED[name][1])
+    if documented:
+        assert documented[0] == str(PARAMETERS[name]["Default"])
 
 
-def test_every_output_that_is_named_exists() -> None:
+def test_every_named_output_exists() -> None:
     named = set(re.findall(r"\b[A-Z]\w+(?:FunctionName|TableName|TopicArn|QueueUrl)\b", TEXT))
     assert named
     assert named <= TEMPLATE["Outputs"].keys()
 
 
-def test_every_resource_that_operations_names_exists() -> None:
+def test_every_named_resource_exists() -> None:
     named = set(re.findall(r"\b[A-Z][A-Za-z]+(?:Queue|Table|Topic|Function)\b", TEXT))
     assert named >= {"PollDeadLetterQueue", "OrderTable", "OpsTopic", "PollOrdersFunction"}
     assert named <= RESOURCES.keys()
@@ -79,12 +79,12 @@ def alarms() -> set[str]:
     return {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
 
 
-def test_every_alarm_has_its_line_and_every_line_its_alarm() -> None:
-    alerted = [name for row in rows(OPERATIONS, "alarm") for name in quoted(row[0])]
-    assert sorted(alerted) == sorted(alarms())
+def test_the_table_of_alarms_is_complete() -> None:
+    documented = [name for row in rows(OPERATIONS, "alarm") for name in quoted(row[0])]
+    assert sorted(documented) == sorted(alarms())
 
 
-def test_a_line_about_an_alarm_says_what_it_means_and_what_to_do() -> None:
+def test_every_alarm_has_a_meaning_and_a_remedy() -> None:
     for row in rows(OPERATIONS, "alarm"):
         _, meaning, remedy = row
         assert len(meaning) > 20, row
@@ -95,7 +95,7 @@ def test_a_line_about_an_alarm_says_what_it_means_and_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_resolves(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[page]):
         if "://" in target:
             continue
@@ -111,19 +111,19 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
-def test_every_path_of_the_repository_that_is_named_exists() -> None:
+def test_every_named_path_exists() -> None:
     named = set(re.findall(r"\b(?:events|cli|local|layers|functions|tests|docs)/[\w./-]+\w", TEXT))
     named |= set(re.findall(r"[`\s](samconfig\.toml|template\.yaml|\.ci/run)\b", TEXT))
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
-def test_contributing_has_a_line_for_every_make_target() -> None:
+def test_contributing_lists_every_make_target() -> None:
     targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     listed = {words.split()[1] for row in rows(TEXTS[ROOT / "CONTRIBUTING.md"], "target") for words in quoted(row[0])}
     assert listed | {"help", "setup"} == targets
 
 
-def test_every_function_is_invoked_here_with_an_event_of_its_own() -> None:
+def test_operations_invokes_every_function_with_its_event() -> None:
     invoked = dict(re.findall(r"sam local invoke (\w+) -e (\S+)", OPERATIONS))
     functions = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function"}
     assert invoked.keys() == functions
@@ -135,7 +135,7 @@ def test_every_function_is_invoked_here_with_an_event_of_its_own() -> None:
     )
 
 
-def test_no_parameter_of_a_deployment_is_in_a_tracked_file() -> None:
+def test_tracked_files_hold_no_deployment_parameters() -> None:
     deploys = [
         each["deploy"]["parameters"] for each in SAM_SETTINGS.values() if isinstance(each, dict) and "deploy" in each
     ]
@@ -145,12 +145,12 @@ def test_no_parameter_of_a_deployment_is_in_a_tracked_file() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_no_page_lets_sam_save_its_answers_in_the_tracked_file(page: Path) -> None:
+def test_no_page_saves_answers_of_sam_in_a_tracked_file(page: Path) -> None:
     guided = re.findall(r"^sam deploy --guided.*", TEXTS[page], re.MULTILINE)
     assert [command for command in guided if "--config-file samconfig.mine.toml" not in command] == []
 
 
-def test_what_checkov_skips_has_its_reason_beside_it() -> None:
+def test_every_skipped_checkov_rule_has_a_reason() -> None:
     path = ROOT / "local/checkov.yaml"
     lines = [line for line in path.read_text().splitlines() if line.strip().startswith("- CKV")]
     assert len(lines) == len(yaml.safe_load(path.read_text())["skip-check"])

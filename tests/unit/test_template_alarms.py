@@ -1,4 +1,4 @@
-"""The alarms and the dashboard: to whom they speak, and that what they look at is really emitted."""
+"""The alarms and the dashboard: recipients, and that every metric is emitted."""
 
 import ast
 import json
@@ -16,7 +16,7 @@ ALARMS: dict[str, Any] = {
     name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == "AWS::CloudWatch::Alarm"
 }
 FUNCTIONS = sorted(name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function")
-BY_SCHEDULE = {name for name in FUNCTIONS if "EventInvokeConfig" in RESOURCES[name]["Properties"]}
+SCHEDULED = {name for name in FUNCTIONS if "EventInvokeConfig" in RESOURCES[name]["Properties"]}
 SOURCES = [*(ROOT / "layers/orderwatch/python/orderwatch").rglob("*.py"), *(ROOT / "functions").glob("*/app.py")]
 VISIBLE = "ApproximateNumberOfMessagesVisible"
 BY_STACK = [{"Name": "service", "Value": {"Ref": "AWS::StackName"}}]
@@ -28,7 +28,7 @@ AWS_METRICS = {
 
 
 def emitted(path: Path) -> Iterator[str]:
-    """The names of the metrics that a module emits: given to `add_metric`, `count_by` or `count_nonzero`."""
+    """Names of the metrics that a module emits with `add_metric`, `count_by` or `count_nonzero`."""
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
             case ast.Call(func=ast.Attribute(attr="add_metric"), args=[ast.Constant(value=str(name)), *_]):
@@ -46,7 +46,7 @@ def _keys(counts: ast.Dict) -> Iterator[str]:
 
 
 def metrics_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
-    """The metrics that an alarm looks at, each with its period: its own, or those of its expression."""
+    """The metrics of an alarm with their periods: its own, or those of its expression."""
     if "Metrics" not in alarm:
         return [alarm]
     parts = [each.get("Fn::If", [None, each])[1] for each in alarm["Metrics"]]
@@ -58,8 +58,8 @@ METRICS = {name: metrics_of(alarm) for name, alarm in ALARMS.items()}
 EMITTED = {name for path in SOURCES for name in emitted(path)}
 
 
-def looking_at(metric: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The alarms that look at a metric, each with what it says of it."""
+def alarms_on(metric: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The alarms on a metric, each with its metric definition."""
     for name, metrics in METRICS.items():
         yield from ((name, each) for each in metrics if each["MetricName"] == metric)
 
@@ -79,13 +79,13 @@ def queries() -> Iterator[str]:
     return (widget["properties"]["query"] for widget in widgets() if widget["type"] == "log")
 
 
-def test_every_alarm_tells_the_operators_of_its_beginning_and_of_its_end() -> None:
+def test_every_alarm_notifies_operators_when_it_begins_and_ends() -> None:
     for name, alarm in ALARMS.items():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "OpsTopic"}], name
         assert f"(docs/operations.md, {name})" in alarm["AlarmDescription"], name
 
 
-def test_cloudwatch_may_publish_to_the_operators_topic_for_this_account_alone() -> None:
+def test_cloudwatch_may_publish_only_for_this_account() -> None:
     statements = RESOURCES["OpsTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     [allowed] = [statement for statement in statements if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
@@ -95,17 +95,17 @@ def test_cloudwatch_may_publish_to_the_operators_topic_for_this_account_alone() 
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_looks_at_a_metric_that_exists(name: str) -> None:
+def test_the_metric_of_an_alarm_is_emitted(name: str) -> None:
     for metric in METRICS[name]:
         if metric["Namespace"] == "orderwatch":
             assert metric["MetricName"] in EMITTED
-            assert metric["Dimensions"] == BY_STACK, "two stacks of one account must not hear each other's alarms"
+            assert metric["Dimensions"] == BY_STACK, "two stacks of one account must not share alarms"
         else:
             assert metric["MetricName"] in AWS_METRICS[metric["Namespace"]]
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_is_one_that_cloudwatch_takes(name: str) -> None:
+def test_an_alarm_is_within_the_limits_of_cloudwatch(name: str) -> None:
     alarm = ALARMS[name]
     periods = alarm["EvaluationPeriods"]
     longest = load_template()["Parameters"]["StalledAfterMinutes"]["MaxValue"] if isinstance(periods, dict) else periods
@@ -113,7 +113,7 @@ def test_an_alarm_is_one_that_cloudwatch_takes(name: str) -> None:
     assert alarm["DatapointsToAlarm"] == periods or alarm["DatapointsToAlarm"] <= periods
 
 
-def test_only_where_silence_is_the_trouble_missing_data_raises_the_alarm() -> None:
+def test_missing_data_raises_only_alarms_about_inactivity() -> None:
     silent = {name for name, alarm in ALARMS.items() if alarm["TreatMissingData"] == "breaching"}
     assert silent == {"NoPollsAlarm", "NoRedriveAlarm"}
     assert ALARMS["NoPollsAlarm"]["MetricName"] == "PollsFinished"
@@ -122,21 +122,21 @@ def test_only_where_silence_is_the_trouble_missing_data_raises_the_alarm() -> No
     redrive = RESOURCES["RedriveAlertsFunction"]["Properties"]["Events"]["RedriveSchedule"]["Properties"]
     assert redrive["ScheduleExpression"] == "rate(15 minutes)"
     [runs] = METRICS["NoRedriveAlarm"]
-    assert runs["Period"] == 2 * 15 * 60, "one late tick is no silence"
+    assert runs["Period"] == 2 * 15 * 60, "one late run raises no alarm"
     [overdue] = METRICS["AlertsOverdueAlarm"]
-    assert overdue["Period"] == 2 * 15 * 60, "one late tick is no end"
+    assert overdue["Period"] == 2 * 15 * 60, "one late run does not end the alarm"
 
 
-def test_a_metric_of_our_own_that_is_not_sent_is_good_news_but_for_finished_polls() -> None:
+def test_a_missing_custom_metric_is_healthy_except_polls() -> None:
     own = {name for name, metrics in METRICS.items() if metrics[0]["Namespace"] == "orderwatch"}
     assert {name for name in own if ALARMS[name]["TreatMissingData"] != "notBreaching"} == {"NoPollsAlarm"}
 
 
-def test_half_an_hour_without_a_run_of_redrive_alerts_is_a_value_below_the_threshold() -> None:
+def test_no_run_of_redrive_alerts_raises_its_alarm() -> None:
     alarm = ALARMS["NoRedriveAlarm"]
     [shown] = [each for each in alarm["Metrics"] if each.get("ReturnData", True)]
     [hidden] = [each for each in alarm["Metrics"] if not each.get("ReturnData", True)]
-    # A missing point is no value to CloudWatch, which goes back for older ones; a filled one is.
+    # For a missing point, CloudWatch would use older values. A filled point is a value.
     assert shown["Expression"] == f"FILL({hidden['Id']}, 0)"
     assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"], alarm["Threshold"]) == (1, 1, 1)
     assert alarm["ComparisonOperator"] == "LessThanThreshold"
@@ -145,15 +145,15 @@ def test_half_an_hour_without_a_run_of_redrive_alerts_is_a_value_below_the_thres
     assert runs["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "RedriveAlertsFunction"}}]
 
 
-def test_a_queue_that_sqs_reports_no_more_keeps_its_alarm_as_it_is() -> None:
-    """SQS stops its metrics after six hours in which nobody touches the queue, whatever lies in it."""
-    of_queues = {name for name, _ in looking_at(VISIBLE)}
+def test_an_idle_queue_keeps_the_state_of_its_alarm() -> None:
+    """SQS stops reporting a queue that is idle for six hours, even if it has messages."""
+    of_queues = {name for name, _ in alarms_on(VISIBLE)}
     assert of_queues
     assert {name for name, alarm in ALARMS.items() if alarm["TreatMissingData"] == "ignore"} == of_queues
 
 
-def test_a_topic_that_cannot_deliver_has_its_alarm() -> None:
-    failing = dict(looking_at("NumberOfNotificationsFailed"))
+def test_a_topic_that_cannot_deliver_has_an_alarm() -> None:
+    failing = dict(alarms_on("NumberOfNotificationsFailed"))
     assert {name: metric["Dimensions"] for name, metric in failing.items()} == {
         f"{topic}FailingAlarm": [{"Name": "TopicName", "Value": {"Fn::GetAtt": f"{topic}.TopicName"}}]
         for topic in ("AlertTopic", "OpsTopic")
@@ -161,38 +161,38 @@ def test_a_topic_that_cannot_deliver_has_its_alarm() -> None:
     assert all((ALARMS[name]["Statistic"], ALARMS[name]["Threshold"]) == ("Sum", 0) for name in failing)
 
 
-def test_every_queue_of_dead_letters_has_its_alarm() -> None:
+def test_every_dead_letter_queue_has_an_alarm() -> None:
     queues = {
         name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::SQS::Queue" and "Letter" in name
     } | {"StreamFailureQueue"}
     watched = {
-        metric["Dimensions"][0]["Value"]["Fn::GetAtt"].removesuffix(".QueueName") for _, metric in looking_at(VISIBLE)
+        metric["Dimensions"][0]["Value"]["Fn::GetAtt"].removesuffix(".QueueName") for _, metric in alarms_on(VISIBLE)
     }
     assert watched == queues
 
 
 @pytest.mark.parametrize(
     ("metric", "watched"),
-    [("Errors", {*FUNCTIONS} - {"SendSummaryFunction"}), ("Throttles", {*FUNCTIONS} - BY_SCHEDULE)],
+    [("Errors", {*FUNCTIONS} - {"SendSummaryFunction"}), ("Throttles", {*FUNCTIONS} - SCHEDULED)],
 )
-def test_one_alarm_watches_every_function_whose_failure_reaches_no_queue(metric: str, watched: set[str]) -> None:
-    [name] = {name for name, _ in looking_at(metric)}
-    assert {each["Dimensions"][0]["Value"]["Ref"] for _, each in looking_at(metric)} == watched
+def test_one_alarm_covers_functions_without_a_dead_letter_queue(metric: str, watched: set[str]) -> None:
+    [name] = {name for name, _ in alarms_on(metric)}
+    assert {each["Dimensions"][0]["Value"]["Ref"] for _, each in alarms_on(metric)} == watched
     [shown] = [each for each in ALARMS[name]["Metrics"] if "Expression" in each]
-    assert shown["Expression"] == "SUM(FILL(METRICS(), 0))", "one function that was never called hides no other"
+    assert shown["Expression"] == "SUM(FILL(METRICS(), 0))", "a function that never ran must not hide another"
     hidden = [each["Fn::If"][:2] for each in ALARMS[name]["Metrics"] if "Fn::If" in each]
     assert [(condition, each["Id"]) for condition, each in hidden] == [("HasSlack", "post_to_slack")]
 
 
-def test_a_tick_that_comes_to_nothing_by_errors_or_for_want_of_room_reaches_the_queue_that_alarms() -> None:
-    assert {"DispatchPollsFunction", "RedriveAlertsFunction", "SendSummaryFunction"} == BY_SCHEDULE
-    for name in BY_SCHEDULE:
+def test_a_failed_scheduled_invocation_reaches_the_dead_letters() -> None:
+    assert {"DispatchPollsFunction", "RedriveAlertsFunction", "SendSummaryFunction"} == SCHEDULED
+    for name in SCHEDULED:
         invoked = RESOURCES[name]["Properties"]["EventInvokeConfig"]
-        assert invoked["MaximumEventAgeInSeconds"] <= 3600, f"{name}: throttled for longer, it is told of"
+        assert invoked["MaximumEventAgeInSeconds"] <= 3600, f"{name}: longer throttling reaches the dead letters"
         assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": "ScheduleDeadLetterQueue.Arn"}
 
 
-def test_what_the_issue_of_an_alert_can_suffer_has_an_alarm() -> None:
+def test_every_custom_failure_metric_has_an_alarm() -> None:
     own = {each["MetricName"] for metrics in METRICS.values() for each in metrics if each["Namespace"] == "orderwatch"}
     assert own == {
         *("PollsFinished", "AlertsOverdue", "AlertsUnsent", "MessagesFallback"),
@@ -200,12 +200,12 @@ def test_what_the_issue_of_an_alert_can_suffer_has_an_alarm() -> None:
     }
 
 
-def test_alarms_about_slack_exist_only_where_slack_does() -> None:
+def test_alarms_about_slack_exist_only_with_slack() -> None:
     for name in ALARMS:
         assert (RESOURCES[name].get("Condition") == "HasSlack") is ("Slack" in name), name
 
 
-def test_the_dashboard_graphs_what_is_emitted() -> None:
+def test_the_dashboard_shows_emitted_metrics() -> None:
     for metric in graphed():
         if isinstance(metric[0], dict):
             [name] = re.findall(r'MetricName="(\w+)"', metric[0]["expression"])
@@ -217,7 +217,7 @@ def test_the_dashboard_graphs_what_is_emitted() -> None:
             assert metric[1] in AWS_METRICS[metric[0]]
 
 
-def test_the_dashboard_answers_the_questions_of_an_operator() -> None:
+def test_the_dashboard_covers_polls_alerts_and_delays() -> None:
     graphs = {str(metric) for metric in graphed()}
     for name in ("PollsFinished", "Transitions", "NumberOfNotificationsDelivered", "DeliveryDelay"):
         assert any(name in graph for graph in graphs), name
@@ -225,8 +225,8 @@ def test_the_dashboard_answers_the_questions_of_an_operator() -> None:
         assert any(name in graph for graph in graphs), name
 
 
-def test_the_dashboard_reads_figures_that_the_polls_log() -> None:
-    """A metric costs what it is sent for, a figure of the log only what is looked at."""
+def test_the_dashboard_queries_logged_figures() -> None:
+    """A metric costs while it is sent, a logged figure only when it is queried."""
     source = (ROOT / "layers/orderwatch/python/orderwatch/polling/metrics.py").read_text()
     names = {name for query in queries() for name in re.findall(r"\((\w+)\) as", query)}
     assert {"SyncAge", "OrdersRead", "PagesRead"} <= names
@@ -236,11 +236,11 @@ def test_the_dashboard_reads_figures_that_the_polls_log() -> None:
         assert query.startswith("SOURCE '${PollOrdersLogGroup}' | filter message = 'poll ended'")
 
 
-def test_the_dashboard_is_an_option() -> None:
+def test_the_dashboard_is_optional() -> None:
     assert RESOURCES["StackDashboard"]["Condition"] == "HasDashboard"
 
 
-def test_no_widget_hides_another() -> None:
+def test_widgets_do_not_overlap() -> None:
     places = [(widget["x"], widget["y"]) for widget in widgets()]
     assert len(set(places)) == len(places)
     assert all(x in {0, 12} and y % 6 == 0 for x, y in places)
