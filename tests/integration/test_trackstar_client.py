@@ -139,6 +139,19 @@ def test_an_unreachable_api_is_named_with_what_to_check(wire: httpx.BaseTranspor
             over_http(url, wire, api_key=API_KEY, access_token=TOKEN).connection()
 
 
+def test_the_connection_pool_is_closed_at_the_end_of_its_block() -> None:
+    class Wire(httpx.BaseTransport):
+        closed = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+    wire = Wire()
+    with Trackstar("https://trackstar.invalid", transport=wire):
+        assert not wire.closed
+    assert wire.closed
+
+
 # Retries
 
 
