@@ -222,10 +222,10 @@ def test_the_request_id_is_sanitized_before_it_is_logged(
     with pytest.raises(NotFoundError) as caught:
         client(world).connection()
     logged = [record.__dict__["request_id"] for record in caplog.records if "request_id" in record.__dict__]
-    for said in [str(caught.value), caught.value.request_id or "", *logged]:
-        assert said.isprintable()
-        assert "evil" in said
-        assert len(said) < 250
+    for text in [str(caught.value), caught.value.request_id or "", *logged]:
+        assert text.isprintable()
+        assert "evil" in text
+        assert len(text) < 250
     assert logged
 
 
@@ -304,7 +304,7 @@ def test_a_body_in_another_encoding_than_declared_is_a_fault(
     world: World, fake_clock: FakeClock, encoding: str
 ) -> None:
     odd = _Streamed([b"\x1b\x03not what the header says"], headers={"content-encoding": encoding})
-    with pytest.raises(UnavailableError, match="DecodingError|not JSON"):
+    with pytest.raises(UnavailableError, match=r"DecodingError|not JSON"):
         client(world, transport=odd).order_page(EVERYTHING, page_token=None)
 
 
@@ -347,14 +347,14 @@ def test_an_error_whose_body_cannot_be_read_keeps_its_status(
 
 
 def test_a_cookie_of_one_connection_is_not_sent_for_another() -> None:
-    answers = _Streamed([page_of(FIRST).body], headers={"set-cookie": "session=of-shop-a; Path=/"})
-    trackstar = Trackstar("https://trackstar.invalid", transport=answers)
+    responses = _Streamed([page_of(FIRST).body], headers={"set-cookie": "session=of-shop-a; Path=/"})
+    trackstar = Trackstar("https://trackstar.invalid", transport=responses)
     for name in ("conn_a", "conn_a", "conn_b"):
         shop = trackstar.client_of(
             name, api_key=SecretStr("key"), access_token=SecretStr("token"), seconds_left=lambda: 60.0
         )
         shop.order_page(EVERYTHING, page_token=None)
-    assert [request.headers.get("cookie") for request in answers.asked] == [None, None, None]
+    assert [request.headers.get("cookie") for request in responses.asked] == [None, None, None]
 
 
 @pytest.mark.parametrize(

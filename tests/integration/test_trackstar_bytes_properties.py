@@ -153,8 +153,8 @@ def test_any_response_is_a_record_or_a_trackstar_error(body: bytes, status: int,
         lambda: client.products(["p"]),
         client.now,
     ]
-    for said in filter(None, map(error_of, calls)):
-        assert said == one_line(said, 500)
+    for text in filter(None, map(error_of, calls)):
+        assert text == one_line(text, 500)
 
 
 @settings(max_examples=60)

@@ -373,7 +373,7 @@ def test_without_a_date_header_the_local_clock_is_used(world: World, date: str) 
 # Secrets
 
 
-def everything_said(error: BaseException, caplog: pytest.LogCaptureFixture) -> str:
+def everything_logged(error: BaseException, caplog: pytest.LogCaptureFixture) -> str:
     records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
     return "\n".join([*traceback.format_exception(error), str(error), repr(error), *records])
 
@@ -408,9 +408,9 @@ def test_no_secret_is_in_an_error_a_log_or_a_repr(
 
     with pytest.raises(TrackstarError) as caught:
         read()
-    said = everything_said(caught.value, caplog)
-    assert API_KEY not in said
-    assert TOKEN not in said
+    text = everything_logged(caught.value, caplog)
+    assert API_KEY not in text
+    assert TOKEN not in text
 
 
 class _Unauthorized(httpx.BaseTransport):
