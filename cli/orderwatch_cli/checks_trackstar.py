@@ -15,9 +15,10 @@ from orderwatch.errors import ParameterMissingError
 from orderwatch.polling.health import assess
 from orderwatch.records import ConnectionState, HealthState
 from orderwatch.rendering.formatting import duration
+from orderwatch.trackstar.client import Trackstar
 from orderwatch_cli.findings import Finding, bad, good
 from orderwatch_cli.pasting import Commands
-from orderwatch_cli.shop_check import Api, CheckedShop, Flaw, UnusableShopError, check_api_key, check_shop
+from orderwatch_cli.shop_check import CheckedShop, Flaw, UnusableShopError, check_api_key, check_shop
 from orderwatch_cli.shop_parameters import NamedShop, access_tokens, named_shops
 from orderwatch_cli.stack import Stack
 
@@ -90,7 +91,7 @@ def _examine_shops(stack: Stack, api_key: SecretStr | None) -> Iterator[Finding]
     if not shops:
         yield bad("shops", "none is connected", "connect one by its id", stack.commands.own("connect CONNECTION_ID"))
     tokens = access_tokens(stack)
-    with Api(stack.parameters.trackstar_base_url) as api:
+    with Trackstar(stack.parameters.trackstar_base_url) as api:
         for shop in shops:
             if not shop.has_token:
                 found = "there is a name but no access token"
@@ -103,7 +104,7 @@ def _examine_shops(stack: Stack, api_key: SecretStr | None) -> Iterator[Finding]
 
 
 def _examine_access(
-    stack: Stack, api: Api, shop: NamedShop, *, api_key: SecretStr, tokens: Mapping[str, SecretStr]
+    stack: Stack, api: Trackstar, shop: NamedShop, *, api_key: SecretStr, tokens: Mapping[str, SecretStr]
 ) -> Iterator[Finding]:
     connection_id = shop.connection_id
     uses = Counter(token.get_secret_value() for token in tokens.values())

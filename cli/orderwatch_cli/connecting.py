@@ -8,8 +8,9 @@ from orderwatch.aws.parameters import Parameters
 from orderwatch.errors import OrderwatchError, ParameterMissingError
 from orderwatch.polling.health import assess
 from orderwatch.records import HealthState
+from orderwatch.trackstar.client import Trackstar
 from orderwatch_cli.secret_parameters import put_secret
-from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_api_key, check_shop
+from orderwatch_cli.shop_check import Flaw, UnusableShopError, check_api_key, check_shop
 from orderwatch_cli.shop_parameters import access_tokens, delete_shop, put_shop
 from orderwatch_cli.stack import Stack
 
@@ -47,7 +48,7 @@ def connect(stack: Stack, connection_id: str, *, access_token: SecretStr, name: 
     api_key = _stored_api_key(stack)
     _require_a_token_of_its_own(stack, connection_id, access_token)
     try:
-        with Api(stack.parameters.trackstar_base_url) as api:
+        with Trackstar(stack.parameters.trackstar_base_url) as api:
             checked = check_shop(api, connection_id, api_key=api_key, access_token=access_token)
     except UnusableShopError as error:
         raise ConnectError(f"{error}: {_remedy(stack, error.flaw)}; nothing was stored") from None

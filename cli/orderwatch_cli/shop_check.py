@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Self
 
 import httpx
 from pydantic import SecretStr
@@ -13,6 +12,7 @@ from orderwatch.errors import ForbiddenError, NotFoundError, OrderwatchError, Tr
 from orderwatch.polling.window import Window, WindowKind
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.connections import TrackstarConnection
+from orderwatch.trackstar.http import is_sendable
 
 CHECKED_WITHIN = 30.0
 """Seconds for the requests that check one shop."""
@@ -40,16 +40,6 @@ class UnusableShopError(OrderwatchError):
     def __init__(self, flaw: Flaw, what: str) -> None:
         super().__init__(what)
         self.flaw = flaw
-
-
-class Api(Trackstar):
-    """The vendor's API, for as long as a `with` block lasts."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.close()
 
 
 @dataclass(frozen=True)
@@ -108,12 +98,6 @@ def check_api_key(base_url: str, api_key: SecretStr) -> str | None:
         raise UnusableShopError(Flaw.API, f"{base_url} answers {answer.status_code} to GET /connections")
     date: str | None = answer.headers.get("date")
     return date
-
-
-def is_sendable(secret: SecretStr) -> bool:
-    """Whether a header takes it; an HTTP library that refuses it would quote it."""
-    value = secret.get_secret_value().strip()
-    return bool(value) and value.isascii() and value.isprintable()
 
 
 def _connection(shop: ConnectionClient, connection_id: str) -> TrackstarConnection:

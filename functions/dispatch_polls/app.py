@@ -34,7 +34,7 @@ class _Adapters:
         self.parameters = Parameters(clients.ssm(tries=LIST_TRIES), settings.parameter_prefix)
         self.queue = PollQueue(clients.sqs(), settings.poll_queue_url)
         self.connections = ConnectionTable(clients.dynamodb(), settings.connection_table_name)
-        self.trackstar = Trackstar(settings.trackstar_base_url, on_answer=count_answer)
+        self.trackstar = Trackstar(settings.trackstar_base_url, on_response=count_answer)
 
 
 _adapters = cache(_Adapters)

@@ -36,7 +36,7 @@ class _Adapters:
         dynamodb = clients.dynamodb()
         self.parameters = Parameters(clients.ssm(), settings.parameter_prefix)
         self.queue = PollQueue(clients.sqs(), settings.poll_queue_url)
-        self.trackstar = Trackstar(settings.trackstar_base_url, on_answer=count_answer)
+        self.trackstar = Trackstar(settings.trackstar_base_url, on_response=count_answer)
         self.store = PollStore(
             dynamodb,
             orders=OrderTable(dynamodb, settings.order_table_name),

@@ -23,7 +23,7 @@ class _Adapters:
     def __init__(self, settings: PublishAlertsSettings) -> None:
         self.delivery = build_delivery(settings)
         parameters = Parameters(clients.ssm(), settings.parameter_prefix)
-        trackstar = Trackstar(settings.trackstar_base_url, on_answer=count_answer)
+        trackstar = Trackstar(settings.trackstar_base_url, on_response=count_answer)
         self.details = Details(ProductClient(parameters, trackstar))
 
 

@@ -30,7 +30,7 @@ class _Adapters:
     def __init__(self, settings: SendSummarySettings) -> None:
         dynamodb = clients.dynamodb()
         self.parameters = Parameters(clients.ssm(tries=LIST_TRIES), settings.parameter_prefix)
-        trackstar = Trackstar(settings.trackstar_base_url, on_answer=count_answer)
+        trackstar = Trackstar(settings.trackstar_base_url, on_response=count_answer)
         self.details = Details(ProductClient(self.parameters, trackstar))
         self.store = SummaryStore(
             dynamodb,

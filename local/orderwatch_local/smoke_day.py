@@ -14,8 +14,9 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from orderwatch.aws.tables import ConnectionTable
+from orderwatch.trackstar.client import Trackstar
 from orderwatch_cli.functions import poll_now, redrive
-from orderwatch_cli.shop_check import Api, UnusableShopError, check_shop
+from orderwatch_cli.shop_check import UnusableShopError, check_shop
 from orderwatch_cli.shop_parameters import put_shop
 from orderwatch_cli.stack import Stack, find_stack
 from orderwatch_local.account import Account
@@ -165,7 +166,7 @@ def _await_shop(url: str, keys: Keys) -> None:
         UnusableShopError: It does not; an account may forbid public URLs.
     """
     deadline = time.monotonic() + ANSWERS_WITHIN
-    with Api(url) as api:
+    with Trackstar(url) as api:
         while True:
             try:
                 check_shop(api, SHOP.connection_id, api_key=keys.api_key, access_token=keys.access_token)

@@ -9,8 +9,9 @@ import httpx
 from pydantic import SecretStr
 
 from orderwatch.polling.connection_alerts import DOCUMENTED_STATUSES, unknown_statuses
+from orderwatch.trackstar.client import Trackstar
 from orderwatch.trackstar.connections import TrackstarConnection
-from orderwatch_cli.shop_check import Api, Flaw, UnusableShopError, check_shop
+from orderwatch_cli.shop_check import Flaw, UnusableShopError, check_shop
 from orderwatch_local.watch import WatchedShop
 
 _SECONDS = 10.0
@@ -48,7 +49,7 @@ def check(request: Request) -> list[TrackstarConnection]:
         UnusableShopError: A key, token, connection or URL is wrong.
     """
     _require_a_token_each(request.shops)
-    with Api(request.trackstar_url) as trackstar:
+    with Trackstar(request.trackstar_url) as trackstar:
         return [_check_one(request, shop, trackstar) for shop in request.shops]
 
 
@@ -82,7 +83,7 @@ def _require_a_token_each(shops: Sequence[WatchedShop]) -> None:
             )
 
 
-def _check_one(request: Request, shop: WatchedShop, trackstar: Api) -> TrackstarConnection:
+def _check_one(request: Request, shop: WatchedShop, trackstar: Trackstar) -> TrackstarConnection:
     connection_id = shop.connection_id
     try:
         checked = check_shop(trackstar, connection_id, api_key=request.api_key, access_token=shop.access_token)

@@ -104,7 +104,7 @@ def test_a_failure_of_the_vendor_carries_its_request_id(log: Lines) -> None:
     )
     with pytest.raises(UnavailableError, match="request ") as caught:
         client.connection()
-    retried = log.saying("trying trackstar again")
+    retried = log.saying("Trackstar request failed; will retry")
     assert retried
     assert caught.value.request_id
     assert all(line["request_id"] for line in retried)

@@ -1,4 +1,4 @@
-"""How a connection is judged by what Trackstar says of it, and what is told of its changes."""
+"""The health of a connection, from its record at Trackstar, and the alerts about its changes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,24 +34,32 @@ def endpoint_error(preventing: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("fields", "state", "why"),
     [
-        ({}, HealthState.HEALTHY, "nothing is said: nothing is wrong"),
-        ({"errors": None, "sync_schedules": "none"}, HealthState.HEALTHY, "what cannot be read says nothing"),
-        ({"errors": [None, 1, "x"]}, HealthState.HEALTHY, "neither do entries that are no objects"),
+        ({}, HealthState.HEALTHY, "no fields, no problem"),
+        ({"errors": None, "sync_schedules": "none"}, HealthState.HEALTHY, "invalid values are ignored"),
+        ({"errors": [None, 1, "x"]}, HealthState.HEALTHY, "entries that are not objects are ignored"),
         (
             {"errors": [{"error_type": "invalid_credentials", "resource": None}]},
             HealthState.BLOCKED,
             "blocks all syncing",
         ),
-        ({"errors": [{"error_type": "invalid_credentials", "resource": "products"}]}, HealthState.BLOCKED, "all of it"),
+        (
+            {"errors": [{"error_type": "invalid_credentials", "resource": "products"}]},
+            HealthState.BLOCKED,
+            "every resource",
+        ),
         ({"errors": [{"error_type": "missing_permission", "resource": "get_orders"}]}, HealthState.BLOCKED, "orders"),
         ({"errors": [{"error_type": "missing_permission", "resource": "products"}]}, HealthState.HEALTHY, "not orders"),
         ({"errors": [endpoint_error(True)]}, HealthState.BLOCKED, "the other documented shape"),
         ({"errors": [endpoint_error(False)]}, HealthState.HEALTHY, "an error that prevents no sync"),
-        ({"errors": [endpoint_error("maybe")]}, HealthState.HEALTHY, "a flag that is none"),
-        ({"errors": [{"error_type": "invented_tomorrow"}]}, HealthState.HEALTHY, "what is not known blocks nothing"),
+        ({"errors": [endpoint_error("maybe")]}, HealthState.HEALTHY, "an invalid flag"),
+        (
+            {"errors": [{"error_type": "invented_tomorrow"}]},
+            HealthState.HEALTHY,
+            "an unknown error type blocks nothing",
+        ),
         ({"historical_sync_completed": {"get_orders": False}}, HealthState.INITIAL_SYNC, "nothing can be read yet"),
-        ({"historical_sync_completed": {"get_products": False}}, HealthState.HEALTHY, "of products only"),
-        ({"historical_sync_completed": {"get_orders": None}}, HealthState.HEALTHY, "not said"),
+        ({"historical_sync_completed": {"get_products": False}}, HealthState.HEALTHY, "products only"),
+        ({"historical_sync_completed": {"get_orders": None}}, HealthState.HEALTHY, "unknown"),
         ({"sync_schedules": [schedule(last_crawl_end="2026-01-05T10:00:00Z")]}, HealthState.HEALTHY, "just twice"),
         ({"sync_schedules": [schedule(last_crawl_end="2026-01-05T09:59:59Z")]}, HealthState.STALE, "more than twice"),
         ({"sync_schedules": [schedule(latest_sync="2026-01-05T09:00:00Z")]}, HealthState.STALE, "one spelling"),
@@ -61,7 +69,7 @@ def endpoint_error(preventing: object) -> dict[str, Any]:
             HealthState.HEALTHY,
             "a daily sync is not stale after a day",
         ),
-        ({"sync_schedules": [schedule(latest_sync=None)]}, HealthState.HEALTHY, "a sync that is not dated"),
+        ({"sync_schedules": [schedule(latest_sync=None)]}, HealthState.HEALTHY, "a sync without a date"),
         (
             {"sync_schedules": [{"function_name": "get_products", "latest_sync": "2025-01-01T00:00:00Z"}]},
             HealthState.HEALTHY,
@@ -69,12 +77,12 @@ def endpoint_error(preventing: object) -> dict[str, Any]:
         ),
     ],
 )
-def test_what_trackstar_says_of_a_connection_makes_its_state(
+def test_the_connection_record_determines_the_health_state(
     fields: dict[str, Any], state: HealthState, why: str
 ) -> None:
     health = assess(record(**fields), now=NOON)
     assert health.state is state, why
-    assert bool(health.detail) is (state is not HealthState.HEALTHY), "trouble comes with words"
+    assert bool(health.detail) is (state is not HealthState.HEALTHY), "every problem has a description"
 
 
 def test_the_newest_date_of_a_sync_counts() -> None:
@@ -85,31 +93,31 @@ def test_the_newest_date_of_a_sync_counts() -> None:
 
 
 EVERYBODY, OPERATORS = Recipients.EVERYBODY, Recipients.OPERATORS
-HEALTHY, WAITING = HealthState.HEALTHY, HealthState.INITIAL_SYNC
+HEALTHY, INITIAL_SYNC = HealthState.HEALTHY, HealthState.INITIAL_SYNC
 STALE, BLOCKED, UNAUTHORIZED = HealthState.STALE, HealthState.BLOCKED, HealthState.UNAUTHORIZED
 
 
 @pytest.mark.parametrize(
     ("before", "after", "kind", "why"),
     [
-        (None, HEALTHY, None, "a good start is no news"),
-        (None, WAITING, None, "neither is a wait for the first sync"),
-        (None, BLOCKED, "connection.blocked", "a bad one is"),
-        (HEALTHY, BLOCKED, "connection.blocked", "trouble"),
-        (HEALTHY, STALE, "connection.stale", "trouble"),
-        (HEALTHY, UNAUTHORIZED, "connection.unauthorized", "trouble"),
-        (BLOCKED, BLOCKED, None, "told already"),
-        (STALE, BLOCKED, "connection.blocked", "another trouble"),
-        (BLOCKED, HEALTHY, "connection.recovered", "its end"),
-        (STALE, HEALTHY, "connection.recovered", "its end"),
-        (UNAUTHORIZED, HEALTHY, "connection.recovered", "its end"),
-        (BLOCKED, WAITING, None, "not over yet"),
-        (WAITING, HEALTHY, None, "nothing was told of the wait"),
-        (WAITING, BLOCKED, "connection.blocked", "trouble"),
-        (HEALTHY, HEALTHY, None, "as ever"),
+        (None, HEALTHY, None, "a healthy start"),
+        (None, INITIAL_SYNC, None, "the first sync is running"),
+        (None, BLOCKED, "connection.blocked", "an unhealthy start"),
+        (HEALTHY, BLOCKED, "connection.blocked", "a problem"),
+        (HEALTHY, STALE, "connection.stale", "a problem"),
+        (HEALTHY, UNAUTHORIZED, "connection.unauthorized", "a problem"),
+        (BLOCKED, BLOCKED, None, "already alerted"),
+        (STALE, BLOCKED, "connection.blocked", "another problem"),
+        (BLOCKED, HEALTHY, "connection.recovered", "recovered"),
+        (STALE, HEALTHY, "connection.recovered", "recovered"),
+        (UNAUTHORIZED, HEALTHY, "connection.recovered", "recovered"),
+        (BLOCKED, INITIAL_SYNC, None, "not recovered yet"),
+        (INITIAL_SYNC, HEALTHY, None, "the first sync was not alerted"),
+        (INITIAL_SYNC, BLOCKED, "connection.blocked", "a problem"),
+        (HEALTHY, HEALTHY, None, "unchanged"),
     ],
 )
-def test_a_change_of_state_is_told_once_and_so_is_its_end(
+def test_a_change_of_health_is_alerted_once_and_so_is_its_end(
     before: HealthState | None, after: HealthState, kind: str | None, why: str
 ) -> None:
     old = Health(state=before, since=NOON, detail="before") if before else None
@@ -118,10 +126,10 @@ def test_a_change_of_state_is_told_once_and_so_is_its_end(
     assert [(alert.kind, alert.recipients) for alert in alerts] == (
         [(kind, EVERYBODY), (kind, OPERATORS)] if kind else []
     ), why
-    assert len({alert.alert_id for alert in alerts}) == len(alerts), "each is delivered by itself"
+    assert len({alert.alert_id for alert in alerts}) == len(alerts), "each recipient has its own alert"
 
 
-def test_trouble_of_our_own_and_its_end_are_for_the_operators_alone() -> None:
+def test_failing_polls_are_alerted_to_the_operators_only() -> None:
     trouble, good = Health(state=HealthState.POLL_FAILING, since=NOON), Health(since=NOON + MINUTE)
     for before, after in ((None, trouble), (trouble, good)):
         assert [alert.recipients for alert in health_alerts(before, after, connection=SHOP)] == [OPERATORS]
@@ -131,22 +139,20 @@ def test_trouble_of_our_own_and_its_end_are_for_the_operators_alone() -> None:
     ("state", "command"),
     [(UNAUTHORIZED, "orderwatch connect"), (BLOCKED, "orderwatch poll"), (STALE, "orderwatch poll")],
 )
-def test_the_operators_get_the_command_that_mends_it_and_the_shops_people_what_they_can_do(
-    state: HealthState, command: str
-) -> None:
+def test_operators_get_a_command_and_shop_staff_a_step_of_their_own(state: HealthState, command: str) -> None:
     for_shop, for_operators = health_alerts(None, Health(state=state, since=NOON, detail="Bad."), connection=SHOP)
     assert f"{command} {SHOP.id}" in next_step(for_operators)
     assert "orderwatch " not in next_step(for_shop).replace("orderwatch are told", "")
     assert for_shop.detail == for_operators.detail == "Bad.", "the fact is the same"
 
 
-def test_the_same_trouble_at_another_time_is_another_alert() -> None:
+def test_the_same_problem_at_another_time_is_another_alert() -> None:
     first, _ = health_alerts(None, Health(state=BLOCKED, since=NOON), connection=SHOP)
     second, _ = health_alerts(None, Health(state=BLOCKED, since=NOON + MINUTE), connection=SHOP)
     assert first.alert_id != second.alert_id
 
 
-def test_the_end_of_trouble_says_what_it_was_and_for_how_long() -> None:
+def test_a_recovery_names_the_problem_and_its_duration() -> None:
     for lasted, alerted in ((MINUTE, "1 min"), (200 * MINUTE, "3 h 20 min"), (3000 * MINUTE, "2 d 2 h")):
         alert, _ = health_alerts(Health(state=BLOCKED, since=NOON), Health(since=NOON + lasted), connection=SHOP)
         assert alert.detail == f"It was blocked for {alerted}."
@@ -155,6 +161,6 @@ def test_the_end_of_trouble_says_what_it_was_and_for_how_long() -> None:
 @pytest.mark.parametrize(
     ("set_at", "read"), [(None, False), (NOON - MINUTE, False), (NOON, True), (NOON + MINUTE, True)]
 )
-def test_a_reading_that_began_after_the_question_answers_it(set_at: datetime | None, read: bool) -> None:
+def test_a_read_that_started_after_the_request_counts(set_at: datetime | None, read: bool) -> None:
     state = Cursor(last_read_started_at=set_at)
     assert state.has_read_since(NOON) is read

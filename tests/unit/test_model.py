@@ -1,4 +1,4 @@
-"""What all models share: a text of the vendor's, made fit to be shown and stored."""
+"""Text of the vendor becomes safe to show and to store."""
 
 import pytest
 
@@ -20,15 +20,15 @@ from orderwatch.sanitize import one_line
         ("\x00\u202e", ""),
     ],
 )
-def test_a_text_of_the_vendors_becomes_one_line_that_is_safe_to_show(text: str, line: str) -> None:
+def test_text_becomes_one_line_that_is_safe_to_show(text: str, line: str) -> None:
     assert one_line(text, 100) == line
 
 
-def test_a_text_that_is_too_long_is_cut() -> None:
+def test_long_text_is_cut() -> None:
     assert one_line("\n" + "x" * 200, 160) == "x" * 160
 
 
-def test_no_character_that_is_left_can_move_a_cursor_or_be_refused_by_a_table() -> None:
+def test_no_unsafe_character_remains() -> None:
     every = one_line("".join(map(chr, range(0x10000))), 0x10000)
     every.encode("utf-8")
     assert not {character for character in every if character in "\x1b\x9b\u202e\u2067\u2028"}

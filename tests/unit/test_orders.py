@@ -1,4 +1,4 @@
-"""Records as integrations really send them: lenient where it costs nothing, quarantined where it must be."""
+"""Orders as integrations send them: invalid fields are ignored, invalid records are quarantined."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -76,7 +76,7 @@ def test_a_full_record_is_read_as_it_is() -> None:
         ("external_system_url", "https://a/" + "x" * 3000, "too long"),
     ],
 )
-def test_a_field_that_is_malformed_is_left_out_and_costs_nothing_else(field: str, value: object, reason: str) -> None:
+def test_a_malformed_field_becomes_none(field: str, value: object, reason: str) -> None:
     assert value_of(field, order(**{field: value})) is None, reason
 
 
@@ -90,28 +90,28 @@ def test_a_field_that_is_malformed_is_left_out_and_costs_nothing_else(field: str
         ("updated_date", "2026-01-05T13:00:00+01:00", NOON),
     ],
 )
-def test_what_can_be_understood_is(field: str, value: object, read: object) -> None:
+def test_a_value_in_another_form_is_converted(field: str, value: object, read: object) -> None:
     assert value_of(field, order(**{field: value})) == read
 
 
-def test_of_two_records_of_one_order_each_has_its_own_details() -> None:
+def test_two_records_of_one_order_keep_their_own_details() -> None:
     read = page(
         {"id": "1", "status": "open", "total_price": 1}, None, {"id": "1", "status": "exception", "total_price": 2}
     )
     assert [each.details.total_price for each in read.orders] == [Decimal(1), Decimal(2)]
 
 
-def test_a_number_as_id_is_an_id() -> None:
+def test_a_number_is_accepted_as_an_id() -> None:
     [read] = page({"id": 5501042, "status": "open"}).orders
     assert (read.id, read.number) == ("5501042", "5501042")
 
 
 @pytest.mark.parametrize("lines", [None, "none", {}, [None, 1, "x", []]])
-def test_lines_that_are_none_leave_an_order_without_lines(lines: object) -> None:
+def test_invalid_lines_leave_an_order_without_lines(lines: object) -> None:
     assert order(line_items=lines).details.line_items == ()
 
 
-def test_a_malformed_line_does_not_cost_the_others() -> None:
+def test_a_malformed_line_does_not_affect_the_others() -> None:
     read = order(line_items=[None, {"product_sku": "", "quantity": "many"}, {"product_sku": "SKU"}])
     assert [line.product_sku for line in read.details.line_items] == [None, "SKU"]
 
@@ -133,9 +133,7 @@ def test_a_malformed_line_does_not_cost_the_others() -> None:
         ([], None, "record: model_type"),
     ],
 )
-def test_a_record_that_cannot_be_watched_is_quarantined_with_a_reason_that_holds_no_value(
-    record: object, order_id: str | None, reason: str
-) -> None:
+def test_an_invalid_record_is_quarantined_without_its_values(record: object, order_id: str | None, reason: str) -> None:
     read = page({"id": "before", "status": "open"}, record, {"id": "after", "status": "open"})
     assert [order.id for order in read.orders] == ["before", "after"]
     [quarantined] = read.quarantined
@@ -153,14 +151,14 @@ def test_a_record_that_cannot_be_watched_is_quarantined_with_a_reason_that_holds
         {"type": "Order", "order_id": "1", "reason": "x"},
     ],
 )
-def test_a_record_shaped_like_one_of_our_own_classes_is_only_a_bad_record(record: dict[str, object]) -> None:
+def test_a_record_shaped_like_our_classes_is_an_invalid_record(record: dict[str, object]) -> None:
     read = page(record)
     assert read.orders == []
     assert read.quarantined[0].reason == "id: missing, status: missing"
     assert read.quarantined[0].order_id is None
 
 
-def test_nothing_personal_is_anywhere_in_what_is_read() -> None:
+def test_no_personal_data_is_read() -> None:
     read = order(
         ship_to_address=PERSONAL,
         bill_to_address=PERSONAL,
@@ -176,13 +174,42 @@ def test_nothing_personal_is_anywhere_in_what_is_read() -> None:
     assert "personal" not in dumped.lower()
 
 
+def body(*records: bytes, rest: bytes = b', "next_token": null, "total_count": 5}') -> bytes:
+    return b'{"data": [' + b", ".join(records) + b"]" + rest
+
+
+RECORD = b'{"id": "1", "status": "open", "city": "Bonn", "lines": [{"sku": "S"}, {"sku": "T"}], "tags": ["a", "b"]}'
+DAMAGED = b'{"id": "2", "status": "open", "city": "a\tb"}'
+
+
+@pytest.mark.parametrize("records", [[RECORD], [RECORD, DAMAGED, RECORD]], ids=["intact", "damaged"])
+def test_a_body_that_is_cut_off_anywhere_is_never_a_page(records: list[bytes]) -> None:
+    whole = body(*records)
+    assert OrderPage.read(whole).orders
+    for size in range(len(whole)):
+        with pytest.raises(ValueError, match=r"."):
+            OrderPage.read(whole[:size])
+
+
+def test_a_page_is_read_in_any_order_of_its_keys() -> None:
+    for record in (RECORD, DAMAGED):
+        read = OrderPage.read(b'{"total_count": 2, "next_token": "t", "data": [' + record + b"]}")
+        assert (len(read.orders), read.next_token, read.total_count) == (1, "t", 2)
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b"[]", b"7", b'{"orders": []}', b'{"data": {}}', b'{"data": null}'])
+def test_what_is_not_a_page_is_an_error(value: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        OrderPage.read(value)
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
         lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(FIELDS) | st.text(), inner),
     )
 )
-def test_no_record_whatever_it_holds_costs_the_page(record: Any) -> None:
+def test_no_record_can_fail_the_page(record: Any) -> None:
     read = page(record, {"id": "good", "status": "open"})
     assert read.orders[-1].id == "good"
     assert len(read.orders) + len(read.quarantined) == 2
@@ -201,7 +228,7 @@ def test_no_record_whatever_it_holds_costs_the_page(record: Any) -> None:
         ({}, VersionClock.OBSERVED, "no date at all"),
     ],
 )
-def test_a_version_is_dated_by_the_best_clock_there_is(
+def test_a_version_is_dated_by_the_best_available_clock(
     fields: dict[str, datetime], clock: VersionClock, reason: str
 ) -> None:
     assert Order(id="1", status="open", **fields).version(NOON) == Version(NOON, clock), reason
@@ -216,5 +243,5 @@ def test_a_version_is_dated_by_the_best_clock_there_is(
     ],
     ids=["earlier by the same clock", "the same moment", "clocks that cannot be compared"],
 )
-def test_only_what_the_same_clock_dates_earlier_is_older(one: Version, other: Version, older: bool) -> None:
+def test_only_versions_of_the_same_clock_are_compared(one: Version, other: Version, older: bool) -> None:
     assert one.is_older_than(other) is older

@@ -44,7 +44,7 @@ def test_a_refused_token_is_a_failure_though_the_poll_ended() -> None:
         '  File "/var/task/app.py", line 84, in _handle',
         "{not json",
         "[1]",
-        entry("trying trackstar again"),
+        entry("Trackstar request failed; will retry"),
         entry("poll ended", outcome="already read"),  # a tick that piled up behind another poll read nothing
     ],
 )

@@ -1,4 +1,4 @@
-"""Contact data and keys in free text and links (rule 13): masked by their shape, and an order's number never is."""
+"""Contact data and keys in free text and links are masked (rule 13); order numbers are not."""
 
 import pytest
 
@@ -88,7 +88,7 @@ def test_a_phone_number_in_free_text_is_masked(phone: str) -> None:
         ("+1042", "too short"),
     ],
 )
-def test_a_number_of_an_order_is_not_taken_for_a_phone(number: str, where: str) -> None:
+def test_an_order_number_is_not_masked_as_a_phone_number(number: str, where: str) -> None:
     assert mask_contacts(number) == number, where
     assert Order.of({"id": "o1", "status": "open", "order_number": number}).number == number
 
@@ -113,11 +113,11 @@ def test_a_number_of_an_order_is_not_taken_for_a_phone(number: str, where: str) 
         "10.0.0.1:8080",
     ],
 )
-def test_what_is_no_contact_stays_as_it_is(text: str) -> None:
+def test_text_without_contact_data_is_unchanged(text: str) -> None:
     assert mask_contacts(text) == text
 
 
-def test_an_order_whose_number_is_a_contact_is_called_by_its_id() -> None:
+def test_an_order_number_that_is_contact_data_is_not_used() -> None:
     for number in ("ada@example.com", "+49 170 1234567", " (555) 010-4477 "):
         assert Order.of({"id": "o1", "status": "open", "order_number": number}).number == "o1"
     read = Order.of({"id": "o1", "status": "open", "order_number": "#1042 ada@example.com"})
@@ -149,7 +149,7 @@ def test_an_order_whose_number_is_a_contact_is_called_by_its_id() -> None:
         ("https://user:password@admin.example:8443/orders/1042", "https://admin.example:8443/orders/1042"),
     ],
 )
-def test_a_link_loses_what_is_a_key_or_a_contact_and_nothing_else(url: str, kept: str) -> None:
+def test_a_link_loses_only_keys_and_contact_data(url: str, kept: str) -> None:
     assert strip_private(url) == kept
 
 
@@ -169,10 +169,10 @@ def test_a_link_loses_what_is_a_key_or_a_contact_and_nothing_else(url: str, kept
         "https://cdn.example/tent_600x600@2x.jpg?v=17",
     ],
 )
-def test_a_link_without_these_stays_as_it_is(url: str) -> None:
+def test_a_link_without_keys_or_contact_data_is_unchanged(url: str) -> None:
     assert strip_private(url) == url
 
 
 @pytest.mark.parametrize("url", ["https://admin.example/customers/ada@example.com", "https://[::1/orders"])
-def test_no_link_is_better_than_one_that_names_a_person_or_leads_nowhere(url: str) -> None:
+def test_a_link_with_contact_data_in_its_path_is_dropped(url: str) -> None:
     assert Order.of({"id": "o1", "status": "open", "external_system_url": url}).details.external_system_url is None

@@ -1,4 +1,4 @@
-"""The vendor's API page, `openapi.yaml` beside this file, as a judge of answers."""
+"""Checks responses against the vendor's API description, `openapi.yaml` in this folder."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _REQUIRED_EVERYWHERE = "X-Request-Id"
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of the page.
+    """One operation of the description.
 
     Attributes:
-        method: In capitals.
-        path: With its placeholders.
-        parameters: Of the query, by name; the forms that a description calls the same are included.
-        responses: By documented status, `5XX` among them; the values are pointers into the document.
+        method: The HTTP method in capitals.
+        path: The path with its placeholders.
+        parameters: The schemas of the query's parameters by name, documented aliases included.
+        responses: Pointers into the document by documented status, which can be `5XX`.
     """
 
     method: str
@@ -37,9 +37,9 @@ class Operation:
 
 
 class Page:
-    """Holds answers against the page.
+    """The API description.
 
-    The page leaves its schemas open for readers. What we serve must not invent fields, so here every schema is closed.
+    Its schemas are open for readers. The simulated shop must not invent fields, so here every schema is closed.
     """
 
     def __init__(self) -> None:
@@ -55,10 +55,10 @@ class Page:
     def check(
         self, operation: Operation, *, status: int, headers: Mapping[str, str], body: bytes, is_json: bool = True
     ) -> None:
-        """Asserts that an answer is one that the page documents.
+        """Assert that a response is documented.
 
         Raises:
-            AssertionError: When the status, a header, the media type or the body is not as documented.
+            AssertionError: The status, a header, the media type or the body is not as documented.
         """
         pointer = self._response(operation, status)
         documented = self._at(pointer)
@@ -123,7 +123,7 @@ class Page:
 
 @cache
 def page() -> Page:
-    """The page, read once."""
+    """The description, read once."""
     return Page()
 
 

@@ -1,38 +1,39 @@
 """The errors of orderwatch, one small tree.
 
 OrderwatchError
-├── SettingsError               an environment variable is missing or wrong: fix the deployment
-├── ParameterMissingError       a parameter is not in the Parameter Store: put it there
-├── ParameterInvalidError       a parameter's value cannot be used: put it again
-├── PollsNotRequestedError      SQS did not take the messages of some connections: send them again
-├── SlackRefusedError           Slack did not take a message (orderwatch.slack.webhook): the queue gives it again
-│   └── SlackInvalidError       the message itself is wrong: send a plainer one
-├── PollSupersededError         another poll of the connection saved first: stop quietly, that poll goes on
-└── TrackstarError              the vendor's API did not answer as documented; carries `request_id`
+├── SettingsError               an environment variable is missing or invalid: fix the deployment
+├── ParameterMissingError       a parameter is not in the Parameter Store: store it
+├── ParameterInvalidError       a parameter's value is invalid: store it again
+├── PollsNotRequestedError      SQS did not accept the messages for some connections: send them again
+├── SlackRefusedError           Slack did not accept a message (orderwatch.slack.webhook): the queue retries it
+│   └── SlackInvalidError       the message itself is invalid: send a simpler one
+├── PollSupersededError         another poll of the connection saved first: stop, that poll continues
+└── TrackstarError              the vendor's API did not respond as documented; has the `request_id`
     ├── UnauthorizedError       401: a key or token is wrong; do not retry, alert people
     ├── ForbiddenError          403: disabled by policy; do not retry
     ├── NotFoundError           404: not in Trackstar's copy for this connection
-    ├── InvalidRequestError     422: `names(parameter)` tells whether it is about that parameter
-    ├── NotSupportedError  501: this integration lacks the endpoint; a gap, not a fault
-    ├── PagingError             the page tokens of a list lead nowhere; poll again later, tell Trackstar's support
-    └── UnavailableError        429, 5xx, resets, timeouts, broken bodies, after the retries: poll again later
+    ├── InvalidRequestError     422: `names(parameter)` returns whether the vendor refused that parameter
+    ├── NotSupportedError       501: the integration lacks the endpoint; do not retry
+    ├── PagingError             the page tokens of a list repeat; poll again later, report it to Trackstar's support
+    └── UnavailableError        429, 5xx, resets, timeouts and unreadable bodies, after all retries: poll again later
 
-They are raised at the edges. Their texts name the thing and the remedy, never a secret, a body or personal data.
+The code that talks to the outside raises them. Their texts name the subject and the remedy, never a secret, a body or
+personal data.
 """
 
 from collections.abc import Sequence
 
 
 class OrderwatchError(Exception):
-    """The root: catch this to catch all of ours."""
+    """The base class of every error of orderwatch."""
 
 
 class SettingsError(OrderwatchError):
-    """An environment variable of the function is missing or wrong."""
+    """An environment variable of the function is missing or invalid."""
 
 
 def _command_for(name: str) -> str:
-    """What asks for the secret, tries it and stores it: no secret goes on a command line."""
+    """Return the command that prompts for the secret and stores it: no secret belongs on a command line."""
     owner = name.split("/")[-2]
     commands = {"trackstar": "orderwatch connect-trackstar", "slack": "orderwatch connect-slack"}
     return commands.get(owner, f"orderwatch connect {owner}")
@@ -47,11 +48,11 @@ class ParameterMissingError(OrderwatchError):
 
 
 class ParameterInvalidError(OrderwatchError):
-    """A parameter holds something that cannot be used.
+    """A parameter has an invalid value.
 
     Args:
         name: The parameter.
-        flaw: What is wrong with it, without its value.
+        flaw: Why it is invalid, without the value.
     """
 
     def __init__(self, name: str, flaw: str) -> None:
@@ -61,26 +62,26 @@ class ParameterInvalidError(OrderwatchError):
 
 
 class PollsNotRequestedError(OrderwatchError):
-    """SQS did not take the messages of some connections: send them again, a second poll of one does no harm.
+    """SQS did not accept the messages for some connections. Send them again: a second poll does no harm.
 
     Args:
-        connection_ids: The connections whose message SQS did not take.
+        connection_ids: The connections without a message.
     """
 
     def __init__(self, connection_ids: Sequence[str]) -> None:
-        super().__init__(f"SQS took no message for {', '.join(connection_ids)}")
+        super().__init__(f"SQS did not accept the messages for {', '.join(connection_ids)}")
         self.connection_ids = connection_ids
 
 
 class PollSupersededError(OrderwatchError):
-    """Another poll wrote the connection's row since this one read it; nothing is lost."""
+    """Another poll has written the connection's row since this one read it. Nothing is lost."""
 
 
 class TrackstarError(OrderwatchError):
-    """Trackstar did not answer as documented.
+    """Trackstar did not respond as documented.
 
     Args:
-        what: The request (method and path) and what came back, without bodies.
+        what: The request (method and path) and what went wrong, without bodies.
         request_id: The vendor's `X-Request-Id`, for its support.
     """
 
@@ -102,11 +103,11 @@ class NotFoundError(TrackstarError):
 
 
 class InvalidRequestError(TrackstarError):
-    """422: a parameter was refused.
+    """422: the vendor refused a parameter.
 
     Args:
         what: As for every `TrackstarError`.
-        detail: The vendor's own sentence, which names the parameter; kept out of the error's text.
+        detail: The vendor's message, which names the parameter. It is not part of the error's text.
         request_id: As for every `TrackstarError`.
     """
 
@@ -115,7 +116,7 @@ class InvalidRequestError(TrackstarError):
         self._detail = detail
 
     def names(self, parameter: str) -> bool:
-        """Whether the vendor's sentence names this parameter: the only place where it says what it refused."""
+        """Whether the vendor's message names this parameter; the response has no other field for it."""
         return parameter in self._detail
 
 
@@ -124,8 +125,8 @@ class NotSupportedError(TrackstarError):
 
 
 class UnavailableError(TrackstarError):
-    """A fault that may pass: 429, 5xx, a reset, a timeout, a body cut off; the retries are used up."""
+    """A fault that may be temporary: 429, 5xx, a reset, a timeout or an unreadable body. All retries failed."""
 
 
 class PagingError(TrackstarError):
-    """A list whose page tokens repeat: its end is never reached."""
+    """The page tokens of a list repeat, so the list has no end."""

@@ -1,1 +1,1 @@
-"""The vendor: its records, what can be asked of it, and the HTTP client."""
+"""Trackstar's API: the client and the vendor's records."""

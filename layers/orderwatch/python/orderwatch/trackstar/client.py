@@ -1,4 +1,4 @@
-"""Trackstar's API: what one connection can be asked for, and what the organisation can."""
+"""The client of Trackstar's API: one class for the organisation, one for each of its connections."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -6,143 +6,34 @@ from datetime import datetime
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from itertools import batched
-from typing import Annotated
+from typing import Self
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, BeforeValidator, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr
 
 from orderwatch import clock
 from orderwatch.errors import InvalidRequestError, NotFoundError, UnauthorizedError, UnavailableError
-from orderwatch.model import Model, describe_flaws
 from orderwatch.observability import logger
-from orderwatch.trackstar.connections import ORDERS, TrackstarConnection, objects
-from orderwatch.trackstar.fields import Text
-from orderwatch.trackstar.http import ENCODING, TIMEOUT, RateLimiter, Requests, TransientError
-from orderwatch.trackstar.lenient_json import read_value
-from orderwatch.trackstar.orders import FoundOrders, Order, OrderPage, OrderQuery, in_lists
+from orderwatch.trackstar.connections import ORDERS, ConnectionPage, TrackstarConnection, read_connection
+from orderwatch.trackstar.fields import parse_json
+from orderwatch.trackstar.http import TIMEOUT, ApiClient, VendorRateLimit
+from orderwatch.trackstar.orders import MAX_IDS, FoundOrders, Order, OrderPage, OrderQuery, id_batches, read_order
 from orderwatch.trackstar.products import Product, ProductEnvelope, ProductPage
 
-
-def order_page(body: bytes) -> OrderPage:
-    """The page of orders in a body.
-
-    Raises:
-        TransientError: It is none.
-    """
-    try:
-        return OrderPage.read(body)
-    except ValidationError as error:
-        raise TransientError(f"not a page ({describe_flaws(error)})") from None
-    except ValueError:
-        raise TransientError("not a page") from None
-
-
-def record_of[T: BaseModel](model: type[T], body: bytes) -> T:
-    """The record or page in a body.
-
-    Raises:
-        TransientError: It is none.
-    """
-    try:
-        return model.model_validate(read_value(body))
-    except ValidationError as error:
-        raise TransientError(f"not a page ({describe_flaws(error)})") from None
-    except ValueError:
-        raise TransientError("not a page") from None
-
-
-def connection_of(connection_id: str, body: bytes) -> TrackstarConnection:
-    """The connection in a body, in any of its three documented envelopes.
-
-    Raises:
-        TransientError: It is not in there.
-    """
-    try:
-        answer = read_value(body)
-    except ValueError:
-        raise TransientError("body is no JSON") from None
-    record = answer.get("data", answer) if isinstance(answer, dict) else answer
-    candidates = record if isinstance(record, list) else [record]
-    for each in candidates:
-        if isinstance(each, dict) and each.get("connection_id", connection_id) == connection_id:
-            return TrackstarConnection.model_validate(each)
-    raise TransientError("no such connection in the answer")
-
-
-def read_order(body: bytes) -> Order | None:
-    """The order in a body; None where its record cannot be watched.
-
-    Raises:
-        TransientError: It is none.
-    """
-    try:
-        answer = read_value(body)
-    except ValueError:
-        raise TransientError("body is no JSON") from None
-    if not isinstance(answer, dict) or not isinstance(answer.get("data"), dict):
-        raise TransientError("not an order")
-    try:
-        return Order.of(answer["data"])
-    except ValidationError:
-        return None
-
-
 PAGE_SIZE = 1000
-"""Records a page: the most that the vendor gives."""
-MAX_VALUES = 100
-"""Values of one `in` filter."""
-MAX_PAGES_OF_IDS = 200
-"""Pages of a list by ids that are followed: more than it can have."""
-
-
-CONNECTIONS_PAGE_SIZE = 1000
-"""Connections a page: the most that the vendor gives."""
-MAX_PAGES = 100
-"""Pages that are followed: more connections than an organisation has."""
-
-
-class ConnectionPage(Model):
-    """A page of `GET /connections`; a record that is none is left out."""
-
-    data: Annotated[tuple[TrackstarConnection, ...], BeforeValidator(objects)]
-    next_token: Text = None
-
-
-class AccountClient(Requests):
-    """The organisation at Trackstar."""
-
-    def connections(self) -> dict[str, TrackstarConnection]:
-        """Every connection, by its id.
-
-        Raises:
-            TrackstarError: The list cannot be read, or its pages lead nowhere.
-        """
-        found: dict[str, TrackstarConnection] = {}
-        params = {"limit": str(CONNECTIONS_PAGE_SIZE)}
-        for _ in range(MAX_PAGES):
-            page = self._fetch("/connections", params, partial(record_of, ConnectionPage))
-            found |= {each.connection_id: each for each in page.data if each.connection_id}
-            if page.next_token is None:
-                return found
-            if page.next_token == params.get("page_token"):
-                break
-            params["page_token"] = page.next_token
-        raise UnavailableError("GET /connections: its pages lead nowhere")
-
-    @property
-    def vendor_now(self) -> datetime | None:
-        """The vendor's clock at its latest answer."""
-        return self._vendor_now
+"""Records per page: the vendor's maximum."""
+MAX_PAGES = 200
+"""Pages that are read of a list of connections, or of orders by id: more than such a list can have."""
 
 
 class Trackstar:
-    """The connection pool to the API: one a process.
+    """The connection pool to the API: one per process. Use it as a context manager, or call `close`, to free it early.
 
     Args:
-        base_url: Where the API is.
-        transport: Another way to it than a socket.
-        on_answer: Told the status of every answer, to count them.
+        base_url: The URL of the API.
+        transport: Replaces the network, for tests.
+        on_response: Called with the status of every response, to count them.
     """
 
     def __init__(
@@ -150,17 +41,27 @@ class Trackstar:
         base_url: str,
         *,
         transport: httpx.BaseTransport | None = None,
-        on_answer: Callable[[int], None] | None = None,
+        on_response: Callable[[int], None] | None = None,
     ) -> None:
         self._http = httpx.Client(
             base_url=base_url,
-            headers={"accept-encoding": ENCODING},
-            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),  # one shop's are nothing to another
+            headers={"accept-encoding": "gzip"},
+            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),  # the connections share this pool
             timeout=TIMEOUT,
             transport=transport,
-            event_hooks={"response": [partial(_on_response, on_answer=on_answer)]},
+            event_hooks={"response": [partial(_on_response, on_response=on_response)]},
         )
-        self._paces: dict[str, RateLimiter] = {}
+        self._rate_limits: dict[str, VendorRateLimit] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to the API."""
+        self._http.close()
 
     def client_of(
         self,
@@ -170,43 +71,75 @@ class Trackstar:
         access_token: SecretStr,
         seconds_left: Callable[[], float],
     ) -> "ConnectionClient":
-        """One connection's side of the API.
+        """Return a client of one connection.
 
         Args:
-            connection_id: Which.
-            api_key: The organisation's.
-            access_token: The connection's.
-            seconds_left: How long the caller lives; no wait goes beyond it.
+            connection_id: The connection.
+            api_key: The organisation's key.
+            access_token: The connection's token.
+            seconds_left: Returns the time that the caller has left; no wait is longer.
         """
         secrets = {"x-trackstar-api-key": api_key, "x-trackstar-access-token": access_token}
-        # Two polls of one shop may follow each other in one process: they share its budget.
-        rate_limiter = self._paces.setdefault(connection_id, RateLimiter())
+        # Polls of the same connection in this process share its rate limit.
+        rate_limit = self._rate_limits.setdefault(connection_id, VendorRateLimit())
         return ConnectionClient(
-            self._http, connection_id, secrets=secrets, rate_limiter=rate_limiter, seconds_left=seconds_left
+            self._http, connection_id, secrets=secrets, rate_limit=rate_limit, seconds_left=seconds_left
         )
 
-    def account(self, *, api_key: SecretStr, seconds_left: Callable[[], float]) -> AccountClient:
-        """What the API key alone may see.
+    def account(self, *, api_key: SecretStr, seconds_left: Callable[[], float]) -> "AccountClient":
+        """Return a client of the organisation.
 
         Args:
-            api_key: The organisation's.
-            seconds_left: How long the caller lives; no wait goes beyond it.
+            api_key: The organisation's key.
+            seconds_left: Returns the time that the caller has left; no wait is longer.
         """
         secrets = {"x-trackstar-api-key": api_key}
-        return AccountClient(self._http, secrets=secrets, rate_limiter=RateLimiter(), seconds_left=seconds_left)
+        return AccountClient(self._http, secrets=secrets, rate_limit=VendorRateLimit(), seconds_left=seconds_left)
 
 
-def _on_response(response: httpx.Response, *, on_answer: Callable[[int], None] | None) -> None:
-    # No redirect is followed, and a Location that makes no sense would be an error of the HTTP library.
+def _on_response(response: httpx.Response, *, on_response: Callable[[int], None] | None) -> None:
+    # Redirects are not followed. The HTTP library parses the header anyway, and raises if it is invalid.
     response.headers.pop("location", None)
-    if on_answer:
-        on_answer(response.status_code)
+    if on_response:
+        on_response(response.status_code)
 
 
-class ConnectionClient(Requests):
-    """One connection at Trackstar (a `polling.Shop` and an `enrichment.ProductSource`).
+def _parse[T: BaseModel](model: type[T], body: bytes) -> T:
+    return model.model_validate(parse_json(body))
 
-    Every method raises a `TrackstarError` where the vendor does not answer as documented.
+
+class AccountClient(ApiClient):
+    """What Trackstar shows for the API key alone."""
+
+    def connections(self) -> dict[str, TrackstarConnection]:
+        """Read every connection, by id.
+
+        Raises:
+            TrackstarError: The list cannot be read, or its page tokens repeat.
+        """
+        found: dict[str, TrackstarConnection] = {}
+        params = {"limit": str(PAGE_SIZE)}
+        for _ in range(MAX_PAGES):
+            page = self._get("/connections", params, partial(_parse, ConnectionPage))
+            found |= {each.connection_id: each for each in page.data if each.connection_id}
+            if page.next_token is None:
+                return found
+            if page.next_token == params.get("page_token"):
+                break
+            params["page_token"] = page.next_token
+        raise UnavailableError("GET /connections: the page tokens repeat")
+
+    @property
+    def vendor_now(self) -> datetime | None:
+        """The vendor's clock at its latest response."""
+        return self._vendor_now
+
+
+class ConnectionClient(ApiClient):
+    """One connection at Trackstar.
+
+    Polling and publishing declare as Protocols what they use of it. Every method raises a `TrackstarError` if the
+    vendor does not respond as documented.
     """
 
     def __init__(
@@ -215,97 +148,92 @@ class ConnectionClient(Requests):
         connection_id: str,
         *,
         secrets: Mapping[str, SecretStr],
-        rate_limiter: RateLimiter,
+        rate_limit: VendorRateLimit,
         seconds_left: Callable[[], float],
     ) -> None:
-        super().__init__(http, secrets=secrets, rate_limiter=rate_limiter, seconds_left=seconds_left)
+        super().__init__(http, secrets=secrets, rate_limit=rate_limit, seconds_left=seconds_left)
         self._connection_id = connection_id
 
     def now(self) -> datetime:
-        """The vendor's clock at its latest answer; asked for where there was none yet (whole seconds)."""
+        """Return the vendor's clock at its latest response, in whole seconds; send a request if there was none yet."""
         if self._vendor_now is None:
-            with suppress(UnauthorizedError):  # said by the next reading, and a secret that cannot be sent asks nobody
-                self._fetch("/cart/orders", {"limit": "1"}, order_page)
+            with suppress(UnauthorizedError):  # the next read raises it
+                self._get("/cart/orders", {"limit": "1"}, OrderPage.read)
         if self._vendor_now is None:
-            logger.warning("trackstar sends no Date header: using our own clock")
+            logger.warning("Trackstar sends no valid Date header; using the local clock")
             self._vendor_now = clock.now().replace(microsecond=0)
         return self._vendor_now
 
     def connection(self) -> TrackstarConnection:
-        """What Trackstar says of the connection, in any of its three documented envelopes."""
+        """Read the connection itself."""
         path = f"/connections/{quote(self._connection_id, safe='')}"
-        return self._fetch(path, {}, partial(connection_of, self._connection_id))
+        return self._get(path, {}, partial(read_connection, self._connection_id))
 
     def start_sync(self) -> None:
-        """Ask Trackstar to pull the shop's orders now; it does so in the background. Tried once."""
+        """Ask Trackstar to pull the shop's orders now; it does so in the background. There is no retry."""
         self._post("/connections/sync", {"functions_to_sync": [ORDERS]})
 
     def order_page(self, query: OrderQuery, *, page_token: str | None) -> OrderPage:
-        """One page of the query's orders; every filter goes with every page, as the token does not remember them."""
+        """Read one page of orders. Every page repeats every filter, since the token does not remember them."""
         params = {"limit": str(PAGE_SIZE)} | query.filters()
         params |= {"page_token": page_token} if page_token else {}
-        return self._fetch("/cart/orders", params, order_page)
+        return self._get("/cart/orders", params, OrderPage.read)
 
     def orders(self, order_ids: Sequence[str]) -> FoundOrders:
-        """These orders as they are in the copy now; what a list does not show is asked for by itself."""
-        shown = [order for ids in in_lists(order_ids) for order in self._listed_orders(ids)]
-        missing = sorted(set(order_ids) - {order.id for order in shown})
-        asked = {order_id: self._order(order_id) for order_id in missing}
-        gone = [order_id for order_id, answer in asked.items() if answer is NotFoundError]
-        return FoundOrders([*shown, *(answer for answer in asked.values() if isinstance(answer, Order))], gone)
+        """Read these orders as they are now. Orders that no list shows are requested one by one."""
+        found = [order for ids in id_batches(order_ids) for order in self._listed_orders(ids)]
+        gone: list[str] = []
+        for order_id in sorted(set(order_ids) - {order.id for order in found}):
+            try:
+                order = self._by_id("/cart/orders", order_id, read_order)
+            except NotFoundError:
+                gone.append(order_id)
+            else:
+                found += [order] if order else []
+        return FoundOrders(found, gone)
 
     def _listed_orders(self, order_ids: Sequence[str]) -> list[Order]:
         params = {"limit": str(PAGE_SIZE), "ids[in]": ",".join(order_ids)}
-        shown: list[Order] = []
+        listed: list[Order] = []
         broken: set[str | None] = set()
-        for _ in range(MAX_PAGES_OF_IDS):
+        for _ in range(MAX_PAGES):
             try:
-                page = self._fetch("/cart/orders", params, order_page)
-            except InvalidRequestError:  # not every integration filters by id, though each is documented to
+                page = self._get("/cart/orders", params, OrderPage.read)
+            except InvalidRequestError:  # some integrations do not support the documented filter
                 break
-            shown += page.orders
+            listed += page.orders
             broken |= {each.order_id for each in page.quarantined}
             if page.next_token in {None, params.get("page_token")}:
                 break
             params["page_token"] = str(page.next_token)
-        # Where one of two records of an order is broken, the other one may be the older.
-        return [order for order in shown if order.quarantine_key not in broken]
-
-    def _order(self, order_id: str) -> Order | type[NotFoundError] | None:
-        """The order, that there is none, or None where its record cannot be read."""
-        if self._seconds_left() <= 0:
-            raise UnavailableError("GET /cart/orders/{order_id}: no time is left")
-        try:
-            return self._fetch(f"/cart/orders/{quote(order_id, safe='', errors='replace')}", {}, read_order)
-        except NotFoundError:
-            return NotFoundError
+        # If one of two records of an order is broken, the other one may be the older one.
+        return [order for order in listed if order.quarantine_key not in broken]
 
     def products(self, product_ids: Sequence[str]) -> dict[str, Product]:
-        """These products, those that Trackstar has, by id; 100 a request, one by one where the list cannot say them."""
+        """Read these products, by id; unknown ones are missing. Ids with a comma are requested one by one."""
         listable = [product_id for product_id in product_ids if "," not in product_id]
-        found = self._one_by_one([product_id for product_id in product_ids if "," in product_id])
-        for ids in batched(listable, MAX_VALUES, strict=False):
-            found |= self._listed(ids)
+        found = self._products_one_by_one([product_id for product_id in product_ids if "," in product_id])
+        for ids in batched(listable, MAX_IDS, strict=False):
+            found |= self._listed_products(ids)
         return found
 
-    def _listed(self, product_ids: Sequence[str]) -> dict[str, Product]:
+    def _listed_products(self, product_ids: Sequence[str]) -> dict[str, Product]:
         params = {"limit": str(PAGE_SIZE), "ids[in]": ",".join(product_ids)}
         try:
-            page = self._fetch("/cart/products", params, partial(record_of, ProductPage))
-        except InvalidRequestError:
-            # Not every integration filters its products by id, though each is documented to.
-            return self._one_by_one(product_ids)
+            page = self._get("/cart/products", params, partial(_parse, ProductPage))
+        except InvalidRequestError:  # some integrations do not support the documented filter
+            return self._products_one_by_one(product_ids)
         return {product.id: product for product in page.products}
 
-    def _one_by_one(self, product_ids: Sequence[str]) -> dict[str, Product]:
-        found = ((product_id, self._product(product_id)) for product_id in product_ids)
-        return {product_id: product for product_id, product in found if product}
+    def _products_one_by_one(self, product_ids: Sequence[str]) -> dict[str, Product]:
+        found: dict[str, Product] = {}
+        for product_id in product_ids:
+            with suppress(NotFoundError):
+                product = self._by_id("/cart/products", product_id, partial(_parse, ProductEnvelope)).data
+                found |= {product_id: product} if product else {}
+        return found
 
-    def _product(self, product_id: str) -> Product | None:
+    def _by_id[T](self, path: str, record_id: str, parse: Callable[[bytes], T]) -> T:
         if self._seconds_left() <= 0:
-            raise UnavailableError("GET /cart/products/{product_id}: no time is left")
-        try:
-            path = f"/cart/products/{quote(product_id, safe='', errors='replace')}"
-            return self._fetch(path, {}, partial(record_of, ProductEnvelope)).data
-        except NotFoundError:
-            return None
+            raise UnavailableError(f"GET {path}/{{id}}: no time is left")
+        return self._get(f"{path}/{quote(record_id, safe='', errors='replace')}", {}, parse)

@@ -1,28 +1,21 @@
-"""A connection (one customer's shop) as Trackstar describes it; every documented spelling of its fields is accepted."""
+"""Connections (each is one customer's shop) as Trackstar describes them, in every documented spelling."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator
+from typing import Annotated
 
 from orderwatch.model import Model
-from orderwatch.trackstar.fields import Date, NoneIfMalformed, Number, Text
+from orderwatch.trackstar.fields import Date, NoneIfMalformed, Number, Objects, Text, parse_json
 
 ORDERS = "get_orders"
-"""Trackstar's name of the function that syncs orders."""
+"""Trackstar's name for the function that syncs orders."""
 DEFAULT_SYNC_FREQUENCY = timedelta(hours=1)
-"""How often Trackstar pulls orders from a shop unless it says otherwise (docs/trackstar.md#syncing)."""
+"""How often Trackstar pulls orders from a shop by default (docs/trackstar.md#syncing)."""
 LONGEST_SYNC_FREQUENCY = timedelta(days=31)
-"""A longer one is taken for a mistake."""
-
-
-def objects(value: Any) -> Any:
-    """Of a list, its objects: anything else in it is left out."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+"""A longer frequency is treated as a mistake, and the default is used."""
 
 
 class SyncSchedule(Model):
-    """How and when Trackstar pulls one resource from the shop; both spellings of the last sync are documented."""
+    """How and when Trackstar pulls one resource from the shop. Both documented spellings of the last sync are read."""
 
     function_name: Text = None
     last_crawl_start: Date = None
@@ -30,22 +23,23 @@ class SyncSchedule(Model):
     latest_sync: Date = None
     latest_data: Date = None
     sync_frequency: Number = None
+    """Seconds between two syncs."""
     in_progress: Annotated[bool | None, NoneIfMalformed()] = None
 
     @property
     def synced_at(self) -> datetime | None:
-        """The end of the last sync, if it is known."""
+        """The end of the last sync; None if it is unknown."""
         return max(filter(None, (self.last_crawl_end, self.latest_sync)), default=self.latest_data)
 
     @property
     def complete_until(self) -> datetime | None:
-        """Up to when the copy shows all that happened in the shop: a crawl may miss what changes while it runs."""
+        """The time until which Trackstar's copy is complete: a sync can miss what changes while it runs."""
         start, end = self.last_crawl_start, self.last_crawl_end
         return start if start and end and start <= end == self.synced_at else self.synced_at
 
 
 class AffectedEndpoint(Model):
-    """An endpoint that an error touches."""
+    """An endpoint that a sync error affects."""
 
     preventing_sync: Annotated[bool | None, NoneIfMalformed()] = None
 
@@ -55,11 +49,11 @@ class SyncError(Model):
 
     error_type: Text = None
     resource: Text = None
-    affected_endpoints: Annotated[tuple[AffectedEndpoint, ...], BeforeValidator(objects)] = ()
+    affected_endpoints: Objects[AffectedEndpoint] = ()
 
     @property
     def blocks_orders(self) -> bool:
-        """Whether orders stop changing because of it."""
+        """Whether the error stops the sync of orders."""
         if any(endpoint.preventing_sync for endpoint in self.affected_endpoints):
             return True
         about_orders = self.resource is None or "order" in self.resource
@@ -67,22 +61,22 @@ class SyncError(Model):
 
 
 class TrackstarConnection(Model):
-    """What Trackstar says of one connection."""
+    """One connection: its integration, its syncs and their errors."""
 
     connection_id: Text = None
     integration_name: Text = None
-    sync_schedules: Annotated[tuple[SyncSchedule, ...], BeforeValidator(objects)] = ()
+    sync_schedules: Objects[SyncSchedule] = ()
     historical_sync_completed: Annotated[dict[str, bool | None] | None, NoneIfMalformed()] = None
-    errors: Annotated[tuple[SyncError, ...], BeforeValidator(objects)] = ()
+    errors: Objects[SyncError] = ()
 
     @property
     def orders_schedule(self) -> SyncSchedule:
-        """The schedule of `get_orders`; an empty one if there is none."""
+        """The schedule of `get_orders`; an empty one if Trackstar lists none."""
         return next((each for each in self.sync_schedules if each.function_name == ORDERS), SyncSchedule())
 
     @property
     def sync_frequency(self) -> timedelta:
-        """How often orders are pulled from the shop."""
+        """How often Trackstar pulls orders from the shop."""
         seconds = self.orders_schedule.sync_frequency
         if not seconds or not 0 < seconds <= LONGEST_SYNC_FREQUENCY.total_seconds():
             return DEFAULT_SYNC_FREQUENCY
@@ -90,5 +84,26 @@ class TrackstarConnection(Model):
 
     @property
     def awaits_historical_sync(self) -> bool:
-        """Whether reads of orders return nothing yet."""
+        """Whether the first sync is unfinished: until then, reads of orders return nothing."""
         return (self.historical_sync_completed or {}).get(ORDERS) is False
+
+
+class ConnectionPage(Model):
+    """One page of `GET /connections`; items that are not objects are skipped."""
+
+    data: Objects[TrackstarConnection]
+    next_token: Text = None
+
+
+def read_connection(connection_id: str, body: bytes) -> TrackstarConnection:
+    """Read the response to `GET /connections/{connection_id}`, in any of its three documented envelopes.
+
+    Raises:
+        ValueError: The body does not contain the connection.
+    """
+    value = parse_json(body)
+    record = value.get("data", value) if isinstance(value, dict) else value
+    for each in record if isinstance(record, list) else [record]:
+        if isinstance(each, dict) and each.get("connection_id", connection_id) == connection_id:
+            return TrackstarConnection.model_validate(each)
+    raise ValueError("the body does not contain the connection")

@@ -1,7 +1,7 @@
-"""Contact data and keys in the shop's free text and links, found by their shape (rule 13).
+"""Contact data and keys in a shop's free text and links, recognized by their shape (rule 13).
 
-A shop may write anything into a custom status or a link. What has the shape of an e-mail address or a phone number is
-masked, and a link loses what grants access. A name or an address in words has no shape: it cannot be found.
+A shop can write anything into a custom status or a link. E-mail addresses and phone numbers are masked. Links lose the
+parameters that grant access. A person's name or street address has no recognizable shape and is not masked.
 """
 
 import re
@@ -13,7 +13,7 @@ PHONE = "[phone]"
 _EMAIL = re.compile(
     r"(?<![\w.+-])[\w.+'-]{1,64}(?:@|%40)(?:[\w-]{1,63}\.){1,8}(?!(?:avif|gif|jpe?g|png|svg|webp)\b)[^\W\d_]{2,63}"
 )
-"""Pictures are named like addresses: `tent@2x.jpg`."""
+"""Image names such as `tent@2x.jpg` look like addresses and are excluded."""
 _PHONE = re.compile(
     r"""
     (?<![\w+./-]) (?:
@@ -28,41 +28,41 @@ _PHONE = re.compile(
     """,
     re.VERBOSE,
 )
-"""A plus sign, brackets, a label or the groups of a phone: plain digits, and pairs of groups, are an order's number."""
+"""A phone number has a plus sign, brackets, a label or typical groups; plain digits are an order number."""
 
 _SUSPECT = re.compile(r"@|%40|\d(?:\D{0,3}\d){6}")
-"""Nearly every text is passed by this alone: an order is read a thousand times a page."""
+"""A cheap test that rules out nearly every text: it runs for each of the thousand orders of a page."""
 _PRIVATE_NAME = re.compile(
     r"token|secret|signature|credential|passw|sess(?:ion|id)|hmac|jwt|api-?key|e-?mail|phone"
     r"|(?:first|last|full|customer|user)[_-]?name"
     r"|(?<![a-z])(?:auth|key|sig|sid|pwd|otp|mail|tel|mobile)(?![a-z])"
 )
 _KEY = re.compile(r"(?=.*\d)(?=.*[a-z])(?=.*[A-Z])[\w.~+/=-]{37,}|[0-9a-fA-F]{37,}")
-"""Longer than a UUID, and made by no person: an id in a link is shorter, words in a link are lower case."""
+"""A key is longer than a UUID, with mixed case and digits. Ids in links are shorter; words in links are lower case."""
 
 
 def mask_contacts(text: str) -> str:
-    """The text with `[e-mail]` and `[phone]` in place of what has their shape."""
+    """Replace e-mail addresses with `[e-mail]` and phone numbers with `[phone]`."""
     return _PHONE.sub(PHONE, _EMAIL.sub(EMAIL, text)) if _SUSPECT.search(text) else text
 
 
 def mask_number(number: str) -> str:
-    """The number of an order, masked as `mask_contacts` does.
+    """Mask contact data in an order's number.
 
     Raises:
-        ValueError: Nothing else is in it, so nobody can know an order by it.
+        ValueError: The number consists of contact data only, so it cannot identify the order.
     """
     masked = mask_contacts(number)
     if masked in {EMAIL, PHONE}:
-        raise ValueError("contact data in place of a number")
+        raise ValueError("contact data instead of a number")
     return masked
 
 
 def strip_private(url: str) -> str:
-    """The address without user and password, and without parameters that are a key or contact data.
+    """Remove user and password, and the parameters that are keys or contact data, from a URL.
 
     Raises:
-        ValueError: It is no address, or contact data is in its path: without it the link would lead nowhere.
+        ValueError: The URL is invalid, or its path contains contact data: without that part the link would not work.
     """
     parts = urlsplit(url)
     if _has_contacts(unquote(parts.path)):
@@ -76,7 +76,7 @@ def strip_private(url: str) -> str:
 
 
 def _is_private(parameters: str) -> bool:
-    """Whether one of the parameters, those of an address within it too, is a key or contact data."""
+    """Whether one of the parameters, or of those in a URL inside them, is a key or contact data."""
     return any(_is_private_pair(pair) for pair in re.split("[?&]", unquote_plus(parameters)))
 
 

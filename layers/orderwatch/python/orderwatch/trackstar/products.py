@@ -1,4 +1,4 @@
-"""Products as Trackstar lists them, trimmed to what an alert shows."""
+"""Products as Trackstar lists them, reduced to what an alert shows."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -10,7 +10,7 @@ from orderwatch.trackstar.fields import NoneIfMalformed, Number, Text, Url
 
 
 class Product(Model):
-    """One product of one connection, trimmed to what an alert shows; everything but the id may be missing."""
+    """One product of one connection. Everything but the id can be missing."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
@@ -27,18 +27,18 @@ class Product(Model):
 
     @property
     def is_parent(self) -> bool:
-        """Whether it stands for its variants and has no stock of its own (docs/trackstar.md#products)."""
+        """Whether the product stands for its variants and has no stock of its own (docs/trackstar.md#products)."""
         return self.parent_product_id == self.id
 
     @property
     def on_hand_by_warehouse(self) -> dict[str, Decimal]:
-        """The counts that are known, by warehouse."""
+        """The known counts by warehouse id."""
         counts = (self.inventory_by_warehouse_id or {}).items()
         return {warehouse: count for warehouse, count in counts if count is not None}
 
 
 class ProductPage(Model):
-    """One page of `GET /cart/products`; records that are no product are skipped."""
+    """One page of `GET /cart/products`."""
 
     data: list[Annotated[Product | None, NoneIfMalformed()]]
     next_token: str | None = None
@@ -46,11 +46,12 @@ class ProductPage(Model):
 
     @property
     def products(self) -> list[Product]:
-        """The usable records, in the page's order."""
+        """The valid products in the page's order; invalid records are skipped."""
         return [product for product in self.data if product is not None]
 
 
 class ProductEnvelope(Model):
-    """`GET /cart/products/{product_id}`; None where the record is no product."""
+    """The response to `GET /cart/products/{product_id}`."""
 
     data: Annotated[Product | None, NoneIfMalformed()]
+    """The product; None if its record is invalid."""
