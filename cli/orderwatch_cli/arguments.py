@@ -92,7 +92,9 @@ Endpoint = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Utc = Annotated[bool, typer.Option("--utc", help="Show times in UTC instead of this machine's time zone.")]
 Limit = Annotated[int, typer.Option(min=1, metavar="COUNT", help="Maximum number of results.")]
-Shop = Annotated[str | None, typer.Option(metavar="CONNECTION_ID", help="Connection ID of one shop.")]
+Shop = Annotated[
+    str | None, typer.Option(metavar="CONNECTION_ID", help="Connection ID of a shop (default: all shops).")
+]
 ConnectionId = Annotated[
     str, typer.Argument(metavar="CONNECTION_ID", help="Trackstar's ID of the shop.", callback=check_connection_id)
 ]

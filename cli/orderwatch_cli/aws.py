@@ -69,13 +69,13 @@ class Aws:
             raise EndpointError(f"AWS_ENDPOINT_URL is not a URL such as http://127.0.0.1:4566: {self._endpoint_url}")
         self._is_local = urlsplit(self._endpoint_url or "").hostname in LOOPBACK_HOSTS
         self._session = _local_session(find_session_token(self._endpoint_url)) if self._is_local else _users_session()
-        self._made: list[BaseClient] = []
+        self._clients: list[BaseClient] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for client in self._made:
+        for client in self._clients:
             client.close()
 
     @property
@@ -91,53 +91,55 @@ class Aws:
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":
         """Stacks."""
-        return self._kept(
+        return self._register(
             self._session.client("cloudformation", endpoint_url=self._endpoint_url, config=self._config())
         )
 
     @cached_property
     def cloudwatch(self) -> Any:
         """Metrics."""
-        return self._kept(self._session.client("cloudwatch", endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(
+            self._session.client("cloudwatch", endpoint_url=self._endpoint_url, config=self._config())
+        )
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
         """Tables."""
-        return self._kept(self._session.client("dynamodb", endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(self._session.client("dynamodb", endpoint_url=self._endpoint_url, config=self._config()))
 
     @cached_property
     def functions(self) -> "LambdaClient":
         """Lambda; waits for the end of an invocation and does not retry it."""
         config = self._config(read_timeout=LONGEST_INVOCATION, retries={"mode": "standard", "max_attempts": 1})
-        return self._kept(self._session.client("lambda", endpoint_url=self._endpoint_url, config=config))
+        return self._register(self._session.client("lambda", endpoint_url=self._endpoint_url, config=config))
 
     @cached_property
     def logs(self) -> "CloudWatchLogsClient":
         """Logs."""
-        return self._kept(self._session.client("logs", endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(self._session.client("logs", endpoint_url=self._endpoint_url, config=self._config()))
 
     @cached_property
     def scheduler(self) -> "EventBridgeSchedulerClient":
         """Schedules."""
-        return self._kept(self._session.client("scheduler", endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(self._session.client("scheduler", endpoint_url=self._endpoint_url, config=self._config()))
 
     @cached_property
     def sns(self) -> "SNSClient":
         """Topics."""
-        return self._kept(self._session.client("sns", endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(self._session.client("sns", endpoint_url=self._endpoint_url, config=self._config()))
 
     @cached_property
     def sqs(self) -> "SQSClient":
         """Queues."""
-        return self._kept(self._session.client("sqs", endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(self._session.client("sqs", endpoint_url=self._endpoint_url, config=self._config()))
 
     @cached_property
     def ssm(self) -> "SSMClient":
         """Parameters."""
-        return self._kept(self._session.client("ssm", endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(self._session.client("ssm", endpoint_url=self._endpoint_url, config=self._config()))
 
-    def _kept[C: BaseClient](self, client: C) -> C:
-        self._made.append(client)
+    def _register[C: BaseClient](self, client: C) -> C:
+        self._clients.append(client)
         return client
 
     def _config(self, **settings: Any) -> Config:
@@ -150,7 +152,7 @@ class Aws:
 @cache
 def _local_session(secret: str | None) -> boto3.Session:
     # Cached, because loading the descriptions of the services is slow.
-    return session_apart(secret)
+    return isolated_session(secret)
 
 
 def _users_session() -> boto3.Session:
@@ -158,9 +160,9 @@ def _users_session() -> boto3.Session:
     return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
 
 
-def session_apart(session_token: str | None) -> boto3.Session:
+def isolated_session(session_token: str | None) -> boto3.Session:
     """Create a session that reads none of the user's profiles and files; a local cloud requires its own token."""
-    apart = {
+    isolated = {
         "profile": (None, None, None, None),
         "config_file": (None, None, os.devnull, None),
         "credentials_file": (None, None, os.devnull, None),
@@ -170,7 +172,7 @@ def session_apart(session_token: str | None) -> boto3.Session:
         aws_secret_access_key="test",  # noqa: S106 - the emulator accepts any
         aws_session_token=session_token,
         region_name=LOCAL_REGION,
-        botocore_session=botocore.session.Session(session_vars=apart),
+        botocore_session=botocore.session.Session(session_vars=isolated),
     )
 
 

@@ -14,9 +14,9 @@ from orderwatch.polling.cursor import Window, WindowKind
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.connections import TrackstarConnection
 
-CHECKED_WITHIN = 30.0
+SHOP_CHECK_TIMEOUT = 30.0
 """Seconds for all requests that check one shop."""
-_ANSWERS_WITHIN = 15.0
+_RESPONSE_TIMEOUT = 15.0
 
 
 class Flaw(StrEnum):
@@ -73,7 +73,7 @@ def check_shop(trackstar: Trackstar, connection_id: str, *, api_key: SecretStr, 
     """
     if not is_sendable(access_token):
         raise UnusableShopError(Flaw.ACCESS_TOKEN, f"the access token of {connection_id} is not valid")
-    deadline = time.monotonic() + CHECKED_WITHIN
+    deadline = time.monotonic() + SHOP_CHECK_TIMEOUT
     shop = trackstar.client_of(
         connection_id,
         api_key=api_key,
@@ -99,7 +99,7 @@ def check_api_key(base_url: str, api_key: SecretStr) -> str | None:
         raise UnusableShopError(Flaw.API_KEY, "the API key is empty or contains characters that cannot be sent")
     headers = {"x-trackstar-api-key": api_key.get_secret_value().strip()}
     try:
-        answer = httpx.get(f"{base_url}/connections", params={"limit": "1"}, headers=headers, timeout=_ANSWERS_WITHIN)
+        answer = httpx.get(f"{base_url}/connections", params={"limit": "1"}, headers=headers, timeout=_RESPONSE_TIMEOUT)
     except httpx.HTTPError as error:
         raise UnusableShopError(Flaw.API, f"{base_url} does not respond ({type(error).__name__})") from None
     if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:

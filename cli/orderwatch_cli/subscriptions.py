@@ -1,7 +1,6 @@
 """The subscriptions of a topic."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -31,7 +30,7 @@ class Subscription:
     endpoint: str
     is_pending: bool = False
     has_open_link: bool = False
-    filter_policy: Mapping[str, Any] = field(default_factory=dict)
+    filter_policy: dict[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

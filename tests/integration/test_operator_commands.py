@@ -305,10 +305,10 @@ def test_test_alert_is_sent_and_lists_the_subscriptions(operated: Operated) -> N
     sent = operated.json("test-alert")
     for url, reached in ((everything, True), (exceptions, True), (expensive, False)):
         assert [alert["alert_id"] for alert in received(url)] == [sent["alert_id"]] * reached
-    listed = {each["endpoint"]: (each["is_confirmed"], each["filter_policy"]) for each in sent["subscriptions"]}
-    assert listed[everything.rpartition("/")[2]] == (True, {})
-    assert listed[exceptions.rpartition("/")[2]] == (True, {"kind": ["order.exception"]})
-    assert listed["127.0.0.1"] == (False, {})
+    listed = {each["endpoint"]: (each["is_pending"], each["filter_policy"]) for each in sent["subscriptions"]}
+    assert listed[everything.rpartition("/")[2]] == (False, {})
+    assert listed[exceptions.rpartition("/")[2]] == (False, {"kind": ["order.exception"]})
+    assert listed["127.0.0.1"] == (True, {})
     assert "secret" not in json.dumps(sent)
     table = operated.run("test-alert").out
     assert '{"kind": ["order.exception"]}' in table

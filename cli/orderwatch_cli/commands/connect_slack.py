@@ -67,7 +67,7 @@ class _SingleMessageLimiter:
 
 
 def connect_slack(stack_name: StackName = STACK_NAME, endpoint_url: Endpoint = None, *, json: Json = False) -> None:
-    """Store your Slack webhook's URL.
+    """Store the URL of your Slack webhook.
 
     Reads it from a prompt or from standard input, and posts a test message before replacing the old one.
     """

@@ -3,7 +3,7 @@
 import json as json_format
 import uuid
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import BaseModel
@@ -30,32 +30,6 @@ class TestAlertError(OrderwatchError):
     __test__ = False
 
 
-class ListedSubscription(BaseModel):
-    """A subscription of AlertTopic.
-
-    Attributes:
-        protocol: Such as `email`.
-        endpoint: The address; only the host of a URL.
-        is_confirmed: Whether SNS sends messages to it.
-        filter_policy: Its filter policy; empty: it receives every message.
-    """
-
-    protocol: str
-    endpoint: str
-    is_confirmed: bool
-    filter_policy: dict[str, Any]
-
-    @classmethod
-    def of(cls, subscription: Subscription) -> "ListedSubscription":
-        """Return what is shown of a subscription."""
-        return cls(
-            protocol=subscription.protocol,
-            endpoint=subscription.endpoint,
-            is_confirmed=not subscription.is_pending,
-            filter_policy=dict(subscription.filter_policy),
-        )
-
-
 class SentTestAlert(BaseModel):
     """A test alert that SNS accepted.
 
@@ -69,7 +43,7 @@ class SentTestAlert(BaseModel):
     alert_id: str
     message_id: str
     subject: str
-    subscriptions: list[ListedSubscription]
+    subscriptions: list[Subscription]
 
 
 def send_test_alert(
@@ -99,18 +73,17 @@ def send_test_alert(
         return
     output.line(f"sent: {sent.subject} (alert {sent.alert_id})")
     rows = [
-        (each.protocol, each.endpoint, "confirmed" if each.is_confirmed else "not confirmed", _filter(each))
+        (each.protocol, each.endpoint, "not confirmed" if each.is_pending else "confirmed", _filter(each))
         for each in sent.subscriptions
     ]
     empty = f"AlertTopic has no subscriptions; subscribe an address with: {subscribe}"
     output.table(("channel", "address", "state", "filter policy"), rows, empty=empty, flexible=("filter policy",))
-    if any(each.is_confirmed for each in sent.subscriptions):
+    if not all(each.is_pending for each in sent.subscriptions):
         output.line(f"Look for {MARK} in each channel. A filter policy may keep the alert out.")
 
 
-def _filter(subscription: ListedSubscription) -> str:
-    policy = subscription.filter_policy
-    return json_format.dumps(policy) if policy else "none"
+def _filter(subscription: Subscription) -> str:
+    return json_format.dumps(subscription.filter_policy) if subscription.filter_policy else "none"
 
 
 def publish_test_alert(stack: Stack, *, status: str, connection_id: str, total_price: Decimal) -> SentTestAlert:
@@ -128,7 +101,7 @@ def publish_test_alert(stack: Stack, *, status: str, connection_id: str, total_p
     topic_arn = stack.outputs.alert_topic_arn
     alert = make_test_alert(status=status, connection_id=connection_id, total_price=total_price)
     message = render(alert)
-    subscriptions = [ListedSubscription.of(each) for each in subscriptions_of(stack.aws, topic_arn)]
+    subscriptions = subscriptions_of(stack.aws, topic_arn)
     [message_id] = AlertTopic(stack.aws.sns, topic_arn).publish([message])
     if message_id is None:
         raise TestAlertError(f"SNS did not accept the message: check that you have sns:Publish on {topic_arn}")
