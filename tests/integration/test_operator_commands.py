@@ -59,7 +59,7 @@ def test_connect_again_replaces_the_token_and_keeps_the_name(with_key: Operated)
 
 
 @pytest.mark.parametrize(
-    ("connection_id", "token", "says"),
+    ("connection_id", "token", "message"),
     [
         (CONNECTION, "very-secret", "the access token of conn_a is not valid"),
         (CONNECTION, "", "no access token"),
@@ -68,11 +68,11 @@ def test_connect_again_replaces_the_token_and_keeps_the_name(with_key: Operated)
     ],
 )
 def test_connect_stores_nothing_that_the_api_rejects(
-    with_key: Operated, connection_id: str, token: str, says: str
+    with_key: Operated, connection_id: str, token: str, message: str
 ) -> None:
     ran = with_key.run("connect", connection_id, stdin=token)
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
-    assert says in ran.err
+    assert message in ran.err
     assert "very-secret" not in ran.err
     assert parameters(with_key) == {}
 
@@ -127,13 +127,13 @@ def test_connect_trackstar_stores_the_key_encrypted(operated: Operated) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "says"),
+    ("typed", "message"),
     [("another-key", "Trackstar rejects the API key"), ("", "no API key"), ("k\u00e9y", "cannot be sent")],
 )
-def test_connect_trackstar_stores_no_rejected_key(operated: Operated, typed: str, says: str) -> None:
+def test_connect_trackstar_stores_no_rejected_key(operated: Operated, typed: str, message: str) -> None:
     ran = operated.run("connect-trackstar", stdin=typed)
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
-    assert says in ran.err
+    assert message in ran.err
     assert "another-key" not in ran.err
     assert not operated.has("trackstar/api-key")
 
@@ -202,7 +202,7 @@ def test_orders_lists_orders_that_need_attention(operated: Operated) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "says"),
+    ("typed", "message"),
     [
         (("orders", "--shop", "conn_other"), "no shop conn_other; list the shops with: "),
         (("orders", "--status", "exeption"), "no status exeption; statuses: backordered, cancelled, "),
@@ -211,11 +211,11 @@ def test_orders_lists_orders_that_need_attention(operated: Operated) -> None:
         (("alerts", "--status", "exeption"), "no status exeption; statuses: backordered, "),
     ],
 )
-def test_unknown_filter_is_an_error(operated: Operated, typed: tuple[str, ...], says: str) -> None:
+def test_unknown_filter_is_an_error(operated: Operated, typed: tuple[str, ...], message: str) -> None:
     operated.connect(CONNECTION, TOKEN)
     ran = operated.run(*typed)
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
-    assert says in ran.err
+    assert message in ran.err
 
 
 def test_alerts_lists_newest_first_and_filters(operated: Operated) -> None:
@@ -226,7 +226,7 @@ def test_alerts_lists_newest_first_and_filters(operated: Operated) -> None:
     operated.write_alert(alert_of("o3", connection_id="conn_b"), ago=HOUR, sent=False)
 
     def listed(*filters: str) -> list[str]:
-        return [alerted["order_number"] for alerted in operated.json("alerts", *filters)]
+        return [alert["order_number"] for alert in operated.json("alerts", *filters)]
 
     assert listed() == ["o3", "o2", "o1"]
     assert listed("--limit", "1") == ["o3"]
@@ -241,9 +241,9 @@ def test_alerts_lists_newest_first_and_filters(operated: Operated) -> None:
     assert listed("--status", "backordered") == ["o2"]
     assert listed("--shop", "conn_a", "--since", "150m") == ["o2"]
 
-    [alerted] = operated.json("alerts", "--kind", "order.backordered")
-    assert (alerted["kind"], alerted["status"], alerted["state"]) == ("order.backordered", "backordered", "sent")
-    assert (alerted["message_id"], alerted["shop"]) == ("message-1", "conn_a")
+    [alert] = operated.json("alerts", "--kind", "order.backordered")
+    assert (alert["kind"], alert["status"], alert["state"]) == ("order.backordered", "backordered", "sent")
+    assert (alert["message_id"], alert["shop"]) == ("message-1", "conn_a")
     table = operated.run("alerts", "--limit", "2").out
     assert "order.exception" in table
     assert "There are older alerts; use --limit to show more." in table
@@ -271,9 +271,9 @@ def test_alerts_of_all_shops_are_merged_by_time_across_pages(operated: Operated)
         shop = "conn_a" if number % 3 else "conn_b"
         operated.write_alert(alert_of(f"o{number}", connection_id=shop), ago=timedelta(minutes=number), sent=False)
     expected = [f"o{number}" for number in range(150)]
-    assert [alerted["order_number"] for alerted in operated.json("alerts", "--limit", "200")] == expected
+    assert [alert["order_number"] for alert in operated.json("alerts", "--limit", "200")] == expected
     pending = operated.json("alerts", "--limit", "200", "--state", "pending")
-    assert [alerted["order_number"] for alerted in pending] == expected
+    assert [alert["order_number"] for alert in pending] == expected
 
 
 def test_alert_of_another_release_is_listed_by_its_row(operated: Operated) -> None:
@@ -287,8 +287,8 @@ def test_alert_of_another_release_is_listed_by_its_row(operated: Operated) -> No
         UpdateExpression="SET alert = :other",
         ExpressionAttributeValues={":other": {"S": '{"schema": "orderwatch.alert.v9"}'}},
     )
-    [alerted] = operated.json("alerts")
-    assert (alerted["kind"], alerted["order_number"], alerted["shop"]) == ("order.exception", "o1", "conn_a")
+    [alert] = operated.json("alerts")
+    assert (alert["kind"], alert["order_number"], alert["shop"]) == ("order.exception", "o1", "conn_a")
 
 
 def test_test_alert_is_sent_and_lists_the_subscriptions(operated: Operated) -> None:
@@ -369,7 +369,7 @@ def test_redrive_keeps_the_groups_of_a_fifo_queue(operated: Operated) -> None:
 
 
 @pytest.mark.parametrize(
-    ("queue", "says"),
+    ("queue", "message"),
     [
         ("StreamFailureQueue", "send what is still pending with: orderwatch redrive --stack-name "),
         ("ScheduleDeadLetterQueue", "do its work with: orderwatch poll --stack-name "),
@@ -377,10 +377,10 @@ def test_redrive_keeps_the_groups_of_a_fifo_queue(operated: Operated) -> None:
         ("NoQueue", "use one of PollDeadLetterQueue, SlackDeadLetterQueue"),
     ],
 )
-def test_redrive_of_another_queue_says_what_to_do(operated: Operated, queue: str, says: str) -> None:
+def test_redrive_of_another_queue_says_what_to_do(operated: Operated, queue: str, message: str) -> None:
     ran = operated.run("redrive", "--dead-letters", queue)
     assert (ran.code, ran.err.count("\n")) == (1, 1)
-    assert says in ran.err
+    assert message in ran.err
 
 
 def test_poll_of_an_unconnected_shop_is_an_error(operated: Operated) -> None:
@@ -388,8 +388,8 @@ def test_poll_of_an_unconnected_shop_is_an_error(operated: Operated) -> None:
     operated.connect(CONNECTION, TOKEN)
     ran = operated.run("poll", CONNECTION, "conn_b", "conn_c")
     where = f"--stack-name {operated.name} --endpoint-url {operated.cloud.endpoint}"
-    says = f"not connected: conn_b, conn_c; connect a shop with: orderwatch connect conn_b {where}"
-    assert (ran.code, ran.err) == (1, f"orderwatch: {says}\n")
+    message = f"not connected: conn_b, conn_c; connect a shop with: orderwatch connect conn_b {where}"
+    assert (ran.code, ran.err) == (1, f"orderwatch: {message}\n")
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_holidays_of_this_year_and_the_next(connected: Operated) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (("--time-zone", "Europe/Nowhere"), "time_zone"),
         (("--working-days", "someday"), "working_days"),
@@ -62,10 +62,10 @@ def test_holidays_of_this_year_and_the_next(connected: Operated) -> None:
         (("--holidays-of", "Atlantis"), "the holidays of 'Atlantis' are unknown"),
     ],
 )
-def test_invalid_settings_are_not_stored(connected: Operated, arguments: tuple[str, ...], says: str) -> None:
+def test_invalid_settings_are_not_stored(connected: Operated, arguments: tuple[str, ...], message: str) -> None:
     ran = connected.run("settings", CONNECTION, *arguments)
     assert (ran.code, ran.err.count("\n")) == (1, 1)
-    assert says in ran.err
+    assert message in ran.err
     assert stored(connected) is None
 
 

@@ -34,7 +34,7 @@ def test_webhook_gets_a_test_message_and_is_stored_encrypted(operated: Operated,
 
 
 @pytest.mark.parametrize(
-    ("typed", "says"),
+    ("typed", "message"),
     [
         ("", "no URL: enter it at the prompt or on standard input"),
         ("very-secret", "this is not the https URL of a webhook"),
@@ -43,9 +43,9 @@ def test_webhook_gets_a_test_message_and_is_stored_encrypted(operated: Operated,
         ("http://127.0.0.1:9/very-secret", "slack was not reached (URLError)"),
     ],
 )
-def test_invalid_webhook_is_not_stored(operated: Operated, typed: str, says: str) -> None:
+def test_invalid_webhook_is_not_stored(operated: Operated, typed: str, message: str) -> None:
     ran = operated.run("connect-slack", stdin=typed)
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
-    assert says in ran.err
+    assert message in ran.err
     assert "very-secret" not in ran.err
     assert not operated.has(PARAMETER)
