@@ -5,7 +5,7 @@ from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.errors import OrderwatchError
 from orderwatch.polling.connection_alerts import DOCUMENTED
 from orderwatch_cli.parameters import named_shops
-from orderwatch_cli.shop_status import polled_shops
+from orderwatch_cli.shop_status import polled_connection_ids, polled_shops
 from orderwatch_cli.stack import Stack
 
 KINDS = frozenset(value for name, value in vars(kinds).items() if name.startswith("KIND_"))
@@ -20,7 +20,7 @@ class UnknownFilterError(OrderwatchError):
 
 def connection_ids(stack: Stack) -> set[str]:
     """Return the ID of every shop that is connected or was polled before."""
-    return {shop.connection_id for shop in named_shops(stack)} | polled_shops(stack).keys()
+    return {*(shop.connection_id for shop in named_shops(stack)), *polled_connection_ids(stack)}
 
 
 def require_shop(stack: Stack, connection_id: str) -> None:
@@ -56,5 +56,6 @@ def require_kind(stack: Stack, kind: str) -> None:
 
 
 def _statuses(stack: Stack) -> set[str]:
-    seen = {status for shop in polled_shops(stack).values() for status in shop.other_statuses}
+    polled = polled_shops(stack, polled_connection_ids(stack))
+    seen = {status for shop in polled.values() for status in shop.other_statuses}
     return {*DOCUMENTED, *stack.parameters.watched_statuses, *seen}

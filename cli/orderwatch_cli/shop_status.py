@@ -34,16 +34,19 @@ class PolledShop:
     other_statuses: tuple[str, ...] = ()
 
 
-def polled_shops(stack: Stack, connection_ids: Iterable[str] | None = None) -> dict[str, PolledShop]:
-    """Return the shops that were polled, by connection ID.
+def polled_connection_ids(stack: Stack) -> list[str]:
+    """Return the ID of every shop that was ever polled, even of those that are no longer connected."""
+    return _table(stack).connection_ids()
 
-    Args:
-        stack: The stack.
-        connection_ids: The shops to read; None: all, even those that are no longer connected.
-    """
-    table = ConnectionTable(stack.aws.dynamodb, stack.outputs.connection_table_name)
-    rows = table.load_all(table.connection_ids() if connection_ids is None else connection_ids)
+
+def polled_shops(stack: Stack, connection_ids: Iterable[str]) -> dict[str, PolledShop]:
+    """Return those of these shops that were polled and whose rows can be parsed, by connection ID."""
+    rows = _table(stack).load_all(connection_ids)
     return {connection_id: _polled_shop(row) for connection_id, row in rows.items()}
+
+
+def _table(stack: Stack) -> ConnectionTable:
+    return ConnectionTable(stack.aws.dynamodb, stack.outputs.connection_table_name)
 
 
 def _polled_shop(row: ConnectionState) -> PolledShop:

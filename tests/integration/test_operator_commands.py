@@ -218,6 +218,13 @@ def test_unknown_filter_is_an_error(operated: Operated, typed: tuple[str, ...], 
     assert message in ran.err
 
 
+def test_status_that_only_a_shop_uses_is_a_valid_filter(operated: Operated) -> None:
+    operated.connect(CONNECTION, TOKEN)
+    operated.polled(CONNECTION, other_statuses=["in_customs"])
+    ran = operated.run("orders", "--status", "in_customs")
+    assert (ran.code, ran.out) == (0, "no order in status in_customs needs attention\n")
+
+
 def test_alerts_lists_newest_first_and_filters(operated: Operated) -> None:
     operated.connect(CONNECTION, TOKEN)
     operated.connect("conn_b", "token-b")

@@ -389,7 +389,7 @@ class AlertTable:
             },
         )
 
-    def recent(self, connection_ids: Iterable[str], *, since: datetime | None = None) -> Iterator["AlertRow"]:
+    def recent(self, connection_ids: Iterable[str], *, since: datetime | None = None) -> Iterator[AlertRow]:
         """Yield the alerts of these connections, the newest first, by the index `by_time`.
 
         Args:
@@ -402,11 +402,11 @@ class AlertTable:
         merged = heapq.merge(*by_connection, key=lambda item: str(item["created_at"]), reverse=True)
         return self.rows(map(_key, merged))
 
-    def recent_pending(self, *, since: datetime | None = None) -> Iterator["AlertRow"]:
+    def recent_pending(self, *, since: datetime | None = None) -> Iterator[AlertRow]:
         """Yield the pending alerts of all connections, the newest first, by the sparse index `pending`."""
         return self.rows(map(_key, self._newest_first("pending", "pending", PENDING, since)))
 
-    def rows(self, keys: Iterable[AlertKey]) -> Iterator["AlertRow"]:
+    def rows(self, keys: Iterable[AlertKey]) -> Iterator[AlertRow]:
         """Yield the rows of these keys in their order, without those that have expired; lazy, 100 a request."""
         for some in batched(keys, MAX_ACTIONS, strict=False):
             found = batch_get(self._client, self._name, (key._asdict() for key in some))
