@@ -3,7 +3,7 @@
 They are `env.json` with the variables of each deployed function, and an event for each function.
 """
 
-import json as json_format
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, islice
@@ -176,7 +176,7 @@ def write(folder: Path, name: str, document: Any) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         partial.touch(mode=0o600)
-        partial.write_text(json_format.dumps(document, indent=2) + "\n")
+        partial.write_text(json.dumps(document, indent=2) + "\n")
         partial.replace(path)
     except OSError as error:
         raise EnvJsonError(f"{path} cannot be written ({error.strerror}): choose another folder with --into") from None

@@ -1,6 +1,6 @@
 """`orderwatch test-alert`: publishes one alert marked TEST to AlertTopic."""
 
-import json as json_format
+import json
 import uuid
 from decimal import Decimal
 from typing import Annotated
@@ -83,7 +83,7 @@ def send_test_alert(
 
 
 def _filter(subscription: Subscription) -> str:
-    return json_format.dumps(subscription.filter_policy) if subscription.filter_policy else "none"
+    return json.dumps(subscription.filter_policy) if subscription.filter_policy else "none"
 
 
 def publish_test_alert(stack: Stack, *, status: str, connection_id: str, total_price: Decimal) -> SentTestAlert:
