@@ -1,5 +1,4 @@
-"""The operator's command line: looks into a deployed stack and helps it along, on AWS or on the local cloud.
+"""The operator's command line: inspects and operates a deployed stack, on AWS or on a local cloud.
 
-`main` puts the commands together, `commands` says how they are typed, `repository` finds those that need a checkout;
-each of the other modules does the work of one or two commands.
+`main` registers the commands, `commands` has one module a command, `checks` has what `doctor` checks.
 """

@@ -1,14 +1,14 @@
-"""Starts the command line, if all that it needs is installed."""
+"""Starts the command line if its dependencies are installed."""
 
 import sys
 from importlib import import_module
 
 EXTRA = {"boto3", "botocore", "rich", "typer"}
-"""What the extra `cli` brings, by its import names."""
+"""Import names of the packages that the extra `cli` installs."""
 
 
 def main() -> None:
-    """Run the command line; without its extra it is one line that says how to install that."""
+    """Run the command line; without the extra `cli`, print how to install it."""
     try:
         command_line = import_module("orderwatch_cli.main")
     except ModuleNotFoundError as error:

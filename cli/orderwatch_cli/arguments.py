@@ -1,4 +1,4 @@
-"""What may be typed as an argument, for all commands, and the stack that it leads to."""
+"""Arguments and options that several commands share, and the stack that they select."""
 
 import re
 import sys
@@ -13,38 +13,42 @@ from pydantic import SecretStr
 from orderwatch_cli.aws import Aws, is_endpoint
 from orderwatch_cli.stack import Stack, find_stack
 
+MOMENT_EXAMPLES = "2026-03-02, 2026-03-02T10:00Z, 90m, 36h or 7d"
+
 
 def check_connection_id(value: str) -> str:
-    """A connection id as it is, if it can be part of a parameter's name.
+    """Return a connection ID that can be part of a parameter's name.
 
     Raises:
-        BadParameter: It cannot.
+        BadParameter: It has other characters, or more than 128.
     """
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,128}", value):
-        raise typer.BadParameter(f"{value!r} is no connection id: letters, digits, dots, hyphens, underscores")
+        raise typer.BadParameter(
+            f"{value!r} is not a connection ID; use letters, digits, dots, hyphens and underscores"
+        )
     return value
 
 
 def check_endpoint(value: str | None) -> str | None:
-    """An endpoint as it is, if it is a URL.
+    """Return the endpoint if it is a URL.
 
     Raises:
-        BadParameter: It is none.
+        BadParameter: It is not a URL.
     """
     if value is not None and not is_endpoint(value):
-        raise typer.BadParameter(f"{value!r} is no URL such as http://127.0.0.1:4566")
+        raise typer.BadParameter(f"{value!r} is not a URL such as http://127.0.0.1:4566")
     return value
 
 
 def since_moment(value: str, *, utc: bool = False) -> datetime:
-    """A moment as it is typed: a date, a date with time, or how long ago.
+    """Parse a date, a date with a time, or an age such as `36h`, in UTC.
 
     Args:
-        value: What was typed.
-        utc: Whether a date without a zone is in UTC; else it is in this machine's.
+        value: The text.
+        utc: Whether a date without a zone is in UTC instead of this machine's zone.
 
     Raises:
-        BadParameter: It is none of these.
+        BadParameter: The text has none of these forms.
     """
     units = {"m": "minutes", "h": "hours", "d": "days"}
     try:
@@ -55,38 +59,42 @@ def since_moment(value: str, *, utc: bool = False) -> datetime:
             moment = moment.replace(tzinfo=UTC)
         return moment.astimezone(UTC)
     except (ValueError, IndexError, OverflowError):
-        raise typer.BadParameter(f"{value!r} is no date and no span such as 36h") from None
+        raise typer.BadParameter(f"{value!r} is neither a date nor an age such as 36h") from None
 
 
-def read_secret(what: str) -> SecretStr:
-    """A secret from a prompt that does not show it, else from the first line of standard input."""
+def read_secret(prompt: str) -> SecretStr:
+    """Read a secret from a prompt without echo, or from the first line of standard input."""
     if sys.stdin.isatty():
-        return SecretStr(typer.prompt(what, hide_input=True, err=True).strip())
+        return SecretStr(typer.prompt(prompt, hide_input=True, err=True).strip())
     return SecretStr(sys.stdin.readline().strip())
 
 
 @contextmanager
 def stack_at(name: str, endpoint_url: str | None) -> Iterator[Stack]:
-    """The stack that was named.
+    """Find the stack, and close its AWS clients at the end.
 
     Raises:
-        StackError: It is not there, not finished, or no stack of this template.
+        StackError: The stack does not exist or lacks the outputs of orderwatch.
     """
     with Aws(endpoint_url=endpoint_url) as aws:
         yield find_stack(aws, name)
 
 
-StackName = Annotated[str, typer.Option(metavar="NAME", help="Which stack.")]
+StackName = Annotated[str, typer.Option(metavar="NAME", help="Name of the stack.")]
 Endpoint = Annotated[
     str | None,
     typer.Option(
-        metavar="URL", help="A local cloud's address; else AWS_ENDPOINT_URL, else AWS.", callback=check_endpoint
+        metavar="URL",
+        help="Address of a local cloud (default: AWS_ENDPOINT_URL, otherwise AWS).",
+        callback=check_endpoint,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
-Utc = Annotated[bool, typer.Option("--utc", help="Times in UTC instead of this machine's time zone.")]
-Limit = Annotated[int, typer.Option(min=1, metavar="COUNT", help="At most so many.")]
-Shop = Annotated[str | None, typer.Option(metavar="CONNECTION_ID", help="Only of this shop.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Utc = Annotated[bool, typer.Option("--utc", help="Show times in UTC instead of this machine's time zone.")]
+Limit = Annotated[int, typer.Option(min=1, metavar="COUNT", help="Maximum number of results.")]
+Shop = Annotated[
+    str | None, typer.Option(metavar="CONNECTION_ID", help="Connection ID of a shop (default: all shops).")
+]
 ConnectionId = Annotated[
-    str, typer.Argument(metavar="CONNECTION_ID", help="Trackstar's id of the shop.", callback=check_connection_id)
+    str, typer.Argument(metavar="CONNECTION_ID", help="Trackstar's ID of the shop.", callback=check_connection_id)
 ]

@@ -1,4 +1,4 @@
-"""AWS's clients, for the account that the environment names or for a local cloud."""
+"""Clients of AWS, for the account that the environment selects or for a local cloud."""
 
 import os
 import re
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 LONGEST_INVOCATION = 310
-"""Seconds: a function of ours lives for at most 300."""
+"""Seconds; our functions time out after at most 300."""
 LOCAL_REGION = "us-east-1"
-"""Where a local cloud says that it is."""
+"""Region of a local cloud."""
 AWS_ERRORS = (BotoCoreError, ClientError, GetParameterError)
-"""What a refusal of AWS, or of its SDK, is raised as."""
+"""The errors that AWS or its SDK raises."""
 _ENDPOINT = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/?")
 
 
 class EndpointError(OrderwatchError):
-    """An address of AWS is no URL of a service."""
+    """The endpoint of AWS is not a URL."""
 
 
 def is_endpoint(url: str) -> bool:
-    """Whether it can be the URL of AWS or of a local cloud: http or https, a host, a port or none."""
+    """Whether this is the URL of an endpoint: http or https, a host, and an optional port."""
     if not _ENDPOINT.fullmatch(url):
         return False
     try:
@@ -51,95 +51,95 @@ def is_endpoint(url: str) -> bool:
 
 
 class Aws:
-    """Clients, each made when it is first used.
+    """Clients, each created at its first use; the end of the `with` block closes their connections.
 
-    An endpoint on this machine is a local cloud: it gets that cloud's own credentials and region, never the user's.
-
-    Leave its `with` block to close their connections.
+    An endpoint on this machine is a local cloud. It gets its own credentials and region, never the user's.
 
     Args:
-        endpoint_url: Where AWS is; None leaves that to AWS_ENDPOINT_URL and the SDK.
+        endpoint_url: Endpoint of AWS; None: AWS_ENDPOINT_URL, otherwise the SDK's default.
 
     Raises:
-        EndpointError: AWS_ENDPOINT_URL is no URL of a service.
+        EndpointError: AWS_ENDPOINT_URL is not a URL.
     """
 
     def __init__(self, *, endpoint_url: str | None = None) -> None:
         self.typed_endpoint = endpoint_url
         self._endpoint_url = endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
         if self._endpoint_url and not is_endpoint(self._endpoint_url):
-            raise EndpointError(f"AWS_ENDPOINT_URL is no URL: {self._endpoint_url}: it is like http://127.0.0.1:4566")
+            raise EndpointError(f"AWS_ENDPOINT_URL is not a URL such as http://127.0.0.1:4566: {self._endpoint_url}")
         self._is_local = urlsplit(self._endpoint_url or "").hostname in LOOPBACK_HOSTS
         self._session = _local_session(find_session_token(self._endpoint_url)) if self._is_local else _users_session()
-        self._made: list[BaseClient] = []
+        self._clients: list[BaseClient] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for client in self._made:
+        for client in self._clients:
             client.close()
 
     @property
     def credentials_file(self) -> Path | None:
-        """Of the local cloud, where it is one that this user started."""
+        """Credentials file of a local cloud that this user started."""
         return find_credentials(self._endpoint_url)
 
     @property
     def local_region(self) -> str:
-        """Of the local cloud; empty for AWS, where the user's own settings name it."""
+        """Region of a local cloud; empty for AWS, where the user's settings have it."""
         return LOCAL_REGION if self._is_local else ""
 
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":
         """Stacks."""
-        return self._kept(
+        return self._register(
             self._session.client("cloudformation", endpoint_url=self._endpoint_url, config=self._config())
         )
 
     @cached_property
     def cloudwatch(self) -> Any:
         """Metrics."""
-        return self._kept(self._session.client("cloudwatch", endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(
+            self._session.client("cloudwatch", endpoint_url=self._endpoint_url, config=self._config())
+        )
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
         """Tables."""
-        return self._kept(self._session.client("dynamodb", endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(self._session.client("dynamodb", endpoint_url=self._endpoint_url, config=self._config()))
 
     @cached_property
     def functions(self) -> "LambdaClient":
-        """Lambda; an invocation is awaited to its end and not repeated."""
+        """Lambda; waits for the end of an invocation and does not retry it."""
         config = self._config(read_timeout=LONGEST_INVOCATION, retries={"mode": "standard", "max_attempts": 1})
-        return self._kept(self._session.client("lambda", endpoint_url=self._endpoint_url, config=config))
+        return self._register(self._session.client("lambda", endpoint_url=self._endpoint_url, config=config))
 
     @cached_property
     def logs(self) -> "CloudWatchLogsClient":
         """Logs."""
-        return self._kept(self._session.client("logs", endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(self._session.client("logs", endpoint_url=self._endpoint_url, config=self._config()))
 
     @cached_property
     def scheduler(self) -> "EventBridgeSchedulerClient":
         """Schedules."""
-        return self._kept(self._session.client("scheduler", endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(self._session.client("scheduler", endpoint_url=self._endpoint_url, config=self._config()))
 
     @cached_property
     def sns(self) -> "SNSClient":
         """Topics."""
-        return self._kept(self._session.client("sns", endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(self._session.client("sns", endpoint_url=self._endpoint_url, config=self._config()))
 
     @cached_property
     def sqs(self) -> "SQSClient":
         """Queues."""
-        return self._kept(self._session.client("sqs", endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(self._session.client("sqs", endpoint_url=self._endpoint_url, config=self._config()))
 
     @cached_property
     def ssm(self) -> "SSMClient":
         """Parameters."""
-        return self._kept(self._session.client("ssm", endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(self._session.client("ssm", endpoint_url=self._endpoint_url, config=self._config()))
 
-    def _kept[C: BaseClient](self, client: C) -> C:
-        self._made.append(client)
+    def _register[C: BaseClient](self, client: C) -> C:
+        self._clients.append(client)
         return client
 
     def _config(self, **settings: Any) -> Config:
@@ -151,41 +151,41 @@ class Aws:
 
 @cache
 def _local_session(secret: str | None) -> boto3.Session:
-    # One a process and cloud: it keeps the services' descriptions, which take long to load.
-    return session_apart(secret)
+    # Cached, because loading the descriptions of the services is slow.
+    return isolated_session(secret)
 
 
 def _users_session() -> boto3.Session:
-    # As for the AWS CLI, AWS_REGION comes first; botocore knows only AWS_DEFAULT_REGION and the profile.
+    # The AWS CLI prefers AWS_REGION too; botocore reads only AWS_DEFAULT_REGION and the profile.
     return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
 
 
-def session_apart(session_token: str | None) -> boto3.Session:
-    """A session that reads no profile and no file of the user's; a local cloud serves it only with its secret."""
-    apart = {
+def isolated_session(session_token: str | None) -> boto3.Session:
+    """Create a session that reads none of the user's profiles and files; a local cloud requires its own token."""
+    isolated = {
         "profile": (None, None, None, None),
         "config_file": (None, None, os.devnull, None),
         "credentials_file": (None, None, os.devnull, None),
     }
     return boto3.Session(
         aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - the emulator takes anything
+        aws_secret_access_key="test",  # noqa: S106 - the emulator accepts any
         aws_session_token=session_token,
         region_name=LOCAL_REGION,
-        botocore_session=botocore.session.Session(session_vars=apart),
+        botocore_session=botocore.session.Session(session_vars=isolated),
     )
 
 
 def explain(error: Exception) -> str:
-    """What AWS or its SDK refused, in one line and with the remedy where there is one; never a parameter's value."""
+    """Describe an error of AWS or its SDK in one line, with a remedy if there is one, without a parameter's value."""
     if isinstance(error, NoCredentialsError):
         return "no AWS credentials: set AWS_PROFILE, or AWS_ENDPOINT_URL for a local cloud"
     if isinstance(error, NoRegionError):
-        return "no AWS region: set AWS_REGION or your profile's"
+        return "no AWS region: set AWS_REGION or the region of your profile"
     if not isinstance(error, ClientError):
         return " ".join(str(error).split())
-    alerted = error.response["Error"]
-    code = alerted.get("Code", "unknown error")
+    reported = error.response["Error"]
+    code = reported.get("Code", "unknown error")
     # A refused PutParameter may quote the value.
-    message = "" if error.operation_name == "PutParameter" else f": {' '.join(alerted.get('Message', '').split())}"
+    message = "" if error.operation_name == "PutParameter" else f": {' '.join(reported.get('Message', '').split())}"
     return f"AWS refused {error.operation_name} ({code}){message}"

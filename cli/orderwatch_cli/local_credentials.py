@@ -1,7 +1,7 @@
-"""The secret of a local cloud, in a file that the commands of the same user find by the cloud's port.
+"""Credentials of a local cloud, in a file that other commands of the same user find by the cloud's port.
 
-A local cloud serves only requests with this secret as their session token. The file is in AWS's own format, so that
-AWS's tools read it too, and lies in a directory that only its user may enter and that goes with the cloud.
+A local cloud accepts only requests with its secret as the session token. The file has AWS's format, so that AWS's tools
+can read it. Only its user can enter its directory, which is deleted with the cloud.
 """
 
 import configparser
@@ -18,12 +18,12 @@ _PROFILE = "default"
 
 
 def make_scratch(port: int) -> Path:
-    """Make the directory of the cloud on a port, for its user alone."""
+    """Create the directory of the cloud on a port, readable only by its user."""
     return Path(tempfile.mkdtemp(prefix=_prefix(port)))
 
 
 def write_credentials(scratch: Path, session_token: str) -> Path:
-    """Write the credentials of a cloud into its directory, for its user alone."""
+    """Write the credentials of a cloud into its directory, readable only by its user."""
     path = scratch / _FILE
     path.touch(mode=0o600, exist_ok=False)
     values = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "aws_session_token": session_token}
@@ -33,7 +33,7 @@ def write_credentials(scratch: Path, session_token: str) -> Path:
 
 
 def find_credentials(endpoint_url: str | None) -> Path | None:
-    """The credentials of the local cloud at an address, None if this user started none there."""
+    """Return the credentials file of the local cloud at an address; None if this user started none there."""
     address = urlsplit(endpoint_url or "")
     if address.hostname not in LOOPBACK_HOSTS or address.port is None:
         return None
@@ -42,7 +42,7 @@ def find_credentials(endpoint_url: str | None) -> Path | None:
 
 
 def find_session_token(endpoint_url: str | None) -> str | None:
-    """The secret of the local cloud at an address, None if this user started none there."""
+    """Return the secret of the local cloud at an address; None if this user started none there."""
     path = find_credentials(endpoint_url)
     return _read(path) if path else None
 
@@ -52,7 +52,7 @@ def _prefix(port: int) -> str:
 
 
 def _files_of(port: int) -> Iterator[tuple[int, Path]]:
-    """Files of this user's, each after its age: a power cut may have left an older one behind."""
+    """Yield this user's files with their time of change: a crash may have left an older one."""
     for path in Path(tempfile.gettempdir()).glob(f"{_prefix(port)}*/{_FILE}"):
         with contextlib.suppress(OSError):
             status = path.stat()

@@ -1,4 +1,4 @@
-"""Events for `sam local invoke`, in the shapes in which AWS sends them to the functions."""
+"""Events for `sam local invoke`, as AWS sends them to the functions."""
 
 import hashlib
 import json
@@ -13,13 +13,13 @@ from orderwatch.rendering import machine
 from orderwatch.rendering.sns import Attribute, attributes_of
 
 GOOD_FOR = timedelta(days=1)
-"""How long the event of a poll can be used: a poll that was asked for before the shop's last reading ends at once."""
+"""How long the event of a poll stays useful: a poll that was requested before the shop was last read ends at once."""
 
 type Event = dict[str, Any]
 
 
 def tick(schedule_arn: str) -> Event:
-    """What EventBridge Scheduler sends; send_summary takes its day from it, the others ignore what is in it."""
+    """Build an event of EventBridge Scheduler; send_summary reads its date, the other functions ignore its content."""
     _, _, _, region, account, _ = schedule_arn.split(":", 5)
     return {
         "version": "0",
@@ -35,7 +35,7 @@ def tick(schedule_arn: str) -> Event:
 
 
 def poll(connection_id: str, *, queue_arn: str) -> Event:
-    """What PollQueue sends: a request to poll one connection, which asks for a reading whenever it is used."""
+    """Build an event of PollQueue that requests a poll of one connection; its date is in the future (`GOOD_FOR`)."""
     asked_at = clock.now() + GOOD_FOR
     attributes = {
         **_received(asked_at),
@@ -47,12 +47,12 @@ def poll(connection_id: str, *, queue_arn: str) -> Event:
 
 
 def new_alerts(rows: Sequence[Mapping[str, Any]], *, stream_arn: str) -> Event:
-    """What AlertTable's stream sends: these rows, in DynamoDB's notation, were inserted."""
+    """Build an event of AlertTable's stream: these rows, in DynamoDB's notation, were inserted."""
     return {"Records": [_stream_record(row, stream_arn, number) for number, row in enumerate(rows)]}
 
 
 def slack_messages(alerts: Sequence[Alert], *, queue_arn: str) -> Event:
-    """What SlackQueue sends once AlertTopic has these alerts."""
+    """Build an event of SlackQueue with these alerts of AlertTopic."""
     sent = _received(clock.now())
     records = [
         _sqs_record(machine.body(alert), sent, _sqs_attributes(attributes_of(alert)), queue_arn) for alert in alerts
@@ -61,7 +61,7 @@ def slack_messages(alerts: Sequence[Alert], *, queue_arn: str) -> Event:
 
 
 def taken_messages(messages: Sequence[Mapping[str, Any]], *, queue_arn: str) -> Event:
-    """What a queue sends to a function, of messages that were received from it with all their attributes."""
+    """Build an event of a queue from messages that were received from it with all their attributes."""
     records = [
         _sqs_record(each["Body"], each["Attributes"], _lower_attributes(each.get("MessageAttributes", {})), queue_arn)
         for each in messages

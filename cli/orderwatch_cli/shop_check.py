@@ -1,4 +1,4 @@
-"""Asks the API for a shop, so that what is wrong with a key, a token or an id is said before anything rests on it."""
+"""Checks a key, a token and a connection ID with Trackstar's API before they are stored."""
 
 import time
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch.trackstar.http import is_sendable
 
-CHECKED_WITHIN = 30.0
-"""Seconds for the requests that check one shop."""
-_ANSWERS_WITHIN = 15.0
+SHOP_CHECK_TIMEOUT = 30.0
+"""Seconds for all requests that check one shop."""
+_RESPONSE_TIMEOUT = 15.0
 
 
 class Flaw(StrEnum):
-    """What is wrong."""
+    """What the problem is about."""
 
     API_KEY = "API key"
     CONNECTION = "connection"
-    ACCESS_TOKEN = "access token"  # noqa: S105 - what it is called
+    ACCESS_TOKEN = "access token"  # noqa: S105 - a name, not a secret
     API = "API"
     ORDERS = "orders"
 
@@ -33,8 +33,8 @@ class UnusableShopError(OrderwatchError):
     """A shop cannot be watched.
 
     Args:
-        flaw: What is wrong; the caller knows the remedy.
-        what: The same in words.
+        flaw: What the problem is about; the caller adds the remedy.
+        what: The problem in words.
     """
 
     def __init__(self, flaw: Flaw, what: str) -> None:
@@ -47,8 +47,8 @@ class CheckedShop:
     """A shop that can be watched.
 
     Attributes:
-        connection: What Trackstar says of it.
-        vendor_now: The vendor's clock when it said so.
+        connection: Trackstar's answer.
+        vendor_now: Trackstar's clock at that time.
     """
 
     connection: TrackstarConnection
@@ -56,14 +56,14 @@ class CheckedShop:
 
 
 def check_shop(trackstar: Trackstar, connection_id: str, *, api_key: SecretStr, access_token: SecretStr) -> CheckedShop:
-    """Read the connection and some of its orders.
+    """Read the connection and one page of its orders.
 
     Raises:
-        UnusableShopError: The key, the token, the id or the API is no good.
+        UnusableShopError: The key, the token, the connection ID or the API does not work.
     """
     if not is_sendable(access_token):
         raise UnusableShopError(Flaw.ACCESS_TOKEN, f"the access token of {connection_id} is not valid")
-    deadline = time.monotonic() + CHECKED_WITHIN
+    deadline = time.monotonic() + SHOP_CHECK_TIMEOUT
     shop = trackstar.client_of(
         connection_id,
         api_key=api_key,
@@ -77,25 +77,25 @@ def check_shop(trackstar: Trackstar, connection_id: str, *, api_key: SecretStr, 
 
 
 def check_api_key(base_url: str, api_key: SecretStr) -> str | None:
-    """Ask the API for a connection.
+    """Request one connection.
 
     Returns:
-        The vendor's `Date` header.
+        Trackstar's `Date` header.
 
     Raises:
-        UnusableShopError: The key or the API is no good.
+        UnusableShopError: The key or the API does not work.
     """
     if not is_sendable(api_key):
-        raise UnusableShopError(Flaw.API_KEY, "the API key is empty, or has characters that cannot be sent")
+        raise UnusableShopError(Flaw.API_KEY, "the API key is empty or contains characters that cannot be sent")
     headers = {"x-trackstar-api-key": api_key.get_secret_value().strip()}
     try:
-        answer = httpx.get(f"{base_url}/connections", params={"limit": "1"}, headers=headers, timeout=_ANSWERS_WITHIN)
+        answer = httpx.get(f"{base_url}/connections", params={"limit": "1"}, headers=headers, timeout=_RESPONSE_TIMEOUT)
     except httpx.HTTPError as error:
-        raise UnusableShopError(Flaw.API, f"{base_url} does not answer ({type(error).__name__})") from None
+        raise UnusableShopError(Flaw.API, f"{base_url} does not respond ({type(error).__name__})") from None
     if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        raise UnusableShopError(Flaw.API_KEY, "Trackstar refuses the API key")
+        raise UnusableShopError(Flaw.API_KEY, "Trackstar rejects the API key")
     if answer.status_code != httpx.codes.OK:
-        raise UnusableShopError(Flaw.API, f"{base_url} answers {answer.status_code} to GET /connections")
+        raise UnusableShopError(Flaw.API, f"{base_url} returned {answer.status_code} for GET /connections")
     date: str | None = answer.headers.get("date")
     return date
 
@@ -106,9 +106,9 @@ def _connection(shop: ConnectionClient, connection_id: str) -> TrackstarConnecti
     except UnauthorizedError:
         raise UnusableShopError(Flaw.API_KEY, "the API key is not valid") from None
     except NotFoundError:
-        raise UnusableShopError(Flaw.CONNECTION, f"Trackstar knows no connection {connection_id}") from None
+        raise UnusableShopError(Flaw.CONNECTION, f"Trackstar has no connection {connection_id}") from None
     except TrackstarError as error:
-        raise UnusableShopError(Flaw.API, f"Trackstar does not answer: {error}") from None
+        raise UnusableShopError(Flaw.API, f"Trackstar does not respond: {error}") from None
 
 
 def _read_orders(shop: ConnectionClient, connection_id: str) -> None:

@@ -1,8 +1,10 @@
-"""A deployed stack: what it is called where, and with which parameters it was deployed."""
+"""A deployed stack: its outputs, parameters, resources and functions."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -10,28 +12,58 @@ from pydantic.alias_generators import to_pascal
 
 from orderwatch.errors import OrderwatchError
 from orderwatch_cli.aws import Aws
-from orderwatch_cli.pasting import Commands
+from orderwatch_cli.command_hints import Commands
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 STACK_NAME = "orderwatch"
-"""What a stack is called unless its operator says otherwise."""
+"""Default name of a stack."""
 QUEUE = "AWS::SQS::Queue"
 TABLE = "AWS::DynamoDB::Table"
 FUNCTION = "AWS::Lambda::Function"
 ALARM = "AWS::CloudWatch::Alarm"
-LOG_GROUP = "AWS::Logs::LogGroup"
 SCHEDULE = "AWS::Scheduler::Schedule"
 EVENT_SOURCE = "AWS::Lambda::EventSourceMapping"
+DEAD_LETTER_SOURCES = {"PollDeadLetterQueue": "PollQueue", "SlackDeadLetterQueue": "SlackQueue"}
+"""The queue that the messages of each dead-letter queue come from."""
 
 
 class StackError(OrderwatchError):
-    """There is no such stack, or it is not one of ours: says which and what to do."""
+    """The stack does not exist or is not one of orderwatch; the message says what to do."""
+
+
+class InvocationError(OrderwatchError):
+    """A function failed; the message says where its log is."""
+
+
+class Function(StrEnum):
+    """The functions of a stack, by the names of their logs."""
+
+    DISPATCH_POLLS = "dispatch-polls"
+    POLL_ORDERS = "poll-orders"
+    PUBLISH_ALERTS = "publish-alerts"
+    REDRIVE_ALERTS = "redrive-alerts"
+    SEND_SUMMARY = "send-summary"
+    POST_TO_SLACK = "post-to-slack"
+
+    @property
+    def log_group(self) -> str:
+        """The template's name of the log group."""
+        return f"{self._name_in_template}LogGroup"
+
+    @property
+    def resource(self) -> str:
+        """The template's name of the function."""
+        return f"{self._name_in_template}Function"
+
+    @property
+    def _name_in_template(self) -> str:
+        return "".join(part.capitalize() for part in self.split("-"))
 
 
 class Outputs(BaseModel):
-    """What a deployment names: the template's outputs."""
+    """The template's outputs."""
 
     model_config = ConfigDict(alias_generator=to_pascal, frozen=True)
 
@@ -50,7 +82,7 @@ class Outputs(BaseModel):
 
 
 class StackParameters(BaseModel):
-    """The template's parameters that an operator's commands need."""
+    """Those of the template's parameters that the commands need."""
 
     model_config = ConfigDict(alias_generator=to_pascal, frozen=True)
 
@@ -63,7 +95,7 @@ class StackParameters(BaseModel):
 
     @property
     def watched_statuses(self) -> list[str]:
-        """The statuses that are alerted on."""
+        """The statuses that raise an alert."""
         return [each.strip() for each in self.alert_statuses.split(",") if each.strip()]
 
 
@@ -72,9 +104,9 @@ class Resource:
     """A resource of the stack.
 
     Attributes:
-        name: As the template calls it.
+        name: The template's name.
         type: Such as `AWS::SQS::Queue`.
-        id: As AWS calls it; a queue's is its URL.
+        id: AWS's name; the URL of a queue.
     """
 
     name: str
@@ -87,12 +119,12 @@ class Stack:
     """A deployed stack.
 
     Attributes:
-        aws: Where it is.
+        aws: Clients of its account.
         name: Its name.
-        status: As CloudFormation says.
-        outputs: What the deployment names.
-        parameters: What it was deployed with.
-        resources: Everything that is deployed, by the template's name.
+        status: CloudFormation's status.
+        outputs: Its outputs.
+        parameters: The parameters that it was deployed with.
+        resources: Its resources, by the template's names.
     """
 
     aws: Aws
@@ -104,16 +136,30 @@ class Stack:
 
     @property
     def commands(self) -> Commands:
-        """How commands about this stack are written."""
+        """Builds the commands that messages about this stack suggest."""
         return commands_for(self.aws, self.name)
 
     def of_type(self, kind: str) -> list[Resource]:
-        """The resources of a type, in the order of their names."""
+        """Return the resources of a type, sorted by name."""
         return sorted((each for each in self.resources.values() if each.type == kind), key=lambda each: each.name)
+
+    def invoke(self, function: Function, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Invoke a function, wait for its end, and return its result.
+
+        Raises:
+            InvocationError: The function failed.
+        """
+        name = self.resources[function.resource].id
+        answer = self.aws.functions.invoke(FunctionName=name, Payload=json.dumps(payload).encode())
+        body: dict[str, Any] = json.loads(answer["Payload"].read() or "{}")
+        if answer.get("FunctionError"):
+            reason = body.get("errorType", answer["FunctionError"])
+            raise InvocationError(f"{name} failed ({reason}); read its log: {self.commands.own(f'logs {function}')}")
+        return body
 
 
 def commands_for(aws: Aws, stack_name: str) -> Commands:
-    """How commands about a stack are written, whether it is there or not."""
+    """Build the commands for a stack, even one that does not exist."""
     return Commands(
         stack_name="" if stack_name == STACK_NAME else stack_name,
         endpoint_url=aws.typed_endpoint,
@@ -123,16 +169,16 @@ def commands_for(aws: Aws, stack_name: str) -> Commands:
 
 
 def find_stack(aws: Aws, name: str) -> Stack:
-    """Look the stack up.
+    """Find a stack by its name.
 
     Raises:
-        StackError: It is not there, not finished, or no stack of this template.
+        StackError: The stack does not exist or lacks the outputs of orderwatch.
     """
     try:
         described = aws.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
         if error.response["Error"].get("Code") == "ValidationError":
-            raise StackError(f"no stack {name} in this account and region: name yours with --stack-name") from None
+            raise StackError(f"no stack {name} in this account and region: set --stack-name") from None
         raise
     try:
         outputs, parameters = _outputs(described), _parameters(described)

@@ -1,7 +1,6 @@
-"""Who is subscribed to a topic."""
+"""The subscriptions of a topic."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,44 +11,42 @@ if TYPE_CHECKING:
     from mypy_boto3_sns.type_defs import SubscriptionTypeDef
 
 DELETED = "Deleted"
-"""What SNS lists in place of an ARN for a while after an unsubscription."""
+"""What SNS lists instead of an ARN for a while after a subscription was deleted."""
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """A subscriber of a topic.
+    """A subscription of a topic.
 
     Attributes:
         protocol: Such as `email` or `sqs`.
-        endpoint: Where to, as it may be shown: of a URL the host alone, since its path may be a secret.
-        is_pending: Whether it still waits to be confirmed; until then it gets nothing.
-        has_open_link: Whether whoever follows the unsubscribe link in one of its e-mails ends it, a mail scanner too.
-        filter_policy: What it takes; empty: everything.
-        filter_scope: What the policy is held against: `MessageAttributes` or `MessageBody`.
+        endpoint: The address; only the host of a URL, because its path may be a secret.
+        is_pending: Whether it is not confirmed yet; until then SNS sends nothing to it.
+        has_open_link: Whether anyone, even a mail scanner, ends it by following the unsubscribe link in an e-mail.
+        filter_policy: The filter policy; empty: it receives every message.
     """
 
     protocol: str
     endpoint: str
     is_pending: bool = False
     has_open_link: bool = False
-    filter_policy: Mapping[str, Any] = field(default_factory=dict)
-    filter_scope: str = "MessageAttributes"
+    filter_policy: dict[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
-        """What a person calls it."""
+        """Protocol and address."""
         return f"{self.protocol} {self.endpoint}"
 
 
 def subscriptions_of(aws: Aws, topic_arn: str) -> list[Subscription]:
-    """Every subscription of the topic."""
+    """Return every subscription of the topic."""
     pages = aws.sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn)
     listed = (each for page in pages for each in page["Subscriptions"])
     return [_subscription(aws, each) for each in listed if each["SubscriptionArn"] != DELETED]
 
 
 def _subscription(aws: Aws, listed: "SubscriptionTypeDef") -> Subscription:
-    protocol, endpoint = listed["Protocol"], _showable(listed["Endpoint"])
+    protocol, endpoint = listed["Protocol"], _public_part(listed["Endpoint"])
     arn = listed["SubscriptionArn"]
     if not arn.startswith("arn:"):  # "PendingConfirmation": it has no attributes yet
         return Subscription(protocol, endpoint, is_pending=True)
@@ -60,11 +57,10 @@ def _subscription(aws: Aws, listed: "SubscriptionTypeDef") -> Subscription:
         is_pending=attributes.get("PendingConfirmation") == "true",
         has_open_link=protocol.startswith("email") and attributes.get("ConfirmationWasAuthenticated") == "false",
         filter_policy=json.loads(attributes.get("FilterPolicy") or "{}"),
-        filter_scope=attributes.get("FilterPolicyScope") or "MessageAttributes",
     )
 
 
-def _showable(endpoint: str) -> str:
+def _public_part(endpoint: str) -> str:
     if endpoint.startswith("arn:"):
         return endpoint.rpartition(":")[2]
     return (urlsplit(endpoint).hostname or "") if "://" in endpoint else endpoint

@@ -153,7 +153,7 @@ class Account(Aws):
         return client
 
     def _client(self, service: Any) -> Any:
-        return self._kept(self._session.client(service, endpoint_url=self._endpoint_url, config=self._config()))
+        return self._register(self._session.client(service, endpoint_url=self._endpoint_url, config=self._config()))
 
     def _sam_environment(self) -> dict[str, str]:
         if self.is_local:

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.panel import Panel
 
-from orderwatch_cli.show import printable_text
+from orderwatch_cli.output import printable_text
 from orderwatch_local.inbox import Mail
 
 WIDTH = 78

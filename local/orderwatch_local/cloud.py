@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 from botocore.config import Config
 
 from orderwatch_cli.aws import LOCAL_REGION as REGION
-from orderwatch_cli.aws import session_apart
+from orderwatch_cli.aws import isolated_session
 from orderwatch_cli.local_credentials import make_scratch, write_credentials
 from orderwatch_cli.stack import STACK_NAME, Outputs
 from orderwatch_local.build import PROJECT, Architecture, build, require_tool, this_architecture
@@ -65,7 +65,7 @@ class LocalCloud:
         self._scratch = Path()
         self._process: GuardedProcess | None = None
         self._secret = secrets.token_urlsafe(32)
-        self._session = session_apart(self._secret)
+        self._session = isolated_session(self._secret)
         self.endpoint = ""
         self.credentials_file = Path()
 

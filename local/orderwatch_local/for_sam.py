@@ -22,12 +22,13 @@ from orderwatch import clock
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.tables import AlertTable
 from orderwatch.rendering.formatting import plural
-from orderwatch_cli import env_json, sam_events
+from orderwatch_cli import sam_events
 from orderwatch_cli.aws import Aws
+from orderwatch_cli.commands import env_json
+from orderwatch_cli.commands.test_alert import make_test_alert, publish_test_alert
 from orderwatch_cli.local_credentials import LOOPBACK_HOSTS
-from orderwatch_cli.show import printable_text
+from orderwatch_cli.output import printable_text
 from orderwatch_cli.stack import STACK_NAME, Stack, find_stack
-from orderwatch_cli.trial import make_test_alert, send_test_alert
 from orderwatch_local.build import PROJECT, this_architecture
 from orderwatch_local.containers import SimulatedShopUrl
 from orderwatch_local.relay import Answered, Asked, Relay, Service, forward, forward_to_cloud
@@ -158,7 +159,7 @@ class Bench:
     def _follow_alerts(self) -> None:
         now = clock.now()
         overdue = set(self._alerts.pending_since_before(now - FRESH))
-        fresh = [key for key in self._alerts.pending_since_before(now) if key not in overdue][: env_json.MOST_ALERTS]
+        fresh = [key for key in self._alerts.pending_since_before(now) if key not in overdue][: env_json.MAX_ALERTS]
         if not set(fresh) <= self._alerted:
             self._alerted |= set(fresh)
             rows = env_json.alert_rows(self._stack, fresh)
@@ -202,7 +203,7 @@ class Bench:
     def _put_test_alerts(self) -> None:
         """One that has come to SlackQueue, and one that has been pending for too long; both say that they are tests."""
         shop, price = self._watch.shops[0].connection_id, Decimal(100)
-        send_test_alert(self._stack, status="exception", connection_id=shop, total_price=price)
+        publish_test_alert(self._stack, status="exception", connection_id=shop, total_price=price)
         alert = make_test_alert(status="backordered", connection_id=shop, total_price=price)
         row = self._alerts.put_action(alert)["Put"]["Item"]
         row["created_at"] = {"S": (clock.now() - OVERDUE).isoformat()}

@@ -15,7 +15,7 @@ from rich.text import Text
 from orderwatch.alerts.alert import Alert
 from orderwatch.model import describe_flaws
 from orderwatch.rendering import amazon_q, email, machine, slack, sms
-from orderwatch_cli.show import printable_json, printable_text
+from orderwatch_cli.output import printable_json, printable_text
 from orderwatch_local.mrkdwn import Style, spans
 
 WIDTH = 78

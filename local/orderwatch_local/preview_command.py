@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from orderwatch.alerts.alert import Alert
-from orderwatch_cli.show import printable
+from orderwatch_cli.output import printable
 from orderwatch_local.preview import CHANNELS, read_alert, show
 from orderwatch_local.preview_page import page
 from orderwatch_local.samples import SAMPLES

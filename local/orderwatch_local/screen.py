@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from orderwatch import clock
-from orderwatch_cli.show import printable_json, printable_text
+from orderwatch_cli.output import printable_json, printable_text
 from orderwatch_local.boxes import show_box
 from orderwatch_local.inbox import Mail
 from orderwatch_local.watch_status import DeadlineState

@@ -5,7 +5,7 @@ import sys
 import threading
 
 from orderwatch import clock
-from orderwatch_cli.pasting import program
+from orderwatch_cli.command_hints import program
 from orderwatch_local.shop import LiveClock, Script, Trackstar, day_of_three_shops, serve
 from orderwatch_local.shop.script import API_KEY, DAY, SHOP_NAMES
 from orderwatch_local.shop_commands import ShopCommands

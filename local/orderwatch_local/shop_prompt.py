@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TextIO
 
-from orderwatch_cli.show import printable
+from orderwatch_cli.output import printable
 from orderwatch_local.shop_commands import CommandError, QuitError, ShopCommands
 
 PROMPT = "shop> "

@@ -17,7 +17,7 @@ from rich.console import Console
 from orderwatch.errors import OrderwatchError
 from orderwatch_cli.aws import AWS_ERRORS, explain
 from orderwatch_cli.main import main
-from orderwatch_cli.show import printable_text
+from orderwatch_cli.output import printable_text
 from orderwatch_local.account import Account
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.demo import timed

@@ -15,9 +15,10 @@ from rich.console import Console
 
 from orderwatch.aws.tables import ConnectionTable
 from orderwatch.trackstar.client import Trackstar
-from orderwatch_cli.functions import poll_now, redrive
+from orderwatch_cli.commands.poll import poll_now
+from orderwatch_cli.commands.redrive import redrive_alerts
+from orderwatch_cli.parameters import put_shop
 from orderwatch_cli.shop_check import UnusableShopError, check_shop
-from orderwatch_cli.shop_parameters import put_shop
 from orderwatch_cli.stack import Stack, find_stack
 from orderwatch_local.account import Account
 from orderwatch_local.build import PROJECT, build, this_architecture
@@ -221,7 +222,7 @@ def _watch(console: Console, stack: Stack, day: PlayedDay, alerts: Received, *, 
             poll_now(stack, [])
             _await_read(stack, visible_at)
     with timed(console, "redrive"):
-        redrive(stack)
+        redrive_alerts(stack)
 
 
 def _await_read(stack: Stack, until: datetime) -> None:

@@ -14,7 +14,7 @@ from orderwatch import clock
 from orderwatch.rendering import email
 from orderwatch.rendering.formatting import plural
 from orderwatch_cli.aws import LOCAL_REGION
-from orderwatch_cli.pasting import program
+from orderwatch_cli.command_hints import program
 from orderwatch_local import for_sam
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.containers import find_doorway

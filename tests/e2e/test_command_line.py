@@ -1,4 +1,4 @@
-"""The command line as its user runs it: a process, its output, its exit code, and what it leaves behind."""
+"""The command line as a process: output, exit code, and child processes."""
 
 import json
 import os
@@ -64,11 +64,11 @@ def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
 
 
 def lines_of(stream: IO[str]) -> "queue.Queue[str]":
-    """The lines of a stream as they come."""
+    """The lines of a stream, as they arrive."""
     lines: queue.Queue[str] = queue.Queue()
 
     def read() -> None:
-        with suppress(ValueError):  # a test that has seen enough closes it
+        with suppress(ValueError):  # the test closes it at its end
             for line in stream:
                 lines.put(line)
 
@@ -77,7 +77,7 @@ def lines_of(stream: IO[str]) -> "queue.Queue[str]":
 
 
 def children_of(pid: int) -> list[int]:
-    """Every process below this one, by Linux's account of them."""
+    """All descendants of a process, from /proc."""
     found: list[int] = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -91,7 +91,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def ends(pid: int) -> bool:
-    """Whether the process has ended, or does so soon: what was killed takes a moment to be gone."""
+    """Whether the process ends within ten seconds."""
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -136,12 +136,12 @@ def test_up_prints_each_transition_once_as_one_line_of_json(
     [
         ({"TRACKSTAR_API_KEY": "wrong", "TRACKSTAR_ACCESS_TOKEN": "token-of-up"}, "conn_up", "TRACKSTAR_API_KEY"),
         ({"TRACKSTAR_ACCESS_TOKEN": "wrong"}, "conn_up", "TRACKSTAR_ACCESS_TOKEN_conn_up"),
-        ({"TRACKSTAR_ACCESS_TOKEN": "token-of-up"}, "conn_gone", "knows no connection conn_gone"),
+        ({"TRACKSTAR_ACCESS_TOKEN": "token-of-up"}, "conn_gone", "has no connection conn_gone"),
         ({"TRACKSTAR_API_KEY": ""}, "conn_up", "no API key: set TRACKSTAR_API_KEY"),
         ({}, "conn_up", "set TRACKSTAR_ACCESS_TOKEN_conn_up or TRACKSTAR_ACCESS_TOKEN"),
     ],
 )
-def test_a_wrong_secret_or_connection_is_one_line_that_names_it(
+def test_wrong_secret_or_connection_is_one_line_that_names_it(
     server: ShopServer, environment: dict[str, str], connection: str, says: str
 ) -> None:
     with running("up", "--trackstar-url", server.url, "--connection", connection, **environment) as process:
@@ -152,7 +152,7 @@ def test_a_wrong_secret_or_connection_is_one_line_that_names_it(
     assert err.count("\n") == 1
 
 
-def test_an_api_that_is_not_there_is_one_line_that_names_the_option() -> None:
+def test_unreachable_api_is_one_line_that_names_the_option() -> None:
     arguments = ("up", "--trackstar-url", "http://127.0.0.1:9", "--connection", "conn_up")
     with running(*arguments, TRACKSTAR_ACCESS_TOKEN="token-of-up") as process:
         _, err = process.communicate(timeout=60)
@@ -161,14 +161,14 @@ def test_an_api_that_is_not_there_is_one_line_that_names_the_option() -> None:
     assert err.count("\n") == 1
 
 
-def test_a_port_in_use_is_one_line_that_names_it(server: ShopServer) -> None:
+def test_port_in_use_is_one_line_that_names_it(server: ShopServer) -> None:
     with running("shop", "--port", str(server.port)) as process:
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err.count("\n")) == (1, 1)
     assert f"port {server.port}" in err
 
 
-def test_the_demo_ends_well_and_shows_every_alert() -> None:
+def test_demo_succeeds_and_shows_every_alert() -> None:
     with running("demo", "--seed", "3") as process:
         out, err = process.communicate(timeout=WITHIN)
     assert process.returncode == 0, out[-3000:] + err
@@ -184,7 +184,7 @@ def test_the_demo_ends_well_and_shows_every_alert() -> None:
         assert alerted in out
 
 
-def test_an_interrupted_demo_leaves_no_process_behind() -> None:
+def test_interrupted_demo_leaves_no_process_behind() -> None:
     with running("demo") as process:
         assert process.stdout
         lines = lines_of(process.stdout)

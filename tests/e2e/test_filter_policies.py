@@ -1,4 +1,4 @@
-"""The filter policies of docs/alerts.md, applied to subscriptions on the local cloud, and what each lets through."""
+"""The filter policies of docs/alerts.md, applied to subscriptions on the local cloud."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from orderwatch_local.samples import SAMPLES, order_alert
 from tests.support.template import ROOT
 
 WITHIN = 30.0
-"""Seconds for what takes less than one: a wide bound, so that a fault fails the test instead of hanging it."""
+"""Seconds to wait for messages, which takes less than one; after that the test fails."""
 _EXAMPLE, *POLICIES = re.findall(r"```json\n(.*?)\n```", (ROOT / "docs/alerts.md").read_text("utf-8"), re.DOTALL)
 GOOD_NEWS = {"order.recovered", "connection.recovered", "topic.resubscribed", "watch.started"}
 OF_NO_SHOP = {"topic.no_subscribers", "topic.resubscribed", "status.unknown", "summary.daily"}
@@ -31,7 +31,7 @@ SENT = {
     "worth 500": order_alert("order.exception", total_price=Decimal(500)),
     "worth 500.01": order_alert("order.exception", total_price=Decimal("500.01")),
 }
-"""What is published, by the name under which the expectations know it."""
+"""The published alerts, by the names in the expectations."""
 OTHERS = SENT.keys() - SAMPLES.keys()
 EXPECTED = {
     "one shop": SENT.keys() - {"another shop"} - OF_NO_SHOP,
@@ -45,27 +45,27 @@ EXPECTED = {
 
 @dataclass
 class Subscribers:
-    """One queue for each policy, one for everything, and the topic."""
+    """A topic with one queue for each policy and one without a policy."""
 
     cloud: LocalCloud
     topic: AlertTopic
     queues: dict[str, str]
 
     def publish(self) -> None:
-        """Publish everything through the real adapter, each under an id of its own."""
+        """Publish all alerts through the real adapter, with their names as IDs."""
         alerts = [alert.model_copy(update={"alert_id": name}) for name, alert in SENT.items()]
         assert None not in self.topic.publish([render(alert) for alert in alerts])
 
-    def acquire(self, name: str, count: int) -> list[str]:
-        """The ids of what came to a queue: at least so many are waited for."""
-        sqs, taken = self.cloud.client("sqs"), list[str]()
+    def receive(self, name: str, count: int) -> list[str]:
+        """Return the IDs of the alerts in a queue; wait until there are at least `count`."""
+        sqs, received = self.cloud.client("sqs"), list[str]()
         deadline = time.monotonic() + WITHIN
-        while len(taken) < count and time.monotonic() < deadline:
+        while len(received) < count and time.monotonic() < deadline:
             answer = sqs.receive_message(QueueUrl=self.queues[name], MaxNumberOfMessages=10, WaitTimeSeconds=1)
             for message in answer.get("Messages", []):
-                taken.append(json.loads(message["Body"])["alert_id"])
+                received.append(json.loads(message["Body"])["alert_id"])
                 sqs.delete_message(QueueUrl=self.queues[name], ReceiptHandle=message["ReceiptHandle"])
-        return taken
+        return received
 
     def left_in(self, name: str) -> int:
         attributes = self.cloud.client("sqs").get_queue_attributes(
@@ -83,9 +83,9 @@ def subscribers(cloud: LocalCloud, deployed: Outputs) -> Iterator[Subscribers]:
     for name, policy in zip(EXPECTED, POLICIES, strict=True):
         queues[name] = cloud.subscribe_queue(deployed.alert_topic_arn)
         _apply(sns, arn=_newest(sns, deployed, queues[name]), policy=policy)
-    there = Subscribers(cloud, topic, queues)
-    there.publish()
-    yield there
+    subscribers = Subscribers(cloud, topic, queues)
+    subscribers.publish()
+    yield subscribers
     for subscription in _subscriptions(sns, deployed):
         if subscription["SubscriptionArn"] not in before:
             sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
@@ -102,7 +102,7 @@ def _newest(sns: Any, deployed: Outputs, queue_url: str) -> str:
 
 
 def _apply(sns: Any, *, arn: str, policy: str) -> None:
-    """As the documentation says: the scope first where the policy looks into the JSON, then the policy."""
+    """Follow the documentation: set the scope first if the policy reads the JSON, then the policy."""
     if "skus" in json.loads(policy):
         sns.set_subscription_attributes(
             SubscriptionArn=arn, AttributeName="FilterPolicyScope", AttributeValue="MessageBody"
@@ -110,17 +110,17 @@ def _apply(sns: Any, *, arn: str, policy: str) -> None:
     sns.set_subscription_attributes(SubscriptionArn=arn, AttributeName="FilterPolicy", AttributeValue=policy)
 
 
-def test_without_a_policy_everything_comes(subscribers: Subscribers) -> None:
-    assert sorted(subscribers.acquire("everything", len(SENT))) == sorted(SENT)
+def test_subscription_without_a_policy_gets_every_alert(subscribers: Subscribers) -> None:
+    assert sorted(subscribers.receive("everything", len(SENT))) == sorted(SENT)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_documented_policy_lets_through_what_it_says_and_nothing_else(subscribers: Subscribers, name: str) -> None:
-    assert sorted(subscribers.acquire(name, len(EXPECTED[name]))) == sorted(EXPECTED[name])
+def test_documented_policy_selects_the_alerts_that_it_describes(subscribers: Subscribers, name: str) -> None:
+    assert sorted(subscribers.receive(name, len(EXPECTED[name]))) == sorted(EXPECTED[name])
     assert subscribers.left_in(name) == 0
 
 
-def test_the_samples_tell_every_policy_from_every_other() -> None:
+def test_samples_distinguish_all_policies() -> None:
     reached = [frozenset(names) for names in EXPECTED.values()]
     assert len(set(reached)) == len(POLICIES) == 6
     assert all(isinstance(alert, Alert) for alert in SENT.values())

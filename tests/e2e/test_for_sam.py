@@ -150,7 +150,7 @@ def test_every_function_works_with_the_files_and_they_go_with_the_cloud(
     folder, built = tmp_path / "for-sam", build(this_architecture()).parent
     monkeypatch.setattr("orderwatch_local.up.find_doorway", lambda _: LOOPBACK)
     monkeypatch.setattr("orderwatch_local.relay.HOST", "127.0.0.1")
-    monkeypatch.setattr("orderwatch_cli.env_json.FOLDER", folder)
+    monkeypatch.setattr("orderwatch_cli.commands.env_json.FOLDER", folder)
 
     def invoke(function: str) -> Any:
         [event] = [word for word in command_of(up, function) if word.startswith(str(folder)) and "env.json" not in word]

@@ -93,7 +93,7 @@ def test_an_operators_command_without_an_account_is_one_line(
 def test_a_command_of_the_repository_says_in_one_line_where_it_is(orderwatch: Path) -> None:
     done = types(orderwatch, "demo", "--seed", "3")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert done.stderr.startswith("orderwatch: demo needs a checkout of orderwatch: `make setup`")
+    assert done.stderr.startswith("orderwatch: demo needs a checkout of orderwatch: run `make setup` there")
 
 
 def test_without_its_extra_the_command_says_in_one_line_how_to_install_it(wheel: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from orderwatch.aws.dynamodb import to_item
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.records import Extract
-from orderwatch_cli import history
+from orderwatch_cli.commands.alerts import AlertFilter, find_alerts
 from orderwatch_cli.main import run
 from orderwatch_local.cloud import LocalCloud
 from orderwatch_local.shop import Shop, SystemClock
@@ -37,7 +37,7 @@ def parameters(operated: Operated) -> dict[str, tuple[str, str]]:
     return {each["Name"].removeprefix(prefix): (each["Type"], each["Value"]) for each in answer["Parameters"]}
 
 
-def test_a_shop_is_connected_with_its_token_encrypted_and_its_name(with_key: Operated) -> None:
+def test_connect_stores_the_token_encrypted_and_the_name(with_key: Operated) -> None:
     ran = with_key.run("connect", CONNECTION, "--name", "Nordic Outdoor", stdin=f"{TOKEN}\n")
     assert (ran.code, ran.err) == (0, "")
     assert "connected conn_a (shopify, healthy)" in ran.out
@@ -48,7 +48,7 @@ def test_a_shop_is_connected_with_its_token_encrypted_and_its_name(with_key: Ope
     }
 
 
-def test_connecting_again_replaces_the_token_and_keeps_the_name(with_key: Operated) -> None:
+def test_connect_again_replaces_the_token_and_keeps_the_name(with_key: Operated) -> None:
     with_key.run("connect", CONNECTION, "--name", "Nordic Outdoor", stdin=TOKEN)
     with_key.trackstar.connect(Shop(CONNECTION, access_token="token-rotated", clock=SystemClock()))
     assert with_key.json("connect", CONNECTION, stdin="token-rotated")["health"] == "healthy"
@@ -59,63 +59,65 @@ def test_connecting_again_replaces_the_token_and_keeps_the_name(with_key: Operat
 
 
 @pytest.mark.parametrize(
-    ("connection_id", "token", "says"),
+    ("connection_id", "token", "message"),
     [
         (CONNECTION, "very-secret", "the access token of conn_a is not valid"),
         (CONNECTION, "", "no access token"),
         (CONNECTION, "v\u00e9ry-secret", "the access token of conn_a is not valid"),
-        ("conn_gone", TOKEN, "Trackstar knows no connection conn_gone"),
+        ("conn_gone", TOKEN, "Trackstar has no connection conn_gone"),
     ],
 )
-def test_what_the_api_refuses_is_not_stored(with_key: Operated, connection_id: str, token: str, says: str) -> None:
+def test_connect_stores_nothing_that_the_api_rejects(
+    with_key: Operated, connection_id: str, token: str, message: str
+) -> None:
     ran = with_key.run("connect", connection_id, stdin=token)
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
-    assert says in ran.err
+    assert message in ran.err
     assert "very-secret" not in ran.err
     assert parameters(with_key) == {}
 
 
-def test_a_token_that_is_another_shops_is_refused(with_key: Operated) -> None:
+def test_connect_rejects_the_token_of_another_shop(with_key: Operated) -> None:
     with_key.run("connect", CONNECTION, stdin=TOKEN)
     with_key.trackstar.connect(Shop("conn_b", access_token="token-of-conn-b", clock=SystemClock()))
     ran = with_key.run("connect", "conn_b", stdin=TOKEN)
-    assert (ran.code, ran.err) == (1, "orderwatch: this is the access token of conn_a: take the one of conn_b\n")
+    assert (ran.code, ran.err) == (1, "orderwatch: this is the access token of conn_a: use the token of conn_b\n")
     assert list(parameters(with_key)) == ["conn_a/access-token"]
 
 
-def test_without_an_api_key_the_command_that_puts_it_is_named(operated: Operated) -> None:
+def test_connect_without_an_api_key_names_the_remedy(operated: Operated) -> None:
     ran = operated.run("connect", CONNECTION, stdin=TOKEN)
     assert ran.code == 1
-    assert f"/{operated.name}/trackstar/api-key is missing" in ran.err
-    assert f"this puts it: orderwatch connect-trackstar --stack-name {operated.name} " in ran.err
+    assert f"/{operated.name}/trackstar/api-key, the Trackstar API key, is missing" in ran.err
+    assert f"store it with: orderwatch connect-trackstar --stack-name {operated.name} " in ran.err
     assert parameters(operated) == {}
 
 
-def test_an_id_that_cannot_be_part_of_a_parameters_name_is_refused(operated: Operated) -> None:
+def test_connect_rejects_an_invalid_connection_id(operated: Operated) -> None:
     ran = operated.run("connect", "../trackstar", stdin=TOKEN)
     assert ran.code == 2
-    assert "is no connection id" in ran.err
+    assert "is not a connection ID" in ran.err
 
 
-def test_a_shop_is_disconnected_only_when_that_is_confirmed(with_key: Operated) -> None:
+def test_disconnect_asks_for_confirmation(with_key: Operated) -> None:
     with_key.run("connect", CONNECTION, "--name", "Nordic Outdoor", stdin=TOKEN)
     with_key.polled(CONNECTION)
     assert with_key.run("disconnect", CONNECTION, stdin="n\n").code == 1
     assert len(parameters(with_key)) == 2
     ran = with_key.run("disconnect", CONNECTION, stdin="y\n")
     assert ran.code == 0
-    assert "stay" in ran.out
+    assert "are kept" in ran.out
     assert parameters(with_key) == {}
     assert with_key.cloud.client("dynamodb").scan(TableName=with_key.outputs.connection_table_name)["Count"] == 1
 
 
-def test_a_shop_that_is_not_connected_cannot_be_disconnected(with_key: Operated) -> None:
+def test_disconnect_of_an_unknown_shop_is_an_error(with_key: Operated) -> None:
     ran = with_key.run("disconnect", CONNECTION, "--yes")
     assert (ran.code, ran.err.count("\n")) == (1, 1)
     assert "no shop conn_a is connected" in ran.err
 
 
-def test_a_key_that_trackstar_accepts_is_stored_encrypted(operated: Operated) -> None:
+def test_connect_trackstar_stores_the_key_encrypted(operated: Operated) -> None:
     ran = operated.run("connect-trackstar", stdin=f"{API_KEY}\n")
     assert (ran.code, ran.err) == (0, "")
     assert API_KEY not in ran.out
@@ -125,18 +127,18 @@ def test_a_key_that_trackstar_accepts_is_stored_encrypted(operated: Operated) ->
 
 
 @pytest.mark.parametrize(
-    ("typed", "says"),
-    [("another-key", "Trackstar refuses the API key"), ("", "no API key"), ("k\u00e9y", "cannot be sent")],
+    ("typed", "message"),
+    [("another-key", "Trackstar rejects the API key"), ("", "no API key"), ("k\u00e9y", "cannot be sent")],
 )
-def test_a_key_that_is_refused_is_not_stored(operated: Operated, typed: str, says: str) -> None:
+def test_connect_trackstar_stores_no_rejected_key(operated: Operated, typed: str, message: str) -> None:
     ran = operated.run("connect-trackstar", stdin=typed)
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
-    assert says in ran.err
+    assert message in ran.err
     assert "another-key" not in ran.err
     assert not operated.has("trackstar/api-key")
 
 
-def test_a_secret_that_lay_in_the_clear_is_replaced_with_its_history(operated: Operated) -> None:
+def test_unencrypted_secret_is_replaced_with_its_history(operated: Operated) -> None:
     name, ssm = f"/{operated.name}/trackstar/api-key", operated.cloud.client("ssm")
     ssm.put_parameter(Name=name, Value="in-the-clear", Type="String")
     assert operated.run("connect-trackstar", stdin=API_KEY).code == 0
@@ -144,7 +146,7 @@ def test_a_secret_that_lay_in_the_clear_is_replaced_with_its_history(operated: O
     assert [(each["Type"], each["Value"]) for each in kept] == [("SecureString", API_KEY)]
 
 
-def test_shops_show_how_they_are_and_how_many_orders_wait(operated: Operated) -> None:
+def test_shops_shows_health_and_number_of_orders(operated: Operated) -> None:
     operated.connect(CONNECTION, TOKEN)
     operated.connect("conn_new", "token-new")
     operated.polled(CONNECTION, integration="shopify", data_as_of=datetime(2026, 3, 2, 9, tzinfo=UTC))
@@ -170,13 +172,13 @@ def test_shops_show_how_they_are_and_how_many_orders_wait(operated: Operated) ->
 
 
 def priced(order_id: str) -> OrderWrite:
-    """An order of which the first poll knows what it is worth, and when it is to ship."""
+    """An order of the first poll, with price and ship-by date."""
     write, url = first_sight(order_id), "https://shop.example/o1"
     kept = Extract(total_price=Decimal("129.90"), currency="EUR", url=url).to_json()
     return replace(write, alert=None, stored=replace(write.stored, extract=kept, ship_by=SEEN_AT))
 
 
-def test_orders_are_those_that_wait_for_a_person_with_what_their_rows_know_of_them(operated: Operated) -> None:
+def test_orders_lists_orders_that_need_attention(operated: Operated) -> None:
     operated.connect(CONNECTION, TOKEN)
     operated.connect("conn_b", "token-b")
     operated.write(first_sight("o3", status="cancelled"))
@@ -195,38 +197,43 @@ def test_orders_are_those_that_wait_for_a_person_with_what_their_rows_know_of_th
     assert "129.90 EUR" in operated.run("orders").out
     assert [order["order_number"] for order in operated.json("orders", "--status", "backordered")] == ["o2"]
     assert len(operated.json("orders", "--limit", "1")) == 1
-    assert "and 1 more order: --limit shows more" in operated.run("orders", "--limit", "1").out
-    assert operated.run("orders", "--shop", "conn_b").out == "no order waits for a person\n"
+    assert "and 1 more order; use --limit to show more" in operated.run("orders", "--limit", "1").out
+    assert operated.run("orders", "--shop", "conn_b").out == "no order needs attention\n"
 
 
 @pytest.mark.parametrize(
-    ("typed", "says"),
+    ("typed", "message"),
     [
-        (("orders", "--shop", "conn_other"), "no shop conn_other; this lists them: "),
-        (("orders", "--status", "exeption"), "no status exeption: there are backordered, cancelled, "),
-        (("alerts", "--shop", "conn_other"), "no shop conn_other; this lists them: "),
-        (("alerts", "--kind", "order.exeption"), "no kind order.exeption: there are connection.blocked, "),
-        (("alerts", "--status", "exeption"), "no status exeption: there are backordered, "),
+        (("orders", "--shop", "conn_other"), "no shop conn_other; list the shops with: "),
+        (("orders", "--status", "exeption"), "no status exeption; statuses: backordered, cancelled, "),
+        (("alerts", "--shop", "conn_other"), "no shop conn_other; list the shops with: "),
+        (("alerts", "--kind", "order.exeption"), "no kind order.exeption; kinds: connection.blocked, "),
+        (("alerts", "--status", "exeption"), "no status exeption; statuses: backordered, "),
     ],
 )
-def test_a_word_that_nothing_is_called_by_is_an_error_and_no_empty_list(
-    operated: Operated, typed: tuple[str, ...], says: str
-) -> None:
+def test_unknown_filter_is_an_error(operated: Operated, typed: tuple[str, ...], message: str) -> None:
     operated.connect(CONNECTION, TOKEN)
     ran = operated.run(*typed)
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
-    assert says in ran.err
+    assert message in ran.err
 
 
-def test_alerts_are_listed_newest_first_and_by_every_filter(operated: Operated) -> None:
+def test_status_that_only_a_shop_uses_is_a_valid_filter(operated: Operated) -> None:
+    operated.connect(CONNECTION, TOKEN)
+    operated.polled(CONNECTION, other_statuses=["in_customs"])
+    ran = operated.run("orders", "--status", "in_customs")
+    assert (ran.code, ran.out) == (0, "no order in status in_customs needs attention\n")
+
+
+def test_alerts_lists_newest_first_and_filters(operated: Operated) -> None:
     operated.connect(CONNECTION, TOKEN)
     operated.connect("conn_b", "token-b")
-    operated.tell(alert_of("o1"), ago=3 * HOUR)
-    operated.tell(alert_of("o2", status="backordered"), ago=2 * HOUR)
-    operated.tell(alert_of("o3", connection_id="conn_b"), ago=HOUR, sent=False)
+    operated.write_alert(alert_of("o1"), ago=3 * HOUR)
+    operated.write_alert(alert_of("o2", status="backordered"), ago=2 * HOUR)
+    operated.write_alert(alert_of("o3", connection_id="conn_b"), ago=HOUR, sent=False)
 
     def listed(*filters: str) -> list[str]:
-        return [alerted["order_number"] for alerted in operated.json("alerts", *filters)]
+        return [alert["order_number"] for alert in operated.json("alerts", *filters)]
 
     assert listed() == ["o3", "o2", "o1"]
     assert listed("--limit", "1") == ["o3"]
@@ -241,45 +248,45 @@ def test_alerts_are_listed_newest_first_and_by_every_filter(operated: Operated) 
     assert listed("--status", "backordered") == ["o2"]
     assert listed("--shop", "conn_a", "--since", "150m") == ["o2"]
 
-    [alerted] = operated.json("alerts", "--kind", "order.backordered")
-    assert (alerted["kind"], alerted["status"], alerted["state"]) == ("order.backordered", "backordered", "sent")
-    assert (alerted["message_id"], alerted["shop"]) == ("message-1", "conn_a")
+    [alert] = operated.json("alerts", "--kind", "order.backordered")
+    assert (alert["kind"], alert["status"], alert["state"]) == ("order.backordered", "backordered", "sent")
+    assert (alert["message_id"], alert["shop"]) == ("message-1", "conn_a")
     table = operated.run("alerts", "--limit", "2").out
     assert "order.exception" in table
-    assert "There are older ones: --limit shows more." in table
+    assert "There are older alerts; use --limit to show more." in table
 
 
-def test_alerts_are_read_by_the_index_and_the_table_is_never_scanned(operated: Operated) -> None:
+def test_alerts_are_read_by_the_index(operated: Operated) -> None:
     operated.connect(CONNECTION, TOKEN)
     for number in range(120):
-        operated.tell(alert_of(f"o{number}"), ago=timedelta(minutes=number))
+        operated.write_alert(alert_of(f"o{number}"), ago=timedelta(minutes=number))
     called: list[tuple[str, Any]] = []
     stack = operated.stack
     stack.aws.dynamodb.meta.events.register(
         "provide-client-params.dynamodb.*", lambda params, model, **_: called.append((model.name, params))
     )
-    newest = [alerted.order_number for alerted in islice(history.alerts(stack, history.Wanted(shop=CONNECTION)), 3)]
+    newest = [row.order_id for row in islice(find_alerts(stack, AlertFilter(shop=CONNECTION)), 3)]
     assert newest == ["o0", "o1", "o2"]
     on_alerts = [name for name, params in called if stack.outputs.alert_table_name in str(params)]
     assert on_alerts == ["Query", "BatchGetItem"]
 
 
-def test_the_alerts_of_every_shop_come_in_one_order_of_time_across_pages(operated: Operated) -> None:
+def test_alerts_of_all_shops_are_merged_by_time_across_pages(operated: Operated) -> None:
     for shop in ("conn_a", "conn_b"):
         operated.connect(shop, f"token-of-{shop}")
     for number in range(150):
         shop = "conn_a" if number % 3 else "conn_b"
-        operated.tell(alert_of(f"o{number}", connection_id=shop), ago=timedelta(minutes=number), sent=False)
+        operated.write_alert(alert_of(f"o{number}", connection_id=shop), ago=timedelta(minutes=number), sent=False)
     expected = [f"o{number}" for number in range(150)]
-    assert [alerted["order_number"] for alerted in operated.json("alerts", "--limit", "200")] == expected
+    assert [alert["order_number"] for alert in operated.json("alerts", "--limit", "200")] == expected
     pending = operated.json("alerts", "--limit", "200", "--state", "pending")
-    assert [alerted["order_number"] for alerted in pending] == expected
+    assert [alert["order_number"] for alert in pending] == expected
 
 
-def test_a_row_of_another_version_is_listed_as_far_as_it_is_understood(operated: Operated) -> None:
+def test_alert_of_another_release_is_listed_by_its_row(operated: Operated) -> None:
     operated.connect(CONNECTION, TOKEN)
     operated.write(first_sight("o1"))
-    operated.tell(alert_of("o1"))
+    operated.write_alert(alert_of("o1"))
     key = to_item(alert_of("o1").key._asdict())
     operated.cloud.client("dynamodb").update_item(
         TableName=operated.outputs.alert_table_name,
@@ -287,11 +294,11 @@ def test_a_row_of_another_version_is_listed_as_far_as_it_is_understood(operated:
         UpdateExpression="SET alert = :other",
         ExpressionAttributeValues={":other": {"S": '{"schema": "orderwatch.alert.v9"}'}},
     )
-    [alerted] = operated.json("alerts")
-    assert (alerted["kind"], alerted["order_number"], alerted["shop"]) == ("order.exception", "o1", "conn_a")
+    [alert] = operated.json("alerts")
+    assert (alert["kind"], alert["order_number"], alert["shop"]) == ("order.exception", "o1", "conn_a")
 
 
-def test_the_test_alert_reaches_those_that_it_says(operated: Operated) -> None:
+def test_test_alert_is_sent_and_lists_the_subscriptions(operated: Operated) -> None:
     topic = operated.outputs.alert_topic_arn
     everything = operated.cloud.subscribe_queue(topic)
     exceptions = operated.cloud.subscribe_queue(topic, filter_policy={"kind": ["order.exception"]})
@@ -303,22 +310,27 @@ def test_the_test_alert_reaches_those_that_it_says(operated: Operated) -> None:
         return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
     sent = operated.json("test-alert")
-    expected = {each["endpoint"]: each["should_receive"] for each in sent["recipients"]}
     for url, reached in ((everything, True), (exceptions, True), (expensive, False)):
-        assert expected[url.rpartition("/")[2]] is reached
         assert [alert["alert_id"] for alert in received(url)] == [sent["alert_id"]] * reached
-    assert expected["127.0.0.1"] is False
+    listed = {each["endpoint"]: (each["is_pending"], each["filter_policy"]) for each in sent["subscriptions"]}
+    assert listed[everything.rpartition("/")[2]] == (False, {})
+    assert listed[exceptions.rpartition("/")[2]] == (False, {"kind": ["order.exception"]})
+    assert listed["127.0.0.1"] == (True, {})
     assert "secret" not in json.dumps(sent)
+    table = operated.run("test-alert").out
+    assert '{"kind": ["order.exception"]}' in table
+    assert "not confirmed" in table
+    assert "Look for TEST in each channel." in table
 
-    dear = operated.json("test-alert", "--value", "900", "--status", "backordered", "--shop", "conn_a")
+    expensive_order = operated.json("test-alert", "--value", "900", "--status", "backordered", "--shop", "conn_a")
     [alert] = received(expensive)
     assert (alert["alert_id"], alert["kind"], alert["connection_id"]) == (
-        dear["alert_id"],
+        expensive_order["alert_id"],
         "order.backordered",
         "conn_a",
     )
     assert (alert["order"]["number"], alert["connection"]["name"]) == ("TEST", "TEST of orderwatch")
-    assert "TEST" in dear["subject"]
+    assert "TEST" in expensive_order["subject"]
 
 
 def dead_letters(operated: Operated, name: str, count: int, **options: Any) -> None:
@@ -329,7 +341,7 @@ def dead_letters(operated: Operated, name: str, count: int, **options: Any) -> N
 
 
 def bodies(operated: Operated, name: str) -> list[int]:
-    """What is in a queue, and takes it out."""
+    """Receives and deletes all messages of a queue."""
     sqs, url, found = operated.cloud.client("sqs"), operated.queue_url(name), []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
@@ -338,7 +350,7 @@ def bodies(operated: Operated, name: str) -> list[int]:
     return sorted(found)
 
 
-def test_dead_letters_go_back_into_their_queue(operated: Operated) -> None:
+def test_redrive_moves_dead_letters_back(operated: Operated) -> None:
     dead_letters(operated, "SlackDeadLetterQueue", 13)
     assert operated.json("redrive", "--dead-letters", "SlackDeadLetterQueue")["messages"] == 13
     assert bodies(operated, "SlackQueue") == list(range(13))
@@ -349,7 +361,7 @@ def test_dead_letters_go_back_into_their_queue(operated: Operated) -> None:
     assert set(left.values()) == {"0"}
 
 
-def test_dead_letters_of_a_fifo_queue_keep_their_groups(operated: Operated) -> None:
+def test_redrive_keeps_the_groups_of_a_fifo_queue(operated: Operated) -> None:
     group = {"MessageGroupId": "conn_{number}", "MessageDeduplicationId": "poll-{number}"}
     dead_letters(operated, "PollDeadLetterQueue", 3, **group)
     ran = operated.run("redrive", "--dead-letters", "PollDeadLetterQueue")
@@ -364,35 +376,33 @@ def test_dead_letters_of_a_fifo_queue_keep_their_groups(operated: Operated) -> N
 
 
 @pytest.mark.parametrize(
-    ("queue", "says"),
+    ("queue", "message"),
     [
-        ("StreamFailureQueue", "this sends what is still pending: orderwatch redrive --stack-name "),
-        ("ScheduleDeadLetterQueue", "this does its work: orderwatch poll --stack-name "),
-        ("PollQueue", "PollDeadLetterQueue and SlackDeadLetterQueue can be redriven"),
-        ("NoQueue", "PollDeadLetterQueue and SlackDeadLetterQueue can be redriven"),
+        ("StreamFailureQueue", "send what is still pending with: orderwatch redrive --stack-name "),
+        ("ScheduleDeadLetterQueue", "do its work with: orderwatch poll --stack-name "),
+        ("PollQueue", "use one of PollDeadLetterQueue, SlackDeadLetterQueue"),
+        ("NoQueue", "use one of PollDeadLetterQueue, SlackDeadLetterQueue"),
     ],
 )
-def test_dead_letters_without_a_way_back_are_left_with_a_word_of_what_to_do(
-    operated: Operated, queue: str, says: str
-) -> None:
+def test_redrive_of_another_queue_says_what_to_do(operated: Operated, queue: str, message: str) -> None:
     ran = operated.run("redrive", "--dead-letters", queue)
     assert (ran.code, ran.err.count("\n")) == (1, 1)
-    assert says in ran.err
+    assert message in ran.err
 
 
-def test_only_a_connected_shop_can_be_polled(operated: Operated) -> None:
+def test_poll_of_an_unconnected_shop_is_an_error(operated: Operated) -> None:
     assert "no shop is connected" in operated.run("poll").err
     operated.connect(CONNECTION, TOKEN)
     ran = operated.run("poll", CONNECTION, "conn_b", "conn_c")
     where = f"--stack-name {operated.name} --endpoint-url {operated.cloud.endpoint}"
-    says = f"not connected: conn_b, conn_c; this connects a shop: orderwatch connect conn_b {where}"
-    assert (ran.code, ran.err) == (1, f"orderwatch: {says}\n")
+    message = f"not connected: conn_b, conn_c; connect a shop with: orderwatch connect conn_b {where}"
+    assert (ran.code, ran.err) == (1, f"orderwatch: {message}\n")
 
 
 @pytest.mark.parametrize(
     "command", [["shops"], ["orders"], ["alerts"], ["logs"], ["poll"], ["redrive"], ["summary"], ["test-alert"]]
 )
-def test_a_cloud_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+def test_unreachable_cloud_is_one_line(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     with pytest.raises(SystemExit) as left:
         run([*command, "--endpoint-url", "http://127.0.0.1:9"])
     err = capsys.readouterr().err
@@ -401,7 +411,7 @@ def test_a_cloud_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str
     assert "http://127.0.0.1:9" in err
 
 
-def test_a_stack_of_something_else_is_one_line(cloud: LocalCloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stack_of_something_else_is_one_line(cloud: LocalCloud, capsys: pytest.CaptureFixture[str]) -> None:
     body = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
     cloud.client("cloudformation").create_stack(StackName="other", TemplateBody=body)
     cloud.client("cloudformation").get_waiter("stack_create_complete").wait(
@@ -416,7 +426,7 @@ def test_a_stack_of_something_else_is_one_line(cloud: LocalCloud, capsys: pytest
     )
 
 
-def test_the_local_cloud_never_gets_the_users_credentials(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_cloud_never_gets_the_users_credentials(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     assert operated.run("shops").code == 0

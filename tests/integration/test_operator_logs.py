@@ -1,4 +1,4 @@
-"""`orderwatch logs`, on what functions write: Powertools' lines, Lambda's own, and metrics."""
+"""`orderwatch logs`, on lines of Powertools, Lambda's own lines, and metrics."""
 
 import json
 from dataclasses import replace
@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from orderwatch_cli import logs
-from orderwatch_cli.logs import Function, LogError
+from orderwatch_cli.commands import logs
+from orderwatch_cli.commands.logs import LogError
+from orderwatch_cli.stack import Function
 from tests.support.operated import Operated
 
 ALERT = "2c829bb9b086ea591bd42ab4f79fe763"
@@ -31,7 +32,7 @@ def log(operated: Operated, function: Function, *messages: str, ago: timedelta =
 
 @pytest.fixture
 def logged(operated: Operated) -> Operated:
-    """An alert on its way through two functions, and a fault of another shop."""
+    """An alert that passes two functions, and an error of another shop."""
     log(
         operated,
         Function.POLL_ORDERS,
@@ -52,7 +53,7 @@ def logged(operated: Operated) -> Operated:
     return operated
 
 
-def test_what_all_functions_wrote_comes_in_the_order_of_time_without_what_says_nothing(logged: Operated) -> None:
+def test_logs_are_sorted_by_time_and_skip_routine_lines(logged: Operated) -> None:
     ran = logged.run("logs", "--since", "1d", "--utc")
     assert (ran.code, ran.err) == (0, "")
     first, *exception, timeout, poll, publish = ran.out.splitlines()
@@ -63,7 +64,7 @@ def test_what_all_functions_wrote_comes_in_the_order_of_time_without_what_says_n
     assert publish.endswith(f'publish-alerts message sent  alert_ids=["{ALERT}"]')
 
 
-def test_one_alert_is_followed_through_every_function(logged: Operated) -> None:
+def test_logs_follow_an_alert_through_all_functions(logged: Operated) -> None:
     lines = logged.json("logs", "--alert", ALERT)
     assert [(line["function"], line["message"]) for line in lines] == [
         ("poll-orders", "alerts written"),
@@ -71,7 +72,7 @@ def test_one_alert_is_followed_through_every_function(logged: Operated) -> None:
     ]
 
 
-def test_lines_are_chosen_by_function_shop_level_and_time(logged: Operated) -> None:
+def test_logs_are_filtered_by_function_shop_level_and_time(logged: Operated) -> None:
     def messages(*typed: str) -> list[str]:
         return [line["message"] for line in logged.json("logs", *typed)]
 
@@ -81,10 +82,10 @@ def test_lines_are_chosen_by_function_shop_level_and_time(logged: Operated) -> N
     assert messages("--shop", "conn_b", "--alert", ALERT, "--since", "1d") == []
     assert messages("--level", "error", "--since", "1d") == ["poll failed", "platform.report"]
     assert messages("redrive-alerts") == []
-    assert logged.run("logs", "redrive-alerts").out == "nothing was logged: --since looks further back\n"
+    assert logged.run("logs", "redrive-alerts").out == "no log lines; use --since to look further back\n"
 
 
-def test_a_function_that_the_stack_lacks_is_named(operated: Operated) -> None:
+def test_missing_function_is_named(operated: Operated) -> None:
     stack = replace(operated.stack, resources={})
-    with pytest.raises(LogError, match="this stack has no post-to-slack: it comes with SlackEnabled=true"):
-        list(logs.lines(stack, [Function.POST_TO_SLACK], since=NOW, about=[]))
+    with pytest.raises(LogError, match="this stack has no post-to-slack: deploy it with SlackEnabled=true"):
+        list(logs.read_logs(stack, [Function.POST_TO_SLACK], since=NOW, contains=[]))

@@ -21,9 +21,7 @@ def channel() -> Iterator[SlackChannel]:
         thread.join()
 
 
-def test_a_webhook_gets_a_test_message_and_its_url_is_stored_encrypted(
-    operated: Operated, channel: SlackChannel
-) -> None:
+def test_webhook_gets_a_test_message_and_is_stored_encrypted(operated: Operated, channel: SlackChannel) -> None:
     ran = operated.run("connect-slack", stdin=f"{channel.url}\n")
     assert (ran.code, ran.err) == (0, "")
     assert channel.url not in ran.out
@@ -36,18 +34,18 @@ def test_a_webhook_gets_a_test_message_and_its_url_is_stored_encrypted(
 
 
 @pytest.mark.parametrize(
-    ("typed", "says"),
+    ("typed", "message"),
     [
-        ("", "no URL: type it at the prompt or give it on standard input"),
-        ("very-secret", "this is no https URL of a webhook"),
+        ("", "no URL: enter it at the prompt or on standard input"),
+        ("very-secret", "this is not the https URL of a webhook"),
         ('"https://hooks.slack.com/services/very-secret"', "without quotes"),
-        ("http://hooks.slack.com/services/very-secret", "this is no https URL of a webhook"),
+        ("http://hooks.slack.com/services/very-secret", "this is not the https URL of a webhook"),
         ("http://127.0.0.1:9/very-secret", "slack was not reached (URLError)"),
     ],
 )
-def test_what_is_no_webhook_is_not_stored(operated: Operated, typed: str, says: str) -> None:
+def test_invalid_webhook_is_not_stored(operated: Operated, typed: str, message: str) -> None:
     ran = operated.run("connect-slack", stdin=typed)
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
-    assert says in ran.err
+    assert message in ran.err
     assert "very-secret" not in ran.err
     assert not operated.has(PARAMETER)

@@ -1,4 +1,4 @@
-"""A stack as its operator finds it, on the local cloud: everything of the template but its functions, in good order."""
+"""A stack on the local cloud for tests of the operator's commands: the template without its functions."""
 
 import io
 import json
@@ -41,7 +41,7 @@ _SCHEDULES = (
 
 
 class Ran(NamedTuple):
-    """What a command left behind."""
+    """The result of a command."""
 
     code: object
     out: str
@@ -49,7 +49,7 @@ class Ran(NamedTuple):
 
 
 def template_without_functions() -> str:
-    """The committed template less its functions but one, whose names in the outputs are then made up."""
+    """The template with one function instead of all; the outputs name invented functions."""
     template = load_template()
     resources = {name: each for name, each in template["Resources"].items() if each["Type"] in _KEPT}
     schedules = {name: _schedule() for name in _SCHEDULES}
@@ -60,7 +60,7 @@ def template_without_functions() -> str:
 
 
 def _function() -> dict[str, Any]:
-    """One that stands for the others and is never invoked."""
+    """A function that is never invoked."""
     properties = {
         "Runtime": "python3.13",
         "Handler": "index.handler",
@@ -86,7 +86,7 @@ def _without_function(name: str, output: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Operated:
-    """A stack of its own, its vendor, and a shop that is connected and polled."""
+    """A stack, a simulated Trackstar, and a shop."""
 
     cloud: LocalCloud
     name: str
@@ -128,7 +128,7 @@ class Operated:
         return self.stack.resources[name].id
 
     def in_good_order(self) -> None:
-        """Everything that must hold for alerts to come."""
+        """Sets up everything that doctor checks."""
         self.cloud.put_secret(f"/{self.name}/trackstar/api-key", API_KEY)
         self.cloud.put_secret(f"/{self.name}/slack/webhook-url", WEBHOOK)
         self.connect(CONNECTION, TOKEN)
@@ -147,20 +147,20 @@ class Operated:
         return bool(found["Parameters"])
 
     def polled(self, connection_id: str, *, ago: timedelta = timedelta(), **fields: Any) -> None:
-        """The row that a poll leaves."""
+        """Writes the row of a polled connection."""
         at = datetime.now(UTC) - ago
         cursor = Cursor(last_success_at=at, baseline_completed_at=at)
         row = row_from_state(ConnectionState(connection_id=connection_id, revision=1, cursor=cursor, **fields))
         self.cloud.client("dynamodb").put_item(TableName=self.outputs.connection_table_name, Item=to_item(row))
 
     def write(self, move: OrderWrite, *, connection_id: str = CONNECTION) -> None:
-        """An order's row."""
+        """Writes an order's row."""
         client = self.cloud.client("dynamodb")
         action: Any = OrderTable(client, self.outputs.order_table_name).write_action(connection_id, move)
         client.transact_write_items(TransactItems=[action])
 
-    def tell(self, alert: Alert, *, ago: timedelta = timedelta(), sent: bool = True) -> None:
-        """An alert's row."""
+    def write_alert(self, alert: Alert, *, ago: timedelta = timedelta(), sent: bool = True) -> None:
+        """Writes an alert's row."""
         client = self.cloud.client("dynamodb")
         table = AlertTable(client, self.outputs.alert_table_name)
         with set_back(ago):
@@ -170,7 +170,7 @@ class Operated:
                 table.mark_sent(alert.key, message_id="message-1")
 
     def run(self, *arguments: str, stdin: str = "") -> Ran:
-        """A command, as it is typed."""
+        """Runs a command."""
         self.monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
         where = ("--stack-name", self.name, "--endpoint-url", self.cloud.endpoint)
         with pytest.raises(SystemExit) as left:
@@ -179,14 +179,14 @@ class Operated:
         return Ran(left.value.code, out, err)
 
     def json(self, *arguments: str, stdin: str = "") -> Any:
-        """What a command says to machines."""
+        """Runs a command with --json and returns the document."""
         ran = self.run(*arguments, "--json", stdin=stdin)
         assert (ran.code, ran.err) == (0, "")
         return json.loads(ran.out)
 
 
 def vendor() -> Trackstar:
-    """The vendor with one shop, by the real clock."""
+    """A simulated Trackstar with one shop and the real clock."""
     clock = SystemClock()
     shop = Shop(CONNECTION, access_token=TOKEN, clock=clock)
     shop.place({"id": "o1", "order_number": "#1", "status": "open"})

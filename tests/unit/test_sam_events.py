@@ -1,4 +1,4 @@
-"""The events that are written for `sam local invoke`, and those of `events/`, are such as AWS sends."""
+"""Events for `sam local invoke`, and those in `events/`, have the form that AWS sends."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ def example(name: str) -> Any:
 
 
 def shape(value: Any) -> Any:
-    """The names and types of a record, whose texts and attributes are its own."""
+    """The names and types in a record, without the parts that differ."""
     if isinstance(value, dict):
         return {name: shape(each) for name, each in value.items() if name not in {"NewImage", "messageAttributes"}}
     return type(value)
@@ -52,27 +52,27 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_an_event_that_is_written_has_the_shape_of_its_example(name: str) -> None:
+def test_event_has_the_form_of_its_example(name: str) -> None:
     written, known = WRITTEN[name], example(name)
     records, examples = written.get("Records", [written]), known.get("Records", [known])
     assert [shape(record) for record in records] == [shape(record) for record in examples]
 
 
 @pytest.mark.parametrize("name", ["poll_orders_message", "post_to_slack_message"])
-def test_an_example_of_a_message_has_the_digest_of_its_body(name: str) -> None:
+def test_example_message_has_the_digest_of_its_body(name: str) -> None:
     for event in (example(name), WRITTEN[name]):
         [record] = event["Records"]
         assert record["md5OfBody"] == hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()
 
 
-def test_the_example_of_the_stream_has_the_row_that_a_poll_writes() -> None:
+def test_example_of_the_stream_has_the_row_that_a_poll_writes() -> None:
     [record] = example("publish_alerts_stream")["Records"]
     image = record["dynamodb"]["NewImage"]
     written = row_of(Alert.model_validate_json(image["alert"]["S"]))
     assert {**image, "created_at": None} == {**written, "created_at": None}
 
 
-def test_the_example_for_slack_is_an_alert_that_orderwatch_sends() -> None:
+def test_example_for_slack_is_an_alert_that_orderwatch_sends() -> None:
     [record] = example("post_to_slack_message")["Records"]
     event = sam_events.slack_messages([Alert.model_validate_json(record["body"])], queue_arn=QUEUE_ARN)
     [written] = event["Records"]
@@ -80,7 +80,7 @@ def test_the_example_for_slack_is_an_alert_that_orderwatch_sends() -> None:
     assert written["messageAttributes"] == record["messageAttributes"]
 
 
-def test_a_poll_is_asked_for_later_than_any_reading_of_that_day() -> None:
+def test_poll_event_stays_useful_for_a_day() -> None:
     [record] = sam_events.poll("conn_a", queue_arn=QUEUE_ARN)["Records"]
     asked_at = datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC)
     assert asked_at > clock.now() + timedelta(hours=23)
@@ -90,7 +90,7 @@ def test_a_poll_is_asked_for_later_than_any_reading_of_that_day() -> None:
     )
 
 
-def test_a_message_that_was_taken_from_a_queue_stays_as_it_is() -> None:
+def test_received_message_is_passed_on_unchanged() -> None:
     taken = {
         "Body": '{"alert_id": "a1"}',
         "Attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1772446503921"},

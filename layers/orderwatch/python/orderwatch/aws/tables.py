@@ -1,17 +1,30 @@
 """The tables: OrderTable, ConnectionTable and AlertTable, and how their rows are read and written."""
 
+import heapq
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert, AlertKey
-from orderwatch.aws.dynamodb import Action, Transactions, Unit, batch_get, check_action, from_item, put_action, to_item
+from orderwatch.aws.dynamodb import (
+    MAX_ACTIONS,
+    Action,
+    Transactions,
+    Unit,
+    batch_get,
+    check_action,
+    from_item,
+    put_action,
+    to_item,
+)
 from orderwatch.deadlines.rules import Deadline, DeadlineState
 from orderwatch.model import describe_flaws
 from orderwatch.observability import logger
@@ -102,6 +115,17 @@ class OrderTable:
             names={"#version": "version", "#clock": "version_clock", "#status": "status", "#changes": "changes"},
         )
 
+    def count_needing_attention(self, connection_id: str) -> int:
+        """Count the orders that need attention, by the sparse index `attention`."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName="attention",
+            KeyConditionExpression="connection_id = :connection_id",
+            ExpressionAttributeValues=to_item({":connection_id": connection_id}),
+            Select="COUNT",
+        )
+        return sum(page["Count"] for page in pages)
+
 
 def _row(connection_id: str, order_id: str, stored: StoredOrder) -> dict[str, Any]:
     deadline_state = stored.deadline_state
@@ -191,6 +215,12 @@ class ConnectionTable:
         key = {"connection_id": state.connection_id}
         return check_action(self._name, key, condition=condition, values=values)
 
+    def connection_ids(self) -> list[str]:
+        """Return the IDs of all connections that have a row: those that were ever polled; scans the table."""
+        pages = self._client.get_paginator("scan").paginate(TableName=self._name, ProjectionExpression="connection_id")
+        found = (from_item(item)["connection_id"] for page in pages for item in page["Items"])
+        return sorted(connection_id for connection_id in found if connection_id != KEY["connection_id"])
+
 
 @cache
 def _state_adapter() -> TypeAdapter[ConnectionState]:
@@ -235,6 +265,37 @@ KEPT_AFTER_SENT = timedelta(days=90)
 """How long a sent row is kept; one that is pending never expires."""
 PENDING = "pending"
 SENT = "sent"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """A row of AlertTable as an operator sees it.
+
+    Attributes:
+        key: The key.
+        kind: Such as `order.exception`.
+        order_id: Trackstar's ID of the order, if the alert is about one.
+        status: Status of the order.
+        previous_status: Status of the order before.
+        state: `PENDING` or `SENT`.
+        created_at: Our clock when it was written.
+        sent_at: Our clock when SNS accepted its message.
+        attempts: Number of attempts to send it.
+        message_id: SNS's ID of the message.
+        alert: The alert; None: another release wrote it and it cannot be parsed.
+    """
+
+    key: AlertKey
+    kind: str
+    order_id: str | None
+    status: str | None
+    previous_status: str | None
+    state: str
+    created_at: datetime
+    sent_at: datetime | None
+    attempts: int
+    message_id: str | None
+    alert: Alert | None
 
 
 class AlertTable:
@@ -351,6 +412,41 @@ class AlertTable:
             },
         )
 
+    def recent(self, connection_ids: Iterable[str], *, since: datetime | None = None) -> Iterator[AlertRow]:
+        """Yield the alerts of these connections, the newest first, by the index `by_time`.
+
+        Args:
+            connection_ids: The connections.
+            since: When an alert was written, at the earliest.
+        """
+        by_connection = [
+            self._newest_first("by_time", "connection_id", connection_id, since) for connection_id in connection_ids
+        ]
+        merged = heapq.merge(*by_connection, key=lambda item: str(item["created_at"]), reverse=True)
+        return self.rows(map(_key, merged))
+
+    def recent_pending(self, *, since: datetime | None = None) -> Iterator[AlertRow]:
+        """Yield the pending alerts of all connections, the newest first, by the sparse index `pending`."""
+        return self.rows(map(_key, self._newest_first("pending", "pending", PENDING, since)))
+
+    def rows(self, keys: Iterable[AlertKey]) -> Iterator[AlertRow]:
+        """Yield the rows of these keys in their order, without those that have expired; lazy, 100 a request."""
+        for some in batched(keys, MAX_ACTIONS, strict=False):
+            found = batch_get(self._client, self._name, (key._asdict() for key in some))
+            rows = {_key(row): row for row in found}
+            yield from (_alert_row(rows[key]) for key in some if key in rows)
+
+    def _newest_first(self, index: str, partition: str, value: str, since: datetime | None) -> Iterator[dict[str, Any]]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName=index,
+            KeyConditionExpression=f"{partition} = :value" + (" AND created_at >= :since" if since else ""),
+            ExpressionAttributeValues=to_item({":value": value, ":since": since.isoformat() if since else None}),
+            ScanIndexForward=False,
+            PaginationConfig={"PageSize": MAX_ACTIONS},
+        )
+        return (from_item(item) for page in pages for item in page["Items"])
+
     def _update(self, key: AlertKey, update: str, *, condition: str, values: dict[str, Any]) -> bool:
         names = {"#state": "state"} if "#state" in update + condition else {}
         try:
@@ -369,6 +465,22 @@ class AlertTable:
 
 def _key(row: Mapping[str, Any]) -> AlertKey:
     return AlertKey(row["connection_id"], row["alert_id"])
+
+
+def _alert_row(row: dict[str, Any]) -> AlertRow:
+    return AlertRow(
+        key=_key(row),
+        kind=row["kind"],
+        order_id=row.get("order_id"),
+        status=row.get("status"),
+        previous_status=row.get("previous_status"),
+        state=row["state"],
+        created_at=datetime.fromisoformat(row["created_at"]),
+        sent_at=datetime.fromisoformat(row["sent_at"]) if "sent_at" in row else None,
+        attempts=int(row["attempts"]),
+        message_id=row.get("message_id"),
+        alert=_read(row),
+    )
 
 
 def _read(row: dict[str, Any]) -> Alert | None:

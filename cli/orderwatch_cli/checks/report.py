@@ -1,4 +1,4 @@
-"""What doctor finds: one line a thing, with what to do where it is not as it should be."""
+"""The report of `orderwatch doctor`: findings, with a remedy for each problem."""
 
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -11,14 +11,14 @@ _INDENT = " " * 6
 
 
 class Finding(BaseModel):
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        subject: What, such as `API key`.
-        ok: Whether it is as it should be.
-        found: What was found.
-        remedy: What to do; empty where nothing is to be done.
-        command: What does it, as it can be pasted; empty where no command can.
+        subject: What was checked, such as `API key`.
+        ok: Whether it is in order.
+        found: What the check found.
+        remedy: What to do; empty if nothing is to be done.
+        command: A command that does it; empty if there is none.
     """
 
     subject: str
@@ -29,22 +29,22 @@ class Finding(BaseModel):
 
 
 class Report(BaseModel):
-    """Everything that was looked at."""
+    """The findings of all checks."""
 
     ok: bool
     findings: list[Finding]
 
     @classmethod
     def of(cls, findings: Iterable[Finding]) -> "Report":
-        """What these findings come to."""
+        """Build the report, which is ok if every finding is."""
         listed = list(findings)
         return cls(ok=all(each.ok for each in listed), findings=listed)
 
     def lines(self, width: int | None = None) -> Iterator[str]:
-        """A line a finding, its remedy below it, and the remedy's command in a line of its own, which is never broken.
+        """Yield one line for each finding, its remedy below it, and the command in a line of its own.
 
         Args:
-            width: Where to break the words of the others; None: nowhere.
+            width: Where to wrap lines, in characters; None: nowhere. Commands are never wrapped.
         """
         for each in self.findings:
             yield from _wrapped(f"{'ok' if each.ok else 'FAIL':<4}  {clean(f'{each.subject}: {each.found}')}", width)
@@ -63,11 +63,11 @@ def _wrapped(text: str, width: int | None) -> list[str]:
     )
 
 
-def good(subject: str, found: str, remedy: str = "", command: str = "") -> Finding:
-    """As it should be; the remedy is then a piece of advice."""
+def ok(subject: str, found: str, remedy: str = "", command: str = "") -> Finding:
+    """Build a finding that is in order; its remedy is a recommendation."""
     return Finding(subject=subject, ok=True, found=found, remedy=remedy, command=command)
 
 
-def bad(subject: str, found: str, remedy: str, command: str = "") -> Finding:
-    """Not as it should be."""
+def fail(subject: str, found: str, remedy: str, command: str = "") -> Finding:
+    """Build a finding about a problem."""
     return Finding(subject=subject, ok=False, found=found, remedy=remedy, command=command)

@@ -1,6 +1,6 @@
-"""How results are shown: tables for people, one JSON document for machines.
+"""Prints results: tables for people, one JSON document for machines.
 
-Whatever a shop or its vendor wrote is cleaned here before it reaches a terminal, which it could steer or deceive.
+Removes control and invisible characters from texts of shops and Trackstar, which could manipulate the terminal.
 """
 
 import json
@@ -20,42 +20,42 @@ from rich.text import Text
 from orderwatch.rendering.formatting import clean, duration
 
 GAP = 2
-"""Spaces between the columns of a table."""
+"""Spaces between two columns of a table."""
 FLEXIBLE_WIDTH = 12
-"""Columns that a text gets at least which may go on in the next line."""
+"""Minimum width of a column that may wrap."""
 NOTHING = "-"
-"""What stands where there is no value."""
+"""Shown for a missing value."""
 
 _CONTROLS = r"\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _HIDDEN = (
-    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # they turn the direction of what follows
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # change the direction of the text
     r"\u00ad\u200b\u2060-\u2064\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 )
 _CONTROL = re.compile(f"[{_CONTROLS}]")
-_HIDES = re.compile(f"[{_HIDDEN}]")
+_INVISIBLE = re.compile(f"[{_HIDDEN}]")
 _UNPRINTABLE = re.compile(f"[{_CONTROLS}{_HIDDEN}]")
 
 
 def printable(text: str) -> str:
-    """The text as a terminal may have it: its lines and spaces stay, a control character becomes a space.
+    """Make a text safe for a terminal; lines and spaces stay.
 
-    Characters that cannot be seen or that change the direction of the text are left out.
+    A control character becomes a space. Invisible characters and those that change the direction of the text go.
     """
-    return _CONTROL.sub(" ", _HIDES.sub("", text))
+    return _CONTROL.sub(" ", _INVISIBLE.sub("", text))
 
 
 def printable_text(text: str, style: str = "") -> Text:
-    """The same for Rich, which then takes nothing in it for markup."""
+    """Make a text safe for Rich, without interpreting markup in it."""
     return Text(printable(text), style)
 
 
 def printable_json(document: str) -> str:
-    """A JSON document with the same values, in which such characters are written as escapes."""
+    """Write such characters of a JSON document as escapes; its values stay."""
     return _UNPRINTABLE.sub(_escaped, document)
 
 
 def _escaped(match: re.Match[str]) -> str:
-    # Outside of its texts, JSON has no control characters but these.
+    # Outside strings, JSON has no other control characters.
     return " " if match[0] in "\t\r" else json.dumps(match[0])[1:-1]
 
 
@@ -70,12 +70,12 @@ def _plain(value: BaseModel) -> Any:
 
 
 def line(text: str) -> None:
-    """Print one line; a break in the text does not begin another."""
+    """Print one line; a line break in the text becomes a space."""
     sys.stdout.write(printable(text).replace("\n", " ") + "\n")
 
 
 def terminal_width() -> int | None:
-    """Columns of the terminal; None where the output goes into a file or a pipe, which take any line."""
+    """Return the width of the terminal in columns; None if the output goes to a file or a pipe."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
@@ -87,14 +87,14 @@ def table(
     flexible: Collection[str] = (),
     utc: bool = False,
 ) -> None:
-    """Print a table, or a list where the terminal is too narrow for it: no id is ever cut or broken.
+    """Print a table, or a list if the terminal is too narrow: IDs are never cut or wrapped.
 
     Args:
-        columns: The headings.
-        rows: The cells; None is shown as a dash, texts lose what could steer a terminal.
-        empty: What to say where there are no rows.
-        flexible: The columns whose texts may go on in the next line.
-        utc: Whether times are shown in UTC; else in the zone of this machine.
+        columns: Headings.
+        rows: Cells; None becomes a dash, texts are made safe for a terminal.
+        empty: Line to print if there are no rows.
+        flexible: Columns that may wrap.
+        utc: Whether to show times in UTC instead of this machine's zone.
     """
     if not rows:
         line(empty)
@@ -126,7 +126,7 @@ def _print_list(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def moment(at: datetime, *, utc: bool = False, seconds: bool = False) -> str:
-    """A moment to the minute or the second with its zone: this machine's, or UTC."""
+    """Format a moment to the minute or the second, in this machine's zone or in UTC."""
     shown = at.astimezone(UTC if utc else None)
     return f"{shown:%Y-%m-%d %H:%M:%S %Z}" if seconds else f"{shown:%Y-%m-%d %H:%M %Z}"
 

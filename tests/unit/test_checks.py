@@ -1,4 +1,4 @@
-"""What the operator's command line makes of what it sees, without a cloud."""
+"""Findings of `orderwatch doctor` and messages about errors, without a cloud."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,16 +8,14 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 from pydantic.alias_generators import to_pascal
 
-from orderwatch.polling.cursor import Cursor
-from orderwatch.polling.window import Progress, Window, WindowKind
-from orderwatch.records import ConnectionState
-from orderwatch_cli import doctor
 from orderwatch_cli.aws import Aws, explain
-from orderwatch_cli.checks_delivery import dead_letters_finding, topic_finding, work_queue_finding
-from orderwatch_cli.checks_resources import alarm_finding
-from orderwatch_cli.checks_trackstar import clock_finding, poll_interval, polls_finding
-from orderwatch_cli.findings import Finding, Report, bad, good
-from orderwatch_cli.pasting import Commands
+from orderwatch_cli.checks.delivery import dead_letters_finding, topic_finding, work_queue_finding
+from orderwatch_cli.checks.report import Finding, Report, fail, ok
+from orderwatch_cli.checks.resources import alarm_finding
+from orderwatch_cli.checks.trackstar import clock_finding, poll_interval, polls_finding
+from orderwatch_cli.command_hints import Commands
+from orderwatch_cli.commands import doctor
+from orderwatch_cli.shop_status import PolledShop
 from orderwatch_cli.stack import QUEUE, Outputs, Resource, Stack, StackParameters
 from orderwatch_cli.subscriptions import Subscription
 
@@ -45,9 +43,8 @@ def a_stack() -> Stack:
     )
 
 
-def polled(*, ago: timedelta | None, progress: Progress | None = None) -> ConnectionState:
-    at = None if ago is None else NOON - ago
-    return ConnectionState(connection_id="conn_a", cursor=Cursor(last_success_at=at, progress=progress))
+def finding_about(polled: PolledShop, *, interval: timedelta | None = MINUTE) -> Finding:
+    return polls_finding("conn_a", polled, interval=interval, gap=GAP, now=NOON, commands=COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +57,12 @@ def polled(*, ago: timedelta | None, progress: Progress | None = None) -> Connec
         ("cron(0/10 * * * ? *)", None),
     ],
 )
-def test_the_interval_of_a_schedule(schedule: str, interval: timedelta | None) -> None:
+def test_interval_of_a_schedule(schedule: str, interval: timedelta | None) -> None:
     assert poll_interval(schedule) == interval
 
 
 @pytest.mark.parametrize(
-    ("ago", "interval", "ok"),
+    ("ago", "interval", "in_time"),
     [
         (4 * MINUTE, FIVE_MINUTES, True),
         (45 * MINUTE, GAP, True),
@@ -76,21 +73,19 @@ def test_the_interval_of_a_schedule(schedule: str, interval: timedelta | None) -
         (timedelta(hours=25), None, False),
     ],
 )
-def test_polls_are_late_after_three_intervals_but_never_within_two_gaps_of_a_quiet_shop(
-    ago: timedelta, interval: timedelta | None, ok: bool
+def test_poll_is_late_after_three_intervals_and_two_gaps(
+    ago: timedelta, interval: timedelta | None, in_time: bool
 ) -> None:
-    assert polls_finding(polled(ago=ago), interval=interval, gap=GAP, now=NOON, commands=COMMANDS).ok is ok
+    assert finding_about(PolledShop(last_poll_at=NOON - ago), interval=interval).ok is in_time
 
 
-def test_a_first_reading_under_way_is_no_missing_poll() -> None:
-    window = Window(kind=WindowKind.BASELINE, until=NOON)
-    reading = polled(ago=None, progress=Progress(window=window, began_at=NOON))
-    assert polls_finding(reading, interval=MINUTE, gap=GAP, now=NOON, commands=COMMANDS).ok
-    assert not polls_finding(polled(ago=None), interval=MINUTE, gap=GAP, now=NOON, commands=COMMANDS).ok
+def test_first_poll_that_is_still_reading_is_in_order() -> None:
+    assert finding_about(PolledShop(is_reading=True)).ok
+    assert not finding_about(PolledShop()).ok
 
 
 @pytest.mark.parametrize(
-    ("date", "ok"),
+    ("date", "agrees"),
     [
         ("Mon, 05 Jan 2026 12:00:00 GMT", True),
         ("Mon, 05 Jan 2026 11:59:01 GMT", True),
@@ -100,25 +95,23 @@ def test_a_first_reading_under_way_is_no_missing_poll() -> None:
         (None, True),
     ],
 )
-def test_clocks_agree_within_a_minute(date: str | None, ok: bool) -> None:
-    assert clock_finding(date, now=NOON).ok is ok
+def test_clocks_agree_within_a_minute(date: str | None, agrees: bool) -> None:
+    assert clock_finding(date, now=NOON).ok is agrees
 
 
-def test_the_clock_of_a_simulated_shop_may_be_any() -> None:
+def test_clock_of_a_simulated_shop_may_differ() -> None:
     assert clock_finding("Mon, 02 Mar 2020 12:00:00 GMT", now=NOON, is_simulated=True).ok
 
 
 @pytest.mark.parametrize(
-    ("visible", "age", "ok"),
+    ("visible", "age", "in_order"),
     [(0, None, True), (0, 20 * MINUTE, True), (7, None, True), (7, 15 * MINUTE, True), (7, 16 * MINUTE, False)],
 )
-def test_a_queue_is_not_worked_off_when_its_oldest_message_is_old(
-    visible: int, age: timedelta | None, ok: bool
-) -> None:
-    assert work_queue_finding("PollQueue", visible=visible, age=age, commands=COMMANDS).ok is ok
+def test_queue_with_an_overdue_message_is_a_problem(visible: int, age: timedelta | None, in_order: bool) -> None:
+    assert work_queue_finding("PollQueue", visible=visible, age=age, commands=COMMANDS).ok is in_order
 
 
-def test_the_remedy_of_dead_letters_is_the_one_that_works_for_their_queue() -> None:
+def test_remedy_of_dead_letters_depends_on_their_queue() -> None:
     slack, stream = (
         Resource(name, QUEUE, f"https://sqs/{name}") for name in ("SlackDeadLetterQueue", "StreamFailureQueue")
     )
@@ -130,7 +123,7 @@ def test_the_remedy_of_dead_letters_is_the_one_that_works_for_their_queue() -> N
     assert purged.command == "aws sqs purge-queue --queue-url https://sqs/StreamFailureQueue"
 
 
-def test_a_topic_with_one_unconfirmed_subscriber_among_others_is_named() -> None:
+def test_topic_with_an_unconfirmed_subscription_is_a_problem() -> None:
     confirmed, pending = Subscription("sqs", "queue"), Subscription("email", "a@b.example", is_pending=True)
     assert topic_finding("AlertTopic", "arn", [confirmed], commands=COMMANDS).ok
     open_link = Subscription("email", "a@b.example", has_open_link=True)
@@ -145,14 +138,14 @@ def test_a_topic_with_one_unconfirmed_subscriber_among_others_is_named() -> None
     assert command.endswith(" --notification-endpoint 'a;b@c.example'")
 
 
-def test_one_thing_that_is_wrong_makes_the_whole_wrong_and_lines_cannot_steer_a_terminal() -> None:
-    examination = Report.of([good("a", "fine\x1b[31m\nred"), bad("b", "gone", "put it", "put --it")])
-    assert not examination.ok
-    assert list(examination.lines()) == ["ok    a: fine [31m red", "FAIL  b: gone", "      put it:", "      put --it"]
-    assert Report.of([good("a", "fine")]).ok
+def test_one_failure_fails_the_report_and_its_lines_are_safe() -> None:
+    report = Report.of([ok("a", "fine\x1b[31m\nred"), fail("b", "gone", "put it", "put --it")])
+    assert not report.ok
+    assert list(report.lines()) == ["ok    a: fine [31m red", "FAIL  b: gone", "      put it:", "      put --it"]
+    assert Report.of([ok("a", "fine")]).ok
 
 
-def test_errors_of_aws_are_one_line_with_the_remedy() -> None:
+def test_aws_error_is_one_line_with_a_remedy() -> None:
     assert "AWS_PROFILE" in explain(NoCredentialsError())
     assert "AWS_REGION" in explain(NoRegionError())
     refused = ClientError({"Error": {"Code": "AccessDenied", "Message": "not\nallowed"}}, "Publish")
@@ -167,7 +160,7 @@ def test_errors_of_aws_are_one_line_with_the_remedy() -> None:
         ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-north-1"}, "eu-west-1"),
     ],
 )
-def test_the_region_is_the_environments_as_the_aws_cli_reads_it(
+def test_region_is_read_as_the_aws_cli_does(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], region: str
 ) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
@@ -178,7 +171,7 @@ def test_the_region_is_the_environments_as_the_aws_cli_reads_it(
         assert aws.sns.meta.region_name == region
 
 
-def test_a_parameter_that_may_not_be_read_is_one_line_too() -> None:
+def test_unreadable_parameter_is_one_line() -> None:
     refused = GetParameterError("An error occurred (AccessDeniedException)\nwhen calling the GetParameter operation")
     assert explain(refused) == "An error occurred (AccessDeniedException) when calling the GetParameter operation"
 
@@ -191,46 +184,46 @@ def test_a_parameter_that_may_not_be_read_is_one_line_too() -> None:
         GetParameterError("AccessDenied"),
     ],
 )
-def test_what_doctor_may_not_look_at_is_a_finding_and_the_rest_is_looked_at(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
+def test_refused_check_is_a_finding_and_stops_no_other_check(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def refused(_: Stack) -> Iterator[Finding]:
-        yield good("first", "fine")
+        yield ok("first", "fine")
         raise error
 
     def fine(_: Stack) -> Iterator[Finding]:
-        yield good("second", "fine")
+        yield ok("second", "fine")
 
     monkeypatch.setattr(doctor, "_CHECKS", {"topics": refused, "queues": fine})
     found = [(each.subject, each.ok) for each in doctor._findings(a_stack())]
     assert found == [("stack", False), ("first", True), ("topics", False), ("second", True)]
 
 
-def test_a_refused_parameter_never_shows_its_value() -> None:
+def test_refused_parameter_never_shows_its_value() -> None:
     error = ClientError({"Error": {"Code": "ValidationException", "Message": "'very-secret'"}}, "PutParameter")
     assert "very-secret" not in explain(error)
 
 
-def test_no_text_of_a_finding_is_wider_than_the_terminal_and_no_command_is_broken() -> None:
+def test_report_wraps_texts_but_never_commands() -> None:
     command = "aws sns subscribe --topic-arn arn:aws:sns:us-east-1:000000000000:orderwatch-OpsTopic --protocol email"
-    found = bad("OpsTopic", "nobody is subscribed", "subscribe an address and follow the link in the e-mail", command)
+    found = fail("OpsTopic", "no subscriptions", "subscribe an address and follow the link in the e-mail", command)
     *words, last = Report.of([found]).lines(40)
     assert all(len(each) <= 40 for each in words)
     assert last.strip() == command
 
 
-@pytest.mark.parametrize(("state", "ok"), [("OK", True), ("INSUFFICIENT_DATA", True), ("ALARM", False), (None, False)])
-def test_an_alarm_that_sounds_or_is_gone_is_named(state: str | None, ok: bool) -> None:
+@pytest.mark.parametrize(
+    ("state", "in_order"), [("OK", True), ("INSUFFICIENT_DATA", True), ("ALARM", False), (None, False)]
+)
+def test_alarm_that_is_active_or_missing_is_a_problem(state: str | None, in_order: bool) -> None:
     finding = alarm_finding("NoPollsAlarm", state)
-    assert (finding is None) is ok
+    assert (finding is None) is in_order
     assert finding is None or "NoPollsAlarm" in finding.subject
 
 
-def test_what_is_gone_is_not_said_to_be_a_matter_of_permissions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_resource_is_not_reported_as_a_permission(monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(_: Stack) -> Iterator[Finding]:
         raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "no table"}}, "Query")
         yield
 
     monkeypatch.setattr(doctor, "_CHECKS", {"pending alerts": gone})
     [_, finding] = doctor._findings(a_stack())
-    assert (finding.ok, "allow" in finding.remedy, "gone" in finding.remedy) == (False, False, True)
+    assert (finding.ok, "allow" in finding.remedy, "missing" in finding.remedy) == (False, False, True)

@@ -1,4 +1,4 @@
-"""What is typed and what is printed: moments, tables at any width, commands that run as they are pasted."""
+"""Input and output of the command line: moments, tables, commands in messages, help, and invalid arguments."""
 
 import shlex
 import sys
@@ -13,28 +13,23 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from orderwatch_cli import commands, listings, main, show
+from orderwatch_cli import main, output
 from orderwatch_cli.arguments import since_moment
 from orderwatch_cli.aws import is_endpoint
-from orderwatch_cli.examples import EXAMPLES
-from orderwatch_cli.pasting import Commands, program
+from orderwatch_cli.command_hints import Commands, program
+from orderwatch_cli.commands import EXAMPLES
 from tests.support.template import ROOT
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 ALERT = "2c829bb9b086ea591bd42ab4f79fe763"
 COMMANDS: dict[str, Any] = get_command(main.app).commands  # type: ignore[attr-defined]
-OPERATORS = [
-    str(each.name or each.callback.__name__)
-    for app in (commands.app, listings.app)
-    for each in app.registered_commands
-    if each.callback
-]
+OPERATOR_COMMANDS = sorted(main.OPERATOR_COMMANDS)
 
 
 @pytest.fixture
 def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This machine's clock hangs in Berlin."""
+    """Sets this machine's time zone to Berlin."""
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
     yield
@@ -56,36 +51,36 @@ def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("2026-03-02T10:00+02:00", True, datetime(2026, 3, 2, 8, tzinfo=UTC)),
     ],
 )
-def test_a_moment_is_typed_in_the_zone_in_which_moments_are_shown(typed: str, utc: bool, moment: datetime) -> None:
+def test_moment_is_read_in_the_zone_of_the_output(typed: str, utc: bool, moment: datetime) -> None:
     assert since_moment(typed, utc=utc) == moment
 
 
-def test_a_span_as_it_is_typed_is_how_long_ago() -> None:
+def test_moment_can_be_an_age() -> None:
     before = datetime.now(UTC)
     assert before <= since_moment("36h") + timedelta(hours=36) <= datetime.now(UTC)
 
 
 @pytest.mark.parametrize("typed", ["", "yesterday", "h", "9999999999999d", "0001-01-01T00:00+14:00"])
-def test_what_is_no_moment_is_refused(typed: str) -> None:
+def test_invalid_moment_is_rejected(typed: str) -> None:
     with pytest.raises(typer.BadParameter):
         since_moment(typed)
 
 
 @pytest.mark.usefixtures("berlin")
-def test_moments_are_shown_in_local_time_with_its_zone_or_in_utc() -> None:
-    assert show.moment(NOON) == "2026-01-05 13:00 CET"
-    assert show.moment(datetime(2026, 7, 5, 12, tzinfo=UTC)) == "2026-07-05 14:00 CEST"
-    assert show.moment(NOON, utc=True) == "2026-01-05 12:00 UTC"
+def test_moment_is_shown_in_local_time_or_utc() -> None:
+    assert output.moment(NOON) == "2026-01-05 13:00 CET"
+    assert output.moment(datetime(2026, 7, 5, 12, tzinfo=UTC)) == "2026-07-05 14:00 CEST"
+    assert output.moment(NOON, utc=True) == "2026-01-05 12:00 UTC"
 
 
 # Tables
 
 
-def test_a_table_shows_texts_of_others_as_they_are_and_lets_them_steer_nothing(
+def test_table_prints_foreign_texts_safely(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rows = [("#1\x1b]0;title\x07\n[bold]x", 3 * MINUTE), (None, NOON)]
-    show.table(("order", "age"), rows, empty="nothing", utc=True)
+    output.table(("order", "age"), rows, empty="nothing", utc=True)
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert [line.split("  ")[0] for line in out.splitlines()] == ["order", "#1 ]0;title [bold]x", "-"]
@@ -94,29 +89,27 @@ def test_a_table_shows_texts_of_others_as_they_are_and_lets_them_steer_nothing(
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 120, None])
-def test_no_id_is_cut_or_broken_at_any_width(
+def test_table_never_cuts_an_id_at_any_width(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int | None
 ) -> None:
-    monkeypatch.setattr(show, "terminal_width", lambda: width)
+    monkeypatch.setattr(output, "terminal_width", lambda: width)
     row = (NOON, "order.exception", "A shop with a rather long name of its own", ALERT)
-    show.table(("written", "kind", "shop", "alert"), [row, row], empty="nothing", flexible=("shop",), utc=True)
+    output.table(("written", "kind", "shop", "alert"), [row, row], empty="nothing", flexible=("shop",), utc=True)
     lines = capsys.readouterr().out.splitlines()
     assert [ALERT in line for line in lines].count(True) == 2
     assert lines[0].startswith("written  2026") is (width is not None and width < 85)
 
 
-def test_a_list_leaves_out_what_has_no_value(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(show, "terminal_width", lambda: 10)
-    show.table(("order", "raw status"), [("#1000001", None), ("#2", "hold")], empty="nothing")
+def test_list_omits_missing_values(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "terminal_width", lambda: 10)
+    output.table(("order", "raw status"), [("#1000001", None), ("#2", "hold")], empty="nothing")
     assert capsys.readouterr().out == "order       #1000001\n\norder       #2\nraw status  hold\n"
 
 
-# Commands that are pasted
+# Commands in messages
 
 
-def test_a_command_carries_what_was_typed_about_the_stack() -> None:
+def test_command_contains_the_options_of_the_stack() -> None:
     plain = Commands(program="orderwatch")
     assert plain.own("poll conn_a") == "orderwatch poll conn_a"
     assert plain.aws("sns list-topics") == "aws sns list-topics"
@@ -138,7 +131,7 @@ def test_a_command_carries_what_was_typed_about_the_stack() -> None:
     ("path", "folder", "named"),
     [("bin", ".", "orderwatch"), ("none", ".", "bin/orderwatch"), ("none", "elsewhere", "{root}/bin/orderwatch")],
 )
-def test_this_program_is_named_as_it_can_be_called_from_here(
+def test_program_is_named_so_that_the_shell_finds_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, folder: str, named: str
 ) -> None:
     (tmp_path / "bin").mkdir()
@@ -154,7 +147,7 @@ def test_this_program_is_named_as_it_can_be_called_from_here(
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_the_help_of_a_command_ends_with_examples_that_can_be_typed(name: str) -> None:
+def test_examples_in_the_help_can_be_parsed(name: str) -> None:
     help_text = CliRunner().invoke(main.app, [name, "--help"], terminal_width=60).stdout
     assert EXAMPLES[name]
     for example in EXAMPLES[name]:
@@ -164,16 +157,18 @@ def test_the_help_of_a_command_ends_with_examples_that_can_be_typed(name: str) -
         COMMANDS[name].make_context(name, words, parent=typer.Context(get_command(main.app)))
 
 
-@pytest.mark.parametrize("name", OPERATORS)
-def test_what_an_option_takes_is_named_for_people(name: str) -> None:
+@pytest.mark.parametrize("name", OPERATOR_COMMANDS)
+def test_metavars_are_meaningful(name: str) -> None:
     help_text = CliRunner().invoke(main.app, [name, "--help"]).stdout
     assert " TEXT " not in help_text.replace("--name TEXT ", "")
     assert "FLOAT" not in help_text
 
 
-def test_what_an_operators_command_does_is_not_cut_off_in_sixty_columns() -> None:
+def test_command_list_fits_into_sixty_columns() -> None:
     listed = CliRunner().invoke(main.app, ["--help"], terminal_width=60).stdout.splitlines()
-    assert [line for line in listed if line.split()[:1] and line.split()[0] in OPERATORS and line.endswith("...")] == []
+    assert [
+        line for line in listed if line.split()[:1] and line.split()[0] in OPERATOR_COMMANDS and line.endswith("...")
+    ] == []
 
 
 def test_completion_finds_commands_and_options() -> None:
@@ -187,11 +182,11 @@ def test_completion_finds_commands_and_options() -> None:
     assert completed("orderwatch logs poll") == {"poll-orders"}
 
 
-def test_the_reference_has_every_command_with_all_its_options() -> None:
+def test_reference_lists_every_command_and_option() -> None:
     page = (ROOT / "docs/cli.md").read_text()
     sections = {part.partition("\n")[0].strip("`"): part for part in page.split("\n### ")[1:]}
     assert sections.keys() == COMMANDS.keys()
-    for name in OPERATORS:
+    for name in OPERATOR_COMMANDS:
         for parameter in COMMANDS[name].params:
             for option in parameter.opts:
                 if option.startswith("--") and option not in COMMON:
@@ -199,10 +194,10 @@ def test_the_reference_has_every_command_with_all_its_options() -> None:
 
 
 COMMON = {"--stack-name", "--endpoint-url", "--json", "--utc", "--help"}
-"""What the reference says once for all."""
+"""Options that the reference describes once."""
 
 
-# Wrong words
+# Invalid arguments
 
 
 @pytest.mark.parametrize(
@@ -218,7 +213,7 @@ COMMON = {"--stack-name", "--endpoint-url", "--json", "--utc", "--help"}
         ["orders", "--limit", "many"],
     ],
 )
-def test_a_word_that_is_not_understood_ends_with_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+def test_invalid_argument_exits_with_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main.run(arguments)
     err = capsys.readouterr().err
@@ -227,7 +222,7 @@ def test_a_word_that_is_not_understood_ends_with_2(capsys: pytest.CaptureFixture
     assert arguments[-1] in err or arguments[-2] in err
 
 
-def test_an_endpoint_of_the_environment_that_is_no_url_is_one_line(
+def test_invalid_endpoint_in_the_environment_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "garbage")
@@ -235,11 +230,11 @@ def test_an_endpoint_of_the_environment_that_is_no_url_is_one_line(
         main.run(["shops"])
     err = capsys.readouterr().err
     assert (left.value.code, err.count("\n")) == (1, 1)
-    assert "AWS_ENDPOINT_URL is no URL: garbage" in err
+    assert "AWS_ENDPOINT_URL is not a URL such as http://127.0.0.1:4566: garbage" in err
 
 
 @pytest.mark.parametrize(
-    ("url", "good"),
+    ("url", "is_valid"),
     [
         ("http://127.0.0.1:4566", True),
         ("https://vpce-1.ssm.eu-west-1.vpce.amazonaws.com", True),
@@ -250,11 +245,11 @@ def test_an_endpoint_of_the_environment_that_is_no_url_is_one_line(
         ("http://user:secret@host", False),
     ],
 )
-def test_which_endpoints_are_urls(url: str, good: bool) -> None:
-    assert is_endpoint(url) is good
+def test_valid_endpoints(url: str, is_valid: bool) -> None:
+    assert is_endpoint(url) is is_valid
 
 
-def test_a_file_that_cannot_be_written_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_that_cannot_be_written_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main.run(["preview", "--html", "/no/such/folder/preview.html"])
     err = capsys.readouterr().err

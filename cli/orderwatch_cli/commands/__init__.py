@@ -1,4 +1,4 @@
-"""The examples that each command's help ends with. Every one of them is parsed by a test."""
+"""The commands, one module for one command or a closely related pair, and the examples in their help."""
 
 import typer
 
@@ -41,12 +41,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "shop": ("orderwatch shop", "orderwatch shop --hour 10"),
     "preview": ("orderwatch preview", "orderwatch preview --html preview.html"),
 }
+"""The examples of each command; a test parses all of them."""
 
 
 def add_examples(app: typer.Typer) -> None:
-    """Let the help of each command end with its examples."""
+    """Append the examples to the help of each command."""
     for command in app.registered_commands:
         name = command.name or (command.callback.__name__ if command.callback else "")
         if lines := EXAMPLES.get(name):
-            # A paragraph that begins with \b is not wrapped: an example stays on its line.
+            # Click does not wrap a paragraph that begins with \b.
             command.epilog = "\n".join(("\b", "Examples:", *(f"  {each}" for each in lines)))

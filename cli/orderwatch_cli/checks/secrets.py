@@ -1,36 +1,36 @@
-"""doctor's look at how the secrets are stored."""
+"""Checks that the secrets are stored encrypted."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from orderwatch.aws.parameters import ACCESS_TOKEN
-from orderwatch_cli.findings import Finding, bad, good
-from orderwatch_cli.secret_parameters import ENCRYPTED
+from orderwatch_cli.checks.report import Finding, fail, ok
+from orderwatch_cli.parameters import ENCRYPTED
 from orderwatch_cli.stack import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm.type_defs import ParameterMetadataTypeDef
 
 _LARGEST_PAGE = 50
-"""Parameters a request of DescribeParameters, at most."""
+"""Maximum number of parameters that one DescribeParameters returns."""
 
 
-def examine_secrets(stack: Stack) -> Iterator[Finding]:
-    """Whether every secret is encrypted; no value is read. One that is missing is another check's."""
+def check_secrets(stack: Stack) -> Iterator[Finding]:
+    """Check that every secret is encrypted, without reading values; other checks report missing secrets."""
     secrets = [each for each in _described(stack) if _is_secret(each["Name"], stack.parameters.parameter_prefix)]
     exposed = [each["Name"] for each in secrets if each["Type"] != ENCRYPTED]
     yield from (exposed_finding(name, stack) for name in exposed)
     if secrets and not exposed:
-        yield good("secrets", f"each is a {ENCRYPTED}")
+        yield ok("secrets", f"all are of type {ENCRYPTED}")
 
 
 def exposed_finding(name: str, stack: Stack) -> Finding:
-    """What to do about a secret that is stored in the clear."""
+    """Return the problem of a secret that is not encrypted."""
     prefix = stack.parameters.parameter_prefix
-    words = {f"{prefix}/trackstar/api-key": "connect-trackstar", f"{prefix}/slack/webhook-url": "connect-slack"}
-    command = stack.commands.own(words.get(name, f"connect {name.split('/')[-2]}"))
-    return bad(
-        "secrets", f"{name} is no {ENCRYPTED}: it is stored in the clear", "replace it, best by a new one", command
+    arguments = {f"{prefix}/trackstar/api-key": "connect-trackstar", f"{prefix}/slack/webhook-url": "connect-slack"}
+    command = stack.commands.own(arguments.get(name, f"connect {name.split('/')[-2]}"))
+    return fail(
+        "secrets", f"{name} is not encrypted (not a {ENCRYPTED})", "replace it, preferably with a new secret", command
     )
 
 

@@ -1,4 +1,4 @@
-"""Nothing that a shop or its vendor wrote reaches the operator's terminal as it is: it could steer or deceive it."""
+"""Texts of shops and Trackstar cannot manipulate the operator's terminal."""
 
 import io
 import json
@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from orderwatch.errors import OrderwatchError
 from orderwatch.records import HealthState
 from orderwatch.trackstar.connections import TrackstarConnection
-from orderwatch_cli import arguments, connecting, main, show
-from orderwatch_cli.connecting import Connected
+from orderwatch_cli import arguments, main, output
+from orderwatch_cli.commands import connect
+from orderwatch_cli.commands.connect import Connected
 from orderwatch_cli.stack import Outputs
 from orderwatch_local import demo, up
 from orderwatch_local.cloud import LocalCloud
@@ -32,57 +33,57 @@ ESCAPES = "\x1b[2J\x1b]0;owned\x07 \x9b31m \x00\x08\x7f\r"
 BIDI = "\u202e\u2066\u2069\u200f"
 HIDDEN = "\u200b\u00ad\ufeff\U000e0041"
 NASTY = f"{ESCAPES}{BIDI}{HIDDEN}\u2028[bold red]shop[/] [/nothing] é 日本"
-"""Controls of both kinds, text directions, what cannot be seen, a line break that is none, and Rich's markup."""
-STEERS = re.compile(
+"""Control characters, text directions, invisible characters, a line separator, and Rich's markup."""
+UNSAFE = re.compile(
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u200b\u200e\u200f\u00ad\ufeff\U000e0041]",
 )
 
 
-def is_harmless(printed: str) -> bool:
-    """Whether nothing steers, and what is markup for Rich stands there as it was written."""
-    return not STEERS.search(printed) and "[bold red]shop[/]" in printed
+def is_safe(printed: str) -> bool:
+    """Whether no unsafe character is left and Rich's markup is printed literally."""
+    return not UNSAFE.search(printed) and "[bold red]shop[/]" in printed
 
 
 def console() -> tuple[Console, io.StringIO]:
-    """A terminal in the eyes of Rich, without colours of ours."""
+    """A console whose output can be read, without colours."""
     file = io.StringIO()
     return Console(file=file, width=200, force_terminal=False, highlight=False), file
 
 
-def test_lines_and_columns_of_a_text_stay_and_what_steers_goes() -> None:
-    assert show.printable("one\n   two  three\n") == "one\n   two  three\n"
-    assert show.printable("a\x1b[31mb\x9bc\x7fd\te\x85f\u2028g\ud800h") == "a [31mb c d e f g h"
-    assert show.printable("a\u202eb\u200bc\U000e0041d") == "abcd"
-    assert show.printable("é 日本 👩‍👩‍👧 नमस्ते") == "é 日本 👩‍👩‍👧 नमस्ते"
+def test_printable_keeps_lines_and_drops_unsafe_characters() -> None:
+    assert output.printable("one\n   two  three\n") == "one\n   two  three\n"
+    assert output.printable("a\x1b[31mb\x9bc\x7fd\te\x85f\u2028g\ud800h") == "a [31mb c d e f g h"
+    assert output.printable("a\u202eb\u200bc\U000e0041d") == "abcd"
+    assert output.printable("é 日本 👩‍👩‍👧 नमस्ते") == "é 日本 👩‍👩‍👧 नमस्ते"
 
 
-def test_json_for_machines_keeps_every_value_and_prints_nothing_that_steers() -> None:
+def test_printable_json_keeps_values_and_escapes_characters() -> None:
     value = {"raw": NASTY, "amount": 129.90, "emoji": "👩‍👧"}
     body = json.dumps(value, ensure_ascii=False)
-    line = show.printable_json(body)
+    line = output.printable_json(body)
     assert json.loads(line) == value
-    assert not STEERS.search(line)
+    assert not UNSAFE.search(line)
     assert "é 日本" in line
 
 
-def test_a_value_cannot_begin_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    show.line(f"connected {NASTY}\nok    everything")
+def test_line_break_in_a_value_starts_no_new_line(capsys: pytest.CaptureFixture[str]) -> None:
+    output.line(f"connected {NASTY}\nok    everything")
     out = capsys.readouterr().out
     assert out.count("\n") == 1
-    assert is_harmless(out)
+    assert is_safe(out)
 
 
-def test_a_document_is_json_and_steers_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_document_is_ascii_json(capsys: pytest.CaptureFixture[str]) -> None:
     class Named(BaseModel):
         name: str
 
-    show.document(Named(name=NASTY))
+    output.document(Named(name=NASTY))
     out = capsys.readouterr().out
     assert json.loads(out) == {"name": NASTY}
     assert out.isascii()
 
 
-def test_connect_shows_the_vendors_words_without_what_steers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connect_prints_trackstar_texts_safely(monkeypatch: pytest.MonkeyPatch) -> None:
     connected = Connected(
         connection_id="conn_a",
         name=None,
@@ -90,29 +91,27 @@ def test_connect_shows_the_vendors_words_without_what_steers(monkeypatch: pytest
         health=HealthState.HEALTHY,
         data_as_of=datetime(2026, 1, 5, tzinfo=UTC),
     )
-    monkeypatch.setattr(connecting, "connect", lambda *_, **__: connected)
+    monkeypatch.setattr(connect, "connect_shop", lambda *_, **__: connected)
     monkeypatch.setattr(arguments, "find_stack", lambda *_: None)
     printed = CliRunner().invoke(main.app, ["connect", "conn_a"], input="token\n").stdout
-    assert is_harmless(printed)
+    assert is_safe(printed)
 
 
-def test_an_error_quotes_nothing_that_steers(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_error_is_printed_safely(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def fail(*_: object) -> None:
-        raise OrderwatchError(f"Trackstar does not answer: {NASTY}")
+        raise OrderwatchError(f"Trackstar does not respond: {NASTY}")
 
     monkeypatch.setattr(arguments, "find_stack", fail)
     with pytest.raises(SystemExit):
         main.run(["shops"])
-    assert is_harmless(capsys.readouterr().err)
+    assert is_safe(capsys.readouterr().err)
 
 
 class Ended(Exception):  # noqa: N818 - no error: the test has seen enough
-    """What ends `up` once it has looked at the shop."""
+    """Ends `up` after it has checked the shop."""
 
 
-def test_up_shows_the_vendors_words_without_what_steers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_up_prints_trackstar_texts_safely(monkeypatch: pytest.MonkeyPatch) -> None:
     found = TrackstarConnection(connection_id="conn_a", integration_name=NASTY)
     monkeypatch.setattr(up, "check", lambda _: [found])
 
@@ -124,7 +123,7 @@ def test_up_shows_the_vendors_words_without_what_steers(monkeypatch: pytest.Monk
     request = Request("https://api.example", SecretStr("key"), shops=[], schedule="rate(1 minute)", statuses="x")
     with pytest.raises(Ended):
         up.run_up(request, out=log, log=log, as_json=False)
-    assert is_harmless(printed.getvalue())
+    assert is_safe(printed.getvalue())
 
 
 def shown_by_up(mail: Mail) -> str:
@@ -140,43 +139,43 @@ def shown_by_demo(mail: Mail) -> str:
 
 
 @pytest.mark.parametrize("shown", [shown_by_up, shown_by_demo])
-def test_a_mail_is_shown_without_what_steers(shown: Callable[[Mail], str]) -> None:
-    assert is_harmless(shown(Mail("subject", f"one\n  two {NASTY}", 0.0)))
-    assert not STEERS.search(shown(Mail(NASTY, "text", 0.0)))
+def test_mail_is_printed_safely(shown: Callable[[Mail], str]) -> None:
+    assert is_safe(shown(Mail("subject", f"one\n  two {NASTY}", 0.0)))
+    assert not UNSAFE.search(shown(Mail(NASTY, "text", 0.0)))
 
 
-def test_up_prints_one_line_of_json_an_alert_which_steers_nothing() -> None:
+def test_up_prints_an_alert_as_one_safe_line_of_json() -> None:
     out, printed = console()
     body = json.dumps({"raw_status": NASTY}, ensure_ascii=False)
     Screen(out, out, as_json=True).show_json(body)
-    assert is_harmless(printed.getvalue())
+    assert is_safe(printed.getvalue())
     assert printed.getvalue().count("\n") == 1
     assert json.loads(printed.getvalue()) == {"raw_status": NASTY}
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_a_preview_shows_an_alert_of_anybodys_without_what_steers(channel: str) -> None:
+def test_preview_prints_an_alert_safely(channel: str) -> None:
     sample = SAMPLES["order.exception"]
     assert sample.order is not None
-    # As a file may hold it: what validation would clean is put past it.
+    # model_copy skips the validation, which would clean the texts.
     order = sample.order.model_copy(update={"raw_status": NASTY, "url": f"https://a.example/{BIDI}", "id": NASTY})
     alert = sample.model_copy(update={"order": order})
     out, printed = console()
     preview(alert, out, channel=channel)
-    assert not STEERS.search(printed.getvalue())
+    assert not UNSAFE.search(printed.getvalue())
 
 
-def test_what_is_wrong_with_a_file_is_told_without_what_steers() -> None:
+def test_error_about_a_file_is_printed_safely() -> None:
     alert = json.loads(SAMPLES["order.exception"].model_dump_json())
     alert["order"]["line_items"][0]["on_hand_by_warehouse"] = {NASTY: "many"}
     result = CliRunner().invoke(main.app, ["preview", "--alert", "-"], input=json.dumps(alert))
     assert result.exit_code != 0
     assert "no orderwatch.alert.v1" in result.output
-    assert not STEERS.search(result.output)
+    assert not UNSAFE.search(result.output)
 
 
 class FailingCloud:
-    """A local cloud whose functions fail and log what a shop wrote."""
+    """A local cloud whose functions fail and log a shop's texts."""
 
     def client(self, _: str) -> "FailingCloud":
         return self
@@ -188,7 +187,7 @@ class FailingCloud:
         return NASTY
 
 
-def test_a_function_that_fails_under_up_is_told_without_what_steers(
+def test_log_of_a_failed_function_is_printed_safely(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     named = {str(field.alias): "dispatch" for field in Outputs.model_fields.values()}
@@ -199,4 +198,4 @@ def test_a_function_that_fails_under_up_is_told_without_what_steers(
         main.run(["shops"])
     err = capsys.readouterr().err
     assert err.startswith("orderwatch: dispatch failed:\n")
-    assert is_harmless(err)
+    assert is_safe(err)

@@ -1,4 +1,4 @@
-"""doctor's look at what the template makes: is it all there, does it run, and does an alarm sound."""
+"""Checks of the template's resources: tables, queues, functions and alarms."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -8,35 +8,36 @@ from botocore.exceptions import ClientError
 
 from orderwatch import clock
 from orderwatch.rendering.formatting import plural
-from orderwatch_cli.findings import Finding, bad, good
+from orderwatch_cli.checks.report import Finding, fail, ok
 from orderwatch_cli.stack import ALARM, FUNCTION, QUEUE, TABLE, Resource, Stack
 
-THROTTLES_OF = timedelta(minutes=15)
-"""How far back throttled calls are counted."""
+THROTTLE_PERIOD = timedelta(minutes=15)
+"""Period in which throttled invocations are counted."""
 GONE_CODES = frozenset(
     {
         *("ResourceNotFoundException", "ResourceNotFound", "NotFoundException", "NotFound"),
         *("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"),
     }
 )
-"""How the services say that something is not there."""
-_ALARMS_A_REQUEST = 100
-_RESTORE = "somebody deleted it: docs/operations.md, Restore from a backup; or delete the stack and deploy it anew"
+"""Error codes of the services for a missing resource."""
+_ALARMS_PER_REQUEST = 100
+_RESTORE = "it was deleted: see docs/operations.md, Restore from a backup; or delete the stack and deploy it again"
+_REDEPLOY = "run `sam delete`, then deploy template.yaml again"
 
 
 def is_gone(error: Exception) -> bool:
-    """Whether AWS says that what was asked for does not exist."""
+    """Whether AWS reports that the resource does not exist."""
     return isinstance(error, ClientError) and error.response["Error"].get("Code") in GONE_CODES
 
 
-def examine_resources(stack: Stack) -> Iterator[Finding]:
-    """Whether every table and queue is there."""
+def check_tables_and_queues(stack: Stack) -> Iterator[Finding]:
+    """Check that every table and queue exists."""
     missing = [each for each in stack.of_type(TABLE) if not _has_table(stack, each)]
     missing += [each for each in stack.of_type(QUEUE) if not has_queue(stack, each)]
     for each in missing:
-        yield bad(each.name, f"{each.id.rpartition('/')[2]} is gone", _RESTORE)
+        yield fail(each.name, f"{each.id.rpartition('/')[2]} is missing", _RESTORE)
     if not missing:
-        yield good("tables and queues", "each is there")
+        yield ok("tables and queues", "all exist")
 
 
 def _has_table(stack: Stack, table: Resource) -> bool:
@@ -50,7 +51,7 @@ def _has_table(stack: Stack, table: Resource) -> bool:
 
 
 def has_queue(stack: Stack, queue: Resource) -> bool:
-    """Whether a queue of the stack is there."""
+    """Whether a queue of the stack exists."""
     try:
         stack.aws.sqs.get_queue_attributes(QueueUrl=queue.id, AttributeNames=["QueueArn"])
     except ClientError as error:
@@ -60,13 +61,13 @@ def has_queue(stack: Stack, queue: Resource) -> bool:
     return True
 
 
-def examine_functions(stack: Stack) -> Iterator[Finding]:
-    """Whether every function is there and may run."""
+def check_functions(stack: Stack) -> Iterator[Finding]:
+    """Check that every function exists and can run."""
     functions = stack.of_type(FUNCTION)
     findings = [finding for each in functions if (finding := _function_finding(stack, each))]
     yield from findings
     if functions and not findings:
-        yield good("functions", "each may run, none was throttled")
+        yield ok("functions", "all can run, none was throttled")
 
 
 def _function_finding(stack: Stack, function: Resource) -> Finding | None:
@@ -74,15 +75,16 @@ def _function_finding(stack: Stack, function: Resource) -> Finding | None:
         reserved = stack.aws.functions.get_function_concurrency(FunctionName=function.id)
     except ClientError as error:
         if is_gone(error):
-            return bad(function.name, f"{function.id} is gone", "deploy template.yaml again after `sam delete`")
+            return fail(function.name, f"{function.id} is missing", _REDEPLOY)
         raise
     if reserved.get("ReservedConcurrentExecutions") == 0:
         command = stack.commands.aws(f"lambda delete-function-concurrency --function-name {function.id}")
-        return bad(function.name, "switched off: its reserved concurrency is 0", "let it run again", command)
+        return fail(function.name, "disabled: its reserved concurrency is 0", "enable it again", command)
     if throttles := _throttles(stack, function):
         command = stack.commands.aws("lambda get-account-settings")
-        found = f"{plural(throttles, 'call')} throttled within {THROTTLES_OF // timedelta(minutes=1)} min"
-        return bad(function.name, found, "ask AWS for more concurrent executions than these", command)
+        found = f"{plural(throttles, 'invocation')} throttled within {THROTTLE_PERIOD // timedelta(minutes=1)} min"
+        remedy = "request a higher limit of concurrent executions from AWS; this shows the current one"
+        return fail(function.name, found, remedy, command)
     return None
 
 
@@ -92,41 +94,41 @@ def _throttles(stack: Stack, function: Resource) -> int:
         Namespace="AWS/Lambda",
         MetricName="Throttles",
         Dimensions=[{"Name": "FunctionName", "Value": function.id}],
-        StartTime=now - THROTTLES_OF,
+        StartTime=now - THROTTLE_PERIOD,
         EndTime=now,
-        Period=int(THROTTLES_OF.total_seconds()),
+        Period=int(THROTTLE_PERIOD.total_seconds()),
         Statistics=["Sum"],
     )
     return int(sum(point["Sum"] for point in answer["Datapoints"]))
 
 
-def examine_alarms(stack: Stack) -> Iterator[Finding]:
-    """Whether an alarm sounds."""
+def check_alarms(stack: Stack) -> Iterator[Finding]:
+    """Check that no alarm is in the state ALARM."""
     alarms = stack.of_type(ALARM)
     states = _alarm_states(stack, [each.id for each in alarms])
     findings = [finding for each in alarms if (finding := alarm_finding(each.name, states.get(each.id)))]
     yield from findings
     if alarms and not findings:
-        yield good("alarms", f"none of {len(alarms)} sounds")
+        yield ok("alarms", f"none of {len(alarms)} is in alarm")
 
 
 def alarm_finding(name: str, state: str | None) -> Finding | None:
-    """What is wrong with an alarm; None where nothing is.
+    """Return the problem of an alarm; None if there is none.
 
     Args:
-        name: As the template calls it.
-        state: CloudWatch's; None where it knows no such alarm.
+        name: The template's name.
+        state: CloudWatch's state; None: the alarm does not exist.
     """
     if state is None:
-        return bad(name, "the alarm is gone", "deploy template.yaml again after `sam delete`")
+        return fail(name, "the alarm is missing", _REDEPLOY)
     if state == "ALARM":
-        return bad(name, "the alarm sounds", f"docs/operations.md, Alarms, says under {name} what to do")
+        return fail(name, "in alarm", f"see {name} in docs/operations.md, Alarms")
     return None
 
 
 def _alarm_states(stack: Stack, names: Sequence[str]) -> dict[str, str]:
     states: dict[str, str] = {}
-    for some in batched(names, _ALARMS_A_REQUEST, strict=False):
-        answer = stack.aws.cloudwatch.describe_alarms(AlarmNames=list(some), MaxRecords=_ALARMS_A_REQUEST)
+    for some in batched(names, _ALARMS_PER_REQUEST, strict=False):
+        answer = stack.aws.cloudwatch.describe_alarms(AlarmNames=list(some), MaxRecords=_ALARMS_PER_REQUEST)
         states |= {each["AlarmName"]: each["StateValue"] for each in answer["MetricAlarms"]}
     return states

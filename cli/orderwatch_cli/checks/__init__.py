@@ -1,0 +1,1 @@
+"""The checks of `orderwatch doctor`; each yields findings about one part of the stack."""

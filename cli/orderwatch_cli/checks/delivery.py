@@ -1,0 +1,191 @@
+"""Checks of the delivery: topics, Slack, queues, pending alerts, and the triggers of the functions."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from orderwatch import clock
+from orderwatch.aws.parameters import Parameters
+from orderwatch.aws.tables import AlertTable
+from orderwatch.errors import ParameterInvalidError, ParameterMissingError
+from orderwatch.rendering.formatting import duration, plural
+from orderwatch_cli.checks.report import Finding, fail, ok
+from orderwatch_cli.checks.resources import has_queue
+from orderwatch_cli.command_hints import Commands
+from orderwatch_cli.stack import DEAD_LETTER_SOURCES, EVENT_SOURCE, QUEUE, SCHEDULE, Function, Resource, Stack
+from orderwatch_cli.subscriptions import Subscription, subscriptions_of
+
+_FUNCTIONS = {
+    "PollQueue": Function.POLL_ORDERS,
+    "PollDeadLetterQueue": Function.POLL_ORDERS,
+    "SlackQueue": Function.POST_TO_SLACK,
+    "SlackDeadLetterQueue": Function.POST_TO_SLACK,
+    "StreamFailureQueue": Function.PUBLISH_ALERTS,
+    "ScheduleDeadLetterQueue": Function.DISPATCH_POLLS,
+}
+"""The function that reads each queue, or whose failures it holds."""
+OVERDUE_AFTER = timedelta(minutes=15)
+"""Age at which a pending alert or a queued message is overdue: redrive_alerts runs every 15 minutes."""
+
+
+def check_topics(stack: Stack) -> Iterator[Finding]:
+    """Check the subscriptions of each topic."""
+    topics = (("AlertTopic", stack.outputs.alert_topic_arn), ("OpsTopic", stack.outputs.ops_topic_arn))
+    for name, arn in topics:
+        yield topic_finding(name, arn, subscriptions_of(stack.aws, arn), commands=stack.commands)
+
+
+def topic_finding(name: str, arn: str, subscriptions: Sequence[Subscription], *, commands: Commands) -> Finding:
+    """Check that a topic has subscriptions and all are confirmed; warn about those that a mail scanner can end."""
+    if not subscriptions:
+        remedy = "subscribe an address, then follow the link in the e-mail from SNS"
+        arguments = f"sns subscribe --topic-arn {arn} --protocol email --notification-endpoint ADDRESS"
+        return fail(name, "no subscriptions", remedy, commands.aws(arguments))
+    if pending := [each for each in subscriptions if each.is_pending]:
+        remedy = "follow the link in the confirmation from SNS; if it is lost or older than three days, request another"
+        first = pending[0]
+        address = shlex.quote(first.endpoint)
+        arguments = f"sns subscribe --topic-arn {arn} --protocol {first.protocol} --notification-endpoint {address}"
+        command = commands.aws(arguments) if first.protocol.startswith("email") else ""
+        return fail(name, f"not confirmed yet: {', '.join(each.label for each in pending)}", remedy, command)
+    found = ", ".join(each.label for each in subscriptions)
+    if open_links := [each.endpoint for each in subscriptions if each.has_open_link]:
+        remedy = (
+            f"a mail scanner that follows the unsubscribe link ends {', '.join(open_links)}: unsubscribe, subscribe "
+            "again, and confirm with the TOKEN in the link of the new e-mail"
+        )
+        arguments = f"sns confirm-subscription --topic-arn {arn} --token TOKEN --authenticate-on-unsubscribe true"
+        return ok(name, found, remedy, commands.aws(arguments))
+    return ok(name, found)
+
+
+def check_slack(stack: Stack) -> Iterator[Finding]:
+    """Check the webhook and the subscription of its queue, if Slack is enabled."""
+    if not stack.parameters.slack_enabled:
+        return
+    yield _webhook_finding(stack)
+    yield _slack_queue_finding(stack)
+
+
+def _webhook_finding(stack: Stack) -> Finding:
+    remedy, command = "store the URL of the incoming webhook", stack.commands.own("connect-slack")
+    try:
+        Parameters(stack.aws.ssm, stack.parameters.parameter_prefix).slack_webhook_url()
+    except ParameterInvalidError as error:
+        return fail("Slack", f"{error.name} {error.flaw}", remedy, command)
+    except ParameterMissingError as error:
+        return fail("Slack", f"{error.name} is missing", remedy, command)
+    return ok("Slack", "the URL of the webhook is stored; test-alert tests it")
+
+
+def _slack_queue_finding(stack: Stack) -> Finding:
+    queue = stack.resources["SlackQueue"]
+    name = queue.id.rpartition("/")[2]
+    topic_arn = stack.outputs.alert_topic_arn
+    if any(each.protocol == "sqs" and each.endpoint == name for each in subscriptions_of(stack.aws, topic_arn)):
+        return ok("SlackQueue", "subscribed to AlertTopic")
+    queue_arn = ":".join([*topic_arn.split(":")[:2], "sqs", *topic_arn.split(":")[3:5], name])
+    arguments = f"sns subscribe --topic-arn {topic_arn} --protocol sqs --attributes RawMessageDelivery=true"
+    command = stack.commands.aws(f"{arguments} --notification-endpoint {queue_arn}")
+    return fail("SlackQueue", "not subscribed to AlertTopic: Slack gets no alerts", "subscribe it", command)
+
+
+def check_queues(stack: Stack) -> Iterator[Finding]:
+    """Check that messages do not pile up in the queues and that there are no dead letters."""
+    for queue in stack.of_type(QUEUE):
+        if not has_queue(stack, queue):
+            continue  # check_tables_and_queues reports it
+        visible = _visible(stack, queue)
+        if queue.name in DEAD_LETTER_SOURCES.values():
+            yield work_queue_finding(queue.name, visible=visible, age=_age(stack, queue), commands=stack.commands)
+        else:
+            yield dead_letters_finding(queue, visible=visible, commands=stack.commands)
+
+
+def work_queue_finding(name: str, *, visible: int, age: timedelta | None, commands: Commands) -> Finding:
+    """Check that the oldest message of a queue is not overdue.
+
+    Args:
+        name: The queue.
+        visible: Number of queued messages.
+        age: Age of the oldest message; None: CloudWatch has no value.
+        commands: Builds the remedy.
+    """
+    found = f"{plural(visible, 'message')} queued"
+    if not (visible and age):
+        return ok(name, found)
+    found = f"{found}, the oldest for {duration(age)}"
+    if age <= OVERDUE_AFTER:
+        return ok(name, found)
+    return fail(name, found, "read the log of the function that reads it", commands.own(f"logs {_FUNCTIONS[name]}"))
+
+
+def dead_letters_finding(queue: Resource, *, visible: int, commands: Commands) -> Finding:
+    """Check that a dead-letter queue is empty."""
+    name = queue.name
+    if not visible:
+        return ok(name, "empty")
+    if name in DEAD_LETTER_SOURCES:
+        then, command = "move the messages back", commands.own(f"redrive --dead-letters {name}")
+    else:
+        then = "purge the queue: scheduled runs do the work of its messages"
+        command = commands.aws(f"sqs purge-queue --queue-url {queue.id}")
+    remedy = f"read the log of the function behind it ({commands.own(f'logs {_FUNCTIONS[name]}')}), then {then}"
+    return fail(name, plural(visible, "dead letter"), remedy, command)
+
+
+def _visible(stack: Stack, queue: Resource) -> int:
+    answer = stack.aws.sqs.get_queue_attributes(QueueUrl=queue.id, AttributeNames=["ApproximateNumberOfMessages"])
+    return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def _age(stack: Stack, queue: Resource) -> timedelta | None:
+    """Return the age of the oldest message, as CloudWatch measured it in the last ten minutes."""
+    now = clock.now()
+    answer = stack.aws.cloudwatch.get_metric_statistics(
+        Namespace="AWS/SQS",
+        MetricName="ApproximateAgeOfOldestMessage",
+        Dimensions=[{"Name": "QueueName", "Value": queue.id.rpartition("/")[2]}],
+        StartTime=now - timedelta(minutes=10),
+        EndTime=now,
+        Period=600,
+        Statistics=["Maximum"],
+    )
+    ages = [point["Maximum"] for point in answer["Datapoints"]]
+    return timedelta(seconds=max(ages)) if ages else None
+
+
+def check_pending_alerts(stack: Stack) -> Iterator[Finding]:
+    """Check that no pending alert is overdue."""
+    table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
+    overdue = sum(1 for _ in table.pending_since_before(clock.now() - OVERDUE_AFTER))
+    if overdue:
+        found = f"{plural(overdue, 'alert')} pending for more than {duration(OVERDUE_AFTER)}"
+        log = stack.commands.own("logs publish-alerts")
+        remedy = f"read the log of publish_alerts for the reason ({log}), then send the alerts now"
+        yield fail("pending alerts", found, remedy, stack.commands.own("redrive"))
+    else:
+        yield ok("pending alerts", "no overdue alerts")
+
+
+def check_triggers(stack: Stack) -> Iterator[Finding]:
+    """Check that schedules and event sources are enabled."""
+    for schedule in stack.of_type(SCHEDULE):
+        yield _schedule_finding(stack, schedule)
+    for source in stack.of_type(EVENT_SOURCE):
+        state = stack.aws.functions.get_event_source_mapping(UUID=source.id)["State"]
+        if state in {"Disabled", "Disabling"}:
+            command = stack.commands.aws(f"lambda update-event-source-mapping --uuid {source.id} --enabled")
+            yield fail(source.name, "disabled", "enable it", command)
+        else:
+            yield ok(source.name, "enabled")
+
+
+def _schedule_finding(stack: Stack, schedule: Resource) -> Finding:
+    try:
+        found = stack.aws.scheduler.get_schedule(Name=schedule.id)
+    except stack.aws.scheduler.exceptions.ResourceNotFoundException:
+        return fail(schedule.name, "missing", "run `sam delete`, then deploy template.yaml again")
+    if found["State"] != "ENABLED":
+        return fail(schedule.name, "disabled", f"enable {schedule.id} in the console of EventBridge Scheduler")
+    return ok(schedule.name, f"enabled, {found['ScheduleExpression']}")

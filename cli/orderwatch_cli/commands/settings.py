@@ -1,0 +1,178 @@
+"""`orderwatch settings`: a shop's own time zone, working days, holidays, warning and stuck days."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date
+from typing import Annotated, Any
+
+import holidays
+import typer
+from pydantic import ValidationError
+
+from orderwatch import clock
+from orderwatch.aws.parameters import SETTINGS
+from orderwatch.errors import OrderwatchError
+from orderwatch.shop_settings import WEEKDAYS, ShopSettings, ShopSettingsError, flaws_of, read_shop_settings
+from orderwatch_cli import output
+from orderwatch_cli.arguments import ConnectionId, Endpoint, Json, StackName, stack_at
+from orderwatch_cli.parameters import connected_shops
+from orderwatch_cli.stack import STACK_NAME, Stack
+
+MAX_VALUE = 4096
+"""Characters of a parameter's value; a longer value needs an advanced parameter, which costs money."""
+
+
+class SettingsError(OrderwatchError):
+    """The settings cannot be read or changed; the message says why and what to do."""
+
+
+def settings(
+    connection_id: ConnectionId,
+    *,
+    time_zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Time zone of the shop, such as Europe/Berlin.")
+    ] = None,
+    working_days: Annotated[
+        str | None, typer.Option(metavar="DAYS", help="Working days, such as mon,tue,wed,thu,fri.")
+    ] = None,
+    holidays_in: Annotated[
+        list[str] | None,
+        typer.Option("--holidays-of", metavar="PLACE", help="Country or region whose holidays apply: DE or DE-BY."),
+    ] = None,
+    holiday: Annotated[
+        list[str] | None, typer.Option(metavar="DATE", help="One more holiday, such as 2026-12-24.")
+    ] = None,
+    late_warning_hours: Annotated[
+        int | None, typer.Option(metavar="HOURS", help="Hours between the warning and the ship-by date; 0: no warning.")
+    ] = None,
+    stuck_days: Annotated[
+        int | None, typer.Option(metavar="DAYS", help="Business days until an order is stuck; 0: never.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Delete all settings of the shop first.")] = False,
+    stack_name: StackName = STACK_NAME,
+    endpoint_url: Endpoint = None,
+    json: Json = False,
+) -> None:
+    """Show or change a shop's settings.
+
+    The stack's settings apply to everything that the shop does not set. --holidays-of sets the holidays of this year
+    and the next, and replaces older ones; --holiday alone adds a date.
+    """
+    given: dict[str, Any] = {
+        "time_zone": time_zone,
+        "working_days": working_days.split(",") if working_days else None,
+        "late_warning_hours": late_warning_hours,
+        "stuck_days": stuck_days,
+    }
+    changes = {key: value for key, value in given.items() if value is not None}
+    with stack_at(stack_name, endpoint_url) as stack:
+        if remove:
+            remove_settings(stack, connection_id)
+        if holidays_in or holiday:
+            changes["holidays"] = _new_holidays(stack, connection_id, holidays_in or [], holiday or [])
+        found = put_settings(stack, connection_id, changes) if changes else stored_settings(stack, connection_id)
+    if json:
+        output.line(as_text(found))
+    else:
+        _print(found, connection_id, is_changed=bool(changes or remove))
+
+
+def _new_holidays(stack: Stack, connection_id: str, places: list[str], days: list[str]) -> list[Any]:
+    year = clock.now().astimezone(UTC).year
+    before = () if places else stored_settings(stack, connection_id).holidays or ()
+    return [*before, *holidays_of(places, years=(year, year + 1)), *days]
+
+
+def _print(found: ShopSettings, connection_id: str, *, is_changed: bool) -> None:
+    if found == ShopSettings():
+        output.line(f"{connection_id} has no settings of its own: the stack's settings apply")
+    else:
+        output.line(as_text(found))
+    if is_changed:
+        output.line("The next poll uses them, within 15 minutes. Deadlines that they put in the past raise no alert.")
+
+
+def stored_settings(stack: Stack, connection_id: str) -> ShopSettings:
+    """Return the shop's own settings.
+
+    Raises:
+        SettingsError: The shop is not connected, or its settings cannot be read.
+    """
+    _require_shop(stack, connection_id)
+    ssm = stack.aws.ssm
+    try:
+        value = ssm.get_parameter(Name=_name(stack, connection_id))["Parameter"]["Value"]
+        return read_shop_settings(value)
+    except ssm.exceptions.ParameterNotFound:
+        return ShopSettings()
+    except ShopSettingsError as error:
+        raise SettingsError(f"{error}: delete them with --remove and set them again") from None
+
+
+def put_settings(stack: Stack, connection_id: str, changes: dict[str, Any]) -> ShopSettings:
+    """Change some settings; the others stay.
+
+    Raises:
+        SettingsError: The shop is not connected, or the settings are not valid.
+    """
+    before = stored_settings(stack, connection_id).model_dump(exclude_none=True)
+    try:
+        after = ShopSettings.model_validate(before | changes)
+    except ValidationError as error:
+        raise SettingsError(f"not valid: {flaws_of(error)}; nothing was stored") from None
+    value = as_text(after)
+    if len(value) > MAX_VALUE:
+        raise SettingsError(f"{len(value)} characters, and a parameter holds {MAX_VALUE}: set fewer holidays")
+    stack.aws.ssm.put_parameter(Name=_name(stack, connection_id), Value=value, Type="String", Overwrite=True)
+    return after
+
+
+def remove_settings(stack: Stack, connection_id: str) -> None:
+    """Delete the shop's settings, so that the stack's apply.
+
+    Raises:
+        SettingsError: The shop is not connected.
+    """
+    _require_shop(stack, connection_id)
+    stack.aws.ssm.delete_parameters(Names=[_name(stack, connection_id)])
+
+
+def as_text(settings: ShopSettings) -> str:
+    """Format the parameter's value; days are sorted."""
+    plain = settings.model_dump(mode="json", exclude_none=True)
+    if settings.working_days:
+        plain["working_days"] = [day for day in WEEKDAYS if day in settings.working_days]
+    if settings.holidays:
+        plain["holidays"] = sorted(plain["holidays"])
+    return json.dumps(plain)
+
+
+def holidays_of(places: Iterable[str], *, years: Sequence[int]) -> frozenset[date]:
+    """Return the public holidays of countries or regions.
+
+    Args:
+        places: ISO 3166 codes such as `DE`, `DE-BY`, `US`.
+        years: The years.
+
+    Raises:
+        SettingsError: A place is unknown.
+    """
+    return frozenset(day for place in places for day in _holidays_of(place, years))
+
+
+def _holidays_of(place: str, years: Sequence[int]) -> Iterable[date]:
+    country, _, part = place.upper().partition("-")
+    try:
+        return list(holidays.country_holidays(country, subdiv=part or None, years=years))
+    except NotImplementedError:
+        hint = "use a country such as DE or a region such as DE-BY"
+        raise SettingsError(f"the holidays of {place!r} are unknown: {hint}") from None
+
+
+def _require_shop(stack: Stack, connection_id: str) -> None:
+    if connection_id not in {shop.connection_id for shop in connected_shops(stack)}:
+        raise SettingsError(f"no shop {connection_id} is connected; list the shops with: {stack.commands.own('shops')}")
+
+
+def _name(stack: Stack, connection_id: str) -> str:
+    return f"{stack.parameters.parameter_prefix}/connections/{connection_id}/{SETTINGS}"

@@ -1,0 +1,234 @@
+"""`orderwatch shops` and `orders`: the health of each shop, and the orders that need attention."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+
+from orderwatch import clock
+from orderwatch.alerts.parts import Number
+from orderwatch.aws.tables import OrderTable
+from orderwatch.deadlines.rules import PROBLEM_KINDS
+from orderwatch.records import Extract, HealthState, StoredOrder
+from orderwatch.rendering.formatting import money, plural
+from orderwatch_cli import output
+from orderwatch_cli.arguments import Endpoint, Json, Limit, Shop, StackName, Utc, stack_at
+from orderwatch_cli.filters import require_shop, require_status
+from orderwatch_cli.parameters import NamedShop, connected_shops
+from orderwatch_cli.shop_status import PolledShop, polled_shops
+from orderwatch_cli.stack import STACK_NAME, Stack
+
+
+class ShopStatus(BaseModel):
+    """The status of a shop.
+
+    Attributes:
+        connection_id: Trackstar's ID of the connection.
+        name: The operator's name for the shop.
+        integration: Trackstar's name of the integration.
+        health: The state that the last poll found; None before the first poll.
+        detail: The problem and what to do about it.
+        last_poll_at: Our clock when a poll last read a window to its end.
+        data_as_of: End of the last Trackstar sync that a poll saw.
+        is_baseline_done: Whether the first poll has read the shop's history.
+        needs_attention: Number of orders that need attention.
+    """
+
+    connection_id: str
+    name: str | None
+    integration: str | None
+    health: str | None
+    detail: str
+    last_poll_at: datetime | None
+    data_as_of: datetime | None
+    is_baseline_done: bool
+    needs_attention: int
+
+
+class BacklogOrder(BaseModel):
+    """An order that needs attention: in a watched status that is not final, or late, or stuck.
+
+    Attributes:
+        connection_id: The shop's connection.
+        shop: The operator's name for the shop, otherwise the connection ID.
+        order_number: The number that people use.
+        status: The current status.
+        deadline: `order.late` or `order.stuck` if a deadline has passed.
+        raw_status: The status in the shop's own words.
+        status_since: When the shop changed to this status.
+        age: Time since then.
+        ship_by: The ship-by date; None: the shop gives none.
+        total_price: The price at the last poll.
+        currency: Currency of the price.
+        url: The order in the shop's admin.
+        alert_id: The alert about it; None: the baseline found it, so there was no alert.
+    """
+
+    connection_id: str
+    shop: str
+    order_number: str
+    status: str
+    raw_status: str | None
+    status_since: datetime
+    age: timedelta
+    deadline: str | None = None
+    ship_by: datetime | None = None
+    total_price: Number | None = None
+    currency: str | None = None
+    url: str | None = None
+    alert_id: str | None = None
+
+
+def shops(
+    *,
+    status: Annotated[HealthState | None, typer.Option("--status", help="Health of the shops.")] = None,
+    limit: Limit = 500,
+    utc: Utc = False,
+    stack_name: StackName = STACK_NAME,
+    endpoint_url: Endpoint = None,
+    json: Json = False,
+) -> None:
+    """List the shops and their health.
+
+    Shows the last poll, the age of Trackstar's data, and the number of orders that need attention.
+    """
+    with stack_at(stack_name, endpoint_url) as stack:
+        connected = shop_statuses(stack)
+        connect = stack.commands.own("connect CONNECTION_ID")
+    matching = [each for each in connected if status in {None, each.health}]
+    found = matching[:limit]
+    if json:
+        output.document(found)
+        return
+    columns = ("connection", "name", "integration", "health", "last poll", "data as of", "need attention")
+    rows = [
+        (
+            *(each.connection_id, each.name, each.integration, each.health),
+            *(each.last_poll_at, each.data_as_of, each.needs_attention),
+        )
+        for each in found
+    ]
+    empty = f"no shop is {status}" if connected else f"no shop is connected; connect one with: {connect}"
+    output.table(columns, rows, empty=empty, flexible=("name", "integration"), utc=utc)
+    _print_rest(len(matching) - len(found), "shop")
+
+
+def shop_statuses(stack: Stack) -> list[ShopStatus]:
+    """Return the status of every connected shop."""
+    connected = connected_shops(stack)
+    polled = polled_shops(stack, [shop.connection_id for shop in connected])
+    table = _order_table(stack)
+    return [
+        _shop_status(
+            shop,
+            polled.get(shop.connection_id, PolledShop()),
+            needs_attention=table.count_needing_attention(shop.connection_id),
+        )
+        for shop in connected
+    ]
+
+
+def _shop_status(shop: NamedShop, polled: PolledShop, *, needs_attention: int) -> ShopStatus:
+    return ShopStatus(
+        connection_id=shop.connection_id,
+        name=shop.name,
+        integration=polled.integration,
+        health=polled.health,
+        detail=polled.health_detail,
+        last_poll_at=polled.last_poll_at,
+        data_as_of=polled.data_as_of,
+        is_baseline_done=polled.is_baseline_done,
+        needs_attention=needs_attention,
+    )
+
+
+def orders(
+    *,
+    shop: Shop = None,
+    status: Annotated[
+        str | None, typer.Option(metavar="STATUS", help="Status of the orders, such as exception.")
+    ] = None,
+    limit: Limit = 100,
+    utc: Utc = False,
+    stack_name: StackName = STACK_NAME,
+    endpoint_url: Endpoint = None,
+    json: Json = False,
+) -> None:
+    """List orders that need attention.
+
+    These are in a watched status, late or stuck. They are sorted by shop, the oldest first. Cancelled orders need no
+    attention; list them with `alerts`.
+    """
+    with stack_at(stack_name, endpoint_url) as stack:
+        matching = backlog(stack, shop=shop, status=status)
+    found = matching[:limit]
+    if json:
+        output.document(found)
+        return
+    columns = ("shop", "order", "status", "raw status", "age", "ship by", "value")
+    rows = [
+        (*(each.shop, each.order_number, _status(each), each.raw_status), *(each.age, each.ship_by, _value(each)))
+        for each in found
+    ]
+    empty = f"no order in status {status} needs attention" if status else "no order needs attention"
+    output.table(columns, rows, empty=empty, flexible=("shop", "raw status"), utc=utc)
+    _print_rest(len(matching) - len(found), "order")
+
+
+def backlog(stack: Stack, *, shop: str | None = None, status: str | None = None) -> list[BacklogOrder]:
+    """Return the orders that need attention, by shop, the oldest first.
+
+    Args:
+        stack: The stack.
+        shop: Only this connection.
+        status: Only this status.
+
+    Raises:
+        UnknownFilterError: The shop or the status does not exist.
+    """
+    if shop:
+        require_shop(stack, shop)
+    if status:
+        require_status(stack, status)
+    connected = [each for each in connected_shops(stack) if shop in {None, each.connection_id}]
+    table = _order_table(stack)
+    rows = ((row, each) for each in connected for row in table.needing_attention(each.connection_id).values())
+    return [_backlog_order(row, each) for row, each in rows if status in {None, row.status}]
+
+
+def _backlog_order(row: StoredOrder, shop: NamedShop) -> BacklogOrder:
+    extract = Extract.from_json(row.extract) if row.extract else Extract()
+    passed = row.deadline_state.passed
+    return BacklogOrder(
+        connection_id=shop.connection_id,
+        shop=shop.name or shop.connection_id,
+        order_number=row.order_number,
+        status=row.status,
+        raw_status=row.raw_status,
+        status_since=row.status_since,
+        age=max(clock.now() - row.status_since, timedelta()),
+        deadline=passed.kind if passed and passed.kind in PROBLEM_KINDS else None,
+        ship_by=row.ship_by,
+        total_price=extract.total_price,
+        currency=extract.currency,
+        url=extract.url,
+        alert_id=row.status_alert_id or row.deadline_state.deadline_alert_id,
+    )
+
+
+def _order_table(stack: Stack) -> OrderTable:
+    return OrderTable(stack.aws.dynamodb, stack.outputs.order_table_name)
+
+
+def _status(order: BacklogOrder) -> str:
+    return f"{order.status}, {order.deadline.removeprefix('order.')}" if order.deadline else order.status
+
+
+def _value(order: BacklogOrder) -> str | None:
+    return None if order.total_price is None else money(order.total_price, order.currency)
+
+
+def _print_rest(count: int, noun: str) -> None:
+    if count:
+        output.line(f"and {plural(count, f'more {noun}')}; use --limit to show more")

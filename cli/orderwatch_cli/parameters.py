@@ -1,0 +1,94 @@
+"""The Parameter Store as an operator changes it: secrets and shops (`orderwatch.aws.parameters` has the paths)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import SecretStr
+
+from orderwatch.aws.parameters import ACCESS_TOKEN, SETTINGS
+from orderwatch_cli.stack import Stack
+
+NAME = "name"
+ENCRYPTED: Final = "SecureString"
+
+
+@dataclass(frozen=True)
+class NamedShop:
+    """A shop that has parameters.
+
+    Attributes:
+        connection_id: Trackstar's ID of the connection.
+        name: The operator's name for the shop.
+        has_token: Whether it has an access token; a shop without one is not polled.
+    """
+
+    connection_id: str
+    name: str | None
+    has_token: bool
+
+
+def named_shops(stack: Stack) -> list[NamedShop]:
+    """Return every shop that has parameters, sorted by connection ID; no token is decrypted."""
+    found: dict[str, dict[str, str]] = {}
+    for connection_id, what, value in _shop_parameters(stack, decrypt=False):
+        found.setdefault(connection_id, {})[what] = value
+    return [NamedShop(key, values.get(NAME), ACCESS_TOKEN in values) for key, values in sorted(found.items())]
+
+
+def connected_shops(stack: Stack) -> list[NamedShop]:
+    """Return the shops that have an access token."""
+    return [shop for shop in named_shops(stack) if shop.has_token]
+
+
+def access_tokens(stack: Stack) -> dict[str, SecretStr]:
+    """Return the access tokens by connection ID."""
+    parameters = _shop_parameters(stack, decrypt=True)
+    return {connection_id: SecretStr(value) for connection_id, what, value in parameters if what == ACCESS_TOKEN}
+
+
+def put_shop(stack: Stack, connection_id: str, *, access_token: SecretStr, name: str | None) -> None:
+    """Store a shop's token, and its name if one is given; both replace older values."""
+    path, ssm = f"{_shops_path(stack)}/{connection_id}", stack.aws.ssm
+    if name:
+        ssm.put_parameter(Name=f"{path}/{NAME}", Value=name, Type="String", Overwrite=True)
+    # Last, because a shop is polled as soon as it has a token.
+    put_secret(stack, f"{path}/{ACCESS_TOKEN}", access_token)
+
+
+def delete_shop(stack: Stack, connection_id: str) -> bool:
+    """Delete a shop's parameters; return whether there were any."""
+    names = [f"{_shops_path(stack)}/{connection_id}/{what}" for what in (ACCESS_TOKEN, NAME, SETTINGS)]
+    return bool(stack.aws.ssm.delete_parameters(Names=names).get("DeletedParameters"))
+
+
+def put_secret(stack: Stack, name: str, value: SecretStr) -> None:
+    """Store a secret encrypted; an older value is replaced.
+
+    An unencrypted parameter is deleted first: AWS cannot change its type, and its history keeps the old values.
+
+    Args:
+        stack: The stack.
+        name: Name of the parameter, with its path.
+        value: The secret.
+    """
+    ssm = stack.aws.ssm
+    found = ssm.describe_parameters(ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [name]}])
+    if any(each["Type"] != ENCRYPTED for each in found["Parameters"]):
+        ssm.delete_parameter(Name=name)
+    ssm.put_parameter(Name=name, Value=value.get_secret_value(), Type=ENCRYPTED, Overwrite=True)
+
+
+def _shops_path(stack: Stack) -> str:
+    return f"{stack.parameters.parameter_prefix}/connections"
+
+
+def _shop_parameters(stack: Stack, *, decrypt: bool) -> Iterator[tuple[str, str, str]]:
+    """Yield the connection ID, the last part of the name, and the value of each parameter."""
+    path = _shops_path(stack)
+    pages = stack.aws.ssm.get_paginator("get_parameters_by_path").paginate(
+        Path=path, Recursive=True, WithDecryption=decrypt
+    )
+    for parameter in (each for page in pages for each in page["Parameters"]):
+        connection_id, _, what = parameter["Name"].removeprefix(f"{path}/").rpartition("/")
+        yield connection_id, what, parameter["Value"]
