@@ -9,12 +9,12 @@ from email.utils import parsedate_to_datetime
 from pydantic import SecretStr
 
 from orderwatch import clock
-from orderwatch.trackstar.client import Trackstar
 from orderwatch.aws.parameters import Parameters
 from orderwatch.errors import ParameterMissingError
 from orderwatch.polling.health import assess
 from orderwatch.records import HealthState
 from orderwatch.rendering.formatting import duration
+from orderwatch.trackstar.client import Trackstar
 from orderwatch_cli.checks.report import Finding, fail, ok
 from orderwatch_cli.command_hints import Commands
 from orderwatch_cli.parameters import NamedShop, access_tokens, named_shops
@@ -113,7 +113,7 @@ def _shop_findings(stack: Stack, api_key: SecretStr | None) -> Iterator[Finding]
 
 
 def _access_findings(
-    stack: Stack, api: shop: NamedShop, *, api_key: SecretStr, tokens: Mapping[str, SecretStr]
+    stack: Stack, api: Trackstar, shop: NamedShop, *, api_key: SecretStr, tokens: Mapping[str, SecretStr]
 ) -> Iterator[Finding]:
     connection_id = shop.connection_id
     uses = Counter(token.get_secret_value() for token in tokens.values())
