@@ -7,9 +7,10 @@ from pydantic import BaseModel, SecretStr
 
 from orderwatch import clock
 from orderwatch.aws.parameters import is_webhook_url
+from orderwatch.aws.rate_limit import SLACK_LIMIT, RateLimiter
 from orderwatch.errors import OrderwatchError
 from orderwatch.rendering import slack
-from orderwatch.slack.webhook import SlackRefusedError, SlackWebhook
+from orderwatch.slack import SlackRefusedError, SlackWebhook
 from orderwatch_cli.secret_parameters import put_secret
 from orderwatch_cli.stack import Stack
 from orderwatch_cli.trial import TEST_CONNECTION, make_test_alert
@@ -47,23 +48,6 @@ class _Typed:
         """There is no other to read."""
 
 
-class _OneMessage:
-    """One message needs no pace, but for the wait that Slack asks for."""
-
-    def __init__(self) -> None:
-        self._free_at = 0.0
-
-    def wait(self, within: float) -> bool:
-        left = self._free_at - clock.monotonic()
-        if left > within:
-            return False
-        clock.sleep(max(left, 0.0))
-        return True
-
-    def hold(self, seconds: float) -> None:
-        self._free_at = clock.monotonic() + seconds
-
-
 def connect_slack(stack: Stack, url: SecretStr) -> SlackConnected:
     """Post a test to the webhook and store its URL.
 
@@ -78,7 +62,7 @@ def connect_slack(stack: Stack, url: SecretStr) -> SlackConnected:
         )
     alert = make_test_alert(status="exception", connection_id=TEST_CONNECTION, total_price=Decimal(1))
     deadline = clock.monotonic() + POSTED_WITHIN
-    webhook = SlackWebhook(_Typed(url), rate_limiter=_OneMessage())
+    webhook = SlackWebhook(_Typed(url), rate_limiter=RateLimiter(SLACK_LIMIT))
     try:
         webhook.post(slack.blocks(alert), seconds_left=lambda: deadline - clock.monotonic())
     except SlackRefusedError as error:

@@ -5,7 +5,6 @@ from typing import Any
 from orderwatch.alerts import kinds as contract
 from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.aws.dynamodb import from_item
-from orderwatch.aws.tables import KEY as TOPICS_ROW
 from orderwatch.errors import OrderwatchError
 from orderwatch.polling.connection_alerts import DOCUMENTED
 from orderwatch_cli.shop_parameters import named_shops
@@ -66,5 +65,4 @@ def _rows(stack: Stack) -> list[dict[str, Any]]:
     pages = stack.aws.dynamodb.get_paginator("scan").paginate(
         TableName=stack.outputs.connection_table_name, ProjectionExpression="connection_id, other_statuses"
     )
-    rows = (from_item(item) for page in pages for item in page["Items"])
-    return [row for row in rows if row["connection_id"] != TOPICS_ROW["connection_id"]]
+    return [from_item(item) for page in pages for item in page["Items"]]

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from orderwatch import clock
-from orderwatch.publishing.enrich import Details
+from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.trackstar.client import Trackstar
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import alert_of
@@ -59,8 +59,10 @@ def test_however_trackstar_hangs_no_alert_waits_longer_than_half_a_minute(
     needs_attention = FakeClock()
     clock.use(needs_attention)
     trackstar = Trackstar("https://trackstar.invalid", transport=Hanging(waits_for, error))
-    details, began = Details(Products(trackstar)), needs_attention.seconds
+    details, began = ProductDetails(Products(trackstar)), needs_attention.seconds
     alerts = [alert_of("1", connection_id=shop, product_ids=products) for shop in SHOPS]
-    came = [alert.connection_id for alert in alerts for portion in details.portions([alert]) for alert in portion]
+    came = [
+        alert.connection_id for alert in alerts for batch in details.enriched_batches([alert]) for alert in batch
+    ]
     assert came == SHOPS
     assert needs_attention.seconds - began < LONGEST_WAIT

@@ -42,7 +42,7 @@ def test_a_webhook_gets_a_test_message_and_its_url_is_stored_encrypted(
         ("very-secret", "this is no https URL of a webhook"),
         ('"https://hooks.slack.com/services/very-secret"', "without quotes"),
         ("http://hooks.slack.com/services/very-secret", "this is no https URL of a webhook"),
-        ("http://127.0.0.1:9/very-secret", "slack was not reached (URLError)"),
+        ("http://127.0.0.1:9/very-secret", "Slack was not reached (URLError)"),
     ],
 )
 def test_what_is_no_webhook_is_not_stored(operated: Operated, typed: str, says: str) -> None:

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingErro
 from functions.post_to_slack import app
 from orderwatch import clock
 from orderwatch.settings import PostToSlackSettings, read_settings
-from orderwatch.slack.webhook import MAX_TRIES
+from orderwatch.slack import MAX_TRIES
 from tests.support.alerts import alert_of
 from tests.support.clocks import FakeClock
 from tests.support.lambda_context import lambda_context, sqs_event
@@ -154,7 +154,7 @@ def test_a_bug_in_the_template_posts_plain_text(webhook: Webhook, monkeypatch: p
     def explode(*arguments: object, **named: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("orderwatch.rendering.slack.blocks", explode)
+    monkeypatch.setattr("functions.post_to_slack.app.blocks", explode)
     assert deliver("1") == []
     assert not webhook.messages[0].get("blocks")
 
@@ -219,7 +219,7 @@ def test_the_webhooks_url_is_in_no_error_and_no_log(
     with pytest.raises(BatchProcessingError) as caught:
         deliver("1")
     said = said_in(caught.value, caplog, capsys)
-    assert "slack" in said
+    assert "Slack" in said
     assert SECRET not in said
     assert SECRET not in repr(vars(app._adapters(read_settings(PostToSlackSettings))))
 
@@ -236,7 +236,7 @@ def test_a_webhook_that_was_renewed_is_taken_up_at_the_first_refusal(webhook: We
 
 def test_a_webhook_that_is_gone_is_asked_once_a_try_and_loses_nothing(webhook: Webhook) -> None:
     webhook.gone, webhook.path = 404, "/services/not-put-yet"
-    with pytest.raises(BatchProcessingError, match="slack answered 404"):
+    with pytest.raises(BatchProcessingError, match="Slack responded 404"):
         deliver("1")
     assert len(webhook.posted_to) == 1
     webhook.put(webhook.url)

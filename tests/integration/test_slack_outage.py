@@ -20,7 +20,7 @@ from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import D
 
 from functions.post_to_slack import app
 from orderwatch import clock
-from orderwatch.slack import webhook
+from orderwatch import slack as slack_module
 from tests.support.alerts import alert_of
 from tests.support.clocks import FakeClock
 from tests.support.lambda_context import lambda_context, sqs_event
@@ -55,14 +55,14 @@ class Ledger(BasePersistenceLayer):
         self.records.pop(data_record.idempotency_key, None)
 
 
-class NoPace:
-    """No wait between messages; the pace has tests of its own."""
+class NoLimit:
+    """No wait between messages; the rate limiter has its own tests."""
 
     def __init__(self, *_: object) -> None:
         """Needs nothing."""
 
-    def wait(self, within: float, count: int = 1) -> bool:
-        return True
+    def acquire(self, count: int = 1, *, within: float) -> int:
+        return count
 
     def hold(self, seconds: float) -> None:
         """Holds nobody back."""
@@ -160,9 +160,9 @@ def slack(needs_attention: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Slack:
     monkeypatch.setenv("PARAMETER_PREFIX", "/orderwatch")
     monkeypatch.setenv("IDEMPOTENCY_TABLE_NAME", "slack-deliveries")
     slack = Slack(needs_attention)
-    monkeypatch.setattr(webhook, "WebhookClient", lambda *_, **__: slack)
+    monkeypatch.setattr(slack_module, "WebhookClient", lambda *_, **__: slack)
     monkeypatch.setattr(app, "DynamoDBPersistenceLayer", Ledger)
-    monkeypatch.setattr(app, "SharedRateLimiter", NoPace)
+    monkeypatch.setattr(app, "RateLimiter", NoLimit)
     return slack
 
 

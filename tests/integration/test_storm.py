@@ -11,9 +11,9 @@ import pytest
 from functions.post_to_slack import app as post_to_slack
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert, AlertKey
-from orderwatch.aws.rate_limit import SLACK_LIMIT, SharedRateLimiter
+from orderwatch.aws.rate_limit import SLACK_LIMIT, TOPIC_LIMIT, RateLimiter, Row
 from orderwatch.aws.sns import AlertTopic
-from orderwatch.publishing.enrich import Details
+from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.rendering import slack
 from orderwatch_local.shop import Shop
 from tests.support.clocks import FakeClock, running_on
@@ -97,7 +97,7 @@ def storm() -> Storm:
     world = stormy_world(("exception", "backordered", "cancelled"))
     needs_attention = FakeClock()
     clock.use(needs_attention)
-    sns, products = TimedSns(needs_attention), Details(ProductsOf(lambda _: world.client()))
+    sns, products = TimedSns(needs_attention), ProductDetails(ProductsOf(lambda _: world.client()))
     topic = AlertTopic(sns.as_client(), ARN)
     storm = Storm([alert.key for alert in world.alerted()], begins_at=needs_attention.seconds, sent=sns.sent)
     before = len(world.queries("/cart/products"))
@@ -132,8 +132,8 @@ def test_a_storm_is_read_in_digests_that_say_what_is_at_stake(storm: Storm) -> N
     assert all(digest["products"][0]["on_hand"] is not None for digest in digests)
 
 
-def test_a_storm_gives_a_topic_at_most_ten_messages_a_second(storm: Storm) -> None:
-    assert most_in_a_second([moment for moment, _ in storm.sent]) <= 10
+def test_a_storm_sends_at_most_five_messages_a_second(storm: Storm) -> None:
+    assert most_in_a_second([moment for moment, _ in storm.sent]) <= TOPIC_LIMIT.messages
 
 
 def test_a_storm_asks_for_its_products_once(storm: Storm) -> None:
@@ -155,8 +155,7 @@ class Poster:
     def __init__(self, dynamodb: MemoryDynamoDB, begins_at: float) -> None:
         self.needs_attention = FakeClock()
         self.needs_attention.seconds = begins_at
-        client = dynamodb.as_client()
-        self._pace = SharedRateLimiter(client, "slack", "pace", SLACK_LIMIT)
+        self._rate_limiter = RateLimiter(SLACK_LIMIT, Row(dynamodb.as_client(), "slack", "pace"))
         self._batch: list[dict[str, Any]] = []
         self._ends_at = 0.0
 
@@ -168,7 +167,7 @@ class Poster:
         if not self._batch:
             return None
         with running_on(self.needs_attention):
-            assert self._pace.wait(self._ends_at - self.needs_attention.seconds), "given back to the queue"
+            assert self._rate_limiter.acquire(within=self._ends_at - self.needs_attention.seconds), "left to the queue"
         posted = (self.needs_attention.seconds, self._batch.pop(0))
         self.needs_attention.seconds += SLACK_REQUEST
         return posted

@@ -8,7 +8,7 @@ import pytest
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.errors import UnavailableError
-from orderwatch.publishing.enrich import NO_TIME, REMEMBERED_FOR, SECONDS_A_CONNECTION, Details
+from orderwatch.publishing.enrich import REMEMBERED_FOR, SECONDS_PER_CONNECTION, SKIPPED_NO_TIME, ProductDetails
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import alert_of
 from tests.support.clocks import FakeClock
@@ -51,13 +51,13 @@ class Sender:
     def __init__(self, vendor: Vendor) -> None:
         self.needs_attention = FakeClock()
         clock.use(self.needs_attention)
-        self.details = Details(vendor)
+        self.details = ProductDetails(vendor)
         self.sent: dict[str, tuple[float, Alert]] = {}
 
     def send(self, *alerts: Alert) -> None:
         began = self.needs_attention.seconds
-        for portion in self.details.portions(alerts):
-            self.sent |= {alert.connection_id: (self.needs_attention.seconds - began, alert) for alert in portion}
+        for batch in self.details.enriched_batches(alerts):
+            self.sent |= {alert.connection_id: (self.needs_attention.seconds - began, alert) for alert in batch}
 
     def waited(self, connection_id: str) -> float:
         return self.sent[connection_id][0]
@@ -75,7 +75,7 @@ def test_what_needs_no_products_does_not_wait_for_a_shop_that_hangs() -> None:
     sender = Sender(Vendor("hangs"))
     sender.send(needing("hangs"), alert_of("1", connection_id="plain"))
     assert sender.waited("plain") == 0.0
-    assert sender.gaps("hangs") == ("product details: Trackstar did not answer",)
+    assert sender.gaps("hangs") == ("product details: Trackstar did not respond",)
 
 
 def test_what_has_its_products_already_does_not_wait_either_and_has_its_details() -> None:
@@ -88,8 +88,8 @@ def test_what_has_its_products_already_does_not_wait_either_and_has_its_details(
 def test_a_shop_that_hangs_uses_up_its_own_budget_and_the_next_one_still_gets_its_details() -> None:
     sender = Sender(Vendor("hangs"))
     sender.send(needing("hangs"), needing("sound"))
-    assert sender.waited("hangs") == SECONDS_A_CONNECTION
-    assert sender.waited("sound") == pytest.approx(SECONDS_A_CONNECTION + 0.2)
+    assert sender.waited("hangs") == SECONDS_PER_CONNECTION
+    assert sender.waited("sound") == pytest.approx(SECONDS_PER_CONNECTION + 0.2)
     assert sender.gaps("sound") == ()
 
 
@@ -99,7 +99,7 @@ def test_however_many_shops_hang_no_alert_waits_longer_than_half_a_minute() -> N
     sender.send(*map(needing, shops))
     assert sender.sent.keys() == set(shops)
     assert max(map(sender.waited, shops)) < LONGEST_WAIT
-    assert sender.gaps("hangs49") == (NO_TIME,)
+    assert sender.gaps("hangs49") == (SKIPPED_NO_TIME,)
 
 
 def test_alerts_that_wait_behind_several_batches_wait_no_longer_in_all() -> None:
@@ -118,7 +118,7 @@ def test_a_shop_that_failed_is_left_alone_for_a_while_and_then_asked_again() -> 
     sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds() - 1
     sender.send(needing("hangs"))
     assert (vendor.asked, sender.waited("hangs")) == (["hangs"], 0.0)
-    assert sender.gaps("hangs") == ("product details: Trackstar did not answer",)
+    assert sender.gaps("hangs") == ("product details: Trackstar did not respond",)
 
     vendor.hanging.clear()
     sender.needs_attention.seconds += 1
@@ -168,7 +168,7 @@ def test_the_time_that_was_spent_comes_back() -> None:
     sender = Sender(Vendor(*shops))
     sender.send(*map(needing, shops))
     sender.send(needing("sound"))
-    assert sender.gaps("sound") == (NO_TIME,)
+    assert sender.gaps("sound") == (SKIPPED_NO_TIME,)
     sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("sound"))
     assert sender.gaps("sound") == ()
@@ -176,12 +176,12 @@ def test_the_time_that_was_spent_comes_back() -> None:
 
 def test_a_slow_shop_is_not_asked_when_hardly_any_time_is_left_and_so_not_taken_for_one_that_fails() -> None:
     vendor = Vendor()
-    vendor.needs = SECONDS_A_CONNECTION - 0.1
+    vendor.needs = SECONDS_PER_CONNECTION - 0.1
     sender = Sender(vendor)
     for shop in ("one", "two", "three"):
         sender.send(needing(shop))
     assert vendor.asked == ["one", "two"]
-    assert sender.gaps("three") == (NO_TIME,)
+    assert sender.gaps("three") == (SKIPPED_NO_TIME,)
     sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("three"))
     assert sender.gaps("three") == ()
@@ -190,8 +190,8 @@ def test_a_slow_shop_is_not_asked_when_hardly_any_time_is_left_and_so_not_taken_
 def test_the_alerts_of_a_shop_stay_together_so_that_a_storm_is_one_digest() -> None:
     sender = Sender(Vendor())
     plain, detailed = alert_of("1", connection_id="shop"), needing("shop")
-    portions = filter(None, sender.details.portions([plain, needing("other"), detailed]))
-    assert [[alert.connection_id for alert in portion] for portion in portions] == [["shop", "shop"], ["other"]]
+    batches = filter(None, sender.details.enriched_batches([plain, needing("other"), detailed]))
+    assert [[alert.connection_id for alert in batch] for batch in batches] == [["shop", "shop"], ["other"]]
 
 
 def test_a_bug_in_the_source_makes_alerts_plainer_and_stops_none() -> None:
@@ -201,4 +201,4 @@ def test_a_bug_in_the_source_makes_alerts_plainer_and_stops_none() -> None:
 
     sender = Sender(Broken())
     sender.send(needing("one"), needing("two"))
-    assert sender.gaps("one") == sender.gaps("two") == ("product details: they could not be read",)
+    assert sender.gaps("one") == sender.gaps("two") == ("product details: could not be read",)

@@ -4,7 +4,14 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder
-from orderwatch.publishing.enrich import MAX_GAPS, MAX_WAREHOUSES, SKIPPED_LATE, enrich, product_ids_of, without_details
+from orderwatch.publishing.enrich import (
+    MAX_MISSING,
+    MAX_WAREHOUSES,
+    SKIPPED_LATE,
+    enrich,
+    product_ids_of,
+    without_details,
+)
 from orderwatch.trackstar.products import Product, ProductPage
 from orderwatch_local.samples import SAMPLES, order_alert
 
@@ -96,17 +103,17 @@ def test_the_stock_of_a_parent_is_not_taken_for_that_of_its_variants() -> None:
     line = _order(alert).line_items[0]
     assert (line.on_hand, line.on_hand_by_warehouse, line.name) == (None, {}, "Trail Tent")
     assert alert.enrichment.missing == (
-        "stock of TENT-2P: known of its variants only, and the line names their parent",
+        "stock of TENT-2P: only its variants have a stock, and the order line names their parent",
     )
 
 
 @pytest.mark.parametrize(
     ("product_id", "sku", "gap"),
     [
-        ("gone", "SKU-1", "product details of SKU-1: not in Trackstar's copy"),
-        ("gone", None, "product details of gone: not in Trackstar's copy"),
-        (None, None, "product details of line 1: the line names no product"),
-        ("7", None, "stock of 7: the shop does not tell"),
+        ("gone", "SKU-1", "product details of SKU-1: not found in Trackstar"),
+        ("gone", None, "product details of gone: not found in Trackstar"),
+        (None, None, "product details of line 1: the order line names no product"),
+        ("7", None, "stock of 7: not provided by the shop"),
     ],
 )
 def test_a_gap_is_named_in_a_users_words(product_id: str | None, sku: str | None, gap: str) -> None:
@@ -124,8 +131,8 @@ def test_alerts_without_details_name_the_gap_where_there_are_lines() -> None:
 
 def test_many_gaps_are_listed_in_part_and_counted_exactly() -> None:
     (alert,) = enrich([_alert(*(f"gone-{n}" for n in range(60)))], by_id())
-    assert len(alert.enrichment.missing) == MAX_GAPS + 1
-    assert alert.enrichment.missing[-1] == f"+{60 - MAX_GAPS} more gaps"
+    assert len(alert.enrichment.missing) == MAX_MISSING + 1
+    assert alert.enrichment.missing[-1] == f"+{60 - MAX_MISSING} more"
 
 
 def test_stock_in_too_many_warehouses_is_told_in_sum() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from orderwatch import clock as process_clock
 from orderwatch.errors import UnavailableError
-from orderwatch.publishing.enrich import KEPT_FOR, ProductCache
+from orderwatch.publishing.enrich import CACHED_FOR, ProductCache
 from orderwatch.trackstar.products import Product
 from tests.support.clocks import StandingClock
 
@@ -79,14 +79,14 @@ def test_a_fault_is_not_remembered(cache: ProductCache, source: Source) -> None:
 
 def test_products_are_known_only_if_all_of_them_are(cache: ProductCache, source: Source) -> None:
     find(cache, "1", "gone")
-    assert cache.known("a", []) == {}
-    assert set(cache.known("a", ["1", "gone", "1"]) or ()) == {"1"}
-    assert cache.known("a", ["1", "2"]) is None
-    assert cache.known("b", ["1"]) is None
+    assert cache.cached("a", []) == {}
+    assert set(cache.cached("a", ["1", "gone", "1"]) or ()) == {"1"}
+    assert cache.cached("a", ["1", "2"]) is None
+    assert cache.cached("b", ["1"]) is None
     assert source.asked == [["1", "gone"]]
 
 
-@pytest.mark.parametrize(("after", "asked"), [(KEPT_FOR - timedelta(seconds=1), 1), (KEPT_FOR, 2)])
+@pytest.mark.parametrize(("after", "asked"), [(CACHED_FOR - timedelta(seconds=1), 1), (CACHED_FOR, 2)])
 def test_a_product_is_trusted_for_one_poll_interval(
     cache: ProductCache, clock: StandingClock, source: Source, after: timedelta, asked: int
 ) -> None:

@@ -5,8 +5,8 @@ OrderwatchError
 ├── ParameterMissingError       a parameter is not in the Parameter Store: put it there
 ├── ParameterInvalidError       a parameter's value cannot be used: put it again
 ├── PollsNotRequestedError      SQS did not take the messages of some connections: send them again
-├── SlackRefusedError           Slack did not take a message (orderwatch.slack.webhook): the queue gives it again
-│   └── SlackInvalidError       the message itself is wrong: send a plainer one
+├── SlackRefusedError           Slack did not accept a message (orderwatch.slack): the queue retries it
+│   └── SlackInvalidError       Slack finds the message invalid: send a simpler one
 ├── PollSupersededError         another poll of the connection saved first: stop quietly, that poll goes on
 └── TrackstarError              the vendor's API did not answer as documented; carries `request_id`
     ├── UnauthorizedError       401: a key or token is wrong; do not retry, alert people

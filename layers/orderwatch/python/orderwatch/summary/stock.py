@@ -44,11 +44,11 @@ def stocked_shops(
     asked = 0
     for shop in shops:
         waiting = backordered(orders[shop.connection_id])
-        ids, found = product_ids(waiting), LookedUp({}, None)
+        ids, found = product_ids(waiting), LookedUp({})
         if source and ids and asked < MAX_STOCKED:
             asked += 1
             found = source.look_up(shop.connection_id, ids)
-        gaps += [f"stock at {shop.label}: {found.gap.removeprefix(DETAILS)}"] if found.gap else []
+        gaps += [f"stock at {shop.label}: {found.missing_reason.removeprefix(DETAILS)}"] if found.missing_reason else []
         held = held_up_by(waiting, found.products)
         top = tuple(held[:MAX_PRODUCTS])
         alerted.append(shop.model_copy(update={"products": top, "more_products": len(held) - len(top)}))
