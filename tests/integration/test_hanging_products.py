@@ -61,8 +61,6 @@ def test_however_trackstar_hangs_no_alert_waits_longer_than_half_a_minute(
     trackstar = Trackstar("https://trackstar.invalid", transport=Hanging(waits_for, error))
     details, began = ProductDetails(Products(trackstar)), needs_attention.seconds
     alerts = [alert_of("1", connection_id=shop, product_ids=products) for shop in SHOPS]
-    came = [
-        alert.connection_id for alert in alerts for batch in details.enriched_batches([alert]) for alert in batch
-    ]
+    came = [alert.connection_id for alert in alerts for batch in details.enriched_batches([alert]) for alert in batch]
     assert came == SHOPS
     assert needs_attention.seconds - began < LONGEST_WAIT
