@@ -15,6 +15,7 @@ from orderwatch.alerts.kinds import KIND_SUMMARY, Severity
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.alerts.summary import ALL_SHOPS, DailySummary, ShopSummary, Unseen, longest
 from orderwatch.polling.cursor import ConnectionState
+from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.records import HealthState, StoredOrder
 from orderwatch.summary.changes import (
     PreviousSummary,
@@ -26,7 +27,7 @@ from orderwatch.summary.changes import (
     weeks,
 )
 from orderwatch.summary.figures import SummaryRow, shop_figures, total, worst_first
-from orderwatch.summary.stock import ProductSource, stocked_shops
+from orderwatch.summary.stock import stocked_shops
 
 LOOKED_BACK = timedelta(days=15)
 """How far back summaries are read: two weeks and the one that they begin with."""
@@ -161,7 +162,7 @@ class _Read:
 
 
 def summarize(
-    shops: Sequence[Shop], *, store: Store, products: ProductSource | None, occasion: SummaryRequest
+    shops: Sequence[Shop], *, store: Store, products: ProductDetails | None, occasion: SummaryRequest
 ) -> Summary:
     """Make the summary of these shops; it is not written yet.
 

@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Protocol
 
 from orderwatch.alerts.parts import short_of
 from orderwatch.alerts.summary import ShopSummary, SummaryProduct
-from orderwatch.publishing.enrich import LookedUp
+from orderwatch.publishing.enrich import LookedUp, ProductDetails
 from orderwatch.records import Extract, ExtractLine
 from orderwatch.summary.figures import SummaryRow
 from orderwatch.trackstar.products import Product
@@ -22,15 +21,8 @@ MAX_STOCKED = 20
 DETAILS = "product details: "
 
 
-class ProductSource(Protocol):
-    """Where products come from, within its own limit of time."""
-
-    def look_up(self, connection_id: str, product_ids: Sequence[str]) -> LookedUp:
-        """The products of a connection, or why there are none; raises nothing."""
-
-
 def stocked_shops(
-    shops: Iterable[ShopSummary], orders: Mapping[str, Sequence[SummaryRow]], source: ProductSource | None
+    shops: Iterable[ShopSummary], orders: Mapping[str, Sequence[SummaryRow]], source: ProductDetails | None
 ) -> tuple[list[ShopSummary], list[str]]:
     """The shops with the products that hold up their orders, and why the stock of some is not known.
 
