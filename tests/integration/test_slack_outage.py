@@ -167,7 +167,7 @@ def slack(needs_attention: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Slack:
 
 
 @pytest.mark.parametrize("days", [1, 4])
-def test_an_outage_of_days_loses_nothing_posts_nothing_twice_and_needs_no_hand(
+def test_after_days_without_slack_each_alert_is_posted_once(
     slack: Slack, needs_attention: FakeClock, days: int
 ) -> None:
     queue = Queue(needs_attention)
@@ -185,9 +185,7 @@ def test_an_outage_of_days_loses_nothing_posts_nothing_twice_and_needs_no_hand(
     assert sorted(alerted) == ["1", "2", "3", "before"]
 
 
-def test_an_outage_of_a_week_leaves_every_alert_among_the_dead_letters(
-    slack: Slack, needs_attention: FakeClock
-) -> None:
+def test_after_a_week_without_slack_alerts_are_dead_letters(slack: Slack, needs_attention: FakeClock) -> None:
     queue = Queue(needs_attention)
     slack.back_at = needs_attention.seconds + 7 * DAY
     queue.send("1")
@@ -196,7 +194,7 @@ def test_an_outage_of_a_week_leaves_every_alert_among_the_dead_letters(
     assert [json.loads(message.body)["order"]["id"] for message in queue.dead] == ["1"]
 
 
-def test_the_age_is_counted_often_enough_that_its_alarm_stays_on_through_an_outage(
+def test_the_age_alarm_stays_on_during_an_outage(
     slack: Slack, needs_attention: FakeClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     alarm = RESOURCES["SlackFailingAlarm"]["Properties"]

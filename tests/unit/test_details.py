@@ -71,21 +71,21 @@ def needing(connection_id: str, *product_ids: str) -> Alert:
     return alert_of("1", connection_id=connection_id, product_ids=product_ids or ("p1",))
 
 
-def test_what_needs_no_products_does_not_wait_for_a_shop_that_hangs() -> None:
+def test_alerts_without_products_do_not_wait() -> None:
     sender = Sender(Vendor("hangs"))
     sender.send(needing("hangs"), alert_of("1", connection_id="plain"))
     assert sender.waited("plain") == 0.0
     assert sender.gaps("hangs") == ("product details: Trackstar did not respond",)
 
 
-def test_what_has_its_products_already_does_not_wait_either_and_has_its_details() -> None:
+def test_alerts_with_cached_products_do_not_wait() -> None:
     sender = Sender(Vendor("hangs"))
     sender.send(needing("warm"))
     sender.send(needing("hangs"), needing("warm"))
     assert (sender.waited("warm"), sender.gaps("warm")) == (0.0, ())
 
 
-def test_a_shop_that_hangs_uses_up_its_own_budget_and_the_next_one_still_gets_its_details() -> None:
+def test_a_hanging_shop_uses_only_its_own_budget() -> None:
     sender = Sender(Vendor("hangs"))
     sender.send(needing("hangs"), needing("sound"))
     assert sender.waited("hangs") == SECONDS_PER_CONNECTION
@@ -93,7 +93,7 @@ def test_a_shop_that_hangs_uses_up_its_own_budget_and_the_next_one_still_gets_it
     assert sender.gaps("sound") == ()
 
 
-def test_however_many_shops_hang_no_alert_waits_longer_than_half_a_minute() -> None:
+def test_no_alert_waits_longer_than_half_a_minute() -> None:
     shops = [f"hangs{number}" for number in range(50)]
     sender = Sender(Vendor(*shops))
     sender.send(*map(needing, shops))
@@ -102,7 +102,7 @@ def test_however_many_shops_hang_no_alert_waits_longer_than_half_a_minute() -> N
     assert sender.gaps("hangs49") == (SKIPPED_NO_TIME,)
 
 
-def test_alerts_that_wait_behind_several_batches_wait_no_longer_in_all() -> None:
+def test_the_budget_holds_over_several_batches() -> None:
     shops = [f"hangs{number}" for number in range(50)]
     sender = Sender(Vendor(*shops))
     began = sender.needs_attention.seconds
@@ -111,7 +111,7 @@ def test_alerts_that_wait_behind_several_batches_wait_no_longer_in_all() -> None
     assert sender.needs_attention.seconds - began < LONGEST_WAIT
 
 
-def test_a_shop_that_failed_is_left_alone_for_a_while_and_then_asked_again() -> None:
+def test_a_shop_that_failed_is_retried_after_a_while() -> None:
     vendor = Vendor("hangs")
     sender = Sender(vendor)
     sender.send(needing("hangs"))
@@ -126,7 +126,7 @@ def test_a_shop_that_failed_is_left_alone_for_a_while_and_then_asked_again() -> 
     assert (vendor.asked, sender.gaps("hangs")) == (["hangs", "hangs"], ())
 
 
-def test_a_shop_that_failed_still_gets_the_details_that_are_known() -> None:
+def test_a_shop_that_failed_still_gets_cached_details() -> None:
     vendor = Vendor()
     sender = Sender(vendor)
     sender.send(needing("shop", "p1"))
@@ -136,7 +136,7 @@ def test_a_shop_that_failed_still_gets_the_details_that_are_known() -> None:
     assert sender.gaps("shop") == ()
 
 
-def test_a_shop_that_failed_before_is_asked_after_the_others() -> None:
+def test_a_shop_that_failed_before_comes_last() -> None:
     vendor = Vendor("hangs")
     sender = Sender(vendor)
     sender.send(needing("hangs"))
@@ -145,7 +145,7 @@ def test_a_shop_that_failed_before_is_asked_after_the_others() -> None:
     assert sender.waited("sound") == pytest.approx(0.2)
 
 
-def test_a_shop_that_answered_again_is_asked_in_its_turn() -> None:
+def test_a_shop_that_recovered_keeps_its_place() -> None:
     vendor = Vendor("recovers")
     sender = Sender(vendor)
     sender.send(needing("recovers"))
@@ -156,14 +156,14 @@ def test_a_shop_that_answered_again_is_asked_in_its_turn() -> None:
     assert vendor.asked[-2:] == ["recovers", "sound"]
 
 
-def test_a_shop_that_is_left_alone_waits_for_no_other() -> None:
+def test_a_shop_that_failed_does_not_wait_for_others() -> None:
     sender = Sender(Vendor("hangs", "hangs too"))
     sender.send(needing("hangs"))
     sender.send(needing("hangs too"), needing("hangs"))
     assert sender.waited("hangs") == 0.0
 
 
-def test_the_time_that_was_spent_comes_back() -> None:
+def test_the_budget_is_renewed() -> None:
     shops = [f"hangs{number}" for number in range(3)]
     sender = Sender(Vendor(*shops))
     sender.send(*map(needing, shops))
@@ -174,7 +174,7 @@ def test_the_time_that_was_spent_comes_back() -> None:
     assert sender.gaps("sound") == ()
 
 
-def test_a_slow_shop_is_not_asked_when_hardly_any_time_is_left_and_so_not_taken_for_one_that_fails() -> None:
+def test_no_request_starts_with_hardly_any_time_left() -> None:
     vendor = Vendor()
     vendor.needs = SECONDS_PER_CONNECTION - 0.1
     sender = Sender(vendor)
@@ -187,14 +187,14 @@ def test_a_slow_shop_is_not_asked_when_hardly_any_time_is_left_and_so_not_taken_
     assert sender.gaps("three") == ()
 
 
-def test_the_alerts_of_a_shop_stay_together_so_that_a_storm_is_one_digest() -> None:
+def test_the_alerts_of_a_shop_are_in_one_batch() -> None:
     sender = Sender(Vendor())
     plain, detailed = alert_of("1", connection_id="shop"), needing("shop")
     batches = filter(None, sender.details.enriched_batches([plain, needing("other"), detailed]))
     assert [[alert.connection_id for alert in batch] for batch in batches] == [["shop", "shop"], ["other"]]
 
 
-def test_a_bug_in_the_source_makes_alerts_plainer_and_stops_none() -> None:
+def test_a_bug_in_the_source_stops_no_alert() -> None:
     class Broken(Vendor):
         def products(self, *arguments: Any, **options: Any) -> Mapping[str, Product]:
             raise RuntimeError("a bug")
