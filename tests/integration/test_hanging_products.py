@@ -56,11 +56,11 @@ class Products:
 def test_no_alert_waits_long_if_trackstar_hangs(
     waits_for: str, error: type[httpx.TransportError], products: tuple[str, ...]
 ) -> None:
-    needs_attention = FakeClock()
-    clock.use(needs_attention)
+    fake_clock = FakeClock()
+    clock.use(fake_clock)
     trackstar = Trackstar("https://trackstar.invalid", transport=Hanging(waits_for, error))
-    details, began = ProductDetails(Products(trackstar)), needs_attention.seconds
+    details, began = ProductDetails(Products(trackstar)), fake_clock.seconds
     alerts = [alert_of("1", connection_id=shop, product_ids=products) for shop in SHOPS]
     came = [alert.connection_id for alert in alerts for batch in details.enriched_batches([alert]) for alert in batch]
     assert came == SHOPS
-    assert needs_attention.seconds - began < LONGEST_WAIT
+    assert fake_clock.seconds - began < LONGEST_WAIT

@@ -82,8 +82,8 @@ def webhook(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
     webhook = Webhook()
     webhook.put(webhook.url)
     properties = load_template()["Resources"]["SlackDeliveryTable"]["Properties"]
-    connections_to_poll = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
-    boto3.client("dynamodb").create_table(TableName="slack-deliveries", **connections_to_poll)
+    definition = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
+    boto3.client("dynamodb").create_table(TableName="slack-deliveries", **definition)
     monkeypatch.setenv("PARAMETER_PREFIX", "/orderwatch")
     monkeypatch.setenv("IDEMPOTENCY_TABLE_NAME", "slack-deliveries")
     yield webhook
@@ -91,12 +91,12 @@ def webhook(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
 
 
 @pytest.fixture(autouse=True)
-def needs_attention() -> Iterator[FakeClock]:
+def fake_clock() -> Iterator[FakeClock]:
     """A process of its own for each test, in which waiting takes no time."""
     app._adapters.cache_clear()
-    needs_attention = FakeClock()
-    clock.use(needs_attention)
-    yield needs_attention
+    fake_clock = FakeClock()
+    clock.use(fake_clock)
+    yield fake_clock
     clock.use(None)
 
 
@@ -119,11 +119,11 @@ def test_a_duplicate_is_not_posted_again(webhook: Webhook) -> None:
     assert len(webhook.messages) == 2
 
 
-def test_slack_gets_one_message_a_second(webhook: Webhook, needs_attention: FakeClock) -> None:
+def test_slack_gets_one_message_a_second(webhook: Webhook, fake_clock: FakeClock) -> None:
     deliver("1", "2", "3")
-    assert needs_attention.slept == [1.0, 1.0]
+    assert fake_clock.slept == [1.0, 1.0]
     deliver("1", "2", "3")
-    assert needs_attention.slept == [1.0, 1.0], "a repeat costs no wait"
+    assert fake_clock.slept == [1.0, 1.0], "a repeat costs no wait"
 
 
 def test_a_failed_post_is_left_to_the_queue(webhook: Webhook) -> None:
@@ -133,11 +133,11 @@ def test_a_failed_post_is_left_to_the_queue(webhook: Webhook) -> None:
     assert len(webhook.messages) == 3
 
 
-def test_a_short_fault_of_slack_is_retried_within_the_invocation(webhook: Webhook, needs_attention: FakeClock) -> None:
+def test_a_short_fault_of_slack_is_retried_within_the_invocation(webhook: Webhook, fake_clock: FakeClock) -> None:
     webhook.answers = [502]
     assert deliver("1") == []
     assert len(webhook.messages) == 1
-    assert needs_attention.slept == [1.0]
+    assert fake_clock.slept == [1.0]
 
 
 def test_a_message_that_slack_finds_invalid_is_posted_simpler(webhook: Webhook) -> None:
@@ -158,28 +158,26 @@ def test_a_rendering_bug_posts_plain_text(webhook: Webhook, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(("retry_after", "waited"), [("7", 7.0), ("0", 1.0), ("soon", 30.0)])
-def test_retry_after_is_respected(
-    webhook: Webhook, needs_attention: FakeClock, retry_after: str, waited: float
-) -> None:
+def test_retry_after_is_respected(webhook: Webhook, fake_clock: FakeClock, retry_after: str, waited: float) -> None:
     webhook.answers, webhook.retry_after = [429], retry_after
     assert deliver("1") == []
     assert len(webhook.messages) == 1
-    assert needs_attention.slept == [waited]
+    assert fake_clock.slept == [waited]
 
 
-def test_retry_after_applies_to_all_functions(webhook: Webhook, needs_attention: FakeClock) -> None:
+def test_retry_after_applies_to_all_functions(webhook: Webhook, fake_clock: FakeClock) -> None:
     webhook.answers, webhook.retry_after = [429], "20"
     deliver("1")
     app._adapters.cache_clear()
     deliver("2")
-    assert needs_attention.slept == [20.0, 1.0]
+    assert fake_clock.slept == [20.0, 1.0]
 
 
-def test_a_long_retry_after_is_left_to_the_queue(webhook: Webhook, needs_attention: FakeClock) -> None:
+def test_a_long_retry_after_is_left_to_the_queue(webhook: Webhook, fake_clock: FakeClock) -> None:
     webhook.answers, webhook.retry_after = [200, 429], "120"
     assert deliver("1", "2", "3") == ["message-1", "message-2"]
-    assert needs_attention.slept == [1.0], "nobody sleeps for nothing"
-    needs_attention.seconds += 120
+    assert fake_clock.slept == [1.0], "nobody sleeps for nothing"
+    fake_clock.seconds += 120
     assert deliver("2", "3") == []
     assert len(webhook.messages) == 3
 
@@ -285,12 +283,12 @@ def test_a_web_page_is_not_a_response_of_slack(webhook: Webhook) -> None:
 
 
 def test_the_age_of_a_late_message_is_reported(
-    webhook: Webhook, needs_attention: FakeClock, capsys: pytest.CaptureFixture[str]
+    webhook: Webhook, fake_clock: FakeClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     webhook.answers = [500] * MAX_TRIES
     event = sqs_event(*(alert_of(order_id).model_dump_json() for order_id in ("1", "2")))
     for record, waited in zip(event["Records"], (1000, 20), strict=True):
-        sent_at = (needs_attention.now().timestamp() - waited) * 1000
+        sent_at = (fake_clock.now().timestamp() - waited) * 1000
         record["attributes"]["SentTimestamp"] = str(int(sent_at))
     app.handler(event, lambda_context())
     [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"SlackMessageAge"' in line]

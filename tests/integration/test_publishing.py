@@ -299,14 +299,14 @@ class Watch:
     """The times at which messages were sent."""
 
     def __init__(self) -> None:
-        self.needs_attention = FakeClock()
-        process_clock.use(self.needs_attention)
+        self.fake_clock = FakeClock()
+        process_clock.use(self.fake_clock)
         self.topic = RecordingSns().topic
         self.sent_at: list[float] = []
 
     def send(self, count: int) -> None:
         self.topic.publish([message() for _ in range(count)])
-        self.sent_at += [self.needs_attention.seconds] * count
+        self.sent_at += [self.fake_clock.seconds] * count
 
     def most_in_a_second(self) -> int:
         return max(sum(1 for other in self.sent_at if 0 <= other - start < 1) for start in self.sent_at)
@@ -332,17 +332,17 @@ def test_the_first_five_messages_need_no_wait() -> None:
     watch = Watch()
     watch.send(1)
     watch.send(4)
-    assert watch.needs_attention.seconds == 1000.0
-    watch.needs_attention.seconds += 1
+    assert watch.fake_clock.seconds == 1000.0
+    watch.fake_clock.seconds += 1
     watch.send(5)
-    assert watch.needs_attention.seconds == 1001.0
+    assert watch.fake_clock.seconds == 1001.0
 
 
 def test_a_storm_is_sent_at_five_messages_a_second() -> None:
     watch = Watch()
     for _ in range(10):
         watch.send(5)
-    assert watch.needs_attention.seconds - 1000.0 == pytest.approx(9.0, abs=0.02)
+    assert watch.fake_clock.seconds - 1000.0 == pytest.approx(9.0, abs=0.02)
 
 
 def test_a_request_has_at_most_five_messages() -> None:

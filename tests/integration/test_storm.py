@@ -52,9 +52,9 @@ class Storm:
 class TimedSns(RecordingSns):
     """SNS whose requests take time; records when it accepted each message."""
 
-    def __init__(self, needs_attention: FakeClock) -> None:
+    def __init__(self, fake_clock: FakeClock) -> None:
         super().__init__()
-        self._waits = needs_attention
+        self._waits = fake_clock
         self.sent: list[tuple[float, dict[str, Any]]] = []
 
     def publish_batch(self, **request: Any) -> dict[str, Any]:
@@ -95,11 +95,11 @@ def _order(number: int) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def storm() -> Storm:
     world = stormy_world(("exception", "backordered", "cancelled"))
-    needs_attention = FakeClock()
-    clock.use(needs_attention)
-    sns, products = TimedSns(needs_attention), ProductDetails(ProductsOf(lambda _: world.client()))
+    fake_clock = FakeClock()
+    clock.use(fake_clock)
+    sns, products = TimedSns(fake_clock), ProductDetails(ProductsOf(lambda _: world.client()))
     topic = AlertTopic(sns.as_client(), ARN)
-    storm = Storm([alert.key for alert in world.alerted()], begins_at=needs_attention.seconds, sent=sns.sent)
+    storm = Storm([alert.key for alert in world.alerted()], begins_at=fake_clock.seconds, sent=sns.sent)
     before = len(world.queries("/cart/products"))
     for batch in batched(storm.keys, STREAM_BATCH, strict=False):
         summary = send(batch, outbox=world.tables.alerts, topic=topic, products=products)
@@ -153,8 +153,8 @@ class Poster:
     """One concurrent invocation of post_to_slack, with the shared rate limiter."""
 
     def __init__(self, dynamodb: MemoryDynamoDB, begins_at: float) -> None:
-        self.needs_attention = FakeClock()
-        self.needs_attention.seconds = begins_at
+        self.fake_clock = FakeClock()
+        self.fake_clock.seconds = begins_at
         self._rate_limiter = RateLimiter(SLACK_LIMIT, Row(dynamodb.as_client(), "slack", "pace"))
         self._batch: list[dict[str, Any]] = []
         self._ends_at = 0.0
@@ -163,13 +163,13 @@ class Poster:
         """Post the next message of its batch, or of the next batch; None if the queue is empty."""
         if not self._batch:
             self._batch = [body for _, body in zip(range(MAPPING["BatchSize"]), queue, strict=False)]
-            self._ends_at = self.needs_attention.seconds + SLACK_FUNCTION["Timeout"] - post_to_slack.STOP_BEFORE
+            self._ends_at = self.fake_clock.seconds + SLACK_FUNCTION["Timeout"] - post_to_slack.STOP_BEFORE
         if not self._batch:
             return None
-        with running_on(self.needs_attention):
-            assert self._rate_limiter.acquire(within=self._ends_at - self.needs_attention.seconds), "left to the queue"
-        posted = (self.needs_attention.seconds, self._batch.pop(0))
-        self.needs_attention.seconds += SLACK_REQUEST
+        with running_on(self.fake_clock):
+            assert self._rate_limiter.acquire(within=self._ends_at - self.fake_clock.seconds), "left to the queue"
+        posted = (self.fake_clock.seconds, self._batch.pop(0))
+        self.fake_clock.seconds += SLACK_REQUEST
         return posted
 
 
@@ -180,7 +180,7 @@ def post_all(storm: Storm) -> list[tuple[float, dict[str, Any]]]:
     posters = [Poster(dynamodb, storm.sent[0][0]) for _ in range(POSTERS)]
     posted = []
     while posters:
-        earliest = min(posters, key=lambda poster: poster.needs_attention.seconds)
+        earliest = min(posters, key=lambda poster: poster.fake_clock.seconds)
         if message := earliest.post(queue):
             posted.append(message)
         else:

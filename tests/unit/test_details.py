@@ -49,15 +49,15 @@ class Sender:
     """
 
     def __init__(self, vendor: Vendor) -> None:
-        self.needs_attention = FakeClock()
-        clock.use(self.needs_attention)
+        self.fake_clock = FakeClock()
+        clock.use(self.fake_clock)
         self.details = ProductDetails(vendor)
         self.sent: dict[str, tuple[float, Alert]] = {}
 
     def send(self, *alerts: Alert) -> None:
-        began = self.needs_attention.seconds
+        began = self.fake_clock.seconds
         for batch in self.details.enriched_batches(alerts):
-            self.sent |= {alert.connection_id: (self.needs_attention.seconds - began, alert) for alert in batch}
+            self.sent |= {alert.connection_id: (self.fake_clock.seconds - began, alert) for alert in batch}
 
     def waited(self, connection_id: str) -> float:
         return self.sent[connection_id][0]
@@ -105,23 +105,23 @@ def test_no_alert_waits_longer_than_half_a_minute() -> None:
 def test_the_budget_holds_over_several_batches() -> None:
     shops = [f"hangs{number}" for number in range(50)]
     sender = Sender(Vendor(*shops))
-    began = sender.needs_attention.seconds
+    began = sender.fake_clock.seconds
     for shop in shops:
         sender.send(needing(shop))
-    assert sender.needs_attention.seconds - began < LONGEST_WAIT
+    assert sender.fake_clock.seconds - began < LONGEST_WAIT
 
 
 def test_a_shop_that_failed_is_retried_after_a_while() -> None:
     vendor = Vendor("hangs")
     sender = Sender(vendor)
     sender.send(needing("hangs"))
-    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds() - 1
+    sender.fake_clock.seconds += REMEMBERED_FOR.total_seconds() - 1
     sender.send(needing("hangs"))
     assert (vendor.asked, sender.waited("hangs")) == (["hangs"], 0.0)
     assert sender.gaps("hangs") == ("product details: Trackstar did not respond",)
 
     vendor.hanging.clear()
-    sender.needs_attention.seconds += 1
+    sender.fake_clock.seconds += 1
     sender.send(needing("hangs"))
     assert (vendor.asked, sender.gaps("hangs")) == (["hangs", "hangs"], ())
 
@@ -140,7 +140,7 @@ def test_a_shop_that_failed_before_comes_last() -> None:
     vendor = Vendor("hangs")
     sender = Sender(vendor)
     sender.send(needing("hangs"))
-    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds()
+    sender.fake_clock.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("hangs"), needing("sound"))
     assert sender.waited("sound") == pytest.approx(0.2)
 
@@ -150,7 +150,7 @@ def test_a_shop_that_recovered_keeps_its_place() -> None:
     sender = Sender(vendor)
     sender.send(needing("recovers"))
     vendor.hanging.clear()
-    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds()
+    sender.fake_clock.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("recovers", "p1"))
     sender.send(needing("recovers", "p2"), needing("sound"))
     assert vendor.asked[-2:] == ["recovers", "sound"]
@@ -169,7 +169,7 @@ def test_the_budget_is_renewed() -> None:
     sender.send(*map(needing, shops))
     sender.send(needing("sound"))
     assert sender.gaps("sound") == (SKIPPED_NO_TIME,)
-    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds()
+    sender.fake_clock.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("sound"))
     assert sender.gaps("sound") == ()
 
@@ -182,7 +182,7 @@ def test_no_request_starts_with_hardly_any_time_left() -> None:
         sender.send(needing(shop))
     assert vendor.asked == ["one", "two"]
     assert sender.gaps("three") == (SKIPPED_NO_TIME,)
-    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds()
+    sender.fake_clock.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("three"))
     assert sender.gaps("three") == ()
 
