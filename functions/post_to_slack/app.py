@@ -20,29 +20,29 @@ from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.aws import clients
 from orderwatch.aws.parameters import Parameters
-from orderwatch.aws.rate_limit import SLACK_LIMIT, SharedRateLimiter
+from orderwatch.aws.rate_limit import SLACK_LIMIT, RateLimiter, Row
 from orderwatch.errors import OrderwatchError
 from orderwatch.model import describe_flaws
 from orderwatch.observability import logger, metrics
-from orderwatch.rendering import slack
+from orderwatch.rendering.slack import SlackMessage, blocks, plain
 from orderwatch.settings import PostToSlackSettings, read_settings
-from orderwatch.slack.webhook import SlackInvalidError, SlackWebhook
+from orderwatch.slack import SlackInvalidError, SlackWebhook
 
 STOP_BEFORE = 15.0
-"""Seconds of the function's life that no wait uses up: one request to Slack and the record of it."""
+"""Seconds of the invocation that are kept for one request to Slack and its record."""
 LATE = 60.0
-"""Seconds in the queue from which on a message's age is worth telling; the alarm begins at 900."""
+"""Seconds in the queue from which the age of a message is reported; the alarm starts at 900."""
 REMEMBERED_FOR = 14 * 24 * 60 * 60
-"""Seconds for which a repeat of an alert is dropped: a copy may wait in the queues for as long as they keep it."""
+"""Seconds for which a duplicate of an alert is dropped: as long as the queues keep a message."""
 
 
 class _Adapters:
-    """The outside world of this function, built once a process."""
+    """The adapters of this function, built once a process."""
 
     def __init__(self, settings: PostToSlackSettings) -> None:
         dynamodb = clients.dynamodb()
         parameters = Parameters(clients.ssm(), settings.parameter_prefix)
-        rate_limiter = SharedRateLimiter(dynamodb, settings.idempotency_table_name, "pace", SLACK_LIMIT)
+        rate_limiter = RateLimiter(SLACK_LIMIT, Row(dynamodb, settings.idempotency_table_name, "pace"))
         self.webhook = SlackWebhook(parameters, rate_limiter=rate_limiter)
         self.ledger = DynamoDBPersistenceLayer(table_name=settings.idempotency_table_name, boto3_client=dynamodb)
 
@@ -55,7 +55,7 @@ _once = IdempotencyConfig(event_key_jmespath="alert_id", expires_after_seconds=R
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Post the alerts of the records; what Slack did not take is given back to the queue."""
+    """Post the alerts of the records. The queue retries those that Slack did not accept."""
     adapters = _adapters(read_settings(PostToSlackSettings))
     _once.register_lambda_context(context)
 
@@ -75,7 +75,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         try:
             post_once(alert=alert)
         except OrderwatchError as error:
-            logger.warning("not posted, the queue gives it again", extra={"reason": str(error)})
+            logger.warning("Slack post failed; will retry", extra={"reason": str(error)})
             raise
 
     for record in event["Records"]:
@@ -84,43 +84,39 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     return process_partial_response(event=event, record_handler=post, processor=_processor, context=context)
 
 
-def _post(body: dict[str, Any], send: Callable[[slack.SlackMessage], None]) -> None:
-    """Post the alert as fully as Slack takes it: without its picture, or as mere text, rather than not at all."""
+def _post(body: dict[str, Any], send: Callable[[SlackMessage], None]) -> None:
+    """Post the richest message that Slack accepts: with a picture, without it, or as plain text (rule 11)."""
     try:
         alert = Alert.model_validate(body)
     except ValidationError as error:
-        logger.error("the alert is not whole", extra={"flaws": describe_flaws(error)})
-        send(slack.SlackMessage(text=f"orderwatch: {body.get('kind')}, alert {body['alert_id']}", blocks=[]))
+        logger.error("alert is invalid; posting its kind and id only", extra={"flaws": describe_flaws(error)})
+        send(SlackMessage(text=f"orderwatch: {body.get('kind')}, alert {body['alert_id']}", blocks=[]))
         return
-    for make in (slack.blocks, _without_image):
-        message = _rendered(make, alert)
-        if message and _shown(message, send):
+    for with_image in (True, False):
+        message = _rendered(alert, with_image=with_image)
+        if message and _is_accepted(message, send):
             return
-    send(slack.plain(alert))
+    send(plain(alert))
 
 
-def _shown(message: slack.SlackMessage, send: Callable[[slack.SlackMessage], None]) -> bool:
+def _rendered(alert: Alert, *, with_image: bool) -> SlackMessage | None:
+    try:
+        return blocks(alert, with_image=with_image)
+    except Exception as error:  # noqa: BLE001 - a rendering bug must not stop an alert (rule 11)
+        logger.error("rendering failed; trying a simpler message", exc_info=error)
+        return None
+
+
+def _is_accepted(message: SlackMessage, send: Callable[[SlackMessage], None]) -> bool:
     try:
         send(message)
     except SlackInvalidError as error:
-        logger.warning("slack does not show it so, trying plainer", exc_info=error)
+        logger.warning("Slack refused the message; trying a simpler one", exc_info=error)
         return False
     return True
 
 
-def _rendered(make: Callable[[Alert], slack.SlackMessage], alert: Alert) -> slack.SlackMessage | None:
-    try:
-        return make(alert)
-    except Exception as error:  # noqa: BLE001 - a bug in a template must not cost an alert (rule 11)
-        logger.error("rendering failed, trying plainer", exc_info=error)
-        return None
-
-
-def _without_image(alert: Alert) -> slack.SlackMessage:
-    return slack.blocks(alert, with_image=False)
-
-
 def _age(record: dict[str, Any]) -> float:
-    """Seconds since the message came into the queue."""
+    """Seconds since the message was put into the queue."""
     sent_at = int(record["attributes"]["SentTimestamp"]) / 1000
     return max(clock.now().timestamp() - sent_at, 0.0)

@@ -1,4 +1,4 @@
-"""publish_alerts: send the alerts that the stream reports as new."""
+"""publish_alerts: send the new alerts of the stream."""
 
 from functools import cache
 from typing import Any
@@ -11,20 +11,20 @@ from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.products import ProductClient
 from orderwatch.aws.sns import build_delivery
 from orderwatch.observability import count_answer, logger, metrics
-from orderwatch.publishing.enrich import Details
+from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.publishing.publish import publish
 from orderwatch.settings import PublishAlertsSettings, read_settings
 from orderwatch.trackstar.client import Trackstar
 
 
 class _Adapters:
-    """The outside world of this function, built once a process."""
+    """The adapters of this function, built once a process."""
 
     def __init__(self, settings: PublishAlertsSettings) -> None:
         self.delivery = build_delivery(settings)
         parameters = Parameters(clients.ssm(), settings.parameter_prefix)
         trackstar = Trackstar(settings.trackstar_base_url, on_response=count_answer)
-        self.details = Details(ProductClient(parameters, trackstar))
+        self.details = ProductDetails(ProductClient(parameters, trackstar))
 
 
 _adapters = cache(_Adapters)
@@ -33,11 +33,11 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
-    """Send the alerts of the records; the stream retries the records of those that could not be sent."""
+    """Send the alerts of the records. The stream retries the records whose alerts were not sent."""
     settings = read_settings(PublishAlertsSettings)
     adapters = _adapters(settings)
     records = {_key(record): str(record["dynamodb"]["SequenceNumber"]) for record in event["Records"]}
-    summary = publish(
+    result = publish(
         records,
         outbox=adapters.delivery.outbox,
         topic=adapters.delivery.topic,
@@ -45,8 +45,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
         details=adapters.details,
         digest_threshold=settings.digest_threshold,
     )
-    summary.report()
-    return {"batchItemFailures": [{"itemIdentifier": records[key]} for key in summary.unsent_keys]}
+    result.report()
+    return {"batchItemFailures": [{"itemIdentifier": records[key]} for key in result.unsent_keys]}
 
 
 def _key(record: dict[str, Any]) -> AlertKey:

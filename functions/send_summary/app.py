@@ -14,7 +14,7 @@ from orderwatch.aws.products import ProductClient
 from orderwatch.aws.stores import SummaryStore
 from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
 from orderwatch.observability import count_answer, logger, metrics
-from orderwatch.publishing.enrich import Details
+from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.settings import SendSummarySettings, read_settings
 from orderwatch.shop_settings import time_zone
 from orderwatch.summary.build import Shop, SummaryRequest, summarize, write
@@ -31,7 +31,7 @@ class _Adapters:
         dynamodb = clients.dynamodb()
         self.parameters = Parameters(clients.ssm(tries=LIST_TRIES), settings.parameter_prefix)
         trackstar = Trackstar(settings.trackstar_base_url, on_response=count_answer)
-        self.details = Details(ProductClient(self.parameters, trackstar))
+        self.details = ProductDetails(ProductClient(self.parameters, trackstar))
         self.store = SummaryStore(
             dynamodb,
             orders=OrderTable(dynamodb, settings.order_table_name),

@@ -29,10 +29,7 @@ from orderwatch.publishing.group import group
 from orderwatch.publishing.subscription_monitor import (
     Subscription,
     Topic,
-    TopicSubscriptions,
-    after_telling,
-    observe,
-    pending_notifications,
+    due_alert,
 )
 from orderwatch_local.summary_sample import summary_sample
 
@@ -132,8 +129,8 @@ def _backordered() -> Alert:
         AlertLineItem(quantity=Decimal("0.5"), unit_price=Decimal(900)),
     )
     missing = (
-        "product details of FUROSHIKI-1: not in Trackstar's copy",
-        "product details of line 4: the line names no product",
+        "product details of FUROSHIKI-1: not found in Trackstar",
+        "product details of line 4: the order line names no product",
     )
     return order_alert(
         "order.backordered",
@@ -282,16 +279,14 @@ def _topic(*subscriptions: Subscription) -> Topic:
     return Topic(ALERT_TOPIC, arn, subscriptions, expects_email=True)
 
 
-def _of_the_topic() -> tuple[Alert, Alert]:
-    """What is told when nobody hears a topic, and when somebody does again."""
-    unheard = observe(TopicSubscriptions(), [_topic(Subscription("email", is_confirmed=False))], now=NOW)
-    alerted = list(pending_notifications(unheard, [_topic(Subscription("email", is_confirmed=False))], has_slack=True))
-    heard_by = [_topic(Subscription("email", is_confirmed=True))]
-    heard = observe(after_telling(unheard, alerted), heard_by, now=NOW + timedelta(hours=1))
-    return alerted[0].alert, next(pending_notifications(heard, heard_by, has_slack=True)).alert
+def _subscription_alert(*history: Alert, is_confirmed: bool) -> Alert:
+    alert = due_alert(_topic(Subscription("email", is_confirmed=is_confirmed)), history, now=NOW)
+    if alert is None:
+        raise ValueError("no alert is due")
+    return alert
 
 
-_UNHEARD, _HEARD = _of_the_topic()
+_NO_SUBSCRIBERS = _subscription_alert(is_confirmed=False)
 _TODAY, _TODAY_ENDS = datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 4, 23, tzinfo=UTC)
 SAMPLES: dict[str, Alert] = {
     "order.exception": _exception(),
@@ -308,8 +303,8 @@ SAMPLES: dict[str, Alert] = {
     "connection.stale": _stale(),
     "connection.poll_failing": _unread(),
     "connection.recovered": _connection_recovered(),
-    "topic.no_subscribers": _UNHEARD,
-    "topic.resubscribed": _HEARD,
+    "topic.no_subscribers": _NO_SUBSCRIBERS,
+    "topic.resubscribed": _subscription_alert(_NO_SUBSCRIBERS, is_confirmed=True),
     "watch.started": _watch_started(),
     "orders.quarantined": _quarantined(),
     "status.unknown": unknown_status_alert("exceptoin", now=NOW),

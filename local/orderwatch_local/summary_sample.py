@@ -1,6 +1,6 @@
 """A morning of four shops: the summary that the preview shows."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.alerts.summary import DailySummary, Figures
 from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
 from orderwatch.polling.cursor import Cursor
-from orderwatch.publishing.enrich import LookedUp
+from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder, Syncs
 from orderwatch.summary.build import Shop, SummaryRequest, summarize
 from orderwatch.summary.changes import PreviousSummary
@@ -114,9 +114,11 @@ class _Morning:
 
 
 class _Stock:
-    def look_up(self, connection_id: str, product_ids: Collection[str]) -> LookedUp:
+    def products(
+        self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
+    ) -> Mapping[str, Product]:
         known = _STOCK.get(connection_id, {})
-        return LookedUp({each: known[each] for each in product_ids if each in known}, None)
+        return {each: known[each] for each in product_ids if each in known}
 
 
 def _state(connection_id: str) -> ConnectionState:
@@ -143,4 +145,4 @@ def _occasion(at: datetime) -> SummaryRequest:
 def summary_sample() -> Alert:
     """The alert."""
     shops = [Shop(each, name, time_zone="Europe/Berlin", late_warning_hours=24) for each, name in _SHOPS.items()]
-    return summarize(shops, store=_Morning(), products=_Stock(), occasion=_occasion(AT)).alert
+    return summarize(shops, store=_Morning(), products=ProductDetails(_Stock()), occasion=_occasion(AT)).alert

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from orderwatch import clock
-from orderwatch.publishing.enrich import Details
+from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.trackstar.client import Trackstar
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import alert_of
@@ -53,14 +53,14 @@ class Products:
     ("waits_for", "error"), [("read", httpx.ReadTimeout), ("connect", httpx.ConnectTimeout), ("read", httpx.ReadError)]
 )
 @pytest.mark.parametrize("products", [("p1",), ("p,1", "p,2")], ids=["listed", "one by one"])
-def test_however_trackstar_hangs_no_alert_waits_longer_than_half_a_minute(
+def test_no_alert_waits_long_if_trackstar_hangs(
     waits_for: str, error: type[httpx.TransportError], products: tuple[str, ...]
 ) -> None:
-    needs_attention = FakeClock()
-    clock.use(needs_attention)
+    fake_clock = FakeClock()
+    clock.use(fake_clock)
     trackstar = Trackstar("https://trackstar.invalid", transport=Hanging(waits_for, error))
-    details, began = Details(Products(trackstar)), needs_attention.seconds
+    details, began = ProductDetails(Products(trackstar)), fake_clock.seconds
     alerts = [alert_of("1", connection_id=shop, product_ids=products) for shop in SHOPS]
-    came = [alert.connection_id for alert in alerts for portion in details.portions([alert]) for alert in portion]
+    came = [alert.connection_id for alert in alerts for batch in details.enriched_batches([alert]) for alert in batch]
     assert came == SHOPS
-    assert needs_attention.seconds - began < LONGEST_WAIT
+    assert fake_clock.seconds - began < LONGEST_WAIT

@@ -40,7 +40,7 @@ def test_webhook_gets_a_test_message_and_is_stored_encrypted(operated: Operated,
         ("very-secret", "this is not the https URL of a webhook"),
         ('"https://hooks.slack.com/services/very-secret"', "without quotes"),
         ("http://hooks.slack.com/services/very-secret", "this is not the https URL of a webhook"),
-        ("http://127.0.0.1:9/very-secret", "slack was not reached (URLError)"),
+        ("http://127.0.0.1:9/very-secret", "Slack was not reached (URLError)"),
     ],
 )
 def test_invalid_webhook_is_not_stored(operated: Operated, typed: str, message: str) -> None:

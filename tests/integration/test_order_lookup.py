@@ -42,7 +42,7 @@ def test_where_the_list_is_refused_each_order_is_asked_for_by_itself() -> None:
     assert paths(world) == ["/orders", "/orders/1", "/orders/2"]
 
 
-def test_an_id_with_a_comma_is_no_two_ids() -> None:
+def test_an_id_with_a_comma_is_one_id() -> None:
     world = world_with("a,b", "a", "c/d")
     found = world.client().orders(["a,b", "a", "c/d"])
     assert sorted(order.id for order in found.orders) == ["a", "a,b", "c/d"]
@@ -111,7 +111,7 @@ def test_an_answer_that_is_no_order_is_a_fault_and_nobody_is_gone(body: bytes) -
         world.client().orders(["1", "x"])
 
 
-def test_one_by_one_stops_when_the_time_is_up() -> None:
+def test_single_requests_stop_when_the_time_is_up() -> None:
     world = world_with("1,")
     with pytest.raises(UnavailableError, match="no time"):
         world.client(seconds_left=lambda: 0.0).orders(["1,"])

@@ -34,7 +34,7 @@ def parameters(aws: None) -> Parameters:
     return Parameters(boto3.client("ssm"), f"{PREFIX}/")
 
 
-def test_secrets_are_decrypted_and_show_in_no_repr(parameters: Parameters) -> None:
+def test_secrets_are_decrypted_and_hidden_from_repr(parameters: Parameters) -> None:
     put("trackstar/api-key", "very-secret-key")
     put("slack/webhook-url", "https://hooks.example/very-secret")
     put("connections/conn_a/access-token", "very-secret-token")
@@ -45,7 +45,7 @@ def test_secrets_are_decrypted_and_show_in_no_repr(parameters: Parameters) -> No
     assert "very-secret" not in f"{parameters!r} {shop!r} {shop} {parameters.api_key()!r}"
 
 
-def test_a_shop_has_the_name_that_its_operator_gave_it_or_none(parameters: Parameters) -> None:
+def test_the_name_of_a_shop_is_optional(parameters: Parameters) -> None:
     for connection_id in ("conn_a", "conn_b"):
         put(f"connections/{connection_id}/access-token", "token")
     put("connections/conn_a/name", "Nordic Outdoor", "String")
@@ -53,7 +53,7 @@ def test_a_shop_has_the_name_that_its_operator_gave_it_or_none(parameters: Param
     assert parameters.connection("conn_b").name is None
 
 
-def test_a_shop_has_its_own_time_zone_or_none_and_settings_that_cannot_be_read_cost_only_themselves(
+def test_invalid_settings_of_a_shop_affect_only_themselves(
     parameters: Parameters,
 ) -> None:
     for connection_id in ("conn_a", "conn_b", "conn_c"):
@@ -67,7 +67,7 @@ def test_a_shop_has_its_own_time_zone_or_none_and_settings_that_cannot_be_read_c
     assert parameters.connection("conn_c").settings_flaw is None
 
 
-def test_a_missing_parameter_is_named_with_the_command_that_puts_it(parameters: Parameters) -> None:
+def test_a_missing_parameter_is_reported_with_the_command(parameters: Parameters) -> None:
     put("connections/conn_a/name", "Nordic Outdoor", "String")
     for read, name, command in (
         (parameters.api_key, "trackstar/api-key", "connect-trackstar"),
@@ -81,20 +81,20 @@ def test_a_missing_parameter_is_named_with_the_command_that_puts_it(parameters: 
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "orderwatch.localhost:8080"])
-def test_a_webhook_of_this_machine_may_be_unencrypted(parameters: Parameters, host: str) -> None:
+def test_a_local_webhook_can_use_http(parameters: Parameters, host: str) -> None:
     put("slack/webhook-url", f"http://{host}/services/very-secret")
     assert host in parameters.slack_webhook_url().get_secret_value()
 
 
 @pytest.mark.parametrize("host", ["hooks.slack.com", "localhost.example.com", "evil-localhost", ".localhost"])
-def test_any_other_webhook_is_encrypted_or_refused(parameters: Parameters, host: str) -> None:
+def test_any_other_webhook_must_use_https(parameters: Parameters, host: str) -> None:
     put("slack/webhook-url", f"http://{host}/services/very-secret")
-    with pytest.raises(ParameterInvalidError, match="no https URL") as caught:
+    with pytest.raises(ParameterInvalidError, match="not the https URL") as caught:
         parameters.slack_webhook_url()
     assert "very-secret" not in str(caught.value)
 
 
-def test_the_shops_are_those_that_have_a_token_however_many(parameters: Parameters) -> None:
+def test_the_connections_are_those_with_an_access_token(parameters: Parameters) -> None:
     for number in range(23):
         put(f"connections/conn_{number:02}/access-token", "token")
         put(f"connections/conn_{number:02}/name", "Name", "String")
@@ -102,7 +102,7 @@ def test_the_shops_are_those_that_have_a_token_however_many(parameters: Paramete
     assert parameters.connection_ids() == [f"conn_{number:02}" for number in range(23)]
 
 
-def test_the_shops_are_listed_by_a_call_that_answers_with_no_value(aws: None) -> None:
+def test_listing_connections_reads_no_values(aws: None) -> None:
     client, called = boto3.client("ssm"), Counter[str]()
     client.meta.events.register("before-send.ssm", lambda event_name, **_: called.update([event_name]))
     for number in range(11):
@@ -111,7 +111,7 @@ def test_the_shops_are_listed_by_a_call_that_answers_with_no_value(aws: None) ->
     assert called.keys() == {"before-send.ssm.DescribeParameters"}
 
 
-def test_a_shop_below_another_prefix_is_not_ours(parameters: Parameters) -> None:
+def test_connections_of_another_prefix_are_ignored(parameters: Parameters) -> None:
     put("connections/conn_a/access-token", "token")
     for prefix in ("/orderwatch-test", "/other/orderwatch"):
         name = f"{prefix}/connections/conn_b/access-token"
@@ -119,7 +119,7 @@ def test_a_shop_below_another_prefix_is_not_ours(parameters: Parameters) -> None
     assert parameters.connection_ids() == ["conn_a"]
 
 
-def test_without_shops_there_are_none(parameters: Parameters) -> None:
+def test_without_connections_the_list_is_empty(parameters: Parameters) -> None:
     assert parameters.connection_ids() == []
 
 
@@ -139,20 +139,20 @@ class PatientlyAskedSsm:
         return [{"Parameters": [{"Name": f"{PREFIX}/connections/{name}"} for name in page]} for page in self.pages]
 
 
-def test_a_large_account_is_read_to_its_last_page_by_the_largest_pages(aws: None) -> None:
+def test_a_large_account_is_read_to_its_last_page(aws: None) -> None:
     ssm = PatientlyAskedSsm((), ("conn_b/access-token", "conn_b/name"), (), ("conn_a/access-token",), ())
     assert Parameters(cast("SSMClient", ssm), PREFIX).connection_ids() == ["conn_a", "conn_b"]
     assert [request["PaginationConfig"] for request in ssm.requests] == [{"PageSize": 50}]
 
 
-def test_a_new_shop_is_seen_at_once(parameters: Parameters) -> None:
+def test_a_new_connection_is_listed_at_once(parameters: Parameters) -> None:
     put("connections/conn_a/access-token", "token")
     assert parameters.connection_ids() == ["conn_a"]
     put("connections/conn_b/access-token", "token")
     assert parameters.connection_ids() == ["conn_a", "conn_b"]
 
 
-def test_a_secret_is_kept_until_it_is_to_be_forgotten(parameters: Parameters) -> None:
+def test_a_secret_is_cached_until_it_is_dropped(parameters: Parameters) -> None:
     put("trackstar/api-key", "old")
     put("connections/conn_a/access-token", "old")
 
@@ -188,7 +188,7 @@ def received(queue_url: str) -> list[str]:
     return [json.loads(message["Body"])["connection_id"] for message in messages]
 
 
-def test_each_shop_is_a_group_of_its_own_and_one_that_is_being_polled_holds_no_other_up(queue_url: str) -> None:
+def test_each_connection_is_its_own_message_group(queue_url: str) -> None:
     queue = PollQueue(boto3.client("sqs"), queue_url)
     queue.ask_for_poll("conn_a")
     assert received(queue_url) == ["conn_a"]
@@ -197,7 +197,7 @@ def test_each_shop_is_a_group_of_its_own_and_one_that_is_being_polled_holds_no_o
     assert received(queue_url) == ["conn_b"]
 
 
-def test_two_ticks_of_one_shop_are_two_messages(queue_url: str) -> None:
+def test_two_requests_for_one_connection_are_two_messages(queue_url: str) -> None:
     queue = PollQueue(boto3.client("sqs"), queue_url)
     queue.ask_for_poll("conn_a")
     queue.ask_for_poll("conn_a")
@@ -212,7 +212,7 @@ def shops(count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 11, 25])
-def test_ten_polls_are_asked_for_with_one_request(queue_url: str, count: int) -> None:
+def test_ten_polls_need_one_request(queue_url: str, count: int) -> None:
     sent: Counter[str] = Counter()
     client = boto3.client("sqs")
     client.meta.events.register("before-send.sqs", lambda event_name, **_: sent.update([event_name]))
@@ -222,14 +222,14 @@ def test_ten_polls_are_asked_for_with_one_request(queue_url: str, count: int) ->
     assert len(set(asked.values())) == count
 
 
-def test_the_id_of_a_poll_is_its_messages_and_all_have_come(queue_url: str) -> None:
+def test_the_id_of_a_poll_is_that_of_its_message(queue_url: str) -> None:
     asked = PollQueue(boto3.client("sqs"), queue_url).ask_for_polls(shops(3))
     messages = boto3.client("sqs").receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10)["Messages"]
     come = {json.loads(message["Body"])["connection_id"]: message["MessageId"] for message in messages}
     assert come == asked
 
 
-def test_a_shop_that_is_named_twice_is_polled_once(queue_url: str) -> None:
+def test_a_repeated_connection_is_polled_once(queue_url: str) -> None:
     PollQueue(boto3.client("sqs"), queue_url).ask_for_polls(["conn_a", "conn_b", "conn_a"])
     assert received(queue_url) == ["conn_a", "conn_b"]
 
@@ -265,13 +265,13 @@ class RefusingSqs:
     ],
     ids=["single messages", "a whole request"],
 )
-def test_what_sqs_refuses_holds_no_other_shop_up(refusing: RefusingSqs, missed: list[str]) -> None:
+def test_a_refused_message_does_not_affect_other_connections(refusing: RefusingSqs, missed: list[str]) -> None:
     asked = PollQueue(refusing.as_client(), "url").ask_for_polls(shops(25))
     assert list(asked) == refusing.taken == [name for name in shops(25) if name not in missed]
     assert asked["conn_10"] == "message-of-conn_10"
 
 
-def test_a_single_poll_that_cannot_be_asked_for_is_an_error(queue_url: str) -> None:
+def test_a_single_refused_poll_request_is_an_error(queue_url: str) -> None:
     queue = PollQueue(RefusingSqs(refused={"conn_a"}).as_client(), queue_url)
     with pytest.raises(PollsNotRequestedError, match="conn_a"):
         queue.ask_for_poll("conn_a")
@@ -288,7 +288,7 @@ DISPATCH_ENVIRONMENT = {
 }
 
 
-def test_a_tick_fails_with_the_names_of_the_shops_that_were_not_asked_after_the_others_were(
+def test_a_scheduled_run_fails_with_the_refused_connections(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in DISPATCH_ENVIRONMENT.items():

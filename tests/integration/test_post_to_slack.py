@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingErro
 from functions.post_to_slack import app
 from orderwatch import clock
 from orderwatch.settings import PostToSlackSettings, read_settings
-from orderwatch.slack.webhook import MAX_TRIES
+from orderwatch.slack import MAX_TRIES
 from tests.support.alerts import alert_of
 from tests.support.clocks import FakeClock
 from tests.support.lambda_context import lambda_context, sqs_event
@@ -82,8 +82,8 @@ def webhook(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
     webhook = Webhook()
     webhook.put(webhook.url)
     properties = load_template()["Resources"]["SlackDeliveryTable"]["Properties"]
-    connections_to_poll = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
-    boto3.client("dynamodb").create_table(TableName="slack-deliveries", **connections_to_poll)
+    definition = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
+    boto3.client("dynamodb").create_table(TableName="slack-deliveries", **definition)
     monkeypatch.setenv("PARAMETER_PREFIX", "/orderwatch")
     monkeypatch.setenv("IDEMPOTENCY_TABLE_NAME", "slack-deliveries")
     yield webhook
@@ -91,12 +91,12 @@ def webhook(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
 
 
 @pytest.fixture(autouse=True)
-def needs_attention() -> Iterator[FakeClock]:
+def fake_clock() -> Iterator[FakeClock]:
     """A process of its own for each test, in which waiting takes no time."""
     app._adapters.cache_clear()
-    needs_attention = FakeClock()
-    clock.use(needs_attention)
-    yield needs_attention
+    fake_clock = FakeClock()
+    clock.use(fake_clock)
+    yield fake_clock
     clock.use(None)
 
 
@@ -113,36 +113,34 @@ def test_each_alert_is_posted(webhook: Webhook) -> None:
     assert all(message["text"] and message["blocks"] for message in webhook.messages)
 
 
-def test_an_alert_that_comes_again_is_not_posted_again(webhook: Webhook) -> None:
+def test_a_duplicate_is_not_posted_again(webhook: Webhook) -> None:
     deliver("1")
     assert deliver("1", "1", "2") == []
     assert len(webhook.messages) == 2
 
 
-def test_one_message_a_second_is_all_that_slack_is_given(webhook: Webhook, needs_attention: FakeClock) -> None:
+def test_slack_gets_one_message_a_second(webhook: Webhook, fake_clock: FakeClock) -> None:
     deliver("1", "2", "3")
-    assert needs_attention.slept == [1.0, 1.0]
+    assert fake_clock.slept == [1.0, 1.0]
     deliver("1", "2", "3")
-    assert needs_attention.slept == [1.0, 1.0], "a repeat costs no wait"
+    assert fake_clock.slept == [1.0, 1.0], "a repeat costs no wait"
 
 
-def test_what_slack_did_not_take_is_given_back_and_posted_the_next_time(webhook: Webhook) -> None:
+def test_a_failed_post_is_left_to_the_queue(webhook: Webhook) -> None:
     webhook.answers = [200, *[500] * MAX_TRIES, 200]
     assert deliver("1", "2", "3") == ["message-1"]
     assert deliver("2") == []
     assert len(webhook.messages) == 3
 
 
-def test_a_short_hiccup_of_slack_costs_a_second_and_no_try_of_the_queue(
-    webhook: Webhook, needs_attention: FakeClock
-) -> None:
+def test_a_short_fault_of_slack_is_retried_within_the_invocation(webhook: Webhook, fake_clock: FakeClock) -> None:
     webhook.answers = [502]
     assert deliver("1") == []
     assert len(webhook.messages) == 1
-    assert needs_attention.slept == [1.0]
+    assert fake_clock.slept == [1.0]
 
 
-def test_a_message_that_slack_does_not_show_is_posted_plainer_rather_than_not_at_all(webhook: Webhook) -> None:
+def test_a_message_that_slack_finds_invalid_is_posted_simpler(webhook: Webhook) -> None:
     webhook.answers = [400, 400]
     assert deliver("1") == []
     [message] = webhook.messages
@@ -150,52 +148,48 @@ def test_a_message_that_slack_does_not_show_is_posted_plainer_rather_than_not_at
     assert "1" in message["text"]
 
 
-def test_a_bug_in_the_template_posts_plain_text(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rendering_bug_posts_plain_text(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
     def explode(*arguments: object, **named: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("orderwatch.rendering.slack.blocks", explode)
+    monkeypatch.setattr("functions.post_to_slack.app.blocks", explode)
     assert deliver("1") == []
     assert not webhook.messages[0].get("blocks")
 
 
 @pytest.mark.parametrize(("retry_after", "waited"), [("7", 7.0), ("0", 1.0), ("soon", 30.0)])
-def test_a_busy_slack_is_given_the_time_that_it_asks_for(
-    webhook: Webhook, needs_attention: FakeClock, retry_after: str, waited: float
-) -> None:
+def test_retry_after_is_respected(webhook: Webhook, fake_clock: FakeClock, retry_after: str, waited: float) -> None:
     webhook.answers, webhook.retry_after = [429], retry_after
     assert deliver("1") == []
     assert len(webhook.messages) == 1
-    assert needs_attention.slept == [waited]
+    assert fake_clock.slept == [waited]
 
 
-def test_what_slack_asks_of_one_function_holds_back_every_other(webhook: Webhook, needs_attention: FakeClock) -> None:
+def test_retry_after_applies_to_all_functions(webhook: Webhook, fake_clock: FakeClock) -> None:
     webhook.answers, webhook.retry_after = [429], "20"
     deliver("1")
     app._adapters.cache_clear()
     deliver("2")
-    assert needs_attention.slept == [20.0, 1.0]
+    assert fake_clock.slept == [20.0, 1.0]
 
 
-def test_a_slack_that_is_busy_for_longer_than_the_function_lives_gets_everything_later(
-    webhook: Webhook, needs_attention: FakeClock
-) -> None:
+def test_a_long_retry_after_is_left_to_the_queue(webhook: Webhook, fake_clock: FakeClock) -> None:
     webhook.answers, webhook.retry_after = [200, 429], "120"
     assert deliver("1", "2", "3") == ["message-1", "message-2"]
-    assert needs_attention.slept == [1.0], "nobody sleeps for nothing"
-    needs_attention.seconds += 120
+    assert fake_clock.slept == [1.0], "nobody sleeps for nothing"
+    fake_clock.seconds += 120
     assert deliver("2", "3") == []
     assert len(webhook.messages) == 3
 
 
-def test_a_slack_that_stays_busy_is_not_asked_for_ever(webhook: Webhook) -> None:
+def test_a_busy_slack_is_not_retried_forever(webhook: Webhook) -> None:
     webhook.answers = [429] * 9
     with pytest.raises(BatchProcessingError):
         deliver("1")
     assert len(webhook.answers) == 9 - MAX_TRIES
 
 
-def test_a_record_that_is_no_alert_does_not_hold_up_the_others(webhook: Webhook) -> None:
+def test_a_record_that_is_not_json_does_not_affect_the_others(webhook: Webhook) -> None:
     event = sqs_event("no JSON", alert_of("1").model_dump_json())
     answer = app.handler(event, lambda_context())
     assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == ["message-0"]
@@ -209,7 +203,7 @@ def said_in(error: BaseException, caplog: pytest.LogCaptureFixture, capsys: pyte
 
 
 @pytest.mark.parametrize("trouble", ["refused", "unreachable"])
-def test_the_webhooks_url_is_in_no_error_and_no_log(
+def test_the_webhook_url_is_in_no_error_and_no_log(
     webhook: Webhook, trouble: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -219,13 +213,13 @@ def test_the_webhooks_url_is_in_no_error_and_no_log(
     with pytest.raises(BatchProcessingError) as caught:
         deliver("1")
     said = said_in(caught.value, caplog, capsys)
-    assert "slack" in said
+    assert "Slack" in said
     assert SECRET not in said
     assert SECRET not in repr(vars(app._adapters(read_settings(PostToSlackSettings))))
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-def test_a_webhook_that_was_renewed_is_taken_up_at_the_first_refusal(webhook: Webhook, status: int) -> None:
+def test_a_new_webhook_url_is_used_after_the_first_refusal(webhook: Webhook, status: int) -> None:
     assert deliver("1") == []
     webhook.gone, webhook.path = status, "/services/renewed"
     webhook.put(webhook.url)
@@ -234,18 +228,16 @@ def test_a_webhook_that_was_renewed_is_taken_up_at_the_first_refusal(webhook: We
     assert webhook.posted_to.count(f"/services/{SECRET}") == 2, "one post went to the dead address, no more"
 
 
-def test_a_webhook_that_is_gone_is_asked_once_a_try_and_loses_nothing(webhook: Webhook) -> None:
+def test_a_revoked_webhook_gets_one_request_and_loses_nothing(webhook: Webhook) -> None:
     webhook.gone, webhook.path = 404, "/services/not-put-yet"
-    with pytest.raises(BatchProcessingError, match="slack answered 404"):
+    with pytest.raises(BatchProcessingError, match="Slack responded 404"):
         deliver("1")
     assert len(webhook.posted_to) == 1
     webhook.put(webhook.url)
     assert deliver("1") == []
 
 
-def test_a_webhook_that_was_replaced_without_a_refusal_is_read_again(
-    webhook: Webhook, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_replaced_webhook_url_is_read_again(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orderwatch.aws.parameters.MAX_AGE", 0)
     deliver("1")
     webhook.path = "/services/replaced"
@@ -271,7 +263,7 @@ MISTYPED = {
 
 
 @pytest.mark.parametrize("url", MISTYPED.values(), ids=MISTYPED)
-def test_a_mistyped_webhook_fails_by_name_and_is_shown_nowhere(
+def test_an_invalid_webhook_url_is_reported_without_its_value(
     webhook: Webhook, url: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -284,19 +276,19 @@ def test_a_mistyped_webhook_fails_by_name_and_is_shown_nowhere(
     assert deliver("1") == [], "mended, it is used at once; blanks around it are no mistake"
 
 
-def test_a_web_page_that_takes_the_post_is_not_taken_for_slack(webhook: Webhook) -> None:
+def test_a_web_page_is_not_a_response_of_slack(webhook: Webhook) -> None:
     webhook.body = b"<!DOCTYPE html><title>Slack</title>"
     with pytest.raises(BatchProcessingError, match="web page"):
         deliver("1")
 
 
-def test_every_try_of_a_message_that_waits_for_minutes_counts_how_long(
-    webhook: Webhook, needs_attention: FakeClock, capsys: pytest.CaptureFixture[str]
+def test_the_age_of_a_late_message_is_reported(
+    webhook: Webhook, fake_clock: FakeClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     webhook.answers = [500] * MAX_TRIES
     event = sqs_event(*(alert_of(order_id).model_dump_json() for order_id in ("1", "2")))
     for record, waited in zip(event["Records"], (1000, 20), strict=True):
-        sent_at = (needs_attention.now().timestamp() - waited) * 1000
+        sent_at = (fake_clock.now().timestamp() - waited) * 1000
         record["attributes"]["SentTimestamp"] = str(int(sent_at))
     app.handler(event, lambda_context())
     [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"SlackMessageAge"' in line]

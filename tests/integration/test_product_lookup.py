@@ -25,7 +25,7 @@ def paths(world: World) -> list[str]:
     return [each.path.removeprefix("/cart") for each in world.trackstar.requests]
 
 
-def test_a_hundred_products_are_asked_for_in_one_request() -> None:
+def test_a_hundred_products_need_one_request() -> None:
     ids = [f"p{number}" for number in range(201)]
     world = world_with(*ids)
     assert set(world.client().products(ids)) == set(ids)
@@ -33,7 +33,7 @@ def test_a_hundred_products_are_asked_for_in_one_request() -> None:
     assert [len(each) for each in asked] == [100, 100, 1]
 
 
-def test_where_the_list_is_refused_each_product_is_asked_for_by_itself() -> None:
+def test_without_the_id_filter_products_are_requested_singly() -> None:
     world = world_with("1", "2")
     world.shop.quirks.refused_filters = {"ids"}
     found = world.client().products(["1", "gone", "2"])
@@ -41,7 +41,7 @@ def test_where_the_list_is_refused_each_product_is_asked_for_by_itself() -> None
     assert paths(world) == ["/products", "/products/1", "/products/gone", "/products/2"]
 
 
-def test_an_id_with_a_comma_is_no_two_ids() -> None:
+def test_an_id_with_a_comma_is_one_id() -> None:
     world = world_with("a,b", "a", "c/d")
     found = world.client().products(["a,b", "a", "c/d"])
     assert {each: product.name for each, product in found.items()} == {
@@ -52,7 +52,7 @@ def test_an_id_with_a_comma_is_no_two_ids() -> None:
     assert [query["ids[in]"] for query in world.queries("/cart/products")] == ["a,c/d"]
 
 
-def test_one_by_one_stops_when_the_time_is_up() -> None:
+def test_single_requests_stop_when_the_time_is_up() -> None:
     world = world_with("1,", "2,", "3,")
     left = iter([9.0, 9.0, 0.0])
     with pytest.raises(UnavailableError, match="no time"):
@@ -60,7 +60,7 @@ def test_one_by_one_stops_when_the_time_is_up() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, -0.5])
-def test_no_single_product_is_asked_for_when_no_time_is_left(seconds: float) -> None:
+def test_no_single_request_starts_without_time(seconds: float) -> None:
     world = world_with("1,")
     with pytest.raises(UnavailableError, match="no time"):
         world.client(seconds_left=lambda: seconds).products(["1,"])
@@ -68,12 +68,12 @@ def test_no_single_product_is_asked_for_when_no_time_is_left(seconds: float) -> 
 
 
 @pytest.mark.parametrize("seconds", [0.01, 1.0])
-def test_a_single_product_is_still_asked_for_in_the_last_second(seconds: float) -> None:
+def test_a_single_request_starts_in_the_last_second(seconds: float) -> None:
     world = world_with("1,")
     assert set(world.client(seconds_left=lambda: seconds).products(["1,"])) == {"1,"}
 
 
-def test_a_record_that_is_no_product_is_a_product_that_is_not_there() -> None:
+def test_an_invalid_product_counts_as_missing() -> None:
     world = world_with("1,")
 
     def intercept(request: Request) -> Response:
@@ -83,7 +83,7 @@ def test_a_record_that_is_no_product_is_a_product_that_is_not_there() -> None:
     assert world.client().products(["1,"]) == {}
 
 
-def test_an_integration_without_products_says_so_at_the_first_request() -> None:
+def test_an_integration_without_products_gets_one_request() -> None:
     world = world_with("1")
     world.shop.quirks.lacks = {Resource.PRODUCTS}
     with pytest.raises(NotSupportedError):
@@ -99,9 +99,7 @@ def test_an_integration_without_products_says_so_at_the_first_request() -> None:
         ([["gone"], ["gone"]], [1, 0], "one that is not there"),
     ],
 )
-def test_a_warm_process_asks_the_vendor_for_no_product_twice(
-    batches: list[list[str]], requests: list[int], reason: str
-) -> None:
+def test_a_warm_process_requests_no_product_twice(batches: list[list[str]], requests: list[int], reason: str) -> None:
     world = world_with("1", "2")
     cache = ProductCache(ProductsOf(lambda _: world.client()))
     asked = []

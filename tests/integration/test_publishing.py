@@ -1,13 +1,15 @@
-"""One batch of alerts on its way out: ledger, topic, and what may go wrong between."""
+"""One batch of alerts: lease, send, mark, and what can go wrong in between."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import pytest
 
 from orderwatch import clock as process_clock
 from orderwatch.alerts.alert import Alert, AlertKey
-from orderwatch.aws.sns import BATCH, MAX_BATCH_BYTES
+from orderwatch.aws.rate_limit import TOPIC_LIMIT
+from orderwatch.aws.sns import MAX_BATCH_BYTES
 from orderwatch.aws.tables import LEASE_DURATION
 from orderwatch.errors import ForbiddenError, NotSupportedError, ParameterMissingError, UnavailableError
 from orderwatch.publishing.enrich import SKIPPED_LATE, ProductSource
@@ -70,11 +72,11 @@ def desk() -> Desk:
     return Desk()
 
 
-# Claim, send, record
+# Lease, send, mark
 
 
 class Journal:
-    """An outbox and a topic that write down what is asked of them."""
+    """An outbox and a topic that record their calls."""
 
     def __init__(self, *alerts: Alert) -> None:
         self.alerts = alerts
@@ -84,7 +86,7 @@ class Journal:
         return self.alerts
 
     def acquire(self, key: AlertKey, *, owner: str) -> bool:
-        self.lines.append("claim")
+        self.lines.append("lease")
         return True
 
     def release(self, key: AlertKey, *, owner: str) -> None:
@@ -93,26 +95,32 @@ class Journal:
     def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
         self.lines.append(f"mark {message_id}")
 
+    def put(self, alert: Alert) -> bool:
+        raise NotImplementedError
+
+    def alerts_since(self, connection_id: str, moment: datetime) -> list[Alert]:
+        raise NotImplementedError
+
     def publish(self, messages: Sequence[SnsMessage]) -> list[str | None]:
         self.lines.append(f"send {len(messages)}")
         return [f"m{number}" for number, _ in enumerate(messages)]
 
 
-def test_an_alert_is_claimed_then_sent_then_marked() -> None:
+def test_an_alert_is_leased_then_sent_then_marked() -> None:
     journal = Journal(alert_of("1"), alert_of("2"))
     send([ANY], outbox=journal, topic=journal)
-    assert journal.lines == ["claim", "claim", "send 2", "mark m0", "mark m1"]
+    assert journal.lines == ["lease", "lease", "send 2", "mark m0", "mark m1"]
 
 
-def test_what_was_sent_is_marked_before_more_than_ten_messages_are_sent() -> None:
-    journal = Journal(*(alert_of(str(number)) for number in range(12)))
+def test_five_messages_are_marked_before_more_are_sent() -> None:
+    journal = Journal(*(alert_of(str(number)) for number in range(7)))
     send([ANY], outbox=journal, topic=journal, digest_threshold=100)
-    assert [line for line in journal.lines if line != "claim"] == (
-        ["send 10", *(f"mark m{number}" for number in range(10)), "send 2", "mark m0", "mark m1"]
+    assert [line for line in journal.lines if line != "lease"] == (
+        ["send 5", *(f"mark m{number}" for number in range(5)), "send 2", "mark m0", "mark m1"]
     )
 
 
-def test_an_alert_is_sent_once_however_often_it_is_asked_for(desk: Desk) -> None:
+def test_a_repeated_key_sends_an_alert_once(desk: Desk) -> None:
     [key] = desk.put()
     assert desk.publish([key, key]).sent == 1
     assert desk.publish([key]).sent == 0
@@ -132,9 +140,10 @@ def test_two_senders_at_once_send_an_alert_once(desk: Desk) -> None:
     unsent = list(first.unsent([key]))
 
     class Late:
-        """A sender that reads, and before it claims another one does the whole of it."""
+        """The outbox of a sender that reads; before it leases the alert, another sender sends it."""
 
         acquire, release, mark_sent = first.acquire, first.release, first.mark_sent
+        put, alerts_since = first.put, first.alerts_since
 
         def unsent(self, keys: object) -> Sequence[Alert]:
             summaries.append(desk.publish([key]))
@@ -145,7 +154,7 @@ def test_two_senders_at_once_send_an_alert_once(desk: Desk) -> None:
     assert desk.sns.alerted() == [key.alert_id]
 
 
-def test_an_alert_that_another_sender_holds_is_reported_unsent_and_sent_when_that_one_died(desk: Desk) -> None:
+def test_a_leased_alert_is_unsent_until_the_lease_expires(desk: Desk) -> None:
     [key] = desk.put()
     desk.tables.alerts.acquire(key, owner="another")
     assert desk.publish([key]).unsent_keys == [key]
@@ -153,7 +162,7 @@ def test_an_alert_that_another_sender_holds_is_reported_unsent_and_sent_when_tha
     assert desk.publish([key]).sent == 1
 
 
-def test_a_refused_batch_is_released_reported_and_sent_the_next_time(desk: Desk) -> None:
+def test_a_refused_batch_is_released_and_sent_the_next_time(desk: Desk) -> None:
     keys = desk.put(3)
     desk.sns.is_down = True
     summary = desk.publish(keys)
@@ -165,7 +174,7 @@ def test_a_refused_batch_is_released_reported_and_sent_the_next_time(desk: Desk)
     assert sorted(desk.sns.alerted()) == ids(keys)
 
 
-def test_a_message_that_sns_refuses_holds_no_other_up(desk: Desk) -> None:
+def test_a_refused_message_does_not_delay_the_others(desk: Desk) -> None:
     good, bad, other = keys = desk.put(3)
     desk.sns.refuses = lambda body: body["alert_id"] == bad.alert_id
     summary = desk.publish(keys)
@@ -180,13 +189,13 @@ def test_a_message_that_sns_refuses_holds_no_other_up(desk: Desk) -> None:
 # Product details (rule 11)
 
 
-def test_alerts_that_name_no_product_ask_for_none(desk: Desk) -> None:
+def test_alerts_without_products_cause_no_request(desk: Desk) -> None:
     products = Products()
     desk.publish(desk.put(), products=products)
     assert products.asked == []
 
 
-COULD_NOT_BE_READ = "product details: they could not be read"
+COULD_NOT_BE_READ = "product details: could not be read"
 
 
 class Products:
@@ -205,7 +214,7 @@ class Products:
         return {each: Product(id=each, name=f"Product {each}", inventory="1") for each in product_ids}
 
 
-def test_the_products_of_a_batch_are_asked_for_once_a_connection(desk: Desk) -> None:
+def test_products_are_requested_once_a_connection(desk: Desk) -> None:
     keys = desk.put(2, products=("p1", "p2")) + desk.put(1, shop="conn_b", products=("p1",))
     products = Products()
     desk.publish(keys, products=products)
@@ -214,27 +223,25 @@ def test_the_products_of_a_batch_are_asked_for_once_a_connection(desk: Desk) -> 
 
 
 @pytest.mark.parametrize(
-    ("error", "gap"),
+    ("error", "reason"),
     [
-        (NotSupportedError("501"), "product details: this shop's integration offers none"),
-        (UnavailableError("timeout"), "product details: Trackstar did not answer"),
-        (ForbiddenError("403"), "product details: Trackstar refused to give them"),
+        (NotSupportedError("501"), "product details: not supported by this shop's integration"),
+        (UnavailableError("timeout"), "product details: Trackstar did not respond"),
+        (ForbiddenError("403"), "product details: Trackstar refused the request"),
         (ParameterMissingError("/orderwatch/connections/conn_a/access-token"), COULD_NOT_BE_READ),
         (RuntimeError("a bug"), COULD_NOT_BE_READ),
     ],
 )
-def test_product_details_that_fail_make_an_alert_plainer_and_it_says_so(desk: Desk, error: Exception, gap: str) -> None:
+def test_an_alert_names_the_product_details_that_it_lacks(desk: Desk, error: Exception, reason: str) -> None:
     summary = desk.publish(desk.put(products=("p1",)), products=Products(error))
     assert (summary.sent, summary.degraded) == (1, 1)
     [body] = desk.sns.taken
-    assert body["enrichment"] == {"complete": False, "missing": [gap]}
+    assert body["enrichment"] == {"complete": False, "missing": [reason]}
     assert body["order"]["line_items"]
 
 
 @pytest.mark.parametrize("function", ["enrich", "product_ids_of"])
-def test_even_a_bug_in_the_enrichment_itself_stops_no_alert(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, function: str
-) -> None:
+def test_a_bug_in_the_enrichment_stops_no_alert(desk: Desk, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
     def explode(*arguments: object) -> None:
         raise RuntimeError("a bug")
 
@@ -242,13 +249,13 @@ def test_even_a_bug_in_the_enrichment_itself_stops_no_alert(
     assert desk.publish(desk.put(2), products=Products()).sent == 2
 
 
-def test_a_sender_without_a_source_says_that_the_details_were_left_out(desk: Desk) -> None:
+def test_a_late_alert_says_that_its_details_were_skipped(desk: Desk) -> None:
     desk.publish(desk.put(products=("p1",)))
     [body] = desk.sns.taken
     assert body["enrichment"]["missing"] == [SKIPPED_LATE]
 
 
-def test_a_bug_in_a_template_sends_the_alert_plain(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_in_the_rendering_sends_plain_text(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def explode(alert: Alert) -> str:
         raise RuntimeError("a bug")
 
@@ -262,7 +269,7 @@ def test_a_bug_in_a_template_sends_the_alert_plain(desk: Desk, monkeypatch: pyte
 # Storms (rule 12)
 
 
-def test_a_storm_is_told_as_one_digest_whose_members_are_all_marked(desk: Desk) -> None:
+def test_a_storm_is_one_digest_and_all_members_are_marked(desk: Desk) -> None:
     keys = desk.put(6)
     summary = desk.publish(keys, threshold=5)
     assert (summary.messages, summary.sent) == (1, 6)
@@ -272,7 +279,7 @@ def test_a_storm_is_told_as_one_digest_whose_members_are_all_marked(desk: Desk) 
     assert desk.pending() == []
 
 
-def test_a_digest_that_is_refused_releases_all_its_members(desk: Desk) -> None:
+def test_a_refused_digest_releases_all_its_members(desk: Desk) -> None:
     keys = desk.put(6)
     desk.sns.is_down = True
     assert sorted(desk.publish(keys).unsent_keys) == sorted(keys)
@@ -280,26 +287,26 @@ def test_a_digest_that_is_refused_releases_all_its_members(desk: Desk) -> None:
     assert desk.publish(keys).sent == 6
 
 
-def test_up_to_the_threshold_each_alert_is_told_by_itself(desk: Desk) -> None:
+def test_up_to_the_threshold_each_alert_is_sent_by_itself(desk: Desk) -> None:
     desk.publish(desk.put(5), threshold=5)
     assert [body["kind"] for body in desk.sns.taken] == ["order.exception"] * 5
 
 
-# The topic's limits
+# Limits of SNS (rule 17)
 
 
 class Watch:
-    """The moments at which messages were sent."""
+    """The times at which messages were sent."""
 
     def __init__(self) -> None:
-        self.needs_attention = FakeClock()
-        process_clock.use(self.needs_attention)
+        self.fake_clock = FakeClock()
+        process_clock.use(self.fake_clock)
         self.topic = RecordingSns().topic
         self.sent_at: list[float] = []
 
     def send(self, count: int) -> None:
         self.topic.publish([message() for _ in range(count)])
-        self.sent_at += [self.needs_attention.seconds] * count
+        self.sent_at += [self.fake_clock.seconds] * count
 
     def most_in_a_second(self) -> int:
         return max(sum(1 for other in self.sent_at if 0 <= other - start < 1) for start in self.sent_at)
@@ -313,38 +320,38 @@ def message(size: int = 10) -> SnsMessage:
     )
 
 
-@pytest.mark.parametrize("calls", [[10, 10, 10], [9, 10], [3, 10, 4], [1] * 25, [7, 7, 7]])
-def test_no_second_ever_holds_more_than_ten_messages(calls: list[int]) -> None:
+@pytest.mark.parametrize("calls", [[5, 5, 5], [4, 5], [3, 5, 4], [1] * 25, [2, 2, 2]])
+def test_at_most_five_messages_are_sent_in_any_second(calls: list[int]) -> None:
     watch = Watch()
     for count in calls:
         watch.send(count)
-    assert watch.most_in_a_second() <= 10
+    assert watch.most_in_a_second() <= 5
 
 
-def test_the_first_ten_messages_and_those_after_a_pause_go_at_once() -> None:
+def test_the_first_five_messages_need_no_wait() -> None:
     watch = Watch()
     watch.send(1)
-    watch.send(9)
-    assert watch.needs_attention.seconds == 1000.0
-    watch.needs_attention.seconds += 1
-    watch.send(10)
-    assert watch.needs_attention.seconds == 1001.0
+    watch.send(4)
+    assert watch.fake_clock.seconds == 1000.0
+    watch.fake_clock.seconds += 1
+    watch.send(5)
+    assert watch.fake_clock.seconds == 1001.0
 
 
-def test_a_storm_goes_out_at_ten_a_second_and_no_slower() -> None:
+def test_a_storm_is_sent_at_five_messages_a_second() -> None:
     watch = Watch()
     for _ in range(10):
-        watch.send(10)
-    assert watch.needs_attention.seconds - 1000.0 == pytest.approx(9.0)
+        watch.send(5)
+    assert watch.fake_clock.seconds - 1000.0 == pytest.approx(9.0, abs=0.02)
 
 
-def test_at_most_ten_messages_go_in_one_request() -> None:
+def test_a_request_has_at_most_five_messages() -> None:
     sns = RecordingSns()
-    assert len(sns.topic.publish([message() for _ in range(25)])) == 25
-    assert [len(batch) for batch in sns.batches] == [BATCH, BATCH, 5]
+    assert len(sns.topic.publish([message() for _ in range(12)])) == 12
+    assert [len(batch) for batch in sns.batches] == [TOPIC_LIMIT.messages, TOPIC_LIMIT.messages, 2]
 
 
-def test_no_request_holds_more_than_256_kb() -> None:
+def test_a_request_has_at_most_256_kb() -> None:
     sns = RecordingSns()
     large = [message(100_000) for _ in range(5)]
     sns.topic.publish([*large, message(250_000)])
@@ -352,7 +359,7 @@ def test_no_request_holds_more_than_256_kb() -> None:
     assert all(sum(len(entry["Message"]) for entry in batch) < MAX_BATCH_BYTES for batch in sns.batches)
 
 
-def test_a_message_carries_its_subject_its_bodies_and_its_attributes() -> None:
+def test_a_message_has_its_subject_bodies_and_attributes() -> None:
     sns = RecordingSns()
     sns.topic.publish([message()])
     [[entry]] = sns.batches
@@ -360,7 +367,7 @@ def test_a_message_carries_its_subject_its_bodies_and_its_attributes() -> None:
     assert entry["MessageAttributes"] == {"k": {"DataType": "String", "StringValue": "v"}}
 
 
-def test_ids_come_back_in_the_order_of_the_messages_whatever_order_sns_answers_in() -> None:
+def test_ids_are_in_the_order_of_the_messages() -> None:
     class Backwards(RecordingSns):
         def publish_batch(self, **request: object) -> dict[str, object]:
             answer = super().publish_batch(**request)

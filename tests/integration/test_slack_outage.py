@@ -20,7 +20,7 @@ from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import D
 
 from functions.post_to_slack import app
 from orderwatch import clock
-from orderwatch.slack import webhook
+from orderwatch import slack as slack_module
 from tests.support.alerts import alert_of
 from tests.support.clocks import FakeClock
 from tests.support.lambda_context import lambda_context, sqs_event
@@ -55,14 +55,14 @@ class Ledger(BasePersistenceLayer):
         self.records.pop(data_record.idempotency_key, None)
 
 
-class NoPace:
-    """No wait between messages; the pace has tests of its own."""
+class NoLimit:
+    """No wait between messages; the rate limiter has its own tests."""
 
     def __init__(self, *_: object) -> None:
         """Needs nothing."""
 
-    def wait(self, within: float, count: int = 1) -> bool:
-        return True
+    def acquire(self, count: int = 1, *, within: float) -> int:
+        return count
 
     def hold(self, seconds: float) -> None:
         """Holds nobody back."""
@@ -77,12 +77,12 @@ class Slack:
         posts: What was posted after that.
     """
 
-    needs_attention: FakeClock
+    fake_clock: FakeClock
     back_at: float = 0.0
     posts: list[str] = field(default_factory=list)
 
     def send(self, *, text: str, blocks: list[dict[str, Any]]) -> Any:
-        if self.needs_attention.seconds < self.back_at:
+        if self.fake_clock.seconds < self.back_at:
             raise URLError("no route to host")
         self.posts.append(text)
         return SimpleNamespace(status_code=200, body="ok", headers={})
@@ -100,30 +100,28 @@ class Message:
 class Queue:
     """SlackQueue as SQS runs it, before its function."""
 
-    needs_attention: FakeClock
+    fake_clock: FakeClock
     messages: list[Message] = field(default_factory=list)
     dead: list[Message] = field(default_factory=list)
     expired: list[Message] = field(default_factory=list)
 
     def send(self, *order_ids: str) -> None:
-        now = self.needs_attention.seconds
+        now = self.fake_clock.seconds
         self.messages += [Message(alert_of(order_id).model_dump_json(), now, now) for order_id in order_ids]
 
     def run(self, seconds: float) -> None:
         """Let the function work on the queue for so long."""
-        until = self.needs_attention.seconds + seconds
+        until = self.fake_clock.seconds + seconds
         while self.messages and (due := min(message.visible_at for message in self.messages)) <= until:
-            self.needs_attention.seconds = max(self.needs_attention.seconds, due)
+            self.fake_clock.seconds = max(self.fake_clock.seconds, due)
             self._set_aside()
-            if batch := [message for message in self.messages if message.visible_at <= self.needs_attention.seconds][
-                :10
-            ]:
+            if batch := [message for message in self.messages if message.visible_at <= self.fake_clock.seconds][:10]:
                 self._deliver(batch)
-        self.needs_attention.seconds = max(self.needs_attention.seconds, until)
+        self.fake_clock.seconds = max(self.fake_clock.seconds, until)
 
     def _set_aside(self) -> None:
         most, kept_for = QUEUE["RedrivePolicy"]["maxReceiveCount"], QUEUE["MessageRetentionPeriod"]
-        self.expired += [each for each in self.messages if self.needs_attention.seconds - each.sent_at > kept_for]
+        self.expired += [each for each in self.messages if self.fake_clock.seconds - each.sent_at > kept_for]
         self.dead += [each for each in self.messages if each.receives >= most and each not in self.expired]
         self.messages = [each for each in self.messages if each not in self.dead and each not in self.expired]
 
@@ -131,8 +129,8 @@ class Queue:
         event = sqs_event(*(message.body for message in batch))
         for message, record in zip(batch, event["Records"], strict=True):
             message.receives += 1
-            message.visible_at = self.needs_attention.seconds + QUEUE["VisibilityTimeout"]
-            sent_at = clock.now() - timedelta(seconds=self.needs_attention.seconds - message.sent_at)
+            message.visible_at = self.fake_clock.seconds + QUEUE["VisibilityTimeout"]
+            sent_at = clock.now() - timedelta(seconds=self.fake_clock.seconds - message.sent_at)
             record["attributes"]["SentTimestamp"] = str(int(sent_at.timestamp() * 1000))
         try:
             failures = app.handler(event, lambda_context())["batchItemFailures"]
@@ -144,40 +142,38 @@ class Queue:
 
 
 @pytest.fixture
-def needs_attention() -> Iterator[FakeClock]:
-    needs_attention = FakeClock()
-    clock.use(needs_attention)
+def fake_clock() -> Iterator[FakeClock]:
+    fake_clock = FakeClock()
+    clock.use(fake_clock)
     app._adapters.cache_clear()
-    yield needs_attention
+    yield fake_clock
     clock.use(None)
     app._adapters.cache_clear()
 
 
 @pytest.fixture
-def slack(needs_attention: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Slack:
+def slack(fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Slack:
     url = "https://hooks.slack.example/services/T0/B0"
     boto3.client("ssm").put_parameter(Name="/orderwatch/slack/webhook-url", Value=url, Type="SecureString")
     monkeypatch.setenv("PARAMETER_PREFIX", "/orderwatch")
     monkeypatch.setenv("IDEMPOTENCY_TABLE_NAME", "slack-deliveries")
-    slack = Slack(needs_attention)
-    monkeypatch.setattr(webhook, "WebhookClient", lambda *_, **__: slack)
+    slack = Slack(fake_clock)
+    monkeypatch.setattr(slack_module, "WebhookClient", lambda *_, **__: slack)
     monkeypatch.setattr(app, "DynamoDBPersistenceLayer", Ledger)
-    monkeypatch.setattr(app, "SharedRateLimiter", NoPace)
+    monkeypatch.setattr(app, "RateLimiter", NoLimit)
     return slack
 
 
 @pytest.mark.parametrize("days", [1, 4])
-def test_an_outage_of_days_loses_nothing_posts_nothing_twice_and_needs_no_hand(
-    slack: Slack, needs_attention: FakeClock, days: int
-) -> None:
-    queue = Queue(needs_attention)
+def test_after_days_without_slack_each_alert_is_posted_once(slack: Slack, fake_clock: FakeClock, days: int) -> None:
+    queue = Queue(fake_clock)
     queue.send("before")
     queue.run(60)
-    slack.back_at = needs_attention.seconds + days * DAY
+    slack.back_at = fake_clock.seconds + days * DAY
     queue.send("before", "1", "2")
     queue.run(DAY / 2)
     queue.send("2", "3")
-    queue.run(slack.back_at - needs_attention.seconds - 1)
+    queue.run(slack.back_at - fake_clock.seconds - 1)
     assert len(slack.posts) == 1
     queue.run(QUEUE["VisibilityTimeout"] + 1)
     assert (queue.messages, queue.dead, queue.expired) == ([], [], [])
@@ -185,33 +181,31 @@ def test_an_outage_of_days_loses_nothing_posts_nothing_twice_and_needs_no_hand(
     assert sorted(alerted) == ["1", "2", "3", "before"]
 
 
-def test_an_outage_of_a_week_leaves_every_alert_among_the_dead_letters(
-    slack: Slack, needs_attention: FakeClock
-) -> None:
-    queue = Queue(needs_attention)
-    slack.back_at = needs_attention.seconds + 7 * DAY
+def test_after_a_week_without_slack_alerts_are_dead_letters(slack: Slack, fake_clock: FakeClock) -> None:
+    queue = Queue(fake_clock)
+    slack.back_at = fake_clock.seconds + 7 * DAY
     queue.send("1")
     queue.run(7 * DAY)
     assert (queue.messages, queue.expired) == ([], [])
     assert [json.loads(message.body)["order"]["id"] for message in queue.dead] == ["1"]
 
 
-def test_the_age_is_counted_often_enough_that_its_alarm_stays_on_through_an_outage(
-    slack: Slack, needs_attention: FakeClock, capsys: pytest.CaptureFixture[str]
+def test_the_age_alarm_stays_on_during_an_outage(
+    slack: Slack, fake_clock: FakeClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     alarm = RESOURCES["SlackFailingAlarm"]["Properties"]
-    queue = Queue(needs_attention)
-    slack.back_at = needs_attention.seconds + DAY
+    queue = Queue(fake_clock)
+    slack.back_at = fake_clock.seconds + DAY
     queue.send("1")
-    began_at = needs_attention.seconds
+    began_at = fake_clock.seconds
     seen_at = None
-    while needs_attention.seconds - began_at < 3 * 3600:
+    while fake_clock.seconds - began_at < 3 * 3600:
         capsys.readouterr()
         queue.run(alarm["Period"] * alarm["EvaluationPeriods"] if seen_at else alarm["Period"])
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"SlackMessageAge"' in line]
         ages = [age for line in lines for age in line["SlackMessageAge"]]
         is_on = any(age > alarm["Threshold"] for age in ages)
         assert is_on or not seen_at, "an alarm that ends in an outage lies"
-        seen_at = seen_at or (needs_attention.seconds - began_at if is_on else None)
+        seen_at = seen_at or (fake_clock.seconds - began_at if is_on else None)
     assert seen_at is not None
     assert seen_at <= 30 * 60, "within half an hour (rule 16)"

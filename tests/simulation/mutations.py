@@ -11,7 +11,7 @@ import pytest
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.aws.dynamodb import Unit, put_action
-from orderwatch.aws.rate_limit import SharedRateLimiter
+from orderwatch.aws.rate_limit import RateLimiter
 from orderwatch.aws.stores import PollStore
 from orderwatch.aws.tables import AlertTable
 from orderwatch.polling.cursor import Cursor, ReadContext
@@ -226,7 +226,7 @@ def alert_ids_hashed_over_shards(patch: pytest.MonkeyPatch) -> None:
 
 def each_sender_at_its_own_pace(patch: pytest.MonkeyPatch) -> None:
     _storm_in_each_world(patch)
-    patch.setattr(SharedRateLimiter, "wait", lambda self, within, count=1: True)
+    patch.setattr(RateLimiter, "acquire", lambda self, count=1, *, within=0.0: count)
 
 
 def one_missing_date_downgrades_for_good(patch: pytest.MonkeyPatch) -> None:

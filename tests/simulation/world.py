@@ -27,6 +27,7 @@ from botocore.parsers import ResponseParserError
 
 from orderwatch import clock
 from orderwatch.alerts.alert import AlertKey
+from orderwatch.aws.rate_limit import TOPIC_LIMIT
 from orderwatch.errors import OrderwatchError
 from orderwatch.observability import logger
 from orderwatch_local.shop import Paging, Shop, ShopTransport, TrackstarDates, endpoint_error, invalid_credentials
@@ -68,7 +69,7 @@ from tests.support.recording_sns import RecordingSns
 EXPECTED = (ClientError, OrderwatchError, GetParameterError)
 """What a handler may fail by: anything else is a fault of its own."""
 API_KEY = "organisation-key"
-TIMEOUTS = {"dispatch_polls": 60.0, "poll_orders": 120.0, "publish_alerts": 120.0, "redrive_alerts": 300.0}
+TIMEOUTS = {"dispatch_polls": 60.0, "poll_orders": 120.0, "publish_alerts": 180.0, "redrive_alerts": 300.0}
 TIMEOUTS |= {"send_summary": 300.0}
 MAX_AT_ONCE = 2
 MAX_SHARDS = 16
@@ -543,7 +544,7 @@ class SimulatedWorld:
         return self.sns.exceptions
 
     def get_paginator(self, operation: str) -> Any:
-        """SNS's list of subscriptions: somebody always listens."""
+        """The list of subscriptions: every topic always has a confirmed subscriber."""
         return self.sns.get_paginator(operation)
 
     def publish_batch(self, **request: Any) -> dict[str, Any]:
@@ -990,9 +991,9 @@ class SimulatedWorld:
 
     def _judge_pace(self) -> None:
         for began, topic, _ in self._sent:
-            merge_alerts = [at for at, other, _ in self._sent if other == topic and 0 <= at - began < 1.0 - PACE_JITTER]
-            if len(merge_alerts) > 10:
-                raise Violation(f"{topic} got {len(merge_alerts)} messages within a second")
+            second = [at for at, other, _ in self._sent if other == topic and 0 <= at - began < 1.0 - PACE_JITTER]
+            if len(second) > TOPIC_LIMIT.messages:
+                raise Violation(f"{topic} got {len(second)} messages within a second")
 
     def _judge_first_polls(self, start: float) -> None:
         """Rule 14: whatever went wrong before, within two intervals a shop is polled again."""
@@ -1131,8 +1132,8 @@ def _come_back(world: SimulatedWorld, shop: Shop) -> None:
     world._stuck.discard(shop.connection_id)
 
 
-type SubscriptionProblem = Callable[[SimulatedWorld, Shop], None]
-_TROUBLES: dict[str, tuple[SubscriptionProblem, SubscriptionProblem]] = {
+type Fault = Callable[[SimulatedWorld, Shop], None]
+_TROUBLES: dict[str, tuple[Fault, Fault]] = {
     "blocked": (_block, _unblock),
     "token refused": (_refuse, _accept),
     "disabled": (_disable, _enable),

@@ -19,10 +19,9 @@ import functions.post_to_slack.app
 import functions.publish_alerts.app
 import functions.redrive_alerts.app
 import functions.send_summary.app
-from orderwatch import clock
+from orderwatch import clock, slack
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.dynamodb import to_item
-from orderwatch.slack import webhook as slack_webhook
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.shop import Shop, ShopTransport, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
@@ -170,7 +169,7 @@ def account() -> Iterator[Account]:
         clients = (functions.dispatch_polls, functions.poll_orders, functions.publish_alerts, functions.send_summary)
         for app in (each.app for each in clients):
             patch.setattr(app, "Trackstar", partial(Trackstar, transport=transport))
-        patch.setattr(slack_webhook, "WebhookClient", SlacksClient)
+        patch.setattr(slack, "WebhookClient", SlacksClient)
         forget_adapters()
         clock.use(needs_attention)
         try:

@@ -22,7 +22,7 @@ from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.dynamodb import to_item
 from orderwatch.aws.sns import AlertTopic
 from orderwatch.polling.policy import Policy
-from orderwatch.publishing.enrich import Details
+from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.trackstar.client import PAGE_SIZE, ConnectionClient, Trackstar
 from orderwatch_local.shop import ShopTransport
 from orderwatch_local.shop.script import API_KEY
@@ -99,7 +99,7 @@ def count_requests(case: Case, *, policy: Policy = WATCHED) -> Counted:
         counter = _Counter()
         world, tables = _world(case, counter, policy)
         shop = counter.shop(world)
-        products = Details(ProductsOf(lambda _: shop))
+        products = ProductDetails(ProductsOf(lambda _: shop))
         topic = AlertTopic(counter.aws("sns"), _topic_arn())
 
         def send_all(keys: list[AlertKey]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orderwatch.alerts.alert import AlertKey
-from orderwatch.publishing.enrich import Details, ProductSource
+from orderwatch.publishing.enrich import ProductDetails, ProductSource
 from orderwatch.publishing.leases import Outbox
 from orderwatch.publishing.publish import PublishMetrics, Topic, publish
 from orderwatch.trackstar.products import Product
@@ -41,7 +41,7 @@ def send(
     outbox: Outbox,
     topic: Topic,
     operators: Topic | None = None,
-    products: ProductSource | Details | None = None,
+    products: ProductSource | ProductDetails | None = None,
     digest_threshold: int = 5,
 ) -> PublishMetrics:
     """Send what is unsent of these alerts; those for the operators to the same topic unless there is another.
@@ -53,6 +53,6 @@ def send(
         outbox=outbox,
         topic=topic,
         operators=operators or topic,
-        details=products if products is None or isinstance(products, Details) else Details(products),
+        details=products if products is None or isinstance(products, ProductDetails) else ProductDetails(products),
         digest_threshold=digest_threshold,
     )

@@ -1,6 +1,6 @@
 """Rows of orders and a store in memory, for the tests of the summary."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -9,7 +9,6 @@ from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
 from orderwatch.polling.cursor import Cursor
-from orderwatch.publishing.enrich import LookedUp
 from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder, Syncs
 from orderwatch.summary.build import Shop, SummaryRequest
 from orderwatch.summary.changes import PreviousSummary, decode
@@ -138,14 +137,16 @@ class MemoryStore:
 
 @dataclass
 class Shelf:
-    """Stock by product id; a gap where it is given."""
+    """A `ProductSource` with stock by product id; it fails if there is an `error`."""
 
     stock: Mapping[str, int] = field(default_factory=dict)
-    gap: str | None = None
+    error: Exception | None = None
     asked: list[str] = field(default_factory=list)
 
-    def look_up(self, connection_id: str, product_ids: Sequence[str]) -> LookedUp:
+    def products(
+        self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
+    ) -> Mapping[str, Product]:
         self.asked.append(connection_id)
-        if self.gap:
-            return LookedUp({}, self.gap)
-        return LookedUp({each: Product(id=each, inventory=Decimal(self.stock[each])) for each in self.stock}, None)
+        if self.error:
+            raise self.error
+        return {each: Product(id=each, inventory=Decimal(self.stock[each])) for each in self.stock}

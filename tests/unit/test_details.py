@@ -8,7 +8,7 @@ import pytest
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.errors import UnavailableError
-from orderwatch.publishing.enrich import NO_TIME, REMEMBERED_FOR, SECONDS_A_CONNECTION, Details
+from orderwatch.publishing.enrich import REMEMBERED_FOR, SECONDS_PER_CONNECTION, SKIPPED_NO_TIME, ProductDetails
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import alert_of
 from tests.support.clocks import FakeClock
@@ -49,15 +49,15 @@ class Sender:
     """
 
     def __init__(self, vendor: Vendor) -> None:
-        self.needs_attention = FakeClock()
-        clock.use(self.needs_attention)
-        self.details = Details(vendor)
+        self.fake_clock = FakeClock()
+        clock.use(self.fake_clock)
+        self.details = ProductDetails(vendor)
         self.sent: dict[str, tuple[float, Alert]] = {}
 
     def send(self, *alerts: Alert) -> None:
-        began = self.needs_attention.seconds
-        for portion in self.details.portions(alerts):
-            self.sent |= {alert.connection_id: (self.needs_attention.seconds - began, alert) for alert in portion}
+        began = self.fake_clock.seconds
+        for batch in self.details.enriched_batches(alerts):
+            self.sent |= {alert.connection_id: (self.fake_clock.seconds - began, alert) for alert in batch}
 
     def waited(self, connection_id: str) -> float:
         return self.sent[connection_id][0]
@@ -71,62 +71,62 @@ def needing(connection_id: str, *product_ids: str) -> Alert:
     return alert_of("1", connection_id=connection_id, product_ids=product_ids or ("p1",))
 
 
-def test_what_needs_no_products_does_not_wait_for_a_shop_that_hangs() -> None:
+def test_alerts_without_products_do_not_wait() -> None:
     sender = Sender(Vendor("hangs"))
     sender.send(needing("hangs"), alert_of("1", connection_id="plain"))
     assert sender.waited("plain") == 0.0
-    assert sender.gaps("hangs") == ("product details: Trackstar did not answer",)
+    assert sender.gaps("hangs") == ("product details: Trackstar did not respond",)
 
 
-def test_what_has_its_products_already_does_not_wait_either_and_has_its_details() -> None:
+def test_alerts_with_cached_products_do_not_wait() -> None:
     sender = Sender(Vendor("hangs"))
     sender.send(needing("warm"))
     sender.send(needing("hangs"), needing("warm"))
     assert (sender.waited("warm"), sender.gaps("warm")) == (0.0, ())
 
 
-def test_a_shop_that_hangs_uses_up_its_own_budget_and_the_next_one_still_gets_its_details() -> None:
+def test_a_hanging_shop_uses_only_its_own_budget() -> None:
     sender = Sender(Vendor("hangs"))
     sender.send(needing("hangs"), needing("sound"))
-    assert sender.waited("hangs") == SECONDS_A_CONNECTION
-    assert sender.waited("sound") == pytest.approx(SECONDS_A_CONNECTION + 0.2)
+    assert sender.waited("hangs") == SECONDS_PER_CONNECTION
+    assert sender.waited("sound") == pytest.approx(SECONDS_PER_CONNECTION + 0.2)
     assert sender.gaps("sound") == ()
 
 
-def test_however_many_shops_hang_no_alert_waits_longer_than_half_a_minute() -> None:
+def test_no_alert_waits_longer_than_half_a_minute() -> None:
     shops = [f"hangs{number}" for number in range(50)]
     sender = Sender(Vendor(*shops))
     sender.send(*map(needing, shops))
     assert sender.sent.keys() == set(shops)
     assert max(map(sender.waited, shops)) < LONGEST_WAIT
-    assert sender.gaps("hangs49") == (NO_TIME,)
+    assert sender.gaps("hangs49") == (SKIPPED_NO_TIME,)
 
 
-def test_alerts_that_wait_behind_several_batches_wait_no_longer_in_all() -> None:
+def test_the_budget_holds_over_several_batches() -> None:
     shops = [f"hangs{number}" for number in range(50)]
     sender = Sender(Vendor(*shops))
-    began = sender.needs_attention.seconds
+    began = sender.fake_clock.seconds
     for shop in shops:
         sender.send(needing(shop))
-    assert sender.needs_attention.seconds - began < LONGEST_WAIT
+    assert sender.fake_clock.seconds - began < LONGEST_WAIT
 
 
-def test_a_shop_that_failed_is_left_alone_for_a_while_and_then_asked_again() -> None:
+def test_a_shop_that_failed_is_retried_after_a_while() -> None:
     vendor = Vendor("hangs")
     sender = Sender(vendor)
     sender.send(needing("hangs"))
-    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds() - 1
+    sender.fake_clock.seconds += REMEMBERED_FOR.total_seconds() - 1
     sender.send(needing("hangs"))
     assert (vendor.asked, sender.waited("hangs")) == (["hangs"], 0.0)
-    assert sender.gaps("hangs") == ("product details: Trackstar did not answer",)
+    assert sender.gaps("hangs") == ("product details: Trackstar did not respond",)
 
     vendor.hanging.clear()
-    sender.needs_attention.seconds += 1
+    sender.fake_clock.seconds += 1
     sender.send(needing("hangs"))
     assert (vendor.asked, sender.gaps("hangs")) == (["hangs", "hangs"], ())
 
 
-def test_a_shop_that_failed_still_gets_the_details_that_are_known() -> None:
+def test_a_shop_that_failed_still_gets_cached_details() -> None:
     vendor = Vendor()
     sender = Sender(vendor)
     sender.send(needing("shop", "p1"))
@@ -136,69 +136,69 @@ def test_a_shop_that_failed_still_gets_the_details_that_are_known() -> None:
     assert sender.gaps("shop") == ()
 
 
-def test_a_shop_that_failed_before_is_asked_after_the_others() -> None:
+def test_a_shop_that_failed_before_comes_last() -> None:
     vendor = Vendor("hangs")
     sender = Sender(vendor)
     sender.send(needing("hangs"))
-    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds()
+    sender.fake_clock.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("hangs"), needing("sound"))
     assert sender.waited("sound") == pytest.approx(0.2)
 
 
-def test_a_shop_that_answered_again_is_asked_in_its_turn() -> None:
+def test_a_shop_that_recovered_keeps_its_place() -> None:
     vendor = Vendor("recovers")
     sender = Sender(vendor)
     sender.send(needing("recovers"))
     vendor.hanging.clear()
-    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds()
+    sender.fake_clock.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("recovers", "p1"))
     sender.send(needing("recovers", "p2"), needing("sound"))
     assert vendor.asked[-2:] == ["recovers", "sound"]
 
 
-def test_a_shop_that_is_left_alone_waits_for_no_other() -> None:
+def test_a_shop_that_failed_does_not_wait_for_others() -> None:
     sender = Sender(Vendor("hangs", "hangs too"))
     sender.send(needing("hangs"))
     sender.send(needing("hangs too"), needing("hangs"))
     assert sender.waited("hangs") == 0.0
 
 
-def test_the_time_that_was_spent_comes_back() -> None:
+def test_the_budget_is_renewed() -> None:
     shops = [f"hangs{number}" for number in range(3)]
     sender = Sender(Vendor(*shops))
     sender.send(*map(needing, shops))
     sender.send(needing("sound"))
-    assert sender.gaps("sound") == (NO_TIME,)
-    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds()
+    assert sender.gaps("sound") == (SKIPPED_NO_TIME,)
+    sender.fake_clock.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("sound"))
     assert sender.gaps("sound") == ()
 
 
-def test_a_slow_shop_is_not_asked_when_hardly_any_time_is_left_and_so_not_taken_for_one_that_fails() -> None:
+def test_no_request_starts_with_hardly_any_time_left() -> None:
     vendor = Vendor()
-    vendor.needs = SECONDS_A_CONNECTION - 0.1
+    vendor.needs = SECONDS_PER_CONNECTION - 0.1
     sender = Sender(vendor)
     for shop in ("one", "two", "three"):
         sender.send(needing(shop))
     assert vendor.asked == ["one", "two"]
-    assert sender.gaps("three") == (NO_TIME,)
-    sender.needs_attention.seconds += REMEMBERED_FOR.total_seconds()
+    assert sender.gaps("three") == (SKIPPED_NO_TIME,)
+    sender.fake_clock.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("three"))
     assert sender.gaps("three") == ()
 
 
-def test_the_alerts_of_a_shop_stay_together_so_that_a_storm_is_one_digest() -> None:
+def test_the_alerts_of_a_shop_are_in_one_batch() -> None:
     sender = Sender(Vendor())
     plain, detailed = alert_of("1", connection_id="shop"), needing("shop")
-    portions = filter(None, sender.details.portions([plain, needing("other"), detailed]))
-    assert [[alert.connection_id for alert in portion] for portion in portions] == [["shop", "shop"], ["other"]]
+    batches = filter(None, sender.details.enriched_batches([plain, needing("other"), detailed]))
+    assert [[alert.connection_id for alert in batch] for batch in batches] == [["shop", "shop"], ["other"]]
 
 
-def test_a_bug_in_the_source_makes_alerts_plainer_and_stops_none() -> None:
+def test_a_bug_in_the_source_stops_no_alert() -> None:
     class Broken(Vendor):
         def products(self, *arguments: Any, **options: Any) -> Mapping[str, Product]:
             raise RuntimeError("a bug")
 
     sender = Sender(Broken())
     sender.send(needing("one"), needing("two"))
-    assert sender.gaps("one") == sender.gaps("two") == ("product details: they could not be read",)
+    assert sender.gaps("one") == sender.gaps("two") == ("product details: could not be read",)

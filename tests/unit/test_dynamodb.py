@@ -60,7 +60,7 @@ def busy(*reasons: str) -> Busy:
 
 
 @pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
-def test_a_transaction_that_others_were_in_the_way_of_is_tried_again_with_growing_jitter(reason: str) -> None:
+def test_a_conflicting_transaction_is_retried_with_backoff(reason: str) -> None:
     client, needs_attention = busy(*[reason] * (MAX_TRIES - 1)), FakeClock()
     clock.use(needs_attention)
     assert Transactions(client.as_client()).write([Unit("a", (put("1"),))]) == []
@@ -68,21 +68,21 @@ def test_a_transaction_that_others_were_in_the_way_of_is_tried_again_with_growin
     assert all(0 <= wait <= 0.05 * 2**attempt for attempt, wait in enumerate(needs_attention.slept))
 
 
-def test_a_transaction_is_given_up_after_as_many_tries_as_are_allowed() -> None:
+def test_a_transaction_fails_after_the_last_attempt() -> None:
     client = busy(*["TransactionConflict"] * MAX_TRIES)
     with pytest.raises(ClientError):
         Transactions(client.as_client()).write([Unit("a", (put("1"),))])
     assert len(client.sizes) == MAX_TRIES
 
 
-def test_a_transaction_that_can_never_succeed_is_not_tried_again() -> None:
+def test_a_transaction_that_cannot_succeed_is_not_retried() -> None:
     client = busy("ItemCollectionSizeLimitExceeded")
     with pytest.raises(ClientError):
         Transactions(client.as_client()).write([Unit("a", (put("1"),))])
     assert len(client.sizes) == 1
 
 
-def test_keys_that_dynamodb_left_out_are_asked_for_again() -> None:
+def test_unprocessed_keys_are_requested_again() -> None:
     client = busy()
     for number in range(30):
         client.transact_write_items(TransactItems=[put(str(number))])
@@ -91,7 +91,7 @@ def test_keys_that_dynamodb_left_out_are_asked_for_again() -> None:
 
 
 @pytest.mark.parametrize("character", ["x", "見"])
-def test_no_transaction_is_larger_than_dynamodb_takes(character: str) -> None:
+def test_no_transaction_exceeds_the_limit_of_dynamodb(character: str) -> None:
     text = character * (300_000 // len(character.encode()))
     units = [Unit(number, (put(str(number), text),)) for number in range(25)]
     chunks = list(chunked(units))
@@ -112,7 +112,7 @@ def test_no_transaction_is_larger_than_dynamodb_takes(character: str) -> None:
         ([100], [1]),
     ],
 )
-def test_a_transaction_is_filled_to_the_last_byte_and_not_beyond(
+def test_a_transaction_is_filled_up_to_the_limit(
     monkeypatch: pytest.MonkeyPatch, sizes: list[int], chunks: list[int]
 ) -> None:
     monkeypatch.setattr("orderwatch.aws.dynamodb.MAX_BYTES", 100)
@@ -120,7 +120,7 @@ def test_a_transaction_is_filled_to_the_last_byte_and_not_beyond(
     assert [len(chunk) for chunk in chunked(units)] == chunks
 
 
-def test_all_texts_of_all_actions_of_a_unit_count_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_strings_of_a_unit_count_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orderwatch.aws.dynamodb.MAX_BYTES", 20)
     unit = Unit("a", (put("key", "見"), put("12", "xx")))  # 3 + 3 and 2 + 2 bytes
     assert [len(chunk) for chunk in chunked([unit, unit])] == [2]
@@ -132,9 +132,7 @@ def test_all_texts_of_all_actions_of_a_unit_count_by_their_bytes(monkeypatch: py
     ("quiet", "loud", "requests"),
     [(0, 0, 1), (10, 2, 1), (99, 0, 1), (100, 0, 2), (0, 49, 1), (0, 50, 2), (90, 10, 2), (1000, 0, 11), (0, 1000, 21)],
 )
-def test_a_page_is_written_in_as_few_transactions_as_it_takes_the_state_in_the_last_and_no_pair_parted(
-    quiet: int, loud: int, requests: int
-) -> None:
+def test_a_page_is_written_in_few_transactions_with_the_state_last(quiet: int, loud: int, requests: int) -> None:
     client = Busy()
     tables = Tables.over(client)
     writes = [first_sight(f"l{number}") for number in range(loud)]

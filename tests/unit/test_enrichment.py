@@ -4,7 +4,14 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder
-from orderwatch.publishing.enrich import MAX_GAPS, MAX_WAREHOUSES, SKIPPED_LATE, enrich, product_ids_of, without_details
+from orderwatch.publishing.enrich import (
+    MAX_MISSING,
+    MAX_WAREHOUSES,
+    SKIPPED_LATE,
+    enrich,
+    product_ids_of,
+    without_details,
+)
 from orderwatch.trackstar.products import Product, ProductPage
 from orderwatch_local.samples import SAMPLES, order_alert
 
@@ -50,7 +57,7 @@ def test_a_line_gets_name_picture_link_and_stock() -> None:
     assert _order(alert).shortfall(_order(alert).line_items[0]) == 2
 
 
-def test_kits_and_products_that_are_sold_no_longer_are_known_as_such() -> None:
+def test_kits_and_inactive_products_are_marked() -> None:
     bundle = TENT.model_copy(update={"is_kit": True, "active": False})
     (alert,) = enrich([_alert("901")], by_id(bundle))
     line = _order(alert).line_items[0]
@@ -80,55 +87,55 @@ def test_the_lines_of_one_product_draw_on_one_stock(
     assert [order.shortfall(line) for line in order.line_items[:-1]] == [short] * len(lines), reason
 
 
-def test_lines_that_name_no_product_are_not_taken_for_one_another() -> None:
+def test_lines_without_a_product_are_not_combined() -> None:
     lines = tuple(AlertLineItem(quantity=Decimal(1), on_hand=Decimal(1)) for _ in range(2))
     order = _order(order_alert("order.backordered", line_items=lines))
     assert [order.shortfall(line) for line in order.line_items] == [None, None]
 
 
-def test_all_distinct_products_are_asked_for_at_once() -> None:
+def test_each_product_is_requested_once() -> None:
     assert product_ids_of([_alert("901", "5"), _alert("5", None), SAMPLES["connection.blocked"]]) == ["901", "5"]
 
 
-def test_the_stock_of_a_parent_is_not_taken_for_that_of_its_variants() -> None:
+def test_a_parent_product_has_no_stock() -> None:
     parent = TENT.model_copy(update={"parent_product_id": "901"})
     (alert,) = enrich([_alert("901")], by_id(parent))
     line = _order(alert).line_items[0]
     assert (line.on_hand, line.on_hand_by_warehouse, line.name) == (None, {}, "Trail Tent")
     assert alert.enrichment.missing == (
-        "stock of TENT-2P: known of its variants only, and the line names their parent",
+        "stock of TENT-2P: only its variants have a stock, and the order line names their parent",
     )
 
 
 @pytest.mark.parametrize(
     ("product_id", "sku", "gap"),
     [
-        ("gone", "SKU-1", "product details of SKU-1: not in Trackstar's copy"),
-        ("gone", None, "product details of gone: not in Trackstar's copy"),
-        (None, None, "product details of line 1: the line names no product"),
-        ("7", None, "stock of 7: the shop does not tell"),
+        ("gone", "SKU-1", "product details of SKU-1: not found in Trackstar"),
+        ("gone", None, "product details of gone: not found in Trackstar"),
+        (None, None, "product details of line 1: the order line names no product"),
+        ("7", None, "stock of 7: not provided by the shop"),
     ],
 )
-def test_a_gap_is_named_in_a_users_words(product_id: str | None, sku: str | None, gap: str) -> None:
+def test_missing_details_are_named_in_words_for_people(product_id: str | None, sku: str | None, gap: str) -> None:
     (alert,) = enrich([_alert(product_id, sku=sku)], by_id(Product(id="7")))
     assert not alert.enrichment.complete
     assert alert.enrichment.missing == (gap,)
 
 
-def test_alerts_without_details_name_the_gap_where_there_are_lines() -> None:
+def test_only_alerts_with_lines_name_missing_details() -> None:
     alerts = [_alert("901"), _alert(), SAMPLES["connection.blocked"]]
     plainer = without_details(alerts, SKIPPED_LATE)
     assert [alert.enrichment.missing for alert in plainer] == [(SKIPPED_LATE,), (), ()]
     assert [alert.order for alert in plainer] == [alert.order for alert in alerts]
 
 
-def test_many_gaps_are_listed_in_part_and_counted_exactly() -> None:
+def test_a_long_list_of_missing_details_is_cut_and_counted() -> None:
     (alert,) = enrich([_alert(*(f"gone-{n}" for n in range(60)))], by_id())
-    assert len(alert.enrichment.missing) == MAX_GAPS + 1
-    assert alert.enrichment.missing[-1] == f"+{60 - MAX_GAPS} more gaps"
+    assert len(alert.enrichment.missing) == MAX_MISSING + 1
+    assert alert.enrichment.missing[-1] == f"+{60 - MAX_MISSING} more"
 
 
-def test_stock_in_too_many_warehouses_is_told_in_sum() -> None:
+def test_stock_in_too_many_warehouses_is_a_sum() -> None:
     counts: dict[str, Decimal | None] = {str(n): Decimal(1) for n in range(MAX_WAREHOUSES + 1)}
     crowded = TENT.model_copy(update={"inventory_by_warehouse_id": counts})
     (alert,) = enrich([_alert("901")], by_id(crowded))

@@ -29,17 +29,17 @@ def test_more_alerts_than_the_threshold_become_digests(count: int, threshold: in
     assert len(group(_alerts(count), threshold=threshold)) == messages
 
 
-def test_one_alert_alone_is_never_a_digest() -> None:
+def test_one_alert_is_never_a_digest() -> None:
     (only,) = group(_alerts(1), threshold=0)
     assert (only.alert, only.members) == (_alerts(1)[0], (_alerts(1)[0],))
 
 
-def test_kinds_and_shops_are_counted_apart() -> None:
+def test_kinds_and_shops_are_counted_separately() -> None:
     alerts = [*_alerts(4), *_alerts(4, shop="b"), *_alerts(4, kind="order.cancelled")]
     assert [each.alert for each in group(alerts, threshold=5)] == alerts
 
 
-def test_messages_come_in_the_order_in_which_their_first_alert_appears() -> None:
+def test_messages_are_in_the_order_of_their_first_alerts() -> None:
     cancelled, storm = _alerts(2, kind="order.cancelled"), _alerts(6)
     groups = group([cancelled[0], *storm, cancelled[1]], threshold=5)
     assert [each.alert.kind for each in groups] == ["order.cancelled", "order.digest", "order.cancelled"]
@@ -62,7 +62,7 @@ def test_every_alert_is_in_exactly_one_message(storm: list[tuple[str, str]], thr
     assert all(each.alert.digest is None or each.alert.digest.count == len(each.members) for each in groups)
 
 
-def test_a_digest_names_every_order_it_stands_for() -> None:
+def test_a_digest_names_all_its_orders() -> None:
     for each in group(_alerts(2 * MAX_ORDERS + 1), threshold=5):
         assert each.alert.digest is not None
         assert [order.alert_id for order in each.alert.digest.orders] == [alert.alert_id for alert in each.members]
@@ -70,11 +70,11 @@ def test_a_digest_names_every_order_it_stands_for() -> None:
         assert all(f"- #{alert.order.number}: " in body for alert in each.members if alert.order)
 
 
-def test_the_parts_of_a_storm_are_of_one_size() -> None:
+def test_the_digests_of_a_storm_have_the_same_size() -> None:
     assert [len(each.members) for each in group(_alerts(101), threshold=5)] == [50, 51]
 
 
-def test_a_digest_has_the_severity_of_its_kind_and_the_value_by_currency() -> None:
+def test_a_digest_has_severity_and_value_by_currency() -> None:
     alerts = [
         *_alerts(3, kind="order.exception", total_price=Decimal(10)),
         *_alerts(1, kind="order.exception", currency=None),
@@ -85,7 +85,7 @@ def test_a_digest_has_the_severity_of_its_kind_and_the_value_by_currency() -> No
     assert digest.digest.value_by_currency == {"EUR": Decimal(30)}
 
 
-def test_the_same_alerts_make_the_same_digest_in_any_order() -> None:
+def test_the_id_of_a_digest_does_not_depend_on_the_order() -> None:
     alerts = _alerts(6)
     ids = {group(batch, threshold=5)[0].alert.alert_id for batch in (alerts, alerts[::-1])}
     other = group([*alerts[:5], _alerts(7)[6]], threshold=5)
@@ -93,7 +93,7 @@ def test_the_same_alerts_make_the_same_digest_in_any_order() -> None:
     assert other[0].alert.alert_id not in ids
 
 
-def test_orders_that_recovered_to_several_statuses_share_a_digest() -> None:
+def test_recovered_orders_of_several_statuses_share_a_digest() -> None:
     fields = {"previous_status": "exception"}
     alerts = [
         *_alerts(3, kind="order.recovered", status="processing", **fields),
@@ -104,7 +104,7 @@ def test_orders_that_recovered_to_several_statuses_share_a_digest() -> None:
     assert only.alert.digest.status == MIXED
 
 
-def test_a_digest_is_as_fresh_as_its_oldest_part() -> None:
+def test_a_digest_is_as_fresh_as_its_oldest_member() -> None:
     alerts = _alerts(6)
     as_of = [alert.data_as_of for alert in alerts if alert.data_as_of]
     older = alerts[3].model_copy(update={"data_as_of": as_of[3].replace(year=2025)})
@@ -125,7 +125,7 @@ def _digest(*orders: tuple[AlertLineItem, ...]) -> Digest:
     return only.alert.digest
 
 
-def test_a_digest_names_the_products_of_most_orders_first_and_sums_them_up_against_the_stock() -> None:
+def test_products_are_sorted_by_orders_and_compared_with_stock() -> None:
     lamp, tent = _line("LAMP", 3, 4, product_id="1"), _line("TENT", 1)
     digest = _digest((tent,), (lamp, tent), (lamp, lamp), (lamp,))
     first, second = digest.products
@@ -135,7 +135,7 @@ def test_a_digest_names_the_products_of_most_orders_first_and_sums_them_up_again
     assert second == DigestedProduct(sku="TENT", orders=2, ordered=Decimal(2))
 
 
-def test_of_backorders_what_is_short_comes_first_and_what_is_not_is_left_out() -> None:
+def test_backordered_products_with_enough_stock_are_left_out() -> None:
     lines = (_line("ENOUGH", 1, 10), _line("UNKNOWN", 1), _line("SHORT", 5, 1), _line("SHORTER", 5, 0))
     digest = _digest(lines, lines, (_line("UNKNOWN", 1),))
     assert [each.sku for each in digest.products] == ["SHORTER", "SHORT", "UNKNOWN"]
@@ -153,7 +153,7 @@ def test_a_product_of_one_order_that_is_in_stock_is_not_affected() -> None:
     assert ([each.sku for each in digest.products], digest.more_products) == (["SHORT", "BOTH"], 1)
 
 
-def test_a_product_is_known_by_what_any_of_its_lines_tells() -> None:
+def test_a_product_combines_what_its_lines_have() -> None:
     (product,) = _digest(
         (_line("", None, product_id="1"),), (_line("LAMP", 2, 1, product_id="1", name="Lamp"),)
     ).products
@@ -162,7 +162,7 @@ def test_a_product_is_known_by_what_any_of_its_lines_tells() -> None:
     )
 
 
-def test_alerts_about_a_shop_are_never_digested() -> None:
+def test_alerts_about_a_connection_are_never_digested() -> None:
     blocked = [SAMPLES["connection.blocked"]] * 20
     assert len(group(blocked, threshold=0)) == 20
 
@@ -183,7 +183,7 @@ def _with_reasons(*orders: tuple[str | None, int | None, int]) -> list[Alert]:
     ]
 
 
-def test_a_digest_groups_by_reason_and_sorts_by_ship_by_and_then_by_value() -> None:
+def test_a_digest_sorts_by_reason_ship_by_and_value() -> None:
     alerts = _with_reasons(
         ("Fraud", 5, 1), ("Address", None, 9), ("Address", 3, 1), ("Fraud", -2, 1), ("Address", 3, 7), ("Address", 1, 1)
     )
@@ -194,7 +194,7 @@ def test_a_digest_groups_by_reason_and_sorts_by_ship_by_and_then_by_value() -> N
     assert (digest.overdue, digest.due_soon) == (1, 1)
 
 
-def test_a_digest_of_recoveries_has_no_reasons() -> None:
+def test_a_digest_of_recovered_orders_has_no_reasons() -> None:
     alerts = [each.model_copy(update={"kind": "order.recovered"}) for each in _with_reasons(*[("Address", 1, 1)] * 3)]
     digest = group(alerts, threshold=1)[0].alert.digest
     assert digest

@@ -5,7 +5,7 @@ import pytest
 
 from orderwatch import clock as process_clock
 from orderwatch.errors import UnavailableError
-from orderwatch.publishing.enrich import KEPT_FOR, ProductCache
+from orderwatch.publishing.enrich import CACHED_FOR, ProductCache
 from orderwatch.trackstar.products import Product
 from tests.support.clocks import StandingClock
 
@@ -47,29 +47,29 @@ def cache(source: Source, clock: StandingClock) -> ProductCache:
     return ProductCache(source)
 
 
-def test_a_warm_batch_asks_nothing(cache: ProductCache, source: Source) -> None:
+def test_cached_products_cause_no_request(cache: ProductCache, source: Source) -> None:
     for _ in range(2):
         assert set(find(cache, "1", "2")) == {"1", "2"}
     assert source.asked == [["1", "2"]]
 
 
-def test_only_what_is_not_known_is_asked_for(cache: ProductCache, source: Source) -> None:
+def test_only_missing_products_are_requested(cache: ProductCache, source: Source) -> None:
     find(cache, "1")
     assert set(find(cache, "1", "2")) == {"1", "2"}
     assert source.asked == [["1"], ["2"]]
 
 
-def test_a_product_of_one_connection_is_not_taken_for_that_of_another(cache: ProductCache) -> None:
+def test_products_of_two_connections_are_separate(cache: ProductCache) -> None:
     found = [find(cache, "1", connection_id=connection_id)["1"].name for connection_id in ("a", "b", "a")]
     assert found == ["a", "b", "a"]
 
 
-def test_that_a_product_is_gone_is_remembered_too(cache: ProductCache, source: Source) -> None:
+def test_a_missing_product_is_cached_too(cache: ProductCache, source: Source) -> None:
     assert [find(cache, "gone") for _ in range(2)] == [{}, {}]
     assert source.asked == [["gone"]]
 
 
-def test_a_fault_is_not_remembered(cache: ProductCache, source: Source) -> None:
+def test_an_error_is_not_cached(cache: ProductCache, source: Source) -> None:
     source.is_down = True
     with pytest.raises(UnavailableError):
         find(cache, "1")
@@ -77,17 +77,17 @@ def test_a_fault_is_not_remembered(cache: ProductCache, source: Source) -> None:
     assert set(find(cache, "1")) == {"1"}
 
 
-def test_products_are_known_only_if_all_of_them_are(cache: ProductCache, source: Source) -> None:
+def test_products_are_cached_only_if_all_of_them_are(cache: ProductCache, source: Source) -> None:
     find(cache, "1", "gone")
-    assert cache.known("a", []) == {}
-    assert set(cache.known("a", ["1", "gone", "1"]) or ()) == {"1"}
-    assert cache.known("a", ["1", "2"]) is None
-    assert cache.known("b", ["1"]) is None
+    assert cache.cached("a", []) == {}
+    assert set(cache.cached("a", ["1", "gone", "1"]) or ()) == {"1"}
+    assert cache.cached("a", ["1", "2"]) is None
+    assert cache.cached("b", ["1"]) is None
     assert source.asked == [["1", "gone"]]
 
 
-@pytest.mark.parametrize(("after", "asked"), [(KEPT_FOR - timedelta(seconds=1), 1), (KEPT_FOR, 2)])
-def test_a_product_is_trusted_for_one_poll_interval(
+@pytest.mark.parametrize(("after", "asked"), [(CACHED_FOR - timedelta(seconds=1), 1), (CACHED_FOR, 2)])
+def test_a_product_is_cached_for_one_poll_interval(
     cache: ProductCache, clock: StandingClock, source: Source, after: timedelta, asked: int
 ) -> None:
     find(cache, "1")
@@ -96,7 +96,7 @@ def test_a_product_is_trusted_for_one_poll_interval(
     assert len(source.asked) == asked
 
 
-def test_the_product_that_was_used_longest_ago_is_dropped_first(clock: StandingClock, source: Source) -> None:
+def test_the_least_recently_used_product_is_dropped_first(clock: StandingClock, source: Source) -> None:
     cache = ProductCache(source, max_products=2)
     find(cache, "1", "2")
     find(cache, "1")
@@ -107,7 +107,7 @@ def test_the_product_that_was_used_longest_ago_is_dropped_first(clock: StandingC
     assert source.asked[-1] == ["2"]
 
 
-def test_more_products_than_it_keeps_are_all_given(clock: StandingClock, source: Source) -> None:
+def test_more_products_than_the_cache_keeps_are_returned(clock: StandingClock, source: Source) -> None:
     cache = ProductCache(source, max_products=2)
     assert set(find(cache, "1", "2", "3")) == {"1", "2", "3"}
     find(cache, "2", "3")

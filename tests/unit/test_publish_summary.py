@@ -42,9 +42,7 @@ def with_times(**times: Any) -> Alert:
         (seconds_ago(0.5), seconds_ago(30), 0.5, "parts of a second count"),
     ],
 )
-def test_the_delay_of_an_alert_begins_when_its_status_could_be_seen(
-    updated_at: Any, seen_at: Any, delay: float, reason: str
-) -> None:
+def test_the_delay_starts_when_the_status_was_visible(updated_at: Any, seen_at: Any, delay: float, reason: str) -> None:
     assert counted(with_times(updated_at=updated_at, seen_at=seen_at)).delays == [delay], reason
 
 
@@ -55,13 +53,13 @@ def test_an_alert_about_a_connection_has_no_delay() -> None:
 
 
 @pytest.mark.parametrize(("complete", "degraded"), [(True, 0), (False, 1)])
-def test_an_alert_without_all_its_details_counts_as_degraded(complete: bool, degraded: int) -> None:
+def test_an_alert_that_lacks_details_counts_as_degraded(complete: bool, degraded: int) -> None:
     alert = alert_of("1")
     enrichment = alert.enrichment.model_copy(update={"complete": complete})
     assert counted(alert.model_copy(update={"enrichment": enrichment})).degraded == degraded
 
 
-def test_two_summaries_add_up() -> None:
+def test_the_metrics_of_two_batches_add_up() -> None:
     total = counted(with_times(updated_at=seconds_ago(2)))
     total += counted(with_times(updated_at=seconds_ago(3)))
     assert (total.sent, total.delays, len(total.sent_keys)) == (2, [2.0, 3.0], 2)

@@ -9,7 +9,9 @@ import pytest
 from orderwatch.alerts.kinds import Severity
 from orderwatch.alerts.summary import Changes, DailySummary, Unseen
 from orderwatch.deadlines.rules import DeadlineState
+from orderwatch.errors import UnavailableError
 from orderwatch.polling.cursor import Cursor
+from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.records import ConnectionState, Health, HealthState, Syncs
 from orderwatch.summary.build import MAX_BYTES, Summary, summarize, unseen, write
 from orderwatch.summary.changes import MAX_MEMORY, decode, encode
@@ -40,7 +42,9 @@ def made(store: MemoryStore, *names: str, at: datetime = AT, request: str = "", 
             known = store.known[name]
             cursor = replace(known.cursor, last_success_at=at)
             store.known[name] = replace(known, cursor=cursor, syncs=Syncs(last_end=at))
-    return summarize(shops, store=store, products=shelf, occasion=occasion(at=at, request=request))
+    return summarize(
+        shops, store=store, products=ProductDetails(shelf) if shelf else None, occasion=occasion(at=at, request=request)
+    )
 
 
 def daily_of(summary: Summary) -> DailySummary:
@@ -186,8 +190,8 @@ def test_stock_is_asked_for_the_worst_shops_alone_and_a_gap_is_said() -> None:
     assert shelf.asked == names[:MAX_STOCKED]
     assert [each.products[0].short for each in daily.shops[:MAX_STOCKED]] == [1] * MAX_STOCKED
     assert daily.shops[-1].products[0].on_hand is None
-    summary = made(store, "00", shelf=Shelf(gap="product details: Trackstar did not answer"))
-    assert summary.alert.enrichment.missing == ("stock at 00: Trackstar did not answer",)
+    summary = made(store, "00", shelf=Shelf(error=UnavailableError("timeout")))
+    assert summary.alert.enrichment.missing == ("stock at 00: Trackstar did not respond",)
 
 
 def test_five_hundred_shops_fit_the_row_and_what_is_left_out_is_counted_exactly() -> None:

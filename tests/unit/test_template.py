@@ -72,7 +72,6 @@ VARIABLES: dict[str, dict[str, Any]] = {
     },
     "RedriveAlertsFunction": {
         "ALERT_TABLE_NAME": "AlertTable",
-        "CONNECTION_TABLE_NAME": "ConnectionTable",
         "PACE_TABLE_NAME": "PaceTable",
         "ALERT_TOPIC_ARN": "AlertTopic",
         "OPS_TOPIC_ARN": "OpsTopic",

@@ -7,9 +7,10 @@ from pydantic import BaseModel, SecretStr
 
 from orderwatch import clock
 from orderwatch.aws.parameters import is_webhook_url
+from orderwatch.aws.rate_limit import SLACK_LIMIT, RateLimiter
 from orderwatch.errors import OrderwatchError
 from orderwatch.rendering import slack
-from orderwatch.slack.webhook import SlackRefusedError, SlackWebhook
+from orderwatch.slack import SlackRefusedError, SlackWebhook
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, StackName, read_secret, stack_at
 from orderwatch_cli.commands.test_alert import TEST_CONNECTION, make_test_alert
@@ -49,23 +50,6 @@ class _EnteredUrl:
         """Do nothing: there is no other URL to read."""
 
 
-class _SingleMessageLimiter:
-    """A rate limiter for one message, which only waits when Slack requests a pause."""
-
-    def __init__(self) -> None:
-        self._free_at = 0.0
-
-    def wait(self, within: float) -> bool:
-        left = self._free_at - clock.monotonic()
-        if left > within:
-            return False
-        clock.sleep(max(left, 0.0))
-        return True
-
-    def hold(self, seconds: float) -> None:
-        self._free_at = clock.monotonic() + seconds
-
-
 def connect_slack(stack_name: StackName = STACK_NAME, endpoint_url: Endpoint = None, *, json: Json = False) -> None:
     """Store the URL of your Slack webhook.
 
@@ -99,7 +83,7 @@ def store_webhook(stack: Stack, url: SecretStr) -> SlackConnected:
         )
     alert = make_test_alert(status="exception", connection_id=TEST_CONNECTION, total_price=Decimal(1))
     deadline = clock.monotonic() + POST_TIMEOUT
-    webhook = SlackWebhook(_EnteredUrl(url), rate_limiter=_SingleMessageLimiter())
+    webhook = SlackWebhook(_EnteredUrl(url), rate_limiter=RateLimiter(SLACK_LIMIT))
     try:
         webhook.post(slack.blocks(alert), seconds_left=lambda: deadline - clock.monotonic())
     except SlackRefusedError as error:

@@ -5,8 +5,8 @@ OrderwatchError
 ├── ParameterMissingError       a parameter is not in the Parameter Store: store it
 ├── ParameterInvalidError       a parameter's value is invalid: store it again
 ├── PollsNotRequestedError      SQS did not accept the messages for some connections: send them again
-├── SlackRefusedError           Slack did not accept a message (orderwatch.slack.webhook): the queue retries it
-│   └── SlackInvalidError       the message itself is invalid: send a simpler one
+├── SlackRefusedError           Slack did not accept a message (orderwatch.slack): the queue retries it
+│   └── SlackInvalidError       the message is invalid: send a simpler one
 ├── PollSupersededError         another poll of the connection saved first: stop, that poll continues
 └── TrackstarError              the vendor's API did not respond as documented; has the `request_id`
     ├── UnauthorizedError       401: a key or token is wrong; do not retry, alert people

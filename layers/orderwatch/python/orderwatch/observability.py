@@ -1,10 +1,10 @@
-"""The logger and the metrics, shared by every function: the only objects that are built at import.
+"""The logger and the metrics of every function; the only objects that are built at import.
 
-CloudWatch bills a metric for each hour in which it is sent: one that has nothing to tell is not sent, and its alarm
-takes that for good. What is no signal is a figure in the log.
+CloudWatch bills each metric for every hour in which it is sent. So a count of 0 is not sent, and alarms treat missing
+data as healthy. Figures that need no alarm are only logged.
 
-Their `service` is the stack's name (`POWERTOOLS_SERVICE_NAME`), so that two stacks of one account stay apart. It is the
-only dimension of a metric, except in `count_by`: the id of an order, a connection or an alert is never one.
+The `service` is the name of the stack (`POWERTOOLS_SERVICE_NAME`), which separates the stacks of one account. It is the
+only dimension of a metric, except in `count_by`. The id of an order, a connection or an alert is never a dimension.
 """
 
 import logging
@@ -19,7 +19,7 @@ TOO_MANY_REQUESTS = 429
 
 
 class _SparseMetrics(AmazonCloudWatchEMFProvider):
-    """Powertools warns of an invocation without metrics; here it is the rule."""
+    """Does not warn about an invocation without metrics, which is normal here."""
 
     def flush_metrics(self, raise_on_empty_metrics: bool = False) -> None:
         if self.metric_set:
@@ -29,13 +29,13 @@ class _SparseMetrics(AmazonCloudWatchEMFProvider):
 logger = Logger()
 metrics = Metrics(provider=_SparseMetrics(namespace=NAMESPACE))
 
-# They log every URL at INFO, and Slack's is a secret.
-for _chatty in ("httpx", "httpcore", "botocore", "urllib3", "slack_sdk"):
-    logging.getLogger(_chatty).setLevel(logging.WARNING)
+# These libraries log every URL at INFO, and the URL of the Slack webhook is a secret.
+for _library in ("httpx", "httpcore", "botocore", "urllib3", "slack_sdk"):
+    logging.getLogger(_library).setLevel(logging.WARNING)
 
 
 def count_by(name: str, dimension: str, counts: Mapping[str, int]) -> None:
-    """Count one metric for each value of a further dimension; only for values that the template bounds."""
+    """Send one metric for each value of a second dimension; use it only for values that the template limits."""
     for value, count in counts.items():
         service = {"service": metrics.service or NAMESPACE}
         with single_metric(name, MetricUnit.Count, count, namespace=NAMESPACE, default_dimensions=service) as metric:
@@ -43,12 +43,12 @@ def count_by(name: str, dimension: str, counts: Mapping[str, int]) -> None:
 
 
 def count_nonzero(counts: Mapping[str, int]) -> None:
-    """Count what there is: a count of 0 is not sent."""
+    """Send the counts that are not 0."""
     for name, count in counts.items():
         if count:
             metrics.add_metric(name, MetricUnit.Count, count)
 
 
 def count_answer(status: int) -> None:
-    """Count an answer of Trackstar's API that was "too many requests"."""
+    """Count a response of Trackstar if it is 429."""
     count_nonzero({"TrackstarThrottled": int(status == TOO_MANY_REQUESTS)})

@@ -1,4 +1,4 @@
-"""The settings: of each function one frozen model, read from its environment once; and what a shop sets for itself."""
+"""The settings of the functions: one frozen model each, read from its environment."""
 
 import os
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ def _listed(value: Any) -> Any:
     return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-# Key and tokens go there: in the clear to this machine alone.
+# The API key and the tokens are sent there: http is allowed only on this machine.
 _TrackstarUrl = Annotated[
     str, Field(pattern=r"^(https://|http://(127(\.[0-9]{1,3}){3}|([a-z0-9-]+\.)*localhost)(:[0-9]+)?(/|$))")
 ]
@@ -26,10 +26,10 @@ class _Settings(Model):
 
 
 class DispatchPollsSettings(_Settings):
-    """What dispatch_polls reads from its environment.
+    """The environment of dispatch_polls.
 
     Attributes:
-        time_zone: Not needed here: a name that does not exist is refused at the first tick, once for all shops.
+        time_zone: Only validated: an unknown name fails the first scheduled run, once for all shops.
     """
 
     parameter_prefix: str
@@ -42,7 +42,7 @@ class DispatchPollsSettings(_Settings):
 
 
 class PollOrdersSettings(_Settings):
-    """What poll_orders reads from its environment."""
+    """The environment of poll_orders."""
 
     parameter_prefix: str
     trackstar_base_url: _TrackstarUrl
@@ -62,7 +62,7 @@ class PollOrdersSettings(_Settings):
 
 
 class SenderSettings(_Settings):
-    """What every function that sends alerts reads from its environment."""
+    """The environment of every function that sends alerts."""
 
     alert_table_name: str
     pace_table_name: str
@@ -72,33 +72,32 @@ class SenderSettings(_Settings):
 
 
 class RedriveAlertsSettings(SenderSettings):
-    """What redrive_alerts reads from its environment.
+    """The environment of redrive_alerts.
 
     Attributes:
-        alert_email_expected: Whether AlertEmail is set. The address itself is personal and not needed here.
+        alert_email_expected: Whether AlertEmail is set. The function does not need the address, which is personal.
         ops_email_expected: Whether OpsEmail is set.
-        slack_queue_url: Empty where Slack is off.
+        slack_queue_url: Empty if Slack is off.
     """
 
-    connection_table_name: str
     alert_email_expected: bool
     ops_email_expected: bool
     slack_queue_url: str
 
 
 class PublishAlertsSettings(SenderSettings):
-    """What publish_alerts reads from its environment."""
+    """The environment of publish_alerts."""
 
     parameter_prefix: str
     trackstar_base_url: _TrackstarUrl
 
 
 class SendSummarySettings(_Settings):
-    """What send_summary reads from its environment.
+    """The environment of send_summary.
 
     Attributes:
-        stack_name: Part of the id of a day's summary.
-        late_warning_hours: Of shops that set none of their own.
+        stack_name: Part of the id of a daily summary.
+        late_warning_hours: For shops that do not set it.
     """
 
     stack_name: str
@@ -114,20 +113,22 @@ class SendSummarySettings(_Settings):
 
 
 class PostToSlackSettings(_Settings):
-    """What post_to_slack reads from its environment."""
+    """The environment of post_to_slack."""
 
     parameter_prefix: str
     idempotency_table_name: str
 
 
 def read_settings[S: Model](model: type[S], environment: Mapping[str, str] = os.environ) -> S:
-    """Read a function's settings.
+    """Read the settings of a function.
 
     Raises:
-        SettingsError: Names each variable that is missing or wrong, without its value.
+        SettingsError: A variable is missing or invalid; the text names it without its value.
     """
     try:
         return model.model_validate(dict(environment))
     except ValidationError as error:
         flaws = "; ".join(f"{flaw['loc'][0]}: {flaw['msg']}" for flaw in error.errors(include_input=False))
-        raise SettingsError(f"the function's environment is wrong ({flaws}): deploy template.yaml again") from None
+        raise SettingsError(
+            f"the environment of the function is invalid ({flaws}): deploy template.yaml again"
+        ) from None

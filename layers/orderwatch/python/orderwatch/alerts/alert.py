@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self, TypedDict, Unpack
 
 from pydantic import ConfigDict, Field, computed_field
 
@@ -31,6 +31,16 @@ class AlertKey(NamedTuple):
 
     connection_id: str
     alert_id: str
+
+
+class AlertChanges(TypedDict, total=False):
+    """The fields that `Alert.replaced` takes."""
+
+    order: AlertOrder | None
+    severity: Severity
+    detail: str | None
+    merged: tuple[MergedAlert, ...]
+    enrichment: Enrichment
 
 
 class Alert(AlertPart):
@@ -81,6 +91,10 @@ class Alert(AlertPart):
     def key(self) -> AlertKey:
         """The key of its row."""
         return AlertKey(self.connection_id, self.alert_id)
+
+    def replaced(self, **changes: Unpack[AlertChanges]) -> Self:
+        """A copy with other values in these fields, as `dataclasses.replace`."""
+        return self.model_copy(update=changes)
 
 
 def alert_id(*parts: str) -> str:

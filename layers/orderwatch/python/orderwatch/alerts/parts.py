@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Self, TypedDict, Unpack
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer
 
@@ -64,6 +64,13 @@ class AlertLineItem(AlertPart):
         return self.product_id or self.sku
 
 
+class OrderChanges(TypedDict, total=False):
+    """The fields that `AlertOrder.replaced` takes."""
+
+    due_at: datetime | None
+    line_items: tuple[AlertLineItem, ...]
+
+
 class AlertOrder(AlertPart):
     """The order as it was when the transition was seen."""
 
@@ -105,6 +112,10 @@ class AlertOrder(AlertPart):
         """
         quantities = [each.quantity for each in self.lines_of(line) if each.quantity is not None]
         return short_of(sum(quantities, Decimal(0)), line.on_hand) if quantities else None
+
+    def replaced(self, **changes: Unpack[OrderChanges]) -> Self:
+        """A copy with other values in these fields, as `dataclasses.replace`."""
+        return self.model_copy(update=changes)
 
 
 def short_of(ordered: Decimal, on_hand: Decimal | None) -> Decimal | None:

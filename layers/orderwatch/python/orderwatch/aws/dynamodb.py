@@ -1,4 +1,4 @@
-"""DynamoDB's notation of rows, and transactions that return which of their parts lost."""
+"""DynamoDB's format of rows, and transactions that return the parts whose condition failed."""
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 MAX_ACTIONS = 100
 """Actions of one TransactWriteItems, keys of one BatchGetItem."""
 MAX_BYTES = 3_000_000
-"""Bytes of one transaction; DynamoDB takes 4 MB."""
+"""Bytes of one transaction; the limit of DynamoDB is 4 MB."""
 MAX_TRIES = 8
-"""Tries of a transaction that conflicts with another one."""
+"""Attempts of a transaction that conflicts with another one."""
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -29,8 +29,8 @@ type Action = dict[str, Any]
 
 
 def to_item(row: Mapping[str, Any]) -> Item:
-    """A row in DynamoDB's notation; attributes that are None are left out."""
-    # Nearly all are texts, thousands a page: the serializer would take ten times as long for them.
+    """Convert a row to DynamoDB's format; attributes that are None are left out."""
+    # Nearly all values are strings, thousands a page: the serializer would take ten times as long for them.
     return {
         name: {"S": value} if isinstance(value, str) else _serialize(value)
         for name, value in row.items()
@@ -39,7 +39,7 @@ def to_item(row: Mapping[str, Any]) -> Item:
 
 
 def from_item(item: Item) -> dict[str, Any]:
-    """A row out of DynamoDB's notation; numbers are Decimals."""
+    """Convert a row from DynamoDB's format; numbers become Decimals."""
     return {name: value["S"] if "S" in value else _deserialize(value) for name, value in item.items()}
 
 
@@ -65,15 +65,15 @@ def batch_get(
     table: str,
     keys: Iterable[Mapping[str, Any]],
 ) -> Iterator[dict[str, Any]]:
-    """The rows of these keys, those that there are, consistent, 100 a request."""
+    """Read the rows of these keys that exist: consistent reads, 100 keys a request."""
     for batch in batched(map(to_item, keys), MAX_ACTIONS, strict=False):
-        connections_to_poll: Any = {table: {"Keys": list(batch), "ConsistentRead": True}}
+        unread: Any = {table: {"Keys": list(batch), "ConsistentRead": True}}
         attempt = 0
-        while connections_to_poll:
-            answer = client.batch_get_item(RequestItems=connections_to_poll)
-            yield from map(from_item, answer["Responses"].get(table, []))
-            connections_to_poll = answer.get("UnprocessedKeys")
-            if connections_to_poll:  # cut at 16 MB, or throttled: the rest is asked for more slowly
+        while unread:
+            response = client.batch_get_item(RequestItems=unread)
+            yield from map(from_item, response["Responses"].get(table, []))
+            unread = response.get("UnprocessedKeys")
+            if unread:  # the response was full (16 MB) or the table is throttled: back off
                 clock.sleep(_jitter(attempt))
                 attempt += 1
 
@@ -83,7 +83,7 @@ def _jitter(attempt: int) -> float:
 
 
 def check_action(table: str, key: Mapping[str, Any], *, condition: str, values: Mapping[str, Any]) -> Action:
-    """A condition on a row that the transaction does not write."""
+    """A condition on a row that the transaction does not write, as an action of a transaction."""
     check: Action = {"TableName": table, "Key": to_item(key), "ConditionExpression": condition}
     if values:
         check["ExpressionAttributeValues"] = to_item(values)
@@ -95,9 +95,9 @@ class Unit[T]:
     """Actions that are written together or not at all.
 
     Attributes:
-        subject: What the caller knows them by.
-        actions: The required one, then optional ones: where only an optional one's condition fails, the rest is
-            written without it.
+        subject: What identifies the unit for the caller.
+        actions: One required action, then optional ones. If only the condition of an optional action fails, the others
+            are written without it.
     """
 
     subject: T
@@ -105,13 +105,13 @@ class Unit[T]:
 
 
 def _size(unit: Unit[Any]) -> int:
-    # Texts are nearly all of a row; names, numbers and conditions are covered by the margin below 4 MB.
+    # Strings are most of a row; the margin below 4 MB covers names, numbers and conditions.
     rows = (part.get("Item", {}) for action in unit.actions for part in action.values())
     return sum(len(value["S"].encode()) for row in rows for value in row.values() if "S" in value)
 
 
 def chunked[T](units: Iterable[Unit[T]], *, spare: int = 0) -> Iterator[list[Unit[T]]]:
-    """Fill transactions in order, none over the limits of actions and bytes, each with room for `spare` actions."""
+    """Split units, in order, into transactions within the limits, each with room for `spare` more actions."""
     chunk: list[Unit[T]] = []
     actions = size = 0
     for unit in units:
@@ -126,30 +126,29 @@ def chunked[T](units: Iterable[Unit[T]], *, spare: int = 0) -> Iterator[list[Uni
 
 
 class Transactions:
-    """Writes units; a cancelled transaction is split to find the ones that lost."""
+    """Writes units, and finds those whose condition failed."""
 
     def __init__(self, client: "DynamoDBClient") -> None:
         self._client = client
 
     def write[T](self, units: Sequence[Unit[T]]) -> list[Unit[T]]:
-        """Write one transaction's worth of units (see `chunked`).
+        """Write the units of one transaction (see `chunked`).
 
         Returns:
-            The units whose required action's condition failed. Where there are any, nothing was written: a
-            transaction is written whole or not at all.
+            The units whose required condition failed. If there are any, nothing was written.
 
         Raises:
-            ClientError: It was cancelled for another reason, or it conflicted with others `MAX_TRIES` times.
+            ClientError: The transaction was cancelled for another reason, or had a conflict `MAX_TRIES` times.
         """
         for attempt in count():
             error = self._attempt(units)
             if error is None:
                 return []
-            lost, units = _sorted_out(units, error)
+            lost, units = _split_lost(units, error)
             if lost:
                 return lost
             refusals = _refusals(error)
-            if refusals - _PASSING or attempt + 1 == MAX_TRIES:
+            if refusals - _TRANSIENT or attempt + 1 == MAX_TRIES:
                 raise error
             clock.sleep(_jitter(attempt) if refusals else 0)
         return []
@@ -163,7 +162,7 @@ class Transactions:
         return None
 
 
-_PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+_TRANSIENT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
 
 def _codes(error: ClientError) -> list[str]:
@@ -172,18 +171,18 @@ def _codes(error: ClientError) -> list[str]:
 
 
 def _refusals(error: ClientError) -> set[str]:
-    """Why it was cancelled, apart from conditions."""
+    """The reasons for the cancellation other than conditions."""
     return set(_codes(error)) - {"None", "ConditionalCheckFailed"}
 
 
-def _sorted_out[T](units: Sequence[Unit[T]], error: ClientError) -> tuple[list[Unit[T]], list[Unit[T]]]:
-    """Return the units that lost, and all units without the optional actions that were already there."""
+def _split_lost[T](units: Sequence[Unit[T]], error: ClientError) -> tuple[list[Unit[T]], list[Unit[T]]]:
+    """Return the units that lost, and all units without the optional actions whose condition failed."""
     codes = iter(_codes(error))
     lost, rest = [], []
     for unit in units:
         failed = [next(codes, "None") == "ConditionalCheckFailed" for _ in unit.actions]
         if failed and failed[0]:
             lost.append(unit)
-        kept = tuple(action for action, gone in zip(unit.actions, failed, strict=True) if not gone)
+        kept = tuple(action for action, has_failed in zip(unit.actions, failed, strict=True) if not has_failed)
         rest.append(Unit(unit.subject, kept))
     return lost, rest

@@ -1,12 +1,12 @@
-"""The Parameter Store: the API key, and for each shop its access token, its name and its own settings.
+"""The Parameter Store: the API key, the Slack webhook, and the access token, name and settings of each connection.
 
     <prefix>/trackstar/api-key                          SecureString
     <prefix>/connections/<connection_id>/access-token   SecureString
-    <prefix>/connections/<connection_id>/name           String, optional: what alerts call the shop
-    <prefix>/connections/<connection_id>/settings       String, optional: the shop's own settings, JSON
+    <prefix>/connections/<connection_id>/name           String, optional: the name of the shop in alerts
+    <prefix>/connections/<connection_id>/settings       String, optional: the settings of the shop, JSON
     <prefix>/slack/webhook-url                          SecureString
 
-Adding a shop is one `aws ssm put-parameter`; nothing is deployed.
+To add a shop, put its access token there; no deployment is needed.
 """
 
 import re
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 MAX_AGE = 300
-"""Seconds for which a value is kept in a warm function: a rotated token is taken up within five minutes."""
+"""Seconds for which a warm function caches a value: it uses a rotated token within five minutes."""
 ACCESS_TOKEN = "access-token"  # noqa: S105 - the name of the parameter
 SETTINGS = "settings"
 _WEBHOOK_URL = re.compile(
     r"(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|([a-z0-9-]+\.)*localhost|\[::1\]))(:[0-9]{1,5})?/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+"
 )
-"""Any host's, as others take Slack's messages too, without credentials; unencrypted only within this machine."""
+"""A webhook on any host, as other services accept Slack's format, without credentials; http only on this machine."""
 _LARGEST_PAGE = 50
-"""Parameters a request of DescribeParameters, at most; AWS sends pages without a match too in a large account."""
+"""The maximum of DescribeParameters; in a large account AWS also returns pages without a match."""
 
 
 def is_webhook_url(url: str) -> bool:
-    """Whether it is an https URL with a path, without quotes, brackets or blanks."""
+    """Whether this is an https URL with a path, without quotes, brackets or spaces."""
     return _WEBHOOK_URL.fullmatch(url) is not None
 
 
@@ -45,10 +45,10 @@ class ConnectionParameters:
     """What the operator has stored for a connection.
 
     Attributes:
-        access_token: The connection's secret.
-        name: What alerts call the shop.
-        settings: The shop's own; nothing where they cannot be read.
-        settings_flaw: Why they cannot be read.
+        access_token: The access token.
+        name: The name of the shop in alerts.
+        settings: The settings of the shop; empty if they are invalid.
+        settings_flaw: Why the settings are invalid; None if they are valid.
     """
 
     access_token: SecretStr
@@ -59,12 +59,12 @@ class ConnectionParameters:
 
 @dataclass(frozen=True, slots=True)
 class NamedConnection:
-    """A connection that has an access token, with what is stored of it in the clear.
+    """A connection that has an access token, with its parameters that are not secret.
 
     Attributes:
-        connection_id: Trackstar's id of it.
-        name: What alerts call the shop.
-        settings: The shop's own; nothing where they cannot be read.
+        connection_id: Trackstar's id of the connection.
+        name: The name of the shop in alerts.
+        settings: The settings of the shop; empty if they are invalid.
     """
 
     connection_id: str
@@ -86,7 +86,7 @@ class Parameters:
         self._prefix = prefix.rstrip("/")
 
     def api_key(self) -> SecretStr:
-        """The organisation's API key.
+        """The API key of the organisation.
 
         Raises:
             ParameterMissingError: It is not in the Parameter Store.
@@ -94,21 +94,21 @@ class Parameters:
         return self._secret(f"{self._prefix}/trackstar/api-key")
 
     def slack_webhook_url(self) -> SecretStr:
-        """Where Slack messages go; blanks around it are dropped.
+        """The URL of the Slack webhook, without surrounding spaces.
 
         Raises:
             ParameterMissingError: It is not in the Parameter Store.
-            ParameterInvalidError: It is no https URL with a path, or has quotes, brackets or blanks in it.
+            ParameterInvalidError: It is not the URL of a webhook (`is_webhook_url`).
         """
         name = f"{self._prefix}/slack/webhook-url"
         url = self._secret(name).get_secret_value().strip()
         if not is_webhook_url(url):
             self.forget()
-            raise ParameterInvalidError(name, "is no https URL of a webhook")
+            raise ParameterInvalidError(name, "is not the https URL of a webhook")
         return SecretStr(url)
 
     def connection(self, connection_id: str) -> ConnectionParameters:
-        """What the operator has stored for the connection.
+        """The parameters of a connection.
 
         Raises:
             ParameterMissingError: There is no access token for this connection.
@@ -127,7 +127,7 @@ class Parameters:
         )
 
     def connection_ids(self) -> list[str]:
-        """Every shop that has an access token, sorted; never from a cache. It needs no permission to read a value."""
+        """The ids of all connections with an access token, sorted, not cached. Needs no permission to read values."""
         path, token = f"{self._prefix}/connections", f"/{ACCESS_TOKEN}"
         pages = self._client.get_paginator("describe_parameters").paginate(
             ParameterFilters=[{"Key": "Path", "Option": "Recursive", "Values": [path]}],
@@ -137,7 +137,7 @@ class Parameters:
         return sorted(name.removesuffix(token) for name in names if name.endswith(token))
 
     def connections(self) -> list[NamedConnection]:
-        """Every shop that has an access token, sorted by id; never from a cache, and no token is decrypted."""
+        """All connections with an access token, sorted by id, not cached. No token is decrypted."""
         path = f"{self._prefix}/connections"
         pages = self._client.get_paginator("get_parameters_by_path").paginate(
             Path=path, Recursive=True, WithDecryption=False
@@ -153,7 +153,7 @@ class Parameters:
         ]
 
     def forget(self) -> None:
-        """Forget the cached values: after a refusal the next read sees a rotated secret at once."""
+        """Drop the cached values: after a refused request the next read sees a rotated secret at once."""
         self._ssm.clear_cache()  # type: ignore[no-untyped-call]
 
     def _secret(self, name: str) -> SecretStr:
@@ -166,7 +166,7 @@ class Parameters:
 
 
 def _shop_settings(text: str) -> tuple[ShopSettings, str | None]:
-    """A shop's own settings; none at all and the reason where they cannot be read: its orders are read all the same."""
+    """The settings of a shop, or empty settings and the reason: invalid settings do not stop the polls of the shop."""
     try:
         return read_shop_settings(text) if text.strip() else ShopSettings(), None
     except ShopSettingsError as error:

@@ -1,33 +1,21 @@
-"""The products of every connection, asked for with the secrets that the Parameter Store has of it."""
+"""The products of every connection, read with the secrets from the Parameter Store."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
-
-from pydantic import SecretStr
 
 from orderwatch.aws.parameters import Parameters
+from orderwatch.trackstar.client import Trackstar
 from orderwatch.trackstar.products import Product
 
 
-class _Products(Protocol):
-    def products(self, product_ids: Sequence[str], /) -> Mapping[str, Product]: ...
-
-
-class _Trackstar(Protocol):
-    def client_of(
-        self, connection_id: str, *, api_key: SecretStr, access_token: SecretStr, seconds_left: Callable[[], float]
-    ) -> _Products: ...
-
-
 class ProductClient:
-    """A `ProductSource` of every connection that has a token.
+    """A `ProductSource` for every connection that has an access token.
 
     Args:
         parameters: Where the secrets are.
-        trackstar: The vendor's API.
+        trackstar: The API of Trackstar.
     """
 
-    def __init__(self, parameters: Parameters, trackstar: _Trackstar) -> None:
+    def __init__(self, parameters: Parameters, trackstar: Trackstar) -> None:
         self._parameters = parameters
         self._trackstar = trackstar
 
@@ -37,8 +25,8 @@ class ProductClient:
         """Return the products that exist, by id.
 
         Raises:
-            ParameterMissingError: The key or the token is not in the Parameter Store.
-            TrackstarError: The vendor did not answer as documented.
+            ParameterMissingError: The API key or the access token is not in the Parameter Store.
+            TrackstarError: Trackstar did not respond as documented.
         """
         connection = self._trackstar.client_of(
             connection_id,

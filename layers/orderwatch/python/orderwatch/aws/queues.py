@@ -1,4 +1,4 @@
-"""PollQueue: one message a connection; the FIFO group gives one poll a connection at a time."""
+"""The queues: PollQueue (FIFO, one group a connection, so one poll of a connection at a time) and SlackQueue."""
 
 import json
 import uuid
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 BATCH = 10
-"""Messages of one SendMessageBatch."""
+"""Messages of one SendMessageBatch; the maximum of SQS."""
 
 
 class PollQueue:
@@ -33,45 +33,42 @@ class PollQueue:
         self._url = url
 
     def ask_for_polls(self, connection_ids: Collection[str]) -> dict[str, str]:
-        """Request one poll of each connection, ten a request; what SQS refuses is logged and delays no other.
+        """Request one poll of each connection. A message that SQS refuses is logged and does not affect the others.
 
         Returns:
-            For each connection whose message SQS took, the poll's id, which is the message's.
+            For each connection whose message SQS accepted, the id of the poll, which is the id of the message.
         """
-        asked: dict[str, str] = {}
+        requested: dict[str, str] = {}
         for batch in batched(dict.fromkeys(connection_ids), BATCH, strict=False):
-            asked |= self._send(batch)
-        return asked
+            requested |= self._send(batch)
+        return requested
 
     def ask_for_poll(self, connection_id: str) -> str:
-        """Request one poll of the connection; returns the poll's id, which is the message's.
+        """Request one poll of the connection, and return its id.
 
         Raises:
-            PollsNotRequestedError: SQS did not take the message.
+            PollsNotRequestedError: SQS did not accept the message.
         """
-        asked = self.ask_for_polls([connection_id])
-        if connection_id not in asked:
+        requested = self.ask_for_polls([connection_id])
+        if connection_id not in requested:
             raise PollsNotRequestedError([connection_id])
-        return asked[connection_id]
+        return requested[connection_id]
 
     def _send(self, connection_ids: Sequence[str]) -> dict[str, str]:
         entries: Any = [_entry(str(index), connection_id) for index, connection_id in enumerate(connection_ids)]
         try:
-            answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+            response = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
         except ClientError as error:
-            logger.error("SQS refused a batch", exc_info=error, extra={"connection_ids": connection_ids})
+            logger.error("SQS refused poll requests", exc_info=error, extra={"connection_ids": connection_ids})
             return {}
-        for failure in answer.get("Failed", []):
+        for failure in response.get("Failed", []):
             connection_id = connection_ids[int(failure["Id"])]
-            logger.error("SQS refused a message", extra={"code": failure["Code"], "connection_id": connection_id})
-        return {connection_ids[int(each["Id"])]: each["MessageId"] for each in answer.get("Successful", [])}
+            logger.error("SQS refused a poll request", extra={"code": failure["Code"], "connection_id": connection_id})
+        return {connection_ids[int(each["Id"])]: each["MessageId"] for each in response.get("Successful", [])}
 
 
 def _entry(entry_id: str, connection_id: str) -> dict[str, str]:
-    """A message of its own, by a random deduplication id.
-
-    Deduplication by content would also drop a tick that comes a little early. A poll that is not needed ends at once.
-    """
+    """With a random deduplication id: deduplication by content would drop a scheduled poll that is a little early."""
     return {
         "Id": entry_id,
         "MessageBody": json.dumps({"connection_id": connection_id}),
@@ -81,7 +78,7 @@ def _entry(entry_id: str, connection_id: str) -> dict[str, str]:
 
 
 class SlackQueue:
-    """Puts alerts into the queue.
+    """The queue of post_to_slack.
 
     Args:
         client: SQS.
@@ -93,5 +90,5 @@ class SlackQueue:
         self._url = url
 
     def send(self, alert: Alert) -> None:
-        """Put an alert in, in the shape in which AlertTopic delivers it."""
+        """Put an alert into the queue, in the format in which AlertTopic delivers it."""
         self._client.send_message(QueueUrl=self._url, MessageBody=machine.body(alert))

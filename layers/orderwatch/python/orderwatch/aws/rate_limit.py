@@ -1,159 +1,184 @@
-"""At most so many messages in any second, for one process or for every sender that shares a row.
+"""The rate limiter of the topics and of Slack: at most a number of messages in any second, over all senders (rule 17).
 
-Slack takes one message a second from a webhook, and SNS drops an e-mail subscription above ten messages a second. Each
-shard of the stream has a sender of its own, and SQS lets no fewer than two functions work on a queue. So the pace is
-kept outside of them (rule 17): a row holds the moments of the latest messages, and a sender that adds its own, on
-condition that no other one did meanwhile, may send at the moment that it added.
+Every shard of the stream has its own sender, and SQS runs at least two functions for a queue. So the limiter keeps its
+state in a row that all senders share: the times of the latest messages. A sender adds the time of its next messages
+with a conditional write. If another sender wrote first, it reads the row from the refusal and tries again.
+
+While the row cannot be used, a sender goes on with a lower limit of its own.
 """
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from orderwatch import clock
 from orderwatch.aws.dynamodb import Item, from_item, to_item
-from orderwatch.errors import OrderwatchError
+from orderwatch.observability import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import UpdateItemInputTypeDef
 
-LONGEST_HOLD = 300.0
-"""Seconds: Slack asks for tens of them; an absurd value must not silence the channel."""
-MAX_TRIES = 10
-"""Tries to add to the row before it counts as unreachable; each one that failed means that another sender got on."""
-
-
+MAX_HOLD = 300.0
+"""Seconds: Slack asks for tens of them; a wrong value must not stop the channel."""
+MAX_ATTEMPTS = 10
+"""Writes to the row until it counts as unusable; after each refused write another sender has made progress."""
+RETRY_ROW_AFTER = 60.0
+"""Seconds without requests to a row that could not be used."""
 MILLISECOND = 0.001
-"""Seconds: the grain of the moments in the row; a shorter wait is not worth a sleep."""
+"""Seconds: the unit of the times in the row; a shorter wait is not worth a sleep."""
 
 
-class Limit(NamedTuple):
-    """At most `messages` in any `seconds`."""
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `messages` in any `seconds`.
+
+    Attributes:
+        messages: For all senders together.
+        local_messages: For one sender that cannot use the shared row.
+        seconds: Length of the window.
+        max_wait: Seconds. Senders never cause a longer wait, so a row that demands one is wrong.
+    """
 
     messages: int
+    local_messages: int
     seconds: float
+    max_wait: float
 
 
-SLACK_LIMIT = Limit(messages=1, seconds=1.0)
-"""Slack's, for one webhook."""
-TOPIC_LIMIT = Limit(messages=10, seconds=1.0)
-"""SNS's, for one e-mail subscription (rule 12)."""
+SLACK_LIMIT = Limit(messages=1, local_messages=1, seconds=1.0, max_wait=2 * MAX_HOLD)
+"""Slack's limit for one webhook."""
+TOPIC_LIMIT = Limit(messages=5, local_messages=2, seconds=1.0, max_wait=60.0)
+"""Half of what SNS allows: it deactivates an e-mail subscription that gets more than ten messages a second, and it
+delivers with a jitter of 0.1 to 1 second, so that the messages of two seconds can arrive in one. Without the row, five
+senders (four shards of the stream and redrive_alerts) send ten a second together."""
 
 
-class RateLimitUnknownError(OrderwatchError):
-    """The shared pace cannot be read or written: try again later, or go on at a pace of your own."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The row that all senders share.
+
+    Attributes:
+        client: DynamoDB.
+        table_name: A table with the key `id`.
+        row_id: What is limited, such as the ARN of a topic.
+    """
+
+    client: "DynamoDBClient"
+    table_name: str
+    row_id: str
+
+
+class RateLimiter:
+    """Limits the messages of all senders that share a row, or of one process.
+
+    Times are milliseconds of the wall clock, because senders share no other clock.
+
+    Args:
+        limit: The limit.
+        row: Where the state is shared; None keeps it in this process.
+    """
+
+    def __init__(self, limit: Limit, row: Row | None = None) -> None:
+        self._limit = limit
+        self._row = row
+        self._row_usable_at = 0.0
+        self._times: list[int] = []
+        self._version = 0
+
+    def acquire(self, count: int = 1, *, within: float = math.inf) -> int:
+        """Wait until messages can be sent.
+
+        Args:
+            count: Number of messages that the caller would like to send at once.
+            within: Seconds that the caller can wait.
+
+        Returns:
+            How many messages the caller may send now, at most `count`; 0, at once, if it would have to wait longer.
+        """
+        attempts = 0
+        while True:
+            granted = min(count, self._messages)
+            now = clock.now().timestamp()
+            send_at = max(_milliseconds(now), self._free_at(granted))
+            delay = send_at / 1000 - now
+            if delay > self._limit.max_wait:
+                self._leave_row("rate-limit wait too long; using the local limit")
+                self._times = [time for time in self._times if time <= _milliseconds(now)]
+                continue
+            if delay > within:
+                return 0
+            attempts += 1
+            if self._save([*self._times, *[send_at] * granted], attempts):
+                if delay > MILLISECOND:
+                    clock.sleep(delay)
+                return granted
+
+    def hold(self, seconds: float) -> None:
+        """Let no sender send for this time, at most `MAX_HOLD` seconds: the `Retry-After` of a response."""
+        until = _milliseconds(clock.now().timestamp() + min(seconds, MAX_HOLD))
+        held = [until - round(self._limit.seconds * 1000)] * self._limit.messages
+        attempts = 0
+        while self._free_at(1) < until:
+            attempts += 1
+            if self._save(held, attempts):
+                return
+
+    @property
+    def _uses_row(self) -> bool:
+        return self._row is not None and clock.monotonic() >= self._row_usable_at
+
+    @property
+    def _messages(self) -> int:
+        return self._limit.messages if self._row is None or self._uses_row else self._limit.local_messages
+
+    def _free_at(self, count: int) -> int:
+        """The first time at which `count` more messages keep the limit."""
+        excess = len(self._times) + count - self._messages
+        return self._times[excess - 1] + round(self._limit.seconds * 1000) if excess > 0 else 0
+
+    def _save(self, times: Sequence[int], attempts: int) -> bool:
+        """Save the times; False if the caller has to try again with what the limiter knows now."""
+        times = list(times)[-self._limit.messages :]
+        if self._row is None or not self._uses_row:
+            self._times = times
+            return True
+        try:
+            is_saved = self._write(self._row, times)
+        except (ClientError, BotoCoreError) as error:
+            self._leave_row("rate-limit row not available; using the local limit", error)
+            return False
+        if not is_saved and attempts >= MAX_ATTEMPTS:
+            self._leave_row("rate-limit row too busy; using the local limit")
+        return is_saved
+
+    def _write(self, row: Row, times: list[int]) -> bool:
+        """Write the row if it is still as this sender knows it; else read it and return False."""
+        try:
+            row.client.update_item(
+                TableName=row.table_name,
+                Key=to_item({"id": row.row_id}),
+                UpdateExpression="SET moments = :moments, turn = :next",
+                ConditionExpression="turn = :known" if self._version else "attribute_not_exists(turn)",
+                ExpressionAttributeValues=to_item(
+                    {":moments": times, ":next": self._version + 1, ":known": self._version or None}
+                ),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except row.client.exceptions.ConditionalCheckFailedException as error:
+            found = from_item(cast("Item", error.response.get("Item", {})))
+            self._version, self._times = int(found.get("turn", 0)), [int(time) for time in found.get("moments", [])]
+            return False
+        self._version, self._times = self._version + 1, times
+        return True
+
+    def _leave_row(self, reason: str, error: Exception | None = None) -> None:
+        logger.warning(reason, exc_info=error, extra={"row_id": self._row.row_id if self._row else None})
+        self._row_usable_at = clock.monotonic() + RETRY_ROW_AFTER
 
 
 def _milliseconds(seconds: float) -> int:
-    """Round up, so that what follows never comes too early."""
+    """Round up, so that nothing is sent too early."""
     return math.ceil(seconds * 1000)
-
-
-def _free_from(moments: Sequence[int], limit: Limit, count: int) -> int:
-    """Return the first moment at which `count` more messages keep the limit; moments are milliseconds, in order."""
-    excess = len(moments) + count - limit.messages
-    return moments[excess - 1] + round(limit.seconds * 1000) if excess > 0 else 0
-
-
-class LocalRateLimiter:
-    """The pace of one process.
-
-    Args:
-        limit: What to keep.
-    """
-
-    def __init__(self, limit: Limit) -> None:
-        self._limit = limit
-        self._moments: list[int] = []
-
-    def wait(self, count: int = 1) -> None:
-        """Wait until `count` messages more keep the limit; at most `limit.messages`."""
-        delay = _free_from(self._moments, self._limit, count) / 1000 - clock.monotonic()
-        if delay > 0:
-            clock.sleep(delay)
-        self._moments = [*self._moments, *[_milliseconds(clock.monotonic())] * count][-self._limit.messages :]
-
-
-class SharedRateLimiter:
-    """The pace of all senders that share a row: one write a call, unless another sender was quicker.
-
-    Args:
-        client: DynamoDB.
-        table_name: A table whose key is `id`.
-        row_id: The row; what is paced, such as a topic's ARN.
-        limit: What to keep; by the wall clock, as the senders share no other.
-    """
-
-    def __init__(self, client: "DynamoDBClient", table_name: str, row_id: str, limit: Limit) -> None:
-        self._client = client
-        self._table_name = table_name
-        self._row_id = row_id
-        self._limit = limit
-        self._turn = 0
-        self._moments: list[int] = []
-
-    def wait(self, within: float, count: int = 1) -> bool:
-        """Reserve the next free moment for `count` messages, at most `limit.messages`, and wait for it.
-
-        Args:
-            within: Seconds that the caller can wait.
-            count: Messages that will be sent at once.
-
-        Returns:
-            False, at once and with nothing reserved, if no moment is free in that time.
-
-        Raises:
-            RateLimitUnknownError: The row was out of reach of `MAX_TRIES` tries.
-            ClientError: DynamoDB refused.
-            BotoCoreError: DynamoDB was not reached.
-        """
-        for _ in range(MAX_TRIES):
-            now = clock.now().timestamp()
-            moment = max(_milliseconds(now), _free_from(self._moments, self._limit, count))
-            delay = moment / 1000 - now
-            if delay > within:
-                return False
-            if self._write([*self._moments, *[moment] * count]):
-                if delay > MILLISECOND:
-                    clock.sleep(delay)
-                return True
-        raise RateLimitUnknownError(f"{MAX_TRIES} tries")
-
-    def hold(self, seconds: float) -> None:
-        """Let nobody send for so long, at most `LONGEST_HOLD`: what Slack asks for with `Retry-After`.
-
-        Raises:
-            RateLimitUnknownError: As `wait`; so are the others.
-        """
-        until = _milliseconds(clock.now().timestamp() + min(seconds, LONGEST_HOLD))
-        for _ in range(MAX_TRIES):
-            if _free_from(self._moments, self._limit, 1) >= until:
-                return
-            if self._write([until - round(self._limit.seconds * 1000)] * self._limit.messages):
-                return
-        raise RateLimitUnknownError(f"{MAX_TRIES} tries")
-
-    def _write(self, moments: Sequence[int]) -> bool:
-        """Write the row if it is as this sender last knew it; if it is not, learn how it is and return False."""
-        moments = list(moments)[-self._limit.messages :]
-        try:
-            self._client.update_item(**self._request(moments))
-        except self._client.exceptions.ConditionalCheckFailedException as error:
-            row = from_item(cast("Item", error.response.get("Item", {})))
-            self._turn, self._moments = int(row.get("turn", 0)), [int(moment) for moment in row.get("moments", [])]
-            return False
-        self._turn, self._moments = self._turn + 1, moments
-        return True
-
-    def _request(self, moments: list[int]) -> "UpdateItemInputTypeDef":
-        condition = "turn = :known" if self._turn else "attribute_not_exists(turn)"
-        values = {":moments": moments, ":next": self._turn + 1} | ({":known": self._turn} if self._turn else {})
-        return {
-            "TableName": self._table_name,
-            "Key": to_item({"id": self._row_id}),
-            "UpdateExpression": "SET moments = :moments, turn = :next",
-            "ConditionExpression": condition,
-            "ExpressionAttributeValues": to_item(values),
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }

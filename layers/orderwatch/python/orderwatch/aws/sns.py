@@ -1,14 +1,11 @@
-"""AlertTopic: one SNS message for each alert, for all channels at once."""
+"""The topics: send alerts, and list subscriptions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from orderwatch import clock
 from orderwatch.aws import clients
-from orderwatch.aws.rate_limit import TOPIC_LIMIT, LocalRateLimiter, RateLimitUnknownError, SharedRateLimiter
+from orderwatch.aws.rate_limit import TOPIC_LIMIT, RateLimiter, Row
 from orderwatch.aws.tables import AlertTable
 from orderwatch.observability import logger
 from orderwatch.publishing.subscription_monitor import Subscription
@@ -19,13 +16,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sns.type_defs import SubscriptionTypeDef
 
-BATCH = 10
-"""Messages of one PublishBatch; no more than the pace lets go at once."""
 MAX_BATCH_BYTES = 262_144
-LONGEST_WAIT = 60.0
-"""Seconds that a batch waits for other senders; each reserves a second at a time, so more than this is an error."""
-LEFT_ALONE = 60.0
-"""Seconds for which a shared pace that failed is not asked again."""
+"""Bytes of one PublishBatch, with subjects and attributes."""
+DELETED = "Deleted"
+"""What SNS lists for a while in place of the ARN of a subscription that was deleted."""
 
 
 class AlertTopic:
@@ -34,51 +28,44 @@ class AlertTopic:
     Args:
         client: SNS.
         arn: The topic.
-        rate_limiter: Shared by all senders to this topic; None if this is the only one.
+        rate_limiter: The limiter that all senders to this topic share; None if this is the only sender.
     """
 
-    def __init__(self, client: "SNSClient", arn: str, *, rate_limiter: SharedRateLimiter | None = None) -> None:
+    def __init__(self, client: "SNSClient", arn: str, *, rate_limiter: RateLimiter | None = None) -> None:
         self._client = client
         self._arn = arn
-        self._shared = rate_limiter
-        self._local = LocalRateLimiter(TOPIC_LIMIT)
-        self._shared_again_at = 0.0
+        self._rate_limiter = rate_limiter or RateLimiter(TOPIC_LIMIT)
 
     def publish(self, messages: Sequence[SnsMessage]) -> list[str | None]:
-        """Publish at most ten messages; at most ten in any second, over all senders.
+        """Publish the messages, at most five in any second over all senders (rule 17).
 
         Returns:
-            For each message, in order, the id that SNS gave it; None if SNS did not accept it, or if its answer was
-            lost or cannot be read. SNS may have sent the message then: PublishBatch has no way to send a message
-            only once to a standard topic, so a repeat is possible after a lost answer, the SDK's own too (rule 2).
+            For each message, in order, its id from SNS. None if SNS refused it, or if the response was lost or is
+            invalid. In that case SNS may have sent the message: PublishBatch cannot deduplicate on a standard topic, so
+            a lost response can cause a duplicate (rule 2).
         """
-        return [message_id for batch in _fitting(messages) for message_id in self._publish_batch(batch)]
+        message_ids: list[str | None] = []
+        for batch in _batches(messages):
+            sent = 0
+            while sent < len(batch):
+                granted = self._rate_limiter.acquire(len(batch) - sent)
+                message_ids += self._publish_batch(batch[sent : sent + granted])
+                sent += granted
+        return message_ids
 
     def _publish_batch(self, batch: Sequence[SnsMessage]) -> list[str | None]:
-        self._wait(len(batch))
         entries: Any = [_entry(str(index), message) for index, message in enumerate(batch)]
         try:
-            answer = self._client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
-            for failure in answer.get("Failed", []):
-                logger.error("SNS refused a message", extra={"code": failure["Code"], "entry": failure["Id"]})
-            taken = {each["Id"]: each["MessageId"] for each in answer.get("Successful", [])}
-        except Exception as error:  # noqa: BLE001 - botocore's parsers raise errors of no common class
-            logger.error("SNS did not take a batch", exc_info=error)
+            response = self._client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
+            for failure in response.get("Failed", []):
+                logger.error(
+                    "SNS refused a message; will retry", extra={"code": failure["Code"], "entry": failure["Id"]}
+                )
+            accepted = {each["Id"]: each["MessageId"] for each in response.get("Successful", [])}
+        except Exception as error:  # noqa: BLE001 - the errors of botocore's parsers have no common class
+            logger.error("SNS publish failed; will retry", exc_info=error)
             return [None] * len(batch)
-        return [taken.get(str(index)) for index in range(len(batch))]
-
-    def _wait(self, count: int) -> None:
-        """Wait until `count` messages more are no more than ten in any second."""
-        self._local.wait(count)
-        if self._shared is None or clock.monotonic() < self._shared_again_at:
-            return
-        try:
-            if self._shared.wait(LONGEST_WAIT, count):
-                return
-            logger.error("the shared pace of the topic is absurd: going on at this sender's own")
-        except (ClientError, BotoCoreError, RateLimitUnknownError) as error:
-            logger.warning("the shared pace of the topic is unknown: going on at this sender's own", exc_info=error)
-        self._shared_again_at = clock.monotonic() + LEFT_ALONE
+        return [accepted.get(str(index)) for index in range(len(batch))]
 
 
 def _entry(entry_id: str, message: SnsMessage) -> dict[str, Any]:
@@ -93,12 +80,12 @@ def _entry(entry_id: str, message: SnsMessage) -> dict[str, Any]:
     }
 
 
-def _fitting(messages: Sequence[SnsMessage]) -> Iterator[list[SnsMessage]]:
-    """Cut into batches that SNS takes: ten messages and 256 KB, subjects and attributes included."""
+def _batches(messages: Sequence[SnsMessage]) -> Iterator[list[SnsMessage]]:
+    """Split into batches within the limits: the messages of one second, and the bytes of one PublishBatch."""
     batch: list[SnsMessage] = []
     size = 0
     for message in messages:
-        if batch and (len(batch) == BATCH or size + message.size > MAX_BATCH_BYTES):
+        if batch and (len(batch) == TOPIC_LIMIT.messages or size + message.size > MAX_BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(message)
@@ -109,7 +96,7 @@ def _fitting(messages: Sequence[SnsMessage]) -> Iterator[list[SnsMessage]]:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The way of an alert out of AWS.
+    """What a function needs to send alerts.
 
     Attributes:
         outbox: AlertTable.
@@ -127,19 +114,14 @@ def build_delivery(settings: SenderSettings) -> Delivery:
     dynamodb, sns = clients.dynamodb(), clients.sns()
 
     def topic(arn: str) -> AlertTopic:
-        return AlertTopic(
-            sns, arn, rate_limiter=SharedRateLimiter(dynamodb, settings.pace_table_name, arn, TOPIC_LIMIT)
-        )
+        row = Row(dynamodb, settings.pace_table_name, arn)
+        return AlertTopic(sns, arn, rate_limiter=RateLimiter(TOPIC_LIMIT, row))
 
     return Delivery(
         outbox=AlertTable(dynamodb, settings.alert_table_name),
         topic=topic(settings.alert_topic_arn),
         operators=topic(settings.ops_topic_arn),
     )
-
-
-DELETED = "Deleted"
-"""What SNS lists in place of an ARN for a while after an unsubscription; `PendingConfirmation` before the first."""
 
 
 class Subscriptions:
@@ -153,17 +135,16 @@ class Subscriptions:
         self._client = client
 
     def of(self, topic_arn: str) -> list[Subscription]:
-        """Every subscription, 100 a request; none where the topic is gone."""
+        """List the subscriptions of a topic, 100 a request; an empty list if the topic does not exist."""
+        pages = self._client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn)
         try:
-            return [_subscription(each) for each in self._listed(topic_arn) if each["SubscriptionArn"] != DELETED]
+            listed = [each for page in pages for each in page["Subscriptions"]]
         except self._client.exceptions.NotFoundException:
             return []
-
-    def _listed(self, topic_arn: str) -> Iterator["SubscriptionTypeDef"]:
-        for page in self._client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn):
-            yield from page["Subscriptions"]
+        return [_subscription(each) for each in listed if each["SubscriptionArn"] != DELETED]
 
 
 def _subscription(listed: "SubscriptionTypeDef") -> Subscription:
     queue = listed["Endpoint"].rpartition(":")[2] if listed["Protocol"] == "sqs" else ""
+    # Until it is confirmed, SNS lists `PendingConfirmation` in place of the ARN.
     return Subscription(listed["Protocol"], is_confirmed=listed["SubscriptionArn"].startswith("arn:"), queue=queue)

@@ -2,7 +2,7 @@
 
 import heapq
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -29,7 +29,6 @@ from orderwatch.deadlines.rules import Deadline, DeadlineState
 from orderwatch.model import describe_flaws
 from orderwatch.observability import logger
 from orderwatch.polling.detect import OrderWrite
-from orderwatch.publishing.subscription_monitor import TopicSubscriptions
 from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.orders import Version, VersionClock
 
@@ -218,8 +217,7 @@ class ConnectionTable:
     def connection_ids(self) -> list[str]:
         """Return the IDs of all connections that have a row: those that were ever polled; scans the table."""
         pages = self._client.get_paginator("scan").paginate(TableName=self._name, ProjectionExpression="connection_id")
-        found = (from_item(item)["connection_id"] for page in pages for item in page["Items"])
-        return sorted(connection_id for connection_id in found if connection_id != KEY["connection_id"])
+        return sorted(from_item(item)["connection_id"] for page in pages for item in page["Items"])
 
 
 @cache
@@ -259,10 +257,10 @@ def _unchanged(state: ConnectionState) -> tuple[str, dict[str, int]]:
     return "revision = :revision", {":revision": state.revision}
 
 
-LEASE_DURATION = timedelta(seconds=130)
-"""How long a claim lasts: longer than publish_alerts runs (120 seconds)."""
+LEASE_DURATION = timedelta(seconds=190)
+"""Longer than publish_alerts can run (180 seconds)."""
 KEPT_AFTER_SENT = timedelta(days=90)
-"""How long a sent row is kept; one that is pending never expires."""
+"""How long the row of a sent alert is kept; the row of a pending alert never expires."""
 PENDING = "pending"
 SENT = "sent"
 
@@ -314,8 +312,8 @@ class AlertTable:
         """Build the write of a new alert, on condition that no row has its key (rule 2).
 
         Args:
-            alert: Any.
-            memory: Of a summary, what the next one compares with; no part of what is sent.
+            alert: The alert.
+            memory: What the next summary compares with; only for a summary, and not sent.
         """
         order = alert.order
         row = {
@@ -333,17 +331,21 @@ class AlertTable:
         }
         return put_action(self._name, row, condition="attribute_not_exists(alert_id)", values={})
 
-    def unsent(self, keys: Collection[AlertKey]) -> list[Alert]:
-        """Return those of these alerts that are still pending, in the order of the keys; consistent, 100 a request.
+    def put(self, alert: Alert) -> bool:
+        """Write a new alert; False if a row has its key already."""
+        return not Transactions(self._client).write([Unit(alert, (self.put_action(alert),))])
 
-        An alert that cannot be read (another release wrote it) is logged, stays pending and delays no other.
+    def unsent(self, keys: Collection[AlertKey]) -> list[Alert]:
+        """Return the alerts of these keys that are still pending, in the order of the keys; consistent, 100 a request.
+
+        An alert that cannot be parsed (another release wrote it) is logged, stays pending and delays no other alert.
         """
         rows = batch_get(self._client, self._name, (key._asdict() for key in keys))
         alerts = {_key(row): _read(row) for row in rows if row["state"] == PENDING}
         return [alert for key in keys if (alert := alerts.get(key))]
 
     def pending_since_before(self, moment: datetime) -> Iterator[AlertKey]:
-        """List the alerts that were made before the moment and not sent, oldest first, by the sparse index."""
+        """List the pending alerts that were written before that time, oldest first, by the sparse index."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
             IndexName="pending",
@@ -355,9 +357,9 @@ class AlertTable:
             yield from (_key(from_item(item)) for item in page["Items"])
 
     def written_since(self, connection_id: str, moment: datetime) -> list[tuple[Alert, str | None]]:
-        """A connection's alerts since then, each with what its row remembers, the newest first, by the index `by_time`.
+        """Return the alerts of a connection since that time, each with its `memory`, newest first.
 
-        One that cannot be read (another release wrote it) is logged and left out.
+        The index `by_time` finds them. An alert that cannot be parsed (another release wrote it) is logged and skipped.
         """
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
@@ -370,8 +372,12 @@ class AlertTable:
         rows = sorted(batch_get(self._client, self._name, keys), key=lambda row: str(row["created_at"]), reverse=True)
         return [(alert, row.get("memory")) for row in rows if (alert := _read(row))]
 
+    def alerts_since(self, connection_id: str, moment: datetime) -> list[Alert]:
+        """Return the alerts of a connection, or of a topic, since that time, newest first."""
+        return [alert for alert, _ in self.written_since(connection_id, moment)]
+
     def acquire(self, key: AlertKey, *, owner: str) -> bool:
-        """Reserve the alert for this owner, and count the attempt; False if it was sent or another one holds it."""
+        """Lease the alert to this owner and count the attempt; False if it was sent or is leased to another owner."""
         now = clock.now()
         return self._update(
             key,
@@ -388,7 +394,7 @@ class AlertTable:
         )
 
     def release(self, key: AlertKey, *, owner: str) -> None:
-        """Give up the owner's claim of an alert that was not sent; anybody else's stays."""
+        """End the owner's lease of an alert that was not sent; the lease of another owner stays."""
         self._update(
             key,
             "REMOVE leased_until, lease_owner",
@@ -397,7 +403,7 @@ class AlertTable:
         )
 
     def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
-        """Record that SNS accepted the alert's message; from now on the row may expire."""
+        """Record that SNS accepted the message of the alert; from now on the row can expire."""
         now = clock.now()
         self._update(
             key,
@@ -487,45 +493,7 @@ def _read(row: dict[str, Any]) -> Alert | None:
     try:
         return Alert.model_validate_json(row["alert"])
     except ValidationError as error:
-        logger.error("an alert cannot be read", extra={"alert_id": row["alert_id"], "flaws": describe_flaws(error)})
+        logger.error(
+            "stored alert is invalid; skipped", extra={"alert_id": row["alert_id"], "flaws": describe_flaws(error)}
+        )
         return None
-
-
-KEY = {"connection_id": "#topics"}
-"""No shop has it: the name of a parameter holds no `#`."""
-
-
-class SubscriptionRow:
-    """The row, and the alerts that are written with it.
-
-    Args:
-        client: DynamoDB.
-        table_name: ConnectionTable.
-        alerts: The outbox.
-    """
-
-    def __init__(self, client: "DynamoDBClient", table_name: str, alerts: AlertTable) -> None:
-        self._client = client
-        self._table_name = table_name
-        self._alerts = alerts
-
-    def load(self) -> TopicSubscriptions:
-        """The row, consistent; a new one where there is none."""
-        answer = self._client.get_item(TableName=self._table_name, Key=to_item(KEY), ConsistentRead=True)
-        return (
-            TopicSubscriptions.model_validate_json(from_item(answer["Item"])["recipients"])
-            if "Item" in answer
-            else TopicSubscriptions()
-        )
-
-    def save(self, recipients: TopicSubscriptions, *, alerts: Sequence[Alert]) -> TopicSubscriptions | None:
-        """Save the row and put the alerts, in one transaction; None where another process saved first."""
-        saved = recipients.model_copy(update={"revision": recipients.revision + 1})
-        row = {**KEY, "revision": saved.revision, "recipients": saved.model_dump_json()}
-        first = recipients.revision == 0
-        condition = "attribute_not_exists(connection_id)" if first else "revision = :revision"
-        put = put_action(
-            self._table_name, row, condition=condition, values={} if first else {":revision": recipients.revision}
-        )
-        unit = Unit(KEY["connection_id"], (put, *(self._alerts.put_action(alert) for alert in alerts)))
-        return None if Transactions(self._client).write([unit]) else saved

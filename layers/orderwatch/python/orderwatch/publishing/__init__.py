@@ -1,1 +1,1 @@
-"""One batch of alerts: enriched, grouped, rendered, sent and recorded."""
+"""Send alerts: lease, enrich, group, render, publish, mark as sent."""

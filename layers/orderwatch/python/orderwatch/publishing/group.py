@@ -1,4 +1,7 @@
-"""Storms stay readable (rule 12): many alerts of one kind and connection become digests."""
+"""Group alerts into messages: many alerts of one kind and connection become digests (rule 12).
+
+An alert about a deadline and one about the status of the same order are merged into one message.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,20 +26,21 @@ from orderwatch.rendering import formatting
 from orderwatch.rendering.products import BACKORDERED
 
 MAX_ORDERS = 100
-"""Orders that one digest names: a list that a person can still read, far below the limits of every channel."""
+"""Orders of one digest: people can still read the list, and it is far below the limits of every channel."""
 MAX_PRODUCTS = 5
-"""Products that one digest names: those whose restocking would help the most orders."""
+"""Products of one digest: those whose restocking helps most orders."""
 MIXED = "mixed"
-"""The status of a digest whose orders have different statuses: orders that recovered."""
+"""The status of a digest whose orders have different statuses: recovered orders."""
+_SEVERITIES = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One message to send and the alerts that it covers.
+    """One message and the alerts that it covers.
 
     Attributes:
-        alert: The alert to send: the only member itself, or a digest of the members.
-        members: In order of appearance; all are marked as sent when the message was sent.
+        alert: The alert to send: the only member, a digest of the members, or the members merged.
+        members: In order of appearance; all are marked as sent after the message was sent.
     """
 
     alert: Alert
@@ -44,15 +48,15 @@ class Group:
 
 
 def group(alerts: Sequence[Alert], *, threshold: int) -> list[Group]:
-    """Make the messages of a batch: each alert is in exactly one.
+    """Group a batch of alerts into messages. Each alert is in exactly one message.
 
-    More than `threshold` alerts (and more than one) of one kind and connection become digests of at most
-    `MAX_ORDERS` orders, each naming all of its orders; other alerts are sent one by one. Alerts about a connection are
-    never part of a digest. Messages are in the order in which their first members appear.
+    More than `threshold` alerts (and at least two) of one kind and connection become digests of at most `MAX_ORDERS`
+    orders. Each digest names all of its orders. Alerts about a connection are never part of a digest. Messages are in
+    the order in which their first members appear.
 
     Args:
         alerts: The batch, of any connections.
-        threshold: How many alerts of one kind and connection are still sent one by one; 0 digests any two.
+        threshold: The most alerts of one kind and connection that are sent one by one.
     """
     groups: list[Group] = []
     for members in _by_kind_and_connection(alerts):
@@ -65,11 +69,11 @@ def group(alerts: Sequence[Alert], *, threshold: int) -> list[Group]:
 
 
 def _by_kind_and_connection(alerts: Sequence[Alert]) -> list[list[Alert]]:
-    merge_alerts: dict[object, list[Alert]] = {}
+    by_key: dict[object, list[Alert]] = {}
     for position, alert in enumerate(alerts):
         key = (alert.kind, alert.connection_id) if alert.order else position
-        merge_alerts.setdefault(key, []).append(alert)
-    return list(merge_alerts.values())
+        by_key.setdefault(key, []).append(alert)
+    return list(by_key.values())
 
 
 def _parts(members: Sequence[Alert]) -> list[tuple[Alert, ...]]:
@@ -107,12 +111,13 @@ def _digest(members: Sequence[Alert]) -> Alert:
         connection_id=first.connection_id,
         connection=first.connection,
         digest=digest,
-        data_as_of=_oldest(members),
+        # A digest is as fresh as its oldest member.
+        data_as_of=min((alert.data_as_of for alert in members if alert.data_as_of), default=None),
     )
 
 
 def _reasons(kind: str, orders: Iterable[AlertOrder]) -> tuple[DigestedReason, ...]:
-    """How many orders have which reason, the commonest first; none where they recovered from one."""
+    """Every reason with its number of orders, the most frequent first; none for recovered orders."""
     if kind == KIND_RECOVERED:
         return ()
     counts = Counter(order.raw_status for order in orders)
@@ -120,7 +125,7 @@ def _reasons(kind: str, orders: Iterable[AlertOrder]) -> tuple[DigestedReason, .
 
 
 def _sorted(members: Sequence[Alert], reasons: Sequence[DigestedReason]) -> list[Alert]:
-    """By reason, the commonest first; then what must ship first, then what is worth most."""
+    """Sort by reason (the most frequent first), then by ship-by (the earliest), then by value (the highest)."""
     places = {reason.raw_status: place for place, reason in enumerate(reasons)}
     return sorted(members, key=lambda alert: _place(alert.order, places) if alert.order else (0,))
 
@@ -144,14 +149,14 @@ def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
 
 
 def _is_affected(product: DigestedProduct, kind: str) -> bool:
-    """Whether several orders have it or it is short; of backorders, whose stock explains them, no other is named."""
+    """Whether it is short or in several orders; for a backordered product of known stock, only whether it is short."""
     if kind == BACKORDERED and product.on_hand is not None:
         return product.short is not None
     return product.orders > 1 or product.short is not None
 
 
 def _products(orders: Iterable[AlertOrder]) -> list[DigestedProduct]:
-    """The products of these orders: what is short first, then by how many orders have it and how much is short."""
+    """The products of these orders: those that are short first, then by number of orders, then by how much is short."""
     lines: dict[str, list[tuple[str, AlertLineItem]]] = {}
     for order in orders:
         for line in order.line_items:
@@ -164,7 +169,7 @@ def _products(orders: Iterable[AlertOrder]) -> list[DigestedProduct]:
 def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:
     quantities = [line.quantity for _, line in lines if line.quantity is not None]
     ordered = sum(quantities, Decimal(0)) if quantities else None
-    # A line may lack what another one of the same product has, such as a SKU: take what any has.
+    # One line can lack what another line of the same product has, such as the SKU.
     known = [line for _, line in lines]
     on_hand = next((line.on_hand for line in known if line.on_hand is not None), None)
     return DigestedProduct(
@@ -178,13 +183,8 @@ def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:
     )
 
 
-def _oldest(members: Sequence[Alert]) -> datetime | None:
-    """A digest is as fresh as its oldest member."""
-    return min((alert.data_as_of for alert in members if alert.data_as_of), default=None)
-
-
 def _value_by_currency(orders: Iterable[AlertOrder]) -> dict[str, Decimal]:
-    """The sum of the totals; orders that lack either are left out."""
+    """The sum of the totals; an order without a currency or a total is left out."""
     sums: dict[str, Decimal] = {}
     for order in orders:
         if order.currency and order.total_price is not None:
@@ -192,38 +192,28 @@ def _value_by_currency(orders: Iterable[AlertOrder]) -> dict[str, Decimal]:
     return sums
 
 
-_WORST_FIRST = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
-
-
 def merge_alerts(groups: Sequence[Group]) -> list[Group]:
-    """Join the message about a deadline with that about the status of the same order; digests stay as they are."""
-    troubles = {key: each for each in groups if (key := _order_of(each)) and _is_about_trouble(each.alert)}
-    deadlines = {key: each for each in groups if (key := _order_of(each)) and each.alert.kind in DEADLINE_KINDS}
-    both = troubles.keys() & deadlines.keys()
-    joined = {id(troubles[key]): _joined(troubles[key], deadlines[key]) for key in both}
-    left_out = {id(deadlines[key]) for key in both}
-    return [joined.get(id(each), each) for each in groups if id(each) not in left_out]
+    """Merge the message about a deadline into the one about the status of the same order; digests do not change."""
+    of_orders = [(key, each) for each in groups if (key := _order_key(each))]
+    deadlines = {key: each for key, each in of_orders if each.alert.kind in DEADLINE_KINDS}
+    statuses = {key: each for key, each in of_orders if each.alert.kind not in {*DEADLINE_KINDS, KIND_RECOVERED}}
+    both = statuses.keys() & deadlines.keys()
+    merged = {id(statuses[key]): _merged(statuses[key], deadlines[key]) for key in both}
+    merged_away = {id(deadlines[key]) for key in both}
+    return [merged.get(id(each), each) for each in groups if id(each) not in merged_away]
 
 
-def _order_of(group: Group) -> tuple[str, str] | None:
+def _order_key(group: Group) -> tuple[str, str] | None:
     return (group.alert.connection_id, group.alert.order.id) if group.alert.order else None
 
 
-def _is_about_trouble(alert: Alert) -> bool:
-    return alert.kind not in {*DEADLINE_KINDS, KIND_RECOVERED}
-
-
-def _joined(trouble: Group, deadline: Group) -> Group:
-    main, other = trouble.alert, deadline.alert
+def _merged(status: Group, deadline: Group) -> Group:
+    main, other = status.alert, deadline.alert
     due_at = other.order.due_at if other.order else None
-    changes = {
-        "merged": (MergedAlert(kind=other.kind, alert_id=other.alert_id),),
-        "severity": _worst([main.severity, other.severity]),
-        "detail": other.detail,
-        "order": main.order.model_copy(update={"due_at": due_at}) if main.order else None,
-    }
-    return Group(main.model_copy(update=changes), (*trouble.members, *deadline.members))
-
-
-def _worst(severities: Iterable[Severity]) -> Severity:
-    return min(severities, key=_WORST_FIRST.index)
+    alert = main.replaced(
+        merged=(MergedAlert(kind=other.kind, alert_id=other.alert_id),),
+        severity=min(main.severity, other.severity, key=_SEVERITIES.index),
+        detail=other.detail,
+        order=main.order.replaced(due_at=due_at) if main.order else None,
+    )
+    return Group(alert, (*status.members, *deadline.members))

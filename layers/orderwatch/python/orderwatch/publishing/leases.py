@@ -1,7 +1,8 @@
-"""The alerts that one sender holds: claimed before the send, marked after it, and free again whatever goes wrong."""
+"""Leases on alerts: acquired before the send; afterwards the alert is marked as sent, or its lease is released."""
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -10,28 +11,35 @@ from orderwatch.observability import logger
 
 
 class Outbox(Protocol):
-    """What publishing needs of AlertTable."""
+    """The alerts that are to be sent, and those that were sent (AlertTable)."""
 
     def unsent(self, keys: Collection[AlertKey]) -> Iterable[Alert]:
-        """Return those of these alerts that are still pending."""
+        """Return the alerts of these keys that are still pending."""
 
     def acquire(self, key: AlertKey, *, owner: str) -> bool:
-        """Reserve the alert for this owner; False if it was sent already or another one holds it."""
+        """Lease the alert to this owner; False if it was sent already or is leased to another owner."""
 
     def release(self, key: AlertKey, *, owner: str) -> None:
-        """Give up the claim of an alert that was not sent; one that another owner holds stays."""
+        """End the owner's lease of an alert that was not sent; the lease of another owner stays."""
 
     def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
-        """Record that SNS accepted the alert's message."""
+        """Record that SNS accepted the message of the alert."""
+
+    def put(self, alert: Alert) -> bool:
+        """Write a new alert; False if the outbox has an alert of this key already."""
+
+    def alerts_since(self, connection_id: str, moment: datetime) -> Sequence[Alert]:
+        """Return the alerts of a connection, or of a topic, since that time, newest first."""
 
 
 class Leases:
-    """The claims of one batch, under an owner's id that no other batch has.
+    """The leases of one batch, under an owner id that no other batch has.
 
-    As a context it releases at its end what it still holds, unless the process is being ended: then they expire.
+    As a context manager it releases at the end every lease that it still holds. If the process is being ended, it makes
+    no more requests, and the leases expire.
 
     Args:
-        outbox: The ledger.
+        outbox: The alerts.
     """
 
     def __init__(self, outbox: Outbox) -> None:
@@ -50,10 +58,10 @@ class Leases:
                 self.release(key)
 
     def acquire(self, key: AlertKey) -> bool:
-        """Reserve the alert for this sender; False if it was sent already or another sender holds it.
+        """Lease the alert to this sender; False if it was sent already or is leased to another sender.
 
         Raises:
-            Exception: The ledger did not answer; the claim is released at the end, as it may have been written.
+            Exception: The outbox did not respond. The lease may have been written, so it is released at the end.
         """
         self._held[key] = None
         if self._outbox.acquire(key, owner=self._owner):
@@ -62,23 +70,25 @@ class Leases:
         return False
 
     def release(self, key: AlertKey) -> None:
-        """Let other senders have the alert; where the ledger does not answer, the claim ends by itself."""
+        """Let other senders acquire the alert; if the outbox does not respond, the lease expires."""
         self._held.pop(key, None)
         try:
             self._outbox.release(key, owner=self._owner)
-        except Exception as error:  # noqa: BLE001 - it must not keep the others from being released
-            logger.warning("a claim stays until it expires", exc_info=error, extra={"alert_id": key.alert_id})
+        except Exception as error:  # noqa: BLE001 - the other leases must still be released
+            logger.warning("lease not released; it will expire", exc_info=error, extra={"alert_id": key.alert_id})
 
     def mark_sent(self, key: AlertKey, *, message_id: str) -> bool:
-        """Record that SNS accepted the alert's message.
+        """Record that SNS accepted the message of the alert.
 
         Returns:
-            False if the ledger did not answer: the alert is sent again once the claim has expired (rule 2).
+            False if the outbox did not respond: the alert is sent again after the lease has expired (rule 2).
         """
         self._held.pop(key, None)
         try:
             self._outbox.mark_sent(key, message_id=message_id)
-        except Exception as error:  # noqa: BLE001 - it must not keep the others from being marked
-            logger.error("sent and not marked", exc_info=error, extra={"alert_id": key.alert_id})
+        except Exception as error:  # noqa: BLE001 - the other alerts must still be marked
+            logger.error(
+                "alert sent but not marked; will be sent again", exc_info=error, extra={"alert_id": key.alert_id}
+            )
             return False
         return True

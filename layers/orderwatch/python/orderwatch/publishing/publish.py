@@ -1,9 +1,9 @@
-"""One batch of alerts: claim, then portion by portion add product details, group, render, send, record.
+"""Send one batch of alerts: lease, enrich, group, render, publish, mark as sent.
 
-An alert is delivered at least once and marked after the send (rule 2): a sender that dies in between leaves a claim
-that expires, and the next sender sends the alert again with the same id. One that lives on leaves none behind, whatever
-went wrong. Enrichment and rendering can only make an alert plainer, never stop it (rule 11), and no shop whose products
-are slow to come holds up the alerts of another for long.
+An alert is delivered at least once, because it is marked after the send (rule 2). If a sender dies in between, its
+lease expires, and the next sender sends the alert again with the same id. A failed enrichment or rendering makes an
+alert simpler but never stops it (rule 11). A connection whose products are slow delays the alerts of others only within
+the time budget of `ProductDetails`.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -17,34 +17,34 @@ from orderwatch import clock
 from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.alerts.kinds import Recipients
 from orderwatch.observability import count_nonzero, logger, metrics
-from orderwatch.publishing.enrich import SKIPPED_LATE, Details, without_details
+from orderwatch.publishing.enrich import SKIPPED_LATE, ProductDetails, without_details
 from orderwatch.publishing.group import Group, group, merge_alerts
 from orderwatch.publishing.leases import Leases, Outbox
 from orderwatch.rendering.fallback import render_or_plain
 from orderwatch.rendering.sns import SnsMessage
 
-SEND_BATCH = 10
-"""Messages that are sent before any is marked: the most that one death can send twice."""
+SEND_BATCH = 5
+"""Messages that are sent before any is marked: what the topic takes in a second, and the most duplicates of a crash."""
 
 
 class Topic(Protocol):
-    """What publishing needs of SNS."""
+    """A topic of SNS."""
 
     def publish(self, messages: Sequence[SnsMessage]) -> list[str | None]:
-        """Send the messages; return the id of each, None where SNS did not accept it."""
+        """Send the messages; return the id of each, or None if SNS did not accept it."""
 
 
 @dataclass(slots=True)
 class PublishMetrics:
-    """Counts of what happened to a batch.
+    """What happened to a batch.
 
     Attributes:
-        sent: Alerts whose message was accepted.
-        messages: Messages sent; fewer than alerts if some became digests.
-        degraded: Alerts that went out without all their product details.
-        plain: Messages that could not be rendered and went out plain.
-        unsent_keys: The alerts that are still to be sent: not accepted, not marked, or held by another sender.
-        sent_keys: The alerts whose message was accepted and that are marked.
+        sent: Alerts that were sent and marked.
+        messages: Messages sent; fewer than alerts if there were digests.
+        degraded: Alerts that were sent without some product details.
+        plain: Messages that could not be rendered and were sent as plain text.
+        unsent_keys: Alerts that are still to be sent: not accepted, not marked, or leased to another sender.
+        sent_keys: Alerts that were sent and marked.
         delays: For each alert about an order, the seconds from when Trackstar showed its status until it was sent.
     """
 
@@ -67,7 +67,7 @@ class PublishMetrics:
         return self
 
     def count_sent(self, alert: Alert) -> None:
-        """Count an alert whose message was accepted and that is marked now."""
+        """Count an alert that was sent and marked."""
         if alert.order:
             visible_at = alert.order.updated_at or alert.order.seen_at
             self.delays.append(max((clock.now() - visible_at).total_seconds(), 0.0))
@@ -76,7 +76,7 @@ class PublishMetrics:
         self.degraded += not alert.enrichment.complete
 
     def report(self) -> None:
-        """Put the signals into the metrics, and every count into one line of the log."""
+        """Send the metrics that have an alarm, and log all counts in one line."""
         signals = {
             "AlertsUnsent": len(self.unsent_keys),
             "AlertsDegraded": self.degraded,
@@ -94,71 +94,68 @@ def publish(
     outbox: Outbox,
     topic: Topic,
     operators: Topic,
-    details: Details | None,
+    details: ProductDetails | None,
     digest_threshold: int,
 ) -> PublishMetrics:
-    """Send those of these alerts that are still unsent.
+    """Send the alerts that are still pending.
 
     Args:
-        keys: Which; repeats and alerts that were sent already change nothing (rule 15).
-        outbox: The ledger.
-        topic: The topic of the alerts.
-        operators: The topic of the alerts that the operators of orderwatch can act on.
-        details: The product details; None sends without them.
+        keys: The alerts. Duplicates, and alerts that were sent already, have no effect (rule 15).
+        outbox: The alerts.
+        topic: AlertTopic.
+        operators: OpsTopic, for alerts that only the operators of orderwatch can act on.
+        details: The product details; None sends the alerts without them.
         digest_threshold: More alerts than this of one kind and connection become digests.
     """
-    summary = PublishMetrics()
+    result = PublishMetrics()
     with Leases(outbox) as leases:
-        claimed = _acquire(outbox.unsent(list(dict.fromkeys(keys))), leases, summary)
-        for alerts in details.portions(claimed) if details else [without_details(claimed, SKIPPED_LATE)]:
+        leased = _lease(outbox.unsent(list(dict.fromkeys(keys))), leases, result)
+        batches = details.enriched_batches(leased) if details else [without_details(leased, SKIPPED_LATE)]
+        for alerts in batches:
             groups = merge_alerts(group(alerts, threshold=digest_threshold))
-            for recipients, to_send in _by_audience(groups, topic, operators):
-                _send(to_send, recipients, leases, summary)
-    return summary
+            for recipients, to in ((Recipients.EVERYBODY, topic), (Recipients.OPERATORS, operators)):
+                _send([each for each in groups if each.alert.recipients is recipients], to, leases, result)
+    return result
 
 
-def _send(groups: Sequence[Group], topic: Topic, leases: Leases, summary: PublishMetrics) -> None:
-    for batch in batched(groups, SEND_BATCH, strict=False):
-        message_ids = topic.publish([_render(each, summary) for each in batch])
-        for each, message_id in zip(batch, message_ids, strict=True):
-            _record(each, message_id, leases, summary)
-
-
-def _by_audience(groups: Sequence[Group], topic: Topic, operators: Topic) -> list[tuple[Topic, list[Group]]]:
-    to_all = [each for each in groups if each.alert.recipients is Recipients.EVERYBODY]
-    to_operators = [each for each in groups if each.alert.recipients is Recipients.OPERATORS]
-    return [(topic, to_all), (operators, to_operators)]
-
-
-def _acquire(alerts: Iterable[Alert], leases: Leases, summary: PublishMetrics) -> list[Alert]:
-    claimed: list[Alert] = []
+def _lease(alerts: Iterable[Alert], leases: Leases, result: PublishMetrics) -> list[Alert]:
+    leased: list[Alert] = []
     for alert in alerts:
         if leases.acquire(alert.key):
-            claimed.append(alert)
+            leased.append(alert)
         else:
-            summary.unsent_keys.append(alert.key)
-    return claimed
+            result.unsent_keys.append(alert.key)
+    return leased
 
 
-def _render(each: Group, summary: PublishMetrics) -> SnsMessage:
+def _send(groups: Sequence[Group], topic: Topic, leases: Leases, result: PublishMetrics) -> None:
+    for batch in batched(groups, SEND_BATCH, strict=False):
+        message_ids = topic.publish([_render(each, result) for each in batch])
+        for each, message_id in zip(batch, message_ids, strict=True):
+            _record(each, message_id, leases, result)
+
+
+def _render(each: Group, result: PublishMetrics) -> SnsMessage:
     message, error = render_or_plain(each.alert)
     if error:
-        summary.plain += 1
-        logger.error("rendering failed, sending plain", exc_info=error, extra={"alert_id": each.alert.alert_id})
+        result.plain += 1
+        logger.error(
+            "rendering failed; alert sent as plain text", exc_info=error, extra={"alert_id": each.alert.alert_id}
+        )
     return message
 
 
-def _record(each: Group, message_id: str | None, leases: Leases, summary: PublishMetrics) -> None:
+def _record(each: Group, message_id: str | None, leases: Leases, result: PublishMetrics) -> None:
     if message_id is None:
         for alert in each.members:
             leases.release(alert.key)
-            summary.unsent_keys.append(alert.key)
+            result.unsent_keys.append(alert.key)
         return
-    summary.messages += 1
+    result.messages += 1
     alert_ids = [alert.alert_id for alert in each.members]
     logger.info("message sent", extra={"message_id": message_id, "alert_ids": alert_ids})
     for alert in each.members:
         if leases.mark_sent(alert.key, message_id=message_id):
-            summary.count_sent(alert)
+            result.count_sent(alert)
         else:
-            summary.unsent_keys.append(alert.key)
+            result.unsent_keys.append(alert.key)

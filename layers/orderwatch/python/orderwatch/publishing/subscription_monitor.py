@@ -1,27 +1,41 @@
-"""Whether somebody hears the topics (rule 16): who is subscribed now, against what was told before.
+"""Check that every topic has a confirmed subscriber (rule 16).
 
-A topic that nobody hears takes every message and says that it was sent. So its trouble is told through another way: the
-other topic, where that one is heard, and SlackQueue itself, where Slack is on. A way that is closed is told when it
-opens. What a way was told last is remembered: a trouble is told once to each, and its end too.
+SNS accepts a message to a topic without subscribers and drops it. So a problem of one topic is alerted through another
+channel: the other topic, if that has a confirmed subscriber, and the Slack queue, if Slack is on.
+
+The only state is the alerts about a topic, which are in AlertTable under the name of the topic:
+
+- A problem gets one alert a day (UTC), as a reminder until it is solved. The alert id derives from the topic, the
+  problem, the date and the last `topic.resubscribed`. So a problem that returns on the same day is alerted again.
+- If the newest alert is about a problem and the topic has no problem now, one `topic.resubscribed` follows. Its id
+  derives from the id of that newest alert.
+- While no channel is open, nothing is written. The first run with an open channel sends the alert.
+
+An alert goes to Slack first and then into the table, on condition that the row does not exist. If a run fails in
+between, the next run repeats both with the same id, and post_to_slack drops the repeat. The index that finds the alerts
+can lag behind the table. A run that does not see the newest alert builds an id that exists already, which has no
+effect, and the next run builds the right one.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from orderwatch.alerts.alert import Alert, connection_alert
-from orderwatch.alerts.kinds import ALERT_TOPIC, KIND_NO_SUBSCRIBERS, KIND_RESUBSCRIBED, Recipients
+from orderwatch.alerts.alert import Alert, alert_id
+from orderwatch.alerts.kinds import ALERT_TOPIC, KIND_NO_SUBSCRIBERS, KIND_RESUBSCRIBED, Recipients, severity_of
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.model import Model
 from orderwatch.observability import count_nonzero, logger
+from orderwatch.publishing.leases import Outbox
 
-EMAIL = {"email", "email-json"}
+EMAIL_PROTOCOLS = frozenset({"email", "email-json"})
+LOOK_BACK = timedelta(days=30)
+"""Age of the oldest alert that is read; counted from midnight, so that an id cannot change within a day."""
 
 
 class SubscriptionProblem(StrEnum):
-    """What is wrong with a topic's subscriptions."""
+    """What is wrong with the subscriptions of a topic."""
 
     NOBODY = "nobody"
     NO_EMAIL = "no_email"
@@ -29,7 +43,7 @@ class SubscriptionProblem(StrEnum):
 
 
 class Channel(StrEnum):
-    """By what people are told of a topic that does not reach them."""
+    """A channel that does not depend on the topic that has the problem."""
 
     OTHER_TOPIC = "other_topic"
     SLACK = "slack"
@@ -37,12 +51,12 @@ class Channel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A subscription, without its endpoint: an address is personal.
+    """A subscription without its endpoint, because an address is personal.
 
     Attributes:
         protocol: Such as `email` or `sqs`.
-        is_confirmed: One that still waits for it gets nothing.
-        queue: The queue's name, of `sqs` alone.
+        is_confirmed: An unconfirmed subscription receives nothing.
+        queue: The name of the queue; only for `sqs`.
     """
 
     protocol: str
@@ -52,14 +66,14 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic and its subscriptions as they are now.
+    """A topic and its current subscriptions.
 
     Attributes:
         name: `AlertTopic` or `OpsTopic`.
-        arn: Where one subscribes.
-        subscriptions: All of them.
-        expects_email: Whether the deployment names an address for it.
-        expects_queue: The queue that Slack is fed from; empty where Slack is off, and for OpsTopic.
+        arn: The ARN, for the command that solves the problem.
+        subscriptions: All subscriptions.
+        expects_email: Whether the deployment has an e-mail address for it.
+        expects_queue: The name of the Slack queue; empty for OpsTopic and if Slack is off.
     """
 
     name: str
@@ -70,201 +84,127 @@ class Topic:
 
     @property
     def confirmed(self) -> int:
-        """How many hear it."""
+        """Number of confirmed subscriptions."""
         return sum(each.is_confirmed for each in self.subscriptions)
 
     @property
     def pending(self) -> int:
-        """How many would hear it if they confirmed."""
+        """Number of subscriptions that are not confirmed yet."""
         return len(self.subscriptions) - self.confirmed
 
     @property
-    def trouble(self) -> SubscriptionProblem | None:
-        """The worst that is wrong.
+    def problem(self) -> SubscriptionProblem | None:
+        """The worst problem, or None.
 
-        The expected e-mail is any confirmed one: to compare addresses, they would have to be kept here.
+        Any confirmed e-mail address counts as the expected one: the function does not know the address itself.
         """
-        hearing = [each for each in self.subscriptions if each.is_confirmed]
-        if not hearing:
+        confirmed = [each for each in self.subscriptions if each.is_confirmed]
+        if not confirmed:
             return SubscriptionProblem.NOBODY
-        if self.expects_email and not any(each.protocol in EMAIL for each in hearing):
+        if self.expects_email and not any(each.protocol in EMAIL_PROTOCOLS for each in confirmed):
             return SubscriptionProblem.NO_EMAIL
-        if self.expects_queue and self.expects_queue not in {each.queue for each in hearing}:
+        if self.expects_queue and self.expects_queue not in {each.queue for each in confirmed}:
             return SubscriptionProblem.NO_SLACK
         return None
 
 
-class TopicState(Model):
-    """What is known of a topic.
-
-    Attributes:
-        trouble: Of the last look; None: all is well.
-        since: When it began, by our clock.
-        alerted: The trouble that each way was told last and not the end of.
-    """
-
-    trouble: SubscriptionProblem | None
-    since: datetime
-    alerted: Mapping[Channel, SubscriptionProblem] = {}
-
-
-class TopicSubscriptions(Model):
-    """What is known of the topics, by their names; one that was never in trouble is not there.
-
-    Attributes:
-        revision: Of the row: who saves it on top of another one is refused.
-    """
-
-    revision: int = 0
-    topics: Mapping[str, TopicState] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What is to be told by a way."""
-
-    way: Channel
-    topic: str
-    alert: Alert
-
-
-class SubscriptionStore(Protocol):
-    """Where the knowledge is kept."""
-
-    def load(self) -> TopicSubscriptions:
-        """As it was saved last."""
-
-    def save(self, recipients: TopicSubscriptions, *, alerts: Sequence[Alert]) -> TopicSubscriptions | None:
-        """Save it and put the alerts, in one write; None where another process saved first."""
-
-
-class SlackFeed(Protocol):
+class SlackQueue(Protocol):
     """The queue of post_to_slack."""
 
     def send(self, alert: Alert) -> None:
-        """Put an alert in, past the topics."""
+        """Put an alert into the queue without going through a topic."""
 
 
 def monitor_subscriptions(
-    topics: Sequence[Topic], *, store: SubscriptionStore, slack: SlackFeed | None, now: datetime
-) -> Sequence[Notice]:
-    """Look at the topics and tell what is new, through the ways that are open.
-
-    The state is saved before anything is told, so that a second process, or the next one after a death, tells it under
-    the same ids; Slack drops such a repeat.
+    topics: Sequence[Topic], *, outbox: Outbox, slack: SlackQueue | None, now: datetime
+) -> list[Alert]:
+    """Send the alerts that are due, each through every open channel.
 
     Args:
-        topics: Both of them.
-        store: What was known before.
-        slack: None where Slack is off.
-        now: Our clock.
+        topics: Both topics.
+        outbox: Where the alerts are read and written; the stream sends what is written.
+        slack: None if Slack is off.
+        now: The time in UTC.
+
+    Returns:
+        The alerts of this run.
     """
-    before = store.load()
-    observed = observe(before, topics, now=now)
-    recipients = before if observed == before else store.save(observed, alerts=[])
-    if recipients is None:
-        logger.info("another run looks at the subscriptions")
-        return []
-    notices = list(pending_notifications(recipients, topics, has_slack=slack is not None))
-    for notice in notices:
-        if slack and notice.way is Channel.SLACK:
-            slack.send(notice.alert)
-    if notices:
-        outgoing = [notice.alert for notice in notices if notice.way is Channel.OTHER_TOPIC]
-        store.save(after_telling(recipients, notices), alerts=outgoing)
-    _log(notices)
-    return notices
-
-
-def _log(notices: Sequence[Notice]) -> None:
-    for notice in notices:
-        alerted = {
-            "topic": notice.topic,
-            "way": notice.way,
-            "kind": notice.alert.kind,
-            "alert_ids": [notice.alert.alert_id],
-        }
-        logger.warning("subscriptions changed", extra=alerted)
-
-
-def report(topics: Sequence[Topic]) -> None:
-    """Count the topics in trouble."""
-    count_nonzero({"TopicsWithoutSubscribers": sum(topic.trouble is not None for topic in topics)})
-
-
-def observe(recipients: TopicSubscriptions, topics: Sequence[Topic], *, now: datetime) -> TopicSubscriptions:
-    """The knowledge after a look."""
-    known = dict(recipients.topics)
+    count_nonzero({"TopicsWithoutSubscribers": sum(topic.problem is not None for topic in topics)})
+    oldest = datetime.combine(now.date(), time.min, tzinfo=UTC) - LOOK_BACK
+    sent: list[Alert] = []
     for topic in topics:
-        state = known.get(topic.name, TopicState(trouble=None, since=now))
-        if topic.trouble is not state.trouble:
-            known[topic.name] = state.model_copy(update={"trouble": topic.trouble, "since": now})
-    return recipients.model_copy(update={"topics": known})
-
-
-def pending_notifications(
-    recipients: TopicSubscriptions, topics: Sequence[Topic], *, has_slack: bool
-) -> Iterator[Notice]:
-    """What each open way does not know yet."""
-    for topic in topics:
-        state = recipients.topics.get(topic.name)
-        if state is None:
+        channels = open_channels(topic, topics, has_slack=slack is not None)
+        if not channels:
             continue
-        for way in _open_ways(topic, topics, has_slack=has_slack):
-            if state.alerted.get(way) is not state.trouble:
-                yield Notice(way, topic.name, _alert(topic, state))
+        alert = due_alert(topic, outbox.alerts_since(topic.name, oldest), now=now)
+        if alert is None:
+            continue
+        if slack:
+            slack.send(alert)
+        outbox.put(alert)
+        sent.append(alert)
+        logger.warning(
+            "subscriptions changed; alert sent",
+            extra={"topic": topic.name, "channels": channels, "kind": alert.kind, "alert_ids": [alert.alert_id]},
+        )
+    return sent
 
 
-def after_telling(recipients: TopicSubscriptions, notices: Sequence[Notice]) -> TopicSubscriptions:
-    """The knowledge once these were told."""
-    known = dict(recipients.topics)
-    for notice in notices:
-        state = known[notice.topic]
-        alerted = {way: trouble for way, trouble in state.alerted.items() if way is not notice.way}
-        alerted |= {notice.way: state.trouble} if state.trouble else {}
-        known[notice.topic] = state.model_copy(update={"alerted": alerted})
-    return recipients.model_copy(update={"topics": known})
+def open_channels(topic: Topic, topics: Sequence[Topic], *, has_slack: bool) -> list[Channel]:
+    """The channels that can report a problem of this topic."""
+    has_other = any(other.confirmed for other in topics if other.name != topic.name)
+    return [*([Channel.OTHER_TOPIC] if has_other else []), *([Channel.SLACK] if has_slack else [])]
 
 
-def _open_ways(topic: Topic, topics: Sequence[Topic], *, has_slack: bool) -> Iterator[Channel]:
-    if any(other.confirmed for other in topics if other.name != topic.name):
-        yield Channel.OTHER_TOPIC
-    if has_slack:
-        yield Channel.SLACK
+def due_alert(topic: Topic, history: Sequence[Alert], *, now: datetime) -> Alert | None:
+    """The alert that is missing about this topic, or None.
+
+    Args:
+        topic: The topic.
+        history: The alerts about it, newest first.
+        now: The time in UTC.
+    """
+    if topic.problem:
+        resolved = [alert.alert_id for alert in history if alert.kind == KIND_RESUBSCRIBED][:1]
+        parts = [topic.problem, now.date().isoformat(), *resolved]
+        alert = _alert(topic, KIND_NO_SUBSCRIBERS, parts, next_step=_next_step(topic, topic.problem))
+    elif history and history[0].kind == KIND_NO_SUBSCRIBERS:
+        alert = _alert(topic, KIND_RESUBSCRIBED, [history[0].alert_id], next_step=None)
+    else:
+        return None
+    return None if alert.key in {each.key for each in history} else alert
 
 
-def _alert(topic: Topic, state: TopicState) -> Alert:
-    return connection_alert(
-        KIND_NO_SUBSCRIBERS if state.trouble else KIND_RESUBSCRIBED,
-        connection=AlertConnection(id=topic.name),
-        since=state.since,
-        detail=_detail(topic, state.trouble),
-        next_step=_next_step(topic, state.trouble),
-        subject=[state.trouble or ""],
+def _alert(topic: Topic, kind: str, id_parts: Sequence[str], *, next_step: str | None) -> Alert:
+    return Alert(
+        alert_id=alert_id(topic.name, kind, *id_parts),
+        kind=kind,
+        severity=severity_of(kind),
         recipients=Recipients.OPERATORS if topic.name == ALERT_TOPIC else Recipients.EVERYBODY,
+        connection_id=topic.name,
+        connection=AlertConnection(id=topic.name),
+        detail=_detail(topic),
+        next_step=next_step,
     )
 
 
-def _detail(topic: Topic, trouble: SubscriptionProblem | None) -> str:
-    waiting = f" ({topic.pending} not confirmed yet)" if topic.pending else ""
-    match trouble:
+def _detail(topic: Topic) -> str:
+    pending = f" ({topic.pending} not confirmed yet)" if topic.pending else ""
+    match topic.problem:
         case SubscriptionProblem.NOBODY:
-            return f"Nobody is subscribed to {topic.name}{waiting}: what it sends is lost."
+            return f"{topic.name} has no confirmed subscriber{pending}. Its messages are lost."
         case SubscriptionProblem.NO_EMAIL:
             return (
-                f"No e-mail address is subscribed to {topic.name} any more{waiting}: perhaps somebody or a mail "
-                "scanner followed the unsubscribe link."
+                f"{topic.name} has no confirmed e-mail address{pending}. Perhaps a person or a mail scanner opened the "
+                "unsubscribe link."
             )
         case SubscriptionProblem.NO_SLACK:
-            return f"Slack no longer gets what {topic.name} sends: its queue is not subscribed."
-    return f"{topic.name} has the subscriptions that it should have: {topic.confirmed} confirmed{waiting}."
+            return f"Slack does not receive the messages of {topic.name}. The Slack queue is not subscribed."
+    return f"{topic.name} has all expected subscriptions: {topic.confirmed} confirmed{pending}."
 
 
-def _next_step(topic: Topic, trouble: SubscriptionProblem | None) -> str | None:
-    """The command that mends it; None where nothing is to be mended."""
-    if trouble is None:
-        return None
+def _next_step(topic: Topic, problem: SubscriptionProblem) -> str:
     by_email = "--protocol email --notification-endpoint ADDRESS"
     by_queue = "--protocol sqs --attributes RawMessageDelivery=true --notification-endpoint ARN_OF_THE_QUEUE"
-    how = by_queue if trouble is SubscriptionProblem.NO_SLACK else by_email
+    how = by_queue if problem is SubscriptionProblem.NO_SLACK else by_email
     return f"Run: aws sns subscribe --topic-arn {topic.arn} {how}"

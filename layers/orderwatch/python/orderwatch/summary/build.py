@@ -14,6 +14,7 @@ from orderwatch.alerts.alert import Alert, Enrichment, alert_id
 from orderwatch.alerts.kinds import KIND_SUMMARY, Severity
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.alerts.summary import ALL_SHOPS, DailySummary, ShopSummary, Unseen, longest
+from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.records import ConnectionState, HealthState, StoredOrder
 from orderwatch.summary.changes import (
     PreviousSummary,
@@ -25,7 +26,7 @@ from orderwatch.summary.changes import (
     weeks,
 )
 from orderwatch.summary.figures import SummaryRow, shop_figures, total, worst_first
-from orderwatch.summary.stock import ProductSource, stocked_shops
+from orderwatch.summary.stock import stocked_shops
 
 LOOKED_BACK = timedelta(days=15)
 """How far back summaries are read: two weeks and the one that they begin with."""
@@ -160,7 +161,7 @@ class _Read:
 
 
 def summarize(
-    shops: Sequence[Shop], *, store: Store, products: ProductSource | None, occasion: SummaryRequest
+    shops: Sequence[Shop], *, store: Store, products: ProductDetails | None, occasion: SummaryRequest
 ) -> Summary:
     """Make the summary of these shops; it is not written yet.
 

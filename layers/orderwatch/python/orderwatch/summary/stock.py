@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Protocol
 
 from orderwatch.alerts.parts import short_of
 from orderwatch.alerts.summary import ShopSummary, SummaryProduct
-from orderwatch.publishing.enrich import LookedUp
+from orderwatch.publishing.enrich import LookedUp, ProductDetails
 from orderwatch.records import Extract, ExtractLine
 from orderwatch.summary.figures import SummaryRow
 from orderwatch.trackstar.products import Product
@@ -22,15 +21,8 @@ MAX_STOCKED = 20
 DETAILS = "product details: "
 
 
-class ProductSource(Protocol):
-    """Where products come from, within its own limit of time."""
-
-    def look_up(self, connection_id: str, product_ids: Sequence[str]) -> LookedUp:
-        """The products of a connection, or why there are none; raises nothing."""
-
-
 def stocked_shops(
-    shops: Iterable[ShopSummary], orders: Mapping[str, Sequence[SummaryRow]], source: ProductSource | None
+    shops: Iterable[ShopSummary], orders: Mapping[str, Sequence[SummaryRow]], source: ProductDetails | None
 ) -> tuple[list[ShopSummary], list[str]]:
     """The shops with the products that hold up their orders, and why the stock of some is not known.
 
@@ -44,11 +36,11 @@ def stocked_shops(
     asked = 0
     for shop in shops:
         waiting = backordered(orders[shop.connection_id])
-        ids, found = product_ids(waiting), LookedUp({}, None)
+        ids, found = product_ids(waiting), LookedUp({})
         if source and ids and asked < MAX_STOCKED:
             asked += 1
             found = source.look_up(shop.connection_id, ids)
-        gaps += [f"stock at {shop.label}: {found.gap.removeprefix(DETAILS)}"] if found.gap else []
+        gaps += [f"stock at {shop.label}: {found.missing_reason.removeprefix(DETAILS)}"] if found.missing_reason else []
         held = held_up_by(waiting, found.products)
         top = tuple(held[:MAX_PRODUCTS])
         alerted.append(shop.model_copy(update={"products": top, "more_products": len(held) - len(top)}))

@@ -1,4 +1,4 @@
-"""redrive_alerts looks at who is subscribed: the handler against moto's SNS, SQS and tables."""
+"""redrive_alerts checks the subscriptions: the handler against moto's SNS, SQS and tables."""
 
 import json
 from collections.abc import Iterator
@@ -10,9 +10,8 @@ import pytest
 
 from functions.redrive_alerts import app
 from orderwatch.aws.sns import Subscriptions
-from orderwatch.aws.tables import SubscriptionRow
 from orderwatch.publishing.publish import publish
-from orderwatch.publishing.subscription_monitor import Subscription, TopicSubscriptions
+from orderwatch.publishing.subscription_monitor import Subscription
 from orderwatch.settings import RedriveAlertsSettings, read_settings
 from tests.support.cloud import Tables
 from tests.support.lambda_context import lambda_context
@@ -27,13 +26,13 @@ class Stack:
     slack_url: str
     inboxes: dict[str, str]
 
-    def listen(self, topic: str, *, protocol: str = "email", endpoint: str = "someone@example.com") -> str:
+    def subscribe(self, topic: str, *, protocol: str = "email", endpoint: str = "someone@example.com") -> str:
         arn = self.topics[topic]
         answer = boto3.client("sns").subscribe(TopicArn=arn, Protocol=protocol, Endpoint=endpoint)
         return str(answer["SubscriptionArn"])
 
     def redrive(self) -> None:
-        """One tick, and what the stream would do with the alerts that it wrote."""
+        """One scheduled run, and what the stream does with the alerts that it wrote."""
         app.handler({}, lambda_context(seconds_left=300))
         delivery = app._adapters(read_settings(RedriveAlertsSettings)).delivery
         publish(
@@ -59,7 +58,6 @@ def stack(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("slack", "alerts-inbox", "ops-inbox")}
     variables = {
         "ALERT_TABLE_NAME": tables.names["AlertTable"],
-        "CONNECTION_TABLE_NAME": tables.names["ConnectionTable"],
         "ALERT_TOPIC_ARN": topics["AlertTopic"],
         "OPS_TOPIC_ARN": topics["OpsTopic"],
         "PACE_TABLE_NAME": tables.names["PaceTable"],
@@ -81,21 +79,21 @@ def queue_arn(name: str) -> str:
     return f"arn:aws:sqs:us-east-1:123456789012:{name}"
 
 
-def test_a_lost_subscription_is_told_through_the_other_topic_once_and_so_is_its_end(stack: Stack) -> None:
-    stack.listen("OpsTopic", protocol="sqs", endpoint=queue_arn("ops-inbox"))
-    subscription = stack.listen("AlertTopic")
+def test_the_other_topic_gets_one_alert_and_one_at_the_end(stack: Stack) -> None:
+    stack.subscribe("OpsTopic", protocol="sqs", endpoint=queue_arn("ops-inbox"))
+    subscription = stack.subscribe("AlertTopic")
     stack.redrive()
     assert stack.received(stack.inboxes["ops-inbox"]) == []
     boto3.client("sns").unsubscribe(SubscriptionArn=subscription)
     for expected in ([("topic.no_subscribers", "AlertTopic")], []):
         stack.redrive()
         assert stack.received(stack.inboxes["ops-inbox"]) == expected
-    stack.listen("AlertTopic")
+    stack.subscribe("AlertTopic")
     stack.redrive()
     assert stack.received(stack.inboxes["ops-inbox"]) == [("topic.resubscribed", "AlertTopic")]
 
 
-def test_slack_hears_of_it_where_both_topics_are_dead(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slack_gets_the_alerts_if_both_topics_are_dead(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLACK_QUEUE_URL", stack.slack_url)
     stack.redrive()
     assert sorted(stack.received(stack.slack_url)) == [
@@ -104,32 +102,30 @@ def test_slack_hears_of_it_where_both_topics_are_dead(stack: Stack, monkeypatch:
     ]
 
 
-def test_a_topic_that_is_gone_is_one_that_nobody_hears(stack: Stack) -> None:
-    stack.listen("OpsTopic", protocol="sqs", endpoint=queue_arn("ops-inbox"))
+def test_a_deleted_topic_has_no_subscribers(stack: Stack) -> None:
+    stack.subscribe("OpsTopic", protocol="sqs", endpoint=queue_arn("ops-inbox"))
     boto3.client("sns").delete_topic(TopicArn=stack.topics["AlertTopic"])
     stack.redrive()
     assert stack.received(stack.inboxes["ops-inbox"]) == [("topic.no_subscribers", "AlertTopic")]
 
 
-def test_subscriptions_are_seen_beyond_the_first_hundred(stack: Stack) -> None:
+def test_more_than_one_page_of_subscriptions_is_read(stack: Stack) -> None:
     for number in range(130):
-        stack.listen("AlertTopic", endpoint=f"someone-{number}@example.com")
+        stack.subscribe("AlertTopic", endpoint=f"someone-{number}@example.com")
     assert len(Subscriptions(boto3.client("sns")).of(stack.topics["AlertTopic"])) == 130
 
 
-def test_a_topic_that_nobody_hears_is_counted_for_as_long_as_it_is_so(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
-) -> None:
-    stack.listen("AlertTopic", endpoint="someone@example.com")
+def test_topics_without_subscribers_are_counted_in_every_run(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    stack.subscribe("AlertTopic", endpoint="someone@example.com")
     stack.redrive()
     [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"TopicsWithoutSubscribers"' in line]
     assert line["TopicsWithoutSubscribers"] == [1.0]
-    stack.listen("OpsTopic", endpoint="operator@example.com")
+    stack.subscribe("OpsTopic", endpoint="operator@example.com")
     stack.redrive()
     assert "TopicsWithoutSubscribers" not in capsys.readouterr().out
 
 
-def test_pending_and_deleted_subscriptions_are_nobody_and_no_address_leaves_the_edge() -> None:
+def test_pending_and_deleted_subscriptions_do_not_count() -> None:
     class Listing:
         exceptions = boto3.client("sns").exceptions
 
@@ -146,12 +142,3 @@ def test_pending_and_deleted_subscriptions_are_nobody_and_no_address_leaves_the_
         Subscription("email", is_confirmed=False),
         Subscription("email", is_confirmed=True),
     ]
-
-
-def test_of_two_processes_that_save_the_same_row_one_is_told_so(tables: Tables) -> None:
-    row = SubscriptionRow(tables.client, tables.names["ConnectionTable"], tables.alerts)
-    first = row.save(TopicSubscriptions(), alerts=[])
-    assert first == row.load()
-    assert row.save(TopicSubscriptions(), alerts=[]) is None
-    assert first
-    assert row.save(first, alerts=[]) == row.load()

@@ -1,4 +1,4 @@
-"""An order that is in exception and late at once is one message; everything else stays as it was."""
+"""The alerts of an order that is in exception and late are merged into one message."""
 
 import json
 from typing import Any
@@ -36,7 +36,7 @@ def messages(*alerts: Alert, threshold: int = 5) -> list[Group]:
     return merge_alerts(group(alerts, threshold=threshold))
 
 
-def test_an_order_that_is_in_exception_and_late_is_one_message_of_two_alerts() -> None:
+def test_exception_and_late_are_merged_into_one_message() -> None:
     exception = alert("order.exception")
     [both] = messages(exception, LATE)
     assert both.members == (exception, LATE)
@@ -48,14 +48,14 @@ def test_an_order_that_is_in_exception_and_late_is_one_message_of_two_alerts() -
     assert [each.kind for each in both.alert.merged] == [KIND_LATE]
 
 
-def test_it_is_as_severe_as_the_worse_of_the_two() -> None:
+def test_a_merged_alert_has_the_higher_severity() -> None:
     [both] = messages(alert("order.backordered"), LATE)
     assert both.alert.severity is Severity.CRITICAL
     [milder] = messages(alert("order.exception"), alert(KIND_AT_RISK))
     assert milder.alert.severity is Severity.CRITICAL
 
 
-def test_both_are_said_in_every_channel_and_a_filter_on_either_lets_it_through() -> None:
+def test_every_channel_and_filter_sees_both_kinds() -> None:
     message = render(messages(alert("order.exception"), LATE)[0].alert)
     assert "Order #1 is in exception and late" in message.bodies["email"]
     assert LATE.detail is not None
@@ -73,20 +73,20 @@ def _lets_through(policy: dict[str, Any], attributes: Any) -> bool:
     return bool(FilterPolicyMatcher(policy, "MessageAttributes").matches(given, ""))
 
 
-def test_the_fallback_tells_both_ids_too() -> None:
+def test_the_fallback_has_both_ids() -> None:
     body = plain(messages(alert("order.exception"), LATE)[0].alert).bodies["sqs"]
     assert alerted_ids(json.loads(body)) == ["order.exception-1", "order.late-1"]
 
 
-def test_what_recovered_and_is_late_is_two_messages() -> None:
+def test_recovered_and_late_are_not_merged() -> None:
     assert len(messages(alert("order.recovered"), LATE)) == 2
 
 
-def test_alerts_of_two_orders_stay_apart() -> None:
+def test_alerts_of_two_orders_are_not_merged() -> None:
     assert len(messages(alert("order.exception", "2"), LATE)) == 2
 
 
-def test_digests_stay_whole() -> None:
+def test_a_digest_is_not_merged() -> None:
     late = [alert(KIND_LATE, str(number)) for number in range(8)]
     found = messages(alert("order.exception", "3"), *late)
     assert [len(each.members) for each in found] == [1, 8]

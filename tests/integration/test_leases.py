@@ -1,6 +1,7 @@
-"""What a sender holds, it lets go of: errors of SNS and DynamoDB between claim and mark."""
+"""A sender releases its leases: errors of SNS and DynamoDB between lease and mark."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -25,12 +26,12 @@ URL = "https://sns.invalid"
 
 
 class Faulty(MemoryDynamoDB):
-    """DynamoDB whose updates go wrong when they are told to.
+    """DynamoDB whose updates can fail.
 
     Attributes:
-        repeats: Whether each answer is lost and the SDK sends its update again.
-        fails: A part of the update's expression, and the alert, of those updates that fail; None fails none.
-        is_written: Whether an update that fails was written all the same.
+        repeats: Whether each response is lost, and the SDK sends the update again.
+        fails: A part of the update expression, and the alert, of the updates that fail; None: no update fails.
+        is_written: Whether an update that fails is written nevertheless.
     """
 
     def __init__(self) -> None:
@@ -56,7 +57,7 @@ class Faulty(MemoryDynamoDB):
 
 
 class Desk:
-    """Three alerts of one connection, and a sender of them."""
+    """Three alerts of one connection, and a sender."""
 
     def __init__(self) -> None:
         self.clock = StandingClock(SEEN_AT)
@@ -83,26 +84,26 @@ def desk() -> Desk:
         ConnectionClosedError(endpoint_url=URL),
         EndpointConnectionError(endpoint_url=URL),
         ReadTimeoutError(endpoint_url=URL),
-        ResponseParserError("an answer that is no XML"),
+        ResponseParserError("a response that is not XML"),
         KeyError("MessageId"),
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_whatever_goes_wrong_at_the_send_the_alerts_can_be_sent_again_at_once(desk: Desk, error: Exception) -> None:
+def test_alerts_of_a_failed_send_can_be_sent_again_at_once(desk: Desk, error: Exception) -> None:
     desk.sns.breaks = [error]
     summary = desk.publish()
     assert (summary.sent, summary.unsent_keys) == (0, desk.keys)
     assert desk.publish().sent == 3
 
 
-def test_a_claim_whose_answer_was_lost_is_still_this_senders_own(desk: Desk) -> None:
+def test_a_lease_whose_response_was_lost_is_kept(desk: Desk) -> None:
     desk.dynamodb.repeats = True
     assert desk.publish().sent == 3
     assert len(desk.sns.alerted()) == 3
 
 
 @pytest.mark.parametrize("is_written", [False, True])
-def test_a_claim_that_fails_leaves_none_behind(desk: Desk, is_written: bool) -> None:
+def test_a_failed_lease_is_released(desk: Desk, is_written: bool) -> None:
     desk.dynamodb.fails, desk.dynamodb.is_written = ("SET leased_until", desk.keys[1].alert_id), is_written
     with pytest.raises(ClientError):
         desk.publish()
@@ -110,7 +111,7 @@ def test_a_claim_that_fails_leaves_none_behind(desk: Desk, is_written: bool) -> 
     assert desk.publish().sent == 3
 
 
-def test_a_release_that_fails_holds_up_its_own_alert_only(desk: Desk) -> None:
+def test_a_failed_release_delays_only_its_own_alert(desk: Desk) -> None:
     desk.sns.is_down = True
     desk.dynamodb.fails = ("REMOVE leased_until", desk.keys[0].alert_id)
     assert desk.publish().unsent_keys == desk.keys
@@ -121,7 +122,7 @@ def test_a_release_that_fails_holds_up_its_own_alert_only(desk: Desk) -> None:
     assert desk.publish().sent == 1
 
 
-def test_a_mark_that_fails_keeps_no_other_alert_from_being_marked_and_is_reported(desk: Desk) -> None:
+def test_a_failed_mark_is_reported_and_affects_only_its_own_alert(desk: Desk) -> None:
     desk.dynamodb.fails = ("SET #state", desk.keys[0].alert_id)
     summary = desk.publish()
     assert (summary.sent, summary.unsent_keys) == (2, desk.keys[:1])
@@ -132,7 +133,7 @@ def test_a_mark_that_fails_keeps_no_other_alert_from_being_marked_and_is_reporte
     assert desk.publish().sent == 1
 
 
-def test_an_error_of_our_own_leaves_no_claim_behind(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_leaves_no_lease_behind(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def explode(*arguments: object, **options: object) -> None:
         raise RuntimeError("a bug")
 
@@ -143,7 +144,7 @@ def test_an_error_of_our_own_leaves_no_claim_behind(desk: Desk, monkeypatch: pyt
     assert desk.publish().sent == 3
 
 
-def test_only_its_owner_releases_a_claim(desk: Desk) -> None:
+def test_only_the_owner_releases_a_lease(desk: Desk) -> None:
     key = desk.keys[0]
     assert desk.tables.alerts.acquire(key, owner="one")
     desk.tables.alerts.release(key, owner="another")
@@ -153,7 +154,7 @@ def test_only_its_owner_releases_a_claim(desk: Desk) -> None:
 
 
 class Ledger:
-    """An outbox whose claims another sender holds, that notes what is released."""
+    """An outbox where another sender has leases; records what is released."""
 
     def __init__(self, *foreign: AlertKey) -> None:
         self.foreign = foreign
@@ -169,20 +170,26 @@ class Ledger:
         self.released.append(key)
 
     def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
-        """It is marked."""
+        """Succeeds."""
+
+    def put(self, alert: Alert) -> bool:
+        raise NotImplementedError
+
+    def alerts_since(self, connection_id: str, moment: datetime) -> list[Alert]:
+        raise NotImplementedError
 
 
 ONE, OTHER = AlertKey("conn_a", "1"), AlertKey("conn_a", "2")
 
 
-def test_at_its_end_a_sender_releases_what_it_holds_and_nothing_else() -> None:
+def test_a_sender_releases_only_its_own_leases() -> None:
     ledger = Ledger(OTHER)
     with Leases(ledger) as leases:
         assert [leases.acquire(ONE), leases.acquire(OTHER)] == [True, False]
     assert ledger.released == [ONE]
 
 
-def test_what_was_marked_is_not_released() -> None:
+def test_a_marked_alert_is_not_released() -> None:
     ledger = Ledger()
     with Leases(ledger) as leases:
         leases.acquire(ONE)
@@ -190,7 +197,7 @@ def test_what_was_marked_is_not_released() -> None:
     assert ledger.released == []
 
 
-def test_a_process_that_is_ended_makes_no_more_requests() -> None:
+def test_a_process_that_is_being_ended_makes_no_requests() -> None:
     def die(leases: Leases) -> None:
         leases.acquire(ONE)
         raise Killed
@@ -201,7 +208,7 @@ def test_a_process_that_is_ended_makes_no_more_requests() -> None:
     assert ledger.released == []
 
 
-def test_no_two_batches_have_the_same_owner() -> None:
+def test_every_batch_has_its_own_owner() -> None:
     owners = set()
 
     class Noting(Ledger):

@@ -1,0 +1,134 @@
+"""Slack's incoming webhook. Its URL is a secret: no log, error or repr contains it."""
+
+import logging
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.client import HTTPException
+from typing import Protocol
+
+from pydantic import SecretStr
+from slack_sdk.errors import SlackClientError
+from slack_sdk.webhook import WebhookClient, WebhookResponse
+
+from orderwatch.errors import OrderwatchError
+from orderwatch.rendering.slack import SlackMessage
+
+TIMEOUT = 10
+"""Seconds of one request."""
+MAX_TRIES = 3
+"""Requests for one message."""
+DEFAULT_RETRY_AFTER = 30.0
+"""Seconds to wait if Slack sends 429 without `Retry-After`."""
+GONE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+"""Responses if the webhook was revoked or its channel archived: the stored URL may have been replaced meanwhile."""
+
+
+class SlackRefusedError(OrderwatchError):
+    """Slack did not accept a message: the queue retries it, then moves it to the dead-letter queue."""
+
+
+class SlackInvalidError(SlackRefusedError):
+    """Slack finds the message invalid (400): a retry would fail too, so send a simpler message."""
+
+
+class WebhookSecret(Protocol):
+    """Where the URL of the webhook is stored; it can be replaced at any time."""
+
+    def slack_webhook_url(self) -> SecretStr:
+        """The stored URL."""
+
+    def forget(self) -> None:
+        """Drop cached values, so that the next read sees a new URL."""
+
+
+class RateLimiter(Protocol):
+    """The limiter that all functions that post to the webhook share."""
+
+    def acquire(self, count: int = 1, *, within: float) -> int:
+        """Wait until a message can be sent; 0 if that takes more than `within` seconds."""
+
+    def hold(self, seconds: float) -> None:
+        """Let nobody post for this time."""
+
+
+class SlackWebhook:
+    """Posts messages within the limit of the webhook.
+
+    Args:
+        secret: The URL of the webhook.
+        rate_limiter: One message a second, for all senders.
+    """
+
+    def __init__(self, secret: WebhookSecret, *, rate_limiter: RateLimiter) -> None:
+        self._secret = secret
+        self._rate_limiter = rate_limiter
+
+    def post(self, message: SlackMessage, *, seconds_left: Callable[[], float]) -> None:
+        """Post one message.
+
+        `Retry-After` applies to all senders. After a response that means "gone", a new URL is used if there is one.
+
+        Args:
+            message: The message.
+            seconds_left: Seconds that the caller can wait.
+
+        Raises:
+            SlackInvalidError: Slack finds the message invalid.
+            SlackRefusedError: Slack refused it, was not reached, or is busy for longer than the caller can wait.
+            ParameterMissingError: No URL is stored.
+            ParameterInvalidError: The stored value is not the URL of a webhook.
+        """
+        url = self._secret.slack_webhook_url()
+        for _ in range(MAX_TRIES):
+            if not self._rate_limiter.acquire(within=seconds_left()):
+                raise SlackRefusedError("Slack is busy for longer than this function can wait")
+            response = _send(url, message)
+            if response.status_code in GONE:
+                url = self._replaced(url, response)
+            elif response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                self._rate_limiter.hold(_retry_after(response.headers))
+            elif response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+                return _check(response)
+        raise _refused(response)
+
+    def _replaced(self, url: SecretStr, response: WebhookResponse) -> SecretStr:
+        """The URL that was stored after this one was read."""
+        self._secret.forget()
+        stored = self._secret.slack_webhook_url()
+        if stored == url:
+            raise _refused(response)
+        return stored
+
+
+def _send(url: SecretStr, message: SlackMessage) -> WebhookResponse:
+    # No retries by the library: after a broken connection it cannot know if Slack has the message; the queue retries.
+    client = WebhookClient(url.get_secret_value(), timeout=TIMEOUT, retry_handlers=[], logger=_silent_logger())
+    try:
+        return client.send(text=message.text, blocks=message.blocks)
+    except (OSError, ValueError, HTTPException, SlackClientError) as error:
+        raise SlackRefusedError(f"Slack was not reached ({type(error).__name__})") from None
+
+
+def _silent_logger() -> logging.Logger:
+    """The library logs the URL when a request fails."""
+    logger = logging.getLogger(f"{__name__}.silent")
+    logger.disabled = True
+    return logger
+
+
+def _check(response: WebhookResponse) -> None:
+    if response.status_code == HTTPStatus.BAD_REQUEST:
+        raise SlackInvalidError(f"Slack responded 400: {response.body[:80]}")
+    if response.status_code != HTTPStatus.OK:
+        raise _refused(response)
+    if response.body.lstrip().startswith("<"):  # urllib follows redirects: an incomplete URL leads to a page of Slack
+        raise SlackRefusedError("a web page responded instead of the webhook: store the complete webhook URL again")
+
+
+def _refused(response: WebhookResponse) -> SlackRefusedError:
+    return SlackRefusedError(f"Slack responded {response.status_code}: {response.body[:80]}")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    value = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    return float(value) if value.isascii() and value.isdigit() else DEFAULT_RETRY_AFTER
