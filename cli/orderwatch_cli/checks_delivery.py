@@ -7,8 +7,9 @@ from datetime import timedelta
 from orderwatch import clock
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.tables import AlertTable
+from orderwatch.clock import duration
 from orderwatch.errors import ParameterInvalidError, ParameterMissingError
-from orderwatch.rendering.formatting import duration, plural
+from orderwatch.rendering.formatting import plural
 from orderwatch_cli.checks_resources import has_queue
 from orderwatch_cli.dead_letters import SOURCES
 from orderwatch_cli.findings import Finding, bad, good

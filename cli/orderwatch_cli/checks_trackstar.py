@@ -11,11 +11,11 @@ from pydantic import SecretStr
 from orderwatch import clock
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.tables import ConnectionTable
+from orderwatch.clock import duration
 from orderwatch.errors import ParameterMissingError
 from orderwatch.polling.cursor import ConnectionState
 from orderwatch.polling.health import assess
 from orderwatch.records import HealthState
-from orderwatch.rendering.formatting import duration
 from orderwatch_cli.findings import Finding, bad, good
 from orderwatch_cli.pasting import Commands
 from orderwatch_cli.shop_check import Api, CheckedShop, Flaw, UnusableShopError, check_api_key, check_shop

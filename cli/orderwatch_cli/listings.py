@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from orderwatch import clock
+from orderwatch.clock import duration
 from orderwatch.records import HealthState
-from orderwatch.rendering.formatting import duration, money, plural
+from orderwatch.rendering.formatting import money, plural
 from orderwatch_cli import logs as function_logs
 from orderwatch_cli import shop_status, show
 from orderwatch_cli.arguments import Endpoint, Json, Limit, Shop, StackName, Utc, since_moment, stack_at

@@ -1,17 +1,17 @@
-"""Rows of orders and a store in memory, for the tests of the summary."""
+"""Rows of orders and tables in memory, for the tests of the summary."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from orderwatch.alerts.alert import Alert, AlertKey
+from orderwatch.alerts.alert import AlertKey
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
 from orderwatch.polling.cursor import ConnectionState
 from orderwatch.publishing.enrich import LookedUp
 from orderwatch.records import Extract, ExtractLine, Health, HealthState, StoredOrder
-from orderwatch.summary.build import Shop, SummaryRequest
+from orderwatch.summary.build import PreparedSummary, Shop, SummaryRequest
 from orderwatch.summary.changes import PreviousSummary, decode
 from orderwatch.trackstar.orders import Version, VersionClock
 from orderwatch.trackstar.products import Product
@@ -80,30 +80,30 @@ def shop(connection_id: str = "a", name: str | None = None) -> Shop:
     return Shop(connection_id, name, time_zone="Europe/Berlin", late_warning_hours=24)
 
 
-def occasion(*, at: datetime = AT, day: date | None = None, request: str = "") -> SummaryRequest:
+def request(*, at: datetime = AT, day: date | None = None, request_id: str = "") -> SummaryRequest:
     return SummaryRequest(
         stack="orderwatch",
         day=day or at.date(),
         at=at,
         time_zone="Europe/Berlin",
         watched=WATCHED,
-        suppression=timedelta(minutes=30),
-        request=request,
+        stalled_after=timedelta(minutes=30),
+        request_id=request_id,
     )
 
 
 @dataclass
 class MemoryStore:
-    """The tables of a summary: the rows that a test puts there."""
+    """The tables of a summary, in memory."""
 
     rows: dict[str, dict[str, StoredOrder]] = field(default_factory=dict)
     known: dict[str, ConnectionState] = field(default_factory=dict)
-    written: dict[AlertKey, tuple[Alert, str | None]] = field(default_factory=dict)
+    written: dict[AlertKey, PreparedSummary] = field(default_factory=dict)
 
     def states(self, connection_ids: Collection[str]) -> Mapping[str, ConnectionState]:
         return {each: self.known[each] for each in connection_ids if each in self.known}
 
-    def waiting(self, connection_id: str) -> Mapping[str, StoredOrder]:
+    def needing_attention(self, connection_id: str) -> Mapping[str, StoredOrder]:
         return {key: row for key, row in self.rows.get(connection_id, {}).items() if row.needs_attention}
 
     def due(self, connection_id: str, until: datetime) -> Mapping[str, StoredOrder]:
@@ -113,19 +113,19 @@ class MemoryStore:
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
         return {key: row for key, row in self.rows.get(connection_id, {}).items() if key in order_ids}
 
-    def past(self, since: datetime) -> list[PreviousSummary]:
-        made = [(alert.daily, memory) for alert, memory in self.written.values() if alert.daily]
+    def previous_summaries(self, since: datetime) -> list[PreviousSummary]:
+        made = [(each.alert.summary, each.snapshot) for each in self.written.values() if each.alert.summary]
         newest_first = sorted(made, key=lambda each: each[0].at, reverse=True)
         return [
-            PreviousSummary(daily, decode(memory) if memory else None)
-            for daily, memory in newest_first
-            if daily.at > since
+            PreviousSummary(summary, decode(snapshot) if snapshot else None)
+            for summary, snapshot in newest_first
+            if summary.at > since
         ]
 
-    def put(self, alert: Alert, memory: str | None) -> bool:
-        if alert.key in self.written:
+    def put(self, prepared: PreparedSummary) -> bool:
+        if prepared.alert.key in self.written:
             return False
-        self.written[alert.key] = (alert, memory)
+        self.written[prepared.alert.key] = prepared
         return True
 
     def clear(self, connection_id: str, order_id: str, *, at: datetime) -> None:
@@ -139,7 +139,7 @@ class MemoryStore:
 
 @dataclass
 class Shelf:
-    """Stock by product id; a gap where it is given."""
+    """Stock by product id, or why it is missing."""
 
     stock: Mapping[str, int] = field(default_factory=dict)
     gap: str | None = None

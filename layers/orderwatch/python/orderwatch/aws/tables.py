@@ -226,12 +226,12 @@ class AlertTable:
         self._client = client
         self._name = name
 
-    def put_action(self, alert: Alert, *, memory: str | None = None) -> Action:
+    def put_action(self, alert: Alert, *, snapshot: str | None = None) -> Action:
         """Build the write of a new alert, on condition that no row has its key (rule 2).
 
         Args:
             alert: Any.
-            memory: Of a summary, what the next one compares with; no part of what is sent.
+            snapshot: For a summary, the snapshot that the next one compares with; it is not sent.
         """
         order = alert.order
         row = {
@@ -245,7 +245,7 @@ class AlertTable:
             "pending": PENDING,
             "created_at": clock.now().isoformat(),
             "attempts": 0,
-            "memory": memory,
+            "snapshot": snapshot,
         }
         return put_action(self._name, row, condition="attribute_not_exists(alert_id)", values={})
 
@@ -271,7 +271,7 @@ class AlertTable:
             yield from (_key(from_item(item)) for item in page["Items"])
 
     def written_since(self, connection_id: str, moment: datetime) -> list[tuple[Alert, str | None]]:
-        """A connection's alerts since then, each with what its row remembers, the newest first, by the index `by_time`.
+        """A connection's alerts since a moment, each with its row's snapshot, the newest first (index `by_time`).
 
         One that cannot be read (another release wrote it) is logged and left out.
         """
@@ -284,7 +284,7 @@ class AlertTable:
         )
         keys = [_key(from_item(item))._asdict() for page in pages for item in page["Items"]]
         rows = sorted(batch_get(self._client, self._name, keys), key=lambda row: str(row["created_at"]), reverse=True)
-        return [(alert, row.get("memory")) for row in rows if (alert := _read(row))]
+        return [(alert, row.get("snapshot")) for row in rows if (alert := _read(row))]
 
     def acquire(self, key: AlertKey, *, owner: str) -> bool:
         """Reserve the alert for this owner, and count the attempt; False if it was sent or another one holds it."""

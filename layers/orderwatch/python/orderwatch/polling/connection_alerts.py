@@ -1,7 +1,7 @@
 """The alerts that a poll raises about the connection itself, in words."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from orderwatch.alerts.alert import Alert, alert_id, connection_alert
@@ -20,6 +20,7 @@ from orderwatch.alerts.kinds import (
     status_phrase,
 )
 from orderwatch.alerts.parts import AlertConnection, Backlog, BacklogOrder, by_urgency
+from orderwatch.clock import duration
 from orderwatch.deadlines.alerts import describe_past
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.polling.cursor import MAX_WAITING, ConnectionState, Progress
@@ -55,7 +56,7 @@ def health_alerts(
         kind, detail, what = _ALERT_KINDS[after.state], after.detail, after.state
     elif before and before.is_unhealthy and after.state is HealthState.HEALTHY:
         kind, what = KIND_CONNECTION_RECOVERED, before.state
-        detail = f"It was {before.state} for {_duration(after.since - before.since)}."
+        detail = f"It was {before.state} for {duration(after.since - before.since)}."
     else:
         return []
     about = partial(
@@ -63,14 +64,6 @@ def health_alerts(
     )
     for_operators = about(recipients=Recipients.OPERATORS)
     return [for_operators] if what is HealthState.POLL_FAILING else [about(), for_operators]
-
-
-def _duration(length: timedelta) -> str:
-    minutes = max(int(length.total_seconds() // 60), 0)
-    days, hours = divmod(minutes // 60, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
 
 
 def quarantine_notice(reasons: Mapping[str, str], *, connection: AlertConnection, now: datetime) -> Alert | None:
@@ -149,7 +142,7 @@ def watch_started(
         + (f" {past}: only what passes from now on is alerted." if past else ""),
         data_as_of=data_as_of,
     )
-    return alert.model_copy(update={"waiting": waiting})
+    return alert.replace(backlog=waiting)
 
 
 def deadlines_started(

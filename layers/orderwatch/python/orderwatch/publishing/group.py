@@ -20,7 +20,7 @@ from orderwatch.alerts.parts import (
     short_of,
 )
 from orderwatch.rendering import formatting
-from orderwatch.rendering.products import BACKORDERED
+from orderwatch.rendering.lists import BACKORDERED
 
 MAX_ORDERS = 100
 """Orders that one digest names: a list that a person can still read, far below the limits of every channel."""
