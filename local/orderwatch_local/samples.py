@@ -1,4 +1,4 @@
-"""One representative alert a kind: what the preview shows and what the golden files of the tests are made of."""
+"""One representative alert of each kind, for the preview and for the golden files of the tests."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -47,11 +47,11 @@ _TENT = (
     '<path d="M18 70 38 34l2 36z" fill="#5b2013"/></svg>'
 )
 PICTURES = {"https://cdn.example.com/tent-2p.jpg": _TENT}
-"""Drawings for addresses of the samples at which nothing answers."""
+"""Drawings for the image URLs of the samples, which no server answers."""
 
 
 def order_alert(kind: str, *, alert_id: str = "5b1f0c9a7d3e4862b0a94c17e6f2d835", **fields: object) -> Alert:
-    """An alert about order 1042 of Nordic Outdoor, but for the fields that are given."""
+    """An alert about order 1042 of Nordic Outdoor, with other values in the given fields."""
     enrichment = fields.pop("enrichment", Enrichment())
     facts: dict[str, object] = {
         "id": "gid-5501042",
@@ -254,10 +254,10 @@ def _watch_started() -> Alert:
         )
         for number in range(1012, 1022)
     ]
-    waiting = Backlog(seen_at=NOW, by_status={"exception": 10, "backordered": 4}, orders=tuple(orders), more_orders=4)
+    backlog = Backlog(seen_at=NOW, by_status={"exception": 10, "backordered": 4}, orders=tuple(orders), more_orders=4)
     detail = "Watching 5,213 orders for backordered, cancelled, exception; 4 backordered, 10 in exception now."
     started = connection_alert(KIND_WATCH_STARTED, connection=nameless, since=NOW, detail=detail, data_as_of=NOW)
-    return started.model_copy(update={"waiting": waiting})
+    return started.replace(backlog=backlog)
 
 
 def _quarantined() -> Alert:
@@ -272,7 +272,7 @@ def _refused_settings() -> Alert:
     return refused_settings(flaw, connection=SHOP, now=NOW)
 
 
-def _unread() -> Alert:
+def _poll_failing() -> Alert:
     health = poll_failing_since(NOW - timedelta(minutes=40), now=NOW)
     return connection_alert(KIND_POLL_FAILING, connection=SHOP, since=NOW, detail=health.detail)
 
@@ -282,8 +282,8 @@ def _topic(*subscriptions: Subscription) -> Topic:
     return Topic(ALERT_TOPIC, arn, subscriptions, expects_email=True)
 
 
-def _of_the_topic() -> tuple[Alert, Alert]:
-    """What is told when nobody hears a topic, and when somebody does again."""
+def _topic_alerts() -> tuple[Alert, Alert]:
+    """The alerts when a topic has no confirmed subscriber, and when it has one again."""
     unheard = observe(TopicSubscriptions(), [_topic(Subscription("email", is_confirmed=False))], now=NOW)
     alerted = list(pending_notifications(unheard, [_topic(Subscription("email", is_confirmed=False))], has_slack=True))
     heard_by = [_topic(Subscription("email", is_confirmed=True))]
@@ -291,7 +291,7 @@ def _of_the_topic() -> tuple[Alert, Alert]:
     return alerted[0].alert, next(pending_notifications(heard, heard_by, has_slack=True)).alert
 
 
-_UNHEARD, _HEARD = _of_the_topic()
+_NO_SUBSCRIBERS, _RESUBSCRIBED = _topic_alerts()
 _TODAY, _TODAY_ENDS = datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 4, 23, tzinfo=UTC)
 SAMPLES: dict[str, Alert] = {
     "order.exception": _exception(),
@@ -306,10 +306,10 @@ SAMPLES: dict[str, Alert] = {
     "connection.blocked": _blocked(),
     "connection.unauthorized": _unauthorized(),
     "connection.stale": _stale(),
-    "connection.poll_failing": _unread(),
+    "connection.poll_failing": _poll_failing(),
     "connection.recovered": _connection_recovered(),
-    "topic.no_subscribers": _UNHEARD,
-    "topic.resubscribed": _HEARD,
+    "topic.no_subscribers": _NO_SUBSCRIBERS,
+    "topic.resubscribed": _RESUBSCRIBED,
     "watch.started": _watch_started(),
     "orders.quarantined": _quarantined(),
     "status.unknown": unknown_status_alert("exceptoin", now=NOW),

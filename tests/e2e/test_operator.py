@@ -108,8 +108,8 @@ def test_a_shop_is_connected_polled_seen_and_disconnected(operator: Operator) ->
     row = operator.waits_for("shops", lambda row: row["needs_attention"] == 1)
     assert (row["name"], row["health"], row["is_baseline_done"]) == ("Bazaar", "healthy", True)
 
-    summed = operator.asks("summary")["daily"]
-    assert (summed["total"]["waiting"], summed["total"]["value_by_currency"]) == (1, {"EUR": 20.0}), summed
+    summed = operator.asks("summary")["summary"]
+    assert (summed["total"]["needs_attention"], summed["total"]["value_by_currency"]) == (1, {"EUR": 20.0}), summed
     said = operator.types("summary", "--send").stdout
     assert "Do: begin with #1 at Bazaar: in exception." in said
     assert [each["shop"] for each in operator.asks("alerts", "--kind", "summary.daily")] == ["All shops"]

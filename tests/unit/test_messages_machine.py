@@ -26,7 +26,7 @@ def test_the_json_is_what_the_schema_says(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_the_json_is_read_back_as_the_same_alert(kind: str) -> None:
-    sample = machine.in_words(SAMPLES[kind])
+    sample = machine.with_texts(SAMPLES[kind])
     assert Alert.model_validate_json(machine.body(sample)) == sample
 
 

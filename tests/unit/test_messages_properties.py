@@ -25,7 +25,7 @@ from orderwatch.alerts.parts import (
     DigestedReason,
 )
 from orderwatch.publishing.group import MAX_ORDERS, MAX_PRODUCTS, group
-from orderwatch.rendering import amazon_q, content, email, fallback, lists, machine, slack, sms, sns
+from orderwatch.rendering import amazon_q, email, fallback, formatting, lists, machine, slack, sms, sns
 from orderwatch.rendering.sns import render
 from orderwatch_local.samples import order_alert
 from orderwatch_local.schema import alert_schema
@@ -115,7 +115,7 @@ DIGESTED = st.builds(
     total_price=AMOUNT,
     ship_by=DATE,
 )
-WAITING_ORDERS = st.builds(
+BACKLOGS_ORDERS = st.builds(
     BacklogOrder,
     id=NAME,
     number=LINE,
@@ -126,11 +126,11 @@ WAITING_ORDERS = st.builds(
     total_price=AMOUNT,
     ship_by=DATE,
 )
-WAITING = st.builds(
+BACKLOGS = st.builds(
     Backlog,
     seen_at=st.datetimes(timezones=st.just(UTC)),
     by_status=st.dictionaries(NAME, st.integers(0, 10**6), max_size=4),
-    orders=st.lists(WAITING_ORDERS, max_size=12).map(tuple),
+    orders=st.lists(BACKLOGS_ORDERS, max_size=12).map(tuple),
     more_orders=st.integers(0, 10**6),
 )
 REASONS = st.builds(DigestedReason, raw_status=st.one_of(st.none(), LINE), orders=st.integers(1, 10**6))
@@ -187,8 +187,8 @@ KINDS = st.sampled_from(
 SUBJECTS = st.one_of(
     st.fixed_dictionaries({"order": ORDERS}),
     st.fixed_dictionaries({"digest": DIGESTS}),
-    st.fixed_dictionaries({"waiting": WAITING}),
-    st.fixed_dictionaries({"daily": summaries(LINE, URL, AMOUNT)}),
+    st.fixed_dictionaries({"backlog": BACKLOGS}),
+    st.fixed_dictionaries({"summary": summaries(LINE, URL, AMOUNT)}),
     st.just({"detail": None}),
 )
 
@@ -271,10 +271,10 @@ def test_the_orders_number_is_in_every_message(order: AlertOrder) -> None:
         connection=connection,
         order=order,
     )
-    number = content.number(order)
+    number = formatting.order_number(order)
     assert "".join(number.split()) in "".join(email.body(alert).split())
-    assert content.number_in_ascii(order, limit=34) in email.subject(alert)
-    assert content.number_in_ascii(order, limit=40) in sms.body(alert)
+    assert formatting.order_number_in_ascii(order, limit=34) in email.subject(alert)
+    assert formatting.order_number_in_ascii(order, limit=40) in sms.body(alert)
     assert amazon_q.escape(number, limit=10_000)[:30] in amazon_q.notification(alert)["content"]["title"]
     assert amazon_q.escape(number, limit=10_000)[:30] in slack.blocks(alert).text
 
@@ -358,7 +358,7 @@ def test_every_digest_names_each_orders_reason_or_counts_it_exactly(
 
 def test_every_renderer_is_among_those_that_are_tested_here() -> None:
     package = Path(str(fallback.__file__)).parent
-    words = {"__init__", "content", "lists", "next_steps", "products", "formatting"}
+    words = {"__init__", "content", "lists", "summaries", "next_steps", "formatting"}
     renderers = {path.stem for path in package.glob("*.py")} - words
     assert renderers == {"amazon_q", "email", "fallback", "machine", "slack", "sms", "sns"}
 

@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import pytest
 
+from orderwatch.clock import duration
 from orderwatch.rendering import formatting
 
 
@@ -44,7 +45,7 @@ def test_a_quantity_has_no_trailing_zeros(amount: str, shown: str) -> None:
     ],
 )
 def test_a_duration_is_told_in_its_two_largest_units(span: timedelta, shown: str) -> None:
-    assert formatting.duration(span) == shown
+    assert duration(span) == shown
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,7 @@ class AlertConnection(AlertPart):
     id: str
     name: Line | None = Field(None, description="Name that the operator gave the shop, if any.")
     integration: Line | None = Field(None, description="Trackstar's name of the integration, such as `shopify`.")
-    time_zone: Line = Field(
-        "UTC", description="IANA name, for dates in messages to people; the JSON is in UTC."
-    )
+    time_zone: Line = Field("UTC", description="IANA name, for dates in messages to people; the JSON is in UTC.")
 
     @property
     def label(self) -> str:
@@ -91,9 +89,7 @@ class AlertOrder(AlertPart):
     total_tax: Number | None = None
     total_discount: Number | None = None
     total_shipping: Number | None = None
-    ship_by: datetime | None = Field(
-        None, description="Midnight UTC means the end of that day in the shop's zone."
-    )
+    ship_by: datetime | None = Field(None, description="Midnight UTC means the end of that day in the shop's zone.")
     due_at: datetime | None = Field(
         None, description="The deadline that passed, for `order.at_risk`, `order.late` and `order.stuck`."
     )
@@ -176,9 +172,7 @@ class Backlog(AlertPart):
     """The orders that already needed attention when watching of a shop began."""
 
     seen_at: datetime = Field(description="By Trackstar's clock.")
-    by_status: dict[str, int] = Field(
-        description="Number of these orders by status, listed or not."
-    )
+    by_status: dict[str, int] = Field(description="Number of these orders by status, listed or not.")
     orders: tuple[BacklogOrder, ...] = Field((), description="The most urgent ones, by ship-by and then by value.")
     more_orders: int = Field(0, ge=0, description="Number of these orders that are not listed here.")
 
@@ -201,9 +195,7 @@ class DigestedProduct(AlertPart):
     orders: int = Field(ge=1, description="Number of orders of the digest that contain it.")
     ordered: Number | None = Field(None, description="Units ordered in these orders; null: unknown.")
     on_hand: Number | None = Field(None, description="Stock in all warehouses, as of `data_as_of`.")
-    short: Number | None = Field(
-        None, description="Units ordered beyond the stock; null: sufficient or unknown."
-    )
+    short: Number | None = Field(None, description="Units ordered beyond the stock; null: sufficient or unknown.")
 
 
 class DigestLists(TypedDict, total=False):
@@ -223,9 +215,7 @@ class Digest(AlertPart):
     count: int = Field(ge=1)
     value_by_currency: dict[str, Number] = Field(default_factory=dict)
     seen_at: datetime | None = Field(None, description="When the latest of them was seen, by Trackstar's clock.")
-    reasons: tuple[DigestedReason, ...] = Field(
-        (), description="Every reason, the most frequent first."
-    )
+    reasons: tuple[DigestedReason, ...] = Field((), description="Every reason, the most frequent first.")
     overdue: int = Field(0, ge=0, description="Number of orders whose ship-by had passed.")
     due_soon: int = Field(0, ge=0, description="Number of orders whose ship-by was within 24 hours.")
     orders: tuple[DigestedOrder, ...]

@@ -42,9 +42,7 @@ class SummaryProduct(AlertPart):
     )
     ordered: Number | None = Field(None, description="Units ordered in these orders; null: unknown.")
     on_hand: Number | None = Field(None, description="Stock in all warehouses; null: unknown.")
-    short: Number | None = Field(
-        None, description="Units ordered beyond the stock; null: sufficient or unknown."
-    )
+    short: Number | None = Field(None, description="Units ordered beyond the stock; null: sufficient or unknown.")
 
 
 class BacklogAges(AlertPart):
