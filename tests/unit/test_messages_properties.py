@@ -224,7 +224,7 @@ def assert_valid_subject(subject: str) -> None:
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(alert=alerts())
-def test_every_renderer_takes_every_alert_within_its_limits(alert: Alert) -> None:
+def test_every_renderer_keeps_its_limits_for_any_alert(alert: Alert) -> None:
     message = render(alert)
     assert_valid_subject(message.subject)
     assert message.size <= sns.MAX_BYTES
@@ -248,7 +248,7 @@ def test_every_e_mail_is_readable_text(alert: Alert) -> None:
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(alert=alerts())
-def test_the_plain_alert_takes_every_alert(alert: Alert) -> None:
+def test_the_fallback_works_for_any_alert(alert: Alert) -> None:
     message = fallback.plain(alert)
     assert_valid_subject(message.subject)
     assert message.size <= sns.MAX_BYTES
@@ -261,7 +261,7 @@ def test_the_plain_alert_takes_every_alert(alert: Alert) -> None:
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(order=ORDERS)
-def test_the_orders_number_is_in_every_message(order: AlertOrder) -> None:
+def test_the_order_number_is_in_every_message(order: AlertOrder) -> None:
     connection = AlertConnection(id="c")
     alert = Alert(
         alert_id="a",
@@ -281,7 +281,7 @@ def test_the_orders_number_is_in_every_message(order: AlertOrder) -> None:
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(alert=alerts())
-def test_what_machines_get_is_what_the_schema_says_and_can_be_read_again(alert: Alert) -> None:
+def test_the_json_matches_the_schema_and_can_be_parsed(alert: Alert) -> None:
     body = machine.body(alert)
     SCHEMA.validate(json.loads(body))
     assert Alert.model_validate_json(body).alert_id == alert.alert_id
@@ -326,7 +326,7 @@ def _named_under_reasons(lines: list[str], bullet: str, headings: set[str]) -> d
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(storm=STORMS, repeated=st.sampled_from([1, 9]))
-def test_every_digest_names_each_orders_reason_or_counts_it_exactly(
+def test_a_digest_lists_or_counts_every_reason_exactly(
     storm: list[tuple[str | None, datetime | None, Decimal | None, str | None]], repeated: int
 ) -> None:
     alert = _digest_of(storm, repeated=repeated)
@@ -356,7 +356,7 @@ def test_every_digest_names_each_orders_reason_or_counts_it_exactly(
         assert sum(int(re.findall(r"\(([\d,]+) orders?\)$", each)[-1]) for each in shown) == digest.count
 
 
-def test_every_renderer_is_among_those_that_are_tested_here() -> None:
+def test_every_renderer_is_tested_here() -> None:
     package = Path(str(fallback.__file__)).parent
     words = {"__init__", "content", "lists", "summaries", "next_steps", "formatting"}
     renderers = {path.stem for path in package.glob("*.py")} - words
@@ -365,7 +365,7 @@ def test_every_renderer_is_among_those_that_are_tested_here() -> None:
 
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"])
 @pytest.mark.parametrize("day", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
-def test_the_first_and_the_last_day_that_there_are_are_told_too(day: datetime, zone: str) -> None:
+def test_the_first_and_last_possible_dates_can_be_shown(day: datetime, zone: str) -> None:
     alert = order_alert("order.exception", ship_by=day, created_at=day)
     connection = alert.connection.model_copy(update={"time_zone": zone})
     body = email.body(alert.model_copy(update={"connection": connection}))

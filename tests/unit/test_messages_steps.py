@@ -15,7 +15,7 @@ def _line(sku: str = "LAMP-1", quantity: int | None = 3, on_hand: int | None = 3
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_every_channel_says_what_to_do(kind: str) -> None:
+def test_every_channel_shows_the_next_step(kind: str) -> None:
     alert = SAMPLES[kind]
     step = next_steps.next_step(alert)
     said = step[:1].lower() + step[1:]
@@ -53,7 +53,7 @@ def test_a_common_reason_has_a_step_of_its_own(reason: str | None, step: str) ->
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_backorder_whose_every_line_is_in_stock_is_a_question_to_the_warehouse(
+def test_a_backorder_with_enough_stock_asks_the_warehouse(
     lines: tuple[AlertLineItem, ...], more: int, covered: bool, why: str
 ) -> None:
     alert = order_alert("order.backordered", line_items=lines, more_line_items=more)
@@ -71,9 +71,7 @@ def test_a_backorder_whose_every_line_is_in_stock_is_a_question_to_the_warehouse
         (3, "3 shipments listed already.", "Recall what has shipped"),
     ],
 )
-def test_a_cancellation_tells_whether_something_has_shipped_and_nothing_of_the_stock(
-    shipments: int | None, alerted: str | None, step: str
-) -> None:
+def test_a_cancellation_shows_shipments_and_no_stock(shipments: int | None, alerted: str | None, step: str) -> None:
     alert = order_alert("order.cancelled", shipments=shipments, line_items=(_line(on_hand=0),))
     first = email.body(alert).splitlines()[0]
     assert ("shipment" in first) is (alerted is not None)
@@ -84,7 +82,7 @@ def test_a_cancellation_tells_whether_something_has_shipped_and_nothing_of_the_s
         assert "on hand" not in said
 
 
-def test_a_recovered_order_is_short_of_nothing() -> None:
+def test_a_recovered_order_shows_no_shortfall() -> None:
     alert = order_alert(
         "order.recovered", status="processing", previous_status="backordered", line_items=(_line("A", 2, 1),)
     )
@@ -92,19 +90,19 @@ def test_a_recovered_order_is_short_of_nothing() -> None:
         assert "short 1" not in said
 
 
-def test_a_recovered_order_that_is_due_still_hurries() -> None:
+def test_a_recovered_order_that_is_due_is_still_urgent() -> None:
     fields: dict[str, Any] = {"status": "processing", "previous_status": "exception"}
     assert next_steps.next_step(order_alert("order.recovered", ship_by=NOW, **fields)).startswith("Ship it first")
     assert next_steps.next_step(order_alert("order.recovered", **fields)).startswith("Nothing")
 
 
-def test_each_audience_reads_its_own_step() -> None:
+def test_operators_get_a_step_of_their_own() -> None:
     alert = SAMPLES["connection.blocked"]
     for_operators = alert.model_copy(update={"recipients": Recipients.OPERATORS})
     assert "orderwatch poll conn-7f3a" in next_steps.next_step(for_operators)
     assert "orderwatch" not in next_steps.next_step(alert)
 
 
-def test_a_step_that_the_alert_brings_is_the_one_that_is_shown() -> None:
+def test_the_next_step_of_the_alert_itself_wins() -> None:
     alert = SAMPLES["connection.blocked"].model_copy(update={"next_step": "Run:\nthis"})
     assert next_steps.next_step(alert) == "Run: this"

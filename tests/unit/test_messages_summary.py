@@ -35,7 +35,7 @@ def daily_of(alert: Alert) -> DailySummary:
 
 
 @pytest.mark.parametrize(("shops", "orders"), [(1, 5_000), (500, 10), (500, 1), (40, 125)])
-def test_a_summary_fits_every_channel_and_counts_what_it_leaves_out(shops: int, orders: int) -> None:
+def test_a_summary_fits_every_channel(shops: int, orders: int) -> None:
     alert = many(shops, orders)
     message = render(alert)
     assert message.size <= MAX_BYTES
@@ -68,7 +68,7 @@ def test_the_first_lines_of_the_e_mail_carry_the_decision() -> None:
     assert link.endswith("/orders/1017")
 
 
-def test_where_nothing_waits_it_is_one_line_and_still_a_message() -> None:
+def test_a_summary_without_a_backlog_is_one_line() -> None:
     alert = made(MemoryStore({}, {"a": healthy(), "b": healthy("b")}), ["a", "b"])
     assert email.subject(alert) == "[summary] No order needs attention in 2 shops"
     assert email.body(alert).splitlines()[:2] == [
@@ -80,7 +80,7 @@ def test_where_nothing_waits_it_is_one_line_and_still_a_message() -> None:
     assert render(alert)
 
 
-def test_a_blocked_shop_is_never_told_as_one_where_nothing_waits() -> None:
+def test_a_blocked_shop_is_never_shown_as_quiet() -> None:
     alert = made(MemoryStore({}, {"a": blocked(), "b": healthy("b")}), ["a", "b"])
     assert email.subject(alert) == "[summary] No visible order needs attention, 1 shop not visible"
     said = email.body(alert)
@@ -90,7 +90,7 @@ def test_a_blocked_shop_is_never_told_as_one_where_nothing_waits() -> None:
     assert "shops not visible: 1" in fallback.plain(alert).bodies["email"]
 
 
-def test_an_order_at_risk_is_told_and_is_not_waiting() -> None:
+def test_an_order_at_risk_does_not_need_attention() -> None:
     rows = {"1": row("open", needs_attention=False, deadline_state=AT_RISK)}
     alert = made(MemoryStore({"a": rows}, {"a": healthy()}), ["a"])
     assert content.headline(alert) == "No order needs attention, 1 at risk"
@@ -109,14 +109,14 @@ def test_an_order_at_risk_is_told_and_is_not_waiting() -> None:
         (0, [], "the totals alone"),
     ],
 )
-def test_cutting_from_the_end_keeps_the_worst_and_counts_the_rest(keep: int, listed: list[int], why: str) -> None:
+def test_a_shortened_summary_keeps_the_worst_shops(keep: int, listed: list[int], why: str) -> None:
     daily = daily_of(many(3, 12)).shortened(keep, detailed=1)
     assert [len(each.orders) for each in daily.shops] == listed, why
     assert all(len(each.orders) + each.more_orders == 12 for each in daily.shops)
     assert daily.more_shops == 3 - len(listed)
 
 
-def test_what_machines_get_has_the_words_and_the_figures() -> None:
+def test_the_json_has_the_texts_and_the_figures() -> None:
     alerted = json.loads(machine.body(SAMPLES["summary.daily"]))
     assert alerted["title"].startswith("17 orders need attention, 2 late")
     assert alerted["next_step"].startswith("Begin with #1017")

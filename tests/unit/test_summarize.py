@@ -55,7 +55,7 @@ def sent(store: MemoryStore, *names: str, at: datetime = AT) -> DailySummary:
     return daily_of(summary)
 
 
-def test_the_worst_shop_comes_first_and_one_where_nothing_waits_is_only_counted() -> None:
+def test_the_worst_shop_comes_first_and_quiet_shops_are_counted() -> None:
     rows = {
         "calm": {},
         "few": {"1": row()},
@@ -74,7 +74,7 @@ def test_the_worst_shop_comes_first_and_one_where_nothing_waits_is_only_counted(
     )
 
 
-def test_a_blocked_shop_is_told_with_its_last_known_figures_and_never_counts_as_quiet() -> None:
+def test_a_blocked_shop_shows_its_last_known_figures() -> None:
     store = MemoryStore({"a": {"1": row()}}, {"a": blocked(), "b": blocked("b")})
     daily = daily_of(made(store, "a", "b"))
     assert [each.not_visible for each in daily.shops] == [NotVisible(state="blocked", since=AT - 5 * HOUR)] * 2
@@ -83,7 +83,7 @@ def test_a_blocked_shop_is_told_with_its_last_known_figures_and_never_counts_as_
     assert made(store, "a", "b").alert.severity is Severity.WARNING
 
 
-def test_where_nothing_waits_the_summary_is_news_for_nobody() -> None:
+def test_a_summary_without_a_backlog_is_info() -> None:
     summary = made(MemoryStore({}, {"a": healthy()}))
     assert daily_of(summary).is_quiet
     assert summary.alert.severity is Severity.INFO
@@ -114,11 +114,11 @@ def test_where_nothing_waits_the_summary_is_news_for_nobody() -> None:
         ),
     ],
 )
-def test_whether_a_shop_can_be_seen(state: ConnectionState, expected: NotVisible | None, why: str) -> None:
+def test_whether_a_shop_is_visible(state: ConnectionState, expected: NotVisible | None, why: str) -> None:
     assert not_visible(state, at=AT, stalled_after=STALLED_AFTER) == expected, why
 
 
-def test_waited_and_new_less_cleared_is_what_waits() -> None:
+def test_previous_plus_new_minus_cleared_is_the_backlog() -> None:
     store = MemoryStore({"a": {"1": row(), "2": row(since=20 * HOUR), "3": row(since=HOUR)}}, {"a": healthy()})
     assert sent(store).changes is None, "there is nothing to compare with"
     store.clear("a", "2", at=AT + 4 * HOUR)
@@ -130,7 +130,7 @@ def test_waited_and_new_less_cleared_is_what_waits() -> None:
     assert daily.shops[0].changes == daily.changes
 
 
-def test_a_shop_that_the_summary_before_did_not_know_is_all_new() -> None:
+def test_all_orders_of_a_new_shop_are_new() -> None:
     store = MemoryStore({"a": {"1": row()}, "b": {"1": row(), "2": row()}}, {"a": healthy(), "b": healthy("b")})
     sent(store, "a")
     changed = sent(store, "a", "b", at=AT + DAY).changes
@@ -138,7 +138,7 @@ def test_a_shop_that_the_summary_before_did_not_know_is_all_new() -> None:
     assert (changed.previous, changed.new, changed.cleared) == (1, 2, 0)
 
 
-def test_an_order_whose_ship_by_was_moved_is_cleared_and_nobody_knows_how_long_it_took() -> None:
+def test_a_moved_ship_by_clears_an_order_without_a_duration() -> None:
     store = MemoryStore({"a": {"1": row("open", since=9 * DAY, deadline_state=late_for(HOUR))}}, {"a": healthy()})
     sent(store)
     store.rows["a"]["1"] = row("open", since=9 * DAY, needs_attention=False)
@@ -147,7 +147,7 @@ def test_an_order_whose_ship_by_was_moved_is_cleared_and_nobody_knows_how_long_i
     assert (changed.cleared, changed.median_hours_to_clear) == (1, None)
 
 
-def test_the_summary_of_a_day_is_written_once_and_one_that_is_asked_for_beside_it() -> None:
+def test_a_day_has_one_summary_beside_requested_ones() -> None:
     store = MemoryStore({"a": {"1": row()}}, {"a": healthy()})
     assert store.put(made(store))
     assert not store.put(made(store, at=AT + HOUR))
@@ -155,7 +155,7 @@ def test_the_summary_of_a_day_is_written_once_and_one_that_is_asked_for_beside_i
     assert len(store.written) == 2
 
 
-def test_what_a_shop_tells_is_as_of_its_last_sync_and_never_of_a_clock_that_runs_ahead_of_it() -> None:
+def test_ages_count_up_to_the_last_sync_of_the_shop() -> None:
     risk, far = (
         row("open", needs_attention=False, deadline_state=AT_RISK),
         DeadlineState(AT_RISK.due, late_for(HOUR).passed),
@@ -169,7 +169,7 @@ def test_what_a_shop_tells_is_as_of_its_last_sync_and_never_of_a_clock_that_runs
     assert (alerted.late, alerted.at_risk) == (1, 1)
 
 
-def test_on_mondays_the_week_is_told_against_the_one_before() -> None:
+def test_mondays_compare_the_week_with_the_one_before() -> None:
     store = MemoryStore({"a": {}}, {"a": healthy()})
     friday = datetime(2026, 2, 13, 7, tzinfo=UTC)
     days = [friday + number * DAY for number in range(18) if (friday + number * DAY).weekday() < 5]
@@ -186,7 +186,7 @@ def test_on_mondays_the_week_is_told_against_the_one_before() -> None:
     assert (daily.week_before.new, daily.week_before.cleared, daily.week_before.needs_attention) == (5, 2, 4)
 
 
-def test_stock_is_asked_for_the_worst_shops_alone_and_a_gap_is_said() -> None:
+def test_stock_is_looked_up_for_the_worst_shops_only() -> None:
     names = [f"{number:02}" for number in range(MAX_SHOPS + 3)]
     rows = {name: {"1": row("backordered", kept=extract(("LAMP", 2)))} for name in names}
     store, shelf = MemoryStore(rows, {name: healthy(name) for name in names}), Shelf({"id-LAMP": 1})
@@ -198,7 +198,7 @@ def test_stock_is_asked_for_the_worst_shops_alone_and_a_gap_is_said() -> None:
     assert summary.alert.enrichment.missing == ("stock at 00: Trackstar did not answer",)
 
 
-def test_five_hundred_shops_fit_the_row_and_what_is_left_out_is_counted_exactly() -> None:
+def test_five_hundred_shops_fit_into_the_row() -> None:
     names = [f"conn-{number:03}" for number in range(500)]
     long_link = extract(("LAMP", 1)).model_copy(update={"url": f"https://shop.example/{'x' * 200}"})
     rows = {name: {f"{name}-{each}": row(kept=long_link) for each in range(20)} for name in names}
@@ -214,7 +214,7 @@ def test_five_hundred_shops_fit_the_row_and_what_is_left_out_is_counted_exactly(
     assert {name: len(orders) for name, orders in decode(summary.snapshot).items()} == dict.fromkeys(names, 20)
 
 
-def test_more_orders_than_can_be_remembered_are_not_compared_and_that_is_no_change() -> None:
+def test_without_a_snapshot_there_are_no_changes() -> None:
     crowd = {f"order-{number * 7919 % 1_000_003:x}-{number}": AT for number in range(60_000)}
     assert encode({"a": crowd}) is None
     store = MemoryStore({"a": {"1": row()}}, {"a": healthy()})
@@ -223,7 +223,7 @@ def test_more_orders_than_can_be_remembered_are_not_compared_and_that_is_no_chan
     assert sent(store, at=AT + DAY).changes is None
 
 
-def test_what_is_at_risk_is_told_of_a_shop_whose_data_are_days_old() -> None:
+def test_old_data_still_shows_orders_at_risk() -> None:
     kept = {"1": row("processing", needs_attention=False, deadline_state=AT_RISK)}
     old = healthy().model_copy(update={"data_as_of": AT - 3 * DAY})
     store = MemoryStore({"a": kept}, {"a": old})

@@ -49,12 +49,12 @@ def shop_of(rows: Mapping[str, StoredOrder]) -> ShopSummary:
         (row("backordered", since=DAY, deadline_state=AT_RISK), "backordered", DAY, "it waits, and is at risk too"),
     ],
 )
-def test_why_an_order_is_told_and_since_when(stored: StoredOrder, reason: str, since: timedelta, why: str) -> None:
+def test_why_an_order_is_listed_and_since_when(stored: StoredOrder, reason: str, since: timedelta, why: str) -> None:
     [order] = rows_of({"1": stored})
     assert (order.reason, AT - order.since) == (reason, since), why
 
 
-def test_every_waiting_order_is_counted_once_by_reason_and_once_by_age() -> None:
+def test_an_order_counts_once_by_reason_and_once_by_age() -> None:
     shop = shop_of(
         {
             "1": row(since=HOUR),
@@ -71,14 +71,14 @@ def test_every_waiting_order_is_counted_once_by_reason_and_once_by_age() -> None
     assert shop.raw_reasons == {"Address": 1}
 
 
-def test_money_is_summed_by_currency_and_what_has_none_is_counted() -> None:
+def test_value_is_added_up_by_currency() -> None:
     rows = [extract(total="10.50"), extract(total="5"), extract(total="7", currency="USD"), extract(total=None)]
     shop = shop_of({str(number): row(kept=each) for number, each in enumerate([*rows, extract(currency=None)])})
     assert shop.value_by_currency == {"EUR": Decimal("15.50"), "USD": Decimal(7)}
     assert shop.without_value == 2
 
 
-def test_the_ten_most_urgent_are_listed_and_the_rest_is_counted_exactly() -> None:
+def test_the_ten_most_urgent_orders_are_listed() -> None:
     rows = {f"{number:02}": row(ship_by=AT + number * HOUR) for number in range(14)}
     rows["never"] = row(kept=extract(total="9000"))
     rows["risk"] = row("open", needs_attention=False, deadline_state=AT_RISK, ship_by=AT - DAY)
@@ -112,7 +112,7 @@ def held_up(stock: Mapping[str, int]) -> list[SummaryProduct]:
     return blocking_products(backordered(rows_of(ORDERS)), products)
 
 
-def test_the_products_that_hold_up_most_orders_come_first_with_what_is_short() -> None:
+def test_the_products_in_most_orders_come_first() -> None:
     lamp, tent = held_up({"LAMP": 4})
     assert lamp == SummaryProduct(
         sku="LAMP",
@@ -126,13 +126,13 @@ def test_the_products_that_hold_up_most_orders_come_first_with_what_is_short() -
     assert tent == SummaryProduct(sku="TENT", product_id="id-TENT", orders=2, only_blocker=0, ordered=Decimal(2))
 
 
-def test_a_product_of_which_there_is_enough_holds_up_nothing_and_leaves_the_others_alone() -> None:
+def test_a_product_with_enough_stock_holds_up_nothing() -> None:
     [lamp] = held_up({"LAMP": 4, "TENT": 2})
     assert (lamp.sku, lamp.orders, lamp.only_blocker) == ("LAMP", 3, 3)
     assert held_up({"LAMP": 7, "TENT": 2}) == []
 
 
-def test_where_no_stock_is_known_every_product_may_hold_up_its_orders() -> None:
+def test_unknown_stock_holds_up_orders() -> None:
     assert [(each.sku, each.orders, each.only_blocker, each.short) for each in held_up({})] == [
         ("LAMP", 3, 2, None),
         ("TENT", 2, 0, None),
@@ -146,7 +146,7 @@ def test_a_parent_has_no_stock_of_its_own() -> None:
     assert (lamp.on_hand, lamp.short) == (None, None)
 
 
-def test_the_stock_of_what_most_orders_have_is_asked_for() -> None:
+def test_products_in_most_orders_are_looked_up_first() -> None:
     crowd = [
         extract(*((f"SKU-{each}", 1) for each in range(60))),
         extract(*((f"SKU-{each}", 1) for each in range(50, 120))),
@@ -156,7 +156,7 @@ def test_the_stock_of_what_most_orders_have_is_asked_for() -> None:
     assert asked == [f"id-SKU-{each}" for each in (*range(50, 60), *range(50), *range(60, 100))]
 
 
-def test_products_that_tie_are_told_in_the_order_in_which_the_orders_have_them() -> None:
+def test_tied_products_keep_the_order_of_the_orders() -> None:
     ids = [f"p{each}" for each in range(12)]
     nameless = [
         extract().model_copy(update={"lines": [ExtractLine(product_id=each, quantity=Decimal(1))]}) for each in ids
@@ -164,12 +164,12 @@ def test_products_that_tie_are_told_in_the_order_in_which_the_orders_have_them()
     assert [each.product_id for each in blocking_products(nameless, {})] == ids
 
 
-def test_an_order_that_trackstar_no_longer_has_is_not_at_risk() -> None:
+def test_a_deleted_order_is_not_at_risk() -> None:
     [order] = rows_of({"1": row("exception", deadline_state=DeadlineState(passed=AT_RISK.passed))})
     assert not order.is_at_risk
 
 
-def test_an_order_at_risk_that_became_final_is_none() -> None:
+def test_a_final_order_is_not_at_risk() -> None:
     [order] = rows_of(
         {"1": row("fulfilled", needs_attention=False, deadline_state=DeadlineState(passed=AT_RISK.passed))}
     )

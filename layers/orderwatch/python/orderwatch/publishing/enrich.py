@@ -227,7 +227,7 @@ class LookedUp(NamedTuple):
     """The products that were found, by id, or why none were."""
 
     products: Mapping[str, Product]
-    gap: str | None
+    missing_reason: str | None
 
 
 class Details:
@@ -278,7 +278,9 @@ class Details:
     def _detailed(self, connection_id: str, alerts: Sequence[Alert]) -> list[Alert]:
         try:
             found = self._found(connection_id, product_ids_of(alerts))
-            return without_details(alerts, found.gap) if found.gap else enrich(alerts, found.products)
+            if found.missing_reason:
+                return without_details(alerts, found.missing_reason)
+            return enrich(alerts, found.products)
         except Exception as error:  # noqa: BLE001
             logger.warning("product details missing", exc_info=error, extra={"connection_id": connection_id})
             return without_details(alerts, missing_reason(error))

@@ -35,7 +35,7 @@ def plain(alert: Alert) -> SnsMessage:
 def _fact(alert: Alert) -> str:
     if alert.summary:
         total, hidden = alert.summary.total, alert.summary.shops_not_visible
-        return f"Orders that need attention: {total.needs_attention}, late: {total.late}; shops not visible: {hidden}"
+        return f"{total.needs_attention} orders need attention, {total.late} late; shops not visible: {hidden}"
     if alert.order:
         condition = _one_line(_CONDITIONS.get(alert.kind, alert.order.status), 40)
         return f"Order {_one_line(alert.order.number, 40)} is {condition}"

@@ -30,7 +30,7 @@ class Lookup(Protocol):
         """The products that were found, by id."""
 
     @property
-    def gap(self) -> str | None:
+    def missing_reason(self) -> str | None:
         """Why no product was found; None if the lookup succeeded."""
 
 
@@ -65,7 +65,8 @@ def add_products(
             lookups += 1
             found = source.look_up(shop.connection_id, ids)
             products = found.products
-            missing += [f"stock at {shop.label}: {found.gap.removeprefix(DETAILS)}"] if found.gap else []
+            if found.missing_reason:
+                missing.append(f"stock at {shop.label}: {found.missing_reason.removeprefix(DETAILS)}")
         blockers = blocking_products(backlog, products)
         top = tuple(blockers[:MAX_PRODUCTS])
         complete.append(shop.with_products(top, more=len(blockers) - len(top)))
