@@ -136,7 +136,7 @@ def test_the_operators_get_the_command_that_mends_it_and_the_shops_people_what_t
 ) -> None:
     for_shop, for_operators = health_alerts(None, Health(state=state, since=NOON, detail="Bad."), connection=SHOP)
     assert f"{command} {SHOP.id}" in next_step(for_operators)
-    assert "orderwatch " not in next_step(for_shop).replace("orderwatch are told", "")
+    assert "orderwatch " not in next_step(for_shop).replace("operators of orderwatch are", "")
     assert for_shop.detail == for_operators.detail == "Bad.", "the fact is the same"
 
 

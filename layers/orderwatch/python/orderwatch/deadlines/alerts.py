@@ -49,7 +49,7 @@ def deadline_alert(
 
 
 def _detail(deadline: Deadline, status: str, rules: DeadlineRules) -> str | None:
-    """How long the order has been stuck; the ship-by of the other kinds says it all."""
+    """How long the order has been stuck; for the other kinds the ship-by is enough."""
     if deadline.kind != KIND_STUCK:
         return None
     days = "a whole business day" if rules.stuck_days == 1 else f"{rules.stuck_days} whole business days"
