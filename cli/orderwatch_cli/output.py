@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orderwatch.rendering.formatting import clean, duration
+from orderwatch.clock import duration
+from orderwatch.rendering.formatting import clean
 
 GAP = 2
 """Spaces between two columns of a table."""

@@ -1,4 +1,4 @@
-"""send_summary: what waits in every shop, as one alert; it is sent like any other."""
+"""send_summary: writes the daily summary as an alert, which is then sent like any other."""
 
 from datetime import datetime, timedelta
 from functools import cache
@@ -17,15 +17,15 @@ from orderwatch.observability import count_answer, logger, metrics
 from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.settings import SendSummarySettings, read_settings
 from orderwatch.shop_settings import time_zone
-from orderwatch.summary.build import Shop, SummaryRequest, summarize, write
+from orderwatch.summary.build import Shop, SummaryRequest, summarize
 from orderwatch.trackstar.client import Trackstar
 
 LIST_TRIES = 9
-"""Of one request of the list of shops: it is throttled early, the more so the more parameters the account has."""
+"""Attempts of each request that lists the shops: the Parameter Store throttles it at a low rate."""
 
 
 class _Adapters:
-    """The outside world of this function, built once a process."""
+    """The adapters of this function, built once a process."""
 
     def __init__(self, settings: SendSummarySettings) -> None:
         dynamodb = clients.dynamodb()
@@ -46,22 +46,22 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Write the summary of the day of the Scheduler's tick, once; of any other event another one.
+    """Write the daily summary: once a day for the Scheduler's event, one more for any other event.
 
-    `{"send": false}` writes none. The answer has the alert in either case.
+    `{"send": false}` writes nothing. The response contains the alert in either case.
     """
     settings = read_settings(SendSummarySettings)
     adapters = _adapters(settings)
-    summary = summarize(
+    prepared = summarize(
         _shops(adapters.parameters, settings),
         store=adapters.store,
         products=adapters.details,
-        occasion=_occasion(event, settings, context),
+        request=_request(event, settings, context),
     )
-    is_written = event.get("send", True) and write(summary, adapters.store)
+    is_written = event.get("send", True) and adapters.store.put(prepared)
     metrics.add_metric("SummariesWritten", MetricUnit.Count, int(is_written))
-    logger.info("summary made", extra={"alert_id": summary.alert.alert_id, "written": is_written})
-    return {"is_written": is_written, "alert": summary.alert.model_dump(mode="json")}
+    logger.info("Summary made", extra={"alert_id": prepared.alert.alert_id, "written": is_written})
+    return {"is_written": is_written, "alert": prepared.alert.model_dump(mode="json")}
 
 
 def _shops(parameters: Parameters, settings: SendSummarySettings) -> list[Shop]:
@@ -69,7 +69,7 @@ def _shops(parameters: Parameters, settings: SendSummarySettings) -> list[Shop]:
 
 
 def _shop(connection: NamedConnection, settings: SendSummarySettings) -> Shop:
-    """A shop with its own settings, for what they leave open those of the stack."""
+    """The shop with its own settings, or the stack's where it has none."""
     own = connection.settings.late_warning_hours
     return Shop(
         connection.connection_id,
@@ -79,16 +79,16 @@ def _shop(connection: NamedConnection, settings: SendSummarySettings) -> Shop:
     )
 
 
-def _occasion(event: dict[str, Any], settings: SendSummarySettings, context: LambdaContext) -> SummaryRequest:
-    """A tick names its moment, so that its repeats are of the same day; what is asked for by hand has its own id."""
-    now, ticked = clock.now(), event.get("time")
-    moment = datetime.fromisoformat(ticked) if ticked else now
+def _request(event: dict[str, Any], settings: SendSummarySettings, context: LambdaContext) -> SummaryRequest:
+    """The Scheduler's event names its scheduled time, so that a retry belongs to the same day."""
+    now, scheduled = clock.now(), event.get("time")
+    moment = datetime.fromisoformat(scheduled) if scheduled else now
     return SummaryRequest(
         stack=settings.stack_name,
         day=moment.astimezone(time_zone(settings.time_zone)).date(),
         at=now,
         time_zone=settings.time_zone,
         watched=settings.alert_statuses,
-        suppression=timedelta(minutes=settings.stalled_after_minutes),
-        request="" if ticked else context.aws_request_id,
+        stalled_after=timedelta(minutes=settings.stalled_after_minutes),
+        request_id="" if scheduled else context.aws_request_id,
     )

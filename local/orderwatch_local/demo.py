@@ -54,7 +54,7 @@ class Received:
         alert = json.loads(body)
         with self.changed:
             self.kinds[alert["kind"]] += 1
-            self.summary = alert.get("daily") or self.summary
+            self.summary = alert.get("summary") or self.summary
             for key in alerts_in(alert):
                 self.delivered[key] += 1
                 self.delivered_at.setdefault(key, []).append(time.monotonic())

@@ -1,4 +1,4 @@
-"""One representative alert a kind: what the preview shows and what the golden files of the tests are made of."""
+"""One representative alert of each kind, for the preview and for the golden files of the tests."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -44,11 +44,11 @@ _TENT = (
     '<path d="M18 70 38 34l2 36z" fill="#5b2013"/></svg>'
 )
 PICTURES = {"https://cdn.example.com/tent-2p.jpg": _TENT}
-"""Drawings for addresses of the samples at which nothing answers."""
+"""Drawings for the image URLs of the samples, which no server answers."""
 
 
 def order_alert(kind: str, *, alert_id: str = "5b1f0c9a7d3e4862b0a94c17e6f2d835", **fields: object) -> Alert:
-    """An alert about order 1042 of Nordic Outdoor, but for the fields that are given."""
+    """An alert about order 1042 of Nordic Outdoor, with other values in the given fields."""
     enrichment = fields.pop("enrichment", Enrichment())
     facts: dict[str, object] = {
         "id": "gid-5501042",
@@ -251,10 +251,10 @@ def _watch_started() -> Alert:
         )
         for number in range(1012, 1022)
     ]
-    waiting = Backlog(seen_at=NOW, by_status={"exception": 10, "backordered": 4}, orders=tuple(orders), more_orders=4)
+    backlog = Backlog(seen_at=NOW, by_status={"exception": 10, "backordered": 4}, orders=tuple(orders), more_orders=4)
     detail = "Watching 5,213 orders for backordered, cancelled, exception; 4 backordered, 10 in exception now."
     started = connection_alert(KIND_WATCH_STARTED, connection=nameless, since=NOW, detail=detail, data_as_of=NOW)
-    return started.model_copy(update={"waiting": waiting})
+    return started.replace(backlog=backlog)
 
 
 def _quarantined() -> Alert:
@@ -269,7 +269,7 @@ def _refused_settings() -> Alert:
     return refused_settings(flaw, connection=SHOP, now=NOW)
 
 
-def _unread() -> Alert:
+def _poll_failing() -> Alert:
     health = poll_failing_since(NOW - timedelta(minutes=40), now=NOW)
     return connection_alert(KIND_POLL_FAILING, connection=SHOP, since=NOW, detail=health.detail)
 
@@ -301,7 +301,7 @@ SAMPLES: dict[str, Alert] = {
     "connection.blocked": _blocked(),
     "connection.unauthorized": _unauthorized(),
     "connection.stale": _stale(),
-    "connection.poll_failing": _unread(),
+    "connection.poll_failing": _poll_failing(),
     "connection.recovered": _connection_recovered(),
     "topic.no_subscribers": _NO_SUBSCRIBERS,
     "topic.resubscribed": _subscription_alert(_NO_SUBSCRIBERS, is_confirmed=True),

@@ -1,6 +1,6 @@
-"""A morning of four shops: the summary that the preview shows."""
+"""A daily summary of four shops, for the preview and the golden files."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.alerts.summary import DailySummary, Figures
 from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
 from orderwatch.polling.cursor import Cursor
-from orderwatch.publishing.enrich import ProductDetails
+from orderwatch.publishing.enrich import LookedUp
 from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder, Syncs
 from orderwatch.summary.build import Shop, SummaryRequest, summarize
 from orderwatch.summary.changes import PreviousSummary
@@ -83,16 +83,16 @@ _BEANS = {
 _ATELIER = {"77": _row(77, "exception", 30 * _HOUR, raw="Address verification failed", total="18.00")}
 _ROWS: dict[str, dict[str, StoredOrder]] = {"conn-2b8e": _ATELIER, "conn-7f3a": _NORDIC, "conn-9c41": _BEANS}
 _STOCK = {"conn-9c41": {"KENYA-1KG": Product(id="KENYA-1KG", inventory=Decimal(6))}}
-_WAITED = {
+_SNAPSHOT = {
     "conn-2b8e": {"77": AT - 30 * _HOUR},
     "conn-7f3a": {"1009": AT - 2 * _DAY, "1011": AT - _DAY, "1017": AT - 3 * _DAY},
     "conn-9c41": {"2213": AT - 5 * _DAY},
 }
-"""What waited the day before."""
+"""The orders that needed attention the day before."""
 
 
-class _Morning:
-    """The tables of that morning."""
+class _Tables:
+    """The tables that morning."""
 
     def states(self, connection_ids: Collection[str]) -> dict[str, ConnectionState]:
         return {each: _state(each) for each in connection_ids}
@@ -107,18 +107,18 @@ class _Morning:
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
         return {each: _ROWS[connection_id][each] for each in order_ids}
 
-    def past(self, since: datetime) -> list[PreviousSummary]:
+    def previous_summaries(self, since: datetime) -> list[PreviousSummary]:
         """The summary of the day before."""
-        before = DailySummary(day=(AT - _DAY).date(), at=AT - _DAY, watched_shops=4, unseen_shops=0, total=Figures())
-        return [PreviousSummary(before, _WAITED)] if since < before.at else []
+        before = DailySummary(
+            day=(AT - _DAY).date(), at=AT - _DAY, watched_shops=4, shops_not_visible=0, total=Figures()
+        )
+        return [PreviousSummary(before, _SNAPSHOT)] if since < before.at else []
 
 
 class _Stock:
-    def products(
-        self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
-    ) -> Mapping[str, Product]:
+    def look_up(self, connection_id: str, product_ids: Sequence[str]) -> LookedUp:
         known = _STOCK.get(connection_id, {})
-        return {each: known[each] for each in product_ids if each in known}
+        return LookedUp({each: known[each] for each in product_ids if each in known})
 
 
 def _state(connection_id: str) -> ConnectionState:
@@ -131,18 +131,18 @@ def _state(connection_id: str) -> ConnectionState:
     )
 
 
-def _occasion(at: datetime) -> SummaryRequest:
+def _request(at: datetime) -> SummaryRequest:
     return SummaryRequest(
         stack="orderwatch",
         day=at.date(),
         at=at,
         time_zone="Europe/Berlin",
         watched=frozenset({"exception", "backordered", "cancelled"}),
-        suppression=timedelta(minutes=30),
+        stalled_after=timedelta(minutes=30),
     )
 
 
 def summary_sample() -> Alert:
-    """The alert."""
+    """The alert of the summary."""
     shops = [Shop(each, name, time_zone="Europe/Berlin", late_warning_hours=24) for each, name in _SHOPS.items()]
-    return summarize(shops, store=_Morning(), products=ProductDetails(_Stock()), occasion=_occasion(AT)).alert
+    return summarize(shops, store=_Tables(), products=_Stock(), request=_request(AT)).alert

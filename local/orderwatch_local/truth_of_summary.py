@@ -59,7 +59,7 @@ def figures_in(daily: Mapping[str, Any]) -> dict[str, ShopTruth]:
     """The same figures as a delivered summary has them."""
     return {
         shop["connection_id"]: ShopTruth(
-            waiting=shop["waiting"],
+            waiting=shop["needs_attention"],
             late=shop["late"],
             at_risk=shop["at_risk"],
             by_reason=Counter(shop["by_reason"]),

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from rich.cells import cell_len
 
-from orderwatch.rendering.formatting import clean, duration, plural
+from orderwatch.clock import duration
+from orderwatch.rendering.formatting import clean, plural
 from orderwatch_local.poll_news import PollNews
 
 SILENT_AFTER = timedelta(minutes=3)

@@ -12,12 +12,12 @@ from orderwatch.aws.stores import SummaryStore
 from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
 from orderwatch.polling.detect import OrderWrite, Reason
 from orderwatch.rendering.sns import MAX_BYTES, render
-from orderwatch.summary.build import Summary, summarize, write
+from orderwatch.summary.build import PreparedSummary, summarize
 from tests.benchmarks.report import Say, Section, Target
 from tests.support.clocks import BEGINS_AT, FakeClock
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
-from tests.support.summaries import AT, DAY, HOUR, extract, healthy, late_for, occasion, row, shop
+from tests.support.summaries import AT, DAY, HOUR, extract, healthy, late_for, request, row, shop
 
 SHOPS = (1, 50, 500)
 ORDERS = 10
@@ -99,11 +99,11 @@ def _measured(shops: int, say: Say) -> list[str]:
     names = [f"conn-{number:04}" for number in range(shops)]
     for name in names:
         _fill(tables, name)
-    write(_summed(tables, names, tables.client)[0], tables.summaries)
+    tables.summaries.put(_summed(tables, names, tables.client)[0])
     runs = [_summed(tables, names, tables.client) for _ in range(RUNS)]
     summary, counted, _ = runs[0]
     seconds = statistics.median(each for _, _, each in runs)
-    kept = len(summary.alert.model_dump_json(exclude_none=True).encode()) + len(summary.memory or "")
+    kept = len(summary.alert.model_dump_json(exclude_none=True).encode()) + len(summary.snapshot or "")
     message = render(summary.alert).size
     return [f"{shops:,}", f"{seconds:.2f} s", f"{counted.requests.total():,}", f"{kept:,}", f"{message:,}"]
 
@@ -118,7 +118,7 @@ def _fill(tables: Tables, name: str) -> None:
     tables.store.commit(healthy(name), writes=writes, alerts=())
 
 
-def _summed(tables: Tables, names: list[str], client: Any) -> tuple[Summary, _Counted, float]:
+def _summed(tables: Tables, names: list[str], client: Any) -> tuple[PreparedSummary, _Counted, float]:
     counted = _Counted(client)
     dynamodb = cast("Any", counted)
     store = SummaryStore(
@@ -128,5 +128,5 @@ def _summed(tables: Tables, names: list[str], client: Any) -> tuple[Summary, _Co
         alerts=AlertTable(dynamodb, tables.names["AlertTable"]),
     )
     began = time.perf_counter()
-    summary = summarize([shop(name) for name in names], store=store, products=None, occasion=occasion(at=AT + DAY))
+    summary = summarize([shop(name) for name in names], store=store, products=None, request=request(at=AT + DAY))
     return summary, counted, time.perf_counter() - began - counted.outside

@@ -72,7 +72,7 @@ def test_an_order_that_is_broken_by_hand_is_alerted_in_the_other_terminal() -> N
         assert not CONTROLS.search(shown + said)
         up.send_signal(signal.SIGINT)
         shown = wait_for(alerts, "summary.daily")
-        assert re.search(r"\[summary\] .*\d+ orders wait", shown)
+        assert re.search(r"\[summary\] .*\d+ orders need attention", shown)
         assert "Alpine Outdoor: not visible" in shown
         assert up.wait(timeout=ENDS_WITHIN) == 130
 

@@ -106,8 +106,8 @@ def test_shop_is_connected_polled_listed_and_disconnected(operator: Operator) ->
     row = operator.wait_for("shops", lambda row: row["needs_attention"] == 1)
     assert (row["name"], row["health"], row["is_baseline_done"]) == ("Bazaar", "healthy", True)
 
-    daily = operator.json("summary")["daily"]
-    assert (daily["total"]["waiting"], daily["total"]["value_by_currency"]) == (1, {"EUR": 20.0}), daily
+    summary = operator.json("summary")["summary"]
+    assert (summary["total"]["needs_attention"], summary["total"]["value_by_currency"]) == (1, {"EUR": 20.0}), summary
     printed = operator.run("summary", "--send").stdout
     assert "Do: begin with #1 at Bazaar: in exception." in printed
     assert [each["shop"] for each in operator.json("alerts", "--kind", "summary.daily")] == ["All shops"]

@@ -47,7 +47,7 @@ def test_the_day_is_that_of_the_tick_in_the_time_zone_of_the_stack(
     running: Account, monkeypatch: pytest.MonkeyPatch, zone: str, day: str
 ) -> None:
     monkeypatch.setattr("tests.support.account.environment_of", _with_zone(zone))
-    assert sum_up(running, MORNING)["alert"]["daily"]["day"] == day
+    assert sum_up(running, MORNING)["alert"]["summary"]["day"] == day
 
 
 def _with_zone(zone: str) -> Any:
@@ -63,7 +63,7 @@ def test_stock_is_what_trackstar_says_and_where_it_says_nothing_the_summary_says
     running.shop.sync()
     running.poll()
     alert = sum_up(running, MORNING)["alert"]
-    [shop] = alert["daily"]["shops"]
+    [shop] = alert["summary"]["shops"]
     known = [(each["sku"], each["ordered"], each["on_hand"], each["short"]) for each in shop["products"]]
     assert known == [("LAMP", 3.0, None, None), ("sku-1", 1.0, 0.0, 1.0)]
 
@@ -75,7 +75,7 @@ def test_it_goes_out_to_every_channel_like_any_alert(running: Account) -> None:
     assert running.invoke("PublishAlertsFunction", inserts([key])) == {"batchItemFailures": []}
     [message] = running.messages("StreamFailureQueue")
     alerted = json.loads(json.loads(message["Body"])["Message"])
-    assert (alerted["kind"], alerted["daily"]["total"]["waiting"]) == ("summary.daily", 1)
+    assert (alerted["kind"], alerted["summary"]["total"]["needs_attention"]) == ("summary.daily", 1)
     row = running.dynamodb.get_item(
         TableName=name_of("AlertTable"), Key={"connection_id": {"S": ALL_SHOPS}, "alert_id": {"S": key.alert_id}}
     )["Item"]

@@ -13,12 +13,12 @@ from orderwatch.alerts.summary import Changes
 from orderwatch.aws.parameters import Parameters
 from orderwatch.polling.detect import OrderWrite, Reason
 from orderwatch.records import StoredOrder
-from orderwatch.summary.build import Summary, summarize, write
+from orderwatch.summary.build import PreparedSummary, summarize
 from tests.integration.conftest import OTHER_DYNAMODB
 from tests.support.clocks import BEGINS_AT, FakeClock
 from tests.support.cloud import Tables, create_tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
-from tests.support.summaries import AT, AT_RISK, DAY, HOUR, blocked, healthy, late_for, occasion, row, shop
+from tests.support.summaries import AT, AT_RISK, DAY, HOUR, blocked, healthy, late_for, request, row, shop
 
 
 @pytest.fixture(params=["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])])
@@ -46,17 +46,17 @@ def put(tables: Tables, connection_id: str, rows: dict[str, StoredOrder]) -> Non
     assert lost == []
 
 
-def made(tables: Tables, *names: str, days: int = 0) -> Summary:
+def made(tables: Tables, *names: str, days: int = 0) -> PreparedSummary:
     at = clock.now() + days * DAY
     return summarize(
         [shop(name) for name in names],
         store=tables.summaries,
         products=None,
-        occasion=occasion(at=at),
+        request=request(at=at),
     )
 
 
-def test_what_waits_or_is_at_risk_is_read_and_nothing_else(tables: Tables) -> None:
+def test_only_the_backlog_and_orders_at_risk_are_read(tables: Tables) -> None:
     put(
         tables,
         "a",
@@ -69,38 +69,38 @@ def test_what_waits_or_is_at_risk_is_read_and_nothing_else(tables: Tables) -> No
     )
     put(tables, "b", {"other": row("backordered")})
     put(tables, "gone", {})
-    daily = made(tables, "a", "b", "gone", "never-read").alert.daily
+    daily = made(tables, "a", "b", "gone", "never-read").alert.summary
     assert daily
     listed = {each.connection_id: {order.id for order in each.orders} for each in daily.shops}
     assert listed == {"a": {"trouble", "late", "risk"}, "b": {"other"}, "gone": set(), "never-read": set()}
-    assert {each.connection_id: each.unseen.state for each in daily.shops if each.unseen} == {
+    assert {each.connection_id: each.not_visible.state for each in daily.shops if each.not_visible} == {
         "gone": "blocked",
         "never-read": "initial_sync",
     }
 
 
-def test_a_summary_is_written_once_and_the_next_day_compares_itself_with_it(tables: Tables) -> None:
+def test_a_summary_is_written_once_and_compared_the_next_day(tables: Tables) -> None:
     put(tables, "a", {"1": row(), "2": row()})
     first = made(tables, "a")
-    assert write(first, tables.summaries)
-    assert not write(made(tables, "a"), tables.summaries)
+    assert tables.summaries.put(first)
+    assert not tables.summaries.put(made(tables, "a"))
     assert len(tables.rows("AlertTable")) == 1
     assert tables.alerts.unsent([first.alert.key]) == [first.alert], "what it remembers is no part of what is sent"
     put(tables, "a", {"1": row("fulfilled", since=-HOUR, needs_attention=False), "3": row()})
-    changes = (made(tables, "a", days=1).alert.daily or pytest.fail("no figures")).changes
-    assert changes == Changes(since=AT, waited=2, new=1, cleared=1, median_hours_to_clear=Decimal(2))
+    changes = (made(tables, "a", days=1).alert.summary or pytest.fail("no figures")).changes
+    assert changes == Changes(since=AT, previous=2, new=1, cleared=1, median_hours_to_clear=Decimal(2))
 
 
-def test_summaries_of_more_than_two_weeks_ago_are_not_read(tables: Tables) -> None:
+def test_only_summaries_after_a_moment_are_read(tables: Tables) -> None:
     put(tables, "a", {"1": row()})
-    write(made(tables, "a"), tables.summaries)
-    [past] = tables.summaries.past(clock.now() - timedelta(days=1))
-    assert past.waited is not None
-    assert set(past.waited["a"]) == {"1"}
-    assert tables.summaries.past(clock.now() + timedelta(seconds=1)) == []
+    tables.summaries.put(made(tables, "a"))
+    [previous] = tables.summaries.previous_summaries(clock.now() - timedelta(days=1))
+    assert previous.snapshot is not None
+    assert set(previous.snapshot["a"]) == {"1"}
+    assert tables.summaries.previous_summaries(clock.now() + timedelta(seconds=1)) == []
 
 
-def test_shops_are_listed_with_their_names_and_settings_and_no_token_is_decrypted(aws: None) -> None:
+def test_shops_are_listed_with_names_and_settings(aws: None) -> None:
     ssm = boto3.client("ssm")
     values = {"a/access-token": "secret", "a/name": "Nordic", "a/settings": '{"late_warning_hours": 48}'}
     for name, value in {**values, "b/access-token": "secret", "b/settings": "no JSON", "c/name": "no token"}.items():

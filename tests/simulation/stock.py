@@ -117,7 +117,7 @@ class Stock:
         counts = self.on_hand[connection_id] if is_known else {}
         alerted = {
             each.get("product_id") or each["sku"]: tuple(
-                each.get(name) for name in ("orders", "alone", "ordered", "on_hand", "short")
+                each.get(name) for name in ("orders", "only_blocker", "ordered", "on_hand", "short")
             )
             for each in shop["products"]
         }

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from orderwatch.alerts.summary import SummaryProduct
 from orderwatch.aws.dynamodb import put_action
 from orderwatch.records import Extract, ExtractLine
 from orderwatch.summary.changes import encode
 from orderwatch.summary.figures import SummaryRow
-from orderwatch.summary.stock import _product
+from orderwatch.summary.stock import ProductStock, stock_of
 from orderwatch.trackstar.products import Product
 
 type Mutation = Callable[[pytest.MonkeyPatch], None]
@@ -20,17 +19,19 @@ _PATH = "orderwatch.summary.build"
 
 
 def a_blocked_shop_counts_as_fine(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_PATH}.unseen", lambda state, **_: None)
+    patch.setattr(f"{_PATH}.not_visible", lambda state, **_: None)
 
 
 def late_orders_do_not_wait(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        SummaryRow, "waits", property(lambda self: self.row.needs_attention and self.row.status in self.watched)
+        SummaryRow,
+        "needs_attention",
+        property(lambda self: self.row.needs_attention and self.row.status in self.watched),
     )
 
 
 def what_is_at_risk_waits(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SummaryRow, "waits", property(lambda self: self.row.needs_attention or self.is_at_risk))
+    patch.setattr(SummaryRow, "needs_attention", property(lambda self: self.row.needs_attention or self.is_at_risk))
 
 
 def ages_run_ahead_of_the_data(patch: pytest.MonkeyPatch) -> None:
@@ -60,18 +61,18 @@ def a_repeated_request_is_another_summary(patch: pytest.MonkeyPatch) -> None:
 
 
 def stock_counts_what_one_order_has(patch: pytest.MonkeyPatch) -> None:
-    def last_line_only(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> SummaryProduct:
-        return _product(lines[-1:], products)
+    def last_line_only(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> ProductStock:
+        return stock_of(lines[-1:], products)
 
-    patch.setattr("orderwatch.summary.stock._product", last_line_only)
+    patch.setattr("orderwatch.summary.stock.stock_of", last_line_only)
 
 
 def stock_that_is_not_known_is_enough(patch: pytest.MonkeyPatch) -> None:
-    def enough(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> SummaryProduct:
-        product = _product(lines, products)
-        return product if product.on_hand is not None else product.model_copy(update={"on_hand": product.ordered})
+    def enough(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> ProductStock:
+        product = stock_of(lines, products)
+        return product if product.on_hand is not None else product._replace(on_hand=product.ordered)
 
-    patch.setattr("orderwatch.summary.stock._product", enough)
+    patch.setattr("orderwatch.summary.stock.stock_of", enough)
 
 
 BREAKAGES: dict[str, Mutation] = {

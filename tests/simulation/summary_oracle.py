@@ -81,7 +81,7 @@ class SummaryOracle:
             raise self.violation(f"the summary {row['alert_id']} was written twice")
         self._ids.add(row["alert_id"])
         alert, waited = json.loads(row["alert"]), _remembered(row)
-        daily = alert["daily"]
+        daily = alert["summary"]
         alerted = {shop["connection_id"]: shop for shop in daily["shops"]}
         for connection_id in self.shops:
             self._judge_counts(connection_id, alerted.get(connection_id, {}), waited[connection_id])
@@ -106,14 +106,14 @@ class SummaryOracle:
     # By itself, and beside the one before
 
     def _judge_counts(self, connection_id: str, shop: Mapping[str, Any], waited: Mapping[str, int]) -> None:
-        waiting = shop.get("waiting", 0)
+        waiting = shop.get("needs_attention", 0)
         self._wrong(f"what waits in {connection_id}", waiting, len(waited))
         self._wrong(f"the reasons of {connection_id}", sum(shop.get("by_reason", {}).values()), waiting)
         self._wrong(f"the ages of {connection_id}", sum(shop.get("ages", {}).values()), waiting)
 
     def _judge_total(self, daily: Mapping[str, Any], alerted: Mapping[str, Any]) -> None:
         total = daily["total"]
-        for name in ("waiting", "late", "at_risk", "without_value"):
+        for name in ("needs_attention", "late", "at_risk", "without_value"):
             self._wrong(f"the total of {name}", total[name], sum(shop[name] for shop in alerted.values()))
         amounts = Counter[str]()
         for shop in alerted.values():
@@ -130,15 +130,17 @@ class SummaryOracle:
         before = {(shop, order) for shop, orders in self._before[1].items() for order in orders}
         now = {(shop, order) for shop, orders in waited.items() for order in orders}
         expected = [len(before), len(now - before), len(before - now)]
-        self._wrong("the changes", [changes[name] for name in ("waited", "new", "cleared")], expected)
-        self._wrong("what waits", daily["total"]["waiting"], expected[0] + expected[1] - expected[2])
+        self._wrong("the changes", [changes[name] for name in ("previous", "new", "cleared")], expected)
+        self._wrong("what waits", daily["total"]["needs_attention"], expected[0] + expected[1] - expected[2])
         return None
 
     # By the tables
 
     def _judge_rows(self, connection_id: str, shop: Row | None, waited: Mapping[str, int], now: datetime) -> None:
         state = self.row(CONNECTIONS, connection_id) or {}
-        self._wrong(f"{connection_id} as out of sight", bool(shop and shop.get("unseen")), _is_out_of_sight(state, now))
+        self._wrong(
+            f"{connection_id} as out of sight", bool(shop and shop.get("not_visible")), _is_out_of_sight(state, now)
+        )
         rows = self._rows_of(connection_id)
         waiting = {order_id: row for order_id, row in rows.items() if "status_since" in row}
         self._wrong(f"what waits in {connection_id}", set(waited), set(waiting))
@@ -216,7 +218,7 @@ class SummaryOracle:
 
 
 def _remembered(row: Row) -> Waited:
-    found: Waited = json.loads(zlib.decompress(base64.b85decode(row["memory"])))
+    found: Waited = json.loads(zlib.decompress(base64.b85decode(row["snapshot"])))
     return found
 
 

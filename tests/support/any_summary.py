@@ -1,4 +1,4 @@
-"""Any summary that the model takes, sensible or not, of what a shop may write."""
+"""Any summary that the model accepts, consistent or not."""
 
 from datetime import UTC
 from decimal import Decimal
@@ -10,10 +10,10 @@ from orderwatch.alerts.summary import (
     Changes,
     DailySummary,
     Figures,
+    NotVisible,
     ShopSummary,
     SummaryOrder,
     SummaryProduct,
-    Unseen,
     Week,
 )
 
@@ -26,13 +26,13 @@ def summaries(
     url: st.SearchStrategy[str | None],
     amount: st.SearchStrategy[Decimal | None],
 ) -> st.SearchStrategy[DailySummary]:
-    """Summaries whose texts, links and amounts are of these."""
+    """Summaries with these texts, links and amounts."""
     text, known = st.one_of(st.none(), line), amount.filter(lambda each: each is not None)
     name = line.filter(bool)
     ages = st.builds(BacklogAges, under_1_day=COUNT, from_1_to_3_days=COUNT)
-    changes = st.builds(Changes, since=AWARE, waited=COUNT, new=COUNT, cleared=COUNT, median_hours_to_clear=_hours())
+    changes = st.builds(Changes, since=AWARE, previous=COUNT, new=COUNT, cleared=COUNT, median_hours_to_clear=_hours())
     figures = {
-        "waiting": COUNT,
+        "needs_attention": COUNT,
         "by_reason": st.dictionaries(name, COUNT, max_size=4),
         "ages": ages,
         "late": COUNT,
@@ -55,7 +55,7 @@ def summaries(
         total_price=amount,
     )
     product = st.builds(
-        SummaryProduct, sku=text, orders=st.integers(1, 10**6), alone=COUNT, ordered=amount, short=amount
+        SummaryProduct, sku=text, orders=st.integers(1, 10**6), only_blocker=COUNT, ordered=amount, short=amount
     )
     shop = st.builds(
         ShopSummary,
@@ -63,7 +63,7 @@ def summaries(
         name=text,
         time_zone=line,
         as_of=AWARE,
-        unseen=st.one_of(st.none(), st.builds(Unseen, state=name, since=st.one_of(st.none(), AWARE))),
+        not_visible=st.one_of(st.none(), st.builds(NotVisible, state=name, since=st.one_of(st.none(), AWARE))),
         changes=st.one_of(st.none(), changes),
         raw_reasons=st.dictionaries(line, COUNT, max_size=3),
         orders=st.lists(order, max_size=3).map(tuple),
@@ -71,13 +71,13 @@ def summaries(
         products=st.lists(product, max_size=2).map(tuple),
         **figures,
     )
-    week = st.one_of(st.none(), st.builds(Week, new=COUNT, cleared=COUNT, waiting=COUNT))
+    week = st.one_of(st.none(), st.builds(Week, new=COUNT, cleared=COUNT, needs_attention=COUNT))
     return st.builds(
         DailySummary,
         day=st.dates(),
         at=AWARE,
         watched_shops=COUNT,
-        unseen_shops=COUNT,
+        shops_not_visible=COUNT,
         total=st.builds(Figures, **figures),
         changes=st.one_of(st.none(), changes),
         week=week,

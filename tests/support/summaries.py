@@ -1,16 +1,17 @@
-"""Rows of orders and a store in memory, for the tests of the summary."""
+"""Rows of orders and tables in memory, for the tests of the summary."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from orderwatch.alerts.alert import Alert, AlertKey
+from orderwatch.alerts.alert import AlertKey
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
 from orderwatch.polling.cursor import Cursor
+from orderwatch.publishing.enrich import LookedUp
 from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder, Syncs
-from orderwatch.summary.build import Shop, SummaryRequest
+from orderwatch.summary.build import PreparedSummary, Shop, SummaryRequest
 from orderwatch.summary.changes import PreviousSummary, decode
 from orderwatch.trackstar.orders import Version, VersionClock
 from orderwatch.trackstar.products import Product
@@ -78,25 +79,25 @@ def shop(connection_id: str = "a", name: str | None = None) -> Shop:
     return Shop(connection_id, name, time_zone="Europe/Berlin", late_warning_hours=24)
 
 
-def occasion(*, at: datetime = AT, day: date | None = None, request: str = "") -> SummaryRequest:
+def request(*, at: datetime = AT, day: date | None = None, request_id: str = "") -> SummaryRequest:
     return SummaryRequest(
         stack="orderwatch",
         day=day or at.date(),
         at=at,
         time_zone="Europe/Berlin",
         watched=WATCHED,
-        suppression=timedelta(minutes=30),
-        request=request,
+        stalled_after=timedelta(minutes=30),
+        request_id=request_id,
     )
 
 
 @dataclass
 class MemoryStore:
-    """The tables of a summary: the rows that a test puts there."""
+    """The tables of a summary, in memory."""
 
     rows: dict[str, dict[str, StoredOrder]] = field(default_factory=dict)
     known: dict[str, ConnectionState] = field(default_factory=dict)
-    written: dict[AlertKey, tuple[Alert, str | None]] = field(default_factory=dict)
+    written: dict[AlertKey, PreparedSummary] = field(default_factory=dict)
 
     def states(self, connection_ids: Collection[str]) -> Mapping[str, ConnectionState]:
         return {each: self.known[each] for each in connection_ids if each in self.known}
@@ -111,19 +112,19 @@ class MemoryStore:
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
         return {key: row for key, row in self.rows.get(connection_id, {}).items() if key in order_ids}
 
-    def past(self, since: datetime) -> list[PreviousSummary]:
-        made = [(alert.daily, memory) for alert, memory in self.written.values() if alert.daily]
+    def previous_summaries(self, since: datetime) -> list[PreviousSummary]:
+        made = [(each.alert.summary, each.snapshot) for each in self.written.values() if each.alert.summary]
         newest_first = sorted(made, key=lambda each: each[0].at, reverse=True)
         return [
-            PreviousSummary(daily, decode(memory) if memory else None)
-            for daily, memory in newest_first
-            if daily.at > since
+            PreviousSummary(summary, decode(snapshot) if snapshot else None)
+            for summary, snapshot in newest_first
+            if summary.at > since
         ]
 
-    def put(self, alert: Alert, memory: str | None) -> bool:
-        if alert.key in self.written:
+    def put(self, prepared: PreparedSummary) -> bool:
+        if prepared.alert.key in self.written:
             return False
-        self.written[alert.key] = (alert, memory)
+        self.written[prepared.alert.key] = prepared
         return True
 
     def clear(self, connection_id: str, order_id: str, *, at: datetime) -> None:
@@ -137,16 +138,14 @@ class MemoryStore:
 
 @dataclass
 class Shelf:
-    """A `ProductSource` with stock by product id; it fails if there is an `error`."""
+    """Stock by product id, or why it is missing."""
 
     stock: Mapping[str, int] = field(default_factory=dict)
-    error: Exception | None = None
+    gap: str | None = None
     asked: list[str] = field(default_factory=list)
 
-    def products(
-        self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
-    ) -> Mapping[str, Product]:
+    def look_up(self, connection_id: str, product_ids: Sequence[str]) -> LookedUp:
         self.asked.append(connection_id)
-        if self.error:
-            raise self.error
-        return {each: Product(id=each, inventory=Decimal(self.stock[each])) for each in self.stock}
+        if self.gap:
+            return LookedUp({}, self.gap)
+        return LookedUp({each: Product(id=each, inventory=Decimal(self.stock[each])) for each in self.stock}, None)

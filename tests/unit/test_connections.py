@@ -142,7 +142,7 @@ def test_failing_polls_are_alerted_to_the_operators_only() -> None:
 def test_operators_get_a_command_and_shop_staff_a_step_of_their_own(state: HealthState, command: str) -> None:
     for_shop, for_operators = health_alerts(None, Health(state=state, since=NOON, detail="Bad."), connection=SHOP)
     assert f"{command} {SHOP.id}" in next_step(for_operators)
-    assert "orderwatch " not in next_step(for_shop).replace("orderwatch are told", "")
+    assert "orderwatch " not in next_step(for_shop).replace("operators of orderwatch are", "")
     assert for_shop.detail == for_operators.detail == "Bad.", "the fact is the same"
 
 

@@ -235,7 +235,7 @@ def test_a_ship_by_that_moves_there_and_back_is_not_told_again(world: Watched) -
 @pytest.mark.parametrize(
     ("ship_by", "detail"),
     [
-        (None, "It is no longer late: it has no ship-by any more."),
+        (None, "It is no longer late: its ship-by was removed."),
         ("2099-12-31T00:00:00Z", "It is no longer late: it has a new ship-by."),
     ],
 )
@@ -347,7 +347,7 @@ def test_the_baseline_says_in_one_line_how_many_are_late_already_and_tells_none_
     [started] = world.start()
     assert started.detail == (
         "Watching 4 orders for backordered, cancelled, exception; none needs attention now. "
-        "2 orders are already past their ship-by and 1 has to ship within 24 hours: "
+        "2 orders are past their ship-by and 1 must ship within 24 hours: "
         "only deadlines that pass from now on are alerted."
     )
     assert world.tell() == []
@@ -377,7 +377,7 @@ def test_the_first_poll_after_an_upgrade_records_the_deadlines_of_open_orders_an
     [line] = world.tell_all()
     assert line.kind == "watch.started"
     assert line.detail == (
-        "Now watching the deadlines of 3 open orders. 2 orders are already past their ship-by: "
+        "Now watching the deadlines of 3 open orders. 2 orders are past their ship-by: "
         "only deadlines that pass from now on are alerted."
     )
     assert world.queries()[-1]["status[in]"] == "backordered,confirmed,exception,open,partially_fulfilled,processing"
@@ -392,7 +392,7 @@ def test_a_change_of_the_settings_is_reckoned_anew_and_floods_nobody(world: Watc
     assert world.tell(policy=patient) == []
     [line] = world.tell_all()
     assert line.detail is not None
-    assert "2 have to ship within 24 hours: only deadlines that pass from now on are alerted" in line.detail
+    assert "2 must ship within 24 hours: only deadlines that pass from now on are alerted" in line.detail
     assert world.tell() == []
     assert world.tell(10 * HOUR) == [("1", "order.late"), ("2", "order.late")]
 

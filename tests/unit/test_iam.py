@@ -104,12 +104,12 @@ def sum_up(account: Account) -> None:
     account.shop.place(order("4", status="backordered"))
     account.shop.sync()
     account.poll()
-    [first] = [account.invoke("SendSummaryFunction", {})["alert"]["daily"]["shops"]]
+    [first] = [account.invoke("SendSummaryFunction", {})["alert"]["summary"]["shops"]]
     assert first[0]["products"][0]["orders"] == 1
     account.shop.move("4", "fulfilled")
     account.shop.sync()
     account.poll()
-    assert account.invoke("SendSummaryFunction", {"send": False})["alert"]["daily"]["changes"]["cleared"] == 1
+    assert account.invoke("SendSummaryFunction", {"send": False})["alert"]["summary"]["changes"]["cleared"] == 1
 
 
 def post_to_slack(account: Account) -> None:

@@ -14,7 +14,7 @@ SCHEMA = Path(__file__).parents[2] / "docs/amazon-q-notification.schema.json"
 CUSTOM_NOTIFICATION: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
 
 
-def test_the_schema_of_the_notification_is_one_and_its_bounds_are_the_renderers() -> None:
+def test_the_schema_has_the_bounds_of_the_renderer() -> None:
     jsonschema.Draft202012Validator.check_schema(CUSTOM_NOTIFICATION)
     content, metadata = (CUSTOM_NOTIFICATION["properties"][part]["properties"] for part in ("content", "metadata"))
     assert content["title"]["maxLength"] == amazon_q.MAX_TITLE
@@ -48,7 +48,7 @@ def test_the_notification_has_the_documented_shape(kind: str) -> None:
     jsonschema.validate(json.loads(amazon_q.body(SAMPLES[kind])), CUSTOM_NOTIFICATION)
 
 
-def test_alerts_about_one_order_share_a_thread_and_other_shops_do_not() -> None:
+def test_alerts_about_one_order_share_a_thread() -> None:
     threads = [
         amazon_q.notification(alert)["metadata"]["threadId"]
         for alert in (
@@ -60,12 +60,12 @@ def test_alerts_about_one_order_share_a_thread_and_other_shops_do_not() -> None:
     assert threads == ["conn-7f3a#gid-5501042", "conn-7f3a#gid-5501042", "other#gid-5501042"]
 
 
-def test_trouble_of_a_shop_and_its_end_share_a_thread() -> None:
+def test_a_problem_of_a_shop_and_its_end_share_a_thread() -> None:
     kinds = ("connection.blocked", "connection.recovered")
     assert len({amazon_q.notification(SAMPLES[kind])["metadata"]["threadId"] for kind in kinds}) == 1
 
 
-def test_a_long_thread_id_is_replaced_by_one_that_stays_the_same() -> None:
+def test_a_long_thread_id_is_replaced_by_a_stable_one() -> None:
     threads = {
         amazon_q.notification(order_alert(kind, id="x" * 250))["metadata"]["threadId"]
         for kind in ("order.exception", "order.cancelled")

@@ -10,7 +10,7 @@ from orderwatch.rendering import email
 from orderwatch_local.samples import NOW, SAMPLES, order_alert
 
 
-def test_the_subject_tells_status_order_shop_and_value() -> None:
+def test_the_subject_has_status_order_shop_and_value() -> None:
     subject = email.subject(SAMPLES["order.exception"])
     assert subject == "[exception] Due in 20 h: Order #1042 at Nordic Outdoor, 129.90 EUR"
 
@@ -19,7 +19,7 @@ def test_a_number_that_brings_its_own_hash_gets_no_second_one() -> None:
     assert "Order #JP-20931 at" in email.subject(SAMPLES["order.backordered"])
 
 
-def test_a_number_without_any_ascii_letter_is_told_by_the_orders_id() -> None:
+def test_a_number_without_ascii_letters_shows_the_order_id() -> None:
     assert "Order #gid-5501042 at" in email.subject(order_alert("order.exception", number="第七"))
 
 
@@ -41,7 +41,7 @@ def test_the_first_three_lines_say_why_by_when_what_to_do_and_where() -> None:
     ]
 
 
-def test_the_reason_is_told_once() -> None:
+def test_the_reason_is_shown_once() -> None:
     assert email.body(SAMPLES["order.exception"]).count("Address verification failed") == 1
 
 
@@ -64,30 +64,30 @@ def test_a_backorder_names_the_short_product_in_its_subject() -> None:
     ],
     ids=["known", "dates that contradict", "unknown since", "never seen"],
 )
-def test_the_previous_status_is_told_with_how_long_it_lasted(previous: dict[str, Any], alerted: str) -> None:
+def test_the_previous_status_shows_how_long_it_lasted(previous: dict[str, Any], alerted: str) -> None:
     lines = email.body(order_alert("order.exception", **previous)).splitlines()
     assert f"Status: exception; {alerted}" in lines
 
 
-def test_a_shortfall_is_told_against_what_is_ordered() -> None:
+def test_a_shortfall_is_shown_with_the_ordered_quantity() -> None:
     line = AlertLineItem(sku="A", quantity=Decimal(3), on_hand=Decimal(1))
     body = email.body(order_alert("order.backordered", line_items=(line,)))
     assert "\n3 x A; ordered 3, on hand 1: short 2\n" in body
 
 
-def test_stock_below_nothing_counts_as_none() -> None:
+def test_negative_stock_counts_as_zero() -> None:
     line = AlertLineItem(sku="A", quantity=Decimal(3), on_hand=Decimal(-2))
     assert "on hand -2: short 3\n" in email.body(order_alert("order.backordered", line_items=(line,)))
 
 
-def test_twenty_lines_are_listed_and_the_rest_counted_exactly() -> None:
+def test_twenty_lines_are_listed_and_the_rest_is_counted() -> None:
     lines = tuple(AlertLineItem(sku=f"S-{number}") for number in range(100))
     body = email.body(order_alert("order.cancelled", line_items=lines, more_line_items=200))
     assert body.count(" x S-") == 20
     assert "\n+280 more lines\n" in body
 
 
-def test_a_digest_too_long_for_the_body_is_cut_between_orders_and_counts_the_rest() -> None:
+def test_a_long_digest_is_cut_between_orders() -> None:
     orders = tuple(
         DigestedOrder(alert_id=str(n), id=str(n), number=f"N{n}", url=f"https://a.example/{'x' * 1500}")
         for n in range(100)
@@ -100,13 +100,13 @@ def test_a_digest_too_long_for_the_body_is_cut_between_orders_and_counts_the_res
     assert len(body.encode()) <= email.MAX_BYTES
 
 
-def test_what_is_not_known_is_named() -> None:
+def test_missing_details_are_named() -> None:
     gap = "product details of SKU-1: not in Trackstar's copy"
     alert = order_alert("order.exception", enrichment=Enrichment(complete=False, missing=(gap,)))
     assert f"\nNot known:\n- {gap}\n" in email.body(alert)
 
 
-def test_an_address_that_is_no_web_address_is_not_offered_as_a_link() -> None:
+def test_only_web_addresses_are_shown_as_links() -> None:
     assert "javascript" not in email.body(order_alert("order.exception", url="javascript:alert(1)"))
 
 

@@ -17,7 +17,7 @@ EXAMPLE, *POLICIES = re.findall(r"```json\n(.*?)\n```", (DOCS / "alerts.md").rea
 
 @pytest.mark.parametrize("channel", CHANNELS)
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_a_message_reads_as_it_was_last_looked_at(kind: str, channel: str) -> None:
+def test_a_message_is_the_same_as_its_golden_file(kind: str, channel: str) -> None:
     assert CHANNELS[channel](SAMPLES[kind]) == golden_file(kind, channel).read_text(encoding="utf-8")
 
 
@@ -26,7 +26,7 @@ def test_no_golden_file_is_left_over() -> None:
     assert {path.name for path in FOLDER.iterdir() if path.suffix in {".txt", ".json"}} == connections_to_poll
 
 
-def test_the_committed_schema_is_that_of_the_model() -> None:
+def test_the_committed_schema_is_up_to_date() -> None:
     assert (DOCS / "alert.schema.json").read_text(encoding="utf-8") == alert_schema()
 
 
@@ -59,7 +59,7 @@ def _matches(policy: dict[str, Any], kind: str) -> bool:
     ),
     ids=["one shop", "one status", "value", "overdue", "all but good news", "SKUs"],
 )
-def test_a_documented_filter_policy_lets_through_what_it_says(policy: str, reached: set[str]) -> None:
+def test_a_documented_filter_policy_matches_these_kinds(policy: str, reached: set[str]) -> None:
     assert {kind for kind in SAMPLES if _matches(json.loads(policy), kind)} == reached
 
 

@@ -4,8 +4,9 @@ from decimal import Decimal
 import jsonschema
 import pytest
 
-from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.parts import AlertLineItem, AlertOrder
+from orderwatch.alerts.alert import Alert, AlertChanges
+from orderwatch.alerts.parts import AlertLineItem, AlertOrder, AlertPart, Digest, DigestLists, OrderChanges
+from orderwatch.alerts.summary import DailySummary, ShopLists, ShopSummary, SummaryChanges
 from orderwatch.rendering import machine
 from orderwatch_local.samples import SAMPLES, order_alert
 from orderwatch_local.schema import alert_schema
@@ -17,7 +18,7 @@ def _with_lines(count: int, *, more: int = 0) -> Alert:
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_the_json_is_what_the_schema_says(kind: str) -> None:
+def test_the_json_matches_the_schema(kind: str) -> None:
     schema = json.loads(alert_schema())
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
@@ -25,13 +26,13 @@ def test_the_json_is_what_the_schema_says(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_the_json_is_read_back_as_the_same_alert(kind: str) -> None:
-    sample = machine.in_words(SAMPLES[kind])
+def test_the_json_can_be_parsed_into_the_same_alert(kind: str) -> None:
+    sample = machine.with_texts(SAMPLES[kind])
     assert Alert.model_validate_json(machine.body(sample)) == sample
 
 
 @pytest.mark.parametrize("limit", [5_000, 50_000, machine.MAX_BYTES])
-def test_an_alert_that_is_too_large_loses_whole_lines_and_counts_them(limit: int) -> None:
+def test_a_large_alert_loses_whole_lines_and_counts_them(limit: int) -> None:
     body = machine.body(_with_lines(100, more=7), limit=limit)
     order = json.loads(body)["order"]
     assert len(body.encode()) <= limit
@@ -44,7 +45,7 @@ def test_no_more_lines_are_lost_than_needed() -> None:
     assert 50_000 - line < len(body) <= 50_000
 
 
-def test_a_digest_that_is_too_large_counts_the_orders_it_lost() -> None:
+def test_a_large_digest_counts_the_orders_left_out() -> None:
     body = machine.body(SAMPLES["order.digest"], limit=2_000)
     digest = json.loads(body)["digest"]
     assert len(body) <= 2_000
@@ -55,6 +56,20 @@ def test_a_digest_that_is_too_large_counts_the_orders_it_lost() -> None:
 def test_characters_that_queues_refuse_are_replaced() -> None:
     body = machine.body(order_alert("order.exception", number="10\ufffe42\uffff"))
     assert json.loads(body)["order"]["number"] == "10\ufffd42\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("changes", "model"),
+    [
+        (AlertChanges, Alert),
+        (OrderChanges, AlertOrder),
+        (DigestLists, Digest),
+        (ShopLists, ShopSummary),
+        (SummaryChanges, DailySummary),
+    ],
+)
+def test_a_copy_can_only_change_fields_of_the_model(changes: type, model: type[AlertPart]) -> None:
+    assert changes.__annotations__.keys() <= model.model_fields.keys()
 
 
 def test_nothing_personal_has_a_field() -> None:

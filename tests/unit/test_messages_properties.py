@@ -25,7 +25,7 @@ from orderwatch.alerts.parts import (
     DigestedReason,
 )
 from orderwatch.publishing.group import MAX_ORDERS, MAX_PRODUCTS, group
-from orderwatch.rendering import amazon_q, content, email, fallback, lists, machine, slack, sms, sns
+from orderwatch.rendering import amazon_q, email, fallback, formatting, lists, machine, slack, sms, sns
 from orderwatch.rendering.sns import render
 from orderwatch_local.samples import order_alert
 from orderwatch_local.schema import alert_schema
@@ -115,7 +115,7 @@ DIGESTED = st.builds(
     total_price=AMOUNT,
     ship_by=DATE,
 )
-WAITING_ORDERS = st.builds(
+BACKLOGS_ORDERS = st.builds(
     BacklogOrder,
     id=NAME,
     number=LINE,
@@ -126,11 +126,11 @@ WAITING_ORDERS = st.builds(
     total_price=AMOUNT,
     ship_by=DATE,
 )
-WAITING = st.builds(
+BACKLOGS = st.builds(
     Backlog,
     seen_at=st.datetimes(timezones=st.just(UTC)),
     by_status=st.dictionaries(NAME, st.integers(0, 10**6), max_size=4),
-    orders=st.lists(WAITING_ORDERS, max_size=12).map(tuple),
+    orders=st.lists(BACKLOGS_ORDERS, max_size=12).map(tuple),
     more_orders=st.integers(0, 10**6),
 )
 REASONS = st.builds(DigestedReason, raw_status=st.one_of(st.none(), LINE), orders=st.integers(1, 10**6))
@@ -187,8 +187,8 @@ KINDS = st.sampled_from(
 SUBJECTS = st.one_of(
     st.fixed_dictionaries({"order": ORDERS}),
     st.fixed_dictionaries({"digest": DIGESTS}),
-    st.fixed_dictionaries({"waiting": WAITING}),
-    st.fixed_dictionaries({"daily": summaries(LINE, URL, AMOUNT)}),
+    st.fixed_dictionaries({"backlog": BACKLOGS}),
+    st.fixed_dictionaries({"summary": summaries(LINE, URL, AMOUNT)}),
     st.just({"detail": None}),
 )
 
@@ -224,7 +224,7 @@ def assert_valid_subject(subject: str) -> None:
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(alert=alerts())
-def test_every_renderer_takes_every_alert_within_its_limits(alert: Alert) -> None:
+def test_every_renderer_keeps_its_limits_for_any_alert(alert: Alert) -> None:
     message = render(alert)
     assert_valid_subject(message.subject)
     assert message.size <= sns.MAX_BYTES
@@ -248,7 +248,7 @@ def test_every_e_mail_is_readable_text(alert: Alert) -> None:
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(alert=alerts())
-def test_the_plain_alert_takes_every_alert(alert: Alert) -> None:
+def test_the_fallback_works_for_any_alert(alert: Alert) -> None:
     message = fallback.plain(alert)
     assert_valid_subject(message.subject)
     assert message.size <= sns.MAX_BYTES
@@ -261,7 +261,7 @@ def test_the_plain_alert_takes_every_alert(alert: Alert) -> None:
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(order=ORDERS)
-def test_the_orders_number_is_in_every_message(order: AlertOrder) -> None:
+def test_the_order_number_is_in_every_message(order: AlertOrder) -> None:
     connection = AlertConnection(id="c")
     alert = Alert(
         alert_id="a",
@@ -271,17 +271,17 @@ def test_the_orders_number_is_in_every_message(order: AlertOrder) -> None:
         connection=connection,
         order=order,
     )
-    number = content.number(order)
+    number = formatting.order_number(order)
     assert "".join(number.split()) in "".join(email.body(alert).split())
-    assert content.number_in_ascii(order, limit=34) in email.subject(alert)
-    assert content.number_in_ascii(order, limit=40) in sms.body(alert)
+    assert formatting.order_number_in_ascii(order, limit=34) in email.subject(alert)
+    assert formatting.order_number_in_ascii(order, limit=40) in sms.body(alert)
     assert amazon_q.escape(number, limit=10_000)[:30] in amazon_q.notification(alert)["content"]["title"]
     assert amazon_q.escape(number, limit=10_000)[:30] in slack.blocks(alert).text
 
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(alert=alerts())
-def test_what_machines_get_is_what_the_schema_says_and_can_be_read_again(alert: Alert) -> None:
+def test_the_json_matches_the_schema_and_can_be_parsed(alert: Alert) -> None:
     body = machine.body(alert)
     SCHEMA.validate(json.loads(body))
     assert Alert.model_validate_json(body).alert_id == alert.alert_id
@@ -326,7 +326,7 @@ def _named_under_reasons(lines: list[str], bullet: str, headings: set[str]) -> d
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(storm=STORMS, repeated=st.sampled_from([1, 9]))
-def test_every_digest_names_each_orders_reason_or_counts_it_exactly(
+def test_a_digest_lists_or_counts_every_reason_exactly(
     storm: list[tuple[str | None, datetime | None, Decimal | None, str | None]], repeated: int
 ) -> None:
     alert = _digest_of(storm, repeated=repeated)
@@ -356,16 +356,16 @@ def test_every_digest_names_each_orders_reason_or_counts_it_exactly(
         assert sum(int(re.findall(r"\(([\d,]+) orders?\)$", each)[-1]) for each in shown) == digest.count
 
 
-def test_every_renderer_is_among_those_that_are_tested_here() -> None:
+def test_every_renderer_is_tested_here() -> None:
     package = Path(str(fallback.__file__)).parent
-    words = {"__init__", "content", "lists", "next_steps", "products", "formatting"}
+    words = {"__init__", "content", "lists", "summaries", "next_steps", "formatting"}
     renderers = {path.stem for path in package.glob("*.py")} - words
     assert renderers == {"amazon_q", "email", "fallback", "machine", "slack", "sms", "sns"}
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"])
 @pytest.mark.parametrize("day", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
-def test_the_first_and_the_last_day_that_there_are_are_told_too(day: datetime, zone: str) -> None:
+def test_the_first_and_last_possible_dates_can_be_shown(day: datetime, zone: str) -> None:
     alert = order_alert("order.exception", ship_by=day, created_at=day)
     connection = alert.connection.model_copy(update={"time_zone": zone})
     body = email.body(alert.model_copy(update={"connection": connection}))

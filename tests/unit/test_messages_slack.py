@@ -59,11 +59,11 @@ def test_a_shortfall_stands_out_in_bold() -> None:
         ("connection.blocked", "🔴"),
     ],
 )
-def test_the_header_bears_the_mark_of_its_severity_and_another_one_once_it_is_over(kind: str, mark: str) -> None:
+def test_the_header_has_a_mark_for_severity_or_recovery(kind: str, mark: str) -> None:
     assert slack.blocks(SAMPLES[kind]).blocks[0]["text"]["text"].startswith(f"{mark} ")
 
 
-def test_the_decision_comes_before_all_else_and_the_button_right_after() -> None:
+def test_the_decision_comes_first_and_then_the_button() -> None:
     header, decision, actions, *_ = slack.blocks(SAMPLES["order.exception"]).blocks
     assert header["text"]["text"] == "🔴 Order #1042 is in exception at Nordic Outdoor: due in 20 h"
     assert decision["text"]["text"] == (
@@ -75,7 +75,7 @@ def test_the_decision_comes_before_all_else_and_the_button_right_after() -> None
 
 
 @pytest.mark.parametrize("year", [1, 1969, 9999])
-def test_a_date_that_slack_cannot_show_is_shown_as_it_is(year: int) -> None:
+def test_a_date_that_slack_cannot_show_stays_text(year: int) -> None:
     message = slack.blocks(order_alert("order.exception", created_at=datetime(year, 5, 1, 12, tzinfo=UTC)))
     assert f" 1 May {year} 1" in json.dumps(message.blocks[3])
     assert "*Placed*\\n<!date" not in json.dumps(message.blocks[3])
@@ -88,7 +88,7 @@ def test_the_first_products_picture_stands_beside_the_lines() -> None:
     assert lines["accessory"]["image_url"] == "https://cdn.example.com/tent-2p.jpg"
 
 
-def test_a_picture_that_slack_cannot_fetch_can_be_left_out() -> None:
+def test_the_picture_can_be_left_out() -> None:
     message = slack.blocks(SAMPLES["order.exception"], with_image=False)
     assert "tent-2p.jpg" not in json.dumps(message.blocks)
     assert "TENT-2P" in json.dumps(message.blocks)
@@ -103,7 +103,7 @@ def test_without_a_link_there_is_no_button() -> None:
     assert _of_type(slack.blocks(SAMPLES["order.cancelled"]), "actions") == []
 
 
-def test_a_shop_cannot_mention_a_channel_or_break_out_of_a_link() -> None:
+def test_a_shop_cannot_mention_a_channel_or_end_a_link() -> None:
     alert = order_alert("order.exception", number="<!channel>", url="https://a.example/|x&y", raw_status="<@U1>")
     plain = slack.plain(alert).text
     assert "<!" not in plain + json.dumps(slack.blocks(alert).blocks).replace("<!date^", "")
@@ -111,7 +111,7 @@ def test_a_shop_cannot_mention_a_channel_or_break_out_of_a_link() -> None:
     assert "<https://a.example/%7Cx&amp;y|Open the order>" in plain
 
 
-def test_a_hundred_orders_of_a_digest_are_all_named_if_need_be_without_their_links() -> None:
+def test_a_long_digest_drops_links_before_orders() -> None:
     orders = tuple(
         DigestedOrder(alert_id=str(n), id=str(n), number=f"N{n:03}", url=f"https://a.example/{'x' * 400}")
         for n in range(100)
@@ -124,14 +124,14 @@ def test_a_hundred_orders_of_a_digest_are_all_named_if_need_be_without_their_lin
     assert "|open>" not in text
 
 
-def test_a_digest_names_the_products_that_most_orders_wait_for_and_what_they_lack() -> None:
+def test_a_digest_lists_the_most_affected_products() -> None:
     blocks = _of_type(slack.blocks(SAMPLES["order.digest"]), "section")[2:]
     sections = [block["text"]["text"] for block in blocks]
     assert sections[0].startswith("*Most affected*\n• LAMP-1, Trail lamp: in 12 orders")
     assert "on hand 2: *short 10*" in sections[0]
 
 
-def test_orders_beyond_the_room_are_counted_exactly() -> None:
+def test_orders_that_do_not_fit_are_counted() -> None:
     orders = tuple(
         DigestedOrder(alert_id=str(n), id=str(n), number="&" * 160, url=f"https://a.example/{'x' * 200}")
         for n in range(100)
@@ -157,6 +157,6 @@ def test_long_lines_and_gaps_stay_within_the_limits() -> None:
     assert f"+{100 - shown} more lines" in json.dumps(message.blocks)
 
 
-def test_the_other_channels_do_not_load_slacks_library() -> None:
+def test_the_other_channels_do_not_import_slack_sdk() -> None:
     check = "import sys, orderwatch.rendering.fallback; sys.exit('slack_sdk' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -9,7 +9,7 @@ from orderwatch_local.samples import SAMPLES, order_alert
 LINK = "https://admin.example.com/nordic-outdoor/orders/5501042"
 
 
-def test_a_link_that_does_not_fit_with_the_number_is_left_out_whole() -> None:
+def test_a_link_that_does_not_fit_is_left_out() -> None:
     with_link = sms.body(order_alert("order.exception", url="https://a.example/1"))
     without = sms.body(order_alert("order.exception", url=f"https://a.example/{'1' * 140}"))
     assert with_link.endswith(" https://a.example/1")
@@ -18,14 +18,14 @@ def test_a_link_that_does_not_fit_with_the_number_is_left_out_whole() -> None:
 
 @pytest.mark.parametrize("length", range(19, 127))
 @pytest.mark.parametrize("reason", [None, "Address verification failed", "r" * 160])
-def test_an_order_in_exception_has_its_link_however_long_the_rest_is(length: int, reason: str | None) -> None:
+def test_the_link_stays_however_long_the_rest_is(length: int, reason: str | None) -> None:
     link = f"https://a.example/{'1' * (length - 18)}"
     message = sms.body(order_alert("order.exception", url=link, raw_status=reason))
     assert message.startswith("Order #1042 ")
     assert message.endswith(f" {link}")
 
 
-def test_the_value_and_the_shop_make_room_for_the_reason_and_the_link() -> None:
+def test_value_and_shop_are_left_out_before_the_reason() -> None:
     assert sms.body(SAMPLES["order.exception"]) == (
         f"Order #1042 is in exception, due in 20 h: Address verification failed {LINK}"
     )
@@ -39,23 +39,23 @@ def test_a_reason_is_shortened_before_it_is_dropped() -> None:
     assert message.endswith(f"... {LINK}")
 
 
-def test_a_backorder_says_what_is_short_and_a_cancellation_what_has_shipped() -> None:
+def test_shortfall_and_shipments_explain_the_status() -> None:
     line = AlertLineItem(sku="LAMP-1", quantity=Decimal(3), on_hand=Decimal(1))
     assert ": LAMP-1 short 2" in sms.body(order_alert("order.backordered", line_items=(line,)))
     assert ": 2 shipments listed already" in sms.body(order_alert("order.cancelled", shipments=2))
 
 
-def test_trouble_of_a_shop_says_what_to_do() -> None:
+def test_a_problem_of_a_shop_shows_the_next_step() -> None:
     assert sms.body(SAMPLES["connection.blocked"]).startswith(
         "Nordic Outdoor: Trackstar can no longer sync the orders. Reconnect the shop in Trackstar; "
     )
 
 
-def test_the_orders_number_is_there_however_long_the_rest_is() -> None:
+def test_the_order_number_stays_however_long_the_rest_is() -> None:
     message = sms.body(order_alert("order.exception", status="s" * 160, number="X-1042", raw_status="r" * 160))
     assert message.startswith("Order #X-1042 is sss")
     assert len(message) <= sms.MAX_CHARACTERS
 
 
-def test_a_recovery_tells_the_status_now() -> None:
+def test_a_recovery_shows_the_current_status() -> None:
     assert "recovered at Nordic Outdoor, 129.90 EUR: now processing" in sms.body(SAMPLES["order.recovered"])

@@ -17,7 +17,7 @@ def _values(attributes: Mapping[str, sns.Attribute]) -> dict[str, str]:
     return {name: attribute.value for name, attribute in attributes.items()}
 
 
-def test_an_orders_attributes_are_those_that_are_known() -> None:
+def test_an_order_has_the_attributes_that_are_known() -> None:
     attributes = render(SAMPLES["order.exception"]).attributes
     assert _values(attributes) == {
         "kind": "order.exception",
@@ -32,7 +32,7 @@ def test_an_orders_attributes_are_those_that_are_known() -> None:
     assert {name for name, attribute in attributes.items() if attribute.type == "Number"} == {"total_price"}
 
 
-def test_what_is_not_known_has_no_attribute() -> None:
+def test_unknown_values_have_no_attribute() -> None:
     assert set(render(SAMPLES["order.cancelled"]).attributes) == {
         "kind",
         "severity",
@@ -42,7 +42,7 @@ def test_what_is_not_known_has_no_attribute() -> None:
     }
 
 
-def test_a_digest_of_several_currencies_names_none() -> None:
+def test_a_digest_of_several_currencies_has_no_currency() -> None:
     attributes = _values(render(SAMPLES["order.digest"]).attributes)
     assert attributes == {
         "kind": "order.digest",
@@ -54,7 +54,7 @@ def test_a_digest_of_several_currencies_names_none() -> None:
     }
 
 
-def test_an_overdue_order_can_be_filtered_by_how_late_it_is() -> None:
+def test_an_overdue_order_has_its_late_hours() -> None:
     late = render(SAMPLES["order.backordered"]).attributes
     assert (late["urgency"], late["late_hours"]) == (sns.Attribute("String", "overdue"), sns.Attribute("Number", "277"))
     assert "late_hours" not in render(SAMPLES["order.exception"]).attributes
@@ -85,7 +85,7 @@ def test_every_attribute_is_also_in_the_json() -> None:
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_each_protocol_gets_its_shape(kind: str) -> None:
+def test_each_protocol_gets_its_text(kind: str) -> None:
     bodies = json.loads(render(SAMPLES[kind]).message)
     assert bodies["email"] == bodies["default"] == email.body(SAMPLES[kind])
     assert bodies["sqs"] == bodies["lambda"] == bodies["firehose"]
@@ -94,7 +94,7 @@ def test_each_protocol_gets_its_shape(kind: str) -> None:
     assert len(bodies["sms"]) <= 140
 
 
-def test_the_largest_alert_fits_and_counts_the_lines_it_lost() -> None:
+def test_the_largest_alert_fits_and_counts_lines_left_out() -> None:
     line = AlertLineItem(
         sku='"' * 160,
         name="\\" * 160,
@@ -118,7 +118,7 @@ def _raise(_alert: Alert) -> str:
 
 @pytest.mark.parametrize("kind", SAMPLES)
 @pytest.mark.parametrize("module", ["email", "sms", "amazon_q", "machine"])
-def test_a_bug_in_a_renderer_gives_the_plain_alert_and_the_error(
+def test_a_bug_in_a_renderer_gives_the_fallback_and_the_error(
     kind: str, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(getattr(sns, module), "body", _raise)
@@ -130,17 +130,17 @@ def test_a_bug_in_a_renderer_gives_the_plain_alert_and_the_error(
     assert message.attributes["kind"].value == alert.kind
 
 
-def test_without_a_bug_the_alert_goes_out_in_full() -> None:
+def test_without_a_bug_the_full_message_is_sent() -> None:
     assert render_or_plain(SAMPLES["order.exception"]) == (render(SAMPLES["order.exception"]), None)
 
 
-def test_the_plain_alert_names_order_statuses_shop_and_link() -> None:
+def test_the_fallback_has_order_statuses_shop_and_link() -> None:
     body = fallback.plain(SAMPLES["order.exception"]).bodies["email"]
     for fact in ("1042", "Status: exception", "Before: processing", "conn-7f3a", "/orders/5501042"):
         assert fact in body
 
 
-def test_the_plain_alerts_json_is_an_alert_without_the_lists_where_they_are_too_large() -> None:
+def test_the_fallback_leaves_out_lists_that_are_too_large() -> None:
     line = AlertLineItem(image_url=f"https://cdn.example.com/{'x' * 2000}")
     message = fallback.plain(order_alert("order.exception", line_items=(line,) * 100))
     alert = Alert.model_validate_json(message.bodies["sqs"])
@@ -149,7 +149,7 @@ def test_the_plain_alerts_json_is_an_alert_without_the_lists_where_they_are_too_
     assert (alert.order.line_items, alert.order.more_line_items) == ((), 100)
 
 
-def test_the_plain_alert_survives_a_model_that_cannot_be_serialized_or_filtered(
+def test_the_fallback_works_if_serialization_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Alert, "model_dump", _raise)

@@ -15,14 +15,14 @@ def _line(sku: str = "LAMP-1", quantity: int | None = 3, on_hand: int | None = 3
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_every_channel_says_what_to_do(kind: str) -> None:
+def test_every_channel_shows_the_next_step(kind: str) -> None:
     alert = SAMPLES[kind]
     step = next_steps.next_step(alert)
     said = step[:1].lower() + step[1:]
     assert f"\nDo: {said}\n" in email.body(alert)
     assert any(block["text"]["text"].endswith(f"*Do:* {said}") for block in slack.blocks(alert).blocks[1:3])
     assert amazon_q.notification(alert)["content"]["nextSteps"][0] == step
-    assert machine.in_words(alert).next_step == step
+    assert machine.with_texts(alert).next_step == step
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,9 @@ def test_every_channel_says_what_to_do(kind: str) -> None:
         ("Address verification failed", "Correct the address"),
         ("PAYMENT_DECLINED: card expired", "Settle the payment"),
         ("Held: high fraud risk", "Review the order"),
-        ("Hazmat", "Open the order and settle what the shop names"),
-        ("Redressed", "Open the order and settle what the shop names"),
-        (None, "Open the order and settle what the shop names"),
+        ("Hazmat", "Open the order and resolve the reason"),
+        ("Redressed", "Open the order and resolve the reason"),
+        (None, "Open the order and resolve the reason"),
     ],
 )
 def test_a_common_reason_has_a_step_of_its_own(reason: str | None, step: str) -> None:
@@ -53,11 +53,13 @@ def test_a_common_reason_has_a_step_of_its_own(reason: str | None, step: str) ->
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_backorder_whose_every_line_is_in_stock_is_a_question_to_the_warehouse(
+def test_a_backorder_with_enough_stock_asks_the_warehouse(
     lines: tuple[AlertLineItem, ...], more: int, covered: bool, why: str
 ) -> None:
     alert = order_alert("order.backordered", line_items=lines, more_line_items=more)
-    assert (next_steps.next_step(alert) == "Stock covers every line: ask the warehouse why it waits.") is covered, why
+    assert (
+        next_steps.next_step(alert) == "Stock covers every line: ask the warehouse why the order is on backorder."
+    ) is covered, why
 
 
 @pytest.mark.parametrize(
@@ -65,13 +67,11 @@ def test_a_backorder_whose_every_line_is_in_stock_is_a_question_to_the_warehouse
     [
         (None, None, "Stop picking"),
         (0, "No shipment is listed.", "Stop picking"),
-        (1, "1 shipment listed already.", "Call back what has shipped"),
-        (3, "3 shipments listed already.", "Call back what has shipped"),
+        (1, "1 shipment listed already.", "Recall what has shipped"),
+        (3, "3 shipments listed already.", "Recall what has shipped"),
     ],
 )
-def test_a_cancellation_tells_whether_something_has_shipped_and_nothing_of_the_stock(
-    shipments: int | None, alerted: str | None, step: str
-) -> None:
+def test_a_cancellation_shows_shipments_and_no_stock(shipments: int | None, alerted: str | None, step: str) -> None:
     alert = order_alert("order.cancelled", shipments=shipments, line_items=(_line(on_hand=0),))
     first = email.body(alert).splitlines()[0]
     assert ("shipment" in first) is (alerted is not None)
@@ -82,7 +82,7 @@ def test_a_cancellation_tells_whether_something_has_shipped_and_nothing_of_the_s
         assert "on hand" not in said
 
 
-def test_a_recovered_order_is_short_of_nothing() -> None:
+def test_a_recovered_order_shows_no_shortfall() -> None:
     alert = order_alert(
         "order.recovered", status="processing", previous_status="backordered", line_items=(_line("A", 2, 1),)
     )
@@ -90,19 +90,19 @@ def test_a_recovered_order_is_short_of_nothing() -> None:
         assert "short 1" not in said
 
 
-def test_a_recovered_order_that_is_due_still_hurries() -> None:
+def test_a_recovered_order_that_is_due_is_still_urgent() -> None:
     fields: dict[str, Any] = {"status": "processing", "previous_status": "exception"}
     assert next_steps.next_step(order_alert("order.recovered", ship_by=NOW, **fields)).startswith("Ship it first")
     assert next_steps.next_step(order_alert("order.recovered", **fields)).startswith("Nothing")
 
 
-def test_each_audience_reads_its_own_step() -> None:
+def test_operators_get_a_step_of_their_own() -> None:
     alert = SAMPLES["connection.blocked"]
     for_operators = alert.model_copy(update={"recipients": Recipients.OPERATORS})
     assert "orderwatch poll conn-7f3a" in next_steps.next_step(for_operators)
     assert "orderwatch" not in next_steps.next_step(alert)
 
 
-def test_a_step_that_the_alert_brings_is_the_one_that_is_shown() -> None:
+def test_the_next_step_of_the_alert_itself_wins() -> None:
     alert = SAMPLES["connection.blocked"].model_copy(update={"next_step": "Run:\nthis"})
     assert next_steps.next_step(alert) == "Run: this"

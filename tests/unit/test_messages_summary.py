@@ -6,17 +6,17 @@ import re
 import pytest
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.summary import DailySummary, shortened
+from orderwatch.alerts.summary import DailySummary
 from orderwatch.rendering import amazon_q, content, email, fallback, machine, next_steps, slack, sms
 from orderwatch.rendering.sns import MAX_BYTES, render
 from orderwatch.summary.build import summarize
 from orderwatch_local.samples import SAMPLES
-from tests.support.summaries import AT, AT_RISK, HOUR, MemoryStore, blocked, extract, healthy, occasion, row, shop
+from tests.support.summaries import AT, AT_RISK, HOUR, MemoryStore, blocked, extract, healthy, request, row, shop
 
 
 def made(store: MemoryStore, names: list[str]) -> Alert:
     shops = [shop(name, f"Shop {name}") for name in names]
-    return summarize(shops, store=store, products=None, occasion=occasion()).alert
+    return summarize(shops, store=store, products=None, request=request()).alert
 
 
 def many(shops: int, orders: int) -> Alert:
@@ -30,12 +30,12 @@ def many(shops: int, orders: int) -> Alert:
 
 
 def daily_of(alert: Alert) -> DailySummary:
-    assert alert.daily
-    return alert.daily
+    assert alert.summary
+    return alert.summary
 
 
 @pytest.mark.parametrize(("shops", "orders"), [(1, 5_000), (500, 10), (500, 1), (40, 125)])
-def test_a_summary_fits_every_channel_and_counts_what_it_leaves_out(shops: int, orders: int) -> None:
+def test_a_summary_fits_every_channel(shops: int, orders: int) -> None:
     alert = many(shops, orders)
     message = render(alert)
     assert message.size <= MAX_BYTES
@@ -43,8 +43,8 @@ def test_a_summary_fits_every_channel_and_counts_what_it_leaves_out(shops: int, 
     assert len(email.body(alert).encode()) <= email.MAX_BYTES
     assert len(amazon_q.notification(alert)["content"]["description"]) <= amazon_q.MAX_DESCRIPTION
     assert len(slack.blocks(alert).blocks) <= slack.MAX_BLOCKS
-    sent = DailySummary.model_validate(json.loads(message.bodies["sqs"])["daily"])
-    assert sent.total.waiting == shops * orders
+    sent = DailySummary.model_validate(json.loads(message.bodies["sqs"])["summary"])
+    assert sent.total.needs_attention == shops * orders
     assert len(sent.shops) + sent.more_shops == shops
     assert all(len(each.orders) + each.more_orders == orders for each in sent.shops)
 
@@ -63,34 +63,37 @@ def test_the_e_mail_names_or_counts_every_shop_and_every_order(shops: int) -> No
 def test_the_first_lines_of_the_e_mail_carry_the_decision() -> None:
     alert = SAMPLES["summary.daily"]
     first, do, link = email.body(alert).splitlines()[:3]
-    assert first == "17 orders wait, 2 late, 2 at risk, 1 shop not visible. In 3 of 4 shops. 1,078.40 EUR."
+    assert first == "17 orders need attention, 2 late, 2 at risk, 1 shop not visible. In 3 of 4 shops. 1,078.40 EUR."
     assert do == "Do: begin with #1017 at Nordic Outdoor: in exception, 47 h overdue."
     assert link.endswith("/orders/1017")
 
 
-def test_where_nothing_waits_it_is_one_line_and_still_a_message() -> None:
+def test_a_summary_without_a_backlog_is_one_line() -> None:
     alert = made(MemoryStore({}, {"a": healthy(), "b": healthy("b")}), ["a", "b"])
-    assert email.subject(alert) == "[summary] Nothing waits in 2 shops"
-    assert email.body(alert).splitlines()[:2] == ["Nothing waits in 2 shops.", "Do: nothing: no order waits."]
-    assert sms.body(alert) == "Nothing waits in 2 shops"
+    assert email.subject(alert) == "[summary] No order needs attention in 2 shops"
+    assert email.body(alert).splitlines()[:2] == [
+        "No order needs attention in 2 shops.",
+        "Do: nothing: no order needs attention.",
+    ]
+    assert sms.body(alert) == "No order needs attention in 2 shops"
     assert slack.blocks(alert).blocks
     assert render(alert)
 
 
-def test_a_blocked_shop_is_never_told_as_one_where_nothing_waits() -> None:
+def test_a_blocked_shop_is_never_shown_as_quiet() -> None:
     alert = made(MemoryStore({}, {"a": blocked(), "b": healthy("b")}), ["a", "b"])
-    assert email.subject(alert) == "[summary] Nothing that can be seen waits, 1 shop not visible"
+    assert email.subject(alert) == "[summary] No visible order needs attention, 1 shop not visible"
     said = email.body(alert)
-    assert "Shop a: not visible since Thu 5 Mar 03:00 CET (blocked); last known: nothing waits" in said
-    assert "Nothing waits in 1 other shop" in said
+    assert "Shop a: not visible since Thu 5 Mar 03:00 CET (blocked); last known: no order needs attention" in said
+    assert "No order needs attention in 1 other shop" in said
     assert "not visible" in sms.body(alert)
     assert "shops not visible: 1" in fallback.plain(alert).bodies["email"]
 
 
-def test_an_order_at_risk_is_told_and_is_not_waiting() -> None:
+def test_an_order_at_risk_does_not_need_attention() -> None:
     rows = {"1": row("open", needs_attention=False, deadline_state=AT_RISK)}
     alert = made(MemoryStore({"a": rows}, {"a": healthy()}), ["a"])
-    assert content.headline(alert) == "Nothing waits, 1 at risk"
+    assert content.headline(alert) == "No order needs attention, 1 at risk"
     assert next_steps.next_step(alert) == "Begin with #1042 at Shop a: at risk."
 
 
@@ -106,15 +109,15 @@ def test_an_order_at_risk_is_told_and_is_not_waiting() -> None:
         (0, [], "the totals alone"),
     ],
 )
-def test_cutting_from_the_end_keeps_the_worst_and_counts_the_rest(keep: int, listed: list[int], why: str) -> None:
-    daily = shortened(daily_of(many(3, 12)), keep, first=1)
+def test_a_shortened_summary_keeps_the_worst_shops(keep: int, listed: list[int], why: str) -> None:
+    daily = daily_of(many(3, 12)).shortened(keep, detailed=1)
     assert [len(each.orders) for each in daily.shops] == listed, why
     assert all(len(each.orders) + each.more_orders == 12 for each in daily.shops)
     assert daily.more_shops == 3 - len(listed)
 
 
-def test_what_machines_get_has_the_words_and_the_figures() -> None:
+def test_the_json_has_the_texts_and_the_figures() -> None:
     alerted = json.loads(machine.body(SAMPLES["summary.daily"]))
-    assert alerted["summary"].startswith("17 orders wait, 2 late")
+    assert alerted["title"].startswith("17 orders need attention, 2 late")
     assert alerted["next_step"].startswith("Begin with #1017")
-    assert alerted["daily"]["total"]["by_reason"] == {"backordered": 13, "exception": 3, "late": 1}
+    assert alerted["summary"]["total"]["by_reason"] == {"backordered": 13, "exception": 3, "late": 1}

@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import pytest
 
+from orderwatch.clock import duration
 from orderwatch.rendering import formatting
 
 
@@ -43,8 +44,23 @@ def test_a_quantity_has_no_trailing_zeros(amount: str, shown: str) -> None:
         (timedelta(seconds=59), "less than a minute"),
     ],
 )
-def test_a_duration_is_told_in_its_two_largest_units(span: timedelta, shown: str) -> None:
-    assert formatting.duration(span) == shown
+def test_a_duration_shows_its_two_largest_units(span: timedelta, shown: str) -> None:
+    assert duration(span) == shown
+
+
+@pytest.mark.parametrize(
+    ("span", "units", "shown"),
+    [
+        (timedelta(hours=47, minutes=59), 1, "47 h"),
+        (timedelta(hours=48), 1, "2 d"),
+        (timedelta(days=1200), 1, "1,200 d"),
+        (timedelta(minutes=2, seconds=5), 2, "2 min 5 s"),
+        (timedelta(seconds=4.9), 2, "4 s"),
+        (timedelta(seconds=-4), 2, "0 s"),
+    ],
+)
+def test_a_duration_can_show_one_unit_or_seconds(span: timedelta, units: int, shown: str) -> None:
+    assert duration(span, units=units, seconds=True) == shown
 
 
 @pytest.mark.parametrize(
@@ -59,11 +75,11 @@ def test_a_duration_is_told_in_its_two_largest_units(span: timedelta, shown: str
         ("", "fallback"),
     ],
 )
-def test_ascii_keeps_what_has_a_likeness(original: str, folded: str) -> None:
+def test_ascii_folding_keeps_similar_characters(original: str, folded: str) -> None:
     assert formatting.ascii_fold(original, fallback="fallback") == folded
 
 
-def test_direction_and_control_characters_are_gone_but_the_text_stays() -> None:
+def test_control_and_direction_characters_are_removed() -> None:
     assert formatting.clean("\u202eevil\u2066 na\nme\x00\u200b\u2029end\uffff") == "evil na me end\ufffd"
 
 
@@ -80,7 +96,7 @@ def test_direction_and_control_characters_are_gone_but_the_text_stays() -> None:
         f"https://{'a' * 2048}",
     ],
 )
-def test_what_is_no_safe_web_address_is_no_link(url: str | None) -> None:
+def test_an_unsafe_address_is_no_link(url: str | None) -> None:
     assert formatting.link(url) is None
 
 

@@ -26,11 +26,11 @@ SEEN = datetime(2026, 3, 4, 12, 35, tzinfo=UTC)
     ],
     ids=["UTC", "naive", "another offset", "summer", "next year", "this year only here", "beside nothing"],
 )
-def test_a_moment_is_told_in_the_shops_zone(at: datetime, beside: datetime | None, shown: str) -> None:
+def test_a_moment_is_shown_in_the_zone_of_the_shop(at: datetime, beside: datetime | None, shown: str) -> None:
     assert formatting.moment(at, BERLIN, beside=beside) == shown
 
 
-def test_a_zone_without_a_name_is_told_by_its_offset() -> None:
+def test_a_zone_without_a_name_shows_its_offset() -> None:
     assert formatting.moment(SEEN, time_zone("America/Sao_Paulo"), beside=SEEN).endswith(" 09:35 UTC-03")
 
 
@@ -74,9 +74,7 @@ def test_no_order_is_overdue_without_a_date() -> None:
     ],
     ids=["Berlin", "Los Angeles", "the clocks go forward", "naive", "a moment"],
 )
-def test_a_ship_by_at_midnight_utc_is_the_end_of_that_day_in_the_shop(
-    ship_by: datetime, zone: str, ends: datetime
-) -> None:
+def test_midnight_utc_is_the_end_of_that_day_in_the_shop(ship_by: datetime, zone: str, ends: datetime) -> None:
     alert = order_alert("order.exception", ship_by=ship_by, seen_at=ends - timedelta(hours=3))
     connection = alert.connection.model_copy(update={"time_zone": zone})
     due = formatting.order_due(alert.model_copy(update={"connection": connection}))
@@ -85,30 +83,30 @@ def test_a_ship_by_at_midnight_utc_is_the_end_of_that_day_in_the_shop(
 
 
 @pytest.mark.parametrize("status", ["fulfilled", "cancelled"])
-def test_an_order_that_is_shipped_or_cancelled_has_no_ship_by_to_keep(status: str) -> None:
+def test_a_shipped_or_cancelled_order_shows_no_ship_by(status: str) -> None:
     alert = order_alert("order.recovered", status=status, ship_by=datetime(2026, 3, 6, 9, tzinfo=UTC))
     assert "hip by" not in email.body(alert) + sms.body(alert) + str(slack.blocks(alert))
 
 
-def test_a_day_without_a_time_is_told_as_a_day_in_every_channel() -> None:
+def test_a_date_without_a_time_is_shown_as_a_date() -> None:
     alert = order_alert("order.exception", ship_by=datetime(2026, 3, 6, tzinfo=UTC))
     assert "Ship by Fri 6 Mar (in 2 d)." in email.body(alert)
     assert "Ship by Fri 6 Mar (in 2 d)." in slack.blocks(alert).blocks[1]["text"]["text"]
 
 
-def test_a_zone_that_is_not_known_here_degrades_to_utc() -> None:
+def test_an_unknown_zone_falls_back_to_utc() -> None:
     alert = order_alert("order.exception", created_at=NOW)
     elsewhere = alert.connection.model_copy(update={"time_zone": "Mars/Olympus"})
     assert "Placed: Wed 4 Mar 12:32 UTC" in email.body(alert.model_copy(update={"connection": elsewhere}))
 
 
 @pytest.mark.parametrize("name", ["", "Europe", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "CET\0"])
-def test_a_time_zone_that_does_not_exist_is_refused_by_an_error_that_says_what_a_name_looks_like(name: str) -> None:
+def test_an_unknown_time_zone_error_shows_an_example(name: str) -> None:
     with pytest.raises(ValueError, match="such as Europe/Berlin"):
         time_zone(name)
 
 
-def test_an_overdue_order_says_so_in_subject_headline_header_and_text_message() -> None:
+def test_every_channel_shows_that_an_order_is_overdue() -> None:
     alert = SAMPLES["order.backordered"]
     assert email.subject(alert).startswith("[backordered] 11 d overdue: Order #JP-20931")
     assert slack.blocks(alert).blocks[0]["text"]["text"].endswith(", 11 d overdue")

@@ -57,8 +57,8 @@ def test_the_baseline_records_everything_and_tells_only_that_the_watch_started(w
     [alert] = world.alerted()
     assert alert.kind == "watch.started"
     assert alert.detail == "Watching 6 orders for backordered, cancelled, exception; 2 in exception now."
-    assert alert.waiting
-    assert ({each.id for each in alert.waiting.orders}, alert.waiting.more_orders) == ({"4", "5"}, 0)
+    assert alert.backlog
+    assert ({each.id for each in alert.backlog.orders}, alert.backlog.more_orders) == ({"4", "5"}, 0)
     assert (summary.outcome, summary.pages, summary.written, summary.alerts) == (Outcome.FINISHED, 3, 6, 0)
     assert world.state().cursor.position == NOON
 

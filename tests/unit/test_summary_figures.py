@@ -10,17 +10,17 @@ from orderwatch.alerts.summary import BacklogAges, ShopSummary, SummaryProduct
 from orderwatch.deadlines.rules import NO_DEADLINE, DeadlineState
 from orderwatch.records import ExtractLine, StoredOrder
 from orderwatch.summary.figures import SummaryRow, shop_figures, total
-from orderwatch.summary.stock import MAX_ASKED, backordered, held_up_by, product_ids
+from orderwatch.summary.stock import MAX_LOOKED_UP, backordered, blocking_products, product_ids
 from orderwatch.trackstar.products import Product
 from tests.support.summaries import AT, AT_RISK, DAY, HOUR, WATCHED, extract, late_for, row
 
 
-def summed(rows: Mapping[str, StoredOrder]) -> list[SummaryRow]:
+def rows_of(rows: Mapping[str, StoredOrder]) -> list[SummaryRow]:
     return [SummaryRow(key, each, WATCHED) for key, each in rows.items()]
 
 
 def shop_of(rows: Mapping[str, StoredOrder]) -> ShopSummary:
-    return ShopSummary(connection_id="a", as_of=AT, **shop_figures(summed(rows), at=AT))
+    return ShopSummary(connection_id="a", as_of=AT, **shop_figures(rows_of(rows), at=AT))
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def shop_of(rows: Mapping[str, StoredOrder]) -> ShopSummary:
         (row("backordered", since=DAY, deadline_state=AT_RISK), "backordered", DAY, "it waits, and is at risk too"),
     ],
 )
-def test_why_an_order_is_told_and_since_when(stored: StoredOrder, reason: str, since: timedelta, why: str) -> None:
-    [order] = summed({"1": stored})
+def test_why_an_order_is_listed_and_since_when(stored: StoredOrder, reason: str, since: timedelta, why: str) -> None:
+    [order] = rows_of({"1": stored})
     assert (order.reason, AT - order.since) == (reason, since), why
 
 
-def test_every_waiting_order_is_counted_once_by_reason_and_once_by_age() -> None:
+def test_an_order_counts_once_by_reason_and_once_by_age() -> None:
     shop = shop_of(
         {
             "1": row(since=HOUR),
@@ -67,18 +67,18 @@ def test_every_waiting_order_is_counted_once_by_reason_and_once_by_age() -> None
     )
     assert shop.by_reason == {"exception": 2, "backordered": 2, "late": 1}
     assert shop.ages == BacklogAges(under_1_day=1, from_1_to_3_days=2, from_3_to_7_days=1, over_7_days=1)
-    assert (shop.waiting, shop.late, shop.at_risk) == (5, 2, 1)
+    assert (shop.needs_attention, shop.late, shop.at_risk) == (5, 2, 1)
     assert shop.raw_reasons == {"Address": 1}
 
 
-def test_money_is_summed_by_currency_and_what_has_none_is_counted() -> None:
+def test_value_is_added_up_by_currency() -> None:
     rows = [extract(total="10.50"), extract(total="5"), extract(total="7", currency="USD"), extract(total=None)]
     shop = shop_of({str(number): row(kept=each) for number, each in enumerate([*rows, extract(currency=None)])})
     assert shop.value_by_currency == {"EUR": Decimal("15.50"), "USD": Decimal(7)}
     assert shop.without_value == 2
 
 
-def test_the_ten_most_urgent_are_listed_and_the_rest_is_counted_exactly() -> None:
+def test_the_ten_most_urgent_orders_are_listed() -> None:
     rows = {f"{number:02}": row(ship_by=AT + number * HOUR) for number in range(14)}
     rows["never"] = row(kept=extract(total="9000"))
     rows["risk"] = row("open", needs_attention=False, deadline_state=AT_RISK, ship_by=AT - DAY)
@@ -91,7 +91,7 @@ def test_the_total_is_the_sum_of_the_shops() -> None:
     one = shop_of({"1": row(), "2": row("open", deadline_state=late_for(HOUR))})
     two = shop_of({"1": row("backordered", since=9 * DAY, kept=extract(currency="USD"))})
     every = total([one, two])
-    assert (every.waiting, every.late) == (3, 1)
+    assert (every.needs_attention, every.late) == (3, 1)
     assert every.by_reason == {"exception": 1, "late": 1, "backordered": 1}
     assert every.value_by_currency == {"EUR": Decimal(20), "USD": Decimal(10)}
     assert every.ages == BacklogAges(under_1_day=2, over_7_days=1)
@@ -109,25 +109,31 @@ ORDERS = {
 
 def held_up(stock: Mapping[str, int]) -> list[SummaryProduct]:
     products = {f"id-{sku}": Product(id=f"id-{sku}", inventory=Decimal(count)) for sku, count in stock.items()}
-    return held_up_by(backordered(summed(ORDERS)), products)
+    return blocking_products(backordered(rows_of(ORDERS)), products)
 
 
-def test_the_products_that_hold_up_most_orders_come_first_with_what_is_short() -> None:
+def test_the_products_in_most_orders_come_first() -> None:
     lamp, tent = held_up({"LAMP": 4})
     assert lamp == SummaryProduct(
-        sku="LAMP", product_id="id-LAMP", orders=3, alone=2, ordered=Decimal(7), on_hand=Decimal(4), short=Decimal(3)
+        sku="LAMP",
+        product_id="id-LAMP",
+        orders=3,
+        only_blocker=2,
+        ordered=Decimal(7),
+        on_hand=Decimal(4),
+        short=Decimal(3),
     )
-    assert tent == SummaryProduct(sku="TENT", product_id="id-TENT", orders=2, alone=0, ordered=Decimal(2))
+    assert tent == SummaryProduct(sku="TENT", product_id="id-TENT", orders=2, only_blocker=0, ordered=Decimal(2))
 
 
-def test_a_product_of_which_there_is_enough_holds_up_nothing_and_leaves_the_others_alone() -> None:
+def test_a_product_with_enough_stock_holds_up_nothing() -> None:
     [lamp] = held_up({"LAMP": 4, "TENT": 2})
-    assert (lamp.sku, lamp.orders, lamp.alone) == ("LAMP", 3, 3)
+    assert (lamp.sku, lamp.orders, lamp.only_blocker) == ("LAMP", 3, 3)
     assert held_up({"LAMP": 7, "TENT": 2}) == []
 
 
-def test_where_no_stock_is_known_every_product_may_hold_up_its_orders() -> None:
-    assert [(each.sku, each.orders, each.alone, each.short) for each in held_up({})] == [
+def test_unknown_stock_holds_up_orders() -> None:
+    assert [(each.sku, each.orders, each.only_blocker, each.short) for each in held_up({})] == [
         ("LAMP", 3, 2, None),
         ("TENT", 2, 0, None),
     ]
@@ -136,35 +142,35 @@ def test_where_no_stock_is_known_every_product_may_hold_up_its_orders() -> None:
 def test_a_parent_has_no_stock_of_its_own() -> None:
     waiting = [extract(("LAMP", 2))]
     parent = Product(id="id-LAMP", parent_product_id="id-LAMP", inventory=Decimal(4))
-    [lamp] = held_up_by(waiting, {"id-LAMP": parent})
+    [lamp] = blocking_products(waiting, {"id-LAMP": parent})
     assert (lamp.on_hand, lamp.short) == (None, None)
 
 
-def test_the_stock_of_what_most_orders_have_is_asked_for() -> None:
+def test_products_in_most_orders_are_looked_up_first() -> None:
     crowd = [
         extract(*((f"SKU-{each}", 1) for each in range(60))),
         extract(*((f"SKU-{each}", 1) for each in range(50, 120))),
     ]
     asked = product_ids(crowd)
-    assert len(asked) == MAX_ASKED
+    assert len(asked) == MAX_LOOKED_UP
     assert asked == [f"id-SKU-{each}" for each in (*range(50, 60), *range(50), *range(60, 100))]
 
 
-def test_products_that_tie_are_told_in_the_order_in_which_the_orders_have_them() -> None:
+def test_tied_products_keep_the_order_of_the_orders() -> None:
     ids = [f"p{each}" for each in range(12)]
     nameless = [
         extract().model_copy(update={"lines": [ExtractLine(product_id=each, quantity=Decimal(1))]}) for each in ids
     ]
-    assert [each.product_id for each in held_up_by(nameless, {})] == ids
+    assert [each.product_id for each in blocking_products(nameless, {})] == ids
 
 
-def test_an_order_that_trackstar_no_longer_has_is_not_at_risk() -> None:
-    [order] = summed({"1": row("exception", deadline_state=DeadlineState(passed=AT_RISK.passed))})
+def test_a_deleted_order_is_not_at_risk() -> None:
+    [order] = rows_of({"1": row("exception", deadline_state=DeadlineState(passed=AT_RISK.passed))})
     assert not order.is_at_risk
 
 
-def test_an_order_at_risk_that_became_final_is_none() -> None:
-    [order] = summed(
+def test_a_final_order_is_not_at_risk() -> None:
+    [order] = rows_of(
         {"1": row("fulfilled", needs_attention=False, deadline_state=DeadlineState(passed=AT_RISK.passed))}
     )
     assert not order.is_at_risk

@@ -30,8 +30,8 @@ def started(world: World) -> Alert:
 
 def waiting(world: World) -> Backlog:
     alert = started(world)
-    assert alert.waiting
-    return alert.waiting
+    assert alert.backlog
+    return alert.backlog
 
 
 def test_what_must_ship_first_is_listed_first_and_then_what_is_worth_most(world: World) -> None:
@@ -57,7 +57,7 @@ def test_ten_are_listed_over_all_pages_and_the_rest_is_counted_by_status(
 def test_what_is_over_does_not_wait(world: World) -> None:
     place(world, "gone", status="cancelled", days=-1)
     world.place("fine")
-    assert started(world).waiting is None
+    assert started(world).backlog is None
 
 
 def test_a_listed_order_has_what_a_person_needs_to_find_it_and_nothing_personal(world: World) -> None:

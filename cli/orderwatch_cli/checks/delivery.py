@@ -7,8 +7,9 @@ from datetime import timedelta
 from orderwatch import clock
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.tables import AlertTable
+from orderwatch.clock import duration
 from orderwatch.errors import ParameterInvalidError, ParameterMissingError
-from orderwatch.rendering.formatting import duration, plural
+from orderwatch.rendering.formatting import plural
 from orderwatch_cli.checks.report import Finding, fail, ok
 from orderwatch_cli.checks.resources import has_queue
 from orderwatch_cli.command_hints import Commands

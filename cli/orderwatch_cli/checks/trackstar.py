@@ -10,10 +10,10 @@ from pydantic import SecretStr
 
 from orderwatch import clock
 from orderwatch.aws.parameters import Parameters
+from orderwatch.clock import duration
 from orderwatch.errors import ParameterMissingError
 from orderwatch.polling.health import assess
 from orderwatch.records import HealthState
-from orderwatch.rendering.formatting import duration
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_cli.checks.report import Finding, fail, ok
 from orderwatch_cli.command_hints import Commands

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from orderwatch import clock
 from orderwatch.aws.tables import AlertRow, AlertTable
-from orderwatch.rendering.formatting import duration
+from orderwatch.clock import duration
 from orderwatch_cli import output
 from orderwatch_cli.arguments import (
     MOMENT_EXAMPLES,

@@ -1,7 +1,10 @@
-"""The process's clocks: everything that asks for the time or waits does it here, so that a simulation can take over."""
+"""The process's clocks, and how a span of time is worded.
+
+Everything that asks for the time or sleeps does it here, so that a simulation can replace the clocks.
+"""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -52,3 +55,23 @@ def monotonic() -> float:
 def sleep(seconds: float) -> None:
     """Wait."""
     _clock.sleep(seconds)
+
+
+def duration(span: timedelta, *, units: int = 2, seconds: bool = False) -> str:
+    """A span of time in words, rounded down: `3 h 20 min`, `2 d 4 h`, `less than a minute`.
+
+    Args:
+        span: A negative one counts as zero.
+        units: How many units to show, from the largest one. A single unit shows hours up to 48: `35 h`, `2 d`.
+        seconds: Whether to show seconds: `4 s` instead of `less than a minute`.
+    """
+    total = max(int(span.total_seconds()), 0)
+    days, rest = divmod(total, 86_400)
+    if units == 1 and days < 2:  # noqa: PLR2004 - `35 h` says more than `1 d`
+        days, rest = 0, total
+    parts = [(days, "d"), (rest // 3600, "h"), (rest // 60 % 60, "min")]
+    parts += [(rest % 60, "s")] if seconds else []
+    largest = next((index for index, (amount, _) in enumerate(parts) if amount), None)
+    if largest is None:
+        return "0 s" if seconds else "less than a minute"
+    return " ".join(f"{amount:,} {unit}" for amount, unit in parts[largest : largest + units] if amount)

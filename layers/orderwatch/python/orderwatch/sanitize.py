@@ -1,30 +1,33 @@
-"""Text from outside (the vendor, a shop, a person), made safe to show, to log and to store."""
+"""Make texts of shops and of the vendor safe to store, log and show (rule 18)."""
 
 import re
 
 REPLACEMENT = "\ufffd"
-"""The character that replaces what cannot be decoded (U+FFFD)."""
+"""The character that replaces what cannot be decoded or sent (U+FFFD)."""
 
-# These can move a cursor, clear a terminal or break a line (C0, DEL, C1, separators), or reverse a text (bidi).
+# These can move a cursor, clear a terminal or break a line (C0, DEL, C1, separators).
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_DIRECTIONS = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+# Invisible characters, and those that can reverse a text (bidi).
+_HIDDEN = re.compile(r"[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufff9-\ufffb]+")
+# Neither UTF-8 nor DynamoDB accepts lone surrogates; SNS and SQS refuse the two noncharacters.
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
+_REFUSED = re.compile(r"[\ud800-\udfff\ufffe\uffff]")
 
 
 def one_line(text: str, limit: int) -> str:
-    """Make a text safe for an error, a log, a row or a terminal (rule 18).
+    """Make a text safe for an error, a log, a row or a terminal.
 
-    Control characters and line breaks become a space. Text-direction characters are removed. Lone surrogates are
-    replaced.
+    Control characters and line breaks become a space. Invisible and text-direction characters are removed. Characters
+    that AWS refuses become U+FFFD.
 
     Args:
         text: Any text.
         limit: The maximum number of characters; the rest is cut.
     """
-    line = _BREAKS.sub(" ", _DIRECTIONS.sub("", text)).strip()
-    return replace_surrogates(line[:limit])
+    line = _BREAKS.sub(" ", _HIDDEN.sub("", text)).strip()
+    return _REFUSED.sub(REPLACEMENT, line[:limit])
 
 
 def replace_surrogates(text: str) -> str:
-    """Replace lone surrogates with U+FFFD: neither UTF-8 nor DynamoDB accepts them."""
+    """Replace lone surrogates with U+FFFD."""
     return _SURROGATES.sub(REPLACEMENT, text)

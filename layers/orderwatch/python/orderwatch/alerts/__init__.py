@@ -1,1 +1,1 @@
-"""The alert `orderwatch.alert.v1`: the public contract for machines. Its JSON Schema is `docs/alert.schema.json`."""
+"""The alert `orderwatch.alert.v1`: the public contract for programs. Its JSON Schema is `docs/alert.schema.json`."""

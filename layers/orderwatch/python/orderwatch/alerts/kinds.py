@@ -1,4 +1,4 @@
-"""The kinds of alerts, how much each matters, and whom it is for."""
+"""The kinds of alerts, their severity and their recipients."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ KIND_AT_RISK = "order.at_risk"
 KIND_LATE = "order.late"
 KIND_STUCK = "order.stuck"
 DEADLINE_KINDS = frozenset({KIND_AT_RISK, KIND_LATE, KIND_STUCK})
-"""Kinds that tell of an order that did not move: what it is in has not changed."""
+"""Kinds about an order whose deadline passed; its status has not changed."""
 KIND_BLOCKED = "connection.blocked"
 KIND_UNAUTHORIZED = "connection.unauthorized"
 KIND_STALE = "connection.stale"
@@ -16,7 +16,7 @@ KIND_CONNECTION_RECOVERED = "connection.recovered"
 KIND_NO_SUBSCRIBERS = "topic.no_subscribers"
 KIND_RESUBSCRIBED = "topic.resubscribed"
 TOPIC_KINDS = frozenset({KIND_NO_SUBSCRIBERS, KIND_RESUBSCRIBED})
-"""Kinds whose connection is a topic, not a shop: that between orderwatch and the people who should hear of it."""
+"""Kinds about an SNS topic: their `connection` is the topic, not a shop."""
 ALERT_TOPIC = "AlertTopic"
 OPS_TOPIC = "OpsTopic"
 KIND_WATCH_STARTED = "watch.started"
@@ -29,18 +29,18 @@ KIND_REFUSED_SYNC = "sync.refused"
 OPERATORS_KINDS = frozenset(
     {KIND_QUARANTINED, KIND_POLL_FAILING, KIND_UNKNOWN_STATUS, KIND_REFUSED_SETTINGS, KIND_REFUSED_SYNC}
 )
-"""Kinds that go to OpsTopic: only those who run orderwatch can act on them."""
+"""Kinds that go to OpsTopic: only the operators of orderwatch can act on them."""
 
 
 class Recipients(StrEnum):
-    """Whom an alert is for: `everybody` gets it through AlertTopic, `operators` through OpsTopic."""
+    """Who receives an alert: `everybody` through AlertTopic, `operators` through OpsTopic."""
 
     EVERYBODY = "everybody"
     OPERATORS = "operators"
 
 
 class Severity(StrEnum):
-    """How much it matters: `critical` needs a person now, `warning` today, `info` nobody."""
+    """`critical` needs a person now, `warning` needs a person today, `info` needs no action."""
 
     CRITICAL = "critical"
     WARNING = "warning"
@@ -48,7 +48,7 @@ class Severity(StrEnum):
 
 
 class Urgency(StrEnum):
-    """What an open order's ship-by says: `overdue` it has passed, `soon` it is due within a day, `none` neither."""
+    """How close the ship-by of an open order is: `overdue` (passed), `soon` (within 24 hours) or `none`."""
 
     NONE = "none"
     SOON = "soon"
@@ -70,7 +70,7 @@ _SEVERITIES = {
 
 
 def severity_of(kind: str) -> Severity:
-    """The severity of a kind; one that is not known is a warning."""
+    """The severity of a kind; `warning` for an unknown one."""
     return _SEVERITIES.get(kind, Severity.WARNING)
 
 
@@ -78,5 +78,5 @@ _STATUS_PHRASES = {"exception": "in exception", "other": "in a custom status"}
 
 
 def status_phrase(status: str) -> str:
-    """A status within a sentence: `in exception`, `backordered`, `on hold`."""
+    """A status as part of a sentence: `in exception`, `backordered`, `on hold`."""
     return _STATUS_PHRASES.get(status, status.replace("_", " "))

@@ -1,4 +1,4 @@
-"""The shop and the orders that an alert is about."""
+"""The parts of an alert: the shop, the order with its lines, the digest, the backlog."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,32 +10,32 @@ from orderwatch.model import Model
 from orderwatch.sanitize import one_line
 
 MAX_LINE_ITEMS = 100
-"""Most lines of an alert: with texts of at most `MAX_TEXT` it stays far below the row's 400 KB."""
+"""Maximum number of order lines in an alert: with `MAX_TEXT` it keeps the row far below DynamoDB's 400 KB."""
 MAX_TEXT = 160
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
-"""A JSON number, so that a filter policy can compare it."""
+"""A decimal that becomes a JSON number, so that a filter policy can compare it."""
 Line = Annotated[str, AfterValidator(lambda text: one_line(text, MAX_TEXT))]
-"""One line of text of at most `MAX_TEXT` characters: longer or broken ones are cut and joined, not refused."""
+"""One line of at most `MAX_TEXT` characters. Longer text is cut and line breaks become spaces; nothing is refused."""
 
 
 class AlertPart(Model):
-    """A part of the contract."""
+    """Base class of every part of the contract."""
 
-    # What is sent holds every field, so the schema may require them.
+    # Every field is always sent, so the schema requires all of them.
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class AlertConnection(AlertPart):
-    """The shop it is about; for `topic.no_subscribers` and `topic.resubscribed` the topic."""
+    """The shop that the alert is about; the topic for `topic.no_subscribers` and `topic.resubscribed`."""
 
     id: str
-    name: Line | None = Field(None, description="The name that the operator gave the shop, if any.")
+    name: Line | None = Field(None, description="Name that the operator gave the shop, if any.")
     integration: Line | None = Field(None, description="Trackstar's name of the integration, such as `shopify`.")
-    time_zone: Line = Field("UTC", description="IANA name: people are told dates in it; the JSON's own are in UTC.")
+    time_zone: Line = Field("UTC", description="IANA name, for dates in messages to people; the JSON is in UTC.")
 
     @property
     def label(self) -> str:
-        """What a person calls the shop: its name, else its id."""
+        """The name of the shop; its id if it has no name."""
         return self.name or self.id
 
     def of_integration(self, integration: str | None) -> Self:
@@ -44,7 +44,7 @@ class AlertConnection(AlertPart):
 
 
 class AlertLineItem(AlertPart):
-    """A line of the order, with what is known of its product."""
+    """A line of the order, with details of its product where they are known."""
 
     sku: Line | None = None
     name: Line | None = None
@@ -53,108 +53,114 @@ class AlertLineItem(AlertPart):
     on_hand: Number | None = Field(None, description="Stock of the product in all warehouses, as of `data_as_of`.")
     on_hand_by_warehouse: dict[str, Number] = Field(default_factory=dict)
     image_url: str | None = None
-    url: str | None = Field(None, description="The product in the shop's own admin.")
+    url: str | None = Field(None, description="Page of the product in the shop's admin.")
     product_id: str | None = None
     is_kit: bool | None = Field(None, description="Whether the product is a bundle of others.")
     active: bool | None = Field(None, description="false: the shop no longer sells the product.")
 
     @property
     def product_key(self) -> str | None:
-        """Equal for two lines of one product: the product's id, else the SKU."""
+        """Equal for two lines of one product: the product id, or the SKU if there is no id."""
         return self.product_id or self.sku
 
 
 class OrderChanges(TypedDict, total=False):
-    """The fields that `AlertOrder.replaced` takes."""
+    """The fields of an `AlertOrder` that change after it was made."""
 
     due_at: datetime | None
     line_items: tuple[AlertLineItem, ...]
+    more_line_items: int
 
 
 class AlertOrder(AlertPart):
-    """The order as it was when the transition was seen."""
+    """The order at the moment when the transition was seen."""
 
     id: str
-    number: Line = Field(description="The number that a person knows the order by; its id where it has none.")
-    url: str | None = Field(None, description="The order in the shop's own admin.")
+    number: Line = Field(description="Order number that people use; the order id if there is none.")
+    url: str | None = Field(None, description="Page of the order in the shop's admin.")
     status: Line
     previous_status: Line | None = Field(
-        None, description="null: the order was never seen before, or its status has not changed."
+        None, description="null: the order was not known before, or its status has not changed."
     )
     previous_status_since: datetime | None = None
-    status_since: datetime | None = Field(None, description="When the copy first showed this status.")
-    raw_status: Line | None = Field(None, description="The shop's own word for the status.")
+    status_since: datetime | None = Field(None, description="When Trackstar's copy first showed this status.")
+    raw_status: Line | None = Field(None, description="Status or reason in the shop's own words.")
     created_at: datetime | None = Field(None, description="By the shop's clock.")
-    updated_at: datetime | None = Field(None, description="When the copy changed that showed this status.")
-    seen_at: datetime = Field(description="When orderwatch saw it, by the vendor's clock.")
+    updated_at: datetime | None = Field(None, description="When Trackstar's copy last changed.")
+    seen_at: datetime = Field(description="When orderwatch read the order, by Trackstar's clock.")
     currency: str | None = Field(None, description="ISO 4217.")
     total_price: Number | None = None
     total_tax: Number | None = None
     total_discount: Number | None = None
     total_shipping: Number | None = None
-    ship_by: datetime | None = Field(None, description="At midnight UTC it means the end of that day in the shop.")
+    ship_by: datetime | None = Field(None, description="Midnight UTC means the end of that day in the shop's zone.")
     due_at: datetime | None = Field(
-        None, description="The deadline that `order.at_risk`, `order.late` or `order.stuck` tells of has passed then."
+        None, description="The deadline that passed, for `order.at_risk`, `order.late` and `order.stuck`."
     )
-    shipments: int | None = Field(None, ge=0, description="Shipments that the shop lists; null: it does not say.")
+    shipments: int | None = Field(None, ge=0, description="Number of shipments that the shop lists; null: unknown.")
     line_items: tuple[AlertLineItem, ...] = ()
-    more_line_items: int = Field(0, ge=0, description="Lines of the order that are not listed here.")
+    more_line_items: int = Field(0, ge=0, description="Number of order lines that are not listed here.")
+
+    def replace(self, **changes: Unpack[OrderChanges]) -> Self:
+        """The order with other values in these fields."""
+        return self.model_copy(update={**changes})
+
+    def keeping(self, count: int) -> Self:
+        """The order with its first `count` lines listed; `more_line_items` counts the others."""
+        left_out = len(self.line_items[count:])
+        return self.replace(line_items=self.line_items[:count], more_line_items=self.more_line_items + left_out)
 
     def lines_of(self, line: AlertLineItem) -> list[AlertLineItem]:
-        """The lines that share this line's product, itself among them: together they draw on one stock."""
+        """All lines with this line's product, including the line itself: they share one stock."""
         key = line.product_key
         return [each for each in self.line_items if each.product_key == key] if key else [line]
 
     def shortfall(self, line: AlertLineItem) -> Decimal | None:
-        """How many of the line's product this order wants beyond the stock on hand, over all of its lines.
+        """Units of the line's product that this order needs beyond the stock on hand, over all of its lines.
 
-        None where the stock or every quantity is unknown, or where there are enough.
+        None if the stock or every quantity is unknown, or if the stock is sufficient.
         """
         quantities = [each.quantity for each in self.lines_of(line) if each.quantity is not None]
         return short_of(sum(quantities, Decimal(0)), line.on_hand) if quantities else None
 
-    def replaced(self, **changes: Unpack[OrderChanges]) -> Self:
-        """A copy with other values in these fields, as `dataclasses.replace`."""
-        return self.model_copy(update=changes)
-
 
 def short_of(ordered: Decimal, on_hand: Decimal | None) -> Decimal | None:
-    """How many are missing; None where the stock is unknown or enough. A stock below zero counts as none."""
+    """Units missing; None if the stock is unknown or sufficient. Negative stock counts as zero."""
     if on_hand is None or ordered <= max(on_hand, Decimal(0)):
         return None
     return ordered - max(on_hand, Decimal(0))
 
 
 def by_urgency(ship_by: datetime | None, total_price: Decimal | None) -> tuple[datetime, Decimal]:
-    """A sort key: what must ship first comes first, then what is worth most."""
+    """Sort key: earliest ship-by first, then highest value."""
     latest = datetime.max.replace(tzinfo=UTC)
     by = latest if ship_by is None else ship_by if ship_by.tzinfo else ship_by.replace(tzinfo=UTC)
     return by, -(total_price or Decimal(0))
 
 
 class DigestedOrder(AlertPart):
-    """One order of a digest."""
+    """An order of a digest."""
 
     alert_id: str
     id: str
     number: Line
     url: str | None = None
     previous_status: Line | None = None
-    raw_status: Line | None = Field(None, description="The shop's own word for the status.")
+    raw_status: Line | None = Field(None, description="Status or reason in the shop's own words.")
     currency: str | None = None
     total_price: Number | None = None
     ship_by: datetime | None = None
 
 
 class DigestedReason(AlertPart):
-    """How many orders of a digest have one `raw_status`."""
+    """Number of orders of a digest that share one `raw_status`."""
 
     raw_status: Line | None
     orders: int = Field(ge=1)
 
 
 class BacklogOrder(AlertPart):
-    """An order that was in a watched status already when the watch began."""
+    """An order that already had a watched status when watching began."""
 
     id: str
     number: Line
@@ -167,40 +173,70 @@ class BacklogOrder(AlertPart):
 
 
 class Backlog(AlertPart):
-    """What waited for a person already when the watch of a shop began."""
+    """The orders that already needed attention when watching of a shop began."""
 
-    seen_at: datetime = Field(description="By the vendor's clock.")
-    by_status: dict[str, int] = Field(description="All of these orders, counted.")
-    orders: tuple[BacklogOrder, ...] = Field((), description="The most urgent ones: by ship-by, then by value.")
-    more_orders: int = Field(0, ge=0, description="Those that are not listed here.")
+    seen_at: datetime = Field(description="By Trackstar's clock.")
+    by_status: dict[str, int] = Field(description="Number of these orders by status, listed or not.")
+    orders: tuple[BacklogOrder, ...] = Field((), description="The most urgent ones, by ship-by and then by value.")
+    more_orders: int = Field(0, ge=0, description="Number of these orders that are not listed here.")
+
+    def keeping(self, count: int) -> Self:
+        """The backlog with its first `count` orders listed; `more_orders` counts the others."""
+        return type(self)(
+            seen_at=self.seen_at,
+            by_status=self.by_status,
+            orders=self.orders[:count],
+            more_orders=self.more_orders + len(self.orders[count:]),
+        )
 
 
 class DigestedProduct(AlertPart):
-    """A product that several orders of a digest wait for."""
+    """A product that several orders of a digest contain, or that is short."""
 
     sku: Line | None = None
     name: Line | None = None
     product_id: str | None = None
-    orders: int = Field(ge=1, description="Orders of the digest that have it.")
-    ordered: Number | None = Field(None, description="Units of it in these orders, as far as it is known.")
-    on_hand: Number | None = Field(None, description="Stock of it in all warehouses, as of `data_as_of`.")
-    short: Number | None = Field(None, description="Units ordered beyond the stock; null: enough, or not known.")
+    orders: int = Field(ge=1, description="Number of orders of the digest that contain it.")
+    ordered: Number | None = Field(None, description="Units ordered in these orders; null: unknown.")
+    on_hand: Number | None = Field(None, description="Stock in all warehouses, as of `data_as_of`.")
+    short: Number | None = Field(None, description="Units ordered beyond the stock; null: sufficient or unknown.")
+
+
+class DigestLists(TypedDict, total=False):
+    """The lists of a `Digest`, which are cut where there is too little space."""
+
+    orders: tuple[DigestedOrder, ...]
+    more_orders: int
+    products: tuple[DigestedProduct, ...]
+    more_products: int
 
 
 class Digest(AlertPart):
-    """Many transitions of one kind of one connection, in one message."""
+    """Many transitions of the same kind and connection, in one message."""
 
-    of_kind: str = Field(description="The kind that every order of the digest has, such as `order.backordered`.")
+    of_kind: str = Field(description="Kind of every alert in the digest, such as `order.backordered`.")
     status: Line
     count: int = Field(ge=1)
     value_by_currency: dict[str, Number] = Field(default_factory=dict)
-    seen_at: datetime | None = Field(None, description="When the last of them was seen, by the vendor's clock.")
-    reasons: tuple[DigestedReason, ...] = Field((), description="Every reason with its orders, the commonest first.")
-    overdue: int = Field(0, ge=0, description="Orders whose ship-by had passed.")
-    due_soon: int = Field(0, ge=0, description="Orders whose ship-by was due within a day.")
+    seen_at: datetime | None = Field(None, description="When the latest of them was seen, by Trackstar's clock.")
+    reasons: tuple[DigestedReason, ...] = Field((), description="Every reason, the most frequent first.")
+    overdue: int = Field(0, ge=0, description="Number of orders whose ship-by had passed.")
+    due_soon: int = Field(0, ge=0, description="Number of orders whose ship-by was within 24 hours.")
     orders: tuple[DigestedOrder, ...]
-    more_orders: int = Field(0, ge=0, description="Orders of the digest that are not listed here.")
+    more_orders: int = Field(0, ge=0, description="Number of orders of the digest that are not listed here.")
     products: tuple[DigestedProduct, ...] = Field(
-        (), description="The products most affected, the worst first: several orders have them, or they are short."
+        (), description="The most affected products, the worst first: several orders contain them, or they are short."
     )
-    more_products: int = Field(0, ge=0, description="Products of these orders that are not listed here.")
+    more_products: int = Field(0, ge=0, description="Number of such products that are not listed here.")
+
+    def keeping(self, count: int) -> Self:
+        """The digest with its first `count` orders listed; `more_orders` counts the others."""
+        return self._with_lists(orders=self.orders[:count], more_orders=self.more_orders + len(self.orders[count:]))
+
+    def without_lists(self) -> Self:
+        """The digest without orders and products; `more_orders` and `more_products` count them."""
+        more_products = self.more_products + len(self.products)
+        return self._with_lists(orders=(), more_orders=self.count, products=(), more_products=more_products)
+
+    def _with_lists(self, **lists: Unpack[DigestLists]) -> Self:
+        return self.model_copy(update={**lists})

@@ -1,46 +1,52 @@
-"""The figures of `summary.daily`: what waits in every shop, and what changed since the summary before (rule 20)."""
+"""The figures of `summary.daily`: the backlog of every shop and its changes since the previous summary (rule 20)."""
 
+from bisect import bisect_left
 from collections.abc import Callable
 from datetime import date, datetime
+from typing import Self, TypedDict, Unpack
 
 from pydantic import Field
 
 from orderwatch.alerts.parts import AlertPart, Line, Number
 
 ALL_SHOPS = "all-shops"
-"""What a summary calls its connection: it is about all of them."""
+"""The connection id of a summary: it covers all shops."""
+DETAILED_SHOPS = 5
+"""The worst shops that keep their lists while space remains, before other shops are listed at all."""
 
 
 class SummaryOrder(AlertPart):
-    """An order that waits for a person, or is at risk."""
+    """An order that needs attention or is at risk."""
 
     id: str
     number: Line
     url: str | None = None
     status: Line
-    raw_status: Line | None = Field(None, description="The shop's own word for the status.")
-    reason: Line = Field(description="Why it is listed: a watched status, `late`, `stuck` or `at_risk`.")
-    is_late: bool = Field(description="Whether its ship-by has passed, whatever else it waits for.")
-    since: datetime = Field(description="When it came into what it waits in.")
+    raw_status: Line | None = Field(None, description="Status or reason in the shop's own words.")
+    reason: Line = Field(description="Why the order is listed: a watched status, `late`, `stuck` or `at_risk`.")
+    is_late: bool = Field(description="Whether its ship-by has passed, whatever the reason is.")
+    since: datetime = Field(description="When the reason began: its status, or the deadline that passed.")
     ship_by: datetime | None = None
     currency: str | None = None
     total_price: Number | None = None
 
 
 class SummaryProduct(AlertPart):
-    """A product that holds up backordered orders: there is not known to be enough of it."""
+    """A product that holds up backordered orders: its stock is insufficient or unknown."""
 
     sku: Line | None = None
     product_id: Line | None = None
-    orders: int = Field(ge=1, description="Waiting orders that have it.")
-    alone: int = Field(0, ge=0, description="Those that wait for it alone: there is enough of all else they have.")
-    ordered: Number | None = Field(None, description="Units of it in these orders, as far as it is known.")
-    on_hand: Number | None = Field(None, description="Stock of it in all warehouses; null: not known.")
-    short: Number | None = Field(None, description="Units ordered beyond the stock; null: enough, or not known.")
+    orders: int = Field(ge=1, description="Number of backordered orders that contain it.")
+    only_blocker: int = Field(
+        0, ge=0, description="Number of these orders that only this product holds up: stock covers all other lines."
+    )
+    ordered: Number | None = Field(None, description="Units ordered in these orders; null: unknown.")
+    on_hand: Number | None = Field(None, description="Stock in all warehouses; null: unknown.")
+    short: Number | None = Field(None, description="Units ordered beyond the stock; null: sufficient or unknown.")
 
 
 class BacklogAges(AlertPart):
-    """Waiting orders by how long they have waited."""
+    """Orders that need attention, counted by how long they have needed it."""
 
     under_1_day: int = Field(0, ge=0)
     from_1_to_3_days: int = Field(0, ge=0)
@@ -49,141 +55,177 @@ class BacklogAges(AlertPart):
 
 
 class Figures(AlertPart):
-    """What waits, in figures: of a shop, or of all."""
+    """The figures of one shop, or of all shops together."""
 
-    waiting: int = Field(0, ge=0)
+    needs_attention: int = Field(0, ge=0, description="Orders in a watched status, late or stuck.")
     by_reason: dict[str, int] = Field(
-        default_factory=dict, description="Every waiting order once: by its watched status, else `late` or `stuck`."
+        default_factory=dict,
+        description="Orders that need attention by reason, each once: a watched status, else `late` or `stuck`.",
     )
     ages: BacklogAges = BacklogAges()
-    late: int = Field(0, ge=0, description="Waiting orders whose ship-by has passed.")
-    at_risk: int = Field(0, ge=0, description="Open orders that have to ship soon; some of them wait, most do not.")
+    late: int = Field(0, ge=0, description="Orders that need attention and whose ship-by has passed.")
+    at_risk: int = Field(
+        0, ge=0, description="Open orders whose ship-by is near; most of them do not need attention yet."
+    )
     value_by_currency: dict[str, Number] = Field(default_factory=dict)
-    without_value: int = Field(0, ge=0, description="Waiting orders whose total or currency is not known.")
+    without_value: int = Field(
+        0, ge=0, description="Orders that need attention and whose total or currency is unknown."
+    )
 
 
 class Changes(AlertPart):
-    """What became of the waiting orders between two summaries: `waited + new - cleared = waiting`."""
+    """The changes between two summaries: `previous + new - cleared` is the current `needs_attention`."""
 
-    since: datetime = Field(description="Of when the summary before speaks.")
-    waited: int = Field(ge=0, description="Orders that waited then.")
-    new: int = Field(ge=0, description="Orders that wait now and did not then.")
-    cleared: int = Field(ge=0, description="Orders that waited then and do not now.")
+    since: datetime = Field(description="Time of the summary before.")
+    previous: int = Field(ge=0, description="Orders that needed attention in the summary before.")
+    new: int = Field(ge=0, description="Orders that need attention now and did not then.")
+    cleared: int = Field(ge=0, description="Orders that needed attention then and do not now.")
     median_hours_to_clear: Number | None = Field(
-        None, description="Of the cleared ones, from when they began to wait until their status changed."
+        None, description="Median hours from when a cleared order began to need attention until its status changed."
     )
 
 
 class Week(AlertPart):
-    """The sum of the changes of seven days."""
+    """The changes of seven days, added up."""
 
     new: int = Field(ge=0)
     cleared: int = Field(ge=0)
-    waiting: int = Field(ge=0, description="Orders that waited at its end.")
+    needs_attention: int = Field(ge=0, description="Orders that needed attention at the end of the week.")
 
 
-class Unseen(AlertPart):
-    """A shop that cannot be seen as it is: its figures are the last that are known."""
+class NotVisible(AlertPart):
+    """Why the orders of a shop cannot be read; its figures are the last known ones."""
 
-    state: Line = Field(description="`blocked`, `unauthorized`, `stale`, `unread`, `waiting` (for its first sync).")
+    state: Line = Field(description="`blocked`, `unauthorized`, `stale`, `poll_failing` or `initial_sync`.")
     since: datetime | None = None
 
 
+class ShopLists(TypedDict, total=False):
+    """The lists of a `ShopSummary`, which are added last and cut first."""
+
+    orders: tuple[SummaryOrder, ...]
+    more_orders: int
+    products: tuple[SummaryProduct, ...]
+    more_products: int
+
+
 class ShopSummary(Figures):
-    """One shop."""
+    """The figures and lists of one shop."""
 
     connection_id: str
     name: Line | None = None
-    time_zone: Line = Field("UTC", description="IANA name: people are told its dates in it.")
-    unseen: Unseen | None = Field(None, description="null: the shop is visible.")
+    time_zone: Line = Field("UTC", description="IANA name. Messages to people show the shop's dates in this zone.")
+    not_visible: NotVisible | None = Field(None, description="null: the shop's orders are visible.")
     as_of: datetime = Field(
-        description="Up to when its data reach, and ages count: the end of Trackstar's last sync, where it tells that."
+        description="Time of the data, and of the ages: end of Trackstar's last sync, if Trackstar reports it."
     )
     raw_reasons: dict[str, int] = Field(
-        default_factory=dict, description="The shop's own words of its waiting orders, the commonest ones."
+        default_factory=dict, description="Orders that need attention by the shop's own words; the most frequent ones."
     )
-    changes: Changes | None = Field(None, description="null: no summary before knew the shop.")
-    orders: tuple[SummaryOrder, ...] = Field((), description="The most urgent of those that wait or are at risk.")
-    more_orders: int = Field(0, ge=0, description="Those that are not listed here.")
-    products: tuple[SummaryProduct, ...] = Field((), description="What most of the backordered ones wait for.")
-    more_products: int = Field(0, ge=0)
+    changes: Changes | None = Field(None, description="null: no earlier summary includes this shop.")
+    orders: tuple[SummaryOrder, ...] = Field(
+        (), description="The most urgent orders that need attention or are at risk."
+    )
+    more_orders: int = Field(0, ge=0, description="Number of such orders that are not listed here.")
+    products: tuple[SummaryProduct, ...] = Field(
+        (), description="The products that hold up the most backordered orders."
+    )
+    more_products: int = Field(0, ge=0, description="Number of such products that are not listed here.")
 
     @property
     def label(self) -> str:
-        """What a person calls the shop."""
+        """The name of the shop; its id if it has no name."""
         return self.name or self.connection_id
+
+    def with_products(self, products: tuple[SummaryProduct, ...], *, more: int) -> Self:
+        """The shop with the products that hold up its orders, and the number of those that are not listed."""
+        return self._with_lists(products=products, more_products=more)
+
+    def without_lists(self) -> Self:
+        """The shop's figures only; `more_orders` and `more_products` count what was listed."""
+        return self._with_lists(
+            orders=(),
+            more_orders=self.more_orders + len(self.orders),
+            products=(),
+            more_products=self.more_products + len(self.products),
+        )
+
+    def _with_lists(self, **lists: Unpack[ShopLists]) -> Self:
+        return self.model_copy(update={**lists})
+
+
+class SummaryChanges(TypedDict, total=False):
+    """The fields of a `DailySummary` that change after it was made."""
+
+    week: Week | None
+    week_before: Week | None
+    shops: tuple[ShopSummary, ...]
+    more_shops: int
 
 
 class DailySummary(AlertPart):
-    """What waits in every shop, the worst first."""
+    """The orders that need attention in every shop, the worst shop first."""
 
-    day: date = Field(description="In the time zone of the stack.")
-    at: datetime = Field(description="By our clock, when the tables were read.")
+    day: date = Field(description="Date in the time zone of the stack.")
+    at: datetime = Field(description="When the tables were read, by our clock.")
     watched_shops: int = Field(ge=0)
-    unseen_shops: int = Field(ge=0)
+    shops_not_visible: int = Field(ge=0)
     total: Figures
-    changes: Changes | None = Field(None, description="null: there is no summary before.")
+    changes: Changes | None = Field(None, description="null: there is no earlier summary.")
     week: Week | None = Field(None, description="On Mondays: the last seven days.")
-    week_before: Week | None = Field(None, description="On Mondays: the seven days before those.")
-    shops: tuple[ShopSummary, ...] = Field((), description="Shops where something waits, or that cannot be seen.")
-    more_shops: int = Field(0, ge=0, description="Such shops that are not listed here; the total counts them.")
+    week_before: Week | None = Field(None, description="On Mondays: the seven days before the last seven.")
+    shops: tuple[ShopSummary, ...] = Field(
+        (), description="Shops with orders that need attention or are at risk, and shops that are not visible."
+    )
+    more_shops: int = Field(
+        0, ge=0, description="Number of such shops that are not listed here; `total` includes them."
+    )
 
     @property
     def quiet_shops(self) -> int:
-        """Shops that are visible and where nothing waits."""
+        """Number of shops that are visible and have no order to report."""
         return self.watched_shops - len(self.shops) - self.more_shops
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing waits, is at risk or is out of sight."""
+        """Whether every shop is visible and has no order to report."""
         return not self.shops and not self.more_shops
 
+    def with_shops(self, shops: tuple[ShopSummary, ...], *, more: int) -> Self:
+        """The summary with these shops listed, and the number of those that are not."""
+        return self._replace(shops=shops, more_shops=more)
 
-def without_lists(shop: ShopSummary) -> ShopSummary:
-    """The shop's figures alone; what was listed is counted as left out."""
-    more = {
-        "more_orders": shop.more_orders + len(shop.orders),
-        "more_products": shop.more_products + len(shop.products),
-    }
-    return shop.model_copy(update={"orders": (), "products": (), **more})
+    def with_weeks(self, week: Week | None, week_before: Week | None) -> Self:
+        """The summary with the changes of the last two weeks."""
+        return self._replace(week=week, week_before=week_before)
 
+    def _replace(self, **changes: Unpack[SummaryChanges]) -> Self:
+        return self.model_copy(update={**changes})
 
-WHOLE_FIRST = 5
-"""Shops that keep their lists before any further shop is named at all."""
+    def shortened(self, keep: int, *, detailed: int = DETAILED_SHOPS) -> Self:
+        """The summary with fewer details. The lists of the last shops go first, then those shops.
 
+        Args:
+            keep: From 0 (only the totals) to twice the number of shops (everything).
+            detailed: Number of the worst shops that keep their lists longest; their lists go when the shop goes.
+        """
+        count = len(self.shops)
+        whole = min(detailed, count)
+        beyond = max(keep - 2 * whole, 0)
+        named = min((keep + 1) // 2, whole) + min(beyond, count - whole)
+        with_lists = min(keep // 2, whole) + max(beyond - (count - whole), 0)
+        cut = (each.without_lists() for each in self.shops[with_lists:named])
+        return self.with_shops((*self.shops[:with_lists], *cut), more=self.more_shops + count - named)
 
-def shortened(summary: DailySummary, keep: int, *, first: int = WHOLE_FIRST) -> DailySummary:
-    """The summary with fewer details; what goes first are the lists of the last shops, then those shops.
+    def longest(self, fits: Callable[[Self], bool], *, detailed: int = DETAILED_SHOPS) -> Self:
+        """The summary with as many details as fit, found by bisection; only the totals if nothing fits.
 
-    Args:
-        summary: Any.
-        keep: From 0 (the totals alone) to twice the number of shops (everything).
-        first: The lists of so many of the worst shops stay longest: they go with their shop.
-    """
-    count = len(summary.shops)
-    whole = min(first, count)
-    beyond = max(keep - 2 * whole, 0)
-    named = min((keep + 1) // 2, whole) + min(beyond, count - whole)
-    detailed = min(keep // 2, whole) + max(beyond - (count - whole), 0)
-    shops = (*summary.shops[:detailed], *map(without_lists, summary.shops[detailed:named]))
-    return summary.model_copy(update={"shops": shops, "more_shops": summary.more_shops + count - named})
-
-
-def longest(summary: DailySummary, fits: Callable[[DailySummary], bool], *, first: int = WHOLE_FIRST) -> DailySummary:
-    """The summary with as many details as fit, by bisection; the totals alone where nothing does.
-
-    Args:
-        summary: Any.
-        fits: Whether one of these is short enough.
-        first: As for `shortened`.
-    """
-    if fits(summary):
-        return summary
-    low, high = 0, 2 * len(summary.shops)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if fits(shortened(summary, middle, first=first)):
-            low = middle
-        else:
-            high = middle - 1
-    return shortened(summary, low, first=first)
+        Args:
+            fits: Whether a shortened summary fits.
+            detailed: As for `shortened`.
+        """
+        if fits(self):
+            return self
+        steps = range(1, 2 * len(self.shops))
+        kept = bisect_left(steps, True, key=lambda keep: not fits(self.shortened(keep, detailed=detailed)))
+        return self.shortened(kept, detailed=detailed)

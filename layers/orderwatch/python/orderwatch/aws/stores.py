@@ -1,6 +1,6 @@
 """The three tables as one poll sees them: a transition and its alert are one write."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
 from orderwatch.errors import PollSupersededError
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.records import ConnectionState, StoredOrder
+from orderwatch.summary.build import PreparedSummary
 from orderwatch.summary.changes import PreviousSummary, decode
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _without(units: Iterable[Unit[OrderWrite | None]], lost: Iterable[OrderWrite
 
 
 class SummaryStore:
-    """What a summary reads and writes.
+    """The tables as a summary reads and writes them.
 
     Args:
         client: DynamoDB.
@@ -121,7 +122,7 @@ class SummaryStore:
         self._alerts = alerts
 
     def states(self, connection_ids: Collection[str]) -> dict[str, ConnectionState]:
-        """The rows of these connections, those that there are."""
+        """The rows of these connections; those without a row are left out."""
         return self._connections.load_all(connection_ids)
 
     def needing_attention(self, connection_id: str) -> dict[str, StoredOrder]:
@@ -129,22 +130,22 @@ class SummaryStore:
         return self._orders.needing_attention(connection_id)
 
     def due(self, connection_id: str, until: datetime) -> dict[str, StoredOrder]:
-        """The orders whose next deadline is the moment or before it, by id."""
+        """The orders whose next deadline is at or before a moment, by id."""
         return self._orders.due_rows(connection_id, until)
 
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
-        """The rows of these orders, those that there are."""
+        """The rows of these orders; those without a row are left out."""
         return self._orders.read(connection_id, order_ids)
 
-    def past(self, since: datetime) -> list[PreviousSummary]:
-        """The summaries that were written since then, the newest first."""
-        return list(self._past(since))
+    def previous_summaries(self, since: datetime) -> list[PreviousSummary]:
+        """The summaries that were written after a moment, the newest first."""
+        return [
+            PreviousSummary(alert.summary, decode(snapshot) if snapshot else None)
+            for alert, snapshot in self._alerts.written_since(ALL_SHOPS, since)
+            if alert.summary
+        ]
 
-    def _past(self, since: datetime) -> Iterator[PreviousSummary]:
-        for alert, memory in self._alerts.written_since(ALL_SHOPS, since):
-            if alert.daily:
-                yield PreviousSummary(alert.daily, decode(memory) if memory else None)
-
-    def put(self, alert: Alert, memory: str | None) -> bool:
-        """Write the alert with what it remembers; False where a row has its key already."""
-        return not self._transactions.write([Unit(alert, (self._alerts.put_action(alert, memory=memory),))])
+    def put(self, prepared: PreparedSummary) -> bool:
+        """Write the alert with its snapshot; it is then sent like any other. False if its row exists already."""
+        action = self._alerts.put_action(prepared.alert, snapshot=prepared.snapshot)
+        return not self._transactions.write([Unit(prepared.alert, (action,))])

@@ -308,12 +308,12 @@ class AlertTable:
         self._client = client
         self._name = name
 
-    def put_action(self, alert: Alert, *, memory: str | None = None) -> Action:
+    def put_action(self, alert: Alert, *, snapshot: str | None = None) -> Action:
         """Build the write of a new alert, on condition that no row has its key (rule 2).
 
         Args:
-            alert: The alert.
-            memory: What the next summary compares with; only for a summary, and not sent.
+            alert: Any.
+            snapshot: For a summary, the snapshot that the next one compares with; it is not sent.
         """
         order = alert.order
         row = {
@@ -327,7 +327,7 @@ class AlertTable:
             "pending": PENDING,
             "created_at": clock.now().isoformat(),
             "attempts": 0,
-            "memory": memory,
+            "snapshot": snapshot,
         }
         return put_action(self._name, row, condition="attribute_not_exists(alert_id)", values={})
 
@@ -357,7 +357,7 @@ class AlertTable:
             yield from (_key(from_item(item)) for item in page["Items"])
 
     def written_since(self, connection_id: str, moment: datetime) -> list[tuple[Alert, str | None]]:
-        """Return the alerts of a connection since that time, each with its `memory`, newest first.
+        """A connection's alerts since a moment, each with its row's snapshot, the newest first (index `by_time`).
 
         The index `by_time` finds them. An alert that cannot be parsed (another release wrote it) is logged and skipped.
         """
@@ -370,7 +370,7 @@ class AlertTable:
         )
         keys = [_key(from_item(item))._asdict() for page in pages for item in page["Items"]]
         rows = sorted(batch_get(self._client, self._name, keys), key=lambda row: str(row["created_at"]), reverse=True)
-        return [(alert, row.get("memory")) for row in rows if (alert := _read(row))]
+        return [(alert, row.get("snapshot")) for row in rows if (alert := _read(row))]
 
     def alerts_since(self, connection_id: str, moment: datetime) -> list[Alert]:
         """Return the alerts of a connection, or of a topic, since that time, newest first."""

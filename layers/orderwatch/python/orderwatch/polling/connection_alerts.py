@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from orderwatch.alerts.alert import Alert, connection_alert
@@ -21,6 +21,7 @@ from orderwatch.alerts.kinds import (
     status_phrase,
 )
 from orderwatch.alerts.parts import AlertConnection, Backlog
+from orderwatch.clock import duration
 from orderwatch.deadlines.alerts import describe_past
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.observability import logger
@@ -98,7 +99,7 @@ def health_alerts(
         kind, detail, about = _ALERT_KINDS[after.state], after.detail, after.state
     elif before and before.is_unhealthy and after.state is HealthState.HEALTHY:
         kind, about = KIND_CONNECTION_RECOVERED, before.state
-        detail = f"It was {before.state} for {_duration(after.since - before.since)}."
+        detail = f"It was {before.state} for {duration(after.since - before.since)}."
     else:
         return []
     alert = partial(
@@ -106,14 +107,6 @@ def health_alerts(
     )
     for_operators = alert(recipients=Recipients.OPERATORS)
     return [for_operators] if about is HealthState.POLL_FAILING else [alert(), for_operators]
-
-
-def _duration(length: timedelta) -> str:
-    minutes = max(int(length.total_seconds() // 60), 0)
-    days, hours = divmod(minutes // 60, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
 
 
 def quarantine_alert(reasons: Mapping[str, str], *, connection: AlertConnection, now: datetime) -> Alert:

@@ -82,7 +82,7 @@ def without_details(alerts: Sequence[Alert], reason: str) -> list[Alert]:
     """Return the alerts without details; those with order lines name the reason."""
     enrichment = Enrichment(complete=False, missing=(reason,))
     return [
-        alert.replaced(enrichment=enrichment) if alert.order and alert.order.line_items else alert for alert in alerts
+        alert.replace(enrichment=enrichment) if alert.order and alert.order.line_items else alert for alert in alerts
     ]
 
 
@@ -111,7 +111,7 @@ def _enriched(alert: Alert, products: Mapping[str, Product]) -> Alert:
         _enriched_line(line, position, products, missing)
         for position, line in enumerate(alert.order.line_items, start=1)
     )
-    return alert.replaced(order=alert.order.replaced(line_items=lines), enrichment=missing.enrichment())
+    return alert.replace(order=alert.order.replace(line_items=lines), enrichment=missing.enrichment())
 
 
 def _enriched_line(

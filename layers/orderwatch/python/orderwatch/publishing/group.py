@@ -23,7 +23,7 @@ from orderwatch.alerts.parts import (
     short_of,
 )
 from orderwatch.rendering import formatting
-from orderwatch.rendering.products import BACKORDERED
+from orderwatch.rendering.lists import BACKORDERED
 
 MAX_ORDERS = 100
 """Orders of one digest: people can still read the list, and it is far below the limits of every channel."""
@@ -210,10 +210,10 @@ def _order_key(group: Group) -> tuple[str, str] | None:
 def _merged(status: Group, deadline: Group) -> Group:
     main, other = status.alert, deadline.alert
     due_at = other.order.due_at if other.order else None
-    alert = main.replaced(
+    alert = main.replace(
         merged=(MergedAlert(kind=other.kind, alert_id=other.alert_id),),
         severity=min(main.severity, other.severity, key=_SEVERITIES.index),
         detail=other.detail,
-        order=main.order.replaced(due_at=due_at) if main.order else None,
+        order=main.order.replace(due_at=due_at) if main.order else None,
     )
     return Group(alert, (*status.members, *deadline.members))

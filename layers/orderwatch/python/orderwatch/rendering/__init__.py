@@ -1,1 +1,1 @@
-"""What people and machines receive: one module a channel, pure functions of an alert."""
+"""What people and programs receive: one content model and a thin renderer for each channel. Pure functions."""

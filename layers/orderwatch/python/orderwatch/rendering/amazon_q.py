@@ -1,7 +1,7 @@
-"""Amazon Q Developer in chat applications: its custom notification, which it shows in Slack or Microsoft Teams.
+"""Amazon Q Developer in chat applications: a custom notification, shown in Slack or Microsoft Teams.
 
-Fields and meanings as its administrator guide ("Custom notifications") gives them. The lengths
-are cautious bounds of our own, within what one section of a Slack message shows.
+The fields are those of its administrator guide ("Custom notifications"). The guide gives no lengths: these are cautious
+bounds, within what one section of a Slack message shows.
 """
 
 import json
@@ -9,8 +9,8 @@ from typing import Any
 
 from orderwatch.alerts.alert import Alert, alert_id
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest
-from orderwatch.alerts.summary import DailySummary, longest
-from orderwatch.rendering import content, formatting, lists, next_steps, products
+from orderwatch.alerts.summary import DailySummary
+from orderwatch.rendering import content, formatting, lists, next_steps, summaries
 
 MAX_TITLE = 250
 MAX_DESCRIPTION = 3000
@@ -30,7 +30,7 @@ _ROOM_FOR_MORE = 40
 
 def body(alert: Alert) -> str:
     """The notification as compact JSON."""
-    return formatting.storable(json.dumps(notification(alert), ensure_ascii=False, separators=(",", ":")))
+    return formatting.without_noncharacters(json.dumps(notification(alert), ensure_ascii=False, separators=(",", ":")))
 
 
 def notification(alert: Alert) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def notification(alert: Alert) -> dict[str, Any]:
         },
         "metadata": {
             "threadId": _thread_id(alert),
-            "summary": escape(content.summary(alert), limit=MAX_SUMMARY),
+            "summary": escape(content.title(alert), limit=MAX_SUMMARY),
             "eventType": formatting.clip(alert.kind, MAX_KEYWORD),
             "relatedResources": _resources(alert),
             "additionalContext": _context(alert),
@@ -57,7 +57,7 @@ def notification(alert: Alert) -> dict[str, Any]:
 
 
 def escape(plain: str, *, limit: int) -> str:
-    """The text unable to mention a channel or make a link, in at most `limit` characters, no escape cut in two."""
+    """The text escaped, so that it cannot mention a channel or make a link, in at most `limit` characters."""
     escaped = [_ESCAPES.get(character, character) for character in plain]
     if sum(map(len, escaped)) <= limit:
         return "".join(escaped)
@@ -75,48 +75,48 @@ _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 def _description(alert: Alert) -> str:
     detail, reasons = content.detail(alert), lists.digest_reasons(alert)
-    known = [*([content.Fact("Reasons", reasons)] if reasons else []), *content.facts_of(alert)]
+    facts = [*([content.Fact("Reasons", reasons)] if reasons else []), *content.facts_of(alert)]
     head = [
         f"*{escape(' '.join(content.sentences(alert)), limit=_MAX_DECISION)}*",
         *([escape(detail, limit=MAX_DESCRIPTION // 2)] if detail else []),
-        *(f"*{fact.label}:* {escape(fact.value, limit=_MAX_FACT)}" for fact in known[:MAX_LIST]),
+        *(f"*{fact.label}:* {escape(fact.value, limit=_MAX_FACT)}" for fact in facts[:MAX_LIST]),
         *(_products(alert.digest) if alert.digest else []),
     ]
-    entries, total = _entries(alert)
-    foot = [_gaps(alert)] if alert.enrichment.missing else []
-    foot.append(f"_{content.freshness(alert)}_")
+    missing = escape("; ".join(content.missing(alert)), limit=_MAX_ENTRY)
+    foot = [*([f"Not known: {missing}"] if alert.enrichment.missing else []), f"_{content.freshness(alert)}_"]
     room = MAX_DESCRIPTION - _length(head) - _length(foot) - _ROOM_FOR_MORE
-    if alert.daily:
-        return "\n".join([*head, *_fitting_shops(alert, alert.daily, room), *foot])
+    return "\n".join([*head, *_list(alert, room), *foot])
+
+
+def _list(alert: Alert, room: int) -> list[str]:
+    if alert.summary:
+        summary = alert.summary.longest(lambda shown: _length(_shops(alert, shown)) <= room, detailed=1)
+        return _shops(alert, summary)
+    entries, total = _entries(alert)
     shown = _fitting(entries, room)
     nouns = ("line", "lines") if alert.order else ("order", "orders")
-    return "\n".join([*head, *entries[:shown], *formatting.more(total - shown, *nouns), *foot])
+    return [*entries[:shown], *formatting.more(total - shown, *nouns)]
 
 
-def _fitting_shops(alert: Alert, daily: DailySummary, room: int) -> list[str]:
-    """As many shops as there is room for, the worst first, with their orders as far as those fit."""
-    return _shops(alert, longest(daily, lambda shown: _length(_shops(alert, shown)) <= room, first=1))
+def _shops(alert: Alert, summary: DailySummary) -> list[str]:
+    lines = [line for shop in summaries.blocks(alert, summary) for line in _shop(shop)]
+    return [*lines, *(escape(each, limit=_MAX_FACT) for each in summaries.closing(summary))]
 
 
-def _shops(alert: Alert, daily: DailySummary) -> list[str]:
-    lines = [line for block in lists.blocks(alert, daily) for line in _shop(block)]
-    return [*lines, *(escape(each, limit=_MAX_FACT) for each in lists.closing(daily))]
-
-
-def _shop(block: lists.ShopBlock) -> list[str]:
-    head = f"*{escape(block.name, limit=_MAX_FACT)}*: {escape(block.state, limit=_MAX_FACT)}"
-    facts = [escape(each, limit=_MAX_ENTRY) for each in block.facts]
-    held = [f"- {escape(each, limit=_MAX_FACT)}" for each in block.products]
-    products_ = ["*Held up by:*", *held, *block.more_products] if held else []
-    return [head, *facts, *map(_listed, block.orders), *block.more_orders, *products_]
+def _shop(shop: summaries.ShopBlock) -> list[str]:
+    head = f"*{escape(shop.name, limit=_MAX_FACT)}*: {escape(shop.state, limit=_MAX_FACT)}"
+    facts = [escape(each, limit=_MAX_ENTRY) for each in shop.facts]
+    products = [f"- {escape(each, limit=_MAX_FACT)}" for each in shop.products]
+    held_up = ["*Held up by:*", *products, *shop.more_products] if products else []
+    return [head, *facts, *map(_listed, shop.orders), *shop.more_orders, *held_up]
 
 
 def _entries(alert: Alert) -> tuple[list[str], int]:
-    """What is listed, and how many entries there are in all."""
+    """The entries of the list, and the number of all entries."""
     if alert.order is None:
         return [_listed(each) for each in lists.entries(alert)], lists.total(alert)
-    lines, with_stock = alert.order.line_items, products.shows_stock(alert)
-    shown = [_line(line, alert.order, with_stock=with_stock) for line in lines[:MAX_LIST]]
+    lines, with_stock = alert.order.line_items, lists.shows_stock(alert)
+    shown = [_order_line(line, alert.order, with_stock=with_stock) for line in lines[:MAX_LIST]]
     return shown, len(lines) + alert.order.more_line_items
 
 
@@ -128,22 +128,18 @@ def _listed(order: lists.Entry) -> str:
 
 
 def _products(digest: Digest) -> list[str]:
-    said = [(products.digested_product(each), products.digested_shortfall(each)) for each in products.listed(digest)]
-    lines = [f"- {escape(what, limit=_MAX_FACT)}{f': *{short}*' if short else ''}" for what, short in said]
+    found = [(lists.digest_product(each), lists.digest_shortfall(each)) for each in lists.digest_products(digest)]
+    lines = [f"- {escape(what, limit=_MAX_FACT)}{f': *{short}*' if short else ''}" for what, short in found]
     more = formatting.more(digest.more_products, "product", "products")
     return ["*Most affected:*", *lines, *more, "*Orders:*"] if lines else []
 
 
-def _line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
-    name, stock = products.described_product(line), products.stock(line, order) if with_stock else None
-    what = f"{products.line_quantity(line)} x {products.product_code(line)}{f', {name}' if name else ''}"
+def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
+    name, stock = lists.product_description(line), lists.stock(line, order) if with_stock else None
+    what = f"{lists.line_quantity(line)} x {lists.product_code(line)}{f', {name}' if name else ''}"
     known = f" ({escape(stock.known, limit=_MAX_ENTRY // 2)})" if stock else ""
     short = f" *{stock.short}*" if stock and stock.short else ""
     return f"- {escape(what, limit=_MAX_ENTRY)}{known}{short}"
-
-
-def _gaps(alert: Alert) -> str:
-    return f"Not known: {escape('; '.join(content.missing(alert)), limit=_MAX_ENTRY)}"
 
 
 def _length(lines: list[str]) -> int:
@@ -170,7 +166,7 @@ def _in_link(address: str) -> str:
 
 
 def _keywords(alert: Alert) -> list[str]:
-    words = [content.tag(alert), str(alert.severity), content.shop(alert.connection)]
+    words = [content.tag(alert), str(alert.severity), formatting.shop_name(alert.connection)]
     return [escape(word, limit=MAX_KEYWORD) for word in dict.fromkeys(words)]
 
 
@@ -185,7 +181,7 @@ def _thread_id(alert: Alert) -> str:
 
 def _resources(alert: Alert) -> list[str]:
     if alert.digest:
-        return [escape(content.number(order), limit=MAX_CONTEXT) for order in alert.digest.orders[:MAX_LIST]]
+        return [escape(formatting.order_number(order), limit=MAX_CONTEXT) for order in alert.digest.orders[:MAX_LIST]]
     address = formatting.link(content.url(alert))
     return [address] if address else []
 
@@ -196,6 +192,6 @@ def _context(alert: Alert) -> dict[str, str]:
     if order:
         context |= {"order_id": order.id, "order_number": order.number, "status": order.status}
         context |= {"previous_status": order.previous_status} if order.previous_status else {}
-    worth = content.value(alert)
-    context |= {"value": worth} if worth else {}
-    return {key: formatting.clip(formatting.clean(value), MAX_CONTEXT) for key, value in context.items()}
+    value = content.value(alert)
+    context |= {"value": value} if value else {}
+    return {key: formatting.clip(formatting.clean(text), MAX_CONTEXT) for key, text in context.items()}

@@ -1,129 +1,92 @@
-"""What is said of an alert, in the same words in every channel; the channels decide how it looks and how much fits."""
+"""What an alert says, in the same words in every channel. The channels decide how it looks and how much fits."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import NamedTuple
 
 from orderwatch.alerts import kinds
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import (
-    DEADLINE_KINDS,
-    KIND_AT_RISK,
-    KIND_BLOCKED,
-    KIND_CONNECTION_RECOVERED,
-    KIND_LATE,
-    KIND_NO_SUBSCRIBERS,
-    KIND_POLL_FAILING,
-    KIND_QUARANTINED,
-    KIND_RECOVERED,
-    KIND_REFUSED_SETTINGS,
-    KIND_REFUSED_SYNC,
-    KIND_RESUBSCRIBED,
-    KIND_STALE,
-    KIND_STUCK,
-    KIND_SUMMARY,
-    KIND_UNAUTHORIZED,
-    KIND_UNKNOWN_STATUS,
-    KIND_WATCH_STARTED,
-    TOPIC_KINDS,
-)
-from orderwatch.alerts.parts import MAX_TEXT, AlertConnection, AlertOrder, BacklogOrder, Digest, DigestedOrder
-from orderwatch.alerts.summary import SummaryOrder
-from orderwatch.rendering import formatting, lists, products
+from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, TOPIC_KINDS
+from orderwatch.alerts.parts import MAX_TEXT, AlertOrder, Digest
+from orderwatch.clock import duration
+from orderwatch.rendering import formatting, lists, summaries
 
 MAX_DETAIL = 2000
-"""Characters of an alert's detail that a message shows."""
-MAX_CURRENCIES = 5
+"""Maximum characters of an alert's detail in a message."""
+MAX_MISSING = 200
+"""Maximum characters of one missing detail."""
 
 _CONNECTION_HEADLINES = {
-    KIND_BLOCKED: "{shop}: Trackstar can no longer sync the orders",
-    KIND_UNAUTHORIZED: "{shop}: Trackstar refused the API key or access token",
-    KIND_STALE: "{shop}: the order data is out of date",
-    KIND_CONNECTION_RECOVERED: "{shop}: the orders are visible again",
-    KIND_NO_SUBSCRIBERS: "{shop}: its messages do not arrive",
-    KIND_RESUBSCRIBED: "{shop}: its messages arrive again",
-    KIND_WATCH_STARTED: "{shop}: the orders are watched from now on",
-    KIND_QUARANTINED: "{shop}: orders that cannot be watched",
-    KIND_POLL_FAILING: "{shop}: the orders cannot be read",
-    KIND_UNKNOWN_STATUS: "{shop}: a status that may be misspelt",
-    KIND_REFUSED_SETTINGS: "{shop}: its own settings cannot be read",
-    KIND_REFUSED_SYNC: "{shop}: Trackstar does not sync it when asked",
+    kinds.KIND_BLOCKED: "{shop}: Trackstar can no longer sync the orders",
+    kinds.KIND_UNAUTHORIZED: "{shop}: Trackstar refused the API key or access token",
+    kinds.KIND_STALE: "{shop}: the order data is out of date",
+    kinds.KIND_CONNECTION_RECOVERED: "{shop}: the orders are visible again",
+    kinds.KIND_NO_SUBSCRIBERS: "{shop}: messages are not delivered",
+    kinds.KIND_RESUBSCRIBED: "{shop}: messages are delivered again",
+    kinds.KIND_WATCH_STARTED: "{shop}: orders are now watched",
+    kinds.KIND_QUARANTINED: "{shop}: some orders cannot be watched",
+    kinds.KIND_POLL_FAILING: "{shop}: the orders cannot be read",
+    kinds.KIND_UNKNOWN_STATUS: "{shop}: a status may be misspelt",
+    kinds.KIND_REFUSED_SETTINGS: "{shop}: the shop's settings are invalid",
+    kinds.KIND_REFUSED_SYNC: "{shop}: Trackstar refuses to sync on request",
 }
-_DEADLINES = {KIND_LATE: "late", KIND_AT_RISK: "at risk of being late", KIND_STUCK: "stuck"}
+_CONDITIONS = {kinds.KIND_LATE: "late", kinds.KIND_AT_RISK: "at risk of being late", kinds.KIND_STUCK: "stuck"}
 _TAGS = {
-    KIND_RECOVERED: "recovered",
-    KIND_LATE: "late",
-    KIND_AT_RISK: "at risk",
-    KIND_STUCK: "stuck",
-    KIND_BLOCKED: "shop blocked",
-    KIND_UNAUTHORIZED: "shop unauthorized",
-    KIND_STALE: "shop data stale",
-    KIND_CONNECTION_RECOVERED: "shop recovered",
-    KIND_NO_SUBSCRIBERS: "topic unheard",
-    KIND_RESUBSCRIBED: "topic heard",
-    KIND_WATCH_STARTED: "watch started",
-    KIND_QUARANTINED: "quarantined",
-    KIND_POLL_FAILING: "shop unread",
-    KIND_UNKNOWN_STATUS: "check AlertStatuses",
-    KIND_REFUSED_SETTINGS: "check settings",
-    KIND_REFUSED_SYNC: "sync refused",
-    KIND_SUMMARY: "summary",
+    kinds.KIND_RECOVERED: "recovered",
+    kinds.KIND_LATE: "late",
+    kinds.KIND_AT_RISK: "at risk",
+    kinds.KIND_STUCK: "stuck",
+    kinds.KIND_BLOCKED: "shop blocked",
+    kinds.KIND_UNAUTHORIZED: "shop unauthorized",
+    kinds.KIND_STALE: "shop data stale",
+    kinds.KIND_CONNECTION_RECOVERED: "shop recovered",
+    kinds.KIND_NO_SUBSCRIBERS: "no subscribers",
+    kinds.KIND_RESUBSCRIBED: "resubscribed",
+    kinds.KIND_WATCH_STARTED: "watch started",
+    kinds.KIND_QUARANTINED: "quarantined",
+    kinds.KIND_POLL_FAILING: "polls fail",
+    kinds.KIND_UNKNOWN_STATUS: "check AlertStatuses",
+    kinds.KIND_REFUSED_SETTINGS: "check settings",
+    kinds.KIND_REFUSED_SYNC: "sync refused",
+    kinds.KIND_SUMMARY: "summary",
 }
 
 
 class Decision(NamedTuple):
-    """What decides what to do: why, by when, how much; each without its full stop.
+    """What a person needs to decide what to do, without full stops.
 
     Attributes:
-        why: The shop's reason, else the fact.
-        merged: What explains it: what is short, what has shipped already.
-        due: When it must ship.
-        worth: What is at stake, in money.
+        reason: The reason in the shop's own words, or the headline.
+        explanation: What explains it: a shortfall, shipments of a cancelled order.
+        due: When the order must ship.
+        value: What the order is worth.
     """
 
-    why: str
-    merged: str | None
+    reason: str
+    explanation: str | None
     due: formatting.Due | None
-    worth: str | None
+    value: str | None
 
 
-def shop(connection: AlertConnection) -> str:
-    """What a person calls the shop."""
-    return formatting.clip(
-        formatting.clean(connection.label) or formatting.clean(connection.id) or "unnamed shop", MAX_TEXT
-    )
+class Fact(NamedTuple):
+    """A label and its value, each one line of plain text.
 
+    Attributes:
+        at: The moment, if the value is one: a channel may show it in the reader's own time zone.
+    """
 
-def number(order: AlertOrder | DigestedOrder | BacklogOrder | SummaryOrder) -> str:
-    """The order's number as people write it: `#1042`; its id where the number has no visible character."""
-    shown = formatting.clip_middle(formatting.clean(order.number) or formatting.clean(order.id) or "?", MAX_TEXT)
-    return shown if shown.startswith("#") else f"#{shown}"
+    label: str
+    value: str
+    at: datetime | None = None
 
 
 def url(alert: Alert) -> str | None:
-    """Where to open the one order that matters: the alert's, or that with which a summary begins."""
-    found = lists.first(alert.daily) if alert.daily else None
+    """The page of the alert's order; for a summary, of its most urgent order."""
+    found = summaries.first_order(alert.summary) if alert.summary else None
     return found[1].url if found else alert.order.url if alert.order else None
 
 
-def number_in_ascii(order: AlertOrder, *, limit: int) -> str:
-    """The order's number in ASCII within `limit` characters, with its id where the number loses letters by that."""
-    shown = formatting.clean(order.number).removeprefix("#")
-    folded = formatting.ascii_fold(shown, fallback="")
-    if not folded or not formatting.survives_folding(shown):
-        order_id = formatting.ascii_fold(order.id)
-        folded = f"{folded} ({order_id})" if folded else order_id
-    return f"#{formatting.clip_middle(folded, limit - 1)}"
-
-
-def status_phrase(status: str) -> str:
-    """A status within a sentence: `in exception`, `backordered`, `on hold`."""
-    return formatting.clean(kinds.status_phrase(status))
-
-
 def main_kind(alert: Alert) -> str:
-    """The kind of what is told: that of its orders where it is a digest."""
+    """The kind of the alert; for a digest, that of its orders."""
     return alert.digest.of_kind if alert.digest else alert.kind
 
 
@@ -137,36 +100,37 @@ def tag(alert: Alert) -> str:
 
 
 def headline(alert: Alert, *, with_shop: bool = False) -> str:
-    """The fact in one sentence.
+    """What happened, in one sentence without a full stop.
 
     Args:
         alert: Any alert.
-        with_shop: Whether the sentence names the shop; those about a connection always do.
+        with_shop: Whether to name the shop; an alert about a connection always names it.
     """
-    place = f" at {shop(alert.connection)}" if with_shop else ""
-    if alert.daily:
-        return lists.headline(alert.daily)
+    shop = formatting.shop_name(alert.connection)
+    place = f" at {shop}" if with_shop else ""
+    if alert.summary:
+        return summaries.headline(alert.summary)
     if alert.digest:
         return f"{_digest_headline(alert.digest)}{place}"
     if alert.order:
         return f"{_order_headline(alert, alert.order)}{place}"
     sentence = _CONNECTION_HEADLINES.get(alert.kind)
-    return sentence.format(shop=shop(alert.connection)) if sentence else f"{shop(alert.connection)}: {tag(alert)}"
+    return sentence.format(shop=shop) if sentence else f"{shop}: {tag(alert)}"
 
 
 def urgent_headline(alert: Alert) -> str:
-    """The fact, the shop, and what makes it urgent: what is short, what is due within a day or overdue."""
-    short = products.shortest(alert.order) if alert.order and alert.kind == products.BACKORDERED else None
-    pressing = ", ".join(filter(None, [short, warning(alert)]))
-    return f"{headline(alert, with_shop=True)}{f': {pressing}' if pressing else ''}"
+    """The headline with the shop and with what makes the alert urgent: a shortfall, a ship-by."""
+    short = lists.largest_shortfall(alert.order) if alert.order and alert.kind == lists.BACKORDERED else None
+    urgent = ", ".join(filter(None, [short, warning(alert)]))
+    return f"{headline(alert, with_shop=True)}{f': {urgent}' if urgent else ''}"
 
 
 def warning(alert: Alert) -> str | None:
-    """`due in 20 h`, `11 d overdue`, of a digest `3 overdue, 2 due within a day`; None where nothing presses."""
+    """`due in 20 h`, `11 d overdue`, for a digest `3 overdue, 2 due within a day`; None if nothing is urgent."""
     if alert.digest:
         late, soon = alert.digest.overdue, alert.digest.due_soon
-        counted = [f"{late:,} overdue"] * bool(late) + [f"{soon:,} due within a day"] * bool(soon)
-        return ", ".join(counted) or None
+        counts = [f"{late:,} overdue"] * bool(late) + [f"{soon:,} due within a day"] * bool(soon)
+        return ", ".join(counts) or None
     due = formatting.order_due(alert)
     return due.warning if due else None
 
@@ -178,186 +142,137 @@ def _digest_headline(digest: Digest) -> str:
     return f"{orders} {'is' if digest.count == 1 else 'are'} {condition(digest.of_kind, digest.status)}"
 
 
-def conditions(alert: Alert, order: AlertOrder) -> str:
-    """All that the alert says the order is in: `in exception and late`."""
-    also = [condition(each.kind, order.status) for each in alert.merged]
-    return " and ".join([condition(alert.kind, order.status), *also])
-
-
 def condition(kind: str, status: str) -> str:
-    """What an order is in: a deadline's alert tells that, whatever its status."""
-    return _DEADLINES.get(kind) or status_phrase(status)
+    """The condition of an order as part of a sentence: a deadline's kind, else the status."""
+    return _CONDITIONS.get(kind) or formatting.status_phrase(status)
 
 
 def _order_headline(alert: Alert, order: AlertOrder) -> str:
-    if alert.kind == KIND_RECOVERED:
-        return f"Order {number(order)} {recovery(order)}"
-    return f"Order {number(order)} is {conditions(alert, order)}"
-
-
-def recovery(order: AlertOrder) -> str:
-    """What became of an order that recovered: `is no longer in exception: now processing`."""
-    before = f"is no longer {status_phrase(order.previous_status)}" if order.previous_status else "recovered"
-    return f"{before}: now {status_phrase(order.status)}"
-
-
-def reason(order: AlertOrder) -> str | None:
-    """The shop's own word for the status, where it says more than the status does."""
-    return reason_beyond(order.raw_status, order.status)
-
-
-def reason_beyond(raw_status: str | None, status: str) -> str | None:
-    """The shop's own word, where it says more than the status does."""
-    raw = formatting.clean(raw_status or "")
-    return raw if raw and raw.casefold().replace(" ", "_") != status.casefold() else None
+    number = formatting.order_number(order)
+    if alert.kind != KIND_RECOVERED:
+        merged = [condition(each.kind, order.status) for each in alert.merged]
+        return f"Order {number} is {' and '.join([condition(alert.kind, order.status), *merged])}"
+    before = f"is no longer {formatting.status_phrase(order.previous_status)}" if order.previous_status else "recovered"
+    return f"Order {number} {before}: now {formatting.status_phrase(order.status)}"
 
 
 def decision(alert: Alert) -> Decision:
-    """What decides what to do; the reason stands here and nowhere else in a message."""
+    """What a person needs to decide; a message shows the reason only here."""
     order = alert.order
-    if alert.daily:
-        return Decision(headline(alert), lists.places(alert.daily), None, value(alert))
+    if alert.summary:
+        return Decision(headline(alert), summaries.places(alert.summary), None, value(alert))
     if order is None:
         return Decision(headline(alert, with_shop=bool(alert.digest)), warning(alert), None, value(alert))
-    return Decision(_why(alert, order), explanation(alert), formatting.order_due(alert), value(alert))
+    return Decision(_reason(alert, order), explanation(alert), formatting.order_due(alert), value(alert))
 
 
-def _why(alert: Alert, order: AlertOrder) -> str:
+def _reason(alert: Alert, order: AlertOrder) -> str:
     if alert.kind == KIND_RECOVERED:
         return short_detail(alert) or headline(alert)
-    why = reason(order)
+    reason = formatting.reason(order.raw_status, order.status)
     if alert.kind not in DEADLINE_KINDS:
-        return why or headline(alert)
-    still = f"still {status_phrase(order.status)}"
-    return formatting.upper_first(short_detail(alert) or (f"{still}: {why}" if why else still))
+        return reason or headline(alert)
+    still = f"still {formatting.status_phrase(order.status)}"
+    return formatting.upper_first(short_detail(alert) or (f"{still}: {reason}" if reason else still))
 
 
 def explanation(alert: Alert) -> str | None:
-    """What explains the status: which product is short, whether a cancelled order has shipped, that it is stuck too."""
+    """What explains the status: the short product, shipments of a cancelled order, the merged alert."""
     order = alert.order
     if order is None:
         return None
     if alert.merged and alert.detail:
         return short_detail(alert)
-    if alert.kind == products.BACKORDERED:
-        return products.shortest(order)
+    if alert.kind == lists.BACKORDERED:
+        return lists.largest_shortfall(order)
     if order.status != "cancelled" or order.shipments is None:
         return None
-    return (
-        f"{formatting.plural(order.shipments, 'shipment')} listed already"
-        if order.shipments
-        else "No shipment is listed"
-    )
+    listed = formatting.plural(order.shipments, "shipment")
+    return f"{listed} listed already" if order.shipments else "No shipment is listed"
 
 
 def sentences(alert: Alert) -> list[str]:
     """The decision as whole sentences of plain text."""
-    said = decision(alert)
-    due = f"Ship by {said.due.said}" if said.due else None
-    return [formatting.sentence(each) for each in (said.why, said.merged, due, said.worth) if each]
+    parts = decision(alert)
+    due = f"Ship by {parts.due.text}" if parts.due else None
+    return [formatting.sentence(each) for each in (parts.reason, parts.explanation, due, parts.value) if each]
 
 
-def summary(alert: Alert) -> str:
-    """The whole alert in one line: the fact with its shop, then why, by when and how much."""
-    said = sentences(alert)
+def title(alert: Alert) -> str:
+    """The whole alert in one line: the headline with the shop, then reason, explanation, ship-by and value."""
+    parts = sentences(alert)
     if alert.order is None:
-        return " ".join([*(said or []), *filter(None, [detail(alert)])])
-    fact = headline(alert, with_shop=True)
-    return " ".join(
-        [formatting.sentence(fact), *(said if said[0] != formatting.sentence(headline(alert)) else said[1:])]
-    )
+        return " ".join([*parts, *filter(None, [detail(alert)])])
+    if parts[0] == formatting.sentence(headline(alert)):
+        parts = parts[1:]
+    return " ".join([formatting.sentence(headline(alert, with_shop=True)), *parts])
 
 
 def detail(alert: Alert) -> str | None:
-    """What happened, of an alert about a connection; an order's is part of the decision."""
+    """The detail of an alert about a connection; that of an order is part of the decision."""
     return short_detail(alert) if is_connection_alert(alert) else None
 
 
 def short_detail(alert: Alert) -> str | None:
-    """The alert's detail, as much of it as a message shows."""
+    """The alert's detail in at most `MAX_DETAIL` characters."""
     return formatting.clip(formatting.clean(alert.detail or ""), MAX_DETAIL) or None
 
 
 def value(alert: Alert) -> str | None:
-    """What is at stake, in money."""
-    if alert.daily:
-        return amounts(alert.daily.total.value_by_currency)
+    """The value of the alert's orders."""
+    if alert.summary:
+        return formatting.amounts(alert.summary.total.value_by_currency)
     if alert.digest:
-        return amounts(alert.digest.value_by_currency)
+        return formatting.amounts(alert.digest.value_by_currency)
     if alert.order and alert.order.total_price is not None:
         return formatting.money(alert.order.total_price, alert.order.currency)
     return None
 
 
-def amounts(by_currency: Mapping[str, Decimal]) -> str | None:
-    """Sums in several currencies, at most `MAX_CURRENCIES` of them named."""
-    shown = [formatting.money(amount, currency) for currency, amount in sorted(by_currency.items())[:MAX_CURRENCIES]]
-    return ", ".join(shown + formatting.more(len(by_currency) - len(shown), "currency", "currencies")) or None
-
-
 def is_connection_alert(alert: Alert) -> bool:
-    """Whether it tells of a shop (or of a topic) rather than of orders that changed."""
+    """Whether the alert is about a shop or a topic, not about orders that changed."""
     return alert.order is None and alert.digest is None
 
 
-MAX_GAP = 200
-
-
-class Fact(NamedTuple):
-    """A label and its value, each one line of plain text.
-
-    Attributes:
-        at: The moment that the value tells, where it is one: a channel may show it in its reader's own time zone.
-    """
-
-    label: str
-    value: str
-    at: datetime | None = None
-
-
 def facts_of(alert: Alert) -> list[Fact]:
-    """What is known of the subject beside the decision and the lines, the most telling first."""
-    if alert.daily:
-        said = lists.facts(alert.daily, formatting.zone_of(alert.connection))
-        return [Fact(name, value) for name, value in said.items() if value]
-    integration = formatting.clean(alert.connection.integration or "")
-    place = Fact("Shop", shop(alert.connection) + (f" ({integration})" if integration else ""))
+    """The facts beside the decision and the lists, the most important first."""
+    if alert.summary:
+        facts = summaries.facts(alert.summary, formatting.zone_of(alert.connection))
+        return [Fact(label, text) for label, text in facts.items() if text]
+    name, integration = formatting.shop_name(alert.connection), formatting.clean(alert.connection.integration or "")
+    shop = Fact("Shop", name + (f" ({integration})" if integration else ""))
     if alert.order:
         order = alert.order
-        return [
-            Fact("Order", number(order)),
-            place,
-            _status_fact(alert, order),
-            *_money_facts(order),
-            *_time_facts(alert, order),
-        ]
+        number = Fact("Order", formatting.order_number(order))
+        return [number, shop, _status_fact(alert, order), *_money_facts(order), *_time_facts(alert, order)]
     if alert.digest:
-        return [place]
+        return [shop]
     if alert.kind in TOPIC_KINDS:
-        return [Fact("Topic", shop(alert.connection))]
-    if alert.kind == KIND_UNKNOWN_STATUS:
-        return [Fact("Parameter", shop(alert.connection))]
-    return [place, Fact("Connection", formatting.clip(formatting.clean(alert.connection.id), MAX_TEXT))]
+        return [Fact("Topic", name)]
+    if alert.kind == kinds.KIND_UNKNOWN_STATUS:
+        return [Fact("Parameter", name)]
+    return [shop, Fact("Connection", formatting.clip(formatting.clean(alert.connection.id), MAX_TEXT))]
 
 
 def _status_fact(alert: Alert, order: AlertOrder) -> Fact:
+    status = formatting.clean(order.status)
     if alert.kind not in DEADLINE_KINDS and (alert.kind != KIND_RECOVERED or order.previous_status):
-        return Fact("Status", f"{formatting.clean(order.status)}; {_before(order)}")
+        return Fact("Status", f"{status}; {_previous_status(order)}")
     since = order.status_since
     shown = formatting.moment(since, formatting.zone_of(alert.connection), beside=order.seen_at) if since else None
-    return Fact("Status", f"{formatting.clean(order.status)}{f', since {shown}' if shown else ''}", since)
+    return Fact("Status", f"{status}{f', since {shown}' if shown else ''}", since)
 
 
-def _before(order: AlertOrder) -> str:
+def _previous_status(order: AlertOrder) -> str:
     if not order.previous_status:
         return "first seen in this status"
     lasted = time_in_previous_status(order)
     before = f"before: {formatting.clean(order.previous_status)}"
-    return f"{before}, for {formatting.duration(lasted)}" if lasted is not None else before
+    return f"{before}, for {duration(lasted)}" if lasted is not None else before
 
 
 def time_in_previous_status(order: AlertOrder) -> timedelta | None:
-    """How long the order was in its previous status; None where a date is missing or the dates contradict."""
+    """How long the order was in its previous status; None if a date is missing or the dates contradict each other."""
     since, until = order.previous_status_since, order.updated_at
     if since is None or until is None or (since.tzinfo is None) != (until.tzinfo is None) or until < since:
         return None
@@ -380,22 +295,21 @@ def _time_facts(alert: Alert, order: AlertOrder) -> list[Fact]:
 
 
 def missing(alert: Alert) -> list[str]:
-    """What the alert could not tell, and why."""
-    return [formatting.clip(formatting.clean(gap), MAX_GAP) for gap in alert.enrichment.missing]
+    """The details that could not be added, and why."""
+    return [formatting.clip(formatting.clean(each), MAX_MISSING) for each in alert.enrichment.missing]
 
 
 def freshness(alert: Alert) -> str:
-    """How fresh the knowledge is."""
-    if alert.daily:
-        shown = formatting.moment(alert.daily.at, formatting.zone_of(alert.connection), beside=alert.daily.at)
-        return f"As of {shown}; of each shop what Trackstar's last sync of it showed."
+    """How recent the data is."""
+    zone = formatting.zone_of(alert.connection)
+    if alert.summary:
+        shown = formatting.moment(alert.summary.at, zone, beside=alert.summary.at)
+        return f"As of {shown}, with the data of Trackstar's last sync of each shop."
     if alert.kind in TOPIC_KINDS:
-        return "Subscriptions are looked at every 15 minutes."
-    if alert.kind == KIND_UNKNOWN_STATUS:
-        return "This is said once for each status."
+        return "Subscriptions are checked every 15 minutes."
+    if alert.kind == kinds.KIND_UNKNOWN_STATUS:
+        return "This alert is sent once for each status."
     if alert.data_as_of:
-        shown = formatting.moment(
-            alert.data_as_of, formatting.zone_of(alert.connection), beside=formatting.seen_at(alert)
-        )
+        shown = formatting.moment(alert.data_as_of, zone, beside=formatting.seen_at(alert))
         return f"Data as of {shown}, Trackstar's last sync of this shop."
     return "It is not known when Trackstar last synced this shop."

@@ -1,7 +1,7 @@
-"""The fallback (rule 11): the alert with nothing in it that can fail, for when a renderer did.
+"""The fallback (rule 11): a plain message for an alert that another renderer failed on.
 
-It uses no other renderer's words. The two pieces that are code of others, the alert's JSON and the attributes,
-are replaced by smaller ones where they fail or do not fit.
+It shares no text with the other renderers. The two parts that it takes from other code, the alert's JSON and the
+attributes, are replaced by smaller ones if they fail or do not fit.
 """
 
 import json
@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
 from orderwatch.alerts.parts import AlertOrder
-from orderwatch.alerts.summary import shortened
 from orderwatch.rendering.sns import Attribute, SnsMessage, attributes_of, render, with_machine
+from orderwatch.sanitize import one_line
 
 MAX_MACHINE_BYTES = 40_000
-"""Of one copy: three of them stay within 256 KB even if every character has to be quoted."""
-_DEADLINES = {KIND_LATE: "late", KIND_AT_RISK: "at risk", KIND_STUCK: "stuck"}
+"""Maximum size of one copy: three copies stay within 256 KB even if every character is escaped."""
+_CONDITIONS = {KIND_LATE: "late", KIND_AT_RISK: "at risk", KIND_STUCK: "stuck"}
 _MAX_TEXT = 200
 _MAX_LINK = 2048
 _MAX_DETAIL = 2000
@@ -26,21 +26,21 @@ def plain(alert: Alert) -> SnsMessage:
     facts = {name: value for name, value in _facts(alert).items() if value}
     fact = _fact(alert)
     lines = [f"{name}: {value}" for name, value in facts.items()]
-    people = "\n".join([fact, "", *lines, "", "This alert could not be shown in full.", ""])
-    bodies = {"default": people, "email": people, "sms": _ascii(fact, 140), "https": _notification(fact, lines, facts)}
+    text = "\n".join([fact, "", *lines, "", "This alert could not be shown in full.", ""])
+    bodies = {"default": text, "email": text, "sms": _ascii(fact, 140), "https": _notification(fact, lines, facts)}
     subject = f"[{_ascii(facts['Kind'], 30)}] {_ascii(fact, 60)}"
     return SnsMessage(subject, bodies | with_machine(_machine(alert, facts)), _attributes(alert, facts))
 
 
 def _fact(alert: Alert) -> str:
-    if alert.daily:
-        waiting, late = alert.daily.total.waiting, alert.daily.total.late
-        return f"{waiting} orders wait, {late} late; shops not visible: {alert.daily.unseen_shops}"
+    if alert.summary:
+        total, hidden = alert.summary.total, alert.summary.shops_not_visible
+        return f"{total.needs_attention} orders need attention, {total.late} late; shops not visible: {hidden}"
     if alert.order:
-        condition = _one_line(_DEADLINES.get(alert.kind, alert.order.status), 40)
+        condition = _one_line(_CONDITIONS.get(alert.kind, alert.order.status), 40)
         return f"Order {_one_line(alert.order.number, 40)} is {condition}"
     if alert.digest:
-        condition = _one_line(_DEADLINES.get(alert.digest.of_kind, alert.digest.status), 40)
+        condition = _one_line(_CONDITIONS.get(alert.digest.of_kind, alert.digest.status), 40)
         return f"{alert.digest.count} orders are {condition}"
     return f"Shop {_one_line(alert.connection_id, 40)}: {_one_line(alert.kind, 40)}"
 
@@ -67,7 +67,7 @@ def _order_facts(order: AlertOrder) -> dict[str, str]:
 
 
 def _one_line(value: str | None, limit: int) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in value or "").split())[:limit]
+    return one_line(value or "", limit)
 
 
 def _ascii(line: str, limit: int) -> str:
@@ -95,37 +95,31 @@ def _machine(alert: Alert, facts: Mapping[str, str]) -> str:
 def _dump(alert: Alert) -> str | None:
     try:
         return json.dumps(alert.model_dump(mode="json"), separators=(",", ":"))
-    except Exception:  # noqa: BLE001 - whatever it is, the alert goes out (rule 11)
+    except Exception:  # noqa: BLE001 - the alert must be sent whatever fails (rule 11)
         return None
 
 
 def _without_lists(alert: Alert) -> Alert:
-    """The alert without its lists, all of them counted as left out."""
-    order, digest = alert.order, alert.digest
-    if order:
-        more = order.more_line_items + len(order.line_items)
-        order = order.model_copy(update={"line_items": (), "more_line_items": more})
-    if digest:
-        digest = digest.model_copy(update={"orders": (), "more_orders": digest.count, "products": ()})
-    waiting = alert.waiting
-    if waiting:
-        more = waiting.more_orders + len(waiting.orders)
-        waiting = waiting.model_copy(update={"orders": (), "more_orders": more})
-    daily = shortened(alert.daily, 0) if alert.daily else None
-    return alert.model_copy(update={"order": order, "digest": digest, "waiting": waiting, "daily": daily})
+    """The alert without its lists; the numbers of entries left out stay exact."""
+    return alert.replace(
+        order=alert.order.keeping(0) if alert.order else None,
+        digest=alert.digest.without_lists() if alert.digest else None,
+        backlog=alert.backlog.keeping(0) if alert.backlog else None,
+        summary=alert.summary.shortened(0) if alert.summary else None,
+    )
 
 
 def _attributes(alert: Alert, facts: Mapping[str, str]) -> dict[str, Attribute]:
     try:
         return attributes_of(alert)
-    except Exception:  # noqa: BLE001 - whatever it is, the alert goes out (rule 11)
+    except Exception:  # noqa: BLE001 - the alert must be sent whatever fails (rule 11)
         names = {"kind": "Kind", "severity": "Severity", "connection_id": "Shop", "status": "Status"}
         return {name: Attribute("String", facts[label]) for name, label in names.items() if label in facts}
 
 
 def render_or_plain(alert: Alert) -> tuple[SnsMessage, Exception | None]:
-    """The alert in full, else the plain one with the error that was in the way (rule 11)."""
+    """The full message, or the plain one with the error that prevented the full one (rule 11)."""
     try:
         return render(alert), None
-    except Exception as error:  # noqa: BLE001 - a bug in a template must not cost an alert
+    except Exception as error:  # noqa: BLE001 - a bug in a renderer must not lose an alert
         return plain(alert), error

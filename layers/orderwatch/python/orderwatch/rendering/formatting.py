@@ -1,26 +1,28 @@
-"""Words and figures as people read them, whatever the shop wrote: shared by every channel."""
+"""Text, numbers, names and dates as every channel shows them, whatever the shop wrote."""
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import NamedTuple
 
+from orderwatch.alerts import kinds
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Urgency
-from orderwatch.alerts.parts import AlertConnection
+from orderwatch.alerts.parts import MAX_TEXT, AlertConnection, AlertOrder, BacklogOrder, DigestedOrder
+from orderwatch.alerts.summary import SummaryOrder
+from orderwatch.clock import duration
 from orderwatch.deadlines.calendar import is_date_only, ship_deadline
 from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES, has_ship_by
+from orderwatch.sanitize import one_line
 from orderwatch.shop_settings import time_zone
 
-_BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-_INVISIBLE = "\u00ad\u200b\u2060\ufeff\ufff9\ufffa\ufffb"
-_DROPPED = dict.fromkeys(map(ord, _BIDI_CONTROLS + _INVISIBLE))
 _NONCHARACTERS = {0xFFFE: "\ufffd", 0xFFFF: "\ufffd"}
-_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\s]+")
 _WEB_ADDRESS = re.compile(r"https?://[^\s<>\"\x00-\x1f\x7f-\x9f]+")
 MAX_LINK = 2048
+MAX_CURRENCIES = 5
+"""Maximum number of currencies in a list of amounts."""
 
 _LIKENESSES = {
     "'": "\u2018\u2019\u201a\u201b\u2032",
@@ -30,7 +32,7 @@ _LIKENESSES = {
     "ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "d": "đð", "D": "ĐÐ", "th": "þ",
 }  # fmt: skip
 _ASCII = {ord(character): ascii_ for ascii_, characters in _LIKENESSES.items() for character in characters}
-"""Likenesses that decomposition does not know: typographic quotes and dashes, signs, letters without accents."""
+"""ASCII replacements that Unicode decomposition lacks: typographic quotes and dashes, signs, some letters."""
 
 _MINOR_UNITS = {
     "BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0, "UGX": 0,
@@ -38,30 +40,30 @@ _MINOR_UNITS = {
     "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
     "CLF": 4, "UYW": 4,
 }  # fmt: skip
-"""Decimals of the currencies that do not have two (ISO 4217)."""
+"""Decimals of the currencies that do not have two decimals (ISO 4217)."""
 
 _MAX_DIGITS = 30
 _MAX_QUANTITY = 20
 _PRECISION = 2 * _MAX_DIGITS
 
 
-def storable(text: str) -> str:
-    """The text without the two characters for which SNS and SQS refuse a message wherever they stand in it."""
+def without_noncharacters(text: str) -> str:
+    """The text without the two characters for which SNS and SQS refuse a whole message."""
     return text.translate(_NONCHARACTERS)
 
 
 def clean(text: str) -> str:
-    """The text on one line, without control, invisible and text-direction characters: those can hide or reverse it."""
-    return _BREAKS.sub(" ", storable(text.translate(_DROPPED))).strip()
+    """The text on one line, without control, invisible and text-direction characters and without repeated blanks."""
+    return " ".join(one_line(text, len(text)).split())
 
 
 def clip(text: str, limit: int) -> str:
-    """The text in at most `limit` characters; three dots tell that there was more."""
+    """The text in at most `limit` characters; three dots mark a cut."""
     return text if len(text) <= limit else f"{text[: max(limit - 3, 0)].rstrip()}..."[:limit]
 
 
 def clip_middle(text: str, limit: int) -> str:
-    """The text in at most `limit` characters, begin and end kept: numbers differ at their end."""
+    """The text in at most `limit` characters, cut in the middle: order numbers differ at their end."""
     if len(text) <= limit:
         return text
     tail = (limit - 2) // 2
@@ -69,11 +71,11 @@ def clip_middle(text: str, limit: int) -> str:
 
 
 def ascii_fold(text: str, *, fallback: str = "?") -> str:
-    """The text in printable ASCII: accents dropped, what has no likeness as one question mark.
+    """The text in printable ASCII: without accents, and a question mark for anything that has no replacement.
 
     Args:
         text: Any text.
-        fallback: What stands for a text of which no letter or digit is left.
+        fallback: The result if no letter or digit remains.
     """
     folded = re.sub(r"[^\x20-\x7e]+", "?", _without_accents(text)).strip()
     return folded if re.search(r"[A-Za-z0-9]", folded) else fallback
@@ -90,14 +92,14 @@ def _without_accents(text: str) -> str:
 
 
 def link(url: str | None) -> str | None:
-    """The address where it is one that a person can safely follow: http(s), one word, at most `MAX_LINK` characters."""
+    """The URL if it is safe to show as a link: http(s), one word, at most `MAX_LINK` characters; otherwise None."""
     if not url or len(url) > MAX_LINK or not _WEB_ADDRESS.fullmatch(url):
         return None
     return url if clean(url) == url else None
 
 
 def quantity(amount: Decimal) -> str:
-    """A count without trailing zeros: `3`, `0.5`, `1,200`; in powers of ten where that is absurdly long."""
+    """A number without trailing zeros: `3`, `0.5`, `1,200`; in scientific notation if that is too long."""
     shown = _without_trailing_zeros(f"{amount:,f}") if _is_readable(amount) else ""
     return shown if 0 < len(shown) <= _MAX_QUANTITY else f"{amount:.6E}"
 
@@ -105,7 +107,7 @@ def quantity(amount: Decimal) -> str:
 def money(amount: Decimal, currency: str | None) -> str:
     """An amount with the decimals of its currency (ISO 4217), such as `129.90 EUR`, `1,500 JPY`, `1.250 KWD`.
 
-    An amount too small for them is shown in full: half a cent is not nothing.
+    An amount that would round to zero is shown in full.
     """
     unit = f" {clean(currency)}" if currency else ""
     if not _is_readable(amount):
@@ -127,15 +129,10 @@ def _without_trailing_zeros(digits: str) -> str:
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
-def duration(span: timedelta) -> str:
-    """A span in its two largest units: `3 h 20 min`, `2 d 4 h`, `less than a minute`."""
-    minutes = int(span.total_seconds() // 60)
-    if minutes < 1:
-        return "less than a minute"
-    days, hours = divmod(minutes // 60, 24)
-    units = [(days, "d"), (hours, "h"), (minutes % 60, "min")]
-    largest = next(index for index, (amount, _) in enumerate(units) if amount)
-    return " ".join(f"{amount} {unit}" for amount, unit in units[largest : largest + 2] if amount)
+def amounts(by_currency: Mapping[str, Decimal]) -> str | None:
+    """Amounts in several currencies: `1,078.40 EUR, 20.00 USD`; None if there are none."""
+    shown = [money(amount, currency) for currency, amount in sorted(by_currency.items())[:MAX_CURRENCIES]]
+    return ", ".join(shown + more(len(by_currency) - len(shown), "currency", "currencies")) or None
 
 
 def plural(count: int, noun: str) -> str:
@@ -144,66 +141,101 @@ def plural(count: int, noun: str) -> str:
 
 
 def more(count: int, one: str, many: str) -> list[str]:
-    """`["+5 more lines"]`, or nothing where nothing is left out."""
+    """`["+5 more lines"]`; empty if nothing is left out."""
     return [f"+{count:,} more {one if count == 1 else many}"] if count > 0 else []
 
 
-def sentence(said: str) -> str:
-    """The text with a full stop, unless it ends in a mark of its own."""
-    return said if said.endswith((".", "!", "?")) else f"{said}."
+def sentence(text: str) -> str:
+    """The text with a full stop, unless it already ends in a punctuation mark."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def lower_first(said: str) -> str:
-    """The text as what follows a colon begins: its first letter small."""
-    return f"{said[:1].lower()}{said[1:]}"
+def lower_first(text: str) -> str:
+    """The text with a lower-case first letter, as after a colon."""
+    return f"{text[:1].lower()}{text[1:]}"
 
 
-def upper_first(said: str) -> str:
-    """The text as a sentence begins: its first letter large."""
-    return f"{said[:1].upper()}{said[1:]}"
+def upper_first(text: str) -> str:
+    """The text with an upper-case first letter, as at the start of a sentence."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def shop_name(connection: AlertConnection) -> str:
+    """The name of the shop; its id if it has no visible name."""
+    return clip(clean(connection.label) or clean(connection.id) or "unnamed shop", MAX_TEXT)
+
+
+def shop_name_in_ascii(connection: AlertConnection) -> str:
+    """The name of the shop in ASCII; its id if ASCII can show nothing of the name."""
+    return ascii_fold(shop_name(connection), fallback=ascii_fold(connection.id))
+
+
+def order_number(order: AlertOrder | DigestedOrder | BacklogOrder | SummaryOrder) -> str:
+    """The order number with a hash sign, such as `#1042`; the id if the number has no visible character."""
+    shown = clip_middle(clean(order.number) or clean(order.id) or "?", MAX_TEXT)
+    return shown if shown.startswith("#") else f"#{shown}"
+
+
+def order_number_in_ascii(order: AlertOrder, *, limit: int) -> str:
+    """The order number in ASCII within `limit` characters, with the id if ASCII cannot show the whole number."""
+    shown = clean(order.number).removeprefix("#")
+    folded = ascii_fold(shown, fallback="")
+    if not folded or not survives_folding(shown):
+        order_id = ascii_fold(order.id)
+        folded = f"{folded} ({order_id})" if folded else order_id
+    return f"#{clip_middle(folded, limit - 1)}"
+
+
+def status_phrase(status: str) -> str:
+    """A status as part of a sentence: `in exception`, `backordered`, `on hold`."""
+    return clean(kinds.status_phrase(status))
+
+
+def reason(raw_status: str | None, status: str) -> str | None:
+    """The reason in the shop's own words; None if they say no more than the status."""
+    raw = clean(raw_status or "")
+    return raw if raw and raw.casefold().replace(" ", "_") != status.casefold() else None
 
 
 _SOON = timedelta(days=1)
 _HOUR = timedelta(hours=1)
-_IN_HOURS = timedelta(hours=48)
-"""Below it a span is told in hours, from it in days."""
 
 
 class Due(NamedTuple):
-    """A ship-by, as people read it.
+    """A ship-by as people read it.
 
     Attributes:
-        ship_by: As the shop gave it.
-        shown: `Fri 6 Mar 10:00 CET`; a day alone where the shop named no time of day.
-        relative: `in 35 h`, `11 d overdue`; `11 d ago` where nobody knows whether the order has shipped.
-        urgency: Of an open order; `none` for any other.
+        ship_by: The shop's value.
+        date: `Fri 6 Mar 10:00 CET`, or only the day if the shop gives no time of day.
+        relative: `in 35 h`, `11 d overdue`, or `11 d ago` if the order may have shipped.
+        urgency: `none` for an order that is not open.
     """
 
     ship_by: datetime
-    shown: str
+    date: str
     relative: str
     urgency: Urgency
 
     @property
-    def said(self) -> str:
-        """`Fri 6 Mar 10:00 CET (in 35 h)`."""
-        return f"{self.shown} ({self.relative})"
+    def text(self) -> str:
+        """For example `Fri 6 Mar 10:00 CET (in 35 h)`."""
+        return f"{self.date} ({self.relative})"
 
     @property
     def warning(self) -> str | None:
-        """`due in 20 h`, `11 d overdue`; None where there is nothing to hurry for."""
+        """`due in 20 h`, `11 d overdue`; None if the order is not urgent."""
         if self.urgency is Urgency.NONE:
             return None
         return self.relative if self.urgency is Urgency.OVERDUE else f"due {self.relative}"
 
 
 def zone_of(connection: AlertConnection) -> tzinfo:
-    """The shop's time zone; UTC where the alert names one that is not known here (rule 11)."""
+    """The shop's time zone; UTC if its name is unknown here (rule 11)."""
     return zone_named(connection.time_zone)
 
 
 def zone_named(name: str) -> tzinfo:
-    """The time zone of an IANA name; UTC where it is not known here."""
+    """The time zone of an IANA name; UTC if the name is unknown here."""
     try:
         return time_zone(name)
     except ValueError:
@@ -211,12 +243,12 @@ def zone_named(name: str) -> tzinfo:
 
 
 def moment(at: datetime, zone: tzinfo, *, beside: datetime | None = None) -> str:
-    """A moment as people read it: `Fri 6 Mar 10:00 CET`.
+    """A date and time: `Fri 6 Mar 10:00 CET`.
 
     Args:
-        at: A naive one is taken for UTC.
-        zone: The reader's.
-        beside: Of when the message speaks: the year is left out where both have the same one.
+        at: A naive value is taken as UTC.
+        zone: The time zone to show it in.
+        beside: The time of the message: the year is left out if both are in the same year.
     """
     local = _local(at, zone)
     return f"{_day(local, zone, beside)} {local:%H:%M} {_zone_name(local)}"
@@ -230,7 +262,7 @@ def _day(local: datetime, zone: tzinfo, beside: datetime | None) -> str:
 def _local(at: datetime, zone: tzinfo) -> datetime:
     try:
         return _aware(at).astimezone(zone)
-    except OverflowError:  # the first and the last day that there are
+    except OverflowError:  # the first and the last possible day
         return _aware(at)
 
 
@@ -239,19 +271,9 @@ def _zone_name(local: datetime) -> str:
     return f"UTC{name}" if name[:1] in "+-" else name
 
 
-def span(length: timedelta) -> str:
-    """A span in its one largest unit, rounded down: `35 h`, `11 d`, `20 min`, `less than a minute`."""
-    if length >= _IN_HOURS:
-        return f"{length.days:,} d"
-    if length >= _HOUR:
-        return f"{length // _HOUR} h"
-    minutes = length // timedelta(minutes=1)
-    return f"{minutes} min" if minutes else "less than a minute"
-
-
 def seen_at(alert: Alert) -> datetime | None:
-    """Of when the alert speaks, by the vendor's clock; None for those about a connection."""
-    subject = alert.order or alert.digest or alert.waiting
+    """When the alert's orders were read, by Trackstar's clock; None for an alert about a connection."""
+    subject = alert.order or alert.digest or alert.backlog
     return _aware(subject.seen_at) if subject and subject.seen_at else None
 
 
@@ -260,38 +282,45 @@ def _aware(at: datetime) -> datetime:
 
 
 def due(ship_by: datetime | None, *, status: str, seen: datetime | None, zone: tzinfo) -> Due | None:
-    """When an order must ship; None where the shop does not say, or it is not known of when the alert speaks."""
+    """When an order must ship; None if the shop gives no ship-by.
+
+    Args:
+        ship_by: The shop's value.
+        status: The order's status.
+        seen: When the order was read; None: unknown, which gives None.
+        zone: The shop's.
+    """
     if not has_ship_by(ship_by) or seen is None:
         return None
     left = _passes_at(ship_by, zone) - _aware(seen)
     urgency = urgency_of(left, status=status)
     late = "overdue" if urgency is Urgency.OVERDUE else "ago"
-    relative = f"in {span(left)}" if left >= timedelta(0) else f"{span(-left)} {late}"
-    return Due(ship_by, _shown(ship_by, zone, seen), relative, urgency)
+    relative = f"in {duration(left, units=1)}" if left >= timedelta(0) else f"{duration(-left, units=1)} {late}"
+    return Due(ship_by, _date(ship_by, zone, seen), relative, urgency)
 
 
 def _passes_at(ship_by: datetime, zone: tzinfo) -> datetime:
     try:
         return ship_deadline(_aware(ship_by), zone)
-    except OverflowError:  # the last day that there is
+    except OverflowError:  # the last possible day
         return _aware(ship_by)
 
 
-def _shown(ship_by: datetime, zone: tzinfo, seen: datetime) -> str:
-    if is_date_only(_aware(ship_by)):  # a day of the shop's calendar: no zone can move it
+def _date(ship_by: datetime, zone: tzinfo, seen: datetime) -> str:
+    if is_date_only(_aware(ship_by)):  # a day of the shop's calendar, in any zone
         return _day(_aware(ship_by), UTC, seen)
     return moment(ship_by, zone, beside=seen)
 
 
 def urgency_of(left: timedelta, *, status: str) -> Urgency:
-    """How urgent an order is that is to ship within `left`; one that is not known to be open never is."""
+    """The urgency of an order that must ship within `left`; `none` unless the order is open."""
     if status not in OPEN_STATUSES or left > _SOON:
         return Urgency.NONE
     return Urgency.SOON if left >= timedelta(0) else Urgency.OVERDUE
 
 
 def order_due(alert: Alert) -> Due | None:
-    """When the alert's one order must ship; None where it has, or was cancelled."""
+    """When the alert's order must ship; None if it has shipped or was cancelled."""
     if alert.order is None or alert.order.status in FINAL_STATUSES:
         return None
     order = alert.order
@@ -299,7 +328,7 @@ def order_due(alert: Alert) -> Due | None:
 
 
 def urgency(alert: Alert) -> Urgency:
-    """The alert's urgency: a digest's is that of its most urgent order."""
+    """The urgency of the alert; for a digest, of its most urgent order."""
     if alert.digest:
         if alert.digest.overdue:
             return Urgency.OVERDUE
@@ -309,7 +338,7 @@ def urgency(alert: Alert) -> Urgency:
 
 
 def late_hours(alert: Alert) -> Decimal | None:
-    """Whole hours since the ship-by passed, of a digest the most; None where nothing is overdue."""
+    """Whole hours since the ship-by passed, for a digest the maximum; None if nothing is overdue."""
     if urgency(alert) is not Urgency.OVERDUE:
         return None
     seen, zone = seen_at(alert), zone_of(alert.connection)

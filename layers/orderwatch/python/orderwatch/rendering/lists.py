@@ -1,93 +1,95 @@
-"""The orders of a digest, by reason, and those that wait when a watch begins: in the same words in every channel."""
+"""The lists of an alert: order lines with their stock, the orders and products of a digest, the orders of a backlog."""
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta, tzinfo
 from decimal import Decimal
 from typing import NamedTuple
 
-from orderwatch.alerts import kinds
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_RECOVERED
-from orderwatch.alerts.parts import MAX_TEXT, BacklogOrder, Digest, DigestedOrder, by_urgency
-from orderwatch.alerts.summary import (
-    BacklogAges,
-    Changes,
-    DailySummary,
-    Figures,
-    ShopSummary,
-    SummaryOrder,
-    SummaryProduct,
-    Unseen,
-    Week,
+from orderwatch.alerts.parts import (
+    AlertLineItem,
+    AlertOrder,
+    BacklogOrder,
+    Digest,
+    DigestedOrder,
+    DigestedProduct,
+    by_urgency,
 )
-from orderwatch.rendering import content, formatting
+from orderwatch.rendering import formatting
 
+BACKORDERED = "order.backordered"
 MAX_REASONS = 8
-"""Reasons that the list of reasons names; the rest are counted, with their orders."""
+"""Maximum number of reasons in the list of reasons; the others are counted with their orders."""
+MAX_REASON = 80
 NO_REASON = "no reason given"
+MAX_WAREHOUSES = 4
+MAX_ADDENDS = 4
+_MAX_CODE = 40
+_WITHOUT_STOCK = {"order.cancelled", "order.recovered"}
+"""Kinds whose orders need no stock any more."""
 
 
 class Entry(NamedTuple):
-    """One order of a list.
+    """An order in a list.
 
     Attributes:
-        heading: The reason and how many orders have it, at the first order of each; else None.
-        number: The order's number.
-        said: What else there is to say of it, each without its full stop.
+        heading: The reason and its number of orders, for the first order of each reason; else None.
+        number: The order number.
+        notes: What else is known of the order, without full stops.
         due: When it must ship.
-        url: Where to open it, as the shop gave it.
+        url: Its page in the shop's admin.
     """
 
     heading: str | None
     number: str
-    said: list[str]
+    notes: list[str]
     due: formatting.Due | None
     url: str | None
 
     @property
     def line(self) -> str:
         """`#1042: ship by Fri 6 Mar 10:00 CET (in 35 h), 129.90 EUR`."""
-        parts = [*([f"ship by {self.due.said}"] if self.due else []), *self.said]
+        parts = [*([f"ship by {self.due.text}"] if self.due else []), *self.notes]
         return f"{self.number}: {', '.join(parts)}" if parts else self.number
 
 
 def entries(alert: Alert) -> list[Entry]:
-    """The orders that the alert lists, in its order: a digest's by reason, then all by ship-by and value."""
+    """The orders of a digest by reason, or of a backlog in its order; each reason by ship-by and value."""
     if alert.digest:
-        return list(_digested(alert, alert.digest))
-    return [_backlog_entry(each, alert) for each in alert.waiting.orders] if alert.waiting else []
+        return list(_digest_entries(alert, alert.digest))
+    return [_backlog_entry(each, alert) for each in alert.backlog.orders] if alert.backlog else []
 
 
 def total(alert: Alert) -> int:
-    """How many orders there are in all, those included that are not listed."""
+    """The number of orders, including those that are not listed."""
     if alert.digest:
         return alert.digest.count
-    return len(alert.waiting.orders) + alert.waiting.more_orders if alert.waiting else 0
+    return len(alert.backlog.orders) + alert.backlog.more_orders if alert.backlog else 0
 
 
 def heading(alert: Alert) -> str:
-    """What stands above the list."""
-    return "Waiting now, the most urgent first" if alert.waiting else "Orders"
+    """The heading of the list of orders."""
+    return "Needs attention now, the most urgent first" if alert.backlog else "Orders"
 
 
 def digest_reasons(alert: Alert) -> str | None:
-    """How many orders have which reason, all of them counted; None where there is no reason to name."""
+    """The reasons of a digest: `Supplier delayed (9), Discontinued (3)`; None if there are none."""
     digest = alert.digest
     if digest is None or digest.of_kind == KIND_RECOVERED:
         return None
-    counts = _counts(digest)
+    counts = _reason_counts(digest)
     if set(counts) <= {NO_REASON}:
         return None
     shown = counts.most_common(MAX_REASONS)
     rest = counts.total() - sum(count for _, count in shown)
     left_out = formatting.more(len(counts) - len(shown), "reason", "reasons")
-    named = [f"{why} ({count:,})" for why, count in shown]
+    named = [f"{reason} ({count:,})" for reason, count in shown]
     return ", ".join([*named, *(f"{each} ({rest:,})" for each in left_out)])
 
 
-def _counts(digest: Digest) -> Counter[str]:
-    """Orders by reason as it is shown: a raw status that says no more than the status is none."""
+def _reason_counts(digest: Digest) -> Counter[str]:
+    """Orders by reason as it is shown: several raw statuses may show as one reason."""
     counts: Counter[str] = Counter()
     for each in digest.reasons:
         counts[_reason(each.raw_status, digest.status)] += each.orders
@@ -95,276 +97,146 @@ def _counts(digest: Digest) -> Counter[str]:
 
 
 def _reason(raw_status: str | None, status: str) -> str:
-    return formatting.clip(content.reason_beyond(raw_status, status) or NO_REASON, _MAX_REASON)
+    return formatting.clip(formatting.reason(raw_status, status) or NO_REASON, MAX_REASON)
 
 
-def _digested(alert: Alert, digest: Digest) -> Iterator[Entry]:
-    named, counts = digest_reasons(alert) is not None, _counts(digest)
+def _digest_entries(alert: Alert, digest: Digest) -> Iterator[Entry]:
+    has_reasons, counts = digest_reasons(alert) is not None, _reason_counts(digest)
     zone, seen = formatting.zone_of(alert.connection), formatting.seen_at(alert)
-    for why, orders in _by_reason(digest).items():
-        above = f"{why} ({formatting.plural(counts[why], 'order')})" if named else None
-        for order in orders:
+    by_reason: dict[str, list[DigestedOrder]] = {}
+    for order in digest.orders:
+        by_reason.setdefault(_reason(order.raw_status, digest.status), []).append(order)
+    for reason, orders in by_reason.items():
+        above = f"{reason} ({formatting.plural(counts[reason], 'order')})" if has_reasons else None
+        for order in sorted(orders, key=lambda order: by_urgency(order.ship_by, order.total_price)):
             due = formatting.due(order.ship_by, status=digest.status, seen=seen, zone=zone)
-            yield Entry(above, content.number(order), _said(order, digest), due, order.url)
+            yield Entry(above, formatting.order_number(order), _notes(order, digest), due, order.url)
             above = None
 
 
-def _by_reason(digest: Digest) -> dict[str, list[DigestedOrder]]:
-    """The orders by reason as it is shown: several raw statuses may show as one."""
-    merge_alerts: dict[str, list[DigestedOrder]] = {}
-    for order in digest.orders:
-        merge_alerts.setdefault(_reason(order.raw_status, digest.status), []).append(order)
-    return {
-        why: sorted(orders, key=lambda order: by_urgency(order.ship_by, order.total_price))
-        for why, orders in merge_alerts.items()
-    }
-
-
-def _said(order: DigestedOrder, digest: Digest) -> list[str]:
-    worth = formatting.money(order.total_price, order.currency) if order.total_price is not None else "no total"
+def _notes(order: DigestedOrder, digest: Digest) -> list[str]:
+    value = formatting.money(order.total_price, order.currency) if order.total_price is not None else "no total"
     before = formatting.clean(order.previous_status or "") if digest.of_kind == KIND_RECOVERED else ""
-    return [worth, *([f"was {before}"] if before else [])]
+    return [value, *([f"was {before}"] if before else [])]
 
 
 def _backlog_entry(order: BacklogOrder, alert: Alert) -> Entry:
-    zone: tzinfo = formatting.zone_of(alert.connection)
-    due = formatting.due(order.ship_by, status=order.status, seen=formatting.seen_at(alert), zone=zone)
-    why = content.reason_beyond(order.raw_status, order.status)
-    how = f"{content.status_phrase(order.status)}{f' ({formatting.clip(why, _MAX_REASON)})' if why else ''}"
-    worth = [formatting.money(order.total_price, order.currency)] if order.total_price is not None else []
-    return Entry(None, content.number(order), [how, *worth], due, order.url)
+    zone, seen = formatting.zone_of(alert.connection), formatting.seen_at(alert)
+    due = formatting.due(order.ship_by, status=order.status, seen=seen, zone=zone)
+    reason = formatting.reason(order.raw_status, order.status)
+    status = f"{formatting.status_phrase(order.status)}{f' ({formatting.clip(reason, MAX_REASON)})' if reason else ''}"
+    value = [formatting.money(order.total_price, order.currency)] if order.total_price is not None else []
+    return Entry(None, formatting.order_number(order), [status, *value], due, order.url)
 
 
-MAX_UNSEEN = 5
-"""Shops out of sight that are named in one line; the others are counted."""
-_REASONS = {"at_risk": "at risk", "late": "late", "stuck": "stuck"}
-_UNSEEN = {"initial_sync": "its first reading is not done", "poll_failing": "not read", "stale": "not synced"}
-_DAY = 24
+def product_code(line: AlertLineItem | DigestedProduct) -> str:
+    """The SKU; the product id if there is no SKU."""
+    return formatting.clean(line.sku or "") or formatting.clean(line.product_id or "") or "no SKU"
 
 
-def shop_label(summary: ShopSummary) -> str:
-    """What a person calls the shop."""
-    return formatting.clip(formatting.clean(summary.label) or "unnamed shop", MAX_TEXT)
+def product_name(line: AlertLineItem | DigestedProduct) -> str | None:
+    """The product's name; None if it says no more than its SKU."""
+    name = formatting.clean(line.name or "")
+    return name if name and name != product_code(line) else None
 
 
-def headline(daily: DailySummary) -> str:
-    """How many wait, how many of them are late, and what cannot be seen: `14 orders wait, 5 of them late`."""
-    parts = [_waiting(daily), *_out_of_sight(daily)]
-    return ", ".join(filter(None, parts)) or f"Nothing waits in {formatting.plural(daily.watched_shops, 'shop')}"
+def product_description(line: AlertLineItem) -> str | None:
+    """The product's name, and whether it is a kit or no longer active."""
+    notes = ["kit"] * bool(line.is_kit) + ["no longer active"] * (line.active is False)
+    parts = [*filter(None, [product_name(line)]), *([f"({', '.join(notes)})"] if notes else [])]
+    return " ".join(parts) or None
 
 
-def _waiting(daily: DailySummary) -> str | None:
-    total = daily.total
-    needs_attention = f"{formatting.plural(total.waiting, 'order')} {'waits' if total.waiting == 1 else 'wait'}"
-    risk = f"{total.at_risk:,} at risk" if total.at_risk else None
-    if not total.waiting:
-        unseen = "Nothing that can be seen waits" if daily.unseen_shops else None
-        return f"Nothing waits, {risk}" if risk and not unseen else ", ".join(filter(None, [unseen, risk])) or None
-    return ", ".join(filter(None, [needs_attention, f"{total.late:,} late" if total.late else None, risk]))
+def line_quantity(line: AlertLineItem) -> str:
+    """The quantity of the line; a question mark if it is unknown."""
+    return formatting.quantity(line.quantity) if line.quantity is not None else "?"
 
 
-def _out_of_sight(daily: DailySummary) -> list[str]:
-    count = daily.unseen_shops
-    return [f"{formatting.plural(count, 'shop')} not visible"] if count else []
+def unit_price(line: AlertLineItem, currency: str | None) -> str | None:
+    """The price of one unit: `89.00 EUR`, or `15.50 EUR each` if the quantity is not one."""
+    if line.unit_price is None:
+        return None
+    return formatting.money(line.unit_price, currency) + ("" if line.quantity == 1 else " each")
 
 
-def places(daily: DailySummary) -> str | None:
-    """In how many shops what waits is: `In 3 of 12 shops`; None where nothing is told of any."""
-    alerted = len(daily.shops) + daily.more_shops
-    return f"In {alerted:,} of {formatting.plural(daily.watched_shops, 'shop')}" if alerted else None
+class Stock(NamedTuple):
+    """The stock of a line's product: `ordered 3, on hand 1` and `short 2`."""
+
+    known: str
+    short: str | None
 
 
-def unseen_shops(daily: DailySummary, zone: tzinfo) -> str | None:
-    """`Nordic Outdoor since Wed 4 Mar 02:00 CET (blocked)`, for each shop that cannot be seen."""
-    unseen = [(each, each.unseen) for each in daily.shops if each.unseen]
-    named = [f"{shop_label(each)} {since(state, zone, daily)}" for each, state in unseen[:MAX_UNSEEN]]
-    return "; ".join([*named, *formatting.more(daily.unseen_shops - len(named), "shop", "shops")]) or None
+def stock(line: AlertLineItem, order: AlertOrder) -> Stock | None:
+    """The stock of the line's product and what the order needs of it, over all of its lines.
 
-
-def since(unseen: Unseen, zone: tzinfo, daily: DailySummary) -> str:
-    """`since Wed 4 Mar 02:00 CET (blocked)`."""
-    why = f"({_UNSEEN.get(unseen.state, formatting.clean(unseen.state))})"
-    return f"since {formatting.moment(unseen.since, zone, beside=daily.at)} {why}" if unseen.since else why
-
-
-def first(daily: DailySummary) -> tuple[ShopSummary, SummaryOrder] | None:
-    """What to begin with: of the most urgent orders of each shop the most urgent one."""
-    firsts = [(each, each.orders[0]) for each in daily.shops if each.orders]
-    return min(firsts, key=_urgency, default=None)
-
-
-def _urgency(each: tuple[ShopSummary, SummaryOrder]) -> tuple[bool, object]:
-    _, order = each
-    return order.reason == "at_risk", by_urgency(order.ship_by, order.total_price)
-
-
-def reason_phrase(reason: str) -> str:
-    """Why an order is told of, within a sentence: `in exception`, `at risk`."""
-    return _REASONS.get(reason) or formatting.clean(kinds.status_phrase(reason))
-
-
-def reasons(counted: Figures) -> str:
-    """`6 in exception, 5 backordered, 3 only late`: some of the others are late too, and the shop's figure says so."""
-    phrases = {reason: reason_phrase(reason) for reason in counted.by_reason}
-    if "late" in phrases and counted.by_reason["late"] < counted.late:
-        phrases["late"] = "only late"
-    return ", ".join(f"{count:,} {phrases[reason]}" for reason, count in counted.by_reason.items())
-
-
-def ages(counts: BacklogAges) -> str:
-    """`3 under a day, 5 for 1 to 3 days, 2 for over a week`."""
-    said = {
-        "under a day": counts.under_1_day,
-        "for 1 to 3 days": counts.from_1_to_3_days,
-        "for 3 to 7 days": counts.from_3_to_7_days,
-        "for over a week": counts.over_7_days,
-    }
-    return ", ".join(f"{count:,} {how_long}" for how_long, count in said.items() if count)
-
-
-def changes(changed: Changes) -> str:
-    """`6 new, 4 cleared (half of them within 5 h)`."""
-    median = changed.median_hours_to_clear
-    within = f" (half of them within {_hours(median)})" if median is not None else ""
-    return f"{changed.new:,} new, {changed.cleared:,} cleared{within}"
-
-
-def _hours(hours: Decimal) -> str:
-    if hours < 1:
-        return "an hour"
-    return f"{hours:.0f} h" if hours < 2 * _DAY else f"{hours / _DAY:.0f} d"
-
-
-def weeks(week: Week, before: Week | None) -> str:
-    """`12 new, 20 cleared; the week before 9 new, 3 cleared`."""
-    said = f"{week.new:,} new, {week.cleared:,} cleared"
-    return f"{said}; the week before {before.new:,} new, {before.cleared:,} cleared" if before else said
-
-
-def figures(counted: Figures) -> str:
-    """A shop's figures in one line, but for the money: `7 wait (4 in exception, 3 backordered), 2 late, 1 at risk`."""
-    needs_attention = "waits" if counted.waiting == 1 else "wait"
-    only = "".join(map(reason_phrase, counted.by_reason)) if len(counted.by_reason) == 1 else ""
-    said = [f"{counted.waiting:,} {needs_attention} ({only or reasons(counted)})"] if counted.waiting else []
-    said += [f"{counted.late:,} late"] if counted.late else []
-    said += [f"{counted.at_risk:,} at risk"] if counted.at_risk else []
-    return ", ".join(said) or "nothing waits"
-
-
-def quiet(daily: DailySummary) -> str | None:
-    """How many shops there are that can be seen and where nothing waits."""
-    return f"Nothing waits in {formatting.plural(daily.quiet_shops, 'other shop')}" if daily.quiet_shops else None
-
-
-def facts(daily: DailySummary, zone: tzinfo) -> dict[str, str | None]:
-    """The figures of all shops together, by label; None where there is nothing to say."""
-    changed, total = daily.changes, daily.total
-    label = f"Since {formatting.moment(changed.since, zone, beside=daily.at)}" if changed else "Since"
-    return {
-        "Shops": f"{daily.watched_shops:,} watched",
-        "Not visible": unseen_shops(daily, zone),
-        "Waiting": reasons(total),
-        "How long": ages(total.ages),
-        "Without a value": formatting.plural(total.without_value, "order") if total.without_value else None,
-        label: changes(changed) if changed else None,
-        "In seven days": weeks(daily.week, daily.week_before) if daily.week else None,
-    }
-
-
-_MAX_REASON = 80
-_NONE = timedelta()
-
-
-class ShopBlock(NamedTuple):
-    """What is said of one shop.
-
-    Attributes:
-        name: What people call it.
-        state: Its figures, or that it cannot be seen, in one line.
-        facts: How long, how much, what changed, the shop's own words.
-        orders: The most urgent ones.
-        more_orders: `+3 more orders`.
-        products: What its backordered orders wait for, each in one line.
-        more_products: `+3 more products`.
+    None if the stock is unknown, and at further lines of the product: a repeated shortfall reads like two.
     """
-
-    name: str
-    state: str
-    facts: list[str]
-    orders: list[Entry]
-    more_orders: list[str]
-    products: list[str]
-    more_products: list[str]
-
-
-def blocks(alert: Alert, daily: DailySummary) -> list[ShopBlock]:
-    """Every shop that is listed, the worst first."""
-    zone = formatting.zone_of(alert.connection)
-    return [_block(shop, daily, zone) for shop in daily.shops]
+    lines = order.lines_of(line)
+    if line.on_hand is None or lines[0] is not line:
+        return None
+    quantities = [line_quantity(each) for each in lines[:MAX_ADDENDS]]
+    ordered = " + ".join([*quantities, *(["..."] if len(lines) > MAX_ADDENDS else [])])
+    known = f"ordered {ordered}, on hand {formatting.quantity(line.on_hand)}{_by_warehouse(line)}"
+    return Stock(known, _short(order.shortfall(line)))
 
 
-def closing(daily: DailySummary) -> list[str]:
-    """The shops that are not listed: those cut off, and those where nothing waits."""
-    cut = [f"{each}: the figures above count them" for each in formatting.more(daily.more_shops, "shop", "shops")]
-    without_any = quiet(daily)
-    return [*cut, *([without_any] if without_any and daily.shops else [])]
+def _short(shortfall: Decimal | None) -> str | None:
+    return f"short {formatting.quantity(shortfall)}" if shortfall is not None else None
 
 
-def _block(shop: ShopSummary, daily: DailySummary, zone: tzinfo) -> ShopBlock:
-    counted = figures(shop)
-    unseen = f"not visible {since(shop.unseen, zone, daily)}; last known: {counted}" if shop.unseen else None
-    return ShopBlock(
-        name=shop_label(shop),
-        state=unseen or counted,
-        facts=_facts(shop),
-        orders=[_entry(order, shop) for order in shop.orders],
-        more_orders=formatting.more(shop.more_orders, "order", "orders"),
-        products=[_product(each) for each in shop.products],
-        more_products=formatting.more(shop.more_products, "product", "products"),
+def _by_warehouse(line: AlertLineItem) -> str:
+    counts = line.on_hand_by_warehouse
+    if len(counts) < 2:  # noqa: PLR2004 - a single warehouse holds the whole stock
+        return ""
+    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = [
+        f"{formatting.clip(formatting.clean(name), 40)} {formatting.quantity(count)}"
+        for name, count in largest[:MAX_WAREHOUSES]
+    ]
+    return f" ({', '.join(shown + formatting.more(len(counts) - len(shown), 'warehouse', 'warehouses'))})"
+
+
+def shows_stock(alert: Alert) -> bool:
+    """Whether the stock on hand matters for an alert of this kind."""
+    return alert.kind not in _WITHOUT_STOCK
+
+
+def largest_shortfall(order: AlertOrder) -> str | None:
+    """The product of which the order lacks most units: `KANZASHI-1 short 1`, and how many others are short."""
+    firsts = [line for line in order.line_items if order.lines_of(line)[0] is line]
+    short = [(shortfall, line) for line in firsts if (shortfall := order.shortfall(line)) is not None]
+    if not short:
+        return None
+    most, line = max(short, key=lambda each: each[0])
+    others = formatting.more(len(short) - 1, "product", "products")
+    return ", ".join([f"{formatting.clip(product_code(line), _MAX_CODE)} {_short(most)}", *others])
+
+
+def stock_covers_every_line(order: AlertOrder) -> bool:
+    """Whether the stock of every line is known and sufficient, which contradicts a backorder."""
+    is_complete = bool(order.line_items) and not order.more_line_items
+    return is_complete and all(
+        line.on_hand is not None and line.quantity is not None and order.shortfall(line) is None
+        for line in order.line_items
     )
 
 
-def _facts(shop: ShopSummary) -> list[str]:
-    is_cut = shop.waiting > len(shop.orders)  # what is listed says why itself
-    raw = [
-        f"{formatting.clip(formatting.clean(why), _MAX_REASON)} ({count:,})" for why, count in shop.raw_reasons.items()
-    ]
-    said = [
-        ("How long", ages(shop.ages)),
-        ("Value", _worth(shop)),
-        ("Since the last summary", _changes(shop)),
-        ("Reasons", ", ".join(raw) if is_cut else None),
-    ]
-    return [f"{label}: {value}" for label, value in said if value]
+def digest_products(digest: Digest) -> tuple[DigestedProduct, ...]:
+    """The products to list for a digest: only backorders depend on stock."""
+    return digest.products if digest.of_kind == BACKORDERED else ()
 
 
-def _changes(shop: ShopSummary) -> str | None:
-    changed = shop.changes
-    return changes(changed) if changed and (changed.new or changed.cleared) else None
+def digest_product(product: DigestedProduct) -> str:
+    """A product of a digest: SKU, name, number of orders and stock."""
+    name = product_name(product)
+    what = f"{product_code(product)}{f', {name}' if name else ''}: in {formatting.plural(product.orders, 'order')}"
+    if product.ordered is not None:
+        what += f", ordered {formatting.quantity(product.ordered)}"
+    if product.on_hand is None:
+        return f"{what}, stock unknown"
+    return f"{what}, on hand {formatting.quantity(product.on_hand)}"
 
 
-def _worth(shop: ShopSummary) -> str | None:
-    worth = content.amounts(shop.value_by_currency)
-    without = f"{shop.without_value:,} without a value" if shop.without_value else None
-    return ", ".join(filter(None, [worth, without])) or None
-
-
-def _entry(order: SummaryOrder, shop: ShopSummary) -> Entry:
-    due = formatting.due(
-        order.ship_by, status=order.status, seen=shop.as_of, zone=formatting.zone_named(shop.time_zone)
-    )
-    still = f", still {content.status_phrase(order.status)}" if order.reason in {"late", "stuck", "at_risk"} else ""
-    why = content.reason_beyond(order.raw_status, order.status)
-    own = f" ({formatting.clip(why, _MAX_REASON)})" if why else ""
-    worth = [formatting.money(order.total_price, order.currency)] if order.total_price is not None else []
-    how = f"{reason_phrase(order.reason)}{still}{own}, for {formatting.span(max(shop.as_of - order.since, _NONE))}"
-    return Entry(None, content.number(order), [how, *worth], due, order.url)
-
-
-def _product(product: SummaryProduct) -> str:
-    code = formatting.clean(product.sku or "") or formatting.clean(product.product_id or "") or "no SKU"
-    alone = f" ({product.alone:,} {'waits' if product.alone == 1 else 'wait'} for it alone)" if product.alone else ""
-    said = [f"{code}: in {formatting.plural(product.orders, 'order')}{alone}"]
-    said += [f"ordered {formatting.quantity(product.ordered)}"] if product.ordered is not None else []
-    said += [f"on hand {formatting.quantity(product.on_hand)}" if product.on_hand is not None else "stock not known"]
-    return ", ".join(said) + (f": short {formatting.quantity(product.short)}" if product.short is not None else "")
+def digest_shortfall(product: DigestedProduct) -> str | None:
+    """The units of a product that the orders of a digest lack: `short 13`."""
+    return _short(product.short)

@@ -1,9 +1,9 @@
-"""What programs get: the alert's own JSON, `orderwatch.alert.v1` (its schema: `docs/alert.schema.json`)."""
+"""The JSON for programs: `orderwatch.alert.v1` (its schema: `docs/alert.schema.json`)."""
 
-from typing import Any
+from bisect import bisect_left
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.summary import DailySummary, longest
+from orderwatch.alerts.summary import DailySummary
 from orderwatch.rendering import content, formatting, next_steps
 
 MAX_BYTES = 200_000
@@ -12,72 +12,53 @@ MAX_BYTES = 200_000
 def body(alert: Alert, *, limit: int = MAX_BYTES) -> str:
     """The alert as compact JSON of at most `limit` bytes in UTF-8.
 
-    One that is larger loses line items (a digest: orders) from the end; `more_line_items` (`more_orders`) counts
-    them exactly. The limit can be broken only by one that is too large without any.
+    A larger alert loses order lines (a digest or backlog: orders; a summary: shops) from the end, and the JSON contains
+    the exact number left out. An alert that is too large without any list exceeds the limit.
     """
-    alert = in_words(alert)
-    whole = _dump(alert)
-    if len(whole.encode()) <= limit:
-        return whole
-    if alert.daily:
-        return _dump(_with_fitting_shops(alert, alert.daily, limit))
-    slim = _with_short_detail(alert)
-    return _dump(_keeping(slim, _most_that_fit(slim, limit)))
+    alert = with_texts(alert)
+    if _size(alert) <= limit:
+        return _dump(alert)
+    if alert.summary:
+
+        def fits(shown: DailySummary) -> bool:
+            return _size(alert.replace(summary=shown)) <= limit
+
+        return _dump(alert.replace(summary=alert.summary.longest(fits)))
+    alert = alert.replace(detail=content.short_detail(alert))
+    kept = bisect_left(range(1, _list_length(alert) + 1), True, key=lambda count: _size(_keeping(alert, count)) > limit)
+    return _dump(_keeping(alert, kept))
 
 
-def in_words(alert: Alert) -> Alert:
-    """The alert with what people read of it in one line, and how urgent it is."""
-    words = {"summary": content.summary(alert), "next_step": next_steps.next_step(alert)}
-    return alert.model_copy(
-        update=words | {"urgency": formatting.urgency(alert), "late_hours": formatting.late_hours(alert)}
+def with_texts(alert: Alert) -> Alert:
+    """The alert with the fields that are set when it is sent: title, next step, urgency."""
+    return alert.replace(
+        title=content.title(alert),
+        next_step=next_steps.next_step(alert),
+        urgency=formatting.urgency(alert),
+        late_hours=formatting.late_hours(alert),
     )
 
 
-def _with_fitting_shops(alert: Alert, daily: DailySummary, limit: int) -> Alert:
-    shown = longest(daily, lambda each: len(_dump(alert.model_copy(update={"daily": each})).encode()) <= limit)
-    return alert.model_copy(update={"daily": shown})
-
-
 def _dump(alert: Alert) -> str:
-    return formatting.storable(alert.model_dump_json())
+    return formatting.without_noncharacters(alert.model_dump_json())
 
 
-def _with_short_detail(alert: Alert) -> Alert:
-    return alert.model_copy(update={"detail": content.short_detail(alert)})
+def _size(alert: Alert) -> int:
+    return len(_dump(alert).encode())
 
 
-def _most_that_fit(alert: Alert, limit: int) -> int:
-    """By bisection, the largest number of entries that fits."""
-    low, high = 0, len(_entries(alert))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if len(_dump(_keeping(alert, middle)).encode()) <= limit:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _entries(alert: Alert) -> tuple[Any, ...]:
+def _list_length(alert: Alert) -> int:
     if alert.digest:
-        return alert.digest.orders
-    if alert.waiting:
-        return alert.waiting.orders
-    return alert.order.line_items if alert.order else ()
+        return len(alert.digest.orders)
+    if alert.backlog:
+        return len(alert.backlog.orders)
+    return len(alert.order.line_items) if alert.order else 0
 
 
 def _keeping(alert: Alert, count: int) -> Alert:
-    left_out = len(_entries(alert)) - count
+    """The alert with the first `count` entries of its list."""
     if alert.digest:
-        more = alert.digest.more_orders + left_out
-        digest = alert.digest.model_copy(update={"orders": alert.digest.orders[:count], "more_orders": more})
-        return alert.model_copy(update={"digest": digest})
-    if alert.waiting:
-        more = alert.waiting.more_orders + left_out
-        waiting = alert.waiting.model_copy(update={"orders": alert.waiting.orders[:count], "more_orders": more})
-        return alert.model_copy(update={"waiting": waiting})
-    if alert.order:
-        more = alert.order.more_line_items + left_out
-        order = alert.order.model_copy(update={"line_items": alert.order.line_items[:count], "more_line_items": more})
-        return alert.model_copy(update={"order": order})
-    return alert
+        return alert.replace(digest=alert.digest.keeping(count))
+    if alert.backlog:
+        return alert.replace(backlog=alert.backlog.keeping(count))
+    return alert.replace(order=alert.order.keeping(count)) if alert.order else alert

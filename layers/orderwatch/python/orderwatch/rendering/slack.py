@@ -1,7 +1,7 @@
-"""Slack: the alert as Block Kit. Only this module knows Slack's library, so only the Slack function loads it.
+"""Slack: the alert as Block Kit. Only this module imports Slack's library, so only the Slack function loads it.
 
-The library refuses over-long headers, sections, field lists and buttons; the number of blocks, the length of a field,
-that of the text and the sum of all texts it lets through, so these are held here (limits: Slack's Block Kit reference).
+The library checks the length of headers, sections, field lists and buttons. It does not check the number of blocks,
+the length of a field, of the text and of all texts together: this module does (limits: Slack's Block Kit reference).
 """
 
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ from slack_sdk.models.blocks import (
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_CONNECTION_RECOVERED, KIND_RECOVERED, KIND_RESUBSCRIBED, Severity
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest, DigestedProduct
-from orderwatch.alerts.summary import DailySummary, longest
+from orderwatch.alerts.summary import DailySummary
 from orderwatch.deadlines.calendar import is_date_only
-from orderwatch.rendering import content, formatting, lists, next_steps, products
+from orderwatch.rendering import content, formatting, lists, next_steps, summaries
 from orderwatch.rendering.amazon_q import escape
 
 MAX_BLOCKS = 50
@@ -35,38 +35,38 @@ MAX_FIELDS = 10
 MAX_FIELD = 2000
 MAX_SECTION = 3000
 MAX_TEXT = 3000
-"""Slack takes 40,000 characters; what is shown in a notification is far shorter."""
+"""Slack takes 40,000 characters; a notification shows far fewer."""
 MAX_ALT_TEXT = 200
 MAX_CHARACTERS = 9_000
-"""Of all blocks together. Slack refuses long messages as `msg_blocks_too_long` at a sum that it does not document:
-9,597 were taken and 11,341 were not (slackapi/bolt-js, issue 2867)."""
+"""Maximum characters of all blocks together. Slack refuses longer messages as `msg_blocks_too_long`, at an
+undocumented limit: it took 9,597 and refused 11,341 (slackapi/bolt-js, issue 2867)."""
 MAX_LINES = 20
 
-_MAX_SUMMARY = 500
+_MAX_TITLE = 500
 _MAX_FACT = 300
 _MAX_ENTRY = 500
 _MAX_NAME = 200
-_MAX_GAPS = 1_000
+_MAX_CONTEXT = 1_000
 _MAX_SHOPS = 40
-"""Sections for shops: beside the other blocks they stay within `MAX_BLOCKS`."""
+"""Maximum number of sections for shops, within `MAX_BLOCKS` together with the other blocks."""
 _ROOM_FOR_MORE = 40
 _RECOVERED = {KIND_RECOVERED, KIND_CONNECTION_RECOVERED, KIND_RESUBSCRIBED}
 _MARKS = {Severity.CRITICAL: "\U0001f534", Severity.WARNING: "\U0001f7e0", Severity.INFO: "\U0001f535"}
-"""Red, orange and blue: a mark in the header is what Block Kit keeps; the colour bar of an attachment is legacy, which
-Slack may show less of (Slack's reference, "Secondary message attachments")."""
-_MARK_OF_RECOVERY = "\U0001f7e2"
+"""Red, orange and blue circles in the header: the colour bar of an attachment is legacy (Slack's reference,
+"Secondary message attachments")."""
+_RECOVERED_MARK = "\U0001f7e2"
 _DATE = "{date_short_pretty}, {time}"
-"""How Slack shows a date, in each reader's own time zone."""
+"""The format in which Slack shows a date, in each reader's own time zone."""
 _LAST_SECOND = 2**31
 
 
 @dataclass(frozen=True, slots=True)
 class SlackMessage:
-    """What the webhook is sent.
+    """The message for the webhook.
 
     Attributes:
-        text: What notifications and clients without blocks show, at most `MAX_TEXT` characters.
-        blocks: Block Kit, at most `MAX_BLOCKS`; empty in the plain message.
+        text: The text for notifications and for clients without blocks, at most `MAX_TEXT` characters.
+        blocks: At most `MAX_BLOCKS` blocks; empty in the plain message.
     """
 
     text: str
@@ -78,17 +78,17 @@ def blocks(alert: Alert, *, with_image: bool = True) -> SlackMessage:
 
     Args:
         alert: Any alert.
-        with_image: Whether to show the first product's picture: Slack refuses a whole message whose picture it
-            cannot fetch, so one that was refused can be sent without.
+        with_image: Whether to show the first product's picture. Slack refuses a whole message if it cannot fetch the
+            picture; the message can then be sent without it.
 
     Raises:
-        SlackObjectFormationError: If a limit is broken that the library checks; the plain message still goes.
+        SlackObjectFormationError: A limit that the library checks is exceeded; send the plain message instead.
     """
     head = [_header(alert), *_detail(alert), _decision(alert), *_button(alert), _fields(alert)]
     foot = [_context(alert)]
     room = MAX_CHARACTERS - _characters([*head, *foot])
     made = [*head, *_list(alert, room, with_image=with_image), *foot]
-    return SlackMessage(text=_summary(alert), blocks=[block.to_dict() for block in made])
+    return SlackMessage(text=_title(alert), blocks=[block.to_dict() for block in made])
 
 
 def _characters(made: Sequence[Block]) -> int:
@@ -104,40 +104,44 @@ def _length(part: Any) -> int:
 
 
 def plain(alert: Alert) -> SlackMessage:
-    """The alert as mere text, for when its blocks cannot be made or are refused."""
+    """The alert as plain text, for when its blocks cannot be made or are refused."""
     link = _link(content.url(alert), "Open the order")
-    return SlackMessage(text=f"{_summary(alert)}\n{link}".rstrip(), blocks=[])
+    return SlackMessage(text=f"{_title(alert)}\n{link}".rstrip(), blocks=[])
 
 
-def _summary(alert: Alert) -> str:
-    return escape(content.summary(alert), limit=_MAX_SUMMARY)
+def _title(alert: Alert) -> str:
+    return escape(content.title(alert), limit=_MAX_TITLE)
 
 
 def _header(alert: Alert) -> Block:
-    mark = _MARK_OF_RECOVERY if content.main_kind(alert) in _RECOVERED else _MARKS[alert.severity]
-    said = escape(content.urgent_headline(alert), limit=MAX_HEADER - len(mark) - 1)
-    return HeaderBlock(text=PlainTextObject(text=f"{mark} {said}", emoji=False))
+    mark = _RECOVERED_MARK if content.main_kind(alert) in _RECOVERED else _MARKS[alert.severity]
+    headline = escape(content.urgent_headline(alert), limit=MAX_HEADER - len(mark) - 1)
+    return HeaderBlock(text=PlainTextObject(text=f"{mark} {headline}", emoji=False))
 
 
 def _decision(alert: Alert) -> Block:
-    """Why, by when, how much, as far as the header does not say so already; and what to do."""
-    said = content.decision(alert)
-    has_ship_by = said.why in {content.headline(alert), content.headline(alert, with_shop=True)}
-    parts = [] if has_ship_by else [f"*{escape(formatting.sentence(said.why), limit=_MAX_FACT)}*"]
-    parts += [escape(formatting.sentence(said.merged), limit=_MAX_FACT)] if said.merged and not alert.digest else []
-    parts += [f"Ship by {_due(said.due)}."] if said.due else []
-    parts += [escape(formatting.sentence(said.worth), limit=_MAX_FACT)] if said.worth else []
+    """Reason, ship-by and value, as far as the header does not show them; and the next step."""
+    decision = content.decision(alert)
+    is_in_header = decision.reason in {content.headline(alert), content.headline(alert, with_shop=True)}
+    parts = [] if is_in_header else [f"*{_sentence(decision.reason)}*"]
+    parts += [_sentence(decision.explanation)] if decision.explanation and not alert.digest else []
+    parts += [f"Ship by {_due(decision.due)}."] if decision.due else []
+    parts += [_sentence(decision.value)] if decision.value else []
     step = f"*Do:* {escape(formatting.lower_first(next_steps.next_step(alert)), limit=_MAX_ENTRY)}"
     return _section("\n".join([*([" ".join(parts)] if parts else []), step]))
 
 
+def _sentence(text: str) -> str:
+    return escape(formatting.sentence(text), limit=_MAX_FACT)
+
+
 def _due(due: formatting.Due) -> str:
-    shown = due.shown if is_date_only(due.ship_by) else _date(due.ship_by, due.shown)
+    shown = due.date if is_date_only(due.ship_by) else _date(due.ship_by, due.date)
     return f"{shown} ({due.relative})"
 
 
 def _date(at: datetime, shown: str) -> str:
-    """The moment as Slack shows it to each reader in his own time zone; `shown` where it cannot."""
+    """The moment in each reader's own time zone; `shown` where Slack cannot do that."""
     aware = at if at.tzinfo else at.replace(tzinfo=UTC)
     seconds = int(aware.timestamp())
     return f"<!date^{seconds}^{_DATE}|{shown}>" if 0 < seconds < _LAST_SECOND else shown
@@ -161,56 +165,55 @@ def _value(fact: content.Fact) -> str:
 
 
 def _list(alert: Alert, room: int, *, with_image: bool) -> list[Block]:
-    if alert.daily:
-        return _fitting_shops(alert, alert.daily, room)
+    if alert.summary:
+        return _shops(alert, alert.summary, room)
     if alert.order is None:
-        listed = _products(alert.digest) if alert.digest else []
-        return [*listed, *_orders(alert, room - _characters(listed))]
-    lines, with_stock = alert.order.line_items, products.shows_stock(alert)
-    entries = [_line(line, alert.order, with_stock=with_stock) for line in lines[:MAX_LINES]]
+        products = _products(alert.digest) if alert.digest else []
+        return [*products, *_orders(alert, room - _characters(products))]
+    lines, with_stock = alert.order.line_items, lists.shows_stock(alert)
+    entries = [_order_line(line, alert.order, with_stock=with_stock) for line in lines[:MAX_LINES]]
     total = len(lines) + alert.order.more_line_items
     return _sections(entries, total, ("line", "lines"), room=room, image=_image(lines) if with_image else None)
 
 
-def _fitting_shops(alert: Alert, daily: DailySummary, room: int) -> list[Block]:
-    """As many shops as there is room for, the worst first, with their orders as far as those fit."""
+def _shops(alert: Alert, summary: DailySummary, room: int) -> list[Block]:
+    """As many shops as fit, the worst first, with as many of their orders as fit."""
 
     def fits(shown: DailySummary) -> bool:
-        made = _shops(alert, shown)
-        return (
-            len(made) <= _MAX_SHOPS and all(len(each) <= MAX_SECTION for each in made) and sum(map(len, made)) <= room
-        )
+        texts = _shop_texts(alert, shown)
+        is_short = all(len(each) <= MAX_SECTION for each in texts) and sum(map(len, texts)) <= room
+        return is_short and len(texts) <= _MAX_SHOPS
 
-    return [_section(said) for said in _shops(alert, longest(daily, fits))]
-
-
-def _shops(alert: Alert, daily: DailySummary) -> list[str]:
-    closing = [escape(each, limit=_MAX_FACT) for each in lists.closing(daily)]
-    return [*map(_shop, lists.blocks(alert, daily)), *(["\n".join(closing)] if closing else [])]
+    return [_section(each) for each in _shop_texts(alert, summary.longest(fits))]
 
 
-def _shop(block: lists.ShopBlock) -> str:
-    head = f"*{escape(block.name, limit=_MAX_NAME)}*: {escape(block.state, limit=_MAX_FACT)}"
-    facts = [escape(each, limit=_MAX_ENTRY) for each in block.facts]
-    products_ = [f"• {escape(each, limit=_MAX_FACT)}" for each in block.products]
-    held = ["*Held up by*", *products_, *block.more_products] if block.products else []
-    return "\n".join([head, *facts, *map(_listed, block.orders), *block.more_orders, *held])
+def _shop_texts(alert: Alert, summary: DailySummary) -> list[str]:
+    closing = [escape(each, limit=_MAX_FACT) for each in summaries.closing(summary)]
+    return [*map(_shop, summaries.blocks(alert, summary)), *(["\n".join(closing)] if closing else [])]
+
+
+def _shop(shop: summaries.ShopBlock) -> str:
+    head = f"*{escape(shop.name, limit=_MAX_NAME)}*: {escape(shop.state, limit=_MAX_FACT)}"
+    facts = [escape(each, limit=_MAX_ENTRY) for each in shop.facts]
+    products = [f"• {escape(each, limit=_MAX_FACT)}" for each in shop.products]
+    held_up = ["*Held up by*", *products, *shop.more_products] if products else []
+    return "\n".join([head, *facts, *map(_listed, shop.orders), *shop.more_orders, *held_up])
 
 
 def _products(digest: Digest) -> list[Block]:
-    entries = [_digested_product(each) for each in products.listed(digest)]
+    entries = [_digest_product(each) for each in lists.digest_products(digest)]
     more = formatting.more(digest.more_products, "product", "products")
     return [_section("\n".join(["*Most affected*", *entries, *more]))] if entries else []
 
 
-def _digested_product(product: DigestedProduct) -> str:
-    short = products.digested_shortfall(product)
-    said = escape(products.digested_product(product), limit=_MAX_ENTRY)
-    return f"• {said}{f': *{short}*' if short else ''}"
+def _digest_product(product: DigestedProduct) -> str:
+    short = lists.digest_shortfall(product)
+    text = escape(lists.digest_product(product), limit=_MAX_ENTRY)
+    return f"• {text}{f': *{short}*' if short else ''}"
 
 
 def _orders(alert: Alert, room: int) -> list[Block]:
-    """The orders with their links; without, where that lets more of them be named."""
+    """The orders with their links; without links if they would not all fit otherwise."""
     orders = lists.entries(alert)
     linked = [_listed(order) for order in orders]
     fits = sum(len(entry) + 1 for entry in linked) <= room
@@ -224,29 +227,29 @@ def _listed(order: lists.Entry, *, with_link: bool = True) -> str:
     return f"{heading}• {escape(order.line, limit=_MAX_ENTRY)}{f' ({link})' if link else ''}"
 
 
-def _line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
-    name, stock = products.described_product(line), products.stock(line, order) if with_stock else None
-    price = products.unit_price(line, order.currency)
-    code = escape(products.product_code(line), limit=_MAX_NAME)
-    said = f"• {products.line_quantity(line)} x {code}{f', {price}' if price else ''}"
+def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
+    name, stock = lists.product_description(line), lists.stock(line, order) if with_stock else None
+    price = lists.unit_price(line, order.currency)
+    code = escape(lists.product_code(line), limit=_MAX_NAME)
+    text = f"• {lists.line_quantity(line)} x {code}{f', {price}' if price else ''}"
     if name:
-        said += f"\n   {escape(name, limit=_MAX_NAME)}"
+        text += f"\n   {escape(name, limit=_MAX_NAME)}"
     if stock:
-        said += f"\n   {escape(stock.known, limit=_MAX_ENTRY)}{f': *{stock.short}*' if stock.short else ''}"
-    return said
+        text += f"\n   {escape(stock.known, limit=_MAX_ENTRY)}{f': *{stock.short}*' if stock.short else ''}"
+    return text
 
 
 def _sections(
     entries: Sequence[str], total: int, nouns: tuple[str, str], *, room: int, image: ImageElement | None = None
 ) -> list[Block]:
-    """The list in as many sections as it takes, cut between entries; the first one beside the picture."""
+    """The list in as many sections as it needs, cut between entries; the picture stands beside the first one."""
     packed, shown = _packed(entries, room - _ROOM_FOR_MORE)
     texts = ["\n".join(each) for each in packed] + formatting.more(total - shown, *nouns)
-    return [_section(said, accessory=image if index == 0 else None) for index, said in enumerate(texts)]
+    return [_section(text, accessory=image if index == 0 else None) for index, text in enumerate(texts)]
 
 
 def _packed(entries: Sequence[str], room: int) -> tuple[list[list[str]], int]:
-    """Entries by section, as many as there is room for in all, and how many these are."""
+    """The entries that fit, by section, and their number."""
     packs: list[list[str]] = []
     left, left_in_section = room, 0
     for index, entry in enumerate(entries):
@@ -265,7 +268,7 @@ def _image(lines: Sequence[AlertLineItem]) -> ImageElement | None:
     address = formatting.link(lines[0].image_url) if lines else None
     if address is None:
         return None
-    name = products.product_name(lines[0]) or products.product_code(lines[0])
+    name = lists.product_name(lines[0]) or lists.product_code(lines[0])
     return ImageElement(image_url=address, alt_text=formatting.clip(name, MAX_ALT_TEXT))
 
 
@@ -278,21 +281,21 @@ def _button(alert: Alert) -> list[Block]:
 
 
 def _context(alert: Alert) -> Block:
-    gaps = [f"Not known: {'; '.join(content.missing(alert))}"] if alert.enrichment.missing else []
-    said = [*gaps, content.freshness(alert), f"{alert.severity}, alert {alert.alert_id}"]
-    return ContextBlock(elements=[_mrkdwn(escape(each, limit=_MAX_GAPS)) for each in said])
+    missing = [f"Not known: {'; '.join(content.missing(alert))}"] if alert.enrichment.missing else []
+    texts = [*missing, content.freshness(alert), f"{alert.severity}, alert {alert.alert_id}"]
+    return ContextBlock(elements=[_mrkdwn(escape(each, limit=_MAX_CONTEXT)) for each in texts])
 
 
-def _section(said: str, *, accessory: ImageElement | None = None) -> Block:
-    return SectionBlock(text=_mrkdwn(said), accessory=accessory)
+def _section(text: str, *, accessory: ImageElement | None = None) -> Block:
+    return SectionBlock(text=_mrkdwn(text), accessory=accessory)
 
 
-def _mrkdwn(said: str) -> MarkdownTextObject:
-    # verbatim: product names are no channel names, mentions or addresses.
-    return MarkdownTextObject(text=said, verbatim=True)
+def _mrkdwn(text: str) -> MarkdownTextObject:
+    # verbatim: product names are no channel names, mentions or URLs.
+    return MarkdownTextObject(text=text, verbatim=True)
 
 
 def _link(url: str | None, label: str) -> str:
-    """The address as Slack writes links; nothing where there is none or where its escapes make it too long."""
+    """The URL in Slack's notation for links; empty if there is none or if it is too long once escaped."""
     address = (formatting.link(url) or "").replace("&", "&amp;").replace("|", "%7C")
     return f"<{address}|{label}>" if 0 < len(address) <= formatting.MAX_LINK else ""

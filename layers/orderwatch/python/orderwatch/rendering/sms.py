@@ -1,7 +1,7 @@
-"""The text message: one part, plain ASCII, the order's number always in it.
+"""The text message: one part of plain ASCII that always contains the order number.
 
-What decides stays longest: the number, the link, the reason, how urgent it is. The value and the shop, which the link
-shows too, make room first.
+If it is too long, the value and the shop are left out first: the link shows them too. The number, the link, the reason
+and the urgency stay.
 """
 
 from collections.abc import Iterator
@@ -17,44 +17,39 @@ _MAX_SHOP = 30
 _MAX_STATUS = 30
 _MAX_REASON = 60
 _MIN_REASON = 12
-"""Below this many characters a piece of a reason tells nothing."""
+"""A shorter piece of a reason is useless."""
 
 
 def body(alert: Alert) -> str:
-    """The fullest message that fits."""
-    return next((each for each in _candidates(alert) if len(each) <= MAX_CHARACTERS), "") or _cut(alert)
+    """The most complete message that fits."""
+    fitting = (each for each in _candidates(alert) if len(each) <= MAX_CHARACTERS)
+    return next(fitting, None) or formatting.clip(_message(alert, "", ""), MAX_CHARACTERS)
 
 
 def _candidates(alert: Alert) -> Iterator[str]:
-    """From the fullest to the barest; with the link as long as that leaves any, then without."""
-    why, link = _reason(alert), _link(alert)
+    """Messages from the most complete to the shortest: all of them with the link, then all without it."""
+    reason, link = _reason(alert), _link(alert)
     for address in dict.fromkeys([link, ""]):
         for with_shop, with_value in ((True, True), (True, False), (False, False)):
-            yield _message(alert, why, address, with_shop=with_shop, with_value=with_value)
+            yield _message(alert, reason, address, with_shop=with_shop, with_value=with_value)
         room = MAX_CHARACTERS - len(_message(alert, "", address)) - len(": ")
-        if why and room >= _MIN_REASON:
-            yield _message(alert, formatting.clip(why, room), address)
+        if reason and room >= _MIN_REASON:
+            yield _message(alert, formatting.clip(reason, room), address)
         yield _message(alert, "", address)
         if alert.order and address:
             yield f"Order {_number(alert.order)} {address}"
 
 
-def _message(alert: Alert, why: str, address: str, *, with_shop: bool = False, with_value: bool = False) -> str:
+def _message(alert: Alert, reason: str, address: str, *, with_shop: bool = False, with_value: bool = False) -> str:
     place = f" at {_shop(alert)}" if with_shop and not content.is_connection_alert(alert) else ""
-    worth = formatting.ascii_fold(content.value(alert) or "", fallback="") if with_value else ""
-    pressing = content.warning(alert) or ""
-    said = ", ".join([f"{_what(alert)}{place}", *filter(None, [pressing, worth])])
+    value = formatting.ascii_fold(content.value(alert) or "", fallback="") if with_value else ""
+    parts = ", ".join([f"{_what(alert)}{place}", *filter(None, [content.warning(alert), value])])
     stop = ". " if content.is_connection_alert(alert) else ": "
-    return f"{said}{f'{stop}{why}' if why else ''}{f' {address}' if address else ''}"
-
-
-def _cut(alert: Alert) -> str:
-    return formatting.clip(_message(alert, "", ""), MAX_CHARACTERS)
+    return f"{parts}{f'{stop}{reason}' if reason else ''}{f' {address}' if address else ''}"
 
 
 def _shop(alert: Alert) -> str:
-    name = formatting.ascii_fold(content.shop(alert.connection), fallback=formatting.ascii_fold(alert.connection.id))
-    return formatting.clip(name, _MAX_SHOP)
+    return formatting.clip(formatting.shop_name_in_ascii(alert.connection), _MAX_SHOP)
 
 
 def _what(alert: Alert) -> str:
@@ -63,13 +58,13 @@ def _what(alert: Alert) -> str:
         return formatting.ascii_fold(content.headline(alert))
     if alert.kind == KIND_RECOVERED:
         return f"Order {_number(order)} recovered"
-    also = [f" and {content.condition(each.kind, order.status)}" for each in alert.merged]
+    merged = [f" and {content.condition(each.kind, order.status)}" for each in alert.merged]
     condition = formatting.clip(formatting.ascii_fold(content.condition(alert.kind, order.status)), _MAX_STATUS)
-    return f"Order {_number(order)} is {condition}{''.join(also)}"
+    return f"Order {_number(order)} is {condition}{''.join(merged)}"
 
 
 def _number(order: AlertOrder) -> str:
-    return content.number_in_ascii(order, limit=_MAX_NUMBER)
+    return formatting.order_number_in_ascii(order, limit=_MAX_NUMBER)
 
 
 def _link(alert: Alert) -> str:
@@ -78,19 +73,20 @@ def _link(alert: Alert) -> str:
 
 
 def _reason(alert: Alert) -> str:
-    """Why: the shop's reason and what explains it; of a digest its reasons; of trouble what to do about it."""
+    """The reason and its explanation; for a digest its reasons, for an alert about a connection the next step."""
     order = alert.order
     if alert.digest:
-        said = lists.digest_reasons(alert)
-    elif alert.waiting:
-        counts = [f"{count:,} {content.status_phrase(each)}" for each, count in alert.waiting.by_status.items()]
-        said = f"Waiting already: {', '.join(counts)}"
+        text = lists.digest_reasons(alert)
+    elif alert.backlog:
+        counts = [f"{count:,} {formatting.status_phrase(each)}" for each, count in alert.backlog.by_status.items()]
+        text = f"Needs attention now: {', '.join(counts)}"
     elif order is None:
-        said = content.detail(alert) if alert.severity is Severity.INFO else next_steps.next_step(alert)
+        text = content.detail(alert) if alert.severity is Severity.INFO else next_steps.next_step(alert)
     elif alert.kind == KIND_RECOVERED:
-        said = f"now {content.status_phrase(order.status)}"
+        text = f"now {formatting.status_phrase(order.status)}"
     elif alert.kind in DEADLINE_KINDS:
-        said = content.decision(alert).why
+        text = content.decision(alert).reason
     else:
-        said = ", ".join(filter(None, [content.reason(order), content.explanation(alert)]))
-    return formatting.clip(formatting.ascii_fold(said or "", fallback=""), _MAX_REASON if order else MAX_CHARACTERS)
+        reason = formatting.reason(order.raw_status, order.status)
+        text = ", ".join(filter(None, [reason, content.explanation(alert)]))
+    return formatting.clip(formatting.ascii_fold(text or "", fallback=""), _MAX_REASON if order else MAX_CHARACTERS)

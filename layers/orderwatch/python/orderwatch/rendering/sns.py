@@ -1,4 +1,4 @@
-"""One SNS publish: a subject, a text for each protocol, attributes for filter policies; never more than SNS takes."""
+"""One SNS publish: a subject, a text for each protocol, and attributes for filter policies, within SNS's limits."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.rendering import amazon_q, email, formatting, machine, sms
 
 MAX_BYTES = 262_144
-"""SNS: 256 KB, the attributes included."""
+"""SNS takes 256 KB, including the attributes."""
 MAX_ATTRIBUTE = 256
 MACHINE_PROTOCOLS = ("sqs", "lambda", "firehose")
 
@@ -20,7 +20,7 @@ _RESERVE = 1024
 
 
 class Attribute(NamedTuple):
-    """A message attribute as SNS takes it."""
+    """An SNS message attribute."""
 
     type: Literal["String", "String.Array", "Number"]
     value: str
@@ -28,12 +28,12 @@ class Attribute(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SnsMessage:
-    """What is published.
+    """The message to publish.
 
     Attributes:
-        subject: Of e-mails: printable ASCII of fewer than 100 characters.
-        bodies: The text for each protocol; `default` is always among them.
-        attributes: By name; none is empty.
+        subject: The subject of e-mails: printable ASCII of fewer than 100 characters.
+        bodies: The text for each protocol, always including `default`.
+        attributes: The attributes by name, without empty ones.
     """
 
     subject: str
@@ -47,23 +47,23 @@ class SnsMessage:
 
     @property
     def size(self) -> int:
-        """Bytes that count against `MAX_BYTES`: the message and the attributes (the subject too, to be safe)."""
+        """Bytes that count towards `MAX_BYTES`: the message and the attributes (and the subject, to be safe)."""
         parts = [self.message, self.subject, *self.attributes]
         parts += [part for attribute in self.attributes.values() for part in attribute]
         return sum(len(part.encode()) for part in parts)
 
 
 def render(alert: Alert) -> SnsMessage:
-    """The alert in every protocol's shape, within the limits of each and of SNS.
+    """The alert for every protocol, within the limits of each of them and of SNS.
 
-    Texts end in an exact "+N more" where they are cut; the machines' JSON, of which the message holds
-    three copies, gets what room the others leave.
+    A text that is cut ends with an exact "+N more". The JSON for programs, of which the message contains three copies,
+    gets the space that the other texts leave.
 
     Raises:
-        ValueError: If it cannot be made small enough; `plain` can.
+        ValueError: The message cannot be made small enough; send the fallback instead.
     """
-    people = email.body(alert)
-    bodies = {"default": people, "email": people, "sms": sms.body(alert), "https": amazon_q.body(alert)}
+    text = email.body(alert)
+    bodies = {"default": text, "email": text, "sms": sms.body(alert), "https": amazon_q.body(alert)}
     subject, attributes = email.subject(alert), attributes_of(alert)
     room = MAX_BYTES - _RESERVE - SnsMessage(subject, bodies, attributes).size
     for limit in _machine_limits(room // len(MACHINE_PROTOCOLS)):
@@ -74,24 +74,24 @@ def render(alert: Alert) -> SnsMessage:
 
 
 def _machine_limits(room: int) -> tuple[int, ...]:
-    """What one copy may take: the whole room, or less, as quotes and backslashes grow when a copy is quoted."""
+    """Sizes to try for one copy: the whole space, then less, as quotes and backslashes grow when a copy is escaped."""
     most = min(machine.MAX_BYTES, room)
     return (most, most * 4 // 5, most // 2, most // 4)
 
 
 def with_machine(body: str) -> dict[str, str]:
-    """The bodies of the protocols that programs subscribe with."""
+    """The same text for each protocol that programs subscribe with."""
     return dict.fromkeys(MACHINE_PROTOCOLS, body)
 
 
 def attributes_of(alert: Alert) -> dict[str, Attribute]:
-    """The attributes for filter policies; those that are not known are left out (SNS refuses empty ones)."""
+    """The attributes for filter policies, without unknown values: SNS refuses empty ones."""
     strings = {"kind": alert.kind, "severity": str(alert.severity), "connection_id": alert.connection_id}
     strings |= {"urgency": str(formatting.urgency(alert))}
     strings |= {name: value for name, value in _subject_strings(alert).items() if value}
     cut = {name: formatting.clip(formatting.clean(value), MAX_ATTRIBUTE) for name, value in strings.items()}
     attributes = {name: Attribute("String", value) for name, value in cut.items() if value}
-    if alert.merged:  # a filter on any of the kinds lets it through
+    if alert.merged:  # a filter policy on any of the kinds matches
         kinds = [alert.kind, *(each.kind for each in alert.merged)]
         attributes["kind"] = Attribute("String.Array", json.dumps(kinds))
     if alert.order and alert.order.total_price is not None:
@@ -112,6 +112,6 @@ def _subject_strings(alert: Alert) -> dict[str, str | None]:
 
 
 def _number(amount: Decimal) -> str:
-    """Within what SNS compares: five decimals, less than a thousand million; beyond, the nearest that it compares."""
+    """The nearest number that SNS can compare: five decimals, less than 10^9 (either sign)."""
     bounded = max(-_LARGEST_NUMBER, min(_LARGEST_NUMBER, amount))
     return formatting.quantity(bounded.quantize(_FIVE_DECIMALS, rounding=ROUND_HALF_UP)).replace(",", "")

@@ -1,1 +1,1 @@
-"""The daily summary: the backlog of every shop, once a morning (rule 20)."""
+"""The daily summary: the backlog of every shop, each morning (rule 20)."""

@@ -1,11 +1,11 @@
-"""One summary of all shops, read from top to bottom: read the rows, count, compare, look up stock, write one alert.
+"""One summary of all shops, from top to bottom: read the rows, count, compare, look up stock, make the alert.
 
-The alert's row remembers what waited, so that the next summary can tell what changed; both are one write. Nothing here
-waits for a shop: its figures are those of its rows, and where it cannot be seen the summary says so (rule 20).
+The alert's row also stores a snapshot of the backlog, so that the next summary can compare with it. A summary reads
+only the tables: the figures of a shop that is not visible are the last known ones, and the summary says so (rule 20).
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -13,65 +13,59 @@ from typing import Protocol
 from orderwatch.alerts.alert import Alert, Enrichment, alert_id
 from orderwatch.alerts.kinds import KIND_SUMMARY, Severity
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.alerts.summary import ALL_SHOPS, DailySummary, ShopSummary, Unseen, longest
-from orderwatch.publishing.enrich import ProductDetails
+from orderwatch.alerts.summary import ALL_SHOPS, DailySummary, NotVisible, ShopSummary
 from orderwatch.records import ConnectionState, HealthState, StoredOrder
 from orderwatch.summary.changes import (
+    WEEK,
+    OrdersSince,
     PreviousSummary,
-    changes,
     cleared_ids,
     encode,
     hours_to_clear,
+    shop_changes,
     total_changes,
-    weeks,
+    week_changes,
 )
 from orderwatch.summary.figures import SummaryRow, shop_figures, total, worst_first
-from orderwatch.summary.stock import stocked_shops
+from orderwatch.summary.stock import ProductSource, add_products
 
-LOOKED_BACK = timedelta(days=15)
-"""How far back summaries are read: two weeks and the one that they begin with."""
+LOOK_BACK = timedelta(days=15)
+"""How far back earlier summaries are read: two weeks, and the summary that the first of them compares with."""
 MARGIN = timedelta(days=1)
-"""Beyond the warning: what is recorded in silence as at risk was judged by the vendor's clock, not by ours."""
+"""Added to the warning time: Trackstar's clock, not ours, decided which orders are at risk."""
 MAX_BYTES = 180_000
-"""Of the alert in its row, beside what it remembers: DynamoDB takes 400 KB."""
+"""Maximum size of the alert in its row, beside the snapshot: DynamoDB takes 400 KB."""
 MONDAY = 0
 
 
 class Store(Protocol):
-    """What a summary reads of the tables."""
+    """The tables that a summary reads."""
 
     def states(self, connection_ids: Collection[str]) -> Mapping[str, ConnectionState]:
-        """The rows of these connections, those that there are."""
+        """The rows of these connections; those without a row are left out."""
 
     def needing_attention(self, connection_id: str) -> Mapping[str, StoredOrder]:
-        """The orders that wait for a person, by id."""
+        """The orders that need attention, by id."""
 
     def due(self, connection_id: str, until: datetime) -> Mapping[str, StoredOrder]:
-        """The orders whose next deadline is the moment or before it, by id."""
+        """The orders whose next deadline is at or before a moment, by id."""
 
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
-        """The rows of these orders, those that there are."""
+        """The rows of these orders; those without a row are left out."""
 
-    def past(self, since: datetime) -> list[PreviousSummary]:
-        """The summaries that were written since then, the newest first."""
-
-
-class Ledger(Protocol):
-    """Where a summary is written."""
-
-    def put(self, alert: Alert, memory: str | None) -> bool:
-        """Write the alert with what it remembers; False where a row has its key already."""
+    def previous_summaries(self, since: datetime) -> list[PreviousSummary]:
+        """The summaries that were written after a moment, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """A shop that is watched.
+    """A watched shop.
 
     Attributes:
-        connection_id: Which.
-        name: What the operator calls it.
-        time_zone: Where its days end, by its IANA name.
-        late_warning_hours: How long before its ship-by an order is at risk.
+        connection_id: Its connection.
+        name: Name that the operator gave it.
+        time_zone: IANA name.
+        late_warning_hours: Hours before the ship-by at which an order is at risk.
     """
 
     connection_id: str
@@ -80,47 +74,19 @@ class Shop:
     late_warning_hours: int
 
 
-def as_of(state: ConnectionState, at: datetime) -> datetime:
-    """Up to when a shop's data reach: nothing is told of it by a clock that runs ahead of them (rule 19).
-
-    Args:
-        state: Its row.
-        at: Our clock, for a shop that was never read.
-    """
-    return state.syncs.last_end or state.cursor.read_until or at
-
-
-def unseen(state: ConnectionState, *, at: datetime, suppression: timedelta) -> Unseen | None:
-    """Why a shop cannot be seen as it is at a moment, and since when; None where it can.
-
-    Args:
-        state: Its row.
-        at: The moment, by our clock.
-        suppression: How long no poll may have come to its end.
-    """
-    if state.health and state.health.is_unhealthy:
-        is_stale = state.health.state is HealthState.STALE
-        since = state.syncs.last_end if is_stale and state.syncs.last_end else state.health.since
-        return Unseen(state=state.health.state, since=since)
-    if state.cursor.baseline_completed_at is None:
-        return Unseen(state=HealthState.INITIAL_SYNC, since=state.cursor.watch_started_at)
-    if state.cursor.last_success_at is None or at - state.cursor.last_success_at > suppression:
-        return Unseen(state=HealthState.POLL_FAILING, since=state.cursor.last_success_at)
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class SummaryRequest:
-    """When and for whom a summary is made.
+    """When and for which stack a summary is made.
 
     Attributes:
-        stack: The stack's name: part of the alert's id.
-        day: In the stack's time zone; the other part, so that a repeated tick sends no second one.
+        stack: Name of the stack; part of the alert's id.
+        day: Date in the stack's time zone; part of the alert's id, so that a repeated schedule event sends no second
+            summary.
         at: Our clock.
-        time_zone: The stack's, by its IANA name.
+        time_zone: IANA name of the stack's time zone.
         watched: The statuses that raise an alert.
-        suppression: How long no poll of a shop may have come to its end before it counts as out of sight.
-        request: What makes the id of a summary that was asked for by hand another one; empty for the schedule's.
+        stalled_after: A shop counts as not visible if no poll succeeded for longer than this.
+        request_id: Makes the alert's id unique for a summary that a person requested; empty for a scheduled one.
     """
 
     stack: str
@@ -128,133 +94,169 @@ class SummaryRequest:
     at: datetime
     time_zone: str
     watched: Collection[str]
-    suppression: timedelta
-    request: str = ""
+    stalled_after: timedelta
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """A summary that was made.
+class PreparedSummary:
+    """A summary that is not written yet.
 
     Attributes:
-        alert: What is sent.
-        memory: What the next one compares with.
+        alert: The alert to send.
+        snapshot: The encoded snapshot for the next summary; None if it is too long to store.
     """
 
     alert: Alert
-    memory: str | None
+    snapshot: str | None
 
 
-@dataclass(slots=True)
-class _Read:
-    """What was read of one shop."""
+@dataclass(frozen=True, slots=True)
+class _ShopRows:
+    """The rows of one shop.
+
+    Attributes:
+        orders: Those that need attention or are at risk.
+        before: The shop's part of the previous snapshot; None if there is no snapshot.
+        hours: Hours that the orders took that were cleared since then.
+    """
 
     shop: Shop
     state: ConnectionState
     orders: Sequence[SummaryRow]
-    waited: Mapping[str, datetime] | None
-    hours: list[Decimal] = field(default_factory=list)
+    before: OrdersSince | None
+    hours: Sequence[Decimal]
 
     @property
-    def waiting(self) -> dict[str, datetime]:
-        return {order.id: order.since for order in self.orders if order.needs_attention}
+    def backlog(self) -> dict[str, datetime]:
+        return _backlog(self.orders)
 
 
 def summarize(
-    shops: Sequence[Shop], *, store: Store, products: ProductDetails | None, occasion: SummaryRequest
-) -> Summary:
-    """Make the summary of these shops; it is not written yet.
+    shops: Sequence[Shop], *, store: Store, products: ProductSource | None, request: SummaryRequest
+) -> PreparedSummary:
+    """Make the summary of these shops, without writing it.
 
     Args:
-        shops: All that are watched.
+        shops: All watched shops.
         store: The tables.
         products: Where stock is looked up; None: it is left out.
-        occasion: When, and for whom.
+        request: When and for which stack.
     """
-    past = store.past(occasion.at - LOOKED_BACK)
-    read = _read(shops, past[0] if past else None, store, occasion)
-    daily = _figures(read, past, occasion)
+    previous = store.previous_summaries(request.at - LOOK_BACK)
+    read = _read(shops, previous[0] if previous else None, store, request)
+    summary = _figures(read, previous, request)
     orders = {each.shop.connection_id: each.orders for each in read}
-    stocked, gaps = stocked_shops(daily.shops, orders, products)
-    daily = daily.model_copy(update={"shops": tuple(stocked)})
-    memory = encode({each.shop.connection_id: each.waiting for each in read})
-    return Summary(_alert(daily, gaps, read, occasion), memory)
+    with_products, missing = add_products(summary.shops, orders, products)
+    summary = summary.with_shops(tuple(with_products), more=0)
+    snapshot = encode({each.shop.connection_id: each.backlog for each in read})
+    return PreparedSummary(_alert(summary, missing, read, request), snapshot)
 
 
-def _read(shops: Sequence[Shop], before: PreviousSummary | None, store: Store, occasion: SummaryRequest) -> list[_Read]:
+def as_of(state: ConnectionState, at: datetime) -> datetime:
+    """Up to when the data of a shop is known: ages never use a clock that runs ahead of the data (rule 19).
+
+    Args:
+        state: The connection's row.
+        at: Our clock, for a shop that was never read.
+    """
+    return state.syncs.last_end or state.cursor.read_until or at
+
+
+def not_visible(state: ConnectionState, *, at: datetime, stalled_after: timedelta) -> NotVisible | None:
+    """Why the current orders of a shop cannot be read, and since when; None if they can.
+
+    Args:
+        state: The connection's row.
+        at: Our clock.
+        stalled_after: The longest time without a successful poll.
+    """
+    if state.health and state.health.is_unhealthy:
+        is_stale = state.health.state is HealthState.STALE
+        since = state.syncs.last_end if is_stale and state.syncs.last_end else state.health.since
+        return NotVisible(state=state.health.state, since=since)
+    if state.cursor.baseline_completed_at is None:
+        return NotVisible(state=HealthState.INITIAL_SYNC, since=state.cursor.watch_started_at)
+    if state.cursor.last_success_at is None or at - state.cursor.last_success_at > stalled_after:
+        return NotVisible(state=HealthState.POLL_FAILING, since=state.cursor.last_success_at)
+    return None
+
+
+def _backlog(orders: Sequence[SummaryRow]) -> dict[str, datetime]:
+    return {order.id: order.since for order in orders if order.needs_attention}
+
+
+def _read(
+    shops: Sequence[Shop], previous: PreviousSummary | None, store: Store, request: SummaryRequest
+) -> list[_ShopRows]:
     states = store.states([shop.connection_id for shop in shops])
+    snapshot = previous.snapshot if previous else None
     read = []
     for shop in shops:
         key = shop.connection_id
         state = states.get(key) or ConnectionState(connection_id=key)
-        until = max(as_of(state, occasion.at), occasion.at) + timedelta(hours=shop.late_warning_hours) + MARGIN
+        until = max(as_of(state, request.at), request.at) + timedelta(hours=shop.late_warning_hours) + MARGIN
         rows = {**store.due(key, until), **store.needing_attention(key)}
-        found = (SummaryRow(order_id, row, occasion.watched) for order_id, row in rows.items())
+        found = (SummaryRow(order_id, row, request.watched) for order_id, row in rows.items())
         orders = [order for order in found if order.needs_attention or order.is_at_risk]
-        waited = before.waited.get(key, {}) if before and before.waited is not None else None
-        each = _Read(shop, state, orders, waited)
-        if waited and (gone := cleared_ids(waited, each.waiting)):
-            each.hours = hours_to_clear(waited, store.stored_orders(key, gone))
-        read.append(each)
+        before = snapshot.get(key, {}) if snapshot is not None else None
+        cleared = cleared_ids(before, _backlog(orders)) if before else []
+        hours = hours_to_clear(before, store.stored_orders(key, cleared)) if before and cleared else []
+        read.append(_ShopRows(shop, state, orders, before, hours))
     return read
 
 
-def _figures(read: Sequence[_Read], past: Sequence[PreviousSummary], occasion: SummaryRequest) -> DailySummary:
-    since = past[0].daily.at if past else None
-    every = [_shop(each, since, occasion) for each in read]
-    alerted = sorted((each for each in every if each.unseen or each.orders), key=worst_first)
+def _figures(read: Sequence[_ShopRows], previous: Sequence[PreviousSummary], request: SummaryRequest) -> DailySummary:
+    since = previous[0].summary.at if previous and previous[0].snapshot is not None else None
+    every = [_shop(each, since, request) for each in read]
     hours = [hours for each in read for hours in each.hours]
-    changed = [each.changes for each in every if each.changes]
-    daily = DailySummary(
-        day=occasion.day,
-        at=occasion.at,
+    changes = total_changes(since, [each.changes for each in every if each.changes], hours) if since else None
+    listed = sorted((each for each in every if each.not_visible or each.orders), key=worst_first)
+    summary = DailySummary(
+        day=request.day,
+        at=request.at,
         watched_shops=len(every),
-        unseen_shops=sum(each.unseen is not None for each in every),
+        shops_not_visible=sum(each.not_visible is not None for each in every),
         total=total(every),
-        changes=total_changes(since, changed, hours) if since and past[0].waited is not None else None,
-        shops=tuple(alerted),
+        changes=changes,
+        shops=tuple(listed),
     )
-    if occasion.day.weekday() != MONDAY:
-        return daily
-    week, before = weeks(daily, past)
-    return daily.model_copy(update={"week": week, "week_before": before})
+    if request.day.weekday() != MONDAY:
+        return summary
+    summaries = [summary, *(each.summary for each in previous)]
+    return summary.with_weeks(week_changes(summary.day, summaries), week_changes(summary.day - WEEK, summaries))
 
 
-def _shop(read: _Read, since: datetime | None, occasion: SummaryRequest) -> ShopSummary:
-    watermark = as_of(read.state, occasion.at)
-    changed = None
-    if since and read.waited is not None:
-        changed = changes(since, waited=read.waited, waiting=read.waiting, hours=read.hours)
+def _shop(read: _ShopRows, since: datetime | None, request: SummaryRequest) -> ShopSummary:
+    data_as_of = as_of(read.state, request.at)
+    changes = None
+    if since and read.before is not None:
+        changes = shop_changes(since, before=read.before, now=read.backlog, hours=read.hours)
     return ShopSummary(
         connection_id=read.shop.connection_id,
         name=read.shop.name,
         time_zone=read.shop.time_zone,
-        unseen=unseen(read.state, at=occasion.at, suppression=occasion.suppression),
-        as_of=watermark,
-        changes=changed,
-        **shop_figures(read.orders, at=watermark),
+        not_visible=not_visible(read.state, at=request.at, stalled_after=request.stalled_after),
+        as_of=data_as_of,
+        changes=changes,
+        **shop_figures(read.orders, at=data_as_of),
     )
 
 
-def _alert(daily: DailySummary, gaps: Sequence[str], read: Sequence[_Read], occasion: SummaryRequest) -> Alert:
-    day = occasion.day.isoformat()
+def _alert(summary: DailySummary, missing: Sequence[str], read: Sequence[_ShopRows], request: SummaryRequest) -> Alert:
+    day = request.day.isoformat()
     known = [each.state.syncs.last_end for each in read if each.state.syncs.last_end]
     alert = Alert(
-        alert_id=alert_id(KIND_SUMMARY, occasion.stack, day, *filter(None, [occasion.request])),
+        alert_id=alert_id(KIND_SUMMARY, request.stack, day, *filter(None, [request.request_id])),
         kind=KIND_SUMMARY,
-        severity=Severity.INFO if daily.is_quiet else Severity.WARNING,
+        severity=Severity.INFO if summary.is_quiet else Severity.WARNING,
         connection_id=ALL_SHOPS,
-        connection=AlertConnection(id=ALL_SHOPS, name="All shops", time_zone=occasion.time_zone),
-        enrichment=Enrichment(complete=not gaps, missing=tuple(gaps)),
+        connection=AlertConnection(id=ALL_SHOPS, name="All shops", time_zone=request.time_zone),
+        enrichment=Enrichment(complete=not missing, missing=tuple(missing)),
         data_as_of=min(known, default=None),
     )
-    return alert.model_copy(update={"daily": longest(daily, lambda each: _size(alert, each) <= MAX_BYTES)})
 
+    def fits(shown: DailySummary) -> bool:
+        return len(alert.replace(summary=shown).model_dump_json(exclude_none=True).encode()) <= MAX_BYTES
 
-def _size(alert: Alert, daily: DailySummary) -> int:
-    return len(alert.model_copy(update={"daily": daily}).model_dump_json(exclude_none=True).encode())
-
-
-def write(summary: Summary, ledger: Ledger) -> bool:
-    """Write the alert, from where it is sent like any other; False where the day has its summary already."""
-    return ledger.put(summary.alert, summary.memory)
+    return alert.replace(summary=summary.longest(fits))

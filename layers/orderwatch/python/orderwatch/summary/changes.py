@@ -1,4 +1,7 @@
-"""What became of the orders that waited: a summary remembers them, and the next one compares. Pure functions."""
+"""The changes since the previous summary: pure functions.
+
+A summary stores a snapshot of the backlog, and the next one compares with it.
+"""
 
 import base64
 import json
@@ -12,81 +15,92 @@ from statistics import median
 from orderwatch.alerts.summary import Changes, DailySummary, Week
 from orderwatch.records import StoredOrder
 
-MAX_MEMORY = 200_000
-"""Characters of what one summary remembers: some 10,000 waiting orders, beside the figures in a row of 400 KB."""
+MAX_SNAPSHOT = 200_000
+"""Maximum characters of an encoded snapshot: about 10,000 orders. The row also holds the alert, and takes 400 KB."""
 WEEK = timedelta(days=7)
 _TENTH = Decimal("0.1")
 
-type WaitedSince = Mapping[str, datetime]
-"""The orders of a shop that waited, with since when."""
+type OrdersSince = Mapping[str, datetime]
+"""The orders of a shop that need attention, by id, with when that began."""
+type Snapshot = Mapping[str, OrdersSince]
+"""The orders that need attention in each shop."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreviousSummary:
-    """A summary that was made before.
+    """An earlier summary.
 
     Attributes:
-        daily: Its figures.
-        waited: What waited in each shop; None where that was too much to remember.
+        summary: Its figures.
+        snapshot: The orders that needed attention; None if they were too many to store.
     """
 
-    daily: DailySummary
-    waited: Mapping[str, WaitedSince] | None
+    summary: DailySummary
+    snapshot: Snapshot | None
 
 
-def encode(waiting: Mapping[str, WaitedSince]) -> str | None:
-    """What waits, as text for the next summary; None where it is too much for the row."""
+def encode(snapshot: Snapshot) -> str | None:
+    """The snapshot as text for the alert's row; None if it is longer than `MAX_SNAPSHOT`."""
     seconds = {
         shop: {order_id: int(since.timestamp()) for order_id, since in orders.items()}
-        for shop, orders in waiting.items()
+        for shop, orders in snapshot.items()
     }
     packed = zlib.compress(json.dumps(seconds, separators=(",", ":")).encode(), level=9)
     text = base64.b85encode(packed).decode("ascii")
-    return text if len(text) <= MAX_MEMORY else None
+    return text if len(text) <= MAX_SNAPSHOT else None
 
 
-def decode(memory: str) -> dict[str, dict[str, datetime]]:
-    """What `encode` gave."""
-    seconds = json.loads(zlib.decompress(base64.b85decode(memory)))
+def decode(text: str) -> dict[str, dict[str, datetime]]:
+    """The snapshot that `encode` turned into text."""
+    seconds = json.loads(zlib.decompress(base64.b85decode(text)))
     return {
         shop: {order_id: datetime.fromtimestamp(since, UTC) for order_id, since in orders.items()}
         for shop, orders in seconds.items()
     }
 
 
-def cleared_ids(waited: WaitedSince, waiting: WaitedSince) -> list[str]:
-    """The orders that waited and do not any longer."""
-    return [order_id for order_id in waited if order_id not in waiting]
+def cleared_ids(before: OrdersSince, now: OrdersSince) -> list[str]:
+    """The orders that needed attention before and do not any more."""
+    return [order_id for order_id in before if order_id not in now]
 
 
-def hours_to_clear(waited: WaitedSince, rows: Mapping[str, StoredOrder]) -> list[Decimal]:
-    """How long each cleared order waited, where its row tells: one whose ship-by was moved kept its status.
+def hours_to_clear(before: OrdersSince, cleared: Mapping[str, StoredOrder]) -> list[Decimal]:
+    """Hours from when each cleared order began to need attention until its status changed.
+
+    An order that kept its status is left out: its ship-by was moved, and no row says when.
 
     Args:
-        waited: The orders that waited before.
-        rows: Of those that were cleared.
+        before: The orders of the previous summary.
+        cleared: The rows of those that were cleared.
     """
-    spans = (row.status_since - waited[order_id] for order_id, row in rows.items())
+    spans = (row.status_since - before[order_id] for order_id, row in cleared.items())
     return [Decimal(span / timedelta(hours=1)) for span in spans if span > timedelta()]
 
 
-def changes(since: datetime, *, waited: WaitedSince, waiting: WaitedSince, hours: Sequence[Decimal]) -> Changes:
-    """What changed in one shop since a moment."""
+def shop_changes(since: datetime, *, before: OrdersSince, now: OrdersSince, hours: Sequence[Decimal]) -> Changes:
+    """The changes in one shop.
+
+    Args:
+        since: The time of the previous summary.
+        before: The orders that needed attention then.
+        now: The orders that need attention now.
+        hours: From `hours_to_clear`.
+    """
     return Changes(
         since=since,
-        waited=len(waited),
-        new=sum(order_id not in waited for order_id in waiting),
-        cleared=len(cleared_ids(waited, waiting)),
+        previous=len(before),
+        new=sum(order_id not in before for order_id in now),
+        cleared=len(cleared_ids(before, now)),
         median_hours_to_clear=_median(hours),
     )
 
 
 def total_changes(since: datetime, shops: Iterable[Changes], hours: Sequence[Decimal]) -> Changes:
-    """What changed in all shops."""
+    """The changes in all shops; `hours` are those of all shops too."""
     every = list(shops)
     return Changes(
         since=since,
-        waited=sum(each.waited for each in every),
+        previous=sum(each.previous for each in every),
         new=sum(each.new for each in every),
         cleared=sum(each.cleared for each in every),
         median_hours_to_clear=_median(hours),
@@ -97,24 +111,19 @@ def _median(hours: Sequence[Decimal]) -> Decimal | None:
     return median(hours).quantize(_TENTH, rounding=ROUND_HALF_UP) if hours else None
 
 
-def weeks(now: DailySummary, past: Sequence[PreviousSummary]) -> tuple[Week | None, Week | None]:
-    """The last seven days and the seven before, by the summaries of that time; None where they do not reach as far.
+def week_changes(until: date, summaries: Sequence[DailySummary]) -> Week | None:
+    """The changes of the seven days that end with a day; None if a summary in that week compared with none.
 
     Args:
-        now: The summary that is being made.
-        past: Those before, the newest first.
+        until: The last day.
+        summaries: The newest first.
     """
-    every = [now, *(each.daily for each in past)]
-    return _week(every, until=now.day), _week(every, until=now.day - WEEK)
-
-
-def _week(every: Sequence[DailySummary], *, until: date) -> Week | None:
-    inside = [each for each in every if until - WEEK < each.day <= until]
-    changed = [each.changes for each in inside if each.changes]
-    if not inside or len(changed) < len(inside):  # what the first summary found, nobody compared
+    inside = [each for each in summaries if until - WEEK < each.day <= until]
+    changes = [each.changes for each in inside if each.changes]
+    if not inside or len(changes) < len(inside):
         return None
     return Week(
-        new=sum(each.new for each in changed),
-        cleared=sum(each.cleared for each in changed),
-        waiting=inside[0].total.waiting,
+        new=sum(each.new for each in changes),
+        cleared=sum(each.cleared for each in changes),
+        needs_attention=inside[0].total.needs_attention,
     )

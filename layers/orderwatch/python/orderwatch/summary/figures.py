@@ -1,4 +1,4 @@
-"""The orders that a summary tells of, and why each of them is one."""
+"""The orders of a summary: why each of them is in it, and the figures of a shop."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import TypedDict
 
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.alerts.parts import by_urgency
@@ -15,16 +15,21 @@ from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES, has_ship_b
 from orderwatch.records import Extract, StoredOrder
 from orderwatch.sanitize import one_line
 
-AT_RISK = "at_risk"
+MAX_ORDERS = 10
+"""Maximum number of orders that are listed for a shop."""
+MAX_REASONS = 5
+"""Maximum number of reasons in the shop's own words."""
+MAX_REASON = 80
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """An order that waits for a person, or is at risk: its row, and what it says.
+    """An order that needs attention or is at risk.
 
     Attributes:
-        id: The order.
-        row: As the last poll left it.
+        id: The order id.
+        row: The stored order.
         watched: The statuses that raise an alert.
     """
 
@@ -34,60 +39,63 @@ class SummaryRow:
 
     @cached_property
     def extract(self) -> Extract:
-        """What the row keeps of the record."""
+        """The part of the order's record that the row keeps."""
         return Extract.from_json(self.row.extract) if self.row.extract else Extract()
 
     @property
     def needs_attention(self) -> bool:
-        """Whether it waits for a person."""
+        """Whether the order needs attention; otherwise it is only at risk."""
         return self.row.needs_attention
 
     @property
     def is_late(self) -> bool:
-        """Whether it is open and its ship-by has passed."""
-        return self._passed == KIND_LATE
+        """Whether the order is open and its ship-by has passed."""
+        return self._passed_kind == KIND_LATE
 
     @property
     def is_at_risk(self) -> bool:
-        """Whether it is open and has to ship soon; what Trackstar no longer has keeps its warning but no deadline."""
-        return self._passed == KIND_AT_RISK and self.row.deadline_state.due is not None
+        """Whether the order is open and its ship-by is near.
+
+        An order that Trackstar has deleted keeps the warning that passed but has no next deadline.
+        """
+        return self._passed_kind == KIND_AT_RISK and self.row.deadline_state.due is not None
 
     @property
     def reason(self) -> str:
-        """Why it is told of: a watched status, else `late` or `stuck`, else `at_risk`."""
-        if self._waits_for_its_status:
+        """Why the order is in the summary: a watched status, else `late` or `stuck`, else `at_risk`."""
+        if self._is_here_for_its_status:
             return self.row.status
-        return (self._passed or KIND_AT_RISK).removeprefix("order.")
+        return (self._passed_kind or KIND_AT_RISK).removeprefix("order.")
 
     @property
     def since(self) -> datetime:
-        """When it came into what it waits in: its status, or the deadline that passed."""
+        """When the reason began: the status, or the deadline that passed."""
         passed = self.row.deadline_state.passed
-        return self.row.status_since if self._waits_for_its_status or passed is None else passed.at
+        return self.row.status_since if self._is_here_for_its_status or passed is None else passed.at
 
     def age(self, at: datetime) -> timedelta:
-        """How long it has waited by then."""
+        """The time since the reason began, up to a moment."""
         return max(at - self.since, timedelta())
 
     @property
     def urgency(self) -> tuple[bool, tuple[datetime, object], str]:
-        """A sort key: what waits before what is merely at risk, then by ship-by and value."""
+        """Sort key: orders that need attention before those at risk, then by ship-by and value."""
         ship_by = self.row.ship_by if has_ship_by(self.row.ship_by) else None
         return not self.needs_attention, by_urgency(ship_by, self.extract.total_price), self.id
 
     @property
-    def _passed(self) -> str | None:
-        """The kind of the deadline that passed last, of an open order."""
+    def _passed_kind(self) -> str | None:
+        """The kind of the deadline that passed last; None if the order is not open."""
         passed = self.row.deadline_state.passed
         return passed.kind if passed and self.row.status in OPEN_STATUSES else None
 
     @property
-    def _waits_for_its_status(self) -> bool:
+    def _is_here_for_its_status(self) -> bool:
         is_watched = self.row.status in self.watched and self.row.status not in FINAL_STATUSES
-        return self.needs_attention and (is_watched or self._passed in {None, KIND_AT_RISK})
+        return self.needs_attention and (is_watched or self._passed_kind in {None, KIND_AT_RISK})
 
-    def listed(self) -> SummaryOrder:
-        """As a summary lists it."""
+    def to_summary_order(self) -> SummaryOrder:
+        """The order as the summary lists it."""
         return SummaryOrder(
             id=self.id,
             number=self.row.order_number,
@@ -103,46 +111,44 @@ class SummaryRow:
         )
 
 
-MAX_ORDERS = 10
-"""Orders of a shop that are listed: what one person can begin a morning with."""
-MAX_REASONS = 5
-"""The shop's own words that are named."""
-MAX_REASON = 80
-_DAY = timedelta(days=1)
+class ShopFigures(TypedDict):
+    """The fields of a `ShopSummary` that are computed from its orders."""
+
+    needs_attention: int
+    by_reason: dict[str, int]
+    raw_reasons: dict[str, int]
+    ages: BacklogAges
+    late: int
+    at_risk: int
+    value_by_currency: dict[str, Decimal]
+    without_value: int
+    orders: tuple[SummaryOrder, ...]
+    more_orders: int
 
 
-def shop_figures(orders: Sequence[SummaryRow], *, at: datetime) -> dict[str, Any]:
-    """The fields of a `ShopSummary` that count or list orders.
+def shop_figures(orders: Sequence[SummaryRow], *, at: datetime) -> ShopFigures:
+    """Count and list the orders of a shop.
 
     Args:
-        orders: Those that wait or are at risk, each once.
-        at: Up to when ages count.
+        orders: The orders that need attention or are at risk.
+        at: The moment at which their ages are measured.
     """
+    backlog = [order for order in orders if order.needs_attention]
     urgent = sorted(orders, key=lambda order: order.urgency)
-    return {
-        **_counted([order for order in orders if order.needs_attention], at),
-        "at_risk": sum(order.is_at_risk for order in orders),
-        "orders": tuple(order.listed() for order in urgent[:MAX_ORDERS]),
-        "more_orders": max(len(urgent) - MAX_ORDERS, 0),
-    }
-
-
-def _counted(waiting: Sequence[SummaryRow], at: datetime) -> dict[str, Any]:
-    values, without = _values(waiting)
-    return {
-        "waiting": len(waiting),
-        "by_reason": dict(Counter(order.reason for order in waiting).most_common()),
-        "raw_reasons": _raw_reasons(waiting),
-        "ages": _ages(order.age(at) for order in waiting),
-        "late": sum(order.is_late for order in waiting),
-        "value_by_currency": values,
-        "without_value": without,
-    }
-
-
-def _raw_reasons(waiting: Iterable[SummaryRow]) -> dict[str, int]:
-    said = (one_line(order.row.raw_status or "", MAX_REASON) for order in waiting)
-    return dict(Counter(filter(None, said)).most_common(MAX_REASONS))
+    raw_reasons = (one_line(order.row.raw_status or "", MAX_REASON) for order in backlog)
+    values, without_value = _values(backlog)
+    return ShopFigures(
+        needs_attention=len(backlog),
+        by_reason=dict(Counter(order.reason for order in backlog).most_common()),
+        raw_reasons=dict(Counter(filter(None, raw_reasons)).most_common(MAX_REASONS)),
+        ages=_ages(order.age(at) for order in backlog),
+        late=sum(order.is_late for order in backlog),
+        at_risk=sum(order.is_at_risk for order in orders),
+        value_by_currency=values,
+        without_value=without_value,
+        orders=tuple(order.to_summary_order() for order in urgent[:MAX_ORDERS]),
+        more_orders=max(len(urgent) - MAX_ORDERS, 0),
+    )
 
 
 def _ages(ages: Iterable[timedelta]) -> BacklogAges:
@@ -151,21 +157,21 @@ def _ages(ages: Iterable[timedelta]) -> BacklogAges:
     return BacklogAges(**counts)
 
 
-def _values(waiting: Iterable[SummaryRow]) -> tuple[dict[str, Decimal], int]:
-    """The sums by currency, never across them, and how many orders are in none."""
+def _values(backlog: Iterable[SummaryRow]) -> tuple[dict[str, Decimal], int]:
+    """The total value by currency, and the number of orders whose value or currency is unknown."""
     sums: dict[str, Decimal] = {}
-    without = 0
-    for order in waiting:
+    without_value = 0
+    for order in backlog:
         currency, total = order.extract.currency, order.extract.total_price
         if currency and total is not None:
             sums[currency] = sums.get(currency, Decimal(0)) + total
         else:
-            without += 1
-    return dict(sorted(sums.items())), without
+            without_value += 1
+    return dict(sorted(sums.items())), without_value
 
 
 def total(shops: Iterable[Figures]) -> Figures:
-    """The sum of the figures of shops."""
+    """The figures of several shops, added up."""
     every = list(shops)
     by_reason, ages = Counter[str](), Counter[str]()
     values: dict[str, Decimal] = {}
@@ -175,7 +181,7 @@ def total(shops: Iterable[Figures]) -> Figures:
         for currency, amount in shop.value_by_currency.items():
             values[currency] = values.get(currency, Decimal(0)) + amount
     return Figures(
-        waiting=sum(shop.waiting for shop in every),
+        needs_attention=sum(shop.needs_attention for shop in every),
         by_reason=dict(by_reason.most_common()),
         ages=BacklogAges(**ages),
         late=sum(shop.late for shop in every),
@@ -186,5 +192,5 @@ def total(shops: Iterable[Figures]) -> Figures:
 
 
 def worst_first(shop: ShopSummary) -> tuple[bool, int, int, int, str]:
-    """A sort key: what cannot be seen, then what is late, then what waits."""
-    return shop.unseen is None, -shop.late, -shop.waiting, -shop.at_risk, shop.connection_id
+    """Sort key: shops that are not visible first, then by late orders, by backlog, by orders at risk."""
+    return shop.not_visible is None, -shop.late, -shop.needs_attention, -shop.at_risk, shop.connection_id

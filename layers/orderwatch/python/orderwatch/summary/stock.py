@@ -1,104 +1,149 @@
-"""The products that hold up the backordered orders of a shop, and how many of them are on hand."""
+"""The products that hold up the backordered orders of a shop, and their stock."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import NamedTuple, Protocol
 
 from orderwatch.alerts.parts import short_of
 from orderwatch.alerts.summary import ShopSummary, SummaryProduct
-from orderwatch.publishing.enrich import LookedUp, ProductDetails
 from orderwatch.records import Extract, ExtractLine
 from orderwatch.summary.figures import SummaryRow
 from orderwatch.trackstar.products import Product
 
 BACKORDERED = "backordered"
-"""The status whose orders wait for stock: of any other, a product explains nothing."""
+"""The status of orders that lack stock: products do not explain any other status."""
 MAX_PRODUCTS = 5
-MAX_ASKED = 100
-"""Products of a shop whose stock is asked for: one request to Trackstar."""
-MAX_STOCKED = 20
-"""Shops whose stock is asked for."""
+"""Maximum number of products that are listed for a shop."""
+MAX_LOOKED_UP = 100
+"""Maximum number of products of a shop that are looked up: one request to Trackstar."""
+MAX_SHOPS = 20
+"""Maximum number of shops whose products are looked up."""
 DETAILS = "product details: "
 
 
-def stocked_shops(
-    shops: Iterable[ShopSummary], orders: Mapping[str, Sequence[SummaryRow]], source: ProductDetails | None
+class Lookup(Protocol):
+    """The result of looking up products."""
+
+    @property
+    def products(self) -> Mapping[str, Product]:
+        """The products that were found, by id."""
+
+    @property
+    def missing_reason(self) -> str | None:
+        """Why no product was found; None if the lookup succeeded."""
+
+
+class ProductSource(Protocol):
+    """Looks up products, within its own time limit."""
+
+    def look_up(self, connection_id: str, product_ids: Sequence[str]) -> Lookup:
+        """The products of a connection, or why they are missing; raises nothing."""
+
+
+def add_products(
+    shops: Iterable[ShopSummary], orders: Mapping[str, Sequence[SummaryRow]], source: ProductSource | None
 ) -> tuple[list[ShopSummary], list[str]]:
-    """The shops with the products that hold up their orders, and why the stock of some is not known.
+    """Add the products that hold up orders to each shop.
 
     Args:
-        shops: The worst first: the stock of the first `MAX_STOCKED` that have such products is asked for.
-        orders: All that a summary tells of, by connection.
+        shops: The worst first: products are looked up for the first `MAX_SHOPS` that have any.
+        orders: The orders of the summary, by connection.
         source: Where products are looked up; None: nowhere.
+
+    Returns:
+        The shops, and why the stock of some of them is unknown.
     """
-    alerted: list[ShopSummary] = []
-    gaps: list[str] = []
-    asked = 0
+    complete: list[ShopSummary] = []
+    missing: list[str] = []
+    lookups = 0
     for shop in shops:
-        waiting = backordered(orders[shop.connection_id])
-        ids, found = product_ids(waiting), LookedUp({})
-        if source and ids and asked < MAX_STOCKED:
-            asked += 1
+        backlog = backordered(orders[shop.connection_id])
+        ids = product_ids(backlog)
+        products: Mapping[str, Product] = {}
+        if source and ids and lookups < MAX_SHOPS:
+            lookups += 1
             found = source.look_up(shop.connection_id, ids)
-        gaps += [f"stock at {shop.label}: {found.missing_reason.removeprefix(DETAILS)}"] if found.missing_reason else []
-        held = held_up_by(waiting, found.products)
-        top = tuple(held[:MAX_PRODUCTS])
-        alerted.append(shop.model_copy(update={"products": top, "more_products": len(held) - len(top)}))
-    return alerted, gaps
+            products = found.products
+            if found.missing_reason:
+                missing.append(f"stock at {shop.label}: {found.missing_reason.removeprefix(DETAILS)}")
+        blockers = blocking_products(backlog, products)
+        top = tuple(blockers[:MAX_PRODUCTS])
+        complete.append(shop.with_products(top, more=len(blockers) - len(top)))
+    return complete, missing
 
 
 def backordered(orders: Iterable[SummaryRow]) -> list[Extract]:
-    """What the orders say that wait for stock."""
+    """The records of the orders that lack stock."""
     return [order.extract for order in orders if order.needs_attention and order.row.status == BACKORDERED]
 
 
-def product_ids(waiting: Iterable[Extract]) -> list[str]:
-    """The products that most of these orders have, `MAX_ASKED` at most; where they tie, the first of them."""
-    of_orders = (dict.fromkeys(line.product_id for line in extract.lines) for extract in waiting)
+def product_ids(backlog: Iterable[Extract]) -> list[str]:
+    """At most `MAX_LOOKED_UP` product ids, those in the most orders first; ties keep the order of the orders."""
+    of_orders = (dict.fromkeys(line.product_id for line in extract.lines) for extract in backlog)
     counts = Counter(each for ids in of_orders for each in ids if each)
-    return [product_id for product_id, _ in counts.most_common(MAX_ASKED)]
+    return [product_id for product_id, _ in counts.most_common(MAX_LOOKED_UP)]
 
 
-def held_up_by(waiting: Sequence[Extract], products: Mapping[str, Product]) -> list[SummaryProduct]:
-    """Every product of these orders of which there is not known to be enough: what holds up most of them comes first.
-
-    An order waits for a product alone where there is enough of everything else that it has.
-    """
+def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product]) -> list[SummaryProduct]:
+    """The products whose stock does not cover these orders or is unknown; those in the most orders come first."""
     lines: dict[str, list[ExtractLine]] = {}
-    for extract in waiting:
+    for extract in backlog:
         for line in extract.lines:
-            lines.setdefault(_key(line), []).append(line)
-    made = {key: _product(of_product, products) for key, of_product in lines.items() if key}
-    missing = {key for key, product in made.items() if product.on_hand is None or product.short is not None}
-    wants = [{_key(line) for line in extract.lines} - (made.keys() - missing) for extract in waiting]
-    alone = Counter(
-        key for keys, extract in zip(wants, waiting, strict=True) if len(keys) == 1 and not extract.more_lines
+            lines.setdefault(_product_key(line), []).append(line)
+    stock = {key: stock_of(of_product, products) for key, of_product in lines.items() if key}
+    blocking = {key for key, each in stock.items() if each.on_hand is None or each.short is not None}
+    # A line that names no product has the key "": it holds up its order too, but cannot be listed.
+    needed = [{_product_key(line) for line in extract.lines} - (stock.keys() - blocking) for extract in backlog]
+    orders = Counter(key for keys in needed for key in keys)
+    only = Counter(
+        key
+        for keys, extract in zip(needed, backlog, strict=True)
+        if len(keys) == 1 and not extract.more_lines
         for key in keys
-    )  # fmt: skip
-    orders = Counter(key for keys in wants for key in keys)
-    held = [
-        product.model_copy(update={"orders": orders[key], "alone": alone[key]})
-        for key, product in made.items()
-        if key in missing
+    )
+    blockers = [
+        SummaryProduct(
+            sku=each.sku,
+            product_id=each.product_id,
+            orders=orders[key],
+            only_blocker=only[key],
+            ordered=each.ordered,
+            on_hand=each.on_hand,
+            short=each.short,
+        )
+        for key, each in stock.items()
+        if key in blocking
     ]
-    return sorted(held, key=lambda each: (-each.orders, -each.alone, -(each.ordered or 0), each.sku or ""))
+    return sorted(blockers, key=lambda each: (-each.orders, -each.only_blocker, -(each.ordered or 0), each.sku or ""))
 
 
-def _key(line: ExtractLine) -> str:
-    """Equal for two lines of one product; empty where the line names none."""
+def _product_key(line: ExtractLine) -> str:
+    """Equal for two lines of one product; empty if the line names none."""
     return line.product_id or line.sku or ""
 
 
-def _product(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> SummaryProduct:
+class ProductStock(NamedTuple):
+    """The units of a product that orders need, and its stock; None where a number is unknown."""
+
+    sku: str | None
+    product_id: str | None
+    ordered: Decimal | None
+    on_hand: Decimal | None
+
+    @property
+    def short(self) -> Decimal | None:
+        """Units ordered beyond the stock on hand; None if the stock is sufficient or unknown."""
+        return short_of(self.ordered, self.on_hand) if self.ordered is not None else None
+
+
+def stock_of(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> ProductStock:
+    """What these lines, all of one product, need and what is on hand."""
     quantities = [line.quantity for line in lines if line.quantity is not None]
-    ordered = sum(quantities, Decimal(0)) if quantities else None
     product = products.get(lines[0].product_id or "")
-    on_hand = product.inventory if product and not product.is_parent else None  # a parent has no stock of its own
-    return SummaryProduct(
+    return ProductStock(
         sku=next((line.sku for line in lines if line.sku), product.sku if product else None),
         product_id=lines[0].product_id,
-        orders=1,
-        ordered=ordered,
-        on_hand=on_hand,
-        short=short_of(ordered, on_hand) if ordered is not None else None,
+        ordered=sum(quantities, Decimal(0)) if quantities else None,
+        on_hand=product.inventory if product and not product.is_parent else None,  # a parent has no stock of its own
     )

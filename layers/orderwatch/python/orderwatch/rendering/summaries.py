@@ -1,0 +1,241 @@
+"""What a daily summary says: the headline, the figures of all shops, and a block for each shop."""
+
+from datetime import timedelta, tzinfo
+from decimal import Decimal
+from typing import NamedTuple
+
+from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.parts import MAX_TEXT, by_urgency
+from orderwatch.alerts.summary import (
+    BacklogAges,
+    Changes,
+    DailySummary,
+    Figures,
+    NotVisible,
+    ShopSummary,
+    SummaryOrder,
+    SummaryProduct,
+    Week,
+)
+from orderwatch.clock import duration
+from orderwatch.rendering import formatting
+from orderwatch.rendering.lists import MAX_REASON, Entry
+
+MAX_NOT_VISIBLE = 5
+"""Maximum number of shops that are listed as not visible; the others are counted."""
+_REASONS = {"at_risk": "at risk", "late": "late", "stuck": "stuck"}
+_STATES = {"initial_sync": "its first sync is not complete", "poll_failing": "polls fail", "stale": "not synced"}
+_DAY = 24
+
+
+def shop_label(shop: ShopSummary) -> str:
+    """The name of the shop; its id if it has no name."""
+    return formatting.clip(formatting.clean(shop.label) or "unnamed shop", MAX_TEXT)
+
+
+def headline(summary: DailySummary) -> str:
+    """`14 orders need attention, 5 late, 2 at risk, 1 shop not visible`."""
+    total, not_visible = summary.total, summary.shops_not_visible
+    parts = []
+    if total.needs_attention:
+        parts.append(f"{formatting.plural(total.needs_attention, 'order')} {_need(total.needs_attention)} attention")
+    elif not_visible:
+        parts.append("No visible order needs attention")
+    else:
+        parts.append("No order needs attention")
+    parts += [f"{total.late:,} late"] if total.late else []
+    parts += [f"{total.at_risk:,} at risk"] if total.at_risk else []
+    parts += [f"{formatting.plural(not_visible, 'shop')} not visible"] if not_visible else []
+    if summary.is_quiet:
+        parts[0] += f" in {formatting.plural(summary.watched_shops, 'shop')}"
+    return ", ".join(parts)
+
+
+def _need(count: int) -> str:
+    return "needs" if count == 1 else "need"
+
+
+def places(summary: DailySummary) -> str | None:
+    """The number of shops that are listed: `In 3 of 12 shops`; None if there are none."""
+    listed = len(summary.shops) + summary.more_shops
+    return f"In {listed:,} of {formatting.plural(summary.watched_shops, 'shop')}" if listed else None
+
+
+def first_order(summary: DailySummary) -> tuple[ShopSummary, SummaryOrder] | None:
+    """The most urgent order of all shops."""
+    firsts = [(each, each.orders[0]) for each in summary.shops if each.orders]
+    return min(firsts, key=_urgency, default=None)
+
+
+def _urgency(each: tuple[ShopSummary, SummaryOrder]) -> tuple[bool, object]:
+    _, order = each
+    return order.reason == "at_risk", by_urgency(order.ship_by, order.total_price)
+
+
+def reason_phrase(reason: str) -> str:
+    """The reason as part of a sentence: `in exception`, `at risk`."""
+    return _REASONS.get(reason) or formatting.status_phrase(reason)
+
+
+def facts(summary: DailySummary, zone: tzinfo) -> dict[str, str | None]:
+    """The figures of all shops, by label; None if there is nothing to say."""
+    changes, total = summary.changes, summary.total
+    since = f"Since {formatting.moment(changes.since, zone, beside=summary.at)}" if changes else "Since"
+    return {
+        "Shops": f"{summary.watched_shops:,} watched",
+        "Not visible": _shops_not_visible(summary, zone),
+        "Needs attention": _by_reason(total),
+        "How long": _ages(total.ages),
+        "Without a value": formatting.plural(total.without_value, "order") if total.without_value else None,
+        since: _changes(changes) if changes else None,
+        "In seven days": _weeks(summary.week, summary.week_before) if summary.week else None,
+    }
+
+
+def _shops_not_visible(summary: DailySummary, zone: tzinfo) -> str | None:
+    """`Nordic Outdoor since Wed 4 Mar 02:00 CET (blocked)`, for each shop that is not visible."""
+    found = [(each, each.not_visible) for each in summary.shops if each.not_visible]
+    named = [f"{shop_label(each)} {_since(problem, zone, summary)}" for each, problem in found[:MAX_NOT_VISIBLE]]
+    return "; ".join([*named, *formatting.more(summary.shops_not_visible - len(named), "shop", "shops")]) or None
+
+
+def _since(problem: NotVisible, zone: tzinfo, summary: DailySummary) -> str:
+    """`since Wed 4 Mar 02:00 CET (blocked)`."""
+    state = f"({_STATES.get(problem.state, formatting.clean(problem.state))})"
+    return f"since {formatting.moment(problem.since, zone, beside=summary.at)} {state}" if problem.since else state
+
+
+def _by_reason(figures: Figures) -> str:
+    """`6 in exception, 5 backordered, 3 only late`: `late` also counts orders that are listed by their status."""
+    phrases = {reason: reason_phrase(reason) for reason in figures.by_reason}
+    if "late" in phrases and figures.by_reason["late"] < figures.late:
+        phrases["late"] = "only late"
+    return ", ".join(f"{count:,} {phrases[reason]}" for reason, count in figures.by_reason.items())
+
+
+def _ages(ages: BacklogAges) -> str:
+    """`3 under a day, 5 for 1 to 3 days, 2 for over a week`."""
+    counts = {
+        "under a day": ages.under_1_day,
+        "for 1 to 3 days": ages.from_1_to_3_days,
+        "for 3 to 7 days": ages.from_3_to_7_days,
+        "for over a week": ages.over_7_days,
+    }
+    return ", ".join(f"{count:,} {how_long}" for how_long, count in counts.items() if count)
+
+
+def _changes(changes: Changes) -> str:
+    """`6 new, 4 cleared (half of them within 5 h)`."""
+    median = changes.median_hours_to_clear
+    within = f" (half of them within {_hours(median)})" if median is not None else ""
+    return f"{changes.new:,} new, {changes.cleared:,} cleared{within}"
+
+
+def _hours(hours: Decimal) -> str:
+    if hours < 1:
+        return "an hour"
+    return f"{hours:.0f} h" if hours < 2 * _DAY else f"{hours / _DAY:.0f} d"
+
+
+def _weeks(week: Week, before: Week | None) -> str:
+    """`12 new, 20 cleared; the week before 9 new, 3 cleared`."""
+    this_week = f"{week.new:,} new, {week.cleared:,} cleared"
+    return f"{this_week}; the week before {before.new:,} new, {before.cleared:,} cleared" if before else this_week
+
+
+class ShopBlock(NamedTuple):
+    """What a summary says of one shop.
+
+    Attributes:
+        name: Its name.
+        state: Its figures in one line, or that it is not visible.
+        facts: Ages, value, changes, reasons in the shop's own words.
+        orders: The most urgent orders.
+        more_orders: `+3 more orders`.
+        products: The products that hold up backordered orders, one line each.
+        more_products: `+3 more products`.
+    """
+
+    name: str
+    state: str
+    facts: list[str]
+    orders: list[Entry]
+    more_orders: list[str]
+    products: list[str]
+    more_products: list[str]
+
+
+def blocks(alert: Alert, summary: DailySummary) -> list[ShopBlock]:
+    """A block for every listed shop, the worst first."""
+    zone = formatting.zone_of(alert.connection)
+    return [_block(shop, summary, zone) for shop in summary.shops]
+
+
+def closing(summary: DailySummary) -> list[str]:
+    """The shops that have no block: those cut off, and those without an order to report."""
+    more = formatting.more(summary.more_shops, "shop", "shops")
+    lines = [f"{each}, included in the figures above" for each in more]
+    if summary.quiet_shops and summary.shops:
+        lines.append(f"No order needs attention in {formatting.plural(summary.quiet_shops, 'other shop')}")
+    return lines
+
+
+def _block(shop: ShopSummary, summary: DailySummary, zone: tzinfo) -> ShopBlock:
+    state = _figures(shop)
+    if shop.not_visible:
+        state = f"not visible {_since(shop.not_visible, zone, summary)}; last known: {state}"
+    return ShopBlock(
+        name=shop_label(shop),
+        state=state,
+        facts=_shop_facts(shop),
+        orders=[_entry(order, shop) for order in shop.orders],
+        more_orders=formatting.more(shop.more_orders, "order", "orders"),
+        products=[_product(each) for each in shop.products],
+        more_products=formatting.more(shop.more_products, "product", "products"),
+    )
+
+
+def _figures(figures: Figures) -> str:
+    """`7 need attention (4 in exception, 3 backordered), 2 late, 1 at risk`."""
+    count = figures.needs_attention
+    only = "".join(map(reason_phrase, figures.by_reason)) if len(figures.by_reason) == 1 else ""
+    parts = [f"{count:,} {_need(count)} attention ({only or _by_reason(figures)})"] if count else []
+    parts += [f"{figures.late:,} late"] if figures.late else []
+    parts += [f"{figures.at_risk:,} at risk"] if figures.at_risk else []
+    return ", ".join(parts) or "no order needs attention"
+
+
+def _shop_facts(shop: ShopSummary) -> list[str]:
+    changes = shop.changes if shop.changes and (shop.changes.new or shop.changes.cleared) else None
+    is_cut = shop.needs_attention > len(shop.orders)  # listed orders show their reasons themselves
+    reasons = [f"{formatting.clip(formatting.clean(raw), MAX_REASON)} ({n:,})" for raw, n in shop.raw_reasons.items()]
+    without_value = f"{shop.without_value:,} without a value" if shop.without_value else None
+    labelled = [
+        ("How long", _ages(shop.ages)),
+        ("Value", ", ".join(filter(None, [formatting.amounts(shop.value_by_currency), without_value]))),
+        ("Since the last summary", _changes(changes) if changes else None),
+        ("Reasons", ", ".join(reasons) if is_cut else None),
+    ]
+    return [f"{label}: {value}" for label, value in labelled if value]
+
+
+def _entry(order: SummaryOrder, shop: ShopSummary) -> Entry:
+    due = formatting.due(
+        order.ship_by, status=order.status, seen=shop.as_of, zone=formatting.zone_named(shop.time_zone)
+    )
+    still = f", still {formatting.status_phrase(order.status)}" if order.reason in _REASONS else ""
+    raw = formatting.reason(order.raw_status, order.status)
+    own_words = f" ({formatting.clip(raw, MAX_REASON)})" if raw else ""
+    value = [formatting.money(order.total_price, order.currency)] if order.total_price is not None else []
+    age = duration(max(shop.as_of - order.since, timedelta()), units=1)
+    notes = [f"{reason_phrase(order.reason)}{still}{own_words}, for {age}", *value]
+    return Entry(None, formatting.order_number(order), notes, due, order.url)
+
+
+def _product(product: SummaryProduct) -> str:
+    code = formatting.clean(product.sku or "") or formatting.clean(product.product_id or "") or "no SKU"
+    only = f" ({product.only_blocker:,} held up by it alone)" if product.only_blocker else ""
+    parts = [f"{code}: in {formatting.plural(product.orders, 'order')}{only}"]
+    parts += [f"ordered {formatting.quantity(product.ordered)}"] if product.ordered is not None else []
+    parts += [f"on hand {formatting.quantity(product.on_hand)}" if product.on_hand is not None else "stock unknown"]
+    return ", ".join(parts) + (f": short {formatting.quantity(product.short)}" if product.short is not None else "")
