@@ -19,8 +19,8 @@ from orderwatch.polling.detect import Observation, OrderWrite, Reason
 from orderwatch.trackstar.client import ConnectionClient
 from orderwatch.trackstar.orders import DateField, Order, OrderPage, OrderQuery, Version
 from tests.simulation.cloud import ALERTS, ObservedTables
+from tests.simulation.event_sources import EventSources
 from tests.simulation.plan import drawn
-from tests.simulation.world import SimulatedWorld
 
 type Mutation = Callable[[pytest.MonkeyPatch], None]
 
@@ -206,7 +206,7 @@ def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
 
 def _storm_in_each_world(patch: pytest.MonkeyPatch) -> None:
     """Only a storm shows these: with one in four worlds they would be long in finding."""
-    patch.setattr("tests.simulation.world.drawn", lambda seed: replace(drawn(seed), storm=True))
+    patch.setattr("tests.simulation.run.drawn", lambda seed: replace(drawn(seed), storm=True))
 
 
 def alert_ids_hashed_over_shards(patch: pytest.MonkeyPatch) -> None:
@@ -269,7 +269,7 @@ def marks_are_trusted_for_ever(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_redrive(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SimulatedWorld, "redrive", lambda self: None)
+    patch.setattr(EventSources, "redrive", lambda self: None)
 
 
 BREAKAGES: dict[str, Mutation] = {

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from tests.simulation.oracle import Violation
-from tests.simulation.world import run
+from tests.simulation.run import run
 
 REPORT_EVERY = 5.0
 PROCESSES = 2

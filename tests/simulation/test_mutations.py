@@ -5,7 +5,7 @@ import pytest
 from tests.simulation import deadline_mutations, summary_mutations
 from tests.simulation.mutations import BREAKAGES
 from tests.simulation.oracle import Violation
-from tests.simulation.world import run
+from tests.simulation.run import run
 
 WITHIN = 200
 FOUND_BEFORE = {

@@ -7,12 +7,12 @@ from collections import Counter
 import pytest
 
 from tests.simulation.oracle import Violation
-from tests.simulation.world import run
+from tests.simulation.run import run
 from tests.support.template import ROOT
 
 SEEDS = 300
 SEEDS_A_TEST = 20
-DIGEST = "from tests.simulation.world import run; print(run({seed}).digest)"
+DIGEST = "from tests.simulation.run import run; print(run({seed}).digest)"
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
