@@ -64,11 +64,11 @@ class AwsCalls:
     @staticmethod
     def _sent_by(invocation: Invocation, operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
         """A request; a poll that loses a transaction, or asks for another poll, has not told all that is due."""
-        invocation.looked.is_spoilt |= operation == "send_message_batch"
+        invocation.facts.is_spoilt |= operation == "send_message_batch"
         try:
             return send(**request)
         except ClientError:
-            invocation.looked.is_spoilt = True
+            invocation.facts.is_spoilt = True
             raise
 
     def _aws_fault(self, operation: str, request: dict[str, Any]) -> ClientError:
@@ -120,7 +120,7 @@ class AwsCalls:
         for change in changes:
             self._run.note(f"  {change.table} {_brief(change.after)}")
         self._run.oracle.wrote(changes, invocation.reading)
-        self._run.deadlines.wrote(changes, invocation.looked)
+        self._run.deadlines.wrote(changes, invocation.facts)
         self._run.summaries.touched += any(change.table in {ORDERS, CONNECTIONS} for change in changes)
         for row in (change.after for change in changes if change.after.get("kind") == "summary.daily"):
             self._run.summaries.wrote(row, now=self._run.our_clock.now(), is_calm=self._run.is_calm)

@@ -4,8 +4,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tests.simulation.cloud import ALERTS, ORDERS
+from tests.simulation.facts import Violation
 from tests.simulation.marks import MAX_GAP
-from tests.simulation.oracle import Violation
 from tests.simulation.plan import TICK
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from botocore.exceptions import ClientError
 
 from orderwatch.errors import OrderwatchError
 from tests.simulation.cloud import Row
-from tests.simulation.deadline_oracle import Looked
+from tests.simulation.deadline_oracle import PollFacts
+from tests.simulation.facts import Violation
 from tests.simulation.functions import forget, handler_module
-from tests.simulation.oracle import Reading, Violation
+from tests.simulation.visible import Reading
 from tests.support.death import Killed
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Invocation:
         unmarked: Alerts that SNS took from it and that are not marked yet.
         claimed: Alerts that it holds.
         claimed_at: When it took each.
-        looked: What it was told of deadlines.
+        facts: What it was told of deadlines.
         lost_an_update: Whether an update of its own may not have been written, so that it may leave a claim behind.
     """
 
@@ -63,7 +64,7 @@ class Invocation:
     unmarked: set[str] = field(default_factory=set)
     claimed: set[str] = field(default_factory=set)
     claimed_at: dict[str, float] = field(default_factory=dict)
-    looked: Looked = field(default_factory=Looked)
+    facts: PollFacts = field(default_factory=PollFacts)
     lost_an_update: bool = False
     function_name: str = "function"
     memory_limit_in_mb: int = 256
@@ -154,7 +155,7 @@ class Invocations:
             connection_id=connection_id,
         )
         invocation.aws_request_id = request
-        invocation.looked.connection_id = connection_id
+        invocation.facts.connection_id = connection_id
         module = handler_module(function, copy)
         self._run.note(f"{function}/{copy} begins {connection_id}")
         self._run.running.append(invocation)
@@ -172,8 +173,8 @@ class Invocations:
         else:
             self._check_health(invocation)
             self._check_claims(invocation)
-            self._run.deadlines.finished(invocation.looked)
-            self._run.summaries.finished(invocation.looked)
+            self._run.deadlines.finished(invocation.facts)
+            self._run.summaries.finished(invocation.facts)
             return answer
         finally:
             self._run.running.pop()

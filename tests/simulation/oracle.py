@@ -37,191 +37,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.simulation import deadline_oracle
 from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, Change, Row
+from tests.simulation.deadline_calendar import DEADLINE_KINDS
 from tests.simulation.deadline_oracle import DeadlineOracle
+from tests.simulation.facts import Subject, Violation, status_of, subject_of, version_of
 from tests.simulation.plan import WATCHED
+from tests.simulation.visible import BEFORE_ALL, Reading, VisibleOrder, VisibleShop
 from tests.support.recording_sns import alerted_ids
 
 MAX_ATTEMPTS = 3
 MAX_BARREN = 10
 """Pages without a new order that a reader may follow: more than drift can bring here, fewer than a circle has."""
 LEAST_OVERLAP = timedelta(minutes=10)
-BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
-
-type Subject = tuple[str, str]
-"""Connection and order."""
-
-
-class Violation(BaseException):
-    """A rule does not hold; a BaseException, since nothing of the product may catch it.
-
-    Attributes:
-        trace: What had happened up to there.
-    """
-
-    trace: tuple[str, ...] = ()
-
-
-@dataclass
-class Sight:
-    """What can be seen of an order now.
-
-    Attributes:
-        status: None where the record cannot be watched.
-        version: Trackstar's date of change, else the shop's.
-        shop_date: The shop's date of change.
-        since: The shop's count of changes when it became so.
-        seen_at: The vendor's clock then.
-        newest: The newest version that could ever be seen and did not lie in the vendor's future.
-        vendor_date: Trackstar's date of change, where the record has one.
-    """
-
-    status: str | None
-    version: str | None
-    shop_date: str | None
-    since: int
-    seen_at: datetime
-    newest: str
-    vendor_date: str | None
-
-
-@dataclass
-class Copy:
-    """What the API would show of a shop now.
-
-    Attributes:
-        changes: How often anything of it changed.
-        deleted: The count of changes when an order was deleted last.
-        said_frequency: Seconds between syncs, as the connection tells them.
-        past: Every sight that there was, oldest first.
-        latest: The latest that the vendor's clock ever was.
-    """
-
-    said_frequency: int
-    changes: int = 0
-    deleted: int = 0
-    orders: dict[str, Sight] = field(default_factory=dict)
-    past: list[Sight] = field(default_factory=list)
-    latest: datetime = BEFORE_ALL
-
-    @property
-    def has_shown_vendor_dates(self) -> bool:
-        """Whether any order ever had Trackstar's date of change."""
-        return any(sight.vendor_date for sight in self.past)
-
-    def show(self, records: Iterable[dict[str, Any]], now: datetime) -> None:
-        """Take what can be seen after a sync."""
-        self.latest = max(self.latest, now)
-        shown = {_key(record): record for record in records}
-        fresh = {key: record for key, record in shown.items() if self._is_new(key, record)}
-        gone = set(self.orders) - set(shown)
-        self.changes += bool(fresh or gone)
-        if gone:
-            self.deleted = self.changes
-        for key in gone:
-            del self.orders[key]
-        for key, record in fresh.items():
-            version, known = _version(record), self.orders.get(key)
-            before = (known.newest, known.version) if known else ()
-            newest = max((each for each in (*before, version) if each and self.has_passed(each)), default="")
-            vendor_date, shop_date = record.get("trackstar_updated_date"), record.get("updated_date")
-            sight = Sight(_status(record), version, shop_date, self.changes, now, newest, vendor_date)
-            self.orders[key] = sight
-            self.past.append(sight)
-
-    def has_passed(self, version: str) -> bool:
-        """Whether the vendor's clock has ever been there."""
-        return datetime.fromisoformat(version) <= self.latest
-
-    def _is_new(self, key: str, record: dict[str, Any]) -> bool:
-        known = self.orders.get(key)
-        shown = (_status(record), _version(record), record.get("updated_date"), record.get("trackstar_updated_date"))
-        return known is None or (known.status, known.version, known.shop_date, known.vendor_date) != shown
-
-
-def _key(record: dict[str, Any]) -> str:
-    return str(record.get("order_number"))
-
-
-def _version(record: dict[str, Any]) -> str | None:
-    version = record.get("trackstar_updated_date") or record.get("updated_date")
-    return str(version) if version else None
-
-
-def _status(record: dict[str, Any]) -> str | None:
-    """Its status where it can be watched: an id and a status, which may be numbers."""
-    fields = [record.get(name) for name in ("id", "status")]
-    return str(fields[1]) if all(isinstance(each, str | int) and each != "" for each in fields) else None
-
-
-@dataclass
-class Reading:
-    """One walk over the pages of a window, as far as the API served it.
-
-    Attributes:
-        filters: What was asked for on the first page.
-        opened: The shop's count of changes when the window was opened.
-        began: The shop's count of changes at its first page; later than `opened` where the window is read again.
-        jumps: How often the vendor's clock had jumped when the window was opened.
-        attempts: How often the same window was begun.
-        read_count: The orders that were served.
-        expected_count: The largest `total_count`.
-        is_whole: Whether the last page was served.
-        pages_without_new_orders: Pages in a row, of one poll, that showed no order that was not served before.
-        shows_vendor_dates: Whether any order of it had Trackstar's date of change.
-        opened_at: The vendor's clock in the answer before the window was opened.
-    """
-
-    filters: dict[str, str]
-    opened: int
-    began: int
-    jumps: int
-    attempts: int = 1
-    read_count: set[str] = field(default_factory=set)
-    expected_count: int = 0
-    is_whole: bool = False
-    pages_without_new_orders: int = 0
-    shows_vendor_dates: bool = False
-    opened_at: datetime | None = None
-
-    @property
-    def is_sweep(self) -> bool:
-        """Whether it reads certain statuses: what waits, what became final, or what is open."""
-        return bool(self.statuses)
-
-    @property
-    def statuses(self) -> frozenset[str]:
-        """Those that it reads; empty: all."""
-        return frozenset(filter(None, self.filters.get("status[in]", "").split(",")))
-
-    @property
-    def is_whole_history(self) -> bool:
-        return not self.filters or (not self.is_sweep and self.until is None)
-
-    @property
-    def until(self) -> str | None:
-        """The upper bound."""
-        return self._bound("[lte]")
-
-    def _bound(self, operator: str) -> str | None:
-        return next((value for name, value in self.filters.items() if name.endswith(operator)), None)
-
-    def date_of(self, sight: Sight) -> str:
-        """The date that the bounds are on."""
-        return (sight.shop_date if self.is_by_shop_date else sight.vendor_date) or ""
-
-    def had_to_show(self, sight: Sight) -> bool:
-        """Whether this walk had to meet what can be seen: it was there before it, and in its bounds or older."""
-        if self.is_sweep and self.until and not (self._bound("[gte]") or "") <= self.date_of(sight) <= self.until:
-            return False
-        if sight.since <= self.opened or self.until is None:
-            return sight.since <= self.began
-        return sight.since <= self.began and self.date_of(sight) >= (self._bound("[gte]") or "")
-
-    @property
-    def is_by_shop_date(self) -> bool:
-        return any(name.startswith("updated_date") for name in self.filters)
 
 
 @dataclass
@@ -245,7 +72,7 @@ class Oracle:
     notify_recovered: bool
     baseline_days: int
     deadlines: DeadlineOracle
-    copies: dict[str, Copy] = field(default_factory=dict)
+    copies: dict[str, VisibleShop] = field(default_factory=dict)
     ended: Counter[str] = field(default_factory=Counter)
     delivered: Counter[str] = field(default_factory=Counter)
     unmarked: Counter[str] = field(default_factory=Counter)
@@ -326,7 +153,7 @@ class Oracle:
     def showed(self, connection_id: str, records: Iterable[dict[str, Any]]) -> None:
         """Orders were served that were asked for by their ids."""
         for record in records:
-            status, version = _status(record), _version(record)
+            status, version = status_of(record), version_of(record)
             if status:
                 shown = datetime.fromisoformat(version) if version else None
                 self._served[connection_id, record["id"]].add((status, shown))
@@ -336,7 +163,7 @@ class Oracle:
     def tried(self, changes: list[Change]) -> None:
         """A transaction is about to be written; what was tried before is tried again under the same ids."""
         for row in (change.after for change in changes if change.table == ALERTS):
-            if row.get("order_id") and row["kind"] not in deadline_oracle.KINDS and not _is_over(row):
+            if row.get("order_id") and row["kind"] not in DEADLINE_KINDS and not _is_over(row):
                 seen_before = self._moves[row["connection_id"], row["order_id"]]
                 transition = (*_transition(row), str(seen_before))
                 if self._ids.setdefault(transition, row["alert_id"]) != row["alert_id"]:
@@ -348,7 +175,7 @@ class Oracle:
         about = {
             (row["connection_id"], row["order_id"]): row
             for row in alerts.values()
-            if row.get("order_id") and row["kind"] not in deadline_oracle.KINDS
+            if row.get("order_id") and row["kind"] not in DEADLINE_KINDS
         }
         states = {change.after["connection_id"]: change for change in changes if change.table == CONNECTIONS}
         for change in changes:
@@ -360,8 +187,7 @@ class Oracle:
             self._progressed(connection_id, change, reading)
 
     def _moved(self, change: Change, about: dict[Subject, Row], states: dict[str, Change]) -> None:
-        connection_id, _, order_id = change.after["order_key"].partition("#")
-        subject = (connection_id, order_id)
+        subject = subject_of(change.after)
         before, after = change.before, change.after
         version = datetime.fromisoformat(after["version"])
         served = self._served[subject]
@@ -456,7 +282,7 @@ class Oracle:
             if reading.until and not is_dated and self._lies_outside(connection_id, sight, reading):
                 self._excused[connection_id, order_id] = sight.version
 
-    def _has_exchange(self, copy: Copy, reading: Reading) -> bool:
+    def _has_exchange(self, copy: VisibleShop, reading: Reading) -> bool:
         """Whether orders can have left and entered the list while it was read, so that its length told nothing."""
         if copy.deleted > reading.began:
             return True
@@ -476,11 +302,11 @@ class Oracle:
             and not self._is_stored(connection_id, order_id, sight)
         ]
 
-    def _is_stored(self, connection_id: str, order_id: str, sight: Sight) -> bool:
+    def _is_stored(self, connection_id: str, order_id: str, sight: VisibleOrder) -> bool:
         row = self.row(ORDERS, f"{connection_id}#{order_id}")
         return row is not None and row["status"] == sight.status
 
-    def _is_excused(self, subject: Subject, sight: Sight, reading: Reading) -> bool:
+    def _is_excused(self, subject: Subject, sight: VisibleOrder, reading: Reading) -> bool:
         if sight.status is None or not sight.version or sight.version < sight.newest:
             return True
         if reading.is_sweep:
@@ -494,19 +320,19 @@ class Oracle:
         return self._is_for_the_next(sight, reading) or (reading.is_by_shop_date and self._was_late(subject[0], sight))
 
     @staticmethod
-    def _is_for_the_next(sight: Sight, reading: Reading) -> bool:
+    def _is_for_the_next(sight: VisibleOrder, reading: Reading) -> bool:
         """Whether it changed after the baseline was opened: the next window has to show it."""
         is_baseline = reading.opened_at is not None and not reading.until
         return is_baseline and datetime.fromisoformat(sight.version or "") > (reading.opened_at or BEFORE_ALL)
 
-    def _lies_outside(self, connection_id: str, sight: Sight, reading: Reading) -> bool:
+    def _lies_outside(self, connection_id: str, sight: VisibleOrder, reading: Reading) -> bool:
         """Whether no window on this date can show it: it lies after the end, or has no such date where others have."""
         date = reading.date_of(sight)
         if not date:
             return reading.is_by_shop_date or self.copies[connection_id].has_shown_vendor_dates
         return date > (reading.until or "")
 
-    def _was_late(self, connection_id: str, sight: Sight) -> bool:
+    def _was_late(self, connection_id: str, sight: VisibleOrder) -> bool:
         """Whether it became visible later than the fallback's overlap reaches."""
         frequency = timedelta(seconds=self.copies[connection_id].said_frequency)
         changed_at = datetime.fromisoformat(sight.shop_date or "").astimezone(UTC)
@@ -552,7 +378,7 @@ class Oracle:
             if expected_count and (row is None or row["status"] != sight.status):
                 raise Violation(f"after the calm {subject} can be seen as {sight}, stored as {row}")
 
-    def _may_be_missed(self, subject: Subject, sight: Sight) -> bool:
+    def _may_be_missed(self, subject: Subject, sight: VisibleOrder) -> bool:
         late = self._was_late(subject[0], sight)
         return late or self._excused.get(subject) == sight.version or self.baseline_days > 0
 

@@ -14,18 +14,21 @@ from tests.simulation.activity import ShopActivity
 from tests.simulation.aws_calls import AwsCalls
 from tests.simulation.checks import RunChecks
 from tests.simulation.cloud import PREFIX, FifoQueue, ObservedTables, ParameterStore, first_shards
-from tests.simulation.deadline_oracle import DeadlineOracle, day_is_over
+from tests.simulation.deadline_calendar import day_is_over
+from tests.simulation.deadline_oracle import DeadlineOracle
 from tests.simulation.event_sources import EventSources
+from tests.simulation.facts import Violation
 from tests.simulation.installation import installed
 from tests.simulation.invocations import Invocation, Invocations
 from tests.simulation.marks import Marks
-from tests.simulation.oracle import Copy, Oracle, Violation
+from tests.simulation.oracle import Oracle
 from tests.simulation.plan import STATUSES, TICK, Plan, ShopPlan, drawn
 from tests.simulation.problems import PROBLEMS
 from tests.simulation.stock import Stock
 from tests.simulation.summary_oracle import SummaryOracle
 from tests.simulation.timeline import SkewedClock, Timeline
 from tests.simulation.vendor_calls import VendorCalls
+from tests.simulation.visible import VisibleShop
 from tests.support.recording_sns import RecordingSns
 
 API_KEY = "organisation-key"
@@ -56,7 +59,7 @@ class SimulatedRun:
         self.promises = deadline_plan.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
         self.marks = Marks.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
         late = {shop.connection_id: bool(shop.first_sync_after) for shop in plan.shops}
-        self.stock = Stock.drawn(plan.seed, late, Violation)
+        self.stock = Stock.drawn(plan.seed, late)
         self.time = Timeline(self.promises.begins_at)
         self.our_clock = SkewedClock(self.time, plan.our_skew)
         self.vendor_clock = SkewedClock(self.time, plan.vendor_skew)
@@ -67,7 +70,7 @@ class SimulatedRun:
         self.event_sources, self.checks = EventSources(self), RunChecks(self)
         self.tables = ObservedTables(self.aws_calls.wrote, self.aws_calls.updated)
         self.deadlines = DeadlineOracle(
-            self.promises.calendar, self.tables.row, plan.notify_recovered, plan.baseline_days > 0, Violation
+            self.promises.calendar, self.tables.row, plan.notify_recovered, plan.baseline_days > 0
         )
         self.summaries = SummaryOracle(
             self.tables.row,
@@ -75,7 +78,6 @@ class SimulatedRun:
             self.deadlines,
             self.stock,
             tuple(shop.connection_id for shop in plan.shops),
-            Violation,
         )
         self.oracle = Oracle(self.tables.row, plan.notify_recovered, plan.baseline_days, self.deadlines)
         self.queue = FifoQueue(
@@ -112,7 +114,7 @@ class SimulatedRun:
             historical_sync_completed=not plan.first_sync_after,
         )
         shop.quirks.trackstar_dates, shop.quirks.shows_superseded = plan.dates, plan.shows_superseded
-        self.oracle.copies[plan.connection_id] = Copy(plan.said_frequency)
+        self.oracle.copies[plan.connection_id] = VisibleShop(plan.said_frequency)
         shop.quirks.tells_syncs = plan.connection_id not in self.promises.is_silent
         parameters = f"{PREFIX}/connections/{plan.connection_id}"
         self.parameters.values[f"{parameters}/access-token"] = shop.access_token

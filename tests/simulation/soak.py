@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from tests.simulation.oracle import Violation
+from tests.simulation.facts import Violation
 from tests.simulation.run import run
 
 REPORT_EVERY = 5.0

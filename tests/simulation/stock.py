@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.simulation.cloud import Row
+from tests.simulation.facts import Violation
 
 SHARE_STOCKED = 0.4
 """Of the worlds: in the others orders have no lines, and no product is asked for."""
@@ -31,7 +32,6 @@ class Stock:
     Args:
         on_hand: By connection, of each product that it has; empty where orders have no lines.
         late_shops: Connections whose products cannot be seen at first: they may be told as unknown.
-        violation: What is raised.
         chance: Decides what orders are of.
 
     Attributes:
@@ -40,24 +40,22 @@ class Stock:
 
     on_hand: Mapping[str, Mapping[str, int]]
     late_shops: frozenset[str]
-    violation: type[BaseException]
     chance: random.Random
     deadline_change: Counter[str]
 
     @classmethod
-    def drawn(cls, seed: int, shops: Mapping[str, bool], violation: type[BaseException]) -> "Stock":
+    def drawn(cls, seed: int, shops: Mapping[str, bool]) -> "Stock":
         """The stock of a seed.
 
         Args:
             seed: The source of chance.
             shops: Connections, each with whether its products cannot be seen at first.
-            violation: What the judge raises.
         """
         rng = random.Random(f"stock:{seed}")
         is_stocked = rng.random() < SHARE_STOCKED
         on_hand = {each: {product: rng.randint(-1, MAX_ON_HAND) for product in IN_CATALOGUE} for each in shops}
         late = frozenset(each for each, is_late in shops.items() if is_late)
-        return cls(on_hand if is_stocked else {}, late, violation, rng, Counter())
+        return cls(on_hand if is_stocked else {}, late, rng, Counter())
 
     def products(self, connection_id: str) -> list[dict[str, Any]]:
         """The catalogue of a shop."""
@@ -83,7 +81,7 @@ class Stock:
 
     def _expect(self, what: str, alerted: object, expected: object) -> None:
         if alerted != expected:
-            raise self.violation(f"{what} is told as {alerted}, not as {expected}")
+            raise Violation(f"{what} is told as {alerted}, not as {expected}")
 
     # What may be told
 

@@ -24,7 +24,9 @@ from statistics import median
 from typing import Any
 
 from tests.simulation.cloud import CONNECTIONS, ORDERS, Row
-from tests.simulation.deadline_oracle import OPEN, PROBLEM_KINDS, DeadlineOracle, Looked, Seen, deadlines_of, shows
+from tests.simulation.deadline_calendar import OPEN, PROBLEM_KINDS, ShownOrder, deadlines_of
+from tests.simulation.deadline_oracle import DeadlineOracle, PollFacts, shows
+from tests.simulation.facts import Violation, moment
 from tests.simulation.stock import Stock
 
 WATCHED_AND_OPEN = frozenset({"exception", "backordered"})
@@ -46,7 +48,6 @@ class SummaryOracle:
         deadlines: What can be seen of the shops, and up to when.
         stock: What is on hand in them.
         shops: The connections that are watched.
-        violation: What is raised.
 
     Attributes:
         deadline_change: How many summaries were judged, and how far.
@@ -58,7 +59,6 @@ class SummaryOracle:
     deadlines: DeadlineOracle
     stock: Stock
     shops: tuple[str, ...]
-    violation: type[BaseException]
     deadline_change: Counter[str] = field(default_factory=Counter)
     touched: int = 0
     _began: int = 0
@@ -70,15 +70,15 @@ class SummaryOracle:
         """A function begins to sum up."""
         self._began = self.touched
 
-    def finished(self, looked: Looked) -> None:
+    def finished(self, facts: PollFacts) -> None:
         """A poll came to its end."""
-        if looked.watermark and not looked.is_spoilt:
-            self._known[looked.connection_id] = looked.watermark
+        if facts.watermark and not facts.is_spoilt:
+            self._known[facts.connection_id] = facts.watermark
 
     def wrote(self, row: Row, *, now: datetime, is_calm: bool) -> None:
         """A summary was written."""
         if row["alert_id"] in self._ids:
-            raise self.violation(f"the summary {row['alert_id']} was written twice")
+            raise Violation(f"the summary {row['alert_id']} was written twice")
         self._ids.add(row["alert_id"])
         alert, waited = json.loads(row["alert"]), _remembered(row)
         daily = alert["daily"]
@@ -101,7 +101,7 @@ class SummaryOracle:
 
     def _wrong(self, what: str, alerted: object, expected: object) -> None:
         if alerted != expected:
-            raise self.violation(f"the summary tells {what} as {alerted}, not as {expected}")
+            raise Violation(f"the summary tells {what} as {alerted}, not as {expected}")
 
     # By itself, and beside the one before
 
@@ -126,7 +126,7 @@ class SummaryOracle:
         if self._before is None:
             return self._wrong("the first changes", changes, None)
         if changes is None:
-            raise self.violation("the summary compares itself with none, and there is one before")
+            raise Violation("the summary compares itself with none, and there is one before")
         before = {(shop, order) for shop, orders in self._before[1].items() for order in orders}
         now = {(shop, order) for shop, orders in waited.items() for order in orders}
         expected = [len(before), len(now - before), len(before - now)]
@@ -142,7 +142,7 @@ class SummaryOracle:
         rows = self._rows_of(connection_id)
         waiting = {order_id: row for order_id, row in rows.items() if "status_since" in row}
         self._wrong(f"what waits in {connection_id}", set(waited), set(waiting))
-        as_of = _moment(state.get("data_as_of") or state.get("read_until") or now.isoformat())
+        as_of = moment(state.get("data_as_of") or state.get("read_until") or now.isoformat())
         at_risk = sum(_is(row, "order.at_risk") and "due_at" in row for row in rows.values())
         if shop is None:
             self._wrong(f"{connection_id} with nothing to tell of", bool(waiting or at_risk), False)
@@ -173,7 +173,7 @@ class SummaryOracle:
         before = self._before[1][connection_id]
         gone = [(since, rows[order_id]) for order_id, since in before.items() if order_id not in waiting]
         hours = [
-            (_moment(row["since"]) - datetime.fromtimestamp(since, UTC)) / timedelta(hours=1) for since, row in gone
+            (moment(row["since"]) - datetime.fromtimestamp(since, UTC)) / timedelta(hours=1) for since, row in gone
         ]
         took = [Decimal(each) for each in hours if each > 0]
         middle = median(took).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP) if took else None
@@ -192,22 +192,22 @@ class SummaryOracle:
                 (must if needs_attention else may).add(order_id)
         gone = {order_id for order_id in alerted if order_id not in self.deadlines.copies[connection_id]}
         if missing := must - alerted:
-            raise self.violation(f"the summary misses {sorted(missing)} of {connection_id}")
+            raise Violation(f"the summary misses {sorted(missing)} of {connection_id}")
         if strangers := alerted - must - may - gone:
-            raise self.violation(f"the summary tells {sorted(strangers)} of {connection_id}, which do not wait")
+            raise Violation(f"the summary tells {sorted(strangers)} of {connection_id}, which do not wait")
 
-    def _waits(self, connection_id: str, row: Row, seen: Seen) -> bool | None:
+    def _waits(self, connection_id: str, row: Row, seen: ShownOrder) -> bool | None:
         """Whether an order waits; None where nobody can tell."""
         if seen.status in WATCHED_AND_OPEN:
             return True
         calendar = self.deadlines.calendar(connection_id)
         due = [
             at
-            for at, kind in deadlines_of(calendar, seen.status, seen.ship_by, _moment(row["since"]))
+            for at, kind in deadlines_of(calendar, seen.status, seen.ship_by, moment(row["since"]))
             if kind in PROBLEM_KINDS
         ]
         known = self._known.get(connection_id)
-        latest = max(filter(None, [known, self.deadlines.watching_since.get(connection_id), _moment(row["version"])]))
+        latest = max(filter(None, [known, self.deadlines.watching_since.get(connection_id), moment(row["version"])]))
         if not due or due[0] > latest + DAY:
             return False
         return True if known and due[0] <= known - DAY else None
@@ -221,7 +221,7 @@ def _remembered(row: Row) -> Waited:
 def _is_out_of_sight(state: Row, now: datetime) -> bool:
     if (state.get("health") or {}).get("state") in OUT_OF_SIGHT or not state.get("baseline_completed_at"):
         return True
-    return not state.get("last_success_at") or now - _moment(state["last_success_at"]) > SILENCE
+    return not state.get("last_success_at") or now - moment(state["last_success_at"]) > SILENCE
 
 
 def _is(row: Row, kind: str) -> bool:
@@ -235,7 +235,7 @@ def _reason(row: Row) -> str:
 
 def _age(row: Row, as_of: datetime) -> str:
     since = row["since"] if row["status"] in WATCHED_AND_OPEN else row["passed_at"]
-    return next((name for name, end in AGES.items() if as_of - _moment(since) < end), "over_7_days")
+    return next((name for name, end in AGES.items() if as_of - moment(since) < end), "over_7_days")
 
 
 def _counted(ages: Mapping[str, int]) -> Counter[str]:
@@ -252,7 +252,3 @@ def _values(rows: Iterable[Row]) -> tuple[dict[str, float], int]:
         else:
             without += 1
     return {currency: float(amount) for currency, amount in sums.items()}, without
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)

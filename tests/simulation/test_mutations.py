@@ -3,8 +3,8 @@
 import pytest
 
 from tests.simulation import deadline_mutations, summary_mutations
+from tests.simulation.facts import Violation
 from tests.simulation.mutations import BREAKAGES
-from tests.simulation.oracle import Violation
 from tests.simulation.run import run
 
 WITHIN = 200

@@ -7,7 +7,9 @@ import pytest
 
 from tests.simulation.cloud import CONNECTIONS, Change, Row
 from tests.simulation.deadline_oracle import DeadlineOracle
-from tests.simulation.oracle import Copy, Oracle, Violation
+from tests.simulation.facts import Violation
+from tests.simulation.oracle import Oracle
+from tests.simulation.visible import VisibleShop
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SHOP = "conn_a"
@@ -32,9 +34,9 @@ def order(order_id: str, minute: int) -> dict[str, Any]:
 
 def end_a_window_that_showed_one_of_two_orders(*meanwhile: dict[str, Any]) -> None:
     """A window in which `slid past` lies was read to its end and showed the other order only."""
-    deadlines = DeadlineOracle(lambda _: None, row, notify_recovered=True, is_capped=False, violation=Violation)
+    deadlines = DeadlineOracle(lambda _: None, row, notify_recovered=True, is_capped=False)
     oracle = Oracle(row, notify_recovered=True, baseline_days=0, deadlines=deadlines)
-    copy = oracle.copies[SHOP] = Copy(said_frequency=3600)
+    copy = oracle.copies[SHOP] = VisibleShop(said_frequency=3600)
     before = [order("read", 1), order("slid past", 2)]
     copy.show(before, NOON)
     reading = oracle.asked(SHOP, WINDOW, None, NOON)

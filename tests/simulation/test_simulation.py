@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.simulation.oracle import Violation
+from tests.simulation.facts import Violation
 from tests.simulation.run import run
 from tests.support.template import ROOT
 

@@ -53,13 +53,13 @@ class VendorCalls:
                 invocation.connection_id,
                 query,
                 invocation.reading,
-                invocation.looked.date,
+                invocation.facts.date,
                 knew_dates=invocation.knew_dates,
             )
         if self._is_stuck(invocation) or self._run.happens(self._run.plan.http_fault):
             return self._fault(request)
         response = self._vendor.handle_request(request)
-        invocation.looked.date = self._run.vendor_clock.now().replace(microsecond=0)
+        invocation.facts.date = self._run.vendor_clock.now().replace(microsecond=0)
         self._learn(invocation, request, response, is_list=is_list)
         if response.status_code != 200:
             self._run.note(f"  answered {response.status_code}")
@@ -77,14 +77,14 @@ class VendorCalls:
         """A poll was told how the connection is, or of orders that it asked for by their ids."""
         path = request.url.path
         if path.startswith("/connections/"):
-            self._run.deadlines.connection_alerts_of(invocation.looked, answer)
-            self._run.note(f"  the data reach to {invocation.looked.watermark}")
+            self._run.deadlines.connection_alerts_of(invocation.facts, answer)
+            self._run.note(f"  the data reach to {invocation.facts.watermark}")
             return
         by_id = path.removeprefix("/cart/orders/") if path.startswith("/cart/orders/") else ""
         records = [answer["data"]] if by_id else answer["data"]
         if not by_id and "ids[in]" not in request.url.params:
             return
-        self._run.deadlines.read_anew(invocation.looked, records)
+        self._run.deadlines.read_anew(invocation.facts, records)
         self._run.oracle.showed(invocation.connection_id, records)
         self._run.note(f"  served {[f'{each.get("id")}={each.get("status")}' for each in records]} by id")
 
@@ -94,14 +94,14 @@ class VendorCalls:
         """Note what a poll was just told of its connection and so has to believe (rule 10)."""
         if is_list and response.status_code in {401, 403}:
             invocation.troubles.add("unauthorized")
-            invocation.looked.is_spoilt = True
+            invocation.facts.is_spoilt = True
         is_connection = request.url.path.startswith("/connections/")
         if is_connection and invocation.function == "poll_orders":
             unknown = response.status_code == 404
             if unknown or self._run.shops[invocation.connection_id].errors:
                 invocation.troubles.add("blocked")
         if invocation.function == "poll_orders" and not (is_connection and response.status_code == 200):
-            self._run.deadlines.may_begin(invocation.looked)
+            self._run.deadlines.may_begin(invocation.facts)
 
     def _is_stuck(self, invocation: Invocation) -> bool:
         return invocation.function == "poll_orders" and invocation.connection_id in self._run.stuck
