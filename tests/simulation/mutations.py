@@ -20,6 +20,7 @@ from orderwatch.trackstar.client import ConnectionClient
 from orderwatch.trackstar.orders import DateField, Order, OrderPage, OrderQuery, Version
 from tests.simulation.cloud import ALERTS, ObservedTables
 from tests.simulation.event_sources import EventSources
+from tests.simulation.functions import ENVIRONMENT
 from tests.simulation.plan import drawn
 
 type Mutation = Callable[[pytest.MonkeyPatch], None]
@@ -145,7 +146,7 @@ def leases_without_an_owner(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(AlertTable, "_update", update)
 
 
-def claims_never_released(patch: pytest.MonkeyPatch) -> None:
+def leases_never_released(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(AlertTable, "release", lambda self, key, *, owner: None)
 
 
@@ -169,15 +170,15 @@ def ids_not_scoped_by_connection(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.aws.tables.order_key", lambda connection_id, order_id: order_id)
 
 
-def no_second_reading(patch: pytest.MonkeyPatch) -> None:
+def short_windows_not_read_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Progress, "is_short", lambda self: False)
 
 
 def orders_counted_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.cursor.SeenOrders.saved", lambda self: "")
+    patch.setattr("orderwatch.polling.cursor.SeenOrders.to_json", lambda self: "")
 
 
-def blind_to_what_has_no_date(patch: pytest.MonkeyPatch) -> None:
+def undated_orders_never_read(patch: pytest.MonkeyPatch) -> None:
     def window(*, vendor_now: datetime) -> Window:
         return Window(kind=WindowKind.INCREMENTAL, after=vendor_now - timedelta(hours=1), until=vendor_now)
 
@@ -192,7 +193,7 @@ def alerts_by_the_baseline(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.polling.detect._reason_for_unknown", lambda order, **_: Reason.FIRST_SEEN)
 
 
-def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
+def recovery_without_an_alert(patch: pytest.MonkeyPatch) -> None:
     def kind_of(seen: Any, deadline_change: Any) -> str | None:
         if seen.same:
             return None
@@ -204,13 +205,13 @@ def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.polling.detect._kind_of", kind_of)
 
 
-def _storm_in_each_world(patch: pytest.MonkeyPatch) -> None:
+def _storm_in_every_run(patch: pytest.MonkeyPatch) -> None:
     """Only a storm shows these: with one in four worlds they would be long in finding."""
     patch.setattr("tests.simulation.run.drawn", lambda seed: replace(drawn(seed), storm=True))
 
 
 def alert_ids_hashed_over_shards(patch: pytest.MonkeyPatch) -> None:
-    _storm_in_each_world(patch)
+    _storm_in_every_run(patch)
     _partition_key = ObservedTables.partition_key
 
     def partition_key(self: ObservedTables, table: str) -> str:
@@ -219,21 +220,21 @@ def alert_ids_hashed_over_shards(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ObservedTables, "partition_key", partition_key)
 
 
-def each_sender_at_its_own_pace(patch: pytest.MonkeyPatch) -> None:
-    _storm_in_each_world(patch)
+def rate_limit_per_sender(patch: pytest.MonkeyPatch) -> None:
+    _storm_in_every_run(patch)
     patch.setattr(SharedRateLimiter, "wait", lambda self, within, count=1: True)
 
 
-def one_missing_date_downgrades_for_good(patch: pytest.MonkeyPatch) -> None:
+def one_missing_date_changes_the_filter(patch: pytest.MonkeyPatch) -> None:
     def choose(state: ConnectionState, observed: Observation) -> ConnectionState:
         dated = all(order.trackstar_updated_date for order in observed.orders.values())
         state = state.model_copy(update={"has_orders": state.has_orders or bool(observed.orders)})
         return state if dated else state.model_copy(update={"date_field": DateField.SHOP_UPDATED})
 
-    patch.setattr("orderwatch.polling.cursor._choose_date_field", choose)
+    patch.setattr("orderwatch.polling.advance._choose_date_field", choose)
 
 
-def future_versions_are_believed(patch: pytest.MonkeyPatch) -> None:
+def future_versions_trusted(patch: pytest.MonkeyPatch) -> None:
     _version = Order.version
 
     def version(self: Order, observed_at: datetime) -> Version:
@@ -246,35 +247,35 @@ def statuses_not_counted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.polling.detect._changes_after", lambda stored: 1)
 
 
-def circles_are_followed(patch: pytest.MonkeyPatch) -> None:
+def page_token_loops_followed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Progress, "leads_nowhere", lambda self, next_token: False)
 
 
-def the_last_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
+def last_copy_on_a_page_wins(patch: pytest.MonkeyPatch) -> None:
     def newest_of_each(orders: Sequence[Order]) -> dict[str, Order]:
         return {order.id: order for order in orders}
 
     patch.setattr("orderwatch.polling.detect.newest_of_each", newest_of_each)
 
 
-def the_first_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
+def first_copy_on_a_page_wins(patch: pytest.MonkeyPatch) -> None:
     def newest_of_each(orders: Sequence[Order]) -> dict[str, Order]:
         return {order.id: order for order in reversed(orders)}
 
     patch.setattr("orderwatch.polling.detect.newest_of_each", newest_of_each)
 
 
-def marks_are_trusted_for_ever(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.schedule._is_old", lambda row, now, max_gap: False)
+def sync_times_trusted_forever(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(ENVIRONMENT, "MAX_POLL_GAP_MINUTES", "1000000")
 
 
 def no_redrive(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(EventSources, "redrive", lambda self: None)
 
 
-BREAKAGES: dict[str, Mutation] = {
-    breakage.__name__: breakage
-    for breakage in (
+MUTATIONS: dict[str, Mutation] = {
+    mutation.__name__: mutation
+    for mutation in (
         cursor_before_the_writes,
         state_before_the_alert,
         gt_for_gte,
@@ -289,25 +290,25 @@ BREAKAGES: dict[str, Mutation] = {
         sent_marked_before_the_send,
         lease_never_checked,
         leases_without_an_owner,
-        claims_never_released,
+        leases_never_released,
         first_page_only,
         filters_on_the_first_page_only,
         ids_not_scoped_by_connection,
-        no_second_reading,
+        short_windows_not_read_again,
         orders_counted_twice,
-        blind_to_what_has_no_date,
+        undated_orders_never_read,
         random_alert_ids,
         alerts_by_the_baseline,
-        recovery_of_what_was_never_told,
-        one_missing_date_downgrades_for_good,
-        future_versions_are_believed,
+        recovery_without_an_alert,
+        one_missing_date_changes_the_filter,
+        future_versions_trusted,
         statuses_not_counted,
-        circles_are_followed,
-        the_last_record_of_a_page_counts,
-        the_first_record_of_a_page_counts,
-        marks_are_trusted_for_ever,
+        page_token_loops_followed,
+        last_copy_on_a_page_wins,
+        first_copy_on_a_page_wins,
+        sync_times_trusted_forever,
         no_redrive,
         alert_ids_hashed_over_shards,
-        each_sender_at_its_own_pace,
+        rate_limit_per_sender,
     )
 }

@@ -19,18 +19,20 @@ type Mutation = Callable[[pytest.MonkeyPatch], None]
 _PATH = "orderwatch.summary.build"
 
 
-def a_blocked_shop_counts_as_fine(patch: pytest.MonkeyPatch) -> None:
+def blocked_shops_counted_as_visible(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(f"{_PATH}.unseen", lambda state, **_: None)
 
 
-def late_orders_do_not_wait(patch: pytest.MonkeyPatch) -> None:
+def late_orders_not_in_the_backlog(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        SummaryRow, "waits", property(lambda self: self.row.needs_attention and self.row.status in self.watched)
+        SummaryRow,
+        "needs_attention",
+        property(lambda self: self.row.needs_attention and self.row.status in self.watched),
     )
 
 
-def what_is_at_risk_waits(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SummaryRow, "waits", property(lambda self: self.row.needs_attention or self.is_at_risk))
+def orders_at_risk_in_the_backlog(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SummaryRow, "needs_attention", property(lambda self: self.row.needs_attention or self.is_at_risk))
 
 
 def ages_run_ahead_of_the_data(patch: pytest.MonkeyPatch) -> None:
@@ -44,14 +46,14 @@ def money_is_summed_across_currencies(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SummaryRow, "extract", property(extract))
 
 
-def half_of_what_waits_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+def half_of_the_backlog_not_stored(patch: pytest.MonkeyPatch) -> None:
     def forgetful(waiting: Mapping[str, Mapping[str, datetime]]) -> str | None:
         return encode({shop: dict(list(orders.items())[::2]) for shop, orders in waiting.items()})
 
-    patch.setattr(f"{_PATH}.remembered", forgetful)
+    patch.setattr(f"{_PATH}.encode", forgetful)
 
 
-def a_repeated_request_is_another_summary(patch: pytest.MonkeyPatch) -> None:
+def repeated_requests_write_again(patch: pytest.MonkeyPatch) -> None:
     def unconditional(table: str, row: Any, **_: Any) -> dict[str, Any]:
         anything = "attribute_exists(alert_id) OR attribute_not_exists(alert_id)"
         return put_action(table, row, condition=anything, values={})
@@ -59,14 +61,14 @@ def a_repeated_request_is_another_summary(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.aws.tables.put_action", unconditional)
 
 
-def stock_counts_what_one_order_has(patch: pytest.MonkeyPatch) -> None:
+def stock_counts_one_order_only(patch: pytest.MonkeyPatch) -> None:
     def last_line_only(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> SummaryProduct:
         return _product(lines[-1:], products)
 
     patch.setattr("orderwatch.summary.stock._product", last_line_only)
 
 
-def stock_that_is_not_known_is_enough(patch: pytest.MonkeyPatch) -> None:
+def unknown_stock_is_enough(patch: pytest.MonkeyPatch) -> None:
     def enough(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> SummaryProduct:
         product = _product(lines, products)
         return product if product.on_hand is not None else product.model_copy(update={"on_hand": product.ordered})
@@ -74,17 +76,17 @@ def stock_that_is_not_known_is_enough(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.summary.stock._product", enough)
 
 
-BREAKAGES: dict[str, Mutation] = {
-    breakage.__name__: breakage
-    for breakage in (
-        a_blocked_shop_counts_as_fine,
-        late_orders_do_not_wait,
-        what_is_at_risk_waits,
+MUTATIONS: dict[str, Mutation] = {
+    mutation.__name__: mutation
+    for mutation in (
+        blocked_shops_counted_as_visible,
+        late_orders_not_in_the_backlog,
+        orders_at_risk_in_the_backlog,
         ages_run_ahead_of_the_data,
         money_is_summed_across_currencies,
-        half_of_what_waits_is_forgotten,
-        a_repeated_request_is_another_summary,
-        stock_counts_what_one_order_has,
-        stock_that_is_not_known_is_enough,
+        half_of_the_backlog_not_stored,
+        repeated_requests_write_again,
+        stock_counts_one_order_only,
+        unknown_stock_is_enough,
     )
 }
