@@ -39,11 +39,11 @@ test-fast: setup ## Unit and integration tests, nothing deployed
 SEEDS ?= 20000
 FROM ?= 0
 .PHONY: soak
-soak: $(VENV)/ready ## Simulate SEEDS worlds from seed FROM on, with every fault we know of
+soak: $(VENV)/ready ## Simulate SEEDS runs from seed FROM on, with every fault that we know of
 	@$(RUN)/python -m tests.simulation.soak --seeds $(SEEDS) --from $(FROM)
 
 .PHONY: replay
-replay: $(VENV)/ready ## Simulate one SEED and show all that happens in it
+replay: $(VENV)/ready ## Simulate one SEED and show everything that happens
 	@$(RUN)/python -m tests.simulation.soak --replay $(SEED)
 
 .PHONY: check

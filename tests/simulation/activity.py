@@ -17,7 +17,7 @@ DELETED = 0.15
 """The share of edits that delete an order."""
 FUTURE = "2031-03-02T10:00:00Z"
 AT_THE_BOUND = 0.3
-"""The share of late syncs whose stamps lie exactly on the lower bound of the next window."""
+"""The share of late syncs whose dates lie exactly on the lower bound of the next window."""
 OVERLAP = timedelta(minutes=10)
 """How far a window reaches back (rule 5)."""
 VENDOR_JUMPS = (-7200.0, -1800.0, -120.0, -3.0, 3.0, 120.0, 1800.0, 7200.0)
@@ -36,7 +36,7 @@ class ShopActivity:
         self._run.oracle.copies[shop.connection_id].show(records, self._run.vendor_clock.now())
 
     def place(self, shop: Shop, status: str) -> None:
-        """A new order; both shops number theirs alike."""
+        """A new order; all shops use the same numbers."""
         self._placed[shop.connection_id] += 1
         number, ship_by = (
             str(self._placed[shop.connection_id]),
@@ -48,7 +48,7 @@ class ShopActivity:
         self._run.note(f"place {shop.connection_id} {number} {status}, to ship by {ship_by}")
 
     def live(self, shop: Shop) -> None:
-        """One step in the life of a shop's orders."""
+        """Change one of a shop's orders."""
         ids = [record["id"] for record in shop.orders()]
         what = self._run.chance.choice(("place", "move", "move", "move", "touch", "there and back"))
         if what == "place" or not ids:
@@ -69,7 +69,7 @@ class ShopActivity:
         self._run.note(f"{what} {shop.connection_id} {order_id} {status}")
 
     def _edit(self, shop: Shop, order_id: str) -> None:
-        """The ship-by of an order moves, or the order is deleted."""
+        """Change the ship-by of an order, or delete it."""
         if self._run.promises.chance.random() < DELETED:
             shop.delete(order_id)
             self._run.note(f"delete {shop.connection_id} {order_id}")
@@ -93,7 +93,7 @@ class ShopActivity:
         self._run.note(f"garble {shop.connection_id} {order_id} {field_name}")
 
     def _misdate(self, shop: Shop, order_id: str) -> None:
-        """A date of change is missing, or lies in the future; where Trackstar dates no order, it dates none."""
+        """Remove a date of change, or set it into the future; Trackstar's only where it dates orders at all."""
         names = ["updated_date"]
         if shop.quirks.trackstar_dates is TrackstarDates.PRESENT:
             names.append("trackstar_updated_date")
@@ -102,19 +102,19 @@ class ShopActivity:
         self._run.note(f"misdate {shop.connection_id} {order_id} {field_name} {date}")
 
     def sync(self, connection_id: str) -> None:
-        """Trackstar crawls a shop; its stamps may lie a while before the moment at which they can be seen."""
+        """Trackstar crawls a shop; the dates it sets may be older than the moment from which they are visible."""
         shop = self._run.shops[connection_id]
         late = self._lateness(self._plan_of(connection_id))
-        is_marked = self._run.marks.before_sync(shop)
+        is_reported = self._run.sync_times.before_sync(shop)
         self._run.vendor_clock.offset -= late
-        copied = shop.sync(is_marked=is_marked)
+        copied = shop.sync(is_marked=is_reported)
         self._run.vendor_clock.offset += late
         self.show(shop)
-        alerted = "" if is_marked else ", and no mark tells of it"
-        self._run.note(f"sync {connection_id}: {copied}, late by {late:.0f}{alerted}")
+        unreported = "" if is_reported else ", not reported"
+        self._run.note(f"sync {connection_id}: {copied}, late by {late:.0f}{unreported}")
 
     def _lateness(self, plan: ShopPlan) -> float:
-        """How far a sync's stamps lie back: never so far that an order's version would go back, or past the overlap."""
+        """Seconds by which a sync's dates are late: never so many that a version goes back, or passes the overlap."""
         if self._run.is_calm or not plan.late_by:
             return 0.0
         late = self._run.chance.uniform(0, plan.late_by)
@@ -130,12 +130,12 @@ class ShopActivity:
         return next(each for each in self._run.plan.shops if each.connection_id == connection_id)
 
     def change_and_sync(self, shop: Shop) -> None:
-        """Life and a sync in one second: statuses that flip under one version."""
+        """A change and a sync within one second: statuses that flip under one version."""
         self.live(shop)
         self.sync(shop.connection_id)
 
     def flip(self, shop: Shop) -> None:
-        """There and back within one second, and seen each time: three statuses under one version."""
+        """There and back within one second, synced each time: three statuses under one version."""
         if not shop.orders():
             return
         order_id = self._run.chance.choice(shop.orders())["id"]

@@ -18,7 +18,7 @@ _LOST_ANSWERS: dict[str, Exception | None] = {
     "garbled": ResponseParserError("an answer that is no XML"),
     "again": None,
 }
-"""What the sender sees of a request that SNS took; None where the SDK asks again and gets its answer."""
+"""Errors of a request that SNS accepted; None where the SDK retries and gets the response."""
 _SNS_FAULTS = ("all", "some", "closed", *_LOST_ANSWERS)
 
 
@@ -29,7 +29,7 @@ class AwsCalls:
         self._run = run
 
     def client(self, service: str, **_: object) -> Any:
-        """What `boto3.client` hands out."""
+        """What `boto3.client` returns."""
         return _Client(self, service, self._service(service))
 
     def _service(self, service: str) -> Any:
@@ -47,14 +47,14 @@ class AwsCalls:
                 raise self._aws_fault(operation, request)
             answer = self._sent_by(self._run.running[-1], operation, request, send)
             if operation == "update_item" and self._run.happens(self._run.plan.aws_fault):
-                self._run.note("  the answer is lost and the SDK asks again")
+                self._run.note("  the response is lost and the SDK retries")
                 answer = send(**request)
             if operation == "get_item":
                 invocation = self._run.running[-1]
                 invocation.reading = self._run.oracle.loaded(invocation.connection_id)
                 invocation.knew_dates = self._run.oracle.knows_vendor_dates(invocation.connection_id)
             if self._run.happens(self._run.plan.aws_fault * 0.5) and service != "sns":
-                self._run.note("  the answer is lost")
+                self._run.note("  the response is lost")
                 self._run.running[-1].lost_an_update |= operation == "update_item"
                 raise client_error("InternalServerError", operation)
             return answer
@@ -63,7 +63,7 @@ class AwsCalls:
 
     @staticmethod
     def _sent_by(invocation: Invocation, operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
-        """A request; a poll that loses a transaction, or asks for another poll, has not told all that is due."""
+        """Send a request. A poll that loses a transaction, or asks for another poll, may leave alerts to another."""
         invocation.facts.is_spoilt |= operation == "send_message_batch"
         try:
             return send(**request)
@@ -83,11 +83,11 @@ class AwsCalls:
         return self._run.sns.exceptions
 
     def get_paginator(self, operation: str) -> Any:
-        """SNS's list of subscriptions: somebody always listens."""
+        """SNS's list of subscriptions: every topic has a confirmed one."""
         return self._run.sns.get_paginator(operation)
 
     def publish_batch(self, **request: Any) -> dict[str, Any]:
-        """SNS, which refuses batches or single messages, hangs up, or loses its answer."""
+        """SNS, which refuses batches or single messages, closes the connection, or loses its response."""
         fault = self._run.chance.choice(_SNS_FAULTS) if self._run.happens(self._run.plan.sns_fault) else ""
         if fault == "closed":
             raise ConnectionClosedError(endpoint_url="https://sns.invalid")
@@ -95,7 +95,7 @@ class AwsCalls:
         self._run.sns.refuses = lambda body: fault == "some" and self._run.chance.random() < 0.5
         answer = self._accepted_by_sns(request)
         if fault in _LOST_ANSWERS:
-            self._run.note(f"  SNS's answer is lost: {fault}")
+            self._run.note(f"  SNS's response is lost: {fault}")
             self._run.invocations.count_unmarked(self._run.running[-1])
         if fault == "again":
             return self._accepted_by_sns(request)
@@ -113,7 +113,7 @@ class AwsCalls:
                 ids = self._run.oracle.took(body)
                 self._run.stock.took(body)
                 self._run.running[-1].unmarked.update(ids)
-                self._run.note(f"  told {body['kind']} {ids}")
+                self._run.note(f"  sent {body['kind']} {ids}")
 
     def wrote(self, changes: list[Change]) -> None:
         invocation = self._run.running[-1]
@@ -136,18 +136,18 @@ class AwsCalls:
         if "leased_until" in row:
             self._count_held_up(alert_id)
         for invocation in self._run.running:
-            invocation.claimed.discard(alert_id)
+            invocation.leased.discard(alert_id)
             if row.get("state") == "sent":
                 invocation.unmarked.discard(alert_id)
         if "leased_until" in row:
-            self._run.running[-1].claimed.add(alert_id)
-            self._run.running[-1].claimed_at[alert_id] = self._run.time.seconds
+            self._run.running[-1].leased.add(alert_id)
+            self._run.running[-1].leased_at[alert_id] = self._run.time.seconds
 
     def _count_held_up(self, alert_id: str) -> None:
-        """A sender that one call holds up for longer than claims last, as no real call does, is as good as dead."""
+        """A sender that one call holds up for longer than leases last counts as dead; no real call takes so long."""
         for each in self._run.running[:-1]:
-            is_held_up = self._run.time.seconds - each.claimed_at.get(alert_id, self._run.time.seconds) > LEASE_DURATION
-            if is_held_up and alert_id in each.claimed | each.unmarked:
+            is_held_up = self._run.time.seconds - each.leased_at.get(alert_id, self._run.time.seconds) > LEASE_DURATION
+            if is_held_up and alert_id in each.leased | each.unmarked:
                 each.unmarked.discard(alert_id)
                 self._run.oracle.unmarked.update([alert_id])
 

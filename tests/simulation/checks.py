@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.cloud import ALERTS, ORDERS
 from tests.simulation.facts import Violation
-from tests.simulation.marks import MAX_GAP
 from tests.simulation.plan import TICK
+from tests.simulation.sync_times import MAX_GAP
 
 if TYPE_CHECKING:
     from tests.simulation.run import SimulatedRun
@@ -24,9 +24,9 @@ class RunChecks:
         self._run = run
 
     def check_delays(self, began: float) -> None:
-        """Rule 14: a broken shop costs the others nothing, but that here one invocation runs after the other.
+        """Rule 14: a broken shop does not delay the others, except that here one invocation runs after the other.
 
-        A tick leaves a shop alone whose last reading is younger than `MAX_GAP`.
+        A tick skips a shop whose last reading is younger than `MAX_GAP`.
         """
         for plan in self._run.plan.shops:
             if plan.is_broken or plan.first_sync_after or not self._run.plan.only_one_is_broken:
@@ -36,25 +36,25 @@ class RunChecks:
             if delay > MAX_GAP + 2 * TICK:
                 raise Violation(f"{plan.connection_id} was not polled for {delay:.0f} s beside a broken shop")
 
-    def check_unmarked_changes(self) -> None:
-        """Rule 1 without any mark: a change that no sync tells of is told within `MaxPollGapMinutes` and a tick."""
+    def check_unreported_changes(self) -> None:
+        """Rule 1 where no sync is reported: a change is read within `MaxPollGapMinutes` and a tick."""
         placed = {shop: self._run.activity.place_open(shop) for shop in self._run.shops.values()}
         self._run.calm_ticks(1)
         for shop, order_id in placed.items():
             shop.move(order_id, "exception")
             shop.sync(is_marked=False)
             self._run.activity.show(shop)
-        self._run.note("every shop changes, and no mark tells of it")
+        self._run.note("every shop changes, not reported")
         for _ in range(int(MAX_GAP / TICK) + 1):
             self._run.event_sources.tick()
             self._run.time.play(self._run.time.seconds + TICK)
         for shop, order_id in placed.items():
             row = self._run.tables.row(ORDERS, f"{shop.connection_id}#{order_id}") or {}
             if row.get("status") != "exception":
-                raise Violation(f"{shop.connection_id}: what no mark told of is not told after {MAX_GAP + TICK:.0f} s")
+                raise Violation(f"{shop.connection_id}: an unreported change is not read after {MAX_GAP + TICK:.0f} s")
 
     def check_storm(self) -> None:
-        """Many orders of every shop move at once: few messages a shop, and few a second over all of them (rule 17)."""
+        """Many orders of every shop move at once: few messages a shop, and few a second in total (rule 17)."""
         placed = {
             shop: [self._run.activity.place_open(shop) for _ in range(STORM)] for shop in self._run.shops.values()
         }
@@ -89,14 +89,14 @@ class RunChecks:
                 raise Violation(f"{topic} got {len(within)} messages within a second")
 
     def check_first_polls(self, start: float) -> None:
-        """Rule 14: whatever went wrong before, within two intervals a shop is polled again."""
+        """Rule 14: within two intervals of any fault, a shop is polled again."""
         for connection_id in self._run.shops:
             if self._run.last_polls.get(connection_id, (0.0, 0.0))[0] < start:
                 raise Violation(f"{connection_id} was not polled within two intervals of the calm")
 
     def check_end(self) -> None:
-        self._run.oracle.judge_alerts(self._run.tables.all_rows(ALERTS))
-        if not self._run.summaries.deadline_change["calm"]:
+        self._run.oracle.check_alerts(self._run.tables.all_rows(ALERTS))
+        if not self._run.summaries.checked["calm"]:
             raise Violation("no summary was written in the calm")
         for connection_id in self._run.shops:
-            self._run.oracle.judge_shop(connection_id)
+            self._run.oracle.check_shop(connection_id)

@@ -64,7 +64,7 @@ def deadlines_of(
 
 @dataclass(frozen=True)
 class ShownOrder:
-    """What can be seen of an order.
+    """What is visible of an order.
 
     Attributes:
         status: None where the record cannot be watched.

@@ -29,18 +29,18 @@ class EventSources:
         self._records = 0
 
     def tick(self) -> None:
-        """It is time to poll."""
+        """The Scheduler starts dispatch_polls."""
         if self._run.invocations.invoke("dispatch_polls", {}) is None:
             self._run.time.after(60.0, lambda: self._run.invocations.invoke("dispatch_polls", {}))
         if self._run.happens(self._run.plan.repeated_event):
             self._run.time.after(self._run.chance.uniform(0, 60), self.tick)
 
     def redrive(self) -> None:
-        """It is time to look for what is pending."""
+        """The Scheduler starts redrive_alerts."""
         self._run.invocations.invoke("redrive_alerts", {})
 
     def sum_up(self) -> None:
-        """It is time for a summary: Lambda tries three times."""
+        """The Scheduler starts send_summary; Lambda tries three times."""
         self._asked_summaries += 1
         for _ in range(3):
             self._run.summaries.begins()
@@ -71,7 +71,7 @@ class EventSources:
         return bool(answer is not None and not answer["batchItemFailures"])
 
     def poll_again(self, shop: Shop) -> None:
-        """A second poll of a shop, as after a visibility timeout that ended too early."""
+        """A second poll of a shop, as after a visibility timeout that is too short."""
         body = json.dumps({"connection_id": shop.connection_id})
         now = self._run.time.seconds
         self._is_done(Message(0, shop.connection_id, body, sent_at=now, visible_at=now))
@@ -126,7 +126,7 @@ class EventSources:
             shard.records.popleft()
 
     def publish_pending(self) -> None:
-        """Another sender has some of the pending alerts in hand: a batch of the stream that is handed over twice."""
+        """Another sender gets some of the pending alerts: a batch of the stream that is delivered twice."""
         pending = [row for row in self._run.tables.all_rows(ALERTS) if row["state"] == "pending"][:5]
         keys = [AlertKey(row["connection_id"], row["alert_id"]) for row in pending]
         if keys:

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 def _keep_no_metric(*_: object, **__: object) -> None:
-    """Metrics are not judged here."""
+    """Discard metrics: the simulation does not check them."""
 
 
 class _Nowhere(StringIO):
-    """Where the metrics of the handlers go."""
+    """Discards what the handlers print."""
 
     def write(self, text: str) -> int:
         return len(text)
@@ -35,7 +35,7 @@ class _Nowhere(StringIO):
 
 @contextmanager
 def installed(run: "SimulatedRun") -> Iterator[None]:
-    """Let the handlers live in this run."""
+    """Let the handlers run in this simulation."""
     copies = dict.fromkeys(sorted(TIMEOUTS), MAX_AT_ONCE) | {"publish_alerts": SENDERS}
     modules = [handler_module(function, copy) for function, count in copies.items() for copy in range(count)]
     level = logger.log_level

@@ -40,16 +40,16 @@ class Invocation:
 
     Attributes:
         ends_at: When Lambda kills it.
-        connection_id: What it polls.
-        reading: The pages that it reads.
+        connection_id: The connection that it polls.
+        reading: The reading whose pages it asks for.
         knew_dates: Whether the row that it loaded knew of Trackstar's dates.
-        troubles: States of the connection that the API told it of.
+        problems: States of the connection that the API reported to it.
         written: The connection's row as it wrote it last.
         unmarked: Alerts that SNS took from it and that are not marked yet.
-        claimed: Alerts that it holds.
-        claimed_at: When it took each.
-        facts: What it was told of deadlines.
-        lost_an_update: Whether an update of its own may not have been written, so that it may leave a claim behind.
+        leased: Alerts whose lease it holds.
+        leased_at: When it acquired each lease.
+        facts: What the API reported to it about deadlines.
+        lost_an_update: Whether an update of its own may not have been written, so that it may keep a lease.
     """
 
     function: str
@@ -59,11 +59,11 @@ class Invocation:
     connection_id: str = ""
     reading: Reading | None = None
     knew_dates: bool = False
-    troubles: set[str] = field(default_factory=set)
+    problems: set[str] = field(default_factory=set)
     written: Row = field(default_factory=dict)
     unmarked: set[str] = field(default_factory=set)
-    claimed: set[str] = field(default_factory=set)
-    claimed_at: dict[str, float] = field(default_factory=dict)
+    leased: set[str] = field(default_factory=set)
+    leased_at: dict[str, float] = field(default_factory=dict)
     facts: PollFacts = field(default_factory=PollFacts)
     lost_an_update: bool = False
     function_name: str = "function"
@@ -107,7 +107,7 @@ class Invocations:
             raise Killed
 
     def _meanwhile(self, invocation: Invocation) -> None:
-        """Something else happens while a process waits for an answer."""
+        """Something else happens while a process waits for a response."""
         self._met += 1
         if self._met > MAX_MEANWHILE:
             return
@@ -137,9 +137,9 @@ class Invocations:
 
         Args:
             function: Its name.
-            event: What it is handed.
-            connection_id: What it polls.
-            sender: Of which shard; None where any process will do.
+            event: What it gets.
+            connection_id: The connection that it polls.
+            sender: The number of the shard; None: any process.
             request: Lambda's id of the request, which its retries share.
 
         Returns:
@@ -166,13 +166,13 @@ class Invocations:
             forget(module)
         except EXPECTED as error:
             self._run.note(f"{function}/{copy} fails: {type(error).__name__}")
-            self._check_claims(invocation)
+            self._check_leases(invocation)
         except BatchProcessingError as error:
             self._check_failures(error)
             self._run.note(f"{function}/{copy} fails: {error.child_exceptions[0][0]}")
         else:
             self._check_health(invocation)
-            self._check_claims(invocation)
+            self._check_leases(invocation)
             self._run.deadlines.finished(invocation.facts)
             self._run.summaries.finished(invocation.facts)
             return answer
@@ -183,18 +183,18 @@ class Invocations:
         return None
 
     @staticmethod
-    def _check_claims(invocation: Invocation) -> None:
-        """A sender that lived to its end holds nothing any more, whatever SNS did."""
-        if invocation.claimed and not invocation.lost_an_update:
-            raise Violation(f"{invocation.function} left claims behind: {sorted(invocation.claimed)}")
+    def _check_leases(invocation: Invocation) -> None:
+        """A sender that ended normally holds no lease any more."""
+        if invocation.leased and not invocation.lost_an_update:
+            raise Violation(f"{invocation.function} kept leases: {sorted(invocation.leased)}")
 
     def _check_health(self, invocation: Invocation) -> None:
-        """Rule 10: a poll that came to its end has written down how the connection is."""
-        if not invocation.troubles or not invocation.written:
+        """Rule 10: a poll that ended normally has stored the state of the connection."""
+        if not invocation.problems or not invocation.written:
             return
         state = invocation.written["health"]["state"]
         if state not in {"blocked", "unauthorized"}:
-            raise Violation(f"{invocation.connection_id} is {invocation.troubles}, and stored as {state}")
+            raise Violation(f"{invocation.connection_id} is {invocation.problems}, and stored as {state}")
 
     @staticmethod
     def _check_failures(error: BatchProcessingError) -> None:

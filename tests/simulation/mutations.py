@@ -1,4 +1,4 @@
-"""Rules broken on purpose, one at a time: the simulation is worth what it finds of these."""
+"""Rules broken on purpose, one at a time: the simulation is only worth what it finds of these."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -55,8 +55,8 @@ def state_before_the_alert(patch: pytest.MonkeyPatch) -> None:
     def commit(
         self: PollStore, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
     ) -> list[OrderWrite]:
-        silent = [replace(move, alert=None) for move in writes]
-        lost = _commit(self, state, writes=silent, alerts=alerts)
+        without = [replace(move, alert=None) for move in writes]
+        lost = _commit(self, state, writes=without, alerts=alerts)
         alerted = [move.alert for move in writes if move.alert]
         later = state.model_copy(update={"revision": state.revision + 1})
         _commit(self, later, writes=[], alerts=alerted)
@@ -78,7 +78,7 @@ def watermark_on_the_shops_date(patch: pytest.MonkeyPatch) -> None:
         kind, field = WindowKind.INCREMENTAL, DateField.SHOP_UPDATED
         return Window(kind=kind, after=cursor - OVERLAP, until=vendor_now, date_field=field)
 
-    patch.setattr("orderwatch.polling.cursor.incremental_window", window)
+    patch.setattr("orderwatch.polling.advance.incremental_window", window)
 
 
 def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
         kind = WindowKind.INCREMENTAL
         return Window(kind=kind, after=cursor - OVERLAP, until=vendor_now, date_field=date_field)
 
-    patch.setattr("orderwatch.polling.cursor.incremental_window", window)
+    patch.setattr("orderwatch.polling.advance.incremental_window", window)
 
 
 def cursor_by_our_clock(patch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def no_overlap(patch: pytest.MonkeyPatch) -> None:
 
 
 def _unconditional(key: str) -> Callable[..., dict[str, Any]]:
-    """`put_action` that takes no notice of its condition."""
+    """`put_action` that ignores its condition."""
     anything = f"attribute_exists({key}) OR attribute_not_exists({key})"
     return lambda table, row, **_: put_action(table, row, condition=anything, values={})
 
@@ -182,7 +182,7 @@ def undated_orders_never_read(patch: pytest.MonkeyPatch) -> None:
     def window(*, vendor_now: datetime) -> Window:
         return Window(kind=WindowKind.INCREMENTAL, after=vendor_now - timedelta(hours=1), until=vendor_now)
 
-    patch.setattr("orderwatch.polling.cursor.undated_window", window)
+    patch.setattr("orderwatch.polling.advance.undated_window", window)
 
 
 def random_alert_ids(patch: pytest.MonkeyPatch) -> None:
@@ -194,7 +194,7 @@ def alerts_by_the_baseline(patch: pytest.MonkeyPatch) -> None:
 
 
 def recovery_without_an_alert(patch: pytest.MonkeyPatch) -> None:
-    def kind_of(seen: Any, deadline_change: Any) -> str | None:
+    def kind_of(seen: Any, _deadlines: Any) -> str | None:
         if seen.same:
             return None
         if seen.policy.watches(seen.order.status):
@@ -206,7 +206,7 @@ def recovery_without_an_alert(patch: pytest.MonkeyPatch) -> None:
 
 
 def _storm_in_every_run(patch: pytest.MonkeyPatch) -> None:
-    """Only a storm shows these: with one in four worlds they would be long in finding."""
+    """Only a storm shows these, and only one run in four has a storm."""
     patch.setattr("tests.simulation.run.drawn", lambda seed: replace(drawn(seed), storm=True))
 
 

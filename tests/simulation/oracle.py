@@ -1,32 +1,32 @@
-"""What must hold, judged from outside: from what the API served, what was committed and what SNS took.
+"""Checks the rules from outside: by what the API served, what was committed and what SNS accepted.
 
-Nothing of the product is asked. The model is three dictionaries: what can be seen of every order now (`Copy`), what
-the API ever served of it, and who was told of what. It is judged at these moments:
+It asks nothing of the product. Its model is three dictionaries: what is visible of every order now (`VisibleShop`),
+what the API ever served of it, and which alerts were written. It checks
 
-- **At every transaction** (rules 1 to 4 and 8). A written row shows a status and a version that the API served of
-  this order of this shop; no version goes back; an order that took another status has its alert in the same
-  transaction, of the kind that the move asks for; no other alert about an order is written; a first sight by the
-  baseline is silent; a recovery is told only of what was told. A transition that is tried again keeps its alert id.
-- **At every transaction that ends a window** (rules 4, 5 and 6). The reading served as many distinct orders as it
-  promised, or was begun three times. Every order that did not change since the reading began has the status in our
-  table that can be seen: whatever a cursor passes was read and written. This compares all orders of the shop, not those
-  of the window, so a cursor that has ever passed anything unread is found by the next window at the latest.
-- **At every list that is asked for** (rules 5 and 7). No walk follows pages without a new order for long, and none is
-  on the shop's date where Trackstar's was seen and never refused.
-- **At every message** (rule 2). It tells of an alert that is in the table; its copies are no more than the senders that
-  ended, by whatever fault, between its send and its mark, plus one.
-- **In the calm, once** (rule 1). A change that no sync's mark tells of is in the table within `MAX_GAP` and a tick:
-  that is the bound, whatever the marks said before (`marks`). With good marks it is the next tick.
-- **At the end**, after the calm: nothing is pending, everything in the table was delivered, the table shows what can be
-  seen, every poll of the calm came through.
+- **every transaction** (rules 1 to 4 and 8). A written row has a status and a version that the API served for this
+  order of this shop; no version goes back; an order whose status changed has its alert in the same transaction, of
+  the kind that the change requires; no other alert about an order is written; a first sight by the baseline has no
+  alert; a recovery is alerted only after a problem was. A transition that is tried again keeps its alert id.
+- **every transaction that ends a window** (rules 4, 5 and 6). The reading served as many distinct orders as
+  `total_count`, or was begun three times. Every order that did not change since the reading began has its visible
+  status in our table. This compares all orders of the shop, not only those of the window, so the next window at the
+  latest finds a cursor that has ever passed something unread.
+- **every list that is asked for** (rules 5 and 7). No reading follows pages without a new order for long, and none
+  uses the shop's date where Trackstar's was seen and never refused.
+- **every message** (rule 2). It is about an alert in the table. The number of its copies is at most one, plus the
+  senders that ended between its send and its mark.
+- **an unreported change in the calm** (rule 1). A change that no sync time reports is in the table within `MAX_GAP`
+  and a tick, whatever was reported before. With right sync times it is there after the next tick.
+- **the end**, after the calm. No alert is pending, every alert in the table was delivered, the table shows what is
+  visible, and every poll of the calm succeeded.
 
-What the design does not promise is excused, and only that, each for a named reason: an order that cannot be read (no
-id or status); one whose version went back with the vendor's clock, until it is newer again (rule 3), or lies in the
-vendor's future; one that was missed because it moved past us in three readings of a window, or in exchange for another
-that entered the window while it was read; one without the date that the window is on, where others have it; one that
-was stamped between two jumps of the vendor's clock of which no window saw the first; where the filter is the shop's
-date (rule 5), one that became visible later than the fallback's overlap; where the baseline is capped, one older than
-it. A sweep (rule 6) ends every excuse but the first two for watched statuses.
+Excused, each for a named reason: an order that cannot be read (no id or status); one whose version went back with the
+vendor's clock, until it is newer again (rule 3), or lies in the vendor's future; one that moved past us in three
+readings of a window, or in exchange for another order that entered the window meanwhile; one without the date that
+the window filters on, where others have it; one that was dated between two jumps of the vendor's clock of which no
+window saw the first; where the filter is the shop's date (rule 5), one that became visible later than the fallback's
+overlap; where the baseline is capped, one older than it. A sweep (rule 6) ends every excuse but the first two for
+watched statuses.
 """
 
 import json
@@ -46,20 +46,20 @@ from tests.simulation.visible import BEFORE_ALL, Reading, VisibleOrder, VisibleS
 from tests.support.recording_sns import alerted_ids
 
 MAX_ATTEMPTS = 3
-MAX_BARREN = 10
-"""Pages without a new order that a reader may follow: more than drift can bring here, fewer than a circle has."""
+MAX_PAGES_WITHOUT_NEW_ORDERS = 10
+"""More than drift can cause here, fewer than a loop of page tokens has."""
 LEAST_OVERLAP = timedelta(minutes=10)
 
 
 @dataclass
 class Oracle:
-    """Judges.
+    """Checks transactions, readings and messages.
 
     Args:
         row: A row of our tables.
-        notify_recovered: Whether recoveries are told.
+        notify_recovered: Whether recoveries are alerted.
         baseline_days: The cap of the baseline.
-        deadlines: Judges what is told of orders that do not move.
+        deadlines: Checks the alerts of orders that do not move.
 
     Attributes:
         copies: What can be seen, by connection.
@@ -92,7 +92,7 @@ class Oracle:
     def loaded(self, connection_id: str) -> Reading | None:
         """A poll loads the connection's row: the walk that it finds there, unfinished."""
         left = self.readings.get(connection_id)
-        return replace(left, read_count=set(left.read_count), pages_without_new_orders=0) if left else None
+        return replace(left, order_ids=set(left.order_ids), pages_without_new_orders=0) if left else None
 
     def knows_vendor_dates(self, connection_id: str) -> bool:
         """Whether the row of the connection was written after its orders had shown Trackstar's date."""
@@ -134,20 +134,18 @@ class Oracle:
 
     def served(self, connection_id: str, reading: Reading, page: dict[str, Any]) -> None:
         """A page was served."""
-        known = len(reading.read_count)
+        known = len(reading.order_ids)
         for record in page["data"]:
             usable = isinstance(record.get("id"), str)
             reading.shows_vendor_dates |= usable and bool(record.get("trackstar_updated_date"))
-            reading.read_count.add(record["id"] if usable else f"nameless {len(reading.read_count)}")
+            reading.order_ids.add(record["id"] if usable else f"nameless {len(reading.order_ids)}")
         self.showed(connection_id, page["data"])
         reading.expected_count = max(reading.expected_count, page["total_count"])
         reading.is_whole = page["next_token"] is None
-        reading.pages_without_new_orders = (
-            0 if len(reading.read_count) > known else reading.pages_without_new_orders + 1
-        )
-        if reading.pages_without_new_orders > MAX_BARREN:
+        reading.pages_without_new_orders = 0 if len(reading.order_ids) > known else reading.pages_without_new_orders + 1
+        if reading.pages_without_new_orders > MAX_PAGES_WITHOUT_NEW_ORDERS:
             raise Violation(
-                f"{connection_id}: {reading.pages_without_new_orders} pages without a new order are followed"
+                f"{connection_id}: {reading.pages_without_new_orders} pages without a new order were followed"
             )
 
     def showed(self, connection_id: str, records: Iterable[dict[str, Any]]) -> None:
@@ -203,9 +201,9 @@ class Oracle:
             return
         expected = self._expected(subject, before, after, states)
         if alert and alert["kind"] != expected:
-            raise Violation(f"{subject} moved to {after['status']}: told {alert['kind']}, expected {expected}")
+            raise Violation(f"{subject} moved to {after['status']}: alerted {alert['kind']}, expected {expected}")
         if expected and not alert:
-            raise Violation(f"{subject} moved to {after['status']}: expected {expected}, told nothing")
+            raise Violation(f"{subject} moved to {after['status']}: expected {expected}, no alert")
         if not before or before["status"] != after["status"]:
             self._note(subject, after["status"], expected)
 
@@ -216,12 +214,12 @@ class Oracle:
             self._alerted[subject] = status
 
     def _expected(self, subject: Subject, before: Row | None, after: Row, states: dict[str, Change]) -> str | None:
-        status, ends_trouble = after["status"], self.deadlines.ends_trouble(after)
+        status, ends_problem = after["status"], self.deadlines.ends_problem(after)
         if before and before["status"] == status:
-            return "order.recovered" if self.notify_recovered and ends_trouble else None
+            return "order.recovered" if self.notify_recovered and ends_problem else None
         if status in WATCHED:
             return f"order.{status}" if before or self._is_watching(subject[0], states) else None
-        return "order.recovered" if self.notify_recovered and (subject in self._alerted or ends_trouble) else None
+        return "order.recovered" if self.notify_recovered and (subject in self._alerted or ends_problem) else None
 
     def _is_watching(self, connection_id: str, states: dict[str, Change]) -> bool:
         """Whether the baseline was done before this transaction."""
@@ -255,10 +253,10 @@ class Oracle:
     def _ended(self, connection_id: str, reading: Reading) -> None:
         self.ended[connection_id] += 1
         copy = self.copies[connection_id]
-        is_short = len(reading.read_count) < reading.expected_count
+        is_short = len(reading.order_ids) < reading.expected_count
         if is_short and reading.attempts < MAX_ATTEMPTS:
             raise Violation(
-                f"{connection_id}: {len(reading.read_count)} of {reading.expected_count} orders read and not again"
+                f"{connection_id}: {len(reading.order_ids)} of {reading.expected_count} orders read, not read again"
             )
         jumped = reading.jumps - self._jumps_before.get(connection_id, 0)
         has_drifted = copy.changes > reading.began and (is_short or self._has_exchange(copy, reading))
@@ -283,7 +281,7 @@ class Oracle:
                 self._excused[connection_id, order_id] = sight.version
 
     def _has_exchange(self, copy: VisibleShop, reading: Reading) -> bool:
-        """Whether orders can have left and entered the list while it was read, so that its length told nothing."""
+        """Whether orders can have left and entered the list while it was read, so that its length proves nothing."""
         if copy.deleted > reading.began:
             return True
         during = [sight for sight in copy.past if sight.since > reading.began]
@@ -341,28 +339,28 @@ class Oracle:
     # Sending
 
     def took(self, body: dict[str, Any]) -> list[str]:
-        """SNS took a message; the alerts that it tells."""
+        """SNS accepted a message; the ids of its alerts."""
         ids = alerted_ids(body)
         for alert_id in ids:
             self.delivered[alert_id] += 1
             if self.row(ALERTS, body["connection_id"], alert_id) is None:
-                raise Violation(f"told of an alert that is not in the table: {alert_id}")
+                raise Violation(f"a message about an alert that is not in the table: {alert_id}")
             if self.delivered[alert_id] > 1 + self.unmarked[alert_id]:
                 raise Violation(f"{self.delivered[alert_id]} copies of {alert_id}, {self.unmarked[alert_id]} deaths")
         return ids
 
     # The end
 
-    def judge_alerts(self, rows: list[Row]) -> None:
-        """After the calm, everything that was written was told."""
+    def check_alerts(self, rows: list[Row]) -> None:
+        """After the calm, every written alert was delivered."""
         pending = sorted(row["alert_id"] for row in rows if row["state"] != "sent")
         if pending:
             raise Violation(f"still pending: {pending}")
-        pending_notifications = sorted(row["alert_id"] for row in rows if not self.delivered[row["alert_id"]])
-        if pending_notifications:
-            raise Violation(f"never delivered: {pending_notifications}")
+        undelivered = sorted(row["alert_id"] for row in rows if not self.delivered[row["alert_id"]])
+        if undelivered:
+            raise Violation(f"never delivered: {undelivered}")
 
-    def judge_shop(self, connection_id: str) -> None:
+    def check_shop(self, connection_id: str) -> None:
         """After the calm, a shop's row and its orders are as they should be."""
         state = self.row(CONNECTIONS, connection_id) or {}
         if not state.get("cursor") or state.get("progress"):
@@ -374,8 +372,8 @@ class Oracle:
             if sight.status is None or not sight.version or sight.version < sight.newest:
                 continue
             row = self.row(ORDERS, f"{connection_id}#{order_id}")
-            expected_count = sight.status in WATCHED or not self._may_be_missed(subject, sight)
-            if expected_count and (row is None or row["status"] != sight.status):
+            must_match = sight.status in WATCHED or not self._may_be_missed(subject, sight)
+            if must_match and (row is None or row["status"] != sight.status):
                 raise Violation(f"after the calm {subject} can be seen as {sight}, stored as {row}")
 
     def _may_be_missed(self, subject: Subject, sight: VisibleOrder) -> bool:
@@ -384,7 +382,7 @@ class Oracle:
 
 
 def _is_over(row: Row) -> bool:
-    """Whether it tells that an order is late, or stuck, no longer, while its status stays."""
+    """Whether it resolves a deadline while the status stays."""
     return row["kind"] == "order.recovered" and row.get("previous_status") is None
 
 

@@ -20,12 +20,12 @@ from tests.simulation.event_sources import EventSources
 from tests.simulation.facts import Violation
 from tests.simulation.installation import installed
 from tests.simulation.invocations import Invocation, Invocations
-from tests.simulation.marks import Marks
 from tests.simulation.oracle import Oracle
 from tests.simulation.plan import STATUSES, TICK, Plan, ShopPlan, drawn
 from tests.simulation.problems import PROBLEMS
 from tests.simulation.stock import Stock
 from tests.simulation.summary_oracle import SummaryOracle
+from tests.simulation.sync_times import SyncTimes
 from tests.simulation.timeline import SkewedClock, Timeline
 from tests.simulation.vendor_calls import VendorCalls
 from tests.simulation.visible import VisibleShop
@@ -57,7 +57,7 @@ class SimulatedRun:
     def __init__(self, plan: Plan) -> None:
         self.plan, self.chance = plan, plan.chance
         self.promises = deadline_plan.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
-        self.marks = Marks.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
+        self.sync_times = SyncTimes.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
         late = {shop.connection_id: bool(shop.first_sync_after) for shop in plan.shops}
         self.stock = Stock.drawn(plan.seed, late)
         self.time = Timeline(self.promises.begins_at)
@@ -115,7 +115,7 @@ class SimulatedRun:
         )
         shop.quirks.trackstar_dates, shop.quirks.shows_superseded = plan.dates, plan.shows_superseded
         self.oracle.copies[plan.connection_id] = VisibleShop(plan.said_frequency)
-        shop.quirks.tells_syncs = plan.connection_id not in self.promises.is_silent
+        shop.quirks.tells_syncs = plan.connection_id not in self.promises.without_sync_times
         parameters = f"{PREFIX}/connections/{plan.connection_id}"
         self.parameters.values[f"{parameters}/access-token"] = shop.access_token
         if settings := self.promises.settings(plan.connection_id):
@@ -126,7 +126,7 @@ class SimulatedRun:
         return not self.is_calm and chance > 0 and self.chance.random() < chance
 
     def play(self) -> None:
-        """The whole life of this run.
+        """Play the whole run.
 
         Raises:
             Violation: A rule does not hold.
@@ -157,7 +157,7 @@ class SimulatedRun:
                 self.time.after(plan.first_sync_after, lambda shop=shop: self.activity.complete_first_sync(shop))  # type: ignore[misc]
 
     def _wait_for_midnight(self) -> None:
-        """Time passes until shortly before a day ends in the shops' zone."""
+        """Let time pass until shortly before a day ends in the shops' zone."""
         now = self.vendor_clock.now()
         midnight = next(
             end
@@ -174,8 +174,8 @@ class SimulatedRun:
         self._every(SUMMARY_EVERY, active, self.event_sources.sum_up)
         for plan in self.plan.shops:
             self._schedule_shop(plan, active)
-        for _ in range(self.plan.troubles):
-            self._schedule_trouble(active)
+        for _ in range(self.plan.problems):
+            self._schedule_problem(active)
 
     def _every(self, seconds: float, until: float, happens: Callable[[], None]) -> None:
         start = self.time.seconds
@@ -202,7 +202,7 @@ class SimulatedRun:
         if self.happens(self.plan.vendor_jump):
             self.activity.jump_clock()
 
-    def _schedule_trouble(self, active: float) -> None:
+    def _schedule_problem(self, active: float) -> None:
         shop = self.activity.any_shop()
         begin, end = PROBLEMS[self.chance.choice(sorted(PROBLEMS))]
         starts = self.chance.uniform(0, active)
@@ -217,7 +217,7 @@ class SimulatedRun:
         for shop in self.shops.values():
             for _, end in PROBLEMS.values():
                 end(self, shop)
-            self.marks.end(shop, tells_syncs=shop.connection_id not in self.promises.is_silent)
+            self.sync_times.restore(shop, tells_syncs=shop.connection_id not in self.promises.without_sync_times)
             self.activity.complete_first_sync(shop)
             for record in shop.orders():
                 shop.heal(record["id"])
@@ -228,7 +228,7 @@ class SimulatedRun:
         self.calm_ticks(2)
         self.checks.check_first_polls(start)
         self.calm_ticks(1)
-        self.checks.check_unmarked_changes()
+        self.checks.check_unreported_changes()
         self.time.play(start + CALM_SECONDS)
         self.calm_ticks(2)
         self.event_sources.sum_up()
@@ -249,7 +249,7 @@ class SimulatedRun:
 
     @property
     def digest(self) -> str:
-        """What tells one run from another."""
+        """Identifies what happened: two runs with the same trace have the same digest."""
         return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()
 
 

@@ -35,7 +35,7 @@ class VendorCalls:
         self._vendor = ShopTransport(run.trackstar)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
-        """Trackstar's answer, or what becomes of it on the way."""
+        """Trackstar's response, or a fault in its place."""
         invocation = self._run.running[-1]
         query = dict(request.url.params)
         is_window = query.get("limit") == str(self._run.plan.page_size) and "ids[in]" not in query
@@ -74,32 +74,32 @@ class VendorCalls:
         return response
 
     def _note_read(self, invocation: Invocation, request: httpx.Request, answer: Any) -> None:
-        """A poll was told how the connection is, or of orders that it asked for by their ids."""
+        """A poll read its connection, or orders by their ids."""
         path = request.url.path
         if path.startswith("/connections/"):
-            self._run.deadlines.connection_alerts_of(invocation.facts, answer)
-            self._run.note(f"  the data reach to {invocation.facts.watermark}")
+            self._run.deadlines.connection_answered(invocation.facts, answer)
+            self._run.note(f"  the watermark is {invocation.facts.watermark}")
             return
         by_id = path.removeprefix("/cart/orders/") if path.startswith("/cart/orders/") else ""
         records = [answer["data"]] if by_id else answer["data"]
         if not by_id and "ids[in]" not in request.url.params:
             return
-        self._run.deadlines.read_anew(invocation.facts, records)
+        self._run.deadlines.read_again(invocation.facts, records)
         self._run.oracle.showed(invocation.connection_id, records)
         self._run.note(f"  served {[f'{each.get("id")}={each.get("status")}' for each in records]} by id")
 
     def _learn(
         self, invocation: Invocation, request: httpx.Request, response: httpx.Response, *, is_list: bool
     ) -> None:
-        """Note what a poll was just told of its connection and so has to believe (rule 10)."""
+        """Note the problems of the connection that the API just reported to a poll (rule 10)."""
         if is_list and response.status_code in {401, 403}:
-            invocation.troubles.add("unauthorized")
+            invocation.problems.add("unauthorized")
             invocation.facts.is_spoilt = True
         is_connection = request.url.path.startswith("/connections/")
         if is_connection and invocation.function == "poll_orders":
             unknown = response.status_code == 404
             if unknown or self._run.shops[invocation.connection_id].errors:
-                invocation.troubles.add("blocked")
+                invocation.problems.add("blocked")
         if invocation.function == "poll_orders" and not (is_connection and response.status_code == 200):
             self._run.deadlines.may_begin(invocation.facts)
 

@@ -12,7 +12,7 @@ BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 @dataclass
 class VisibleOrder:
-    """What can be seen of an order now.
+    """What is visible of an order now.
 
     Attributes:
         status: None where the record cannot be watched.
@@ -40,8 +40,8 @@ class VisibleShop:
     Attributes:
         changes: How often anything of it changed.
         deleted: The count of changes when an order was deleted last.
-        said_frequency: Seconds between syncs, as the connection tells them.
-        past: Every sight that there was, oldest first.
+        said_frequency: Seconds between syncs, as the connection reports them.
+        past: Every visible state of every order, oldest first.
         latest: The latest that the vendor's clock ever was.
     """
 
@@ -94,7 +94,7 @@ class VisibleShop:
 
 @dataclass
 class Reading:
-    """One walk over the pages of a window, as far as the API served it.
+    """One walk over the pages of a window, up to the last page that the API served.
 
     Attributes:
         filters: What was asked for on the first page.
@@ -102,7 +102,7 @@ class Reading:
         began: The shop's count of changes at its first page; later than `opened` where the window is read again.
         jumps: How often the vendor's clock had jumped when the window was opened.
         attempts: How often the same window was begun.
-        read_count: The orders that were served.
+        order_ids: The ids of the orders that were served.
         expected_count: The largest `total_count`.
         is_whole: Whether the last page was served.
         pages_without_new_orders: Pages in a row, of one poll, that showed no order that was not served before.
@@ -115,7 +115,7 @@ class Reading:
     began: int
     jumps: int
     attempts: int = 1
-    read_count: set[str] = field(default_factory=set)
+    order_ids: set[str] = field(default_factory=set)
     expected_count: int = 0
     is_whole: bool = False
     pages_without_new_orders: int = 0
@@ -124,7 +124,7 @@ class Reading:
 
     @property
     def is_sweep(self) -> bool:
-        """Whether it reads certain statuses: what waits, what became final, or what is open."""
+        """Whether it reads certain statuses: the watched, the final or the open ones."""
         return bool(self.statuses)
 
     @property
