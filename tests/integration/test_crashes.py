@@ -144,7 +144,7 @@ def deaths_in(scenario: Callable[[Watch], int], *deaths: tuple[int, bool]) -> in
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
-def test_a_death_at_any_outgoing_call_loses_nothing_and_doubles_at_most_once(
+def test_a_crash_at_any_call_loses_nothing_and_duplicates_once(
     scenario: Callable[[Watch], int],
 ) -> None:
     for position in count(1):
@@ -154,7 +154,7 @@ def test_a_death_at_any_outgoing_call_loses_nothing_and_doubles_at_most_once(
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_deaths_at_any_three_outgoing_calls_lose_nothing(seed: int) -> None:
+def test_crashes_at_any_three_calls_lose_nothing(seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(20):
         deaths = [(position, rng.random() < 0.5) for position in rng.sample(range(1, 70), 3)]

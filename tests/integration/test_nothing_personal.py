@@ -80,7 +80,7 @@ def written(world: World) -> str:
     return json.dumps([world.tables.rows(table) for table in tables])
 
 
-def test_what_is_planted_is_what_the_page_calls_personal() -> None:
+def test_every_personal_field_of_the_documentation_is_planted() -> None:
     fields = planted("Order", Order)
     assert {"ship_to_address", "bill_to_address", "shipments", "additional_fields", "tags"} <= fields.keys()
     assert PRIVATE in json.dumps(fields["ship_to_address"])
@@ -102,7 +102,7 @@ def test_nothing_personal_is_stored_sent_or_logged(
         assert PRIVATE not in str([slack.blocks(alert), slack.plain(alert), fallback.plain(alert), page(alert)])
 
 
-def test_contact_data_and_keys_in_free_text_and_links_are_neither_stored_sent_nor_logged(
+def test_contact_data_and_keys_in_texts_and_links_are_removed(
     world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -131,7 +131,7 @@ def test_contact_data_and_keys_in_free_text_and_links_are_neither_stored_sent_no
     assert [each for each in (*contacts, "ada%40") if each in everything] == []
 
 
-def test_what_is_wrong_with_a_record_is_told_without_what_is_in_it(
+def test_a_quarantine_alert_contains_no_values_of_the_record(
     world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -119,13 +119,13 @@ def most_in_a_second(moments: list[float]) -> int:
     return most
 
 
-def test_every_order_of_a_storm_is_told_in_exactly_one_message(storm: Storm) -> None:
+def test_every_order_of_a_storm_is_in_exactly_one_message(storm: Storm) -> None:
     alerted = Counter(alert_id for _, body in storm.sent for alert_id in alerted_ids(body))
     assert len(storm.keys) == ORDERS
     assert alerted == Counter(key.alert_id for key in storm.keys)
 
 
-def test_a_storm_is_read_in_digests_that_say_what_is_at_stake(storm: Storm) -> None:
+def test_a_storm_becomes_digests_with_their_value(storm: Storm) -> None:
     digests = [body["digest"] for _, body in storm.sent]
     assert all(digest["count"] == len(digest["orders"]) for digest in digests)
     assert sum(sum(digest["value_by_currency"].values()) for digest in digests) == 10 * ORDERS
@@ -189,7 +189,7 @@ def post_all(storm: Storm) -> list[tuple[float, dict[str, Any]]]:
     return posted
 
 
-def test_a_storm_gives_slack_one_message_a_second_and_nothing_back_to_the_queue(storm: Storm) -> None:
+def test_a_storm_posts_one_message_a_second_without_retries(storm: Storm) -> None:
     posted = post_all(storm)
     moments = sorted(moment for moment, _ in posted)
     assert min(later - earlier for earlier, later in pairwise(moments)) >= 0.998
@@ -200,17 +200,17 @@ def test_the_whole_storm_is_delivered_within_ten_minutes(storm: Storm) -> None:
     assert max(moment for moment, _ in [*storm.sent, *post_all(storm)]) - storm.begins_at < TEN_MINUTES
 
 
-def test_every_digest_of_a_storm_names_all_of_its_orders_within_slacks_limits(storm: Storm) -> None:
+def test_every_digest_names_its_orders_within_slacks_limits(storm: Storm) -> None:
     for _, body in storm.sent:
         message = slack.blocks(Alert.model_validate(body))
         assert_within_limits(message)
         assert all(f"#{order['number']}: " in str(message.blocks) for order in body["digest"]["orders"])
 
 
-def test_a_batch_for_slack_is_posted_within_one_run_at_the_pace_that_all_runs_share() -> None:
+def test_a_slack_batch_is_posted_in_one_run_at_the_shared_rate() -> None:
     assert MAPPING["BatchSize"] * POSTERS <= SLACK_FUNCTION["Timeout"] - post_to_slack.STOP_BEFORE
 
 
-def test_a_slack_that_takes_nothing_for_half_an_hour_costs_no_alert() -> None:
+def test_half_an_hour_of_slack_outage_loses_no_alert() -> None:
     tries = SLACK_QUEUE["RedrivePolicy"]["maxReceiveCount"]
     assert tries * SLACK_QUEUE["VisibilityTimeout"] >= 30 * 60

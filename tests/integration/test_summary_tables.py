@@ -55,7 +55,7 @@ def made(tables: Tables, *names: str, days: int = 0) -> Summary:
     )
 
 
-def test_what_waits_or_is_at_risk_is_read_and_nothing_else(tables: Tables) -> None:
+def test_only_the_backlog_and_orders_at_risk_are_read(tables: Tables) -> None:
     put(
         tables,
         "a",
@@ -78,7 +78,7 @@ def test_what_waits_or_is_at_risk_is_read_and_nothing_else(tables: Tables) -> No
     }
 
 
-def test_a_summary_is_written_once_and_the_next_day_compares_itself_with_it(tables: Tables) -> None:
+def test_a_summary_is_written_once_and_compared_the_next_day(tables: Tables) -> None:
     put(tables, "a", {"1": row(), "2": row()})
     first = made(tables, "a")
     assert write(first, tables.summaries)
@@ -99,7 +99,7 @@ def test_summaries_of_more_than_two_weeks_ago_are_not_read(tables: Tables) -> No
     assert tables.summaries.past(clock.now() + timedelta(seconds=1)) == []
 
 
-def test_shops_are_listed_with_their_names_and_settings_and_no_token_is_decrypted(aws: None) -> None:
+def test_shops_are_listed_without_decrypting_a_token(aws: None) -> None:
     ssm = boto3.client("ssm")
     values = {"a/access-token": "secret", "a/name": "Nordic", "a/settings": '{"late_warning_hours": 48}'}
     for name, value in {**values, "b/access-token": "secret", "b/settings": "no JSON", "c/name": "no token"}.items():

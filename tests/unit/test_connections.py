@@ -69,7 +69,7 @@ def endpoint_error(preventing: object) -> dict[str, Any]:
         ),
     ],
 )
-def test_what_trackstar_says_of_a_connection_makes_its_state(
+def test_the_state_of_a_connection_follows_trackstars_record(
     fields: dict[str, Any], state: HealthState, why: str
 ) -> None:
     health = assess(record(**fields), now=NOON)
@@ -109,7 +109,7 @@ STALE, BLOCKED, UNAUTHORIZED = HealthState.STALE, HealthState.BLOCKED, HealthSta
         (HEALTHY, HEALTHY, None, "as ever"),
     ],
 )
-def test_a_change_of_state_is_told_once_and_so_is_its_end(
+def test_a_change_of_state_and_its_end_are_alerted_once(
     before: HealthState | None, after: HealthState, kind: str | None, why: str
 ) -> None:
     old = Health(state=before, since=NOON, detail="before") if before else None
@@ -121,7 +121,7 @@ def test_a_change_of_state_is_told_once_and_so_is_its_end(
     assert len({alert.alert_id for alert in alerts}) == len(alerts), "each is delivered by itself"
 
 
-def test_trouble_of_our_own_and_its_end_are_for_the_operators_alone() -> None:
+def test_our_own_problems_are_for_operators_only() -> None:
     trouble, good = Health(state=HealthState.POLL_FAILING, since=NOON), Health(since=NOON + MINUTE)
     for before, after in ((None, trouble), (trouble, good)):
         assert [alert.recipients for alert in health_alerts(before, after, connection=SHOP)] == [OPERATORS]
@@ -131,22 +131,20 @@ def test_trouble_of_our_own_and_its_end_are_for_the_operators_alone() -> None:
     ("state", "command"),
     [(UNAUTHORIZED, "orderwatch connect"), (BLOCKED, "orderwatch poll"), (STALE, "orderwatch poll")],
 )
-def test_the_operators_get_the_command_that_mends_it_and_the_shops_people_what_they_can_do(
-    state: HealthState, command: str
-) -> None:
+def test_each_recipient_gets_the_step_that_they_can_take(state: HealthState, command: str) -> None:
     for_shop, for_operators = health_alerts(None, Health(state=state, since=NOON, detail="Bad."), connection=SHOP)
     assert f"{command} {SHOP.id}" in next_step(for_operators)
     assert "orderwatch " not in next_step(for_shop).replace("orderwatch are told", "")
     assert for_shop.detail == for_operators.detail == "Bad.", "the fact is the same"
 
 
-def test_the_same_trouble_at_another_time_is_another_alert() -> None:
+def test_the_same_problem_later_is_another_alert() -> None:
     first, _ = health_alerts(None, Health(state=BLOCKED, since=NOON), connection=SHOP)
     second, _ = health_alerts(None, Health(state=BLOCKED, since=NOON + MINUTE), connection=SHOP)
     assert first.alert_id != second.alert_id
 
 
-def test_the_end_of_trouble_says_what_it_was_and_for_how_long() -> None:
+def test_a_recovery_names_the_problem_and_its_duration() -> None:
     for lasted, alerted in ((MINUTE, "1 min"), (200 * MINUTE, "3 h 20 min"), (3000 * MINUTE, "2 d 2 h")):
         alert, _ = health_alerts(Health(state=BLOCKED, since=NOON), Health(since=NOON + lasted), connection=SHOP)
         assert alert.detail == f"It was blocked for {alerted}."

@@ -65,7 +65,7 @@ def world() -> Watched:
 # What is told
 
 
-def test_an_order_that_does_not_move_is_at_risk_and_then_late_each_once(world: Watched) -> None:
+def test_an_unshipped_order_is_at_risk_once_and_then_late_once(world: Watched) -> None:
     world.place_due("1", after=30 * HOUR)
     assert world.tell() == []
     assert world.tell(5 * HOUR) == []
@@ -75,7 +75,7 @@ def test_an_order_that_does_not_move_is_at_risk_and_then_late_each_once(world: W
     assert world.tell() == world.tell(DAY) == []
 
 
-def test_an_order_that_is_late_tells_its_deadline_in_the_day_of_its_shop(world: Watched) -> None:
+def test_a_late_order_shows_its_deadline_in_the_shops_day(world: Watched) -> None:
     berlin = replace(WATCHED, deadlines=replace(RULES, zone=ZoneInfo("Europe/Berlin")))
     world.tell(policy=berlin)
     world.place("1", latest_ship_date="2026-01-06T00:00:00Z")
@@ -89,7 +89,7 @@ def test_an_order_that_is_late_tells_its_deadline_in_the_day_of_its_shop(world: 
     assert (late.order.previous_status, late.data_as_of) == (None, world.state().data_as_of)
 
 
-def test_an_order_that_comes_into_the_world_late_is_told_late_and_not_at_risk(world: Watched) -> None:
+def test_an_order_that_is_late_from_the_start_has_one_alert(world: Watched) -> None:
     world.tell(DAY)
     world.place("1", latest_ship_date=stamp(world.vendor_clock.now() - HOUR))
     assert world.tell() == [("1", "order.late")]
@@ -102,14 +102,14 @@ def test_without_a_warning_an_order_is_still_late(world: Watched) -> None:
     assert world.tell(HOUR, policy=QUIET) == [("1", "order.late")]
 
 
-def test_with_deadline_alerts_off_nothing_is_told_and_nothing_asked(world: Watched) -> None:
+def test_with_deadline_alerts_off_nothing_is_alerted_or_read(world: Watched) -> None:
     world.place_due("1", after=HOUR)
     assert world.tell(policy=WATCHED) == world.tell(DAY, policy=WATCHED) == []
     assert not any("ids[in]" in query for query in world.queries())
     assert world.stored("1").deadline_state.due is None
 
 
-def test_an_order_without_a_ship_by_is_stuck_after_its_business_days_and_no_longer_when_it_moves() -> None:
+def test_an_order_without_a_ship_by_gets_stuck_until_it_moves() -> None:
     world, stuck = Watched(), replace(WATCHED, deadlines=replace(RULES, stuck_days=2))
     world.start(policy=stuck)
     world.place("1")  # on Monday at noon
@@ -124,7 +124,7 @@ def test_an_order_without_a_ship_by_is_stuck_after_its_business_days_and_no_long
 # By what can be seen, not by the clock
 
 
-def test_a_deadline_passes_with_the_sync_that_shows_it_and_not_with_the_clock(world: Watched) -> None:
+def test_a_deadline_passes_with_the_watermark_not_the_clock(world: Watched) -> None:
     world.place_due("1", after=HOUR)
     assert world.tell() == [("1", "order.at_risk")]
     world.pass_time(2 * HOUR)
@@ -133,7 +133,7 @@ def test_a_deadline_passes_with_the_sync_that_shows_it_and_not_with_the_clock(wo
     assert world.tell() == [("1", "order.late")]
 
 
-def test_an_order_that_ships_before_the_sync_that_passes_its_deadline_is_never_late(world: Watched) -> None:
+def test_an_order_shipped_before_the_next_sync_is_never_late(world: Watched) -> None:
     world.place_due("1", "2", after=HOUR)
     world.tell()
     world.shop.move("1", "fulfilled")
@@ -143,7 +143,7 @@ def test_an_order_that_ships_before_the_sync_that_passes_its_deadline_is_never_l
     assert world.stored("2").deadline_state.due is None
 
 
-def test_an_order_that_ships_after_its_window_was_read_is_asked_for_again_and_not_late(world: Watched) -> None:
+def test_an_order_shipped_after_its_window_is_read_again(world: Watched) -> None:
     world.place_due("1", after=HOUR)
     world.tell()
     world.pass_time(2 * HOUR)
@@ -160,7 +160,7 @@ def test_an_order_that_ships_after_its_window_was_read_is_asked_for_again_and_no
     assert world.stored("1").status == "fulfilled"
 
 
-def test_where_trackstar_never_tells_when_it_synced_a_deadline_passes_two_syncs_later() -> None:
+def test_without_sync_times_a_deadline_passes_two_syncs_later() -> None:
     quiet = Watched()
     quiet.shop.quirks.tells_syncs = False
     quiet.start(policy=QUIET)
@@ -169,7 +169,7 @@ def test_where_trackstar_never_tells_when_it_synced_a_deadline_passes_two_syncs_
     assert quiet.tell(HOUR, policy=QUIET) == [("1", "order.late")]
 
 
-def test_an_answer_that_does_not_tell_of_a_sync_makes_nothing_known_that_was_not(world: Watched) -> None:
+def test_a_missing_sync_time_never_moves_the_watermark(world: Watched) -> None:
     world.place_due("1", after=HOUR)
     world.tell()
     world.shop.quirks.tells_syncs = False
@@ -189,7 +189,7 @@ def test_while_a_shop_is_blocked_no_deadline_of_it_passes(world: Watched) -> Non
     assert world.tell() == [("1", "order.late")]
 
 
-def test_where_the_connection_cannot_be_asked_for_deadlines_pass_up_to_what_was_last_known(world: Watched) -> None:
+def test_without_the_connection_the_last_watermark_counts(world: Watched) -> None:
     world.place_due("1", after=HOUR)
     world.tell()
     world.trackstar.disconnect("conn_a")
@@ -200,7 +200,7 @@ def test_where_the_connection_cannot_be_asked_for_deadlines_pass_up_to_what_was_
 # A ship-by that changes
 
 
-def test_a_ship_by_that_moves_before_it_passes_is_armed_anew(world: Watched) -> None:
+def test_a_ship_by_that_moves_in_time_reschedules_the_deadline(world: Watched) -> None:
     world.place_due("1", after=30 * HOUR)
     world.tell()
     world.shop.edit("1", {"latest_ship_date": stamp(world.vendor_clock.now() + 60 * HOUR)})
@@ -208,7 +208,7 @@ def test_a_ship_by_that_moves_before_it_passes_is_armed_anew(world: Watched) -> 
     assert world.tell(10 * HOUR) == [("1", "order.at_risk")]
 
 
-def test_a_late_order_whose_ship_by_moves_is_told_no_longer_late_and_late_again_at_the_new_one(world: Watched) -> None:
+def test_a_moved_ship_by_resolves_lateness_until_it_passes(world: Watched) -> None:
     world.place_due("1", after=HOUR)
     assert world.tell(2 * HOUR) == [("1", "order.late")]
     world.shop.edit("1", {"latest_ship_date": "2026-01-08T15:00:00Z"})
@@ -221,7 +221,7 @@ def test_a_late_order_whose_ship_by_moves_is_told_no_longer_late_and_late_again_
     assert world.tell(DAY) == [("1", "order.late")]
 
 
-def test_a_ship_by_that_moves_there_and_back_is_not_told_again(world: Watched) -> None:
+def test_a_ship_by_that_moves_there_and_back_is_not_alerted_again(world: Watched) -> None:
     world.place_due("1", after=HOUR)
     first = stamp(world.vendor_clock.now() + HOUR)
     assert world.tell(2 * HOUR) == [("1", "order.late")]
@@ -239,9 +239,7 @@ def test_a_ship_by_that_moves_there_and_back_is_not_told_again(world: Watched) -
         ("2099-12-31T00:00:00Z", "It is no longer late: it has a new ship-by."),
     ],
 )
-def test_a_late_order_that_loses_its_ship_by_is_late_no_longer(
-    world: Watched, ship_by: str | None, detail: str
-) -> None:
+def test_removing_the_ship_by_resolves_lateness(world: Watched, ship_by: str | None, detail: str) -> None:
     world.place_due("1", after=HOUR)
     assert world.tell(2 * HOUR) == [("1", "order.late")]
     world.shop.edit("1", {"latest_ship_date": ship_by})
@@ -250,7 +248,7 @@ def test_a_late_order_that_loses_its_ship_by_is_late_no_longer(
     assert world.tell(30 * DAY) == []
 
 
-def test_who_wants_no_recoveries_is_not_told_that_an_order_is_late_no_longer(world: Watched) -> None:
+def test_without_recoveries_a_resolved_deadline_is_not_alerted(world: Watched) -> None:
     silent = replace(POLICY, notify_recovered=False)
     world.place_due("1", after=HOUR)
     assert world.tell(2 * HOUR, policy=silent) == [("1", "order.late")]
@@ -259,7 +257,7 @@ def test_who_wants_no_recoveries_is_not_told_that_an_order_is_late_no_longer(wor
 
 
 @pytest.mark.parametrize("ship_by", ["2099-12-31T00:00:00Z", "9999-12-31T00:00:00Z", None, "never", 7, ""])
-def test_a_ship_by_that_is_far_away_or_makes_no_sense_tells_nothing(world: Watched, ship_by: object) -> None:
+def test_a_distant_or_nonsensical_ship_by_is_not_alerted(world: Watched, ship_by: object) -> None:
     world.place("1", latest_ship_date=ship_by)
     assert world.tell() == world.tell(30 * DAY) == []
 
@@ -274,7 +272,7 @@ def test_a_partly_fulfilled_order_is_late_like_any_open_one(world: Watched) -> N
     assert world.tell(2 * HOUR) == [("1", "order.late")]
 
 
-def test_a_late_order_that_ships_is_told_to_have_recovered(world: Watched) -> None:
+def test_a_late_order_that_ships_has_a_recovery_alert(world: Watched) -> None:
     world.place_due("1", after=HOUR)
     assert world.tell(2 * HOUR) == [("1", "order.late")]
     world.move("1", "fulfilled")
@@ -286,14 +284,14 @@ def test_a_late_order_that_ships_is_told_to_have_recovered(world: Watched) -> No
     assert world.tell() == [], "nor is its end"
 
 
-def test_an_order_that_recovers_and_becomes_late_in_the_same_poll_is_told_both(world: Watched) -> None:
+def test_recovering_and_late_in_one_poll_gives_both_alerts(world: Watched) -> None:
     world.place_due("1", after=2 * HOUR, status="exception")
     assert sorted(world.tell()) == [("1", "order.at_risk"), ("1", "order.exception")]
     world.move("1", "processing")
     assert sorted(world.tell(3 * HOUR)) == [("1", "order.late"), ("1", "order.recovered")]
 
 
-def test_an_order_that_goes_into_exception_and_becomes_late_in_the_same_poll_is_told_both(world: Watched) -> None:
+def test_exception_and_late_in_one_poll_gives_both_alerts(world: Watched) -> None:
     world.place_due("1", after=HOUR)
     world.tell()
     world.move("1", "exception")
@@ -304,9 +302,7 @@ def test_an_order_that_goes_into_exception_and_becomes_late_in_the_same_poll_is_
 
 
 @pytest.mark.parametrize("status", ["other", "on_hold"])
-def test_an_order_in_a_status_of_the_shops_own_has_no_deadline_until_it_is_open_again(
-    world: Watched, status: str
-) -> None:
+def test_a_custom_status_suspends_the_deadline(world: Watched, status: str) -> None:
     world.place_due("1", after=HOUR)
     world.tell()
     world.move("1", status)
@@ -327,7 +323,7 @@ def test_an_order_that_trackstar_no_longer_has_is_never_late(world: Watched) -> 
     assert len(world.queries("/cart/orders/1")) == asked, "and not again"
 
 
-def test_an_order_whose_record_is_broken_stays_due_until_it_can_be_read(world: Watched) -> None:
+def test_a_broken_record_stays_due_until_it_can_be_read(world: Watched) -> None:
     world.place_due("1", after=HOUR)
     world.tell()
     world.shop.garble("1", {"status": None})
@@ -339,7 +335,7 @@ def test_an_order_whose_record_is_broken_stays_due_until_it_can_be_read(world: W
 # What had passed when the watch began
 
 
-def test_the_baseline_says_in_one_line_how_many_are_late_already_and_tells_none_of_them() -> None:
+def test_the_baseline_counts_late_orders_and_alerts_none() -> None:
     world = Watched()
     world.place("1", "2", latest_ship_date=stamp(NOON - DAY))
     world.place("3", latest_ship_date=stamp(NOON + HOUR))
@@ -355,7 +351,7 @@ def test_the_baseline_says_in_one_line_how_many_are_late_already_and_tells_none_
     assert world.stored("1").needs_attention, "it is late, and waits for a person"
 
 
-def test_what_had_passed_when_the_watch_began_is_not_told_after_a_detour_either() -> None:
+def test_deadlines_past_at_the_baseline_are_never_alerted() -> None:
     world = Watched()
     world.place("1", latest_ship_date=stamp(NOON - DAY))
     world.start()
@@ -367,7 +363,7 @@ def test_what_had_passed_when_the_watch_began_is_not_told_after_a_detour_either(
     assert world.tell() == []
 
 
-def test_the_first_poll_after_an_upgrade_records_the_deadlines_of_open_orders_and_says_one_line() -> None:
+def test_an_upgrade_records_deadlines_and_sends_one_message() -> None:
     world = Watched()
     world.place("1", "2", latest_ship_date=stamp(NOON - DAY))
     world.place("3", latest_ship_date=stamp(NOON + 40 * HOUR))
@@ -385,7 +381,7 @@ def test_the_first_poll_after_an_upgrade_records_the_deadlines_of_open_orders_an
     assert world.tell(40 * HOUR) == [("3", "order.late")]
 
 
-def test_a_change_of_the_settings_is_reckoned_anew_and_floods_nobody(world: Watched) -> None:
+def test_changed_settings_reschedule_deadlines_without_a_flood(world: Watched) -> None:
     patient = replace(WATCHED, deadlines=replace(RULES, late_warning_hours=4))
     world.tell_all(policy=patient)
     world.place_due("1", "2", after=10 * HOUR)
@@ -418,7 +414,7 @@ def test_many_late_orders_are_read_a_hundred_at_a_time(world: Watched) -> None:
     assert [len(ids) for ids in asked] == [100, 100, 50]
 
 
-def test_deadlines_that_are_left_when_the_time_is_up_are_told_by_the_next_poll(world: Watched) -> None:
+def test_deadlines_left_at_the_timeout_are_alerted_by_the_next_poll(world: Watched) -> None:
     world.place_due(*map(str, range(150)), after=HOUR)
     world.tell()
     world.pass_time(2 * HOUR)

@@ -39,7 +39,7 @@ OBSERVATION = Observation(
         ("cancelled", -HOUR, False, "it is watched as an event, and waits for nobody"),
     ],
 )
-def test_a_row_keeps_what_its_order_is_of_while_a_summary_tells_of_it(
+def test_a_row_keeps_its_extract_while_a_summary_needs_it(
     status: str, ships_in: timedelta | None, *, is_kept: bool, why: str
 ) -> None:
     ship_by = SEEN_AT + ships_in if ships_in else None

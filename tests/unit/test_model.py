@@ -28,7 +28,7 @@ def test_a_text_that_is_too_long_is_cut() -> None:
     assert one_line("\n" + "x" * 200, 160) == "x" * 160
 
 
-def test_no_character_that_is_left_can_move_a_cursor_or_be_refused_by_a_table() -> None:
+def test_sanitized_text_has_no_control_or_refused_characters() -> None:
     every = one_line("".join(map(chr, range(0x10000))), 0x10000)
     every.encode("utf-8")
     assert not {character for character in every if character in "\x1b\x9b\u202e\u2067\u2028"}

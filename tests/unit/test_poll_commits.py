@@ -42,7 +42,7 @@ def test_every_page_is_written_before_the_next_is_read(world: World) -> None:
 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
-def test_a_poll_that_is_killed_on_a_page_has_lost_that_page_alone(world: World, page: int) -> None:
+def test_a_poll_killed_on_a_page_loses_only_that_page(world: World, page: int) -> None:
     for order_id in "12345":
         world.move(order_id, "exception")
     killed_before_page(world, page)
@@ -57,7 +57,7 @@ def test_a_poll_that_is_killed_on_a_page_has_lost_that_page_alone(world: World, 
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])
-def test_a_page_that_cannot_be_read_costs_none_of_those_before_it(world: World, status: int) -> None:
+def test_an_unreadable_page_loses_none_of_those_before_it(world: World, status: int) -> None:
     world.move("1", "exception")
     lists = iter(range(1, 1000))
 
@@ -76,7 +76,7 @@ def test_a_page_that_cannot_be_read_costs_none_of_those_before_it(world: World, 
     assert "order.exception" in kinds(world.alerted())
 
 
-def test_an_order_that_shows_up_again_in_another_status_is_alerted_twice(world: World) -> None:
+def test_an_order_read_again_in_another_status_is_alerted_twice(world: World) -> None:
     world.move("2", "exception")
 
     def again() -> None:

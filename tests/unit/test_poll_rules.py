@@ -49,7 +49,7 @@ def orders_told(alerts: list[Alert]) -> list[tuple[str, str, str | None]]:
 
 
 @pytest.mark.usefixtures("pages_of_two")
-def test_the_baseline_records_everything_and_tells_only_that_the_watch_started(world: World) -> None:
+def test_the_baseline_records_every_order_and_sends_one_message(world: World) -> None:
     world.place("1", "2", "3")
     world.place("4", "5", status="exception")
     world.place("6", status="cancelled")
@@ -77,7 +77,7 @@ def test_the_watch_starts_once(world: World) -> None:
 
 
 @pytest.mark.usefixtures("pages_of_two")
-def test_an_order_that_changed_while_the_baseline_ran_after_its_page_was_read_is_a_transition(world: World) -> None:
+def test_a_change_during_the_baseline_is_a_transition(world: World) -> None:
     world.place("1", "2")
     world.pass_time(HOUR)
     world.place("3", "4")
@@ -95,12 +95,12 @@ def test_an_order_that_changed_while_the_baseline_ran_after_its_page_was_read_is
     assert orders_told(alerted) == [("1", "order.exception", "open")]
 
 
-def test_an_order_first_seen_in_a_watched_status_after_the_baseline_is_told(world: World) -> None:
+def test_a_new_order_in_a_watched_status_is_alerted(world: World) -> None:
     started(world).place("new", status="backordered")
     assert orders_told(world.next_poll()) == [("new", "order.backordered", None)]
 
 
-def test_a_baseline_of_some_days_reads_only_them_and_an_older_order_that_stirs_later_is_recorded_silently() -> None:
+def test_a_capped_baseline_records_older_orders_without_an_alert() -> None:
     world = World()
     policy = Policy(statuses=WATCHED.statuses, baseline_days=30)
     world.place("old")
@@ -144,7 +144,7 @@ def test_both_bounds_and_every_filter_go_with_every_page(world: World) -> None:
     assert ["page_token" in query for query in queries] == [False, True, True]
 
 
-def test_the_next_window_begins_an_overlap_before_the_end_of_the_last_and_reads_the_boundary_again_silently(
+def test_windows_overlap_and_the_boundary_is_not_alerted_twice(
     world: World,
 ) -> None:
     started(world)
@@ -162,7 +162,7 @@ def test_the_next_window_begins_an_overlap_before_the_end_of_the_last_and_reads_
     assert (summary.orders, summary.written, world.alerted()) == (1, 0, [])
 
 
-def test_a_change_in_the_very_second_of_the_boundary_is_told(world: World) -> None:
+def test_a_change_in_the_second_of_the_boundary_is_alerted(world: World) -> None:
     started(world).pass_time()
     world.poll()
     world.place("late", status="exception")  # after the poll, in the second that was its upper bound
@@ -171,7 +171,7 @@ def test_a_change_in_the_very_second_of_the_boundary_is_told(world: World) -> No
     assert kinds(world.alerted()) == ["order.exception"]
 
 
-def test_an_order_that_trackstar_copied_hours_after_its_change_is_told(world: World) -> None:
+def test_a_change_that_trackstar_copies_hours_later_is_alerted(world: World) -> None:
     started(world)
     world.shop.place({"id": "late", "status": "exception"})
     for _ in range(12):
@@ -180,7 +180,7 @@ def test_an_order_that_trackstar_copied_hours_after_its_change_is_told(world: Wo
     assert orders_told(world.next_poll()) == [("late", "order.exception", None)]
 
 
-def test_where_the_filter_is_refused_the_shops_own_date_is_used_with_twice_its_sync_as_overlap_and_stays_so(
+def test_a_refused_filter_falls_back_to_the_shops_date(
     world: World,
 ) -> None:
     world.place("known")
@@ -198,7 +198,7 @@ def test_where_the_filter_is_refused_the_shops_own_date_is_used_with_twice_its_s
     assert [sorted(query) for query in world.queries()] == [["limit", "updated_date[gte]", "updated_date[lte]"]]
 
 
-def test_a_shop_that_refuses_the_filter_still_has_its_late_orders_told(world: World) -> None:
+def test_a_shop_that_refuses_the_filter_has_late_alerts(world: World) -> None:
     world.shop.quirks.refused_filters = {"trackstar_updated_date"}
     started(world)
     world.shop.place({"id": "late", "status": "exception"})
@@ -217,7 +217,7 @@ def test_a_baseline_of_some_days_falls_back_too(world: World) -> None:
     ]
 
 
-def test_a_refusal_of_anything_else_is_an_error_and_leaves_the_cursor(world: World) -> None:
+def test_any_other_refusal_is_an_error_and_keeps_the_cursor(world: World) -> None:
     world.place("known")
     started(world)
     world.shop.quirks.refused_filters = {"trackstar_updated_date", "updated_date"}
@@ -229,7 +229,7 @@ def test_a_refusal_of_anything_else_is_an_error_and_leaves_the_cursor(world: Wor
 
 
 @pytest.mark.usefixtures("pages_of_two")
-def test_an_expired_page_token_begins_the_window_again_and_tells_nothing_twice(world: World) -> None:
+def test_an_expired_page_token_restarts_the_window(world: World) -> None:
     started(world)
     world.place("1", "2", "3", status="exception")
     world.pass_time()
@@ -245,7 +245,7 @@ def test_an_expired_page_token_begins_the_window_again_and_tells_nothing_twice(w
 
 
 @pytest.mark.usefixtures("pages_of_two")
-def test_a_poll_whose_time_is_up_with_an_expired_page_token_says_so_and_how_the_shop_is(world: World) -> None:
+def test_an_expired_token_at_the_timeout_is_reported(world: World) -> None:
     started(world)
     world.place("1", "2", "3")
     world.pass_time()
@@ -264,7 +264,7 @@ def test_a_poll_whose_time_is_up_with_an_expired_page_token_says_so_and_how_the_
 
 
 @pytest.mark.usefixtures("pages_of_two")
-def test_an_order_that_moved_past_the_reader_is_found_because_fewer_came_than_were_promised(world: World) -> None:
+def test_a_window_with_fewer_orders_than_expected_is_read_again(world: World) -> None:
     started(world)
     for order_id in "abcd":
         world.place(order_id, status="exception")
@@ -282,7 +282,7 @@ def test_an_order_that_moved_past_the_reader_is_found_because_fewer_came_than_we
 
 
 @pytest.mark.usefixtures("pages_of_two")
-def test_a_promise_that_is_never_kept_is_given_up_after_three_readings(world: World) -> None:
+def test_a_short_window_is_accepted_after_three_readings(world: World) -> None:
     started(world)
     world.place("1")
     body = b'{"data": [], "next_token": null, "total_count": 7}'
@@ -308,7 +308,7 @@ def test_an_empty_page_with_a_token_goes_on(world: World) -> None:
 
 
 @pytest.mark.usefixtures("pages_of_two")
-def test_a_poll_that_runs_out_of_time_is_gone_on_with_at_its_next_page(world: World) -> None:
+def test_a_poll_out_of_time_is_continued_at_its_next_page(world: World) -> None:
     world.place("1", "2", "3", "4", "5")
     budget = iter([True, True])
     assert world.poll(has_time=lambda: next(budget, False)).outcome is Outcome.UNFINISHED
@@ -327,7 +327,7 @@ def test_a_poll_that_runs_out_of_time_is_gone_on_with_at_its_next_page(world: Wo
     assert world.state().cursor == NOON  # what changed since the first page belongs to the next window
 
 
-def test_a_page_that_fails_leaves_the_cursor_and_the_next_poll_tells_what_it_missed(world: World) -> None:
+def test_a_failed_page_keeps_the_cursor(world: World) -> None:
     started(world)
     world.place("1", status="exception")
     world.pass_time()
@@ -340,7 +340,7 @@ def test_a_page_that_fails_leaves_the_cursor_and_the_next_poll_tells_what_it_mis
     assert kinds(world.next_poll()) == ["order.exception"]
 
 
-def test_an_order_that_no_window_showed_is_found_by_the_daily_sweep_and_counted(world: World) -> None:
+def test_the_daily_sweep_finds_and_counts_missed_orders(world: World) -> None:
     world.place("known")
     started(world)
     world.shop.quirks.trackstar_dates = TrackstarDates.NULL  # no window matches what has no date
@@ -357,7 +357,7 @@ def test_an_order_that_no_window_showed_is_found_by_the_daily_sweep_and_counted(
     assert final["updated_date[gte]"] == "2025-12-29T12:00:00Z", "a week before the last one"
 
 
-def test_a_cancelled_order_without_the_vendors_date_is_found_by_the_sweep_of_the_last_days(world: World) -> None:
+def test_the_sweep_finds_undated_cancelled_orders(world: World) -> None:
     world.place("known")
     started(world)
     world.shop.quirks.trackstar_dates = TrackstarDates.NULL
@@ -382,7 +382,7 @@ def test_a_sweep_asks_for_no_status_that_is_not_watched(watched: set[str], asked
 # Ticks (rule 14)
 
 
-def test_a_tick_that_waited_behind_a_later_reading_ends_at_once_and_asks_the_vendor_nothing(world: World) -> None:
+def test_a_poll_message_older_than_the_last_reading_is_skipped(world: World) -> None:
     asked_at = world.our_clock.now()
     world.pass_time()
     started(world)
@@ -391,7 +391,7 @@ def test_a_tick_that_waited_behind_a_later_reading_ends_at_once_and_asks_the_ven
     assert len(world.trackstar.requests) == asked
 
 
-def test_a_poll_that_another_one_overtook_gives_way_and_nothing_is_lost_or_told_twice(world: World) -> None:
+def test_an_overtaken_poll_gives_way_without_loss_or_duplicates(world: World) -> None:
     started(world)
     world.place("1", status="exception")
     world.pass_time()
@@ -433,7 +433,7 @@ class Overtaken:
         ("processing", -1, [("1", "order.exception", "processing")]),  # ours is newer: told from where they left it
     ],
 )
-def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
+def test_an_order_that_another_poll_wrote_is_decided_again(
     world: World, status: str, minutes: int, alerted: list[tuple[str, str, str | None]]
 ) -> None:
     started(world).place("1", "2")
@@ -463,7 +463,7 @@ def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
 # What an order does
 
 
-def test_every_step_into_trouble_is_told_and_the_end_of_it_once(world: World) -> None:
+def test_every_problem_is_alerted_and_its_end_once(world: World) -> None:
     world.place("1")
     started(world)
     steps = ["exception", "cancelled", "cancelled", "processing", "fulfilled", "exception"]
@@ -504,7 +504,7 @@ def test_the_same_order_id_in_two_shops_is_two_orders() -> None:
     assert len({alert.alert_id for alert in alerted}) == 2
 
 
-def test_a_malformed_record_is_quarantined_and_the_rest_of_the_page_goes_on(
+def test_a_malformed_record_is_quarantined_alone(
     world: World,
 ) -> None:
     world.place("1", "2", "3")
@@ -524,7 +524,7 @@ def test_a_malformed_record_is_quarantined_and_the_rest_of_the_page_goes_on(
     assert orders_told(world.next_poll()) == [("2", "order.exception", "open")]
 
 
-def test_a_status_invented_tomorrow_is_stored_and_not_told(world: World) -> None:
+def test_a_new_status_is_stored_and_not_alerted(world: World) -> None:
     world.place("1")
     started(world)
     world.move("1", "teleported")
@@ -532,14 +532,14 @@ def test_a_status_invented_tomorrow_is_stored_and_not_told(world: World) -> None
     assert world.stored("1").status == "teleported"
 
 
-def test_a_status_invented_tomorrow_is_told_where_it_is_watched(world: World) -> None:
+def test_a_new_status_is_alerted_where_it_is_watched(world: World) -> None:
     world.place("1")
     started(world)
     world.move("1", "teleported")
     assert kinds(world.next_poll(policy=Policy(statuses={"teleported"}))) == ["order.teleported"]
 
 
-def test_a_changed_raw_status_alone_is_stored_and_not_told(world: World) -> None:
+def test_a_changed_raw_status_alone_is_stored_and_not_alerted(world: World) -> None:
     world.place("1", status="other", raw_status="on hold")
     started(world)
     world.move("1", "other", raw_status="on fire")
@@ -551,7 +551,7 @@ def test_a_changed_raw_status_alone_is_stored_and_not_told(world: World) -> None
 # The vendor's clock (rule 5)
 
 
-def test_nothing_is_skipped_when_the_vendors_clock_jumps_ahead_and_comes_back(world: World) -> None:
+def test_nothing_is_skipped_when_the_vendors_clock_jumps_ahead(world: World) -> None:
     world.place("1", "2", "3")
     started(world)
     world.vendor_clock.advance(DAY)
@@ -603,9 +603,7 @@ def health_of(world: World) -> HealthState:
 
 
 @pytest.mark.parametrize("wrong", [{"access_token": "wrong"}, {"api_key": "wrong"}], ids=["token", "API key"])
-def test_a_refused_secret_is_told_once_moves_nothing_and_its_end_is_told_once(
-    world: World, wrong: dict[str, Any]
-) -> None:
+def test_a_refused_secret_is_alerted_once_and_so_is_its_end(world: World, wrong: dict[str, Any]) -> None:
     world.place("1")
     started(world)
     before = cursor_and_rows(world)
@@ -622,9 +620,7 @@ def test_a_refused_secret_is_told_once_moves_nothing_and_its_end_is_told_once(
     assert world.next_poll() == []
 
 
-def test_a_token_that_no_header_takes_is_told_like_a_refused_one_and_not_shown(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_token_unfit_for_a_header_counts_as_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.place("1")
     started(world)
     assert kinds(world.next_poll(access_token="t\u00f8ken")) == ["connection.unauthorized"]
@@ -632,20 +628,20 @@ def test_a_token_that_no_header_takes_is_told_like_a_refused_one_and_not_shown(
     assert "t\u00f8ken" not in capsys.readouterr().out
 
 
-def test_a_connection_disabled_by_policy_is_told_like_a_refused_token(world: World) -> None:
+def test_a_disabled_connection_is_alerted_like_a_refused_token(world: World) -> None:
     started(world)
     world.shop.quirks.disabled = True
     assert kinds(world.next_poll()) == ["connection.unauthorized"]
 
 
-def test_a_token_that_is_wrong_from_the_start_is_told_and_the_baseline_follows_when_it_is_right(world: World) -> None:
+def test_a_wrong_first_token_is_alerted_and_the_baseline_follows(world: World) -> None:
     world.place("1", status="exception")
     assert kinds(world.next_poll(access_token="wrong")) == ["connection.unauthorized"]
     assert world.tables.rows("OrderTable") == []
     assert kinds(world.next_poll() + world.next_poll()) == ["watch.started", "connection.recovered"]
 
 
-def test_blocked_credentials_are_told_once_and_their_end_too(world: World) -> None:
+def test_blocked_credentials_and_their_end_are_alerted_once(world: World) -> None:
     started(world)
     world.shop.errors = [invalid_credentials()]
     assert kinds(world.next_poll()) == ["connection.blocked"]
@@ -657,7 +653,7 @@ def test_blocked_credentials_are_told_once_and_their_end_too(world: World) -> No
     assert world.next_poll() == []
 
 
-def test_a_connection_that_comes_and_goes_is_told_once(world: World) -> None:
+def test_a_connection_that_comes_and_goes_is_alerted_once(world: World) -> None:
     started(world)
     alerted = []
     for errors in [[invalid_credentials()], []] * 4:
@@ -666,7 +662,7 @@ def test_a_connection_that_comes_and_goes_is_told_once(world: World) -> None:
     assert kinds(alerted) == ["connection.blocked"]
 
 
-def test_a_shop_that_stopped_syncing_is_told_although_its_orders_can_be_read(world: World) -> None:
+def test_a_shop_that_stopped_syncing_is_alerted(world: World) -> None:
     started(world)
     world.shop.sync()
     world.pass_time(2 * HOUR)
@@ -690,7 +686,7 @@ def waiting() -> World:
     return world
 
 
-def test_before_the_historical_sync_nothing_is_read_and_then_a_baseline_follows(waiting: World) -> None:
+def test_the_baseline_waits_for_the_historical_sync(waiting: World) -> None:
     waiting.place("1", "2", status="exception")
     for _ in range(2):
         waiting.pass_time()
@@ -705,7 +701,7 @@ def test_before_the_historical_sync_nothing_is_read_and_then_a_baseline_follows(
     )
 
 
-def test_a_shop_whose_credentials_are_blocked_before_its_first_sync_is_told_so_and_not_taken_for_an_empty_one(
+def test_blocked_credentials_before_the_first_sync_are_alerted(
     waiting: World,
 ) -> None:
     waiting.place("1", status="exception")
@@ -718,7 +714,7 @@ def test_a_shop_whose_credentials_are_blocked_before_its_first_sync_is_told_so_a
     assert kinds(waiting.next_poll() + waiting.next_poll()) == ["watch.started", "connection.recovered"]
 
 
-def test_trouble_that_was_told_is_told_to_be_over_even_if_the_shop_had_to_wait_for_a_first_sync_in_between(
+def test_a_problem_is_resolved_even_after_a_new_first_sync(
     waiting: World,
 ) -> None:
     waiting.shop.errors = [invalid_credentials()]

@@ -67,13 +67,13 @@ def test_a_test_that_holds_a_rule_exists(number: int, name: str) -> None:
     assert not function or f"def {function}(" in (ROOT / path).read_text()
 
 
-def test_a_term_of_the_glossary_is_explained_once_and_found_by_the_alphabet() -> None:
+def test_the_glossary_is_sorted_and_explains_a_term_once() -> None:
     terms = re.findall(r"^\| ([a-z ]+) \| ", RULES.split("## Glossary")[1], re.MULTILINE)[1:]
     assert len(terms) >= 20
     assert terms == sorted(set(terms))
 
 
-def test_what_is_cited_of_the_vendor_is_on_the_page_of_its_facts() -> None:
+def test_cited_vendor_facts_are_documented() -> None:
     cited = {anchor for path in FILES if path.suffix == ".py" for anchor in VENDOR.findall(path.read_text())}
     assert cited
     assert cited <= anchors((ROOT / "docs/trackstar.md").read_text())

@@ -81,7 +81,7 @@ def test_moments_are_shown_in_local_time_with_its_zone_or_in_utc() -> None:
 # Tables
 
 
-def test_a_table_shows_texts_of_others_as_they_are_and_lets_them_steer_nothing(
+def test_a_table_prints_external_text_without_control_characters(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rows = [("#1\x1b]0;title\x07\n[bold]x", 3 * MINUTE), (None, NOON)]
@@ -171,7 +171,7 @@ def test_what_an_option_takes_is_named_for_people(name: str) -> None:
     assert "FLOAT" not in help_text
 
 
-def test_what_an_operators_command_does_is_not_cut_off_in_sixty_columns() -> None:
+def test_command_help_is_not_cut_off_at_60_columns() -> None:
     listed = CliRunner().invoke(main.app, ["--help"], terminal_width=60).stdout.splitlines()
     assert [line for line in listed if line.split()[:1] and line.split()[0] in OPERATORS and line.endswith("...")] == []
 

@@ -34,7 +34,7 @@ def waiting(world: World) -> Backlog:
     return alert.waiting
 
 
-def test_what_must_ship_first_is_listed_first_and_then_what_is_worth_most(world: World) -> None:
+def test_the_backlog_is_sorted_by_ship_by_and_then_value(world: World) -> None:
     place(world, "late", days=-3)
     place(world, "cheap", total_price=1)
     place(world, "dear", total_price=900)
@@ -42,9 +42,7 @@ def test_what_must_ship_first_is_listed_first_and_then_what_is_worth_most(world:
     assert [order.id for order in waiting(world).orders] == ["late", "soon", "dear", "cheap"]
 
 
-def test_ten_are_listed_over_all_pages_and_the_rest_is_counted_by_status(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ten_orders_are_listed_and_the_rest_counted_by_status(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 3)
     for number in range(14):
         place(world, f"{number:02}", status="exception" if number % 2 else "backordered", days=20 - number)
@@ -54,13 +52,13 @@ def test_ten_are_listed_over_all_pages_and_the_rest_is_counted_by_status(
     assert (alerted.more_orders, alerted.by_status) == (4, {"exception": 7, "backordered": 7})
 
 
-def test_what_is_over_does_not_wait(world: World) -> None:
+def test_resolved_orders_are_not_in_the_backlog(world: World) -> None:
     place(world, "gone", status="cancelled", days=-1)
     world.place("fine")
     assert started(world).waiting is None
 
 
-def test_a_listed_order_has_what_a_person_needs_to_find_it_and_nothing_personal(world: World) -> None:
+def test_a_listed_order_is_identifiable_and_not_personal(world: World) -> None:
     place(
         world, "1", days=1, external_system_url="https://shop.example/1?token=secret", ship_to_address={"city": "Kiel"}
     )

@@ -37,13 +37,13 @@ def failed_poll(world: World) -> list[str]:
     return kinds(world.alerted())
 
 
-def test_a_connection_whose_polls_fail_for_half_an_hour_is_told_to_the_operators_once(world: World) -> None:
+def test_half_an_hour_of_failing_polls_is_alerted_once(world: World) -> None:
     world.trackstar.intercept = refuse
     alerted = [kind for _ in range(20) for kind in failed_poll(world)]
     assert alerted == ["connection.poll_failing"]
 
 
-def test_its_end_is_told_when_readings_come_to_their_end_again_and_not_before(world: World) -> None:
+def test_the_end_is_alerted_once_a_poll_ends_normally(world: World) -> None:
     world.trackstar.intercept = refuse
     for _ in range(8):
         failed_poll(world)
@@ -66,7 +66,7 @@ def test_the_start_of_the_watch_names_what_is_watched() -> None:
     ]
 
 
-def test_a_status_that_is_misspelt_is_told_to_the_operators_once() -> None:
+def test_a_misspelt_status_is_alerted_once() -> None:
     world = World("conn_a", "conn_b")
     policy = Policy(statuses={"exceptoin", "cancelled"})
     alerted = []
@@ -78,7 +78,7 @@ def test_a_status_that_is_misspelt_is_told_to_the_operators_once() -> None:
     assert "AlertStatuses names exceptoin" in alerted[0].detail
 
 
-def test_a_status_that_only_a_shop_knows_is_not_doubted() -> None:
+def test_a_status_that_a_shop_uses_is_not_reported_as_unknown() -> None:
     world = World()
     world.place("1", status="on_hold")
     policy = Policy(statuses={*WATCHED.statuses, "on_hold"})

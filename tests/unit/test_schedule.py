@@ -87,7 +87,7 @@ IN_TROUBLE = Health(state=HealthState.BLOCKED, since=NOON)
         "read in the future, by a clock that was set back",
     ],
 )
-def test_why_a_shop_is_polled(
+def test_the_reason_for_a_poll(
     known: ConnectionState | None, alerted: TrackstarConnection | None, why: PollReason | None
 ) -> None:
     assert poll_reason(known, alerted, now=NOW, max_gap=GAP) is why
@@ -105,13 +105,13 @@ def test_why_a_shop_is_polled(
     ],
     ids=["old", "fresh", "just asked", "asked a while ago", "refused today", "refused yesterday"],
 )
-def test_a_shop_is_polled_to_ask_for_a_sync_once_in_that_time(
+def test_a_shop_is_polled_for_a_sync_once_in_the_interval(
     known: ConnectionState, synced: datetime, why: PollReason | None
 ) -> None:
     assert poll_reason(known, listed(synced=synced), now=NOW, max_gap=GAP, sync_every=5 * MINUTE) is why
 
 
-def test_without_the_list_every_shop_is_polled_that_was_not_read_within_five_minutes() -> None:
+def test_without_the_list_shops_are_polled_every_five_minutes() -> None:
     rows = {"conn_a": row(), "conn_b": row(last_read_started_at=NOW.ours - 5 * MINUTE)}
     shops = ["conn_a", "conn_b", "conn_c"]
     found = connections_to_poll(shops, rows, None, now=NOW, max_gap=GAP, sync_every=None)

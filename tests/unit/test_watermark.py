@@ -24,7 +24,7 @@ class SaysNothing:
         return TrackstarConnection.model_validate({"connection_id": "conn_a", "sync_schedules": []})
 
 
-def test_that_our_own_polls_did_not_end_says_nothing_of_how_far_the_data_reach() -> None:
+def test_failed_polls_do_not_hold_back_the_watermark() -> None:
     unread = Health(state=HealthState.POLL_FAILING, since=NOON - timedelta(hours=1))
     state = ConnectionState(connection_id="conn_a", health=unread)
     fresh = check_connection(SaysNothing(), ConnectionState(connection_id="conn_a"), SHOP)
