@@ -109,12 +109,10 @@ class MeteredDynamoDB(MemoryDynamoDB):
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
         answer = super().batch_get_item(**request)
-        connections_to_poll = sum(len(each["Keys"]) for each in request["RequestItems"].values())
+        key_count = sum(len(each["Keys"]) for each in request["RequestItems"].values())
         found = [item for items in answer["Responses"].values() for item in items]
         self.requests += 1
-        self.units["DynamoDB reads"] += (
-            connections_to_poll - len(found) + sum(_kilobytes(item, each=4) for item in found)
-        )
+        self.units["DynamoDB reads"] += key_count - len(found) + sum(_kilobytes(item, each=4) for item in found)
         return answer
 
     def transact_write_items(self, **request: Any) -> dict[str, Any]:
@@ -215,7 +213,7 @@ class Day:
     def play(self) -> Usage:
         """Play it, after some hours in which its first orders take their first statuses."""
         self._world.poll()
-        self._world.alerted()
+        self._world.new_alerts()
         for hour in range(-len(STATUSES), 0):
             self._play_hour(hour)
         self._usage = Usage()
@@ -262,8 +260,8 @@ class Day:
         self._add_naive_poll(summary, waited, processor)
         self._add_invocation()
         self._usage.rest["SQS requests"] += 2  # received and deleted; dispatch_polls sends them by the ten
-        if alerted := [alert.key for alert in self._world.alerted()]:
-            self._send(alerted)
+        if keys := [alert.key for alert in self._world.new_alerts()]:
+            self._send(keys)
 
     def _is_wanted(self) -> bool:
         listed = TrackstarConnection.model_validate(self._world.shop.connection())

@@ -130,8 +130,8 @@ class _Inbox:
         return json.loads(message["Body"]), int(message["Attributes"]["SentTimestamp"]) * MILLISECOND
 
     def _receive(self) -> list[Any]:
-        connections_to_poll: Any = {"MessageSystemAttributeNames": ["SentTimestamp"], "WaitTimeSeconds": 1}
-        return list(self._sqs.receive_message(QueueUrl=self._url, **connections_to_poll).get("Messages", []))
+        options: Any = {"MessageSystemAttributeNames": ["SentTimestamp"], "WaitTimeSeconds": 1}
+        return list(self._sqs.receive_message(QueueUrl=self._url, **options).get("Messages", []))
 
 
 @dataclass(frozen=True)

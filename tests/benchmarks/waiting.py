@@ -90,7 +90,7 @@ class Day:
         for number in range(CHANGES):
             world.place(str(number))
         world.poll()
-        world.alerted()
+        world.new_alerts()
         world.trackstar.requests.clear()
         self._memory.requests = 0
         for number in range(CHANGES):
@@ -148,7 +148,7 @@ class Day:
                 sync_every=self._setting.sync_every,
             )
         told_at = self._world.our_clock.now() + PUBLISHED_AFTER
-        orders = [alert.order for alert in self._world.alerted() if alert.order]
+        orders = [alert.order for alert in self._world.new_alerts() if alert.order]
         self.waited += [(told_at - self._changed.pop(order.id)).total_seconds() / 60 for order in orders]
 
     def _is_wanted(self) -> bool:

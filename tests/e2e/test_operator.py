@@ -176,10 +176,8 @@ def test_the_logs_follow_an_alert_from_the_poll_to_slack(operator: Operator) -> 
     operator.polls()
     alerted = operator.waits_for("alerts", lambda alert: alert["kind"] == "watch.started" and alert["state"] == "sent")
     deadline = time.monotonic() + WITHIN
-    connections_to_poll = {"poll-orders", "publish-alerts", "post-to-slack"}
-    while (
-        found := {line["function"] for line in operator.asks("logs", "--alert", alerted["alert_id"])}
-    ) != connections_to_poll:
+    expected = {"poll-orders", "publish-alerts", "post-to-slack"}
+    while (found := {line["function"] for line in operator.asks("logs", "--alert", alerted["alert_id"])}) != expected:
         assert time.monotonic() < deadline, found
         time.sleep(0.2)
 

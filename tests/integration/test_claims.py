@@ -14,9 +14,9 @@ from orderwatch.polling.cursor import ConnectionState
 from orderwatch.publishing.leases import Leases
 from orderwatch.publishing.publish import PublishMetrics
 from tests.support.alerts import SEEN_AT, first_sight
-from tests.support.clocks import StandingClock
+from tests.support.clocks import ManualClock
 from tests.support.cloud import Tables
-from tests.support.death import Killed
+from tests.support.crashing import Killed
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.recording_sns import RecordingSns
 from tests.support.sending import send
@@ -59,7 +59,7 @@ class Desk:
     """Three alerts of one connection, and a sender of them."""
 
     def __init__(self) -> None:
-        self.clock = StandingClock(SEEN_AT)
+        self.clock = ManualClock(SEEN_AT)
         process_clock.use(self.clock)
         self.dynamodb, self.sns = Faulty(), RecordingSns()
         self.tables = Tables.over(self.dynamodb)
@@ -98,7 +98,7 @@ def test_whatever_goes_wrong_at_the_send_the_alerts_can_be_sent_again_at_once(de
 def test_a_claim_whose_answer_was_lost_is_still_this_senders_own(desk: Desk) -> None:
     desk.dynamodb.repeats = True
     assert desk.publish().sent == 3
-    assert len(desk.sns.alerted()) == 3
+    assert len(desk.sns.sent_ids()) == 3
 
 
 @pytest.mark.parametrize("is_written", [False, True])

@@ -15,7 +15,7 @@ from orderwatch.aws.sns import AlertTopic
 from orderwatch.aws.tables import LEASE_DURATION
 from orderwatch.errors import PollSupersededError
 from orderwatch_local.shop import ShopTransport
-from tests.support.death import Killed, Lifeline
+from tests.support.crashing import CrashingProcess, Killed
 from tests.support.delivered import due_for, order_alerts_in
 from tests.support.recording_sns import ARN, RecordingSns
 from tests.support.sending import ProductsOf, send
@@ -34,7 +34,7 @@ def pages_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
 class Watch:
     """orderwatch over one shop: processes that may die, and the events that start them."""
 
-    lifeline: Lifeline
+    lifeline: CrashingProcess
     world: World = field(default_factory=World)
     sns: RecordingSns = field(default_factory=RecordingSns)
 
@@ -103,7 +103,7 @@ def of_a_day_with_trouble(watch: Watch) -> int:
     """A baseline that nothing disturbs, and then trouble; how much was there before it."""
     watch.world.place("1", "2", "3", "4")
     watch.world.place("5", status="exception")
-    healthy, watch.lifeline = watch.lifeline, Lifeline()
+    healthy, watch.lifeline = watch.lifeline, CrashingProcess()
     watch.live()
     watch.lifeline = healthy
     baseline = len(watch.world.shop.truth)
@@ -127,20 +127,20 @@ SCENARIOS: dict[str, Callable[[Watch], int]] = {"a first day": of_a_first_day, "
 
 def deaths_in(scenario: Callable[[Watch], int], *deaths: tuple[int, bool]) -> int:
     """Play a scenario with these deaths, hold what was told to the truth, and say how many deaths came about."""
-    lifeline = Lifeline(*deaths)
+    lifeline = CrashingProcess(*deaths)
     watch = Watch(lifeline)
     baseline = scenario(watch)
     watch.live()
     watch.recover()
-    watch.lifeline = Lifeline()
+    watch.lifeline = CrashingProcess()
     watch.recover()
     alerted, expected = watch.alerted(), watch.expected(baseline=baseline)
     assert set(alerted) == set(expected), f"deaths at {deaths}"
-    copies = Counter(watch.sns.alerted())
-    assert max(copies.values(), default=0) <= lifeline.died + 1
+    copies = Counter(watch.sns.sent_ids())
+    assert max(copies.values(), default=0) <= lifeline.crashed + 1
     assert len(copies) == expected.total() + 1, "each alert once, and watch.started"
     assert not list(watch.world.tables.alerts.pending_since_before(watch.world.our_clock.now()))
-    return lifeline.died
+    return lifeline.crashed
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
@@ -162,7 +162,7 @@ def test_crashes_at_any_three_calls_lose_nothing(seed: int) -> None:
 
 
 def test_repeated_and_reordered_events_change_nothing() -> None:
-    watch = Watch(Lifeline())
+    watch = Watch(CrashingProcess())
     of_a_day_with_trouble(watch)
     watch.live()
     alerted = list(watch.sns.taken)

@@ -16,9 +16,9 @@ from orderwatch.publishing.publish import PublishMetrics
 from orderwatch.rendering.sns import Attribute, SnsMessage
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import SEEN_AT, alert_of, first_sight
-from tests.support.clocks import FakeClock, StandingClock
+from tests.support.clocks import FakeClock, ManualClock
 from tests.support.cloud import Tables
-from tests.support.recording_sns import RecordingSns, alerted_ids
+from tests.support.recording_sns import RecordingSns, alert_ids_in
 from tests.support.sending import send
 
 ANY = AlertKey("conn_a", "any")
@@ -32,7 +32,7 @@ def ids(keys: Sequence[AlertKey]) -> list[str]:
 class Desk:
     """An outbox with alerts in it, and a topic."""
 
-    clock: StandingClock = field(default_factory=lambda: StandingClock(SEEN_AT))
+    clock: ManualClock = field(default_factory=lambda: ManualClock(SEEN_AT))
     sns: RecordingSns = field(default_factory=RecordingSns)
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ def test_an_alert_is_sent_once_however_often_it_is_asked_for(desk: Desk) -> None
     [key] = desk.put()
     assert desk.publish([key, key]).sent == 1
     assert desk.publish([key]).sent == 0
-    assert desk.sns.alerted() == [key.alert_id]
+    assert desk.sns.sent_ids() == [key.alert_id]
 
 
 def test_an_alert_that_does_not_exist_is_not_sent(desk: Desk) -> None:
@@ -142,7 +142,7 @@ def test_two_senders_at_once_send_an_alert_once(desk: Desk) -> None:
 
     late = send([key], outbox=Late(), topic=desk.sns.topic)
     assert [summary.sent for summary in (*summaries, late)] == [1, 0]
-    assert desk.sns.alerted() == [key.alert_id]
+    assert desk.sns.sent_ids() == [key.alert_id]
 
 
 def test_an_alert_that_another_sender_holds_is_reported_unsent_and_sent_when_that_one_died(desk: Desk) -> None:
@@ -162,7 +162,7 @@ def test_a_refused_batch_is_released_reported_and_sent_the_next_time(desk: Desk)
 
     desk.sns.is_down = False
     assert desk.publish(keys).sent == 3
-    assert sorted(desk.sns.alerted()) == ids(keys)
+    assert sorted(desk.sns.sent_ids()) == ids(keys)
 
 
 def test_a_message_that_sns_refuses_holds_no_other_up(desk: Desk) -> None:
@@ -170,7 +170,7 @@ def test_a_message_that_sns_refuses_holds_no_other_up(desk: Desk) -> None:
     desk.sns.refuses = lambda body: body["alert_id"] == bad.alert_id
     summary = desk.publish(keys)
     assert (summary.sent, summary.unsent_keys) == (2, [bad])
-    assert sorted(desk.sns.alerted()) == ids([good, other])
+    assert sorted(desk.sns.sent_ids()) == ids([good, other])
 
     desk.sns.refuses = lambda body: False
     assert desk.publish(keys).sent == 1
@@ -256,7 +256,7 @@ def test_a_bug_in_a_template_sends_the_alert_plain(desk: Desk, monkeypatch: pyte
     [key] = desk.put()
     summary = desk.publish([key])
     assert (summary.sent, summary.plain) == (1, 1)
-    assert desk.sns.alerted() == [key.alert_id]
+    assert desk.sns.sent_ids() == [key.alert_id]
 
 
 # Storms (rule 12)
@@ -268,7 +268,7 @@ def test_a_storm_is_told_as_one_digest_whose_members_are_all_marked(desk: Desk) 
     assert (summary.messages, summary.sent) == (1, 6)
     [body] = desk.sns.taken
     assert body["kind"] == "order.digest"
-    assert sorted(alerted_ids(body)) == ids(keys)
+    assert sorted(alert_ids_in(body)) == ids(keys)
     assert desk.pending() == []
 
 

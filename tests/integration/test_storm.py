@@ -18,7 +18,7 @@ from orderwatch.rendering import slack
 from orderwatch_local.shop import Shop
 from tests.support.clocks import FakeClock, running_on
 from tests.support.memory_dynamodb import MemoryDynamoDB
-from tests.support.recording_sns import ARN, RecordingSns, alerted_ids
+from tests.support.recording_sns import ARN, RecordingSns, alert_ids_in
 from tests.support.sending import ProductsOf, send
 from tests.support.template import load_template
 from tests.support.world import World
@@ -52,16 +52,16 @@ class Storm:
 class TimedSns(RecordingSns):
     """SNS that takes its time, and notes when it took what."""
 
-    def __init__(self, needs_attention: FakeClock) -> None:
+    def __init__(self, clock: FakeClock) -> None:
         super().__init__()
-        self._waits = needs_attention
+        self._clock = clock
         self.sent: list[tuple[float, dict[str, Any]]] = []
 
     def publish_batch(self, **request: Any) -> dict[str, Any]:
-        self._waits.seconds += SNS_REQUEST
+        self._clock.seconds += SNS_REQUEST
         known = len(self.taken)
         answer = super().publish_batch(**request)
-        self.sent += [(self._waits.seconds, body) for body in self.taken[known:]]
+        self.sent += [(self._clock.seconds, body) for body in self.taken[known:]]
         return answer
 
 
@@ -76,7 +76,7 @@ def stormy_world(statuses: tuple[str, ...]) -> World:
         shop.place(_order(number))
     shop.sync()
     world.poll()
-    world.alerted()
+    world.new_alerts()
     world.pass_time()
     for number in range(ORDERS):
         shop.move(str(number), statuses[number % len(statuses)])
@@ -95,11 +95,11 @@ def _order(number: int) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def storm() -> Storm:
     world = stormy_world(("exception", "backordered", "cancelled"))
-    needs_attention = FakeClock()
-    clock.use(needs_attention)
-    sns, products = TimedSns(needs_attention), Details(ProductsOf(lambda _: world.client()))
+    fake_clock = FakeClock()
+    clock.use(fake_clock)
+    sns, products = TimedSns(fake_clock), Details(ProductsOf(lambda _: world.client()))
     topic = AlertTopic(sns.as_client(), ARN)
-    storm = Storm([alert.key for alert in world.alerted()], begins_at=needs_attention.seconds, sent=sns.sent)
+    storm = Storm([alert.key for alert in world.new_alerts()], begins_at=fake_clock.seconds, sent=sns.sent)
     before = len(world.queries("/cart/products"))
     for batch in batched(storm.keys, STREAM_BATCH, strict=False):
         summary = send(batch, outbox=world.tables.alerts, topic=topic, products=products)
@@ -120,7 +120,7 @@ def most_in_a_second(moments: list[float]) -> int:
 
 
 def test_every_order_of_a_storm_is_in_exactly_one_message(storm: Storm) -> None:
-    alerted = Counter(alert_id for _, body in storm.sent for alert_id in alerted_ids(body))
+    alerted = Counter(alert_id for _, body in storm.sent for alert_id in alert_ids_in(body))
     assert len(storm.keys) == ORDERS
     assert alerted == Counter(key.alert_id for key in storm.keys)
 
@@ -153,8 +153,8 @@ class Poster:
     """One concurrent run of post_to_slack, at the pace that all of them share."""
 
     def __init__(self, dynamodb: MemoryDynamoDB, begins_at: float) -> None:
-        self.needs_attention = FakeClock()
-        self.needs_attention.seconds = begins_at
+        self.clock = FakeClock()
+        self.clock.seconds = begins_at
         client = dynamodb.as_client()
         self._pace = SharedRateLimiter(client, "slack", "pace", SLACK_LIMIT)
         self._batch: list[dict[str, Any]] = []
@@ -164,13 +164,13 @@ class Poster:
         """Post the next message of its batch, or of the next batch; None where the queue is empty."""
         if not self._batch:
             self._batch = [body for _, body in zip(range(MAPPING["BatchSize"]), queue, strict=False)]
-            self._ends_at = self.needs_attention.seconds + SLACK_FUNCTION["Timeout"] - post_to_slack.STOP_BEFORE
+            self._ends_at = self.clock.seconds + SLACK_FUNCTION["Timeout"] - post_to_slack.STOP_BEFORE
         if not self._batch:
             return None
-        with running_on(self.needs_attention):
-            assert self._pace.wait(self._ends_at - self.needs_attention.seconds), "given back to the queue"
-        posted = (self.needs_attention.seconds, self._batch.pop(0))
-        self.needs_attention.seconds += SLACK_REQUEST
+        with running_on(self.clock):
+            assert self._pace.wait(self._ends_at - self.clock.seconds), "given back to the queue"
+        posted = (self.clock.seconds, self._batch.pop(0))
+        self.clock.seconds += SLACK_REQUEST
         return posted
 
 
@@ -181,7 +181,7 @@ def post_all(storm: Storm) -> list[tuple[float, dict[str, Any]]]:
     posters = [Poster(dynamodb, storm.sent[0][0]) for _ in range(POSTERS)]
     posted = []
     while posters:
-        earliest = min(posters, key=lambda poster: poster.needs_attention.seconds)
+        earliest = min(posters, key=lambda poster: poster.clock.seconds)
         if message := earliest.post(queue):
             posted.append(message)
         else:

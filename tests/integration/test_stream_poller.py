@@ -65,8 +65,8 @@ class StreamPoller:
 
     def run(self) -> None:
         """Handle every record that is in the stream now, from the oldest on."""
-        connections_to_poll = json.loads(SETTINGS["FilterCriteria"]["Filters"][0]["Pattern"])["eventName"]
-        records = [record for record in self._records() if record["eventName"] in connections_to_poll]
+        event_names = json.loads(SETTINGS["FilterCriteria"]["Filters"][0]["Pattern"])["eventName"]
+        records = [record for record in self._records() if record["eventName"] in event_names]
         for start in range(0, len(records), SETTINGS["BatchSize"]):
             self._handle(records[start : start + SETTINGS["BatchSize"]], tries=0)
 
@@ -132,7 +132,7 @@ class Pipeline:
     """The table with its stream, the two handlers that send, the on-failure queue and SNS."""
 
     tables: Tables
-    needs_attention: FakeClock
+    clock: FakeClock
     sns: RecordingSns
     queue_url: str
     broken_for: set[str] = field(default_factory=set)
@@ -151,7 +151,7 @@ class Pipeline:
             description["Table"]["LatestStreamArn"],
             self.publish,
             self.queue_url,
-            self.needs_attention.sleep,
+            self.clock.sleep,
             now=lambda: datetime.now(UTC) + later,
         )
 
@@ -162,7 +162,7 @@ class Pipeline:
         return dict(functions.publish_alerts.app.handler(event, lambda_context()))
 
     def redrive(self) -> dict[str, int]:
-        self.needs_attention.seconds += timedelta(hours=1).total_seconds()
+        self.clock.seconds += timedelta(hours=1).total_seconds()
         return dict(functions.redrive_alerts.app.handler({}, lambda_context(seconds_left=300)))
 
     def given_up(self) -> list[tuple[str, int]]:
@@ -174,7 +174,7 @@ class Pipeline:
 
 @pytest.fixture
 def pipeline(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
-    needs_attention, sns = FakeClock(), RecordingSns()
+    fake_clock, sns = FakeClock(), RecordingSns()
     variables = {
         "PARAMETER_PREFIX": "/orderwatch",
         "TRACKSTAR_BASE_URL": "https://trackstar.invalid",
@@ -197,8 +197,8 @@ def pipeline(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeli
     apps = (functions.publish_alerts.app, functions.redrive_alerts.app)
     for app in apps:
         app._adapters.cache_clear()
-    clock.use(needs_attention)
-    yield Pipeline(tables, needs_attention, sns, queue_url)
+    clock.use(fake_clock)
+    yield Pipeline(tables, fake_clock, sns, queue_url)
     for app in apps:
         app._adapters.cache_clear()
 
@@ -207,11 +207,11 @@ def test_new_alerts_are_sent_in_one_batch_and_once(pipeline: Pipeline) -> None:
     alert_ids = pipeline.put(3)
     poller = pipeline.poller()
     poller.run()
-    assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
+    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
     assert [len(batch) for batch in poller.batches] == [3]
 
     pipeline.poller().run()
-    assert len(pipeline.sns.alerted()) == 3, "the stream read again sends nothing again"
+    assert len(pipeline.sns.sent_ids()) == 3, "the stream read again sends nothing again"
 
 
 def test_a_partial_failure_is_retried_without_duplicates(pipeline: Pipeline) -> None:
@@ -221,7 +221,7 @@ def test_a_partial_failure_is_retried_without_duplicates(pipeline: Pipeline) -> 
     poller = pipeline.poller()
     poller.run()
     assert [len(batch) for batch in poller.batches][:2] == [4, 3]
-    assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
+    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
     assert pipeline.given_up() == []
 
 
@@ -231,12 +231,12 @@ def test_a_short_outage_delays_alerts_and_drops_none(pipeline: Pipeline) -> None
     poller = pipeline.poller()
 
     def recover(seconds: float) -> None:
-        pipeline.needs_attention.sleep(seconds)
+        pipeline.clock.sleep(seconds)
         pipeline.sns.is_down = False
 
     poller.wait = recover
     poller.run()
-    assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
+    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
     assert pipeline.given_up() == []
 
 
@@ -245,11 +245,11 @@ def test_after_a_long_outage_redrive_sends_every_alert(pipeline: Pipeline) -> No
     pipeline.sns.is_down = True
     pipeline.poller().run()
     assert sum(count for _, count in pipeline.given_up()) == 3
-    assert pipeline.sns.alerted() == []
+    assert pipeline.sns.sent_ids() == []
 
     pipeline.sns.is_down = False
     assert pipeline.redrive() == {"sent": 3, "unsent": 0}
-    assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
+    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
 
 
 def test_a_poison_record_is_isolated_and_sent_by_redrive(pipeline: Pipeline) -> None:
@@ -257,12 +257,12 @@ def test_a_poison_record_is_isolated_and_sent_by_redrive(pipeline: Pipeline) -> 
     pipeline.broken_for = {alert_ids[2]}
     poller = pipeline.poller()
     poller.run()
-    assert sorted(pipeline.sns.alerted()) == sorted(set(alert_ids) - pipeline.broken_for)
+    assert sorted(pipeline.sns.sent_ids()) == sorted(set(alert_ids) - pipeline.broken_for)
     assert pipeline.given_up() == [("RetryAttemptsExhausted", 1)]
     assert len(poller.batches) < 5 + 2 * SETTINGS["MaximumRetryAttempts"], "tries are bounded"
 
     assert pipeline.redrive() == {"sent": 1, "unsent": 0}
-    assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
+    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
 
 
 def test_a_record_over_its_maximum_age_is_sent_by_redrive(pipeline: Pipeline) -> None:
@@ -273,7 +273,7 @@ def test_a_record_over_its_maximum_age_is_sent_by_redrive(pipeline: Pipeline) ->
     assert pipeline.given_up() == [("RecordAgeExceeded", 2)]
 
     assert pipeline.redrive() == {"sent": 2, "unsent": 0}
-    assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
+    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
 
 
 def test_an_unreadable_alert_stays_pending_and_blocks_no_other(pipeline: Pipeline) -> None:
@@ -287,8 +287,8 @@ def test_an_unreadable_alert_stays_pending_and_blocks_no_other(pipeline: Pipelin
     )
     pipeline.poller().run()
     pipeline.redrive()
-    assert pipeline.sns.alerted() == [good]
-    pending = pipeline.tables.alerts.pending_since_before(pipeline.needs_attention.now())
+    assert pipeline.sns.sent_ids() == [good]
+    pending = pipeline.tables.alerts.pending_since_before(pipeline.clock.now())
     assert [key.alert_id for key in pending] == [broken]
 
 

@@ -26,9 +26,9 @@ def tables(request: pytest.FixtureRequest, aws: None) -> Iterator[Tables]:
         client = MemoryDynamoDB().as_client()
     else:
         client = boto3.client("dynamodb", endpoint_url=OTHER_DYNAMODB if request.param == "endpoint" else None)
-    needs_attention = FakeClock()
-    needs_attention.seconds = (AT - BEGINS_AT).total_seconds()
-    clock.use(needs_attention)
+    fake_clock = FakeClock()
+    fake_clock.seconds = (AT - BEGINS_AT).total_seconds()
+    clock.use(fake_clock)
     yield from create_tables(client)
     clock.use(None)
 

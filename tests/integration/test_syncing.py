@@ -23,7 +23,7 @@ def world() -> World:
     world = World()
     world.place("1")
     world.poll()
-    world.alerted()
+    world.new_alerts()
     return world
 
 
@@ -31,7 +31,7 @@ def poll_and_ask(world: World, *, after: timedelta) -> list[Alert]:
     """A poll, then the question, as poll_orders does; what they told."""
     world.pass_time(after)
     ask_for_sync(SHOP, vendor=world.client(), store=world.tables.store, summary=world.poll(), sync_every=EVERY)
-    return world.alerted()
+    return world.new_alerts()
 
 
 def asked(world: World) -> list[int]:

@@ -19,7 +19,7 @@ from orderwatch.records import StoredOrder
 from orderwatch.trackstar.orders import Order, Version, VersionClock
 from tests.integration.conftest import OTHER_DYNAMODB
 from tests.support.alerts import first_sight
-from tests.support.clocks import StandingClock
+from tests.support.clocks import ManualClock
 from tests.support.cloud import Tables, create_tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.polls import WATCHED
@@ -39,14 +39,14 @@ COUNTERPARTS = ["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])]
 
 
 @pytest.fixture
-def clock() -> StandingClock:
-    deadline_state = StandingClock(NOON)
+def clock() -> ManualClock:
+    deadline_state = ManualClock(NOON)
     process_clock.use(deadline_state)
     return deadline_state
 
 
 @pytest.fixture(params=COUNTERPARTS)
-def tables(request: pytest.FixtureRequest, aws: None, clock: StandingClock) -> Iterator[Tables]:
+def tables(request: pytest.FixtureRequest, aws: None, clock: ManualClock) -> Iterator[Tables]:
     if request.param == "memory":
         client = MemoryDynamoDB().as_client()
     else:
@@ -298,7 +298,7 @@ def test_an_alert_is_leased_to_one_sender_at_a_time(tables: Tables) -> None:
     assert tables.alerts.acquire(key, owner="another")
 
 
-def test_a_lease_expires_after_its_duration(tables: Tables, clock: StandingClock) -> None:
+def test_a_lease_expires_after_its_duration(tables: Tables, clock: ManualClock) -> None:
     [key] = put(tables, "1")
     tables.alerts.acquire(key, owner="one")
     clock.advance(LEASE_DURATION - timedelta(seconds=1))
@@ -307,7 +307,7 @@ def test_a_lease_expires_after_its_duration(tables: Tables, clock: StandingClock
     assert tables.alerts.acquire(key, owner="another")
 
 
-def test_a_sent_alert_is_not_pending_not_leased_and_expires(tables: Tables, clock: StandingClock) -> None:
+def test_a_sent_alert_is_not_pending_not_leased_and_expires(tables: Tables, clock: ManualClock) -> None:
     [key] = put(tables, "1")
     tables.alerts.acquire(key, owner="one")
     tables.alerts.mark_sent(key, message_id="m1")
@@ -336,7 +336,7 @@ def test_a_missing_alert_can_be_neither_leased_nor_marked(tables: Tables) -> Non
     assert tables.rows("AlertTable") == []
 
 
-def test_alerts_pending_for_long_are_listed_oldest_first(tables: Tables, clock: StandingClock) -> None:
+def test_alerts_pending_for_long_are_listed_oldest_first(tables: Tables, clock: ManualClock) -> None:
     made = []
     for minute in range(3):
         made += put(tables, f"order {minute}")
@@ -345,7 +345,7 @@ def test_alerts_pending_for_long_are_listed_oldest_first(tables: Tables, clock: 
     assert list(tables.alerts.pending_since_before(NOON)) == []
 
 
-def test_a_long_list_of_pending_alerts_is_complete(tables: Tables, clock: StandingClock) -> None:
+def test_a_long_list_of_pending_alerts_is_complete(tables: Tables, clock: ManualClock) -> None:
     made = put(tables, *(f"order {number}" for number in range(130)))
     assert sorted(tables.alerts.pending_since_before(clock.now() + MINUTE)) == sorted(made)
 

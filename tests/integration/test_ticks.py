@@ -40,9 +40,9 @@ def test_a_shop_read_since_its_last_sync_is_polled_after_the_next(running: Accou
 
 
 def test_a_shop_whose_sync_time_never_moves_is_polled_every_15_min(running: Account) -> None:
-    running.needs_attention.seconds += 14 * 60
+    running.clock.seconds += 14 * 60
     assert tick(running) == []
-    running.needs_attention.seconds += 60
+    running.clock.seconds += 60
     assert tick(running) == ["conn_a"]
 
 
@@ -70,13 +70,13 @@ def test_a_poll_that_an_operator_requests_is_always_queued(running: Account) -> 
 def test_every_shop_is_polled_if_trackstar_cannot_be_listed(running: Account) -> None:
     running.trackstar.intercept = lambda request: Response(503, (), b"")
     assert tick(running) == [], "it was read just now"
-    running.needs_attention.seconds += 5 * 60
+    running.clock.seconds += 5 * 60
     assert tick(running) == ["conn_a"]
 
 
 def test_a_refused_api_key_stops_no_poll(running: Account) -> None:
     put_parameter("trackstar/api-key", "wrong")
-    running.needs_attention.seconds += 6 * 60
+    running.clock.seconds += 6 * 60
     assert tick(running) == ["conn_a"]
 
 

@@ -105,11 +105,11 @@ def test_a_poll_watches_the_other_orders_and_names_the_broken_one_to_the_operato
 ) -> None:
     world = World()
     world.poll()
-    world.alerted()
+    world.new_alerts()
     world.trackstar.intercept = always(page(record))
     world.pass_time()
     assert world.poll().outcome is Outcome.FINISHED
-    alerted = world.alerted()
+    alerted = world.new_alerts()
     assert [alert.order.id for alert in alerted if alert.order] == OTHERS
     [notice] = [alert for alert in alerted if alert.kind == KIND_QUARANTINED]
     assert notice.detail

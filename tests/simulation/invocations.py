@@ -18,7 +18,7 @@ from tests.simulation.deadline_oracle import PollFacts
 from tests.simulation.facts import Violation
 from tests.simulation.functions import forget, handler_module
 from tests.simulation.visible import Reading
-from tests.support.death import Killed
+from tests.support.crashing import Killed
 
 if TYPE_CHECKING:
     from tests.simulation.run import SimulatedRun

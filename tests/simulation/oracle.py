@@ -43,7 +43,7 @@ from tests.simulation.deadline_oracle import DeadlineOracle
 from tests.simulation.facts import Subject, Violation, status_of, subject_of, version_of
 from tests.simulation.plan import WATCHED
 from tests.simulation.visible import BEFORE_ALL, Reading, VisibleOrder, VisibleShop
-from tests.support.recording_sns import alerted_ids
+from tests.support.recording_sns import alert_ids_in
 
 MAX_ATTEMPTS = 3
 MAX_PAGES_WITHOUT_NEW_ORDERS = 10
@@ -340,7 +340,7 @@ class Oracle:
 
     def took(self, body: dict[str, Any]) -> list[str]:
         """SNS accepted a message; the ids of its alerts."""
-        ids = alerted_ids(body)
+        ids = alert_ids_in(body)
         for alert_id in ids:
             self.delivered[alert_id] += 1
             if self.row(ALERTS, body["connection_id"], alert_id) is None:

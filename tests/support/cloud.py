@@ -93,13 +93,13 @@ def _created(client: "DynamoDBClient") -> dict[str, str]:
     names = {table: f"{table}-{uuid.uuid4().hex[:8]}" for table in TABLES}
     for table, name in names.items():
         properties = resources[table]["Properties"]
-        connections_to_poll = {key: value for key, value in properties.items() if key in CREATED_BY}
-        if "StreamSpecification" in connections_to_poll:
-            connections_to_poll["StreamSpecification"] = {
+        definition = {key: value for key, value in properties.items() if key in CREATED_BY}
+        if "StreamSpecification" in definition:
+            definition["StreamSpecification"] = {
                 "StreamEnabled": True,
-                **connections_to_poll["StreamSpecification"],
+                **definition["StreamSpecification"],
             }
-        client.create_table(TableName=name, **connections_to_poll)
+        client.create_table(TableName=name, **definition)
         client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
     return names
 

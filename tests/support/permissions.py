@@ -80,8 +80,8 @@ def resolved(value: Any) -> Any:
             return _attribute(path)
         case {"Fn::Sub": str(text)}:
             return re.sub(r"\$\{([^}]+)\}", lambda found: _either(found[1]), text)
-        case {"Fn::If": [str(), connections_to_poll, _]}:  # with all that can be switched on
-            return resolved(connections_to_poll)
+        case {"Fn::If": [str(), if_true, _]}:  # with all that can be switched on
+            return resolved(if_true)
     return value
 
 

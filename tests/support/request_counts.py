@@ -115,7 +115,7 @@ def count_requests(case: Case, *, policy: Policy = WATCHED) -> Counted:
         counter.acquire()
         poll(shop, tables.store, world.shop.connection_id, policy=policy)
         polled = counter.acquire()
-        keys = [alert.key for alert in world.alerted()]
+        keys = [alert.key for alert in world.new_alerts()]
         assert len(keys) == case.alerts
         send_all(keys)
         sent = counter.acquire()
@@ -146,7 +146,7 @@ def _world(case: Case, counter: "_Counter", policy: Policy) -> tuple[World, Tabl
         world.shop.place({"id": str(number), "order_number": f"#{number}", "status": "open", "line_items": lines})
     world.shop.sync()
     world.poll(policy=policy)
-    world.alerted()
+    world.new_alerts()
     world.pass_time()
     for number in range(case.changed):
         world.shop.move(str(number), "exception" if number < case.alerts else "confirmed")

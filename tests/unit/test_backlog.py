@@ -24,7 +24,7 @@ def place(world: World, order_id: str, *, status: str = "exception", days: int |
 
 def started(world: World) -> Alert:
     world.poll()
-    [alert] = [alert for alert in world.alerted() if alert.kind == "watch.started"]
+    [alert] = [alert for alert in world.new_alerts() if alert.kind == "watch.started"]
     return alert
 
 

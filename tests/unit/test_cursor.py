@@ -23,7 +23,7 @@ def world() -> World:
     world = World()
     world.place("known")
     world.poll()
-    world.alerted()
+    world.new_alerts()
     return world
 
 
@@ -104,7 +104,7 @@ def test_a_refused_filter_is_tried_again_once_a_day(world: World) -> None:
     world.pass_time(DAY)
     world.shop.sync()
     world.poll()
-    world.alerted()
+    world.new_alerts()
 
     assert kinds(world.next_poll()) in ([], ["order.exception"])
     assert filters(world) == BY_VENDOR
@@ -123,7 +123,7 @@ def test_a_date_in_the_future_suppresses_no_order(field: str) -> None:
     world.shop.garble("1", {field: "2031-01-01T00:00:00Z"})
     world.shop.sync()
     world.poll()
-    world.alerted()
+    world.new_alerts()
     assert world.stored("1").version.at <= world.vendor_clock.now()
 
     world.shop.heal("1")
@@ -140,7 +140,7 @@ def test_what_is_dropped_as_stale_is_counted(world: World) -> None:
     lists(world, lambda _: page(old))
     world.pass_time()
     assert world.poll().stale == 1
-    assert world.alerted() == []
+    assert world.new_alerts() == []
 
 
 def test_an_older_copy_is_stale_behind_a_clock_set_back(world: World) -> None:
@@ -152,7 +152,7 @@ def test_an_older_copy_is_stale_behind_a_clock_set_back(world: World) -> None:
     world.pass_time()
     world.vendor_clock.advance(-HOUR)
     assert world.poll().stale == 1
-    assert world.alerted() == []
+    assert world.new_alerts() == []
 
 
 # Identity (rule 2)
@@ -163,7 +163,7 @@ def test_a_repeated_problem_is_alerted_again_whatever_its_dates() -> None:
     world.shop.quirks.trackstar_dates = TrackstarDates.NULL
     world.place("1")
     world.poll()
-    world.alerted()
+    world.new_alerts()
     alerted = []
     for status in ("exception", "processing", "exception"):
         world.shop.move("1", status)
@@ -189,7 +189,7 @@ def test_a_page_that_points_to_itself_is_retried_and_then_fails(world: World) ->
     with pytest.raises(PagingError, match="page token"):
         world.poll()
     assert len(asked) == 2 * MAX_ATTEMPTS
-    assert kinds(world.alerted()) == ["order.exception"], "what was read is not lost"
+    assert kinds(world.new_alerts()) == ["order.exception"], "what was read is not lost"
 
     world.trackstar.intercept = None
     world.next_poll()
@@ -228,7 +228,7 @@ def test_a_shop_recovers_when_its_page_tokens_work_again(
     world.pass_time()
     world.poll()
     assert world.state().progress is None
-    assert {alert.order.id for alert in world.alerted() if alert.order} == set(ids)
+    assert {alert.order.id for alert in world.new_alerts() if alert.order} == set(ids)
 
 
 def test_a_page_that_brings_nothing_new_is_followed(world: World) -> None:
@@ -255,7 +255,7 @@ def test_of_two_copies_on_a_page_the_newest_counts(world: World, ahead: timedelt
         fresh = World()
         fresh.place("known")
         fresh.poll()
-        fresh.alerted()
+        fresh.new_alerts()
         lists(fresh, lambda _, records=records: page(*records))  # type: ignore[misc]
         fresh.next_poll()
         assert fresh.stored("twice").status == ("exception" if first == 0 else "open")

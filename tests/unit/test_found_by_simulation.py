@@ -35,7 +35,7 @@ def test_an_order_in_two_polls_of_a_window_is_counted_once(world: World, monkeyp
 def test_an_empty_shop_without_vendor_dates_is_watched(world: World, dates: TrackstarDates) -> None:
     world.shop.quirks.trackstar_dates = dates
     world.poll()
-    world.alerted()
+    world.new_alerts()
     world.pass_time()
     world.place("1", status="exception")
 
@@ -45,7 +45,7 @@ def test_an_empty_shop_without_vendor_dates_is_watched(world: World, dates: Trac
 def test_orders_dated_by_a_slow_vendor_clock_are_read_later(world: World) -> None:
     world.place("1")
     world.poll()
-    world.alerted()
+    world.new_alerts()
     world.vendor_clock.advance(-HOUR)
     assert world.next_poll() == []
     world.place("2", status="exception")

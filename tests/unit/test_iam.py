@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.account import FUNCTIONS, Account, SlacksClient, account, inserts, order
+from tests.support.account import FUNCTIONS, Account, FakeSlack, account, inserts, order
 from tests.support.alerts import alert_of
 from tests.support.lambda_context import sqs_event
 from tests.support.permissions import REGION, RESOURCES, Call, Grant, arn_of, granted, role_of, violations
@@ -91,7 +91,7 @@ def run_every_path(account: Account) -> None:
     assert account.invoke("PublishAlertsFunction", inserts(alerted)) == {"batchItemFailures": []}
     account.trouble("3")
     account.poll()
-    account.needs_attention.seconds += timedelta(minutes=30).total_seconds()
+    account.clock.seconds += timedelta(minutes=30).total_seconds()
     account.subscribe("OpsTopic")
     assert account.invoke("RedriveAlertsFunction", {})["sent"] == 2
     assert len(account.pending()) == 1, "the operators are told that nobody hears AlertTopic"
@@ -113,7 +113,7 @@ def sum_up(account: Account) -> None:
 
 
 def post_to_slack(account: Account) -> None:
-    bodies = [alert_of(order_id).model_dump_json() for order_id in ("posted", SlacksClient.REFUSED)]
+    bodies = [alert_of(order_id).model_dump_json() for order_id in ("posted", FakeSlack.REFUSED)]
     answer = account.invoke("PostToSlackFunction", sqs_event(bodies[0], bodies[0], bodies[1]))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-2"}]}
 

@@ -14,7 +14,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     world.place("1", "2", "3", "4", "5")
     world.poll()
-    world.alerted()
+    world.new_alerts()
     world.our_clock.advance(MINUTE)
     return world
 
@@ -46,14 +46,14 @@ def test_a_poll_killed_on_a_page_loses_only_that_page(world: World, page: int) -
     for order_id in "12345":
         world.move(order_id, "exception")
     killed_before_page(world, page)
-    assert len(world.alerted()) == 2 * (page - 1), "every page before it is written, with its alerts"
+    assert len(world.new_alerts()) == 2 * (page - 1), "every page before it is written, with its alerts"
     progress = world.state().progress
     assert (progress.read_count if progress else 0) == 2 * (page - 1)
 
     rest = world.poll()
 
     assert rest.pages == 3 - (page - 1), "and the next poll goes on at the page that was lost"
-    assert len(world.alerted()) == 5 - 2 * (page - 1)
+    assert len(world.new_alerts()) == 5 - 2 * (page - 1)
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])
@@ -73,7 +73,7 @@ def test_an_unreadable_page_loses_none_of_those_before_it(world: World, status: 
     progress = world.state().progress
     assert progress is not None
     assert progress.read_count == 4
-    assert "order.exception" in kinds(world.alerted())
+    assert "order.exception" in kinds(world.new_alerts())
 
 
 def test_an_order_read_again_in_another_status_is_alerted_twice(world: World) -> None:
@@ -85,4 +85,4 @@ def test_an_order_read_again_in_another_status_is_alerted_twice(world: World) ->
 
     world.before_page(2, again)
     world.poll()
-    assert kinds(world.alerted()) == ["order.exception", "order.cancelled"]
+    assert kinds(world.new_alerts()) == ["order.exception", "order.cancelled"]

@@ -20,7 +20,7 @@ def world() -> World:
     world = World()
     world.place("1")
     world.poll()
-    world.alerted()
+    world.new_alerts()
     return world
 
 
@@ -34,7 +34,7 @@ def failed_poll(world: World) -> list[str]:
     with pytest.raises(UnavailableError):
         world.poll()
     alert_poll_failing(AlertConnection(id="conn_a"), store=world.tables.store, suppression=SILENCE)
-    return kinds(world.alerted())
+    return kinds(world.new_alerts())
 
 
 def test_half_an_hour_of_failing_polls_is_alerted_once(world: World) -> None:
@@ -61,7 +61,7 @@ def test_the_start_of_the_watch_names_what_is_watched() -> None:
     world = World()
     world.place("1", status="exception")
     world.poll()
-    assert [alert.detail for alert in world.alerted()] == [
+    assert [alert.detail for alert in world.new_alerts()] == [
         "Watching 1 orders for backordered, cancelled, exception; 1 in exception now."
     ]
 

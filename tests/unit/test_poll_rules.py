@@ -37,7 +37,7 @@ def pages_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
 def started(world: World) -> World:
     """The baseline is done and told."""
     world.poll()
-    assert kinds(world.alerted()) == ["watch.started"]
+    assert kinds(world.new_alerts()) == ["watch.started"]
     return world
 
 
@@ -54,7 +54,7 @@ def test_the_baseline_records_every_order_and_sends_one_message(world: World) ->
     world.place("4", "5", status="exception")
     world.place("6", status="cancelled")
     summary = world.poll()
-    [alert] = world.alerted()
+    [alert] = world.new_alerts()
     assert alert.kind == "watch.started"
     assert alert.detail == "Watching 6 orders for backordered, cancelled, exception; 2 in exception now."
     assert alert.waiting
@@ -65,7 +65,7 @@ def test_the_baseline_records_every_order_and_sends_one_message(world: World) ->
 
 def test_the_baseline_of_an_empty_shop_says_so(world: World) -> None:
     world.poll()
-    assert [alert.detail for alert in world.alerted()] == [
+    assert [alert.detail for alert in world.new_alerts()] == [
         "Watching 0 orders for backordered, cancelled, exception; none needs attention now."
     ]
 
@@ -90,7 +90,7 @@ def test_a_change_during_the_baseline_is_a_transition(world: World) -> None:
     world.before_page(2, change)
     world.poll()
     world.trackstar.intercept = None
-    alerted = world.alerted() + world.next_poll()
+    alerted = world.new_alerts() + world.next_poll()
     assert kinds(alerted).count("watch.started") == 1
     assert orders_told(alerted) == [("1", "order.exception", "open")]
 
@@ -107,7 +107,7 @@ def test_a_capped_baseline_records_older_orders_without_an_alert() -> None:
     world.pass_time(40 * DAY)
     world.place("recent")
     world.poll(policy=policy)
-    assert [alert.detail for alert in world.alerted()] == [
+    assert [alert.detail for alert in world.new_alerts()] == [
         "Watching 1 orders for backordered, cancelled, exception; none needs attention now."
     ]
 
@@ -151,7 +151,7 @@ def test_windows_overlap_and_the_boundary_is_not_alerted_twice(
     world.pass_time()
     world.place("boundary", status="exception")
     world.poll()
-    assert kinds(world.alerted()) == ["order.exception"]
+    assert kinds(world.new_alerts()) == ["order.exception"]
     boundary = world.state().cursor
     assert boundary == NOON + TICK
 
@@ -159,7 +159,7 @@ def test_windows_overlap_and_the_boundary_is_not_alerted_twice(
     summary = world.poll()
 
     assert world.queries()[-1]["trackstar_updated_date[gte]"] == f"{boundary - OVERLAP:%Y-%m-%dT%H:%M:%SZ}"
-    assert (summary.orders, summary.written, world.alerted()) == (1, 0, [])
+    assert (summary.orders, summary.written, world.new_alerts()) == (1, 0, [])
 
 
 def test_a_change_in_the_second_of_the_boundary_is_alerted(world: World) -> None:
@@ -168,7 +168,7 @@ def test_a_change_in_the_second_of_the_boundary_is_alerted(world: World) -> None
     world.place("late", status="exception")  # after the poll, in the second that was its upper bound
     world.pass_time(OVERLAP)
     world.poll()
-    assert kinds(world.alerted()) == ["order.exception"]
+    assert kinds(world.new_alerts()) == ["order.exception"]
 
 
 def test_a_change_that_trackstar_copies_hours_later_is_alerted(world: World) -> None:
@@ -212,7 +212,7 @@ def test_a_baseline_of_some_days_falls_back_too(world: World) -> None:
     world.shop.quirks.refused_filters = {"trackstar_updated_date"}
     world.place("1", status="exception")
     world.poll(policy=Policy(statuses=WATCHED.statuses, baseline_days=7))
-    assert [alert.detail for alert in world.alerted()] == [
+    assert [alert.detail for alert in world.new_alerts()] == [
         "Watching 1 orders for backordered, cancelled, exception; 1 in exception now."
     ]
 
@@ -241,7 +241,7 @@ def test_an_expired_page_token_restarts_the_window(world: World) -> None:
     second = world.poll()
 
     assert (second.outcome, second.pages) == (Outcome.FINISHED, 2)
-    assert sorted(orders_told(world.alerted())) == [(order_id, "order.exception", None) for order_id in "123"]
+    assert sorted(orders_told(world.new_alerts())) == [(order_id, "order.exception", None) for order_id in "123"]
 
 
 @pytest.mark.usefixtures("pages_of_two")
@@ -257,7 +257,7 @@ def test_an_expired_token_at_the_timeout_is_reported(world: World) -> None:
     budget = iter([True])  # for the page that answers that its token has expired
     assert world.poll(has_time=lambda: next(budget, False)).outcome is Outcome.UNFINISHED
 
-    assert kinds(world.alerted()) == ["connection.blocked"]
+    assert kinds(world.new_alerts()) == ["connection.blocked"]
     progress = world.state().progress
     assert progress
     assert (progress.page_token, progress.attempt) == (None, 2)
@@ -278,7 +278,7 @@ def test_a_window_with_fewer_orders_than_expected_is_read_again(world: World) ->
     world.before_page(2, drift)
     summary = world.poll()
     assert summary.pages > 2
-    assert {order_id for order_id, _, _ in orders_told(world.alerted())} == {"a", "b", "c", "d"}
+    assert {order_id for order_id, _, _ in orders_told(world.new_alerts())} == {"a", "b", "c", "d"}
 
 
 @pytest.mark.usefixtures("pages_of_two")
@@ -304,7 +304,7 @@ def test_an_empty_page_with_a_token_goes_on(world: World) -> None:
     world.trackstar.intercept = intercept
     world.pass_time()
     world.poll()
-    assert len(world.alerted()) == 3
+    assert len(world.new_alerts()) == 3
 
 
 @pytest.mark.usefixtures("pages_of_two")
@@ -312,7 +312,7 @@ def test_a_poll_out_of_time_is_continued_at_its_next_page(world: World) -> None:
     world.place("1", "2", "3", "4", "5")
     budget = iter([True, True])
     assert world.poll(has_time=lambda: next(budget, False)).outcome is Outcome.UNFINISHED
-    assert world.alerted() == []
+    assert world.new_alerts() == []
     progress = world.state().progress
     assert progress
     assert (progress.window.kind, progress.read_count) == (WindowKind.BASELINE, 4)
@@ -321,7 +321,7 @@ def test_a_poll_out_of_time_is_continued_at_its_next_page(world: World) -> None:
     summary = world.poll()
 
     assert (summary.outcome, summary.pages, summary.orders) == (Outcome.FINISHED, 1, 1)
-    assert [alert.detail for alert in world.alerted()] == [
+    assert [alert.detail for alert in world.new_alerts()] == [
         "Watching 5 orders for backordered, cancelled, exception; none needs attention now."
     ]
     assert world.state().cursor == NOON  # what changed since the first page belongs to the next window
@@ -348,7 +348,7 @@ def test_the_daily_sweep_finds_and_counts_missed_orders(world: World) -> None:
     assert world.next_poll() == []
     world.pass_time(DAY)
     summary = world.poll()
-    assert orders_told(world.alerted()) == [("hidden", "order.exception", None)]
+    assert orders_told(world.new_alerts()) == [("hidden", "order.exception", None)]
     assert summary.found_by_sweep == 1
     waiting, final = world.queries()[-2:]
     assert waiting["status[in]"] == "backordered,exception"
@@ -405,7 +405,7 @@ def test_an_overtaken_poll_gives_way_without_loss_or_duplicates(world: World) ->
     with pytest.raises(PollSupersededError):
         world.poll()
     assert len(overtaken) == 1
-    assert kinds(world.alerted()) == ["order.exception"]
+    assert kinds(world.new_alerts()) == ["order.exception"]
     assert world.next_poll() == []
 
 
@@ -457,7 +457,7 @@ def test_an_order_that_another_poll_wrote_is_decided_again(
 
     summary = poll(world.client(), Overtaken(world, overtake), "conn_a")
     assert summary.conflicts == 1
-    assert sorted(orders_told(world.alerted())) == sorted([*alerted, ("2", "order.exception", "open")])
+    assert sorted(orders_told(world.new_alerts())) == sorted([*alerted, ("2", "order.exception", "open")])
 
 
 # What an order does
@@ -493,7 +493,7 @@ def test_the_same_order_id_in_two_shops_is_two_orders() -> None:
     for shop in (a, b):
         world.place("1", shop=shop)
         world.poll(shop)
-    world.alerted()
+    world.new_alerts()
     world.move("1", "exception", shop=a)
     world.move("1", "exception", shop=b)
     alerted = world.next_poll(a) + world.next_poll(b)
@@ -516,7 +516,7 @@ def test_a_malformed_record_is_quarantined_alone(
     world.pass_time()
     summary = world.poll()
     assert (summary.quarantined, summary.outcome) == (1, Outcome.FINISHED)
-    assert [order_id for order_id, _, _ in orders_told(world.alerted())] == ["1", "3"]
+    assert [order_id for order_id, _, _ in orders_told(world.new_alerts())] == ["1", "3"]
     assert world.stored("2").status == "open"
 
     world.shop.heal("2")
@@ -691,7 +691,7 @@ def test_the_baseline_waits_for_the_historical_sync(waiting: World) -> None:
     for _ in range(2):
         waiting.pass_time()
         assert waiting.poll().outcome is Outcome.INITIAL_SYNC
-    assert waiting.alerted() == []
+    assert waiting.new_alerts() == []
     assert waiting.queries() == []
     waiting.shop.complete_historical_sync()
     [alert] = waiting.next_poll()
@@ -708,7 +708,7 @@ def test_blocked_credentials_before_the_first_sync_are_alerted(
     waiting.shop.errors = [invalid_credentials()]
     waiting.pass_time()
     assert waiting.poll().outcome is Outcome.INITIAL_SYNC
-    assert kinds(waiting.alerted()) == ["connection.blocked"]
+    assert kinds(waiting.new_alerts()) == ["connection.blocked"]
     waiting.shop.errors = []
     waiting.shop.complete_historical_sync()
     assert kinds(waiting.next_poll() + waiting.next_poll()) == ["watch.started", "connection.recovered"]
