@@ -46,6 +46,11 @@ soak: $(VENV)/ready ## Simulate SEEDS runs from seed FROM on, with every fault t
 replay: $(VENV)/ready ## Simulate one SEED and show everything that happens
 	@$(RUN)/python -m tests.simulation.soak --replay $(SEED)
 
+COUNT ?= 150
+.PHONY: mutants
+mutants: setup ## Run COUNT random mutants of the layer against the tests and print which survive, as JSON (hours)
+	@$(RUN)/python -m tests.mutants --count $(COUNT) $(if $(TESTS),--tests $(TESTS)) --then tests/simulation/test_simulation.py
+
 .PHONY: check
 check: setup $(TOOLS)/checkov/ready ## Lint, types, template
 	@$(RUN)/ruff check .
