@@ -51,7 +51,7 @@ STATUSES = ("open", "confirmed", "processing", "fulfilled")
 """An order takes one an hour, each in that hour's sync."""
 MAX_GAP = 15 * MINUTE
 TROUBLED = 50
-"""One order in so many is in exception instead of confirmed."""
+"""One order in this many is in exception instead of confirmed."""
 IDLE_RECEIVES_A_DAY = 5 * 24 * 60 * 3
 """Lambda keeps five long polls of 20 seconds on a queue (AWS's documentation of SQS event sources)."""
 DECRYPTIONS = 2
@@ -155,7 +155,7 @@ def _kilobytes(item: Item, *, each: int = 1) -> int:
 
 
 class _TimedTransport(ShopTransport):
-    """Tells how long the simulated vendor itself was at work.
+    """Measures how long the simulated vendor itself works.
 
     Attributes:
         requests: How many came.
@@ -311,7 +311,7 @@ class Day:
         self._usage.rest["KMS requests"] += DECRYPTIONS
 
     def _meter(self) -> Callable[[], tuple[Counter[str], Counter[str]]]:
-        """From now on; what it gives tells the requests by service, and DynamoDB's units."""
+        """Count from now on: the requests by service, and DynamoDB's units."""
         requests, units = self._requests(), self._memory.units.copy()
         return lambda: (self._requests() - requests, self._memory.units - units)
 
@@ -321,7 +321,7 @@ class Day:
 
 
 def besides(shops: int, *, polls: int) -> Counter[str]:
-    """What a stack of so many shops, each with so many polls a day, uses a day but for its polls and alerts."""
+    """A day's usage of a stack with these shops and polls, without the polls and alerts themselves."""
     asked = shops * polls / TICKS_A_DAY
     sent = max(asked / MESSAGES, min(asked, 1.0))
     looked = math.ceil(shops / NAMES) * SECONDS["SSM"] + math.ceil(shops / ROWS) * SECONDS["DynamoDB"]
@@ -373,7 +373,7 @@ def measure(say: Say) -> Section:
 
 
 def _bill(polls: Counter[str], day: Usage, shops: int) -> Counter[str]:
-    """A month of so many shops, each with these polls and the rest of the day, by the parts of the bill."""
+    """A month of these shops, each with these polls and the rest of the day, by the parts of the bill."""
     used = besides(shops, polls=day.asked)
     for unit, count in (polls + day.rest).items():
         used[unit] += shops * count

@@ -42,7 +42,7 @@ excluded), and the message is awaited on a queue that is subscribed to AlertTopi
 on by five minutes, and a quarter of a second passes, as our client makes at most ten requests a second. Every order
 has a product of its own, so that no product detail comes from the cache.
 
-The moments are what the parts tell themselves: the simulated shop's times of the requests, the functions' logs and the
+The moments come from the parts themselves: the simulated shop's times of the requests, the functions' logs and the
 queue's `SentTimestamp` (these two in milliseconds), all on one machine by one clock. The emulated SNS puts the message
 on the queue before it answers, so that both are one hop. Networks, AWS's own queues and streams and cold starts are not
 in these figures, nor is the second for which `MaximumBatchingWindowInSeconds` lets AWS gather records of the stream."""
@@ -190,7 +190,7 @@ def _running(say: Say) -> Iterator[_Run]:
 
 
 def _completed(partly: Sequence[_Partly], watch: Watch) -> list[Passage]:
-    """Put in what the logs tell; a function's lines are there a moment after it ended."""
+    """Add the moments from the logs; a function's lines appear shortly after it ended."""
     alert_ids = {each.alert_id for each in partly}
     deadline = time.monotonic() + WITHIN
     while not alert_ids <= (written := _written(watch)).keys():

@@ -7,7 +7,7 @@ from tests.benchmarks.report import Say, Section, Target
 PAGES = 1000
 BOUND = 150.0
 TEXT = f"""The baseline of a shop of {PAGES * PAGE:,} orders, every one of them new, in a process that has imported
-poll_orders and made its clients of boto3: the peak of resident memory (`VmHWM`) after so many orders. What grows is
+poll_orders and made its clients of boto3: the peak of resident memory (`VmHWM`) after a number of orders. What grows is
 the record of the orders that were read, so that none is counted twice."""
 
 

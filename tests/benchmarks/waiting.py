@@ -42,7 +42,7 @@ an hour, up to five minutes late, and a sync takes a minute, at the end of which
 simulated; what decides when the shop is polled, the polls and their requests are the real ones. The requests are those
 of the day and one hour more. A poll is three requests at SQS (sent, received, deleted; ten are sent in one) and one
 invocation; a tick is one invocation, one request at Trackstar for 1,000 shops and one at DynamoDB for 100 rows.
-{SHOPS[1]} and {SHOPS[2]} shops are the polls of so many, and the ticks of one stack. Sending alerts and the Parameter
+{SHOPS[1]} and {SHOPS[2]} shops are the polls of that many shops, and the ticks of one stack. Sending alerts and the Parameter
 Store are left out."""
 
 
@@ -85,7 +85,7 @@ class Day:
         self.polls = self.ticks = 0
 
     def play(self) -> "Day":
-        """Play it, and an hour more in which the last changes are told."""
+        """Play it, and an hour more for the alerts of the last changes."""
         world, chance = self._world, random.Random(1)
         for number in range(CHANGES):
             world.place(str(number))
@@ -147,9 +147,9 @@ class Day:
                 summary=summary,
                 sync_every=self._setting.sync_every,
             )
-        told_at = self._world.our_clock.now() + PUBLISHED_AFTER
+        alerted_at = self._world.our_clock.now() + PUBLISHED_AFTER
         orders = [alert.order for alert in self._world.new_alerts() if alert.order]
-        self.waited += [(told_at - self._changed.pop(order.id)).total_seconds() / 60 for order in orders]
+        self.waited += [(alerted_at - self._changed.pop(order.id)).total_seconds() / 60 for order in orders]
 
     def _is_wanted(self) -> bool:
         world = self._world
@@ -162,7 +162,7 @@ class Day:
 
 
 def _of_a_stack(day: Day, setting: Setting, shops: int) -> Counter[str]:
-    """Requests of so many shops and one stack's ticks."""
+    """Requests of this many shops and one stack's ticks."""
     made = Counter({service: shops * number for service, number in day.requests.items()})
     made["SQS"] += -(-shops * day.polls // MESSAGES) if shops > 1 else day.polls
     made["Lambda"] += day.ticks

@@ -82,15 +82,15 @@ class Account:
         answer = self.invoke("PollOrdersFunction", event, seconds_left=seconds_left)
         assert answer == {"batchItemFailures": []}
 
-    def trouble(self, order_id: str) -> None:
-        """An order to tell of, and a broken one that only the operators are told of."""
+    def add_problem_order(self, order_id: str) -> None:
+        """An order that is alerted, and a malformed one that only the operators are alerted about."""
         self.shop.place(order(order_id, status="exception"))
         self.shop.place(order(f"broken-{order_id}"))
         self.shop.garble(f"broken-{order_id}", missing=["status"])
         self.shop.sync()
 
     def subscribe(self, topic: str) -> None:
-        """Somebody hears a topic of the template, by its logical name."""
+        """Add a confirmed subscriber to a topic of the template, by its logical name."""
         endpoint = arn_of("StreamFailureQueue")
         self.sns.subscribe(TopicArn=arn_of(topic), Protocol="sqs", Endpoint=endpoint)
 

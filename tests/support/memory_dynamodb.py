@@ -245,7 +245,7 @@ _SECTION = re.compile(r"\b(SET|ADD|REMOVE)\b")
 
 @dataclass
 class _Expression:
-    """A condition or an update; conditions are read from left to right while they are judged."""
+    """A condition or an update; conditions are evaluated from left to right."""
 
     text: str
     names: Mapping[str, str]
@@ -258,7 +258,7 @@ class _Expression:
         return cls(request[which], names, request.get("ExpressionAttributeValues", {}))
 
     def holds(self, item: Item) -> bool:
-        """Whether a condition holds for a row; an empty one stands for none."""
+        """Whether a condition holds for a row; an empty one always holds."""
         self._tokens = list(_tokens(self.text))
         result = self._either(item)
         if self._tokens:

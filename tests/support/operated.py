@@ -59,7 +59,7 @@ def template_without_functions() -> str:
 
 
 def _function() -> dict[str, Any]:
-    """One that stands for the others and is never invoked."""
+    """A placeholder that is never invoked."""
     properties = {
         "Runtime": "python3.13",
         "Handler": "index.handler",

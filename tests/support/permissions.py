@@ -213,7 +213,7 @@ def _table(name: str) -> str:
 
 @dataclass
 class Recorder:
-    """Stands in for `boto3.client`: clients that note the permissions their calls need, for the role of the moment.
+    """Replaces `boto3.client`: clients that note the permissions their calls need, for the role of the moment.
 
     Attributes:
         role: Whose calls are being made.

@@ -94,7 +94,7 @@ class Counted:
 
 
 def count_requests(case: Case, *, policy: Policy = WATCHED) -> Counted:
-    """Let the orders change, poll once and send what is to be told, in batches as the stream would bring it."""
+    """Let the orders change, poll once and send the alerts in batches as the stream delivers them."""
     with mock_aws():
         counter = _Counter()
         world, tables = _world(case, counter, policy)
@@ -188,7 +188,7 @@ class _Counter:
         return cast("DynamoDBClient", client)
 
     def shop(self, world: World) -> ConnectionClient:
-        """Our client for the world's shop."""
+        """Our client for the shop."""
         trackstar = Trackstar("https://trackstar.invalid", transport=ShopTransport(world.trackstar))
         trackstar._http.event_hooks = {"request": [self._count_http]}
         return trackstar.client_of(

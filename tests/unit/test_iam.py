@@ -85,11 +85,11 @@ def run_every_path(account: Account) -> None:
     account.shop.sync()
     account.poll(seconds_left=1.0)
     account.poll()
-    account.trouble("2")
+    account.add_problem_order("2")
     account.poll()
     alerted = account.pending()
     assert account.invoke("PublishAlertsFunction", inserts(alerted)) == {"batchItemFailures": []}
-    account.trouble("3")
+    account.add_problem_order("3")
     account.poll()
     account.clock.seconds += timedelta(minutes=30).total_seconds()
     account.subscribe("OpsTopic")
