@@ -42,8 +42,8 @@ an hour, up to five minutes late, and a sync takes a minute, at the end of which
 simulated; what decides when the shop is polled, the polls and their requests are the real ones. The requests are those
 of the day and one hour more. A poll is three requests at SQS (sent, received, deleted; ten are sent in one) and one
 invocation; a tick is one invocation, one request at Trackstar for 1,000 shops and one at DynamoDB for 100 rows.
-{SHOPS[1]} and {SHOPS[2]} shops are the polls of that many shops, and the ticks of one stack. Sending alerts and the Parameter
-Store are left out."""
+{SHOPS[1]} and {SHOPS[2]} shops are the polls of that many shops, and the ticks of one stack. Sending alerts and the
+Parameter Store are left out."""
 
 
 @dataclass(frozen=True)

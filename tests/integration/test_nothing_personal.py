@@ -92,13 +92,13 @@ def test_nothing_personal_is_stored_sent_or_logged(
     caplog.set_level(logging.DEBUG)
     sns = changed(world, order("o1"), order("o2", **dict.fromkeys(MEASURES, f"{PRIVATE} 7")))
     records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
-    alerted = [Alert.model_validate(body) for body in sns.taken]
+    alerts = [Alert.model_validate(body) for body in sns.taken]
 
-    assert {alert.order.id for alert in alerted if alert.order} == {"o1", "o2"}
+    assert {alert.order.id for alert in alerts if alert.order} == {"o1", "o2"}
     assert PRIVATE not in json.dumps(sns.batches)
     assert PRIVATE not in written(world)
     assert PRIVATE not in "".join([*records, *capsys.readouterr()])
-    for alert in alerted:
+    for alert in alerts:
         assert PRIVATE not in str([slack.blocks(alert), slack.plain(alert), fallback.plain(alert), page(alert)])
 
 
@@ -121,8 +121,8 @@ def test_contact_data_and_keys_in_texts_and_links_are_removed(
     sns = RecordingSns()
     send(world.tables.alert_keys(), outbox=world.tables.alerts, topic=sns.topic)
 
-    alerted = [alert.order for alert in map(Alert.model_validate, sns.taken) if alert.order]
-    assert {(order.number, order.raw_status, order.url) for order in alerted} == {
+    orders = [alert.order for alert in map(Alert.model_validate, sns.taken) if alert.order]
+    assert {(order.number, order.raw_status, order.url) for order in orders} == {
         ("#1042 [e-mail]", "asked [e-mail], [phone]", "https://admin.example/orders/o1"),
         ("o2", "asked [e-mail], [phone]", "https://admin.example/orders/o1"),
     }

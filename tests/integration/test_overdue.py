@@ -88,7 +88,7 @@ def indexed(tables: Tables, index: str) -> list[str]:
 
 def test_a_row_keeps_its_deadlines_and_its_extract(tables: Tables) -> None:
     at_risk = Deadline(NOON - 24 * HOUR, KIND_AT_RISK)
-    row = replace(OPEN, deadline_state=DeadlineState(LATE, at_risk, "told"), extract=EXTRACT.to_json())
+    row = replace(OPEN, deadline_state=DeadlineState(LATE, at_risk, "alert-1"), extract=EXTRACT.to_json())
     commit(tables, write("1", row))
     assert read(tables, "1") == row
     kept = Extract.from_json(read(tables, "1").extract or "")

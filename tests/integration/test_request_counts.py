@@ -25,7 +25,7 @@ def test_a_poll_and_its_alerts_make_the_fewest_requests(case: Case) -> None:
     assert counted.trackstar == {"/connections/conn_a": 1, "/cart/orders": case.pages}
     assert counted.publishing["sns.PublishBatch"] == math.ceil(case.alerts / 10)
     assert counted.publishing["dynamodb.BatchGetItem"] == math.ceil(case.alerts / 100)
-    assert counted.publishing["dynamodb.UpdateItem"] == 2 * case.alerts, "each is claimed, and marked when it is sent"
+    assert counted.publishing["dynamodb.UpdateItem"] == 2 * case.alerts, "each is leased, and marked when it is sent"
     assert counted.publishing.total() == math.ceil(case.alerts / 10) + math.ceil(case.alerts / 100) + 2 * case.alerts
 
 

@@ -1,4 +1,4 @@
-"""A shop's own settings at work: its time zone goes with each of its alerts, and what cannot be read is told once."""
+"""A shop's own settings at work: its time zone is in each alert, and unreadable settings are alerted once."""
 
 import boto3
 import pytest

@@ -1,4 +1,4 @@
-"""A storm: 5,000 orders of one shop change in one poll, and people are told all of it without any channel breaking."""
+"""A storm: 5,000 orders of one shop change in one poll; every one is copies within the limits of each channel."""
 
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -120,9 +120,9 @@ def most_in_a_second(moments: list[float]) -> int:
 
 
 def test_every_order_of_a_storm_is_in_exactly_one_message(storm: Storm) -> None:
-    alerted = Counter(alert_id for _, body in storm.sent for alert_id in alert_ids_in(body))
+    copies = Counter(alert_id for _, body in storm.sent for alert_id in alert_ids_in(body))
     assert len(storm.keys) == ORDERS
-    assert alerted == Counter(key.alert_id for key in storm.keys)
+    assert copies == Counter(key.alert_id for key in storm.keys)
 
 
 def test_a_storm_becomes_digests_with_their_value(storm: Storm) -> None:
@@ -150,13 +150,13 @@ POSTERS = MAPPING["ScalingConfig"]["MaximumConcurrency"]
 
 
 class Poster:
-    """One concurrent run of post_to_slack, at the pace that all of them share."""
+    """One concurrent run of post_to_slack, at the rate that all of them share."""
 
     def __init__(self, dynamodb: MemoryDynamoDB, begins_at: float) -> None:
         self.clock = FakeClock()
         self.clock.seconds = begins_at
         client = dynamodb.as_client()
-        self._pace = SharedRateLimiter(client, "slack", "pace", SLACK_LIMIT)
+        self._rate_limiter = SharedRateLimiter(client, "slack", "pace", SLACK_LIMIT)
         self._batch: list[dict[str, Any]] = []
         self._ends_at = 0.0
 
@@ -168,7 +168,7 @@ class Poster:
         if not self._batch:
             return None
         with running_on(self.clock):
-            assert self._pace.wait(self._ends_at - self.clock.seconds), "given back to the queue"
+            assert self._rate_limiter.wait(self._ends_at - self.clock.seconds), "given back to the queue"
         posted = (self.clock.seconds, self._batch.pop(0))
         self.clock.seconds += SLACK_REQUEST
         return posted

@@ -60,7 +60,7 @@ def test_only_the_backlog_and_orders_at_risk_are_read(tables: Tables) -> None:
         tables,
         "a",
         {
-            "trouble": row(),
+            "exception": row(),
             "late": row("open", deadline_state=late_for(HOUR)),
             "risk": row("open", needs_attention=False, deadline_state=AT_RISK),
             "shipped": row("fulfilled", needs_attention=False),
@@ -71,7 +71,7 @@ def test_only_the_backlog_and_orders_at_risk_are_read(tables: Tables) -> None:
     daily = made(tables, "a", "b", "gone", "never-read").alert.daily
     assert daily
     listed = {each.connection_id: {order.id for order in each.orders} for each in daily.shops}
-    assert listed == {"a": {"trouble", "late", "risk"}, "b": {"other"}, "gone": set(), "never-read": set()}
+    assert listed == {"a": {"exception", "late", "risk"}, "b": {"other"}, "gone": set(), "never-read": set()}
     assert {each.connection_id: each.unseen.state for each in daily.shops if each.unseen} == {
         "gone": "blocked",
         "never-read": "initial_sync",

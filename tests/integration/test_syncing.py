@@ -28,7 +28,7 @@ def world() -> World:
 
 
 def poll_and_ask(world: World, *, after: timedelta) -> list[Alert]:
-    """A poll, then the question, as poll_orders does; what they told."""
+    """A poll, then the question, as poll_orders does; the alerts of both."""
     world.pass_time(after)
     ask_for_sync(SHOP, vendor=world.client(), store=world.tables.store, summary=world.poll(), sync_every=EVERY)
     return world.new_alerts()

@@ -98,11 +98,11 @@ def test_a_row_is_read_as_it_was_written(tables: Tables) -> None:
     write = seen(order("1", "other", raw_status="on hold ü"))
     assert commit(tables, write) == []
     assert read(tables, "1") == write.stored
-    alerted = seen(order("2"))
-    commit(tables, alerted)
-    assert read(tables, "2") == alerted.stored
-    assert alerted.stored.needs_attention
-    assert alerted.stored.status_alert_id
+    watched = seen(order("2"))
+    commit(tables, watched)
+    assert read(tables, "2") == watched.stored
+    assert watched.stored.needs_attention
+    assert watched.stored.status_alert_id
 
 
 def test_of_two_writes_on_the_same_row_the_later_one_loses(tables: Tables) -> None:

@@ -106,13 +106,13 @@ def test_a_tick_queues_a_poll_for_the_sync_and_one_to_read_it(
     assert tick(running) == []
     running.vendor_clock.advance(MINUTE)
     assert tick(running) == ["conn_a"]
-    alerted = len(running.pending())
+    before = len(running.pending())
     running.poll()
     assert [each.path for each in running.trackstar.requests if each.method == "POST"] == ["/connections/sync"]
-    assert len(running.pending()) == alerted, "what the sync brings is not there yet"
+    assert len(running.pending()) == before, "what the sync brings is not there yet"
     assert tick(running) == ["conn_a"]
     running.poll()
-    assert len(running.pending()) == alerted + 1
+    assert len(running.pending()) == before + 1
 
 
 def put_parameter(name: str, value: str) -> None:

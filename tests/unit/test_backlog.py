@@ -1,4 +1,4 @@
-"""What `watch.started` lists: the most urgent orders that wait already, and how many there are in all."""
+"""The backlog of `watch.started`: the most urgent orders, and the number of all."""
 
 from datetime import timedelta
 from typing import Any
@@ -46,10 +46,10 @@ def test_ten_orders_are_listed_and_the_rest_counted_by_status(world: World, monk
     monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 3)
     for number in range(14):
         place(world, f"{number:02}", status="exception" if number % 2 else "backordered", days=20 - number)
-    alerted = waiting(world)
-    assert [order.id for order in alerted.orders] == [f"{number:02}" for number in range(13, 3, -1)]
-    assert len(alerted.orders) == MAX_WAITING
-    assert (alerted.more_orders, alerted.by_status) == (4, {"exception": 7, "backordered": 7})
+    backlog = waiting(world)
+    assert [order.id for order in backlog.orders] == [f"{number:02}" for number in range(13, 3, -1)]
+    assert len(backlog.orders) == MAX_WAITING
+    assert (backlog.more_orders, backlog.by_status) == (4, {"exception": 7, "backordered": 7})
 
 
 def test_resolved_orders_are_not_in_the_backlog(world: World) -> None:

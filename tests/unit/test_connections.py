@@ -1,4 +1,4 @@
-"""How a connection is judged by what Trackstar says of it, and what is told of its changes."""
+"""The state of a connection by Trackstar's record, and the alerts of its changes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,7 +74,7 @@ def test_the_state_of_a_connection_follows_trackstars_record(
 ) -> None:
     health = assess(record(**fields), now=NOON)
     assert health.state is state, why
-    assert bool(health.detail) is (state is not HealthState.HEALTHY), "trouble comes with words"
+    assert bool(health.detail) is (state is not HealthState.HEALTHY), "a problem has a description"
 
 
 def test_the_newest_date_of_a_sync_counts() -> None:
@@ -95,17 +95,17 @@ STALE, BLOCKED, UNAUTHORIZED = HealthState.STALE, HealthState.BLOCKED, HealthSta
         (None, HEALTHY, None, "a good start is no news"),
         (None, WAITING, None, "neither is a wait for the first sync"),
         (None, BLOCKED, "connection.blocked", "a bad one is"),
-        (HEALTHY, BLOCKED, "connection.blocked", "trouble"),
-        (HEALTHY, STALE, "connection.stale", "trouble"),
-        (HEALTHY, UNAUTHORIZED, "connection.unauthorized", "trouble"),
-        (BLOCKED, BLOCKED, None, "told already"),
-        (STALE, BLOCKED, "connection.blocked", "another trouble"),
+        (HEALTHY, BLOCKED, "connection.blocked", "a problem"),
+        (HEALTHY, STALE, "connection.stale", "a problem"),
+        (HEALTHY, UNAUTHORIZED, "connection.unauthorized", "a problem"),
+        (BLOCKED, BLOCKED, None, "alerted already"),
+        (STALE, BLOCKED, "connection.blocked", "another problem"),
         (BLOCKED, HEALTHY, "connection.recovered", "its end"),
         (STALE, HEALTHY, "connection.recovered", "its end"),
         (UNAUTHORIZED, HEALTHY, "connection.recovered", "its end"),
         (BLOCKED, WAITING, None, "not over yet"),
-        (WAITING, HEALTHY, None, "nothing was told of the wait"),
-        (WAITING, BLOCKED, "connection.blocked", "trouble"),
+        (WAITING, HEALTHY, None, "the wait was not alerted"),
+        (WAITING, BLOCKED, "connection.blocked", "a problem"),
         (HEALTHY, HEALTHY, None, "as ever"),
     ],
 )
@@ -122,8 +122,8 @@ def test_a_change_of_state_and_its_end_are_alerted_once(
 
 
 def test_our_own_problems_are_for_operators_only() -> None:
-    trouble, good = Health(state=HealthState.POLL_FAILING, since=NOON), Health(since=NOON + MINUTE)
-    for before, after in ((None, trouble), (trouble, good)):
+    problem, good = Health(state=HealthState.POLL_FAILING, since=NOON), Health(since=NOON + MINUTE)
+    for before, after in ((None, problem), (problem, good)):
         assert [alert.recipients for alert in health_alerts(before, after, connection=SHOP)] == [OPERATORS]
 
 
@@ -145,9 +145,9 @@ def test_the_same_problem_later_is_another_alert() -> None:
 
 
 def test_a_recovery_names_the_problem_and_its_duration() -> None:
-    for lasted, alerted in ((MINUTE, "1 min"), (200 * MINUTE, "3 h 20 min"), (3000 * MINUTE, "2 d 2 h")):
+    for lasted, text in ((MINUTE, "1 min"), (200 * MINUTE, "3 h 20 min"), (3000 * MINUTE, "2 d 2 h")):
         alert, _ = health_alerts(Health(state=BLOCKED, since=NOON), Health(since=NOON + lasted), connection=SHOP)
-        assert alert.detail == f"It was blocked for {alerted}."
+        assert alert.detail == f"It was blocked for {text}."
 
 
 @pytest.mark.parametrize(

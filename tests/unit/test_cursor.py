@@ -164,14 +164,14 @@ def test_a_repeated_problem_is_alerted_again_whatever_its_dates() -> None:
     world.place("1")
     world.poll()
     world.new_alerts()
-    alerted = []
+    alerts = []
     for status in ("exception", "processing", "exception"):
         world.shop.move("1", status)
         world.shop.garble("1", {"updated_date": "2026-01-05T12:00:00Z"})
         world.shop.sync()
-        alerted += world.next_poll()
-    assert kinds(alerted) == ["order.exception", "order.recovered", "order.exception"]
-    assert len({alert.alert_id for alert in alerted}) == 3
+        alerts += world.next_poll()
+    assert kinds(alerts) == ["order.exception", "order.recovered", "order.exception"]
+    assert len({alert.alert_id for alert in alerts}) == 3
 
 
 # Page tokens

@@ -1,4 +1,4 @@
-"""Poll after poll against a simulated shop: what is told of orders that do not move, and what never is (rule 19)."""
+"""Poll after poll against a simulated shop: the alerts of orders that do not move (rule 19)."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ class Watched(World):
 
     def poll_synced_kinds(self, by: timedelta = TICK, *, policy: Policy | None = None) -> list[tuple[str, str]]:
         """Let time pass, sync and poll; the order and kind of each alert about an order."""
-        return alerted(self.poll_synced(by, policy=policy))
+        return order_kinds(self.poll_synced(by, policy=policy))
 
     def poll_synced(self, by: timedelta = TICK, *, policy: Policy | None = None) -> list[Alert]:
         """Let time pass, sync and poll; the alerts."""
@@ -50,7 +50,7 @@ def stamp(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def alerted(alerts: list[Alert]) -> list[tuple[str, str]]:
+def order_kinds(alerts: list[Alert]) -> list[tuple[str, str]]:
     return [(alert.order.id, alert.kind) for alert in alerts if alert.order]
 
 
@@ -62,7 +62,7 @@ def world() -> Watched:
     return world
 
 
-# What is told
+# What is alerted
 
 
 def test_an_unshipped_order_is_at_risk_once_and_then_late_once(world: Watched) -> None:
@@ -129,7 +129,7 @@ def test_a_deadline_passes_with_the_watermark_not_the_clock(world: Watched) -> N
     assert world.poll_synced_kinds() == [("1", "order.at_risk")]
     world.pass_time(2 * HOUR)
     world.poll(policy=POLICY)  # the shop was synced two hours ago
-    assert alerted(world.new_alerts()) == []
+    assert order_kinds(world.new_alerts()) == []
     assert world.poll_synced_kinds() == [("1", "order.late")]
 
 
@@ -156,7 +156,7 @@ def test_an_order_shipped_after_its_window_is_read_again(world: Watched) -> None
 
     world.before_page(2, ship)  # the first page is the window's, the second that of the order's id
     world.poll(policy=POLICY)
-    assert alerted(world.new_alerts()) == []
+    assert order_kinds(world.new_alerts()) == []
     assert world.stored("1").status == "fulfilled"
 
 
@@ -175,7 +175,7 @@ def test_a_missing_sync_time_never_moves_the_watermark(world: Watched) -> None:
     world.shop.quirks.tells_syncs = False
     world.pass_time(9 * HOUR)
     world.poll(policy=POLICY)
-    assert alerted(world.new_alerts()) == [], "it was synced last before the deadline"
+    assert order_kinds(world.new_alerts()) == [], "it was synced last before the deadline"
     world.shop.quirks.tells_syncs = True
     assert world.poll_synced_kinds() == [("1", "order.late")]
 
@@ -249,11 +249,11 @@ def test_removing_the_ship_by_resolves_lateness(world: Watched, ship_by: str | N
 
 
 def test_without_recoveries_a_resolved_deadline_is_not_alerted(world: Watched) -> None:
-    silent = replace(POLICY, notify_recovered=False)
+    without_recoveries = replace(POLICY, notify_recovered=False)
     world.place_due("1", after=HOUR)
-    assert world.poll_synced_kinds(2 * HOUR, policy=silent) == [("1", "order.late")]
+    assert world.poll_synced_kinds(2 * HOUR, policy=without_recoveries) == [("1", "order.late")]
     world.shop.edit("1", {"latest_ship_date": None})
-    assert world.poll_synced_kinds(policy=silent) == []
+    assert world.poll_synced_kinds(policy=without_recoveries) == []
 
 
 @pytest.mark.parametrize("ship_by", ["2099-12-31T00:00:00Z", "9999-12-31T00:00:00Z", None, "never", 7, ""])
@@ -279,7 +279,7 @@ def test_a_late_order_that_ships_has_a_recovery_alert(world: Watched) -> None:
     [over] = world.poll_synced()
     assert (over.kind, over.detail) == ("order.recovered", "It was late and is now fulfilled.")
     world.move("1", "open")
-    assert world.poll_synced_kinds(DAY) == [], "opened again: the same deadline is not told twice"
+    assert world.poll_synced_kinds(DAY) == [], "opened again: the same deadline is not alerted twice"
     world.move("1", "fulfilled")
     assert world.poll_synced_kinds() == [], "nor is its end"
 
@@ -348,7 +348,7 @@ def test_the_baseline_counts_late_orders_and_alerts_none() -> None:
     )
     assert world.poll_synced_kinds() == []
     assert world.poll_synced_kinds(2 * HOUR) == [("3", "order.late")]
-    assert world.stored("1").needs_attention, "it is late, and waits for a person"
+    assert world.stored("1").needs_attention, "it is late and needs attention"
 
 
 def test_deadlines_past_at_the_baseline_are_never_alerted() -> None:
@@ -422,7 +422,7 @@ def test_deadlines_left_at_the_timeout_are_alerted_by_the_next_poll(world: Watch
     has_time = iter([True, True, False])
     summary = world.poll(policy=POLICY, has_time=lambda: next(has_time))
     assert (summary.outcome, summary.left) == (Outcome.UNFINISHED, 50)
-    assert len(alerted(world.new_alerts())) == 100
+    assert len(order_kinds(world.new_alerts())) == 100
     assert len(world.poll_synced_kinds()) == 50
 
 

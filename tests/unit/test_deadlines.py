@@ -182,20 +182,20 @@ def test_the_fingerprint_changes_only_with_the_deadlines() -> None:
     assert RULES.fingerprint != DeadlineRules(zone=ZoneInfo("UTC"), stuck_days=2).fingerprint
 
 
-# How an order stands
+# The deadline state of an order
 
 BOTH = (AT_RISK, LATE)
 UNKNOWN = DeadlineState()
 
 
-def armed(
+def scheduled(
     before: DeadlineState, found: tuple[Deadline, ...], *, suppression: Suppression | None = None
 ) -> DeadlineState:
     return schedule(before, found, is_open=True, suppression=suppression)
 
 
 def test_a_new_order_has_its_first_deadline_ahead() -> None:
-    assert armed(UNKNOWN, BOTH) == DeadlineState(due=AT_RISK)
+    assert scheduled(UNKNOWN, BOTH) == DeadlineState(due=AT_RISK)
 
 
 @pytest.mark.parametrize(
@@ -212,39 +212,43 @@ def test_a_new_order_has_its_first_deadline_ahead() -> None:
 def test_deadlines_past_at_the_baseline_are_suppressed(
     until: datetime, *, is_recording: bool, expected: DeadlineState
 ) -> None:
-    assert armed(UNKNOWN, BOTH, suppression=Suppression(until, is_recording)) == expected
+    assert scheduled(UNKNOWN, BOTH, suppression=Suppression(until, is_recording)) == expected
 
 
 def test_a_scheduled_deadline_is_alerted_after_any_pause() -> None:
     waiting = DeadlineState(due=AT_RISK)
-    assert armed(waiting, BOTH, suppression=Suppression(LATE.at + DAY, is_recording=True)) == waiting
+    assert scheduled(waiting, BOTH, suppression=Suppression(LATE.at + DAY, is_recording=True)) == waiting
 
 
 def test_seeing_an_order_again_keeps_its_deadline_state() -> None:
-    for before in (DeadlineState(due=AT_RISK), DeadlineState(LATE, AT_RISK, "told"), DeadlineState(None, LATE, "told")):
-        assert armed(before, BOTH) == before
+    for before in (
+        DeadlineState(due=AT_RISK),
+        DeadlineState(LATE, AT_RISK, "alert-1"),
+        DeadlineState(None, LATE, "alert-1"),
+    ):
+        assert scheduled(before, BOTH) == before
 
 
 def test_a_moved_ship_by_reschedules_and_resolves() -> None:
-    was_late = DeadlineState(passed=LATE, deadline_alert_id="told")
+    was_late = DeadlineState(passed=LATE, deadline_alert_id="alert-1")
     later = (Deadline(AT_RISK.at + 3 * DAY, KIND_AT_RISK), Deadline(LATE.at + 3 * DAY, KIND_LATE))
     assert was_late.is_alerted_problem
-    assert armed(was_late, later) == DeadlineState(due=later[0])
+    assert scheduled(was_late, later) == DeadlineState(due=later[0])
 
 
 def test_a_removed_ship_by_leaves_no_deadline() -> None:
-    assert armed(DeadlineState(due=LATE, passed=AT_RISK, deadline_alert_id="told"), ()) == DeadlineState()
+    assert scheduled(DeadlineState(due=LATE, passed=AT_RISK, deadline_alert_id="alert-1"), ()) == DeadlineState()
 
 
 def test_an_order_that_is_closed_and_opened_again_is_not_late_twice() -> None:
-    was_late = DeadlineState(passed=LATE, deadline_alert_id="told")
+    was_late = DeadlineState(passed=LATE, deadline_alert_id="alert-1")
     closed = schedule(was_late, (), is_open=False, suppression=None)
     assert closed == DeadlineState(passed=LATE)
-    assert armed(closed, BOTH) == closed
+    assert scheduled(closed, BOTH) == closed
 
 
 def test_the_end_of_a_warning_is_not_alerted() -> None:
-    assert not DeadlineState(due=LATE, passed=AT_RISK, deadline_alert_id="told").is_alerted_problem
+    assert not DeadlineState(due=LATE, passed=AT_RISK, deadline_alert_id="alert-1").is_alerted_problem
 
 
 # What passes
@@ -267,4 +271,4 @@ def test_of_several_passed_deadlines_only_the_last_is_alerted(watermark: datetim
 def test_an_alerted_deadline_is_not_alerted_again() -> None:
     after = alerted(expire(DeadlineState(due=AT_RISK), BOTH, watermark=LATE.at), "alert")
     assert after == DeadlineState(passed=LATE, deadline_alert_id="alert")
-    assert expire(armed(after, BOTH), BOTH, watermark=LATE.at + DAY) == after
+    assert expire(scheduled(after, BOTH), BOTH, watermark=LATE.at + DAY) == after

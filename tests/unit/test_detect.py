@@ -70,8 +70,13 @@ def test_an_order_in_an_open_watched_status_needs_attention(status: str, needs_a
         (stored("backordered"), "backordered", None, "a new version of the same status is none"),
         (stored("exception"), "processing", "order.recovered", "the old one was watched, the new one is not"),
         (stored("exception"), "other", "order.recovered", "an unwatched status is an unwatched status"),
-        (stored("exception", alerted=False), "processing", None, "what was never told is never told to be over"),
-        (stored("exception", alerted=False), "cancelled", "order.cancelled", "the baseline's trouble that gets worse"),
+        (stored("exception", alerted=False), "processing", None, "a problem without an alert has no recovery"),
+        (
+            stored("exception", alerted=False),
+            "cancelled",
+            "order.cancelled",
+            "a problem of the baseline gets worse",
+        ),
         (stored("open"), "processing", None, "between unwatched statuses"),
         (stored("open"), "other", None, "`other` is not watched here"),
         (stored("open"), "teleported", None, "a status the vendor invents is stored only"),
@@ -82,7 +87,7 @@ def test_an_order_in_an_open_watched_status_needs_attention(status: str, needs_a
 def test_the_alert_of_a_status_change(before: StoredOrder | None, after: str, kind: str | None, why: str) -> None:
     write = moved(seen(after), before)
     assert (write.alert.kind if write.alert else None) == kind, why
-    assert write.stored.status == after, "and whatever is told, it is stored"
+    assert write.stored.status == after, "it is stored whatever is alerted"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +106,7 @@ def test_the_alert_of_a_status_change(before: StoredOrder | None, after: str, ki
         (stored("open", minute=9, clock=VersionClock.SHOP), seen("exception"), OBSERVED, POLICY, Reason.STATUS_CHANGED),
     ],
     ids=[
-        "an order nobody knew",
+        "an unknown order",
         "an order the baseline finds",
         "one that moved after the baseline had read it",
         "another status",
@@ -128,7 +133,7 @@ def test_the_reason_for_a_write(
         (30, NOON - 60 * MINUTE, Reason.BEFORE_WATCH, "Trackstar had it before the watch"),
         (30, NOON, Reason.BEFORE_WATCH, "in the very moment"),
         (30, NOON + MINUTE, Reason.FIRST_SEEN, "it is new"),
-        (30, None, Reason.FIRST_SEEN, "nobody says that it is old"),
+        (30, None, Reason.FIRST_SEEN, "its age is unknown"),
         (0, NOON - 60 * MINUTE, Reason.FIRST_SEEN, "a baseline of everything would have it: it is new"),
     ],
 )
@@ -141,8 +146,8 @@ def test_an_unknown_order_after_a_capped_baseline(
     by_the_shop = Order.of(record | {"created_date": created})
     for order in [by_trackstar, by_the_shop] if created else [by_the_shop]:
         assert reason_for(order, None, observation=OBSERVED, policy=policy) is reason, why
-        alerted = moved(order, None, policy=policy).alert
-        assert (alerted is not None) == (reason is Reason.FIRST_SEEN)
+        alert = moved(order, None, policy=policy).alert
+        assert (alert is not None) == (reason is Reason.FIRST_SEEN)
 
 
 def test_recoveries_can_be_left_out() -> None:

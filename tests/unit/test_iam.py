@@ -87,14 +87,14 @@ def run_every_path(account: Account) -> None:
     account.poll()
     account.add_problem_order("2")
     account.poll()
-    alerted = account.pending()
-    assert account.invoke("PublishAlertsFunction", inserts(alerted)) == {"batchItemFailures": []}
+    pending = account.pending()
+    assert account.invoke("PublishAlertsFunction", inserts(pending)) == {"batchItemFailures": []}
     account.add_problem_order("3")
     account.poll()
     account.clock.seconds += timedelta(minutes=30).total_seconds()
     account.subscribe("OpsTopic")
     assert account.invoke("RedriveAlertsFunction", {})["sent"] == 2
-    assert len(account.pending()) == 1, "the operators are told that nobody hears AlertTopic"
+    assert len(account.pending()) == 1, "the operators are alerted that AlertTopic has no subscriber"
     sum_up(account)
     post_to_slack(account)
 

@@ -9,7 +9,7 @@ from tests.support.world import MINUTE, World, kinds
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    """A shop of five known orders, two a page; what moves keeps its place, as the vendor's clock stands still."""
+    """A shop of five known orders, two a page; changes keep their place, since the vendor's clock stops."""
     monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 2)
     world = World()
     world.place("1", "2", "3", "4", "5")

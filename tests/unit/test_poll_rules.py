@@ -35,13 +35,13 @@ def pages_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def started(world: World) -> World:
-    """The baseline is done and told."""
+    """The baseline is done and its alert written."""
     world.poll()
     assert kinds(world.new_alerts()) == ["watch.started"]
     return world
 
 
-def orders_told(alerts: list[Alert]) -> list[tuple[str, str, str | None]]:
+def order_changes(alerts: list[Alert]) -> list[tuple[str, str, str | None]]:
     return [(alert.order.id, alert.kind, alert.order.previous_status) for alert in alerts if alert.order]
 
 
@@ -90,14 +90,14 @@ def test_a_change_during_the_baseline_is_a_transition(world: World) -> None:
     world.before_page(2, change)
     world.poll()
     world.trackstar.intercept = None
-    alerted = world.new_alerts() + world.next_poll()
-    assert kinds(alerted).count("watch.started") == 1
-    assert orders_told(alerted) == [("1", "order.exception", "open")]
+    alerts = world.new_alerts() + world.next_poll()
+    assert kinds(alerts).count("watch.started") == 1
+    assert order_changes(alerts) == [("1", "order.exception", "open")]
 
 
 def test_a_new_order_in_a_watched_status_is_alerted(world: World) -> None:
     started(world).place("new", status="backordered")
-    assert orders_told(world.next_poll()) == [("new", "order.backordered", None)]
+    assert order_changes(world.next_poll()) == [("new", "order.backordered", None)]
 
 
 def test_a_capped_baseline_records_older_orders_without_an_alert() -> None:
@@ -113,12 +113,12 @@ def test_a_capped_baseline_records_older_orders_without_an_alert() -> None:
 
     world.move("old", "exception")
     world.move("recent", "exception")
-    alerted = orders_told(world.next_poll(policy=policy))
-    assert alerted == [("recent", "order.exception", "open")]
+    changes = order_changes(world.next_poll(policy=policy))
+    assert changes == [("recent", "order.exception", "open")]
     assert world.stored("old").status == "exception"
     world.pass_time()
     world.place("younger", status="exception")
-    assert orders_told(world.next_poll(policy=policy)) == [("younger", "order.exception", None)]
+    assert order_changes(world.next_poll(policy=policy)) == [("younger", "order.exception", None)]
 
 
 # Windows and pages (rules 4 to 7)
@@ -177,7 +177,7 @@ def test_a_change_that_trackstar_copies_hours_later_is_alerted(world: World) -> 
     for _ in range(12):
         assert world.next_poll() == []
     world.shop.sync()
-    assert orders_told(world.next_poll()) == [("late", "order.exception", None)]
+    assert order_changes(world.next_poll()) == [("late", "order.exception", None)]
 
 
 def test_a_refused_filter_falls_back_to_the_shops_date(
@@ -205,7 +205,7 @@ def test_a_shop_that_refuses_the_filter_has_late_alerts(world: World) -> None:
     for _ in range(11):
         assert world.next_poll() == []
     world.shop.sync()
-    assert orders_told(world.next_poll()) == [("late", "order.exception", None)]
+    assert order_changes(world.next_poll()) == [("late", "order.exception", None)]
 
 
 def test_a_baseline_of_some_days_falls_back_too(world: World) -> None:
@@ -241,7 +241,7 @@ def test_an_expired_page_token_restarts_the_window(world: World) -> None:
     second = world.poll()
 
     assert (second.outcome, second.pages) == (Outcome.FINISHED, 2)
-    assert sorted(orders_told(world.new_alerts())) == [(order_id, "order.exception", None) for order_id in "123"]
+    assert sorted(order_changes(world.new_alerts())) == [(order_id, "order.exception", None) for order_id in "123"]
 
 
 @pytest.mark.usefixtures("pages_of_two")
@@ -278,7 +278,7 @@ def test_a_window_with_fewer_orders_than_expected_is_read_again(world: World) ->
     world.before_page(2, drift)
     summary = world.poll()
     assert summary.pages > 2
-    assert {order_id for order_id, _, _ in orders_told(world.new_alerts())} == {"a", "b", "c", "d"}
+    assert {order_id for order_id, _, _ in order_changes(world.new_alerts())} == {"a", "b", "c", "d"}
 
 
 @pytest.mark.usefixtures("pages_of_two")
@@ -348,7 +348,7 @@ def test_the_daily_sweep_finds_and_counts_missed_orders(world: World) -> None:
     assert world.next_poll() == []
     world.pass_time(DAY)
     summary = world.poll()
-    assert orders_told(world.new_alerts()) == [("hidden", "order.exception", None)]
+    assert order_changes(world.new_alerts()) == [("hidden", "order.exception", None)]
     assert summary.found_by_sweep == 1
     waiting, final = world.queries()[-2:]
     assert waiting["status[in]"] == "backordered,exception"
@@ -364,7 +364,7 @@ def test_the_sweep_finds_undated_cancelled_orders(world: World) -> None:
     world.place("hidden", status="cancelled")
     assert world.next_poll() == []
     world.pass_time(DAY)
-    assert orders_told(world.next_poll()) == [("hidden", "order.cancelled", None)]
+    assert order_changes(world.next_poll()) == [("hidden", "order.cancelled", None)]
 
 
 @pytest.mark.parametrize(
@@ -427,14 +427,18 @@ class Overtaken:
 
 
 @pytest.mark.parametrize(
-    ("status", "minutes", "alerted"),
+    ("status", "minutes", "expected"),
     [
         ("cancelled", 1, []),  # theirs is newer: ours is stale
-        ("processing", -1, [("1", "order.exception", "processing")]),  # ours is newer: told from where they left it
+        (
+            "processing",
+            -1,
+            [("1", "order.exception", "processing")],
+        ),  # ours is newer: alerts from the status that they stored
     ],
 )
 def test_an_order_that_another_poll_wrote_is_decided_again(
-    world: World, status: str, minutes: int, alerted: list[tuple[str, str, str | None]]
+    world: World, status: str, minutes: int, expected: list[tuple[str, str, str | None]]
 ) -> None:
     started(world).place("1", "2")
     world.next_poll()
@@ -457,7 +461,7 @@ def test_an_order_that_another_poll_wrote_is_decided_again(
 
     summary = poll(world.client(), Overtaken(world, overtake), "conn_a")
     assert summary.conflicts == 1
-    assert sorted(orders_told(world.new_alerts())) == sorted([*alerted, ("2", "order.exception", "open")])
+    assert sorted(order_changes(world.new_alerts())) == sorted([*expected, ("2", "order.exception", "open")])
 
 
 # What an order does
@@ -467,11 +471,11 @@ def test_every_problem_is_alerted_and_its_end_once(world: World) -> None:
     world.place("1")
     started(world)
     steps = ["exception", "cancelled", "cancelled", "processing", "fulfilled", "exception"]
-    alerted = []
+    alerts = []
     for status in steps:
         world.move("1", status)
-        alerted += [(kind, previous) for _, kind, previous in orders_told(world.next_poll())]
-    assert alerted == [
+        alerts += [(kind, previous) for _, kind, previous in order_changes(world.next_poll())]
+    assert alerts == [
         ("order.exception", "open"),
         ("order.cancelled", "exception"),
         ("order.recovered", "cancelled"),
@@ -496,12 +500,12 @@ def test_the_same_order_id_in_two_shops_is_two_orders() -> None:
     world.new_alerts()
     world.move("1", "exception", shop=a)
     world.move("1", "exception", shop=b)
-    alerted = world.next_poll(a) + world.next_poll(b)
-    assert [(alert.connection_id, alert.kind) for alert in alerted] == [
+    alerts = world.next_poll(a) + world.next_poll(b)
+    assert [(alert.connection_id, alert.kind) for alert in alerts] == [
         ("conn_a", "order.exception"),
         ("conn_b", "order.exception"),
     ]
-    assert len({alert.alert_id for alert in alerted}) == 2
+    assert len({alert.alert_id for alert in alerts}) == 2
 
 
 def test_a_malformed_record_is_quarantined_alone(
@@ -516,12 +520,12 @@ def test_a_malformed_record_is_quarantined_alone(
     world.pass_time()
     summary = world.poll()
     assert (summary.quarantined, summary.outcome) == (1, Outcome.FINISHED)
-    assert [order_id for order_id, _, _ in orders_told(world.new_alerts())] == ["1", "3"]
+    assert [order_id for order_id, _, _ in order_changes(world.new_alerts())] == ["1", "3"]
     assert world.stored("2").status == "open"
 
     world.shop.heal("2")
     world.shop.sync()
-    assert orders_told(world.next_poll()) == [("2", "order.exception", "open")]
+    assert order_changes(world.next_poll()) == [("2", "order.exception", "open")]
 
 
 def test_a_new_status_is_stored_and_not_alerted(world: World) -> None:
@@ -556,15 +560,15 @@ def test_nothing_is_skipped_when_the_vendors_clock_jumps_ahead(world: World) -> 
     started(world)
     world.vendor_clock.advance(DAY)
     world.move("1", "exception")
-    alerted = world.next_poll()
+    alerts = world.next_poll()
     world.vendor_clock.advance(-DAY)
     world.pass_time()
     world.move("2", "exception")
-    alerted += world.next_poll()
+    alerts += world.next_poll()
     world.pass_time(HOUR)
     world.move("3", "exception")
-    alerted += world.next_poll()
-    assert [order_id for order_id, _, _ in orders_told(alerted)] == ["1", "2", "3"]
+    alerts += world.next_poll()
+    assert [order_id for order_id, _, _ in order_changes(alerts)] == ["1", "2", "3"]
 
 
 def test_nothing_is_skipped_when_the_vendors_clock_falls_back(world: World) -> None:
@@ -573,12 +577,12 @@ def test_nothing_is_skipped_when_the_vendors_clock_falls_back(world: World) -> N
     world.vendor_clock.advance(-HOUR)
     world.shop.place({"id": "new", "status": "exception"})
     world.shop.sync()
-    alerted = world.next_poll()
+    alerts = world.next_poll()
     for number in range(15):
         if number == 7:
             world.place("newer", status="exception")
-        alerted += world.next_poll()
-    assert [order_id for order_id, _, _ in orders_told(alerted)] == ["new", "newer"]
+        alerts += world.next_poll()
+    assert [order_id for order_id, _, _ in order_changes(alerts)] == ["new", "newer"]
 
 
 def test_the_cursor_never_moves_back(world: World) -> None:
@@ -655,11 +659,11 @@ def test_blocked_credentials_and_their_end_are_alerted_once(world: World) -> Non
 
 def test_a_connection_that_comes_and_goes_is_alerted_once(world: World) -> None:
     started(world)
-    alerted = []
+    alerts = []
     for errors in [[invalid_credentials()], []] * 4:
         world.shop.errors = errors
-        alerted += world.next_poll()
-    assert kinds(alerted) == ["connection.blocked"]
+        alerts += world.next_poll()
+    assert kinds(alerts) == ["connection.blocked"]
 
 
 def test_a_shop_that_stopped_syncing_is_alerted(world: World) -> None:

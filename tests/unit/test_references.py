@@ -1,4 +1,4 @@
-"""What code, tests and docs cite can be looked up: the numbered rules, the tests that hold them, the vendor's facts."""
+"""What code, tests and docs cite exists: the numbered rules, the tests that hold them, vendor facts."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Which shops a tick polls: where something may have moved, and whatever was not read for a while."""
+"""Which shops a tick polls: those that may have changed, and those not read for a while."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,10 +28,10 @@ def row(**changes: Any) -> ConnectionState:
 
 
 def listed(*, synced: datetime | None = SYNCED, in_progress: bool = False, **fields: Any) -> TrackstarConnection:
-    alerted = f"{synced:%Y-%m-%dT%H:%M:%SZ}" if synced else None
+    text = f"{synced:%Y-%m-%dT%H:%M:%SZ}" if synced else None
     schedule = {
         "function_name": "get_orders",
-        "latest_sync": alerted,
+        "latest_sync": text,
         "sync_frequency": 3600,
         "in_progress": in_progress,
     }
@@ -43,7 +43,7 @@ IN_TROUBLE = Health(state=HealthState.BLOCKED, since=NOON)
 
 
 @pytest.mark.parametrize(
-    ("known", "alerted", "why"),
+    ("known", "listed", "why"),
     [
         (row(), listed(), None),
         (None, listed(), PollReason.FIRST),
@@ -70,11 +70,11 @@ IN_TROUBLE = Health(state=HealthState.BLOCKED, since=NOON)
         "no row",
         "no baseline yet",
         "a window is unfinished",
-        "a later mark",
-        "an earlier mark",
+        "a later sync",
+        "an earlier sync",
         "a sync is in progress",
-        "no mark is told",
-        "a mark where none was read",
+        "no sync time",
+        "a first sync time",
         "newly blocked",
         "blocked as before",
         "blocked no longer",
@@ -88,9 +88,9 @@ IN_TROUBLE = Health(state=HealthState.BLOCKED, since=NOON)
     ],
 )
 def test_the_reason_for_a_poll(
-    known: ConnectionState | None, alerted: TrackstarConnection | None, why: PollReason | None
+    known: ConnectionState | None, listed: TrackstarConnection | None, why: PollReason | None
 ) -> None:
-    assert poll_reason(known, alerted, now=NOW, max_gap=GAP) is why
+    assert poll_reason(known, listed, now=NOW, max_gap=GAP) is why
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Rule 19: up to when a shop's data reach, where Trackstar does not tell when it synced."""
+"""Rule 19: the watermark of a shop whose sync times Trackstar does not report."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ SHOP = AlertConnection(id="conn_a")
 
 @dataclass
 class SaysNothing:
-    """Trackstar, which knows the connection and tells of no sync."""
+    """Trackstar, which knows the connection and reports no sync."""
 
     def now(self) -> datetime:
         return NOON
