@@ -34,7 +34,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, Change, Row
@@ -42,13 +42,12 @@ from tests.simulation.deadline_calendar import DEADLINE_KINDS
 from tests.simulation.deadline_oracle import DeadlineOracle
 from tests.simulation.facts import Subject, Violation, status_of, subject_of, version_of
 from tests.simulation.plan import WATCHED
-from tests.simulation.visible import BEFORE_ALL, Reading, VisibleOrder, VisibleShop
+from tests.simulation.visible import Reading, VisibleShop
+from tests.simulation.window_oracle import WindowOracle
 from tests.support.recording_sns import alert_ids_in
 
-MAX_ATTEMPTS = 3
 MAX_PAGES_WITHOUT_NEW_ORDERS = 10
 """More than drift can cause here, fewer than a loop of page tokens has."""
-LEAST_OVERLAP = timedelta(minutes=10)
 
 
 @dataclass
@@ -65,7 +64,6 @@ class Oracle:
         copies: What can be seen, by connection.
         jumps: How often the vendor's clock has jumped.
         refusing: Connections that ever refused the filter on Trackstar's date.
-        ended: Windows that were read to their end, by connection.
     """
 
     row: Callable[..., Row | None]
@@ -73,7 +71,6 @@ class Oracle:
     baseline_days: int
     deadlines: DeadlineOracle
     copies: dict[str, VisibleShop] = field(default_factory=dict)
-    ended: Counter[str] = field(default_factory=Counter)
     delivered: Counter[str] = field(default_factory=Counter)
     unmarked: Counter[str] = field(default_factory=Counter)
     readings: dict[str, Reading] = field(default_factory=dict)
@@ -84,8 +81,10 @@ class Oracle:
     jumps: int = 0
     refusing: set[str] = field(default_factory=set)
     _dated: set[str] = field(default_factory=set)
-    _jumps_before: dict[str, int] = field(default_factory=dict)
-    _excused: dict[Subject, str | None] = field(default_factory=dict)
+    windows: WindowOracle = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.windows = WindowOracle(self.row, self.baseline_days, self.copies)
 
     # Reading
 
@@ -245,96 +244,10 @@ class Oracle:
         if reading and moved_on and "cursor" not in before and reading.opened_at:
             self.deadlines.baseline_ended(connection_id, reading.opened_at)
         if reading and reading.is_whole and (moved_on or (reading.is_sweep and not _is_at(progress, reading))):
-            self._ended(connection_id, reading)
+            self.windows.ended(connection_id, reading)
             self.readings.pop(connection_id, None)
         elif progress is None:
             self.readings.pop(connection_id, None)
-
-    def _ended(self, connection_id: str, reading: Reading) -> None:
-        self.ended[connection_id] += 1
-        copy = self.copies[connection_id]
-        is_short = len(reading.order_ids) < reading.expected_count
-        if is_short and reading.attempts < MAX_ATTEMPTS:
-            raise Violation(
-                f"{connection_id}: {len(reading.order_ids)} of {reading.expected_count} orders read, not read again"
-            )
-        jumped = reading.jumps - self._jumps_before.get(connection_id, 0)
-        has_drifted = copy.changes > reading.began and (is_short or self._has_exchange(copy, reading))
-        is_excusing = has_drifted or (jumped > 1 and not reading.is_sweep)
-        self._jumps_before[connection_id] = reading.jumps
-        self._excuse_the_undated(connection_id, reading)
-        for order_id in self._unlike(connection_id, reading):
-            subject, sight = (connection_id, order_id), copy.orders[order_id]
-            if is_excusing:
-                self._excused[subject] = sight.version
-            else:
-                row = self.row(ORDERS, f"{connection_id}#{order_id}")
-                raise Violation(f"a window ended: {subject} can be seen as {sight}, stored as {row}")
-
-    def _excuse_the_undated(self, connection_id: str, reading: Reading) -> None:
-        """What has no date, or one of the future, is in no window on it, and missed by the next on another date."""
-        copy = self.copies[connection_id]
-        for order_id, sight in copy.orders.items():
-            date = reading.date_of(sight)
-            is_dated = date and copy.has_passed(date)
-            if reading.until and not is_dated and self._lies_outside(connection_id, sight, reading):
-                self._excused[connection_id, order_id] = sight.version
-
-    def _has_exchange(self, copy: VisibleShop, reading: Reading) -> bool:
-        """Whether orders can have left and entered the list while it was read, so that its length proves nothing."""
-        if copy.deleted > reading.began:
-            return True
-        during = [sight for sight in copy.past if sight.since > reading.began]
-        if reading.is_sweep or not reading.until:
-            return bool(during)
-        return any(reading.date_of(sight) <= reading.until for sight in during)
-
-    def _unlike(self, connection_id: str, reading: Reading) -> list[str]:
-        """The orders that the window had to bring up to what can be seen, and did not."""
-        copy = self.copies[connection_id]
-        return [
-            order_id
-            for order_id, sight in copy.orders.items()
-            if reading.had_to_show(sight)
-            and not self._is_excused((connection_id, order_id), sight, reading)
-            and not self._is_stored(connection_id, order_id, sight)
-        ]
-
-    def _is_stored(self, connection_id: str, order_id: str, sight: VisibleOrder) -> bool:
-        row = self.row(ORDERS, f"{connection_id}#{order_id}")
-        return row is not None and row["status"] == sight.status
-
-    def _is_excused(self, subject: Subject, sight: VisibleOrder, reading: Reading) -> bool:
-        if sight.status is None or not sight.version or sight.version < sight.newest:
-            return True
-        if reading.is_sweep:
-            return sight.status not in reading.statuses
-        if self._excused.get(subject) == sight.version:
-            return True
-        if self.baseline_days and self.row(ORDERS, "#".join(subject)) is None:
-            return True
-        if reading.until and self._lies_outside(subject[0], sight, reading):
-            return True
-        return self._is_for_the_next(sight, reading) or (reading.is_by_shop_date and self._was_late(subject[0], sight))
-
-    @staticmethod
-    def _is_for_the_next(sight: VisibleOrder, reading: Reading) -> bool:
-        """Whether it changed after the baseline was opened: the next window has to show it."""
-        is_baseline = reading.opened_at is not None and not reading.until
-        return is_baseline and datetime.fromisoformat(sight.version or "") > (reading.opened_at or BEFORE_ALL)
-
-    def _lies_outside(self, connection_id: str, sight: VisibleOrder, reading: Reading) -> bool:
-        """Whether no window on this date can show it: it lies after the end, or has no such date where others have."""
-        date = reading.date_of(sight)
-        if not date:
-            return reading.is_by_shop_date or self.copies[connection_id].has_shown_vendor_dates
-        return date > (reading.until or "")
-
-    def _was_late(self, connection_id: str, sight: VisibleOrder) -> bool:
-        """Whether it became visible later than the fallback's overlap reaches."""
-        frequency = timedelta(seconds=self.copies[connection_id].said_frequency)
-        changed_at = datetime.fromisoformat(sight.shop_date or "").astimezone(UTC)
-        return sight.seen_at - changed_at > max(LEAST_OVERLAP, 2 * frequency)
 
     # Sending
 
@@ -372,13 +285,9 @@ class Oracle:
             if sight.status is None or not sight.version or sight.version < sight.newest:
                 continue
             row = self.row(ORDERS, f"{connection_id}#{order_id}")
-            must_match = sight.status in WATCHED or not self._may_be_missed(subject, sight)
+            must_match = sight.status in WATCHED or not self.windows.may_be_missed(connection_id, order_id, sight)
             if must_match and (row is None or row["status"] != sight.status):
                 raise Violation(f"after the calm {subject} can be seen as {sight}, stored as {row}")
-
-    def _may_be_missed(self, subject: Subject, sight: VisibleOrder) -> bool:
-        late = self._was_late(subject[0], sight)
-        return late or self._excused.get(subject) == sight.version or self.baseline_days > 0
 
 
 def _is_over(row: Row) -> bool:
