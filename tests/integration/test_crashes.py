@@ -16,7 +16,7 @@ from orderwatch.aws.tables import LEASE_DURATION
 from orderwatch.errors import PollSupersededError
 from orderwatch_local.shop import ShopTransport
 from tests.support.crashing import CrashingProcess, Killed
-from tests.support.delivered import due_for, order_alerts_in
+from tests.support.delivered import expected_alerts_of, order_alerts_in
 from tests.support.recording_sns import ARN, RecordingSns
 from tests.support.sending import ProductsOf, send
 from tests.support.world import MINUTE, World
@@ -93,7 +93,7 @@ class Watch:
         self.redrive()
 
     def expected(self, *, baseline: int) -> Counter[tuple[str, str, str]]:
-        return due_for(self.world.shop.truth[baseline:])
+        return expected_alerts_of(self.world.shop.truth[baseline:])
 
     def order_alerts(self) -> Counter[tuple[str, str, str]]:
         return order_alerts_in(self.sns.taken)

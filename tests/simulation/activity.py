@@ -47,7 +47,7 @@ class ShopActivity:
         shop.place(order | {"line_items": self._run.stock.lines(), "latest_ship_date": ship_by})
         self._run.note(f"place {shop.connection_id} {number} {status}, to ship by {ship_by}")
 
-    def live(self, shop: Shop) -> None:
+    def change(self, shop: Shop) -> None:
         """Change one of a shop's orders."""
         ids = [record["id"] for record in shop.orders()]
         what = self._run.chance.choice(("place", "move", "move", "move", "touch", "there and back"))

@@ -97,7 +97,7 @@ class ParameterStore:
 
     class exceptions:  # noqa: N801 - as boto3 names it
         class ParameterNotFound(ClientError):  # noqa: N818 - as boto3 names it
-            """There is none."""
+            """The parameter does not exist."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -189,7 +189,7 @@ class FifoQueue:
         return queue[0]
 
     def delete(self, message: Message) -> None:
-        """It was processed."""
+        """Delete a processed message."""
         queue = self.groups[message.group]
         if message in queue:
             queue.remove(message)
@@ -211,7 +211,7 @@ class Record:
 
 @dataclass
 class Shard:
-    """The records of one shard that are still to be handed over, oldest first.
+    """The records of one shard that are not delivered yet, oldest first.
 
     Attributes:
         number: Of the sender that gets them.
@@ -239,7 +239,7 @@ class Shard:
         )
 
     def drop(self, now: float, *, max_tries: int, max_age: float) -> Iterator[Record]:
-        """Give up records as the mapping does."""
+        """Drop the records that the mapping gives up."""
         while self.records and (self.records[0].tries > max_tries or now - self.records[0].written_at > max_age):
             yield self.records.popleft()
 

@@ -87,7 +87,7 @@ class DeadlinePlan:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of poll_orders."""
+        """The variables of poll_orders."""
         stack = self.of_stack or Calendar()
         return {
             "TIME_ZONE": stack.zone,
@@ -153,5 +153,5 @@ def _calendar(rng: random.Random, zone: str) -> Calendar:
 
 
 def _calendar_of_stack(calendar: Calendar) -> Calendar:
-    """A stack knows a zone, a warning and stuck days; working days and holidays are a shop's alone."""
+    """A stack has a zone, a warning and stuck days; only a shop has working days and holidays."""
     return replace(calendar, working_days=Calendar.working_days, holidays=())

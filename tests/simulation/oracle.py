@@ -61,7 +61,7 @@ class Oracle:
         deadlines: Checks the alerts of orders that do not move.
 
     Attributes:
-        copies: What can be seen, by connection.
+        copies: What is visible, by connection.
         jumps: How often the vendor's clock has jumped.
         refusing: Connections that ever refused the filter on Trackstar's date.
     """
@@ -158,7 +158,7 @@ class Oracle:
     # Writing
 
     def tried(self, changes: list[Change]) -> None:
-        """A transaction is about to be written; what was tried before is tried again under the same ids."""
+        """A transaction is about to be written; a repeated one has the same alert ids."""
         for row in (change.after for change in changes if change.table == ALERTS):
             if row.get("order_id") and row["kind"] not in DEADLINE_KINDS and not _is_over(row):
                 seen_before = self._moves[row["connection_id"], row["order_id"]]
@@ -274,7 +274,7 @@ class Oracle:
             raise Violation(f"never delivered: {undelivered}")
 
     def check_shop(self, connection_id: str) -> None:
-        """After the calm, a shop's row and its orders are as they should be."""
+        """After the calm, a shop is healthy, read to its end, and its rows show what is visible."""
         state = self.row(CONNECTIONS, connection_id) or {}
         if not state.get("cursor") or state.get("progress"):
             raise Violation(f"{connection_id} was not read to its end: {state}")
@@ -287,7 +287,7 @@ class Oracle:
             row = self.row(ORDERS, f"{connection_id}#{order_id}")
             must_match = sight.status in WATCHED or not self.windows.may_be_missed(connection_id, order_id, sight)
             if must_match and (row is None or row["status"] != sight.status):
-                raise Violation(f"after the calm {subject} can be seen as {sight}, stored as {row}")
+                raise Violation(f"after the calm {subject} is visible as {sight}, stored as {row}")
 
 
 def _is_over(row: Row) -> bool:

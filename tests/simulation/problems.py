@@ -63,7 +63,7 @@ def _lead_on(run: "SimulatedRun", shop: Shop) -> None:
 
 
 def _keep(run: "SimulatedRun", shop: Shop) -> None:
-    """It stays so."""
+    """The problem stays."""
 
 
 def _go_dark(run: "SimulatedRun", shop: Shop) -> None:

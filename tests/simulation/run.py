@@ -191,7 +191,7 @@ class SimulatedRun:
             happens = (
                 self.chance.choice((self.activity.change_and_sync, self.activity.flip))
                 if self.happens(self.plan.flips)
-                else self.activity.live
+                else self.activity.change
             )
             self.time.after(self.chance.uniform(0, active), lambda happens=happens: happens(shop))  # type: ignore[misc]
 

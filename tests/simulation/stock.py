@@ -97,9 +97,7 @@ class Stock:
             if line["on_hand"] is not None or (is_whole and expected is not None):
                 self._expect(f"the stock of {line['product_id']}", line["on_hand"], expected)
 
-    def evaluate(
-        self, connection_id: str, shop: Mapping[str, Any], waiting: Iterable[Row], gaps: Iterable[str]
-    ) -> None:
+    def check(self, connection_id: str, shop: Mapping[str, Any], waiting: Iterable[Row], gaps: Iterable[str]) -> None:
         """Check the products that hold up a shop's backordered orders, by their rows.
 
         Args:

@@ -68,11 +68,11 @@ class SummaryOracle:
     _ids: set[str] = field(default_factory=set)
 
     def begins(self) -> None:
-        """A function begins to sum up."""
+        """send_summary begins."""
         self._began = self.touched
 
     def finished(self, facts: PollFacts) -> None:
-        """A poll came to its end."""
+        """A poll ended."""
         if facts.watermark and not facts.is_spoilt:
             self._known[facts.connection_id] = facts.watermark
 
@@ -166,7 +166,7 @@ class SummaryOracle:
     def _check_stock(self, connection_id: str, shop: Row | None, gaps: Iterable[str]) -> None:
         if shop is not None:
             waiting = [row for row in self._rows_of(connection_id).values() if "status_since" in row]
-            self.stock.evaluate(connection_id, shop, waiting, gaps)
+            self.stock.check(connection_id, shop, waiting, gaps)
 
     def _check_median(self, connection_id: str, shop: Row, rows: Mapping[str, Row], waiting: Mapping[str, Row]) -> None:
         if self._before is None:

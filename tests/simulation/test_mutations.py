@@ -37,6 +37,8 @@ FOUND_BY = {
     "blocked_shops_counted_as_visible": 4,
     "ages_run_ahead_of_the_data": 4,
     "repeated_requests_write_again": 17,
+    "stock_counts_one_order_only": 1,
+    "unknown_stock_is_enough": 1,
 }
 """The seed that found a mutation when this was written. It is tried first, since some mutations take many seeds."""
 

@@ -58,7 +58,7 @@ class VisibleShop:
         return any(sight.vendor_date for sight in self.past)
 
     def show(self, records: Iterable[dict[str, Any]], now: datetime) -> None:
-        """Take what can be seen after a sync."""
+        """Take what is visible after a sync."""
         self.latest = max(self.latest, now)
         shown = {key_of(record): record for record in records}
         fresh = {key: record for key, record in shown.items() if self._is_new(key, record)}
@@ -129,7 +129,7 @@ class Reading:
 
     @property
     def statuses(self) -> frozenset[str]:
-        """Those that it reads; empty: all."""
+        """The statuses that it reads; empty: all."""
         return frozenset(filter(None, self.filters.get("status[in]", "").split(",")))
 
     @property
@@ -149,7 +149,7 @@ class Reading:
         return (sight.shop_date if self.is_by_shop_date else sight.vendor_date) or ""
 
     def had_to_show(self, sight: VisibleOrder) -> bool:
-        """Whether this walk had to meet what can be seen: it was there before it, and in its bounds or older."""
+        """Whether this walk had to show the order: it was visible before the walk, and in its bounds or older."""
         if self.is_sweep and self.until and not (self._bound("[gte]") or "") <= self.date_of(sight) <= self.until:
             return False
         if sight.since <= self.opened or self.until is None:

@@ -47,10 +47,10 @@ class WindowOracle:
                 self._excused[subject] = sight.version
             else:
                 row = self.row(ORDERS, f"{connection_id}#{order_id}")
-                raise Violation(f"a window ended: {subject} can be seen as {sight}, stored as {row}")
+                raise Violation(f"a window ended: {subject} is visible as {sight}, stored as {row}")
 
     def _excuse_the_undated(self, connection_id: str, reading: Reading) -> None:
-        """What has no date, or one of the future, is in no window on it, and missed by the next on another date."""
+        """Excuse orders without the date that the window is on, or with one in the future."""
         copy = self.copies[connection_id]
         for order_id, sight in copy.orders.items():
             date = reading.date_of(sight)
@@ -68,7 +68,7 @@ class WindowOracle:
         return any(reading.date_of(sight) <= reading.until for sight in during)
 
     def _unlike(self, connection_id: str, reading: Reading) -> list[str]:
-        """The orders that the window had to bring up to what can be seen, and did not."""
+        """The orders that the window had to show, whose rows differ from what is visible."""
         copy = self.copies[connection_id]
         return [
             order_id

@@ -42,12 +42,12 @@ FUNCTIONS = {
 
 
 class FakeSlack:
-    """Takes the place of slack_sdk's client; Slack is out of order for messages that hold `REFUSED`."""
+    """Replaces slack_sdk's client; it fails for messages that contain `REFUSED`."""
 
     REFUSED = "#refused"
 
     def __init__(self, *arguments: object, **options: object) -> None:
-        """Where it posts to is of no use here."""
+        """Ignore the URL."""
 
     def send(self, *, text: str, **message: object) -> Any:
         return SimpleNamespace(status_code=500 if self.REFUSED in text else 200, body="", headers={})
@@ -55,7 +55,7 @@ class FakeSlack:
 
 @dataclass
 class Account:
-    """The stack in moto, a shop, and handlers whose calls are noted."""
+    """The stack in moto, a shop, and handlers whose calls are recorded."""
 
     recorder: Recorder
     patch: pytest.MonkeyPatch

@@ -1,4 +1,4 @@
-"""The cloud as far as one process needs it: the template's tables, a queue behind the topic, parameters."""
+"""Cloud resources for one process: the template's tables, and a queue behind the topic."""
 
 import json
 import uuid
@@ -31,12 +31,12 @@ class Tables:
 
     @classmethod
     def in_memory(cls) -> "Tables":
-        """Empty ones that end with the test."""
+        """Empty tables in memory."""
         return cls.over(MemoryDynamoDB())
 
     @classmethod
     def over(cls, memory: MemoryDynamoDB) -> "Tables":
-        """Empty ones in this memory."""
+        """Empty tables in this memory."""
         client = memory.as_client()
         return cls(client, _created(client))
 
@@ -124,8 +124,8 @@ class Inbox:
     def topic(self) -> AlertTopic:
         return AlertTopic(boto3.client("sns"), self.topic_arn)
 
-    def acquire(self) -> list[dict[str, Any]]:
-        """Every message that has come since the last time."""
+    def receive(self) -> list[dict[str, Any]]:
+        """The messages since the last call."""
         sqs, taken = boto3.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:

@@ -1,4 +1,4 @@
-"""A stack as its operator finds it, on the local cloud: everything of the template but its functions, in good order."""
+"""A healthy stack on the local cloud: the whole template without its functions."""
 
 import io
 import json
@@ -40,7 +40,7 @@ _SCHEDULES = (
 
 
 class Ran(NamedTuple):
-    """What a command left behind."""
+    """Exit code and output of a command."""
 
     code: object
     out: str
@@ -127,7 +127,7 @@ class Operated:
         return self.stack.resources[name].id
 
     def in_good_order(self) -> None:
-        """Everything that must hold for alerts to come."""
+        """Everything that alerts need."""
         self.cloud.put_secret(f"/{self.name}/trackstar/api-key", API_KEY)
         self.cloud.put_secret(f"/{self.name}/slack/webhook-url", WEBHOOK)
         self.connect(CONNECTION, TOKEN)
@@ -171,7 +171,7 @@ class Operated:
                 table.mark_sent(alert.key, message_id="message-1")
 
     def run(self, *arguments: str, stdin: str = "") -> Ran:
-        """A command, as it is typed."""
+        """Run a command with these arguments."""
         self.monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
         where = ("--stack-name", self.name, "--endpoint-url", self.cloud.endpoint)
         with pytest.raises(SystemExit) as left:
@@ -180,7 +180,7 @@ class Operated:
         return Ran(left.value.code, out, err)
 
     def json(self, *arguments: str, stdin: str = "") -> Any:
-        """What a command says to machines."""
+        """The JSON output of a command."""
         ran = self.run(*arguments, "--json", stdin=stdin)
         assert (ran.code, ran.err) == (0, "")
         return json.loads(ran.out)

@@ -112,18 +112,18 @@ def count_requests(case: Case, *, policy: Policy = WATCHED) -> Counted:
                     digest_threshold=case.alerts,
                 )
 
-        counter.acquire()
+        counter.take()
         poll(shop, tables.store, world.shop.connection_id, policy=policy)
-        polled = counter.acquire()
+        polled = counter.take()
         keys = [alert.key for alert in world.new_alerts()]
         assert len(keys) == case.alerts
         send_all(keys)
-        sent = counter.acquire()
+        sent = counter.take()
         again = keys if case.products else []
         _make_pending(tables, again)
-        counter.acquire()
+        counter.take()
         send_all(again)
-        sent_again = counter.acquire()
+        sent_again = counter.take()
     return Counted(
         poll=_of_aws(polled),
         trackstar=_of_trackstar(polled),
@@ -160,8 +160,8 @@ class _Counter:
     def __init__(self) -> None:
         self._seen: Counter[str] = Counter()
 
-    def acquire(self) -> Counter[str]:
-        """What was counted since the last time."""
+    def take(self) -> Counter[str]:
+        """The counts since the last call."""
         seen, self._seen = self._seen, Counter()
         return seen
 
