@@ -131,7 +131,7 @@ class ShopActivity:
 
     def change_and_sync(self, shop: Shop) -> None:
         """A change and a sync within one second: statuses that flip under one version."""
-        self.live(shop)
+        self.change(shop)
         self.sync(shop.connection_id)
 
     def flip(self, shop: Shop) -> None:
