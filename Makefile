@@ -39,12 +39,17 @@ test-fast: setup ## Run unit and integration tests
 SEEDS ?= 20000
 FROM ?= 0
 .PHONY: soak
-soak: $(VENV)/ready ## Simulate SEEDS worlds from seed FROM on, with every fault we know of
+soak: $(VENV)/ready ## Simulate SEEDS runs from seed FROM on, with every fault that we know of
 	@$(RUN)/python -m tests.simulation.soak --seeds $(SEEDS) --from $(FROM)
 
 .PHONY: replay
-replay: $(VENV)/ready ## Simulate one SEED and show all that happens in it
+replay: $(VENV)/ready ## Simulate one SEED and show everything that happens
 	@$(RUN)/python -m tests.simulation.soak --replay $(SEED)
+
+COUNT ?= 150
+.PHONY: mutants
+mutants: setup ## Run COUNT random mutants of the layer against the tests and print which survive, as JSON (hours)
+	@$(RUN)/python -m tests.mutants --count $(COUNT) $(if $(TESTS),--tests $(TESTS)) --then tests/simulation/test_simulation.py
 
 .PHONY: check
 check: setup $(TOOLS)/checkov/ready ## Check style, types, imports, spelling and the template

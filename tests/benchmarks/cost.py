@@ -51,7 +51,7 @@ STATUSES = ("open", "confirmed", "processing", "fulfilled")
 """An order takes one an hour, each in that hour's sync."""
 MAX_GAP = 15 * MINUTE
 TROUBLED = 50
-"""One order in so many is in exception instead of confirmed."""
+"""One order in this many is in exception instead of confirmed."""
 IDLE_RECEIVES_A_DAY = 5 * 24 * 60 * 3
 """Lambda keeps five long polls of 20 seconds on a queue (AWS's documentation of SQS event sources)."""
 DECRYPTIONS = 2
@@ -109,12 +109,10 @@ class MeteredDynamoDB(MemoryDynamoDB):
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
         answer = super().batch_get_item(**request)
-        connections_to_poll = sum(len(each["Keys"]) for each in request["RequestItems"].values())
+        key_count = sum(len(each["Keys"]) for each in request["RequestItems"].values())
         found = [item for items in answer["Responses"].values() for item in items]
         self.requests += 1
-        self.units["DynamoDB reads"] += (
-            connections_to_poll - len(found) + sum(_kilobytes(item, each=4) for item in found)
-        )
+        self.units["DynamoDB reads"] += key_count - len(found) + sum(_kilobytes(item, each=4) for item in found)
         return answer
 
     def transact_write_items(self, **request: Any) -> dict[str, Any]:
@@ -157,7 +155,7 @@ def _kilobytes(item: Item, *, each: int = 1) -> int:
 
 
 class _TimedTransport(ShopTransport):
-    """Tells how long the simulated vendor itself was at work.
+    """Measures how long the simulated vendor itself works.
 
     Attributes:
         requests: How many came.
@@ -215,7 +213,7 @@ class Day:
     def play(self) -> Usage:
         """Play it, after some hours in which its first orders take their first statuses."""
         self._world.poll()
-        self._world.alerted()
+        self._world.new_alerts()
         for hour in range(-len(STATUSES), 0):
             self._play_hour(hour)
         self._usage = Usage()
@@ -262,8 +260,8 @@ class Day:
         self._add_naive_poll(summary, waited, processor)
         self._add_invocation()
         self._usage.rest["SQS requests"] += 2  # received and deleted; dispatch_polls sends them by the ten
-        if alerted := [alert.key for alert in self._world.alerted()]:
-            self._send(alerted)
+        if keys := [alert.key for alert in self._world.new_alerts()]:
+            self._send(keys)
 
     def _is_wanted(self) -> bool:
         listed = TrackstarConnection.model_validate(self._world.shop.connection())
@@ -313,7 +311,7 @@ class Day:
         self._usage.rest["KMS requests"] += DECRYPTIONS
 
     def _meter(self) -> Callable[[], tuple[Counter[str], Counter[str]]]:
-        """From now on; what it gives tells the requests by service, and DynamoDB's units."""
+        """Count from now on: the requests by service, and DynamoDB's units."""
         requests, units = self._requests(), self._memory.units.copy()
         return lambda: (self._requests() - requests, self._memory.units - units)
 
@@ -323,7 +321,7 @@ class Day:
 
 
 def besides(shops: int, *, polls: int) -> Counter[str]:
-    """What a stack of so many shops, each with so many polls a day, uses a day but for its polls and alerts."""
+    """A day's usage of a stack with these shops and polls, without the polls and alerts themselves."""
     asked = shops * polls / TICKS_A_DAY
     sent = max(asked / MESSAGES, min(asked, 1.0))
     looked = math.ceil(shops / NAMES) * SECONDS["SSM"] + math.ceil(shops / ROWS) * SECONDS["DynamoDB"]
@@ -379,7 +377,7 @@ def measure(say: Say) -> Section:
 
 
 def _bill(polls: Counter[str], day: Usage, shops: int) -> Counter[str]:
-    """A month of so many shops, each with these polls and the rest of the day, by the parts of the bill."""
+    """A month of these shops, each with these polls and the rest of the day, by the parts of the bill."""
     used = besides(shops, polls=day.asked)
     for unit, count in (polls + day.rest).items():
         used[unit] += shops * count

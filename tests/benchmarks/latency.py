@@ -79,7 +79,7 @@ def measure(say: Say) -> Section:
     """Follow every transition."""
     with _running(say) as run:
         run.watch.poll_now()
-        run.inbox.acquire()
+        run.inbox.receive()
         say(f"{TRANSITIONS} transitions")
         partly = [_apart(run, f"o{number}") for number in range(TRANSITIONS)]
         passages = _completed(partly, run.watch)
@@ -119,7 +119,7 @@ class _Inbox:
         self._sqs = watch.cloud.client("sqs")
         self._url = watch.cloud.subscribe_queue(watch.outputs.alert_topic_arn)
 
-    def acquire(self) -> tuple[dict[str, Any], float]:
+    def receive(self) -> tuple[dict[str, Any], float]:
         """The one alert that comes, and when it came into the queue."""
         deadline = time.monotonic() + WITHIN
         while not (messages := self._receive()):
@@ -130,8 +130,8 @@ class _Inbox:
         return json.loads(message["Body"]), int(message["Attributes"]["SentTimestamp"]) * MILLISECOND
 
     def _receive(self) -> list[Any]:
-        connections_to_poll: Any = {"MessageSystemAttributeNames": ["SentTimestamp"], "WaitTimeSeconds": 1}
-        return list(self._sqs.receive_message(QueueUrl=self._url, **connections_to_poll).get("Messages", []))
+        options: Any = {"MessageSystemAttributeNames": ["SentTimestamp"], "WaitTimeSeconds": 1}
+        return list(self._sqs.receive_message(QueueUrl=self._url, **options).get("Messages", []))
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class _Run:
         self.arrivals.first.clear()
         self.shop.sync()
         self.watch.poll_now()
-        alert, delivered = self.inbox.acquire()
+        alert, delivered = self.inbox.receive()
         if alert["order"]["id"] != order_id or alert["enrichment"]["missing"]:
             raise RuntimeError(f"expected an alert of {order_id} with its product, got {alert}")
         since_visible = time.monotonic() - self.shop.truth[-1].visible_monotonic
@@ -190,7 +190,7 @@ def _running(say: Say) -> Iterator[_Run]:
 
 
 def _completed(partly: Sequence[_Partly], watch: Watch) -> list[Passage]:
-    """Put in what the logs tell; a function's lines are there a moment after it ended."""
+    """Add the moments from the logs; a function's lines appear shortly after it ended."""
     alert_ids = {each.alert_id for each in partly}
     deadline = time.monotonic() + WITHIN
     while not alert_ids <= (written := _written(watch)).keys():

@@ -26,7 +26,7 @@ LINES = 3
 UPDATED = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SHIP_BY = datetime(2040, 1, 5, 12, tzinfo=UTC)
 STATUSES = ("open", "confirmed", "processing", "fulfilled", "fulfilled") * 10
-TOLD_STATUS = "backordered"
+ALERTED_STATUS = "backordered"
 """What one order in fifty shows."""
 _NUMBER = "@page@"
 
@@ -38,7 +38,7 @@ def order_id(page: str, place: int) -> str:
 
 def status_at(place: int) -> str:
     """The status of the order at this place of every page."""
-    return TOLD_STATUS if place % 50 == 0 else STATUSES[place % 50]
+    return ALERTED_STATUS if place % 50 == 0 else STATUSES[place % 50]
 
 
 @cache
@@ -104,7 +104,7 @@ def main() -> None:
 
 @contextmanager
 def served(pages: int) -> Iterator[str]:
-    """The URL of a server of so many pages, in a process of its own."""
+    """The URL of a server of this many pages, in a process of its own."""
     command = [sys.executable, "-m", "tests.benchmarks.pages", str(pages)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

@@ -26,10 +26,10 @@ from orderwatch.polling.poll import poll as real_poll
 from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.client import PAGE_SIZE, Trackstar
 from orderwatch.trackstar.orders import Version, VersionClock
-from tests.benchmarks.pages import SHIP_BY, TOLD_STATUS, UPDATED, status_at
+from tests.benchmarks.pages import ALERTED_STATUS, SHIP_BY, UPDATED, status_at
 from tests.benchmarks.peak import peak_megabytes
 from tests.simulation.functions import handler_module
-from tests.support.clocks import Impatient
+from tests.support.clocks import InstantSleepClock
 from tests.support.cloud import Tables
 
 type Reading = Callable[[], int]
@@ -42,7 +42,7 @@ class KnownOrders:
 
     Args:
         row_at: The row of the order at a place of its page; None where there is none.
-        on_page: Told the number of pages that were written.
+        on_page: Gets the number of pages that were written.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ def _through_the_tables(url: str) -> dict[str, Reading]:
 
 
 def _baseline(url: str) -> dict[str, Reading]:
-    """Every order new, in a process like the function's own; tells how its memory grows."""
+    """Every order new, in a process like the function's own; returns how its memory grows."""
     handler_module("poll_orders", 0)
     clients = [boto3.client(service, region_name="us-east-1") for service in ("dynamodb", "ssm", "sqs")]
     assert clients
@@ -166,7 +166,7 @@ READERS: Mapping[str, Callable[[str], dict[str, Reading]]] = {
     "floor": lambda url: {"floor": floor(url)},
     "unchanged": lambda url: {"unchanged": poll(url, KnownOrders(unchanged))},
     "changed": lambda url: {"changed": poll(url, KnownOrders(changed))},
-    "told": lambda url: {"told": poll(url, KnownOrders(changed), watched=TOLD_STATUS)},
+    "alerted": lambda url: {"alerted": poll(url, KnownOrders(changed), watched=ALERTED_STATUS)},
     "tables": _through_the_tables,
     "baseline": _baseline,
 }
@@ -175,10 +175,10 @@ READERS: Mapping[str, Callable[[str], dict[str, Reading]]] = {
 def main() -> None:
     """Read, and print the seconds of each reading and the peak of resident memory in MB."""
     logger.setLevel("CRITICAL")
-    clock.use(Impatient())  # the vendor's ten requests a second are not what is measured
+    clock.use(InstantSleepClock())  # the vendor's ten requests a second are not what is measured
     for name, read in READERS[sys.argv[1]](sys.argv[2]).items():
         gc.collect()
-        gc.freeze()  # what is there now stands for what lives elsewhere: the rows of the tables
+        gc.freeze()  # the rows of the tables live elsewhere
         begun = time.perf_counter()
         orders = read()
         _print(name, orders, seconds=time.perf_counter() - begun)

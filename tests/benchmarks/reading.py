@@ -17,7 +17,7 @@ LABELS = {
     "floor": "fetch, decode, pick three fields (the floor)",
     "unchanged": "poll, every order unchanged",
     "changed": "poll, every order in another status",
-    "told": "poll, every order in another status, one in fifty alerted",
+    "alerted": "poll, every order in another status, one in fifty alerted",
     "tables, unchanged": "poll, every order unchanged, through the adapters of the tables",
     "tables, new": "poll, every order new, through the adapters of the tables",
 }
@@ -43,7 +43,7 @@ def measure(say: Say) -> Section:
     with served(PAGES) as url:
         for number in range(1, ROUNDS + 1):
             say(f"round {number} of {ROUNDS}")
-            for what in ("floor", "unchanged", "changed", "told", "tables"):
+            for what in ("floor", "unchanged", "changed", "alerted", "tables"):
                 for reading in read(what, url):
                     assert reading["orders"] == PAGES * PAGE
                     seconds[reading["what"]].append(reading["seconds"])

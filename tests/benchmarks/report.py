@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 type Say = Callable[[str], None]
-"""Tells the person who waits what is being measured."""
+"""Reports what is being measured."""
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ class Fleet:
             raise RuntimeError(f"a poll of {connection_id} ended {summary.outcome}")
 
     def change(self, count: int) -> None:
-        """A tick later, the same orders of every shop have changed, so many; the first of several has to be alerted."""
+        """A tick later, some orders of every shop have changed; the first of several has to be alerted."""
         self.world.pass_time(TICK)
         for shop in self.world.shops.values():
             for number in range(count):
@@ -285,7 +285,7 @@ def _costs_of_polls(known: int, say: Say) -> tuple[_Cost, _Cost]:
 
 
 _LIGHT: Item = {}
-"""Stands for a row of which only the key is kept."""
+"""Replaces a row of which only the key is kept."""
 
 
 class _Rows(dict[Key, Item]):

@@ -66,9 +66,9 @@ class _Paginator:
 
 def measure(say: Say) -> Section:
     """Measure it."""
-    needs_attention = FakeClock()
-    needs_attention.seconds = (AT - BEGINS_AT).total_seconds()
-    clock.use(needs_attention)
+    fake_clock = FakeClock()
+    fake_clock.seconds = (AT - BEGINS_AT).total_seconds()
+    clock.use(fake_clock)
     try:
         rows = [_measured(number, say) for number in SHOPS]
     finally:

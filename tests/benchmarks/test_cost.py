@@ -4,6 +4,6 @@ from tests.benchmarks.cost import BEGIN, END, table
 from tests.support.template import ROOT
 
 
-def test_the_documents_cost_is_what_the_requests_of_a_simulated_day_come_to() -> None:
+def test_the_documented_cost_matches_a_simulated_day() -> None:
     document = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
     assert f"{BEGIN}\n{table()}\n{END}" in document

@@ -1,6 +1,6 @@
 """A tick of ten thousand shops: within the time and the memory of dispatch_polls.
 
-`python -m tests.benchmarks.tick` is one such tick in a process of its own, whose peak of memory tells.
+`python -m tests.benchmarks.tick` is one such tick in a process of its own, whose peak memory is measured.
 """
 
 import json
@@ -32,7 +32,7 @@ from tests.support.world import MINUTE, NOON
 
 SHOPS = (1_000, 5_000, 10_000)
 MOVED = 10
-"""One shop in so many was synced since its last reading, and is asked to be polled."""
+"""One shop in this many was synced since its last reading, and is asked to be polled."""
 NAMES, LISTED = 50, 1_000
 """Of one request: names of parameters, connections."""
 SECONDS = {"SSM": 0.030, "DynamoDB": 0.015, "SQS": 0.015, "Trackstar": 1.0}

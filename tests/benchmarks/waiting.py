@@ -86,12 +86,12 @@ class Day:
         self.polls = self.ticks = 0
 
     def play(self) -> "Day":
-        """Play it, and an hour more in which the last changes are told."""
+        """Play it, and an hour more for the alerts of the last changes."""
         world, chance = self._world, random.Random(1)
         for number in range(CHANGES):
             world.place(str(number))
         world.poll()
-        world.alerted()
+        world.new_alerts()
         world.trackstar.requests.clear()
         self._memory.requests = 0
         for number in range(CHANGES):
@@ -148,9 +148,9 @@ class Day:
                 metrics=summary,
                 sync_every=self._setting.sync_every,
             )
-        told_at = self._world.our_clock.now() + PUBLISHED_AFTER
-        orders = [alert.order for alert in self._world.alerted() if alert.order]
-        self.waited += [(told_at - self._changed.pop(order.id)).total_seconds() / 60 for order in orders]
+        alerted_at = self._world.our_clock.now() + PUBLISHED_AFTER
+        orders = [alert.order for alert in self._world.new_alerts() if alert.order]
+        self.waited += [(alerted_at - self._changed.pop(order.id)).total_seconds() / 60 for order in orders]
 
     def _is_wanted(self) -> bool:
         world = self._world
@@ -163,7 +163,7 @@ class Day:
 
 
 def _of_a_stack(day: Day, setting: Setting, shops: int) -> Counter[str]:
-    """Requests of so many shops and one stack's ticks."""
+    """Requests of this many shops and one stack's ticks."""
     made = Counter({service: shops * number for service, number in day.requests.items()})
     made["SQS"] += -(-shops * day.polls // MESSAGES) if shops > 1 else day.polls
     made["Lambda"] += day.ticks

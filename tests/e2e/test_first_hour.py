@@ -29,12 +29,12 @@ def shops() -> Iterator[tuple[subprocess.Popen[str], dict[str, str], str]]:
         yield process, dict(re.findall(r"export (\w+)=(\S+)", printed)), url[0]
 
 
-def wait_for(lines: Iterator[str], connections_to_poll: str) -> str:
+def wait_for(lines: Iterator[str], text: str) -> str:
     """What came until a line with the wanted words, that line included."""
     seen = ""
     for line in lines:
         seen += line
-        if connections_to_poll in line:
+        if text in line:
             break
     return seen
 

@@ -1,4 +1,4 @@
-"""Death before and after every single outgoing call: nothing is lost, and no more copies than deaths + 1."""
+"""Crashes before and after every outgoing call: nothing is lost, and copies are at most one more than crashes."""
 
 import random
 from collections import Counter
@@ -15,8 +15,8 @@ from orderwatch.aws.sns import AlertTopic
 from orderwatch.aws.tables import LEASE_DURATION
 from orderwatch.errors import PollSupersededError
 from orderwatch_local.shop import ShopTransport
-from tests.support.death import Killed, Lifeline
-from tests.support.delivered import due_for, order_alerts_in
+from tests.support.crashing import CrashingProcess, Killed
+from tests.support.delivered import expected_alerts_of, order_alerts_in
 from tests.support.recording_sns import ARN, RecordingSns
 from tests.support.sending import ProductsOf, send
 from tests.support.world import MINUTE, World
@@ -34,23 +34,23 @@ def pages_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
 class Watch:
     """orderwatch over one shop: processes that may die, and the events that start them."""
 
-    lifeline: Lifeline
+    process: CrashingProcess
     world: World = field(default_factory=World)
     sns: RecordingSns = field(default_factory=RecordingSns)
 
     def poll(self) -> None:
-        transport = self.lifeline.transport(ShopTransport(self.world.trackstar))
+        transport = self.process.transport(ShopTransport(self.world.trackstar))
         with suppress(Killed, PollSupersededError):
-            self._mortal_world().poll(transport=transport)
+            self._crashing_world().poll(transport=transport)
 
     def publish(self, keys: Iterable[AlertKey]) -> None:
         with suppress(Killed):
             send(
                 list(keys),
-                outbox=self._mortal_world().tables.alerts,
-                topic=AlertTopic(self.lifeline.sns(self.sns), ARN),
+                outbox=self._crashing_world().tables.alerts,
+                topic=AlertTopic(self.process.sns(self.sns), ARN),
                 products=ProductsOf(
-                    lambda _: self.world.client(transport=self.lifeline.transport(ShopTransport(self.world.trackstar)))
+                    lambda _: self.world.client(transport=self.process.transport(ShopTransport(self.world.trackstar)))
                 ),
                 digest_threshold=3,
             )
@@ -59,12 +59,12 @@ class Watch:
         overdue = self.world.tables.alerts.pending_since_before(self.world.our_clock.now() - REDRIVEN_AFTER)
         self.publish(list(overdue))
 
-    def _mortal_world(self) -> World:
-        """The same world, its tables behind the lifeline."""
-        mortal = World.__new__(World)
-        mortal.__dict__ = {**self.world.__dict__}
-        mortal.tables = self.world.tables.through(self.lifeline.dynamodb(self.world.tables.client))
-        return mortal
+    def _crashing_world(self) -> World:
+        """The same world, whose table client may crash the process."""
+        crashing = World.__new__(World)
+        crashing.__dict__ = {**self.world.__dict__}
+        crashing.tables = self.world.tables.through(self.process.dynamodb(self.world.tables.client))
+        return crashing
 
     def assert_cursor_passed_only_what_is_written(self) -> None:
         """Rule 4, by the shop's own record."""
@@ -93,19 +93,19 @@ class Watch:
         self.redrive()
 
     def expected(self, *, baseline: int) -> Counter[tuple[str, str, str]]:
-        return due_for(self.world.shop.truth[baseline:])
+        return expected_alerts_of(self.world.shop.truth[baseline:])
 
-    def alerted(self) -> Counter[tuple[str, str, str]]:
+    def order_alerts(self) -> Counter[tuple[str, str, str]]:
         return order_alerts_in(self.sns.taken)
 
 
-def of_a_day_with_trouble(watch: Watch) -> int:
-    """A baseline that nothing disturbs, and then trouble; how much was there before it."""
+def of_a_day_with_problems(watch: Watch) -> int:
+    """An undisturbed baseline, and then problems; the number of alerts of the baseline."""
     watch.world.place("1", "2", "3", "4")
     watch.world.place("5", status="exception")
-    healthy, watch.lifeline = watch.lifeline, Lifeline()
+    healthy, watch.process = watch.process, CrashingProcess()
     watch.live()
-    watch.lifeline = healthy
+    watch.process = healthy
     baseline = len(watch.world.shop.truth)
     watch.world.pass_time()
     for order_id in "1234":
@@ -122,50 +122,50 @@ def of_a_first_day(watch: Watch) -> int:
     return len(watch.world.shop.truth)
 
 
-SCENARIOS: dict[str, Callable[[Watch], int]] = {"a first day": of_a_first_day, "trouble": of_a_day_with_trouble}
+SCENARIOS: dict[str, Callable[[Watch], int]] = {"a first day": of_a_first_day, "problems": of_a_day_with_problems}
 
 
-def deaths_in(scenario: Callable[[Watch], int], *deaths: tuple[int, bool]) -> int:
-    """Play a scenario with these deaths, hold what was told to the truth, and say how many deaths came about."""
-    lifeline = Lifeline(*deaths)
-    watch = Watch(lifeline)
+def crashes_in(scenario: Callable[[Watch], int], *crashes: tuple[int, bool]) -> int:
+    """Play a scenario with these crashes, compare the alerts with the expected ones, and count the crashes."""
+    process = CrashingProcess(*crashes)
+    watch = Watch(process)
     baseline = scenario(watch)
     watch.live()
     watch.recover()
-    watch.lifeline = Lifeline()
+    watch.process = CrashingProcess()
     watch.recover()
-    alerted, expected = watch.alerted(), watch.expected(baseline=baseline)
-    assert set(alerted) == set(expected), f"deaths at {deaths}"
-    copies = Counter(watch.sns.alerted())
-    assert max(copies.values(), default=0) <= lifeline.died + 1
+    found, expected = watch.order_alerts(), watch.expected(baseline=baseline)
+    assert set(found) == set(expected), f"crashes at {crashes}"
+    copies = Counter(watch.sns.sent_ids())
+    assert max(copies.values(), default=0) <= process.crashed + 1
     assert len(copies) == expected.total() + 1, "each alert once, and watch.started"
     assert not list(watch.world.tables.alerts.pending_since_before(watch.world.our_clock.now()))
-    return lifeline.died
+    return process.crashed
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
-def test_a_death_at_any_outgoing_call_loses_nothing_and_doubles_at_most_once(
+def test_a_crash_at_any_call_loses_nothing_and_duplicates_once(
     scenario: Callable[[Watch], int],
 ) -> None:
     for position in count(1):
-        if deaths_in(scenario, (position, False)) + deaths_in(scenario, (position, True)) == 0:
+        if crashes_in(scenario, (position, False)) + crashes_in(scenario, (position, True)) == 0:
             break
     assert position > 20, "the scenario makes that many outgoing calls"
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_deaths_at_any_three_outgoing_calls_lose_nothing(seed: int) -> None:
+def test_crashes_at_any_three_calls_lose_nothing(seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(20):
-        deaths = [(position, rng.random() < 0.5) for position in rng.sample(range(1, 70), 3)]
-        deaths_in(rng.choice(list(SCENARIOS.values())), *deaths)
+        crashes = [(position, rng.random() < 0.5) for position in rng.sample(range(1, 70), 3)]
+        crashes_in(rng.choice(list(SCENARIOS.values())), *crashes)
 
 
 def test_repeated_and_reordered_events_change_nothing() -> None:
-    watch = Watch(Lifeline())
-    of_a_day_with_trouble(watch)
+    watch = Watch(CrashingProcess())
+    of_a_day_with_problems(watch)
     watch.live()
-    alerted = list(watch.sns.taken)
+    sent = list(watch.sns.taken)
     rows = watch.world.tables.rows("AlertTable"), watch.world.tables.rows("OrderTable")
 
     asked_at = watch.world.our_clock.now()
@@ -174,5 +174,5 @@ def test_repeated_and_reordered_events_change_nothing() -> None:
         watch.world.poll(asked_at=asked_at - timedelta(hours=1))
     watch.publish([key for key in reversed(watch.world.tables.alert_keys()) for _ in range(2)])
 
-    assert watch.sns.taken == alerted
+    assert watch.sns.taken == sent
     assert (watch.world.tables.rows("AlertTable"), watch.world.tables.rows("OrderTable")) == rows

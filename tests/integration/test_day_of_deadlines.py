@@ -1,4 +1,4 @@
-"""A whole scripted day with its deadlines: what is told is what the day owes, and nothing else."""
+"""A whole scripted day with its deadlines: the alerts are exactly those that the day owes."""
 
 import itertools
 from collections import Counter
@@ -19,12 +19,12 @@ from tests.support.polls import WATCHED, client_of, poll
 KINDS = {"order.late", "order.at_risk", "order.recovered", "order.exception", "order.backordered", "order.cancelled"}
 
 
-def alerted(alerts: list[Alert]) -> Counter[AlertKey]:
+def deadline_alerts_in(alerts: list[Alert]) -> Counter[AlertKey]:
     return Counter((alert.connection_id, alert.order.id, alert.kind) for alert in alerts if alert.order)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_day_of_three_shops_tells_each_deadline_that_it_owes_once(seed: int) -> None:
+def test_a_day_of_three_shops_alerts_each_deadline_once(seed: int) -> None:
     script, tables, ticks = day_of_three_shops(seed), Tables.in_memory(), itertools.count()
     trackstar = script.begin(monotonic=lambda: float(next(ticks)))
 
@@ -35,7 +35,7 @@ def test_a_day_of_three_shops_tells_each_deadline_that_it_owes_once(seed: int) -
             poll(client_of(trackstar, shop), tables.store, shop.connection_id, policy=policy)
 
     poll_all()
-    assert alerted(tables.all_alerts()) == Counter(), "what had passed when the watch began is no alert"
+    assert deadline_alerts_in(tables.all_alerts()) == Counter(), "deadlines past at the baseline are not alerted"
     assert sum("already past" in (alert.detail or "") for alert in tables.all_alerts()) == 3
     for hour in script.hours:
         script.apply(hour)
@@ -43,7 +43,7 @@ def test_a_day_of_three_shops_tells_each_deadline_that_it_owes_once(seed: int) -
         poll_all()
 
     owed = owed_about_orders(script, ZONES)
-    assert alerted(tables.all_alerts()) == owed
+    assert deadline_alerts_in(tables.all_alerts()) == owed
     by_kind = Counter(kind for _, _, kind in owed.elements())
     assert by_kind.keys() == KINDS
     assert by_kind["order.late"] >= 10, "those that lie, at least"

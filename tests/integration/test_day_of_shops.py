@@ -11,7 +11,7 @@ from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from orderwatch_local.shop.lives import STORM_HOUR, ShopDay
 from orderwatch_local.shop.script import DAY, THREE_SHOPS
 from tests.support.cloud import Inbox, Tables
-from tests.support.delivered import due_for, order_alerts_in
+from tests.support.delivered import expected_alerts_of, order_alerts_in
 from tests.support.polls import client_of, poll
 from tests.support.sending import send
 
@@ -31,7 +31,7 @@ class Watch:
         for shop in self._trackstar.shops:
             poll(client_of(self._trackstar, shop), self._tables.store, shop.connection_id)
         send(self._tables.alert_keys(), outbox=self._tables.alerts, topic=self._topic)
-        return self._inbox.acquire()
+        return self._inbox.receive()
 
     def play(self, hours: Sequence[Hour]) -> list[dict[str, Any]]:
         """Let the hours pass, one tick after each sync; what reached the inbox."""
@@ -44,22 +44,20 @@ class Watch:
 
 
 @pytest.mark.parametrize("seed", range(1, 3))
-def test_a_day_of_three_shops_is_told_exactly_as_it_was_visible(seed: int, inbox: Inbox) -> None:
+def test_a_day_of_three_shops_is_alerted_as_it_was_visible(seed: int, inbox: Inbox) -> None:
     script = day_of_three_shops(seed)
     watch = Watch(script, Tables.in_memory(), inbox)
     assert sorted(body["kind"] for body in watch.tick()) == ["watch.started"] * 3
 
     bodies = watch.play(script.hours)
 
-    expected = due_for(script.truth[watch.baseline :])
+    expected = expected_alerts_of(script.truth[watch.baseline :])
     assert order_alerts_in(bodies) == expected
     assert any(body["kind"] == "order.digest" for body in bodies)
     assert expected.total() > 20
 
 
-def test_the_hours_around_a_storm_are_told_the_same_on_the_deployed_kind_of_tables(
-    tables: Tables, inbox: Inbox
-) -> None:
+def test_a_storm_gives_the_same_alerts_on_deployed_tables(tables: Tables, inbox: Inbox) -> None:
     stormy = next(facts for facts in THREE_SHOPS if facts.storm)
     script = Script([ShopDay(7, stormy, DAY)], DAY)
     watch = Watch(script, tables, inbox)
@@ -71,6 +69,6 @@ def test_the_hours_around_a_storm_are_told_the_same_on_the_deployed_kind_of_tabl
 
     bodies = watch.play(script.hours[STORM_HOUR : STORM_HOUR + 2])
 
-    expected = due_for(script.truth[before:])
+    expected = expected_alerts_of(script.truth[before:])
     assert order_alerts_in(bodies) == expected
     assert any(body["kind"] == "order.digest" for body in bodies)

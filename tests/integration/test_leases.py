@@ -15,9 +15,9 @@ from orderwatch.publishing.leases import Leases
 from orderwatch.publishing.publish import PublishMetrics
 from orderwatch.records import ConnectionState
 from tests.support.alerts import SEEN_AT, first_sight
-from tests.support.clocks import StandingClock
+from tests.support.clocks import ManualClock
 from tests.support.cloud import Tables
-from tests.support.death import Killed
+from tests.support.crashing import Killed
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.recording_sns import RecordingSns
 from tests.support.sending import send
@@ -60,7 +60,7 @@ class Desk:
     """Three alerts of one connection, and a sender."""
 
     def __init__(self) -> None:
-        self.clock = StandingClock(SEEN_AT)
+        self.clock = ManualClock(SEEN_AT)
         process_clock.use(self.clock)
         self.dynamodb, self.sns = Faulty(), RecordingSns()
         self.tables = Tables.over(self.dynamodb)
@@ -99,7 +99,7 @@ def test_alerts_of_a_failed_send_can_be_sent_again_at_once(desk: Desk, error: Ex
 def test_a_lease_whose_response_was_lost_is_kept(desk: Desk) -> None:
     desk.dynamodb.repeats = True
     assert desk.publish().sent == 3
-    assert len(desk.sns.alerted()) == 3
+    assert len(desk.sns.sent_ids()) == 3
 
 
 @pytest.mark.parametrize("is_written", [False, True])

@@ -80,7 +80,7 @@ def written(world: World) -> str:
     return json.dumps([world.tables.rows(table) for table in tables])
 
 
-def test_what_is_planted_is_what_the_page_calls_personal() -> None:
+def test_every_personal_field_of_the_documentation_is_planted() -> None:
     fields = planted("Order", Order)
     assert {"ship_to_address", "bill_to_address", "shipments", "additional_fields", "tags"} <= fields.keys()
     assert PRIVATE in json.dumps(fields["ship_to_address"])
@@ -92,17 +92,17 @@ def test_nothing_personal_is_stored_sent_or_logged(
     caplog.set_level(logging.DEBUG)
     sns = changed(world, order("o1"), order("o2", **dict.fromkeys(MEASURES, f"{PRIVATE} 7")))
     records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
-    alerted = [Alert.model_validate(body) for body in sns.taken]
+    alerts = [Alert.model_validate(body) for body in sns.taken]
 
-    assert {alert.order.id for alert in alerted if alert.order} == {"o1", "o2"}
+    assert {alert.order.id for alert in alerts if alert.order} == {"o1", "o2"}
     assert PRIVATE not in json.dumps(sns.batches)
     assert PRIVATE not in written(world)
     assert PRIVATE not in "".join([*records, *capsys.readouterr()])
-    for alert in alerted:
+    for alert in alerts:
         assert PRIVATE not in str([slack.blocks(alert), slack.plain(alert), fallback.plain(alert), page(alert)])
 
 
-def test_contact_data_and_keys_in_free_text_and_links_are_neither_stored_sent_nor_logged(
+def test_contact_data_and_keys_in_texts_and_links_are_removed(
     world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -121,8 +121,8 @@ def test_contact_data_and_keys_in_free_text_and_links_are_neither_stored_sent_no
     sns = RecordingSns()
     send(world.tables.alert_keys(), outbox=world.tables.alerts, topic=sns.topic)
 
-    alerted = [alert.order for alert in map(Alert.model_validate, sns.taken) if alert.order]
-    assert {(order.number, order.raw_status, order.url) for order in alerted} == {
+    orders = [alert.order for alert in map(Alert.model_validate, sns.taken) if alert.order]
+    assert {(order.number, order.raw_status, order.url) for order in orders} == {
         ("#1042 [e-mail]", "asked [e-mail], [phone]", "https://admin.example/orders/o1"),
         ("o2", "asked [e-mail], [phone]", "https://admin.example/orders/o1"),
     }
@@ -131,7 +131,7 @@ def test_contact_data_and_keys_in_free_text_and_links_are_neither_stored_sent_no
     assert [each for each in (*contacts, "ada%40") if each in everything] == []
 
 
-def test_what_is_wrong_with_a_record_is_told_without_what_is_in_it(
+def test_a_quarantine_alert_contains_no_values_of_the_record(
     world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)

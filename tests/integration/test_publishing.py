@@ -18,9 +18,9 @@ from orderwatch.records import ConnectionState
 from orderwatch.rendering.sns import Attribute, SnsMessage
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import SEEN_AT, alert_of, first_sight
-from tests.support.clocks import FakeClock, StandingClock
+from tests.support.clocks import FakeClock, ManualClock
 from tests.support.cloud import Tables
-from tests.support.recording_sns import RecordingSns, alerted_ids
+from tests.support.recording_sns import RecordingSns, alert_ids_in
 from tests.support.sending import send
 
 ANY = AlertKey("conn_a", "any")
@@ -34,7 +34,7 @@ def ids(keys: Sequence[AlertKey]) -> list[str]:
 class Desk:
     """An outbox with alerts in it, and a topic."""
 
-    clock: StandingClock = field(default_factory=lambda: StandingClock(SEEN_AT))
+    clock: ManualClock = field(default_factory=lambda: ManualClock(SEEN_AT))
     sns: RecordingSns = field(default_factory=RecordingSns)
 
     def __post_init__(self) -> None:
@@ -124,7 +124,7 @@ def test_a_repeated_key_sends_an_alert_once(desk: Desk) -> None:
     [key] = desk.put()
     assert desk.publish([key, key]).sent == 1
     assert desk.publish([key]).sent == 0
-    assert desk.sns.alerted() == [key.alert_id]
+    assert desk.sns.sent_ids() == [key.alert_id]
 
 
 def test_an_alert_that_does_not_exist_is_not_sent(desk: Desk) -> None:
@@ -151,7 +151,7 @@ def test_two_senders_at_once_send_an_alert_once(desk: Desk) -> None:
 
     late = send([key], outbox=Late(), topic=desk.sns.topic)
     assert [summary.sent for summary in (*summaries, late)] == [1, 0]
-    assert desk.sns.alerted() == [key.alert_id]
+    assert desk.sns.sent_ids() == [key.alert_id]
 
 
 def test_a_leased_alert_is_unsent_until_the_lease_expires(desk: Desk) -> None:
@@ -171,7 +171,7 @@ def test_a_refused_batch_is_released_and_sent_the_next_time(desk: Desk) -> None:
 
     desk.sns.is_down = False
     assert desk.publish(keys).sent == 3
-    assert sorted(desk.sns.alerted()) == ids(keys)
+    assert sorted(desk.sns.sent_ids()) == ids(keys)
 
 
 def test_a_refused_message_does_not_delay_the_others(desk: Desk) -> None:
@@ -179,7 +179,7 @@ def test_a_refused_message_does_not_delay_the_others(desk: Desk) -> None:
     desk.sns.refuses = lambda body: body["alert_id"] == bad.alert_id
     summary = desk.publish(keys)
     assert (summary.sent, summary.unsent_keys) == (2, [bad])
-    assert sorted(desk.sns.alerted()) == ids([good, other])
+    assert sorted(desk.sns.sent_ids()) == ids([good, other])
 
     desk.sns.refuses = lambda body: False
     assert desk.publish(keys).sent == 1
@@ -263,7 +263,7 @@ def test_a_bug_in_the_rendering_sends_plain_text(desk: Desk, monkeypatch: pytest
     [key] = desk.put()
     summary = desk.publish([key])
     assert (summary.sent, summary.plain) == (1, 1)
-    assert desk.sns.alerted() == [key.alert_id]
+    assert desk.sns.sent_ids() == [key.alert_id]
 
 
 # Storms (rule 12)
@@ -275,7 +275,7 @@ def test_a_storm_is_one_digest_and_all_members_are_marked(desk: Desk) -> None:
     assert (summary.messages, summary.sent) == (1, 6)
     [body] = desk.sns.taken
     assert body["kind"] == "order.digest"
-    assert sorted(alerted_ids(body)) == ids(keys)
+    assert sorted(alert_ids_in(body)) == ids(keys)
     assert desk.pending() == []
 
 

@@ -12,7 +12,7 @@ from tests.support.request_counts import CASES, Case, count_requests
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_poll_and_its_alerts_take_as_few_requests_as_can_be(case: Case) -> None:
+def test_a_poll_and_its_alerts_make_the_fewest_requests(case: Case) -> None:
     orders, writes = case.unchanged + case.changed, case.changed + case.alerts + 1
     transactions = max(math.ceil(writes / 100), case.pages)
     counted = count_requests(case)
@@ -25,12 +25,12 @@ def test_a_poll_and_its_alerts_take_as_few_requests_as_can_be(case: Case) -> Non
     assert counted.trackstar == {"/connections/conn_a": 1, "/cart/orders": case.pages}
     assert counted.publishing["sns.PublishBatch"] == math.ceil(case.alerts / 10)
     assert counted.publishing["dynamodb.BatchGetItem"] == math.ceil(case.alerts / 100)
-    assert counted.publishing["dynamodb.UpdateItem"] == 2 * case.alerts, "each is claimed, and marked when it is sent"
+    assert counted.publishing["dynamodb.UpdateItem"] == 2 * case.alerts, "each is leased, and marked when it is sent"
     assert counted.publishing.total() == math.ceil(case.alerts / 10) + math.ceil(case.alerts / 100) + 2 * case.alerts
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_deadlines_cost_a_poll_one_query_more_and_trackstar_nothing(case: Case) -> None:
+def test_deadlines_cost_one_query_and_no_trackstar_request(case: Case) -> None:
     rules = DeadlineRules(zone=ZoneInfo("Europe/Berlin"))
     counted = count_requests(case, policy=replace(WATCHED, deadlines=rules))
     assert counted.poll["dynamodb.Query"] == 1
@@ -39,7 +39,7 @@ def test_deadlines_cost_a_poll_one_query_more_and_trackstar_nothing(case: Case) 
 
 
 @pytest.mark.parametrize("products", [0, 1, 100, 101, 250])
-def test_products_are_asked_for_by_the_hundred_and_not_again_by_a_warm_function(products: int) -> None:
+def test_products_are_read_by_the_hundred_and_cached(products: int) -> None:
     counted = count_requests(Case(0, 10, 10, products=products))
     assert counted.products_cold.total() == counted.products_cold["/cart/products"] == math.ceil(products / 100)
     assert counted.products_warm.total() == 0

@@ -25,7 +25,7 @@ def tables(request: pytest.FixtureRequest, aws: None) -> Iterator[Tables]:
 
 
 @pytest.mark.parametrize("total", ["129.90", "0.1", "12345678.99", "1500"])
-def test_a_baseline_whose_waiting_orders_have_a_price_is_saved_between_its_pages(tables: Tables, total: str) -> None:
+def test_a_baseline_with_priced_orders_is_saved_between_pages(tables: Tables, total: str) -> None:
     order = BacklogOrder(id="1", number="#1", status="exception", currency="EUR", total_price=Decimal(total))
     window = Window(kind=WindowKind.BASELINE, after=None, until=NOON, date_field=DateField.TRACKSTAR_UPDATED)
     progress = Progress(window=window, began_at=NOON, page_token="page-2", backlog=BacklogCount(most_urgent=(order,)))

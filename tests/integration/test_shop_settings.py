@@ -1,4 +1,4 @@
-"""A shop's own settings at work: its time zone goes with each of its alerts, and what cannot be read is told once."""
+"""A shop's own settings at work: its time zone is in each alert, and unreadable settings are alerted once."""
 
 import boto3
 import pytest
@@ -11,7 +11,7 @@ from tests.support.world import World, kinds
 FLAW = "time_zone: no time zone"
 
 
-def test_settings_that_cannot_be_read_are_told_to_the_operators_once_and_again_when_they_are_wrong_otherwise() -> None:
+def test_unreadable_settings_are_alerted_once_for_each_error() -> None:
     world = World()
     assert kinds(world.next_poll()) == ["watch.started"]
     [notice] = world.next_poll(settings_flaw=FLAW)
@@ -28,7 +28,7 @@ def test_settings_that_cannot_be_read_are_told_to_the_operators_once_and_again_w
     [(None, "UTC"), ('{"time_zone": "Asia/Tokyo"}', "Asia/Tokyo"), ('{"time_zone": "Asia/Edo"}', "UTC")],
     ids=["none", "its own", "a zone that does not exist"],
 )
-def test_an_alert_bears_the_shops_time_zone_else_the_stacks(settings: str | None, told_in: str) -> None:
+def test_an_alert_has_the_shops_time_zone_else_the_stacks(settings: str | None, told_in: str) -> None:
     with account() as stack:
         if settings:
             name = "/orderwatch/connections/conn_a/settings"

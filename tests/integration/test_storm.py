@@ -18,7 +18,7 @@ from orderwatch.rendering import slack
 from orderwatch_local.shop import Shop
 from tests.support.clocks import FakeClock, running_on
 from tests.support.memory_dynamodb import MemoryDynamoDB
-from tests.support.recording_sns import ARN, RecordingSns, alerted_ids
+from tests.support.recording_sns import ARN, RecordingSns, alert_ids_in
 from tests.support.sending import ProductsOf, send
 from tests.support.template import load_template
 from tests.support.world import World
@@ -54,14 +54,14 @@ class TimedSns(RecordingSns):
 
     def __init__(self, fake_clock: FakeClock) -> None:
         super().__init__()
-        self._waits = fake_clock
+        self._clock = fake_clock
         self.sent: list[tuple[float, dict[str, Any]]] = []
 
     def publish_batch(self, **request: Any) -> dict[str, Any]:
-        self._waits.seconds += SNS_REQUEST
+        self._clock.seconds += SNS_REQUEST
         known = len(self.taken)
         answer = super().publish_batch(**request)
-        self.sent += [(self._waits.seconds, body) for body in self.taken[known:]]
+        self.sent += [(self._clock.seconds, body) for body in self.taken[known:]]
         return answer
 
 
@@ -76,7 +76,7 @@ def stormy_world(statuses: tuple[str, ...]) -> World:
         shop.place(_order(number))
     shop.sync()
     world.poll()
-    world.alerted()
+    world.new_alerts()
     world.pass_time()
     for number in range(ORDERS):
         shop.move(str(number), statuses[number % len(statuses)])
@@ -99,7 +99,7 @@ def storm() -> Storm:
     clock.use(fake_clock)
     sns, products = TimedSns(fake_clock), ProductDetails(ProductsOf(lambda _: world.client()))
     topic = AlertTopic(sns.as_client(), ARN)
-    storm = Storm([alert.key for alert in world.alerted()], begins_at=fake_clock.seconds, sent=sns.sent)
+    storm = Storm([alert.key for alert in world.new_alerts()], begins_at=fake_clock.seconds, sent=sns.sent)
     before = len(world.queries("/cart/products"))
     for batch in batched(storm.keys, STREAM_BATCH, strict=False):
         summary = send(batch, outbox=world.tables.alerts, topic=topic, products=products)
@@ -120,9 +120,9 @@ def most_in_a_second(moments: list[float]) -> int:
 
 
 def test_every_order_of_a_storm_is_in_exactly_one_message(storm: Storm) -> None:
-    alerted = Counter(alert_id for _, body in storm.sent for alert_id in alerted_ids(body))
+    copies = Counter(alert_id for _, body in storm.sent for alert_id in alert_ids_in(body))
     assert len(storm.keys) == ORDERS
-    assert alerted == Counter(key.alert_id for key in storm.keys)
+    assert copies == Counter(key.alert_id for key in storm.keys)
 
 
 def test_the_digests_of_a_storm_have_values_and_stock(storm: Storm) -> None:

@@ -65,8 +65,8 @@ class StreamPoller:
 
     def run(self) -> None:
         """Handle every record that is in the stream now, from the oldest on."""
-        connections_to_poll = json.loads(SETTINGS["FilterCriteria"]["Filters"][0]["Pattern"])["eventName"]
-        records = [record for record in self._records() if record["eventName"] in connections_to_poll]
+        event_names = json.loads(SETTINGS["FilterCriteria"]["Filters"][0]["Pattern"])["eventName"]
+        records = [record for record in self._records() if record["eventName"] in event_names]
         for start in range(0, len(records), SETTINGS["BatchSize"]):
             self._handle(records[start : start + SETTINGS["BatchSize"]], tries=0)
 
@@ -132,7 +132,7 @@ class Pipeline:
     """The table with its stream, the two handlers that send, the on-failure queue and SNS."""
 
     tables: Tables
-    needs_attention: FakeClock
+    clock: FakeClock
     sns: RecordingSns
     queue_url: str
     broken_for: set[str] = field(default_factory=set)
@@ -151,7 +151,7 @@ class Pipeline:
             description["Table"]["LatestStreamArn"],
             self.publish,
             self.queue_url,
-            self.needs_attention.sleep,
+            self.clock.sleep,
             now=lambda: datetime.now(UTC) + later,
         )
 
@@ -162,7 +162,7 @@ class Pipeline:
         return dict(functions.publish_alerts.app.handler(event, lambda_context()))
 
     def redrive(self) -> dict[str, int]:
-        self.needs_attention.seconds += timedelta(hours=1).total_seconds()
+        self.clock.seconds += timedelta(hours=1).total_seconds()
         return dict(functions.redrive_alerts.app.handler({}, lambda_context(seconds_left=300)))
 
     def given_up(self) -> list[tuple[str, int]]:
@@ -174,7 +174,7 @@ class Pipeline:
 
 @pytest.fixture
 def pipeline(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
-    needs_attention, sns = FakeClock(), RecordingSns()
+    fake_clock, sns = FakeClock(), RecordingSns()
     variables = {
         "PARAMETER_PREFIX": "/orderwatch",
         "TRACKSTAR_BASE_URL": "https://trackstar.invalid",
@@ -197,75 +197,75 @@ def pipeline(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeli
     apps = (functions.publish_alerts.app, functions.redrive_alerts.app)
     for app in apps:
         app._adapters.cache_clear()
-    clock.use(needs_attention)
-    yield Pipeline(tables, needs_attention, sns, queue_url)
+    clock.use(fake_clock)
+    yield Pipeline(tables, fake_clock, sns, queue_url)
     for app in apps:
         app._adapters.cache_clear()
 
 
-def test_new_alerts_are_sent_in_one_batch_and_being_marked_sent_is_no_new_alert(pipeline: Pipeline) -> None:
+def test_new_alerts_are_sent_in_one_batch_and_once(pipeline: Pipeline) -> None:
     alert_ids = pipeline.put(3)
     poller = pipeline.poller()
     poller.run()
-    assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
+    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
     assert [len(batch) for batch in poller.batches] == [3]
 
     pipeline.poller().run()
-    assert len(pipeline.sns.alerted()) == 3, "the stream read again sends nothing again"
+    assert len(pipeline.sns.sent_ids()) == 3, "the stream read again sends nothing again"
 
 
-def test_a_partial_failure_is_tried_again_from_there_on_and_nothing_is_sent_twice(pipeline: Pipeline) -> None:
+def test_a_partial_failure_is_retried_without_duplicates(pipeline: Pipeline) -> None:
     alert_ids = pipeline.put(4)
     refusals = [True, True, False]
     pipeline.sns.refuses = lambda body: body["alert_id"] == alert_ids[1] and refusals.pop(0)
     poller = pipeline.poller()
     poller.run()
     assert [len(batch) for batch in poller.batches][:2] == [4, 3]
-    assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
+    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
     assert pipeline.given_up() == []
 
 
-def test_an_outage_shorter_than_the_tries_delays_alerts_and_gives_none_up(pipeline: Pipeline) -> None:
+def test_a_short_outage_delays_alerts_and_drops_none(pipeline: Pipeline) -> None:
     alert_ids = pipeline.put(3)
     pipeline.sns.is_down = True
     poller = pipeline.poller()
 
     def recover(seconds: float) -> None:
-        pipeline.needs_attention.sleep(seconds)
+        pipeline.clock.sleep(seconds)
         pipeline.sns.is_down = False
 
     poller.wait = recover
     poller.run()
-    assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
+    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
     assert pipeline.given_up() == []
 
 
-def test_an_outage_longer_than_the_tries_is_named_to_the_queue_and_redrive_sends_all(pipeline: Pipeline) -> None:
+def test_after_a_long_outage_redrive_sends_every_alert(pipeline: Pipeline) -> None:
     alert_ids = pipeline.put(3)
     pipeline.sns.is_down = True
     pipeline.poller().run()
     assert sum(count for _, count in pipeline.given_up()) == 3
-    assert pipeline.sns.alerted() == []
+    assert pipeline.sns.sent_ids() == []
 
     pipeline.sns.is_down = False
     assert pipeline.redrive() == {"sent": 3, "unsent": 0}
-    assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
+    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
 
 
-def test_a_poison_record_is_cornered_given_up_alone_and_sent_by_redrive(pipeline: Pipeline) -> None:
+def test_a_poison_record_is_isolated_and_sent_by_redrive(pipeline: Pipeline) -> None:
     alert_ids = pipeline.put(5)
     pipeline.broken_for = {alert_ids[2]}
     poller = pipeline.poller()
     poller.run()
-    assert sorted(pipeline.sns.alerted()) == sorted(set(alert_ids) - pipeline.broken_for)
+    assert sorted(pipeline.sns.sent_ids()) == sorted(set(alert_ids) - pipeline.broken_for)
     assert pipeline.given_up() == [("RetryAttemptsExhausted", 1)]
     assert len(poller.batches) < 5 + 2 * SETTINGS["MaximumRetryAttempts"], "tries are bounded"
 
     assert pipeline.redrive() == {"sent": 1, "unsent": 0}
-    assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
+    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
 
 
-def test_a_record_older_than_its_maximum_age_is_given_up_unseen_and_sent_by_redrive(pipeline: Pipeline) -> None:
+def test_a_record_over_its_maximum_age_is_sent_by_redrive(pipeline: Pipeline) -> None:
     alert_ids = pipeline.put(2)
     poller = pipeline.poller(later=timedelta(hours=25))
     poller.run()
@@ -273,10 +273,10 @@ def test_a_record_older_than_its_maximum_age_is_given_up_unseen_and_sent_by_redr
     assert pipeline.given_up() == [("RecordAgeExceeded", 2)]
 
     assert pipeline.redrive() == {"sent": 2, "unsent": 0}
-    assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
+    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
 
 
-def test_an_alert_that_cannot_be_read_holds_no_other_up_and_stays_pending(pipeline: Pipeline) -> None:
+def test_an_unreadable_alert_stays_pending_and_blocks_no_other(pipeline: Pipeline) -> None:
     broken, good = pipeline.put(2)
     [broken_key] = [key for key in pipeline.tables.alert_keys() if key.alert_id == broken]
     pipeline.tables.client.update_item(
@@ -287,14 +287,12 @@ def test_an_alert_that_cannot_be_read_holds_no_other_up_and_stays_pending(pipeli
     )
     pipeline.poller().run()
     pipeline.redrive()
-    assert pipeline.sns.alerted() == [good]
-    pending = pipeline.tables.alerts.pending_since_before(pipeline.needs_attention.now())
+    assert pipeline.sns.sent_ids() == [good]
+    pending = pipeline.tables.alerts.pending_since_before(pipeline.clock.now())
     assert [key.alert_id for key in pending] == [broken]
 
 
-def test_redrive_counts_what_is_still_unsent_after_a_quarter_of_an_hour(
-    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_redrive_counts_alerts_unsent_after_15_minutes(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
     pipeline.put(2)
     pipeline.sns.is_down = True
     for is_down, overdue in ((True, [[2.0]]), (False, [])):

@@ -27,9 +27,9 @@ def tables(request: pytest.FixtureRequest, aws: None) -> Iterator[Tables]:
         client = MemoryDynamoDB().as_client()
     else:
         client = boto3.client("dynamodb", endpoint_url=OTHER_DYNAMODB if request.param == "endpoint" else None)
-    needs_attention = FakeClock()
-    needs_attention.seconds = (AT - BEGINS_AT).total_seconds()
-    clock.use(needs_attention)
+    fake_clock = FakeClock()
+    fake_clock.seconds = (AT - BEGINS_AT).total_seconds()
+    clock.use(fake_clock)
     yield from create_tables(client)
     clock.use(None)
 
@@ -61,7 +61,7 @@ def test_only_the_backlog_and_orders_at_risk_are_read(tables: Tables) -> None:
         tables,
         "a",
         {
-            "trouble": row(),
+            "exception": row(),
             "late": row("open", deadline_state=late_for(HOUR)),
             "risk": row("open", needs_attention=False, deadline_state=AT_RISK),
             "shipped": row("fulfilled", needs_attention=False),

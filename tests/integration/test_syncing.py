@@ -23,15 +23,15 @@ def world() -> World:
     world = World()
     world.place("1")
     world.poll()
-    world.alerted()
+    world.new_alerts()
     return world
 
 
 def poll_and_ask(world: World, *, after: timedelta) -> list[Alert]:
-    """A poll, then the question, as poll_orders does; what they told."""
+    """A poll, then the question, as poll_orders does; the alerts of both."""
     world.pass_time(after)
     request_sync(SHOP, vendor=world.client(), store=world.tables.store, metrics=world.poll(), sync_every=EVERY)
-    return world.alerted()
+    return world.new_alerts()
 
 
 def asked(world: World) -> list[int]:
@@ -45,7 +45,7 @@ def refusing(status: int) -> Callable[[Request], Response | None]:
     return lambda request: Response(status, (), b'{"error": "no"}') if request.method == "POST" else None
 
 
-def test_a_sync_is_asked_for_when_the_last_one_is_old_enough_and_what_it_shows_is_told_by_the_next_poll(
+def test_an_old_sync_is_renewed_and_the_next_poll_alerts(
     world: World,
 ) -> None:
     world.shop.move("1", "exception")
@@ -56,21 +56,21 @@ def test_a_sync_is_asked_for_when_the_last_one_is_old_enough_and_what_it_shows_i
     assert [alert.kind for alert in poll_and_ask(world, after=MINUTE)] == ["order.exception"]
 
 
-def test_no_second_sync_is_asked_for_within_that_time_though_the_first_one_shows_nothing(world: World) -> None:
+def test_no_second_sync_is_requested_within_the_interval(world: World) -> None:
     world.trackstar.intercept = refusing(202)
     for _ in range(6):
         poll_and_ask(world, after=2 * MINUTE)
     assert len(asked(world)) == 2
 
 
-def test_a_sync_that_is_in_progress_is_not_asked_for_again(world: World) -> None:
+def test_no_sync_is_requested_while_one_is_in_progress(world: World) -> None:
     world.shop.quirks.is_syncing = True
     poll_and_ask(world, after=EVERY)
     assert asked(world) == []
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 422, 501])
-def test_a_refusal_ends_the_asking_for_a_day_and_the_operators_are_told_of_the_first(world: World, status: int) -> None:
+def test_a_refused_sync_is_alerted_once_and_not_repeated_for_a_day(world: World, status: int) -> None:
     world.trackstar.intercept = refusing(status)
     [notice] = poll_and_ask(world, after=EVERY)
     assert (notice.kind, notice.recipients) == ("sync.refused", Recipients.OPERATORS)
@@ -85,7 +85,7 @@ def test_a_refusal_ends_the_asking_for_a_day_and_the_operators_are_told_of_the_f
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_fault_is_tried_once_and_again_by_a_later_poll(world: World, status: int) -> None:
+def test_a_failed_sync_request_is_repeated_by_a_later_poll(world: World, status: int) -> None:
     world.trackstar.intercept = refusing(status)
     assert poll_and_ask(world, after=EVERY) == []
     assert asked(world) == [status]
@@ -94,7 +94,7 @@ def test_a_fault_is_tried_once_and_again_by_a_later_poll(world: World, status: i
     assert asked(world) == [status, 200]
 
 
-def test_a_shop_whose_syncs_are_not_told_is_not_asked_to_sync(world: World) -> None:
+def test_a_shop_without_sync_times_is_not_asked_to_sync(world: World) -> None:
     world.shop.quirks.tells_syncs = False
     poll_and_ask(world, after=EVERY)
     assert asked(world) == []

@@ -20,7 +20,7 @@ from orderwatch.records import ConnectionState, StoredOrder, Syncs
 from orderwatch.trackstar.orders import Order, Version, VersionClock
 from tests.integration.conftest import OTHER_DYNAMODB
 from tests.support.alerts import first_sight
-from tests.support.clocks import StandingClock
+from tests.support.clocks import ManualClock
 from tests.support.cloud import Tables, create_tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.polls import WATCHED
@@ -40,14 +40,14 @@ COUNTERPARTS = ["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])]
 
 
 @pytest.fixture
-def clock() -> StandingClock:
-    deadline_state = StandingClock(NOON)
+def clock() -> ManualClock:
+    deadline_state = ManualClock(NOON)
     process_clock.use(deadline_state)
     return deadline_state
 
 
 @pytest.fixture(params=COUNTERPARTS)
-def tables(request: pytest.FixtureRequest, aws: None, clock: StandingClock) -> Iterator[Tables]:
+def tables(request: pytest.FixtureRequest, aws: None, clock: ManualClock) -> Iterator[Tables]:
     if request.param == "memory":
         client = MemoryDynamoDB().as_client()
     else:
@@ -99,14 +99,14 @@ def test_a_row_is_read_as_it_was_written(tables: Tables) -> None:
     write = seen(order("1", "other", raw_status="on hold ü"))
     assert commit(tables, write) == []
     assert read(tables, "1") == write.stored
-    alerted = seen(order("2"))
-    commit(tables, alerted)
-    assert read(tables, "2") == alerted.stored
-    assert alerted.stored.needs_attention
-    assert alerted.stored.status_alert_id
+    watched = seen(order("2"))
+    commit(tables, watched)
+    assert read(tables, "2") == watched.stored
+    assert watched.stored.needs_attention
+    assert watched.stored.status_alert_id
 
 
-def test_a_move_of_the_row_that_was_read_wins_and_a_later_one_of_the_same_row_loses(tables: Tables) -> None:
+def test_of_two_writes_on_the_same_row_the_later_one_loses(tables: Tables) -> None:
     commit(tables, first("1", "open"))
     stored = read(tables, "1")
     faster, slower = seen(order("1", "cancelled", minute=2), stored), seen(order("1", "exception", minute=1), stored)
@@ -127,7 +127,7 @@ def test_a_move_of_the_row_that_was_read_wins_and_a_later_one_of_the_same_row_lo
     ],
     ids=["another version", "the same moment by another clock", "another status of the same version"],
 )
-def test_a_move_loses_where_the_row_has(tables: Tables, change: dict[str, object]) -> None:
+def test_a_write_loses_where_the_row_has(tables: Tables, change: dict[str, object]) -> None:
     commit(tables, first("1", "open"))
     stored = read(tables, "1")
     assert stored
@@ -137,7 +137,7 @@ def test_a_move_loses_where_the_row_has(tables: Tables, change: dict[str, object
     assert tables.alert_ids() == []
 
 
-def test_a_first_sight_loses_where_there_is_a_row_already(tables: Tables) -> None:
+def test_a_new_row_loses_where_one_exists(tables: Tables) -> None:
     commit(tables, first("1", "open"))
     assert [write.order_id for write in commit(tables, first("1", "cancelled"))] == ["1"]
 
@@ -151,7 +151,7 @@ def test_the_same_order_id_in_two_shops_is_two_rows(tables: Tables) -> None:
     }
 
 
-def test_more_than_a_hundred_rows_are_read_in_as_many_requests_as_it_takes(tables: Tables) -> None:
+def test_over_a_hundred_rows_are_read_in_several_requests(tables: Tables) -> None:
     ids = [str(number) for number in range(205)]
     commit(tables, *(first(order_id, "open") for order_id in ids[:203]))
     assert sorted(tables.orders.read(SHOP.id, ids), key=int) == ids[:203]
@@ -168,7 +168,7 @@ def attention(tables: Tables) -> list[str]:
     return [str(item["order_key"]["S"]) for page in pages for item in page["Items"]]
 
 
-def test_only_orders_that_wait_for_a_person_are_in_the_attention_index_longest_first(tables: Tables) -> None:
+def test_the_attention_index_lists_open_problems_oldest_first(tables: Tables) -> None:
     commit(tables, seen(order("late", minute=3)), seen(order("early", minute=1)), first("calm", "open"))
     assert attention(tables) == ["conn_a#early", "conn_a#late"]
     commit(tables, seen(order("early", "processing", minute=4), read(tables, "early")))
@@ -182,7 +182,7 @@ def test_only_orders_that_wait_for_a_person_are_in_the_attention_index_longest_f
 # A transition and its alert are one write
 
 
-def test_an_alert_that_is_there_already_is_not_put_again_and_the_move_is_written_without_it(tables: Tables) -> None:
+def test_an_existing_alert_is_kept_and_the_order_written(tables: Tables) -> None:
     write = first("1")
     assert write.alert
     commit(tables, write)
@@ -198,14 +198,14 @@ def test_an_alert_that_is_there_already_is_not_put_again_and_the_move_is_written
     assert list(tables.alerts.unsent([write.alert.key])) == []
 
 
-def test_an_alert_of_a_lost_move_is_not_written(tables: Tables) -> None:
+def test_the_alert_of_a_lost_write_is_not_written(tables: Tables) -> None:
     commit(tables, first("1", "open"))
     lost = first("1", "cancelled")
     assert commit(tables, lost) == [lost]
     assert tables.alert_ids() == []
 
 
-def test_lost_moves_are_returned_the_others_written_and_the_state_is_not(tables: Tables) -> None:
+def test_lost_writes_are_returned_and_the_state_is_not_written(tables: Tables) -> None:
     commit(tables, first("1", "open"), first("2", "open"))
     state = tables.store.load(SHOP.id)
     lost, fine, new = first("1"), seen(order("2", minute=1), read(tables, "2")), first("3")
@@ -218,7 +218,7 @@ def test_lost_moves_are_returned_the_others_written_and_the_state_is_not(tables:
     assert sorted(tables.alert_ids()) == sorted(write.alert.alert_id for write in (fine, new) if write.alert)
 
 
-def test_a_lost_move_in_the_first_of_many_transactions_keeps_the_state_unwritten(tables: Tables) -> None:
+def test_a_lost_write_in_an_early_transaction_stops_the_state(tables: Tables) -> None:
     commit(tables, first("0", "open"))
     before = tables.store.load(SHOP.id)
     writes = [first(str(number), "processing") for number in range(150)]
@@ -228,9 +228,7 @@ def test_a_lost_move_in_the_first_of_many_transactions_keeps_the_state_unwritten
 
 
 @pytest.mark.parametrize(("quiet", "loud"), [(99, 0), (100, 0), (0, 49), (0, 50), (99, 51)])
-def test_however_many_moves_there_are_all_are_written_with_their_alerts_and_the_state(
-    tables: Tables, quiet: int, loud: int
-) -> None:
+def test_any_number_of_writes_is_committed_with_alerts_and_state(tables: Tables, quiet: int, loud: int) -> None:
     writes = [first(f"q{number}", "open") for number in range(quiet)] + [first(f"l{number}") for number in range(loud)]
     assert commit(tables, *writes) == []
     assert len(tables.rows("OrderTable")) == quiet + loud
@@ -238,7 +236,7 @@ def test_however_many_moves_there_are_all_are_written_with_their_alerts_and_the_
     assert tables.store.load(SHOP.id).revision == 1
 
 
-def test_a_commit_with_nothing_to_say_moves_only_the_state(tables: Tables) -> None:
+def test_a_commit_without_writes_changes_only_the_state(tables: Tables) -> None:
     assert commit(tables) == []
     assert tables.store.load(SHOP.id).revision == 1
     assert tables.rows("OrderTable") == tables.rows("AlertTable") == []
@@ -247,7 +245,7 @@ def test_a_commit_with_nothing_to_say_moves_only_the_state(tables: Tables) -> No
 # Connections
 
 
-def test_a_connection_that_was_never_seen_starts_with_a_new_state(tables: Tables) -> None:
+def test_an_unknown_connection_starts_with_a_new_state(tables: Tables) -> None:
     assert tables.store.load("conn_new") == ConnectionState(connection_id="conn_new")
 
 
@@ -268,7 +266,7 @@ def test_a_state_is_read_as_it_was_written_one_revision_on(tables: Tables) -> No
 
 
 @pytest.mark.parametrize("quiet", [True, False], ids=["an empty commit", "one with writes"])
-def test_a_poll_whose_state_was_overtaken_is_told_so(tables: Tables, quiet: bool) -> None:
+def test_a_poll_whose_state_was_overtaken_gets_an_error(tables: Tables, quiet: bool) -> None:
     state = tables.store.load(SHOP.id)
     commit(tables, state=state)
     with pytest.raises(PollSupersededError):
@@ -277,7 +275,7 @@ def test_a_poll_whose_state_was_overtaken_is_told_so(tables: Tables, quiet: bool
     assert tables.rows("OrderTable") == []
 
 
-def test_an_alert_about_the_connection_that_is_there_already_does_not_stop_the_state(tables: Tables) -> None:
+def test_an_existing_connection_alert_does_not_stop_the_state(tables: Tables) -> None:
     commit(tables, alerts=(connection_alerts_of(),))
     commit(tables, alerts=(connection_alerts_of(), connection_alerts_of(1)))
     assert tables.store.load(SHOP.id).revision == 2
@@ -287,14 +285,14 @@ def test_an_alert_about_the_connection_that_is_there_already_does_not_stop_the_s
 # The outbox
 
 
-def test_an_alert_comes_out_of_the_outbox_as_it_went_in(tables: Tables) -> None:
+def test_an_alert_is_read_as_it_was_written(tables: Tables) -> None:
     write = first("1")
     commit(tables, write)
     assert list(tables.alerts.unsent(tables.alert_keys())) == [write.alert]
     assert list(tables.alerts.unsent([UNKNOWN])) == []
 
 
-def test_an_alert_is_claimed_by_one_sender_at_a_time(tables: Tables) -> None:
+def test_an_alert_is_leased_to_one_sender_at_a_time(tables: Tables) -> None:
     [key] = put(tables, "1")
     assert tables.alerts.acquire(key, owner="one")
     assert not tables.alerts.acquire(key, owner="another")
@@ -302,7 +300,7 @@ def test_an_alert_is_claimed_by_one_sender_at_a_time(tables: Tables) -> None:
     assert tables.alerts.acquire(key, owner="another")
 
 
-def test_a_claim_ends_by_itself_and_not_before(tables: Tables, clock: StandingClock) -> None:
+def test_a_lease_expires_after_its_duration(tables: Tables, clock: ManualClock) -> None:
     [key] = put(tables, "1")
     tables.alerts.acquire(key, owner="one")
     clock.advance(LEASE_DURATION - timedelta(seconds=1))
@@ -311,9 +309,7 @@ def test_a_claim_ends_by_itself_and_not_before(tables: Tables, clock: StandingCl
     assert tables.alerts.acquire(key, owner="another")
 
 
-def test_an_alert_that_was_sent_is_neither_unsent_nor_claimed_nor_pending_and_may_expire(
-    tables: Tables, clock: StandingClock
-) -> None:
+def test_a_sent_alert_is_not_pending_not_leased_and_expires(tables: Tables, clock: ManualClock) -> None:
     [key] = put(tables, "1")
     tables.alerts.acquire(key, owner="one")
     tables.alerts.mark_sent(key, message_id="m1")
@@ -335,14 +331,14 @@ def test_a_pending_alert_never_expires(tables: Tables) -> None:
     assert "expires_at" not in tables.rows("AlertTable")[0]
 
 
-def test_an_alert_that_does_not_exist_can_be_neither_claimed_nor_marked(tables: Tables) -> None:
+def test_a_missing_alert_can_be_neither_leased_nor_marked(tables: Tables) -> None:
     assert not tables.alerts.acquire(UNKNOWN, owner="one")
     tables.alerts.mark_sent(UNKNOWN, message_id="m1")
     tables.alerts.release(UNKNOWN, owner="one")
     assert tables.rows("AlertTable") == []
 
 
-def test_what_has_been_pending_long_enough_is_listed_oldest_first(tables: Tables, clock: StandingClock) -> None:
+def test_alerts_pending_for_long_are_listed_oldest_first(tables: Tables, clock: ManualClock) -> None:
     made = []
     for minute in range(3):
         made += put(tables, f"order {minute}")
@@ -351,17 +347,17 @@ def test_what_has_been_pending_long_enough_is_listed_oldest_first(tables: Tables
     assert list(tables.alerts.pending_since_before(NOON)) == []
 
 
-def test_a_long_list_of_pending_alerts_is_listed_whole(tables: Tables, clock: StandingClock) -> None:
+def test_a_long_list_of_pending_alerts_is_complete(tables: Tables, clock: ManualClock) -> None:
     made = put(tables, *(f"order {number}" for number in range(130)))
     assert sorted(tables.alerts.pending_since_before(clock.now() + MINUTE)) == sorted(made)
 
 
-def test_more_than_a_hundred_alerts_are_looked_up_in_as_many_requests_as_it_takes(tables: Tables) -> None:
+def test_over_a_hundred_alerts_are_read_in_several_requests(tables: Tables) -> None:
     made = put(tables, *(f"order {number}" for number in range(130)))
     assert [alert.key for alert in tables.alerts.unsent(made)] == made
 
 
-def test_alerts_are_looked_up_in_the_order_in_which_they_are_asked_for(tables: Tables) -> None:
+def test_alerts_are_returned_in_the_requested_order(tables: Tables) -> None:
     made = put(tables, *(f"order {number}" for number in range(5)))
     for keys in (made, made[::-1], sorted(made)):
         assert [alert.key for alert in tables.alerts.unsent(keys)] == keys
@@ -375,7 +371,7 @@ def test_the_same_alert_id_of_two_connections_is_two_alerts(tables: Tables) -> N
     assert list(tables.alerts.unsent([alert.key, twin.key])) == [twin]
 
 
-def test_a_poll_that_another_one_has_overtaken_writes_nothing_at_all(tables: Tables) -> None:
+def test_an_overtaken_poll_writes_nothing(tables: Tables) -> None:
     overtaken = ConnectionState(connection_id="conn_a")
     tables.store.commit(overtaken, writes=[], alerts=[])
     writes = [first_sight(f"o{number}") for number in range(150)]

@@ -30,7 +30,7 @@ def tick(running: Account, event: dict[str, Any] | None = None) -> list[str]:
     return asked
 
 
-def test_a_shop_that_was_read_after_its_last_sync_is_polled_after_the_next_one(running: Account) -> None:
+def test_a_shop_read_since_its_last_sync_is_polled_after_the_next(running: Account) -> None:
     assert tick(running) == []
     running.vendor_clock.advance(MINUTE)
     running.shop.sync()
@@ -39,10 +39,10 @@ def test_a_shop_that_was_read_after_its_last_sync_is_polled_after_the_next_one(r
     assert tick(running) == []
 
 
-def test_a_shop_whose_mark_never_moves_is_polled_after_a_quarter_of_an_hour(running: Account) -> None:
-    running.needs_attention.seconds += 14 * 60
+def test_a_shop_whose_sync_time_never_moves_is_polled_every_15_min(running: Account) -> None:
+    running.clock.seconds += 14 * 60
     assert tick(running) == []
-    running.needs_attention.seconds += 60
+    running.clock.seconds += 60
     assert tick(running) == ["conn_a"]
 
 
@@ -62,32 +62,32 @@ def test_a_sync_that_ends_while_a_poll_reads_is_read_by_the_next_one(running: Ac
     assert tick(running) == ["conn_a"]
 
 
-def test_a_poll_that_an_operator_asks_for_is_asked_for_whatever_moved(running: Account) -> None:
+def test_a_poll_that_an_operator_requests_is_always_queued(running: Account) -> None:
     assert tick(running, {"connection_ids": ["conn_a"]}) == ["conn_a"]
     assert running.trackstar.requests == []
 
 
-def test_where_trackstar_cannot_be_listed_every_shop_is_polled_as_before(running: Account) -> None:
+def test_every_shop_is_polled_if_trackstar_cannot_be_listed(running: Account) -> None:
     running.trackstar.intercept = lambda request: Response(503, (), b"")
     assert tick(running) == [], "it was read just now"
-    running.needs_attention.seconds += 5 * 60
+    running.clock.seconds += 5 * 60
     assert tick(running) == ["conn_a"]
 
 
-def test_a_key_that_is_refused_costs_no_poll(running: Account) -> None:
+def test_a_refused_api_key_stops_no_poll(running: Account) -> None:
     put_parameter("trackstar/api-key", "wrong")
-    running.needs_attention.seconds += 6 * 60
+    running.clock.seconds += 6 * 60
     assert tick(running) == ["conn_a"]
 
 
-def test_a_row_that_is_broken_costs_no_other_shop_its_tick(running: Account) -> None:
+def test_a_broken_row_stops_no_other_shop(running: Account) -> None:
     put_parameter("connections/conn_b/access-token", "token-b")
     key = {"connection_id": {"S": "conn_a"}}
     running.dynamodb.put_item(TableName="ConnectionTable", Item=key | {"cursor": {"S": "yesterday"}})
     assert tick(running) == ["conn_a", "conn_b"]
 
 
-def test_a_hundred_shops_are_looked_at_in_one_request_of_trackstar_and_one_of_the_table(running: Account) -> None:
+def test_a_hundred_shops_are_checked_in_two_requests(running: Account) -> None:
     for number in range(99):
         name = f"conn_{number:02}"
         running.trackstar.connect(Shop(name, access_token=f"token-{number}", clock=running.vendor_clock))
@@ -96,7 +96,7 @@ def test_a_hundred_shops_are_looked_at_in_one_request_of_trackstar_and_one_of_th
     assert [exchange.path for exchange in running.trackstar.requests] == ["/connections"]
 
 
-def test_a_tick_asks_for_the_poll_that_asks_for_a_sync_and_then_for_the_one_that_reads_it(
+def test_a_tick_queues_a_poll_for_the_sync_and_one_to_read_it(
     running: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed = {"SYNC_MINUTES": "5"}
@@ -106,13 +106,13 @@ def test_a_tick_asks_for_the_poll_that_asks_for_a_sync_and_then_for_the_one_that
     assert tick(running) == []
     running.vendor_clock.advance(MINUTE)
     assert tick(running) == ["conn_a"]
-    alerted = len(running.pending())
+    before = len(running.pending())
     running.poll()
     assert [each.path for each in running.trackstar.requests if each.method == "POST"] == ["/connections/sync"]
-    assert len(running.pending()) == alerted, "what the sync brings is not there yet"
+    assert len(running.pending()) == before, "what the sync brings is not there yet"
     assert tick(running) == ["conn_a"]
     running.poll()
-    assert len(running.pending()) == alerted + 1
+    assert len(running.pending()) == before + 1
 
 
 def put_parameter(name: str, value: str) -> None:

@@ -102,11 +102,11 @@ NASTY = {
 def test_a_poll_alerts_the_other_orders_and_reports_the_bad_one(record: bytes, known_by: str) -> None:
     world = World()
     world.poll()
-    world.alerted()
+    world.new_alerts()
     world.trackstar.intercept = always(page(record))
     world.pass_time()
     assert world.poll().outcome is Outcome.FINISHED
-    alerted = world.alerted()
+    alerted = world.new_alerts()
     assert [alert.order.id for alert in alerted if alert.order] == OTHERS
     [notice] = [alert for alert in alerted if alert.kind == KIND_QUARANTINED]
     assert notice.detail

@@ -1,4 +1,4 @@
-"""AWS in one process: boto3's clients as far as the handlers call them, and the mappings that start the handlers."""
+"""AWS in one process: the calls of boto3's clients that the handlers make, and the events that start the handlers."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -29,19 +29,19 @@ class Change:
 
 
 def client_error(code: str, operation: str) -> ClientError:
-    """What boto3 raises when a service refuses."""
+    """What boto3 raises when a service refuses a request."""
     return ClientError({"Error": {"Code": code, "Message": "simulated"}}, operation)
 
 
 def transaction_conflict(actions: int, which: int) -> ClientError:
-    """A transaction that another one was in the way of."""
+    """A transaction that conflicts with another one."""
     reasons = [{"Code": "TransactionConflict" if index == which else "None"} for index in range(actions)]
     answer: Any = {"Error": {"Code": "TransactionCanceledException", "Message": "x"}, "CancellationReasons": reasons}
     return TransactionCancelledError(answer, "TransactWriteItems")
 
 
 class ObservedTables(MemoryDynamoDB):
-    """The template's tables; tells of every transaction and of every alert that is marked.
+    """The template's tables, with callbacks for every transaction and every update of an alert.
 
     Args:
         on_write: Gets what a transaction wrote.
@@ -97,7 +97,7 @@ class ParameterStore:
 
     class exceptions:  # noqa: N801 - as boto3 names it
         class ParameterNotFound(ClientError):  # noqa: N818 - as boto3 names it
-            """There is none."""
+            """The parameter does not exist."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -106,18 +106,18 @@ class ParameterStore:
         return {"Parameter": {"Value": self.values[request["Name"]]}}
 
     def get_paginator(self, operation: str) -> "_Parameters":
-        return _Parameters(self.values, tells_values=operation != "describe_parameters")
+        return _Parameters(self.values, has_values=operation != "describe_parameters")
 
 
 @dataclass(frozen=True)
 class _Parameters:
     values: dict[str, str]
-    tells_values: bool
+    has_values: bool
 
     def paginate(self, **request: Any) -> list[dict[str, Any]]:
         below = path_asked_for(request)
         found = {name: value for name, value in self.values.items() if name.startswith(below)}
-        if not self.tells_values:
+        if not self.has_values:
             return [{"Parameters": [{"Name": name} for name in found]}]
         return [{"Parameters": [{"Name": name, "Value": value} for name, value in found.items()]}]
 
@@ -189,16 +189,14 @@ class FifoQueue:
         return queue[0]
 
     def delete(self, message: Message) -> None:
-        """It was processed."""
+        """Delete a processed message."""
         queue = self.groups[message.group]
         if message in queue:
             queue.remove(message)
 
     def _is_over(self, message: Message) -> bool:
-        needs_attention = message.visible_at <= self.now()
-        return needs_attention and (
-            message.received >= self.max_receives or self.now() - message.sent_at > self.retention
-        )
+        is_visible = message.visible_at <= self.now()
+        return is_visible and (message.received >= self.max_receives or self.now() - message.sent_at > self.retention)
 
 
 @dataclass
@@ -213,7 +211,7 @@ class Record:
 
 @dataclass
 class Shard:
-    """The records of one shard that are still to be handed over, oldest first.
+    """The records of one shard that are not delivered yet, oldest first.
 
     Attributes:
         number: Of the sender that gets them.
@@ -241,7 +239,7 @@ class Shard:
         )
 
     def drop(self, now: float, *, max_tries: int, max_age: float) -> Iterator[Record]:
-        """Give up records as the mapping does."""
+        """Drop the records that the mapping gives up."""
         while self.records and (self.records[0].tries > max_tries or now - self.records[0].written_at > max_age):
             yield self.records.popleft()
 

@@ -12,6 +12,7 @@ from orderwatch.aws.dynamodb import put_action
 from orderwatch.deadlines.calendar import end_of_business_days, ship_deadline
 from orderwatch.deadlines.rules import DeadlineChange, DeadlineRules, DeadlineState, Suppression, evaluate, schedule
 from orderwatch.polling.detect import Observation
+from orderwatch.trackstar.connections import SyncSchedule
 
 type Mutation = Callable[[pytest.MonkeyPatch], None]
 
@@ -19,8 +20,9 @@ _of = DeadlineRules.of
 _observed = Observation.of
 
 
-def now_for_data_as_of(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.health._watermark", lambda record, last_end, found, *, now: now)
+def watermark_by_the_clock(patch: pytest.MonkeyPatch) -> None:
+    # The product takes the earlier of this and its clock.
+    patch.setattr(SyncSchedule, "complete_until", property(lambda self: datetime.max.replace(tzinfo=UTC)))
 
 
 def no_holidays(patch: pytest.MonkeyPatch) -> None:
@@ -56,8 +58,7 @@ def deadlines_written_unconditionally(patch: pytest.MonkeyPatch) -> None:
         anything = "attribute_exists(alert_id) OR attribute_not_exists(alert_id)"
         return put_action(table, row, condition=anything, values={})
 
-    for table in ("order_table", "connection_table", "alert_table"):
-        patch.setattr(f"orderwatch.aws.{table}.put_action", unconditional)
+    patch.setattr("orderwatch.aws.tables.put_action", unconditional)
 
 
 def final_orders_keep_their_deadline(patch: pytest.MonkeyPatch) -> None:
@@ -70,44 +71,44 @@ def final_orders_keep_their_deadline(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.deadlines.rules.schedule", keeping)
 
 
-def told_by_the_page_of_a_window(patch: pytest.MonkeyPatch) -> None:
+def alerted_without_reading_again(patch: pytest.MonkeyPatch) -> None:
     def of(*page: Any, now: datetime, **others: Any) -> Observation:
         return replace(_observed(*page, now=now, **others), watermark=now)
 
     patch.setattr(Observation, "of", of)
 
 
-def the_past_is_told(patch: pytest.MonkeyPatch) -> None:
+def past_deadlines_alerted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Suppression, "covers", lambda self, ahead: False)
 
 
-def nobody_hears_that_it_is_over(patch: pytest.MonkeyPatch) -> None:
-    def deadline_change(*order: Any, **facts: Any) -> DeadlineChange:
+def no_alert_when_a_deadline_is_resolved(patch: pytest.MonkeyPatch) -> None:
+    def without_end(*order: Any, **facts: Any) -> DeadlineChange:
         return evaluate(*order, **facts)._replace(resolved=None)
 
-    patch.setattr("orderwatch.polling.detect.evaluate", deadline_change)
+    patch.setattr("orderwatch.polling.detect.evaluate", without_end)
 
 
-def due_orders_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+def due_orders_never_read(patch: pytest.MonkeyPatch) -> None:
     def due(self: Any, connection_id: str, until: datetime) -> Collection[str]:
         return []
 
     patch.setattr("orderwatch.aws.stores.PollStore.due_orders", due)
 
 
-BREAKAGES: dict[str, Mutation] = {
-    breakage.__name__: breakage
-    for breakage in (
-        now_for_data_as_of,
+MUTATIONS: dict[str, Mutation] = {
+    mutation.__name__: mutation
+    for mutation in (
+        watermark_by_the_clock,
         no_holidays,
         days_end_at_midnight_utc,
         every_day_has_24_hours,
         the_day_of_a_change_counts,
         deadlines_written_unconditionally,
         final_orders_keep_their_deadline,
-        told_by_the_page_of_a_window,
-        the_past_is_told,
-        nobody_hears_that_it_is_over,
-        due_orders_are_forgotten,
+        alerted_without_reading_again,
+        past_deadlines_alerted,
+        no_alert_when_a_deadline_is_resolved,
+        due_orders_never_read,
     )
 }

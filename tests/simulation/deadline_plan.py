@@ -1,4 +1,4 @@
-"""What a seed's shops promise and when: calendars, daylight saving, ship-bys; drawn apart from all else of the seed."""
+"""Ship-bys and calendars of a seed's shops, daylight saving included; drawn apart from the rest of the seed."""
 
 import json
 import random
@@ -19,18 +19,18 @@ PLACES = (
     (datetime(2026, 4, 3, 2, tzinfo=UTC), "Australia/Lord_Howe"),
     (datetime(2026, 12, 23, 12, tzinfo=UTC), "Europe/Berlin"),
 )
-"""When a world begins, and the zone of its shops: plain days, and those before clocks change or a holiday comes."""
+"""When a run begins, and the zone of its shops: plain days, and days before a change of clocks or a holiday."""
 HOLIDAYS = ("2026-01-06", "2026-04-03", "2026-12-24", "2026-12-25", "2026-12-26")
 SHARE_OFF, SHARE_WITHOUT_SETTINGS, SHARE_FLAWED = 0.1, 0.3, 0.05
 SHARE_ALIGNED = 0.6
-"""Of the worlds whose orders are watched while a day ends in the zone of their shops."""
+"""Of the runs that watch orders while a day ends in the zone of their shops."""
 AHEAD_OF_MIDNIGHT = timedelta(minutes=25)
 NONSENSE = ("never", "", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z")
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """What the judge knows of a shop's deadlines."""
+    """A shop's calendar as the oracle knows it."""
 
     zone: str = "UTC"
     working_days: tuple[str, ...] = ("mon", "tue", "wed", "thu", "fri")
@@ -40,7 +40,7 @@ class Calendar:
 
     @property
     def settings(self) -> str:
-        """As the operator puts it."""
+        """As the operator stores it."""
         return json.dumps(
             {
                 "time_zone": self.zone,
@@ -57,15 +57,15 @@ class DeadlinePlan:
     """The deadlines of one seed.
 
     Attributes:
-        begins_at: The moment at which the world's time starts.
-        zone: Where days end that the world may be aligned to.
+        begins_at: The moment at which the run's time starts.
+        zone: The zone in which days end.
         of_stack: What applies where a shop sets nothing; None: deadlines are off.
         of_shops: By connection, its own calendar.
         flawed: Connections whose settings cannot be read.
         is_aligned: Whether the watch begins shortly before a day ends.
         history: Seconds that pass between the orders that are there before the watch.
         edits: The chance that a step in an order's life is an edit of its ship-by, or its end.
-        is_silent: Connections that do not tell when they were synced.
+        without_sync_times: Connections that do not report when they were synced.
     """
 
     begins_at: datetime
@@ -76,7 +76,7 @@ class DeadlinePlan:
     is_aligned: bool
     history: float
     edits: float
-    is_silent: frozenset[str]
+    without_sync_times: frozenset[str]
     chance: random.Random = field(repr=False, compare=False)
 
     def calendar(self, connection_id: str) -> Calendar | None:
@@ -87,7 +87,7 @@ class DeadlinePlan:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of poll_orders."""
+        """The variables of poll_orders."""
         stack = self.of_stack or Calendar()
         return {
             "TIME_ZONE": stack.zone,
@@ -126,7 +126,7 @@ def drawn(seed: int, connection_ids: list[str]) -> DeadlinePlan:
     begins_at, zone = rng.choice(PLACES)
     shops = {each: _calendar(rng, zone) for each in connection_ids if rng.random() > SHARE_WITHOUT_SETTINGS}
     flawed = frozenset(each for each in shops if rng.random() < SHARE_FLAWED)
-    is_silent = frozenset(each for each in connection_ids if rng.random() < SHARE_OFF)
+    without_sync_times = frozenset(each for each in connection_ids if rng.random() < SHARE_OFF)
     return DeadlinePlan(
         begins_at=begins_at,
         zone=zone,
@@ -136,7 +136,7 @@ def drawn(seed: int, connection_ids: list[str]) -> DeadlinePlan:
         is_aligned=rng.random() < SHARE_ALIGNED,
         history=rng.choice((0.0, 0.0, 3600.0, 40_000.0)),
         edits=rng.choice((0.1, 0.3)),
-        is_silent=is_silent,
+        without_sync_times=without_sync_times,
         chance=rng,
     )
 
@@ -153,5 +153,5 @@ def _calendar(rng: random.Random, zone: str) -> Calendar:
 
 
 def _calendar_of_stack(calendar: Calendar) -> Calendar:
-    """A stack knows a zone, a warning and stuck days; working days and holidays are a shop's alone."""
+    """A stack has a zone, a warning and stuck days; only a shop has working days and holidays."""
     return replace(calendar, working_days=Calendar.working_days, holidays=())

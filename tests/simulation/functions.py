@@ -1,4 +1,4 @@
-"""The real handlers, several copies of each: two invocations at once are two processes with memories of their own."""
+"""The real handlers, several copies of each: two invocations at once are two processes with separate memory."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ ENVIRONMENT = {
 
 @cache
 def handler_module(function: str, copy: int) -> ModuleType:
-    """A copy of a function's module: what it keeps between invocations is its own."""
+    """A copy of a function's module: it shares no state with other copies."""
     path = ROOT / "functions" / function / "app.py"
     spec = importlib.util.spec_from_file_location(f"simulated_{function}_{copy}", path)
     if spec is None or spec.loader is None:

@@ -1,4 +1,4 @@
-"""Rules broken on purpose, one at a time: the simulation is worth what it finds of these."""
+"""Rules broken on purpose, one at a time: the simulation is only worth what it finds of these."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -16,14 +16,14 @@ from orderwatch.aws.stores import PollStore
 from orderwatch.aws.tables import AlertTable
 from orderwatch.polling.cursor import Cursor, ReadContext
 from orderwatch.polling.detect import Evaluation, OrderWrite, Reason
-from orderwatch.polling.schedule import PollReason, _reason_if_not_read
 from orderwatch.polling.window import OVERLAP, Progress, ReadIds, Window, WindowKind
 from orderwatch.records import ConnectionState
 from orderwatch.trackstar.client import ConnectionClient
 from orderwatch.trackstar.orders import DateField, Order, OrderPage, OrderQuery, Version
 from tests.simulation.cloud import ALERTS, ObservedTables
+from tests.simulation.event_sources import EventSources
+from tests.simulation.functions import ENVIRONMENT
 from tests.simulation.plan import drawn
-from tests.simulation.world import SimulatedWorld
 
 type Mutation = Callable[[pytest.MonkeyPatch], None]
 
@@ -58,8 +58,8 @@ def state_before_the_alert(patch: pytest.MonkeyPatch) -> None:
     def commit(
         self: PollStore, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
     ) -> list[OrderWrite]:
-        silent = [replace(move, alert=None) for move in writes]
-        lost = _commit(self, state, writes=silent, alerts=alerts)
+        without = [replace(move, alert=None) for move in writes]
+        lost = _commit(self, state, writes=without, alerts=alerts)
         alerted = [move.alert for move in writes if move.alert]
         later = state.committed()
         _commit(self, later, writes=[], alerts=alerted)
@@ -81,7 +81,7 @@ def watermark_on_the_shops_date(patch: pytest.MonkeyPatch) -> None:
         kind, field = WindowKind.INCREMENTAL, DateField.SHOP_UPDATED
         return Window(kind=kind, after=start - OVERLAP, until=vendor_now, date_field=field)
 
-    patch.setattr("orderwatch.polling.window.incremental_window", window)
+    patch.setattr("orderwatch.polling.cursor.incremental_window", window)
 
 
 def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
         kind = WindowKind.INCREMENTAL
         return Window(kind=kind, after=start - OVERLAP, until=vendor_now, date_field=date_field)
 
-    patch.setattr("orderwatch.polling.window.incremental_window", window)
+    patch.setattr("orderwatch.polling.cursor.incremental_window", window)
 
 
 def cursor_by_our_clock(patch: pytest.MonkeyPatch) -> None:
@@ -100,10 +100,10 @@ def no_overlap(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.polling.window.OVERLAP", timedelta(0))
 
 
-def _unconditional(table: str, row: Mapping[str, Any], **_: Any) -> dict[str, Any]:
-    """`put_action` without its condition."""
-    key = next(key for key in ("order_key", "alert_id", "connection_id") if key in row)
-    return put_action(table, row, condition=f"attribute_exists({key}) OR attribute_not_exists({key})", values={})
+def _unconditional(key: str) -> Callable[..., dict[str, Any]]:
+    """`put_action` that ignores its condition."""
+    anything = f"attribute_exists({key}) OR attribute_not_exists({key})"
+    return lambda table, row, **_: put_action(table, row, condition=anything, values={})
 
 
 def no_conditions(patch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def leases_without_an_owner(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(AlertTable, "_update", update)
 
 
-def claims_never_released(patch: pytest.MonkeyPatch) -> None:
+def leases_never_released(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(AlertTable, "release", lambda self, key, *, owner: None)
 
 
@@ -172,7 +172,7 @@ def ids_not_scoped_by_connection(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.aws.tables.order_key", lambda connection_id, order_id: order_id)
 
 
-def no_second_reading(patch: pytest.MonkeyPatch) -> None:
+def short_windows_not_read_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Progress, "is_short", lambda self: False)
 
 
@@ -180,7 +180,7 @@ def orders_counted_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ReadIds, "add", lambda self, order_id: True)
 
 
-def blind_to_what_has_no_date(patch: pytest.MonkeyPatch) -> None:
+def undated_orders_never_read(patch: pytest.MonkeyPatch) -> None:
     def next_window(self: Cursor, context: ReadContext) -> Window:
         window = _next_window(self, context)
         is_undated = window.kind is WindowKind.INCREMENTAL and window.after is None
@@ -197,8 +197,8 @@ def alerts_by_the_baseline(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.polling.detect._reason_for_unknown", lambda order, **_: Reason.FIRST_SEEN)
 
 
-def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
-    def kind_of(seen: Any, change: Any) -> str | None:
+def recovery_without_an_alert(patch: pytest.MonkeyPatch) -> None:
+    def kind_of(seen: Any, _deadlines: Any) -> str | None:
         if seen.same:
             return None
         if seen.policy.watches(seen.order.status):
@@ -209,13 +209,13 @@ def recovery_of_what_was_never_told(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Evaluation, "_kind", kind_of)
 
 
-def _storm_in_each_world(patch: pytest.MonkeyPatch) -> None:
-    """Only a storm shows these: with one in four worlds they would be long in finding."""
-    patch.setattr("tests.simulation.world.drawn", lambda seed: replace(drawn(seed), storm=True))
+def _storm_in_every_run(patch: pytest.MonkeyPatch) -> None:
+    """Only a storm shows these, and only one run in four has a storm."""
+    patch.setattr("tests.simulation.run.drawn", lambda seed: replace(drawn(seed), storm=True))
 
 
 def alert_ids_hashed_over_shards(patch: pytest.MonkeyPatch) -> None:
-    _storm_in_each_world(patch)
+    _storm_in_every_run(patch)
     _partition_key = ObservedTables.partition_key
 
     def partition_key(self: ObservedTables, table: str) -> str:
@@ -224,12 +224,12 @@ def alert_ids_hashed_over_shards(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ObservedTables, "partition_key", partition_key)
 
 
-def each_sender_at_its_own_pace(patch: pytest.MonkeyPatch) -> None:
-    _storm_in_each_world(patch)
+def rate_limit_per_sender(patch: pytest.MonkeyPatch) -> None:
+    _storm_in_every_run(patch)
     patch.setattr(RateLimiter, "acquire", lambda self, count=1, *, within=0.0: count)
 
 
-def one_missing_date_downgrades_for_good(patch: pytest.MonkeyPatch) -> None:
+def one_missing_date_changes_the_filter(patch: pytest.MonkeyPatch) -> None:
     def choose(self: Cursor, orders: Mapping[str, Order]) -> Cursor:
         dated = all(order.trackstar_updated_date for order in orders.values())
         cursor = replace(self, has_orders=self.has_orders or bool(orders))
@@ -238,7 +238,7 @@ def one_missing_date_downgrades_for_good(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Cursor, "_choose_date_field", choose)
 
 
-def future_versions_are_believed(patch: pytest.MonkeyPatch) -> None:
+def future_versions_trusted(patch: pytest.MonkeyPatch) -> None:
     _version = Order.version
 
     def version(self: Order, observed_at: datetime) -> Version:
@@ -251,39 +251,35 @@ def statuses_not_counted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Evaluation, "changes", property(lambda self: 1))
 
 
-def circles_are_followed(patch: pytest.MonkeyPatch) -> None:
+def page_token_loops_followed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Progress, "is_loop", lambda self, next_token: False)
 
 
-def the_last_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
+def last_copy_on_a_page_wins(patch: pytest.MonkeyPatch) -> None:
     def newest_of_each(orders: Sequence[Order]) -> dict[str, Order]:
         return {order.id: order for order in orders}
 
     patch.setattr("orderwatch.polling.detect.newest_of_each", newest_of_each)
 
 
-def the_first_record_of_a_page_counts(patch: pytest.MonkeyPatch) -> None:
+def first_copy_on_a_page_wins(patch: pytest.MonkeyPatch) -> None:
     def newest_of_each(orders: Sequence[Order]) -> dict[str, Order]:
         return {order.id: order for order in reversed(orders)}
 
     patch.setattr("orderwatch.polling.detect.newest_of_each", newest_of_each)
 
 
-def marks_are_trusted_for_ever(patch: pytest.MonkeyPatch) -> None:
-    def reason(row: ConnectionState | None, *, now: datetime, max_gap: timedelta) -> PollReason | None:
-        found = _reason_if_not_read(row, now=now, max_gap=max_gap)
-        return None if found is PollReason.GAP else found
-
-    patch.setattr("orderwatch.polling.schedule._reason_if_not_read", reason)
+def sync_times_trusted_forever(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(ENVIRONMENT, "MAX_POLL_GAP_MINUTES", "1000000")
 
 
 def no_redrive(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SimulatedWorld, "redrive", lambda self: None)
+    patch.setattr(EventSources, "redrive", lambda self: None)
 
 
-BREAKAGES: dict[str, Mutation] = {
-    breakage.__name__: breakage
-    for breakage in (
+MUTATIONS: dict[str, Mutation] = {
+    mutation.__name__: mutation
+    for mutation in (
         cursor_before_the_writes,
         state_before_the_alert,
         gt_for_gte,
@@ -298,25 +294,25 @@ BREAKAGES: dict[str, Mutation] = {
         sent_marked_before_the_send,
         lease_never_checked,
         leases_without_an_owner,
-        claims_never_released,
+        leases_never_released,
         first_page_only,
         filters_on_the_first_page_only,
         ids_not_scoped_by_connection,
-        no_second_reading,
+        short_windows_not_read_again,
         orders_counted_twice,
-        blind_to_what_has_no_date,
+        undated_orders_never_read,
         random_alert_ids,
         alerts_by_the_baseline,
-        recovery_of_what_was_never_told,
-        one_missing_date_downgrades_for_good,
-        future_versions_are_believed,
+        recovery_without_an_alert,
+        one_missing_date_changes_the_filter,
+        future_versions_trusted,
         statuses_not_counted,
-        circles_are_followed,
-        the_last_record_of_a_page_counts,
-        the_first_record_of_a_page_counts,
-        marks_are_trusted_for_ever,
+        page_token_loops_followed,
+        last_copy_on_a_page_wins,
+        first_copy_on_a_page_wins,
+        sync_times_trusted_forever,
         no_redrive,
         alert_ids_hashed_over_shards,
-        each_sender_at_its_own_pace,
+        rate_limit_per_sender,
     )
 }

@@ -1,32 +1,32 @@
-"""What must hold, judged from outside: from what the API served, what was committed and what SNS took.
+"""Checks the rules from outside: by what the API served, what was committed and what SNS accepted.
 
-Nothing of the product is asked. The model is three dictionaries: what can be seen of every order now (`Copy`), what
-the API ever served of it, and who was told of what. It is judged at these moments:
+It asks nothing of the product. Its model is three dictionaries: what is visible of every order now (`VisibleShop`),
+what the API ever served of it, and which alerts were written. It checks
 
-- **At every transaction** (rules 1 to 4 and 8). A written row shows a status and a version that the API served of
-  this order of this shop; no version goes back; an order that took another status has its alert in the same
-  transaction, of the kind that the move asks for; no other alert about an order is written; a first sight by the
-  baseline is silent; a recovery is told only of what was told. A transition that is tried again keeps its alert id.
-- **At every transaction that ends a window** (rules 4, 5 and 6). The reading served as many distinct orders as it
-  promised, or was begun three times. Every order that did not change since the reading began has the status in our
-  table that can be seen: whatever a cursor passes was read and written. This compares all orders of the shop, not those
-  of the window, so a cursor that has ever passed anything unread is found by the next window at the latest.
-- **At every list that is asked for** (rules 5 and 7). No walk follows pages without a new order for long, and none is
-  on the shop's date where Trackstar's was seen and never refused.
-- **At every message** (rule 2). It tells of an alert that is in the table; its copies are no more than the senders that
-  ended, by whatever fault, between its send and its mark, plus one.
-- **In the calm, once** (rule 1). A change that no sync's mark tells of is in the table within `MAX_GAP` and a tick:
-  that is the bound, whatever the marks said before (`marks`). With good marks it is the next tick.
-- **At the end**, after the calm: nothing is pending, everything in the table was delivered, the table shows what can be
-  seen, every poll of the calm came through.
+- **every transaction** (rules 1 to 4 and 8). A written row has a status and a version that the API served for this
+  order of this shop; no version goes back; an order whose status changed has its alert in the same transaction, of
+  the kind that the change requires; no other alert about an order is written; a first sight by the baseline has no
+  alert; a recovery is alerted only after a problem was. A transition that is tried again keeps its alert id.
+- **every transaction that ends a window** (rules 4, 5 and 6). The reading served as many distinct orders as
+  `total_count`, or was begun three times. Every order that did not change since the reading began has its visible
+  status in our table. This compares all orders of the shop, not only those of the window, so the next window at the
+  latest finds a cursor that has ever passed something unread.
+- **every list that is asked for** (rules 5 and 7). No reading follows pages without a new order for long, and none
+  uses the shop's date where Trackstar's was seen and never refused.
+- **every message** (rule 2). It is about an alert in the table. The number of its copies is at most one, plus the
+  senders that ended between its send and its mark.
+- **an unreported change in the calm** (rule 1). A change that no sync time reports is in the table within `MAX_GAP`
+  and a tick, whatever was reported before. With right sync times it is there after the next tick.
+- **the end**, after the calm. No alert is pending, every alert in the table was delivered, the table shows what is
+  visible, and every poll of the calm succeeded.
 
-What the design does not promise is excused, and only that, each for a named reason: an order that cannot be read (no
-id or status); one whose version went back with the vendor's clock, until it is newer again (rule 3), or lies in the
-vendor's future; one that was missed because it moved past us in three readings of a window, or in exchange for another
-that entered the window while it was read; one without the date that the window is on, where others have it; one that
-was stamped between two jumps of the vendor's clock of which no window saw the first; where the filter is the shop's
-date (rule 5), one that became visible later than the fallback's overlap; where the baseline is capped, one older than
-it. A sweep (rule 6) ends every excuse but the first two for watched statuses.
+Excused, each for a named reason: an order that cannot be read (no id or status); one whose version went back with the
+vendor's clock, until it is newer again (rule 3), or lies in the vendor's future; one that moved past us in three
+readings of a window, or in exchange for another order that entered the window meanwhile; one without the date that
+the window filters on, where others have it; one that was dated between two jumps of the vendor's clock of which no
+window saw the first; where the filter is the shop's date (rule 5), one that became visible later than the fallback's
+overlap; where the baseline is capped, one older than it. A sweep (rule 6) ends every excuse but the first two for
+watched statuses.
 """
 
 import json
@@ -34,219 +34,43 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from tests.simulation import deadline_oracle
 from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, Change, Row
+from tests.simulation.deadline_calendar import DEADLINE_KINDS
 from tests.simulation.deadline_oracle import DeadlineOracle
+from tests.simulation.facts import Subject, Violation, status_of, subject_of, version_of
 from tests.simulation.plan import WATCHED
-from tests.support.recording_sns import alerted_ids
+from tests.simulation.visible import Reading, VisibleShop
+from tests.simulation.window_oracle import WindowOracle
+from tests.support.recording_sns import alert_ids_in
 
-MAX_ATTEMPTS = 3
-MAX_BARREN = 10
-"""Pages without a new order that a reader may follow: more than drift can bring here, fewer than a circle has."""
-LEAST_OVERLAP = timedelta(minutes=10)
-BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
-
-type Subject = tuple[str, str]
-"""Connection and order."""
-
-
-class Violation(BaseException):
-    """A rule does not hold; a BaseException, since nothing of the product may catch it.
-
-    Attributes:
-        trace: What had happened up to there.
-    """
-
-    trace: tuple[str, ...] = ()
-
-
-@dataclass
-class Sight:
-    """What can be seen of an order now.
-
-    Attributes:
-        status: None where the record cannot be watched.
-        version: Trackstar's date of change, else the shop's.
-        shop_date: The shop's date of change.
-        since: The shop's count of changes when it became so.
-        seen_at: The vendor's clock then.
-        newest: The newest version that could ever be seen and did not lie in the vendor's future.
-        vendor_date: Trackstar's date of change, where the record has one.
-    """
-
-    status: str | None
-    version: str | None
-    shop_date: str | None
-    since: int
-    seen_at: datetime
-    newest: str
-    vendor_date: str | None
-
-
-@dataclass
-class Copy:
-    """What the API would show of a shop now.
-
-    Attributes:
-        changes: How often anything of it changed.
-        deleted: The count of changes when an order was deleted last.
-        said_frequency: Seconds between syncs, as the connection tells them.
-        past: Every sight that there was, oldest first.
-        latest: The latest that the vendor's clock ever was.
-    """
-
-    said_frequency: int
-    changes: int = 0
-    deleted: int = 0
-    orders: dict[str, Sight] = field(default_factory=dict)
-    past: list[Sight] = field(default_factory=list)
-    latest: datetime = BEFORE_ALL
-
-    @property
-    def has_shown_vendor_dates(self) -> bool:
-        """Whether any order ever had Trackstar's date of change."""
-        return any(sight.vendor_date for sight in self.past)
-
-    def show(self, records: Iterable[dict[str, Any]], now: datetime) -> None:
-        """Take what can be seen after a sync."""
-        self.latest = max(self.latest, now)
-        shown = {_key(record): record for record in records}
-        fresh = {key: record for key, record in shown.items() if self._is_new(key, record)}
-        gone = set(self.orders) - set(shown)
-        self.changes += bool(fresh or gone)
-        if gone:
-            self.deleted = self.changes
-        for key in gone:
-            del self.orders[key]
-        for key, record in fresh.items():
-            version, known = _version(record), self.orders.get(key)
-            before = (known.newest, known.version) if known else ()
-            newest = max((each for each in (*before, version) if each and self.has_passed(each)), default="")
-            vendor_date, shop_date = record.get("trackstar_updated_date"), record.get("updated_date")
-            sight = Sight(_status(record), version, shop_date, self.changes, now, newest, vendor_date)
-            self.orders[key] = sight
-            self.past.append(sight)
-
-    def has_passed(self, version: str) -> bool:
-        """Whether the vendor's clock has ever been there."""
-        return datetime.fromisoformat(version) <= self.latest
-
-    def _is_new(self, key: str, record: dict[str, Any]) -> bool:
-        known = self.orders.get(key)
-        shown = (_status(record), _version(record), record.get("updated_date"), record.get("trackstar_updated_date"))
-        return known is None or (known.status, known.version, known.shop_date, known.vendor_date) != shown
-
-
-def _key(record: dict[str, Any]) -> str:
-    return str(record.get("order_number"))
-
-
-def _version(record: dict[str, Any]) -> str | None:
-    version = record.get("trackstar_updated_date") or record.get("updated_date")
-    return str(version) if version else None
-
-
-def _status(record: dict[str, Any]) -> str | None:
-    """Its status where it can be watched: an id and a status, which may be numbers."""
-    fields = [record.get(name) for name in ("id", "status")]
-    return str(fields[1]) if all(isinstance(each, str | int) and each != "" for each in fields) else None
-
-
-@dataclass
-class Reading:
-    """One walk over the pages of a window, as far as the API served it.
-
-    Attributes:
-        filters: What was asked for on the first page.
-        opened: The shop's count of changes when the window was opened.
-        began: The shop's count of changes at its first page; later than `opened` where the window is read again.
-        jumps: How often the vendor's clock had jumped when the window was opened.
-        attempts: How often the same window was begun.
-        read_count: The orders that were served.
-        expected_count: The largest `total_count`.
-        is_whole: Whether the last page was served.
-        pages_without_new_orders: Pages in a row, of one poll, that showed no order that was not served before.
-        shows_vendor_dates: Whether any order of it had Trackstar's date of change.
-        opened_at: The vendor's clock in the answer before the window was opened.
-    """
-
-    filters: dict[str, str]
-    opened: int
-    began: int
-    jumps: int
-    attempts: int = 1
-    read_count: set[str] = field(default_factory=set)
-    expected_count: int = 0
-    is_whole: bool = False
-    pages_without_new_orders: int = 0
-    shows_vendor_dates: bool = False
-    opened_at: datetime | None = None
-
-    @property
-    def is_sweep(self) -> bool:
-        """Whether it reads certain statuses: what waits, what became final, or what is open."""
-        return bool(self.statuses)
-
-    @property
-    def statuses(self) -> frozenset[str]:
-        """Those that it reads; empty: all."""
-        return frozenset(filter(None, self.filters.get("status[in]", "").split(",")))
-
-    @property
-    def is_whole_history(self) -> bool:
-        return not self.filters or (not self.is_sweep and self.until is None)
-
-    @property
-    def until(self) -> str | None:
-        """The upper bound."""
-        return self._bound("[lte]")
-
-    def _bound(self, operator: str) -> str | None:
-        return next((value for name, value in self.filters.items() if name.endswith(operator)), None)
-
-    def date_of(self, sight: Sight) -> str:
-        """The date that the bounds are on."""
-        return (sight.shop_date if self.is_by_shop_date else sight.vendor_date) or ""
-
-    def had_to_show(self, sight: Sight) -> bool:
-        """Whether this walk had to meet what can be seen: it was there before it, and in its bounds or older."""
-        if self.is_sweep and self.until and not (self._bound("[gte]") or "") <= self.date_of(sight) <= self.until:
-            return False
-        if sight.since <= self.opened or self.until is None:
-            return sight.since <= self.began
-        return sight.since <= self.began and self.date_of(sight) >= (self._bound("[gte]") or "")
-
-    @property
-    def is_by_shop_date(self) -> bool:
-        return any(name.startswith("updated_date") for name in self.filters)
+MAX_PAGES_WITHOUT_NEW_ORDERS = 10
+"""More than drift can cause here, fewer than a loop of page tokens has."""
 
 
 @dataclass
 class Oracle:
-    """Judges.
+    """Checks transactions, readings and messages.
 
     Args:
         row: A row of our tables.
-        notify_recovered: Whether recoveries are told.
+        notify_recovered: Whether recoveries are alerted.
         baseline_days: The cap of the baseline.
-        deadlines: Judges what is told of orders that do not move.
+        deadlines: Checks the alerts of orders that do not move.
 
     Attributes:
-        copies: What can be seen, by connection.
+        copies: What is visible, by connection.
         jumps: How often the vendor's clock has jumped.
         refusing: Connections that ever refused the filter on Trackstar's date.
-        ended: Windows that were read to their end, by connection.
     """
 
     row: Callable[..., Row | None]
     notify_recovered: bool
     baseline_days: int
     deadlines: DeadlineOracle
-    copies: dict[str, Copy] = field(default_factory=dict)
-    ended: Counter[str] = field(default_factory=Counter)
+    copies: dict[str, VisibleShop] = field(default_factory=dict)
     delivered: Counter[str] = field(default_factory=Counter)
     unmarked: Counter[str] = field(default_factory=Counter)
     readings: dict[str, Reading] = field(default_factory=dict)
@@ -257,15 +81,17 @@ class Oracle:
     jumps: int = 0
     refusing: set[str] = field(default_factory=set)
     _dated: set[str] = field(default_factory=set)
-    _jumps_before: dict[str, int] = field(default_factory=dict)
-    _excused: dict[Subject, str | None] = field(default_factory=dict)
+    windows: WindowOracle = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.windows = WindowOracle(self.row, self.baseline_days, self.copies)
 
     # Reading
 
     def loaded(self, connection_id: str) -> Reading | None:
         """A poll loads the connection's row: the walk that it finds there, unfinished."""
         left = self.readings.get(connection_id)
-        return replace(left, read_count=set(left.read_count), pages_without_new_orders=0) if left else None
+        return replace(left, order_ids=set(left.order_ids), pages_without_new_orders=0) if left else None
 
     def knows_vendor_dates(self, connection_id: str) -> bool:
         """Whether the row of the connection was written after its orders had shown Trackstar's date."""
@@ -307,26 +133,24 @@ class Oracle:
 
     def served(self, connection_id: str, reading: Reading, page: dict[str, Any]) -> None:
         """A page was served."""
-        known = len(reading.read_count)
+        known = len(reading.order_ids)
         for record in page["data"]:
             usable = isinstance(record.get("id"), str)
             reading.shows_vendor_dates |= usable and bool(record.get("trackstar_updated_date"))
-            reading.read_count.add(record["id"] if usable else f"nameless {len(reading.read_count)}")
+            reading.order_ids.add(record["id"] if usable else f"nameless {len(reading.order_ids)}")
         self.showed(connection_id, page["data"])
         reading.expected_count = max(reading.expected_count, page["total_count"])
         reading.is_whole = page["next_token"] is None
-        reading.pages_without_new_orders = (
-            0 if len(reading.read_count) > known else reading.pages_without_new_orders + 1
-        )
-        if reading.pages_without_new_orders > MAX_BARREN:
+        reading.pages_without_new_orders = 0 if len(reading.order_ids) > known else reading.pages_without_new_orders + 1
+        if reading.pages_without_new_orders > MAX_PAGES_WITHOUT_NEW_ORDERS:
             raise Violation(
-                f"{connection_id}: {reading.pages_without_new_orders} pages without a new order are followed"
+                f"{connection_id}: {reading.pages_without_new_orders} pages without a new order were followed"
             )
 
     def showed(self, connection_id: str, records: Iterable[dict[str, Any]]) -> None:
         """Orders were served that were asked for by their ids."""
         for record in records:
-            status, version = _status(record), _version(record)
+            status, version = status_of(record), version_of(record)
             if status:
                 shown = datetime.fromisoformat(version) if version else None
                 self._served[connection_id, record["id"]].add((status, shown))
@@ -334,9 +158,9 @@ class Oracle:
     # Writing
 
     def tried(self, changes: list[Change]) -> None:
-        """A transaction is about to be written; what was tried before is tried again under the same ids."""
+        """A transaction is about to be written; a repeated one has the same alert ids."""
         for row in (change.after for change in changes if change.table == ALERTS):
-            if row.get("order_id") and row["kind"] not in deadline_oracle.KINDS and not _is_over(row):
+            if row.get("order_id") and row["kind"] not in DEADLINE_KINDS and not _is_over(row):
                 seen_before = self._moves[row["connection_id"], row["order_id"]]
                 transition = (*_transition(row), str(seen_before))
                 if self._ids.setdefault(transition, row["alert_id"]) != row["alert_id"]:
@@ -348,7 +172,7 @@ class Oracle:
         about = {
             (row["connection_id"], row["order_id"]): row
             for row in alerts.values()
-            if row.get("order_id") and row["kind"] not in deadline_oracle.KINDS
+            if row.get("order_id") and row["kind"] not in DEADLINE_KINDS
         }
         states = {change.after["connection_id"]: change for change in changes if change.table == CONNECTIONS}
         for change in changes:
@@ -360,8 +184,7 @@ class Oracle:
             self._progressed(connection_id, change, reading)
 
     def _moved(self, change: Change, about: dict[Subject, Row], states: dict[str, Change]) -> None:
-        connection_id, _, order_id = change.after["order_key"].partition("#")
-        subject = (connection_id, order_id)
+        subject = subject_of(change.after)
         before, after = change.before, change.after
         version = datetime.fromisoformat(after["version"])
         served = self._served[subject]
@@ -377,9 +200,9 @@ class Oracle:
             return
         expected = self._expected(subject, before, after, states)
         if alert and alert["kind"] != expected:
-            raise Violation(f"{subject} moved to {after['status']}: told {alert['kind']}, expected {expected}")
+            raise Violation(f"{subject} moved to {after['status']}: alerted {alert['kind']}, expected {expected}")
         if expected and not alert:
-            raise Violation(f"{subject} moved to {after['status']}: expected {expected}, told nothing")
+            raise Violation(f"{subject} moved to {after['status']}: expected {expected}, no alert")
         if not before or before["status"] != after["status"]:
             self._note(subject, after["status"], expected)
 
@@ -390,12 +213,12 @@ class Oracle:
             self._alerted[subject] = status
 
     def _expected(self, subject: Subject, before: Row | None, after: Row, states: dict[str, Change]) -> str | None:
-        status, ends_trouble = after["status"], self.deadlines.ends_trouble(after)
+        status, ends_problem = after["status"], self.deadlines.ends_problem(after)
         if before and before["status"] == status:
-            return "order.recovered" if self.notify_recovered and ends_trouble else None
+            return "order.recovered" if self.notify_recovered and ends_problem else None
         if status in WATCHED:
             return f"order.{status}" if before or self._is_watching(subject[0], states) else None
-        return "order.recovered" if self.notify_recovered and (subject in self._alerted or ends_trouble) else None
+        return "order.recovered" if self.notify_recovered and (subject in self._alerted or ends_problem) else None
 
     def _is_watching(self, connection_id: str, states: dict[str, Change]) -> bool:
         """Whether the baseline was done before this transaction."""
@@ -421,123 +244,37 @@ class Oracle:
         if reading and moved_on and "position" not in before and reading.opened_at:
             self.deadlines.baseline_ended(connection_id, reading.opened_at)
         if reading and reading.is_whole and (moved_on or (reading.is_sweep and not _is_at(progress, reading))):
-            self._ended(connection_id, reading)
+            self.windows.ended(connection_id, reading)
             self.readings.pop(connection_id, None)
         elif progress is None:
             self.readings.pop(connection_id, None)
 
-    def _ended(self, connection_id: str, reading: Reading) -> None:
-        self.ended[connection_id] += 1
-        copy = self.copies[connection_id]
-        is_short = len(reading.read_count) < reading.expected_count
-        if is_short and reading.attempts < MAX_ATTEMPTS:
-            raise Violation(
-                f"{connection_id}: {len(reading.read_count)} of {reading.expected_count} orders read and not again"
-            )
-        jumped = reading.jumps - self._jumps_before.get(connection_id, 0)
-        has_drifted = copy.changes > reading.began and (is_short or self._has_exchange(copy, reading))
-        is_excusing = has_drifted or (jumped > 1 and not reading.is_sweep)
-        self._jumps_before[connection_id] = reading.jumps
-        self._excuse_the_undated(connection_id, reading)
-        for order_id in self._unlike(connection_id, reading):
-            subject, sight = (connection_id, order_id), copy.orders[order_id]
-            if is_excusing:
-                self._excused[subject] = sight.version
-            else:
-                row = self.row(ORDERS, f"{connection_id}#{order_id}")
-                raise Violation(f"a window ended: {subject} can be seen as {sight}, stored as {row}")
-
-    def _excuse_the_undated(self, connection_id: str, reading: Reading) -> None:
-        """What has no date, or one of the future, is in no window on it, and missed by the next on another date."""
-        copy = self.copies[connection_id]
-        for order_id, sight in copy.orders.items():
-            date = reading.date_of(sight)
-            is_dated = date and copy.has_passed(date)
-            if reading.until and not is_dated and self._lies_outside(connection_id, sight, reading):
-                self._excused[connection_id, order_id] = sight.version
-
-    def _has_exchange(self, copy: Copy, reading: Reading) -> bool:
-        """Whether orders can have left and entered the list while it was read, so that its length told nothing."""
-        if copy.deleted > reading.began:
-            return True
-        during = [sight for sight in copy.past if sight.since > reading.began]
-        if reading.is_sweep or not reading.until:
-            return bool(during)
-        return any(reading.date_of(sight) <= reading.until for sight in during)
-
-    def _unlike(self, connection_id: str, reading: Reading) -> list[str]:
-        """The orders that the window had to bring up to what can be seen, and did not."""
-        copy = self.copies[connection_id]
-        return [
-            order_id
-            for order_id, sight in copy.orders.items()
-            if reading.had_to_show(sight)
-            and not self._is_excused((connection_id, order_id), sight, reading)
-            and not self._is_stored(connection_id, order_id, sight)
-        ]
-
-    def _is_stored(self, connection_id: str, order_id: str, sight: Sight) -> bool:
-        row = self.row(ORDERS, f"{connection_id}#{order_id}")
-        return row is not None and row["status"] == sight.status
-
-    def _is_excused(self, subject: Subject, sight: Sight, reading: Reading) -> bool:
-        if sight.status is None or not sight.version or sight.version < sight.newest:
-            return True
-        if reading.is_sweep:
-            return sight.status not in reading.statuses
-        if self._excused.get(subject) == sight.version:
-            return True
-        if self.baseline_days and self.row(ORDERS, "#".join(subject)) is None:
-            return True
-        if reading.until and self._lies_outside(subject[0], sight, reading):
-            return True
-        return self._is_for_the_next(sight, reading) or (reading.is_by_shop_date and self._was_late(subject[0], sight))
-
-    @staticmethod
-    def _is_for_the_next(sight: Sight, reading: Reading) -> bool:
-        """Whether it changed after the baseline was opened: the next window has to show it."""
-        is_baseline = reading.opened_at is not None and not reading.until
-        return is_baseline and datetime.fromisoformat(sight.version or "") > (reading.opened_at or BEFORE_ALL)
-
-    def _lies_outside(self, connection_id: str, sight: Sight, reading: Reading) -> bool:
-        """Whether no window on this date can show it: it lies after the end, or has no such date where others have."""
-        date = reading.date_of(sight)
-        if not date:
-            return reading.is_by_shop_date or self.copies[connection_id].has_shown_vendor_dates
-        return date > (reading.until or "")
-
-    def _was_late(self, connection_id: str, sight: Sight) -> bool:
-        """Whether it became visible later than the fallback's overlap reaches."""
-        frequency = timedelta(seconds=self.copies[connection_id].said_frequency)
-        changed_at = datetime.fromisoformat(sight.shop_date or "").astimezone(UTC)
-        return sight.seen_at - changed_at > max(LEAST_OVERLAP, 2 * frequency)
-
     # Sending
 
     def took(self, body: dict[str, Any]) -> list[str]:
-        """SNS took a message; the alerts that it tells."""
-        ids = alerted_ids(body)
+        """SNS accepted a message; the ids of its alerts."""
+        ids = alert_ids_in(body)
         for alert_id in ids:
             self.delivered[alert_id] += 1
             if self.row(ALERTS, body["connection_id"], alert_id) is None:
-                raise Violation(f"told of an alert that is not in the table: {alert_id}")
+                raise Violation(f"a message about an alert that is not in the table: {alert_id}")
             if self.delivered[alert_id] > 1 + self.unmarked[alert_id]:
                 raise Violation(f"{self.delivered[alert_id]} copies of {alert_id}, {self.unmarked[alert_id]} deaths")
         return ids
 
     # The end
 
-    def judge_alerts(self, rows: list[Row]) -> None:
-        """After the calm, everything that was written was told."""
+    def check_alerts(self, rows: list[Row]) -> None:
+        """After the calm, every written alert was delivered."""
         pending = sorted(row["alert_id"] for row in rows if row["state"] != "sent")
         if pending:
             raise Violation(f"still pending: {pending}")
-        pending_notifications = sorted(row["alert_id"] for row in rows if not self.delivered[row["alert_id"]])
-        if pending_notifications:
-            raise Violation(f"never delivered: {pending_notifications}")
+        undelivered = sorted(row["alert_id"] for row in rows if not self.delivered[row["alert_id"]])
+        if undelivered:
+            raise Violation(f"never delivered: {undelivered}")
 
-    def judge_shop(self, connection_id: str) -> None:
-        """After the calm, a shop's row and its orders are as they should be."""
+    def check_shop(self, connection_id: str) -> None:
+        """After the calm, a shop is healthy, read to its end, and its rows show what is visible."""
         state = self.row(CONNECTIONS, connection_id) or {}
         if not state["cursor"].get("position") or state["cursor"].get("progress"):
             raise Violation(f"{connection_id} was not read to its end: {state}")
@@ -548,17 +285,13 @@ class Oracle:
             if sight.status is None or not sight.version or sight.version < sight.newest:
                 continue
             row = self.row(ORDERS, f"{connection_id}#{order_id}")
-            expected_count = sight.status in WATCHED or not self._may_be_missed(subject, sight)
-            if expected_count and (row is None or row["status"] != sight.status):
-                raise Violation(f"after the calm {subject} can be seen as {sight}, stored as {row}")
-
-    def _may_be_missed(self, subject: Subject, sight: Sight) -> bool:
-        late = self._was_late(subject[0], sight)
-        return late or self._excused.get(subject) == sight.version or self.baseline_days > 0
+            must_match = sight.status in WATCHED or not self.windows.may_be_missed(connection_id, order_id, sight)
+            if must_match and (row is None or row["status"] != sight.status):
+                raise Violation(f"after the calm {subject} is visible as {sight}, stored as {row}")
 
 
 def _is_over(row: Row) -> bool:
-    """Whether it tells that an order is late, or stuck, no longer, while its status stays."""
+    """Whether it resolves a deadline while the status stays."""
     return row["kind"] == "order.recovered" and row.get("previous_status") is None
 
 

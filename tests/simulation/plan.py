@@ -1,4 +1,4 @@
-"""What kind of world a seed is: everything that is drawn once, before the world begins."""
+"""The plan of a seed: everything that is drawn once, before the run begins."""
 
 import random
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class ShopPlan:
     Attributes:
         orders: How many it has before the watch.
         sync_every: Seconds between Trackstar's syncs.
-        said_frequency: The `sync_frequency` that its connection tells.
+        said_frequency: The `sync_frequency` that its connection reports.
         dates: What it sends in the `trackstar_*` fields.
         late_by: Up to how many seconds a sync's stamps lie before the moment at which they can be seen.
         first_sync_after: Seconds until its historical sync is done.
@@ -44,7 +44,7 @@ class ShopPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """One seed's world; chances are per outgoing call unless said otherwise.
+    """One seed's run; chances are per outgoing call unless said otherwise.
 
     Attributes:
         only_one_is_broken: Nothing goes wrong but in the broken shop, so that the others can be held to the minute.
@@ -87,7 +87,7 @@ class Plan:
     flips: float
     vendor_jump: float
     life: float
-    troubles: int
+    problems: int
     chance: random.Random = field(repr=False, compare=False)
 
 
@@ -131,7 +131,7 @@ def drawn(seed: int) -> Plan:
         flips=_sometimes(rng, 0.5, 0.3),
         vendor_jump=_sometimes(rng, 0.25, 0.1),
         life=rng.choice((1.0, 2.0, 4.0)),
-        troubles=rng.choice((0, 0, 1, 2)) if wild else 0,
+        problems=rng.choice((0, 0, 1, 2)) if wild else 0,
         chance=rng,
     )
 

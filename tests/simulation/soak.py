@@ -6,41 +6,41 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from tests.simulation.oracle import Violation
-from tests.simulation.world import run
+from tests.simulation.facts import Violation
+from tests.simulation.run import run
 
 REPORT_EVERY = 5.0
 PROCESSES = 2
 SEEDS_A_TASK = 10
 TASKS_A_PROCESS = 20
-"""A process is replaced after so many: what thousands of worlds leave behind in memory slows the next ones down."""
+"""A process is replaced after this many tasks: the memory of thousands of runs slows the next ones down."""
 
-type Verdict = tuple[int, str | None]
+type Outcome = tuple[int, str | None]
 
 
-def verdict_on(seed: int) -> Verdict:
-    """What a seed's world broke, None where nothing."""
+def outcome_of(seed: int) -> Outcome:
+    """Play a seed; its violation, None where there is none."""
     try:
         run(seed)
     except Violation as violation:
         return seed, str(violation)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the seed is to be known
+    except Exception as error:  # noqa: BLE001 - report the seed whatever the error is
         return seed, repr(error)
     return seed, None
 
 
 def soak(seeds: range) -> int:
-    """Play the seeds, two processes at once, and say how it goes.
+    """Play the seeds in two processes and report the progress.
 
     Returns:
         How many failed.
     """
     began = reported = time.monotonic()
     failed = 0
-    for done, (seed, flaw) in enumerate(_verdicts(seeds), start=1):
-        if flaw:
+    for done, (seed, error) in enumerate(_outcomes(seeds), start=1):
+        if error:
             failed += 1
-            _say(f"seed {seed}: {flaw}\n  replay it: make replay SEED={seed}")
+            _say(f"seed {seed}: {error}\n  replay it: make replay SEED={seed}")
         if time.monotonic() - reported > REPORT_EVERY:
             reported = time.monotonic()
             _say(f"{done:,} of {len(seeds):,} seeds, {done / (reported - began):.1f} a second, {failed} failed")
@@ -49,9 +49,9 @@ def soak(seeds: range) -> int:
     return failed
 
 
-def _verdicts(seeds: range) -> Iterator[Verdict]:
+def _outcomes(seeds: range) -> Iterator[Outcome]:
     with multiprocessing.get_context("spawn").Pool(PROCESSES, maxtasksperchild=TASKS_A_PROCESS) as pool:
-        yield from pool.imap_unordered(verdict_on, seeds, chunksize=SEEDS_A_TASK)
+        yield from pool.imap_unordered(outcome_of, seeds, chunksize=SEEDS_A_TASK)
 
 
 def replay(seed: int) -> int:
@@ -60,15 +60,15 @@ def replay(seed: int) -> int:
     Returns:
         1 where it fails.
     """
-    flaw = ""
+    error = ""
     try:
-        world = run(seed)
-        trace = (str(world.plan), *world.trace)
+        played = run(seed)
+        trace = (str(played.plan), *played.trace)
     except Violation as violation:
-        trace, flaw = violation.trace, str(violation)
+        trace, error = violation.trace, str(violation)
     _say("\n".join(trace))
-    _say(f"seed {seed}: {flaw or 'clean'}")
-    return int(bool(flaw))
+    _say(f"seed {seed}: {error or 'clean'}")
+    return int(bool(error))
 
 
 def _say(line: str) -> None:

@@ -1,7 +1,7 @@
-"""What the orders of a seed's shops are of, and how much of it is on hand; and what may be told of it.
+"""The products of a seed's orders and the stock of its shops, and checks of what alerts and summaries report about it.
 
-Drawn apart from everything else of a seed. The judge asks nothing of the product: it knows the stock, and adds up what
-the rows of the waiting orders keep.
+Drawn apart from everything else of a seed. It asks nothing of the product: it knows the stock, and adds up what the
+rows of the waiting orders contain.
 """
 
 import json
@@ -13,11 +13,12 @@ from decimal import Decimal
 from typing import Any
 
 from tests.simulation.cloud import Row
+from tests.simulation.facts import Violation
 
 SHARE_STOCKED = 0.4
-"""Of the worlds: in the others orders have no lines, and no product is asked for."""
+"""The share of runs with stock: in the others orders have no lines, and no product is asked for."""
 IN_CATALOGUE = ("p1", "p2")
-"""As many as the smallest page of a world takes, so that one request shows them all."""
+"""As many as fit the smallest page, so that one request shows them all."""
 NOT_IN_CATALOGUE = "gone"
 LOOSE = "LOOSE"
 """The SKU of lines that name no product."""
@@ -26,38 +27,35 @@ MAX_ON_HAND, MAX_QUANTITY = 12, 4
 
 @dataclass
 class Stock:
-    """The stock of each shop, and its judge.
+    """The stock of each shop, and its oracle.
 
     Args:
         on_hand: By connection, of each product that it has; empty where orders have no lines.
-        late_shops: Connections whose products cannot be seen at first: they may be told as unknown.
-        violation: What is raised.
-        chance: Decides what orders are of.
+        late_shops: Connections whose products are not visible at first: their stock may be reported as unknown.
+        chance: Draws the lines of orders.
 
     Attributes:
-        deadline_change: How many lines and products of a shop were judged.
+        checked: How many lines and shops were checked.
     """
 
     on_hand: Mapping[str, Mapping[str, int]]
     late_shops: frozenset[str]
-    violation: type[BaseException]
     chance: random.Random
-    deadline_change: Counter[str]
+    checked: Counter[str]
 
     @classmethod
-    def drawn(cls, seed: int, shops: Mapping[str, bool], violation: type[BaseException]) -> "Stock":
+    def drawn(cls, seed: int, shops: Mapping[str, bool]) -> "Stock":
         """The stock of a seed.
 
         Args:
             seed: The source of chance.
             shops: Connections, each with whether its products cannot be seen at first.
-            violation: What the judge raises.
         """
         rng = random.Random(f"stock:{seed}")
         is_stocked = rng.random() < SHARE_STOCKED
         on_hand = {each: {product: rng.randint(-1, MAX_ON_HAND) for product in IN_CATALOGUE} for each in shops}
         late = frozenset(each for each, is_late in shops.items() if is_late)
-        return cls(on_hand if is_stocked else {}, late, violation, rng, Counter())
+        return cls(on_hand if is_stocked else {}, late, rng, Counter())
 
     def products(self, connection_id: str) -> list[dict[str, Any]]:
         """The catalogue of a shop."""
@@ -68,7 +66,7 @@ class Stock:
         ]
 
     def lines(self) -> list[dict[str, Any]]:
-        """What a new order is of; one product may stand in two lines."""
+        """The lines of a new order; two lines may name one product."""
         if not self.on_hand:
             return []
         kinds = self.chance.choices(
@@ -81,47 +79,45 @@ class Stock:
         named = {"product_sku": LOOSE} if product == LOOSE else {"product_id": product, "product_sku": f"SKU-{product}"}
         return named | {"quantity": quantity, "unit_price": 1}
 
-    def _expect(self, what: str, alerted: object, expected: object) -> None:
-        if alerted != expected:
-            raise self.violation(f"{what} is told as {alerted}, not as {expected}")
+    def _expect(self, what: str, reported: object, expected: object) -> None:
+        if reported != expected:
+            raise Violation(f"{what} is reported as {reported}, not as {expected}")
 
-    # What may be told
+    # What is reported
 
     def took(self, body: Mapping[str, Any]) -> None:
-        """SNS took a message about one order: each count is the shop's, and where there is none, that is said."""
+        """SNS accepted a message about one order: each count is the shop's, or reported as missing."""
         if body["kind"] == "summary.daily" or not body.get("order"):
             return
         counts = self.on_hand.get(body["connection_id"], {})
         is_whole = body["enrichment"]["complete"] and body["connection_id"] not in self.late_shops
         for line in body["order"]["line_items"]:
-            self.deadline_change["lines"] += 1
+            self.checked["lines"] += 1
             expected = counts.get(line["product_id"] or "")
             if line["on_hand"] is not None or (is_whole and expected is not None):
                 self._expect(f"the stock of {line['product_id']}", line["on_hand"], expected)
 
-    def evaluate(
-        self, connection_id: str, shop: Mapping[str, Any], waiting: Iterable[Row], gaps: Iterable[str]
-    ) -> None:
-        """A summary tells what holds up a shop's backordered orders, by their rows.
+    def check(self, connection_id: str, shop: Mapping[str, Any], waiting: Iterable[Row], gaps: Iterable[str]) -> None:
+        """Check the products that hold up a shop's backordered orders, by their rows.
 
         Args:
             connection_id: The shop.
-            shop: What the summary tells of it.
-            waiting: The rows of all that wait there.
-            gaps: What the summary says that it does not know.
+            shop: Its part of the summary.
+            waiting: The rows of its backlog.
+            gaps: What the summary reports as missing.
         """
         if not self.on_hand or connection_id in self.late_shops:
             return
-        self.deadline_change["shops"] += 1
+        self.checked["shops"] += 1
         is_known = not any(gap.startswith(f"stock at {connection_id}") for gap in gaps)
         counts = self.on_hand[connection_id] if is_known else {}
-        alerted = {
+        reported = {
             each.get("product_id") or each["sku"]: tuple(
                 each.get(name) for name in ("orders", "only_blocker", "ordered", "on_hand", "short")
             )
             for each in shop["products"]
         }
-        self._expect(f"what holds up {connection_id}", alerted, _held_up(waiting, counts))
+        self._expect(f"what holds up {connection_id}", reported, _held_up(waiting, counts))
 
 
 def _held_up(waiting: Iterable[Row], counts: Mapping[str, int]) -> dict[str, tuple[Any, ...]]:

@@ -18,11 +18,11 @@ type Mutation = Callable[[pytest.MonkeyPatch], None]
 _PATH = "orderwatch.summary.build"
 
 
-def a_blocked_shop_counts_as_fine(patch: pytest.MonkeyPatch) -> None:
+def blocked_shops_counted_as_visible(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(f"{_PATH}.not_visible", lambda state, **_: None)
 
 
-def late_orders_do_not_wait(patch: pytest.MonkeyPatch) -> None:
+def late_orders_not_in_the_backlog(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         SummaryRow,
         "needs_attention",
@@ -30,7 +30,7 @@ def late_orders_do_not_wait(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def what_is_at_risk_waits(patch: pytest.MonkeyPatch) -> None:
+def orders_at_risk_in_the_backlog(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SummaryRow, "needs_attention", property(lambda self: self.row.needs_attention or self.is_at_risk))
 
 
@@ -45,14 +45,14 @@ def money_is_summed_across_currencies(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SummaryRow, "extract", property(extract))
 
 
-def half_of_what_waits_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+def half_of_the_backlog_not_stored(patch: pytest.MonkeyPatch) -> None:
     def forgetful(waiting: Mapping[str, Mapping[str, datetime]]) -> str | None:
         return encode({shop: dict(list(orders.items())[::2]) for shop, orders in waiting.items()})
 
     patch.setattr(f"{_PATH}.encode", forgetful)
 
 
-def a_repeated_request_is_another_summary(patch: pytest.MonkeyPatch) -> None:
+def repeated_requests_write_again(patch: pytest.MonkeyPatch) -> None:
     def unconditional(table: str, row: Any, **_: Any) -> dict[str, Any]:
         anything = "attribute_exists(alert_id) OR attribute_not_exists(alert_id)"
         return put_action(table, row, condition=anything, values={})
@@ -60,14 +60,14 @@ def a_repeated_request_is_another_summary(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.aws.tables.put_action", unconditional)
 
 
-def stock_counts_what_one_order_has(patch: pytest.MonkeyPatch) -> None:
+def stock_counts_one_order_only(patch: pytest.MonkeyPatch) -> None:
     def last_line_only(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> ProductStock:
         return stock_of(lines[-1:], products)
 
     patch.setattr("orderwatch.summary.stock.stock_of", last_line_only)
 
 
-def stock_that_is_not_known_is_enough(patch: pytest.MonkeyPatch) -> None:
+def unknown_stock_is_enough(patch: pytest.MonkeyPatch) -> None:
     def enough(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> ProductStock:
         product = stock_of(lines, products)
         return product if product.on_hand is not None else product._replace(on_hand=product.ordered)
@@ -75,17 +75,17 @@ def stock_that_is_not_known_is_enough(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.summary.stock.stock_of", enough)
 
 
-BREAKAGES: dict[str, Mutation] = {
-    breakage.__name__: breakage
-    for breakage in (
-        a_blocked_shop_counts_as_fine,
-        late_orders_do_not_wait,
-        what_is_at_risk_waits,
+MUTATIONS: dict[str, Mutation] = {
+    mutation.__name__: mutation
+    for mutation in (
+        blocked_shops_counted_as_visible,
+        late_orders_not_in_the_backlog,
+        orders_at_risk_in_the_backlog,
         ages_run_ahead_of_the_data,
         money_is_summed_across_currencies,
-        half_of_what_waits_is_forgotten,
-        a_repeated_request_is_another_summary,
-        stock_counts_what_one_order_has,
-        stock_that_is_not_known_is_enough,
+        half_of_the_backlog_not_stored,
+        repeated_requests_write_again,
+        stock_counts_one_order_only,
+        unknown_stock_is_enough,
     )
 }

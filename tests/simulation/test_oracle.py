@@ -1,4 +1,4 @@
-"""The judge asks for what could be known, and for nothing else."""
+"""The oracle demands what could be known, and nothing else."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +7,9 @@ import pytest
 
 from tests.simulation.cloud import CONNECTIONS, Change, Row
 from tests.simulation.deadline_oracle import DeadlineOracle
-from tests.simulation.oracle import Copy, Oracle, Violation
+from tests.simulation.facts import Violation
+from tests.simulation.oracle import Oracle
+from tests.simulation.visible import VisibleShop
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SHOP = "conn_a"
@@ -32,9 +34,9 @@ def order(order_id: str, minute: int) -> dict[str, Any]:
 
 def end_a_window_that_showed_one_of_two_orders(*meanwhile: dict[str, Any]) -> None:
     """A window in which `slid past` lies was read to its end and showed the other order only."""
-    deadlines = DeadlineOracle(lambda _: None, row, notify_recovered=True, is_capped=False, violation=Violation)
+    deadlines = DeadlineOracle(lambda _: None, row, notify_recovered=True, is_capped=False)
     oracle = Oracle(row, notify_recovered=True, baseline_days=0, deadlines=deadlines)
-    copy = oracle.copies[SHOP] = Copy(said_frequency=3600)
+    copy = oracle.copies[SHOP] = VisibleShop(said_frequency=3600)
     before = [order("read", 1), order("slid past", 2)]
     copy.show(before, NOON)
     reading = oracle.asked(SHOP, WINDOW, None, NOON)
@@ -45,16 +47,16 @@ def end_a_window_that_showed_one_of_two_orders(*meanwhile: dict[str, Any]) -> No
     oracle.wrote([Change(CONNECTIONS, None, after)], reading)
 
 
-def test_an_order_that_a_window_had_to_show_and_did_not_is_a_violation() -> None:
+def test_an_order_missing_from_its_window_is_a_violation() -> None:
     with pytest.raises(Violation, match="slid past"):
         end_a_window_that_showed_one_of_two_orders()
 
 
-def test_an_order_that_moved_out_of_the_window_while_it_was_read_excuses_nothing() -> None:
+def test_an_order_that_left_the_window_excuses_nothing() -> None:
     with pytest.raises(Violation, match="slid past"):
         end_a_window_that_showed_one_of_two_orders(order("another", 11))
 
 
-def test_an_order_that_entered_the_window_and_left_it_while_it_was_read_excuses_one_that_slid_past() -> None:
-    # Seed 1005253 of an earlier world: the list was as long as before, so its length told nobody anything.
+def test_an_exchange_of_orders_excuses_one_that_slid_past() -> None:
+    # Seed 1005253 of an earlier simulation: the list was as long as before, so its length proved nothing.
     end_a_window_that_showed_one_of_two_orders(order("another", 5), order("another", 11))

@@ -1,4 +1,4 @@
-"""Worlds that fail in every way we know of; `make soak SEEDS=20000` plays more of them."""
+"""Simulated runs with every fault that we know of; `make soak SEEDS=20000` plays more of them."""
 
 import subprocess
 import sys
@@ -6,17 +6,17 @@ from collections import Counter
 
 import pytest
 
-from tests.simulation.oracle import Violation
-from tests.simulation.world import run
+from tests.simulation.facts import Violation
+from tests.simulation.run import run
 from tests.support.template import ROOT
 
 SEEDS = 300
 SEEDS_A_TEST = 20
-DIGEST = "from tests.simulation.world import run; print(run({seed}).digest)"
+DIGEST = "from tests.simulation.run import run; print(run({seed}).digest)"
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
-def test_every_visible_transition_is_told_whatever_fails(first: int) -> None:
+def test_no_rule_is_broken_whatever_fails(first: int) -> None:
     for seed in range(first, first + SEEDS_A_TEST):
         try:
             run(seed)
@@ -25,22 +25,22 @@ def test_every_visible_transition_is_told_whatever_fails(first: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [2, 4, 5])
-def test_a_seed_is_the_same_world_in_every_process(seed: int) -> None:
+def test_a_seed_has_the_same_trace_in_every_process(seed: int) -> None:
     digests = {digest_of(seed, hash_seed) for hash_seed in ("1", "2", "4", "9")}
     assert digests == {run(seed).digest} == {run(seed).digest}
 
 
 def digest_of(seed: int, hash_seed: str) -> str:
-    """The world's digest in a process of its own, where sets have an order of their own."""
+    """The digest from another process, where sets have another order."""
     command = [sys.executable, "-c", DIGEST.format(seed=seed)]
     paths = f"{ROOT}:{ROOT}/layers/orderwatch/python:{ROOT}/local"
     environment = {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": paths}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_the_worlds_see_all_that_they_are_made_for() -> None:
+def test_the_runs_contain_every_event() -> None:
     seen = Counter[str]()
-    for seed in (93, *range(200)):  # in 93 page tokens lead round, which few do
+    for seed in (93, *range(200)):  # only few seeds, such as 93, have page tokens in a loop
         if set(seen) == set(EVENTS):
             break
         trace = "\n".join(run(seed).trace)
@@ -65,14 +65,14 @@ EVENTS = (
     "the stream loses",
     "the stream gives up",
     "splits",
-    *(f"SNS's answer is lost: {how}" for how in ("refused", "garbled", "again")),
-    "the SDK asks again",
-    "told order.digest",
-    "told order.recovered",
-    "told connection.blocked",
-    "told connection.unauthorized",
-    "told connection.stale",
-    "told connection.recovered",
+    *(f"SNS's response is lost: {how}" for how in ("refused", "garbled", "again")),
+    "the SDK retries",
+    "sent order.digest",
+    "sent order.recovered",
+    "sent connection.blocked",
+    "sent connection.unauthorized",
+    "sent connection.stale",
+    "sent connection.recovered",
     "garble",
     "misdate",
     "lead standing",

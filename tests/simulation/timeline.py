@@ -1,4 +1,4 @@
-"""Virtual time: one axis of seconds, our clocks and the vendor's on it, and what is due when."""
+"""Virtual time: one axis of seconds, our clock and the vendor's on it, and scheduled events."""
 
 import heapq
 from collections.abc import Callable
@@ -9,7 +9,7 @@ BEGINS_AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 class Timeline:
-    """Time passes only where it is told to.
+    """Virtual seconds that pass only on demand.
 
     Args:
         begins_at: What its clocks show at the beginning.
@@ -29,11 +29,11 @@ class Timeline:
         self.seconds += max(seconds, 0.0)
 
     def at(self, seconds: float, happens: Callable[[], None]) -> None:
-        """Let something happen then, or as soon as possible after."""
+        """Let something happen at a moment, or as soon as possible after it."""
         heapq.heappush(self._due, (seconds, next(self._numbers), happens))
 
     def after(self, seconds: float, happens: Callable[[], None]) -> None:
-        """Let something happen so many seconds from now."""
+        """Let something happen after some seconds."""
         self.at(self.seconds + seconds, happens)
 
     def play(self, until: float) -> None:
@@ -46,7 +46,7 @@ class Timeline:
 
 
 class SkewedClock:
-    """A clock of somebody: the axis plus an offset. Serves as `orderwatch.clock`'s and as the simulated vendor's.
+    """A clock with an offset from the timeline. Serves as `orderwatch.clock`'s and as the simulated vendor's.
 
     Args:
         timeline: The axis.

@@ -40,13 +40,13 @@ FUNCTIONS = {
 }
 
 
-class SlacksClient:
-    """Takes the place of slack_sdk's client; Slack is out of order for messages that hold `REFUSED`."""
+class FakeSlack:
+    """Replaces slack_sdk's client; it fails for messages that contain `REFUSED`."""
 
     REFUSED = "#refused"
 
     def __init__(self, *arguments: object, **options: object) -> None:
-        """Where it posts to is of no use here."""
+        """Ignore the URL."""
 
     def send(self, *, text: str, **message: object) -> Any:
         return SimpleNamespace(status_code=500 if self.REFUSED in text else 200, body="", headers={})
@@ -54,12 +54,12 @@ class SlacksClient:
 
 @dataclass
 class Account:
-    """The stack in moto, a shop, and handlers whose calls are noted."""
+    """The stack in moto, a shop, and handlers whose calls are recorded."""
 
     recorder: Recorder
     patch: pytest.MonkeyPatch
     shop: Shop
-    needs_attention: FakeClock
+    clock: FakeClock
     dynamodb: Any
     sqs: Any
     sns: Any
@@ -74,22 +74,22 @@ class Account:
         return FUNCTIONS[function].handler(event, lambda_context(seconds_left=seconds_left))
 
     def poll(self, *, seconds_left: float = 120.0) -> None:
-        self.needs_attention.seconds += 300
-        sent_at = str(int(self.needs_attention.now().timestamp() * 1000))
+        self.clock.seconds += 300
+        sent_at = str(int(self.clock.now().timestamp() * 1000))
         event = sqs_event(json.dumps({"connection_id": self.shop.connection_id}))
         event["Records"][0]["attributes"]["SentTimestamp"] = sent_at
         answer = self.invoke("PollOrdersFunction", event, seconds_left=seconds_left)
         assert answer == {"batchItemFailures": []}
 
-    def trouble(self, order_id: str) -> None:
-        """An order to tell of, and a broken one that only the operators are told of."""
+    def add_problem_order(self, order_id: str) -> None:
+        """An order that is alerted, and a malformed one that only the operators are alerted about."""
         self.shop.place(order(order_id, status="exception"))
         self.shop.place(order(f"broken-{order_id}"))
         self.shop.garble(f"broken-{order_id}", missing=["status"])
         self.shop.sync()
 
     def subscribe(self, topic: str) -> None:
-        """Somebody hears a topic of the template, by its logical name."""
+        """Add a confirmed subscriber to a topic of the template, by its logical name."""
         endpoint = arn_of("StreamFailureQueue")
         self.sns.subscribe(TopicArn=arn_of(topic), Protocol="sqs", Endpoint=endpoint)
 
@@ -139,9 +139,9 @@ def create_stack() -> None:
         properties = definition.get("Properties", {})
         match definition["Type"]:
             case "AWS::DynamoDB::Table":
-                connections_to_poll = {key: properties[key] for key in CREATED_BY if key in properties}
-                connections_to_poll.pop("StreamSpecification", None)
-                boto3.client("dynamodb").create_table(TableName=name_of(resource), **connections_to_poll)
+                definition_of_table = {key: properties[key] for key in CREATED_BY if key in properties}
+                definition_of_table.pop("StreamSpecification", None)
+                boto3.client("dynamodb").create_table(TableName=name_of(resource), **definition_of_table)
             case "AWS::SQS::Queue":
                 fifo = {"FifoQueue": "true"} if properties.get("FifoQueue") else {}
                 boto3.client("sqs").create_queue(QueueName=name_of(resource), Attributes=fifo)  # type: ignore[arg-type]
@@ -151,7 +151,7 @@ def create_stack() -> None:
 
 @contextmanager
 def account() -> Iterator[Account]:
-    vendor_clock, needs_attention = VirtualClock(BEGINS_AT), FakeClock()
+    vendor_clock, fake_clock = VirtualClock(BEGINS_AT), FakeClock()
     shop = Shop("conn_a", access_token="token", clock=vendor_clock, products=[{"id": "p1", "name": "Beans"}])
     trackstar = SimulatedTrackstar("key", [shop], vendor_clock, rate_limit=1_000_000)
     transport = ShopTransport(trackstar)
@@ -169,11 +169,11 @@ def account() -> Iterator[Account]:
         clients = (functions.dispatch_polls, functions.poll_orders, functions.publish_alerts, functions.send_summary)
         for app in (each.app for each in clients):
             patch.setattr(app, "Trackstar", partial(Trackstar, transport=transport))
-        patch.setattr(slack, "WebhookClient", SlacksClient)
+        patch.setattr(slack, "WebhookClient", FakeSlack)
         forget_adapters()
-        clock.use(needs_attention)
+        clock.use(fake_clock)
         try:
-            yield Account(recorder, patch, shop, needs_attention, dynamodb, sqs, sns, vendor_clock, trackstar)
+            yield Account(recorder, patch, shop, fake_clock, dynamodb, sqs, sns, vendor_clock, trackstar)
         finally:
             clock.use(None)
             forget_adapters()

@@ -15,7 +15,7 @@ SEEN_AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 def first_sight(
     order_id: str, *, status: str = "exception", connection_id: str = "conn_a", product_ids: tuple[str, ...] = ()
 ) -> OrderWrite:
-    """An order that turns up in this status; the status is watched."""
+    """A new order in this status, which is watched."""
     lines = [{"product_id": each, "product_sku": f"sku-{each}", "quantity": 2} for each in product_ids]
     order = Order.of({"id": order_id, "status": status, "trackstar_updated_date": SEEN_AT, "line_items": lines})
     observation = Observation(
@@ -33,7 +33,7 @@ def first_sight(
 def alert_of(
     order_id: str, *, status: str = "exception", connection_id: str = "conn_a", product_ids: tuple[str, ...] = ()
 ) -> Alert:
-    """The alert that tells of it."""
+    """The alert about such an order."""
     write = first_sight(order_id, status=status, connection_id=connection_id, product_ids=product_ids)
     assert write.alert
     return write.alert

@@ -11,8 +11,8 @@ from orderwatch_local.shop import VirtualClock
 BEGINS_AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-class Impatient:
-    """The machine's clock, on which waiting takes no time."""
+class InstantSleepClock:
+    """The machine's clock, on which sleeping takes no time."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -24,8 +24,8 @@ class Impatient:
         """Return at once."""
 
 
-class StandingClock(VirtualClock):
-    """A clock that moves only when it is told to; waiting takes no time."""
+class ManualClock(VirtualClock):
+    """A clock that moves only by `advance`; sleeping takes no time."""
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -35,11 +35,11 @@ class StandingClock(VirtualClock):
 
 
 class FakeClock:
-    """A clock that only sleeping moves; it remembers what was slept.
+    """A clock that only sleeping moves; it records every sleep.
 
     Attributes:
-        seconds: What `monotonic` says.
-        slept: Every wait, oldest first.
+        seconds: The value of `monotonic`.
+        slept: Every sleep, oldest first.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class FakeClock:
 
 @contextmanager
 def running_on(other: clock.Clock) -> Iterator[None]:
-    """Let the process take its time from another clock for a while."""
+    """Run the process on another clock for a while."""
     before = clock.use(other)
     try:
         yield
@@ -69,6 +69,6 @@ def running_on(other: clock.Clock) -> Iterator[None]:
 
 @contextmanager
 def set_back(by: timedelta) -> Iterator[None]:
-    """Let the process believe that it is earlier."""
-    with running_on(StandingClock(clock.now() - by)):
+    """Set the clock of the process back."""
+    with running_on(ManualClock(clock.now() - by)):
         yield

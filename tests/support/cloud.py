@@ -1,4 +1,4 @@
-"""The cloud as far as one process needs it: the template's tables, a queue behind the topic, parameters."""
+"""Cloud resources for one process: the template's tables, and a queue behind the topic."""
 
 import json
 import uuid
@@ -31,12 +31,12 @@ class Tables:
 
     @classmethod
     def in_memory(cls) -> "Tables":
-        """Empty ones that end with the test."""
+        """Empty tables in memory."""
         return cls.over(MemoryDynamoDB())
 
     @classmethod
     def over(cls, memory: MemoryDynamoDB) -> "Tables":
-        """Empty ones in this memory."""
+        """Empty tables in this memory."""
         client = memory.as_client()
         return cls(client, _created(client))
 
@@ -93,13 +93,13 @@ def _created(client: "DynamoDBClient") -> dict[str, str]:
     names = {table: f"{table}-{uuid.uuid4().hex[:8]}" for table in TABLES}
     for table, name in names.items():
         properties = resources[table]["Properties"]
-        connections_to_poll = {key: value for key, value in properties.items() if key in CREATED_BY}
-        if "StreamSpecification" in connections_to_poll:
-            connections_to_poll["StreamSpecification"] = {
+        definition = {key: value for key, value in properties.items() if key in CREATED_BY}
+        if "StreamSpecification" in definition:
+            definition["StreamSpecification"] = {
                 "StreamEnabled": True,
-                **connections_to_poll["StreamSpecification"],
+                **definition["StreamSpecification"],
             }
-        client.create_table(TableName=name, **connections_to_poll)
+        client.create_table(TableName=name, **definition)
         client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
     return names
 
@@ -124,8 +124,8 @@ class Inbox:
     def topic(self) -> AlertTopic:
         return AlertTopic(boto3.client("sns"), self.topic_arn)
 
-    def acquire(self) -> list[dict[str, Any]]:
-        """Every message that has come since the last time."""
+    def receive(self) -> list[dict[str, Any]]:
+        """The messages since the last call."""
         sqs, taken = boto3.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:

@@ -1,4 +1,4 @@
-"""The alerts about orders: those that a day should bring, and those that its messages carry."""
+"""The order alerts that a day should bring, and those in its messages."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,13 +8,13 @@ from orderwatch_local.shop import Visible
 from orderwatch_local.truth import AlertKey, alerts_in, expected_alerts
 
 
-def due_for(visible: Iterable[Visible]) -> Counter[AlertKey]:
-    """The alerts that these changes ask for, each counted; leave out what was visible before the watch."""
+def expected_alerts_of(visible: Iterable[Visible]) -> Counter[AlertKey]:
+    """The alerts that these changes require, counted; pass only changes after the baseline."""
     return Counter(alert for alert, _ in expected_alerts(visible))
 
 
 def order_alerts_in(bodies: Iterable[dict[str, Any]]) -> Counter[AlertKey]:
-    """The alerts about orders in these messages; the orders of a digest each count, and it must name all of them."""
+    """The alerts about orders in these messages; each order of a digest counts, and the digest must name all."""
     counted: Counter[AlertKey] = Counter()
     for body in bodies:
         if digest := body.get("digest"):

@@ -104,16 +104,13 @@ class MemoryDynamoDB:
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
         _known(request, "RequestItems")
-        responses = {
-            name: self._batch(name, connections_to_poll)
-            for name, connections_to_poll in request["RequestItems"].items()
-        }
+        responses = {name: self._batch(name, keys_asked) for name, keys_asked in request["RequestItems"].items()}
         return {"Responses": responses, "UnprocessedKeys": {}}
 
-    def _batch(self, name: str, connections_to_poll: dict[str, Any]) -> list[Item]:
-        _known(connections_to_poll, "Keys", "ConsistentRead")
+    def _batch(self, name: str, keys_asked: dict[str, Any]) -> list[Item]:
+        _known(keys_asked, "Keys", "ConsistentRead")
         table = self._tables[name]
-        keys = [table.place_of(key) for key in connections_to_poll["Keys"]]
+        keys = [table.place_of(key) for key in keys_asked["Keys"]]
         if not keys or len(keys) > MAX_ACTIONS or len(set(keys)) < len(keys):
             raise _refused("BatchGetItem", "1 to 100 different keys are expected")
         return [dict(table.rows[key]) for key in keys if key in table.rows]
@@ -248,7 +245,7 @@ _SECTION = re.compile(r"\b(SET|ADD|REMOVE)\b")
 
 @dataclass
 class _Expression:
-    """A condition or an update; conditions are read from left to right while they are judged."""
+    """A condition or an update; conditions are evaluated from left to right."""
 
     text: str
     names: Mapping[str, str]
@@ -261,7 +258,7 @@ class _Expression:
         return cls(request[which], names, request.get("ExpressionAttributeValues", {}))
 
     def holds(self, item: Item) -> bool:
-        """Whether a condition holds for a row; an empty one stands for none."""
+        """Whether a condition holds for a row; an empty one always holds."""
         self._tokens = list(_tokens(self.text))
         result = self._either(item)
         if self._tokens:

@@ -1,4 +1,4 @@
-"""What the template's roles allow, and what AWS asks permission for: held against each other by `test_iam.py`."""
+"""What the template's roles allow, and what AWS asks permission for: compared by `test_iam.py`."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -80,8 +80,8 @@ def resolved(value: Any) -> Any:
             return _attribute(path)
         case {"Fn::Sub": str(text)}:
             return re.sub(r"\$\{([^}]+)\}", lambda found: _either(found[1]), text)
-        case {"Fn::If": [str(), connections_to_poll, _]}:  # with all that can be switched on
-            return resolved(connections_to_poll)
+        case {"Fn::If": [str(), if_true, _]}:  # with all that can be switched on
+            return resolved(if_true)
     return value
 
 
@@ -213,7 +213,7 @@ def _table(name: str) -> str:
 
 @dataclass
 class Recorder:
-    """Stands in for `boto3.client`: clients that note the permissions their calls need, for the role of the moment.
+    """Replaces `boto3.client`: clients that note the permissions their calls need, for the role of the moment.
 
     Attributes:
         role: Whose calls are being made.

@@ -48,7 +48,7 @@ def poll(
     asked_at: datetime | None = None,
     settings_flaw: str | None = None,
 ) -> PollMetrics:
-    """One poll, asked for now unless it is said when."""
+    """One poll, requested now unless another time is given."""
     asked_at = asked_at or clock.now()
     return real_poll(
         AlertConnection(id=connection_id),

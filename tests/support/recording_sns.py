@@ -1,4 +1,4 @@
-"""SNS as a list of what it took, at the level of boto3's client."""
+"""SNS as a list of accepted messages, at the level of boto3's client."""
 
 import json
 from collections.abc import Callable
@@ -16,15 +16,15 @@ ARN = "arn:aws:sns:us-east-1:123456789012:alerts"
 
 
 class RecordingSns:
-    """Takes every message, unless it is told to refuse.
+    """Accepts every message, unless a test makes it refuse.
 
     Attributes:
-        batches: The entries of every request that came, oldest first.
-        taken: The machines' JSON of every message that was taken.
-        refuses: Whether a single message, by its machines' JSON, is refused.
+        batches: The entries of every request, oldest first.
+        taken: The JSON of every accepted message.
+        refuses: Whether a single message, by its JSON, is refused.
         is_down: Whether whole requests are refused.
-        subscriptions: What SNS lists for every topic.
-        breaks: What the next requests end with, one each; SNS takes nothing of them.
+        subscriptions: The subscriptions of every topic.
+        breaks: Errors of the next requests, one each; SNS accepts nothing of them.
     """
 
     def __init__(self) -> None:
@@ -68,13 +68,13 @@ class RecordingSns:
         assert operation == "list_subscriptions_by_topic"
         return SimpleNamespace(paginate=lambda **_: [{"Subscriptions": self.subscriptions}])
 
-    def alerted(self) -> list[str]:
-        """The ids of all alerts that were told, those of digests each, repeats included."""
-        return [alert_id for body in self.taken for alert_id in alerted_ids(body)]
+    def sent_ids(self) -> list[str]:
+        """The ids of all sent alerts, those in digests included, with repeats."""
+        return [alert_id for body in self.taken for alert_id in alert_ids_in(body)]
 
 
-def alerted_ids(body: dict[str, Any]) -> list[str]:
-    """The ids of the alerts that one message tells."""
+def alert_ids_in(body: dict[str, Any]) -> list[str]:
+    """The ids of the alerts in one message."""
     digest = body.get("digest")
-    also = [each["alert_id"] for each in body.get("merged", ())]
-    return [order["alert_id"] for order in digest["orders"]] if digest else [body["alert_id"], *also]
+    merged = [each["alert_id"] for each in body.get("merged", ())]
+    return [order["alert_id"] for order in digest["orders"]] if digest else [body["alert_id"], *merged]

@@ -94,7 +94,7 @@ class Counted:
 
 
 def count_requests(case: Case, *, policy: Policy = WATCHED) -> Counted:
-    """Let the orders change, poll once and send what is to be told, in batches as the stream would bring it."""
+    """Let the orders change, poll once and send the alerts in batches as the stream delivers them."""
     with mock_aws():
         counter = _Counter()
         world, tables = _world(case, counter, policy)
@@ -112,18 +112,18 @@ def count_requests(case: Case, *, policy: Policy = WATCHED) -> Counted:
                     digest_threshold=case.alerts,
                 )
 
-        counter.acquire()
+        counter.take()
         poll(shop, tables.store, world.shop.connection_id, policy=policy)
-        polled = counter.acquire()
-        keys = [alert.key for alert in world.alerted()]
+        polled = counter.take()
+        keys = [alert.key for alert in world.new_alerts()]
         assert len(keys) == case.alerts
         send_all(keys)
-        sent = counter.acquire()
+        sent = counter.take()
         again = keys if case.products else []
         _make_pending(tables, again)
-        counter.acquire()
+        counter.take()
         send_all(again)
-        sent_again = counter.acquire()
+        sent_again = counter.take()
     return Counted(
         poll=_of_aws(polled),
         trackstar=_of_trackstar(polled),
@@ -146,7 +146,7 @@ def _world(case: Case, counter: "_Counter", policy: Policy) -> tuple[World, Tabl
         world.shop.place({"id": str(number), "order_number": f"#{number}", "status": "open", "line_items": lines})
     world.shop.sync()
     world.poll(policy=policy)
-    world.alerted()
+    world.new_alerts()
     world.pass_time()
     for number in range(case.changed):
         world.shop.move(str(number), "exception" if number < case.alerts else "confirmed")
@@ -160,8 +160,8 @@ class _Counter:
     def __init__(self) -> None:
         self._seen: Counter[str] = Counter()
 
-    def acquire(self) -> Counter[str]:
-        """What was counted since the last time."""
+    def take(self) -> Counter[str]:
+        """The counts since the last call."""
         seen, self._seen = self._seen, Counter()
         return seen
 
@@ -188,7 +188,7 @@ class _Counter:
         return cast("DynamoDBClient", client)
 
     def shop(self, world: World) -> ConnectionClient:
-        """Our client for the world's shop."""
+        """Our client for the shop."""
         trackstar = Trackstar("https://trackstar.invalid", transport=ShopTransport(world.trackstar))
         trackstar._http.event_hooks = {"request": [self._count_http]}
         return trackstar.client_of(

@@ -1,4 +1,4 @@
-"""Batches of alerts on their way out, in this process."""
+"""Publishes batches of alerts in this process."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def send(
     products: ProductSource | ProductDetails | None = None,
     digest_threshold: int = 5,
 ) -> PublishMetrics:
-    """Send what is unsent of these alerts; those for the operators to the same topic unless there is another.
+    """Publish the pending ones of these alerts; operator alerts go to the same topic unless another is given.
 
     A bare source of products is one that this process asks for the first time.
     """

@@ -1,4 +1,4 @@
-"""The template as data, so that tests create the very tables that are deployed."""
+"""The template as data, so that tests create the deployed tables."""
 
 from functools import cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A small world for one test: simulated shops, tables in memory, the vendor's clock and ours."""
+"""What a polling test needs: simulated shops, tables in memory, the vendor's clock and ours."""
 
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from orderwatch.trackstar.client import ConnectionClient
 from orderwatch_local.shop import Request, Response, Shop, VirtualClock
 from orderwatch_local.shop import Trackstar as SimulatedTrackstar
 from orderwatch_local.shop.script import API_KEY
-from tests.support.clocks import StandingClock
+from tests.support.clocks import ManualClock
 from tests.support.cloud import Tables
 from tests.support.polls import WATCHED, client_of, poll
 
@@ -24,7 +24,7 @@ TICK = timedelta(minutes=5)
 
 
 class World:
-    """Shops, the vendor and our tables; time passes only when it is told to.
+    """Shops, the vendor and our tables; time passes only on demand.
 
     Args:
         connection_ids: One shop each.
@@ -32,7 +32,7 @@ class World:
     """
 
     def __init__(self, *connection_ids: str, **options: Any) -> None:
-        self.vendor_clock, self.our_clock = VirtualClock(NOON), StandingClock(NOON)
+        self.vendor_clock, self.our_clock = VirtualClock(NOON), ManualClock(NOON)
         clock.use(self.our_clock)
         self.shops = {
             name: Shop(name, access_token=f"token-of-{name}", clock=self.vendor_clock)
@@ -41,7 +41,7 @@ class World:
         settings: dict[str, Any] = {"rate_limit": 1_000_000, **options}
         self.trackstar = SimulatedTrackstar(API_KEY, self.shops.values(), self.vendor_clock, **settings)
         self.tables = Tables.in_memory()
-        self._alerted: set[str] = set()
+        self._known_ids: set[str] = set()
 
     @property
     def shop(self) -> Shop:
@@ -92,15 +92,15 @@ class World:
         )
 
     def next_poll(self, shop: Shop | None = None, **options: Any) -> list[Alert]:
-        """Time passes, a poll is done; what it told."""
+        """Let time pass and poll; the alerts that the poll wrote."""
         self.pass_time()
         self.poll(shop, **options)
-        return self.alerted()
+        return self.new_alerts()
 
-    def alerted(self) -> list[Alert]:
+    def new_alerts(self) -> list[Alert]:
         """The alerts that were written since the last time."""
-        fresh = [alert for alert in self.tables.all_alerts() if alert.alert_id not in self._alerted]
-        self._alerted.update(alert.alert_id for alert in fresh)
+        fresh = [alert for alert in self.tables.all_alerts() if alert.alert_id not in self._known_ids]
+        self._known_ids.update(alert.alert_id for alert in fresh)
         return fresh
 
     def state(self, shop: Shop | None = None) -> ConnectionState:
@@ -128,6 +128,6 @@ class World:
 
 
 def kinds(alerts: Collection[Alert]) -> list[str]:
-    """What the alerts are about, in their order; what everybody gets, the operators get too."""
+    """The kinds of the alerts in their order, without the copies for operators."""
     everybodys = {alert.kind for alert in alerts if alert.recipients is Recipients.EVERYBODY}
     return [alert.kind for alert in alerts if alert.recipients is Recipients.EVERYBODY or alert.kind not in everybodys]

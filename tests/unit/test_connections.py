@@ -1,4 +1,4 @@
-"""The health of a connection, from its record at Trackstar, and the alerts about its changes."""
+"""The state of a connection by Trackstar's record, and the alerts of its changes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -77,12 +77,12 @@ def endpoint_error(preventing: object) -> dict[str, Any]:
         ),
     ],
 )
-def test_the_connection_record_determines_the_health_state(
+def test_the_state_of_a_connection_follows_trackstars_record(
     fields: dict[str, Any], state: HealthState, why: str
 ) -> None:
     health = assess(record(**fields), now=NOON)
     assert health.state is state, why
-    assert bool(health.detail) is (state is not HealthState.HEALTHY), "every problem has a description"
+    assert bool(health.detail) is (state is not HealthState.HEALTHY), "a problem has a description"
 
 
 def test_the_newest_date_of_a_sync_counts() -> None:
@@ -100,24 +100,24 @@ STALE, BLOCKED, UNAUTHORIZED = HealthState.STALE, HealthState.BLOCKED, HealthSta
 @pytest.mark.parametrize(
     ("before", "after", "kind", "why"),
     [
-        (None, HEALTHY, None, "a healthy start"),
-        (None, INITIAL_SYNC, None, "the first sync is running"),
-        (None, BLOCKED, "connection.blocked", "an unhealthy start"),
+        (None, HEALTHY, None, "a good start is no news"),
+        (None, INITIAL_SYNC, None, "neither is a wait for the first sync"),
+        (None, BLOCKED, "connection.blocked", "a bad one is"),
         (HEALTHY, BLOCKED, "connection.blocked", "a problem"),
         (HEALTHY, STALE, "connection.stale", "a problem"),
         (HEALTHY, UNAUTHORIZED, "connection.unauthorized", "a problem"),
-        (BLOCKED, BLOCKED, None, "already alerted"),
+        (BLOCKED, BLOCKED, None, "alerted already"),
         (STALE, BLOCKED, "connection.blocked", "another problem"),
-        (BLOCKED, HEALTHY, "connection.recovered", "recovered"),
-        (STALE, HEALTHY, "connection.recovered", "recovered"),
-        (UNAUTHORIZED, HEALTHY, "connection.recovered", "recovered"),
-        (BLOCKED, INITIAL_SYNC, None, "not recovered yet"),
-        (INITIAL_SYNC, HEALTHY, None, "the first sync was not alerted"),
+        (BLOCKED, HEALTHY, "connection.recovered", "its end"),
+        (STALE, HEALTHY, "connection.recovered", "its end"),
+        (UNAUTHORIZED, HEALTHY, "connection.recovered", "its end"),
+        (BLOCKED, INITIAL_SYNC, None, "not over yet"),
+        (INITIAL_SYNC, HEALTHY, None, "the wait was not alerted"),
         (INITIAL_SYNC, BLOCKED, "connection.blocked", "a problem"),
-        (HEALTHY, HEALTHY, None, "unchanged"),
+        (HEALTHY, HEALTHY, None, "as ever"),
     ],
 )
-def test_a_change_of_health_is_alerted_once_and_so_is_its_end(
+def test_a_change_of_state_and_its_end_are_alerted_once(
     before: HealthState | None, after: HealthState, kind: str | None, why: str
 ) -> None:
     old = Health(state=before, since=NOON, detail="before") if before else None
@@ -129,9 +129,9 @@ def test_a_change_of_health_is_alerted_once_and_so_is_its_end(
     assert len({alert.alert_id for alert in alerts}) == len(alerts), "each recipient has its own alert"
 
 
-def test_failing_polls_are_alerted_to_the_operators_only() -> None:
-    trouble, good = Health(state=HealthState.POLL_FAILING, since=NOON), Health(since=NOON + MINUTE)
-    for before, after in ((None, trouble), (trouble, good)):
+def test_our_own_problems_are_for_operators_only() -> None:
+    problem, good = Health(state=HealthState.POLL_FAILING, since=NOON), Health(since=NOON + MINUTE)
+    for before, after in ((None, problem), (problem, good)):
         assert [alert.recipients for alert in health_alerts(before, after, connection=SHOP)] == [OPERATORS]
 
 
@@ -139,23 +139,23 @@ def test_failing_polls_are_alerted_to_the_operators_only() -> None:
     ("state", "command"),
     [(UNAUTHORIZED, "orderwatch connect"), (BLOCKED, "orderwatch poll"), (STALE, "orderwatch poll")],
 )
-def test_operators_get_a_command_and_shop_staff_a_step_of_their_own(state: HealthState, command: str) -> None:
+def test_each_recipient_gets_the_step_that_they_can_take(state: HealthState, command: str) -> None:
     for_shop, for_operators = health_alerts(None, Health(state=state, since=NOON, detail="Bad."), connection=SHOP)
     assert f"{command} {SHOP.id}" in next_step(for_operators)
     assert "orderwatch " not in next_step(for_shop).replace("operators of orderwatch are", "")
     assert for_shop.detail == for_operators.detail == "Bad.", "the fact is the same"
 
 
-def test_the_same_problem_at_another_time_is_another_alert() -> None:
+def test_the_same_problem_later_is_another_alert() -> None:
     first, _ = health_alerts(None, Health(state=BLOCKED, since=NOON), connection=SHOP)
     second, _ = health_alerts(None, Health(state=BLOCKED, since=NOON + MINUTE), connection=SHOP)
     assert first.alert_id != second.alert_id
 
 
 def test_a_recovery_names_the_problem_and_its_duration() -> None:
-    for lasted, alerted in ((MINUTE, "1 min"), (200 * MINUTE, "3 h 20 min"), (3000 * MINUTE, "2 d 2 h")):
+    for lasted, text in ((MINUTE, "1 min"), (200 * MINUTE, "3 h 20 min"), (3000 * MINUTE, "2 d 2 h")):
         alert, _ = health_alerts(Health(state=BLOCKED, since=NOON), Health(since=NOON + lasted), connection=SHOP)
-        assert alert.detail == f"It was blocked for {alerted}."
+        assert alert.detail == f"It was blocked for {text}."
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from orderwatch_local.errors import DockerMissingError
 BRIDGE = [{"Subnet": "fd00:17::/64", "Gateway": "fd00:17::1"}, {"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]
 
 
-def test_on_linux_they_come_in_at_the_address_of_dockers_bridge_and_from_its_subnet_alone() -> None:
+def test_on_linux_only_dockers_subnet_has_access() -> None:
     doorway = read_doorway("Debian GNU/Linux 12", BRIDGE, platform="linux")
     assert doorway.address == "172.17.0.1"
     assert ip_address("172.17.0.2") in doorway.peers
@@ -25,13 +25,11 @@ def test_on_linux_they_come_in_at_the_address_of_dockers_bridge_and_from_its_sub
         ("Alpine Linux v3.20", "darwin", "another virtual machine that hands on to loopback"),
     ],
 )
-def test_where_docker_has_a_virtual_machine_nothing_but_loopback_is_opened(
-    system: str, platform: str, reason: str
-) -> None:
+def test_with_a_docker_vm_only_loopback_is_opened(system: str, platform: str, reason: str) -> None:
     assert read_doorway(system, BRIDGE, platform=platform) == LOOPBACK
 
 
-def test_the_gateway_of_a_subnet_is_its_first_address_where_the_daemon_names_none() -> None:
+def test_the_default_gateway_is_the_subnets_first_address() -> None:
     assert read_doorway("Debian GNU/Linux 12", [{"Subnet": "10.9.0.0/24"}], platform="linux").address == "10.9.0.1"
 
 
@@ -40,7 +38,7 @@ def test_a_daemon_without_a_bridge_is_an_error_that_says_what_to_do() -> None:
         read_doorway("Debian GNU/Linux 12", [], platform="linux")
 
 
-def test_a_daemon_that_does_not_answer_is_one_line_that_says_who_needs_it() -> None:
+def test_a_daemon_without_a_response_is_a_one_line_error() -> None:
     with pytest.raises(DockerMissingError, match="`sam local invoke` needs Docker") as raised:
         find_doorway({"DOCKER_HOST": "tcp://127.0.0.1:1"})
     assert "\n" not in str(raised.value)

@@ -51,7 +51,7 @@ def test_where_a_day_ends(day: str, zone: str, ends_at: str, why: str) -> None:
     assert end_of_day(date.fromisoformat(day), ZoneInfo(zone)) == utc(ends_at), why
 
 
-def test_midnight_utc_is_a_mere_date_and_ends_with_the_day_of_the_shop() -> None:
+def test_midnight_utc_is_a_date_that_ends_with_the_shops_day() -> None:
     assert ship_deadline(utc("2026-03-06"), ZoneInfo("America/Chicago")) == utc("2026-03-07T06:00")
 
 
@@ -118,15 +118,15 @@ def test_an_open_order_is_at_risk_and_then_late(status: str) -> None:
 
 
 @pytest.mark.parametrize("status", sorted((DOCUMENTED_STATUSES - OPEN_STATUSES) | {"on_hold"}))
-def test_an_order_that_is_final_or_in_a_status_of_the_shops_own_has_no_deadline(status: str) -> None:
+def test_final_and_custom_statuses_have_no_deadline(status: str) -> None:
     assert deadlines(status) == deadlines(status, ship_by=None) == ()
 
 
-def test_open_and_final_statuses_are_all_that_trackstar_documents_but_other() -> None:
+def test_every_documented_status_but_other_is_open_or_final() -> None:
     assert OPEN_STATUSES | FINAL_STATUSES | {"other"} == DOCUMENTED_STATUSES
 
 
-def test_zero_warning_hours_leave_late_and_zero_stuck_days_leave_nothing() -> None:
+def test_zero_warning_hours_or_stuck_days_turn_a_deadline_off() -> None:
     quiet = DeadlineRules(zone=RULES.zone, late_warning_hours=0, stuck_days=0)
     assert deadlines(rules=quiet) == (LATE,)
     assert deadlines(ship_by=None, rules=quiet) == ()
@@ -137,7 +137,7 @@ def test_an_order_without_a_ship_by_is_stuck_after_its_business_days() -> None:
 
 
 @pytest.mark.parametrize("nothing", ["0001-01-01", "1970-01-01", "1899-12-30"])
-def test_a_ship_by_that_softwares_write_for_none_is_none(nothing: str) -> None:
+def test_placeholder_dates_are_no_ship_by(nothing: str) -> None:
     assert deadlines(ship_by=utc(nothing)) == (STUCK,)
 
 
@@ -173,7 +173,7 @@ def test_a_shops_own_settings_go_before_the_stacks() -> None:
     assert default == DeadlineRules(ZoneInfo("UTC"), WORKDAYS, frozenset(), 24, 1)
 
 
-def test_rules_have_another_fingerprint_only_where_they_give_other_deadlines() -> None:
+def test_the_fingerprint_changes_only_with_the_deadlines() -> None:
     holidays = frozenset({date(2026, 5, 1)})
     unused = DeadlineRules(zone=RULES.zone, stuck_days=0)
     assert unused.fingerprint == DeadlineRules(zone=RULES.zone, stuck_days=0, holidays=holidays).fingerprint
@@ -181,20 +181,20 @@ def test_rules_have_another_fingerprint_only_where_they_give_other_deadlines() -
     assert RULES.fingerprint != DeadlineRules(zone=ZoneInfo("UTC"), stuck_days=2).fingerprint
 
 
-# How an order stands
+# The deadline state of an order
 
 BOTH = (AT_RISK, LATE)
 UNKNOWN = DeadlineState()
 
 
-def armed(
+def scheduled(
     before: DeadlineState, found: tuple[Deadline, ...], *, suppression: Suppression | None = None
 ) -> DeadlineState:
     return schedule(before, found, is_open=True, suppression=suppression)
 
 
-def test_an_order_that_is_seen_first_waits_for_its_first_deadline() -> None:
-    assert armed(UNKNOWN, BOTH) == DeadlineState(due=AT_RISK)
+def test_a_new_order_has_its_first_deadline_ahead() -> None:
+    assert scheduled(UNKNOWN, BOTH) == DeadlineState(due=AT_RISK)
 
 
 @pytest.mark.parametrize(
@@ -208,42 +208,46 @@ def test_an_order_that_is_seen_first_waits_for_its_first_deadline() -> None:
         (LATE.at, False, DeadlineState(passed=LATE)),
     ],
 )
-def test_what_had_passed_when_the_watch_began_is_recorded_in_silence(
+def test_deadlines_past_at_the_baseline_are_suppressed(
     until: datetime, *, is_recording: bool, expected: DeadlineState
 ) -> None:
-    assert armed(UNKNOWN, BOTH, suppression=Suppression(until, is_recording)) == expected
+    assert scheduled(UNKNOWN, BOTH, suppression=Suppression(until, is_recording)) == expected
 
 
-def test_what_was_armed_is_told_however_late_the_watch_begins_again() -> None:
+def test_a_scheduled_deadline_is_alerted_after_any_pause() -> None:
     waiting = DeadlineState(due=AT_RISK)
-    assert armed(waiting, BOTH, suppression=Suppression(LATE.at + DAY, is_recording=True)) == waiting
+    assert scheduled(waiting, BOTH, suppression=Suppression(LATE.at + DAY, is_recording=True)) == waiting
 
 
-def test_an_order_that_is_seen_again_stands_as_it_stood() -> None:
-    for before in (DeadlineState(due=AT_RISK), DeadlineState(LATE, AT_RISK, "told"), DeadlineState(None, LATE, "told")):
-        assert armed(before, BOTH) == before
+def test_seeing_an_order_again_keeps_its_deadline_state() -> None:
+    for before in (
+        DeadlineState(due=AT_RISK),
+        DeadlineState(LATE, AT_RISK, "alert-1"),
+        DeadlineState(None, LATE, "alert-1"),
+    ):
+        assert scheduled(before, BOTH) == before
 
 
-def test_a_ship_by_that_moved_is_armed_anew_and_what_was_told_is_over() -> None:
-    was_late = DeadlineState(passed=LATE, deadline_alert_id="told")
+def test_a_moved_ship_by_reschedules_and_resolves() -> None:
+    was_late = DeadlineState(passed=LATE, deadline_alert_id="alert-1")
     later = (Deadline(AT_RISK.at + 3 * DAY, KIND_AT_RISK), Deadline(LATE.at + 3 * DAY, KIND_LATE))
     assert was_late.is_alerted_problem
-    assert armed(was_late, later) == DeadlineState(due=later[0])
+    assert scheduled(was_late, later) == DeadlineState(due=later[0])
 
 
-def test_a_ship_by_that_was_removed_leaves_nothing_to_wait_for() -> None:
-    assert armed(DeadlineState(due=LATE, passed=AT_RISK, deadline_alert_id="told"), ()) == DeadlineState()
+def test_a_removed_ship_by_leaves_no_deadline() -> None:
+    assert scheduled(DeadlineState(due=LATE, passed=AT_RISK, deadline_alert_id="alert-1"), ()) == DeadlineState()
 
 
 def test_an_order_that_is_closed_and_opened_again_is_not_late_twice() -> None:
-    was_late = DeadlineState(passed=LATE, deadline_alert_id="told")
+    was_late = DeadlineState(passed=LATE, deadline_alert_id="alert-1")
     closed = schedule(was_late, (), is_open=False, suppression=None)
     assert closed == DeadlineState(passed=LATE)
-    assert armed(closed, BOTH) == closed
+    assert scheduled(closed, BOTH) == closed
 
 
-def test_a_warning_is_no_trouble_whose_end_is_told() -> None:
-    assert not DeadlineState(due=LATE, passed=AT_RISK, deadline_alert_id="told").is_alerted_problem
+def test_the_end_of_a_warning_is_not_alerted() -> None:
+    assert not DeadlineState(due=LATE, passed=AT_RISK, deadline_alert_id="alert-1").is_alerted_problem
 
 
 # What passes
@@ -259,11 +263,11 @@ def test_a_warning_is_no_trouble_whose_end_is_told() -> None:
         (LATE.at + 9 * DAY, DeadlineState(passed=LATE)),
     ],
 )
-def test_of_the_deadlines_that_passed_only_the_last_is_told(watermark: datetime, expected: DeadlineState) -> None:
+def test_of_several_passed_deadlines_only_the_last_is_alerted(watermark: datetime, expected: DeadlineState) -> None:
     assert expire(DeadlineState(due=AT_RISK), BOTH, watermark=watermark) == expected
 
 
-def test_a_deadline_that_was_told_is_not_told_again() -> None:
+def test_an_alerted_deadline_is_not_alerted_again() -> None:
     after = expire(DeadlineState(due=AT_RISK), BOTH, watermark=LATE.at).with_alert("alert")
     assert after == DeadlineState(passed=LATE, deadline_alert_id="alert")
-    assert expire(armed(after, BOTH), BOTH, watermark=LATE.at + DAY) == after
+    assert expire(scheduled(after, BOTH), BOTH, watermark=LATE.at + DAY) == after

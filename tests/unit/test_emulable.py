@@ -9,7 +9,7 @@ from orderwatch_local.emulable import emulable
 ALARM = "AWS::CloudWatch::Alarm"
 
 
-def test_an_alarm_on_an_expression_is_left_out_and_the_rest_stays_where_its_paths_hold(tmp_path: Path) -> None:
+def test_only_alarms_on_expressions_are_left_out(tmp_path: Path) -> None:
     kept = {
         "PollOrdersFunction": {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "PollOrdersFunction"}},
         "NoPollsAlarm": {"Type": ALARM, "Properties": {"MetricName": "PollsFinished"}},

@@ -1,4 +1,4 @@
-"""Which rows keep what their order is of: those that a summary tells of, and no others."""
+"""Which rows keep an extract: those that a summary lists, and no others."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -29,17 +29,17 @@ OBSERVATION = Observation(
 @pytest.mark.parametrize(
     ("status", "ships_in", "is_kept", "why"),
     [
-        ("processing", 2 * DAY, False, "it waits for nothing, and most orders are like it"),
+        ("processing", 2 * DAY, False, "it needs no attention, like most orders"),
         ("processing", None, False, "it has no ship-by"),
         ("processing", 6 * HOUR, True, "it is at risk"),
         ("processing", -HOUR, True, "it is late"),
         ("exception", 2 * DAY, True, "it is in a watched status"),
         ("other", None, True, "it is in a watched status, though not an open one"),
         ("fulfilled", -HOUR, False, "nothing is left to do"),
-        ("cancelled", -HOUR, False, "it is watched as an event, and waits for nobody"),
+        ("cancelled", -HOUR, False, "its status is final, so it needs no attention"),
     ],
 )
-def test_a_row_keeps_what_its_order_is_of_while_a_summary_tells_of_it(
+def test_a_row_keeps_its_extract_while_a_summary_needs_it(
     status: str, ships_in: timedelta | None, *, is_kept: bool, why: str
 ) -> None:
     ship_by = SEEN_AT + ships_in if ships_in else None

@@ -15,9 +15,7 @@ def world() -> World:
     return World()
 
 
-def test_an_order_that_turns_up_again_in_the_next_poll_of_a_window_is_counted_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_order_in_two_polls_of_a_window_is_counted_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 2)
     for order_id in ("1", "2", "3", "4"):
         world.place(order_id)
@@ -34,22 +32,20 @@ def test_an_order_that_turns_up_again_in_the_next_poll_of_a_window_is_counted_on
 
 
 @pytest.mark.parametrize("dates", [TrackstarDates.NULL, TrackstarDates.ABSENT])
-def test_a_shop_without_orders_and_without_trackstars_dates_is_not_watched_blindly(
-    world: World, dates: TrackstarDates
-) -> None:
+def test_an_empty_shop_without_vendor_dates_is_watched(world: World, dates: TrackstarDates) -> None:
     world.shop.quirks.trackstar_dates = dates
     world.poll()
-    world.alerted()
+    world.new_alerts()
     world.pass_time()
     world.place("1", status="exception")
 
     assert [alert.kind for alert in world.next_poll()] == ["order.exception"]
 
 
-def test_what_was_stamped_while_the_vendors_clock_was_back_is_read_after_it_is_right_again(world: World) -> None:
+def test_orders_dated_by_a_slow_vendor_clock_are_read_later(world: World) -> None:
     world.place("1")
     world.poll()
-    world.alerted()
+    world.new_alerts()
     world.vendor_clock.advance(-HOUR)
     assert world.next_poll() == []
     world.place("2", status="exception")
@@ -58,9 +54,7 @@ def test_what_was_stamped_while_the_vendors_clock_was_back_is_read_after_it_is_r
     assert [alert.kind for alert in world.next_poll()] == ["order.exception"]
 
 
-def test_a_record_that_is_quarantined_twice_in_a_window_is_counted_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_record_quarantined_twice_in_a_window_is_counted_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 2)
     world.place("1")
     world.shop.garble("1", {"status": None})

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.account import FUNCTIONS, Account, SlacksClient, account, inserts, order
+from tests.support.account import FUNCTIONS, Account, FakeSlack, account, inserts, order
 from tests.support.alerts import alert_of
 from tests.support.lambda_context import sqs_event
 from tests.support.permissions import REGION, RESOURCES, Call, Grant, arn_of, granted, role_of, violations
@@ -85,13 +85,13 @@ def run_every_path(account: Account) -> None:
     account.shop.sync()
     account.poll(seconds_left=1.0)
     account.poll()
-    account.trouble("2")
+    account.add_problem_order("2")
     account.poll()
-    alerted = account.pending()
-    assert account.invoke("PublishAlertsFunction", inserts(alerted)) == {"batchItemFailures": []}
-    account.trouble("3")
+    pending = account.pending()
+    assert account.invoke("PublishAlertsFunction", inserts(pending)) == {"batchItemFailures": []}
+    account.add_problem_order("3")
     account.poll()
-    account.needs_attention.seconds += timedelta(minutes=30).total_seconds()
+    account.clock.seconds += timedelta(minutes=30).total_seconds()
     account.subscribe("OpsTopic")
     assert account.invoke("RedriveAlertsFunction", {})["sent"] == 2
     assert {key.connection_id for key in account.pending()} == {"AlertTopic", "OpsTopic"}
@@ -113,7 +113,7 @@ def sum_up(account: Account) -> None:
 
 
 def post_to_slack(account: Account) -> None:
-    bodies = [alert_of(order_id).model_dump_json() for order_id in ("posted", SlacksClient.REFUSED)]
+    bodies = [alert_of(order_id).model_dump_json() for order_id in ("posted", FakeSlack.REFUSED)]
     answer = account.invoke("PostToSlackFunction", sqs_event(bodies[0], bodies[0], bodies[1]))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-2"}]}
 
@@ -133,7 +133,7 @@ def test_every_call_is_allowed_and_every_permission_is_used(calls: frozenset[Cal
     assert violations(GRANTS, calls) == []
 
 
-def test_the_handlers_reach_every_service_that_they_are_for(calls: frozenset[Call]) -> None:
+def test_the_handlers_call_every_service_they_need(calls: frozenset[Call]) -> None:
     made = {(call.role, call.action.split(":")[0]) for call in calls - MADE_BY_AWS}
     assert made == {
         *(("DispatchPollsRole", service) for service in ("ssm", "dynamodb", "sqs")),
@@ -165,7 +165,7 @@ def test_adding_a_permission_is_found(changes: dict[str, str], reason: str, call
     assert violations([*GRANTS, more], calls) == [f"never used: {more}"], reason
 
 
-def test_every_resource_is_allowed_only_where_aws_allows_nothing_less() -> None:
+def test_star_resources_only_where_aws_has_no_narrower_one() -> None:
     assert {grant.action for grant in GRANTS if grant.resource == "*"} == {
         "xray:PutTraceSegments",
         "xray:PutTelemetryRecords",
@@ -173,7 +173,7 @@ def test_every_resource_is_allowed_only_where_aws_allows_nothing_less() -> None:
     }
 
 
-def test_who_only_dispatches_polls_can_read_no_shops_token() -> None:
+def test_dispatch_polls_cannot_read_a_shops_token() -> None:
     reading = {"ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "ssm:GetParameterHistory"}
     readers = {grant.role for grant in GRANTS if grant.action in reading}
     assert readers == {
@@ -193,7 +193,7 @@ def test_every_function_has_a_role_of_its_own_and_no_policy_of_aws() -> None:
 
 
 @pytest.mark.skipif(not SAM_PYTHON.exists(), reason="SAM CLI is not installed: make setup")
-def test_the_transform_adds_no_role_and_no_policy_to_those_that_are_written_out() -> None:
+def test_the_sam_transform_adds_no_role_and_no_policy() -> None:
     done = subprocess.run(
         [SAM_PYTHON, ROOT / "local/transform.py", ROOT / "template.yaml"],
         env={**os.environ, "AWS_DEFAULT_REGION": REGION},

@@ -12,7 +12,7 @@ from orderwatch.publishing.group import Group, group, merge_alerts
 from orderwatch.rendering.fallback import plain
 from orderwatch.rendering.sns import render
 from orderwatch_local.samples import NOW, SHOP
-from tests.support.recording_sns import alerted_ids
+from tests.support.recording_sns import alert_ids_in
 
 
 def alert(kind: str, order_id: str = "1", *, detail: str | None = None) -> Alert:
@@ -62,7 +62,7 @@ def test_every_channel_and_filter_sees_both_kinds() -> None:
     assert "still in exception" in message.bodies["email"]
     assert "is in exception and late" in message.bodies["sms"]
     assert "in exception and late" in message.bodies["https"]
-    assert alerted_ids(json.loads(message.bodies["sqs"])) == ["order.exception-1", "order.late-1"]
+    assert alert_ids_in(json.loads(message.bodies["sqs"])) == ["order.exception-1", "order.late-1"]
     for kind in ("order.exception", "order.late"):
         assert _lets_through({"kind": [kind]}, message.attributes)
     assert not _lets_through({"kind": ["order.stuck"]}, message.attributes)
@@ -75,7 +75,7 @@ def _lets_through(policy: dict[str, Any], attributes: Any) -> bool:
 
 def test_the_fallback_has_both_ids() -> None:
     body = plain(messages(alert("order.exception"), LATE)[0].alert).bodies["sqs"]
-    assert alerted_ids(json.loads(body)) == ["order.exception-1", "order.late-1"]
+    assert alert_ids_in(json.loads(body)) == ["order.exception-1", "order.late-1"]
 
 
 def test_recovered_and_late_are_not_merged() -> None:

@@ -9,12 +9,12 @@ from tests.support.world import MINUTE, World, kinds
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    """A shop of five known orders, two a page; what moves keeps its place, as the vendor's clock stands still."""
+    """A shop of five known orders, two a page; changes keep their place, since the vendor's clock stops."""
     monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 2)
     world = World()
     world.place("1", "2", "3", "4", "5")
     world.poll()
-    world.alerted()
+    world.new_alerts()
     world.our_clock.advance(MINUTE)
     return world
 
@@ -42,22 +42,22 @@ def test_every_page_is_written_before_the_next_is_read(world: World) -> None:
 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
-def test_a_poll_that_is_killed_on_a_page_has_lost_that_page_alone(world: World, page: int) -> None:
+def test_a_poll_killed_on_a_page_loses_only_that_page(world: World, page: int) -> None:
     for order_id in "12345":
         world.move(order_id, "exception")
     killed_before_page(world, page)
-    assert len(world.alerted()) == 2 * (page - 1), "every page before it is written, with its alerts"
+    assert len(world.new_alerts()) == 2 * (page - 1), "every page before it is written, with its alerts"
     progress = world.state().cursor.progress
     assert (progress.read_count if progress else 0) == 2 * (page - 1)
 
     rest = world.poll()
 
     assert rest.pages == 3 - (page - 1), "and the next poll goes on at the page that was lost"
-    assert len(world.alerted()) == 5 - 2 * (page - 1)
+    assert len(world.new_alerts()) == 5 - 2 * (page - 1)
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])
-def test_a_page_that_cannot_be_read_costs_none_of_those_before_it(world: World, status: int) -> None:
+def test_an_unreadable_page_loses_none_of_those_before_it(world: World, status: int) -> None:
     world.move("1", "exception")
     lists = iter(range(1, 1000))
 
@@ -73,10 +73,10 @@ def test_a_page_that_cannot_be_read_costs_none_of_those_before_it(world: World, 
     progress = world.state().cursor.progress
     assert progress is not None
     assert progress.read_count == 4
-    assert "order.exception" in kinds(world.alerted())
+    assert "order.exception" in kinds(world.new_alerts())
 
 
-def test_an_order_that_shows_up_again_in_another_status_is_alerted_twice(world: World) -> None:
+def test_an_order_read_again_in_another_status_is_alerted_twice(world: World) -> None:
     world.move("2", "exception")
 
     def again() -> None:
@@ -85,4 +85,4 @@ def test_an_order_that_shows_up_again_in_another_status_is_alerted_twice(world: 
 
     world.before_page(2, again)
     world.poll()
-    assert kinds(world.alerted()) == ["order.exception", "order.cancelled"]
+    assert kinds(world.new_alerts()) == ["order.exception", "order.cancelled"]

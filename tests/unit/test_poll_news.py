@@ -75,7 +75,7 @@ class Logs:
         self.events.append({"timestamp": at, "message": entry("poll ended", outcome="finished", OrdersRead=orders)})
 
 
-def test_each_poll_is_news_once_even_of_two_that_ended_in_the_same_millisecond() -> None:
+def test_two_polls_of_the_same_millisecond_are_both_shown() -> None:
     logs = Logs()
     log = PollLog(logs, "group")  # type: ignore[arg-type]
     logs.write(1000, 1)

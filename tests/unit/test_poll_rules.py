@@ -35,13 +35,13 @@ def pages_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def started(world: World) -> World:
-    """The baseline is done and told."""
+    """The baseline is done and its alert written."""
     world.poll()
-    assert kinds(world.alerted()) == ["watch.started"]
+    assert kinds(world.new_alerts()) == ["watch.started"]
     return world
 
 
-def orders_told(alerts: list[Alert]) -> list[tuple[str, str, str | None]]:
+def order_changes(alerts: list[Alert]) -> list[tuple[str, str, str | None]]:
     return [(alert.order.id, alert.kind, alert.order.previous_status) for alert in alerts if alert.order]
 
 
@@ -49,12 +49,12 @@ def orders_told(alerts: list[Alert]) -> list[tuple[str, str, str | None]]:
 
 
 @pytest.mark.usefixtures("pages_of_two")
-def test_the_baseline_records_everything_and_tells_only_that_the_watch_started(world: World) -> None:
+def test_the_baseline_records_every_order_and_sends_one_message(world: World) -> None:
     world.place("1", "2", "3")
     world.place("4", "5", status="exception")
     world.place("6", status="cancelled")
     summary = world.poll()
-    [alert] = world.alerted()
+    [alert] = world.new_alerts()
     assert alert.kind == "watch.started"
     assert alert.detail == "Watching 6 orders for backordered, cancelled, exception; 2 in exception now."
     assert alert.backlog
@@ -65,7 +65,7 @@ def test_the_baseline_records_everything_and_tells_only_that_the_watch_started(w
 
 def test_the_baseline_of_an_empty_shop_says_so(world: World) -> None:
     world.poll()
-    assert [alert.detail for alert in world.alerted()] == [
+    assert [alert.detail for alert in world.new_alerts()] == [
         "Watching 0 orders for backordered, cancelled, exception; none needs attention now."
     ]
 
@@ -77,7 +77,7 @@ def test_the_watch_starts_once(world: World) -> None:
 
 
 @pytest.mark.usefixtures("pages_of_two")
-def test_an_order_that_changed_while_the_baseline_ran_after_its_page_was_read_is_a_transition(world: World) -> None:
+def test_a_change_during_the_baseline_is_a_transition(world: World) -> None:
     world.place("1", "2")
     world.pass_time(HOUR)
     world.place("3", "4")
@@ -90,35 +90,35 @@ def test_an_order_that_changed_while_the_baseline_ran_after_its_page_was_read_is
     world.before_page(2, change)
     world.poll()
     world.trackstar.intercept = None
-    alerted = world.alerted() + world.next_poll()
-    assert kinds(alerted).count("watch.started") == 1
-    assert orders_told(alerted) == [("1", "order.exception", "open")]
+    alerts = world.new_alerts() + world.next_poll()
+    assert kinds(alerts).count("watch.started") == 1
+    assert order_changes(alerts) == [("1", "order.exception", "open")]
 
 
-def test_an_order_first_seen_in_a_watched_status_after_the_baseline_is_told(world: World) -> None:
+def test_a_new_order_in_a_watched_status_is_alerted(world: World) -> None:
     started(world).place("new", status="backordered")
-    assert orders_told(world.next_poll()) == [("new", "order.backordered", None)]
+    assert order_changes(world.next_poll()) == [("new", "order.backordered", None)]
 
 
-def test_a_baseline_of_some_days_reads_only_them_and_an_older_order_that_stirs_later_is_recorded_silently() -> None:
+def test_a_capped_baseline_records_older_orders_without_an_alert() -> None:
     world = World()
     policy = Policy(statuses=WATCHED.statuses, baseline_days=30)
     world.place("old")
     world.pass_time(40 * DAY)
     world.place("recent")
     world.poll(policy=policy)
-    assert [alert.detail for alert in world.alerted()] == [
+    assert [alert.detail for alert in world.new_alerts()] == [
         "Watching 1 orders for backordered, cancelled, exception; none needs attention now."
     ]
 
     world.move("old", "exception")
     world.move("recent", "exception")
-    alerted = orders_told(world.next_poll(policy=policy))
-    assert alerted == [("recent", "order.exception", "open")]
+    changes = order_changes(world.next_poll(policy=policy))
+    assert changes == [("recent", "order.exception", "open")]
     assert world.stored("old").status == "exception"
     world.pass_time()
     world.place("younger", status="exception")
-    assert orders_told(world.next_poll(policy=policy)) == [("younger", "order.exception", None)]
+    assert order_changes(world.next_poll(policy=policy)) == [("younger", "order.exception", None)]
 
 
 # Windows and pages (rules 4 to 7)
@@ -144,14 +144,14 @@ def test_both_bounds_and_every_filter_go_with_every_page(world: World) -> None:
     assert ["page_token" in query for query in queries] == [False, True, True]
 
 
-def test_the_next_window_begins_an_overlap_before_the_end_of_the_last_and_reads_the_boundary_again_silently(
+def test_windows_overlap_and_the_boundary_is_not_alerted_twice(
     world: World,
 ) -> None:
     started(world)
     world.pass_time()
     world.place("boundary", status="exception")
     world.poll()
-    assert kinds(world.alerted()) == ["order.exception"]
+    assert kinds(world.new_alerts()) == ["order.exception"]
     boundary = world.state().cursor.position
     assert boundary == NOON + TICK
 
@@ -159,28 +159,28 @@ def test_the_next_window_begins_an_overlap_before_the_end_of_the_last_and_reads_
     summary = world.poll()
 
     assert world.queries()[-1]["trackstar_updated_date[gte]"] == f"{boundary - OVERLAP:%Y-%m-%dT%H:%M:%SZ}"
-    assert (summary.orders, summary.written, world.alerted()) == (1, 0, [])
+    assert (summary.orders, summary.written, world.new_alerts()) == (1, 0, [])
 
 
-def test_a_change_in_the_very_second_of_the_boundary_is_told(world: World) -> None:
+def test_a_change_in_the_second_of_the_boundary_is_alerted(world: World) -> None:
     started(world).pass_time()
     world.poll()
     world.place("late", status="exception")  # after the poll, in the second that was its upper bound
     world.pass_time(OVERLAP)
     world.poll()
-    assert kinds(world.alerted()) == ["order.exception"]
+    assert kinds(world.new_alerts()) == ["order.exception"]
 
 
-def test_an_order_that_trackstar_copied_hours_after_its_change_is_told(world: World) -> None:
+def test_a_change_that_trackstar_copies_hours_later_is_alerted(world: World) -> None:
     started(world)
     world.shop.place({"id": "late", "status": "exception"})
     for _ in range(12):
         assert world.next_poll() == []
     world.shop.sync()
-    assert orders_told(world.next_poll()) == [("late", "order.exception", None)]
+    assert order_changes(world.next_poll()) == [("late", "order.exception", None)]
 
 
-def test_where_the_filter_is_refused_the_shops_own_date_is_used_with_twice_its_sync_as_overlap_and_stays_so(
+def test_a_refused_filter_falls_back_to_the_shops_date(
     world: World,
 ) -> None:
     world.place("known")
@@ -198,26 +198,26 @@ def test_where_the_filter_is_refused_the_shops_own_date_is_used_with_twice_its_s
     assert [sorted(query) for query in world.queries()] == [["limit", "updated_date[gte]", "updated_date[lte]"]]
 
 
-def test_a_shop_that_refuses_the_filter_still_has_its_late_orders_told(world: World) -> None:
+def test_a_shop_that_refuses_the_filter_has_late_alerts(world: World) -> None:
     world.shop.quirks.refused_filters = {"trackstar_updated_date"}
     started(world)
     world.shop.place({"id": "late", "status": "exception"})
     for _ in range(11):
         assert world.next_poll() == []
     world.shop.sync()
-    assert orders_told(world.next_poll()) == [("late", "order.exception", None)]
+    assert order_changes(world.next_poll()) == [("late", "order.exception", None)]
 
 
 def test_a_baseline_of_some_days_falls_back_too(world: World) -> None:
     world.shop.quirks.refused_filters = {"trackstar_updated_date"}
     world.place("1", status="exception")
     world.poll(policy=Policy(statuses=WATCHED.statuses, baseline_days=7))
-    assert [alert.detail for alert in world.alerted()] == [
+    assert [alert.detail for alert in world.new_alerts()] == [
         "Watching 1 orders for backordered, cancelled, exception; 1 in exception now."
     ]
 
 
-def test_a_refusal_of_anything_else_is_an_error_and_leaves_the_cursor(world: World) -> None:
+def test_any_other_refusal_is_an_error_and_keeps_the_cursor(world: World) -> None:
     world.place("known")
     started(world)
     world.shop.quirks.refused_filters = {"trackstar_updated_date", "updated_date"}
@@ -229,7 +229,7 @@ def test_a_refusal_of_anything_else_is_an_error_and_leaves_the_cursor(world: Wor
 
 
 @pytest.mark.usefixtures("pages_of_two")
-def test_an_expired_page_token_begins_the_window_again_and_tells_nothing_twice(world: World) -> None:
+def test_an_expired_page_token_restarts_the_window(world: World) -> None:
     started(world)
     world.place("1", "2", "3", status="exception")
     world.pass_time()
@@ -241,11 +241,11 @@ def test_an_expired_page_token_begins_the_window_again_and_tells_nothing_twice(w
     second = world.poll()
 
     assert (second.outcome, second.pages) == (Outcome.FINISHED, 2)
-    assert sorted(orders_told(world.alerted())) == [(order_id, "order.exception", None) for order_id in "123"]
+    assert sorted(order_changes(world.new_alerts())) == [(order_id, "order.exception", None) for order_id in "123"]
 
 
 @pytest.mark.usefixtures("pages_of_two")
-def test_a_poll_whose_time_is_up_with_an_expired_page_token_says_so_and_how_the_shop_is(world: World) -> None:
+def test_an_expired_token_at_the_timeout_is_reported(world: World) -> None:
     started(world)
     world.place("1", "2", "3")
     world.pass_time()
@@ -257,14 +257,14 @@ def test_a_poll_whose_time_is_up_with_an_expired_page_token_says_so_and_how_the_
     budget = iter([True])  # for the page that answers that its token has expired
     assert world.poll(has_time=lambda: next(budget, False)).outcome is Outcome.UNFINISHED
 
-    assert kinds(world.alerted()) == ["connection.blocked"]
+    assert kinds(world.new_alerts()) == ["connection.blocked"]
     progress = world.state().cursor.progress
     assert progress
     assert (progress.page_token, progress.attempt) == (None, 2)
 
 
 @pytest.mark.usefixtures("pages_of_two")
-def test_an_order_that_moved_past_the_reader_is_found_because_fewer_came_than_were_promised(world: World) -> None:
+def test_a_window_with_fewer_orders_than_expected_is_read_again(world: World) -> None:
     started(world)
     for order_id in "abcd":
         world.place(order_id, status="exception")
@@ -278,11 +278,11 @@ def test_an_order_that_moved_past_the_reader_is_found_because_fewer_came_than_we
     world.before_page(2, drift)
     summary = world.poll()
     assert summary.pages > 2
-    assert {order_id for order_id, _, _ in orders_told(world.alerted())} == {"a", "b", "c", "d"}
+    assert {order_id for order_id, _, _ in order_changes(world.new_alerts())} == {"a", "b", "c", "d"}
 
 
 @pytest.mark.usefixtures("pages_of_two")
-def test_a_promise_that_is_never_kept_is_given_up_after_three_readings(world: World) -> None:
+def test_a_short_window_is_accepted_after_three_readings(world: World) -> None:
     started(world)
     world.place("1")
     body = b'{"data": [], "next_token": null, "total_count": 7}'
@@ -304,15 +304,15 @@ def test_an_empty_page_with_a_token_goes_on(world: World) -> None:
     world.trackstar.intercept = intercept
     world.pass_time()
     world.poll()
-    assert len(world.alerted()) == 3
+    assert len(world.new_alerts()) == 3
 
 
 @pytest.mark.usefixtures("pages_of_two")
-def test_a_poll_that_runs_out_of_time_is_gone_on_with_at_its_next_page(world: World) -> None:
+def test_a_poll_out_of_time_is_continued_at_its_next_page(world: World) -> None:
     world.place("1", "2", "3", "4", "5")
     budget = iter([True, True])
     assert world.poll(has_time=lambda: next(budget, False)).outcome is Outcome.UNFINISHED
-    assert world.alerted() == []
+    assert world.new_alerts() == []
     progress = world.state().cursor.progress
     assert progress
     assert (progress.window.kind, progress.read_count) == (WindowKind.BASELINE, 4)
@@ -321,13 +321,13 @@ def test_a_poll_that_runs_out_of_time_is_gone_on_with_at_its_next_page(world: Wo
     summary = world.poll()
 
     assert (summary.outcome, summary.pages, summary.orders) == (Outcome.FINISHED, 1, 1)
-    assert [alert.detail for alert in world.alerted()] == [
+    assert [alert.detail for alert in world.new_alerts()] == [
         "Watching 5 orders for backordered, cancelled, exception; none needs attention now."
     ]
     assert world.state().cursor.position == NOON  # what changed since the first page belongs to the next window
 
 
-def test_a_page_that_fails_leaves_the_cursor_and_the_next_poll_tells_what_it_missed(world: World) -> None:
+def test_a_failed_page_keeps_the_cursor(world: World) -> None:
     started(world)
     world.place("1", status="exception")
     world.pass_time()
@@ -340,7 +340,7 @@ def test_a_page_that_fails_leaves_the_cursor_and_the_next_poll_tells_what_it_mis
     assert kinds(world.next_poll()) == ["order.exception"]
 
 
-def test_an_order_that_no_window_showed_is_found_by_the_daily_sweep_and_counted(world: World) -> None:
+def test_the_daily_sweep_finds_and_counts_missed_orders(world: World) -> None:
     world.place("known")
     started(world)
     world.shop.quirks.trackstar_dates = TrackstarDates.NULL  # no window matches what has no date
@@ -348,7 +348,7 @@ def test_an_order_that_no_window_showed_is_found_by_the_daily_sweep_and_counted(
     assert world.next_poll() == []
     world.pass_time(DAY)
     summary = world.poll()
-    assert orders_told(world.alerted()) == [("hidden", "order.exception", None)]
+    assert order_changes(world.new_alerts()) == [("hidden", "order.exception", None)]
     assert summary.found_by_sweep == 1
     waiting, final = world.queries()[-2:]
     assert waiting["status[in]"] == "backordered,exception"
@@ -357,14 +357,14 @@ def test_an_order_that_no_window_showed_is_found_by_the_daily_sweep_and_counted(
     assert final["updated_date[gte]"] == "2025-12-29T12:00:00Z", "a week before the last one"
 
 
-def test_a_cancelled_order_without_the_vendors_date_is_found_by_the_sweep_of_the_last_days(world: World) -> None:
+def test_the_sweep_finds_undated_cancelled_orders(world: World) -> None:
     world.place("known")
     started(world)
     world.shop.quirks.trackstar_dates = TrackstarDates.NULL
     world.place("hidden", status="cancelled")
     assert world.next_poll() == []
     world.pass_time(DAY)
-    assert orders_told(world.next_poll()) == [("hidden", "order.cancelled", None)]
+    assert order_changes(world.next_poll()) == [("hidden", "order.cancelled", None)]
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ def test_a_sweep_asks_for_no_status_that_is_not_watched(watched: set[str], asked
 # Ticks (rule 14)
 
 
-def test_a_tick_that_waited_behind_a_later_reading_ends_at_once_and_asks_the_vendor_nothing(world: World) -> None:
+def test_a_poll_message_older_than_the_last_reading_is_skipped(world: World) -> None:
     asked_at = world.our_clock.now()
     world.pass_time()
     started(world)
@@ -391,7 +391,7 @@ def test_a_tick_that_waited_behind_a_later_reading_ends_at_once_and_asks_the_ven
     assert len(world.trackstar.requests) == asked
 
 
-def test_a_poll_that_another_one_overtook_gives_way_and_nothing_is_lost_or_told_twice(world: World) -> None:
+def test_an_overtaken_poll_gives_way_without_loss_or_duplicates(world: World) -> None:
     started(world)
     world.place("1", status="exception")
     world.pass_time()
@@ -405,7 +405,7 @@ def test_a_poll_that_another_one_overtook_gives_way_and_nothing_is_lost_or_told_
     with pytest.raises(PollSupersededError):
         world.poll()
     assert len(overtaken) == 1
-    assert kinds(world.alerted()) == ["order.exception"]
+    assert kinds(world.new_alerts()) == ["order.exception"]
     assert world.next_poll() == []
 
 
@@ -427,14 +427,18 @@ class Overtaken:
 
 
 @pytest.mark.parametrize(
-    ("status", "minutes", "alerted"),
+    ("status", "minutes", "expected"),
     [
         ("cancelled", 1, []),  # theirs is newer: ours is stale
-        ("processing", -1, [("1", "order.exception", "processing")]),  # ours is newer: told from where they left it
+        (
+            "processing",
+            -1,
+            [("1", "order.exception", "processing")],
+        ),  # ours is newer: alerts from the status that they stored
     ],
 )
-def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
-    world: World, status: str, minutes: int, alerted: list[tuple[str, str, str | None]]
+def test_an_order_that_another_poll_wrote_is_decided_again(
+    world: World, status: str, minutes: int, expected: list[tuple[str, str, str | None]]
 ) -> None:
     started(world).place("1", "2")
     world.next_poll()
@@ -457,21 +461,21 @@ def test_an_order_that_another_poll_moved_meanwhile_is_decided_again(
 
     summary = poll(world.client(), Overtaken(world, overtake), "conn_a")
     assert summary.conflicts == 1
-    assert sorted(orders_told(world.alerted())) == sorted([*alerted, ("2", "order.exception", "open")])
+    assert sorted(order_changes(world.new_alerts())) == sorted([*expected, ("2", "order.exception", "open")])
 
 
 # What an order does
 
 
-def test_every_step_into_trouble_is_told_and_the_end_of_it_once(world: World) -> None:
+def test_every_problem_is_alerted_and_its_end_once(world: World) -> None:
     world.place("1")
     started(world)
     steps = ["exception", "cancelled", "cancelled", "processing", "fulfilled", "exception"]
-    alerted = []
+    alerts = []
     for status in steps:
         world.move("1", status)
-        alerted += [(kind, previous) for _, kind, previous in orders_told(world.next_poll())]
-    assert alerted == [
+        alerts += [(kind, previous) for _, kind, previous in order_changes(world.next_poll())]
+    assert alerts == [
         ("order.exception", "open"),
         ("order.cancelled", "exception"),
         ("order.recovered", "cancelled"),
@@ -493,18 +497,18 @@ def test_the_same_order_id_in_two_shops_is_two_orders() -> None:
     for shop in (a, b):
         world.place("1", shop=shop)
         world.poll(shop)
-    world.alerted()
+    world.new_alerts()
     world.move("1", "exception", shop=a)
     world.move("1", "exception", shop=b)
-    alerted = world.next_poll(a) + world.next_poll(b)
-    assert [(alert.connection_id, alert.kind) for alert in alerted] == [
+    alerts = world.next_poll(a) + world.next_poll(b)
+    assert [(alert.connection_id, alert.kind) for alert in alerts] == [
         ("conn_a", "order.exception"),
         ("conn_b", "order.exception"),
     ]
-    assert len({alert.alert_id for alert in alerted}) == 2
+    assert len({alert.alert_id for alert in alerts}) == 2
 
 
-def test_a_malformed_record_is_quarantined_and_the_rest_of_the_page_goes_on(
+def test_a_malformed_record_is_quarantined_alone(
     world: World,
 ) -> None:
     world.place("1", "2", "3")
@@ -516,15 +520,15 @@ def test_a_malformed_record_is_quarantined_and_the_rest_of_the_page_goes_on(
     world.pass_time()
     summary = world.poll()
     assert (summary.quarantined, summary.outcome) == (1, Outcome.FINISHED)
-    assert [order_id for order_id, _, _ in orders_told(world.alerted())] == ["1", "3"]
+    assert [order_id for order_id, _, _ in order_changes(world.new_alerts())] == ["1", "3"]
     assert world.stored("2").status == "open"
 
     world.shop.heal("2")
     world.shop.sync()
-    assert orders_told(world.next_poll()) == [("2", "order.exception", "open")]
+    assert order_changes(world.next_poll()) == [("2", "order.exception", "open")]
 
 
-def test_a_status_invented_tomorrow_is_stored_and_not_told(world: World) -> None:
+def test_a_new_status_is_stored_and_not_alerted(world: World) -> None:
     world.place("1")
     started(world)
     world.move("1", "teleported")
@@ -532,14 +536,14 @@ def test_a_status_invented_tomorrow_is_stored_and_not_told(world: World) -> None
     assert world.stored("1").status == "teleported"
 
 
-def test_a_status_invented_tomorrow_is_told_where_it_is_watched(world: World) -> None:
+def test_a_new_status_is_alerted_where_it_is_watched(world: World) -> None:
     world.place("1")
     started(world)
     world.move("1", "teleported")
     assert kinds(world.next_poll(policy=Policy(statuses={"teleported"}))) == ["order.teleported"]
 
 
-def test_a_changed_raw_status_alone_is_stored_and_not_told(world: World) -> None:
+def test_a_changed_raw_status_alone_is_stored_and_not_alerted(world: World) -> None:
     world.place("1", status="other", raw_status="on hold")
     started(world)
     world.move("1", "other", raw_status="on fire")
@@ -551,20 +555,20 @@ def test_a_changed_raw_status_alone_is_stored_and_not_told(world: World) -> None
 # The vendor's clock (rule 5)
 
 
-def test_nothing_is_skipped_when_the_vendors_clock_jumps_ahead_and_comes_back(world: World) -> None:
+def test_nothing_is_skipped_when_the_vendors_clock_jumps_ahead(world: World) -> None:
     world.place("1", "2", "3")
     started(world)
     world.vendor_clock.advance(DAY)
     world.move("1", "exception")
-    alerted = world.next_poll()
+    alerts = world.next_poll()
     world.vendor_clock.advance(-DAY)
     world.pass_time()
     world.move("2", "exception")
-    alerted += world.next_poll()
+    alerts += world.next_poll()
     world.pass_time(HOUR)
     world.move("3", "exception")
-    alerted += world.next_poll()
-    assert [order_id for order_id, _, _ in orders_told(alerted)] == ["1", "2", "3"]
+    alerts += world.next_poll()
+    assert [order_id for order_id, _, _ in order_changes(alerts)] == ["1", "2", "3"]
 
 
 def test_nothing_is_skipped_when_the_vendors_clock_falls_back(world: World) -> None:
@@ -573,12 +577,12 @@ def test_nothing_is_skipped_when_the_vendors_clock_falls_back(world: World) -> N
     world.vendor_clock.advance(-HOUR)
     world.shop.place({"id": "new", "status": "exception"})
     world.shop.sync()
-    alerted = world.next_poll()
+    alerts = world.next_poll()
     for number in range(15):
         if number == 7:
             world.place("newer", status="exception")
-        alerted += world.next_poll()
-    assert [order_id for order_id, _, _ in orders_told(alerted)] == ["new", "newer"]
+        alerts += world.next_poll()
+    assert [order_id for order_id, _, _ in order_changes(alerts)] == ["new", "newer"]
 
 
 def test_the_cursor_never_moves_back(world: World) -> None:
@@ -603,9 +607,7 @@ def health_of(world: World) -> HealthState:
 
 
 @pytest.mark.parametrize("wrong", [{"access_token": "wrong"}, {"api_key": "wrong"}], ids=["token", "API key"])
-def test_a_refused_secret_is_told_once_moves_nothing_and_its_end_is_told_once(
-    world: World, wrong: dict[str, Any]
-) -> None:
+def test_a_refused_secret_is_alerted_once_and_so_is_its_end(world: World, wrong: dict[str, Any]) -> None:
     world.place("1")
     started(world)
     before = cursor_and_rows(world)
@@ -622,9 +624,7 @@ def test_a_refused_secret_is_told_once_moves_nothing_and_its_end_is_told_once(
     assert world.next_poll() == []
 
 
-def test_a_token_that_no_header_takes_is_told_like_a_refused_one_and_not_shown(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_token_unfit_for_a_header_counts_as_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.place("1")
     started(world)
     assert kinds(world.next_poll(access_token="t\u00f8ken")) == ["connection.unauthorized"]
@@ -632,20 +632,20 @@ def test_a_token_that_no_header_takes_is_told_like_a_refused_one_and_not_shown(
     assert "t\u00f8ken" not in capsys.readouterr().out
 
 
-def test_a_connection_disabled_by_policy_is_told_like_a_refused_token(world: World) -> None:
+def test_a_disabled_connection_is_alerted_like_a_refused_token(world: World) -> None:
     started(world)
     world.shop.quirks.disabled = True
     assert kinds(world.next_poll()) == ["connection.unauthorized"]
 
 
-def test_a_token_that_is_wrong_from_the_start_is_told_and_the_baseline_follows_when_it_is_right(world: World) -> None:
+def test_a_wrong_first_token_is_alerted_and_the_baseline_follows(world: World) -> None:
     world.place("1", status="exception")
     assert kinds(world.next_poll(access_token="wrong")) == ["connection.unauthorized"]
     assert world.tables.rows("OrderTable") == []
     assert kinds(world.next_poll() + world.next_poll()) == ["watch.started", "connection.recovered"]
 
 
-def test_blocked_credentials_are_told_once_and_their_end_too(world: World) -> None:
+def test_blocked_credentials_and_their_end_are_alerted_once(world: World) -> None:
     started(world)
     world.shop.errors = [invalid_credentials()]
     assert kinds(world.next_poll()) == ["connection.blocked"]
@@ -657,16 +657,16 @@ def test_blocked_credentials_are_told_once_and_their_end_too(world: World) -> No
     assert world.next_poll() == []
 
 
-def test_a_connection_that_comes_and_goes_is_told_once(world: World) -> None:
+def test_a_connection_that_comes_and_goes_is_alerted_once(world: World) -> None:
     started(world)
-    alerted = []
+    alerts = []
     for errors in [[invalid_credentials()], []] * 4:
         world.shop.errors = errors
-        alerted += world.next_poll()
-    assert kinds(alerted) == ["connection.blocked"]
+        alerts += world.next_poll()
+    assert kinds(alerts) == ["connection.blocked"]
 
 
-def test_a_shop_that_stopped_syncing_is_told_although_its_orders_can_be_read(world: World) -> None:
+def test_a_shop_that_stopped_syncing_is_alerted(world: World) -> None:
     started(world)
     world.shop.sync()
     world.pass_time(2 * HOUR)
@@ -690,12 +690,12 @@ def waiting() -> World:
     return world
 
 
-def test_before_the_historical_sync_nothing_is_read_and_then_a_baseline_follows(waiting: World) -> None:
+def test_the_baseline_waits_for_the_historical_sync(waiting: World) -> None:
     waiting.place("1", "2", status="exception")
     for _ in range(2):
         waiting.pass_time()
         assert waiting.poll().outcome is Outcome.INITIAL_SYNC
-    assert waiting.alerted() == []
+    assert waiting.new_alerts() == []
     assert waiting.queries() == []
     waiting.shop.complete_historical_sync()
     [alert] = waiting.next_poll()
@@ -705,20 +705,20 @@ def test_before_the_historical_sync_nothing_is_read_and_then_a_baseline_follows(
     )
 
 
-def test_a_shop_whose_credentials_are_blocked_before_its_first_sync_is_told_so_and_not_taken_for_an_empty_one(
+def test_blocked_credentials_before_the_first_sync_are_alerted(
     waiting: World,
 ) -> None:
     waiting.place("1", status="exception")
     waiting.shop.errors = [invalid_credentials()]
     waiting.pass_time()
     assert waiting.poll().outcome is Outcome.INITIAL_SYNC
-    assert kinds(waiting.alerted()) == ["connection.blocked"]
+    assert kinds(waiting.new_alerts()) == ["connection.blocked"]
     waiting.shop.errors = []
     waiting.shop.complete_historical_sync()
     assert kinds(waiting.next_poll() + waiting.next_poll()) == ["watch.started", "connection.recovered"]
 
 
-def test_trouble_that_was_told_is_told_to_be_over_even_if_the_shop_had_to_wait_for_a_first_sync_in_between(
+def test_a_problem_is_resolved_even_after_a_new_first_sync(
     waiting: World,
 ) -> None:
     waiting.shop.errors = [invalid_credentials()]

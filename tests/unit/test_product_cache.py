@@ -7,7 +7,7 @@ from orderwatch import clock as process_clock
 from orderwatch.errors import UnavailableError
 from orderwatch.publishing.enrich import CACHED_FOR, ProductCache
 from orderwatch.trackstar.products import Product
-from tests.support.clocks import StandingClock
+from tests.support.clocks import ManualClock
 
 
 class Source:
@@ -31,8 +31,8 @@ def find(cache: ProductCache, *product_ids: str, connection_id: str = "a") -> di
 
 
 @pytest.fixture
-def clock() -> StandingClock:
-    deadline_state = StandingClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+def clock() -> ManualClock:
+    deadline_state = ManualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
     process_clock.use(deadline_state)
     return deadline_state
 
@@ -43,7 +43,7 @@ def source() -> Source:
 
 
 @pytest.fixture
-def cache(source: Source, clock: StandingClock) -> ProductCache:
+def cache(source: Source, clock: ManualClock) -> ProductCache:
     return ProductCache(source)
 
 
@@ -88,7 +88,7 @@ def test_products_are_cached_only_if_all_of_them_are(cache: ProductCache, source
 
 @pytest.mark.parametrize(("after", "asked"), [(CACHED_FOR - timedelta(seconds=1), 1), (CACHED_FOR, 2)])
 def test_a_product_is_cached_for_one_poll_interval(
-    cache: ProductCache, clock: StandingClock, source: Source, after: timedelta, asked: int
+    cache: ProductCache, clock: ManualClock, source: Source, after: timedelta, asked: int
 ) -> None:
     find(cache, "1")
     clock.advance(after)
@@ -96,7 +96,7 @@ def test_a_product_is_cached_for_one_poll_interval(
     assert len(source.asked) == asked
 
 
-def test_the_least_recently_used_product_is_dropped_first(clock: StandingClock, source: Source) -> None:
+def test_the_least_recently_used_product_is_dropped_first(clock: ManualClock, source: Source) -> None:
     cache = ProductCache(source, max_products=2)
     find(cache, "1", "2")
     find(cache, "1")
@@ -107,7 +107,7 @@ def test_the_least_recently_used_product_is_dropped_first(clock: StandingClock, 
     assert source.asked[-1] == ["2"]
 
 
-def test_more_products_than_the_cache_keeps_are_returned(clock: StandingClock, source: Source) -> None:
+def test_more_products_than_the_cache_keeps_are_returned(clock: ManualClock, source: Source) -> None:
     cache = ProductCache(source, max_products=2)
     assert set(find(cache, "1", "2", "3")) == {"1", "2", "3"}
     find(cache, "2", "3")

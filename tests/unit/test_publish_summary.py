@@ -9,7 +9,7 @@ from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.publishing.publish import PublishMetrics
 from tests.support.alerts import SEEN_AT, alert_of
-from tests.support.clocks import StandingClock
+from tests.support.clocks import ManualClock
 
 NOW = SEEN_AT + timedelta(minutes=5)
 
@@ -20,7 +20,7 @@ def seconds_ago(seconds: float) -> Any:
 
 def counted(alert: Alert) -> PublishMetrics:
     """The summary after this alert was sent at `NOW`."""
-    clock.use(StandingClock(NOW))
+    clock.use(ManualClock(NOW))
     summary = PublishMetrics()
     summary.count_sent(alert)
     return summary

@@ -10,7 +10,7 @@ from rich.console import Console
 from orderwatch_local.inbox import Mail
 from orderwatch_local.screen import Screen
 from orderwatch_local.watch_status import DeadlineState
-from tests.support.clocks import BEGINS_AT, StandingClock, running_on
+from tests.support.clocks import BEGINS_AT, ManualClock, running_on
 
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 MAIL = Mail("[exception] Order #1042 at Alpine Outdoor", "Order #1042 is in exception\n\nTotal  186.54 USD\n", 0.0)
@@ -42,7 +42,7 @@ def test_in_a_pipe_a_message_is_its_subject_and_text_in_plain_lines() -> None:
 
 
 def test_in_a_pipe_the_standing_is_a_plain_line_a_minute() -> None:
-    time = StandingClock(BEGINS_AT)
+    time = ManualClock(BEGINS_AT)
     out, _ = console(terminal=False)
     log, printed = console(terminal=False)
     with running_on(time):
@@ -73,7 +73,7 @@ def test_a_message_of_the_other_topic_says_whom_it_is_for(terminal: bool) -> Non
 
 def test_the_live_line_is_gone_when_the_watch_ends_and_what_was_said_stays() -> None:
     out, printed = console(terminal=True, width=100)
-    with running_on(StandingClock(BEGINS_AT)):
+    with running_on(ManualClock(BEGINS_AT)):
         screen = Screen(out, out, as_json=False)
         with screen.showing(deadline_state()):
             screen.report("polls of Alpine Outdoor fail")

@@ -60,7 +60,7 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("TRACKSTAR_BASE_URL", "http://127.0.0.1@example.com"),
     ],
 )
-def test_a_wrong_variable_is_named_with_the_remedy_and_without_its_value(name: str, value: str) -> None:
+def test_an_invalid_variable_is_named_without_its_value(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read_settings(PollOrdersSettings, ENVIRONMENT | {name: value})
     assert name in str(caught.value)
@@ -68,7 +68,7 @@ def test_a_wrong_variable_is_named_with_the_remedy_and_without_its_value(name: s
     assert value not in f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
 
 
-def test_all_that_is_wrong_is_named_at_once() -> None:
+def test_all_invalid_variables_are_named_at_once() -> None:
     with pytest.raises(SettingsError, match=r"ALERT_TABLE_NAME.*ALERT_TOPIC_ARN.*DIGEST_THRESHOLD"):
         read_settings(PublishAlertsSettings, {"PARAMETER_PREFIX": "/orderwatch"})
 
@@ -84,7 +84,7 @@ def test_settings_cannot_be_changed_and_can_key_a_cache() -> None:
     ("function", "model"),
     [("PollOrdersFunction", PollOrdersSettings), ("PublishAlertsFunction", PublishAlertsSettings)],
 )
-def test_the_template_gives_a_function_just_the_variables_that_its_settings_read(
+def test_the_template_sets_exactly_the_variables_of_the_settings(
     function: str, model: type[PollOrdersSettings | PublishAlertsSettings]
 ) -> None:
     given = load_template()["Resources"][function]["Properties"]["Environment"]["Variables"]

@@ -15,7 +15,7 @@ from orderwatch.publishing.subscription_monitor import (
     monitor_subscriptions,
     open_channels,
 )
-from tests.support.clocks import StandingClock
+from tests.support.clocks import ManualClock
 from tests.support.cloud import Tables
 
 EMAIL = Subscription("email", is_confirmed=True)
@@ -50,7 +50,7 @@ class Stack:
     """AlertTable, optionally Slack, and a run every 15 minutes from noon."""
 
     def __init__(self, *, slack: bool = False) -> None:
-        self.clock = StandingClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+        self.clock = ManualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
         clock.use(self.clock)
         self.tables = Tables.in_memory()
         self.slack = Slack() if slack else None

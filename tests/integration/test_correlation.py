@@ -53,7 +53,7 @@ def started(running: Account) -> None:
     running.invoke("PublishAlertsFunction", inserts(running.pending()))
 
 
-def test_a_poll_is_followed_from_the_tick_that_asked_for_it(running: Account, log: Lines) -> None:
+def test_a_poll_can_be_traced_from_its_tick(running: Account, log: Lines) -> None:
     running.invoke("DispatchPollsFunction", {})
     [asked] = log.saying("poll requested")
     [message] = running.messages("PollQueue")
@@ -69,7 +69,7 @@ def test_a_poll_is_followed_from_the_tick_that_asked_for_it(running: Account, lo
     assert goes_on["next_poll_id"] != goes_on["poll_id"] == asked["poll_id"]
 
 
-def test_an_alert_is_followed_from_the_poll_that_found_it_to_slack(running: Account, log: Lines) -> None:
+def test_an_alert_can_be_traced_from_its_poll_to_slack(running: Account, log: Lines) -> None:
     started(running)
     running.shop.place(order("2", status="exception"))
     running.shop.sync()
@@ -114,7 +114,7 @@ def emitted(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines() if line.startswith('{"_aws"')]
 
 
-def test_a_metric_has_the_stack_for_its_only_dimension_and_transitions_their_kind_too(
+def test_metrics_have_the_stack_and_transitions_the_kind(
     running: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics.provider, "service", "orderwatch")
@@ -139,7 +139,7 @@ def test_a_metric_has_the_stack_for_its_only_dimension_and_transitions_their_kin
     assert (transition["kind"], transition["Transitions"]) == ("order.exception", [1.0])
 
 
-def test_a_quiet_poll_sends_no_metric_but_that_it_finished(
+def test_a_quiet_poll_sends_only_the_metric_that_it_finished(
     running: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """CloudWatch bills a metric for every hour in which it is sent."""

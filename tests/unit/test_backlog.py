@@ -1,4 +1,4 @@
-"""What `watch.started` lists: the most urgent orders that wait already, and how many there are in all."""
+"""The backlog of `watch.started`: the most urgent orders, and the number of all."""
 
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,7 @@ def place(world: World, order_id: str, *, status: str = "exception", days: int |
 
 def started(world: World) -> Alert:
     world.poll()
-    [alert] = [alert for alert in world.alerted() if alert.kind == "watch.started"]
+    [alert] = [alert for alert in world.new_alerts() if alert.kind == "watch.started"]
     return alert
 
 
@@ -34,7 +34,7 @@ def waiting(world: World) -> Backlog:
     return alert.backlog
 
 
-def test_what_must_ship_first_is_listed_first_and_then_what_is_worth_most(world: World) -> None:
+def test_the_backlog_is_sorted_by_ship_by_and_then_value(world: World) -> None:
     place(world, "late", days=-3)
     place(world, "cheap", total_price=1)
     place(world, "dear", total_price=900)
@@ -42,25 +42,23 @@ def test_what_must_ship_first_is_listed_first_and_then_what_is_worth_most(world:
     assert [order.id for order in waiting(world).orders] == ["late", "soon", "dear", "cheap"]
 
 
-def test_ten_are_listed_over_all_pages_and_the_rest_is_counted_by_status(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ten_orders_are_listed_and_the_rest_counted_by_status(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 3)
     for number in range(14):
         place(world, f"{number:02}", status="exception" if number % 2 else "backordered", days=20 - number)
-    alerted = waiting(world)
-    assert [order.id for order in alerted.orders] == [f"{number:02}" for number in range(13, 3, -1)]
-    assert len(alerted.orders) == MAX_LISTED
-    assert (alerted.more_orders, alerted.by_status) == (4, {"exception": 7, "backordered": 7})
+    backlog = waiting(world)
+    assert [order.id for order in backlog.orders] == [f"{number:02}" for number in range(13, 3, -1)]
+    assert len(backlog.orders) == MAX_LISTED
+    assert (backlog.more_orders, backlog.by_status) == (4, {"exception": 7, "backordered": 7})
 
 
-def test_what_is_over_does_not_wait(world: World) -> None:
+def test_resolved_orders_are_not_in_the_backlog(world: World) -> None:
     place(world, "gone", status="cancelled", days=-1)
     world.place("fine")
     assert started(world).backlog is None
 
 
-def test_a_listed_order_has_what_a_person_needs_to_find_it_and_nothing_personal(world: World) -> None:
+def test_a_listed_order_is_identifiable_and_not_personal(world: World) -> None:
     place(
         world, "1", days=1, external_system_url="https://shop.example/1?token=secret", ship_to_address={"city": "Kiel"}
     )

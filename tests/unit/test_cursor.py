@@ -23,7 +23,7 @@ def world() -> World:
     world = World()
     world.place("known")
     world.poll()
-    world.alerted()
+    world.new_alerts()
     return world
 
 
@@ -49,7 +49,7 @@ BY_SHOP = ["updated_date[gte]", "updated_date[lte]"]
 # Dates (rule 5)
 
 
-def test_one_order_without_the_vendors_date_costs_the_connection_nothing(world: World) -> None:
+def test_one_order_without_the_vendors_date_changes_nothing(world: World) -> None:
     answers = iter([page({"id": "undated", "status": "open", "updated_date": "2026-01-05T12:00:00Z"})])
     lists(world, lambda _: next(answers, None))
     world.next_poll()
@@ -62,7 +62,7 @@ def test_one_order_without_the_vendors_date_costs_the_connection_nothing(world: 
     assert filters(world) == BY_VENDOR
 
 
-def test_while_no_order_has_ever_shown_the_vendors_date_the_shops_is_used() -> None:
+def test_without_any_vendor_date_the_shops_date_is_used() -> None:
     world = World()
     world.shop.quirks.trackstar_dates = TrackstarDates.NULL
     world.place("1")
@@ -71,7 +71,7 @@ def test_while_no_order_has_ever_shown_the_vendors_date_the_shops_is_used() -> N
     assert filters(world) == BY_SHOP
 
 
-def test_the_vendors_date_is_used_again_as_soon_as_an_order_shows_one_from_where_it_was_last_used() -> None:
+def test_the_vendors_date_is_used_again_once_an_order_has_one() -> None:
     world = World()
     world.shop.quirks.trackstar_dates = TrackstarDates.NULL
     world.place("1")
@@ -92,7 +92,7 @@ def test_the_vendors_date_is_used_again_as_soon_as_an_order_shows_one_from_where
     assert world.queries()[-1]["trackstar_updated_date[gte]"] > f"{began:%Y-%m-%dT%H:%M:%SZ}", "and only once"
 
 
-def test_a_refused_filter_is_tried_again_once_a_day_and_nothing_is_missed(world: World) -> None:
+def test_a_refused_filter_is_tried_again_once_a_day(world: World) -> None:
     world.shop.quirks.refused_filters = {"trackstar_updated_date"}
     world.next_poll()
     fell_back = world.state().cursor.position
@@ -104,7 +104,7 @@ def test_a_refused_filter_is_tried_again_once_a_day_and_nothing_is_missed(world:
     world.pass_time(DAY)
     world.shop.sync()
     world.poll()
-    world.alerted()
+    world.new_alerts()
 
     assert kinds(world.next_poll()) in ([], ["order.exception"])
     assert filters(world) == BY_VENDOR
@@ -115,7 +115,7 @@ def test_a_refused_filter_is_tried_again_once_a_day_and_nothing_is_missed(world:
 
 
 @pytest.mark.parametrize("field", ["trackstar_updated_date", "updated_date"])
-def test_a_date_in_the_future_silences_no_order(field: str) -> None:
+def test_a_date_in_the_future_suppresses_no_order(field: str) -> None:
     world = World()
     if field == "updated_date":
         world.shop.quirks.trackstar_dates = TrackstarDates.NULL
@@ -123,7 +123,7 @@ def test_a_date_in_the_future_silences_no_order(field: str) -> None:
     world.shop.garble("1", {field: "2031-01-01T00:00:00Z"})
     world.shop.sync()
     world.poll()
-    world.alerted()
+    world.new_alerts()
     assert world.stored("1").version.at <= world.vendor_clock.now()
 
     world.shop.heal("1")
@@ -140,10 +140,10 @@ def test_what_is_dropped_as_stale_is_counted(world: World) -> None:
     lists(world, lambda _: page(old))
     world.pass_time()
     assert world.poll().stale == 1
-    assert world.alerted() == []
+    assert world.new_alerts() == []
 
 
-def test_an_older_copy_is_stale_also_where_the_vendors_clock_was_set_back_behind_both(world: World) -> None:
+def test_an_older_copy_is_stale_behind_a_clock_set_back(world: World) -> None:
     world.pass_time()
     world.move("known", "processing")
     world.next_poll()
@@ -152,32 +152,32 @@ def test_an_older_copy_is_stale_also_where_the_vendors_clock_was_set_back_behind
     world.pass_time()
     world.vendor_clock.advance(-HOUR)
     assert world.poll().stale == 1
-    assert world.alerted() == []
+    assert world.new_alerts() == []
 
 
 # Identity (rule 2)
 
 
-def test_the_same_trouble_again_is_alerted_again_whatever_the_dates_say() -> None:
+def test_a_repeated_problem_is_alerted_again_whatever_its_dates() -> None:
     world = World()
     world.shop.quirks.trackstar_dates = TrackstarDates.NULL
     world.place("1")
     world.poll()
-    world.alerted()
-    alerted = []
+    world.new_alerts()
+    alerts = []
     for status in ("exception", "processing", "exception"):
         world.shop.move("1", status)
         world.shop.garble("1", {"updated_date": "2026-01-05T12:00:00Z"})
         world.shop.sync()
-        alerted += world.next_poll()
-    assert kinds(alerted) == ["order.exception", "order.recovered", "order.exception"]
-    assert len({alert.alert_id for alert in alerted}) == 3
+        alerts += world.next_poll()
+    assert kinds(alerts) == ["order.exception", "order.recovered", "order.exception"]
+    assert len({alert.alert_id for alert in alerts}) == 3
 
 
 # Page tokens
 
 
-def test_a_page_that_points_to_itself_is_read_again_and_then_fails_loudly(world: World) -> None:
+def test_a_page_that_points_to_itself_is_retried_and_then_fails(world: World) -> None:
     asked: list[Request] = []
 
     def answer(request: Request) -> Response:
@@ -189,14 +189,14 @@ def test_a_page_that_points_to_itself_is_read_again_and_then_fails_loudly(world:
     with pytest.raises(PagingError, match="page token"):
         world.poll()
     assert len(asked) == 2 * MAX_ATTEMPTS
-    assert kinds(world.alerted()) == ["order.exception"], "what was read is not lost"
+    assert kinds(world.new_alerts()) == ["order.exception"], "what was read is not lost"
 
     world.trackstar.intercept = None
     world.next_poll()
     assert world.state().cursor.progress is None, "and once the vendor is well again the next poll comes through"
 
 
-def test_page_tokens_that_go_round_in_a_circle_fail_loudly_too(world: World) -> None:
+def test_a_loop_of_page_tokens_fails(world: World) -> None:
     asked: list[Request] = []
 
     def answer(request: Request) -> Response:
@@ -213,7 +213,7 @@ def test_page_tokens_that_go_round_in_a_circle_fail_loudly_too(world: World) -> 
 
 
 @pytest.mark.parametrize("paging", [Paging.STANDING, Paging.ROUND])
-def test_a_shop_whose_page_tokens_led_nowhere_for_a_while_is_read_once_they_lead_on(
+def test_a_shop_recovers_when_its_page_tokens_work_again(
     world: World, paging: Paging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 2)
@@ -228,7 +228,7 @@ def test_a_shop_whose_page_tokens_led_nowhere_for_a_while_is_read_once_they_lead
     world.pass_time()
     world.poll()
     assert world.state().cursor.progress is None
-    assert {alert.order.id for alert in world.alerted() if alert.order} == set(ids)
+    assert {alert.order.id for alert in world.new_alerts() if alert.order} == set(ids)
 
 
 def test_a_page_that_brings_nothing_new_is_followed(world: World) -> None:
@@ -245,7 +245,7 @@ def test_a_page_that_brings_nothing_new_is_followed(world: World) -> None:
 
 
 @pytest.mark.parametrize("ahead", [timedelta(), 2 * TICK], ids=["past", "ahead of the vendor's clock"])
-def test_an_order_that_one_page_shows_twice_is_taken_at_its_newest(world: World, ahead: timedelta) -> None:
+def test_of_two_copies_on_a_page_the_newest_counts(world: World, ahead: timedelta) -> None:
     moments: list[datetime] = [world.vendor_clock.now() + TICK + ahead, world.vendor_clock.now()]
     for first, second in ((0, 1), (1, 0)):
         records = [
@@ -255,7 +255,7 @@ def test_an_order_that_one_page_shows_twice_is_taken_at_its_newest(world: World,
         fresh = World()
         fresh.place("known")
         fresh.poll()
-        fresh.alerted()
+        fresh.new_alerts()
         lists(fresh, lambda _, records=records: page(*records))  # type: ignore[misc]
         fresh.next_poll()
         assert fresh.stored("twice").status == ("exception" if first == 0 else "open")

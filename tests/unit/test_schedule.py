@@ -1,4 +1,4 @@
-"""Which shops a tick polls: where something may have moved, and whatever was not read for a while."""
+"""Which shops a tick polls: those that may have changed, and those not read for a while."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -34,10 +34,10 @@ def row(**changes: Any) -> ConnectionState:
 
 
 def listed(*, synced: datetime | None = SYNCED, in_progress: bool = False, **fields: Any) -> TrackstarConnection:
-    alerted = f"{synced:%Y-%m-%dT%H:%M:%SZ}" if synced else None
+    text = f"{synced:%Y-%m-%dT%H:%M:%SZ}" if synced else None
     schedule = {
         "function_name": "get_orders",
-        "latest_sync": alerted,
+        "latest_sync": text,
         "sync_frequency": 3600,
         "in_progress": in_progress,
     }
@@ -49,7 +49,7 @@ IN_TROUBLE = Health(state=HealthState.BLOCKED, since=NOON)
 
 
 @pytest.mark.parametrize(
-    ("known", "alerted", "why"),
+    ("known", "listed", "why"),
     [
         (row(), listed(), None),
         (None, listed(), PollReason.FIRST),
@@ -76,11 +76,11 @@ IN_TROUBLE = Health(state=HealthState.BLOCKED, since=NOON)
         "no row",
         "no baseline yet",
         "a window is unfinished",
-        "a later mark",
-        "an earlier mark",
+        "a later sync",
+        "an earlier sync",
         "a sync is in progress",
-        "no mark is told",
-        "a mark where none was read",
+        "no sync time",
+        "a first sync time",
         "newly blocked",
         "blocked as before",
         "blocked no longer",
@@ -93,10 +93,10 @@ IN_TROUBLE = Health(state=HealthState.BLOCKED, since=NOON)
         "read in the future, by a clock that was set back",
     ],
 )
-def test_why_a_shop_is_polled(
-    known: ConnectionState | None, alerted: TrackstarConnection | None, why: PollReason | None
+def test_the_reason_for_a_poll(
+    known: ConnectionState | None, listed: TrackstarConnection | None, why: PollReason | None
 ) -> None:
-    assert poll_reason(known, alerted, now=NOW, max_gap=GAP) is why
+    assert poll_reason(known, listed, now=NOW, max_gap=GAP) is why
 
 
 @pytest.mark.parametrize(
@@ -111,13 +111,13 @@ def test_why_a_shop_is_polled(
     ],
     ids=["old", "fresh", "just asked", "asked a while ago", "refused today", "refused yesterday"],
 )
-def test_a_shop_is_polled_to_ask_for_a_sync_once_in_that_time(
+def test_a_shop_is_polled_for_a_sync_once_in_the_interval(
     known: ConnectionState, synced: datetime, why: PollReason | None
 ) -> None:
     assert poll_reason(known, listed(synced=synced), now=NOW, max_gap=GAP, sync_every=5 * MINUTE) is why
 
 
-def test_without_the_list_every_shop_is_polled_that_was_not_read_within_five_minutes() -> None:
+def test_without_the_list_shops_are_polled_every_five_minutes() -> None:
     rows = {"conn_a": row(), "conn_b": row(last_read_started_at=NOW.ours - 5 * MINUTE)}
     shops = ["conn_a", "conn_b", "conn_c"]
     found = connections_to_poll(shops, rows, None, now=NOW, max_gap=GAP, sync_every=None)

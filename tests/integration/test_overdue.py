@@ -86,9 +86,9 @@ def indexed(tables: Tables, index: str) -> list[str]:
     return [str(item["order_key"]["S"]) for page in pages for item in page["Items"]]
 
 
-def test_a_row_keeps_its_deadlines_and_what_a_summary_says_of_it(tables: Tables) -> None:
+def test_a_row_keeps_its_deadlines_and_its_extract(tables: Tables) -> None:
     at_risk = Deadline(NOON - 24 * HOUR, KIND_AT_RISK)
-    row = replace(OPEN, deadline_state=DeadlineState(LATE, at_risk, "told"), extract=EXTRACT.to_json())
+    row = replace(OPEN, deadline_state=DeadlineState(LATE, at_risk, "alert-1"), extract=EXTRACT.to_json())
     commit(tables, write("1", row))
     assert read(tables, "1") == row
     kept = Extract.from_json(read(tables, "1").extract or "")
@@ -96,7 +96,7 @@ def test_a_row_keeps_its_deadlines_and_what_a_summary_says_of_it(tables: Tables)
     assert (len(kept.lines), kept.more_lines, kept.currency, kept.url) == (20, 5, "EUR", "https://admin.example/1")
 
 
-def test_orders_whose_deadline_has_come_are_due_the_earliest_first(tables: Tables) -> None:
+def test_overdue_orders_are_listed_earliest_first(tables: Tables) -> None:
     def due(at: datetime) -> StoredOrder:
         return replace(OPEN, deadline_state=DeadlineState(due=Deadline(at, KIND_LATE)))
 
@@ -114,7 +114,7 @@ def test_orders_whose_deadline_has_come_are_due_the_earliest_first(tables: Table
     assert tables.store.due_orders("conn_c", NOON) == []
 
 
-def test_an_order_that_is_merely_due_does_not_wait_for_a_person_and_a_late_one_does(tables: Tables) -> None:
+def test_a_late_order_needs_attention_and_a_due_one_does_not(tables: Tables) -> None:
     late = DeadlineState(passed=LATE)
     row = replace(OPEN, needs_attention=WATCHED.needs_attention("open", late), deadline_state=late)
     commit(tables, write("due", OPEN), write("late", row))
@@ -126,9 +126,7 @@ def test_an_order_that_is_merely_due_does_not_wait_for_a_person_and_a_late_one_d
     ("status", "needs_attention"),
     [("exception", True), ("backordered", True), ("on_hold", True), ("cancelled", False), ("fulfilled", False)],
 )
-def test_a_final_status_is_an_event_and_nothing_to_wait_in(
-    tables: Tables, status: str, *, needs_attention: bool
-) -> None:
+def test_an_order_in_a_final_status_needs_no_attention(tables: Tables, status: str, *, needs_attention: bool) -> None:
     commit(
         tables,
         write(
@@ -141,7 +139,7 @@ def test_a_final_status_is_an_event_and_nothing_to_wait_in(
     assert indexed(tables, "attention") == (["conn_a#1"] if needs_attention else [])
 
 
-def test_a_deadline_and_its_alert_are_one_write_and_it_is_made_once(tables: Tables) -> None:
+def test_a_deadline_and_its_alert_are_one_write_made_once(tables: Tables) -> None:
     commit(tables, write("1", OPEN))
     after = replace(OPEN, deadline_state=DeadlineState(passed=LATE, deadline_alert_id="late-1"))
     first = write("1", after, expected=OPEN, alerted=alert())
@@ -153,7 +151,7 @@ def test_a_deadline_and_its_alert_are_one_write_and_it_is_made_once(tables: Tabl
     assert tables.alert_ids() == ["late-1"]
 
 
-def test_a_deadline_loses_where_the_ship_by_moved_meanwhile(tables: Tables) -> None:
+def test_a_deadline_is_not_written_if_the_ship_by_moved(tables: Tables) -> None:
     commit(tables, write("1", OPEN))
     moved = replace(OPEN, deadline_state=DeadlineState(due=Deadline(NOON + HOUR, KIND_LATE)))
     commit(tables, write("1", moved, expected=OPEN))
@@ -162,7 +160,7 @@ def test_a_deadline_loses_where_the_ship_by_moved_meanwhile(tables: Tables) -> N
     assert (read(tables, "1"), tables.alert_ids()) == (moved, [])
 
 
-def test_the_state_of_a_connection_keeps_by_which_rules_its_deadlines_were_recorded(tables: Tables) -> None:
+def test_a_connection_stores_the_rules_of_its_deadlines(tables: Tables) -> None:
     state = ConnectionState(
         connection_id=SHOP.id, cursor=Cursor(deadlines=DeadlineWatch("abc", NOON)), settings_flaw="x"
     )

@@ -1,4 +1,4 @@
-"""Rule 19: up to when a shop's data reach, where Trackstar does not tell when it synced."""
+"""Rule 19: the watermark of a shop whose sync times Trackstar does not report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ SHOP = AlertConnection(id="conn_a")
 
 @dataclass
 class SaysNothing:
-    """Trackstar, which knows the connection and tells of no sync."""
+    """Trackstar, which knows the connection and reports no sync."""
 
     def now(self) -> datetime:
         return NOON
@@ -34,7 +34,7 @@ class SaysNothing:
         raise AssertionError
 
 
-def test_that_our_own_polls_did_not_end_says_nothing_of_how_far_the_data_reach() -> None:
+def test_failed_polls_do_not_hold_back_the_watermark() -> None:
     unread = Health(state=HealthState.POLL_FAILING, since=NOON - timedelta(hours=1))
     state = ConnectionState(connection_id="conn_a", health=unread)
     fresh = probe_connection(SaysNothing(), ConnectionState(connection_id="conn_a"), SHOP)

@@ -68,9 +68,7 @@ def test_a_window_ends_with_the_vendors_clock() -> None:
 
 
 @given(now=st.timedeltas(-timedelta(days=30), timedelta(days=30)), age=st.timedeltas(timedelta(0), timedelta(days=30)))
-def test_whatever_the_clocks_do_a_window_reaches_back_over_the_cursor_and_over_the_time_since_then(
-    now: timedelta, age: timedelta
-) -> None:
+def test_a_window_overlaps_the_last_one_whatever_the_clocks_do(now: timedelta, age: timedelta) -> None:
     window = incremental(now=NOON + now, age=age)
     assert window.after
     assert window.after <= NOON - OVERLAP
@@ -99,7 +97,7 @@ def test_when_a_window_is_read_again(read_count: int, expected_count: int, attem
     assert progress.is_short() is short, why
 
 
-def test_a_window_that_is_read_again_starts_at_its_first_page_and_counts_anew() -> None:
+def test_a_restarted_window_begins_at_its_first_page() -> None:
     window = baseline_window(vendor_now=NOON, days=0)
     progress = Progress(
         window=window,

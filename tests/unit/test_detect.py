@@ -55,7 +55,7 @@ def moved(
     ("status", "needs_attention"),
     [("exception", True), ("backordered", True), ("cancelled", False), ("open", False)],
 )
-def test_an_order_waits_for_a_person_in_a_watched_status_that_it_can_leave(status: str, needs_attention: bool) -> None:
+def test_an_order_in_an_open_watched_status_needs_attention(status: str, needs_attention: bool) -> None:
     assert moved(seen(status), stored("processing")).stored.needs_attention is needs_attention
     assert moved(seen(status, minute=2), stored(status)).stored.needs_attention is needs_attention
 
@@ -70,8 +70,13 @@ def test_an_order_waits_for_a_person_in_a_watched_status_that_it_can_leave(statu
         (stored("backordered"), "backordered", None, "a new version of the same status is none"),
         (stored("exception"), "processing", "order.recovered", "the old one was watched, the new one is not"),
         (stored("exception"), "other", "order.recovered", "an unwatched status is an unwatched status"),
-        (stored("exception", alerted=False), "processing", None, "what was never told is never told to be over"),
-        (stored("exception", alerted=False), "cancelled", "order.cancelled", "the baseline's trouble that gets worse"),
+        (stored("exception", alerted=False), "processing", None, "a problem without an alert has no recovery"),
+        (
+            stored("exception", alerted=False),
+            "cancelled",
+            "order.cancelled",
+            "a problem of the baseline gets worse",
+        ),
         (stored("open"), "processing", None, "between unwatched statuses"),
         (stored("open"), "other", None, "`other` is not watched here"),
         (stored("open"), "teleported", None, "a status the vendor invents is stored only"),
@@ -79,12 +84,10 @@ def test_an_order_waits_for_a_person_in_a_watched_status_that_it_can_leave(statu
         (None, "open", None, "first seen in an unwatched one"),
     ],
 )
-def test_what_is_told_of_an_order_that_moved(
-    before: StoredOrder | None, after: str, kind: str | None, why: str
-) -> None:
+def test_the_alert_of_a_status_change(before: StoredOrder | None, after: str, kind: str | None, why: str) -> None:
     write = moved(seen(after), before)
     assert (write.alert.kind if write.alert else None) == kind, why
-    assert write.stored.status == after, "and whatever is told, it is stored"
+    assert write.stored.status == after, "it is stored whatever is alerted"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +106,7 @@ def test_what_is_told_of_an_order_that_moved(
         (stored("open", minute=9, clock=VersionClock.SHOP), seen("exception"), OBSERVED, POLICY, Reason.STATUS_CHANGED),
     ],
     ids=[
-        "an order nobody knew",
+        "an unknown order",
         "an order the baseline finds",
         "one that moved after the baseline had read it",
         "another status",
@@ -116,7 +119,7 @@ def test_what_is_told_of_an_order_that_moved(
         "versions of two clocks cannot be compared: never called stale",
     ],
 )
-def test_why_an_order_is_written_or_not(
+def test_the_reason_for_a_write(
     before: StoredOrder | None, order: Order, observation: Observation, policy: Policy, reason: Reason
 ) -> None:
     assert reason_for(order, before, observation=observation, policy=policy) is reason
@@ -130,7 +133,7 @@ def test_why_an_order_is_written_or_not(
         (30, NOON - 60 * MINUTE, Reason.BEFORE_WATCH, "Trackstar had it before the watch"),
         (30, NOON, Reason.BEFORE_WATCH, "in the very moment"),
         (30, NOON + MINUTE, Reason.FIRST_SEEN, "it is new"),
-        (30, None, Reason.FIRST_SEEN, "nobody says that it is old"),
+        (30, None, Reason.FIRST_SEEN, "its age is unknown"),
         (0, NOON - 60 * MINUTE, Reason.FIRST_SEEN, "a baseline of everything would have it: it is new"),
     ],
 )
@@ -143,8 +146,8 @@ def test_an_unknown_order_after_a_capped_baseline(
     by_the_shop = Order.of(record | {"created_date": created})
     for order in [by_trackstar, by_the_shop] if created else [by_the_shop]:
         assert reason_for(order, None, observation=OBSERVED, policy=policy) is reason, why
-        alerted = moved(order, None, policy=policy).alert
-        assert (alerted is not None) == (reason is Reason.FIRST_SEEN)
+        alert = moved(order, None, policy=policy).alert
+        assert (alert is not None) == (reason is Reason.FIRST_SEEN)
 
 
 def test_recoveries_can_be_left_out() -> None:
@@ -152,7 +155,7 @@ def test_recoveries_can_be_left_out() -> None:
     assert moved(seen("processing"), stored("exception"), policy=quiet).alert is None
 
 
-def test_other_carries_the_shops_own_word_along() -> None:
+def test_status_other_includes_the_raw_status() -> None:
     policy = Policy(statuses={"other"})
     alert = moved(seen("other", raw_status="fraud hold"), stored("open"), policy=policy).alert
     assert alert
@@ -160,7 +163,7 @@ def test_other_carries_the_shops_own_word_along() -> None:
     assert (alert.kind, alert.order.raw_status) == ("order.other", "fraud hold")
 
 
-def test_an_alert_says_what_it_was_before_and_since_when() -> None:
+def test_an_alert_has_the_previous_status_and_its_date() -> None:
     alert = moved(seen("cancelled"), stored("exception")).alert
     assert alert
     assert alert.order
@@ -169,7 +172,7 @@ def test_an_alert_says_what_it_was_before_and_since_when() -> None:
     assert alert.order.updated_at == NOON + MINUTE
 
 
-def test_the_same_transition_always_has_the_same_id_and_another_one_another() -> None:
+def test_a_transition_always_has_the_same_alert_id() -> None:
     def alerted_id(order: Order, connection_id: str = "conn_a") -> str:
         observation = replace(
             OBSERVED,
@@ -193,20 +196,20 @@ def test_the_same_transition_always_has_the_same_id_and_another_one_another() ->
     assert len(others | {original.alert_id}) == 5
 
 
-def test_a_new_version_of_the_same_status_keeps_since_when_and_by_which_alert_it_was_told() -> None:
+def test_a_new_version_of_a_status_keeps_since_and_alert_id() -> None:
     before = stored("exception")
     after = moved(seen("exception", minute=5), before).stored
     assert (after.status_since, after.status_alert_id) == (before.status_since, "alert-before")
     assert after.version.at == NOON + 5 * MINUTE
 
 
-def test_a_move_expects_the_row_that_it_was_decided_on() -> None:
+def test_a_write_expects_the_row_that_it_was_decided_on() -> None:
     before = stored("open")
     assert moved(seen("exception"), before).expected is before
     assert moved(seen("exception"), None).expected is None
 
 
-def test_a_row_remembers_the_alert_that_told_of_its_status_as_long_as_it_lasts() -> None:
+def test_a_row_keeps_the_alert_id_of_its_current_status() -> None:
     into = moved(seen("exception"), stored("open"))
     assert into.alert
     assert into.stored.status_alert_id == into.alert.alert_id

@@ -1,4 +1,4 @@
-"""What nobody would notice: polls that never come to their end, and statuses that nothing ever has."""
+"""Silent failures: polls that never end normally, and watched statuses that no order ever has."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from orderwatch_local.shop import Request, Response
 from tests.support.polls import WATCHED
 from tests.support.world import World, kinds
 
-SILENCE = timedelta(minutes=30)
+STALLED_AFTER = timedelta(minutes=30)
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def world() -> World:
     world = World()
     world.place("1")
     world.poll()
-    world.alerted()
+    world.new_alerts()
     return world
 
 
@@ -29,21 +29,21 @@ def refuse(request: Request) -> Response | None:
 
 
 def failed_poll(world: World) -> list[str]:
-    """Time passes, and a poll fails; what was alerted."""
+    """Let time pass and a poll fail; the kinds of its alerts."""
     world.pass_time()
     with pytest.raises(UnavailableError):
         world.poll()
-    alert_poll_failing(AlertConnection(id="conn_a"), store=world.tables.store, stalled_after=SILENCE)
-    return kinds(world.alerted())
+    alert_poll_failing(AlertConnection(id="conn_a"), store=world.tables.store, stalled_after=STALLED_AFTER)
+    return kinds(world.new_alerts())
 
 
-def test_a_connection_whose_polls_fail_for_half_an_hour_is_told_to_the_operators_once(world: World) -> None:
+def test_half_an_hour_of_failing_polls_is_alerted_once(world: World) -> None:
     world.trackstar.intercept = refuse
-    alerted = [kind for _ in range(20) for kind in failed_poll(world)]
-    assert alerted == ["connection.poll_failing"]
+    kinds_found = [kind for _ in range(20) for kind in failed_poll(world)]
+    assert kinds_found == ["connection.poll_failing"]
 
 
-def test_its_end_is_told_when_readings_come_to_their_end_again_and_not_before(world: World) -> None:
+def test_the_end_is_alerted_once_a_poll_ends_normally(world: World) -> None:
     world.trackstar.intercept = refuse
     for _ in range(8):
         failed_poll(world)
@@ -61,24 +61,24 @@ def test_the_start_of_the_watch_names_what_is_watched() -> None:
     world = World()
     world.place("1", status="exception")
     world.poll()
-    assert [alert.detail for alert in world.alerted()] == [
+    assert [alert.detail for alert in world.new_alerts()] == [
         "Watching 1 orders for backordered, cancelled, exception; 1 in exception now."
     ]
 
 
-def test_a_status_that_is_misspelt_is_told_to_the_operators_once() -> None:
+def test_a_misspelt_status_is_alerted_once() -> None:
     world = World("conn_a", "conn_b")
     policy = Policy(statuses={"exceptoin", "cancelled"})
-    alerted = []
+    alerts = []
     for _ in range(3):
         for shop in world.shops.values():
-            alerted += [alert for alert in world.next_poll(shop, policy=policy) if alert.kind == "status.unknown"]
-    assert [alert.connection_id for alert in alerted] == ["AlertStatuses"]
-    assert alerted[0].detail is not None
-    assert "AlertStatuses contains exceptoin" in alerted[0].detail
+            alerts += [alert for alert in world.next_poll(shop, policy=policy) if alert.kind == "status.unknown"]
+    assert [alert.connection_id for alert in alerts] == ["AlertStatuses"]
+    assert alerts[0].detail is not None
+    assert "AlertStatuses names exceptoin" in alerts[0].detail
 
 
-def test_a_status_that_only_a_shop_knows_is_not_doubted() -> None:
+def test_a_status_that_a_shop_uses_is_not_reported_as_unknown() -> None:
     world = World()
     world.place("1", status="on_hold")
     policy = Policy(statuses={*WATCHED.statuses, "on_hold"})

@@ -1,0 +1,168 @@
+"""What happens in a simulated run's shops: orders come, move, break and are deleted, and Trackstar crawls them."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from orderwatch_local.shop import Shop, TrackstarDates
+from orderwatch_local.shop.filters import ListQuery
+from orderwatch_local.shop.mirror import Resource
+from tests.simulation.cloud import CONNECTIONS
+from tests.simulation.plan import STATUSES, ShopPlan
+
+if TYPE_CHECKING:
+    from tests.simulation.run import SimulatedRun
+
+DELETED = 0.15
+"""The share of edits that delete an order."""
+FUTURE = "2031-03-02T10:00:00Z"
+AT_THE_BOUND = 0.3
+"""The share of late syncs whose dates lie exactly on the lower bound of the next window."""
+OVERLAP = timedelta(minutes=10)
+"""How far a window reaches back (rule 5)."""
+VENDOR_JUMPS = (-7200.0, -1800.0, -120.0, -3.0, 3.0, 120.0, 1800.0, 7200.0)
+
+
+class ShopActivity:
+    """Changes the orders of the shops and lets Trackstar crawl them."""
+
+    def __init__(self, run: "SimulatedRun") -> None:
+        self._run = run
+        self._placed: Counter[str] = Counter()
+
+    def show(self, shop: Shop) -> None:
+        records = shop.select(Resource.ORDERS, ListQuery())
+        self._run.deadlines.show(shop.connection_id, records)
+        self._run.oracle.copies[shop.connection_id].show(records, self._run.vendor_clock.now())
+
+    def place(self, shop: Shop, status: str) -> None:
+        """A new order; all shops use the same numbers."""
+        self._placed[shop.connection_id] += 1
+        number, ship_by = (
+            str(self._placed[shop.connection_id]),
+            self._run.promises.ship_by(self._run.vendor_clock.now()),
+        )
+        price = {"total_price": 10 * int(number) + 0.25, "invoice_currency_code": ("EUR", "USD")[int(number) % 2]}
+        order: dict[str, Any] = {"id": number, "order_number": number, "status": status, **price}
+        shop.place(order | {"line_items": self._run.stock.lines(), "latest_ship_date": ship_by})
+        self._run.note(f"place {shop.connection_id} {number} {status}, to ship by {ship_by}")
+
+    def change(self, shop: Shop) -> None:
+        """Change one of a shop's orders."""
+        ids = [record["id"] for record in shop.orders()]
+        what = self._run.chance.choice(("place", "move", "move", "move", "touch", "there and back"))
+        if what == "place" or not ids:
+            self.place(shop, self._run.chance.choice(STATUSES))
+            return
+        order_id = self._run.chance.choice(ids)
+        if self._run.promises.chance.random() < self._run.promises.edits:
+            self._edit(shop, order_id)
+            return
+        status = self._next_status(shop, order_id, what)
+        shop.move(order_id, status)
+        if self._run.happens(self._run.plan.garbled):
+            self._garble(shop, order_id)
+        elif self._run.happens(self._run.plan.misdated):
+            self._misdate(shop, order_id)
+        else:
+            shop.heal(order_id)
+        self._run.note(f"{what} {shop.connection_id} {order_id} {status}")
+
+    def _edit(self, shop: Shop, order_id: str) -> None:
+        """Change the ship-by of an order, or delete it."""
+        if self._run.promises.chance.random() < DELETED:
+            shop.delete(order_id)
+            self._run.note(f"delete {shop.connection_id} {order_id}")
+            return
+        ship_by = self._run.promises.ship_by(self._run.vendor_clock.now())
+        shop.edit(order_id, {"latest_ship_date": ship_by})
+        self._run.note(f"edit {shop.connection_id} {order_id}, to ship by {ship_by}")
+
+    def _next_status(self, shop: Shop, order_id: str, what: str) -> str:
+        before = str(shop.order(order_id)["status"])
+        if what == "move":
+            return self._run.chance.choice(STATUSES)
+        if what == "there and back":
+            shop.move(order_id, self._run.chance.choice(STATUSES))
+        return before
+
+    def _garble(self, shop: Shop, order_id: str) -> None:
+        field_name = self._run.chance.choice(("id", "status", "status", "line_items", "total_price"))
+        values: list[Any] = [None, [], {}] if field_name == "id" else [None, [], {}, 7]
+        shop.garble(order_id, {field_name: self._run.chance.choice(values)})
+        self._run.note(f"garble {shop.connection_id} {order_id} {field_name}")
+
+    def _misdate(self, shop: Shop, order_id: str) -> None:
+        """Remove a date of change, or set it into the future; Trackstar's only where it dates orders at all."""
+        names = ["updated_date"]
+        if shop.quirks.trackstar_dates is TrackstarDates.PRESENT:
+            names.append("trackstar_updated_date")
+        field_name, date = self._run.chance.choice(names), self._run.chance.choice((None, FUTURE))
+        shop.garble(order_id, {field_name: date})
+        self._run.note(f"misdate {shop.connection_id} {order_id} {field_name} {date}")
+
+    def sync(self, connection_id: str) -> None:
+        """Trackstar crawls a shop; the dates it sets may be older than the moment from which they are visible."""
+        shop = self._run.shops[connection_id]
+        late = self._lateness(self._plan_of(connection_id))
+        is_reported = self._run.sync_times.before_sync(shop)
+        self._run.vendor_clock.offset -= late
+        copied = shop.sync(is_marked=is_reported)
+        self._run.vendor_clock.offset += late
+        self.show(shop)
+        unreported = "" if is_reported else ", not reported"
+        self._run.note(f"sync {connection_id}: {copied}, late by {late:.0f}{unreported}")
+
+    def _lateness(self, plan: ShopPlan) -> float:
+        """Seconds by which a sync's dates are late: never so many that a version goes back, or passes the overlap."""
+        if self._run.is_calm or not plan.late_by:
+            return 0.0
+        late = self._run.chance.uniform(0, plan.late_by)
+        cursor = (self._run.tables.row(CONNECTIONS, plan.connection_id) or {}).get("cursor", {}).get("position")
+        if cursor and not self._run.running and self._run.chance.random() < AT_THE_BOUND:
+            bound = datetime.fromisoformat(cursor) - OVERLAP
+            late = max((self._run.vendor_clock.now() - bound).total_seconds(), 0.0)
+        stamped = self._run.vendor_clock.now() - timedelta(seconds=late)
+        last = max((sight.newest for sight in self._run.oracle.copies[plan.connection_id].orders.values()), default="")
+        return late if f"{stamped:%Y-%m-%dT%H:%M:%SZ}" > last else 0.0
+
+    def _plan_of(self, connection_id: str) -> ShopPlan:
+        return next(each for each in self._run.plan.shops if each.connection_id == connection_id)
+
+    def change_and_sync(self, shop: Shop) -> None:
+        """A change and a sync within one second: statuses that flip under one version."""
+        self.change(shop)
+        self.sync(shop.connection_id)
+
+    def flip(self, shop: Shop) -> None:
+        """There and back within one second, synced each time: three statuses under one version."""
+        if not shop.orders():
+            return
+        order_id = self._run.chance.choice(shop.orders())["id"]
+        self._run.time.spend(-self._run.vendor_clock.now().timestamp() % 1.0)
+        first, second = self._run.chance.choice(STATUSES), self._run.chance.choice(STATUSES)
+        for status in (first, second, first):
+            if order_id not in {record["id"] for record in shop.orders()}:
+                return  # deleted while the poll below was under way
+            shop.move(order_id, status)
+            self._run.note(f"flip {shop.connection_id} {order_id} {status}")
+            self.sync(shop.connection_id)
+            self._run.event_sources.poll_again(shop)
+
+    def any_shop(self) -> Shop:
+        return self._run.chance.choice(list(self._run.shops.values()))
+
+    def complete_first_sync(self, shop: Shop) -> None:
+        shop.complete_historical_sync()
+        self.show(shop)
+        self._run.note(f"first sync of {shop.connection_id} is done")
+
+    def jump_clock(self) -> None:
+        by = self._run.chance.choice(VENDOR_JUMPS)
+        self._run.vendor_clock.offset = max(min(self._run.vendor_clock.offset + by, 7200.0), -7200.0)
+        self._run.oracle.jumps += 1
+        self._run.note(f"the vendor's clock jumps to {self._run.vendor_clock.offset:+.0f}")
+
+    def place_open(self, shop: Shop) -> str:
+        self.place(shop, "open")
+        return str(shop.orders()[-1]["id"])

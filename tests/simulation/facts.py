@@ -1,0 +1,47 @@
+"""What the three oracles share: the violation they raise, and how they read a record of the API and a row."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.simulation.cloud import Row
+
+type Subject = tuple[str, str]
+"""Connection and order."""
+
+
+class Violation(BaseException):
+    """A rule does not hold; a BaseException, since nothing of the product may catch it.
+
+    Attributes:
+        trace: What had happened up to there.
+    """
+
+    trace: tuple[str, ...] = ()
+
+
+def key_of(record: dict[str, Any]) -> str:
+    """The number by which the oracles know an order: its id may be garbled."""
+    return str(record.get("order_number"))
+
+
+def version_of(record: dict[str, Any]) -> str | None:
+    """Trackstar's date of change, else the shop's."""
+    version = record.get("trackstar_updated_date") or record.get("updated_date")
+    return str(version) if version else None
+
+
+def status_of(record: dict[str, Any]) -> str | None:
+    """Its status where it can be watched: an id and a status, which may be numbers."""
+    fields = [record.get(name) for name in ("id", "status")]
+    return str(fields[1]) if all(isinstance(each, str | int) and each != "" for each in fields) else None
+
+
+def moment(text: str) -> datetime:
+    """A stored or shown date, in UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def subject_of(row: Row) -> Subject:
+    """The connection and the order of a row of OrderTable."""
+    connection_id, _, order_id = row["order_key"].partition("#")
+    return connection_id, order_id

@@ -1,0 +1,82 @@
+"""Processes that crash at chosen outgoing calls, before the call or after it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sns import SNSClient
+
+
+class Killed(BaseException):
+    """The process ended here; the product cannot catch it."""
+
+
+class CrashingProcess:
+    """Counts the outgoing calls of a process, and crashes it at some of them.
+
+    Args:
+        crashes: Numbers of calls, from 1, and whether the call is done before the crash.
+
+    Attributes:
+        calls: Calls so far.
+        crashed: How often it crashed.
+    """
+
+    def __init__(self, *crashes: tuple[int, bool]) -> None:
+        self._crashes = dict(crashes)
+        self.calls = 0
+        self.crashed = 0
+
+    def call[T](self, send: Callable[[], T]) -> T:
+        """Make one outgoing call.
+
+        Raises:
+            Killed: Before or after it, at a chosen call.
+        """
+        self.calls += 1
+        after = self._crashes.get(self.calls)
+        if after is False:
+            self._crash()
+        answer = send()
+        if after is True:
+            self._crash()
+        return answer
+
+    def _crash(self) -> None:
+        self.crashed += 1
+        raise Killed
+
+    def dynamodb(self, client: object) -> "DynamoDBClient":
+        return cast("DynamoDBClient", _Crashing(client, self))
+
+    def sns(self, client: object) -> "SNSClient":
+        return cast("SNSClient", _Crashing(client, self))
+
+    def transport(self, transport: httpx.BaseTransport) -> httpx.BaseTransport:
+        return _CrashingTransport(transport, self)
+
+
+class _Crashing:
+    """A client each of whose requests may crash the process."""
+
+    def __init__(self, client: object, process: CrashingProcess) -> None:
+        self._client, self._process = client, process
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._client, name)
+        if name == "exceptions":
+            return real
+        if name == "get_paginator":
+            return lambda operation: _Crashing(real(operation), self._process)
+        return lambda **request: self._process.call(lambda: real(**request))
+
+
+class _CrashingTransport(httpx.BaseTransport):
+    def __init__(self, transport: httpx.BaseTransport, process: CrashingProcess) -> None:
+        self._transport, self._process = transport, process
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._process.call(lambda: self._transport.handle_request(request))
