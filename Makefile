@@ -26,7 +26,7 @@ demo: setup ## Play a day of three shops on a local cloud and show every alert
 
 .PHONY: smoke
 smoke: setup ## Play a short day to a new stack in your AWS account (asks first, YES=1 does not), or LOCAL=1, and delete it again
-	@$(RUN)/python -m orderwatch_local.smoke $(if $(YES),--yes) $(if $(LOCAL),--local)
+	@$(RUN)/python -m orderwatch_local.smoke.run $(if $(YES),--yes) $(if $(LOCAL),--local)
 
 .PHONY: test
 test: setup ## All tests: unit, integration, simulation, end to end
@@ -74,7 +74,7 @@ bench: setup ## Measure speed, memory, requests, latency and cost beside their f
 
 .PHONY: pictures
 pictures: $(VENV)/ready ## Take the pictures of the docs again (needs Chromium)
-	@$(RUN)/python -m orderwatch_local.picture docs/images
+	@$(RUN)/python -m orderwatch_local.preview.picture docs/images
 
 .PHONY: pins
 pins: $(UV) ## Resolve the pinned requirements again

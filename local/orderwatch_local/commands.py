@@ -12,12 +12,12 @@ from rich.console import Console
 
 from orderwatch_cli.arguments import check_connection_id
 from orderwatch_local.closed_pipe import ends_with_its_reader
-from orderwatch_local.demo import run_demo
-from orderwatch_local.preview_command import preview
-from orderwatch_local.serve_shop import serve_shops
-from orderwatch_local.up import run_up
-from orderwatch_local.up_checks import Request, token_variable
-from orderwatch_local.watch import WatchedShop
+from orderwatch_local.cloud.watch import WatchedShop
+from orderwatch_local.demo.run import run_demo
+from orderwatch_local.preview.command import preview
+from orderwatch_local.simulator.interactive import serve_shops
+from orderwatch_local.up.checks import Request, token_variable
+from orderwatch_local.up.run import run_up
 
 VENDOR = "https://production.trackstarhq.com"
 

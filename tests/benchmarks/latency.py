@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from orderwatch_local.shop import Request, Shop, Trackstar, VirtualClock, serve
-from orderwatch_local.shop.script import API_KEY
-from orderwatch_local.watch import Watch, WatchedShop, watching
+from orderwatch_local.cloud.watch import Watch, WatchedShop, watching
+from orderwatch_local.simulator import Request, Shop, Trackstar, VirtualClock, serve
+from orderwatch_local.simulator.script import API_KEY
 from tests.benchmarks.report import Say, Section
 
 TRANSITIONS = 200

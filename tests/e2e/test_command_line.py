@@ -16,7 +16,7 @@ from typing import IO
 
 import pytest
 
-from orderwatch_local.shop import Shop, ShopServer, Trackstar, VirtualClock, serve
+from orderwatch_local.simulator import Shop, ShopServer, Trackstar, VirtualClock, serve
 
 ORDERWATCH = Path(sys.executable).with_name("orderwatch")
 API_KEY = "key-of-the-tests"

@@ -24,13 +24,13 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
-from orderwatch_local.build import PROJECT, build, this_architecture
-from orderwatch_local.containers import LOOPBACK, find_doorway
+from orderwatch_local.cloud.containers import LOOPBACK, find_doorway
+from orderwatch_local.cloud.sam import PROJECT, build, this_architecture
+from orderwatch_local.cloud.watch import WatchedShop
 from orderwatch_local.errors import DockerMissingError
-from orderwatch_local.shop import Shop, ShopServer, Trackstar, VirtualClock, serve
-from orderwatch_local.up import run_up
-from orderwatch_local.up_checks import Request
-from orderwatch_local.watch import WatchedShop
+from orderwatch_local.simulator import Shop, ShopServer, Trackstar, VirtualClock, serve
+from orderwatch_local.up.checks import Request
+from orderwatch_local.up.run import run_up
 from tests.e2e.runtime_interface import RuntimeInterface
 from tests.support.template import load_template
 
@@ -148,8 +148,8 @@ def test_every_function_works_with_the_files_and_they_go_with_the_cloud(
     shop: Shop, server: ShopServer, clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, built = tmp_path / "for-sam", build(this_architecture()).parent
-    monkeypatch.setattr("orderwatch_local.up.find_doorway", lambda _: LOOPBACK)
-    monkeypatch.setattr("orderwatch_local.relay.HOST", "127.0.0.1")
+    monkeypatch.setattr("orderwatch_local.up.run.find_doorway", lambda _: LOOPBACK)
+    monkeypatch.setattr("orderwatch_local.cloud.containers.HOST", "127.0.0.1")
     monkeypatch.setattr("orderwatch_cli.env_json.FOLDER", folder)
 
     def invoke(function: str) -> Any:

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orderwatch_local import smoke_day
-from orderwatch_local.account import Account
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.smoke import run_smoke
+from orderwatch_local.cloud.account import Account
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.smoke import day as smoke_day
+from orderwatch_local.smoke.run import run_smoke
 from tests.support.template import ROOT
 
-SMOKE = [sys.executable, "-m", "orderwatch_local.smoke"]
+SMOKE = [sys.executable, "-m", "orderwatch_local.smoke.run"]
 
 
 @pytest.fixture(scope="module")

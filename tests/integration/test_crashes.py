@@ -14,7 +14,7 @@ from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.sns import AlertTopic
 from orderwatch.aws.tables import LEASE_DURATION
 from orderwatch.errors import PollSupersededError
-from orderwatch_local.shop import ShopTransport
+from orderwatch_local.simulator import ShopTransport
 from tests.support.death import Killed, Lifeline
 from tests.support.delivered import due_for, order_alerts_in
 from tests.support.recording_sns import ARN, RecordingSns

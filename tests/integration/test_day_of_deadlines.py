@@ -9,10 +9,9 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.deadlines.rules import DeadlineRules
-from orderwatch_local.demo import ZONES
-from orderwatch_local.shop import day_of_three_shops
-from orderwatch_local.truth import AlertKey
-from orderwatch_local.truth_of_deadlines import owed_about_orders
+from orderwatch_local.demo.expected import AlertKey, owed_about_orders
+from orderwatch_local.demo.run import ZONES
+from orderwatch_local.simulator import day_of_three_shops
 from tests.support.cloud import Tables
 from tests.support.polls import WATCHED, client_of, poll
 

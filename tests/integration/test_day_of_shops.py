@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from orderwatch_local.shop import Hour, Script, day_of_three_shops
-from orderwatch_local.shop import Trackstar as SimulatedTrackstar
-from orderwatch_local.shop.lives import STORM_HOUR, ShopDay
-from orderwatch_local.shop.script import DAY, THREE_SHOPS
+from orderwatch_local.simulator import Hour, Script, day_of_three_shops
+from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
+from orderwatch_local.simulator.scenario import STORM_HOUR, ShopDay
+from orderwatch_local.simulator.script import DAY, THREE_SHOPS
 from tests.support.cloud import Inbox, Tables
 from tests.support.delivered import due_for, order_alerts_in
 from tests.support.polls import client_of, poll

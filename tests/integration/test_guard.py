@@ -14,7 +14,7 @@ import pytest
 
 from orderwatch_cli.local_credentials import find_session_token
 from orderwatch_cli.main import run
-from orderwatch_local.cloud import LocalCloud
+from orderwatch_local.cloud.local_cloud import LocalCloud
 
 KEY = "the-real-api-key"
 PARAMETER = "/orderwatch/trackstar/api-key"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orderwatch_local.build import PROJECT, SAM
+from orderwatch_local.cloud.sam import PROJECT, SAM
 
 MAKE = ("make", "-s", "-C", str(PROJECT / "layers/orderwatch/python"))
 SYSTEM = "/usr/bin:/bin"

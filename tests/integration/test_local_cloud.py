@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from orderwatch_local import build as build_module
-from orderwatch_local.build import build, source_digest
-from orderwatch_local.cloud import LocalCloud
+from orderwatch_local.cloud import sam as build_module
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.cloud.processes import GuardedProcess, clean_environment
+from orderwatch_local.cloud.sam import build, source_digest
 from orderwatch_local.errors import BuildFailedError, PortInUseError, StartFailedError, ToolMissingError
-from orderwatch_local.processes import GuardedProcess, clean_environment
 
 # Connects to the test, and so does a child of it, one that does not heed SIGTERM: the test sees them end.
 CONNECTED = """
@@ -31,7 +31,7 @@ threading.Event().wait()
 OWNER = """
 import os, sys, threading
 from pathlib import Path
-from orderwatch_local.processes import GuardedProcess
+from orderwatch_local.cloud.processes import GuardedProcess
 GuardedProcess(sys.argv[3:], env=dict(os.environ), log=Path(sys.argv[1]), scratch=Path(sys.argv[2]))
 threading.Event().wait()
 """
@@ -214,13 +214,13 @@ def test_a_port_that_is_taken_is_named(listener: socket.socket) -> None:
 def test_an_emulator_that_ends_at_once_is_told_with_its_last_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orderwatch_local.cloud._EMULATOR", fake_sam(tmp_path, "echo out of luck; exit 3"))
+    monkeypatch.setattr("orderwatch_local.cloud.local_cloud._EMULATOR", fake_sam(tmp_path, "echo out of luck; exit 3"))
     with pytest.raises(StartFailedError, match="out of luck"):
         LocalCloud().start()
 
 
 def test_an_interrupted_command_leaves_the_cloud_stopped() -> None:
-    code = "import sys, threading\nfrom orderwatch_local.cloud import LocalCloud\n"
+    code = "import sys, threading\nfrom orderwatch_local.cloud.local_cloud import LocalCloud\n"
     code += "with LocalCloud() as cloud:\n    print(cloud.endpoint, flush=True)\n    threading.Event().wait()\n"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as command:
         assert command.stdout is not None

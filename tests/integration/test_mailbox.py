@@ -7,8 +7,8 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.inbox import Mail, Mailbox
+from orderwatch_local.cloud.inbox import Mail, Mailbox
+from orderwatch_local.cloud.local_cloud import LocalCloud
 
 ARN = "arn:aws:sns:us-east-1:000000000000:alerts"
 WITHIN = 20.0

@@ -4,7 +4,7 @@ import pytest
 
 from orderwatch.errors import UnavailableError
 from orderwatch.trackstar.orders import MAX_IDS_LENGTH
-from orderwatch_local.shop import Paging, Request, Response
+from orderwatch_local.simulator import Paging, Request, Response
 from tests.support.world import World
 
 

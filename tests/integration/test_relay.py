@@ -9,11 +9,18 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.containers import LOOPBACK, SimulatedShopUrl
+from orderwatch_local.cloud.containers import (
+    LOOPBACK,
+    Answered,
+    Asked,
+    Relay,
+    SimulatedShopUrl,
+    forward,
+    forward_to_cloud,
+)
+from orderwatch_local.cloud.local_cloud import LocalCloud
 from orderwatch_local.errors import StartFailedError
-from orderwatch_local.relay import Answered, Asked, Relay, forward, forward_to_cloud
-from orderwatch_local.shop import Shop, SystemClock, Trackstar, serve
+from orderwatch_local.simulator import Shop, SystemClock, Trackstar, serve
 
 KEY = "the-real-api-key"
 PARAMETER = "/orderwatch/trackstar/api-key"
@@ -126,7 +133,7 @@ def test_a_container_gets_into_the_cloud_whatever_credentials_and_region_it_was_
 
 
 def test_the_credentials_of_a_user_end_at_the_relay(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orderwatch_local.relay.forward", lambda _: echo)
+    monkeypatch.setattr("orderwatch_local.cloud.containers.forward", lambda _: echo)
     sent: list[tuple[str, str]] = [
         ("X-Amz-Security-Token", "token-of-the-user"),
         ("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAUSER/20260302/eu-central-1/ssm/aws4_request, Signature=00"),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import ValidationError
 
-from orderwatch_local.shop import (
+from orderwatch_local.simulator import (
     ACCESS_TOKEN_HEADER,
     API_KEY_HEADER,
     Envelope,
@@ -30,11 +30,10 @@ from orderwatch_local.shop import (
     missing_permission,
     serve,
 )
-from orderwatch_local.shop.catalogue import seeded_catalogue
-from orderwatch_local.shop.filters import ORDER_GRAMMAR
-from orderwatch_local.shop.lives import LIFECYCLE
-from orderwatch_local.shop.orders import OrderBook
-from orderwatch_local.shop.script import API_KEY
+from orderwatch_local.simulator.filters import ORDER_GRAMMAR
+from orderwatch_local.simulator.scenario import LIFECYCLE
+from orderwatch_local.simulator.script import API_KEY
+from orderwatch_local.simulator.seeded_data import OrderBook, seeded_catalogue
 from tests.integration.trackstar.page import page
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from orderwatch_local.errors import PortInUseError
-from orderwatch_local.shop import (
+from orderwatch_local.simulator import (
     ACCESS_TOKEN_HEADER,
     API_KEY_HEADER,
     Resource,

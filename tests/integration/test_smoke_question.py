@@ -5,8 +5,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from orderwatch_local import smoke
-from orderwatch_local.account import Account
+from orderwatch_local.cloud.account import Account
+from orderwatch_local.smoke import run as smoke
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])

@@ -9,7 +9,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.sync import ask_for_sync
-from orderwatch_local.shop import Request, Response
+from orderwatch_local.simulator import Request, Response
 from tests.support.world import MINUTE, World
 
 EVERY = 5 * MINUTE

@@ -7,10 +7,10 @@ import pytest
 from pydantic import SecretStr
 
 from orderwatch_cli.shop_check import Flaw, UnusableShopError
-from orderwatch_local.shop import Request as ApiRequest
-from orderwatch_local.shop import Response, Shop, Trackstar, VirtualClock, json_response, serve
-from orderwatch_local.up_checks import Request, check, doubts
-from orderwatch_local.watch import WatchedShop
+from orderwatch_local.cloud.watch import WatchedShop
+from orderwatch_local.simulator import Request as ApiRequest
+from orderwatch_local.simulator import Response, Shop, Trackstar, VirtualClock, json_response, serve
+from orderwatch_local.up.checks import Request, check, doubts
 
 
 @pytest.fixture

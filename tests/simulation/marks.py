@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orderwatch_local.shop import Shop
+from orderwatch_local.simulator import Shop
 
 MAX_GAP = 900.0
 """Seconds after which a shop is polled whatever its marks say."""

@@ -29,10 +29,10 @@ from orderwatch import clock
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.errors import OrderwatchError
 from orderwatch.observability import logger
-from orderwatch_local.shop import Paging, Shop, ShopTransport, TrackstarDates, endpoint_error, invalid_credentials
-from orderwatch_local.shop import Trackstar as SimulatedTrackstar
-from orderwatch_local.shop.filters import ListQuery
-from orderwatch_local.shop.mirror import Resource
+from orderwatch_local.simulator import Paging, Shop, ShopTransport, TrackstarDates, endpoint_error, invalid_credentials
+from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
+from orderwatch_local.simulator.filters import ListQuery
+from orderwatch_local.simulator.mirror import Resource
 from tests.simulation import deadline_plan
 from tests.simulation.cloud import (
     ALERTS,

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from orderwatch_local.shop import Visible
-from orderwatch_local.truth import AlertKey, alerts_in, expected_alerts
+from orderwatch_local.demo.expected import AlertKey, alerts_in, expected_alerts
+from orderwatch_local.simulator import Visible
 
 
 def due_for(visible: Iterable[Visible]) -> Counter[AlertKey]:

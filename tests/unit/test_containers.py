@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from orderwatch_local.containers import LOOPBACK, find_doorway, read_doorway
+from orderwatch_local.cloud.containers import LOOPBACK, find_doorway, read_doorway
 from orderwatch_local.errors import DockerMissingError
 
 BRIDGE = [{"Subnet": "fd00:17::/64", "Gateway": "fd00:17::1"}, {"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]

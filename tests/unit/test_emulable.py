@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from orderwatch_local.emulable import emulable
+from orderwatch_local.cloud.sam import emulable
 
 ALARM = "AWS::CloudWatch::Alarm"
 

@@ -6,7 +6,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder
 from orderwatch.publishing.enrich import MAX_GAPS, MAX_WAREHOUSES, SKIPPED_LATE, enrich, product_ids_of, without_details
 from orderwatch.trackstar.products import Product, ProductPage
-from orderwatch_local.samples import SAMPLES, order_alert
+from orderwatch_local.preview.samples import SAMPLES, order_alert
 
 TENT = Product(
     id="901",

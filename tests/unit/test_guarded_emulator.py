@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orderwatch_local.guarded_emulator import Guard
+from orderwatch_local.cloud.guard import Guard
 
 SECRET = "secret-of-this-run"
 HOST = (b"host", b"127.0.0.1:4566")

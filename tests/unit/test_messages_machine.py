@@ -7,8 +7,8 @@ import pytest
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder
 from orderwatch.rendering import machine
-from orderwatch_local.samples import SAMPLES, order_alert
-from orderwatch_local.schema import alert_schema
+from orderwatch_local.preview.samples import SAMPLES, order_alert
+from orderwatch_local.preview.schema import alert_schema
 
 
 def _with_lines(count: int, *, more: int = 0) -> Alert:

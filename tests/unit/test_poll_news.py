@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orderwatch_local.poll_news import PollLog, PollNews, news_in
+from orderwatch_local.up.status import PollLog, PollNews, news_in
 
 AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 TRACEBACK = (

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertLineItem
 from orderwatch_cli.main import app
-from orderwatch_local import picture
 from orderwatch_local.errors import ToolMissingError
-from orderwatch_local.mrkdwn import Span, Style, spans
-from orderwatch_local.picture import PictureError
-from orderwatch_local.preview import CHANNELS, read_alert, show
-from orderwatch_local.preview_page import page
-from orderwatch_local.samples import SAMPLES, order_alert
+from orderwatch_local.preview import picture
+from orderwatch_local.preview.command import CHANNELS, read_alert, show
+from orderwatch_local.preview.mrkdwn import Span, Style, spans
+from orderwatch_local.preview.page import page
+from orderwatch_local.preview.picture import PictureError
+from orderwatch_local.preview.samples import SAMPLES, order_alert
 
 NASTY = "</pre><script>alert(1)</script>{{json}}\"'&<b>"
 

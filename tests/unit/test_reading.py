@@ -10,7 +10,7 @@ import pytest
 from orderwatch.errors import PagingError
 from orderwatch.polling.cursor import MAX_ATTEMPTS, OVERLAP
 from orderwatch.trackstar.orders import DateField
-from orderwatch_local.shop import Paging, Request, Response, TrackstarDates
+from orderwatch_local.simulator import Paging, Request, Response, TrackstarDates
 from tests.support.world import TICK, World, kinds
 
 HOUR = timedelta(hours=1)

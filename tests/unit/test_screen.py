@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 from rich.console import Console
 
-from orderwatch_local.inbox import Mail
-from orderwatch_local.screen import Screen
-from orderwatch_local.watch_status import DeadlineState
+from orderwatch_local.cloud.inbox import Mail
+from orderwatch_local.up.screen import Screen
+from orderwatch_local.up.status import DeadlineState
 from tests.support.clocks import BEGINS_AT, StandingClock, running_on
 
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from orderwatch_local.serve_shop import how_to_watch
-from orderwatch_local.shop import day_of_three_shops
-from orderwatch_local.shop_commands import ShopCommands
+from orderwatch_local.simulator import day_of_three_shops
+from orderwatch_local.simulator.commands import ShopCommands
+from orderwatch_local.simulator.interactive import how_to_watch
 from tests.support.template import ROOT
 
 

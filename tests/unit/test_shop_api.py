@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderwatch_local.shop import (
+from orderwatch_local.simulator import (
     ACCESS_TOKEN_HEADER,
     API_KEY_HEADER,
     Envelope,

@@ -2,9 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orderwatch_local.shop.catalogue import Catalogue, is_parent, seeded_catalogue
-from orderwatch_local.shop.orders import OrderBook
-from orderwatch_local.shop.records import Record
+from orderwatch_local.simulator.records import Record
+from orderwatch_local.simulator.seeded_data import Catalogue, OrderBook, is_parent, seeded_catalogue
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

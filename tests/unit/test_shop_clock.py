@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from orderwatch_local.shop import LiveClock, SystemClock, VirtualClock
+from orderwatch_local.simulator import LiveClock, SystemClock, VirtualClock
 from tests.support.clocks import FakeClock, running_on
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from orderwatch.polling.connection_alerts import DOCUMENTED
-from orderwatch_local.shop import Record, Resource, Shop, Trackstar, day_of_three_shops
-from orderwatch_local.shop_commands import HELP, STATUSES, CommandError, QuitError, ShopCommands
+from orderwatch_local.simulator import Record, Resource, Shop, Trackstar, day_of_three_shops
+from orderwatch_local.simulator.commands import HELP, STATUSES, CommandError, QuitError, ShopCommands
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@
 
 import io
 
-from orderwatch_local.shop import day_of_three_shops
-from orderwatch_local.shop_commands import ShopCommands
-from orderwatch_local.shop_prompt import Prompt
+from orderwatch_local.simulator import day_of_three_shops
+from orderwatch_local.simulator.commands import ShopCommands
+from orderwatch_local.simulator.interactive import Prompt
 
 
 def piped(*lines: str) -> tuple[bool, str, str]:

@@ -3,10 +3,10 @@ from datetime import timedelta
 
 import pytest
 
-from orderwatch_local.shop import Block, Hour, Move, Place, Restore, Script, day_of_three_shops
-from orderwatch_local.shop.lives import STORM_SIZE
-from orderwatch_local.shop.script import THREE_SHOPS
-from orderwatch_local.truth import alerts_in, expected_connection_alerts
+from orderwatch_local.demo.expected import alerts_in, expected_connection_alerts
+from orderwatch_local.simulator import Block, Hour, Move, Place, Restore, Script, day_of_three_shops
+from orderwatch_local.simulator.scenario import STORM_SIZE
+from orderwatch_local.simulator.script import THREE_SHOPS
 
 SEEDS = (1, 2, 3, 4, 5)
 WATCHED = {"exception", "backordered", "cancelled"}

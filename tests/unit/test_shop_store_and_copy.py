@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orderwatch_local.shop import (
+from orderwatch_local.simulator import (
     Record,
     Resource,
     Shop,

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from orderwatch_local.account import Account, _error_in
-from orderwatch_local.smoke_day import PlayedDay
+from orderwatch_local.cloud.account import Account, _error_in
+from orderwatch_local.smoke.day import PlayedDay
 
 BEGINS_AT = datetime(2026, 11, 26, 10, tzinfo=UTC)
 
@@ -35,7 +35,7 @@ def test_a_round_is_polled_in_a_second_in_which_no_poll_can_have_begun_before_it
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     account = FakeAccount()
-    monkeypatch.setattr("orderwatch_local.smoke_day.time.sleep", account.sleep)
+    monkeypatch.setattr("orderwatch_local.smoke.day.time.sleep", account.sleep)
     day = PlayedDay(cast("Account", account), "day")
     for _ in range(3):
         assert day.play_round() > account.saved_at[-1]

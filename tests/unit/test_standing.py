@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orderwatch_local.poll_news import PollNews
-from orderwatch_local.watch_status import DeadlineState, period_of
+from orderwatch_local.up.status import DeadlineState, PollNews, period_of
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 NAMES = {"conn_a": "Alpine Outdoor", "conn_b": "conn_b"}

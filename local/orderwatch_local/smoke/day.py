@@ -1,0 +1,242 @@
+"""The day of `make smoke`: deploy the shop and a stack that watches it, play round by round, compare."""
+
+import secrets
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import SecretStr
+from rich.console import Console
+
+from orderwatch.aws.tables import ConnectionTable
+from orderwatch_cli.functions import poll_now, redrive
+from orderwatch_cli.shop_check import Api, UnusableShopError, check_shop
+from orderwatch_cli.shop_parameters import put_shop
+from orderwatch_cli.stack import Stack, find_stack
+from orderwatch_local.cloud.account import Account
+from orderwatch_local.cloud.inbox import JsonInbox
+from orderwatch_local.cloud.sam import PROJECT, build, emulable, this_architecture
+from orderwatch_local.demo.expected import expected_connection_alerts
+from orderwatch_local.demo.run import Received, alerts_of, report, timed, verdict
+from orderwatch_local.simulator import serve
+from orderwatch_local.smoke.shop_function import ROUNDS, SHOP, ShortDay, SimulatedShopUrl, save_moments
+
+READ_WITHIN = 180.0
+"""Seconds for a poll; the first one in an account waits for the Scheduler's next minute."""
+ANSWERS_WITHIN = 60.0
+"""Seconds until the shop's URL serves those who have its keys."""
+LOOK_EVERY = 0.2
+"""Seconds between two looks at how far a poll has come, or at the clock."""
+_TEMPLATE = PROJECT / "local/smoke.yaml"
+
+
+def shop_stack(name: str) -> str:
+    """What the stack of the shop is called."""
+    return f"{name}-shop"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The shop's secrets, of this run alone."""
+
+    api_key: SecretStr
+    access_token: SecretStr
+
+
+class PlayedDay:
+    """The day as the deployed shop shows it, and the same day here: the record of what could be seen.
+
+    Args:
+        account: Where the shop is.
+        table: The shop's table.
+    """
+
+    def __init__(self, account: Account, table: str) -> None:
+        self._account = account
+        self._table = table
+        self.moments = [account.now()]
+        self._day = ShortDay(self.moments[0])
+        self.script = self._day.script
+        self._save()
+
+    def play_round(self) -> datetime:
+        """Let the next three hours become visible.
+
+        Returns:
+            A moment from which on every poll sees them; it has come.
+        """
+        self.moments.append(self._account.now())
+        self._day.play(self.moments[-1])
+        self._save()
+        return self._next_second()
+
+    def _next_second(self) -> datetime:
+        # Trackstar tells whole seconds: a poll of this one may have begun before the round was saved.
+        saved_at = self._account.now()
+        while (now := self._account.now()) <= saved_at:
+            time.sleep(LOOK_EVERY)
+        return now
+
+    def _save(self) -> None:
+        save_moments(self._account.dynamodb, self._table, self.moments)
+
+
+def play(console: Console, account: Account, name: str) -> bool:
+    """Deploy both stacks, play the day and compare what came with what was visible.
+
+    Args:
+        console: Where to show it.
+        account: Where to deploy.
+        name: Of the stack, the bucket and the parameters' path; all of them stay.
+
+    Returns:
+        Whether every alert came, each once, to the topic that it should.
+
+    Raises:
+        LocalCloudError: A build or a deployment failed.
+        UnusableShopError: The shop's URL does not serve it.
+        TimeoutError: Polls or alerts did not come.
+        InvocationError: A function failed.
+    """
+    begun = time.monotonic()
+    keys = Keys(SecretStr(secrets.token_urlsafe(32)), SecretStr(secrets.token_urlsafe(32)))
+    with timed(console, "build the template"):
+        template = build(this_architecture())
+    account.make_bucket(name)
+    with timed(console, f"deploy the stack {shop_stack(name)}"):
+        shop = _deploy_shop(account, name, template, keys)
+    day, alerts, ops = PlayedDay(account, shop["DayTableName"]), Received(), Received()
+    with (
+        _reachable(account, shop["ShopUrl"]) as url,
+        JsonInbox(account.sqs, shop["AlertInboxUrl"], alerts.acquire),
+        JsonInbox(account.sqs, shop["OpsInboxUrl"], ops.acquire),
+    ):
+        with timed(console, "ask the shop"):
+            _await_shop(url, keys)
+        with timed(console, f"deploy the stack {name}"):
+            stack = _deploy_watch(account, name, template, url)
+        _subscribe(stack, shop)
+        _connect(stack, keys)
+        _watch(console, stack, day, alerts, is_local=account.is_local)
+        alerts.await_all(alerts_of(day.script), baselines=1)
+        ops.await_all(expected_connection_alerts(day.script.hours), baselines=0)
+    seconds = time.monotonic() - begun
+    is_complete = report(console, "A short day", day.script, alerts, polls=len(day.moments), seconds=seconds)
+    return _is_told_to_operators(console, day, ops) and is_complete
+
+
+def _deploy_shop(account: Account, name: str, template: Path, keys: Keys) -> dict[str, str]:
+    parameters = {
+        "Architecture": this_architecture(),
+        "ApiKey": keys.api_key.get_secret_value(),
+        "AccessToken": keys.access_token.get_secret_value(),
+    }
+    # Beside the build, whose layer it uses.
+    copy = template.with_name(f"{name}.yaml")
+    shutil.copyfile(_TEMPLATE, copy)
+    try:
+        return account.deploy(copy, shop_stack(name), bucket=name, parameters=parameters)
+    finally:
+        copy.unlink()
+
+
+@contextmanager
+def _reachable(account: Account, function_url: str) -> Iterator[str]:
+    """The shop's URL as a stack on this account can reach it."""
+    if not account.is_local:
+        yield function_url.rstrip("/")
+        return
+    with SimulatedShopUrl(account.endpoint_url, account.secret, function_url) as doorway, serve(doorway) as server:
+        yield server.url
+
+
+def _await_shop(url: str, keys: Keys) -> None:
+    """Wait until the shop answers: a permission takes a while to be known everywhere in AWS.
+
+    Raises:
+        UnusableShopError: It does not; an account may forbid public URLs.
+    """
+    deadline = time.monotonic() + ANSWERS_WITHIN
+    with Api(url) as api:
+        while True:
+            try:
+                check_shop(api, SHOP.connection_id, api_key=keys.api_key, access_token=keys.access_token)
+            except UnusableShopError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(LOOK_EVERY)
+            else:
+                return
+
+
+def _deploy_watch(account: Account, name: str, template: Path, trackstar_url: str) -> Stack:
+    parameters = {
+        "Architecture": this_architecture(),
+        "ParameterPrefix": f"/{name}",
+        "TrackstarBaseUrl": trackstar_url,
+        "PollSchedule": "rate(1 minute)",
+    }
+    account.deploy(emulable(template) if account.is_local else template, name, bucket=name, parameters=parameters)
+    return find_stack(account, name)
+
+
+def _subscribe(stack: Stack, shop: Mapping[str, str]) -> None:
+    topics = {"AlertInbox": stack.outputs.alert_topic_arn, "OpsInbox": stack.outputs.ops_topic_arn}
+    for inbox, topic in topics.items():
+        stack.aws.sns.subscribe(
+            TopicArn=topic, Protocol="sqs", Endpoint=shop[f"{inbox}Arn"], Attributes={"RawMessageDelivery": "true"}
+        )
+
+
+def _connect(stack: Stack, keys: Keys) -> None:
+    stack.aws.ssm.put_parameter(
+        Name=f"{stack.parameters.parameter_prefix}/trackstar/api-key",
+        Value=keys.api_key.get_secret_value(),
+        Type="SecureString",
+    )
+    put_shop(stack, SHOP.connection_id, access_token=keys.access_token, name="Smoke Test")
+
+
+def _watch(console: Console, stack: Stack, day: PlayedDay, alerts: Received, *, is_local: bool) -> None:
+    with timed(console, "the first poll: the baseline"):
+        # In an account the Scheduler polls first: whether it may is worth knowing.
+        if is_local:
+            poll_now(stack, [])
+        _await_read(stack, day.moments[0])
+        alerts.await_all(Counter(), baselines=1)
+    if not alerts.kinds["watch.started"]:
+        raise TimeoutError("the end of the baseline was not told: no watch.started came")
+    for number in range(1, ROUNDS + 1):
+        with timed(console, f"round {number} of {ROUNDS}"):
+            visible_at = day.play_round()
+            poll_now(stack, [])
+            _await_read(stack, visible_at)
+    with timed(console, "redrive"):
+        redrive(stack)
+
+
+def _await_read(stack: Stack, until: datetime) -> None:
+    """Wait until the shop was read up to a moment.
+
+    Raises:
+        TimeoutError: It was not.
+    """
+    connections = ConnectionTable(stack.aws.dynamodb, stack.outputs.connection_table_name)
+    deadline = time.monotonic() + READ_WITHIN
+    while not ((cursor := connections.load(SHOP.connection_id).cursor) and cursor >= until):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no poll came to its end within {READ_WITHIN:.0f} s")
+        time.sleep(LOOK_EVERY)
+
+
+def _is_told_to_operators(console: Console, day: PlayedDay, ops: Received) -> bool:
+    expected = expected_connection_alerts(day.script.hours)
+    if ops.delivered == expected:
+        return True
+    console.print("OpsTopic:", style="red")
+    return verdict(console, expected, ops)
