@@ -154,7 +154,7 @@ class _Run:
         alert, delivered = self.inbox.acquire()
         if alert["order"]["id"] != order_id or alert["enrichment"]["missing"]:
             raise RuntimeError(f"expected an alert of {order_id} with its product, got {alert}")
-        since_visible = time.monotonic() - self.shop.truth[-1].visible_monotonic
+        since_visible = time.monotonic() - self.shop.visible_changes[-1].visible_monotonic
         return _Partly(
             alert_id=alert["alert_id"],
             visible=time.time() - since_visible,

@@ -172,7 +172,7 @@ def test_the_demo_ends_well_and_shows_every_alert() -> None:
     with running("demo", "--seed", "3") as process:
         out, err = process.communicate(timeout=WITHIN)
     assert process.returncode == 0, out[-3000:] + err
-    assert "Every alert that the day asked for was delivered, each once." in out
+    assert "Every expected alert was delivered exactly once." in out
     for alerted in (
         "[watch started]",
         "[exception]",

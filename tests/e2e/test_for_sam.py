@@ -24,7 +24,7 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
-from orderwatch_local.cloud.containers import LOOPBACK, find_doorway
+from orderwatch_local.cloud.containers import LOOPBACK, find_container_network
 from orderwatch_local.cloud.sam import PROJECT, build, this_architecture
 from orderwatch_local.cloud.watch import WatchedShop
 from orderwatch_local.errors import DockerMissingError
@@ -101,7 +101,7 @@ def server(shop: Shop, clock: VirtualClock) -> Iterator[ShopServer]:
 
 
 def every_function_does_its_work(up: Up, invoke: Invoke) -> None:
-    assert up.log.shows("Ctrl-C ends it"), up.log.getvalue()
+    assert up.log.shows("Ctrl-C stops it"), up.log.getvalue()
 
     up.clock.advance(timedelta(minutes=5))
     up.shop.sync()
@@ -148,7 +148,7 @@ def test_every_function_works_with_the_files_and_they_go_with_the_cloud(
     shop: Shop, server: ShopServer, clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, built = tmp_path / "for-sam", build(this_architecture()).parent
-    monkeypatch.setattr("orderwatch_local.up.run.find_doorway", lambda _: LOOPBACK)
+    monkeypatch.setattr("orderwatch_local.up.run.find_container_network", lambda _: LOOPBACK)
     monkeypatch.setattr("orderwatch_local.cloud.containers.HOST", "127.0.0.1")
     monkeypatch.setattr("orderwatch_cli.env_json.FOLDER", folder)
 
@@ -192,7 +192,7 @@ def command_of(up: Up, function: str) -> list[str]:
 @pytest.fixture
 def docker() -> None:
     try:
-        find_doorway(os.environ)
+        find_container_network(os.environ)
     except DockerMissingError as missing:
         pytest.skip(f"sam local invoke was NOT run: {missing}")
 

@@ -59,7 +59,7 @@ def test_every_alert_of_the_day_comes_once_and_nothing_stays_behind(cloud: Local
         shown = smoke.stdout.read()
     assert smoke.returncode == 0, shown
     assert "│ alerts delivered             │ 26 in" in shown
-    assert "Every alert that the day asked for was delivered, each once." in shown
+    assert "Every expected alert was delivered exactly once." in shown
     assert what_is_there(cloud) == set()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.deadlines.rules import DeadlineRules
-from orderwatch_local.demo.expected import AlertKey, owed_about_orders
+from orderwatch_local.demo.expected import AlertKey, expected_order_alerts
 from orderwatch_local.demo.run import ZONES
 from orderwatch_local.simulator import day_of_three_shops
 from tests.support.cloud import Tables
@@ -41,7 +41,7 @@ def test_a_day_of_three_shops_tells_each_deadline_that_it_owes_once(seed: int) -
         script.sync()
         poll_all()
 
-    owed = owed_about_orders(script, ZONES)
+    owed = expected_order_alerts(script, ZONES)
     assert alerted(tables.all_alerts()) == owed
     by_kind = Counter(kind for _, _, kind in owed.elements())
     assert by_kind.keys() == KINDS

@@ -24,7 +24,7 @@ class Watch:
         self._topic = inbox.topic
         ticks = itertools.count()
         self._trackstar: SimulatedTrackstar = script.begin(monotonic=lambda: float(next(ticks)))
-        self.baseline = len(script.truth)
+        self.baseline = len(script.visible_changes)
 
     def tick(self) -> list[dict[str, Any]]:
         """Poll every shop and publish; what reached the inbox."""
@@ -51,7 +51,7 @@ def test_a_day_of_three_shops_is_told_exactly_as_it_was_visible(seed: int, inbox
 
     bodies = watch.play(script.hours)
 
-    expected = due_for(script.truth[watch.baseline :])
+    expected = due_for(script.visible_changes[watch.baseline :])
     assert order_alerts_in(bodies) == expected
     assert any(body["kind"] == "order.digest" for body in bodies)
     assert expected.total() > 20
@@ -67,10 +67,10 @@ def test_the_hours_around_a_storm_are_told_the_same_on_the_deployed_kind_of_tabl
         script.apply(hour)
     script.sync()
     watch.tick()
-    before = len(script.truth)
+    before = len(script.visible_changes)
 
     bodies = watch.play(script.hours[STORM_HOUR : STORM_HOUR + 2])
 
-    expected = due_for(script.truth[before:])
+    expected = due_for(script.visible_changes[before:])
     assert order_alerts_in(bodies) == expected
     assert any(body["kind"] == "order.digest" for body in bodies)

@@ -11,10 +11,10 @@ import pytest
 
 from orderwatch_local.cloud.containers import (
     LOOPBACK,
-    Answered,
-    Asked,
+    ContainerNetwork,
     Relay,
-    SimulatedShopUrl,
+    RelayRequest,
+    RelayResponse,
     forward,
     forward_to_cloud,
 )
@@ -30,11 +30,11 @@ class Echo:
     """A service that remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
+        self.asked: list[RelayRequest] = []
 
-    def __call__(self, asked: Asked) -> Answered:
+    def __call__(self, asked: RelayRequest) -> RelayResponse:
         self.asked.append(asked)
-        return Answered(200, [("X-Told", "yes")], b"heard")
+        return RelayResponse(200, [("X-Told", "yes")], b"heard")
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_part_of_the_secret_or_an_unknown_service_is_refused(relay: Relay, ech
 
 
 def test_a_host_that_is_no_container_gets_no_answer_even_with_the_secret(echo: Echo) -> None:
-    containers = SimulatedShopUrl("127.0.0.1", IPv4Network("172.17.0.0/16"))
+    containers = ContainerNetwork("127.0.0.1", IPv4Network("172.17.0.0/16"))
     with Relay(containers, {"echo": echo}) as relay, pytest.raises((http.client.HTTPException, OSError)):
         ask(at_home(relay, "echo"))
     assert echo.asked == []
@@ -104,7 +104,7 @@ def test_a_host_that_is_no_container_gets_no_answer_even_with_the_secret(echo: E
 
 def test_an_address_of_another_machine_is_an_error_that_says_what_to_look_at(echo: Echo) -> None:
     with pytest.raises(StartFailedError, match="rootless"):
-        Relay(SimulatedShopUrl("192.0.2.1", IPv4Network("192.0.2.0/24")), {"echo": echo})
+        Relay(ContainerNetwork("192.0.2.1", IPv4Network("192.0.2.0/24")), {"echo": echo})
 
 
 def test_the_secret_is_in_no_repr_and_no_log(relay: Relay, echo: Echo, capfd: pytest.CaptureFixture[str]) -> None:
@@ -117,10 +117,10 @@ def test_the_secret_is_in_no_repr_and_no_log(relay: Relay, echo: Echo, capfd: py
 
 def test_a_container_gets_into_the_cloud_whatever_credentials_and_region_it_was_given(cloud: LocalCloud) -> None:
     cloud.put_secret(PARAMETER, KEY)
-    seen: list[Asked] = []
+    seen: list[RelayRequest] = []
     to_cloud = forward_to_cloud(cloud.endpoint, cloud.environment()["AWS_SESSION_TOKEN"])
 
-    def service(asked: Asked) -> Answered:
+    def service(asked: RelayRequest) -> RelayResponse:
         seen.append(asked)
         return to_cloud(asked)
 
@@ -138,7 +138,7 @@ def test_the_credentials_of_a_user_end_at_the_relay(echo: Echo, monkeypatch: pyt
         ("X-Amz-Security-Token", "token-of-the-user"),
         ("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAUSER/20260302/eu-central-1/ssm/aws4_request, Signature=00"),
     ]
-    forward_to_cloud("http://127.0.0.1:1", "secret-of-this-run")(Asked("POST", "/", sent, b""))
+    forward_to_cloud("http://127.0.0.1:1", "secret-of-this-run")(RelayRequest("POST", "/", sent, b""))
     assert echo.asked[0].headers == [
         ("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260302/us-east-1/ssm/aws4_request, Signature=00"),
         ("X-Amz-Security-Token", "secret-of-this-run"),

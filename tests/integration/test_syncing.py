@@ -95,6 +95,6 @@ def test_a_fault_is_tried_once_and_again_by_a_later_poll(world: World, status: i
 
 
 def test_a_shop_whose_syncs_are_not_told_is_not_asked_to_sync(world: World) -> None:
-    world.shop.quirks.tells_syncs = False
+    world.shop.quirks.reports_syncs = False
     poll_and_ask(world, after=EVERY)
     assert asked(world) == []

@@ -27,10 +27,10 @@ class Lie(StrEnum):
 
 
 _TELLS: dict[Lie, Callable[[Shop, random.Random], object]] = {
-    Lie.EARLY: lambda shop, rng: setattr(shop.quirks, "mark_lies_by", -600.0),
-    Lie.LATE: lambda shop, rng: setattr(shop.quirks, "mark_lies_by", 600.0),
-    Lie.MISSING: lambda shop, rng: setattr(shop.quirks, "tells_syncs", False),
-    Lie.GOING_BACK: lambda shop, rng: setattr(shop.quirks, "mark_lies_by", rng.choice((0.0, -1800.0, -3600.0))),
+    Lie.EARLY: lambda shop, rng: setattr(shop.quirks, "sync_time_error", -600.0),
+    Lie.LATE: lambda shop, rng: setattr(shop.quirks, "sync_time_error", 600.0),
+    Lie.MISSING: lambda shop, rng: setattr(shop.quirks, "reports_syncs", False),
+    Lie.GOING_BACK: lambda shop, rng: setattr(shop.quirks, "sync_time_error", rng.choice((0.0, -1800.0, -3600.0))),
     Lie.SYNCING: lambda shop, rng: setattr(shop.quirks, "is_syncing", True),
 }
 
@@ -56,7 +56,7 @@ class Marks:
             tell(shop, self.chance)
         return not (lie is Lie.FROZEN or (lie is Lie.SOMETIMES and self.chance.random() < UNMARKED))
 
-    def end(self, shop: Shop, *, tells_syncs: bool) -> None:
+    def end(self, shop: Shop, *, reports_syncs: bool) -> None:
         """From now on the shop tells the truth."""
         self.lies[shop.connection_id] = Lie.NONE
-        shop.quirks.mark_lies_by, shop.quirks.is_syncing, shop.quirks.tells_syncs = 0.0, False, tells_syncs
+        shop.quirks.sync_time_error, shop.quirks.is_syncing, shop.quirks.reports_syncs = 0.0, False, reports_syncs

@@ -235,7 +235,7 @@ class SimulatedWorld:
         )
         shop.quirks.trackstar_dates, shop.quirks.shows_superseded = plan.dates, plan.shows_superseded
         self.oracle.copies[plan.connection_id] = Copy(plan.said_frequency)
-        shop.quirks.tells_syncs = plan.connection_id not in self.promises.is_silent
+        shop.quirks.reports_syncs = plan.connection_id not in self.promises.is_silent
         parameters = f"{PREFIX}/connections/{plan.connection_id}"
         self.parameters.values[f"{parameters}/access-token"] = shop.access_token
         if settings := self.promises.settings(plan.connection_id):
@@ -316,7 +316,7 @@ class SimulatedWorld:
         late = self._lateness(self._plan_of(connection_id))
         is_marked = self.marks.before_sync(shop)
         self.vendor_clock.offset -= late
-        copied = shop.sync(is_marked=is_marked)
+        copied = shop.sync(is_reported=is_marked)
         self.vendor_clock.offset += late
         self._show(shop)
         alerted = "" if is_marked else ", and no mark tells of it"
@@ -908,7 +908,7 @@ class SimulatedWorld:
         for shop in self.shops.values():
             for _, end in _TROUBLES.values():
                 end(self, shop)
-            self.marks.end(shop, tells_syncs=shop.connection_id not in self.promises.is_silent)
+            self.marks.end(shop, reports_syncs=shop.connection_id not in self.promises.is_silent)
             self._first_sync(shop)
             for record in shop.orders():
                 shop.heal(record["id"])
@@ -946,7 +946,7 @@ class SimulatedWorld:
         self._calm_ticks(1)
         for shop, order_id in placed.items():
             shop.move(order_id, "exception")
-            shop.sync(is_marked=False)
+            shop.sync(is_reported=False)
             self._show(shop)
         self._note("every shop changes, and no mark tells of it")
         for _ in range(int(MAX_GAP / TICK) + 1):
@@ -1110,7 +1110,7 @@ def _refuse_filter(world: SimulatedWorld, shop: Shop) -> None:
 
 
 def _lead_nowhere(world: SimulatedWorld, shop: Shop) -> None:
-    shop.quirks.paging = world.chance.choice((Paging.STANDING, Paging.ROUND))
+    shop.quirks.paging = world.chance.choice((Paging.STUCK, Paging.LOOP))
     world._note(f"the page tokens of {shop.connection_id} lead {shop.quirks.paging}")
 
 

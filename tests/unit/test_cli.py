@@ -63,7 +63,7 @@ def test_a_shop_gets_its_name(connections: list[str], names: list[str], named: d
 @pytest.mark.parametrize(
     ("connections", "names", "says"),
     [
-        (["conn_a", "conn_b"], ["Sora"], "whose name is 'Sora'"),
+        (["conn_a", "conn_b"], ["Sora"], "'Sora' names no connection"),
         (["conn_a", "conn_b"], ["conn_c=Sora"], "--name ID=NAME"),
         (["conn_a"], ["conn_a= "], "a name is empty"),
     ],

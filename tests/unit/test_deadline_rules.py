@@ -162,7 +162,7 @@ def test_an_order_that_ships_after_its_window_was_read_is_asked_for_again_and_no
 
 def test_where_trackstar_never_tells_when_it_synced_a_deadline_passes_two_syncs_later() -> None:
     quiet = Watched()
-    quiet.shop.quirks.tells_syncs = False
+    quiet.shop.quirks.reports_syncs = False
     quiet.start(policy=QUIET)
     quiet.place_due("1", after=HOUR)
     assert quiet.tell(2 * HOUR, policy=QUIET) == [], "it has passed, and may have shipped unseen"
@@ -172,11 +172,11 @@ def test_where_trackstar_never_tells_when_it_synced_a_deadline_passes_two_syncs_
 def test_an_answer_that_does_not_tell_of_a_sync_makes_nothing_known_that_was_not(world: Watched) -> None:
     world.place_due("1", after=HOUR)
     world.tell()
-    world.shop.quirks.tells_syncs = False
+    world.shop.quirks.reports_syncs = False
     world.pass_time(9 * HOUR)
     world.poll(policy=POLICY)
     assert alerted(world.alerted()) == [], "it was synced last before the deadline"
-    world.shop.quirks.tells_syncs = True
+    world.shop.quirks.reports_syncs = True
     assert world.tell() == [("1", "order.late")]
 
 

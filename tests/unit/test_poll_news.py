@@ -1,4 +1,4 @@
-"""What the log of poll_orders says of a poll, in words that a person understands."""
+"""The results of polls, as `orderwatch up` reads them from the log of poll_orders."""
 
 import json
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orderwatch_local.up.status import PollLog, PollNews, news_in
+from orderwatch_local.up.status import POLL_ENDED, POLL_FAILED, PollLog, PollResult, parse_result
 
 AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 TRACEBACK = (
@@ -19,22 +19,22 @@ def entry(message: str, **fields: Any) -> str:
     return json.dumps({"level": "INFO", "message": message, "connection_id": "conn_a", **fields})
 
 
-def test_a_poll_that_ended_says_what_it_read() -> None:
-    line = entry("poll ended", outcome="finished", OrdersRead=12, OrdersMoved=3)
-    assert news_in(line, at=AT) == PollNews("conn_a", AT, orders=12, moved=3)
+def test_a_finished_poll_has_its_counts() -> None:
+    line = entry(POLL_ENDED, outcome="finished", OrdersRead=12, OrdersMoved=3)
+    assert parse_result(line, at=AT) == PollResult("conn_a", AT, orders=12, moved=3)
 
 
-def test_a_poll_that_failed_gives_the_reason_without_the_traceback() -> None:
-    line = entry("poll failed, the cursor stays", exception=TRACEBACK, exception_name="UnavailableError")
-    assert news_in(line, at=AT) == PollNews(
+def test_a_failed_poll_has_its_reason_without_a_traceback() -> None:
+    line = entry(POLL_FAILED, exception=TRACEBACK, exception_name="UnavailableError")
+    assert parse_result(line, at=AT) == PollResult(
         "conn_a", AT, reason="GET /cart/orders: 127.0.0.1 cannot be reached (ConnectError)"
     )
 
 
-def test_a_refused_token_is_a_failure_though_the_poll_ended() -> None:
-    news = news_in(entry("poll ended", outcome="unauthorized"), at=AT)
-    assert news
-    assert news.reason == "Trackstar refuses the API key or the access token"
+def test_a_refused_token_is_a_failure_of_a_finished_poll() -> None:
+    result = parse_result(entry(POLL_ENDED, outcome="unauthorized"), at=AT)
+    assert result
+    assert result.reason == "Trackstar refuses the API key or the access token"
 
 
 @pytest.mark.parametrize(
@@ -45,18 +45,18 @@ def test_a_refused_token_is_a_failure_though_the_poll_ended() -> None:
         "{not json",
         "[1]",
         entry("trying trackstar again"),
-        entry("poll ended", outcome="already read"),  # a tick that piled up behind another poll read nothing
+        entry(POLL_ENDED, outcome="already read"),  # a queued poll that had nothing left to read
     ],
 )
-def test_other_lines_are_no_news(line: str) -> None:
-    assert news_in(line, at=AT) is None
+def test_other_lines_are_ignored(line: str) -> None:
+    assert parse_result(line, at=AT) is None
 
 
 @pytest.mark.parametrize("fields", [{}, {"exception": ""}, {"exception": "one line", "exception_name": None}])
-def test_a_failure_without_a_readable_exception_is_news_too(fields: dict[str, Any]) -> None:
-    news = news_in(entry("poll failed, the cursor stays", **fields), at=AT)
-    assert news
-    assert news.reason
+def test_a_failure_without_an_exception_has_a_reason(fields: dict[str, Any]) -> None:
+    result = parse_result(entry(POLL_FAILED, **fields), at=AT)
+    assert result
+    assert result.reason
 
 
 class Logs:
@@ -72,15 +72,15 @@ class Logs:
         return [{"events": [event for event in self.events if event["timestamp"] >= startTime]}]
 
     def write(self, at: int, orders: int) -> None:
-        self.events.append({"timestamp": at, "message": entry("poll ended", outcome="finished", OrdersRead=orders)})
+        self.events.append({"timestamp": at, "message": entry(POLL_ENDED, outcome="finished", OrdersRead=orders)})
 
 
-def test_each_poll_is_news_once_even_of_two_that_ended_in_the_same_millisecond() -> None:
+def test_each_result_is_read_once_even_in_the_same_millisecond() -> None:
     logs = Logs()
     log = PollLog(logs, "group")  # type: ignore[arg-type]
     logs.write(1000, 1)
-    assert [news.orders for news in log.news()] == [1]
+    assert [result.orders for result in log.new_results()] == [1]
     logs.write(1000, 2)
     logs.write(2000, 3)
-    assert [news.orders for news in log.news()] == [2, 3]
-    assert log.news() == []
+    assert [result.orders for result in log.new_results()] == [2, 3]
+    assert log.new_results() == []

@@ -212,7 +212,7 @@ def test_page_tokens_that_go_round_in_a_circle_fail_loudly_too(world: World) -> 
     assert len(asked) < 50
 
 
-@pytest.mark.parametrize("paging", [Paging.STANDING, Paging.ROUND])
+@pytest.mark.parametrize("paging", [Paging.STUCK, Paging.LOOP])
 def test_a_shop_whose_page_tokens_led_nowhere_for_a_while_is_read_once_they_lead_on(
     world: World, paging: Paging, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -342,14 +342,14 @@ def test_a_bad_integration_shows_orders_twice_the_older_copy_in_front_and_behind
 
 def test_page_tokens_of_a_bad_integration_stand_still(world: TwoShops) -> None:
     world.place("o1", "o2", "o3")
-    world.a.quirks.paging = Paging.STANDING
+    world.a.quirks.paging = Paging.STUCK
     token = world.page(limit=1)["next_token"]
     assert world.page(limit=1, page_token=token)["next_token"] == token
 
 
 def test_page_tokens_of_a_bad_integration_go_round(world: TwoShops) -> None:
     world.place("o1", "o2")
-    world.a.quirks.paging = Paging.ROUND
+    world.a.quirks.paging = Paging.LOOP
     pages = [world.page(limit=1)]
     for _ in range(3):
         pages.append(world.page(limit=1, page_token=pages[-1]["next_token"]))

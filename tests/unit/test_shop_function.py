@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from orderwatch_local.demo.expected import expected_alerts
-from orderwatch_local.demo.run import alerts_of
+from orderwatch_local.demo.expected import expected_status_alerts
+from orderwatch_local.demo.run import all_expected_alerts
 from orderwatch_local.simulator.exchange import Request, Response
 from orderwatch_local.smoke import shop_function
 from orderwatch_local.smoke.shop_function import ROUNDS, SHOP, ShortDay
@@ -129,14 +129,14 @@ def test_the_short_day_has_every_kind_of_alert_and_a_storm_that_becomes_a_digest
     day = ShortDay(BEGINS_AT)
     for moment in MOMENTS[1:]:
         day.play(moment)
-    kinds = {kind for _, _, kind in alerts_of(day.script)}
+    kinds = {kind for _, _, kind in all_expected_alerts(day.script)}
     assert kinds == {
         *("order.exception", "order.backordered", "order.cancelled", "order.recovered"),
         *("connection.blocked", "connection.recovered"),
     }
     backordered = [
         change.visible_at
-        for (_, _, kind), change in expected_alerts(day.script.truth_of_the_day)
+        for (_, _, kind), change in expected_status_alerts(day.script.changes_of_day)
         if kind == "order.backordered"
     ]
     assert max(backordered.count(moment) for moment in MOMENTS) > 5

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from orderwatch_local.demo.expected import alerts_in, expected_connection_alerts
+from orderwatch_local.demo.expected import delivered_alerts, expected_connection_alerts
 from orderwatch_local.simulator import Block, Hour, Move, Place, Restore, Script, day_of_three_shops
 from orderwatch_local.simulator.scenario import STORM_SIZE
 from orderwatch_local.simulator.script import THREE_SHOPS
@@ -54,7 +54,9 @@ def test_a_day_has_about_a_thousand_orders_in_24_hours(played: Script) -> None:
 
 
 def test_the_shops_differ_in_size(played: Script) -> None:
-    before = [sum(seen.visible_at <= played.hours[0].starts_at for seen in shop.truth) for shop in played.shops]
+    before = [
+        sum(seen.visible_at <= played.hours[0].starts_at for seen in shop.visible_changes) for shop in played.shops
+    ]
     assert before == [facts.orders_before for facts in THREE_SHOPS]
     assert len(set(before)) == len(before)
 
@@ -64,7 +66,7 @@ def test_one_shop_is_blocked_in_the_night_and_nothing_of_it_is_seen_until_it_is_
     block, restore = steps
     assert (type(block), type(restore)) == (Block, Restore)
     shop = next(shop for shop in played.shops if shop.connection_id == block.connection_id == restore.connection_id)
-    assert [seen for seen in shop.truth if block.at < seen.visible_at < restore.at] == []
+    assert [seen for seen in shop.visible_changes if block.at < seen.visible_at < restore.at] == []
     assert restore.at - block.at > timedelta(hours=1)
 
 
@@ -87,12 +89,12 @@ def test_the_truth_about_connections_is_one_alert_for_a_blockage_and_one_for_its
 
 def test_what_an_alert_about_a_connection_tells_is_counted_and_the_begin_of_a_watch_is_not() -> None:
     alert = {"connection_id": "conn_a", "kind": "connection.blocked"}
-    assert alerts_in(alert) == Counter([("conn_a", "", "connection.blocked")])
-    assert alerts_in(alert | {"kind": "watch.started"}) == Counter()
+    assert delivered_alerts(alert) == Counter([("conn_a", "", "connection.blocked")])
+    assert delivered_alerts(alert | {"kind": "watch.started"}) == Counter()
 
 
 def test_some_orders_are_in_a_watched_status_before_the_day_begins(played: Script) -> None:
-    before = [seen for seen in played.truth if seen.visible_at <= played.hours[0].starts_at]
+    before = [seen for seen in played.visible_changes if seen.visible_at <= played.hours[0].starts_at]
     assert {seen.connection_id for seen in before if seen.status in WATCHED} == {s.connection_id for s in played.shops}
 
 
@@ -108,7 +110,7 @@ def test_every_kind_of_trouble_and_both_ways_out_of_it_occur(played: Script) -> 
 
 
 def test_one_order_is_in_trouble_when_first_seen(played: Script) -> None:
-    born = [seen for seen in played.truth_of_the_day if seen.previous_status is None and seen.status in WATCHED]
+    born = [seen for seen in played.changes_of_day if seen.previous_status is None and seen.status in WATCHED]
     assert [seen.status for seen in born] == ["exception"]
 
 
@@ -140,7 +142,7 @@ def test_the_orders_of_the_storm_share_the_product_that_ran_out(played: Script) 
 def test_every_step_of_every_order_becomes_truth(played: Script) -> None:
     planned = Counter((s.connection_id, s.order["id"]) for h in played.hours for s in h.steps if isinstance(s, Place))
     planned += Counter((m.connection_id, m.order_id) for hour in played.hours for m in moves(hour))
-    assert Counter((seen.connection_id, seen.order_id) for seen in played.truth_of_the_day) == planned
+    assert Counter((seen.connection_id, seen.order_id) for seen in played.changes_of_day) == planned
 
 
 def test_the_steps_lie_within_their_hour_in_order(played: Script) -> None:
@@ -154,6 +156,6 @@ def test_an_hour_that_was_applied_can_be_seen_only_after_the_sync() -> None:
     script = day_of_three_shops(1)
     script.begin()
     script.apply(script.hours[0])
-    assert script.truth_of_the_day == []
+    assert script.changes_of_day == []
     script.sync()
-    assert script.truth_of_the_day != []
+    assert script.changes_of_day != []

@@ -41,13 +41,13 @@ def copy_of(shop: Shop, order_id: str = "o1") -> Record:
 
 
 def steps(shop: Shop) -> list[tuple[str, str | None, str]]:
-    return [(seen.order_id, seen.previous_status, seen.status) for seen in shop.truth]
+    return [(seen.order_id, seen.previous_status, seen.status) for seen in shop.visible_changes]
 
 
 def test_nothing_can_be_seen_before_a_sync(shop: Shop) -> None:
     shop.place(order())
     assert shop.find(Resource.ORDERS, "o1") is None
-    assert shop.truth == []
+    assert shop.visible_changes == []
     shop.sync()
     assert copy_of(shop)["status"] == "open"
 
@@ -98,14 +98,14 @@ def test_an_edit_that_leaves_the_status_is_served_but_no_truth(shop: Shop) -> No
     shop.edit("o1", {"tags": ["vip"]})
     shop.sync()
     assert copy_of(shop)["tags"] == ["vip"]
-    assert len(shop.truth) == 1
+    assert len(shop.visible_changes) == 1
 
 
 def test_the_truth_tells_number_version_and_time(shop: Shop, clock: VirtualClock) -> None:
     shop.place(order(status="backordered"))
     clock.advance(HOUR)
     shop.sync()
-    (seen,) = shop.truth
+    (seen,) = shop.visible_changes
     assert (seen.connection_id, seen.order_number, seen.status) == ("conn_a", "#o1", "backordered")
     assert (seen.version, seen.visible_at) == (stamp(NOON + HOUR), NOON + HOUR)
 
@@ -130,7 +130,7 @@ def test_before_the_historical_sync_nothing_is_shown_and_then_everything_at_once
     shop.place(order())
     shop.sync()
     assert shop.find(Resource.ORDERS, "o1") is None
-    assert shop.truth == []
+    assert shop.visible_changes == []
     shop.complete_historical_sync()
     assert copy_of(shop)["status"] == "open"
     assert steps(shop) == [("o1", None, "open")]
@@ -180,7 +180,7 @@ def test_what_no_reader_could_watch_is_no_truth_until_it_heals(shop: Shop, garbl
     shop.place(order(status="exception"))
     shop.garble("o1", garbling)
     shop.sync()
-    assert shop.truth == []
+    assert shop.visible_changes == []
     shop.heal("o1")
     shop.sync()
     assert steps(shop) == [("o1", None, "exception")]
@@ -195,7 +195,7 @@ def test_a_connection_can_lack_trackstars_dates(shop: Shop, dates: TrackstarDate
     shop.sync()
     record = copy_of(shop)
     assert {name: value for name, value in record.items() if name == "trackstar_updated_date"} == expected
-    assert shop.truth[0].version is None
+    assert shop.visible_changes[0].version is None
 
 
 def test_the_connection_tells_its_schedules_in_the_documented_terms(shop: Shop) -> None:

@@ -136,7 +136,7 @@ def shown_by_up(mail: Mail) -> str:
 
 def shown_by_demo(mail: Mail) -> str:
     out, printed = console()
-    demo.printer(out, demo.Received())(mail)
+    demo.mail_printer(out, demo.Received())(mail)
     return printed.getvalue()
 
 

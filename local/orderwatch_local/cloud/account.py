@@ -1,4 +1,4 @@
-"""The account or local cloud that the AWS environment names: stacks are deployed to it, and nothing of them stays."""
+"""The AWS account, or local cloud, that the environment names: deploys stacks to it and deletes them again."""
 
 import json
 import os
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
 
-_LOOK_EVERY = 3
-"""Seconds between two looks at a stack that is deleted: CloudFormation throttles who looks too often."""
-_GONE_WITHIN = 1200
-"""Seconds for the deletion of a stack."""
-_SAYS_NOTHING = ("Resource creation cancelled", "The following resource(s) failed")
-"""How CloudFormation's reasons begin that only point to another one."""
+_CHECK_EVERY = 3
+"""Seconds between two checks of a deletion; CloudFormation throttles more frequent ones."""
+_DELETION_SECONDS = 1200
+"""Time limit for the deletion of a stack."""
+_CONSEQUENCES = ("Resource creation cancelled", "The following resource(s) failed")
+"""Beginnings of the reasons that only follow from another failure."""
 
 
 class Account(Aws):
-    """Clients of an account or local cloud, and stacks on it.
+    """Clients of an account or local cloud, and its stacks.
 
     Args:
-        scratch: A directory for what SAM writes.
-        endpoint_url: Where AWS is; None leaves that to AWS_ENDPOINT_URL and the SDK.
+        scratch: A directory for SAM's files.
+        endpoint_url: The endpoint of AWS; None: AWS_ENDPOINT_URL, or the SDK's default.
     """
 
     def __init__(self, scratch: Path, *, endpoint_url: str | None = None) -> None:
@@ -42,26 +42,26 @@ class Account(Aws):
 
     @property
     def id(self) -> str:
-        """The account's number."""
+        """The account id."""
         return str(self._sts.get_caller_identity()["Account"])
 
     def now(self) -> datetime:
-        """The time by AWS's clock, in whole seconds."""
+        """Return the time of AWS's clock, in whole seconds."""
         answer = self._sts.get_caller_identity()["ResponseMetadata"]
         return parsedate_to_datetime(answer["HTTPHeaders"]["date"])
 
     @property
     def region(self) -> str:
-        """Where stacks go.
+        """The region that stacks are deployed to.
 
         Raises:
-            NoRegionError: The AWS environment names none.
+            NoRegionError: The AWS environment names no region.
         """
         return str(self.cloudformation.meta.region_name)
 
     @property
     def secret(self) -> str:
-        """What a local cloud's guard asks for; empty in an account."""
+        """The secret of a local cloud's guard; empty for an account."""
         credentials = self._session.get_credentials() if self.is_local else None
         return (credentials.token or "") if credentials else ""
 
@@ -69,7 +69,7 @@ class Account(Aws):
         """Deploy a built template as a new stack.
 
         Returns:
-            Its outputs.
+            The outputs of the stack.
 
         Raises:
             DeployFailedError: `sam deploy` failed; `refusals` has the reasons.
@@ -86,17 +86,17 @@ class Account(Aws):
         return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
 
     def refusals(self, stack_name: str) -> list[str]:
-        """Why resources of a stack could not be made or deleted, in CloudFormation's words; the oldest first."""
+        """Return the reasons that CloudFormation gives for resources that failed, oldest first."""
         try:
             pages = self.cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_name)
             events = [event for page in pages for event in page["StackEvents"] if _is_refusal(event)]
         except AWS_ERRORS:  # there is no such stack
             return []
-        alerted = (f"{each['LogicalResourceId']}: {each['ResourceStatusReason']}" for each in reversed(events))
-        return list(dict.fromkeys(" ".join(line.split()) for line in alerted))
+        reasons = (f"{each['LogicalResourceId']}: {each['ResourceStatusReason']}" for each in reversed(events))
+        return list(dict.fromkeys(" ".join(line.split()) for line in reasons))
 
     def errors_logged(self, prefix: str) -> Iterator[str]:
-        """The errors that functions logged, each kind once, where the log's name begins so."""
+        """Yield the errors that functions with this name prefix logged, without repeats."""
         logs: CloudWatchLogsClient = self._client("logs")
         groups = logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{prefix}")["logGroups"]
         for name in (group["logGroupName"] for group in groups):
@@ -104,13 +104,13 @@ class Account(Aws):
             errors = (_error_in(event["message"]) for page in pages for event in page["events"])
             yield from (f"{name.removeprefix('/aws/lambda/')}: {error}" for error in dict.fromkeys(errors) if error)
 
-    def make_bucket(self, name: str) -> None:
-        """Make a bucket for the code of a deployment."""
+    def create_bucket(self, name: str) -> None:
+        """Create a bucket for the code of a deployment."""
         elsewhere: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
         self._s3.create_bucket(Bucket=name, **(elsewhere if self.region != "us-east-1" else {}))
 
     def delete_bucket(self, name: str) -> None:
-        """Delete a bucket and what is in it, if it is there."""
+        """Delete a bucket and its objects, if it exists."""
         with suppress(self._s3.exceptions.NoSuchBucket):
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=name):
                 for each in page.get("Contents", []):
@@ -124,21 +124,21 @@ class Account(Aws):
             self.ssm.delete_parameter(Name=name)
 
     def delete_stack(self, name: str) -> None:
-        """Delete a stack, if it is there; return when it is gone.
+        """Delete a stack, if it exists, and wait until it is deleted.
 
         Raises:
             WaiterError: CloudFormation could not delete it; `refusals` has the reasons.
         """
         self.cloudformation.delete_stack(StackName=name)
-        delay = 1 if self.is_local else _LOOK_EVERY
+        delay = 1 if self.is_local else _CHECK_EVERY
         waiter = self.cloudformation.get_waiter("stack_delete_complete")
-        waiter.wait(StackName=name, WaiterConfig={"Delay": delay, "MaxAttempts": _GONE_WITHIN // delay})
+        waiter.wait(StackName=name, WaiterConfig={"Delay": delay, "MaxAttempts": _DELETION_SECONDS // delay})
 
     def delete_tables(self, prefix: str) -> None:
-        """Delete every table whose name begins so: those of a stack do, and some outlive it."""
+        """Delete every table with this name prefix: some tables of a stack outlive it."""
         pages = self.dynamodb.get_paginator("list_tables").paginate()
         for name in [name for page in pages for name in page["TableNames"] if name.startswith(prefix)]:
-            # The emulator takes the template's "false" for true.
+            # The emulator reads the template's "false" as true.
             if self.dynamodb.describe_table(TableName=name)["Table"].get("DeletionProtectionEnabled"):
                 self.dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
             self.dynamodb.delete_table(TableName=name)
@@ -163,11 +163,11 @@ class Account(Aws):
 
 def _is_refusal(event: "StackEventTypeDef") -> bool:
     reason = event.get("ResourceStatusReason", "")
-    return event.get("ResourceStatus", "").endswith("_FAILED") and not reason.startswith(_SAYS_NOTHING)
+    return event.get("ResourceStatus", "").endswith("_FAILED") and not reason.startswith(_CONSEQUENCES)
 
 
 def _error_in(line: str) -> str:
-    """What a line of a function's log says is wrong; empty where it is none of an error."""
+    """Return the error in a line of a function's log; an empty text if there is none."""
     try:
         entry = json.loads(line)
     except ValueError:

@@ -1,18 +1,18 @@
-"""Says where the containers of `sam local invoke` meet this machine, as one JSON document.
+"""Prints how the containers of `sam local invoke` reach this machine, as one JSON document.
 
-SAM CLI's interpreter runs this file as a program, so it asks the daemon that SAM asks; it imports nothing of ours.
+SAM CLI's interpreter runs this file as a program, so that it asks SAM's daemon. It must not import orderwatch.
 """
 
 import json
 import sys
 
-import docker  # type: ignore[import-untyped] # of SAM CLI's environment
+import docker  # type: ignore[import-untyped] # in SAM CLI's environment only
 
 
 def main() -> None:
-    """Print the daemon's system, and the gateway and subnet of its default network, as far as there are any."""
+    """Print the daemon's operating system, and the subnets and gateways of its default network."""
     client = docker.from_env(timeout=10)
-    # Docker lists every network whose name has the word in it.
+    # Docker lists every network whose name contains the word.
     networks = [network for network in client.networks.list(names=["bridge"]) if network.name == "bridge"]
     pools = [pool for network in networks for pool in network.attrs["IPAM"]["Config"] or []]
     found = {"system": client.info().get("OperatingSystem", ""), "pools": pools}

@@ -32,41 +32,41 @@ from orderwatch_local.cloud.sam import SAM, require_tool
 from orderwatch_local.errors import DockerMissingError, StartFailedError
 
 HOST = "orderwatch.localhost"
-"""What containers call this machine: samconfig.toml has its line in their hosts file."""
+"""The name of this machine in containers: samconfig.toml adds it to their hosts file."""
 _ASK = Path(__file__).with_name("ask_docker.py")
-_DOCKERS_SETTINGS = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
+_DOCKER_VARIABLES = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
 
 
 @dataclass(frozen=True)
-class SimulatedShopUrl:
-    """Where to listen so that containers can come in and nobody else.
+class ContainerNetwork:
+    """How the containers of this machine's Docker reach it.
 
     Attributes:
-        address: An address of this machine.
-        peers: Whoever comes from another address than these is no container.
+        address: The address to listen on.
+        peers: The addresses that containers have.
     """
 
     address: str
     peers: ipaddress.IPv4Network
 
 
-LOOPBACK = SimulatedShopUrl("127.0.0.1", ipaddress.IPv4Network("127.0.0.0/8"))
-"""Docker Desktop's: it hands on what its containers send to the host, as if it came from this machine."""
+LOOPBACK = ContainerNetwork("127.0.0.1", ipaddress.IPv4Network("127.0.0.0/8"))
+"""Docker Desktop's: it forwards what containers send to the host, as if this machine had sent it."""
 
 
-def find_doorway(environment: Mapping[str, str]) -> SimulatedShopUrl:
-    """Ask Docker for the way from its containers to this machine.
+def find_container_network(environment: Mapping[str, str]) -> ContainerNetwork:
+    """Ask Docker how its containers reach this machine.
 
     Args:
-        environment: Ours, which says where the daemon is.
+        environment: This process's environment, which names the daemon.
 
     Raises:
-        ToolMissingError: There is no SAM CLI.
-        DockerMissingError: No daemon answers, or its network is not one of this machine.
+        ToolMissingError: SAM CLI is not installed.
+        DockerMissingError: No daemon answers, or it has no IPv4 default network.
     """
     require_tool(SAM)
-    settings = {name: environment[name] for name in _DOCKERS_SETTINGS if name in environment}
-    asked = subprocess.run(  # noqa: S603 - the command is ours
+    settings = {name: environment[name] for name in _DOCKER_VARIABLES if name in environment}
+    asked = subprocess.run(  # noqa: S603 - the arguments are constants
         [SAM.with_name("python"), "-I", _ASK],
         env=clean_environment(settings),
         capture_output=True,
@@ -75,47 +75,47 @@ def find_doorway(environment: Mapping[str, str]) -> SimulatedShopUrl:
     )
     if asked.returncode:
         raise DockerMissingError(
-            f"`sam local invoke` needs Docker, and no daemon answers: {tail(asked.stderr, lines=1)}"
+            f"`sam local invoke` needs Docker, but no daemon answers: {tail(asked.stderr, lines=1)}"
         )
     found = json.loads(asked.stdout)
-    return read_doorway(found["system"], found["pools"], platform=sys.platform)
+    return container_network_of(found["system"], found["pools"], platform=sys.platform)
 
 
-def read_doorway(system: str, pools: Sequence[Mapping[str, str]], *, platform: str) -> SimulatedShopUrl:
-    """The doorway of what a daemon says of itself.
+def container_network_of(system: str, pools: Sequence[Mapping[str, str]], *, platform: str) -> ContainerNetwork:
+    """Return the network of a daemon.
 
     Args:
-        system: What it runs on.
-        pools: Subnet, and mostly gateway, of its default network; it may have one of IPv6 too.
-        platform: This machine's, as `sys.platform` has it.
+        system: The operating system that the daemon reports.
+        pools: The subnets of its default network, mostly with a gateway; one may be IPv6.
+        platform: The value of `sys.platform`.
 
     Raises:
-        DockerMissingError: The daemon has no default network of IPv4.
+        DockerMissingError: The daemon has no IPv4 default network.
     """
-    # Everywhere but on Linux containers live in a virtual machine, as they do with Docker Desktop.
+    # Outside Linux, and with Docker Desktop, containers run in a virtual machine.
     if platform != "linux" or system == "Docker Desktop":
         return LOOPBACK
     for pool in pools:
         subnet = ipaddress.ip_network(pool["Subnet"])
         if isinstance(subnet, ipaddress.IPv4Network):
-            return SimulatedShopUrl(pool.get("Gateway") or str(subnet[1]), subnet)
+            return ContainerNetwork(pool.get("Gateway") or str(subnet[1]), subnet)
     raise DockerMissingError("Docker has no network `bridge`: start its daemon without --bridge=none")
 
 
-PATIENCE = 60.0
-"""Seconds for an answer of a service."""
-_OF_ONE_HOP = frozenset({"connection", "content-length", "host", "keep-alive", "transfer-encoding"})
+TIMEOUT_SECONDS = 60.0
+"""For a response of a service."""
+_HOP_BY_HOP_HEADERS = frozenset({"connection", "content-length", "host", "keep-alive", "transfer-encoding"})
 _CREDENTIAL = re.compile(r"Credential=[^/]+/(\d{8})/[^/]+/")
 
 
 @dataclass(frozen=True)
-class Asked:
+class RelayRequest:
     """A request of a container, without the secret.
 
     Attributes:
         method: Such as `POST`.
-        path: With its query, from the slash after the service's name on.
-        headers: Those that are not about the connection.
+        path: With the query, from the slash after the service's name on.
+        headers: Without the hop-by-hop headers.
         body: As sent.
     """
 
@@ -126,35 +126,35 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What a service answers."""
+class RelayResponse:
+    """The response of a service."""
 
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
 
 
-type Service = Callable[[Asked], Answered]
+type Service = Callable[[RelayRequest], RelayResponse]
 
 
 class Relay:
-    """Serves containers for as long as its `with` block lasts.
+    """Serves containers until its `with` block ends.
 
     Args:
-        doorway: Where to listen, and who may come.
+        network: Where to listen, and which peers to serve.
         services: By the name in the path.
 
     Raises:
-        StartFailedError: The address is not one of this machine.
+        StartFailedError: The address does not belong to this machine.
     """
 
-    def __init__(self, doorway: SimulatedShopUrl, services: Mapping[str, Service]) -> None:
+    def __init__(self, network: ContainerNetwork, services: Mapping[str, Service]) -> None:
         self._secret = secrets.token_urlsafe(32)
         try:
-            self._server = _Server(doorway, self._secret, services)
+            self._server = _Server(network, self._secret, services)
         except OSError as error:
             remedy = "is the Docker daemon on this machine, and not rootless?"
-            raise StartFailedError(f"cannot listen on {doorway.address} ({error.strerror}): {remedy}") from None
+            raise StartFailedError(f"cannot listen on {network.address} ({error.strerror}): {remedy}") from None
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="relay")
 
     def __enter__(self) -> Self:
@@ -167,27 +167,27 @@ class Relay:
         self._thread.join()
 
     def url(self, service: str, *, host: str | None = None) -> str:
-        """A service's base URL, as containers have it; it holds the secret.
+        """Return a service's base URL for containers; it holds the secret.
 
         Args:
-            service: Which.
-            host: What this machine is called; None: `HOST`.
+            service: The name of the service.
+            host: The name of this machine; None: `HOST`.
         """
         return f"http://{host or HOST}:{self._server.server_address[1]}/{self._secret}/{service}"
 
 
 def forward(base_url: str) -> Service:
-    """A service at an http URL of this machine; what it answers goes back byte by byte."""
+    """Return a service that forwards requests to an http URL of this machine."""
     address = urlsplit(base_url)
 
-    def serve(asked: Asked) -> Answered:
-        connection = HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE)
+    def serve(request: RelayRequest) -> RelayResponse:
+        connection = HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
         try:
-            connection.request(asked.method, f"{address.path}{asked.path}", asked.body, dict(asked.headers))
+            connection.request(request.method, f"{address.path}{request.path}", request.body, dict(request.headers))
             response = connection.getresponse()
-            return Answered(response.status, _kept(response.getheaders()), response.read())
+            return RelayResponse(response.status, _kept(response.getheaders()), response.read())
         except (OSError, HTTPException) as error:
-            return Answered(HTTPStatus.BAD_GATEWAY, body=f"no answer ({type(error).__name__})".encode())
+            return RelayResponse(HTTPStatus.BAD_GATEWAY, body=f"no response ({type(error).__name__})".encode())
         finally:
             connection.close()
 
@@ -195,37 +195,38 @@ def forward(base_url: str) -> Service:
 
 
 def forward_to_cloud(endpoint: str, session_token: str) -> Service:
-    """The local cloud, to which the request goes with its own secret and in its own region."""
+    """Return a service that forwards requests to the local cloud, with its own secret and region."""
     serve = forward(endpoint)
 
-    def sign(asked: Asked) -> Answered:
-        headers = [(name, value) for name, value in asked.headers if name.lower() != "x-amz-security-token"]
+    def sign(request: RelayRequest) -> RelayResponse:
+        headers = [(name, value) for name, value in request.headers if name.lower() != "x-amz-security-token"]
         own = [(name, _CREDENTIAL.sub(rf"Credential=test/\1/{LOCAL_REGION}/", value)) for name, value in headers]
-        return serve(Asked(asked.method, asked.path, [*own, ("X-Amz-Security-Token", session_token)], asked.body))
+        headers = [*own, ("X-Amz-Security-Token", session_token)]
+        return serve(RelayRequest(request.method, request.path, headers, request.body))
 
     return sign
 
 
 def _kept(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in headers if name.lower() not in _OF_ONE_HOP]
+    return [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP_HEADERS]
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, doorway: SimulatedShopUrl, secret: str, services: Mapping[str, Service]) -> None:
-        self._peers = doorway.peers
+    def __init__(self, network: ContainerNetwork, secret: str, services: Mapping[str, Service]) -> None:
+        self._peers = network.peers
         self._secret = secret.encode()
         self._services = services
-        super().__init__((doorway.address, 0), _Handler)
+        super().__init__((network.address, 0), _Handler)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Only containers: another host that found a way to this address gets no answer at all."""
+        """Accept containers only; another host gets no response."""
         del request
         return ipaddress.ip_address(client_address[0]) in self._peers
 
     def service_of(self, target: str) -> tuple[Service, str] | None:
-        """The service that a target names, and the path there; None without the secret."""
+        """Return the service that a target names, and the path there; None without the secret."""
         _, secret, name, path = [*target.split("/", 3), "", "", ""][:4]
         service = self._services.get(name)
         if service is None or not hmac.compare_digest(secret.encode(), self._secret):
@@ -241,21 +242,21 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         found = self.server.service_of(self.path)
         if found is None:
-            self.close_connection = True  # what a stranger sends is not read
-            self._send(Answered(HTTPStatus.FORBIDDEN))
+            self.close_connection = True  # the body is not read
+            self._send(RelayResponse(HTTPStatus.FORBIDDEN))
             return
         service, path = found
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._send(service(Asked(self.command, path, _kept(self.headers.items()), body)))
+        self._send(service(RelayRequest(self.command, path, _kept(self.headers.items()), body)))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - the names that http.server calls
 
-    def _send(self, answered: Answered) -> None:
-        self.send_response_only(answered.status)
-        for name, value in (*answered.headers, ("Content-Length", str(len(answered.body)))):
+    def _send(self, response: RelayResponse) -> None:
+        self.send_response_only(response.status)
+        for name, value in (*response.headers, ("Content-Length", str(len(response.body)))):
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answered.body)
+        self.wfile.write(response.body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Nothing: a target holds the secret."""
+        """Log nothing: a target holds the secret."""

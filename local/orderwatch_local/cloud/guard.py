@@ -1,10 +1,10 @@
-"""The emulator behind a guard: it serves the run that started it and nobody else.
+"""Runs the emulator behind a guard, so that it serves only the run that started it.
 
-The emulator itself answers every process of this machine, and every web page that finds its port. A request gets past
-the guard only with the secret of this run, which travels as the session token of the AWS credentials: every AWS SDK
-sends it, and the emulator hands it on to the functions. Whatever names another host or any origin is refused as well.
+The emulator alone answers every process of this machine, and every web page that finds its port. The guard admits a
+request only with the secret of this run, which is the session token of the AWS credentials: every AWS SDK sends it, and
+the emulator passes it to the functions. Requests with another host or any origin are refused too.
 
-The emulator's own interpreter runs this file as a program, so it imports nothing of ours. Its environment:
+The emulator's interpreter runs this file as a program, so it must not import orderwatch. Its environment:
     GATEWAY_PORT       the loopback port
     AWS_SESSION_TOKEN  the secret
 """
@@ -19,10 +19,10 @@ from typing import Any
 
 LOOPBACK = "127.0.0.1"
 KEEP_ALIVE_SECONDS = 75
-"""Longer than the pauses between a function's requests, so that its connections last."""
+"""Longer than the pauses between a function's requests, so that its connections stay open."""
 
 GRACE_SECONDS = 0.2
-"""For the requests under way when it ends: kept-alive connections would be waited for to the last of them."""
+"""For requests in progress at the end; without a limit, the server would wait for every kept-alive connection."""
 
 type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
@@ -43,12 +43,12 @@ _REFUSAL_HEADERS = [
 
 
 class Guard:
-    """An ASGI application that passes on what carries the secret and answers 403 to the rest.
+    """An ASGI application that admits requests with the secret and answers 403 to all others.
 
     Args:
-        app: What is guarded.
+        app: The guarded application.
         port: The loopback port that it is served on.
-        secret: What every request must carry.
+        secret: The secret that every request must have.
     """
 
     def __init__(self, app: App, *, port: int, secret: str) -> None:
@@ -83,12 +83,12 @@ class Guard:
 
 def main() -> None:
     """Serve until SIGTERM."""
-    # Only the emulator's environment has these.
+    # These are installed in the emulator's environment only.
     from hypercorn.asyncio import serve  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack.app import app  # noqa: PLC0415
 
-    # Each function that runs and each connection of its takes some: the usual 256 or 1,024 are few in a storm.
+    # Each running function and each of its connections takes some; the usual 256 or 1,024 are too few in a storm.
     with contextlib.suppress(ValueError, OSError):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 WAIT_SECONDS = 1
-"""How long one look into the queue waits for a message: a bound on how long closing takes."""
+"""Long-polling time of the queue; closing an inbox takes up to that long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Mail:
     Attributes:
         subject: The e-mail's subject.
         text: The e-mail's text.
-        received_at: When it came, by `time.monotonic`.
+        received_at: `time.monotonic()` when it was received.
     """
 
     subject: str
@@ -45,15 +45,15 @@ class Mail:
 
 
 class Mailbox:
-    """An HTTP subscriber on a loopback port; it confirms its subscription as SNS asks.
+    """An HTTP subscriber on a loopback port, which confirms its subscription.
 
-    Its path is a secret of this run, so that nobody else can put a mail into it, and no URL of a message is visited:
-    the subscription is confirmed by a request of ours to the cloud.
+    Its path is secret, so that no other process can deliver a message. It visits no URL of a message: it confirms the
+    subscription by an API call to the cloud.
 
     Args:
-        cloud: Where the topic is.
-        topic_arn: What to subscribe to.
-        on_mail: Called for each mail, in a thread of the server's.
+        cloud: The cloud that has the topic.
+        topic_arn: The topic to subscribe to.
+        on_mail: Called for each message, in a thread of the server.
     """
 
     def __init__(self, cloud: LocalCloud, topic_arn: str, on_mail: Callable[[Mail], None]) -> None:
@@ -106,18 +106,18 @@ class Mailbox:
                 receive(json.loads(body))
 
             def log_message(self, *_: object) -> None:
-                """Nothing: the mails themselves are shown."""
+                """Log nothing: the messages are shown."""
 
         return Handler
 
 
 class JsonInbox:
-    """What comes to a queue that a topic hands its alerts to as `orderwatch.alert.v1`: each once.
+    """Receives `orderwatch.alert.v1` from a queue that is subscribed to a topic, each alert once.
 
     Args:
-        sqs: Where the queue is.
+        sqs: The client for the queue.
         queue_url: The queue.
-        on_alert: Called for each alert, in the inbox's thread, with its text as it was sent.
+        on_alert: Called for each alert, in the inbox's thread, with the JSON as it was sent.
     """
 
     def __init__(self, sqs: "SQSClient", queue_url: str, on_alert: Callable[[str], None]) -> None:
@@ -145,13 +145,13 @@ class JsonInbox:
 
     def _take(self, body: str) -> None:
         alert_id = _alert_id(body)
-        if alert_id and alert_id not in self._known:  # delivered at least once: a repeat has the same id
+        if alert_id and alert_id not in self._known:  # delivery is at least once: a copy has the same id
             self._known.add(alert_id)
             self._on_alert(body)
 
 
 def _alert_id(body: str) -> str | None:
-    """The id of an alert; None where the message is none, as an alarm's is not."""
+    """The id of an alert; None if the message is no alert, but an alarm for example."""
     try:
         return str(json.loads(body)["alert_id"])
     except (ValueError, LookupError, TypeError):
@@ -159,16 +159,16 @@ def _alert_id(body: str) -> str | None:
 
 
 WIDTH = 78
-"""Columns of a box at most."""
+"""Maximum width of a box, in columns."""
 
 
 def show_box(console: Console, mail: Mail, *, note: str | None = None) -> None:
-    """Show a message.
+    """Show a message in a box.
 
     Args:
-        console: Where to.
+        console: The terminal.
         mail: The message.
-        note: What is said at the lower edge, such as who else gets it.
+        note: A note at the lower edge, such as who the message is for.
     """
     text, title = printable_text(mail.text.rstrip()), printable_text(mail.subject, "bold")
     title.overflow = "ellipsis"

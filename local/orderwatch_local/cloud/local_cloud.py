@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 
-def environment_of_emulator(port: int, *, scratch: Path, secret: str) -> dict[str, str]:
-    """The environment that the emulator starts with; what it writes lies below `scratch`."""
-    # TMPDIR too: the functions' code is unpacked there and goes with the rest.
+def _emulator_environment(port: int, *, scratch: Path, secret: str) -> dict[str, str]:
+    """The environment of the emulator, which writes only below `scratch`."""
+    # The functions' code is unpacked in TMPDIR, and deleted with `scratch`.
     temporary = scratch / "tmp"
     temporary.mkdir()
     return clean_environment(
@@ -72,8 +72,8 @@ def environment_of_emulator(port: int, *, scratch: Path, secret: str) -> dict[st
     )
 
 
-def answers(url: str, *, secret: str) -> bool:
-    """Whether the emulator serves a request with its secret; waits at most 2 seconds."""
+def _is_ready(url: str, *, secret: str) -> bool:
+    """Whether the emulator serves a request with its secret within 2 seconds."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     opener.addheaders = [("X-Amz-Security-Token", secret)]
     try:
@@ -83,8 +83,8 @@ def answers(url: str, *, secret: str) -> bool:
         return False
 
 
-def start_error(output: str) -> StartFailedError | PortInUseError:
-    """What it means that the emulator ended with this output."""
+def _start_error(output: str) -> StartFailedError | PortInUseError:
+    """The error for an emulator that ended with this output."""
     if "already in use" in output:
         return PortInUseError(f"another process took the port while the local cloud started:\n{tail(output, lines=3)}")
     return StartFailedError(f"the local cloud ended while it started:\n{tail(output)}")
@@ -99,13 +99,13 @@ _BUCKET = "orderwatch-artifacts"
 
 
 class LocalCloud:
-    """An emulated AWS for as long as the `with` block lasts; nothing of it outlives this process.
+    """An emulated AWS until the `with` block ends; nothing of it outlives this process.
 
-    It serves only what carries the secret of this run: our clients and functions do, and so do the processes that get
+    It serves only requests with the secret of this run: those of its clients and functions, and of processes that get
     its `environment` or read its `credentials_file`.
 
     Args:
-        architecture: The processor that the functions are built for; they run only on this machine's own.
+        architecture: The processor that the functions are built for; they run only if it is this machine's.
         port: The loopback port to listen on; 0 takes a free one.
         project: The directory that holds `template.yaml`.
     """
@@ -133,7 +133,7 @@ class LocalCloud:
 
         Raises:
             ToolMissingError: The emulator is not installed.
-            PortInUseError: The port that was asked for is taken.
+            PortInUseError: The requested port is in use.
             StartFailedError: It ended or did not answer within 30 seconds.
         """
         require_tool(_EMULATOR)
@@ -141,14 +141,14 @@ class LocalCloud:
             try:
                 self._start_on(self._wanted_port or _free_port())
             except PortInUseError:
-                # Somebody took the free port between our look and the emulator's bind.
+                # Another process took the free port before the emulator did.
                 if self._wanted_port or attempt == _ATTEMPTS_AT_A_PORT:
                     raise
             else:
                 return
 
     def close(self) -> None:
-        """Stop the emulator and its functions and delete all it knew. Twice is fine."""
+        """Stop the emulator and its functions and delete their files. Calling it twice is allowed."""
         if self._process is not None:
             self._process.close()
             self._process = None
@@ -216,14 +216,14 @@ class LocalCloud:
         return str(configuration.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{function_name}"))
 
     def logs(self, function_name: str, *, lines: int = 50) -> str:
-        """The last lines that a function logged, for an error message."""
+        """Return the last lines of a function's log, for an error message."""
         group = self.log_group(function_name)
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
         events = sorted((event for page in pages for event in page["events"]), key=lambda event: event["timestamp"])
         return tail("\n".join(event["message"].rstrip() for event in events), lines=lines)
 
     def emulator_log(self, *, lines: int = 50) -> str:
-        """The last lines that the emulator itself wrote."""
+        """Return the last lines of the emulator's own output."""
         return tail(self._process.output(), lines=lines) if self._process else ""
 
     @overload
@@ -247,23 +247,25 @@ class LocalCloud:
     @overload
     def client(self, service: Literal["ssm"]) -> "SSMClient": ...
     def client(self, service: Any) -> Any:
-        """A boto3 client of this cloud, whatever AWS settings the user has. Make one a service and keep it."""
+        """Return a boto3 client of this cloud, independent of the user's AWS settings. Reuse one for each service."""
         config = Config(proxies={}, retries={"mode": "standard", "max_attempts": 2}, read_timeout=60)
         return self._session.client(service, endpoint_url=self.endpoint, config=config)
 
     def environment(self) -> dict[str, str]:
-        """Variables that point another process's AWS SDK at this cloud and at nothing else."""
+        """Environment variables that point another process's AWS SDK to this cloud only."""
         return local_environment(self.endpoint, self._secret)
 
     def _start_on(self, port: int) -> None:
         if _is_taken(port):
-            raise PortInUseError(f"port {port} of {_LOOPBACK} is in use: stop what listens there or name another")
+            raise PortInUseError(
+                f"port {port} of {_LOOPBACK} is in use: stop the process that listens there, or choose another port"
+            )
         self._scratch = make_scratch(port)
         self.credentials_file = write_credentials(self._scratch, self._secret)
         self.endpoint = f"http://{_LOOPBACK}:{port}"
         self._process = GuardedProcess(
             [str(_EMULATOR), "-I", str(_GUARD)],
-            env=environment_of_emulator(port, scratch=self._scratch, secret=self._secret),
+            env=_emulator_environment(port, scratch=self._scratch, secret=self._secret),
             log=self._scratch / "emulator.log",
             cwd=self._scratch,
             scratch=self._scratch,
@@ -276,17 +278,17 @@ class LocalCloud:
 
     def _await_ready(self, process: GuardedProcess) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not answers(f"{self.endpoint}/_ministack/ready", secret=self._secret):
+        while not _is_ready(f"{self.endpoint}/_ministack/ready", secret=self._secret):
             if not process.is_running:
-                raise start_error(process.output())
+                raise _start_error(process.output())
             if time.monotonic() > deadline:
                 raise StartFailedError(
-                    f"the local cloud was silent for {START_SECONDS:.0f} s:\n{tail(process.output())}"
+                    f"the local cloud did not answer within {START_SECONDS:.0f} s:\n{tail(process.output())}"
                 )
             time.sleep(0.02)
 
     def _ensure_bucket(self) -> None:
-        # SAM would deploy a stack of its own to get a bucket, which takes longer than ours.
+        # Otherwise SAM deploys a stack of its own for a bucket, which takes longer than the deployment.
         self.client("s3").create_bucket(Bucket=_BUCKET)
 
 

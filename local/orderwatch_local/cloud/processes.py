@@ -1,8 +1,8 @@
-"""Child processes that see nothing of the user's AWS account and never outlive us.
+"""Child processes that know nothing of the user's AWS account and never outlive this process.
 
-A child runs in a session of its own, so that Ctrl-C in the terminal reaches us alone and we decide the order in which
-things end. Between us and it stands a watcher (this very file, run as a program) that holds the reading end of a pipe:
-when we close it, or die in any way at all, the watcher ends the child and everything that the child started.
+A child runs in its own session, so that Ctrl-C in the terminal reaches only this process, which then ends the others in
+order. A watcher (this file, run as a program) holds the reading end of a pipe. When this process closes the pipe, or
+dies in any way, the watcher ends the child and all processes that the child started.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ _KEPT_PREFIXES = ("LC_", "PIP_")
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """What a child may know of our environment: where programs, certificates and proxies are; and `extra`.
+    """Return the variables for programs, certificates and proxies of this process's environment, and `extra`.
 
-    Credentials, profiles and settings of AWS, Python and SAM stay behind, and loopback never goes through a proxy.
+    Credentials and settings of AWS, Python and SAM are left out. Loopback addresses never use a proxy.
     """
     kept = {name: value for name, value in os.environ.items() if _is_kept(name)}
     past_the_proxy = ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), "127.0.0.1"]))
@@ -40,19 +40,19 @@ def _is_kept(name: str) -> bool:
 
 
 def tail(text: str, *, lines: int = 25) -> str:
-    """The last lines of a text, for an error message."""
+    """Return the last lines of a text, for an error message."""
     return "\n".join(text.rstrip().splitlines()[-lines:])
 
 
 class GuardedProcess:
-    """A child that ends when we close it, or when we end, however we end.
+    """A child process that ends when it is closed, or when this process ends for any reason.
 
     Args:
         command: The program and its arguments.
         env: Its whole environment.
-        log: File that gets its output.
+        log: The file for its output.
         cwd: Its working directory.
-        scratch: A directory that is deleted once the child is gone.
+        scratch: A directory that is deleted when the child has ended.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class GuardedProcess:
     ) -> None:
         watcher = [sys.executable, "-I", "-S", __file__, str(scratch or ""), *command]
         with log.open("wb") as output:
-            # Open for as long as we are: the watcher may delete the file before we read the child's last words.
+            # Opened now, because the watcher may delete the file before the child's last output is read.
             self._output = log.open("rb")
-            self._watcher = subprocess.Popen(  # noqa: S603 - the command is ours
+            self._watcher = subprocess.Popen(  # noqa: S603 - the caller's own command
                 watcher,
                 env=dict(env),
                 cwd=cwd,
@@ -86,7 +86,7 @@ class GuardedProcess:
 
     @property
     def group(self) -> int:
-        """The process group of the child and all that it starts."""
+        """The process group of the child and of all processes that it starts."""
         return self._watcher.pid
 
     @property
@@ -95,14 +95,14 @@ class GuardedProcess:
         return self._watcher.poll() is None
 
     def output(self) -> str:
-        """What the child has written so far; nothing once this is closed."""
+        """Return the output so far; an empty text once this is closed."""
         if self._output.closed:
             return ""
         self._output.seek(0)
         return self._output.read().decode(errors="replace")
 
     def close(self) -> None:
-        """End the child and all that it started; wait until they are gone. Twice is fine."""
+        """End the child and all processes that it started, and wait for it. Calling it twice is allowed."""
         if self._watcher.stdin is not None and not self._watcher.stdin.closed:
             self._watcher.stdin.close()
         try:
@@ -114,11 +114,11 @@ class GuardedProcess:
 
 
 def _watch(scratch: str, command: Sequence[str]) -> None:
-    """Run the command until it ends or our starter closes the pipe, then take the whole process group down."""
-    # A handler, not SIG_IGN: the child would inherit the latter.
+    """Run the command until it ends or the parent closes the pipe, then end the whole process group."""
+    # A handler, because the child would inherit SIG_IGN.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - handed over by GuardedProcess
-    threading.Thread(target=_end_with_the_starter, args=(child,), daemon=True).start()
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - the command of GuardedProcess
+    threading.Thread(target=_end_with_parent, args=(child,), daemon=True).start()
     child.wait()
     os.killpg(0, signal.SIGTERM)
     if scratch:
@@ -126,7 +126,7 @@ def _watch(scratch: str, command: Sequence[str]) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _end_with_the_starter(child: subprocess.Popen[bytes]) -> None:
+def _end_with_parent(child: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(OSError):
         os.read(sys.stdin.fileno(), 1)
     child.terminate()

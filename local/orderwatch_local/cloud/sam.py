@@ -22,21 +22,21 @@ type Architecture = Literal["arm64", "x86_64"]
 
 PROJECT = Path(__file__).resolve().parents[3]
 SAM = PROJECT / ".tools/sam/bin/sam"
-# SAM installs the layer with the pip of the first python3.13 on PATH; only this environment of ours has a pip.
+# SAM installs the layer with the pip of the first python3.13 on PATH; no other environment here has a pip.
 _PIP_ENVIRONMENT = PROJECT / ".tools/uv/bin"
 _SOURCES = ("template.yaml", "functions", "layers")
 
 
 def this_architecture() -> Architecture:
-    """The processor of this machine, under Lambda's name."""
+    """This machine's processor, by Lambda's name."""
     return "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 
 
 def build(architecture: Architecture, *, project: Path = PROJECT) -> Path:
     """Build functions and layer for a processor into `.aws-sam/<architecture>/build`.
 
-    A build that is still right is returned at once: it is known by a digest over the template, `functions/` and
-    `layers/` without bytecode. Two processes that build at the same time wait for each other.
+    An existing build is reused while the digest over the template, `functions/` and `layers/` (without bytecode) is the
+    same. A lock keeps two processes from building at the same time.
 
     Args:
         architecture: The processor that the layer's wheels are for.
@@ -46,7 +46,7 @@ def build(architecture: Architecture, *, project: Path = PROJECT) -> Path:
         The built template, ready for `sam deploy`.
 
     Raises:
-        ToolMissingError: There is no SAM CLI.
+        ToolMissingError: SAM CLI is not installed.
         BuildFailedError: `sam build` failed.
     """
     workspace = project / ".aws-sam" / architecture
@@ -63,7 +63,7 @@ def build(architecture: Architecture, *, project: Path = PROJECT) -> Path:
 
 
 def source_digest(project: Path) -> str:
-    """A digest over all that a build is made of; bytecode caches are not."""
+    """Return a digest over all sources of a build, without bytecode caches."""
     digest = hashlib.sha256()
     for path in _source_files(project):
         digest.update(f"{path.relative_to(project)}\0{path.stat().st_size}\0".encode())
@@ -92,9 +92,9 @@ def _sam_build(architecture: Architecture, *, project: Path, workspace: Path) ->
         *("--build-dir", str(workspace / "build"), "--cache-dir", str(workspace / "cache")),
         *("--parameter-overrides", f"Architecture={architecture}"),
     ]
-    # SAM keeps the layer's dependencies under its working directory and deletes the ones that this build does not use:
-    # in a directory of our own that leaves the user's `sam build` alone.
-    done = subprocess.run(  # noqa: S603 - the command is ours
+    # SAM caches the layer's dependencies below its working directory and deletes those that a build does not use. A
+    # separate directory keeps those of the user's own `sam build`.
+    done = subprocess.run(  # noqa: S603 - the command is built here
         command, env=sam_environment(workspace), cwd=workspace, text=True, capture_output=True, check=False
     )
     if done.returncode:
@@ -102,41 +102,41 @@ def _sam_build(architecture: Architecture, *, project: Path, workspace: Path) ->
 
 
 def require_tool(tool: Path) -> None:
-    """Check that a tool of ours is installed.
+    """Check that a tool is installed.
 
     Raises:
-        ToolMissingError: It is not.
+        ToolMissingError: It is not installed.
     """
     if not tool.exists():
         raise ToolMissingError(f"{tool.name} is not installed in {tool.parent.parent}: run `make setup`")
 
 
 def sam_environment(scratch: Path, **extra: str) -> dict[str, str]:
-    """The environment for a run of SAM: no AWS account, no telemetry, its own files in `scratch`."""
+    """The environment for SAM without an AWS account and telemetry; SAM keeps its own files in `scratch`."""
     path = os.pathsep.join([str(_PIP_ENVIRONMENT), os.environ.get("PATH", os.defpath)])
     sam = {"PATH": path, "SAM_CLI_TELEMETRY": "0", "__SAM_CLI_APP_DIR": str(scratch / "sam")}
     return clean_environment({**sam, "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, **extra})
 
 
 def emulable(template: Path) -> Path:
-    """Write the built template's twin for the emulator.
+    """Write a copy of the built template without what the emulator refuses: alarms on metric expressions.
 
     Args:
         template: As `sam build` wrote it.
 
     Returns:
-        The twin, in the same folder: the template's paths to its functions are relative.
+        The copy, in the same folder, because the template's paths are relative.
     """
     document: dict[str, Any] = yaml.safe_load(template.read_text())
-    resources = {name: each for name, each in document["Resources"].items() if not _is_on_an_expression(each)}
-    twin = template.with_name("emulable.yaml")
-    # Two processes may deploy the same build at once.
+    resources = {name: each for name, each in document["Resources"].items() if not _is_expression_alarm(each)}
+    copy = template.with_name("emulable.yaml")
+    # Two processes may deploy the same build at the same time.
     partial = template.with_name(f"emulable-{os.getpid()}.yaml")
     partial.write_text(yaml.safe_dump({**document, "Resources": resources}, sort_keys=False))
-    return partial.replace(twin)
+    return partial.replace(copy)
 
 
-def _is_on_an_expression(resource: dict[str, Any]) -> bool:
+def _is_expression_alarm(resource: dict[str, Any]) -> bool:
     return resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]
 
 
@@ -149,22 +149,22 @@ def sam_deploy(
     parameters: Mapping[str, str],
     environment: Mapping[str, str],
 ) -> None:
-    """Deploy a template, or update what is deployed.
+    """Deploy a template as a new stack, or update the stack.
 
     Args:
         template: As `sam build` wrote it.
-        stack_name: What the stack is called.
-        bucket: Takes the code; it must be there.
-        region: Where to.
+        stack_name: The name of the stack.
+        bucket: An existing bucket for the code.
+        region: The region.
         parameters: Values of the template's parameters; the others keep their defaults.
-        environment: SAM's whole environment; it names the account.
+        environment: SAM's whole environment, which names the account.
 
     Raises:
-        ToolMissingError: There is no SAM CLI.
+        ToolMissingError: SAM CLI is not installed.
         DeployFailedError: `sam deploy` failed.
     """
     require_tool(SAM)
-    # By a file: other users of the machine see a command line. JSON is YAML too, and SAM reads only that.
+    # In a file, because other users of the machine see a command line. SAM reads only YAML, which JSON is.
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as values:
         json.dump(dict(parameters), values)
         values.flush()
@@ -174,8 +174,8 @@ def sam_deploy(
             *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
             *("--parameter-overrides", f"file://{values.name}"),
         ]
-        done = subprocess.run(  # noqa: S603 - the command is ours
-            # Not where the user is: SAM reads the samconfig.toml of its working directory.
+        done = subprocess.run(  # noqa: S603 - the command is built here
+            # Not the user's directory: SAM reads samconfig.toml from its working directory.
             command,
             env=dict(environment),
             cwd=template.parent,
@@ -188,7 +188,7 @@ def sam_deploy(
 
 
 def local_environment(endpoint_url: str, secret: str) -> dict[str, str]:
-    """Variables that point a process's AWS SDK at a local cloud and at nothing else."""
+    """Environment variables that point a process's AWS SDK to a local cloud only."""
     return {
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_ACCESS_KEY_ID": "test",
@@ -203,12 +203,12 @@ def local_environment(endpoint_url: str, secret: str) -> dict[str, str]:
 
 
 def local_sam_environment(scratch: Path, cloud: Mapping[str, str]) -> dict[str, str]:
-    """The environment for `sam deploy` to a local cloud, which has these variables."""
-    # Between looks at the stack SAM would sleep 5 s.
+    """The environment for `sam deploy` to the local cloud that these variables name."""
+    # By default, SAM sleeps 5 s between two checks of the stack.
     return sam_environment(scratch, SAM_CLI_POLL_DELAY="0.1", **cloud)
 
 
 def _reason(output: str) -> str:
-    """SAM's own sentence about what went wrong, else the last lines of what it wrote."""
+    """SAM's error message, or the last lines of its output."""
     sentences = [line for line in output.splitlines() if line.startswith("Error: ")]
     return sentences[-1].removeprefix("Error: ") if sentences else f"\n{tail(output)}"

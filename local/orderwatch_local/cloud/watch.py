@@ -1,4 +1,4 @@
-"""orderwatch on the local cloud, watching some shops: what the demo and `orderwatch up` share."""
+"""orderwatch deployed on the local cloud and watching some shops, as the demo and `orderwatch up` use it."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from orderwatch_local.errors import FunctionFailedError
 PREFIX = "/orderwatch"
 
 type Step = Callable[[str], AbstractContextManager[object]]
-"""Shows that a step goes on, for as long as the block lasts."""
+"""Shows that a step is running until its block ends."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class WatchedShop:
     Attributes:
         connection_id: Trackstar's id of the connection.
         access_token: The connection's secret.
-        name: What alerts call it.
-        settings: Its own settings, JSON.
+        name: The name in alerts.
+        settings: The shop's settings, as JSON.
     """
 
     connection_id: str
@@ -38,13 +38,18 @@ class WatchedShop:
     settings: str | None = None
 
 
+def token_variable(connection_id: str) -> str:
+    """The environment variable that holds the access token of one connection."""
+    return f"TRACKSTAR_ACCESS_TOKEN_{connection_id}"
+
+
 class Watch:
     """A deployed orderwatch.
 
     Args:
-        cloud: Where it is deployed.
-        outputs: What the deployment names.
-        shops: What it watches.
+        cloud: The cloud that it is deployed on.
+        outputs: The outputs of the stack.
+        shops: The watched shops.
     """
 
     def __init__(self, cloud: LocalCloud, outputs: Outputs, shops: Sequence[WatchedShop]) -> None:
@@ -55,25 +60,29 @@ class Watch:
         self._connections = ConnectionTable(cloud.client("dynamodb"), outputs.connection_table_name)
 
     def poll_now(self, connection_ids: Collection[str] = ()) -> None:
-        """Ask for a poll of these shops; without one of every shop, whether anything moved or not.
+        """Request a poll of these shops (default: all), whether anything changed or not.
 
         Raises:
-            FunctionFailedError: dispatch_polls failed; its log's end is in the message.
+            FunctionFailedError: dispatch_polls failed; the end of its log is in the message.
         """
         event = {"connection_ids": list(connection_ids) or [shop.connection_id for shop in self.shops]}
         self._invoke(self.outputs.dispatch_polls_function_name, event)
 
-    def sum_up(self, *, send: bool) -> Alert:
-        """A summary of what waits, as the schedule makes it in the morning.
+    def summarize(self, *, send: bool) -> Alert:
+        """Return a summary of the orders that need attention, as the morning schedule makes it.
 
         Args:
-            send: Whether every subscriber gets it.
+            send: Whether it is also sent to every subscriber.
 
         Raises:
-            FunctionFailedError: send_summary failed; its log's end is in the message.
+            FunctionFailedError: send_summary failed; the end of its log is in the message.
         """
         answer = self._invoke(self.outputs.send_summary_function_name, {"send": send})
         return Alert.model_validate(answer["alert"])
+
+    def states(self) -> list[ConnectionState]:
+        """The stored state of each shop."""
+        return [self._connections.load(shop.connection_id) for shop in self.shops]
 
     def _invoke(self, name: str, event: Mapping[str, Any]) -> dict[str, Any]:
         answer = self._lambda.invoke(FunctionName=name, Payload=json.dumps(event).encode())
@@ -81,10 +90,6 @@ class Watch:
             raise FunctionFailedError(f"{name} failed:\n{self.cloud.logs(name, lines=10)}")
         returned: dict[str, Any] = json.loads(answer["Payload"].read())
         return returned
-
-    def states(self) -> list[ConnectionState]:
-        """How far each shop was read."""
-        return [self._connections.load(shop.connection_id) for shop in self.shops]
 
 
 @contextmanager
@@ -96,17 +101,17 @@ def watching(
     step: Step,
     port: int = 0,
 ) -> Iterator[Watch]:
-    """Deploy orderwatch on a local cloud of its own, with these shops connected, until the block ends.
+    """Deploy orderwatch on its own local cloud, with these shops connected, until the block ends.
 
     Args:
-        shops: What to watch.
-        api_key: Trackstar's key of the organisation.
+        shops: The shops to watch.
+        api_key: The organisation's Trackstar key.
         parameters: Values of the template's parameters.
-        step: How to show what takes long.
+        step: Shows the steps that take long.
         port: The local cloud's port; 0 takes a free one.
 
     Raises:
-        LocalCloudError: It did not start, build or deploy.
+        LocalCloudError: The cloud did not start, build or deploy.
     """
     with LocalCloud(port=port) as cloud:
         with step("build and deploy the template"):
@@ -115,7 +120,7 @@ def watching(
         for shop in shops:
             path = f"{PREFIX}/connections/{shop.connection_id}"
             cloud.put_secret(f"{path}/access-token", shop.access_token.get_secret_value())
-            for what, value in (("name", shop.name), ("settings", shop.settings)):
+            for name, value in (("name", shop.name), ("settings", shop.settings)):
                 if value:
-                    cloud.client("ssm").put_parameter(Name=f"{path}/{what}", Value=value, Type="String")
+                    cloud.client("ssm").put_parameter(Name=f"{path}/{name}", Value=value, Type="String")
         yield Watch(cloud, outputs, shops)

@@ -8,8 +8,8 @@ The rules are few, so that a reader can check them against docs/alerts.md:
   ship-by, or the moment 24 hours before it, has passed since the watch began. An order that was alerted as late has
   recovered when it is no longer open.
 - An order needs attention in the summary if it is in exception or backordered, or if it is open and its ship-by had
-  passed by the last sync that could read its shop. It is at risk if it is open and its ship-by is less than 24 hours
-  after that sync.
+  passed at the last sync that could read its shop. It is at risk if it is open and its ship-by is within 24 hours after
+  that sync.
 """
 
 from collections import Counter
@@ -19,150 +19,128 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from orderwatch_local.simulator import Block, Hour, Restore, Script, Visible
+from orderwatch_local.simulator import Block, Hour, Restore, Script, VisibleChange
 
 WATCHED_STATUSES = frozenset({"exception", "backordered", "cancelled"})
+OPEN_STATUSES = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
+WARNING = timedelta(hours=24)
+_ATTENTION_STATUSES = frozenset({"exception", "backordered"})
+_NO_ALERTS = frozenset({"watch.started", "summary.daily"})
 
 type AlertKey = tuple[str, str, str]
-"""Connection, order (empty where it is about the connection itself), kind."""
+"""Connection, order (empty if the alert is about the connection), kind."""
+type OrderKey = tuple[str, str]
+"""Connection, order."""
 
 
-def expected_alerts(
-    visible: Iterable[Visible], *, watched: Collection[str] = WATCHED_STATUSES
-) -> list[tuple[AlertKey, Visible]]:
-    """The alerts about orders that these changes ask for, each with its change.
+def expected_status_alerts(
+    changes: Iterable[VisibleChange], *, watched: Collection[str] = WATCHED_STATUSES
+) -> list[tuple[AlertKey, VisibleChange]]:
+    """Return the alerts about statuses that must be delivered, each with its change.
 
     Args:
-        visible: Every visible change since the watch began, in the order in which they became visible.
+        changes: Every visible change since the watch began, in the order in which they became visible.
         watched: The watched statuses.
     """
-    expected: list[tuple[AlertKey, Visible]] = []
-    alerted: set[tuple[str, str]] = set()
-    for change in visible:
-        subject = (change.connection_id, change.order_id)
+    expected: list[tuple[AlertKey, VisibleChange]] = []
+    alerted: set[OrderKey] = set()
+    for change in changes:
+        order = (change.connection_id, change.order_id)
         if change.status in watched:
-            expected.append(((*subject, f"order.{change.status}"), change))
-            alerted.add(subject)
-        elif subject in alerted:
-            expected.append(((*subject, "order.recovered"), change))
-            alerted.discard(subject)
+            expected.append(((*order, f"order.{change.status}"), change))
+            alerted.add(order)
+        elif order in alerted:
+            expected.append(((*order, "order.recovered"), change))
+            alerted.discard(order)
     return expected
 
 
 def expected_connection_alerts(hours: Iterable[Hour]) -> Counter[AlertKey]:
-    """The alerts about connections that the hours' steps ask for: that a shop is blocked, and that it is no longer."""
+    """Return the alerts about connections that must be delivered: that a shop is blocked, and that it has recovered."""
     kinds = {Block: "connection.blocked", Restore: "connection.recovered"}
     steps = [step for hour in hours for step in hour.steps if type(step) in kinds]
     return Counter((step.connection_id, "", kinds[type(step)]) for step in steps)
 
 
-def alerts_in(message: Mapping[str, Any]) -> Counter[AlertKey]:
-    """The alerts in one delivered message (`orderwatch.alert.v1`); each order of a digest counts.
+def expected_order_alerts(script: Script, zones: Mapping[str, str]) -> Counter[AlertKey]:
+    """Return every alert about an order that must be delivered, deadlines included.
 
-    That a watch has begun is no alert; what a summary says is judged by itself.
+    Args:
+        script: The day, played to its end.
+        zones: The time zone of each shop; UTC if it has none.
+    """
+    (first, *syncs), changes = script.syncs, script.changes_of_day
+    orders = _Orders(first.at, _late_times(script, zones))
+    orders.status = {
+        (each.connection_id, each.order_id): each.status for each in script.visible_changes if each not in changes
+    }
+    for sync in syncs:
+        for change in changes:
+            if change.visible_at == sync.at:
+                orders.change(change)
+        for connection_id in sync.shops:
+            orders.pass_deadlines(connection_id, sync.at)
+    return orders.expected
+
+
+def delivered_alerts(message: Mapping[str, Any]) -> Counter[AlertKey]:
+    """Return the alerts in one delivered message (`orderwatch.alert.v1`); each order of a digest counts.
+
+    The start of a watch is no alert, and a summary is compared separately.
     """
     if digest := message.get("digest"):
         return Counter((message["connection_id"], order["id"], digest["of_kind"]) for order in digest["orders"])
     if order := message.get("order"):
         kinds = [message["kind"], *(each["kind"] for each in message.get("merged", ()))]
         return Counter((message["connection_id"], order["id"], kind) for kind in kinds)
-    no_alerts = {"watch.started", "summary.daily"}
-    return Counter({(message["connection_id"], "", message["kind"]): 1} if message["kind"] not in no_alerts else {})
-
-
-OPEN_STATUSES = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
-WARNING = timedelta(hours=24)
-
-type Subject = tuple[str, str]
+    return Counter() if message["kind"] in _NO_ALERTS else Counter([(message["connection_id"], "", message["kind"])])
 
 
 @dataclass
-class _Day:
-    """The orders as they could be seen, and what was told of them."""
+class _Orders:
+    """The orders as they were visible, and the alerts that this asks for."""
 
     began_at: datetime
-    late_at: Mapping[Subject, datetime]
-    status: dict[Subject, str] = field(default_factory=dict)
-    in_trouble: set[Subject] = field(default_factory=set)
-    late: set[Subject] = field(default_factory=set)
-    passed: Counter[Subject] = field(default_factory=Counter)
-    owed: Counter[AlertKey] = field(default_factory=Counter)
+    late_at: Mapping[OrderKey, datetime]
+    status: dict[OrderKey, str] = field(default_factory=dict)
+    alerted: set[OrderKey] = field(default_factory=set)
+    late: set[OrderKey] = field(default_factory=set)
+    passed: Counter[OrderKey] = field(default_factory=Counter)
+    expected: Counter[AlertKey] = field(default_factory=Counter)
 
-    def change(self, change: Visible) -> None:
-        """An order came into another status."""
-        subject = (change.connection_id, change.order_id)
-        self.status[subject] = change.status
-        was_late = subject in self.late and change.status not in OPEN_STATUSES
+    def change(self, change: VisibleChange) -> None:
+        """Move an order into another status."""
+        order = (change.connection_id, change.order_id)
+        self.status[order] = change.status
+        was_late = order in self.late and change.status not in OPEN_STATUSES
         if change.status in WATCHED_STATUSES:
-            self.owed[*subject, f"order.{change.status}"] += 1
-        elif subject in self.in_trouble or was_late:
-            self.owed[*subject, "order.recovered"] += 1
-        self.in_trouble.discard(subject)
+            self.expected[*order, f"order.{change.status}"] += 1
+        elif order in self.alerted or was_late:
+            self.expected[*order, "order.recovered"] += 1
+        self.alerted.discard(order)
         if change.status in WATCHED_STATUSES:
-            self.in_trouble.add(subject)
+            self.alerted.add(order)
         if was_late:
-            self.late.discard(subject)
+            self.late.discard(order)
 
     def pass_deadlines(self, connection_id: str, until: datetime) -> None:
-        """The shop was synced: what has passed by then is known."""
-        for subject, late_at in self.late_at.items():
-            if subject[0] == connection_id and self.status.get(subject) in OPEN_STATUSES:
-                self._pass(subject, late_at, until)
+        """Pass the deadlines of a shop that was synced at this moment."""
+        for order, late_at in self.late_at.items():
+            if order[0] == connection_id and self.status.get(order) in OPEN_STATUSES:
+                self._pass(order, late_at, until)
 
-    def _pass(self, subject: Subject, late_at: datetime, until: datetime) -> None:
+    def _pass(self, order: OrderKey, late_at: datetime, until: datetime) -> None:
         steps = [(late_at - WARNING, "order.at_risk"), (late_at, "order.late")]
-        come = [kind for at, kind in steps if at <= until]
-        news = [kind for at, kind in steps[self.passed[subject] :] if self.began_at < at <= until]
-        self.passed[subject] = len(come)
-        if news:
-            self.owed[*subject, news[-1]] += 1
-            self.late |= {subject} if news[-1] == "order.late" else set()
-
-
-def owed_about_orders(script: Script, zones: Mapping[str, str]) -> Counter[AlertKey]:
-    """Every alert about an order that the day asks for.
-
-    Args:
-        script: The day, played to its end.
-        zones: The time zone of each shop; UTC where it has none.
-    """
-    (began, *syncs), day = script.syncs, script.truth_of_the_day
-    late_at = late_moments(script, zones)
-    orders = _Day(began.at, late_at)
-    orders.status = {(each.connection_id, each.order_id): each.status for each in script.truth if each not in day}
-    for sync in syncs:
-        for each in (change for change in day if change.visible_at == sync.at):
-            orders.change(each)
-        for connection_id in sync.shops:
-            orders.pass_deadlines(connection_id, sync.at)
-    return orders.owed
-
-
-def late_moments(script: Script, zones: Mapping[str, str]) -> dict[Subject, datetime]:
-    """When the ship-by of each order has passed, where it has one."""
-    return {
-        (shop.connection_id, str(order["id"])): _late_at(
-            order["latest_ship_date"], zones.get(shop.connection_id, "UTC")
-        )
-        for shop in script.shops
-        for order in shop.orders()
-        if order.get("latest_ship_date")
-    }
-
-
-def _late_at(ship_by: str, zone: str) -> datetime:
-    moment = datetime.fromisoformat(ship_by)
-    if moment.time() != time():
-        return moment
-    return datetime.combine(moment.date() + timedelta(days=1), time(), ZoneInfo(zone)).astimezone(UTC)
-
-
-_WAITING_STATUSES = frozenset({"exception", "backordered"})
+        new = [kind for at, kind in steps[self.passed[order] :] if self.began_at < at <= until]
+        self.passed[order] = sum(at <= until for at, _ in steps)
+        if new:
+            self.expected[*order, new[-1]] += 1
+            self.late |= {order} if new[-1] == "order.late" else set()
 
 
 @dataclass
-class ShopTruth:
-    """The figures of one shop."""
+class ShopFigures:
+    """The figures of one shop in a summary; money in hundredths."""
 
     waiting: int = 0
     late: int = 0
@@ -171,38 +149,38 @@ class ShopTruth:
     value_by_currency: Counter[str] = field(default_factory=Counter)
 
     def count(self, order: Mapping[str, Any], status: str, late_at: datetime | None, synced_at: datetime) -> None:
-        """Count one order as it could be seen at a sync."""
+        """Count one order as it was visible at a sync."""
         is_open = status in OPEN_STATUSES
         is_late = is_open and late_at is not None and late_at <= synced_at
         self.at_risk += is_open and late_at is not None and synced_at < late_at <= synced_at + WARNING
-        if not is_late and status not in _WAITING_STATUSES:
+        if not is_late and status not in _ATTENTION_STATUSES:
             return
         self.waiting += 1
         self.late += is_late
-        self.by_reason[status if status in _WAITING_STATUSES else "late"] += 1
+        self.by_reason[status if status in _ATTENTION_STATUSES else "late"] += 1
         self.value_by_currency[order["invoice_currency_code"]] += round(order["total_price"] * 100)
 
 
-def summary_of(script: Script, zones: Mapping[str, str]) -> dict[str, ShopTruth]:
-    """The figures of every shop where something waits or is at risk, at the end of the day; money in hundredths."""
-    seen = {(each.connection_id, each.order_id): each.status for each in script.truth}
-    late_at = late_moments(script, zones)
-    found: dict[str, ShopTruth] = {}
+def expected_summary(script: Script, zones: Mapping[str, str]) -> dict[str, ShopFigures]:
+    """Return the figures at the end of the day of every shop with orders that need attention or are at risk."""
+    statuses = {(each.connection_id, each.order_id): each.status for each in script.visible_changes}
+    late_at = _late_times(script, zones)
+    found: dict[str, ShopFigures] = {}
     for shop in script.shops:
-        truth = ShopTruth()
+        figures = ShopFigures()
         synced_at = max(sync.at for sync in script.syncs if shop.connection_id in sync.shops)
         for order in shop.orders():
-            subject = (shop.connection_id, str(order["id"]))
-            if subject in seen:
-                truth.count(order, seen[subject], late_at.get(subject), synced_at)
-        found[shop.connection_id] = truth
-    return {key: truth for key, truth in found.items() if truth.waiting or truth.at_risk}
+            key = (shop.connection_id, str(order["id"]))
+            if key in statuses:
+                figures.count(order, statuses[key], late_at.get(key), synced_at)
+        found[shop.connection_id] = figures
+    return {key: figures for key, figures in found.items() if figures.waiting or figures.at_risk}
 
 
-def figures_in(daily: Mapping[str, Any]) -> dict[str, ShopTruth]:
-    """The same figures as a delivered summary has them."""
+def delivered_figures(daily: Mapping[str, Any]) -> dict[str, ShopFigures]:
+    """Return the same figures of a delivered summary."""
     return {
-        shop["connection_id"]: ShopTruth(
+        shop["connection_id"]: ShopFigures(
             waiting=shop["waiting"],
             late=shop["late"],
             at_risk=shop["at_risk"],
@@ -213,3 +191,16 @@ def figures_in(daily: Mapping[str, Any]) -> dict[str, ShopTruth]:
         )
         for shop in daily["shops"]
     }
+
+
+def _late_times(script: Script, zones: Mapping[str, str]) -> dict[OrderKey, datetime]:
+    """When each order with a ship-by becomes late; a ship-by at midnight UTC is a date of the shop's time zone."""
+    times: dict[OrderKey, datetime] = {}
+    for shop in script.shops:
+        zone = ZoneInfo(zones.get(shop.connection_id, "UTC"))
+        for order in (order for order in shop.orders() if order.get("latest_ship_date")):
+            moment = datetime.fromisoformat(order["latest_ship_date"])
+            if moment.time() == time():
+                moment = datetime.combine(moment.date() + timedelta(days=1), time(), zone).astimezone(UTC)
+            times[shop.connection_id, str(order["id"])] = moment
+    return times

@@ -1,6 +1,6 @@
-"""The simulated shop: a strict Trackstar API over made-up merchants, with a record of what could be seen when."""
+"""The simulated shop: a strict Trackstar API over invented merchants, with a record of every visible change."""
 
-from orderwatch_local.simulator.api import ACCESS_TOKEN_HEADER, API_KEY_HEADER, Envelope, Exchange, Trackstar
+from orderwatch_local.simulator.api import ACCESS_TOKEN_HEADER, API_KEY_HEADER, Envelope, LoggedRequest, Trackstar
 from orderwatch_local.simulator.clock import Clock, LiveClock, SystemClock, VirtualClock
 from orderwatch_local.simulator.exchange import Request, Response, json_response
 from orderwatch_local.simulator.limits import Paging, Spelling
@@ -9,7 +9,7 @@ from orderwatch_local.simulator.records import Record, endpoint_error, invalid_c
 from orderwatch_local.simulator.scenario import Block, Hour, Move, Place, Restock, Restore, Step
 from orderwatch_local.simulator.script import Script, day_of_three_shops
 from orderwatch_local.simulator.server import ShopServer, ShopTransport, serve
-from orderwatch_local.simulator.shop import Quirks, Shop, Visible
+from orderwatch_local.simulator.shop import Quirks, Shop, VisibleChange
 
 __all__ = [
     "ACCESS_TOKEN_HEADER",
@@ -17,9 +17,9 @@ __all__ = [
     "Block",
     "Clock",
     "Envelope",
-    "Exchange",
     "Hour",
     "LiveClock",
+    "LoggedRequest",
     "Move",
     "Paging",
     "Place",
@@ -40,7 +40,7 @@ __all__ = [
     "Trackstar",
     "TrackstarDates",
     "VirtualClock",
-    "Visible",
+    "VisibleChange",
     "day_of_three_shops",
     "endpoint_error",
     "invalid_credentials",

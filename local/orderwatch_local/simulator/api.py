@@ -1,6 +1,6 @@
-"""The vendor's API over simulated shops, as strict as its page: `Trackstar.handle` maps a request to an answer.
+"""The vendor's API over simulated shops, as strict as its documentation: `Trackstar.handle` answers a request.
 
-No sockets here: `server.serve` puts it on a loopback port, `transport.ShopTransport` under an HTTP client.
+It opens no sockets: `server.serve` serves it on a loopback port, `server.ShopTransport` below an HTTP client.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ACCESS_TOKEN_HEADER = "x-trackstar-access-token"  # noqa: S105 - the name of a h
 READS_A_SECOND = 10
 WRITES_A_SECOND = 50
 PAGE_TOKEN_LIFETIME = timedelta(hours=1)
-NO_ANSWER = 0
+NO_RESPONSE = 0
 
 type SyncHook = Callable[[Shop, tuple[Resource, ...]], object]
 type Intercept = Callable[[Request], Response | None]
@@ -38,25 +38,25 @@ type AccountEndpoint = Callable[[Request, str], Response]
 
 
 class Envelope(StrEnum):
-    """The three ways in which the answer for one connection is documented."""
+    """The three documented forms of the response for one connection."""
 
     DATA = "data"
     BARE = "bare"
     LIST_OF_ONE = "list of one"
 
     def around(self, connection: Record) -> Record:
-        """The connection in its envelope."""
+        """Return the connection in its envelope."""
         if self is Envelope.BARE:
             return connection
         return {"data": connection if self is Envelope.DATA else [connection]}
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """One line of the log of requests, without headers or bodies: they hold secrets and personal data.
+class LoggedRequest:
+    """A line of the request log, without headers and bodies, which hold secrets and personal data.
 
     Attributes:
-        status: As answered; 0 where the caller got no answer.
+        status: Of the response; 0 if there was none.
     """
 
     method: str
@@ -73,7 +73,7 @@ class _Route:
 
 
 _ANY = "*"
-# The literal path first: a path is matched before its method is judged.
+# The literal path comes first: a request matches a path before its method is checked.
 _ROUTES = (
     _Route("POST", ("connections", "sync"), "sync"),
     _Route("GET", ("connections",), "list_connections"),
@@ -89,18 +89,18 @@ class Trackstar:
     Args:
         api_key: The organisation's key.
         shops: Its connections.
-        clock: The vendor's time: the `Date` header, stamps, expiries.
-        page_token_lifetime: How long a page token is good for.
-        rate_limit: GETs a second and access token.
-        write_limit: Everything else, a second and access token.
-        monotonic: The seconds by which the rate limit counts: real ones, because virtual days run faster.
-        spelling: How the rate limit's headers are called.
-        envelope: How the answer for one connection is wrapped.
-        on_sync: What `POST /connections/sync` starts; by default the sync is done at once.
+        clock: The vendor's time, for the `Date` header, timestamps and expiries.
+        page_token_lifetime: How long a page token is valid.
+        rate_limit: GET requests a second for each access token.
+        write_limit: Other requests a second for each access token.
+        monotonic: The clock of the rate limit, in seconds; real by default, because virtual days are faster.
+        spelling: The names of the rate limit's headers.
+        envelope: The form of the response for one connection.
+        on_sync: Called by `POST /connections/sync`; by default, the sync completes at once.
 
     Attributes:
-        intercept: Consulted after authorisation and rate limit, before the answer is made: a `Response` is given
-            in its place, None lets the request through, an exception goes to the caller of `handle`.
+        intercept: Called after authorisation and rate limit: a `Response` replaces the response, None lets the
+            request pass, an exception is raised by `handle`.
         requests: Every request and its status, oldest first.
         envelope, spelling: May be changed at any time.
     """
@@ -120,7 +120,7 @@ class Trackstar:
         on_sync: SyncHook = Shop.sync,
     ) -> None:
         self.intercept: Intercept | None = None
-        self.requests: list[Exchange] = []
+        self.requests: list[LoggedRequest] = []
         self.envelope = envelope
         self.spelling = spelling
         self._api_key = api_key
@@ -145,23 +145,23 @@ class Trackstar:
         return list(self._shops.values())
 
     def connect(self, shop: Shop) -> None:
-        """Adds a connection."""
+        """Add a connection."""
         self._shops[shop.connection_id] = shop
 
     def disconnect(self, connection_id: str) -> None:
-        """Removes a connection: its token is refused and its id unknown from now on."""
+        """Remove a connection: from now on its token is refused and its id is unknown."""
         del self._shops[connection_id]
 
     def handle(self, request: Request) -> Response:
-        """Answers one request; may be called from many threads at once."""
+        """Answer a request. Safe to call from several threads."""
         try:
             response = self._authorized(request)
         except RefusedError as refusal:
             response = refusal.response
         except Exception:
-            self._log(request, NO_ANSWER)
+            self._log(request, NO_RESPONSE)
             raise
-        self._log(request, NO_ANSWER if response.drop else response.status)
+        self._log(request, NO_RESPONSE if response.drop else response.status)
         return response.with_missing(self._common_headers())
 
     def _common_headers(self) -> Headers:
@@ -172,7 +172,7 @@ class Trackstar:
         )
 
     def _log(self, request: Request, status: int) -> None:
-        self.requests.append(Exchange(request.method, request.path, request.query, status))
+        self.requests.append(LoggedRequest(request.method, request.path, request.query, status))
 
     def _authorized(self, request: Request) -> Response:
         if not hmac.compare_digest(request.headers.get(API_KEY_HEADER, "").encode(), self._api_key.encode()):

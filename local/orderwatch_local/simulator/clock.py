@@ -1,4 +1,4 @@
-"""Clocks: the simulated vendor tells its time by one of these, never by the machine's directly."""
+"""Clocks of the simulated vendor, which never reads the machine's clock directly."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -7,14 +7,14 @@ from orderwatch import clock
 
 
 class Clock(Protocol):
-    """Tells the time."""
+    """A source of the present time."""
 
     def now(self) -> datetime:
         """The present moment, aware, in UTC."""
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's clock."""
 
     def now(self) -> datetime:
         """The present moment, aware, in UTC."""
@@ -22,33 +22,33 @@ class SystemClock:
 
 
 class VirtualClock:
-    """A clock that stands still until it is moved.
+    """A clock that changes only by `advance` and `set`.
 
     Args:
         start: Its first moment; must be aware.
 
     Raises:
-        ValueError: When a moment without a time zone is given, here or to `set`.
+        ValueError: A moment without a time zone, here or in `set`.
     """
 
     def __init__(self, start: datetime) -> None:
         self._now = _in_utc(start)
 
     def now(self) -> datetime:
-        """The moment it was last moved to, aware, in UTC."""
+        """The moment that was last set, aware, in UTC."""
         return self._now
 
     def advance(self, by: timedelta) -> None:
-        """Moves on by that much; back where it is negative, as a vendor's clock may."""
+        """Advance by a time, which may be negative: a vendor's clock can be set back."""
         self._now += by
 
     def set(self, moment: datetime) -> None:
-        """Jumps to a moment, either way."""
+        """Set the clock to a moment, later or earlier."""
         self._now = _in_utc(moment)
 
 
 class LiveClock(VirtualClock):
-    """A clock that stands still until `start`, then runs as fast as the machine's and never goes back.
+    """A clock that is stopped until `start`, then runs as fast as the machine's and never goes back.
 
     Args:
         start: Its first moment; must be aware.
@@ -59,7 +59,7 @@ class LiveClock(VirtualClock):
         self._started: float | None = None
 
     def start(self) -> None:
-        """Runs from now on."""
+        """Start the clock."""
         self._started = clock.monotonic()
 
     def now(self) -> datetime:
@@ -69,7 +69,7 @@ class LiveClock(VirtualClock):
         return super().now() + timedelta(seconds=clock.monotonic() - self._started)
 
     def set(self, moment: datetime) -> None:
-        """Jumps to a moment; one that has passed changes nothing once the clock runs."""
+        """Set the clock to a moment. A running clock ignores a moment in the past."""
         if self._started is None:
             super().set(moment)
         else:

@@ -1,4 +1,4 @@
-"""What can be done to the simulated shops by hand: one command a line, each visible at Trackstar's side at once."""
+"""The commands of `orderwatch shop`: one a line, each visible to the API at once."""
 
 import difflib
 import shlex
@@ -14,41 +14,41 @@ from orderwatch_local.simulator.script import SHOP_NAMES
 from orderwatch_local.simulator.seeded_data import shipment
 
 STATUSES = (*LIFECYCLE, *sorted(DOCUMENTED - set(LIFECYCLE)))
-"""Trackstar's nine, in the order of an order's life."""
+"""Trackstar's nine statuses, in the order of an order's life."""
 LISTED = 5
-"""Orders of each shop that `orders` shows unless told otherwise."""
+"""Orders of each shop that `orders` lists by default."""
 _FINAL = ("fulfilled", "cancelled")
 _PREFIX = "conn_"
 HELP = """\
-orders [SHOP] [STATUS] [COUNT]  some orders, newest first
-fail ORDER [STATUS] ["REASON"]  an order gets into trouble
-set ORDER STATUS ["REASON"]     an order takes any status
-ship ORDER                      an order is fulfilled
-storm COUNT STATUS [SHOP]       many orders, all at once
-block [SHOP]                    Trackstar is locked out
-unblock [SHOP]                  Trackstar is let in again
-sync now                        Trackstar reads every shop
-help                            this
+orders [SHOP] [STATUS] [COUNT]  list orders, newest first
+fail ORDER [STATUS] ["REASON"]  set a problem status
+set ORDER STATUS ["REASON"]     set any status
+ship ORDER                      fulfill an order
+storm COUNT STATUS [SHOP]       set the status of many orders
+block [SHOP]                    lock Trackstar out
+unblock [SHOP]                  let Trackstar in again
+sync now                        sync every shop
+help                            show this help
 quit                            stop the shops
 
-An ORDER is its number, a SHOP its connection; without one
-the first shop is meant. For example:
+ORDER is an order number, SHOP a connection (default: the
+first shop). Example:
   fail 1042 exception "Address verification failed\""""
 
 
 class CommandError(OrderwatchError):
-    """A line that is no command for these shops: says what is wrong and what to type."""
+    """A line is not a valid command; the message says what to type."""
 
 
 class QuitError(Exception):
-    """The user wants to leave."""
+    """The user typed `quit`."""
 
 
 class ShopCommands:
-    """Carries out commands.
+    """Runs commands.
 
     Args:
-        trackstar: The simulated vendor; its first shop is meant where a command names none.
+        trackstar: The simulated vendor; its first shop is the default of every command.
     """
 
     def __init__(self, trackstar: Trackstar) -> None:
@@ -69,25 +69,25 @@ class ShopCommands:
 
     @property
     def names(self) -> list[str]:
-        """The first word of every command."""
+        """The names of all commands."""
         return list(self._commands)
 
     def run(self, line: str) -> str:
-        """Carry out one line and say what came of it; an empty line does nothing.
+        """Run one line and return the message to show; an empty line does nothing.
 
         Raises:
-            CommandError: The line is no command, or names something that is not there.
+            CommandError: The line is no valid command, or names an unknown order, status or shop.
             QuitError: The line was `quit`.
         """
         try:
             words = shlex.split(line)
         except ValueError:
-            raise CommandError(f"a quotation mark is not closed: {line.strip()}") from None
+            raise CommandError(f"unclosed quotation mark: {line.strip()}") from None
         if not words:
             return ""
         name, *arguments = words
         if name not in self._commands:
-            raise CommandError(f"no command {name}{_did_you_mean(name, self.names)}; help lists them")
+            raise CommandError(f"unknown command {name}{_did_you_mean(name, self.names)}; `help` lists the commands")
         return self._commands[name](arguments)
 
     def _orders(self, arguments: Sequence[str]) -> str:
@@ -123,36 +123,36 @@ class ShopCommands:
         shop.sync()
         what = f"{order['order_number']} at {_name(shop)}"
         if before == status:
-            return f"{what} was {status} already: no alert comes of that."
-        return f"{what}: {before} -> {status}. {_seen(shop)}"
+            return f"{what} is already {status}, so there is no alert."
+        return f"{what}: {before} -> {status}. {_visibility(shop)}"
 
     def _storm(self, arguments: Sequence[str]) -> str:
         number, status, shop_id = _words(arguments, "storm COUNT STATUS [SHOP]", least=2, most=3)
         count, shop = _count(number), self._shop(shop_id)
         _require_status(status)
-        able = [order for order in _newest(shop) if order["status"] != status]
-        able.sort(key=lambda order: order["status"] in _FINAL)
-        if count > len(able):
-            raise CommandError(f"{count} are too many: {_name(shop)} has {len(able)} orders that are not {status}")
-        for order in able[:count]:
+        candidates = [order for order in _newest(shop) if order["status"] != status]
+        candidates.sort(key=lambda order: order["status"] in _FINAL)
+        if count > len(candidates):
+            raise CommandError(f"{count} is too many: {_name(shop)} has {len(candidates)} orders that are not {status}")
+        for order in candidates[:count]:
             shop.move(order["id"], status)
         shop.sync()
-        return f"{count} orders of {_name(shop)} -> {status}. {_seen(shop)}"
+        return f"{count} orders of {_name(shop)} -> {status}. {_visibility(shop)}"
 
     def _block(self, arguments: Sequence[str]) -> str:
         shop = self._one_shop(arguments, "block [SHOP]")
         shop.errors = [invalid_credentials()]
-        return f"{_name(shop)} refuses Trackstar: what changes now is not seen before `unblock {shop.connection_id}`."
+        return f"{_name(shop)} locks Trackstar out. Changes are not visible until `unblock {shop.connection_id}`."
 
     def _unblock(self, arguments: Sequence[str]) -> str:
         shop = self._one_shop(arguments, "unblock [SHOP]")
         shop.errors = []
         shop.sync()
-        return f"{_name(shop)} lets Trackstar in again. {_seen(shop)}"
+        return f"{_name(shop)} lets Trackstar in again. {_visibility(shop)}"
 
     def _sync(self, arguments: Sequence[str]) -> str:
         if list(arguments) not in ([], ["now"]):
-            raise CommandError("type: sync now")
+            raise CommandError("usage: sync now")
         copied = {shop: shop.sync() for shop in self._shops.values()}
         lines = (f"{_name(shop)}: {_copied(shop, count)}" for shop, count in copied.items())
         return "\n".join(lines)
@@ -164,12 +164,12 @@ class ShopCommands:
         raise QuitError
 
     def _order(self, number: str) -> tuple[Shop, Record]:
-        connections_to_poll = f"#{number.removeprefix('#')}"
+        order_number = f"#{number.removeprefix('#')}"
         for shop in self._shops.values():
             for order in shop.orders():
-                if order["order_number"] == connections_to_poll:
+                if order["order_number"] == order_number:
                     return shop, order
-        raise CommandError(f"no shop has an order {number}: `orders` shows some")
+        raise CommandError(f"no shop has an order {number}; `orders` lists some")
 
     def _one_shop(self, arguments: Sequence[str], usage: str) -> Shop:
         (shop_id,) = _words(arguments, usage, least=0, most=1)
@@ -185,23 +185,25 @@ class ShopCommands:
 
 
 def _words(arguments: Sequence[str], usage: str, *, least: int, most: int) -> list[str]:
-    """The arguments, with an empty one for each that was left out."""
+    """Return the arguments, with an empty text for each that is missing."""
     if not least <= len(arguments) <= most:
-        hint = ", a REASON of several words in quotation marks" if "REASON" in usage and len(arguments) > most else ""
-        raise CommandError(f"type: {usage}{hint}")
+        hint = (
+            "; put a REASON of several words in quotation marks" if "REASON" in usage and len(arguments) > most else ""
+        )
+        raise CommandError(f"usage: {usage}{hint}")
     return [*arguments, *[""] * (most - len(arguments))]
 
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise CommandError(f"{text} is no count: a whole number from 1 on")
+        raise CommandError(f"{text} is not a count; type a whole number from 1")
     return int(text)
 
 
 def _require_status(status: str) -> None:
     if status not in STATUSES:
         guess = _did_you_mean(status, STATUSES)
-        raise CommandError(f"no status {status}{guess}; Trackstar's nine are {', '.join(STATUSES)}")
+        raise CommandError(f"unknown status {status}{guess}; type one of {', '.join(STATUSES)}")
 
 
 def _did_you_mean(word: str, known: Sequence[str]) -> str:
@@ -218,20 +220,20 @@ def _newest(shop: Shop) -> list[Record]:
 
 
 def _listing(shop: Shop, status: str | None, count: int) -> list[str]:
-    """Those in a status, or those that are still on their way."""
-    connections_to_poll = [o for o in _newest(shop) if (o["status"] == status if status else o["status"] not in _FINAL)]
-    return [f"{o['order_number']:<7}{o['status']:<20}{_name(shop):<17}{_price(o)}" for o in connections_to_poll[:count]]
+    """List the orders in a status, by default those that are not fulfilled or cancelled."""
+    listed = [o for o in _newest(shop) if (o["status"] == status if status else o["status"] not in _FINAL)]
+    return [f"{o['order_number']:<7}{o['status']:<20}{_name(shop):<17}{_price(o)}" for o in listed[:count]]
 
 
 def _price(order: Record) -> str:
     return money(Decimal(str(order["total_price"])), order["invoice_currency_code"])
 
 
-def _seen(shop: Shop) -> str:
+def _visibility(shop: Shop) -> str:
     if shop.errors:
-        return f"Trackstar does not see it before `unblock {shop.connection_id}`."
+        return f"Trackstar does not show it until `unblock {shop.connection_id}`."
     return "Trackstar shows it now."
 
 
 def _copied(shop: Shop, count: int) -> str:
-    return "blocked, nothing is read" if shop.errors else f"{count:,} changed records read"
+    return "blocked, nothing synced" if shop.errors else f"{count:,} changed records synced"

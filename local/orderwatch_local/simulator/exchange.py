@@ -1,16 +1,23 @@
-"""One HTTP exchange as plain values, so that the API can be called without a socket."""
+"""HTTP requests and responses as plain values, so that the API can be called without a socket."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from orderwatch_local.simulator.records import Record
 
 type Headers = tuple[tuple[str, str], ...]
+
+
+class Vendor(Protocol):
+    """Answers requests, from several threads at once."""
+
+    def handle(self, request: Request) -> Response:
+        """Answer a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +26,8 @@ class Request:
 
     Attributes:
         method: In capitals.
-        path: As sent, still percent-encoded.
-        query: Decoded pairs in the order sent, repeats and empty values kept.
+        path: As sent, percent-encoded.
+        query: Decoded pairs in the order sent, with repeats and empty values.
         headers: By lower-case name; not in the repr, because they hold secrets.
         body: As sent.
     """
@@ -33,7 +40,7 @@ class Request:
 
     @classmethod
     def of(cls, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Request:
-        """Reads the target (path and query, or a whole URL) and the headers of a request line."""
+        """Parse the target (path and query, or a whole URL) and the headers of a request."""
         parts = urlsplit(target)
         return cls(
             method=method.upper(),
@@ -46,14 +53,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer, and how its delivery fails where it should.
+    """A response, and how its delivery fails if it is to fail.
 
     Attributes:
         status: The HTTP status.
-        headers: Name and value pairs; `Content-Length` is the server's business.
+        headers: Name and value pairs; the server adds `Content-Length`.
         body: The whole body.
-        cut_at: Deliver only so many bytes of the body while promising all of them, then hang up.
-        drop: Hang up without a byte.
+        cut_at: Close the connection after this many bytes of the body, although `Content-Length` says all.
+        drop: Close the connection without a response.
     """
 
     status: int
@@ -63,27 +70,27 @@ class Response:
     drop: bool = False
 
     def header(self, name: str) -> str | None:
-        """The value of a header, its name in any case."""
+        """Return the value of a header; the case of its name does not matter."""
         return next((value for known, value in self.headers if known.lower() == name.lower()), None)
 
     def with_missing(self, headers: Headers) -> Response:
-        """The same answer with those headers that it does not have yet."""
+        """Return the response with those of the headers that it does not have."""
         missing = tuple((name, value) for name, value in headers if self.header(name) is None)
         return replace(self, headers=self.headers + missing)
 
     def json(self) -> Any:
-        """The body, decoded."""
+        """Return the decoded body."""
         return json.loads(self.body)
 
 
 class RefusedError(Exception):
-    """A request that the API refuses: becomes the documented error body.
+    """A refusal of a request, with the documented error body.
 
     Args:
         status: The HTTP status.
-        error: The sentence for the caller.
+        error: The message for the caller.
         origin: Who refuses, `trackstar` or `integration`.
-        headers: What goes with it.
+        headers: Additional headers.
     """
 
     def __init__(self, status: int, error: str, *, origin: str = "trackstar", headers: Headers = ()) -> None:
@@ -92,6 +99,6 @@ class RefusedError(Exception):
 
 
 def json_response(payload: Record, *, status: int = 200, headers: Headers = ()) -> Response:
-    """An answer with a JSON body."""
+    """Return a response with a JSON body."""
     body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
     return Response(status, (("Content-Type", "application/json"), *headers), body)

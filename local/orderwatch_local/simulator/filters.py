@@ -1,4 +1,4 @@
-"""The query of a list, read as strictly as the vendor documents it: whatever is not on the page gets 422."""
+"""The query of a list, parsed as strictly as the vendor documents it: anything undocumented gets 422."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_VALUES = 100
 DATE_FIELDS = ("created_date", "updated_date", "trackstar_created_date", "trackstar_updated_date")
 
 type Grammar = Mapping[str, frozenset[str]]
-"""The operators that each field of a list may be filtered with."""
+"""The operators of each field that a list can be filtered by."""
 
 ORDER_GRAMMAR: Grammar = {
     "ids": frozenset({"in"}),
@@ -44,27 +44,27 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One filter on one field. What is null or missing never matches, whatever the operator."""
+    """A filter on a field. A null or missing value never matches, whatever the operator."""
 
     field: str
     operator: str
     operand: str | frozenset[str]
 
     def holds(self, record: Record) -> bool:
-        """Whether the record passes."""
+        """Whether the record matches."""
         value = record.get(self.field)
         return isinstance(value, str) and _COMPARE[self.operator](value, self.operand)
 
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What a list was asked for.
+    """The parsed query of a list.
 
     Attributes:
         limit: Records a page, 1 to 1000.
-        page_token: As sent, not yet checked.
-        ids: Where given, these records alone and no other filter.
-        conditions: Every filter; a record must pass them all.
+        page_token: As sent, not validated.
+        ids: If given, the list has only these records, and no other filter applies.
+        conditions: The filters; a record must match all of them.
     """
 
     limit: int = MAX_LIMIT
@@ -73,19 +73,19 @@ class ListQuery:
     conditions: tuple[Condition, ...] = ()
 
     def matches(self, record: Record) -> bool:
-        """Whether the record belongs to the list."""
+        """Whether the record matches every condition."""
         return all(condition.holds(record) for condition in self.conditions)
 
 
 def read_list_query(
     query: Collection[tuple[str, str]], grammar: Grammar, *, refused: Collection[str] = ()
 ) -> ListQuery:
-    """Reads the query of a list.
+    """Parse the query of a list.
 
     Args:
         query: Decoded pairs.
-        grammar: What this list can be filtered by.
-        refused: Fields that this connection does not filter by, though documented.
+        grammar: The filters of this list.
+        refused: Documented fields that this connection does not filter by.
 
     Raises:
         RefusedError: 422 naming the parameter, for anything undocumented, malformed, repeated or over 100 values.
@@ -93,13 +93,13 @@ def read_list_query(
     given = dict(query)
     if len(given) < len(query):
         names = [name for name, _ in query]
-        raise _invalid(next(name for name in names if names.count(name) > 1), "is given twice")
+        raise _invalid(next(name for name in names if names.count(name) > 1), "is repeated")
     limit = _limit(given.pop("limit", str(MAX_LIMIT)))
     token = given.pop("page_token", None)
     conditions = [_condition(name, value, grammar, refused) for name, value in given.items()]
-    connections_to_poll = next((c.operand for c in conditions if c.field == "ids"), None)
-    if connections_to_poll is not None:
-        return ListQuery(limit, token, ids=tuple(sorted(connections_to_poll)))
+    ids = next((c.operand for c in conditions if c.field == "ids"), None)
+    if ids is not None:
+        return ListQuery(limit, token, ids=tuple(sorted(ids)))
     return ListQuery(limit, token, conditions=tuple(conditions))
 
 

@@ -1,4 +1,4 @@
-"""`orderwatch shop`: serves the simulated shops, and takes commands from a prompt or a pipe."""
+"""`orderwatch shop`: serves the simulated shops, and reads commands from a prompt or a pipe."""
 
 import os
 import shlex
@@ -7,29 +7,34 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TextIO
 
 from orderwatch import clock
 from orderwatch_cli.pasting import program
 from orderwatch_cli.show import printable
+from orderwatch_local.cloud.watch import token_variable
 from orderwatch_local.simulator import LiveClock, Script, Trackstar, day_of_three_shops, serve
 from orderwatch_local.simulator.commands import CommandError, QuitError, ShopCommands
 from orderwatch_local.simulator.script import API_KEY, DAY, SHOP_NAMES
-from orderwatch_local.up.checks import token_variable
 
 PROMPT = "shop> "
+SYNC_EVERY = 60.0
+"""Seconds between two syncs of shops without a script, so that their data does not become stale."""
+POLL_EVERY = 5
+"""Polling interval of the printed command, in seconds; short, so that alerts come soon."""
 _CLEAR_LINE = "\r\x1b[K"
 
 
 class Prompt:
-    """Reads commands and shows what comes of them; other threads may `say` something in between.
+    """Reads commands and shows their messages; other threads may call `say` at any time.
 
     Args:
-        commands: What carries them out.
-        source: Where they come from; a prompt is shown where that is the terminal that we are in the foreground of.
-        out: Where answers go.
-        errors: Where what was not understood goes.
+        commands: Runs the commands.
+        source: The input. There is a prompt only on a terminal that this process has in the foreground.
+        out: Gets the messages.
+        errors: Gets the messages about invalid commands.
     """
 
     def __init__(self, commands: ShopCommands, *, source: TextIO, out: TextIO, errors: TextIO) -> None:
@@ -39,10 +44,10 @@ class Prompt:
         self._errors = errors
         self._lock = threading.Lock()
         self._is_asking = False
-        self.is_interactive = _is_ours(source) and out.isatty()
+        self.is_interactive = _is_foreground(source) and out.isatty()
 
     def say(self, text: str) -> None:
-        """Show a text; on a terminal above the prompt and what is being typed."""
+        """Show a text; on a terminal, above the prompt and its input."""
         with self._lock:
             if not self._is_asking:
                 self._write(self._out, f"{text}\n")
@@ -50,28 +55,28 @@ class Prompt:
             self._write(self._out, f"{_CLEAR_LINE}{text}\n{PROMPT}{_typed_so_far()}")
 
     def serve(self) -> bool:
-        """Carry out every line until `quit` or the end of the input.
+        """Run every line until `quit` or the end of the input.
 
         Returns:
-            Whether the user wants to leave: by `quit`, or by Ctrl-D at the prompt. A pipe that ends is no wish to.
+            Whether to stop the shops: after `quit`, or Ctrl-D at the prompt. They go on when a pipe ends.
         """
         with suppress(QuitError):
             for line in self._typed() if self.is_interactive else self._piped():
-                self._carry_out(line)
+                self._run(line)
             return self.is_interactive
         return True
 
-    def _carry_out(self, line: str) -> None:
+    def _run(self, line: str) -> None:
         try:
             answer = self._commands.run(line)
         except CommandError as error:
-            self._write(self._errors, f"{self._fitted(str(error))}\n")
+            self._write(self._errors, f"{self._wrapped(str(error))}\n")
         else:
             if answer:
-                self.say(self._fitted(answer))
+                self.say(self._wrapped(answer))
 
-    def _fitted(self, text: str) -> str:
-        """The text with its lines broken between words, where a terminal would break them within."""
+    def _wrapped(self, text: str) -> str:
+        """Wrap long lines between words, where a terminal would break them anywhere."""
         lines = printable(text).split("\n")
         width = shutil.get_terminal_size().columns if self.is_interactive else sys.maxsize
         return "\n".join(line if len(line) <= width else textwrap.fill(line, width) for line in lines)
@@ -90,7 +95,7 @@ class Prompt:
             yield line
 
     def _piped(self) -> Iterator[str]:
-        if not self._source.isatty():  # a job in the background would be stopped by reading its terminal
+        if not self._source.isatty():  # reading the terminal would stop a background job
             yield from self._source
 
     def _write(self, stream: TextIO, text: str) -> None:
@@ -98,15 +103,15 @@ class Prompt:
         stream.flush()
 
 
-def _is_ours(source: TextIO) -> bool:
-    """Whether this is a terminal that gives us what is typed."""
+def _is_foreground(source: TextIO) -> bool:
+    """Whether this is a terminal that this process has in the foreground."""
     return source.isatty() and os.tcgetpgrp(source.fileno()) == os.getpgrp()
 
 
 def _editable_input(words: list[str]) -> Callable[[str], str]:
-    """`input` with a history and the commands' names completed, where Python was built with readline."""
+    """Return `input`, with history and completion if Python has readline."""
     with suppress(ImportError):
-        import readline  # noqa: PLC0415 - not everywhere, and it takes the terminal over
+        import readline  # noqa: PLC0415 - optional, and it changes the terminal
 
         readline.set_completer(lambda text, state: [*(f"{w} " for w in words if w.startswith(text)), None][state])
         readline.parse_and_bind("tab: complete")
@@ -121,22 +126,17 @@ def _typed_so_far() -> str:
     return ""
 
 
-SYNC_EVERY = 60.0
-"""Seconds between two syncs of shops that stand still, so that they never look stale."""
-POLL_EVERY = 5
-"""Seconds between two polls in the command that is printed: an alert shows soon after its order."""
-
-
 def serve_shops(*, seed: int, port: int, seconds_an_hour: float | None) -> None:
-    """Serve the shops until interrupted, and take commands.
+    """Serve the shops until interrupted, and run commands.
 
     Args:
-        seed: Which day.
+        seed: The seed of the day.
         port: On 127.0.0.1; 0 takes a free one.
-        seconds_an_hour: Seconds that an hour of the day takes; None: the shops stand still, at this very moment.
+        seconds_an_hour: Duration of a simulated hour; None: orders change only by commands, and the time is real.
 
     Raises:
-        PortInUseError: The port is taken.
+        PortInUseError: The port is in use.
+        BrokenPipeError: Nobody reads the output any more.
     """
     begins_at = DAY if seconds_an_hour else clock.now().replace(microsecond=0)
     time = LiveClock(begins_at)
@@ -145,19 +145,18 @@ def serve_shops(*, seed: int, port: int, seconds_an_hour: float | None) -> None:
     time.start()
     prompt = Prompt(ShopCommands(trackstar), source=sys.stdin, out=sys.stdout, errors=sys.stderr)
     over = threading.Event()
-    with serve(trackstar, port=port) as server:
+    with serve(trackstar, port=port) as server, ThreadPoolExecutor(1) as pool:
         prompt.say(how_to_watch(trackstar, server.url))
-        playing = threading.Thread(target=_play, args=(script, prompt, seconds_an_hour, over), daemon=True)
-        playing.start()
+        playing = pool.submit(_play, script, prompt, seconds_an_hour, over)
         try:
             if not prompt.serve():
-                over.wait()
+                playing.result()
         finally:
             over.set()
 
 
 def how_to_watch(trackstar: Trackstar, url: str) -> str:
-    """What to type in another terminal, and what here."""
+    """The commands to type in another terminal and at this prompt."""
     first, *others = trackstar.shops
     more = " ".join(f"--connection {shop.connection_id}" for shop in others)
     tokens = [f"export {token_variable(shop.connection_id)}={shop.access_token}" for shop in trackstar.shops]
@@ -172,14 +171,14 @@ def how_to_watch(trackstar: Trackstar, url: str) -> str:
             f"  --trackstar-url {url} \\",
             f"  --connection {first.connection_id} --name {shlex.quote(SHOP_NAMES[first.connection_id])}",
             "",
-            "The others too: instead of --name ...",
+            "To watch the others too, replace --name ... by",
             f"  {more}",
             "",
-            "When it is watching, break an order here:",
+            "When it is watching, change an order here:",
             "",
             'fail 1042 exception "Address verification failed"',
             "",
-            "`orders` shows some orders, `help` all commands.",
+            "`orders` lists orders, `help` all commands.",
         ]
     )
 
@@ -198,4 +197,4 @@ def _play_the_day(script: Script, prompt: Prompt, seconds_an_hour: float, over: 
         script.apply(hour)
         script.sync()
         prompt.say(f"{hour.ends_at:%H:%M}  {len(hour.steps)} changes are visible")
-    prompt.say("The day is over; the shops stand still. Ctrl-C ends it.")
+    prompt.say("The day is over; orders change only by commands. Ctrl-C stops the shops.")

@@ -1,4 +1,4 @@
-"""What bounds a reader of the simulated API: the rate limit and the page tokens."""
+"""The limits of the simulated API: its rate limit, and its page tokens."""
 
 import base64
 import hashlib
@@ -20,26 +20,26 @@ _WINDOW_SECONDS = 1.0
 
 
 class Spelling(StrEnum):
-    """How a deployment names the rate limit's headers."""
+    """The names of the rate limit's headers."""
 
     CURRENT = "x-ratelimit"
     OLDER = "x-rate-limit"
 
     @property
     def retry_after(self) -> str:
-        """The name of the header that says how long to wait."""
+        """The name of the retry-after header."""
         return "retry-after" if self is Spelling.CURRENT else f"{self}-retry-after"
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a token may still do.
+    """The remaining requests of an access token.
 
     Attributes:
         limit: Requests a second.
-        remaining: What is left of them.
-        full_in: Seconds until the budget is full again.
-        wait: Seconds until a request would be granted, where this one was not.
+        remaining: Requests that are left.
+        full_in: Seconds until all requests are available again.
+        wait: Seconds until the next request is allowed, if this one was refused; else None.
     """
 
     limit: int
@@ -48,7 +48,7 @@ class Budget:
     wait: float | None
 
     def headers(self, now: datetime, spelling: Spelling) -> Headers:
-        """The documented headers; `now` is the API's own clock, whose epoch seconds the reset is given in."""
+        """Return the documented headers; the reset is in epoch seconds of the API's clock, which shows `now`."""
         headers: Headers = (
             (f"{spelling}-limit", str(self.limit)),
             (f"{spelling}-remaining", str(self.remaining)),
@@ -60,12 +60,12 @@ class Budget:
 
 
 class RateLimiter:
-    """Counts the granted requests of the last second (a sliding window, the strictest reading of the page).
+    """Counts the requests of the last second: a sliding window, the strictest reading of the documentation.
 
     Args:
-        reads: GETs a second and token.
-        writes: Everything else.
-        monotonic: Seconds that only grow; real ones unless the whole world is simulated.
+        reads: GET requests a second for each token.
+        writes: Other requests a second for each token.
+        monotonic: A monotonic clock, in seconds.
     """
 
     def __init__(self, *, reads: int, writes: int, monotonic: Callable[[], float]) -> None:
@@ -75,7 +75,7 @@ class RateLimiter:
         self._lock = Lock()
 
     def spend(self, who: str, *, write: bool) -> Budget:
-        """Takes one request from a budget, or says how long to wait."""
+        """Take one request from the budget, or return how long to wait."""
         limit = self._limits[write]
         with self._lock:
             now = self._monotonic()
@@ -93,23 +93,29 @@ _NOT_VALID = "Invalid parameter page_token: not valid for this list"
 
 
 class Paging(StrEnum):
-    """Where the page tokens of a connection lead."""
+    """The behaviour of a connection's page tokens.
+
+    Attributes:
+        FORWARD: Each page leads to the next one.
+        STUCK: Every page but the first leads to itself.
+        LOOP: The last page leads to the first.
+    """
 
     FORWARD = "forward"
-    STANDING = "standing"
-    ROUND = "round"
+    STUCK = "stuck"
+    LOOP = "loop"
 
 
 class PageTokens:
-    """Issues and reads page tokens.
+    """Issues and verifies page tokens.
 
-    A token is a signed offset, nothing is kept. A list that changes between two pages therefore shifts under its
-    reader, as the vendor warns: a record that leaves it moves another past the reader.
+    A token is a signed offset without any stored state. If the list changes between two pages, records move to other
+    pages, as the vendor warns: a record that leaves the list makes the reader miss another one.
 
     Args:
-        clock: Tells when a token has expired.
-        lifetime: How long a token is good for.
-        key: Signs the tokens, so that one of another API is refused.
+        clock: The clock for expiries.
+        lifetime: How long a token is valid.
+        key: Signs the tokens, so that a token of another API is refused.
     """
 
     def __init__(self, clock: Clock, lifetime: timedelta, key: str) -> None:
@@ -120,23 +126,23 @@ class PageTokens:
     def page(
         self, records: Sequence[Record], query: ListQuery, scope: str, *, paging: Paging = Paging.FORWARD
     ) -> Record:
-        """The page of the records that the query asks for.
+        """Return the page that the query asks for.
 
         Args:
-            records: The whole list as filtered now.
-            query: Gives the limit and the token.
-            scope: Names the list and the connection; a token is good in its own scope only.
-            paging: `STANDING`: every page but the first leads to itself; `ROUND`: the last one leads to the first.
+            records: The whole list, filtered.
+            query: Has the limit and the token.
+            scope: Names the list and the connection; a token is valid in its own scope only.
+            paging: The behaviour of the tokens.
 
         Raises:
-            RefusedError: 422 where the token is not one of this scope or has expired.
+            RefusedError: 422 if the token has another scope or has expired.
         """
         start = self._offset(query.page_token, scope) if query.page_token is not None else 0
         end = start + query.limit
         next_token = self._issue(end, scope) if end < len(records) else None
-        if paging is Paging.STANDING:
+        if paging is Paging.STUCK:
             next_token = query.page_token or next_token
-        if paging is Paging.ROUND and start > 0:
+        if paging is Paging.LOOP and start > 0:
             next_token = next_token or self._issue(0, scope)
         return {"data": list(records[start:end]), "next_token": next_token, "total_count": len(records)}
 

@@ -1,4 +1,4 @@
-"""One resource of one shop, twice: as the merchant's store has it, and Trackstar's copy as of the last crawl."""
+"""One resource of a shop: the records of the merchant's store, and Trackstar's copy as of the last crawl."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TRACKSTAR_DATES = ("trackstar_created_date", "trackstar_updated_date")
 
 
 class Resource(StrEnum):
-    """What a cart connection can be asked for."""
+    """A resource of a cart connection."""
 
     ORDERS = "orders"
     PRODUCTS = "products"
@@ -27,12 +27,12 @@ class Resource(StrEnum):
 
     @property
     def grammar(self) -> Grammar:
-        """What its list can be filtered by."""
+        """The filters of its list."""
         return ORDER_GRAMMAR if self is Resource.ORDERS else PRODUCT_GRAMMAR
 
 
 class TrackstarDates(StrEnum):
-    """What a connection sends in the `trackstar_*` fields."""
+    """The values of the `trackstar_*` fields of a connection."""
 
     PRESENT = "present"
     NULL = "null"
@@ -41,24 +41,24 @@ class TrackstarDates(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Garbling:
-    """What a bad integration does to one record on its way into the copy.
+    """The damage that a bad integration does to a record when it is copied.
 
     Attributes:
-        fields: Values put over the record's own.
-        missing: Fields left out.
+        fields: Values that replace those of the record.
+        missing: Fields that are left out.
     """
 
     fields: Mapping[str, object] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
 
     def applied_to(self, record: Record) -> Record:
-        """The record as Trackstar has it."""
+        """Return the damaged record."""
         kept = {name: value for name, value in record.items() if name not in self.missing}
         return kept | deepcopy(dict(self.fields))
 
 
 class Mirror:
-    """The store's records and their copy. Not safe for threads by itself: its shop holds the lock."""
+    """The store's records and their copy. Not thread-safe: its shop holds the lock."""
 
     def __init__(self) -> None:
         self.store: dict[str, Record] = {}
@@ -71,23 +71,23 @@ class Mirror:
         self._sorted: list[Record] | None = None
 
     def put(self, record: Record) -> None:
-        """Writes a record of the store, which the next crawl will find changed."""
+        """Write a record of the store; the next crawl copies it."""
         self.store[record["id"]] = record
         self._removed.discard(record["id"])
         self.mark_changed(record["id"])
 
     def remove(self, record_id: str) -> None:
-        """Deletes a record of the store; the next crawl finds it gone."""
+        """Delete a record of the store; the next crawl removes it from the copy."""
         del self.store[record_id]
         self._changed.pop(record_id, None)
         self._removed.add(record_id)
 
     def mark_changed(self, record_id: str) -> None:
-        """Makes the next crawl copy the record again."""
+        """Make the next crawl copy the record again."""
         self._changed[record_id] = None
 
     def crawl(self, now: datetime, dates: TrackstarDates) -> list[str]:
-        """Copies what changed since the last crawl and stamps it; returns the ids."""
+        """Copy and stamp the records that changed since the last crawl, and return their ids."""
         crawled = list(self._changed)
         for record_id in crawled:
             before, after = self._copy.get(record_id), self._as_crawled(record_id, stamp(now), dates)
@@ -104,22 +104,22 @@ class Mirror:
         return crawled
 
     def copy_of(self, record_id: str) -> Record | None:
-        """The copy of a record, however garbled."""
+        """Return the copy of a record, which may be damaged."""
         return self._copy.get(record_id)
 
     def ids(self) -> Iterable[str]:
-        """The ids of all records that were ever crawled."""
+        """Return the ids of all copied records."""
         return self._copy.keys()
 
     def find(self, record_id: str) -> Record | None:
-        """The record that the API finds by this id."""
+        """Return the record that the API finds by this id."""
         record = self._copy.get(record_id)
         return record if record is not None and record.get("id") == record_id else None
 
     def select(self, query: ListQuery) -> list[Record]:
-        """The list that a query asks for, by Trackstar's date of change.
+        """Return the records that match a query, by `trackstar_updated_date`.
 
-        That order is what makes pages drift: a record that changes while somebody pages leaves its place.
+        In this order pages drift: a record that changes between two pages moves to the end.
         """
         if query.ids is not None:
             return [record for record_id in query.ids if (record := self.find(record_id))]
@@ -128,7 +128,7 @@ class Mirror:
         return [record for record in self._sorted if query.matches(record)]
 
     def with_superseded(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Each record as it is and as it was one crawl before, the older of the two in front and behind by turns."""
+        """Yield each record with its version of one crawl before, alternating which of the two comes first."""
         for turn, record in enumerate(records):
             before = self._superseded.get(str(record.get("id")))
             both = [before, record] if before else [record]
@@ -144,7 +144,7 @@ class Mirror:
 
 
 def _is_earlier(before: Record, after: Record, now: datetime) -> bool:
-    """Whether Trackstar's dates, none of the future, tell the older of two copies."""
+    """Whether Trackstar's dates show which of two copies is older; dates in the future do not count."""
     first, second = (record.get("trackstar_updated_date") for record in (before, after))
     return isinstance(first, str) and isinstance(second, str) and first < second <= stamp(now)
 

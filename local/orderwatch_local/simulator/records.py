@@ -11,35 +11,35 @@ ZERO_DECIMAL_CURRENCIES = frozenset({"JPY", "KRW", "VND"})
 
 
 def stamp(moment: datetime) -> str:
-    """A moment as the vendor writes it: UTC, whole seconds, cut not rounded.
+    """Format a moment as the vendor does: UTC, truncated to whole seconds.
 
-    The text sorts as the moments do, so filters compare texts.
+    The texts sort in the order of the moments, so filters compare texts.
     """
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def amount(minor_units: int, currency: str) -> int | float:
-    """An amount in the currency's own unit, from its smallest one (cents; whole yen)."""
+    """Return an amount in the currency's unit, from its smallest unit (cents; whole yen)."""
     return minor_units if currency in ZERO_DECIMAL_CURRENCIES else round(minor_units / 100, 2)
 
 
 def seeded(*parts: object) -> Random:
-    """A source of chance that depends on nothing but these parts."""
-    return Random(":".join(map(str, parts)))  # noqa: S311 - simulated data, the same for every run of a seed
+    """Return a random generator that depends only on these parts."""
+    return Random(":".join(map(str, parts)))  # noqa: S311 - reproducible simulated data
 
 
 def invalid_credentials(message: str = "The shop refused the stored credentials.") -> Record:
-    """The documented error that blocks all syncing."""
+    """The documented error that stops all syncs."""
     return {"error_type": "invalid_credentials", "resource": None, "message": message}
 
 
 def missing_permission(resource: str, message: str = "The shop does not grant this.") -> Record:
-    """The documented error about one resource; syncing goes on."""
+    """The documented error about one resource; syncs continue."""
     return {"error_type": "missing_permission", "resource": resource, "message": message}
 
 
 def endpoint_error(endpoint: str, *, preventing_sync: bool, first_seen: datetime, last_seen: datetime) -> Record:
-    """An error in the other documented shape; it blocks its endpoint's syncing where it says so."""
+    """An error in the other documented form; it stops the syncs of its endpoint if `preventing_sync` is true."""
     return {
         "error_message": f"The shop answers {endpoint} with errors.",
         "affected_endpoints": [{"endpoint": endpoint, "preventing_sync": preventing_sync}],
@@ -49,7 +49,7 @@ def endpoint_error(endpoint: str, *, preventing_sync: bool, first_seen: datetime
 
 
 def blocks(error: Record, function: str) -> bool:
-    """Whether an error keeps a sync function from running."""
+    """Whether an error stops a sync function."""
     if error.get("error_type") == "invalid_credentials":
         return True
     affected = error.get("affected_endpoints") or []

@@ -1,4 +1,4 @@
-"""The scenario of one shop's day: the steps that can happen, and the plan of them, hour by hour."""
+"""The scenario of one shop's day: which orders are placed, move, get problems and recover, hour by hour."""
 
 from __future__ import annotations
 
@@ -11,110 +11,13 @@ from orderwatch_local.simulator.records import Record, invalid_credentials, seed
 from orderwatch_local.simulator.seeded_data import Catalogue, OrderBook, seeded_catalogue, shipment
 from orderwatch_local.simulator.shop import Shop
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A customer orders."""
-
-    connection_id: str
-    at: datetime
-    order: Record
-
-    def play(self, shop: Shop) -> None:
-        """Makes it happen, at the shop's present time."""
-        shop.place(self.order)
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """An order takes another status.
-
-    Attributes:
-        previous_status: The status it had.
-        changes: Other fields that change with it.
-    """
-
-    connection_id: str
-    at: datetime
-    order_id: str
-    previous_status: str
-    status: str
-    raw_status: str | None = None
-    changes: Mapping[str, object] = field(default_factory=dict)
-
-    def play(self, shop: Shop) -> None:
-        """Makes it happen, at the shop's present time."""
-        shop.move(self.order_id, self.status, self.raw_status, changes=self.changes)
-
-
-@dataclass(frozen=True, slots=True)
-class Restock:
-    """A product's stock is counted again.
-
-    Attributes:
-        on_hand: Units by warehouse id.
-    """
-
-    connection_id: str
-    at: datetime
-    product_id: str
-    on_hand: Mapping[str, int]
-
-    def play(self, shop: Shop) -> None:
-        """Makes it happen, at the shop's present time."""
-        shop.restock(self.product_id, self.on_hand)
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """The shop refuses the credentials that Trackstar has: nothing is synced any longer."""
-
-    connection_id: str
-    at: datetime
-
-    def play(self, shop: Shop) -> None:
-        """Makes it happen, at the shop's present time."""
-        shop.errors = [invalid_credentials()]
-
-
-@dataclass(frozen=True, slots=True)
-class Restore:
-    """Somebody gives Trackstar new credentials."""
-
-    connection_id: str
-    at: datetime
-
-    def play(self, shop: Shop) -> None:
-        """Makes it happen, at the shop's present time."""
-        shop.errors = []
-
-
-type Step = Place | Move | Restock | Block | Restore
-
-
-@dataclass(frozen=True, slots=True)
-class Hour:
-    """One hour of a script.
-
-    Attributes:
-        number: From 0.
-        starts_at, ends_at: Its bounds; the syncs are due at its end.
-        steps: In the order of their time, all shops together.
-    """
-
-    number: int
-    starts_at: datetime
-    ends_at: datetime
-    steps: tuple[Step, ...]
-
-
 HOURS_A_DAY = 24
 STORM_SIZE = 15
-"""Orders: so many that they become a digest even where the stream hands them over in two pieces."""
+"""Orders; enough for digests even if the stream delivers them in two batches."""
 STORM_HOUR = 14
 STORM_RECOVERIES = 2
 BLOCKED_HOURS = range(2, 5)
-"""The hours of a blockage: it begins in the first and ends in the last, whose sync is the next that succeeds."""
+"""The shop is blocked in the first of these hours and restored in the last, whose sync succeeds again."""
 LIFECYCLE = ("open", "confirmed", "processing", "partially_fulfilled", "fulfilled")
 
 _NEXT = {
@@ -129,7 +32,7 @@ _RAW = {
     "cancelled": ("cancelled_by_customer", "refunded"),
     "other": ("pre_order_hold", "wholesale_review"),
 }
-# Of the orders that a shop has before its day begins, by status, for a history of so many; the rest is fulfilled.
+# A history of this size has these orders by status; the rest is fulfilled.
 _HISTORY_SIZE = 215
 _HISTORY = {
     "open": 15,
@@ -142,28 +45,125 @@ _HISTORY = {
     "other": 2,
 }
 _HISTORY_DAYS = 30
-_SHARE_THAT_ADVANCES = 0.3
-_TROUBLE_HOURS = range(1, 20)
-_HOT_HOURS = range(STORM_HOUR - 3, STORM_HOUR)
+_ADVANCING_SHARE = 0.3
+_PROBLEM_HOURS = range(1, 20)
+_STORM_ORDER_HOURS = range(STORM_HOUR - 3, STORM_HOUR)
 
-type Errand = Callable[[datetime], Iterator[Step]]
+type Event = Callable[[datetime], Iterator[Step]]
+"""Makes the steps of a planned event, in the hour that starts at this moment."""
 
 
 @dataclass(frozen=True, slots=True)
-class ShopFacts:
-    """What tells one scripted shop from another.
+class Place:
+    """A customer places an order."""
+
+    connection_id: str
+    at: datetime
+    order: Record
+
+    def play(self, shop: Shop) -> None:
+        """Play the step, at the shop's present time."""
+        shop.place(self.order)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An order moves to another status.
 
     Attributes:
-        host: A reserved name.
-        first_number: The first order's number; no two shops of a script have one in common.
-        orders_before: Orders that it has when the day begins.
-        placed_an_hour: Least and most new orders in an hour of the day.
-        troubles: Orders that run into trouble in the day, by what happens to them.
-        born_in_trouble: Whether one order is already in `exception` when first seen.
-        storm: Whether the stock of one product runs out for fifteen orders at once.
-        has_ship_bys: Whether its orders say when they are to ship.
-        stalled: How long after the day began the ship-bys of orders pass that nobody works on.
-        blocked: Whether Trackstar's credentials are refused for some hours of the night.
+        previous_status: The status before.
+        changes: Other fields that change with it.
+    """
+
+    connection_id: str
+    at: datetime
+    order_id: str
+    previous_status: str
+    status: str
+    raw_status: str | None = None
+    changes: Mapping[str, object] = field(default_factory=dict)
+
+    def play(self, shop: Shop) -> None:
+        """Play the step, at the shop's present time."""
+        shop.move(self.order_id, self.status, self.raw_status, changes=self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Restock:
+    """The stock of a product changes.
+
+    Attributes:
+        on_hand: Units by warehouse id.
+    """
+
+    connection_id: str
+    at: datetime
+    product_id: str
+    on_hand: Mapping[str, int]
+
+    def play(self, shop: Shop) -> None:
+        """Play the step, at the shop's present time."""
+        shop.restock(self.product_id, self.on_hand)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The shop starts to refuse Trackstar's credentials, so that syncs copy nothing."""
+
+    connection_id: str
+    at: datetime
+
+    def play(self, shop: Shop) -> None:
+        """Play the step, at the shop's present time."""
+        shop.errors = [invalid_credentials()]
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Trackstar gets new credentials."""
+
+    connection_id: str
+    at: datetime
+
+    def play(self, shop: Shop) -> None:
+        """Play the step, at the shop's present time."""
+        shop.errors = []
+
+
+type Step = Place | Move | Restock | Block | Restore
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """One hour of a script.
+
+    Attributes:
+        number: From 0.
+        starts_at, ends_at: Its bounds; the syncs are due at its end.
+        steps: In order of time, of all shops.
+    """
+
+    number: int
+    starts_at: datetime
+    ends_at: datetime
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShopProfile:
+    """The properties of a scripted shop.
+
+    Attributes:
+        host: A reserved host name.
+        first_number: The first order's number; no order number occurs in two shops of a script.
+        orders_before: Orders that exist when the day begins.
+        placed_an_hour: Minimum and maximum of new orders an hour.
+        problems: The problems of the day, each of one order: a status, or two joined by `>`.
+        starts_in_exception: Whether one order is in `exception` when it is first visible.
+        storm: Whether one product runs out of stock for fifteen orders at once.
+        has_ship_bys: Whether its orders have a ship-by.
+        stalled: The ship-bys, as times after the day began, of orders that stay in their status.
+        blocked: Whether the shop refuses Trackstar's credentials for some hours of the night.
     """
 
     connection_id: str
@@ -174,8 +174,8 @@ class ShopFacts:
     first_number: int
     orders_before: int
     placed_an_hour: tuple[int, int]
-    troubles: tuple[str, ...]
-    born_in_trouble: bool = False
+    problems: tuple[str, ...]
+    starts_in_exception: bool = False
     storm: bool = False
     has_ship_bys: bool = True
     stalled: tuple[timedelta, ...] = ()
@@ -183,40 +183,40 @@ class ShopFacts:
 
 
 class ShopDay:
-    """The plan of one shop's day; `history` first, then `hour` for 0 to 23.
+    """The plan of one shop's day: call `history` first, then `hour` for 0 to 23.
 
-    Between two syncs that succeed an order is placed or moves at most once, so that each of its statuses can be seen.
+    Between two successful syncs, an order is placed or moves at most once, so that each of its statuses is visible.
 
     Args:
-        seed: The source of chance.
-        facts: The shop.
+        seed: The seed of the random choices.
+        profile: The shop.
         begins_at: The day's first moment.
     """
 
-    def __init__(self, seed: int, facts: ShopFacts, begins_at: datetime) -> None:
-        self.facts = facts
-        self.catalogue: Catalogue = seeded_catalogue(seed, currency=facts.currency, host=facts.host)
-        self._rng = seeded("day", seed, facts.connection_id)
+    def __init__(self, seed: int, profile: ShopProfile, begins_at: datetime) -> None:
+        self.profile = profile
+        self.catalogue: Catalogue = seeded_catalogue(seed, currency=profile.currency, host=profile.host)
+        self._rng = seeded("day", seed, profile.connection_id)
         self._book = OrderBook(
             seed,
             catalogue=self.catalogue,
-            country=facts.country,
-            host=facts.host,
-            first_number=facts.first_number,
+            country=profile.country,
+            host=profile.host,
+            first_number=profile.first_number,
         )
         self._begins_at = begins_at
         self._orders: dict[str, Record] = {}
         self._status: dict[str, str] = {}
         self._touched: set[str] = set()
-        self._hot = self._rng.choice(self.catalogue.for_sale())
+        self._storm_product = self._rng.choice(self.catalogue.for_sale())
         self._awaiting_storm: list[str] = []
         self._stalled: set[str] = set()
-        self._agenda: defaultdict[int, list[Errand]] = defaultdict(list)
-        self._plan_troubles()
+        self._planned: defaultdict[int, list[Event]] = defaultdict(list)
+        self._plan_problems()
 
     def history(self) -> list[Place]:
-        """The orders from before the day, in the status that they have when it begins."""
-        size = self.facts.orders_before
+        """Return the orders that were placed before the day, in their status at its beginning."""
+        size = self.profile.orders_before
         counts = {status: round(count * size / _HISTORY_SIZE) for status, count in _HISTORY.items()}
         statuses = [status for status, count in counts.items() for _ in range(count)]
         statuses += ["fulfilled"] * (size - len(statuses))
@@ -228,87 +228,87 @@ class ShopDay:
         return placed
 
     def _stall(self, placed: list[Place]) -> None:
-        """Let the latest orders that are being worked on lie, and their ship-by pass."""
+        """Keep the latest orders in progress in their status, with a ship-by that passes."""
         underway = [each.order for each in reversed(placed) if each.order["status"] in {"confirmed", "processing"}]
-        for order, after in zip(underway, self.facts.stalled, strict=False):
+        for order, after in zip(underway, self.profile.stalled, strict=False):
             order["latest_ship_date"] = stamp(self._begins_at + after)
             self._stalled.add(order["id"])
 
     def hour(self, number: int) -> list[Step]:
-        """What happens in an hour of the day, not yet in the order of time."""
+        """Return the steps of an hour of the day, unsorted."""
         starts_at = self._begins_at + timedelta(hours=number)
-        if not (self.facts.blocked and number in BLOCKED_HOURS[1:]):
+        if not (self.profile.blocked and number in BLOCKED_HOURS[1:]):
             self._touched.clear()
-        steps = [step for errand in self._agenda.pop(number, []) for step in errand(starts_at)]
+        steps = [step for event in self._planned.pop(number, []) for step in event(starts_at)]
         steps += self._advances(starts_at)
         steps += self._placements(number, starts_at)
         return steps
 
-    def _plan_troubles(self) -> None:
-        free_hours = [hour for hour in _TROUBLE_HOURS if hour != STORM_HOUR and not self._is_early(hour)]
-        hours = self._rng.sample(free_hours, len(self.facts.troubles) + 1)
-        for hour, trouble in zip(hours, self.facts.troubles, strict=False):
-            self._agenda[hour].append(self._trouble(hour, trouble))
-        if self.facts.born_in_trouble:
-            self._agenda[hours[-1]].append(self._born_in_trouble)
-        if self.facts.storm:
-            self._agenda[STORM_HOUR].append(self._storm)
-            self._agenda[STORM_HOUR + 4].append(self._storm_passes)
-        if self.facts.blocked:
-            self._agenda[BLOCKED_HOURS[0]].append(lambda starts_at: iter([Block(*self._here(starts_at))]))
-            self._agenda[BLOCKED_HOURS[-1]].append(lambda starts_at: iter([Restore(*self._here(starts_at))]))
+    def _plan_problems(self) -> None:
+        free_hours = [hour for hour in _PROBLEM_HOURS if hour != STORM_HOUR and not self._is_before_restore(hour)]
+        hours = self._rng.sample(free_hours, len(self.profile.problems) + 1)
+        for hour, problem in zip(hours, self.profile.problems, strict=False):
+            self._planned[hour].append(self._problem(hour, problem))
+        if self.profile.starts_in_exception:
+            self._planned[hours[-1]].append(self._starts_in_exception)
+        if self.profile.storm:
+            self._planned[STORM_HOUR].append(self._storm)
+            self._planned[STORM_HOUR + 4].append(self._storm_passes)
+        if self.profile.blocked:
+            self._planned[BLOCKED_HOURS[0]].append(lambda starts_at: iter([Block(*self._here(starts_at))]))
+            self._planned[BLOCKED_HOURS[-1]].append(lambda starts_at: iter([Restore(*self._here(starts_at))]))
 
-    def _is_early(self, hour: int) -> bool:
-        """Whether what happens in the hour would be seen late, or only its end: the shop is blocked soon or still."""
-        return self.facts.blocked and hour < BLOCKED_HOURS.stop
+    def _is_before_restore(self, hour: int) -> bool:
+        """Whether a change in the hour may be visible late or never, because the shop is or will be blocked."""
+        return self.profile.blocked and hour < BLOCKED_HOURS.stop
 
     def _here(self, starts_at: datetime) -> tuple[str, datetime]:
-        return self.facts.connection_id, self._moment(starts_at)
+        return self.profile.connection_id, self._moment(starts_at)
 
-    def _trouble(self, hour: int, trouble: str) -> Errand:
-        """An errand that brings an order into trouble; `exception>cancelled` also plans where it goes from there."""
-        first, _, then = trouble.partition(">")
+    def _problem(self, hour: int, problem: str) -> Event:
+        """Return an event that gives an order a problem; `exception>cancelled` also plans the status after it."""
+        first, _, then = problem.partition(">")
 
-        def errand(starts_at: datetime) -> Iterator[Step]:
-            order_id = self._pick_untroubled()
+        def event(starts_at: datetime) -> Iterator[Step]:
+            order_id = self._pick_movable()
             if first == "backordered":
                 yield self._count(self._orders[order_id]["line_items"][0]["product_id"], {"wh-east": 0}, starts_at)
             yield self._move(order_id, first, starts_at)
             if then:
                 later = hour + self._rng.randint(2, 4)
-                self._agenda[later].append(lambda starts_at: iter([self._move(order_id, then, starts_at)]))
+                self._planned[later].append(lambda starts_at: iter([self._move(order_id, then, starts_at)]))
 
-        return errand
+        return event
 
-    def _born_in_trouble(self, starts_at: datetime) -> Iterator[Step]:
+    def _starts_in_exception(self, starts_at: datetime) -> Iterator[Step]:
         yield self._place(self._moment(starts_at), status="exception")
 
     def _storm(self, starts_at: datetime) -> Iterator[Step]:
-        yield self._count(self._hot["id"], {"wh-east": 0, "wh-west": 1}, starts_at)
+        yield self._count(self._storm_product["id"], {"wh-east": 0, "wh-west": 1}, starts_at)
         for order_id in self._awaiting_storm:
             yield self._move(order_id, "backordered", starts_at)
 
     def _storm_passes(self, starts_at: datetime) -> Iterator[Step]:
-        yield self._count(self._hot["id"], {"wh-east": 40, "wh-west": 1}, starts_at)
+        yield self._count(self._storm_product["id"], {"wh-east": 40, "wh-west": 1}, starts_at)
         for order_id in self._awaiting_storm[:STORM_RECOVERIES]:
             yield self._move(order_id, "processing", starts_at)
 
     def _advances(self, starts_at: datetime) -> Iterator[Step]:
-        for order_id in self._untroubled():
-            if self._rng.random() < _SHARE_THAT_ADVANCES:
+        for order_id in self._movable():
+            if self._rng.random() < _ADVANCING_SHARE:
                 yield self._move(order_id, self._rng.choice(_NEXT[self._status[order_id]]), starts_at)
 
     def _placements(self, number: int, starts_at: datetime) -> Iterator[Step]:
-        for _ in range(self._rng.randint(*self.facts.placed_an_hour)):
+        for _ in range(self._rng.randint(*self.profile.placed_an_hour)):
             yield self._place(self._moment(starts_at))
-        if self.facts.storm and number in _HOT_HOURS:
-            for _ in range(STORM_SIZE // len(_HOT_HOURS)):
-                hot = self._place(self._moment(starts_at), product=self._hot)
-                self._awaiting_storm.append(hot.order["id"])
-                yield hot
+        if self.profile.storm and number in _STORM_ORDER_HOURS:
+            for _ in range(STORM_SIZE // len(_STORM_ORDER_HOURS)):
+                placed = self._place(self._moment(starts_at), product=self._storm_product)
+                self._awaiting_storm.append(placed.order["id"])
+                yield placed
 
-    def _untroubled(self) -> list[str]:
-        """The orders on their way that have not moved in this hour, do not wait for the storm and do not lie."""
+    def _movable(self) -> list[str]:
+        """The orders in progress that did not move since the last sync, do not await the storm and are not stalled."""
         resting = self._touched | self._stalled
         return [
             order_id
@@ -319,19 +319,19 @@ class ShopDay:
     def _awaits_storm(self, order_id: str, status: str) -> bool:
         return order_id in self._awaiting_storm and status == "open"
 
-    def _pick_untroubled(self) -> str:
-        return self._rng.choice([o for o in self._untroubled() if self._status[o] != "partially_fulfilled"])
+    def _pick_movable(self) -> str:
+        return self._rng.choice([o for o in self._movable() if self._status[o] != "partially_fulfilled"])
 
     def _place(self, at: datetime, *, status: str = "open", product: Record | None = None) -> Place:
         order = self._book.write(at, status=status, product=product)
         order["raw_status"] = self._raw(status)
-        if not self.facts.has_ship_bys:
+        if not self.profile.has_ship_bys:
             order["latest_ship_date"] = None
         order_id = order["id"]
         self._orders[order_id] = order
         self._status[order_id] = status
         self._touched.add(order_id)
-        return Place(self.facts.connection_id, at, order)
+        return Place(self.profile.connection_id, at, order)
 
     def _move(self, order_id: str, status: str, starts_at: datetime) -> Move:
         previous, self._status[order_id] = self._status[order_id], status
@@ -339,10 +339,10 @@ class ShopDay:
         ships = status in {"partially_fulfilled", "fulfilled"}
         changes = {"shipments": [shipment(self._orders[order_id], "shipped")]} if ships else {}
         moment = self._moment(starts_at)
-        return Move(self.facts.connection_id, moment, order_id, previous, status, self._raw(status), changes)
+        return Move(self.profile.connection_id, moment, order_id, previous, status, self._raw(status), changes)
 
     def _count(self, product_id: str, on_hand: dict[str, int], starts_at: datetime) -> Restock:
-        return Restock(self.facts.connection_id, self._moment(starts_at), product_id, on_hand)
+        return Restock(self.profile.connection_id, self._moment(starts_at), product_id, on_hand)
 
     def _raw(self, status: str) -> str | None:
         return self._rng.choice(_RAW[status]) if status in _RAW else None

@@ -1,4 +1,4 @@
-"""A scripted day of several shops: the history before it, every hour's steps, and the record of what could be seen."""
+"""A scripted day of several shops: the history before it, the steps of every hour, and the visible changes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from datetime import UTC, datetime, timedelta
 from orderwatch_local.simulator.api import Trackstar
 from orderwatch_local.simulator.clock import VirtualClock
 from orderwatch_local.simulator.mirror import Resource
-from orderwatch_local.simulator.scenario import HOURS_A_DAY, Hour, ShopDay, ShopFacts, Step
-from orderwatch_local.simulator.shop import Shop, Visible
+from orderwatch_local.simulator.scenario import HOURS_A_DAY, Hour, ShopDay, ShopProfile, Step
+from orderwatch_local.simulator.shop import Shop, VisibleChange
 
 API_KEY = "key-of-the-simulated-organisation"
 DAY = datetime(2026, 3, 10, tzinfo=UTC)
 SHOP_NAMES = {"conn_alpine": "Alpine Outdoor", "conn_lumiere": "Maison Lumière", "conn_sora": "Sora Stationery"}
-"""What people call the shops, by connection."""
+"""The names of the shops, by connection."""
 
 THREE_SHOPS = (
-    ShopFacts(
+    ShopProfile(
         connection_id="conn_alpine",
         integration_name="shopify",
         currency="USD",
@@ -28,11 +28,11 @@ THREE_SHOPS = (
         first_number=731,
         orders_before=320,
         placed_an_hour=(6, 9),
-        troubles=("exception>cancelled", "exception>processing", "backordered>processing", "backordered", "cancelled"),
+        problems=("exception>cancelled", "exception>processing", "backordered>processing", "backordered", "cancelled"),
         storm=True,
         stalled=(timedelta(hours=39, minutes=30), *(timedelta(hours=20),) * 7),
     ),
-    ShopFacts(
+    ShopProfile(
         connection_id="conn_lumiere",
         integration_name="woocommerce",
         currency="EUR",
@@ -41,11 +41,11 @@ THREE_SHOPS = (
         first_number=4001,
         orders_before=190,
         placed_an_hour=(4, 6),
-        troubles=("exception>cancelled", "exception>processing", "backordered>processing", "cancelled", "other"),
-        born_in_trouble=True,
+        problems=("exception>cancelled", "exception>processing", "backordered>processing", "cancelled", "other"),
+        starts_in_exception=True,
         stalled=(timedelta(hours=9), timedelta()),
     ),
-    ShopFacts(
+    ShopProfile(
         connection_id="conn_sora",
         integration_name="bigcommerce",
         currency="JPY",
@@ -54,7 +54,7 @@ THREE_SHOPS = (
         first_number=7001,
         orders_before=135,
         placed_an_hour=(2, 4),
-        troubles=("exception>cancelled", "exception", "backordered>processing", "backordered", "cancelled", "other"),
+        problems=("exception>cancelled", "exception", "backordered>processing", "backordered", "cancelled", "other"),
         blocked=True,
         stalled=(timedelta(), timedelta(days=1)),
     ),
@@ -63,25 +63,25 @@ THREE_SHOPS = (
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """One crawl of Trackstar's: when it was, and the shops that it could read."""
+    """A crawl by Trackstar, and the shops that it could read."""
 
     at: datetime
     shops: frozenset[str]
 
 
 class Script:
-    """A day that plays the same for the same plan: `begin`, then `apply` and `sync` for each of `hours`.
+    """A reproducible day: call `begin`, then `apply` and `sync` for each of `hours`.
 
     Args:
-        days: One plan a shop.
+        days: The plans, one a shop.
         begins_at: The day's first moment.
-        clock: Tells the time of the shops and of the API; without it one that stands still between the steps.
+        clock: The clock of the shops and of the API; by default, it only changes by the steps.
 
     Attributes:
-        clock: The same.
+        clock: The clock.
         shops: In the order of the plans.
         hours: The 24 hours of the day.
-        syncs: The crawls up to now, the one that the day begins with first.
+        syncs: The crawls up to now; the first is at the beginning of the day.
     """
 
     def __init__(self, days: Sequence[ShopDay], begins_at: datetime, *, clock: VirtualClock | None = None) -> None:
@@ -95,11 +95,11 @@ class Script:
         self.syncs: list[Sync] = []
 
     def begin(self, *, api_key: str = API_KEY, monotonic: Callable[[], float] = time.monotonic) -> Trackstar:
-        """Lets the history happen and Trackstar copy it; call it once.
+        """Play the history, let Trackstar sync it, and return the API. Call it once.
 
         Args:
             api_key: The organisation's key.
-            monotonic: The seconds by which the API's rate limit counts.
+            monotonic: The clock of the API's rate limit, in seconds.
         """
         for place in self._history:
             self._play(place)
@@ -108,27 +108,28 @@ class Script:
         return Trackstar(api_key, self.shops, self.clock, monotonic=monotonic)
 
     def apply(self, hour: Hour) -> None:
-        """Lets an hour happen in the shops; the API shows nothing of it until `sync`."""
+        """Play an hour in the shops; the API shows it after the next `sync`."""
         for step in hour.steps:
             self._play(step)
         self.clock.set(hour.ends_at)
 
     def sync(self) -> None:
-        """Trackstar crawls every shop, now."""
+        """Let Trackstar crawl every shop now."""
         for shop in self.shops:
             shop.sync()
-        seen = frozenset(shop.connection_id for shop in self.shops if not shop.is_blocked(Resource.ORDERS))
-        self.syncs.append(Sync(self.clock.now(), seen))
+        readable = frozenset(shop.connection_id for shop in self.shops if not shop.is_blocked(Resource.ORDERS))
+        self.syncs.append(Sync(self.clock.now(), readable))
 
     @property
-    def truth(self) -> list[Visible]:
-        """Every visible change of a status, of all shops, by the time at which it could first be seen."""
-        return sorted((seen for shop in self.shops for seen in shop.truth), key=lambda seen: seen.visible_monotonic)
+    def visible_changes(self) -> list[VisibleChange]:
+        """The visible changes of all shops, in the order in which they became visible."""
+        changes = (change for shop in self.shops for change in shop.visible_changes)
+        return sorted(changes, key=lambda change: change.visible_monotonic)
 
     @property
-    def truth_of_the_day(self) -> list[Visible]:
-        """The same without what could be seen when the day began."""
-        return [seen for seen in self.truth if seen.visible_at > self._begins_at]
+    def changes_of_day(self) -> list[VisibleChange]:
+        """The visible changes since the day began."""
+        return [change for change in self.visible_changes if change.visible_at > self._begins_at]
 
     def _play(self, step: Step) -> None:
         self.clock.set(step.at)
@@ -136,27 +137,27 @@ class Script:
 
 
 def day_of_three_shops(seed: int, *, begins_at: datetime = DAY, clock: VirtualClock | None = None) -> Script:
-    """About 1,000 orders in three shops of different integrations and currencies, 30 to 45 troubles among them.
+    """Return a day of about 1,000 orders in three shops of different integrations and currencies.
 
-    No shop has more than four troubles of one kind in an hour, but for one storm: fifteen orders of one shop are
-    backordered at once. One shop is blocked for some hours of the night, and seen again. Some orders lie: their ship-by
-    passes in the day, of seven of one shop at once.
+    There are 30 to 45 problems, no more than four of one kind in an hour of a shop. In addition, there is one storm:
+    fifteen orders of one shop are backordered at once. One shop is blocked for some hours of the night. The ship-bys of
+    some orders pass, of seven in one shop at once.
 
     Args:
-        seed: Which day.
+        seed: The seed of the day.
         begins_at: Its first moment.
         clock: As for `Script`.
     """
-    return Script([ShopDay(seed, facts, begins_at) for facts in THREE_SHOPS], begins_at, clock=clock)
+    return Script([ShopDay(seed, profile, begins_at) for profile in THREE_SHOPS], begins_at, clock=clock)
 
 
 def _shop(day: ShopDay, clock: VirtualClock) -> Shop:
-    facts = day.facts
+    profile = day.profile
     return Shop(
-        facts.connection_id,
-        access_token=f"token-of-{facts.connection_id}",
+        profile.connection_id,
+        access_token=f"token-of-{profile.connection_id}",
         clock=clock,
-        integration_name=facts.integration_name,
+        integration_name=profile.integration_name,
         products=day.catalogue.products,
     )
 

@@ -1,4 +1,4 @@
-"""Seeded catalogues and orders: amounts that add up, invented people, and every null that the vendor allows."""
+"""Seeded products and orders: amounts that add up, invented people, and the nulls that the vendor allows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Catalogue:
     """The products of one shop.
 
     Attributes:
-        currency: ISO 4217; prices are in its own unit.
+        currency: ISO 4217; prices are in its unit.
         products: Every parent and every variant, as the store holds them.
     """
 
@@ -36,23 +36,23 @@ class Catalogue:
     products: Sequence[Record]
 
     def for_sale(self) -> list[Record]:
-        """What can be ordered: active variants, not their parents."""
+        """Return what can be ordered: active variants, without their parents."""
         return [product for product in self.products if product["active"] and not is_parent(product)]
 
 
 def is_parent(product: Record) -> bool:
-    """Whether the record stands for a family of variants: it names itself as its parent."""
+    """Whether the product is the parent of variants: it names itself as its parent."""
     return bool(product["parent_product_id"] == product["id"])
 
 
 def seeded_catalogue(seed: int | str, *, currency: str, host: str, families: int = 30) -> Catalogue:
-    """A catalogue that depends on its arguments alone.
+    """Return a catalogue that depends only on its arguments.
 
     Args:
-        seed: The source of chance.
+        seed: The seed of the random choices.
         currency: ISO 4217.
-        host: Of the shop's admin and its pictures; a reserved name, since nothing answers there.
-        families: How many parents; each has one to four variants.
+        host: The host of the shop's admin pages and pictures; a reserved name, which does not resolve.
+        families: Number of parents; each has one to four variants.
     """
     rng = seeded("catalogue", seed, host)
     products: list[Record] = []
@@ -72,7 +72,7 @@ def _family(rng: Random, number: int, *, currency: str, host: str) -> list[Recor
     for place, variant in enumerate(variants, start=1):
         record = _product(rng, f"{parent_id}-{place}", parent_id, f"{name}, {variant}", host=host)
         family.append(record | _priced(rng, price, currency) | {"is_kit": is_kit, "sku": f"S{number:04d}-{place}"})
-    # The first variant is always for sale, so that no family, and no shop, is empty.
+    # The first variant is always for sale, so that no family and no shop is empty.
     family[1]["active"] = True
     return family
 
@@ -81,14 +81,14 @@ def _product(rng: Random, product_id: str, parent_id: str, name: str, *, host: s
     return {
         "id": product_id,
         "name": name,
-        "gtin": _or_null(rng, f"40{rng.randrange(10**10, 10**11)}", 0.3),
+        "gtin": _maybe_null(rng, f"40{rng.randrange(10**10, 10**11)}", 0.3),
         "parent_product_id": parent_id,
         "active": rng.random() > 0.08,  # noqa: PLR2004 - one in twelve is discontinued
-        "image_url": _or_null(rng, f"https://images.{host}/{product_id}.jpg", 0.15),
-        "tags": _or_null(rng, ["seasonal"], 0.7),
+        "image_url": _maybe_null(rng, f"https://images.{host}/{product_id}.jpg", 0.15),
+        "tags": _maybe_null(rng, ["seasonal"], 0.7),
         "trackstar_tags": None,
         "external_system_url": f"https://{host}/admin/products/{product_id}",
-        "additional_fields": _or_null(rng, {}, 0.5),
+        "additional_fields": _maybe_null(rng, {}, 0.5),
     }
 
 
@@ -96,14 +96,14 @@ def _priced(rng: Random, price: int, currency: str) -> Record:
     on_hand = {warehouse: rng.randint(1, _MAX_ON_HAND) for warehouse in WAREHOUSES}
     return {
         "price": amount(price, currency),
-        "unit_cost": _or_null(rng, amount(price * 2 // 5 // 10 * 10, currency), 0.4),
+        "unit_cost": _maybe_null(rng, amount(price * 2 // 5 // 10 * 10, currency), 0.4),
         "inventory": sum(on_hand.values()),
-        "inventory_by_warehouse_id": _or_null(rng, on_hand, 0.1),
+        "inventory_by_warehouse_id": _maybe_null(rng, on_hand, 0.1),
     }
 
 
-def _or_null[T](rng: Random, value: T, share_of_nulls: float) -> T | None:
-    return None if rng.random() < share_of_nulls else value
+def _maybe_null[T](rng: Random, value: T, null_share: float) -> T | None:
+    return None if rng.random() < null_share else value
 
 
 _GIVEN = ("Ada", "Björn", "Chiara", "Dmitri", "Eun-ji", "Fatima", "Gúnter", "Hana", "Ines", "José")
@@ -114,17 +114,17 @@ _SHIPPING = (("standard", "Standard", "carrier-1", "Parcel Post"), ("express", "
 _TAX_PERCENT = 8
 _MAX_LINES = 4
 _SHIPPING_COST = 500
-_SHARE_OF_CUSTOM_LINES = 0.05
+_CUSTOM_LINE_SHARE = 0.05
 
 
 class OrderBook:
-    """Writes the orders of one shop, one after the other.
+    """Makes the orders of one shop, in the order of their numbers.
 
     Args:
-        seed: The source of chance.
-        catalogue: What can be bought.
-        country: Of the customers, ISO 3166.
-        host: Of the shop's admin; a reserved name.
+        seed: The seed of the random choices.
+        catalogue: The products for sale.
+        country: The customers' country, ISO 3166.
+        host: The host of the shop's admin pages; a reserved name.
         first_number: The first order's number.
     """
 
@@ -139,12 +139,12 @@ class OrderBook:
         self._number = first_number - 1
 
     def write(self, at: datetime, *, product: Record | None = None, status: str = "open") -> Record:
-        """A new order, as the store would hold it.
+        """Return a new order, as the store holds it.
 
         Args:
-            at: When it was made; its ship-by dates follow.
-            product: Something that must be its first line.
-            status: Its status from the start.
+            at: When it was placed; its ship-by depends on it.
+            product: The product of the first line; None: a random one.
+            status: Its first status.
         """
         self._number += 1
         rng = self._rng
@@ -164,7 +164,7 @@ class OrderBook:
             "invoice_currency_code": self._currency,
             **self._totals(lines),
             "ship_to_address": buyer,
-            "bill_to_address": buyer if rng.random() < 0.8 else None,  # noqa: PLR2004 - some shops do not tell
+            "bill_to_address": buyer if rng.random() < 0.8 else None,  # noqa: PLR2004 - some shops send none
             "line_items": [line for line, _ in lines],
             "shipping_groups": [],
             "shipments": [],
@@ -175,15 +175,15 @@ class OrderBook:
         }
 
     def _line(self, place: int, product: Record) -> tuple[Record, tuple[int, int, int]]:
-        """A line, and its gross, discount and tax in the currency's smallest unit."""
+        """Return a line, with its gross, discount and tax in the currency's smallest unit."""
         price = self._minor(product["price"])
         quantity = self._rng.choice((1, 1, 1, 2, 3))
         discount = price * quantity // 10 if self._rng.random() < 0.2 else 0  # noqa: PLR2004 - a tenth off, on a fifth
         tax = (price * quantity - discount) * _TAX_PERCENT // 100
         line = {
             "line_item_id": f"l{place}",
-            # A custom line is no product; the first line always is one.
-            "product_id": product["id"] if place == 1 or self._rng.random() > _SHARE_OF_CUSTOM_LINES else None,
+            # A custom line has no product; the first line always has one.
+            "product_id": product["id"] if place == 1 or self._rng.random() > _CUSTOM_LINE_SHARE else None,
             "product_sku": self._rng.choice((product["sku"],) * 8 + ("", None)),
             "parent_product_id": product["parent_product_id"],
             "parent_product_sku": None,
@@ -227,7 +227,7 @@ class OrderBook:
 
 
 def shipment(order: Record, status: str) -> Record:
-    """What the warehouse says about a parcel of the order."""
+    """Return a shipment with all lines of the order."""
     number = f"TRACK-{order['id']}"
     return {
         "status": status,

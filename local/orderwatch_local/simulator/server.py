@@ -1,4 +1,4 @@
-"""The ways to reach the simulated vendor: a server on a loopback port, and a transport of an HTTP client."""
+"""Two ways to call the simulated vendor: a server on a loopback port, and a transport for an HTTP client."""
 
 from __future__ import annotations
 
@@ -9,50 +9,42 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import httpx
 
 from orderwatch_local.errors import PortInUseError
-from orderwatch_local.simulator.api import Trackstar
-from orderwatch_local.simulator.exchange import Request, Response
+from orderwatch_local.simulator.exchange import Request, Response, Vendor
 
 HOST = "127.0.0.1"
 _BACKLOG = 128
-_STOPS_WITHIN = 0.01
-
-
-class Vendor(Protocol):
-    """What answers requests; from many threads at once."""
-
-    def handle(self, request: Request) -> Response:
-        """Answer one request."""
+_STOP_CHECK_SECONDS = 0.01
 
 
 class ShopServer:
-    """A running server; leave its `with` block, or call `close`, to stop it and its connections."""
+    """A running server; leave its `with` block, or call `close`, to stop it and close its connections."""
 
     def __init__(self, server: _Server) -> None:
         self._server = server
         self._thread = Thread(
-            target=server.serve_forever, kwargs={"poll_interval": _STOPS_WITHIN}, name="simulated shop"
+            target=server.serve_forever, kwargs={"poll_interval": _STOP_CHECK_SECONDS}, name="simulated shop"
         )
         self._thread.start()
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that it listens on."""
         return int(self._server.server_address[1])
 
     @property
     def url(self) -> str:
-        """The base URL, without a slash at its end."""
+        """The base URL, without a trailing slash."""
         return f"http://{HOST}:{self.port}"
 
     def close(self) -> None:
-        """Stops listening, hangs up on everyone, and returns when the listening thread has ended."""
+        """Stop listening, close all connections and wait for the thread."""
         self._server.shutdown()
-        self._server.hang_up()
+        self._server.close_connections()
         self._server.server_close()
         self._thread.join()
 
@@ -66,20 +58,22 @@ class ShopServer:
 
 
 def serve(vendor: Vendor, *, port: int = 0) -> ShopServer:
-    """Serves the simulated vendor on 127.0.0.1 from threads of this process.
+    """Serve a vendor on 127.0.0.1 from threads of this process.
 
     Args:
-        vendor: What answers.
-        port: 0 for a free one.
+        vendor: Answers the requests.
+        port: 0 takes a free one.
 
     Raises:
-        PortInUseError: When the port is taken.
+        PortInUseError: The port is in use.
     """
     try:
         return ShopServer(_Server(vendor, port))
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise PortInUseError(f"port {port} of {HOST} is in use: stop what listens there or name another") from None
+            raise PortInUseError(
+                f"port {port} of {HOST} is in use: stop the process that listens there, or choose another port"
+            ) from None
         raise
 
 
@@ -104,22 +98,22 @@ class _Server(ThreadingHTTPServer):
             self._open.discard(request)
         super().shutdown_request(request)
 
-    def hang_up(self) -> None:
-        """Ends the kept-alive connections, whose threads would wait for their clients for ever."""
+    def close_connections(self) -> None:
+        """Close the kept-alive connections, whose threads would otherwise block on their clients."""
         with self._open_lock:
             for connection in self._open:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hung up is no news; anything else is a fault of ours and is shown."""
+        """Ignore clients that closed the connection, and show every other error."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # One write an answer: a header and a body in two small packets would wait for each other's acknowledgement.
+    # One write for each response: header and body in two small packets would be delayed by Nagle's algorithm.
     wbufsize = -1
     disable_nagle_algorithm = True
     server: _Server
@@ -141,29 +135,29 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(response.body[: response.cut_at])
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Quiet: `Trackstar.requests` is the log."""
+        """Log nothing: `Trackstar.requests` is the log."""
 
 
 class ShopTransport(httpx.BaseTransport):
-    """Sends every request straight to `Trackstar.handle`, whatever its host.
+    """Sends every request to a vendor in this process, whatever its host: no sockets, no threads.
 
-    A dropped or cut-off answer raises what a real connection would; so does an exception of `intercept`.
+    A dropped or cut response raises the same error as a real connection.
 
     Args:
-        trackstar: The simulated vendor.
+        vendor: Answers the requests.
     """
 
-    def __init__(self, trackstar: Trackstar) -> None:
-        self._trackstar = trackstar
+    def __init__(self, vendor: Vendor) -> None:
+        self._vendor = vendor
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answers one request.
+        """Answer a request.
 
         Raises:
-            httpx.RemoteProtocolError: When the simulated vendor hangs up before its answer is complete.
+            httpx.RemoteProtocolError: The response is dropped or cut.
         """
         body = request.read()
-        response = self._trackstar.handle(
+        response = self._vendor.handle(
             Request.of(request.method, request.url.raw_path.decode("ascii"), request.headers.items(), body)
         )
         if response.drop:

@@ -1,8 +1,8 @@
-"""One merchant's shop and the connection through which Trackstar watches it.
+"""A merchant's shop, and the connection through which Trackstar reads it.
 
-The merchant's store and Trackstar's copy are two things. `place`, `move`, `edit` and `restock` change the store at
-once; the API shows nothing of it before `sync`, which stamps what it copies with its own time. So `updated_date` lies
-behind `trackstar_updated_date`, as with the vendor, by up to the time between two syncs.
+The merchant's store and Trackstar's copy are separate. `place`, `move`, `edit` and `restock` change the store at once.
+The API shows the changes after the next `sync`, which stamps each copied record with its own time. As with the vendor,
+`updated_date` is earlier than `trackstar_updated_date` by up to the time between two syncs.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ HOURLY = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Visible:
-    """The truth about one step of one order: what a reader of the API could see, and since when.
+class VisibleChange:
+    """A change of an order's status that a reader of the API can see.
 
     Attributes:
         connection_id: The shop's connection.
-        order_id: Unique within it.
-        order_number: As served then.
-        previous_status: The status that could be seen before; None where the order could not be seen.
-        status: The status that can be seen now.
-        version: `trackstar_updated_date` as served; None where the connection sends none.
-        visible_at: The API's time.
-        visible_monotonic: `time.monotonic()` then, for real latencies.
+        order_id: Unique within the connection.
+        order_number: As served.
+        previous_status: The status that was visible before; None if the order was not visible.
+        status: The status that is visible now.
+        version: `trackstar_updated_date` as served; None if the connection sends none.
+        visible_at: When it became visible, by the API's clock.
+        visible_monotonic: The same by `time.monotonic()`, for real latencies.
     """
 
     connection_id: str
@@ -50,19 +50,19 @@ class Visible:
 
 @dataclass(slots=True)
 class Quirks:
-    """How this connection's integration differs from the page's best case; may be changed at any time.
+    """How a connection's integration differs from the documentation's best case; may be changed at any time.
 
     Attributes:
         lacks: Resources that it does not implement: 501.
-        disabled: Disabled by policy: 403.
-        refused_filters: Fields that it does not filter by although documented: 422.
-        trackstar_dates: What later syncs write into the `trackstar_*` fields.
-        latest_sync_field: How its schedules name the last sync, `latest_sync` or `latest_data`.
-        paging: Where its page tokens lead.
-        tells_syncs: Whether its schedules say when it was synced.
-        is_syncing: Whether they say that a sync is in progress.
-        mark_lies_by: How far the moment that they tell of the last sync lies from when it was, in seconds.
-        shows_superseded: Whether its lists show orders twice, as they are and as they were one crawl before.
+        disabled: Whether it is disabled by policy: 403.
+        refused_filters: Documented fields that it does not filter by: 422.
+        trackstar_dates: The values that later syncs write into the `trackstar_*` fields.
+        latest_sync_field: The field of the last sync in its schedules, `latest_sync` or `latest_data`.
+        paging: The behaviour of its page tokens.
+        reports_syncs: Whether its schedules have the time of the last sync.
+        is_syncing: Whether its schedules show a sync in progress.
+        sync_time_error: How far the reported time of a sync differs from the real one, in seconds.
+        shows_superseded: Whether its lists show orders twice, with their version of one crawl before.
     """
 
     lacks: Collection[Resource] = frozenset()
@@ -70,29 +70,29 @@ class Quirks:
     refused_filters: Collection[str] = frozenset()
     trackstar_dates: TrackstarDates = TrackstarDates.PRESENT
     latest_sync_field: str = "latest_sync"
-    tells_syncs: bool = True
+    reports_syncs: bool = True
     is_syncing: bool = False
-    mark_lies_by: float = 0.0
+    sync_time_error: float = 0.0
     paging: Paging = Paging.FORWARD
     shows_superseded: bool = False
 
 
 class Shop:
-    """A shop, its connection, and the record of what could be seen when.
+    """A shop, its connection, and its visible changes.
 
     Args:
         connection_id: Trackstar's id of the connection.
         access_token: The connection's secret.
-        clock: The time of both the shop and Trackstar.
+        clock: The clock of the shop and of Trackstar.
         integration_name: The cart system.
         products: The catalogue that the store starts with.
-        sync_frequency: Seconds between syncs as the connection tells it; the syncs themselves are the caller's.
-        historical_sync_completed: Whether lists show anything at all yet.
+        sync_frequency: Seconds between syncs, as the connection reports it; the caller makes the syncs.
+        historical_sync_completed: Whether the initial sync is done; before that, lists are empty.
 
     Attributes:
         quirks: The integration's deviations.
-        errors: What the connection shows in `errors[]`; an error that blocks syncing makes `sync` copy nothing.
-        truth: Every visible change of an order's status, in the order in which they became visible.
+        errors: The connection's `errors[]`; `sync` copies nothing that an error blocks.
+        visible_changes: The visible changes of order statuses, in the order in which they became visible.
     """
 
     def __init__(
@@ -112,12 +112,12 @@ class Shop:
         self.sync_frequency = sync_frequency
         self.quirks = Quirks()
         self.errors: list[Record] = []
-        self.truth: list[Visible] = []
+        self.visible_changes: list[VisibleChange] = []
         self._clock = clock
         self._created_at = clock.now()
         self._completed = dict.fromkeys(Resource, historical_sync_completed)
         self._schedules: dict[Resource, dict[str, str | None]] = {resource: {} for resource in Resource}
-        self._seen: dict[str, str] = {}
+        self._visible_status: dict[str, str] = {}
         self._lock = RLock()
         self._mirrors = {resource: Mirror() for resource in Resource}
         for product in products:
@@ -126,10 +126,10 @@ class Shop:
     # The merchant's store
 
     def place(self, order: Record) -> None:
-        """A new order, created and updated now unless its record tells an earlier `created_date`.
+        """Place a new order, updated now, and created now unless it has a `created_date`.
 
         Raises:
-            ValueError: When the shop has an order of that id.
+            ValueError: The shop has an order with that id.
         """
         with self._lock:
             if order["id"] in self._mirrors[Resource.ORDERS].store:
@@ -139,91 +139,91 @@ class Shop:
     def move(
         self, order_id: str, status: str, raw_status: str | None = None, *, changes: Mapping[str, object] | None = None
     ) -> None:
-        """An order takes another status, and other fields with it where given.
+        """Move an order to another status, and change other fields with it.
 
         Raises:
-            KeyError: When the shop has no such order; so do `edit` and `restock`.
+            KeyError: The shop has no such order. `edit`, `delete` and `restock` raise it too.
         """
         self.edit(order_id, {**(changes or {}), "status": status, "raw_status": raw_status})
 
     def edit(self, order_id: str, changes: Mapping[str, object]) -> None:
-        """An order is touched: fields change, `updated_date` is now."""
+        """Change fields of an order; `updated_date` is now."""
         with self._lock:
             order = self._mirrors[Resource.ORDERS].store[order_id]
             self._write(Resource.ORDERS, order | dict(changes))
 
     def delete(self, order_id: str) -> None:
-        """An order is deleted: from the next sync on Trackstar has it no longer."""
+        """Delete an order; the next sync removes it from Trackstar."""
         with self._lock:
             self._mirrors[Resource.ORDERS].remove(order_id)
 
     def restock(self, product_id: str, on_hand: Mapping[str, int]) -> None:
-        """A count of a product's stock: what each warehouse holds from now on."""
+        """Set the stock of a product, by warehouse."""
         with self._lock:
             product = self._mirrors[Resource.PRODUCTS].store[product_id]
             counted = {"inventory": sum(on_hand.values()), "inventory_by_warehouse_id": dict(on_hand)}
             self._write(Resource.PRODUCTS, product | counted)
 
     def order(self, order_id: str) -> Record:
-        """An order as the store has it, a copy of it."""
+        """Return a copy of an order of the store."""
         with self._lock:
             return deepcopy(self._mirrors[Resource.ORDERS].store[order_id])
 
     def orders(self) -> list[Record]:
-        """All orders as the store has them, copies of them."""
+        """Return copies of all orders of the store."""
         with self._lock:
             return deepcopy(list(self._mirrors[Resource.ORDERS].store.values()))
 
-    # What goes wrong between the store and the copy
+    # Damage between the store and the copy
 
     def garble(self, order_id: str, fields: Mapping[str, object] | None = None, *, missing: Iterable[str] = ()) -> None:
-        """From the next sync on an order arrives with other values or without some fields, until the next such call."""
+        """From the next sync on, copy an order with these values, or without these fields, until `heal`."""
         self._garble(order_id, Garbling(fields or {}, frozenset(missing)))
 
     def heal(self, order_id: str) -> None:
-        """From the next sync on the order arrives as it is."""
+        """From the next sync on, copy the order without damage."""
         self._garble(order_id, Garbling())
 
     # Trackstar's copy
 
-    def sync(self, resources: Iterable[Resource] = tuple(Resource), *, is_marked: bool = True) -> int:
-        """Trackstar crawls the shop now.
+    def sync(self, resources: Iterable[Resource] = tuple(Resource), *, is_reported: bool = True) -> int:
+        """Let Trackstar crawl the shop now.
 
         Args:
-            resources: What of it.
-            is_marked: Whether its schedules tell of it; a change that a webhook brought shows in none.
+            resources: The resources to crawl.
+            is_reported: Whether the schedules show it; they do not show a change that came by a webhook.
 
         Returns:
-            How many records it copied; 0 where an error of the connection blocks it.
+            The number of copied records; 0 if an error of the connection blocks the sync.
         """
         with self._lock:
-            crawled = [self._crawl(each, is_marked=is_marked) for each in resources if not self.is_blocked(each)]
+            crawled = [self._crawl(each, is_reported=is_reported) for each in resources if not self.is_blocked(each)]
             return sum(crawled)
 
     def complete_historical_sync(self) -> None:
-        """The initial crawl is done: from now on the lists show what was copied."""
+        """Complete the initial sync: from now on, the lists show the copied records."""
         with self._lock:
             self._completed = dict.fromkeys(Resource, True)
-            self._witness(self._mirrors[Resource.ORDERS].ids())
+            self._record_changes(self._mirrors[Resource.ORDERS].ids())
 
     def select(self, resource: Resource, query: ListQuery) -> list[Record]:
-        """The records of a list; empty until the historical sync is completed."""
+        """Return the records that match a query; none before the historical sync is completed."""
         with self._lock:
             return self._mirrors[resource].select(query) if self._completed[resource] else []
 
     def listed(self, resource: Resource, query: ListQuery) -> list[Record]:
-        """The list that the API serves, with what the integration does to it."""
+        """Return the list that the API serves, with the integration's quirks."""
         with self._lock:
             records = self.select(resource, query)
             return list(self._mirrors[resource].with_superseded(records)) if self.quirks.shows_superseded else records
 
     def find(self, resource: Resource, record_id: str) -> Record | None:
-        """The record that the API serves."""
+        """Return the record that the API serves."""
         with self._lock:
             return self._mirrors[resource].find(record_id) if self._completed[resource] else None
 
     def connection(self) -> Record:
-        """The connection as the API serves it."""
+        """Return the connection that the API serves."""
         with self._lock:
             return {
                 "connection_id": self.connection_id,
@@ -241,7 +241,7 @@ class Shop:
         return [resource for resource in Resource if resource not in self.quirks.lacks]
 
     def _schedule(self, resource: Resource) -> Record:
-        crawl = self._schedules[resource] if self.quirks.tells_syncs else {}
+        crawl = self._schedules[resource] if self.quirks.reports_syncs else {}
         return {
             "function_name": resource.function,
             "last_crawl_start": crawl.get("start"),
@@ -263,41 +263,41 @@ class Shop:
             orders.mark_changed(orders.store[order_id]["id"])
 
     def is_blocked(self, resource: Resource) -> bool:
-        """Whether an error of the connection keeps Trackstar from copying the resource."""
+        """Whether an error of the connection stops the syncs of a resource."""
         return any(blocks(error, resource.function) for error in self.errors)
 
-    def _crawl(self, resource: Resource, *, is_marked: bool) -> int:
+    def _crawl(self, resource: Resource, *, is_reported: bool) -> int:
         now = self._clock.now()
         crawled = self._mirrors[resource].crawl(now, self.quirks.trackstar_dates)
-        if is_marked:
-            mark = stamp(now + timedelta(seconds=self.quirks.mark_lies_by))
-            self._schedules[resource] = {"start": mark, "end": mark}
+        if is_reported:
+            reported = stamp(now + timedelta(seconds=self.quirks.sync_time_error))
+            self._schedules[resource] = {"start": reported, "end": reported}
         if resource is Resource.ORDERS:
-            self._witness(crawled)
+            self._record_changes(crawled)
         return len(crawled)
 
-    def _witness(self, order_ids: Iterable[str]) -> None:
+    def _record_changes(self, order_ids: Iterable[str]) -> None:
         if self._completed[Resource.ORDERS]:
             for order_id in order_ids:
-                self._witness_one(self._mirrors[Resource.ORDERS].copy_of(order_id) or {})
+                self._record_change(self._mirrors[Resource.ORDERS].copy_of(order_id) or {})
 
-    def _witness_one(self, record: Record) -> None:
+    def _record_change(self, record: Record) -> None:
         order_id, status = record.get("id"), record.get("status")
-        if not (_is_text(order_id) and _is_text(status)) or self._seen.get(str(order_id)) == status:
+        if not (_is_text(order_id) and _is_text(status)) or self._visible_status.get(str(order_id)) == status:
             return
-        self.truth.append(
-            Visible(
+        self.visible_changes.append(
+            VisibleChange(
                 connection_id=self.connection_id,
                 order_id=str(order_id),
                 order_number=record.get("order_number"),
-                previous_status=self._seen.get(str(order_id)),
+                previous_status=self._visible_status.get(str(order_id)),
                 status=str(status),
                 version=record.get("trackstar_updated_date"),
                 visible_at=self._clock.now(),
                 visible_monotonic=time.monotonic(),
             )
         )
-        self._seen[str(order_id)] = str(status)
+        self._visible_status[str(order_id)] = str(status)
 
 
 def _is_text(value: object) -> bool:

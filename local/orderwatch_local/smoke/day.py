@@ -1,4 +1,4 @@
-"""The day of `make smoke`: deploy the shop and a stack that watches it, play round by round, compare."""
+"""The day of `make smoke`: deploys the shop and a stack that watches it, plays the rounds and compares the alerts."""
 
 import secrets
 import shutil
@@ -22,37 +22,37 @@ from orderwatch_local.cloud.account import Account
 from orderwatch_local.cloud.inbox import JsonInbox
 from orderwatch_local.cloud.sam import PROJECT, build, emulable, this_architecture
 from orderwatch_local.demo.expected import expected_connection_alerts
-from orderwatch_local.demo.run import Received, alerts_of, report, timed, verdict
+from orderwatch_local.demo.run import Received, all_expected_alerts, compare_alerts, report, timed
 from orderwatch_local.simulator import serve
-from orderwatch_local.smoke.shop_function import ROUNDS, SHOP, ShortDay, SimulatedShopUrl, save_moments
+from orderwatch_local.smoke.shop_function import ROUNDS, SHOP, FunctionUrlProxy, ShortDay, save_moments
 
-READ_WITHIN = 180.0
-"""Seconds for a poll; the first one in an account waits for the Scheduler's next minute."""
-ANSWERS_WITHIN = 60.0
-"""Seconds until the shop's URL serves those who have its keys."""
-LOOK_EVERY = 0.2
-"""Seconds between two looks at how far a poll has come, or at the clock."""
+POLL_SECONDS = 180.0
+"""Time limit of a poll; the first one in an account starts at the Scheduler's next minute."""
+SHOP_SECONDS = 60.0
+"""Time limit until the shop's URL answers."""
+CHECK_EVERY = 0.2
+"""Seconds between two checks of a cursor, the shop or the clock."""
 _TEMPLATE = PROJECT / "local/smoke.yaml"
 
 
 def shop_stack(name: str) -> str:
-    """What the stack of the shop is called."""
+    """The name of the shop's stack."""
     return f"{name}-shop"
 
 
 @dataclass(frozen=True)
 class Keys:
-    """The shop's secrets, of this run alone."""
+    """The shop's secrets, new for each run."""
 
     api_key: SecretStr
     access_token: SecretStr
 
 
 class PlayedDay:
-    """The day as the deployed shop shows it, and the same day here: the record of what could be seen.
+    """The day that the deployed shop shows, played here as well, for its visible changes.
 
     Args:
-        account: Where the shop is.
+        account: The account of the shop.
         table: The shop's table.
     """
 
@@ -65,10 +65,10 @@ class PlayedDay:
         self._save()
 
     def play_round(self) -> datetime:
-        """Let the next three hours become visible.
+        """Make the next three hours visible.
 
         Returns:
-            A moment from which on every poll sees them; it has come.
+            The present moment; every poll from now on sees them.
         """
         self.moments.append(self._account.now())
         self._day.play(self.moments[-1])
@@ -76,10 +76,10 @@ class PlayedDay:
         return self._next_second()
 
     def _next_second(self) -> datetime:
-        # Trackstar tells whole seconds: a poll of this one may have begun before the round was saved.
+        # Trackstar's timestamps are whole seconds: a poll in this one may have begun before the round was saved.
         saved_at = self._account.now()
         while (now := self._account.now()) <= saved_at:
-            time.sleep(LOOK_EVERY)
+            time.sleep(CHECK_EVERY)
         return now
 
     def _save(self) -> None:
@@ -87,47 +87,47 @@ class PlayedDay:
 
 
 def play(console: Console, account: Account, name: str) -> bool:
-    """Deploy both stacks, play the day and compare what came with what was visible.
+    """Deploy both stacks, play the day, and compare the delivered alerts with the expected ones.
 
     Args:
-        console: Where to show it.
-        account: Where to deploy.
-        name: Of the stack, the bucket and the parameters' path; all of them stay.
+        console: The terminal.
+        account: The account to deploy to.
+        name: The name of the stack, the bucket and the parameters' path. This function does not delete them.
 
     Returns:
-        Whether every alert came, each once, to the topic that it should.
+        Whether every expected alert was delivered exactly once, to the right topic.
 
     Raises:
         LocalCloudError: A build or a deployment failed.
-        UnusableShopError: The shop's URL does not serve it.
-        TimeoutError: Polls or alerts did not come.
+        UnusableShopError: The shop's URL does not answer as the API.
+        TimeoutError: A poll or an alert did not come in time.
         InvocationError: A function failed.
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     keys = Keys(SecretStr(secrets.token_urlsafe(32)), SecretStr(secrets.token_urlsafe(32)))
     with timed(console, "build the template"):
         template = build(this_architecture())
-    account.make_bucket(name)
+    account.create_bucket(name)
     with timed(console, f"deploy the stack {shop_stack(name)}"):
         shop = _deploy_shop(account, name, template, keys)
     day, alerts, ops = PlayedDay(account, shop["DayTableName"]), Received(), Received()
     with (
         _reachable(account, shop["ShopUrl"]) as url,
-        JsonInbox(account.sqs, shop["AlertInboxUrl"], alerts.acquire),
-        JsonInbox(account.sqs, shop["OpsInboxUrl"], ops.acquire),
+        JsonInbox(account.sqs, shop["AlertInboxUrl"], alerts.add_alert),
+        JsonInbox(account.sqs, shop["OpsInboxUrl"], ops.add_alert),
     ):
-        with timed(console, "ask the shop"):
+        with timed(console, "wait for the shop"):
             _await_shop(url, keys)
         with timed(console, f"deploy the stack {name}"):
             stack = _deploy_watch(account, name, template, url)
         _subscribe(stack, shop)
         _connect(stack, keys)
         _watch(console, stack, day, alerts, is_local=account.is_local)
-        alerts.await_all(alerts_of(day.script), baselines=1)
-        ops.await_all(expected_connection_alerts(day.script.hours), baselines=0)
-    seconds = time.monotonic() - begun
+        alerts.wait_for_alerts(all_expected_alerts(day.script), baselines=1)
+        ops.wait_for_alerts(expected_connection_alerts(day.script.hours), baselines=0)
+    seconds = time.monotonic() - started
     is_complete = report(console, "A short day", day.script, alerts, polls=len(day.moments), seconds=seconds)
-    return _is_told_to_operators(console, day, ops) and is_complete
+    return _operators_got_theirs(console, day, ops) and is_complete
 
 
 def _deploy_shop(account: Account, name: str, template: Path, keys: Keys) -> dict[str, str]:
@@ -136,7 +136,7 @@ def _deploy_shop(account: Account, name: str, template: Path, keys: Keys) -> dic
         "ApiKey": keys.api_key.get_secret_value(),
         "AccessToken": keys.access_token.get_secret_value(),
     }
-    # Beside the build, whose layer it uses.
+    # In the folder of the build, whose layer it uses by a relative path.
     copy = template.with_name(f"{name}.yaml")
     shutil.copyfile(_TEMPLATE, copy)
     try:
@@ -147,21 +147,21 @@ def _deploy_shop(account: Account, name: str, template: Path, keys: Keys) -> dic
 
 @contextmanager
 def _reachable(account: Account, function_url: str) -> Iterator[str]:
-    """The shop's URL as a stack on this account can reach it."""
+    """The URL at which a stack in this account reaches the shop."""
     if not account.is_local:
         yield function_url.rstrip("/")
         return
-    with SimulatedShopUrl(account.endpoint_url, account.secret, function_url) as doorway, serve(doorway) as server:
+    with FunctionUrlProxy(account.endpoint_url, account.secret, function_url) as proxy, serve(proxy) as server:
         yield server.url
 
 
 def _await_shop(url: str, keys: Keys) -> None:
-    """Wait until the shop answers: a permission takes a while to be known everywhere in AWS.
+    """Wait until the shop answers: a new permission takes a while to take effect in AWS.
 
     Raises:
-        UnusableShopError: It does not; an account may forbid public URLs.
+        UnusableShopError: It does not answer; an account may forbid public URLs.
     """
-    deadline = time.monotonic() + ANSWERS_WITHIN
+    deadline = time.monotonic() + SHOP_SECONDS
     with Api(url) as api:
         while True:
             try:
@@ -169,7 +169,7 @@ def _await_shop(url: str, keys: Keys) -> None:
             except UnusableShopError:
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(LOOK_EVERY)
+                time.sleep(CHECK_EVERY)
             else:
                 return
 
@@ -204,13 +204,13 @@ def _connect(stack: Stack, keys: Keys) -> None:
 
 def _watch(console: Console, stack: Stack, day: PlayedDay, alerts: Received, *, is_local: bool) -> None:
     with timed(console, "the first poll: the baseline"):
-        # In an account the Scheduler polls first: whether it may is worth knowing.
+        # In an account the Scheduler starts the first poll, which tests its permission.
         if is_local:
             poll_now(stack, [])
         _await_read(stack, day.moments[0])
-        alerts.await_all(Counter(), baselines=1)
+        alerts.wait_for_alerts(Counter(), baselines=1)
     if not alerts.kinds["watch.started"]:
-        raise TimeoutError("the end of the baseline was not told: no watch.started came")
+        raise TimeoutError("the baseline did not end: no watch.started was delivered")
     for number in range(1, ROUNDS + 1):
         with timed(console, f"round {number} of {ROUNDS}"):
             visible_at = day.play_round()
@@ -221,22 +221,22 @@ def _watch(console: Console, stack: Stack, day: PlayedDay, alerts: Received, *, 
 
 
 def _await_read(stack: Stack, until: datetime) -> None:
-    """Wait until the shop was read up to a moment.
+    """Wait until the cursor has reached a moment.
 
     Raises:
-        TimeoutError: It was not.
+        TimeoutError: It has not.
     """
     connections = ConnectionTable(stack.aws.dynamodb, stack.outputs.connection_table_name)
-    deadline = time.monotonic() + READ_WITHIN
+    deadline = time.monotonic() + POLL_SECONDS
     while not ((cursor := connections.load(SHOP.connection_id).cursor) and cursor >= until):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"no poll came to its end within {READ_WITHIN:.0f} s")
-        time.sleep(LOOK_EVERY)
+            raise TimeoutError(f"no poll finished within {POLL_SECONDS:.0f} s")
+        time.sleep(CHECK_EVERY)
 
 
-def _is_told_to_operators(console: Console, day: PlayedDay, ops: Received) -> bool:
+def _operators_got_theirs(console: Console, day: PlayedDay, ops: Received) -> bool:
     expected = expected_connection_alerts(day.script.hours)
     if ops.delivered == expected:
         return True
     console.print("OpsTopic:", style="red")
-    return verdict(console, expected, ops)
+    return compare_alerts(console, expected, ops)

@@ -1,7 +1,7 @@
-"""`make smoke`: a stack of its own in a real account, or on a local cloud, watches a short day of a simulated shop.
+"""`make smoke`: a new stack in an AWS account, or on a local cloud, watches a short day of a simulated shop.
 
-It passes only if what was delivered is exactly what the day made visible, and whatever happens it takes all that it
-made away again. In an account it tries what a local cloud cannot show: every role's permissions, the Scheduler, quotas.
+It passes only if the delivered alerts are exactly the expected ones. It always deletes everything that it created. In
+an account, it tests what a local cloud does not have: permissions of the roles, the Scheduler and quotas.
 """
 
 import secrets
@@ -29,10 +29,10 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 @app.command()
 def smoke(
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before an account is touched.")] = False,
-    local: Annotated[bool, typer.Option("--local", help="On a local cloud of its own.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    local: Annotated[bool, typer.Option("--local", help="Use a new local cloud.")] = False,
 ) -> None:
-    """Play a short day to a new stack in the account, or the local cloud, that the AWS environment names."""
+    """Let a new stack watch a short simulated day, in the account or local cloud that the AWS environment names."""
     name = f"orderwatch-smoke-{secrets.token_hex(4)}"
     with ExitStack() as opened:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix=f"{name}-")))
@@ -46,21 +46,21 @@ def smoke(
 
 def _question(account: Account, name: str) -> str:
     return (
-        f"Account {account.id}, region {account.region}: make the stacks {name} and {shop_stack(name)},\n"
-        "a bucket and three parameters, and delete them all after about ten minutes? It costs a few cents."
+        f"Account {account.id}, region {account.region}: create the stacks {name} and {shop_stack(name)},\n"
+        "a bucket and three parameters, and delete them after about ten minutes? It costs a few cents."
     )
 
 
 def run_smoke(console: Console, account: Account, name: str) -> bool:
-    """Deploy, play the day, compare, and take everything away.
+    """Deploy, play the day, compare the alerts, and delete everything.
 
     Args:
-        console: Where to show it.
-        account: Where to do it.
-        name: How everything that is made is called: stacks, bucket, parameters.
+        console: The terminal.
+        account: The account to deploy to.
+        name: The name of everything that is created: stacks, bucket, parameters.
 
     Returns:
-        Whether every alert came, each once, and nothing stayed behind.
+        Whether every alert was delivered exactly once, and everything was deleted.
     """
     passed = False
     try:
@@ -69,7 +69,7 @@ def run_smoke(console: Console, account: Account, name: str) -> bool:
             _show_refusals(console, account, name)
             _show_errors(console, account, name)
     finally:
-        is_clean = _put_away(console, account, name)
+        is_clean = _delete_all(console, account, name)
     return passed and is_clean
 
 
@@ -86,14 +86,14 @@ def _show(console: Console, what: str, why: str) -> None:
 
 
 def _show_refusals(console: Console, account: Account, name: str) -> None:
-    """What the account refused to the stacks, one line each."""
+    """Show the reasons of resources that failed, one a line."""
     for stack_name in (shop_stack(name), name):
         for line in account.refusals(stack_name):
             _show(console, "refused", line)
 
 
 def _show_errors(console: Console, account: Account, name: str) -> None:
-    """What the functions complain of, one line each: permissions that they lack too."""
+    """Show the errors that the functions logged, missing permissions too, one a line."""
     try:
         for line in account.errors_logged(name):
             _show(console, "logged", line)
@@ -101,13 +101,13 @@ def _show_errors(console: Console, account: Account, name: str) -> None:
         _show(console, "refused", explain(error))
 
 
-def _put_away(console: Console, account: Account, name: str) -> bool:
-    """Delete all that a run makes, as far as it was made; logs go with the stacks.
+def _delete_all(console: Console, account: Account, name: str) -> bool:
+    """Delete everything that a run creates; the logs belong to the stacks.
 
     Returns:
-        Whether nothing stayed behind; what did is shown.
+        Whether everything was deleted. What was not is shown.
     """
-    # The shop last: the topics of the other stack hand their messages to its queues.
+    # The shop's stack comes second: the topics of the other stack send to its queues.
     steps: dict[str, Callable[[], None]] = {
         f"stack {name}": lambda: account.delete_stack(name),
         f"stack {shop_stack(name)}": lambda: account.delete_stack(shop_stack(name)),
@@ -126,7 +126,7 @@ def _is_deleted(console: Console, what: str, delete: Callable[[], None]) -> bool
         with timed(console, f"delete {what}"):
             delete()
     except (OrderwatchError, *AWS_ERRORS) as error:
-        _show(console, f"left behind: {what}", explain(error))
+        _show(console, f"not deleted: {what}", explain(error))
         return False
     return True
 

@@ -18,11 +18,10 @@ from urllib.parse import urlsplit
 import boto3
 import httpx
 
-from orderwatch_local.simulator import Request, Response
 from orderwatch_local.simulator.api import Trackstar
 from orderwatch_local.simulator.clock import SystemClock
 from orderwatch_local.simulator.exchange import Request, Response
-from orderwatch_local.simulator.scenario import ShopDay, ShopFacts
+from orderwatch_local.simulator.scenario import ShopDay, ShopProfile
 from orderwatch_local.simulator.script import Script
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 
 SEED = 1
-SHOP = ShopFacts(
+SHOP = ShopProfile(
     connection_id="conn_smoke",
     integration_name="shopify",
     currency="USD",
@@ -39,25 +38,25 @@ SHOP = ShopFacts(
     first_number=1001,
     orders_before=60,
     placed_an_hour=(1, 2),
-    troubles=("exception>cancelled", "exception>processing", "backordered>processing", "cancelled"),
+    problems=("exception>cancelled", "exception>processing", "backordered>processing", "cancelled"),
     storm=True,
     blocked=True,
-    has_ship_bys=False,  # they would pass by the real clock, some between two rounds and some before the watch begins
+    has_ship_bys=False,  # they would expire by the real clock, some between two rounds or before the watch begins
 )
 HOURS_A_ROUND = 3
 ROUNDS = 24 // HOURS_A_ROUND
 
 
 class ShortDay:
-    """A day in eight rounds of three hours, each of which becomes visible at a moment that the caller names.
+    """A day in eight rounds of three hours; each round becomes visible at a moment that the caller chooses.
 
-    Seed and moments decide everything, so that whoever plays the same moments sees the same shop.
+    The shop depends only on the seed and the moments: two processes that play the same moments show the same shop.
 
     Args:
-        begins_at: The moment of the last sync before the first round; all orders before it are a day older.
+        begins_at: The moment of the last sync before the first round.
 
     Attributes:
-        script: The day, and the record of what could be seen.
+        script: The day, with its visible changes.
     """
 
     def __init__(self, begins_at: datetime) -> None:
@@ -68,7 +67,7 @@ class ShortDay:
         self._sync(begins_at)
 
     def play(self, moment: datetime) -> None:
-        """The next round, as Trackstar copies it at a moment after the last one.
+        """Play the next round and let Trackstar sync it at a moment later than the last one.
 
         Raises:
             StopIteration: The day is over.
@@ -78,7 +77,7 @@ class ShortDay:
         self._sync(moment)
 
     def serve(self, *, api_key: str, access_token: str) -> Trackstar:
-        """The vendor's API over the shop, by the real clock, as are its moments."""
+        """Return the vendor's API over the shop, by the real clock."""
         [shop] = self.script.shops
         shop.access_token = access_token
         return Trackstar(api_key, [shop], SystemClock())
@@ -92,23 +91,23 @@ _DAY = "day"
 
 
 def save_moments(dynamodb: DynamoDBClient, table: str, moments: Iterable[datetime]) -> None:
-    """Let every sandbox show the shop as of the last moment: that of a round, or the first, at which the day begins."""
+    """Save the moments, so that every sandbox shows the same shop. The first is the beginning of the day."""
     item = {"id": {"S": _DAY}, "moments": {"S": " ".join(moment.isoformat() for moment in moments)}}
     dynamodb.put_item(TableName=table, Item=item)
 
 
 def load_moments(dynamodb: DynamoDBClient, table: str) -> tuple[datetime, ...]:
-    """The moments that were saved last.
+    """Return the saved moments.
 
     Raises:
-        KeyError: None were: the day has not begun.
+        KeyError: The day has not begun.
     """
     item = dynamodb.get_item(TableName=table, Key={"id": {"S": _DAY}}, ConsistentRead=True)["Item"]
     return tuple(map(datetime.fromisoformat, item["moments"]["S"].split()))
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer one request to the function's URL."""
+    """Answer a request to the function's URL."""
     moments = load_moments(_dynamodb(), os.environ["DAY_TABLE_NAME"])
     return _result(_vendor(moments).handle(_request(event)))
 
@@ -138,32 +137,33 @@ def _request(event: dict[str, Any]) -> Request:
 
 
 def _result(response: Response) -> dict[str, Any]:
-    # The URL's own server writes the Date, by the real clock, as ours would.
+    # The function URL's server sets the Date header.
     headers = {name: value for name, value in response.headers if name != "Date"}
     return {"statusCode": response.status, "headers": headers, "body": response.body.decode()}
 
 
-_OF_ONE_HOP = frozenset({"host", "connection", "content-length", "transfer-encoding"})
-_ANSWERS_WITHIN = 30.0
-"""Seconds, the function's own limit."""
+_HOP_BY_HOP_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding"})
+_TIMEOUT_SECONDS = 30.0
+"""The function's own time limit."""
 
 
-class SimulatedShopUrl:
-    """Hands each request on to the function's URL, which the emulator serves below a path of its own.
+class FunctionUrlProxy:
+    """Forwards requests to the function's URL on a local cloud; `simulator.serve` serves it on a loopback port.
 
-    `orderwatch_local.simulator.serve` puts it on a loopback port. Leave its `with` block to close its connections.
+    A client of the vendor cannot call the URL: it does not have the secret of the cloud's guard, and the emulator
+    serves the URL below a path of its own. Leave the `with` block to close the connections.
 
     Args:
-        endpoint_url: The local cloud.
-        secret: What its guard asks for.
-        function_url: As AWS would name it.
+        endpoint_url: The local cloud's endpoint.
+        secret: The secret of its guard.
+        function_url: The URL in the stack's outputs.
     """
 
     def __init__(self, endpoint_url: str, secret: str, function_url: str) -> None:
         url_id = (urlsplit(function_url).hostname or "").partition(".")[0]
         self._base = f"{endpoint_url}/_aws/lambda-url/{url_id}"
-        # No proxy of the user's: this goes from loopback to loopback.
-        self._client = httpx.Client(headers={"X-Amz-Security-Token": secret}, timeout=_ANSWERS_WITHIN, trust_env=False)
+        # Not through the user's proxy: both ends are on loopback.
+        self._client = httpx.Client(headers={"X-Amz-Security-Token": secret}, timeout=_TIMEOUT_SECONDS, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -172,13 +172,13 @@ class SimulatedShopUrl:
         self._client.close()
 
     def handle(self, request: Request) -> Response:
-        """Answer one request as the function does."""
-        answer = self._client.request(
+        """Return the function's response to a request."""
+        response = self._client.request(
             request.method,
             f"{self._base}{request.path}",
             params=list(request.query),
-            headers={name: value for name, value in request.headers.items() if name not in _OF_ONE_HOP},
+            headers={name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP_HEADERS},
             content=request.body,
         )
-        headers = tuple((name, value) for name, value in answer.headers.items() if name not in _OF_ONE_HOP)
-        return Response(answer.status_code, headers, answer.content)
+        headers = tuple((name, value) for name, value in response.headers.items() if name not in _HOP_BY_HOP_HEADERS)
+        return Response(response.status_code, headers, response.content)

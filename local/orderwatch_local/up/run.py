@@ -1,10 +1,10 @@
-"""`orderwatch up`: watch your own shops from a laptop, before there is any AWS account."""
+"""`orderwatch up`: watch your own shops from this machine, without an AWS account."""
 
 import os
 import shlex
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 
@@ -16,16 +16,16 @@ from orderwatch.rendering.formatting import plural
 from orderwatch_cli.aws import LOCAL_REGION
 from orderwatch_cli.pasting import program
 from orderwatch_local.cloud import for_sam
-from orderwatch_local.cloud.containers import find_doorway
+from orderwatch_local.cloud.containers import find_container_network
 from orderwatch_local.cloud.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.cloud.local_cloud import LocalCloud
 from orderwatch_local.cloud.watch import Watch, watching
-from orderwatch_local.up.checks import Request, check, doubts
+from orderwatch_local.up.checks import Request, check, unknown_status_warnings
 from orderwatch_local.up.screen import Screen
-from orderwatch_local.up.status import DeadlineState, PollLog, PollNews, period_of
+from orderwatch_local.up.status import PollLog, WatchStatus, interval_of
 
-LOOK_EVERY = 1.0
-"""Seconds between two looks at how the polls fare."""
+CHECK_EVERY = 1.0
+"""Seconds between two reads of the poll log."""
 
 
 def run_up(
@@ -35,38 +35,39 @@ def run_up(
 
     Args:
         request: What to watch.
-        out: Where alerts go.
-        log: Where everything else goes.
-        as_json: One `orderwatch.alert.v1` a line instead of the e-mail's text.
-        until: Ends the watch when set; without it only an interrupt does.
+        out: Gets the alerts.
+        log: Gets everything else.
+        as_json: Print one `orderwatch.alert.v1` a line instead of the e-mail's text.
+        until: Ends the watch when set; without it, only an interrupt does.
 
     Raises:
         UnusableShopError: A key, token, connection or URL is wrong.
-        LocalCloudError: The local cloud did not start, build or deploy; or no container could reach it.
+        LocalCloudError: The local cloud did not start, build or deploy, or containers cannot reach it.
+        Exit: Nobody reads `out` any more.
     """
-    doorway = find_doorway(os.environ) if request.for_sam else None
+    network = find_container_network(os.environ) if request.for_sam else None
     screen = Screen(out, log, as_json=as_json)
     until = until or threading.Event()
     with _started(request, screen) as watch, _inboxes(watch, screen, as_json=as_json):
-        if doorway:
-            for_sam.run_for_sam(watch, doorway, trackstar_url=request.trackstar_url, log=log, until=until)
+        if network:
+            for_sam.run_for_sam(watch, network, trackstar_url=request.trackstar_url, log=log, until=until)
             return
-        _introduce(request, watch, screen)
-        with nullcontext() if as_json else _summed_up(watch, screen):
-            _stand_by(request, watch, screen, until)
+        _show_introduction(request, watch, screen)
+        with nullcontext() if as_json else _summary_at_end(watch, screen):
+            _poll_until(until, request, watch, screen)
 
 
 @contextmanager
 def _started(request: Request, screen: Screen) -> Iterator[Watch]:
-    """Everything checked, deployed and connected."""
-    for report_unknown in doubts(request.statuses):
-        screen.say(f"warning: {report_unknown}")
+    """Check the request, deploy orderwatch and connect the shops."""
+    for warning in unknown_status_warnings(request.statuses):
+        screen.say(f"warning: {warning}")
     for connection in check(request):
         screen.say(f"found {connection.connection_id} ({connection.integration_name or 'integration unknown'})")
     parameters = {
         "TrackstarBaseUrl": request.trackstar_url,
         "PollSchedule": request.schedule,
-        "MaxPollGapMinutes": "1",  # somebody looks on, and takes silence for trouble
+        "MaxPollGapMinutes": "1",  # the user watches the status line: poll even if nothing changed
         "AlertStatuses": request.statuses,
         **(for_sam.PARAMETERS if request.for_sam else {}),
     }
@@ -92,8 +93,8 @@ def _inboxes(watch: Watch, screen: Screen, *, as_json: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _summed_up(watch: Watch, screen: Screen) -> Iterator[None]:
-    """However the watch ends that goes on inside, the last that is shown is what waits."""
+def _summary_at_end(watch: Watch, screen: Screen) -> Iterator[None]:
+    """Show the summary when the block ends normally or by Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt:
@@ -103,14 +104,14 @@ def _summed_up(watch: Watch, screen: Screen) -> Iterator[None]:
 
 
 def _show_summary(watch: Watch, screen: Screen) -> None:
-    alert = watch.sum_up(send=False)
+    alert = watch.summarize(send=False)
     screen.show_mail(Mail(email.subject(alert), email.body(alert), time.monotonic()))
 
 
-def _introduce(request: Request, watch: Watch, screen: Screen) -> None:
+def _show_introduction(request: Request, watch: Watch, screen: Screen) -> None:
     often = f"every {request.every:g} s" if request.every else f"by {request.schedule}"
-    screen.say(f"watching {plural(len(request.shops), 'shop')}, polled {often}; Ctrl-C ends it")
-    screen.say(f"look into it: {program()} shops --endpoint-url {watch.cloud.endpoint}", to_copy=True)
+    screen.say(f"watching {plural(len(request.shops), 'shop')}, polled {often}; Ctrl-C stops it")
+    screen.say(f"inspect it: {program()} shops --endpoint-url {watch.cloud.endpoint}", to_copy=True)
     screen.say(f"or with the AWS CLI: {_aws_command(watch.cloud)}", to_copy=True)
 
 
@@ -119,28 +120,25 @@ def _aws_command(cloud: LocalCloud) -> str:
     return f"{credentials} aws --region {LOCAL_REGION} --endpoint-url {cloud.endpoint} ssm describe-parameters"
 
 
-def _stand_by(request: Request, watch: Watch, screen: Screen, until: threading.Event) -> None:
-    """Poll, and say how the polls fare: silence is never taken for health."""
+def _poll_until(until: threading.Event, request: Request, watch: Watch, screen: Screen) -> None:
+    """Poll and show the status."""
     names = {shop.connection_id: shop.name or shop.connection_id for shop in request.shops}
     every = timedelta(seconds=request.every) if request.every else None
-    deadline_state = DeadlineState(names, every or period_of(request.schedule), begun=clock.now())
+    status = WatchStatus(names, every or interval_of(request.schedule), started_at=clock.now())
     log = PollLog(watch.cloud.client("logs"), watch.cloud.log_group(watch.outputs.poll_orders_function_name))
     watch.poll_now()
-    with screen.showing(deadline_state):
-        while not until.wait(LOOK_EVERY):
-            if every and deadline_state.polled_well and clock.now() >= deadline_state.asked_at + every:
-                deadline_state.asked_at = clock.now()
-                watch.poll_now(deadline_state.polled_well)
-            news = log.news()
-            if news:
-                _take(news, deadline_state, watch, screen)
-                deadline_state.asked_at = deadline_state.asked_at if every else news[-1].at
-            for line in deadline_state.suppression(clock.now()):
-                screen.report(line)
-            screen.update(deadline_state)
-
-
-def _take(news: Sequence[PollNews], deadline_state: DeadlineState, watch: Watch, screen: Screen) -> None:
-    for line in filter(None, map(deadline_state.acquire, news)):
-        screen.report(line)
-    deadline_state.vendor_time = max(filter(None, (state.cursor for state in watch.states())), default=None)
+    with screen.showing(status):
+        while not until.wait(CHECK_EVERY):
+            screen.check_reader()
+            if every and status.healthy_shops and clock.now() >= status.requested_at + every:
+                status.requested_at = clock.now()
+                watch.poll_now(status.healthy_shops)
+            results = log.new_results()
+            for message in filter(None, map(status.record, results)):
+                screen.report(message)
+            if results:
+                status.vendor_time = max(filter(None, (state.cursor for state in watch.states())), default=None)
+                status.requested_at = status.requested_at if every else results[-1].at
+            for message in status.overdue_messages(clock.now()):
+                screen.report(message)
+            screen.update(status)
