@@ -156,5 +156,5 @@ def test_the_shop_is_served_byte_by_byte_and_still_wants_its_own_key() -> None:
 
 def test_a_service_that_is_gone_is_an_answer_and_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
     with Relay(LOOPBACK, {"gone": forward("http://127.0.0.1:1")}) as relay:
-        assert ask(at_home(relay, "gone")) == (502, b"no answer (ConnectionRefusedError)")
+        assert ask(at_home(relay, "gone")) == (502, b"no response (ConnectionRefusedError)")
     assert "Traceback" not in capfd.readouterr().err

@@ -65,7 +65,7 @@ def test_a_shop_gets_its_name(connections: list[str], names: list[str], named: d
     [
         (["conn_a", "conn_b"], ["Sora"], "'Sora' names no connection"),
         (["conn_a", "conn_b"], ["conn_c=Sora"], "--name ID=NAME"),
-        (["conn_a"], ["conn_a= "], "a name is empty"),
+        (["conn_a"], ["conn_a= "], "the name is empty"),
     ],
 )
 def test_a_name_of_no_shop_or_without_a_letter_is_refused(connections: list[str], names: list[str], says: str) -> None:

@@ -169,10 +169,10 @@ def test_without_a_kind_the_terminal_shows_an_order_in_exception() -> None:
 
 
 def test_what_cannot_be_shown_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    assert "order.lost is none of: order.exception" in refused("--kind", "order.lost")
-    assert "fax is none of: all, email" in refused("--channel", "fax")
+    assert "order.lost is not one of order.exception" in refused("--kind", "order.lost")
+    assert "fax is not one of all, email" in refused("--channel", "fax")
     assert "No such file" in refused("--alert", str(tmp_path / "missing.json"))
-    assert "no orderwatch.alert.v1" in refused("--alert", "-", stdin='{"order": {"ship_to": "Ada"}}')
+    assert "not an orderwatch.alert.v1" in refused("--alert", "-", stdin='{"order": {"ship_to": "Ada"}}')
 
 
 def test_a_refusal_holds_nothing_of_what_was_refused() -> None:

@@ -172,7 +172,7 @@ def test_what_is_wrong_with_a_file_is_told_without_what_steers() -> None:
     alert["order"]["line_items"][0]["on_hand_by_warehouse"] = {NASTY: "many"}
     result = CliRunner().invoke(main.app, ["preview", "--alert", "-"], input=json.dumps(alert))
     assert result.exit_code != 0
-    assert "no orderwatch.alert.v1" in result.output
+    assert "not an orderwatch.alert.v1" in result.output
     assert not STEERS.search(result.output)
 
 

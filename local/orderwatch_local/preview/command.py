@@ -23,32 +23,32 @@ from orderwatch_local.preview.page import page
 from orderwatch_local.preview.samples import SAMPLES
 
 WIDTH = 78
-"""Columns: an e-mail's 72 and a frame."""
+"""In columns: the 72 of an e-mail and the frame."""
 _STYLES = {Style.BOLD: "bold", Style.ITALIC: "italic", Style.LINK: "underline"}
 
 
 def read_alert(source: Path | str) -> Alert:
-    """An alert as its subscribers got it: `orderwatch.alert.v1`.
+    """Read an alert in the form of `orderwatch.alert.v1`.
 
     Args:
-        source: A file, or the text itself.
+        source: A file, or the JSON itself.
 
     Raises:
-        ValueError: It is no such alert; says which fields are wrong, without their values.
+        ValueError: The JSON is no such alert; the message names the wrong fields, without their values.
     """
     text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
     try:
         return Alert.model_validate_json(text)
     except ValidationError as error:
-        raise ValueError(f"no orderwatch.alert.v1: {describe_flaws(error)}") from None
+        raise ValueError(f"not an orderwatch.alert.v1: {describe_flaws(error)}") from None
 
 
 def show(alert: Alert, console: Console, *, channel: str = "all") -> None:
-    """Print the alert as a channel shows it.
+    """Print an alert as a channel shows it.
 
     Args:
-        alert: Any alert.
-        console: Where to.
+        alert: The alert.
+        console: The terminal.
         channel: One of `CHANNELS`, or `all`.
     """
     for name in CHANNELS if channel == "all" else [channel]:
@@ -92,11 +92,11 @@ CHANNELS: dict[str, Callable[[Alert], tuple[str, RenderableType]]] = {
     "json": _machine,
     "chat": _chat,
 }
-"""By name, how each channel's title and content are made."""
+"""Title and content of each channel, by its name."""
 
 
 def _block(block: dict[str, Any]) -> Iterator[RenderableType]:
-    """One block of Block Kit as lines of a terminal."""
+    """Render one block of Block Kit for a terminal."""
     match block["type"]:
         case "header":
             yield printable_text(block["text"]["text"], "bold")
@@ -130,7 +130,7 @@ DEFAULT_KIND = "order.exception"
 def _one_of(*names: str) -> Callable[[str], str]:
     def check(value: str) -> str:
         if value not in names:
-            raise typer.BadParameter(f"{value} is none of: {', '.join(filter(None, names))}")
+            raise typer.BadParameter(f"{value} is not one of {', '.join(filter(None, names))}")
         return value
 
     return check
@@ -138,19 +138,23 @@ def _one_of(*names: str) -> Callable[[str], str]:
 
 _KIND = typer.Option(
     metavar="KIND",
-    help="Kind of the sample; without it order.exception, with --html every kind.",
+    help="Kind of the sample (default: order.exception; with --html: every kind).",
     callback=_one_of("", *SAMPLES),
 )
 _CHANNEL = typer.Option(
-    metavar="CHANNEL", help=f"One of {', '.join(CHANNELS)}, all.", callback=_one_of("all", *CHANNELS)
+    metavar="CHANNEL", help=f"Channel to show: {', '.join(CHANNELS)} or all.", callback=_one_of("all", *CHANNELS)
 )
+_ALERT = typer.Option(metavar="FILE", help="File with an orderwatch.alert.v1 instead of a sample; - for stdin.")
 
 
 def preview(
     kind: Annotated[str, _KIND] = "",
-    alert: Annotated[str, typer.Option(metavar="FILE", help="An orderwatch.alert.v1 instead; - reads stdin.")] = "",
+    alert: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="File with an orderwatch.alert.v1 to show instead of a sample; - for stdin."),
+    ] = "",
     channel: Annotated[str, _CHANNEL] = "all",
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one HTML page instead.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="HTML page to write, instead of printing.")] = None,
 ) -> None:
     """Show what an alert looks like in each channel."""
     shown = [_read(alert)] if alert else [SAMPLES[kind]] if kind else list(SAMPLES.values())

@@ -1,6 +1,6 @@
-"""Slack's own markup, read as Slack reads it, as far as our messages use it: bold, italic, links, dates and escapes.
+"""A parser of the parts of Slack's markup that the messages use: bold, italic, links, dates and escapes.
 
-A date is shown as where Slack cannot show it in its reader's own time zone.
+A date is shown by its fallback text.
 """
 
 import re
@@ -17,7 +17,7 @@ _MARKUP = re.compile(
 
 
 class Style(StrEnum):
-    """How a span is shown."""
+    """The style of a span."""
 
     PLAIN = "plain"
     BOLD = "bold"
@@ -27,12 +27,12 @@ class Style(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A piece of text of one style, without Slack's escapes.
+    """A text of one style, without Slack's escapes.
 
     Attributes:
-        text: What is shown.
-        style: How.
-        url: Where a link leads.
+        text: The visible text.
+        style: Its style.
+        url: The target of a link.
     """
 
     text: str
@@ -41,7 +41,7 @@ class Span:
 
 
 def spans(markup: str) -> Iterator[Span]:
-    """Read a text of Slack's markup, piece by piece."""
+    """Parse a text of Slack's markup."""
     end = 0
     for match in _MARKUP.finditer(markup):
         if match.start() > end:

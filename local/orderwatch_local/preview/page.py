@@ -1,4 +1,4 @@
-"""What an alert looks like in each channel, as one HTML page that needs nothing but itself."""
+"""What an alert looks like in each channel, as one self-contained HTML page."""
 
 import json
 import re
@@ -28,7 +28,7 @@ https://sns.eu-central-1.amazonaws.com/unsubscribe.html
 
 Please do not reply directly to this email. If you have any questions or comments regarding this email, please \
 contact us at https://aws.amazon.com/support"""
-"""What SNS puts under each e-mail."""
+"""The footer that SNS adds to each e-mail."""
 _PLACEHOLDER = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 88 88"><rect width="88" height="88" fill="#e8eaee"/>'
     '<path d="M20 66 38 42l11 13 8-9 13 20z" fill="#b6bcc8"/><circle cx="58" cy="30" r="7" fill="#b6bcc8"/></svg>'
@@ -36,9 +36,9 @@ _PLACEHOLDER = (
 
 
 def page(*alerts: Alert) -> str:
-    """The page: every channel of each alert, side by side where there is room for it.
+    """Return the page, with every channel of each alert.
 
-    Nothing of an alert is markup there, and nothing is fetched: pictures are replaced by drawings.
+    Text of an alert is escaped. The page loads nothing: drawings replace the pictures.
     """
     kinds = [escape(alert.kind) for alert in alerts]
     parts = {
@@ -71,7 +71,7 @@ def _alert(alert: Alert) -> str:
 
 
 def _notification(content: Mapping[str, Any]) -> str:
-    """A custom notification as Amazon Q shows it in Slack."""
+    """Render a custom notification as Amazon Q shows it in Slack."""
     steps = "".join(f"<p>{_mrkdwn(step)}</p>" for step in content["nextSteps"])
     keywords = ", ".join(map(_mrkdwn, content["keywords"]))
     said = f"<h2>{_mrkdwn(content['title'])}</h2><p>{_mrkdwn(content['description'])}</p>"
@@ -79,12 +79,12 @@ def _notification(content: Mapping[str, Any]) -> str:
 
 
 def _filled(template: str, parts: Mapping[str, str]) -> str:
-    """The template with its `{{name}}` filled, in one pass: what is filled in is not looked into."""
+    """Fill each `{{name}}` of the template, in one pass, so that inserted text is never filled."""
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
 
 
 def _linked(text: str) -> str:
-    """The text, escaped, its addresses as links."""
+    """Return the escaped text, with its URLs as links."""
     shown, end = "", 0
     for match in _ADDRESS.finditer(text):
         address = escape(match[0])
@@ -94,7 +94,7 @@ def _linked(text: str) -> str:
 
 
 def _block(block: dict[str, Any]) -> str:
-    """One block of Block Kit as HTML."""
+    """Render one block of Block Kit."""
     match block["type"]:
         case "header":
             return f"<h2>{_mrkdwn(block['text']['text'])}</h2>"

@@ -1,6 +1,6 @@
-"""The pictures of messages in the docs: screenshots of the preview's page, taken by headless Chromium.
+"""Takes the pictures of the docs: screenshots of the preview page in headless Chromium.
 
-`python -m orderwatch_local.preview.picture docs/images`, which is `make pictures`.
+`make pictures` runs `python -m orderwatch_local.preview.picture docs/images`.
 """
 
 import shutil
@@ -16,11 +16,11 @@ from orderwatch_local.preview.samples import SAMPLES
 
 
 class Picture(NamedTuple):
-    """What is shown.
+    """A picture.
 
     Attributes:
-        kind: Of the sample.
-        window: CSS pixels: the page, or as much of it as is worth looking at.
+        kind: The kind of the sample.
+        window: Width and height in CSS pixels; the page may be longer.
     """
 
     kind: str
@@ -33,8 +33,7 @@ PICTURES = {
 }
 SCALE = 1.0
 MAX_BYTES = 300_000
-WITHIN = 60
-"""Seconds."""
+TIMEOUT_SECONDS = 60
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
@@ -44,18 +43,18 @@ _FLAGS = (
 
 
 class PictureError(LocalCloudError):
-    """The browser took no picture, or one that is too large for a README."""
+    """The browser took no picture, or a picture over `MAX_BYTES`."""
 
 
 def take(path: Path) -> None:
-    """Take one of the pictures.
+    """Take a picture.
 
     Args:
-        path: The PNG to write, by its name one of `PICTURES`; its directory must exist.
+        path: The PNG to write; its name is one of `PICTURES`.
 
     Raises:
-        ToolMissingError: There is no Chromium on PATH.
-        PictureError: It took no picture, or one over `MAX_BYTES`.
+        ToolMissingError: Chromium is not on PATH.
+        PictureError: Chromium took no picture, or a picture over `MAX_BYTES`.
     """
     browser, (kind, (width, height)) = _browser(), PICTURES[path.name]
     with tempfile.TemporaryDirectory(prefix="orderwatch-picture-") as scratch:
@@ -63,13 +62,13 @@ def take(path: Path) -> None:
         html.write_text(page(SAMPLES[kind]), encoding="utf-8")
         size = f"--window-size={width},{height}"
         command = [browser, *_FLAGS, size, f"--user-data-dir={scratch}/profile", f"--screenshot={taken}", html.as_uri()]
-        done = subprocess.run(  # noqa: S603 - the command is ours
-            command, capture_output=True, text=True, timeout=WITHIN, check=False
+        done = subprocess.run(  # noqa: S603 - the command is built here
+            command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
         )
         if not taken.exists():
             raise PictureError(f"{browser} took no picture:\n{done.stderr[-2000:]}")
         if taken.stat().st_size > MAX_BYTES:
-            raise PictureError(f"the picture has {taken.stat().st_size:,} bytes, more than {MAX_BYTES:,}")
+            raise PictureError(f"the picture has {taken.stat().st_size:,} bytes; the limit is {MAX_BYTES:,}")
         shutil.copyfile(taken, path)
 
 
@@ -77,13 +76,13 @@ def _browser() -> str:
     found = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if found is None:
         raise ToolMissingError(
-            f"no {', '.join(_BROWSERS)} on PATH: install Chromium (Debian: apt-get install chromium)"
+            f"{', '.join(_BROWSERS)}: none is on PATH; install Chromium (Debian: apt-get install chromium)"
         )
     return found
 
 
 def main() -> None:
-    """Take all pictures into the directory that the command line names."""
+    """Take all pictures into the directory in the command line."""
     try:
         for name in PICTURES:
             take(Path(sys.argv[1], name))

@@ -1,4 +1,4 @@
-"""One representative alert a kind: what the preview shows and what the golden files of the tests are made of."""
+"""One sample alert a kind, for the preview and for the golden files of the tests."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -47,11 +47,11 @@ _TENT = (
     '<path d="M18 70 38 34l2 36z" fill="#5b2013"/></svg>'
 )
 PICTURES = {"https://cdn.example.com/tent-2p.jpg": _TENT}
-"""Drawings for addresses of the samples at which nothing answers."""
+"""Drawings for the picture URLs of the samples, which do not resolve."""
 
 
 def order_alert(kind: str, *, alert_id: str = "5b1f0c9a7d3e4862b0a94c17e6f2d835", **fields: object) -> Alert:
-    """An alert about order 1042 of Nordic Outdoor, but for the fields that are given."""
+    """Return an alert about order 1042 of Nordic Outdoor, with these fields replaced."""
     enrichment = fields.pop("enrichment", Enrichment())
     facts: dict[str, object] = {
         "id": "gid-5501042",
@@ -188,7 +188,7 @@ def _deadline(kind: str, *, at: datetime, ship_by: datetime | None, status: str)
         "status_since": NOW - timedelta(days=4),
     }
     order = order_alert("order.other", **facts, ship_by=ship_by).order
-    assert order is not None  # noqa: S101 - it is about one
+    assert order is not None  # noqa: S101 - every order alert has an order
     return deadline_alert(Deadline(at, kind), order=order, rules=rules, connection=SHOP, data_as_of=NOW)
 
 
@@ -272,7 +272,7 @@ def _refused_settings() -> Alert:
     return refused_settings(flaw, connection=SHOP, now=NOW)
 
 
-def _unread() -> Alert:
+def _poll_failing() -> Alert:
     health = poll_failing_since(NOW - timedelta(minutes=40), now=NOW)
     return connection_alert(KIND_POLL_FAILING, connection=SHOP, since=NOW, detail=health.detail)
 
@@ -282,16 +282,17 @@ def _topic(*subscriptions: Subscription) -> Topic:
     return Topic(ALERT_TOPIC, arn, subscriptions, expects_email=True)
 
 
-def _of_the_topic() -> tuple[Alert, Alert]:
-    """What is told when nobody hears a topic, and when somebody does again."""
-    unheard = observe(TopicSubscriptions(), [_topic(Subscription("email", is_confirmed=False))], now=NOW)
-    alerted = list(pending_notifications(unheard, [_topic(Subscription("email", is_confirmed=False))], has_slack=True))
-    heard_by = [_topic(Subscription("email", is_confirmed=True))]
-    heard = observe(after_telling(unheard, alerted), heard_by, now=NOW + timedelta(hours=1))
-    return alerted[0].alert, next(pending_notifications(heard, heard_by, has_slack=True)).alert
+def _topic_alerts() -> tuple[Alert, Alert]:
+    """The alert for a topic without a confirmed subscriber, and the one when it has a subscriber again."""
+    unconfirmed = [_topic(Subscription("email", is_confirmed=False))]
+    subscribed = [_topic(Subscription("email", is_confirmed=True))]
+    without_subscribers = observe(TopicSubscriptions(), unconfirmed, now=NOW)
+    alerted = list(pending_notifications(without_subscribers, unconfirmed, has_slack=True))
+    resubscribed = observe(after_telling(without_subscribers, alerted), subscribed, now=NOW + timedelta(hours=1))
+    return alerted[0].alert, next(pending_notifications(resubscribed, subscribed, has_slack=True)).alert
 
 
-_UNHEARD, _HEARD = _of_the_topic()
+_NO_SUBSCRIBERS, _RESUBSCRIBED = _topic_alerts()
 _TODAY, _TODAY_ENDS = datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 4, 23, tzinfo=UTC)
 SAMPLES: dict[str, Alert] = {
     "order.exception": _exception(),
@@ -306,10 +307,10 @@ SAMPLES: dict[str, Alert] = {
     "connection.blocked": _blocked(),
     "connection.unauthorized": _unauthorized(),
     "connection.stale": _stale(),
-    "connection.poll_failing": _unread(),
+    "connection.poll_failing": _poll_failing(),
     "connection.recovered": _connection_recovered(),
-    "topic.no_subscribers": _UNHEARD,
-    "topic.resubscribed": _HEARD,
+    "topic.no_subscribers": _NO_SUBSCRIBERS,
+    "topic.resubscribed": _RESUBSCRIBED,
     "watch.started": _watch_started(),
     "orders.quarantined": _quarantined(),
     "status.unknown": unknown_status_alert("exceptoin", now=NOW),

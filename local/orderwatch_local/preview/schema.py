@@ -1,6 +1,6 @@
-"""The JSON Schema of `orderwatch.alert.v1`, made of the model.
+"""Generates the JSON Schema of `orderwatch.alert.v1` from the model.
 
-`python -m orderwatch_local.preview.schema docs/alert.schema.json` writes it again.
+`python -m orderwatch_local.preview.schema docs/alert.schema.json` writes it.
 """
 
 import json
@@ -11,14 +11,14 @@ from orderwatch.alerts.alert import Alert
 
 
 def alert_schema() -> str:
-    """The schema of what machines receive, as the text of its file."""
+    """Return the schema as the text of its file."""
     schema = Alert.model_json_schema(mode="serialization", by_alias=True)
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "orderwatch.alert.v1"}
     return json.dumps(head | {name: part for name, part in schema.items() if name not in head}, indent=2) + "\n"
 
 
 def main() -> None:
-    """Write the schema to the file that the command line names."""
+    """Write the schema to the file in the command line."""
     Path(sys.argv[1]).write_text(alert_schema(), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""A morning of four shops: the summary that the preview shows."""
+"""The sample of a morning summary, of four shops."""
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from orderwatch.trackstar.orders import Version, VersionClock
 from orderwatch.trackstar.products import Product
 
 AT = datetime(2026, 3, 5, 7, tzinfo=UTC)
-"""Eight in the morning in Berlin."""
+"""Eight o'clock in Berlin."""
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _ADMIN = "https://admin.example.com/nordic-outdoor/orders"
@@ -83,16 +83,16 @@ _BEANS = {
 _ATELIER = {"77": _row(77, "exception", 30 * _HOUR, raw="Address verification failed", total="18.00")}
 _ROWS: dict[str, dict[str, StoredOrder]] = {"conn-2b8e": _ATELIER, "conn-7f3a": _NORDIC, "conn-9c41": _BEANS}
 _STOCK = {"conn-9c41": {"KENYA-1KG": Product(id="KENYA-1KG", inventory=Decimal(6))}}
-_WAITED = {
+_BACKLOG_BEFORE = {
     "conn-2b8e": {"77": AT - 30 * _HOUR},
     "conn-7f3a": {"1009": AT - 2 * _DAY, "1011": AT - _DAY, "1017": AT - 3 * _DAY},
     "conn-9c41": {"2213": AT - 5 * _DAY},
 }
-"""What waited the day before."""
+"""The orders that needed attention the day before, and since when."""
 
 
 class _Morning:
-    """The tables of that morning."""
+    """The stored state of that morning."""
 
     def states(self, connection_ids: Collection[str]) -> dict[str, ConnectionState]:
         return {each: _state(each) for each in connection_ids}
@@ -108,9 +108,9 @@ class _Morning:
         return {each: _ROWS[connection_id][each] for each in order_ids}
 
     def past(self, since: datetime) -> list[PreviousSummary]:
-        """The summary of the day before."""
+        """Return the summary of the day before."""
         before = DailySummary(day=(AT - _DAY).date(), at=AT - _DAY, watched_shops=4, unseen_shops=0, total=Figures())
-        return [PreviousSummary(before, _WAITED)] if since < before.at else []
+        return [PreviousSummary(before, _BACKLOG_BEFORE)] if since < before.at else []
 
 
 class _Stock:
@@ -130,7 +130,7 @@ def _state(connection_id: str) -> ConnectionState:
     )
 
 
-def _occasion(at: datetime) -> SummaryRequest:
+def _request(at: datetime) -> SummaryRequest:
     return SummaryRequest(
         stack="orderwatch",
         day=at.date(),
@@ -142,6 +142,6 @@ def _occasion(at: datetime) -> SummaryRequest:
 
 
 def summary_sample() -> Alert:
-    """The alert."""
+    """Return the alert."""
     shops = [Shop(each, name, time_zone="Europe/Berlin", late_warning_hours=24) for each, name in _SHOPS.items()]
-    return summarize(shops, store=_Morning(), products=_Stock(), occasion=_occasion(AT)).alert
+    return summarize(shops, store=_Morning(), products=_Stock(), occasion=_request(AT)).alert

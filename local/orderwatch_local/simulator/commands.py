@@ -24,7 +24,7 @@ orders [SHOP] [STATUS] [COUNT]  list orders, newest first
 fail ORDER [STATUS] ["REASON"]  set a problem status
 set ORDER STATUS ["REASON"]     set any status
 ship ORDER                      fulfill an order
-storm COUNT STATUS [SHOP]       set the status of many orders
+storm COUNT STATUS [SHOP]       set a status for many orders
 block [SHOP]                    lock Trackstar out
 unblock [SHOP]                  let Trackstar in again
 sync now                        sync every shop

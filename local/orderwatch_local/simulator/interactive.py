@@ -7,8 +7,8 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import TextIO
 
 from orderwatch import clock
@@ -145,14 +145,32 @@ def serve_shops(*, seed: int, port: int, seconds_an_hour: float | None) -> None:
     time.start()
     prompt = Prompt(ShopCommands(trackstar), source=sys.stdin, out=sys.stdout, errors=sys.stderr)
     over = threading.Event()
-    with serve(trackstar, port=port) as server, ThreadPoolExecutor(1) as pool:
+    ends: SimpleQueue[BrokenPipeError | None] = SimpleQueue()
+    with serve(trackstar, port=port) as server:
         prompt.say(how_to_watch(trackstar, server.url))
-        playing = pool.submit(_play, script, prompt, seconds_an_hour, over)
+        _start(lambda: _play(script, prompt, seconds_an_hour, over), ends)
         try:
-            if not prompt.serve():
-                playing.result()
+            if prompt.is_interactive:
+                prompt.serve()
+            else:
+                _start(prompt.serve, ends)
+                if error := ends.get():
+                    raise error
         finally:
             over.set()
+
+
+def _start(work: Callable[[], bool], ends: SimpleQueue[BrokenPipeError | None]) -> None:
+    """Do the work in a thread, and put into `ends` that it returned True, or that nobody reads its output."""
+
+    def run() -> None:
+        try:
+            if work():
+                ends.put(None)
+        except BrokenPipeError as error:
+            ends.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
 
 
 def how_to_watch(trackstar: Trackstar, url: str) -> str:
@@ -183,14 +201,15 @@ def how_to_watch(trackstar: Trackstar, url: str) -> str:
     )
 
 
-def _play(script: Script, prompt: Prompt, seconds_an_hour: float | None, over: threading.Event) -> None:
+def _play(script: Script, prompt: Prompt, seconds_an_hour: float | None, over: threading.Event) -> bool:
     if seconds_an_hour:
-        _play_the_day(script, prompt, seconds_an_hour, over)
+        _play_day(script, prompt, seconds_an_hour, over)
     while not over.wait(SYNC_EVERY):
         script.sync()
+    return False
 
 
-def _play_the_day(script: Script, prompt: Prompt, seconds_an_hour: float, over: threading.Event) -> None:
+def _play_day(script: Script, prompt: Prompt, seconds_an_hour: float, over: threading.Event) -> None:
     for hour in script.hours:
         if over.wait(seconds_an_hour):
             return
