@@ -36,6 +36,11 @@ HOST = "orderwatch.localhost"
 _ASK = Path(__file__).with_name("ask_docker.py")
 _DOCKER_VARIABLES = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
 
+TIMEOUT_SECONDS = 60.0
+"""For a response of a service."""
+_HOP_BY_HOP_HEADERS = frozenset({"connection", "content-length", "host", "keep-alive", "transfer-encoding"})
+_CREDENTIAL = re.compile(r"Credential=[^/]+/(\d{8})/[^/]+/")
+
 
 @dataclass(frozen=True)
 class ContainerNetwork:
@@ -100,12 +105,6 @@ def container_network_of(system: str, pools: Sequence[Mapping[str, str]], *, pla
         if isinstance(subnet, ipaddress.IPv4Network):
             return ContainerNetwork(pool.get("Gateway") or str(subnet[1]), subnet)
     raise DockerMissingError("Docker has no network `bridge`: start its daemon without --bridge=none")
-
-
-TIMEOUT_SECONDS = 60.0
-"""For a response of a service."""
-_HOP_BY_HOP_HEADERS = frozenset({"connection", "content-length", "host", "keep-alive", "transfer-encoding"})
-_CREDENTIAL = re.compile(r"Credential=[^/]+/(\d{8})/[^/]+/")
 
 
 @dataclass(frozen=True)

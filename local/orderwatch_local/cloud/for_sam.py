@@ -40,27 +40,6 @@ from orderwatch_local.cloud.containers import (
 from orderwatch_local.cloud.sam import PROJECT, this_architecture
 from orderwatch_local.cloud.watch import PREFIX, Watch
 
-
-def disable_schedules(stack: Stack) -> None:
-    """Disable every schedule and keep its other properties."""
-    for schedule in stack.of_type(SCHEDULE):
-        known: Any = stack.aws.scheduler.get_schedule(Name=schedule.id)
-        kept = {key: known[key] for key in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
-        stack.aws.scheduler.update_schedule(**kept, State="DISABLED")
-
-
-def disable_event_sources(stack: Stack, *, but: str | None = None) -> None:
-    """Disable the event source mappings of queues and streams.
-
-    Args:
-        stack: The stack.
-        but: The logical id of a mapping that stays enabled.
-    """
-    for source in stack.of_type(EVENT_SOURCE):
-        if source.name != but:
-            stack.aws.functions.update_event_source_mapping(UUID=source.id, Enabled=False)
-
-
 PARAMETERS = {"SlackEnabled": "true"}
 """Template parameters that create all functions."""
 CHECK_EVERY = 1.0
@@ -263,3 +242,23 @@ def _instructions(folder: Path) -> str:
         options = f" --parameter-overrides{overrides}" if overrides else ""
         lines.append(f"{sam} local invoke {function} -e {where}/{event} --env-vars {where}/env.json{options}")
     return "\n".join([*lines, "", f"{where} is kept up to date; Ctrl-C stops it.", ""])
+
+
+def disable_schedules(stack: Stack) -> None:
+    """Disable every schedule and keep its other properties."""
+    for schedule in stack.of_type(SCHEDULE):
+        known: Any = stack.aws.scheduler.get_schedule(Name=schedule.id)
+        kept = {key: known[key] for key in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
+        stack.aws.scheduler.update_schedule(**kept, State="DISABLED")
+
+
+def disable_event_sources(stack: Stack, *, but: str | None = None) -> None:
+    """Disable the event source mappings of queues and streams.
+
+    Args:
+        stack: The stack.
+        but: The logical id of a mapping that stays enabled.
+    """
+    for source in stack.of_type(EVENT_SOURCE):
+        if source.name != but:
+            stack.aws.functions.update_event_source_mapping(UUID=source.id, Enabled=False)

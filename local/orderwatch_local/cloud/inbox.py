@@ -28,6 +28,9 @@ LOOPBACK = "127.0.0.1"
 WAIT_SECONDS = 1
 """Long-polling time of the queue; closing an inbox takes up to that long."""
 
+WIDTH = 78
+"""Maximum width of a box, in columns."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mail:
@@ -156,10 +159,6 @@ def _alert_id(body: str) -> str | None:
         return str(json.loads(body)["alert_id"])
     except (ValueError, LookupError, TypeError):
         return None
-
-
-WIDTH = 78
-"""Maximum width of a box, in columns."""
 
 
 def show_box(console: Console, mail: Mail, *, note: str | None = None) -> None:

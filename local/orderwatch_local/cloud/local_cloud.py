@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 from botocore.config import Config
 
 from orderwatch_cli.aws import LOCAL_REGION, session_apart
-from orderwatch_cli.aws import LOCAL_REGION as REGION
 from orderwatch_cli.local_credentials import make_scratch, write_credentials
 from orderwatch_cli.stack import STACK_NAME, Outputs
 from orderwatch_local.cloud.guard import LOOPBACK
@@ -49,51 +48,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
-
-def _emulator_environment(port: int, *, scratch: Path, secret: str) -> dict[str, str]:
-    """The environment of the emulator, which writes only below `scratch`."""
-    # The functions' code is unpacked in TMPDIR, and deleted with `scratch`.
-    temporary = scratch / "tmp"
-    temporary.mkdir()
-    return clean_environment(
-        {
-            "GATEWAY_PORT": str(port),
-            "AWS_SESSION_TOKEN": secret,
-            "MINISTACK_HOST": LOOPBACK,
-            "MINISTACK_REGION": LOCAL_REGION,
-            "IOT_MTLS_ENABLED": "0",
-            "LAMBDA_EXECUTOR": "local",
-            "STATE_DIR": str(scratch / "state"),
-            "TMPDIR": str(temporary),
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-    )
-
-
-def _is_ready(url: str, *, secret: str) -> bool:
-    """Whether the emulator serves a request with its secret within 2 seconds."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    opener.addheaders = [("X-Amz-Security-Token", secret)]
-    try:
-        with opener.open(url, timeout=2) as response:
-            return bool(response.status == 200)  # noqa: PLR2004 - HTTP's OK
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def _start_error(output: str) -> StartFailedError | PortInUseError:
-    """The error for an emulator that ended with this output."""
-    if "already in use" in output:
-        return PortInUseError(f"another process took the port while the local cloud started:\n{tail(output, lines=3)}")
-    return StartFailedError(f"the local cloud ended while it started:\n{tail(output)}")
-
-
 START_SECONDS = 30.0
 _EMULATOR = PROJECT / ".tools/cloud/bin/python"
 _GUARD = Path(__file__).with_name("guard.py")
-_LOOPBACK = "127.0.0.1"
 _ATTEMPTS_AT_A_PORT = 3
 _BUCKET = "orderwatch-artifacts"
 
@@ -170,7 +127,7 @@ class LocalCloud:
             template,
             stack_name=STACK_NAME,
             bucket=_BUCKET,
-            region=REGION,
+            region=LOCAL_REGION,
             parameters={**(parameters or {}), "Architecture": self._architecture},
             environment=local_sam_environment(self._scratch, self.environment()),
         )
@@ -258,11 +215,11 @@ class LocalCloud:
     def _start_on(self, port: int) -> None:
         if _is_taken(port):
             raise PortInUseError(
-                f"port {port} of {_LOOPBACK} is in use: stop the process that listens there, or choose another port"
+                f"port {port} of {LOOPBACK} is in use: stop the process that listens there, or choose another port"
             )
         self._scratch = make_scratch(port)
         self.credentials_file = write_credentials(self._scratch, self._secret)
-        self.endpoint = f"http://{_LOOPBACK}:{port}"
+        self.endpoint = f"http://{LOOPBACK}:{port}"
         self._process = GuardedProcess(
             [str(_EMULATOR), "-I", str(_GUARD)],
             env=_emulator_environment(port, scratch=self._scratch, secret=self._secret),
@@ -294,10 +251,50 @@ class LocalCloud:
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
+        probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 
 def _is_taken(port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex((_LOOPBACK, port)) == 0
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def _emulator_environment(port: int, *, scratch: Path, secret: str) -> dict[str, str]:
+    """The environment of the emulator, which writes only below `scratch`."""
+    # The functions' code is unpacked in TMPDIR, and deleted with `scratch`.
+    temporary = scratch / "tmp"
+    temporary.mkdir()
+    return clean_environment(
+        {
+            "GATEWAY_PORT": str(port),
+            "AWS_SESSION_TOKEN": secret,
+            "MINISTACK_HOST": LOOPBACK,
+            "MINISTACK_REGION": LOCAL_REGION,
+            "IOT_MTLS_ENABLED": "0",
+            "LAMBDA_EXECUTOR": "local",
+            "STATE_DIR": str(scratch / "state"),
+            "TMPDIR": str(temporary),
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+    )
+
+
+def _is_ready(url: str, *, secret: str) -> bool:
+    """Whether the emulator serves a request with its secret within 2 seconds."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener.addheaders = [("X-Amz-Security-Token", secret)]
+    try:
+        with opener.open(url, timeout=2) as response:
+            return bool(response.status == 200)  # noqa: PLR2004 - HTTP's OK
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _start_error(output: str) -> StartFailedError | PortInUseError:
+    """The error for an emulator that ended with this output."""
+    if "already in use" in output:
+        return PortInUseError(f"another process took the port while the local cloud started:\n{tail(output, lines=3)}")
+    return StartFailedError(f"the local cloud ended while it started:\n{tail(output)}")

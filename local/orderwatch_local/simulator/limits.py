@@ -18,6 +18,9 @@ from orderwatch_local.simulator.records import Record
 
 _WINDOW_SECONDS = 1.0
 
+_SIGNATURE_BYTES = 12
+_NOT_VALID = "Invalid parameter page_token: not valid for this list"
+
 
 class Spelling(StrEnum):
     """The names of the rate limit's headers."""
@@ -86,10 +89,6 @@ class RateLimiter:
                 return Budget(limit, 0, granted[-1] + _WINDOW_SECONDS - now, granted[0] + _WINDOW_SECONDS - now)
             granted.append(now)
             return Budget(limit, limit - len(granted), _WINDOW_SECONDS, None)
-
-
-_SIGNATURE_BYTES = 12
-_NOT_VALID = "Invalid parameter page_token: not valid for this list"
 
 
 class Paging(StrEnum):

@@ -22,6 +22,16 @@ _MAX_VARIANTS = 4
 _MIN_PRICE, _MAX_PRICE = 590, 18_900
 _MAX_ON_HAND = 60
 
+_GIVEN = ("Ada", "Björn", "Chiara", "Dmitri", "Eun-ji", "Fatima", "Gúnter", "Hana", "Ines", "José")
+_FAMILY = ("Example", "Sampleson", "Muster", "Dupont-Test", "Demo", "Ejemplo", "見本")
+_STREETS = ("Test Street", "Musterweg", "Rue des Exemples", "Sample Avenue", "見本通り")
+_CITIES = ("Springfield", "Musterstadt", "Exempleville", "見本市")
+_SHIPPING = (("standard", "Standard", "carrier-1", "Parcel Post"), ("express", "Express", "carrier-2", "Swift"))
+_TAX_PERCENT = 8
+_MAX_LINES = 4
+_SHIPPING_COST = 500
+_CUSTOM_LINE_SHARE = 0.05
+
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -104,17 +114,6 @@ def _priced(rng: Random, price: int, currency: str) -> Record:
 
 def _maybe_null[T](rng: Random, value: T, null_share: float) -> T | None:
     return None if rng.random() < null_share else value
-
-
-_GIVEN = ("Ada", "Björn", "Chiara", "Dmitri", "Eun-ji", "Fatima", "Gúnter", "Hana", "Ines", "José")
-_FAMILY = ("Example", "Sampleson", "Muster", "Dupont-Test", "Demo", "Ejemplo", "見本")
-_STREETS = ("Test Street", "Musterweg", "Rue des Exemples", "Sample Avenue", "見本通り")
-_CITIES = ("Springfield", "Musterstadt", "Exempleville", "見本市")
-_SHIPPING = (("standard", "Standard", "carrier-1", "Parcel Post"), ("express", "Express", "carrier-2", "Swift"))
-_TAX_PERCENT = 8
-_MAX_LINES = 4
-_SHIPPING_COST = 500
-_CUSTOM_LINE_SHARE = 0.05
 
 
 class OrderBook:

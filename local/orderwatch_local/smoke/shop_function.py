@@ -46,6 +46,11 @@ SHOP = ShopProfile(
 HOURS_A_ROUND = 3
 ROUNDS = 24 // HOURS_A_ROUND
 
+_DAY = "day"
+_HOP_BY_HOP_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding"})
+_TIMEOUT_SECONDS = 30.0
+"""The function's own time limit."""
+
 
 class ShortDay:
     """A day in eight rounds of three hours; each round becomes visible at a moment that the caller chooses.
@@ -85,9 +90,6 @@ class ShortDay:
     def _sync(self, moment: datetime) -> None:
         self.script.clock.set(moment)
         self.script.sync()
-
-
-_DAY = "day"
 
 
 def save_moments(dynamodb: DynamoDBClient, table: str, moments: Iterable[datetime]) -> None:
@@ -140,11 +142,6 @@ def _result(response: Response) -> dict[str, Any]:
     # The function URL's server sets the Date header.
     headers = {name: value for name, value in response.headers if name != "Date"}
     return {"statusCode": response.status, "headers": headers, "body": response.body.decode()}
-
-
-_HOP_BY_HOP_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding"})
-_TIMEOUT_SECONDS = 30.0
-"""The function's own time limit."""
 
 
 class FunctionUrlProxy:
