@@ -144,7 +144,7 @@ def up_in_this_process(shop: Shop, server: ShopServer, clock: VirtualClock) -> I
             running.result()
 
 
-def test_every_function_works_with_the_files_and_they_go_with_the_cloud(
+def test_every_function_works_with_its_event_file(
     shop: Shop, server: ShopServer, clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, built = tmp_path / "for-sam", build(this_architecture()).parent
@@ -226,7 +226,7 @@ def copy(stream: IO[str], screen: Screen) -> None:
         screen.write(line)
 
 
-def test_every_command_as_it_is_printed_does_its_work_in_docker(
+def test_every_printed_command_works_in_docker(
     docker: None, shop: Shop, server: ShopServer, clock: VirtualClock
 ) -> None:
     template = build(this_architecture())

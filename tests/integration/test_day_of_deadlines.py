@@ -23,7 +23,7 @@ def alerted(alerts: list[Alert]) -> Counter[AlertKey]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_day_of_three_shops_tells_each_deadline_that_it_owes_once(seed: int) -> None:
+def test_a_day_alerts_each_expected_deadline_once(seed: int) -> None:
     script, tables, ticks = day_of_three_shops(seed), Tables.in_memory(), itertools.count()
     trackstar = script.begin(monotonic=lambda: float(next(ticks)))
 

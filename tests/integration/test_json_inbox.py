@@ -7,7 +7,7 @@ from orderwatch_local.cloud.inbox import JsonInbox
 from orderwatch_local.cloud.local_cloud import LocalCloud
 
 
-def test_one_inbox_gets_the_alerts_of_two_topics_once_and_passes_over_what_is_no_alert() -> None:
+def test_an_inbox_gets_each_alert_of_two_topics_once() -> None:
     came: list[str] = []
     has_all = threading.Event()
 

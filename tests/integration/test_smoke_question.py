@@ -10,7 +10,7 @@ from orderwatch_local.smoke import run as smoke
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])
-def test_nothing_is_made_in_an_account_unless_somebody_says_yes(answer: str) -> None:
+def test_nothing_is_created_without_confirmation(answer: str) -> None:
     result = CliRunner().invoke(smoke.app, [], input=answer)
     assert result.exit_code == 1
     assert "Account 123456789012, region us-east-1: create the stacks orderwatch-smoke-" in result.output

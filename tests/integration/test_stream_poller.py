@@ -203,7 +203,7 @@ def pipeline(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeli
         app._adapters.cache_clear()
 
 
-def test_new_alerts_are_sent_in_one_batch_and_being_marked_sent_is_no_new_alert(pipeline: Pipeline) -> None:
+def test_new_alerts_are_sent_in_one_batch(pipeline: Pipeline) -> None:
     alert_ids = pipeline.put(3)
     poller = pipeline.poller()
     poller.run()
@@ -214,7 +214,7 @@ def test_new_alerts_are_sent_in_one_batch_and_being_marked_sent_is_no_new_alert(
     assert len(pipeline.sns.alerted()) == 3, "the stream read again sends nothing again"
 
 
-def test_a_partial_failure_is_tried_again_from_there_on_and_nothing_is_sent_twice(pipeline: Pipeline) -> None:
+def test_a_partial_failure_is_retried_without_duplicates(pipeline: Pipeline) -> None:
     alert_ids = pipeline.put(4)
     refusals = [True, True, False]
     pipeline.sns.refuses = lambda body: body["alert_id"] == alert_ids[1] and refusals.pop(0)
@@ -225,7 +225,7 @@ def test_a_partial_failure_is_tried_again_from_there_on_and_nothing_is_sent_twic
     assert pipeline.given_up() == []
 
 
-def test_an_outage_shorter_than_the_tries_delays_alerts_and_gives_none_up(pipeline: Pipeline) -> None:
+def test_a_short_outage_only_delays_alerts(pipeline: Pipeline) -> None:
     alert_ids = pipeline.put(3)
     pipeline.sns.is_down = True
     poller = pipeline.poller()
@@ -240,7 +240,7 @@ def test_an_outage_shorter_than_the_tries_delays_alerts_and_gives_none_up(pipeli
     assert pipeline.given_up() == []
 
 
-def test_an_outage_longer_than_the_tries_is_named_to_the_queue_and_redrive_sends_all(pipeline: Pipeline) -> None:
+def test_after_a_long_outage_redrive_sends_all(pipeline: Pipeline) -> None:
     alert_ids = pipeline.put(3)
     pipeline.sns.is_down = True
     pipeline.poller().run()
@@ -252,7 +252,7 @@ def test_an_outage_longer_than_the_tries_is_named_to_the_queue_and_redrive_sends
     assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
 
 
-def test_a_poison_record_is_cornered_given_up_alone_and_sent_by_redrive(pipeline: Pipeline) -> None:
+def test_a_poison_record_is_isolated_and_sent_by_redrive(pipeline: Pipeline) -> None:
     alert_ids = pipeline.put(5)
     pipeline.broken_for = {alert_ids[2]}
     poller = pipeline.poller()
@@ -265,7 +265,7 @@ def test_a_poison_record_is_cornered_given_up_alone_and_sent_by_redrive(pipeline
     assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
 
 
-def test_a_record_older_than_its_maximum_age_is_given_up_unseen_and_sent_by_redrive(pipeline: Pipeline) -> None:
+def test_an_expired_record_is_sent_by_redrive(pipeline: Pipeline) -> None:
     alert_ids = pipeline.put(2)
     poller = pipeline.poller(later=timedelta(hours=25))
     poller.run()
@@ -276,7 +276,7 @@ def test_a_record_older_than_its_maximum_age_is_given_up_unseen_and_sent_by_redr
     assert sorted(pipeline.sns.alerted()) == sorted(alert_ids)
 
 
-def test_an_alert_that_cannot_be_read_holds_no_other_up_and_stays_pending(pipeline: Pipeline) -> None:
+def test_an_unreadable_alert_blocks_no_other(pipeline: Pipeline) -> None:
     broken, good = pipeline.put(2)
     [broken_key] = [key for key in pipeline.tables.alert_keys() if key.alert_id == broken]
     pipeline.tables.client.update_item(
@@ -292,9 +292,7 @@ def test_an_alert_that_cannot_be_read_holds_no_other_up_and_stays_pending(pipeli
     assert [key.alert_id for key in pending] == [broken]
 
 
-def test_redrive_counts_what_is_still_unsent_after_a_quarter_of_an_hour(
-    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_redrive_counts_alerts_unsent_for_15_minutes(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
     pipeline.put(2)
     pipeline.sns.is_down = True
     for is_down, overdue in ((True, [[2.0]]), (False, [])):

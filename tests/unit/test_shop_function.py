@@ -79,7 +79,7 @@ def test_the_url_answers_as_the_shop_itself_does(table: Any) -> None:
     assert answer["headers"]["x-ratelimit-remaining"] == expected.header("x-ratelimit-remaining")
 
 
-def test_its_pages_lead_through_the_whole_list(table: Any) -> None:
+def test_its_pages_have_the_whole_list(table: Any) -> None:
     shop_function.save_moments(table, "day", MOMENTS[:1])
     first = json.loads(ask({"limit": "40"})["body"])
     second = json.loads(ask({"limit": "40", "page_token": first["next_token"]})["body"])
@@ -96,19 +96,19 @@ def test_its_pages_lead_through_the_whole_list(table: Any) -> None:
         (KEYS, {"colour": "red"}, 422),
     ],
 )
-def test_what_the_shop_refuses_is_refused_at_the_url(
+def test_a_refusal_of_the_shop_is_returned(
     table: Any, headers: dict[str, str], query: dict[str, str], status: int
 ) -> None:
     shop_function.save_moments(table, "day", MOMENTS[:1])
     assert ask(query, headers=headers)["statusCode"] == status
 
 
-def test_the_date_is_left_to_the_urls_server(table: Any) -> None:
+def test_the_date_header_is_left_to_the_function_url(table: Any) -> None:
     shop_function.save_moments(table, "day", MOMENTS[:1])
     assert "date" not in {name.lower() for name in ask({})["headers"]}
 
 
-def test_a_sandbox_that_starts_in_the_middle_of_the_day_shows_what_the_others_do(table: Any) -> None:
+def test_a_sandbox_that_starts_late_shows_the_same_shop(table: Any) -> None:
     for played in range(1, 7):
         shop_function.save_moments(table, "day", MOMENTS[:played])
         of_one_that_played_along = orders()
@@ -116,7 +116,7 @@ def test_a_sandbox_that_starts_in_the_middle_of_the_day_shows_what_the_others_do
     assert orders() == of_one_that_played_along
 
 
-def test_a_round_becomes_visible_at_its_moment_and_not_before(table: Any) -> None:
+def test_a_round_becomes_visible_at_its_moment(table: Any) -> None:
     shop_function.save_moments(table, "day", MOMENTS[:5])
     before = orders()
     shop_function.save_moments(table, "day", MOMENTS[:6])
@@ -125,7 +125,7 @@ def test_a_round_becomes_visible_at_its_moment_and_not_before(table: Any) -> Non
     assert changed
 
 
-def test_the_short_day_has_every_kind_of_alert_and_a_storm_that_becomes_a_digest() -> None:
+def test_the_short_day_has_every_kind_of_alert_and_a_storm() -> None:
     day = ShortDay(BEGINS_AT)
     for moment in MOMENTS[1:]:
         day.play(moment)

@@ -31,7 +31,7 @@ class FakeAccount:
         self.time += timedelta(seconds=seconds)
 
 
-def test_a_round_is_polled_in_a_second_in_which_no_poll_can_have_begun_before_it_was_saved(
+def test_a_round_is_polled_in_a_later_second_than_it_is_saved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     account = FakeAccount()
@@ -62,5 +62,5 @@ def test_a_round_is_polled_in_a_second_in_which_no_poll_can_have_begun_before_it
         ("[1, 2]", ""),
     ],
 )
-def test_of_a_functions_log_only_its_errors_are_shown_in_one_line_each(line: str, error: str) -> None:
+def test_only_errors_of_a_function_log_are_shown(line: str, error: str) -> None:
     assert _error_in(line) == error

@@ -27,7 +27,7 @@ from orderwatch_local.cloud.sam import (
     PROJECT,
     Architecture,
     build,
-    emulable,
+    template_for_emulator,
     local_environment,
     local_sam_environment,
     require_tool,
@@ -121,7 +121,7 @@ class LocalCloud:
             BuildFailedError: `sam build` failed.
             DeployFailedError: `sam deploy` failed.
         """
-        template = emulable(build(self._architecture, project=self._project))
+        template = template_for_emulator(build(self._architecture, project=self._project))
         self._ensure_bucket()
         sam_deploy(
             template,

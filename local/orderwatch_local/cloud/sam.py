@@ -118,7 +118,7 @@ def sam_environment(scratch: Path, **extra: str) -> dict[str, str]:
     return clean_environment({**sam, "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, **extra})
 
 
-def emulable(template: Path) -> Path:
+def template_for_emulator(template: Path) -> Path:
     """Write a copy of the built template without what the emulator refuses: alarms on metric expressions.
 
     Args:
@@ -129,9 +129,9 @@ def emulable(template: Path) -> Path:
     """
     document: dict[str, Any] = yaml.safe_load(template.read_text())
     resources = {name: each for name, each in document["Resources"].items() if not _is_expression_alarm(each)}
-    copy = template.with_name("emulable.yaml")
+    copy = template.with_name("emulator.yaml")
     # Two processes may deploy the same build at the same time.
-    partial = template.with_name(f"emulable-{os.getpid()}.yaml")
+    partial = template.with_name(f"emulator-{os.getpid()}.yaml")
     partial.write_text(yaml.safe_dump({**document, "Resources": resources}, sort_keys=False))
     return partial.replace(copy)
 

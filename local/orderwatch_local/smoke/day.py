@@ -20,7 +20,7 @@ from orderwatch_cli.shop_parameters import put_shop
 from orderwatch_cli.stack import Stack, find_stack
 from orderwatch_local.cloud.account import Account
 from orderwatch_local.cloud.inbox import JsonInbox
-from orderwatch_local.cloud.sam import PROJECT, build, emulable, this_architecture
+from orderwatch_local.cloud.sam import PROJECT, build, template_for_emulator, this_architecture
 from orderwatch_local.demo.expected import expected_connection_alerts
 from orderwatch_local.demo.run import Received, all_expected_alerts, compare_alerts, report, timed
 from orderwatch_local.simulator import serve
@@ -181,7 +181,9 @@ def _deploy_watch(account: Account, name: str, template: Path, trackstar_url: st
         "TrackstarBaseUrl": trackstar_url,
         "PollSchedule": "rate(1 minute)",
     }
-    account.deploy(emulable(template) if account.is_local else template, name, bucket=name, parameters=parameters)
+    account.deploy(
+        template_for_emulator(template) if account.is_local else template, name, bucket=name, parameters=parameters
+    )
     return find_stack(account, name)
 
 

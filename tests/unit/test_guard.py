@@ -54,7 +54,7 @@ def test_a_request_with_the_secret_passes(host: bytes) -> None:
         ("a sandboxed page", [HOST, TOKEN, (b"origin", b"null")]),
     ],
 )
-def test_any_other_request_is_refused_before_it_is_read(reason: str, headers: list[tuple[bytes, bytes]]) -> None:
+def test_any_other_request_is_refused_unread(reason: str, headers: list[tuple[bytes, bytes]]) -> None:
     reached, [start, body] = serve(headers)
     assert not reached
     assert start["status"] == 403
