@@ -12,8 +12,8 @@ import pytest
 from tests.e2e.test_command_line import WITHIN, children_of, ends, lines_of, running
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-ENDS_WITHIN = 60.0
-"""Seconds to stop an emulator and delete its files on a busy machine."""
+ENDS_WITHIN = WITHIN
+"""Seconds for the next output and the stop of the emulator on a busy machine."""
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def shops() -> Iterator[tuple[subprocess.Popen[str], dict[str, str], str]]:
         assert process.stdout
         lines, printed = lines_of(process.stdout), ""
         while "help" not in printed:
-            printed += lines.get(timeout=30)
+            printed += lines.get(timeout=WITHIN)
         url = re.search(r"http://127\.0\.0\.1:\d+", printed)
         assert url
         yield process, dict(re.findall(r"export (\w+)=(\S+)", printed)), url[0]
