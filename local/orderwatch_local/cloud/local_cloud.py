@@ -27,11 +27,11 @@ from orderwatch_local.cloud.sam import (
     PROJECT,
     Architecture,
     build,
-    template_for_emulator,
     local_environment,
     local_sam_environment,
     require_tool,
     sam_deploy,
+    template_for_emulator,
     this_architecture,
 )
 from orderwatch_local.errors import PortInUseError, StartFailedError
