@@ -25,8 +25,8 @@ demo: setup ## Play a day of three shops on a local cloud and show every alert
 	@$(RUN)/orderwatch demo
 
 .PHONY: smoke
-smoke: setup ## Play a short day to a new stack in your AWS account (asks first, YES=1 does not), or LOCAL=1, and delete it again
-	@$(RUN)/python -m orderwatch_local.smoke $(if $(YES),--yes) $(if $(LOCAL),--local)
+smoke: setup ## Test a new stack in your AWS account with a short simulated day, then delete it (YES=1 does not ask, LOCAL=1 uses a local cloud)
+	@$(RUN)/python -m orderwatch_local.smoke.run $(if $(YES),--yes) $(if $(LOCAL),--local)
 
 .PHONY: test
 test: setup ## Run all tests: unit, integration, simulation, end to end
@@ -80,8 +80,8 @@ bench: setup ## Measure speed, memory, requests, latency and cost into docs/benc
 	@$(RUN)/python -m tests.benchmarks
 
 .PHONY: pictures
-pictures: $(VENV)/ready ## Take the pictures of the docs again (needs Chromium)
-	@$(RUN)/python -m orderwatch_local.picture docs/images
+pictures: $(VENV)/ready ## Take the pictures of the docs (needs Chromium)
+	@$(RUN)/python -m orderwatch_local.preview.picture docs/images
 
 .PHONY: pins
 pins: $(UV) ## Update the pinned requirements

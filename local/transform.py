@@ -1,6 +1,6 @@
-"""Prints template.yaml as CloudFormation gets it: SAM's resources written out, everything that is optional switched on.
+"""Prints template.yaml after the SAM transform, with every optional resource enabled.
 
-Run by `make check` with the Python of SAM CLI, whose own translator this is: `python local/transform.py template.yaml`.
+`make check` runs it with SAM CLI's Python, which has the translator: `python local/transform.py template.yaml`.
 """
 
 import json
@@ -13,7 +13,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.public.translator import ManagedPolicyLoader
 from samtranslator.translator.translator import Translator
 
-SWITCHED_ON = {
+ENABLED = {
     "SlackEnabled": "true",
     "Tracing": "Active",
     "AlertEmail": "alerts@example.com",
@@ -24,7 +24,7 @@ SWITCHED_ON = {
 
 
 class _NoPolicies(ManagedPolicyLoader):  # type: ignore[misc]
-    """The roles are written out: no managed policy is looked up."""
+    """Skips the lookup of managed policies: the template has its own roles."""
 
     def __init__(self) -> None:
         super().__init__(None)
@@ -34,9 +34,9 @@ class _NoPolicies(ManagedPolicyLoader):  # type: ignore[misc]
 
 
 def transformed(path: Path) -> dict[str, Any]:
-    """The template after the transform."""
+    """Return the template after the transform."""
     template = yaml_parse(path.read_text())
-    for name, value in SWITCHED_ON.items():
+    for name, value in ENABLED.items():
         template["Parameters"][name]["Default"] = value
     for resource in template["Resources"].values():
         for place in ("CodeUri", "ContentUri"):

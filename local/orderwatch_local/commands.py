@@ -1,4 +1,4 @@
-"""The commands of the repository as they are typed: the simulated day, and the watch from a laptop."""
+"""The commands that need the repository: `demo`, `preview`, `shop` and `up`."""
 
 import os
 import re
@@ -11,30 +11,29 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from orderwatch_cli.arguments import check_connection_id
-from orderwatch_local.closed_pipe import ends_with_its_reader
-from orderwatch_local.demo import run_demo
-from orderwatch_local.preview_command import preview
-from orderwatch_local.serve_shop import serve_shops
-from orderwatch_local.up import run_up
-from orderwatch_local.up_checks import Request, token_variable
-from orderwatch_local.watch import WatchedShop
+from orderwatch_local.cloud.watch import WatchedShop, token_variable
+from orderwatch_local.demo.run import run_demo
+from orderwatch_local.preview.command import preview
+from orderwatch_local.simulator.interactive import serve_shops
+from orderwatch_local.up.checks import Request
+from orderwatch_local.up.run import run_up
 
 VENDOR = "https://production.trackstarhq.com"
 
 app = typer.Typer(rich_markup_mode=None)
 app.command()(preview)
 Port = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Port on 127.0.0.1; 0 takes a free one.")]
-Seed = Annotated[int, typer.Option(metavar="NUMBER", help="Which scripted day.")]
+Seed = Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the scripted day.")]
 
 
 def _web_address(value: str) -> str:
     if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?", value):
-        raise typer.BadParameter(f"{value} is no http or https URL")
+        raise typer.BadParameter(f"{value} is not an http or https URL")
     return value.rstrip("/")
 
 
 def _connection_ids(values: list[str]) -> list[str]:
-    # They become names in the Parameter Store.
+    # They become part of parameter names in the Parameter Store.
     return list(dict.fromkeys(check_connection_id(value) for value in values))
 
 
@@ -45,23 +44,21 @@ def _statuses(value: str) -> str:
 
 
 _CONNECTION = typer.Option(
-    metavar="CONNECTION_ID", help="Trackstar's id of a connection; once for each shop.", callback=_connection_ids
+    metavar="CONNECTION_ID", help="Trackstar's id of a connection; repeat it for more shops.", callback=_connection_ids
 )
-_URL = typer.Option(metavar="URL", help="A Trackstar-shaped API.", callback=_web_address)
-_NAME = typer.Option(metavar="NAME", help="What alerts call the shop; ID=NAME where there are several.")
+_URL = typer.Option(metavar="URL", help="Base URL of the Trackstar API.", callback=_web_address)
+_NAME = typer.Option(metavar="NAME", help="Name of the shop in alerts; ID=NAME if there are several shops.")
 _STATUSES = typer.Option(metavar="STATUSES", help="Statuses to alert on.", callback=_statuses)
-_EVERY = typer.Option(min=1.0, metavar="SECONDS", help="Poll every so many seconds, beside the schedule.")
+_EVERY = typer.Option(min=1.0, metavar="SECONDS", help="Polling interval, in addition to the schedule.")
 
 
 @app.command()
 def demo(
     seed: Seed = 1,
-    pause: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Seconds to wait after each hour.")] = 0.0,
+    pause: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Pause after each simulated hour.")] = 0.0,
 ) -> None:
     """Play a day of three simulated shops on a local cloud and show every alert."""
-    with ends_with_its_reader():
-        is_right = run_demo(Console(highlight=False), seed=seed, pause=pause)
-    raise typer.Exit(0 if is_right else 1)
+    raise typer.Exit(0 if run_demo(Console(highlight=False), seed=seed, pause=pause) else 1)
 
 
 @app.command()
@@ -70,17 +67,17 @@ def up(
     connection: Annotated[list[str], _CONNECTION],
     name: Annotated[list[str] | None, _NAME] = None,
     trackstar_url: Annotated[str, _URL] = VENDOR,
-    schedule: Annotated[str, typer.Option(metavar="SCHEDULE", help="How often to poll.")] = "rate(1 minute)",
+    schedule: Annotated[str, typer.Option(metavar="SCHEDULE", help="Polling schedule.")] = "rate(1 minute)",
     every: Annotated[float | None, _EVERY] = None,
     statuses: Annotated[str, _STATUSES] = "exception,backordered,cancelled",
     port: Port = 0,
-    json: Annotated[bool, typer.Option("--json", help="One orderwatch.alert.v1 a line on stdout.")] = False,
-    for_sam: Annotated[bool, typer.Option("--for-sam", help="Run functions by `sam local invoke` alone.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one orderwatch.alert.v1 a line.")] = False,
+    for_sam: Annotated[bool, typer.Option("--for-sam", help="Run functions only by `sam local invoke`.")] = False,
 ) -> None:
     """Watch your own shops from this machine, without an AWS account.
 
-    The API key is read from TRACKSTAR_API_KEY, a shop's access token from TRACKSTAR_ACCESS_TOKEN_<connection id> or
-    TRACKSTAR_ACCESS_TOKEN; what is not set is asked for.
+    Set the API key in TRACKSTAR_API_KEY and each shop's access token in TRACKSTAR_ACCESS_TOKEN_<connection id> or
+    TRACKSTAR_ACCESS_TOKEN. You are prompted for what is not set.
     """
     names = shop_names(connection, name or [])
     request = Request(
@@ -93,47 +90,43 @@ def up(
         port=port,
         for_sam=for_sam,
     )
-    with ends_with_its_reader():
-        run_up(request, out=Console(highlight=False), log=Console(stderr=True, highlight=False), as_json=json)
+    run_up(request, out=Console(highlight=False), log=Console(stderr=True, highlight=False), as_json=json)
 
 
 @app.command()
 def shop(
     seed: Seed = 1,
     port: Port = 0,
-    hour: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="Seconds that an hour of the day takes.")
-    ] = 60.0,
+    hour: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Duration of a simulated hour.")] = 60.0,
     *,
-    still: Annotated[bool, typer.Option("--still", help="Nothing happens but what you type.")] = False,
+    still: Annotated[bool, typer.Option("--still", help="Change orders only by the commands that you type.")] = False,
 ) -> None:
-    """Serve three simulated shops that play a day, for `orderwatch up` to watch, and break their orders by hand.
+    """Serve three simulated shops for `orderwatch up` to watch, and change their orders by commands.
 
-    Commands are read from the prompt or from standard input: `help` lists them.
+    Commands are read from a prompt or from standard input: `help` lists them.
     """
-    with ends_with_its_reader():
-        serve_shops(seed=seed, port=port, seconds_an_hour=None if still else hour)
+    serve_shops(seed=seed, port=port, seconds_an_hour=None if still else hour)
 
 
 def shop_names(connection_ids: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    """What alerts call each connection.
+    """Return the name of each connection in alerts.
 
     Args:
         connection_ids: The connections.
-        names: `ID=NAME` each, or a mere name where there is one connection.
+        names: `ID=NAME` each, or only a name if there is one connection.
 
     Raises:
-        BadParameter: It is not clear whose name one is, or it is empty.
+        BadParameter: A name is empty, or does not say which connection it belongs to.
     """
     named: dict[str, str] = {}
     for value in names:
         connection_id, is_pair, name = value.partition("=")
         if not (is_pair and connection_id in connection_ids):
             if len(connection_ids) > 1:
-                raise typer.BadParameter(f"whose name is {value!r}? Type --name ID=NAME with one of the connections")
+                raise typer.BadParameter(f"{value!r} names no connection: type --name ID=NAME")
             connection_id, name = connection_ids[0], value
         if not name.strip():
-            raise typer.BadParameter("a name is empty")
+            raise typer.BadParameter("the name is empty")
         named[connection_id] = name.strip()
     return named
 
@@ -143,7 +136,7 @@ def _token(connection_id: str) -> SecretStr:
 
 
 def _secret(what: str, *variables: str) -> SecretStr:
-    """A secret from the environment, else from a prompt that does not show it."""
+    """Return a secret from the environment, or prompt for it without echo."""
     for variable in variables:
         if value := os.environ.get(variable, "").strip():
             return SecretStr(value)

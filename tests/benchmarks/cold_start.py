@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from orderwatch_local.build import build, this_architecture
+from orderwatch_local.cloud.sam import build, this_architecture
 from tests.benchmarks.report import Say, Section, Target
 from tests.e2e.runtime_interface import RuntimeInterface, link_runtime_packages
 

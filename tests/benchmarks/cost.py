@@ -25,7 +25,7 @@ from orderwatch.polling.metrics import PollMetrics
 from orderwatch.polling.schedule import poll_reason
 from orderwatch.publishing.publish import PublishMetrics
 from orderwatch.trackstar.connections import TrackstarConnection
-from orderwatch_local.shop import ShopTransport
+from orderwatch_local.simulator import ShopTransport
 from tests.benchmarks.prices import billed, standing_parts, used_parts
 from tests.benchmarks.report import Say, Section, Target
 from tests.support.cloud import Tables

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from orderwatch_local.shop import Request, Shop, Trackstar, VirtualClock, serve
-from orderwatch_local.shop.script import API_KEY
-from orderwatch_local.watch import Watch, WatchedShop, watching
+from orderwatch_local.cloud.watch import Watch, WatchedShop, watching
+from orderwatch_local.simulator import Request, Shop, Trackstar, VirtualClock, serve
+from orderwatch_local.simulator.script import API_KEY
 from tests.benchmarks.report import Say, Section
 
 TRANSITIONS = 200
@@ -154,7 +154,7 @@ class _Run:
         alert, delivered = self.inbox.receive()
         if alert["order"]["id"] != order_id or alert["enrichment"]["missing"]:
             raise RuntimeError(f"expected an alert of {order_id} with its product, got {alert}")
-        since_visible = time.monotonic() - self.shop.truth[-1].visible_monotonic
+        since_visible = time.monotonic() - self.shop.visible_changes[-1].visible_monotonic
         return _Partly(
             alert_id=alert["alert_id"],
             visible=time.time() - since_visible,

@@ -16,9 +16,8 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from orderwatch_local.shop.catalogue import seeded_catalogue
-from orderwatch_local.shop.orders import OrderBook
-from orderwatch_local.shop.records import stamp
+from orderwatch_local.simulator.records import stamp
+from orderwatch_local.simulator.seeded_data import OrderBook, seeded_catalogue
 from tests.support.template import ROOT
 
 PAGE = 1000

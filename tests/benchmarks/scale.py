@@ -16,8 +16,8 @@ from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.queues import PollQueue
 from orderwatch.polling.metrics import Outcome
 from orderwatch.trackstar.client import Trackstar
-from orderwatch_local.shop import ShopTransport
-from orderwatch_local.shop.script import API_KEY
+from orderwatch_local.simulator import ShopTransport
+from orderwatch_local.simulator.script import API_KEY
 from tests.benchmarks.report import Say, Section, Target
 from tests.simulation.cloud import PREFIX, FifoQueue, ParameterStore, path_asked_for
 from tests.support.cloud import Tables

@@ -17,7 +17,7 @@ from orderwatch.polling.cursor import Now
 from orderwatch.polling.schedule import poll_reason
 from orderwatch.polling.sync import request_sync
 from orderwatch.trackstar.connections import TrackstarConnection
-from orderwatch_local.shop import Shop
+from orderwatch_local.simulator import Shop
 from tests.benchmarks.cost import MESSAGES, ROWS, MeteredDynamoDB
 from tests.benchmarks.report import Say, Section, Target
 from tests.support.cloud import Tables

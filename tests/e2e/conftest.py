@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from orderwatch_cli.stack import Outputs
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.shop import Shop, Trackstar, VirtualClock, serve
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.simulator import Shop, Trackstar, VirtualClock, serve
 
 API_KEY = "key-of-the-tests"
 ACCESS_TOKEN = "token-of-the-tests"

@@ -17,8 +17,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Self
 
-from orderwatch_local.build import SAM, this_architecture
-from orderwatch_local.processes import GuardedProcess, clean_environment, tail
+from orderwatch_local.cloud.processes import GuardedProcess, clean_environment, tail
+from orderwatch_local.cloud.sam import SAM, this_architecture
 
 BROUGHT_BY_THE_RUNTIME = ("awslambdaric", "boto3")
 START_SECONDS = 20.0

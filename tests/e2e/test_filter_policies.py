@@ -14,8 +14,8 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.aws.sns import AlertTopic
 from orderwatch.rendering.sns import render
 from orderwatch_cli.stack import Outputs
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.samples import SAMPLES, order_alert
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.preview.samples import SAMPLES, order_alert
 from tests.support.template import ROOT
 
 WITHIN = 30.0

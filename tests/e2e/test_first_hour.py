@@ -1,9 +1,9 @@
-"""Two processes as in the README: the shops, whose orders are broken by hand, and `up`, which shows the alerts."""
+"""Two processes as in the README: the shops, whose orders are changed by commands, and `up`, which shows the alerts."""
 
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
@@ -12,8 +12,8 @@ import pytest
 from tests.e2e.test_command_line import WITHIN, children_of, ends, lines_of, running
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-ENDS_WITHIN = 60.0
-"""Seconds to stop an emulator and delete its files on a busy machine."""
+ENDS_WITHIN = WITHIN
+"""Seconds for the next output and the stop of the emulator on a busy machine."""
 
 
 @contextmanager
@@ -23,14 +23,14 @@ def shops() -> Iterator[tuple[subprocess.Popen[str], dict[str, str], str]]:
         assert process.stdout
         lines, printed = lines_of(process.stdout), ""
         while "help" not in printed:
-            printed += lines.get(timeout=30)
+            printed += lines.get(timeout=WITHIN)
         url = re.search(r"http://127\.0\.0\.1:\d+", printed)
         assert url
         yield process, dict(re.findall(r"export (\w+)=(\S+)", printed)), url[0]
 
 
 def wait_for(lines: Iterator[str], text: str) -> str:
-    """What came until a line with the wanted words, that line included."""
+    """The lines up to the first one with this text."""
     seen = ""
     for line in lines:
         seen += line
@@ -47,7 +47,7 @@ def coming(stream: IO[str] | None) -> Iterator[str]:
         yield queue.get(timeout=WITHIN)
 
 
-def test_an_order_that_is_broken_by_hand_is_alerted_in_the_other_terminal() -> None:
+def test_up_alerts_an_order_that_a_shop_command_changed() -> None:
     arguments = ("--every", "1", "--connection", "conn_alpine", "--name", "Alpine Outdoor")
     with shops() as (shop, environment, url), running("up", "--trackstar-url", url, *arguments, **environment) as up:
         assert shop.stdin
@@ -65,7 +65,7 @@ def test_an_order_that_is_broken_by_hand_is_alerted_in_the_other_terminal() -> N
 
         shop.send_signal(signal.SIGINT)
         assert shop.wait(timeout=30) == 130
-        said = wait_for(log, "polls of Alpine Outdoor fail: ")
+        said = wait_for(log, "polling Alpine Outdoor fails: ")
         assert "cannot be reached" in said
         assert "Traceback" not in said
         assert re.search(r"^\d\d:\d\d:\d\d watching Alpine Outdoor · ", said, re.MULTILINE)
@@ -77,26 +77,29 @@ def test_an_order_that_is_broken_by_hand_is_alerted_in_the_other_terminal() -> N
         assert up.wait(timeout=ENDS_WITHIN) == 130
 
 
-def test_up_ends_quietly_when_the_reader_of_its_json_leaves() -> None:
-    with shops() as (_, environment, url):
-        arguments = ("up", "--json", "--trackstar-url", url, "--connection", "conn_alpine")
+def test_up_exits_at_the_next_alert_after_its_reader_has_exited() -> None:
+    with shops() as (shop, environment, url):
+        assert shop.stdin
+        arguments = ("up", "--json", "--every", "1", "--trackstar-url", url, "--connection", "conn_alpine")
         with running(*arguments, **environment) as up:
             assert up.stdout
             assert up.stderr
             assert '"watch.started"' in up.stdout.readline()
             below = children_of(up.pid)
             up.stdout.close()
-            assert up.wait(timeout=ENDS_WITHIN) == 0
+            shop.stdin.write("fail 1042\n")
+            shop.stdin.flush()
+            assert up.wait(timeout=ENDS_WITHIN) == 1
             assert all(map(ends, below))
             assert not re.search("Traceback|Error|Exception", up.stderr.read())
 
 
-@pytest.mark.parametrize("command", ["demo", "shop"])
-def test_a_command_ends_quietly_when_its_reader_leaves(command: str) -> None:
-    with running(command) as process:
+@pytest.mark.parametrize("command", [("demo",), ("shop", "--hour", "0.5")])
+def test_a_command_exits_quietly_after_its_reader_has_exited(command: Sequence[str]) -> None:
+    with running(*command) as process:
         assert process.stdout
         assert process.stderr
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(timeout=ENDS_WITHIN) == 0
+        assert process.wait(timeout=ENDS_WITHIN) == 1
         assert process.stderr.read() == ""

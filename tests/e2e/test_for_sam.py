@@ -24,13 +24,13 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
-from orderwatch_local.build import PROJECT, build, this_architecture
-from orderwatch_local.containers import LOOPBACK, find_doorway
+from orderwatch_local.cloud.containers import LOOPBACK, find_container_network
+from orderwatch_local.cloud.sam import PROJECT, build, this_architecture
+from orderwatch_local.cloud.watch import WatchedShop
 from orderwatch_local.errors import DockerMissingError
-from orderwatch_local.shop import Shop, ShopServer, Trackstar, VirtualClock, serve
-from orderwatch_local.up import run_up
-from orderwatch_local.up_checks import Request
-from orderwatch_local.watch import WatchedShop
+from orderwatch_local.simulator import Shop, ShopServer, Trackstar, VirtualClock, serve
+from orderwatch_local.up.checks import Request
+from orderwatch_local.up.run import run_up
 from tests.e2e.runtime_interface import RuntimeInterface
 from tests.support.template import load_template
 
@@ -101,7 +101,7 @@ def server(shop: Shop, clock: VirtualClock) -> Iterator[ShopServer]:
 
 
 def every_function_does_its_work(up: Up, invoke: Invoke) -> None:
-    assert up.log.shows("Ctrl-C ends it"), up.log.getvalue()
+    assert up.log.shows("Ctrl-C stops it"), up.log.getvalue()
 
     up.clock.advance(timedelta(minutes=5))
     up.shop.sync()
@@ -144,12 +144,12 @@ def up_in_this_process(shop: Shop, server: ShopServer, clock: VirtualClock) -> I
             running.result()
 
 
-def test_every_function_works_with_the_files_and_they_go_with_the_cloud(
+def test_every_function_works_with_its_event_file(
     shop: Shop, server: ShopServer, clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, built = tmp_path / "for-sam", build(this_architecture()).parent
-    monkeypatch.setattr("orderwatch_local.up.find_doorway", lambda _: LOOPBACK)
-    monkeypatch.setattr("orderwatch_local.relay.HOST", "127.0.0.1")
+    monkeypatch.setattr("orderwatch_local.up.run.find_container_network", lambda _: LOOPBACK)
+    monkeypatch.setattr("orderwatch_local.cloud.containers.HOST", "127.0.0.1")
     monkeypatch.setattr("orderwatch_cli.commands.env_json.FOLDER", folder)
 
     def invoke(function: str) -> Any:
@@ -192,7 +192,7 @@ def command_of(up: Up, function: str) -> list[str]:
 @pytest.fixture
 def docker() -> None:
     try:
-        find_doorway(os.environ)
+        find_container_network(os.environ)
     except DockerMissingError as missing:
         pytest.skip(f"sam local invoke was NOT run: {missing}")
 
@@ -226,7 +226,7 @@ def copy(stream: IO[str], screen: Screen) -> None:
         screen.write(line)
 
 
-def test_every_command_as_it_is_printed_does_its_work_in_docker(
+def test_every_printed_command_works_in_docker(
     docker: None, shop: Shop, server: ShopServer, clock: VirtualClock
 ) -> None:
     template = build(this_architecture())

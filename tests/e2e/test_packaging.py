@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orderwatch_local.build import build, this_architecture
+from orderwatch_local.cloud.sam import build, this_architecture
 
 FUNCTIONS = ("DispatchPolls", "PollOrders", "PublishAlerts", "RedriveAlerts", "SendSummary", "PostToSlack")
 MEGABYTE = 1024 * 1024

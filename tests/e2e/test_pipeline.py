@@ -12,8 +12,8 @@ import pytest
 
 from orderwatch.aws.tables import ConnectionTable
 from orderwatch_cli.stack import Outputs
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.shop import Shop, Trackstar, VirtualClock
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.simulator import Shop, Trackstar, VirtualClock
 from tests.e2e.conftest import SlackChannel
 
 WITHIN = 30.0

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from orderwatch_cli.stack import Outputs
-from orderwatch_local.build import PROJECT, build, this_architecture
-from orderwatch_local.cloud import LocalCloud
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.cloud.sam import PROJECT, build, this_architecture
 from tests.e2e.conftest import ACCESS_TOKEN, API_KEY, CONNECTION_ID, SlackChannel
 from tests.e2e.runtime_interface import RuntimeInterface
 from tests.support.cloud import Tables, create_tables

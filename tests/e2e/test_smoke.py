@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orderwatch_local import smoke_day
-from orderwatch_local.account import Account
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.smoke import run_smoke
+from orderwatch_local.cloud.account import Account
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.smoke import day as smoke_day
+from orderwatch_local.smoke.run import run_smoke
 from tests.support.template import ROOT
 
-SMOKE = [sys.executable, "-m", "orderwatch_local.smoke"]
+SMOKE = [sys.executable, "-m", "orderwatch_local.smoke.run"]
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +53,17 @@ def start(cloud: LocalCloud) -> "subprocess.Popen[str]":
     )
 
 
-def test_every_alert_of_the_day_comes_once_and_nothing_stays_behind(cloud: LocalCloud) -> None:
+def test_smoke_delivers_every_alert_and_deletes_everything(cloud: LocalCloud) -> None:
     with start(cloud) as smoke:
         assert smoke.stdout
         shown = smoke.stdout.read()
     assert smoke.returncode == 0, shown
     assert "│ alerts delivered             │ 26 in" in shown
-    assert "Every alert that the day asked for was delivered, each once." in shown
+    assert "Every expected alert was delivered exactly once." in shown
     assert what_is_there(cloud) == set()
 
 
-def test_ctrl_c_in_the_middle_takes_everything_away(cloud: LocalCloud) -> None:
+def test_ctrl_c_deletes_everything(cloud: LocalCloud) -> None:
     with start(cloud) as smoke:
         assert smoke.stdout
         shown = next(line for line in smoke.stdout if "-shop: " in line)
@@ -75,10 +75,10 @@ def test_ctrl_c_in_the_middle_takes_everything_away(cloud: LocalCloud) -> None:
     assert what_is_there(cloud) == set(), shown
 
 
-def test_what_the_account_refuses_is_told_in_its_own_words(
-    cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(smoke_day, "emulable", lambda template: template)  # the emulator knows no metric math
+def test_refusals_of_the_account_are_shown(cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        smoke_day, "template_for_emulator", lambda template: template
+    )  # the emulator knows no metric math
     out = io.StringIO()
     with Account(tmp_path, endpoint_url=cloud.endpoint) as account:
         assert not run_smoke(Console(file=out, width=200), account, "orderwatch-smoke-refused")

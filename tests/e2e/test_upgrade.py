@@ -12,8 +12,8 @@ import pytest
 from orderwatch.aws.tables import ConnectionTable
 from orderwatch.records import ConnectionState
 from orderwatch_cli.stack import Outputs
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.shop import Shop, ShopServer, Trackstar, VirtualClock, serve
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.simulator import Shop, ShopServer, Trackstar, VirtualClock, serve
 from tests.e2e.conftest import NEVER
 
 API_KEY = "key-of-the-upgrade"

@@ -7,8 +7,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.shop import serve
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.simulator import serve
 from tests.support.cloud import Inbox, Tables, create_tables
 from tests.support.operated import Operated, vendor
 

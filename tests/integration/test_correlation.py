@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from orderwatch.errors import UnavailableError
 from orderwatch.observability import count_answer, logger, metrics
 from orderwatch.trackstar.client import Trackstar
-from orderwatch_local.shop import Request, Response, Shop, ShopTransport, VirtualClock
-from orderwatch_local.shop import Trackstar as SimulatedTrackstar
+from orderwatch_local.simulator import Request, Response, Shop, ShopTransport, VirtualClock
+from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
 from tests.support.account import Account, account, inserts, order
 from tests.support.clocks import BEGINS_AT
 from tests.support.lambda_context import sqs_event

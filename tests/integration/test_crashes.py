@@ -14,7 +14,7 @@ from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.sns import AlertTopic
 from orderwatch.aws.tables import LEASE_DURATION
 from orderwatch.errors import PollSupersededError
-from orderwatch_local.shop import ShopTransport
+from orderwatch_local.simulator import ShopTransport
 from tests.support.crashing import CrashingProcess, Killed
 from tests.support.delivered import expected_alerts_of, order_alerts_in
 from tests.support.recording_sns import ARN, RecordingSns
@@ -71,7 +71,7 @@ class Watch:
         state = self.world.state()
         if state.cursor is None:
             return
-        for seen in self.world.shop.truth:
+        for seen in self.world.shop.visible_changes:
             if seen.version and seen.version <= f"{state.cursor:%Y-%m-%dT%H:%M:%SZ}":
                 assert self.world.stored(seen.order_id).version.at >= seen.visible_at
 
@@ -93,7 +93,7 @@ class Watch:
         self.redrive()
 
     def expected(self, *, baseline: int) -> Counter[tuple[str, str, str]]:
-        return expected_alerts_of(self.world.shop.truth[baseline:])
+        return expected_alerts_of(self.world.shop.visible_changes[baseline:])
 
     def order_alerts(self) -> Counter[tuple[str, str, str]]:
         return order_alerts_in(self.sns.taken)
@@ -106,7 +106,7 @@ def of_a_day_with_problems(watch: Watch) -> int:
     healthy, watch.process = watch.process, CrashingProcess()
     watch.live()
     watch.process = healthy
-    baseline = len(watch.world.shop.truth)
+    baseline = len(watch.world.shop.visible_changes)
     watch.world.pass_time()
     for order_id in "1234":
         watch.world.move(order_id, "exception")
@@ -119,7 +119,7 @@ def of_a_day_with_problems(watch: Watch) -> int:
 def of_a_first_day(watch: Watch) -> int:
     """A baseline: everything that is there is there before it."""
     watch.world.place(*ORDERS, status="exception")
-    return len(watch.world.shop.truth)
+    return len(watch.world.shop.visible_changes)
 
 
 SCENARIOS: dict[str, Callable[[Watch], int]] = {"a first day": of_a_first_day, "problems": of_a_day_with_problems}

@@ -9,10 +9,9 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.deadlines.rules import DeadlineRules
-from orderwatch_local.demo import ZONES
-from orderwatch_local.shop import day_of_three_shops
-from orderwatch_local.truth import AlertKey
-from orderwatch_local.truth_of_deadlines import owed_about_orders
+from orderwatch_local.demo.expected import AlertKey, expected_order_alerts
+from orderwatch_local.demo.run import ZONES
+from orderwatch_local.simulator import day_of_three_shops
 from tests.support.cloud import Tables
 from tests.support.polls import WATCHED, client_of, poll
 
@@ -42,7 +41,7 @@ def test_a_day_of_three_shops_alerts_each_deadline_once(seed: int) -> None:
         script.sync()
         poll_all()
 
-    owed = owed_about_orders(script, ZONES)
+    owed = expected_order_alerts(script, ZONES)
     assert deadline_alerts_in(tables.all_alerts()) == owed
     by_kind = Counter(kind for _, _, kind in owed.elements())
     assert by_kind.keys() == KINDS

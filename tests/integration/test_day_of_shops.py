@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from orderwatch_local.shop import Hour, Script, day_of_three_shops
-from orderwatch_local.shop import Trackstar as SimulatedTrackstar
-from orderwatch_local.shop.lives import STORM_HOUR, ShopDay
-from orderwatch_local.shop.script import DAY, THREE_SHOPS
+from orderwatch_local.simulator import Hour, Script, day_of_three_shops
+from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
+from orderwatch_local.simulator.scenario import STORM_HOUR, ShopDay
+from orderwatch_local.simulator.script import DAY, THREE_SHOPS
 from tests.support.cloud import Inbox, Tables
 from tests.support.delivered import expected_alerts_of, order_alerts_in
 from tests.support.polls import client_of, poll
@@ -24,7 +24,7 @@ class Watch:
         self._topic = inbox.topic
         ticks = itertools.count()
         self._trackstar: SimulatedTrackstar = script.begin(monotonic=lambda: float(next(ticks)))
-        self.baseline = len(script.truth)
+        self.baseline = len(script.visible_changes)
 
     def tick(self) -> list[dict[str, Any]]:
         """Poll every shop and publish; what reached the inbox."""
@@ -51,7 +51,7 @@ def test_a_day_of_three_shops_is_alerted_as_it_was_visible(seed: int, inbox: Inb
 
     bodies = watch.play(script.hours)
 
-    expected = expected_alerts_of(script.truth[watch.baseline :])
+    expected = expected_alerts_of(script.visible_changes[watch.baseline :])
     assert order_alerts_in(bodies) == expected
     assert any(body["kind"] == "order.digest" for body in bodies)
     assert expected.total() > 20
@@ -65,10 +65,10 @@ def test_a_storm_gives_the_same_alerts_on_deployed_tables(tables: Tables, inbox:
         script.apply(hour)
     script.sync()
     watch.tick()
-    before = len(script.truth)
+    before = len(script.visible_changes)
 
     bodies = watch.play(script.hours[STORM_HOUR : STORM_HOUR + 2])
 
-    expected = expected_alerts_of(script.truth[before:])
+    expected = expected_alerts_of(script.visible_changes[before:])
     assert order_alerts_in(bodies) == expected
     assert any(body["kind"] == "order.digest" for body in bodies)

@@ -14,7 +14,7 @@ import pytest
 
 from orderwatch_cli.local_credentials import find_session_token
 from orderwatch_cli.main import run
-from orderwatch_local.cloud import LocalCloud
+from orderwatch_local.cloud.local_cloud import LocalCloud
 
 KEY = "the-real-api-key"
 PARAMETER = "/orderwatch/trackstar/api-key"
@@ -80,7 +80,7 @@ def test_a_web_page_cannot_read_the_key(guarded: LocalCloud) -> None:
         assert "access-control-allow-origin" not in answer.headers
 
 
-def test_a_web_page_is_not_told_that_it_may_ask(guarded: LocalCloud) -> None:
+def test_a_web_page_gets_no_cors_permission(guarded: LocalCloud) -> None:
     answer = ask(guarded, "OPTIONS", "/", origin=FOREIGN, access_control_request_method="POST")
     assert answer.status == 403
     assert "access-control-allow-origin" not in answer.headers
@@ -97,25 +97,25 @@ def test_a_web_page_cannot_create_or_run_a_function(guarded: LocalCloud, tmp_pat
     assert guarded.client("lambda").list_functions()["Functions"] == []
 
 
-def test_the_secret_of_the_run_opens_it(guarded: LocalCloud) -> None:
+def test_a_request_with_the_secret_of_the_run_is_served(guarded: LocalCloud) -> None:
     parameter = guarded.client("ssm").get_parameter(Name=PARAMETER, WithDecryption=True)
     assert parameter["Parameter"]["Value"] == KEY
     assert json.loads(read_key(guarded, **own_secret(guarded)).body)["Parameter"]["Value"] == KEY
 
 
 @pytest.mark.parametrize("headers", [{"origin": FOREIGN}, {"origin": "null"}, {"host": "evil.example"}])
-def test_the_secret_does_not_open_it_for_another_host_or_origin(guarded: LocalCloud, headers: dict[str, str]) -> None:
+def test_another_host_or_origin_is_refused_with_the_secret(guarded: LocalCloud, headers: dict[str, str]) -> None:
     answer = read_key(guarded, **own_secret(guarded), **headers)
     assert KEY not in answer.body
     assert answer.status == 403
 
 
-def test_the_secret_of_one_run_does_not_open_another(guarded: LocalCloud) -> None:
+def test_the_secret_of_another_run_is_refused(guarded: LocalCloud) -> None:
     with LocalCloud() as other:
         assert read_key(guarded, **own_secret(other)).status == 403
 
 
-def test_a_function_gets_in_with_the_clients_that_it_makes(guarded: LocalCloud) -> None:
+def test_a_deployed_function_is_served(guarded: LocalCloud) -> None:
     code = f"""
 import boto3
 def handler(event, context):
@@ -132,9 +132,7 @@ def handler(event, context):
     assert alerted["Parameter"]["Value"] == KEY
 
 
-def test_the_tools_of_its_user_get_in_by_its_credentials_file(
-    guarded: LocalCloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tool_with_the_credentials_file_is_served(guarded: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(guarded.credentials_file))
@@ -142,7 +140,7 @@ def test_the_tools_of_its_user_get_in_by_its_credentials_file(
     assert ssm.get_parameter(Name=PARAMETER, WithDecryption=True)["Parameter"]["Value"] == KEY
 
 
-def test_the_credentials_file_is_its_users_alone_and_goes_with_the_cloud() -> None:
+def test_the_credentials_file_is_private_and_deleted_at_the_end() -> None:
     with LocalCloud() as cloud:
         path, endpoint = cloud.credentials_file, cloud.endpoint
         assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
@@ -153,7 +151,7 @@ def test_the_credentials_file_is_its_users_alone_and_goes_with_the_cloud() -> No
     assert find_session_token(endpoint) is None
 
 
-def test_a_command_of_another_user_is_refused_in_one_line(
+def test_a_command_without_credentials_is_refused_in_one_line(
     guarded: LocalCloud, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -3,8 +3,8 @@
 import json
 import threading
 
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.inbox import JsonInbox
+from orderwatch_local.cloud.inbox import JsonInbox
+from orderwatch_local.cloud.local_cloud import LocalCloud
 
 
 def test_one_inbox_gets_the_alerts_of_both_topics_once() -> None:

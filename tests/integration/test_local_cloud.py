@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from orderwatch_local import build as build_module
-from orderwatch_local.build import build, source_digest
-from orderwatch_local.cloud import LocalCloud
+from orderwatch_local.cloud import sam as build_module
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.cloud.processes import GuardedProcess, clean_environment
+from orderwatch_local.cloud.sam import build, source_digest
 from orderwatch_local.errors import BuildFailedError, PortInUseError, StartFailedError, ToolMissingError
-from orderwatch_local.processes import GuardedProcess, clean_environment
 
 # Connects to the test, and so does a child of it, one that does not heed SIGTERM: the test sees them end.
 CONNECTED = """
@@ -31,7 +31,7 @@ threading.Event().wait()
 OWNER = """
 import os, sys, threading
 from pathlib import Path
-from orderwatch_local.processes import GuardedProcess
+from orderwatch_local.cloud.processes import GuardedProcess
 GuardedProcess(sys.argv[3:], env=dict(os.environ), log=Path(sys.argv[1]), scratch=Path(sys.argv[2]))
 threading.Event().wait()
 """
@@ -82,16 +82,14 @@ def test_bytecode_does_not_make_a_build_stale(project: Path) -> None:
 
 
 @pytest.mark.parametrize("changed", ["template.yaml", "functions/poll/app.py", "layers/requirements.txt"])
-def test_a_change_of_anything_in_it_makes_a_build_stale(project: Path, changed: str) -> None:
+def test_a_change_of_any_source_makes_a_build_stale(project: Path, changed: str) -> None:
     before = source_digest(project)
     with (project / changed).open("a") as file:
         file.write("# changed\n")
     assert source_digest(project) != before
 
 
-def test_a_build_that_is_still_right_is_not_repeated(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_up_to_date_build_is_reused(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sam = fake_sam(tmp_path, 'mkdir -p build && echo built >> runs && echo "$*" > build/template.yaml')
     monkeypatch.setattr(build_module, "SAM", sam)
     template = build("x86_64", project=project)
@@ -104,7 +102,7 @@ def test_a_build_that_is_still_right_is_not_repeated(
     assert runs.read_text() == "built\nbuilt\n"
 
 
-def test_a_build_that_failed_says_how_and_is_tried_again(
+def test_a_failed_build_has_its_output_and_is_retried(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build_module, "SAM", fake_sam(tmp_path, "echo no such wheel >&2; exit 1"))
@@ -133,7 +131,7 @@ def test_a_child_knows_nothing_of_the_users_account(monkeypatch: pytest.MonkeyPa
     assert environment["GATEWAY_PORT"] == "1"
 
 
-def test_closing_a_process_ends_what_it_started_too(listener: socket.socket, tmp_path: Path) -> None:
+def test_closing_a_process_ends_its_children(listener: socket.socket, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     command = connected_command(listener.getsockname()[1])
@@ -146,7 +144,7 @@ def test_closing_a_process_ends_what_it_started_too(listener: socket.socket, tmp
     assert not scratch.exists()
 
 
-def test_a_killed_owner_leaves_no_process_and_no_file(listener: socket.socket, tmp_path: Path) -> None:
+def test_a_killed_parent_leaves_no_process_and_no_file(listener: socket.socket, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     arguments = [str(tmp_path / "log"), str(scratch), *connected_command(listener.getsockname()[1])]
@@ -156,14 +154,14 @@ def test_a_killed_owner_leaves_no_process_and_no_file(listener: socket.socket, t
     assert not scratch.exists()
 
 
-def test_ctrl_c_in_the_terminal_reaches_us_and_not_the_cloud(listener: socket.socket, tmp_path: Path) -> None:
+def test_ctrl_c_does_not_reach_the_emulator(listener: socket.socket, tmp_path: Path) -> None:
     command = connected_command(listener.getsockname()[1])
     process = GuardedProcess(command, env=dict(os.environ), log=tmp_path / "log")
     with process, two_lines(listener):
         assert os.getsid(process.group) != os.getsid(0)
 
 
-def test_the_cloud_does_not_care_for_the_users_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cloud_ignores_the_users_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "one-that-does-not-exist")
     with LocalCloud() as cloud:
         cloud.put_secret("/orderwatch/trackstar/api-key", "a")
@@ -172,7 +170,7 @@ def test_the_cloud_does_not_care_for_the_users_profile(monkeypatch: pytest.Monke
     assert (parameter["Parameter"]["Value"], parameter["Parameter"]["Type"]) == ("b", "SecureString")
 
 
-def test_an_inbox_gets_the_messages_that_it_asked_for_raw() -> None:
+def test_a_subscribed_queue_gets_raw_messages() -> None:
     with LocalCloud() as cloud:
         topic_arn = cloud.client("sns").create_topic(Name="alerts")["TopicArn"]
         everything = cloud.subscribe_queue(topic_arn)
@@ -194,7 +192,7 @@ def test_an_inbox_gets_the_messages_that_it_asked_for_raw() -> None:
     assert bodies[critical] == ["critical"]
 
 
-def test_a_closed_cloud_answers_no_more_and_two_do_not_meet() -> None:
+def test_two_clouds_are_separate_and_a_closed_one_is_gone() -> None:
     with LocalCloud() as first, LocalCloud() as second:
         assert first.endpoint != second.endpoint
         second.put_secret("/only/in/second", "x")
@@ -205,22 +203,20 @@ def test_a_closed_cloud_answers_no_more_and_two_do_not_meet() -> None:
     first.close()
 
 
-def test_a_port_that_is_taken_is_named(listener: socket.socket) -> None:
+def test_a_port_in_use_is_named(listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     with pytest.raises(PortInUseError, match=f"port {port} "):
         LocalCloud(port=port).start()
 
 
-def test_an_emulator_that_ends_at_once_is_told_with_its_last_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orderwatch_local.cloud._EMULATOR", fake_sam(tmp_path, "echo out of luck; exit 3"))
+def test_an_emulator_that_ends_is_an_error_with_its_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orderwatch_local.cloud.local_cloud._EMULATOR", fake_sam(tmp_path, "echo out of luck; exit 3"))
     with pytest.raises(StartFailedError, match="out of luck"):
         LocalCloud().start()
 
 
 def test_an_interrupted_command_leaves_the_cloud_stopped() -> None:
-    code = "import sys, threading\nfrom orderwatch_local.cloud import LocalCloud\n"
+    code = "import sys, threading\nfrom orderwatch_local.cloud.local_cloud import LocalCloud\n"
     code += "with LocalCloud() as cloud:\n    print(cloud.endpoint, flush=True)\n    threading.Event().wait()\n"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as command:
         assert command.stdout is not None

@@ -7,8 +7,8 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.inbox import Mail, Mailbox
+from orderwatch_local.cloud.inbox import Mail, Mailbox
+from orderwatch_local.cloud.local_cloud import LocalCloud
 
 ARN = "arn:aws:sns:us-east-1:000000000000:alerts"
 WITHIN = 20.0
@@ -40,7 +40,7 @@ def post(url: str, message: dict[str, Any]) -> int:
     return httpx.post(url, json=message, timeout=WITHIN, trust_env=False).status_code
 
 
-def test_mail_comes_from_the_topic(cloud: LocalCloud) -> None:
+def test_a_message_of_the_topic_is_received(cloud: LocalCloud) -> None:
     mails: queue.Queue[Mail] = queue.Queue()
     topic_arn = cloud.client("sns").create_topic(Name="mailed")["TopicArn"]
     with Mailbox(cloud, topic_arn, mails.put):
@@ -49,7 +49,7 @@ def test_mail_comes_from_the_topic(cloud: LocalCloud) -> None:
     assert (mail.subject, mail.text) == ("One", "order 1")
 
 
-def test_nobody_else_can_put_a_mail_into_it() -> None:
+def test_another_process_cannot_deliver_a_message() -> None:
     mails: list[Mail] = []
     topic = Topic({"Type": "SubscriptionConfirmation", "TopicArn": ARN, "Token": "t"})
     with Mailbox(cast("LocalCloud", topic), ARN, mails.append):
@@ -59,7 +59,7 @@ def test_nobody_else_can_put_a_mail_into_it() -> None:
     assert mails == []
 
 
-def test_the_url_of_a_confirmation_is_never_visited() -> None:
+def test_the_url_in_a_confirmation_is_not_visited() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         # Its text begins with the cloud's own address, whose port is a digit shorter.

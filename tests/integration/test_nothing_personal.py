@@ -13,8 +13,8 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.rendering import fallback, slack
 from orderwatch.trackstar.orders import LineItem, Order
 from orderwatch.trackstar.products import Product
-from orderwatch_local.preview_page import page
-from orderwatch_local.shop import Record, Shop
+from orderwatch_local.preview.page import page
+from orderwatch_local.simulator import Record, Shop
 from tests.support.recording_sns import RecordingSns
 from tests.support.sending import ProductsOf, send
 from tests.support.world import World

@@ -14,8 +14,8 @@ from orderwatch.polling.detect import OrderWrite
 from orderwatch.records import Extract
 from orderwatch_cli.commands.alerts import AlertFilter, find_alerts
 from orderwatch_cli.main import run
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.shop import Shop, SystemClock
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.simulator import Shop, SystemClock
 from tests.support.alerts import SEEN_AT, alert_of, first_sight
 from tests.support.operated import API_KEY, CONNECTION, TOKEN, Operated
 

@@ -7,8 +7,8 @@ from itertools import takewhile
 import pytest
 
 from orderwatch_cli.aws import Aws
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.shop import Shop, SystemClock, Trackstar, VirtualClock, invalid_credentials, serve
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.simulator import Shop, SystemClock, Trackstar, VirtualClock, invalid_credentials, serve
 from tests.support.alerts import alert_of
 from tests.support.operated import API_KEY, CONNECTION, TOKEN, WEBHOOK, Operated, vendor
 

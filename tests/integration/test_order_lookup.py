@@ -4,7 +4,7 @@ import pytest
 
 from orderwatch.errors import UnavailableError
 from orderwatch.trackstar.orders import MAX_IDS_LENGTH
-from orderwatch_local.shop import Paging, Request, Response
+from orderwatch_local.simulator import Paging, Request, Response
 from tests.support.world import World
 
 
@@ -70,7 +70,7 @@ def test_page_tokens_that_lead_nowhere_cost_the_list_and_not_the_orders(monkeypa
     monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 2)
     ids = [str(number) for number in range(4)]
     world = world_with(*ids)
-    world.shop.quirks.paging = Paging.STANDING
+    world.shop.quirks.paging = Paging.STUCK
     found = world.client().orders(ids)
     assert {order.id for order in found.orders} == set(ids)
     assert list(found.gone) == []

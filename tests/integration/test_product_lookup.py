@@ -4,7 +4,7 @@ import pytest
 
 from orderwatch.errors import NotSupportedError, UnavailableError
 from orderwatch.publishing.enrich import ProductCache
-from orderwatch_local.shop import Request, Resource, Response, Shop
+from orderwatch_local.simulator import Request, Resource, Response, Shop
 from tests.support.sending import ProductsOf
 from tests.support.world import World
 

@@ -9,11 +9,18 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.containers import LOOPBACK, SimulatedShopUrl
+from orderwatch_local.cloud.containers import (
+    LOOPBACK,
+    ContainerNetwork,
+    Relay,
+    RelayRequest,
+    RelayResponse,
+    forward,
+    forward_to_cloud,
+)
+from orderwatch_local.cloud.local_cloud import LocalCloud
 from orderwatch_local.errors import StartFailedError
-from orderwatch_local.relay import Answered, Asked, Relay, forward, forward_to_cloud
-from orderwatch_local.shop import Shop, SystemClock, Trackstar, serve
+from orderwatch_local.simulator import Shop, SystemClock, Trackstar, serve
 
 KEY = "the-real-api-key"
 PARAMETER = "/orderwatch/trackstar/api-key"
@@ -23,11 +30,11 @@ class Echo:
     """A service that remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
+        self.asked: list[RelayRequest] = []
 
-    def __call__(self, asked: Asked) -> Answered:
+    def __call__(self, asked: RelayRequest) -> RelayResponse:
         self.asked.append(asked)
-        return Answered(200, [("X-Told", "yes")], b"heard")
+        return RelayResponse(200, [("X-Told", "yes")], b"heard")
 
 
 @pytest.fixture
@@ -58,7 +65,7 @@ def at_home(relay: Relay, service: str) -> str:
     return relay.url(service, host="127.0.0.1")
 
 
-def test_a_request_with_the_secret_reaches_its_service_without_it(relay: Relay, echo: Echo) -> None:
+def test_the_service_gets_the_request_without_the_secret(relay: Relay, echo: Echo) -> None:
     assert ask(f"{at_home(relay, 'echo')}/cart/orders?limit=1", body=b"{}") == (200, b"heard")
     [asked] = echo.asked
     assert (asked.method, asked.path, asked.body) == ("POST", "/cart/orders?limit=1", b"{}")
@@ -74,7 +81,7 @@ def test_a_request_with_the_secret_reaches_its_service_without_it(relay: Relay, 
         ("no ASCII", "/%C3%A9/echo"),
     ],
 )
-def test_without_the_secret_nothing_is_served(relay: Relay, echo: Echo, reason: str, path: str) -> None:
+def test_a_request_without_the_secret_is_refused(relay: Relay, echo: Echo, reason: str, path: str) -> None:
     address = urlsplit(at_home(relay, "echo"))
     assert ask(f"http://{address.netloc}{path}", body=b"{}") == (403, b"")
     assert echo.asked == []
@@ -88,16 +95,16 @@ def test_a_part_of_the_secret_or_an_unknown_service_is_refused(relay: Relay, ech
     assert echo.asked == []
 
 
-def test_a_host_that_is_no_container_gets_no_answer_even_with_the_secret(echo: Echo) -> None:
-    containers = SimulatedShopUrl("127.0.0.1", IPv4Network("172.17.0.0/16"))
+def test_a_host_that_is_no_container_gets_no_response(echo: Echo) -> None:
+    containers = ContainerNetwork("127.0.0.1", IPv4Network("172.17.0.0/16"))
     with Relay(containers, {"echo": echo}) as relay, pytest.raises((http.client.HTTPException, OSError)):
         ask(at_home(relay, "echo"))
     assert echo.asked == []
 
 
-def test_an_address_of_another_machine_is_an_error_that_says_what_to_look_at(echo: Echo) -> None:
+def test_an_address_of_another_machine_is_an_error(echo: Echo) -> None:
     with pytest.raises(StartFailedError, match="rootless"):
-        Relay(SimulatedShopUrl("192.0.2.1", IPv4Network("192.0.2.0/24")), {"echo": echo})
+        Relay(ContainerNetwork("192.0.2.1", IPv4Network("192.0.2.0/24")), {"echo": echo})
 
 
 def test_the_secret_is_in_no_repr_and_no_log(relay: Relay, echo: Echo, capfd: pytest.CaptureFixture[str]) -> None:
@@ -108,12 +115,12 @@ def test_the_secret_is_in_no_repr_and_no_log(relay: Relay, echo: Echo, capfd: py
     assert "very-secret" not in shown
 
 
-def test_a_container_gets_into_the_cloud_whatever_credentials_and_region_it_was_given(cloud: LocalCloud) -> None:
+def test_the_relay_replaces_credentials_and_region(cloud: LocalCloud) -> None:
     cloud.put_secret(PARAMETER, KEY)
-    seen: list[Asked] = []
+    seen: list[RelayRequest] = []
     to_cloud = forward_to_cloud(cloud.endpoint, cloud.environment()["AWS_SESSION_TOKEN"])
 
-    def service(asked: Asked) -> Answered:
+    def service(asked: RelayRequest) -> RelayResponse:
         seen.append(asked)
         return to_cloud(asked)
 
@@ -125,20 +132,20 @@ def test_a_container_gets_into_the_cloud_whatever_credentials_and_region_it_was_
     assert "token-of-the-user" in str([asked.headers for asked in seen])
 
 
-def test_the_credentials_of_a_user_end_at_the_relay(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orderwatch_local.relay.forward", lambda _: echo)
+def test_a_users_credentials_are_not_forwarded(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orderwatch_local.cloud.containers.forward", lambda _: echo)
     sent: list[tuple[str, str]] = [
         ("X-Amz-Security-Token", "token-of-the-user"),
         ("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAUSER/20260302/eu-central-1/ssm/aws4_request, Signature=00"),
     ]
-    forward_to_cloud("http://127.0.0.1:1", "secret-of-this-run")(Asked("POST", "/", sent, b""))
+    forward_to_cloud("http://127.0.0.1:1", "secret-of-this-run")(RelayRequest("POST", "/", sent, b""))
     assert echo.asked[0].headers == [
         ("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260302/us-east-1/ssm/aws4_request, Signature=00"),
         ("X-Amz-Security-Token", "secret-of-this-run"),
     ]
 
 
-def test_the_shop_is_served_byte_by_byte_and_still_wants_its_own_key() -> None:
+def test_the_shop_still_needs_its_api_key() -> None:
     trackstar = Trackstar("key", [Shop("conn_a", access_token="token", clock=SystemClock())], SystemClock())
     with serve(trackstar) as server, Relay(LOOPBACK, {"trackstar": forward(server.url)}) as relay:
         secrets: dict[str, Any] = {"x-trackstar-api-key": "key", "x-trackstar-access-token": "token"}
@@ -147,7 +154,7 @@ def test_the_shop_is_served_byte_by_byte_and_still_wants_its_own_key() -> None:
         assert ask(url, method="GET")[0] == 401
 
 
-def test_a_service_that_is_gone_is_an_answer_and_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_service_that_is_gone_is_a_502(capfd: pytest.CaptureFixture[str]) -> None:
     with Relay(LOOPBACK, {"gone": forward("http://127.0.0.1:1")}) as relay:
-        assert ask(at_home(relay, "gone")) == (502, b"no answer (ConnectionRefusedError)")
+        assert ask(at_home(relay, "gone")) == (502, b"no response (ConnectionRefusedError)")
     assert "Traceback" not in capfd.readouterr().err

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import ValidationError
 
-from orderwatch_local.shop import (
+from orderwatch_local.simulator import (
     ACCESS_TOKEN_HEADER,
     API_KEY_HEADER,
     Envelope,
@@ -30,11 +30,10 @@ from orderwatch_local.shop import (
     missing_permission,
     serve,
 )
-from orderwatch_local.shop.catalogue import seeded_catalogue
-from orderwatch_local.shop.filters import ORDER_GRAMMAR
-from orderwatch_local.shop.lives import LIFECYCLE
-from orderwatch_local.shop.orders import OrderBook
-from orderwatch_local.shop.script import API_KEY
+from orderwatch_local.simulator.filters import ORDER_GRAMMAR
+from orderwatch_local.simulator.scenario import LIFECYCLE
+from orderwatch_local.simulator.script import API_KEY
+from orderwatch_local.simulator.seeded_data import OrderBook, seeded_catalogue
 from tests.integration.trackstar.page import page
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -206,7 +205,7 @@ def client() -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_an_answer_over_http_is_as_the_page_documents_it(case: Case, client: httpx.Client) -> None:
+def test_a_response_over_http_is_as_documented(case: Case, client: httpx.Client) -> None:
     world = ServedShop()
     case.prepare(world)
     operation = page().operations[case.operation]
@@ -218,12 +217,12 @@ def test_an_answer_over_http_is_as_the_page_documents_it(case: Case, client: htt
     page().check(operation, status=got.status_code, headers=got.headers, body=got.content, is_json=case.is_json)
 
 
-def test_every_documented_status_of_every_operation_is_among_the_cases() -> None:
+def test_the_cases_cover_every_documented_status() -> None:
     documented = {(name, status) for name, operation in page().operations.items() for status in operation.responses}
     assert {(case.operation, documented_status(case.operation, case.status)) for case in CASES} == documented
 
 
-def test_a_whole_scripted_day_is_as_the_page_documents_it() -> None:
+def test_a_scripted_day_is_as_documented() -> None:
     script = day_of_three_shops(1)
     trackstar = script.begin(monotonic=lambda: script.clock.now().timestamp())
     for hour in script.hours:
@@ -238,7 +237,7 @@ def test_a_whole_scripted_day_is_as_the_page_documents_it() -> None:
 
 
 @pytest.mark.parametrize("operation", ["listOrders", "listProducts", "listConnections"])
-def test_every_documented_parameter_is_understood(operation: str) -> None:
+def test_every_documented_parameter_is_accepted(operation: str) -> None:
     world = ServedShop()
     token = world_page_token(world, operation)
     for name, schema in page().operations[operation].parameters.items():
@@ -273,9 +272,7 @@ QUERIES = st.dictionaries(
 @pytest.mark.parametrize("operation", ["listOrders", "listProducts", "listConnections"])
 @settings(max_examples=60)
 @given(query=QUERIES)
-def test_any_query_gets_a_documented_answer_and_an_undocumented_one_is_refused(
-    operation: str, query: dict[str, str]
-) -> None:
+def test_any_query_gets_a_documented_response(operation: str, query: dict[str, str]) -> None:
     documented = page().operations[operation]
     got = ask(ServedShop(), operation, query)
     page().check(documented, status=got.status_code, headers=got.headers, body=got.content)
@@ -286,7 +283,7 @@ def test_any_query_gets_a_documented_answer_and_an_undocumented_one_is_refused(
         assert any(name in got.json()["error"] for name in query)
 
 
-def test_the_page_judges_an_answer_that_invents_a_field_or_lacks_a_header() -> None:
+def test_the_check_finds_an_unknown_field_or_a_missing_header() -> None:
     operation = page().operations["getConnection"]
     headers = httpx.Headers({"X-Request-Id": "1", "Content-Type": "application/json"})
     page().check(operation, status=404, headers=headers, body=b'{"error": "no"}')
@@ -298,7 +295,7 @@ def test_the_page_judges_an_answer_that_invents_a_field_or_lacks_a_header() -> N
         page().check(operation, status=418, headers=headers, body=b"{}")
 
 
-def test_an_older_spelling_of_the_rate_limit_is_told_apart_by_the_page() -> None:
+def test_the_check_knows_the_older_rate_limit_headers() -> None:
     world = ServedShop()
     world.trackstar.spelling = Spelling.OLDER
     got = ask(world, "listOrders", {})

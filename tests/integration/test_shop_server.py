@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from orderwatch_local.errors import PortInUseError
-from orderwatch_local.shop import (
+from orderwatch_local.simulator import (
     ACCESS_TOKEN_HEADER,
     API_KEY_HEADER,
     Resource,
@@ -47,7 +47,7 @@ def client(server: ShopServer) -> Iterator[httpx.Client]:
         yield running
 
 
-def test_an_answer_has_its_length_and_one_date_and_does_not_name_its_server(client: httpx.Client) -> None:
+def test_a_response_has_length_and_date_and_no_server(client: httpx.Client) -> None:
     response = client.get("/cart/orders")
     assert response.json()["data"][0]["order_number"] == "#1 é"
     assert response.http_version == "HTTP/1.1"
@@ -56,7 +56,7 @@ def test_an_answer_has_its_length_and_one_date_and_does_not_name_its_server(clie
     assert int(response.headers["content-length"]) == len(response.content)
 
 
-def test_a_connection_is_kept_for_the_next_request_after_errors_too(server: ShopServer) -> None:
+def test_a_connection_is_kept_alive_even_after_errors(server: ShopServer) -> None:
     raw = (
         b"GET /nowhere HTTP/1.1\r\nHost: x\r\nx-trackstar-api-key: the-key\r\n\r\n"
         b"GET /connections HTTP/1.1\r\nHost: x\r\nConnection: close\r\nx-trackstar-api-key: the-key\r\n\r\n"
@@ -69,19 +69,19 @@ def test_a_connection_is_kept_for_the_next_request_after_errors_too(server: Shop
     assert b"HTTP/1.1 200" in answer
 
 
-def test_a_sync_is_posted_over_the_wire(client: httpx.Client, trackstar: Trackstar) -> None:
+def test_a_sync_can_be_requested_over_http(client: httpx.Client, trackstar: Trackstar) -> None:
     trackstar.shops[0].place({"id": "o2", "status": "open"})
     assert client.post("/connections/sync", json={}).json()["syncing"] is True
     assert trackstar.shops[0].find(Resource.ORDERS, "o2")
 
 
-def test_a_dropped_answer_is_a_disconnect(client: httpx.Client, trackstar: Trackstar) -> None:
+def test_a_dropped_response_closes_the_connection(client: httpx.Client, trackstar: Trackstar) -> None:
     trackstar.intercept = lambda _: Response(200, drop=True)
     with pytest.raises(httpx.RemoteProtocolError):
         client.get("/cart/orders")
 
 
-def test_a_cut_answer_promises_more_than_it_brings(client: httpx.Client, trackstar: Trackstar) -> None:
+def test_a_cut_response_is_shorter_than_its_content_length(client: httpx.Client, trackstar: Trackstar) -> None:
     trackstar.intercept = lambda _: Response(200, body=b'{"data": []}', cut_at=5)
     with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
         client.get("/cart/orders")
@@ -89,7 +89,7 @@ def test_a_cut_answer_promises_more_than_it_brings(client: httpx.Client, trackst
     assert client.get("/cart/orders").status_code == 200
 
 
-def test_many_clients_are_answered_at_once(server: ShopServer, trackstar: Trackstar) -> None:
+def test_many_clients_are_served_at_once(server: ShopServer, trackstar: Trackstar) -> None:
     everyone_is_here = threading.Barrier(8, timeout=10)
 
     def wait_for_all(_: object) -> None:
@@ -102,19 +102,19 @@ def test_many_clients_are_answered_at_once(server: ShopServer, trackstar: Tracks
     assert len(trackstar.requests) == 8
 
 
-def test_a_port_in_use_is_told_in_one_error(server: ShopServer, trackstar: Trackstar) -> None:
+def test_a_port_in_use_is_an_error(server: ShopServer, trackstar: Trackstar) -> None:
     with pytest.raises(PortInUseError, match=f"port {server.port} of 127.0.0.1 is in use"):
         serve(trackstar, port=server.port)
 
 
-def test_a_chosen_port_is_taken(trackstar: Trackstar) -> None:
+def test_the_server_listens_on_a_chosen_port(trackstar: Trackstar) -> None:
     with serve(trackstar) as first:
         port = first.port
     with serve(trackstar, port=port) as second:
         assert httpx.get(f"{second.url}/connections", headers=HEADERS).status_code == 200
 
 
-def test_closing_hangs_up_on_idle_clients_and_leaves_no_thread(trackstar: Trackstar) -> None:
+def test_closing_disconnects_idle_clients_and_ends_threads(trackstar: Trackstar) -> None:
     before = set(threading.enumerate())
     server = serve(trackstar)
     with httpx.Client(base_url=server.url, headers=HEADERS, timeout=10) as client:

@@ -5,15 +5,15 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from orderwatch_local import smoke
-from orderwatch_local.account import Account
+from orderwatch_local.cloud.account import Account
+from orderwatch_local.smoke import run as smoke
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])
-def test_nothing_is_made_in_an_account_unless_somebody_says_yes(answer: str) -> None:
+def test_nothing_is_created_without_confirmation(answer: str) -> None:
     result = CliRunner().invoke(smoke.app, [], input=answer)
     assert result.exit_code == 1
-    assert "Account 123456789012, region us-east-1: make the stacks orderwatch-smoke-" in result.output
+    assert "Account 123456789012, region us-east-1: create the stacks orderwatch-smoke-" in result.output
     assert "[y/N]" in result.output
     assert boto3.client("s3").list_buckets()["Buckets"] == []
 

@@ -15,7 +15,7 @@ from orderwatch.aws.rate_limit import MILLISECOND, SLACK_LIMIT, TOPIC_LIMIT, Rat
 from orderwatch.aws.sns import AlertTopic
 from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.rendering import slack
-from orderwatch_local.shop import Shop
+from orderwatch_local.simulator import Shop
 from tests.support.clocks import FakeClock, running_on
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.recording_sns import ARN, RecordingSns, alert_ids_in

@@ -9,7 +9,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.sync import request_sync
-from orderwatch_local.shop import Request, Response
+from orderwatch_local.simulator import Request, Response
 from tests.support.world import MINUTE, World
 
 EVERY = 5 * MINUTE
@@ -95,6 +95,6 @@ def test_a_failed_sync_request_is_repeated_by_a_later_poll(world: World, status:
 
 
 def test_a_shop_without_sync_times_is_not_asked_to_sync(world: World) -> None:
-    world.shop.quirks.tells_syncs = False
+    world.shop.quirks.reports_syncs = False
     poll_and_ask(world, after=EVERY)
     assert asked(world) == []

@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
-from orderwatch_local.shop import Request, Response, Shop
+from orderwatch_local.simulator import Request, Response, Shop
 from tests.support.account import Account, account, order
 from tests.support.permissions import environment_of
 

@@ -19,7 +19,7 @@ from orderwatch.errors import InvalidRequestError, NotFoundError, TrackstarError
 from orderwatch.polling.window import baseline_window
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.http import MAX_TRIES
-from orderwatch_local.shop import Response
+from orderwatch_local.simulator import Response
 from tests.support.clocks import FakeClock
 from tests.support.world import NOON, World
 

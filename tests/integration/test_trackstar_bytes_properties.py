@@ -16,7 +16,7 @@ from orderwatch.polling.window import baseline_window
 from orderwatch.rendering.fallback import render_or_plain
 from orderwatch.sanitize import one_line
 from orderwatch.trackstar.orders import OrderPage
-from orderwatch_local.shop import Request, Response
+from orderwatch_local.simulator import Request, Response
 from tests.support.world import NOON, World
 
 EVERYTHING = baseline_window(vendor_now=NOON, days=0)

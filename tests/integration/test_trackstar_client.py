@@ -26,7 +26,7 @@ from orderwatch.polling.window import Window, WindowKind, baseline_window
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.http import MAX_TRIES
 from orderwatch.trackstar.orders import DateField
-from orderwatch_local.shop import (
+from orderwatch_local.simulator import (
     Envelope,
     Request,
     Resource,

@@ -1,4 +1,4 @@
-"""What `orderwatch up` refuses before it starts anything, against the simulated vendor over real sockets."""
+"""The checks of `orderwatch up`, against the simulated vendor over real sockets."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,10 +7,10 @@ import pytest
 from pydantic import SecretStr
 
 from orderwatch_cli.shop_check import Flaw, UnusableShopError
-from orderwatch_local.shop import Request as ApiRequest
-from orderwatch_local.shop import Response, Shop, Trackstar, VirtualClock, json_response, serve
-from orderwatch_local.up_checks import Request, check, doubts
-from orderwatch_local.watch import WatchedShop
+from orderwatch_local.cloud.watch import WatchedShop
+from orderwatch_local.simulator import Request as ApiRequest
+from orderwatch_local.simulator import Response, Shop, Trackstar, VirtualClock, json_response, serve
+from orderwatch_local.up.checks import Request, check, unknown_status_warnings
 
 
 @pytest.fixture
@@ -44,16 +44,16 @@ def test_each_connection_with_its_own_token_is_found(url: str) -> None:
     assert [connection.connection_id for connection in found] == ["conn_a", "conn_b"]
 
 
-def test_one_token_for_two_connections_is_refused_before_anything_is_asked(url: str, trackstar: Trackstar) -> None:
+def test_a_repeated_token_is_refused_without_a_request(url: str, trackstar: Trackstar) -> None:
     error = str(refusal(url, conn_a="token-of-conn_a", conn_b="token-of-conn_a"))
     assert "conn_a and conn_b have the same access token" in error
     assert "TRACKSTAR_ACCESS_TOKEN_conn_a and TRACKSTAR_ACCESS_TOKEN_conn_b" in error
     assert trackstar.requests == []
 
 
-def test_a_token_that_is_another_connections_is_refused_and_both_are_named(url: str) -> None:
+def test_a_token_of_another_connection_is_refused(url: str) -> None:
     assert str(refusal(url, conn_b="token-of-conn_a")) == (
-        "the access token of conn_b is that of conn_a: set TRACKSTAR_ACCESS_TOKEN_conn_b"
+        "the access token of conn_b belongs to conn_a: set TRACKSTAR_ACCESS_TOKEN_conn_b"
     )
 
 
@@ -70,9 +70,7 @@ def test_a_token_that_is_another_connections_is_refused_and_both_are_named(url: 
     ],
     ids=lambda answer: f"{answer.status} {answer.body.decode()}",
 )
-def test_where_the_api_does_not_tell_whose_token_it_is_it_is_taken(
-    url: str, trackstar: Trackstar, answer: Response
-) -> None:
+def test_a_token_is_accepted_if_the_api_names_no_owner(url: str, trackstar: Trackstar, answer: Response) -> None:
     def intercept(asked: ApiRequest) -> Response | None:
         return answer if asked.method == "POST" else None
 
@@ -84,9 +82,9 @@ def test_where_the_api_does_not_tell_whose_token_it_is_it_is_taken(
     ("statuses", "says"),
     [
         ("exception,backordered,cancelled", []),
-        ("exception, backorderd", ["no status backorderd is documented by Trackstar: did you mean backordered?"]),
-        ("on_hold", ["no status on_hold is documented by Trackstar: nothing is alerted on it unless a shop uses it"]),
+        ("exception, backorderd", ["Trackstar documents no status backorderd: did you mean backordered?"]),
+        ("on_hold", ["Trackstar documents no status on_hold: there are no alerts on it unless a shop uses it"]),
     ],
 )
-def test_a_status_that_trackstar_does_not_have_is_doubted(statuses: str, says: list[str]) -> None:
-    assert doubts(statuses) == says
+def test_an_undocumented_status_gets_a_warning(statuses: str, says: list[str]) -> None:
+    assert unknown_status_warnings(statuses) == says

@@ -4,9 +4,9 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from orderwatch_local.shop import Shop, TrackstarDates
-from orderwatch_local.shop.filters import ListQuery
-from orderwatch_local.shop.mirror import Resource
+from orderwatch_local.simulator import Shop, TrackstarDates
+from orderwatch_local.simulator.filters import ListQuery
+from orderwatch_local.simulator.mirror import Resource
 from tests.simulation.cloud import CONNECTIONS
 from tests.simulation.plan import STATUSES, ShopPlan
 
@@ -107,7 +107,7 @@ class ShopActivity:
         late = self._lateness(self._plan_of(connection_id))
         is_reported = self._run.sync_times.before_sync(shop)
         self._run.vendor_clock.offset -= late
-        copied = shop.sync(is_marked=is_reported)
+        copied = shop.sync(is_reported=is_reported)
         self._run.vendor_clock.offset += late
         self.show(shop)
         unreported = "" if is_reported else ", not reported"

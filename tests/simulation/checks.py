@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from orderwatch.aws.rate_limit import TOPIC_LIMIT
 from tests.simulation.cloud import ALERTS, ORDERS
 from tests.simulation.facts import Violation
 from tests.simulation.plan import TICK
@@ -42,7 +43,7 @@ class RunChecks:
         self._run.calm_ticks(1)
         for shop, order_id in placed.items():
             shop.move(order_id, "exception")
-            shop.sync(is_marked=False)
+            shop.sync(is_reported=False)
             self._run.activity.show(shop)
         self._run.note("every shop changes, not reported")
         for _ in range(int(MAX_GAP / TICK) + 1):
@@ -85,7 +86,7 @@ class RunChecks:
     def _check_rate(self) -> None:
         for began, topic, _ in self._run.sent:
             within = [at for at, other, _ in self._run.sent if other == topic and 0 <= at - began < 1.0 - RATE_JITTER]
-            if len(within) > 10:
+            if len(within) > TOPIC_LIMIT.messages:
                 raise Violation(f"{topic} got {len(within)} messages within a second")
 
     def check_first_polls(self, start: float) -> None:

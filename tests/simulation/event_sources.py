@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from orderwatch.alerts.alert import AlertKey
-from orderwatch_local.shop import Shop
+from orderwatch_local.simulator import Shop
 from tests.simulation.cloud import ALERTS, HASHES, Message, Record, Shard, queue_event, stream_event
 from tests.simulation.invocations import MAX_AT_ONCE
 

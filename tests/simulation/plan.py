@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
-from orderwatch_local.shop import Envelope, TrackstarDates
+from orderwatch_local.simulator import Envelope, TrackstarDates
 
 TICK = 300.0
 PASSING_FAULTS = ("429", "500", "html", "reset", "refused", "timeout", "cut", "malformed", "half", "scalar")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from orderwatch_local.shop import Paging, Shop, endpoint_error, invalid_credentials
+from orderwatch_local.simulator import Paging, Shop, endpoint_error, invalid_credentials
 
 if TYPE_CHECKING:
     from tests.simulation.run import SimulatedRun
@@ -54,7 +54,7 @@ def _refuse_filter(run: "SimulatedRun", shop: Shop) -> None:
 
 
 def _lead_nowhere(run: "SimulatedRun", shop: Shop) -> None:
-    shop.quirks.paging = run.chance.choice((Paging.STANDING, Paging.ROUND))
+    shop.quirks.paging = run.chance.choice((Paging.STUCK, Paging.LOOP))
     run.note(f"the page tokens of {shop.connection_id} lead {shop.quirks.paging}")
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from orderwatch_local.shop import Shop
-from orderwatch_local.shop import Trackstar as SimulatedTrackstar
+from orderwatch_local.simulator import Shop
+from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
 from tests.simulation import deadline_plan
 from tests.simulation.activity import ShopActivity
 from tests.simulation.aws_calls import AwsCalls
@@ -115,7 +115,7 @@ class SimulatedRun:
         )
         shop.quirks.trackstar_dates, shop.quirks.shows_superseded = plan.dates, plan.shows_superseded
         self.oracle.copies[plan.connection_id] = VisibleShop(plan.said_frequency)
-        shop.quirks.tells_syncs = plan.connection_id not in self.promises.without_sync_times
+        shop.quirks.reports_syncs = plan.connection_id not in self.promises.without_sync_times
         parameters = f"{PREFIX}/connections/{plan.connection_id}"
         self.parameters.values[f"{parameters}/access-token"] = shop.access_token
         if settings := self.promises.settings(plan.connection_id):
@@ -217,7 +217,7 @@ class SimulatedRun:
         for shop in self.shops.values():
             for _, end in PROBLEMS.values():
                 end(self, shop)
-            self.sync_times.restore(shop, tells_syncs=shop.connection_id not in self.promises.without_sync_times)
+            self.sync_times.restore(shop, reports_syncs=shop.connection_id not in self.promises.without_sync_times)
             self.activity.complete_first_sync(shop)
             for record in shop.orders():
                 shop.heal(record["id"])

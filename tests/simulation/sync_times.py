@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orderwatch_local.shop import Shop
+from orderwatch_local.simulator import Shop
 
 MAX_GAP = 900.0
 """Seconds after which a shop is polled whatever its sync times say."""
@@ -28,10 +28,10 @@ class SyncTimeFault(StrEnum):
 
 _BACK = (0.0, -1800.0, -3600.0)
 _APPLY: dict[SyncTimeFault, Callable[[Shop, random.Random], object]] = {
-    SyncTimeFault.EARLY: lambda shop, rng: setattr(shop.quirks, "mark_lies_by", -600.0),
-    SyncTimeFault.LATE: lambda shop, rng: setattr(shop.quirks, "mark_lies_by", 600.0),
-    SyncTimeFault.MISSING: lambda shop, rng: setattr(shop.quirks, "tells_syncs", False),
-    SyncTimeFault.GOING_BACK: lambda shop, rng: setattr(shop.quirks, "mark_lies_by", rng.choice(_BACK)),
+    SyncTimeFault.EARLY: lambda shop, rng: setattr(shop.quirks, "sync_time_error", -600.0),
+    SyncTimeFault.LATE: lambda shop, rng: setattr(shop.quirks, "sync_time_error", 600.0),
+    SyncTimeFault.MISSING: lambda shop, rng: setattr(shop.quirks, "reports_syncs", False),
+    SyncTimeFault.GOING_BACK: lambda shop, rng: setattr(shop.quirks, "sync_time_error", rng.choice(_BACK)),
     SyncTimeFault.SYNCING: lambda shop, rng: setattr(shop.quirks, "is_syncing", True),
 }
 
@@ -59,7 +59,7 @@ class SyncTimes:
             return self.chance.random() >= UNREPORTED
         return fault is not SyncTimeFault.FROZEN
 
-    def restore(self, shop: Shop, *, tells_syncs: bool) -> None:
+    def restore(self, shop: Shop, *, reports_syncs: bool) -> None:
         """From now on the shop reports right times."""
         self.faults[shop.connection_id] = SyncTimeFault.NONE
-        shop.quirks.mark_lies_by, shop.quirks.is_syncing, shop.quirks.tells_syncs = 0.0, False, tells_syncs
+        shop.quirks.sync_time_error, shop.quirks.is_syncing, shop.quirks.reports_syncs = 0.0, False, reports_syncs

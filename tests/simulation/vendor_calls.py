@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from orderwatch_local.shop import ShopTransport
+from orderwatch_local.simulator import ShopTransport
 from tests.simulation.invocations import Invocation
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from orderwatch import clock, slack
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.dynamodb import to_item
 from orderwatch.trackstar.client import Trackstar
-from orderwatch_local.shop import Shop, ShopTransport, VirtualClock
-from orderwatch_local.shop import Trackstar as SimulatedTrackstar
+from orderwatch_local.simulator import Shop, ShopTransport, VirtualClock
+from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
 from tests.support.clocks import BEGINS_AT, FakeClock
 from tests.support.cloud import CREATED_BY
 from tests.support.lambda_context import lambda_context, sqs_event

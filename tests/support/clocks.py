@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from orderwatch import clock
-from orderwatch_local.shop import VirtualClock
+from orderwatch_local.simulator import VirtualClock
 
 BEGINS_AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from orderwatch_local.shop import Visible
-from orderwatch_local.truth import AlertKey, alerts_in, expected_alerts
+from orderwatch_local.demo.expected import AlertKey, delivered_alerts, expected_status_alerts
+from orderwatch_local.simulator import VisibleChange
 
 
-def expected_alerts_of(visible: Iterable[Visible]) -> Counter[AlertKey]:
+def expected_alerts_of(visible: Iterable[VisibleChange]) -> Counter[AlertKey]:
     """The alerts that these changes require, counted; pass only changes after the baseline."""
-    return Counter(alert for alert, _ in expected_alerts(visible))
+    return Counter(alert for alert, _ in expected_status_alerts(visible))
 
 
 def order_alerts_in(bodies: Iterable[dict[str, Any]]) -> Counter[AlertKey]:
@@ -19,5 +19,5 @@ def order_alerts_in(bodies: Iterable[dict[str, Any]]) -> Counter[AlertKey]:
     for body in bodies:
         if digest := body.get("digest"):
             assert len(digest["orders"]) + digest["more_orders"] == digest["count"]
-        counted.update(alerts_in(body) if digest or body.get("order") else {})
+        counted.update(delivered_alerts(body) if digest or body.get("order") else {})
     return counted

@@ -19,8 +19,8 @@ from orderwatch.records import ConnectionState
 from orderwatch_cli.aws import Aws
 from orderwatch_cli.main import run
 from orderwatch_cli.stack import Outputs, Stack, find_stack
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.shop import Shop, SystemClock, Trackstar
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.simulator import Shop, SystemClock, Trackstar
 from tests.support.clocks import set_back
 from tests.support.template import load_template
 

@@ -13,9 +13,9 @@ from orderwatch.polling.metrics import PollMetrics
 from orderwatch.polling.policy import Policy
 from orderwatch.polling.poll import poll as real_poll
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
-from orderwatch_local.shop import Shop, ShopTransport
-from orderwatch_local.shop import Trackstar as SimulatedTrackstar
-from orderwatch_local.shop.script import API_KEY
+from orderwatch_local.simulator import Shop, ShopTransport
+from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
+from orderwatch_local.simulator.script import API_KEY
 
 WATCHED = Policy(statuses=frozenset({"exception", "backordered", "cancelled"}))
 

@@ -24,8 +24,8 @@ from orderwatch.aws.sns import AlertTopic
 from orderwatch.polling.policy import Policy
 from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.trackstar.client import PAGE_SIZE, ConnectionClient, Trackstar
-from orderwatch_local.shop import ShopTransport
-from orderwatch_local.shop.script import API_KEY
+from orderwatch_local.simulator import ShopTransport
+from orderwatch_local.simulator.script import API_KEY
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.polls import WATCHED, poll

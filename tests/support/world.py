@@ -11,9 +11,9 @@ from orderwatch.polling.metrics import PollMetrics
 from orderwatch.polling.policy import Policy
 from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.client import ConnectionClient
-from orderwatch_local.shop import Request, Response, Shop, VirtualClock
-from orderwatch_local.shop import Trackstar as SimulatedTrackstar
-from orderwatch_local.shop.script import API_KEY
+from orderwatch_local.simulator import Request, Response, Shop, VirtualClock
+from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
+from orderwatch_local.simulator.script import API_KEY
 from tests.support.clocks import ManualClock
 from tests.support.cloud import Tables
 from tests.support.polls import WATCHED, client_of, poll

@@ -63,9 +63,9 @@ def test_name_is_assigned_to_its_shop(connections: list[str], names: list[str], 
 @pytest.mark.parametrize(
     ("connections", "names", "says"),
     [
-        (["conn_a", "conn_b"], ["Sora"], "whose name is 'Sora'"),
+        (["conn_a", "conn_b"], ["Sora"], "'Sora' names no connection"),
         (["conn_a", "conn_b"], ["conn_c=Sora"], "--name ID=NAME"),
-        (["conn_a"], ["conn_a= "], "a name is empty"),
+        (["conn_a"], ["conn_a= "], "the name is empty"),
     ],
 )
 def test_name_that_is_empty_or_matches_no_shop_is_rejected(connections: list[str], names: list[str], says: str) -> None:

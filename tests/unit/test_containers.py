@@ -1,20 +1,20 @@
-"""Where containers come in, by what their daemon says of itself."""
+"""How containers reach this machine, by what the Docker daemon reports."""
 
 from ipaddress import ip_address
 
 import pytest
 
-from orderwatch_local.containers import LOOPBACK, find_doorway, read_doorway
+from orderwatch_local.cloud.containers import LOOPBACK, container_network_of, find_container_network
 from orderwatch_local.errors import DockerMissingError
 
 BRIDGE = [{"Subnet": "fd00:17::/64", "Gateway": "fd00:17::1"}, {"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]
 
 
-def test_on_linux_only_dockers_subnet_has_access() -> None:
-    doorway = read_doorway("Debian GNU/Linux 12", BRIDGE, platform="linux")
-    assert doorway.address == "172.17.0.1"
-    assert ip_address("172.17.0.2") in doorway.peers
-    assert ip_address("192.168.1.20") not in doorway.peers
+def test_on_linux_containers_use_the_bridge_of_docker() -> None:
+    network = container_network_of("Debian GNU/Linux 12", BRIDGE, platform="linux")
+    assert network.address == "172.17.0.1"
+    assert ip_address("172.17.0.2") in network.peers
+    assert ip_address("192.168.1.20") not in network.peers
 
 
 @pytest.mark.parametrize(
@@ -25,20 +25,22 @@ def test_on_linux_only_dockers_subnet_has_access() -> None:
         ("Alpine Linux v3.20", "darwin", "another virtual machine that hands on to loopback"),
     ],
 )
-def test_with_a_docker_vm_only_loopback_is_opened(system: str, platform: str, reason: str) -> None:
-    assert read_doorway(system, BRIDGE, platform=platform) == LOOPBACK
+def test_with_a_virtual_machine_only_loopback_is_used(system: str, platform: str, reason: str) -> None:
+    assert container_network_of(system, BRIDGE, platform=platform) == LOOPBACK
 
 
-def test_the_default_gateway_is_the_subnets_first_address() -> None:
-    assert read_doorway("Debian GNU/Linux 12", [{"Subnet": "10.9.0.0/24"}], platform="linux").address == "10.9.0.1"
+def test_the_default_gateway_is_the_first_address() -> None:
+    assert (
+        container_network_of("Debian GNU/Linux 12", [{"Subnet": "10.9.0.0/24"}], platform="linux").address == "10.9.0.1"
+    )
 
 
-def test_a_daemon_without_a_bridge_is_an_error_that_says_what_to_do() -> None:
+def test_a_daemon_without_a_bridge_is_an_error_with_a_remedy() -> None:
     with pytest.raises(DockerMissingError, match="--bridge=none"):
-        read_doorway("Debian GNU/Linux 12", [], platform="linux")
+        container_network_of("Debian GNU/Linux 12", [], platform="linux")
 
 
-def test_a_daemon_without_a_response_is_a_one_line_error() -> None:
+def test_a_missing_daemon_is_an_error_of_one_line() -> None:
     with pytest.raises(DockerMissingError, match="`sam local invoke` needs Docker") as raised:
-        find_doorway({"DOCKER_HOST": "tcp://127.0.0.1:1"})
+        find_container_network({"DOCKER_HOST": "tcp://127.0.0.1:1"})
     assert "\n" not in str(raised.value)

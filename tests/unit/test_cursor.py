@@ -10,7 +10,7 @@ import pytest
 from orderwatch.errors import PagingError
 from orderwatch.polling.window import MAX_ATTEMPTS, OVERLAP
 from orderwatch.trackstar.orders import DateField
-from orderwatch_local.shop import Paging, Request, Response, TrackstarDates
+from orderwatch_local.simulator import Paging, Request, Response, TrackstarDates
 from tests.support.world import TICK, World, kinds
 
 HOUR = timedelta(hours=1)
@@ -212,7 +212,7 @@ def test_a_loop_of_page_tokens_fails(world: World) -> None:
     assert len(asked) < 50
 
 
-@pytest.mark.parametrize("paging", [Paging.STANDING, Paging.ROUND])
+@pytest.mark.parametrize("paging", [Paging.STUCK, Paging.LOOP])
 def test_a_shop_recovers_when_its_page_tokens_work_again(
     world: World, paging: Paging, monkeypatch: pytest.MonkeyPatch
 ) -> None:

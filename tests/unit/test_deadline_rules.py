@@ -10,7 +10,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.polling.metrics import Outcome
 from orderwatch.polling.policy import Policy
-from orderwatch_local.shop import invalid_credentials
+from orderwatch_local.simulator import invalid_credentials
 from tests.support.polls import WATCHED
 from tests.support.world import NOON, TICK, World, kinds
 
@@ -162,7 +162,7 @@ def test_an_order_shipped_after_its_window_is_read_again(world: Watched) -> None
 
 def test_without_sync_times_a_deadline_passes_two_syncs_later() -> None:
     quiet = Watched()
-    quiet.shop.quirks.tells_syncs = False
+    quiet.shop.quirks.reports_syncs = False
     quiet.start(policy=QUIET)
     quiet.place_due("1", after=HOUR)
     assert quiet.poll_synced_kinds(2 * HOUR, policy=QUIET) == [], "it has passed, and may have shipped unseen"
@@ -172,11 +172,11 @@ def test_without_sync_times_a_deadline_passes_two_syncs_later() -> None:
 def test_a_missing_sync_time_never_moves_the_watermark(world: Watched) -> None:
     world.place_due("1", after=HOUR)
     world.poll_synced_kinds()
-    world.shop.quirks.tells_syncs = False
+    world.shop.quirks.reports_syncs = False
     world.pass_time(9 * HOUR)
     world.poll(policy=POLICY)
     assert order_kinds(world.new_alerts()) == [], "it was synced last before the deadline"
-    world.shop.quirks.tells_syncs = True
+    world.shop.quirks.reports_syncs = True
     assert world.poll_synced_kinds() == [("1", "order.late")]
 
 

@@ -17,8 +17,8 @@ from typer import Context
 from typer.main import get_command
 
 from orderwatch_cli.main import app
-from orderwatch_local.shop import day_of_three_shops, serve
-from orderwatch_local.shop.script import API_KEY
+from orderwatch_local.simulator import day_of_three_shops, serve
+from orderwatch_local.simulator.script import API_KEY
 from tests.support.doc_commands import PAGES, Command, commands_in, commands_of
 from tests.support.template import ROOT, load_template
 

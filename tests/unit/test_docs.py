@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orderwatch_local import for_sam
+from orderwatch_local.cloud import for_sam
 from tests.support.template import ROOT, load_template
 
 TEMPLATE = load_template()

@@ -13,7 +13,7 @@ from orderwatch.publishing.enrich import (
     without_details,
 )
 from orderwatch.trackstar.products import Product, ProductPage
-from orderwatch_local.samples import SAMPLES, order_alert
+from orderwatch_local.preview.samples import SAMPLES, order_alert
 
 TENT = Product(
     id="901",

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from orderwatch_local.shop import TrackstarDates
+from orderwatch_local.simulator import TrackstarDates
 from tests.support.world import MINUTE, World
 
 HOUR = timedelta(hours=1)

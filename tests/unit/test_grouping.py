@@ -11,7 +11,7 @@ from orderwatch.alerts.kinds import Severity
 from orderwatch.alerts.parts import AlertLineItem, Digest, DigestedProduct
 from orderwatch.publishing.group import MAX_ORDERS, MAX_PRODUCTS, MIXED, group
 from orderwatch.rendering import email
-from orderwatch_local.samples import NOW, SAMPLES, order_alert
+from orderwatch_local.preview.samples import NOW, SAMPLES, order_alert
 
 
 def _alerts(count: int, *, kind: str = "order.backordered", shop: str = "a", **fields: object) -> list[Alert]:

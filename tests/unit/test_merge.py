@@ -11,7 +11,7 @@ from orderwatch.alerts.parts import AlertOrder
 from orderwatch.publishing.group import Group, group, merge_alerts
 from orderwatch.rendering.fallback import plain
 from orderwatch.rendering.sns import render
-from orderwatch_local.samples import NOW, SHOP
+from orderwatch_local.preview.samples import NOW, SHOP
 from tests.support.recording_sns import alert_ids_in
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.rendering import amazon_q
-from orderwatch_local.samples import SAMPLES, order_alert
+from orderwatch_local.preview.samples import SAMPLES, order_alert
 
 SCHEMA = Path(__file__).parents[2] / "docs/amazon-q-notification.schema.json"
 CUSTOM_NOTIFICATION: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import pytest
 from orderwatch.alerts.alert import Enrichment
 from orderwatch.alerts.parts import AlertLineItem, Digest, DigestedOrder
 from orderwatch.rendering import email
-from orderwatch_local.samples import NOW, SAMPLES, order_alert
+from orderwatch_local.preview.samples import NOW, SAMPLES, order_alert
 
 
 def test_the_subject_has_status_order_shop_and_value() -> None:

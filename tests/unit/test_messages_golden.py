@@ -7,8 +7,8 @@ import pytest
 from moto.sns.utils import FilterPolicyMatcher
 
 from orderwatch.rendering.sns import render
-from orderwatch_local.samples import SAMPLES
-from orderwatch_local.schema import alert_schema
+from orderwatch_local.preview.samples import SAMPLES
+from orderwatch_local.preview.schema import alert_schema
 from tests.unit.golden.samples import CHANNELS, FOLDER, golden_file
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -8,8 +8,8 @@ from orderwatch.alerts.alert import Alert, AlertChanges
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder, AlertPart, Digest, DigestLists, OrderChanges
 from orderwatch.alerts.summary import DailySummary, ShopLists, ShopSummary, SummaryChanges
 from orderwatch.rendering import machine
-from orderwatch_local.samples import SAMPLES, order_alert
-from orderwatch_local.schema import alert_schema
+from orderwatch_local.preview.samples import SAMPLES, order_alert
+from orderwatch_local.preview.schema import alert_schema
 
 
 def _with_lines(count: int, *, more: int = 0) -> Alert:

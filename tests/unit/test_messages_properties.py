@@ -27,8 +27,8 @@ from orderwatch.alerts.parts import (
 from orderwatch.publishing.group import MAX_ORDERS, MAX_PRODUCTS, group
 from orderwatch.rendering import amazon_q, email, fallback, formatting, lists, machine, slack, sms, sns
 from orderwatch.rendering.sns import render
-from orderwatch_local.samples import order_alert
-from orderwatch_local.schema import alert_schema
+from orderwatch_local.preview.samples import order_alert
+from orderwatch_local.preview.schema import alert_schema
 from tests.support.any_summary import summaries
 from tests.unit.test_messages_chat import CUSTOM_NOTIFICATION
 from tests.unit.test_messages_slack import assert_within_limits

@@ -10,7 +10,7 @@ import pytest
 from orderwatch.alerts.alert import Enrichment
 from orderwatch.alerts.parts import AlertLineItem, Digest, DigestedOrder
 from orderwatch.rendering import slack
-from orderwatch_local.samples import SAMPLES, order_alert
+from orderwatch_local.preview.samples import SAMPLES, order_alert
 
 
 def assert_within_limits(message: slack.SlackMessage) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.rendering import sms
-from orderwatch_local.samples import SAMPLES, order_alert
+from orderwatch_local.preview.samples import SAMPLES, order_alert
 
 LINK = "https://admin.example.com/nordic-outdoor/orders/5501042"
 

@@ -10,7 +10,7 @@ from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.rendering import email, fallback, sns
 from orderwatch.rendering.fallback import render_or_plain
 from orderwatch.rendering.sns import render
-from orderwatch_local.samples import SAMPLES, order_alert
+from orderwatch_local.preview.samples import SAMPLES, order_alert
 
 
 def _values(attributes: Mapping[str, sns.Attribute]) -> dict[str, str]:

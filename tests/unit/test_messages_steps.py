@@ -7,7 +7,7 @@ import pytest
 from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.rendering import amazon_q, email, machine, next_steps, slack
-from orderwatch_local.samples import NOW, SAMPLES, order_alert
+from orderwatch_local.preview.samples import NOW, SAMPLES, order_alert
 
 
 def _line(sku: str = "LAMP-1", quantity: int | None = 3, on_hand: int | None = 3) -> AlertLineItem:

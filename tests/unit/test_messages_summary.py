@@ -10,7 +10,7 @@ from orderwatch.alerts.summary import DailySummary
 from orderwatch.rendering import amazon_q, content, email, fallback, machine, next_steps, slack, sms
 from orderwatch.rendering.sns import MAX_BYTES, render
 from orderwatch.summary.build import summarize
-from orderwatch_local.samples import SAMPLES
+from orderwatch_local.preview.samples import SAMPLES
 from tests.support.summaries import AT, AT_RISK, HOUR, MemoryStore, blocked, extract, healthy, request, row, shop
 
 

@@ -7,7 +7,7 @@ import pytest
 from orderwatch.alerts.kinds import Urgency
 from orderwatch.rendering import email, formatting, slack, sms
 from orderwatch.shop_settings import time_zone
-from orderwatch_local.samples import NOW, SAMPLES, order_alert
+from orderwatch_local.preview.samples import NOW, SAMPLES, order_alert
 
 BERLIN = time_zone("Europe/Berlin")
 SEEN = datetime(2026, 3, 4, 12, 35, tzinfo=UTC)

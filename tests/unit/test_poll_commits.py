@@ -3,7 +3,7 @@
 import pytest
 
 from orderwatch.polling.metrics import Outcome
-from orderwatch_local.shop import Request, Response
+from orderwatch_local.simulator import Request, Response
 from tests.support.world import MINUTE, World, kinds
 
 

@@ -8,7 +8,7 @@ from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import UnavailableError
 from orderwatch.polling.policy import Policy
 from orderwatch.polling.poll import alert_poll_failing
-from orderwatch_local.shop import Request, Response
+from orderwatch_local.simulator import Request, Response
 from tests.support.polls import WATCHED
 from tests.support.world import World, kinds
 

@@ -15,7 +15,7 @@ from orderwatch.polling.policy import Policy
 from orderwatch.polling.window import OVERLAP, WindowKind
 from orderwatch.records import HealthState, StoredOrder
 from orderwatch.trackstar.orders import DateField, Order
-from orderwatch_local.shop import Request, Response, Shop, TrackstarDates, invalid_credentials
+from orderwatch_local.simulator import Request, Response, Shop, TrackstarDates, invalid_credentials
 from tests.support.polls import WATCHED, poll
 from tests.support.world import MINUTE, NOON, TICK, World, kinds
 

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertLineItem
 from orderwatch_cli.main import app
-from orderwatch_local import picture
 from orderwatch_local.errors import ToolMissingError
-from orderwatch_local.mrkdwn import Span, Style, spans
-from orderwatch_local.picture import PictureError
-from orderwatch_local.preview import CHANNELS, read_alert, show
-from orderwatch_local.preview_page import page
-from orderwatch_local.samples import SAMPLES, order_alert
+from orderwatch_local.preview import picture
+from orderwatch_local.preview.command import CHANNELS, read_alert, show
+from orderwatch_local.preview.mrkdwn import Span, Style, spans
+from orderwatch_local.preview.page import page
+from orderwatch_local.preview.picture import PictureError
+from orderwatch_local.preview.samples import SAMPLES, order_alert
 
 NASTY = "</pre><script>alert(1)</script>{{json}}\"'&<b>"
 
@@ -42,7 +42,7 @@ def test_one_channel_alone_can_be_shown() -> None:
     assert "E-mail" not in text
 
 
-def test_what_the_terminal_shows_of_slack_is_what_slack_shows_of_it() -> None:
+def test_the_terminal_shows_slack_blocks_as_slack_does() -> None:
     text = shown(order_alert("order.exception", raw_status="<b> & _co_"), "slack")
     assert "Order #1042 is in exception at Nordic Outdoor" in text
     assert "<b> & _co_." in text
@@ -76,7 +76,7 @@ class Reader(HTMLParser):
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_the_page_of_every_kind_is_well_formed_and_fetches_nothing(kind: str) -> None:
+def test_the_page_is_well_formed_and_loads_nothing(kind: str) -> None:
     html = page(SAMPLES[kind])
     reader = Reader(html)
     assert reader.open == []
@@ -96,7 +96,7 @@ def test_the_page_shows_every_channel() -> None:
     assert "[exception] Due in 20 h: Order #1042 at Nordic Outdoor, 129.90 EUR" in reader.text
 
 
-def test_nothing_that_a_shop_wrote_is_markup_on_the_page() -> None:
+def test_text_of_a_shop_is_escaped_on_the_page() -> None:
     line = AlertLineItem(sku=NASTY, name=NASTY, image_url='https://a.example/"onerror="x')
     alert = order_alert(
         "order.exception", number=NASTY, raw_status=NASTY, url="https://a.example/?a&b|c", line_items=(line,)
@@ -108,7 +108,7 @@ def test_nothing_that_a_shop_wrote_is_markup_on_the_page() -> None:
     assert Reader(html).open == []
 
 
-def test_what_is_filled_into_the_page_is_not_filled_in_itself() -> None:
+def test_inserted_text_is_not_filled_again() -> None:
     assert "{{email}}" in page(order_alert("order.exception", raw_status="{{email}}"))
 
 
@@ -123,7 +123,7 @@ def test_what_is_filled_into_the_page_is_not_filled_in_itself() -> None:
         ("", []),
     ],
 )
-def test_slacks_markup_is_read_as_slack_reads_it(markup: str, read: list[Span]) -> None:
+def test_slack_markup_is_parsed_as_slack_does(markup: str, read: list[Span]) -> None:
     assert list(spans(markup)) == read
 
 
@@ -143,7 +143,7 @@ def refused(*arguments: str, stdin: str | None = None) -> str:
 
 
 @pytest.mark.parametrize("source", ["a file", "stdin"])
-def test_an_alert_that_was_received_can_be_shown(source: str, tmp_path: Path) -> None:
+def test_a_received_alert_can_be_shown(source: str, tmp_path: Path) -> None:
     alert = order_alert("order.cancelled", number="from a file").model_dump_json()
     file = tmp_path / "alert.json"
     file.write_text(alert)
@@ -151,13 +151,13 @@ def test_an_alert_that_was_received_can_be_shown(source: str, tmp_path: Path) ->
     assert "#from a file is cancelled" in run(*arguments, stdin=alert)
 
 
-def test_the_page_is_written_where_it_is_wanted(tmp_path: Path) -> None:
+def test_the_page_is_written_to_the_given_file(tmp_path: Path) -> None:
     html = tmp_path / "alert.html"
     assert run("--kind", "order.digest", "--html", str(html)) == f"wrote {html}\n"
     assert "12 orders are backordered" in Reader(html.read_text(encoding="utf-8")).text
 
 
-def test_without_a_kind_the_page_shows_every_kind_and_leads_to_each(tmp_path: Path) -> None:
+def test_without_a_kind_the_page_links_to_every_kind(tmp_path: Path) -> None:
     html = tmp_path / "alerts.html"
     run("--html", str(html))
     text = html.read_text(encoding="utf-8")
@@ -168,14 +168,14 @@ def test_without_a_kind_the_terminal_shows_an_order_in_exception() -> None:
     assert "Order #1042 is in exception" in run("--channel", "sms")
 
 
-def test_what_cannot_be_shown_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    assert "order.lost is none of: order.exception" in refused("--kind", "order.lost")
-    assert "fax is none of: all, email" in refused("--channel", "fax")
+def test_an_invalid_option_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    assert "order.lost is not one of order.exception" in refused("--kind", "order.lost")
+    assert "fax is not one of all, email" in refused("--channel", "fax")
     assert "No such file" in refused("--alert", str(tmp_path / "missing.json"))
-    assert "no orderwatch.alert.v1" in refused("--alert", "-", stdin='{"order": {"ship_to": "Ada"}}')
+    assert "not an orderwatch.alert.v1" in refused("--alert", "-", stdin='{"order": {"ship_to": "Ada"}}')
 
 
-def test_a_refusal_holds_nothing_of_what_was_refused() -> None:
+def test_a_refusal_does_not_quote_the_alert() -> None:
     with pytest.raises(ValueError, match="alert_id: missing") as caught:
         read_alert(json.dumps({"kind": 7, "connection": "Ada Example"}))
     assert "Ada" not in str(caught.value)
@@ -188,7 +188,7 @@ def test_the_channels_are_those_of_the_command() -> None:
 # The picture
 
 
-def test_without_a_browser_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_browser_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissingError, match="install chromium"):
         picture.take(tmp_path / "alert.png")
@@ -205,14 +205,14 @@ WRITE = """for each in "$@"; do
 done"""
 
 
-def test_a_browser_that_takes_no_picture_is_heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_browser_without_a_picture_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     _browser(tmp_path, "echo no display >&2")
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     with pytest.raises(PictureError, match="no display"):
         picture.take(tmp_path / "alert.png")
 
 
-def test_a_picture_is_kept_only_within_its_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_picture_over_the_limit_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     _browser(tmp_path, WRITE.format(size=picture.MAX_BYTES + 1))
     with pytest.raises(PictureError, match="300,001 bytes"):

@@ -19,15 +19,16 @@ from orderwatch_cli import arguments, main, output
 from orderwatch_cli.commands import connect
 from orderwatch_cli.commands.connect import Connected
 from orderwatch_cli.stack import Outputs
-from orderwatch_local import demo, up
-from orderwatch_local.cloud import LocalCloud
-from orderwatch_local.inbox import Mail
-from orderwatch_local.preview import CHANNELS
-from orderwatch_local.preview import show as preview
-from orderwatch_local.samples import SAMPLES
-from orderwatch_local.screen import Screen
-from orderwatch_local.up_checks import Request
-from orderwatch_local.watch import Watch
+from orderwatch_local.cloud.inbox import Mail
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.cloud.watch import Watch
+from orderwatch_local.demo import run as demo
+from orderwatch_local.preview.command import CHANNELS
+from orderwatch_local.preview.command import show as preview
+from orderwatch_local.preview.samples import SAMPLES
+from orderwatch_local.up import run as up
+from orderwatch_local.up.checks import Request
+from orderwatch_local.up.screen import Screen
 
 ESCAPES = "\x1b[2J\x1b]0;owned\x07 \x9b31m \x00\x08\x7f\r"
 BIDI = "\u202e\u2066\u2069\u200f"
@@ -134,7 +135,7 @@ def shown_by_up(mail: Mail) -> str:
 
 def shown_by_demo(mail: Mail) -> str:
     out, printed = console()
-    demo.printer(out, demo.Received())(mail)
+    demo.mail_printer(out, demo.Received())(mail)
     return printed.getvalue()
 
 

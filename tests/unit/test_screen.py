@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 from rich.console import Console
 
-from orderwatch_local.inbox import Mail
-from orderwatch_local.screen import Screen
-from orderwatch_local.watch_status import DeadlineState
+from orderwatch_local.cloud.inbox import Mail
+from orderwatch_local.up.screen import Screen
+from orderwatch_local.up.status import WatchStatus
 from tests.support.clocks import BEGINS_AT, ManualClock, running_on
 
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
@@ -21,32 +21,30 @@ def console(*, terminal: bool, width: int = 60) -> tuple[Console, io.StringIO]:
     return Console(file=printed, force_terminal=terminal, width=width, highlight=False, color_system=None), printed
 
 
-def deadline_state(begun: datetime = BEGINS_AT) -> DeadlineState:
-    return DeadlineState({"conn_a": "Alpine Outdoor"}, timedelta(seconds=5), begun=begun)
+def status(started_at: datetime = BEGINS_AT) -> WatchStatus:
+    return WatchStatus({"conn_a": "Alpine Outdoor"}, timedelta(seconds=5), started_at=started_at)
 
 
 @pytest.mark.parametrize(
     ("out", "log", "as_json", "live"),
     [(True, True, False, True), (False, True, False, False), (True, False, False, False), (True, True, True, False)],
 )
-def test_a_line_is_rewritten_in_place_only_where_nothing_else_writes_on_the_terminal(
-    out: bool, log: bool, as_json: bool, live: bool
-) -> None:
+def test_the_live_line_needs_a_terminal_of_its_own(out: bool, log: bool, as_json: bool, live: bool) -> None:
     assert Screen(console(terminal=out)[0], console(terminal=log)[0], as_json=as_json).is_live is live
 
 
-def test_in_a_pipe_a_message_is_its_subject_and_text_in_plain_lines() -> None:
+def test_in_a_pipe_a_message_is_plain_lines() -> None:
     out, printed = console(terminal=False, width=20)
     Screen(out, out, as_json=False).show_mail(MAIL)
     assert printed.getvalue() == f"{MAIL.subject}\n{MAIL.text}\n"
 
 
-def test_in_a_pipe_the_standing_is_a_plain_line_a_minute() -> None:
+def test_in_a_pipe_the_status_is_one_plain_line_a_minute() -> None:
     time = ManualClock(BEGINS_AT)
     out, _ = console(terminal=False)
     log, printed = console(terminal=False)
     with running_on(time):
-        screen, now = Screen(out, log, as_json=True), deadline_state()
+        screen, now = Screen(out, log, as_json=True), status()
         with screen.showing(now):
             for _ in range(130):
                 time.advance(timedelta(seconds=1))
@@ -56,7 +54,7 @@ def test_in_a_pipe_the_standing_is_a_plain_line_a_minute() -> None:
 
 
 @pytest.mark.parametrize("width", [60, 120])
-def test_on_a_terminal_a_message_is_a_box_as_wide_as_there_is_room_up_to_78(width: int) -> None:
+def test_on_a_terminal_a_message_is_a_box_of_up_to_78_columns(width: int) -> None:
     out, printed = console(terminal=True, width=width)
     Screen(out, out, as_json=False).show_mail(MAIL)
     lines = printed.getvalue().splitlines()
@@ -65,25 +63,25 @@ def test_on_a_terminal_a_message_is_a_box_as_wide_as_there_is_room_up_to_78(widt
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_message_of_the_other_topic_says_whom_it_is_for(terminal: bool) -> None:
+def test_a_message_of_the_other_topic_is_marked_for_operators(terminal: bool) -> None:
     out, printed = console(terminal=terminal)
     Screen(out, out, as_json=False).show_mail(MAIL, for_operators=True)
     assert "OpsTopic: for the operators" in printed.getvalue()
 
 
-def test_the_live_line_is_gone_when_the_watch_ends_and_what_was_said_stays() -> None:
+def test_at_the_end_the_live_line_is_erased_and_messages_stay() -> None:
     out, printed = console(terminal=True, width=100)
     with running_on(ManualClock(BEGINS_AT)):
         screen = Screen(out, out, as_json=False)
-        with screen.showing(deadline_state()):
-            screen.report("polls of Alpine Outdoor fail")
+        with screen.showing(status()):
+            screen.report("polling Alpine Outdoor fails")
     text = printed.getvalue()
     assert "watching Alpine Outdoor · first poll · next in 5 s" in text
-    assert "polls of Alpine Outdoor fail" in text
+    assert "polling Alpine Outdoor fails" in text
     assert text.endswith("\x1b[2Kstopping ...\n"), "the line is erased before that"
 
 
-def test_a_command_to_be_copied_is_in_one_piece_however_narrow_the_terminal() -> None:
+def test_a_command_to_copy_is_never_wrapped() -> None:
     out, printed = console(terminal=True, width=20)
     command = "orderwatch shops --endpoint-url http://127.0.0.1:40000"
     Screen(out, out, as_json=False).say(command, to_copy=True)

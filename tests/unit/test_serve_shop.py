@@ -1,16 +1,16 @@
-"""What `orderwatch shop` prints to be typed, and the screens of the README."""
+"""The commands that `orderwatch shop` prints, and the screens of the README."""
 
 import sys
 
 import pytest
 
-from orderwatch_local.serve_shop import how_to_watch
-from orderwatch_local.shop import day_of_three_shops
-from orderwatch_local.shop_commands import ShopCommands
+from orderwatch_local.simulator import day_of_three_shops
+from orderwatch_local.simulator.commands import ShopCommands
+from orderwatch_local.simulator.interactive import how_to_watch
 from tests.support.template import ROOT
 
 
-def test_what_to_type_is_there_word_for_word_and_breaks_no_line_at_60_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_printed_commands_fit_into_60_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/pytest"])
     lines = how_to_watch(day_of_three_shops(1).begin(), "http://127.0.0.1:40000").splitlines()
     assert "export TRACKSTAR_ACCESS_TOKEN_conn_alpine=token-of-conn_alpine" in lines
@@ -22,7 +22,7 @@ def test_what_to_type_is_there_word_for_word_and_breaks_no_line_at_60_columns(mo
     assert [line for line in lines if len(line) > 60 and not line.startswith("export ")] == []
 
 
-def test_the_readmes_screen_is_what_the_commands_answer() -> None:
+def test_the_screen_in_the_readme_is_the_real_output() -> None:
     commands = ShopCommands(day_of_three_shops(1).begin())
     _, _, screen = (ROOT / "README.md").read_text().partition("```text\nshop> ")
     typed = [part.partition("\n") for part in screen.partition("```")[0].split("shop> ")]

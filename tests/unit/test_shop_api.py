@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderwatch_local.shop import (
+from orderwatch_local.simulator import (
     ACCESS_TOKEN_HEADER,
     API_KEY_HEADER,
     Envelope,
@@ -94,18 +94,18 @@ def test_without_the_right_api_key_everything_is_401(world: TwoShops, path: str,
 
 @pytest.mark.parametrize("token", [None, "wrong", ""])
 @pytest.mark.parametrize("path", ["/cart/orders", "/cart/orders/o1", "/cart/products", "/cart/products/p1"])
-def test_carts_need_the_access_token_too(world: TwoShops, path: str, token: str | None) -> None:
+def test_carts_need_the_access_token(world: TwoShops, path: str, token: str | None) -> None:
     assert world.get(path, token=token).status == 401
 
 
-def test_a_token_opens_its_own_connection_only(world: TwoShops) -> None:
+def test_a_token_is_valid_for_its_own_connection(world: TwoShops) -> None:
     world.place("o1")
     world.place("o2", shop=world.b)
     assert world.orders() == ["o1"]
     assert world.get("/cart/orders/o2").status == 404
 
 
-def test_connections_are_read_with_the_key_alone(world: TwoShops) -> None:
+def test_connections_need_only_the_api_key(world: TwoShops) -> None:
     assert world.get("/connections", token=None).status == 200
     assert world.get("/connections/conn_b", token=None).status == 200
 
@@ -115,13 +115,13 @@ def test_a_disabled_connection_is_403(world: TwoShops) -> None:
     assert world.get("/cart/orders").status == 403
 
 
-def test_a_disconnected_shop_is_forgotten(world: TwoShops) -> None:
+def test_a_disconnected_shop_is_unknown(world: TwoShops) -> None:
     world.trackstar.disconnect("conn_a")
     assert world.get("/cart/orders").status == 401
     assert world.get("/connections/conn_a").status == 404
 
 
-def test_a_lacking_endpoint_is_501_of_the_integration(world: TwoShops) -> None:
+def test_a_missing_endpoint_is_501_of_the_integration(world: TwoShops) -> None:
     world.a.quirks.lacks = {Resource.PRODUCTS}
     for path in ("/cart/products", "/cart/products/p1"):
         assert (world.get(path).status, world.get(path).json()["origin"]) == (501, "integration")
@@ -177,15 +177,13 @@ def test_a_wrong_method_is_405_and_names_the_right_one(world: TwoShops, method: 
         ("/connections", "ids[in]", "conn_a"),
     ],
 )
-def test_what_is_not_on_the_page_is_422_naming_the_parameter(
-    world: TwoShops, path: str, parameter: str, value: str
-) -> None:
+def test_an_undocumented_parameter_is_422_with_its_name(world: TwoShops, path: str, parameter: str, value: str) -> None:
     response = world.get(path, {parameter: value})
     assert response.status == 422
     assert parameter in error_of(response)
 
 
-def test_a_parameter_given_twice_is_422(world: TwoShops) -> None:
+def test_a_repeated_parameter_is_422(world: TwoShops) -> None:
     headers = {API_KEY_HEADER: KEY, ACCESS_TOKEN_HEADER: TOKEN}
     response = world.send("GET", "/cart/orders?limit=5&status=open&limit=6", headers)
     assert (response.status, "limit" in error_of(response)) == (422, True)
@@ -207,7 +205,7 @@ def test_a_connection_may_refuse_a_documented_filter(world: TwoShops) -> None:
 
 
 @given(name=st.text(max_size=30), value=st.text(max_size=30))
-def test_no_parameter_whatever_makes_the_api_fail(name: str, value: str) -> None:
+def test_no_parameter_causes_a_server_error(name: str, value: str) -> None:
     assert TwoShops().get("/cart/orders", {name: value}).status in {200, 422}
 
 
@@ -220,7 +218,7 @@ def test_a_bare_field_is_the_same_as_eq(world: TwoShops) -> None:
     assert world.orders(status="exception") == world.orders(status__eq="exception") == ["o2"]
 
 
-def test_every_operator_means_what_it_says(world: TwoShops) -> None:
+def test_every_operator_filters_as_documented(world: TwoShops) -> None:
     world.place("o1", "o2", "o3")
     second = world.get("/cart/orders/o2").json()["data"]["trackstar_updated_date"]
     found = {
@@ -244,13 +242,13 @@ def test_in_and_nin_take_lists(world: TwoShops) -> None:
     assert world.orders(status__nin="exception,cancelled") == ["o1"]
 
 
-def test_filters_add_up(world: TwoShops) -> None:
+def test_filters_are_combined_by_and(world: TwoShops) -> None:
     world.place("o1", "o2")
     world.place("o3", status="exception")
     assert world.orders(status="open", created_date__gt="2026-01-05T12:00:00Z") == ["o2"]
 
 
-def test_ids_make_every_other_filter_ignored(world: TwoShops) -> None:
+def test_with_ids_every_other_filter_is_ignored(world: TwoShops) -> None:
     world.place("o1", "o2")
     assert world.orders(ids__in="o2,o9", status="cancelled") == ["o2"]
 
@@ -274,7 +272,7 @@ def test_lists_are_empty_until_the_historical_sync_is_completed() -> None:
     assert world.get("/connections/conn_c").json()["data"]["historical_sync_completed"]["get_orders"] is False
 
 
-def test_an_id_with_any_character_can_be_asked_for(world: TwoShops) -> None:
+def test_an_id_may_have_any_character(world: TwoShops) -> None:
     odd = "gid://shop/Order/1?x=é #"
     world.place(odd)
     assert world.get("/cart/orders/" + quote(odd, safe="")).json()["data"]["id"] == odd
@@ -291,7 +289,7 @@ def test_products_are_listed_by_id_and_one_by_one(world: TwoShops) -> None:
 # Pages
 
 
-def test_pages_go_on_until_the_token_is_null_and_count_the_whole(world: TwoShops) -> None:
+def test_pages_end_with_a_null_token_and_have_the_total_count(world: TwoShops) -> None:
     world.place("o1", "o2", "o3")
     first = world.page(limit=2)
     second = world.page(limit=2, page_token=first["next_token"])
@@ -306,7 +304,7 @@ def test_a_page_token_does_not_remember_the_filters(world: TwoShops) -> None:
     assert [order["id"] for order in world.page(page_token=token)["data"]] == ["o2", "o3"]
 
 
-def test_an_order_that_changes_while_somebody_pages_moves_another_past_the_reader(world: TwoShops) -> None:
+def test_an_order_that_changes_between_pages_hides_another(world: TwoShops) -> None:
     world.place("o1", "o2", "o3")
     upper = "2026-01-05T12:03:00Z"
     window = {"trackstar_updated_date[lte]": upper}
@@ -319,7 +317,7 @@ def test_an_order_that_changes_while_somebody_pages_moves_another_past_the_reade
     assert (first["total_count"], second["total_count"]) == (3, 2)
 
 
-def test_an_order_that_changes_while_somebody_pages_the_whole_list_comes_twice(world: TwoShops) -> None:
+def test_an_order_that_changes_between_pages_can_come_twice(world: TwoShops) -> None:
     world.place("o1", "o2", "o3")
     first = world.page(limit=1)
     world.a.move("o1", "confirmed")
@@ -329,7 +327,7 @@ def test_an_order_that_changes_while_somebody_pages_the_whole_list_comes_twice(w
     assert [order["id"] for page in (first, second) for order in page["data"]] == ["o1", "o3", "o1"]
 
 
-def test_a_bad_integration_shows_orders_twice_the_older_copy_in_front_and_behind_by_turns(world: TwoShops) -> None:
+def test_superseded_copies_come_before_or_after_the_new_ones(world: TwoShops) -> None:
     world.place("o1", "o2")
     world.a.quirks.shows_superseded = True
     for order_id in ("o1", "o2"):
@@ -340,16 +338,16 @@ def test_a_bad_integration_shows_orders_twice_the_older_copy_in_front_and_behind
     assert shown == [("o1", "exception"), ("o1", "open"), ("o2", "open"), ("o2", "exception")]
 
 
-def test_page_tokens_of_a_bad_integration_stand_still(world: TwoShops) -> None:
+def test_page_tokens_of_a_bad_integration_can_be_stuck(world: TwoShops) -> None:
     world.place("o1", "o2", "o3")
-    world.a.quirks.paging = Paging.STANDING
+    world.a.quirks.paging = Paging.STUCK
     token = world.page(limit=1)["next_token"]
     assert world.page(limit=1, page_token=token)["next_token"] == token
 
 
-def test_page_tokens_of_a_bad_integration_go_round(world: TwoShops) -> None:
+def test_page_tokens_of_a_bad_integration_can_loop(world: TwoShops) -> None:
     world.place("o1", "o2")
-    world.a.quirks.paging = Paging.ROUND
+    world.a.quirks.paging = Paging.LOOP
     pages = [world.page(limit=1)]
     for _ in range(3):
         pages.append(world.page(limit=1, page_token=pages[-1]["next_token"]))
@@ -359,7 +357,7 @@ def test_page_tokens_of_a_bad_integration_go_round(world: TwoShops) -> None:
 @pytest.mark.parametrize(
     ("path", "token"), [("/cart/orders", "token-conn_b"), ("/cart/products", "token-conn_a"), ("/connections", None)]
 )
-def test_a_page_token_is_good_for_its_own_list_only(world: TwoShops, path: str, token: str | None) -> None:
+def test_a_page_token_is_valid_for_its_own_list_only(world: TwoShops, path: str, token: str | None) -> None:
     world.place("o1", "o2")
     page_token = world.page(limit=1)["next_token"]
     response = world.get(path, {"page_token": page_token}, token=token)
@@ -411,7 +409,7 @@ def test_a_requested_sync_copies_the_shop_of_the_token(world: TwoShops) -> None:
     assert world.orders() == ["o1"]
 
 
-def test_a_requested_sync_can_be_left_to_a_hook() -> None:
+def test_a_hook_can_handle_a_requested_sync() -> None:
     asked: list[tuple[str, tuple[Resource, ...]]] = []
     world = TwoShops(on_sync=lambda shop, resources: asked.append((shop.connection_id, resources)))
     world.a.place({"id": "o1", "status": "open"})
@@ -431,14 +429,14 @@ def test_a_requested_sync_can_be_left_to_a_hook() -> None:
         b'{"functions_to_sync": [[]]}',
     ],
 )
-def test_a_sync_request_that_is_not_as_documented_is_422(world: TwoShops, body: bytes) -> None:
+def test_an_undocumented_sync_request_is_422(world: TwoShops, body: bytes) -> None:
     assert post_sync(world, body).status == 422
 
 
 # Every answer
 
 
-def test_every_answer_tells_its_id_the_vendors_time_and_its_type(world: TwoShops) -> None:
+def test_every_response_has_id_date_and_content_type(world: TwoShops) -> None:
     responses = [world.get(path) for path in ("/cart/orders", "/cart/orders/none", "/nowhere", "/connections")]
     assert len({response.header("x-request-id") for response in responses}) == 4
     assert {parsedate_to_datetime(str(response.header("date"))) for response in responses} == {NOON}
@@ -446,7 +444,7 @@ def test_every_answer_tells_its_id_the_vendors_time_and_its_type(world: TwoShops
     assert {response.header("content-type") for response in responses} == {"application/json"}
 
 
-def test_the_log_of_requests_holds_no_header(world: TwoShops) -> None:
+def test_the_request_log_has_no_headers(world: TwoShops) -> None:
     world.get("/cart/orders", {"status": "open"})
     world.get("/nowhere")
     assert [(e.method, e.path, e.query, e.status) for e in world.trackstar.requests] == [
@@ -456,14 +454,14 @@ def test_the_log_of_requests_holds_no_header(world: TwoShops) -> None:
     assert KEY not in repr(world.trackstar.requests)
 
 
-def test_a_request_does_not_show_its_secrets() -> None:
+def test_the_repr_of_a_request_has_no_secrets() -> None:
     assert KEY not in repr(Request.of("GET", "/", [(API_KEY_HEADER, KEY)]))
 
 
 # The rate limit
 
 
-def test_the_eleventh_read_within_a_second_is_429_and_waits_out_the_window() -> None:
+def test_the_eleventh_read_within_a_second_is_429() -> None:
     world = TwoShops(rate_limit=10)
     answers = [world.get("/cart/orders") for _ in range(11)]
     assert [answer.status for answer in answers] == [200] * 10 + [429]
@@ -485,30 +483,30 @@ def test_the_window_slides() -> None:
     assert world.get("/cart/orders").status == 429
 
 
-def test_the_reset_is_told_in_the_vendors_own_time(world: TwoShops) -> None:
+def test_the_reset_is_in_the_vendors_time(world: TwoShops) -> None:
     assert world.get("/cart/orders").header("x-ratelimit-reset") == str(int(NOON.timestamp()) + 1)
 
 
-def test_each_token_has_its_own_budget_and_the_connections_have_none() -> None:
+def test_each_token_has_a_limit_and_connections_have_none() -> None:
     world = TwoShops(rate_limit=1)
     assert [world.get("/cart/orders").status for _ in range(2)] == [200, 429]
     assert world.get("/cart/orders", token="token-conn_b").status == 200
     assert [world.get("/connections").status for _ in range(5)] == [200] * 5
 
 
-def test_writes_have_a_budget_apart_from_the_reads() -> None:
+def test_writes_have_a_limit_of_their_own() -> None:
     world = TwoShops(rate_limit=1, write_limit=2)
     assert [post_sync(world, b"{}").status for _ in range(3)] == [200, 200, 429]
     assert world.get("/cart/orders").status == 200
 
 
-def test_refusals_within_the_budget_count_and_tell_it_too() -> None:
+def test_refusals_count_and_have_rate_limit_headers() -> None:
     world = TwoShops(rate_limit=2)
     assert [world.get("/cart/orders/none").status for _ in range(3)] == [404, 404, 429]
     assert world.get("/cart/orders/none").header("x-ratelimit-remaining") == "0"
 
 
-def test_an_older_deployment_spells_the_headers_its_own_way() -> None:
+def test_an_older_deployment_has_other_header_names() -> None:
     world = TwoShops(rate_limit=1, spelling=Spelling.OLDER)
     world.get("/cart/orders")
     refused = world.get("/cart/orders")
@@ -523,7 +521,7 @@ def test_an_older_deployment_spells_the_headers_its_own_way() -> None:
 # Faults
 
 
-def test_an_intercepted_answer_takes_the_place_of_the_real_one_and_keeps_the_common_headers(world: TwoShops) -> None:
+def test_an_intercepted_response_has_the_common_headers(world: TwoShops) -> None:
     gateway = Response(502, (("Content-Type", "text/html"),), b"<h1>Bad Gateway</h1>")
     world.trackstar.intercept = lambda request: gateway if request.path == "/cart/orders" else None
     response = world.get("/cart/orders")
@@ -533,7 +531,7 @@ def test_an_intercepted_answer_takes_the_place_of_the_real_one_and_keeps_the_com
     assert world.get("/connections").status == 200
 
 
-def test_a_request_that_is_refused_is_not_offered_for_interception(world: TwoShops) -> None:
+def test_a_refused_request_is_not_intercepted(world: TwoShops) -> None:
     world.trackstar.intercept = lambda _: Response(500)
     assert world.get("/cart/orders", token="wrong").status == 401
 
@@ -543,7 +541,7 @@ def client_of(world: TwoShops) -> httpx.Client:
     return httpx.Client(transport=ShopTransport(world.trackstar), base_url="https://vendor.example", headers=headers)
 
 
-def test_the_transport_answers_a_client_in_process(world: TwoShops) -> None:
+def test_the_transport_answers_in_process(world: TwoShops) -> None:
     world.place("o1")
     with client_of(world) as client:
         response = client.get("/cart/orders", params={"ids[in]": "o1", "limit": 5})
@@ -558,13 +556,13 @@ def test_the_transport_sends_bodies(world: TwoShops) -> None:
 
 
 @pytest.mark.parametrize("fault", [Response(200, drop=True), Response(200, body=b'{"data": []}', cut_at=5)])
-def test_a_broken_answer_breaks_the_transport_as_a_socket_would(world: TwoShops, fault: Response) -> None:
+def test_a_broken_response_raises_the_error_of_a_socket(world: TwoShops, fault: Response) -> None:
     world.trackstar.intercept = lambda _: fault
     with client_of(world) as client, pytest.raises(httpx.RemoteProtocolError):
         client.get("/cart/orders")
 
 
-def test_an_exception_of_the_interception_reaches_the_client_and_the_log(world: TwoShops) -> None:
+def test_an_exception_of_intercept_is_raised_and_logged(world: TwoShops) -> None:
     def time_out(_: Request) -> Response:
         raise httpx.ReadTimeout("too slow")
 

@@ -2,9 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orderwatch_local.shop.catalogue import Catalogue, is_parent, seeded_catalogue
-from orderwatch_local.shop.orders import OrderBook
-from orderwatch_local.shop.records import Record
+from orderwatch_local.simulator.records import Record
+from orderwatch_local.simulator.seeded_data import Catalogue, OrderBook, is_parent, seeded_catalogue
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -28,12 +27,12 @@ def test_every_variant_has_a_parent_that_names_itself() -> None:
     assert all(is_parent(by_id[product["parent_product_id"]]) for product in by_id.values())
 
 
-def test_price_and_stock_are_told_of_variants_only() -> None:
+def test_only_variants_have_price_and_stock() -> None:
     for product in catalogue().products:
         assert (product["price"] is None) == (product["inventory"] is None) == is_parent(product)
 
 
-def test_the_catalogue_holds_kits_discontinued_products_nulls_and_unicode() -> None:
+def test_the_catalogue_has_kits_nulls_and_unicode() -> None:
     products = catalogue().products
     assert any(product["is_kit"] for product in products)
     assert any(not product["active"] for product in products)
@@ -64,7 +63,7 @@ def test_amounts_in_yen_have_no_decimals() -> None:
         assert isinstance(order["total_price"], int)
 
 
-def test_orders_are_numbered_on_and_hold_nulls_where_the_page_allows_them() -> None:
+def test_orders_have_increasing_numbers_and_allowed_nulls() -> None:
     written = orders(100)
     assert [order["order_number"] for order in written[:2]] == ["#1001", "#1002"]
     assert any(order["latest_ship_date"] is None for order in written)
@@ -72,7 +71,7 @@ def test_orders_are_numbered_on_and_hold_nulls_where_the_page_allows_them() -> N
     assert {line["product_sku"] for order in written for line in order["line_items"]} >= {None, ""}
 
 
-def test_an_order_can_be_made_to_hold_a_product_once() -> None:
+def test_an_order_can_be_given_a_product() -> None:
     book = OrderBook(1, catalogue=catalogue(), country="US", host="shop.example")
     connections_to_poll = catalogue().for_sale()[0]
     for order in [book.write(NOON, product=connections_to_poll) for _ in range(50)]:

@@ -2,30 +2,30 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from orderwatch_local.shop import LiveClock, SystemClock, VirtualClock
+from orderwatch_local.simulator import LiveClock, SystemClock, VirtualClock
 from tests.support.clocks import FakeClock, running_on
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-def test_the_system_clock_tells_utc() -> None:
+def test_the_system_clock_is_in_utc() -> None:
     assert SystemClock().now().tzinfo is UTC
 
 
-def test_a_virtual_clock_stands_still_until_it_is_moved() -> None:
+def test_a_virtual_clock_changes_only_when_it_is_set() -> None:
     clock = VirtualClock(NOON)
     assert clock.now() == clock.now() == NOON
     clock.advance(timedelta(minutes=5))
     assert clock.now() == NOON + timedelta(minutes=5)
 
 
-def test_a_virtual_clock_can_jump_back() -> None:
+def test_a_virtual_clock_can_be_set_back() -> None:
     clock = VirtualClock(NOON)
     clock.set(NOON - timedelta(days=1))
     assert clock.now() == NOON - timedelta(days=1)
 
 
-def test_a_virtual_clock_tells_utc_whatever_zone_it_was_set_in() -> None:
+def test_a_virtual_clock_converts_to_utc() -> None:
     clock = VirtualClock(NOON.astimezone(timezone(timedelta(hours=9))))
     assert clock.now().tzinfo is UTC
 
@@ -35,7 +35,7 @@ def test_a_moment_without_a_time_zone_is_refused() -> None:
         VirtualClock(datetime(2026, 1, 5))  # noqa: DTZ001 - the point of the test
 
 
-def test_a_live_clock_stands_still_until_it_is_started_and_runs_from_then_on() -> None:
+def test_a_live_clock_runs_from_its_start() -> None:
     with running_on(machine := FakeClock()):
         clock = LiveClock(NOON)
         machine.sleep(60)
@@ -45,7 +45,7 @@ def test_a_live_clock_stands_still_until_it_is_started_and_runs_from_then_on() -
         assert clock.now() == NOON + timedelta(seconds=5)
 
 
-def test_a_live_clock_that_runs_jumps_forward_and_never_back() -> None:
+def test_a_running_live_clock_is_never_set_back() -> None:
     with running_on(machine := FakeClock()):
         clock = LiveClock(NOON)
         clock.set(NOON - timedelta(days=1))

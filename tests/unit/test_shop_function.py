@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 
 import pytest
 
-from orderwatch_local.demo import alerts_of
-from orderwatch_local.shop import function
-from orderwatch_local.shop.exchange import Request, Response
-from orderwatch_local.shop.short_day import ROUNDS, SHOP, ShortDay
-from orderwatch_local.truth import expected_alerts
+from orderwatch_local.demo.expected import expected_status_alerts
+from orderwatch_local.demo.run import all_expected_alerts
+from orderwatch_local.simulator.exchange import Request, Response
+from orderwatch_local.smoke import shop_function
+from orderwatch_local.smoke.shop_function import ROUNDS, SHOP, ShortDay
 
 BEGINS_AT = datetime(2026, 11, 26, 10, tzinfo=UTC)
 MOMENTS = [BEGINS_AT + timedelta(seconds=2 * number) for number in range(ROUNDS + 1)]
@@ -36,13 +36,13 @@ class OneItemTable:
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     table = OneItemTable()
-    monkeypatch.setattr(function, "_dynamodb", lambda: table)
+    monkeypatch.setattr(shop_function, "_dynamodb", lambda: table)
     monkeypatch.setenv("DAY_TABLE_NAME", "day")
     monkeypatch.setenv("API_KEY", KEYS["x-trackstar-api-key"])
     monkeypatch.setenv("ACCESS_TOKEN", KEYS["x-trackstar-access-token"])
-    function._vendor.cache_clear()
+    shop_function._vendor.cache_clear()
     yield table
-    function._vendor.cache_clear()
+    shop_function._vendor.cache_clear()
 
 
 def ask(query: Mapping[str, str], *, headers: Mapping[str, str] = KEYS) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def ask(query: Mapping[str, str], *, headers: Mapping[str, str] = KEYS) -> dict[
         "requestContext": {"http": {"method": "GET", "path": "/cart/orders"}},
         "isBase64Encoded": False,
     }
-    return function.handler(event, None)
+    return shop_function.handler(event, None)
 
 
 def orders(query: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ def direct(day: ShortDay, query: Mapping[str, str]) -> Response:
 
 
 def test_the_url_answers_as_the_shop_itself_does(table: Any) -> None:
-    function.save_moments(table, "day", MOMENTS[:1])
+    shop_function.save_moments(table, "day", MOMENTS[:1])
     query = {"limit": "7", "trackstar_updated_date[lte]": "2026-11-26T10:00:00Z"}
     answer, expected = ask(query), direct(ShortDay(BEGINS_AT), query)
     assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (200, "application/json")
@@ -79,8 +79,8 @@ def test_the_url_answers_as_the_shop_itself_does(table: Any) -> None:
     assert answer["headers"]["x-ratelimit-remaining"] == expected.header("x-ratelimit-remaining")
 
 
-def test_its_pages_lead_through_the_whole_list(table: Any) -> None:
-    function.save_moments(table, "day", MOMENTS[:1])
+def test_its_pages_have_the_whole_list(table: Any) -> None:
+    shop_function.save_moments(table, "day", MOMENTS[:1])
     first = json.loads(ask({"limit": "40"})["body"])
     second = json.loads(ask({"limit": "40", "page_token": first["next_token"]})["body"])
     assert len({order["id"] for page in (first, second) for order in page["data"]}) == SHOP.orders_before
@@ -96,47 +96,47 @@ def test_its_pages_lead_through_the_whole_list(table: Any) -> None:
         (KEYS, {"colour": "red"}, 422),
     ],
 )
-def test_what_the_shop_refuses_is_refused_at_the_url(
+def test_a_refusal_of_the_shop_is_returned(
     table: Any, headers: dict[str, str], query: dict[str, str], status: int
 ) -> None:
-    function.save_moments(table, "day", MOMENTS[:1])
+    shop_function.save_moments(table, "day", MOMENTS[:1])
     assert ask(query, headers=headers)["statusCode"] == status
 
 
-def test_the_date_is_left_to_the_urls_server(table: Any) -> None:
-    function.save_moments(table, "day", MOMENTS[:1])
+def test_the_date_header_is_left_to_the_function_url(table: Any) -> None:
+    shop_function.save_moments(table, "day", MOMENTS[:1])
     assert "date" not in {name.lower() for name in ask({})["headers"]}
 
 
-def test_a_sandbox_that_starts_in_the_middle_of_the_day_shows_what_the_others_do(table: Any) -> None:
+def test_a_sandbox_that_starts_late_shows_the_same_shop(table: Any) -> None:
     for played in range(1, 7):
-        function.save_moments(table, "day", MOMENTS[:played])
+        shop_function.save_moments(table, "day", MOMENTS[:played])
         of_one_that_played_along = orders()
-    function._vendor.cache_clear()
+    shop_function._vendor.cache_clear()
     assert orders() == of_one_that_played_along
 
 
-def test_a_round_becomes_visible_at_its_moment_and_not_before(table: Any) -> None:
-    function.save_moments(table, "day", MOMENTS[:5])
+def test_a_round_becomes_visible_at_its_moment(table: Any) -> None:
+    shop_function.save_moments(table, "day", MOMENTS[:5])
     before = orders()
-    function.save_moments(table, "day", MOMENTS[:6])
+    shop_function.save_moments(table, "day", MOMENTS[:6])
     changed = {order["id"] for order in orders({"trackstar_updated_date[gte]": "2026-11-26T10:00:10Z"})}
     assert changed == {order["id"] for order in orders() if order not in before}
     assert changed
 
 
-def test_the_short_day_has_every_kind_of_alert_and_a_storm_that_becomes_a_digest() -> None:
+def test_the_short_day_has_every_kind_of_alert_and_a_storm() -> None:
     day = ShortDay(BEGINS_AT)
     for moment in MOMENTS[1:]:
         day.play(moment)
-    kinds = {kind for _, _, kind in alerts_of(day.script)}
+    kinds = {kind for _, _, kind in all_expected_alerts(day.script)}
     assert kinds == {
         *("order.exception", "order.backordered", "order.cancelled", "order.recovered"),
         *("connection.blocked", "connection.recovered"),
     }
     backordered = [
         change.visible_at
-        for (_, _, kind), change in expected_alerts(day.script.truth_of_the_day)
+        for (_, _, kind), change in expected_status_alerts(day.script.changes_of_day)
         if kind == "order.backordered"
     ]
     assert max(backordered.count(moment) for moment in MOMENTS) > 5

@@ -1,37 +1,37 @@
-"""Commands from a pipe: plain lines, errors apart, and the shops go on when the pipe ends."""
+"""Commands from a pipe: plain output, separate errors, and shops that go on when the pipe ends."""
 
 import io
 
-from orderwatch_local.shop import day_of_three_shops
-from orderwatch_local.shop_commands import ShopCommands
-from orderwatch_local.shop_prompt import Prompt
+from orderwatch_local.simulator import day_of_three_shops
+from orderwatch_local.simulator.commands import ShopCommands
+from orderwatch_local.simulator.interactive import Prompt
 
 
 def piped(*lines: str) -> tuple[bool, str, str]:
-    """Whether the user wants to leave, what was answered, and what was not understood."""
+    """Return whether to stop the shops, the output and the errors."""
     out, errors = io.StringIO(), io.StringIO()
     source = io.StringIO("".join(f"{line}\n" for line in lines))
     prompt = Prompt(ShopCommands(day_of_three_shops(1).begin()), source=source, out=out, errors=errors)
     return prompt.serve(), out.getvalue(), errors.getvalue()
 
 
-def test_a_command_from_a_pipe_is_answered_without_a_prompt_or_a_control_character() -> None:
+def test_output_to_a_pipe_has_no_prompt_and_no_control_characters() -> None:
     _, out, errors = piped('fail 1042 exception "Address verification failed"')
     assert out == "#1042 at Alpine Outdoor: confirmed -> exception. Trackstar shows it now.\n"
     assert errors == ""
 
 
-def test_a_line_that_is_not_understood_goes_to_the_errors_and_the_next_one_is_carried_out() -> None:
+def test_an_invalid_line_is_reported_and_the_next_one_runs() -> None:
     _, out, errors = piped("fial 1042", "", "ship 1042")
-    assert errors == "no command fial (did you mean fail?); help lists them\n"
+    assert errors == "unknown command fial (did you mean fail?); `help` lists the commands\n"
     assert "confirmed -> fulfilled" in out
 
 
-def test_what_was_typed_steers_no_terminal_when_it_is_quoted() -> None:
+def test_a_quoted_line_cannot_control_the_terminal() -> None:
     _, _, errors = piped("\x1b[2J")
     assert "\x1b" not in errors
 
 
-def test_a_pipe_that_ends_leaves_the_shops_open_and_quit_closes_them() -> None:
+def test_shops_go_on_when_a_pipe_ends_and_stop_on_quit() -> None:
     assert piped("orders")[0] is False
     assert piped("quit", "fail 1042")[:2] == (True, "")

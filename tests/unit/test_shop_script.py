@@ -3,10 +3,10 @@ from datetime import timedelta
 
 import pytest
 
-from orderwatch_local.shop import Block, Hour, Move, Place, Restore, Script, day_of_three_shops
-from orderwatch_local.shop.lives import STORM_SIZE
-from orderwatch_local.shop.script import THREE_SHOPS
-from orderwatch_local.truth import alerts_in, expected_connection_alerts
+from orderwatch_local.demo.expected import delivered_alerts, expected_connection_alerts
+from orderwatch_local.simulator import Block, Hour, Move, Place, Restore, Script, day_of_three_shops
+from orderwatch_local.simulator.scenario import STORM_SIZE
+from orderwatch_local.simulator.script import THREE_SHOPS
 
 SEEDS = (1, 2, 3, 4, 5)
 WATCHED = {"exception", "backordered", "cancelled"}
@@ -54,21 +54,23 @@ def test_a_day_has_about_a_thousand_orders_in_24_hours(played: Script) -> None:
 
 
 def test_the_shops_differ_in_size(played: Script) -> None:
-    before = [sum(seen.visible_at <= played.hours[0].starts_at for seen in shop.truth) for shop in played.shops]
+    before = [
+        sum(seen.visible_at <= played.hours[0].starts_at for seen in shop.visible_changes) for shop in played.shops
+    ]
     assert before == [facts.orders_before for facts in THREE_SHOPS]
     assert len(set(before)) == len(before)
 
 
-def test_one_shop_is_blocked_in_the_night_and_nothing_of_it_is_seen_until_it_is_not(played: Script) -> None:
+def test_a_blocked_shop_has_no_visible_changes(played: Script) -> None:
     steps = [step for hour in played.hours for step in hour.steps if isinstance(step, Block | Restore)]
     block, restore = steps
     assert (type(block), type(restore)) == (Block, Restore)
     shop = next(shop for shop in played.shops if shop.connection_id == block.connection_id == restore.connection_id)
-    assert [seen for seen in shop.truth if block.at < seen.visible_at < restore.at] == []
+    assert [seen for seen in shop.visible_changes if block.at < seen.visible_at < restore.at] == []
     assert restore.at - block.at > timedelta(hours=1)
 
 
-def test_no_trouble_of_the_blocked_shop_is_hidden_by_the_blockage(played: Script) -> None:
+def test_no_problem_is_hidden_while_a_shop_is_blocked(played: Script) -> None:
     block, restore = [step for hour in played.hours for step in hour.steps if isinstance(step, Block | Restore)]
     troubled = [
         step.at
@@ -79,40 +81,40 @@ def test_no_trouble_of_the_blocked_shop_is_hidden_by_the_blockage(played: Script
     assert min(troubled) > restore.at
 
 
-def test_the_truth_about_connections_is_one_alert_for_a_blockage_and_one_for_its_end(played: Script) -> None:
+def test_a_blocked_shop_has_two_expected_connection_alerts(played: Script) -> None:
     assert expected_connection_alerts(played.hours) == Counter(
         [("conn_sora", "", "connection.blocked"), ("conn_sora", "", "connection.recovered")]
     )
 
 
-def test_what_an_alert_about_a_connection_tells_is_counted_and_the_begin_of_a_watch_is_not() -> None:
+def test_a_connection_alert_counts_and_watch_started_does_not() -> None:
     alert = {"connection_id": "conn_a", "kind": "connection.blocked"}
-    assert alerts_in(alert) == Counter([("conn_a", "", "connection.blocked")])
-    assert alerts_in(alert | {"kind": "watch.started"}) == Counter()
+    assert delivered_alerts(alert) == Counter([("conn_a", "", "connection.blocked")])
+    assert delivered_alerts(alert | {"kind": "watch.started"}) == Counter()
 
 
 def test_some_orders_are_in_a_watched_status_before_the_day_begins(played: Script) -> None:
-    before = [seen for seen in played.truth if seen.visible_at <= played.hours[0].starts_at]
+    before = [seen for seen in played.visible_changes if seen.visible_at <= played.hours[0].starts_at]
     assert {seen.connection_id for seen in before if seen.status in WATCHED} == {s.connection_id for s in played.shops}
 
 
-def test_between_30_and_45_troubles_begin_or_end_in_the_day(played: Script) -> None:
+def test_between_30_and_45_problems_begin_or_end_in_the_day(played: Script) -> None:
     troubles = [m for hour in played.hours for m in moves(hour) if TROUBLE & {m.status, m.previous_status}]
     assert 30 <= len(troubles) <= 45
 
 
-def test_every_kind_of_trouble_and_both_ways_out_of_it_occur(played: Script) -> None:
+def test_every_kind_of_problem_and_recovery_occurs(played: Script) -> None:
     seen = {(move.previous_status, move.status) for hour in played.hours for move in moves(hour)}
     assert {new for _, new in seen} >= TROUBLE
     assert seen >= {("backordered", "processing"), ("exception", "cancelled"), ("exception", "processing")}
 
 
-def test_one_order_is_in_trouble_when_first_seen(played: Script) -> None:
-    born = [seen for seen in played.truth_of_the_day if seen.previous_status is None and seen.status in WATCHED]
+def test_one_order_is_in_exception_when_first_visible(played: Script) -> None:
+    born = [seen for seen in played.changes_of_day if seen.previous_status is None and seen.status in WATCHED]
     assert [seen.status for seen in born] == ["exception"]
 
 
-def test_exceptions_and_custom_statuses_come_with_the_shops_own_word(played: Script) -> None:
+def test_exceptions_and_custom_statuses_have_a_raw_status(played: Script) -> None:
     troubled = [m for hour in played.hours for m in moves(hour) if m.status in {"exception", "other"}]
     assert all(move.raw_status for move in troubled)
 
@@ -124,7 +126,7 @@ def test_an_order_moves_or_is_placed_at_most_once_an_hour(played: Script) -> Non
         assert max(Counter(ids).values()) == 1
 
 
-def test_but_for_one_storm_no_hour_has_over_four_alerts_of_one_kind(played: Script) -> None:
+def test_only_the_storm_has_over_four_alerts_of_a_kind_an_hour(played: Script) -> None:
     *others, storm = sorted(count for hour in played.hours for count in kinds(hour).values())
     assert storm == STORM_SIZE
     assert max(others) <= 4
@@ -137,23 +139,23 @@ def test_the_orders_of_the_storm_share_the_product_that_ran_out(played: Script) 
     assert len({shop.order(order_id)["line_items"][0]["product_id"] for order_id in struck}) == 1
 
 
-def test_every_step_of_every_order_becomes_truth(played: Script) -> None:
+def test_every_step_of_every_order_becomes_visible(played: Script) -> None:
     planned = Counter((s.connection_id, s.order["id"]) for h in played.hours for s in h.steps if isinstance(s, Place))
     planned += Counter((m.connection_id, m.order_id) for hour in played.hours for m in moves(hour))
-    assert Counter((seen.connection_id, seen.order_id) for seen in played.truth_of_the_day) == planned
+    assert Counter((seen.connection_id, seen.order_id) for seen in played.changes_of_day) == planned
 
 
-def test_the_steps_lie_within_their_hour_in_order(played: Script) -> None:
+def test_the_steps_are_in_order_within_their_hour(played: Script) -> None:
     for hour in played.hours:
         moments = [step.at for step in hour.steps]
         assert moments == sorted(moments)
         assert hour.starts_at <= moments[0] <= moments[-1] < hour.ends_at
 
 
-def test_an_hour_that_was_applied_can_be_seen_only_after_the_sync() -> None:
+def test_an_applied_hour_is_visible_only_after_the_sync() -> None:
     script = day_of_three_shops(1)
     script.begin()
     script.apply(script.hours[0])
-    assert script.truth_of_the_day == []
+    assert script.changes_of_day == []
     script.sync()
-    assert script.truth_of_the_day != []
+    assert script.changes_of_day != []

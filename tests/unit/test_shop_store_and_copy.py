@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orderwatch_local.shop import (
+from orderwatch_local.simulator import (
     Record,
     Resource,
     Shop,
@@ -41,18 +41,18 @@ def copy_of(shop: Shop, order_id: str = "o1") -> Record:
 
 
 def steps(shop: Shop) -> list[tuple[str, str | None, str]]:
-    return [(seen.order_id, seen.previous_status, seen.status) for seen in shop.truth]
+    return [(seen.order_id, seen.previous_status, seen.status) for seen in shop.visible_changes]
 
 
-def test_nothing_can_be_seen_before_a_sync(shop: Shop) -> None:
+def test_nothing_is_visible_before_a_sync(shop: Shop) -> None:
     shop.place(order())
     assert shop.find(Resource.ORDERS, "o1") is None
-    assert shop.truth == []
+    assert shop.visible_changes == []
     shop.sync()
     assert copy_of(shop)["status"] == "open"
 
 
-def test_the_shops_date_lies_behind_trackstars(shop: Shop, clock: VirtualClock) -> None:
+def test_updated_date_is_earlier_than_trackstar_updated_date(shop: Shop, clock: VirtualClock) -> None:
     shop.place(order())
     clock.advance(HOUR)
     shop.sync()
@@ -61,7 +61,7 @@ def test_the_shops_date_lies_behind_trackstars(shop: Shop, clock: VirtualClock) 
     assert (record["trackstar_created_date"], record["trackstar_updated_date"]) == (stamp(NOON + HOUR),) * 2
 
 
-def test_a_move_keeps_the_created_dates_and_stamps_the_others(shop: Shop, clock: VirtualClock) -> None:
+def test_a_move_changes_only_the_updated_dates(shop: Shop, clock: VirtualClock) -> None:
     shop.place(order())
     shop.sync()
     clock.advance(HOUR)
@@ -75,7 +75,7 @@ def test_a_move_keeps_the_created_dates_and_stamps_the_others(shop: Shop, clock:
     assert record["trackstar_updated_date"] == stamp(NOON + 2 * HOUR)
 
 
-def test_a_sync_leaves_what_did_not_change_as_it_was(shop: Shop, clock: VirtualClock) -> None:
+def test_a_sync_does_not_touch_unchanged_records(shop: Shop, clock: VirtualClock) -> None:
     shop.place(order())
     shop.sync()
     clock.advance(HOUR)
@@ -83,7 +83,7 @@ def test_a_sync_leaves_what_did_not_change_as_it_was(shop: Shop, clock: VirtualC
     assert copy_of(shop)["trackstar_updated_date"] == stamp(NOON)
 
 
-def test_a_status_that_came_and_went_between_two_syncs_is_no_truth(shop: Shop) -> None:
+def test_a_status_between_two_syncs_is_not_visible(shop: Shop) -> None:
     shop.place(order())
     shop.sync()
     shop.move("o1", "exception")
@@ -92,20 +92,20 @@ def test_a_status_that_came_and_went_between_two_syncs_is_no_truth(shop: Shop) -
     assert steps(shop) == [("o1", None, "open"), ("o1", "open", "processing")]
 
 
-def test_an_edit_that_leaves_the_status_is_served_but_no_truth(shop: Shop) -> None:
+def test_an_edit_without_a_status_is_no_visible_change(shop: Shop) -> None:
     shop.place(order())
     shop.sync()
     shop.edit("o1", {"tags": ["vip"]})
     shop.sync()
     assert copy_of(shop)["tags"] == ["vip"]
-    assert len(shop.truth) == 1
+    assert len(shop.visible_changes) == 1
 
 
-def test_the_truth_tells_number_version_and_time(shop: Shop, clock: VirtualClock) -> None:
+def test_a_visible_change_has_number_version_and_time(shop: Shop, clock: VirtualClock) -> None:
     shop.place(order(status="backordered"))
     clock.advance(HOUR)
     shop.sync()
-    (seen,) = shop.truth
+    (seen,) = shop.visible_changes
     assert (seen.connection_id, seen.order_number, seen.status) == ("conn_a", "#o1", "backordered")
     assert (seen.version, seen.visible_at) == (stamp(NOON + HOUR), NOON + HOUR)
 
@@ -125,18 +125,18 @@ def test_the_same_order_cannot_be_placed_twice(shop: Shop) -> None:
         shop.place(order())
 
 
-def test_before_the_historical_sync_nothing_is_shown_and_then_everything_at_once(clock: VirtualClock) -> None:
+def test_the_historical_sync_makes_all_orders_visible(clock: VirtualClock) -> None:
     shop = Shop("conn_a", access_token="t", clock=clock, historical_sync_completed=False)
     shop.place(order())
     shop.sync()
     assert shop.find(Resource.ORDERS, "o1") is None
-    assert shop.truth == []
+    assert shop.visible_changes == []
     shop.complete_historical_sync()
     assert copy_of(shop)["status"] == "open"
     assert steps(shop) == [("o1", None, "open")]
 
 
-def test_invalid_credentials_block_all_syncing_until_they_are_gone(shop: Shop, clock: VirtualClock) -> None:
+def test_invalid_credentials_block_all_syncs(shop: Shop, clock: VirtualClock) -> None:
     shop.sync()
     shop.place(order())
     shop.errors = [invalid_credentials()]
@@ -148,7 +148,7 @@ def test_invalid_credentials_block_all_syncing_until_they_are_gone(shop: Shop, c
 
 
 @pytest.mark.parametrize(("preventing", "copied"), [(True, 0), (False, 1)])
-def test_an_endpoint_error_blocks_its_endpoint_where_it_says_so(shop: Shop, preventing: bool, copied: int) -> None:
+def test_an_endpoint_error_can_block_its_endpoint(shop: Shop, preventing: bool, copied: int) -> None:
     shop.sync()
     shop.place(order())
     shop.errors = [endpoint_error("get_orders", preventing_sync=preventing, first_seen=NOON, last_seen=NOON)]
@@ -162,7 +162,7 @@ def test_a_missing_permission_blocks_nothing(shop: Shop) -> None:
     assert shop.sync() == 1
 
 
-def test_a_garbled_record_is_served_garbled_and_heals(shop: Shop) -> None:
+def test_a_damaged_record_is_served_until_it_is_healed(shop: Shop) -> None:
     shop.place(order())
     shop.sync()
     shop.garble("o1", {"line_items": None, "status": "teleported"}, missing=["order_number"])
@@ -176,11 +176,11 @@ def test_a_garbled_record_is_served_garbled_and_heals(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("garbling", [{"id": None}, {"id": ""}, {"status": None}, {"status": 7}])
-def test_what_no_reader_could_watch_is_no_truth_until_it_heals(shop: Shop, garbling: Record) -> None:
+def test_a_damaged_record_is_no_visible_change(shop: Shop, garbling: Record) -> None:
     shop.place(order(status="exception"))
     shop.garble("o1", garbling)
     shop.sync()
-    assert shop.truth == []
+    assert shop.visible_changes == []
     shop.heal("o1")
     shop.sync()
     assert steps(shop) == [("o1", None, "exception")]
@@ -195,10 +195,10 @@ def test_a_connection_can_lack_trackstars_dates(shop: Shop, dates: TrackstarDate
     shop.sync()
     record = copy_of(shop)
     assert {name: value for name, value in record.items() if name == "trackstar_updated_date"} == expected
-    assert shop.truth[0].version is None
+    assert shop.visible_changes[0].version is None
 
 
-def test_the_connection_tells_its_schedules_in_the_documented_terms(shop: Shop) -> None:
+def test_the_connection_has_the_documented_schedules(shop: Shop) -> None:
     shop.quirks.latest_sync_field = "latest_data"
     shop.sync()
     schedule = shop.connection()["sync_schedules"][0]

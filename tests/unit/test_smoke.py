@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from orderwatch_local.account import Account, _error_in
-from orderwatch_local.smoke_day import PlayedDay
+from orderwatch_local.cloud.account import Account, _error_in
+from orderwatch_local.smoke.day import PlayedDay
 
 BEGINS_AT = datetime(2026, 11, 26, 10, tzinfo=UTC)
 
@@ -31,11 +31,11 @@ class FakeAccount:
         self.time += timedelta(seconds=seconds)
 
 
-def test_a_round_is_polled_in_a_second_in_which_no_poll_can_have_begun_before_it_was_saved(
+def test_a_round_is_polled_in_a_later_second_than_it_is_saved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     account = FakeAccount()
-    monkeypatch.setattr("orderwatch_local.smoke_day.time.sleep", account.sleep)
+    monkeypatch.setattr("orderwatch_local.smoke.day.time.sleep", account.sleep)
     day = PlayedDay(cast("Account", account), "day")
     for _ in range(3):
         assert day.play_round() > account.saved_at[-1]
@@ -62,5 +62,5 @@ def test_a_round_is_polled_in_a_second_in_which_no_poll_can_have_begun_before_it
         ("[1, 2]", ""),
     ],
 )
-def test_of_a_functions_log_only_its_errors_are_shown_in_one_line_each(line: str, error: str) -> None:
+def test_only_errors_of_a_function_log_are_shown(line: str, error: str) -> None:
     assert _error_in(line) == error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.rendering import amazon_q, email, fallback, machine, slack, sms
-from orderwatch_local.samples import SAMPLES
+from orderwatch_local.preview.samples import SAMPLES
 
 FOLDER = Path(__file__).parent
 

@@ -1,0 +1,206 @@
+"""The alerts and the summary that a simulated day must produce, computed from the visible changes alone.
+
+The rules are few, so that a reader can check them against docs/alerts.md:
+
+- A change into a watched status is alerted. A change out of one is alerted if the problem was.
+- A status that an order had before the watch began is not alerted.
+- At each sync of a shop, its status changes come first. Then an order that is still open is alerted once when its
+  ship-by, or the moment 24 hours before it, has passed since the watch began. An order that was alerted as late has
+  recovered when it is no longer open.
+- An order needs attention in the summary if it is in exception or backordered, or if it is open and its ship-by had
+  passed at the last sync that could read its shop. It is at risk if it is open and its ship-by is within 24 hours after
+  that sync.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from orderwatch_local.simulator import Block, Hour, Restore, Script, VisibleChange
+
+WATCHED_STATUSES = frozenset({"exception", "backordered", "cancelled"})
+OPEN_STATUSES = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
+WARNING = timedelta(hours=24)
+_ATTENTION_STATUSES = frozenset({"exception", "backordered"})
+_NO_ALERTS = frozenset({"watch.started", "summary.daily"})
+
+type AlertKey = tuple[str, str, str]
+"""Connection, order (empty if the alert is about the connection), kind."""
+type OrderKey = tuple[str, str]
+"""Connection, order."""
+
+
+def expected_status_alerts(
+    changes: Iterable[VisibleChange], *, watched: Collection[str] = WATCHED_STATUSES
+) -> list[tuple[AlertKey, VisibleChange]]:
+    """Return the alerts about statuses that must be delivered, each with its change.
+
+    Args:
+        changes: Every visible change since the watch began, in the order in which they became visible.
+        watched: The watched statuses.
+    """
+    expected: list[tuple[AlertKey, VisibleChange]] = []
+    alerted: set[OrderKey] = set()
+    for change in changes:
+        order = (change.connection_id, change.order_id)
+        if change.status in watched:
+            expected.append(((*order, f"order.{change.status}"), change))
+            alerted.add(order)
+        elif order in alerted:
+            expected.append(((*order, "order.recovered"), change))
+            alerted.discard(order)
+    return expected
+
+
+def expected_connection_alerts(hours: Iterable[Hour]) -> Counter[AlertKey]:
+    """Return the alerts about connections that must be delivered: that a shop is blocked, and that it has recovered."""
+    kinds = {Block: "connection.blocked", Restore: "connection.recovered"}
+    steps = [step for hour in hours for step in hour.steps if type(step) in kinds]
+    return Counter((step.connection_id, "", kinds[type(step)]) for step in steps)
+
+
+def expected_order_alerts(script: Script, zones: Mapping[str, str]) -> Counter[AlertKey]:
+    """Return every alert about an order that must be delivered, deadlines included.
+
+    Args:
+        script: The day, played to its end.
+        zones: The time zone of each shop; UTC if it has none.
+    """
+    (first, *syncs), changes = script.syncs, script.changes_of_day
+    orders = _Orders(first.at, _late_times(script, zones))
+    orders.status = {
+        (each.connection_id, each.order_id): each.status for each in script.visible_changes if each not in changes
+    }
+    for sync in syncs:
+        for change in changes:
+            if change.visible_at == sync.at:
+                orders.change(change)
+        for connection_id in sync.shops:
+            orders.pass_deadlines(connection_id, sync.at)
+    return orders.expected
+
+
+def delivered_alerts(message: Mapping[str, Any]) -> Counter[AlertKey]:
+    """Return the alerts in one delivered message (`orderwatch.alert.v1`); each order of a digest counts.
+
+    The start of a watch is no alert, and a summary is compared separately.
+    """
+    if digest := message.get("digest"):
+        return Counter((message["connection_id"], order["id"], digest["of_kind"]) for order in digest["orders"])
+    if order := message.get("order"):
+        kinds = [message["kind"], *(each["kind"] for each in message.get("merged", ()))]
+        return Counter((message["connection_id"], order["id"], kind) for kind in kinds)
+    return Counter() if message["kind"] in _NO_ALERTS else Counter([(message["connection_id"], "", message["kind"])])
+
+
+@dataclass
+class _Orders:
+    """The orders as they were visible, and the alerts that this asks for."""
+
+    began_at: datetime
+    late_at: Mapping[OrderKey, datetime]
+    status: dict[OrderKey, str] = field(default_factory=dict)
+    alerted: set[OrderKey] = field(default_factory=set)
+    late: set[OrderKey] = field(default_factory=set)
+    passed: Counter[OrderKey] = field(default_factory=Counter)
+    expected: Counter[AlertKey] = field(default_factory=Counter)
+
+    def change(self, change: VisibleChange) -> None:
+        """Move an order into another status."""
+        order = (change.connection_id, change.order_id)
+        self.status[order] = change.status
+        was_late = order in self.late and change.status not in OPEN_STATUSES
+        if change.status in WATCHED_STATUSES:
+            self.expected[*order, f"order.{change.status}"] += 1
+        elif order in self.alerted or was_late:
+            self.expected[*order, "order.recovered"] += 1
+        self.alerted.discard(order)
+        if change.status in WATCHED_STATUSES:
+            self.alerted.add(order)
+        if was_late:
+            self.late.discard(order)
+
+    def pass_deadlines(self, connection_id: str, until: datetime) -> None:
+        """Pass the deadlines of a shop that was synced at this moment."""
+        for order, late_at in self.late_at.items():
+            if order[0] == connection_id and self.status.get(order) in OPEN_STATUSES:
+                self._pass(order, late_at, until)
+
+    def _pass(self, order: OrderKey, late_at: datetime, until: datetime) -> None:
+        steps = [(late_at - WARNING, "order.at_risk"), (late_at, "order.late")]
+        new = [kind for at, kind in steps[self.passed[order] :] if self.began_at < at <= until]
+        self.passed[order] = sum(at <= until for at, _ in steps)
+        if new:
+            self.expected[*order, new[-1]] += 1
+            self.late |= {order} if new[-1] == "order.late" else set()
+
+
+@dataclass
+class ShopFigures:
+    """The figures of one shop in a summary; money in hundredths."""
+
+    waiting: int = 0
+    late: int = 0
+    at_risk: int = 0
+    by_reason: Counter[str] = field(default_factory=Counter)
+    value_by_currency: Counter[str] = field(default_factory=Counter)
+
+    def count(self, order: Mapping[str, Any], status: str, late_at: datetime | None, synced_at: datetime) -> None:
+        """Count one order as it was visible at a sync."""
+        is_open = status in OPEN_STATUSES
+        is_late = is_open and late_at is not None and late_at <= synced_at
+        self.at_risk += is_open and late_at is not None and synced_at < late_at <= synced_at + WARNING
+        if not is_late and status not in _ATTENTION_STATUSES:
+            return
+        self.waiting += 1
+        self.late += is_late
+        self.by_reason[status if status in _ATTENTION_STATUSES else "late"] += 1
+        self.value_by_currency[order["invoice_currency_code"]] += round(order["total_price"] * 100)
+
+
+def expected_summary(script: Script, zones: Mapping[str, str]) -> dict[str, ShopFigures]:
+    """Return the figures at the end of the day of every shop with orders that need attention or are at risk."""
+    statuses = {(each.connection_id, each.order_id): each.status for each in script.visible_changes}
+    late_at = _late_times(script, zones)
+    found: dict[str, ShopFigures] = {}
+    for shop in script.shops:
+        figures = ShopFigures()
+        synced_at = max(sync.at for sync in script.syncs if shop.connection_id in sync.shops)
+        for order in shop.orders():
+            key = (shop.connection_id, str(order["id"]))
+            if key in statuses:
+                figures.count(order, statuses[key], late_at.get(key), synced_at)
+        found[shop.connection_id] = figures
+    return {key: figures for key, figures in found.items() if figures.waiting or figures.at_risk}
+
+
+def delivered_figures(daily: Mapping[str, Any]) -> dict[str, ShopFigures]:
+    """Return the same figures of a delivered summary."""
+    return {
+        shop["connection_id"]: ShopFigures(
+            waiting=shop["needs_attention"],
+            late=shop["late"],
+            at_risk=shop["at_risk"],
+            by_reason=Counter(shop["by_reason"]),
+            value_by_currency=Counter(
+                {currency: round(amount * 100) for currency, amount in shop["value_by_currency"].items()}
+            ),
+        )
+        for shop in daily["shops"]
+    }
+
+
+def _late_times(script: Script, zones: Mapping[str, str]) -> dict[OrderKey, datetime]:
+    """When each order with a ship-by becomes late; a ship-by at midnight UTC is a date of the shop's time zone."""
+    times: dict[OrderKey, datetime] = {}
+    for shop in script.shops:
+        zone = ZoneInfo(zones.get(shop.connection_id, "UTC"))
+        for order in (order for order in shop.orders() if order.get("latest_ship_date")):
+            moment = datetime.fromisoformat(order["latest_ship_date"])
+            if moment.time() == time():
+                moment = datetime.combine(moment.date() + timedelta(days=1), time(), zone).astimezone(UTC)
+            times[shop.connection_id, str(order["id"])] = moment
+    return times

@@ -1,0 +1,1 @@
+"""The preview: what an alert looks like in each channel."""

@@ -1,0 +1,173 @@
+"""`orderwatch preview`: shows on the terminal what an alert looks like in each channel."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console, Group, RenderableType
+from rich.highlighter import JSONHighlighter
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.text import Text
+
+from orderwatch.alerts.alert import Alert
+from orderwatch.model import describe_flaws
+from orderwatch.rendering import amazon_q, email, machine, slack, sms
+from orderwatch_cli.output import printable, printable_json, printable_text
+from orderwatch_local.preview.mrkdwn import Style, spans
+from orderwatch_local.preview.page import page
+from orderwatch_local.preview.samples import SAMPLES
+
+WIDTH = 78
+"""In columns: the 72 of an e-mail and the frame."""
+_STYLES = {Style.BOLD: "bold", Style.ITALIC: "italic", Style.LINK: "underline"}
+
+
+def read_alert(source: Path | str) -> Alert:
+    """Read an alert in the form of `orderwatch.alert.v1`.
+
+    Args:
+        source: A file, or the JSON itself.
+
+    Raises:
+        ValueError: The JSON is no such alert; the message names the wrong fields, without their values.
+    """
+    text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
+    try:
+        return Alert.model_validate_json(text)
+    except ValidationError as error:
+        raise ValueError(f"not an orderwatch.alert.v1: {describe_flaws(error)}") from None
+
+
+def show(alert: Alert, console: Console, *, channel: str = "all") -> None:
+    """Print an alert as a channel shows it.
+
+    Args:
+        alert: The alert.
+        console: The terminal.
+        channel: One of `CHANNELS`, or `all`.
+    """
+    for name in CHANNELS if channel == "all" else [channel]:
+        title, content = CHANNELS[name](alert)
+        console.print(
+            Panel(content, title=printable_text(title, "bold"), title_align="left", width=WIDTH, padding=(0, 1))
+        )
+
+
+def _email(alert: Alert) -> tuple[str, RenderableType]:
+    return f"E-mail: {email.subject(alert)}", printable_text(email.body(alert).rstrip())
+
+
+def _slack(alert: Alert) -> tuple[str, RenderableType]:
+    blocks = slack.blocks(alert).blocks
+    return "Slack", Group(*(part for block in blocks for part in _block(block)))
+
+
+def _sms(alert: Alert) -> tuple[str, RenderableType]:
+    body = sms.body(alert)
+    return f"SMS ({len(body)} characters)", printable_text(body)
+
+
+def _machine(alert: Alert) -> tuple[str, RenderableType]:
+    return "SQS, Lambda, Firehose", _json(machine.body(alert))
+
+
+def _chat(alert: Alert) -> tuple[str, RenderableType]:
+    return "HTTPS: Amazon Q Developer", _json(amazon_q.body(alert))
+
+
+def _json(text: str) -> RenderableType:
+    indented = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    return JSONHighlighter()(Text(printable_json(indented), overflow="fold"))
+
+
+CHANNELS: dict[str, Callable[[Alert], tuple[str, RenderableType]]] = {
+    "email": _email,
+    "slack": _slack,
+    "sms": _sms,
+    "json": _machine,
+    "chat": _chat,
+}
+"""Title and content of each channel, by its name."""
+
+
+def _block(block: dict[str, Any]) -> Iterator[RenderableType]:
+    """Render one block of Block Kit for a terminal."""
+    match block["type"]:
+        case "header":
+            yield printable_text(block["text"]["text"], "bold")
+        case "section":
+            texts = [block["text"]] if "text" in block else block["fields"]
+            yield from (Padding(_mrkdwn(each["text"], inline="fields" in block), (1, 0, 0, 0)) for each in texts[:1])
+            yield from (_mrkdwn(each["text"], inline="fields" in block) for each in texts[1:])
+        case "actions":
+            labels = "  ".join(f"[ {each['text']['text']} ]" for each in block["elements"])
+            yield Padding(printable_text(labels, "reverse"), (1, 0, 0, 0))
+        case _:
+            yield Padding(
+                Group(*(printable_text(_plain(each["text"]), "dim") for each in block["elements"])), (1, 0, 0, 0)
+            )
+
+
+def _mrkdwn(text: str, *, inline: bool) -> Text:
+    shown = Text()
+    for span in spans(text.replace("\n", ": ", 1) if inline else text):
+        shown.append_text(printable_text(span.text, _STYLES.get(span.style, "")))
+    return shown
+
+
+def _plain(text: str) -> str:
+    return "".join(span.text for span in spans(text))
+
+
+DEFAULT_KIND = "order.exception"
+
+
+def _one_of(*names: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if value not in names:
+            raise typer.BadParameter(f"{value} is not one of {', '.join(filter(None, names))}")
+        return value
+
+    return check
+
+
+_KIND = typer.Option(
+    metavar="KIND",
+    help="Kind of the sample (default: order.exception; with --html: every kind).",
+    callback=_one_of("", *SAMPLES),
+)
+_CHANNEL = typer.Option(
+    metavar="CHANNEL", help=f"Channel to show: {', '.join(CHANNELS)} or all.", callback=_one_of("all", *CHANNELS)
+)
+_ALERT = typer.Option(metavar="FILE", help="File with an orderwatch.alert.v1 instead of a sample; - for stdin.")
+
+
+def preview(
+    kind: Annotated[str, _KIND] = "",
+    alert: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="File with an orderwatch.alert.v1 to show instead of a sample; - for stdin."),
+    ] = "",
+    channel: Annotated[str, _CHANNEL] = "all",
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="HTML page to write, instead of printing.")] = None,
+) -> None:
+    """Show what an alert looks like in each channel."""
+    shown = [_read(alert)] if alert else [SAMPLES[kind]] if kind else list(SAMPLES.values())
+    if html is None:
+        one = SAMPLES[DEFAULT_KIND] if len(shown) > 1 else shown[0]
+        show(one, Console(highlight=False), channel=channel)
+        return
+    html.write_text(page(*shown), encoding="utf-8")
+    typer.echo(f"wrote {html}")
+
+
+def _read(source: str) -> Alert:
+    try:
+        return read_alert(sys.stdin.read() if source == "-" else Path(source))
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(printable(f"{source}: {error}"), param_hint="--alert") from None

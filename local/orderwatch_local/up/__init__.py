@@ -1,0 +1,1 @@
+"""`orderwatch up`: watch your own shops from this machine."""

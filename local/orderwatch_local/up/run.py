@@ -1,0 +1,146 @@
+"""`orderwatch up`: watch your own shops from this machine, without an AWS account."""
+
+import os
+import shlex
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from datetime import timedelta
+
+from rich.console import Console
+
+from orderwatch import clock
+from orderwatch.rendering import email
+from orderwatch.rendering.formatting import plural
+from orderwatch_cli.aws import LOCAL_REGION
+from orderwatch_cli.command_hints import program
+from orderwatch_local.cloud import for_sam
+from orderwatch_local.cloud.containers import find_container_network
+from orderwatch_local.cloud.inbox import JsonInbox, Mail, Mailbox
+from orderwatch_local.cloud.local_cloud import LocalCloud
+from orderwatch_local.cloud.watch import Watch, watching
+from orderwatch_local.up.checks import Request, check, unknown_status_warnings
+from orderwatch_local.up.screen import Screen
+from orderwatch_local.up.status import PollLog, WatchStatus, interval_of
+
+CHECK_EVERY = 1.0
+"""Seconds between two reads of the poll log."""
+
+
+def run_up(
+    request: Request, *, out: Console, log: Console, as_json: bool, until: threading.Event | None = None
+) -> None:
+    """Watch until interrupted.
+
+    Args:
+        request: What to watch.
+        out: Gets the alerts.
+        log: Gets everything else.
+        as_json: Print one `orderwatch.alert.v1` a line instead of the e-mail's text.
+        until: Ends the watch when set; without it, only an interrupt does.
+
+    Raises:
+        UnusableShopError: A key, token, connection or URL is wrong.
+        LocalCloudError: The local cloud did not start, build or deploy, or containers cannot reach it.
+        Exit: Nobody reads `out` any more.
+    """
+    network = find_container_network(os.environ) if request.for_sam else None
+    screen = Screen(out, log, as_json=as_json)
+    until = until or threading.Event()
+    with _started(request, screen) as watch, _inboxes(watch, screen, as_json=as_json):
+        if network:
+            for_sam.run_for_sam(watch, network, trackstar_url=request.trackstar_url, log=log, until=until)
+            return
+        _show_introduction(request, watch, screen)
+        with nullcontext() if as_json else _summary_at_end(watch, screen):
+            _poll_until(until, request, watch, screen)
+
+
+@contextmanager
+def _started(request: Request, screen: Screen) -> Iterator[Watch]:
+    """Check the request, deploy orderwatch and connect the shops."""
+    for warning in unknown_status_warnings(request.statuses):
+        screen.say(f"warning: {warning}")
+    for connection in check(request):
+        screen.say(f"found {connection.connection_id} ({connection.integration_name or 'integration unknown'})")
+    parameters = {
+        "TrackstarBaseUrl": request.trackstar_url,
+        "PollSchedule": request.schedule,
+        "MaxPollGapMinutes": "1",  # the user watches the status line: poll even if nothing changed
+        "AlertStatuses": request.statuses,
+        **(for_sam.PARAMETERS if request.for_sam else {}),
+    }
+    with watching(
+        request.shops, api_key=request.api_key, parameters=parameters, step=screen.step, port=request.port
+    ) as watch:
+        yield watch
+
+
+@contextmanager
+def _inboxes(watch: Watch, screen: Screen, *, as_json: bool) -> Iterator[None]:
+    """Show what both topics send."""
+    alerts, operators = watch.outputs.alert_topic_arn, watch.outputs.ops_topic_arn
+    with ExitStack() as stack:
+        if as_json:
+            queue_url = watch.cloud.subscribe_queue(alerts, operators)
+            stack.enter_context(JsonInbox(watch.cloud.client("sqs"), queue_url, screen.show_json))
+        else:
+            stack.enter_context(Mailbox(watch.cloud, alerts, screen.show_mail))
+            to_operators = Mailbox(watch.cloud, operators, lambda mail: screen.show_mail(mail, for_operators=True))
+            stack.enter_context(to_operators)
+        yield
+
+
+@contextmanager
+def _summary_at_end(watch: Watch, screen: Screen) -> Iterator[None]:
+    """Show the summary when the block ends normally or by Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _show_summary(watch, screen)
+        raise
+    _show_summary(watch, screen)
+
+
+def _show_summary(watch: Watch, screen: Screen) -> None:
+    alert = watch.summarize(send=False)
+    screen.show_mail(Mail(email.subject(alert), email.body(alert), time.monotonic()))
+
+
+def _show_introduction(request: Request, watch: Watch, screen: Screen) -> None:
+    often = f"every {request.every:g} s" if request.every else f"by {request.schedule}"
+    screen.say(f"watching {plural(len(request.shops), 'shop')}, polled {often}; Ctrl-C stops it")
+    screen.say(f"inspect it: {program()} shops --endpoint-url {watch.cloud.endpoint}", to_copy=True)
+    screen.say(f"or with the AWS CLI: {_aws_command(watch.cloud)}", to_copy=True)
+
+
+def _aws_command(cloud: LocalCloud) -> str:
+    credentials = f"AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(cloud.credentials_file))} AWS_PROFILE=default"
+    return f"{credentials} aws --region {LOCAL_REGION} --endpoint-url {cloud.endpoint} ssm describe-parameters"
+
+
+def _poll_until(until: threading.Event, request: Request, watch: Watch, screen: Screen) -> None:
+    """Poll and show the status."""
+    names = {shop.connection_id: shop.name or shop.connection_id for shop in request.shops}
+    every = timedelta(seconds=request.every) if request.every else None
+    status = WatchStatus(names, every or interval_of(request.schedule), started_at=clock.now())
+    log = PollLog(watch.cloud.client("logs"), watch.cloud.log_group(watch.outputs.poll_orders_function_name))
+    watch.poll_now()
+    with screen.showing(status):
+        while not until.wait(CHECK_EVERY):
+            screen.check_reader()
+            if every and status.healthy_shops and clock.now() >= status.requested_at + every:
+                status.requested_at = clock.now()
+                watch.poll_now(status.healthy_shops)
+            results = log.new_results()
+            for message in filter(None, map(status.record, results)):
+                screen.report(message)
+            if results:
+                status.vendor_time = max(
+                    filter(None, (state.cursor.position for state in watch.states())), default=None
+                )
+                status.requested_at = status.requested_at if every else results[-1].at
+            for message in status.overdue_messages(clock.now()):
+                screen.report(message)
+            screen.update(status)
