@@ -9,7 +9,7 @@ import httpx
 from pydantic import SecretStr
 
 from orderwatch.errors import ForbiddenError, NotFoundError, OrderwatchError, TrackstarError, UnauthorizedError
-from orderwatch.polling.window import Window, WindowKind
+from orderwatch.reading.window import Window, WindowKind
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch.trackstar.http import is_sendable

@@ -15,8 +15,8 @@ from orderwatch.aws.queues import PollQueue
 from orderwatch.aws.tables import ConnectionTable
 from orderwatch.errors import OrderwatchError, PollsNotRequestedError
 from orderwatch.observability import count_answer, logger, metrics
-from orderwatch.polling.cursor import Now
 from orderwatch.polling.schedule import PollReason, connections_to_poll
+from orderwatch.reading.cursor import Now
 from orderwatch.settings import DispatchPollsSettings, read_settings
 from orderwatch.trackstar.client import Trackstar
 from orderwatch.trackstar.connections import TrackstarConnection

@@ -18,9 +18,9 @@ from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.errors import PollSupersededError
 from orderwatch.observability import count_answer, logger, metrics
 from orderwatch.polling.metrics import Outcome, PollMetrics
-from orderwatch.polling.policy import Policy
 from orderwatch.polling.poll import alert_poll_failing, poll
 from orderwatch.polling.sync import request_sync
+from orderwatch.reading.policy import Policy
 from orderwatch.settings import PollOrdersSettings, read_settings
 from orderwatch.shop_settings import ShopSettings, time_zone
 from orderwatch.trackstar.client import Trackstar

@@ -106,7 +106,7 @@ FUNCTIONS = (
     Function(
         "dispatch_polls",
         ("dynamodb", "ssm", "sqs"),
-        _ADAPTERS.format(settings="DispatchPollsSettings") + "from orderwatch.polling.cursor import ConnectionState\n"
+        _ADAPTERS.format(settings="DispatchPollsSettings") + "from orderwatch.reading.cursor import ConnectionState\n"
         "from orderwatch.trackstar.client import ConnectionPage\n"
         "for model in (ConnectionState, ConnectionPage): model.model_rebuild()\n",
         speaks=_TRACKSTAR,
@@ -114,7 +114,7 @@ FUNCTIONS = (
     Function(
         "poll_orders",
         ("dynamodb", "ssm", "sqs"),
-        _ADAPTERS.format(settings="PollOrdersSettings") + "from orderwatch.polling.cursor import ConnectionState\n"
+        _ADAPTERS.format(settings="PollOrdersSettings") + "from orderwatch.reading.cursor import ConnectionState\n"
         "from orderwatch.trackstar.connections import TrackstarConnection\n"
         "from orderwatch.trackstar.orders import Order\n"
         "for model in (ConnectionState, TrackstarConnection, Order): model.model_rebuild()\n",

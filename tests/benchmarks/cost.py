@@ -20,10 +20,10 @@ import httpx
 
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.observability import logger, metrics
-from orderwatch.polling.cursor import Now
 from orderwatch.polling.metrics import PollMetrics
 from orderwatch.polling.schedule import poll_reason
 from orderwatch.publishing.publish import PublishMetrics
+from orderwatch.reading.cursor import Now
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_local.simulator import ShopTransport
 from tests.benchmarks.prices import billed, standing_parts, used_parts

@@ -21,8 +21,8 @@ from orderwatch.observability import logger
 from orderwatch.polling.commit import Store
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.polling.metrics import Outcome
-from orderwatch.polling.policy import Policy
 from orderwatch.polling.poll import poll as real_poll
+from orderwatch.reading.policy import Policy
 from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.client import PAGE_SIZE, Trackstar
 from orderwatch.trackstar.orders import Version, VersionClock

@@ -19,8 +19,8 @@ from orderwatch.aws.dynamodb import MAX_ACTIONS, to_item
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.queues import BATCH, PollQueue
 from orderwatch.aws.tables import ConnectionTable, row_from_state
-from orderwatch.polling.cursor import Cursor, Now
 from orderwatch.polling.schedule import connections_to_poll
+from orderwatch.reading.cursor import Cursor, Now
 from orderwatch.records import ConnectionState, Health, Syncs
 from orderwatch.trackstar.client import Trackstar
 from tests.benchmarks.peak import peak_megabytes

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.polling.cursor import Now
 from orderwatch.polling.schedule import poll_reason
 from orderwatch.polling.sync import request_sync
+from orderwatch.reading.cursor import Now
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_local.simulator import Shop
 from tests.benchmarks.cost import MESSAGES, ROWS, MeteredDynamoDB

@@ -11,9 +11,9 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, severity_of
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.rules import Deadline, DeadlineState
-from orderwatch.polling.cursor import Cursor, DeadlineWatch
 from orderwatch.polling.detect import OrderWrite, Reason
-from orderwatch.polling.policy import Policy
+from orderwatch.reading.cursor import Cursor, DeadlineWatch
+from orderwatch.reading.policy import Policy
 from orderwatch.records import ConnectionState, Extract, StoredOrder
 from orderwatch.trackstar.orders import OrderDetails, Version, VersionClock
 from tests.integration.conftest import OTHER_DYNAMODB

@@ -8,8 +8,8 @@ import boto3
 import pytest
 
 from orderwatch.alerts.parts import BacklogOrder
-from orderwatch.polling.cursor import Cursor
-from orderwatch.polling.window import BacklogCount, Progress, Window, WindowKind
+from orderwatch.reading.cursor import Cursor
+from orderwatch.reading.window import BacklogCount, Progress, Window, WindowKind
 from orderwatch.records import ConnectionState
 from orderwatch.trackstar.orders import DateField
 from tests.support.cloud import Tables, create_tables

@@ -13,9 +13,9 @@ from orderwatch.alerts.kinds import KIND_STALE
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.aws.tables import KEPT_AFTER_SENT, LEASE_DURATION
 from orderwatch.errors import PollSupersededError
-from orderwatch.polling.cursor import Cursor
 from orderwatch.polling.detect import Observation, OrderWrite, detect
-from orderwatch.polling.window import BacklogCount, Progress, WindowKind, baseline_window
+from orderwatch.reading.cursor import Cursor
+from orderwatch.reading.window import BacklogCount, Progress, WindowKind, baseline_window
 from orderwatch.records import ConnectionState, StoredOrder, Syncs
 from orderwatch.trackstar.orders import Order, Version, VersionClock
 from tests.integration.conftest import OTHER_DYNAMODB

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from orderwatch import clock
 from orderwatch.errors import InvalidRequestError, NotFoundError, TrackstarError, UnavailableError
-from orderwatch.polling.window import baseline_window
+from orderwatch.reading.window import baseline_window
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.http import MAX_TRIES
 from orderwatch_local.simulator import Response

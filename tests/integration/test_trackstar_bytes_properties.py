@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orderwatch.alerts.kinds import KIND_QUARANTINED
 from orderwatch.errors import TrackstarError, UnavailableError
 from orderwatch.polling.metrics import Outcome
-from orderwatch.polling.window import baseline_window
+from orderwatch.reading.window import baseline_window
 from orderwatch.rendering.fallback import render_or_plain
 from orderwatch.sanitize import one_line
 from orderwatch.trackstar.orders import OrderPage

@@ -22,7 +22,7 @@ from orderwatch.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from orderwatch.polling.window import Window, WindowKind, baseline_window
+from orderwatch.reading.window import Window, WindowKind, baseline_window
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.http import MAX_TRIES
 from orderwatch.trackstar.orders import DateField

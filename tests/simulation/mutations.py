@@ -14,9 +14,9 @@ from orderwatch.aws.dynamodb import Unit, put_action
 from orderwatch.aws.rate_limit import RateLimiter
 from orderwatch.aws.stores import PollStore
 from orderwatch.aws.tables import AlertTable
-from orderwatch.polling.cursor import Cursor, ReadContext
 from orderwatch.polling.detect import Evaluation, OrderWrite, Reason
-from orderwatch.polling.window import OVERLAP, Progress, ReadIds, Window, WindowKind
+from orderwatch.reading.cursor import Cursor, ReadContext
+from orderwatch.reading.window import OVERLAP, Progress, ReadIds, Window, WindowKind
 from orderwatch.records import ConnectionState
 from orderwatch.trackstar.client import ConnectionClient
 from orderwatch.trackstar.orders import DateField, Order, OrderPage, OrderQuery, Version
@@ -81,7 +81,7 @@ def watermark_on_the_shops_date(patch: pytest.MonkeyPatch) -> None:
         kind, field = WindowKind.INCREMENTAL, DateField.SHOP_UPDATED
         return Window(kind=kind, after=start - OVERLAP, until=vendor_now, date_field=field)
 
-    patch.setattr("orderwatch.polling.cursor.incremental_window", window)
+    patch.setattr("orderwatch.reading.cursor.incremental_window", window)
 
 
 def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
         kind = WindowKind.INCREMENTAL
         return Window(kind=kind, after=start - OVERLAP, until=vendor_now, date_field=date_field)
 
-    patch.setattr("orderwatch.polling.cursor.incremental_window", window)
+    patch.setattr("orderwatch.reading.cursor.incremental_window", window)
 
 
 def cursor_by_our_clock(patch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,7 @@ def cursor_by_our_clock(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_overlap(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.window.OVERLAP", timedelta(0))
+    patch.setattr("orderwatch.reading.window.OVERLAP", timedelta(0))
 
 
 def _unconditional(key: str) -> Callable[..., dict[str, Any]]:

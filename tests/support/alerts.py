@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.detect import Observation, OrderWrite, detect
-from orderwatch.polling.policy import Policy
-from orderwatch.polling.window import WindowKind
+from orderwatch.reading.policy import Policy
+from orderwatch.reading.window import WindowKind
 from orderwatch.trackstar.orders import Order
 
 SEEN_AT = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -13,8 +13,8 @@ import pytest
 from orderwatch.alerts.alert import Alert
 from orderwatch.aws.dynamodb import to_item
 from orderwatch.aws.tables import AlertTable, OrderTable, row_from_state
-from orderwatch.polling.cursor import Cursor
 from orderwatch.polling.detect import OrderWrite
+from orderwatch.reading.cursor import Cursor
 from orderwatch.records import ConnectionState
 from orderwatch_cli.aws import Aws
 from orderwatch_cli.main import run

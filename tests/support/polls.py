@@ -10,8 +10,8 @@ from orderwatch import clock
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.commit import Store
 from orderwatch.polling.metrics import PollMetrics
-from orderwatch.polling.policy import Policy
 from orderwatch.polling.poll import poll as real_poll
+from orderwatch.reading.policy import Policy
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch_local.simulator import Shop, ShopTransport
 from orderwatch_local.simulator import Trackstar as SimulatedTrackstar

@@ -21,8 +21,8 @@ from pydantic import SecretStr
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.dynamodb import to_item
 from orderwatch.aws.sns import AlertTopic
-from orderwatch.polling.policy import Policy
 from orderwatch.publishing.enrich import ProductDetails
+from orderwatch.reading.policy import Policy
 from orderwatch.trackstar.client import PAGE_SIZE, ConnectionClient, Trackstar
 from orderwatch_local.simulator import ShopTransport
 from orderwatch_local.simulator.script import API_KEY

@@ -8,8 +8,8 @@ from decimal import Decimal
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
-from orderwatch.polling.cursor import Cursor
 from orderwatch.publishing.enrich import LookedUp
+from orderwatch.reading.cursor import Cursor
 from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder, Syncs
 from orderwatch.summary.build import PreparedSummary, Shop, SummaryRequest
 from orderwatch.summary.changes import PreviousSummary, decode

@@ -8,7 +8,7 @@ from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Recipients
 from orderwatch.polling.metrics import PollMetrics
-from orderwatch.polling.policy import Policy
+from orderwatch.reading.policy import Policy
 from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.client import ConnectionClient
 from orderwatch_local.simulator import Request, Response, Shop, VirtualClock

@@ -7,7 +7,7 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import Backlog
-from orderwatch.polling.window import MAX_LISTED
+from orderwatch.reading.window import MAX_LISTED
 from tests.support.world import World
 
 

@@ -8,8 +8,8 @@ import pytest
 from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.connection_alerts import health_alerts
-from orderwatch.polling.cursor import Cursor
 from orderwatch.polling.health import assess
+from orderwatch.reading.cursor import Cursor
 from orderwatch.records import Health, HealthState
 from orderwatch.rendering.next_steps import next_step
 from orderwatch.trackstar.connections import TrackstarConnection

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orderwatch.errors import PagingError
-from orderwatch.polling.window import MAX_ATTEMPTS, OVERLAP
+from orderwatch.reading.window import MAX_ATTEMPTS, OVERLAP
 from orderwatch.trackstar.orders import DateField
 from orderwatch_local.simulator import Paging, Request, Response, TrackstarDates
 from tests.support.world import TICK, World, kinds

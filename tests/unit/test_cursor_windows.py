@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderwatch.polling.window import (
+from orderwatch.reading.window import (
     MAX_ATTEMPTS,
     OVERLAP,
     BacklogCount,

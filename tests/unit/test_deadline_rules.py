@@ -9,7 +9,7 @@ import pytest
 from orderwatch.alerts.alert import Alert
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.polling.metrics import Outcome
-from orderwatch.polling.policy import Policy
+from orderwatch.reading.policy import Policy
 from orderwatch_local.simulator import invalid_credentials
 from tests.support.polls import WATCHED
 from tests.support.world import NOON, TICK, World, kinds

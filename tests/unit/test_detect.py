@@ -7,8 +7,8 @@ import pytest
 
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.detect import Observation, OrderWrite, Reason, detect, reason_for
-from orderwatch.polling.policy import Policy
-from orderwatch.polling.window import WindowKind
+from orderwatch.reading.policy import Policy
+from orderwatch.reading.window import WindowKind
 from orderwatch.records import StoredOrder
 from orderwatch.trackstar.orders import Order, Version, VersionClock
 

@@ -8,8 +8,8 @@ import pytest
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.rules import DeadlineRules, Suppression
 from orderwatch.polling.detect import Observation, OrderWrite, detect
-from orderwatch.polling.policy import Policy
-from orderwatch.polling.window import WindowKind
+from orderwatch.reading.policy import Policy
+from orderwatch.reading.window import WindowKind
 from orderwatch.records import Extract
 from orderwatch.trackstar.orders import Order
 from tests.support.alerts import SEEN_AT

@@ -6,8 +6,8 @@ import pytest
 
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import UnavailableError
-from orderwatch.polling.policy import Policy
 from orderwatch.polling.poll import alert_poll_failing
+from orderwatch.reading.policy import Policy
 from orderwatch_local.simulator import Request, Response
 from tests.support.polls import WATCHED
 from tests.support.world import World, kinds

@@ -11,8 +11,8 @@ from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import PollSupersededError, UnavailableError
 from orderwatch.polling.detect import Observation, OrderWrite, detect
 from orderwatch.polling.metrics import Outcome, PollMetrics
-from orderwatch.polling.policy import Policy
-from orderwatch.polling.window import OVERLAP, WindowKind
+from orderwatch.reading.policy import Policy
+from orderwatch.reading.window import OVERLAP, WindowKind
 from orderwatch.records import HealthState, StoredOrder
 from orderwatch.trackstar.orders import DateField, Order
 from orderwatch_local.simulator import Request, Response, Shop, TrackstarDates, invalid_credentials

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from orderwatch.polling.cursor import Cursor, Now
 from orderwatch.polling.schedule import PollReason, connections_to_poll, poll_reason
-from orderwatch.polling.window import Progress, Window, WindowKind
+from orderwatch.reading.cursor import Cursor, Now
+from orderwatch.reading.window import Progress, Window, WindowKind
 from orderwatch.records import ConnectionState, Health, HealthState, Syncs
 from orderwatch.trackstar.connections import TrackstarConnection
 

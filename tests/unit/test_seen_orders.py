@@ -5,7 +5,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderwatch.polling.window import MAX_SAVED_IDS, ReadIds
+from orderwatch.reading.window import MAX_SAVED_IDS, ReadIds
 
 
 def seen(*order_ids: str) -> ReadIds:

@@ -9,7 +9,7 @@ import pytest
 from orderwatch.alerts.kinds import Severity
 from orderwatch.alerts.summary import Changes, DailySummary, NotVisible
 from orderwatch.deadlines.rules import DeadlineState
-from orderwatch.polling.cursor import Cursor
+from orderwatch.reading.cursor import Cursor
 from orderwatch.records import ConnectionState, Health, HealthState, Syncs
 from orderwatch.summary.build import MAX_BYTES, PreparedSummary, not_visible, summarize
 from orderwatch.summary.changes import MAX_SNAPSHOT, decode, encode

@@ -8,8 +8,8 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.alerts.summary import DailySummary, Figures
 from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
-from orderwatch.polling.cursor import Cursor
 from orderwatch.publishing.enrich import LookedUp
+from orderwatch.reading.cursor import Cursor
 from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder, Syncs
 from orderwatch.summary.build import Shop, SummaryRequest, summarize
 from orderwatch.summary.changes import PreviousSummary

@@ -14,7 +14,7 @@ from typing import Self
 from orderwatch.alerts.parts import MAX_TEXT
 from orderwatch.deadlines.rules import NO_DEADLINE, DeadlineState
 from orderwatch.model import Model
-from orderwatch.polling.cursor import Cursor
+from orderwatch.reading.cursor import Cursor
 from orderwatch.sanitize import one_line
 from orderwatch.trackstar.connections import DEFAULT_SYNC_FREQUENCY
 from orderwatch.trackstar.fields import MAX_TEXT_LENGTH

@@ -9,8 +9,8 @@ from orderwatch.errors import PollSupersededError
 from orderwatch.observability import logger
 from orderwatch.polling.detect import Observation, OrderWrite, Reason, detect
 from orderwatch.polling.metrics import PollMetrics
-from orderwatch.polling.policy import Policy
-from orderwatch.polling.window import WindowKind
+from orderwatch.reading.policy import Policy
+from orderwatch.reading.window import WindowKind
 from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.orders import Order
 

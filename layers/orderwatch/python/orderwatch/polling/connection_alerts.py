@@ -25,10 +25,10 @@ from orderwatch.clock import duration
 from orderwatch.deadlines.alerts import describe_past
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.observability import logger
-from orderwatch.polling.cursor import ReadContext
 from orderwatch.polling.detect import Observation
-from orderwatch.polling.policy import Policy
-from orderwatch.polling.window import Progress, WindowKind
+from orderwatch.reading.cursor import ReadContext
+from orderwatch.reading.policy import Policy
+from orderwatch.reading.window import Progress, WindowKind
 from orderwatch.records import ConnectionState, Health, HealthState
 from orderwatch.sanitize import one_line
 from orderwatch.trackstar.orders import OrderPage, Quarantined

@@ -16,8 +16,8 @@ from orderwatch.alerts.kinds import KIND_RECOVERED, severity_of
 from orderwatch.alerts.parts import MAX_LINE_ITEMS, AlertConnection, AlertLineItem, AlertOrder
 from orderwatch.deadlines.alerts import deadline_alert, describe_resolved, resolved_id
 from orderwatch.deadlines.rules import NO_DEADLINE, OPEN_STATUSES, DeadlineChange, Suppression, evaluate
-from orderwatch.polling.policy import Policy
-from orderwatch.polling.window import Window, WindowKind
+from orderwatch.reading.policy import Policy
+from orderwatch.reading.window import Window, WindowKind
 from orderwatch.records import ConnectionState, Extract, StoredOrder, product_id_of
 from orderwatch.trackstar.orders import Order, OrderPage, Version, VersionClock
 

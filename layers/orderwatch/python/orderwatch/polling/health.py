@@ -11,7 +11,7 @@ from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import NotFoundError, TrackstarError
 from orderwatch.observability import logger
 from orderwatch.polling.connection_alerts import health_alerts, refused_settings
-from orderwatch.polling.cursor import Vendor
+from orderwatch.reading.cursor import Vendor
 from orderwatch.records import UNHEALTHY_STATES, ConnectionState, Health, HealthState
 from orderwatch.trackstar.connections import TrackstarConnection
 

@@ -11,12 +11,12 @@ from itertools import batched
 
 from orderwatch.observability import logger
 from orderwatch.polling.commit import Store, commit
-from orderwatch.polling.cursor import Vendor
 from orderwatch.polling.detect import Observation, OrderWrite, Reason, newest_of_each, suppression_for
 from orderwatch.polling.health import Probe
 from orderwatch.polling.metrics import PollMetrics
-from orderwatch.polling.policy import Policy
-from orderwatch.polling.window import WindowKind
+from orderwatch.reading.cursor import Vendor
+from orderwatch.reading.policy import Policy
+from orderwatch.reading.window import WindowKind
 from orderwatch.records import ConnectionState
 from orderwatch.trackstar.orders import FoundOrders
 

@@ -16,7 +16,6 @@ from orderwatch.errors import ForbiddenError, InvalidRequestError, UnauthorizedE
 from orderwatch.observability import logger
 from orderwatch.polling.commit import Store, commit, log_alerts
 from orderwatch.polling.connection_alerts import after_page
-from orderwatch.polling.cursor import Now, ReadContext, Vendor
 from orderwatch.polling.detect import Observation
 from orderwatch.polling.health import (
     Probe,
@@ -29,7 +28,8 @@ from orderwatch.polling.health import (
 )
 from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.overdue import notify_overdue
-from orderwatch.polling.policy import Policy
+from orderwatch.reading.cursor import Now, ReadContext, Vendor
+from orderwatch.reading.policy import Policy
 from orderwatch.records import ConnectionState, Health
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from orderwatch.polling.cursor import Cursor, Now
 from orderwatch.polling.health import assess, unknown_to_trackstar
+from orderwatch.reading.cursor import Cursor, Now
 from orderwatch.records import ConnectionState, Syncs
 from orderwatch.trackstar.connections import TrackstarConnection
 

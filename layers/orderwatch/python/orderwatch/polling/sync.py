@@ -8,9 +8,9 @@ from orderwatch.errors import OrderwatchError, TrackstarError, UnavailableError
 from orderwatch.observability import logger
 from orderwatch.polling.commit import Store, log_alerts
 from orderwatch.polling.connection_alerts import refused_sync
-from orderwatch.polling.cursor import Now, Vendor
 from orderwatch.polling.metrics import PollMetrics
 from orderwatch.polling.schedule import may_request_sync
+from orderwatch.reading.cursor import Now, Vendor
 from orderwatch.records import ConnectionState
 
 

@@ -18,15 +18,8 @@ from orderwatch import clock
 from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES
 from orderwatch.errors import InvalidRequestError, PagingError
 from orderwatch.observability import logger
-from orderwatch.polling.policy import Policy
-from orderwatch.polling.window import (
-    MAX_ATTEMPTS,
-    Progress,
-    Window,
-    WindowKind,
-    baseline_window,
-    incremental_window,
-)
+from orderwatch.reading.policy import Policy
+from orderwatch.reading.window import MAX_ATTEMPTS, Progress, Window, WindowKind, baseline_window, incremental_window
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch.trackstar.orders import DateField, FoundOrders, Order, OrderPage, OrderQuery
 

@@ -13,7 +13,7 @@ from typing import Annotated, Self
 from pydantic import PlainSerializer, PlainValidator
 
 from orderwatch.alerts.parts import Backlog, BacklogOrder, by_urgency
-from orderwatch.polling.policy import Policy
+from orderwatch.reading.policy import Policy
 from orderwatch.trackstar.orders import DateField, Order, OrderPage, OrderQuery
 
 OVERLAP = timedelta(minutes=10)
