@@ -69,10 +69,10 @@ class Watch:
     def assert_cursor_passed_only_what_is_written(self) -> None:
         """Rule 4, by the shop's own record."""
         state = self.world.state()
-        if state.cursor is None:
+        if state.cursor.position is None:
             return
         for seen in self.world.shop.visible_changes:
-            if seen.version and seen.version <= f"{state.cursor:%Y-%m-%dT%H:%M:%SZ}":
+            if seen.version and seen.version <= f"{state.cursor.position:%Y-%m-%dT%H:%M:%SZ}":
                 assert self.world.stored(seen.order_id).version.at >= seen.visible_at
 
     def live(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from orderwatch.aws.dynamodb import to_item
 from orderwatch.polling.detect import OrderWrite
-from orderwatch.records import Extract
+from orderwatch.records import Extract, Syncs
 from orderwatch_cli.commands.alerts import AlertFilter, find_alerts
 from orderwatch_cli.main import run
 from orderwatch_local.cloud.local_cloud import LocalCloud
@@ -149,7 +149,7 @@ def test_unencrypted_secret_is_replaced_with_its_history(operated: Operated) -> 
 def test_shops_shows_health_and_number_of_orders(operated: Operated) -> None:
     operated.connect(CONNECTION, TOKEN)
     operated.connect("conn_new", "token-new")
-    operated.polled(CONNECTION, integration="shopify", data_as_of=datetime(2026, 3, 2, 9, tzinfo=UTC))
+    operated.polled(CONNECTION, integration="shopify", syncs=Syncs(last_end=datetime(2026, 3, 2, 9, tzinfo=UTC)))
     for number in range(3):
         operated.write(first_sight(f"o{number}"))
     operated.write(first_sight("o9", connection_id="conn_new"), connection_id="conn_other")
@@ -220,7 +220,7 @@ def test_unknown_filter_is_an_error(operated: Operated, typed: tuple[str, ...], 
 
 def test_status_that_only_a_shop_uses_is_a_valid_filter(operated: Operated) -> None:
     operated.connect(CONNECTION, TOKEN)
-    operated.polled(CONNECTION, other_statuses=["in_customs"])
+    operated.polled(CONNECTION, other_statuses=("in_customs",))
     ran = operated.run("orders", "--status", "in_customs")
     assert (ran.code, ran.out) == (0, "no order in status in_customs needs attention\n")
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from orderwatch.deadlines.rules import DeadlineRules
+from orderwatch.publishing.publish import SEND_BATCH
 from tests.support.polls import WATCHED
 from tests.support.request_counts import CASES, Case, count_requests
 
@@ -23,10 +24,13 @@ def test_a_poll_and_its_alerts_make_the_fewest_requests(case: Case) -> None:
     }
     assert counted.poll.total() == case.floor
     assert counted.trackstar == {"/connections/conn_a": 1, "/cart/orders": case.pages}
-    assert counted.publishing["sns.PublishBatch"] == math.ceil(case.alerts / 10)
+    assert counted.publishing["sns.PublishBatch"] == math.ceil(case.alerts / SEND_BATCH)
     assert counted.publishing["dynamodb.BatchGetItem"] == math.ceil(case.alerts / 100)
     assert counted.publishing["dynamodb.UpdateItem"] == 2 * case.alerts, "each is leased, and marked when it is sent"
-    assert counted.publishing.total() == math.ceil(case.alerts / 10) + math.ceil(case.alerts / 100) + 2 * case.alerts
+    assert (
+        counted.publishing.total()
+        == math.ceil(case.alerts / SEND_BATCH) + math.ceil(case.alerts / 100) + 2 * case.alerts
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -171,7 +171,7 @@ def test_error_about_a_file_is_printed_safely() -> None:
     alert["order"]["line_items"][0]["on_hand_by_warehouse"] = {NASTY: "many"}
     result = CliRunner().invoke(main.app, ["preview", "--alert", "-"], input=json.dumps(alert))
     assert result.exit_code != 0
-    assert "no orderwatch.alert.v1" in result.output
+    assert "not an orderwatch.alert.v1" in result.output
     assert not UNSAFE.search(result.output)
 
 
