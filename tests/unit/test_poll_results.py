@@ -20,7 +20,7 @@ def entry(message: str, **fields: Any) -> str:
 
 
 def test_a_finished_poll_has_its_counts() -> None:
-    line = entry(POLL_ENDED, outcome="finished", OrdersRead=12, OrdersMoved=3)
+    line = entry(POLL_ENDED, outcome="finished", OrdersRead=12, OrdersWritten=3)
     assert parse_result(line, at=AT) == PollResult("conn_a", AT, orders=12, moved=3)
 
 

@@ -90,7 +90,7 @@ def parse_result(message: str, *, at: datetime) -> PollResult | None:
     if entry.get("message") != POLL_ENDED or entry.get("outcome") == Outcome.ALREADY_READ:
         return None
     reason = _REASONS.get(entry.get("outcome", ""))
-    return PollResult(connection_id, at, entry.get("OrdersRead", 0), entry.get("OrdersMoved", 0), reason)
+    return PollResult(connection_id, at, entry.get("OrdersRead", 0), entry.get("OrdersWritten", 0), reason)
 
 
 def _json_entry(message: str) -> dict[str, Any]:
