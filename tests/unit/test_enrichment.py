@@ -125,7 +125,7 @@ def test_missing_details_are_named_in_words_for_people(product_id: str | None, s
 def test_only_alerts_with_lines_name_missing_details() -> None:
     alerts = [_alert("901"), _alert(), SAMPLES["connection.blocked"]]
     plainer = without_details(alerts, SKIPPED_LATE)
-    assert [alert.enrichment.missing for alert in plainer] == [(SKIPPED_LATE,), (), ()]
+    assert [alert.enrichment.missing for alert in plainer] == [(f"product details: {SKIPPED_LATE}",), (), ()]
     assert [alert.order for alert in plainer] == [alert.order for alert in alerts]
 
 

@@ -8,12 +8,10 @@ from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Recipients
 from orderwatch.publishing.subscription_monitor import (
-    Channel,
     Subscription,
     SubscriptionProblem,
     Topic,
     monitor_subscriptions,
-    open_channels,
 )
 from tests.support.clocks import ManualClock
 from tests.support.cloud import Tables
@@ -87,17 +85,16 @@ def test_the_problem_of_a_topic(topic: Topic, problem: SubscriptionProblem | Non
 
 
 @pytest.mark.parametrize(
-    ("other", "has_slack", "channels"),
+    ("other", "slack", "is_sent"),
     [
-        (ops_topic(EMAIL), True, [Channel.OTHER_TOPIC, Channel.SLACK]),
-        (ops_topic(EMAIL), False, [Channel.OTHER_TOPIC]),
-        (ops_topic(PENDING), True, [Channel.SLACK]),
-        (ops_topic(), False, []),
+        (ops_topic(EMAIL), True, True),
+        (ops_topic(EMAIL), False, True),
+        (ops_topic(PENDING), True, True),
+        (ops_topic(PENDING), False, False),
     ],
 )
-def test_the_channels_that_are_open(other: Topic, has_slack: bool, channels: list[Channel]) -> None:
-    topic = alert_topic(EMAIL)
-    assert open_channels(topic, [topic, other], has_slack=has_slack) == channels
+def test_an_alert_needs_an_open_channel(other: Topic, slack: bool, is_sent: bool) -> None:
+    assert bool(Stack(slack=slack).run(alert_topic(), other)) is is_sent
 
 
 def test_a_lost_subscriber_is_alerted_once_a_day_and_once_at_the_end() -> None:

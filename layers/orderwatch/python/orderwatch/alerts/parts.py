@@ -10,12 +10,12 @@ from orderwatch.model import Model
 from orderwatch.sanitize import one_line
 
 MAX_LINE_ITEMS = 100
-"""Maximum number of order lines in an alert: with `MAX_TEXT` it keeps the row far below DynamoDB's 400 KB."""
+"""Maximum number of order lines in an alert. Together with `MAX_TEXT` it keeps the row far below DynamoDB's 400 KB."""
 MAX_TEXT = 160
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
-"""A decimal that becomes a JSON number, so that a filter policy can compare it."""
+"""A decimal that is serialized as a JSON number, so that a filter policy can compare it."""
 Line = Annotated[str, AfterValidator(lambda text: one_line(text, MAX_TEXT))]
-"""One line of at most `MAX_TEXT` characters. Longer text is cut and line breaks become spaces; nothing is refused."""
+"""One line of at most `MAX_TEXT` characters. Longer text is cut, line breaks become spaces, no text is refused."""
 
 
 class AlertPart(Model):
@@ -60,7 +60,7 @@ class AlertLineItem(AlertPart):
 
     @property
     def product_key(self) -> str | None:
-        """Equal for two lines of one product: the product id, or the SKU if there is no id."""
+        """The product id, or the SKU if there is no id: lines of one product have the same key."""
         return self.product_id or self.sku
 
 

@@ -1,6 +1,6 @@
 """The e-mail: plain text, as SNS sends no HTML. Its first lines say why, by when, what to do and where.
 
-Mail programs wrap lines and use proportional fonts: nothing is wrapped or aligned in columns here.
+Mail programs wrap lines and use proportional fonts, so this module neither wraps lines nor aligns columns.
 """
 
 from collections.abc import Sequence
@@ -75,10 +75,16 @@ def body(alert: Alert) -> str:
     At most `MAX_BYTES` bytes: lists are cut between entries and end with the exact number of entries left out.
     """
     opening = [
-        [*_decision(alert), f"Do: {formatting.lower_first(next_steps.next_step(alert))}", *_link(alert)],
+        [
+            " ".join(content.sentences(alert)),
+            *filter(None, [content.detail(alert)]),
+            f"Do: {formatting.lower_first(next_steps.next_step(alert))}",
+            *filter(None, [formatting.link(content.url(alert))]),
+        ],
         _facts(alert),
     ]
-    closing = [*_missing(alert), _footer(alert)]
+    footer = [content.freshness(alert), f"{alert.kind}, {alert.severity}", f"Alert {alert.alert_id}"]
+    closing = [*_missing(alert), footer]
     paragraphs = [*opening, *_list(alert, MAX_BYTES - _size([*opening, *closing])), *closing]
     return "\n\n".join("\n".join(each) for each in paragraphs) + "\n"
 
@@ -86,16 +92,6 @@ def body(alert: Alert) -> str:
 def _size(blocks: Sequence[Block]) -> int:
     """The bytes of these paragraphs, with the empty line after each."""
     return sum(len("\n".join(block).encode()) + 2 for block in blocks)
-
-
-def _decision(alert: Alert) -> Block:
-    detail = content.detail(alert)
-    return [" ".join(content.sentences(alert)), *([detail] if detail else [])]
-
-
-def _link(alert: Alert) -> Block:
-    address = formatting.link(content.url(alert))
-    return [address] if address else []
 
 
 def _facts(alert: Alert) -> Block:
@@ -129,7 +125,6 @@ def _shop(shop: summaries.ShopBlock) -> Block:
 
 
 def _products(digest: Digest) -> list[Block]:
-    """The products that most of the orders contain."""
     entries = []
     for each in lists.digest_products(digest):
         short = lists.digest_shortfall(each)
@@ -190,7 +185,3 @@ def _missing(alert: Alert) -> list[Block]:
         return []
     more = formatting.more(len(missing) - MAX_MISSING, "detail", "details")
     return [["Not known:", *(f"- {each}" for each in missing[:MAX_MISSING]), *more]]
-
-
-def _footer(alert: Alert) -> Block:
-    return [content.freshness(alert), f"{alert.kind}, {alert.severity}", f"Alert {alert.alert_id}"]

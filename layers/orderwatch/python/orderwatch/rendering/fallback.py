@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
 from orderwatch.alerts.parts import AlertOrder
-from orderwatch.rendering.sns import Attribute, SnsMessage, attributes_of, render, with_machine
+from orderwatch.rendering.sns import Attribute, SnsMessage, attributes_of, for_programs, render
 from orderwatch.sanitize import one_line
 
-MAX_MACHINE_BYTES = 40_000
+MAX_JSON_BYTES = 40_000
 """Maximum size of one copy: three copies stay within 256 KB even if every character is escaped."""
 _CONDITIONS = {KIND_LATE: "late", KIND_AT_RISK: "at risk", KIND_STUCK: "stuck"}
 _MAX_TEXT = 200
@@ -29,7 +29,7 @@ def plain(alert: Alert) -> SnsMessage:
     text = "\n".join([fact, "", *lines, "", "This alert could not be shown in full.", ""])
     bodies = {"default": text, "email": text, "sms": _ascii(fact, 140), "https": _notification(fact, lines, facts)}
     subject = f"[{_ascii(facts['Kind'], 30)}] {_ascii(fact, 60)}"
-    return SnsMessage(subject, bodies | with_machine(_machine(alert, facts)), _attributes(alert, facts))
+    return SnsMessage(subject, bodies | for_programs(_json(alert, facts)), _attributes(alert, facts))
 
 
 def _fact(alert: Alert) -> str:
@@ -83,10 +83,10 @@ def _notification(fact: str, lines: list[str], facts: Mapping[str, str]) -> str:
     return json.dumps(notification, ensure_ascii=False)
 
 
-def _machine(alert: Alert, facts: Mapping[str, str]) -> str:
+def _json(alert: Alert, facts: Mapping[str, str]) -> str:
     for candidate in (alert, _without_lists(alert)):
         dumped = _dump(candidate)
-        if dumped and len(dumped) <= MAX_MACHINE_BYTES:
+        if dumped and len(dumped) <= MAX_JSON_BYTES:
             return dumped
     names = {"kind": "Kind", "severity": "Severity", "connection_id": "Shop", "alert_id": "Alert"}
     return json.dumps({"schema": alert.schema_} | {name: facts.get(label, "") for name, label in names.items()})

@@ -74,7 +74,7 @@ def next_step(alert: Alert) -> str:
 def _summary_step(summary: DailySummary) -> str:
     if found := summaries.first_order(summary):
         shop, order = found
-        zone = formatting.zone_named(shop.time_zone)
+        zone = formatting.zone_of(shop)
         due = formatting.due(order.ship_by, status=order.status, seen=shop.as_of, zone=zone)
         reasons = [summaries.reason_phrase(order.reason), *filter(None, [due.warning if due else None])]
         number = formatting.order_number(order)

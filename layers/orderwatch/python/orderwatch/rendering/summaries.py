@@ -220,9 +220,7 @@ def _shop_facts(shop: ShopSummary) -> list[str]:
 
 
 def _entry(order: SummaryOrder, shop: ShopSummary) -> Entry:
-    due = formatting.due(
-        order.ship_by, status=order.status, seen=shop.as_of, zone=formatting.zone_named(shop.time_zone)
-    )
+    due = formatting.due(order.ship_by, status=order.status, seen=shop.as_of, zone=formatting.zone_of(shop))
     still = f", still {formatting.status_phrase(order.status)}" if order.reason in _REASONS else ""
     raw = formatting.reason(order.raw_status, order.status)
     own_words = f" ({formatting.clip(raw, MAX_REASON)})" if raw else ""

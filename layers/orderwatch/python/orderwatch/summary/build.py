@@ -27,7 +27,7 @@ from orderwatch.summary.changes import (
     week_changes,
 )
 from orderwatch.summary.figures import SummaryRow, shop_figures, total, worst_first
-from orderwatch.summary.stock import ProductSource, add_products
+from orderwatch.summary.stock import StockSource, add_products
 
 LOOK_BACK = timedelta(days=15)
 """How far back earlier summaries are read: two weeks, and the summary that the first of them compares with."""
@@ -133,7 +133,7 @@ class _ShopRows:
 
 
 def summarize(
-    shops: Sequence[Shop], *, store: Store, products: ProductSource | None, request: SummaryRequest
+    shops: Sequence[Shop], *, store: Store, products: StockSource | None, request: SummaryRequest
 ) -> PreparedSummary:
     """Make the summary of these shops, without writing it.
 
