@@ -4,6 +4,7 @@ Mail programs wrap lines and use proportional fonts, so this module neither wrap
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_RECOVERED
@@ -127,7 +128,7 @@ def _shop(shop: summaries.ShopBlock) -> Block:
 def _products(digest: Digest) -> list[Block]:
     entries = []
     for each in lists.digest_products(digest):
-        short = lists.digest_shortfall(each)
+        short = lists.short_phrase(each.short)
         entries.append(f"- {lists.digest_product(each)}{f': {short}' if short else ''}")
     more = formatting.more(digest.more_products, "product", "products")
     return [["Most affected:", *entries, *more]] if entries else []
@@ -170,12 +171,8 @@ def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> 
 
 def _cut_list(heading: str, entries: Sequence[Block], *, total: int, nouns: tuple[str, str], room: int) -> Block:
     """The heading, as many whole entries as fit into `room` bytes, and the number of those left out."""
-    used, shown = 80, 0  # for the heading and the number
-    for entry in entries:
-        used += sum(len(line.encode()) + 1 for line in entry)
-        if used > room:
-            break
-        shown += 1
+    sizes = (sum(len(line.encode()) + 1 for line in entry) for entry in entries)
+    shown = sum(used <= room - 80 for used in accumulate(sizes))  # 80 for the heading and the number
     return [heading, *(line for entry in entries[:shown] for line in entry), *formatting.more(total - shown, *nouns)]
 
 

@@ -1,7 +1,7 @@
 """The fallback (rule 11): a plain message for an alert that another renderer failed on.
 
-It shares no text with the other renderers. The two parts that it takes from other code, the alert's JSON and the
-attributes, are replaced by smaller ones if they fail or do not fit.
+It shares no text with the other renderers. It uses two parts of other code, the alert's JSON and the attributes, and
+replaces them by smaller ones if they fail or do not fit.
 """
 
 import json
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
-from orderwatch.alerts.parts import AlertOrder
 from orderwatch.rendering.sns import Attribute, SnsMessage, attributes_of, for_programs, render
 from orderwatch.sanitize import one_line
 
@@ -46,23 +45,24 @@ def _fact(alert: Alert) -> str:
 
 
 def _facts(alert: Alert) -> dict[str, str]:
-    order = _order_facts(alert.order) if alert.order else {}
+    order = alert.order
+    of_order = (
+        {
+            "Order": _one_line(order.number, _MAX_TEXT),
+            "Status": _one_line(order.status, _MAX_TEXT),
+            "Before": _one_line(order.previous_status, _MAX_TEXT),
+            "Link": _one_line(order.url, _MAX_LINK),
+        }
+        if order
+        else {}
+    )
     return {
         "Kind": _one_line(alert.kind, _MAX_TEXT) or "alert",
         "Severity": str(alert.severity),
         "Shop": _one_line(alert.connection_id, _MAX_TEXT),
-        **order,
+        **of_order,
         "Detail": _one_line(alert.detail, _MAX_DETAIL),
         "Alert": _one_line(alert.alert_id, _MAX_TEXT),
-    }
-
-
-def _order_facts(order: AlertOrder) -> dict[str, str]:
-    return {
-        "Order": _one_line(order.number, _MAX_TEXT),
-        "Status": _one_line(order.status, _MAX_TEXT),
-        "Before": _one_line(order.previous_status, _MAX_TEXT),
-        "Link": _one_line(order.url, _MAX_LINK),
     }
 
 

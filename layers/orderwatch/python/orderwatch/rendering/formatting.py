@@ -10,8 +10,8 @@ from typing import NamedTuple
 from orderwatch.alerts import kinds
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Urgency
-from orderwatch.alerts.parts import MAX_TEXT, AlertConnection, AlertOrder, BacklogOrder, DigestedOrder
-from orderwatch.alerts.summary import ShopSummary, SummaryOrder
+from orderwatch.alerts.parts import MAX_TEXT, AlertConnection, AlertOrder, ListedOrder
+from orderwatch.alerts.summary import ShopSummary
 from orderwatch.clock import duration
 from orderwatch.deadlines.calendar import is_date_only, ship_deadline
 from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES, has_ship_by
@@ -165,7 +165,7 @@ def shop_name_in_ascii(connection: AlertConnection) -> str:
     return ascii_fold(shop_name(connection), fallback=ascii_fold(connection.id))
 
 
-def order_number(order: AlertOrder | DigestedOrder | BacklogOrder | SummaryOrder) -> str:
+def order_number(order: AlertOrder | ListedOrder) -> str:
     """The order number with a hash sign, such as `#1042`; the id if the number has no visible character."""
     shown = clip_middle(clean(order.number) or clean(order.id) or "?", MAX_TEXT)
     return shown if shown.startswith("#") else f"#{shown}"

@@ -1,7 +1,7 @@
 """Slack: the alert as Block Kit. Only this module imports Slack's library, so only the Slack function loads it.
 
-The library checks the length of headers, sections, field lists and buttons. It does not check the number of blocks,
-the length of a field, of the text and of all texts together: this module does (limits: Slack's Block Kit reference).
+The library checks the length of headers, sections, field lists and buttons. This module checks the number of blocks and
+the length of a field, of the text and of all texts together (limits: Slack's Block Kit reference).
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from slack_sdk.models.blocks import (
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_CONNECTION_RECOVERED, KIND_RECOVERED, KIND_RESUBSCRIBED, Severity
-from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest, DigestedProduct
+from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest
 from orderwatch.alerts.summary import DailySummary
 from orderwatch.deadlines.calendar import is_date_only
 from orderwatch.rendering import content, formatting, lists, next_steps, summaries
@@ -35,11 +35,11 @@ MAX_FIELDS = 10
 MAX_FIELD = 2000
 MAX_SECTION = 3000
 MAX_TEXT = 3000
-"""Slack takes 40,000 characters; a notification shows far fewer."""
+"""Slack accepts 40,000 characters; a notification shows far fewer."""
 MAX_ALT_TEXT = 200
 MAX_CHARACTERS = 9_000
 """Maximum characters of all blocks together. Slack refuses longer messages as `msg_blocks_too_long`, at an
-undocumented limit: it took 9,597 and refused 11,341 (slackapi/bolt-js, issue 2867)."""
+undocumented limit: it accepted 9,597 and refused 11,341 (slackapi/bolt-js, issue 2867)."""
 MAX_LINES = 20
 
 _MAX_TITLE = 500
@@ -84,7 +84,9 @@ def blocks(alert: Alert, *, with_image: bool = True) -> SlackMessage:
     Raises:
         SlackObjectFormationError: A limit that the library checks is exceeded; send the plain message instead.
     """
-    head = [_header(alert), *_detail(alert), _decision(alert), *_button(alert), _fields(alert)]
+    detail = content.detail(alert)
+    details = [_section(escape(detail, limit=MAX_SECTION))] if detail else []
+    head = [_header(alert), *details, _decision(alert), *_button(alert), _fields(alert)]
     foot = [_context(alert)]
     room = MAX_CHARACTERS - _characters([*head, *foot])
     made = [*head, *_list(alert, room, with_image=with_image), *foot]
@@ -147,11 +149,6 @@ def _date(at: datetime, shown: str) -> str:
     return f"<!date^{seconds}^{_DATE}|{shown}>" if 0 < seconds < _LAST_SECOND else shown
 
 
-def _detail(alert: Alert) -> list[Block]:
-    detail = content.detail(alert)
-    return [_section(escape(detail, limit=MAX_SECTION))] if detail else []
-
-
 def _fields(alert: Alert) -> Block:
     reasons = lists.digest_reasons(alert)
     first = [_mrkdwn(f"*Reasons*\n{escape(reasons, limit=MAX_FIELD - 20)}")] if reasons else []
@@ -201,15 +198,13 @@ def _shop(shop: summaries.ShopBlock) -> str:
 
 
 def _products(digest: Digest) -> list[Block]:
-    entries = [_digest_product(each) for each in lists.digest_products(digest)]
+    entries = []
+    for each in lists.digest_products(digest):
+        short = lists.short_phrase(each.short)
+        text = escape(lists.digest_product(each), limit=_MAX_ENTRY)
+        entries.append(f"• {text}{f': *{short}*' if short else ''}")
     more = formatting.more(digest.more_products, "product", "products")
     return [_section("\n".join(["*Most affected*", *entries, *more]))] if entries else []
-
-
-def _digest_product(product: DigestedProduct) -> str:
-    short = lists.digest_shortfall(product)
-    text = escape(lists.digest_product(product), limit=_MAX_ENTRY)
-    return f"• {text}{f': *{short}*' if short else ''}"
 
 
 def _orders(alert: Alert, room: int) -> list[Block]:
@@ -242,7 +237,7 @@ def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> 
 def _sections(
     entries: Sequence[str], total: int, nouns: tuple[str, str], *, room: int, image: ImageElement | None = None
 ) -> list[Block]:
-    """The list in as many sections as it needs, cut between entries; the picture stands beside the first one."""
+    """The list in as many sections as it needs, cut between entries; the picture is beside the first one."""
     packed, shown = _packed(entries, room - _ROOM_FOR_MORE)
     texts = ["\n".join(each) for each in packed] + formatting.more(total - shown, *nouns)
     return [_section(text, accessory=image if index == 0 else None) for index, text in enumerate(texts)]

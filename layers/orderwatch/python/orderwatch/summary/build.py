@@ -1,7 +1,7 @@
-"""One summary of all shops, from top to bottom: read the rows, count, compare, look up stock, make the alert.
+"""The main path of a summary: read the rows, count, compare, look up stock, make the alert.
 
-The alert's row also stores a snapshot of the backlog, so that the next summary can compare with it. A summary reads
-only the tables: the figures of a shop that is not visible are the last known ones, and the summary says so (rule 20).
+The alert's row also stores a snapshot of the backlog, so that the next summary can compare with it. The figures come
+from the tables only. For a shop that is not visible they are the last known ones, and the summary says so (rule 20).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,7 +26,7 @@ from orderwatch.summary.changes import (
     total_changes,
     week_changes,
 )
-from orderwatch.summary.figures import SummaryRow, shop_figures, total, worst_first
+from orderwatch.summary.figures import SummaryRow, shop_summary, total, worst_first
 from orderwatch.summary.stock import StockSource, add_products
 
 LOOK_BACK = timedelta(days=15)
@@ -59,14 +59,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """A watched shop.
-
-    Attributes:
-        connection_id: Its connection.
-        name: Name that the operator gave it.
-        time_zone: IANA name.
-        late_warning_hours: Hours before the ship-by at which an order is at risk.
-    """
+    """A watched shop; an order is at risk `late_warning_hours` before its ship-by."""
 
     connection_id: str
     name: str | None
@@ -117,19 +110,17 @@ class _ShopRows:
 
     Attributes:
         orders: Those that need attention or are at risk.
-        before: The shop's part of the previous snapshot; None if there is no snapshot.
-        hours: Hours that the orders took that were cleared since then.
+        backlog: Those that need attention.
+        before: Those that needed attention in the previous summary; None if there is no snapshot.
+        hours: Hours that it took to clear each order that was cleared since then.
     """
 
     shop: Shop
     state: ConnectionState
     orders: Sequence[SummaryRow]
+    backlog: OrdersSince
     before: OrdersSince | None
     hours: Sequence[Decimal]
-
-    @property
-    def backlog(self) -> dict[str, datetime]:
-        return _backlog(self.orders)
 
 
 def summarize(
@@ -182,10 +173,6 @@ def not_visible(state: ConnectionState, *, at: datetime, stalled_after: timedelt
     return None
 
 
-def _backlog(orders: Sequence[SummaryRow]) -> dict[str, datetime]:
-    return {order.id: order.since for order in orders if order.needs_attention}
-
-
 def _read(
     shops: Sequence[Shop], previous: PreviousSummary | None, store: Store, request: SummaryRequest
 ) -> list[_ShopRows]:
@@ -199,10 +186,11 @@ def _read(
         rows = {**store.due(key, until), **store.needing_attention(key)}
         found = (SummaryRow(order_id, row, request.watched) for order_id, row in rows.items())
         orders = [order for order in found if order.needs_attention or order.is_at_risk]
+        backlog = {order.id: order.since for order in orders if order.needs_attention}
         before = snapshot.get(key, {}) if snapshot is not None else None
-        cleared = cleared_ids(before, _backlog(orders)) if before else []
+        cleared = cleared_ids(before, backlog) if before else []
         hours = hours_to_clear(before, store.stored_orders(key, cleared)) if before and cleared else []
-        read.append(_ShopRows(shop, state, orders, before, hours))
+        read.append(_ShopRows(shop, state, orders, backlog, before, hours))
     return read
 
 
@@ -228,18 +216,17 @@ def _figures(read: Sequence[_ShopRows], previous: Sequence[PreviousSummary], req
 
 
 def _shop(read: _ShopRows, since: datetime | None, request: SummaryRequest) -> ShopSummary:
-    data_as_of = as_of(read.state, request.at)
     changes = None
     if since and read.before is not None:
         changes = shop_changes(since, before=read.before, now=read.backlog, hours=read.hours)
-    return ShopSummary(
+    return shop_summary(
+        read.orders,
         connection_id=read.shop.connection_id,
+        as_of=as_of(read.state, request.at),
         name=read.shop.name,
         time_zone=read.shop.time_zone,
         not_visible=not_visible(read.state, at=request.at, stalled_after=request.stalled_after),
-        as_of=data_as_of,
         changes=changes,
-        **shop_figures(read.orders, at=data_as_of),
     )
 
 
