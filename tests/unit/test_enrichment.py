@@ -103,7 +103,7 @@ def test_a_parent_product_has_no_stock() -> None:
     line = _order(alert).line_items[0]
     assert (line.on_hand, line.on_hand_by_warehouse, line.name) == (None, {}, "Trail Tent")
     assert alert.enrichment.missing == (
-        "stock of TENT-2P: only its variants have a stock, and the order line names their parent",
+        "stock of TENT-2P: the order line names a parent product, and only its variants have stock",
     )
 
 

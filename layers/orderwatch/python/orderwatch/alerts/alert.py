@@ -129,23 +129,23 @@ def connection_alert(
     backlog: Backlog | None = None,
     id_parts: Iterable[str] | None = None,
 ) -> Alert:
-    """Make an alert about a connection or a topic.
+    """Make an alert about a connection.
 
     Args:
         kind: For example `connection.blocked` or `watch.started`.
-        connection: The shop or the topic.
-        since: When the state began, by Trackstar's clock (for a topic: by ours); part of the alert's id.
+        connection: The shop.
+        since: When the state began, by Trackstar's clock; part of the alert's id.
         detail: What happened, in words.
         data_as_of: The end of Trackstar's last sync.
-        subject: Further parts of the alert's id, for alerts that share kind and time.
+        subject: More parts of the alert's id, for alerts with the same kind and time.
         recipients: Who receives it; None: the default of the kind.
         backlog: For `watch.started`: the orders that need attention already.
         id_parts: What the alert's id is made of, instead of connection, kind, time and subject.
     """
     default = Recipients.OPERATORS if kind in OPERATORS_KINDS else Recipients.EVERYBODY
-    copy = [recipients] if recipients and recipients is not default else []
+    copy_for = [recipients] if recipients and recipients is not default else []
     return Alert(
-        alert_id=alert_id(*(id_parts or (connection.id, kind, since.isoformat(), *subject, *copy))),
+        alert_id=alert_id(*(id_parts or (connection.id, kind, since.isoformat(), *subject, *copy_for))),
         kind=kind,
         severity=severity_of(kind),
         recipients=recipients or default,

@@ -115,7 +115,7 @@ def _enriched_line(
     by_warehouse = product.on_hand_by_warehouse
     label = line.sku or product.sku or product.id
     if product.is_parent:
-        missing.append(f"stock of {label}: only its variants have a stock, and the order line names their parent")
+        missing.append(f"stock of {label}: the order line names a parent product, and only its variants have stock")
     elif product.inventory is None:
         missing.append(f"stock of {label}: not provided by the shop")
     elif len(by_warehouse) > MAX_WAREHOUSES:

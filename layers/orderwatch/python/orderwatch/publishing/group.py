@@ -10,7 +10,15 @@ from decimal import Decimal
 from itertools import pairwise
 
 from orderwatch.alerts.alert import Alert, MergedAlert, alert_id
-from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_DIGEST, KIND_RECOVERED, Severity, Urgency, severity_of
+from orderwatch.alerts.kinds import (
+    DEADLINE_KINDS,
+    KIND_BACKORDERED,
+    KIND_DIGEST,
+    KIND_RECOVERED,
+    Severity,
+    Urgency,
+    severity_of,
+)
 from orderwatch.alerts.parts import (
     AlertLineItem,
     AlertOrder,
@@ -23,7 +31,6 @@ from orderwatch.alerts.parts import (
     sum_by_currency,
 )
 from orderwatch.rendering import formatting
-from orderwatch.rendering.lists import BACKORDERED
 
 MAX_ORDERS = 100
 """Maximum orders of one digest: a list that people can read, far below the limits of every channel."""
@@ -148,7 +155,7 @@ def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
 
 def _is_affected(product: DigestedProduct, kind: str) -> bool:
     """Whether it is short or in several orders; for backorders with known stock, only whether it is short."""
-    if kind == BACKORDERED and product.on_hand is not None:
+    if kind == KIND_BACKORDERED and product.on_hand is not None:
         return product.short is not None
     return product.orders > 1 or product.short is not None
 

@@ -13,8 +13,7 @@ The only state is the alerts about a topic. AlertTable stores them under the nam
 
 An alert goes to Slack first and then into the table, on condition that the row does not exist. If a run fails in
 between, the next run repeats both with the same id, and post_to_slack drops the repeat. The index that finds the alerts
-can lag behind the table. A run that does not see the newest alert builds an id that exists already, which has no
-effect, and the next run builds the right one.
+can lag behind the table: a run that misses the newest alert builds an id that exists already, which has no effect.
 """
 
 from collections.abc import Sequence
@@ -58,7 +57,7 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
+class MonitoredTopic:
     """A topic and its current subscriptions.
 
     Attributes:
@@ -102,18 +101,15 @@ class SlackQueue(Protocol):
 
 
 def monitor_subscriptions(
-    topics: Sequence[Topic], *, outbox: Outbox, slack: SlackQueue | None, now: datetime
+    topics: Sequence[MonitoredTopic], *, outbox: Outbox, slack: SlackQueue | None, now: datetime
 ) -> list[Alert]:
-    """Send the alerts that are due, each through every open channel.
+    """Send the alerts that are due, each through every open channel, and return them.
 
     Args:
         topics: Both topics.
         outbox: Where the alerts are read and written; the stream sends what is written.
         slack: None if Slack is off.
         now: The time in UTC.
-
-    Returns:
-        The alerts of this run.
     """
     count_nonzero({"TopicsWithoutSubscribers": sum(topic.problem is not None for topic in topics)})
     oldest = datetime.combine(now.date(), time.min, tzinfo=UTC) - LOOK_BACK
@@ -136,14 +132,8 @@ def monitor_subscriptions(
     return sent
 
 
-def due_alert(topic: Topic, history: Sequence[Alert], *, now: datetime) -> Alert | None:
-    """The alert that is missing about this topic, or None.
-
-    Args:
-        topic: The topic.
-        history: The alerts about it, newest first.
-        now: The time in UTC.
-    """
+def due_alert(topic: MonitoredTopic, history: Sequence[Alert], *, now: datetime) -> Alert | None:
+    """The alert about this topic that is due and not in its `history` (newest first) yet, or None."""
     if topic.problem:
         resolved = [alert.alert_id for alert in history if alert.kind == KIND_RESUBSCRIBED][:1]
         parts = [topic.problem, now.date().isoformat(), *resolved]
@@ -155,7 +145,7 @@ def due_alert(topic: Topic, history: Sequence[Alert], *, now: datetime) -> Alert
     return None if alert.key in {each.key for each in history} else alert
 
 
-def _alert(topic: Topic, kind: str, id_parts: Sequence[str], *, next_step: str | None) -> Alert:
+def _alert(topic: MonitoredTopic, kind: str, id_parts: Sequence[str], *, next_step: str | None) -> Alert:
     return Alert(
         alert_id=alert_id(topic.name, kind, *id_parts),
         kind=kind,
@@ -168,7 +158,7 @@ def _alert(topic: Topic, kind: str, id_parts: Sequence[str], *, next_step: str |
     )
 
 
-def _detail(topic: Topic) -> str:
+def _detail(topic: MonitoredTopic) -> str:
     confirmed = len(topic.confirmed)
     waiting = len(topic.subscriptions) - confirmed
     pending = f" ({waiting} not confirmed yet)" if waiting else ""
@@ -185,7 +175,7 @@ def _detail(topic: Topic) -> str:
     return f"{topic.name} has all expected subscriptions: {confirmed} confirmed{pending}."
 
 
-def _next_step(topic: Topic, problem: SubscriptionProblem) -> str:
+def _next_step(topic: MonitoredTopic, problem: SubscriptionProblem) -> str:
     by_email = "--protocol email --notification-endpoint ADDRESS"
     by_queue = "--protocol sqs --attributes RawMessageDelivery=true --notification-endpoint ARN_OF_THE_QUEUE"
     how = by_queue if problem is SubscriptionProblem.NO_SLACK else by_email

@@ -35,6 +35,8 @@ def body(alert: Alert) -> str:
 
 def notification(alert: Alert) -> dict[str, Any]:
     """The notification; alerts about one order share a thread."""
+    step = escape(next_steps.next_step(alert), limit=MAX_STEP)
+    address = link(alert.order.url if alert.order else None, "Open the order", limit=MAX_STEP // 2)
     keywords = [content.tag(alert), str(alert.severity), formatting.shop_name(alert.connection)]
     return {
         "version": "1.0",
@@ -44,7 +46,7 @@ def notification(alert: Alert) -> dict[str, Any]:
             "textType": "client-markdown",
             "title": escape(content.urgent_headline(alert), limit=MAX_TITLE),
             "description": _description(alert),
-            "nextSteps": _next_steps(alert),
+            "nextSteps": [step, *filter(None, [address])],
             "keywords": [escape(word, limit=MAX_KEYWORD) for word in dict.fromkeys(keywords)],
         },
         "metadata": {
@@ -64,6 +66,12 @@ def escape(plain: str, *, limit: int) -> str:
         return "".join(escaped)
     kept = sum(used <= limit - 3 for used in accumulate(map(len, escaped)))
     return f"{''.join(escaped[:kept]).rstrip()}..."
+
+
+def link(url: str | None, label: str, *, limit: int) -> str:
+    """The URL in Slack's notation for links; empty if there is none or if it is longer than `limit` once escaped."""
+    address = (formatting.link(url) or "").replace("&", "&amp;").replace("|", "%7C")
+    return f"<{address}|{label}>" if 0 < len(address) <= limit else ""
 
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -118,9 +126,8 @@ def _entries(alert: Alert) -> tuple[list[str], int]:
 
 def _listed(order: lists.Entry) -> str:
     heading = f"*{escape(order.heading, limit=_MAX_FACT)}:*\n" if order.heading else ""
-    address = formatting.link(order.url)
-    link = f" <{_in_link(address)}|open>" if address and len(address) < MAX_STEP // 2 else ""
-    return f"{heading}- {escape(order.line, limit=_MAX_ENTRY)}{link}"
+    address = link(order.url, "open", limit=MAX_STEP // 2)
+    return f"{heading}- {escape(order.line, limit=_MAX_ENTRY)}{f' {address}' if address else ''}"
 
 
 def _products(digest: Digest) -> list[str]:
@@ -140,16 +147,6 @@ def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> 
 
 def _length(lines: list[str]) -> int:
     return sum(len(line) + 1 for line in lines)
-
-
-def _next_steps(alert: Alert) -> list[str]:
-    address = formatting.link(alert.order.url) if alert.order else None
-    step = escape(next_steps.next_step(alert), limit=MAX_STEP)
-    return [step, f"<{_in_link(address)}|Open the order>"] if address and len(address) < MAX_STEP // 2 else [step]
-
-
-def _in_link(address: str) -> str:
-    return address.replace("&", "&amp;").replace("|", "%7C")
 
 
 def _thread_id(alert: Alert) -> str:

@@ -57,8 +57,6 @@ class Decision(NamedTuple):
     Attributes:
         reason: The reason in the shop's own words, or the headline.
         explanation: For example a shortfall, or the shipments of a cancelled order.
-        due: When the order must ship.
-        value: What the order is worth.
     """
 
     reason: str
@@ -68,15 +66,12 @@ class Decision(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """A label and its value, each one line of plain text.
-
-    Attributes:
-        at: The moment, if the value is one: a channel may show it in the reader's own time zone.
-    """
+    """A label and its value, each one line of plain text."""
 
     label: str
     value: str
     at: datetime | None = None
+    """The moment, if the value is one: Slack shows it in the reader's own time zone."""
 
 
 def url(alert: Alert) -> str | None:
@@ -120,7 +115,7 @@ def headline(alert: Alert, *, with_shop: bool = False) -> str:
 
 def urgent_headline(alert: Alert) -> str:
     """The headline with the shop and with what makes the alert urgent: a shortfall, a ship-by."""
-    short = lists.largest_shortfall(alert.order) if alert.order and alert.kind == lists.BACKORDERED else None
+    short = lists.largest_shortfall(alert.order) if alert.order and alert.kind == kinds.KIND_BACKORDERED else None
     urgent = ", ".join(filter(None, [short, warning(alert)]))
     return f"{headline(alert, with_shop=True)}{f': {urgent}' if urgent else ''}"
 
@@ -183,7 +178,7 @@ def explanation(alert: Alert) -> str | None:
         return None
     if alert.merged and alert.detail:
         return short_detail(alert)
-    if alert.kind == lists.BACKORDERED:
+    if alert.kind == kinds.KIND_BACKORDERED:
         return lists.largest_shortfall(order)
     if order.status != "cancelled" or order.shipments is None:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import KIND_RECOVERED
+from orderwatch.alerts.kinds import KIND_BACKORDERED, KIND_RECOVERED
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest
 from orderwatch.alerts.summary import DailySummary
 from orderwatch.rendering import content, formatting, lists, next_steps, summaries
@@ -64,7 +64,7 @@ def _tail(alert: Alert) -> list[str]:
     order = alert.order
     if order and alert.kind == KIND_RECOVERED:
         return [f", now {formatting.clip(formatting.ascii_fold(order.status), _MAX_VALUE)}"]
-    short = lists.largest_shortfall(order) if order and alert.kind == lists.BACKORDERED else None
+    short = lists.largest_shortfall(order) if order and alert.kind == KIND_BACKORDERED else None
     additions = [(short, _MAX_SHORT), (content.value(alert), _MAX_VALUE)]
     folded = [(formatting.ascii_fold(each or "", fallback=""), limit) for each, limit in additions]
     return [f", {formatting.clip(each, limit)}" for each, limit in folded if each]

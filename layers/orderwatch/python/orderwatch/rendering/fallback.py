@@ -1,4 +1,4 @@
-"""The fallback (rule 11): a plain message for an alert that another renderer failed on.
+"""The fallback (rule 11): a plain message for an alert that could not be rendered.
 
 It shares no text with the other renderers. It uses two parts of other code, the alert's JSON and the attributes, and
 replaces them by smaller ones if they fail or do not fit.
@@ -12,8 +12,8 @@ from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
 from orderwatch.rendering.sns import Attribute, SnsMessage, attributes_of, for_programs, render
 from orderwatch.sanitize import one_line
 
-MAX_JSON_BYTES = 40_000
-"""Maximum size of one copy: three copies stay within 256 KB even if every character is escaped."""
+MAX_COPY_BYTES = 40_000
+"""Maximum size of one copy of the JSON: three copies stay within 256 KB even if every character is escaped."""
 _CONDITIONS = {KIND_LATE: "late", KIND_AT_RISK: "at risk", KIND_STUCK: "stuck"}
 _MAX_TEXT = 200
 _MAX_LINK = 2048
@@ -86,7 +86,7 @@ def _notification(fact: str, lines: list[str], facts: Mapping[str, str]) -> str:
 def _json(alert: Alert, facts: Mapping[str, str]) -> str:
     for candidate in (alert, _without_lists(alert)):
         dumped = _dump(candidate)
-        if dumped and len(dumped) <= MAX_JSON_BYTES:
+        if dumped and len(dumped) <= MAX_COPY_BYTES:
             return dumped
     names = {"kind": "Kind", "severity": "Severity", "connection_id": "Shop", "alert_id": "Alert"}
     return json.dumps({"schema": alert.schema_} | {name: facts.get(label, "") for name, label in names.items()})

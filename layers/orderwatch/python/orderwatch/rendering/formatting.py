@@ -233,12 +233,9 @@ def zone_of(shop: AlertConnection | ShopSummary) -> tzinfo:
 
 
 def moment(at: datetime, zone: tzinfo, *, beside: datetime | None = None) -> str:
-    """A date and time: `Fri 6 Mar 10:00 CET`.
+    """A date and time: `Fri 6 Mar 10:00 CET`. The year is left out if it is also that of `beside`, the message's time.
 
-    Args:
-        at: A naive value is taken as UTC.
-        zone: The time zone to show it in.
-        beside: The time of the message: the year is left out if both are in the same year.
+    A naive value is taken as UTC.
     """
     local = _local(at, zone)
     name = local.tzname() or "UTC"
@@ -268,14 +265,7 @@ def _aware(at: datetime) -> datetime:
 
 
 def due(ship_by: datetime | None, *, status: str, seen: datetime | None, zone: tzinfo) -> Due | None:
-    """When an order must ship; None if the shop gives no ship-by.
-
-    Args:
-        ship_by: The shop's value.
-        status: The order's status.
-        seen: When the order was read; None: unknown, which gives None.
-        zone: The shop's.
-    """
+    """When an order must ship, relative to when it was `seen`; None if one of the two is unknown."""
     if not has_ship_by(ship_by) or seen is None:
         return None
     left = _passes_at(ship_by, zone) - _aware(seen)

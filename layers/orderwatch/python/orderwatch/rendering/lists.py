@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import KIND_RECOVERED
+from orderwatch.alerts.kinds import KIND_BACKORDERED, KIND_RECOVERED
 from orderwatch.alerts.parts import (
     AlertLineItem,
     AlertOrder,
@@ -19,10 +19,10 @@ from orderwatch.alerts.parts import (
 )
 from orderwatch.rendering import formatting
 
-BACKORDERED = "order.backordered"
 MAX_REASONS = 8
 """Maximum number of reasons in the list of reasons; the others are counted with their orders."""
 MAX_REASON = 80
+"""Maximum characters of a reason in a list."""
 NO_REASON = "no reason given"
 MAX_WAREHOUSES = 4
 MAX_ADDENDS = 4
@@ -36,9 +36,7 @@ class Entry(NamedTuple):
 
     Attributes:
         heading: The reason and its number of orders, for the first order of each reason; else None.
-        number: The order number.
-        notes: What else is known of the order, without full stops.
-        due: When it must ship.
+        notes: Value, status and other facts, without full stops.
         url: Its page in the shop's admin.
     """
 
@@ -225,7 +223,7 @@ def stock_covers_every_line(order: AlertOrder) -> bool:
 
 def digest_products(digest: Digest) -> tuple[DigestedProduct, ...]:
     """The products to list for a digest: only backorders depend on stock."""
-    return digest.products if digest.of_kind == BACKORDERED else ()
+    return digest.products if digest.of_kind == KIND_BACKORDERED else ()
 
 
 def digest_product(product: DigestedProduct) -> str:

@@ -27,7 +27,7 @@ from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest
 from orderwatch.alerts.summary import DailySummary
 from orderwatch.deadlines.calendar import is_date_only
 from orderwatch.rendering import content, formatting, lists, next_steps, summaries
-from orderwatch.rendering.amazon_q import escape
+from orderwatch.rendering.amazon_q import escape, link
 
 MAX_BLOCKS = 50
 MAX_HEADER = 150
@@ -107,8 +107,8 @@ def _length(part: Any) -> int:
 
 def plain(alert: Alert) -> SlackMessage:
     """The alert as plain text, for when its blocks cannot be made or are refused."""
-    link = _link(content.url(alert), "Open the order")
-    return SlackMessage(text=f"{_title(alert)}\n{link}".rstrip(), blocks=[])
+    address = link(content.url(alert), "Open the order", limit=formatting.MAX_LINK)
+    return SlackMessage(text=f"{_title(alert)}\n{address}".rstrip(), blocks=[])
 
 
 def _title(alert: Alert) -> str:
@@ -127,7 +127,10 @@ def _decision(alert: Alert) -> Block:
     is_in_header = decision.reason in {content.headline(alert), content.headline(alert, with_shop=True)}
     parts = [] if is_in_header else [f"*{_sentence(decision.reason)}*"]
     parts += [_sentence(decision.explanation)] if decision.explanation and not alert.digest else []
-    parts += [f"Ship by {_due(decision.due)}."] if decision.due else []
+    if decision.due:
+        date = decision.due.date
+        shown = date if is_date_only(decision.due.ship_by) else _date(decision.due.ship_by, date)
+        parts.append(f"Ship by {shown} ({decision.due.relative}).")
     parts += [_sentence(decision.value)] if decision.value else []
     step = f"*Do:* {escape(formatting.lower_first(next_steps.next_step(alert)), limit=_MAX_ENTRY)}"
     return _section("\n".join([*([" ".join(parts)] if parts else []), step]))
@@ -135,11 +138,6 @@ def _decision(alert: Alert) -> Block:
 
 def _sentence(text: str) -> str:
     return escape(formatting.sentence(text), limit=_MAX_FACT)
-
-
-def _due(due: formatting.Due) -> str:
-    shown = due.date if is_date_only(due.ship_by) else _date(due.ship_by, due.date)
-    return f"{shown} ({due.relative})"
 
 
 def _date(at: datetime, shown: str) -> str:
@@ -152,13 +150,9 @@ def _date(at: datetime, shown: str) -> str:
 def _fields(alert: Alert) -> Block:
     reasons = lists.digest_reasons(alert)
     first = [_mrkdwn(f"*Reasons*\n{escape(reasons, limit=MAX_FIELD - 20)}")] if reasons else []
-    fields = [_mrkdwn(f"*{fact.label}*\n{_value(fact)}") for fact in content.facts_of(alert)]
+    values = [(fact, escape(fact.value, limit=_MAX_FACT)) for fact in content.facts_of(alert)]
+    fields = [_mrkdwn(f"*{fact.label}*\n{_date(fact.at, value) if fact.at else value}") for fact, value in values]
     return SectionBlock(fields=[*first, *fields][:MAX_FIELDS])
-
-
-def _value(fact: content.Fact) -> str:
-    value = escape(fact.value, limit=_MAX_FACT)
-    return _date(fact.at, value) if fact.at else value
 
 
 def _list(alert: Alert, room: int, *, with_image: bool) -> list[Block]:
@@ -218,8 +212,8 @@ def _orders(alert: Alert, room: int) -> list[Block]:
 
 def _listed(order: lists.Entry, *, with_link: bool = True) -> str:
     heading = f"*{escape(order.heading, limit=_MAX_FACT)}*\n" if order.heading else ""
-    link = _link(order.url, "open") if with_link else ""
-    return f"{heading}• {escape(order.line, limit=_MAX_ENTRY)}{f' ({link})' if link else ''}"
+    address = link(order.url, "open", limit=formatting.MAX_LINK) if with_link else ""
+    return f"{heading}• {escape(order.line, limit=_MAX_ENTRY)}{f' ({address})' if address else ''}"
 
 
 def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
@@ -288,9 +282,3 @@ def _section(text: str, *, accessory: ImageElement | None = None) -> Block:
 def _mrkdwn(text: str) -> MarkdownTextObject:
     # verbatim: product names are no channel names, mentions or URLs.
     return MarkdownTextObject(text=text, verbatim=True)
-
-
-def _link(url: str | None, label: str) -> str:
-    """The URL in Slack's notation for links; empty if there is none or if it is too long once escaped."""
-    address = (formatting.link(url) or "").replace("&", "&amp;").replace("|", "%7C")
-    return f"<{address}|{label}>" if 0 < len(address) <= formatting.MAX_LINK else ""

@@ -17,7 +17,7 @@ _MAX_SHOP = 30
 _MAX_STATUS = 30
 _MAX_REASON = 60
 _MIN_REASON = 12
-"""A shorter piece of a reason is useless."""
+"""Minimum characters of a reason that is cut; a shorter piece is useless."""
 
 
 def body(alert: Alert) -> str:

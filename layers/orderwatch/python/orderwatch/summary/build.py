@@ -78,8 +78,8 @@ class SummaryRequest:
         at: Our clock.
         time_zone: IANA name of the stack's time zone.
         watched: The statuses that raise an alert.
-        stalled_after: A shop counts as not visible if no poll succeeded for longer than this.
-        request_id: Makes the alert's id unique for a summary that a person requested; empty for a scheduled one.
+        stalled_after: A shop is not visible if no poll succeeded for longer than this.
+        request_id: Makes the alert's id unique if a person requested the summary; empty for a scheduled one.
     """
 
     stack: str
@@ -93,15 +93,11 @@ class SummaryRequest:
 
 @dataclass(frozen=True, slots=True)
 class PreparedSummary:
-    """A summary that is not written yet.
-
-    Attributes:
-        alert: The alert to send.
-        snapshot: The encoded snapshot for the next summary; None if it is too long to store.
-    """
+    """A summary that is not written yet."""
 
     alert: Alert
     snapshot: str | None
+    """The encoded snapshot for the next summary; None if it is too long to store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +128,7 @@ def summarize(
         shops: All watched shops.
         store: The tables.
         products: Where stock is looked up; None: it is left out.
-        request: When and for which stack.
+        request: The stack and the time.
     """
     previous = store.previous_summaries(request.at - LOOK_BACK)
     read = _read(shops, previous[0] if previous else None, store, request)
@@ -145,23 +141,15 @@ def summarize(
 
 
 def as_of(state: ConnectionState, at: datetime) -> datetime:
-    """Up to when the data of a shop is known: ages never use a clock that runs ahead of the data (rule 19).
+    """The time of a shop's data: ages never use a clock that is ahead of the data (rule 19).
 
-    Args:
-        state: The connection's row.
-        at: Our clock, for a shop that was never read.
+    A shop that was never read has no such time; `at`, by our clock, replaces it.
     """
     return state.syncs.last_end or state.cursor.read_until or at
 
 
 def not_visible(state: ConnectionState, *, at: datetime, stalled_after: timedelta) -> NotVisible | None:
-    """Why the current orders of a shop cannot be read, and since when; None if they can.
-
-    Args:
-        state: The connection's row.
-        at: Our clock.
-        stalled_after: The longest time without a successful poll.
-    """
+    """Why the orders of a shop cannot be read at `at` (our clock), and since when; None if they can."""
     if state.health and state.health.is_unhealthy:
         is_stale = state.health.state is HealthState.STALE
         since = state.syncs.last_end if is_stale and state.syncs.last_end else state.health.since

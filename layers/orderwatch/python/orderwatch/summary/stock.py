@@ -12,7 +12,7 @@ from orderwatch.summary.figures import SummaryRow
 from orderwatch.trackstar.products import Product, ProductLookup
 
 BACKORDERED = "backordered"
-"""The status of orders that lack stock: products do not explain any other status."""
+"""The status of orders that lack stock. Products do not explain any other status."""
 MAX_PRODUCTS = 5
 """Maximum number of products that are listed for a shop."""
 MAX_LOOKED_UP = 100
@@ -31,15 +31,12 @@ class StockSource(Protocol):
 def add_products(
     shops: Iterable[ShopSummary], orders: Mapping[str, Sequence[SummaryRow]], source: StockSource | None
 ) -> tuple[list[ShopSummary], list[str]]:
-    """Add the products that hold up orders to each shop.
+    """Add the products that hold up orders to each shop, and return why the stock of some shops is unknown.
 
     Args:
         shops: The worst first: products are looked up for the first `MAX_SHOPS` that have any.
         orders: The orders of the summary, by connection.
         source: Where products are looked up; None: nowhere.
-
-    Returns:
-        The shops, and why the stock of some of them is unknown.
     """
     complete: list[ShopSummary] = []
     missing: list[str] = []
@@ -106,7 +103,7 @@ def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product
 
 
 def _product_key(line: ExtractLine) -> str:
-    """Equal for two lines of one product; empty if the line names none."""
+    """The product id, else the SKU; empty if the line has neither."""
     return line.product_id or line.sku or ""
 
 
