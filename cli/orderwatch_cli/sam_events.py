@@ -9,7 +9,7 @@ from typing import Any
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
-from orderwatch.rendering import machine
+from orderwatch.rendering import sns
 from orderwatch.rendering.sns import Attribute, attributes_of
 
 GOOD_FOR = timedelta(days=1)
@@ -55,7 +55,7 @@ def slack_messages(alerts: Sequence[Alert], *, queue_arn: str) -> Event:
     """Build an event of SlackQueue with these alerts of AlertTopic."""
     sent = _received(clock.now())
     records = [
-        _sqs_record(machine.body(alert), sent, _sqs_attributes(attributes_of(alert)), queue_arn) for alert in alerts
+        _sqs_record(sns.json_body(alert), sent, _sqs_attributes(attributes_of(alert)), queue_arn) for alert in alerts
     ]
     return {"Records": records}
 

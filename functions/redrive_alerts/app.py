@@ -14,7 +14,7 @@ from orderwatch.aws.queues import SlackQueue
 from orderwatch.aws.sns import Delivery, Subscriptions, build_delivery
 from orderwatch.observability import count_nonzero, logger, metrics
 from orderwatch.publishing.publish import PublishMetrics, publish
-from orderwatch.publishing.subscription_monitor import Topic, monitor_subscriptions
+from orderwatch.publishing.subscription_monitor import MonitoredTopic, monitor_subscriptions
 from orderwatch.settings import RedriveAlertsSettings, read_settings
 
 PENDING_FOR = timedelta(minutes=10)
@@ -75,14 +75,14 @@ def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: Lambd
 
 def _monitor_subscriptions(adapters: _Adapters, settings: RedriveAlertsSettings) -> None:
     topics = [
-        Topic(
+        MonitoredTopic(
             name=ALERT_TOPIC,
             arn=settings.alert_topic_arn,
             subscriptions=adapters.subscriptions.of(settings.alert_topic_arn),
             expects_email=settings.alert_email_expected,
             expects_queue=settings.slack_queue_url.rpartition("/")[2],
         ),
-        Topic(
+        MonitoredTopic(
             name=OPS_TOPIC,
             arn=settings.ops_topic_arn,
             subscriptions=adapters.subscriptions.of(settings.ops_topic_arn),

@@ -252,7 +252,7 @@ def test_a_bug_in_the_enrichment_stops_no_alert(desk: Desk, monkeypatch: pytest.
 def test_a_late_alert_says_that_its_details_were_skipped(desk: Desk) -> None:
     desk.publish(desk.put(products=("p1",)))
     [body] = desk.sns.taken
-    assert body["enrichment"]["missing"] == [SKIPPED_LATE]
+    assert body["enrichment"]["missing"] == [f"product details: {SKIPPED_LATE}"]
 
 
 def test_a_bug_in_the_rendering_sends_plain_text(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,12 @@ from decimal import Decimal
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
-from orderwatch.publishing.enrich import LookedUp
 from orderwatch.reading.cursor import Cursor
 from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder, Syncs
 from orderwatch.summary.build import PreparedSummary, Shop, SummaryRequest
 from orderwatch.summary.changes import PreviousSummary, decode
 from orderwatch.trackstar.orders import Version, VersionClock
-from orderwatch.trackstar.products import Product
+from orderwatch.trackstar.products import Product, ProductLookup
 
 AT = datetime(2026, 3, 5, 7, tzinfo=UTC)
 """A Thursday, eight in the morning in Berlin."""
@@ -144,8 +143,8 @@ class Shelf:
     gap: str | None = None
     asked: list[str] = field(default_factory=list)
 
-    def look_up(self, connection_id: str, product_ids: Sequence[str]) -> LookedUp:
+    def look_up(self, connection_id: str, product_ids: Sequence[str]) -> ProductLookup:
         self.asked.append(connection_id)
         if self.gap:
-            return LookedUp({}, self.gap)
-        return LookedUp({each: Product(id=each, inventory=Decimal(self.stock[each])) for each in self.stock}, None)
+            return ProductLookup({}, self.gap)
+        return ProductLookup({each: Product(id=each, inventory=Decimal(self.stock[each])) for each in self.stock}, None)

@@ -99,7 +99,7 @@ def test_no_alert_waits_longer_than_half_a_minute() -> None:
     sender.send(*map(needing, shops))
     assert sender.sent.keys() == set(shops)
     assert max(map(sender.waited, shops)) < LONGEST_WAIT
-    assert sender.gaps("hangs49") == (SKIPPED_NO_TIME,)
+    assert sender.gaps("hangs49") == (f"product details: {SKIPPED_NO_TIME}",)
 
 
 def test_the_budget_holds_over_several_batches() -> None:
@@ -168,7 +168,7 @@ def test_the_budget_is_renewed() -> None:
     sender = Sender(Vendor(*shops))
     sender.send(*map(needing, shops))
     sender.send(needing("sound"))
-    assert sender.gaps("sound") == (SKIPPED_NO_TIME,)
+    assert sender.gaps("sound") == (f"product details: {SKIPPED_NO_TIME}",)
     sender.fake_clock.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("sound"))
     assert sender.gaps("sound") == ()
@@ -181,7 +181,7 @@ def test_no_request_starts_with_hardly_any_time_left() -> None:
     for shop in ("one", "two", "three"):
         sender.send(needing(shop))
     assert vendor.asked == ["one", "two"]
-    assert sender.gaps("three") == (SKIPPED_NO_TIME,)
+    assert sender.gaps("three") == (f"product details: {SKIPPED_NO_TIME}",)
     sender.fake_clock.seconds += REMEMBERED_FOR.total_seconds()
     sender.send(needing("three"))
     assert sender.gaps("three") == ()

@@ -103,7 +103,7 @@ def test_a_parent_product_has_no_stock() -> None:
     line = _order(alert).line_items[0]
     assert (line.on_hand, line.on_hand_by_warehouse, line.name) == (None, {}, "Trail Tent")
     assert alert.enrichment.missing == (
-        "stock of TENT-2P: only its variants have a stock, and the order line names their parent",
+        "stock of TENT-2P: the order line names a parent product, and only its variants have stock",
     )
 
 
@@ -125,7 +125,7 @@ def test_missing_details_are_named_in_words_for_people(product_id: str | None, s
 def test_only_alerts_with_lines_name_missing_details() -> None:
     alerts = [_alert("901"), _alert(), SAMPLES["connection.blocked"]]
     plainer = without_details(alerts, SKIPPED_LATE)
-    assert [alert.enrichment.missing for alert in plainer] == [(SKIPPED_LATE,), (), ()]
+    assert [alert.enrichment.missing for alert in plainer] == [(f"product details: {SKIPPED_LATE}",), (), ()]
     assert [alert.order for alert in plainer] == [alert.order for alert in alerts]
 
 

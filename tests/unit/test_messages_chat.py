@@ -8,6 +8,7 @@ import pytest
 
 from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.rendering import amazon_q
+from orderwatch.rendering.formatting import MAX_LINK
 from orderwatch_local.preview.samples import SAMPLES, order_alert
 
 SCHEMA = Path(__file__).parents[2] / "docs/amazon-q-notification.schema.json"
@@ -23,7 +24,7 @@ def test_the_schema_has_the_bounds_of_the_renderer() -> None:
     assert content["keywords"]["items"]["maxLength"] == amazon_q.MAX_KEYWORD
     assert metadata["threadId"]["maxLength"] == amazon_q.MAX_THREAD_ID
     assert metadata["summary"]["maxLength"] == amazon_q.MAX_SUMMARY
-    assert metadata["relatedResources"]["items"]["maxLength"] == amazon_q.MAX_RESOURCE
+    assert metadata["relatedResources"]["items"]["maxLength"] == MAX_LINK
 
 
 @pytest.mark.parametrize(

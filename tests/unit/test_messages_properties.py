@@ -25,7 +25,7 @@ from orderwatch.alerts.parts import (
     DigestedReason,
 )
 from orderwatch.publishing.group import MAX_ORDERS, MAX_PRODUCTS, group
-from orderwatch.rendering import amazon_q, email, fallback, formatting, lists, machine, slack, sms, sns
+from orderwatch.rendering import amazon_q, email, fallback, formatting, lists, slack, sms, sns
 from orderwatch.rendering.sns import render
 from orderwatch_local.preview.samples import order_alert
 from orderwatch_local.preview.schema import alert_schema
@@ -282,7 +282,7 @@ def test_the_order_number_is_in_every_message(order: AlertOrder) -> None:
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(alert=alerts())
 def test_the_json_matches_the_schema_and_can_be_parsed(alert: Alert) -> None:
-    body = machine.body(alert)
+    body = sns.json_body(alert)
     SCHEMA.validate(json.loads(body))
     assert Alert.model_validate_json(body).alert_id == alert.alert_id
 
@@ -360,7 +360,7 @@ def test_every_renderer_is_tested_here() -> None:
     package = Path(str(fallback.__file__)).parent
     words = {"__init__", "content", "lists", "summaries", "next_steps", "formatting"}
     renderers = {path.stem for path in package.glob("*.py")} - words
-    assert renderers == {"amazon_q", "email", "fallback", "machine", "slack", "sms", "sns"}
+    assert renderers == {"amazon_q", "email", "fallback", "slack", "sms", "sns"}
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"])

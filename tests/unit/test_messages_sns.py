@@ -117,11 +117,11 @@ def _raise(_alert: Alert) -> str:
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-@pytest.mark.parametrize("module", ["email", "sms", "amazon_q", "machine"])
+@pytest.mark.parametrize("renderer", ["email.body", "sms.body", "amazon_q.body", "json_body"])
 def test_a_bug_in_a_renderer_gives_the_fallback_and_the_error(
-    kind: str, module: str, monkeypatch: pytest.MonkeyPatch
+    kind: str, renderer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(getattr(sns, module), "body", _raise)
+    monkeypatch.setattr(f"orderwatch.rendering.sns.{renderer}", _raise)
     alert = SAMPLES[kind]
     message, error = render_or_plain(alert)
     assert isinstance(error, (ZeroDivisionError, TypeError))

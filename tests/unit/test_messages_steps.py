@@ -6,7 +6,7 @@ import pytest
 
 from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertLineItem
-from orderwatch.rendering import amazon_q, email, machine, next_steps, slack
+from orderwatch.rendering import amazon_q, email, next_steps, slack, sns
 from orderwatch_local.preview.samples import NOW, SAMPLES, order_alert
 
 
@@ -22,7 +22,7 @@ def test_every_channel_shows_the_next_step(kind: str) -> None:
     assert f"\nDo: {said}\n" in email.body(alert)
     assert any(block["text"]["text"].endswith(f"*Do:* {said}") for block in slack.blocks(alert).blocks[1:3])
     assert amazon_q.notification(alert)["content"]["nextSteps"][0] == step
-    assert machine.with_texts(alert).next_step == step
+    assert sns.with_texts(alert).next_step == step
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.summary import DailySummary
-from orderwatch.rendering import amazon_q, content, email, fallback, machine, next_steps, slack, sms
+from orderwatch.rendering import amazon_q, content, email, fallback, next_steps, slack, sms, sns
 from orderwatch.rendering.sns import MAX_BYTES, render
 from orderwatch.summary.build import summarize
 from orderwatch_local.preview.samples import SAMPLES
@@ -117,7 +117,7 @@ def test_a_shortened_summary_keeps_the_worst_shops(keep: int, listed: list[int],
 
 
 def test_the_json_has_the_texts_and_the_figures() -> None:
-    alerted = json.loads(machine.body(SAMPLES["summary.daily"]))
+    alerted = json.loads(sns.json_body(SAMPLES["summary.daily"]))
     assert alerted["title"].startswith("17 orders need attention, 2 late")
     assert alerted["next_step"].startswith("Begin with #1017")
     assert alerted["summary"]["total"]["by_reason"] == {"backordered": 13, "exception": 3, "late": 1}

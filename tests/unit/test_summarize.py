@@ -193,7 +193,7 @@ def test_stock_is_looked_up_for_the_worst_shops_only() -> None:
     assert shelf.asked == names[:MAX_SHOPS]
     assert [each.products[0].short for each in daily.shops[:MAX_SHOPS]] == [1] * MAX_SHOPS
     assert daily.shops[-1].products[0].on_hand is None
-    summary = made(store, "00", shelf=Shelf(gap="product details: Trackstar did not answer"))
+    summary = made(store, "00", shelf=Shelf(gap="Trackstar did not answer"))
     assert summary.alert.enrichment.missing == ("stock at 00: Trackstar did not answer",)
 
 

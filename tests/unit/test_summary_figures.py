@@ -9,7 +9,7 @@ import pytest
 from orderwatch.alerts.summary import BacklogAges, ShopSummary, SummaryProduct
 from orderwatch.deadlines.rules import NO_DEADLINE, DeadlineState
 from orderwatch.records import ExtractLine, StoredOrder
-from orderwatch.summary.figures import SummaryRow, shop_figures, total
+from orderwatch.summary.figures import SummaryRow, shop_summary, total
 from orderwatch.summary.stock import MAX_LOOKED_UP, backordered, blocking_products, product_ids
 from orderwatch.trackstar.products import Product
 from tests.support.summaries import AT, AT_RISK, DAY, HOUR, WATCHED, extract, late_for, row
@@ -20,7 +20,7 @@ def rows_of(rows: Mapping[str, StoredOrder]) -> list[SummaryRow]:
 
 
 def shop_of(rows: Mapping[str, StoredOrder]) -> ShopSummary:
-    return ShopSummary(connection_id="a", as_of=AT, **shop_figures(rows_of(rows), at=AT))
+    return shop_summary(rows_of(rows), connection_id="a", as_of=AT)
 
 
 @pytest.mark.parametrize(

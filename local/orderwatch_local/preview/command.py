@@ -16,7 +16,7 @@ from rich.text import Text
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.model import describe_flaws
-from orderwatch.rendering import amazon_q, email, machine, slack, sms
+from orderwatch.rendering import amazon_q, email, slack, sms, sns
 from orderwatch_cli.output import printable, printable_json, printable_text
 from orderwatch_local.preview.mrkdwn import Style, spans
 from orderwatch_local.preview.page import page
@@ -73,7 +73,7 @@ def _sms(alert: Alert) -> tuple[str, RenderableType]:
 
 
 def _machine(alert: Alert) -> tuple[str, RenderableType]:
-    return "SQS, Lambda, Firehose", _json(machine.body(alert))
+    return "SQS, Lambda, Firehose", _json(sns.json_body(alert))
 
 
 def _chat(alert: Alert) -> tuple[str, RenderableType]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Urgency
-from orderwatch.rendering import amazon_q, email, formatting, machine, slack, sms
+from orderwatch.rendering import amazon_q, email, formatting, slack, sms, sns
 from orderwatch_local.preview.mrkdwn import Span, Style, spans
 from orderwatch_local.preview.samples import PICTURES
 
@@ -65,7 +65,7 @@ def _alert(alert: Alert) -> str:
         "sms": _linked(text_message),
         "sms_length": str(len(text_message)),
         "time": f"{at:%H:%M}" if (at := formatting.seen_at(alert) or alert.data_as_of) else "",
-        "json": escape(json.dumps(json.loads(machine.body(alert)), ensure_ascii=False, indent=2)),
+        "json": escape(json.dumps(json.loads(sns.json_body(alert)), ensure_ascii=False, indent=2)),
     }
     return _filled(_ALERT.read_text(encoding="utf-8"), parts)
 

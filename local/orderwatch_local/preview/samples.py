@@ -27,8 +27,8 @@ from orderwatch.polling.connection_alerts import quarantine_alert, refused_setti
 from orderwatch.polling.health import poll_failing_since, refused_by_trackstar
 from orderwatch.publishing.group import group
 from orderwatch.publishing.subscription_monitor import (
+    MonitoredTopic,
     Subscription,
-    Topic,
     due_alert,
 )
 from orderwatch_local.preview.summary_sample import summary_sample
@@ -274,9 +274,9 @@ def _poll_failing() -> Alert:
     return connection_alert(KIND_POLL_FAILING, connection=SHOP, since=NOW, detail=health.detail)
 
 
-def _topic(*subscriptions: Subscription) -> Topic:
+def _topic(*subscriptions: Subscription) -> MonitoredTopic:
     arn = f"arn:aws:sns:eu-central-1:123456789012:orderwatch-{ALERT_TOPIC}-1A2B3C"
-    return Topic(ALERT_TOPIC, arn, subscriptions, expects_email=True)
+    return MonitoredTopic(ALERT_TOPIC, arn, subscriptions, expects_email=True)
 
 
 def _subscription_alert(*history: Alert, is_confirmed: bool) -> Alert:

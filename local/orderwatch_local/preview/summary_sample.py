@@ -8,13 +8,12 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.alerts.summary import DailySummary, Figures
 from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
-from orderwatch.publishing.enrich import LookedUp
 from orderwatch.reading.cursor import Cursor
 from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder, Syncs
 from orderwatch.summary.build import Shop, SummaryRequest, summarize
 from orderwatch.summary.changes import PreviousSummary
 from orderwatch.trackstar.orders import Version, VersionClock
-from orderwatch.trackstar.products import Product
+from orderwatch.trackstar.products import Product, ProductLookup
 
 AT = datetime(2026, 3, 5, 7, tzinfo=UTC)
 """Eight o'clock in Berlin."""
@@ -116,9 +115,9 @@ class _Tables:
 
 
 class _Stock:
-    def look_up(self, connection_id: str, product_ids: Sequence[str]) -> LookedUp:
+    def look_up(self, connection_id: str, product_ids: Sequence[str]) -> ProductLookup:
         known = _STOCK.get(connection_id, {})
-        return LookedUp({each: known[each] for each in product_ids if each in known})
+        return ProductLookup({each: known[each] for each in product_ids if each in known})
 
 
 def _state(connection_id: str) -> ConnectionState:

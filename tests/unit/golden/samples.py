@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.rendering import amazon_q, email, fallback, machine, slack, sms
+from orderwatch.rendering import amazon_q, email, fallback, slack, sms, sns
 from orderwatch_local.preview.samples import SAMPLES
 
 FOLDER = Path(__file__).parent
@@ -31,7 +31,7 @@ def _plain(alert: Alert) -> str:
 CHANNELS: dict[str, Callable[[Alert], str]] = {
     "email.txt": lambda alert: f"Subject: {email.subject(alert)}\n\n{email.body(alert)}",
     "sms.txt": lambda alert: f"{sms.body(alert)}\n",
-    "json": lambda alert: _pretty(json.loads(machine.body(alert))),
+    "json": lambda alert: _pretty(json.loads(sns.json_body(alert))),
     "amazon_q.json": lambda alert: _pretty(amazon_q.notification(alert)),
     "slack.json": _slack,
     "fallback.txt": _plain,

@@ -28,7 +28,7 @@ class MergedAlert(AlertPart):
 
 
 class AlertKey(NamedTuple):
-    """The key of an alert's row: all alerts of a connection share one partition and stream shard (rule 17)."""
+    """The key of an alert's row. All alerts of a connection share one partition and one stream shard (rule 17)."""
 
     connection_id: str
     alert_id: str
@@ -98,7 +98,7 @@ class Alert(AlertPart):
     )
     @property
     def skus(self) -> tuple[str, ...]:
-        """Each SKU that the alert lists, once."""
+        """The SKUs that the alert lists, each once."""
         listed = self.order.line_items if self.order else self.digest.products if self.digest else ()
         return tuple(dict.fromkeys(each.sku for each in listed if each.sku))
 
@@ -126,34 +126,31 @@ def connection_alert(
     data_as_of: datetime | None = None,
     subject: Iterable[str] = (),
     recipients: Recipients | None = None,
-    next_step: str | None = None,
     backlog: Backlog | None = None,
     id_parts: Iterable[str] | None = None,
 ) -> Alert:
-    """Make an alert about a connection or a topic.
+    """Make an alert about a connection.
 
     Args:
         kind: For example `connection.blocked` or `watch.started`.
-        connection: The shop or the topic.
-        since: When the state began, by Trackstar's clock (for a topic: by ours); part of the alert's id.
+        connection: The shop.
+        since: When the state began, by Trackstar's clock; part of the alert's id.
         detail: What happened, in words.
         data_as_of: The end of Trackstar's last sync.
-        subject: Further parts of the alert's id, for alerts that share kind and time.
+        subject: More parts of the alert's id, for alerts with the same kind and time.
         recipients: Who receives it; None: the default of the kind.
-        next_step: What the recipient can do; None: the default of the kind and the recipients.
         backlog: For `watch.started`: the orders that need attention already.
         id_parts: What the alert's id is made of, instead of connection, kind, time and subject.
     """
     default = Recipients.OPERATORS if kind in OPERATORS_KINDS else Recipients.EVERYBODY
-    copy = [recipients] if recipients and recipients is not default else []
+    copy_for = [recipients] if recipients and recipients is not default else []
     return Alert(
-        alert_id=alert_id(*(id_parts or (connection.id, kind, since.isoformat(), *subject, *copy))),
+        alert_id=alert_id(*(id_parts or (connection.id, kind, since.isoformat(), *subject, *copy_for))),
         kind=kind,
         severity=severity_of(kind),
         recipients=recipients or default,
         connection_id=connection.id,
         connection=connection,
-        next_step=next_step,
         backlog=backlog,
         detail=detail,
         data_as_of=data_as_of,

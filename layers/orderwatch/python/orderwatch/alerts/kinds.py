@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+KIND_BACKORDERED = "order.backordered"
 KIND_RECOVERED = "order.recovered"
 KIND_DIGEST = "order.digest"
 KIND_AT_RISK = "order.at_risk"

@@ -1,5 +1,6 @@
 """The parts of an alert: the shop, the order with its lines, the digest, the backlog."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Self, TypedDict, Unpack
@@ -10,12 +11,12 @@ from orderwatch.model import Model
 from orderwatch.sanitize import one_line
 
 MAX_LINE_ITEMS = 100
-"""Maximum number of order lines in an alert: with `MAX_TEXT` it keeps the row far below DynamoDB's 400 KB."""
+"""Maximum number of order lines in an alert. Together with `MAX_TEXT` it keeps the row far below DynamoDB's 400 KB."""
 MAX_TEXT = 160
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
-"""A decimal that becomes a JSON number, so that a filter policy can compare it."""
+"""A decimal that is serialized as a JSON number, so that a filter policy can compare it."""
 Line = Annotated[str, AfterValidator(lambda text: one_line(text, MAX_TEXT))]
-"""One line of at most `MAX_TEXT` characters. Longer text is cut and line breaks become spaces; nothing is refused."""
+"""One line of at most `MAX_TEXT` characters. Longer text is cut, line breaks become spaces, no text is refused."""
 
 
 class AlertPart(Model):
@@ -60,7 +61,7 @@ class AlertLineItem(AlertPart):
 
     @property
     def product_key(self) -> str | None:
-        """Equal for two lines of one product: the product id, or the SKU if there is no id."""
+        """The product id, or the SKU if there is no id: lines of one product have the same key."""
         return self.product_id or self.sku
 
 
@@ -138,18 +139,43 @@ def by_urgency(ship_by: datetime | None, total_price: Decimal | None) -> tuple[d
     return by, -(total_price or Decimal(0))
 
 
-class DigestedOrder(AlertPart):
-    """An order of a digest."""
+def sum_by_currency(totals: Iterable[tuple[str | None, Decimal | None]]) -> dict[str, Decimal]:
+    """The sum in each currency; a total that is unknown or has no currency is left out."""
+    sums: dict[str, Decimal] = {}
+    for currency, total in totals:
+        if currency and total is not None:
+            sums[currency] = sums.get(currency, Decimal(0)) + total
+    return sums
 
-    alert_id: str
+
+class ListedOrder(AlertPart):
+    """An order in a list."""
+
     id: str
     number: Line
     url: str | None = None
-    previous_status: Line | None = None
     raw_status: Line | None = Field(None, description="Status or reason in the shop's own words.")
     currency: str | None = None
     total_price: Number | None = None
     ship_by: datetime | None = None
+
+
+class ListedProduct(AlertPart):
+    """A product in a list, with the stock that the orders need."""
+
+    sku: Line | None = None
+    product_id: Line | None = None
+    orders: int = Field(ge=1, description="Number of these orders that contain it.")
+    ordered: Number | None = Field(None, description="Units ordered in these orders; null: unknown.")
+    on_hand: Number | None = Field(None, description="Stock in all warehouses; null: unknown.")
+    short: Number | None = Field(None, description="Units ordered beyond the stock; null: sufficient or unknown.")
+
+
+class DigestedOrder(ListedOrder):
+    """An order of a digest."""
+
+    alert_id: str
+    previous_status: Line | None = None
 
 
 class DigestedReason(AlertPart):
@@ -159,17 +185,10 @@ class DigestedReason(AlertPart):
     orders: int = Field(ge=1)
 
 
-class BacklogOrder(AlertPart):
+class BacklogOrder(ListedOrder):
     """An order that already had a watched status when watching began."""
 
-    id: str
-    number: Line
-    url: str | None = None
     status: Line
-    raw_status: Line | None = None
-    currency: str | None = None
-    total_price: Number | None = None
-    ship_by: datetime | None = None
 
 
 class Backlog(AlertPart):
@@ -190,16 +209,10 @@ class Backlog(AlertPart):
         )
 
 
-class DigestedProduct(AlertPart):
+class DigestedProduct(ListedProduct):
     """A product that several orders of a digest contain, or that is short."""
 
-    sku: Line | None = None
     name: Line | None = None
-    product_id: str | None = None
-    orders: int = Field(ge=1, description="Number of orders of the digest that contain it.")
-    ordered: Number | None = Field(None, description="Units ordered in these orders; null: unknown.")
-    on_hand: Number | None = Field(None, description="Stock in all warehouses, as of `data_as_of`.")
-    short: Number | None = Field(None, description="Units ordered beyond the stock; null: sufficient or unknown.")
 
 
 class DigestLists(TypedDict, total=False):

@@ -7,7 +7,7 @@ from typing import Self, TypedDict, Unpack
 
 from pydantic import Field
 
-from orderwatch.alerts.parts import AlertPart, Line, Number
+from orderwatch.alerts.parts import AlertPart, Line, ListedOrder, ListedProduct, Number
 
 ALL_SHOPS = "all-shops"
 """The connection id of a summary: it covers all shops."""
@@ -15,34 +15,21 @@ DETAILED_SHOPS = 5
 """The worst shops that keep their lists while space remains, before other shops are listed at all."""
 
 
-class SummaryOrder(AlertPart):
+class SummaryOrder(ListedOrder):
     """An order that needs attention or is at risk."""
 
-    id: str
-    number: Line
-    url: str | None = None
     status: Line
-    raw_status: Line | None = Field(None, description="Status or reason in the shop's own words.")
     reason: Line = Field(description="Why the order is listed: a watched status, `late`, `stuck` or `at_risk`.")
     is_late: bool = Field(description="Whether its ship-by has passed, whatever the reason is.")
     since: datetime = Field(description="When the reason began: its status, or the deadline that passed.")
-    ship_by: datetime | None = None
-    currency: str | None = None
-    total_price: Number | None = None
 
 
-class SummaryProduct(AlertPart):
+class SummaryProduct(ListedProduct):
     """A product that holds up backordered orders: its stock is insufficient or unknown."""
 
-    sku: Line | None = None
-    product_id: Line | None = None
-    orders: int = Field(ge=1, description="Number of backordered orders that contain it.")
     only_blocker: int = Field(
         0, ge=0, description="Number of these orders that only this product holds up: stock covers all other lines."
     )
-    ordered: Number | None = Field(None, description="Units ordered in these orders; null: unknown.")
-    on_hand: Number | None = Field(None, description="Stock in all warehouses; null: unknown.")
-    short: Number | None = Field(None, description="Units ordered beyond the stock; null: sufficient or unknown.")
 
 
 class BacklogAges(AlertPart):

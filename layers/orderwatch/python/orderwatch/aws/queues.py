@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from orderwatch.alerts.alert import Alert
 from orderwatch.errors import PollsNotRequestedError
 from orderwatch.observability import logger
-from orderwatch.rendering import machine
+from orderwatch.rendering import sns
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -91,4 +91,4 @@ class SlackQueue:
 
     def send(self, alert: Alert) -> None:
         """Put an alert into the queue, in the format in which AlertTopic delivers it."""
-        self._client.send_message(QueueUrl=self._url, MessageBody=machine.body(alert))
+        self._client.send_message(QueueUrl=self._url, MessageBody=sns.json_body(alert))

@@ -4,14 +4,21 @@ An alert about a deadline and one about the status of the same order are merged 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 
 from orderwatch.alerts.alert import Alert, MergedAlert, alert_id
-from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_DIGEST, KIND_RECOVERED, Severity, Urgency, severity_of
+from orderwatch.alerts.kinds import (
+    DEADLINE_KINDS,
+    KIND_BACKORDERED,
+    KIND_DIGEST,
+    KIND_RECOVERED,
+    Severity,
+    Urgency,
+    severity_of,
+)
 from orderwatch.alerts.parts import (
     AlertLineItem,
     AlertOrder,
@@ -21,14 +28,14 @@ from orderwatch.alerts.parts import (
     DigestedReason,
     by_urgency,
     short_of,
+    sum_by_currency,
 )
 from orderwatch.rendering import formatting
-from orderwatch.rendering.lists import BACKORDERED
 
 MAX_ORDERS = 100
-"""Orders of one digest: people can still read the list, and it is far below the limits of every channel."""
+"""Maximum orders of one digest: a list that people can read, far below the limits of every channel."""
 MAX_PRODUCTS = 5
-"""Products of one digest: those whose restocking helps most orders."""
+"""Maximum products of one digest: those whose restocking helps most orders."""
 MIXED = "mixed"
 """The status of a digest whose orders have different statuses: recovered orders."""
 _SEVERITIES = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
@@ -56,7 +63,7 @@ def group(alerts: Sequence[Alert], *, threshold: int) -> list[Group]:
 
     Args:
         alerts: The batch, of any connections.
-        threshold: The most alerts of one kind and connection that are sent one by one.
+        threshold: Maximum number of alerts of one kind and connection that are sent one by one.
     """
     groups: list[Group] = []
     for members in _by_kind_and_connection(alerts):
@@ -95,12 +102,12 @@ def _digest(members: Sequence[Alert]) -> Alert:
         of_kind=first.kind,
         status=statuses.pop() if len(statuses) == 1 else MIXED,
         count=len(members),
-        value_by_currency=_value_by_currency(orders),
+        value_by_currency=sum_by_currency((order.currency, order.total_price) for order in orders),
         seen_at=max(order.seen_at for order in orders),
         reasons=reasons,
         overdue=urgencies[Urgency.OVERDUE],
         due_soon=urgencies[Urgency.SOON],
-        orders=tuple(_digested(alert, alert.order) for alert in _sorted(members, reasons) if alert.order),
+        orders=tuple(_digested(alert, order) for alert, order in _sorted(members, reasons)),
         products=tuple(affected),
         more_products=len(products) - len(affected),
     )
@@ -124,14 +131,12 @@ def _reasons(kind: str, orders: Iterable[AlertOrder]) -> tuple[DigestedReason, .
     return tuple(DigestedReason(raw_status=reason, orders=count) for reason, count in counts.most_common())
 
 
-def _sorted(members: Sequence[Alert], reasons: Sequence[DigestedReason]) -> list[Alert]:
+def _sorted(members: Sequence[Alert], reasons: Sequence[DigestedReason]) -> list[tuple[Alert, AlertOrder]]:
     """Sort by reason (the most frequent first), then by ship-by (the earliest), then by value (the highest)."""
-    places = {reason.raw_status: place for place, reason in enumerate(reasons)}
-    return sorted(members, key=lambda alert: _place(alert.order, places) if alert.order else (0,))
-
-
-def _place(order: AlertOrder, places: Mapping[str | None, int]) -> tuple[int, datetime, Decimal]:
-    return (places.get(order.raw_status, 0), *by_urgency(order.ship_by, order.total_price))
+    ranks = {reason.raw_status: rank for rank, reason in enumerate(reasons)}
+    listed = [(alert, alert.order) for alert in members if alert.order]
+    listed.sort(key=lambda each: (ranks.get(each[1].raw_status, 0), *by_urgency(each[1].ship_by, each[1].total_price)))
+    return listed
 
 
 def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
@@ -149,8 +154,8 @@ def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
 
 
 def _is_affected(product: DigestedProduct, kind: str) -> bool:
-    """Whether it is short or in several orders; for a backordered product of known stock, only whether it is short."""
-    if kind == BACKORDERED and product.on_hand is not None:
+    """Whether it is short or in several orders; for backorders with known stock, only whether it is short."""
+    if kind == KIND_BACKORDERED and product.on_hand is not None:
         return product.short is not None
     return product.orders > 1 or product.short is not None
 
@@ -183,28 +188,15 @@ def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:
     )
 
 
-def _value_by_currency(orders: Iterable[AlertOrder]) -> dict[str, Decimal]:
-    """The sum of the totals; an order without a currency or a total is left out."""
-    sums: dict[str, Decimal] = {}
-    for order in orders:
-        if order.currency and order.total_price is not None:
-            sums[order.currency] = sums.get(order.currency, Decimal(0)) + order.total_price
-    return sums
-
-
 def merge_alerts(groups: Sequence[Group]) -> list[Group]:
     """Merge the message about a deadline into the one about the status of the same order; digests do not change."""
-    of_orders = [(key, each) for each in groups if (key := _order_key(each))]
+    of_orders = [((each.alert.connection_id, each.alert.order.id), each) for each in groups if each.alert.order]
     deadlines = {key: each for key, each in of_orders if each.alert.kind in DEADLINE_KINDS}
     statuses = {key: each for key, each in of_orders if each.alert.kind not in {*DEADLINE_KINDS, KIND_RECOVERED}}
     both = statuses.keys() & deadlines.keys()
     merged = {id(statuses[key]): _merged(statuses[key], deadlines[key]) for key in both}
     merged_away = {id(deadlines[key]) for key in both}
     return [merged.get(id(each), each) for each in groups if id(each) not in merged_away]
-
-
-def _order_key(group: Group) -> tuple[str, str] | None:
-    return (group.alert.connection_id, group.alert.order.id) if group.alert.order else None
 
 
 def _merged(status: Group, deadline: Group) -> Group:

@@ -7,7 +7,7 @@ the time budget of `ProductDetails`.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import batched
 from typing import Protocol, Self
 
@@ -24,7 +24,7 @@ from orderwatch.rendering.fallback import render_or_plain
 from orderwatch.rendering.sns import SnsMessage
 
 SEND_BATCH = 5
-"""Messages that are sent before any is marked: what the topic takes in a second, and the most duplicates of a crash."""
+"""Messages that are sent before any is marked: the topic's limit for a second. It bounds duplicates after a crash."""
 
 
 class Topic(Protocol):
@@ -36,7 +36,7 @@ class Topic(Protocol):
 
 @dataclass(slots=True)
 class PublishMetrics:
-    """What happened to a batch.
+    """The result of one batch or several.
 
     Attributes:
         sent: Alerts that were sent and marked.
@@ -57,13 +57,8 @@ class PublishMetrics:
     delays: list[float] = field(default_factory=list)
 
     def __iadd__(self, other: "PublishMetrics") -> Self:
-        self.sent += other.sent
-        self.messages += other.messages
-        self.degraded += other.degraded
-        self.plain += other.plain
-        self.unsent_keys += other.unsent_keys
-        self.sent_keys += other.sent_keys
-        self.delays += other.delays
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
         return self
 
     def count_sent(self, alert: Alert) -> None:
@@ -77,15 +72,15 @@ class PublishMetrics:
 
     def report(self) -> None:
         """Send the metrics that have an alarm, and log all counts in one line."""
-        signals = {
+        alarmed = {
             "AlertsUnsent": len(self.unsent_keys),
             "AlertsDegraded": self.degraded,
             "MessagesFallback": self.plain,
         }
-        count_nonzero(signals)
+        count_nonzero(alarmed)
         for seconds in self.delays:
             metrics.add_metric("DeliveryDelay", MetricUnit.Seconds, seconds)
-        logger.info("alerts published", extra={"AlertsSent": self.sent, "MessagesSent": self.messages, **signals})
+        logger.info("alerts published", extra={"AlertsSent": self.sent, "MessagesSent": self.messages, **alarmed})
 
 
 def publish(

@@ -1,9 +1,9 @@
 """Check that every topic has a confirmed subscriber (rule 16).
 
-SNS accepts a message to a topic without subscribers and drops it. So a problem of one topic is alerted through another
+SNS accepts a message to a topic without subscribers and drops it. So an alert about one topic goes through another
 channel: the other topic, if that has a confirmed subscriber, and the Slack queue, if Slack is on.
 
-The only state is the alerts about a topic, which are in AlertTable under the name of the topic:
+The only state is the alerts about a topic. AlertTable stores them under the name of the topic:
 
 - A problem gets one alert a day (UTC), as a reminder until it is solved. The alert id derives from the topic, the
   problem, the date and the last `topic.resubscribed`. So a problem that returns on the same day is alerted again.
@@ -13,8 +13,7 @@ The only state is the alerts about a topic, which are in AlertTable under the na
 
 An alert goes to Slack first and then into the table, on condition that the row does not exist. If a run fails in
 between, the next run repeats both with the same id, and post_to_slack drops the repeat. The index that finds the alerts
-can lag behind the table. A run that does not see the newest alert builds an id that exists already, which has no
-effect, and the next run builds the right one.
+can lag behind the table: a run that misses the newest alert builds an id that exists already, which has no effect.
 """
 
 from collections.abc import Sequence
@@ -42,13 +41,6 @@ class SubscriptionProblem(StrEnum):
     NO_SLACK = "no_slack"
 
 
-class Channel(StrEnum):
-    """A channel that does not depend on the topic that has the problem."""
-
-    OTHER_TOPIC = "other_topic"
-    SLACK = "slack"
-
-
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """A subscription without its endpoint, because an address is personal.
@@ -65,13 +57,12 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
+class MonitoredTopic:
     """A topic and its current subscriptions.
 
     Attributes:
         name: `AlertTopic` or `OpsTopic`.
         arn: The ARN, for the command that solves the problem.
-        subscriptions: All subscriptions.
         expects_email: Whether the deployment has an e-mail address for it.
         expects_queue: The name of the Slack queue; empty for OpsTopic and if Slack is off.
     """
@@ -83,14 +74,9 @@ class Topic:
     expects_queue: str = ""
 
     @property
-    def confirmed(self) -> int:
-        """Number of confirmed subscriptions."""
-        return sum(each.is_confirmed for each in self.subscriptions)
-
-    @property
-    def pending(self) -> int:
-        """Number of subscriptions that are not confirmed yet."""
-        return len(self.subscriptions) - self.confirmed
+    def confirmed(self) -> list[Subscription]:
+        """The confirmed subscriptions."""
+        return [each for each in self.subscriptions if each.is_confirmed]
 
     @property
     def problem(self) -> SubscriptionProblem | None:
@@ -98,12 +84,11 @@ class Topic:
 
         Any confirmed e-mail address counts as the expected one: the function does not know the address itself.
         """
-        confirmed = [each for each in self.subscriptions if each.is_confirmed]
-        if not confirmed:
+        if not self.confirmed:
             return SubscriptionProblem.NOBODY
-        if self.expects_email and not any(each.protocol in EMAIL_PROTOCOLS for each in confirmed):
+        if self.expects_email and not any(each.protocol in EMAIL_PROTOCOLS for each in self.confirmed):
             return SubscriptionProblem.NO_EMAIL
-        if self.expects_queue and self.expects_queue not in {each.queue for each in confirmed}:
+        if self.expects_queue and self.expects_queue not in {each.queue for each in self.confirmed}:
             return SubscriptionProblem.NO_SLACK
         return None
 
@@ -116,25 +101,22 @@ class SlackQueue(Protocol):
 
 
 def monitor_subscriptions(
-    topics: Sequence[Topic], *, outbox: Outbox, slack: SlackQueue | None, now: datetime
+    topics: Sequence[MonitoredTopic], *, outbox: Outbox, slack: SlackQueue | None, now: datetime
 ) -> list[Alert]:
-    """Send the alerts that are due, each through every open channel.
+    """Send the alerts that are due, each through every open channel, and return them.
 
     Args:
         topics: Both topics.
         outbox: Where the alerts are read and written; the stream sends what is written.
         slack: None if Slack is off.
         now: The time in UTC.
-
-    Returns:
-        The alerts of this run.
     """
     count_nonzero({"TopicsWithoutSubscribers": sum(topic.problem is not None for topic in topics)})
     oldest = datetime.combine(now.date(), time.min, tzinfo=UTC) - LOOK_BACK
     sent: list[Alert] = []
     for topic in topics:
-        channels = open_channels(topic, topics, has_slack=slack is not None)
-        if not channels:
+        has_other_topic = any(other.confirmed for other in topics if other.name != topic.name)
+        if slack is None and not has_other_topic:
             continue
         alert = due_alert(topic, outbox.alerts_since(topic.name, oldest), now=now)
         if alert is None:
@@ -145,25 +127,13 @@ def monitor_subscriptions(
         sent.append(alert)
         logger.warning(
             "subscriptions changed; alert sent",
-            extra={"topic": topic.name, "channels": channels, "kind": alert.kind, "alert_ids": [alert.alert_id]},
+            extra={"topic": topic.name, "kind": alert.kind, "alert_ids": [alert.alert_id]},
         )
     return sent
 
 
-def open_channels(topic: Topic, topics: Sequence[Topic], *, has_slack: bool) -> list[Channel]:
-    """The channels that can report a problem of this topic."""
-    has_other = any(other.confirmed for other in topics if other.name != topic.name)
-    return [*([Channel.OTHER_TOPIC] if has_other else []), *([Channel.SLACK] if has_slack else [])]
-
-
-def due_alert(topic: Topic, history: Sequence[Alert], *, now: datetime) -> Alert | None:
-    """The alert that is missing about this topic, or None.
-
-    Args:
-        topic: The topic.
-        history: The alerts about it, newest first.
-        now: The time in UTC.
-    """
+def due_alert(topic: MonitoredTopic, history: Sequence[Alert], *, now: datetime) -> Alert | None:
+    """The alert about this topic that is due and not in its `history` (newest first) yet, or None."""
     if topic.problem:
         resolved = [alert.alert_id for alert in history if alert.kind == KIND_RESUBSCRIBED][:1]
         parts = [topic.problem, now.date().isoformat(), *resolved]
@@ -175,7 +145,7 @@ def due_alert(topic: Topic, history: Sequence[Alert], *, now: datetime) -> Alert
     return None if alert.key in {each.key for each in history} else alert
 
 
-def _alert(topic: Topic, kind: str, id_parts: Sequence[str], *, next_step: str | None) -> Alert:
+def _alert(topic: MonitoredTopic, kind: str, id_parts: Sequence[str], *, next_step: str | None) -> Alert:
     return Alert(
         alert_id=alert_id(topic.name, kind, *id_parts),
         kind=kind,
@@ -188,8 +158,10 @@ def _alert(topic: Topic, kind: str, id_parts: Sequence[str], *, next_step: str |
     )
 
 
-def _detail(topic: Topic) -> str:
-    pending = f" ({topic.pending} not confirmed yet)" if topic.pending else ""
+def _detail(topic: MonitoredTopic) -> str:
+    confirmed = len(topic.confirmed)
+    waiting = len(topic.subscriptions) - confirmed
+    pending = f" ({waiting} not confirmed yet)" if waiting else ""
     match topic.problem:
         case SubscriptionProblem.NOBODY:
             return f"{topic.name} has no confirmed subscriber{pending}. Its messages are lost."
@@ -200,10 +172,10 @@ def _detail(topic: Topic) -> str:
             )
         case SubscriptionProblem.NO_SLACK:
             return f"Slack does not receive the messages of {topic.name}. The Slack queue is not subscribed."
-    return f"{topic.name} has all expected subscriptions: {topic.confirmed} confirmed{pending}."
+    return f"{topic.name} has all expected subscriptions: {confirmed} confirmed{pending}."
 
 
-def _next_step(topic: Topic, problem: SubscriptionProblem) -> str:
+def _next_step(topic: MonitoredTopic, problem: SubscriptionProblem) -> str:
     by_email = "--protocol email --notification-endpoint ADDRESS"
     by_queue = "--protocol sqs --attributes RawMessageDelivery=true --notification-endpoint ARN_OF_THE_QUEUE"
     how = by_queue if problem is SubscriptionProblem.NO_SLACK else by_email

@@ -1,10 +1,11 @@
 """Amazon Q Developer in chat applications: a custom notification, shown in Slack or Microsoft Teams.
 
-The fields are those of its administrator guide ("Custom notifications"). The guide gives no lengths: these are cautious
-bounds, within what one section of a Slack message shows.
+The fields are those of its administrator guide ("Custom notifications"). The guide gives no maximum lengths. The limits
+here are cautious and stay within one section of a Slack message.
 """
 
 import json
+from itertools import accumulate
 from typing import Any
 
 from orderwatch.alerts.alert import Alert, alert_id
@@ -19,7 +20,6 @@ MAX_SUMMARY = 250
 MAX_KEYWORD = 75
 MAX_THREAD_ID = 64
 MAX_CONTEXT = 250
-MAX_RESOURCE = 2048
 MAX_LIST = 10
 
 _MAX_FACT = 200
@@ -35,6 +35,9 @@ def body(alert: Alert) -> str:
 
 def notification(alert: Alert) -> dict[str, Any]:
     """The notification; alerts about one order share a thread."""
+    step = escape(next_steps.next_step(alert), limit=MAX_STEP)
+    address = link(alert.order.url if alert.order else None, "Open the order", limit=MAX_STEP // 2)
+    keywords = [content.tag(alert), str(alert.severity), formatting.shop_name(alert.connection)]
     return {
         "version": "1.0",
         "source": "custom",
@@ -43,8 +46,8 @@ def notification(alert: Alert) -> dict[str, Any]:
             "textType": "client-markdown",
             "title": escape(content.urgent_headline(alert), limit=MAX_TITLE),
             "description": _description(alert),
-            "nextSteps": _next_steps(alert),
-            "keywords": _keywords(alert),
+            "nextSteps": [step, *filter(None, [address])],
+            "keywords": [escape(word, limit=MAX_KEYWORD) for word in dict.fromkeys(keywords)],
         },
         "metadata": {
             "threadId": _thread_id(alert),
@@ -61,13 +64,14 @@ def escape(plain: str, *, limit: int) -> str:
     escaped = [_ESCAPES.get(character, character) for character in plain]
     if sum(map(len, escaped)) <= limit:
         return "".join(escaped)
-    used, kept = 3, []
-    for piece in escaped:
-        used += len(piece)
-        if used > limit:
-            break
-        kept.append(piece)
-    return f"{''.join(kept).rstrip()}..."
+    kept = sum(used <= limit - 3 for used in accumulate(map(len, escaped)))
+    return f"{''.join(escaped[:kept]).rstrip()}..."
+
+
+def link(url: str | None, label: str, *, limit: int) -> str:
+    """The URL in Slack's notation for links; empty if there is none or if it is longer than `limit` once escaped."""
+    address = (formatting.link(url) or "").replace("&", "&amp;").replace("|", "%7C")
+    return f"<{address}|{label}>" if 0 < len(address) <= limit else ""
 
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -93,7 +97,7 @@ def _list(alert: Alert, room: int) -> list[str]:
         summary = alert.summary.longest(lambda shown: _length(_shops(alert, shown)) <= room, detailed=1)
         return _shops(alert, summary)
     entries, total = _entries(alert)
-    shown = _fitting(entries, room)
+    shown = sum(used <= room for used in accumulate(len(entry) + 1 for entry in entries))
     nouns = ("line", "lines") if alert.order else ("order", "orders")
     return [*entries[:shown], *formatting.more(total - shown, *nouns)]
 
@@ -122,13 +126,12 @@ def _entries(alert: Alert) -> tuple[list[str], int]:
 
 def _listed(order: lists.Entry) -> str:
     heading = f"*{escape(order.heading, limit=_MAX_FACT)}:*\n" if order.heading else ""
-    address = formatting.link(order.url)
-    link = f" <{_in_link(address)}|open>" if address and len(address) < MAX_STEP // 2 else ""
-    return f"{heading}- {escape(order.line, limit=_MAX_ENTRY)}{link}"
+    address = link(order.url, "open", limit=MAX_STEP // 2)
+    return f"{heading}- {escape(order.line, limit=_MAX_ENTRY)}{f' {address}' if address else ''}"
 
 
 def _products(digest: Digest) -> list[str]:
-    found = [(lists.digest_product(each), lists.digest_shortfall(each)) for each in lists.digest_products(digest)]
+    found = [(lists.digest_product(each), lists.short_phrase(each.short)) for each in lists.digest_products(digest)]
     lines = [f"- {escape(what, limit=_MAX_FACT)}{f': *{short}*' if short else ''}" for what, short in found]
     more = formatting.more(digest.more_products, "product", "products")
     return ["*Most affected:*", *lines, *more, "*Orders:*"] if lines else []
@@ -144,30 +147,6 @@ def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> 
 
 def _length(lines: list[str]) -> int:
     return sum(len(line) + 1 for line in lines)
-
-
-def _fitting(entries: list[str], room: int) -> int:
-    used = 0
-    for index, entry in enumerate(entries):
-        used += len(entry) + 1
-        if used > room:
-            return index
-    return len(entries)
-
-
-def _next_steps(alert: Alert) -> list[str]:
-    address = formatting.link(alert.order.url) if alert.order else None
-    step = escape(next_steps.next_step(alert), limit=MAX_STEP)
-    return [step, f"<{_in_link(address)}|Open the order>"] if address and len(address) < MAX_STEP // 2 else [step]
-
-
-def _in_link(address: str) -> str:
-    return address.replace("&", "&amp;").replace("|", "%7C")
-
-
-def _keywords(alert: Alert) -> list[str]:
-    words = [content.tag(alert), str(alert.severity), formatting.shop_name(alert.connection)]
-    return [escape(word, limit=MAX_KEYWORD) for word in dict.fromkeys(words)]
 
 
 def _thread_id(alert: Alert) -> str:

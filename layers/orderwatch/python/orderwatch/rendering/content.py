@@ -1,6 +1,6 @@
-"""What an alert says, in the same words in every channel. The channels decide how it looks and how much fits."""
+"""The content of an alert, in the same words in every channel. Each channel decides on layout and length."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from orderwatch.alerts import kinds
@@ -56,9 +56,7 @@ class Decision(NamedTuple):
 
     Attributes:
         reason: The reason in the shop's own words, or the headline.
-        explanation: What explains it: a shortfall, shipments of a cancelled order.
-        due: When the order must ship.
-        value: What the order is worth.
+        explanation: For example a shortfall, or the shipments of a cancelled order.
     """
 
     reason: str
@@ -68,15 +66,12 @@ class Decision(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """A label and its value, each one line of plain text.
-
-    Attributes:
-        at: The moment, if the value is one: a channel may show it in the reader's own time zone.
-    """
+    """A label and its value, each one line of plain text."""
 
     label: str
     value: str
     at: datetime | None = None
+    """The moment, if the value is one: Slack shows it in the reader's own time zone."""
 
 
 def url(alert: Alert) -> str | None:
@@ -120,7 +115,7 @@ def headline(alert: Alert, *, with_shop: bool = False) -> str:
 
 def urgent_headline(alert: Alert) -> str:
     """The headline with the shop and with what makes the alert urgent: a shortfall, a ship-by."""
-    short = lists.largest_shortfall(alert.order) if alert.order and alert.kind == lists.BACKORDERED else None
+    short = lists.largest_shortfall(alert.order) if alert.order and alert.kind == kinds.KIND_BACKORDERED else None
     urgent = ", ".join(filter(None, [short, warning(alert)]))
     return f"{headline(alert, with_shop=True)}{f': {urgent}' if urgent else ''}"
 
@@ -157,7 +152,7 @@ def _order_headline(alert: Alert, order: AlertOrder) -> str:
 
 
 def decision(alert: Alert) -> Decision:
-    """What a person needs to decide; a message shows the reason only here."""
+    """What a person needs to decide. No other part of a message repeats the reason."""
     order = alert.order
     if alert.summary:
         return Decision(headline(alert), summaries.places(alert.summary), None, value(alert))
@@ -183,7 +178,7 @@ def explanation(alert: Alert) -> str | None:
         return None
     if alert.merged and alert.detail:
         return short_detail(alert)
-    if alert.kind == lists.BACKORDERED:
+    if alert.kind == kinds.KIND_BACKORDERED:
         return lists.largest_shortfall(order)
     if order.status != "cancelled" or order.shipments is None:
         return None
@@ -244,7 +239,11 @@ def facts_of(alert: Alert) -> list[Fact]:
     if alert.order:
         order = alert.order
         number = Fact("Order", formatting.order_number(order))
-        return [number, shop, _status_fact(alert, order), *_money_facts(order), *_time_facts(alert, order)]
+        zone, moments = formatting.zone_of(alert.connection), {"Placed": order.created_at, "Changed": order.updated_at}
+        times = [
+            Fact(label, formatting.moment(at, zone, beside=order.seen_at), at) for label, at in moments.items() if at
+        ]
+        return [number, shop, _status_fact(alert, order), *_money_facts(order), *times]
     if alert.digest:
         return [shop]
     if alert.kind in TOPIC_KINDS:
@@ -266,17 +265,11 @@ def _status_fact(alert: Alert, order: AlertOrder) -> Fact:
 def _previous_status(order: AlertOrder) -> str:
     if not order.previous_status:
         return "first seen in this status"
-    lasted = time_in_previous_status(order)
     before = f"before: {formatting.clean(order.previous_status)}"
-    return f"{before}, for {duration(lasted)}" if lasted is not None else before
-
-
-def time_in_previous_status(order: AlertOrder) -> timedelta | None:
-    """How long the order was in its previous status; None if a date is missing or the dates contradict each other."""
     since, until = order.previous_status_since, order.updated_at
     if since is None or until is None or (since.tzinfo is None) != (until.tzinfo is None) or until < since:
-        return None
-    return until - since
+        return before  # the shop's dates can contradict each other
+    return f"{before}, for {duration(until - since)}"
 
 
 def _money_facts(order: AlertOrder) -> list[Fact]:
@@ -286,12 +279,6 @@ def _money_facts(order: AlertOrder) -> list[Fact]:
     named = [f"{name} {formatting.money(amount, order.currency)}" for name, amount in parts.items() if amount]
     unknown = [] if order.currency else [Fact("Currency", "not given by the shop")]
     return [*unknown, *([Fact("Of which", ", ".join(named))] if named else [])]
-
-
-def _time_facts(alert: Alert, order: AlertOrder) -> list[Fact]:
-    zone, seen = formatting.zone_of(alert.connection), order.seen_at
-    moments = {"Placed": order.created_at, "Changed": order.updated_at}
-    return [Fact(label, formatting.moment(at, zone, beside=seen), at) for label, at in moments.items() if at]
 
 
 def missing(alert: Alert) -> list[str]:

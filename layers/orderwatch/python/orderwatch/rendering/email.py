@@ -1,12 +1,13 @@
 """The e-mail: plain text, as SNS sends no HTML. Its first lines say why, by when, what to do and where.
 
-Mail programs wrap lines and use proportional fonts: nothing is wrapped or aligned in columns here.
+Mail programs wrap lines and use proportional fonts, so this module neither wraps lines nor aligns columns.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import KIND_RECOVERED
+from orderwatch.alerts.kinds import KIND_BACKORDERED, KIND_RECOVERED
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest
 from orderwatch.alerts.summary import DailySummary
 from orderwatch.rendering import content, formatting, lists, next_steps, summaries
@@ -63,7 +64,7 @@ def _tail(alert: Alert) -> list[str]:
     order = alert.order
     if order and alert.kind == KIND_RECOVERED:
         return [f", now {formatting.clip(formatting.ascii_fold(order.status), _MAX_VALUE)}"]
-    short = lists.largest_shortfall(order) if order and alert.kind == lists.BACKORDERED else None
+    short = lists.largest_shortfall(order) if order and alert.kind == KIND_BACKORDERED else None
     additions = [(short, _MAX_SHORT), (content.value(alert), _MAX_VALUE)]
     folded = [(formatting.ascii_fold(each or "", fallback=""), limit) for each, limit in additions]
     return [f", {formatting.clip(each, limit)}" for each, limit in folded if each]
@@ -75,10 +76,16 @@ def body(alert: Alert) -> str:
     At most `MAX_BYTES` bytes: lists are cut between entries and end with the exact number of entries left out.
     """
     opening = [
-        [*_decision(alert), f"Do: {formatting.lower_first(next_steps.next_step(alert))}", *_link(alert)],
+        [
+            " ".join(content.sentences(alert)),
+            *filter(None, [content.detail(alert)]),
+            f"Do: {formatting.lower_first(next_steps.next_step(alert))}",
+            *filter(None, [formatting.link(content.url(alert))]),
+        ],
         _facts(alert),
     ]
-    closing = [*_missing(alert), _footer(alert)]
+    footer = [content.freshness(alert), f"{alert.kind}, {alert.severity}", f"Alert {alert.alert_id}"]
+    closing = [*_missing(alert), footer]
     paragraphs = [*opening, *_list(alert, MAX_BYTES - _size([*opening, *closing])), *closing]
     return "\n\n".join("\n".join(each) for each in paragraphs) + "\n"
 
@@ -86,16 +93,6 @@ def body(alert: Alert) -> str:
 def _size(blocks: Sequence[Block]) -> int:
     """The bytes of these paragraphs, with the empty line after each."""
     return sum(len("\n".join(block).encode()) + 2 for block in blocks)
-
-
-def _decision(alert: Alert) -> Block:
-    detail = content.detail(alert)
-    return [" ".join(content.sentences(alert)), *([detail] if detail else [])]
-
-
-def _link(alert: Alert) -> Block:
-    address = formatting.link(content.url(alert))
-    return [address] if address else []
 
 
 def _facts(alert: Alert) -> Block:
@@ -129,10 +126,9 @@ def _shop(shop: summaries.ShopBlock) -> Block:
 
 
 def _products(digest: Digest) -> list[Block]:
-    """The products that most of the orders contain."""
     entries = []
     for each in lists.digest_products(digest):
-        short = lists.digest_shortfall(each)
+        short = lists.short_phrase(each.short)
         entries.append(f"- {lists.digest_product(each)}{f': {short}' if short else ''}")
     more = formatting.more(digest.more_products, "product", "products")
     return [["Most affected:", *entries, *more]] if entries else []
@@ -175,12 +171,8 @@ def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> 
 
 def _cut_list(heading: str, entries: Sequence[Block], *, total: int, nouns: tuple[str, str], room: int) -> Block:
     """The heading, as many whole entries as fit into `room` bytes, and the number of those left out."""
-    used, shown = 80, 0  # for the heading and the number
-    for entry in entries:
-        used += sum(len(line.encode()) + 1 for line in entry)
-        if used > room:
-            break
-        shown += 1
+    sizes = (sum(len(line.encode()) + 1 for line in entry) for entry in entries)
+    shown = sum(used <= room - 80 for used in accumulate(sizes))  # 80 for the heading and the number
     return [heading, *(line for entry in entries[:shown] for line in entry), *formatting.more(total - shown, *nouns)]
 
 
@@ -190,7 +182,3 @@ def _missing(alert: Alert) -> list[Block]:
         return []
     more = formatting.more(len(missing) - MAX_MISSING, "detail", "details")
     return [["Not known:", *(f"- {each}" for each in missing[:MAX_MISSING]), *more]]
-
-
-def _footer(alert: Alert) -> Block:
-    return [content.freshness(alert), f"{alert.kind}, {alert.severity}", f"Alert {alert.alert_id}"]

@@ -1,7 +1,7 @@
-"""The fallback (rule 11): a plain message for an alert that another renderer failed on.
+"""The fallback (rule 11): a plain message for an alert that could not be rendered.
 
-It shares no text with the other renderers. The two parts that it takes from other code, the alert's JSON and the
-attributes, are replaced by smaller ones if they fail or do not fit.
+It shares no text with the other renderers. It uses two parts of other code, the alert's JSON and the attributes, and
+replaces them by smaller ones if they fail or do not fit.
 """
 
 import json
@@ -9,12 +9,11 @@ from collections.abc import Mapping
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
-from orderwatch.alerts.parts import AlertOrder
-from orderwatch.rendering.sns import Attribute, SnsMessage, attributes_of, render, with_machine
+from orderwatch.rendering.sns import Attribute, SnsMessage, attributes_of, for_programs, render
 from orderwatch.sanitize import one_line
 
-MAX_MACHINE_BYTES = 40_000
-"""Maximum size of one copy: three copies stay within 256 KB even if every character is escaped."""
+MAX_COPY_BYTES = 40_000
+"""Maximum size of one copy of the JSON: three copies stay within 256 KB even if every character is escaped."""
 _CONDITIONS = {KIND_LATE: "late", KIND_AT_RISK: "at risk", KIND_STUCK: "stuck"}
 _MAX_TEXT = 200
 _MAX_LINK = 2048
@@ -29,7 +28,7 @@ def plain(alert: Alert) -> SnsMessage:
     text = "\n".join([fact, "", *lines, "", "This alert could not be shown in full.", ""])
     bodies = {"default": text, "email": text, "sms": _ascii(fact, 140), "https": _notification(fact, lines, facts)}
     subject = f"[{_ascii(facts['Kind'], 30)}] {_ascii(fact, 60)}"
-    return SnsMessage(subject, bodies | with_machine(_machine(alert, facts)), _attributes(alert, facts))
+    return SnsMessage(subject, bodies | for_programs(_json(alert, facts)), _attributes(alert, facts))
 
 
 def _fact(alert: Alert) -> str:
@@ -46,23 +45,24 @@ def _fact(alert: Alert) -> str:
 
 
 def _facts(alert: Alert) -> dict[str, str]:
-    order = _order_facts(alert.order) if alert.order else {}
+    order = alert.order
+    of_order = (
+        {
+            "Order": _one_line(order.number, _MAX_TEXT),
+            "Status": _one_line(order.status, _MAX_TEXT),
+            "Before": _one_line(order.previous_status, _MAX_TEXT),
+            "Link": _one_line(order.url, _MAX_LINK),
+        }
+        if order
+        else {}
+    )
     return {
         "Kind": _one_line(alert.kind, _MAX_TEXT) or "alert",
         "Severity": str(alert.severity),
         "Shop": _one_line(alert.connection_id, _MAX_TEXT),
-        **order,
+        **of_order,
         "Detail": _one_line(alert.detail, _MAX_DETAIL),
         "Alert": _one_line(alert.alert_id, _MAX_TEXT),
-    }
-
-
-def _order_facts(order: AlertOrder) -> dict[str, str]:
-    return {
-        "Order": _one_line(order.number, _MAX_TEXT),
-        "Status": _one_line(order.status, _MAX_TEXT),
-        "Before": _one_line(order.previous_status, _MAX_TEXT),
-        "Link": _one_line(order.url, _MAX_LINK),
     }
 
 
@@ -83,10 +83,10 @@ def _notification(fact: str, lines: list[str], facts: Mapping[str, str]) -> str:
     return json.dumps(notification, ensure_ascii=False)
 
 
-def _machine(alert: Alert, facts: Mapping[str, str]) -> str:
+def _json(alert: Alert, facts: Mapping[str, str]) -> str:
     for candidate in (alert, _without_lists(alert)):
         dumped = _dump(candidate)
-        if dumped and len(dumped) <= MAX_MACHINE_BYTES:
+        if dumped and len(dumped) <= MAX_COPY_BYTES:
             return dumped
     names = {"kind": "Kind", "severity": "Severity", "connection_id": "Shop", "alert_id": "Alert"}
     return json.dumps({"schema": alert.schema_} | {name: facts.get(label, "") for name, label in names.items()})

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from typing import NamedTuple
 from orderwatch.alerts import kinds
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Urgency
-from orderwatch.alerts.parts import MAX_TEXT, AlertConnection, AlertOrder, BacklogOrder, DigestedOrder
-from orderwatch.alerts.summary import SummaryOrder
+from orderwatch.alerts.parts import MAX_TEXT, AlertConnection, AlertOrder, ListedOrder
+from orderwatch.alerts.summary import ShopSummary
 from orderwatch.clock import duration
 from orderwatch.deadlines.calendar import is_date_only, ship_deadline
 from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES, has_ship_by
@@ -32,7 +32,7 @@ _LIKENESSES = {
     "ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "d": "đð", "D": "ĐÐ", "th": "þ",
 }  # fmt: skip
 _ASCII = {ord(character): ascii_ for ascii_, characters in _LIKENESSES.items() for character in characters}
-"""ASCII replacements that Unicode decomposition lacks: typographic quotes and dashes, signs, some letters."""
+"""ASCII replacements for characters that Unicode does not decompose: quotes, dashes, signs, some letters."""
 
 _MINOR_UNITS = {
     "BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0, "UGX": 0,
@@ -48,12 +48,12 @@ _PRECISION = 2 * _MAX_DIGITS
 
 
 def without_noncharacters(text: str) -> str:
-    """The text without the two characters for which SNS and SQS refuse a whole message."""
+    """The text without the two characters that make SNS and SQS refuse a whole message."""
     return text.translate(_NONCHARACTERS)
 
 
 def clean(text: str) -> str:
-    """The text on one line, without control, invisible and text-direction characters and without repeated blanks."""
+    """The text on one line, without control, invisible and text-direction characters and with single spaces."""
     return " ".join(one_line(text, len(text)).split())
 
 
@@ -79,11 +79,6 @@ def ascii_fold(text: str, *, fallback: str = "?") -> str:
     """
     folded = re.sub(r"[^\x20-\x7e]+", "?", _without_accents(text)).strip()
     return folded if re.search(r"[A-Za-z0-9]", folded) else fallback
-
-
-def survives_folding(text: str) -> bool:
-    """Whether `ascii_fold` keeps every letter and digit of the text."""
-    return _without_accents(text).isascii()
 
 
 def _without_accents(text: str) -> str:
@@ -170,7 +165,7 @@ def shop_name_in_ascii(connection: AlertConnection) -> str:
     return ascii_fold(shop_name(connection), fallback=ascii_fold(connection.id))
 
 
-def order_number(order: AlertOrder | DigestedOrder | BacklogOrder | SummaryOrder) -> str:
+def order_number(order: AlertOrder | ListedOrder) -> str:
     """The order number with a hash sign, such as `#1042`; the id if the number has no visible character."""
     shown = clip_middle(clean(order.number) or clean(order.id) or "?", MAX_TEXT)
     return shown if shown.startswith("#") else f"#{shown}"
@@ -180,7 +175,7 @@ def order_number_in_ascii(order: AlertOrder, *, limit: int) -> str:
     """The order number in ASCII within `limit` characters, with the id if ASCII cannot show the whole number."""
     shown = clean(order.number).removeprefix("#")
     folded = ascii_fold(shown, fallback="")
-    if not folded or not survives_folding(shown):
+    if not folded or not _without_accents(shown).isascii():
         order_id = ascii_fold(order.id)
         folded = f"{folded} ({order_id})" if folded else order_id
     return f"#{clip_middle(folded, limit - 1)}"
@@ -229,29 +224,22 @@ class Due(NamedTuple):
         return self.relative if self.urgency is Urgency.OVERDUE else f"due {self.relative}"
 
 
-def zone_of(connection: AlertConnection) -> tzinfo:
+def zone_of(shop: AlertConnection | ShopSummary) -> tzinfo:
     """The shop's time zone; UTC if its name is unknown here (rule 11)."""
-    return zone_named(connection.time_zone)
-
-
-def zone_named(name: str) -> tzinfo:
-    """The time zone of an IANA name; UTC if the name is unknown here."""
     try:
-        return time_zone(name)
+        return time_zone(shop.time_zone)
     except ValueError:
         return UTC
 
 
 def moment(at: datetime, zone: tzinfo, *, beside: datetime | None = None) -> str:
-    """A date and time: `Fri 6 Mar 10:00 CET`.
+    """A date and time: `Fri 6 Mar 10:00 CET`. The year is left out if it is also that of `beside`, the message's time.
 
-    Args:
-        at: A naive value is taken as UTC.
-        zone: The time zone to show it in.
-        beside: The time of the message: the year is left out if both are in the same year.
+    A naive value is taken as UTC.
     """
     local = _local(at, zone)
-    return f"{_day(local, zone, beside)} {local:%H:%M} {_zone_name(local)}"
+    name = local.tzname() or "UTC"
+    return f"{_day(local, zone, beside)} {local:%H:%M} {f'UTC{name}' if name[:1] in '+-' else name}"
 
 
 def _day(local: datetime, zone: tzinfo, beside: datetime | None) -> str:
@@ -266,11 +254,6 @@ def _local(at: datetime, zone: tzinfo) -> datetime:
         return _aware(at)
 
 
-def _zone_name(local: datetime) -> str:
-    name = local.tzname() or "UTC"
-    return f"UTC{name}" if name[:1] in "+-" else name
-
-
 def seen_at(alert: Alert) -> datetime | None:
     """When the alert's orders were read, by Trackstar's clock; None for an alert about a connection."""
     subject = alert.order or alert.digest or alert.backlog
@@ -282,21 +265,17 @@ def _aware(at: datetime) -> datetime:
 
 
 def due(ship_by: datetime | None, *, status: str, seen: datetime | None, zone: tzinfo) -> Due | None:
-    """When an order must ship; None if the shop gives no ship-by.
-
-    Args:
-        ship_by: The shop's value.
-        status: The order's status.
-        seen: When the order was read; None: unknown, which gives None.
-        zone: The shop's.
-    """
+    """When an order must ship, relative to when it was `seen`; None if one of the two is unknown."""
     if not has_ship_by(ship_by) or seen is None:
         return None
     left = _passes_at(ship_by, zone) - _aware(seen)
-    urgency = urgency_of(left, status=status)
+    urgency = _urgency(left, status)
     late = "overdue" if urgency is Urgency.OVERDUE else "ago"
     relative = f"in {duration(left, units=1)}" if left >= timedelta(0) else f"{duration(-left, units=1)} {late}"
-    return Due(ship_by, _date(ship_by, zone, seen), relative, urgency)
+    # A date without a time is a day of the shop's calendar, in any time zone.
+    is_day = is_date_only(_aware(ship_by))
+    date = _day(_aware(ship_by), UTC, seen) if is_day else moment(ship_by, zone, beside=seen)
+    return Due(ship_by, date, relative, urgency)
 
 
 def _passes_at(ship_by: datetime, zone: tzinfo) -> datetime:
@@ -306,13 +285,7 @@ def _passes_at(ship_by: datetime, zone: tzinfo) -> datetime:
         return _aware(ship_by)
 
 
-def _date(ship_by: datetime, zone: tzinfo, seen: datetime) -> str:
-    if is_date_only(_aware(ship_by)):  # a day of the shop's calendar, in any zone
-        return _day(_aware(ship_by), UTC, seen)
-    return moment(ship_by, zone, beside=seen)
-
-
-def urgency_of(left: timedelta, *, status: str) -> Urgency:
+def _urgency(left: timedelta, status: str) -> Urgency:
     """The urgency of an order that must ship within `left`; `none` unless the order is open."""
     if status not in OPEN_STATUSES or left > _SOON:
         return Urgency.NONE
@@ -342,10 +315,6 @@ def late_hours(alert: Alert) -> Decimal | None:
     if urgency(alert) is not Urgency.OVERDUE:
         return None
     seen, zone = seen_at(alert), zone_of(alert.connection)
-    late = [seen - _passes_at(each, zone) for each in _ship_bys(alert)] if seen else []
-    return Decimal(max(late) // _HOUR) if late else None
-
-
-def _ship_bys(alert: Alert) -> Iterable[datetime]:
     orders = alert.digest.orders if alert.digest else [alert.order] if alert.order else []
-    return (order.ship_by for order in orders if has_ship_by(order.ship_by))
+    ship_bys = [order.ship_by for order in orders if has_ship_by(order.ship_by)]
+    return Decimal(max(seen - _passes_at(each, zone) for each in ship_bys) // _HOUR) if seen and ship_bys else None

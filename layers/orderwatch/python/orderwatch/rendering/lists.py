@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import KIND_RECOVERED
+from orderwatch.alerts.kinds import KIND_BACKORDERED, KIND_RECOVERED
 from orderwatch.alerts.parts import (
     AlertLineItem,
     AlertOrder,
@@ -14,14 +14,15 @@ from orderwatch.alerts.parts import (
     Digest,
     DigestedOrder,
     DigestedProduct,
+    ListedProduct,
     by_urgency,
 )
 from orderwatch.rendering import formatting
 
-BACKORDERED = "order.backordered"
 MAX_REASONS = 8
 """Maximum number of reasons in the list of reasons; the others are counted with their orders."""
 MAX_REASON = 80
+"""Maximum characters of a reason in a list."""
 NO_REASON = "no reason given"
 MAX_WAREHOUSES = 4
 MAX_ADDENDS = 4
@@ -35,9 +36,7 @@ class Entry(NamedTuple):
 
     Attributes:
         heading: The reason and its number of orders, for the first order of each reason; else None.
-        number: The order number.
-        notes: What else is known of the order, without full stops.
-        due: When it must ship.
+        notes: Value, status and other facts, without full stops.
         url: Its page in the shop's admin.
     """
 
@@ -129,7 +128,7 @@ def _backlog_entry(order: BacklogOrder, alert: Alert) -> Entry:
     return Entry(None, formatting.order_number(order), [status, *value], due, order.url)
 
 
-def product_code(line: AlertLineItem | DigestedProduct) -> str:
+def product_code(line: AlertLineItem | ListedProduct) -> str:
     """The SKU; the product id if there is no SKU."""
     return formatting.clean(line.sku or "") or formatting.clean(line.product_id or "") or "no SKU"
 
@@ -169,7 +168,7 @@ class Stock(NamedTuple):
 def stock(line: AlertLineItem, order: AlertOrder) -> Stock | None:
     """The stock of the line's product and what the order needs of it, over all of its lines.
 
-    None if the stock is unknown, and at further lines of the product: a repeated shortfall reads like two.
+    None if the stock is unknown, and for further lines of the product, so that a shortfall is shown once.
     """
     lines = order.lines_of(line)
     if line.on_hand is None or lines[0] is not line:
@@ -177,10 +176,11 @@ def stock(line: AlertLineItem, order: AlertOrder) -> Stock | None:
     quantities = [line_quantity(each) for each in lines[:MAX_ADDENDS]]
     ordered = " + ".join([*quantities, *(["..."] if len(lines) > MAX_ADDENDS else [])])
     known = f"ordered {ordered}, on hand {formatting.quantity(line.on_hand)}{_by_warehouse(line)}"
-    return Stock(known, _short(order.shortfall(line)))
+    return Stock(known, short_phrase(order.shortfall(line)))
 
 
-def _short(shortfall: Decimal | None) -> str | None:
+def short_phrase(shortfall: Decimal | None) -> str | None:
+    """The missing units of a product: `short 13`; None if none are missing."""
     return f"short {formatting.quantity(shortfall)}" if shortfall is not None else None
 
 
@@ -209,7 +209,7 @@ def largest_shortfall(order: AlertOrder) -> str | None:
         return None
     most, line = max(short, key=lambda each: each[0])
     others = formatting.more(len(short) - 1, "product", "products")
-    return ", ".join([f"{formatting.clip(product_code(line), _MAX_CODE)} {_short(most)}", *others])
+    return ", ".join([f"{formatting.clip(product_code(line), _MAX_CODE)} {short_phrase(most)}", *others])
 
 
 def stock_covers_every_line(order: AlertOrder) -> bool:
@@ -223,7 +223,7 @@ def stock_covers_every_line(order: AlertOrder) -> bool:
 
 def digest_products(digest: Digest) -> tuple[DigestedProduct, ...]:
     """The products to list for a digest: only backorders depend on stock."""
-    return digest.products if digest.of_kind == BACKORDERED else ()
+    return digest.products if digest.of_kind == KIND_BACKORDERED else ()
 
 
 def digest_product(product: DigestedProduct) -> str:
@@ -235,8 +235,3 @@ def digest_product(product: DigestedProduct) -> str:
     if product.on_hand is None:
         return f"{what}, stock unknown"
     return f"{what}, on hand {formatting.quantity(product.on_hand)}"
-
-
-def digest_shortfall(product: DigestedProduct) -> str | None:
-    """The units of a product that the orders of a digest lack: `short 13`."""
-    return _short(product.short)

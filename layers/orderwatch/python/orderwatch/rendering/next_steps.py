@@ -1,4 +1,4 @@
-"""The next step that a recipient can take: people of the shop and operators of orderwatch get different ones."""
+"""The next step for a recipient: the shop's staff and the operators of orderwatch get different ones."""
 
 import re
 
@@ -11,10 +11,10 @@ from orderwatch.rendering import formatting, lists, summaries
 from orderwatch.rendering.content import main_kind
 
 MAX_STEP = 350
-"""Maximum characters; a cautious bound for Amazon Q, which documents none."""
+"""Maximum characters: a cautious limit, because Amazon Q documents none."""
 _STEPS = {
     "order.exception": "Open the order and resolve the reason that the shop gives.",
-    "order.backordered": "Restock, or offer the customer a substitute, a later date or a refund.",
+    kinds.KIND_BACKORDERED: "Restock, or offer the customer a substitute, a later date or a refund.",
     "order.cancelled": "Stop picking and shipping if the warehouse already has the order.",
     kinds.KIND_LATE: "Ship it today, or tell the customer when it will ship.",
     kinds.KIND_AT_RISK: "Make sure that it ships in time.",
@@ -74,7 +74,7 @@ def next_step(alert: Alert) -> str:
 def _summary_step(summary: DailySummary) -> str:
     if found := summaries.first_order(summary):
         shop, order = found
-        zone = formatting.zone_named(shop.time_zone)
+        zone = formatting.zone_of(shop)
         due = formatting.due(order.ship_by, status=order.status, seen=shop.as_of, zone=zone)
         reasons = [summaries.reason_phrase(order.reason), *filter(None, [due.warning if due else None])]
         number = formatting.order_number(order)
@@ -87,7 +87,7 @@ def _summary_step(summary: DailySummary) -> str:
 def _order_step(kind: str, alert: Alert, order: AlertOrder) -> str:
     if kind == "order.cancelled" and order.shipments:
         return _SHIPPED
-    if kind == lists.BACKORDERED and lists.stock_covers_every_line(order):
+    if kind == kinds.KIND_BACKORDERED and lists.stock_covers_every_line(order):
         return _STOCK_COVERS
     if kind == KIND_RECOVERED and formatting.urgency(alert) is not Urgency.NONE:
         return "Ship it first: the problem is resolved, but the ship-by is near or has passed."

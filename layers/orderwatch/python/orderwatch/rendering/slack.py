@@ -1,7 +1,7 @@
 """Slack: the alert as Block Kit. Only this module imports Slack's library, so only the Slack function loads it.
 
-The library checks the length of headers, sections, field lists and buttons. It does not check the number of blocks,
-the length of a field, of the text and of all texts together: this module does (limits: Slack's Block Kit reference).
+The library checks the length of headers, sections, field lists and buttons. This module checks the number of blocks and
+the length of a field, of the text and of all texts together (limits: Slack's Block Kit reference).
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ from slack_sdk.models.blocks import (
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_CONNECTION_RECOVERED, KIND_RECOVERED, KIND_RESUBSCRIBED, Severity
-from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest, DigestedProduct
+from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest
 from orderwatch.alerts.summary import DailySummary
 from orderwatch.deadlines.calendar import is_date_only
 from orderwatch.rendering import content, formatting, lists, next_steps, summaries
-from orderwatch.rendering.amazon_q import escape
+from orderwatch.rendering.amazon_q import escape, link
 
 MAX_BLOCKS = 50
 MAX_HEADER = 150
@@ -35,11 +35,11 @@ MAX_FIELDS = 10
 MAX_FIELD = 2000
 MAX_SECTION = 3000
 MAX_TEXT = 3000
-"""Slack takes 40,000 characters; a notification shows far fewer."""
+"""Slack accepts 40,000 characters; a notification shows far fewer."""
 MAX_ALT_TEXT = 200
 MAX_CHARACTERS = 9_000
 """Maximum characters of all blocks together. Slack refuses longer messages as `msg_blocks_too_long`, at an
-undocumented limit: it took 9,597 and refused 11,341 (slackapi/bolt-js, issue 2867)."""
+undocumented limit: it accepted 9,597 and refused 11,341 (slackapi/bolt-js, issue 2867)."""
 MAX_LINES = 20
 
 _MAX_TITLE = 500
@@ -84,7 +84,9 @@ def blocks(alert: Alert, *, with_image: bool = True) -> SlackMessage:
     Raises:
         SlackObjectFormationError: A limit that the library checks is exceeded; send the plain message instead.
     """
-    head = [_header(alert), *_detail(alert), _decision(alert), *_button(alert), _fields(alert)]
+    detail = content.detail(alert)
+    details = [_section(escape(detail, limit=MAX_SECTION))] if detail else []
+    head = [_header(alert), *details, _decision(alert), *_button(alert), _fields(alert)]
     foot = [_context(alert)]
     room = MAX_CHARACTERS - _characters([*head, *foot])
     made = [*head, *_list(alert, room, with_image=with_image), *foot]
@@ -105,8 +107,8 @@ def _length(part: Any) -> int:
 
 def plain(alert: Alert) -> SlackMessage:
     """The alert as plain text, for when its blocks cannot be made or are refused."""
-    link = _link(content.url(alert), "Open the order")
-    return SlackMessage(text=f"{_title(alert)}\n{link}".rstrip(), blocks=[])
+    address = link(content.url(alert), "Open the order", limit=formatting.MAX_LINK)
+    return SlackMessage(text=f"{_title(alert)}\n{address}".rstrip(), blocks=[])
 
 
 def _title(alert: Alert) -> str:
@@ -125,7 +127,10 @@ def _decision(alert: Alert) -> Block:
     is_in_header = decision.reason in {content.headline(alert), content.headline(alert, with_shop=True)}
     parts = [] if is_in_header else [f"*{_sentence(decision.reason)}*"]
     parts += [_sentence(decision.explanation)] if decision.explanation and not alert.digest else []
-    parts += [f"Ship by {_due(decision.due)}."] if decision.due else []
+    if decision.due:
+        date = decision.due.date
+        shown = date if is_date_only(decision.due.ship_by) else _date(decision.due.ship_by, date)
+        parts.append(f"Ship by {shown} ({decision.due.relative}).")
     parts += [_sentence(decision.value)] if decision.value else []
     step = f"*Do:* {escape(formatting.lower_first(next_steps.next_step(alert)), limit=_MAX_ENTRY)}"
     return _section("\n".join([*([" ".join(parts)] if parts else []), step]))
@@ -135,11 +140,6 @@ def _sentence(text: str) -> str:
     return escape(formatting.sentence(text), limit=_MAX_FACT)
 
 
-def _due(due: formatting.Due) -> str:
-    shown = due.date if is_date_only(due.ship_by) else _date(due.ship_by, due.date)
-    return f"{shown} ({due.relative})"
-
-
 def _date(at: datetime, shown: str) -> str:
     """The moment in each reader's own time zone; `shown` where Slack cannot do that."""
     aware = at if at.tzinfo else at.replace(tzinfo=UTC)
@@ -147,21 +147,12 @@ def _date(at: datetime, shown: str) -> str:
     return f"<!date^{seconds}^{_DATE}|{shown}>" if 0 < seconds < _LAST_SECOND else shown
 
 
-def _detail(alert: Alert) -> list[Block]:
-    detail = content.detail(alert)
-    return [_section(escape(detail, limit=MAX_SECTION))] if detail else []
-
-
 def _fields(alert: Alert) -> Block:
     reasons = lists.digest_reasons(alert)
     first = [_mrkdwn(f"*Reasons*\n{escape(reasons, limit=MAX_FIELD - 20)}")] if reasons else []
-    fields = [_mrkdwn(f"*{fact.label}*\n{_value(fact)}") for fact in content.facts_of(alert)]
+    values = [(fact, escape(fact.value, limit=_MAX_FACT)) for fact in content.facts_of(alert)]
+    fields = [_mrkdwn(f"*{fact.label}*\n{_date(fact.at, value) if fact.at else value}") for fact, value in values]
     return SectionBlock(fields=[*first, *fields][:MAX_FIELDS])
-
-
-def _value(fact: content.Fact) -> str:
-    value = escape(fact.value, limit=_MAX_FACT)
-    return _date(fact.at, value) if fact.at else value
 
 
 def _list(alert: Alert, room: int, *, with_image: bool) -> list[Block]:
@@ -201,15 +192,13 @@ def _shop(shop: summaries.ShopBlock) -> str:
 
 
 def _products(digest: Digest) -> list[Block]:
-    entries = [_digest_product(each) for each in lists.digest_products(digest)]
+    entries = []
+    for each in lists.digest_products(digest):
+        short = lists.short_phrase(each.short)
+        text = escape(lists.digest_product(each), limit=_MAX_ENTRY)
+        entries.append(f"• {text}{f': *{short}*' if short else ''}")
     more = formatting.more(digest.more_products, "product", "products")
     return [_section("\n".join(["*Most affected*", *entries, *more]))] if entries else []
-
-
-def _digest_product(product: DigestedProduct) -> str:
-    short = lists.digest_shortfall(product)
-    text = escape(lists.digest_product(product), limit=_MAX_ENTRY)
-    return f"• {text}{f': *{short}*' if short else ''}"
 
 
 def _orders(alert: Alert, room: int) -> list[Block]:
@@ -223,8 +212,8 @@ def _orders(alert: Alert, room: int) -> list[Block]:
 
 def _listed(order: lists.Entry, *, with_link: bool = True) -> str:
     heading = f"*{escape(order.heading, limit=_MAX_FACT)}*\n" if order.heading else ""
-    link = _link(order.url, "open") if with_link else ""
-    return f"{heading}• {escape(order.line, limit=_MAX_ENTRY)}{f' ({link})' if link else ''}"
+    address = link(order.url, "open", limit=formatting.MAX_LINK) if with_link else ""
+    return f"{heading}• {escape(order.line, limit=_MAX_ENTRY)}{f' ({address})' if address else ''}"
 
 
 def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
@@ -242,7 +231,7 @@ def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> 
 def _sections(
     entries: Sequence[str], total: int, nouns: tuple[str, str], *, room: int, image: ImageElement | None = None
 ) -> list[Block]:
-    """The list in as many sections as it needs, cut between entries; the picture stands beside the first one."""
+    """The list in as many sections as it needs, cut between entries; the picture is beside the first one."""
     packed, shown = _packed(entries, room - _ROOM_FOR_MORE)
     texts = ["\n".join(each) for each in packed] + formatting.more(total - shown, *nouns)
     return [_section(text, accessory=image if index == 0 else None) for index, text in enumerate(texts)]
@@ -293,9 +282,3 @@ def _section(text: str, *, accessory: ImageElement | None = None) -> Block:
 def _mrkdwn(text: str) -> MarkdownTextObject:
     # verbatim: product names are no channel names, mentions or URLs.
     return MarkdownTextObject(text=text, verbatim=True)
-
-
-def _link(url: str | None, label: str) -> str:
-    """The URL in Slack's notation for links; empty if there is none or if it is too long once escaped."""
-    address = (formatting.link(url) or "").replace("&", "&amp;").replace("|", "%7C")
-    return f"<{address}|{label}>" if 0 < len(address) <= formatting.MAX_LINK else ""

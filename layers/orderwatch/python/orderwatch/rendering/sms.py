@@ -1,7 +1,7 @@
-"""The text message: one part of plain ASCII that always contains the order number.
+"""The text message (SMS): one part in plain ASCII that always contains the order number.
 
-If it is too long, the value and the shop are left out first: the link shows them too. The number, the link, the reason
-and the urgency stay.
+If it is too long, the value and the shop are left out first, because the link shows them too. The order number, the
+link, the reason and the urgency stay.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _MAX_SHOP = 30
 _MAX_STATUS = 30
 _MAX_REASON = 60
 _MIN_REASON = 12
-"""A shorter piece of a reason is useless."""
+"""Minimum characters of a reason that is cut; a shorter piece is useless."""
 
 
 def body(alert: Alert) -> str:
@@ -28,8 +28,8 @@ def body(alert: Alert) -> str:
 
 def _candidates(alert: Alert) -> Iterator[str]:
     """Messages from the most complete to the shortest: all of them with the link, then all without it."""
-    reason, link = _reason(alert), _link(alert)
-    for address in dict.fromkeys([link, ""]):
+    reason, link = _reason(alert), formatting.link(content.url(alert))
+    for address in dict.fromkeys([link if link and link.isascii() else "", ""]):
         for with_shop, with_value in ((True, True), (True, False), (False, False)):
             yield _message(alert, reason, address, with_shop=with_shop, with_value=with_value)
         room = MAX_CHARACTERS - len(_message(alert, "", address)) - len(": ")
@@ -41,15 +41,12 @@ def _candidates(alert: Alert) -> Iterator[str]:
 
 
 def _message(alert: Alert, reason: str, address: str, *, with_shop: bool = False, with_value: bool = False) -> str:
-    place = f" at {_shop(alert)}" if with_shop and not content.is_connection_alert(alert) else ""
+    shop = formatting.clip(formatting.shop_name_in_ascii(alert.connection), _MAX_SHOP)
+    place = f" at {shop}" if with_shop and not content.is_connection_alert(alert) else ""
     value = formatting.ascii_fold(content.value(alert) or "", fallback="") if with_value else ""
     parts = ", ".join([f"{_what(alert)}{place}", *filter(None, [content.warning(alert), value])])
     stop = ". " if content.is_connection_alert(alert) else ": "
     return f"{parts}{f'{stop}{reason}' if reason else ''}{f' {address}' if address else ''}"
-
-
-def _shop(alert: Alert) -> str:
-    return formatting.clip(formatting.shop_name_in_ascii(alert.connection), _MAX_SHOP)
 
 
 def _what(alert: Alert) -> str:
@@ -65,11 +62,6 @@ def _what(alert: Alert) -> str:
 
 def _number(order: AlertOrder) -> str:
     return formatting.order_number_in_ascii(order, limit=_MAX_NUMBER)
-
-
-def _link(alert: Alert) -> str:
-    address = formatting.link(content.url(alert))
-    return address if address and address.isascii() else ""
 
 
 def _reason(alert: Alert) -> str:

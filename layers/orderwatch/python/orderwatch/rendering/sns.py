@@ -1,16 +1,22 @@
-"""One SNS publish: a subject, a text for each protocol, and attributes for filter policies, within SNS's limits."""
+"""One SNS publish: a subject, a text or JSON for each protocol, and attributes for filter policies.
+
+Programs receive the JSON `orderwatch.alert.v1` (its schema: `docs/alert.schema.json`).
+"""
 
 import json
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, NamedTuple
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.rendering import amazon_q, email, formatting, machine, sms
+from orderwatch.alerts.summary import DailySummary
+from orderwatch.rendering import amazon_q, content, email, formatting, next_steps, sms
 
 MAX_BYTES = 262_144
 """SNS takes 256 KB, including the attributes."""
+MAX_JSON_BYTES = 200_000
 MAX_ATTRIBUTE = 256
 MACHINE_PROTOCOLS = ("sqs", "lambda", "firehose")
 
@@ -66,22 +72,73 @@ def render(alert: Alert) -> SnsMessage:
     bodies = {"default": text, "email": text, "sms": sms.body(alert), "https": amazon_q.body(alert)}
     subject, attributes = email.subject(alert), attributes_of(alert)
     room = MAX_BYTES - _RESERVE - SnsMessage(subject, bodies, attributes).size
-    for limit in _machine_limits(room // len(MACHINE_PROTOCOLS)):
-        message = SnsMessage(subject, bodies | with_machine(machine.body(alert, limit=limit)), attributes)
+    most = min(MAX_JSON_BYTES, room // len(MACHINE_PROTOCOLS))
+    # Quotes and backslashes grow when a copy is escaped: if the whole space is too much, try less.
+    for limit in (most, most * 4 // 5, most // 2, most // 4):
+        message = SnsMessage(subject, bodies | for_programs(json_body(alert, limit=limit)), attributes)
         if message.size <= MAX_BYTES:
             return message
     raise ValueError(f"alert {alert.alert_id} does not fit an SNS message")
 
 
-def _machine_limits(room: int) -> tuple[int, ...]:
-    """Sizes to try for one copy: the whole space, then less, as quotes and backslashes grow when a copy is escaped."""
-    most = min(machine.MAX_BYTES, room)
-    return (most, most * 4 // 5, most // 2, most // 4)
-
-
-def with_machine(body: str) -> dict[str, str]:
-    """The same text for each protocol that programs subscribe with."""
+def for_programs(body: str) -> dict[str, str]:
+    """The same JSON for each protocol that programs subscribe with."""
     return dict.fromkeys(MACHINE_PROTOCOLS, body)
+
+
+def json_body(alert: Alert, *, limit: int = MAX_JSON_BYTES) -> str:
+    """The alert as compact JSON of at most `limit` bytes in UTF-8.
+
+    A larger alert loses order lines (a digest or backlog: orders; a summary: shops) from the end, and the JSON contains
+    the exact number left out. An alert that is too large without any list exceeds the limit.
+    """
+    alert = with_texts(alert)
+    if _size(alert) <= limit:
+        return _dump(alert)
+    if alert.summary:
+
+        def fits(shown: DailySummary) -> bool:
+            return _size(alert.replace(summary=shown)) <= limit
+
+        return _dump(alert.replace(summary=alert.summary.longest(fits)))
+    alert = alert.replace(detail=content.short_detail(alert))
+    kept = bisect_left(range(1, _list_length(alert) + 1), True, key=lambda count: _size(_keeping(alert, count)) > limit)
+    return _dump(_keeping(alert, kept))
+
+
+def with_texts(alert: Alert) -> Alert:
+    """The alert with the fields that are set when it is sent: title, next step, urgency."""
+    return alert.replace(
+        title=content.title(alert),
+        next_step=next_steps.next_step(alert),
+        urgency=formatting.urgency(alert),
+        late_hours=formatting.late_hours(alert),
+    )
+
+
+def _dump(alert: Alert) -> str:
+    return formatting.without_noncharacters(alert.model_dump_json())
+
+
+def _size(alert: Alert) -> int:
+    return len(_dump(alert).encode())
+
+
+def _list_length(alert: Alert) -> int:
+    if alert.digest:
+        return len(alert.digest.orders)
+    if alert.backlog:
+        return len(alert.backlog.orders)
+    return len(alert.order.line_items) if alert.order else 0
+
+
+def _keeping(alert: Alert, count: int) -> Alert:
+    """The alert with the first `count` entries of its list."""
+    if alert.digest:
+        return alert.replace(digest=alert.digest.keeping(count))
+    if alert.backlog:
+        return alert.replace(backlog=alert.backlog.keeping(count))
+    return alert.replace(order=alert.order.keeping(count)) if alert.order else alert
 
 
 def attributes_of(alert: Alert) -> dict[str, Attribute]:

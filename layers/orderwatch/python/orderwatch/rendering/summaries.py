@@ -1,4 +1,4 @@
-"""What a daily summary says: the headline, the figures of all shops, and a block for each shop."""
+"""The content of a daily summary: the headline, the figures of all shops, and a block for each shop."""
 
 from datetime import timedelta, tzinfo
 from decimal import Decimal
@@ -19,7 +19,7 @@ from orderwatch.alerts.summary import (
 )
 from orderwatch.clock import duration
 from orderwatch.rendering import formatting
-from orderwatch.rendering.lists import MAX_REASON, Entry
+from orderwatch.rendering.lists import MAX_REASON, Entry, product_code, short_phrase
 
 MAX_NOT_VISIBLE = 5
 """Maximum number of shops that are listed as not visible; the others are counted."""
@@ -64,12 +64,11 @@ def places(summary: DailySummary) -> str | None:
 def first_order(summary: DailySummary) -> tuple[ShopSummary, SummaryOrder] | None:
     """The most urgent order of all shops."""
     firsts = [(each, each.orders[0]) for each in summary.shops if each.orders]
-    return min(firsts, key=_urgency, default=None)
-
-
-def _urgency(each: tuple[ShopSummary, SummaryOrder]) -> tuple[bool, object]:
-    _, order = each
-    return order.reason == "at_risk", by_urgency(order.ship_by, order.total_price)
+    return min(
+        firsts,
+        key=lambda each: (each[1].reason == "at_risk", by_urgency(each[1].ship_by, each[1].total_price)),
+        default=None,
+    )
 
 
 def reason_phrase(reason: str) -> str:
@@ -78,7 +77,7 @@ def reason_phrase(reason: str) -> str:
 
 
 def facts(summary: DailySummary, zone: tzinfo) -> dict[str, str | None]:
-    """The figures of all shops, by label; None if there is nothing to say."""
+    """The figures of all shops, by label; None if a figure is zero or unknown."""
     changes, total = summary.changes, summary.total
     since = f"Since {formatting.moment(changes.since, zone, beside=summary.at)}" if changes else "Since"
     return {
@@ -144,16 +143,12 @@ def _weeks(week: Week, before: Week | None) -> str:
 
 
 class ShopBlock(NamedTuple):
-    """What a summary says of one shop.
+    """What a summary says about one shop.
 
     Attributes:
-        name: Its name.
         state: Its figures in one line, or that it is not visible.
         facts: Ages, value, changes, reasons in the shop's own words.
-        orders: The most urgent orders.
-        more_orders: `+3 more orders`.
         products: The products that hold up backordered orders, one line each.
-        more_products: `+3 more products`.
     """
 
     name: str
@@ -220,9 +215,7 @@ def _shop_facts(shop: ShopSummary) -> list[str]:
 
 
 def _entry(order: SummaryOrder, shop: ShopSummary) -> Entry:
-    due = formatting.due(
-        order.ship_by, status=order.status, seen=shop.as_of, zone=formatting.zone_named(shop.time_zone)
-    )
+    due = formatting.due(order.ship_by, status=order.status, seen=shop.as_of, zone=formatting.zone_of(shop))
     still = f", still {formatting.status_phrase(order.status)}" if order.reason in _REASONS else ""
     raw = formatting.reason(order.raw_status, order.status)
     own_words = f" ({formatting.clip(raw, MAX_REASON)})" if raw else ""
@@ -233,9 +226,9 @@ def _entry(order: SummaryOrder, shop: ShopSummary) -> Entry:
 
 
 def _product(product: SummaryProduct) -> str:
-    code = formatting.clean(product.sku or "") or formatting.clean(product.product_id or "") or "no SKU"
     only = f" ({product.only_blocker:,} held up by it alone)" if product.only_blocker else ""
-    parts = [f"{code}: in {formatting.plural(product.orders, 'order')}{only}"]
+    parts = [f"{product_code(product)}: in {formatting.plural(product.orders, 'order')}{only}"]
     parts += [f"ordered {formatting.quantity(product.ordered)}"] if product.ordered is not None else []
     parts += [f"on hand {formatting.quantity(product.on_hand)}" if product.on_hand is not None else "stock unknown"]
-    return ", ".join(parts) + (f": short {formatting.quantity(product.short)}" if product.short is not None else "")
+    short = short_phrase(product.short)
+    return ", ".join(parts) + (f": {short}" if short else "")

@@ -1,7 +1,7 @@
-"""One summary of all shops, from top to bottom: read the rows, count, compare, look up stock, make the alert.
+"""The main path of a summary: read the rows, count, compare, look up stock, make the alert.
 
-The alert's row also stores a snapshot of the backlog, so that the next summary can compare with it. A summary reads
-only the tables: the figures of a shop that is not visible are the last known ones, and the summary says so (rule 20).
+The alert's row also stores a snapshot of the backlog, so that the next summary can compare with it. The figures come
+from the tables only. For a shop that is not visible they are the last known ones, and the summary says so (rule 20).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,8 +26,8 @@ from orderwatch.summary.changes import (
     total_changes,
     week_changes,
 )
-from orderwatch.summary.figures import SummaryRow, shop_figures, total, worst_first
-from orderwatch.summary.stock import ProductSource, add_products
+from orderwatch.summary.figures import SummaryRow, shop_summary, total, worst_first
+from orderwatch.summary.stock import StockSource, add_products
 
 LOOK_BACK = timedelta(days=15)
 """How far back earlier summaries are read: two weeks, and the summary that the first of them compares with."""
@@ -59,14 +59,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """A watched shop.
-
-    Attributes:
-        connection_id: Its connection.
-        name: Name that the operator gave it.
-        time_zone: IANA name.
-        late_warning_hours: Hours before the ship-by at which an order is at risk.
-    """
+    """A watched shop; an order is at risk `late_warning_hours` before its ship-by."""
 
     connection_id: str
     name: str | None
@@ -85,8 +78,8 @@ class SummaryRequest:
         at: Our clock.
         time_zone: IANA name of the stack's time zone.
         watched: The statuses that raise an alert.
-        stalled_after: A shop counts as not visible if no poll succeeded for longer than this.
-        request_id: Makes the alert's id unique for a summary that a person requested; empty for a scheduled one.
+        stalled_after: A shop is not visible if no poll succeeded for longer than this.
+        request_id: Makes the alert's id unique if a person requested the summary; empty for a scheduled one.
     """
 
     stack: str
@@ -100,15 +93,11 @@ class SummaryRequest:
 
 @dataclass(frozen=True, slots=True)
 class PreparedSummary:
-    """A summary that is not written yet.
-
-    Attributes:
-        alert: The alert to send.
-        snapshot: The encoded snapshot for the next summary; None if it is too long to store.
-    """
+    """A summary that is not written yet."""
 
     alert: Alert
     snapshot: str | None
+    """The encoded snapshot for the next summary; None if it is too long to store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +106,21 @@ class _ShopRows:
 
     Attributes:
         orders: Those that need attention or are at risk.
-        before: The shop's part of the previous snapshot; None if there is no snapshot.
-        hours: Hours that the orders took that were cleared since then.
+        backlog: Those that need attention.
+        before: Those that needed attention in the previous summary; None if there is no snapshot.
+        hours: Hours that it took to clear each order that was cleared since then.
     """
 
     shop: Shop
     state: ConnectionState
     orders: Sequence[SummaryRow]
+    backlog: OrdersSince
     before: OrdersSince | None
     hours: Sequence[Decimal]
 
-    @property
-    def backlog(self) -> dict[str, datetime]:
-        return _backlog(self.orders)
-
 
 def summarize(
-    shops: Sequence[Shop], *, store: Store, products: ProductSource | None, request: SummaryRequest
+    shops: Sequence[Shop], *, store: Store, products: StockSource | None, request: SummaryRequest
 ) -> PreparedSummary:
     """Make the summary of these shops, without writing it.
 
@@ -141,7 +128,7 @@ def summarize(
         shops: All watched shops.
         store: The tables.
         products: Where stock is looked up; None: it is left out.
-        request: When and for which stack.
+        request: The stack and the time.
     """
     previous = store.previous_summaries(request.at - LOOK_BACK)
     read = _read(shops, previous[0] if previous else None, store, request)
@@ -154,23 +141,15 @@ def summarize(
 
 
 def as_of(state: ConnectionState, at: datetime) -> datetime:
-    """Up to when the data of a shop is known: ages never use a clock that runs ahead of the data (rule 19).
+    """The time of a shop's data: ages never use a clock that is ahead of the data (rule 19).
 
-    Args:
-        state: The connection's row.
-        at: Our clock, for a shop that was never read.
+    A shop that was never read has no such time; `at`, by our clock, replaces it.
     """
     return state.syncs.last_end or state.cursor.read_until or at
 
 
 def not_visible(state: ConnectionState, *, at: datetime, stalled_after: timedelta) -> NotVisible | None:
-    """Why the current orders of a shop cannot be read, and since when; None if they can.
-
-    Args:
-        state: The connection's row.
-        at: Our clock.
-        stalled_after: The longest time without a successful poll.
-    """
+    """Why the orders of a shop cannot be read at `at` (our clock), and since when; None if they can."""
     if state.health and state.health.is_unhealthy:
         is_stale = state.health.state is HealthState.STALE
         since = state.syncs.last_end if is_stale and state.syncs.last_end else state.health.since
@@ -180,10 +159,6 @@ def not_visible(state: ConnectionState, *, at: datetime, stalled_after: timedelt
     if state.cursor.last_success_at is None or at - state.cursor.last_success_at > stalled_after:
         return NotVisible(state=HealthState.POLL_FAILING, since=state.cursor.last_success_at)
     return None
-
-
-def _backlog(orders: Sequence[SummaryRow]) -> dict[str, datetime]:
-    return {order.id: order.since for order in orders if order.needs_attention}
 
 
 def _read(
@@ -199,10 +174,11 @@ def _read(
         rows = {**store.due(key, until), **store.needing_attention(key)}
         found = (SummaryRow(order_id, row, request.watched) for order_id, row in rows.items())
         orders = [order for order in found if order.needs_attention or order.is_at_risk]
+        backlog = {order.id: order.since for order in orders if order.needs_attention}
         before = snapshot.get(key, {}) if snapshot is not None else None
-        cleared = cleared_ids(before, _backlog(orders)) if before else []
+        cleared = cleared_ids(before, backlog) if before else []
         hours = hours_to_clear(before, store.stored_orders(key, cleared)) if before and cleared else []
-        read.append(_ShopRows(shop, state, orders, before, hours))
+        read.append(_ShopRows(shop, state, orders, backlog, before, hours))
     return read
 
 
@@ -228,18 +204,17 @@ def _figures(read: Sequence[_ShopRows], previous: Sequence[PreviousSummary], req
 
 
 def _shop(read: _ShopRows, since: datetime | None, request: SummaryRequest) -> ShopSummary:
-    data_as_of = as_of(read.state, request.at)
     changes = None
     if since and read.before is not None:
         changes = shop_changes(since, before=read.before, now=read.backlog, hours=read.hours)
-    return ShopSummary(
+    return shop_summary(
+        read.orders,
         connection_id=read.shop.connection_id,
+        as_of=as_of(read.state, request.at),
         name=read.shop.name,
         time_zone=read.shop.time_zone,
         not_visible=not_visible(read.state, at=request.at, stalled_after=request.stalled_after),
-        as_of=data_as_of,
         changes=changes,
-        **shop_figures(read.orders, at=data_as_of),
     )
 
 

@@ -1,7 +1,4 @@
-"""The changes since the previous summary: pure functions.
-
-A summary stores a snapshot of the backlog, and the next one compares with it.
-"""
+"""The changes since the previous summary, whose row stores a snapshot of the backlog."""
 
 import base64
 import json
@@ -21,22 +18,18 @@ WEEK = timedelta(days=7)
 _TENTH = Decimal("0.1")
 
 type OrdersSince = Mapping[str, datetime]
-"""The orders of a shop that need attention, by id, with when that began."""
+"""When each order of a shop that needs attention began to need it, by order id."""
 type Snapshot = Mapping[str, OrdersSince]
 """The orders that need attention in each shop."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreviousSummary:
-    """An earlier summary.
-
-    Attributes:
-        summary: Its figures.
-        snapshot: The orders that needed attention; None if they were too many to store.
-    """
+    """An earlier summary."""
 
     summary: DailySummary
     snapshot: Snapshot | None
+    """The orders that needed attention; None if they were too many to store."""
 
 
 def encode(snapshot: Snapshot) -> str | None:
@@ -65,27 +58,16 @@ def cleared_ids(before: OrdersSince, now: OrdersSince) -> list[str]:
 
 
 def hours_to_clear(before: OrdersSince, cleared: Mapping[str, StoredOrder]) -> list[Decimal]:
-    """Hours from when each cleared order began to need attention until its status changed.
+    """Hours from when each cleared order of the previous summary began to need attention until its status changed.
 
     An order that kept its status is left out: its ship-by was moved, and no row says when.
-
-    Args:
-        before: The orders of the previous summary.
-        cleared: The rows of those that were cleared.
     """
     spans = (row.status_since - before[order_id] for order_id, row in cleared.items())
     return [Decimal(span / timedelta(hours=1)) for span in spans if span > timedelta()]
 
 
 def shop_changes(since: datetime, *, before: OrdersSince, now: OrdersSince, hours: Sequence[Decimal]) -> Changes:
-    """The changes in one shop.
-
-    Args:
-        since: The time of the previous summary.
-        before: The orders that needed attention then.
-        now: The orders that need attention now.
-        hours: From `hours_to_clear`.
-    """
+    """The changes in one shop since the previous summary; `hours` come from `hours_to_clear`."""
     return Changes(
         since=since,
         previous=len(before),
@@ -112,11 +94,9 @@ def _median(hours: Sequence[Decimal]) -> Decimal | None:
 
 
 def week_changes(until: date, summaries: Sequence[DailySummary]) -> Week | None:
-    """The changes of the seven days that end with a day; None if a summary in that week compared with none.
+    """The changes of the seven days up to `until`; None if a summary of that week has no changes.
 
-    Args:
-        until: The last day.
-        summaries: The newest first.
+    The newest summary comes first.
     """
     inside = [each for each in summaries if until - WEEK < each.day <= until]
     changes = [each.changes for each in inside if each.changes]

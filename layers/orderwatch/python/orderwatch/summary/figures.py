@@ -4,13 +4,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import cached_property
-from typing import TypedDict
 
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
-from orderwatch.alerts.parts import by_urgency
-from orderwatch.alerts.summary import BacklogAges, Figures, ShopSummary, SummaryOrder
+from orderwatch.alerts.parts import by_urgency, sum_by_currency
+from orderwatch.alerts.summary import BacklogAges, Changes, Figures, NotVisible, ShopSummary, SummaryOrder
 from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES, has_ship_by
 from orderwatch.records import Extract, StoredOrder
 from orderwatch.sanitize import one_line
@@ -25,13 +23,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """An order that needs attention or is at risk.
-
-    Attributes:
-        id: The order id.
-        row: The stored order.
-        watched: The statuses that raise an alert.
-    """
+    """An order that needs attention or is at risk; `watched` are the statuses that raise an alert."""
 
     id: str
     row: StoredOrder
@@ -63,7 +55,7 @@ class SummaryRow:
     @property
     def reason(self) -> str:
         """Why the order is in the summary: a watched status, else `late` or `stuck`, else `at_risk`."""
-        if self._is_here_for_its_status:
+        if self._is_listed_for_its_status:
             return self.row.status
         return (self._passed_kind or KIND_AT_RISK).removeprefix("order.")
 
@@ -71,11 +63,7 @@ class SummaryRow:
     def since(self) -> datetime:
         """When the reason began: the status, or the deadline that passed."""
         passed = self.row.deadline_state.passed
-        return self.row.status_since if self._is_here_for_its_status or passed is None else passed.at
-
-    def age(self, at: datetime) -> timedelta:
-        """The time since the reason began, up to a moment."""
-        return max(at - self.since, timedelta())
+        return self.row.status_since if self._is_listed_for_its_status or passed is None else passed.at
 
     @property
     def urgency(self) -> tuple[bool, tuple[datetime, object], str]:
@@ -90,7 +78,7 @@ class SummaryRow:
         return passed.kind if passed and self.row.status in OPEN_STATUSES else None
 
     @property
-    def _is_here_for_its_status(self) -> bool:
+    def _is_listed_for_its_status(self) -> bool:
         is_watched = self.row.status in self.watched and self.row.status not in FINAL_STATUSES
         return self.needs_attention and (is_watched or self._passed_kind in {None, KIND_AT_RISK})
 
@@ -111,41 +99,36 @@ class SummaryRow:
         )
 
 
-class ShopFigures(TypedDict):
-    """The fields of a `ShopSummary` that are computed from its orders."""
-
-    needs_attention: int
-    by_reason: dict[str, int]
-    raw_reasons: dict[str, int]
-    ages: BacklogAges
-    late: int
-    at_risk: int
-    value_by_currency: dict[str, Decimal]
-    without_value: int
-    orders: tuple[SummaryOrder, ...]
-    more_orders: int
-
-
-def shop_figures(orders: Sequence[SummaryRow], *, at: datetime) -> ShopFigures:
-    """Count and list the orders of a shop.
-
-    Args:
-        orders: The orders that need attention or are at risk.
-        at: The moment at which their ages are measured.
-    """
+def shop_summary(
+    orders: Sequence[SummaryRow],
+    *,
+    connection_id: str,
+    as_of: datetime,
+    name: str | None = None,
+    time_zone: str = "UTC",
+    not_visible: NotVisible | None = None,
+    changes: Changes | None = None,
+) -> ShopSummary:
+    """Count and list the orders of a shop that need attention or are at risk; their ages end at `as_of`."""
     backlog = [order for order in orders if order.needs_attention]
     urgent = sorted(orders, key=lambda order: order.urgency)
     raw_reasons = (one_line(order.row.raw_status or "", MAX_REASON) for order in backlog)
-    values, without_value = _values(backlog)
-    return ShopFigures(
+    totals = [(order.extract.currency, order.extract.total_price) for order in backlog]
+    return ShopSummary(
+        connection_id=connection_id,
+        name=name,
+        time_zone=time_zone,
+        not_visible=not_visible,
+        as_of=as_of,
+        changes=changes,
         needs_attention=len(backlog),
         by_reason=dict(Counter(order.reason for order in backlog).most_common()),
         raw_reasons=dict(Counter(filter(None, raw_reasons)).most_common(MAX_REASONS)),
-        ages=_ages(order.age(at) for order in backlog),
+        ages=_ages(max(as_of - order.since, timedelta()) for order in backlog),
         late=sum(order.is_late for order in backlog),
         at_risk=sum(order.is_at_risk for order in orders),
-        value_by_currency=values,
-        without_value=without_value,
+        value_by_currency=dict(sorted(sum_by_currency(totals).items())),
+        without_value=sum(not currency or price is None for currency, price in totals),
         orders=tuple(order.to_summary_order() for order in urgent[:MAX_ORDERS]),
         more_orders=max(len(urgent) - MAX_ORDERS, 0),
     )
@@ -157,29 +140,14 @@ def _ages(ages: Iterable[timedelta]) -> BacklogAges:
     return BacklogAges(**counts)
 
 
-def _values(backlog: Iterable[SummaryRow]) -> tuple[dict[str, Decimal], int]:
-    """The total value by currency, and the number of orders whose value or currency is unknown."""
-    sums: dict[str, Decimal] = {}
-    without_value = 0
-    for order in backlog:
-        currency, total = order.extract.currency, order.extract.total_price
-        if currency and total is not None:
-            sums[currency] = sums.get(currency, Decimal(0)) + total
-        else:
-            without_value += 1
-    return dict(sorted(sums.items())), without_value
-
-
 def total(shops: Iterable[Figures]) -> Figures:
     """The figures of several shops, added up."""
     every = list(shops)
     by_reason, ages = Counter[str](), Counter[str]()
-    values: dict[str, Decimal] = {}
     for shop in every:
         by_reason.update(shop.by_reason)
         ages.update(shop.ages.model_dump())
-        for currency, amount in shop.value_by_currency.items():
-            values[currency] = values.get(currency, Decimal(0)) + amount
+    values = sum_by_currency(each for shop in every for each in shop.value_by_currency.items())
     return Figures(
         needs_attention=sum(shop.needs_attention for shop in every),
         by_reason=dict(by_reason.most_common()),

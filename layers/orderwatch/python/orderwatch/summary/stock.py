@@ -9,50 +9,34 @@ from orderwatch.alerts.parts import short_of
 from orderwatch.alerts.summary import ShopSummary, SummaryProduct
 from orderwatch.records import Extract, ExtractLine
 from orderwatch.summary.figures import SummaryRow
-from orderwatch.trackstar.products import Product
+from orderwatch.trackstar.products import Product, ProductLookup
 
 BACKORDERED = "backordered"
-"""The status of orders that lack stock: products do not explain any other status."""
+"""The status of orders that lack stock. Products do not explain any other status."""
 MAX_PRODUCTS = 5
 """Maximum number of products that are listed for a shop."""
 MAX_LOOKED_UP = 100
 """Maximum number of products of a shop that are looked up: one request to Trackstar."""
 MAX_SHOPS = 20
 """Maximum number of shops whose products are looked up."""
-DETAILS = "product details: "
 
 
-class Lookup(Protocol):
-    """The result of looking up products."""
-
-    @property
-    def products(self) -> Mapping[str, Product]:
-        """The products that were found, by id."""
-
-    @property
-    def missing_reason(self) -> str | None:
-        """Why no product was found; None if the lookup succeeded."""
-
-
-class ProductSource(Protocol):
+class StockSource(Protocol):
     """Looks up products, within its own time limit."""
 
-    def look_up(self, connection_id: str, product_ids: Sequence[str]) -> Lookup:
+    def look_up(self, connection_id: str, product_ids: Sequence[str]) -> ProductLookup:
         """The products of a connection, or why they are missing; raises nothing."""
 
 
 def add_products(
-    shops: Iterable[ShopSummary], orders: Mapping[str, Sequence[SummaryRow]], source: ProductSource | None
+    shops: Iterable[ShopSummary], orders: Mapping[str, Sequence[SummaryRow]], source: StockSource | None
 ) -> tuple[list[ShopSummary], list[str]]:
-    """Add the products that hold up orders to each shop.
+    """Add the products that hold up orders to each shop, and return why the stock of some shops is unknown.
 
     Args:
         shops: The worst first: products are looked up for the first `MAX_SHOPS` that have any.
         orders: The orders of the summary, by connection.
         source: Where products are looked up; None: nowhere.
-
-    Returns:
-        The shops, and why the stock of some of them is unknown.
     """
     complete: list[ShopSummary] = []
     missing: list[str] = []
@@ -66,7 +50,7 @@ def add_products(
             found = source.look_up(shop.connection_id, ids)
             products = found.products
             if found.missing_reason:
-                missing.append(f"stock at {shop.label}: {found.missing_reason.removeprefix(DETAILS)}")
+                missing.append(f"stock at {shop.label}: {found.missing_reason}")
         blockers = blocking_products(backlog, products)
         top = tuple(blockers[:MAX_PRODUCTS])
         complete.append(shop.with_products(top, more=len(blockers) - len(top)))
@@ -119,7 +103,7 @@ def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product
 
 
 def _product_key(line: ExtractLine) -> str:
-    """Equal for two lines of one product; empty if the line names none."""
+    """The product id, else the SKU; empty if the line has neither."""
     return line.product_id or line.sku or ""
 
 

@@ -1,7 +1,8 @@
 """Products as Trackstar lists them, reduced to what an alert shows."""
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import ConfigDict, StringConstraints
 
@@ -35,6 +36,13 @@ class Product(Model):
         """The known counts by warehouse id."""
         counts = (self.inventory_by_warehouse_id or {}).items()
         return {warehouse: count for warehouse, count in counts if count is not None}
+
+
+class ProductLookup(NamedTuple):
+    """The products that were found, by id; or why none was looked up."""
+
+    products: Mapping[str, Product]
+    missing_reason: str | None = None
 
 
 class ProductPage(Model):

@@ -7,7 +7,7 @@ import pytest
 from orderwatch.alerts.alert import Alert, AlertChanges
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder, AlertPart, Digest, DigestLists, OrderChanges
 from orderwatch.alerts.summary import DailySummary, ShopLists, ShopSummary, SummaryChanges
-from orderwatch.rendering import machine
+from orderwatch.rendering import sns
 from orderwatch_local.preview.samples import SAMPLES, order_alert
 from orderwatch_local.preview.schema import alert_schema
 
@@ -22,31 +22,31 @@ def test_the_json_matches_the_schema(kind: str) -> None:
     schema = json.loads(alert_schema())
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
-    validator.validate(json.loads(machine.body(SAMPLES[kind])))
+    validator.validate(json.loads(sns.json_body(SAMPLES[kind])))
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_the_json_can_be_parsed_into_the_same_alert(kind: str) -> None:
-    sample = machine.with_texts(SAMPLES[kind])
-    assert Alert.model_validate_json(machine.body(sample)) == sample
+    sample = sns.with_texts(SAMPLES[kind])
+    assert Alert.model_validate_json(sns.json_body(sample)) == sample
 
 
-@pytest.mark.parametrize("limit", [5_000, 50_000, machine.MAX_BYTES])
+@pytest.mark.parametrize("limit", [5_000, 50_000, sns.MAX_JSON_BYTES])
 def test_a_large_alert_loses_whole_lines_and_counts_them(limit: int) -> None:
-    body = machine.body(_with_lines(100, more=7), limit=limit)
+    body = sns.json_body(_with_lines(100, more=7), limit=limit)
     order = json.loads(body)["order"]
     assert len(body.encode()) <= limit
     assert len(order["line_items"]) + order["more_line_items"] == 107
 
 
 def test_no_more_lines_are_lost_than_needed() -> None:
-    body = machine.body(_with_lines(100), limit=50_000)
+    body = sns.json_body(_with_lines(100), limit=50_000)
     line = len(_with_lines(2).model_dump_json()) - len(_with_lines(1).model_dump_json())
     assert 50_000 - line < len(body) <= 50_000
 
 
 def test_a_large_digest_counts_the_orders_left_out() -> None:
-    body = machine.body(SAMPLES["order.digest"], limit=2_000)
+    body = sns.json_body(SAMPLES["order.digest"], limit=2_000)
     digest = json.loads(body)["digest"]
     assert len(body) <= 2_000
     assert 0 < len(digest["orders"]) < 12
@@ -54,7 +54,7 @@ def test_a_large_digest_counts_the_orders_left_out() -> None:
 
 
 def test_characters_that_queues_refuse_are_replaced() -> None:
-    body = machine.body(order_alert("order.exception", number="10\ufffe42\uffff"))
+    body = sns.json_body(order_alert("order.exception", number="10\ufffe42\uffff"))
     assert json.loads(body)["order"]["number"] == "10\ufffd42\ufffd"
 
 
