@@ -10,11 +10,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
 from orderwatch.aws import clients
+from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.queues import PollQueue
-from orderwatch.aws.tables import ConnectionTable
 from orderwatch.errors import OrderwatchError, PollsNotRequestedError
-from orderwatch.observability import count_answer, logger, metrics
+from orderwatch.observability import count_response, logger, metrics
 from orderwatch.polling.schedule import PollReason, connections_to_poll
 from orderwatch.reading.cursor import Now
 from orderwatch.settings import DispatchPollsSettings, read_settings
@@ -34,7 +34,7 @@ class _Adapters:
         self.parameters = Parameters(clients.ssm(tries=LIST_TRIES), settings.parameter_prefix)
         self.queue = PollQueue(clients.sqs(), settings.poll_queue_url)
         self.connections = ConnectionTable(clients.dynamodb(), settings.connection_table_name)
-        self.trackstar = Trackstar(settings.trackstar_base_url, on_response=count_answer)
+        self.trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
 
 
 _adapters = cache(_Adapters)
@@ -51,7 +51,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
     settings = read_settings(DispatchPollsSettings)
     adapters = _adapters(settings)
     connection_ids = event.get("connection_ids") or _changed(adapters, settings, context)
-    requested = adapters.queue.ask_for_polls(connection_ids)
+    requested = adapters.queue.request_polls(connection_ids)
     for connection_id, poll_id in requested.items():
         logger.info("poll requested", extra={"connection_id": connection_id, "poll_id": poll_id})
     if missed := [connection_id for connection_id in connection_ids if connection_id not in requested]:

@@ -10,13 +10,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.aws import clients
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.parameters import ConnectionParameters, Parameters
 from orderwatch.aws.queues import PollQueue
 from orderwatch.aws.stores import PollStore
-from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.errors import PollSupersededError
-from orderwatch.observability import count_answer, logger, metrics
+from orderwatch.observability import count_response, logger, metrics
 from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.poll import alert_poll_failing, poll
 from orderwatch.polling.sync import request_sync
@@ -36,7 +38,7 @@ class _Adapters:
         dynamodb = clients.dynamodb()
         self.parameters = Parameters(clients.ssm(), settings.parameter_prefix)
         self.queue = PollQueue(clients.sqs(), settings.poll_queue_url)
-        self.trackstar = Trackstar(settings.trackstar_base_url, on_response=count_answer)
+        self.trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
         self.store = PollStore(
             dynamodb,
             orders=OrderTable(dynamodb, settings.order_table_name),
@@ -67,13 +69,13 @@ def _handle(
     connection_id: str, attributes: dict[str, str], settings: PollOrdersSettings, context: LambdaContext
 ) -> None:
     adapters = _adapters(settings)
-    asked_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
+    requested_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
     try:
         if int(attributes["ApproximateReceiveCount"]) > 1:  # the previous attempt failed or was killed
             connection = _connection(connection_id, adapters.parameters.connection(connection_id), settings)
             stalled_after = timedelta(minutes=settings.stalled_after_minutes)
             alert_poll_failing(connection, store=adapters.store, stalled_after=stalled_after)
-        result = _poll(connection_id, asked_at, settings, adapters, context)
+        result = _poll(connection_id, requested_at, settings, adapters, context)
     except PollSupersededError as error:
         logger.info("another poll of the connection is running", extra={"reason": str(error)})
         return
@@ -82,7 +84,7 @@ def _handle(
         metrics.add_metric("PollsFailed", MetricUnit.Count, 1)
         raise
     if result.outcome is Outcome.UNFINISHED:
-        next_poll_id = adapters.queue.ask_for_poll(connection_id)
+        next_poll_id = adapters.queue.request_poll(connection_id)
         logger.info("poll unfinished; the next one continues", extra={"next_poll_id": next_poll_id})
     if result.outcome is Outcome.UNAUTHORIZED:
         adapters.parameters.forget()
@@ -90,7 +92,11 @@ def _handle(
 
 
 def _poll(
-    connection_id: str, asked_at: datetime, settings: PollOrdersSettings, adapters: _Adapters, context: LambdaContext
+    connection_id: str,
+    requested_at: datetime,
+    settings: PollOrdersSettings,
+    adapters: _Adapters,
+    context: LambdaContext,
 ) -> PollMetrics:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
@@ -109,7 +115,7 @@ def _poll(
         store=adapters.store,
         policy=_policy(settings, parameters.settings),
         has_time=lambda: seconds_left() > STOP_BEFORE,
-        asked_at=asked_at,
+        requested_at=requested_at,
         settings_flaw=parameters.settings_flaw,
     )
     if settings.sync_minutes and result.outcome is Outcome.FINISHED:

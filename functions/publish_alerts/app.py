@@ -10,7 +10,7 @@ from orderwatch.aws import clients
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.products import ProductClient
 from orderwatch.aws.sns import build_delivery
-from orderwatch.observability import count_answer, logger, metrics
+from orderwatch.observability import count_response, logger, metrics
 from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.publishing.publish import publish
 from orderwatch.settings import PublishAlertsSettings, read_settings
@@ -23,7 +23,7 @@ class _Adapters:
     def __init__(self, settings: PublishAlertsSettings) -> None:
         self.delivery = build_delivery(settings)
         parameters = Parameters(clients.ssm(), settings.parameter_prefix)
-        trackstar = Trackstar(settings.trackstar_base_url, on_response=count_answer)
+        trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
         self.details = ProductDetails(ProductClient(parameters, trackstar))
 
 

@@ -9,11 +9,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
 from orderwatch.aws import clients
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.parameters import NamedConnection, Parameters
 from orderwatch.aws.products import ProductClient
 from orderwatch.aws.stores import SummaryStore
-from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
-from orderwatch.observability import count_answer, logger, metrics
+from orderwatch.observability import count_response, logger, metrics
 from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.settings import SendSummarySettings, read_settings
 from orderwatch.shop_settings import time_zone
@@ -30,7 +32,7 @@ class _Adapters:
     def __init__(self, settings: SendSummarySettings) -> None:
         dynamodb = clients.dynamodb()
         self.parameters = Parameters(clients.ssm(tries=LIST_TRIES), settings.parameter_prefix)
-        trackstar = Trackstar(settings.trackstar_base_url, on_response=count_answer)
+        trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
         self.details = ProductDetails(ProductClient(self.parameters, trackstar))
         self.store = SummaryStore(
             dynamodb,

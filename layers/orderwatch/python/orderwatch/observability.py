@@ -49,6 +49,6 @@ def count_nonzero(counts: Mapping[str, int]) -> None:
             metrics.add_metric(name, MetricUnit.Count, count)
 
 
-def count_answer(status: int) -> None:
+def count_response(status: int) -> None:
     """Count a response of Trackstar if it is 429."""
     count_nonzero({"TrackstarThrottled": int(status == TOO_MANY_REQUESTS)})

@@ -32,7 +32,7 @@ class PollQueue:
         self._client = client
         self._url = url
 
-    def ask_for_polls(self, connection_ids: Collection[str]) -> dict[str, str]:
+    def request_polls(self, connection_ids: Collection[str]) -> dict[str, str]:
         """Request one poll of each connection. A message that SQS refuses is logged and does not affect the others.
 
         Returns:
@@ -43,13 +43,13 @@ class PollQueue:
             requested |= self._send(batch)
         return requested
 
-    def ask_for_poll(self, connection_id: str) -> str:
+    def request_poll(self, connection_id: str) -> str:
         """Request one poll of the connection, and return its id.
 
         Raises:
             PollsNotRequestedError: SQS did not accept the message.
         """
-        requested = self.ask_for_polls([connection_id])
+        requested = self.request_polls([connection_id])
         if connection_id not in requested:
             raise PollsNotRequestedError([connection_id])
         return requested[connection_id]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orderwatch.aws import clients
+from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.rate_limit import TOPIC_LIMIT, RateLimiter, Row
-from orderwatch.aws.tables import AlertTable
 from orderwatch.observability import logger
 from orderwatch.publishing.subscription_monitor import Subscription
 from orderwatch.rendering.sns import SnsMessage

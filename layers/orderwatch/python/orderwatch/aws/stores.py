@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.summary import ALL_SHOPS
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.dynamodb import MAX_ACTIONS, Transactions, Unit, chunked
-from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
+from orderwatch.aws.order_table import OrderTable
 from orderwatch.errors import PollSupersededError
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.records import ConnectionState, StoredOrder

@@ -27,7 +27,7 @@ class Probe:
         state: The connection's state, with what Trackstar says of the integration and its syncs.
         connection: The connection, as alerts show it.
         health: Its health from now on.
-        is_answered: Whether Trackstar answered.
+        is_successful: Whether Trackstar answered.
         awaits_initial_sync: Whether Trackstar's lists are still empty, whatever orders the shop has.
         sync_age: Seconds since the last sync of orders, where Trackstar says.
         is_syncing: Whether a sync of orders is in progress.
@@ -37,7 +37,7 @@ class Probe:
     state: ConnectionState
     connection: AlertConnection
     health: Health
-    is_answered: bool = False
+    is_successful: bool = False
     awaits_initial_sync: bool = False
     sync_age: float | None = None
     is_syncing: bool = False
@@ -67,7 +67,7 @@ def probe_connection(vendor: Vendor, state: ConnectionState, connection: AlertCo
         replace(state, integration=integration, syncs=syncs),
         connection.of_integration(integration),
         health_after(state.health, found),
-        is_answered=True,
+        is_successful=True,
         awaits_initial_sync=record.awaits_historical_sync,
         sync_age=max((now - synced_at).total_seconds(), 0.0) if synced_at else None,
         is_syncing=bool(record.orders_schedule.in_progress),

@@ -40,7 +40,7 @@ def poll(
     store: Store,
     policy: Policy,
     has_time: Callable[[], bool],
-    asked_at: datetime,
+    requested_at: datetime,
     settings_flaw: str | None = None,
 ) -> PollMetrics:
     """Read one connection to the end of its window, with one commit for each page.
@@ -51,7 +51,7 @@ def poll(
         store: The tables.
         policy: What is watched.
         has_time: Called before each page; False stops the poll, and the next one continues.
-        asked_at: When the poll was requested, by our clock. If a later reading has finished, this poll ends at once:
+        requested_at: When the poll was requested, by our clock. If a later reading has finished, this poll ends at once:
             requests that pile up behind a long poll cost nothing (rule 14).
         settings_flaw: Why the shop's own settings cannot be read, if so.
 
@@ -60,7 +60,7 @@ def poll(
         PollSupersededError: Another poll of the connection is running.
     """
     state = store.load(connection.id)
-    if state.cursor.progress is None and state.cursor.has_read_since(asked_at):
+    if state.cursor.progress is None and state.cursor.has_read_since(requested_at):
         return PollMetrics(outcome=Outcome.ALREADY_READ)
     probe = probe_connection(vendor, state, connection)
     metrics = PollMetrics(sync_age=probe.sync_age, is_syncing=probe.is_syncing)
@@ -94,7 +94,7 @@ def poll(
 
 def _context(vendor: Vendor, probe: Probe, policy: Policy) -> ReadContext:
     syncs = probe.state.syncs
-    return ReadContext(Now.of(vendor), policy, syncs.frequency, syncs.last_end, is_probed=probe.is_answered)
+    return ReadContext(Now.of(vendor), policy, syncs.frequency, syncs.last_end, is_probed=probe.is_successful)
 
 
 def save_health(
