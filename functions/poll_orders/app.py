@@ -28,11 +28,11 @@ from orderwatch.shop_settings import ShopSettings, time_zone
 from orderwatch.trackstar.client import Trackstar
 
 STOP_BEFORE = 30.0
-"""Seconds before the timeout after which no page is begun: the requests and writes of one page fit in."""
+"""Seconds before the timeout after which no page is started: enough for the requests and writes of one page."""
 
 
 class _Adapters:
-    """The clients of this function, built once a process."""
+    """The adapters of this function, built once a process."""
 
     def __init__(self, settings: PollOrdersSettings) -> None:
         dynamodb = clients.dynamodb()
@@ -53,9 +53,9 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
-    """Poll the connection that the message names; SQS retries a failed message, then moves it to the dead letters.
+    """Poll the connection of the message. SQS retries a failed message, then moves it to the dead-letter queue.
 
-    The template passes one message at a time, so a failure is raised as it is.
+    The event source mapping passes one message at a time, so an error can simply be raised.
     """
     settings = read_settings(PollOrdersSettings)
     for message in event["Records"]:
@@ -77,7 +77,7 @@ def _handle(
             alert_poll_failing(connection, store=adapters.store, stalled_after=stalled_after)
         result = _poll(connection_id, requested_at, settings, adapters, context)
     except PollSupersededError as error:
-        logger.info("another poll of the connection is running", extra={"reason": str(error)})
+        logger.info("poll stopped; another one of the connection is running", extra={"reason": str(error)})
         return
     except Exception as error:
         logger.error("poll failed; the cursor stays", exc_info=error)
@@ -129,10 +129,9 @@ def _connection(connection_id: str, parameters: ConnectionParameters, settings: 
     return AlertConnection(id=connection_id, name=parameters.name, time_zone=time_zone)
 
 
-def _policy(settings: PollOrdersSettings, of_shop: ShopSettings) -> Policy:
-    """What is watched in a shop: its own settings, and the stack's where it has none."""
+def _policy(settings: PollOrdersSettings, shop_settings: ShopSettings) -> Policy:
     rules = DeadlineRules.of(
-        of_shop,
+        shop_settings,
         zone=time_zone(settings.time_zone),
         late_warning_hours=settings.late_warning_hours,
         stuck_days=settings.stuck_days,

@@ -1,4 +1,4 @@
-"""publish_alerts: send the new alerts of the stream."""
+"""publish_alerts: send the new alerts in AlertTable's stream."""
 
 from functools import cache
 from typing import Any
@@ -33,7 +33,7 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
-    """Send the alerts of the records. The stream retries the records whose alerts were not sent."""
+    """Send the alerts of the records. Lambda retries the records whose alerts were not sent."""
     settings = read_settings(PublishAlertsSettings)
     adapters = _adapters(settings)
     records = {_key(record): str(record["dynamodb"]["SequenceNumber"]) for record in event["Records"]}

@@ -75,7 +75,7 @@ def test_a_misspelt_status_is_alerted_once() -> None:
             alerts += [alert for alert in world.next_poll(shop, policy=policy) if alert.kind == "status.unknown"]
     assert [alert.connection_id for alert in alerts] == ["AlertStatuses"]
     assert alerts[0].detail is not None
-    assert "AlertStatuses names exceptoin" in alerts[0].detail
+    assert "AlertStatuses contains exceptoin" in alerts[0].detail
 
 
 def test_a_status_that_a_shop_uses_is_not_reported_as_unknown() -> None:

@@ -69,14 +69,14 @@ class SlackWebhook:
 
         Raises:
             SlackInvalidError: Slack finds the message invalid.
-            SlackRefusedError: Slack refused it or was not reached, or the rate limit takes longer than the caller can wait.
+            SlackRefusedError: Slack refused it or was not reached, or the rate limit requires a longer wait.
             ParameterMissingError: No URL is stored.
             ParameterInvalidError: The stored value is not the URL of a webhook.
         """
         url = self._secret.slack_webhook_url()
         for _ in range(MAX_TRIES):
             if not self._rate_limiter.acquire(within=seconds_left()):
-                raise SlackRefusedError("the rate limit of Slack takes longer than this function can wait")
+                raise SlackRefusedError("the rate limit of Slack requires a wait that is too long")
             response = _send(url, message)
             if response.status_code in GONE:
                 url = self._replacement_of(url, response)

@@ -18,6 +18,8 @@ CONNECT_SECONDS = 3
 READ_SECONDS = 10
 TRIES = 3
 """Attempts of one request, the first included: 39 seconds and the backoff if nothing responds."""
+LIST_TRIES = 9
+"""Attempts of one request that lists parameters: SSM throttles it early in accounts with many parameters."""
 
 
 def _config(tries: int = TRIES) -> Config:
@@ -44,5 +46,5 @@ def sqs() -> "SQSClient":
 
 
 def ssm(*, tries: int = TRIES) -> "SSMClient":
-    """Build a client of the Parameter Store, which throttles lists early: they need more tries."""
+    """Build a client of the Parameter Store; `LIST_TRIES` is for callers that list parameters."""
     return boto3.client("ssm", config=_config(tries))
