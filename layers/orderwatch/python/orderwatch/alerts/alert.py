@@ -126,7 +126,6 @@ def connection_alert(
     data_as_of: datetime | None = None,
     subject: Iterable[str] = (),
     recipients: Recipients | None = None,
-    next_step: str | None = None,
     backlog: Backlog | None = None,
     id_parts: Iterable[str] | None = None,
 ) -> Alert:
@@ -140,7 +139,6 @@ def connection_alert(
         data_as_of: The end of Trackstar's last sync.
         subject: Further parts of the alert's id, for alerts that share kind and time.
         recipients: Who receives it; None: the default of the kind.
-        next_step: What the recipient can do; None: the default of the kind and the recipients.
         backlog: For `watch.started`: the orders that need attention already.
         id_parts: What the alert's id is made of, instead of connection, kind, time and subject.
     """
@@ -153,7 +151,6 @@ def connection_alert(
         recipients=recipients or default,
         connection_id=connection.id,
         connection=connection,
-        next_step=next_step,
         backlog=backlog,
         detail=detail,
         data_as_of=data_as_of,

@@ -37,12 +37,12 @@ class OrderTable:
         return {row["order_key"].removeprefix(prefix): _stored(row) for row in rows}
 
     def due(self, connection_id: str, until: datetime) -> list[str]:
-        """The ids of the orders whose next deadline is at or before the moment, earliest first."""
+        """The ids of the orders that are due at or before `until`, earliest first."""
         rows = self._query("due", connection_id, until=until, ProjectionExpression="order_key")
         return [order_id for order_id, _ in rows]
 
     def due_rows(self, connection_id: str, until: datetime) -> dict[str, StoredOrder]:
-        """The orders whose next deadline is at or before the moment, by id."""
+        """The orders that are due at or before `until`, by id."""
         return {order_id: _stored(row) for order_id, row in self._query("due", connection_id, until=until)}
 
     def needing_attention(self, connection_id: str) -> dict[str, StoredOrder]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 MAX_HOLD = 300.0
-"""Seconds: Slack asks for some tens; a wrong value must not stop the channel."""
+"""Seconds. Slack requires tens of seconds; a wrong value must not stop the channel."""
 MAX_ATTEMPTS = 10
 """Refused writes after which the row counts as not available."""
 RETRY_ROW_AFTER = 60.0

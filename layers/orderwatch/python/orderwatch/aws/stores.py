@@ -40,7 +40,7 @@ class PollStore:
         return self._orders.read(connection_id, order_ids)
 
     def due_orders(self, connection_id: str, until: datetime) -> list[str]:
-        """The ids of the orders whose next deadline is at or before the moment, earliest first."""
+        """The ids of the orders that are due at or before `until`, earliest first."""
         return self._orders.due(connection_id, until)
 
     def commit(
@@ -118,7 +118,7 @@ class SummaryStore:
         return self._orders.needing_attention(connection_id)
 
     def due(self, connection_id: str, until: datetime) -> dict[str, StoredOrder]:
-        """The orders whose next deadline is at or before the moment, by id."""
+        """The orders that are due at or before `until`, by id."""
         return self._orders.due_rows(connection_id, until)
 
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:

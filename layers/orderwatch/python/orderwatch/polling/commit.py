@@ -28,7 +28,7 @@ class Store(Protocol):
         """The existing rows of these orders, by id."""
 
     def due_orders(self, connection_id: str, until: datetime) -> list[str]:
-        """The ids of the orders whose next deadline is at or before the moment, earliest first."""
+        """The ids of the orders that are due at or before `until`, earliest first."""
 
     def commit(
         self, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]

@@ -139,7 +139,7 @@ class Cursor:
     progress: Progress | None = None
 
     def has_read_since(self, moment: datetime) -> bool:
-        """Whether a reading that began after the moment has finished (both by our clock)."""
+        """Whether a reading that began at or after this time, by our clock, has finished."""
         return self.last_read_started_at is not None and self.last_read_started_at >= moment
 
     def begin(self, context: ReadContext) -> Self:
