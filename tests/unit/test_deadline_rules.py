@@ -388,7 +388,7 @@ def test_changed_settings_reschedule_deadlines_without_a_flood(world: Watched) -
     assert world.poll_synced_kinds(policy=patient) == []
     [line] = world.poll_synced()
     assert line.detail is not None
-    assert "2 have to ship within 24 hours: only what passes from now on is alerted" in line.detail
+    assert "2 must ship within 24 hours: only deadlines that pass from now on are alerted" in line.detail
     assert world.poll_synced_kinds() == []
     assert world.poll_synced_kinds(10 * HOUR) == [("1", "order.late"), ("2", "order.late")]
 
