@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from orderwatch.aws.tables import ConnectionTable
+from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.records import ConnectionState
 from orderwatch_cli.stack import Stack
 

@@ -10,31 +10,29 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
 from orderwatch.aws import clients
+from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.queues import PollQueue
-from orderwatch.aws.tables import ConnectionTable
 from orderwatch.errors import OrderwatchError, PollsNotRequestedError
-from orderwatch.observability import count_answer, logger, metrics
-from orderwatch.polling.schedule import PollReason, connections_to_poll
+from orderwatch.observability import count_response, logger, metrics
+from orderwatch.polling.schedule import connections_to_poll
 from orderwatch.reading.cursor import Now
 from orderwatch.settings import DispatchPollsSettings, read_settings
 from orderwatch.trackstar.client import Trackstar
 from orderwatch.trackstar.connections import TrackstarConnection
 
-LIST_TRIES = 9
-"""Attempts of one request for the list of shops, which SSM throttles early in accounts with many parameters."""
 STOP_BEFORE = 35.0
-"""Seconds before the timeout that are kept for sending the messages, however slow Trackstar is."""
+"""Seconds before the timeout that are reserved for sending the messages, even if Trackstar is slow."""
 
 
 class _Adapters:
-    """The clients of this function, built once a process."""
+    """The adapters of this function, built once a process."""
 
     def __init__(self, settings: DispatchPollsSettings) -> None:
-        self.parameters = Parameters(clients.ssm(tries=LIST_TRIES), settings.parameter_prefix)
+        self.parameters = Parameters(clients.ssm(tries=clients.LIST_TRIES), settings.parameter_prefix)
         self.queue = PollQueue(clients.sqs(), settings.poll_queue_url)
         self.connections = ConnectionTable(clients.dynamodb(), settings.connection_table_name)
-        self.trackstar = Trackstar(settings.trackstar_base_url, on_response=count_answer)
+        self.trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
 
 
 _adapters = cache(_Adapters)
@@ -43,15 +41,15 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
-    """Send one message for each connection that may have changed, or for each of the event's `connection_ids`.
+    """Request a poll of each connection that may have changed, or of each of the event's `connection_ids`.
 
     Raises:
-        PollsNotRequestedError: SQS rejected some messages; the others are polled, and the event is retried.
+        PollsNotRequestedError: SQS refused some messages. Lambda retries the event; the other connections are polled.
     """
     settings = read_settings(DispatchPollsSettings)
     adapters = _adapters(settings)
-    connection_ids = event.get("connection_ids") or _changed(adapters, settings, context)
-    requested = adapters.queue.ask_for_polls(connection_ids)
+    connection_ids = event.get("connection_ids") or _connections_to_poll(adapters, settings, context)
+    requested = adapters.queue.request_polls(connection_ids)
     for connection_id, poll_id in requested.items():
         logger.info("poll requested", extra={"connection_id": connection_id, "poll_id": poll_id})
     if missed := [connection_id for connection_id in connection_ids if connection_id not in requested]:
@@ -59,21 +57,19 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
     return {"connection_ids": connection_ids}
 
 
-def _changed(adapters: _Adapters, settings: DispatchPollsSettings, context: LambdaContext) -> list[str]:
-    """The connections of the Parameter Store where something may have changed."""
+def _connections_to_poll(adapters: _Adapters, settings: DispatchPollsSettings, context: LambdaContext) -> list[str]:
     connection_ids = adapters.parameters.connection_ids()
     if not connection_ids:
         logger.warning("no shop to watch: put its access token at <prefix>/connections/<connection_id>/access-token")
         return []
     listed, now = _listed(adapters, context)
-    sync_minutes = settings.sync_minutes
-    reasons: dict[str, PollReason] = connections_to_poll(
+    reasons = connections_to_poll(
         connection_ids,
         adapters.connections.load_all(connection_ids),
         listed,
         now=now,
         max_gap=timedelta(minutes=settings.max_poll_gap_minutes),
-        sync_every=timedelta(minutes=sync_minutes) if sync_minutes else None,
+        sync_every=timedelta(minutes=settings.sync_minutes) or None,
     )
     counts = Counter(reasons.values())
     logger.info("polls due", extra={"connections": len(connection_ids), "polls": len(reasons), "reasons": counts})
@@ -81,7 +77,7 @@ def _changed(adapters: _Adapters, settings: DispatchPollsSettings, context: Lamb
 
 
 def _listed(adapters: _Adapters, context: LambdaContext) -> tuple[dict[str, TrackstarConnection] | None, Now]:
-    """Trackstar's list of connections, and when it was read; None if it cannot be read, which must not cost a poll."""
+    """Trackstar's list of connections (None if it cannot be read, which must not stop polls), and when it was read."""
 
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000 - STOP_BEFORE
@@ -91,7 +87,7 @@ def _listed(adapters: _Adapters, context: LambdaContext) -> tuple[dict[str, Trac
         account = adapters.trackstar.account(api_key=adapters.parameters.api_key(), seconds_left=seconds_left)
         listed = account.connections()
     except (OrderwatchError, GetParameterError) as error:
-        logger.warning("Trackstar's connections cannot be listed; polling every shop", exc_info=error)
+        logger.warning("Trackstar's connections cannot be listed; polling every few minutes", exc_info=error)
         adapters.parameters.forget()
         return None, Now(now, now)
     return listed, Now(account.vendor_now or now, now)

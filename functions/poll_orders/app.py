@@ -10,13 +10,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.aws import clients
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.parameters import ConnectionParameters, Parameters
 from orderwatch.aws.queues import PollQueue
 from orderwatch.aws.stores import PollStore
-from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.errors import PollSupersededError
-from orderwatch.observability import count_answer, logger, metrics
+from orderwatch.observability import count_response, logger, metrics
 from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.poll import alert_poll_failing, poll
 from orderwatch.polling.sync import request_sync
@@ -26,17 +28,17 @@ from orderwatch.shop_settings import ShopSettings, time_zone
 from orderwatch.trackstar.client import Trackstar
 
 STOP_BEFORE = 30.0
-"""Seconds before the timeout after which no page is begun: the requests and writes of one page fit in."""
+"""Seconds before the timeout after which no page is started: enough for the requests and writes of one page."""
 
 
 class _Adapters:
-    """The clients of this function, built once a process."""
+    """The adapters of this function, built once a process."""
 
     def __init__(self, settings: PollOrdersSettings) -> None:
         dynamodb = clients.dynamodb()
         self.parameters = Parameters(clients.ssm(), settings.parameter_prefix)
         self.queue = PollQueue(clients.sqs(), settings.poll_queue_url)
-        self.trackstar = Trackstar(settings.trackstar_base_url, on_response=count_answer)
+        self.trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
         self.store = PollStore(
             dynamodb,
             orders=OrderTable(dynamodb, settings.order_table_name),
@@ -51,9 +53,9 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
-    """Poll the connection that the message names; SQS retries a failed message, then moves it to the dead letters.
+    """Poll the connection of the message. SQS retries a failed message, then moves it to the dead-letter queue.
 
-    The template passes one message at a time, so a failure is raised as it is.
+    The event source mapping passes one message at a time, so an error can simply be raised.
     """
     settings = read_settings(PollOrdersSettings)
     for message in event["Records"]:
@@ -67,22 +69,22 @@ def _handle(
     connection_id: str, attributes: dict[str, str], settings: PollOrdersSettings, context: LambdaContext
 ) -> None:
     adapters = _adapters(settings)
-    asked_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
+    requested_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
     try:
         if int(attributes["ApproximateReceiveCount"]) > 1:  # the previous attempt failed or was killed
             connection = _connection(connection_id, adapters.parameters.connection(connection_id), settings)
             stalled_after = timedelta(minutes=settings.stalled_after_minutes)
             alert_poll_failing(connection, store=adapters.store, stalled_after=stalled_after)
-        result = _poll(connection_id, asked_at, settings, adapters, context)
+        result = _poll(connection_id, requested_at, settings, adapters, context)
     except PollSupersededError as error:
-        logger.info("another poll of the connection is running", extra={"reason": str(error)})
+        logger.info("poll stopped; another one of the connection is running", extra={"reason": str(error)})
         return
     except Exception as error:
         logger.error("poll failed; the cursor stays", exc_info=error)
         metrics.add_metric("PollsFailed", MetricUnit.Count, 1)
         raise
     if result.outcome is Outcome.UNFINISHED:
-        next_poll_id = adapters.queue.ask_for_poll(connection_id)
+        next_poll_id = adapters.queue.request_poll(connection_id)
         logger.info("poll unfinished; the next one continues", extra={"next_poll_id": next_poll_id})
     if result.outcome is Outcome.UNAUTHORIZED:
         adapters.parameters.forget()
@@ -90,7 +92,11 @@ def _handle(
 
 
 def _poll(
-    connection_id: str, asked_at: datetime, settings: PollOrdersSettings, adapters: _Adapters, context: LambdaContext
+    connection_id: str,
+    requested_at: datetime,
+    settings: PollOrdersSettings,
+    adapters: _Adapters,
+    context: LambdaContext,
 ) -> PollMetrics:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
@@ -109,7 +115,7 @@ def _poll(
         store=adapters.store,
         policy=_policy(settings, parameters.settings),
         has_time=lambda: seconds_left() > STOP_BEFORE,
-        asked_at=asked_at,
+        requested_at=requested_at,
         settings_flaw=parameters.settings_flaw,
     )
     if settings.sync_minutes and result.outcome is Outcome.FINISHED:
@@ -123,10 +129,9 @@ def _connection(connection_id: str, parameters: ConnectionParameters, settings: 
     return AlertConnection(id=connection_id, name=parameters.name, time_zone=time_zone)
 
 
-def _policy(settings: PollOrdersSettings, of_shop: ShopSettings) -> Policy:
-    """What is watched in a shop: its own settings, and the stack's where it has none."""
+def _policy(settings: PollOrdersSettings, shop_settings: ShopSettings) -> Policy:
     rules = DeadlineRules.of(
-        of_shop,
+        shop_settings,
         zone=time_zone(settings.time_zone),
         late_warning_hours=settings.late_warning_hours,
         stuck_days=settings.stuck_days,

@@ -29,11 +29,11 @@ from orderwatch.settings import PostToSlackSettings, read_settings
 from orderwatch.slack import SlackInvalidError, SlackWebhook
 
 STOP_BEFORE = 15.0
-"""Seconds of the invocation that are kept for one request to Slack and its record."""
+"""Seconds of the invocation that are reserved for one request to Slack and its record."""
 LATE = 60.0
-"""Seconds in the queue from which the age of a message is reported; the alarm starts at 900."""
+"""Seconds in the queue after which the age of a message is reported; the alarm starts at 900."""
 REMEMBERED_FOR = 14 * 24 * 60 * 60
-"""Seconds for which a duplicate of an alert is dropped: as long as the queues keep a message."""
+"""Seconds for which duplicates of an alert are dropped: the retention of the queues."""
 
 
 class _Adapters:
@@ -55,7 +55,7 @@ _once = IdempotencyConfig(event_key_jmespath="alert_id", expires_after_seconds=R
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Post the alerts of the records. The queue retries those that Slack did not accept."""
+    """Post the alerts of the messages. The queue retries those that Slack did not accept."""
     adapters = _adapters(read_settings(PostToSlackSettings))
     _once.register_lambda_context(context)
 
@@ -79,7 +79,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
             raise
 
     for record in event["Records"]:
-        if (age := _age(record)) > LATE:
+        age = clock.now().timestamp() - int(record["attributes"]["SentTimestamp"]) / 1000
+        if age > LATE:
             metrics.add_metric("SlackMessageAge", MetricUnit.Seconds, age)
     return process_partial_response(event=event, record_handler=post, processor=_processor, context=context)
 
@@ -94,8 +95,12 @@ def _post(body: dict[str, Any], send: Callable[[SlackMessage], None]) -> None:
         return
     for with_image in (True, False):
         message = _rendered(alert, with_image=with_image)
-        if message and _is_accepted(message, send):
-            return
+        try:
+            if message:
+                send(message)
+                return
+        except SlackInvalidError as error:
+            logger.warning("Slack refused the message; trying a simpler one", exc_info=error)
     send(plain(alert))
 
 
@@ -105,18 +110,3 @@ def _rendered(alert: Alert, *, with_image: bool) -> SlackMessage | None:
     except Exception as error:  # noqa: BLE001 - a rendering bug must not stop an alert (rule 11)
         logger.error("rendering failed; trying a simpler message", exc_info=error)
         return None
-
-
-def _is_accepted(message: SlackMessage, send: Callable[[SlackMessage], None]) -> bool:
-    try:
-        send(message)
-    except SlackInvalidError as error:
-        logger.warning("Slack refused the message; trying a simpler one", exc_info=error)
-        return False
-    return True
-
-
-def _age(record: dict[str, Any]) -> float:
-    """Seconds since the message was put into the queue."""
-    sent_at = int(record["attributes"]["SentTimestamp"]) / 1000
-    return max(clock.now().timestamp() - sent_at, 0.0)

@@ -1,4 +1,4 @@
-"""publish_alerts: send the new alerts of the stream."""
+"""publish_alerts: send the new alerts in AlertTable's stream."""
 
 from functools import cache
 from typing import Any
@@ -10,7 +10,7 @@ from orderwatch.aws import clients
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.products import ProductClient
 from orderwatch.aws.sns import build_delivery
-from orderwatch.observability import count_answer, logger, metrics
+from orderwatch.observability import count_response, logger, metrics
 from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.publishing.publish import publish
 from orderwatch.settings import PublishAlertsSettings, read_settings
@@ -23,7 +23,7 @@ class _Adapters:
     def __init__(self, settings: PublishAlertsSettings) -> None:
         self.delivery = build_delivery(settings)
         parameters = Parameters(clients.ssm(), settings.parameter_prefix)
-        trackstar = Trackstar(settings.trackstar_base_url, on_response=count_answer)
+        trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
         self.details = ProductDetails(ProductClient(parameters, trackstar))
 
 
@@ -33,7 +33,7 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
-    """Send the alerts of the records. The stream retries the records whose alerts were not sent."""
+    """Send the alerts of the records. Lambda retries the records whose alerts were not sent."""
     settings = read_settings(PublishAlertsSettings)
     adapters = _adapters(settings)
     records = {_key(record): str(record["dynamodb"]["SequenceNumber"]) for record in event["Records"]}

@@ -18,12 +18,13 @@ from orderwatch.publishing.subscription_monitor import MonitoredTopic, monitor_s
 from orderwatch.settings import RedriveAlertsSettings, read_settings
 
 PENDING_FOR = timedelta(minutes=10)
-"""Age from which this function sends a pending alert; the stream is faster if everything works."""
+"""Age at which this function sends a pending alert. Normally publish_alerts has sent it by then."""
 OVERDUE_AFTER = timedelta(minutes=15)
-"""Age from which a pending alert counts as overdue (an alarm): this function tried to send it and failed."""
+"""Age at which a pending alert is overdue (an alarm): this function tried to send it and failed."""
 STOP_BEFORE = 60.0
-"""Seconds that must be left of the invocation to start a batch: a batch takes 50 if five senders share the topic."""
+"""Seconds that must be left to start a batch, which takes 50 if five senders share the topic."""
 BATCH = 50
+"""Alerts that are sent together."""
 
 
 class _Adapters:
@@ -42,7 +43,7 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Send the alerts that have been pending for ten minutes; then alert about topics without subscribers."""
+    """Send the alerts that have been pending for ten minutes, then alert about topics without subscribers."""
     settings = read_settings(RedriveAlertsSettings)
     adapters = _adapters(settings)
     total = _redrive(adapters.delivery, settings, context)
@@ -51,7 +52,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 
 
 def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: LambdaContext) -> PublishMetrics:
-    """Send the oldest alerts first, without product details, because they are late."""
+    """Send the oldest alerts first, without product details, since they are late."""
     total = PublishMetrics()
     now = clock.now()
     overdue = set(delivery.outbox.pending_since_before(now - OVERDUE_AFTER))

@@ -1,4 +1,4 @@
-"""send_summary: writes the daily summary as an alert, which is then sent like any other."""
+"""send_summary: write the daily summary as an alert, which is sent like any other."""
 
 from datetime import datetime, timedelta
 from functools import cache
@@ -9,19 +9,18 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
 from orderwatch.aws import clients
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.parameters import NamedConnection, Parameters
 from orderwatch.aws.products import ProductClient
 from orderwatch.aws.stores import SummaryStore
-from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
-from orderwatch.observability import count_answer, logger, metrics
+from orderwatch.observability import count_response, logger, metrics
 from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.settings import SendSummarySettings, read_settings
 from orderwatch.shop_settings import time_zone
 from orderwatch.summary.build import Shop, SummaryRequest, summarize
 from orderwatch.trackstar.client import Trackstar
-
-LIST_TRIES = 9
-"""Attempts of each request that lists the shops: the Parameter Store throttles it at a low rate."""
 
 
 class _Adapters:
@@ -29,8 +28,8 @@ class _Adapters:
 
     def __init__(self, settings: SendSummarySettings) -> None:
         dynamodb = clients.dynamodb()
-        self.parameters = Parameters(clients.ssm(tries=LIST_TRIES), settings.parameter_prefix)
-        trackstar = Trackstar(settings.trackstar_base_url, on_response=count_answer)
+        self.parameters = Parameters(clients.ssm(tries=clients.LIST_TRIES), settings.parameter_prefix)
+        trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
         self.details = ProductDetails(ProductClient(self.parameters, trackstar))
         self.store = SummaryStore(
             dynamodb,
@@ -46,30 +45,26 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Write the daily summary: once a day for the Scheduler's event, one more for any other event.
+    """Write the daily summary: once a day for the Scheduler's event, and always for any other event.
 
-    `{"send": false}` writes nothing. The response contains the alert in either case.
+    With `{"send": false}` it writes nothing. The response always contains the alert.
     """
     settings = read_settings(SendSummarySettings)
     adapters = _adapters(settings)
     prepared = summarize(
-        _shops(adapters.parameters, settings),
+        [_shop(each, settings) for each in adapters.parameters.connections()],
         store=adapters.store,
         products=adapters.details,
         request=_request(event, settings, context),
     )
     is_written = event.get("send", True) and adapters.store.put(prepared)
     metrics.add_metric("SummariesWritten", MetricUnit.Count, int(is_written))
-    logger.info("Summary made", extra={"alert_id": prepared.alert.alert_id, "written": is_written})
+    logger.info("summary built", extra={"alert_id": prepared.alert.alert_id, "written": is_written})
     return {"is_written": is_written, "alert": prepared.alert.model_dump(mode="json")}
 
 
-def _shops(parameters: Parameters, settings: SendSummarySettings) -> list[Shop]:
-    return [_shop(each, settings) for each in parameters.connections()]
-
-
 def _shop(connection: NamedConnection, settings: SendSummarySettings) -> Shop:
-    """The shop with its own settings, or the stack's where it has none."""
+    """The shop with its own settings; the stack's apply if it has none."""
     own = connection.settings.late_warning_hours
     return Shop(
         connection.connection_id,
@@ -80,7 +75,7 @@ def _shop(connection: NamedConnection, settings: SendSummarySettings) -> Shop:
 
 
 def _request(event: dict[str, Any], settings: SendSummarySettings, context: LambdaContext) -> SummaryRequest:
-    """The Scheduler's event names its scheduled time, so that a retry belongs to the same day."""
+    """The Scheduler's event contains its scheduled time, so that a retry belongs to the same day."""
     now, scheduled = clock.now(), event.get("time")
     moment = datetime.fromisoformat(scheduled) if scheduled else now
     return SummaryRequest(

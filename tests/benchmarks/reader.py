@@ -130,7 +130,7 @@ def poll(url: str, store: Store, *, watched: str = "exception") -> Reading:
             store=store,
             policy=Policy(statuses=frozenset({watched}), deadlines=RULES),
             has_time=lambda: True,
-            asked_at=datetime.now(UTC),
+            requested_at=datetime.now(UTC),
         )
         assert summary.outcome is Outcome.FINISHED
         return summary.orders

@@ -161,7 +161,7 @@ class Fleet:
     def tick(self) -> None:
         """Ask for every poll, and do each."""
         self._parameters.forget()
-        for connection_id in self._queue.ask_for_polls(self._parameters.connection_ids()):
+        for connection_id in self._queue.request_polls(self._parameters.connection_ids()):
             self.poll(connection_id)
 
     def poll(self, connection_id: str) -> None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from orderwatch import clock
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.stores import SummaryStore
-from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
 from orderwatch.polling.detect import OrderWrite, Reason
 from orderwatch.rendering.sns import MAX_BYTES, render
 from orderwatch.summary.build import PreparedSummary, summarize

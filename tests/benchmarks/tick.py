@@ -15,10 +15,10 @@ from typing import Any, cast
 import httpx
 from pydantic import SecretStr
 
+from orderwatch.aws.connection_table import ConnectionTable, row_from_state
 from orderwatch.aws.dynamodb import MAX_ACTIONS, to_item
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.queues import BATCH, PollQueue
-from orderwatch.aws.tables import ConnectionTable, row_from_state
 from orderwatch.polling.schedule import connections_to_poll
 from orderwatch.reading.cursor import Cursor, Now
 from orderwatch.records import ConnectionState, Health, Syncs
@@ -122,7 +122,7 @@ def tick(shops: int) -> int:
     now = Now(NOON + 2 * MINUTE, NOON + 2 * MINUTE)
     reasons = connections_to_poll(names, rows, listed, now=now, max_gap=timedelta(minutes=15), sync_every=None)
     queue = PollQueue(cast("Any", FifoQueue(lambda: 0.0, lambda group: None)), "polls")
-    return len(queue.ask_for_polls(reasons))
+    return len(queue.request_polls(reasons))
 
 
 def main() -> None:

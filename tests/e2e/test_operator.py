@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from orderwatch.aws.tables import AlertTable
+from orderwatch.aws.alert_table import AlertTable
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud.local_cloud import LocalCloud
 from orderwatch_local.simulator import Shop, Trackstar, VirtualClock

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orderwatch.aws.tables import ConnectionTable
+from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud.local_cloud import LocalCloud
 from orderwatch_local.simulator import Shop, Trackstar, VirtualClock

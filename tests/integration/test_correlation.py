@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from orderwatch.errors import UnavailableError
-from orderwatch.observability import count_answer, logger, metrics
+from orderwatch.observability import count_response, logger, metrics
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.simulator import Request, Response, Shop, ShopTransport, VirtualClock
 from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
@@ -159,7 +159,7 @@ def test_a_tick_without_news_sends_no_metric(running: Account, capsys: pytest.Ca
 def test_too_many_requests_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     metrics.clear_metrics()
     for status in (200, 429, 503):
-        count_answer(status)
+        count_response(status)
     metrics.flush_metrics()
     [blob] = emitted(capsys.readouterr().out)
     assert blob["TrackstarThrottled"] == [1.0]

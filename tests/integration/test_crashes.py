@@ -11,8 +11,8 @@ from itertools import count
 import pytest
 
 from orderwatch.alerts.alert import AlertKey
+from orderwatch.aws.alert_table import LEASE_DURATION
 from orderwatch.aws.sns import AlertTopic
-from orderwatch.aws.tables import LEASE_DURATION
 from orderwatch.errors import PollSupersededError
 from orderwatch_local.simulator import ShopTransport
 from tests.support.crashing import CrashingProcess, Killed
@@ -168,10 +168,10 @@ def test_repeated_and_reordered_events_change_nothing() -> None:
     sent = list(watch.sns.taken)
     rows = watch.world.tables.rows("AlertTable"), watch.world.tables.rows("OrderTable")
 
-    asked_at = watch.world.our_clock.now()
+    requested_at = watch.world.our_clock.now()
     for _ in range(3):  # the same message again, and one that was on its way before
-        watch.world.poll(asked_at=asked_at)
-        watch.world.poll(asked_at=asked_at - timedelta(hours=1))
+        watch.world.poll(requested_at=requested_at)
+        watch.world.poll(requested_at=requested_at - timedelta(hours=1))
     watch.publish([key for key in reversed(watch.world.tables.alert_keys()) for _ in range(2)])
 
     assert watch.sns.taken == sent

@@ -10,7 +10,7 @@ from botocore.parsers import ResponseParserError
 
 from orderwatch import clock as process_clock
 from orderwatch.alerts.alert import Alert, AlertKey
-from orderwatch.aws.tables import LEASE_DURATION
+from orderwatch.aws.alert_table import LEASE_DURATION
 from orderwatch.publishing.leases import Leases
 from orderwatch.publishing.publish import PublishMetrics
 from orderwatch.records import ConnectionState

@@ -190,17 +190,17 @@ def received(queue_url: str) -> list[str]:
 
 def test_each_connection_is_its_own_message_group(queue_url: str) -> None:
     queue = PollQueue(boto3.client("sqs"), queue_url)
-    queue.ask_for_poll("conn_a")
+    queue.request_poll("conn_a")
     assert received(queue_url) == ["conn_a"]
-    queue.ask_for_poll("conn_a")
-    queue.ask_for_poll("conn_b")
+    queue.request_poll("conn_a")
+    queue.request_poll("conn_b")
     assert received(queue_url) == ["conn_b"]
 
 
 def test_two_requests_for_one_connection_are_two_messages(queue_url: str) -> None:
     queue = PollQueue(boto3.client("sqs"), queue_url)
-    queue.ask_for_poll("conn_a")
-    queue.ask_for_poll("conn_a")
+    queue.request_poll("conn_a")
+    queue.request_poll("conn_a")
     attributes = boto3.client("sqs").get_queue_attributes(
         QueueUrl=queue_url, AttributeNames=["ApproximateNumberOfMessages"]
     )
@@ -216,21 +216,21 @@ def test_ten_polls_need_one_request(queue_url: str, count: int) -> None:
     sent: Counter[str] = Counter()
     client = boto3.client("sqs")
     client.meta.events.register("before-send.sqs", lambda event_name, **_: sent.update([event_name]))
-    asked = PollQueue(client, queue_url).ask_for_polls(shops(count))
+    asked = PollQueue(client, queue_url).request_polls(shops(count))
     assert sent.total() == sent["before-send.sqs.SendMessageBatch"] == math.ceil(count / BATCH)
     assert list(asked) == shops(count)
     assert len(set(asked.values())) == count
 
 
 def test_the_id_of_a_poll_is_that_of_its_message(queue_url: str) -> None:
-    asked = PollQueue(boto3.client("sqs"), queue_url).ask_for_polls(shops(3))
+    asked = PollQueue(boto3.client("sqs"), queue_url).request_polls(shops(3))
     messages = boto3.client("sqs").receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10)["Messages"]
     come = {json.loads(message["Body"])["connection_id"]: message["MessageId"] for message in messages}
     assert come == asked
 
 
 def test_a_repeated_connection_is_polled_once(queue_url: str) -> None:
-    PollQueue(boto3.client("sqs"), queue_url).ask_for_polls(["conn_a", "conn_b", "conn_a"])
+    PollQueue(boto3.client("sqs"), queue_url).request_polls(["conn_a", "conn_b", "conn_a"])
     assert received(queue_url) == ["conn_a", "conn_b"]
 
 
@@ -266,7 +266,7 @@ class RefusingSqs:
     ids=["single messages", "a whole request"],
 )
 def test_a_refused_message_does_not_affect_other_connections(refusing: RefusingSqs, missed: list[str]) -> None:
-    asked = PollQueue(refusing.as_client(), "url").ask_for_polls(shops(25))
+    asked = PollQueue(refusing.as_client(), "url").request_polls(shops(25))
     assert list(asked) == refusing.taken == [name for name in shops(25) if name not in missed]
     assert asked["conn_10"] == "message-of-conn_10"
 
@@ -274,7 +274,7 @@ def test_a_refused_message_does_not_affect_other_connections(refusing: RefusingS
 def test_a_single_refused_poll_request_is_an_error(queue_url: str) -> None:
     queue = PollQueue(RefusingSqs(refused={"conn_a"}).as_client(), queue_url)
     with pytest.raises(PollsNotRequestedError, match="conn_a"):
-        queue.ask_for_poll("conn_a")
+        queue.request_poll("conn_a")
 
 
 DISPATCH_ENVIRONMENT = {

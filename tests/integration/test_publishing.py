@@ -8,9 +8,9 @@ import pytest
 
 from orderwatch import clock as process_clock
 from orderwatch.alerts.alert import Alert, AlertKey
+from orderwatch.aws.alert_table import LEASE_DURATION
 from orderwatch.aws.rate_limit import TOPIC_LIMIT
 from orderwatch.aws.sns import MAX_BATCH_BYTES
-from orderwatch.aws.tables import LEASE_DURATION
 from orderwatch.errors import ForbiddenError, NotSupportedError, ParameterMissingError, UnavailableError
 from orderwatch.publishing.enrich import SKIPPED_LATE, ProductSource
 from orderwatch.publishing.publish import PublishMetrics

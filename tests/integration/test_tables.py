@@ -11,7 +11,7 @@ from orderwatch import clock as process_clock
 from orderwatch.alerts.alert import Alert, AlertKey, connection_alert
 from orderwatch.alerts.kinds import KIND_STALE
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.aws.tables import KEPT_AFTER_SENT, LEASE_DURATION
+from orderwatch.aws.alert_table import KEPT_AFTER_SENT, LEASE_DURATION
 from orderwatch.errors import PollSupersededError
 from orderwatch.polling.detect import Observation, OrderWrite, detect
 from orderwatch.reading.cursor import Cursor

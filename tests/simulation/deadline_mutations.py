@@ -58,7 +58,8 @@ def deadlines_written_unconditionally(patch: pytest.MonkeyPatch) -> None:
         anything = "attribute_exists(alert_id) OR attribute_not_exists(alert_id)"
         return put_action(table, row, condition=anything, values={})
 
-    patch.setattr("orderwatch.aws.tables.put_action", unconditional)
+    for table in ("order_table", "connection_table", "alert_table"):
+        patch.setattr(f"orderwatch.aws.{table}.put_action", unconditional)
 
 
 def final_orders_keep_their_deadline(patch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert, AlertKey
+from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.dynamodb import Unit, put_action
 from orderwatch.aws.rate_limit import RateLimiter
 from orderwatch.aws.stores import PollStore
-from orderwatch.aws.tables import AlertTable
 from orderwatch.polling.detect import Evaluation, OrderWrite, Reason
 from orderwatch.reading.cursor import Cursor, ReadContext
 from orderwatch.reading.window import OVERLAP, Progress, ReadIds, Window, WindowKind
@@ -108,7 +108,8 @@ def _unconditional(key: str) -> Callable[..., dict[str, Any]]:
 
 def no_conditions(patch: pytest.MonkeyPatch) -> None:
     # The row's own condition alone is not missed: the connection's revision stops a poll that another has overtaken.
-    patch.setattr("orderwatch.aws.tables.put_action", _unconditional)
+    patch.setattr("orderwatch.aws.order_table.put_action", _unconditional("order_key"))
+    patch.setattr("orderwatch.aws.connection_table.put_action", _unconditional("connection_id"))
 
 
 def older_versions_overwrite(patch: pytest.MonkeyPatch) -> None:
@@ -169,7 +170,7 @@ def filters_on_the_first_page_only(patch: pytest.MonkeyPatch) -> None:
 
 
 def ids_not_scoped_by_connection(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.aws.tables.order_key", lambda connection_id, order_id: order_id)
+    patch.setattr("orderwatch.aws.order_table.order_key", lambda connection_id, order_id: order_id)
 
 
 def short_windows_not_read_again(patch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def repeated_requests_write_again(patch: pytest.MonkeyPatch) -> None:
         anything = "attribute_exists(alert_id) OR attribute_not_exists(alert_id)"
         return put_action(table, row, condition=anything, values={})
 
-    patch.setattr("orderwatch.aws.tables.put_action", unconditional)
+    patch.setattr("orderwatch.aws.alert_table.put_action", unconditional)
 
 
 def stock_counts_one_order_only(patch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from orderwatch.alerts.alert import Alert, AlertKey
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.sns import AlertTopic
 from orderwatch.aws.stores import PollStore, SummaryStore
-from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.template import load_template
 

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from orderwatch.alerts.alert import Alert
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.connection_table import row_from_state
 from orderwatch.aws.dynamodb import to_item
-from orderwatch.aws.tables import AlertTable, OrderTable, row_from_state
+from orderwatch.aws.order_table import OrderTable
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.reading.cursor import Cursor
 from orderwatch.records import ConnectionState

@@ -45,17 +45,17 @@ def poll(
     *,
     policy: Policy = WATCHED,
     has_time: Callable[[], bool] = lambda: True,
-    asked_at: datetime | None = None,
+    requested_at: datetime | None = None,
     settings_flaw: str | None = None,
 ) -> PollMetrics:
     """One poll, requested now unless another time is given."""
-    asked_at = asked_at or clock.now()
+    requested_at = requested_at or clock.now()
     return real_poll(
         AlertConnection(id=connection_id),
         vendor=client,
         store=store,
         policy=policy,
         has_time=has_time,
-        asked_at=asked_at,
+        requested_at=requested_at,
         settings_flaw=settings_flaw,
     )

@@ -75,7 +75,7 @@ class World:
         *,
         policy: Policy = WATCHED,
         has_time: Callable[[], bool] = lambda: True,
-        asked_at: datetime | None = None,
+        requested_at: datetime | None = None,
         settings_flaw: str | None = None,
         **client: Any,
     ) -> PollMetrics:
@@ -87,7 +87,7 @@ class World:
             shop.connection_id,
             policy=policy,
             has_time=has_time,
-            asked_at=asked_at,
+            requested_at=requested_at,
             settings_flaw=settings_flaw,
         )
 

@@ -383,11 +383,11 @@ def test_a_sweep_asks_for_no_status_that_is_not_watched(watched: set[str], asked
 
 
 def test_a_poll_message_older_than_the_last_reading_is_skipped(world: World) -> None:
-    asked_at = world.our_clock.now()
+    requested_at = world.our_clock.now()
     world.pass_time()
     started(world)
     asked = len(world.trackstar.requests)
-    assert world.poll(asked_at=asked_at).outcome is Outcome.ALREADY_READ
+    assert world.poll(requested_at=requested_at).outcome is Outcome.ALREADY_READ
     assert len(world.trackstar.requests) == asked
 
 

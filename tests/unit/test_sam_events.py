@@ -9,7 +9,7 @@ import pytest
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
-from orderwatch.aws.tables import AlertTable
+from orderwatch.aws.alert_table import AlertTable
 from orderwatch_cli import sam_events
 from tests.support.alerts import alert_of
 from tests.support.template import ROOT

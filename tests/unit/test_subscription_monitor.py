@@ -196,7 +196,7 @@ def test_a_run_that_dies_before_the_row_sends_slack_the_same_id_again(monkeypatc
         raise ConnectionError
 
     with monkeypatch.context() as patch:
-        patch.setattr("orderwatch.aws.tables.AlertTable.put", die)
+        patch.setattr("orderwatch.aws.alert_table.AlertTable.put", die)
         with pytest.raises(ConnectionError):
             stack.run(alert_topic(EMAIL, SLACK, slack=True), ops_topic())
     stack.run(alert_topic(EMAIL, SLACK, slack=True), ops_topic())
@@ -208,7 +208,7 @@ def test_an_index_that_lags_behind_causes_no_second_alert(monkeypatch: pytest.Mo
     stack = Stack()
     stack.run(alert_topic(), ops_topic(EMAIL))
     with monkeypatch.context() as patch:
-        patch.setattr("orderwatch.aws.tables.AlertTable.alerts_since", lambda *_: [])
+        patch.setattr("orderwatch.aws.alert_table.AlertTable.alerts_since", lambda *_: [])
         stack.run(alert_topic(), ops_topic(EMAIL))
         stack.run(alert_topic(EMAIL), ops_topic(EMAIL))
     assert [alert.kind for alert in stack.written()] == ["topic.no_subscribers"]

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from functions.post_to_slack import app as post_to_slack
-from orderwatch.aws.tables import LEASE_DURATION
+from orderwatch.aws.alert_table import LEASE_DURATION
 from orderwatch.settings import (
     DispatchPollsSettings,
     PollOrdersSettings,

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from orderwatch import clock
+from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.parameters import Parameters
-from orderwatch.aws.tables import AlertTable
 from orderwatch.clock import duration
 from orderwatch.errors import ParameterInvalidError, ParameterMissingError
 from orderwatch.rendering.formatting import plural

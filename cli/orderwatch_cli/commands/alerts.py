@@ -11,7 +11,7 @@ import typer
 from pydantic import BaseModel
 
 from orderwatch import clock
-from orderwatch.aws.tables import AlertRow, AlertTable
+from orderwatch.aws.alert_table import AlertRow, AlertTable
 from orderwatch.clock import duration
 from orderwatch_cli import output
 from orderwatch_cli.arguments import (

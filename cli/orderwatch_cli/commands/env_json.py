@@ -16,8 +16,8 @@ from pydantic import BaseModel
 
 from orderwatch import clock
 from orderwatch.alerts.alert import AlertKey
+from orderwatch.aws.alert_table import PENDING, AlertRow, AlertTable
 from orderwatch.aws.dynamodb import Item, to_item
-from orderwatch.aws.tables import PENDING, AlertRow, AlertTable
 from orderwatch.errors import OrderwatchError
 from orderwatch_cli import output, sam_events
 from orderwatch_cli.arguments import Endpoint, Json, StackName

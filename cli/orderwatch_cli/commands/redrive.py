@@ -11,7 +11,7 @@ import typer
 from pydantic import BaseModel
 
 from orderwatch import clock
-from orderwatch.aws.tables import AlertTable
+from orderwatch.aws.alert_table import AlertTable
 from orderwatch.errors import OrderwatchError
 from orderwatch.rendering.formatting import plural
 from orderwatch_cli import output

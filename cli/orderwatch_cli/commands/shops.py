@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from orderwatch import clock
 from orderwatch.alerts.parts import Number
-from orderwatch.aws.tables import OrderTable
+from orderwatch.aws.order_table import OrderTable
 from orderwatch.deadlines.rules import PROBLEM_KINDS
 from orderwatch.records import Extract, HealthState, StoredOrder
 from orderwatch.rendering.formatting import money, plural

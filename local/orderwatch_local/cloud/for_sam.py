@@ -20,7 +20,7 @@ from rich.console import Console
 
 from orderwatch import clock
 from orderwatch.alerts.alert import AlertKey
-from orderwatch.aws.tables import AlertTable
+from orderwatch.aws.alert_table import AlertTable
 from orderwatch.rendering.formatting import plural
 from orderwatch_cli import sam_events
 from orderwatch_cli.aws import Aws

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.aws.tables import ConnectionTable
+from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.records import ConnectionState
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud.local_cloud import LocalCloud

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from rich.console import Console
 
-from orderwatch.aws.tables import ConnectionTable
+from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_cli.commands.poll import poll_now
 from orderwatch_cli.commands.redrive import redrive_alerts

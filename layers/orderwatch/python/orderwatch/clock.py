@@ -1,7 +1,4 @@
-"""The process's clocks, and how a span of time is worded.
-
-Everything that asks for the time or sleeps does it here, so that a simulation can replace the clocks.
-"""
+"""The process's clocks, which a simulation can replace, and the wording of durations."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -9,16 +6,16 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time as a process sees it."""
+    """A wall clock, a monotonic clock and a sleep."""
 
     def now(self) -> datetime:
         """The wall clock, aware, in UTC."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Seconds on a clock that never goes back."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for this many seconds."""
 
 
 class _SystemClock:
@@ -36,10 +33,10 @@ _clock: Clock = _SystemClock()
 
 
 def use(clock: Clock | None) -> Clock:
-    """Take the time from another clock, None for the system's; return the one that was used until now."""
+    """Use another clock, or the system's if None; return the one that was in use."""
     global _clock
-    before, _clock = _clock, clock or _SystemClock()
-    return before
+    previous, _clock = _clock, clock or _SystemClock()
+    return previous
 
 
 def now() -> datetime:
@@ -48,12 +45,12 @@ def now() -> datetime:
 
 
 def monotonic() -> float:
-    """Seconds that never go back."""
+    """Seconds on a clock that never goes back."""
     return _clock.monotonic()
 
 
 def sleep(seconds: float) -> None:
-    """Wait."""
+    """Wait for this many seconds."""
     _clock.sleep(seconds)
 
 

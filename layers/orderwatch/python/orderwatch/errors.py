@@ -4,21 +4,21 @@ OrderwatchError
 ├── SettingsError               an environment variable is missing or invalid: fix the deployment
 ├── ParameterMissingError       a parameter is not in the Parameter Store: store it
 ├── ParameterInvalidError       a parameter's value is invalid: store it again
+├── ShopSettingsError           a shop's own settings are invalid (orderwatch.shop_settings): store them again
 ├── PollsNotRequestedError      SQS did not accept the messages for some connections: send them again
 ├── SlackRefusedError           Slack did not accept a message (orderwatch.slack): the queue retries it
 │   └── SlackInvalidError       the message is invalid: send a simpler one
-├── PollSupersededError         another poll of the connection saved first: stop, that poll continues
+├── PollSupersededError         another poll has written the connection's row: stop, nothing is lost
 └── TrackstarError              the vendor's API did not respond as documented; has the `request_id`
     ├── UnauthorizedError       401: a key or token is wrong; do not retry, alert people
     ├── ForbiddenError          403: disabled by policy; do not retry
     ├── NotFoundError           404: not in Trackstar's copy for this connection
     ├── InvalidRequestError     422: `names(parameter)` returns whether the vendor refused that parameter
     ├── NotSupportedError       501: the integration lacks the endpoint; do not retry
-    ├── PagingError             the page tokens of a list repeat; poll again later, report it to Trackstar's support
+    ├── PagingError             the page tokens of a list repeat; poll again later, contact Trackstar's support
     └── UnavailableError        429, 5xx, resets, timeouts and unreadable bodies, after all retries: poll again later
 
-The code that talks to the outside raises them. Their texts name the subject and the remedy, never a secret, a body or
-personal data.
+Adapters raise them. Their texts name the subject and the remedy, never a secret, a body or personal data.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class SettingsError(OrderwatchError):
 
 
 def _command_for(name: str) -> str:
-    """Return the command that prompts for the secret and stores it: no secret belongs on a command line."""
+    """The command that prompts for the secret and stores it: no secret belongs on a command line."""
     owner = name.split("/")[-2]
     commands = {"trackstar": "orderwatch connect-trackstar", "slack": "orderwatch connect-slack"}
     return commands.get(owner, f"orderwatch connect {owner}")
@@ -48,12 +48,7 @@ class ParameterMissingError(OrderwatchError):
 
 
 class ParameterInvalidError(OrderwatchError):
-    """A parameter has an invalid value.
-
-    Args:
-        name: The parameter.
-        flaw: Why it is invalid, without the value.
-    """
+    """A parameter has an invalid value; `flaw` is why, without the value."""
 
     def __init__(self, name: str, flaw: str) -> None:
         super().__init__(f"parameter {name} {flaw}: {_command_for(name)}")
@@ -62,11 +57,7 @@ class ParameterInvalidError(OrderwatchError):
 
 
 class PollsNotRequestedError(OrderwatchError):
-    """SQS did not accept the messages for some connections. Send them again: a second poll does no harm.
-
-    Args:
-        connection_ids: The connections without a message.
-    """
+    """SQS did not accept the messages for these connections. Send them again: a second poll does no harm."""
 
     def __init__(self, connection_ids: Sequence[str]) -> None:
         super().__init__(f"SQS did not accept the messages for {', '.join(connection_ids)}")
@@ -81,12 +72,12 @@ class TrackstarError(OrderwatchError):
     """Trackstar did not respond as documented.
 
     Args:
-        what: The request (method and path) and what went wrong, without bodies.
+        message: The request (method and path) and what went wrong, without bodies.
         request_id: The vendor's `X-Request-Id`, for its support.
     """
 
-    def __init__(self, what: str, *, request_id: str | None = None) -> None:
-        super().__init__(f"{what} (request {request_id})" if request_id else what)
+    def __init__(self, message: str, *, request_id: str | None = None) -> None:
+        super().__init__(f"{message} (request {request_id})" if request_id else message)
         self.request_id = request_id
 
 
@@ -103,16 +94,10 @@ class NotFoundError(TrackstarError):
 
 
 class InvalidRequestError(TrackstarError):
-    """422: the vendor refused a parameter.
+    """422: the vendor refused a parameter. Its message (`detail`) names the parameter and is not part of the text."""
 
-    Args:
-        what: As for every `TrackstarError`.
-        detail: The vendor's message, which names the parameter. It is not part of the error's text.
-        request_id: As for every `TrackstarError`.
-    """
-
-    def __init__(self, what: str, *, detail: str, request_id: str | None = None) -> None:
-        super().__init__(what, request_id=request_id)
+    def __init__(self, message: str, *, detail: str, request_id: str | None = None) -> None:
+        super().__init__(message, request_id=request_id)
         self._detail = detail
 
     def names(self, parameter: str) -> bool:

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Model(BaseModel):
-    """A frozen model. Its validator is built at first use, so a cold start builds only the validators that it needs."""
+    """A frozen model. Its validator is built at first use, so that a cold start builds only those that it needs."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 

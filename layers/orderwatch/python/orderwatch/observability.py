@@ -1,10 +1,10 @@
-"""The logger and the metrics of every function; the only objects that are built at import.
+"""The logger and the metrics of every function: the only objects that are built at import.
 
 CloudWatch bills each metric for every hour in which it is sent. So a count of 0 is not sent, and alarms treat missing
-data as healthy. Figures that need no alarm are only logged.
+data as healthy. Figures without an alarm are only logged.
 
-The `service` is the name of the stack (`POWERTOOLS_SERVICE_NAME`), which separates the stacks of one account. It is the
-only dimension of a metric, except in `count_by`. The id of an order, a connection or an alert is never a dimension.
+The only dimension of a metric, except in `count_by`, is `service`: the name of the stack (`POWERTOOLS_SERVICE_NAME`).
+The id of an order, a connection or an alert is never a dimension.
 """
 
 import logging
@@ -19,7 +19,7 @@ TOO_MANY_REQUESTS = 429
 
 
 class _SparseMetrics(AmazonCloudWatchEMFProvider):
-    """Does not warn about an invocation without metrics, which is normal here."""
+    """Metrics that do not warn about an invocation without any, which is normal here."""
 
     def flush_metrics(self, raise_on_empty_metrics: bool = False) -> None:
         if self.metric_set:
@@ -29,13 +29,13 @@ class _SparseMetrics(AmazonCloudWatchEMFProvider):
 logger = Logger()
 metrics = Metrics(provider=_SparseMetrics(namespace=NAMESPACE))
 
-# These libraries log every URL at INFO, and the URL of the Slack webhook is a secret.
+# These libraries log URLs at INFO, and the URL of the Slack webhook is a secret.
 for _library in ("httpx", "httpcore", "botocore", "urllib3", "slack_sdk"):
     logging.getLogger(_library).setLevel(logging.WARNING)
 
 
 def count_by(name: str, dimension: str, counts: Mapping[str, int]) -> None:
-    """Send one metric for each value of a second dimension; use it only for values that the template limits."""
+    """Send one metric for each value of a second dimension; only for values whose number the template limits."""
     for value, count in counts.items():
         service = {"service": metrics.service or NAMESPACE}
         with single_metric(name, MetricUnit.Count, count, namespace=NAMESPACE, default_dimensions=service) as metric:
@@ -49,6 +49,6 @@ def count_nonzero(counts: Mapping[str, int]) -> None:
             metrics.add_metric(name, MetricUnit.Count, count)
 
 
-def count_answer(status: int) -> None:
+def count_response(status: int) -> None:
     """Count a response of Trackstar if it is 429."""
     count_nonzero({"TrackstarThrottled": int(status == TOO_MANY_REQUESTS)})

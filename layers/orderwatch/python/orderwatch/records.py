@@ -1,6 +1,6 @@
-"""The stored rows: an order's last seen status, and what is known of a connection.
+"""The stored rows: the last seen status of an order, and the state of a connection.
 
-`polling`, `deadlines` and `summary` share them; `orderwatch.aws.tables` reads and writes them.
+`polling` and `summary` share them; the tables in `orderwatch.aws` read and write them.
 """
 
 import json
@@ -21,11 +21,11 @@ from orderwatch.trackstar.fields import MAX_TEXT_LENGTH
 from orderwatch.trackstar.orders import LineItem, OrderDetails, Version
 
 MAX_EXTRACT_LINES = 20
-"""Lines of an extract: enough for the figures of a summary, small beside the row's 400 KB."""
+"""Lines of an extract: enough for the figures of a summary, and small compared with the 400 KB of a row."""
 
 
 class ExtractLine(Model):
-    """One line of an order, as its row keeps it."""
+    """One line of an order, as its row stores it."""
 
     sku: str | None = None
     quantity: Decimal | None = None
@@ -40,7 +40,7 @@ class Extract(Model):
     Attributes:
         url: The order in the shop's own admin.
         currency: ISO 4217.
-        total_price: In that currency.
+        total_price: In `currency`.
         lines: At most `MAX_EXTRACT_LINES`.
         more_lines: Number of further lines of the order.
     """
@@ -59,12 +59,19 @@ class Extract(Model):
             url=one_line(details.external_system_url, MAX_TEXT_LENGTH) if details.external_system_url else None,
             currency=details.invoice_currency_code,
             total_price=details.total_price,
-            lines=tuple(map(_extracted, listed)),
+            lines=tuple(
+                ExtractLine(
+                    sku=one_line(item.product_sku, MAX_TEXT) if item.product_sku else None,
+                    quantity=item.quantity,
+                    product_id=product_id_of(item),
+                )
+                for item in listed
+            ),
             more_lines=len(details.line_items) - len(listed),
         )
 
     def to_json(self) -> str:
-        """Encode as ASCII, which DynamoDB accepts whatever the shop wrote."""
+        """Encode as ASCII, which DynamoDB always accepts."""
         return json.dumps(self.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
 
     @classmethod
@@ -73,13 +80,8 @@ class Extract(Model):
         return cls.model_validate(json.loads(text))
 
 
-def _extracted(item: LineItem) -> ExtractLine:
-    sku = one_line(item.product_sku, MAX_TEXT) if item.product_sku else None
-    return ExtractLine(sku=sku, quantity=item.quantity, product_id=product_id_of(item))
-
-
 def product_id_of(item: LineItem) -> str | None:
-    """The line's product id; None where it is missing or too long to be stored."""
+    """The line's product id; None if it is missing or too long to be stored."""
     return item.product_id if item.product_id and len(item.product_id) <= MAX_TEXT else None
 
 
@@ -88,17 +90,17 @@ class StoredOrder:
     """The last seen status of an order: its row in OrderTable.
 
     Attributes:
-        status: The status as Trackstar named it.
-        raw_status: The shop's own word for it.
-        version: The latest version that showed this status; never goes back (rule 3).
-        status_since: The date of the first version that showed this status.
-        order_number: The number that people know the order by.
+        status: Trackstar's name of the status.
+        raw_status: The shop's own name of the status.
+        version: The latest version with this status; never goes back (rule 3).
+        status_since: The date of the first version with this status.
+        order_number: The number that people use for the order.
         needs_attention: Whether the order needed attention when it was stored (`Policy.needs_attention`).
-        changes: Number of statuses seen one after the other, this one included.
-        status_alert_id: The id of the alert about this status; None where there was none (baseline, unwatched status).
-        ship_by: The latest ship-by date of the shop.
+        changes: Number of consecutive statuses seen, this one included.
+        status_alert_id: The id of the alert about this status; None if there was none (baseline, unwatched status).
+        ship_by: The ship-by date.
         deadline_state: The order's next deadline, and the latest one that passed.
-        extract: The encoded `Extract`; None where the order neither needs attention nor is at risk.
+        extract: The encoded `Extract`; None if the order neither needs attention nor is at risk.
     """
 
     status: str
@@ -126,7 +128,7 @@ class HealthState(StrEnum):
 
 
 UNHEALTHY_STATES = [HealthState.STALE, HealthState.POLL_FAILING, HealthState.BLOCKED, HealthState.UNAUTHORIZED]
-"""The states that are alerted, in ascending order of severity."""
+"""The states that are alerted, the most severe last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,8 @@ class Health:
     """The health of a connection.
 
     Attributes:
+        since: When the state began, by the vendor's clock.
         state: The current state.
-        since: When it began, by the vendor's clock.
         detail: What happened, in words.
         healthy_checks: Number of consecutive checks that found an unhealthy connection healthy.
     """
@@ -157,7 +159,7 @@ class Syncs:
 
     Attributes:
         frequency: How often Trackstar pulls the orders from the shop.
-        last_end: When the last sync ended, by the vendor's clock; None where Trackstar does not say.
+        last_end: When the last sync ended, by the vendor's clock; None if unknown.
         requested_at: When a sync was last requested, by our clock.
         refused_at: When Trackstar last refused such a request, by our clock.
     """
@@ -173,7 +175,7 @@ class ConnectionState:
     """A connection's row in ConnectionTable: everything that one poll passes on to the next.
 
     Attributes:
-        connection_id: The connection.
+        connection_id: Trackstar's id of the connection.
         revision: Version of the row. A write is conditional on the revision that was read, and increments it.
         integration: Trackstar's name of the integration.
         cursor: What has been read, and where the next poll continues.
@@ -181,8 +183,8 @@ class ConnectionState:
         health: Whether the orders are visible; None before the first check.
         other_statuses: Undocumented statuses that orders of the connection have had.
         reported_statuses: Watched statuses that were reported to the operators as unknown.
-        settings_flaw: Why the shop's own settings cannot be read; the operators were notified of it.
-        quarantined: Why an order cannot be read, by order id; the operators were notified of each (rule 9).
+        settings_flaw: Why the shop's own settings are invalid, as reported to the operators.
+        quarantined: Why a record is invalid, by order id, as reported to the operators (rule 9).
     """
 
     connection_id: str
@@ -205,5 +207,5 @@ class ConnectionState:
         return last_success_at is None or last_success_at < self.health.since
 
     def committed(self) -> Self:
-        """The state as it is stored once this one has been written."""
+        """This state after it was written."""
         return replace(self, revision=self.revision + 1)

@@ -1,9 +1,9 @@
-"""Make texts of shops and of the vendor safe to store, log and show (rule 18)."""
+"""Make texts from shops and from the vendor safe to store, log and show (rule 18)."""
 
 import re
 
 REPLACEMENT = "\ufffd"
-"""The character that replaces what cannot be decoded or sent (U+FFFD)."""
+"""U+FFFD, in place of what cannot be decoded or sent."""
 
 # These can move a cursor, clear a terminal or break a line (C0, DEL, C1, separators).
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -18,11 +18,7 @@ def one_line(text: str, limit: int) -> str:
     """Make a text safe for an error, a log, a row or a terminal.
 
     Control characters and line breaks become a space. Invisible and text-direction characters are removed. Characters
-    that AWS refuses become U+FFFD.
-
-    Args:
-        text: Any text.
-        limit: The maximum number of characters; the rest is cut.
+    that AWS refuses become U+FFFD. Characters beyond the limit are cut.
     """
     line = _BREAKS.sub(" ", _HIDDEN.sub("", text)).strip()
     return _REFUSED.sub(REPLACEMENT, line[:limit])

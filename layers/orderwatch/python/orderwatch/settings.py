@@ -1,4 +1,4 @@
-"""The settings of the functions: one frozen model each, read from its environment."""
+"""The settings of the functions: one frozen model for each, read from its environment."""
 
 import os
 from collections.abc import Mapping
@@ -11,11 +11,12 @@ from orderwatch.model import Model
 from orderwatch.shop_settings import TimeZoneName
 
 
-def _listed(value: Any) -> Any:
+def _split(value: Any) -> Any:
     return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-# The API key and the tokens are sent there: http is allowed only on this machine.
+_Statuses = Annotated[frozenset[str], BeforeValidator(_split), Field(min_length=1, max_length=100)]
+# The URL receives the API key and the tokens: http is allowed only on this machine.
 _TrackstarUrl = Annotated[
     str, Field(pattern=r"^(https://|http://(127(\.[0-9]{1,3}){3}|([a-z0-9-]+\.)*localhost)(:[0-9]+)?(/|$))")
 ]
@@ -29,7 +30,7 @@ class DispatchPollsSettings(_Settings):
     """The environment of dispatch_polls.
 
     Attributes:
-        time_zone: Only validated: an unknown name fails the first scheduled run, once for all shops.
+        time_zone: Validated only, so that an unknown name fails one scheduled run instead of the polls of all shops.
     """
 
     parameter_prefix: str
@@ -46,7 +47,7 @@ class PollOrdersSettings(_Settings):
 
     parameter_prefix: str
     trackstar_base_url: _TrackstarUrl
-    alert_statuses: Annotated[frozenset[str], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
+    alert_statuses: _Statuses
     notify_recovered: bool
     baseline_days: Annotated[int, Field(ge=0)]
     stalled_after_minutes: Annotated[int, Field(ge=1)]
@@ -75,7 +76,7 @@ class RedriveAlertsSettings(SenderSettings):
     """The environment of redrive_alerts.
 
     Attributes:
-        alert_email_expected: Whether AlertEmail is set. The function does not need the address, which is personal.
+        alert_email_expected: Whether AlertEmail is set. The address is personal, and the function does not need it.
         ops_email_expected: Whether OpsEmail is set.
         slack_queue_url: Empty if Slack is off.
     """
@@ -96,14 +97,14 @@ class SendSummarySettings(_Settings):
     """The environment of send_summary.
 
     Attributes:
-        stack_name: Part of the id of a daily summary.
+        stack_name: The name of the stack; part of the id of a daily summary.
         late_warning_hours: For shops that do not set it.
     """
 
     stack_name: str
     parameter_prefix: str
     trackstar_base_url: _TrackstarUrl
-    alert_statuses: Annotated[frozenset[str], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
+    alert_statuses: _Statuses
     stalled_after_minutes: Annotated[int, Field(ge=1)]
     time_zone: TimeZoneName
     late_warning_hours: Annotated[int, Field(ge=0)]
@@ -123,7 +124,7 @@ def read_settings[S: Model](model: type[S], environment: Mapping[str, str] = os.
     """Read the settings of a function.
 
     Raises:
-        SettingsError: A variable is missing or invalid; the text names it without its value.
+        SettingsError: A variable is missing or invalid. The text names it without its value.
     """
     try:
         return model.model_validate(dict(environment))

@@ -1,4 +1,4 @@
-"""The settings: of each function one frozen model, read from its environment once; and what a shop sets for itself."""
+"""The settings that a shop can override."""
 
 from datetime import date
 from enum import StrEnum
@@ -17,7 +17,7 @@ def _existing_zone(name: str) -> str:
 
 
 TimeZoneName = Annotated[str, Field(max_length=64), AfterValidator(_existing_zone)]
-"""A time zone that exists, by its IANA name."""
+"""The IANA name of an existing time zone."""
 
 
 def _lower(value: Any) -> Any:
@@ -27,7 +27,7 @@ def _lower(value: Any) -> Any:
 MAX_WARNING_HOURS = 720
 MAX_STUCK_DAYS = 365
 MAX_HOLIDAYS = 1000
-"""Dates: a Parameter Store value of 4 KB holds some 280, an advanced one of 8 KB some 600."""
+"""Dates. A Parameter Store value of 4 KB holds about 280, an advanced one of 8 KB about 600."""
 
 
 class Weekday(StrEnum):
@@ -47,18 +47,18 @@ DEFAULT_WORKING_DAYS = frozenset(WEEKDAYS[:5])
 
 
 class ShopSettingsError(OrderwatchError):
-    """A shop's settings cannot be read: put them again (`orderwatch settings ID ...`); until then the stack's apply."""
+    """A shop's settings are invalid: store them again (`orderwatch settings ID ...`). Until then the stack's apply."""
 
 
 class ShopSettings(Model):
-    """What a shop sets for itself; None: as the stack says.
+    """A shop's own settings. The stack's value applies where one is None.
 
     Attributes:
-        time_zone: Its IANA name: where a day ends, and the times in messages.
+        time_zone: The IANA name of the zone in which its days end, and of the times in its messages.
         working_days: The days of the week on which its warehouse ships.
-        holidays: Dates on which it does not.
-        late_warning_hours: How long before the ship-by an order is told as at risk; 0: never.
-        stuck_days: Business days in one status after which an order without a ship-by is told; 0: never.
+        holidays: Dates on which its warehouse does not ship.
+        late_warning_hours: Hours before the ship-by at which an order is at risk; 0: never.
+        stuck_days: Business days in one status after which an order without a ship-by is stuck; 0: never.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -71,10 +71,10 @@ class ShopSettings(Model):
 
 
 def read_shop_settings(text: str) -> ShopSettings:
-    """The settings in a parameter's value.
+    """Parse the settings in a parameter's value.
 
     Raises:
-        ShopSettingsError: Names each key that is wrong, without its value.
+        ShopSettingsError: The settings are invalid. The text names each invalid key, without its value.
     """
     try:
         return ShopSettings.model_validate_json(text)
@@ -83,7 +83,7 @@ def read_shop_settings(text: str) -> ShopSettings:
 
 
 def flaws_of(error: ValidationError) -> str:
-    """Which key is wrong and why, without its value."""
+    """Describe which keys are invalid and why, without their values."""
     flaws = error.errors(include_url=False, include_input=False)
     return "; ".join(
         f"{flaw['loc'][0]}: {flaw['msg'].removeprefix('Value error, ')}" if flaw["loc"] else "no JSON object"
@@ -92,12 +92,12 @@ def flaws_of(error: ValidationError) -> str:
 
 
 def time_zone(name: str) -> ZoneInfo:
-    """The time zone of an IANA name, from the system's data or those of the package `tzdata`.
+    """The time zone with this IANA name, from the data of the system or of the package `tzdata`.
 
     Raises:
-        ValueError: There is none of this name; says what a name looks like.
+        ValueError: No time zone has this name.
     """
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown, no name at all, or a folder of names such as `Europe`
+    except (KeyError, ValueError, OSError):  # unknown, not a name, or a folder of names such as `Europe`
         raise ValueError("no time zone of the IANA database, such as Europe/Berlin or UTC") from None

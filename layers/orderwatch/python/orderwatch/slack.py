@@ -1,4 +1,4 @@
-"""Slack's incoming webhook. Its URL is a secret: no log, error or repr contains it."""
+"""Slack's incoming webhook. Its URL is a secret, so no log, error or repr contains it."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ MAX_TRIES = 3
 DEFAULT_RETRY_AFTER = 30.0
 """Seconds to wait if Slack sends 429 without `Retry-After`."""
 GONE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
-"""Responses if the webhook was revoked or its channel archived: the stored URL may have been replaced meanwhile."""
+"""Responses after the webhook was revoked or its channel archived. The stored URL may have been replaced since."""
 
 
 class SlackRefusedError(OrderwatchError):
@@ -38,7 +38,7 @@ class WebhookSecret(Protocol):
         """The stored URL."""
 
     def forget(self) -> None:
-        """Drop cached values, so that the next read sees a new URL."""
+        """Drop the cached URL."""
 
 
 class RateLimiter(Protocol):
@@ -48,16 +48,11 @@ class RateLimiter(Protocol):
         """Wait until a message can be sent; 0 if that takes more than `within` seconds."""
 
     def hold(self, seconds: float) -> None:
-        """Let nobody post for this time."""
+        """Stop all senders for this time."""
 
 
 class SlackWebhook:
-    """Posts messages within the limit of the webhook.
-
-    Args:
-        secret: The URL of the webhook.
-        rate_limiter: One message a second, for all senders.
-    """
+    """Posts messages within the limit of the webhook: one message a second, for all senders."""
 
     def __init__(self, secret: WebhookSecret, *, rate_limiter: RateLimiter) -> None:
         self._secret = secret
@@ -66,7 +61,7 @@ class SlackWebhook:
     def post(self, message: SlackMessage, *, seconds_left: Callable[[], float]) -> None:
         """Post one message.
 
-        `Retry-After` applies to all senders. After a response that means "gone", a new URL is used if there is one.
+        `Retry-After` applies to all senders. After a `GONE` response, the stored URL is read again.
 
         Args:
             message: The message.
@@ -74,25 +69,24 @@ class SlackWebhook:
 
         Raises:
             SlackInvalidError: Slack finds the message invalid.
-            SlackRefusedError: Slack refused it, was not reached, or is busy for longer than the caller can wait.
+            SlackRefusedError: Slack refused it or was not reached, or the rate limit requires a longer wait.
             ParameterMissingError: No URL is stored.
             ParameterInvalidError: The stored value is not the URL of a webhook.
         """
         url = self._secret.slack_webhook_url()
         for _ in range(MAX_TRIES):
             if not self._rate_limiter.acquire(within=seconds_left()):
-                raise SlackRefusedError("Slack is busy for longer than this function can wait")
+                raise SlackRefusedError("the rate limit of Slack requires a wait that is too long")
             response = _send(url, message)
             if response.status_code in GONE:
-                url = self._replaced(url, response)
+                url = self._replacement_of(url, response)
             elif response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
                 self._rate_limiter.hold(_retry_after(response.headers))
             elif response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
                 return _check(response)
         raise _refused(response)
 
-    def _replaced(self, url: SecretStr, response: WebhookResponse) -> SecretStr:
-        """The URL that was stored after this one was read."""
+    def _replacement_of(self, url: SecretStr, response: WebhookResponse) -> SecretStr:
         self._secret.forget()
         stored = self._secret.slack_webhook_url()
         if stored == url:
@@ -101,19 +95,14 @@ class SlackWebhook:
 
 
 def _send(url: SecretStr, message: SlackMessage) -> WebhookResponse:
-    # No retries by the library: after a broken connection it cannot know if Slack has the message; the queue retries.
-    client = WebhookClient(url.get_secret_value(), timeout=TIMEOUT, retry_handlers=[], logger=_silent_logger())
+    logger = logging.getLogger(f"{__name__}.silent")
+    logger.disabled = True  # the library logs the URL when a request fails
+    # The library must not retry: after a broken connection it cannot know if Slack has the message.
+    client = WebhookClient(url.get_secret_value(), timeout=TIMEOUT, retry_handlers=[], logger=logger)
     try:
         return client.send(text=message.text, blocks=message.blocks)
     except (OSError, ValueError, HTTPException, SlackClientError) as error:
         raise SlackRefusedError(f"Slack was not reached ({type(error).__name__})") from None
-
-
-def _silent_logger() -> logging.Logger:
-    """The library logs the URL when a request fails."""
-    logger = logging.getLogger(f"{__name__}.silent")
-    logger.disabled = True
-    return logger
 
 
 def _check(response: WebhookResponse) -> None:
@@ -121,7 +110,7 @@ def _check(response: WebhookResponse) -> None:
         raise SlackInvalidError(f"Slack responded 400: {response.body[:80]}")
     if response.status_code != HTTPStatus.OK:
         raise _refused(response)
-    if response.body.lstrip().startswith("<"):  # urllib follows redirects: an incomplete URL leads to a page of Slack
+    if response.body.lstrip().startswith("<"):  # urllib followed the redirect of an incomplete URL
         raise SlackRefusedError("a web page responded instead of the webhook: store the complete webhook URL again")
 
 

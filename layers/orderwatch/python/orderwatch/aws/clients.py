@@ -1,6 +1,6 @@
 """The boto3 clients of the functions, all with the same timeouts.
 
-By default boto3 waits 60 seconds for a response: one hanging request could use up an invocation (60 to 300 seconds).
+boto3's default timeout is 60 seconds: one request that hangs could use up an invocation (60 to 300 seconds).
 """
 
 from typing import TYPE_CHECKING
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
 TRIES = 3
-"""Attempts of one request, with the first: 39 seconds and the backoff, if nothing responds."""
+"""Attempts of one request, the first included: 39 seconds and the backoff if nothing responds."""
+LIST_TRIES = 9
+"""Attempts of one request that lists parameters: SSM throttles it early in accounts with many parameters."""
 
 
 def _config(tries: int = TRIES) -> Config:
@@ -44,5 +46,5 @@ def sqs() -> "SQSClient":
 
 
 def ssm(*, tries: int = TRIES) -> "SSMClient":
-    """Build a client of the Parameter Store; callers whose requests are throttled early need more tries."""
+    """Build a client of the Parameter Store; `LIST_TRIES` is for callers that list parameters."""
     return boto3.client("ssm", config=_config(tries))

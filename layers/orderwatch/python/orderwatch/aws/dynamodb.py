@@ -1,4 +1,4 @@
-"""DynamoDB's format of rows, and transactions that return the parts whose condition failed."""
+"""DynamoDB: the format of rows, reads, and transactions that return the units whose condition failed."""
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,19 +52,24 @@ def put_action(
     names: Mapping[str, str] | None = None,
 ) -> Action:
     """A conditional Put as an action of a transaction."""
-    put: Action = {"TableName": table, "Item": to_item(row), "ConditionExpression": condition}
-    if values:
-        put["ExpressionAttributeValues"] = to_item(values)
-    if names:
-        put["ExpressionAttributeNames"] = dict(names)
-    return {"Put": put}
+    return {"Put": {"TableName": table, "Item": to_item(row), **_condition(condition, values, names)}}
 
 
-def batch_get(
-    client: "DynamoDBClient",
-    table: str,
-    keys: Iterable[Mapping[str, Any]],
-) -> Iterator[dict[str, Any]]:
+def check_action(table: str, key: Mapping[str, Any], *, condition: str, values: Mapping[str, Any]) -> Action:
+    """A condition on a row that the transaction does not write, as an action of a transaction."""
+    return {"ConditionCheck": {"TableName": table, "Key": to_item(key), **_condition(condition, values)}}
+
+
+def _condition(text: str, values: Mapping[str, Any], names: Mapping[str, str] | None = None) -> dict[str, Any]:
+    parts = {
+        "ConditionExpression": text,
+        "ExpressionAttributeValues": to_item(values),
+        "ExpressionAttributeNames": names,
+    }
+    return {name: part for name, part in parts.items() if part}
+
+
+def batch_get(client: "DynamoDBClient", table: str, keys: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Read the rows of these keys that exist: consistent reads, 100 keys a request."""
     for batch in batched(map(to_item, keys), MAX_ACTIONS, strict=False):
         unread: Any = {table: {"Keys": list(batch), "ConsistentRead": True}}
@@ -78,16 +83,22 @@ def batch_get(
                 attempt += 1
 
 
+def query(
+    client: "DynamoDBClient", table: str, index: str, condition: str, values: Mapping[str, Any], **options: Any
+) -> Iterator[dict[str, Any]]:
+    """Query an index lazily: the rows that meet a key condition, in the order of the index."""
+    pages = client.get_paginator("query").paginate(
+        TableName=table,
+        IndexName=index,
+        KeyConditionExpression=condition,
+        ExpressionAttributeValues=to_item(values),
+        **options,
+    )
+    return (from_item(item) for page in pages for item in page["Items"])
+
+
 def _jitter(attempt: int) -> float:
     return random.uniform(0, 0.05 * 2 ** min(attempt, 6))  # noqa: S311 - jitter, not a secret
-
-
-def check_action(table: str, key: Mapping[str, Any], *, condition: str, values: Mapping[str, Any]) -> Action:
-    """A condition on a row that the transaction does not write, as an action of a transaction."""
-    check: Action = {"TableName": table, "Key": to_item(key), "ConditionExpression": condition}
-    if values:
-        check["ExpressionAttributeValues"] = to_item(values)
-    return {"ConditionCheck": check}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +151,17 @@ class Transactions:
         Raises:
             ClientError: The transaction was cancelled for another reason, or had a conflict `MAX_TRIES` times.
         """
-        for attempt in count():
+        for attempt in count(1):
             error = self._attempt(units)
             if error is None:
-                return []
+                break
             lost, units = _split_lost(units, error)
             if lost:
                 return lost
-            refusals = _refusals(error)
-            if refusals - _TRANSIENT or attempt + 1 == MAX_TRIES:
+            other_reasons = set(_codes(error)) - {"None", "ConditionalCheckFailed"}
+            if other_reasons - _TRANSIENT or attempt == MAX_TRIES:
                 raise error
-            clock.sleep(_jitter(attempt) if refusals else 0)
+            clock.sleep(_jitter(attempt - 1) if other_reasons else 0)
         return []
 
     def _attempt(self, units: Sequence[Unit[Any]]) -> ClientError | None:
@@ -170,13 +181,8 @@ def _codes(error: ClientError) -> list[str]:
     return [str(reason.get("Code") or "None") for reason in reasons]
 
 
-def _refusals(error: ClientError) -> set[str]:
-    """The reasons for the cancellation other than conditions."""
-    return set(_codes(error)) - {"None", "ConditionalCheckFailed"}
-
-
 def _split_lost[T](units: Sequence[Unit[T]], error: ClientError) -> tuple[list[Unit[T]], list[Unit[T]]]:
-    """Return the units that lost, and all units without the optional actions whose condition failed."""
+    """The units whose required condition failed, and all units without the optional actions that failed."""
     codes = iter(_codes(error))
     lost, rest = [], []
     for unit in units:

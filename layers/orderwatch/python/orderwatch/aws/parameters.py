@@ -30,9 +30,9 @@ SETTINGS = "settings"
 _WEBHOOK_URL = re.compile(
     r"(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|([a-z0-9-]+\.)*localhost|\[::1\]))(:[0-9]{1,5})?/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+"
 )
-"""A webhook on any host, as other services accept Slack's format, without credentials; http only on this machine."""
+"""Any host, since other services accept Slack's format; no credentials; http only on this machine."""
 _LARGEST_PAGE = 50
-"""The maximum of DescribeParameters; in a large account AWS also returns pages without a match."""
+"""The maximum of DescribeParameters. In a large account AWS also returns pages without a match."""
 
 
 def is_webhook_url(url: str) -> bool:
@@ -42,10 +42,10 @@ def is_webhook_url(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionParameters:
-    """What the operator has stored for a connection.
+    """The parameters of a connection.
 
     Attributes:
-        access_token: The access token.
+        access_token: The connection's token.
         name: The name of the shop in alerts.
         settings: The settings of the shop; empty if they are invalid.
         settings_flaw: Why the settings are invalid; None if they are valid.
@@ -59,13 +59,7 @@ class ConnectionParameters:
 
 @dataclass(frozen=True, slots=True)
 class NamedConnection:
-    """A connection that has an access token, with its parameters that are not secret.
-
-    Attributes:
-        connection_id: Trackstar's id of the connection.
-        name: The name of the shop in alerts.
-        settings: The settings of the shop; empty if they are invalid.
-    """
+    """A connection that has an access token, with its parameters that are not secret (as in `ConnectionParameters`)."""
 
     connection_id: str
     name: str | None
@@ -73,12 +67,7 @@ class NamedConnection:
 
 
 class Parameters:
-    """The parameters under one prefix.
-
-    Args:
-        client: SSM.
-        prefix: Such as `/orderwatch`.
-    """
+    """The parameters under one prefix, such as `/orderwatch`."""
 
     def __init__(self, client: "SSMClient", prefix: str) -> None:
         self._client = client
@@ -111,7 +100,7 @@ class Parameters:
         """The parameters of a connection.
 
         Raises:
-            ParameterMissingError: There is no access token for this connection.
+            ParameterMissingError: The connection has no access token.
         """
         path = f"{self._prefix}/connections/{connection_id}"
         values = self._ssm.get_multiple(path, max_age=MAX_AGE, decrypt=True)
@@ -127,7 +116,7 @@ class Parameters:
         )
 
     def connection_ids(self) -> list[str]:
-        """The ids of all connections with an access token, sorted, not cached. Needs no permission to read values."""
+        """The sorted ids of all connections with an access token, not cached. Needs no permission to read values."""
         path, token = f"{self._prefix}/connections", f"/{ACCESS_TOKEN}"
         pages = self._client.get_paginator("describe_parameters").paginate(
             ParameterFilters=[{"Key": "Path", "Option": "Recursive", "Values": [path]}],
@@ -137,15 +126,15 @@ class Parameters:
         return sorted(name.removesuffix(token) for name in names if name.endswith(token))
 
     def connections(self) -> list[NamedConnection]:
-        """All connections with an access token, sorted by id, not cached. No token is decrypted."""
+        """All connections with an access token, sorted by id, not cached. Decrypts no token."""
         path = f"{self._prefix}/connections"
         pages = self._client.get_paginator("get_parameters_by_path").paginate(
             Path=path, Recursive=True, WithDecryption=False
         )
         found: dict[str, dict[str, str]] = {}
         for parameter in (each for page in pages for each in page["Parameters"]):
-            connection_id, _, what = parameter["Name"].removeprefix(f"{path}/").rpartition("/")
-            found.setdefault(connection_id, {})[what] = parameter["Value"]
+            connection_id, _, name = parameter["Name"].removeprefix(f"{path}/").rpartition("/")
+            found.setdefault(connection_id, {})[name] = parameter["Value"]
         return [
             NamedConnection(each, values.get("name") or None, _shop_settings(values.get(SETTINGS) or "")[0])
             for each, values in sorted(found.items())
@@ -153,7 +142,7 @@ class Parameters:
         ]
 
     def forget(self) -> None:
-        """Drop the cached values: after a refused request the next read sees a rotated secret at once."""
+        """Drop the cached values, so that a secret that was rotated is used after a refused request."""
         self._ssm.clear_cache()  # type: ignore[no-untyped-call]
 
     def _secret(self, name: str) -> SecretStr:
@@ -166,7 +155,7 @@ class Parameters:
 
 
 def _shop_settings(text: str) -> tuple[ShopSettings, str | None]:
-    """The settings of a shop, or empty settings and the reason: invalid settings do not stop the polls of the shop."""
+    """The settings of a shop; if they are invalid, empty settings and why: they must not stop the polls of the shop."""
     try:
         return read_shop_settings(text) if text.strip() else ShopSettings(), None
     except ShopSettingsError as error:

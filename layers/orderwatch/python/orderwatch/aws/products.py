@@ -1,4 +1,4 @@
-"""The products of every connection, read with the secrets from the Parameter Store."""
+"""The products of every connection, read with the secrets in the Parameter Store."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,12 +8,7 @@ from orderwatch.trackstar.products import Product
 
 
 class ProductClient:
-    """A `ProductSource` for every connection that has an access token.
-
-    Args:
-        parameters: Where the secrets are.
-        trackstar: The API of Trackstar.
-    """
+    """A `ProductSource` for every connection that has an access token."""
 
     def __init__(self, parameters: Parameters, trackstar: Trackstar) -> None:
         self._parameters = parameters
@@ -22,7 +17,7 @@ class ProductClient:
     def products(
         self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
     ) -> Mapping[str, Product]:
-        """Return the products that exist, by id.
+        """The products that exist, by id.
 
         Raises:
             ParameterMissingError: The API key or the access token is not in the Parameter Store.

@@ -1,4 +1,4 @@
-"""The queues: PollQueue (FIFO, one group a connection, so one poll of a connection at a time) and SlackQueue."""
+"""The queues: PollQueue, whose FIFO groups allow one poll of each connection at a time, and SlackQueue."""
 
 import json
 import uuid
@@ -17,45 +17,49 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 BATCH = 10
-"""Messages of one SendMessageBatch; the maximum of SQS."""
+"""Messages in one SendMessageBatch: SQS's maximum."""
 
 
 class PollQueue:
-    """Requests polls.
-
-    Args:
-        client: SQS.
-        url: The queue.
-    """
+    """Requests polls."""
 
     def __init__(self, client: "SQSClient", url: str) -> None:
         self._client = client
         self._url = url
 
-    def ask_for_polls(self, connection_ids: Collection[str]) -> dict[str, str]:
-        """Request one poll of each connection. A message that SQS refuses is logged and does not affect the others.
+    def request_polls(self, connection_ids: Collection[str]) -> dict[str, str]:
+        """Request one poll of each connection; log the messages that SQS refuses.
 
         Returns:
-            For each connection whose message SQS accepted, the id of the poll, which is the id of the message.
+            The id of the poll (which is the id of its message) for each connection whose message SQS accepted.
         """
         requested: dict[str, str] = {}
         for batch in batched(dict.fromkeys(connection_ids), BATCH, strict=False):
             requested |= self._send(batch)
         return requested
 
-    def ask_for_poll(self, connection_id: str) -> str:
-        """Request one poll of the connection, and return its id.
+    def request_poll(self, connection_id: str) -> str:
+        """Request a poll of the connection, and return the poll's id.
 
         Raises:
             PollsNotRequestedError: SQS did not accept the message.
         """
-        requested = self.ask_for_polls([connection_id])
+        requested = self.request_polls([connection_id])
         if connection_id not in requested:
             raise PollsNotRequestedError([connection_id])
         return requested[connection_id]
 
     def _send(self, connection_ids: Sequence[str]) -> dict[str, str]:
-        entries: Any = [_entry(str(index), connection_id) for index, connection_id in enumerate(connection_ids)]
+        entries: Any = [
+            {
+                "Id": str(index),
+                "MessageBody": json.dumps({"connection_id": connection_id}),
+                "MessageGroupId": connection_id,
+                # Random: deduplication by content would drop a scheduled poll that is a little early.
+                "MessageDeduplicationId": uuid.uuid4().hex,
+            }
+            for index, connection_id in enumerate(connection_ids)
+        ]
         try:
             response = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
         except ClientError as error:
@@ -67,23 +71,8 @@ class PollQueue:
         return {connection_ids[int(each["Id"])]: each["MessageId"] for each in response.get("Successful", [])}
 
 
-def _entry(entry_id: str, connection_id: str) -> dict[str, str]:
-    """With a random deduplication id: deduplication by content would drop a scheduled poll that is a little early."""
-    return {
-        "Id": entry_id,
-        "MessageBody": json.dumps({"connection_id": connection_id}),
-        "MessageGroupId": connection_id,
-        "MessageDeduplicationId": uuid.uuid4().hex,
-    }
-
-
 class SlackQueue:
-    """The queue of post_to_slack.
-
-    Args:
-        client: SQS.
-        url: The queue.
-    """
+    """The queue of post_to_slack."""
 
     def __init__(self, client: "SQSClient", url: str) -> None:
         self._client = client

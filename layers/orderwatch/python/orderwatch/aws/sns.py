@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orderwatch.aws import clients
+from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.rate_limit import TOPIC_LIMIT, RateLimiter, Row
-from orderwatch.aws.tables import AlertTable
 from orderwatch.observability import logger
 from orderwatch.publishing.subscription_monitor import Subscription
 from orderwatch.rendering.sns import SnsMessage
@@ -19,17 +19,11 @@ if TYPE_CHECKING:
 MAX_BATCH_BYTES = 262_144
 """Bytes of one PublishBatch, with subjects and attributes."""
 DELETED = "Deleted"
-"""What SNS lists for a while in place of the ARN of a subscription that was deleted."""
+"""SNS lists this in place of the ARN for a while after a subscription was deleted."""
 
 
 class AlertTopic:
-    """Publishes messages.
-
-    Args:
-        client: SNS.
-        arn: The topic.
-        rate_limiter: The limiter that all senders to this topic share; None if this is the only sender.
-    """
+    """Publishes messages within the limit that all senders to the topic share; without one, this is the only sender."""
 
     def __init__(self, client: "SNSClient", arn: str, *, rate_limiter: RateLimiter | None = None) -> None:
         self._client = client
@@ -40,9 +34,8 @@ class AlertTopic:
         """Publish the messages, at most five in any second over all senders (rule 17).
 
         Returns:
-            For each message, in order, its id from SNS. None if SNS refused it, or if the response was lost or is
-            invalid. In that case SNS may have sent the message: PublishBatch cannot deduplicate on a standard topic, so
-            a lost response can cause a duplicate (rule 2).
+            The SNS id of each message, in order; None if SNS refused it or the response was lost. SNS may have sent the
+            message in the second case: a standard topic cannot deduplicate, so the retry can be a duplicate (rule 2).
         """
         message_ids: list[str | None] = []
         for batch in _batches(messages):
@@ -54,13 +47,23 @@ class AlertTopic:
         return message_ids
 
     def _publish_batch(self, batch: Sequence[SnsMessage]) -> list[str | None]:
-        entries: Any = [_entry(str(index), message) for index, message in enumerate(batch)]
+        entries: Any = [
+            {
+                "Id": str(index),
+                "Subject": message.subject,
+                "Message": message.message,
+                "MessageStructure": "json",
+                "MessageAttributes": {
+                    name: {"DataType": kind, "StringValue": value} for name, (kind, value) in message.attributes.items()
+                },
+            }
+            for index, message in enumerate(batch)
+        ]
         try:
             response = self._client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
             for failure in response.get("Failed", []):
-                logger.error(
-                    "SNS refused a message; will retry", extra={"code": failure["Code"], "entry": failure["Id"]}
-                )
+                extra = {"code": failure["Code"], "entry": failure["Id"]}
+                logger.error("SNS refused a message; will retry", extra=extra)
             accepted = {each["Id"]: each["MessageId"] for each in response.get("Successful", [])}
         except Exception as error:  # noqa: BLE001 - the errors of botocore's parsers have no common class
             logger.error("SNS publish failed; will retry", exc_info=error)
@@ -68,20 +71,8 @@ class AlertTopic:
         return [accepted.get(str(index)) for index in range(len(batch))]
 
 
-def _entry(entry_id: str, message: SnsMessage) -> dict[str, Any]:
-    return {
-        "Id": entry_id,
-        "Subject": message.subject,
-        "Message": message.message,
-        "MessageStructure": "json",
-        "MessageAttributes": {
-            name: {"DataType": kind, "StringValue": value} for name, (kind, value) in message.attributes.items()
-        },
-    }
-
-
 def _batches(messages: Sequence[SnsMessage]) -> Iterator[list[SnsMessage]]:
-    """Split into batches within the limits: the messages of one second, and the bytes of one PublishBatch."""
+    """Split into batches, each within the messages of one second and the bytes of one PublishBatch."""
     batch: list[SnsMessage] = []
     size = 0
     for message in messages:
@@ -96,13 +87,7 @@ def _batches(messages: Sequence[SnsMessage]) -> Iterator[list[SnsMessage]]:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a function needs to send alerts.
-
-    Attributes:
-        outbox: AlertTable.
-        topic: AlertTopic.
-        operators: OpsTopic.
-    """
+    """What a function needs to send alerts; `operators` is OpsTopic."""
 
     outbox: AlertTable
     topic: AlertTopic
@@ -125,11 +110,7 @@ def build_delivery(settings: SenderSettings) -> Delivery:
 
 
 class Subscriptions:
-    """The subscriptions of topics.
-
-    Args:
-        client: SNS.
-    """
+    """The subscriptions of topics."""
 
     def __init__(self, client: "SNSClient") -> None:
         self._client = client
@@ -146,5 +127,5 @@ class Subscriptions:
 
 def _subscription(listed: "SubscriptionTypeDef") -> Subscription:
     queue = listed["Endpoint"].rpartition(":")[2] if listed["Protocol"] == "sqs" else ""
-    # Until it is confirmed, SNS lists `PendingConfirmation` in place of the ARN.
+    # SNS lists `PendingConfirmation` in place of the ARN until the subscription is confirmed.
     return Subscription(listed["Protocol"], is_confirmed=listed["SubscriptionArn"].startswith("arn:"), queue=queue)

@@ -1,4 +1,4 @@
-"""The three tables as one poll sees them: a transition and its alert are one write."""
+"""The tables as a poll and a summary use them. A transition and its alert are one write."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.summary import ALL_SHOPS
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.dynamodb import MAX_ACTIONS, Transactions, Unit, chunked
-from orderwatch.aws.tables import AlertTable, ConnectionTable, OrderTable
+from orderwatch.aws.order_table import OrderTable
 from orderwatch.errors import PollSupersededError
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.records import ConnectionState, StoredOrder
@@ -19,14 +21,7 @@ if TYPE_CHECKING:
 
 
 class PollStore:
-    """What a poll reads and writes.
-
-    Args:
-        client: DynamoDB.
-        orders: OrderTable.
-        connections: ConnectionTable.
-        alerts: AlertTable.
-    """
+    """What a poll reads and writes."""
 
     def __init__(
         self, client: "DynamoDBClient", *, orders: OrderTable, connections: ConnectionTable, alerts: AlertTable
@@ -37,81 +32,74 @@ class PollStore:
         self._alerts = alerts
 
     def load(self, connection_id: str) -> ConnectionState:
-        """The connection's row, a new one where there is none."""
+        """The connection's row; a new one if there is none."""
         return self._connections.load(connection_id)
 
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
-        """The rows of these orders, those that there are."""
+        """The existing rows of these orders, by id."""
         return self._orders.read(connection_id, order_ids)
 
     def due_orders(self, connection_id: str, until: datetime) -> list[str]:
-        """The ids of the orders whose deadline is the moment or before it, the earliest first."""
+        """The ids of the orders that are due at or before `until`, earliest first."""
         return self._orders.due(connection_id, until)
 
     def commit(
         self, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
     ) -> list[OrderWrite]:
-        """Write the orders, each with its alert, and the state with the last of them.
+        """Write the orders, each with its alerts, then the state and its alerts with the last of them.
 
-        The state is written only if every order was: what it says was read is then also written (rule 4).
+        The state is written only if every order was, so that the cursor never passes an unwritten order (rule 4).
 
         Returns:
-            The writes whose row was not as expected; where there are any, the state is not written.
+            The writes whose row was not as expected. If there are any, the state is not written.
 
         Raises:
-            PollSupersededError: The connection's row is not the one that was loaded; nothing was written since.
+            PollSupersededError: The connection's row is not the one that was loaded. Nothing was written since.
         """
-        notices = tuple(self._alerts.put_action(alert) for alert in alerts)
+        of_state = tuple(self._alerts.put_action(alert) for alert in alerts)
         guard: Unit[OrderWrite | None] = Unit(None, (self._connections.unchanged_action(state),))
-        closing: Unit[OrderWrite | None] = Unit(None, (self._connections.save_action(state), *notices))
-        pairs_first = sorted(writes, key=lambda move: not move.alerts)  # a pair never straddles two transactions
-        *chunks, last = [*chunked([self._unit(state.connection_id, move) for move in pairs_first], spare=1), []]
+        closing: Unit[OrderWrite | None] = Unit(None, (self._connections.save_action(state), *of_state))
+        alerted_first = sorted(writes, key=lambda write: not write.alerts)
+        *chunks, last = [*chunked([self._unit(state.connection_id, write) for write in alerted_first], spare=1), []]
         if chunks and sum(len(unit.actions) for unit in chunks[-1]) + len(closing.actions) <= MAX_ACTIONS:
             last = chunks.pop()
-        lost = [move for chunk in chunks for move in self._write(chunk, guard)]
+        lost = [write for chunk in chunks for write in self._write(chunk, guard)]
         if not lost:
-            lost = _moves(self._transact([*last, closing]))
+            lost = _writes(self._transact([*last, closing]))
             last = _without(last, lost) if lost else []
         return lost + self._write(last, guard)
 
-    def _unit(self, connection_id: str, move: OrderWrite) -> Unit[OrderWrite | None]:
-        action = self._orders.write_action(connection_id, move)
-        return Unit(move, (action, *(self._alerts.put_action(alert) for alert in move.alerts)))
+    def _unit(self, connection_id: str, write: OrderWrite) -> Unit[OrderWrite | None]:
+        action = self._orders.write_action(connection_id, write)
+        return Unit(write, (action, *(self._alerts.put_action(alert) for alert in write.alerts)))
 
     def _write(self, units: list[Unit[OrderWrite | None]], guard: Unit[OrderWrite | None]) -> list[OrderWrite]:
-        """Write all that can be written; return the writes that lost."""
+        """Write the units; return those whose row was not as expected."""
         all_lost: list[OrderWrite] = []
-        while units and (lost := _moves(self._transact([guard, *units]))):
+        while units and (lost := _writes(self._transact([guard, *units]))):
             all_lost += lost
             units = _without(units, lost)
         return all_lost
 
     def _transact(self, units: list[Unit[OrderWrite | None]]) -> list[Unit[OrderWrite | None]]:
-        """One transaction; it fails if another poll has overtaken this one."""
+        """Write one transaction, unless another poll has written the connection's row."""
         lost = self._transactions.write(units)
         if any(unit.subject is None for unit in lost):
-            raise PollSupersededError("the connection's row was moved on by another poll")
+            raise PollSupersededError("another poll has written the connection's row")
         return lost
 
 
-def _moves(units: Iterable[Unit[OrderWrite | None]]) -> list[OrderWrite]:
+def _writes(units: Iterable[Unit[OrderWrite | None]]) -> list[OrderWrite]:
     return [unit.subject for unit in units if unit.subject]
 
 
 def _without(units: Iterable[Unit[OrderWrite | None]], lost: Iterable[OrderWrite]) -> list[Unit[OrderWrite | None]]:
-    lost_ids = {move.order_id for move in lost}
+    lost_ids = {write.order_id for write in lost}
     return [unit for unit in units if unit.subject and unit.subject.order_id not in lost_ids]
 
 
 class SummaryStore:
-    """The tables as a summary reads and writes them.
-
-    Args:
-        client: DynamoDB.
-        orders: OrderTable.
-        connections: ConnectionTable.
-        alerts: AlertTable.
-    """
+    """What a summary reads and writes."""
 
     def __init__(
         self, client: "DynamoDBClient", *, orders: OrderTable, connections: ConnectionTable, alerts: AlertTable
@@ -122,7 +110,7 @@ class SummaryStore:
         self._alerts = alerts
 
     def states(self, connection_ids: Collection[str]) -> dict[str, ConnectionState]:
-        """The rows of these connections; those without a row are left out."""
+        """The existing rows of these connections."""
         return self._connections.load_all(connection_ids)
 
     def needing_attention(self, connection_id: str) -> dict[str, StoredOrder]:
@@ -130,15 +118,15 @@ class SummaryStore:
         return self._orders.needing_attention(connection_id)
 
     def due(self, connection_id: str, until: datetime) -> dict[str, StoredOrder]:
-        """The orders whose next deadline is at or before a moment, by id."""
+        """The orders that are due at or before `until`, by id."""
         return self._orders.due_rows(connection_id, until)
 
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
-        """The rows of these orders; those without a row are left out."""
+        """The existing rows of these orders, by id."""
         return self._orders.read(connection_id, order_ids)
 
     def previous_summaries(self, since: datetime) -> list[PreviousSummary]:
-        """The summaries that were written after a moment, the newest first."""
+        """The summaries that were written since that time, newest first."""
         return [
             PreviousSummary(alert.summary, decode(snapshot) if snapshot else None)
             for alert, snapshot in self._alerts.written_since(ALL_SHOPS, since)
@@ -146,6 +134,6 @@ class SummaryStore:
         ]
 
     def put(self, prepared: PreparedSummary) -> bool:
-        """Write the alert with its snapshot; it is then sent like any other. False if its row exists already."""
+        """Write the alert with its snapshot; False if a row has its key already. It is sent like any other alert."""
         action = self._alerts.put_action(prepared.alert, snapshot=prepared.snapshot)
         return not self._transactions.write([Unit(prepared.alert, (action,))])

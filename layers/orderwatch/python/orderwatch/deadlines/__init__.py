@@ -1,1 +1,1 @@
-"""What did not happen in time: when an open order is at risk, late or stuck (rule 19). Pure functions."""
+"""Deadlines: when an open order is at risk, late or stuck (rule 19). Pure functions."""

@@ -1,4 +1,4 @@
-"""The alerts about deadlines, and the sentences about resolved and already passed ones."""
+"""The alerts about deadlines, and the sentences about resolved and already passed deadlines."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,12 +10,12 @@ from orderwatch.deadlines.rules import Deadline, DeadlineRules, has_ship_by
 
 
 def deadline_id(connection_id: str, order_id: str, deadline: Deadline) -> str:
-    """The id of the alert about a deadline: it is sent once, however often the deadline is evaluated (rule 19)."""
+    """The id of the alert about a deadline, which is alerted once, even if it is evaluated again (rule 19)."""
     return alert_id(connection_id, order_id, deadline.kind, deadline.at.isoformat())
 
 
 def resolved_id(connection_id: str, order_id: str, deadline: Deadline) -> str:
-    """The id of the alert that an alerted deadline is resolved while the order keeps its status."""
+    """The id of the alert about an alerted deadline that is resolved while the order keeps its status."""
     return alert_id(connection_id, order_id, "resolved", deadline.kind, deadline.at.isoformat())
 
 
@@ -27,15 +27,7 @@ def deadline_alert(
     connection: AlertConnection,
     data_as_of: datetime | None,
 ) -> Alert:
-    """The alert about a deadline that passed.
-
-    Args:
-        deadline: The deadline that passed.
-        order: The order at that moment.
-        rules: The rules of its shop.
-        connection: The shop.
-        data_as_of: The end of Trackstar's last sync.
-    """
+    """The alert about a deadline that passed; `data_as_of` is the end of Trackstar's last sync."""
     return Alert(
         alert_id=deadline_id(connection.id, order.id, deadline),
         kind=deadline.kind,
@@ -49,7 +41,7 @@ def deadline_alert(
 
 
 def _detail(deadline: Deadline, status: str, rules: DeadlineRules) -> str | None:
-    """How long the order has been stuck; for the other kinds the ship-by is enough."""
+    """How long the order has been stuck; the other kinds need no detail besides the ship-by."""
     if deadline.kind != KIND_STUCK:
         return None
     days = "a whole business day" if rules.stuck_days == 1 else f"{rules.stuck_days} whole business days"
@@ -57,26 +49,20 @@ def _detail(deadline: Deadline, status: str, rules: DeadlineRules) -> str | None
 
 
 def describe_resolved(deadline: Deadline, *, order: AlertOrder, is_open: bool) -> str:
-    """Why a deadline that was alerted no longer applies.
-
-    Args:
-        deadline: The deadline.
-        order: The order now.
-        is_open: Whether it still has to ship.
-    """
-    what = "late" if deadline.kind == KIND_LATE else "stuck"
+    """Why a deadline that was alerted no longer applies to the order as it is now."""
+    problem = "late" if deadline.kind == KIND_LATE else "stuck"
     if is_open and has_ship_by(order.ship_by):
-        return f"It is no longer {what}: it has a new ship-by."
+        return f"It is no longer {problem}: it has a new ship-by."
     if is_open and deadline.kind == KIND_LATE:
-        return f"It is no longer {what}: its ship-by was removed."
-    return f"It was {what} and is now {status_phrase(order.status)}."
+        return f"It is no longer {problem}: its ship-by was removed."
+    return f"It was {problem} and is now {status_phrase(order.status)}."
 
 
 def describe_past(past: Mapping[str, int], rules: DeadlineRules) -> str:
-    """The deadlines that had passed when watching began, in one sentence; empty if there were none.
+    """The deadlines that had passed when watching began, in words; empty if there were none.
 
     Args:
-        past: Number of orders by the kind of the deadline that passed last.
+        past: Number of orders by the kind of the latest deadline that passed.
         rules: The rules of their shop.
     """
     late, at_risk = past.get(KIND_LATE, 0), past.get(KIND_AT_RISK, 0)

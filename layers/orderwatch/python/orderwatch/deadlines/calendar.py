@@ -1,17 +1,17 @@
-"""Ends of days and business days in the time zone of a shop, daylight saving included."""
+"""The ends of days and business days in the time zone of a shop, with daylight saving time."""
 
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 _DAY = timedelta(days=1)
 _LONGEST_SEARCH = 3660
-"""Days after which the search in a calendar without business days ends (ten years)."""
+"""Days after which the search for business days ends (ten years)."""
 
 
 def end_of_day(day: date, zone: tzinfo) -> datetime:
     """The end of the day in the zone, in UTC: the next midnight.
 
-    If clocks go forward at midnight it is the moment of the change; if they go back to midnight, the first of the two.
+    If clocks go forward at midnight, this is the moment of the change. If midnight occurs twice, it is the first one.
 
     Raises:
         OverflowError: It is later than the latest date.
@@ -20,9 +20,7 @@ def end_of_day(day: date, zone: tzinfo) -> datetime:
 
 
 def ship_deadline(ship_by: datetime, zone: tzinfo) -> datetime:
-    """The moment at which a ship-by has passed, in UTC.
-
-    Midnight UTC stands for a date without a time: it passes at the end of that day in the zone.
+    """When a ship-by passes, in UTC. A date without a time passes at the end of that day in the zone.
 
     Raises:
         OverflowError: It is later than the latest date.
@@ -32,7 +30,7 @@ def ship_deadline(ship_by: datetime, zone: tzinfo) -> datetime:
 
 
 def is_date_only(ship_by: datetime) -> bool:
-    """Whether a ship-by is a date without a time."""
+    """Whether a ship-by is a date without a time, which Trackstar shows as midnight UTC."""
     return ship_by.astimezone(UTC).time() == time()
 
 
@@ -41,14 +39,12 @@ def end_of_business_days(
 ) -> datetime | None:
     """When a number of whole business days has passed, in UTC; None if the calendar has too few.
 
-    The first day is not whole and does not count.
-
     Args:
-        since: When the first day began.
-        days: Number of business days, from 1.
+        since: A moment in the day before the first whole one.
+        days: Number of business days, at least 1.
         zone: The time zone of the days.
         working_days: Business days of the week; Monday is 0.
-        holidays: Days that are no business days.
+        holidays: Days that are not business days.
 
     Raises:
         OverflowError: It is later than the latest date.

@@ -1,9 +1,9 @@
 """When an order is at risk, late or stuck, and which of its deadlines is next (rule 19).
 
-    scheduled ── its moment passes ── expired (alerted, or suppressed) ── the next one is scheduled
-        └── the ship-by moves, or the status changes: scheduled again; an alerted problem may be resolved
+    scheduled ── its time passes ── expired (alerted or suppressed) ── the next one is scheduled
+        └── the ship-by or the status changes: scheduled again; an alerted problem may be resolved
 
-Pure functions, without a clock: the caller gives the watermark up to which the shop's data are complete.
+Pure functions without a clock: the caller passes the watermark up to which the shop's data are complete.
 """
 
 import hashlib
@@ -18,17 +18,17 @@ from orderwatch.deadlines.calendar import end_of_business_days, ship_deadline
 from orderwatch.shop_settings import DEFAULT_WORKING_DAYS, WEEKDAYS, ShopSettings, Weekday, time_zone
 
 OPEN_STATUSES = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
-"""Statuses in which something is still to be shipped. `other` and undocumented statuses have no deadline."""
+"""Statuses with something still to ship. `other` and undocumented statuses have no deadlines."""
 FINAL_STATUSES = frozenset({"fulfilled", "cancelled"})
-"""Statuses in which nothing is left to do: an order in one never needs attention."""
+"""Statuses with nothing left to do: an order in one of them never needs attention."""
 PROBLEM_KINDS = frozenset({KIND_LATE, KIND_STUCK})
-"""Deadlines that are a problem once they have passed, until it is resolved."""
+"""Deadlines that are a problem from when they pass until it is resolved."""
 _EARLIEST_YEAR = 2000
-"""An earlier ship-by stands for none: shop software writes year 1 or 1970."""
+"""An earlier ship-by means none: shop software writes year 1 or 1970."""
 
 
 class Deadline(NamedTuple):
-    """A moment, and the kind of the alert once it has passed."""
+    """A moment, and the kind of the alert after it."""
 
     at: datetime
     kind: str
@@ -41,7 +41,7 @@ class DeadlineRules:
     Attributes:
         zone: The time zone in which its days end.
         working_days: Business days of the week; Monday is 0.
-        holidays: Days that are no business days.
+        holidays: Days that are not business days.
         late_warning_hours: How long before the ship-by an order is at risk; 0: never.
         stuck_days: Business days in one status after which an order without a ship-by is stuck; 0: never.
     """
@@ -54,7 +54,7 @@ class DeadlineRules:
 
     @classmethod
     def of(cls, settings: ShopSettings, *, zone: ZoneInfo, late_warning_hours: int, stuck_days: int) -> "DeadlineRules":
-        """The rules of a shop; the arguments are the stack's values, for what the shop does not set."""
+        """The rules of a shop. The other arguments are the stack's values, for what the shop does not set."""
         days: frozenset[Weekday] = settings.working_days or DEFAULT_WORKING_DAYS
         warning, stuck = settings.late_warning_hours, settings.stuck_days
         return cls(
@@ -67,19 +67,13 @@ class DeadlineRules:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for rules that give the same deadlines; business days are part of it only where they are used."""
+        """Equal for rules that give the same deadlines. It contains business days only if they are used."""
         business = (sorted(self.working_days), sorted(self.holidays)) if self.stuck_days else ()
         parts = (self.zone.key, self.late_warning_hours, self.stuck_days, business)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def deadlines(self, *, status: str, ship_by: datetime | None, since: datetime) -> tuple[Deadline, ...]:
-        """Every deadline of an order, in ascending order.
-
-        Args:
-            status: Its status.
-            ship_by: Its ship-by; None, or a date before 2000: the shop gives none.
-            since: When the status began.
-        """
+        """Every deadline of an order, earliest first; `since` is when its status began."""
         if status not in OPEN_STATUSES:
             return ()
         try:
@@ -88,7 +82,7 @@ class DeadlineRules:
             return ()
 
     def past_shipping(self, status: str, ship_by: datetime | None, *, by: datetime) -> str | None:
-        """The kind of the latest deadline of an order's ship-by that had passed by a moment."""
+        """The kind of the latest deadline of an order's ship-by that had passed by that time."""
         if not has_ship_by(ship_by):
             return None
         found = self.deadlines(status=status, ship_by=ship_by, since=by)
@@ -110,7 +104,7 @@ class DeadlineRules:
 
 
 def has_ship_by(ship_by: datetime | None) -> TypeGuard[datetime]:
-    """Whether the shop says when the order is to ship."""
+    """Whether the shop gives a plausible ship-by."""
     return ship_by is not None and ship_by.year >= _EARLIEST_YEAR
 
 
@@ -119,9 +113,9 @@ class DeadlineState(NamedTuple):
 
     Attributes:
         due: The next deadline, if any.
-        passed: The latest deadline that passed while the order was open; kept while the order is not open, so that the
-            same deadline is never alerted again.
-        deadline_alert_id: The id of the alert about it; None: it was suppressed, or is resolved.
+        passed: The latest deadline that passed while the order was open. It stays while the order is not open, so that
+            the same deadline is never alerted again.
+        deadline_alert_id: The id of the alert about `passed`; None: it was suppressed, or is resolved.
     """
 
     due: Deadline | None = None
@@ -130,32 +124,32 @@ class DeadlineState(NamedTuple):
 
     @property
     def is_alerted_problem(self) -> bool:
-        """Whether the order was alerted as late or stuck and is not resolved."""
+        """Whether the order was alerted as late or stuck and that is not resolved."""
         return self.deadline_alert_id is not None and self.passed is not None and self.passed.kind in PROBLEM_KINDS
 
     def with_alert(self, alert_id: str) -> Self:
-        """The same state, with the alert about the deadline that passed."""
+        """The same state with the alert about the deadline that passed."""
         return self._replace(deadline_alert_id=alert_id)
 
 
 NO_DEADLINE = DeadlineState()
-"""The state of an order that was never seen, or has no deadline."""
+"""The state of an order that was never seen or has no deadline."""
 
 
 class Suppression(NamedTuple):
-    """Deadlines that are recorded and not alerted, as they passed before the watch of deadlines began.
+    """Deadlines that are recorded but not alerted, because they passed before the watch of deadlines began.
 
     Attributes:
         until: When the watch began.
-        is_recording: Whether the order is being recorded for that watch: then a warning whose moment has passed is
-            suppressed too. Later, such a warning is alerted if the order is not late by then.
+        is_recording: Whether the order is being recorded for that watch. If so, a warning that has passed is suppressed
+            too. If not, it is alerted, unless the order was late when the watch began.
     """
 
     until: datetime
     is_recording: bool
 
     def covers(self, ahead: Sequence[Deadline]) -> bool:
-        """Whether the first of the deadlines ahead is suppressed."""
+        """Whether the first of these deadlines is suppressed."""
         decisive = ahead[0] if self.is_recording else ahead[-1]
         return decisive.at <= self.until
 
@@ -163,13 +157,13 @@ class Suppression(NamedTuple):
 def schedule(
     before: DeadlineState, deadlines: Sequence[Deadline], *, is_open: bool, suppression: Suppression | None
 ) -> DeadlineState:
-    """The state of an order that was seen, before any deadline expires.
+    """The state of an observed order before any deadline expires.
 
     Args:
         before: Its state up to now.
-        deadlines: All its deadlines, in ascending order.
+        deadlines: All its deadlines, earliest first.
         is_open: Whether its status is open.
-        suppression: What is not alerted, unless it was scheduled before; None: nothing.
+        suppression: The deadlines that are not alerted unless they were already scheduled; None: alert all.
     """
     if not is_open:
         return DeadlineState(passed=before.passed)
@@ -183,12 +177,12 @@ def schedule(
 
 
 def expire(state: DeadlineState, deadlines: Sequence[Deadline], *, watermark: datetime) -> DeadlineState:
-    """The state of an order once the deadlines up to the watermark have passed; only the last of them is alerted.
+    """The state of an order after the deadlines up to the watermark have passed. Only the last of them is alerted.
 
     Args:
         state: Its state, scheduled with these deadlines.
-        deadlines: All its deadlines, in ascending order.
-        watermark: Up to when the shop's data are complete.
+        deadlines: All its deadlines, earliest first.
+        watermark: The time up to which the shop's data are complete.
     """
     if state.due is None or state.due.at > watermark:
         return state
@@ -200,12 +194,12 @@ def expire(state: DeadlineState, deadlines: Sequence[Deadline], *, watermark: da
 
 
 class DeadlineChange(NamedTuple):
-    """What an observation does to the deadlines of an order.
+    """The result of evaluating the deadlines of an order.
 
     Attributes:
-        state: Its state from now on.
+        state: The new state.
         expired: The deadline to alert, if one passed.
-        resolved: The alerted deadline that no longer applies, as the order shipped or its ship-by moved.
+        resolved: The alerted deadline that no longer applies, because the order shipped or its ship-by changed.
     """
 
     state: DeadlineState = NO_DEADLINE
@@ -228,11 +222,11 @@ def evaluate(
     Args:
         before: Its state up to now.
         rules: The rules of its shop; None: deadlines are not watched.
-        status: Its status now.
-        ship_by: Its ship-by now.
+        status: Its status.
+        ship_by: Its ship-by.
         since: When the status began.
-        suppression: What is not alerted, unless it was scheduled before; None: nothing.
-        watermark: Up to when the shop's data are complete; None: deadlines are scheduled and none expires.
+        suppression: The deadlines that are not alerted unless they were already scheduled; None: alert all.
+        watermark: The time up to which the shop's data are complete; None: deadlines are scheduled but do not expire.
     """
     if rules is None:
         return DeadlineChange(DeadlineState(passed=before.passed))

@@ -1,4 +1,4 @@
-"""Write what a page showed: detect, write, and detect again what another poll wrote meanwhile."""
+"""Write what a page showed. Orders that another poll wrote at the same time are detected again."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.orders import Order
 
 MAX_CONFLICT_ROUNDS = 5
-"""How often orders that another poll wrote meanwhile are read again before this poll gives up."""
+"""How often orders that another poll wrote are detected again before this poll gives up."""
 
 
 class Store(Protocol):
@@ -28,7 +28,7 @@ class Store(Protocol):
         """The existing rows of these orders, by id."""
 
     def due_orders(self, connection_id: str, until: datetime) -> list[str]:
-        """The ids of the orders whose next deadline is at or before the moment, earliest first."""
+        """The ids of the orders that are due at or before `until`, earliest first."""
 
     def commit(
         self, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
@@ -52,18 +52,18 @@ def commit(
     policy: Policy,
     metrics: PollMetrics,
 ) -> ConnectionState:
-    """Write what the page showed, with the cursor behind it.
+    """Write what the page showed, with the cursor after it.
 
     Args:
         store: The tables.
-        state: The state behind the page.
+        state: The connection's state after the page.
         observation: What the page showed.
         alerts: The alerts about the connection itself.
         policy: What is watched.
-        metrics: Counts what is written.
+        metrics: Counts the writes.
 
     Returns:
-        The state as it is stored now.
+        The stored state.
 
     Raises:
         PollSupersededError: Another poll of the connection is running.
@@ -84,7 +84,7 @@ def commit(
 def _detect(
     store: Store, orders: Sequence[Order], observation: Observation, policy: Policy, metrics: PollMetrics
 ) -> list[OrderWrite]:
-    """Compare the orders with their rows as they are now, and count stale ones."""
+    """Compare the orders with their current rows, and count stale ones."""
     stored = store.stored_orders(observation.connection.id, [order.id for order in orders])
     results = [detect(order, stored.get(order.id), observation=observation, policy=policy) for order in orders]
     metrics.stale += sum(1 for each in results if each is Reason.STALE)
@@ -92,6 +92,6 @@ def _detect(
 
 
 def log_alerts(alerts: Iterable[Alert]) -> None:
-    """Log the ids of written alerts: the other functions log the same ids."""
+    """Log the ids of written alerts. The functions that send them log the same ids."""
     if alert_ids := [alert.alert_id for alert in alerts]:
         logger.info("alerts written", extra={"alert_ids": alert_ids})

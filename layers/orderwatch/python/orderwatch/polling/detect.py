@@ -1,8 +1,7 @@
-"""From an observed order to its row and its alerts: pure rules.
+"""From an observed order to its row and its alerts. Pure functions.
 
-An order whose observed status differs from its stored one has changed; it is alerted if the new status is watched,
-whatever the old one was. A deadline that passed is alerted where the observation has a watermark (rule 19). The row and
-its alerts are one `OrderWrite`: neither is stored without the other.
+An order is alerted if its observed status is watched and differs from the stored one. A deadline that passed is alerted
+if the observation has a watermark (rule 19). The row and its alerts are one `OrderWrite`, which is written atomically.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,8 +31,8 @@ class Reason(StrEnum):
     BEFORE_WATCH = "older than the watch"
     STATUS_CHANGED = "status changed"
     SAME_STATUS = "new version of the same status"
-    DEADLINE = "a deadline of the same version"
-    GONE = "no longer in Trackstar's copy"
+    DEADLINE = "deadline of the same version changed"
+    GONE = "gone from Trackstar"
     UNCHANGED = "unchanged"
     STALE = "stale version"
 
@@ -44,7 +43,7 @@ SUPPRESSED_REASONS = frozenset({Reason.BASELINE, Reason.BEFORE_WATCH})
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one page showed, and in which circumstances it was read.
+    """What one page showed, and the circumstances in which it was read.
 
     Attributes:
         connection: The connection, as alerts show it.
@@ -52,7 +51,7 @@ class Observation:
         window: Why it was read.
         watch_started_at: The vendor's clock when the baseline began; None before the baseline.
         data_as_of: The end of the last sync of the connection's orders.
-        suppression: Deadlines that are recorded and not alerted.
+        suppression: The deadlines that are not alerted.
         watermark: Up to when the shop's data are complete; None: deadlines are scheduled and not alerted.
         orders: The newest record of each order of the page, by id.
     """
@@ -77,7 +76,7 @@ class Observation:
         now: datetime,
         policy: Policy,
     ) -> Self:
-        """What a page of a window shows; `now` is the vendor's clock."""
+        """The observation of a page of a window; `now` is the vendor's clock."""
         return cls(
             connection=connection,
             observed_at=now,
@@ -90,13 +89,7 @@ class Observation:
 
 
 def suppression_for(state: ConnectionState, policy: Policy, *, now: datetime) -> Suppression:
-    """The deadlines of a connection that are recorded and not alerted.
-
-    Args:
-        state: The connection's row.
-        policy: What is watched.
-        now: When the reading began, for deadlines that are not recorded yet.
-    """
+    """The deadlines of a connection that are not alerted; `now` is when the reading began, by the vendor's clock."""
     deadlines = state.cursor.deadlines
     if deadlines.since is None or deadlines.rules != policy.deadline_rules:
         return Suppression(now, is_recording=True)
@@ -104,9 +97,9 @@ def suppression_for(state: ConnectionState, policy: Policy, *, now: datetime) ->
 
 
 def newest_of_each(orders: Iterable[Order]) -> dict[str, Order]:
-    """One record for each order: where a page shows an order twice, the record with the newest date counts.
+    """The newest record of each order, as a page can show an order twice.
 
-    Dates in the future count as they are, since the vendor's clock may have been set back behind them.
+    Dates in the future are compared as they are: the vendor's clock may have been set back.
     """
     newest: dict[str, Order] = {}
     for order in orders:
@@ -118,11 +111,11 @@ def newest_of_each(orders: Iterable[Order]) -> dict[str, Order]:
 
 @dataclass(frozen=True, slots=True)
 class OrderWrite:
-    """One order's row to write, with the alerts that are written atomically with it.
+    """An order's row to write, with the alerts that are written atomically with it.
 
     Attributes:
         order_id: The order.
-        expected: The row that was read and must still be there; None: there must be none.
+        expected: The row that was read, which the write replaces; None: no row may exist.
         stored: The row to write.
         alert: The alert about the order's status, if any.
         reason: Why the row is written.
@@ -157,7 +150,7 @@ def detect(
 
 
 def reason_for(order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy) -> Reason:
-    """How an observed order relates to its row."""
+    """How an observed order compares with its row."""
     if stored is None:
         return _reason_for_unknown(order, observation=observation, policy=policy)
     version = version_of(order, stored, observation)
@@ -170,9 +163,9 @@ def reason_for(order: Order, stored: StoredOrder | None, *, observation: Observa
 
 
 def version_of(order: Order, stored: StoredOrder | None, observation: Observation) -> Version:
-    """The observed version; a date that was believed before is no future date, even if the vendor's clock went back."""
-    past = observation.observed_at
-    return order.version(max(past, stored.version.at) if stored else past)
+    """The observed version. A date is not in the future if it was stored before: the vendor's clock can go back."""
+    observed_at = observation.observed_at
+    return order.version(max(observed_at, stored.version.at) if stored else observed_at)
 
 
 def _reason_for_unknown(order: Order, *, observation: Observation, policy: Policy) -> Reason:
@@ -180,12 +173,12 @@ def _reason_for_unknown(order: Order, *, observation: Observation, policy: Polic
         return Reason.BASELINE
     if policy.baseline_days == 0 or observation.watch_started_at is None:
         return Reason.FIRST_SEEN
-    had_since = order.details.first_seen_by_trackstar
-    return Reason.BEFORE_WATCH if had_since and had_since <= observation.watch_started_at else Reason.FIRST_SEEN
+    first_seen = order.details.first_seen_by_trackstar
+    return Reason.BEFORE_WATCH if first_seen and first_seen <= observation.watch_started_at else Reason.FIRST_SEEN
 
 
 class Evaluation(NamedTuple):
-    """An observed order with everything that decides about it; a plain tuple, as a poll makes one for each order."""
+    """An observed order and what its write depends on; a tuple, since a poll builds one for each order."""
 
     order: Order
     stored: StoredOrder | None
@@ -210,7 +203,7 @@ class Evaluation(NamedTuple):
 
     @property
     def changes(self) -> int:
-        """Number of statuses seen one after the other, the observed one included."""
+        """Number of consecutive statuses seen, the observed one included."""
         if self.same:
             return self.same.changes
         return self.stored.changes + 1 if self.stored else 1
@@ -221,9 +214,9 @@ class Evaluation(NamedTuple):
         return self.order.status in OPEN_STATUSES
 
     def deadline_change(self) -> DeadlineChange:
-        """What the observation does to the order's deadlines."""
+        """The change of the order's deadlines."""
         suppression = self.observation.suppression
-        if self.reason is Reason.BEFORE_WATCH:  # recorded as it is, whatever passed before it was seen (rule 8)
+        if self.reason is Reason.BEFORE_WATCH:  # nothing that passed before is alerted (rule 8)
             suppression = Suppression(self.observation.observed_at, is_recording=True)
         return evaluate(
             self.stored.deadline_state if self.stored else NO_DEADLINE,
@@ -243,7 +236,7 @@ class Evaluation(NamedTuple):
         deadline_state = change.state.with_alert(late.alert_id) if late else change.state
         needs_attention = self.policy.needs_attention(order.status, deadline_state)
         is_watched = alert and self.policy.watches(order.status)
-        # The summary shows these orders only: an extract of every open order would make a poll four times as slow.
+        # Only these orders are in summaries. An extract of every open order would make a poll four times as slow.
         is_listed = needs_attention or (self.is_open and deadline_state.passed is not None)
         after = StoredOrder(
             status=order.status,
@@ -284,14 +277,14 @@ class Evaluation(NamedTuple):
     def _kind(self, change: DeadlineChange) -> str | None:
         if not self.same and self.policy.watches(self.order.status):
             return f"order.{self.order.status}"
-        # A problem that was never alerted (a baseline's, say) gets no recovery alert.
+        # A problem that was never alerted, such as one in the baseline, gets no recovery alert.
         left = self.stored is not None and not self.same and self.stored.status_alert_id is not None
         return KIND_RECOVERED if self.policy.notify_recovered and (left or change.resolved) else None
 
     def _alert_id(self, change: DeadlineChange) -> str:
         """The same transition always has the same id (rule 2).
 
-        The number of changes is part of it, since dates may stay the same while the order changes there and back.
+        It contains the number of changes, since a status can change and change back without a new date.
         """
         order, connection_id = self.order, self.observation.connection.id
         if self.same and change.resolved:
@@ -311,65 +304,37 @@ class Evaluation(NamedTuple):
         )
 
     def _snapshot(self) -> AlertOrder:
-        before = None if self.same else self.stored
-        return snapshot(
-            self.order,
+        """The order as an alert shows it."""
+        order, before = self.order, None if self.same else self.stored
+        details = order.details
+        lines = details.line_items[:MAX_LINE_ITEMS]
+        return AlertOrder(
+            id=order.id,
+            number=order.number,
+            url=details.external_system_url,
+            status=order.status,
             previous_status=before.status if before else None,
             previous_status_since=before.status_since if before else None,
             status_since=self.status_since,
+            raw_status=order.raw_status,
+            created_at=details.created_date,
             updated_at=self.version.at,
             seen_at=self.observation.observed_at,
+            currency=details.invoice_currency_code,
+            total_price=details.total_price,
+            total_tax=details.total_tax,
+            total_discount=details.total_discount,
+            total_shipping=details.total_shipping,
+            ship_by=order.latest_ship_date,
+            shipments=details.shipments,
+            line_items=tuple(
+                AlertLineItem(
+                    sku=item.product_sku,
+                    quantity=item.quantity,
+                    unit_price=item.unit_price,
+                    product_id=product_id_of(item),
+                )
+                for item in lines
+            ),
+            more_line_items=len(details.line_items) - len(lines),
         )
-
-
-def snapshot(
-    order: Order,
-    *,
-    previous_status: str | None,
-    previous_status_since: datetime | None,
-    status_since: datetime,
-    updated_at: datetime,
-    seen_at: datetime,
-) -> AlertOrder:
-    """The order as an alert shows it.
-
-    Args:
-        order: The observed order.
-        previous_status: The status before, where it changed.
-        previous_status_since: When that status began.
-        status_since: When the current status began.
-        updated_at: The date of the observed version.
-        seen_at: When it was observed, by the vendor's clock.
-    """
-    details = order.details
-    lines = details.line_items[:MAX_LINE_ITEMS]
-    return AlertOrder(
-        id=order.id,
-        number=order.number,
-        url=details.external_system_url,
-        status=order.status,
-        previous_status=previous_status,
-        previous_status_since=previous_status_since,
-        status_since=status_since,
-        raw_status=order.raw_status,
-        created_at=details.created_date,
-        updated_at=updated_at,
-        seen_at=seen_at,
-        currency=details.invoice_currency_code,
-        total_price=details.total_price,
-        total_tax=details.total_tax,
-        total_discount=details.total_discount,
-        total_shipping=details.total_shipping,
-        ship_by=order.latest_ship_date,
-        shipments=details.shipments,
-        line_items=tuple(
-            AlertLineItem(
-                sku=item.product_sku,
-                quantity=item.quantity,
-                unit_price=item.unit_price,
-                product_id=product_id_of(item),
-            )
-            for item in lines
-        ),
-        more_line_items=len(details.line_items) - len(lines),
-    )

@@ -1,6 +1,6 @@
-"""The health of a connection: the probe that every poll begins with, and the states that follow from it (rule 10).
+"""The health of a connection: the probe at the beginning of every poll, and the states that follow from it (rule 10).
 
-Silence is never taken for health: if a shop's credentials are blocked, its orders simply stop changing.
+A lack of changes is no sign of health: if a shop's credentials are blocked, its orders simply stop changing.
 """
 
 from dataclasses import dataclass, replace
@@ -21,23 +21,23 @@ HEALTHY_CHECKS_TO_RECOVER = 2
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The result of asking Trackstar about a connection.
+    """The result of requesting Trackstar's record of a connection.
 
     Attributes:
-        state: The connection's state, with what Trackstar says of the integration and its syncs.
+        state: The connection's state, updated with the integration and the syncs in the record.
         connection: The connection, as alerts show it.
         health: Its health from now on.
-        is_answered: Whether Trackstar answered.
-        awaits_initial_sync: Whether Trackstar's lists are still empty, whatever orders the shop has.
-        sync_age: Seconds since the last sync of orders, where Trackstar says.
+        is_successful: Whether Trackstar returned the record.
+        awaits_initial_sync: Whether Trackstar's lists are still empty, even if the shop has orders.
+        sync_age: Seconds since the last sync of orders; None if unknown.
         is_syncing: Whether a sync of orders is in progress.
-        watermark: Up to when Trackstar's copy of the shop is complete, by its clock (rule 19); None: unknown.
+        watermark: Up to when Trackstar's copy of the shop is complete, by its clock (rule 19); None if unknown.
     """
 
     state: ConnectionState
     connection: AlertConnection
     health: Health
-    is_answered: bool = False
+    is_successful: bool = False
     awaits_initial_sync: bool = False
     sync_age: float | None = None
     is_syncing: bool = False
@@ -45,7 +45,7 @@ class Probe:
 
 
 def probe_connection(vendor: Vendor, state: ConnectionState, connection: AlertConnection) -> Probe:
-    """Ask Trackstar about the connection; a failed request never stops the reading of orders."""
+    """Request Trackstar's record of the connection. A failed request never stops the reading of orders."""
     connection = connection.of_integration(state.integration)
     try:
         record = vendor.connection()
@@ -62,12 +62,12 @@ def probe_connection(vendor: Vendor, state: ConnectionState, connection: AlertCo
     integration = record.integration_name or state.integration
     assessed = found = assess(record, now=now)
     if state.health and state.is_poll_failing and not assessed.is_unhealthy:
-        found = state.health  # what Trackstar says is no proof that orders can be read
+        found = state.health  # a healthy record does not show that orders can be read
     return Probe(
         replace(state, integration=integration, syncs=syncs),
         connection.of_integration(integration),
         health_after(state.health, found),
-        is_answered=True,
+        is_successful=True,
         awaits_initial_sync=record.awaits_historical_sync,
         sync_age=max((now - synced_at).total_seconds(), 0.0) if synced_at else None,
         is_syncing=bool(record.orders_schedule.in_progress),
@@ -78,7 +78,7 @@ def probe_connection(vendor: Vendor, state: ConnectionState, connection: AlertCo
 def _watermark(
     record: TrackstarConnection, last_end: datetime | None, found: Health, *, now: datetime
 ) -> datetime | None:
-    """Never later than the data; two syncs ago where Trackstar never says when it synced."""
+    """The watermark is never later than the data: two syncs ago if Trackstar never showed when it synced."""
     complete_until = record.orders_schedule.complete_until or last_end
     if complete_until:
         return min(complete_until, now)
@@ -96,14 +96,7 @@ def with_health(
 def with_probe(
     state: ConnectionState, probe: Probe, *, settings_flaw: str | None, now: datetime
 ) -> tuple[ConnectionState, list[Alert]]:
-    """The state with the result of the probe and of reading the shop's settings, and the alerts about changes.
-
-    Args:
-        state: The state up to now.
-        probe: The result of the probe.
-        settings_flaw: Why the shop's own settings cannot be read; None: they can.
-        now: The vendor's clock.
-    """
+    """The state with the probe's health and the flaw of the shop's settings, and the alerts about changes."""
     state, alerts = with_health(state, probe.health, probe.connection)
     if settings_flaw and settings_flaw != state.settings_flaw:
         alerts.append(refused_settings(settings_flaw, connection=probe.connection, now=now))
@@ -113,13 +106,9 @@ def with_probe(
 def health_after(before: Health | None, seen: Health) -> Health:
     """The health after a check.
 
-    An unhealthy state is believed at once, its end only after `HEALTHY_CHECKS_TO_RECOVER` consecutive checks, so a
-    connection that flaps is alerted once. While a connection is unhealthy, only a more severe state replaces the
+    A problem begins with the first check that finds it and ends after `HEALTHY_CHECKS_TO_RECOVER` consecutive checks,
+    so a connection that flaps is alerted once. While a connection is unhealthy, only a more severe state replaces the
     current one.
-
-    Args:
-        before: The health up to now.
-        seen: What this check found.
     """
     if before is None or not before.is_unhealthy:
         return before if before and before.state is seen.state else seen
@@ -131,12 +120,7 @@ def health_after(before: Health | None, seen: Health) -> Health:
 
 
 def assess(connection: TrackstarConnection, *, now: datetime) -> Health:
-    """The health of a connection by Trackstar's record of it.
-
-    Args:
-        connection: Trackstar's record.
-        now: The vendor's clock, which also dates its syncs.
-    """
+    """The health of a connection by Trackstar's record of it; `now` is the vendor's clock, which dates its syncs."""
     if any(error.blocks_orders for error in connection.errors):
         detail = "Trackstar's access to the shop was refused or lacks a permission. No change is visible."
         return Health(state=HealthState.BLOCKED, since=now, detail=detail)
@@ -154,7 +138,7 @@ def assess(connection: TrackstarConnection, *, now: datetime) -> Health:
 
 
 def unknown_to_trackstar(*, now: datetime) -> Health:
-    """The health of a connection that Trackstar does not have any more."""
+    """The health of a connection that Trackstar no longer has."""
     return Health(state=HealthState.BLOCKED, since=now, detail="Trackstar no longer knows this connection.")
 
 
@@ -165,6 +149,6 @@ def refused_by_trackstar(*, now: datetime) -> Health:
 
 
 def poll_failing_since(moment: datetime, *, now: datetime) -> Health:
-    """The health of a connection whose polls begin and do not finish (both by our clock)."""
+    """The health of a connection whose polls have not finished since a moment, by our clock."""
     detail = f"No poll of this shop has finished since {moment:%Y-%m-%d %H:%M} UTC. Later changes are not alerted."
     return Health(state=HealthState.POLL_FAILING, since=now, detail=detail)

@@ -1,4 +1,4 @@
-"""What one poll did, counted for the metrics and the log."""
+"""The counts of one poll, for the metrics and the log."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ class Outcome(StrEnum):
     FINISHED = "finished"
     UNFINISHED = "unfinished"
     ALREADY_READ = "already read"
-    INITIAL_SYNC = "waiting for the initial sync"
+    INITIAL_SYNC = "initial sync"
     UNAUTHORIZED = "unauthorized"
 
 
@@ -31,14 +31,14 @@ class PollMetrics:
         orders: Readable records read.
         quarantined: Unreadable records read (rule 9).
         stale: Orders in a version older than the stored one, which were dropped (rule 3).
-        suppressed: Orders first seen that are older than the watch: recorded, not alerted (rule 8).
+        suppressed: Orders first seen that are older than the watch; they are not alerted (rule 8).
         written: Orders written.
         alerts: Alerts about transitions and deadlines written.
         found_by_sweep: Alerts that only the sweep found; should stay 0 (rule 6).
         remaining: Orders that an unfinished poll leaves to the next one.
-        conflicts: Orders that another poll wrote meanwhile.
+        conflicts: Orders that another poll wrote at the same time.
         transitions: Alerts by kind; `AlertStatuses` bounds the number of kinds.
-        sync_age: Seconds since the last sync of the connection's orders, where Trackstar says.
+        sync_age: Seconds since the last sync of the connection's orders; None if unknown.
         is_syncing: Whether a sync is in progress.
     """
 
@@ -69,7 +69,7 @@ class PollMetrics:
         self.quarantined += len(page.quarantined)
 
     def count_writes(self, writes: Sequence[OrderWrite], lost: Sequence[OrderWrite], *, by_sweep: bool) -> None:
-        """Count what was written, and what conflicted with another poll."""
+        """Count the orders that were written, and those that another poll wrote."""
         lost_ids = {write.order_id for write in lost}
         written = [write for write in writes if write.order_id not in lost_ids]
         kinds = [alert.kind for write in written for alert in write.alerts]

@@ -1,12 +1,11 @@
-"""Alert what did not happen in time (rule 19): orders whose deadline has passed are read again and evaluated.
+"""Alert missed deadlines (rule 19): read the orders again whose deadline has passed, and evaluate them.
 
-A deadline is alerted only if the order was read by its id after the end of the shop's last sync was known. So an order
-that is visibly shipped or cancelled is never late, whatever an older page showed.
+A deadline is alerted only after the order was read by its id, and only up to the end of the shop's last sync. So an
+order that Trackstar shows as shipped or cancelled is never alerted as late, even if an older page showed it as open.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime
 from itertools import batched
 
 from orderwatch.observability import logger
@@ -18,10 +17,9 @@ from orderwatch.reading.cursor import Vendor
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
 from orderwatch.records import ConnectionState
-from orderwatch.trackstar.orders import FoundOrders
 
 BATCH = 100
-"""Orders that are read and committed together: the most ids that one request of Trackstar's takes."""
+"""Orders that are read and written together: Trackstar's maximum of ids in one request."""
 
 
 def notify_overdue(
@@ -34,16 +32,16 @@ def notify_overdue(
     has_time: Callable[[], bool],
     metrics: PollMetrics,
 ) -> int:
-    """Alert the deadlines that passed up to the watermark.
+    """Alert the deadlines that passed up to the watermark of the probe.
 
     Args:
-        vendor: Reads the orders again.
+        vendor: Trackstar.
         store: The tables.
-        state: The connection's row as it is stored.
-        probe: Trackstar's record of the connection, with the watermark.
+        state: The stored state of the connection.
+        probe: The result of the probe.
         policy: What is watched.
-        has_time: Called before each request; what remains stays due.
-        metrics: Counts what is written.
+        has_time: Called before each batch; False leaves the other orders to the next poll.
+        metrics: Counts the writes.
 
     Returns:
         The number of orders that remain.
@@ -59,32 +57,27 @@ def notify_overdue(
         if not has_time():
             return len(due) - done * BATCH
         found = vendor.orders(order_ids)
-        observed = _observation(found, state, probe, policy, now=vendor.now())
+        now = vendor.now()
+        observed = Observation(
+            connection=probe.connection,
+            observed_at=now,
+            window=WindowKind.DUE,
+            watch_started_at=state.cursor.watch_started_at,
+            data_as_of=state.syncs.last_end,
+            suppression=suppression_for(state, policy, now=now),
+            watermark=probe.watermark,
+            orders=newest_of_each(found.orders),
+        )
         state = commit(store, state, observed, alerts=[], policy=policy, metrics=metrics)
         state = _clear_deadlines(store, state, found.gone)
     return 0
 
 
-def _observation(
-    found: FoundOrders, state: ConnectionState, probe: Probe, policy: Policy, *, now: datetime
-) -> Observation:
-    return Observation(
-        connection=probe.connection,
-        observed_at=now,
-        window=WindowKind.DUE,
-        watch_started_at=state.cursor.watch_started_at,
-        data_as_of=state.syncs.last_end,
-        suppression=suppression_for(state, policy, now=now),
-        watermark=probe.watermark,
-        orders=newest_of_each(found.orders),
-    )
-
-
 def _clear_deadlines(store: Store, state: ConnectionState, gone: Collection[str]) -> ConnectionState:
-    """Remove the deadlines of orders that Trackstar no longer has: they are neither late nor on time."""
+    """Remove the deadlines of orders that Trackstar no longer has: nothing shows whether they are late."""
     if not gone:
         return state
-    logger.warning("orders with a deadline are no longer in Trackstar's copy", extra={"order_ids": sorted(gone)})
+    logger.warning("orders are gone from Trackstar; removing their deadlines", extra={"order_ids": sorted(gone)})
     rows = store.stored_orders(state.connection_id, gone)
     writes = [
         OrderWrite(
@@ -96,5 +89,5 @@ def _clear_deadlines(store: Store, state: ConnectionState, gone: Collection[str]
         )
         for order_id, row in rows.items()
     ]
-    lost = store.commit(state, writes=writes, alerts=[])  # another poll wrote them: they are not due, or due again
+    lost = store.commit(state, writes=writes, alerts=[])  # another poll wrote them: it scheduled them again
     return state if lost else state.committed()

@@ -1,9 +1,9 @@
-"""Which connections to poll: those where something may have changed, and any that was not read for a while.
+"""Which connections to poll: those where something may have changed, and those that were not read for a while.
 
-Trackstar's sync timestamps only ever save a poll, and only for a bounded time: they may be early, late, missing or
-stuck, and orders may change outside a sync. So a connection whose last reading is `max_gap` old is polled in any case;
-that bounds the delay of rule 1. Deadlines need no reason of their own: they are evaluated at the end of the last sync
-(rule 19), so they can only expire with a new sync.
+Trackstar's sync timestamps can be early, late, missing or stuck, and orders can change outside a sync. So they save
+polls only up to a limit: a connection is polled at the latest `max_gap` after its last reading, which bounds the delay
+of rule 1. Deadlines need no reason of their own: they expire by the end of the last sync (rule 19), so only a new sync
+can make one expire.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,22 +16,22 @@ from orderwatch.records import ConnectionState, Syncs
 from orderwatch.trackstar.connections import TrackstarConnection
 
 MAX_GAP_WITHOUT_LIST = timedelta(minutes=5)
-"""How old a connection's last reading may be while Trackstar's list of connections cannot be read."""
+"""Maximum age of a connection's last reading while Trackstar's list of connections cannot be read."""
 REFUSED_FOR = timedelta(days=1)
-"""How long no sync is requested after Trackstar refused one."""
+"""Time after a refused sync request without another one."""
 
 
 class PollReason(StrEnum):
     """Why a connection is polled."""
 
     FIRST = "never read"
-    UNFINISHED = "unfinished"
-    GAP = "not read for long"
-    STATE = "its state differs"
-    SYNCING = "a sync is in progress"
+    UNFINISHED = "last poll unfinished"
+    GAP = "last reading too old"
+    STATE = "health changed"
+    SYNCING = "sync in progress"
     SYNCED = "synced since"
-    NO_SYNC_TIME = "no time of a sync"
-    TO_SYNC = "to be synced"
+    NO_SYNC_TIME = "sync time unknown"
+    TO_SYNC = "sync due"
 
 
 def connections_to_poll(
@@ -43,21 +43,21 @@ def connections_to_poll(
     max_gap: timedelta,
     sync_every: timedelta | None,
 ) -> dict[str, PollReason]:
-    """The connections to poll now, with the reason.
+    """The connections to poll now, each with the reason.
 
     Args:
         connection_ids: The watched connections.
-        rows: Their rows, as far as they exist.
-        listed: Trackstar's list of connections; None if it cannot be read.
+        rows: Their existing rows.
+        listed: Trackstar's list of connections. None if it cannot be read: then they are polled every few minutes.
         now: Both clocks.
-        max_gap: As for `poll_reason`.
-        sync_every: As for `poll_reason`.
+        max_gap: Maximum age of a connection's last reading, by our clock.
+        sync_every: Age of its last sync at which one is requested; None: syncs are not requested.
     """
     reasons: dict[str, PollReason] = {}
     for connection_id in connection_ids:
         row = rows.get(connection_id)
         if listed is None:
-            reason = poll_reason_without_list(row, now=now.ours, max_gap=max_gap)
+            reason = _reason_if_not_read(row, now=now.ours, max_gap=min(max_gap, MAX_GAP_WITHOUT_LIST))
         else:
             reason = poll_reason(row, listed.get(connection_id), now=now, max_gap=max_gap, sync_every=sync_every)
         if reason:
@@ -73,14 +73,9 @@ def poll_reason(
     max_gap: timedelta,
     sync_every: timedelta | None = None,
 ) -> PollReason | None:
-    """Why a connection is to be polled now; None if nothing can have changed.
+    """Why a connection is polled now; None if nothing can have changed.
 
-    Args:
-        row: Its row; None before the first poll.
-        listed: Its record in Trackstar's list; None if it is not in the list.
-        now: Both clocks.
-        max_gap: How old its last reading may be, by our clock.
-        sync_every: How old its last sync may be before one is requested; None: syncs are not requested.
+    The arguments are those of `connections_to_poll`, for one connection. `listed` is None if the list lacks it.
     """
     if reason := _reason_if_not_read(row, now=now.ours, max_gap=max_gap):
         return reason
@@ -90,18 +85,13 @@ def poll_reason(
     return _reason_by_sync(row, listed, now=now, sync_every=sync_every) if listed else None
 
 
-def poll_reason_without_list(row: ConnectionState | None, *, now: datetime, max_gap: timedelta) -> PollReason | None:
-    """Why a connection is to be polled now while the list cannot be read: every few minutes."""
-    return _reason_if_not_read(row, now=now, max_gap=min(max_gap, MAX_GAP_WITHOUT_LIST))
-
-
 def _reason_if_not_read(row: ConnectionState | None, *, now: datetime, max_gap: timedelta) -> PollReason | None:
     cursor = row.cursor if row else Cursor()
     if cursor.last_read_started_at is None:
         return PollReason.FIRST
     if cursor.progress:
         return PollReason.UNFINISHED
-    # A reading in the future means that our clock was set back: its age is unknown.
+    # If the last reading is in the future, our clock was set back and the age is unknown.
     is_recent = timedelta(0) <= now - cursor.last_read_started_at < max_gap
     return None if is_recent else PollReason.GAP
 
@@ -121,7 +111,7 @@ def _reason_by_sync(
 
 
 def may_request_sync(syncs: Syncs, synced_at: datetime, now: Now, sync_every: timedelta) -> bool:
-    """Whether the last sync is old enough, and no sync was requested or refused too recently."""
+    """Whether the last sync, and the last request or refusal of one, are old enough."""
     if now.vendor - synced_at < sync_every:
         return False
     if syncs.refused_at and now.ours - syncs.refused_at < REFUSED_FOR:

@@ -1,4 +1,4 @@
-"""Request a sync of a shop sooner than Trackstar's schedule would run it (`SyncMinutes`); a failure costs no poll."""
+"""Request a sync of a shop before Trackstar's schedule runs one (`SyncMinutes`). A failure does not fail the poll."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,30 +17,25 @@ from orderwatch.records import ConnectionState
 def request_sync(
     connection: AlertConnection, *, vendor: Vendor, store: Store, metrics: PollMetrics, sync_every: timedelta
 ) -> None:
-    """Request a sync if the last one is old enough, at most once in that time. Call it after a finished poll.
+    """Request a sync after a finished poll if the last sync is older than `sync_every`.
 
-    After a refusal no sync is requested for a day; the operators are notified of the first one. Errors are logged.
-
-    Args:
-        connection: The connection, as alerts show it.
-        vendor: Trackstar.
-        store: The tables.
-        metrics: The metrics of the poll, with the age of the last sync.
-        sync_every: How old the last sync may be.
+    After a refusal no sync is requested for a day. The operators are notified of the first refusal. Errors are logged.
     """
+    try:
+        _request(connection, vendor, store, metrics, sync_every)
+    except OrderwatchError as error:
+        logger.warning("sync could not be requested; the next poll tries again", exc_info=error)
+
+
+def _request(
+    connection: AlertConnection, vendor: Vendor, store: Store, metrics: PollMetrics, sync_every: timedelta
+) -> None:
     if metrics.sync_age is None or metrics.is_syncing:
         return
-    try:
-        _request(connection, vendor, store, metrics.sync_age, sync_every)
-    except OrderwatchError as error:
-        logger.warning("no sync was requested", exc_info=error)
-
-
-def _request(connection: AlertConnection, vendor: Vendor, store: Store, sync_age: float, sync_every: timedelta) -> None:
     state, now = store.load(connection.id), Now.of(vendor)
-    if not may_request_sync(state.syncs, now.vendor - timedelta(seconds=sync_age), now, sync_every):
+    if not may_request_sync(state.syncs, now.vendor - timedelta(seconds=metrics.sync_age), now, sync_every):
         return
-    # Stored first: after a crash in between, one request is missing and none is repeated.
+    # Stored first, so that a crash after the request cannot repeat it.
     state = replace(state, syncs=replace(state.syncs, requested_at=now.ours))
     store.commit(state, writes=[], alerts=[])
     try:

@@ -3,10 +3,10 @@
     begin ── page ── after ── page ── after ... ── the window is finished, and the position moves past it
                └── recover: an expired page token, a refused filter
 
-    baseline, incremental ── deadlines (where those of open orders are not recorded) ── sweep (daily) ── final sweep
+    baseline, incremental ── deadlines (if those of open orders are not recorded) ── sweep (daily) ── final sweep
 
-`Cursor` is a value: every method returns the next one. The position moves past a window only when every page of it was
-read and written (rule 4). All bounds are by the vendor's clock; ours only measures how long ago something was (rule 5).
+`Cursor` is a value: every method returns the next one. The position moves past a window only after every page of it was
+read and written (rule 4). All bounds are by the vendor's clock; ours only measures durations (rule 5).
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch.trackstar.orders import DateField, FoundOrders, Order, OrderPage, OrderQuery
 
 SWEEP_INTERVAL = timedelta(days=1)
-"""How often the watched statuses are read whatever their dates (rule 6)."""
+"""How often all orders in a watched status are read, without a bound on their dates (rule 6)."""
 FINAL_SWEEP = timedelta(days=7)
-"""How far the sweep of final statuses reaches back before the previous one."""
+"""How far the sweep of final statuses reaches back before the previous sweep."""
 
 
 class Vendor(Protocol):
@@ -39,13 +39,13 @@ class Vendor(Protocol):
         """Trackstar's record of the connection."""
 
     def order_page(self, query: OrderQuery, *, page_token: str | None) -> OrderPage:
-        """One page of the query, with every filter repeated."""
+        """One page of the query."""
 
     def orders(self, order_ids: Sequence[str]) -> FoundOrders:
-        """These orders, at most 100, as Trackstar's copy has them now."""
+        """The current records of these orders, at most 100."""
 
     def start_sync(self) -> None:
-        """Request a sync of the shop's orders; `UnavailableError` where that may work later."""
+        """Request a sync of the shop's orders; `UnavailableError` if a later request may succeed."""
 
 
 class Now(NamedTuple):
@@ -68,8 +68,8 @@ class ReadContext:
         now: Both clocks.
         policy: What is watched.
         sync_frequency: How often Trackstar pulls the shop's orders.
-        last_sync_end: When the last sync ended, as far as Trackstar says.
-        is_probed: Whether Trackstar answered the probe of the connection.
+        last_sync_end: When the last sync ended; None if unknown.
+        is_probed: Whether the probe of the connection was successful.
     """
 
     now: Now
@@ -81,11 +81,11 @@ class ReadContext:
 
 @dataclass(frozen=True, slots=True)
 class DeadlineWatch:
-    """By which rules the deadlines of all open orders are recorded.
+    """The rules by which the deadlines of all open orders are recorded.
 
     Attributes:
         rules: The fingerprint of the rules; None: deadlines are not recorded.
-        since: The vendor's clock when they were recorded: what had passed by then is not alerted (rule 19).
+        since: The vendor's clock when they were recorded. Deadlines before it are not alerted (rule 19).
     """
 
     rules: str | None = None
@@ -93,7 +93,7 @@ class DeadlineWatch:
 
 
 class AfterPage(NamedTuple):
-    """The cursor behind a page, and the window that the page finished, if any."""
+    """The cursor after a page, and the window that the page finished, if any."""
 
     cursor: "Cursor"
     finished: Progress | None = None
@@ -101,23 +101,23 @@ class AfterPage(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """What has been read of a connection's orders, and what is read next.
+    """Which orders of a connection have been read, and which are read next.
 
     Attributes:
-        position: By the vendor's clock, up to when everything was read and written (rule 4); None before the baseline.
-        read_until: The vendor's clock when the reading that set the position began: before the position where the
-            vendor's clock went back, since the position never does.
-        last_read_started_at: Our clock when that reading began.
-        last_sync_end_read: The end of the last sync that was known when it began.
+        position: The time up to which everything was read and written (rule 4), by the vendor's clock; None before the
+            baseline. It never goes back.
+        read_until: The vendor's clock when the last reading began; before the position if that clock was set back.
+        last_read_started_at: Our clock when the last reading began.
+        last_sync_end_read: The end of the last sync when that reading began, if known.
         last_success_at: Our clock when a window was last read to its end.
         date_field: The date that the incremental filter uses.
-        has_orders: Whether any order was ever read: until then, `date_field` is a guess.
-        has_vendor_dates: Whether any order ever showed Trackstar's date of change.
+        has_orders: Whether any order was ever read. Until then, `date_field` is a guess.
+        has_vendor_dates: Whether any order ever had Trackstar's date of change.
         is_filter_refused: Whether Trackstar refused the filter on its own date; tried again after each sweep.
-        fell_back_at: The position when the shop's date came into use: the next window on Trackstar's date starts there.
+        fell_back_at: The position at the fallback to the shop's date: the next window on Trackstar's date starts there.
         watch_started_at: The vendor's clock when the baseline began.
-        baseline_completed_at: The vendor's clock when it was finished.
-        deadlines: By which rules the deadlines of all open orders are recorded.
+        baseline_completed_at: The vendor's clock when the baseline was finished.
+        deadlines: The rules by which the deadlines of all open orders are recorded.
         last_sweep_at: The vendor's clock when the last sweep began.
         progress: The window that is being read; None between windows.
     """
@@ -139,7 +139,7 @@ class Cursor:
     progress: Progress | None = None
 
     def has_read_since(self, moment: datetime) -> bool:
-        """Whether a reading that began after the moment has finished (both by our clock)."""
+        """Whether a reading that began at or after this time, by our clock, has finished."""
         return self.last_read_started_at is not None and self.last_read_started_at >= moment
 
     def begin(self, context: ReadContext) -> Self:
@@ -147,14 +147,14 @@ class Cursor:
         if self.progress is None:
             return self._open(self._next_window(context), context)
         logger.info("continuing a window", extra={"window": self.progress.window.kind})
-        # A loop of page tokens may be gone by now.
+        # The page tokens may no longer be a loop.
         return replace(self, progress=replace(self.progress, pages_without_new_orders=0))
 
     def recover(self, error: InvalidRequestError, context: ReadContext) -> Self:
         """Restart after an expired page token, or fall back from a refused date filter (rule 5).
 
         Raises:
-            InvalidRequestError: The one that was given, if it is about anything else.
+            InvalidRequestError: The given error, if it is about anything else.
         """
         progress = self.progress
         if progress and progress.page_token and error.names("page_token"):
@@ -163,19 +163,22 @@ class Cursor:
         uses_vendor_date = progress and progress.window.date_field is DateField.TRACKSTAR_UPDATED
         if progress and uses_vendor_date and error.names(DateField.TRACKSTAR_UPDATED):
             logger.warning("filter on trackstar_updated_date refused; using updated_date")
-            return self._without_vendor_date(progress.window, context)
+            cursor, window = replace(self._fall_back(), is_filter_refused=True), progress.window
+            if window.kind is WindowKind.BASELINE:  # it stays the same window
+                return cursor._open(replace(window, date_field=DateField.SHOP_UPDATED), context)
+            return cursor._open(cursor._next_window(context), context)
         raise error
 
     def after(self, page: OrderPage, orders: Mapping[str, Order], context: ReadContext) -> AfterPage:
-        """Move on behind a page: to the next page, back to the first one, or past the window.
+        """Move to the next page, back to the first one, or past the window.
 
         Args:
-            page: The page.
-            orders: Its orders by id, one record each.
+            page: The page that was read.
+            orders: The newest record of each of its orders, by id.
             context: The circumstances of the reading.
 
         Raises:
-            PagingError: The page tokens led nowhere in every attempt.
+            PagingError: The page tokens repeat in every attempt.
         """
         if self.progress is None:
             raise AssertionError("no window is open")
@@ -188,12 +191,12 @@ class Cursor:
             return AfterPage(replace(cursor, progress=replace(progress, page_token=page.next_token)))
         if progress.is_short():
             logger.warning(
-                "orders moved during the reading; restarting the window",
+                "fewer orders than expected; restarting the window",
                 extra={"read": progress.read_count, "expected": progress.expected_count, "attempt": progress.attempt},
             )
             return AfterPage(replace(cursor, progress=progress.restarted()))
         if progress.window.kind is WindowKind.BASELINE and not (progress.read_count or context.is_probed):
-            # Lists are empty until the initial sync has ended, and Trackstar did not say whether it has: try later.
+            # Lists are empty until the initial sync has ended, and it is unknown whether it has: try again later.
             return AfterPage(replace(cursor, progress=None))
         return AfterPage(cursor._finish(progress, context), finished=progress)
 
@@ -210,7 +213,7 @@ class Cursor:
         now = context.now
         if self.position is None or self.last_read_started_at is None:
             return baseline_window(vendor_now=now.vendor, days=context.policy.baseline_days)
-        if not self.has_orders:  # nothing tells yet which date a filter can use (rule 5): read everything
+        if not self.has_orders:  # it is unknown which date a filter can use (rule 5): read everything
             return Window(kind=WindowKind.INCREMENTAL, until=now.vendor)
         start = min(self.position, self.read_until or self.position)
         if self.date_field is DateField.TRACKSTAR_UPDATED:
@@ -231,13 +234,18 @@ class Cursor:
             return cursor._finish_sweep(window, context)
         if window.kind is WindowKind.DEADLINES:
             return cursor._with_deadlines(progress)._follow_up(context)
+        fell_back_at = self.fell_back_at
+        if self.date_field is DateField.SHOP_UPDATED:
+            fell_back_at = fell_back_at or window.until
+        elif window.date_field is DateField.TRACKSTAR_UPDATED:
+            fell_back_at = None
         cursor = replace(
             cursor,
             position=max(self.position or window.until, window.until),
             read_until=window.until,
             last_read_started_at=progress.began_at,
             last_sync_end_read=progress.last_sync_end,
-            fell_back_at=self._fell_back_after(window),
+            fell_back_at=fell_back_at,
         )
         if window.kind is WindowKind.INCREMENTAL:
             return cursor._follow_up(context)
@@ -249,16 +257,11 @@ class Cursor:
         )
         return cursor._with_deadlines(progress)
 
-    def _fell_back_after(self, window: Window) -> datetime | None:
-        if self.date_field is DateField.SHOP_UPDATED:
-            return self.fell_back_at or window.until
-        return None if window.date_field is DateField.TRACKSTAR_UPDATED else self.fell_back_at
-
     def _with_deadlines(self, progress: Progress) -> Self:
         return replace(self, deadlines=DeadlineWatch(progress.deadline_rules, progress.window.until))
 
     def _follow_up(self, context: ReadContext) -> Self:
-        """Open the window that follows: open orders whose deadlines are not recorded, or the daily sweep."""
+        """Open the next window, if any: open orders whose deadlines are not recorded, or the daily sweep."""
         policy, vendor_now = context.policy, context.now.vendor
         cursor = self
         if policy.deadlines is None:
@@ -271,7 +274,7 @@ class Cursor:
         return cursor
 
     def _sweep(self, context: ReadContext) -> Self:
-        """Read every order that is in a watched status, whenever it changed."""
+        """Read every order in a watched status, without a bound on its date."""
         statuses = tuple(sorted(set(context.policy.statuses) - FINAL_STATUSES))
         if not statuses:
             return self._sweep_final(context)
@@ -279,9 +282,9 @@ class Cursor:
         return self._open(window, context)
 
     def _sweep_final(self, context: ReadContext) -> Self:
-        """Read the orders that came into a final status in the last days: a shop has more of them every day.
+        """Read the orders that reached a final status in the last days only, since their number grows without end.
 
-        The bound is on the shop's own date: an order that the other windows missed may have no other.
+        The bound is on the shop's own date: an order that the other windows missed may not have Trackstar's.
         """
         vendor_now = context.now.vendor
         window = Window(
@@ -299,28 +302,21 @@ class Cursor:
         cursor = replace(self, last_sweep_at=window.until)
         if not self.is_filter_refused:
             return cursor
-        # The refusal may be over: try again, once between two sweeps.
+        # Try the refused filter again, once after each sweep.
         return replace(cursor, date_field=DateField.TRACKSTAR_UPDATED, is_filter_refused=False)
 
     def _choose_date_field(self, orders: Mapping[str, Order]) -> Self:
-        """Use Trackstar's date where any order ever showed one, else the shop's (rule 5)."""
+        """Use Trackstar's date if any order ever had one, else the shop's (rule 5)."""
         if not orders:
             return self
-        shows = self.has_vendor_dates or any(order.trackstar_updated_date for order in orders.values())
-        cursor = replace(self, has_orders=True, has_vendor_dates=shows)
-        if not shows:
+        has_vendor_dates = self.has_vendor_dates or any(order.trackstar_updated_date for order in orders.values())
+        cursor = replace(self, has_orders=True, has_vendor_dates=has_vendor_dates)
+        if not has_vendor_dates:
             return cursor._fall_back()
         if self.date_field is DateField.SHOP_UPDATED and not self.is_filter_refused:
-            logger.info("orders show trackstar_updated_date; using it from now on")
+            logger.info("orders have trackstar_updated_date; using it from now on")
             return replace(cursor, date_field=DateField.TRACKSTAR_UPDATED)
         return cursor
-
-    def _without_vendor_date(self, window: Window, context: ReadContext) -> Self:
-        """Fall back to the shop's date: a baseline stays the same window, any other is opened again."""
-        cursor = replace(self._fall_back(), is_filter_refused=True)
-        if window.kind is WindowKind.BASELINE:
-            return cursor._open(replace(window, date_field=DateField.SHOP_UPDATED), context)
-        return cursor._open(cursor._next_window(context), context)
 
     def _fall_back(self) -> Self:
         if self.date_field is DateField.SHOP_UPDATED:
@@ -333,7 +329,7 @@ class Cursor:
 def _restart_after_loop(progress: Progress) -> Progress:
     if progress.attempt >= MAX_ATTEMPTS:
         raise PagingError(
-            f"GET /cart/orders: the page tokens repeat after {progress.read_count} orders, in {MAX_ATTEMPTS} attempts: "
+            f"GET /cart/orders: the page tokens repeat after {progress.read_count} orders in {MAX_ATTEMPTS} attempts: "
             "contact Trackstar's support"
         )
     logger.warning("page tokens repeat; restarting the window", extra={"attempt": progress.attempt})

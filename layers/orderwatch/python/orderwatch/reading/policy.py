@@ -1,4 +1,4 @@
-"""What is watched in a shop."""
+"""What to watch in a shop."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class Policy:
     Attributes:
         statuses: The watched statuses.
         notify_recovered: Whether leaving a watched status is alerted.
-        baseline_days: Days of history that a baseline reads; 0 reads all.
-        deadlines: When an order is at risk, late or stuck; None: deadlines are not watched.
+        baseline_days: Days of history that a baseline reads; 0: all.
+        deadlines: The deadline rules; None: deadlines are not watched.
     """
 
     statuses: Collection[str]

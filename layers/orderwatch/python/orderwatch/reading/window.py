@@ -1,4 +1,4 @@
-"""A window of orders: what is read to its end, how far it has been read, and what its orders add up to."""
+"""A window: a range of orders that is read to its end, the progress of the reading, and the backlog that it counts."""
 
 import base64
 import hashlib
@@ -17,22 +17,22 @@ from orderwatch.reading.policy import Policy
 from orderwatch.trackstar.orders import DateField, Order, OrderPage, OrderQuery
 
 OVERLAP = timedelta(minutes=10)
-"""How far a window reaches back over the last one, to read again what arrived late at the boundary."""
+"""How far a window overlaps the last one, to read orders that arrived late at the boundary."""
 MAX_ATTEMPTS = 3
-"""How often a window is read. If it still shows fewer orders than expected, the sweep finds the rest; if its page
-tokens still lead nowhere, the poll fails."""
+"""How often a window is read. If it still has fewer orders than expected, the sweep finds the rest; if its page tokens
+still repeat, the poll fails."""
 MAX_PAGES_WITHOUT_NEW_ORDERS = 5
-"""Consecutive pages without a new order after which the page tokens are taken for a loop."""
+"""Consecutive pages without a new order after which the page tokens count as a loop."""
 MAX_LISTED = 10
-"""Orders that `watch.started` lists: the first ones to work on."""
+"""Orders that `watch.started` lists, most urgent first."""
 MAX_SAVED_IDS = 10_000
-"""Ids that a window saves for the next poll: 80 KB of the connection's row."""
+"""Ids that a window saves for the next poll, in 80 KB of the connection's row."""
 _FINGERPRINT_BYTES = 6
 _FIRST_SLOTS = 4096
 
 
 class WindowKind(StrEnum):
-    """Why orders are read. `DUE` is no window: those orders are read by their ids."""
+    """Why orders are read. `DUE` has no window: orders that are due are read by their ids."""
 
     BASELINE = "baseline"
     INCREMENTAL = "incremental"
@@ -53,10 +53,10 @@ class Window(OrderQuery):
 
 
 class ReadIds:
-    """The orders that a window has read, so that none is counted twice (rule 6), in 16 to 32 bytes each.
+    """The orders that a window has read, so that each is counted once (rule 6), in 16 to 32 bytes each.
 
-    A table of fingerprints with open addressing: a `set` of a million ids takes 62 MiB, this one 16. It is the one
-    mutable part of a cursor: it grows in place, since a copy for each page would be quadratic.
+    A hash table of fingerprints with open addressing: a `set` of a million ids takes 62 MiB, this takes 16. It is the
+    only mutable part of a cursor: it grows in place, since a copy for each page would take quadratic time.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class ReadIds:
         return ids
 
     def to_text(self) -> str:
-        """Encode for the connection's row; empty where there are more than `MAX_SAVED_IDS`."""
+        """Encode for the connection's row; empty if there are more than `MAX_SAVED_IDS`."""
         if self._count > MAX_SAVED_IDS:
             return ""
         known = (fingerprint.to_bytes(_FINGERPRINT_BYTES) for fingerprint in self._slots if fingerprint)
@@ -87,7 +87,7 @@ class ReadIds:
         return self._count
 
     def add(self, order_id: str) -> bool:
-        """Add an order; True where it is new."""
+        """Add an order; True if it is new."""
         digest = hashlib.blake2b(order_id.encode("utf-8", "surrogatepass"), digest_size=_FINGERPRINT_BYTES)
         return self._insert(int.from_bytes(digest.digest()) or 1)  # 0 marks an empty slot
 
@@ -115,12 +115,12 @@ class ReadIds:
 
 @dataclass(frozen=True, slots=True)
 class BacklogCount:
-    """The orders of a window that a person would want to know of when a watch begins.
+    """The orders of a window that the alert about the start of a watch counts and lists.
 
     Attributes:
         by_status: Number of orders that need attention, by status.
-        most_urgent: The most urgent of them, at most `MAX_LISTED`; counted by a baseline only.
-        overdue: Number of orders whose deadline passed before the window began, by the kind of the latest (rule 19).
+        most_urgent: The most urgent of them, at most `MAX_LISTED`; only in a baseline.
+        overdue: Number of orders by the kind of the latest deadline that passed before the window began (rule 19).
     """
 
     by_status: Mapping[str, int] = field(default_factory=dict)
@@ -128,13 +128,7 @@ class BacklogCount:
     overdue: Mapping[str, int] = field(default_factory=dict)
 
     def with_orders(self, new: Iterable[Order], policy: Policy, *, overdue_by: datetime | None) -> Self:
-        """Count orders that were not counted before.
-
-        Args:
-            new: The orders.
-            policy: What is watched.
-            overdue_by: When the watch of deadlines begins; None: this window does not begin it.
-        """
+        """Count new orders. `overdue_by` is when the watch of deadlines begins; None: this window does not begin it."""
         by_status, overdue = Counter(self.by_status), Counter(self.overdue)
         for order in new:
             if policy.needs_attention(order.status):
@@ -145,21 +139,17 @@ class BacklogCount:
         return type(self)(dict(by_status), self.most_urgent, dict(overdue))
 
     def listing(self, shown: Mapping[str, Order], policy: Policy) -> Self:
-        """List the most urgent orders after one more page; a newer record of an order replaces the one listed."""
+        """List the most urgent orders after one more page; a newer record of an order replaces the listed one."""
         listed = {order.id: order for order in self.most_urgent if order.id not in shown}
         listed |= {order.id: _listed(order) for order in shown.values() if policy.needs_attention(order.status)}
         urgent = sorted(listed.values(), key=lambda order: by_urgency(order.ship_by, order.total_price))
         return type(self)(self.by_status, tuple(urgent[:MAX_LISTED]), self.overdue)
 
     def backlog(self, *, now: datetime) -> Backlog | None:
-        """The backlog as the alert shows it; None where no order needs attention.
-
-        Args:
-            now: The vendor's clock.
-        """
+        """The backlog as the alert shows it; None if no order needs attention. `now` is the vendor's clock."""
         if not self.by_status:
             return None
-        # An order that moved while the window was read may be counted and need no attention any more.
+        # An order that changed while the window was read can be counted and no longer need attention.
         more = max(sum(self.by_status.values()) - len(self.most_urgent), 0)
         return Backlog(seen_at=now, by_status=dict(self.by_status), orders=self.most_urgent, more_orders=more)
 
@@ -185,14 +175,14 @@ class Progress:
     Attributes:
         window: The window.
         began_at: When it was opened, by our clock.
-        last_sync_end: The end of the last sync that was known when it was opened.
+        last_sync_end: The end of the last sync when it was opened, if known.
         page_token: The next page; None: the first.
         read_count: Number of distinct orders read.
         expected_count: The largest `total_count` seen.
-        backlog: What the orders add up to.
+        backlog: The backlog in these orders.
         deadline_rules: The fingerprint of the deadline rules when it was opened.
-        attempt: How often it has been begun.
-        pages_without_new_orders: Consecutive pages, of one poll, that showed no new order.
+        attempt: Number of this attempt, from 1.
+        pages_without_new_orders: Consecutive pages of one poll without a new order.
         read_ids: The orders read; grows in place.
     """
 
@@ -212,7 +202,7 @@ class Progress:
 
     @property
     def remaining(self) -> int:
-        """Number of orders still to be read, by the expected count."""
+        """Number of expected orders that are not read yet."""
         return max(self.expected_count - self.read_count, 0)
 
     def is_short(self) -> bool:
@@ -220,11 +210,11 @@ class Progress:
         return self.read_count < self.expected_count and self.attempt < MAX_ATTEMPTS
 
     def is_loop(self, next_token: str) -> bool:
-        """Whether the next page is this one again, or the last pages showed nothing new."""
+        """Whether the next page is this page, or the last pages had no new order."""
         return next_token == self.page_token or self.pages_without_new_orders >= MAX_PAGES_WITHOUT_NEW_ORDERS
 
     def restarted(self) -> Self:
-        """The same window from its first page."""
+        """The next attempt, from the first page."""
         return type(self)(
             window=self.window,
             began_at=self.began_at,
@@ -234,11 +224,11 @@ class Progress:
         )
 
     def counting(self, page: OrderPage, orders: Mapping[str, Order], policy: Policy) -> Self:
-        """Count what a page shows for the first time: an order that moves during the reading may show up twice.
+        """Count the new orders of a page, since an order that changes during the reading can appear twice.
 
         Args:
             page: The page.
-            orders: Its orders by id, one record each.
+            orders: The newest record of each of its orders, by id.
             policy: What is watched.
         """
         new = [order for order in orders.values() if self.read_ids.add(order.id)]
@@ -257,7 +247,7 @@ class Progress:
 
 
 def baseline_window(*, vendor_now: datetime, days: int) -> Window:
-    """The whole history, or that of the last `days` if it is above 0 (rule 8)."""
+    """The whole history, or the last `days` if above 0 (rule 8)."""
     after = vendor_now - timedelta(days=days) if days else None
     return Window(kind=WindowKind.BASELINE, after=after, until=vendor_now)
 
@@ -274,11 +264,10 @@ def incremental_window(
 
     Args:
         start: Up to when everything was read.
-        age: How long ago that reading began, by our clock. If the vendor's clock has jumped back since, `start` is too
-            late, and this says where it should be.
+        age: How long ago that reading began, by our clock. It replaces `start` if the vendor's clock was set back.
         vendor_now: The vendor's clock.
-        date_field: The date that the filter uses. A change may become visible a whole sync after the shop's own date,
-            so on that date the overlap is at least two syncs (rule 5).
+        date_field: The date that the filter uses. A change can become visible a whole sync after the shop's own date,
+            so the overlap on that date is at least two syncs (rule 5).
         sync_frequency: How often Trackstar pulls the shop's orders.
     """
     overlap = OVERLAP if date_field is DateField.TRACKSTAR_UPDATED else max(OVERLAP, 2 * sync_frequency)

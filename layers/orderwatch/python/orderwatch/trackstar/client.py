@@ -24,16 +24,16 @@ from orderwatch.trackstar.products import Product, ProductEnvelope, ProductPage
 PAGE_SIZE = 1000
 """Records per page: the vendor's maximum."""
 MAX_PAGES = 200
-"""Pages that are read of a list of connections, or of orders by id: more than such a list can have."""
+"""Maximum pages of a list of connections, or of orders by id; no such list can have more."""
 
 
 class Trackstar:
-    """The connection pool to the API: one per process. Use it as a context manager, or call `close`, to free it early.
+    """The connection pool to the API, one per process. Use it as a context manager, or call `close`, to free it early.
 
     Args:
         base_url: The URL of the API.
-        transport: Replaces the network, for tests.
-        on_response: Called with the status of every response, to count them.
+        transport: Replaces the network in tests.
+        on_response: Called with the status of every response.
     """
 
     def __init__(
@@ -43,13 +43,19 @@ class Trackstar:
         transport: httpx.BaseTransport | None = None,
         on_response: Callable[[int], None] | None = None,
     ) -> None:
+        def received(response: httpx.Response) -> None:
+            # Redirects are not followed, but httpx parses the header anyway, and raises if it is invalid.
+            response.headers.pop("location", None)
+            if on_response:
+                on_response(response.status_code)
+
         self._http = httpx.Client(
             base_url=base_url,
             headers={"accept-encoding": "gzip"},
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),  # the connections share this pool
             timeout=TIMEOUT,
             transport=transport,
-            event_hooks={"response": [partial(_on_response, on_response=on_response)]},
+            event_hooks={"response": [received]},
         )
         self._rate_limits: dict[str, VendorRateLimit] = {}
 
@@ -71,14 +77,7 @@ class Trackstar:
         access_token: SecretStr,
         seconds_left: Callable[[], float],
     ) -> "ConnectionClient":
-        """Return a client of one connection.
-
-        Args:
-            connection_id: The connection.
-            api_key: The organisation's key.
-            access_token: The connection's token.
-            seconds_left: Returns the time that the caller has left; no wait is longer.
-        """
+        """Return a client of one connection; `seconds_left` returns the caller's remaining time, which bounds waits."""
         secrets = {"x-trackstar-api-key": api_key, "x-trackstar-access-token": access_token}
         # Polls of the same connection in this process share its rate limit.
         rate_limit = self._rate_limits.setdefault(connection_id, VendorRateLimit())
@@ -87,21 +86,9 @@ class Trackstar:
         )
 
     def account(self, *, api_key: SecretStr, seconds_left: Callable[[], float]) -> "AccountClient":
-        """Return a client of the organisation.
-
-        Args:
-            api_key: The organisation's key.
-            seconds_left: Returns the time that the caller has left; no wait is longer.
-        """
+        """Return a client of the organisation; `seconds_left` is as for `client_of`."""
         secrets = {"x-trackstar-api-key": api_key}
         return AccountClient(self._http, secrets=secrets, rate_limit=VendorRateLimit(), seconds_left=seconds_left)
-
-
-def _on_response(response: httpx.Response, *, on_response: Callable[[int], None] | None) -> None:
-    # Redirects are not followed. The HTTP library parses the header anyway, and raises if it is invalid.
-    response.headers.pop("location", None)
-    if on_response:
-        on_response(response.status_code)
 
 
 def _parse[T: BaseModel](model: type[T], body: bytes) -> T:
@@ -109,10 +96,10 @@ def _parse[T: BaseModel](model: type[T], body: bytes) -> T:
 
 
 class AccountClient(ApiClient):
-    """What Trackstar shows for the API key alone."""
+    """The requests that need only the API key."""
 
     def connections(self) -> dict[str, TrackstarConnection]:
-        """Read every connection, by id.
+        """Read all connections, by id.
 
         Raises:
             TrackstarError: The list cannot be read, or its page tokens repeat.
@@ -136,11 +123,7 @@ class AccountClient(ApiClient):
 
 
 class ConnectionClient(ApiClient):
-    """One connection at Trackstar.
-
-    Polling and publishing declare as Protocols what they use of it. Every method raises a `TrackstarError` if the
-    vendor does not respond as documented.
-    """
+    """One connection at Trackstar. Every method raises a `TrackstarError` if the response is not as documented."""
 
     def __init__(
         self,
@@ -155,7 +138,7 @@ class ConnectionClient(ApiClient):
         self._connection_id = connection_id
 
     def now(self) -> datetime:
-        """Return the vendor's clock at its latest response, in whole seconds; send a request if there was none yet."""
+        """The vendor's clock at its latest response, in whole seconds; sends a request if there was none yet."""
         if self._vendor_now is None:
             with suppress(UnauthorizedError):  # the next read raises it
                 self._get("/cart/orders", {"limit": "1"}, OrderPage.read)
@@ -165,22 +148,22 @@ class ConnectionClient(ApiClient):
         return self._vendor_now
 
     def connection(self) -> TrackstarConnection:
-        """Read the connection itself."""
+        """Read the record of the connection."""
         path = f"/connections/{quote(self._connection_id, safe='')}"
         return self._get(path, {}, partial(read_connection, self._connection_id))
 
     def start_sync(self) -> None:
-        """Ask Trackstar to pull the shop's orders now; it does so in the background. There is no retry."""
+        """Request a sync of the shop's orders, which Trackstar runs in the background. There is no retry."""
         self._post("/connections/sync", {"functions_to_sync": [ORDERS]})
 
     def order_page(self, query: OrderQuery, *, page_token: str | None) -> OrderPage:
-        """Read one page of orders. Every page repeats every filter, since the token does not remember them."""
+        """Read one page of orders, with every filter, since the page token does not contain them."""
         params = {"limit": str(PAGE_SIZE)} | query.filters()
         params |= {"page_token": page_token} if page_token else {}
         return self._get("/cart/orders", params, OrderPage.read)
 
     def orders(self, order_ids: Sequence[str]) -> FoundOrders:
-        """Read these orders as they are now. Orders that no list shows are requested one by one."""
+        """Read the current records of these orders. Orders that are not in a list are requested one by one."""
         found = [order for ids in id_batches(order_ids) for order in self._listed_orders(ids)]
         gone: list[str] = []
         for order_id in sorted(set(order_ids) - {order.id for order in found}):
@@ -206,7 +189,7 @@ class ConnectionClient(ApiClient):
             if page.next_token in {None, params.get("page_token")}:
                 break
             params["page_token"] = str(page.next_token)
-        # If one of two records of an order is broken, the other one may be the older one.
+        # If an order has a broken record too, its valid record may be the older one.
         return [order for order in listed if order.quarantine_key not in broken]
 
     def products(self, product_ids: Sequence[str]) -> dict[str, Product]:

@@ -1,4 +1,4 @@
-"""Connections (each is one customer's shop) as Trackstar describes them, in every documented spelling."""
+"""Trackstar's connections, each of which is a customer's shop, in every documented format."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -11,11 +11,11 @@ ORDERS = "get_orders"
 DEFAULT_SYNC_FREQUENCY = timedelta(hours=1)
 """How often Trackstar pulls orders from a shop by default (docs/trackstar.md#syncing)."""
 LONGEST_SYNC_FREQUENCY = timedelta(days=31)
-"""A longer frequency is treated as a mistake, and the default is used."""
+"""A longer frequency is ignored, and the default is used."""
 
 
 class SyncSchedule(Model):
-    """How and when Trackstar pulls one resource from the shop. Both documented spellings of the last sync are read."""
+    """How and when Trackstar pulls one resource from the shop; the last sync has two documented spellings."""
 
     function_name: Text = None
     last_crawl_start: Date = None
@@ -33,7 +33,7 @@ class SyncSchedule(Model):
 
     @property
     def complete_until(self) -> datetime | None:
-        """The time until which Trackstar's copy is complete: a sync can miss what changes while it runs."""
+        """The time up to which Trackstar's copy is complete: a sync can miss changes that are made while it runs."""
         start, end = self.last_crawl_start, self.last_crawl_end
         return start if start and end and start <= end == self.synced_at else self.synced_at
 
@@ -84,7 +84,7 @@ class TrackstarConnection(Model):
 
     @property
     def awaits_historical_sync(self) -> bool:
-        """Whether the first sync is unfinished: until then, reads of orders return nothing."""
+        """Whether the first sync is unfinished. Until it ends, the lists of orders are empty."""
         return (self.historical_sync_completed or {}).get(ORDERS) is False
 
 

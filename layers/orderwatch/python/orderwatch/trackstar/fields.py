@@ -1,6 +1,6 @@
 """The fields of the vendor's records, and how a response body becomes Python values.
 
-Most fields can be null, and integrations differ. A field that does not validate becomes None; its record is kept.
+Most fields can be null, and integrations differ. An invalid field becomes None, and its record is kept.
 """
 
 import json
@@ -15,11 +15,11 @@ from orderwatch.sanitize import replace_surrogates
 from orderwatch.trackstar.privacy import mask_contacts, mask_number, strip_private
 
 MAX_TEXT_LENGTH = 2048
-"""Maximum characters of a text, so that every record fits a DynamoDB row (400 KB)."""
+"""Maximum characters of a text, so that every record fits into a DynamoDB row (400 KB)."""
 
 
 class NoneIfMalformed:
-    """Annotation: a value that does not validate becomes None, inside the compiled validator."""
+    """Annotation: an invalid value becomes None, inside the compiled validator."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Add a default to the field's schema that also applies to errors (pydantic calls this)."""
@@ -54,12 +54,12 @@ type Objects[T] = Annotated[tuple[T, ...], BeforeValidator(_only_objects)]
 def parse_json(body: bytes) -> Any:
     """Parse the body of a response, including one that is slightly damaged (rule 18).
 
-    What pydantic's parser refuses is parsed again without its strictness: bytes that are not UTF-8 and lone surrogates
+    A body that pydantic's parser refuses is parsed again less strictly: bytes that are not UTF-8 and lone surrogates
     become U+FFFD, control characters in strings are kept, a byte order mark is skipped, and an integer that is too long
-    for Python stays a string, which then fails its field's own limits.
+    for Python stays a string, which then fails the limits of its field.
 
     Raises:
-        ValueError: The body is not JSON, or it is nested too deeply. The error's text quotes nothing of the body.
+        ValueError: The body is not JSON, or it is nested too deeply. The text of the error quotes nothing of the body.
     """
     try:
         return from_json(body)

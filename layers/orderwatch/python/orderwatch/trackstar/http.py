@@ -1,4 +1,4 @@
-"""HTTP requests to Trackstar: secrets, retries, the vendor's rate limit, and limits on the size and time of a response.
+"""HTTP requests to Trackstar: secrets, retries, the vendor's rate limit, and limits on the size and time of responses.
 
 Requests, limits and headers: docs/trackstar.md#requests.
 """
@@ -33,17 +33,17 @@ from orderwatch.sanitize import one_line
 MAX_TRIES = 5
 """How often a GET is sent before the caller gets an `UnavailableError`."""
 FIRST_DELAY = 0.25
-"""Seconds: the upper bound of the random delay before the first retry. It doubles with each retry."""
+"""Seconds: upper bound of the random delay before the first retry; it doubles with each retry."""
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 GETS_PER_SECOND = 10
 """The vendor's limit for each access token."""
 MAX_RESET_WAIT = 2.0
-"""Seconds: the longest wait for `x-ratelimit-reset`. The vendor counts by the second; a later reset is a mistake."""
+"""Seconds: the longest wait for `x-ratelimit-reset`. The vendor counts by the second, so a later reset is wrong."""
 MEBIBYTE = 2**20
 MAX_BODY = 32 * MEBIBYTE
-"""Decoded bytes of a body. A page of 1,000 large orders has about ten million."""
+"""Maximum decoded bytes of a body. A page of 1,000 large orders has about ten million."""
 MAX_ERROR_BODY = 64 * 1024
-"""Decoded bytes of the body of an error response: enough for the vendor's message."""
+"""Maximum decoded bytes of an error's body: enough for the vendor's message."""
 MAX_SECONDS = 30.0
 """Seconds in which a body must arrive completely."""
 MAX_REQUEST_ID_LENGTH = 128
@@ -63,14 +63,13 @@ class TransientError(Exception):
     """A fault that a retry may fix.
 
     Args:
-        what: What failed, without bodies.
-        retry_after: Seconds that the vendor asks the client to wait.
+        message: What failed, without bodies.
+        retry_after: Seconds to wait before the retry, as the vendor requires.
         request_id: The vendor's `X-Request-Id`.
     """
 
-    def __init__(self, what: str, *, retry_after: float = 0.0, request_id: str | None = None) -> None:
-        super().__init__(what)
-        self.what = what
+    def __init__(self, message: str, *, retry_after: float = 0.0, request_id: str | None = None) -> None:
+        super().__init__(message)
         self.retry_after = retry_after
         self.request_id = request_id
 
@@ -78,8 +77,8 @@ class TransientError(Exception):
 class VendorRateLimit:
     """Keeps one process within the vendor's limit for an access token.
 
-    The vendor counts the requests and reports the rest in each response, so this needs no shared state, unlike
-    `aws.rate_limit`, which enforces a limit of our own across processes.
+    Unlike `aws.rate_limit`, it needs no shared state: the vendor counts the requests of all processes, and each of its
+    responses has the number that is left.
     """
 
     def __init__(self) -> None:
@@ -122,34 +121,31 @@ class ApiResponse:
         """The vendor's id of the request, made safe to log."""
         return request_id(self.headers)
 
-    def raise_for_status(self, what: str) -> None:
-        """Raise unless the status is 200.
-
-        Args:
-            what: The request, for the error's text.
+    def raise_for_status(self, request: str) -> None:
+        """Raise unless the status is 200; `request` is for the text of the error.
 
         Raises:
             TransientError: 429 or 5xx.
-            TrackstarError: Any other status; its subclass says which.
+            TrackstarError: Any other status, by its subclass.
         """
         if self.status == HTTPStatus.OK:
             return
-        what = f"{what}: {self.status}"
+        message = f"{request}: {self.status}"
         if self.status == HTTPStatus.UNPROCESSABLE_ENTITY:
             detail = self.body.decode("utf-8", "replace")
-            raise InvalidRequestError(what, detail=detail, request_id=self.request_id)
+            raise InvalidRequestError(message, detail=detail, request_id=self.request_id)
         if self.status in _ERRORS:
-            raise _ERRORS[self.status](what, request_id=self.request_id)
+            raise _ERRORS[self.status](message, request_id=self.request_id)
         if self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             after = _number(self.headers.get("retry-after")) or rate_limit_header(self.headers, "retry-after") or 0.0
             raise TransientError(str(self.status), retry_after=after, request_id=self.request_id)
-        raise TrackstarError(what, request_id=self.request_id)
+        raise TrackstarError(message, request_id=self.request_id)
 
     def parse[T](self, parse: Callable[[bytes], T]) -> T:
         """Parse the body.
 
         Raises:
-            TransientError: `parse` raised a ValueError: the body is not what the vendor documents.
+            TransientError: `parse` raised a ValueError: the body is not as documented.
         """
         try:
             return parse(self.body)
@@ -166,7 +162,7 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def rate_limit_header(headers: Mapping[str, str], name: str) -> float | None:
-    """A header of the rate limit, in either of its two documented spellings."""
+    """A header of the rate limit, in either documented spelling."""
     return _number(headers.get(f"x-ratelimit-{name}") or headers.get(f"x-rate-limit-{name}"))
 
 
@@ -195,16 +191,12 @@ class TooLargeError(Exception):
 def read_body(response: httpx.Response, seconds: float) -> bytes:
     """Read a complete body.
 
-    The limit is checked for each chunk that httpx decodes. A chunk is at most 64 KiB on the wire, which can decode to
-    64 MiB: a decompression bomb needs about 130 MB for a moment (measured), and the function has 512 MB.
-
-    Args:
-        response: A streamed response.
-        seconds: The time that the caller has left.
+    The limit is checked for each chunk that httpx decodes. A chunk has at most 64 KiB before and 64 MiB after decoding:
+    a decompression bomb briefly needs about 130 MB (measured), and the function has 512 MB.
 
     Raises:
         TooLargeError: The body is larger than `MAX_BODY`.
-        TransientError: The body takes too long.
+        TransientError: The body is not complete within the seconds, or `MAX_SECONDS`.
         httpx.DecodingError: The body is not compressed as its headers claim.
     """
     body = bytearray()
@@ -216,7 +208,7 @@ def read_body(response: httpx.Response, seconds: float) -> bytes:
 
 
 def read_error_body(response: httpx.Response, seconds: float) -> bytes:
-    """Read the beginning of an error's body; empty if it cannot be read, since the status is what counts."""
+    """Read the beginning of an error's body; empty if it cannot be read, since the status is enough."""
     body = bytearray()
     try:
         for chunk in _chunks_in_time(response, seconds):
@@ -233,25 +225,21 @@ def _chunks_in_time(response: httpx.Response, seconds: float) -> Iterator[bytes]
     ends_at = clock.monotonic() + seconds
     for chunk in response.iter_bytes():
         if clock.monotonic() > ends_at:
-            what = f"the response was not complete within {seconds:.0f} s"
-            raise TransientError(what, request_id=request_id(response.headers))
+            message = f"the response was not complete within {seconds:.0f} s"
+            raise TransientError(message, request_id=request_id(response.headers))
         yield chunk
 
 
 def is_sendable(secret: SecretStr) -> bool:
-    """Whether a header can carry the secret. Check it first: the HTTP library's own error would quote the secret."""
+    """Whether a header can contain the secret. Check it first, since httpx's own error would quote the secret."""
     value = secret.get_secret_value().strip()
     return bool(value) and value.isascii() and value.isprintable()
 
 
 class ApiClient:
-    """Sends requests with one set of secrets, within one rate limit.
+    """Sends requests with one set of secrets (by header name), within one rate limit.
 
-    Args:
-        http: The connection pool.
-        secrets: The secrets by header name.
-        rate_limit: The rate limit of the secrets.
-        seconds_left: Returns the time that the caller has left; no wait is longer.
+    `seconds_left` returns the time that the caller has left. No wait is longer.
     """
 
     def __init__(
@@ -269,12 +257,7 @@ class ApiClient:
         self._vendor_now: datetime | None = None
 
     def _get[T](self, path: str, params: Mapping[str, str], parse: Callable[[bytes], T]) -> T:
-        """GET with retries.
-
-        Args:
-            path: The path below the base URL.
-            params: The query.
-            parse: Parses the body; raises a ValueError, without values of the body in its text, if it cannot.
+        """GET with retries. `parse` raises a ValueError, without values in its text, if the body is invalid.
 
         Raises:
             UnavailableError: All tries failed, or the time is used up.
@@ -288,16 +271,16 @@ class ApiClient:
             except TransientError as fault:
                 delay = max(fault.retry_after, random.uniform(0, FIRST_DELAY * 2**attempt))  # noqa: S311 - jitter
                 if attempt + 1 == MAX_TRIES or delay >= self._seconds_left():
-                    raise UnavailableError(f"GET {path}: {fault.what}", request_id=fault.request_id) from None
+                    raise UnavailableError(f"GET {path}: {fault}", request_id=fault.request_id) from None
                 logger.info(
                     "Trackstar request failed; will retry",
-                    extra={"path": path, "fault": fault.what, "delay": delay, "request_id": fault.request_id},
+                    extra={"path": path, "fault": str(fault), "delay": delay, "request_id": fault.request_id},
                 )
                 clock.sleep(delay)
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _post(self, path: str, body: Mapping[str, Any]) -> None:
-        """POST once. Any 2xx is a success: the documentation does not name one.
+        """POST once. Any 2xx is a success, since the documentation does not name one.
 
         Raises:
             UnavailableError: A later request may succeed.
@@ -308,7 +291,7 @@ class ApiClient:
             if response.status // 100 != HTTPStatus.OK // 100:
                 response.raise_for_status(f"POST {path}")
         except TransientError as fault:
-            raise UnavailableError(f"POST {path}: {fault.what}", request_id=fault.request_id) from None
+            raise UnavailableError(f"POST {path}: {fault}", request_id=fault.request_id) from None
 
     def _send(
         self, method: str, path: str, params: Mapping[str, str], body: Mapping[str, Any] | None = None
@@ -319,7 +302,10 @@ class ApiClient:
             TransientError: No complete response arrived.
             TrackstarError: The request cannot be sent, or its response is too large.
         """
-        headers = {header: self._header_value(header) for header in self._secrets}
+        for header, secret in self._secrets.items():
+            if not is_sendable(secret):
+                raise UnauthorizedError(f"the secret for {header} is empty or contains characters that cannot be sent")
+        headers = {header: secret.get_secret_value().strip() for header, secret in self._secrets.items()}
         self._rate_limit.wait()
         try:
             return self._exchange(method, path, params, headers, body)
@@ -328,16 +314,10 @@ class ApiClient:
         except TooLargeError as error:
             raise TrackstarError(f"{method} {path}: {error}") from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            what = f"{self._http.base_url.host} cannot be reached ({type(error).__name__})"
-            raise TransientError(f"{what}: check Trackstar's URL (TrackstarBaseUrl)") from None
+            message = f"{self._http.base_url.host} cannot be reached ({type(error).__name__})"
+            raise TransientError(f"{message}: check Trackstar's URL (TrackstarBaseUrl)") from None
         except httpx.RequestError as error:
             raise TransientError(type(error).__name__) from None
-
-    def _header_value(self, header: str) -> str:
-        secret = self._secrets[header]
-        if not is_sendable(secret):
-            raise UnauthorizedError(f"the secret for {header} is empty or contains characters that cannot be sent")
-        return secret.get_secret_value().strip()
 
     def _exchange(
         self,

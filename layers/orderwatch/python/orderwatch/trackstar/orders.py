@@ -1,4 +1,4 @@
-"""Orders of one connection: the query, the records and the pages of `GET /cart/orders`."""
+"""The orders of a connection: the query, the records and the pages of `GET /cart/orders`."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,15 +35,15 @@ from orderwatch.trackstar.fields import (
 )
 
 MAX_ID_LENGTH = 256
-"""Maximum characters of an order's id: together with the connection's id it must fit a DynamoDB key (2,048 bytes)."""
+"""Maximum characters of an order's id, which must fit into a DynamoDB key (2,048 bytes) with the connection's id."""
 MAX_TOKEN_LENGTH = 4096
-"""Maximum characters of a page token: it is stored in the connection's row, and it must fit a URL."""
+"""Maximum characters of a page token, which must fit into a URL and the connection's row."""
 MAX_COUNT = 10**9
 """A `total_count` above this is ignored."""
 MAX_IDS = 100
 """Maximum values of one `in` filter (the vendor's limit)."""
 MAX_IDS_LENGTH = 4000
-"""Maximum characters of all ids of one request, so that the URL is not too long for a server."""
+"""Maximum characters of all ids of one request, which a server must accept in a URL."""
 
 
 class DateField(StrEnum):
@@ -55,7 +55,7 @@ class DateField(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderQuery:
-    """The filters of a list of orders. Every page repeats them: the vendor's page token does not remember them.
+    """The filters of a list of orders, which every page repeats.
 
     Attributes:
         after: The lower bound, inclusive; None: no bound.
@@ -70,7 +70,7 @@ class OrderQuery:
     statuses: tuple[str, ...] = ()
 
     def filters(self) -> dict[str, str]:
-        """Return the query's parameters."""
+        """The query's parameters."""
         filters: dict[str, str] = {}
         if self.after:
             filters[f"{self.date_field}[gte]"] = _filter_date(self.after)
@@ -81,12 +81,12 @@ class OrderQuery:
 
 
 def _filter_date(moment: datetime) -> str:
-    """Format a date as the filters require: UTC in whole seconds, rounded down so that `gte` skips nothing."""
+    """Format a date for a filter: UTC in whole seconds, rounded down so that `gte` skips nothing."""
     return (moment.astimezone(UTC) - timedelta(microseconds=moment.microsecond)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class VersionClock(StrEnum):
-    """The clock that stamped a version. Only versions of the same clock can be compared."""
+    """The clock of a version. Only versions of the same clock can be compared."""
 
     TRACKSTAR = "trackstar"
     SHOP = "shop"
@@ -94,7 +94,7 @@ class VersionClock(StrEnum):
 
 
 class Version(NamedTuple):
-    """When the order's current status was set, and by which clock."""
+    """The date of an order's record, and its clock."""
 
     at: datetime
     clock: VersionClock
@@ -121,7 +121,7 @@ def _length(value: Any) -> Any:
 
 
 class OrderDetails(Model):
-    """The rest of an order's record that an alert shows."""
+    """The fields of an order's record that only alerts show."""
 
     created_date: Date = None
     trackstar_created_date: Date = None
@@ -142,7 +142,7 @@ class OrderDetails(Model):
 
 
 class _Records:
-    """The records of a page, parsed on first use: most pages contain no order that is alerted."""
+    """The records of a page, parsed at first use, since most pages have no order that is alerted."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -156,11 +156,10 @@ class _Records:
 
 
 class Order(Model):
-    """One order as of Trackstar's last sync, with the fields that a poll needs for its decisions.
+    """One order as of Trackstar's last sync, with the fields on which a poll decides.
 
     Raises:
-        ValidationError: The constructors raise it if the id or the status is missing or not a string. Such a record
-            cannot be watched and is quarantined (rule 9).
+        ValidationError: The id or the status is missing or invalid. Such a record is quarantined (rule 9).
     """
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
@@ -172,7 +171,7 @@ class Order(Model):
     updated_date: Date = None
     trackstar_updated_date: Date = None
     latest_ship_date: Date = None
-    __slots__ = ("_found_in",)  # not a private attribute: pydantic would run Python code for each order of a page
+    __slots__ = ("_found_in",)  # a private attribute of pydantic would run Python code for each order of a page
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
@@ -186,7 +185,7 @@ class Order(Model):
 
     @property
     def details(self) -> OrderDetails:
-        """The rest of the record, read on each access: few orders of a page are alerted."""
+        """The fields that only alerts show, parsed at each access, since few orders of a page are alerted."""
         records, index = getattr(self, "_found_in", ([{}], 0))
         return OrderDetails.model_validate(records[index])
 
@@ -201,16 +200,15 @@ class Order(Model):
         return _usable_id(self.id)
 
     def version(self, observed_at: datetime) -> Version:
-        """Return the version of this copy: dated by Trackstar, else by the shop, else by `observed_at`.
+        """The version of this record: dated by Trackstar, else by the shop, else by `observed_at`.
 
-        `observed_at` also replaces a date in the future: compared with such a date, every later version would be old.
+        `observed_at` also replaces a date in the future, since every later version would be older than such a date.
         """
+        version = Version(observed_at, VersionClock.OBSERVED)
         if self.trackstar_updated_date:
             version = Version(self.trackstar_updated_date, VersionClock.TRACKSTAR)
         elif self.updated_date:
             version = Version(self.updated_date, VersionClock.SHOP)
-        else:
-            return Version(observed_at, VersionClock.OBSERVED)
         return version if version.at <= observed_at else Version(observed_at, VersionClock.OBSERVED)
 
 
@@ -219,8 +217,8 @@ class Quarantined:
     """A record that cannot be watched (rule 9).
 
     Attributes:
-        order_id: The record's id, safe to store and show (`one_line`); None if it has no usable id.
-        reason: The invalid fields and why they are invalid, without their values: those can be personal.
+        order_id: The record's id, safe to store and show (`one_line`); None if it has no valid id.
+        reason: The invalid fields and why they are invalid, without their values, which can be personal.
     """
 
     order_id: str | None
@@ -228,7 +226,7 @@ class Quarantined:
 
     @property
     def key(self) -> str:
-        """The key of the quarantine: the record's id, else the reason."""
+        """The key in the quarantine: the record's id, else the reason."""
         return self.order_id or f"without id ({self.reason})"
 
 
@@ -274,10 +272,7 @@ def _undamaged(token: str) -> str:
 class _Envelope(Model):
     data: list[Any]
     next_token: Annotated[str, StringConstraints(max_length=MAX_TOKEN_LENGTH), AfterValidator(_undamaged)] | None = None
-    total_count: Annotated[
-        Annotated[int, Strict(), Field(ge=0, le=MAX_COUNT)] | None,
-        NoneIfMalformed(),
-    ] = None
+    total_count: Annotated[Annotated[int, Strict(), Field(ge=0, le=MAX_COUNT)] | None, NoneIfMalformed()] = None
 
 
 class _ValidPage(_Envelope):
@@ -308,24 +303,19 @@ class OrderPage:
             ValidationError: The body is not a page, or its `next_token` is invalid.
             ValueError: The body is not JSON, or it is cut off.
         """
-        try:  # nearly every page: it is validated as a whole, without Python code for each record
+        try:  # nearly every page is valid as a whole, which needs no Python code for each record
             page = _ValidPage.model_validate_json(body)
         except ValidationError:
-            return cls._read_each(parse_json(body))
+            return cls._read_each(_Envelope.model_validate(parse_json(body)))
         records = _Records(body)
         orders = [order.found_in(records, index) for index, order in enumerate(page.data)]
         return cls(orders, [], page.next_token, page.total_count)
 
     @classmethod
-    def _read_each(cls, value: Any) -> Self:
-        page = _Envelope.model_validate(value)
-        orders: list[Order] = []
-        quarantined: list[Quarantined] = []
-        for read in map(_read_record, page.data):
-            if isinstance(read, Order):
-                orders.append(read)
-            else:
-                quarantined.append(read)
+    def _read_each(cls, page: _Envelope) -> Self:
+        read = list(map(_read_record, page.data))
+        orders = [each for each in read if isinstance(each, Order)]
+        quarantined = [each for each in read if isinstance(each, Quarantined)]
         return cls(orders, quarantined, page.next_token, page.total_count)
 
 
@@ -343,7 +333,7 @@ class FoundOrders:
 
 
 def id_batches(order_ids: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the ids in lists that fit one request; ids with a comma are left out, since no list can contain them."""
+    """Yield the ids in lists that fit into one request, without ids with a comma, which a list cannot contain."""
     batch: list[str] = []
     for order_id in order_ids:
         if "," in order_id:

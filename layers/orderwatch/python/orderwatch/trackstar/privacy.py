@@ -1,7 +1,7 @@
-"""Contact data and keys in a shop's free text and links, recognized by their shape (rule 13).
+"""Remove contact data and keys from a shop's free text and links (rule 13).
 
-A shop can write anything into a custom status or a link. E-mail addresses and phone numbers are masked. Links lose the
-parameters that grant access. A person's name or street address has no recognizable shape and is not masked.
+A shop can write anything into a custom status or a link. E-mail addresses and phone numbers are masked, and parameters
+that grant access are removed from links. A person's name or street address has no recognizable shape and is not masked.
 """
 
 import re
@@ -28,10 +28,10 @@ _PHONE = re.compile(
     """,
     re.VERBOSE,
 )
-"""A phone number has a plus sign, brackets, a label or typical groups; plain digits are an order number."""
+"""A phone number has a plus sign, brackets, a label or typical groups. Plain digits are an order number."""
 
 _SUSPECT = re.compile(r"@|%40|\d(?:\D{0,3}\d){6}")
-"""A cheap test that rules out nearly every text: it runs for each of the thousand orders of a page."""
+"""A cheap test that rules out nearly every text, since it runs for each of the thousand orders of a page."""
 _PRIVATE_NAME = re.compile(
     r"token|secret|signature|credential|passw|sess(?:ion|id)|hmac|jwt|api-?key|e-?mail|phone"
     r"|(?:first|last|full|customer|user)[_-]?name"
@@ -50,7 +50,7 @@ def mask_number(number: str) -> str:
     """Mask contact data in an order's number.
 
     Raises:
-        ValueError: The number consists of contact data only, so it cannot identify the order.
+        ValueError: The number is only contact data, so it cannot identify the order.
     """
     masked = mask_contacts(number)
     if masked in {EMAIL, PHONE}:
@@ -62,7 +62,7 @@ def strip_private(url: str) -> str:
     """Remove user and password, and the parameters that are keys or contact data, from a URL.
 
     Raises:
-        ValueError: The URL is invalid, or its path contains contact data: without that part the link would not work.
+        ValueError: The URL is invalid, or its path contains contact data, without which the link would not work.
     """
     parts = urlsplit(url)
     if _has_contacts(unquote(parts.path)):

@@ -1,4 +1,4 @@
-"""Products as Trackstar lists them, reduced to what an alert shows."""
+"""Trackstar's products, with the fields that an alert shows."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -11,7 +11,7 @@ from orderwatch.trackstar.fields import NoneIfMalformed, Number, Text, Url
 
 
 class Product(Model):
-    """One product of one connection. Everything but the id can be missing."""
+    """One product of one connection. Every field but the id can be missing."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
@@ -28,7 +28,7 @@ class Product(Model):
 
     @property
     def is_parent(self) -> bool:
-        """Whether the product stands for its variants and has no stock of its own (docs/trackstar.md#products)."""
+        """Whether the product groups variants and has no stock of its own (docs/trackstar.md#products)."""
         return self.parent_product_id == self.id
 
     @property

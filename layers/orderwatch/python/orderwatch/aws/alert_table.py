@@ -1,0 +1,233 @@
+"""AlertTable: one row for each alert; the outbox, and the log of what was sent."""
+
+import heapq
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from orderwatch import clock
+from orderwatch.alerts.alert import Alert, AlertKey
+from orderwatch.aws.dynamodb import MAX_ACTIONS, Action, Transactions, Unit, batch_get, put_action, query, to_item
+from orderwatch.model import describe_flaws
+from orderwatch.observability import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+LEASE_DURATION = timedelta(seconds=190)
+"""Longer than publish_alerts can run (180 seconds)."""
+KEPT_AFTER_SENT = timedelta(days=90)
+"""How long the row of a sent alert is kept; the row of a pending alert never expires."""
+PENDING = "pending"
+SENT = "sent"
+_KEYS_ONLY = "connection_id, alert_id"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """A row as an operator sees it.
+
+    Attributes:
+        key: The key.
+        kind: Such as `order.exception`.
+        order_id: Trackstar's id of the order, if the alert is about one.
+        status: The order's status.
+        previous_status: The order's status before.
+        state: `PENDING` or `SENT`.
+        created_at: Our clock when the row was written.
+        sent_at: Our clock when SNS accepted the message.
+        attempts: Number of attempts to send it.
+        message_id: SNS's id of the message.
+        alert: The alert; None if it cannot be parsed because another release wrote it.
+    """
+
+    key: AlertKey
+    kind: str
+    order_id: str | None
+    status: str | None
+    previous_status: str | None
+    state: str
+    created_at: datetime
+    sent_at: datetime | None
+    attempts: int
+    message_id: str | None
+    alert: Alert | None
+
+
+class AlertTable:
+    """The rows of alerts.
+
+    The index `by_time` finds the alerts of a connection by the time when they were written. The sparse index `pending`
+    does the same for all alerts that were not sent. An alert that cannot be parsed, because another release wrote it,
+    is logged and affects no other alert.
+    """
+
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def put_action(self, alert: Alert, *, snapshot: str | None = None) -> Action:
+        """The write of a new alert, on condition that no row has its key (rule 2).
+
+        Args:
+            alert: The alert.
+            snapshot: For a summary, the snapshot that the next one compares with; it is not sent.
+        """
+        order = alert.order
+        row = {
+            **alert.key._asdict(),
+            "kind": alert.kind,
+            "order_id": order.id if order else None,
+            "status": order.status if order else None,
+            "previous_status": order.previous_status if order else None,
+            "alert": alert.model_dump_json(exclude_none=True),
+            "state": PENDING,
+            "pending": PENDING,
+            "created_at": clock.now().isoformat(),
+            "attempts": 0,
+            "snapshot": snapshot,
+        }
+        return put_action(self._name, row, condition="attribute_not_exists(alert_id)", values={})
+
+    def put(self, alert: Alert) -> bool:
+        """Write a new alert; False if a row has its key already."""
+        return not Transactions(self._client).write([Unit(alert, (self.put_action(alert),))])
+
+    def unsent(self, keys: Collection[AlertKey]) -> list[Alert]:
+        """The alerts of these keys that are still pending, in the order of the keys, by consistent reads of 100."""
+        rows = batch_get(self._client, self._name, (key._asdict() for key in keys))
+        alerts = {_key(row): _read(row) for row in rows if row["state"] == PENDING}
+        return [alert for key in keys if (alert := alerts.get(key))]
+
+    def pending_since_before(self, moment: datetime) -> Iterator[AlertKey]:
+        """The pending alerts that were written before that time, oldest first."""
+        condition = "pending = :pending AND created_at < :moment"
+        values = {":pending": PENDING, ":moment": moment.isoformat()}
+        rows = query(self._client, self._name, "pending", condition, values, ProjectionExpression=_KEYS_ONLY)
+        return map(_key, rows)
+
+    def written_since(self, connection_id: str, moment: datetime) -> list[tuple[Alert, str | None]]:
+        """The alerts of a connection, or of a topic, since that time, newest first, each with its row's snapshot."""
+        condition = "connection_id = :connection_id AND created_at >= :moment"
+        values = {":connection_id": connection_id, ":moment": moment.isoformat()}
+        found = query(self._client, self._name, "by_time", condition, values, ProjectionExpression=_KEYS_ONLY)
+        rows = batch_get(self._client, self._name, (_key(row)._asdict() for row in found))
+        newest_first = sorted(rows, key=lambda row: str(row["created_at"]), reverse=True)
+        return [(alert, row.get("snapshot")) for row in newest_first if (alert := _read(row))]
+
+    def alerts_since(self, connection_id: str, moment: datetime) -> list[Alert]:
+        """The alerts of a connection, or of a topic, since that time, newest first."""
+        return [alert for alert, _ in self.written_since(connection_id, moment)]
+
+    def acquire(self, key: AlertKey, *, owner: str) -> bool:
+        """Lease the alert to this owner and count the attempt; False if it was sent or is leased to another owner."""
+        now = clock.now()
+        return self._update(
+            key,
+            "SET leased_until = :until, lease_owner = :owner ADD attempts :one",
+            condition="#state = :pending AND "
+            "(attribute_not_exists(leased_until) OR leased_until <= :now OR lease_owner = :owner)",
+            values={
+                ":until": int((now + LEASE_DURATION).timestamp()),
+                ":now": int(now.timestamp()),
+                ":owner": owner,
+                ":one": 1,
+                ":pending": PENDING,
+            },
+        )
+
+    def release(self, key: AlertKey, *, owner: str) -> None:
+        """End the owner's lease of an alert that was not sent; the lease of another owner stays."""
+        self._update(
+            key,
+            "REMOVE leased_until, lease_owner",
+            condition="#state = :pending AND lease_owner = :owner",
+            values={":pending": PENDING, ":owner": owner},
+        )
+
+    def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
+        """Record that SNS accepted the message of the alert; from now on the row can expire."""
+        now = clock.now()
+        self._update(
+            key,
+            "SET #state = :sent, sent_at = :now, message_id = :message_id, expires_at = :expires_at "
+            "REMOVE pending, leased_until, lease_owner",
+            condition="attribute_exists(alert_id)",
+            values={
+                ":sent": SENT,
+                ":now": now.isoformat(),
+                ":message_id": message_id,
+                ":expires_at": int((now + KEPT_AFTER_SENT).timestamp()),
+            },
+        )
+
+    def recent(self, connection_ids: Iterable[str], *, since: datetime | None = None) -> Iterator[AlertRow]:
+        """Yield the alerts of these connections, newest first; only those written since that time, if given."""
+        by_connection = [self._newest_first("by_time", "connection_id", each, since) for each in connection_ids]
+        merged = heapq.merge(*by_connection, key=lambda row: str(row["created_at"]), reverse=True)
+        return self.rows(map(_key, merged))
+
+    def recent_pending(self, *, since: datetime | None = None) -> Iterator[AlertRow]:
+        """Yield the pending alerts of all connections, newest first."""
+        return self.rows(map(_key, self._newest_first("pending", "pending", PENDING, since)))
+
+    def rows(self, keys: Iterable[AlertKey]) -> Iterator[AlertRow]:
+        """Yield the rows of these keys in their order, without those that have expired; lazy, 100 a request."""
+        for some in batched(keys, MAX_ACTIONS, strict=False):
+            found = batch_get(self._client, self._name, (key._asdict() for key in some))
+            rows = {_key(row): row for row in found}
+            yield from (_alert_row(rows[key]) for key in some if key in rows)
+
+    def _newest_first(self, index: str, partition: str, value: str, since: datetime | None) -> Iterator[dict[str, Any]]:
+        condition = f"{partition} = :value" + (" AND created_at >= :since" if since else "")
+        values = {":value": value, ":since": since.isoformat() if since else None}
+        options = {"ScanIndexForward": False, "PaginationConfig": {"PageSize": MAX_ACTIONS}}
+        return query(self._client, self._name, index, condition, values, **options)
+
+    def _update(self, key: AlertKey, update: str, *, condition: str, values: dict[str, Any]) -> bool:
+        names = {"#state": "state"} if "#state" in update + condition else {}
+        try:
+            self._client.update_item(
+                TableName=self._name,
+                Key=to_item(key._asdict()),
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=to_item(values),
+                **({"ExpressionAttributeNames": names} if names else {}),  # type: ignore[arg-type]
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+
+def _key(row: Mapping[str, Any]) -> AlertKey:
+    return AlertKey(row["connection_id"], row["alert_id"])
+
+
+def _alert_row(row: dict[str, Any]) -> AlertRow:
+    return AlertRow(
+        key=_key(row),
+        kind=row["kind"],
+        order_id=row.get("order_id"),
+        status=row.get("status"),
+        previous_status=row.get("previous_status"),
+        state=row["state"],
+        created_at=datetime.fromisoformat(row["created_at"]),
+        sent_at=datetime.fromisoformat(row["sent_at"]) if "sent_at" in row else None,
+        attempts=int(row["attempts"]),
+        message_id=row.get("message_id"),
+        alert=_read(row),
+    )
+
+
+def _read(row: dict[str, Any]) -> Alert | None:
+    try:
+        return Alert.model_validate_json(row["alert"])
+    except ValidationError as error:
+        extra = {"alert_id": row["alert_id"], "flaws": describe_flaws(error)}
+        logger.error("stored alert is invalid; skipped", extra=extra)
+        return None
