@@ -96,7 +96,7 @@ def main() -> None:
     _Handler.ahead = tuple(body(page, _Handler.pages) for page in range(min(_Handler.pages, _MOST_AHEAD)))
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        print(server.server_address[1], flush=True)  # noqa: T201 - who started us waits for it
+        print(server.server_address[1], flush=True)  # noqa: T201 - the parent process reads it
         sys.stdin.read()
         server.shutdown()
 

@@ -215,12 +215,12 @@ class _Cost:
     def growth_over(self, other: "_Cost", what: str) -> list[Target]:
         """The targets: the time is nearly the same, and no service gets more requests."""
         times = self.milliseconds / other.milliseconds
-        alerted = ", ".join(f"{self.requests[each]:.2f} {each}" for each in SERVICES)
+        requests = ", ".join(f"{self.requests[each]:.2f} {each}" for each in SERVICES)
         bound = ", ".join(f"{other.requests[each]:.2f}" for each in SERVICES)
         grown = any(self.requests[each] > other.requests[each] for each in SERVICES)
         return [
             Target(f"{what}: own time", f"{times:.2f} x", f"at most {GROWTH} x", times <= GROWTH),
-            Target(f"{what}: requests", alerted, f"at most {bound}", not grown),
+            Target(f"{what}: requests", requests, f"at most {bound}", not grown),
         ]
 
 

@@ -57,12 +57,12 @@ class Operator:
         return json.loads(self.run("doctor", "--json").stdout)["findings"]
 
     def poll(self) -> None:
-        """Polls and waits until everything up to now is read."""
+        """Poll until everything up to now is read."""
         assert self.run("poll", self.shop.connection_id).returncode == 0
         self.wait_for("shops", lambda shop: shop["data_as_of"] and seconds(shop["data_as_of"]) >= self.clock.now())
 
     def wait_for(self, command: str, holds: Any) -> dict[str, Any]:
-        """Waits until the condition holds for a row of this shop, and returns it."""
+        """Return the row of this shop as soon as the condition holds."""
         deadline = time.monotonic() + WITHIN
         while True:
             rows = [row for row in self.json(command) if row["connection_id"] == self.shop.connection_id]

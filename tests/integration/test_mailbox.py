@@ -1,4 +1,4 @@
-"""The mailbox takes mails from the topic that it subscribed to, and from nobody else."""
+"""The mailbox accepts mails only from the topic that it subscribed to."""
 
 import queue
 import socket
@@ -16,7 +16,7 @@ WITHIN = 20.0
 
 
 class Topic:
-    """A cloud with one topic, which asks a subscriber to confirm as it is told to."""
+    """A cloud with one topic, which asks a subscriber for confirmation."""
 
     def __init__(self, confirmation: dict[str, str], *, endpoint: str = "http://127.0.0.1:1") -> None:
         self.endpoint = endpoint

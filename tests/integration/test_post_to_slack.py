@@ -1,4 +1,4 @@
-"""post_to_slack against a server on loopback that stands for the webhook."""
+"""post_to_slack against a loopback server in place of the webhook."""
 
 import json
 import logging
@@ -176,7 +176,7 @@ def test_retry_after_applies_to_all_functions(webhook: Webhook, fake_clock: Fake
 def test_a_long_retry_after_is_left_to_the_queue(webhook: Webhook, fake_clock: FakeClock) -> None:
     webhook.answers, webhook.retry_after = [200, 429], "120"
     assert deliver("1", "2", "3") == ["message-1", "message-2"]
-    assert fake_clock.slept == [1.0], "nobody sleeps for nothing"
+    assert fake_clock.slept == [1.0], "no unnecessary sleep"
     fake_clock.seconds += 120
     assert deliver("2", "3") == []
     assert len(webhook.messages) == 3
@@ -197,18 +197,18 @@ def test_a_record_that_is_not_json_does_not_affect_the_others(webhook: Webhook) 
 
 
 def said_in(error: BaseException, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> str:
-    """All that a failed run tells: the error, the log's records, and what was printed."""
+    """All output of a failed run: the error, the log records and the printed text."""
     records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
     return "".join([*traceback.format_exception(error), *records, *capsys.readouterr()])
 
 
-@pytest.mark.parametrize("trouble", ["refused", "unreachable"])
+@pytest.mark.parametrize("fault", ["refused", "unreachable"])
 def test_the_webhook_url_is_in_no_error_and_no_log(
-    webhook: Webhook, trouble: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    webhook: Webhook, fault: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.INFO)
     webhook.answers = [500] * 9
-    if trouble == "unreachable":
+    if fault == "unreachable":
         webhook.close()
     with pytest.raises(BatchProcessingError) as caught:
         deliver("1")
@@ -273,7 +273,7 @@ def test_an_invalid_webhook_url_is_reported_without_its_value(
     said = said_in(caught.value, caplog, capsys)
     assert SECRET not in said
     webhook.put(f" {webhook.url}\n")
-    assert deliver("1") == [], "mended, it is used at once; blanks around it are no mistake"
+    assert deliver("1") == [], "the corrected URL is used immediately; surrounding blanks are ignored"
 
 
 def test_a_web_page_is_not_a_response_of_slack(webhook: Webhook) -> None:

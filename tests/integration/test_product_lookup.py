@@ -10,7 +10,7 @@ from tests.support.world import World
 
 
 def world_with(*product_ids: str) -> World:
-    """A world whose only shop sells these products."""
+    """Simulated shops of which the only one sells these products."""
     world = World()
     products = [{"id": each, "name": f"Product {each}", "sku": f"sku-{each}"} for each in product_ids]
     shop = Shop("conn_a", access_token="token-of-conn_a", clock=world.vendor_clock, products=products)

@@ -34,7 +34,7 @@ class Echo:
 
     def __call__(self, asked: RelayRequest) -> RelayResponse:
         self.asked.append(asked)
-        return RelayResponse(200, [("X-Told", "yes")], b"heard")
+        return RelayResponse(200, [("X-Served", "yes")], b"served")
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def at_home(relay: Relay, service: str) -> str:
 
 
 def test_the_service_gets_the_request_without_the_secret(relay: Relay, echo: Echo) -> None:
-    assert ask(f"{at_home(relay, 'echo')}/cart/orders?limit=1", body=b"{}") == (200, b"heard")
+    assert ask(f"{at_home(relay, 'echo')}/cart/orders?limit=1", body=b"{}") == (200, b"served")
     [asked] = echo.asked
     assert (asked.method, asked.path, asked.body) == ("POST", "/cart/orders?limit=1", b"{}")
 

@@ -54,7 +54,7 @@ STATUSES = (*LIFECYCLE, "backordered", "exception", "cancelled", "other")
 
 
 class ServedShop:
-    """One shop with a few orders of every status, and the vendor; its rate limit's clock stands still."""
+    """One shop with a few orders of every status, and the vendor; its rate limit's clock is stopped."""
 
     def __init__(self) -> None:
         self.clock = VirtualClock(NOON)

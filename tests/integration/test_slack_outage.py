@@ -65,7 +65,7 @@ class NoLimit:
         return count
 
     def hold(self, seconds: float) -> None:
-        """Holds nobody back."""
+        """Do nothing."""
 
 
 @dataclass
@@ -177,8 +177,8 @@ def test_after_days_without_slack_each_alert_is_posted_once(slack: Slack, fake_c
     assert len(slack.posts) == 1
     queue.run(QUEUE["VisibilityTimeout"] + 1)
     assert (queue.messages, queue.dead, queue.expired) == ([], [], [])
-    alerted = [order_id for text in slack.posts for order_id in ("before", "1", "2", "3") if f"#{order_id} " in text]
-    assert sorted(alerted) == ["1", "2", "3", "before"]
+    posted = [order_id for text in slack.posts for order_id in ("before", "1", "2", "3") if f"#{order_id} " in text]
+    assert sorted(posted) == ["1", "2", "3", "before"]
 
 
 def test_after_a_week_without_slack_alerts_are_dead_letters(slack: Slack, fake_clock: FakeClock) -> None:
@@ -205,7 +205,7 @@ def test_the_age_alarm_stays_on_during_an_outage(
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"SlackMessageAge"' in line]
         ages = [age for line in lines for age in line["SlackMessageAge"]]
         is_on = any(age > alarm["Threshold"] for age in ages)
-        assert is_on or not seen_at, "an alarm that ends in an outage lies"
+        assert is_on or not seen_at, "the alarm must not end during the outage"
         seen_at = seen_at or (fake_clock.seconds - began_at if is_on else None)
     assert seen_at is not None
     assert seen_at <= 30 * 60, "within half an hour (rule 16)"

@@ -72,7 +72,7 @@ def test_only_the_backlog_and_orders_at_risk_are_read(tables: Tables) -> None:
     daily = made(tables, "a", "b", "gone", "never-read").alert.summary
     assert daily
     listed = {each.connection_id: {order.id for order in each.orders} for each in daily.shops}
-    assert listed == {"a": {"trouble", "late", "risk"}, "b": {"other"}, "gone": set(), "never-read": set()}
+    assert listed == {"a": {"exception", "late", "risk"}, "b": {"other"}, "gone": set(), "never-read": set()}
     assert {each.connection_id: each.not_visible.state for each in daily.shops if each.not_visible} == {
         "gone": "blocked",
         "never-read": "initial_sync",

@@ -41,9 +41,9 @@ COUNTERPARTS = ["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])]
 
 @pytest.fixture
 def clock() -> ManualClock:
-    deadline_state = ManualClock(NOON)
-    process_clock.use(deadline_state)
-    return deadline_state
+    manual_clock = ManualClock(NOON)
+    process_clock.use(manual_clock)
+    return manual_clock
 
 
 @pytest.fixture(params=COUNTERPARTS)

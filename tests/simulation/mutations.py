@@ -60,9 +60,9 @@ def state_before_the_alert(patch: pytest.MonkeyPatch) -> None:
     ) -> list[OrderWrite]:
         without = [replace(move, alert=None) for move in writes]
         lost = _commit(self, state, writes=without, alerts=alerts)
-        alerted = [move.alert for move in writes if move.alert]
+        alerts = [move.alert for move in writes if move.alert]
         later = state.committed()
-        _commit(self, later, writes=[], alerts=alerted)
+        _commit(self, later, writes=[], alerts=alerts)
         return lost
 
     patch.setattr(PollStore, "commit", commit)

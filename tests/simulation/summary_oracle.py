@@ -202,7 +202,7 @@ class SummaryOracle:
             raise Violation(f"the summary lists {sorted(strangers)} of {connection_id}, which do not wait")
 
     def _is_waiting(self, connection_id: str, row: Row, seen: ShownOrder) -> bool | None:
-        """Whether an order waits; None where that is unknown."""
+        """Whether an order needs attention; None if that is unknown."""
         if seen.status in WATCHED_AND_OPEN:
             return True
         calendar = self.deadlines.calendar(connection_id)

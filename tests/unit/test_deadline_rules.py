@@ -21,7 +21,7 @@ QUIET = replace(WATCHED, deadlines=replace(RULES, late_warning_hours=0))
 
 
 class Watched(World):
-    """A world whose polls watch deadlines too."""
+    """Simulated shops whose polls also watch deadlines."""
 
     policy = POLICY
 
@@ -426,7 +426,7 @@ def test_deadlines_left_at_the_timeout_are_alerted_by_the_next_poll(world: Watch
     assert len(world.poll_synced_kinds()) == 50
 
 
-def test_a_poll_without_due_orders_asks_the_shop_for_none_by_id(world: Watched) -> None:
+def test_a_poll_without_due_orders_requests_no_ids(world: Watched) -> None:
     world.place_due("1", after=40 * HOUR)
     world.poll_synced_kinds()
     assert not any("ids[in]" in query for query in world.queries())

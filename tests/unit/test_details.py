@@ -1,4 +1,4 @@
-"""No alert waits long for product details, and none for those of a shop that hangs."""
+"""Product details delay no alert for long, even if one shop hangs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -183,7 +183,7 @@ def test_dispatch_polls_cannot_read_a_shops_token() -> None:
     assert [resource.rpartition("/")[2] for resource in read] == ["api-key"]
 
 
-def test_every_function_has_a_role_of_its_own_and_no_policy_of_aws() -> None:
+def test_each_function_has_its_own_role_without_an_aws_policy() -> None:
     roles = [role_of(function) for function in FUNCTIONS]
     assert len(set(roles)) == len(roles)
     declared = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function"}

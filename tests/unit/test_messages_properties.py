@@ -292,7 +292,7 @@ STORMS = st.lists(st.tuples(REASON_WORDS, DATE, AMOUNT, URL), min_size=2, max_si
 
 
 def _digest_of(storm: list[tuple[str | None, datetime | None, Decimal | None, str | None]], *, repeated: int) -> Alert:
-    """A digest as publishing makes it, of so many times these orders."""
+    """A digest as publishing makes it, with these orders repeated."""
     alerts = [
         order_alert(
             "order.exception",

@@ -63,7 +63,7 @@ def test_a_backorder_with_enough_stock_asks_the_warehouse(
 
 
 @pytest.mark.parametrize(
-    ("shipments", "alerted", "step"),
+    ("shipments", "sentence", "step"),
     [
         (None, None, "Stop picking"),
         (0, "No shipment is listed.", "Stop picking"),
@@ -71,11 +71,11 @@ def test_a_backorder_with_enough_stock_asks_the_warehouse(
         (3, "3 shipments listed already.", "Recall what has shipped"),
     ],
 )
-def test_a_cancellation_shows_shipments_and_no_stock(shipments: int | None, alerted: str | None, step: str) -> None:
+def test_a_cancellation_shows_shipments_and_no_stock(shipments: int | None, sentence: str | None, step: str) -> None:
     alert = order_alert("order.cancelled", shipments=shipments, line_items=(_line(on_hand=0),))
     first = email.body(alert).splitlines()[0]
-    assert ("shipment" in first) is (alerted is not None)
-    assert (alerted or "") in first
+    assert ("shipment" in first) is (sentence is not None)
+    assert (sentence or "") in first
     assert next_steps.next_step(alert).startswith(step)
     for said in (email.body(alert), str(slack.blocks(alert).blocks), amazon_q.body(alert)):
         assert "short" not in said.replace("date_short", "")

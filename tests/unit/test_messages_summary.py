@@ -117,7 +117,7 @@ def test_a_shortened_summary_keeps_the_worst_shops(keep: int, listed: list[int],
 
 
 def test_the_json_has_the_texts_and_the_figures() -> None:
-    alerted = json.loads(machine.body(SAMPLES["summary.daily"]))
-    assert alerted["title"].startswith("17 orders need attention, 2 late")
-    assert alerted["next_step"].startswith("Begin with #1017")
-    assert alerted["summary"]["total"]["by_reason"] == {"backordered": 13, "exception": 3, "late": 1}
+    body = json.loads(machine.body(SAMPLES["summary.daily"]))
+    assert body["title"].startswith("17 orders need attention, 2 late")
+    assert body["next_step"].startswith("Begin with #1017")
+    assert body["summary"]["total"]["by_reason"] == {"backordered": 13, "exception": 3, "late": 1}

@@ -76,7 +76,7 @@ def test_an_unreadable_page_loses_none_of_those_before_it(world: World, status: 
     assert "order.exception" in kinds(world.new_alerts())
 
 
-def test_an_order_read_again_in_another_status_is_alerted_twice(world: World) -> None:
+def test_an_order_read_in_another_status_is_alerted_again(world: World) -> None:
     world.move("2", "exception")
 
     def again() -> None:

@@ -391,7 +391,7 @@ def test_a_poll_message_older_than_the_last_reading_is_skipped(world: World) -> 
     assert len(world.trackstar.requests) == asked
 
 
-def test_an_overtaken_poll_gives_way_without_loss_or_duplicates(world: World) -> None:
+def test_an_overtaken_poll_ends_without_loss_or_duplicates(world: World) -> None:
     started(world)
     world.place("1", status="exception")
     world.pass_time()
@@ -483,7 +483,7 @@ def test_every_problem_is_alerted_and_its_end_once(world: World) -> None:
     ]
 
 
-def test_a_status_that_came_and_went_between_two_polls_does_not_exist(world: World) -> None:
+def test_a_status_between_two_polls_is_not_seen(world: World) -> None:
     world.place("1")
     started(world)
     world.move("1", "exception")
@@ -675,7 +675,7 @@ def test_a_shop_that_stopped_syncing_is_alerted(world: World) -> None:
     assert kinds(world.next_poll() + world.next_poll()) == ["connection.recovered"]
 
 
-def test_a_health_check_that_fails_never_stops_the_reading_of_orders(world: World) -> None:
+def test_a_failed_health_check_does_not_stop_reading(world: World) -> None:
     started(world).place("1", status="exception")
     world.trackstar.intercept = lambda request: Response(500) if "/connections/" in request.path else None
     assert kinds(world.next_poll()) == ["order.exception"]

@@ -163,9 +163,9 @@ def test_ages_count_up_to_the_last_sync_of_the_shop() -> None:
         {"a": {"1": row(since=23 * HOUR), "2": risk, "3": row("open", deadline_state=far)}}, {"a": blocked()}
     )
     later = summarize([shop()], store=store, products=None, request=request(at=AT + 9 * DAY))
-    [alerted] = daily_of(later).shops
-    assert (alerted.as_of, alerted.ages.under_1_day, alerted.ages.over_7_days) == (AT, 2, 0)
-    assert (alerted.late, alerted.at_risk) == (1, 1)
+    [summed] = daily_of(later).shops
+    assert (summed.as_of, summed.ages.under_1_day, summed.ages.over_7_days) == (AT, 2, 0)
+    assert (summed.late, summed.at_risk) == (1, 1)
 
 
 def test_mondays_compare_the_week_with_the_one_before() -> None:
