@@ -83,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.ahead[number] if number < len(self.ahead) else body(number, self.pages)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Say nothing."""
+        """Suppress the log."""
 
 
 _CONNECTION = json.dumps({"connection_id": "conn_a", "integration_name": "bench", "integration_type": "cart"}).encode()

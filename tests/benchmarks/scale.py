@@ -60,7 +60,7 @@ their other attributes are generated when they are read."""
 
 @dataclass
 class Meter:
-    """Counts what leaves our code, and the seconds spent out there."""
+    """Counts requests that leave our code, and the seconds spent outside it."""
 
     requests: Counter[str] = field(default_factory=Counter)
     outside: float = 0.0
@@ -74,7 +74,7 @@ class Meter:
         self.outside += time.perf_counter() - begun
 
     def own_seconds(self, work: Callable[[], object]) -> float:
-        """The seconds of some work less those outside."""
+        """The seconds of some work without those spent outside our code."""
         outside, begun = self.outside, time.perf_counter()
         work()
         return time.perf_counter() - begun - (self.outside - outside)

@@ -21,7 +21,7 @@ NEVER = "rate(365 days)"
 
 
 class SlackChannel(ThreadingHTTPServer):
-    """A webhook that takes every message and remembers it."""
+    """A webhook that accepts and records every message."""
 
     daemon_threads = True
 
@@ -46,7 +46,7 @@ class _Webhook(BaseHTTPRequestHandler):
         self.wfile.write(b"ok")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Say nothing."""
+        """Suppress the log."""
 
 
 @pytest.fixture(scope="session")

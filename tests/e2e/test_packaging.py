@@ -1,4 +1,4 @@
-"""What is uploaded: the built layer and the built functions, and nothing more."""
+"""The deployment packages: only the built layer and the built functions."""
 
 import subprocess
 import sys
@@ -74,7 +74,7 @@ def test_the_layer_has_bytecode_without_local_paths(layer: Path) -> None:
     for module in layer.rglob("*.py"):
         compiled = Path(cache_from_source(module)).read_bytes()
         assert compiled[: len(MAGIC_NUMBER)] == MAGIC_NUMBER
-        assert compiled[4:8] == b"\1\0\0\0", "found by its name alone, whatever the module's time and content"
+        assert compiled[4:8] == b"\1\0\0\0", "independent of the module's time and content"
         assert f"/opt/{module.relative_to(layer.parent)}".encode() in compiled
 
 

@@ -1,4 +1,4 @@
-"""The wheel as its user installs it: into an empty environment, far from the repository."""
+"""The wheel in an empty environment outside the repository, as a user installs it."""
 
 import os
 import subprocess

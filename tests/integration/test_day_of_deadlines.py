@@ -1,4 +1,4 @@
-"""A whole scripted day with its deadlines: the alerts are exactly those that the day owes."""
+"""A whole scripted day with its deadlines: the alerts are exactly the expected ones."""
 
 import itertools
 from collections import Counter

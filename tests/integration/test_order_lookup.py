@@ -1,4 +1,4 @@
-"""Orders asked for by their ids, at the simulated vendor: the list, the single path, and what became of each."""
+"""Orders requested by their ids from the simulated vendor: the list, the single path, and each result."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Deadlines in the tables: which rows are due, which wait for a person, and that a deadline is written once."""
+"""Deadlines in the tables: due rows, rows that need attention, and one write per deadline."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -147,7 +147,7 @@ def test_a_deadline_and_its_alert_are_one_write_made_once(tables: Tables) -> Non
     assert (read(tables, "1"), tables.alert_ids()) == (after, ["late-1"])
 
     again = write("1", after, expected=OPEN, deadline_alert=alert("another"))
-    assert commit(tables, again) == [again], "the row is due no longer"
+    assert commit(tables, again) == [again], "the row is no longer due"
     assert tables.alert_ids() == ["late-1"]
 
 

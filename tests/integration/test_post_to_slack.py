@@ -25,7 +25,7 @@ SECRET = "T000-very-secret-B000"
 
 
 class Webhook:
-    """Takes messages; answers with the next of `answers`, and 200 when there is none.
+    """Accepts messages; answers with the next of `answers`, then with 200.
 
     Attributes:
         gone: What every address but the one that is put now answers; 0: the same as that one.
@@ -56,7 +56,7 @@ class Webhook:
                 self.wfile.write(webhook.body if status == 200 else b"invalid_blocks")
 
             def log_message(self, *arguments: object) -> None:
-                """Quiet."""
+                """Suppress the log."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -92,7 +92,7 @@ def webhook(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
 
 @pytest.fixture(autouse=True)
 def fake_clock() -> Iterator[FakeClock]:
-    """A process of its own for each test, in which waiting takes no time."""
+    """Reset the process's state for each test; sleeping takes no time."""
     app._adapters.cache_clear()
     fake_clock = FakeClock()
     clock.use(fake_clock)
@@ -101,7 +101,7 @@ def fake_clock() -> Iterator[FakeClock]:
 
 
 def deliver(*order_ids: str, body: str | None = None) -> list[str]:
-    """Hand alerts of these orders to the function; which records it gave back."""
+    """Invoke the function with alerts of these orders; return the failed records."""
     bodies = [body] if body else [alert_of(order_id).model_dump_json() for order_id in order_ids]
     answer = app.handler(sqs_event(*bodies), lambda_context())
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
@@ -123,7 +123,7 @@ def test_slack_gets_one_message_a_second(webhook: Webhook, fake_clock: FakeClock
     deliver("1", "2", "3")
     assert fake_clock.slept == [1.0, 1.0]
     deliver("1", "2", "3")
-    assert fake_clock.slept == [1.0, 1.0], "a repeat costs no wait"
+    assert fake_clock.slept == [1.0, 1.0], "a duplicate does not wait"
 
 
 def test_a_failed_post_is_left_to_the_queue(webhook: Webhook) -> None:
@@ -225,7 +225,7 @@ def test_a_new_webhook_url_is_used_after_the_first_refusal(webhook: Webhook, sta
     webhook.put(webhook.url)
     assert deliver("2", "3") == []
     assert len(webhook.messages) == 3
-    assert webhook.posted_to.count(f"/services/{SECRET}") == 2, "one post went to the dead address, no more"
+    assert webhook.posted_to.count(f"/services/{SECRET}") == 2, "only one post went to the dead address"
 
 
 def test_a_revoked_webhook_gets_one_request_and_loses_nothing(webhook: Webhook) -> None:

@@ -1,4 +1,4 @@
-"""Product details, asked for at the simulated vendor: the list, the single path, and what a warm process asks."""
+"""Product details from the simulated vendor: the list, the single path, and the cache of a warm process."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def world_with(*product_ids: str) -> World:
 
 
 def paths(world: World) -> list[str]:
-    """The paths below /cart that were asked for, oldest first."""
+    """The requested paths below /cart, oldest first."""
     return [each.path.removeprefix("/cart") for each in world.trackstar.requests]
 
 

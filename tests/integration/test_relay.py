@@ -1,4 +1,4 @@
-"""The way in for containers is one for this run alone: by address and by secret."""
+"""The relay for containers serves only this run, by address and by secret."""
 
 import http.client
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ PARAMETER = "/orderwatch/trackstar/api-key"
 
 
 class Echo:
-    """A service that remembers what it was asked."""
+    """A service that records its requests."""
 
     def __init__(self) -> None:
         self.asked: list[RelayRequest] = []

@@ -1,4 +1,4 @@
-"""send_summary as it is deployed: which day it is of, how often it is written, and that it goes out like any alert."""
+"""send_summary as deployed: its day, one summary a day, and delivery like any alert."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Every kind of answer of the simulated vendor, over HTTP, held against the vendor's API page."""
+"""Every kind of response of the simulated vendor, over HTTP, checked against the vendor's OpenAPI page."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A Slack that is away for days: post_to_slack behind a queue with the template's own numbers, on a virtual clock."""
+"""A Slack outage of days: post_to_slack behind a queue with the template's settings, on a virtual clock."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ DAY = timedelta(days=1).total_seconds()
 
 
 class Ledger(BasePersistenceLayer):
-    """What was posted, in memory; SlackDeliveryTable itself is tested beside post_to_slack."""
+    """The idempotency records, in memory; test_post_to_slack covers SlackDeliveryTable."""
 
     def __init__(self, **_: object) -> None:
         self.records: dict[str, DataRecord] = {}
@@ -59,7 +59,7 @@ class NoLimit:
     """No wait between messages; the rate limiter has its own tests."""
 
     def __init__(self, *_: object) -> None:
-        """Needs nothing."""
+        """Accept any arguments."""
 
     def acquire(self, count: int = 1, *, within: float) -> int:
         return count
@@ -70,7 +70,7 @@ class NoLimit:
 
 @dataclass
 class Slack:
-    """Cannot be reached until an hour; what it got, by the alerts' ids, and when.
+    """Cannot be reached until `back_at`; records its messages.
 
     Attributes:
         back_at: On the test's clock, in seconds.
@@ -110,7 +110,7 @@ class Queue:
         self.messages += [Message(alert_of(order_id).model_dump_json(), now, now) for order_id in order_ids]
 
     def run(self, seconds: float) -> None:
-        """Let the function work on the queue for so long."""
+        """Let the function process the queue for some seconds."""
         until = self.fake_clock.seconds + seconds
         while self.messages and (due := min(message.visible_at for message in self.messages)) <= until:
             self.fake_clock.seconds = max(self.fake_clock.seconds, due)

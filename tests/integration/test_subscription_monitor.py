@@ -32,7 +32,7 @@ class Stack:
         return str(answer["SubscriptionArn"])
 
     def redrive(self) -> None:
-        """One scheduled run, and what the stream does with the alerts that it wrote."""
+        """One scheduled run, then the stream's delivery of its alerts."""
         app.handler({}, lambda_context(seconds_left=300))
         delivery = app._adapters(read_settings(RedriveAlertsSettings)).delivery
         publish(

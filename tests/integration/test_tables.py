@@ -1,4 +1,4 @@
-"""What the adapters rely on, held against the tables in memory, moto, and the DynamoDB at AWS_ENDPOINT_URL_DYNAMODB."""
+"""Contract of the table adapters: against memory, moto, and the DynamoDB at AWS_ENDPOINT_URL_DYNAMODB."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Rules broken on purpose, one at a time: the simulation is only worth what it finds of these."""
+"""Mutations: rules broken on purpose, one at a time, to show that the simulation finds them."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence

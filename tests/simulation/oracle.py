@@ -106,7 +106,7 @@ class Oracle:
         *,
         knew_dates: bool = False,
     ) -> Reading:
-        """A page is asked for: a new walk, or the next page of one.
+        """A page is requested: a new walk, or the next page of one.
 
         Args:
             connection_id: Of which shop.
@@ -148,7 +148,7 @@ class Oracle:
             )
 
     def showed(self, connection_id: str, records: Iterable[dict[str, Any]]) -> None:
-        """Orders were served that were asked for by their ids."""
+        """Orders were served by their ids."""
         for record in records:
             status, version = status_of(record), version_of(record)
             if status:

@@ -172,7 +172,7 @@ class _Counter:
         return client
 
     def dynamodb(self, memory: MemoryDynamoDB) -> "DynamoDBClient":
-        """A client of boto3 that is answered from memory."""
+        """A boto3 client with a table in memory behind it."""
         client = _client("dynamodb", endpoint_url="https://dynamodb.invalid")  # none that moto would answer too
 
         def answer(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse:

@@ -143,7 +143,7 @@ def test_each_recipient_gets_the_step_that_they_can_take(state: HealthState, com
     for_shop, for_operators = health_alerts(None, Health(state=state, since=NOON, detail="Bad."), connection=SHOP)
     assert f"{command} {SHOP.id}" in next_step(for_operators)
     assert "orderwatch " not in next_step(for_shop).replace("operators of orderwatch are", "")
-    assert for_shop.detail == for_operators.detail == "Bad.", "the fact is the same"
+    assert for_shop.detail == for_operators.detail == "Bad.", "the detail is the same"
 
 
 def test_the_same_problem_later_is_another_alert() -> None:

@@ -1,4 +1,4 @@
-"""The cursor's rules: every bound by the vendor's clock, and never past what was not read."""
+"""The cursor's rules: bounds follow the vendor's clock and never skip unread orders."""
 
 from datetime import UTC, datetime, timedelta
 

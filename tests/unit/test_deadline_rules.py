@@ -281,7 +281,7 @@ def test_a_late_order_that_ships_has_a_recovery_alert(world: Watched) -> None:
     world.move("1", "open")
     assert world.poll_synced_kinds(DAY) == [], "opened again: the same deadline is not alerted twice"
     world.move("1", "fulfilled")
-    assert world.poll_synced_kinds() == [], "nor is its end"
+    assert world.poll_synced_kinds() == [], "its end is not alerted twice either"
 
 
 def test_recovering_and_late_in_one_poll_gives_both_alerts(world: Watched) -> None:
@@ -317,7 +317,7 @@ def test_an_order_that_trackstar_no_longer_has_is_never_late(world: Watched) -> 
     world.shop.delete("1")
     assert world.poll_synced_kinds(2 * HOUR) == []
     assert world.stored("1").deadline_state.due is None
-    assert world.queries("/cart/orders/1") != [], "it was asked for by itself"
+    assert world.queries("/cart/orders/1") != [], "it was requested by its id"
     asked = len(world.queries("/cart/orders/1"))
     world.poll_synced_kinds()
     assert len(world.queries("/cart/orders/1")) == asked, "and not again"

@@ -87,7 +87,7 @@ def test_an_order_in_an_open_watched_status_needs_attention(status: str, needs_a
 def test_the_alert_of_a_status_change(before: StoredOrder | None, after: str, kind: str | None, why: str) -> None:
     write = moved(seen(after), before)
     assert (write.alert.kind if write.alert else None) == kind, why
-    assert write.stored.status == after, "it is stored whatever is alerted"
+    assert write.stored.status == after, "it is stored whether or not there is an alert"
 
 
 @pytest.mark.parametrize(

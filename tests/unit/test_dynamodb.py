@@ -16,7 +16,7 @@ from tests.support.memory_dynamodb import MemoryDynamoDB, TransactionCancelledEr
 
 
 class Busy(MemoryDynamoDB):
-    """Something is in the way of the first transactions, and reads come in parts.
+    """The first transactions fail with these reasons, and batch reads are incomplete.
 
     Attributes:
         reasons: The reason of each cancellation, one a transaction.

@@ -1,4 +1,4 @@
-"""What the simulation found in the code, each as small as it can be shown."""
+"""Bugs that the simulation found, each with a minimal test."""
 
 from datetime import timedelta
 

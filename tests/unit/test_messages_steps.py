@@ -1,4 +1,4 @@
-"""What the reader can do, and what explains a status that seems to contradict what else is known."""
+"""Next steps, and explanations of a status that seems to contradict other data."""
 
 from typing import Any
 

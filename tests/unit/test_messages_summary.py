@@ -1,4 +1,4 @@
-"""The summary in every channel: the decision first, and within every limit however many shops there are."""
+"""The summary in every channel: decisions first, within every limit for any number of shops."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""One poll after the other against a simulated shop: each rule of reading, and what breaks it."""
+"""Poll after poll against a simulated shop: each rule of reading, and faults that could break it."""
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
@@ -410,7 +410,7 @@ def test_an_overtaken_poll_ends_without_loss_or_duplicates(world: World) -> None
 
 
 class Overtaken:
-    """The real store, under which another poll moves an order between one reading and its writing."""
+    """The real store; another poll changes an order between a read and its write."""
 
     def __init__(self, world: World, move: Callable[[StoredOrder], OrderWrite]) -> None:
         self._world, self._move, self._store = world, move, world.tables.store
@@ -652,7 +652,7 @@ def test_blocked_credentials_and_their_end_are_alerted_once(world: World) -> Non
     assert world.next_poll() == []
     assert health_of(world) is HealthState.BLOCKED
     world.shop.errors = []
-    assert world.next_poll() == [], "one good look is not the end of it"
+    assert world.next_poll() == [], "one healthy probe does not resolve it"
     assert kinds(world.next_poll()) == ["connection.recovered"]
     assert world.next_poll() == []
 

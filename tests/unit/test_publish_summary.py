@@ -1,4 +1,4 @@
-"""What is counted of a batch: above all, how long it took from Trackstar to the reader."""
+"""The metrics of a batch, such as the time from Trackstar to the recipient."""
 
 from datetime import timedelta
 from typing import Any

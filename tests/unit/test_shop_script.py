@@ -28,7 +28,7 @@ def moves(hour: Hour) -> list[Move]:
 
 
 def kinds(hour: Hour) -> Counter[tuple[str, str]]:
-    """Alerts of an hour as a person would count them, by shop and kind."""
+    """Expected number of alerts in an hour, by shop and kind."""
     statuses: list[tuple[str, str | None, str]] = [
         (move.connection_id, move.previous_status, move.status) for move in moves(hour)
     ]

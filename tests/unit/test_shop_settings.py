@@ -1,4 +1,4 @@
-"""A shop's own settings are read strictly, and what is wrong with them is said without showing it."""
+"""A shop's own settings are validated strictly; errors do not show the values."""
 
 from datetime import date
 

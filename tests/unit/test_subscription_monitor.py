@@ -132,7 +132,7 @@ def test_another_problem_of_the_same_topic_is_alerted_at_once() -> None:
     stack = Stack()
     stack.run(alert_topic(LAMBDA), ops_topic(EMAIL))
     assert stack.kinds(alert_topic(), ops_topic(EMAIL)) == ["topic.no_subscribers"]
-    assert stack.kinds(alert_topic(LAMBDA), ops_topic(EMAIL)) == [], "that one had its alert of the day"
+    assert stack.kinds(alert_topic(LAMBDA), ops_topic(EMAIL)) == [], "that topic had its alert of the day"
     assert stack.kinds(alert_topic(EMAIL), ops_topic(EMAIL)) == ["topic.resubscribed"]
 
 

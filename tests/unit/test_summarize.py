@@ -119,7 +119,7 @@ def test_whether_a_shop_is_visible(state: ConnectionState, expected: NotVisible 
 
 def test_previous_plus_new_minus_cleared_is_the_backlog() -> None:
     store = MemoryStore({"a": {"1": row(), "2": row(since=20 * HOUR), "3": row(since=HOUR)}}, {"a": healthy()})
-    assert sent(store).changes is None, "there is nothing to compare with"
+    assert sent(store).changes is None, "there is no earlier summary"
     store.clear("a", "2", at=AT + 4 * HOUR)
     store.clear("a", "3", at=AT + 2 * HOUR)
     store.rows["a"] |= {"4": row(), "5": row()}
