@@ -8,7 +8,7 @@ from hypothesis import settings
 from orderwatch import clock
 from tests.support.clocks import InstantSleepClock
 
-# A busy machine is no failure.
+# A busy machine must not fail a test.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 

@@ -259,7 +259,7 @@ class Day:
         self._usage.polls["MB-milliseconds"] += billed(waited_in_all, processor, megabytes=512)
         self._add_naive_poll(summary, waited, processor)
         self._add_invocation()
-        self._usage.rest["SQS requests"] += 2  # received and deleted; dispatch_polls sends them by the ten
+        self._usage.rest["SQS requests"] += 2  # received and deleted; dispatch_polls sends them in batches of ten
         if keys := [alert.key for alert in self._world.new_alerts()]:
             self._send(keys)
 

@@ -155,7 +155,7 @@ class Day:
     def _is_wanted(self) -> bool:
         world = self._world
         listed = TrackstarConnection.model_validate(world.shop.connection())
-        # Read past the meter: the rows of all shops are one request of the tick.
+        # Not metered: a tick reads the rows of all shops in one request.
         requests, now = self._memory.requests, Now(world.vendor_clock.now(), world.our_clock.now())
         why = poll_reason(world.state(), listed, now=now, max_gap=MAX_GAP, sync_every=self._setting.sync_every)
         self._memory.requests = requests

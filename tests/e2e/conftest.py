@@ -16,7 +16,7 @@ from orderwatch_local.simulator import Shop, Trackstar, VirtualClock, serve
 API_KEY = "key-of-the-tests"
 ACCESS_TOKEN = "token-of-the-tests"
 CONNECTION_ID = "conn_harbor_coffee"
-# The Scheduler is AWS's and the schedule is the template's: here a poll happens when a test asks for it.
+# No schedules here: a test starts each poll itself.
 NEVER = "rate(365 days)"
 
 

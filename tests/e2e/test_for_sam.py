@@ -169,7 +169,7 @@ def test_every_function_works_with_its_event_file(
         every_function_does_its_work(up, invoke)
         assert (folder / "env.json").stat().st_mode & 0o777 == 0o600
         assert TOKEN not in "".join(path.read_text() for path in folder.iterdir())
-        # SAM passes on no others.
+        # SAM passes no others on.
         environments = json.loads((folder / "env.json").read_text())
         assert {name: set(each) for name, each in environments.items()} == declared_variables()
     assert not folder.exists()

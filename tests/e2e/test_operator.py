@@ -139,7 +139,7 @@ def test_redrive_sends_overdue_alerts_only(operator: Operator) -> None:
 
         done = operator.json("redrive")
         assert (done["sent"], done["unsent"]) == (1, 0)
-        # The young one, and the alert about the unconfirmed e-mail address if this run is the first to raise it.
+        # The recent one, and the alert about the unconfirmed e-mail address if it was not raised before.
         assert done["still_pending"] == sum(alert["state"] == "pending" for alert in operator.json("alerts")) >= 1
         states = {alert["order_number"]: alert["state"] for alert in operator.json("alerts", "--shop", connection_id)}
         assert states == {"o-old": "sent", "o-young": "pending"}

@@ -125,7 +125,7 @@ def test_an_upgrade_keeps_cursor_and_state_and_repeats_no_alert(stack: Stack) ->
     assert stack.deploy(AlertStatuses="cancelled,on_hold") == stack.outputs
     assert (stack.state().cursor.position, stack.orders(), stack.alert_ids()) == (cursor, *before[2:])
 
-    # o4 has long been on hold and o1 backordered: neither is news, whatever else of them changes, nor to the sweep.
+    # o4 has long been on hold and o1 backordered: neither is a transition, also not for the sweep.
     stack.shop.edit("o4", {"total_price": 12})
     assert stack.sync_and_poll() == []
     swept_at = stack.state().cursor.last_sweep_at

@@ -62,7 +62,7 @@ def test_another_process_cannot_deliver_a_message() -> None:
 def test_the_url_in_a_confirmation_is_not_visited() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        # Its text begins with the cloud's own address, whose port is a digit shorter.
+        # Starts with the cloud's own address, but the port has one more digit.
         forged = {"SubscribeURL": f"http://127.0.0.1:{port}/", "TopicArn": ARN, "Token": "t"}
         topic = Topic({"Type": "SubscriptionConfirmation", **forged}, endpoint=f"http://127.0.0.1:{str(port)[:-1]}")
         with Mailbox(cast("LocalCloud", topic), ARN, lambda _: None):

@@ -96,7 +96,7 @@ def test_an_integration_without_products_gets_one_request() -> None:
     [
         ([["1", "2"], ["2", "1"]], [1, 0], "a warm batch"),
         ([["1"], ["1", "2"]], [1, 1], "one more product"),
-        ([["gone"], ["gone"]], [1, 0], "one that is not there"),
+        ([["gone"], ["gone"]], [1, 0], "an unknown product"),
     ],
 )
 def test_a_warm_process_requests_no_product_twice(batches: list[list[str]], requests: list[int], reason: str) -> None:

@@ -219,7 +219,7 @@ class DeadlineOracle:
         before, seen = self._at_baseline[subject[0]], self.copies[subject[0]].get(subject[1])
         return seen is not None and subject[1] in before and before[subject[1]] == seen.version
 
-    # What is over
+    # Resolved deadlines
 
     def ends_problem(self, row: Row) -> bool:
         """Whether a row ends an alerted problem of its order: that it is late, or stuck."""

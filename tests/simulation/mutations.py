@@ -107,7 +107,7 @@ def _unconditional(key: str) -> Callable[..., dict[str, Any]]:
 
 
 def no_conditions(patch: pytest.MonkeyPatch) -> None:
-    # The row's own condition alone is not missed: the connection's revision stops a poll that another has overtaken.
+    # Removing only the row's condition is not noticed: the connection's revision also stops an overtaken poll.
     patch.setattr("orderwatch.aws.tables.put_action", _unconditional)
 
 

@@ -173,7 +173,7 @@ class _Counter:
 
     def dynamodb(self, memory: MemoryDynamoDB) -> "DynamoDBClient":
         """A boto3 client with a table in memory behind it."""
-        client = _client("dynamodb", endpoint_url="https://dynamodb.invalid")  # none that moto would answer too
+        client = _client("dynamodb", endpoint_url="https://dynamodb.invalid")  # without moto's own handlers
 
         def answer(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
             self._count_aws(event_name)

@@ -128,7 +128,7 @@ def test_a_deadline_passes_with_the_watermark_not_the_clock(world: Watched) -> N
     world.place_due("1", after=HOUR)
     assert world.poll_synced_kinds() == [("1", "order.at_risk")]
     world.pass_time(2 * HOUR)
-    world.poll(policy=POLICY)  # the shop was synced two hours ago
+    world.poll(policy=POLICY)  # the last sync was two hours ago
     assert order_kinds(world.new_alerts()) == []
     assert world.poll_synced_kinds() == [("1", "order.late")]
 
@@ -262,7 +262,7 @@ def test_a_distant_or_nonsensical_ship_by_is_not_alerted(world: Watched, ship_by
     assert world.poll_synced_kinds() == world.poll_synced_kinds(30 * DAY) == []
 
 
-# What becomes of the order
+# Later changes of the order
 
 
 def test_a_partly_fulfilled_order_is_late_like_any_open_one(world: Watched) -> None:
@@ -332,7 +332,7 @@ def test_a_broken_record_stays_due_until_it_can_be_read(world: Watched) -> None:
     assert world.poll_synced_kinds() == [("1", "order.late")]
 
 
-# What had passed when the watch began
+# Deadlines that passed before the watch began
 
 
 def test_the_baseline_counts_late_orders_and_alerts_none() -> None:

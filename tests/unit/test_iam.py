@@ -24,7 +24,7 @@ SAM_PYTHON = ROOT / ".tools/sam/bin/python"
 STREAM = f"{arn_of('AlertTable')}/stream/2026-01-05T12:00:00.000"
 
 
-# What AWS itself does with the roles, which no test of ours can make it do
+# What AWS itself does with the roles; our tests cannot trigger it
 
 
 def of_the_logs(function: str) -> Iterator[Call]:

@@ -45,7 +45,7 @@ def test_a_common_reason_has_a_step_of_its_own(reason: str | None, step: str) ->
     [
         ((_line(), _line("B", 1, 9)), 0, True, "enough of each"),
         ((_line(), _line("B", 1, 0)), 0, False, "one is short"),
-        ((_line(quantity=2), _line(quantity=2)), 0, False, "two lines draw on one stock"),
+        ((_line(quantity=2), _line(quantity=2)), 0, False, "two lines share one stock"),
         ((_line(), _line("B", 1, None)), 0, False, "the stock of one is not known"),
         ((_line(quantity=None),), 0, False, "how many is not known"),
         ((_line(),), 1, False, "a line is not listed"),

@@ -104,7 +104,7 @@ def test_an_order_at_risk_does_not_need_attention() -> None:
         (5, [10, 10, 0], "the lists of the last shop"),
         (4, [10, 0, 0], "of the last two"),
         (3, [10, 0], "then the last shop"),
-        (2, [10], "but the worst keeps its lists as long as any room is left"),
+        (2, [10], "the worst shop keeps its lists as long as possible"),
         (1, [0], "its figures alone"),
         (0, [], "the totals alone"),
     ],

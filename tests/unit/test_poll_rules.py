@@ -254,7 +254,7 @@ def test_an_expired_token_at_the_timeout_is_reported(world: World) -> None:
     world.pass_time(2 * HOUR)
     world.shop.errors = [invalid_credentials()]
 
-    budget = iter([True])  # for the page that answers that its token has expired
+    budget = iter([True])  # for the page whose token has expired
     assert world.poll(has_time=lambda: next(budget, False)).outcome is Outcome.UNFINISHED
 
     assert kinds(world.new_alerts()) == ["connection.blocked"]
@@ -270,7 +270,7 @@ def test_a_window_with_fewer_orders_than_expected_is_read_again(world: World) ->
         world.place(order_id, status="exception")
         world.pass_time(MINUTE)
 
-    # `a` leaves its place for one past the window's end: `c` moves up onto the page that was read already.
+    # `a` moves past the window's end, so `c` moves up to the page that was already read.
     def drift() -> None:
         world.vendor_clock.advance(HOUR)
         world.move("a", "cancelled")
@@ -324,7 +324,7 @@ def test_a_poll_out_of_time_is_continued_at_its_next_page(world: World) -> None:
     assert [alert.detail for alert in world.new_alerts()] == [
         "Watching 5 orders for backordered, cancelled, exception; none needs attention now."
     ]
-    assert world.state().cursor.position == NOON  # what changed since the first page belongs to the next window
+    assert world.state().cursor.position == NOON  # changes since the first page belong to the next window
 
 
 def test_a_failed_page_keeps_the_cursor(world: World) -> None:
@@ -343,7 +343,7 @@ def test_a_failed_page_keeps_the_cursor(world: World) -> None:
 def test_the_daily_sweep_finds_and_counts_missed_orders(world: World) -> None:
     world.place("known")
     started(world)
-    world.shop.quirks.trackstar_dates = TrackstarDates.NULL  # no window matches what has no date
+    world.shop.quirks.trackstar_dates = TrackstarDates.NULL  # no window matches an order without a date
     world.place("hidden", status="exception")
     assert world.next_poll() == []
     world.pass_time(DAY)
@@ -464,7 +464,7 @@ def test_an_order_that_another_poll_wrote_is_decided_again(
     assert sorted(order_changes(world.new_alerts())) == sorted([*expected, ("2", "order.exception", "open")])
 
 
-# What an order does
+# Changes of an order
 
 
 def test_every_problem_is_alerted_and_its_end_once(world: World) -> None:

@@ -109,7 +109,7 @@ def test_a_summary_without_a_backlog_is_info() -> None:
         (
             replace(healthy(), cursor=replace(healthy().cursor, last_success_at=AT - timedelta(minutes=31))),
             NotVisible(state="poll_failing", since=AT - timedelta(minutes=31)),
-            "no poll came to its end",
+            "no poll was completed",
         ),
     ],
 )

@@ -39,7 +39,7 @@ def shop_of(rows: Mapping[str, StoredOrder]) -> ShopSummary:
             HOUR,
             "it needs attention since its ship-by passed",
         ),
-        (row("on_hold", since=DAY), "on_hold", DAY, "watched when it was written, whatever is watched now"),
+        (row("on_hold", since=DAY), "on_hold", DAY, "watched when it was written, not now"),
         (
             row("processing", since=DAY, needs_attention=False, deadline_state=AT_RISK),
             "at_risk",
