@@ -1,4 +1,4 @@
-"""What every test begins with."""
+"""Fixtures of every test."""
 
 from collections.abc import Iterator
 
@@ -8,14 +8,14 @@ from hypothesis import settings
 from orderwatch import clock
 from tests.support.clocks import InstantSleepClock
 
-# A busy machine is no failure.
+# A busy machine must not fail a test.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
 def process_clock() -> Iterator[None]:
-    """Waiting takes no time, and whatever clock a test uses is gone after it."""
+    """Sleeping takes no time; the system's clock is restored after each test."""
     clock.use(InstantSleepClock())
     yield
     clock.use(None)

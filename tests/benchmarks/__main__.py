@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark, each beside its floor, and docs/benchmarks.md out of them."""
+"""`make bench`: run every benchmark, compare each with its floor, and write docs/benchmarks.md."""
 
 import sys
 import time
@@ -38,7 +38,7 @@ WIDTH = 130
 
 
 def main() -> None:
-    """Run those that the command line names, or all; only all of them write the page."""
+    """Run the named benchmarks, or all of them; only a complete run writes the page."""
     logger.setLevel("CRITICAL")
     console = Console(highlight=False)
     console.width = max(console.width, WIDTH)

@@ -76,7 +76,7 @@ class Function:
 
     @property
     def floor(self) -> str:
-        """Just the libraries that it cannot do without, and the same clients."""
+        """Only its required libraries, and the same clients."""
         clients = "\n".join(f"boto3.client({service!r})" for service in self.clients)
         return f"{_FLOOR}{self.speaks}{clients}\n"
 

@@ -37,7 +37,7 @@ from tests.support.world import MINUTE, World
 SHOPS = (1, 20, 500)
 ORDERS = (100, 1_000, 10_000)
 """New orders a day and shop."""
-DOCUMENTED_STATUSES = (100, 1_000)
+ORDERS_A_DAY = (100, 1_000)
 """Those of the small table."""
 
 TICKS_AN_HOUR = 60
@@ -259,7 +259,7 @@ class Day:
         self._usage.polls["MB-milliseconds"] += billed(waited_in_all, processor, megabytes=512)
         self._add_naive_poll(summary, waited, processor)
         self._add_invocation()
-        self._usage.rest["SQS requests"] += 2  # received and deleted; dispatch_polls sends them by the ten
+        self._usage.rest["SQS requests"] += 2  # received and deleted; dispatch_polls sends them in batches of ten
         if keys := [alert.key for alert in self._world.new_alerts()]:
             self._send(keys)
 
@@ -282,9 +282,9 @@ class Day:
         waited_in_all = waited + requests * SECONDS["DynamoDB"]
         self._usage.naive_polls["MB-milliseconds"] += billed(waited_in_all, processor, megabytes=512)
 
-    def _send(self, alerted: list[AlertKey]) -> None:
+    def _send(self, keys: list[AlertKey]) -> None:
         made = self._meter()
-        summary = send(alerted, outbox=self._world.tables.alerts, topic=self._sns.topic)
+        summary = send(keys, outbox=self._world.tables.alerts, topic=self._sns.topic)
         self._count_metrics(summary)
         requests, units = made()
         # The day's orders have no lines: one request for products is assumed.
@@ -345,14 +345,10 @@ def besides(shops: int, *, polls: int) -> Counter[str]:
 
 def table() -> str:
     """The small tables in Markdown: the sums, and the parts of the first of them."""
-    bills = {orders: _bills(Day(orders).play()) for orders in DOCUMENTED_STATUSES}
-    sums = [[f"{orders:,}", *(each.total() for each in bills[orders])] for orders in DOCUMENTED_STATUSES]
-    parts = [
-        [part, *(each[part] for each in bills[DOCUMENTED_STATUSES[0]])] for part in bills[DOCUMENTED_STATUSES[0]][0]
-    ]
-    return "\n\n".join(
-        [_markdown("orders a day and shop", sums), _markdown(f"parts at {DOCUMENTED_STATUSES[0]}", parts)]
-    )
+    bills = {orders: _bills(Day(orders).play()) for orders in ORDERS_A_DAY}
+    sums = [[f"{orders:,}", *(each.total() for each in bills[orders])] for orders in ORDERS_A_DAY]
+    parts = [[part, *(each[part] for each in bills[ORDERS_A_DAY[0]])] for part in bills[ORDERS_A_DAY[0]][0]]
+    return "\n\n".join([_markdown("orders a day and shop", sums), _markdown(f"parts at {ORDERS_A_DAY[0]}", parts)])
 
 
 def _bills(day: Usage) -> list[Counter[str]]:

@@ -50,7 +50,7 @@ included."""
 
 @dataclass(frozen=True)
 class Passage:
-    """When one transition passed each point, in seconds of the machine's clock."""
+    """The seconds of the machine's clock at which one transition passed each point."""
 
     visible: float
     asked_for: float

@@ -83,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.ahead[number] if number < len(self.ahead) else body(number, self.pages)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Say nothing."""
+        """Suppress the log."""
 
 
 _CONNECTION = json.dumps({"connection_id": "conn_a", "integration_name": "bench", "integration_type": "cart"}).encode()
@@ -96,7 +96,7 @@ def main() -> None:
     _Handler.ahead = tuple(body(page, _Handler.pages) for page in range(min(_Handler.pages, _MOST_AHEAD)))
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        print(server.server_address[1], flush=True)  # noqa: T201 - who started us waits for it
+        print(server.server_address[1], flush=True)  # noqa: T201 - the parent process reads it
         sys.stdin.read()
         server.shutdown()
 

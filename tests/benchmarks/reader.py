@@ -178,7 +178,7 @@ def main() -> None:
     clock.use(InstantSleepClock())  # the vendor's ten requests a second are not what is measured
     for name, read in READERS[sys.argv[1]](sys.argv[2]).items():
         gc.collect()
-        gc.freeze()  # the rows of the tables live elsewhere
+        gc.freeze()  # the tables' rows are outside this process
         begun = time.perf_counter()
         orders = read()
         _print(name, orders, seconds=time.perf_counter() - begun)

@@ -1,4 +1,4 @@
-"""How many requests a poll and its alerts take, beside the fewest that can do it."""
+"""Requests of a poll and its alerts, compared with the minimum."""
 
 import math
 

@@ -60,7 +60,7 @@ their other attributes are generated when they are read."""
 
 @dataclass
 class Meter:
-    """Counts what leaves our code, and the seconds spent out there."""
+    """Counts requests that leave our code, and the seconds spent outside it."""
 
     requests: Counter[str] = field(default_factory=Counter)
     outside: float = 0.0
@@ -74,7 +74,7 @@ class Meter:
         self.outside += time.perf_counter() - begun
 
     def own_seconds(self, work: Callable[[], object]) -> float:
-        """The seconds of some work less those outside."""
+        """The seconds of some work without those spent outside our code."""
         outside, begun = self.outside, time.perf_counter()
         work()
         return time.perf_counter() - begun - (self.outside - outside)
@@ -215,12 +215,12 @@ class _Cost:
     def growth_over(self, other: "_Cost", what: str) -> list[Target]:
         """The targets: the time is nearly the same, and no service gets more requests."""
         times = self.milliseconds / other.milliseconds
-        alerted = ", ".join(f"{self.requests[each]:.2f} {each}" for each in SERVICES)
+        requests = ", ".join(f"{self.requests[each]:.2f} {each}" for each in SERVICES)
         bound = ", ".join(f"{other.requests[each]:.2f}" for each in SERVICES)
         grown = any(self.requests[each] > other.requests[each] for each in SERVICES)
         return [
             Target(f"{what}: own time", f"{times:.2f} x", f"at most {GROWTH} x", times <= GROWTH),
-            Target(f"{what}: requests", alerted, f"at most {bound}", not grown),
+            Target(f"{what}: requests", requests, f"at most {bound}", not grown),
         ]
 
 

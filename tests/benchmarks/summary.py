@@ -26,7 +26,7 @@ ORDERS = 10
 """Waiting orders of each shop: 5,000 of 500."""
 RUNS = 2
 SECONDS = 10.0
-"""What the summary of 500 shops may take of the function's 300 seconds, but for the waits for DynamoDB."""
+"""Maximum of our own seconds for a summary of 500 shops, without DynamoDB; the function has 300."""
 TEXT = f"""\
 {ORDERS} orders of every shop need attention, half of them late. The rules, the tables' adapters and the messages
 are real. The tables are in memory, and the time inside them is subtracted. Each summary is compared with a previous

@@ -1,4 +1,4 @@
-"""The benchmark of the cold starts can start every function that there is."""
+"""The cold-start benchmark can start every function."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The cost in the document is what the count gives today."""
+"""The documented cost equals the measured one."""
 
 from tests.benchmarks.cost import BEGIN, END, table
 from tests.support.template import ROOT

@@ -1,4 +1,4 @@
-"""From the shop's change to SNS, over a simulated day: what waits for the vendor's sync, and what for our next poll.
+"""From the shop's change to SNS, over a simulated day: the delay until the vendor's sync, and until our next poll.
 
 The rules that decide when a shop is polled, the polls and the requests are the real ones; time is simulated.
 """
@@ -155,7 +155,7 @@ class Day:
     def _is_wanted(self) -> bool:
         world = self._world
         listed = TrackstarConnection.model_validate(world.shop.connection())
-        # Read past the meter: the rows of all shops are one request of the tick.
+        # Not metered: a tick reads the rows of all shops in one request.
         requests, now = self._memory.requests, Now(world.vendor_clock.now(), world.our_clock.now())
         why = poll_reason(world.state(), listed, now=now, max_gap=MAX_GAP, sync_every=self._setting.sync_every)
         self._memory.requests = requests
@@ -182,8 +182,8 @@ def measure(say: Say) -> Section:
         quantiles = statistics.quantiles(day.waited, n=100)
         waited = [f"{quantiles[49]:.1f}", f"{quantiles[98]:.1f}", f"{day.polls:,}"]
         made = [_of_a_stack(day, setting, shops) for shops in SHOPS]
-        alerted = ["; ".join(f"{each[service]:,}" for each in made) for service in SERVICES]
-        rows.append([setting.name, *waited, *alerted])
+        requests = ["; ".join(f"{each[service]:,}" for each in made) for service in SERVICES]
+        rows.append([setting.name, *waited, *requests])
     services = [f"{service}: {', '.join(map(str, SHOPS))} shops" for service in SERVICES]
     head = ["setting", "median, min", "p99, min", "polls of a shop", *services]
     return Section("Waiting: from the shop's change to SNS", TEXT, head, rows, _targets(days))
@@ -200,7 +200,7 @@ def _targets(days: dict[str, Day]) -> list[Target]:
 
 def _no_more(before: Day, after: Day, shops: int) -> Target:
     old, new = _of_a_stack(before, SETTINGS[0], shops), _of_a_stack(after, SETTINGS[1], shops)
-    alerted = ", ".join(f"{new[service]:,} {service}" for service in sorted(new))
+    requests = ", ".join(f"{new[service]:,} {service}" for service in sorted(new))
     bound = ", ".join(f"{old[service]:,}" for service in sorted(new))
     holds = all(new[service] <= old[service] for service in new)
-    return Target(f"waiting: requests of ticks every minute, {shops} shops", alerted, f"at most {bound}", holds)
+    return Target(f"waiting: requests of ticks every minute, {shops} shops", requests, f"at most {bound}", holds)

@@ -16,12 +16,12 @@ from orderwatch_local.simulator import Shop, Trackstar, VirtualClock, serve
 API_KEY = "key-of-the-tests"
 ACCESS_TOKEN = "token-of-the-tests"
 CONNECTION_ID = "conn_harbor_coffee"
-# The Scheduler is AWS's and the schedule is the template's: here a poll happens when a test asks for it.
+# No schedules here: a test starts each poll itself.
 NEVER = "rate(365 days)"
 
 
 class SlackChannel(ThreadingHTTPServer):
-    """A webhook that takes every message and remembers it."""
+    """A webhook that accepts and records every message."""
 
     daemon_threads = True
 
@@ -46,7 +46,7 @@ class _Webhook(BaseHTTPRequestHandler):
         self.wfile.write(b"ok")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Say nothing."""
+        """Suppress the log."""
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,7 @@ class RuntimeInterface:
         return Result(payload, error)
 
     def output(self) -> str:
-        """All that the function has written."""
+        """The output of the function."""
         return self._process.output()
 
     def close(self) -> None:

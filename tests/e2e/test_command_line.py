@@ -173,7 +173,7 @@ def test_demo_succeeds_and_shows_every_alert() -> None:
         out, err = process.communicate(timeout=WITHIN)
     assert process.returncode == 0, out[-3000:] + err
     assert "Every expected alert was delivered exactly once." in out
-    for alerted in (
+    for title in (
         "[watch started]",
         "[exception]",
         "[backordered]",
@@ -181,7 +181,7 @@ def test_demo_succeeds_and_shows_every_alert() -> None:
         "[shop blocked]",
         "[shop recovered]",
     ):
-        assert alerted in out
+        assert title in out
 
 
 def test_interrupted_demo_leaves_no_process_behind() -> None:

@@ -102,7 +102,7 @@ def _newest(sns: Any, deployed: Outputs, queue_url: str) -> str:
 
 
 def _apply(sns: Any, *, arn: str, policy: str) -> None:
-    """Follow the documentation: set the scope first if the policy reads the JSON, then the policy."""
+    """Set the scope first if the policy reads the JSON, then the policy, as documented."""
     if "skus" in json.loads(policy):
         sns.set_subscription_attributes(
             SubscriptionArn=arn, AttributeName="FilterPolicyScope", AttributeValue="MessageBody"

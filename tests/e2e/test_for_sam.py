@@ -1,4 +1,4 @@
-"""`orderwatch up --for-sam`: with the files that it writes every function does its work.
+"""`orderwatch up --for-sam`: every function works with the files that it writes.
 
 Once with the built functions under the Lambda runtime interface, which needs no Docker, and once as a user does it: the
 commands as `up` prints them, in Docker. Where no daemon answers the second does not run, and says so.
@@ -52,7 +52,7 @@ type Invoke = Callable[[str], Any]
 
 
 class Screen(io.StringIO):
-    """What was written, and a way to wait for it."""
+    """Output of a process, and a wait for a text in it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ def test_every_function_works_with_its_event_file(
         every_function_does_its_work(up, invoke)
         assert (folder / "env.json").stat().st_mode & 0o777 == 0o600
         assert TOKEN not in "".join(path.read_text() for path in folder.iterdir())
-        # SAM passes on no others.
+        # SAM passes no others on.
         environments = json.loads((folder / "env.json").read_text())
         assert {name: set(each) for name, each in environments.items()} == declared_variables()
     assert not folder.exists()

@@ -57,12 +57,12 @@ class Operator:
         return json.loads(self.run("doctor", "--json").stdout)["findings"]
 
     def poll(self) -> None:
-        """Polls and waits until everything up to now is read."""
+        """Poll until everything up to now is read."""
         assert self.run("poll", self.shop.connection_id).returncode == 0
         self.wait_for("shops", lambda shop: shop["data_as_of"] and seconds(shop["data_as_of"]) >= self.clock.now())
 
     def wait_for(self, command: str, holds: Any) -> dict[str, Any]:
-        """Waits until the condition holds for a row of this shop, and returns it."""
+        """Return the row of this shop as soon as the condition holds."""
         deadline = time.monotonic() + WITHIN
         while True:
             rows = [row for row in self.json(command) if row["connection_id"] == self.shop.connection_id]
@@ -139,7 +139,7 @@ def test_redrive_sends_overdue_alerts_only(operator: Operator) -> None:
 
         done = operator.json("redrive")
         assert (done["sent"], done["unsent"]) == (1, 0)
-        # The young one, and the alert about the unconfirmed e-mail address if this run is the first to raise it.
+        # The recent one, and the alert about the unconfirmed e-mail address if it was not raised before.
         assert done["still_pending"] == sum(alert["state"] == "pending" for alert in operator.json("alerts")) >= 1
         states = {alert["order_number"]: alert["state"] for alert in operator.json("alerts", "--shop", connection_id)}
         assert states == {"o-old": "sent", "o-young": "pending"}

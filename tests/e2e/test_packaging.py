@@ -1,4 +1,4 @@
-"""What is uploaded: the built layer and the built functions, and nothing more."""
+"""The deployment packages: only the built layer and the built functions."""
 
 import subprocess
 import sys
@@ -36,23 +36,23 @@ def packages(layer: Path) -> set[str]:
 def test_the_layer_holds_the_domain_and_its_dependencies(layer: Path) -> None:
     libraries = {"httpx", "pydantic", "pydantic_core", "aws_lambda_powertools", "slack_sdk", "tzdata"}
     assert packages(layer) >= {"orderwatch", *libraries}
-    assert (layer / "orderwatch/publishing/messages/email.py").exists()
+    assert (layer / "orderwatch/rendering/email.py").exists()
 
 
-def test_the_layer_knows_the_time_zones_where_the_runtime_does_not(layer: Path) -> None:
-    alerted = (
-        "from datetime import UTC, datetime; from orderwatch import clock; "
+def test_the_layer_has_its_own_time_zone_data(layer: Path) -> None:
+    script = (
+        "from datetime import UTC, datetime; from orderwatch.shop_settings import time_zone; "
         "print(datetime(2026, 7, 6, 9, tzinfo=UTC).astimezone(time_zone('Europe/Berlin')).tzname())"
     )
     # -S and an empty PYTHONTZPATH: neither this environment's packages nor this machine's zone data.
     environment = {"PYTHONPATH": str(layer), "PYTHONTZPATH": ""}
     done = subprocess.run(
-        [sys.executable, "-S", "-c", alerted], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-S", "-c", script], env=environment, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.returncode) == ("CEST\n", 0), done.stderr
 
 
-def test_the_layer_does_not_hold_what_the_runtime_brings_or_only_development_needs(layer: Path) -> None:
+def test_the_layer_has_no_runtime_or_development_packages(layer: Path) -> None:
     runtime = {"boto3", "botocore", "s3transfer", "awslambdaric"}
     development = {
         "tests",
@@ -69,12 +69,12 @@ def test_the_layer_does_not_hold_what_the_runtime_brings_or_only_development_nee
     assert packages(layer).isdisjoint(runtime | development)
 
 
-def test_every_module_of_the_layer_comes_with_its_bytecode_which_names_no_machines_path(layer: Path) -> None:
+def test_the_layer_has_bytecode_without_local_paths(layer: Path) -> None:
     """Lambda cannot keep what it compiles: without it every cold start compiles every module."""
     for module in layer.rglob("*.py"):
         compiled = Path(cache_from_source(module)).read_bytes()
         assert compiled[: len(MAGIC_NUMBER)] == MAGIC_NUMBER
-        assert compiled[4:8] == b"\1\0\0\0", "found by its name alone, whatever the module's time and content"
+        assert compiled[4:8] == b"\1\0\0\0", "independent of the module's time and content"
         assert f"/opt/{module.relative_to(layer.parent)}".encode() in compiled
 
 

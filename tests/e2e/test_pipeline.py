@@ -91,7 +91,7 @@ ORDER = {
 }
 
 
-def test_a_transition_becomes_one_message_with_what_a_person_needs(watched: Watched) -> None:
+def test_a_transition_becomes_one_complete_message(watched: Watched) -> None:
     watched.shop.place(ORDER)
     watched.shop.place(ORDER | {"id": "o2", "order_number": "#1043", "status": "exception"})
     watched.sync()
@@ -117,7 +117,7 @@ def test_a_transition_becomes_one_message_with_what_a_person_needs(watched: Watc
     assert "ada@shopper.example" not in json.dumps(alert)
 
 
-def test_a_recovery_is_told_once_and_a_cancellation_after_an_exception_is_a_new_alert(watched: Watched) -> None:
+def test_a_recovery_and_a_cancellation_are_alerted_once_each(watched: Watched) -> None:
     watched.shop.place(ORDER)
     watched.sync()
     watched.poll()

@@ -33,7 +33,7 @@ def event(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Apart:
-    """Tables, a queue and a topic with an inbox that the deployed functions do not know."""
+    """Tables, a queue and a topic with an inbox, apart from the deployed stack."""
 
     cloud: LocalCloud
     tables: Tables
@@ -58,13 +58,13 @@ class Apart:
         self.tables.client.put_item(TableName=self.tables.names["AlertTable"], Item=row)
         return str(row["alert_id"]["S"])
 
-    def acquire(self, queue_url: str) -> list[Any]:
-        sqs, taken = self.cloud.client("sqs"), []
+    def receive(self, queue_url: str) -> list[Any]:
+        sqs, bodies = self.cloud.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
-                taken.append(json.loads(message["Body"]))
+                bodies.append(json.loads(message["Body"]))
                 sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
-        return taken
+        return bodies
 
 
 @pytest.fixture
@@ -99,19 +99,19 @@ def start(cloud: LocalCloud, deployed: Outputs, apart: Apart, tmp_path: Path) ->
     return start
 
 
-def test_dispatch_polls_asks_for_one_poll_of_each_shop_on_a_tick(start: Start, apart: Apart) -> None:
+def test_dispatch_polls_queues_each_shop_once_a_tick(start: Start, apart: Apart) -> None:
     with start("dispatch_polls") as function:
         result = function.invoke(event("dispatch_polls_schedule"))
     assert result.error is None
-    assert apart.acquire(apart.poll_queue_url) == [{"connection_id": CONNECTION_ID}]
+    assert apart.receive(apart.poll_queue_url) == [{"connection_id": CONNECTION_ID}]
 
 
-def test_dispatch_polls_asks_for_the_polls_that_an_operator_names(start: Start, apart: Apart) -> None:
+def test_dispatch_polls_queues_the_connections_in_the_event(start: Start, apart: Apart) -> None:
     by_hand = event("dispatch_polls_manual")
     with start("dispatch_polls") as function:
         result = function.invoke(by_hand)
     assert result.error is None
-    assert [body["connection_id"] for body in apart.acquire(apart.poll_queue_url)] == by_hand["connection_ids"]
+    assert [body["connection_id"] for body in apart.receive(apart.poll_queue_url)] == by_hand["connection_ids"]
 
 
 def test_poll_orders_reads_the_shop_and_keeps_what_it_saw(start: Start, apart: Apart) -> None:
@@ -129,7 +129,7 @@ def test_publish_alerts_sends_the_new_alert_and_marks_it(start: Start, apart: Ap
         result = function.invoke(event("publish_alerts_stream"))
         output = function.output()
     assert result.payload == {"batchItemFailures": []}, output
-    assert [body["alert_id"] for body in apart.acquire(apart.inbox_url)] == [alert_id]
+    assert [body["alert_id"] for body in apart.receive(apart.inbox_url)] == [alert_id]
     assert [row["state"]["S"] for row in apart.tables.rows("AlertTable")] == ["sent"]
 
 
@@ -139,7 +139,7 @@ def test_redrive_alerts_sends_what_stayed_pending(start: Start, apart: Apart) ->
         result = function.invoke(event("redrive_alerts_schedule"))
         output = function.output()
     assert result.payload == {"sent": 1, "unsent": 0}, output
-    assert [body["alert_id"] for body in apart.acquire(apart.inbox_url)] == [alert_id]
+    assert [body["alert_id"] for body in apart.receive(apart.inbox_url)] == [alert_id]
 
 
 def test_send_summary_writes_the_summary_of_a_day_once(start: Start, apart: Apart) -> None:

@@ -1,4 +1,4 @@
-"""`make smoke` on a local cloud: it passes, it says what was refused, and however it ends nothing stays behind."""
+"""`make smoke` on a local cloud: it passes, reports refused calls, and always removes what it created."""
 
 import io
 import os
@@ -23,13 +23,13 @@ SMOKE = [sys.executable, "-m", "orderwatch_local.smoke.run"]
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[LocalCloud]:
-    """A cloud of its own, so that whatever is on it is ours."""
+    """A separate cloud, so that every resource on it belongs to this test."""
     with LocalCloud() as running:
         yield running
 
 
 def what_is_there(cloud: LocalCloud) -> set[str]:
-    """The names of everything that a run makes."""
+    """The names of all resources that a run creates."""
     stacks = cloud.client("cloudformation").describe_stacks()["Stacks"]
     return {
         *(stack["StackName"] for stack in stacks if stack["StackStatus"] != "DELETE_COMPLETE"),

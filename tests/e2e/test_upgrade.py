@@ -1,4 +1,4 @@
-"""An upgrade of a stack with state in it: nothing is forgotten, nothing is told again."""
+"""An upgrade of a stack with state in it: state is kept and no alert is repeated."""
 
 import json
 import time
@@ -48,7 +48,7 @@ class Stack:
         return {row["alert_id"]["S"] for row in rows}
 
     def sync_and_poll(self) -> list[dict[str, Any]]:
-        """The vendor's next sync, a poll of it, and what that told."""
+        """The vendor's next sync, a poll of it, and the alerts."""
         self.clock.advance(timedelta(hours=1))
         self.shop.sync()
         self.cloud.client("lambda").invoke(FunctionName=self.outputs.dispatch_polls_function_name, Payload=b"{}")
@@ -64,14 +64,14 @@ class Stack:
         while self._sent() < written:
             assert time.monotonic() < deadline, self.cloud.logs(self.outputs.publish_alerts_function_name)
             time.sleep(0.05)
-        sqs, alerted = self.cloud.client("sqs"), []
+        sqs, alerts = self.cloud.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get(
             "Messages"
         ):
             for message in messages:
-                alerted.append(json.loads(message["Body"]))
+                alerts.append(json.loads(message["Body"]))
                 sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
-        return alerted
+        return alerts
 
     def _sent(self) -> int:
         rows = self.cloud.client("dynamodb").scan(TableName=self.outputs.alert_table_name)["Items"]
@@ -111,7 +111,7 @@ def kinds(alerts: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return sorted((alert["kind"], (alert["order"] or {}).get("number", "")) for alert in alerts)
 
 
-def test_an_upgrade_keeps_cursor_and_state_and_tells_nothing_again(stack: Stack) -> None:
+def test_an_upgrade_keeps_cursor_and_state_and_repeats_no_alert(stack: Stack) -> None:
     assert kinds(stack.sync_and_poll()) == [("watch.started", "")]
     stack.shop.move("o1", "backordered")
     assert kinds(stack.sync_and_poll()) == [("order.backordered", "#1")]
@@ -125,7 +125,7 @@ def test_an_upgrade_keeps_cursor_and_state_and_tells_nothing_again(stack: Stack)
     assert stack.deploy(AlertStatuses="cancelled,on_hold") == stack.outputs
     assert (stack.state().cursor.position, stack.orders(), stack.alert_ids()) == (cursor, *before[2:])
 
-    # o4 has long been on hold and o1 backordered: neither is news, whatever else of them changes, nor to the sweep.
+    # o4 has long been on hold and o1 backordered: neither is a transition, also not for the sweep.
     stack.shop.edit("o4", {"total_price": 12})
     assert stack.sync_and_poll() == []
     swept_at = stack.state().cursor.last_sweep_at
@@ -133,7 +133,7 @@ def test_an_upgrade_keeps_cursor_and_state_and_tells_nothing_again(stack: Stack)
     assert stack.sync_and_poll() == []
     assert stack.state().cursor.last_sweep_at != swept_at
 
-    # From here on the new statuses are told, and the old ones not.
+    # From here on the new statuses are alerted, and the old ones are not.
     stack.shop.move("o2", "on_hold")
     stack.shop.move("o3", "exception")
     assert kinds(stack.sync_and_poll()) == [("order.on_hold", "#2")]
@@ -142,7 +142,7 @@ def test_an_upgrade_keeps_cursor_and_state_and_tells_nothing_again(stack: Stack)
         5,
     )
 
-    # Back again: what became exception meanwhile was not watched then and is not told late.
+    # Back again: what became exception meanwhile was not watched then and is not alerted later.
     stack.deploy(AlertStatuses="exception,backordered,cancelled")
     stack.shop.edit("o3", {"total_price": 13})
     assert stack.sync_and_poll() == []

@@ -1,4 +1,4 @@
-"""The wheel as its user installs it: into an empty environment, far from the repository."""
+"""The wheel in an empty environment outside the repository, as a user installs it."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def run(command: list[str], *, cwd: Path | None = None) -> None:
 
 
 def types(orderwatch: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Somebody without any AWS settings types a command, in a folder of their own."""
+    """Run a command without AWS settings, in an empty folder."""
     home = str(orderwatch.parents[2])
     bare = {"PATH": os.defpath, "HOME": home, "AWS_EC2_METADATA_DISABLED": "true"}
     return subprocess.run(
@@ -58,7 +58,7 @@ def types(orderwatch: Path, *arguments: str, **environment: str) -> subprocess.C
     )
 
 
-def test_the_wheel_holds_the_product_and_its_command_line_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_has_only_the_product_and_its_command_line(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         folders = {name.split("/")[0] for name in archive.namelist()}
     assert {name for name in folders if not name.endswith(".dist-info")} == {"orderwatch", "orderwatch_cli"}
@@ -90,13 +90,13 @@ def test_an_operators_command_without_an_account_is_one_line(
     assert done.stderr.startswith(f"orderwatch: {says}")
 
 
-def test_a_command_of_the_repository_says_in_one_line_where_it_is(orderwatch: Path) -> None:
+def test_a_checkout_command_names_the_repository_in_one_line(orderwatch: Path) -> None:
     done = types(orderwatch, "demo", "--seed", "3")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("orderwatch: demo needs a checkout of orderwatch: run `make setup` there")
 
 
-def test_without_its_extra_the_command_says_in_one_line_how_to_install_it(wheel: Path, tmp_path: Path) -> None:
+def test_without_its_extra_the_command_shows_how_to_install_it(wheel: Path, tmp_path: Path) -> None:
     done = types(installed(str(wheel), tmp_path), "--help")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert "pip install 'orderwatch[cli]'" in done.stderr

@@ -60,7 +60,7 @@ class Watch:
         self.publish(list(overdue))
 
     def _crashing_world(self) -> World:
-        """The same world, whose table client may crash the process."""
+        """The same shops and tables, with a table client that may crash the process."""
         crashing = World.__new__(World)
         crashing.__dict__ = {**self.world.__dict__}
         crashing.tables = self.world.tables.through(self.process.dynamodb(self.world.tables.client))

@@ -1,4 +1,4 @@
-"""A whole scripted day with its deadlines: the alerts are exactly those that the day owes."""
+"""A whole scripted day with its deadlines: the alerts are exactly the expected ones."""
 
 import itertools
 from collections import Counter
@@ -45,4 +45,4 @@ def test_a_day_of_three_shops_alerts_each_deadline_once(seed: int) -> None:
     assert deadline_alerts_in(tables.all_alerts()) == owed
     by_kind = Counter(kind for _, _, kind in owed.elements())
     assert by_kind.keys() == KINDS
-    assert by_kind["order.late"] >= 10, "those that lie, at least"
+    assert by_kind["order.late"] >= 10, "at least the orders with wrong dates"

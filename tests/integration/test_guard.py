@@ -1,4 +1,4 @@
-"""The local cloud holds real keys and runs what it is given: it serves the run that started it and nobody else."""
+"""The local cloud holds real keys and runs code: it serves only the run that started it."""
 
 import base64
 import http.client
@@ -119,7 +119,7 @@ def test_a_deployed_function_is_served(guarded: LocalCloud) -> None:
     code = f"""
 import boto3
 def handler(event, context):
-    boto3.client("ssm").put_parameter(Name="/told/by/a/function", Value="{KEY}", Type="String")
+    boto3.client("ssm").put_parameter(Name="/written/by/a/function", Value="{KEY}", Type="String")
 """
     functions = guarded.client("lambda")
     functions.create_function(**FUNCTION, FunctionName="own", Code={"ZipFile": packed(code)}, Timeout=30)
@@ -128,8 +128,8 @@ def handler(event, context):
     finally:
         functions.delete_function(FunctionName="own")
     assert "FunctionError" not in answer, answer["Payload"].read()
-    alerted = guarded.client("ssm").get_parameter(Name="/told/by/a/function")
-    assert alerted["Parameter"]["Value"] == KEY
+    parameter = guarded.client("ssm").get_parameter(Name="/written/by/a/function")
+    assert parameter["Parameter"]["Value"] == KEY
 
 
 def test_a_tool_with_the_credentials_file_is_served(guarded: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ SHOPS = [f"conn_{number}" for number in range(20)]
 
 
 class Hanging(httpx.BaseTransport):
-    """Answers nothing; each request ends when it has waited as long as the client wants to.
+    """Returns no response; each request ends at the client's timeout.
 
     Args:
         waits_for: The part of a request that hangs, as httpx names its timeout.

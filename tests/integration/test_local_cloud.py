@@ -17,7 +17,7 @@ from orderwatch_local.cloud.processes import GuardedProcess, clean_environment
 from orderwatch_local.cloud.sam import build, source_digest
 from orderwatch_local.errors import BuildFailedError, PortInUseError, StartFailedError, ToolMissingError
 
-# Connects to the test, and so does a child of it, one that does not heed SIGTERM: the test sees them end.
+# It and a child that ignores SIGTERM connect to the test, so that the test notices when they end.
 CONNECTED = """
 import signal, socket, subprocess, sys, threading
 source, port, generation = sys.argv[1:]

@@ -1,4 +1,4 @@
-"""The mailbox takes mails from the topic that it subscribed to, and from nobody else."""
+"""The mailbox accepts mails only from the topic that it subscribed to."""
 
 import queue
 import socket
@@ -16,7 +16,7 @@ WITHIN = 20.0
 
 
 class Topic:
-    """A cloud with one topic, which asks a subscriber to confirm as it is told to."""
+    """A cloud with one topic, which asks a subscriber for confirmation."""
 
     def __init__(self, confirmation: dict[str, str], *, endpoint: str = "http://127.0.0.1:1") -> None:
         self.endpoint = endpoint
@@ -62,7 +62,7 @@ def test_another_process_cannot_deliver_a_message() -> None:
 def test_the_url_in_a_confirmation_is_not_visited() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        # Its text begins with the cloud's own address, whose port is a digit shorter.
+        # Starts with the cloud's own address, but the port has one more digit.
         forged = {"SubscribeURL": f"http://127.0.0.1:{port}/", "TopicArn": ARN, "Token": "t"}
         topic = Topic({"Type": "SubscriptionConfirmation", **forged}, endpoint=f"http://127.0.0.1:{str(port)[:-1]}")
         with Mailbox(cast("LocalCloud", topic), ARN, lambda _: None):

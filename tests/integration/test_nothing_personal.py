@@ -1,4 +1,4 @@
-"""Nothing personal leaves a record (rule 13): planted in every field that we do not read, it is in nothing we write."""
+"""Personal data in fields that we do not read never reaches our tables, logs or messages (rule 13)."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Orders asked for by their ids, at the simulated vendor: the list, the single path, and what became of each."""
+"""Orders requested by their ids from the simulated vendor: the list, the single path, and each result."""
 
 import pytest
 
@@ -27,14 +27,14 @@ def test_orders_are_found_in_one_request_as_they_are_now() -> None:
     assert paths(world) == ["/orders"]
 
 
-def test_an_order_that_the_list_does_not_show_is_asked_for_by_itself_before_it_is_gone() -> None:
+def test_an_order_missing_from_the_list_is_requested_by_its_id() -> None:
     world = world_with("1")
     found = world.client().orders(["1", "gone"])
     assert ([order.id for order in found.orders], list(found.gone)) == (["1"], ["gone"])
     assert paths(world) == ["/orders", "/orders/gone"]
 
 
-def test_where_the_list_is_refused_each_order_is_asked_for_by_itself() -> None:
+def test_orders_are_requested_one_by_one_if_the_list_is_refused() -> None:
     world = world_with("1", "2")
     world.shop.quirks.refused_filters = {"ids"}
     found = world.client().orders(["1", "2"])
@@ -66,7 +66,7 @@ def test_a_list_by_ids_that_comes_in_pages_is_read_to_its_end(monkeypatch: pytes
     assert paths(world) == ["/orders"] * 3
 
 
-def test_page_tokens_that_lead_nowhere_cost_the_list_and_not_the_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_tokens_that_fail_cost_the_list_and_not_the_orders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orderwatch.trackstar.client.PAGE_SIZE", 2)
     ids = [str(number) for number in range(4)]
     world = world_with(*ids)
@@ -77,7 +77,7 @@ def test_page_tokens_that_lead_nowhere_cost_the_list_and_not_the_orders(monkeypa
 
 
 @pytest.mark.parametrize("record", ['{"id": "1"}', '{"id": "1", "status": null}', '{"id": "1", "status": ["open"]}'])
-def test_an_order_whose_record_is_broken_is_neither_found_nor_gone(record: str) -> None:
+def test_an_order_with_a_broken_record_is_neither_found_nor_gone(record: str) -> None:
     world = world_with("1")
 
     def answer(request: Request) -> Response:
@@ -90,7 +90,7 @@ def test_an_order_whose_record_is_broken_is_neither_found_nor_gone(record: str) 
     assert (list(found.orders), list(found.gone)) == ([], [])
 
 
-def test_an_order_of_which_one_of_two_records_is_broken_is_not_found_in_the_other() -> None:
+def test_an_order_with_one_broken_record_of_two_is_not_found() -> None:
     world = world_with("1")
     old, new = '{"id": "1", "status": "open"}', '{"id": "1", "status": null}'
 
@@ -104,7 +104,7 @@ def test_an_order_of_which_one_of_two_records_is_broken_is_not_found_in_the_othe
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": []}', b'{"error": "x"}'])
-def test_an_answer_that_is_no_order_is_a_fault_and_nobody_is_gone(body: bytes) -> None:
+def test_a_response_without_an_order_is_a_fault(body: bytes) -> None:
     world = world_with("1")
     world.trackstar.intercept = lambda request: Response(200, body=body) if request.path.endswith("/x") else None
     with pytest.raises(UnavailableError):

@@ -1,4 +1,4 @@
-"""Deadlines in the tables: which rows are due, which wait for a person, and that a deadline is written once."""
+"""Deadlines in the tables: due rows, rows that need attention, and one write per deadline."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -67,9 +67,9 @@ def commit(tables: Tables, *writes: OrderWrite, connection_id: str = SHOP.id) ->
 
 
 def write(
-    order_id: str, stored: StoredOrder, *, expected: StoredOrder | None = None, alerted: Alert | None = None
+    order_id: str, stored: StoredOrder, *, expected: StoredOrder | None = None, deadline_alert: Alert | None = None
 ) -> OrderWrite:
-    return OrderWrite(order_id, expected, stored, alert=None, reason=Reason.DEADLINE, deadline_alert=alerted)
+    return OrderWrite(order_id, expected, stored, alert=None, reason=Reason.DEADLINE, deadline_alert=deadline_alert)
 
 
 def read(tables: Tables, order_id: str) -> StoredOrder:
@@ -142,12 +142,12 @@ def test_an_order_in_a_final_status_needs_no_attention(tables: Tables, status: s
 def test_a_deadline_and_its_alert_are_one_write_made_once(tables: Tables) -> None:
     commit(tables, write("1", OPEN))
     after = replace(OPEN, deadline_state=DeadlineState(passed=LATE, deadline_alert_id="late-1"))
-    first = write("1", after, expected=OPEN, alerted=alert())
+    first = write("1", after, expected=OPEN, deadline_alert=alert())
     assert commit(tables, first) == []
     assert (read(tables, "1"), tables.alert_ids()) == (after, ["late-1"])
 
-    again = write("1", after, expected=OPEN, alerted=alert("another"))
-    assert commit(tables, again) == [again], "the row is due no longer"
+    again = write("1", after, expected=OPEN, deadline_alert=alert("another"))
+    assert commit(tables, again) == [again], "the row is no longer due"
     assert tables.alert_ids() == ["late-1"]
 
 
@@ -155,7 +155,7 @@ def test_a_deadline_is_not_written_if_the_ship_by_moved(tables: Tables) -> None:
     commit(tables, write("1", OPEN))
     moved = replace(OPEN, deadline_state=DeadlineState(due=Deadline(NOON + HOUR, KIND_LATE)))
     commit(tables, write("1", moved, expected=OPEN))
-    late = write("1", replace(OPEN, deadline_state=DeadlineState(passed=LATE)), expected=OPEN, alerted=alert())
+    late = write("1", replace(OPEN, deadline_state=DeadlineState(passed=LATE)), expected=OPEN, deadline_alert=alert())
     assert commit(tables, late) == [late]
     assert (read(tables, "1"), tables.alert_ids()) == (moved, [])
 

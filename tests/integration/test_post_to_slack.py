@@ -1,4 +1,4 @@
-"""post_to_slack against a server on loopback that stands for the webhook."""
+"""post_to_slack against a loopback server in place of the webhook."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ SECRET = "T000-very-secret-B000"
 
 
 class Webhook:
-    """Takes messages; answers with the next of `answers`, and 200 when there is none.
+    """Accepts messages; answers with the next of `answers`, then with 200.
 
     Attributes:
         gone: What every address but the one that is put now answers; 0: the same as that one.
@@ -56,7 +56,7 @@ class Webhook:
                 self.wfile.write(webhook.body if status == 200 else b"invalid_blocks")
 
             def log_message(self, *arguments: object) -> None:
-                """Quiet."""
+                """Suppress the log."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -92,7 +92,7 @@ def webhook(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
 
 @pytest.fixture(autouse=True)
 def fake_clock() -> Iterator[FakeClock]:
-    """A process of its own for each test, in which waiting takes no time."""
+    """Reset the process's state for each test; sleeping takes no time."""
     app._adapters.cache_clear()
     fake_clock = FakeClock()
     clock.use(fake_clock)
@@ -101,7 +101,7 @@ def fake_clock() -> Iterator[FakeClock]:
 
 
 def deliver(*order_ids: str, body: str | None = None) -> list[str]:
-    """Hand alerts of these orders to the function; which records it gave back."""
+    """Invoke the function with alerts of these orders; return the failed records."""
     bodies = [body] if body else [alert_of(order_id).model_dump_json() for order_id in order_ids]
     answer = app.handler(sqs_event(*bodies), lambda_context())
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
@@ -123,7 +123,7 @@ def test_slack_gets_one_message_a_second(webhook: Webhook, fake_clock: FakeClock
     deliver("1", "2", "3")
     assert fake_clock.slept == [1.0, 1.0]
     deliver("1", "2", "3")
-    assert fake_clock.slept == [1.0, 1.0], "a repeat costs no wait"
+    assert fake_clock.slept == [1.0, 1.0], "a duplicate does not wait"
 
 
 def test_a_failed_post_is_left_to_the_queue(webhook: Webhook) -> None:
@@ -176,7 +176,7 @@ def test_retry_after_applies_to_all_functions(webhook: Webhook, fake_clock: Fake
 def test_a_long_retry_after_is_left_to_the_queue(webhook: Webhook, fake_clock: FakeClock) -> None:
     webhook.answers, webhook.retry_after = [200, 429], "120"
     assert deliver("1", "2", "3") == ["message-1", "message-2"]
-    assert fake_clock.slept == [1.0], "nobody sleeps for nothing"
+    assert fake_clock.slept == [1.0], "no unnecessary sleep"
     fake_clock.seconds += 120
     assert deliver("2", "3") == []
     assert len(webhook.messages) == 3
@@ -197,18 +197,18 @@ def test_a_record_that_is_not_json_does_not_affect_the_others(webhook: Webhook) 
 
 
 def said_in(error: BaseException, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> str:
-    """All that a failed run tells: the error, the log's records, and what was printed."""
+    """All output of a failed run: the error, the log records and the printed text."""
     records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
     return "".join([*traceback.format_exception(error), *records, *capsys.readouterr()])
 
 
-@pytest.mark.parametrize("trouble", ["refused", "unreachable"])
+@pytest.mark.parametrize("fault", ["refused", "unreachable"])
 def test_the_webhook_url_is_in_no_error_and_no_log(
-    webhook: Webhook, trouble: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    webhook: Webhook, fault: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.INFO)
     webhook.answers = [500] * 9
-    if trouble == "unreachable":
+    if fault == "unreachable":
         webhook.close()
     with pytest.raises(BatchProcessingError) as caught:
         deliver("1")
@@ -225,7 +225,7 @@ def test_a_new_webhook_url_is_used_after_the_first_refusal(webhook: Webhook, sta
     webhook.put(webhook.url)
     assert deliver("2", "3") == []
     assert len(webhook.messages) == 3
-    assert webhook.posted_to.count(f"/services/{SECRET}") == 2, "one post went to the dead address, no more"
+    assert webhook.posted_to.count(f"/services/{SECRET}") == 2, "only one post went to the dead address"
 
 
 def test_a_revoked_webhook_gets_one_request_and_loses_nothing(webhook: Webhook) -> None:
@@ -273,7 +273,7 @@ def test_an_invalid_webhook_url_is_reported_without_its_value(
     said = said_in(caught.value, caplog, capsys)
     assert SECRET not in said
     webhook.put(f" {webhook.url}\n")
-    assert deliver("1") == [], "mended, it is used at once; blanks around it are no mistake"
+    assert deliver("1") == [], "the corrected URL is used immediately; surrounding blanks are ignored"
 
 
 def test_a_web_page_is_not_a_response_of_slack(webhook: Webhook) -> None:

@@ -1,4 +1,4 @@
-"""Product details, asked for at the simulated vendor: the list, the single path, and what a warm process asks."""
+"""Product details from the simulated vendor: the list, the single path, and the cache of a warm process."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.support.world import World
 
 
 def world_with(*product_ids: str) -> World:
-    """A world whose only shop sells these products."""
+    """Simulated shops of which the only one sells these products."""
     world = World()
     products = [{"id": each, "name": f"Product {each}", "sku": f"sku-{each}"} for each in product_ids]
     shop = Shop("conn_a", access_token="token-of-conn_a", clock=world.vendor_clock, products=products)
@@ -21,7 +21,7 @@ def world_with(*product_ids: str) -> World:
 
 
 def paths(world: World) -> list[str]:
-    """The paths below /cart that were asked for, oldest first."""
+    """The requested paths below /cart, oldest first."""
     return [each.path.removeprefix("/cart") for each in world.trackstar.requests]
 
 
@@ -96,7 +96,7 @@ def test_an_integration_without_products_gets_one_request() -> None:
     [
         ([["1", "2"], ["2", "1"]], [1, 0], "a warm batch"),
         ([["1"], ["1", "2"]], [1, 1], "one more product"),
-        ([["gone"], ["gone"]], [1, 0], "one that is not there"),
+        ([["gone"], ["gone"]], [1, 0], "an unknown product"),
     ],
 )
 def test_a_warm_process_requests_no_product_twice(batches: list[list[str]], requests: list[int], reason: str) -> None:

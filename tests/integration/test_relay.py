@@ -1,4 +1,4 @@
-"""The way in for containers is one for this run alone: by address and by secret."""
+"""The relay for containers serves only this run, by address and by secret."""
 
 import http.client
 from collections.abc import Iterator
@@ -27,14 +27,14 @@ PARAMETER = "/orderwatch/trackstar/api-key"
 
 
 class Echo:
-    """A service that remembers what it was asked."""
+    """A service that records its requests."""
 
     def __init__(self) -> None:
         self.asked: list[RelayRequest] = []
 
     def __call__(self, asked: RelayRequest) -> RelayResponse:
         self.asked.append(asked)
-        return RelayResponse(200, [("X-Told", "yes")], b"heard")
+        return RelayResponse(200, [("X-Served", "yes")], b"served")
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def at_home(relay: Relay, service: str) -> str:
 
 
 def test_the_service_gets_the_request_without_the_secret(relay: Relay, echo: Echo) -> None:
-    assert ask(f"{at_home(relay, 'echo')}/cart/orders?limit=1", body=b"{}") == (200, b"heard")
+    assert ask(f"{at_home(relay, 'echo')}/cart/orders?limit=1", body=b"{}") == (200, b"served")
     [asked] = echo.asked
     assert (asked.method, asked.path, asked.body) == ("POST", "/cart/orders?limit=1", b"{}")
 

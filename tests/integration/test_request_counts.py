@@ -1,4 +1,4 @@
-"""What a poll and its alerts ask of AWS and of Trackstar: no request more than it takes."""
+"""Requests of a poll and its alerts to AWS and Trackstar: no more than needed."""
 
 import math
 from dataclasses import replace

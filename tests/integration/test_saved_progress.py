@@ -1,4 +1,4 @@
-"""What a poll saves of a window that it has not read to its end can be written and read again, money included."""
+"""The saved progress of an unfinished window survives writing and reading, money included."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

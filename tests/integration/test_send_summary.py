@@ -1,4 +1,4 @@
-"""send_summary as it is deployed: which day it is of, how often it is written, and that it goes out like any alert."""
+"""send_summary as deployed: its day, one summary a day, and delivery like any alert."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def sum_up(running: Account, event: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def test_a_repeated_tick_writes_no_second_summary_and_one_by_hand_is_another(running: Account) -> None:
+def test_a_repeated_tick_writes_one_summary(running: Account) -> None:
     assert sum_up(running, MORNING)["is_written"]
     assert not sum_up(running, MORNING)["is_written"]
     assert not sum_up(running, {"send": False})["is_written"]
@@ -43,7 +43,7 @@ def test_a_repeated_tick_writes_no_second_summary_and_one_by_hand_is_another(run
 
 
 @pytest.mark.parametrize(("zone", "day"), [("UTC", "2026-01-05"), ("Asia/Tokyo", "2026-01-06")])
-def test_the_day_is_that_of_the_tick_in_the_time_zone_of_the_stack(
+def test_the_day_is_the_ticks_in_the_time_zone_of_the_stack(
     running: Account, monkeypatch: pytest.MonkeyPatch, zone: str, day: str
 ) -> None:
     monkeypatch.setattr("tests.support.account.environment_of", _with_zone(zone))
@@ -56,7 +56,7 @@ def _with_zone(zone: str) -> Any:
     return lambda function: environment_of(function) | {"TIME_ZONE": zone}
 
 
-def test_stock_is_what_trackstar_says_and_where_it_says_nothing_the_summary_says_so(running: Account) -> None:
+def test_the_summary_shows_stock_or_that_it_is_unknown(running: Account) -> None:
     running.shop.restock("p1", {"Hamburg": 0})
     lamp = {"product_id": "p2", "product_sku": "LAMP", "quantity": 3}
     running.shop.place(order("2", status="backordered") | {"line_items": [lamp]})
@@ -74,8 +74,8 @@ def test_it_goes_out_to_every_channel_like_any_alert(running: Account) -> None:
     [key] = summaries(running)
     assert running.invoke("PublishAlertsFunction", inserts([key])) == {"batchItemFailures": []}
     [message] = running.messages("StreamFailureQueue")
-    alerted = json.loads(json.loads(message["Body"])["Message"])
-    assert (alerted["kind"], alerted["summary"]["total"]["needs_attention"]) == ("summary.daily", 1)
+    sent = json.loads(json.loads(message["Body"])["Message"])
+    assert (sent["kind"], sent["summary"]["total"]["needs_attention"]) == ("summary.daily", 1)
     row = running.dynamodb.get_item(
         TableName=name_of("AlertTable"), Key={"connection_id": {"S": ALL_SHOPS}, "alert_id": {"S": key.alert_id}}
     )["Item"]

@@ -1,4 +1,4 @@
-"""Every kind of answer of the simulated vendor, over HTTP, held against the vendor's API page."""
+"""Every kind of response of the simulated vendor, over HTTP, checked against the vendor's OpenAPI page."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ STATUSES = (*LIFECYCLE, "backordered", "exception", "cancelled", "other")
 
 
 class ServedShop:
-    """One shop with a few orders of every status, and the vendor; its rate limit's clock stands still."""
+    """One shop with a few orders of every status, and the vendor; its rate limit's clock is stopped."""
 
     def __init__(self) -> None:
         self.clock = VirtualClock(NOON)

@@ -20,7 +20,7 @@ def test_unreadable_settings_are_alerted_once_for_each_error() -> None:
     assert world.next_poll(settings_flaw=FLAW) == []
     assert kinds(world.next_poll(settings_flaw="no JSON object")) == ["settings.refused"]
     assert world.next_poll() == []
-    assert kinds(world.next_poll(settings_flaw=FLAW)) == ["settings.refused"], "wrong again after it was right"
+    assert kinds(world.next_poll(settings_flaw=FLAW)) == ["settings.refused"], "invalid again after it was valid"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A Slack that is away for days: post_to_slack behind a queue with the template's own numbers, on a virtual clock."""
+"""A Slack outage of days: post_to_slack behind a queue with the template's settings, on a virtual clock."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ DAY = timedelta(days=1).total_seconds()
 
 
 class Ledger(BasePersistenceLayer):
-    """What was posted, in memory; SlackDeliveryTable itself is tested beside post_to_slack."""
+    """The idempotency records, in memory; test_post_to_slack covers SlackDeliveryTable."""
 
     def __init__(self, **_: object) -> None:
         self.records: dict[str, DataRecord] = {}
@@ -59,18 +59,18 @@ class NoLimit:
     """No wait between messages; the rate limiter has its own tests."""
 
     def __init__(self, *_: object) -> None:
-        """Needs nothing."""
+        """Accept any arguments."""
 
     def acquire(self, count: int = 1, *, within: float) -> int:
         return count
 
     def hold(self, seconds: float) -> None:
-        """Holds nobody back."""
+        """Do nothing."""
 
 
 @dataclass
 class Slack:
-    """Cannot be reached until an hour; what it got, by the alerts' ids, and when.
+    """Cannot be reached until `back_at`; records its messages.
 
     Attributes:
         back_at: On the test's clock, in seconds.
@@ -110,7 +110,7 @@ class Queue:
         self.messages += [Message(alert_of(order_id).model_dump_json(), now, now) for order_id in order_ids]
 
     def run(self, seconds: float) -> None:
-        """Let the function work on the queue for so long."""
+        """Let the function process the queue for some seconds."""
         until = self.fake_clock.seconds + seconds
         while self.messages and (due := min(message.visible_at for message in self.messages)) <= until:
             self.fake_clock.seconds = max(self.fake_clock.seconds, due)
@@ -177,8 +177,8 @@ def test_after_days_without_slack_each_alert_is_posted_once(slack: Slack, fake_c
     assert len(slack.posts) == 1
     queue.run(QUEUE["VisibilityTimeout"] + 1)
     assert (queue.messages, queue.dead, queue.expired) == ([], [], [])
-    alerted = [order_id for text in slack.posts for order_id in ("before", "1", "2", "3") if f"#{order_id} " in text]
-    assert sorted(alerted) == ["1", "2", "3", "before"]
+    posted = [order_id for text in slack.posts for order_id in ("before", "1", "2", "3") if f"#{order_id} " in text]
+    assert sorted(posted) == ["1", "2", "3", "before"]
 
 
 def test_after_a_week_without_slack_alerts_are_dead_letters(slack: Slack, fake_clock: FakeClock) -> None:
@@ -205,7 +205,7 @@ def test_the_age_alarm_stays_on_during_an_outage(
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"SlackMessageAge"' in line]
         ages = [age for line in lines for age in line["SlackMessageAge"]]
         is_on = any(age > alarm["Threshold"] for age in ages)
-        assert is_on or not seen_at, "an alarm that ends in an outage lies"
+        assert is_on or not seen_at, "the alarm must not end during the outage"
         seen_at = seen_at or (fake_clock.seconds - began_at if is_on else None)
     assert seen_at is not None
     assert seen_at <= 30 * 60, "within half an hour (rule 16)"

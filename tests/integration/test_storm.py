@@ -167,7 +167,9 @@ class Poster:
         if not self._batch:
             return None
         with running_on(self.fake_clock):
-            assert self._rate_limiter.acquire(within=self._ends_at - self.fake_clock.seconds), "left to the queue"
+            assert self._rate_limiter.acquire(within=self._ends_at - self.fake_clock.seconds), (
+                "the message stays in the queue"
+            )
         posted = (self.fake_clock.seconds, self._batch.pop(0))
         self.fake_clock.seconds += SLACK_REQUEST
         return posted

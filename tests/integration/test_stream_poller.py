@@ -82,7 +82,7 @@ class StreamPoller:
             iterator = answer["NextShardIterator"]
 
     def _handle(self, batch: list[Record], *, tries: int) -> None:
-        """Invoke with the batch until nothing is left of it; halves share the tries of their whole."""
+        """Invoke with the batch until it is empty; the halves of a split batch share its attempts."""
         batch = self._young_enough(batch)
         if not batch:
             return
@@ -100,7 +100,7 @@ class StreamPoller:
             self._give_up(rest, "RetryAttemptsExhausted")
 
     def _invoked(self, batch: list[Record]) -> list[Record]:
-        """What is to be tried again: all after an error, else all from the lowest failure that was named."""
+        """The records to retry: all after an error, else all from the lowest reported failure."""
         self.batches.append([sequence_of(record) for record in batch])
         try:
             answer = self.handler({"Records": batch})
@@ -110,7 +110,7 @@ class StreamPoller:
             return []
         failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         known = [index for index, record in enumerate(batch) if sequence_of(record) in failed]
-        assert len(known) == len(failed), "AWS takes an unknown identifier for a failure of the whole batch"
+        assert len(known) == len(failed), "with an unknown identifier AWS fails the whole batch"
         return batch[known[0] :]
 
     def _young_enough(self, batch: list[Record]) -> list[Record]:
@@ -166,7 +166,7 @@ class Pipeline:
         return dict(functions.redrive_alerts.app.handler({}, lambda_context(seconds_left=300)))
 
     def given_up(self) -> list[tuple[str, int]]:
-        """What came to the on-failure queue: why, and how many records."""
+        """The messages on the on-failure queue: condition and number of records."""
         messages = boto3.client("sqs").receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10)
         bodies = [json.loads(message["Body"]) for message in messages.get("Messages", [])]
         return [(body["requestContext"]["condition"], body["DDBStreamBatchInfo"]["batchSize"]) for body in bodies]
@@ -211,7 +211,7 @@ def test_new_alerts_are_sent_in_one_batch_and_once(pipeline: Pipeline) -> None:
     assert [len(batch) for batch in poller.batches] == [3]
 
     pipeline.poller().run()
-    assert len(pipeline.sns.sent_ids()) == 3, "the stream read again sends nothing again"
+    assert len(pipeline.sns.sent_ids()) == 3, "a second read of the stream sends nothing"
 
 
 def test_a_partial_failure_is_retried_without_duplicates(pipeline: Pipeline) -> None:
@@ -259,7 +259,7 @@ def test_a_poison_record_is_isolated_and_sent_by_redrive(pipeline: Pipeline) -> 
     poller.run()
     assert sorted(pipeline.sns.sent_ids()) == sorted(set(alert_ids) - pipeline.broken_for)
     assert pipeline.given_up() == [("RetryAttemptsExhausted", 1)]
-    assert len(poller.batches) < 5 + 2 * SETTINGS["MaximumRetryAttempts"], "tries are bounded"
+    assert len(poller.batches) < 5 + 2 * SETTINGS["MaximumRetryAttempts"], "attempts are bounded"
 
     assert pipeline.redrive() == {"sent": 1, "unsent": 0}
     assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)

@@ -32,7 +32,7 @@ class Stack:
         return str(answer["SubscriptionArn"])
 
     def redrive(self) -> None:
-        """One scheduled run, and what the stream does with the alerts that it wrote."""
+        """One scheduled run, then the stream's delivery of its alerts."""
         app.handler({}, lambda_context(seconds_left=300))
         delivery = app._adapters(read_settings(RedriveAlertsSettings)).delivery
         publish(
@@ -47,8 +47,8 @@ class Stack:
     def received(self, queue_url: str) -> list[tuple[str, str]]:
         messages = boto3.client("sqs").receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", [])
         bodies: list[dict[str, Any]] = [json.loads(message["Body"]) for message in messages]
-        alerted = [json.loads(body["Message"]) if "Message" in body else body for body in bodies]
-        return [(body["kind"], body["connection"]["id"]) for body in alerted]
+        alerts = [json.loads(body["Message"]) if "Message" in body else body for body in bodies]
+        return [(body["kind"], body["connection"]["id"]) for body in alerts]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A summary over the tables: read by their indexes, written once, and remembered for the next one."""
+"""A summary of the tables: read by their indexes, written once, and read by the next one."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -85,7 +85,7 @@ def test_a_summary_is_written_once_and_compared_the_next_day(tables: Tables) -> 
     assert tables.summaries.put(first)
     assert not tables.summaries.put(made(tables, "a"))
     assert len(tables.rows("AlertTable")) == 1
-    assert tables.alerts.unsent([first.alert.key]) == [first.alert], "what it remembers is no part of what is sent"
+    assert tables.alerts.unsent([first.alert.key]) == [first.alert], "the stored snapshot is not part of the message"
     put(tables, "a", {"1": row("fulfilled", since=-HOUR, needs_attention=False), "3": row()})
     changes = (made(tables, "a", days=1).alert.summary or pytest.fail("no figures")).changes
     assert changes == Changes(since=AT, previous=2, new=1, cleared=1, median_hours_to_clear=Decimal(2))

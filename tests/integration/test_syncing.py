@@ -1,4 +1,4 @@
-"""Asking Trackstar for a sync: sooner than its schedule, at most once in that time, and never at the cost of a poll."""
+"""Sync requests to Trackstar: between its scheduled syncs, once per interval, without affecting polls."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,7 +28,7 @@ def world() -> World:
 
 
 def poll_and_ask(world: World, *, after: timedelta) -> list[Alert]:
-    """A poll, then the question, as poll_orders does; the alerts of both."""
+    """A poll, then the sync request, as in poll_orders; the alerts of both."""
     world.pass_time(after)
     request_sync(SHOP, vendor=world.client(), store=world.tables.store, metrics=world.poll(), sync_every=EVERY)
     return world.new_alerts()

@@ -1,4 +1,4 @@
-"""What the adapters rely on, held against the tables in memory, moto, and the DynamoDB at AWS_ENDPOINT_URL_DYNAMODB."""
+"""Contract of the table adapters: against memory, moto, and the DynamoDB at AWS_ENDPOINT_URL_DYNAMODB."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,9 +41,9 @@ COUNTERPARTS = ["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])]
 
 @pytest.fixture
 def clock() -> ManualClock:
-    deadline_state = ManualClock(NOON)
-    process_clock.use(deadline_state)
-    return deadline_state
+    manual_clock = ManualClock(NOON)
+    process_clock.use(manual_clock)
+    return manual_clock
 
 
 @pytest.fixture(params=COUNTERPARTS)

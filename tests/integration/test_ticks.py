@@ -109,7 +109,7 @@ def test_a_tick_queues_a_poll_for_the_sync_and_one_to_read_it(
     before = len(running.pending())
     running.poll()
     assert [each.path for each in running.trackstar.requests if each.method == "POST"] == ["/connections/sync"]
-    assert len(running.pending()) == before, "what the sync brings is not there yet"
+    assert len(running.pending()) == before, "the data of the sync is not visible yet"
     assert tick(running) == ["conn_a"]
     running.poll()
     assert len(running.pending()) == before + 1

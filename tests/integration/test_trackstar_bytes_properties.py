@@ -164,7 +164,7 @@ def test_a_poll_of_any_bytes_ends_in_an_error_or_writes_all(body: bytes) -> None
     world.poll()
     world.pass_time()
     world.trackstar.intercept = always(body)
-    pages_left = iter([True] * 3)  # its page token may point to itself for ever
+    pages_left = iter([True] * 3)  # its page token may point to itself
     error_of(lambda: world.poll(has_time=lambda: next(pages_left, False)))
     assert_everything_can_be_written_and_sent(world)
     world.trackstar.intercept = None

@@ -114,7 +114,7 @@ class ShopActivity:
         self._run.note(f"sync {connection_id}: {copied}, late by {late:.0f}{unreported}")
 
     def _lateness(self, plan: ShopPlan) -> float:
-        """Seconds by which a sync's dates are late: never so many that a version goes back, or passes the overlap."""
+        """Seconds by which a sync's dates are late: few enough that no version goes back or passes the overlap."""
         if self._run.is_calm or not plan.late_by:
             return 0.0
         late = self._run.chance.uniform(0, plan.late_by)

@@ -21,7 +21,7 @@ _observed = Observation.of
 
 
 def watermark_by_the_clock(patch: pytest.MonkeyPatch) -> None:
-    # The product takes the earlier of this and its clock.
+    # The product uses the earlier of this and its clock.
     patch.setattr(SyncSchedule, "complete_until", property(lambda self: datetime.max.replace(tzinfo=UTC)))
 
 

@@ -144,7 +144,7 @@ class DeadlineOracle:
         facts.read_again |= {order_id: copy[order_id] for order_id in shown if order_id in copy}
 
     def baseline_asked(self, connection_id: str) -> None:
-        """The first page of a baseline is asked for."""
+        """The first page of a baseline is requested."""
         copy = self.copies[connection_id]
         self._at_baseline[connection_id] = {order_id: seen.version for order_id, seen in copy.items()}
 
@@ -219,7 +219,7 @@ class DeadlineOracle:
         before, seen = self._at_baseline[subject[0]], self.copies[subject[0]].get(subject[1])
         return seen is not None and subject[1] in before and before[subject[1]] == seen.version
 
-    # What is over
+    # Resolved deadlines
 
     def ends_problem(self, row: Row) -> bool:
         """Whether a row ends an alerted problem of its order: that it is late, or stuck."""
@@ -264,7 +264,7 @@ class DeadlineOracle:
 
 
 def _two_syncs_before(moment: datetime | None) -> datetime | None:
-    """The watermark of a shop whose sync end was never reported, and whose answer now makes no sense."""
+    """The watermark of a shop whose sync end was never reported and is now invalid."""
     return moment - 2 * timedelta(hours=1) if moment else None
 
 

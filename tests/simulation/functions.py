@@ -49,7 +49,7 @@ def handler_module(function: str, copy: int) -> ModuleType:
 
 
 def forget(module: ModuleType) -> None:
-    """The process is gone: the next invocation starts cold."""
+    """The process was killed: the next invocation starts cold."""
     for value in vars(module).values():
         if hasattr(value, "cache_clear") and getattr(value, "__module__", "") == module.__name__:
             value.cache_clear()

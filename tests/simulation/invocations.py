@@ -107,7 +107,7 @@ class Invocations:
             raise Killed
 
     def _meanwhile(self, invocation: Invocation) -> None:
-        """Something else happens while a process waits for a response."""
+        """Run other events while a process is waiting for a response."""
         self._met += 1
         if self._met > MAX_MEANWHILE:
             return

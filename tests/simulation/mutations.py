@@ -1,4 +1,4 @@
-"""Rules broken on purpose, one at a time: the simulation is only worth what it finds of these."""
+"""Mutations: rules broken on purpose, one at a time, to show that the simulation finds them."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -60,9 +60,9 @@ def state_before_the_alert(patch: pytest.MonkeyPatch) -> None:
     ) -> list[OrderWrite]:
         without = [replace(move, alert=None) for move in writes]
         lost = _commit(self, state, writes=without, alerts=alerts)
-        alerted = [move.alert for move in writes if move.alert]
+        alerts = [move.alert for move in writes if move.alert]
         later = state.committed()
-        _commit(self, later, writes=[], alerts=alerted)
+        _commit(self, later, writes=[], alerts=alerts)
         return lost
 
     patch.setattr(PollStore, "commit", commit)
@@ -107,7 +107,7 @@ def _unconditional(key: str) -> Callable[..., dict[str, Any]]:
 
 
 def no_conditions(patch: pytest.MonkeyPatch) -> None:
-    # The row's own condition alone is not missed: the connection's revision stops a poll that another has overtaken.
+    # Removing only the row's condition is not noticed: the connection's revision also stops an overtaken poll.
     patch.setattr("orderwatch.aws.order_table.put_action", _unconditional("order_key"))
     patch.setattr("orderwatch.aws.connection_table.put_action", _unconditional("connection_id"))
 

@@ -10,7 +10,7 @@ what the API ever served of it, and which alerts were written. It checks
 - **every transaction that ends a window** (rules 4, 5 and 6). The reading served as many distinct orders as
   `total_count`, or was begun three times. Every order that did not change since the reading began has its visible
   status in our table. This compares all orders of the shop, not only those of the window, so the next window at the
-  latest finds a cursor that has ever passed something unread.
+  latest finds a cursor that has ever passed an order that was not read.
 - **every list that is asked for** (rules 5 and 7). No reading follows pages without a new order for long, and none
   uses the shop's date where Trackstar's was seen and never refused.
 - **every message** (rule 2). It is about an alert in the table. The number of its copies is at most one, plus the
@@ -106,7 +106,7 @@ class Oracle:
         *,
         knew_dates: bool = False,
     ) -> Reading:
-        """A page is asked for: a new walk, or the next page of one.
+        """A page is requested: a new walk, or the next page of one.
 
         Args:
             connection_id: Of which shop.
@@ -148,7 +148,7 @@ class Oracle:
             )
 
     def showed(self, connection_id: str, records: Iterable[dict[str, Any]]) -> None:
-        """Orders were served that were asked for by their ids."""
+        """Orders were served by their ids."""
         for record in records:
             status, version = status_of(record), version_of(record)
             if status:
@@ -196,7 +196,7 @@ class Oracle:
             raise Violation(f"the version of {subject} goes back from {before['version']} to {after['version']}")
         alert = about.pop(subject, None)
         if self.baseline_days and before is None:
-            self._note(subject, after["status"], alert)
+            self._note(subject, after["status"], is_alerted=bool(alert))
             return
         expected = self._expected(subject, before, after, states)
         if alert and alert["kind"] != expected:
@@ -204,12 +204,12 @@ class Oracle:
         if expected and not alert:
             raise Violation(f"{subject} moved to {after['status']}: expected {expected}, no alert")
         if not before or before["status"] != after["status"]:
-            self._note(subject, after["status"], expected)
+            self._note(subject, after["status"], is_alerted=bool(expected))
 
-    def _note(self, subject: Subject, status: str, alerted: object) -> None:
+    def _note(self, subject: Subject, status: str, *, is_alerted: bool) -> None:
         self._moves[subject] += 1
         self._alerted.pop(subject, None)
-        if alerted and status in WATCHED:
+        if is_alerted and status in WATCHED:
             self._alerted[subject] = status
 
     def _expected(self, subject: Subject, before: Row | None, after: Row, states: dict[str, Change]) -> str | None:

@@ -104,7 +104,7 @@ class SummaryOracle:
         if reported != expected:
             raise Violation(f"the summary reports {what} as {reported}, not as {expected}")
 
-    # By itself, and beside the one before
+    # The figures themselves, and compared with the previous summary
 
     def _check_counts(self, connection_id: str, shop: Mapping[str, Any], waited: Mapping[str, int]) -> None:
         waiting = shop.get("needs_attention", 0)
@@ -135,7 +135,7 @@ class SummaryOracle:
         self._expect("the backlog", daily["total"]["needs_attention"], expected[0] + expected[1] - expected[2])
         return None
 
-    # By the tables
+    # Against the tables
 
     def _check_rows(self, connection_id: str, shop: Row | None, waited: Mapping[str, int], now: datetime) -> None:
         state = self.row(CONNECTIONS, connection_id) or {}
@@ -185,7 +185,7 @@ class SummaryOracle:
         reported = shop["changes"].get("median_hours_to_clear")
         self._expect(f"the median of {connection_id}", reported, float(middle) if middle is not None else None)
 
-    # By what can be seen
+    # Against what is visible
 
     def _check_sight(self, connection_id: str, reported: set[str]) -> None:
         must, may = set[str](), set[str]()
@@ -202,7 +202,7 @@ class SummaryOracle:
             raise Violation(f"the summary lists {sorted(strangers)} of {connection_id}, which do not wait")
 
     def _is_waiting(self, connection_id: str, row: Row, seen: ShownOrder) -> bool | None:
-        """Whether an order waits; None where that is unknown."""
+        """Whether an order needs attention; None if that is unknown."""
         if seen.status in WATCHED_AND_OPEN:
             return True
         calendar = self.deadlines.calendar(connection_id)

@@ -1,4 +1,4 @@
-"""The oracle demands what could be known, and nothing else."""
+"""The oracle demands only what the product could have seen."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

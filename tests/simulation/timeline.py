@@ -29,15 +29,15 @@ class Timeline:
         self.seconds += max(seconds, 0.0)
 
     def at(self, seconds: float, happens: Callable[[], None]) -> None:
-        """Let something happen at a moment, or as soon as possible after it."""
+        """Schedule an event at a moment, or as soon as possible after it."""
         heapq.heappush(self._due, (seconds, next(self._numbers), happens))
 
     def after(self, seconds: float, happens: Callable[[], None]) -> None:
-        """Let something happen after some seconds."""
+        """Schedule an event after some seconds."""
         self.at(self.seconds + seconds, happens)
 
     def play(self, until: float) -> None:
-        """Let everything happen that is due up to then."""
+        """Run every event that is due by then."""
         while self._due and self._due[0][0] <= until:
             moment, _, happens = heapq.heappop(self._due)
             self.seconds = max(self.seconds, moment)

@@ -133,10 +133,6 @@ class Reading:
         return frozenset(filter(None, self.filters.get("status[in]", "").split(",")))
 
     @property
-    def is_whole_history(self) -> bool:
-        return not self.filters or (not self.is_sweep and self.until is None)
-
-    @property
     def until(self) -> str | None:
         """The upper bound."""
         return self._bound("[lte]")

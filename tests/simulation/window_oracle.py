@@ -1,4 +1,4 @@
-"""Checks what a window left unread when it was read to its end (rules 4, 5 and 6), and what excuses it."""
+"""Checks which orders a completed window missed (rules 4, 5 and 6), and whether that is excused."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -21,17 +21,11 @@ class InstantSleepClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Return at once."""
+        """Return immediately."""
 
 
-class ManualClock(VirtualClock):
-    """A clock that moves only by `advance`; sleeping takes no time."""
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Return at once."""
+class ManualClock(VirtualClock, InstantSleepClock):
+    """A wall clock that moves only by `advance` and `set`; sleeping takes no time."""
 
 
 class FakeClock:

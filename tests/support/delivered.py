@@ -1,4 +1,4 @@
-"""The order alerts that a day should bring, and those in its messages."""
+"""The expected order alerts of a day, and those in its messages."""
 
 from collections import Counter
 from collections.abc import Iterable

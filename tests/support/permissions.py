@@ -80,7 +80,7 @@ def resolved(value: Any) -> Any:
             return _attribute(path)
         case {"Fn::Sub": str(text)}:
             return re.sub(r"\$\{([^}]+)\}", lambda found: _either(found[1]), text)
-        case {"Fn::If": [str(), if_true, _]}:  # with all that can be switched on
+        case {"Fn::If": [str(), if_true, _]}:  # with every optional feature
             return resolved(if_true)
     return value
 

@@ -40,7 +40,7 @@ class RecordingSns:
 
     @property
     def topic(self) -> AlertTopic:
-        """Our adapter on it; waits take no time."""
+        """Our adapter on it; sleeping takes no time."""
         return AlertTopic(self.as_client(), ARN)
 
     def publish_batch(self, **request: Any) -> dict[str, Any]:

@@ -172,8 +172,8 @@ class _Counter:
         return client
 
     def dynamodb(self, memory: MemoryDynamoDB) -> "DynamoDBClient":
-        """A client of boto3 that is answered from memory."""
-        client = _client("dynamodb", endpoint_url="https://dynamodb.invalid")  # none that moto would answer too
+        """A boto3 client with a table in memory behind it."""
+        client = _client("dynamodb", endpoint_url="https://dynamodb.invalid")  # without moto's own handlers
 
         def answer(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
             self._count_aws(event_name)

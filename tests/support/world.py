@@ -1,4 +1,4 @@
-"""What a polling test needs: simulated shops, tables in memory, the vendor's clock and ours."""
+"""Fixture of polling tests: simulated shops, tables in memory, the vendor's clock and ours."""
 
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
@@ -98,7 +98,7 @@ class World:
         return self.new_alerts()
 
     def new_alerts(self) -> list[Alert]:
-        """The alerts that were written since the last time."""
+        """The alerts written since the last call."""
         fresh = [alert for alert in self.tables.all_alerts() if alert.alert_id not in self._known_ids]
         self._known_ids.update(alert.alert_id for alert in fresh)
         return fresh
@@ -116,7 +116,7 @@ class World:
         return [dict(exchange.query) for exchange in self.trackstar.requests if exchange.path == path]
 
     def before_page(self, number: int, happens: Callable[[], object]) -> None:
-        """Let something happen just before the n-th list of orders from now on is answered, the first being 1."""
+        """Call a function just before the response to the n-th list of orders from now on (from 1)."""
         pages = iter(range(1, 1_000_000))
 
         def intercept(request: Request) -> Response | None:

@@ -1,4 +1,4 @@
-"""How long the functions wait for AWS."""
+"""Timeouts of the functions' AWS clients."""
 
 from collections.abc import Callable
 from typing import Any

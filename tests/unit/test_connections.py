@@ -100,9 +100,9 @@ STALE, BLOCKED, UNAUTHORIZED = HealthState.STALE, HealthState.BLOCKED, HealthSta
 @pytest.mark.parametrize(
     ("before", "after", "kind", "why"),
     [
-        (None, HEALTHY, None, "a good start is no news"),
-        (None, INITIAL_SYNC, None, "neither is a wait for the first sync"),
-        (None, BLOCKED, "connection.blocked", "a bad one is"),
+        (None, HEALTHY, None, "a healthy start sends no alert"),
+        (None, INITIAL_SYNC, None, "neither does the first sync"),
+        (None, BLOCKED, "connection.blocked", "an unhealthy start does"),
         (HEALTHY, BLOCKED, "connection.blocked", "a problem"),
         (HEALTHY, STALE, "connection.stale", "a problem"),
         (HEALTHY, UNAUTHORIZED, "connection.unauthorized", "a problem"),
@@ -111,8 +111,8 @@ STALE, BLOCKED, UNAUTHORIZED = HealthState.STALE, HealthState.BLOCKED, HealthSta
         (BLOCKED, HEALTHY, "connection.recovered", "its end"),
         (STALE, HEALTHY, "connection.recovered", "its end"),
         (UNAUTHORIZED, HEALTHY, "connection.recovered", "its end"),
-        (BLOCKED, INITIAL_SYNC, None, "not over yet"),
-        (INITIAL_SYNC, HEALTHY, None, "the wait was not alerted"),
+        (BLOCKED, INITIAL_SYNC, None, "not resolved yet"),
+        (INITIAL_SYNC, HEALTHY, None, "the first sync was not alerted"),
         (INITIAL_SYNC, BLOCKED, "connection.blocked", "a problem"),
         (HEALTHY, HEALTHY, None, "as ever"),
     ],
@@ -143,7 +143,7 @@ def test_each_recipient_gets_the_step_that_they_can_take(state: HealthState, com
     for_shop, for_operators = health_alerts(None, Health(state=state, since=NOON, detail="Bad."), connection=SHOP)
     assert f"{command} {SHOP.id}" in next_step(for_operators)
     assert "orderwatch " not in next_step(for_shop).replace("operators of orderwatch are", "")
-    assert for_shop.detail == for_operators.detail == "Bad.", "the fact is the same"
+    assert for_shop.detail == for_operators.detail == "Bad.", "the detail is the same"
 
 
 def test_the_same_problem_later_is_another_alert() -> None:

@@ -20,9 +20,9 @@ def test_on_linux_containers_use_the_bridge_of_docker() -> None:
 @pytest.mark.parametrize(
     ("system", "platform", "reason"),
     [
-        ("Docker Desktop", "linux", "its containers live in a virtual machine"),
+        ("Docker Desktop", "linux", "its containers run in a virtual machine"),
         ("Docker Desktop", "darwin", "the same"),
-        ("Alpine Linux v3.20", "darwin", "another virtual machine that hands on to loopback"),
+        ("Alpine Linux v3.20", "darwin", "another virtual machine that forwards to loopback"),
     ],
 )
 def test_with_a_virtual_machine_only_loopback_is_used(system: str, platform: str, reason: str) -> None:

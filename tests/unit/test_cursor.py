@@ -1,4 +1,4 @@
-"""What dates, versions and page tokens may do, and what the reading makes of it."""
+"""Odd dates, versions and page tokens, and how the cursor handles them."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def world() -> World:
 
 
 def lists(world: World, answer: Callable[[Request], Response | None]) -> None:
-    """Give this answer to every list of orders."""
+    """Return this response to every list of orders."""
     world.trackstar.intercept = lambda request: answer(request) if request.path == "/cart/orders" else None
 
 
@@ -193,7 +193,7 @@ def test_a_page_that_points_to_itself_is_retried_and_then_fails(world: World) ->
 
     world.trackstar.intercept = None
     world.next_poll()
-    assert world.state().cursor.progress is None, "and once the vendor is well again the next poll comes through"
+    assert world.state().cursor.progress is None, "the next poll succeeds after the vendor recovers"
 
 
 def test_a_loop_of_page_tokens_fails(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The cursor's rules: every bound by the vendor's clock, and never past what was not read."""
+"""The cursor's rules: bounds follow the vendor's clock and never skip unread orders."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -48,9 +48,9 @@ def test_a_baseline_of_some_days_reads_them() -> None:
     [
         (incremental(), NOON - 10 * MINUTE, "the overlap before the cursor"),
         (incremental(age=HOUR, now=NOON + HOUR), NOON - 10 * MINUTE, "an outage makes the window longer, not later"),
-        (incremental(now=NOON - HOUR), NOON - HOUR - 15 * MINUTE, "the vendor's clock fell back: so does the window"),
+        (incremental(now=NOON - HOUR), NOON - HOUR - 15 * MINUTE, "the vendor's clock went back: so does the window"),
         (incremental(now=NOON + 24 * HOUR), NOON - 10 * MINUTE, "it jumped ahead: nothing is skipped"),
-        (incremental(age=-HOUR), NOON - 10 * MINUTE, "our own clock fell back"),
+        (incremental(age=-HOUR), NOON - 10 * MINUTE, "our own clock went back"),
         (incremental(field=DateField.SHOP_UPDATED), NOON - 2 * HOUR, "the shop's date lies up to a sync behind: two"),
         (
             incremental(field=DateField.SHOP_UPDATED, frequency=MINUTE),
@@ -78,12 +78,12 @@ def test_a_window_overlaps_the_last_one_whatever_the_clocks_do(now: timedelta, a
 @pytest.mark.parametrize(
     ("read_count", "expected_count", "attempt", "short", "why"),
     [
-        (10, 10, 1, False, "as many as promised"),
+        (10, 10, 1, False, "as many as expected"),
         (11, 10, 1, False, "more, because some are new"),
-        (9, 10, 1, True, "one moved past the reader"),
-        (9, 10, MAX_ATTEMPTS - 1, True, "worth another try"),
-        (9, 10, MAX_ATTEMPTS, False, "tried often enough: the sweep finds the rest"),
-        (3, 0, 1, False, "the vendor promised nothing"),
+        (9, 10, 1, True, "one was missed"),
+        (9, 10, MAX_ATTEMPTS - 1, True, "another attempt"),
+        (9, 10, MAX_ATTEMPTS, False, "no attempt left: the sweep finds the rest"),
+        (3, 0, 1, False, "no expected count"),
     ],
 )
 def test_when_a_window_is_read_again(read_count: int, expected_count: int, attempt: int, short: bool, why: str) -> None:

@@ -21,7 +21,7 @@ QUIET = replace(WATCHED, deadlines=replace(RULES, late_warning_hours=0))
 
 
 class Watched(World):
-    """A world whose polls watch deadlines too."""
+    """Simulated shops whose polls also watch deadlines."""
 
     policy = POLICY
 
@@ -128,7 +128,7 @@ def test_a_deadline_passes_with_the_watermark_not_the_clock(world: Watched) -> N
     world.place_due("1", after=HOUR)
     assert world.poll_synced_kinds() == [("1", "order.at_risk")]
     world.pass_time(2 * HOUR)
-    world.poll(policy=POLICY)  # the shop was synced two hours ago
+    world.poll(policy=POLICY)  # the last sync was two hours ago
     assert order_kinds(world.new_alerts()) == []
     assert world.poll_synced_kinds() == [("1", "order.late")]
 
@@ -262,7 +262,7 @@ def test_a_distant_or_nonsensical_ship_by_is_not_alerted(world: Watched, ship_by
     assert world.poll_synced_kinds() == world.poll_synced_kinds(30 * DAY) == []
 
 
-# What becomes of the order
+# Later changes of the order
 
 
 def test_a_partly_fulfilled_order_is_late_like_any_open_one(world: Watched) -> None:
@@ -281,7 +281,7 @@ def test_a_late_order_that_ships_has_a_recovery_alert(world: Watched) -> None:
     world.move("1", "open")
     assert world.poll_synced_kinds(DAY) == [], "opened again: the same deadline is not alerted twice"
     world.move("1", "fulfilled")
-    assert world.poll_synced_kinds() == [], "nor is its end"
+    assert world.poll_synced_kinds() == [], "its end is not alerted twice either"
 
 
 def test_recovering_and_late_in_one_poll_gives_both_alerts(world: Watched) -> None:
@@ -317,7 +317,7 @@ def test_an_order_that_trackstar_no_longer_has_is_never_late(world: Watched) -> 
     world.shop.delete("1")
     assert world.poll_synced_kinds(2 * HOUR) == []
     assert world.stored("1").deadline_state.due is None
-    assert world.queries("/cart/orders/1") != [], "it was asked for by itself"
+    assert world.queries("/cart/orders/1") != [], "it was requested by its id"
     asked = len(world.queries("/cart/orders/1"))
     world.poll_synced_kinds()
     assert len(world.queries("/cart/orders/1")) == asked, "and not again"
@@ -332,7 +332,7 @@ def test_a_broken_record_stays_due_until_it_can_be_read(world: Watched) -> None:
     assert world.poll_synced_kinds() == [("1", "order.late")]
 
 
-# What had passed when the watch began
+# Deadlines that passed before the watch began
 
 
 def test_the_baseline_counts_late_orders_and_alerts_none() -> None:
@@ -426,7 +426,7 @@ def test_deadlines_left_at_the_timeout_are_alerted_by_the_next_poll(world: Watch
     assert len(world.poll_synced_kinds()) == 50
 
 
-def test_a_poll_without_due_orders_asks_the_shop_for_none_by_id(world: Watched) -> None:
+def test_a_poll_without_due_orders_requests_no_ids(world: Watched) -> None:
     world.place_due("1", after=40 * HOUR)
     world.poll_synced_kinds()
     assert not any("ids[in]" in query for query in world.queries())

@@ -56,7 +56,7 @@ def test_midnight_utc_is_a_date_that_ends_with_the_shops_day() -> None:
 
 
 @pytest.mark.parametrize("time", ["2026-03-06T00:00:01", "2026-03-06T15:30", "2026-03-06T23:59:59"])
-def test_a_ship_by_with_a_time_is_that_moment_wherever_the_shop_is(time: str) -> None:
+def test_a_ship_by_with_a_time_ignores_the_shops_time_zone(time: str) -> None:
     assert ship_deadline(utc(time), ZoneInfo("America/Chicago")) == utc(time)
 
 

@@ -1,4 +1,4 @@
-"""No alert waits long for product details, and none for those of a shop that hangs."""
+"""Product details delay no alert for long, even if one shop hangs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ LONGEST_WAIT = 30.0
 
 
 class Vendor:
-    """Has every product, a fifth of a second away, but for the connections that hang until their time is up.
+    """Has every product after 0.2 seconds; some connections hang until the timeout.
 
     Attributes:
         hanging: Connections that never answer.
@@ -42,7 +42,7 @@ class Vendor:
 
 
 class Sender:
-    """A process that sends alerts as soon as it has their details.
+    """A sender that publishes alerts as soon as their details are there.
 
     Attributes:
         sent: Each alert, by its connection, with the seconds that it waited.

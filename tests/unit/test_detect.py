@@ -67,7 +67,7 @@ def test_an_order_in_an_open_watched_status_needs_attention(status: str, needs_a
         (stored("open"), "backordered", "order.backordered", "into a watched status"),
         (stored("open"), "cancelled", "order.cancelled", "into a watched status"),
         (stored("exception"), "cancelled", "order.cancelled", "watched to watched is a new alert"),
-        (stored("backordered"), "backordered", None, "a new version of the same status is none"),
+        (stored("backordered"), "backordered", None, "a new version of the same status is no alert"),
         (stored("exception"), "processing", "order.recovered", "the old one was watched, the new one is not"),
         (stored("exception"), "other", "order.recovered", "an unwatched status is an unwatched status"),
         (stored("exception", alerted=False), "processing", None, "a problem without an alert has no recovery"),
@@ -87,7 +87,7 @@ def test_an_order_in_an_open_watched_status_needs_attention(status: str, needs_a
 def test_the_alert_of_a_status_change(before: StoredOrder | None, after: str, kind: str | None, why: str) -> None:
     write = moved(seen(after), before)
     assert (write.alert.kind if write.alert else None) == kind, why
-    assert write.stored.status == after, "it is stored whatever is alerted"
+    assert write.stored.status == after, "it is stored whether or not there is an alert"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_the_reason_for_a_write(
     ("days", "created", "reason", "why"),
     [
         (30, NOON - 60 * MINUTE, Reason.BEFORE_WATCH, "Trackstar had it before the watch"),
-        (30, NOON, Reason.BEFORE_WATCH, "in the very moment"),
+        (30, NOON, Reason.BEFORE_WATCH, "at the same moment"),
         (30, NOON + MINUTE, Reason.FIRST_SEEN, "it is new"),
         (30, None, Reason.FIRST_SEEN, "its age is unknown"),
         (0, NOON - 60 * MINUTE, Reason.FIRST_SEEN, "a baseline of everything would have it: it is new"),

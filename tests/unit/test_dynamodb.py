@@ -16,7 +16,7 @@ from tests.support.memory_dynamodb import MemoryDynamoDB, TransactionCancelledEr
 
 
 class Busy(MemoryDynamoDB):
-    """Something is in the way of the first transactions, and reads come in parts.
+    """The first transactions fail with these reasons, and batch reads are incomplete.
 
     Attributes:
         reasons: The reason of each cancellation, one a transaction.
@@ -42,10 +42,10 @@ class Busy(MemoryDynamoDB):
         return super().transact_write_items(**request)
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        [(name, connections_to_poll)] = request["RequestItems"].items()
-        now, later = connections_to_poll["Keys"][:7], connections_to_poll["Keys"][7:]
-        answer = super().batch_get_item(RequestItems={name: {**connections_to_poll, "Keys": now}})
-        return answer | {"UnprocessedKeys": {name: {**connections_to_poll, "Keys": later}} if later else {}}
+        [(name, asked)] = request["RequestItems"].items()
+        now, later = asked["Keys"][:7], asked["Keys"][7:]
+        answer = super().batch_get_item(RequestItems={name: {**asked, "Keys": now}})
+        return answer | {"UnprocessedKeys": {name: {**asked, "Keys": later}} if later else {}}
 
 
 def put(key: str, text: str = "x") -> dict[str, Any]:
@@ -61,11 +61,11 @@ def busy(*reasons: str) -> Busy:
 
 @pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
 def test_a_conflicting_transaction_is_retried_with_backoff(reason: str) -> None:
-    client, needs_attention = busy(*[reason] * (MAX_TRIES - 1)), FakeClock()
-    clock.use(needs_attention)
+    client, fake_clock = busy(*[reason] * (MAX_TRIES - 1)), FakeClock()
+    clock.use(fake_clock)
     assert Transactions(client.as_client()).write([Unit("a", (put("1"),))]) == []
-    assert len(needs_attention.slept) == MAX_TRIES - 1
-    assert all(0 <= wait <= 0.05 * 2**attempt for attempt, wait in enumerate(needs_attention.slept))
+    assert len(fake_clock.slept) == MAX_TRIES - 1
+    assert all(0 <= wait <= 0.05 * 2**attempt for attempt, wait in enumerate(fake_clock.slept))
 
 
 def test_a_transaction_fails_after_the_last_attempt() -> None:
@@ -132,7 +132,7 @@ def test_all_strings_of_a_unit_count_by_their_bytes(monkeypatch: pytest.MonkeyPa
     ("quiet", "loud", "requests"),
     [(0, 0, 1), (10, 2, 1), (99, 0, 1), (100, 0, 2), (0, 49, 1), (0, 50, 2), (90, 10, 2), (1000, 0, 11), (0, 1000, 21)],
 )
-def test_a_page_is_written_in_few_transactions_with_the_state_last(quiet: int, loud: int, requests: int) -> None:
+def test_a_page_takes_few_transactions_with_the_state_last(quiet: int, loud: int, requests: int) -> None:
     client = Busy()
     tables = Tables.over(client)
     writes = [first_sight(f"l{number}") for number in range(loud)]
@@ -146,7 +146,7 @@ def test_a_page_is_written_in_few_transactions_with_the_state_last(quiet: int, l
 
 
 def _pairs_are_whole(kinds: list[str]) -> bool:
-    """Every alert stands right behind its order."""
+    """Every alert directly follows its order."""
     return all(
         before == "OrderTable" for before, kind in zip(["", *kinds], kinds, strict=False) if kind == "AlertTable"
     )

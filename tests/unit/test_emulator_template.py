@@ -1,4 +1,4 @@
-"""What the local cloud gets of the template: everything but what the emulator refuses."""
+"""The template for the local cloud: everything except what the emulator refuses."""
 
 from pathlib import Path
 

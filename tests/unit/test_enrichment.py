@@ -67,7 +67,7 @@ def test_kits_and_inactive_products_are_marked() -> None:
 @pytest.mark.parametrize(
     ("quantities", "on_hand", "short", "reason"),
     [
-        ([3, 2], 4, 1, "each line by itself has enough, both together have not"),
+        ([3, 2], 4, 1, "enough for each line, not for both together"),
         ([3, 2], 5, None, "exactly enough"),
         ([3, None], 1, 2, "an unknown quantity adds nothing"),
         ([None], 1, None, "nothing is known"),

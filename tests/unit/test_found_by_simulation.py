@@ -1,4 +1,4 @@
-"""What the simulation found in the code, each as small as it can be shown."""
+"""Bugs that the simulation found, each with a minimal test."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ def test_an_order_in_two_polls_of_a_window_is_counted_once(world: World, monkeyp
     world.poll(has_time=lambda: next(turns))
     assert world.state().cursor.progress is not None
 
-    # It leaves its place on the page that was read and moves "3" past the reader.
+    # It leaves the page that was read, so "3" moves up to that page and is missed.
     world.move("1", "confirmed")
     world.poll()
 

@@ -1,4 +1,4 @@
-"""Least privilege: what the handlers do, held both ways against what their roles are allowed.
+"""Least privilege: the handlers' calls equal the permissions of their roles, in both directions.
 
 No emulator enforces IAM. So every handler is run through all its paths against moto, each AWS call is noted with the
 action and the resource that AWS would check, and the notes are compared with the roles of template.yaml.
@@ -24,7 +24,7 @@ SAM_PYTHON = ROOT / ".tools/sam/bin/python"
 STREAM = f"{arn_of('AlertTable')}/stream/2026-01-05T12:00:00.000"
 
 
-# What AWS itself does with the roles, which no test of ours can make it do
+# What AWS itself does with the roles; our tests cannot trigger it
 
 
 def of_the_logs(function: str) -> Iterator[Call]:
@@ -78,7 +78,7 @@ MADE_BY_AWS = frozenset(
 
 
 def run_every_path(account: Account) -> None:
-    """Each handler on each way that reaches AWS; what a later function needs is made by an earlier one."""
+    """Run each handler on every path that calls AWS; earlier functions create the data of later ones."""
     account.invoke("DispatchPollsFunction", {})
     for number in range(1000, 1120):  # more than one transaction holds
         account.shop.place(order(str(number)))
@@ -120,7 +120,7 @@ def post_to_slack(account: Account) -> None:
 
 @pytest.fixture(scope="module")
 def calls() -> frozenset[Call]:
-    """All that the handlers and AWS need of the roles."""
+    """All calls that the handlers and AWS make with the roles."""
     with account() as running:
         run_every_path(running)
         return MADE_BY_AWS | running.recorder.calls
@@ -183,7 +183,7 @@ def test_dispatch_polls_cannot_read_a_shops_token() -> None:
     assert [resource.rpartition("/")[2] for resource in read] == ["api-key"]
 
 
-def test_every_function_has_a_role_of_its_own_and_no_policy_of_aws() -> None:
+def test_each_function_has_its_own_role_without_an_aws_policy() -> None:
     roles = [role_of(function) for function in FUNCTIONS]
     assert len(set(roles)) == len(roles)
     declared = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function"}

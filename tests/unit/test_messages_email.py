@@ -23,7 +23,7 @@ def test_a_number_without_ascii_letters_shows_the_order_id() -> None:
     assert "Order #gid-5501042 at" in email.subject(order_alert("order.exception", number="第七"))
 
 
-def test_a_long_subject_loses_part_of_the_shops_name_and_not_the_value() -> None:
+def test_a_long_subject_cuts_the_shop_name_and_keeps_the_value() -> None:
     alert = order_alert("order.exception", number="9" * 160)
     alert = alert.model_copy(update={"connection": alert.connection.model_copy(update={"name": "Shop " * 30})})
     subject = email.subject(alert)
@@ -32,7 +32,7 @@ def test_a_long_subject_loses_part_of_the_shops_name_and_not_the_value() -> None
     assert subject.endswith("..., 129.90 EUR")
 
 
-def test_the_first_three_lines_say_why_by_when_what_to_do_and_where() -> None:
+def test_the_first_three_lines_have_reason_time_step_and_link() -> None:
     assert email.body(SAMPLES["order.exception"]).splitlines()[:4] == [
         "Address verification failed. Ship by Thu 5 Mar 10:00 CET (in 20 h). 129.90 EUR.",
         "Do: correct the address in the shop, then release the order.",
@@ -55,7 +55,7 @@ def test_a_backorder_names_the_short_product_in_its_subject() -> None:
 
 
 @pytest.mark.parametrize(
-    ("previous", "alerted"),
+    ("previous", "shown"),
     [
         ({"previous_status_since": NOW - timedelta(hours=3, minutes=20)}, "before: processing, for 3 h 20 min"),
         ({"previous_status_since": NOW + timedelta(hours=1)}, "before: processing"),
@@ -64,9 +64,9 @@ def test_a_backorder_names_the_short_product_in_its_subject() -> None:
     ],
     ids=["known", "dates that contradict", "unknown since", "never seen"],
 )
-def test_the_previous_status_shows_how_long_it_lasted(previous: dict[str, Any], alerted: str) -> None:
+def test_the_previous_status_shows_how_long_it_lasted(previous: dict[str, Any], shown: str) -> None:
     lines = email.body(order_alert("order.exception", **previous)).splitlines()
-    assert f"Status: exception; {alerted}" in lines
+    assert f"Status: exception; {shown}" in lines
 
 
 def test_a_shortfall_is_shown_with_the_ordered_quantity() -> None:

@@ -22,8 +22,8 @@ def test_a_message_is_the_same_as_its_golden_file(kind: str, channel: str) -> No
 
 
 def test_no_golden_file_is_left_over() -> None:
-    connections_to_poll = {golden_file(kind, channel).name for kind in SAMPLES for channel in CHANNELS}
-    assert {path.name for path in FOLDER.iterdir() if path.suffix in {".txt", ".json"}} == connections_to_poll
+    expected = {golden_file(kind, channel).name for kind in SAMPLES for channel in CHANNELS}
+    assert {path.name for path in FOLDER.iterdir() if path.suffix in {".txt", ".json"}} == expected
 
 
 def test_the_committed_schema_is_up_to_date() -> None:

@@ -1,4 +1,4 @@
-"""Whatever a shop writes, every renderer makes a message of it that its channel takes."""
+"""Every renderer produces a valid message for its channel from any shop data."""
 
 import json
 import re
@@ -292,7 +292,7 @@ STORMS = st.lists(st.tuples(REASON_WORDS, DATE, AMOUNT, URL), min_size=2, max_si
 
 
 def _digest_of(storm: list[tuple[str | None, datetime | None, Decimal | None, str | None]], *, repeated: int) -> Alert:
-    """A digest as publishing makes it, of so many times these orders."""
+    """A digest as publishing makes it, with these orders repeated."""
     alerts = [
         order_alert(
             "order.exception",
@@ -370,4 +370,4 @@ def test_the_first_and_last_possible_dates_can_be_shown(day: datetime, zone: str
     connection = alert.connection.model_copy(update={"time_zone": zone})
     body = email.body(alert.model_copy(update={"connection": connection}))
     assert "Placed: " in body
-    assert ("Ship by" in body) == (day.year > 2000), "a ship-by before 2000 is what software writes where it has none"
+    assert ("Ship by" in body) == (day.year > 2000), "a ship-by before 2000 means that there is none"

@@ -1,4 +1,4 @@
-"""What the reader can do, and what explains a status that seems to contradict what else is known."""
+"""Next steps, and explanations of a status that seems to contradict other data."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def test_a_common_reason_has_a_step_of_its_own(reason: str | None, step: str) ->
     [
         ((_line(), _line("B", 1, 9)), 0, True, "enough of each"),
         ((_line(), _line("B", 1, 0)), 0, False, "one is short"),
-        ((_line(quantity=2), _line(quantity=2)), 0, False, "two lines draw on one stock"),
+        ((_line(quantity=2), _line(quantity=2)), 0, False, "two lines share one stock"),
         ((_line(), _line("B", 1, None)), 0, False, "the stock of one is not known"),
         ((_line(quantity=None),), 0, False, "how many is not known"),
         ((_line(),), 1, False, "a line is not listed"),
@@ -63,7 +63,7 @@ def test_a_backorder_with_enough_stock_asks_the_warehouse(
 
 
 @pytest.mark.parametrize(
-    ("shipments", "alerted", "step"),
+    ("shipments", "sentence", "step"),
     [
         (None, None, "Stop picking"),
         (0, "No shipment is listed.", "Stop picking"),
@@ -71,11 +71,11 @@ def test_a_backorder_with_enough_stock_asks_the_warehouse(
         (3, "3 shipments listed already.", "Recall what has shipped"),
     ],
 )
-def test_a_cancellation_shows_shipments_and_no_stock(shipments: int | None, alerted: str | None, step: str) -> None:
+def test_a_cancellation_shows_shipments_and_no_stock(shipments: int | None, sentence: str | None, step: str) -> None:
     alert = order_alert("order.cancelled", shipments=shipments, line_items=(_line(on_hand=0),))
     first = email.body(alert).splitlines()[0]
-    assert ("shipment" in first) is (alerted is not None)
-    assert (alerted or "") in first
+    assert ("shipment" in first) is (sentence is not None)
+    assert (sentence or "") in first
     assert next_steps.next_step(alert).startswith(step)
     for said in (email.body(alert), str(slack.blocks(alert).blocks), amazon_q.body(alert)):
         assert "short" not in said.replace("date_short", "")

@@ -1,4 +1,4 @@
-"""The summary in every channel: the decision first, and within every limit however many shops there are."""
+"""The summary in every channel: decisions first, within every limit for any number of shops."""
 
 import json
 import re
@@ -104,7 +104,7 @@ def test_an_order_at_risk_does_not_need_attention() -> None:
         (5, [10, 10, 0], "the lists of the last shop"),
         (4, [10, 0, 0], "of the last two"),
         (3, [10, 0], "then the last shop"),
-        (2, [10], "but the worst keeps its lists as long as any room is left"),
+        (2, [10], "the worst shop keeps its lists as long as possible"),
         (1, [0], "its figures alone"),
         (0, [], "the totals alone"),
     ],
@@ -117,7 +117,7 @@ def test_a_shortened_summary_keeps_the_worst_shops(keep: int, listed: list[int],
 
 
 def test_the_json_has_the_texts_and_the_figures() -> None:
-    alerted = json.loads(sns.json_body(SAMPLES["summary.daily"]))
-    assert alerted["title"].startswith("17 orders need attention, 2 late")
-    assert alerted["next_step"].startswith("Begin with #1017")
-    assert alerted["summary"]["total"]["by_reason"] == {"backordered": 13, "exception": 3, "late": 1}
+    body = json.loads(sns.json_body(SAMPLES["summary.daily"]))
+    assert body["title"].startswith("17 orders need attention, 2 late")
+    assert body["next_step"].startswith("Begin with #1017")
+    assert body["summary"]["total"]["by_reason"] == {"backordered": 13, "exception": 3, "late": 1}

@@ -1,4 +1,4 @@
-"""When something is due, as people read it: in the shop's time zone, as of when the alert was seen."""
+"""Due times as people read them: in the shop's time zone, relative to when the alert was seen."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

@@ -1,4 +1,4 @@
-"""Text of the vendor becomes safe to show and to store."""
+"""Text of the vendor is sanitized before it is shown or stored."""
 
 import pytest
 

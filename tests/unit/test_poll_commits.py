@@ -1,4 +1,4 @@
-"""One commit a page: a poll that ends anywhere has lost at most the page that it was reading."""
+"""One commit a page: an interrupted poll loses at most its current page."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 class KilledError(BaseException):
-    """The process is gone: nothing of it runs any more."""
+    """The process was killed."""
 
 
 def killed_before_page(world: World, number: int) -> None:
@@ -52,7 +52,7 @@ def test_a_poll_killed_on_a_page_loses_only_that_page(world: World, page: int) -
 
     rest = world.poll()
 
-    assert rest.pages == 3 - (page - 1), "and the next poll goes on at the page that was lost"
+    assert rest.pages == 3 - (page - 1), "the next poll continues at the lost page"
     assert len(world.new_alerts()) == 5 - 2 * (page - 1)
 
 
@@ -76,7 +76,7 @@ def test_an_unreadable_page_loses_none_of_those_before_it(world: World, status: 
     assert "order.exception" in kinds(world.new_alerts())
 
 
-def test_an_order_read_again_in_another_status_is_alerted_twice(world: World) -> None:
+def test_an_order_read_in_another_status_is_alerted_again(world: World) -> None:
     world.move("2", "exception")
 
     def again() -> None:

@@ -1,4 +1,4 @@
-"""Silent failures: polls that never end normally, and watched statuses that no order ever has."""
+"""Unnoticed failures: polls that never end normally, and watched statuses that no order ever has."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""One poll after the other against a simulated shop: each rule of reading, and what breaks it."""
+"""Poll after poll against a simulated shop: each rule of reading, and faults that could break it."""
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
@@ -254,7 +254,7 @@ def test_an_expired_token_at_the_timeout_is_reported(world: World) -> None:
     world.pass_time(2 * HOUR)
     world.shop.errors = [invalid_credentials()]
 
-    budget = iter([True])  # for the page that answers that its token has expired
+    budget = iter([True])  # for the page whose token has expired
     assert world.poll(has_time=lambda: next(budget, False)).outcome is Outcome.UNFINISHED
 
     assert kinds(world.new_alerts()) == ["connection.blocked"]
@@ -270,7 +270,7 @@ def test_a_window_with_fewer_orders_than_expected_is_read_again(world: World) ->
         world.place(order_id, status="exception")
         world.pass_time(MINUTE)
 
-    # `a` leaves its place for one past the window's end: `c` moves up onto the page that was read already.
+    # `a` moves past the window's end, so `c` moves up to the page that was already read.
     def drift() -> None:
         world.vendor_clock.advance(HOUR)
         world.move("a", "cancelled")
@@ -324,7 +324,7 @@ def test_a_poll_out_of_time_is_continued_at_its_next_page(world: World) -> None:
     assert [alert.detail for alert in world.new_alerts()] == [
         "Watching 5 orders for backordered, cancelled, exception; none needs attention now."
     ]
-    assert world.state().cursor.position == NOON  # what changed since the first page belongs to the next window
+    assert world.state().cursor.position == NOON  # changes since the first page belong to the next window
 
 
 def test_a_failed_page_keeps_the_cursor(world: World) -> None:
@@ -343,7 +343,7 @@ def test_a_failed_page_keeps_the_cursor(world: World) -> None:
 def test_the_daily_sweep_finds_and_counts_missed_orders(world: World) -> None:
     world.place("known")
     started(world)
-    world.shop.quirks.trackstar_dates = TrackstarDates.NULL  # no window matches what has no date
+    world.shop.quirks.trackstar_dates = TrackstarDates.NULL  # no window matches an order without a date
     world.place("hidden", status="exception")
     assert world.next_poll() == []
     world.pass_time(DAY)
@@ -391,7 +391,7 @@ def test_a_poll_message_older_than_the_last_reading_is_skipped(world: World) -> 
     assert len(world.trackstar.requests) == asked
 
 
-def test_an_overtaken_poll_gives_way_without_loss_or_duplicates(world: World) -> None:
+def test_an_overtaken_poll_ends_without_loss_or_duplicates(world: World) -> None:
     started(world)
     world.place("1", status="exception")
     world.pass_time()
@@ -410,7 +410,7 @@ def test_an_overtaken_poll_gives_way_without_loss_or_duplicates(world: World) ->
 
 
 class Overtaken:
-    """The real store, under which another poll moves an order between one reading and its writing."""
+    """The real store; another poll changes an order between a read and its write."""
 
     def __init__(self, world: World, move: Callable[[StoredOrder], OrderWrite]) -> None:
         self._world, self._move, self._store = world, move, world.tables.store
@@ -464,7 +464,7 @@ def test_an_order_that_another_poll_wrote_is_decided_again(
     assert sorted(order_changes(world.new_alerts())) == sorted([*expected, ("2", "order.exception", "open")])
 
 
-# What an order does
+# Changes of an order
 
 
 def test_every_problem_is_alerted_and_its_end_once(world: World) -> None:
@@ -483,7 +483,7 @@ def test_every_problem_is_alerted_and_its_end_once(world: World) -> None:
     ]
 
 
-def test_a_status_that_came_and_went_between_two_polls_does_not_exist(world: World) -> None:
+def test_a_status_between_two_polls_is_not_seen(world: World) -> None:
     world.place("1")
     started(world)
     world.move("1", "exception")
@@ -652,7 +652,7 @@ def test_blocked_credentials_and_their_end_are_alerted_once(world: World) -> Non
     assert world.next_poll() == []
     assert health_of(world) is HealthState.BLOCKED
     world.shop.errors = []
-    assert world.next_poll() == [], "one good look is not the end of it"
+    assert world.next_poll() == [], "one healthy probe does not resolve it"
     assert kinds(world.next_poll()) == ["connection.recovered"]
     assert world.next_poll() == []
 
@@ -675,7 +675,7 @@ def test_a_shop_that_stopped_syncing_is_alerted(world: World) -> None:
     assert kinds(world.next_poll() + world.next_poll()) == ["connection.recovered"]
 
 
-def test_a_health_check_that_fails_never_stops_the_reading_of_orders(world: World) -> None:
+def test_a_failed_health_check_does_not_stop_reading(world: World) -> None:
     started(world).place("1", status="exception")
     world.trackstar.intercept = lambda request: Response(500) if "/connections/" in request.path else None
     assert kinds(world.next_poll()) == ["order.exception"]

@@ -53,7 +53,7 @@ def test_the_terminal_shows_slack_blocks_as_slack_does() -> None:
 
 
 class Reader(HTMLParser):
-    """What a browser makes of a page: its elements, its texts, and everything that it would fetch."""
+    """A page as a browser parses it: its elements, its texts, and every URL that it would fetch."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -32,9 +32,9 @@ def find(cache: ProductCache, *product_ids: str, connection_id: str = "a") -> di
 
 @pytest.fixture
 def clock() -> ManualClock:
-    deadline_state = ManualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
-    process_clock.use(deadline_state)
-    return deadline_state
+    manual_clock = ManualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+    process_clock.use(manual_clock)
+    return manual_clock
 
 
 @pytest.fixture

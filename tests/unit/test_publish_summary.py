@@ -1,4 +1,4 @@
-"""What is counted of a batch: above all, how long it took from Trackstar to the reader."""
+"""The metrics of a batch, such as the time from Trackstar to the recipient."""
 
 from datetime import timedelta
 from typing import Any
@@ -36,7 +36,7 @@ def with_times(**times: Any) -> Alert:
     ("updated_at", "seen_at", "delay", "reason"),
     [
         (seconds_ago(90), seconds_ago(30), 90.0, "from when the copy changed"),
-        (None, seconds_ago(30), 30.0, "where no date shows that, from when we saw it"),
+        (None, seconds_ago(30), 30.0, "without such a date, from when we saw it"),
         (seconds_ago(0), seconds_ago(30), 0.0, "at once"),
         (seconds_ago(-20), seconds_ago(-10), 0.0, "a vendor's clock that is ahead makes no negative delay"),
         (seconds_ago(0.5), seconds_ago(30), 0.5, "parts of a second count"),

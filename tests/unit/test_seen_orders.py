@@ -36,7 +36,7 @@ def test_the_next_poll_knows_what_was_saved() -> None:
     assert [restored.add(order_id) for order_id in ("1", "2", "\ud800", "3")] == [False, False, False, True]
 
 
-def test_what_is_saved_fits_the_row_and_too_much_is_not_saved_at_all() -> None:
+def test_an_extract_that_does_not_fit_the_row_is_not_saved() -> None:
     orders = seen(*map(str, range(MAX_SAVED_IDS)))
     assert len(orders.to_text()) == 8 * MAX_SAVED_IDS
     orders.add("one more")

@@ -91,7 +91,7 @@ def test_the_template_sets_exactly_the_variables_of_the_settings(
     assert {name.upper() for name in model.model_fields} == set(given)
 
 
-def test_a_time_zone_that_does_not_exist_is_refused_at_the_first_tick() -> None:
+def test_an_unknown_time_zone_is_refused_at_the_first_tick() -> None:
     variables = {"PARAMETER_PREFIX": "/orderwatch", "POLL_QUEUE_URL": "https://sqs/poll.fifo"}
     variables |= {"TRACKSTAR_BASE_URL": "https://trackstar.example", "CONNECTION_TABLE_NAME": "connections"}
     variables |= {"MAX_POLL_GAP_MINUTES": "15", "SYNC_MINUTES": "0"}

@@ -17,7 +17,7 @@ def orders(count: int, *, currency: str = "USD") -> list[Record]:
     return [book.write(NOON) for _ in range(count)]
 
 
-def test_the_same_seed_gives_the_same_catalogue_and_another_seed_another() -> None:
+def test_the_seed_determines_the_catalogue() -> None:
     assert catalogue(seed=1) == catalogue(seed=1)
     assert catalogue(seed=1) != catalogue(seed=2)
 
@@ -73,8 +73,8 @@ def test_orders_have_increasing_numbers_and_allowed_nulls() -> None:
 
 def test_an_order_can_be_given_a_product() -> None:
     book = OrderBook(1, catalogue=catalogue(), country="US", host="shop.example")
-    connections_to_poll = catalogue().for_sale()[0]
-    for order in [book.write(NOON, product=connections_to_poll) for _ in range(50)]:
+    product = catalogue().for_sale()[0]
+    for order in [book.write(NOON, product=product) for _ in range(50)]:
         ids = [line["product_id"] for line in order["line_items"]]
-        assert ids[0] == connections_to_poll["id"]
-        assert ids.count(connections_to_poll["id"]) == 1
+        assert ids[0] == product["id"]
+        assert ids.count(product["id"]) == 1

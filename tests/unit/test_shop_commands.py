@@ -33,7 +33,7 @@ def served(shop: Shop, number: str) -> Record:
     return order
 
 
-def test_a_failed_order_is_visible_at_once_with_the_shops_own_words(commands: ShopCommands, alpine: Shop) -> None:
+def test_a_failed_order_is_visible_at_once_with_its_raw_status(commands: ShopCommands, alpine: Shop) -> None:
     answer = commands.run('fail 1042 exception "Address verification failed"')
     order = served(alpine, "1042")
     assert (order["status"], order["raw_status"]) == ("exception", "Address verification failed")
@@ -92,9 +92,7 @@ def test_changes_of_a_blocked_shop_are_invisible_until_unblock(commands: ShopCom
 
 
 @pytest.mark.parametrize("name", ["conn_sora", "sora"])
-def test_a_shop_is_named_by_its_connection_with_or_without_prefix(
-    commands: ShopCommands, trackstar: Trackstar, name: str
-) -> None:
+def test_a_shop_is_selected_with_or_without_the_prefix(commands: ShopCommands, trackstar: Trackstar, name: str) -> None:
     commands.run(f"block {name}")
     assert [bool(shop.errors) for shop in trackstar.shops] == [False, False, True]
 

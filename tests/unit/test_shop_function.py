@@ -29,7 +29,7 @@ class OneItemTable:
         self._item = request["Item"]
 
     def get_item(self, **request: Any) -> dict[str, Any]:
-        assert request["ConsistentRead"], "else a poll may see the round before"
+        assert request["ConsistentRead"], "otherwise a poll may see the previous round"
         return {"Item": self._item} if self._item.get("id") == request["Key"]["id"] else {}
 
 

@@ -28,7 +28,7 @@ def moves(hour: Hour) -> list[Move]:
 
 
 def kinds(hour: Hour) -> Counter[tuple[str, str]]:
-    """Alerts of an hour as a person would count them, by shop and kind."""
+    """Expected number of alerts in an hour, by shop and kind."""
     statuses: list[tuple[str, str | None, str]] = [
         (move.connection_id, move.previous_status, move.status) for move in moves(hour)
     ]
@@ -38,7 +38,7 @@ def kinds(hour: Hour) -> Counter[tuple[str, str]]:
     return Counter(watched + recovered)
 
 
-def test_the_same_seed_plays_the_same_day_and_another_seed_another() -> None:
+def test_the_seed_determines_the_day() -> None:
     assert day_of_three_shops(7).hours == day_of_three_shops(7).hours
     assert day_of_three_shops(7).hours != day_of_three_shops(8).hours
 
@@ -99,8 +99,8 @@ def test_some_orders_are_in_a_watched_status_before_the_day_begins(played: Scrip
 
 
 def test_between_30_and_45_problems_begin_or_end_in_the_day(played: Script) -> None:
-    troubles = [m for hour in played.hours for m in moves(hour) if TROUBLE & {m.status, m.previous_status}]
-    assert 30 <= len(troubles) <= 45
+    problems = [m for hour in played.hours for m in moves(hour) if TROUBLE & {m.status, m.previous_status}]
+    assert 30 <= len(problems) <= 45
 
 
 def test_every_kind_of_problem_and_recovery_occurs(played: Script) -> None:

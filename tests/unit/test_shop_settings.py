@@ -1,4 +1,4 @@
-"""A shop's own settings are read strictly, and what is wrong with them is said without showing it."""
+"""A shop's own settings are validated strictly; errors do not show the values."""
 
 from datetime import date
 
@@ -39,7 +39,7 @@ def test_what_a_shop_can_set() -> None:
         ('{"stuck_days": 400}', "stuck_days"),
     ],
 )
-def test_settings_that_cannot_be_read_name_the_key_and_not_the_value(text: str, named: str) -> None:
+def test_unreadable_settings_name_the_key_and_not_the_value(text: str, named: str) -> None:
     with pytest.raises(ShopSettingsError, match=named) as caught:
         read_shop_settings(text)
     assert "passwd" not in str(caught.value)

@@ -13,7 +13,7 @@ BEGINS_AT = datetime(2026, 11, 26, 10, tzinfo=UTC)
 
 
 class FakeAccount:
-    """An account whose clock moves when somebody sleeps, and remembers when the day was saved."""
+    """An account whose clock moves by sleeping; it records when the day was saved."""
 
     def __init__(self) -> None:
         self.time = BEGINS_AT

@@ -131,7 +131,7 @@ def test_another_problem_of_the_same_topic_is_alerted_at_once() -> None:
     stack = Stack()
     stack.run(alert_topic(LAMBDA), ops_topic(EMAIL))
     assert stack.kinds(alert_topic(), ops_topic(EMAIL)) == ["topic.no_subscribers"]
-    assert stack.kinds(alert_topic(LAMBDA), ops_topic(EMAIL)) == [], "that one had its alert of the day"
+    assert stack.kinds(alert_topic(LAMBDA), ops_topic(EMAIL)) == [], "that topic had its alert of the day"
     assert stack.kinds(alert_topic(EMAIL), ops_topic(EMAIL)) == ["topic.resubscribed"]
 
 
@@ -188,7 +188,7 @@ def test_a_run_that_fails_is_repeated_with_the_same_id() -> None:
     assert len(stack.written()) == 1
 
 
-def test_a_run_that_dies_before_the_row_sends_slack_the_same_id_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_killed_before_the_write_repeats_the_slack_id(monkeypatch: pytest.MonkeyPatch) -> None:
     stack = Stack(slack=True)
     assert stack.slack
 
@@ -235,7 +235,7 @@ def test_two_runs_at_once_write_one_alert() -> None:
     assert len(stack.written()) == 1
 
 
-def test_nothing_is_written_while_every_topic_has_its_subscribers() -> None:
+def test_nothing_is_written_while_every_topic_has_subscribers() -> None:
     stack = Stack(slack=True)
     assert stack.kinds(alert_topic(EMAIL, SLACK, slack=True), ops_topic(EMAIL)) == []
     assert stack.written() == []

@@ -109,7 +109,7 @@ def test_a_summary_without_a_backlog_is_info() -> None:
         (
             replace(healthy(), cursor=replace(healthy().cursor, last_success_at=AT - timedelta(minutes=31))),
             NotVisible(state="poll_failing", since=AT - timedelta(minutes=31)),
-            "no poll came to its end",
+            "no poll was completed",
         ),
     ],
 )
@@ -119,7 +119,7 @@ def test_whether_a_shop_is_visible(state: ConnectionState, expected: NotVisible 
 
 def test_previous_plus_new_minus_cleared_is_the_backlog() -> None:
     store = MemoryStore({"a": {"1": row(), "2": row(since=20 * HOUR), "3": row(since=HOUR)}}, {"a": healthy()})
-    assert sent(store).changes is None, "there is nothing to compare with"
+    assert sent(store).changes is None, "there is no earlier summary"
     store.clear("a", "2", at=AT + 4 * HOUR)
     store.clear("a", "3", at=AT + 2 * HOUR)
     store.rows["a"] |= {"4": row(), "5": row()}
@@ -163,9 +163,9 @@ def test_ages_count_up_to_the_last_sync_of_the_shop() -> None:
         {"a": {"1": row(since=23 * HOUR), "2": risk, "3": row("open", deadline_state=far)}}, {"a": blocked()}
     )
     later = summarize([shop()], store=store, products=None, request=request(at=AT + 9 * DAY))
-    [alerted] = daily_of(later).shops
-    assert (alerted.as_of, alerted.ages.under_1_day, alerted.ages.over_7_days) == (AT, 2, 0)
-    assert (alerted.late, alerted.at_risk) == (1, 1)
+    [summed] = daily_of(later).shops
+    assert (summed.as_of, summed.ages.under_1_day, summed.ages.over_7_days) == (AT, 2, 0)
+    assert (summed.late, summed.at_risk) == (1, 1)
 
 
 def test_mondays_compare_the_week_with_the_one_before() -> None:

@@ -37,16 +37,21 @@ def shop_of(rows: Mapping[str, StoredOrder]) -> ShopSummary:
             row("processing", since=9 * DAY, deadline_state=late_for(HOUR)),
             "late",
             HOUR,
-            "it waits since its ship-by passed",
+            "it needs attention since its ship-by passed",
         ),
-        (row("on_hold", since=DAY), "on_hold", DAY, "watched when it was written, whatever is watched now"),
+        (row("on_hold", since=DAY), "on_hold", DAY, "watched when it was written, not now"),
         (
             row("processing", since=DAY, needs_attention=False, deadline_state=AT_RISK),
             "at_risk",
             2 * HOUR,
             "since the warning",
         ),
-        (row("backordered", since=DAY, deadline_state=AT_RISK), "backordered", DAY, "it waits, and is at risk too"),
+        (
+            row("backordered", since=DAY, deadline_state=AT_RISK),
+            "backordered",
+            DAY,
+            "it needs attention and is at risk",
+        ),
     ],
 )
 def test_why_an_order_is_listed_and_since_when(stored: StoredOrder, reason: str, since: timedelta, why: str) -> None:

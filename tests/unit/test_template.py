@@ -239,8 +239,8 @@ def test_a_poll_is_tried_five_times_before_its_message_expires() -> None:
 
 
 def test_a_quiet_shop_is_polled_twice_before_an_alarm() -> None:
-    gap, suppression = PARAMETERS["MaxPollGapMinutes"]["Default"], PARAMETERS["StalledAfterMinutes"]["Default"]
-    assert 2 * gap <= suppression
+    gap, stalled_after = PARAMETERS["MaxPollGapMinutes"]["Default"], PARAMETERS["StalledAfterMinutes"]["Default"]
+    assert 2 * gap <= stalled_after
 
 
 def test_only_poll_orders_may_queue_its_own_continuation() -> None:

@@ -114,8 +114,8 @@ def test_an_alarm_is_within_the_limits_of_cloudwatch(name: str) -> None:
 
 
 def test_missing_data_raises_only_alarms_about_inactivity() -> None:
-    silent = {name for name, alarm in ALARMS.items() if alarm["TreatMissingData"] == "breaching"}
-    assert silent == {"NoPollsAlarm", "NoRedriveAlarm"}
+    alarming = {name for name, alarm in ALARMS.items() if alarm["TreatMissingData"] == "breaching"}
+    assert alarming == {"NoPollsAlarm", "NoRedriveAlarm"}
     assert ALARMS["NoPollsAlarm"]["MetricName"] == "PollsFinished"
     assert ALARMS["NoPollsAlarm"]["EvaluationPeriods"] == {"Ref": "StalledAfterMinutes"}
     assert ALARMS["NoPollsAlarm"]["Period"] == 60
