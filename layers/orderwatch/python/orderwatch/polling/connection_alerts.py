@@ -26,7 +26,7 @@ from orderwatch.deadlines.alerts import describe_past
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.observability import logger
 from orderwatch.polling.detect import Observation
-from orderwatch.reading.cursor import ReadContext
+from orderwatch.reading.cursor import AfterPage, ReadContext
 from orderwatch.reading.window import Progress, WindowKind
 from orderwatch.records import ConnectionState, Health, HealthState
 from orderwatch.sanitize import one_line
@@ -62,21 +62,23 @@ _ALERT_KINDS = {
 }
 
 
-def after_page(
-    state: ConnectionState, page: OrderPage, observed: Observation, context: ReadContext
+def page_alerts(
+    state: ConnectionState, page: OrderPage, observed: Observation, after: AfterPage, context: ReadContext
 ) -> tuple[ConnectionState, list[Alert]]:
-    """Move the cursor past a page, and record what the page shows about the connection.
+    """The alerts about the connection that a page causes: quarantined orders, unknown statuses, the start of the watch.
+
+    Args:
+        state: The state before the page.
+        page: The page.
+        observed: What it showed.
+        after: The cursor after the page, and the window that the page finished.
+        context: The circumstances of the reading.
 
     Returns:
-        The state after the page, and the alerts about quarantined orders, unknown statuses and the start of the watch.
-
-    Raises:
-        PagingError: The page tokens repeat in every attempt.
+        The state that records them, with the cursor as it was, and the alerts.
     """
-    watched_deadlines = state.cursor.deadlines.rules is not None
+    watched_deadlines, finished = state.cursor.deadlines.rules is not None, after.finished
     state, alerts = _with_quarantined(_with_statuses(state, observed), page, observed)
-    cursor, finished = state.cursor.after(page, observed.orders, context)
-    state = replace(state, cursor=cursor)
     if finished is None:
         return state, alerts
     state, unknown = _with_unknown_statuses(state, context)

@@ -15,7 +15,7 @@ from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import ForbiddenError, InvalidRequestError, UnauthorizedError
 from orderwatch.observability import logger
 from orderwatch.polling.commit import Store, commit, log_alerts
-from orderwatch.polling.connection_alerts import after_page
+from orderwatch.polling.connection_alerts import page_alerts
 from orderwatch.polling.detect import Observation
 from orderwatch.polling.health import (
     Probe,
@@ -85,7 +85,10 @@ def poll(
             return metrics.ended(Outcome.UNAUTHORIZED)
         metrics.count_page(page)
         observed = Observation.of(page, state, progress.window, probe.connection, now=vendor.now(), policy=policy)
-        state, alerts = after_page(state, page, observed, _context(vendor, probe, policy))
+        context = _context(vendor, probe, policy)
+        after = state.cursor.after(page, observed.orders, context)
+        state, alerts = page_alerts(state, page, observed, after, context)
+        state = replace(state, cursor=after.cursor)
         state, more_alerts = with_probe(state, probe, settings_flaw=settings_flaw, now=vendor.now())
         state = commit(store, state, observed, alerts=[*alerts, *more_alerts], policy=policy, metrics=metrics)
     remaining = notify_overdue(vendor, store, state, probe, policy=policy, has_time=has_time, metrics=metrics)

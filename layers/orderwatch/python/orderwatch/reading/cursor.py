@@ -162,7 +162,6 @@ class Cursor:
             return replace(self, progress=progress.restarted())
         uses_vendor_date = progress and progress.window.date_field is DateField.TRACKSTAR_UPDATED
         if progress and uses_vendor_date and error.names(DateField.TRACKSTAR_UPDATED):
-            logger.warning("filter on trackstar_updated_date refused; using updated_date")
             cursor, window = replace(self._fall_back(), is_filter_refused=True), progress.window
             if window.kind is WindowKind.BASELINE:  # it stays the same window
                 return cursor._open(replace(window, date_field=DateField.SHOP_UPDATED), context)
