@@ -39,7 +39,7 @@ class Watched:
         assert "FunctionError" not in answer
         table = ConnectionTable(self.cloud.client("dynamodb"), self.outputs.connection_table_name)
         deadline = time.monotonic() + WITHIN
-        while (cursor := table.load(self.shop.connection_id).cursor) is None or cursor < self.clock.now():
+        while (read := table.load(self.shop.connection_id).cursor.position) is None or read < self.clock.now():
             assert time.monotonic() < deadline, self.cloud.logs(self.outputs.poll_orders_function_name)
             time.sleep(0.05)
 

@@ -72,15 +72,15 @@ class PublishMetrics:
 
     def report(self) -> None:
         """Send the metrics that have an alarm, and log all counts in one line."""
-        alarmed = {
+        signals = {
             "AlertsUnsent": len(self.unsent_keys),
             "AlertsDegraded": self.degraded,
             "MessagesFallback": self.plain,
         }
-        count_nonzero(alarmed)
+        count_nonzero(signals)
         for seconds in self.delays:
             metrics.add_metric("DeliveryDelay", MetricUnit.Seconds, seconds)
-        logger.info("alerts published", extra={"AlertsSent": self.sent, "MessagesSent": self.messages, **alarmed})
+        logger.info("alerts published", extra={"AlertsSent": self.sent, "MessagesSent": self.messages, **signals})
 
 
 def publish(
