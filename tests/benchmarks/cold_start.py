@@ -101,23 +101,26 @@ def handler(event, context):
     return took
 """
 _ADAPTERS = "app._adapters(app.read_settings(app.{settings}))\n"
+_STATE = "from orderwatch.aws.connection_table import state_from_row\nstate_from_row({'connection_id': 'c'})\n"
 _EVERY_ALERT = "from orderwatch.alerts.alert import Alert\nAlert.model_rebuild()\n"
 FUNCTIONS = (
     Function(
         "dispatch_polls",
         ("dynamodb", "ssm", "sqs"),
-        _ADAPTERS.format(settings="DispatchPollsSettings") + "from orderwatch.reading.cursor import ConnectionState\n"
-        "from orderwatch.trackstar.client import ConnectionPage\n"
-        "for model in (ConnectionState, ConnectionPage): model.model_rebuild()\n",
+        _ADAPTERS.format(settings="DispatchPollsSettings")
+        + _STATE
+        + "from orderwatch.trackstar.connections import ConnectionPage\n"
+        "ConnectionPage.model_rebuild()\n",
         speaks=_TRACKSTAR,
     ),
     Function(
         "poll_orders",
         ("dynamodb", "ssm", "sqs"),
-        _ADAPTERS.format(settings="PollOrdersSettings") + "from orderwatch.reading.cursor import ConnectionState\n"
-        "from orderwatch.trackstar.connections import TrackstarConnection\n"
+        _ADAPTERS.format(settings="PollOrdersSettings")
+        + _STATE
+        + "from orderwatch.trackstar.connections import TrackstarConnection\n"
         "from orderwatch.trackstar.orders import Order\n"
-        "for model in (ConnectionState, TrackstarConnection, Order): model.model_rebuild()\n",
+        "for model in (TrackstarConnection, Order): model.model_rebuild()\n",
         speaks=_TRACKSTAR,
     ),
     Function(
