@@ -2,6 +2,7 @@
 
 import math
 
+from orderwatch.publishing.publish import SEND_BATCH
 from tests.benchmarks.report import Say, Section, Target
 from tests.support.request_counts import CASES, Case, Counted, count_requests
 
@@ -51,7 +52,7 @@ def _row(case: Case, counted: Counted) -> list[str]:
         str(counted.poll.total()),
         str(case.floor),
         str(counted.publishing["sns.PublishBatch"]),
-        str(math.ceil(case.alerts / 10)),
+        str(math.ceil(case.alerts / SEND_BATCH)),
         f"{health}, {counted.trackstar['/cart/orders']}",
         f"{counted.products_cold.total()}, {counted.products_warm.total()}",
         str(counted.publishing.total() - counted.publishing["sns.PublishBatch"]),
@@ -68,7 +69,7 @@ def _targets(case: Case, counted: Counted) -> list[Target]:
     to_trackstar = counted.trackstar.total()
     return [
         _exact(f"requests: DynamoDB, poll of {_name(case)}", counted.poll.total(), case.floor),
-        _exact(f"requests: SNS, alerts of {_name(case)}", to_sns, math.ceil(case.alerts / 10)),
+        _exact(f"requests: SNS, alerts of {_name(case)}", to_sns, math.ceil(case.alerts / SEND_BATCH)),
         _exact(f"requests: Trackstar, poll of {_name(case)}", to_trackstar, 1 + case.pages),
     ]
 
