@@ -32,7 +32,6 @@ class _Adapters:
         trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
         self.details = ProductDetails(ProductClient(self.parameters, trackstar))
         self.store = SummaryStore(
-            dynamodb,
             orders=OrderTable(dynamodb, settings.order_table_name),
             connections=ConnectionTable(dynamodb, settings.connection_table_name),
             alerts=AlertTable(dynamodb, settings.alert_table_name),

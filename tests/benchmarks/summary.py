@@ -124,7 +124,6 @@ def _summed(tables: Tables, names: list[str], client: Any) -> tuple[PreparedSumm
     counted = _Counted(client)
     dynamodb = cast("Any", counted)
     store = SummaryStore(
-        dynamodb,
         orders=OrderTable(dynamodb, tables.names["OrderTable"]),
         connections=ConnectionTable(dynamodb, tables.names["ConnectionTable"]),
         alerts=AlertTable(dynamodb, tables.names["AlertTable"]),

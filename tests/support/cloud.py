@@ -64,7 +64,7 @@ class Tables:
 
     @property
     def summaries(self) -> SummaryStore:
-        return SummaryStore(self.client, orders=self.orders, connections=self.connections, alerts=self.alerts)
+        return SummaryStore(orders=self.orders, connections=self.connections, alerts=self.alerts)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Every row of a table, in DynamoDB's notation."""

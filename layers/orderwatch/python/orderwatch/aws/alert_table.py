@@ -93,9 +93,9 @@ class AlertTable:
         }
         return put_action(self._name, row, condition="attribute_not_exists(alert_id)", values={})
 
-    def put(self, alert: Alert) -> bool:
-        """Write a new alert; False if a row has its key already."""
-        return not Transactions(self._client).write([Unit(alert, (self.put_action(alert),))])
+    def put(self, alert: Alert, *, snapshot: str | None = None) -> bool:
+        """Write a new alert, a summary with its `snapshot`; False if a row has its key already."""
+        return not Transactions(self._client).write([Unit(alert, (self.put_action(alert, snapshot=snapshot),))])
 
     def unsent(self, keys: Collection[AlertKey]) -> list[Alert]:
         """The alerts of these keys that are still pending, in the order of the keys, by consistent reads of 100."""

@@ -101,10 +101,7 @@ def _without(units: Iterable[Unit[OrderWrite | None]], lost: Iterable[OrderWrite
 class SummaryStore:
     """What a summary reads and writes."""
 
-    def __init__(
-        self, client: "DynamoDBClient", *, orders: OrderTable, connections: ConnectionTable, alerts: AlertTable
-    ) -> None:
-        self._transactions = Transactions(client)
+    def __init__(self, *, orders: OrderTable, connections: ConnectionTable, alerts: AlertTable) -> None:
         self._orders = orders
         self._connections = connections
         self._alerts = alerts
@@ -135,5 +132,4 @@ class SummaryStore:
 
     def put(self, prepared: PreparedSummary) -> bool:
         """Write the alert with its snapshot; False if a row has its key already. It is sent like any other alert."""
-        action = self._alerts.put_action(prepared.alert, snapshot=prepared.snapshot)
-        return not self._transactions.write([Unit(prepared.alert, (action,))])
+        return self._alerts.put(prepared.alert, snapshot=prepared.snapshot)
