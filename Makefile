@@ -28,13 +28,19 @@ demo: setup ## Play a day of three shops on a local cloud and show every alert
 smoke: setup ## Test a new stack in your AWS account with a short simulated day, then delete it (YES=1 does not ask, LOCAL=1 uses a local cloud)
 	@$(RUN)/python -m orderwatch_local.smoke.run $(if $(YES),--yes) $(if $(LOCAL),--local)
 
+PYTEST = $(RUN)/pytest -q -n 2 --dist worksteal
+
 .PHONY: test
-test: setup ## Run all tests: unit, integration, simulation, end to end
-	@$(RUN)/pytest -q -n 2 --dist worksteal
+test: setup ## Run the tests: unit, integration, simulation, end to end
+	@$(PYTEST) -m "not slow"
 
 .PHONY: test-fast
 test-fast: setup ## Run unit and integration tests
-	@$(RUN)/pytest -q -n 2 --dist worksteal tests/unit tests/integration
+	@$(PYTEST) -m "not slow" tests/unit tests/integration
+
+.PHONY: test-all
+test-all: setup ## Run the slow tests too, and many more random examples (nightly)
+	@$(PYTEST) --hypothesis-profile many
 
 SEEDS ?= 20000
 FROM ?= 0

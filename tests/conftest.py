@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from orderwatch import clock
 from tests.support.clocks import InstantSleepClock
 
-# A busy machine must not fail a test.
-settings.register_profile("any machine", deadline=None)
-settings.load_profile("any machine")
+# No deadlines: a busy machine must not fail a test. `make test-all` asks for `many`.
+settings.register_profile("few", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("many", settings.get_profile("few"), max_examples=1000)
+settings.load_profile("few")
 
 
 @pytest.fixture(autouse=True)

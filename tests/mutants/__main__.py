@@ -1,7 +1,7 @@
 """Run random mutants against a test tree: `python -m tests.mutants --count 150 --seed 1 --tests tests`.
 
-Each mutant lives in a copy of the layer, never in the working tree. The tests that execute its statement run, unit
-tests first; if they pass, those of `--then`. The result is JSON on the standard output.
+Each mutant lives in a copy of the layer, never in the working tree. The tests that execute its statement run, those of
+the first folder first; if they pass, those of `--then`. The result is JSON on the standard output.
 """
 
 import argparse
@@ -17,19 +17,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from coverage import CoverageData
-
-from tests.mutants.contexts import TIMES
-from tests.mutants.operators import Mutant, sample
+from tests.mutants.operators import PACKAGES, Mutant, sample
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYER = ROOT / "layers/orderwatch/python"
 FOLDERS = ("unit", "integration")
 """Folders of a test tree whose tests are selected by line, in the order in which they run."""
-PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "contexts", "--tb=no")
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "recorder", "--tb=no")
 NO_TESTS = 5
-LEAST_TIMEOUT, SLOWER, MAX_THEN = 30.0, 5.0, 900.0
-"""Seconds that tests may take at least; how many times longer than usual; seconds of the tests of `--then`."""
+LEAST_TIMEOUT, SLOWER, MAX_THEN, RECORD_TIMEOUT = 30.0, 5.0, 900.0, 7200.0
+"""Seconds that tests may take at least; how many times longer than usual; seconds of `--then`, and of a recording."""
 
 
 @dataclass(frozen=True)
@@ -39,22 +36,20 @@ class Tree:
     tests: Path
     scratch: Path
 
-    def pytest(
-        self, layer: Path, arguments: Iterable[str], *, timeout: float, before: Sequence[str] = PYTEST, times: str = ""
-    ) -> int | None:
+    def pytest(self, layer: Path, arguments: Iterable[str], timeout: float, record: Path | None = None) -> int | None:
         """Run tests of the tree over a layer; the exit code of pytest, None where the time was up."""
-        paths = f"pythonpath={layer} . cli local"
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(layer), str(Path(__file__).parent)]),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "0",
             "HYPOTHESIS_STORAGE_DIRECTORY": str(self.scratch / "hypothesis"),
-            TIMES: times,
         }
-        command = [*before, "-o", paths, *arguments]
+        if record:
+            environment |= {"MUTANTS_RECORD": str(record), "MUTANTS_RECORDED_PATH": str(layer / "orderwatch")}
+        command = [*PYTEST, "-o", f"pythonpath={layer} . cli local", *arguments]
         with subprocess.Popen(
-            command, cwd=self.tests.parent, env=environment, stdout=sys.stderr if times else subprocess.DEVNULL,
+            command, cwd=self.tests.parent, env=environment, stdout=sys.stderr if record else subprocess.DEVNULL,
             stderr=subprocess.STDOUT, start_new_session=True,
         ) as process:  # fmt: skip
             try:
@@ -72,22 +67,20 @@ class Selection:
     seconds: dict[str, float]
 
     @classmethod
-    def measured(cls, tree: Tree, folder: str) -> "Selection":
-        """Run a folder's tests once under coverage."""
-        data, times = tree.scratch / f"{folder}.coverage", tree.scratch / f"{folder}.json"
-        coverage = (sys.executable, "-m", "coverage", "run", f"--data-file={data}", f"--source={LAYER / 'orderwatch'}")
-        before = (*coverage, *PYTEST[1:])
-        code = tree.pytest(LAYER, [f"{tree.tests.name}/{folder}"], timeout=7200.0, before=before, times=str(times))
+    def recorded(cls, tree: Tree, folder: str) -> "Selection":
+        """Run a folder's tests once, and record what each executes."""
+        record = tree.scratch / f"{folder}.json"
+        code = tree.pytest(LAYER, [f"{tree.tests.name}/{folder}"], RECORD_TIMEOUT, record)
         if code not in {0, 1}:
-            raise SystemExit(f"{tree.tests}/{folder} cannot be measured: pytest ended with {code}")
-        seconds: dict[str, float] = json.loads(times.read_text())
-        found = CoverageData(str(data))
-        found.read()
+            raise SystemExit(f"{tree.tests}/{folder} cannot be recorded: pytest ended with {code}")
+        found = json.loads(record.read_text())
+        seconds: dict[str, float] = found["seconds"]
         by_line: dict[str, dict[int, list[str]]] = {}
-        for path in found.measured_files():
-            lines = found.contexts_by_lineno(path)
-            module = Path(path).relative_to(LAYER).as_posix()
-            by_line[module] = {line: [name for name in names if name in seconds] for line, names in lines.items()}
+        for path, executed in found["lines"].items():
+            lines = by_line.setdefault(Path(path).relative_to(LAYER).as_posix(), {})
+            for line, name in executed:
+                if name in seconds:
+                    lines.setdefault(line, []).append(name)
         return cls(by_line, seconds)
 
     def tests_of(self, mutant: Mutant) -> list[str]:
@@ -127,9 +120,9 @@ def tried(mutant: Mutant, tree: Tree, selections: Sequence[Selection], then: Seq
             if state == "survived" and (tests := selection.tests_of(mutant)):
                 count += len(tests)
                 usual = sum(selection.seconds[name] for name in tests)
-                state = _state(tree.pytest(layer, ["-x", *tests], timeout=LEAST_TIMEOUT + SLOWER * usual))
+                state = _state(tree.pytest(layer, ["-x", *tests], LEAST_TIMEOUT + SLOWER * usual))
         if state == "survived" and then:
-            state = _state(tree.pytest(layer, ["-x", *then], timeout=MAX_THEN))
+            state = _state(tree.pytest(layer, ["-x", *then], MAX_THEN))
     return Outcome(mutant, state, count, time.monotonic() - began)
 
 
@@ -144,6 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="mutants", description="Run random mutants of the layer against tests")
     parser.add_argument("--count", type=int, default=150, help="number of mutants")
     parser.add_argument("--seed", type=int, default=1, help="seed of the random choice")
+    parser.add_argument("--modules", nargs="+", default=PACKAGES, help="packages or modules of the layer to mutate")
     parser.add_argument("--tests", type=Path, default=ROOT / "tests", help="folder `tests` of the tree that runs")
     parser.add_argument("--folders", nargs="+", default=FOLDERS, choices=FOLDERS, help="folders with tests to select")
     parser.add_argument("--then", nargs="*", default=(), help="tests that run if the selected ones pass")
@@ -151,9 +145,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         tree = Tree(options.tests.resolve(), Path(scratch))
-        mutants = sample(LAYER, count=options.count, seed=options.seed)
+        mutants = sample(LAYER, count=options.count, seed=options.seed, modules=options.modules)
         with ThreadPoolExecutor(options.jobs) as pool:
-            selections = list(pool.map(lambda folder: Selection.measured(tree, folder), options.folders))
+            selections = list(pool.map(lambda folder: Selection.recorded(tree, folder), options.folders))
         with ThreadPoolExecutor(options.jobs) as pool:
             outcomes = []
             for outcome in pool.map(lambda each: tried(each, tree, selections, options.then), mutants):

@@ -2,11 +2,11 @@
 
 import ast
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = ("polling", "deadlines", "publishing", "aws", "summary", "trackstar")
+PACKAGES = ("reading", "polling", "deadlines", "publishing", "aws", "summary", "trackstar")
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -48,9 +48,15 @@ class Mutant:
         return source[: self.begin] + self.replacement.encode() + source[self.end :]
 
 
-def sample(layer: Path, *, count: int, seed: int) -> list[Mutant]:
-    """Random mutants: the same ones for the same layer, count and seed; fewer where there are not that many."""
-    paths = sorted(path for package in PACKAGES for path in (layer / "orderwatch" / package).rglob("*.py"))
+def sample(layer: Path, *, count: int, seed: int, modules: Sequence[str] = PACKAGES) -> list[Mutant]:
+    """Random mutants: the same ones for the same layer, count, seed and modules; fewer where there are not that many.
+
+    Args:
+        layer: The folder with `orderwatch`.
+        modules: Packages, or modules such as `reading/cursor.py`.
+    """
+    roots = [layer / "orderwatch" / module for module in modules]
+    paths = sorted(path for root in roots for path in ([root] if root.suffix else root.rglob("*.py")))
     mutants = [mutant for path in paths for mutant in mutants_of(path.relative_to(layer), path.read_bytes())]
     return sorted(random.Random(seed).sample(mutants, min(count, len(mutants))))
 
