@@ -1,7 +1,8 @@
 """DynamoDB in a dictionary: just what the adapters call, at the level of boto3's client.
 
-The real adapters run on it unchanged. It is quick where moto copies whole tables for every transaction, and it is held
-to the same contract as moto by `tests/integration/test_tables.py`. Whatever it does not know, it refuses.
+The real adapters run on it unchanged. It is quick where moto copies whole tables for every transaction, and it passes
+the same contract as moto (`tests/unit/test_tables.py`). It refuses every request that it does not know, and every read
+of a row that is not consistent: such a read could return an older row.
 """
 
 import re
@@ -98,6 +99,7 @@ class MemoryDynamoDB:
 
     def get_item(self, **request: Any) -> dict[str, Any]:
         _known(request, "TableName", "Key", "ConsistentRead")
+        _consistent(request)
         table = self._tables[request["TableName"]]
         row = table.rows.get(table.place_of(request["Key"]))
         return {"Item": dict(row)} if row is not None else {}
@@ -109,6 +111,7 @@ class MemoryDynamoDB:
 
     def _batch(self, name: str, keys_asked: dict[str, Any]) -> list[Item]:
         _known(keys_asked, "Keys", "ConsistentRead")
+        _consistent(keys_asked)
         table = self._tables[name]
         keys = [table.place_of(key) for key in keys_asked["Keys"]]
         if not keys or len(keys) > MAX_ACTIONS or len(set(keys)) < len(keys):
@@ -175,16 +178,24 @@ class MemoryDynamoDB:
             "ExpressionAttributeValues",
             "ExpressionAttributeNames",
             "ProjectionExpression",
+            "ScanIndexForward",
+            "PaginationConfig",
+            "Select",
         )
         condition = _Expression.of(request, "KeyConditionExpression")
         rows = self._tables[request["TableName"]].index(request["IndexName"])
         found = [row for row in rows if condition.holds(row)]
-        shown = request.get("ProjectionExpression", "").replace(" ", "").split(",")
-        return [{name: row[name] for name in shown if name in row} for row in found] if shown != [""] else found
+        return _projected(found if request.get("ScanIndexForward", True) else found[::-1], request)
 
     def _scan(self, **request: Any) -> list[Item]:
-        _known(request, "TableName")
-        return [dict(row) for row in self._tables[request["TableName"]].rows.values()]
+        _known(request, "TableName", "ProjectionExpression")
+        return _projected(self._tables[request["TableName"]].rows.values(), request)
+
+
+def _projected(rows: Iterable[Item], request: Mapping[str, Any]) -> list[Item]:
+    """Copies of the rows, with all attributes or those of the projection."""
+    shown = request.get("ProjectionExpression", "").replace(" ", "").split(",")
+    return [{name: row[name] for name in (row if shown == [""] else shown) if name in row} for row in rows]
 
 
 class _NothingToWaitFor:
@@ -202,8 +213,8 @@ class _Paginator:
 
     def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
         found = self.find(**request)
-        yield from ({"Items": list(page)} for page in batched(found, ITEMS_A_PAGE, strict=False))
-        yield {"Items": []}
+        yield from ({"Items": list(page), "Count": len(page)} for page in batched(found, ITEMS_A_PAGE, strict=False))
+        yield {"Items": [], "Count": 0}
 
 
 @dataclass(frozen=True)
@@ -217,6 +228,11 @@ class _Part:
 def _known(request: Mapping[str, Any], *names: str) -> None:
     if unknown := set(request) - set(names):
         raise NotImplementedError(f"not known here: {sorted(unknown)}")
+
+
+def _consistent(request: Mapping[str, Any]) -> None:
+    if not request.get("ConsistentRead"):
+        raise NotImplementedError("a read that is not consistent can return an older row")
 
 
 def _condition_failed(shown: Mapping[str, Any]) -> ConditionFailedError:

@@ -2,13 +2,21 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
+from orderwatch import clock
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.publishing.enrich import ProductDetails, ProductSource
 from orderwatch.publishing.leases import Outbox
 from orderwatch.publishing.publish import PublishMetrics, Topic, publish
+from orderwatch.records import ConnectionState
 from orderwatch.trackstar.products import Product
+from tests.support.alerts import SEEN_AT, first_sight
+from tests.support.clocks import ManualClock
+from tests.support.cloud import Tables
+from tests.support.memory_dynamodb import MemoryDynamoDB
+from tests.support.recording_sns import RecordingSns
 
 
 class ConnectionProducts(Protocol):
@@ -56,3 +64,37 @@ def send(
         details=products if products is None or isinstance(products, ProductDetails) else ProductDetails(products),
         digest_threshold=digest_threshold,
     )
+
+
+class Desk:
+    """An outbox with alerts in it, and the topic to which they are sent.
+
+    Args:
+        dynamodb: Where the outbox is.
+    """
+
+    def __init__(self, dynamodb: MemoryDynamoDB | None = None) -> None:
+        self.clock, self.sns = ManualClock(SEEN_AT), RecordingSns()
+        clock.use(self.clock)
+        self.tables = Tables.over(dynamodb or MemoryDynamoDB())
+
+    def put(self, count: int = 1, *, shop: str = "conn_a", products: tuple[str, ...] = ()) -> list[AlertKey]:
+        """New alerts of a connection, by their keys."""
+        known = len(self.tables.rows("OrderTable"))
+        writes = [first_sight(str(known + n), connection_id=shop, product_ids=products) for n in range(count)]
+        self.tables.store.commit(ConnectionState(connection_id=f"{shop}{known}"), writes=writes, alerts=[])
+        return [write.alert.key for write in writes if write.alert]
+
+    def publish(
+        self, keys: Collection[AlertKey], *, threshold: int = 5, products: ProductSource | None = None
+    ) -> PublishMetrics:
+        return send(
+            keys, outbox=self.tables.alerts, topic=self.sns.topic, products=products, digest_threshold=threshold
+        )
+
+    def publish_later(self, keys: Collection[AlertKey], *, seconds: int) -> PublishMetrics:
+        self.clock.advance(timedelta(seconds=seconds))
+        return self.publish(keys)
+
+    def pending(self) -> list[AlertKey]:
+        return [alert.key for alert in self.tables.alerts.unsent(self.tables.alert_keys())]
