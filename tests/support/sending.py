@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from orderwatch import clock
-from orderwatch.alerts.alert import AlertKey
+from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.publishing.enrich import ProductDetails, ProductSource
 from orderwatch.publishing.leases import Outbox
 from orderwatch.publishing.publish import PublishMetrics, Topic, publish
 from orderwatch.records import ConnectionState
+from orderwatch.rendering.sns import SnsMessage
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import SEEN_AT, first_sight
 from tests.support.clocks import ManualClock
@@ -64,6 +65,48 @@ def send(
         details=products if products is None or isinstance(products, ProductDetails) else ProductDetails(products),
         digest_threshold=digest_threshold,
     )
+
+
+class Journal:
+    """An outbox and a topic that record their calls.
+
+    Args:
+        alerts: The pending alerts.
+        foreign: The alerts that are leased to another sender.
+
+    Attributes:
+        calls: What was done with which alert.
+        owners: The owners of the leases.
+    """
+
+    def __init__(self, *alerts: Alert, foreign: Collection[AlertKey] = ()) -> None:
+        self.alerts, self.foreign = alerts, foreign
+        self.calls: list[tuple[str, AlertKey | int]] = []
+        self.owners: set[str] = set()
+
+    def unsent(self, keys: object) -> Sequence[Alert]:
+        return self.alerts
+
+    def acquire(self, key: AlertKey, *, owner: str) -> bool:
+        self.calls.append(("lease", key))
+        self.owners.add(owner)
+        return key not in self.foreign
+
+    def release(self, key: AlertKey, *, owner: str) -> None:
+        self.calls.append(("release", key))
+
+    def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
+        self.calls.append(("mark", key))
+
+    def put(self, alert: Alert) -> bool:
+        raise NotImplementedError
+
+    def alerts_since(self, connection_id: str, moment: datetime) -> list[Alert]:
+        raise NotImplementedError
+
+    def publish(self, messages: Sequence[SnsMessage]) -> list[str | None]:
+        self.calls.append(("send", len(messages)))
+        return ["message"] * len(messages)
 
 
 class Desk:

@@ -1,17 +1,16 @@
 """A sender releases its leases: errors of SNS and DynamoDB between lease and mark."""
 
-from datetime import datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
-from orderwatch.alerts.alert import Alert, AlertKey
+from orderwatch.alerts.alert import AlertKey
 from orderwatch.publishing.leases import Leases
 from tests.support.crashing import Killed
 from tests.support.memory_dynamodb import MemoryDynamoDB
-from tests.support.sending import Desk
+from tests.support.sending import Desk, Journal
 
 URL = "https://sns.invalid"
 LEASE = 190
@@ -136,48 +135,24 @@ def test_a_bug_leaves_no_lease_behind(desk: Desk, keys: list[AlertKey], monkeypa
     assert desk.publish(keys).sent == 3
 
 
-class Ledger:
-    """An outbox where another sender has leases; records what is released, and the owners."""
-
-    def __init__(self, *foreign: AlertKey) -> None:
-        self.foreign = foreign
-        self.released: list[AlertKey] = []
-        self.owners: set[str] = set()
-
-    def unsent(self, keys: object) -> list[Alert]:
-        raise NotImplementedError
-
-    def acquire(self, key: AlertKey, *, owner: str) -> bool:
-        self.owners.add(owner)
-        return key not in self.foreign
-
-    def release(self, key: AlertKey, *, owner: str) -> None:
-        self.released.append(key)
-
-    def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
-        """Succeeds."""
-
-    def put(self, alert: Alert) -> bool:
-        raise NotImplementedError
-
-    def alerts_since(self, connection_id: str, moment: datetime) -> list[Alert]:
-        raise NotImplementedError
+ONE, OTHER, THIRD = (AlertKey("conn_a", number) for number in "123")
 
 
-ONE, OTHER = AlertKey("conn_a", "1"), AlertKey("conn_a", "2")
+def released(journal: Journal) -> list[AlertKey | int]:
+    return [key for call, key in journal.calls if call == "release"]
 
 
-def test_a_sender_releases_only_leases_that_it_holds() -> None:
-    ledger = Ledger(OTHER)
-    with Leases(ledger) as leases:
-        assert [leases.acquire(ONE), leases.acquire(OTHER)] == [True, False]
-    assert ledger.released == [ONE]
-    with Leases(ledger) as leases:
+def test_a_sender_releases_only_leases_that_it_still_holds() -> None:
+    journal = Journal(foreign=[OTHER])
+    with Leases(journal) as leases:
+        assert [leases.acquire(key) for key in (ONE, OTHER, THIRD)] == [True, False, True]
+        assert leases.mark_sent(THIRD, message_id="m1")
+    assert released(journal) == [ONE]
+    with Leases(journal) as leases:
         leases.acquire(ONE)
         leases.release(ONE)
-        leases.acquire(AlertKey("conn_a", "3"))
-        assert leases.mark_sent(AlertKey("conn_a", "3"), message_id="m1")
-    assert ledger.released == [ONE, ONE]
+    assert released(journal) == [ONE, ONE]
+    assert len(journal.owners) == 2, "every batch has its own owner"
 
 
 def test_a_process_that_is_being_ended_makes_no_requests() -> None:
@@ -185,16 +160,7 @@ def test_a_process_that_is_being_ended_makes_no_requests() -> None:
         leases.acquire(ONE)
         raise Killed
 
-    ledger = Ledger()
-    with pytest.raises(Killed), Leases(ledger) as leases:
+    journal = Journal()
+    with pytest.raises(Killed), Leases(journal) as leases:
         die(leases)
-    assert ledger.released == []
-
-
-def test_every_batch_has_its_own_owner() -> None:
-    ledger = Ledger()
-    for _ in range(2):
-        with Leases(ledger) as leases:
-            leases.acquire(ONE)
-            leases.acquire(OTHER)
-    assert len(ledger.owners) == 2
+    assert journal.calls == [("lease", ONE)]

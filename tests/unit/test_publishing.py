@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -13,11 +13,10 @@ from orderwatch.errors import ForbiddenError, NotSupportedError, ParameterMissin
 from orderwatch.observability import metrics
 from orderwatch.publishing.enrich import SKIPPED_LATE
 from orderwatch.publishing.publish import PublishMetrics
-from orderwatch.rendering.sns import SnsMessage
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import SEEN_AT, alert_of
 from tests.support.recording_sns import RecordingSns, alert_ids_in
-from tests.support.sending import Desk, send
+from tests.support.sending import Desk, Journal, send
 
 ANY = AlertKey("conn_a", "any")
 
@@ -31,45 +30,16 @@ def ids(keys: Sequence[AlertKey]) -> list[str]:
     return sorted(key.alert_id for key in keys)
 
 
-class Journal:
-    """An outbox and a topic that record their calls."""
-
-    def __init__(self, *alerts: Alert) -> None:
-        self.alerts = alerts
-        self.lines: list[str] = []
-
-    def unsent(self, keys: object) -> Sequence[Alert]:
-        return self.alerts
-
-    def acquire(self, key: AlertKey, *, owner: str) -> bool:
-        self.lines.append("lease")
-        return True
-
-    def release(self, key: AlertKey, *, owner: str) -> None:
-        self.lines.append("release")
-
-    def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
-        self.lines.append(f"mark {message_id}")
-
-    def put(self, alert: Alert) -> bool:
-        raise NotImplementedError
-
-    def alerts_since(self, connection_id: str, moment: datetime) -> list[Alert]:
-        raise NotImplementedError
-
-    def publish(self, messages: Sequence[SnsMessage]) -> list[str | None]:
-        self.lines.append(f"send {len(messages)}")
-        return [f"m{number}" for number, _ in enumerate(messages)]
-
-
 # Lease, send, mark
 
 
 def test_alerts_are_leased_and_five_messages_marked_before_the_next() -> None:
-    journal = Journal(*(alert_of(str(number)) for number in range(7)))
+    alerts = [alert_of(str(number)) for number in range(7)]
+    journal = Journal(*alerts)
     send([ANY], outbox=journal, topic=journal, digest_threshold=100)
-    five = ["send 5", *(f"mark m{number}" for number in range(5))]
-    assert journal.lines == ["lease"] * 7 + five + ["send 2", "mark m0", "mark m1"]
+    leases = [("lease", alert.key) for alert in alerts]
+    marks = [("mark", alert.key) for alert in alerts]
+    assert journal.calls == [*leases, ("send", 5), *marks[:5], ("send", 2), *marks[5:]]
 
 
 def test_a_repeated_key_sends_an_alert_once(desk: Desk) -> None:

@@ -202,10 +202,6 @@ def test_lost_writes_are_returned_and_the_state_is_not_written(tables: Tables) -
 # Connections
 
 
-def test_an_unknown_connection_starts_with_a_new_state(tables: Tables) -> None:
-    assert tables.store.load("conn_new") == ConnectionState(connection_id="conn_new")
-
-
 def test_a_state_is_read_as_it_was_written_one_revision_on(tables: Tables) -> None:
     progress = Progress(
         window=baseline_window(vendor_now=NOON, days=0),
@@ -218,6 +214,7 @@ def test_a_state_is_read_as_it_was_written_one_revision_on(tables: Tables) -> No
         cursor=Cursor(position=NOON, last_read_started_at=NOON, progress=progress),
         syncs=Syncs(frequency=timedelta(minutes=90.5)),
     )
+    assert tables.store.load(SHOP.id) == ConnectionState(connection_id=SHOP.id)
     commit(tables, state=state)
     assert tables.store.load(SHOP.id) == state.committed()
 
@@ -239,13 +236,6 @@ def test_a_poll_whose_state_was_overtaken_writes_nothing(tables: Tables, count: 
         commit(tables, *(seen(str(number)) for number in range(count)), state=state)
     assert tables.store.load(SHOP.id).revision == 1
     assert tables.rows("OrderTable") == tables.rows("AlertTable") == []
-
-
-def test_an_existing_connection_alert_does_not_stop_the_state(tables: Tables) -> None:
-    commit(tables, alerts=(stale_alert(),))
-    commit(tables, alerts=(stale_alert(), stale_alert(1)))
-    assert tables.store.load(SHOP.id).revision == 2
-    assert len(tables.alert_ids()) == 2
 
 
 # The outbox
@@ -315,14 +305,6 @@ def test_alerts_pending_for_long_are_listed_oldest_first(tables: Tables, clock: 
         clock.advance(MINUTE)
     assert list(tables.alerts.pending_since_before(NOON + 2 * MINUTE)) == made[:2]
     assert list(tables.alerts.pending_since_before(NOON)) == []
-
-
-def test_the_same_alert_id_of_two_connections_is_two_alerts(tables: Tables) -> None:
-    alert = stale_alert()
-    twin = alert.model_copy(update={"connection_id": "conn_b"})
-    commit(tables, alerts=(alert, twin))
-    tables.alerts.mark_sent(alert.key, message_id="m1")
-    assert tables.alerts.unsent([alert.key, twin.key]) == [twin]
 
 
 def test_an_alert_of_another_release_affects_no_other(tables: Tables) -> None:
