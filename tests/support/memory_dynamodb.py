@@ -8,8 +8,10 @@ of a row that is not consistent: such a read could return an older row.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import batched
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
@@ -33,13 +35,6 @@ class ConditionFailedError(ClientError):
 
 class TransactionCancelledError(ClientError):
     """An action's condition does not hold: nothing was written."""
-
-
-class _Exceptions:
-    """As boto3 offers them: `client.exceptions.NAME`."""
-
-    ConditionalCheckFailedException = ConditionFailedError
-    TransactionCanceledException = TransactionCancelledError
 
 
 def _refused(operation: str, message: str) -> ClientError:
@@ -71,7 +66,9 @@ class _Table:
 class MemoryDynamoDB:
     """A DynamoDB client whose tables live and die with it."""
 
-    exceptions = _Exceptions
+    exceptions = SimpleNamespace(
+        ConditionalCheckFailedException=ConditionFailedError, TransactionCanceledException=TransactionCancelledError
+    )
 
     def __init__(self) -> None:
         self._tables: dict[str, _Table] = {}
@@ -92,10 +89,8 @@ class MemoryDynamoDB:
     def delete_table(self, **request: Any) -> None:
         del self._tables[request["TableName"]]
 
-    def get_waiter(self, name: str) -> "_NothingToWaitFor":
-        if name != "table_exists":
-            raise NotImplementedError(name)
-        return _NothingToWaitFor()
+    def get_waiter(self, name: str) -> Any:
+        return SimpleNamespace(wait=lambda **request: None)
 
     def get_item(self, **request: Any) -> dict[str, Any]:
         _known(request, "TableName", "Key", "ConsistentRead")
@@ -166,8 +161,13 @@ class MemoryDynamoDB:
         """All of it as one page."""
         return {"Items": self._query(**request)}
 
-    def get_paginator(self, name: str) -> "_Paginator":
-        return _Paginator({"query": self._query, "scan": self._scan}[name])
+    def get_paginator(self, name: str) -> Any:
+        return SimpleNamespace(paginate=partial(self._pages, {"query": self._query, "scan": self._scan}[name]))
+
+    def _pages(self, find: Callable[..., list[Item]], **request: Any) -> Iterator[dict[str, Any]]:
+        found = find(**request)
+        yield from ({"Items": list(page), "Count": len(page)} for page in batched(found, ITEMS_A_PAGE, strict=False))
+        yield {"Items": [], "Count": 0}
 
     def _query(self, **request: Any) -> list[Item]:
         _known(
@@ -196,25 +196,6 @@ def _projected(rows: Iterable[Item], request: Mapping[str, Any]) -> list[Item]:
     """Copies of the rows, with all attributes or those of the projection."""
     shown = request.get("ProjectionExpression", "").replace(" ", "").split(",")
     return [{name: row[name] for name in (row if shown == [""] else shown) if name in row} for row in rows]
-
-
-class _NothingToWaitFor:
-    def wait(self, **request: Any) -> None:
-        """The table is there already."""
-
-
-class _Find(Protocol):
-    def __call__(self, **request: Any) -> list[Item]: ...
-
-
-@dataclass(frozen=True)
-class _Paginator:
-    find: _Find
-
-    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
-        found = self.find(**request)
-        yield from ({"Items": list(page), "Count": len(page)} for page in batched(found, ITEMS_A_PAGE, strict=False))
-        yield {"Items": [], "Count": 0}
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def test_a_parent_product_has_no_stock() -> None:
 @pytest.mark.parametrize(("warehouses", "listed", "missing"), [(50, 50, 0), (51, 0, 1)])
 def test_stock_is_listed_by_up_to_50_warehouses(warehouses: int, listed: int, missing: int) -> None:
     line, missing_details = line_with(inventory_by_warehouse_id={str(n): Decimal(1) for n in range(warehouses)})
-    assert (line.on_hand, len(line.on_hand_by_warehouse), len(missing_details)) == (1, listed, missing)
+    assert (line.on_hand, len(line.on_hand_by_warehouse), len(missing_details)) == (Decimal(1), listed, missing)
 
 
 def test_a_product_name_of_any_length_fits_the_alert() -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
@@ -15,11 +15,6 @@ from orderwatch.rendering import sns
 from tests.support.alerts import alert_of
 from tests.support.lambda_context import lambda_context
 
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-
-URL = "https://sqs.invalid/queue"
-
 
 class MemorySqs:
     """SQS that takes messages, but none of the refused connections, and no request with a failing connection."""
@@ -29,16 +24,13 @@ class MemorySqs:
         self.taken: list[dict[str, Any]] = []
         self.batches: list[int] = []
 
-    def as_client(self) -> "SQSClient":
-        return cast("SQSClient", self)
-
-    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        assert QueueUrl == URL
-        self.batches.append(len(Entries))
-        if any(entry["MessageGroupId"] in self.failing for entry in Entries):
+    def send_message_batch(self, **request: Any) -> dict[str, Any]:
+        entries = request["Entries"]
+        self.batches.append(len(entries))
+        if any(entry["MessageGroupId"] in self.failing for entry in entries):
             raise ClientError({"Error": {"Code": "InternalFailure", "Message": "down"}}, "SendMessageBatch")
-        failed = [entry for entry in Entries if entry["MessageGroupId"] in self.refused]
-        taken = [entry for entry in Entries if entry not in failed]
+        failed = [entry for entry in entries if entry["MessageGroupId"] in self.refused]
+        taken = [entry for entry in entries if entry not in failed]
         self.taken += taken
         return {
             "Successful": [{"Id": each["Id"], "MessageId": f"poll of {each['MessageGroupId']}"} for each in taken],
@@ -47,6 +39,11 @@ class MemorySqs:
 
     def send_message(self, **message: str) -> None:
         self.taken.append(message)
+
+    @property
+    def queue(self) -> PollQueue:
+        """Our adapter on it."""
+        return PollQueue(cast("Any", self), "url")
 
     def connections(self) -> list[str]:
         """The connections of the messages, in order."""
@@ -60,17 +57,11 @@ def shops(count: int) -> list[str]:
 @pytest.mark.parametrize(("count", "batches"), [(0, []), (1, [1]), (10, [10]), (11, [10, 1]), (25, [10, 10, 5])])
 def test_ten_polls_need_one_request(count: int, batches: list[int]) -> None:
     sqs = MemorySqs()
-    requested = PollQueue(sqs.as_client(), URL).request_polls(shops(count))
+    requested = sqs.queue.request_polls([*shops(count), *shops(count)])
     assert sqs.batches == batches
     assert requested == {name: f"poll of {name}" for name in shops(count)}
     assert sqs.connections() == [entry["MessageGroupId"] for entry in sqs.taken] == shops(count)
     assert len({entry["MessageDeduplicationId"] for entry in sqs.taken}) == count
-
-
-def test_a_repeated_connection_is_polled_once() -> None:
-    sqs = MemorySqs()
-    PollQueue(sqs.as_client(), URL).request_polls(["conn_a", "conn_b", "conn_a"])
-    assert sqs.connections() == ["conn_a", "conn_b"]
 
 
 @pytest.mark.parametrize(
@@ -82,13 +73,13 @@ def test_a_repeated_connection_is_polled_once() -> None:
     ids=["single messages", "a whole request"],
 )
 def test_a_refused_message_does_not_affect_other_connections(sqs: MemorySqs, missed: list[str]) -> None:
-    requested = PollQueue(sqs.as_client(), URL).request_polls(shops(25))
+    requested = sqs.queue.request_polls(shops(25))
     assert list(requested) == sqs.connections() == [name for name in shops(25) if name not in missed]
     assert requested["conn_10"] == "poll of conn_10"
 
 
 def test_a_single_refused_poll_request_is_an_error() -> None:
-    queue = PollQueue(MemorySqs(refused={"conn_a"}).as_client(), URL)
+    queue = MemorySqs(refused={"conn_a"}).queue
     assert queue.request_poll("conn_b") == "poll of conn_b"
     with pytest.raises(PollsNotRequestedError, match="conn_a"):
         queue.request_poll("conn_a")
@@ -96,8 +87,7 @@ def test_a_single_refused_poll_request_is_an_error() -> None:
 
 def test_a_scheduled_run_fails_with_the_refused_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     sqs = MemorySqs(refused={"conn_01"})
-    adapters = SimpleNamespace(queue=PollQueue(sqs.as_client(), URL))
-    monkeypatch.setattr(dispatch_polls, "_adapters", lambda settings: adapters)
+    monkeypatch.setattr(dispatch_polls, "_adapters", lambda settings: SimpleNamespace(queue=sqs.queue))
     monkeypatch.setattr(dispatch_polls, "read_settings", lambda model: None)
     with pytest.raises(PollsNotRequestedError) as caught:
         dispatch_polls.handler({"connection_ids": shops(3)}, lambda_context())
@@ -107,5 +97,5 @@ def test_a_scheduled_run_fails_with_the_refused_connections(monkeypatch: pytest.
 
 def test_the_slack_queue_gets_what_a_topic_delivers() -> None:
     sqs, alert = MemorySqs(), alert_of("1")
-    SlackQueue(sqs.as_client(), URL).send(alert)
-    assert sqs.taken == [{"QueueUrl": URL, "MessageBody": sns.json_body(alert)}]
+    SlackQueue(cast("Any", sqs), "url").send(alert)
+    assert sqs.taken == [{"QueueUrl": "url", "MessageBody": sns.json_body(alert)}]
