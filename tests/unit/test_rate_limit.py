@@ -186,11 +186,6 @@ def test_all_senders_together_stay_within_the_limit(limit: Limit, turns: list[tu
     assert max(sum(1 for other in sent if 0 <= other - start < 1 - MILLISECOND) for start in sent) <= limit.messages
 
 
-def test_five_messages_of_five_senders_need_no_wait(pace: Pace) -> None:
-    assert [Sender(pace, TOPIC_LIMIT).acquire(within=0) for _ in range(5)] == [1] * 5
-    assert not Sender(pace, TOPIC_LIMIT).acquire(within=0.5)
-
-
 @pytest.fixture
 def topic(pace: Pace) -> tuple[AlertTopic, RecordingSns, FakeClock]:
     sender, sns = Sender(pace, TOPIC_LIMIT), RecordingSns()

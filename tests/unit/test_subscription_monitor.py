@@ -26,7 +26,7 @@ LAMBDA = Subscription("lambda", is_confirmed=True)
 SLACK = Subscription("sqs", is_confirmed=True, queue="slack")
 OTHER_QUEUE = Subscription("sqs", is_confirmed=True, queue="other")
 EVERY, DAY = timedelta(minutes=15), timedelta(days=1)
-NO_SUBSCRIBERS, RESUBSCRIBED = "topic.no_subscribers", "topic.resubscribed"
+LOSS, END = "topic.no_subscribers", "topic.resubscribed"
 NOBODY, NO_EMAIL, NO_SLACK = SubscriptionProblem
 
 
@@ -39,7 +39,7 @@ def ops_topic(*subscriptions: Subscription) -> MonitoredTopic:
     return MonitoredTopic("OpsTopic", "arn:ops", subscriptions, expects_email=False)
 
 
-OPS = ops_topic(EMAIL)
+OPS, NO_OPS = ops_topic(EMAIL), ops_topic(PENDING)
 ALERTS = alert_topic(EMAIL, SLACK, slack=True)
 
 
@@ -146,18 +146,38 @@ def test_an_alert_needs_an_open_channel(other: MonitoredTopic, slack: bool, is_s
     assert bool(Stack(slack=slack).run(alert_topic(), other)) is is_sent
 
 
-def test_a_lost_subscriber_is_alerted_once_and_once_at_the_end(stack: Stack) -> None:
-    assert stack.kinds(alert_topic(EMAIL), OPS) == []
-    assert stack.kinds(alert_topic(), OPS) == [NO_SUBSCRIBERS]
-    assert stack.kinds(alert_topic(PENDING), OPS) == []
-    assert stack.kinds(alert_topic(EMAIL), OPS) == [RESUBSCRIBED]
-    assert stack.kinds(alert_topic(EMAIL), OPS) == []
-    assert [alert.recipients for alert in stack.written()] == [Recipients.OPERATORS] * 2
+LOST, UNCONFIRMED, WITHOUT_EMAIL, FINE = alert_topic(), alert_topic(PENDING), alert_topic(LAMBDA), alert_topic(EMAIL)
 
 
-def test_a_problem_of_the_operators_topic_goes_to_everybody(stack: Stack) -> None:
-    [alert] = stack.run(alert_topic(EMAIL), ops_topic())
-    assert (alert.connection.id, alert.recipients) == ("OpsTopic", Recipients.EVERYBODY)
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [(FINE, OPS, []), (LOST, OPS, [LOSS]), (UNCONFIRMED, OPS, []), (FINE, OPS, [END]), (FINE, OPS, [])],
+        [(LOST, OPS, [LOSS]), (FINE, OPS, [END])] * 3,
+        [(WITHOUT_EMAIL, OPS, [LOSS]), (LOST, OPS, [LOSS]), (WITHOUT_EMAIL, OPS, []), (FINE, OPS, [END])],
+        [(UNCONFIRMED, NO_OPS, []), (UNCONFIRMED, OPS, [LOSS]), (FINE, NO_OPS, [LOSS]), (FINE, OPS, [END] * 2)],
+        [(LOST, OPS, [LOSS]), (LOST, NO_OPS, []), (LOST, NO_OPS, []), (FINE, OPS, [END])],
+    ],
+    ids=["once", "again on the same day", "another problem", "no channel at first", "no channel for the end"],
+)
+def test_a_problem_is_alerted_when_it_begins_and_ends(
+    stack: Stack, runs: list[tuple[MonitoredTopic, MonitoredTopic, list[str]]]
+) -> None:
+    assert [stack.kinds(alerts, operators) for alerts, operators, _ in runs] == [expected for _, _, expected in runs]
+    assert len({alert.alert_id for alert in stack.written()}) == sum(len(expected) for _, _, expected in runs)
+
+
+@pytest.mark.parametrize(
+    ("topics", "recipients"),
+    [((LOST, OPS), Recipients.OPERATORS), ((FINE, NO_OPS), Recipients.EVERYBODY)],
+    ids=["AlertTopic", "OpsTopic"],
+)
+def test_a_problem_of_a_topic_is_alerted_through_the_other(
+    stack: Stack, topics: tuple[MonitoredTopic, MonitoredTopic], recipients: Recipients
+) -> None:
+    [alert] = stack.run(*topics)
+    [end] = stack.run(FINE, OPS)
+    assert alert.recipients is end.recipients is recipients
 
 
 def test_a_problem_is_repeated_every_day_until_it_is_solved(stack: Stack) -> None:
@@ -165,46 +185,22 @@ def test_a_problem_is_repeated_every_day_until_it_is_solved(stack: Stack) -> Non
         stack.run(alert_topic(), OPS, after=timedelta(hours=2))
     days = [row["created_at"]["S"][:10] for row in stack.tables.rows("AlertTable")]
     assert days == ["2026-01-05", "2026-01-06", "2026-01-07", "2026-01-08"]
-    assert stack.kinds(alert_topic(EMAIL), OPS) == [RESUBSCRIBED]
+    assert stack.kinds(alert_topic(EMAIL), OPS) == [END]
     assert [stack.kinds(alert_topic(EMAIL), OPS, after=DAY) for _ in range(40)] == [[]] * 40
 
 
-@pytest.mark.parametrize(("days", "end"), [(30, [RESUBSCRIBED]), (31, [])])
+@pytest.mark.parametrize(("days", "end"), [(30, [END]), (31, [])])
 def test_an_end_is_alerted_up_to_30_days_later(stack: Stack, days: int, end: list[str]) -> None:
     stack.run(alert_topic(), OPS)
     assert stack.kinds(alert_topic(EMAIL), OPS, after=days * DAY) == end
 
 
-def test_a_problem_that_returns_on_the_same_day_is_alerted_again(stack: Stack) -> None:
-    for _ in range(3):
-        assert stack.kinds(alert_topic(), OPS) == [NO_SUBSCRIBERS]
-        assert stack.kinds(alert_topic(EMAIL), OPS) == [RESUBSCRIBED]
-    assert len({alert.alert_id for alert in stack.written()}) == 6
-
-
-def test_another_problem_of_the_same_topic_is_alerted_at_once(stack: Stack) -> None:
-    stack.run(alert_topic(LAMBDA), OPS)
-    assert stack.kinds(alert_topic(), OPS) == [NO_SUBSCRIBERS]
-    assert stack.kinds(alert_topic(LAMBDA), OPS) == [], "that topic had its alert of the day"
-    assert stack.kinds(alert_topic(EMAIL), OPS) == [RESUBSCRIBED]
-
-
-def test_without_a_channel_alerts_are_sent_when_one_opens(stack: Stack) -> None:
-    assert stack.kinds(alert_topic(PENDING), ops_topic(PENDING)) == []
-    [alert] = stack.run(alert_topic(PENDING), OPS)
-    assert (alert.kind, alert.connection.id) == (NO_SUBSCRIBERS, "AlertTopic")
-    for _ in range(5):
-        assert stack.kinds(alert_topic(), ops_topic(), after=DAY) == []
-    assert stack.kinds(alert_topic(EMAIL), ops_topic()) == [NO_SUBSCRIBERS], "about OpsTopic"
-    assert stack.kinds(alert_topic(EMAIL), OPS) == [RESUBSCRIBED] * 2
-
-
 def test_slack_gets_the_alert_directly_if_both_topics_are_dead(with_slack: Stack) -> None:
-    assert with_slack.kinds(alert_topic(slack=True), ops_topic()) == [NO_SUBSCRIBERS] * 2
+    assert with_slack.kinds(alert_topic(slack=True), ops_topic()) == [LOSS] * 2
     assert with_slack.kinds(alert_topic(slack=True), ops_topic()) == []
     assert [alert.connection.id for alert in with_slack.slack.sent] == ["AlertTopic", "OpsTopic"]
     assert with_slack.slack.sent == with_slack.written(), "the other channels get the same ids"
-    assert with_slack.kinds(ALERTS, OPS) == [RESUBSCRIBED] * 2
+    assert with_slack.kinds(ALERTS, OPS) == [END] * 2
 
 
 def no_alert(*arguments: object) -> list[Alert]:
@@ -236,8 +232,8 @@ def test_an_index_that_lags_behind_causes_no_second_alert(stack: Stack, monkeypa
         patch.setattr(AlertTable, "alerts_since", no_alert)
         stack.run(alert_topic(), OPS)
         stack.run(alert_topic(EMAIL), OPS)
-    assert [alert.kind for alert in stack.written()] == [NO_SUBSCRIBERS]
-    assert stack.kinds(alert_topic(EMAIL), OPS) == [RESUBSCRIBED]
+    assert [alert.kind for alert in stack.written()] == [LOSS]
+    assert stack.kinds(alert_topic(EMAIL), OPS) == [END]
 
 
 @pytest.mark.parametrize(
