@@ -13,7 +13,7 @@ from orderwatch.aws.dynamodb import Transactions, Unit, batch_get, chunked
 from orderwatch.errors import PollSupersededError
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.records import ConnectionState
-from tests.support.alerts import first_sight
+from tests.support.alerts import alert_of, first_sight
 from tests.support.clocks import FakeClock
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB, TransactionCancelledError
@@ -160,17 +160,30 @@ def page_of(quiet: int, loud: int = 0) -> list[OrderWrite]:
 
 
 @pytest.mark.parametrize(
-    ("quiet", "loud", "requests"),
-    [(0, 0, 1), (10, 2, 1), (99, 0, 1), (100, 0, 2), (0, 49, 1), (0, 50, 2), (90, 10, 2), (300, 0, 4), (0, 150, 4)],
+    ("quiet", "loud", "of_state", "requests"),
+    [
+        (0, 0, 0, 1),
+        (10, 2, 0, 1),
+        (99, 0, 0, 1),
+        (99, 0, 1, 2),
+        (100, 0, 2, 2),
+        (0, 49, 0, 1),
+        (0, 50, 0, 2),
+        (90, 10, 0, 2),
+        (300, 0, 0, 4),
+        (0, 150, 0, 4),
+    ],
 )
-def test_a_page_takes_few_transactions_with_the_state_last(quiet: int, loud: int, requests: int) -> None:
+def test_a_page_takes_few_transactions_with_the_state_last(quiet: int, loud: int, of_state: int, requests: int) -> None:
     client = Busy()
     tables = Tables.over(client)
-    assert tables.store.commit(NEW, writes=page_of(quiet, loud), alerts=[]) == []
+    alerts = [alert_of("any").model_copy(update={"alert_id": f"of the state {number}"}) for number in range(of_state)]
+    assert tables.store.commit(NEW, writes=page_of(quiet, loud), alerts=alerts) == []
     assert len(client.sizes) == requests
+    state = ["ConnectionTable"] + ["AlertTable"] * of_state
     in_order = list(chain.from_iterable(client.tables))
-    assert in_order == ["OrderTable", "AlertTable"] * loud + ["OrderTable"] * quiet + ["ConnectionTable"]
-    assert client.tables[-1][-1] == "ConnectionTable"
+    assert in_order == ["OrderTable", "AlertTable"] * loud + ["OrderTable"] * quiet + state
+    assert client.tables[-1][-len(state) :] == state
     assert tables.store.load("conn_a") == NEW.committed()
 
 

@@ -97,7 +97,7 @@ def test_missing_details_are_named_in_words_for_people(product_id: str | None, s
     assert alert.enrichment.missing == (gap,)
 
 
-@pytest.mark.parametrize(("gone", "listed", "last"), [(20, 20, "not found in Trackstar"), (60, 21, "+40 more")])
+@pytest.mark.parametrize(("gone", "listed", "last"), [(20, 20, "not found in Trackstar"), (21, 21, "+1 more")])
 def test_twenty_missing_details_are_listed_once_each(gone: int, listed: int, last: str) -> None:
     missing = enriched(_alert(*(f"gone-{n}" for n in range(gone)), "gone-0")).enrichment.missing
     assert len(missing) == listed

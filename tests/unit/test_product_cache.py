@@ -109,6 +109,16 @@ def test_the_least_recently_used_product_is_dropped_first(clock: ManualClock, so
     assert source.asked[-1] == ["3"]
 
 
+def test_a_product_that_expired_is_read_again_and_dropped_last(clock: ManualClock, source: Source) -> None:
+    cache = ProductCache(source, max_products=2)
+    find(cache, "1", "2")
+    clock.advance(timedelta(seconds=300))
+    find(cache, "1")
+    find(cache, "3")
+    find(cache, "1", "3")
+    assert source.asked == [["1", "2"], ["1"], ["3"]]
+
+
 def test_2000_products_are_cached(cache: ProductCache, source: Source) -> None:
     ids = [str(number) for number in range(2000)]
     find(cache, *ids)

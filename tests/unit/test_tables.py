@@ -217,6 +217,7 @@ def test_a_state_is_read_as_it_was_written_one_revision_on(tables: Tables) -> No
     assert tables.store.load(SHOP.id) == ConnectionState(connection_id=SHOP.id)
     commit(tables, state=state)
     assert tables.store.load(SHOP.id) == state.committed()
+    assert "NULL" not in str(tables.rows("ConnectionTable")), "unknown values take no space"
 
 
 def test_an_invalid_state_fails_alone(tables: Tables) -> None:
@@ -348,7 +349,12 @@ def test_recent_pending_alerts_exclude_sent_ones(tables: Tables, written: list[A
 
 
 def test_the_row_of_an_alert_names_its_order(tables: Tables) -> None:
-    [key] = put(tables, "1")
-    [row] = tables.alerts.rows([UNKNOWN, key])
-    assert (row.key, row.kind, row.order_id, row.status) == (key, "order.exception", "1", "exception")
-    assert (row.state, row.created_at, row.attempts, row.alert) == ("pending", NOON, 0, seen("1").alert)
+    commit(tables, seen("1", "open"))
+    write = seen("1", minute=1, stored=read(tables, "1"))
+    assert write.alert
+    commit(tables, write)
+    [row] = tables.alerts.rows([UNKNOWN, write.alert.key])
+    assert (row.key, row.kind, row.alert) == (write.alert.key, "order.exception", write.alert)
+    assert (row.order_id, row.status, row.previous_status) == ("1", "exception", "open")
+    assert (row.state, row.created_at, row.attempts) == ("pending", NOON, 0)
+    assert "null" not in str(tables.rows("AlertTable")), "unknown values take no space"
