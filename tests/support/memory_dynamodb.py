@@ -150,12 +150,25 @@ class MemoryDynamoDB:
         table = self._tables[request["TableName"]]
         key = table.place_of(request["Key"])
         row = table.rows.get(key, {})
-        if not _Expression.of(request, "ConditionExpression").holds(row):
-            shown = {"Item": dict(row)} if row and "ReturnValuesOnConditionCheckFailure" in request else {}
-            raise _condition_failed(shown)
+        if "ConditionExpression" in request and not _Expression.of(request, "ConditionExpression").holds(row):
+            raise _condition_failed(row if "ReturnValuesOnConditionCheckFailure" in request else {})
         update = _Expression.of(request, "UpdateExpression")
         table.rows[key] = update.updated(row | request["Key"])
         return {}
+
+    def put_item(self, **request: Any) -> None:
+        """Write a row as the library of post_to_slack does: conditionally, and the row that exists is returned."""
+        assert request.pop("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+        part = self._part({"Put": request})
+        row = part.table.rows.get(part.place[1], {})
+        if part.item is None or not part.condition.holds(row):
+            raise _condition_failed(row)
+        part.table.rows[part.place[1]] = part.item
+
+    def delete_item(self, **request: Any) -> None:
+        _known(request, "TableName", "Key")
+        table = self._tables[request["TableName"]]
+        table.rows.pop(table.place_of(request["Key"]), None)
 
     def query(self, **request: Any) -> dict[str, Any]:
         """All of it as one page."""
@@ -216,7 +229,8 @@ def _consistent(request: Mapping[str, Any]) -> None:
         raise NotImplementedError("a read that is not consistent can return an older row")
 
 
-def _condition_failed(shown: Mapping[str, Any]) -> ConditionFailedError:
+def _condition_failed(row: Item) -> ConditionFailedError:
+    shown = {"Item": dict(row)} if row else {}
     error = {"Code": "ConditionalCheckFailedException", "Message": "The conditional request failed"}
     return ConditionFailedError(cast("Any", {"Error": error, **shown}), "UpdateItem")
 

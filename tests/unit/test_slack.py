@@ -6,12 +6,7 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
-from aws_lambda_powertools.utilities.idempotency.exceptions import (
-    IdempotencyItemAlreadyExistsError,
-    IdempotencyItemNotFoundError,
-)
-from aws_lambda_powertools.utilities.idempotency.persistence.base import BasePersistenceLayer
-from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
+from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from pydantic import SecretStr
 
 from functions.post_to_slack import app
@@ -22,6 +17,7 @@ from orderwatch.slack import SlackInvalidError, SlackRefusedError, SlackWebhook
 from tests.support.alerts import alert_of
 from tests.support.clocks import FakeClock
 from tests.support.lambda_context import lambda_context, sqs_event
+from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.template import load_template
 
 OLD, NEW = "https://hooks.example/old", "https://hooks.example/new"
@@ -157,35 +153,13 @@ def test_a_replaced_webhook_is_used_after_the_first_refusal(slack: Slack, webhoo
 # post_to_slack
 
 
-class Ledger(BasePersistenceLayer):
-    """The alerts that were posted, in memory."""
-
-    def __init__(self) -> None:
-        self.records: dict[str, DataRecord] = {}
-        super().__init__()  # type: ignore[no-untyped-call]
-
-    def _get_record(self, idempotency_key: str) -> DataRecord:
-        if idempotency_key not in self.records:
-            raise IdempotencyItemNotFoundError
-        return self.records[idempotency_key]
-
-    def _put_record(self, data_record: DataRecord) -> None:
-        if data_record.idempotency_key in self.records:
-            raise IdempotencyItemAlreadyExistsError(old_data_record=self.records[data_record.idempotency_key])
-        self.records[data_record.idempotency_key] = data_record
-
-    def _update_record(self, data_record: DataRecord) -> None:
-        self.records[data_record.idempotency_key] = data_record
-
-    def _delete_record(self, data_record: DataRecord) -> None:
-        self.records.pop(data_record.idempotency_key, None)
-
-
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def function(webhook: SlackWebhook, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The function, with Slack and its own records in memory."""
-    adapters = SimpleNamespace(webhook=webhook, ledger=Ledger())
-    monkeypatch.setattr(app, "_adapters", lambda settings: adapters)
+    """The function, with Slack and SlackDeliveryTable in memory."""
+    dynamodb = MemoryDynamoDB()
+    dynamodb.create_table(TableName="T", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}])
+    ledger = DynamoDBPersistenceLayer(table_name="T", boto3_client=dynamodb.as_client())
+    monkeypatch.setattr(app, "_adapters", lambda settings: SimpleNamespace(webhook=webhook, ledger=ledger))
     monkeypatch.setattr(app, "read_settings", lambda model: None)
 
 
@@ -199,7 +173,6 @@ def deliver(*order_ids: str, seconds_left: float = 60.0) -> list[str]:
     return [order_ids[int(failure["itemIdentifier"].removeprefix("message-"))] for failure in failures]
 
 
-@pytest.mark.usefixtures("function")
 def test_each_alert_is_posted_once_and_one_a_second(slack: Slack, fake_clock: FakeClock) -> None:
     for _ in range(2):
         assert deliver("1", "2", "1", "3") == []
@@ -208,7 +181,6 @@ def test_each_alert_is_posted_once_and_one_a_second(slack: Slack, fake_clock: Fa
     assert fake_clock.slept == [1.0, 1.0], "a duplicate does not wait"
 
 
-@pytest.mark.usefixtures("function")
 def test_a_failed_post_is_left_to_the_queue_and_stops_no_other(slack: Slack) -> None:
     slack.responses = [200, 500, 500, 500]
     assert deliver("1", "2", "3") == ["2"]
@@ -216,13 +188,11 @@ def test_a_failed_post_is_left_to_the_queue_and_stops_no_other(slack: Slack) -> 
     assert len(slack.messages) == 3
 
 
-@pytest.mark.usefixtures("function")
 def test_no_post_starts_in_the_last_15_seconds(slack: Slack) -> None:
     assert deliver("1", "2", seconds_left=15.5) == ["2"]
     assert deliver("2", seconds_left=16.0) == []
 
 
-@pytest.mark.usefixtures("function")
 @pytest.mark.parametrize(("refused", "kept"), [(1, True), (2, False)])
 def test_an_invalid_message_is_posted_without_picture_then_as_text(slack: Slack, refused: int, kept: bool) -> None:
     slack.responses = [400] * refused
@@ -232,7 +202,6 @@ def test_an_invalid_message_is_posted_without_picture_then_as_text(slack: Slack,
     assert "1" in message["text"]
 
 
-@pytest.mark.usefixtures("function")
 def test_a_rendering_bug_posts_plain_text(slack: Slack, monkeypatch: pytest.MonkeyPatch) -> None:
     def explode(*arguments: object, **named: object) -> None:
         raise RuntimeError("a bug")
@@ -242,7 +211,6 @@ def test_a_rendering_bug_posts_plain_text(slack: Slack, monkeypatch: pytest.Monk
     assert not slack.messages[0]["blocks"]
 
 
-@pytest.mark.usefixtures("function")
 def test_messages_that_are_no_alerts_do_not_affect_the_others(slack: Slack) -> None:
     unknown = json.dumps({"alert_id": "a1", "kind": "of.another.release"})
     answer = app.handler(sqs_event("no JSON", unknown, alert_of("1").model_dump_json()), lambda_context())
@@ -251,7 +219,6 @@ def test_messages_that_are_no_alerts_do_not_affect_the_others(slack: Slack) -> N
     assert len(slack.messages) == 2
 
 
-@pytest.mark.usefixtures("function")
 def test_the_age_of_a_late_message_is_reported(fake_clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> None:
     event = sqs_event(*(alert_of(order_id).model_dump_json() for order_id in "123"))
     for record, waited in zip(event["Records"], (1000, 60, 61), strict=True):

@@ -79,11 +79,15 @@ def test_a_failed_request_affects_only_its_own_messages() -> None:
 
 
 class Listing:
-    """SNS that lists these subscriptions, one a page."""
+    """SNS with one topic, which lists one subscription a page."""
 
-    def __init__(self, *listed: tuple[str, str, str]) -> None:
-        self.listed = listed
-        self.exceptions = SimpleNamespace(NotFoundException=KeyError)
+    exceptions = SimpleNamespace(NotFoundException=KeyError)
+    listed = (
+        ("PendingConfirmation", "email", "me@example.com"),
+        ("Deleted", "email", "me@example.com"),
+        (f"{ARN}:1", "email", "me@example.com"),
+        (f"{ARN}:2", "sqs", "arn:aws:sqs:us-east-1:123456789012:slack"),
+    )
 
     def get_paginator(self, operation: str) -> Any:
         return {"list_subscriptions_by_topic": self}[operation]
@@ -94,19 +98,19 @@ class Listing:
             yield {"Subscriptions": [dict(zip(names, each, strict=True))]}
 
 
-def test_subscriptions_are_confirmed_or_not_and_deleted_ones_left_out() -> None:
-    listing = Listing(
-        ("PendingConfirmation", "email", "me@example.com"),
-        ("Deleted", "email", "me@example.com"),
-        (f"{ARN}:1", "email", "me@example.com"),
-        (f"{ARN}:2", "sqs", "arn:aws:sqs:us-east-1:123456789012:slack"),
-    )
-    assert Subscriptions(cast("Any", listing)).of(ARN) == [
-        Subscription("email", is_confirmed=False),
-        Subscription("email", is_confirmed=True),
-        Subscription("sqs", is_confirmed=True, queue="slack"),
-    ]
-
-
-def test_a_deleted_topic_has_no_subscriptions() -> None:
-    assert Subscriptions(cast("Any", Listing())).of("arn:of:a:deleted:topic") == []
+@pytest.mark.parametrize(
+    ("arn", "found"),
+    [
+        (
+            ARN,
+            [
+                Subscription("email", is_confirmed=False),
+                Subscription("email", is_confirmed=True),
+                Subscription("sqs", is_confirmed=True, queue="slack"),
+            ],
+        ),
+        ("arn:of:a:deleted:topic", []),
+    ],
+)
+def test_subscriptions_are_listed_without_deleted_ones(arn: str, found: list[Subscription]) -> None:
+    assert Subscriptions(cast("Any", Listing())).of(arn) == found

@@ -203,10 +203,6 @@ def test_slack_gets_the_alert_directly_if_both_topics_are_dead(with_slack: Stack
     assert with_slack.kinds(ALERTS, OPS) == [END] * 2
 
 
-def no_alert(*arguments: object) -> list[Alert]:
-    return []
-
-
 def die(*arguments: object) -> None:
     raise ConnectionError
 
@@ -229,7 +225,7 @@ def test_a_run_that_fails_is_repeated_with_the_same_id(with_slack: Stack, monkey
 def test_an_index_that_lags_behind_causes_no_second_alert(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     stack.run(alert_topic(), OPS)
     with monkeypatch.context() as patch:
-        patch.setattr(AlertTable, "alerts_since", no_alert)
+        patch.setattr(AlertTable, "alerts_since", lambda *arguments: [])
         stack.run(alert_topic(), OPS)
         stack.run(alert_topic(EMAIL), OPS)
     assert [alert.kind for alert in stack.written()] == [LOSS]
