@@ -47,27 +47,9 @@ def test_a_repeated_key_sends_an_alert_once(desk: Desk) -> None:
     assert desk.publish([key, key, ANY]).sent == 1
     assert desk.publish([key]) == PublishMetrics()
     assert desk.sns.sent_ids() == [key.alert_id]
-
-
-def test_two_senders_at_once_send_an_alert_once(desk: Desk) -> None:
-    [key] = desk.put()
-    outbox = desk.tables.alerts
-    unsent = outbox.unsent([key])
-    summaries: list[PublishMetrics] = []
-
-    class Late:
-        """The outbox of a sender that reads; before it leases the alert, another sender sends it."""
-
-        acquire, release, mark_sent = outbox.acquire, outbox.release, outbox.mark_sent
-        put, alerts_since = outbox.put, outbox.alerts_since
-
-        def unsent(self, keys: object) -> Sequence[Alert]:
-            summaries.append(desk.publish([key]))
-            return unsent
-
-    summaries.append(send([key], outbox=Late(), topic=desk.sns.topic))
-    assert [summary.sent for summary in summaries] == [1, 0]
-    assert desk.sns.sent_ids() == [key.alert_id]
+    late = Journal(alert_of("1"), foreign=[alert_of("1").key])
+    assert send([ANY], outbox=late, topic=late).unsent_keys == [alert_of("1").key], "another sender was faster"
+    assert ("send", 1) not in late.calls
 
 
 def test_alerts_for_operators_go_to_their_own_topic(desk: Desk) -> None:
