@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 import boto3
 import pytest
@@ -30,7 +32,13 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def tables(aws: None) -> Iterator[Tables]:
     """The template's tables, empty."""
-    yield from create_tables(boto3.client("dynamodb", endpoint_url=OTHER_DYNAMODB))
+    yield from create_tables(_dynamodb())
+
+
+@cache
+def _dynamodb() -> Any:
+    """One client for all tests: to build it takes longer than most of them."""
+    return boto3.client("dynamodb", endpoint_url=OTHER_DYNAMODB)
 
 
 @pytest.fixture

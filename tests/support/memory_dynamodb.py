@@ -1,14 +1,17 @@
 """DynamoDB in a dictionary: just what the adapters call, at the level of boto3's client.
 
-The real adapters run on it unchanged. It is quick where moto copies whole tables for every transaction, and it is held
-to the same contract as moto by `tests/integration/test_tables.py`. Whatever it does not know, it refuses.
+The real adapters run on it unchanged. It is quick where moto copies whole tables for every transaction, and it passes
+the same contract as moto (`tests/unit/test_tables.py`). It refuses every request that it does not know, and every read
+of a row that is not consistent: such a read could return an older row.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import batched
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
@@ -32,13 +35,6 @@ class ConditionFailedError(ClientError):
 
 class TransactionCancelledError(ClientError):
     """An action's condition does not hold: nothing was written."""
-
-
-class _Exceptions:
-    """As boto3 offers them: `client.exceptions.NAME`."""
-
-    ConditionalCheckFailedException = ConditionFailedError
-    TransactionCanceledException = TransactionCancelledError
 
 
 def _refused(operation: str, message: str) -> ClientError:
@@ -70,7 +66,9 @@ class _Table:
 class MemoryDynamoDB:
     """A DynamoDB client whose tables live and die with it."""
 
-    exceptions = _Exceptions
+    exceptions = SimpleNamespace(
+        ConditionalCheckFailedException=ConditionFailedError, TransactionCanceledException=TransactionCancelledError
+    )
 
     def __init__(self) -> None:
         self._tables: dict[str, _Table] = {}
@@ -91,13 +89,12 @@ class MemoryDynamoDB:
     def delete_table(self, **request: Any) -> None:
         del self._tables[request["TableName"]]
 
-    def get_waiter(self, name: str) -> "_NothingToWaitFor":
-        if name != "table_exists":
-            raise NotImplementedError(name)
-        return _NothingToWaitFor()
+    def get_waiter(self, name: str) -> Any:
+        return SimpleNamespace(wait=lambda **request: None)
 
     def get_item(self, **request: Any) -> dict[str, Any]:
         _known(request, "TableName", "Key", "ConsistentRead")
+        _consistent(request)
         table = self._tables[request["TableName"]]
         row = table.rows.get(table.place_of(request["Key"]))
         return {"Item": dict(row)} if row is not None else {}
@@ -109,6 +106,7 @@ class MemoryDynamoDB:
 
     def _batch(self, name: str, keys_asked: dict[str, Any]) -> list[Item]:
         _known(keys_asked, "Keys", "ConsistentRead")
+        _consistent(keys_asked)
         table = self._tables[name]
         keys = [table.place_of(key) for key in keys_asked["Keys"]]
         if not keys or len(keys) > MAX_ACTIONS or len(set(keys)) < len(keys):
@@ -152,19 +150,37 @@ class MemoryDynamoDB:
         table = self._tables[request["TableName"]]
         key = table.place_of(request["Key"])
         row = table.rows.get(key, {})
-        if not _Expression.of(request, "ConditionExpression").holds(row):
-            shown = {"Item": dict(row)} if row and "ReturnValuesOnConditionCheckFailure" in request else {}
-            raise _condition_failed(shown)
+        if "ConditionExpression" in request and not _Expression.of(request, "ConditionExpression").holds(row):
+            raise _condition_failed(row if "ReturnValuesOnConditionCheckFailure" in request else {})
         update = _Expression.of(request, "UpdateExpression")
         table.rows[key] = update.updated(row | request["Key"])
         return {}
+
+    def put_item(self, **request: Any) -> None:
+        """Write a row as the library of post_to_slack does: conditionally, and the row that exists is returned."""
+        assert request.pop("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+        part = self._part({"Put": request})
+        row = part.table.rows.get(part.place[1], {})
+        if part.item is None or not part.condition.holds(row):
+            raise _condition_failed(row)
+        part.table.rows[part.place[1]] = part.item
+
+    def delete_item(self, **request: Any) -> None:
+        _known(request, "TableName", "Key")
+        table = self._tables[request["TableName"]]
+        table.rows.pop(table.place_of(request["Key"]), None)
 
     def query(self, **request: Any) -> dict[str, Any]:
         """All of it as one page."""
         return {"Items": self._query(**request)}
 
-    def get_paginator(self, name: str) -> "_Paginator":
-        return _Paginator({"query": self._query, "scan": self._scan}[name])
+    def get_paginator(self, name: str) -> Any:
+        return SimpleNamespace(paginate=partial(self._pages, {"query": self._query, "scan": self._scan}[name]))
+
+    def _pages(self, find: Callable[..., list[Item]], **request: Any) -> Iterator[dict[str, Any]]:
+        found = find(**request)
+        yield from ({"Items": list(page), "Count": len(page)} for page in batched(found, ITEMS_A_PAGE, strict=False))
+        yield {"Items": [], "Count": 0}
 
     def _query(self, **request: Any) -> list[Item]:
         _known(
@@ -175,35 +191,24 @@ class MemoryDynamoDB:
             "ExpressionAttributeValues",
             "ExpressionAttributeNames",
             "ProjectionExpression",
+            "ScanIndexForward",
+            "PaginationConfig",
+            "Select",
         )
         condition = _Expression.of(request, "KeyConditionExpression")
         rows = self._tables[request["TableName"]].index(request["IndexName"])
         found = [row for row in rows if condition.holds(row)]
-        shown = request.get("ProjectionExpression", "").replace(" ", "").split(",")
-        return [{name: row[name] for name in shown if name in row} for row in found] if shown != [""] else found
+        return _projected(found if request.get("ScanIndexForward", True) else found[::-1], request)
 
     def _scan(self, **request: Any) -> list[Item]:
-        _known(request, "TableName")
-        return [dict(row) for row in self._tables[request["TableName"]].rows.values()]
+        _known(request, "TableName", "ProjectionExpression")
+        return _projected(self._tables[request["TableName"]].rows.values(), request)
 
 
-class _NothingToWaitFor:
-    def wait(self, **request: Any) -> None:
-        """The table is there already."""
-
-
-class _Find(Protocol):
-    def __call__(self, **request: Any) -> list[Item]: ...
-
-
-@dataclass(frozen=True)
-class _Paginator:
-    find: _Find
-
-    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
-        found = self.find(**request)
-        yield from ({"Items": list(page)} for page in batched(found, ITEMS_A_PAGE, strict=False))
-        yield {"Items": []}
+def _projected(rows: Iterable[Item], request: Mapping[str, Any]) -> list[Item]:
+    """Copies of the rows, with all attributes or those of the projection."""
+    shown = request.get("ProjectionExpression", "").replace(" ", "").split(",")
+    return [{name: row[name] for name in (row if shown == [""] else shown) if name in row} for row in rows]
 
 
 @dataclass(frozen=True)
@@ -219,7 +224,13 @@ def _known(request: Mapping[str, Any], *names: str) -> None:
         raise NotImplementedError(f"not known here: {sorted(unknown)}")
 
 
-def _condition_failed(shown: Mapping[str, Any]) -> ConditionFailedError:
+def _consistent(request: Mapping[str, Any]) -> None:
+    if not request.get("ConsistentRead"):
+        raise NotImplementedError("a read that is not consistent can return an older row")
+
+
+def _condition_failed(row: Item) -> ConditionFailedError:
+    shown = {"Item": dict(row)} if row else {}
     error = {"Code": "ConditionalCheckFailedException", "Message": "The conditional request failed"}
     return ConditionFailedError(cast("Any", {"Error": error, **shown}), "UpdateItem")
 

@@ -2,13 +2,22 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from orderwatch.alerts.alert import AlertKey
+from orderwatch import clock
+from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.publishing.enrich import ProductDetails, ProductSource
 from orderwatch.publishing.leases import Outbox
 from orderwatch.publishing.publish import PublishMetrics, Topic, publish
+from orderwatch.records import ConnectionState
+from orderwatch.rendering.sns import SnsMessage
 from orderwatch.trackstar.products import Product
+from tests.support.alerts import SEEN_AT, first_sight
+from tests.support.clocks import ManualClock
+from tests.support.cloud import Tables
+from tests.support.memory_dynamodb import MemoryDynamoDB
+from tests.support.recording_sns import RecordingSns
 
 
 class ConnectionProducts(Protocol):
@@ -56,3 +65,79 @@ def send(
         details=products if products is None or isinstance(products, ProductDetails) else ProductDetails(products),
         digest_threshold=digest_threshold,
     )
+
+
+class Journal:
+    """An outbox and a topic that record their calls.
+
+    Args:
+        alerts: The pending alerts.
+        foreign: The alerts that are leased to another sender.
+
+    Attributes:
+        calls: What was done with which alert.
+        owners: The owners of the leases.
+    """
+
+    def __init__(self, *alerts: Alert, foreign: Collection[AlertKey] = ()) -> None:
+        self.alerts, self.foreign = alerts, foreign
+        self.calls: list[tuple[str, AlertKey | int]] = []
+        self.owners: set[str] = set()
+
+    def unsent(self, keys: object) -> Sequence[Alert]:
+        return self.alerts
+
+    def acquire(self, key: AlertKey, *, owner: str) -> bool:
+        self.calls.append(("lease", key))
+        self.owners.add(owner)
+        return key not in self.foreign
+
+    def release(self, key: AlertKey, *, owner: str) -> None:
+        self.calls.append(("release", key))
+
+    def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
+        self.calls.append(("mark", key))
+
+    def put(self, alert: Alert) -> bool:
+        raise NotImplementedError
+
+    def alerts_since(self, connection_id: str, moment: datetime) -> list[Alert]:
+        raise NotImplementedError
+
+    def publish(self, messages: Sequence[SnsMessage]) -> list[str | None]:
+        self.calls.append(("send", len(messages)))
+        return ["message"] * len(messages)
+
+
+class Desk:
+    """An outbox with alerts in it, and the topic to which they are sent.
+
+    Args:
+        dynamodb: Where the outbox is.
+    """
+
+    def __init__(self, dynamodb: MemoryDynamoDB | None = None) -> None:
+        self.clock, self.sns = ManualClock(SEEN_AT), RecordingSns()
+        clock.use(self.clock)
+        self.tables = Tables.over(dynamodb or MemoryDynamoDB())
+
+    def put(self, count: int = 1, *, shop: str = "conn_a", products: tuple[str, ...] = ()) -> list[AlertKey]:
+        """New alerts of a connection, by their keys."""
+        known = len(self.tables.rows("OrderTable"))
+        writes = [first_sight(str(known + n), connection_id=shop, product_ids=products) for n in range(count)]
+        self.tables.store.commit(ConnectionState(connection_id=f"{shop}{known}"), writes=writes, alerts=[])
+        return [write.alert.key for write in writes if write.alert]
+
+    def publish(
+        self, keys: Collection[AlertKey], *, threshold: int = 5, products: ProductSource | None = None
+    ) -> PublishMetrics:
+        return send(
+            keys, outbox=self.tables.alerts, topic=self.sns.topic, products=products, digest_threshold=threshold
+        )
+
+    def publish_later(self, keys: Collection[AlertKey], *, seconds: int) -> PublishMetrics:
+        self.clock.advance(timedelta(seconds=seconds))
+        return self.publish(keys)
+
+    def pending(self) -> list[AlertKey]:
+        return [alert.key for alert in self.tables.alerts.unsent(self.tables.alert_keys())]

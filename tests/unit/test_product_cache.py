@@ -1,3 +1,5 @@
+"""The cache of products: what is read from the source, for how long it is kept, and what is dropped first."""
+
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -5,7 +7,7 @@ import pytest
 
 from orderwatch import clock as process_clock
 from orderwatch.errors import UnavailableError
-from orderwatch.publishing.enrich import CACHED_FOR, ProductCache
+from orderwatch.publishing.enrich import ProductCache
 from orderwatch.trackstar.products import Product
 from tests.support.clocks import ManualClock
 
@@ -47,26 +49,21 @@ def cache(source: Source, clock: ManualClock) -> ProductCache:
     return ProductCache(source)
 
 
-def test_cached_products_cause_no_request(cache: ProductCache, source: Source) -> None:
-    for _ in range(2):
-        assert set(find(cache, "1", "2")) == {"1", "2"}
-    assert source.asked == [["1", "2"]]
-
-
-def test_only_missing_products_are_requested(cache: ProductCache, source: Source) -> None:
-    find(cache, "1")
-    assert set(find(cache, "1", "2")) == {"1", "2"}
-    assert source.asked == [["1"], ["2"]]
-
-
-def test_products_of_two_connections_are_separate(cache: ProductCache) -> None:
-    found = [find(cache, "1", connection_id=connection_id)["1"].name for connection_id in ("a", "b", "a")]
-    assert found == ["a", "b", "a"]
-
-
-def test_a_missing_product_is_cached_too(cache: ProductCache, source: Source) -> None:
-    assert [find(cache, "gone") for _ in range(2)] == [{}, {}]
-    assert source.asked == [["gone"]]
+@pytest.mark.parametrize(
+    ("calls", "asked"),
+    [
+        ([["1", "2"], ["2", "1"], ["1"]], [["1", "2"]]),
+        ([["1"], ["1", "2"], ["1", "2"]], [["1"], ["2"]]),
+        ([["gone"], ["gone"]], [["gone"]]),
+    ],
+    ids=["cached", "one more", "missing"],
+)
+def test_each_product_is_read_from_the_source_once(
+    cache: ProductCache, source: Source, calls: list[list[str]], asked: list[list[str]]
+) -> None:
+    for product_ids in calls:
+        assert set(find(cache, *product_ids)) == set(product_ids) - {"gone"}
+    assert source.asked == asked
 
 
 def test_an_error_is_not_cached(cache: ProductCache, source: Source) -> None:
@@ -82,33 +79,46 @@ def test_products_are_cached_only_if_all_of_them_are(cache: ProductCache, source
     assert cache.cached("a", []) == {}
     assert set(cache.cached("a", ["1", "gone", "1"]) or ()) == {"1"}
     assert cache.cached("a", ["1", "2"]) is None
-    assert cache.cached("b", ["1"]) is None
+    assert cache.cached("b", ["1"]) is None, "that is the product of another connection"
     assert source.asked == [["1", "gone"]]
 
 
-@pytest.mark.parametrize(("after", "asked"), [(CACHED_FOR - timedelta(seconds=1), 1), (CACHED_FOR, 2)])
-def test_a_product_is_cached_for_one_poll_interval(
-    cache: ProductCache, clock: ManualClock, source: Source, after: timedelta, asked: int
+@pytest.mark.parametrize(("seconds", "asked"), [(299, 1), (300, 2)])
+def test_a_product_is_cached_for_five_minutes(
+    cache: ProductCache, clock: ManualClock, source: Source, seconds: int, asked: int
 ) -> None:
     find(cache, "1")
-    clock.advance(after)
+    clock.advance(timedelta(seconds=seconds))
     find(cache, "1")
     assert len(source.asked) == asked
 
 
 def test_the_least_recently_used_product_is_dropped_first(clock: ManualClock, source: Source) -> None:
     cache = ProductCache(source, max_products=2)
+    assert set(find(cache, "1", "2", "3")) == {"1", "2", "3"}, "more products than the cache keeps"
+    find(cache, "2")
+    find(cache, "4")
+    find(cache, "2", "4")
+    assert source.asked == [["1", "2", "3"], ["4"]]
+    find(cache, "3")
+    assert source.asked[-1] == ["3"]
+
+
+def test_a_product_that_expired_is_read_again_and_dropped_last(clock: ManualClock, source: Source) -> None:
+    cache = ProductCache(source, max_products=2)
     find(cache, "1", "2")
+    clock.advance(timedelta(seconds=300))
     find(cache, "1")
     find(cache, "3")
     find(cache, "1", "3")
-    assert source.asked == [["1", "2"], ["3"]]
-    find(cache, "2")
-    assert source.asked[-1] == ["2"]
+    assert source.asked == [["1", "2"], ["1"], ["3"]]
 
 
-def test_more_products_than_the_cache_keeps_are_returned(clock: ManualClock, source: Source) -> None:
-    cache = ProductCache(source, max_products=2)
-    assert set(find(cache, "1", "2", "3")) == {"1", "2", "3"}
-    find(cache, "2", "3")
+def test_2000_products_are_cached(cache: ProductCache, source: Source) -> None:
+    ids = [str(number) for number in range(2000)]
+    find(cache, *ids)
+    find(cache, *ids)
     assert len(source.asked) == 1
+    find(cache, "one more")
+    assert cache.cached("a", ["1"]) is not None
+    assert cache.cached("a", ["0"]) is None

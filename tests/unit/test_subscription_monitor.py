@@ -1,5 +1,6 @@
 """Which alerts a topic without subscribers gets, through which channels, and how often (rule 16)."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Recipients
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.observability import metrics
 from orderwatch.publishing.subscription_monitor import (
     MonitoredTopic,
     Subscription,
@@ -17,20 +20,27 @@ from tests.support.clocks import ManualClock
 from tests.support.cloud import Tables
 
 EMAIL = Subscription("email", is_confirmed=True)
+EMAIL_JSON = Subscription("email-json", is_confirmed=True)
 PENDING = Subscription("email", is_confirmed=False)
 LAMBDA = Subscription("lambda", is_confirmed=True)
 SLACK = Subscription("sqs", is_confirmed=True, queue="slack")
-EVERY = timedelta(minutes=15)
+OTHER_QUEUE = Subscription("sqs", is_confirmed=True, queue="other")
+EVERY, DAY = timedelta(minutes=15), timedelta(days=1)
+LOSS, END = "topic.no_subscribers", "topic.resubscribed"
+NOBODY, NO_EMAIL, NO_SLACK = SubscriptionProblem
 
 
 def alert_topic(*subscriptions: Subscription, slack: bool = False) -> MonitoredTopic:
-    return MonitoredTopic(
-        "AlertTopic", "arn:alerts", subscriptions, expects_email=True, expects_queue="slack" if slack else ""
-    )
+    queue = "slack" if slack else ""
+    return MonitoredTopic("AlertTopic", "arn:alerts", subscriptions, expects_email=True, expects_queue=queue)
 
 
 def ops_topic(*subscriptions: Subscription) -> MonitoredTopic:
     return MonitoredTopic("OpsTopic", "arn:ops", subscriptions, expects_email=False)
+
+
+OPS, NO_OPS = ops_topic(EMAIL), ops_topic(PENDING)
+ALERTS = alert_topic(EMAIL, SLACK, slack=True)
 
 
 class Slack:
@@ -47,39 +57,52 @@ class Slack:
 
 
 class Stack:
-    """AlertTable, optionally Slack, and a run every 15 minutes from noon."""
+    """AlertTable, the Slack queue if Slack is on, and a run every 15 minutes from noon."""
 
     def __init__(self, *, slack: bool = False) -> None:
         self.clock = ManualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
         clock.use(self.clock)
         self.tables = Tables.in_memory()
-        self.slack = Slack() if slack else None
+        self.slack = Slack()
+        self.has_slack = slack
 
-    def run(self, *topics: MonitoredTopic) -> list[Alert]:
-        self.clock.advance(EVERY)
-        return monitor_subscriptions(topics, outbox=self.tables.alerts, slack=self.slack, now=self.clock.now())
+    def run(self, *topics: MonitoredTopic, after: timedelta = EVERY) -> list[Alert]:
+        self.clock.advance(after)
+        slack = self.slack if self.has_slack else None
+        return monitor_subscriptions(topics, outbox=self.tables.alerts, slack=slack, now=self.clock.now())
 
-    def kinds(self, *topics: MonitoredTopic) -> list[str]:
-        return [alert.kind for alert in self.run(*topics)]
+    def kinds(self, *topics: MonitoredTopic, after: timedelta = EVERY) -> list[str]:
+        return [alert.kind for alert in self.run(*topics, after=after)]
 
     def written(self) -> list[Alert]:
         return self.tables.all_alerts()
 
 
+@pytest.fixture
+def stack() -> Stack:
+    """A stack without Slack."""
+    return Stack()
+
+
+@pytest.fixture
+def with_slack() -> Stack:
+    return Stack(slack=True)
+
+
 @pytest.mark.parametrize(
     ("topic", "problem"),
     [
-        (alert_topic(), SubscriptionProblem.NOBODY),
-        (alert_topic(PENDING), SubscriptionProblem.NOBODY),
-        (alert_topic(LAMBDA), SubscriptionProblem.NO_EMAIL),
-        (alert_topic(LAMBDA, PENDING), SubscriptionProblem.NO_EMAIL),
+        (alert_topic(), NOBODY),
+        (alert_topic(PENDING), NOBODY),
+        (alert_topic(LAMBDA), NO_EMAIL),
+        (alert_topic(LAMBDA, PENDING), NO_EMAIL),
         (alert_topic(EMAIL), None),
-        (alert_topic(EMAIL, PENDING), None),
-        (alert_topic(EMAIL, slack=True), SubscriptionProblem.NO_SLACK),
-        (alert_topic(SLACK, slack=True), SubscriptionProblem.NO_EMAIL),
+        (alert_topic(EMAIL_JSON, PENDING), None),
+        (alert_topic(EMAIL, OTHER_QUEUE, slack=True), NO_SLACK),
+        (alert_topic(SLACK, slack=True), NO_EMAIL),
         (alert_topic(EMAIL, SLACK, slack=True), None),
         (ops_topic(LAMBDA), None),
-        (ops_topic(), SubscriptionProblem.NOBODY),
+        (ops_topic(), NOBODY),
     ],
 )
 def test_the_problem_of_a_topic(topic: MonitoredTopic, problem: SubscriptionProblem | None) -> None:
@@ -87,155 +110,138 @@ def test_the_problem_of_a_topic(topic: MonitoredTopic, problem: SubscriptionProb
 
 
 @pytest.mark.parametrize(
-    ("other", "slack", "is_sent"),
+    ("topic", "detail", "next_step"),
     [
-        (ops_topic(EMAIL), True, True),
-        (ops_topic(EMAIL), False, True),
-        (ops_topic(PENDING), True, True),
-        (ops_topic(PENDING), False, False),
+        (
+            alert_topic(),
+            "AlertTopic has no confirmed subscriber. Its messages are lost.",
+            "--topic-arn arn:alerts --protocol email ",
+        ),
+        (
+            ops_topic(PENDING, PENDING),
+            "OpsTopic has no confirmed subscriber (2 not confirmed yet). Its messages are lost.",
+            "--topic-arn arn:ops --protocol email ",
+        ),
+        (alert_topic(LAMBDA, PENDING), "no confirmed e-mail address (1 not confirmed yet).", "--protocol email "),
+        (alert_topic(EMAIL, slack=True), "Slack does not receive the messages of AlertTopic.", "--protocol sqs "),
     ],
+)
+def test_an_alert_says_what_is_wrong_and_what_to_do(
+    with_slack: Stack, topic: MonitoredTopic, detail: str, next_step: str
+) -> None:
+    [alert] = with_slack.run(topic)
+    assert detail in (alert.detail or "")
+    assert "aws sns subscribe" in (alert.next_step or "")
+    assert next_step in (alert.next_step or "")
+    [resolved] = with_slack.run(MonitoredTopic(topic.name, topic.arn, [EMAIL, PENDING], expects_email=True))
+    assert resolved.detail == f"{topic.name} has all expected subscriptions: 1 confirmed (1 not confirmed yet)."
+    assert resolved.next_step is None
+
+
+@pytest.mark.parametrize(
+    ("other", "slack", "is_sent"),
+    [(OPS, True, True), (OPS, False, True), (ops_topic(PENDING), True, True), (ops_topic(PENDING), False, False)],
 )
 def test_an_alert_needs_an_open_channel(other: MonitoredTopic, slack: bool, is_sent: bool) -> None:
     assert bool(Stack(slack=slack).run(alert_topic(), other)) is is_sent
 
 
-def test_a_lost_subscriber_is_alerted_once_a_day_and_once_at_the_end() -> None:
-    stack = Stack()
-    assert stack.kinds(alert_topic(EMAIL), ops_topic(EMAIL)) == []
-    assert stack.kinds(alert_topic(), ops_topic(EMAIL)) == ["topic.no_subscribers"]
-    assert stack.kinds(alert_topic(PENDING), ops_topic(EMAIL)) == []
-    assert stack.kinds(alert_topic(EMAIL), ops_topic(EMAIL)) == ["topic.resubscribed"]
-    assert stack.kinds(alert_topic(EMAIL), ops_topic(EMAIL)) == []
-    assert [alert.recipients for alert in stack.written()] == [Recipients.OPERATORS] * 2
+LOST, UNCONFIRMED, WITHOUT_EMAIL, FINE = alert_topic(), alert_topic(PENDING), alert_topic(LAMBDA), alert_topic(EMAIL)
 
 
-def test_a_problem_is_repeated_every_day_until_it_is_solved() -> None:
-    stack = Stack()
-    for _ in range(3 * 96):
-        stack.run(alert_topic(), ops_topic(EMAIL))
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [(FINE, OPS, []), (LOST, OPS, [LOSS]), (UNCONFIRMED, OPS, []), (FINE, OPS, [END]), (FINE, OPS, [])],
+        [(LOST, OPS, [LOSS]), (FINE, OPS, [END])] * 3,
+        [(WITHOUT_EMAIL, OPS, [LOSS]), (LOST, OPS, [LOSS]), (WITHOUT_EMAIL, OPS, []), (FINE, OPS, [END])],
+        [(UNCONFIRMED, NO_OPS, []), (UNCONFIRMED, OPS, [LOSS]), (FINE, NO_OPS, [LOSS]), (FINE, OPS, [END] * 2)],
+        [(LOST, OPS, [LOSS]), (LOST, NO_OPS, []), (LOST, NO_OPS, []), (FINE, OPS, [END])],
+    ],
+    ids=["once", "again on the same day", "another problem", "no channel at first", "no channel for the end"],
+)
+def test_a_problem_is_alerted_when_it_begins_and_ends(
+    stack: Stack, runs: list[tuple[MonitoredTopic, MonitoredTopic, list[str]]]
+) -> None:
+    assert [stack.kinds(alerts, operators) for alerts, operators, _ in runs] == [expected for _, _, expected in runs]
+    assert len({alert.alert_id for alert in stack.written()}) == sum(len(expected) for _, _, expected in runs)
+
+
+@pytest.mark.parametrize(
+    ("topics", "recipients"),
+    [((LOST, OPS), Recipients.OPERATORS), ((FINE, NO_OPS), Recipients.EVERYBODY)],
+    ids=["AlertTopic", "OpsTopic"],
+)
+def test_a_problem_of_a_topic_is_alerted_through_the_other(
+    stack: Stack, topics: tuple[MonitoredTopic, MonitoredTopic], recipients: Recipients
+) -> None:
+    [alert] = stack.run(*topics)
+    [end] = stack.run(FINE, OPS)
+    assert alert.recipients is end.recipients is recipients
+
+
+def test_a_problem_is_repeated_every_day_until_it_is_solved(stack: Stack) -> None:
+    for _ in range(3 * 12):
+        stack.run(alert_topic(), OPS, after=timedelta(hours=2))
     days = [row["created_at"]["S"][:10] for row in stack.tables.rows("AlertTable")]
     assert days == ["2026-01-05", "2026-01-06", "2026-01-07", "2026-01-08"]
-    assert stack.kinds(alert_topic(EMAIL), ops_topic(EMAIL)) == ["topic.resubscribed"]
-    assert [stack.kinds(alert_topic(EMAIL), ops_topic(EMAIL)) for _ in range(40 * 96)] == [[]] * 40 * 96
+    assert stack.kinds(alert_topic(EMAIL), OPS) == [END]
+    assert [stack.kinds(alert_topic(EMAIL), OPS, after=DAY) for _ in range(40)] == [[]] * 40
 
 
-def test_a_problem_that_returns_on_the_same_day_is_alerted_again() -> None:
-    stack = Stack()
-    for _ in range(3):
-        assert stack.kinds(alert_topic(), ops_topic(EMAIL)) == ["topic.no_subscribers"]
-        assert stack.kinds(alert_topic(EMAIL), ops_topic(EMAIL)) == ["topic.resubscribed"]
-    assert len({alert.alert_id for alert in stack.written()}) == 6
+@pytest.mark.parametrize(("days", "end"), [(30, [END]), (31, [])])
+def test_an_end_is_alerted_up_to_30_days_later(stack: Stack, days: int, end: list[str]) -> None:
+    stack.run(alert_topic(), OPS)
+    assert stack.kinds(alert_topic(EMAIL), OPS, after=days * DAY) == end
 
 
-def test_another_problem_of_the_same_topic_is_alerted_at_once() -> None:
-    stack = Stack()
-    stack.run(alert_topic(LAMBDA), ops_topic(EMAIL))
-    assert stack.kinds(alert_topic(), ops_topic(EMAIL)) == ["topic.no_subscribers"]
-    assert stack.kinds(alert_topic(LAMBDA), ops_topic(EMAIL)) == [], "that topic had its alert of the day"
-    assert stack.kinds(alert_topic(EMAIL), ops_topic(EMAIL)) == ["topic.resubscribed"]
+def test_slack_gets_the_alert_directly_if_both_topics_are_dead(with_slack: Stack) -> None:
+    assert with_slack.kinds(alert_topic(slack=True), ops_topic()) == [LOSS] * 2
+    assert with_slack.kinds(alert_topic(slack=True), ops_topic()) == []
+    assert [alert.connection.id for alert in with_slack.slack.sent] == ["AlertTopic", "OpsTopic"]
+    assert with_slack.slack.sent == with_slack.written(), "the other channels get the same ids"
+    assert with_slack.kinds(ALERTS, OPS) == [END] * 2
 
 
-def test_a_problem_of_the_operators_topic_goes_to_everybody() -> None:
-    stack = Stack()
-    [alert] = stack.run(alert_topic(EMAIL), ops_topic())
-    assert (alert.connection.id, alert.recipients) == ("OpsTopic", Recipients.EVERYBODY)
-    assert "aws sns subscribe --topic-arn arn:ops" in (alert.next_step or "")
+def die(*arguments: object) -> None:
+    raise ConnectionError
 
 
-def test_without_a_channel_the_alert_is_sent_when_one_opens() -> None:
-    stack = Stack()
-    assert stack.kinds(alert_topic(PENDING), ops_topic(PENDING)) == []
-    [alert] = stack.run(alert_topic(PENDING), ops_topic(EMAIL))
-    assert (alert.kind, alert.connection.id) == ("topic.no_subscribers", "AlertTopic")
-    assert stack.kinds(alert_topic(EMAIL), ops_topic(EMAIL)) == ["topic.resubscribed"]
+def test_a_run_that_fails_is_repeated_with_the_same_id(with_slack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_slack.slack.is_down = True
+    with pytest.raises(ConnectionError):
+        with_slack.run(ALERTS, ops_topic())
+    assert with_slack.written() == []
+    with_slack.slack.is_down = False
+    with monkeypatch.context() as patch:
+        patch.setattr(AlertTable, "put", die)
+        with pytest.raises(ConnectionError):
+            with_slack.run(ALERTS, ops_topic())
+    with_slack.run(ALERTS, ops_topic())
+    first, second = with_slack.slack.sent
+    assert [first] == [second] == with_slack.written()
 
 
-def test_the_end_is_alerted_when_a_channel_opens_days_later() -> None:
-    stack = Stack()
-    stack.run(alert_topic(), ops_topic(EMAIL))
-    for _ in range(5 * 96):
-        stack.run(alert_topic(), ops_topic())
-    assert stack.kinds(alert_topic(EMAIL), ops_topic()) == ["topic.no_subscribers"], "about OpsTopic"
-    assert stack.kinds(alert_topic(EMAIL), ops_topic(EMAIL)) == ["topic.resubscribed"] * 2
+def test_an_index_that_lags_behind_causes_no_second_alert(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack.run(alert_topic(), OPS)
+    with monkeypatch.context() as patch:
+        patch.setattr(AlertTable, "alerts_since", lambda *arguments: [])
+        stack.run(alert_topic(), OPS)
+        stack.run(alert_topic(EMAIL), OPS)
+    assert [alert.kind for alert in stack.written()] == [LOSS]
+    assert stack.kinds(alert_topic(EMAIL), OPS) == [END]
 
 
-def test_slack_gets_the_alert_directly_if_both_topics_are_dead() -> None:
-    stack = Stack(slack=True)
-    assert stack.kinds(alert_topic(slack=True), ops_topic()) == ["topic.no_subscribers"] * 2
-    assert stack.kinds(alert_topic(slack=True), ops_topic()) == []
-    assert stack.slack
-    assert [alert.connection.id for alert in stack.slack.sent] == ["AlertTopic", "OpsTopic"]
-    assert stack.kinds(alert_topic(EMAIL, SLACK, slack=True), ops_topic(EMAIL)) == ["topic.resubscribed"] * 2
-
-
-def test_slack_and_the_other_topic_get_the_same_alert_id() -> None:
-    stack = Stack(slack=True)
-    stack.run(alert_topic(EMAIL, SLACK, slack=True), ops_topic())
-    assert stack.slack
-    assert stack.slack.sent == stack.written()
-
-
-def test_a_run_that_fails_is_repeated_with_the_same_id() -> None:
-    stack = Stack(slack=True)
-    assert stack.slack
-    stack.slack.is_down = True
+@pytest.mark.parametrize(
+    ("topics", "count"),
+    [((alert_topic(), ops_topic()), [2.0]), ((alert_topic(), OPS), [1.0]), ((alert_topic(EMAIL), OPS), None)],
+)
+def test_topics_with_a_problem_are_counted_in_every_run(
+    stack: Stack, capsys: pytest.CaptureFixture[str], topics: tuple[MonitoredTopic, ...], count: list[float] | None
+) -> None:
     for _ in range(2):
-        with pytest.raises(ConnectionError):
-            stack.run(alert_topic(EMAIL, SLACK, slack=True), ops_topic())
-    assert stack.written() == []
-    stack.slack.is_down = False
-    assert stack.run(alert_topic(EMAIL, SLACK, slack=True), ops_topic()) == stack.written()
-    assert len(stack.written()) == 1
-
-
-def test_a_run_killed_before_the_write_repeats_the_slack_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    stack = Stack(slack=True)
-    assert stack.slack
-
-    def die(*_: object) -> None:
-        raise ConnectionError
-
-    with monkeypatch.context() as patch:
-        patch.setattr("orderwatch.aws.alert_table.AlertTable.put", die)
-        with pytest.raises(ConnectionError):
-            stack.run(alert_topic(EMAIL, SLACK, slack=True), ops_topic())
-    stack.run(alert_topic(EMAIL, SLACK, slack=True), ops_topic())
-    first, second = stack.slack.sent
-    assert first == second == stack.written()[0]
-
-
-def test_an_index_that_lags_behind_causes_no_second_alert(monkeypatch: pytest.MonkeyPatch) -> None:
-    stack = Stack()
-    stack.run(alert_topic(), ops_topic(EMAIL))
-    with monkeypatch.context() as patch:
-        patch.setattr("orderwatch.aws.alert_table.AlertTable.alerts_since", lambda *_: [])
-        stack.run(alert_topic(), ops_topic(EMAIL))
-        stack.run(alert_topic(EMAIL), ops_topic(EMAIL))
-    assert [alert.kind for alert in stack.written()] == ["topic.no_subscribers"]
-    assert stack.kinds(alert_topic(EMAIL), ops_topic(EMAIL)) == ["topic.resubscribed"]
-
-
-def test_two_runs_at_once_write_one_alert() -> None:
-    stack = Stack()
-    topics = (alert_topic(), ops_topic(EMAIL))
-    outbox = stack.tables.alerts
-    before = outbox.alerts_since("AlertTopic", stack.clock.now() - timedelta(days=1))
-    stack.run(*topics)
-
-    class Behind:
-        """The table as a run sees it that read before the other one wrote."""
-
-        unsent, acquire, release = outbox.unsent, outbox.acquire, outbox.release
-        mark_sent, put = outbox.mark_sent, outbox.put
-
-        def alerts_since(self, *_: object) -> list[Alert]:
-            return before
-
-    monitor_subscriptions(topics, outbox=Behind(), slack=None, now=stack.clock.now())
-    assert len(stack.written()) == 1
-
-
-def test_nothing_is_written_while_every_topic_has_subscribers() -> None:
-    stack = Stack(slack=True)
-    assert stack.kinds(alert_topic(EMAIL, SLACK, slack=True), ops_topic(EMAIL)) == []
-    assert stack.written() == []
+        metrics.clear_metrics()
+        stack.run(*topics)
+        metrics.flush_metrics()
+        output = capsys.readouterr().out
+        assert (json.loads(output)["TopicsWithoutSubscribers"] if output else None) == count
