@@ -1,6 +1,6 @@
 """What orderwatch costs a month: requests counted in a simulated day, times the published prices.
 
-`python -m tests.benchmarks.cost docs/operations.md` puts the small table between its two marks. The requests are
+`python -m bench.cost docs/operations.md` puts the small table between its two marks. The requests are
 counted at the real adapters; what is assumed instead of counted is a constant below, and the text names it.
 """
 
@@ -18,6 +18,8 @@ from typing import Any
 
 import httpx
 
+from bench.prices import billed, standing_parts, used_parts
+from bench.report import Say, Section, Target
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.observability import logger, metrics
 from orderwatch.polling.metrics import PollMetrics
@@ -26,8 +28,6 @@ from orderwatch.publishing.publish import PublishMetrics
 from orderwatch.reading.cursor import Now
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_local.simulator import ShopTransport
-from tests.benchmarks.prices import billed, standing_parts, used_parts
-from tests.benchmarks.report import Say, Section, Target
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import Item, MemoryDynamoDB
 from tests.support.recording_sns import RecordingSns

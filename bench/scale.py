@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import httpx
 
+from bench.report import Say, Section, Target
 from orderwatch.aws.dynamodb import Item, to_item
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.queues import PollQueue
@@ -18,7 +19,6 @@ from orderwatch.polling.metrics import Outcome
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.simulator import ShopTransport
 from orderwatch_local.simulator.script import API_KEY
-from tests.benchmarks.report import Say, Section, Target
 from tests.simulation.cloud import PREFIX, FifoQueue, ParameterStore, path_asked_for
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import Key, MemoryDynamoDB

@@ -1,8 +1,8 @@
 """The resident memory of a poll that reads a million orders of one shop for the first time."""
 
-from tests.benchmarks.pages import PAGE, served
-from tests.benchmarks.reading import read
-from tests.benchmarks.report import Say, Section, Target
+from bench.pages import PAGE, served
+from bench.reading import read
+from bench.report import Say, Section, Target
 
 PAGES = 1000
 BOUND = 150.0

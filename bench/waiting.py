@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
+from bench.cost import MESSAGES, ROWS, MeteredDynamoDB
+from bench.report import Say, Section, Target
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.schedule import poll_reason
 from orderwatch.polling.sync import request_sync
 from orderwatch.reading.cursor import Now
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_local.simulator import Shop
-from tests.benchmarks.cost import MESSAGES, ROWS, MeteredDynamoDB
-from tests.benchmarks.report import Say, Section, Target
 from tests.support.cloud import Tables
 from tests.support.world import MINUTE, NOON, World
 

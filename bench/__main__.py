@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
+from bench.cold_start import measure as cold_start
+from bench.cost import measure as cost
+from bench.latency import measure as latency
+from bench.memory import measure as memory
+from bench.reading import measure as reading
+from bench.report import Say, Section, document, show, show_targets
+from bench.requests import measure as requests
+from bench.scale import measure as scale
+from bench.summary import measure as summary
+from bench.tick import measure as tick
+from bench.waiting import measure as waiting
 from orderwatch.observability import logger
-from tests.benchmarks.cold_start import measure as cold_start
-from tests.benchmarks.cost import measure as cost
-from tests.benchmarks.latency import measure as latency
-from tests.benchmarks.memory import measure as memory
-from tests.benchmarks.reading import measure as reading
-from tests.benchmarks.report import Say, Section, document, show, show_targets
-from tests.benchmarks.requests import measure as requests
-from tests.benchmarks.scale import measure as scale
-from tests.benchmarks.summary import measure as summary
-from tests.benchmarks.tick import measure as tick
-from tests.benchmarks.waiting import measure as waiting
 from tests.support.template import ROOT
 
 BENCHMARKS: Mapping[str, Callable[[Say], Section]] = {

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from bench.report import Say, Section, Target
 from orderwatch import clock
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.connection_table import ConnectionTable
@@ -15,7 +16,6 @@ from orderwatch.aws.stores import SummaryStore
 from orderwatch.polling.detect import OrderWrite, Reason
 from orderwatch.rendering.sns import MAX_BYTES, render
 from orderwatch.summary.build import PreparedSummary, summarize
-from tests.benchmarks.report import Say, Section, Target
 from tests.support.clocks import BEGINS_AT, FakeClock
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB

@@ -6,8 +6,8 @@ import sys
 from collections import defaultdict
 from typing import Any
 
-from tests.benchmarks.pages import PAGE, served
-from tests.benchmarks.report import Say, Section, Target
+from bench.pages import PAGE, served
+from bench.report import Say, Section, Target
 from tests.support.template import ROOT
 
 PAGES = 100
@@ -32,7 +32,7 @@ over a dictionary of all rows. boto3 and the network are not included."""
 
 def read(what: str, url: str) -> list[dict[str, Any]]:
     """The measurements that a reader process prints."""
-    command = [sys.executable, "-m", "tests.benchmarks.reader", what, url]
+    command = [sys.executable, "-m", "bench.reader", what, url]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
