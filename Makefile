@@ -82,7 +82,7 @@ cost: $(VENV)/ready ## Update the cost table in docs/operations.md
 	@$(RUN)/python -m bench.cost docs/operations.md
 
 .PHONY: bench
-bench: setup ## Measure speed, memory, requests, latency and cost into docs/benchmarks.md (10 minutes)
+bench: setup ## Measure speed, memory, requests, latency, cost and the tests into docs/benchmarks.md (12 minutes)
 	@$(RUN)/python -m bench
 
 .PHONY: pictures

@@ -3,15 +3,15 @@
 import sys
 import time
 from collections.abc import Callable, Mapping
-
-from rich.console import Console
+from functools import partial
 
 from bench.cold_start import measure as cold_start
 from bench.cost import measure as cost
+from bench.fast_tests import measure as fast_tests
 from bench.latency import measure as latency
-from bench.memory import measure as memory
 from bench.reading import measure as reading
-from bench.report import Say, Section, document, show, show_targets
+from bench.reading import measure_memory as memory
+from bench.report import Say, Section, document, targets_of
 from bench.requests import measure as requests
 from bench.scale import measure as scale
 from bench.summary import measure as summary
@@ -31,39 +31,28 @@ BENCHMARKS: Mapping[str, Callable[[Say], Section]] = {
     "tick": tick,
     "summary": summary,
     "cost": cost,
+    "tests": fast_tests,
 }
 PAGE = ROOT / "docs/benchmarks.md"
-WIDTH = 130
-"""Columns of a table that is piped into a file, at least."""
 
 
 def main() -> None:
     """Run the named benchmarks, or all of them; only a complete run writes the page."""
     logger.setLevel("CRITICAL")
-    console = Console(highlight=False)
-    console.width = max(console.width, WIDTH)
     names = sys.argv[1:] or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
         sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     begun, sections = time.monotonic(), list[Section]()
     for name in names:
-        sections.append(_measured(console, name))
-        show(console, sections[-1])
-    show_targets(console, [target for section in sections for target in section.targets])
+        sections.append(BENCHMARKS[name](partial(_say, name)))
+        sys.stdout.write(f"{sections[-1]}\n\n")
+    sys.stdout.write(f"{targets_of(sections)}\n")
     if names == list(BENCHMARKS):
         PAGE.write_text(document(sections, command="make bench", seconds=time.monotonic() - begun), encoding="utf-8")
-        console.print(f"written to {PAGE.relative_to(ROOT)}")
 
 
-def _measured(console: Console, name: str) -> Section:
-    begun = time.monotonic()
-
-    def say(what: str) -> None:
-        console.print(f"{name}: {what} ...", style="dim")
-
-    section = BENCHMARKS[name](say)
-    console.print(f"{name}: {time.monotonic() - begun:.0f} s", style="dim")
-    return section
+def _say(name: str, what: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {name}: {what}\n")
 
 
 if __name__ == "__main__":

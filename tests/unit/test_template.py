@@ -177,6 +177,14 @@ def test_the_stream_delivers_every_new_alert_and_no_update() -> None:
     assert stream["FilterCriteria"] == {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]}
 
 
+def test_a_batch_of_the_stream_holds_a_storm_and_waits_a_second() -> None:
+    stream = event("PublishAlertsFunction", "AlertStream")
+    assert PARAMETERS["DigestThreshold"]["Default"] < stream["BatchSize"]
+    assert stream["MaximumBatchingWindowInSeconds"] == 1
+    # Five senders share five messages a second; product details take up to 30 seconds.
+    assert stream["BatchSize"] + 30 < properties("PublishAlertsFunction")["Timeout"]
+
+
 def test_a_lease_outlives_the_function_that_acquired_it() -> None:
     assert properties("PublishAlertsFunction")["Timeout"] < LEASE_DURATION.total_seconds()
 
@@ -210,8 +218,9 @@ def test_a_failed_scheduled_run_is_retried_and_then_kept(function: str, retries:
     assert schedule["DeadLetterConfig"] == {"Arn": dead_letters}
 
 
-def test_the_summary_schedule_is_optional_and_uses_the_time_zone() -> None:
-    schedule = properties("SendSummaryFunctionSchedule")
+def test_schedules_are_those_of_the_parameters() -> None:
+    polls, schedule = event("DispatchPollsFunction", "PollSchedule"), properties("SendSummaryFunctionSchedule")
+    assert polls["ScheduleExpression"] == {"Ref": "PollSchedule"}
     assert RESOURCES["SendSummaryFunctionSchedule"]["Condition"] == "HasSummary"
     assert schedule["ScheduleExpression"] == {"Ref": "SummarySchedule"}
     assert schedule["ScheduleExpressionTimezone"] == {"Ref": "TimeZone"}
@@ -223,7 +232,17 @@ def test_dead_letters_are_kept_for_14_days() -> None:
     assert len(kept) == 4
 
 
-# Slack and Amazon Q
+# Recipients
+
+
+@pytest.mark.parametrize("name", ["Alert", "Ops"])
+def test_an_address_is_subscribed_to_its_topic(name: str) -> None:
+    subscription = RESOURCES[f"{name}EmailSubscription"]
+    assert subscription["Condition"] == f"Has{name}Email"
+    assert subscription["Properties"]["TopicArn"] == {"Ref": f"{name}Topic"}
+    assert subscription["Properties"]["Endpoint"] == {"Ref": f"{name}Email"}
+    given = {"Fn::Not": [{"Fn::Equals": [{"Ref": f"{name}Email"}, ""]}]}
+    assert TEMPLATE["Conditions"][f"Has{name}Email"] == given
 
 
 def test_slack_resources_exist_only_with_slack() -> None:
@@ -320,7 +339,7 @@ def test_tables_and_queues_are_encrypted_and_billed_by_use() -> None:
 
 def statements_about() -> dict[str, list[dict[str, Any]]]:
     """The statements of the policies of each topic and queue."""
-    found = defaultdict(list)
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for kind, subjects in (("AWS::SQS::QueuePolicy", "Queues"), ("AWS::SNS::TopicPolicy", "Topics")):
         for policy in of_type(kind).values():
             for subject in policy[subjects]:
