@@ -226,6 +226,13 @@ def test_schedules_are_those_of_the_parameters() -> None:
     assert schedule["ScheduleExpressionTimezone"] == {"Ref": "TimeZone"}
 
 
+def test_failed_messages_go_to_the_dead_letters_of_their_queue() -> None:
+    for name in ("PollQueue", "SlackQueue", "SlackSubscription"):
+        target = re.sub("Queue|Subscription", "DeadLetterQueue", name)
+        assert properties(name)["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": f"{target}.Arn"}
+        assert QUEUES[target].get("FifoQueue") == properties(name).get("FifoQueue")
+
+
 def test_dead_letters_are_kept_for_14_days() -> None:
     kept = {name: queue["MessageRetentionPeriod"] for name, queue in QUEUES.items() if re.search("Letter|Fail", name)}
     assert kept == dict.fromkeys(kept, 14 * DAY)
