@@ -20,60 +20,30 @@ from tests.support.permissions import REGION, RESOURCES, Call, arn, arn_of, gran
 from tests.support.template import ROOT, of_type
 
 SAM_PYTHON = ROOT / ".tools/sam/bin/python"
-STREAM = f"{arn_of('AlertTable')}/stream/2026-01-05T12:00:00.000"
+GRANTS = granted()
 
 
-# What AWS itself does with the roles; our tests cannot trigger it
-
-
-def of_the_logs(function: str) -> Iterator[Call]:
-    """The runtime writes the function's log (LoggingConfig)."""
-    stream = arn_of(f"{function.removesuffix('Function')}LogGroup").removesuffix("*") + "log-stream:2026/01/05/[1]abc"
-    yield from (Call(role_of(function), f"logs:{action}", stream) for action in ("CreateLogStream", "PutLogEvents"))
-
-
-def of_the_queue(function: str, queue: str) -> Iterator[Call]:
-    """The mapping polls the queue, deletes what was handled and reads the queue's settings."""
-    for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
-        yield Call(role_of(function), f"sqs:{action}", arn_of(queue))
-
-
-def of_the_stream(function: str) -> Iterator[Call]:
-    """The mapping finds and reads the stream's shards."""
-    for action in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"):
-        yield Call(role_of(function), f"dynamodb:{action}", STREAM)
-
-
-def of_tracing(function: str) -> Iterator[Call]:
-    """The runtime sends the traces, where Tracing is Active."""
-    for action in ("PutTraceSegments", "PutTelemetryRecords"):
-        yield Call(role_of(function), f"xray:{action}", "*")
-
-
-def of_failures(role: str, queue: str) -> Call:
-    """A destination on failure, or the Scheduler's dead letters."""
-    return Call(role, "sqs:SendMessage", arn_of(queue))
-
-
-MADE_BY_AWS = frozenset(
-    [
-        *(call for function in FUNCTIONS for call in (*of_the_logs(function), *of_tracing(function))),
-        *of_the_queue("PollOrdersFunction", "PollQueue"),
-        *of_the_queue("PostToSlackFunction", "SlackQueue"),
-        *of_the_stream("PublishAlertsFunction"),
-        of_failures("PublishAlertsRole", "StreamFailureQueue"),
-        of_failures("DispatchPollsRole", "ScheduleDeadLetterQueue"),
-        of_failures("RedriveAlertsRole", "ScheduleDeadLetterQueue"),
-        of_failures("SendSummaryRole", "ScheduleDeadLetterQueue"),
-        of_failures("ScheduleRole", "ScheduleDeadLetterQueue"),
-        Call("ScheduleRole", "lambda:InvokeFunction", arn_of("DispatchPollsFunction")),
-        Call("ScheduleRole", "lambda:InvokeFunction", arn_of("RedriveAlertsFunction")),
-        Call("ScheduleRole", "lambda:InvokeFunction", arn_of("SendSummaryFunction")),
-    ]
-)
-
-
-# What the handlers do
+def made_by_aws() -> Iterator[Call]:
+    """What AWS itself does with the roles, which no handler can trigger."""
+    for function in FUNCTIONS:
+        # The runtime writes the log (LoggingConfig), and traces where Tracing is Active.
+        group = arn_of(function.replace("Function", "LogGroup")).removesuffix("*")
+        for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+            yield Call(role_of(function), action, f"{group}log-stream:2026/01/05/[1]abc")
+        for action in ("xray:PutTraceSegments", "xray:PutTelemetryRecords"):
+            yield Call(role_of(function), action, "*")
+    # An event source mapping polls its queue, or the shards of its stream.
+    for role, queue in (("PollOrdersRole", "PollQueue"), ("PostToSlackRole", "SlackQueue")):
+        for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
+            yield Call(role, action, arn_of(queue))
+    for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"):
+        yield Call("PublishAlertsRole", f"dynamodb:{name}", f"{arn_of('AlertTable')}/stream/2026-01-05T12:00:00.000")
+    # Failed records, and scheduled runs that failed or could not be delivered, go to a queue.
+    yield Call("PublishAlertsRole", "sqs:SendMessage", arn_of("StreamFailureQueue"))
+    yield Call("ScheduleRole", "sqs:SendMessage", arn_of("ScheduleDeadLetterQueue"))
+    for name in ("DispatchPolls", "RedriveAlerts", "SendSummary"):
+        yield Call(f"{name}Role", "sqs:SendMessage", arn_of("ScheduleDeadLetterQueue"))
+        yield Call("ScheduleRole", "lambda:InvokeFunction", arn_of(f"{name}Function"))
 
 
 def run_every_path(account: Account) -> None:
@@ -122,10 +92,7 @@ def calls() -> frozenset[Call]:
     """All calls that the handlers and AWS make with the roles."""
     with account() as running:
         run_every_path(running)
-        return MADE_BY_AWS | running.recorder.calls
-
-
-GRANTS = granted()
+        return frozenset(made_by_aws()) | running.recorder.calls
 
 
 def test_every_call_is_allowed_and_every_permission_is_used(calls: frozenset[Call]) -> None:
