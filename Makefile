@@ -79,11 +79,11 @@ setup: $(VENV)/ready $(TOOLS)/sam/ready $(TOOLS)/cloud/ready ## Create the envir
 
 .PHONY: cost
 cost: $(VENV)/ready ## Update the cost table in docs/operations.md
-	@$(RUN)/python -m tests.benchmarks.cost docs/operations.md
+	@$(RUN)/python -m bench.cost docs/operations.md
 
 .PHONY: bench
-bench: setup ## Measure speed, memory, requests, latency and cost into docs/benchmarks.md (10 minutes)
-	@$(RUN)/python -m tests.benchmarks
+bench: setup ## Measure speed, memory, requests, latency, cost and the tests into docs/benchmarks.md (12 minutes)
+	@$(RUN)/python -m bench
 
 .PHONY: pictures
 pictures: $(VENV)/ready ## Take the pictures of the docs (needs Chromium)

@@ -1,4 +1,4 @@
-"""What the template's roles allow, and what AWS asks permission for: compared by `test_iam.py`."""
+"""What the template's roles allow, and what AWS asks permission for: compared by `tests/integration/test_iam.py`."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The template as data, so that tests create the deployed tables."""
+"""The template as data, so that tests create the deployed tables and check its settings."""
 
 from functools import cache
 from pathlib import Path
@@ -31,3 +31,12 @@ def load_template() -> dict[str, Any]:
     """The committed template.yaml; read once, not to be changed."""
     document: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)  # noqa: S506
     return document
+
+
+def of_type(kind: str) -> dict[str, dict[str, Any]]:
+    """The properties of the template's resources of a type, by their logical names."""
+    return {
+        name: resource["Properties"]
+        for name, resource in load_template()["Resources"].items()
+        if resource["Type"] == kind
+    }

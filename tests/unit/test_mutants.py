@@ -10,11 +10,6 @@ from tests.support.template import ROOT
 LAYER = ROOT / "layers/orderwatch/python"
 
 
-def changed(source: str) -> list[str]:
-    found = mutants_of(Path("module.py"), source.encode())
-    return [mutant.applied_to(source.encode()).decode() for mutant in found]
-
-
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
@@ -35,10 +30,11 @@ def changed(source: str) -> list[str]:
     ],
 )
 def test_what_an_operator_changes(source: str, expected: list[str]) -> None:
-    assert changed(source) == expected
+    mutants = mutants_of(Path("module.py"), source.encode())
+    assert [mutant.applied_to(source.encode()).decode() for mutant in mutants] == expected
 
 
-def test_a_statement_runs_the_tests_of_its_lines() -> None:
+def test_a_mutant_runs_the_tests_of_its_lines() -> None:
     source = b"LIMIT = 1\ndef f():\n    if a < b:\n        return 2\n"
     lines = {mutant.operator: mutant.lines for mutant in mutants_of(Path("module.py"), source)}
     assert lines["comparison"] == (3, 3)
@@ -46,7 +42,7 @@ def test_a_statement_runs_the_tests_of_its_lines() -> None:
 
 
 def test_the_same_seed_gives_the_same_mutants_that_compile() -> None:
-    mutants = sample(LAYER, count=60, seed=3)
-    assert mutants == sample(LAYER, count=60, seed=3)
+    mutants = sample(LAYER, count=30, seed=3, modules=["deadlines"])
+    assert mutants == sample(LAYER, count=30, seed=3, modules=["deadlines"])
     for mutant in mutants:
         compile(mutant.applied_to((LAYER / mutant.module).read_bytes()), mutant.module, "exec")

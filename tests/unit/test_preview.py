@@ -1,3 +1,5 @@
+"""The preview of alerts: terminal, HTML page, and the pictures of the docs."""
+
 import io
 import json
 import re
@@ -13,47 +15,29 @@ from orderwatch.alerts.parts import AlertLineItem
 from orderwatch_cli.main import app
 from orderwatch_local.errors import ToolMissingError
 from orderwatch_local.preview import picture
-from orderwatch_local.preview.command import CHANNELS, read_alert, show
+from orderwatch_local.preview.command import read_alert, show
 from orderwatch_local.preview.mrkdwn import Span, Style, spans
 from orderwatch_local.preview.page import page
 from orderwatch_local.preview.picture import PictureError
-from orderwatch_local.preview.samples import SAMPLES, order_alert
+from orderwatch_local.preview.samples import SAMPLES, SHOP, order_alert
+from tests.support.template import ROOT
 
 NASTY = "</pre><script>alert(1)</script>{{json}}\"'&<b>"
 
 
+def named(alert: Alert, shop: str) -> Alert:
+    """The same alert of a shop with another name."""
+    return Alert.model_validate_json(alert.model_dump_json().replace(str(SHOP.name), json.dumps(shop)[1:-1]))
+
+
 def shown(alert: Alert, channel: str = "all") -> str:
-    console = Console(file=io.StringIO(), width=100)
-    show(alert, console, channel=channel)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
-@pytest.mark.parametrize("kind", SAMPLES)
-def test_every_kind_is_shown_in_every_channel(kind: str) -> None:
-    text = shown(SAMPLES[kind])
-    for title in ("E-mail: [", "Slack", "SMS (", "SQS, Lambda, Firehose", "Amazon Q Developer"):
-        assert title in text
-
-
-def test_one_channel_alone_can_be_shown() -> None:
-    text = shown(SAMPLES["order.exception"], "sms")
-    assert "SMS (125 characters)" in text
-    assert "E-mail" not in text
-
-
-def test_the_terminal_shows_slack_blocks_as_slack_does() -> None:
-    text = shown(order_alert("order.exception", raw_status="<b> & _co_"), "slack")
-    assert "Order #1042 is in exception at Nordic Outdoor" in text
-    assert "<b> & _co_." in text
-    assert "[ Open the order ]" in text
-
-
-# The page
+    out = io.StringIO()
+    show(alert, Console(file=out, width=100), channel=channel)
+    return out.getvalue()
 
 
 class Reader(HTMLParser):
-    """A page as a browser parses it: its elements, its texts, and every URL that it would fetch."""
+    """A page as a browser parses it: its elements, its text, and every URL that it would fetch."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -75,41 +59,55 @@ class Reader(HTMLParser):
         self.text += data
 
 
-@pytest.mark.parametrize("kind", SAMPLES)
-def test_the_page_is_well_formed_and_loads_nothing(kind: str) -> None:
-    html = page(SAMPLES[kind])
+def safely_read(html: str) -> str:
+    """The text of a page, after a check that it is well formed, runs nothing and loads nothing."""
     reader = Reader(html)
     assert reader.open == []
+    assert not {"script", "link"} & {*reader.tags}
     assert all(source.startswith("data:image/svg+xml,") for source in reader.fetched)
-    assert "link" not in reader.tags
     assert "@import" not in html
     assert "url(" not in html
+    return reader.text
 
 
-def test_the_page_shows_every_channel() -> None:
-    reader = Reader(page(SAMPLES["order.exception"]))
-    assert "ordered 2, on hand 1 (Hamburg 1, Lyon 0): short 1" in reader.text
-    assert {"h2", "img", "b", "pre"} <= set(reader.tags)
-    assert '"schema": "orderwatch.alert.v1"' in reader.text
-    assert "Next steps" in reader.text
-    assert "If you wish to stop receiving notifications" in reader.text, "as SNS adds it"
-    assert "[exception] Due in 20 h: Order #1042 at Nordic Outdoor, 129.90 EUR" in reader.text
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_every_kind_is_shown_in_every_channel_and_escaped(kind: str) -> None:
+    text = shown(SAMPLES[kind])
+    for title in ("E-mail: [", "Slack", "SMS (", "SQS, Lambda, Firehose", "Amazon Q Developer"):
+        assert title in text
+    safely_read(page(SAMPLES[kind]))
+    safely_read(page(named(SAMPLES[kind], NASTY)))
 
 
-def test_text_of_a_shop_is_escaped_on_the_page() -> None:
+@pytest.mark.parametrize(
+    ("channel", "text"),
+    [
+        ("email", "[exception] Due in 20 h: Order #1042 at Nordic Outdoor, 129.90 EUR"),
+        ("email footer", "If you wish to stop receiving notifications"),
+        ("Slack", "ordered 2, on hand 1 (Hamburg 1, Lyon 0): short 1"),
+        ("Amazon Q", "Next steps"),
+        ("SMS", "SMS, 125 characters"),
+        ("JSON", '"schema": "orderwatch.alert.v1"'),
+    ],
+)
+def test_the_page_shows_every_channel(channel: str, text: str) -> None:
+    assert text in safely_read(page(SAMPLES["order.exception"]))
+
+
+def test_text_of_an_order_is_escaped_and_not_filled_again() -> None:
     line = AlertLineItem(sku=NASTY, name=NASTY, image_url='https://a.example/"onerror="x')
-    alert = order_alert(
-        "order.exception", number=NASTY, raw_status=NASTY, url="https://a.example/?a&b|c", line_items=(line,)
-    )
-    html = page(alert)
-    assert "script" not in Reader(html).tags
-    assert "<b>\"'" not in html
-    assert "alert(1)" in Reader(html).text
-    assert Reader(html).open == []
+    url = "https://a.example/?a&b|c"
+    html = page(order_alert("order.exception", number=NASTY, raw_status=NASTY, url=url, line_items=(line,)))
+    assert "<script>alert(1)</script>{{json}}" in safely_read(html)
+    assert "onerror" not in str(re.findall("<[^>]*>", html))
 
 
-def test_inserted_text_is_not_filled_again() -> None:
-    assert "{{email}}" in page(order_alert("order.exception", raw_status="{{email}}"))
+def test_the_terminal_shows_slack_blocks_as_slack_does() -> None:
+    text = shown(order_alert("order.exception", raw_status="<b> & _co_"), "slack")
+    assert "Order #1042 is in exception at Nordic Outdoor" in text
+    assert "<b> & _co_." in text
+    assert "[ Open the order ]" in text
+    assert "E-mail" not in text
 
 
 @pytest.mark.parametrize(
@@ -130,49 +128,41 @@ def test_slack_markup_is_parsed_as_slack_does(markup: str, read: list[Span]) -> 
 # The command
 
 
-def run(*arguments: str, stdin: str | None = None) -> str:
+def run(*arguments: str, stdin: str | None = None, code: int = 0) -> str:
     result = CliRunner().invoke(app, ["preview", *arguments], input=stdin)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def refused(*arguments: str, stdin: str | None = None) -> str:
-    result = CliRunner().invoke(app, ["preview", *arguments], input=stdin)
-    assert result.exit_code == 2
+    assert result.exit_code == code, result.output
     return re.sub(r"[\s│]+", " ", result.output)
 
 
-@pytest.mark.parametrize("source", ["a file", "stdin"])
-def test_a_received_alert_can_be_shown(source: str, tmp_path: Path) -> None:
+def test_an_alert_is_read_from_a_file_or_from_stdin(tmp_path: Path) -> None:
     alert = order_alert("order.cancelled", number="from a file").model_dump_json()
     file = tmp_path / "alert.json"
     file.write_text(alert)
-    arguments = ("--alert", "-" if source == "stdin" else str(file), "--channel", "sms")
-    assert "#from a file is cancelled" in run(*arguments, stdin=alert)
+    for source in (str(file), "-"):
+        assert "#from a file is cancelled" in run("--alert", source, "--channel", "sms", stdin=alert)
+    assert "Order #1042 is in exception" in run("--channel", "sms"), "without an alert and a kind"
 
 
-def test_the_page_is_written_to_the_given_file(tmp_path: Path) -> None:
-    html = tmp_path / "alert.html"
-    assert run("--kind", "order.digest", "--html", str(html)) == f"wrote {html}\n"
-    assert "12 orders are backordered" in Reader(html.read_text(encoding="utf-8")).text
-
-
-def test_without_a_kind_the_page_links_to_every_kind(tmp_path: Path) -> None:
+def test_the_page_has_one_kind_or_links_to_all(tmp_path: Path) -> None:
     html = tmp_path / "alerts.html"
+    assert f"wrote {html}" in run("--kind", "order.digest", "--html", str(html))
+    assert "12 orders are backordered" in safely_read(html.read_text(encoding="utf-8"))
     run("--html", str(html))
     text = html.read_text(encoding="utf-8")
     assert all(f'<a href="#{kind}">' in text and f'<article id="{kind}">' in text for kind in SAMPLES)
 
 
-def test_without_a_kind_the_terminal_shows_an_order_in_exception() -> None:
-    assert "Order #1042 is in exception" in run("--channel", "sms")
-
-
-def test_an_invalid_option_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    assert "order.lost is not one of order.exception" in refused("--kind", "order.lost")
-    assert "fax is not one of all, email" in refused("--channel", "fax")
-    assert "No such file" in refused("--alert", str(tmp_path / "missing.json"))
-    assert "not an orderwatch.alert.v1" in refused("--alert", "-", stdin='{"order": {"ship_to": "Ada"}}')
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("--kind", "order.lost"), "order.lost is not one of order.exception"),
+        (("--channel", "fax"), "fax is not one of all, email"),
+        (("--alert", "/no/such/file"), "No such file"),
+        (("--alert", "-"), "not an orderwatch.alert.v1"),
+    ],
+)
+def test_an_invalid_option_is_refused_in_one_sentence(arguments: tuple[str, ...], error: str) -> None:
+    assert error in run(*arguments, stdin='{"order": {"ship_to": "Ada"}}', code=2)
 
 
 def test_a_refusal_does_not_quote_the_alert() -> None:
@@ -181,23 +171,13 @@ def test_a_refusal_does_not_quote_the_alert() -> None:
     assert "Ada" not in str(caught.value)
 
 
-def test_the_channels_are_those_of_the_command() -> None:
-    assert list(CHANNELS) == ["email", "slack", "sms", "json", "chat"]
+# The pictures
 
 
-# The picture
-
-
-def test_without_a_browser_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolMissingError, match="install chromium"):
-        picture.take(tmp_path / "alert.png")
-
-
-def _browser(folder: Path, script: str) -> None:
-    browser = folder / "chromium"
-    browser.write_text(f"#!/bin/sh\n{script}\n")
-    browser.chmod(0o755)
+def browser(folder: Path, script: str) -> None:
+    path = folder / "chromium"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
 
 
 WRITE = """for each in "$@"; do
@@ -205,26 +185,28 @@ WRITE = """for each in "$@"; do
 done"""
 
 
-def test_a_browser_without_a_picture_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    _browser(tmp_path, "echo no display >&2")
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+def test_a_picture_needs_a_browser_that_takes_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolMissingError, match="install chromium"):
+        picture.take(tmp_path / "alert.png")
+    browser(tmp_path, "echo no display >&2")
     with pytest.raises(PictureError, match="no display"):
         picture.take(tmp_path / "alert.png")
 
 
 def test_a_picture_over_the_limit_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    _browser(tmp_path, WRITE.format(size=picture.MAX_BYTES + 1))
+    browser(tmp_path, WRITE.format(size=picture.MAX_BYTES + 1))
     with pytest.raises(PictureError, match="300,001 bytes"):
         picture.take(tmp_path / "alert.png")
     assert not (tmp_path / "alert.png").exists()
-    _browser(tmp_path, WRITE.format(size=1000))
+    browser(tmp_path, WRITE.format(size=picture.MAX_BYTES))
     picture.take(tmp_path / "alert.png")
-    assert (tmp_path / "alert.png").stat().st_size == 1000
+    assert (tmp_path / "alert.png").stat().st_size == picture.MAX_BYTES
 
 
 @pytest.mark.parametrize("name", picture.PICTURES)
 def test_a_committed_picture_is_a_png_of_a_readmes_size(name: str) -> None:
-    committed = Path(__file__).parents[2] / "docs/images" / name
+    committed = ROOT / "docs/images" / name
     assert committed.read_bytes().startswith(b"\x89PNG")
     assert committed.stat().st_size <= picture.MAX_BYTES

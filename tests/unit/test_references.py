@@ -1,39 +1,33 @@
-"""Citations in code, tests and docs resolve: rules, their tests and mutations, facts about the vendor."""
+"""Citations in code, tests and docs resolve: rules, their tests and mutations, decisions, facts about the vendor."""
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support.template import ROOT
 
 RULES = (ROOT / "docs/rules.md").read_text()
-FOLDERS = ("layers", "functions", "cli", "local", "tests", "docs")
+FOLDERS = ("layers", "functions", "cli", "local", "tests", "bench", "docs")
 FILES = [
-    *sorted(path for folder in FOLDERS for kind in ("*.py", "*.md") for path in (ROOT / folder).rglob(kind)),
-    *sorted(ROOT.glob("*.md")),
+    *(path for folder in FOLDERS for kind in ("*.py", "*.md") for path in (ROOT / folder).rglob(kind)),
+    *ROOT.glob("*.md"),
     ROOT / "template.yaml",
     ROOT / "Makefile",
 ]
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in FILES}
 CITED = re.compile(r"\brules?\s+(\d+(?:(?:,\s+|\s+and\s+|\s+to\s+)\d+)*)")
-THIS_FILE = Path(__file__)
-VENDOR = re.compile(r"docs/trackstar\.md#([\w-]+)")
-DECISION = re.compile(r"docs/decisions/([\w-]+\.md)")
+SECTIONS = {
+    int(number): text for number, text in re.findall(r"^### (\d+)\. (.*?)(?=^##|\Z)", RULES, re.MULTILINE | re.DOTALL)
+}
+DECISIONS = ROOT / "docs/decisions"
 
 
-def numbers_in(words: str) -> Iterator[int]:
-    """The numbers of a citation such as "4, 5 and 7 to 9", including those within a range."""
-    for first, last in re.findall(r"(\d+)(?:\s+to\s+(\d+))?", words):
-        yield from range(int(first), int(last or first) + 1)
-
-
-def cited_in(text: str) -> set[int]:
-    return {number for words in CITED.findall(text) for number in numbers_in(words)}
-
-
-def anchors(text: str) -> set[str]:
-    return {heading.lower().replace(" ", "-") for heading in re.findall(r"^## (.+)$", text, re.MULTILINE)}
+def cited_in(text: str) -> Iterator[int]:
+    """The rules that a text cites, such as "rules 4, 5 and 7 to 9", including those within a range."""
+    for words in CITED.findall(text):
+        for first, last in re.findall(r"(\d+)(?:\s+to\s+(\d+))?", words):
+            yield from range(int(first), int(last or first) + 1)
 
 
 def listed(section: str, label: str) -> list[str]:
@@ -42,61 +36,34 @@ def listed(section: str, label: str) -> list[str]:
     return re.findall(r"`([^`]+)`", entry)
 
 
-SECTIONS = {
-    int(number): text for number, text in re.findall(r"^### (\d+)\. (.*?)(?=^##|\Z)", RULES, re.MULTILINE | re.DOTALL)
-}
-NAMED_TESTS = [(number, name) for number, text in SECTIONS.items() for name in listed(text, "Tests")]
-NAMED_MUTATIONS = [(number, name) for number, text in SECTIONS.items() for name in listed(text, "Mutations")]
-MUTATIONS = {
-    name
-    for path in (ROOT / "tests/simulation").glob("*mutations.py")
-    for name in re.findall(r"^def ([a-z]\w+)\(patch", path.read_text(), re.MULTILINE)
-}
-
-
-def test_a_citation_includes_every_number() -> None:
-    assert cited_in("rule 1, rules 2 and 3, (rules 5 to\n7), rules 9, 10 and 12") == {1, 2, 3, 5, 6, 7, 9, 10, 12}
-
-
 def test_every_cited_rule_exists() -> None:
-    cited = {path.relative_to(ROOT).as_posix(): cited_in(path.read_text()) for path in FILES if path != THIS_FILE}
-    assert {name: unknown for name, numbers in cited.items() if (unknown := numbers - SECTIONS.keys())} == {}
+    assert {name: each for name, text in TEXTS.items() for each in cited_in(text) if each not in SECTIONS} == {}
 
 
-def test_every_rule_has_a_reason_and_a_test() -> None:
-    assert {number for number, _ in NAMED_TESTS} == SECTIONS.keys()
-    assert all(re.search(r"^- Why: .{20}", text, re.MULTILINE) for text in SECTIONS.values())
-
-
-@pytest.mark.parametrize(("number", "name"), NAMED_TESTS)
-def test_the_test_of_a_rule_exists(number: int, name: str) -> None:
-    assert (ROOT / name).is_file()
+@pytest.mark.parametrize("number", SECTIONS)
+def test_every_rule_has_a_reason_and_tests_that_exist(number: int) -> None:
+    assert re.search(r"^- Why: .{20}", SECTIONS[number], re.MULTILINE)
+    tests = listed(SECTIONS[number], "Tests")
+    assert tests
+    assert [name for name in tests if not (ROOT / name).is_file()] == []
 
 
 def test_every_mutation_of_a_rule_exists() -> None:
-    assert NAMED_MUTATIONS
-    assert [(number, name) for number, name in NAMED_MUTATIONS if name not in MUTATIONS] == []
-
-
-def test_glossary_terms_are_unique_and_sorted() -> None:
-    terms = re.findall(r"^\| ([a-z ]+) \| ", RULES.split("## Glossary")[1], re.MULTILINE)[1:]
-    assert len(terms) >= 5
-    assert terms == sorted(set(terms))
+    mutations = [name for text in SECTIONS.values() for name in listed(text, "Mutations")]
+    source = "\n".join(text for name, text in TEXTS.items() if re.fullmatch(r"tests/simulation/.*mutations\.py", name))
+    assert mutations
+    assert [name for name in mutations if not re.search(rf"^def {name}\(", source, re.MULTILINE)] == []
 
 
 def test_every_cited_fact_about_the_vendor_is_documented() -> None:
-    cited = {anchor for path in FILES if path.suffix == ".py" for anchor in VENDOR.findall(path.read_text())}
+    cited = {anchor for text in TEXTS.values() for anchor in re.findall(r"docs/trackstar\.md#([\w-]+)", text)}
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs/trackstar.md").read_text(), re.MULTILINE)
     assert cited
-    assert cited <= anchors((ROOT / "docs/trackstar.md").read_text())
+    assert cited <= {heading.lower().replace(" ", "-") for heading in headings}
 
 
-def test_every_cited_decision_exists() -> None:
-    folder = ROOT / "docs/decisions"
-    cited = {name for path in FILES for name in DECISION.findall(path.read_text())}
-    assert {name for name in cited if not (folder / name).is_file()} == set()
-
-
-def test_the_index_lists_every_decision() -> None:
-    folder = ROOT / "docs/decisions"
-    indexed = set(re.findall(r"\]\(([\w-]+\.md)\)", (folder / "README.md").read_text()))
-    assert indexed == {path.name for path in folder.glob("*.md")} - {"README.md"}
+def test_every_decision_is_in_the_index_and_every_cited_one_exists() -> None:
+    decisions = {path.name for path in DECISIONS.glob("*.md")} - {"README.md"}
+    assert set(re.findall(r"\]\(([\w-]+\.md)\)", (DECISIONS / "README.md").read_text())) == decisions
+    cited = {name for text in TEXTS.values() for name in re.findall(r"docs/decisions/([\w-]+\.md)", text)}
+    assert cited <= decisions | {"README.md"}

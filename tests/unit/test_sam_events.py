@@ -37,42 +37,34 @@ def row_of(alert: Alert) -> Any:
     return action["Put"]["Item"]
 
 
-def an_alert() -> Alert:
-    return alert_of("o1")
-
-
+ALERT = alert_of("o1")
 WRITTEN = {
     "dispatch_polls_schedule": sam_events.tick(SCHEDULE_ARN),
     "redrive_alerts_schedule": sam_events.tick(SCHEDULE_ARN),
     "send_summary_schedule": sam_events.tick(SCHEDULE_ARN),
     "poll_orders_message": sam_events.poll("conn_a", queue_arn=QUEUE_ARN),
-    "publish_alerts_stream": sam_events.new_alerts([row_of(an_alert())], stream_arn=STREAM_ARN),
-    "post_to_slack_message": sam_events.slack_messages([an_alert()], queue_arn=QUEUE_ARN),
+    "publish_alerts_stream": sam_events.new_alerts([row_of(ALERT)], stream_arn=STREAM_ARN),
+    "post_to_slack_message": sam_events.slack_messages([ALERT], queue_arn=QUEUE_ARN),
 }
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_event_has_the_form_of_its_example(name: str) -> None:
+def test_an_event_has_the_form_of_its_example(name: str) -> None:
     written, known = WRITTEN[name], example(name)
     records, examples = written.get("Records", [written]), known.get("Records", [known])
     assert [shape(record) for record in records] == [shape(record) for record in examples]
-
-
-@pytest.mark.parametrize("name", ["poll_orders_message", "post_to_slack_message"])
-def test_example_message_has_the_digest_of_its_body(name: str) -> None:
-    for event in (example(name), WRITTEN[name]):
-        [record] = event["Records"]
+    for record in (each for each in (*records, *examples) if "body" in each):
         assert record["md5OfBody"] == hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()
 
 
-def test_example_of_the_stream_has_the_row_that_a_poll_writes() -> None:
+def test_the_example_of_the_stream_has_the_row_that_a_poll_writes() -> None:
     [record] = example("publish_alerts_stream")["Records"]
     image = record["dynamodb"]["NewImage"]
     written = row_of(Alert.model_validate_json(image["alert"]["S"]))
     assert {**image, "created_at": None} == {**written, "created_at": None}
 
 
-def test_example_for_slack_is_an_alert_that_orderwatch_sends() -> None:
+def test_the_example_for_slack_is_an_alert_that_orderwatch_sends() -> None:
     [record] = example("post_to_slack_message")["Records"]
     event = sam_events.slack_messages([Alert.model_validate_json(record["body"])], queue_arn=QUEUE_ARN)
     [written] = event["Records"]
@@ -80,17 +72,14 @@ def test_example_for_slack_is_an_alert_that_orderwatch_sends() -> None:
     assert written["messageAttributes"] == record["messageAttributes"]
 
 
-def test_poll_event_stays_useful_for_a_day() -> None:
+def test_the_event_of_a_poll_stays_useful_for_a_day() -> None:
     [record] = sam_events.poll("conn_a", queue_arn=QUEUE_ARN)["Records"]
     asked_at = datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC)
     assert asked_at > clock.now() + timedelta(hours=23)
-    assert (json.loads(record["body"]), record["attributes"]["MessageGroupId"]) == (
-        {"connection_id": "conn_a"},
-        "conn_a",
-    )
+    assert json.loads(record["body"]) == {"connection_id": record["attributes"]["MessageGroupId"]}
 
 
-def test_received_message_is_passed_on_unchanged() -> None:
+def test_a_received_message_is_passed_on_unchanged() -> None:
     taken = {
         "Body": '{"alert_id": "a1"}',
         "Attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1772446503921"},

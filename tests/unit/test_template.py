@@ -1,107 +1,33 @@
-"""template.yaml: its public names, and the settings on which the rules depend.
+"""template.yaml: the relations between its settings on which the rules depend.
 
-The local cloud ignores many of these settings, so these tests read the template.
+The local cloud ignores many of these settings. What is no relation is left to cfn-lint and checkov (`make check`), and
+permissions to `tests/integration/test_iam.py`.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from functions.post_to_slack import app as post_to_slack
+from orderwatch import settings
 from orderwatch.aws.alert_table import LEASE_DURATION
-from orderwatch.settings import (
-    DispatchPollsSettings,
-    PollOrdersSettings,
-    PostToSlackSettings,
-    PublishAlertsSettings,
-    RedriveAlertsSettings,
-    SendSummarySettings,
-)
-from tests.support.template import ROOT, load_template
+from orderwatch_cli.stack import Outputs, StackParameters
+from tests.support.template import load_template, of_type
 
 TEMPLATE = load_template()
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
-FUNCTION = "AWS::Serverless::Function"
-STATE = ("OrderTable", "ConnectionTable", "AlertTable", "SlackQueue", "SlackDeadLetterQueue")
-WITHOUT_RESOURCE = ["ssm:DescribeParameters"]
-EVERY_FUNCTION = {
-    "POWERTOOLS_SERVICE_NAME": {"Ref": "AWS::StackName"},
-    "POWERTOOLS_METRICS_NAMESPACE": "orderwatch",
-    "POWERTOOLS_LOG_LEVEL": {"Ref": "LogLevel"},
-    "AWS_ENDPOINT_URL": {"Fn::If": ["HasAwsEndpointUrl", {"Ref": "AwsEndpointUrl"}, {"Ref": "AWS::NoValue"}]},
-}
-VARIABLES: dict[str, dict[str, Any]] = {
-    "DispatchPollsFunction": {
-        "PARAMETER_PREFIX": "ParameterPrefix",
-        "TRACKSTAR_BASE_URL": "TrackstarBaseUrl",
-        "MAX_POLL_GAP_MINUTES": "MaxPollGapMinutes",
-        "SYNC_MINUTES": "SyncMinutes",
-        "CONNECTION_TABLE_NAME": "ConnectionTable",
-        "POLL_QUEUE_URL": "PollQueue",
-        "TIME_ZONE": "TimeZone",
-    },
-    "PollOrdersFunction": {
-        "PARAMETER_PREFIX": "ParameterPrefix",
-        "TRACKSTAR_BASE_URL": "TrackstarBaseUrl",
-        "ALERT_STATUSES": "AlertStatuses",
-        "NOTIFY_RECOVERED": "NotifyRecovered",
-        "BASELINE_DAYS": "BaselineDays",
-        "STALLED_AFTER_MINUTES": "StalledAfterMinutes",
-        "SYNC_MINUTES": "SyncMinutes",
-        "TIME_ZONE": "TimeZone",
-        "DEADLINE_ALERTS": "DeadlineAlerts",
-        "LATE_WARNING_HOURS": "LateWarningHours",
-        "STUCK_DAYS": "StuckDays",
-        "ORDER_TABLE_NAME": "OrderTable",
-        "CONNECTION_TABLE_NAME": "ConnectionTable",
-        "ALERT_TABLE_NAME": "AlertTable",
-        "POLL_QUEUE_URL": "PollQueue",
-    },
-    "PublishAlertsFunction": {
-        "PARAMETER_PREFIX": "ParameterPrefix",
-        "TRACKSTAR_BASE_URL": "TrackstarBaseUrl",
-        "ALERT_TABLE_NAME": "AlertTable",
-        "PACE_TABLE_NAME": "PaceTable",
-        "ALERT_TOPIC_ARN": "AlertTopic",
-        "OPS_TOPIC_ARN": "OpsTopic",
-        "DIGEST_THRESHOLD": "DigestThreshold",
-    },
-    "RedriveAlertsFunction": {
-        "ALERT_TABLE_NAME": "AlertTable",
-        "PACE_TABLE_NAME": "PaceTable",
-        "ALERT_TOPIC_ARN": "AlertTopic",
-        "OPS_TOPIC_ARN": "OpsTopic",
-        "DIGEST_THRESHOLD": "DigestThreshold",
-        "ALERT_EMAIL_EXPECTED": {"Fn::If": ["HasAlertEmail", "true", "false"]},
-        "OPS_EMAIL_EXPECTED": {"Fn::If": ["HasOpsEmail", "true", "false"]},
-        "SLACK_QUEUE_URL": {"Fn::If": ["HasSlack", {"Ref": "SlackQueue"}, ""]},
-    },
-    "SendSummaryFunction": {
-        "STACK_NAME": "AWS::StackName",
-        "PARAMETER_PREFIX": "ParameterPrefix",
-        "TRACKSTAR_BASE_URL": "TrackstarBaseUrl",
-        "ALERT_STATUSES": "AlertStatuses",
-        "STALLED_AFTER_MINUTES": "StalledAfterMinutes",
-        "TIME_ZONE": "TimeZone",
-        "LATE_WARNING_HOURS": "LateWarningHours",
-        "ORDER_TABLE_NAME": "OrderTable",
-        "CONNECTION_TABLE_NAME": "ConnectionTable",
-        "ALERT_TABLE_NAME": "AlertTable",
-    },
-    "PostToSlackFunction": {"PARAMETER_PREFIX": "ParameterPrefix", "IDEMPOTENCY_TABLE_NAME": "SlackDeliveryTable"},
-}
-SETTINGS: list[tuple[str, type[BaseModel]]] = [
-    ("DispatchPollsFunction", DispatchPollsSettings),
-    ("PollOrdersFunction", PollOrdersSettings),
-    ("PublishAlertsFunction", PublishAlertsSettings),
-    ("RedriveAlertsFunction", RedriveAlertsSettings),
-    ("SendSummaryFunction", SendSummarySettings),
-    ("PostToSlackFunction", PostToSlackSettings),
-]
+FUNCTIONS = of_type("AWS::Serverless::Function")
+QUEUES = of_type("AWS::SQS::Queue")
+TABLES = of_type("AWS::DynamoDB::Table")
+TOPICS = of_type("AWS::SNS::Topic")
+STATE = {"OrderTable", "ConnectionTable", "AlertTable", "SlackQueue", "SlackDeadLetterQueue"}
+"""Resources that outlive the stack."""
+DAY = 24 * 3600
+REDRIVE_EVERY = 15 * 60
 
 
 def properties(name: str) -> dict[str, Any]:
@@ -109,56 +35,12 @@ def properties(name: str) -> dict[str, Any]:
     return found
 
 
-def of_type(kind: str) -> dict[str, Any]:
-    return {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == kind}
-
-
 def event(function: str, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = properties(function)["Events"][name]["Properties"]
+    found: dict[str, Any] = FUNCTIONS[function]["Events"][name]["Properties"]
     return found
 
 
-def statements() -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, role in of_type("AWS::IAM::Role").items():
-        for policy in role.get("Policies", []):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                yield name, statement
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def test_parameters_have_their_public_names_and_defaults() -> None:
-    assert {name: parameter["Default"] for name, parameter in PARAMETERS.items()} == {
-        "TrackstarBaseUrl": "https://production.trackstarhq.com",
-        "ParameterPrefix": "/orderwatch",
-        "PollSchedule": "rate(1 minute)",
-        "MaxPollGapMinutes": 15,
-        "SyncMinutes": 0,
-        "AlertStatuses": "exception,backordered,cancelled",
-        "NotifyRecovered": "true",
-        "DigestThreshold": 5,
-        "BaselineDays": 0,
-        "AlertEmail": "",
-        "OpsEmail": "",
-        "SlackEnabled": "false",
-        "AmazonQSlackWorkspaceId": "",
-        "AmazonQSlackChannelId": "",
-        "Architecture": "arm64",
-        "LogLevel": "INFO",
-        "StalledAfterMinutes": 30,
-        "Dashboard": "true",
-        "DeadlineAlerts": "true",
-        "LateWarningHours": 24,
-        "StuckDays": 0,
-        "SummarySchedule": "cron(0 8 ? * MON-FRI *)",
-        "TimeZone": "UTC",
-        "PollConcurrency": 5,
-        "TableDeletionProtection": "false",
-        "Tracing": "PassThrough",
-        "AwsEndpointUrl": "",
-    }
+# Parameters, outputs and variables
 
 
 def test_every_parameter_has_one_group_and_a_label() -> None:
@@ -166,15 +48,6 @@ def test_every_parameter_has_one_group_and_a_label() -> None:
     grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
     assert sorted(grouped) == sorted(PARAMETERS)
     assert interface["ParameterLabels"].keys() == PARAMETERS.keys()
-
-
-def test_outputs_have_their_public_names() -> None:
-    assert TEMPLATE["Outputs"].keys() == {
-        *("AlertTopicArn", "OpsTopicArn", "PollQueueUrl"),
-        *("DispatchPollsFunctionName", "PollOrdersFunctionName", "PublishAlertsFunctionName"),
-        *("RedriveAlertsFunctionName", "PostToSlackFunctionName", "SendSummaryFunctionName"),
-        *("OrderTableName", "ConnectionTableName", "AlertTableName"),
-    }
 
 
 @pytest.mark.parametrize(
@@ -215,16 +88,42 @@ def test_the_log_level_cannot_be_debug() -> None:
     assert PARAMETERS["LogLevel"]["AllowedValues"] == ["INFO", "WARNING", "ERROR"]
 
 
-@pytest.mark.parametrize("function", VARIABLES)
-def test_a_function_has_exactly_its_variables(function: str) -> None:
-    own = {name: {"Ref": target} if isinstance(target, str) else target for name, target in VARIABLES[function].items()}
-    assert properties(function)["Environment"]["Variables"] == own
-    assert TEMPLATE["Globals"]["Function"]["Environment"]["Variables"] == EVERY_FUNCTION
+def test_the_command_line_knows_the_parameters_and_outputs() -> None:
+    outputs = {name: "Condition" not in output for name, output in TEMPLATE["Outputs"].items()}
+    assert {str(field.alias): field.is_required() for field in Outputs.model_fields.values()} == outputs
+    for field in StackParameters.model_fields.values():
+        default = PARAMETERS[str(field.alias)]["Default"]
+        assert field.is_required() or field.default == default, field.alias
 
 
-@pytest.mark.parametrize(("function", "settings"), SETTINGS)
-def test_the_template_sets_every_setting_of_a_function(function: str, settings: type[BaseModel]) -> None:
-    assert {name.upper() for name in settings.model_fields} <= VARIABLES[function].keys()
+OTHER_VALUES = {
+    "STACK_NAME": {"Ref": "AWS::StackName"},
+    "IDEMPOTENCY_TABLE_NAME": {"Ref": "SlackDeliveryTable"},
+    "ALERT_EMAIL_EXPECTED": {"Fn::If": ["HasAlertEmail", "true", "false"]},
+    "OPS_EMAIL_EXPECTED": {"Fn::If": ["HasOpsEmail", "true", "false"]},
+    "SLACK_QUEUE_URL": {"Fn::If": ["HasSlack", {"Ref": "SlackQueue"}, ""]},
+}
+"""Variables that do not have the name of their parameter or resource."""
+
+
+def namesake(variable: str) -> dict[str, str]:
+    name = variable.title().replace("_", "")
+    return {"Ref": name if name in PARAMETERS else re.sub("(Name|Arn|Url)$", "", name)}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_gets_exactly_its_settings(function: str) -> None:
+    fields = getattr(settings, function.replace("Function", "Settings")).model_fields
+    variables = {name.upper(): OTHER_VALUES.get(name.upper(), namesake(name)) for name in fields}
+    assert FUNCTIONS[function]["Environment"]["Variables"] == variables
+
+
+def test_without_an_endpoint_of_a_local_cloud_functions_use_aws() -> None:
+    variable = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["AWS_ENDPOINT_URL"]
+    assert variable == {"Fn::If": ["HasAwsEndpointUrl", {"Ref": "AwsEndpointUrl"}, {"Ref": "AWS::NoValue"}]}
+
+
+# Polls
 
 
 def test_a_failed_poll_blocks_its_shop_under_three_minutes() -> None:
@@ -235,7 +134,15 @@ def test_a_failed_poll_blocks_its_shop_under_three_minutes() -> None:
 def test_a_poll_is_tried_five_times_before_its_message_expires() -> None:
     queue = properties("PollQueue")
     assert queue["RedrivePolicy"]["maxReceiveCount"] == 5
-    assert 5 * queue["VisibilityTimeout"] < queue["MessageRetentionPeriod"]
+    assert 5 * queue["VisibilityTimeout"] < queue["MessageRetentionPeriod"] <= 3600
+    assert "ContentBasedDeduplication" not in queue, "messages of two ticks have the same body"
+
+
+def test_an_invocation_polls_one_connection() -> None:
+    mapping, concurrency = event("PollOrdersFunction", "PollQueue"), PARAMETERS["PollConcurrency"]
+    assert mapping["BatchSize"] == 1
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "PollConcurrency"}}
+    assert (concurrency["MinValue"], concurrency["MaxValue"]) == (2, 1000), "the limits of SQS"
 
 
 def test_a_quiet_shop_is_polled_twice_before_an_alarm() -> None:
@@ -244,277 +151,124 @@ def test_a_quiet_shop_is_polled_twice_before_an_alarm() -> None:
 
 
 def test_only_poll_orders_may_queue_its_own_continuation() -> None:
-    assert {name for name, function in of_type(FUNCTION).items() if "RecursiveLoop" in function} == {
-        "PollOrdersFunction"
-    }
-    assert properties("PollOrdersFunction")["RecursiveLoop"] == "Allow"
+    assert [name for name, each in FUNCTIONS.items() if each.get("RecursiveLoop") == "Allow"] == ["PollOrdersFunction"]
 
 
-def test_poll_concurrency_is_within_the_limits_of_sqs() -> None:
-    concurrency = PARAMETERS["PollConcurrency"]
-    assert (concurrency["MinValue"], concurrency["MaxValue"]) == (2, 1000)
+# Queues, the stream and schedules
 
 
-def test_an_invocation_polls_one_connection() -> None:
-    assert event("PollOrdersFunction", "PollQueue") == {
-        "Queue": {"Fn::GetAtt": "PollQueue.Arn"},
-        "BatchSize": 1,
-        "FunctionResponseTypes": ["ReportBatchItemFailures"],
-        "ScalingConfig": {"MaximumConcurrency": {"Ref": "PollConcurrency"}},
-    }
-
-
-def test_poll_messages_expire_and_are_not_deduplicated_by_content() -> None:
-    queue = properties("PollQueue")
-    assert queue["MessageRetentionPeriod"] == 3600
-    assert "ContentBasedDeduplication" not in queue
-
-
-def test_a_fifo_queue_has_a_fifo_dead_letter_queue() -> None:
-    for queue in of_type("AWS::SQS::Queue").values():
-        if "RedrivePolicy" in queue:
-            target = queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"].removesuffix(".Arn")
-            assert properties(target).get("FifoQueue") == queue.get("FifoQueue")
+def test_a_failed_message_does_not_repeat_its_batch() -> None:
+    mappings = [each for function in FUNCTIONS.values() for each in function.get("Events", {}).values()]
+    reported = [each["Properties"]["FunctionResponseTypes"] for each in mappings if each["Type"] != "ScheduleV2"]
+    assert reported == [["ReportBatchItemFailures"]] * 3
 
 
 def test_a_bad_stream_record_does_not_block_the_rest() -> None:
     stream = event("PublishAlertsFunction", "AlertStream")
-    assert stream == {
-        "Stream": {"Fn::GetAtt": "AlertTable.StreamArn"},
-        "StartingPosition": "TRIM_HORIZON",
-        "BatchSize": 100,
-        "MaximumBatchingWindowInSeconds": 1,
-        "FilterCriteria": {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]},
-        "FunctionResponseTypes": ["ReportBatchItemFailures"],
-        "BisectBatchOnFunctionError": True,
-        "MaximumRetryAttempts": 10,
-        "MaximumRecordAgeInSeconds": 3600,
-        "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": {"Fn::GetAtt": "StreamFailureQueue.Arn"}}},
-    }
+    assert stream["BisectBatchOnFunctionError"] is True
+    assert 1 <= stream["MaximumRetryAttempts"] <= 10
+    assert 2 * REDRIVE_EVERY <= stream["MaximumRecordAgeInSeconds"] < DAY
+    assert stream["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": "StreamFailureQueue.Arn"}
+
+
+def test_the_stream_delivers_every_new_alert_and_no_update() -> None:
+    stream = event("PublishAlertsFunction", "AlertStream")
+    assert stream["StartingPosition"] == "TRIM_HORIZON", "includes alerts written while the mapping is created"
+    assert stream["FilterCriteria"] == {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]}
+
+
+def test_a_batch_of_the_stream_holds_a_storm_and_waits_a_second() -> None:
+    stream = event("PublishAlertsFunction", "AlertStream")
+    assert PARAMETERS["DigestThreshold"]["Default"] < stream["BatchSize"]
+    assert stream["MaximumBatchingWindowInSeconds"] == 1
+    # Five senders share five messages a second; product details take up to 30 seconds.
+    assert stream["BatchSize"] + 30 < properties("PublishAlertsFunction")["Timeout"]
 
 
 def test_a_lease_outlives_the_function_that_acquired_it() -> None:
     assert properties("PublishAlertsFunction")["Timeout"] < LEASE_DURATION.total_seconds()
 
 
-def test_two_instances_post_to_slack_and_never_the_same_message() -> None:
-    mapping = event("PostToSlackFunction", "SlackQueue")
-    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert 1 <= mapping["BatchSize"] <= 10
-    assert properties("PostToSlackFunction")["Timeout"] < properties("SlackQueue")["VisibilityTimeout"]
-    assert properties("SlackSubscription")["RawMessageDelivery"] is True
-
-
-def test_slack_resources_exist_only_with_slack() -> None:
-    conditions = {name: resource.get("Condition") for name, resource in RESOURCES.items()}
-    assert {name for name in conditions if "Slack" in name} == {
-        name for name, condition in conditions.items() if condition == "HasSlack"
-    }
-    assert TEMPLATE["Outputs"]["PostToSlackFunctionName"]["Condition"] == "HasSlack"
-
-
-def test_amazon_q_needs_both_ids_and_grants_no_permission() -> None:
-    channel = properties("AmazonQChannel")
-    assert channel["SnsTopicArns"] == [{"Ref": "AlertTopic"}]
-    assert channel["GuardrailPolicies"] == [{"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/AWSDenyAll"}]
-    assert properties("AmazonQRole").keys() == {"AssumeRolePolicyDocument"}
-    assert {RESOURCES[name]["Condition"] for name in RESOURCES if "AmazonQ" in name} == {"HasAmazonQ"}
-    given = [part["Fn::Not"][0]["Fn::Equals"] for part in TEMPLATE["Conditions"]["HasAmazonQ"]["Fn::And"]]
-    assert given == [[{"Ref": "AmazonQSlackWorkspaceId"}, ""], [{"Ref": "AmazonQSlackChannelId"}, ""]]
+def schedule_of(function: str) -> dict[str, Any]:
+    """Retries and dead letters of the schedule that invokes a function."""
+    if "Events" in FUNCTIONS[function]:
+        [schedule] = FUNCTIONS[function]["Events"].values()
+        found: dict[str, Any] = schedule["Properties"]
+        assert found["OmitName"] is True, "a fixed name would be the same in every stack of the account"
+        return found
+    target: dict[str, Any] = properties(f"{function}Schedule")["Target"]
+    return target
 
 
 @pytest.mark.parametrize(
-    ("function", "name"), [("DispatchPollsFunction", "PollSchedule"), ("RedriveAlertsFunction", "RedriveSchedule")]
+    ("function", "retries", "seconds"),
+    [
+        ("DispatchPollsFunction", 1, 300),
+        ("RedriveAlertsFunction", 1, REDRIVE_EVERY),
+        ("SendSummaryFunction", 2, 3600),
+    ],
 )
-def test_a_failed_schedule_is_retried_and_reaches_the_dead_letters(function: str, name: str) -> None:
-    schedule = event(function, name)
-    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
-    assert schedule["OmitName"] is True
-    assert 60 <= schedule["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 900
+def test_a_failed_scheduled_run_is_retried_and_then_kept(function: str, retries: int, seconds: int) -> None:
     dead_letters = {"Fn::GetAtt": "ScheduleDeadLetterQueue.Arn"}
+    invoked, schedule = FUNCTIONS[function]["EventInvokeConfig"], schedule_of(function)
+    assert invoked["MaximumRetryAttempts"] == retries
+    assert invoked["MaximumEventAgeInSeconds"] <= seconds, "the next run does the work, except that of a summary"
+    assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == dead_letters
+    assert 60 <= schedule["RetryPolicy"]["MaximumEventAgeInSeconds"] <= REDRIVE_EVERY
     assert schedule["DeadLetterConfig"] == {"Arn": dead_letters}
-    on_failure = properties(function)["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
-    assert on_failure == {"Type": "SQS", "Destination": dead_letters}
 
 
-def test_the_summary_schedule_is_optional_and_uses_the_time_zone() -> None:
-    schedule, dead_letters = properties("SendSummaryFunctionSchedule"), {"Fn::GetAtt": "ScheduleDeadLetterQueue.Arn"}
+def test_schedules_are_those_of_the_parameters() -> None:
+    polls, schedule = event("DispatchPollsFunction", "PollSchedule"), properties("SendSummaryFunctionSchedule")
+    assert polls["ScheduleExpression"] == {"Ref": "PollSchedule"}
     assert RESOURCES["SendSummaryFunctionSchedule"]["Condition"] == "HasSummary"
     assert schedule["ScheduleExpression"] == {"Ref": "SummarySchedule"}
     assert schedule["ScheduleExpressionTimezone"] == {"Ref": "TimeZone"}
-    assert schedule["Target"]["DeadLetterConfig"] == {"Arn": dead_letters}
-    assert "Events" not in properties("SendSummaryFunction")
-    config = properties("SendSummaryFunction")["EventInvokeConfig"]
-    assert config["DestinationConfig"]["OnFailure"] == {"Type": "SQS", "Destination": dead_letters}
-    assert config["MaximumRetryAttempts"] == 2, "the next invocation is a day away"
 
 
-@pytest.mark.parametrize(
-    ("table", "key", "indexes"),
-    [
-        (
-            "OrderTable",
-            ["order_key"],
-            {"attention": ("connection_id", "status_since", "ALL"), "due": ("connection_id", "due_at", "ALL")},
-        ),
-        ("ConnectionTable", ["connection_id"], {}),
-        (
-            "AlertTable",
-            ["connection_id", "alert_id"],
-            {
-                "pending": ("pending", "created_at", "KEYS_ONLY"),
-                "by_time": ("connection_id", "created_at", "KEYS_ONLY"),
-            },
-        ),
-        ("SlackDeliveryTable", ["id"], {}),
-        ("PaceTable", ["id"], {}),
-    ],
-)
-def test_a_table_has_its_keys(table: str, key: list[str], indexes: dict[str, tuple[str, str, str]]) -> None:
-    schema = properties(table)
-    assert [part["AttributeName"] for part in schema["KeySchema"]] == key
-    assert {
-        index["IndexName"]: (
-            *(part["AttributeName"] for part in index["KeySchema"]),
-            index["Projection"]["ProjectionType"],
-        )
-        for index in schema.get("GlobalSecondaryIndexes", [])
-    } == indexes
-
-
-def test_every_table_is_on_demand_encrypted_and_recoverable() -> None:
-    for name, table in of_type("AWS::DynamoDB::Table").items():
-        assert table["BillingMode"] == "PAY_PER_REQUEST", name
-        assert table["SSESpecification"] == {"SSEEnabled": True}, name
-        assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}, name
-
-
-@pytest.mark.parametrize("name", STATE)
-def test_state_outlives_the_stack_except_a_failed_first_deployment(name: str) -> None:
-    kept = (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"])
-    assert kept == ("RetainExceptOnCreate", "Retain")
-
-
-def test_state_has_no_fixed_names() -> None:
-    assert [name for name in STATE if {"TableName", "QueueName"} & properties(name).keys()] == []
-
-
-def test_the_tables_can_be_protected_from_deletion() -> None:
-    protected = {
-        name: table["DeletionProtectionEnabled"]
-        for name, table in of_type("AWS::DynamoDB::Table").items()
-        if "DeletionProtectionEnabled" in table
-    }
-    assert protected == {name: {"Ref": "TableDeletionProtection"} for name in STATE if name.endswith("Table")}
-    assert PARAMETERS["TableDeletionProtection"]["AllowedValues"] == ["true", "false"]
-
-
-def test_names_that_are_unique_in_an_account_have_the_region() -> None:
-    assert properties("StackDashboard")["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
-    assert properties("AmazonQChannel")["ConfigurationName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}-alerts"}
-
-
-def test_only_alerts_and_slack_deliveries_expire() -> None:
-    expiring = {
-        name: table["TimeToLiveSpecification"]["AttributeName"]
-        for name, table in of_type("AWS::DynamoDB::Table").items()
-        if "TimeToLiveSpecification" in table
-    }
-    assert expiring == {"AlertTable": "expires_at", "SlackDeliveryTable": "expiration"}
-
-
-def guarding(kind: str, listed_as: str) -> dict[str, list[dict[str, Any]]]:
-    """The statements of the policies that guard each topic or queue."""
-    guarded: dict[str, list[dict[str, Any]]] = {}
-    for policy in of_type(kind).values():
-        for resource in policy[listed_as]:
-            guarded.setdefault(resource["Ref"], []).extend(policy["PolicyDocument"]["Statement"])
-    return guarded
-
-
-def tls_only(action: str, resource: Any) -> dict[str, Any]:
-    return {
-        "Sid": "TlsOnly",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": action,
-        "Resource": resource,
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
-
-
-def test_every_queue_is_encrypted_and_refuses_plain_http() -> None:
-    queues = of_type("AWS::SQS::Queue")
-    assert [name for name, queue in queues.items() if queue["SqsManagedSseEnabled"] is not True] == []
-    guarded = guarding("AWS::SQS::QueuePolicy", "Queues")
-    assert sorted(guarded) == sorted(queues)
-    for name, statements_of_it in guarded.items():
-        assert tls_only("sqs:*", "*") in statements_of_it, name
-
-
-def test_every_topic_refuses_plain_http() -> None:
-    guarded = guarding("AWS::SNS::TopicPolicy", "Topics")
-    assert sorted(guarded) == sorted(of_type("AWS::SNS::Topic"))
-    for name, statements_of_it in guarded.items():
-        assert tls_only("sns:Publish", {"Ref": name}) in statements_of_it, name
-
-
-def test_every_function_has_its_own_role_and_log_group() -> None:
-    for name, function in of_type("AWS::Serverless::Function").items():
-        own = name.removesuffix("Function")
-        assert function["Role"] == {"Fn::GetAtt": f"{own}Role.Arn"}
-        assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": {"Ref": f"{own}LogGroup"}}
-        assert properties(f"{own}LogGroup")["RetentionInDays"] == 30
-
-
-def test_no_role_allows_every_action_or_resource() -> None:
-    for role, statement in statements():
-        assert not any("*" in action for action in listed(statement["Action"])), (role, statement["Sid"])
-        assert "*" not in listed(statement["Resource"]) or statement["Action"] in WITHOUT_RESOURCE, (role, statement)
-    assert "arn:" not in str([role.get("ManagedPolicyArns") for role in of_type("AWS::IAM::Role").values()])
-
-
-def test_only_post_to_slack_can_read_the_webhook() -> None:
-    readers = {
-        role
-        for role, statement in statements()
-        for resource in listed(statement["Resource"])
-        if ":parameter${ParameterPrefix}/slack/" in str(resource)
-    }
-    assert readers == {"PostToSlackRole"}
-    whole_prefix = [role for role, statement in statements() if "${ParameterPrefix}/*" in str(statement["Resource"])]
-    assert whole_prefix == []
-
-
-def test_tracing_needs_no_library_and_is_off_by_default() -> None:
-    assert TEMPLATE["Globals"]["Function"]["Tracing"] == {"Ref": "Tracing"}
-    assert TEMPLATE["Conditions"]["HasTracing"] == {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]}
-    requirements = (ROOT / "layers/orderwatch/python/requirements.txt").read_text()
-    assert "xray" not in requirements.lower()
-
-
-def test_a_role_may_trace_only_if_tracing_is_active() -> None:
-    attached = {"Fn::If": ["HasTracing", [{"Ref": "TracingPolicy"}], {"Ref": "AWS::NoValue"}]}
-    for name in of_type(FUNCTION):
-        assert properties(f"{name.removesuffix('Function')}Role")["ManagedPolicyArns"] == attached, name
-    assert RESOURCES["TracingPolicy"]["Condition"] == "HasTracing"
-    assert "Roles" not in properties("TracingPolicy"), "a policy attached later would race with the functions"
+def test_failed_messages_go_to_the_dead_letters_of_their_queue() -> None:
+    for name in ("PollQueue", "SlackQueue", "SlackSubscription"):
+        target = re.sub("Queue|Subscription", "DeadLetterQueue", name)
+        assert properties(name)["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": f"{target}.Arn"}
+        assert QUEUES[target].get("FifoQueue") == properties(name).get("FifoQueue")
 
 
 def test_dead_letters_are_kept_for_14_days() -> None:
-    for name, queue in of_type("AWS::SQS::Queue").items():
-        if "DeadLetter" in name or "Failure" in name:
-            assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600, name
+    kept = {name: queue["MessageRetentionPeriod"] for name, queue in QUEUES.items() if re.search("Letter|Fail", name)}
+    assert kept == dict.fromkeys(kept, 14 * DAY)
+    assert len(kept) == 4
+
+
+# Recipients
+
+
+@pytest.mark.parametrize("name", ["Alert", "Ops"])
+def test_an_address_is_subscribed_to_its_topic(name: str) -> None:
+    subscription = RESOURCES[f"{name}EmailSubscription"]
+    assert subscription["Condition"] == f"Has{name}Email"
+    assert subscription["Properties"]["TopicArn"] == {"Ref": f"{name}Topic"}
+    assert subscription["Properties"]["Endpoint"] == {"Ref": f"{name}Email"}
+    given = {"Fn::Not": [{"Fn::Equals": [{"Ref": f"{name}Email"}, ""]}]}
+    assert TEMPLATE["Conditions"][f"Has{name}Email"] == given
+
+
+def test_slack_resources_exist_only_with_slack() -> None:
+    for name, resource in RESOURCES.items():
+        assert (resource.get("Condition") == "HasSlack") is ("Slack" in name), name
+
+
+def test_two_instances_post_to_slack_and_never_the_same_message() -> None:
+    queue, function = properties("SlackQueue"), properties("PostToSlackFunction")
+    assert event("PostToSlackFunction", "SlackQueue")["ScalingConfig"] == {"MaximumConcurrency": 2}
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"], "recommended by AWS"
 
 
 def test_attempts_at_slack_last_four_days_and_end_before_expiry() -> None:
     queue = properties("SlackQueue")
-    tries = queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"]
-    assert tries >= 4 * 24 * 3600
-    assert queue["RedrivePolicy"]["maxReceiveCount"] <= 1000, "the maximum of SQS"
-    assert tries < queue["MessageRetentionPeriod"] / 2, "expired messages are lost, dead letters are not"
-    assert queue["VisibilityTimeout"] >= 6 * properties("PostToSlackFunction")["Timeout"], "recommended by AWS"
+    attempts = queue["RedrivePolicy"]["maxReceiveCount"]
+    assert attempts <= 1000, "the maximum of SQS"
+    seconds = attempts * queue["VisibilityTimeout"]
+    assert 4 * DAY <= seconds < queue["MessageRetentionPeriod"] / 2, "expired messages are lost, dead letters are not"
 
 
 def test_slack_drops_duplicates_while_its_queues_can_hold_one() -> None:
@@ -522,51 +276,133 @@ def test_slack_drops_duplicates_while_its_queues_can_hold_one() -> None:
         assert properties(name)["MessageRetentionPeriod"] <= post_to_slack.REMEMBERED_FOR
 
 
-def test_the_maximum_record_age_exceeds_two_runs_of_redrive() -> None:
-    stream = event("PublishAlertsFunction", "AlertStream")
-    redrive = event("RedriveAlertsFunction", "RedriveSchedule")["ScheduleExpression"]
-    assert redrive == "rate(15 minutes)"
-    assert 2 * 15 * 60 <= stream["MaximumRecordAgeInSeconds"] < 24 * 3600
-
-
-@pytest.mark.parametrize("function", ["DispatchPollsFunction", "RedriveAlertsFunction"])
-def test_a_failed_tick_is_retried_once_and_soon(function: str) -> None:
-    config = properties(function)["EventInvokeConfig"]
-    assert config["MaximumRetryAttempts"] == 1
-    assert config["MaximumEventAgeInSeconds"] <= 900
-
-
-def test_other_resources_are_deleted_with_the_stack() -> None:
-    for name, resource in RESOURCES.items():
-        if name in STATE:
-            continue
-        if resource["Type"] in {"AWS::SQS::Queue", "AWS::Logs::LogGroup"} or name == "SlackDeliveryTable":
-            assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Delete", "Delete"), name
-
-
-def test_only_the_alert_topic_may_send_to_the_slack_queues() -> None:
-    allowed = {
-        name: [statement for statement in statements_of_it if statement["Effect"] == "Allow"]
-        for name, statements_of_it in guarding("AWS::SQS::QueuePolicy", "Queues").items()
-    }
-    from_the_topic = {
-        "Sid": "FromAlertTopic",
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": "*",
-        "Condition": {"ArnEquals": {"aws:SourceArn": {"Ref": "AlertTopic"}}},
-    }
-    slack = {"SlackQueue", "SlackDeadLetterQueue"}
-    assert allowed == {name: [from_the_topic] if name in slack else [] for name in of_type("AWS::SQS::Queue")}
-
-
-def test_the_slack_queue_policy_precedes_its_subscription() -> None:
+def test_slack_gets_the_json_of_an_alert_and_loses_none_at_first() -> None:
+    assert properties("SlackSubscription")["RawMessageDelivery"] is True
     assert RESOURCES["SlackSubscription"]["DependsOn"] == "SlackQueuePolicy"
 
 
+def test_amazon_q_needs_both_ids_and_grants_no_permission() -> None:
+    assert {RESOURCES[name]["Condition"] for name in RESOURCES if "AmazonQ" in name} == {"HasAmazonQ"}
+    given = [part["Fn::Not"][0]["Fn::Equals"] for part in TEMPLATE["Conditions"]["HasAmazonQ"]["Fn::And"]]
+    assert given == [[{"Ref": "AmazonQSlackWorkspaceId"}, ""], [{"Ref": "AmazonQSlackChannelId"}, ""]]
+    denied = {"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/AWSDenyAll"}
+    assert properties("AmazonQChannel")["GuardrailPolicies"] == [denied]
+
+
+# Tables, and what happens to resources with the stack
+
+
+DEPLOYED = {
+    "OrderTable": (["order_key"], {"attention", "due"}),
+    "ConnectionTable": (["connection_id"], set[str]()),
+    "AlertTable": (["connection_id", "alert_id"], {"pending", "by_time"}),
+}
+"""Keys and indexes of the tables in stacks that exist."""
+
+
+@pytest.mark.parametrize("name", DEPLOYED)
+def test_an_update_replaces_no_table_and_changes_one_index(name: str) -> None:
+    """Another key would replace the table. CloudFormation creates or deletes one index of a table in an update."""
+    key, deployed = DEPLOYED[name]
+    assert [part["AttributeName"] for part in TABLES[name]["KeySchema"]] == key
+    indexes = {index["IndexName"] for index in TABLES[name].get("GlobalSecondaryIndexes", [])}
+    assert len(indexes ^ deployed) <= 1
+
+
+def test_state_outlives_the_stack_and_other_resources_do_not() -> None:
+    """State has no fixed name, because a new stack could not create what an old one left."""
+    for name in {*QUEUES, *TABLES, *of_type("AWS::Logs::LogGroup")}:
+        kept = (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"])
+        assert kept == (("RetainExceptOnCreate", "Retain") if name in STATE else ("Delete", "Delete")), name
+        assert name not in STATE or not {"TableName", "QueueName"} & properties(name).keys(), name
+
+
+def test_tables_with_state_can_be_protected_from_deletion() -> None:
+    protected = {name: table.get("DeletionProtectionEnabled") for name, table in TABLES.items()}
+    expected = {name: {"Ref": "TableDeletionProtection"} if name in STATE else None for name in TABLES}
+    assert protected == expected
+
+
+def test_only_alerts_and_slack_deliveries_expire() -> None:
+    expiring = {name: table.get("TimeToLiveSpecification", {}).get("AttributeName") for name, table in TABLES.items()}
+    alone = {name: attribute for name, attribute in expiring.items() if attribute}
+    assert alone == {"AlertTable": "expires_at", "SlackDeliveryTable": "expiration"}
+
+
+def test_names_that_are_unique_in_an_account_have_the_region() -> None:
+    for name in (properties("StackDashboard")["DashboardName"], properties("AmazonQChannel")["ConfigurationName"]):
+        assert name["Fn::Sub"].startswith("${AWS::StackName}-${AWS::Region}")
+
+
+# Access
+
+
+def test_tables_and_queues_are_encrypted_and_billed_by_use() -> None:
+    assert [name for name, queue in QUEUES.items() if queue["SqsManagedSseEnabled"] is not True] == []
+    for name, table in TABLES.items():
+        assert table["SSESpecification"] == {"SSEEnabled": True}, name
+        assert table["BillingMode"] == "PAY_PER_REQUEST", name
+
+
+def statements_about() -> dict[str, list[dict[str, Any]]]:
+    """The statements of the policies of each topic and queue."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for kind, subjects in (("AWS::SQS::QueuePolicy", "Queues"), ("AWS::SNS::TopicPolicy", "Topics")):
+        for policy in of_type(kind).values():
+            for subject in policy[subjects]:
+                found[subject["Ref"]] += policy["PolicyDocument"]["Statement"]
+    return found
+
+
+def test_topics_and_queues_refuse_plain_http() -> None:
+    guarded = statements_about()
+    assert guarded.keys() == {*QUEUES, *TOPICS}
+    for name, statements in guarded.items():
+        [denied] = [each for each in statements if each["Effect"] == "Deny"]
+        assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}, name
+        actions = ("sns:Publish", {"Ref": name}) if name in TOPICS else ("sqs:*", "*")
+        assert (denied["Principal"], denied["Action"], denied["Resource"]) == ("*", *actions), name
+
+
+def allowed() -> Iterator[tuple[str, str, str]]:
+    """Which service may do what with which topic or queue."""
+    for name, statements in statements_about().items():
+        for each in statements:
+            if each["Effect"] == "Allow":
+                assert each["Resource"] in ("*", {"Ref": name})
+                yield name, each["Principal"]["Service"], each["Action"]
+
+
+def test_only_alarms_and_the_alert_topic_may_send_from_outside() -> None:
+    assert set(allowed()) == {
+        ("OpsTopic", "cloudwatch.amazonaws.com", "sns:Publish"),
+        ("SlackQueue", "sns.amazonaws.com", "sqs:SendMessage"),
+        ("SlackDeadLetterQueue", "sns.amazonaws.com", "sqs:SendMessage"),
+    }
+    about = statements_about()
+    for name in ("SlackQueue", "SlackDeadLetterQueue"):
+        assert about[name][1]["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "AlertTopic"}}}
+    of_this_account = about["OpsTopic"][1]["Condition"]["StringEquals"]
+    assert of_this_account == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_logs_json_to_its_own_group_for_30_days(function: str) -> None:
+    group = function.replace("Function", "LogGroup")
+    assert FUNCTIONS[function]["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": {"Ref": group}}
+    assert properties(group)["RetentionInDays"] == 30
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_role_may_trace_only_if_tracing_is_active(function: str) -> None:
+    """The policy is attached when the role is created: a policy attached later would race with the functions."""
+    attached = properties(function.replace("Function", "Role"))["ManagedPolicyArns"]
+    assert attached == {"Fn::If": ["HasTracing", [{"Ref": "TracingPolicy"}], {"Ref": "AWS::NoValue"}]}
+    assert TEMPLATE["Globals"]["Function"]["Tracing"] == {"Ref": "Tracing"}
+    assert TEMPLATE["Conditions"]["HasTracing"] == {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]}
+
+
 def test_the_layer_supports_both_architectures() -> None:
-    layer = RESOURCES["OrderwatchLayer"]
-    assert layer["Metadata"] == {"BuildMethod": "makefile"}
-    assert layer["Properties"]["CompatibleArchitectures"] == TEMPLATE["Parameters"]["Architecture"]["AllowedValues"]
+    compatible = properties("OrderwatchLayer")["CompatibleArchitectures"]
+    assert compatible == PARAMETERS["Architecture"]["AllowedValues"]
     assert TEMPLATE["Globals"]["Function"]["Architectures"] == [{"Ref": "Architecture"}]

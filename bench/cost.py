@@ -1,6 +1,6 @@
 """What orderwatch costs a month: requests counted in a simulated day, times the published prices.
 
-`python -m tests.benchmarks.cost docs/operations.md` puts the small table between its two marks. The requests are
+`python -m bench.cost docs/operations.md` puts the small table between its two marks. The requests are
 counted at the real adapters; what is assumed instead of counted is a constant below, and the text names it.
 """
 
@@ -10,7 +10,7 @@ import math
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import Any
 
 import httpx
 
+from bench.prices import billed, standing_parts, used_parts
+from bench.report import Say, Section, Target, markdown
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.observability import logger, metrics
 from orderwatch.polling.metrics import PollMetrics
@@ -26,8 +28,6 @@ from orderwatch.publishing.publish import PublishMetrics
 from orderwatch.reading.cursor import Now
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_local.simulator import ShopTransport
-from tests.benchmarks.prices import billed, standing_parts, used_parts
-from tests.benchmarks.report import Say, Section, Target
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import Item, MemoryDynamoDB
 from tests.support.recording_sns import RecordingSns
@@ -338,27 +338,22 @@ def besides(shops: int, *, polls: int) -> Counter[str]:
         "KMS requests": KEYS_A_DAY,
         "DynamoDB reads": 2 * REDRIVES_A_DAY,
     }
-    used = Counter[str]()
-    used.update(day)
-    return used
+    return Counter[str](day)
 
 
 def table() -> str:
     """The small tables in Markdown: the sums, and the parts of the first of them."""
-    bills = {orders: _bills(Day(orders).play()) for orders in ORDERS_A_DAY}
-    sums = [[f"{orders:,}", *(each.total() for each in bills[orders])] for orders in ORDERS_A_DAY]
-    parts = [[part, *(each[part] for each in bills[ORDERS_A_DAY[0]])] for part in bills[ORDERS_A_DAY[0]][0]]
-    return "\n\n".join([_markdown("orders a day and shop", sums), _markdown(f"parts at {ORDERS_A_DAY[0]}", parts)])
-
-
-def _bills(day: Usage) -> list[Counter[str]]:
-    return [_bill(day.polls, day, shops) for shops in SHOPS]
-
-
-def _markdown(what: str, rows: Sequence[Sequence[Any]]) -> str:
-    head = " | ".join(f"{shops} shop{'s' if shops > 1 else ''}" for shops in SHOPS)
-    lines = [f"| {name} | {' | '.join(f'{cost:,.2f}' for cost in costs)} |" for name, *costs in rows]
-    return "\n".join([f"| {what} | {head} |", f"| --- |{' ---: |' * len(SHOPS)}", *lines])
+    days = {orders: Day(orders).play() for orders in ORDERS_A_DAY}
+    bills = {orders: [_bill(day.polls, day, shops) for shops in SHOPS] for orders, day in days.items()}
+    fewest = bills[ORDERS_A_DAY[0]]
+    columns = [f"{shops} shop{'s' if shops > 1 else ''}" for shops in SHOPS]
+    sums = [[f"{orders:,}", *(f"{bill.total():,.2f}" for bill in each)] for orders, each in bills.items()]
+    parts = [[part, *(f"{bill[part]:,.2f}" for bill in fewest)] for part in fewest[0]]
+    tables = [
+        markdown(["orders a day and shop", *columns], sums),
+        markdown([f"parts at {ORDERS_A_DAY[0]}", *columns], parts),
+    ]
+    return "\n\n".join(tables)
 
 
 def measure(say: Say) -> Section:

@@ -1,4 +1,4 @@
-"""A server of orders whose pages are encoded ahead: `python -m tests.benchmarks.pages PAGES` prints its port.
+"""A server of orders whose pages are encoded ahead: `python -m bench.pages PAGES` prints its port.
 
 A thousand orders of three lines a page, with all the fields that the simulated shop sends. It looks at nothing of a
 request but the path and the page token, so that what is measured is the reader.
@@ -104,7 +104,7 @@ def main() -> None:
 @contextmanager
 def served(pages: int) -> Iterator[str]:
     """The URL of a server of this many pages, in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.pages", str(pages)]
+    command = [sys.executable, "-m", "bench.pages", str(pages)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"

@@ -12,44 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.report import Say, Section, Target
 from orderwatch_local.cloud.sam import build, this_architecture
-from tests.benchmarks.report import Say, Section, Target
 from tests.e2e.runtime_interface import RuntimeInterface, link_runtime_packages
+from tests.support.permissions import REGION, environment_of
 
 STARTS = 9
 BOUND = 1.3
 ENVIRONMENT = {
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
-    "POWERTOOLS_SERVICE_NAME": "orderwatch",
-    "STACK_NAME": "orderwatch",
-    "PARAMETER_PREFIX": "/orderwatch",
-    "POLL_QUEUE_URL": "http://127.0.0.1/polls.fifo",
     "TRACKSTAR_BASE_URL": "https://trackstar.invalid",
-    "ALERT_STATUSES": "exception,backordered,cancelled",
-    "NOTIFY_RECOVERED": "true",
-    "BASELINE_DAYS": "0",
-    "STALLED_AFTER_MINUTES": "30",
-    "SYNC_MINUTES": "0",
-    "MAX_POLL_GAP_MINUTES": "15",
     "TIME_ZONE": "Europe/Berlin",
-    "DEADLINE_ALERTS": "true",
-    "LATE_WARNING_HOURS": "24",
-    "STUCK_DAYS": "0",
-    "DIGEST_THRESHOLD": "5",
-    "ORDER_TABLE_NAME": "orders",
-    "CONNECTION_TABLE_NAME": "connections",
-    "ALERT_TABLE_NAME": "alerts",
-    "PACE_TABLE_NAME": "pace",
-    "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:alerts",
-    "OPS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:operators",
-    "ALERT_EMAIL_EXPECTED": "true",
-    "OPS_EMAIL_EXPECTED": "true",
     "SLACK_QUEUE_URL": "",
-    "IDEMPOTENCY_TABLE_NAME": "posted",
 }
+"""What differs from the environment in the template."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +60,7 @@ class Function:
         return f"{_FLOOR}{self.speaks}{clients}\n"
 
 
-_TRACKSTAR = f"import httpx\nhttpx.Client(base_url={ENVIRONMENT['TRACKSTAR_BASE_URL']!r})\n"
+_TRACKSTAR = "import httpx\nhttpx.Client(base_url='https://trackstar.invalid')\n"
 _SLACK = "from slack_sdk.webhook import WebhookClient\nWebhookClient('https://hooks.slack.invalid/x')\n"
 _FLOOR = """
 import boto3
@@ -205,12 +184,13 @@ class _Bench:
 
     def _start(self, name: str, code: str, *, layer: Path) -> float:
         with TemporaryDirectory(dir=self._scratch) as folder:
-            shutil.copytree(self._built / f"{name.title().replace('_', '')}Function", folder, dirs_exist_ok=True)
+            function = f"{name.title().replace('_', '')}Function"
+            shutil.copytree(self._built / function, folder, dirs_exist_ok=True)
             (Path(folder) / "timed.py").write_text(_TIMED.format(code=code))
             with RuntimeInterface(
                 function=Path(folder),
                 layer=layer,
-                environment=ENVIRONMENT,
+                environment=environment_of(function) | ENVIRONMENT,
                 scratch=Path(folder),
                 timeout=60,
                 packages=self._packages,

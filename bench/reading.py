@@ -1,4 +1,4 @@
-"""The time to read 100,000 orders, compared with a reader that only fetches, decodes and picks three fields."""
+"""The time to read 100,000 orders, compared with a floor, and the memory of the baseline of a million."""
 
 import json
 import subprocess
@@ -6,13 +6,15 @@ import sys
 from collections import defaultdict
 from typing import Any
 
-from tests.benchmarks.pages import PAGE, served
-from tests.benchmarks.report import Say, Section, Target
+from bench.pages import PAGE, served
+from bench.report import Say, Section, Target
 from tests.support.template import ROOT
 
 PAGES = 100
 ROUNDS = 3
 BOUNDS = {"unchanged": 2.2, "changed": 3.0}
+BASELINE_PAGES = 1000
+MAX_MEGABYTES, MAX_BYTES_AN_ORDER = 150, 32
 LABELS = {
     "floor": "fetch, decode, pick three fields (the floor)",
     "unchanged": "poll, every order unchanged",
@@ -30,9 +32,15 @@ they generate rows and discard writes. "Through the adapters" adds DynamoDB's no
 over a dictionary of all rows. boto3 and the network are not included."""
 
 
+MEMORY_TEXT = f"""\
+The baseline of a shop with {BASELINE_PAGES * PAGE:,} new orders, in a process that has imported poll_orders and created
+its boto3 clients. The table shows the peak of resident memory (`VmHWM`) by orders read. It grows with the set of order
+ids that were read, which prevents counting an order twice."""
+
+
 def read(what: str, url: str) -> list[dict[str, Any]]:
     """The measurements that a reader process prints."""
-    command = [sys.executable, "-m", "tests.benchmarks.reader", what, url]
+    command = [sys.executable, "-m", "bench.reader", what, url]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -55,3 +63,21 @@ def measure(say: Say) -> Section:
     ]
     targets = [Target.ratio(f"reading: {LABELS[what]}", ratios[what], at_most=bound) for what, bound in BOUNDS.items()]
     return Section("Reading", TEXT, ["reader", "all", "each order", "x the floor"], rows, targets)
+
+
+def measure_memory(say: Say) -> Section:
+    """Run the benchmark."""
+    orders = BASELINE_PAGES * PAGE
+    say(f"a baseline of {orders:,} orders")
+    with served(BASELINE_PAGES) as url:
+        readings = read("baseline", url)
+    assert readings[-1]["orders"] == orders
+    rows = [[f"{reading['orders']:,}", f"{reading['peak']:.0f} MB"] for reading in readings]
+    peak, early = readings[-1]["peak"], next(each["peak"] for each in readings if each["orders"] >= 10 * PAGE)
+    growth, bound = (peak - early) * 2**20 / orders, f"at most {MAX_BYTES_AN_ORDER} bytes an order"
+    what = "memory: growth after the first ten pages"
+    targets = [
+        Target("memory: peak", f"{peak:.0f} MB", f"at most {MAX_MEGABYTES} MB", peak <= MAX_MEGABYTES),
+        Target(what, f"{growth:.0f} bytes an order", bound, growth <= MAX_BYTES_AN_ORDER),
+    ]
+    return Section("Memory", MEMORY_TEXT, ["orders read", "peak"], rows, targets)

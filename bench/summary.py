@@ -1,21 +1,13 @@
 """What the summary of many shops costs: our own time, requests to DynamoDB, and bytes."""
 
 import statistics
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, cast
 
+from bench.meter import Meter
+from bench.report import Say, Section, Target
 from orderwatch import clock
-from orderwatch.aws.alert_table import AlertTable
-from orderwatch.aws.connection_table import ConnectionTable
-from orderwatch.aws.order_table import OrderTable
-from orderwatch.aws.stores import SummaryStore
 from orderwatch.polling.detect import OrderWrite, Reason
 from orderwatch.rendering.sns import MAX_BYTES, render
 from orderwatch.summary.build import PreparedSummary, summarize
-from tests.benchmarks.report import Say, Section, Target
 from tests.support.clocks import BEGINS_AT, FakeClock
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
@@ -31,39 +23,6 @@ TEXT = f"""\
 {ORDERS} orders of every shop need attention, half of them late. The rules, the tables' adapters and the messages
 are real. The tables are in memory, and the time inside them is subtracted. Each summary is compared with a previous
 one. The table shows medians of {RUNS} runs."""
-
-
-@dataclass
-class _Counted:
-    """A DynamoDB client that counts what it is asked, and the time that it takes."""
-
-    client: Any
-    requests: Counter[str] = field(default_factory=Counter)
-    outside: float = 0.0
-
-    def __getattr__(self, operation: str) -> Callable[..., Any]:
-        return lambda **request: self._timed(operation, lambda: getattr(self.client, operation)(**request))
-
-    def get_paginator(self, operation: str) -> "_Paginator":
-        return _Paginator(self, operation)
-
-    def _timed[T](self, operation: str, send: Callable[[], T]) -> T:
-        self.requests[operation] += 1
-        began = time.perf_counter()
-        try:
-            return send()
-        finally:
-            self.outside += time.perf_counter() - began
-
-
-@dataclass
-class _Paginator:
-    counted: _Counted
-    operation: str
-
-    def paginate(self, **request: Any) -> Iterator[Any]:
-        pages = self.counted.client.get_paginator(self.operation).paginate(**request)
-        return iter(self.counted._timed(self.operation, lambda: list(pages)))
 
 
 def measure(say: Say) -> Section:
@@ -101,13 +60,13 @@ def _measured(shops: int, say: Say) -> list[str]:
     names = [f"conn-{number:04}" for number in range(shops)]
     for name in names:
         _fill(tables, name)
-    tables.summaries.put(_summed(tables, names, tables.client)[0])
-    runs = [_summed(tables, names, tables.client) for _ in range(RUNS)]
-    summary, counted, _ = runs[0]
-    seconds = statistics.median(each for _, _, each in runs)
+    tables.summaries.put(_summed(tables, names, Meter())[0])
+    meters = [Meter() for _ in range(RUNS)]
+    runs = [_summed(tables, names, meter) for meter in meters]
+    summary, seconds = runs[0][0], statistics.median(each for _, each in runs)
     kept = len(summary.alert.model_dump_json(exclude_none=True).encode()) + len(summary.snapshot or "")
-    message = render(summary.alert).size
-    return [f"{shops:,}", f"{seconds:.2f} s", f"{counted.requests.total():,}", f"{kept:,}", f"{message:,}"]
+    requests, message = meters[0].requests["DynamoDB"], render(summary.alert).size
+    return [f"{shops:,}", f"{seconds:.2f} s", f"{requests:,}", f"{kept:,}", f"{message:,}"]
 
 
 def _fill(tables: Tables, name: str) -> None:
@@ -120,14 +79,8 @@ def _fill(tables: Tables, name: str) -> None:
     tables.store.commit(healthy(name), writes=writes, alerts=())
 
 
-def _summed(tables: Tables, names: list[str], client: Any) -> tuple[PreparedSummary, _Counted, float]:
-    counted = _Counted(client)
-    dynamodb = cast("Any", counted)
-    store = SummaryStore(
-        orders=OrderTable(dynamodb, tables.names["OrderTable"]),
-        connections=ConnectionTable(dynamodb, tables.names["ConnectionTable"]),
-        alerts=AlertTable(dynamodb, tables.names["AlertTable"]),
-    )
-    began = time.perf_counter()
-    summary = summarize([shop(name) for name in names], store=store, products=None, request=request(at=AT + DAY))
-    return summary, counted, time.perf_counter() - began - counted.outside
+def _summed(tables: Tables, names: list[str], meter: Meter) -> tuple[PreparedSummary, float]:
+    """A summary, and our own seconds for it."""
+    store = tables.through(meter.client(tables.client, "DynamoDB")).summaries
+    shops, day = [shop(name) for name in names], request(at=AT + DAY)
+    return meter.own(lambda: summarize(shops, store=store, products=None, request=day))

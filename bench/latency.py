@@ -13,10 +13,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from bench.report import Say, Section
 from orderwatch_local.cloud.watch import Watch, WatchedShop, watching
 from orderwatch_local.simulator import Request, Shop, Trackstar, VirtualClock, serve
 from orderwatch_local.simulator.script import API_KEY
-from tests.benchmarks.report import Say, Section
 
 TRANSITIONS = 200
 CONNECTION = "conn_a"

@@ -1,14 +1,11 @@
-"""What a benchmark found: sections of tables, the targets that they are held to, and both as text."""
+"""What a benchmark found: sections of tables, the targets that they are held to, and both in Markdown."""
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 type Say = Callable[[str], None]
 """Reports what is being measured."""
@@ -52,7 +49,11 @@ class Section:
     text: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
-    targets: Sequence[Target] = field(default_factory=tuple)
+    targets: Sequence[Target] = ()
+
+    def __str__(self) -> str:
+        """The section in Markdown."""
+        return f"## {self.title}\n\n{self.text}\n\n{markdown(self.head, self.rows)}"
 
 
 def machine() -> str:
@@ -70,40 +71,27 @@ def _lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def show(console: Console, section: Section) -> None:
-    """Print a section as a table."""
-    table = Table(title=section.title, title_justify="left")
-    for index, name in enumerate(section.head):
-        table.add_column(name, justify="left" if index == 0 else "right")
-    for row in section.rows:
-        table.add_row(*row)
-    console.print(table)
-
-
-def show_targets(console: Console, targets: Iterable[Target]) -> None:
-    """Print every target and whether it holds."""
-    table = Table("what", "measured", "bound", "", title="Targets", title_justify="left")
-    for each in targets:
-        table.add_row(each.what, each.measured, each.bound, "holds" if each.holds else "[red]missed[/red]")
-    console.print(table)
+def targets_of(sections: Sequence[Section]) -> str:
+    """The targets of all sections in Markdown."""
+    targets = [target for section in sections for target in section.targets]
+    rows = [[each.what, each.measured, each.bound, "holds" if each.holds else "**missed**"] for each in targets]
+    return "## Targets\n\n" + markdown(["what", "measured", "bound", ""], rows)
 
 
 def document(sections: Sequence[Section], *, command: str, seconds: float) -> str:
     """Everything as a Markdown page."""
-    targets = [target for section in sections for target in section.targets]
-    rows = [[each.what, each.measured, each.bound, "holds" if each.holds else "**missed**"] for each in targets]
     when = f"on {datetime.now(UTC):%Y-%m-%d} in {seconds / 60:.1f} minutes, on {machine()}"
     parts = [
         "# Benchmarks",
         f"`{command}` wrote this page {when}.",
         "Seconds depend on the machine. Ratios compare with a floor that was measured in the same run.",
-        "## Targets",
-        _markdown(["what", "measured", "bound", ""], rows),
-        *(f"## {each.title}\n\n{each.text}\n\n{_markdown(each.head, each.rows)}" for each in sections),
+        targets_of(sections),
+        *map(str, sections),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; the first column has words, the others figures."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

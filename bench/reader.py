@@ -1,4 +1,4 @@
-"""One reader of all pages in a process of its own: `python -m tests.benchmarks.reader WHAT URL` prints what it took."""
+"""One reader of all pages in a process of its own: `python -m bench.reader WHAT URL` prints what it took."""
 
 import gc
 import json
@@ -13,6 +13,8 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
+from bench.pages import ALERTED_STATUS, SHIP_BY, UPDATED, status_at
+from bench.peak import peak_megabytes
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
@@ -26,8 +28,6 @@ from orderwatch.reading.policy import Policy
 from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.client import PAGE_SIZE, Trackstar
 from orderwatch.trackstar.orders import Version, VersionClock
-from tests.benchmarks.pages import ALERTED_STATUS, SHIP_BY, UPDATED, status_at
-from tests.benchmarks.peak import peak_megabytes
 from tests.simulation.functions import handler_module
 from tests.support.clocks import InstantSleepClock
 from tests.support.cloud import Tables

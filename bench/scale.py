@@ -1,16 +1,17 @@
 """What a poll costs as connections and known orders grow: our own time, and requests counted by service."""
 
 import gc
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import batched
-from typing import Any, cast
+from typing import Any
 
 import httpx
 
+from bench.meter import Meter
+from bench.report import Say, Section, Target
 from orderwatch.aws.dynamodb import Item, to_item
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.queues import PollQueue
@@ -18,7 +19,6 @@ from orderwatch.polling.metrics import Outcome
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.simulator import ShopTransport
 from orderwatch_local.simulator.script import API_KEY
-from tests.benchmarks.report import Say, Section, Target
 from tests.simulation.cloud import PREFIX, FifoQueue, ParameterStore, path_asked_for
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import Key, MemoryDynamoDB
@@ -39,13 +39,6 @@ GROWTH = 1.25
 SERVICES = ("DynamoDB", "SSM", "SQS", "Trackstar")
 SSM_PAGE = 10
 """Parameters of one answer; Parameter Store's own limit."""
-CALLS = {
-    "get_item": "DynamoDB",
-    "batch_get_item": "DynamoDB",
-    "transact_write_items": "DynamoDB",
-    "send_message_batch": "SQS",
-    "get_parameter": "SSM",
-}
 TEXT = f"""\
 All in one process, without a cloud. Dispatching, polling, the HTTP client and the tables' adapters are real. AWS is
 in memory, and Trackstar is the simulated shop; the time inside these two is subtracted. The fastest of
@@ -56,46 +49,6 @@ the code.
 alerted. Secrets are not cached, as after five minutes. **Orders known**: one connection with this many orders in
 OrderTable is polled when nothing has changed and when one order has ({POLLS} polls each). Rows have their own keys;
 their other attributes are generated when they are read."""
-
-
-@dataclass
-class Meter:
-    """Counts requests that leave our code, and the seconds spent outside it."""
-
-    requests: Counter[str] = field(default_factory=Counter)
-    outside: float = 0.0
-
-    @contextmanager
-    def request(self, service: str) -> Iterator[None]:
-        """One request to a service."""
-        self.requests[service] += 1
-        begun = time.perf_counter()
-        yield
-        self.outside += time.perf_counter() - begun
-
-    def own_seconds(self, work: Callable[[], object]) -> float:
-        """The seconds of some work without those spent outside our code."""
-        outside, begun = self.outside, time.perf_counter()
-        work()
-        return time.perf_counter() - begun - (self.outside - outside)
-
-
-class _Metered:
-    """A boto3 client whose calls are metered."""
-
-    def __init__(self, client: object, meter: Meter) -> None:
-        self._client, self._meter = client, meter
-
-    def __getattr__(self, name: str) -> Any:
-        attribute: Any = getattr(self._client, name)
-        return self._metered(name, attribute) if name in CALLS else attribute
-
-    def _metered(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def metered(**request: Any) -> Any:
-            with self._meter.request(CALLS[name]):
-                return call(**request)
-
-        return metered
 
 
 class _MeteredTransport(httpx.BaseTransport):
@@ -109,23 +62,17 @@ class _MeteredTransport(httpx.BaseTransport):
             return self._inner.handle_request(request)
 
 
-@dataclass
 class _PagedParameters(ParameterStore):
-    """SSM that lists a page of parameters a request, each metered."""
-
-    meter: Meter
-    values: dict[str, str] = field(default_factory=dict)
+    """SSM that lists a page of parameters a request."""
 
     def get_paginator(self, operation: str) -> Any:
         return self
 
     def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
         """The parameters below the path."""
-        with self.meter.request("SSM"):
-            path, size = path_asked_for(request), request.get("PaginationConfig", {}).get("PageSize", SSM_PAGE)
-            found = [{"Name": name, "Value": value} for name, value in self.values.items() if name.startswith(path)]
-        for index, page in enumerate(batched(found, size, strict=False)):
-            self.meter.requests["SSM"] += index > 0
+        path, size = path_asked_for(request), request.get("PaginationConfig", {}).get("PageSize", SSM_PAGE)
+        found = [{"Name": name, "Value": value} for name, value in self.values.items() if name.startswith(path)]
+        for page in list(batched(found, size, strict=False)) or [()]:
             yield {"Parameters": list(page)}
 
 
@@ -138,16 +85,13 @@ class Fleet:
     """
 
     def __init__(self, connections: int, orders: int) -> None:
-        self.world, self.meter, self.memory = (
-            World(*(f"conn_{each}" for each in range(connections))),
-            Meter(),
-            MemoryDynamoDB(),
-        )
+        self.world = World(*(f"conn_{each}" for each in range(connections)))
+        self.meter, self.memory = Meter(), MemoryDynamoDB()
         self.tables = Tables.over(self.memory)
-        self._store = self.tables.through(cast("Any", _Metered(self.memory, self.meter))).store
-        ssm, queue = _PagedParameters(self.meter), FifoQueue(lambda: 0.0, lambda group: None)
-        self._parameters = Parameters(cast("Any", _Metered(ssm, self.meter)), PREFIX)
-        self._queue = PollQueue(cast("Any", _Metered(queue, self.meter)), "polls")
+        self._store = self.tables.through(self.meter.client(self.memory, "DynamoDB")).store
+        ssm, queue = _PagedParameters(), FifoQueue(lambda: 0.0, lambda group: None)
+        self._parameters = Parameters(self.meter.client(ssm, "SSM"), PREFIX)
+        self._queue = PollQueue(self.meter.client(queue, "SQS"), "polls")
         transport = _MeteredTransport(ShopTransport(self.world.trackstar), self.meter)
         self._trackstar = Trackstar("https://trackstar.invalid", transport=transport)
         ssm.values[f"{PREFIX}/trackstar/api-key"] = API_KEY
@@ -239,7 +183,7 @@ def _cost(fleet: Fleet, works: Sequence[Callable[[], None]], prepare: Callable[[
     before, seconds = Counter(fleet.meter.requests), []
     for work in works:
         prepare()
-        seconds.append(fleet.meter.own_seconds(work))
+        seconds.append(fleet.meter.own(work)[1])
     made = {each: (fleet.meter.requests[each] - before[each]) / (len(works) * connections) for each in SERVICES}
     return _Cost(1000 * min(seconds) / connections, made)
 

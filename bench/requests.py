@@ -2,8 +2,8 @@
 
 import math
 
+from bench.report import Say, Section, Target
 from orderwatch.publishing.publish import SEND_BATCH
-from tests.benchmarks.report import Say, Section, Target
 from tests.support.request_counts import CASES, Case, Counted, count_requests
 
 PRODUCTS = (1, 100, 101, 250)

@@ -1,6 +1,6 @@
 """A tick of ten thousand shops: within the time and the memory of dispatch_polls.
 
-`python -m tests.benchmarks.tick` is one such tick in a process of its own, whose peak memory is measured.
+`python -m bench.tick` is one such tick in a process of its own, whose peak memory is measured.
 """
 
 import json
@@ -15,6 +15,9 @@ from typing import Any, cast
 import httpx
 from pydantic import SecretStr
 
+from bench.peak import peak_megabytes
+from bench.prices import CORE
+from bench.report import Say, Section, Target
 from orderwatch.aws.connection_table import ConnectionTable, row_from_state
 from orderwatch.aws.dynamodb import MAX_ACTIONS, to_item
 from orderwatch.aws.parameters import Parameters
@@ -23,9 +26,6 @@ from orderwatch.polling.schedule import connections_to_poll
 from orderwatch.reading.cursor import Cursor, Now
 from orderwatch.records import ConnectionState, Health, Syncs
 from orderwatch.trackstar.client import Trackstar
-from tests.benchmarks.peak import peak_megabytes
-from tests.benchmarks.prices import CORE
-from tests.benchmarks.report import Say, Section, Target
 from tests.simulation.cloud import FifoQueue
 from tests.support.template import load_template
 from tests.support.world import MINUTE, NOON
@@ -152,7 +152,7 @@ def measure(say: Say) -> Section:
 
 
 def _measured(shops: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "tests.benchmarks.tick", str(shops)]
+    command = [sys.executable, "-m", "bench.tick", str(shops)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     [found] = re.findall(r"^{.*}$", done.stdout, re.MULTILINE)
     measured: dict[str, float] = json.loads(found)
