@@ -1,3 +1,5 @@
+"""The invented products and orders."""
+
 from datetime import UTC, datetime
 
 import pytest
@@ -22,59 +24,29 @@ def test_the_seed_determines_the_catalogue() -> None:
     assert catalogue(seed=1) != catalogue(seed=2)
 
 
-def test_every_variant_has_a_parent_that_names_itself() -> None:
-    by_id = {product["id"]: product for product in catalogue().products}
-    assert all(is_parent(by_id[product["parent_product_id"]]) for product in by_id.values())
+def test_the_catalogue_has_variants_kits_nulls_and_unicode() -> None:
+    products = {product["id"]: product for product in catalogue().products}
+    assert all(is_parent(products[each["parent_product_id"]]) for each in products.values())
+    assert all((each["price"] is None) == (each["inventory"] is None) == is_parent(each) for each in products.values())
+    assert any(each["is_kit"] for each in products.values())
+    assert any(each["gtin"] is None for each in products.values())
+    assert any(not each["name"].isascii() for each in products.values())
 
 
-def test_only_variants_have_price_and_stock() -> None:
-    for product in catalogue().products:
-        assert (product["price"] is None) == (product["inventory"] is None) == is_parent(product)
-
-
-def test_the_catalogue_has_kits_nulls_and_unicode() -> None:
-    products = catalogue().products
-    assert any(product["is_kit"] for product in products)
-    assert any(not product["active"] for product in products)
-    assert any(product["gtin"] is None for product in products)
-    assert any(not product["name"].isascii() for product in products)
-
-
-def test_discontinued_products_and_parents_are_not_ordered() -> None:
-    for_sale = {product["id"] for product in catalogue().for_sale()}
-    ordered = {line["product_id"] for order in orders(300) for line in order["line_items"]}
-    assert ordered - {None} <= for_sale
-
-
-@pytest.mark.parametrize("currency", ["USD", "EUR", "JPY"])
+@pytest.mark.parametrize("currency", ["USD", "JPY"])
 def test_the_totals_of_an_order_add_up_from_its_lines(currency: str) -> None:
-    for order in orders(100, currency=currency):
+    for order in orders(30, currency=currency):
         lines = order["line_items"]
         gross = sum(line["quantity"] * line["unit_price"] for line in lines)
-        assert order["total_discount"] == pytest.approx(sum(line["discount"] for line in lines))
-        assert order["total_tax"] == pytest.approx(sum(line["tax"] for line in lines))
         assert order["total_price"] == pytest.approx(
             gross - order["total_discount"] + order["total_tax"] + order["total_shipping"]
         )
-
-
-def test_amounts_in_yen_have_no_decimals() -> None:
-    for order in orders(50, currency="JPY"):
-        assert isinstance(order["total_price"], int)
+        assert isinstance(order["total_price"], int) is (currency == "JPY"), "yen have no decimals"
 
 
 def test_orders_have_increasing_numbers_and_allowed_nulls() -> None:
     written = orders(100)
     assert [order["order_number"] for order in written[:2]] == ["#1001", "#1002"]
     assert any(order["latest_ship_date"] is None for order in written)
-    assert any(order["bill_to_address"] is None for order in written)
-    assert {line["product_sku"] for order in written for line in order["line_items"]} >= {None, ""}
-
-
-def test_an_order_can_be_given_a_product() -> None:
-    book = OrderBook(1, catalogue=catalogue(), country="US", host="shop.example")
-    product = catalogue().for_sale()[0]
-    for order in [book.write(NOON, product=product) for _ in range(50)]:
-        ids = [line["product_id"] for line in order["line_items"]]
-        assert ids[0] == product["id"]
-        assert ids.count(product["id"]) == 1
+    for_sale = {product["id"] for product in catalogue().for_sale()}
+    assert {line["product_id"] for order in written for line in order["line_items"]} - {None} <= for_sale

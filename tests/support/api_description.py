@@ -1,4 +1,4 @@
-"""Checks responses against the vendor's API description, `openapi.yaml` in this folder."""
+"""Checks responses against the vendor's API description, `tests/integration/trackstar/openapi.yaml`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,6 +14,9 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from tests.support.template import ROOT
+
+DESCRIPTION = ROOT / "tests/integration/trackstar/openapi.yaml"
 _URI = "urn:trackstar"
 _REQUIRED_EVERYWHERE = "X-Request-Id"
 
@@ -36,14 +38,11 @@ class Operation:
     responses: Mapping[str, str]
 
 
-class Page:
-    """The API description.
-
-    Its schemas are open for readers. The simulated shop must not invent fields, so here every schema is closed.
-    """
+class ApiDescription:
+    """Its schemas are open for readers. The simulated shop must not invent fields, so here every schema is closed."""
 
     def __init__(self) -> None:
-        self._document: Any = yaml.safe_load((Path(__file__).parent / "openapi.yaml").read_text(encoding="utf-8"))
+        self._document: Any = yaml.safe_load(DESCRIPTION.read_text(encoding="utf-8"))
         closed = Resource.from_contents(_closed(self._document), default_specification=DRAFT202012)
         self._registry: Registry[Any] = Registry().with_resource(_URI, closed)
 
@@ -122,9 +121,9 @@ class Page:
 
 
 @cache
-def page() -> Page:
+def api_description() -> ApiDescription:
     """The description, read once."""
-    return Page()
+    return ApiDescription()
 
 
 def _escaped(part: str) -> str:
