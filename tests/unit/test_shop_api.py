@@ -15,7 +15,6 @@ from orderwatch_local.simulator import (
     Resource,
     Response,
     Shop,
-    ShopTransport,
     Spelling,
     Trackstar,
     VirtualClock,
@@ -252,17 +251,14 @@ def test_a_page_token_is_valid_for_its_list_and_an_hour(world: TwoShops) -> None
 # Syncs
 
 
-def test_a_requested_sync_copies_the_shop_of_the_token(world: TwoShops) -> None:
+def test_a_requested_sync_copies_the_shop_or_calls_the_hook() -> None:
+    asked: list[tuple[str, tuple[Resource, ...]]] = []
+    world, hooked = TwoShops(), TwoShops(on_sync=lambda shop, what: asked.append((shop.connection_id, what)))
     world.a.place({"id": "o1", "status": "open"})
     response = world.post_sync(b'{"functions_to_sync": ["get_orders"]}')
     assert response.json() == {"id": "conn_a", "syncing": True, "functions_to_sync": ["get_orders"]}
     assert world.orders() == ["o1"]
-
-
-def test_a_hook_can_handle_a_requested_sync() -> None:
-    asked: list[tuple[str, tuple[Resource, ...]]] = []
-    world = TwoShops(on_sync=lambda shop, resources: asked.append((shop.connection_id, resources)))
-    assert world.post_sync().json()["functions_to_sync"] == []
+    assert hooked.post_sync().json()["functions_to_sync"] == []
     assert asked == [("conn_a", tuple(Resource))]
 
 
@@ -338,26 +334,6 @@ def test_an_intercepted_response_has_the_common_headers(world: TwoShops) -> None
     assert response.header("x-request-id")
     assert world.get("/connections").status == 200
     assert world.get("/cart/orders", token="wrong").status == 401, "a refused request is not intercepted"
-
-
-def client_of(world: TwoShops) -> httpx.Client:
-    return httpx.Client(transport=ShopTransport(world.trackstar), base_url="https://vendor.example", headers=HEADERS)
-
-
-def test_the_transport_answers_in_process(world: TwoShops) -> None:
-    world.place("o1")
-    with client_of(world) as client:
-        listed = client.get("/cart/orders", params={"ids[in]": "o1", "limit": 5}).json()
-        synced = client.post("/connections/sync", json={"functions_to_sync": ["get_products"]}).json()
-    assert [order["id"] for order in listed["data"]] == ["o1"]
-    assert synced["functions_to_sync"] == ["get_products"]
-
-
-@pytest.mark.parametrize("fault", [Response(200, drop=True), Response(200, body=b'{"data": []}', cut_at=5)])
-def test_a_broken_response_raises_the_error_of_a_socket(world: TwoShops, fault: Response) -> None:
-    world.trackstar.intercept = lambda _: fault
-    with client_of(world) as client, pytest.raises(httpx.RemoteProtocolError):
-        client.get("/cart/orders")
 
 
 def test_an_exception_of_intercept_is_raised_and_logged(world: TwoShops) -> None:
