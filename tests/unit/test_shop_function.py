@@ -79,7 +79,7 @@ def test_the_url_answers_as_the_shop_itself_does(table: Any) -> None:
 
 
 def test_a_sandbox_that_starts_late_shows_the_same_shop(table: Any) -> None:
-    for played in range(1, 7):
+    for played in (2, 4):
         shop_function.save_moments(table, "day", MOMENTS[:played])
         of_one_that_played_along = orders()
     shop_function._vendor.cache_clear()
