@@ -1,12 +1,14 @@
-"""The commands of `orderwatch shop`, and the errors of invalid ones."""
+"""`orderwatch shop`: its commands, the errors of invalid ones, and what it prints."""
 
-from collections.abc import Sequence
+import io
+import sys
 
 import pytest
 
-from orderwatch.polling.connection_alerts import DOCUMENTED_STATUSES
 from orderwatch_local.simulator import Record, Resource, Shop, Trackstar, day_of_three_shops
 from orderwatch_local.simulator.commands import HELP, STATUSES, CommandError, QuitError, ShopCommands
+from orderwatch_local.simulator.interactive import Prompt, how_to_watch
+from tests.support.template import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -33,43 +35,33 @@ def served(shop: Shop, number: str) -> Record:
     return order
 
 
-def test_a_failed_order_is_visible_at_once_with_its_raw_status(commands: ShopCommands, alpine: Shop) -> None:
-    answer = commands.run('fail 1042 exception "Address verification failed"')
-    order = served(alpine, "1042")
-    assert (order["status"], order["raw_status"]) == ("exception", "Address verification failed")
-    assert answer == "#1042 at Alpine Outdoor: confirmed -> exception. Trackstar shows it now."
-
-
-def test_fail_sets_exception_by_default(commands: ShopCommands, alpine: Shop) -> None:
-    commands.run("fail #1037")
-    commands.run("fail 1038 cancelled")
-    assert [served(alpine, number)["status"] for number in ("1037", "1038")] == ["exception", "cancelled"]
-
-
-@pytest.mark.parametrize("status", STATUSES)
-def test_set_accepts_every_status_of_trackstar(commands: ShopCommands, alpine: Shop, status: str) -> None:
-    commands.run(f"set 1040 {status}")
-    assert served(alpine, "1040")["status"] == status
-
-
-def test_the_statuses_are_the_nine_of_trackstar() -> None:
-    assert len(STATUSES) == 9
-    assert set(STATUSES) == DOCUMENTED_STATUSES
-
-
-def test_a_shipped_order_is_fulfilled_and_has_a_shipment(commands: ShopCommands, alpine: Shop) -> None:
-    commands.run("set 1041 processing")
-    commands.run("ship 1041")
-    order = served(alpine, "1041")
-    assert order["status"] == "fulfilled"
-    assert order["shipments"][0]["tracking_number"]
+@pytest.mark.parametrize(
+    ("line", "status", "raw_status"),
+    [
+        ('fail 1042 exception "Address verification failed"', "exception", "Address verification failed"),
+        ("fail #1037", "exception", None),
+        ("fail 1038 cancelled", "cancelled", None),
+        ("set 1040 partially_fulfilled", "partially_fulfilled", None),
+        ("set 1040 other preorder", "other", "preorder"),
+        ("ship 1035", "fulfilled", None),
+    ],
+)
+def test_a_changed_order_is_visible_at_once(
+    commands: ShopCommands, alpine: Shop, line: str, status: str, raw_status: str | None
+) -> None:
+    number = line.split()[1].removeprefix("#")
+    before = served(alpine, number)["status"]
+    answer = commands.run(line)
+    assert answer == f"#{number} at Alpine Outdoor: {before} -> {status}. Trackstar shows it now."
+    order = served(alpine, number)
+    assert (order["status"], order["raw_status"]) == (status, raw_status)
+    assert bool(order["shipments"]) is (status == "fulfilled")
 
 
 def test_setting_the_present_status_says_that_there_is_no_alert(commands: ShopCommands) -> None:
     commands.run("set 1039 backordered")
-    assert (
-        commands.run("set 1039 backordered") == "#1039 at Alpine Outdoor is already backordered, so there is no alert."
-    )
+    again = commands.run("set 1039 backordered")
+    assert again == "#1039 at Alpine Outdoor is already backordered, so there is no alert."
 
 
 def test_order_numbers_are_unique_across_shops(commands: ShopCommands, trackstar: Trackstar) -> None:
@@ -82,13 +74,11 @@ def test_changes_of_a_blocked_shop_are_invisible_until_unblock(commands: ShopCom
     commands.run("set 1036 open")
     commands.run("block")
     assert alpine.connection()["errors"][0]["error_type"] == "invalid_credentials"
-    answer = commands.run("fail 1036")
-    assert answer.endswith("Trackstar does not show it until `unblock conn_alpine`.")
+    assert commands.run("fail 1036").endswith("Trackstar does not show it until `unblock conn_alpine`.")
+    assert "Alpine Outdoor: blocked, nothing synced" in commands.run("sync now")
     assert served(alpine, "1036")["status"] == "open"
-    assert "blocked, nothing synced" in commands.run("sync now")
     commands.run("unblock")
     assert served(alpine, "1036")["status"] == "exception"
-    assert alpine.connection()["errors"] == []
 
 
 @pytest.mark.parametrize("name", ["conn_sora", "sora"])
@@ -97,28 +87,29 @@ def test_a_shop_is_selected_with_or_without_the_prefix(commands: ShopCommands, t
     assert [bool(shop.errors) for shop in trackstar.shops] == [False, False, True]
 
 
-def test_a_storm_prefers_orders_that_are_not_final() -> None:
-    trackstar = day_of_three_shops(1).begin()
-    shop = trackstar.shops[0]
+def test_a_storm_prefers_orders_that_are_not_final(commands: ShopCommands, trackstar: Trackstar) -> None:
+    shop = trackstar.shops[1]
     before = {order["id"]: order["status"] for order in shop.orders()}
-    assert ShopCommands(trackstar).run("storm 20 backordered").startswith("20 orders of Alpine Outdoor -> backordered.")
-    moved = [key for key, old in before.items() if (now := shop.find(Resource.ORDERS, key)) and now["status"] != old]
+    answer = commands.run("storm 20 backordered lumiere")
+    assert answer == "20 orders of Maison Lumière -> backordered. Trackstar shows it now."
+    moved = [before[order["id"]] for order in shop.orders() if order["status"] != before[order["id"]]]
     assert len(moved) == 20
-    assert not {before[key] for key in moved} & {"fulfilled", "cancelled", "backordered"}
+    assert not {*moved} & {"fulfilled", "cancelled", "backordered"}
 
 
-def test_orders_lists_orders_with_their_status(commands: ShopCommands) -> None:
-    lines = commands.run("orders").splitlines()
-    assert len(lines) == 15
-    assert all(line.split()[1] in STATUSES for line in lines)
+@pytest.mark.parametrize(
+    ("line", "count", "contents"),
+    [
+        ("orders", 15, ""),
+        ("orders sora cancelled 2", 2, "cancelled           Sora Stationery"),
+        ("orders 2 cancelled conn_sora", 2, "cancelled           Sora Stationery"),
+    ],
+)
+def test_orders_lists_orders_with_their_status(commands: ShopCommands, line: str, count: int, contents: str) -> None:
+    lines = commands.run(line).splitlines()
+    assert len(lines) == count
+    assert all(each.split()[1] in STATUSES and contents in each for each in lines)
     assert max(map(len, lines)) <= 60
-
-
-@pytest.mark.parametrize("words", [["sora", "cancelled", "2"], ["2", "cancelled", "conn_sora"]])
-def test_orders_takes_shop_status_and_count_in_any_order(commands: ShopCommands, words: Sequence[str]) -> None:
-    lines = commands.run(" ".join(["orders", *words])).splitlines()
-    assert len(lines) == 2
-    assert all("Sora Stationery" in line and "cancelled" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -128,32 +119,31 @@ def test_orders_takes_shop_status_and_count_in_any_order(commands: ShopCommands,
         ("fail", "usage: fail ORDER [STATUS] [REASON]"),
         ("fail 1042 exception Address verification failed", "put a REASON of several words in quotation marks"),
         ('fail 1042 "Address verification failed"', "unknown status Address verification failed"),
+        ('fail 1042 exception "Address', "unclosed quotation mark"),
         ("set 1042 backorder", "unknown status backorder (did you mean backordered?); type one of open, "),
         ("set 1042", "usage: set ORDER STATUS"),
         ("ship", "usage: ship ORDER"),
         ("storm many backordered", "many is not a count"),
         ("storm 0 backordered", "0 is not a count"),
-        ("storm -5 backordered", "-5 is not a count"),
         ("storm ² backordered", "² is not a count"),
         ("storm 9999 backordered", "9999 is too many: Alpine Outdoor has "),
         ("storm 5 lost", "unknown status lost"),
-        ("storm 5 backordered conn_gone", "conn_gone is not a shop; the shops are conn_alpine, conn_lumiere, "),
-        ("block conn_gone", "conn_gone is not a shop"),
+        ("block conn_gone", "conn_gone is not a shop; the shops are conn_alpine, conn_lumiere, "),
         ("block conn_sora now", "usage: block [SHOP]"),
         ("orders lost", "lost is not a shop, a status or a count"),
         ("sync tomorrow", "usage: sync now"),
         ("fial 1042", "unknown command fial (did you mean fail?); `help` lists the commands"),
-        ('fail 1042 exception "Address', "unclosed quotation mark"),
     ],
-)  # fmt: skip
+)
 def test_an_invalid_command_is_explained_and_changes_nothing(
     commands: ShopCommands, trackstar: Trackstar, line: str, says: str
 ) -> None:
-    before = [shop.orders() for shop in trackstar.shops]
+    before = [(len(shop.visible_changes), len(shop.errors)) for shop in trackstar.shops]
     with pytest.raises(CommandError) as caught:
         commands.run(line)
     assert says in str(caught.value)
-    assert [shop.orders() for shop in trackstar.shops] == before
+    commands.run("sync now")
+    assert [(len(shop.visible_changes), len(shop.errors)) for shop in trackstar.shops] == before
 
 
 def test_help_lists_every_command_within_60_columns(commands: ShopCommands) -> None:
@@ -166,3 +156,49 @@ def test_an_empty_line_does_nothing_and_quit_quits(commands: ShopCommands) -> No
     assert commands.run("  \n") == ""
     with pytest.raises(QuitError):
         commands.run("quit")
+
+
+# The prompt
+
+
+HELD = "#1033 at Alpine Outdoor: processing -> other. Trackstar shows it now.\n"
+OPENED = "#1034 at Alpine Outdoor: fulfilled -> open. Trackstar shows it now.\n"
+UNKNOWN = "unknown command fial (did you mean fail?); `help` lists the commands\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "stops", "out", "errors"),
+    [
+        (["set 1033 other"], False, HELD, ""),
+        (["fial 1042", "", "set 1034 open", "quit", "set 1034 other"], True, OPENED, UNKNOWN),
+        (["\x1b[2J"], False, "", "unknown command  [2J; `help` lists the commands\n"),
+    ],
+)
+def test_a_pipe_gets_plain_output_and_separate_errors(
+    commands: ShopCommands, lines: list[str], stops: bool, out: str, errors: str
+) -> None:
+    source, written, complained = io.StringIO("\n".join(lines)), io.StringIO(), io.StringIO()
+    prompt = Prompt(commands, source=source, out=written, errors=complained)
+    assert prompt.serve() is stops, "the shops go on when a pipe ends"
+    assert (written.getvalue(), complained.getvalue()) == (out, errors)
+
+
+def test_the_printed_commands_fit_into_60_columns(trackstar: Trackstar, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/pytest"])
+    lines = how_to_watch(trackstar, "http://127.0.0.1:40000").splitlines()
+    assert "export TRACKSTAR_ACCESS_TOKEN_conn_alpine=token-of-conn_alpine" in lines
+    begin = lines.index("orderwatch up --every 5 \\")
+    assert lines[begin + 1 : begin + 3] == [
+        "  --trackstar-url http://127.0.0.1:40000 \\",
+        "  --connection conn_alpine --name 'Alpine Outdoor'",
+    ]
+    assert [line for line in lines if len(line) > 60 and not line.startswith("export ")] == []
+
+
+def test_the_screen_in_the_readme_is_the_real_output() -> None:
+    commands = ShopCommands(day_of_three_shops(1).begin())
+    _, _, screen = (ROOT / "README.md").read_text().partition("```text\nshop> ")
+    typed = [part.partition("\n") for part in screen.partition("```")[0].split("shop> ")]
+    assert len(typed) == 2
+    for command, _, answer in typed:
+        assert commands.run(command) == answer.rstrip("\n")
