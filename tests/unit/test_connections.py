@@ -1,8 +1,9 @@
 """The health of a connection by Trackstar's record of it, and the alerts about a connection (rules 9 and 10)."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,8 +21,6 @@ from orderwatch.polling.health import (
     assess,
     health_after,
     probe_connection,
-    refused_by_trackstar,
-    unknown_to_trackstar,
     with_probe,
 )
 from orderwatch.reading.cursor import AfterPage, Cursor, DeadlineWatch, Now, ReadContext
@@ -29,15 +28,13 @@ from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import BacklogCount, Progress, Window, WindowKind
 from orderwatch.records import ConnectionState, Health, HealthState, Syncs
 from orderwatch.trackstar.connections import TrackstarConnection
-from orderwatch.trackstar.orders import FoundOrders, Order, OrderPage, OrderQuery, Quarantined
+from orderwatch.trackstar.orders import Order, OrderPage, Quarantined
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 SHOP = AlertConnection(id="conn_a")
 EVERYBODY, OPERATORS = Recipients.EVERYBODY, Recipients.OPERATORS
-HEALTHY, INITIAL_SYNC = HealthState.HEALTHY, HealthState.INITIAL_SYNC
-STALE, POLL_FAILING = HealthState.STALE, HealthState.POLL_FAILING
-BLOCKED, UNAUTHORIZED = HealthState.BLOCKED, HealthState.UNAUTHORIZED
+HEALTHY, INITIAL_SYNC, STALE, BLOCKED, UNAUTHORIZED, POLL_FAILING = HealthState
 
 
 def record(**fields: Any) -> TrackstarConnection:
@@ -94,11 +91,6 @@ def test_the_state_of_a_connection_follows_trackstars_record(
     assert bool(health.detail) is (state is not HEALTHY), "a problem has a description"
 
 
-def test_refused_and_unknown_connections_are_problems() -> None:
-    assert refused_by_trackstar(now=NOON).state is UNAUTHORIZED
-    assert unknown_to_trackstar(now=NOON).state is BLOCKED
-
-
 @pytest.mark.parametrize(
     ("checks", "states", "why"),
     [
@@ -127,47 +119,7 @@ def test_a_state_keeps_its_beginning(state: HealthState) -> None:
     assert health_after(before, Health(state=state, since=NOON + MINUTE)) == before
 
 
-@pytest.mark.parametrize(
-    ("state", "last_success_at", "is_failing"),
-    [
-        (POLL_FAILING, None, True),
-        (POLL_FAILING, NOON - SECOND, True),
-        (POLL_FAILING, NOON, False),
-        (BLOCKED, None, False),
-    ],
-)
-def test_polls_fail_until_a_window_is_read(
-    state: HealthState, last_success_at: datetime | None, is_failing: bool
-) -> None:
-    cursor, health = Cursor(last_success_at=last_success_at), Health(state=state, since=NOON)
-    assert ConnectionState(connection_id="conn_a", cursor=cursor, health=health).is_poll_failing is is_failing
-
-
 # The probe
-
-
-@dataclass
-class Vendor:
-    """Trackstar at noon, with this record of the connection or this error."""
-
-    response: TrackstarConnection | Exception
-
-    def now(self) -> datetime:
-        return NOON
-
-    def connection(self) -> TrackstarConnection:
-        if isinstance(self.response, Exception):
-            raise self.response
-        return self.response
-
-    def order_page(self, query: OrderQuery, *, page_token: str | None) -> OrderPage:
-        raise NotImplementedError
-
-    def orders(self, order_ids: Sequence[str]) -> FoundOrders:
-        raise NotImplementedError
-
-    def start_sync(self) -> None:
-        raise NotImplementedError
 
 
 STATE = ConnectionState(connection_id="conn_a", integration="shopify", syncs=Syncs(last_end=NOON - 9 * HOUR))
@@ -175,7 +127,15 @@ FAILING = replace(STATE, health=Health(state=POLL_FAILING, since=NOON - HOUR))
 
 
 def probe(response: TrackstarConnection | Exception, state: ConnectionState = STATE) -> Probe:
-    return probe_connection(Vendor(response), state, SHOP)
+    """The probe at noon, with this record of the connection or this error."""
+
+    def answer() -> TrackstarConnection:
+        if isinstance(response, Exception):
+            raise response
+        return response
+
+    vendor: Any = SimpleNamespace(now=lambda: NOON, connection=answer)
+    return probe_connection(vendor, state, SHOP)
 
 
 def test_a_probe_shows_the_syncs_and_the_integration() -> None:
@@ -314,12 +274,6 @@ def test_our_own_problems_are_for_operators_only() -> None:
     problem, good = Health(state=POLL_FAILING, since=NOON), Health(since=NOON + MINUTE)
     for before, after in ((None, problem), (problem, good)):
         assert [alert.recipients for alert in health_alerts(before, after, connection=SHOP)] == [OPERATORS]
-
-
-def test_the_same_problem_later_is_another_alert() -> None:
-    first, _ = health_alerts(None, Health(state=BLOCKED, since=NOON), connection=SHOP)
-    second, _ = health_alerts(None, Health(state=BLOCKED, since=NOON + MINUTE), connection=SHOP)
-    assert first.alert_id != second.alert_id
 
 
 def test_a_recovery_names_the_problem_and_its_duration() -> None:

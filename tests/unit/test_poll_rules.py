@@ -67,13 +67,6 @@ def test_the_baseline_records_every_order_and_sends_one_message(world: World) ->
     assert world.state().cursor.position == NOON
 
 
-def test_the_watch_of_an_empty_shop_starts_once(world: World) -> None:
-    world.poll()
-    text = "Watching 0 orders for backordered, cancelled, exception; none needs attention now."
-    assert details(world.new_alerts()) == [text]
-    assert world.next_poll() == world.next_poll() == []
-
-
 @pytest.mark.usefixtures("pages_of_two")
 def test_a_change_during_the_baseline_is_a_transition(world: World) -> None:
     world.place("1", "2")
@@ -448,13 +441,6 @@ def test_a_refused_secret_is_alerted_once_and_so_is_its_end(world: World, wrong:
     assert world.next_poll() == []
 
 
-def test_a_wrong_first_token_is_alerted_and_the_baseline_follows(world: World) -> None:
-    world.place("1", status="exception")
-    assert kinds(world.next_poll(access_token="wrong")) == ["connection.unauthorized"]
-    assert world.tables.rows("OrderTable") == []
-    assert kinds(world.next_poll() + world.next_poll()) == ["watch.started", "connection.recovered"]
-
-
 def test_a_blocked_shop_is_alerted_once_and_so_is_its_end(world: World) -> None:
     world.started()
     alerts = []
@@ -527,8 +513,3 @@ def test_a_baseline_that_fails_is_alerted_from_its_beginning_on(world: World) ->
     assert alerts_of_failing(world) == []
     world.our_clock.advance(MINUTE)
     assert alerts_of_failing(world) == ["connection.poll_failing"]
-
-
-def test_a_pause_of_all_polls_is_no_fault_of_the_connection(world: World) -> None:
-    world.started()
-    assert "connection.poll_failing" not in kinds(world.next_poll(after=HOUR))

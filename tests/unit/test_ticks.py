@@ -168,26 +168,11 @@ def test_a_broken_row_stops_no_other_shop(running: Functions) -> None:
     assert running.tick() == ["conn_a", "conn_b"]
 
 
-def test_a_hundred_shops_are_checked_in_one_request(running: Functions) -> None:
-    for number in range(99):
-        shop = Shop(f"conn_{number:02}", access_token="t", clock=running.world.vendor_clock)
-        running.world.shops[shop.connection_id] = shop
-        running.world.trackstar.connect(shop)
-    assert len(running.tick()) == 99, "those that were never read"
-    assert [exchange.path for exchange in running.world.trackstar.requests] == ["/connections"]
-
-
 def test_polls_that_the_queue_refuses_fail_the_tick(running: Functions) -> None:
     running.queue.refuses = ["conn_b"]
     with pytest.raises(PollsNotRequestedError, match="conn_b"):
         running.tick(connection_ids=["conn_a", "conn_b"])
     assert running.queue.requested == ["conn_a"]
-
-
-def test_a_stack_without_a_shop_asks_nobody(running: Functions) -> None:
-    running.world.shops.clear()
-    assert running.tick() == []
-    assert running.world.trackstar.requests == []
 
 
 # poll_orders
