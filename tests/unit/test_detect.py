@@ -110,7 +110,7 @@ def test_the_alert_of_a_status_change(before: StoredOrder | None, after: str, ki
 def test_recoveries_can_be_left_out() -> None:
     quiet = replace(POLICY, notify_recovered=False)
     assert moved(seen("processing"), stored("exception"), policy=quiet).alert is None
-    assert Policy(statuses=()).notify_recovered
+    assert (Policy(()).notify_recovered, Policy(()).baseline_days) == (True, 0), "unless the stack says otherwise"
 
 
 def test_a_new_status_is_alerted_where_it_is_watched() -> None:

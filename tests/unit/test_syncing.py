@@ -67,9 +67,14 @@ def test_no_sync_is_requested_during_one_or_without_its_time(world: World, quirk
 
 
 @pytest.mark.parametrize("status", [403, 422, 501])
-def test_a_refused_sync_is_alerted_once_and_not_repeated_for_a_day(world: World, status: int) -> None:
+def test_a_refused_sync_is_alerted_once_and_not_repeated_for_a_day(
+    world: World, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
     refuse_syncs(world, status)
     [notice] = poll_and_ask(world)
+    assert [vars(each)["alert_ids"] for each in caplog.records if each.message == "alerts written"] == [
+        [notice.alert_id]
+    ]
     assert (notice.kind, notice.recipients) == ("sync.refused", Recipients.OPERATORS)
     assert str(status) in (notice.detail or "")
     world.shop.sync()

@@ -99,6 +99,7 @@ def counting(before: Progress, *orders: Order, bad: tuple[str | None, ...] = (),
 
 
 def test_each_order_of_a_window_is_counted_once() -> None:
+    assert (progress().read_count, progress().expected_count) == (0, 0)
     first = counting(progress(), order("1"), order("2"), total=9)
     assert (first.read_count, first.expected_count, first.remaining) == (2, 9, 7)
     second = counting(first, order("2"), order("3"), bad=("4", None), total=7)
