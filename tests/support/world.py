@@ -86,7 +86,6 @@ class World:
         policy: Policy | None = None,
         has_time: Callable[[], bool] = lambda: True,
         requested_at: datetime | None = None,
-        settings_flaw: str | None = None,
         **client: Any,
     ) -> PollMetrics:
         """One poll of a shop, by our clock."""
@@ -98,7 +97,6 @@ class World:
             policy=policy or self.policy,
             has_time=has_time,
             requested_at=requested_at,
-            settings_flaw=settings_flaw,
         )
 
     def next_poll(

@@ -140,23 +140,6 @@ def test_only_open_statuses_have_deadlines(status: str) -> None:
     assert OPEN_STATUSES | FINAL_STATUSES | {"other"} == DOCUMENTED_STATUSES
 
 
-@pytest.mark.parametrize(
-    ("status", "ship_by", "by", "kind"),
-    [
-        ("open", SHIP_BY, AT_RISK.at - SECOND, None),
-        ("open", SHIP_BY, AT_RISK.at, KIND_AT_RISK),
-        ("open", SHIP_BY, LATE.at - SECOND, KIND_AT_RISK),
-        ("open", SHIP_BY, LATE.at, KIND_LATE),
-        ("fulfilled", SHIP_BY, LATE.at, None),
-        ("open", None, LATE.at, None),
-    ],
-)
-def test_the_latest_deadline_that_had_passed(
-    status: str, ship_by: datetime | None, by: datetime, kind: str | None
-) -> None:
-    assert RULES.past_shipping(status, ship_by, by=by) == kind
-
-
 def test_a_shops_own_settings_go_before_the_stacks() -> None:
     own = ShopSettings.model_validate(
         {
@@ -251,17 +234,6 @@ def test_a_deadline_expires_at_the_watermark_once(
         (NO_DEADLINE, LATE.at, False, PAST),
         (NEW, LATE.at + DAY, True, NEW),
         (WARNED, LATE.at + DAY, True, WARNED),
-    ],
-    ids=[
-        "recorded before the warning",
-        "recorded when it passes",
-        "recorded before it is late",
-        "recorded when it is late",
-        "watched since the warning",
-        "watched before it was late",
-        "watched when it was late",
-        "scheduled before",
-        "warned before",
     ],
 )
 def test_deadlines_past_when_the_watch_began_are_not_alerted(

@@ -9,7 +9,7 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.errors import PagingError, PollSupersededError, UnavailableError
+from orderwatch.errors import PollSupersededError, UnavailableError
 from orderwatch.polling.detect import Observation, OrderWrite, detect
 from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.poll import alert_poll_failing
@@ -17,7 +17,7 @@ from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
 from orderwatch.records import HealthState, StoredOrder
 from orderwatch.trackstar.orders import Order
-from orderwatch_local.simulator import Paging, Response, Shop, TrackstarDates, invalid_credentials
+from orderwatch_local.simulator import Response, Shop, TrackstarDates, invalid_credentials
 from tests.support.polls import WATCHED, poll
 from tests.support.world import MINUTE, NOON, TICK, World, kinds, order_kinds
 
@@ -125,20 +125,6 @@ def test_both_bounds_and_every_filter_go_with_every_page(world: World) -> None:
     }
     assert [{k: v for k, v in query.items() if k != "page_token"} for query in queries] == [filters] * 3
     assert ["page_token" in query for query in queries] == [False, True, True]
-
-
-def test_windows_overlap_and_the_boundary_is_not_alerted_twice(world: World) -> None:
-    world.started().pass_time()
-    world.place("boundary", status="exception")
-    world.poll()
-    assert kinds(world.new_alerts()) == ["order.exception"]
-    assert world.state().cursor.position == NOON + TICK
-
-    world.pass_time()
-    summary = world.poll()
-
-    assert world.queries()[-1]["trackstar_updated_date[gte]"] == "2026-01-05T11:55:00Z"
-    assert (summary.orders, summary.written, world.new_alerts()) == (1, 0, [])
 
 
 def test_a_refused_filter_falls_back_to_the_shops_date_for_a_day(world: World) -> None:
@@ -255,23 +241,6 @@ def test_a_window_with_fewer_orders_than_expected_is_read_again(world: World) ->
     world.before_page(2, drift)
     assert world.poll().pages > 2
     assert {order_id for order_id, _ in order_kinds(world.new_alerts())} == {"a", "b", "c", "d"}
-
-
-@pytest.mark.usefixtures("pages_of_two")
-@pytest.mark.parametrize("paging", [Paging.STUCK, Paging.LOOP])
-def test_page_tokens_that_repeat_fail_the_poll_until_they_work(world: World, paging: Paging) -> None:
-    ids = [str(number) for number in range(7)]
-    world.started("known").place(*ids, status="exception")
-    world.shop.quirks.paging = paging
-    world.pass_time()
-    for _ in range(2):
-        with pytest.raises(PagingError):
-            world.poll()
-    assert world.new_alerts(), "what was read is not lost"
-    world.shop.quirks.paging = Paging.FORWARD
-    world.next_poll()
-    assert world.state().cursor.progress is None
-    assert all(world.stored(each).status == "exception" for each in ids)
 
 
 @pytest.mark.parametrize("status", ["exception", "cancelled"])
