@@ -226,10 +226,8 @@ def test_an_alert_has_the_shops_name_and_time_zone_else_the_stacks(
     running.world.pass_time(MINUTE)
     running.poll()
     alerts = {alert.kind: alert for alert in running.world.tables.all_alerts()}
-    assert (alerts["order.exception"].connection.time_zone, alerts["order.exception"].connection.name) == (
-        zone,
-        "Alpine",
-    )
+    connection = alerts["order.exception"].connection
+    assert (connection.time_zone, connection.name) == (zone, "Alpine")
     assert ("settings.refused" in alerts) is (flaw is not None)
 
 
