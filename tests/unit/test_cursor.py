@@ -34,10 +34,8 @@ READ = Cursor(
 )
 
 
-def context(
-    vendor: datetime = NOW, *, ours: datetime = NOW, policy: Policy = POLICY, probed: bool = True
-) -> ReadContext:
-    return ReadContext(Now(vendor, ours), policy, HOUR, NOON - MINUTE, is_probed=probed)
+def context(vendor: datetime = NOW, *, ours: datetime = NOW, policy: Policy = POLICY, **options: bool) -> ReadContext:
+    return ReadContext(Now(vendor, ours), policy, HOUR, NOON - MINUTE, **options)
 
 
 def reading(cursor: Cursor, kind: WindowKind = INCREMENTAL, **progress: Any) -> Cursor:
@@ -197,19 +195,19 @@ def test_without_an_open_window_there_is_no_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "orders", "probed", "is_finished"),
+    ("kind", "orders", "options", "is_finished"),
     [
-        (BASELINE, [], False, False),
-        (BASELINE, [], True, True),
-        (BASELINE, [DATED], False, True),
-        (INCREMENTAL, [], False, True),
+        (BASELINE, [], {"is_probed": False}, False),
+        (BASELINE, [], {}, True),
+        (BASELINE, [DATED], {"is_probed": False}, True),
+        (INCREMENTAL, [], {"is_probed": False}, True),
     ],
 )
 def test_an_empty_baseline_counts_only_after_the_first_sync(
-    kind: WindowKind, orders: list[Order], probed: bool, is_finished: bool
+    kind: WindowKind, orders: list[Order], options: dict[str, bool], is_finished: bool
 ) -> None:
     before = reading(Cursor() if kind is BASELINE else READ, kind)
-    moved = after(before, *orders, context=context(probed=probed))
+    moved = after(before, *orders, context=context(**options))
     assert moved.cursor.progress is None
     assert (moved.finished is not None) is (moved.cursor.position == NOW) is is_finished
 
