@@ -204,7 +204,7 @@ def test_without_an_open_window_there_is_no_page() -> None:
     ],
 )
 def test_an_empty_baseline_counts_only_after_the_first_sync(
-    kind: WindowKind, orders: list[Order], options: dict[str, bool], is_finished: bool
+    kind: WindowKind, orders: list[Order], options: dict[str, Any], is_finished: bool
 ) -> None:
     before = reading(Cursor() if kind is BASELINE else READ, kind)
     moved = after(before, *orders, context=context(**options))
