@@ -439,6 +439,7 @@ def test_the_baseline_waits_for_the_initial_sync(world: World, is_blocked: bool)
         world.pass_time()
         summary = world.poll()
         assert (summary.outcome, summary.remaining) == (Outcome.INITIAL_SYNC, 0)
+    assert world.state().revision == 1, "the second poll found nothing to write"
     assert kinds(world.new_alerts()) == ["connection.blocked"] * is_blocked
     health = world.state().health
     assert health
