@@ -13,7 +13,6 @@ from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.rules import Deadline, DeadlineState
 from orderwatch.polling.detect import OrderWrite, Reason
 from orderwatch.reading.cursor import Cursor, DeadlineWatch
-from orderwatch.reading.policy import Policy
 from orderwatch.records import ConnectionState, Extract, StoredOrder
 from orderwatch.trackstar.orders import OrderDetails, Version, VersionClock
 from tests.integration.conftest import OTHER_DYNAMODB
@@ -23,7 +22,6 @@ from tests.support.memory_dynamodb import MemoryDynamoDB
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 SHOP = AlertConnection(id="conn_a")
-WATCHED = Policy(frozenset({"exception", "backordered", "on_hold", "cancelled", "fulfilled"}))
 LATE = Deadline(NOON, KIND_LATE)
 OPEN = StoredOrder(
     status="open",
@@ -35,16 +33,7 @@ OPEN = StoredOrder(
     ship_by=NOON,
     deadline_state=DeadlineState(due=LATE),
 )
-EXTRACT = Extract.of(
-    OrderDetails.model_validate(
-        {
-            "external_system_url": "https://admin.example/1",
-            "invoice_currency_code": "eur",
-            "total_price": 12.5,
-            "line_items": [{"product_sku": f"SKU-{each}", "quantity": each} for each in range(25)],
-        }
-    )
-)
+PASSED = replace(OPEN, needs_attention=True, deadline_state=DeadlineState(passed=LATE, deadline_alert_id="late-1"))
 
 
 @pytest.fixture(params=["memory", "moto", *(["endpoint"] if OTHER_DYNAMODB else [])])
@@ -56,113 +45,70 @@ def tables(request: pytest.FixtureRequest, aws: None) -> Iterator[Tables]:
     yield from create_tables(client)
 
 
-def alert(alert_id: str = "late-1") -> Alert:
+def due(at: datetime) -> StoredOrder:
+    return replace(OPEN, deadline_state=DeadlineState(due=Deadline(at, KIND_LATE)))
+
+
+def write(order_id: str, stored: StoredOrder, *, expected: StoredOrder | None = None, alert_id: str = "") -> OrderWrite:
     severity = severity_of(KIND_LATE)
-    return Alert(alert_id=alert_id, kind=KIND_LATE, severity=severity, connection_id=SHOP.id, connection=SHOP)
+    alert = Alert(alert_id=alert_id, kind=KIND_LATE, severity=severity, connection_id=SHOP.id, connection=SHOP)
+    late = alert if alert_id else None
+    return OrderWrite(order_id, expected, stored, alert=None, reason=Reason.DEADLINE, deadline_alert=late)
 
 
 def commit(tables: Tables, *writes: OrderWrite, connection_id: str = SHOP.id) -> list[OrderWrite]:
-    state = tables.store.load(connection_id)
-    return tables.store.commit(state, writes=writes, alerts=())
-
-
-def write(
-    order_id: str, stored: StoredOrder, *, expected: StoredOrder | None = None, deadline_alert: Alert | None = None
-) -> OrderWrite:
-    return OrderWrite(order_id, expected, stored, alert=None, reason=Reason.DEADLINE, deadline_alert=deadline_alert)
+    return tables.store.commit(tables.store.load(connection_id), writes=writes, alerts=())
 
 
 def read(tables: Tables, order_id: str) -> StoredOrder:
     return tables.store.stored_orders(SHOP.id, [order_id])[order_id]
 
 
-def indexed(tables: Tables, index: str) -> list[str]:
-    pages = tables.client.get_paginator("query").paginate(
-        TableName=tables.names["OrderTable"],
-        IndexName=index,
-        KeyConditionExpression="connection_id = :shop",
-        ExpressionAttributeValues={":shop": {"S": SHOP.id}},
-    )
-    return [str(item["order_key"]["S"]) for page in pages for item in page["Items"]]
-
-
 def test_a_row_keeps_its_deadlines_and_its_extract(tables: Tables) -> None:
-    at_risk = Deadline(NOON - 24 * HOUR, KIND_AT_RISK)
-    row = replace(OPEN, deadline_state=DeadlineState(LATE, at_risk, "alert-1"), extract=EXTRACT.to_json())
+    extract = Extract.of(OrderDetails(invoice_currency_code="EUR", external_system_url="https://admin.example/1"))
+    warned = DeadlineState(LATE, Deadline(NOON - 24 * HOUR, KIND_AT_RISK), "alert-1")
+    row = replace(OPEN, deadline_state=warned, extract=extract.to_json())
     commit(tables, write("1", row))
     assert read(tables, "1") == row
-    kept = Extract.from_json(read(tables, "1").extract or "")
-    assert kept == EXTRACT
-    assert (len(kept.lines), kept.more_lines, kept.currency, kept.url) == (20, 5, "EUR", "https://admin.example/1")
+    assert Extract.from_json(read(tables, "1").extract or "") == extract
 
 
 def test_overdue_orders_are_listed_earliest_first(tables: Tables) -> None:
-    def due(at: datetime) -> StoredOrder:
-        return replace(OPEN, deadline_state=DeadlineState(due=Deadline(at, KIND_LATE)))
-
     commit(
         tables,
-        write("now", due(NOON)),
+        write("now", OPEN),
         write("later", due(NOON + timedelta(seconds=1))),
         write("long ago", due(NOON - 48 * HOUR)),
         write("just before", due(NOON - timedelta(microseconds=1))),
-        write("never", replace(OPEN, deadline_state=DeadlineState())),
+        write("passed", PASSED),
     )
     commit(tables, write("another shop's", OPEN), connection_id="conn_b")
     assert tables.store.due_orders(SHOP.id, NOON) == ["long ago", "just before", "now"]
     assert tables.store.due_orders("conn_b", NOON) == ["another shop's"]
     assert tables.store.due_orders("conn_c", NOON) == []
-
-
-def test_a_late_order_needs_attention_and_a_due_one_does_not(tables: Tables) -> None:
-    late = DeadlineState(passed=LATE)
-    row = replace(OPEN, needs_attention=WATCHED.needs_attention("open", late), deadline_state=late)
-    commit(tables, write("due", OPEN), write("late", row))
-    assert indexed(tables, "due") == ["conn_a#due"]
-    assert indexed(tables, "attention") == ["conn_a#late"]
-
-
-@pytest.mark.parametrize(
-    ("status", "needs_attention"),
-    [("exception", True), ("backordered", True), ("on_hold", True), ("cancelled", False), ("fulfilled", False)],
-)
-def test_an_order_in_a_final_status_needs_no_attention(tables: Tables, status: str, *, needs_attention: bool) -> None:
-    commit(
-        tables,
-        write(
-            "1",
-            replace(
-                OPEN, status=status, needs_attention=WATCHED.needs_attention(status), deadline_state=DeadlineState()
-            ),
-        ),
-    )
-    assert indexed(tables, "attention") == (["conn_a#1"] if needs_attention else [])
+    assert list(tables.summaries.needing_attention(SHOP.id)) == ["passed"]
 
 
 def test_a_deadline_and_its_alert_are_one_write_made_once(tables: Tables) -> None:
     commit(tables, write("1", OPEN))
-    after = replace(OPEN, deadline_state=DeadlineState(passed=LATE, deadline_alert_id="late-1"))
-    first = write("1", after, expected=OPEN, deadline_alert=alert())
-    assert commit(tables, first) == []
-    assert (read(tables, "1"), tables.alert_ids()) == (after, ["late-1"])
+    assert commit(tables, write("1", PASSED, expected=OPEN, alert_id="late-1")) == []
+    assert (read(tables, "1"), tables.alert_ids()) == (PASSED, ["late-1"])
 
-    again = write("1", after, expected=OPEN, deadline_alert=alert("another"))
+    again = write("1", PASSED, expected=OPEN, alert_id="another")
     assert commit(tables, again) == [again], "the row is no longer due"
     assert tables.alert_ids() == ["late-1"]
 
 
 def test_a_deadline_is_not_written_if_the_ship_by_moved(tables: Tables) -> None:
-    commit(tables, write("1", OPEN))
-    moved = replace(OPEN, deadline_state=DeadlineState(due=Deadline(NOON + HOUR, KIND_LATE)))
-    commit(tables, write("1", moved, expected=OPEN))
-    late = write("1", replace(OPEN, deadline_state=DeadlineState(passed=LATE)), expected=OPEN, deadline_alert=alert())
+    moved = due(NOON + HOUR)
+    commit(tables, write("1", moved))
+    late = write("1", PASSED, expected=OPEN, alert_id="late-1")
     assert commit(tables, late) == [late]
     assert (read(tables, "1"), tables.alert_ids()) == (moved, [])
 
 
 def test_a_connection_stores_the_rules_of_its_deadlines(tables: Tables) -> None:
-    state = ConnectionState(
-        connection_id=SHOP.id, cursor=Cursor(deadlines=DeadlineWatch("abc", NOON)), settings_flaw="x"
-    )
+    cursor = Cursor(deadlines=DeadlineWatch("abc", NOON))
+    state = ConnectionState(connection_id=SHOP.id, cursor=cursor, settings_flaw="x")
     tables.store.commit(state, writes=(), alerts=())
     assert tables.store.load(SHOP.id) == state.committed()

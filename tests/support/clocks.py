@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from orderwatch import clock
-from orderwatch_local.simulator import VirtualClock
 
 BEGINS_AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -24,31 +23,36 @@ class InstantSleepClock:
         """Return immediately."""
 
 
-class ManualClock(VirtualClock, InstantSleepClock):
-    """A wall clock that moves only by `advance` and `set`; sleeping takes no time."""
-
-
 class FakeClock:
-    """A clock that only sleeping moves; it records every sleep.
+    """A clock that moves only by `advance`, `set` and `sleep`; it records every sleep.
 
     Attributes:
-        seconds: The value of `monotonic`.
+        seconds: The value of `monotonic`: seconds since `BEGINS_AT`.
         slept: Every sleep, oldest first.
     """
 
-    def __init__(self) -> None:
-        self.seconds = 1000.0
+    def __init__(self, start: datetime = BEGINS_AT + timedelta(seconds=1000)) -> None:
+        self.set(start)
         self.slept: list[float] = []
 
     def now(self) -> datetime:
         return BEGINS_AT + timedelta(seconds=self.seconds)
 
+    def monotonic(self) -> float:
+        return self.seconds
+
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.seconds += seconds
 
-    def monotonic(self) -> float:
-        return self.seconds
+    def advance(self, by: timedelta) -> None:
+        self.seconds += by.total_seconds()
+
+    def set(self, moment: datetime) -> None:
+        self.seconds = (moment - BEGINS_AT).total_seconds()
+
+
+ManualClock = FakeClock
 
 
 @contextmanager
@@ -64,5 +68,5 @@ def running_on(other: clock.Clock) -> Iterator[None]:
 @contextmanager
 def set_back(by: timedelta) -> Iterator[None]:
     """Set the clock of the process back."""
-    with running_on(ManualClock(clock.now() - by)):
+    with running_on(FakeClock(clock.now() - by)):
         yield

@@ -46,7 +46,6 @@ def poll(
     policy: Policy = WATCHED,
     has_time: Callable[[], bool] = lambda: True,
     requested_at: datetime | None = None,
-    settings_flaw: str | None = None,
 ) -> PollMetrics:
     """One poll, requested now unless another time is given."""
     requested_at = requested_at or clock.now()
@@ -57,5 +56,4 @@ def poll(
         policy=policy,
         has_time=has_time,
         requested_at=requested_at,
-        settings_flaw=settings_flaw,
     )

@@ -1,39 +1,23 @@
-"""The requests of one poll and of the alerts that it wrote, counted where they leave: by hooks of botocore and httpx.
+"""The requests of one poll and of the alerts that it wrote, counted at the clients of DynamoDB, SNS and Trackstar."""
 
-The clients are boto3's own. DynamoDB's answers come from memory, SNS's from moto, Trackstar's from the simulated shop.
-"""
-
-import json
 import math
 from collections import Counter
-from dataclasses import dataclass
-from io import BytesIO
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from dataclasses import dataclass, field
 from itertools import batched
-from typing import TYPE_CHECKING, Any, cast
+from types import SimpleNamespace
+from typing import Any, cast
 
-import boto3
-import httpx
-from botocore import xform_name
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from moto import mock_aws
-from pydantic import SecretStr
-
-from orderwatch.alerts.alert import AlertKey
-from orderwatch.aws.dynamodb import to_item
 from orderwatch.aws.sns import AlertTopic
 from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.reading.policy import Policy
-from orderwatch.trackstar.client import PAGE_SIZE, ConnectionClient, Trackstar
-from orderwatch_local.simulator import ShopTransport
-from orderwatch_local.simulator.script import API_KEY
+from orderwatch.trackstar.client import PAGE_SIZE
 from tests.support.cloud import Tables
-from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.polls import WATCHED, poll
+from tests.support.recording_sns import ARN, RecordingSns
 from tests.support.sending import ProductsOf, send
 from tests.support.world import World
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 RECORDS_A_BATCH = 100
 """Records of the stream that publish_alerts gets at once (template.yaml)."""
@@ -83,7 +67,7 @@ class Counted:
         trackstar: Of the poll, to Trackstar.
         publishing: Of sending its alerts, to DynamoDB and SNS.
         products_cold: Of sending its alerts, to Trackstar.
-        products_warm: Of sending them once more in the same process; not tried where there are no products.
+        products_warm: Of sending them once more in the same process.
     """
 
     poll: Counter[str]
@@ -95,149 +79,82 @@ class Counted:
 
 def count_requests(case: Case, *, policy: Policy = WATCHED) -> Counted:
     """Let the orders change, poll once and send the alerts in batches as the stream delivers them."""
-    with mock_aws():
-        counter = _Counter()
-        world, tables = _world(case, counter, policy)
-        shop = counter.shop(world)
-        products = ProductDetails(ProductsOf(lambda _: shop))
-        topic = AlertTopic(counter.aws("sns"), _topic_arn())
+    world = _changed_shop(case, policy)
+    asked: Counter[str] = Counter()
+    tables = world.tables.through(cast("Any", _Counting("dynamodb", world.tables.client, asked)))
+    poll(world.client(), tables.store, world.shop.connection_id, policy=policy)
+    polled, of_poll = _taken(asked), _trackstar(world)
+    keys = [alert.key for alert in world.new_alerts()]
+    unsent = world.tables.through(deepcopy(world.tables.client))
+    topic = AlertTopic(cast("Any", _Counting("sns", RecordingSns(), asked)), ARN)
+    products = ProductDetails(ProductsOf(lambda _: world.client()))
 
-        def send_all(keys: list[AlertKey]) -> None:
-            for batch in batched(keys, RECORDS_A_BATCH, strict=False):
-                send(
-                    batch,
-                    outbox=tables.alerts,
-                    topic=topic,
-                    products=products,
-                    digest_threshold=case.alerts,
-                )
+    def send_all(outbox: Tables) -> Counter[str]:
+        for batch in batched(keys, RECORDS_A_BATCH, strict=False):
+            send(batch, outbox=outbox.alerts, topic=topic, products=products, digest_threshold=case.alerts)
+        return _trackstar(world)
 
-        counter.take()
-        poll(shop, tables.store, world.shop.connection_id, policy=policy)
-        polled = counter.take()
-        keys = [alert.key for alert in world.new_alerts()]
-        assert len(keys) == case.alerts
-        send_all(keys)
-        sent = counter.take()
-        again = keys if case.products else []
-        _make_pending(tables, again)
-        counter.take()
-        send_all(again)
-        sent_again = counter.take()
-    return Counted(
-        poll=_of_aws(polled),
-        trackstar=_of_trackstar(polled),
-        publishing=_of_aws(sent),
-        products_cold=_of_trackstar(sent),
-        products_warm=_of_trackstar(sent_again),
-    )
+    cold = send_all(tables)
+    published = _taken(asked)
+    return Counted(polled, of_poll, published, products_cold=cold, products_warm=send_all(unsent))
 
 
-def _world(case: Case, counter: "_Counter", policy: Policy) -> tuple[World, Tables]:
+def _changed_shop(case: Case, policy: Policy) -> World:
     """A shop whose orders are known, and have changed since."""
-    world, memory = World(), MemoryDynamoDB()
-    known = Tables.over(memory)
-    world.tables = known
+    world = World(policy=policy)
     product_ids = [f"p{number}" for number in range(case.products)]
-    world.shop.sync()
     for number in range(case.unchanged + case.changed):
         mine = product_ids[number :: case.alerts] if number < case.alerts else []
         lines = [{"product_id": each, "product_sku": each, "quantity": 1} for each in mine]
         world.shop.place({"id": str(number), "order_number": f"#{number}", "status": "open", "line_items": lines})
     world.shop.sync()
-    world.poll(policy=policy)
-    world.new_alerts()
-    world.pass_time()
+    world.started().pass_time()
     for number in range(case.changed):
         world.shop.move(str(number), "exception" if number < case.alerts else "confirmed")
     world.shop.sync()
-    return world, known.through(counter.dynamodb(memory))
+    world.trackstar.requests.clear()
+    return world
 
 
-class _Counter:
-    """Clients whose every request is counted."""
+@dataclass
+class _Counting:
+    """A client of AWS that counts each request under its service and operation."""
 
-    def __init__(self) -> None:
-        self._seen: Counter[str] = Counter()
+    service: str
+    client: Any
+    asked: Counter[str]
+    exceptions: Any = field(init=False)
 
-    def take(self) -> Counter[str]:
-        """The counts since the last call."""
-        seen, self._seen = self._seen, Counter()
-        return seen
+    def __post_init__(self) -> None:
+        self.exceptions = self.client.exceptions
 
-    def aws(self, service: Any) -> Any:
-        """A client of boto3."""
-        client = _client(service)
-        client.meta.events.register(f"before-send.{service}", self._count_aws)
-        return client
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def request(**parameters: Any) -> Any:
+            self._count(operation)
+            return getattr(self.client, operation)(**parameters)
 
-    def dynamodb(self, memory: MemoryDynamoDB) -> "DynamoDBClient":
-        """A boto3 client with a table in memory behind it."""
-        client = _client("dynamodb", endpoint_url="https://dynamodb.invalid")  # without moto's own handlers
+        return request
 
-        def answer(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-            self._count_aws(event_name)
-            operation = getattr(memory, xform_name(event_name.rpartition(".")[2]))
-            asked = json.loads(cast("bytes", request.body))
-            asked.pop("ClientRequestToken", None)  # botocore's own, for its retries
-            body = json.dumps(operation(**asked)).encode()
-            headers: Any = {"content-type": "application/x-amz-json-1.0"}
-            return AWSResponse(request.url, 200, headers, _Raw(body))
+    def get_paginator(self, operation: str) -> Any:
+        def paginate(**parameters: Any) -> Iterable[Any]:
+            self._count(operation)
+            return cast("Iterable[Any]", self.client.get_paginator(operation).paginate(**parameters))
 
-        client.meta.events.register("before-send.dynamodb", answer)
-        return cast("DynamoDBClient", client)
+        return SimpleNamespace(paginate=paginate)
 
-    def shop(self, world: World) -> ConnectionClient:
-        """Our client for the shop."""
-        trackstar = Trackstar("https://trackstar.invalid", transport=ShopTransport(world.trackstar))
-        trackstar._http.event_hooks = {"request": [self._count_http]}
-        return trackstar.client_of(
-            world.shop.connection_id,
-            api_key=SecretStr(API_KEY),
-            access_token=SecretStr(world.shop.access_token),
-            seconds_left=lambda: 60.0,
-        )
-
-    def _count_aws(self, event_name: str, **_: Any) -> None:
-        self._seen[event_name.removeprefix("before-send.")] += 1
-
-    def _count_http(self, request: httpx.Request) -> None:
-        self._seen[request.url.path] += 1
+    def _count(self, operation: str) -> None:
+        self.asked[f"{self.service}.{operation.title().replace('_', '')}"] += 1
 
 
-class _Raw(BytesIO):
-    """A body as botocore reads it."""
-
-    def stream(self, **_: Any) -> Any:
-        yield self.read()
-
-
-def _client(service: Any, **options: Any) -> Any:
-    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-    client: Any = boto3.client
-    return client(service, region_name="us-east-1", **keys, **options)
+def _taken(asked: Counter[str]) -> Counter[str]:
+    """The counts up to now; they begin again at none."""
+    seen = Counter(asked)
+    asked.clear()
+    return seen
 
 
-def _topic_arn() -> str:
-    return str(_client("sns").create_topic(Name="alerts")["TopicArn"])
-
-
-def _make_pending(tables: Tables, keys: list[AlertKey]) -> None:
-    """As docs/operations.md says how to send an alert again."""
-    for key in keys:
-        tables.client.update_item(
-            TableName=tables.names["AlertTable"],
-            Key=to_item(key._asdict()),
-            ConditionExpression="attribute_exists(alert_id)",
-            UpdateExpression="SET #state = :pending, pending = :pending REMOVE expires_at",
-            ExpressionAttributeNames={"#state": "state"},
-            ExpressionAttributeValues={":pending": {"S": "pending"}},
-        )
-
-
-def _of_aws(seen: Counter[str]) -> Counter[str]:
-    return Counter({name: count for name, count in seen.items() if not name.startswith("/")})
-
-
-def _of_trackstar(seen: Counter[str]) -> Counter[str]:
-    return Counter({name: count for name, count in seen.items() if name.startswith("/")})
+def _trackstar(world: World) -> Counter[str]:
+    """The requests to Trackstar since the last call, by their path."""
+    seen = Counter(exchange.path for exchange in world.trackstar.requests)
+    world.trackstar.requests.clear()
+    return seen

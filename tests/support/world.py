@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
@@ -14,7 +14,7 @@ from orderwatch.trackstar.client import ConnectionClient
 from orderwatch_local.simulator import Request, Response, Shop, VirtualClock
 from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
 from orderwatch_local.simulator.script import API_KEY
-from tests.support.clocks import ManualClock
+from tests.support.clocks import FakeClock
 from tests.support.cloud import Tables
 from tests.support.polls import WATCHED, client_of, poll
 
@@ -28,11 +28,13 @@ class World:
 
     Args:
         connection_ids: One shop each.
+        policy: What polls watch, unless they are given another policy.
         options: For the simulated vendor.
     """
 
-    def __init__(self, *connection_ids: str, **options: Any) -> None:
-        self.vendor_clock, self.our_clock = VirtualClock(NOON), ManualClock(NOON)
+    def __init__(self, *connection_ids: str, policy: Policy = WATCHED, **options: Any) -> None:
+        self.policy = policy
+        self.vendor_clock, self.our_clock = VirtualClock(NOON), FakeClock(NOON)
         clock.use(self.our_clock)
         self.shops = {
             name: Shop(name, access_token=f"token-of-{name}", clock=self.vendor_clock)
@@ -65,6 +67,14 @@ class World:
         (shop or self.shop).move(order_id, status, raw_status)
         (shop or self.shop).sync()
 
+    def started(self, *order_ids: str) -> Self:
+        """Place these orders and poll: the baseline, whose alerts are dropped."""
+        if order_ids:
+            self.place(*order_ids)
+        self.poll()
+        self.new_alerts()
+        return self
+
     def client(self, shop: Shop | None = None, **options: Any) -> ConnectionClient:
         """Our client for a shop."""
         return client_of(self.trackstar, shop or self.shop, **options)
@@ -73,10 +83,9 @@ class World:
         self,
         shop: Shop | None = None,
         *,
-        policy: Policy = WATCHED,
+        policy: Policy | None = None,
         has_time: Callable[[], bool] = lambda: True,
         requested_at: datetime | None = None,
-        settings_flaw: str | None = None,
         **client: Any,
     ) -> PollMetrics:
         """One poll of a shop, by our clock."""
@@ -85,15 +94,18 @@ class World:
             self.client(shop, **client),
             self.tables.store,
             shop.connection_id,
-            policy=policy,
+            policy=policy or self.policy,
             has_time=has_time,
             requested_at=requested_at,
-            settings_flaw=settings_flaw,
         )
 
-    def next_poll(self, shop: Shop | None = None, **options: Any) -> list[Alert]:
-        """Let time pass and poll; the alerts that the poll wrote."""
-        self.pass_time()
+    def next_poll(
+        self, shop: Shop | None = None, *, after: timedelta = TICK, sync: bool = False, **options: Any
+    ) -> list[Alert]:
+        """Let time pass and poll, after a sync if asked for; the alerts that the poll wrote."""
+        self.pass_time(after)
+        if sync:
+            (shop or self.shop).sync()
         self.poll(shop, **options)
         return self.new_alerts()
 
@@ -111,6 +123,10 @@ class World:
         """The order's row."""
         return self.tables.store.stored_orders((shop or self.shop).connection_id, [order_id])[order_id]
 
+    def on_orders(self, answer: Callable[[Request], Response | None]) -> None:
+        """Answer every list of orders from now on by this function; None: as the shop does."""
+        self.trackstar.intercept = lambda request: answer(request) if request.path == "/cart/orders" else None
+
     def queries(self, path: str = "/cart/orders") -> list[dict[str, str]]:
         """The parameters of every request to the path, oldest first."""
         return [dict(exchange.query) for exchange in self.trackstar.requests if exchange.path == path]
@@ -119,15 +135,19 @@ class World:
         """Call a function just before the response to the n-th list of orders from now on (from 1)."""
         pages = iter(range(1, 1_000_000))
 
-        def intercept(request: Request) -> Response | None:
-            if request.path == "/cart/orders" and next(pages) == number:
+        def answer(_: Request) -> None:
+            if next(pages) == number:
                 happens()
-            return None
 
-        self.trackstar.intercept = intercept
+        self.on_orders(answer)
 
 
 def kinds(alerts: Collection[Alert]) -> list[str]:
     """The kinds of the alerts in their order, without the copies for operators."""
     everybodys = {alert.kind for alert in alerts if alert.recipients is Recipients.EVERYBODY}
     return [alert.kind for alert in alerts if alert.recipients is Recipients.EVERYBODY or alert.kind not in everybodys]
+
+
+def order_kinds(alerts: Collection[Alert]) -> list[tuple[str, str]]:
+    """The order and the kind of each alert about an order."""
+    return [(alert.order.id, alert.kind) for alert in alerts if alert.order]

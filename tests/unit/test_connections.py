@@ -1,100 +1,244 @@
-"""The state of a connection by Trackstar's record, and the alerts of its changes."""
+"""The health of a connection by Trackstar's record of it, and the alerts about a connection (rules 9 and 10)."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.polling.connection_alerts import health_alerts
-from orderwatch.polling.health import assess
-from orderwatch.reading.cursor import Cursor
-from orderwatch.records import Health, HealthState
-from orderwatch.rendering.next_steps import next_step
+from orderwatch.deadlines.rules import DeadlineRules
+from orderwatch.errors import NotFoundError, UnavailableError
+from orderwatch.polling.connection_alerts import health_alerts, page_alerts, quarantine_alert, refused_sync
+from orderwatch.polling.detect import Observation
+from orderwatch.polling.health import (
+    Probe,
+    assess,
+    health_after,
+    probe_connection,
+    with_probe,
+)
+from orderwatch.reading.cursor import AfterPage, Cursor, DeadlineWatch, Now, ReadContext
+from orderwatch.reading.policy import Policy
+from orderwatch.reading.window import BacklogCount, Progress, Window, WindowKind
+from orderwatch.records import ConnectionState, Health, HealthState, Syncs
 from orderwatch.trackstar.connections import TrackstarConnection
+from orderwatch.trackstar.orders import Order, OrderPage, Quarantined
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 SHOP = AlertConnection(id="conn_a")
+EVERYBODY, OPERATORS = Recipients.EVERYBODY, Recipients.OPERATORS
+HEALTHY, INITIAL_SYNC, STALE, BLOCKED, UNAUTHORIZED, POLL_FAILING = HealthState
 
 
 def record(**fields: Any) -> TrackstarConnection:
     return TrackstarConnection.model_validate({"connection_id": "conn_a", **fields})
 
 
-def schedule(**fields: Any) -> dict[str, Any]:
-    return {"function_name": "get_orders", "sync_frequency": 3600, **fields}
+def synced(at: datetime | None = None, **fields: Any) -> dict[str, Any]:
+    schedule = {"function_name": "get_orders", "sync_frequency": 3600, "latest_sync": at, **fields}
+    return {"sync_schedules": [schedule]}
 
 
 def endpoint_error(preventing: object) -> dict[str, Any]:
     return {"error_message": "m", "affected_endpoints": [{"endpoint": "get_orders", "preventing_sync": preventing}]}
 
 
+def error(kind: str, resource: str | None = None) -> dict[str, Any]:
+    return {"errors": [{"error_type": kind, "resource": resource}]}
+
+
+# The state
+
+
 @pytest.mark.parametrize(
     ("fields", "state", "why"),
     [
-        ({}, HealthState.HEALTHY, "no fields, no problem"),
-        ({"errors": None, "sync_schedules": "none"}, HealthState.HEALTHY, "invalid values are ignored"),
-        ({"errors": [None, 1, "x"]}, HealthState.HEALTHY, "entries that are not objects are ignored"),
-        (
-            {"errors": [{"error_type": "invalid_credentials", "resource": None}]},
-            HealthState.BLOCKED,
-            "blocks all syncing",
-        ),
-        (
-            {"errors": [{"error_type": "invalid_credentials", "resource": "products"}]},
-            HealthState.BLOCKED,
-            "every resource",
-        ),
-        ({"errors": [{"error_type": "missing_permission", "resource": "get_orders"}]}, HealthState.BLOCKED, "orders"),
-        ({"errors": [{"error_type": "missing_permission", "resource": "products"}]}, HealthState.HEALTHY, "not orders"),
-        ({"errors": [endpoint_error(True)]}, HealthState.BLOCKED, "the other documented shape"),
-        ({"errors": [endpoint_error(False)]}, HealthState.HEALTHY, "an error that prevents no sync"),
-        ({"errors": [endpoint_error("maybe")]}, HealthState.HEALTHY, "an invalid flag"),
-        (
-            {"errors": [{"error_type": "invented_tomorrow"}]},
-            HealthState.HEALTHY,
-            "an unknown error type blocks nothing",
-        ),
-        ({"historical_sync_completed": {"get_orders": False}}, HealthState.INITIAL_SYNC, "nothing can be read yet"),
-        ({"historical_sync_completed": {"get_products": False}}, HealthState.HEALTHY, "products only"),
-        ({"historical_sync_completed": {"get_orders": None}}, HealthState.HEALTHY, "unknown"),
-        ({"sync_schedules": [schedule(last_crawl_end="2026-01-05T10:00:00Z")]}, HealthState.HEALTHY, "just twice"),
-        ({"sync_schedules": [schedule(last_crawl_end="2026-01-05T09:59:59Z")]}, HealthState.STALE, "more than twice"),
-        ({"sync_schedules": [schedule(latest_sync="2026-01-05T09:00:00Z")]}, HealthState.STALE, "one spelling"),
-        ({"sync_schedules": [schedule(latest_data="2026-01-05T09:00:00Z")]}, HealthState.STALE, "the other spelling"),
-        (
-            {"sync_schedules": [schedule(sync_frequency=86400, latest_sync="2026-01-04T12:00:00Z")]},
-            HealthState.HEALTHY,
-            "a daily sync is not stale after a day",
-        ),
-        ({"sync_schedules": [schedule(latest_sync=None)]}, HealthState.HEALTHY, "a sync without a date"),
-        (
-            {"sync_schedules": [{"function_name": "get_products", "latest_sync": "2025-01-01T00:00:00Z"}]},
-            HealthState.HEALTHY,
-            "products may be old",
-        ),
+        ({}, HEALTHY, "no fields, no problem"),
+        ({"errors": None, "sync_schedules": "none"}, HEALTHY, "invalid values are ignored"),
+        ({"errors": [None, 1, "x"]}, HEALTHY, "entries that are not objects are ignored"),
+        (error("invalid_credentials"), BLOCKED, "blocks all syncing"),
+        (error("invalid_credentials", "products"), BLOCKED, "of every resource"),
+        (error("missing_permission", "get_orders"), BLOCKED, "orders"),
+        (error("missing_permission", "products"), HEALTHY, "not orders"),
+        ({"errors": [endpoint_error(True)]}, BLOCKED, "the other documented shape"),
+        ({"errors": [endpoint_error(False)]}, HEALTHY, "an error that prevents no sync"),
+        ({"errors": [endpoint_error("maybe")]}, HEALTHY, "an invalid flag"),
+        (error("invented_tomorrow"), HEALTHY, "an unknown error type blocks nothing"),
+        ({"historical_sync_completed": {"get_orders": False}}, INITIAL_SYNC, "nothing can be read yet"),
+        ({"historical_sync_completed": {"get_products": False}}, HEALTHY, "products only"),
+        ({"historical_sync_completed": {"get_orders": None}}, HEALTHY, "unknown"),
+        (synced(NOON - 2 * HOUR), HEALTHY, "just twice the frequency"),
+        (synced(NOON - 2 * HOUR - SECOND), STALE, "more than twice"),
+        (synced(latest_data=NOON - 3 * HOUR), STALE, "the other spelling"),
+        (synced(NOON - 3 * HOUR, last_crawl_end=NOON - HOUR), HEALTHY, "the newest date of a sync counts"),
+        (synced(NOON - 24 * HOUR, sync_frequency=86400), HEALTHY, "a daily sync is not stale after a day"),
+        (synced(None), HEALTHY, "a sync without a date"),
+        (synced(NOON - 9 * HOUR, function_name="get_products"), HEALTHY, "products may be old"),
     ],
 )
 def test_the_state_of_a_connection_follows_trackstars_record(
     fields: dict[str, Any], state: HealthState, why: str
 ) -> None:
     health = assess(record(**fields), now=NOON)
-    assert health.state is state, why
-    assert bool(health.detail) is (state is not HealthState.HEALTHY), "a problem has a description"
+    assert (health.state, health.since) == (state, NOON), why
+    assert bool(health.detail) is (state is not HEALTHY), "a problem has a description"
 
 
-def test_the_newest_date_of_a_sync_counts() -> None:
-    connection = record(
-        sync_schedules=[schedule(last_crawl_end="2026-01-05T11:00:00Z", latest_sync="2026-01-05T09:00:00Z")]
-    )
-    assert connection.orders_schedule.synced_at == NOON - timedelta(hours=1)
+@pytest.mark.parametrize(
+    ("checks", "states", "why"),
+    [
+        ([HEALTHY, BLOCKED, BLOCKED], [HEALTHY, BLOCKED, BLOCKED], "it begins with the first check"),
+        ([BLOCKED, HEALTHY, HEALTHY], [BLOCKED, BLOCKED, HEALTHY], "it ends after two healthy checks"),
+        ([BLOCKED, HEALTHY, BLOCKED, HEALTHY, HEALTHY], [BLOCKED] * 4 + [HEALTHY], "in a row"),
+        ([BLOCKED, INITIAL_SYNC, HEALTHY, HEALTHY], [BLOCKED] * 3 + [HEALTHY], "an initial sync is not healthy"),
+        ([STALE, BLOCKED, UNAUTHORIZED], [STALE, BLOCKED, UNAUTHORIZED], "a worse problem replaces it"),
+        ([UNAUTHORIZED, BLOCKED, STALE], [UNAUTHORIZED] * 3, "a lesser one does not"),
+        ([INITIAL_SYNC, HEALTHY], [INITIAL_SYNC, HEALTHY], "an initial sync ends at once"),
+    ],
+)
+def test_a_problem_begins_at_once_and_ends_after_two_checks(
+    checks: list[HealthState], states: list[HealthState], why: str
+) -> None:
+    health, found = None, []
+    for number, state in enumerate(checks):
+        health = health_after(health, Health(state=state, since=NOON + number * MINUTE))
+        found.append(health.state)
+    assert found == states, why
 
 
-EVERYBODY, OPERATORS = Recipients.EVERYBODY, Recipients.OPERATORS
-HEALTHY, INITIAL_SYNC = HealthState.HEALTHY, HealthState.INITIAL_SYNC
-STALE, BLOCKED, UNAUTHORIZED = HealthState.STALE, HealthState.BLOCKED, HealthState.UNAUTHORIZED
+@pytest.mark.parametrize("state", [HEALTHY, BLOCKED])
+def test_a_state_keeps_its_beginning(state: HealthState) -> None:
+    before = Health(state=state, since=NOON)
+    assert health_after(before, Health(state=state, since=NOON + MINUTE)) == before
+
+
+# The probe
+
+
+STATE = ConnectionState(connection_id="conn_a", integration="shopify", syncs=Syncs(last_end=NOON - 9 * HOUR))
+FAILING = replace(STATE, health=Health(state=POLL_FAILING, since=NOON - HOUR))
+
+
+def probe(response: TrackstarConnection | Exception, state: ConnectionState = STATE) -> Probe:
+    """The probe at noon, with this record of the connection or this error."""
+
+    def answer() -> TrackstarConnection:
+        if isinstance(response, Exception):
+            raise response
+        return response
+
+    vendor: Any = SimpleNamespace(now=lambda: NOON, connection=answer)
+    return probe_connection(vendor, state, SHOP)
+
+
+def test_a_probe_shows_the_syncs_and_the_integration() -> None:
+    found = probe(record(**synced(NOON - MINUTE, sync_frequency=1800, in_progress=True), integration_name="etsy"))
+    assert found.state == replace(STATE, integration="etsy", syncs=Syncs(timedelta(minutes=30), NOON - MINUTE))
+    assert (found.connection.integration, found.health) == ("etsy", Health(since=NOON))
+    assert (found.is_successful, found.awaits_initial_sync) == (True, False)
+    assert (found.sync_age, found.is_syncing, found.watermark) == (60.0, True, NOON - MINUTE)
+
+
+def test_a_probe_without_them_keeps_those_of_before() -> None:
+    found = probe(record(historical_sync_completed={"get_orders": False}))
+    assert found.state == STATE
+    assert (found.connection.integration, found.health.state) == ("shopify", INITIAL_SYNC)
+    assert (found.is_successful, found.awaits_initial_sync) == (True, True)
+    assert (found.sync_age, found.is_syncing, found.watermark) == (None, False, NOON - 9 * HOUR)
+
+
+@pytest.mark.parametrize("kind", [NotFoundError, UnavailableError])
+def test_a_failed_probe_changes_no_state(kind: type[Exception]) -> None:
+    found = probe(kind("GET /connections/conn_a"))
+    assert (found.state, found.connection.integration) == (STATE, "shopify")
+    assert (found.is_successful, found.awaits_initial_sync) == (False, False)
+    assert (found.sync_age, found.is_syncing) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("response", "state", "watermark", "why"),
+    [
+        (record(**synced(NOON - MINUTE)), STATE, NOON - MINUTE, "the end of the last sync"),
+        (record(**synced(NOON + MINUTE)), STATE, NOON, "never later than now"),
+        (
+            record(**synced(NOON - MINUTE, last_crawl_start=NOON - 3 * MINUTE, last_crawl_end=NOON - MINUTE)),
+            STATE,
+            NOON - 3 * MINUTE,
+            "a sync can miss what changes while it runs",
+        ),
+        (record(), STATE, NOON - 9 * HOUR, "the last sync that was seen"),
+        (record(), replace(STATE, syncs=Syncs()), NOON - 2 * HOUR, "two syncs ago if none was ever seen"),
+        (record(), replace(FAILING, syncs=Syncs()), NOON - 2 * HOUR, "failed polls do not hold it back"),
+        (record(**error("invalid_credentials")), replace(STATE, syncs=Syncs()), None, "unknown while it is blocked"),
+        (UnavailableError("down"), STATE, NOON - 9 * HOUR, "the last one counts without a record"),
+        (UnavailableError("down"), replace(STATE, syncs=Syncs(last_end=NOON + HOUR)), NOON, "but not the future"),
+        (UnavailableError("down"), replace(STATE, syncs=Syncs()), None, "none was ever seen"),
+        (NotFoundError("gone"), STATE, None, "Trackstar no longer has the shop"),
+    ],
+)
+def test_the_watermark_is_never_later_than_the_data(
+    response: TrackstarConnection | Exception, state: ConnectionState, watermark: datetime | None, why: str
+) -> None:
+    assert probe(response, state).watermark == watermark, why
+
+
+def test_the_age_of_a_sync_is_never_negative() -> None:
+    assert probe(record(**synced(NOON + MINUTE))).sync_age == 0
+
+
+@pytest.mark.parametrize(
+    ("response", "before", "state", "why"),
+    [
+        (record(), None, HEALTHY, "a healthy record"),
+        (UnavailableError("down"), None, HEALTHY, "an unknown one counts as healthy"),
+        (UnavailableError("down"), Health(state=STALE, since=NOON), STALE, "and changes nothing"),
+        (NotFoundError("gone"), Health(since=NOON), BLOCKED, "Trackstar no longer knows it"),
+        (record(), FAILING.health, POLL_FAILING, "a healthy record does not end failing polls"),
+        (record(**error("invalid_credentials")), FAILING.health, BLOCKED, "a worse problem replaces them"),
+    ],
+)
+def test_the_health_after_a_probe(
+    response: TrackstarConnection | Exception, before: Health | None, state: HealthState, why: str
+) -> None:
+    once = probe(response, replace(STATE, health=before))
+    assert once.health.state is state, why
+    twice = probe(response, replace(STATE, health=once.health))
+    assert twice.health.state is state, "nor does a second one"
+
+
+def test_failing_polls_end_two_checks_after_one_succeeded() -> None:
+    health = FAILING.health
+    for state in (POLL_FAILING, HEALTHY):
+        recovered = replace(FAILING, health=health, cursor=Cursor(last_success_at=NOON))
+        health = probe(record(), recovered).health
+        assert health.state is state
+
+
+@pytest.mark.parametrize(
+    ("before", "flaw", "is_alerted"),
+    [
+        (None, "bad zone", True),
+        ("bad zone", "bad zone", False),
+        ("bad zone", "no JSON", True),
+        ("bad zone", None, False),
+    ],
+)
+def test_flawed_settings_are_alerted_once_each(before: str | None, flaw: str | None, is_alerted: bool) -> None:
+    state = replace(STATE, settings_flaw=before, health=Health(since=NOON))
+    after, alerts = with_probe(state, probe(record(), state), settings_flaw=flaw, now=NOON)
+    assert after.settings_flaw == flaw
+    assert [(alert.kind, alert.recipients) for alert in alerts] == ([("settings.refused", OPERATORS)] * is_alerted)
+    assert all(flaw and flaw in (alert.detail or "") for alert in alerts)
+
+
+# The alerts about its health
 
 
 @pytest.mark.parametrize(
@@ -103,15 +247,13 @@ STALE, BLOCKED, UNAUTHORIZED = HealthState.STALE, HealthState.BLOCKED, HealthSta
         (None, HEALTHY, None, "a healthy start sends no alert"),
         (None, INITIAL_SYNC, None, "neither does the first sync"),
         (None, BLOCKED, "connection.blocked", "an unhealthy start does"),
-        (HEALTHY, BLOCKED, "connection.blocked", "a problem"),
         (HEALTHY, STALE, "connection.stale", "a problem"),
         (HEALTHY, UNAUTHORIZED, "connection.unauthorized", "a problem"),
         (BLOCKED, BLOCKED, None, "alerted already"),
         (STALE, BLOCKED, "connection.blocked", "another problem"),
         (BLOCKED, HEALTHY, "connection.recovered", "its end"),
-        (STALE, HEALTHY, "connection.recovered", "its end"),
-        (UNAUTHORIZED, HEALTHY, "connection.recovered", "its end"),
         (BLOCKED, INITIAL_SYNC, None, "not resolved yet"),
+        (HEALTHY, INITIAL_SYNC, None, "no problem"),
         (INITIAL_SYNC, HEALTHY, None, "the first sync was not alerted"),
         (INITIAL_SYNC, BLOCKED, "connection.blocked", "a problem"),
         (HEALTHY, HEALTHY, None, "as ever"),
@@ -122,45 +264,170 @@ def test_a_change_of_state_and_its_end_are_alerted_once(
 ) -> None:
     old = Health(state=before, since=NOON, detail="before") if before else None
     new = Health(state=after, since=NOON + MINUTE, detail="after")
-    alerts = health_alerts(old, new, connection=SHOP)
-    assert [(alert.kind, alert.recipients) for alert in alerts] == (
-        [(kind, EVERYBODY), (kind, OPERATORS)] if kind else []
-    ), why
+    alerts = health_alerts(old, new, connection=SHOP, data_as_of=NOON)
+    expected = [(kind, EVERYBODY, NOON), (kind, OPERATORS, NOON)] if kind else []
+    assert [(alert.kind, alert.recipients, alert.data_as_of) for alert in alerts] == expected, why
     assert len({alert.alert_id for alert in alerts}) == len(alerts), "each recipient has its own alert"
 
 
 def test_our_own_problems_are_for_operators_only() -> None:
-    problem, good = Health(state=HealthState.POLL_FAILING, since=NOON), Health(since=NOON + MINUTE)
+    problem, good = Health(state=POLL_FAILING, since=NOON), Health(since=NOON + MINUTE)
     for before, after in ((None, problem), (problem, good)):
         assert [alert.recipients for alert in health_alerts(before, after, connection=SHOP)] == [OPERATORS]
 
 
-@pytest.mark.parametrize(
-    ("state", "command"),
-    [(UNAUTHORIZED, "orderwatch connect"), (BLOCKED, "orderwatch poll"), (STALE, "orderwatch poll")],
-)
-def test_each_recipient_gets_the_step_that_they_can_take(state: HealthState, command: str) -> None:
-    for_shop, for_operators = health_alerts(None, Health(state=state, since=NOON, detail="Bad."), connection=SHOP)
-    assert f"{command} {SHOP.id}" in next_step(for_operators)
-    assert "orderwatch " not in next_step(for_shop).replace("operators of orderwatch are", "")
-    assert for_shop.detail == for_operators.detail == "Bad.", "the detail is the same"
-
-
-def test_the_same_problem_later_is_another_alert() -> None:
-    first, _ = health_alerts(None, Health(state=BLOCKED, since=NOON), connection=SHOP)
-    second, _ = health_alerts(None, Health(state=BLOCKED, since=NOON + MINUTE), connection=SHOP)
-    assert first.alert_id != second.alert_id
-
-
 def test_a_recovery_names_the_problem_and_its_duration() -> None:
-    for lasted, text in ((MINUTE, "1 min"), (200 * MINUTE, "3 h 20 min"), (3000 * MINUTE, "2 d 2 h")):
-        alert, _ = health_alerts(Health(state=BLOCKED, since=NOON), Health(since=NOON + lasted), connection=SHOP)
-        assert alert.detail == f"It was blocked for {text}."
+    alert, _ = health_alerts(Health(state=BLOCKED, since=NOON), Health(since=NOON + 200 * MINUTE), connection=SHOP)
+    assert alert.detail == "It was blocked for 3 h 20 min."
+
+
+# What a page shows about its connection
+
+POLICY = Policy(statuses={"exception"})
+WITH_DEADLINES = replace(POLICY, deadlines=DeadlineRules(zone=ZoneInfo("UTC")))
+LATE, FROM_NOW_ON = "1 order is past its ship-by", "only deadlines that pass from now on are alerted."
+OBSERVED = Observation(SHOP, NOON, WindowKind.INCREMENTAL, watch_started_at=None, data_as_of=None)
+
+
+def shown(
+    state: ConnectionState = STATE,
+    *,
+    statuses: Collection[str] = (),
+    quarantined: Collection[Quarantined] = (),
+    finished: Progress | None = None,
+    policy: Policy = POLICY,
+) -> tuple[ConnectionState, list[Alert]]:
+    """The state and the alerts after a page with orders in these statuses, whose ids are their statuses."""
+    orders = {status: Order(id=status, status=status) for status in statuses}
+    page = OrderPage(list(orders.values()), list(quarantined), None, None)
+    context = ReadContext(Now(NOON, NOON), policy, HOUR, NOON - MINUTE)
+    return page_alerts(state, page, replace(OBSERVED, orders=orders), AfterPage(state.cursor, finished), context)
+
+
+def finished(kind: WindowKind, **fields: Any) -> Progress:
+    return Progress(window=Window(kind=kind, until=NOON), began_at=NOON, **fields)
+
+
+def test_a_page_without_anything_new_causes_no_alert() -> None:
+    assert shown(statuses=["open", "exception"]) == (STATE, [])
+    assert shown(finished=finished(WindowKind.INCREMENTAL)) == (STATE, [])
 
 
 @pytest.mark.parametrize(
-    ("set_at", "read"), [(None, False), (NOON - MINUTE, False), (NOON, True), (NOON + MINUTE, True)]
+    ("backlog", "policy", "detail"),
+    [
+        (BacklogCount(), POLICY, "Watching 1,234 orders for exception; none needs attention now."),
+        (
+            BacklogCount({"exception": 2, "backordered": 1}),
+            replace(WITH_DEADLINES, statuses={"exception", "backordered"}),
+            "Watching 1,234 orders for backordered, exception; 1 backordered, 2 in exception now.",
+        ),
+        (
+            BacklogCount(overdue={"order.late": 1}),
+            WITH_DEADLINES,
+            f"Watching 1,234 orders for exception; none needs attention now. {LATE}: {FROM_NOW_ON}",
+        ),
+    ],
 )
-def test_a_read_that_started_after_the_request_counts(set_at: datetime | None, read: bool) -> None:
-    state = Cursor(last_read_started_at=set_at)
-    assert state.has_read_since(NOON) is read
+def test_a_finished_baseline_is_one_alert(backlog: BacklogCount, policy: Policy, detail: str) -> None:
+    progress = finished(WindowKind.BASELINE, read_count=1234, backlog=backlog)
+    _, [alert] = shown(finished=progress, policy=policy)
+    assert (alert.kind, alert.detail, alert.data_as_of) == ("watch.started", detail, NOON - MINUTE)
+    assert alert.backlog == backlog.backlog(now=NOON)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "overdue", "detail"),
+    [
+        (None, {}, "None has passed"),
+        (None, {"order.late": 1}, LATE),
+        ("other rules", {"order.late": 1}, LATE),
+        ("other rules", {}, None),
+    ],
+)
+def test_recorded_deadlines_are_one_alert(recorded: str | None, overdue: dict[str, int], detail: str | None) -> None:
+    state = replace(STATE, cursor=Cursor(deadlines=DeadlineWatch(recorded, NOON)))
+    progress = finished(WindowKind.DEADLINES, read_count=1234, backlog=BacklogCount(overdue=overdue))
+    _, alerts = shown(state, finished=progress, policy=WITH_DEADLINES)
+    text = f"Now watching the deadlines of 1,234 open orders. {detail}: {FROM_NOW_ON}"
+    assert [alert.detail for alert in alerts] == ([text] if detail else [])
+    assert {alert.kind for alert in alerts} <= {"watch.started"}
+    for kind in (WindowKind.SWEEP, WindowKind.INCREMENTAL):
+        assert (
+            shown(state, finished=replace(progress, window=Window(kind=kind, until=NOON)), policy=WITH_DEADLINES)[1]
+            == []
+        )
+
+
+# Statuses that may be misspelt
+
+
+def test_a_status_that_no_order_had_is_reported_once_by_its_name() -> None:
+    policy, end = Policy(statuses={"exceptoin", "cancelled", "on_hold"}), finished(WindowKind.INCREMENTAL)
+    assert shown(policy=policy) == (STATE, []), "before the window is read it is not known"
+    state, [alert] = shown(statuses=["on_hold"], finished=end, policy=policy)
+    assert (alert.kind, alert.connection_id, alert.recipients) == ("status.unknown", "AlertStatuses", OPERATORS)
+    assert "AlertStatuses contains exceptoin, " in (alert.detail or "")
+    assert (state.other_statuses, state.reported_statuses) == (("on_hold",), ("exceptoin",))
+    assert shown(state, finished=end, policy=policy) == (state, [])
+    _, [other] = shown(replace(STATE, connection_id="conn_b"), statuses=["on_hold"], finished=end, policy=policy)
+    assert other.alert_id == alert.alert_id, "one alert for all shops"
+
+
+def test_at_most_fifty_undocumented_statuses_are_recorded() -> None:
+    names = [f"s{number:02}" for number in range(60)]
+    assert shown(statuses=names)[0].other_statuses == tuple(names[:50])
+    for known, expected in ((48, [*names[:48], "x", "y"]), (49, [*names[:49], "x"]), (50, names[:50])):
+        state = replace(STATE, other_statuses=tuple(names[:known]))
+        assert shown(state, statuses=["x", "y", "open", "s00"])[0].other_statuses == tuple(expected)
+
+
+# Quarantine (rule 9)
+
+
+def broken(*order_ids: str | None, reason: str = "status: missing") -> list[Quarantined]:
+    return [Quarantined(order_id, reason) for order_id in order_ids]
+
+
+def test_quarantined_orders_are_reported_once_for_each_reason() -> None:
+    state, [alert] = shown(quarantined=broken("2", "1", None))
+    assert (alert.kind, alert.recipients) == ("orders.quarantined", OPERATORS)
+    assert alert.detail == (
+        "3 orders cannot be watched because the records are malformed: 2 (status: missing), 1 (status: missing), "
+        "without id (status: missing) (status: missing). All other orders are watched."
+    )
+    assert shown(state, quarantined=broken("1", "2", None)) == (state, [])
+    state, [alert] = shown(state, quarantined=broken("1", reason="id: too long"))
+    assert "1 order cannot be watched because the records are malformed: 1 (id: too long). " in (alert.detail or "")
+
+
+def test_a_record_that_can_be_read_leaves_the_quarantine() -> None:
+    state = replace(STATE, quarantined={"open": "status: missing", "2": "status: missing"})
+    after, alerts = shown(state, statuses=["open"])
+    assert (after.quarantined, alerts) == ({"2": "status: missing"}, [])
+    _, [alert] = shown(after, quarantined=broken("open"))
+    assert "open (status: missing)" in (alert.detail or "")
+
+
+@pytest.mark.parametrize(("count", "named", "more"), [(20, 20, ""), (21, 20, " and 1 more")])
+def test_twenty_quarantined_orders_are_named(count: int, named: int, more: str) -> None:
+    alert = quarantine_alert({f"o{number}": "bad" for number in range(count)}, connection=SHOP, now=NOON)
+    assert alert.detail
+    assert alert.detail.count("(bad)") == named
+    assert f"(bad){more}. All other orders" in alert.detail
+
+
+@pytest.mark.parametrize(
+    ("known", "kept", "is_alerted"), [(198, 2, True), (199, 1, True), (200, 0, False), (201, 0, False)]
+)
+def test_two_hundred_quarantined_orders_are_kept(known: int, kept: int, is_alerted: bool) -> None:
+    state = replace(STATE, quarantined={f"o{number}": "bad" for number in range(known)})
+    after, alerts = shown(state, quarantined=broken("x", "y", "z")[: 2 if known < 200 else 3])
+    assert len(after.quarantined) == known + kept
+    assert bool(alerts) is is_alerted
+
+
+def test_a_refused_sync_shows_two_hundred_characters_of_the_reason() -> None:
+    alert = refused_sync("x" * 300, connection=SHOP, now=NOON)
+    assert alert.detail
+    assert (alert.kind, alert.recipients, alert.detail.count("x")) == ("sync.refused", OPERATORS, 200)

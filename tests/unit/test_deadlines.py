@@ -1,34 +1,45 @@
-"""When an order is at risk, late or stuck: the calendar of the shop, and which deadline is still ahead."""
+"""When an order is at risk, late or stuck: the calendar of the shop, its rules, and what becomes of each deadline."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK, Severity, severity_of
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
+from orderwatch.alerts.parts import AlertConnection, AlertOrder
+from orderwatch.deadlines.alerts import (
+    deadline_alert,
+    deadline_id,
+    describe_past,
+    describe_resolved,
+    resolved_id,
+)
 from orderwatch.deadlines.calendar import end_of_business_days, end_of_day, ship_deadline
 from orderwatch.deadlines.rules import (
     FINAL_STATUSES,
+    NO_DEADLINE,
     OPEN_STATUSES,
     Deadline,
+    DeadlineChange,
     DeadlineRules,
     DeadlineState,
     Suppression,
-    expire,
-    schedule,
+    evaluate,
 )
 from orderwatch.polling.connection_alerts import DOCUMENTED_STATUSES
 from orderwatch.shop_settings import ShopSettings
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 WORKDAYS = frozenset(range(5))
+IN_UTC = ZoneInfo("UTC")
 
 
 def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-# The end of a day
+# The calendar
 
 
 @pytest.mark.parametrize(
@@ -40,27 +51,25 @@ def utc(text: str) -> datetime:
         ("2026-03-29", "Europe/Berlin", "2026-03-29T22:00", "a day of 23 hours"),
         ("2026-10-25", "Europe/Berlin", "2026-10-25T23:00", "a day of 25 hours"),
         ("2026-03-06", "America/Los_Angeles", "2026-03-07T08:00", "hours after it in the west"),
-        ("2026-03-08", "America/New_York", "2026-03-09T04:00", "the day on which the clocks go forward there"),
         ("2026-04-23", "Africa/Cairo", "2026-04-23T22:00", "the next midnight does not exist: clocks jump over it"),
         ("2026-10-31", "America/Havana", "2026-11-01T04:00", "the next midnight comes twice: the first counts"),
         ("2026-03-06", "Asia/Kathmandu", "2026-03-06T18:15", "an offset of 45 minutes"),
-        ("2026-12-31", "Pacific/Kiritimati", "2026-12-31T10:00", "the first zone of all"),
     ],
 )
 def test_where_a_day_ends(day: str, zone: str, ends_at: str, why: str) -> None:
     assert end_of_day(date.fromisoformat(day), ZoneInfo(zone)) == utc(ends_at), why
 
 
-def test_midnight_utc_is_a_date_that_ends_with_the_shops_day() -> None:
-    assert ship_deadline(utc("2026-03-06"), ZoneInfo("America/Chicago")) == utc("2026-03-07T06:00")
-
-
-@pytest.mark.parametrize("time", ["2026-03-06T00:00:01", "2026-03-06T15:30", "2026-03-06T23:59:59"])
-def test_a_ship_by_with_a_time_ignores_the_shops_time_zone(time: str) -> None:
-    assert ship_deadline(utc(time), ZoneInfo("America/Chicago")) == utc(time)
-
-
-# Business days
+@pytest.mark.parametrize(
+    ("ship_by", "passes_at"),
+    [
+        ("2026-03-06", "2026-03-07T06:00"),
+        ("2026-03-06T00:00:01", "2026-03-06T00:00:01"),
+        ("2026-03-06T23:59:59", "2026-03-06T23:59:59"),
+    ],
+)
+def test_only_a_ship_by_without_a_time_ends_with_the_shops_day(ship_by: str, passes_at: str) -> None:
+    assert ship_deadline(utc(ship_by), ZoneInfo("America/Chicago")) == utc(passes_at)
 
 
 @pytest.mark.parametrize(
@@ -85,20 +94,18 @@ def test_when_whole_business_days_have_passed(
     assert found == utc(at), why
 
 
-def test_a_week_may_be_one_from_sunday_to_thursday() -> None:
-    thursday = utc("2026-03-05T09:00")
-    found = end_of_business_days(thursday, 1, zone=ZoneInfo("UTC"), working_days={6, 0, 1, 2, 3}, holidays=())
-    assert found == utc("2026-03-09"), "the end of Sunday"
-
-
-def test_a_calendar_that_never_works_has_no_business_days() -> None:
-    found = end_of_business_days(utc("2026-03-02"), 1, zone=ZoneInfo("UTC"), working_days=(), holidays=())
-    assert found is None
+@pytest.mark.parametrize(("closed", "is_found"), [(3659, True), (3660, False)])
+def test_business_days_are_searched_for_ten_years(closed: int, is_found: bool) -> None:
+    monday = utc("2026-03-02")
+    holidays = {(monday + number * DAY).date() for number in range(1, closed + 1)}
+    found = end_of_business_days(monday, 1, zone=IN_UTC, working_days=range(7), holidays=holidays)
+    assert found == (monday + 3661 * DAY if is_found else None)
 
 
 # The deadlines of an order
 
 RULES = DeadlineRules(zone=ZoneInfo("Europe/Berlin"), late_warning_hours=24, stuck_days=2)
+QUIET = DeadlineRules(zone=RULES.zone, late_warning_hours=0, stuck_days=0)
 MONDAY = utc("2026-03-02T09:00")
 SHIP_BY = utc("2026-03-06")
 LATE = Deadline(utc("2026-03-06T23:00"), KIND_LATE)
@@ -106,55 +113,31 @@ AT_RISK = Deadline(LATE.at - DAY, KIND_AT_RISK)
 STUCK = Deadline(utc("2026-03-04T23:00"), KIND_STUCK)
 
 
-def deadlines(
-    status: str = "open", ship_by: datetime | None = SHIP_BY, rules: DeadlineRules = RULES
-) -> tuple[Deadline, ...]:
-    return rules.deadlines(status=status, ship_by=ship_by, since=MONDAY)
+@pytest.mark.parametrize(
+    ("ship_by", "rules", "expected", "why"),
+    [
+        (SHIP_BY, RULES, (AT_RISK, LATE), "a warning, then the ship-by"),
+        (SHIP_BY, QUIET, (LATE,), "no warning"),
+        (None, RULES, (STUCK,), "without a ship-by it can get stuck"),
+        (None, QUIET, (), "that is turned off"),
+        (None, replace(RULES, working_days=frozenset()), (), "a shop that never works"),
+        (utc("1999-12-31"), RULES, (STUCK,), "a placeholder is no ship-by"),
+        (utc("2000-01-01"), QUIET, (Deadline(utc("2000-01-01T23:00"), KIND_LATE),), "the earliest ship-by"),
+        (utc("2099-12-31"), QUIET, (Deadline(utc("2099-12-31T23:00"), KIND_LATE),), "far away"),
+        (utc("9999-12-31"), RULES, (), "it never comes"),
+    ],
+)
+def test_the_deadlines_of_an_open_order(
+    ship_by: datetime | None, rules: DeadlineRules, expected: tuple[Deadline, ...], why: str
+) -> None:
+    assert rules.deadlines(status="open", ship_by=ship_by, since=MONDAY) == expected, why
 
 
-@pytest.mark.parametrize("status", sorted(OPEN_STATUSES))
-def test_an_open_order_is_at_risk_and_then_late(status: str) -> None:
-    assert deadlines(status) == (AT_RISK, LATE)
-
-
-@pytest.mark.parametrize("status", sorted((DOCUMENTED_STATUSES - OPEN_STATUSES) | {"on_hold"}))
-def test_final_and_custom_statuses_have_no_deadline(status: str) -> None:
-    assert deadlines(status) == deadlines(status, ship_by=None) == ()
-
-
-def test_every_documented_status_but_other_is_open_or_final() -> None:
+@pytest.mark.parametrize("status", sorted(DOCUMENTED_STATUSES | {"on_hold"}))
+def test_only_open_statuses_have_deadlines(status: str) -> None:
+    expected = (AT_RISK, LATE) if status in OPEN_STATUSES else ()
+    assert RULES.deadlines(status=status, ship_by=SHIP_BY, since=MONDAY) == expected
     assert OPEN_STATUSES | FINAL_STATUSES | {"other"} == DOCUMENTED_STATUSES
-
-
-def test_zero_warning_hours_or_stuck_days_turn_a_deadline_off() -> None:
-    quiet = DeadlineRules(zone=RULES.zone, late_warning_hours=0, stuck_days=0)
-    assert deadlines(rules=quiet) == (LATE,)
-    assert deadlines(ship_by=None, rules=quiet) == ()
-
-
-def test_an_order_without_a_ship_by_is_stuck_after_its_business_days() -> None:
-    assert deadlines(ship_by=None) == (STUCK,)
-
-
-@pytest.mark.parametrize("nothing", ["0001-01-01", "1970-01-01", "1899-12-30"])
-def test_placeholder_dates_are_no_ship_by(nothing: str) -> None:
-    assert deadlines(ship_by=utc(nothing)) == (STUCK,)
-
-
-def test_a_ship_by_of_2099_is_a_deadline_that_is_far_away() -> None:
-    assert deadlines(ship_by=utc("2099-12-31"))[-1] == Deadline(utc("2099-12-31T23:00"), KIND_LATE)
-
-
-def test_a_ship_by_at_the_end_of_time_never_comes() -> None:
-    assert deadlines(ship_by=utc("9999-12-31")) == ()
-
-
-def test_only_late_is_critical() -> None:
-    assert [severity_of(kind) for kind in (KIND_LATE, KIND_AT_RISK, KIND_STUCK)] == [
-        Severity.CRITICAL,
-        Severity.WARNING,
-        Severity.WARNING,
-    ]
 
 
 def test_a_shops_own_settings_go_before_the_stacks() -> None:
@@ -164,110 +147,205 @@ def test_a_shops_own_settings_go_before_the_stacks() -> None:
             "working_days": ["sun", "mon"],
             "holidays": ["2026-05-05"],
             "late_warning_hours": 0,
-            "stuck_days": 3,
+            "stuck_days": 0,
         }
     )
-    rules = DeadlineRules.of(own, zone=ZoneInfo("UTC"), late_warning_hours=24, stuck_days=0)
-    assert rules == DeadlineRules(ZoneInfo("Asia/Tokyo"), frozenset({6, 0}), frozenset({date(2026, 5, 5)}), 0, 3)
-    default = DeadlineRules.of(ShopSettings(), zone=ZoneInfo("UTC"), late_warning_hours=24, stuck_days=1)
-    assert default == DeadlineRules(ZoneInfo("UTC"), WORKDAYS, frozenset(), 24, 1)
+    rules = DeadlineRules.of(own, zone=IN_UTC, late_warning_hours=24, stuck_days=2)
+    assert rules == DeadlineRules(ZoneInfo("Asia/Tokyo"), frozenset({6, 0}), frozenset({date(2026, 5, 5)}), 0, 0)
+    stacks = DeadlineRules.of(ShopSettings(), zone=IN_UTC, late_warning_hours=12, stuck_days=1)
+    assert stacks == DeadlineRules(IN_UTC, WORKDAYS, frozenset(), 12, 1)
+    assert DeadlineRules(IN_UTC) == DeadlineRules(IN_UTC, WORKDAYS, frozenset(), 24, 0)
 
 
 def test_the_fingerprint_changes_only_with_the_deadlines() -> None:
     holidays = frozenset({date(2026, 5, 1)})
-    unused = DeadlineRules(zone=RULES.zone, stuck_days=0)
-    assert unused.fingerprint == DeadlineRules(zone=RULES.zone, stuck_days=0, holidays=holidays).fingerprint
-    assert RULES.fingerprint != DeadlineRules(zone=RULES.zone, stuck_days=2, holidays=holidays).fingerprint
-    assert RULES.fingerprint != DeadlineRules(zone=ZoneInfo("UTC"), stuck_days=2).fingerprint
+    assert QUIET.fingerprint == replace(QUIET, holidays=holidays, working_days=frozenset({6})).fingerprint
+    changes = [
+        RULES,
+        QUIET,
+        replace(RULES, holidays=holidays),
+        replace(RULES, zone=IN_UTC),
+        replace(RULES, late_warning_hours=23),
+        replace(RULES, stuck_days=1),
+        replace(RULES, working_days=frozenset({6})),
+    ]
+    assert len({each.fingerprint for each in changes}) == len(changes)
 
 
-# The deadline state of an order
-
-BOTH = (AT_RISK, LATE)
-UNKNOWN = DeadlineState()
-
-
-def scheduled(
-    before: DeadlineState, found: tuple[Deadline, ...], *, suppression: Suppression | None = None
-) -> DeadlineState:
-    return schedule(before, found, is_open=True, suppression=suppression)
+def test_the_fingerprint_survives_an_upgrade() -> None:
+    assert DeadlineRules(IN_UTC).fingerprint == "ffd11f46a509ab89", (
+        "rows have it: another one reads all open orders again"
+    )
 
 
-def test_a_new_order_has_its_first_deadline_ahead() -> None:
-    assert scheduled(UNKNOWN, BOTH) == DeadlineState(due=AT_RISK)
+# What becomes of a deadline
+
+NEW, WARNED, WAS_LATE = DeadlineState(due=AT_RISK), DeadlineState(LATE, AT_RISK, "a1"), DeadlineState(None, LATE, "a1")
+WAS_STUCK = DeadlineState(None, STUCK, "a1")
+PAST_WARNING, PAST = DeadlineState(due=LATE, passed=AT_RISK), DeadlineState(passed=LATE)
+LATER = SHIP_BY + 3 * DAY
+RESCHEDULED = DeadlineState(due=Deadline(AT_RISK.at + 3 * DAY, KIND_AT_RISK))
+
+
+def evaluated(
+    before: DeadlineState,
+    *,
+    status: str = "open",
+    ship_by: datetime | None = SHIP_BY,
+    since: datetime = MONDAY,
+    suppression: Suppression | None = None,
+    watermark: datetime | None = None,
+) -> DeadlineChange:
+    return evaluate(
+        before, RULES, status=status, ship_by=ship_by, since=since, suppression=suppression, watermark=watermark
+    )
 
 
 @pytest.mark.parametrize(
-    ("until", "is_recording", "expected"),
+    ("before", "watermark", "state", "expired", "why"),
     [
-        (AT_RISK.at - HOUR, True, DeadlineState(due=AT_RISK)),
-        (AT_RISK.at, True, DeadlineState(due=LATE, passed=AT_RISK)),
-        (LATE.at, True, DeadlineState(passed=LATE)),
-        (AT_RISK.at - HOUR, False, DeadlineState(due=AT_RISK)),
-        (AT_RISK.at, False, DeadlineState(due=AT_RISK)),
-        (LATE.at, False, DeadlineState(passed=LATE)),
+        (NO_DEADLINE, None, NEW, None, "a new order has its first deadline ahead"),
+        (NEW, AT_RISK.at - SECOND, NEW, None, "it has not passed"),
+        (NEW, AT_RISK.at, PAST_WARNING, AT_RISK, "it passes at its time"),
+        (NEW, LATE.at - SECOND, PAST_WARNING, AT_RISK, "the next one has not"),
+        (NEW, LATE.at, PAST, LATE, "of several only the last is alerted"),
+        (NEW, LATE.at + 9 * DAY, PAST, LATE, "long after"),
+        (NEW, None, NEW, None, "without a watermark nothing expires"),
+        (WARNED, LATE.at - SECOND, WARNED, None, "a warning is alerted once"),
+        (WARNED, LATE.at, PAST, LATE, "and then it is late"),
+        (WAS_LATE, LATE.at + DAY, WAS_LATE, None, "late is alerted once"),
     ],
 )
-def test_deadlines_past_at_the_baseline_are_suppressed(
-    until: datetime, *, is_recording: bool, expected: DeadlineState
+def test_a_deadline_expires_at_the_watermark_once(
+    before: DeadlineState, watermark: datetime | None, state: DeadlineState, expired: Deadline | None, why: str
 ) -> None:
-    assert scheduled(UNKNOWN, BOTH, suppression=Suppression(until, is_recording)) == expected
-
-
-def test_a_scheduled_deadline_is_alerted_after_any_pause() -> None:
-    waiting = DeadlineState(due=AT_RISK)
-    assert scheduled(waiting, BOTH, suppression=Suppression(LATE.at + DAY, is_recording=True)) == waiting
-
-
-def test_seeing_an_order_again_keeps_its_deadline_state() -> None:
-    for before in (
-        DeadlineState(due=AT_RISK),
-        DeadlineState(LATE, AT_RISK, "alert-1"),
-        DeadlineState(None, LATE, "alert-1"),
-    ):
-        assert scheduled(before, BOTH) == before
-
-
-def test_a_moved_ship_by_reschedules_and_resolves() -> None:
-    was_late = DeadlineState(passed=LATE, deadline_alert_id="alert-1")
-    later = (Deadline(AT_RISK.at + 3 * DAY, KIND_AT_RISK), Deadline(LATE.at + 3 * DAY, KIND_LATE))
-    assert was_late.is_alerted_problem
-    assert scheduled(was_late, later) == DeadlineState(due=later[0])
-
-
-def test_a_removed_ship_by_leaves_no_deadline() -> None:
-    assert scheduled(DeadlineState(due=LATE, passed=AT_RISK, deadline_alert_id="alert-1"), ()) == DeadlineState()
-
-
-def test_an_order_that_is_closed_and_opened_again_is_not_late_twice() -> None:
-    was_late = DeadlineState(passed=LATE, deadline_alert_id="alert-1")
-    closed = schedule(was_late, (), is_open=False, suppression=None)
-    assert closed == DeadlineState(passed=LATE)
-    assert scheduled(closed, BOTH) == closed
-
-
-def test_the_end_of_a_warning_is_not_alerted() -> None:
-    assert not DeadlineState(due=LATE, passed=AT_RISK, deadline_alert_id="alert-1").is_alerted_problem
-
-
-# What passes
+    assert evaluated(before, watermark=watermark) == DeadlineChange(state, expired=expired), why
 
 
 @pytest.mark.parametrize(
-    ("watermark", "expected"),
+    ("before", "until", "is_recording", "expected"),
     [
-        (AT_RISK.at - timedelta(seconds=1), DeadlineState(due=AT_RISK)),
-        (AT_RISK.at, DeadlineState(due=LATE, passed=AT_RISK)),
-        (LATE.at - timedelta(seconds=1), DeadlineState(due=LATE, passed=AT_RISK)),
-        (LATE.at, DeadlineState(passed=LATE)),
-        (LATE.at + 9 * DAY, DeadlineState(passed=LATE)),
+        (NO_DEADLINE, AT_RISK.at - SECOND, True, NEW),
+        (NO_DEADLINE, AT_RISK.at, True, PAST_WARNING),
+        (NO_DEADLINE, LATE.at - SECOND, True, PAST_WARNING),
+        (NO_DEADLINE, LATE.at, True, PAST),
+        (NO_DEADLINE, AT_RISK.at, False, NEW),
+        (NO_DEADLINE, LATE.at - SECOND, False, NEW),
+        (NO_DEADLINE, LATE.at, False, PAST),
+        (NEW, LATE.at + DAY, True, NEW),
+        (WARNED, LATE.at + DAY, True, WARNED),
     ],
 )
-def test_of_several_passed_deadlines_only_the_last_is_alerted(watermark: datetime, expected: DeadlineState) -> None:
-    assert expire(DeadlineState(due=AT_RISK), BOTH, watermark=watermark) == expected
+def test_deadlines_past_when_the_watch_began_are_not_alerted(
+    before: DeadlineState, until: datetime, is_recording: bool, expected: DeadlineState
+) -> None:
+    suppression = Suppression(until, is_recording)
+    assert evaluated(before, suppression=suppression) == DeadlineChange(expected)
 
 
-def test_an_alerted_deadline_is_not_alerted_again() -> None:
-    after = expire(DeadlineState(due=AT_RISK), BOTH, watermark=LATE.at).with_alert("alert")
-    assert after == DeadlineState(passed=LATE, deadline_alert_id="alert")
-    assert expire(scheduled(after, BOTH), BOTH, watermark=LATE.at + DAY) == after
+@pytest.mark.parametrize(
+    ("before", "status", "ship_by", "state", "resolved", "why"),
+    [
+        (WAS_LATE, "open", LATER, RESCHEDULED, LATE, "a new ship-by"),
+        (WAS_LATE, "open", None, DeadlineState(due=STUCK), LATE, "no ship-by"),
+        (WAS_LATE, "exception", SHIP_BY, WAS_LATE, None, "another open status keeps it late"),
+        (WAS_LATE, "fulfilled", SHIP_BY, PAST, LATE, "shipped, and the deadline stays known"),
+        (PAST, "open", SHIP_BY, PAST, None, "opened again: not late twice"),
+        (PAST, "fulfilled", SHIP_BY, PAST, None, "never alerted, so not resolved"),
+        (WARNED, "fulfilled", SHIP_BY, DeadlineState(passed=AT_RISK), None, "a warning ends without an alert"),
+        (WARNED, "open", LATER, RESCHEDULED, None, "so it does with a new ship-by"),
+        (DeadlineState(LATE, AT_RISK, "a1"), "open", None, DeadlineState(due=STUCK), None, "or with none"),
+        (WAS_STUCK, "open", SHIP_BY, NEW, STUCK, "it was stuck and has a ship-by"),
+        (NEW, "open", LATER, RESCHEDULED, None, "moved in time"),
+        (NEW, "other", SHIP_BY, NO_DEADLINE, None, "a custom status suspends it"),
+        (DeadlineState(deadline_alert_id="a1"), "open", SHIP_BY, NEW, None, "an alert without its deadline"),
+    ],
+)
+def test_a_change_of_the_order_schedules_and_resolves(
+    before: DeadlineState,
+    status: str,
+    ship_by: datetime | None,
+    state: DeadlineState,
+    *,
+    resolved: Deadline | None,
+    why: str,
+) -> None:
+    assert evaluated(before, status=status, ship_by=ship_by) == DeadlineChange(state, resolved=resolved), why
+
+
+def test_without_rules_only_what_passed_is_known() -> None:
+    change = evaluate(WARNED, None, status="open", ship_by=SHIP_BY, since=MONDAY, watermark=LATE.at)
+    assert change == DeadlineChange(DeadlineState(passed=AT_RISK))
+
+
+# In words
+
+
+def test_each_deadline_and_its_end_have_an_id() -> None:
+    subjects = [
+        ("a", "1", LATE),
+        ("b", "1", LATE),
+        ("a", "2", LATE),
+        ("a", "1", STUCK),
+        ("a", "1", Deadline(SHIP_BY, KIND_LATE)),
+    ]
+    ids = [identify(*subject) for identify in (deadline_id, resolved_id) for subject in subjects]
+    assert len(set(ids)) == 10
+    assert deadline_id("a", "1", LATE) == ids[0]
+
+
+def shown(status: str = "open", ship_by: datetime | None = None) -> AlertOrder:
+    return AlertOrder(
+        id="1", number="#1", status=status, ship_by=ship_by, status_since=MONDAY, updated_at=MONDAY, seen_at=MONDAY
+    )
+
+
+@pytest.mark.parametrize(
+    ("deadline", "days", "detail"),
+    [
+        (LATE, 1, None),
+        (AT_RISK, 1, None),
+        (STUCK, 1, "It has been in exception for a whole business day and has no ship-by."),
+        (STUCK, 2, "It has been in exception for 2 whole business days and has no ship-by."),
+    ],
+)
+def test_an_alert_says_how_long_an_order_is_stuck(deadline: Deadline, days: int, detail: str | None) -> None:
+    alert = deadline_alert(
+        deadline,
+        order=shown("exception"),
+        rules=replace(RULES, stuck_days=days),
+        connection=AlertConnection(id="conn_a"),
+        data_as_of=MONDAY,
+    )
+    assert (alert.kind, alert.detail, alert.data_as_of) == (deadline.kind, detail, MONDAY)
+    assert alert.order
+    assert (alert.alert_id, alert.order.due_at) == (deadline_id("conn_a", "1", deadline), deadline.at)
+
+
+@pytest.mark.parametrize(
+    ("deadline", "status", "ship_by", "text"),
+    [
+        (LATE, "open", LATER, "It is no longer late: it has a new ship-by."),
+        (LATE, "open", None, "It is no longer late: its ship-by was removed."),
+        (LATE, "fulfilled", LATER, "It was late and is now fulfilled."),
+        (LATE, "other", None, "It was late and is now in a custom status."),
+        (STUCK, "open", LATER, "It is no longer stuck: it has a new ship-by."),
+        (STUCK, "processing", None, "It was stuck and is now processing."),
+    ],
+)
+def test_why_a_deadline_no_longer_applies(deadline: Deadline, status: str, ship_by: datetime | None, text: str) -> None:
+    assert describe_resolved(deadline, order=shown(status, ship_by), is_open=status in OPEN_STATUSES) == text
+
+
+@pytest.mark.parametrize(
+    ("past", "hours", "text"),
+    [
+        ({}, 24, ""),
+        ({KIND_LATE: 1}, 24, "1 order is past its ship-by"),
+        ({KIND_LATE: 2}, 24, "2 orders are past their ship-by"),
+        ({KIND_AT_RISK: 1}, 1, "1 must ship within an hour"),
+        ({KIND_LATE: 1200, KIND_AT_RISK: 3}, 2, "1,200 orders are past their ship-by and 3 must ship within 2 hours"),
+    ],
+)
+def test_deadlines_past_when_the_watch_began_in_words(past: dict[str, int], hours: int, text: str) -> None:
+    assert describe_past(past, replace(RULES, late_warning_hours=hours)) == text

@@ -1,4 +1,4 @@
-"""Which shops a tick polls: those that may have changed, and those not read for a while."""
+"""Which shops a tick polls: those that may have changed, and those not read for a while (rule 1)."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,111 +14,102 @@ from orderwatch.trackstar.connections import TrackstarConnection
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 NOW = Now(vendor=NOON, ours=NOON + timedelta(seconds=90))
-MINUTE = timedelta(minutes=1)
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 GAP = 15 * MINUTE
 SYNCED = NOON - 40 * MINUTE
 WINDOW = Progress(window=Window(kind=WindowKind.INCREMENTAL, until=NOON), began_at=NOON)
 
 
-def row(**changes: Any) -> ConnectionState:
+def row(*, health: Health | None = Health(since=NOON), syncs: Syncs = Syncs(), **cursor: Any) -> ConnectionState:  # noqa: B008 - frozen
     """A shop that was read two minutes ago, after its last sync."""
-    read_at, health = NOW.ours - 2 * MINUTE, Health(since=NOON)
-    cursor = Cursor(position=NOON, last_read_started_at=read_at, last_sync_end_read=SYNCED)
-    in_cursor = {name: value for name, value in changes.items() if hasattr(cursor, name)}
-    in_syncs = {name: value for name, value in changes.items() if hasattr(Syncs(), name)}
-    rest = {name: value for name, value in changes.items() if name not in {*in_cursor, *in_syncs}}
-    state = ConnectionState(
-        connection_id="conn_a", cursor=replace(cursor, **in_cursor), syncs=Syncs(**in_syncs), health=health
-    )
-    return replace(state, **rest)
+    read = Cursor(position=NOON, last_read_started_at=NOW.ours - 2 * MINUTE, last_sync_end_read=SYNCED)
+    return ConnectionState(connection_id="conn_a", cursor=replace(read, **cursor), syncs=syncs, health=health)
 
 
-def listed(*, synced: datetime | None = SYNCED, in_progress: bool = False, **fields: Any) -> TrackstarConnection:
-    text = f"{synced:%Y-%m-%dT%H:%M:%SZ}" if synced else None
-    schedule = {
-        "function_name": "get_orders",
-        "latest_sync": text,
-        "sync_frequency": 3600,
-        "in_progress": in_progress,
-    }
-    return TrackstarConnection.model_validate({"connection_id": "conn_a", "sync_schedules": [schedule], **fields})
+def listed(synced: datetime | None = SYNCED, *, in_progress: bool = False, **fields: Any) -> TrackstarConnection:
+    schedule = {"function_name": "get_orders", "latest_sync": synced, "sync_frequency": 3600}
+    schedules = [schedule | {"in_progress": in_progress}]
+    return TrackstarConnection.model_validate({"connection_id": "conn_a", "sync_schedules": schedules, **fields})
 
 
 BLOCKED = [{"error_type": "invalid_credentials", "resource": None, "message": "x"}]
 IN_TROUBLE = Health(state=HealthState.BLOCKED, since=NOON)
+LONG_AGO = NOON - timedelta(hours=3)
 
 
 @pytest.mark.parametrize(
-    ("known", "listed", "why"),
+    ("known", "listed", "reason", "why"),
     [
-        (row(), listed(), None),
-        (None, listed(), PollReason.FIRST),
-        (row(last_read_started_at=None), listed(), PollReason.FIRST),
-        (row(progress=WINDOW), listed(), PollReason.UNFINISHED),
-        (row(), listed(synced=SYNCED + MINUTE), PollReason.SYNCED),
-        (row(), listed(synced=SYNCED - MINUTE), PollReason.SYNCED),
-        (row(), listed(in_progress=True), PollReason.SYNCING),
-        (row(), listed(synced=None), PollReason.NO_SYNC_TIME),
-        (row(last_sync_end_read=None), listed(), PollReason.SYNCED),
-        (row(), listed(errors=BLOCKED), PollReason.STATE),
-        (row(health=IN_TROUBLE), listed(errors=BLOCKED), None),
-        (row(health=IN_TROUBLE), listed(), PollReason.STATE),
-        (row(health=None), listed(), PollReason.STATE),
-        (row(), None, PollReason.STATE),
-        (row(health=IN_TROUBLE), None, None),
-        (row(last_sync_end_read=NOON - timedelta(hours=3)), listed(synced=NOON - timedelta(hours=3)), PollReason.STATE),
-        (row(last_read_started_at=NOW.ours - GAP), listed(), PollReason.GAP),
-        (row(last_read_started_at=NOW.ours - GAP + MINUTE), listed(), None),
-        (row(last_read_started_at=NOW.ours + MINUTE), listed(), PollReason.GAP),
-    ],
-    ids=[
-        "nothing moved",
-        "no row",
-        "no baseline yet",
-        "a window is unfinished",
-        "a later sync",
-        "an earlier sync",
-        "a sync is in progress",
-        "no sync time",
-        "a first sync time",
-        "newly blocked",
-        "blocked as before",
-        "no longer blocked",
-        "health unknown",
-        "gone from the list",
-        "gone as before",
-        "grown stale",
-        "not read for the maximum gap",
-        "read within it",
-        "read in the future, by a clock that was set back",
+        (row(), listed(), None, "nothing moved"),
+        (None, listed(), PollReason.FIRST, "no row"),
+        (row(last_read_started_at=None), listed(), PollReason.FIRST, "no baseline yet"),
+        (row(progress=WINDOW), listed(), PollReason.UNFINISHED, "a window is unfinished"),
+        (row(), listed(SYNCED + MINUTE), PollReason.SYNCED, "a later sync"),
+        (row(), listed(SYNCED - MINUTE), PollReason.SYNCED, "an earlier sync"),
+        (row(), listed(in_progress=True), PollReason.SYNCING, "a sync is in progress"),
+        (row(), listed(None), PollReason.NO_SYNC_TIME, "no sync time"),
+        (row(last_sync_end_read=None), listed(), PollReason.SYNCED, "a first sync time"),
+        (row(), listed(errors=BLOCKED), PollReason.STATE, "newly blocked"),
+        (row(health=IN_TROUBLE), listed(errors=BLOCKED), None, "blocked as before"),
+        (row(health=IN_TROUBLE), listed(), PollReason.STATE, "no longer blocked"),
+        (row(health=None), listed(), PollReason.STATE, "health unknown"),
+        (row(), None, PollReason.STATE, "gone from the list"),
+        (row(health=IN_TROUBLE), None, None, "gone as before"),
+        (row(last_sync_end_read=LONG_AGO), listed(LONG_AGO), PollReason.STATE, "grown stale"),
+        (row(last_read_started_at=NOW.ours - GAP), listed(), PollReason.GAP, "not read for the maximum gap"),
+        (row(last_read_started_at=NOW.ours - GAP + SECOND), listed(), None, "read within it"),
+        (row(last_read_started_at=NOW.ours), listed(), None, "read right now"),
+        (
+            row(last_read_started_at=NOW.ours + SECOND),
+            listed(),
+            PollReason.GAP,
+            "read in the future, by a clock that was set back",
+        ),
     ],
 )
 def test_the_reason_for_a_poll(
-    known: ConnectionState | None, listed: TrackstarConnection | None, why: PollReason | None
+    known: ConnectionState | None, listed: TrackstarConnection | None, reason: PollReason | None, why: str
 ) -> None:
-    assert poll_reason(known, listed, now=NOW, max_gap=GAP) is why
+    assert poll_reason(known, listed, now=NOW, max_gap=GAP) is reason, why
 
 
 @pytest.mark.parametrize(
-    ("known", "synced", "why"),
+    ("synced", "syncs", "why"),
     [
-        (row(), SYNCED, PollReason.TO_SYNC),
-        (row(last_sync_end_read=NOON - 4 * MINUTE), NOON - 4 * MINUTE, None),
-        (row(requested_at=NOW.ours - 4 * MINUTE), SYNCED, None),
-        (row(requested_at=NOW.ours - 5 * MINUTE), SYNCED, PollReason.TO_SYNC),
-        (row(refused_at=NOW.ours - timedelta(hours=23)), SYNCED, None),
-        (row(refused_at=NOW.ours - timedelta(hours=24)), SYNCED, PollReason.TO_SYNC),
+        (NOON - 5 * MINUTE, Syncs(), PollReason.TO_SYNC),
+        (NOON - 5 * MINUTE + SECOND, Syncs(), None),
+        (SYNCED, Syncs(requested_at=NOW.ours - 5 * MINUTE), PollReason.TO_SYNC),
+        (SYNCED, Syncs(requested_at=NOW.ours - 5 * MINUTE + SECOND), None),
+        (SYNCED, Syncs(refused_at=NOW.ours - DAY), PollReason.TO_SYNC),
+        (SYNCED, Syncs(refused_at=NOW.ours - DAY + SECOND), None),
     ],
-    ids=["old", "fresh", "just asked", "asked a while ago", "refused today", "refused yesterday"],
 )
 def test_a_shop_is_polled_for_a_sync_once_in_the_interval(
-    known: ConnectionState, synced: datetime, why: PollReason | None
+    synced: datetime, syncs: Syncs, why: PollReason | None
 ) -> None:
-    assert poll_reason(known, listed(synced=synced), now=NOW, max_gap=GAP, sync_every=5 * MINUTE) is why
+    known = row(last_sync_end_read=synced, syncs=syncs)
+    assert poll_reason(known, listed(synced), now=NOW, max_gap=GAP, sync_every=5 * MINUTE) is why
 
 
-def test_without_the_list_shops_are_polled_every_five_minutes() -> None:
-    rows = {"conn_a": row(), "conn_b": row(last_read_started_at=NOW.ours - 5 * MINUTE)}
-    shops = ["conn_a", "conn_b", "conn_c"]
-    found = connections_to_poll(shops, rows, None, now=NOW, max_gap=GAP, sync_every=None)
-    assert found == {"conn_b": PollReason.GAP, "conn_c": PollReason.FIRST}
+@pytest.mark.parametrize(
+    ("max_gap", "age", "is_polled"),
+    [
+        (GAP, 5 * MINUTE, True),
+        (GAP, 5 * MINUTE - SECOND, False),
+        (3 * MINUTE, 3 * MINUTE, True),
+        (3 * MINUTE, 3 * MINUTE - SECOND, False),
+    ],
+)
+def test_without_the_list_shops_are_polled_every_five_minutes(
+    max_gap: timedelta, age: timedelta, is_polled: bool
+) -> None:
+    rows = {"conn_a": row(last_read_started_at=NOW.ours - age)}
+    found = connections_to_poll(["conn_a", "conn_b"], rows, None, now=NOW, max_gap=max_gap, sync_every=None)
+    assert found == {**({"conn_a": PollReason.GAP} if is_polled else {}), "conn_b": PollReason.FIRST}
+
+
+def test_each_shop_is_polled_for_its_own_reason() -> None:
+    rows = {"conn_a": row(), "conn_b": row(), "conn_c": row(), "conn_d": row()}
+    known = {"conn_a": listed(), "conn_b": listed(SYNCED + MINUTE), "conn_d": listed()}
+    found = connections_to_poll([*rows, "conn_e"], rows, known, now=NOW, max_gap=GAP, sync_every=DAY)
+    assert found == {"conn_b": PollReason.SYNCED, "conn_c": PollReason.STATE, "conn_e": PollReason.FIRST}

@@ -1,13 +1,100 @@
-"""The status line of `orderwatch up`, and its messages when polls fail and recover."""
+"""The status of `orderwatch up`: the results in the log of poll_orders, its line, and its messages."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from orderwatch_local.up.status import PollResult, WatchStatus, interval_of
+from orderwatch_local.up.status import (
+    POLL_ENDED,
+    POLL_FAILED,
+    PollLog,
+    PollResult,
+    WatchStatus,
+    interval_of,
+    parse_result,
+)
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 NAMES = {"conn_a": "Alpine Outdoor", "conn_b": "conn_b"}
+UNREACHABLE = "GET /cart/orders: 127.0.0.1 cannot be reached (ConnectError)"
+TRACEBACK = (
+    f"Traceback (most recent call last):\n  File app.py, line 84\norderwatch.errors.UnavailableError: {UNREACHABLE}"
+)
+
+
+def entry(message: str, **fields: Any) -> str:
+    return json.dumps({"level": "INFO", "message": message, "connection_id": "conn_a", **fields})
+
+
+# Results in the log
+
+
+@pytest.mark.parametrize(
+    ("line", "result"),
+    [
+        (
+            entry(POLL_ENDED, outcome="finished", OrdersRead=12, OrdersWritten=3),
+            PollResult("conn_a", NOON, orders=12, moved=3),
+        ),
+        (
+            entry(POLL_FAILED, exception=TRACEBACK, exception_name="UnavailableError"),
+            PollResult("conn_a", NOON, reason=UNREACHABLE),
+        ),
+        (
+            entry(POLL_ENDED, outcome="unauthorized"),
+            PollResult("conn_a", NOON, reason="Trackstar refuses the API key or the access token"),
+        ),
+        (entry(POLL_ENDED, outcome="already read"), None),  # a queued poll that had nothing left to read
+        ("START RequestId: 875edbf0", None),
+        ("{not json", None),
+        ("[1]", None),
+        (entry("trying trackstar again"), None),
+    ],
+)
+def test_a_log_line_is_a_result_or_ignored(line: str, result: PollResult | None) -> None:
+    assert parse_result(line, at=NOON) == result
+
+
+@pytest.mark.parametrize("fields", [{}, {"exception": ""}, {"exception": "one line", "exception_name": None}])
+def test_a_failure_without_an_exception_has_a_reason(fields: dict[str, Any]) -> None:
+    result = parse_result(entry(POLL_FAILED, **fields), at=NOON)
+    assert result
+    assert result.reason
+
+
+class Logs:
+    """CloudWatch Logs with one group."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    def get_paginator(self, _: str) -> "Logs":
+        return self
+
+    def paginate(self, *, logGroupName: str, startTime: int) -> list[dict[str, Any]]:  # noqa: N803 - AWS's names
+        return [{"events": [event for event in self.events if event["timestamp"] >= startTime]}]
+
+    def write(self, at: int, orders: int) -> None:
+        self.events.append({"timestamp": at, "message": entry(POLL_ENDED, outcome="finished", OrdersRead=orders)})
+
+
+def test_each_result_is_read_once_even_in_the_same_millisecond() -> None:
+    logs = Logs()
+    log = PollLog(logs, "group")  # type: ignore[arg-type]
+    logs.write(1000, 1)
+    assert [result.orders for result in log.new_results()] == [1]
+    logs.write(1000, 2)
+    logs.write(2000, 3)
+    assert [result.orders for result in log.new_results()] == [2, 3]
+    assert log.new_results() == []
+
+
+# The line
+
+
+READ = "12 orders read"
 
 
 def after(seconds: float) -> datetime:
@@ -36,18 +123,17 @@ def test_a_rate_has_an_interval(schedule: str, period: timedelta | None) -> None
     assert interval_of(schedule) == period
 
 
-def test_the_line_has_shops_last_poll_next_poll_and_vendor_time(status: WatchStatus) -> None:
+@pytest.mark.parametrize(
+    ("width", "line"),
+    [
+        (120, f"watching 2 shops · last poll 2 s ago: {READ}, 1 changed · next in 3 s · shop's clock 10 Mar 14:00 UTC"),
+        (60, f"2 shops · {READ} 2 s ago · next in 3 s · shop 14:00"),
+    ],
+)
+def test_the_line_has_shops_last_poll_next_poll_and_vendor_time(status: WatchStatus, width: int, line: str) -> None:
     polled(status)
     status.vendor_time = datetime(2026, 3, 10, 14, tzinfo=UTC)
-    assert status.line(after(2), 120) == (
-        "watching 2 shops · last poll 2 s ago: 12 orders read, 1 changed · next in 3 s · shop's clock 10 Mar 14:00 UTC"
-    )
-
-
-def test_at_60_columns_the_line_has_a_shorter_form(status: WatchStatus) -> None:
-    polled(status)
-    status.vendor_time = datetime(2026, 3, 10, 14, tzinfo=UTC)
-    assert status.line(after(2), 60) == "2 shops · 12 orders read 2 s ago · next in 3 s · shop 14:00"
+    assert status.line(after(2), width) == line
 
 
 @pytest.mark.parametrize("width", [0, 1, 20, 59])
@@ -56,36 +142,26 @@ def test_the_line_is_never_wider_than_the_terminal(status: WatchStatus, width: i
     assert len(status.line(after(3600), width)) <= width
 
 
-def test_before_the_first_result_the_line_says_first_poll(status: WatchStatus) -> None:
+def test_the_line_says_when_the_next_poll_is(status: WatchStatus) -> None:
     assert status.line(after(1), 120) == "watching 2 shops · first poll · next in 4 s"
-
-
-def test_an_overdue_poll_is_next_now_and_a_cron_has_no_next() -> None:
-    assert "next now" in WatchStatus(NAMES, timedelta(seconds=5), started_at=NOON).line(after(7), 120)
+    assert "next now" in status.line(after(7), 120)
     assert "next" not in WatchStatus(NAMES, None, started_at=NOON).line(after(7), 120)
+
+
+# Messages
 
 
 def test_failing_polls_are_reported_once_for_each_reason(status: WatchStatus) -> None:
     assert polled(status, reason="it cannot be reached") == (
         "polling Alpine Outdoor fails: it cannot be reached. It is retried within three minutes."
     )
-    assert polled(status, at=150, reason="it cannot be reached") is None
-    assert "status 503" in (polled(status, at=300, reason="status 503") or "")
-    assert "polling 1 shop fails" in status.line(after(301), 120)
-
-
-def test_a_recovery_is_reported_once_with_its_duration(status: WatchStatus) -> None:
-    polled(status, reason="it cannot be reached")
-    polled(status, at=150, reason="it cannot be reached")
-    assert polled(status, at=300) == "polling Alpine Outdoor works again, after 5 min"
-    assert polled(status, at=305) is None
-
-
-def test_polls_are_requested_only_for_shops_that_do_not_fail(status: WatchStatus) -> None:
-    polled(status, reason="it cannot be reached")
     assert status.healthy_shops == ["conn_b"]
-    polled(status, at=150)
+    assert polled(status, at=150, reason="it cannot be reached") is None
+    assert "status 503" in (polled(status, at=299, reason="status 503") or "")
+    assert "polling 1 shop fails" in status.line(after(299), 120)
+    assert polled(status, at=300) == "polling Alpine Outdoor works again, after 5 min"
     assert status.healthy_shops == ["conn_a", "conn_b"]
+    assert polled(status, at=305) is None
 
 
 def test_a_shop_without_poll_results_is_reported_once(status: WatchStatus) -> None:
