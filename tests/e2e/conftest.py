@@ -1,62 +1,28 @@
-"""The deployed template: built, started and deployed once for all the tests of this process."""
+"""The deployed template: one local cloud, built and deployed once for all the tests of this process."""
 
-import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud.local_cloud import LocalCloud
 from orderwatch_local.simulator import Shop, Trackstar, VirtualClock, serve
+from tests.support.slack_channel import SlackChannel
 
 API_KEY = "key-of-the-tests"
 ACCESS_TOKEN = "token-of-the-tests"
 CONNECTION_ID = "conn_harbor_coffee"
 # No schedules here: a test starts each poll itself.
 NEVER = "rate(365 days)"
-
-
-class SlackChannel(ThreadingHTTPServer):
-    """A webhook that accepts and records every message."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Webhook)
-        self.messages: list[dict[str, Any]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/services/webhook-of-the-tests"
-
-
-class _Webhook(BaseHTTPRequestHandler):
-    server: SlackChannel
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.messages.append(json.loads(body))
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"ok")
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Suppress the log."""
+WITHIN = 30.0
+"""Seconds for what takes less than two: a wide bound, so that a fault fails the test instead of hanging it."""
 
 
 @pytest.fixture(scope="session")
 def slack_channel() -> Iterator[SlackChannel]:
     with SlackChannel() as channel:
-        thread = threading.Thread(target=channel.serve_forever)
-        thread.start()
         yield channel
-        channel.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="session")

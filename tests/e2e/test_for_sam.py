@@ -34,6 +34,7 @@ from orderwatch_local.up.run import run_up
 from tests.e2e.runtime_interface import RuntimeInterface
 from tests.support.template import load_template
 
+pytestmark = pytest.mark.slow
 API_KEY = "key-of-the-tests"
 TOKEN = "token-of-sam"
 CONNECTION = "conn_sam"

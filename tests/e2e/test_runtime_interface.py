@@ -7,7 +7,6 @@ nothing else reads, so that the functions that are deployed do not do this test'
 import json
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,16 @@ import pytest
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud.local_cloud import LocalCloud
 from orderwatch_local.cloud.sam import PROJECT, build, this_architecture
-from tests.e2e.conftest import ACCESS_TOKEN, API_KEY, CONNECTION_ID, SlackChannel
-from tests.e2e.runtime_interface import RuntimeInterface
+from tests.e2e.conftest import ACCESS_TOKEN, API_KEY, CONNECTION_ID
+from tests.e2e.runtime_interface import Result, RuntimeInterface
 from tests.support.cloud import Tables, create_tables
+from tests.support.slack_channel import SlackChannel
+
+pytestmark = pytest.mark.slow  # the deployed functions do the same work in test_operator.py
 
 EVENTS = PROJECT / "events"
-FUNCTIONS = ("dispatch_polls", "poll_orders", "publish_alerts", "redrive_alerts", "send_summary", "post_to_slack")
 
-type Start = Callable[[str], AbstractContextManager[RuntimeInterface]]
+type Invoke = Callable[..., tuple[list[Result], str]]
 
 
 def event(name: str) -> Any:
@@ -79,108 +80,75 @@ def apart(cloud: LocalCloud) -> Iterator[Apart]:
 
 
 @pytest.fixture
-def start(cloud: LocalCloud, deployed: Outputs, apart: Apart, tmp_path: Path) -> Start:
-    """Starts a function by the name of its folder."""
+def invoke(cloud: LocalCloud, deployed: Outputs, apart: Apart, tmp_path: Path) -> Invoke:
+    """Starts a function by the name of its folder and sends it events: the results and its output."""
     built = build(this_architecture()).parent
 
-    def start(name: str) -> RuntimeInterface:
+    def invoke(name: str, *events: Any) -> tuple[list[Result], str]:
         function_name = str(getattr(deployed, f"{name}_function_name"))
         configuration = cloud.client("lambda").get_function_configuration(FunctionName=function_name)
         variables = cloud.function_environment(function_name)
         replaced = {key: value for key, value in apart.variables.items() if key in variables}
-        return RuntimeInterface(
+        with RuntimeInterface(
             function=built / f"{name.title().replace('_', '')}Function",
             layer=built / "OrderwatchLayer",
             environment={**cloud.environment(), **variables, **replaced},
             scratch=tmp_path,
             timeout=configuration["Timeout"],
-        )
+        ) as function:
+            return [function.invoke(each) for each in events], function.output()
 
-    return start
-
-
-def test_dispatch_polls_queues_each_shop_once_a_tick(start: Start, apart: Apart) -> None:
-    with start("dispatch_polls") as function:
-        result = function.invoke(event("dispatch_polls_schedule"))
-    assert result.error is None
-    assert apart.receive(apart.poll_queue_url) == [{"connection_id": CONNECTION_ID}]
+    return invoke
 
 
-def test_dispatch_polls_queues_the_connections_in_the_event(start: Start, apart: Apart) -> None:
+def test_dispatch_polls_queues_each_shop_once_or_those_in_the_event(invoke: Invoke, apart: Apart) -> None:
     by_hand = event("dispatch_polls_manual")
-    with start("dispatch_polls") as function:
-        result = function.invoke(by_hand)
-    assert result.error is None
-    assert [body["connection_id"] for body in apart.receive(apart.poll_queue_url)] == by_hand["connection_ids"]
+    results, _ = invoke("dispatch_polls", event("dispatch_polls_schedule"), by_hand)
+    assert [result.error for result in results] == [None, None]
+    queued = [body["connection_id"] for body in apart.receive(apart.poll_queue_url)]
+    assert sorted(queued) == sorted([CONNECTION_ID, *by_hand["connection_ids"]])
 
 
-def test_poll_orders_reads_the_shop_and_keeps_what_it_saw(start: Start, apart: Apart) -> None:
-    with start("poll_orders") as function:
-        result = function.invoke(event("poll_orders_message"))
-        output = function.output()
+def test_poll_orders_reads_the_shop_and_logs_no_secret(invoke: Invoke, apart: Apart) -> None:
+    [result], output = invoke("poll_orders", event("poll_orders_message"))
     assert result.payload == {"batchItemFailures": []}, output
     assert [row["order_number"]["S"] for row in apart.tables.rows("OrderTable")] == ["HC-10482"]
     assert [row["connection_id"]["S"] for row in apart.tables.rows("ConnectionTable")] == [CONNECTION_ID]
-
-
-def test_publish_alerts_sends_the_new_alert_and_marks_it(start: Start, apart: Apart) -> None:
-    alert_id = apart.put_alert()
-    with start("publish_alerts") as function:
-        result = function.invoke(event("publish_alerts_stream"))
-        output = function.output()
-    assert result.payload == {"batchItemFailures": []}, output
-    assert [body["alert_id"] for body in apart.receive(apart.inbox_url)] == [alert_id]
-    assert [row["state"]["S"] for row in apart.tables.rows("AlertTable")] == ["sent"]
-
-
-def test_redrive_alerts_sends_what_stayed_pending(start: Start, apart: Apart) -> None:
-    alert_id = apart.put_alert()
-    with start("redrive_alerts") as function:
-        result = function.invoke(event("redrive_alerts_schedule"))
-        output = function.output()
-    assert result.payload == {"sent": 1, "unsent": 0}, output
-    assert [body["alert_id"] for body in apart.receive(apart.inbox_url)] == [alert_id]
-
-
-def test_send_summary_writes_the_summary_of_a_day_once(start: Start, apart: Apart) -> None:
-    with start("send_summary") as function:
-        results = [function.invoke(event("send_summary_schedule")) for _ in range(2)]
-        output = function.output()
-    assert [result.payload["is_written"] for result in results] == [True, False], output
-    assert [row["kind"]["S"] for row in apart.tables.rows("AlertTable")] == ["summary.daily"]
-
-
-def test_post_to_slack_posts_an_alert_once(start: Start, slack_channel: SlackChannel) -> None:
-    # The deployed function posts to the same channel, whenever its own queue has something.
-    def posts() -> int:
-        return sum("HC-10482" in json.dumps(message) for message in slack_channel.messages)
-
-    before = posts()
-    with start("post_to_slack") as function:
-        results = [function.invoke(event("post_to_slack_message")) for _ in range(2)]
-        output = function.output()
-    assert [result.payload for result in results] == [{"batchItemFailures": []}] * 2, output
-    assert posts() == before + 1
-
-
-def test_a_poll_logs_no_secret(start: Start, apart: Apart) -> None:
-    with start("poll_orders") as function:
-        function.invoke(event("poll_orders_message"))
-        output = function.output()
     assert "orderwatch" in output
     assert ACCESS_TOKEN not in output
     assert API_KEY not in output
 
 
-def test_an_event_that_is_none_of_ours_is_an_error(start: Start) -> None:
-    with start("publish_alerts") as function:
-        assert function.invoke({}).error == "KeyError"
+def test_publish_alerts_sends_the_new_alert_and_marks_it(invoke: Invoke, apart: Apart) -> None:
+    alert_id = apart.put_alert()
+    [result, not_ours], output = invoke("publish_alerts", event("publish_alerts_stream"), {})
+    assert (result.payload, not_ours.error) == ({"batchItemFailures": []}, "KeyError"), output
+    assert [body["alert_id"] for body in apart.receive(apart.inbox_url)] == [alert_id]
+    assert [row["state"]["S"] for row in apart.tables.rows("AlertTable")] == ["sent"]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_every_function_has_an_event_and_a_folder(name: str) -> None:
-    assert list(EVENTS.glob(f"{name}_*.json"))
-    assert (PROJECT / "functions" / name / "app.py").exists()
+def test_redrive_alerts_sends_what_stayed_pending(invoke: Invoke, apart: Apart) -> None:
+    alert_id = apart.put_alert()
+    [result], output = invoke("redrive_alerts", event("redrive_alerts_schedule"))
+    assert result.payload == {"sent": 1, "unsent": 0}, output
+    assert [body["alert_id"] for body in apart.receive(apart.inbox_url)] == [alert_id]
+
+
+def test_send_summary_writes_the_summary_of_a_day_once(invoke: Invoke, apart: Apart) -> None:
+    results, output = invoke("send_summary", *[event("send_summary_schedule")] * 2)
+    assert [result.payload["is_written"] for result in results] == [True, False], output
+    assert [row["kind"]["S"] for row in apart.tables.rows("AlertTable")] == ["summary.daily"]
+
+
+def test_post_to_slack_posts_an_alert_once(invoke: Invoke, slack_channel: SlackChannel) -> None:
+    # The deployed function posts to the same channel, whenever its own queue has something.
+    def posts() -> int:
+        return sum("HC-10482" in json.dumps(message) for message in slack_channel.messages)
+
+    before = posts()
+    results, output = invoke("post_to_slack", *[event("post_to_slack_message")] * 2)
+    assert [result.payload for result in results] == [{"batchItemFailures": []}] * 2, output
+    assert posts() == before + 1
 
 
 def test_every_event_is_used_here() -> None:

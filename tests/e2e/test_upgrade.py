@@ -14,12 +14,11 @@ from orderwatch.records import ConnectionState
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud.local_cloud import LocalCloud
 from orderwatch_local.simulator import Shop, ShopServer, Trackstar, VirtualClock, serve
-from tests.e2e.conftest import NEVER
+from tests.e2e.conftest import NEVER, WITHIN
 
+pytestmark = pytest.mark.slow
 API_KEY = "key-of-the-upgrade"
 CONNECTION = "conn_a"
-WITHIN = 30.0
-"""Seconds for what takes less than one: a wide bound, so that a fault fails the test instead of hanging it."""
 
 
 @dataclass
