@@ -8,9 +8,7 @@ import io
 import json
 import os
 import shlex
-import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -40,7 +38,6 @@ TOKEN = "token-of-sam"
 CONNECTION = "conn_sam"
 WITHIN = 120.0
 FUNCTION = "AWS::Serverless::Function"
-ORDERWATCH = Path(sys.executable).with_name("orderwatch")
 USERS_CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "AKIAUSER",
     "AWS_SECRET_ACCESS_KEY": "secret-of-the-user",
@@ -198,35 +195,6 @@ def docker() -> None:
         pytest.skip(f"sam local invoke was NOT run: {missing}")
 
 
-@contextmanager
-def up_as_its_user_runs_it(shop: Shop, server: ShopServer, clock: VirtualClock) -> Iterator[Up]:
-    up = Up(shop, clock)
-    with subprocess.Popen(
-        [ORDERWATCH, "up", "--for-sam", "--trackstar-url", server.url, "--connection", CONNECTION],
-        env={**os.environ, "TRACKSTAR_API_KEY": API_KEY, "TRACKSTAR_ACCESS_TOKEN": TOKEN},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        assert process.stderr
-        with ThreadPoolExecutor(2) as readers:
-            readers.submit(copy, process.stdout, up.alerts)
-            readers.submit(copy, process.stderr, up.log)
-            try:
-                yield up
-                process.send_signal(signal.SIGINT)
-                assert process.wait(timeout=30) == 130
-            finally:
-                process.kill()
-
-
-def copy(stream: IO[str], screen: Screen) -> None:
-    for line in stream:
-        screen.write(line)
-
-
 def test_every_printed_command_works_in_docker(
     docker: None, shop: Shop, server: ShopServer, clock: VirtualClock
 ) -> None:
@@ -242,5 +210,5 @@ def test_every_printed_command_works_in_docker(
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.strip().splitlines()[-1])
 
-    with up_as_its_user_runs_it(shop, server, clock) as up:
+    with up_in_this_process(shop, server, clock) as up:
         every_function_does_its_work(up, invoke)

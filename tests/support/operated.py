@@ -29,11 +29,22 @@ from orderwatch.reading.cursor import Cursor
 from orderwatch.records import ConnectionState
 from orderwatch_cli.aws import Aws
 from orderwatch_cli.main import run
-from orderwatch_cli.stack import ALARM, EVENT_SOURCE, FUNCTION, QUEUE, SCHEDULE, STACK_NAME, TABLE, Stack, find_stack
+from orderwatch_cli.stack import (
+    ALARM,
+    EVENT_SOURCE,
+    FUNCTION,
+    QUEUE,
+    SCHEDULE,
+    STACK_NAME,
+    TABLE,
+    Resource,
+    Stack,
+    find_stack,
+)
 from orderwatch_local.simulator import Shop, SystemClock, Trackstar
 from tests.support.clocks import set_back
 from tests.support.cloud import CREATED_BY
-from tests.support.permissions import REGION, arn_of, environment_of, name_of, resolved
+from tests.support.permissions import REGION, RESOURCES, arn_of, environment_of, name_of, resolved
 from tests.support.template import load_template
 
 API_KEY = "key-of-the-operator"
@@ -69,6 +80,45 @@ def _refused(operation: str, code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "there is none"}}, operation)
 
 
+@cache
+def _resources() -> list[Resource]:
+    """The template's resources, and those that SAM makes of its functions' events."""
+    found = []
+    for name, definition in load_template()["Resources"].items():
+        kind = definition["Type"].replace("Serverless", "Lambda")
+        if kind in {TABLE, QUEUE, TOPIC, ALARM, SCHEDULE, FUNCTION, LOG_GROUP}:
+            found.append(Resource(name, kind, str(resolved({"Ref": name}))))
+        for event, source in definition.get("Properties", {}).get("Events", {}).items():
+            kind = SCHEDULE if source["Type"] == "ScheduleV2" else EVENT_SOURCE
+            found.append(Resource(f"{name}{event}", kind, f"{name}{event}"))
+    return found
+
+
+def _summary(resource: Resource) -> dict[str, str]:
+    return {
+        "LogicalResourceId": resource.name,
+        "ResourceType": resource.type,
+        "PhysicalResourceId": resource.id,
+    }
+
+
+def _create(resource: Resource) -> None:
+    properties = RESOURCES.get(resource.name, {}).get("Properties", {})
+    match resource.type:
+        case "AWS::DynamoDB::Table":
+            definition = {key: properties[key] for key in CREATED_BY if key in properties}
+            if stream := definition.get("StreamSpecification"):
+                definition["StreamSpecification"] = {"StreamEnabled": True, **stream}
+            moto_client("dynamodb").create_table(TableName=resource.id, **definition)
+        case "AWS::SQS::Queue":
+            fifo = {"FifoQueue": "true"} if properties.get("FifoQueue") else {}
+            moto_client("sqs").create_queue(QueueName=name_of(resource.name), Attributes=fifo)
+        case "AWS::SNS::Topic":
+            moto_client("sns").create_topic(Name=resource.name)
+        case "AWS::Scheduler::Schedule":
+            moto_client("scheduler").create_schedule(Name=resource.id, **_SCHEDULE)
+
+
 class _Fake:
     def close(self) -> None:
         """Do nothing: there is no connection."""
@@ -79,7 +129,7 @@ class FakeCloudFormation(_Fake):
 
     def __init__(self) -> None:
         self.stacks: dict[str, dict[str, Any]] = {}
-        self.resources: list[dict[str, str]] = []
+        self.resources = list(_resources())
 
     def describe_stacks(self, **request: Any) -> dict[str, Any]:
         if request["StackName"] not in self.stacks:
@@ -88,7 +138,8 @@ class FakeCloudFormation(_Fake):
 
     def get_paginator(self, operation: str) -> Any:
         assert operation == "list_stack_resources"
-        return SimpleNamespace(paginate=lambda **_: [{"StackResourceSummaries": [each]} for each in self.resources])
+        pages = [{"StackResourceSummaries": [_summary(each)]} for each in self.resources]
+        return SimpleNamespace(paginate=lambda **_: pages)
 
 
 @dataclass
@@ -136,7 +187,9 @@ class FakeCloudWatch(_Fake):
         metrics: Values by the metric and by what it is about.
     """
 
-    alarms: dict[str, str] = field(default_factory=dict)
+    alarms: dict[str, str] = field(
+        default_factory=lambda: {each.id: "INSUFFICIENT_DATA" for each in _resources() if each.type == ALARM}
+    )
     metrics: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def describe_alarms(self, **request: Any) -> dict[str, Any]:
@@ -202,18 +255,8 @@ class Operated:
         monkeypatch.setattr("orderwatch_cli.aws._users_session", lambda: session)
         operated = cls(session, trackstar, capture, monkeypatch)
         operated.describe(TrackstarBaseUrl=url, SlackEnabled="true")
-        create = {
-            "AWS::DynamoDB::Table": operated._create_table,
-            "AWS::SQS::Queue": operated._create_queue,
-            "AWS::SNS::Topic": operated._create_topic,
-            "AWS::CloudWatch::Alarm": operated._create_alarm,
-            "AWS::Scheduler::Schedule": operated._create_schedule,
-            "AWS::Serverless::Function": operated._create_function,
-            LOG_GROUP: lambda name, _: operated._list(name, LOG_GROUP),
-        }
-        for name, definition in load_template()["Resources"].items():
-            if definition["Type"] in create:
-                create[definition["Type"]](name, definition.get("Properties", {}))
+        for resource in _resources():
+            _create(resource)
         moto_client("sns").subscribe(
             TopicArn=arn_of("AlertTopic"), Protocol="sqs", Endpoint=arn_of("SlackQueue"), Attributes=RAW
         )
@@ -231,43 +274,6 @@ class Operated:
             ],
             "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()],
         }
-
-    def _create_table(self, name: str, properties: dict[str, Any]) -> None:
-        self._list(name, TABLE)
-        definition = {key: properties[key] for key in CREATED_BY if key in properties}
-        if stream := definition.get("StreamSpecification"):
-            definition["StreamSpecification"] = {"StreamEnabled": True, **stream}
-        moto_client("dynamodb").create_table(TableName=name_of(name), **definition)
-
-    def _create_queue(self, name: str, properties: dict[str, Any]) -> None:
-        self._list(name, QUEUE)
-        fifo = {"FifoQueue": "true"} if properties.get("FifoQueue") else {}
-        moto_client("sqs").create_queue(QueueName=name_of(name), Attributes=fifo)
-
-    def _create_topic(self, name: str, _: object) -> None:
-        self._list(name, TOPIC)
-        moto_client("sns").create_topic(Name=name_of(name))
-
-    def _create_alarm(self, name: str, _: object) -> None:
-        self._list(name, ALARM)
-        self.session.cloudwatch.alarms[name] = "INSUFFICIENT_DATA"
-
-    def _create_schedule(self, name: str, _: object) -> None:
-        self._list(name, SCHEDULE, name)
-        moto_client("scheduler").create_schedule(Name=name, **_SCHEDULE)
-
-    def _create_function(self, name: str, properties: dict[str, Any]) -> None:
-        self._list(name, FUNCTION)
-        for event, source in properties.get("Events", {}).items():
-            if source["Type"] == "ScheduleV2":
-                self._create_schedule(f"{name}{event}", source)
-            else:
-                self._list(f"{name}{event}", EVENT_SOURCE, f"{name}{event}")
-
-    def _list(self, name: str, kind: str, physical_id: str = "") -> None:
-        found = {"LogicalResourceId": name, "ResourceType": kind}
-        found["PhysicalResourceId"] = physical_id or str(resolved({"Ref": name}))
-        self.session.cloudformation.resources.append(found)
 
     @property
     def shop(self) -> Shop:
