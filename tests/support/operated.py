@@ -250,17 +250,20 @@ class Operated:
     def deployed(
         cls, url: str, trackstar: Trackstar, capture: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> "Operated":
-        """Create the stack; no secret is put yet."""
+        """Describe the stack; no resource is created and no secret is put yet."""
         session = FakeSession()
         monkeypatch.setattr("orderwatch_cli.aws._users_session", lambda: session)
         operated = cls(session, trackstar, capture, monkeypatch)
         operated.describe(TrackstarBaseUrl=url, SlackEnabled="true")
-        for resource in _resources():
-            _create(resource)
-        moto_client("sns").subscribe(
-            TopicArn=arn_of("AlertTopic"), Protocol="sqs", Endpoint=arn_of("SlackQueue"), Attributes=RAW
-        )
         return operated
+
+    def create(self, *kinds: str) -> None:
+        """Create the resources of these types, which takes longer than most commands."""
+        for resource in _resources():
+            if resource.type in kinds:
+                _create(resource)
+        if {TOPIC, QUEUE} <= set(kinds):
+            self._subscribe("AlertTopic", arn_of("SlackQueue"), {})
 
     def describe(self, **changed: str) -> None:
         """Set what CloudFormation tells about the stack."""
@@ -285,13 +288,18 @@ class Operated:
             return find_stack(aws, STACK_NAME)
 
     def in_good_order(self) -> None:
-        """Set up everything that doctor checks."""
+        """Create everything that doctor checks, without a problem."""
+        self.create(TABLE, QUEUE, TOPIC, SCHEDULE)
+        self.with_shop()
+        for topic in ("AlertTopic", "OpsTopic"):
+            self.subscribe(topic)
+
+    def with_shop(self) -> None:
+        """Put the secrets, and the row of a polled shop."""
         self.put_secret("trackstar/api-key", API_KEY)
         self.put_secret("slack/webhook-url", WEBHOOK)
         self.connect(CONNECTION, TOKEN)
         self.polled(CONNECTION)
-        for topic in ("AlertTopic", "OpsTopic"):
-            self.subscribe(topic)
 
     def put_secret(self, parameter: str, value: str) -> None:
         self.put(parameter, value, kind="SecureString")
@@ -322,10 +330,13 @@ class Operated:
     def subscribe(self, topic: str, **policy: list[Any]) -> str:
         """Subscribe a new queue to a topic of the template, maybe with a filter policy; return its URL."""
         url = moto_client("sqs").create_queue(QueueName=f"inbox-{datetime.now(UTC).timestamp()}".replace(".", "-"))
-        arn = arn_of("SlackQueue").replace("SlackQueue", url["QueueUrl"].rpartition("/")[2])
-        attributes = RAW | ({"FilterPolicy": json.dumps(policy)} if policy else {})
-        moto_client("sns").subscribe(TopicArn=arn_of(topic), Protocol="sqs", Endpoint=arn, Attributes=attributes)
+        name = str(url["QueueUrl"]).rpartition("/")[2]
+        self._subscribe(topic, arn_of("SlackQueue").replace("SlackQueue", name), policy)
         return str(url["QueueUrl"])
+
+    def _subscribe(self, topic: str, queue_arn: str, policy: dict[str, list[Any]]) -> None:
+        attributes = RAW | ({"FilterPolicy": json.dumps(policy)} if policy else {})
+        moto_client("sns").subscribe(TopicArn=arn_of(topic), Protocol="sqs", Endpoint=queue_arn, Attributes=attributes)
 
     def receive(self, url: str) -> list[Any]:
         """Receive and delete the messages of a queue, as JSON."""

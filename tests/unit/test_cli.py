@@ -33,7 +33,7 @@ def test_checkout_has_all_commands_that_need_it() -> None:
     assert names_of_local_commands() < set(COMMANDS)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--seed", "3"], ["-h"], ["--connection", "conn_1", "--json", "more"]])
+@pytest.mark.parametrize("arguments", [["-h"], ["--connection", "conn_1", "--json", "more"]])
 @pytest.mark.parametrize("name", main.CHECKOUT_COMMANDS)
 def test_checkout_commands_without_a_checkout_say_what_to_do(
     monkeypatch: pytest.MonkeyPatch, name: str, arguments: list[str]

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from orderwatch_cli.main import run
-from orderwatch_cli.stack import STACK_NAME
+from orderwatch_cli.stack import QUEUE, STACK_NAME, TABLE
 from orderwatch_local.preview.samples import SAMPLES
 from tests.support.alerts import alert_of
-from tests.support.operated import CONNECTION, TOKEN, Operated, moto_client
+from tests.support.operated import CONNECTION, TOKEN, TOPIC, Operated, moto_client
 
 HOUR_OLD = {"sent": 1, "unsent": 2}
 
@@ -43,6 +43,7 @@ def test_poll_of_an_unconnected_shop_is_an_error(operated: Operated) -> None:
 
 
 def test_redrive_counts_what_is_still_pending(operated: Operated) -> None:
+    operated.create(TABLE)
     operated.session.functions.answers["RedriveAlertsFunction"] = HOUR_OLD
     operated.write_alert(alert_of("o1"), sent=False)
     operated.write_alert(alert_of("o2"))
@@ -61,6 +62,7 @@ def test_summary_is_shown_as_its_email(operated: Operated, typed: tuple[str, ...
 
 
 def test_test_alert_is_sent_and_lists_the_subscriptions(operated: Operated) -> None:
+    operated.create(TOPIC, QUEUE)
     everything = operated.subscribe("AlertTopic")
     exceptions = operated.subscribe("AlertTopic", kind=["order.exception"])
     expensive = operated.subscribe("AlertTopic", total_price=[{"numeric": [">", 500]}])
@@ -83,6 +85,7 @@ def test_test_alert_is_sent_and_lists_the_subscriptions(operated: Operated) -> N
 
 
 def test_redrive_moves_dead_letters_back(operated: Operated) -> None:
+    operated.create(QUEUE)
     sqs, source = moto_client("sqs"), operated.stack.resources["SlackDeadLetterQueue"].id
     for number in range(13):
         sqs.send_message(QueueUrl=source, MessageBody=json.dumps({"number": number}))
@@ -95,6 +98,7 @@ def test_redrive_moves_dead_letters_back(operated: Operated) -> None:
 
 
 def test_redrive_keeps_the_groups_of_a_fifo_queue(operated: Operated) -> None:
+    operated.create(QUEUE)
     sqs, queues = moto_client("sqs"), operated.stack.resources
     for number in range(3):
         sqs.send_message(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from orderwatch_cli.stack import TABLE
 from orderwatch_local.simulator import Shop, SystemClock
 from tests.support.operated import API_KEY, CONNECTION, TOKEN, Operated
 from tests.support.slack_channel import SlackChannel
@@ -69,6 +70,7 @@ def test_connect_rejects_an_invalid_connection_id(operated: Operated) -> None:
 
 def test_disconnect_asks_and_keeps_the_orders(with_key: Operated) -> None:
     with_key.run("connect", CONNECTION, "--name", "Nordic Outdoor", stdin=TOKEN)
+    with_key.create(TABLE)
     with_key.polled(CONNECTION)
     assert with_key.run("disconnect", CONNECTION, stdin="n\n").code == 1
     assert with_key.parameters() == KEY | SHOP

@@ -6,19 +6,17 @@ from itertools import takewhile
 
 import pytest
 
+from orderwatch_cli.checks.delivery import check_slack
+from orderwatch_cli.checks.trackstar import check_trackstar
+from orderwatch_cli.commands import doctor
+from orderwatch_cli.stack import QUEUE, TABLE
 from orderwatch_local.simulator import Shop, SystemClock, Trackstar, VirtualClock, invalid_credentials, serve
 from tests.support.alerts import alert_of
-from tests.support.operated import API_KEY, CONNECTION, TOKEN, WEBHOOK, Operated, moto_client
+from tests.support.operated import API_KEY, CONNECTION, TOKEN, TOPIC, WEBHOOK, Operated, moto_client
 from tests.support.permissions import arn_of
 
 HOUR = timedelta(hours=1)
 SUMMARIES = "SendSummaryFunctionSchedule"
-
-
-@pytest.fixture
-def operated(operated: Operated) -> Operated:
-    operated.in_good_order()
-    return operated
 
 
 SUBJECTS = (
@@ -29,6 +27,7 @@ SUBJECTS = (
 
 
 def test_stack_without_problems_is_ok_in_every_line(operated: Operated) -> None:
+    operated.in_good_order()
     operated.put(f"connections/{CONNECTION}/name", "a name need not be encrypted")
     ran = operated.run("doctor")
     assert (ran.code, ran.err) == (0, "")
@@ -190,10 +189,8 @@ def lines_below(out: str, begins: str) -> str:
     return "\n".join(below)
 
 
-@pytest.mark.parametrize(
-    "problems", [TOGETHER, *([each] for each in ONE_AT_A_TIME)], ids=["all", *(names for _, names, _ in ONE_AT_A_TIME)]
-)
-def test_each_problem_is_named_with_its_remedy_and_no_secret(operated: Operated, problems: list[Problem]) -> None:
+def assert_reported(operated: Operated, problems: list[Problem]) -> None:
+    """Each problem is named with its remedy, nothing else is reported, and no secret is shown."""
     for cause, _, _ in problems:
         cause(operated)
     ran = operated.run("doctor")
@@ -206,7 +203,23 @@ def test_each_problem_is_named_with_its_remedy_and_no_secret(operated: Operated,
         assert secret not in ran.out
 
 
+def test_all_problems_are_reported_at_once(operated: Operated) -> None:
+    operated.in_good_order()
+    assert_reported(operated, TOGETHER)
+
+
+@pytest.mark.parametrize("problem", ONE_AT_A_TIME, ids=[names for _, names, _ in ONE_AT_A_TIME])
+def test_problem_with_trackstar_or_slack_is_reported(
+    operated: Operated, monkeypatch: pytest.MonkeyPatch, problem: Problem
+) -> None:
+    monkeypatch.setattr(doctor, "_CHECKS", {"Trackstar": check_trackstar, "Slack": check_slack})
+    operated.create(TABLE, QUEUE, TOPIC)
+    operated.with_shop()
+    assert_reported(operated, [problem])
+
+
 def test_clock_of_a_simulated_shop_is_ok(operated: Operated) -> None:
+    operated.in_good_order()
     clock = VirtualClock(SystemClock().now() - 2 * HOUR)
     with serve(Trackstar(API_KEY, [Shop(CONNECTION, access_token=TOKEN, clock=clock)], clock)) as server:
         operated.describe(TrackstarBaseUrl=server.url)
@@ -215,6 +228,7 @@ def test_clock_of_a_simulated_shop_is_ok(operated: Operated) -> None:
 
 
 def test_unreachable_api_does_not_stop_the_other_checks(operated: Operated) -> None:
+    operated.in_good_order()
     operated.describe(TrackstarBaseUrl="http://127.0.0.1:9")
     ran = operated.run("doctor")
     assert ran.code == 1

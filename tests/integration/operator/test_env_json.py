@@ -9,6 +9,7 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch_cli.commands.env_json import Written, write_all
+from orderwatch_cli.stack import TABLE
 from tests.support.alerts import alert_of
 from tests.support.operated import CONNECTION, TOKEN, Operated
 from tests.support.permissions import environment_of
@@ -18,6 +19,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def connected(operated: Operated) -> Operated:
+    operated.create(TABLE)
     operated.connect(CONNECTION, TOKEN)
     return operated
 
@@ -76,6 +78,7 @@ def test_stack_without_alerts_gets_private_files_without_a_secret(connected: Ope
 
 
 def test_command_that_writes_nothing_names_the_remedy(operated: Operated, tmp_path: Path) -> None:
+    operated.create(TABLE)
     ran = operated.run("env-json", "--into", str(tmp_path))
     assert ran.err.endswith("connect one with: orderwatch connect CONNECTION_ID\n")
     ran = operated.run("env-json", "--endpoint-url", "http://127.0.0.1:9")

@@ -13,7 +13,7 @@ from orderwatch.aws.dynamodb import to_item
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.records import Extract, Syncs
 from orderwatch_cli.commands.alerts import AlertFilter, find_alerts
-from orderwatch_cli.stack import Function
+from orderwatch_cli.stack import TABLE, Function
 from tests.support.alerts import SEEN_AT, alert_of, first_sight
 from tests.support.operated import CONNECTION, TOKEN, Operated, moto_client
 
@@ -24,6 +24,7 @@ ALERT = "2c829bb9b086ea591bd42ab4f79fe763"
 
 @pytest.fixture
 def operated(operated: Operated) -> Operated:
+    operated.create(TABLE)
     operated.connect(CONNECTION, TOKEN)
     operated.connect("conn_b", "token-b")
     return operated
