@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 ORDERWATCH = Path(sys.executable).with_name("orderwatch")
-WITHIN = 150.0
+WITHIN = 300.0
 """Seconds for a build, a deployment, or the next output on a busy machine."""
 
 

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 API_KEY = "key-of-the-tests"
 TOKEN = "token-of-sam"
 CONNECTION = "conn_sam"
-WITHIN = 120.0
+WITHIN = 300.0
 FUNCTION = "AWS::Serverless::Function"
 USERS_CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "AKIAUSER",

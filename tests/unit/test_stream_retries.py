@@ -2,12 +2,12 @@
 
 The local cloud ignores partial failures, retry limits and on-failure destinations of stream mappings. So a poller here
 does what AWS documents ("Configuring partial batch response with DynamoDB and Lambda", "Retain discarded records"): a
-failed batch is halved, one that names failures continues from the lowest of them, attempts and age are bounded, and
-what is given up goes to the on-failure queue.
+failed batch is halved, one that names failures continues from the lowest of them, attempts are bounded, and what is
+given up goes to the on-failure queue.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import SimpleNamespace
@@ -45,8 +45,7 @@ class Pipeline:
     Attributes:
         poison: The alerts that publish_alerts dies of.
         batches: The size of every batch that publish_alerts was given.
-        given_up: Condition and number of records of each message on the on-failure queue.
-        after_backoff: Called after each wait.
+        given_up: The number of records of each message on the on-failure queue.
     """
 
     tables: Tables
@@ -54,8 +53,7 @@ class Pipeline:
     sns: RecordingSns
     poison: set[str] = field(default_factory=set)
     batches: list[int] = field(default_factory=list)
-    given_up: list[tuple[str, int]] = field(default_factory=list)
-    after_backoff: Callable[[], object] = lambda: None
+    given_up: list[int] = field(default_factory=list)
 
     def put(self, count: int) -> list[str]:
         """Put new alerts; their IDs in the stream's order."""
@@ -64,14 +62,12 @@ class Pipeline:
             self.tables.store.commit(ConnectionState(connection_id=f"conn-{write.order_id}"), writes=[write], alerts=[])
         return [write.alert.alert_id for write in writes if write.alert]
 
-    def stream(self, *, later: timedelta = timedelta()) -> None:
+    def stream(self) -> None:
         """Handle every record of the stream from the oldest on, as far as the filter lets it through."""
         [pattern] = SETTINGS["FilterCriteria"]["Filters"]
         assert json.loads(pattern["Pattern"]) == {"eventName": ["INSERT"]}
-        created_at = self.clock.now()
-        self.clock.seconds += later.total_seconds()
         records = [
-            {"dynamodb": {"Keys": row, "SequenceNumber": str(number)}, "created_at": created_at}
+            {"dynamodb": {"Keys": row, "SequenceNumber": str(number)}}
             for number, row in enumerate(self.tables.rows("AlertTable"))
         ]
         for start in range(0, len(records), SETTINGS["BatchSize"]):
@@ -79,7 +75,7 @@ class Pipeline:
 
     def _handle(self, batch: list[Record], *, attempts: int) -> None:
         """Invoke with the batch until it is empty; the halves of a split batch share its attempts."""
-        rest = self._invoked(batch) if (batch := self._young_enough(batch)) else []
+        rest = self._invoked(batch)
         if not rest:
             return
         if len(rest) > 1 and len(rest) == len(batch) and SETTINGS["BisectBatchOnFunctionError"]:
@@ -88,10 +84,9 @@ class Pipeline:
             self._handle(rest[middle:], attempts=attempts)
         elif attempts < SETTINGS["MaximumRetryAttempts"]:
             self.clock.sleep(BACKOFF)
-            self.after_backoff()
             self._handle(rest, attempts=attempts + 1)
         else:
-            self.given_up.append(("RetryAttemptsExhausted", len(rest)))
+            self.given_up.append(len(rest))
 
     def _invoked(self, batch: list[Record]) -> list[Record]:
         """The records to retry: all after an error, else all from the lowest reported failure."""
@@ -104,13 +99,6 @@ class Pipeline:
         known = [index for index, record in enumerate(batch) if record["dynamodb"]["SequenceNumber"] in failed]
         assert len(known) == len(failed), "with an unknown identifier AWS fails the whole batch"
         return batch[known[0] :] if known else []
-
-    def _young_enough(self, batch: list[Record]) -> list[Record]:
-        oldest = self.clock.now() - timedelta(seconds=SETTINGS["MaximumRecordAgeInSeconds"])
-        young = [record for record in batch if record["created_at"] >= oldest]
-        if len(young) < len(batch):
-            self.given_up.append(("RecordAgeExceeded", len(batch) - len(young)))
-        return young
 
     def redrive(self) -> dict[str, int]:
         """An hour later, redrive_alerts runs."""
@@ -163,19 +151,11 @@ def test_a_partial_failure_is_retried_without_duplicates(pipeline: Pipeline) -> 
     assert (sorted(pipeline.sns.sent_ids()), pipeline.given_up) == (sorted(alert_ids), [])
 
 
-def test_a_short_outage_delays_alerts_and_drops_none(pipeline: Pipeline) -> None:
-    alert_ids = pipeline.put(3)
-    pipeline.sns.is_down = True
-    pipeline.after_backoff = lambda: setattr(pipeline.sns, "is_down", False)
-    pipeline.stream()
-    assert (sorted(pipeline.sns.sent_ids()), pipeline.given_up) == (sorted(alert_ids), [])
-
-
 def test_after_a_long_outage_redrive_sends_every_alert(pipeline: Pipeline) -> None:
     alert_ids = pipeline.put(3)
     pipeline.sns.is_down = True
     pipeline.stream()
-    assert (pipeline.sns.sent_ids(), sum(count for _, count in pipeline.given_up)) == ([], 3)
+    assert (pipeline.sns.sent_ids(), sum(pipeline.given_up)) == ([], 3)
     pipeline.sns.is_down = False
     assert pipeline.redrive() == {"sent": 3, "unsent": 0}
     assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
@@ -186,17 +166,9 @@ def test_a_poison_record_is_isolated_and_sent_by_redrive(pipeline: Pipeline) -> 
     pipeline.poison = {alert_ids[2]}
     pipeline.stream()
     assert sorted(pipeline.sns.sent_ids()) == sorted(set(alert_ids) - pipeline.poison)
-    assert pipeline.given_up == [("RetryAttemptsExhausted", 1)]
+    assert pipeline.given_up == [1]
     assert len(pipeline.batches) < 5 + 2 * SETTINGS["MaximumRetryAttempts"], "attempts are bounded"
     assert pipeline.redrive() == {"sent": 1, "unsent": 0}
-    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
-
-
-def test_a_record_over_its_maximum_age_is_sent_by_redrive(pipeline: Pipeline) -> None:
-    alert_ids = pipeline.put(2)
-    pipeline.stream(later=timedelta(minutes=61))
-    assert (pipeline.batches, pipeline.given_up) == ([], [("RecordAgeExceeded", 2)])
-    assert pipeline.redrive() == {"sent": 2, "unsent": 0}
     assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
 
 
