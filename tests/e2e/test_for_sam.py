@@ -30,14 +30,12 @@ from orderwatch_local.simulator import Shop, ShopServer, Trackstar, VirtualClock
 from orderwatch_local.up.checks import Request
 from orderwatch_local.up.run import run_up
 from tests.e2e.runtime_interface import RuntimeInterface
-from tests.support.template import load_template
 
 pytestmark = pytest.mark.slow
 API_KEY = "key-of-the-tests"
 TOKEN = "token-of-sam"
 CONNECTION = "conn_sam"
 WITHIN = 300.0
-FUNCTION = "AWS::Serverless::Function"
 USERS_CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "AKIAUSER",
     "AWS_SECRET_ACCESS_KEY": "secret-of-the-user",
@@ -167,18 +165,7 @@ def test_every_function_works_with_its_event_file(
         every_function_does_its_work(up, invoke)
         assert (folder / "env.json").stat().st_mode & 0o777 == 0o600
         assert TOKEN not in "".join(path.read_text() for path in folder.iterdir())
-        # SAM passes no others on.
-        environments = json.loads((folder / "env.json").read_text())
-        assert {name: set(each) for name, each in environments.items()} == declared_variables()
     assert not folder.exists()
-
-
-def declared_variables() -> dict[str, set[str]]:
-    """The names of the variables that the template gives to each function."""
-    template = load_template()
-    common = template["Globals"]["Function"]["Environment"]["Variables"]
-    functions = {name: each for name, each in template["Resources"].items() if each["Type"] == FUNCTION}
-    return {name: {*common, *each["Properties"]["Environment"]["Variables"]} for name, each in functions.items()}
 
 
 def command_of(up: Up, function: str) -> list[str]:

@@ -54,7 +54,7 @@ def types(orderwatch: Path, *arguments: str, **environment: str) -> subprocess.C
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

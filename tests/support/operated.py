@@ -94,14 +94,6 @@ def _resources() -> list[Resource]:
     return found
 
 
-def _summary(resource: Resource) -> dict[str, str]:
-    return {
-        "LogicalResourceId": resource.name,
-        "ResourceType": resource.type,
-        "PhysicalResourceId": resource.id,
-    }
-
-
 def _create(resource: Resource) -> None:
     properties = RESOURCES.get(resource.name, {}).get("Properties", {})
     match resource.type:
@@ -138,8 +130,9 @@ class FakeCloudFormation(_Fake):
 
     def get_paginator(self, operation: str) -> Any:
         assert operation == "list_stack_resources"
-        pages = [{"StackResourceSummaries": [_summary(each)]} for each in self.resources]
-        return SimpleNamespace(paginate=lambda **_: pages)
+        names = ("LogicalResourceId", "ResourceType", "PhysicalResourceId")
+        listed = [dict(zip(names, (each.name, each.type, each.id), strict=True)) for each in self.resources]
+        return SimpleNamespace(paginate=lambda **_: [{"StackResourceSummaries": [each]} for each in listed])
 
 
 @dataclass

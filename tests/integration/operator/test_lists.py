@@ -13,6 +13,7 @@ from orderwatch.aws.dynamodb import to_item
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.records import Extract, Syncs
 from orderwatch_cli.commands.alerts import AlertFilter, find_alerts
+from orderwatch_cli.shop_status import polled_connection_ids
 from orderwatch_cli.stack import TABLE, Function
 from tests.support.alerts import SEEN_AT, alert_of, first_sight
 from tests.support.operated import CONNECTION, TOKEN, Operated, moto_client
@@ -90,10 +91,13 @@ def test_unknown_filter_is_an_error(operated: Operated, typed: tuple[str, ...], 
     assert message in ran.err
 
 
-def test_status_that_only_a_shop_uses_is_a_valid_filter(operated: Operated) -> None:
-    operated.polled(CONNECTION, other_statuses=("in_customs",))
+def test_polled_shops_and_their_own_statuses_are_valid_filters(operated: Operated) -> None:
+    operated.polled("conn_z", other_statuses=("in_customs",))
+    operated.polled("conn_disconnected")
     ran = operated.run("orders", "--status", "in_customs")
     assert (ran.code, ran.out) == (0, "no order in status in_customs needs attention\n")
+    assert operated.run("alerts", "--shop", "conn_disconnected").out == "no alerts\n"
+    assert polled_connection_ids(operated.stack) == ["conn_disconnected", "conn_z"]
 
 
 @pytest.fixture
