@@ -1,4 +1,4 @@
-"""The deployment packages: only the built layer and the built functions."""
+"""The deployment packages: how the layer is built, and what the built layer and functions contain."""
 
 import subprocess
 import sys
@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from orderwatch_local.cloud.sam import build, this_architecture
+from orderwatch_local.cloud.sam import PROJECT, SAM, build, this_architecture
 
 FUNCTIONS = ("DispatchPolls", "PollOrders", "PublishAlerts", "RedriveAlerts", "SendSummary", "PostToSlack")
 MEGABYTE = 1024 * 1024
 LAMBDA_TAKES = 250 * MEGABYTE
 """Unzipped, function and layers together."""
+MAKE = ("make", "-s", "-C", str(PROJECT / "layers/orderwatch/python"))
+SYSTEM = "/usr/bin:/bin"
 
 
 @pytest.fixture(scope="module")
@@ -25,17 +27,12 @@ def layer(built: Path) -> Path:
     return built / "OrderwatchLayer/python"
 
 
-def size_of(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def packages(layer: Path) -> set[str]:
-    return {path.name for path in layer.iterdir() if not path.name.endswith((".dist-info", ".data"))}
-
-
-def test_the_layer_holds_the_domain_and_its_dependencies(layer: Path) -> None:
-    libraries = {"httpx", "pydantic", "pydantic_core", "aws_lambda_powertools", "slack_sdk", "tzdata"}
-    assert packages(layer) >= {"orderwatch", *libraries}
+def test_the_layer_holds_the_product_and_its_dependencies_only(layer: Path) -> None:
+    """Not what the runtime brings (boto3) or what is for development."""
+    found = {path.name for path in layer.iterdir() if not path.name.endswith((".dist-info", ".data"))}
+    assert found >= {"orderwatch", "httpx", "pydantic", "pydantic_core", "aws_lambda_powertools", "slack_sdk", "tzdata"}
+    unwanted = {"boto3", "botocore", "s3transfer", "awslambdaric", "aws_xray_sdk", "moto", "pytest", "typer", "rich"}
+    assert found.isdisjoint(unwanted | {"tests", "local", "orderwatch_cli", "orderwatch_local"})
     assert (layer / "orderwatch/rendering/email.py").exists()
 
 
@@ -52,23 +49,6 @@ def test_the_layer_has_its_own_time_zone_data(layer: Path) -> None:
     assert (done.stdout, done.returncode) == ("CEST\n", 0), done.stderr
 
 
-def test_the_layer_has_no_runtime_or_development_packages(layer: Path) -> None:
-    runtime = {"boto3", "botocore", "s3transfer", "awslambdaric"}
-    development = {
-        "tests",
-        "local",
-        "orderwatch_cli",
-        "orderwatch_local",
-        "moto",
-        "pytest",
-        "hypothesis",
-        "typer",
-        "rich",
-        "aws_xray_sdk",
-    }
-    assert packages(layer).isdisjoint(runtime | development)
-
-
 def test_the_layer_has_bytecode_without_local_paths(layer: Path) -> None:
     """Lambda cannot keep what it compiles: without it every cold start compiles every module."""
     for module in layer.rglob("*.py"):
@@ -78,17 +58,38 @@ def test_the_layer_has_bytecode_without_local_paths(layer: Path) -> None:
         assert f"/opt/{module.relative_to(layer.parent)}".encode() in compiled
 
 
-def test_the_layer_runs_on_both_processors(layer: Path) -> None:
-    built_for = {path.name.split("-")[2] for path in layer.rglob("*.so")}
-    assert built_for == {"x86_64", "aarch64"}
+def test_the_layer_is_small_and_runs_on_both_processors(layer: Path) -> None:
+    assert {path.name.split("-")[2] for path in layer.rglob("*.so")} == {"x86_64", "aarch64"}
+    assert sum(path.stat().st_size for path in layer.rglob("*") if path.is_file()) < LAMBDA_TAKES / 5
 
 
-def test_the_layer_is_small(layer: Path) -> None:
-    size = size_of(layer)
-    print(f"the layer is {size / MEGABYTE:.1f} MB unzipped")  # noqa: T201 - a figure to look at with `pytest -s`
-    assert size < LAMBDA_TAKES / 5
+def test_a_function_is_its_handler_and_nothing_else(built: Path) -> None:
+    found = {name: {path.name for path in (built / f"{name}Function").iterdir()} for name in FUNCTIONS}
+    assert {name: files - {"__pycache__"} for name, files in found.items()} == {name: {"app.py"} for name in FUNCTIONS}
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_is_its_handler_and_nothing_else(built: Path, name: str) -> None:
-    assert [path.name for path in (built / f"{name}Function").iterdir() if path.name != "__pycache__"] == ["app.py"]
+def make(path: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the layer's Makefile, as `sam build` does, with this PATH."""
+    return subprocess.run([*MAKE, *arguments], env={"PATH": path}, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("active", [PROJECT / ".venv/bin", SAM.parent], ids=["the project's", "SAM CLI's"])
+def test_an_active_environment_without_pip_can_build(active: Path) -> None:
+    path = f"{active}:{SYSTEM}"
+    found = make(path, "--eval=found: ; @echo '$(PYTHON)'", "found").stdout.strip()
+    assert subprocess.run([found, "-m", "pip", "--version"], env={"PATH": path}, check=False).returncode == 0
+
+
+def test_the_build_uses_the_given_python() -> None:
+    shown = make(SYSTEM, "--eval=found: ; @echo '$(PYTHON)'", "found", "PYTHON=/somewhere/python3.13")
+    assert shown.stdout.strip() == "/somewhere/python3.13"
+
+
+def test_without_a_suitable_python_the_build_names_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "python3.13").write_text("#!/bin/sh\nexit 127\n")
+    (tmp_path / "python3.13").chmod(0o755)
+    for tool in ("make", "sh", "test", "echo"):
+        (tmp_path / tool).symlink_to(Path(SYSTEM.partition(":")[0]) / tool)
+    failed = make(str(tmp_path), "build-OrderwatchLayer", f"ARTIFACTS_DIR={tmp_path}")
+    assert failed.returncode != 0
+    assert "install Python 3.13 with pip" in failed.stderr

@@ -18,6 +18,7 @@ from orderwatch_local.smoke import day as smoke_day
 from orderwatch_local.smoke.run import run_smoke
 from tests.support.template import ROOT
 
+pytestmark = pytest.mark.slow
 SMOKE = [sys.executable, "-m", "orderwatch_local.smoke.run"]
 
 

@@ -9,10 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from orderwatch_local.cloud.local_cloud import LocalCloud
-from orderwatch_local.simulator import serve
 from tests.support.cloud import Inbox, Tables, create_tables
-from tests.support.operated import Operated, vendor
 
 OTHER_DYNAMODB = os.environ.get("AWS_ENDPOINT_URL_DYNAMODB")
 
@@ -45,20 +42,3 @@ def _dynamodb() -> Any:
 def inbox(aws: None) -> Inbox:
     """A queue that gets what is published to the topic."""
     return Inbox.subscribed()
-
-
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[LocalCloud]:
-    """A local cloud, for the tests of one module."""
-    with LocalCloud() as running:
-        yield running
-
-
-@pytest.fixture
-def operated(
-    cloud: LocalCloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Operated]:
-    """A stack of its own on the local cloud, and its vendor; no secret is put yet."""
-    trackstar = vendor()
-    with serve(trackstar) as server:
-        yield Operated.deployed(cloud, server.url, trackstar, capsys, monkeypatch)

@@ -1,4 +1,4 @@
-"""The mailbox accepts mails only from the topic that it subscribed to."""
+"""The inboxes of `up`: the mailbox accepts mails only from its topic, the JSON inbox alerts alone."""
 
 import queue
 import socket
@@ -7,7 +7,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from orderwatch_local.cloud.inbox import Mail, Mailbox
+from orderwatch_local.cloud.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.cloud.local_cloud import LocalCloud
 
 ARN = "arn:aws:sns:us-east-1:000000000000:alerts"
@@ -40,23 +40,16 @@ def post(url: str, message: dict[str, Any]) -> int:
     return httpx.post(url, json=message, timeout=WITHIN, trust_env=False).status_code
 
 
-def test_a_message_of_the_topic_is_received(cloud: LocalCloud) -> None:
+def test_only_a_message_to_the_secret_path_is_received() -> None:
     mails: queue.Queue[Mail] = queue.Queue()
-    topic_arn = cloud.client("sns").create_topic(Name="mailed")["TopicArn"]
-    with Mailbox(cloud, topic_arn, mails.put):
-        cloud.client("sns").publish(TopicArn=topic_arn, Subject="One", Message="order 1")
-        mail = mails.get(timeout=WITHIN)
-    assert (mail.subject, mail.text) == ("One", "order 1")
-
-
-def test_another_process_cannot_deliver_a_message() -> None:
-    mails: list[Mail] = []
     topic = Topic({"Type": "SubscriptionConfirmation", "TopicArn": ARN, "Token": "t"})
-    with Mailbox(cast("LocalCloud", topic), ARN, mails.append):
+    with Mailbox(cast("LocalCloud", topic), ARN, mails.put):
         address = topic.url.rpartition("/")[0]
         for path in ("/", "/mails", "/%C3%A9"):
             assert post(address + path, {"Type": "Notification", "Subject": "forged", "Message": "forged"}) == 404
-    assert mails == []
+        assert post(topic.url, {"Type": "Notification", "Subject": "One", "Message": "order 1"}) == 200
+        mail = mails.get(timeout=WITHIN)
+    assert (mail.subject, mail.text, mails.empty()) == ("One", "order 1", True)
 
 
 def test_the_url_in_a_confirmation_is_not_visited() -> None:
@@ -70,3 +63,11 @@ def test_the_url_in_a_confirmation_is_not_visited() -> None:
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+def test_a_json_inbox_takes_each_alert_once_and_nothing_else() -> None:
+    taken: list[str] = []
+    inbox = JsonInbox(cast("Any", None), "url", taken.append)
+    for body in ('{"AlarmName": "NoPolls"}', "[1]", "not json", '{"alert_id": "a"}', '{"alert_id": "a"}', "7"):
+        inbox._take(body)
+    assert taken == ['{"alert_id": "a"}']

@@ -1,11 +1,13 @@
-"""The checks of `orderwatch up`, against the simulated vendor over real sockets."""
+"""What `orderwatch up` and `shop` check before they start anything, against the simulated vendor over real sockets."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import pytest
 from pydantic import SecretStr
 
+from orderwatch_cli.main import run
 from orderwatch_cli.shop_check import Flaw, UnusableShopError
 from orderwatch_local.cloud.watch import WatchedShop
 from orderwatch_local.simulator import Request as ApiRequest
@@ -88,3 +90,36 @@ def test_a_token_is_accepted_if_the_api_names_no_owner(url: str, trackstar: Trac
 )
 def test_an_undocumented_status_gets_a_warning(statuses: str, says: list[str]) -> None:
     assert unknown_status_warnings(statuses) == says
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"TRACKSTAR_API_KEY": "wrong"}, "TRACKSTAR_API_KEY"),
+        ({"TRACKSTAR_ACCESS_TOKEN": "wrong"}, "TRACKSTAR_ACCESS_TOKEN_conn_a"),
+        ({"connection": "conn_gone"}, "has no connection conn_gone"),
+        ({"TRACKSTAR_API_KEY": ""}, "no API key: set TRACKSTAR_API_KEY"),
+        ({"TRACKSTAR_ACCESS_TOKEN": ""}, "set TRACKSTAR_ACCESS_TOKEN_conn_a or TRACKSTAR_ACCESS_TOKEN"),
+        ({"url": "http://127.0.0.1:9"}, "check --trackstar-url"),
+    ],
+)
+def test_wrong_secret_connection_or_url_is_one_line_that_names_it(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], says: str
+) -> None:
+    typed = {"TRACKSTAR_API_KEY": "key", "TRACKSTAR_ACCESS_TOKEN": "token-of-conn_a", **changed}
+    for name, value in typed.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as left:
+        run(["up", "--trackstar-url", typed.get("url", url), "--connection", typed.get("connection", "conn_a")])
+    out, err = capsys.readouterr()
+    assert (left.value.code, out, err.count("\n")) == (1, "", 1)
+    assert says in err
+
+
+def test_port_in_use_is_one_line_that_names_it(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    port = str(urlsplit(url).port)
+    with pytest.raises(SystemExit) as left:
+        run(["shop", "--port", port])
+    err = capsys.readouterr().err
+    assert (left.value.code, err.count("\n")) == (1, 1)
+    assert f"port {port}" in err

@@ -1,4 +1,4 @@
-"""`orderwatch settings` on a stack of the local cloud."""
+"""`orderwatch settings`."""
 
 import json
 from typing import Any
@@ -8,25 +8,21 @@ import pytest
 from orderwatch import clock
 from orderwatch.shop_settings import read_shop_settings
 from orderwatch_cli.commands.settings import SettingsError, holidays_of
-from tests.support.operated import API_KEY, CONNECTION, TOKEN, Operated
+from tests.support.operated import CONNECTION, TOKEN, Operated
+
+PARAMETER = f"connections/{CONNECTION}/settings"
 
 
 @pytest.fixture
 def connected(operated: Operated) -> Operated:
-    operated.cloud.put_secret(f"/{operated.name}/trackstar/api-key", API_KEY)
-    operated.run("connect", CONNECTION, stdin=TOKEN)
+    operated.connect(CONNECTION, TOKEN)
     return operated
 
 
 def stored(operated: Operated) -> Any:
-    name = f"/{operated.name}/connections/{CONNECTION}/settings"
-    ssm = operated.cloud.client("ssm")
-    try:
-        parameter = ssm.get_parameter(Name=name)["Parameter"]
-    except ssm.exceptions.ParameterNotFound:
-        return None
-    assert parameter["Type"] == "String"
-    return json.loads(parameter["Value"])
+    kind, value = operated.parameters().get(PARAMETER, ("String", "null"))
+    assert kind == "String"
+    return json.loads(value)
 
 
 def test_settings_are_set_one_by_one_and_removed(connected: Operated) -> None:
@@ -35,7 +31,7 @@ def test_settings_are_set_one_by_one_and_removed(connected: Operated) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert stored(connected) == {"time_zone": "Europe/Berlin", "working_days": ["mon", "sat"]}
     connected.run("settings", CONNECTION, "--late-warning-hours", "0", "--stuck-days", "2")
-    shown = json.loads(connected.run("settings", CONNECTION, "--json").out)
+    shown = connected.json("settings", CONNECTION)
     assert shown == stored(connected)
     assert (shown["time_zone"], shown["late_warning_hours"], shown["stuck_days"]) == ("Europe/Berlin", 0, 2)
     assert connected.run("settings", CONNECTION, "--remove").code == 0
@@ -70,8 +66,7 @@ def test_invalid_settings_are_not_stored(connected: Operated, arguments: tuple[s
 
 
 def test_unreadable_settings_can_be_deleted(connected: Operated) -> None:
-    name = f"/{connected.name}/connections/{CONNECTION}/settings"
-    connected.cloud.client("ssm").put_parameter(Name=name, Value="{oops", Type="String")
+    connected.put(PARAMETER, "{oops")
     ran = connected.run("settings", CONNECTION, "--stuck-days", "1")
     assert (ran.code, "--remove" in ran.err) == (1, True)
     assert connected.run("settings", CONNECTION, "--remove").code == 0

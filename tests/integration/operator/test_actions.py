@@ -1,0 +1,152 @@
+"""`orderwatch poll`, `redrive`, `summary` and `test-alert`: what they start, and what they move."""
+
+import json
+from typing import Any
+
+import pytest
+
+from orderwatch_cli.main import run
+from orderwatch_cli.stack import QUEUE, STACK_NAME, TABLE
+from orderwatch_local.preview.samples import SAMPLES
+from tests.support.alerts import alert_of
+from tests.support.operated import CONNECTION, TOKEN, TOPIC, Operated, moto_client
+
+HOUR_OLD = {"sent": 1, "unsent": 2}
+
+
+@pytest.mark.parametrize(
+    ("typed", "polled"),
+    [(("conn_b",), ["conn_b"]), ((), ["conn_a", "conn_b"]), (("conn_b", "conn_a"), ["conn_b", "conn_a"])],
+)
+def test_poll_invokes_dispatch_polls(operated: Operated, typed: tuple[str, ...], polled: list[str]) -> None:
+    for connection_id in ("conn_b", "conn_a"):
+        operated.connect(connection_id, "token")
+    assert operated.json("poll", *typed) == {"connection_ids": polled}
+    assert operated.session.functions.invoked == [("DispatchPollsFunction", {"connection_ids": polled})]
+
+
+def test_failed_function_is_one_line_with_its_log(operated: Operated) -> None:
+    operated.connect(CONNECTION, TOKEN)
+    operated.session.functions.answers["DispatchPollsFunction"] = {"errorType": "KeyError"}
+    ran = operated.run("poll")
+    message = "DispatchPollsFunction failed (KeyError); read its log: orderwatch logs dispatch-polls"
+    assert (ran.code, ran.err) == (1, f"orderwatch: {message}\n")
+
+
+def test_poll_of_an_unconnected_shop_is_an_error(operated: Operated) -> None:
+    assert "no shop is connected" in operated.run("poll").err
+    operated.connect(CONNECTION, TOKEN)
+    ran = operated.run("poll", CONNECTION, "conn_b", "conn_c")
+    message = "not connected: conn_b, conn_c; connect a shop with: orderwatch connect conn_b"
+    assert (ran.code, ran.err) == (1, f"orderwatch: {message}\n")
+    assert operated.session.functions.invoked == []
+
+
+def test_redrive_counts_what_is_still_pending(operated: Operated) -> None:
+    operated.create(TABLE)
+    operated.session.functions.answers["RedriveAlertsFunction"] = HOUR_OLD
+    operated.write_alert(alert_of("o1"), sent=False)
+    operated.write_alert(alert_of("o2"))
+    assert operated.json("redrive") == {**HOUR_OLD, "still_pending": 1}
+    assert operated.run("redrive").out.startswith("sent 1 alert; 2 failed; 1 still pending\n")
+
+
+@pytest.mark.parametrize(("typed", "payload"), [((), {"send": False}), (("--send",), {})])
+def test_summary_is_shown_as_its_email(operated: Operated, typed: tuple[str, ...], payload: dict[str, bool]) -> None:
+    alert = SAMPLES["summary.daily"].model_dump(mode="json")
+    operated.session.functions.answers["SendSummaryFunction"] = {"is_written": bool(typed), "alert": alert}
+    out = operated.run("summary", *typed).out
+    assert "need attention" in out
+    assert ("The summary is being sent to AlertTopic." in out) is bool(typed)
+    assert operated.session.functions.invoked == [("SendSummaryFunction", payload)]
+
+
+def test_test_alert_is_sent_and_lists_the_subscriptions(operated: Operated) -> None:
+    operated.create(TOPIC, QUEUE)
+    everything = operated.subscribe("AlertTopic")
+    exceptions = operated.subscribe("AlertTopic", kind=["order.exception"])
+    expensive = operated.subscribe("AlertTopic", total_price=[{"numeric": [">", 500]}])
+
+    sent = operated.json("test-alert")
+    received = [[alert["alert_id"] for alert in operated.receive(url)] for url in (everything, exceptions, expensive)]
+    assert received == [[sent["alert_id"]], [sent["alert_id"]], []]
+    policies = {each["endpoint"]: each["filter_policy"] for each in sent["subscriptions"]}
+    assert policies[exceptions.rpartition("/")[2]] == {"kind": ["order.exception"]}
+    assert policies["SlackQueue"] == {}
+    table = operated.run("test-alert").out
+    assert '{"kind": ["order.exception"]}' in table
+    assert "Look for TEST in each channel." in table
+
+    sent = operated.json("test-alert", "--value", "900", "--status", "backordered", "--shop", CONNECTION)
+    [alert] = operated.receive(expensive)
+    assert (alert["alert_id"], alert["kind"]) == (sent["alert_id"], "order.backordered")
+    assert (alert["connection_id"], alert["connection"]["name"]) == (CONNECTION, "TEST of orderwatch")
+    assert (alert["order"]["number"], "TEST" in sent["subject"]) == ("TEST", True)
+
+
+def test_redrive_moves_dead_letters_back(operated: Operated) -> None:
+    operated.create(QUEUE)
+    sqs, source = moto_client("sqs"), operated.stack.resources["SlackDeadLetterQueue"].id
+    for number in range(13):
+        sqs.send_message(QueueUrl=source, MessageBody=json.dumps({"number": number}))
+    assert operated.json("redrive", "--dead-letters", "SlackDeadLetterQueue")["messages"] == 13
+    moved = operated.receive(operated.stack.resources["SlackQueue"].id)
+    assert sorted(each["number"] for each in moved) == list(range(13))
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    left = sqs.get_queue_attributes(QueueUrl=source, AttributeNames=names)["Attributes"]
+    assert set(left.values()) == {"0"}
+
+
+def test_redrive_keeps_the_groups_of_a_fifo_queue(operated: Operated) -> None:
+    operated.create(QUEUE)
+    sqs, queues = moto_client("sqs"), operated.stack.resources
+    for number in range(3):
+        sqs.send_message(
+            QueueUrl=queues["PollDeadLetterQueue"].id,
+            MessageBody=f"poll {number}",
+            MessageGroupId=f"conn_{number}",
+            MessageDeduplicationId=f"poll-{number}",
+        )
+    ran = operated.run("redrive", "--dead-letters", "PollDeadLetterQueue")
+    assert ran.out == "moved 3 messages from PollDeadLetterQueue to PollQueue\n"
+    request: Any = {"MaxNumberOfMessages": 10, "MessageSystemAttributeNames": ["MessageGroupId"]}
+    messages = sqs.receive_message(QueueUrl=queues["PollQueue"].id, **request)["Messages"]
+    groups = {each["Body"]: each["Attributes"]["MessageGroupId"] for each in messages}
+    assert groups == {f"poll {number}": f"conn_{number}" for number in range(3)}
+
+
+@pytest.mark.parametrize(
+    ("queue", "message"),
+    [
+        ("StreamFailureQueue", "send what is still pending with: orderwatch redrive\n"),
+        ("ScheduleDeadLetterQueue", "do its work with: orderwatch poll\n"),
+        ("PollQueue", "use one of PollDeadLetterQueue, SlackDeadLetterQueue"),
+        ("NoQueue", "use one of PollDeadLetterQueue, SlackDeadLetterQueue"),
+    ],
+)
+def test_redrive_of_another_queue_says_what_to_do(operated: Operated, queue: str, message: str) -> None:
+    ran = operated.run("redrive", "--dead-letters", queue)
+    assert (ran.code, ran.err.count("\n")) == (1, 1)
+    assert message in ran.err
+
+
+COMMANDS = ("shops", "orders", "alerts", "logs", "poll", "redrive", "summary", "test-alert")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_unreachable_cloud_is_one_line(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit) as left:
+        run([command, "--endpoint-url", "http://127.0.0.1:9"])
+    err = capsys.readouterr().err
+    assert (left.value.code, err.count("\n")) == (1, 1)
+    assert err.startswith("orderwatch: ")
+    assert "http://127.0.0.1:9" in err
+
+
+def test_missing_stack_is_one_line_for_every_command(operated: Operated) -> None:
+    operated.session.cloudformation.stacks[STACK_NAME]["Outputs"].clear()
+    missing = "no stack other in this account and region: set --stack-name"
+    foreign = "stack orderwatch (CREATE_COMPLETE) lacks the outputs of orderwatch: deploy template.yaml"
+    for command in COMMANDS:
+        assert operated.run(command, "--stack-name", "other") == (1, "", f"orderwatch: {missing}\n")
+        assert operated.run(command) == (1, "", f"orderwatch: {foreign}\n")

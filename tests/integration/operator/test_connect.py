@@ -1,0 +1,124 @@
+"""`orderwatch connect`, `disconnect`, `connect-trackstar` and `connect-slack`: what they check and what they store."""
+
+import pytest
+
+from orderwatch_cli.stack import TABLE
+from orderwatch_local.simulator import Shop, SystemClock
+from tests.support.operated import API_KEY, CONNECTION, TOKEN, Operated
+from tests.support.slack_channel import SlackChannel
+
+ENCRYPTED = "SecureString"
+SHOP = {"connections/conn_a/access-token": (ENCRYPTED, TOKEN), "connections/conn_a/name": ("String", "Nordic Outdoor")}
+KEY = {"trackstar/api-key": (ENCRYPTED, API_KEY)}
+
+
+@pytest.fixture
+def with_key(operated: Operated) -> Operated:
+    operated.put_secret("trackstar/api-key", API_KEY)
+    return operated
+
+
+def test_connect_stores_the_token_encrypted_and_the_name(with_key: Operated) -> None:
+    ran = with_key.run("connect", CONNECTION, "--name", "Nordic Outdoor", stdin=f"{TOKEN}\n")
+    assert (ran.code, ran.err) == (0, "")
+    assert "connected conn_a (shopify, healthy)" in ran.out
+    assert TOKEN not in ran.out
+    assert with_key.parameters() == KEY | SHOP
+
+
+def test_connect_again_replaces_the_token_and_keeps_the_name(with_key: Operated) -> None:
+    with_key.run("connect", CONNECTION, "--name", "Nordic Outdoor", stdin=TOKEN)
+    with_key.trackstar.connect(Shop(CONNECTION, access_token="token-rotated", clock=SystemClock()))
+    assert with_key.json("connect", CONNECTION, stdin="token-rotated")["health"] == "healthy"
+    rotated = {"connections/conn_a/access-token": (ENCRYPTED, "token-rotated")}
+    assert with_key.parameters() == KEY | SHOP | rotated
+
+
+@pytest.mark.parametrize(
+    ("connection_id", "token", "message"),
+    [
+        (CONNECTION, "very-secret", "the access token of conn_a is not valid"),
+        (CONNECTION, "", "no access token"),
+        (CONNECTION, "v\u00e9ry-secret", "the access token of conn_a is not valid"),
+        ("conn_gone", TOKEN, "Trackstar has no connection conn_gone"),
+        ("conn_b", "token-of-conn-c", "this is the access token of conn_c: use the token of conn_b\n"),
+    ],
+)
+def test_connect_stores_no_token_that_does_not_fit(
+    with_key: Operated, connection_id: str, token: str, message: str
+) -> None:
+    with_key.connect("conn_c", "token-of-conn-c")
+    before = with_key.parameters()
+    ran = with_key.run("connect", connection_id, stdin=token)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert message in ran.err
+    assert "very-secret" not in ran.err
+    assert with_key.parameters() == before
+
+
+def test_connect_without_an_api_key_names_the_remedy(operated: Operated) -> None:
+    ran = operated.run("connect", CONNECTION, stdin=TOKEN)
+    assert (ran.code, operated.parameters()) == (1, {})
+    assert "/orderwatch/trackstar/api-key, the Trackstar API key, is missing" in ran.err
+    assert "store it with: orderwatch connect-trackstar" in ran.err
+
+
+def test_connect_rejects_an_invalid_connection_id(operated: Operated) -> None:
+    ran = operated.run("connect", "../trackstar", stdin=TOKEN)
+    assert (ran.code, "is not a connection ID" in ran.err) == (2, True)
+
+
+def test_disconnect_asks_and_keeps_the_orders(with_key: Operated) -> None:
+    with_key.run("connect", CONNECTION, "--name", "Nordic Outdoor", stdin=TOKEN)
+    with_key.create(TABLE)
+    with_key.polled(CONNECTION)
+    assert with_key.run("disconnect", CONNECTION, stdin="n\n").code == 1
+    assert with_key.parameters() == KEY | SHOP
+    ran = with_key.run("disconnect", CONNECTION, stdin="y\n")
+    assert (ran.code, "are kept" in ran.out) == (0, True)
+    assert with_key.parameters() == KEY
+    assert with_key.rows("ConnectionTable")
+    ran = with_key.run("disconnect", CONNECTION, "--yes")
+    assert (ran.code, ran.err.count("\n")) == (1, 1)
+    assert "no shop conn_a is connected" in ran.err
+
+
+def test_connect_trackstar_stores_the_key_encrypted(operated: Operated) -> None:
+    operated.put("trackstar/api-key", "in-the-clear")
+    ran = operated.run("connect-trackstar", stdin=f"{API_KEY}\n")
+    assert (ran.code, ran.err) == (0, "")
+    assert API_KEY not in ran.out
+    assert operated.parameters() == KEY
+    assert operated.versions("trackstar/api-key") == 1, "the history of the unencrypted value is deleted"
+
+
+def test_webhook_gets_a_test_message_and_is_stored_encrypted(operated: Operated) -> None:
+    with SlackChannel() as channel:
+        ran = operated.run("connect-slack", stdin=f"{channel.url}\n")
+        assert (ran.code, ran.err) == (0, "")
+        assert channel.url not in ran.out
+        assert ["TEST" in each["text"] for each in channel.messages] == [True]
+        assert operated.parameters() == {"slack/webhook-url": (ENCRYPTED, channel.url)}
+        operated.describe(SlackEnabled="false")
+        stored = operated.json("connect-slack", stdin=channel.url)
+    assert stored == {"parameter": "/orderwatch/slack/webhook-url", "is_enabled": False}
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "message"),
+    [
+        ("connect-trackstar", "another-secret", "Trackstar rejects the API key"),
+        ("connect-trackstar", "", "no API key"),
+        ("connect-trackstar", "k\u00e9y", "cannot be sent"),
+        ("connect-slack", "", "no URL: enter it at the prompt or on standard input"),
+        ("connect-slack", '"https://hooks.slack.com/services/another-secret"', "without quotes"),
+        ("connect-slack", "http://hooks.slack.com/services/another-secret", "not the https URL of a webhook"),
+        ("connect-slack", "http://127.0.0.1:9/another-secret", "Slack was not reached (URLError)"),
+    ],
+)
+def test_rejected_key_or_webhook_is_not_stored(operated: Operated, command: str, typed: str, message: str) -> None:
+    ran = operated.run(command, stdin=typed)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert message in ran.err
+    assert "another-secret" not in ran.err
+    assert operated.parameters() == {}
