@@ -13,7 +13,7 @@ import pytest
 from orderwatch.errors import UnavailableError
 from orderwatch.observability import count_response, logger, metrics
 from orderwatch_local.simulator import Response
-from tests.support.account import Account, account, inserts, order
+from tests.support.account import account, inserts, order
 from tests.support.lambda_context import sqs_event
 from tests.support.world import World
 
@@ -53,60 +53,57 @@ def observed() -> Iterator[Observed]:
 
 @dataclass
 class Day:
-    """What was observed of a tick, a poll that ran out of time, a quiet poll, and an alert."""
+    """What was observed of each step of a day, and the ids of its first poll and of its alert."""
 
-    running: Account
-    first_tick: Observed
-    cut_short: Observed
-    quiet: Observed
-    quiet_tick: Observed
-    alerting: Observed
+    connection_id: str
+    poll_id: str
     alert_id: str
-    message_id: str
+    steps: dict[str, Observed]
 
 
 @pytest.fixture(scope="module")
 def day() -> Iterator[Day]:
+    steps: dict[str, Observed] = {}
     with account() as running, pytest.MonkeyPatch.context() as patch:
         patch.setattr(metrics.provider, "service", "orderwatch")
         running.shop.place(order("1"))
         running.shop.sync()
-        with observed() as first_tick:
+        with observed() as steps["first tick"]:
             running.invoke("DispatchPollsFunction", {})
         [message] = running.messages("PollQueue")
         event = sqs_event(message["Body"])
         event["Records"][0]["messageId"] = message["MessageId"]
-        with observed() as cut_short:
+        with observed() as steps["cut short"]:
             running.invoke("PollOrdersFunction", event, seconds_left=1.0)
         running.poll()
         running.invoke("PublishAlertsFunction", inserts(running.pending()))
-        with observed() as quiet:
+        with observed() as steps["quiet poll"]:
             running.poll()
-        with observed() as quiet_tick:
+        with observed() as steps["quiet tick"]:
             running.invoke("DispatchPollsFunction", {})
         running.shop.place(order("2", status="exception"))
         running.shop.sync()
-        with observed() as alerting:
+        with observed() as steps["alert"]:
             running.poll()
             [key] = running.pending()
             running.invoke("PublishAlertsFunction", inserts([key]))
             running.invoke("PostToSlackFunction", sqs_event(running.alert(key)))
-        yield Day(running, first_tick, cut_short, quiet, quiet_tick, alerting, key.alert_id, message["MessageId"])
+        yield Day(running.shop.connection_id, message["MessageId"], key.alert_id, steps)
 
 
 def test_a_poll_can_be_traced_from_its_tick(day: Day) -> None:
-    [asked] = day.first_tick.saying("poll requested")
-    assert (asked["poll_id"], asked["connection_id"]) == (day.message_id, day.running.shop.connection_id)
-    [ended] = day.cut_short.saying("poll ended")
-    assert (ended["poll_id"], ended["connection_id"]) == (day.message_id, day.running.shop.connection_id)
-    [goes_on] = day.cut_short.saying("poll unfinished; the next one continues")
-    assert goes_on["next_poll_id"] != goes_on["poll_id"] == day.message_id
+    [asked] = day.steps["first tick"].saying("poll requested")
+    assert (asked["poll_id"], asked["connection_id"]) == (day.poll_id, day.connection_id)
+    [ended] = day.steps["cut short"].saying("poll ended")
+    assert (ended["poll_id"], ended["connection_id"]) == (day.poll_id, day.connection_id)
+    [goes_on] = day.steps["cut short"].saying("poll unfinished; the next one continues")
+    assert goes_on["next_poll_id"] != goes_on["poll_id"] == day.poll_id
 
 
 def test_an_alert_can_be_traced_from_its_poll_to_slack(day: Day) -> None:
-    [written] = [line for line in day.alerting.saying("alerts written") if day.alert_id in line["alert_ids"]]
-    [sent] = [line for line in day.alerting.saying("message sent") if day.alert_id in line["alert_ids"]]
-    [posted] = [line for line in day.alerting.saying("message posted") if line["alert_id"] == day.alert_id]
+    [written] = [line for line in day.steps["alert"].saying("alerts written") if day.alert_id in line["alert_ids"]]
+    [sent] = [line for line in day.steps["alert"].saying("message sent") if day.alert_id in line["alert_ids"]]
+    [posted] = [line for line in day.steps["alert"].saying("message posted") if line["alert_id"] == day.alert_id]
     assert written["poll_id"]
     assert sent["message_id"]
     assert posted
@@ -114,7 +111,7 @@ def test_an_alert_can_be_traced_from_its_poll_to_slack(day: Day) -> None:
 
 def test_metrics_have_the_stack_and_transitions_the_kind(day: Day) -> None:
     dimensions: dict[str, set[str]] = {}
-    for blob in day.alerting.metrics:
+    for blob in day.steps["alert"].metrics:
         [described] = blob["_aws"]["CloudWatchMetrics"]
         assert described["Namespace"] == "orderwatch"
         for metric in described["Metrics"]:
@@ -122,16 +119,16 @@ def test_metrics_have_the_stack_and_transitions_the_kind(day: Day) -> None:
     assert dimensions.pop("Transitions") == {"service", "kind"}
     assert {"PollsFinished", "DeliveryDelay"} <= dimensions.keys()
     assert all(names == {"service"} for names in dimensions.values())
-    [transition] = [blob for blob in day.alerting.metrics if "Transitions" in blob]
+    [transition] = [blob for blob in day.steps["alert"].metrics if "Transitions" in blob]
     assert (transition["kind"], transition["Transitions"]) == ("order.exception", [1.0])
 
 
 def test_only_a_finished_poll_sends_a_metric_on_a_quiet_day(day: Day) -> None:
     """CloudWatch bills a metric for every hour in which it is sent."""
-    [blob] = day.quiet.metrics
+    [blob] = day.steps["quiet poll"].metrics
     [described] = blob["_aws"]["CloudWatchMetrics"]
     assert [metric["Name"] for metric in described["Metrics"]] == ["PollsFinished"]
-    assert day.quiet_tick.metrics == []
+    assert day.steps["quiet tick"].metrics == []
 
 
 def test_a_failure_of_the_vendor_carries_its_request_id() -> None:

@@ -7,52 +7,13 @@ from typing import Any
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from orderwatch.alerts import parts, summary
 from orderwatch.alerts.alert import Alert, Enrichment, MergedAlert
 from orderwatch.alerts.kinds import DEADLINE_KINDS, Severity
-from orderwatch.alerts.parts import (
-    AlertConnection,
-    AlertLineItem,
-    AlertOrder,
-    Backlog,
-    BacklogOrder,
-    Digest,
-    DigestedOrder,
-    DigestedProduct,
-    DigestedReason,
-    Line,
-    Number,
-)
-from orderwatch.alerts.summary import (
-    BacklogAges,
-    Changes,
-    DailySummary,
-    Figures,
-    NotVisible,
-    ShopSummary,
-    SummaryOrder,
-    SummaryProduct,
-    Week,
-)
+from orderwatch.alerts.parts import Line, Number
 from orderwatch_local.preview.samples import SAMPLES
 
-NASTY = [
-    "\u202e",
-    "\u2066",
-    "\0",
-    "\n",
-    "\r\n",
-    "\u2028",
-    "\uffff",
-    "👩‍👩‍👧",
-    "ﷺ",
-    "e\u0301",
-    "赤",
-    "שלום",
-    "<!here>",
-    "&",
-    "#",
-    "|",
-]
+NASTY = [*"\u202e\u2066\0\n\u2028\uffffﷺ赤&#|", "\r\n", "👩‍👩‍👧", "e\u0301", "שלום", "<!here>"]
 LINE = st.lists(st.one_of(st.text(max_size=40), st.sampled_from(NASTY)), max_size=8).map("".join)
 NAME = LINE.filter(bool)
 LONG = st.one_of(LINE, st.just("word " * 2000))
@@ -112,37 +73,37 @@ def several[T](strategy: st.SearchStrategy[T], most: int, *, least: int = 0) -> 
 
 
 KINDS = st.sampled_from([*SAMPLES, "order.x", "connection.new"])
-ORDERS = built(AlertOrder, line_items=several(built(AlertLineItem), 4))
-DIGESTS = several(built(DigestedOrder), 4, least=1).flatmap(
+ORDERS = built(parts.AlertOrder, line_items=several(built(parts.AlertLineItem), 4))
+DIGESTS = several(built(parts.DigestedOrder), 4, least=1).flatmap(
     lambda orders: built(
-        Digest,
+        parts.Digest,
         of_kind=KINDS,
         count=st.integers(len(orders), 10**6),
-        reasons=several(built(DigestedReason), 12),
+        reasons=several(built(parts.DigestedReason), 12),
         orders=st.just(orders),
         more_orders=st.just(0),
-        products=several(built(DigestedProduct), 5),
+        products=several(built(parts.DigestedProduct), 5),
     )
 )
-BACKLOGS = built(Backlog, orders=several(built(BacklogOrder), 12))
-_AGES, _CHANGES = built(BacklogAges), st.none() | built(Changes)
+BACKLOGS = built(parts.Backlog, orders=several(built(parts.BacklogOrder), 12))
+_AGES, _CHANGES = built(summary.BacklogAges), st.none() | built(summary.Changes)
 _SHOPS = built(
-    ShopSummary,
+    summary.ShopSummary,
     ages=_AGES,
     changes=_CHANGES,
-    not_visible=st.none() | built(NotVisible),
-    orders=several(built(SummaryOrder), 3),
-    products=several(built(SummaryProduct), 2),
+    not_visible=st.none() | built(summary.NotVisible),
+    orders=several(built(summary.SummaryOrder), 3),
+    products=several(built(summary.SummaryProduct), 2),
 )
 SUMMARIES = built(
-    DailySummary,
-    total=built(Figures, ages=_AGES),
+    summary.DailySummary,
+    total=built(summary.Figures, ages=_AGES),
     changes=_CHANGES,
-    week=st.none() | built(Week),
-    week_before=st.none() | built(Week),
+    week=st.none() | built(summary.Week),
+    week_before=st.none() | built(summary.Week),
     shops=several(_SHOPS, 4),
 )
-_SUBJECTS = st.one_of(
+_SUBJECTS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.fixed_dictionaries({"order": ORDERS}),
     st.fixed_dictionaries({"digest": DIGESTS}),
     st.fixed_dictionaries({"backlog": BACKLOGS}),
@@ -161,7 +122,7 @@ _MORE = st.fixed_dictionaries(
 @st.composite
 def alerts(draw: st.DrawFn) -> Alert:
     """Any alert: about an order, a digest, a backlog, a summary, or only a connection."""
-    connection = draw(built(AlertConnection))
+    connection = draw(built(parts.AlertConnection))
     missing = draw(several(LINE, 30))
     return Alert(
         alert_id="5b1f0c9a7d3e4862b0a94c17e6f2d835",

@@ -183,7 +183,7 @@ def test_a_summary_is_as_fresh_as_its_oldest_shop() -> None:
 def test_missing_stock_is_named() -> None:
     store = MemoryStore({"a": {"1": row("backordered", kept=extract(("LAMP", 2)))}}, {"a": healthy()})
     known, unknown = made(store, shelf=Shelf({"id-LAMP": 1})), made(store, shelf=Shelf(gap="no answer"))
-    assert (daily_of(known).shops[0].products[0].short, known.alert.enrichment.complete) == (1, True)
+    assert (daily_of(known).shops[0].products[0].short, known.alert.enrichment.complete) == (Decimal(1), True)
     assert unknown.alert.enrichment.missing == ("stock at a: no answer",)
     assert not unknown.alert.enrichment.complete
 
@@ -235,12 +235,12 @@ def test_summaries_of_the_last_fifteen_days_are_compared(age: timedelta, is_comp
     assert (sent(store).changes is not None) is is_compared
 
 
-def test_the_latest_summary_is_the_one_to_compare_with() -> None:
+def test_only_the_latest_summary_and_its_snapshot_are_compared() -> None:
     store = MemoryStore({"a": {"1": row()}}, {"a": healthy()})
-    for days in range(3):
-        daily = sent(store, at=AT + days * DAY)
-    assert daily.changes
-    assert daily.changes.since == AT + DAY
+    store.put(replace(made(store), snapshot=None))
+    second, third = sent(store, at=AT + DAY), sent(store, at=AT + 2 * DAY)
+    assert (second.changes, second.shops[0].changes) == (None, None), "the first snapshot was not stored"
+    assert third.changes == Changes(since=AT + DAY, previous=1, new=0, cleared=0)
 
 
 def test_mondays_compare_the_week_with_the_one_before() -> None:
@@ -277,13 +277,6 @@ def test_a_snapshot_that_is_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch
     assert encode(snapshot) == whole
     monkeypatch.setattr(changes, "MAX_SNAPSHOT", len(whole) - 1)
     assert encode(snapshot) is None
-
-
-def test_without_a_snapshot_there_are_no_changes() -> None:
-    store = MemoryStore({"a": {"1": row()}}, {"a": healthy()})
-    store.put(replace(made(store), snapshot=None))
-    daily = sent(store, at=AT + DAY)
-    assert (daily.changes, daily.shops[0].changes) == (None, None)
 
 
 def listed(summary: PreparedSummary) -> list[int]:
