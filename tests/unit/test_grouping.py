@@ -106,6 +106,7 @@ def test_a_digest_has_the_severity_and_the_value_of_its_orders() -> None:
     (digest,) = group([*priced, *alerts_of(1, kind="order.exception", currency=None)], threshold=3)
     assert (digest.alert.severity, digest.alert.connection) == (Severity.CRITICAL, priced[0].connection)
     assert digest.alert.digest
+    assert (digest.alert.digest.of_kind, digest.alert.digest.status) == ("order.exception", "exception")
     assert digest.alert.digest.value_by_currency == {"EUR": Decimal(30)}
 
 
