@@ -14,7 +14,8 @@ from orderwatch.alerts.parts import Line, Number
 from orderwatch_local.preview.samples import SAMPLES
 
 NASTY = [*"\u202e\u2066\0\n\u2028\uffffﷺ赤&#|", "\r\n", "👩‍👩‍👧", "e\u0301", "שלום", "<!here>"]
-LINE = st.lists(st.one_of(st.text(max_size=40), st.sampled_from(NASTY)), max_size=8).map("".join)
+PIECES = st.lists(st.one_of(st.text(max_size=12), st.sampled_from(NASTY)), max_size=3).map("".join)
+LINE = st.builds(lambda pieces, times: pieces * times, PIECES, st.sampled_from([1, 1, 30]))
 NAME = LINE.filter(bool)
 LONG = st.one_of(LINE, st.just("word " * 2000))
 URL = st.one_of(

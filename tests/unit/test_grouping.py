@@ -51,7 +51,7 @@ def digest_of(alerts: Sequence[Alert]) -> Digest:
         (2, 1, [2]),
         (100, 5, [100]),
         (101, 5, [50, 51]),
-        (500, 5, [100] * 5),
+        (250, 5, [83, 83, 84]),
     ],
 )
 def test_more_alerts_than_the_threshold_become_digests(count: int, threshold: int, sizes: list[int]) -> None:

@@ -17,7 +17,7 @@ from orderwatch.rendering import amazon_q, email, fallback, formatting, lists, s
 from orderwatch.rendering.sns import SnsMessage, render
 from orderwatch_local.preview.samples import order_alert
 from orderwatch_local.preview.schema import alert_schema
-from tests.support.any_alert import AMOUNT, DATE, LINE, ORDERS, URL, alerts
+from tests.support.any_alert import AMOUNT, DATE, LINE, URL, alerts, built
 from tests.unit.test_messages_chat import CUSTOM_NOTIFICATION
 from tests.unit.test_messages_slack import assert_within_limits
 
@@ -37,10 +37,12 @@ def assert_deliverable(message: SnsMessage) -> None:
 
 @settings(suppress_health_check=list(HealthCheck))
 @given(alert=alerts())
-def test_every_renderer_keeps_its_limits_for_any_alert(alert: Alert) -> None:
+def test_every_renderer_and_the_fallback_keep_their_limits(alert: Alert) -> None:
     message = render(alert)
     assert_deliverable(message)
-    assert_within_limits(slack.blocks(alert))
+    assert_deliverable(fallback.plain(alert))
+    for chat in (slack.blocks(alert), slack.blocks(alert, with_image=False), slack.plain(alert)):
+        assert_within_limits(chat)
     assert len(message.bodies["email"].encode()) <= email.MAX_BYTES
     assert not set(message.bodies["email"]) & set("\u202e\u2066\x00\r\u2028")
     body = message.bodies["sqs"]
@@ -48,15 +50,7 @@ def test_every_renderer_keeps_its_limits_for_any_alert(alert: Alert) -> None:
     assert Alert.model_validate_json(body).alert_id == alert.alert_id
 
 
-@settings(suppress_health_check=list(HealthCheck))
-@given(alert=alerts())
-def test_the_fallback_works_for_any_alert(alert: Alert) -> None:
-    assert_deliverable(fallback.plain(alert))
-    assert_within_limits(slack.plain(alert))
-    assert_within_limits(slack.blocks(alert, with_image=False))
-
-
-@given(order=ORDERS)
+@given(order=built(AlertOrder))
 def test_the_order_number_is_in_every_message(order: AlertOrder) -> None:
     alert = order_alert("order.exception").replace(order=order)
     number = formatting.order_number(order)
