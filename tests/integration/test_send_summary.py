@@ -6,25 +6,33 @@ from typing import Any
 
 import pytest
 
+from orderwatch import clock
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.alerts.summary import ALL_SHOPS
+from tests.support import account as accounts
 from tests.support.account import Account, account, inserts, order
-from tests.support.permissions import name_of
+from tests.support.permissions import environment_of, name_of
 
 MORNING = {"source": "aws.scheduler", "time": "2026-01-05T23:30:00Z"}
 
 
-@pytest.fixture
-def running() -> Iterator[Account]:
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Account]:
+    """A shop with two backorders; there is no stock of the one product, and the other is unknown."""
     with account() as made:
+        lamp = {"product_id": "p2", "product_sku": "LAMP", "quantity": 3}
+        made.shop.restock("p1", {"Hamburg": 0})
         made.shop.place(order("1", status="backordered"))
+        made.shop.place(order("2", status="backordered") | {"line_items": [lamp]})
         made.shop.sync()
         made.poll()
         yield made
 
 
-def summaries(running: Account) -> list[AlertKey]:
-    return [key for key in running.pending() if key.connection_id == ALL_SHOPS]
+@pytest.fixture
+def running(stack: Account) -> Account:
+    clock.use(stack.clock)
+    return stack
 
 
 def sum_up(running: Account, event: dict[str, Any]) -> dict[str, Any]:
@@ -32,50 +40,36 @@ def sum_up(running: Account, event: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def test_a_repeated_tick_writes_one_summary(running: Account) -> None:
-    assert sum_up(running, MORNING)["is_written"]
-    assert not sum_up(running, MORNING)["is_written"]
-    assert not sum_up(running, {"send": False})["is_written"]
-    assert len(summaries(running)) == 1
-    assert sum_up(running, {})["is_written"]
-    assert not sum_up(running, {})["is_written"], "the retry of one invocation"
-    assert len(summaries(running)) == 2
+def summaries(running: Account) -> list[AlertKey]:
+    return [key for key in running.pending() if key.connection_id == ALL_SHOPS]
 
 
 @pytest.mark.parametrize(("zone", "day"), [("UTC", "2026-01-05"), ("Asia/Tokyo", "2026-01-06")])
 def test_the_day_is_the_ticks_in_the_time_zone_of_the_stack(
     running: Account, monkeypatch: pytest.MonkeyPatch, zone: str, day: str
 ) -> None:
-    monkeypatch.setattr("tests.support.account.environment_of", _with_zone(zone))
-    assert sum_up(running, MORNING)["alert"]["summary"]["day"] == day
-
-
-def _with_zone(zone: str) -> Any:
-    from tests.support.permissions import environment_of  # noqa: PLC0415 - the one that is replaced
-
-    return lambda function: environment_of(function) | {"TIME_ZONE": zone}
+    monkeypatch.setattr(accounts, "environment_of", lambda function: environment_of(function) | {"TIME_ZONE": zone})
+    assert sum_up(running, MORNING | {"send": False})["alert"]["summary"]["day"] == day
 
 
 def test_the_summary_shows_stock_or_that_it_is_unknown(running: Account) -> None:
-    running.shop.restock("p1", {"Hamburg": 0})
-    lamp = {"product_id": "p2", "product_sku": "LAMP", "quantity": 3}
-    running.shop.place(order("2", status="backordered") | {"line_items": [lamp]})
-    running.shop.sync()
-    running.poll()
-    alert = sum_up(running, MORNING)["alert"]
-    [shop] = alert["summary"]["shops"]
+    [shop] = sum_up(running, {"send": False})["alert"]["summary"]["shops"]
     known = [(each["sku"], each["ordered"], each["on_hand"], each["short"]) for each in shop["products"]]
     assert known == [("LAMP", 3.0, None, None), ("sku-1", 1.0, 0.0, 1.0)]
 
 
-def test_it_goes_out_to_every_channel_like_any_alert(running: Account) -> None:
-    running.subscribe("AlertTopic")
-    sum_up(running, MORNING)
+def test_a_repeated_tick_writes_one_summary_that_is_sent_as_any_alert(running: Account) -> None:
+    assert [sum_up(running, MORNING)["is_written"] for _ in range(2)] == [True, False]
+    assert not sum_up(running, {"send": False})["is_written"]
     [key] = summaries(running)
+    assert [sum_up(running, {})["is_written"] for _ in range(2)] == [True, False], "the retry of one invocation"
+    assert len(summaries(running)) == 2
+
+    running.subscribe("AlertTopic")
     assert running.invoke("PublishAlertsFunction", inserts([key])) == {"batchItemFailures": []}
     [message] = running.messages("StreamFailureQueue")
     sent = json.loads(json.loads(message["Body"])["Message"])
-    assert (sent["kind"], sent["summary"]["total"]["needs_attention"]) == ("summary.daily", 1)
+    assert (sent["kind"], sent["summary"]["total"]["needs_attention"]) == ("summary.daily", 2)
     row = running.dynamodb.get_item(
         TableName=name_of("AlertTable"), Key={"connection_id": {"S": ALL_SHOPS}, "alert_id": {"S": key.alert_id}}
     )["Item"]

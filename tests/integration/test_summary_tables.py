@@ -67,6 +67,8 @@ def test_only_the_backlog_and_orders_at_risk_are_read(tables: Tables) -> None:
             "shipped": row("fulfilled", needs_attention=False),
         },
     )
+    assert tables.summaries.due("a", AT + HOUR).keys() == {"risk"}, "its deadline is then"
+    assert tables.summaries.due("a", AT + HOUR - timedelta(seconds=1)) == {}
     put(tables, "b", {"other": row("backordered")})
     put(tables, "gone", {})
     daily = made(tables, "a", "b", "gone", "never-read").alert.summary
@@ -86,18 +88,13 @@ def test_a_summary_is_written_once_and_compared_the_next_day(tables: Tables) -> 
     assert not tables.summaries.put(made(tables, "a"))
     assert len(tables.rows("AlertTable")) == 1
     assert tables.alerts.unsent([first.alert.key]) == [first.alert], "the stored snapshot is not part of the message"
+    [previous] = tables.summaries.previous_summaries(clock.now() - timedelta(days=1))
+    assert (previous.summary, previous.snapshot) == (first.alert.summary, {"a": {"1": AT - HOUR, "2": AT - HOUR}})
+    assert tables.summaries.previous_summaries(clock.now() + timedelta(seconds=1)) == []
+
     put(tables, "a", {"1": row("fulfilled", since=-HOUR, needs_attention=False), "3": row()})
     changes = (made(tables, "a", days=1).alert.summary or pytest.fail("no figures")).changes
     assert changes == Changes(since=AT, previous=2, new=1, cleared=1, median_hours_to_clear=Decimal(2))
-
-
-def test_only_summaries_after_a_moment_are_read(tables: Tables) -> None:
-    put(tables, "a", {"1": row()})
-    tables.summaries.put(made(tables, "a"))
-    [previous] = tables.summaries.previous_summaries(clock.now() - timedelta(days=1))
-    assert previous.snapshot is not None
-    assert set(previous.snapshot["a"]) == {"1"}
-    assert tables.summaries.previous_summaries(clock.now() + timedelta(seconds=1)) == []
 
 
 def test_shops_are_listed_with_names_and_settings(aws: None) -> None:

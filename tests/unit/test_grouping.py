@@ -1,56 +1,86 @@
+"""Rule 12: which alerts become digests, and what they say. A late order in exception is one message."""
+
+import json
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from itertools import chain
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from moto.sns.utils import FilterPolicyMatcher
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import Severity
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, Severity
 from orderwatch.alerts.parts import AlertLineItem, Digest, DigestedProduct
-from orderwatch.publishing.group import MAX_ORDERS, MAX_PRODUCTS, MIXED, group
-from orderwatch.rendering import email
+from orderwatch.publishing.group import Group, group, merge_alerts
+from orderwatch.rendering.fallback import plain
+from orderwatch.rendering.sns import render
 from orderwatch_local.preview.samples import NOW, SAMPLES, order_alert
+from tests.support.recording_sns import alert_ids_in
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-def _alerts(count: int, *, kind: str = "order.backordered", shop: str = "a", **fields: object) -> list[Alert]:
+def alerts_of(count: int, *, kind: str = "order.backordered", shop: str = "a", **fields: object) -> list[Alert]:
     alerts = [
         order_alert(kind, alert_id=f"{shop}-{kind}-{n}", number=f"N{n}", id=str(n), **fields) for n in range(count)
     ]
     return [alert.model_copy(update={"connection_id": shop}) for alert in alerts]
 
 
+def digest_of(alerts: Sequence[Alert]) -> Digest:
+    (only,) = group(alerts, threshold=1)
+    assert only.alert.digest is not None
+    return only.alert.digest
+
+
+# Which alerts become digests
+
+
 @pytest.mark.parametrize(
-    ("count", "threshold", "messages"),
-    [(5, 5, 5), (6, 5, 1), (1, 0, 1), (2, 0, 1), (2, 1, 1), (0, 5, 0), (100, 5, 1), (101, 5, 2), (5_000, 5, 50)],
+    ("count", "threshold", "sizes"),
+    [
+        (0, 5, []),
+        (5, 5, [1] * 5),
+        (6, 5, [6]),
+        (1, 0, [1]),
+        (2, 0, [2]),
+        (2, 1, [2]),
+        (100, 5, [100]),
+        (101, 5, [50, 51]),
+        (250, 5, [83, 83, 84]),
+    ],
 )
-def test_more_alerts_than_the_threshold_become_digests(count: int, threshold: int, messages: int) -> None:
-    assert len(group(_alerts(count), threshold=threshold)) == messages
-
-
-def test_one_alert_is_never_a_digest() -> None:
-    (only,) = group(_alerts(1), threshold=0)
-    assert (only.alert, only.members) == (_alerts(1)[0], (_alerts(1)[0],))
+def test_more_alerts_than_the_threshold_become_digests(count: int, threshold: int, sizes: list[int]) -> None:
+    groups = group(alerts_of(count), threshold=threshold)
+    assert [len(each.members) for each in groups] == sizes
+    assert [each.alert.digest is not None for each in groups] == [size > 1 for size in sizes]
 
 
 def test_kinds_and_shops_are_counted_separately() -> None:
-    alerts = [*_alerts(4), *_alerts(4, shop="b"), *_alerts(4, kind="order.cancelled")]
+    alerts = [*alerts_of(4), *alerts_of(4, shop="b"), *alerts_of(4, kind="order.cancelled")]
     assert [each.alert for each in group(alerts, threshold=5)] == alerts
 
 
+def test_alerts_about_a_connection_are_never_digested() -> None:
+    blocked = [SAMPLES["connection.blocked"]] * 20
+    assert [each.members for each in group(blocked, threshold=0)] == [(each,) for each in blocked]
+
+
 def test_messages_are_in_the_order_of_their_first_alerts() -> None:
-    cancelled, storm = _alerts(2, kind="order.cancelled"), _alerts(6)
-    groups = group([cancelled[0], *storm, cancelled[1]], threshold=5)
-    assert [each.alert.kind for each in groups] == ["order.cancelled", "order.digest", "order.cancelled"]
+    (first, last), storm = alerts_of(2, kind="order.cancelled"), alerts_of(6)
+    groups = group([storm[0], first, *storm[1:], last], threshold=5)
+    assert [each.alert.kind for each in groups] == ["order.digest", "order.cancelled", "order.cancelled"]
+    assert [each.members for each in groups[1:]] == [(first,), (last,)]
 
 
-@given(
-    storm=st.lists(
-        st.tuples(st.sampled_from(["order.exception", "order.cancelled"]), st.sampled_from("ab")), max_size=40
-    ),
-    threshold=st.integers(0, 8),
-)
+KINDS_AND_SHOPS = st.tuples(st.sampled_from(["order.exception", "order.cancelled"]), st.sampled_from("ab"))
+
+
+@given(storm=st.lists(KINDS_AND_SHOPS, max_size=40), threshold=st.integers(0, 8))
 def test_every_alert_is_in_exactly_one_message(storm: list[tuple[str, str]], threshold: int) -> None:
     alerts = [
         order_alert(kind, alert_id=str(n)).model_copy(update={"connection_id": shop})
@@ -62,140 +92,204 @@ def test_every_alert_is_in_exactly_one_message(storm: list[tuple[str, str]], thr
     assert all(each.alert.digest is None or each.alert.digest.count == len(each.members) for each in groups)
 
 
+# What a digest says
+
+
 def test_a_digest_names_all_its_orders() -> None:
-    for each in group(_alerts(2 * MAX_ORDERS + 1), threshold=5):
+    for each in group(alerts_of(201), threshold=5):
         assert each.alert.digest is not None
         assert [order.alert_id for order in each.alert.digest.orders] == [alert.alert_id for alert in each.members]
-        body = email.body(each.alert)
-        assert all(f"- #{alert.order.number}: " in body for alert in each.members if alert.order)
 
 
-def test_the_digests_of_a_storm_have_the_same_size() -> None:
-    assert [len(each.members) for each in group(_alerts(101), threshold=5)] == [50, 51]
-
-
-def test_a_digest_has_severity_and_value_by_currency() -> None:
-    alerts = [
-        *_alerts(3, kind="order.exception", total_price=Decimal(10)),
-        *_alerts(1, kind="order.exception", currency=None),
-    ]
-    (digest,) = (each.alert for each in group(alerts, threshold=3))
-    assert digest.severity is Severity.CRITICAL
-    assert digest.digest is not None
-    assert digest.digest.value_by_currency == {"EUR": Decimal(30)}
+def test_a_digest_has_the_severity_and_the_value_of_its_orders() -> None:
+    priced = alerts_of(3, kind="order.exception", total_price=Decimal(10))
+    (digest,) = group([*priced, *alerts_of(1, kind="order.exception", currency=None)], threshold=3)
+    assert (digest.alert.severity, digest.alert.connection) == (Severity.CRITICAL, priced[0].connection)
+    assert digest.alert.digest
+    assert (digest.alert.digest.of_kind, digest.alert.digest.status) == ("order.exception", "exception")
+    assert digest.alert.digest.value_by_currency == {"EUR": Decimal(30)}
 
 
 def test_the_id_of_a_digest_does_not_depend_on_the_order() -> None:
-    alerts = _alerts(6)
-    ids = {group(batch, threshold=5)[0].alert.alert_id for batch in (alerts, alerts[::-1])}
-    other = group([*alerts[:5], _alerts(7)[6]], threshold=5)
-    assert len(ids) == 1
-    assert other[0].alert.alert_id not in ids
+    alerts = alerts_of(7)
+    ids = [group(batch, threshold=5)[0].alert.alert_id for batch in (alerts[:6], alerts[5::-1], alerts[1:])]
+    assert (ids[0] == ids[1], ids[0] == ids[2]) == (True, False)
 
 
-def test_recovered_orders_of_several_statuses_share_a_digest() -> None:
-    fields = {"previous_status": "exception"}
+def test_a_digest_of_recovered_orders_has_a_mixed_status_and_no_reasons() -> None:
     alerts = [
-        *_alerts(3, kind="order.recovered", status="processing", **fields),
-        *_alerts(3, kind="order.recovered", status="fulfilled", **fields),
+        order_alert("order.recovered", alert_id=status, status=status, raw_status="Address")
+        for status in ("processing", "fulfilled")
     ]
-    (only,) = group(alerts, threshold=5)
-    assert only.alert.digest is not None
-    assert only.alert.digest.status == MIXED
+    digest = digest_of(alerts)
+    assert (digest.of_kind, digest.status, digest.reasons) == ("order.recovered", "mixed", ())
 
 
-def test_a_digest_is_as_fresh_as_its_oldest_member() -> None:
-    alerts = _alerts(6)
-    as_of = [alert.data_as_of for alert in alerts if alert.data_as_of]
-    older = alerts[3].model_copy(update={"data_as_of": as_of[3].replace(year=2025)})
-    (only,) = group([*alerts[:3], older, *alerts[4:]], threshold=5)
-    assert only.alert.data_as_of == older.data_as_of
+def test_a_digest_is_as_fresh_as_its_oldest_alert_and_seen_with_its_latest() -> None:
+    alerts = [order_alert("order.exception", alert_id=str(n), id=str(n), seen_at=NOW + n * HOUR) for n in range(3)]
+    as_of = [
+        alert.model_copy(update={"data_as_of": at}) for alert, at in zip(alerts, (NOW, None, NOW - DAY), strict=True)
+    ]
+    (only,) = group(as_of, threshold=1)
+    assert only.alert.digest
+    assert (only.alert.data_as_of, only.alert.digest.seen_at) == (NOW - DAY, NOW + 2 * HOUR)
 
 
-def _line(sku: str, quantity: int | None, on_hand: int | None = None, **fields: object) -> AlertLineItem:
+def test_a_digest_sorts_by_reason_ship_by_and_value() -> None:
+    orders = [
+        ("Fraud", 5, 1),
+        ("Address", None, 9),
+        ("Address", 3, 1),
+        ("Fraud", -2, 1),
+        ("Address", 3, 7),
+        ("Address", 1, 1),
+    ]
+    digest = digest_of(
+        [
+            order_alert(
+                "order.exception",
+                alert_id=str(n),
+                number=f"N{n}",
+                raw_status=reason,
+                ship_by=NOW + days * DAY if days is not None else None,
+                total_price=Decimal(value),
+            )
+            for n, (reason, days, value) in enumerate(orders)
+        ]
+    )
+    assert [order.number for order in digest.orders] == ["N5", "N4", "N2", "N1", "N3", "N0"]
+    assert [(each.raw_status, each.orders) for each in digest.reasons] == [("Address", 4), ("Fraud", 2)]
+    assert (digest.overdue, digest.due_soon) == (1, 1)
+
+
+# The products of a digest
+
+
+def line(sku: str, quantity: int | None, on_hand: int | None = None, **fields: object) -> AlertLineItem:
     return AlertLineItem.model_validate({"sku": sku, "quantity": quantity, "on_hand": on_hand, **fields})
 
 
-def _digest(*orders: tuple[AlertLineItem, ...]) -> Digest:
-    alerts = [
-        order_alert("order.backordered", alert_id=str(n), id=str(n), line_items=lines) for n, lines in enumerate(orders)
-    ]
-    (only,) = group(alerts, threshold=1)
-    assert only.alert.digest is not None
-    return only.alert.digest
+def digest_with(*orders: tuple[AlertLineItem, ...], kind: str = "order.backordered") -> Digest:
+    return digest_of(
+        [order_alert(kind, alert_id=str(n), id=str(n), line_items=lines) for n, lines in enumerate(orders)]
+    )
 
 
-def test_products_are_sorted_by_orders_and_compared_with_stock() -> None:
-    lamp, tent = _line("LAMP", 3, 4, product_id="1"), _line("TENT", 1)
-    digest = _digest((tent,), (lamp, tent), (lamp, lamp), (lamp,))
-    first, second = digest.products
+@pytest.mark.parametrize(
+    ("on_hand", "orders", "is_listed_for_backorders", "is_listed_for_exceptions"),
+    [
+        (0, 1, True, True),
+        (0, 2, True, True),
+        (9, 1, False, False),
+        (2, 2, False, True),
+        (None, 1, False, False),
+        (None, 2, True, True),
+    ],
+)
+def test_products_that_are_short_or_in_several_orders_are_listed(
+    on_hand: int | None, orders: int, is_listed_for_backorders: bool, is_listed_for_exceptions: bool
+) -> None:
+    lines = [(line("LAMP", 1, on_hand),)] * orders + [()]
+    for kind, is_listed in (("backordered", is_listed_for_backorders), ("exception", is_listed_for_exceptions)):
+        digest = digest_with(*lines, kind=f"order.{kind}")
+        assert (len(digest.products), digest.more_products) == ((1, 0) if is_listed else (0, 1))
+
+
+def test_short_products_come_first_then_those_in_most_orders() -> None:
+    lines = (line("UNKNOWN", 1), line("SHORT", 5, 1), line("SHORTER", 5, 0))
+    digest = digest_with(
+        lines, lines, (line("UNKNOWN", 1), line("OFTEN SHORT", 1, 2)), *[(line("OFTEN SHORT", 1, 2),)] * 2
+    )
+    assert [each.sku for each in digest.products] == ["OFTEN SHORT", "SHORTER", "SHORT", "UNKNOWN"]
+
+
+def test_five_products_are_listed_and_the_rest_is_counted() -> None:
+    lines = tuple(line(f"SKU-{n}", 1) for n in range(8))
+    digest = digest_with(lines, lines)
+    assert (len(digest.products), digest.more_products) == (5, 3)
+
+
+def test_a_product_adds_up_the_lines_of_its_orders() -> None:
+    lamp, tent = line("LAMP", 3, 4, product_id="1"), line("TENT", 1)
+    first, second = digest_with((tent,), (lamp, tent), (lamp, lamp), (lamp, line("", 1))).products
     assert first == DigestedProduct(
         sku="LAMP", product_id="1", orders=3, ordered=Decimal(12), on_hand=Decimal(4), short=Decimal(8)
     )
     assert second == DigestedProduct(sku="TENT", orders=2, ordered=Decimal(2))
 
 
-def test_backordered_products_with_enough_stock_are_left_out() -> None:
-    lines = (_line("ENOUGH", 1, 10), _line("UNKNOWN", 1), _line("SHORT", 5, 1), _line("SHORTER", 5, 0))
-    digest = _digest(lines, lines, (_line("UNKNOWN", 1),))
-    assert [each.sku for each in digest.products] == ["SHORTER", "SHORT", "UNKNOWN"]
-    assert digest.more_products == 1
-
-
-def test_products_beyond_the_first_few_are_counted() -> None:
-    lines = tuple(_line(f"SKU-{n}", 1) for n in range(MAX_PRODUCTS + 3))
-    digest = _digest(lines, lines)
-    assert (len(digest.products), digest.more_products) == (MAX_PRODUCTS, 3)
-
-
-def test_a_product_of_one_order_that_is_in_stock_is_not_affected() -> None:
-    digest = _digest((_line("BOTH", 1), _line("PLENTY", 1, 5)), (_line("BOTH", 1), _line("SHORT", 2, 1)))
-    assert ([each.sku for each in digest.products], digest.more_products) == (["SHORT", "BOTH"], 1)
-
-
 def test_a_product_combines_what_its_lines_have() -> None:
-    (product,) = _digest(
-        (_line("", None, product_id="1"),), (_line("LAMP", 2, 1, product_id="1", name="Lamp"),)
-    ).products
-    assert product == DigestedProduct(
-        sku="LAMP", name="Lamp", product_id="1", orders=2, ordered=Decimal(2), on_hand=Decimal(1), short=Decimal(1)
+    bare, full = line("", None, product_id="1"), line("LAMP", 2, 1, product_id="1", name="Lamp")
+    assert digest_with((bare,), (full,)).products == (
+        DigestedProduct(
+            sku="LAMP", name="Lamp", product_id="1", orders=2, ordered=Decimal(2), on_hand=Decimal(1), short=Decimal(1)
+        ),
     )
+    assert digest_with((bare,), (bare,)).products == (DigestedProduct(product_id="1", orders=2),)
 
 
-def test_alerts_about_a_connection_are_never_digested() -> None:
-    blocked = [SAMPLES["connection.blocked"]] * 20
-    assert len(group(blocked, threshold=0)) == 20
+# Two alerts about one order
 
 
-def _with_reasons(*orders: tuple[str | None, int | None, int]) -> list[Alert]:
-    """Orders by reason, days until the ship-by, value; numbered in this order."""
-    return [
-        order_alert(
-            "order.exception",
-            alert_id=str(n),
-            id=str(n),
-            number=f"N{n}",
-            raw_status=reason,
-            ship_by=NOW + timedelta(days=days) if days is not None else None,
-            total_price=Decimal(value),
-        )
-        for n, (reason, days, value) in enumerate(orders)
-    ]
+STILL = "It was to ship by now and is still in exception."
+EXCEPTION = order_alert("order.exception", alert_id="exception", due_at=None)
+LATE = order_alert(KIND_LATE, alert_id="late", due_at=NOW).replace(detail=STILL)
 
 
-def test_a_digest_sorts_by_reason_ship_by_and_value() -> None:
-    alerts = _with_reasons(
-        ("Fraud", 5, 1), ("Address", None, 9), ("Address", 3, 1), ("Fraud", -2, 1), ("Address", 3, 7), ("Address", 1, 1)
-    )
-    digest = group(alerts, threshold=1)[0].alert.digest
-    assert digest
-    assert [order.number for order in digest.orders] == ["N5", "N4", "N2", "N1", "N3", "N0"]
-    assert [(each.raw_status, each.orders) for each in digest.reasons] == [("Address", 4), ("Fraud", 2)]
-    assert (digest.overdue, digest.due_soon) == (1, 1)
+def merged(*alerts: Alert, threshold: int = 5) -> list[Group]:
+    return merge_alerts(group(alerts, threshold=threshold))
 
 
-def test_a_digest_of_recovered_orders_has_no_reasons() -> None:
-    alerts = [each.model_copy(update={"kind": "order.recovered"}) for each in _with_reasons(*[("Address", 1, 1)] * 3)]
-    digest = group(alerts, threshold=1)[0].alert.digest
-    assert digest
-    assert digest.reasons == ()
+@pytest.mark.parametrize("alerts", [(EXCEPTION, LATE), (LATE, EXCEPTION)], ids=["exception first", "late first"])
+def test_exception_and_late_are_merged_into_one_message(alerts: tuple[Alert, Alert]) -> None:
+    [both] = merged(*alerts)
+    assert both.members == (EXCEPTION, LATE)
+    assert (both.alert.kind, both.alert.alert_id, both.alert.detail) == ("order.exception", "exception", STILL)
+    assert [(each.kind, each.alert_id) for each in both.alert.merged] == [(KIND_LATE, "late")]
+    assert both.alert.order
+    assert both.alert.order.due_at == NOW
+
+
+@pytest.mark.parametrize(("status", "deadline"), [("order.backordered", KIND_LATE), ("order.exception", KIND_AT_RISK)])
+def test_a_merged_alert_has_the_higher_severity(status: str, deadline: str) -> None:
+    [both] = merged(order_alert(status), order_alert(deadline))
+    assert both.alert.severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        order_alert("order.recovered"),
+        order_alert("order.exception", id="2"),
+        order_alert("order.exception").model_copy(update={"connection_id": "another"}),
+        order_alert(KIND_AT_RISK),
+        SAMPLES["connection.blocked"],
+    ],
+    ids=["recovered", "another order", "another shop", "another deadline", "no order"],
+)
+def test_only_a_status_and_a_deadline_of_one_order_are_merged(other: Alert) -> None:
+    assert [each.members for each in merged(other, LATE)] == [(other,), (LATE,)]
+
+
+def test_a_digest_is_not_merged() -> None:
+    late = [order_alert(KIND_LATE, alert_id=str(number), id=str(number)) for number in range(8)]
+    found = merged(order_alert("order.exception", id="3"), *late)
+    assert [len(each.members) for each in found] == [1, 8]
+    assert "8 orders are late" in render(found[1].alert).bodies["email"]
+
+
+def test_every_channel_and_filter_sees_both_kinds() -> None:
+    [both] = merged(EXCEPTION, LATE)
+    message = render(both.alert)
+    assert STILL in message.bodies["email"]
+    for channel in ("email", "sms", "https"):
+        assert "is in exception and late" in message.bodies[channel]
+    for body in (message.bodies["sqs"], plain(both.alert).bodies["sqs"]):
+        assert alert_ids_in(json.loads(body)) == ["exception", "late"]
+    matching = {kind for kind in ("order.exception", KIND_LATE, "order.stuck") if matches(kind, message.attributes)}
+    assert matching == {"order.exception", KIND_LATE}
+
+
+def matches(kind: str, attributes: Any) -> bool:
+    given = {name: {"Type": each.type, "Value": each.value} for name, each in attributes.items()}
+    return bool(FilterPolicyMatcher({"kind": [kind]}, "MessageAttributes").matches(given, ""))

@@ -9,20 +9,19 @@ from moto.sns.utils import FilterPolicyMatcher
 from orderwatch.rendering.sns import render
 from orderwatch_local.preview.samples import SAMPLES
 from orderwatch_local.preview.schema import alert_schema
-from tests.unit.golden.samples import CHANNELS, FOLDER, golden_file
+from tests.unit.golden.samples import CHANNELS, FOLDER, GOLDEN, golden_file
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLE, *POLICIES = re.findall(r"```json\n(.*?)\n```", (DOCS / "alerts.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
-@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize(("kind", "channel"), GOLDEN)
 def test_a_message_is_the_same_as_its_golden_file(kind: str, channel: str) -> None:
     assert CHANNELS[channel](SAMPLES[kind]) == golden_file(kind, channel).read_text(encoding="utf-8")
 
 
 def test_no_golden_file_is_left_over() -> None:
-    expected = {golden_file(kind, channel).name for kind in SAMPLES for channel in CHANNELS}
+    expected = {golden_file(kind, channel).name for kind, channel in GOLDEN}
     assert {path.name for path in FOLDER.iterdir() if path.suffix in {".txt", ".json"}} == expected
 
 

@@ -6,23 +6,12 @@ import pytest
 
 from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertLineItem
-from orderwatch.rendering import amazon_q, email, next_steps, slack, sns
+from orderwatch.rendering import content, next_steps
 from orderwatch_local.preview.samples import NOW, SAMPLES, order_alert
 
 
 def _line(sku: str = "LAMP-1", quantity: int | None = 3, on_hand: int | None = 3) -> AlertLineItem:
     return AlertLineItem.model_validate({"sku": sku, "quantity": quantity, "on_hand": on_hand})
-
-
-@pytest.mark.parametrize("kind", SAMPLES)
-def test_every_channel_shows_the_next_step(kind: str) -> None:
-    alert = SAMPLES[kind]
-    step = next_steps.next_step(alert)
-    said = step[:1].lower() + step[1:]
-    assert f"\nDo: {said}\n" in email.body(alert)
-    assert any(block["text"]["text"].endswith(f"*Do:* {said}") for block in slack.blocks(alert).blocks[1:3])
-    assert amazon_q.notification(alert)["content"]["nextSteps"][0] == step
-    assert sns.with_texts(alert).next_step == step
 
 
 @pytest.mark.parametrize(
@@ -41,7 +30,7 @@ def test_a_common_reason_has_a_step_of_its_own(reason: str | None, step: str) ->
 
 
 @pytest.mark.parametrize(
-    ("lines", "more", "covered", "why"),
+    ("lines", "more", "is_covered", "why"),
     [
         ((_line(), _line("B", 1, 9)), 0, True, "enough of each"),
         ((_line(), _line("B", 1, 0)), 0, False, "one is short"),
@@ -51,43 +40,27 @@ def test_a_common_reason_has_a_step_of_its_own(reason: str | None, step: str) ->
         ((_line(),), 1, False, "a line is not listed"),
         ((), 0, False, "no line is known"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_backorder_with_enough_stock_asks_the_warehouse(
-    lines: tuple[AlertLineItem, ...], more: int, covered: bool, why: str
+    lines: tuple[AlertLineItem, ...], more: int, is_covered: bool, why: str
 ) -> None:
-    alert = order_alert("order.backordered", line_items=lines, more_line_items=more)
-    assert (
-        next_steps.next_step(alert) == "Stock covers every line: ask the warehouse why the order is on backorder."
-    ) is covered, why
+    step = next_steps.next_step(order_alert("order.backordered", line_items=lines, more_line_items=more))
+    assert step.startswith("Stock covers every line: ask the warehouse") is is_covered, why
 
 
 @pytest.mark.parametrize(
-    ("shipments", "sentence", "step"),
+    ("shipments", "explanation", "step"),
     [
         (None, None, "Stop picking"),
-        (0, "No shipment is listed.", "Stop picking"),
-        (1, "1 shipment listed already.", "Recall what has shipped"),
-        (3, "3 shipments listed already.", "Recall what has shipped"),
+        (0, "No shipment is listed", "Stop picking"),
+        (1, "1 shipment listed already", "Recall what has shipped"),
+        (3, "3 shipments listed already", "Recall what has shipped"),
     ],
 )
-def test_a_cancellation_shows_shipments_and_no_stock(shipments: int | None, sentence: str | None, step: str) -> None:
-    alert = order_alert("order.cancelled", shipments=shipments, line_items=(_line(on_hand=0),))
-    first = email.body(alert).splitlines()[0]
-    assert ("shipment" in first) is (sentence is not None)
-    assert (sentence or "") in first
+def test_a_cancellation_shows_its_shipments(shipments: int | None, explanation: str | None, step: str) -> None:
+    alert = order_alert("order.cancelled", shipments=shipments)
+    assert content.explanation(alert) == explanation
     assert next_steps.next_step(alert).startswith(step)
-    for said in (email.body(alert), str(slack.blocks(alert).blocks), amazon_q.body(alert)):
-        assert "short" not in said.replace("date_short", "")
-        assert "on hand" not in said
-
-
-def test_a_recovered_order_shows_no_shortfall() -> None:
-    alert = order_alert(
-        "order.recovered", status="processing", previous_status="backordered", line_items=(_line("A", 2, 1),)
-    )
-    for said in (email.body(alert), str(slack.blocks(alert).blocks), amazon_q.body(alert)):
-        assert "short 1" not in said
 
 
 def test_a_recovered_order_that_is_due_is_still_urgent() -> None:

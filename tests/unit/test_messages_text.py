@@ -5,6 +5,7 @@ import pytest
 
 from orderwatch.clock import duration
 from orderwatch.rendering import formatting
+from orderwatch_local.preview.samples import order_alert
 
 
 @pytest.mark.parametrize(
@@ -79,8 +80,26 @@ def test_ascii_folding_keeps_similar_characters(original: str, folded: str) -> N
     assert formatting.ascii_fold(original, fallback="fallback") == folded
 
 
-def test_control_and_direction_characters_are_removed() -> None:
-    assert formatting.clean("\u202eevil\u2066 na\nme\x00\u200b\u2029end\uffff") == "evil na me end\ufffd"
+def test_text_is_shown_on_one_line_with_single_spaces() -> None:
+    assert formatting.clean("\u202eevil\u2066  na\n me\x00\uffff") == "evil na me \ufffd"
+
+
+@pytest.mark.parametrize(
+    ("number", "shown", "in_ascii"),
+    [
+        ("1042", "#1042", "#1042"),
+        ("#JP-1", "#JP-1", "#JP-1"),
+        ("第七", "#第七", "#gid-5501042"),
+        ("第7", "#第7", "#?7 (gid-5501042)"),
+        ("\u202e", "#gid-5501042", "#gid-5501042"),
+        ("9" * 50, f"#{'9' * 50}", f"#{'9' * 16}..{'9' * 15}"),
+    ],
+)
+def test_an_order_has_a_number_in_every_channel(number: str, shown: str, in_ascii: str) -> None:
+    order = order_alert("order.exception", number=number).order
+    assert order
+    assert formatting.order_number(order) == shown
+    assert formatting.order_number_in_ascii(order, limit=34) == in_ascii
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The metrics of a batch, such as the time from Trackstar to the recipient."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
+from orderwatch.observability import metrics
 from orderwatch.publishing.publish import PublishMetrics
 from tests.support.alerts import SEEN_AT, alert_of
 from tests.support.clocks import ManualClock
@@ -19,11 +21,11 @@ def seconds_ago(seconds: float) -> Any:
 
 
 def counted(alert: Alert) -> PublishMetrics:
-    """The summary after this alert was sent at `NOW`."""
+    """The metrics after this alert was sent at `NOW`."""
     clock.use(ManualClock(NOW))
-    summary = PublishMetrics()
-    summary.count_sent(alert)
-    return summary
+    found = PublishMetrics()
+    found.count_sent(alert)
+    return found
 
 
 def with_times(**times: Any) -> Alert:
@@ -48,8 +50,8 @@ def test_the_delay_starts_when_the_status_was_visible(updated_at: Any, seen_at: 
 
 def test_an_alert_about_a_connection_has_no_delay() -> None:
     about_a_connection = alert_of("1").model_copy(update={"kind": "connection.blocked", "order": None})
-    summary = counted(about_a_connection)
-    assert (summary.sent, summary.delays, summary.sent_keys) == (1, [], [about_a_connection.key])
+    found = counted(about_a_connection)
+    assert (found.sent, found.delays, found.sent_keys) == (1, [], [about_a_connection.key])
 
 
 @pytest.mark.parametrize(("complete", "degraded"), [(True, 0), (False, 1)])
@@ -59,7 +61,13 @@ def test_an_alert_that_lacks_details_counts_as_degraded(complete: bool, degraded
     assert counted(alert.model_copy(update={"enrichment": enrichment})).degraded == degraded
 
 
-def test_the_metrics_of_two_batches_add_up() -> None:
+def test_counts_with_an_alarm_and_every_delay_are_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics.clear_metrics()
     total = counted(with_times(updated_at=seconds_ago(2)))
-    total += counted(with_times(updated_at=seconds_ago(3)))
-    assert (total.sent, total.delays, len(total.sent_keys)) == (2, [2.0, 3.0], 2)
+    total += PublishMetrics(sent=1, unsent_keys=[alert_of("2").key] * 3, degraded=2, delays=[3.0])
+    assert (total.sent, total.sent_keys) == (2, [alert_of("1").key])
+    total.report()
+    metrics.flush_metrics()
+    [blob] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    sent = {name: value for name, value in blob.items() if isinstance(value, list)}
+    assert sent == {"AlertsUnsent": [3.0], "AlertsDegraded": [2.0], "DeliveryDelay": [2.0, 3.0]}
