@@ -15,7 +15,7 @@ from tests.support.sending import ProductsOf, send
 from tests.support.template import load_template
 from tests.support.world import World
 
-ORDERS, PRODUCTS = 600, 10
+ORDERS, PRODUCTS = 300, 10
 STATUSES = ("exception", "backordered", "cancelled")
 STREAM_BATCH = 100
 ORDERS_A_MESSAGE = 10
