@@ -311,9 +311,9 @@ def cursor_by_our_clock(patch: pytest.MonkeyPatch) -> None:
 def one_missing_date_changes_the_filter(patch: pytest.MonkeyPatch) -> None:
     def after(self: Cursor, page: OrderPage, orders: Mapping[str, Order], context: ReadContext) -> AfterPage:
         found = _after(self, page, orders, context)
-        if all(order.trackstar_updated_date for order in orders.values()):
-            return found
-        return found._replace(cursor=replace(found.cursor, date_field=DateField.SHOP_UPDATED))
+        is_dated = all(order.trackstar_updated_date for order in orders.values())
+        date_field = self.date_field if is_dated else DateField.SHOP_UPDATED
+        return found._replace(cursor=replace(found.cursor, date_field=date_field))
 
     patch.setattr(Cursor, "after", after)
 

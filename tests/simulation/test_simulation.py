@@ -10,9 +10,9 @@ from tests.simulation.run import run
 from tests.support.template import ROOT
 
 SEEDS, SEEDS_A_TEST = 60, 5
-REPEATED_SEEDS = (2, 4, 5)
-EVENTFUL_SEEDS = (93,)
-"""Seeds that contain every event; only few, such as 93, have page tokens in a loop."""
+REPEATED_SEEDS = (4, 23, 34)
+EVENTFUL_SEEDS = (0, 4, 23, 27, 33, 34, 36, 148)
+"""Together they contain every event; only few seeds, such as 148, have page tokens that lead nowhere."""
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
@@ -24,11 +24,10 @@ def test_no_rule_is_broken_whatever_fails(first: int) -> None:
             pytest.fail(f"seed {seed}: {violation}\nreplay it: make replay SEED={seed}", pytrace=False)
 
 
-@pytest.mark.parametrize("hash_seed", ["1", "2"])
-def test_a_seed_has_the_same_trace_in_every_process(hash_seed: str) -> None:
+def test_a_seed_has_the_same_trace_in_every_process() -> None:
     program = f"from tests.simulation.run import run\nfor seed in {REPEATED_SEEDS}: print(run(seed).digest)"
     paths = f"{ROOT}:{ROOT}/layers/orderwatch/python:{ROOT}/local"
-    environment = {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": paths}  # sets have another order
+    environment = {"PYTHONHASHSEED": "1", "PYTHONPATH": paths}  # sets have another order than here
     command = [sys.executable, "-c", program]
     printed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
     assert printed.split() == [run(seed).digest for seed in REPEATED_SEEDS]
