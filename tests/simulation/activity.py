@@ -32,8 +32,7 @@ class ShopActivity:
 
     def show(self, shop: Shop) -> None:
         records = shop.select(Resource.ORDERS, ListQuery())
-        self._run.deadlines.show(shop.connection_id, records)
-        self._run.oracle.copies[shop.connection_id].show(records, self._run.vendor_clock.now())
+        self._run.visible[shop.connection_id].show(records, self._run.vendor_clock.now())
 
     def place(self, shop: Shop, status: str) -> None:
         """A new order; all shops use the same numbers."""
@@ -123,7 +122,7 @@ class ShopActivity:
             bound = datetime.fromisoformat(cursor) - OVERLAP
             late = max((self._run.vendor_clock.now() - bound).total_seconds(), 0.0)
         stamped = self._run.vendor_clock.now() - timedelta(seconds=late)
-        last = max((sight.newest for sight in self._run.oracle.copies[plan.connection_id].orders.values()), default="")
+        last = max((sight.newest for sight in self._run.visible[plan.connection_id].orders.values()), default="")
         return late if f"{stamped:%Y-%m-%dT%H:%M:%SZ}" > last else 0.0
 
     def _plan_of(self, connection_id: str) -> ShopPlan:

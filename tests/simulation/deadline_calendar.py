@@ -1,6 +1,5 @@
 """The deadlines of an order by a calendar that is walked minute by minute, apart from the product's."""
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -60,20 +59,3 @@ def deadlines_of(
     late = day_is_over(ship_by.date(), calendar.zone) if is_day else ship_by
     warning = late - timedelta(hours=calendar.late_warning_hours)
     return [*([(warning, "order.at_risk")] if calendar.late_warning_hours else []), (late, "order.late")]
-
-
-@dataclass(frozen=True)
-class ShownOrder:
-    """What is visible of an order.
-
-    Attributes:
-        status: None where the record cannot be watched.
-        ship_by: As the shop writes it.
-        version: Trackstar's date of change, else the shop's.
-        changed: The shop's count of changes when it became so.
-    """
-
-    status: str | None
-    ship_by: datetime | None
-    version: str | None
-    changed: int

@@ -16,16 +16,17 @@ first sight where the baseline is capped.
 """
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.simulation.cloud import ALERTS, ORDERS, Change, Row
-from tests.simulation.deadline_calendar import DEADLINE_KINDS, OPEN, PROBLEM_KINDS, Deadline, ShownOrder, deadlines_of
+from tests.simulation.deadline_calendar import DEADLINE_KINDS, OPEN, PROBLEM_KINDS, Deadline, deadlines_of
 from tests.simulation.deadline_plan import Calendar
-from tests.simulation.facts import Subject, Violation, key_of, moment, status_of, subject_of, version_of
+from tests.simulation.facts import Subject, Violation, key_of, moment, moment_in, ship_by_of, subject_of
+from tests.simulation.visible import Known, VisibleOrder
 
 
 @dataclass
@@ -45,7 +46,7 @@ class PollFacts:
     date: datetime | None = None
     watermark: datetime | None = None
     began: int = 0
-    read_again: dict[str, ShownOrder] = field(default_factory=dict)
+    read_again: dict[str, VisibleOrder] = field(default_factory=dict)
     is_spoilt: bool = False
 
 
@@ -54,77 +55,45 @@ class DeadlineOracle:
     """Checks deadlines.
 
     Args:
+        known: Our tables, and what is visible.
         calendar: A shop's.
-        row: A row of our tables.
-        notify_recovered: Whether recoveries are alerted.
         is_capped: Whether the baseline is: what is seen first may be old.
 
     Attributes:
-        alerted: Every deadline that was alerted.
-        checked: How many orders were found alerted when they had to be, by kind.
+        watching_since: When the watch of each connection began.
     """
 
+    known: Known
     calendar: Callable[[str], Calendar | None]
-    row: Callable[..., Row | None]
-    notify_recovered: bool
     is_capped: bool
-    copies: defaultdict[str, dict[str, ShownOrder]] = field(default_factory=lambda: defaultdict(dict))
-    changes: Counter[str] = field(default_factory=Counter)
-    alerted: dict[tuple[str, str, Deadline], str] = field(default_factory=dict)
-    checked: Counter[str] = field(default_factory=Counter)
     watching_since: dict[str, datetime] = field(default_factory=dict)
-    _ship_bys: defaultdict[Subject, set[datetime | None]] = field(default_factory=lambda: defaultdict(set))
+    _alerted: set[tuple[Subject, Deadline]] = field(default_factory=set)
+    _served_ship_bys: defaultdict[Subject, set[datetime | None]] = field(default_factory=lambda: defaultdict(set))
     _watched_from: dict[str, datetime] = field(default_factory=dict)
     _at_baseline: dict[str, dict[str, str | None]] = field(default_factory=dict)
     _gone: set[Subject] = field(default_factory=set)
-    _ever_closed: set[Subject] = field(default_factory=set)
     _problems: dict[Subject, Deadline] = field(default_factory=dict)
     _ever_known: dict[str, datetime] = field(default_factory=dict)
-
-    # What can be seen
-
-    def show(self, connection_id: str, records: Iterable[dict[str, Any]]) -> None:
-        """Take what is visible after a sync."""
-        shown = {key_of(record): record for record in records}
-        copy = self.copies[connection_id]
-        for key, record in shown.items():
-            seen = _seen(record, self.changes[connection_id] + 1)
-            known = copy.get(key)
-            self._ship_bys[connection_id, key].add(seen.ship_by)
-            if seen.status not in OPEN:
-                self._ever_closed.add((connection_id, key))
-            if known is None or (known.status, known.ship_by, known.version) != (
-                seen.status,
-                seen.ship_by,
-                seen.version,
-            ):
-                copy[key] = seen
-        for key in set(copy) - set(shown):
-            del copy[key]
-        self.changes[connection_id] += 1
 
     # What a poll reads
 
     def served(self, connection_id: str, records: Iterable[dict[str, Any]]) -> None:
         """Records were served to a poll: a superseded copy may have another ship-by."""
         for record in records:
-            ship_by = _date_or_none(record.get("latest_ship_date"))
-            self._ship_bys[connection_id, key_of(record)].add(ship_by)
+            self._served_ship_bys[connection_id, key_of(record)].add(ship_by_of(record))
 
     def connection_answered(self, facts: PollFacts, answer: Any) -> None:
         """`GET /connections/{id}` was answered."""
         record = _connection_in(answer)
         schedule = next(each for each in record["sync_schedules"] if each["function_name"] == "get_orders")
-        now = facts.date or datetime.max.replace(tzinfo=UTC)
-        end = schedule["last_crawl_end"]
-        if end:
-            self._ever_known[facts.connection_id] = max(
-                moment(end), self._ever_known.get(facts.connection_id, moment(end))
-            )
-            facts.watermark = min(moment(end), now)
-        elif not (record["errors"] or facts.connection_id in self._ever_known):
+        now, key = facts.date or datetime.max.replace(tzinfo=UTC), facts.connection_id
+        if schedule["last_crawl_end"]:
+            end = moment(schedule["last_crawl_end"])
+            self._ever_known[key] = max(end, self._ever_known.get(key, end))
+            facts.watermark = min(end, now)
+        elif not (record["errors"] or key in self._ever_known):
             facts.watermark = now - 2 * timedelta(seconds=schedule["sync_frequency"])
-        facts.began = self.changes[facts.connection_id]
+        facts.began = self.known.shops[key].changes
         if (record.get("historical_sync_completed") or {}).get("get_orders") is not False:
             self.may_begin(facts)
 
@@ -134,19 +103,18 @@ class DeadlineOracle:
         The earliest moment counts: the vendor's clock may be set back.
         """
         if facts.date:
-            key = facts.connection_id
-            self._watched_from[key] = min(facts.date, self._watched_from.get(key, facts.date))
+            known = self._watched_from.get(facts.connection_id, facts.date)
+            self._watched_from[facts.connection_id] = min(facts.date, known)
 
     def read_again(self, facts: PollFacts, records: Iterable[dict[str, Any]]) -> None:
         """A page of orders was served by their ids; later pages show other orders."""
-        copy = self.copies[facts.connection_id]
-        shown = {key_of(record) for record in records}
-        facts.read_again |= {order_id: copy[order_id] for order_id in shown if order_id in copy}
+        visible = self.known.shops[facts.connection_id].orders
+        facts.read_again |= {key: visible[key] for key in map(key_of, records) if key in visible}
 
     def baseline_asked(self, connection_id: str) -> None:
         """The first page of a baseline is requested."""
-        copy = self.copies[connection_id]
-        self._at_baseline[connection_id] = {order_id: seen.version for order_id, seen in copy.items()}
+        visible = self.known.shops[connection_id].orders
+        self._at_baseline[connection_id] = {order_id: sight.version for order_id, sight in visible.items()}
 
     def baseline_ended(self, connection_id: str, opened_at: datetime) -> None:
         """The watch began when its window was opened."""
@@ -156,36 +124,31 @@ class DeadlineOracle:
 
     def wrote(self, changes: list[Change], facts: PollFacts) -> None:
         """A transaction was committed."""
-        rows = {change.after["order_key"]: change.after for change in changes if change.table == ORDERS}
-        for row in rows.values():
-            self._check_row(row, facts)
+        rows = {subject_of(change.after): change.after for change in changes if change.table == ORDERS}
+        for subject, row in rows.items():
+            self._check_row(subject, row, facts)
         for alert in (change.after for change in changes if change.table == ALERTS):
             if alert["kind"] in DEADLINE_KINDS:
-                key = f"{alert['connection_id']}#{alert['order_id']}"
-                self._check_alert(alert, rows.get(key), facts)
-        for row in rows.values():
-            self._settle(subject_of(row), row)
+                subject = (alert["connection_id"], alert["order_id"])
+                self._check_alert(subject, alert, rows.get(subject), facts)
+        for subject, row in rows.items():
+            self._note_problem(subject, row)
 
-    def _check_row(self, row: Row, facts: PollFacts) -> None:
-        subject, due = subject_of(row), _deadline(row, "due")
-        self._check_end(subject, row, facts)
-        if _ship_by(row) not in self._ship_bys[subject]:
-            raise Violation(f"{subject} is stored with the ship-by {_ship_by(row)}, which was never served")
-        if due and due not in self._deadlines(row):
-            raise Violation(f"{subject}, {row['status']}, has the deadline {due}, not one of {self._deadlines(row)}")
-
-    def _check_end(self, subject: Subject, row: Row, facts: PollFacts) -> None:
-        """Only an order that Trackstar no longer has loses its deadline: until it returns, it cannot be late."""
-        deadlines = self._deadlines(row)
-        if not deadlines or "due_at" in row or _deadline(row, "passed") == deadlines[-1]:
+    def _check_row(self, subject: Subject, row: Row, facts: PollFacts) -> None:
+        ship_by, due, deadlines = moment_in(row, "ship_by"), _deadline(row, "due"), self._deadlines(row)
+        if ship_by not in self._ship_bys(subject):
+            raise Violation(f"{subject} is stored with the ship-by {ship_by}, which was never served")
+        if due and due not in deadlines:
+            raise Violation(f"{subject}, {row['status']}, has the deadline {due}, not one of {deadlines}")
+        if not deadlines or due or _deadline(row, "passed") == deadlines[-1]:
             self._gone.discard(subject)
             return
+        # Only an order that Trackstar no longer has loses its deadline: until it returns, it cannot be late.
         if subject[1] in facts.read_again:
             raise Violation(f"{subject} was read again and has no deadline any more: {row}")
         self._gone.add(subject)
 
-    def _check_alert(self, alert: Row, row: Row | None, facts: PollFacts) -> None:
-        subject = (alert["connection_id"], alert["order_id"])
+    def _check_alert(self, subject: Subject, alert: Row, row: Row | None, facts: PollFacts) -> None:
         deadline = (moment(json.loads(alert["alert"])["order"]["due_at"]), alert["kind"])
         if row is None or _deadline(row, "passed") != deadline or row.get("deadline_alert_id") != alert["alert_id"]:
             raise Violation(f"{subject} was alerted {deadline} without its row: {row}")
@@ -193,44 +156,50 @@ class DeadlineOracle:
         if seen is None:
             raise Violation(f"{subject} was alerted {deadline} and not read again")
         is_known = facts.date is not None and seen.version is not None and moment(seen.version) <= facts.date
-        if is_known and deadline not in deadlines_of(self.calendar(subject[0]), seen.status, seen.ship_by, _since(row)):
+        calendar = self.calendar(subject[0])
+        if is_known and deadline not in deadlines_of(calendar, seen.status, seen.ship_by, moment(row["since"])):
             raise Violation(f"{subject} was alerted {deadline}, though it could be seen as {seen}")
         watermark = facts.watermark or self._ever_known.get(subject[0]) or _two_syncs_before(facts.date)
         if watermark is None or deadline[0] > watermark:
             raise Violation(f"{subject} was alerted {deadline} with data up to {watermark}")
-        self._check_suppressed(subject, deadline)
-        if (*subject, deadline) in self.alerted:
+        if self._was_past(subject, deadline):
+            since = self._watched_from.get(subject[0])
+            raise Violation(f"{subject} was alerted {deadline}, which was past when the watch began at {since}")
+        if (subject, deadline) in self._alerted:
             raise Violation(f"{subject} was alerted {deadline} twice")
-        self.alerted[*subject, deadline] = alert["alert_id"]
+        self._alerted.add((subject, deadline))
         if deadline[1] in PROBLEM_KINDS:
             self._problems[subject] = deadline
 
-    def _check_suppressed(self, subject: Subject, deadline: Deadline) -> None:
+    def _was_past(self, subject: Subject, deadline: Deadline) -> bool:
+        """Whether the deadline was past when the watch began, and nothing allows its alert nevertheless."""
         since = self._watched_from.get(subject[0]) if subject[0] in self.watching_since else None
-        if since and deadline[0] > since:
-            return
-        never_changed = len(self._ship_bys[subject]) == 1 and subject not in self._ever_closed
+        if since is None or deadline[0] > since:
+            return since is None
+        history = self.known.shops[subject[0]].past[subject[1]]
+        never_changed = len(self._ship_bys(subject)) == 1 and all(sight.status in OPEN for sight in history)
         is_old = self._lies_since_baseline(subject) and never_changed and not self.is_capped
-        if since is None or deadline[1] in PROBLEM_KINDS or is_old:
-            raise Violation(f"{subject} was alerted {deadline}, which was past when the watch began at {since}")
+        return deadline[1] in PROBLEM_KINDS or is_old
 
     def _lies_since_baseline(self, subject: Subject) -> bool:
         """Whether the order did not change since the baseline was asked for, so that the baseline showed it."""
-        before, seen = self._at_baseline[subject[0]], self.copies[subject[0]].get(subject[1])
+        before, seen = self._at_baseline[subject[0]], self.known.shops[subject[0]].orders.get(subject[1])
         return seen is not None and subject[1] in before and before[subject[1]] == seen.version
+
+    def _ship_bys(self, subject: Subject) -> set[datetime | None]:
+        """Every ship-by of the order that was visible or served."""
+        visible = {sight.ship_by for sight in self.known.shops[subject[0]].past[subject[1]]}
+        return visible | self._served_ship_bys[subject]
 
     # Resolved deadlines
 
     def ends_problem(self, row: Row) -> bool:
         """Whether a row ends an alerted problem of its order: that it is late, or stuck."""
-        problem = self._problems.get(subject_of(row))
-        return (
-            problem is not None
-            and problem not in self._deadlines(row)
-            and self.calendar(subject_of(row)[0]) is not None
-        )
+        subject = subject_of(row)
+        problem, is_watched = self._problems.get(subject), self.calendar(subject[0]) is not None
+        return problem is not None and is_watched and problem not in self._deadlines(row)
 
-    def _settle(self, subject: Subject, row: Row) -> None:
+    def _note_problem(self, subject: Subject, row: Row) -> None:
         """Track alerted problems; a deadline that returns after its end is not alerted twice, but ends again."""
         passed = _deadline(row, "passed")
         if passed and passed[1] in PROBLEM_KINDS and "deadline_alert_id" in row:
@@ -245,22 +214,19 @@ class DeadlineOracle:
         since = self.watching_since.get(facts.connection_id)
         if facts.is_spoilt or facts.watermark is None or since is None or self.is_capped:
             return
-        for order_id, seen in self.copies[facts.connection_id].items():
-            row = self.row(ORDERS, f"{facts.connection_id}#{order_id}")
-            is_gone = (facts.connection_id, order_id) in self._gone
-            if seen.changed <= facts.began and row and shows(row, seen) and not is_gone:
-                self._check_order((facts.connection_id, order_id), row, facts.watermark, since)
-
-    def _check_order(self, subject: Subject, row: Row, watermark: datetime, since: datetime) -> None:
-        passed = [each for each in self._deadlines(row) if since < each[0] <= watermark]
-        if not passed:
-            return
-        self.checked[passed[-1][1]] += 1
-        if (*subject, passed[-1]) not in self.alerted:
-            raise Violation(f"{subject} passed {passed[-1]} and was not alerted; data until {watermark}, row {row}")
+        for order_id, seen in self.known.shops[facts.connection_id].orders.items():
+            subject = (facts.connection_id, order_id)
+            row = self.known.order(subject)
+            if seen.since > facts.began or row is None or not seen.is_shown_by(row) or subject in self._gone:
+                continue
+            passed = [each for each in self._deadlines(row) if since < each[0] <= facts.watermark]
+            if passed and (subject, passed[-1]) not in self._alerted:
+                until = facts.watermark
+                raise Violation(f"{subject} passed {passed[-1]} and was not alerted; data until {until}, row {row}")
 
     def _deadlines(self, row: Row) -> list[Deadline]:
-        return deadlines_of(self.calendar(subject_of(row)[0]), row["status"], _ship_by(row), _since(row))
+        calendar = self.calendar(subject_of(row)[0])
+        return deadlines_of(calendar, row["status"], moment_in(row, "ship_by"), moment(row["since"]))
 
 
 def _two_syncs_before(moment: datetime | None) -> datetime | None:
@@ -268,39 +234,8 @@ def _two_syncs_before(moment: datetime | None) -> datetime | None:
     return moment - 2 * timedelta(hours=1) if moment else None
 
 
-def shows(row: Row, seen: ShownOrder) -> bool:
-    """Whether a row equals what is visible of its order."""
-    if seen.status is None or seen.version is None or (row["status"], _ship_by(row)) != (seen.status, seen.ship_by):
-        return False
-    return moment(seen.version) >= moment(row["version"])
-
-
-def _seen(record: dict[str, Any], changed: int) -> ShownOrder:
-    return ShownOrder(
-        status=status_of(record),
-        ship_by=_date_or_none(record.get("latest_ship_date")),
-        version=version_of(record),
-        changed=changed,
-    )
-
-
-def _date_or_none(value: Any) -> datetime | None:
-    try:
-        return moment(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
 def _deadline(row: Row, name: str) -> Deadline | None:
     return (moment(row[f"{name}_at"]), row[f"{name}_kind"]) if f"{name}_at" in row else None
-
-
-def _ship_by(row: Row) -> datetime | None:
-    return moment(row["ship_by"]) if "ship_by" in row else None
-
-
-def _since(row: Row) -> datetime:
-    return moment(row["since"])
 
 
 def _connection_in(answer: Any) -> dict[str, Any]:

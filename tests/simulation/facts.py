@@ -1,4 +1,4 @@
-"""What the three oracles share: the violation they raise, and how they read a record of the API and a row."""
+"""What the oracles share: the violation they raise, and how they read a record of the API and a row."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,12 @@ class Violation(BaseException):
     trace: tuple[str, ...] = ()
 
 
+def expect(what: str, reported: object, expected: object) -> None:
+    """Compare what a message reports with what it must report."""
+    if reported != expected:
+        raise Violation(f"{what}: reported {reported}, expected {expected}")
+
+
 def key_of(record: dict[str, Any]) -> str:
     """The number by which the oracles know an order: its id may be garbled."""
     return str(record.get("order_number"))
@@ -36,9 +42,22 @@ def status_of(record: dict[str, Any]) -> str | None:
     return str(fields[1]) if all(isinstance(each, str | int) and each != "" for each in fields) else None
 
 
+def ship_by_of(record: dict[str, Any]) -> datetime | None:
+    """Its ship-by where that is a date."""
+    try:
+        return moment(record["latest_ship_date"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 def moment(text: str) -> datetime:
     """A stored or shown date, in UTC."""
     return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def moment_in(row: Row, name: str) -> datetime | None:
+    """A date of a row, in UTC; None where it has none."""
+    return moment(row[name]) if name in row else None
 
 
 def subject_of(row: Row) -> Subject:

@@ -1,19 +1,34 @@
-"""The real handlers, several copies of each: two invocations at once are two processes with separate memory."""
+"""The real handlers inside a simulated run, several copies of each: two invocations at once are two processes."""
 
 import importlib.util
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from functools import cache, partial
+from io import StringIO
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-import httpx
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
+from orderwatch import clock
+from orderwatch.observability import logger
 from orderwatch.trackstar.client import Trackstar
 from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, PACE, PREFIX
 from tests.support.template import ROOT
 
+if TYPE_CHECKING:
+    from tests.simulation.run import SimulatedRun
+
+TIMEOUTS = {
+    "dispatch_polls": 60.0,
+    "poll_orders": 120.0,
+    "publish_alerts": 120.0,
+    "redrive_alerts": 300.0,
+    "send_summary": 300.0,
+}
+"""Seconds after which Lambda kills an invocation."""
 ENVIRONMENT = {
     "PARAMETER_PREFIX": PREFIX,
     "TRACKSTAR_BASE_URL": "https://trackstar.invalid",
@@ -55,12 +70,37 @@ def forget(module: ModuleType) -> None:
             value.cache_clear()
 
 
+class _Nowhere(StringIO):
+    """Discards what the handlers print."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
 @contextmanager
-def reached_through(module: ModuleType, transport: httpx.BaseTransport) -> Iterator[None]:
-    """Let a module's own `Trackstar` use this transport."""
-    if not hasattr(module, "Trackstar"):
-        yield
-        return
-    replaced: Any = partial(Trackstar, transport=transport)
-    with patch.object(module, "Trackstar", replaced):
-        yield
+def installed(run: "SimulatedRun", copies: dict[str, int]) -> Iterator[None]:
+    """Let this many copies of each handler run in the simulation: with its environment, clients and clock."""
+    modules = [handler_module(function, copy) for function, count in copies.items() for copy in range(count)]
+    level = logger.log_level
+    with ExitStack() as stack:
+        stack.enter_context(patch.dict("os.environ", ENVIRONMENT | run.environment))
+        stack.enter_context(patch("boto3.client", run.aws_calls.client))
+        stack.enter_context(patch("orderwatch.trackstar.client.PAGE_SIZE", run.plan.page_size))
+        for name in ("dynamodb", "stores"):
+            stack.enter_context(patch(f"orderwatch.aws.{name}.MAX_ACTIONS", run.plan.actions))
+        stack.enter_context(warnings.catch_warnings(action="ignore"))
+        stack.enter_context(patch.object(AmazonCloudWatchEMFProvider, "add_metric", lambda *_, **__: None))
+        stack.enter_context(redirect_stdout(_Nowhere()))
+        trackstar = partial(Trackstar, transport=run.vendor_calls)
+        for module in modules:
+            if hasattr(module, "Trackstar"):
+                stack.enter_context(patch.object(module, "Trackstar", trackstar))
+        clock.use(run.our_clock)
+        logger.setLevel("CRITICAL")
+        try:
+            yield
+        finally:
+            clock.use(None)
+            logger.setLevel(level)
+            for module in modules:
+                forget(module)

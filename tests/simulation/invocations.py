@@ -16,7 +16,7 @@ from orderwatch.errors import OrderwatchError
 from tests.simulation.cloud import Row
 from tests.simulation.deadline_oracle import PollFacts
 from tests.simulation.facts import Violation
-from tests.simulation.functions import forget, handler_module
+from tests.simulation.functions import TIMEOUTS, forget, handler_module
 from tests.simulation.visible import Reading
 from tests.support.crashing import Killed
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 EXPECTED = (ClientError, OrderwatchError, GetParameterError)
 """Errors by which a handler may fail: anything else is a fault of its own."""
-TIMEOUTS = {"dispatch_polls": 60.0, "poll_orders": 120.0, "publish_alerts": 120.0, "redrive_alerts": 300.0}
-TIMEOUTS |= {"send_summary": 300.0}
 MAX_AT_ONCE = 2
 MAX_MEANWHILE = 500
 """Times that something happens during a call: a shop that changes at each of our requests outgrows pages of two."""

@@ -1,7 +1,11 @@
-"""Mutations: rules broken on purpose, one at a time, to show that the simulation finds them."""
+"""Mutations: rules broken on purpose, one at a time, to show that the simulation finds them.
+
+A mutation changes what a class of the product offers to the others, or what passes through it: a method of a table, of
+a client or of a value, an environment variable, or a request to the simulated AWS.
+"""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,309 +15,354 @@ import pytest
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.aws.alert_table import AlertTable
-from orderwatch.aws.dynamodb import Unit, put_action
+from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.rate_limit import RateLimiter
 from orderwatch.aws.stores import PollStore
-from orderwatch.polling.detect import Evaluation, OrderWrite, Reason
-from orderwatch.reading.cursor import Cursor, ReadContext
+from orderwatch.polling.detect import Evaluation, Observation, OrderWrite
+from orderwatch.reading.cursor import AfterPage, Cursor, ReadContext
 from orderwatch.reading.window import OVERLAP, Progress, ReadIds, Window, WindowKind
-from orderwatch.records import ConnectionState
+from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.client import ConnectionClient
 from orderwatch.trackstar.orders import DateField, Order, OrderPage, OrderQuery, Version
 from tests.simulation.cloud import ALERTS, ObservedTables
 from tests.simulation.event_sources import EventSources
 from tests.simulation.functions import ENVIRONMENT
-from tests.simulation.plan import drawn
+from tests.simulation.plan import WATCHED
 
 type Mutation = Callable[[pytest.MonkeyPatch], None]
 
+MUTATIONS: dict[str, Mutation] = {}
+
 _commit = PollStore.commit
+_stored_orders = PollStore.stored_orders
 _acquire = AlertTable.acquire
-_update = AlertTable._update
+_update_item = ObservedTables.update_item
+_partition_key = ObservedTables.partition_key
 _order_page = ConnectionClient.order_page
 _filters = OrderQuery.filters
-_next_window = Cursor._next_window
+_version = Order.version
+_observation = Observation.of
+_begin, _after = Cursor.begin, Cursor.after
 
 
-def _filters_by(field_of: Callable[[str], str]) -> Callable[[OrderQuery], dict[str, str]]:
-    """The filters of a query under other names."""
-    return lambda query: {field_of(name): value for name, value in _filters(query).items()}
+def mutation(breaks: Mutation) -> Mutation:
+    """Register a mutation under its name."""
+    MUTATIONS[breaks.__name__] = breaks
+    return breaks
 
 
+# What passes through the product
+
+
+def change_writes(patch: pytest.MonkeyPatch, change: Callable[[OrderWrite], OrderWrite]) -> None:
+    """Change every row of an order that a poll writes, or the alerts that are written with it."""
+
+    def commit(
+        self: PollStore, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
+    ) -> list[OrderWrite]:
+        return _commit(self, state, writes=[change(write) for write in writes], alerts=alerts)
+
+    patch.setattr(PollStore, "commit", commit)
+
+
+def change_observations(patch: pytest.MonkeyPatch, change: Callable[[Observation, OrderPage], Observation]) -> None:
+    """Change what the pages of a window show."""
+
+    def of(page: OrderPage, *arguments: Any, **options: Any) -> Observation:
+        return change(_observation(page, *arguments, **options), page)
+
+    patch.setattr(Observation, "of", of)
+
+
+def change_pages(patch: pytest.MonkeyPatch, change: Callable[[OrderPage], OrderPage]) -> None:
+    """Change the pages that Trackstar serves."""
+
+    def order_page(self: ConnectionClient, query: OrderQuery, *, page_token: str | None) -> OrderPage:
+        return change(_order_page(self, query, page_token=page_token))
+
+    patch.setattr(ConnectionClient, "order_page", order_page)
+
+
+def change_windows(patch: pytest.MonkeyPatch, change: Callable[[Window], Window]) -> None:
+    """Change the filters by which the pages of incremental windows are requested."""
+
+    def order_page(self: ConnectionClient, query: Window, *, page_token: str | None) -> OrderPage:
+        window = change(query) if query.kind is WindowKind.INCREMENTAL else query
+        return _order_page(self, window, page_token=page_token)
+
+    patch.setattr(ConnectionClient, "order_page", order_page)
+
+
+def rename_filters(patch: pytest.MonkeyPatch, before: str, after: str) -> None:
+    """Send the filters of orders under other names."""
+
+    def filters(self: OrderQuery) -> dict[str, str]:
+        return {name.replace(before, after): value for name, value in _filters(self).items()}
+
+    patch.setattr(OrderQuery, "filters", filters)
+
+
+def write_unconditionally(patch: pytest.MonkeyPatch, table: type, method: str, key: str) -> None:
+    """Remove the condition from an action of a table's transactions."""
+    action_of = getattr(table, method)
+
+    def unconditional(*arguments: Any, **options: Any) -> dict[str, Any]:
+        [(kind, action)] = action_of(*arguments, **options).items()
+        kept = {name: part for name, part in action.items() if name in {"TableName", "Item"}}
+        condition = f"attribute_exists({key}) OR attribute_not_exists({key})"
+        return {kind: kept | {"ConditionExpression": condition}}
+
+    patch.setattr(table, method, unconditional)
+
+
+# Transactions (rules 1 to 4)
+
+
+@mutation
 def cursor_before_the_writes(patch: pytest.MonkeyPatch) -> None:
     def commit(
         self: PollStore, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
     ) -> list[OrderWrite]:
         _commit(self, state, writes=[], alerts=alerts)
-        later = state.committed()
-        guard: Unit[OrderWrite | None] = Unit(None, (self._connections.unchanged_action(later),))
-        for move in writes:
-            self._write([self._unit(state.connection_id, move)], guard)
-        return []
+        return _commit(self, state.committed(), writes=writes, alerts=[])
 
     patch.setattr(PollStore, "commit", commit)
 
 
+@mutation
 def state_before_the_alert(patch: pytest.MonkeyPatch) -> None:
     def commit(
         self: PollStore, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
     ) -> list[OrderWrite]:
-        without = [replace(move, alert=None) for move in writes]
+        without = [replace(write, alert=None, deadline_alert=None) for write in writes]
         lost = _commit(self, state, writes=without, alerts=alerts)
-        alerts = [move.alert for move in writes if move.alert]
-        later = state.committed()
-        _commit(self, later, writes=[], alerts=alerts)
+        late = [alert for write in writes for alert in write.alerts]
+        _commit(self, state.committed(), writes=[], alerts=late)
         return lost
 
     patch.setattr(PollStore, "commit", commit)
 
 
-def gt_for_gte(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(OrderQuery, "filters", _filters_by(lambda name: name.replace("[gte]", "[gt]")))
+@mutation
+def no_redrive(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(EventSources, "redrive", lambda self: None)
 
 
-def lt_for_lte(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(OrderQuery, "filters", _filters_by(lambda name: name.replace("[lte]", "[lt]")))
+@mutation
+def sync_times_trusted_forever(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(ENVIRONMENT, "MAX_POLL_GAP_MINUTES", "1000000")
 
 
-def watermark_on_the_shops_date(patch: pytest.MonkeyPatch) -> None:
-    def window(*, start: datetime, vendor_now: datetime, **_: Any) -> Window:
-        kind, field = WindowKind.INCREMENTAL, DateField.SHOP_UPDATED
-        return Window(kind=kind, after=start - OVERLAP, until=vendor_now, date_field=field)
+@mutation
+def random_alert_ids(patch: pytest.MonkeyPatch) -> None:
+    def change(write: OrderWrite) -> OrderWrite:
+        renamed = write.alert and write.alert.model_copy(update={"alert_id": f"{random.getrandbits(64):x}"})
+        return replace(write, alert=renamed)
 
-    patch.setattr("orderwatch.reading.cursor.incremental_window", window)
-
-
-def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
-    def window(*, start: datetime, vendor_now: datetime, date_field: DateField, **_: Any) -> Window:
-        kind = WindowKind.INCREMENTAL
-        return Window(kind=kind, after=start - OVERLAP, until=vendor_now, date_field=date_field)
-
-    patch.setattr("orderwatch.reading.cursor.incremental_window", window)
+    change_writes(patch, change)
 
 
-def cursor_by_our_clock(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ConnectionClient, "now", lambda self: clock.now().replace(microsecond=0))
+@mutation
+def statuses_not_counted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Evaluation, "changes", property(lambda self: 1))
 
 
-def no_overlap(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.reading.window.OVERLAP", timedelta(0))
+@mutation
+def ids_not_scoped_by_connection(patch: pytest.MonkeyPatch) -> None:
+    write_action, read = OrderTable.write_action, OrderTable.read
+
+    def write(self: OrderTable, connection_id: str, write: OrderWrite) -> dict[str, Any]:
+        return write_action(self, "", write)
+
+    def read_all(self: OrderTable, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
+        return read(self, "", order_ids)
+
+    patch.setattr(OrderTable, "write_action", write)
+    patch.setattr(OrderTable, "read", read_all)
 
 
-def _unconditional(key: str) -> Callable[..., dict[str, Any]]:
-    """`put_action` that ignores its condition."""
-    anything = f"attribute_exists({key}) OR attribute_not_exists({key})"
-    return lambda table, row, **_: put_action(table, row, condition=anything, values={})
-
-
+@mutation
 def no_conditions(patch: pytest.MonkeyPatch) -> None:
     # Removing only the row's condition is not noticed: the connection's revision also stops an overtaken poll.
-    patch.setattr("orderwatch.aws.order_table.put_action", _unconditional("order_key"))
-    patch.setattr("orderwatch.aws.connection_table.put_action", _unconditional("connection_id"))
+    write_unconditionally(patch, OrderTable, "write_action", "order_key")
+    write_unconditionally(patch, ConnectionTable, "save_action", "connection_id")
 
 
+@mutation
 def older_versions_overwrite(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Version, "is_older_than", lambda self, other: False)
 
 
+@mutation
 def equal_versions_are_stale(patch: pytest.MonkeyPatch) -> None:
-    def is_older_than(self: Version, other: Version) -> bool:
-        return self.clock == other.clock and self.at <= other.at
-
-    patch.setattr(Version, "is_older_than", is_older_than)
+    patch.setattr(Version, "is_older_than", lambda self, other: self.clock == other.clock and self.at <= other.at)
 
 
+@mutation
+def future_versions_trusted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Order, "version", lambda self, observed_at: _version(self, datetime.max.replace(tzinfo=UTC)))
+
+
+@mutation
+def last_copy_on_a_page_wins(patch: pytest.MonkeyPatch) -> None:
+    change_observations(patch, lambda shown, page: replace(shown, orders={each.id: each for each in page.orders}))
+
+
+@mutation
+def first_copy_on_a_page_wins(patch: pytest.MonkeyPatch) -> None:
+    change_observations(
+        patch, lambda shown, page: replace(shown, orders={each.id: each for each in reversed(page.orders)})
+    )
+
+
+# Sending (rules 2 and 17)
+
+
+@mutation
 def sent_marked_before_the_send(patch: pytest.MonkeyPatch) -> None:
     def acquire(self: AlertTable, key: AlertKey, *, owner: str) -> bool:
-        taken = _acquire(self, key, owner=owner)
-        if taken:
+        if is_leased := _acquire(self, key, owner=owner):
             self.mark_sent(key, message_id="early")
-        return taken
+        return is_leased
 
     patch.setattr(AlertTable, "acquire", acquire)
 
 
+@mutation
 def lease_never_checked(patch: pytest.MonkeyPatch) -> None:
-    def acquire(self: AlertTable, key: AlertKey, *, owner: str) -> bool:
-        _acquire(self, key, owner=owner)
-        return True
-
-    patch.setattr(AlertTable, "acquire", acquire)
+    patch.setattr(AlertTable, "acquire", lambda self, key, *, owner: _acquire(self, key, owner=owner) or True)
 
 
+@mutation
 def leases_without_an_owner(patch: pytest.MonkeyPatch) -> None:
-    def update(self: AlertTable, key: AlertKey, expression: str, *, condition: str, values: dict[str, Any]) -> bool:
-        foreign = condition.replace(" OR lease_owner = :owner", "")
-        return _update(self, key, expression, condition=foreign, values=values)
+    def update_item(self: ObservedTables, **request: Any) -> dict[str, Any]:
+        condition = request["ConditionExpression"].replace(" OR lease_owner = :owner", "")
+        return _update_item(self, **request | {"ConditionExpression": condition})
 
-    patch.setattr(AlertTable, "_update", update)
+    patch.setattr(ObservedTables, "update_item", update_item)
 
 
+@mutation
 def leases_never_released(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(AlertTable, "release", lambda self, key, *, owner: None)
 
 
-def first_page_only(patch: pytest.MonkeyPatch) -> None:
-    def order_page(self: ConnectionClient, window: Window, *, page_token: str | None) -> OrderPage:
-        page = _order_page(self, window, page_token=page_token)
-        return replace(page, next_token=None, total_count=None)
-
-    patch.setattr(ConnectionClient, "order_page", order_page)
-
-
-def filters_on_the_first_page_only(patch: pytest.MonkeyPatch) -> None:
-    def order_page(self: ConnectionClient, window: Window, *, page_token: str | None) -> OrderPage:
-        bare = replace(window, after=None, statuses=()) if page_token else window
-        return _order_page(self, bare, page_token=page_token)
-
-    patch.setattr(ConnectionClient, "order_page", order_page)
-
-
-def ids_not_scoped_by_connection(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.aws.order_table.order_key", lambda connection_id, order_id: order_id)
-
-
-def short_windows_not_read_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Progress, "is_short", lambda self: False)
-
-
-def orders_counted_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ReadIds, "add", lambda self, order_id: True)
-
-
-def undated_orders_never_read(patch: pytest.MonkeyPatch) -> None:
-    def next_window(self: Cursor, context: ReadContext) -> Window:
-        window = _next_window(self, context)
-        is_undated = window.kind is WindowKind.INCREMENTAL and window.after is None
-        return replace(window, after=window.until - timedelta(hours=1)) if is_undated else window
-
-    patch.setattr(Cursor, "_next_window", next_window)
-
-
-def random_alert_ids(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.detect.alert_id", lambda *parts: f"{random.getrandbits(64):x}")
-
-
-def alerts_by_the_baseline(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.polling.detect._reason_for_unknown", lambda order, **_: Reason.FIRST_SEEN)
-
-
-def recovery_without_an_alert(patch: pytest.MonkeyPatch) -> None:
-    def kind_of(seen: Any, _deadlines: Any) -> str | None:
-        if seen.same:
-            return None
-        if seen.policy.watches(seen.order.status):
-            return f"order.{seen.order.status}"
-        known, policy = seen.stored, seen.policy
-        return "order.recovered" if known and policy.watches(known.status) and policy.notify_recovered else None
-
-    patch.setattr(Evaluation, "_kind", kind_of)
-
-
-def _storm_in_every_run(patch: pytest.MonkeyPatch) -> None:
-    """Only a storm shows these, and only one run in four has a storm."""
-    patch.setattr("tests.simulation.run.drawn", lambda seed: replace(drawn(seed), storm=True))
-
-
+@mutation
 def alert_ids_hashed_over_shards(patch: pytest.MonkeyPatch) -> None:
-    _storm_in_every_run(patch)
-    _partition_key = ObservedTables.partition_key
-
     def partition_key(self: ObservedTables, table: str) -> str:
         return "alert_id" if table == ALERTS else _partition_key(self, table)
 
     patch.setattr(ObservedTables, "partition_key", partition_key)
 
 
+@mutation
 def rate_limit_per_sender(patch: pytest.MonkeyPatch) -> None:
-    _storm_in_every_run(patch)
     patch.setattr(RateLimiter, "acquire", lambda self, count=1, *, within=0.0: count)
 
 
+# Windows (rules 4 and 5)
+
+
+@mutation
+def gt_for_gte(patch: pytest.MonkeyPatch) -> None:
+    rename_filters(patch, "[gte]", "[gt]")
+
+
+@mutation
+def lt_for_lte(patch: pytest.MonkeyPatch) -> None:
+    rename_filters(patch, "[lte]", "[lt]")
+
+
+@mutation
+def no_overlap(patch: pytest.MonkeyPatch) -> None:
+    change_windows(patch, lambda window: replace(window, after=window.after and window.after + OVERLAP))
+
+
+@mutation
+def watermark_on_the_shops_date(patch: pytest.MonkeyPatch) -> None:
+    change_windows(patch, lambda window: replace(window, date_field=DateField.SHOP_UPDATED))
+
+
+@mutation
+def undated_orders_never_read(patch: pytest.MonkeyPatch) -> None:
+    change_windows(patch, lambda window: replace(window, after=window.after or window.until - timedelta(hours=1)))
+
+
+@mutation
+def cursor_trusted_after_a_jump(patch: pytest.MonkeyPatch) -> None:
+    def begin(self: Cursor, context: ReadContext) -> Cursor:
+        opened = _begin(self, context)
+        known = [moment for moment in (self.position, self.read_until, self.fell_back_at) if moment]
+        if self.progress or not (known and opened.progress and opened.progress.window.after):
+            return opened
+        window = replace(opened.progress.window, after=min(known) - OVERLAP)
+        return replace(opened, progress=replace(opened.progress, window=window))
+
+    patch.setattr(Cursor, "begin", begin)
+
+
+@mutation
+def cursor_by_our_clock(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ConnectionClient, "now", lambda self: clock.now().replace(microsecond=0))
+
+
+@mutation
 def one_missing_date_changes_the_filter(patch: pytest.MonkeyPatch) -> None:
-    def choose(self: Cursor, orders: Mapping[str, Order]) -> Cursor:
-        dated = all(order.trackstar_updated_date for order in orders.values())
-        cursor = replace(self, has_orders=self.has_orders or bool(orders))
-        return cursor if dated else replace(cursor, date_field=DateField.SHOP_UPDATED)
+    def after(self: Cursor, page: OrderPage, orders: Mapping[str, Order], context: ReadContext) -> AfterPage:
+        found = _after(self, page, orders, context)
+        is_dated = all(order.trackstar_updated_date for order in orders.values())
+        date_field = self.date_field if is_dated else DateField.SHOP_UPDATED
+        return found._replace(cursor=replace(found.cursor, date_field=date_field))
 
-    patch.setattr(Cursor, "_choose_date_field", choose)
-
-
-def future_versions_trusted(patch: pytest.MonkeyPatch) -> None:
-    _version = Order.version
-
-    def version(self: Order, observed_at: datetime) -> Version:
-        return _version(self, max(observed_at, datetime.max.replace(tzinfo=UTC)))
-
-    patch.setattr(Order, "version", version)
+    patch.setattr(Cursor, "after", after)
 
 
-def statuses_not_counted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Evaluation, "changes", property(lambda self: 1))
+# Pages (rules 4 to 7)
 
 
+@mutation
+def first_page_only(patch: pytest.MonkeyPatch) -> None:
+    change_pages(patch, lambda page: replace(page, next_token=None, total_count=None))
+
+
+@mutation
+def filters_on_the_first_page_only(patch: pytest.MonkeyPatch) -> None:
+    def order_page(self: ConnectionClient, query: OrderQuery, *, page_token: str | None) -> OrderPage:
+        bare = replace(query, after=None, statuses=()) if page_token else query
+        return _order_page(self, bare, page_token=page_token)
+
+    patch.setattr(ConnectionClient, "order_page", order_page)
+
+
+@mutation
+def short_windows_not_read_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Progress, "is_short", lambda self: False)
+
+
+@mutation
+def orders_counted_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ReadIds, "add", lambda self, order_id: True)
+
+
+@mutation
 def page_token_loops_followed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Progress, "is_loop", lambda self, next_token: False)
 
 
-def last_copy_on_a_page_wins(patch: pytest.MonkeyPatch) -> None:
-    def newest_of_each(orders: Sequence[Order]) -> dict[str, Order]:
-        return {order.id: order for order in orders}
-
-    patch.setattr("orderwatch.polling.detect.newest_of_each", newest_of_each)
+# What is alerted (rule 8)
 
 
-def first_copy_on_a_page_wins(patch: pytest.MonkeyPatch) -> None:
-    def newest_of_each(orders: Sequence[Order]) -> dict[str, Order]:
-        return {order.id: order for order in reversed(orders)}
-
-    patch.setattr("orderwatch.polling.detect.newest_of_each", newest_of_each)
+@mutation
+def alerts_by_the_baseline(patch: pytest.MonkeyPatch) -> None:
+    change_observations(patch, lambda shown, page: replace(shown, window=WindowKind.INCREMENTAL))
 
 
-def sync_times_trusted_forever(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(ENVIRONMENT, "MAX_POLL_GAP_MINUTES", "1000000")
+@mutation
+def recovery_without_an_alert(patch: pytest.MonkeyPatch) -> None:
+    def stored_orders(self: PollStore, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
+        rows = _stored_orders(self, connection_id, order_ids)
+        alerted = {order_id: row for order_id, row in rows.items() if row.status in WATCHED}
+        return rows | {order_id: replace(row, status_alert_id="any") for order_id, row in alerted.items()}
 
-
-def no_redrive(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(EventSources, "redrive", lambda self: None)
-
-
-MUTATIONS: dict[str, Mutation] = {
-    mutation.__name__: mutation
-    for mutation in (
-        cursor_before_the_writes,
-        state_before_the_alert,
-        gt_for_gte,
-        lt_for_lte,
-        watermark_on_the_shops_date,
-        cursor_trusted_after_a_jump,
-        cursor_by_our_clock,
-        no_overlap,
-        no_conditions,
-        older_versions_overwrite,
-        equal_versions_are_stale,
-        sent_marked_before_the_send,
-        lease_never_checked,
-        leases_without_an_owner,
-        leases_never_released,
-        first_page_only,
-        filters_on_the_first_page_only,
-        ids_not_scoped_by_connection,
-        short_windows_not_read_again,
-        orders_counted_twice,
-        undated_orders_never_read,
-        random_alert_ids,
-        alerts_by_the_baseline,
-        recovery_without_an_alert,
-        one_missing_date_changes_the_filter,
-        future_versions_trusted,
-        statuses_not_counted,
-        page_token_loops_followed,
-        last_copy_on_a_page_wins,
-        first_copy_on_a_page_wins,
-        sync_times_trusted_forever,
-        no_redrive,
-        alert_ids_hashed_over_shards,
-        rate_limit_per_sender,
-    )
-}
+    patch.setattr(PollStore, "stored_orders", stored_orders)

@@ -1,7 +1,6 @@
 """Checks the rules from outside: by what the API served, what was committed and what SNS accepted.
 
-It asks nothing of the product. Its model is three dictionaries: what is visible of every order now (`VisibleShop`),
-what the API ever served of it, and which alerts were written. It checks
+It asks nothing of the product. It checks
 
 - **every transaction** (rules 1 to 4 and 8). A written row has a status and a version that the API served for this
   order of this shop; no version goes back; an order whose status changed has its alert in the same transaction, of
@@ -31,8 +30,7 @@ watched statuses.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from copy import deepcopy
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -42,7 +40,7 @@ from tests.simulation.deadline_calendar import DEADLINE_KINDS
 from tests.simulation.deadline_oracle import DeadlineOracle
 from tests.simulation.facts import Subject, Violation, status_of, subject_of, version_of
 from tests.simulation.plan import WATCHED
-from tests.simulation.visible import Reading, VisibleShop
+from tests.simulation.visible import Known, Reading
 from tests.simulation.window_oracle import WindowOracle
 from tests.support.recording_sns import alert_ids_in
 
@@ -55,42 +53,40 @@ class Oracle:
     """Checks transactions, readings and messages.
 
     Args:
-        row: A row of our tables.
+        known: Our tables, and what is visible.
         notify_recovered: Whether recoveries are alerted.
         baseline_days: The cap of the baseline.
         deadlines: Checks the alerts of orders that do not move.
 
     Attributes:
-        copies: What is visible, by connection.
+        unmarked: Sends of each alert whose sender ended before the mark.
         jumps: How often the vendor's clock has jumped.
         refusing: Connections that ever refused the filter on Trackstar's date.
     """
 
-    row: Callable[..., Row | None]
+    known: Known
     notify_recovered: bool
     baseline_days: int
     deadlines: DeadlineOracle
-    copies: dict[str, VisibleShop] = field(default_factory=dict)
-    delivered: Counter[str] = field(default_factory=Counter)
     unmarked: Counter[str] = field(default_factory=Counter)
-    readings: dict[str, Reading] = field(default_factory=dict)
-    _served: defaultdict[Subject, set[tuple[str, datetime | None]]] = field(default_factory=lambda: defaultdict(set))
-    _alerted: dict[Subject, str] = field(default_factory=dict)
-    _ids: dict[tuple[str, ...], str] = field(default_factory=dict)
-    _moves: Counter[Subject] = field(default_factory=Counter)
     jumps: int = 0
     refusing: set[str] = field(default_factory=set)
+    _delivered: Counter[str] = field(default_factory=Counter)
+    _readings: dict[str, Reading] = field(default_factory=dict)
+    _served: defaultdict[Subject, set[tuple[str, datetime | None]]] = field(default_factory=lambda: defaultdict(set))
+    _alerted: set[Subject] = field(default_factory=set)
+    _ids: dict[tuple[str, ...], str] = field(default_factory=dict)
+    _moves: Counter[Subject] = field(default_factory=Counter)
     _dated: set[str] = field(default_factory=set)
-    windows: WindowOracle = field(init=False)
 
     def __post_init__(self) -> None:
-        self.windows = WindowOracle(self.row, self.baseline_days, self.copies)
+        self._windows = WindowOracle(self.known, self.baseline_days)
 
     # Reading
 
     def loaded(self, connection_id: str) -> Reading | None:
         """A poll loads the connection's row: the walk that it finds there, unfinished."""
-        left = self.readings.get(connection_id)
+        left = self._readings.get(connection_id)
         return replace(left, order_ids=set(left.order_ids), pages_without_new_orders=0) if left else None
 
     def knows_vendor_dates(self, connection_id: str) -> bool:
@@ -120,12 +116,12 @@ class Oracle:
             if reading.filters != filters:
                 raise Violation(f"{connection_id}: the next page is asked for with {filters}, not {reading.filters}")
             return reading
-        now = self.copies[connection_id].changes
+        now = self.known.shops[connection_id].changes
         if reading and reading.filters == filters:
-            attempts, opened_at = reading.attempts + 1, reading.opened_at
-            return Reading(filters, reading.opened, now, reading.jumps, attempts=attempts, opened_at=opened_at)
-        opened = Reading(filters, now, now, self.jumps, opened_at=date)
-        if (self.row(CONNECTIONS, connection_id) or {}).get("cursor", {}).get("position") is None:
+            attempts = reading.attempts + 1
+            return Reading(filters, reading.opened, now, reading.jumps, reading.opened_at, attempts=attempts)
+        opened = Reading(filters, now, now, self.jumps, date)
+        if self.known.connection(connection_id).get("cursor", {}).get("position") is None:
             self.deadlines.baseline_asked(connection_id)
         if opened.is_by_shop_date and not opened.is_sweep and knew_dates and self.knows_vendor_dates(connection_id):
             raise Violation(f"{connection_id} is read by the shop's date, though its orders have Trackstar's")
@@ -142,10 +138,8 @@ class Oracle:
         reading.expected_count = max(reading.expected_count, page["total_count"])
         reading.is_whole = page["next_token"] is None
         reading.pages_without_new_orders = 0 if len(reading.order_ids) > known else reading.pages_without_new_orders + 1
-        if reading.pages_without_new_orders > MAX_PAGES_WITHOUT_NEW_ORDERS:
-            raise Violation(
-                f"{connection_id}: {reading.pages_without_new_orders} pages without a new order were followed"
-            )
+        if (pages := reading.pages_without_new_orders) > MAX_PAGES_WITHOUT_NEW_ORDERS:
+            raise Violation(f"{connection_id}: {pages} pages without a new order were followed")
 
     def showed(self, connection_id: str, records: Iterable[dict[str, Any]]) -> None:
         """Orders were served by their ids."""
@@ -160,20 +154,17 @@ class Oracle:
     def tried(self, changes: list[Change]) -> None:
         """A transaction is about to be written; a repeated one has the same alert ids."""
         for row in (change.after for change in changes if change.table == ALERTS):
-            if row.get("order_id") and row["kind"] not in DEADLINE_KINDS and not _is_over(row):
-                seen_before = self._moves[row["connection_id"], row["order_id"]]
-                transition = (*_transition(row), str(seen_before))
+            if _is_about_status(row) and not _is_resolved(row):
+                subject = (row["connection_id"], row["order_id"])
+                version = str(datetime.fromisoformat(json.loads(row["alert"])["order"]["updated_at"]))
+                transition = (*subject, row["status"], version, str(self._moves[subject]))
                 if self._ids.setdefault(transition, row["alert_id"]) != row["alert_id"]:
                     raise Violation(f"the same transition has two alert ids: {transition}")
 
     def wrote(self, changes: list[Change], reading: Reading | None) -> None:
         """A transaction was committed."""
-        alerts = {change.after["alert_id"]: change.after for change in changes if change.table == ALERTS}
-        about = {
-            (row["connection_id"], row["order_id"]): row
-            for row in alerts.values()
-            if row.get("order_id") and row["kind"] not in DEADLINE_KINDS
-        }
+        alerts = [change.after for change in changes if change.table == ALERTS]
+        about = {(row["connection_id"], row["order_id"]): row for row in alerts if _is_about_status(row)}
         states = {change.after["connection_id"]: change for change in changes if change.table == CONNECTIONS}
         for change in changes:
             if change.table == ORDERS:
@@ -184,33 +175,32 @@ class Oracle:
             self._progressed(connection_id, change, reading)
 
     def _moved(self, change: Change, about: dict[Subject, Row], states: dict[str, Change]) -> None:
-        subject = subject_of(change.after)
-        before, after = change.before, change.after
-        version = datetime.fromisoformat(after["version"])
-        served = self._served[subject]
-        if after["version_clock"] == "observed":  # its date lies in the future, or it has none
-            served = {(served_status, version) for served_status, _ in served}
-        if (after["status"], version) not in served:
-            raise Violation(f"{subject} is stored as {after['status']} at {version}, which was never served")
-        if before and before["version_clock"] == after["version_clock"] and before["version"] > after["version"]:
-            raise Violation(f"the version of {subject} goes back from {before['version']} to {after['version']}")
+        subject, before, after = subject_of(change.after), change.before, change.after
+        self._check_version(subject, before, after)
         alert = about.pop(subject, None)
         if self.baseline_days and before is None:
             self._note(subject, after["status"], is_alerted=bool(alert))
             return
-        expected = self._expected(subject, before, after, states)
-        if alert and alert["kind"] != expected:
-            raise Violation(f"{subject} moved to {after['status']}: alerted {alert['kind']}, expected {expected}")
-        if expected and not alert:
-            raise Violation(f"{subject} moved to {after['status']}: expected {expected}, no alert")
+        expected, found = self._expected(subject, before, after, states), alert["kind"] if alert else None
+        if found != expected:
+            raise Violation(f"{subject} moved to {after['status']}: alerted {found}, expected {expected}")
         if not before or before["status"] != after["status"]:
             self._note(subject, after["status"], is_alerted=bool(expected))
 
+    def _check_version(self, subject: Subject, before: Row | None, after: Row) -> None:
+        version, served = datetime.fromisoformat(after["version"]), self._served[subject]
+        if after["version_clock"] == "observed":  # its date lies in the future, or it has none
+            served = {(status, version) for status, _ in served}
+        if (after["status"], version) not in served:
+            raise Violation(f"{subject} is stored as {after['status']} at {version}, which was never served")
+        if before and before["version_clock"] == after["version_clock"] and before["version"] > after["version"]:
+            raise Violation(f"the version of {subject} goes back from {before['version']} to {after['version']}")
+
     def _note(self, subject: Subject, status: str, *, is_alerted: bool) -> None:
         self._moves[subject] += 1
-        self._alerted.pop(subject, None)
+        self._alerted.discard(subject)
         if is_alerted and status in WATCHED:
-            self._alerted[subject] = status
+            self._alerted.add(subject)
 
     def _expected(self, subject: Subject, before: Row | None, after: Row, states: dict[str, Change]) -> str | None:
         status, ends_problem = after["status"], self.deadlines.ends_problem(after)
@@ -223,74 +213,72 @@ class Oracle:
     def _is_watching(self, connection_id: str, states: dict[str, Change]) -> bool:
         """Whether the baseline was done before this transaction."""
         change = states.get(connection_id)
-        state = change.before if change else self.row(CONNECTIONS, connection_id)
+        state = change.before if change else self.known.connection(connection_id)
         return bool(state and state.get("cursor", {}).get("position"))
-
-    # Windows
 
     def _progressed(self, connection_id: str, change: Change, reading: Reading | None) -> None:
         before, after = (change.before or {}).get("cursor", {}), change.after.get("cursor", {})
         if before.get("position", "") > after.get("position", ""):
             raise Violation(f"the cursor of {connection_id} goes back")
         progress = after.get("progress")
-        moved_on = before.get("position") != after.get("position") or before.get("last_read_started_at") != after.get(
-            "last_read_started_at"
-        )
+        moved_on = any(before.get(name) != after.get(name) for name in ("position", "last_read_started_at"))
         if moved_on and not (reading and reading.is_whole):
             raise Violation(f"the cursor of {connection_id} passes a window that was not read to its end")
         if reading:
-            self.readings[connection_id] = deepcopy(reading)
+            self._readings[connection_id] = replace(reading, order_ids=set(reading.order_ids))
             self._dated |= {connection_id} if reading.shows_vendor_dates else set()
         if reading and moved_on and "position" not in before and reading.opened_at:
             self.deadlines.baseline_ended(connection_id, reading.opened_at)
         if reading and reading.is_whole and (moved_on or (reading.is_sweep and not _is_at(progress, reading))):
-            self.windows.ended(connection_id, reading)
-            self.readings.pop(connection_id, None)
+            self._windows.ended(connection_id, reading)
+            self._readings.pop(connection_id, None)
         elif progress is None:
-            self.readings.pop(connection_id, None)
+            self._readings.pop(connection_id, None)
 
-    # Sending
+    # Sending, and the end
 
     def took(self, body: dict[str, Any]) -> list[str]:
         """SNS accepted a message; the ids of its alerts."""
         ids = alert_ids_in(body)
         for alert_id in ids:
-            self.delivered[alert_id] += 1
-            if self.row(ALERTS, body["connection_id"], alert_id) is None:
+            self._delivered[alert_id] += 1
+            if self.known.tables.row(ALERTS, body["connection_id"], alert_id) is None:
                 raise Violation(f"a message about an alert that is not in the table: {alert_id}")
-            if self.delivered[alert_id] > 1 + self.unmarked[alert_id]:
-                raise Violation(f"{self.delivered[alert_id]} copies of {alert_id}, {self.unmarked[alert_id]} deaths")
+            if self._delivered[alert_id] > 1 + self.unmarked[alert_id]:
+                raise Violation(f"{self._delivered[alert_id]} copies of {alert_id}, {self.unmarked[alert_id]} deaths")
         return ids
 
-    # The end
-
-    def check_alerts(self, rows: list[Row]) -> None:
+    def check_alerts(self) -> None:
         """After the calm, every written alert was delivered."""
-        pending = sorted(row["alert_id"] for row in rows if row["state"] != "sent")
-        if pending:
+        rows = self.known.tables.all_rows(ALERTS)
+        if pending := sorted(row["alert_id"] for row in rows if row["state"] != "sent"):
             raise Violation(f"still pending: {pending}")
-        undelivered = sorted(row["alert_id"] for row in rows if not self.delivered[row["alert_id"]])
-        if undelivered:
+        if undelivered := sorted(row["alert_id"] for row in rows if not self._delivered[row["alert_id"]]):
             raise Violation(f"never delivered: {undelivered}")
 
     def check_shop(self, connection_id: str) -> None:
         """After the calm, a shop is healthy, read to its end, and its rows show what is visible."""
-        state = self.row(CONNECTIONS, connection_id) or {}
+        state = self.known.connection(connection_id)
         if not state["cursor"].get("position") or state["cursor"].get("progress"):
             raise Violation(f"{connection_id} was not read to its end: {state}")
         if state["health"]["state"] != "healthy":
             raise Violation(f"{connection_id} is not healthy after the calm: {state['health']}")
-        for order_id, sight in self.copies[connection_id].orders.items():
+        for order_id, sight in self.known.shops[connection_id].orders.items():
             subject = (connection_id, order_id)
-            if sight.status is None or not sight.version or sight.version < sight.newest:
+            if not sight.is_comparable:
                 continue
-            row = self.row(ORDERS, f"{connection_id}#{order_id}")
-            must_match = sight.status in WATCHED or not self.windows.may_be_missed(connection_id, order_id, sight)
+            row = self.known.order(subject)
+            must_match = sight.status in WATCHED or not self._windows.may_be_missed(subject, sight)
             if must_match and (row is None or row["status"] != sight.status):
                 raise Violation(f"after the calm {subject} is visible as {sight}, stored as {row}")
 
 
-def _is_over(row: Row) -> bool:
+def _is_about_status(row: Row) -> bool:
+    """Whether an alert is about the status of an order."""
+    return bool(row.get("order_id")) and row["kind"] not in DEADLINE_KINDS
+
+
+def _is_resolved(row: Row) -> bool:
     """Whether it resolves a deadline while the status stays."""
     return row["kind"] == "order.recovered" and row.get("previous_status") is None
 
@@ -299,12 +287,3 @@ def _is_at(progress: Row | None, reading: Reading) -> bool:
     """Whether the saved progress is of this walk's window."""
     window = progress["window"] if progress else {}
     return set(window.get("statuses", [])) == reading.statuses and bool(window.get("after")) == bool(reading.until)
-
-
-def _transition(row: Row) -> tuple[str, ...]:
-    version = _updated_at(row)
-    return row["connection_id"], row["order_id"], row["status"], version
-
-
-def _updated_at(row: Row) -> str:
-    return str(datetime.fromisoformat(json.loads(row["alert"])["order"]["updated_at"]))

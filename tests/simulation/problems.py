@@ -1,87 +1,65 @@
 """Problems of a shop that last a while: each has a step that begins it and one that ends it."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orderwatch_local.simulator import Paging, Shop, endpoint_error, invalid_credentials
 
 if TYPE_CHECKING:
     from tests.simulation.run import SimulatedRun
 
+type Step = Callable[["SimulatedRun", Shop], object]
+
+
+class Problem(NamedTuple):
+    """How a problem begins, how it ends, and what the trace says of its begin."""
+
+    begin: Step
+    end: Step
+    note: str
+
 
 def _block(run: "SimulatedRun", shop: Shop) -> None:
     now = run.vendor_clock.now()
     error = endpoint_error("get_orders", preventing_sync=True, first_seen=now, last_seen=now)
     shop.errors = [run.chance.choice((error, invalid_credentials()))]
-    run.note(f"{shop.connection_id} is blocked")
-
-
-def _unblock(run: "SimulatedRun", shop: Shop) -> None:
-    shop.errors = []
-
-
-def _refuse(run: "SimulatedRun", shop: Shop) -> None:
-    shop.access_token = "rotated"
-    run.note(f"{shop.connection_id} refuses its token")
-
-
-def _accept(run: "SimulatedRun", shop: Shop) -> None:
-    shop.access_token = f"token-of-{shop.connection_id}"
-
-
-def _disable(run: "SimulatedRun", shop: Shop) -> None:
-    shop.quirks.disabled = True
-
-
-def _enable(run: "SimulatedRun", shop: Shop) -> None:
-    shop.quirks.disabled = False
 
 
 def _disconnect(run: "SimulatedRun", shop: Shop) -> None:
     if shop in run.trackstar.shops:
         run.trackstar.disconnect(shop.connection_id)
-    run.note(f"{shop.connection_id} is disconnected")
-
-
-def _connect(run: "SimulatedRun", shop: Shop) -> None:
-    run.trackstar.connect(shop)
 
 
 def _refuse_filter(run: "SimulatedRun", shop: Shop) -> None:
     shop.quirks.refused_filters = {"trackstar_updated_date"}
     run.oracle.refusing.add(shop.connection_id)
-    run.note(f"{shop.connection_id} refuses the filter")
 
 
-def _lead_nowhere(run: "SimulatedRun", shop: Shop) -> None:
+def _repeat_tokens(run: "SimulatedRun", shop: Shop) -> None:
     shop.quirks.paging = run.chance.choice((Paging.STUCK, Paging.LOOP))
     run.note(f"the page tokens of {shop.connection_id} lead {shop.quirks.paging}")
 
 
-def _lead_on(run: "SimulatedRun", shop: Shop) -> None:
-    shop.quirks.paging = Paging.FORWARD
-
-
-def _keep(run: "SimulatedRun", shop: Shop) -> None:
-    """The problem stays."""
-
-
-def _go_dark(run: "SimulatedRun", shop: Shop) -> None:
-    run.stuck.add(shop.connection_id)
-    run.note(f"{shop.connection_id} goes dark")
-
-
-def _come_back(run: "SimulatedRun", shop: Shop) -> None:
-    run.stuck.discard(shop.connection_id)
-
-
-type Step = Callable[["SimulatedRun", Shop], None]
-PROBLEMS: dict[str, tuple[Step, Step]] = {
-    "blocked": (_block, _unblock),
-    "token refused": (_refuse, _accept),
-    "disabled": (_disable, _enable),
-    "disconnected": (_disconnect, _connect),
-    "filter refused": (_refuse_filter, _keep),
-    "dark": (_go_dark, _come_back),
-    "page tokens repeat": (_lead_nowhere, _lead_on),
+PROBLEMS = {
+    "blocked": Problem(_block, lambda run, shop: setattr(shop, "errors", []), "is blocked"),
+    "token refused": Problem(
+        lambda run, shop: setattr(shop, "access_token", "rotated"),
+        lambda run, shop: setattr(shop, "access_token", f"token-of-{shop.connection_id}"),
+        "refuses its token",
+    ),
+    "disabled": Problem(
+        lambda run, shop: setattr(shop.quirks, "disabled", True),
+        lambda run, shop: setattr(shop.quirks, "disabled", False),
+        "is disabled",
+    ),
+    "disconnected": Problem(_disconnect, lambda run, shop: run.trackstar.connect(shop), "is disconnected"),
+    "filter refused": Problem(_refuse_filter, lambda run, shop: "it stays", "refuses the filter"),
+    "dark": Problem(
+        lambda run, shop: run.stuck.add(shop.connection_id),
+        lambda run, shop: run.stuck.discard(shop.connection_id),
+        "goes dark",
+    ),
+    "page tokens repeat": Problem(
+        _repeat_tokens, lambda run, shop: setattr(shop.quirks, "paging", Paging.FORWARD), "repeats page tokens"
+    ),
 }

@@ -16,10 +16,10 @@ from tests.simulation.checks import RunChecks
 from tests.simulation.cloud import PREFIX, FifoQueue, ObservedTables, ParameterStore, first_shards
 from tests.simulation.deadline_calendar import day_is_over
 from tests.simulation.deadline_oracle import DeadlineOracle
-from tests.simulation.event_sources import EventSources
+from tests.simulation.event_sources import SENDERS, EventSources
 from tests.simulation.facts import Violation
-from tests.simulation.installation import installed
-from tests.simulation.invocations import Invocation, Invocations
+from tests.simulation.functions import TIMEOUTS, installed
+from tests.simulation.invocations import MAX_AT_ONCE, Invocation, Invocations
 from tests.simulation.oracle import Oracle
 from tests.simulation.plan import STATUSES, TICK, Plan, ShopPlan, drawn
 from tests.simulation.problems import PROBLEMS
@@ -28,7 +28,7 @@ from tests.simulation.summary_oracle import SummaryOracle
 from tests.simulation.sync_times import SyncTimes
 from tests.simulation.timeline import SkewedClock, Timeline
 from tests.simulation.vendor_calls import VendorCalls
-from tests.simulation.visible import VisibleShop
+from tests.simulation.visible import Known, VisibleShop
 from tests.support.recording_sns import RecordingSns
 
 API_KEY = "organisation-key"
@@ -69,17 +69,11 @@ class SimulatedRun:
         self.activity, self.aws_calls, self.invocations = ShopActivity(self), AwsCalls(self), Invocations(self)
         self.event_sources, self.checks = EventSources(self), RunChecks(self)
         self.tables = ObservedTables(self.aws_calls.wrote, self.aws_calls.updated)
-        self.deadlines = DeadlineOracle(
-            self.promises.calendar, self.tables.row, plan.notify_recovered, plan.baseline_days > 0
-        )
-        self.summaries = SummaryOracle(
-            self.tables.row,
-            self.tables.all_rows,
-            self.deadlines,
-            self.stock,
-            tuple(shop.connection_id for shop in plan.shops),
-        )
-        self.oracle = Oracle(self.tables.row, plan.notify_recovered, plan.baseline_days, self.deadlines)
+        self.visible = {shop.connection_id: VisibleShop(shop.said_frequency) for shop in plan.shops}
+        known = Known(self.tables, self.visible)
+        self.deadlines = DeadlineOracle(known, self.promises.calendar, plan.baseline_days > 0)
+        self.summaries = SummaryOracle(known, self.deadlines)
+        self.oracle = Oracle(known, plan.notify_recovered, plan.baseline_days, self.deadlines)
         self.queue = FifoQueue(
             lambda: self.time.seconds, self.event_sources.message_sent, lambda: self.happens(plan.aws_fault)
         )
@@ -89,7 +83,7 @@ class SimulatedRun:
         self.sns, self.parameters = RecordingSns(), ParameterStore()
         self.parameters.values[f"{PREFIX}/trackstar/api-key"] = API_KEY
         self.shops = {each.connection_id: self._opened(each) for each in plan.shops}
-        self.trackstar = SimulatedTrackstar(
+        self.trackstar: SimulatedTrackstar = SimulatedTrackstar(
             API_KEY,
             self.shops.values(),
             self.vendor_clock,
@@ -114,13 +108,23 @@ class SimulatedRun:
             historical_sync_completed=not plan.first_sync_after,
         )
         shop.quirks.trackstar_dates, shop.quirks.shows_superseded = plan.dates, plan.shows_superseded
-        self.oracle.copies[plan.connection_id] = VisibleShop(plan.said_frequency)
         shop.quirks.reports_syncs = plan.connection_id not in self.promises.without_sync_times
         parameters = f"{PREFIX}/connections/{plan.connection_id}"
         self.parameters.values[f"{parameters}/access-token"] = shop.access_token
         if settings := self.promises.settings(plan.connection_id):
             self.parameters.values[f"{parameters}/settings"] = settings
         return shop
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of the functions that the seed decides."""
+        return {
+            "NOTIFY_RECOVERED": str(self.plan.notify_recovered).lower(),
+            "BASELINE_DAYS": str(self.plan.baseline_days),
+            "STALLED_AFTER_MINUTES": "30",
+            "DIGEST_THRESHOLD": str(self.plan.digest_threshold),
+            **self.promises.environment,
+        }
 
     def happens(self, chance: float) -> bool:
         return not self.is_calm and chance > 0 and self.chance.random() < chance
@@ -204,19 +208,24 @@ class SimulatedRun:
 
     def _schedule_problem(self, active: float) -> None:
         shop = self.activity.any_shop()
-        begin, end = PROBLEMS[self.chance.choice(sorted(PROBLEMS))]
+        problem = PROBLEMS[self.chance.choice(sorted(PROBLEMS))]
         starts = self.chance.uniform(0, active)
         lasts = self.chance.uniform(60, active)
-        self.time.after(starts, lambda: begin(self, shop))
-        self.time.after(min(starts + lasts, active), lambda: end(self, shop))
+
+        def begin() -> None:
+            problem.begin(self, shop)
+            self.note(f"{shop.connection_id} {problem.note}")
+
+        self.time.after(starts, begin)
+        self.time.after(min(starts + lasts, active), lambda: problem.end(self, shop))
 
     def _calm_down(self) -> None:
         self.is_calm = True
         self.latency = 0.05
         self.stuck.clear()
         for shop in self.shops.values():
-            for _, end in PROBLEMS.values():
-                end(self, shop)
+            for problem in PROBLEMS.values():
+                problem.end(self, shop)
             self.sync_times.restore(shop, reports_syncs=shop.connection_id not in self.promises.without_sync_times)
             self.activity.complete_first_sync(shop)
             for record in shop.orders():
@@ -261,7 +270,8 @@ def run(seed: int) -> SimulatedRun:
     """
     random.seed(seed)
     simulated = SimulatedRun(drawn(seed))
-    with installed(simulated):
+    copies = dict.fromkeys(sorted(TIMEOUTS), MAX_AT_ONCE) | {"publish_alerts": SENDERS}
+    with installed(simulated, copies):
         try:
             simulated.play()
         except Violation as violation:

@@ -4,7 +4,6 @@ import argparse
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterator, Sequence
 
 from tests.simulation.facts import Violation
 from tests.simulation.run import run
@@ -15,11 +14,9 @@ SEEDS_A_TASK = 10
 TASKS_A_PROCESS = 20
 """A process is replaced after this many tasks: the memory of thousands of runs slows the next ones down."""
 
-type Outcome = tuple[int, str | None]
 
-
-def outcome_of(seed: int) -> Outcome:
-    """Play a seed; its violation, None where there is none."""
+def error_of(seed: int) -> tuple[int, str | None]:
+    """Play a seed; the error, None where there is none."""
     try:
         run(seed)
     except Violation as violation:
@@ -30,36 +27,26 @@ def outcome_of(seed: int) -> Outcome:
 
 
 def soak(seeds: range) -> int:
-    """Play the seeds in two processes and report the progress.
-
-    Returns:
-        How many failed.
-    """
+    """Play the seeds in two processes, report the progress, and return how many failed."""
     began = reported = time.monotonic()
     failed = 0
-    for done, (seed, error) in enumerate(_outcomes(seeds), start=1):
-        if error:
-            failed += 1
-            _say(f"seed {seed}: {error}\n  replay it: make replay SEED={seed}")
-        if time.monotonic() - reported > REPORT_EVERY:
-            reported = time.monotonic()
-            _say(f"{done:,} of {len(seeds):,} seeds, {done / (reported - began):.1f} a second, {failed} failed")
-    seconds = time.monotonic() - began
-    _say(f"seeds {seeds.start} to {seeds.stop - 1}: {failed} of {len(seeds):,} failed, {seconds:.0f} s")
+    with multiprocessing.get_context("spawn").Pool(PROCESSES, maxtasksperchild=TASKS_A_PROCESS) as pool:
+        outcomes = pool.imap_unordered(error_of, seeds, chunksize=SEEDS_A_TASK)
+        for done, (seed, error) in enumerate(outcomes, start=1):
+            if error:
+                failed += 1
+                _say(f"seed {seed}: {error}\n  replay it: make replay SEED={seed}")
+            if time.monotonic() - reported > REPORT_EVERY:
+                reported = time.monotonic()
+                _say(f"{done:,} of {len(seeds):,} seeds, {done / (reported - began):.1f} a second, {failed} failed")
+    _say(
+        f"seeds {seeds.start} to {seeds.stop - 1}: {failed} of {len(seeds):,} failed, {time.monotonic() - began:.0f} s"
+    )
     return failed
 
 
-def _outcomes(seeds: range) -> Iterator[Outcome]:
-    with multiprocessing.get_context("spawn").Pool(PROCESSES, maxtasksperchild=TASKS_A_PROCESS) as pool:
-        yield from pool.imap_unordered(outcome_of, seeds, chunksize=SEEDS_A_TASK)
-
-
 def replay(seed: int) -> int:
-    """Play one seed and show what happened in it.
-
-    Returns:
-        1 where it fails.
-    """
+    """Play one seed and show what happened in it; 1 if it fails."""
     error = ""
     try:
         played = run(seed)
@@ -76,13 +63,13 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--from", type=int, default=0, dest="first")
     parser.add_argument("--replay", type=int)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     if options.replay is not None:
         return replay(options.replay)
     return int(soak(range(options.first, options.first + options.seeds)) > 0)

@@ -1,19 +1,14 @@
-"""The products of a seed's orders and the stock of its shops, and checks of what alerts and summaries report about it.
+"""The products of a seed's orders and the stock of its shops, and a check of what alerts report about it.
 
-Drawn apart from everything else of a seed. It asks nothing of the product: it knows the stock, and adds up what the
-rows of the waiting orders contain.
+Drawn apart from everything else of a seed.
 """
 
-import json
 import random
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
-from tests.simulation.cloud import Row
-from tests.simulation.facts import Violation
+from tests.simulation.facts import expect
 
 SHARE_STOCKED = 0.4
 """The share of runs with stock: in the others orders have no lines, and no product is asked for."""
@@ -33,15 +28,11 @@ class Stock:
         on_hand: By connection, of each product that it has; empty where orders have no lines.
         late_shops: Connections whose products are not visible at first: their stock may be reported as unknown.
         chance: Draws the lines of orders.
-
-    Attributes:
-        checked: How many lines and shops were checked.
     """
 
     on_hand: Mapping[str, Mapping[str, int]]
     late_shops: frozenset[str]
     chance: random.Random
-    checked: Counter[str]
 
     @classmethod
     def drawn(cls, seed: int, shops: Mapping[str, bool]) -> "Stock":
@@ -55,7 +46,7 @@ class Stock:
         is_stocked = rng.random() < SHARE_STOCKED
         on_hand = {each: {product: rng.randint(-1, MAX_ON_HAND) for product in IN_CATALOGUE} for each in shops}
         late = frozenset(each for each, is_late in shops.items() if is_late)
-        return cls(on_hand if is_stocked else {}, late, rng, Counter())
+        return cls(on_hand if is_stocked else {}, late, rng)
 
     def products(self, connection_id: str) -> list[dict[str, Any]]:
         """The catalogue of a shop."""
@@ -79,12 +70,6 @@ class Stock:
         named = {"product_sku": LOOSE} if product == LOOSE else {"product_id": product, "product_sku": f"SKU-{product}"}
         return named | {"quantity": quantity, "unit_price": 1}
 
-    def _expect(self, what: str, reported: object, expected: object) -> None:
-        if reported != expected:
-            raise Violation(f"{what} is reported as {reported}, not as {expected}")
-
-    # What is reported
-
     def took(self, body: Mapping[str, Any]) -> None:
         """SNS accepted a message about one order: each count is the shop's, or reported as missing."""
         if body["kind"] == "summary.daily" or not body.get("order"):
@@ -92,55 +77,6 @@ class Stock:
         counts = self.on_hand.get(body["connection_id"], {})
         is_whole = body["enrichment"]["complete"] and body["connection_id"] not in self.late_shops
         for line in body["order"]["line_items"]:
-            self.checked["lines"] += 1
             expected = counts.get(line["product_id"] or "")
             if line["on_hand"] is not None or (is_whole and expected is not None):
-                self._expect(f"the stock of {line['product_id']}", line["on_hand"], expected)
-
-    def check(self, connection_id: str, shop: Mapping[str, Any], waiting: Iterable[Row], gaps: Iterable[str]) -> None:
-        """Check the products that hold up a shop's backordered orders, by their rows.
-
-        Args:
-            connection_id: The shop.
-            shop: Its part of the summary.
-            waiting: The rows of its backlog.
-            gaps: What the summary reports as missing.
-        """
-        if not self.on_hand or connection_id in self.late_shops:
-            return
-        self.checked["shops"] += 1
-        is_known = not any(gap.startswith(f"stock at {connection_id}") for gap in gaps)
-        counts = self.on_hand[connection_id] if is_known else {}
-        reported = {
-            each.get("product_id") or each["sku"]: tuple(
-                each.get(name) for name in ("orders", "only_blocker", "ordered", "on_hand", "short")
-            )
-            for each in shop["products"]
-        }
-        self._expect(f"what holds up {connection_id}", reported, _held_up(waiting, counts))
-
-
-def _held_up(waiting: Iterable[Row], counts: Mapping[str, int]) -> dict[str, tuple[Any, ...]]:
-    orders = [_ordered(row) for row in waiting if row["status"] == "backordered"]
-    total = sum(orders, Counter[str]())
-    short = {each: total[each] - max(counts[each], 0) for each in total if each in counts}
-    missing = {each for each in total if each not in counts or short[each] > 0}
-    wants = [set(order) & missing for order in orders]
-    return {
-        each: (
-            sum(each in want for want in wants),
-            sum(want == {each} for want in wants),
-            total[each],
-            counts.get(each),
-            short.get(each),
-        )
-        for each in missing
-    }
-
-
-def _ordered(row: Row) -> Counter[str]:
-    """Units of each product in an order."""
-    units = Counter[str]()
-    for line in json.loads(row.get("extract", "{}")).get("lines", []):
-        units[line.get("product_id") or line["sku"]] += int(Decimal(line["quantity"]))
-    return units
+                expect(f"the stock of {line['product_id']}", line["on_hand"], expected)

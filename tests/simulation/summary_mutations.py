@@ -1,43 +1,53 @@
 """Rules about summaries (rule 20) broken on purpose, one at a time."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
 import pytest
 
-from orderwatch.aws.dynamodb import put_action
-from orderwatch.records import Extract, ExtractLine
-from orderwatch.summary.changes import encode
+from orderwatch import clock
+from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.stores import SummaryStore
+from orderwatch.records import ConnectionState, Extract
+from orderwatch.summary.build import PreparedSummary
+from orderwatch.summary.changes import decode, encode
 from orderwatch.summary.figures import SummaryRow
-from orderwatch.summary.stock import ProductStock, stock_of
-from orderwatch.trackstar.products import Product
+from tests.simulation.mutations import mutation, write_unconditionally
 
-type Mutation = Callable[[pytest.MonkeyPatch], None]
-
-_PATH = "orderwatch.summary.build"
+_states, _put = SummaryStore.states, SummaryStore.put
 
 
+def _change_states(patch: pytest.MonkeyPatch, change: Callable[[ConnectionState], ConnectionState]) -> None:
+    """Change the rows of connections that a summary reads."""
+
+    def states(self: SummaryStore, connection_ids: Collection[str]) -> dict[str, ConnectionState]:
+        return {each: change(state) for each, state in _states(self, connection_ids).items()}
+
+    patch.setattr(SummaryStore, "states", states)
+
+
+@mutation
 def blocked_shops_counted_as_visible(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_PATH}.not_visible", lambda state, **_: None)
+    _change_states(patch, lambda state: replace(state, health=None))
 
 
+@mutation
+def ages_run_ahead_of_the_data(patch: pytest.MonkeyPatch) -> None:
+    _change_states(patch, lambda state: replace(state, syncs=replace(state.syncs, last_end=clock.now())))
+
+
+@mutation
 def late_orders_not_in_the_backlog(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        SummaryRow,
-        "needs_attention",
-        property(lambda self: self.row.needs_attention and self.row.status in self.watched),
-    )
+    needs_attention = property(lambda self: self.row.needs_attention and self.row.status in self.watched)
+    patch.setattr(SummaryRow, "needs_attention", needs_attention)
 
 
+@mutation
 def orders_at_risk_in_the_backlog(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SummaryRow, "needs_attention", property(lambda self: self.row.needs_attention or self.is_at_risk))
 
 
-def ages_run_ahead_of_the_data(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{_PATH}.as_of", lambda state, at: at)
-
-
+@mutation
 def money_is_summed_across_currencies(patch: pytest.MonkeyPatch) -> None:
     def extract(self: SummaryRow) -> Extract:
         return Extract.from_json(self.row.extract or "{}").model_copy(update={"currency": "EUR"})
@@ -45,47 +55,16 @@ def money_is_summed_across_currencies(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SummaryRow, "extract", property(extract))
 
 
+@mutation
 def half_of_the_backlog_not_stored(patch: pytest.MonkeyPatch) -> None:
-    def forgetful(waiting: Mapping[str, Mapping[str, datetime]]) -> str | None:
-        return encode({shop: dict(list(orders.items())[::2]) for shop, orders in waiting.items()})
+    def put(self: SummaryStore, prepared: PreparedSummary) -> bool:
+        stored = decode(prepared.snapshot or "")
+        half = {shop: dict(list(orders.items())[::2]) for shop, orders in stored.items()}
+        return _put(self, replace(prepared, snapshot=encode(half)))
 
-    patch.setattr(f"{_PATH}.encode", forgetful)
+    patch.setattr(SummaryStore, "put", put)
 
 
+@mutation
 def repeated_requests_write_again(patch: pytest.MonkeyPatch) -> None:
-    def unconditional(table: str, row: Any, **_: Any) -> dict[str, Any]:
-        anything = "attribute_exists(alert_id) OR attribute_not_exists(alert_id)"
-        return put_action(table, row, condition=anything, values={})
-
-    patch.setattr("orderwatch.aws.alert_table.put_action", unconditional)
-
-
-def stock_counts_one_order_only(patch: pytest.MonkeyPatch) -> None:
-    def last_line_only(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> ProductStock:
-        return stock_of(lines[-1:], products)
-
-    patch.setattr("orderwatch.summary.stock.stock_of", last_line_only)
-
-
-def unknown_stock_is_enough(patch: pytest.MonkeyPatch) -> None:
-    def enough(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> ProductStock:
-        product = stock_of(lines, products)
-        return product if product.on_hand is not None else product._replace(on_hand=product.ordered)
-
-    patch.setattr("orderwatch.summary.stock.stock_of", enough)
-
-
-MUTATIONS: dict[str, Mutation] = {
-    mutation.__name__: mutation
-    for mutation in (
-        blocked_shops_counted_as_visible,
-        late_orders_not_in_the_backlog,
-        orders_at_risk_in_the_backlog,
-        ages_run_ahead_of_the_data,
-        money_is_summed_across_currencies,
-        half_of_the_backlog_not_stored,
-        repeated_requests_write_again,
-        stock_counts_one_order_only,
-        unknown_stock_is_enough,
-    )
-}
+    write_unconditionally(patch, AlertTable, "put_action", "alert_id")

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections import Counter
 
 import pytest
 
@@ -10,9 +9,10 @@ from tests.simulation.facts import Violation
 from tests.simulation.run import run
 from tests.support.template import ROOT
 
-SEEDS = 300
-SEEDS_A_TEST = 20
-DIGEST = "from tests.simulation.run import run; print(run({seed}).digest)"
+SEEDS, SEEDS_A_TEST = 60, 5
+REPEATED_SEEDS = (4, 23, 34)
+EVENTFUL_SEEDS = (0, 4, 23, 27, 33, 34, 36, 148)
+"""Together they contain every event; only few seeds, such as 148, have page tokens that lead nowhere."""
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
@@ -24,28 +24,18 @@ def test_no_rule_is_broken_whatever_fails(first: int) -> None:
             pytest.fail(f"seed {seed}: {violation}\nreplay it: make replay SEED={seed}", pytrace=False)
 
 
-@pytest.mark.parametrize("seed", [2, 4, 5])
-def test_a_seed_has_the_same_trace_in_every_process(seed: int) -> None:
-    digests = {digest_of(seed, hash_seed) for hash_seed in ("1", "2", "4", "9")}
-    assert digests == {run(seed).digest} == {run(seed).digest}
-
-
-def digest_of(seed: int, hash_seed: str) -> str:
-    """The digest from another process, where sets have another order."""
-    command = [sys.executable, "-c", DIGEST.format(seed=seed)]
+def test_a_seed_has_the_same_trace_in_every_process() -> None:
+    program = f"from tests.simulation.run import run\nfor seed in {REPEATED_SEEDS}: print(run(seed).digest)"
     paths = f"{ROOT}:{ROOT}/layers/orderwatch/python:{ROOT}/local"
-    environment = {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": paths}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    environment = {"PYTHONHASHSEED": "1", "PYTHONPATH": paths}  # sets have another order than here
+    command = [sys.executable, "-c", program]
+    printed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    assert printed.split() == [run(seed).digest for seed in REPEATED_SEEDS]
 
 
 def test_the_runs_contain_every_event() -> None:
-    seen = Counter[str]()
-    for seed in (93, *range(200)):  # only few seeds, such as 93, have page tokens in a loop
-        if set(seen) == set(EVENTS):
-            break
-        trace = "\n".join(run(seed).trace)
-        seen.update(what for what in EVENTS if what in trace)
-    assert set(seen) == set(EVENTS), f"never seen: {sorted(set(EVENTS) - set(seen))}"
+    traces = "\n".join(line for seed in EVENTFUL_SEEDS for line in run(seed).trace)
+    assert [event for event in EVENTS if event not in traces] == []
 
 
 EVENTS = (
@@ -55,9 +45,7 @@ EVENTS = (
     "poll_orders/1 begins",
     "publish_alerts/1 begins",
     "page_token",
-    "answered 422",
-    "answered 401",
-    "answered 429",
+    *(f"answered {status}" for status in (401, 422, 429)),
     "is blocked",
     "goes dark",
     "'kind': 'sweep'",
@@ -67,16 +55,11 @@ EVENTS = (
     "splits",
     *(f"SNS's response is lost: {how}" for how in ("refused", "garbled", "again")),
     "the SDK retries",
-    "sent order.digest",
-    "sent order.recovered",
-    "sent connection.blocked",
-    "sent connection.unauthorized",
-    "sent connection.stale",
-    "sent connection.recovered",
+    *(f"sent order.{kind}" for kind in ("digest", "recovered")),
+    *(f"sent connection.{kind}" for kind in ("blocked", "unauthorized", "stale", "recovered")),
     "garble",
     "misdate",
-    "lead stuck",
-    "lead loop",
+    *(f"lead {where}" for where in ("stuck", "loop")),
     "flip",
     "the vendor's clock jumps",
     *(f"fault {kind}" for kind in ("429", "500", "html", "reset", "refused", "timeout", "cut", "malformed", "half")),

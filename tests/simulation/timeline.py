@@ -21,18 +21,18 @@ class Timeline:
     def __init__(self, begins_at: datetime = BEGINS_AT) -> None:
         self.begins_at = begins_at
         self.seconds = 0.0
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = count()
 
     def spend(self, seconds: float) -> None:
         """Time passes."""
         self.seconds += max(seconds, 0.0)
 
-    def at(self, seconds: float, happens: Callable[[], None]) -> None:
+    def at(self, seconds: float, happens: Callable[[], object]) -> None:
         """Schedule an event at a moment, or as soon as possible after it."""
         heapq.heappush(self._due, (seconds, next(self._numbers), happens))
 
-    def after(self, seconds: float, happens: Callable[[], None]) -> None:
+    def after(self, seconds: float, happens: Callable[[], object]) -> None:
         """Schedule an event after some seconds."""
         self.at(self.seconds + seconds, happens)
 

@@ -27,14 +27,14 @@ _FALSE_ANSWERS = {
 }
 
 
-class VendorCalls:
-    """Answers the requests of the handlers as Trackstar does, with faults on the way."""
+class VendorCalls(httpx.BaseTransport):
+    """The transport of the product's client: Trackstar's answers, with faults on the way."""
 
     def __init__(self, run: "SimulatedRun") -> None:
         self._run = run
         self._vendor = ShopTransport(run.trackstar)
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Trackstar's response, or a fault in its place."""
         invocation = self._run.running[-1]
         query = dict(request.url.params)
@@ -118,16 +118,6 @@ class VendorCalls:
         status, body = _FALSE_ANSWERS[kind]
         headers = {"retry-after": str(self._run.chance.randint(1, 3))} if kind == "429" else {}
         return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body.encode()))
-
-
-class RunTransport(httpx.BaseTransport):
-    """The transport of the product's client: every request is a call of the simulated run."""
-
-    def __init__(self, run: "SimulatedRun") -> None:
-        self._run = run
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._run.vendor_calls.answer(request)
 
 
 def _body_of(response: httpx.Response) -> bytes:

@@ -1,4 +1,4 @@
-"""Processes that crash at chosen outgoing calls, before the call or after it."""
+"""Processes that crash before a chosen outgoing call, which is also after the one before it."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -15,39 +15,32 @@ class Killed(BaseException):
 
 
 class CrashingProcess:
-    """Counts the outgoing calls of a process, and crashes it at some of them.
+    """Counts the outgoing calls of a process, and crashes it before one of them.
 
     Args:
-        crashes: Numbers of calls, from 1, and whether the call is done before the crash.
+        crashes_at: Number of the call, from 1; None: it never crashes.
 
     Attributes:
         calls: Calls so far.
-        crashed: How often it crashed.
+        is_crashed: Whether it crashed.
     """
 
-    def __init__(self, *crashes: tuple[int, bool]) -> None:
-        self._crashes = dict(crashes)
+    def __init__(self, crashes_at: int | None = None) -> None:
+        self._crashes_at = crashes_at
         self.calls = 0
-        self.crashed = 0
+        self.is_crashed = False
 
     def call[T](self, send: Callable[[], T]) -> T:
         """Make one outgoing call.
 
         Raises:
-            Killed: Before or after it, at a chosen call.
+            Killed: The process crashes before it.
         """
         self.calls += 1
-        after = self._crashes.get(self.calls)
-        if after is False:
-            self._crash()
-        answer = send()
-        if after is True:
-            self._crash()
-        return answer
-
-    def _crash(self) -> None:
-        self.crashed += 1
-        raise Killed
+        if self.calls == self._crashes_at:
+            self.is_crashed = True
+            raise Killed
+        return send()
 
     def dynamodb(self, client: object) -> "DynamoDBClient":
         return cast("DynamoDBClient", _Crashing(client, self))
