@@ -53,9 +53,10 @@ replay: $(VENV)/ready ## Simulate one SEED and show everything that happens
 	@$(RUN)/python -m tests.simulation.soak --replay $(SEED)
 
 COUNT ?= 150
+SEED ?= 1
 .PHONY: mutants
 mutants: setup ## Run COUNT random mutants of the layer against the tests and print which survive, as JSON (hours)
-	@$(RUN)/python -m tests.mutants --count $(COUNT) $(if $(TESTS),--tests $(TESTS)) --then tests/simulation/test_simulation.py
+	@$(RUN)/python -m tests.mutants --count $(COUNT) --seed $(SEED) $(if $(TESTS),--tests $(TESTS)) --then tests/simulation/test_simulation.py
 
 .PHONY: check
 check: setup $(TOOLS)/checkov/ready ## Check style, types, imports, spelling and the template
