@@ -52,9 +52,6 @@ class FakeClock:
         self.seconds = (moment - BEGINS_AT).total_seconds()
 
 
-ManualClock = FakeClock
-
-
 @contextmanager
 def running_on(other: clock.Clock) -> Iterator[None]:
     """Run the process on another clock for a while."""

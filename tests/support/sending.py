@@ -14,7 +14,7 @@ from orderwatch.records import ConnectionState
 from orderwatch.rendering.sns import SnsMessage
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import SEEN_AT, first_sight
-from tests.support.clocks import ManualClock
+from tests.support.clocks import FakeClock
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.recording_sns import RecordingSns
@@ -117,7 +117,7 @@ class Desk:
     """
 
     def __init__(self, dynamodb: MemoryDynamoDB | None = None) -> None:
-        self.clock, self.sns = ManualClock(SEEN_AT), RecordingSns()
+        self.clock, self.sns = FakeClock(SEEN_AT), RecordingSns()
         clock.use(self.clock)
         self.tables = Tables.over(dynamodb or MemoryDynamoDB())
 

@@ -9,7 +9,7 @@ from orderwatch import clock as process_clock
 from orderwatch.errors import UnavailableError
 from orderwatch.publishing.enrich import ProductCache
 from orderwatch.trackstar.products import Product
-from tests.support.clocks import ManualClock
+from tests.support.clocks import FakeClock
 
 
 class Source:
@@ -33,10 +33,10 @@ def find(cache: ProductCache, *product_ids: str, connection_id: str = "a") -> di
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    manual_clock = ManualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
-    process_clock.use(manual_clock)
-    return manual_clock
+def clock() -> FakeClock:
+    fake_clock = FakeClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+    process_clock.use(fake_clock)
+    return fake_clock
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def source() -> Source:
 
 
 @pytest.fixture
-def cache(source: Source, clock: ManualClock) -> ProductCache:
+def cache(source: Source, clock: FakeClock) -> ProductCache:
     return ProductCache(source)
 
 
@@ -85,7 +85,7 @@ def test_products_are_cached_only_if_all_of_them_are(cache: ProductCache, source
 
 @pytest.mark.parametrize(("seconds", "asked"), [(299, 1), (300, 2)])
 def test_a_product_is_cached_for_five_minutes(
-    cache: ProductCache, clock: ManualClock, source: Source, seconds: int, asked: int
+    cache: ProductCache, clock: FakeClock, source: Source, seconds: int, asked: int
 ) -> None:
     find(cache, "1")
     clock.advance(timedelta(seconds=seconds))
@@ -93,7 +93,7 @@ def test_a_product_is_cached_for_five_minutes(
     assert len(source.asked) == asked
 
 
-def test_the_least_recently_used_product_is_dropped_first(clock: ManualClock, source: Source) -> None:
+def test_the_least_recently_used_product_is_dropped_first(clock: FakeClock, source: Source) -> None:
     cache = ProductCache(source, max_products=2)
     assert set(find(cache, "1", "2", "3")) == {"1", "2", "3"}, "more products than the cache keeps"
     find(cache, "2")
@@ -104,7 +104,7 @@ def test_the_least_recently_used_product_is_dropped_first(clock: ManualClock, so
     assert source.asked[-1] == ["3"]
 
 
-def test_a_product_that_expired_is_read_again_and_dropped_last(clock: ManualClock, source: Source) -> None:
+def test_a_product_that_expired_is_read_again_and_dropped_last(clock: FakeClock, source: Source) -> None:
     cache = ProductCache(source, max_products=2)
     find(cache, "1", "2")
     clock.advance(timedelta(seconds=300))

@@ -11,7 +11,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.observability import metrics
 from orderwatch.publishing.publish import PublishMetrics
 from tests.support.alerts import SEEN_AT, alert_of
-from tests.support.clocks import ManualClock
+from tests.support.clocks import FakeClock
 
 NOW = SEEN_AT + timedelta(minutes=5)
 
@@ -22,7 +22,7 @@ def seconds_ago(seconds: float) -> Any:
 
 def counted(alert: Alert) -> PublishMetrics:
     """The metrics after this alert was sent at `NOW`."""
-    clock.use(ManualClock(NOW))
+    clock.use(FakeClock(NOW))
     found = PublishMetrics()
     found.count_sent(alert)
     return found

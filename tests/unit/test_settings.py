@@ -8,7 +8,6 @@ from orderwatch.errors import SettingsError
 from orderwatch.settings import DispatchPollsSettings, PollOrdersSettings, PublishAlertsSettings, read_settings
 from orderwatch.shop_settings import ShopSettings, ShopSettingsError, Weekday, read_shop_settings
 from tests.support.permissions import environment_of
-from tests.support.template import load_template
 
 ENVIRONMENT = environment_of("PollOrdersFunction") | {"ALERT_STATUSES": "exception, cancelled,,", "BASELINE_DAYS": "30"}
 
@@ -56,17 +55,6 @@ def test_settings_cannot_be_changed_and_can_key_a_cache() -> None:
     assert hash(settings) == hash(read_settings(PollOrdersSettings, ENVIRONMENT))
     with pytest.raises(ValueError, match="frozen"):
         settings.baseline_days = 1  # type: ignore[misc]
-
-
-@pytest.mark.parametrize(
-    ("function", "model"),
-    [("PollOrdersFunction", PollOrdersSettings), ("PublishAlertsFunction", PublishAlertsSettings)],
-)
-def test_the_template_sets_exactly_the_variables_of_the_settings(
-    function: str, model: type[PollOrdersSettings | PublishAlertsSettings]
-) -> None:
-    given = load_template()["Resources"][function]["Properties"]["Environment"]["Variables"]
-    assert {name.upper() for name in model.model_fields} == set(given)
 
 
 def test_an_unknown_time_zone_is_refused_at_the_first_tick() -> None:

@@ -19,7 +19,7 @@ from orderwatch.reading.cursor import Cursor
 from orderwatch.reading.window import BacklogCount, Progress, WindowKind, baseline_window
 from orderwatch.records import ConnectionState, StoredOrder, Syncs
 from orderwatch.trackstar.orders import Order, Version, VersionClock
-from tests.support.clocks import ManualClock
+from tests.support.clocks import FakeClock
 from tests.support.cloud import Tables
 from tests.support.polls import WATCHED
 
@@ -59,10 +59,10 @@ FULL = StoredOrder(
 
 
 @pytest.fixture(autouse=True)
-def clock() -> ManualClock:
-    manual_clock = ManualClock(NOON)
-    process_clock.use(manual_clock)
-    return manual_clock
+def clock() -> FakeClock:
+    fake_clock = FakeClock(NOON)
+    process_clock.use(fake_clock)
+    return fake_clock
 
 
 def seen(order_id: str, status: str = "exception", *, minute: int = 0, stored: StoredOrder | None = None) -> OrderWrite:
@@ -255,7 +255,7 @@ def test_an_alert_is_put_once_with_its_snapshot(tables: Tables) -> None:
     assert tables.alerts.written_since(SHOP.id, NOON) == [(stale_alert(), "{}")]
 
 
-def test_a_lease_has_one_owner_for_190_seconds(tables: Tables, clock: ManualClock) -> None:
+def test_a_lease_has_one_owner_for_190_seconds(tables: Tables, clock: FakeClock) -> None:
     [key] = put(tables, "1")
     assert tables.alerts.acquire(key, owner="one")
     assert tables.alerts.acquire(key, owner="one"), "the response of the first request may have been lost"
@@ -274,7 +274,7 @@ def test_only_the_owner_releases_a_lease(tables: Tables) -> None:
     assert tables.alerts.acquire(key, owner="another")
 
 
-def test_a_sent_alert_is_not_pending_not_leased_and_expires(tables: Tables, clock: ManualClock) -> None:
+def test_a_sent_alert_is_not_pending_not_leased_and_expires(tables: Tables, clock: FakeClock) -> None:
     [key] = put(tables, "1")
     assert "expires_at" not in tables.rows("AlertTable")[0]
     tables.alerts.acquire(key, owner="one")
@@ -299,7 +299,7 @@ def test_a_missing_alert_can_be_neither_leased_nor_marked(tables: Tables) -> Non
     assert tables.rows("AlertTable") == []
 
 
-def test_alerts_pending_for_long_are_listed_oldest_first(tables: Tables, clock: ManualClock) -> None:
+def test_alerts_pending_for_long_are_listed_oldest_first(tables: Tables, clock: FakeClock) -> None:
     made = []
     for minute in range(3):
         made += put(tables, str(minute))
@@ -319,7 +319,7 @@ def test_an_alert_of_another_release_affects_no_other(tables: Tables) -> None:
 
 
 @pytest.fixture
-def written(tables: Tables, clock: ManualClock) -> list[AlertKey]:
+def written(tables: Tables, clock: FakeClock) -> list[AlertKey]:
     """Alerts of three connections, a minute apart; the third one was sent."""
     alerts = [
         stale_alert(minute).model_copy(update={"connection_id": connection_id})
