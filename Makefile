@@ -35,8 +35,8 @@ test: setup ## Run the tests: unit, integration, simulation, end to end
 	@$(PYTEST) -m "not slow"
 
 .PHONY: test-fast
-test-fast: setup ## Run unit and integration tests
-	@$(PYTEST) -m "not slow" tests/unit tests/integration
+test-fast: setup ## Run unit and integration tests, but for those of the operator's commands
+	@$(PYTEST) -m "not slow" tests/unit tests/integration --ignore tests/integration/operator
 
 .PHONY: test-all
 test-all: setup ## Run the slow tests too, and many more random examples (nightly)

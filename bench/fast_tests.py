@@ -10,7 +10,8 @@ from bench.report import Say, Section, Target
 from tests.support.template import ROOT
 
 BOUND = 60.0
-COLLECT = (sys.executable, "-m", "pytest", "-q", "-m", "not slow", "--collect-only", "tests/unit", "tests/integration")
+FAST = ("-m", "not slow", "tests/unit", "tests/integration", "--ignore", "tests/integration/operator")
+COLLECT = (sys.executable, "-m", "pytest", "-q", "--collect-only", *FAST)
 TEXT = """\
 Unit and integration tests as `make test-fast` runs them, on two cores. The floor collects the same tests in one
 process: it imports the product and every test."""

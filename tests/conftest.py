@@ -9,7 +9,7 @@ from orderwatch import clock
 from tests.support.clocks import InstantSleepClock
 
 # No deadlines: a busy machine must not fail a test. `make test-all` asks for `many`.
-settings.register_profile("few", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("few", deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("many", settings.get_profile("few"), max_examples=1000)
 settings.load_profile("few")
 

@@ -71,6 +71,12 @@ def test_a_parent_product_has_no_stock() -> None:
     assert missing == ("stock of TENT-2P: the order line names a parent product, and only its variants have stock",)
 
 
+@pytest.mark.parametrize("product_id", ["unknown", None])
+def test_a_line_without_a_known_product_stays_as_it_is(product_id: str | None) -> None:
+    alert = _alert(product_id)
+    assert _order(enriched(alert, TENT)).line_items == _order(alert).line_items
+
+
 @pytest.mark.parametrize(("warehouses", "listed", "missing"), [(50, 50, 0), (51, 0, 1)])
 def test_stock_is_listed_by_up_to_50_warehouses(warehouses: int, listed: int, missing: int) -> None:
     line, missing_details = line_with(inventory_by_warehouse_id={str(n): Decimal(1) for n in range(warehouses)})
