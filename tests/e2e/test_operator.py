@@ -136,7 +136,7 @@ def test_an_order_is_alerted_in_every_channel_and_listed(operator: Operator, sla
     assert (row["health"], row["is_baseline_done"], row["needs_attention"]) == ("healthy", True, 2)
     functions = {"poll-orders", "publish-alerts", "post-to-slack"}
     logs = ("logs", "--alert", alert["alert_id"])
-    operator.wait_for(lambda: {each["function"] for each in operator.json(*logs)} == functions)
+    operator.wait_for(lambda: functions <= {each["function"] for each in operator.json(*logs)})
     assert ["#1042" in each["text"] for each in slack_channel.messages].count(True) == 1
 
     summary = operator.json("summary")["summary"]

@@ -83,13 +83,16 @@ def _description(alert: Alert) -> str:
     head = [
         f"*{escape(' '.join(content.sentences(alert)), limit=_MAX_DECISION)}*",
         *([escape(detail, limit=MAX_DESCRIPTION // 2)] if detail else []),
+    ]
+    more = [
         *(f"*{fact.label}:* {escape(fact.value, limit=_MAX_FACT)}" for fact in facts[:MAX_LIST]),
         *(_products(alert.digest) if alert.digest else []),
     ]
     missing = escape("; ".join(content.missing(alert)), limit=_MAX_ENTRY)
     foot = [*([f"Not known: {missing}"] if alert.enrichment.missing else []), f"_{content.freshness(alert)}_"]
     room = MAX_DESCRIPTION - _length(head) - _length(foot) - _ROOM_FOR_MORE
-    return "\n".join([*head, *_list(alert, room), *foot])
+    fitting = more[: sum(used <= room for used in accumulate(len(line) + 1 for line in more))]
+    return "\n".join([*head, *fitting, *_list(alert, room - _length(fitting)), *foot])
 
 
 def _list(alert: Alert, room: int) -> list[str]:
