@@ -5,6 +5,7 @@ here are cautious and stay within one section of a Slack message.
 """
 
 import json
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -91,8 +92,13 @@ def _description(alert: Alert) -> str:
     missing = escape("; ".join(content.missing(alert)), limit=_MAX_ENTRY)
     foot = [*([f"Not known: {missing}"] if alert.enrichment.missing else []), f"_{content.freshness(alert)}_"]
     room = MAX_DESCRIPTION - _length(head) - _length(foot) - _ROOM_FOR_MORE
-    fitting = more[: sum(used <= room for used in accumulate(len(line) + 1 for line in more))]
+    fitting = _fitting(more, room)
     return "\n".join([*head, *fitting, *_list(alert, room - _length(fitting)), *foot])
+
+
+def _fitting(lines: Sequence[str], room: int) -> Sequence[str]:
+    """The first lines, as many as fit into this number of characters."""
+    return lines[: sum(used <= room for used in accumulate(len(line) + 1 for line in lines))]
 
 
 def _list(alert: Alert, room: int) -> list[str]:
@@ -100,9 +106,9 @@ def _list(alert: Alert, room: int) -> list[str]:
         summary = alert.summary.longest(lambda shown: _length(_shops(alert, shown)) <= room, detailed=1)
         return _shops(alert, summary)
     entries, total = _entries(alert)
-    shown = sum(used <= room for used in accumulate(len(entry) + 1 for entry in entries))
+    shown = _fitting(entries, room)
     nouns = ("line", "lines") if alert.order else ("order", "orders")
-    return [*entries[:shown], *formatting.more(total - shown, *nouns)]
+    return [*shown, *formatting.more(total - len(shown), *nouns)]
 
 
 def _shops(alert: Alert, summary: DailySummary) -> list[str]:
@@ -148,7 +154,7 @@ def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> 
     return f"- {escape(what, limit=_MAX_ENTRY)}{known}{short}"
 
 
-def _length(lines: list[str]) -> int:
+def _length(lines: Sequence[str]) -> int:
     return sum(len(line) + 1 for line in lines)
 
 
