@@ -9,8 +9,8 @@ from tests.support.request_counts import CASES, Case, Counted, count_requests
 PRODUCTS = (1, 100, 101, 250)
 """Distinct products of ten alerted orders."""
 TEXT = """\
-One poll of a shop whose orders are known, and the sending of its alerts outside digests, through boto3 and httpx.
-Hooks count every request, including retries. With N unchanged and M changed orders, of which A are alerted, an
+One poll of a shop whose orders are known, and the sending of its alerts outside digests. The simulated shop and the
+clients of DynamoDB and SNS count the requests. With N unchanged and M changed orders, of which A are alerted, an
 atomic design needs 1 + ⌈(N+M)/100⌉ + ⌈(M+A+1)/100⌉ DynamoDB requests: the connection's row, the orders' rows, and
 one transaction for each hundred rows written. It is at least one transaction a page, so a poll that is killed loses
 only the page that it was reading. Deadlines are off here. They add one query a poll, and for each hundred overdue
