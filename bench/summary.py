@@ -8,7 +8,7 @@ from orderwatch import clock
 from orderwatch.polling.detect import OrderWrite, Reason
 from orderwatch.rendering.sns import MAX_BYTES, render
 from orderwatch.summary.build import PreparedSummary, summarize
-from tests.support.clocks import BEGINS_AT, FakeClock
+from tests.support.clocks import NOON, FakeClock
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.summaries import AT, DAY, HOUR, extract, healthy, late_for, request, row, shop
@@ -28,7 +28,7 @@ one. The table shows medians of {RUNS} runs."""
 def measure(say: Say) -> Section:
     """Measure it."""
     fake_clock = FakeClock()
-    fake_clock.seconds = (AT - BEGINS_AT).total_seconds()
+    fake_clock.seconds = (AT - NOON).total_seconds()
     clock.use(fake_clock)
     try:
         rows = [_measured(number, say) for number in SHOPS]

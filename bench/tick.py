@@ -27,8 +27,9 @@ from orderwatch.reading.cursor import Cursor, Now
 from orderwatch.records import ConnectionState, Health, Syncs
 from orderwatch.trackstar.client import Trackstar
 from tests.simulation.cloud import FifoQueue
+from tests.support.clocks import NOON
 from tests.support.template import load_template
-from tests.support.world import MINUTE, NOON
+from tests.support.world import MINUTE
 
 SHOPS = (1_000, 5_000, 10_000)
 MOVED = 10

@@ -20,8 +20,9 @@ from orderwatch.polling.sync import request_sync
 from orderwatch.reading.cursor import Now
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_local.simulator import Shop
+from tests.support.clocks import NOON
 from tests.support.cloud import Tables
-from tests.support.world import MINUTE, NOON, World
+from tests.support.world import MINUTE, World
 
 CHANGES = 400
 """Orders of the shop that come into exception in the day, at moments drawn at random."""

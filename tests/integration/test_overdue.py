@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import boto3
 import pytest
@@ -16,10 +16,10 @@ from orderwatch.reading.cursor import Cursor, DeadlineWatch
 from orderwatch.records import ConnectionState, Extract, StoredOrder
 from orderwatch.trackstar.orders import OrderDetails, Version, VersionClock
 from tests.integration.conftest import OTHER_DYNAMODB
+from tests.support.clocks import NOON
 from tests.support.cloud import Tables, create_tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 SHOP = AlertConnection(id="conn_a")
 LATE = Deadline(NOON, KIND_LATE)

@@ -15,7 +15,7 @@ from orderwatch.polling.detect import OrderWrite, Reason
 from orderwatch.records import StoredOrder
 from orderwatch.summary.build import PreparedSummary, summarize
 from tests.integration.conftest import OTHER_DYNAMODB
-from tests.support.clocks import BEGINS_AT, FakeClock
+from tests.support.clocks import NOON, FakeClock
 from tests.support.cloud import Tables, create_tables
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.summaries import AT, AT_RISK, DAY, HOUR, blocked, healthy, late_for, request, row, shop
@@ -28,7 +28,7 @@ def tables(request: pytest.FixtureRequest, aws: None) -> Iterator[Tables]:
     else:
         client = boto3.client("dynamodb", endpoint_url=OTHER_DYNAMODB if request.param == "endpoint" else None)
     fake_clock = FakeClock()
-    fake_clock.seconds = (AT - BEGINS_AT).total_seconds()
+    fake_clock.seconds = (AT - NOON).total_seconds()
     clock.use(fake_clock)
     yield from create_tables(client)
     clock.use(None)

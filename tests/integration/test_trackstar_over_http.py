@@ -12,8 +12,9 @@ from orderwatch.trackstar.client import ConnectionClient
 from orderwatch_local.errors import PortInUseError
 from orderwatch_local.simulator import Response, ShopServer, serve
 from orderwatch_local.simulator.script import API_KEY
+from tests.support.clocks import NOON
 from tests.support.replies import client_over, read_page
-from tests.support.world import NOON, World
+from tests.support.world import World
 
 HEADERS = {"x-trackstar-api-key": API_KEY, "x-trackstar-access-token": "token-of-conn_a"}
 

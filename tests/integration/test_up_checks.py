@@ -1,7 +1,6 @@
 """What `orderwatch up` and `shop` check before they start anything, against the simulated vendor over real sockets."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,11 +12,12 @@ from orderwatch_local.cloud.watch import WatchedShop
 from orderwatch_local.simulator import Request as ApiRequest
 from orderwatch_local.simulator import Response, Shop, Trackstar, VirtualClock, json_response, serve
 from orderwatch_local.up.checks import Request, check, unknown_status_warnings
+from tests.support.clocks import NOON
 
 
 @pytest.fixture
 def trackstar() -> Trackstar:
-    clock = VirtualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+    clock = VirtualClock(NOON)
     shops = [Shop(name, access_token=f"token-of-{name}", clock=clock) for name in ("conn_a", "conn_b")]
     return Trackstar("key", shops, clock)
 

@@ -25,7 +25,7 @@ from orderwatch.aws.dynamodb import to_item
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.simulator import Shop, ShopTransport, VirtualClock
 from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
-from tests.support.clocks import BEGINS_AT, FakeClock
+from tests.support.clocks import NOON, FakeClock
 from tests.support.cloud import CREATED_BY
 from tests.support.lambda_context import lambda_context, sqs_event
 from tests.support.permissions import REGION, RESOURCES, Recorder, arn_of, environment_of, name_of, role_of
@@ -151,7 +151,7 @@ def create_stack() -> None:
 
 @contextmanager
 def account() -> Iterator[Account]:
-    vendor_clock, fake_clock = VirtualClock(BEGINS_AT), FakeClock()
+    vendor_clock, fake_clock = VirtualClock(NOON), FakeClock()
     shop = Shop("conn_a", access_token="token", clock=vendor_clock, products=[{"id": "p1", "name": "Beans"}])
     trackstar = SimulatedTrackstar("key", [shop], vendor_clock, rate_limit=1_000_000)
     transport = ShopTransport(trackstar)

@@ -1,15 +1,14 @@
 """Alerts, made the way a poll makes them."""
 
-from datetime import UTC, datetime
-
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.detect import Observation, OrderWrite, detect
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
 from orderwatch.trackstar.orders import Order
+from tests.support.clocks import NOON
 
-SEEN_AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
+SEEN_AT = NOON
 
 
 def first_sight(

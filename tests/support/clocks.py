@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from orderwatch import clock
 
-BEGINS_AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 class InstantSleepClock:
@@ -27,16 +27,16 @@ class FakeClock:
     """A clock that moves only by `advance`, `set` and `sleep`; it records every sleep.
 
     Attributes:
-        seconds: The value of `monotonic`: seconds since `BEGINS_AT`.
+        seconds: The value of `monotonic`: seconds since `NOON`.
         slept: Every sleep, oldest first.
     """
 
-    def __init__(self, start: datetime = BEGINS_AT + timedelta(seconds=1000)) -> None:
+    def __init__(self, start: datetime = NOON + timedelta(seconds=1000)) -> None:
         self.set(start)
         self.slept: list[float] = []
 
     def now(self) -> datetime:
-        return BEGINS_AT + timedelta(seconds=self.seconds)
+        return NOON + timedelta(seconds=self.seconds)
 
     def monotonic(self) -> float:
         return self.seconds
@@ -49,7 +49,7 @@ class FakeClock:
         self.seconds += by.total_seconds()
 
     def set(self, moment: datetime) -> None:
-        self.seconds = (moment - BEGINS_AT).total_seconds()
+        self.seconds = (moment - NOON).total_seconds()
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 import httpx
-from pydantic import SecretStr
 
 from orderwatch import clock
 from orderwatch.alerts.parts import AlertConnection
@@ -12,10 +11,11 @@ from orderwatch.polling.commit import Store
 from orderwatch.polling.metrics import PollMetrics
 from orderwatch.polling.poll import poll as real_poll
 from orderwatch.reading.policy import Policy
-from orderwatch.trackstar.client import ConnectionClient, Trackstar
+from orderwatch.trackstar.client import ConnectionClient
 from orderwatch_local.simulator import Shop, ShopTransport
 from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
 from orderwatch_local.simulator.script import API_KEY
+from tests.support.replies import client_over
 
 WATCHED = Policy(statuses=frozenset({"exception", "backordered", "cancelled"}))
 
@@ -30,10 +30,11 @@ def client_of(
     transport: httpx.BaseTransport | None = None,
 ) -> ConnectionClient:
     """Our client for one simulated shop."""
-    return Trackstar("https://trackstar.invalid", transport=transport or ShopTransport(trackstar)).client_of(
+    return client_over(
+        transport or ShopTransport(trackstar),
         shop.connection_id,
-        api_key=SecretStr(api_key),
-        access_token=SecretStr(access_token or shop.access_token),
+        api_key=api_key,
+        access_token=access_token or shop.access_token,
         seconds_left=seconds_left,
     )
 

@@ -8,10 +8,10 @@ from pydantic import SecretStr
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.orders import OrderQuery
 from orderwatch_local.simulator import Request, Response, ShopTransport
-from tests.support.clocks import BEGINS_AT
+from tests.support.clocks import NOON
 
 EMPTY_PAGE = Response(200, body=b'{"data": []}')
-EVERYTHING = OrderQuery(until=BEGINS_AT)
+EVERYTHING = OrderQuery(until=NOON)
 SECRET = "very-secret"
 
 
@@ -36,15 +36,16 @@ class Replies:
 
 def client_over(
     transport: httpx.BaseTransport,
+    connection_id: str = "conn_a",
     *,
     url: str = "https://trackstar.invalid",
     access_token: str = SECRET,
     api_key: str = SECRET,
     seconds_left: Callable[[], float] = lambda: 60.0,
 ) -> ConnectionClient:
-    """Our client of `conn_a` over a transport."""
+    """Our client of a connection over a transport."""
     return Trackstar(url, transport=transport).client_of(
-        "conn_a", api_key=SecretStr(api_key), access_token=SecretStr(access_token), seconds_left=seconds_left
+        connection_id, api_key=SecretStr(api_key), access_token=SecretStr(access_token), seconds_left=seconds_left
     )
 
 

@@ -1,7 +1,7 @@
 """Fixture of polling tests: simulated shops, tables in memory, the vendor's clock and ours."""
 
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from orderwatch import clock
@@ -14,11 +14,10 @@ from orderwatch.trackstar.client import ConnectionClient
 from orderwatch_local.simulator import Request, Response, Shop, VirtualClock
 from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
 from orderwatch_local.simulator.script import API_KEY
-from tests.support.clocks import FakeClock
+from tests.support.clocks import NOON, FakeClock
 from tests.support.cloud import Tables
 from tests.support.polls import WATCHED, client_of, poll
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 TICK = timedelta(minutes=5)
 

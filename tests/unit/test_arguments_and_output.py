@@ -18,9 +18,9 @@ from orderwatch_cli.arguments import since_moment
 from orderwatch_cli.aws import is_endpoint
 from orderwatch_cli.command_hints import Commands, program
 from orderwatch_cli.commands import EXAMPLES
+from tests.support.clocks import NOON
 from tests.support.template import ROOT
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 ALERT = "2c829bb9b086ea591bd42ab4f79fe763"
 COMMANDS: dict[str, Any] = get_command(main.app).commands  # type: ignore[attr-defined]

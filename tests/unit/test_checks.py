@@ -1,7 +1,7 @@
 """Findings of `orderwatch doctor` and messages about errors, without a cloud."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
@@ -17,8 +17,8 @@ from orderwatch_cli.commands import doctor
 from orderwatch_cli.shop_status import PolledShop
 from orderwatch_cli.stack import QUEUE, Outputs, Resource, Stack, StackParameters
 from orderwatch_cli.subscriptions import Subscription
+from tests.support.clocks import NOON
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 COMMANDS = Commands(program="orderwatch")
 MINUTE = timedelta(minutes=1)
 FIVE_MINUTES = 5 * MINUTE

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,8 +29,8 @@ from orderwatch.reading.window import BacklogCount, Progress, Window, WindowKind
 from orderwatch.records import ConnectionState, Health, HealthState, Syncs
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch.trackstar.orders import Order, OrderPage, Quarantined
+from tests.support.clocks import NOON
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 SHOP = AlertConnection(id="conn_a")
 EVERYBODY, OPERATORS = Recipients.EVERYBODY, Recipients.OPERATORS

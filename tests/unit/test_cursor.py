@@ -1,7 +1,7 @@
 """The reading position: which window comes next, and where a page moves it (rules 4 to 7)."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,8 +13,8 @@ from orderwatch.reading.cursor import AfterPage, Cursor, DeadlineWatch, Now, Rea
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import Progress, Window, WindowKind
 from orderwatch.trackstar.orders import DateField, Order, OrderPage
+from tests.support.clocks import NOON
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NOW = NOON + 5 * MINUTE
 POLICY = Policy(statuses={"exception", "backordered", "cancelled"})

@@ -10,8 +10,9 @@ import pytest
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.polling.metrics import Outcome
 from orderwatch.reading.policy import Policy
+from tests.support.clocks import NOON
 from tests.support.polls import WATCHED
-from tests.support.world import NOON, TICK, World, order_kinds
+from tests.support.world import TICK, World, order_kinds
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 RULES = DeadlineRules(zone=ZoneInfo("UTC"))

@@ -1,7 +1,7 @@
 """What an observed order writes and alerts: tables of decisions, each row with its reason."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,8 +27,8 @@ from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
 from orderwatch.records import ConnectionState, Extract, StoredOrder
 from orderwatch.trackstar.orders import Order, Version, VersionClock
+from tests.support.clocks import NOON
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 RULES = DeadlineRules(zone=ZoneInfo("UTC"))
 POLICY = Policy(statuses=frozenset({"exception", "backordered", "cancelled"}))

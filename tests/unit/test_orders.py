@@ -1,7 +1,7 @@
 """Trackstar's records: invalid fields become None, invalid orders are quarantined (rule 9), versions (rule 3)."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch.trackstar.orders import Order, OrderDetails, OrderPage, Version, VersionClock
 from orderwatch.trackstar.products import Product
+from tests.support.clocks import NOON
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 FIELDS = sorted([*Order.model_fields, *OrderDetails.model_fields])
 

@@ -18,8 +18,9 @@ from orderwatch.reading.window import WindowKind
 from orderwatch.records import HealthState, StoredOrder
 from orderwatch.trackstar.orders import Order
 from orderwatch_local.simulator import Response, Shop, TrackstarDates, invalid_credentials
+from tests.support.clocks import NOON
 from tests.support.polls import WATCHED, poll
-from tests.support.world import MINUTE, NOON, TICK, World, kinds, order_kinds
+from tests.support.world import MINUTE, TICK, World, kinds, order_kinds
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -1,7 +1,7 @@
 """The cache of products: what is read from the source, for how long it is kept, and what is dropped first."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -9,7 +9,7 @@ from orderwatch import clock as process_clock
 from orderwatch.errors import UnavailableError
 from orderwatch.publishing.enrich import ProductCache
 from orderwatch.trackstar.products import Product
-from tests.support.clocks import FakeClock
+from tests.support.clocks import NOON, FakeClock
 
 
 class Source:
@@ -34,7 +34,7 @@ def find(cache: ProductCache, *product_ids: str, connection_id: str = "a") -> di
 
 @pytest.fixture
 def clock() -> FakeClock:
-    fake_clock = FakeClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+    fake_clock = FakeClock(NOON)
     process_clock.use(fake_clock)
     return fake_clock
 

@@ -1,6 +1,5 @@
 """The saved progress of an unfinished window survives writing and reading, money included."""
 
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -9,9 +8,8 @@ from orderwatch.alerts.parts import BacklogOrder
 from orderwatch.reading.cursor import Cursor
 from orderwatch.reading.window import BacklogCount, Progress, Window, WindowKind
 from orderwatch.records import ConnectionState
+from tests.support.clocks import NOON
 from tests.support.cloud import Tables
-
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("total", ["129.90", "0.1", "12345678.99", "1500"])

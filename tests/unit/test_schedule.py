@@ -1,7 +1,7 @@
 """Which shops a tick polls: those that may have changed, and those not read for a while (rule 1)."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +11,8 @@ from orderwatch.reading.cursor import Cursor, Now
 from orderwatch.reading.window import Progress, Window, WindowKind
 from orderwatch.records import ConnectionState, Health, HealthState, Syncs
 from orderwatch.trackstar.connections import TrackstarConnection
+from tests.support.clocks import NOON
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 NOW = Now(vendor=NOON, ours=NOON + timedelta(seconds=90))
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 GAP = 15 * MINUTE

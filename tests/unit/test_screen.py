@@ -10,7 +10,7 @@ from rich.console import Console
 from orderwatch_local.cloud.inbox import Mail
 from orderwatch_local.up.screen import Screen
 from orderwatch_local.up.status import WatchStatus
-from tests.support.clocks import BEGINS_AT, FakeClock, running_on
+from tests.support.clocks import NOON, FakeClock, running_on
 
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 MAIL = Mail("[exception] Order #1042 at Alpine Outdoor", "Order #1042 is in exception\n\nTotal  186.54 USD\n", 0.0)
@@ -21,7 +21,7 @@ def console(*, terminal: bool, width: int = 60) -> tuple[Console, io.StringIO]:
     return Console(file=printed, force_terminal=terminal, width=width, highlight=False, color_system=None), printed
 
 
-def status(started_at: datetime = BEGINS_AT) -> WatchStatus:
+def status(started_at: datetime = NOON) -> WatchStatus:
     return WatchStatus({"conn_a": "Alpine Outdoor"}, timedelta(seconds=5), started_at=started_at)
 
 
@@ -40,7 +40,7 @@ def test_in_a_pipe_a_message_is_plain_lines() -> None:
 
 
 def test_in_a_pipe_the_status_is_one_plain_line_a_minute() -> None:
-    time = FakeClock(BEGINS_AT)
+    time = FakeClock(NOON)
     out, _ = console(terminal=False)
     log, printed = console(terminal=False)
     with running_on(time):
@@ -71,7 +71,7 @@ def test_a_message_of_the_other_topic_is_marked_for_operators(terminal: bool) ->
 
 def test_at_the_end_the_live_line_is_erased_and_messages_stay() -> None:
     out, printed = console(terminal=True, width=100)
-    with running_on(FakeClock(BEGINS_AT)):
+    with running_on(FakeClock(NOON)):
         screen = Screen(out, out, as_json=False)
         with screen.showing(status()):
             screen.report("polling Alpine Outdoor fails")

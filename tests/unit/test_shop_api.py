@@ -1,6 +1,6 @@
 """What the simulated vendor does beyond its API description: filters, pages that drift, quirks, its rate limit."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,8 +19,8 @@ from orderwatch_local.simulator import (
     Trackstar,
     VirtualClock,
 )
+from tests.support.clocks import NOON
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 KEY, TOKEN = "the-key", "token-conn_a"
 HEADERS = {API_KEY_HEADER: KEY, ACCESS_TOKEN_HEADER: TOKEN}

@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from orderwatch_local.simulator import LiveClock, VirtualClock
-from tests.support.clocks import FakeClock, running_on
+from tests.support.clocks import NOON, FakeClock, running_on
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import product
 from types import MappingProxyType
 from urllib.parse import urlencode
@@ -34,8 +34,8 @@ from orderwatch_local.simulator.scenario import LIFECYCLE
 from orderwatch_local.simulator.script import API_KEY
 from orderwatch_local.simulator.seeded_data import OrderBook, seeded_catalogue
 from tests.support.api_description import OPERATIONS
+from tests.support.clocks import NOON
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 KEY, TOKEN, CONNECTION, ORDER, PRODUCT = "the-key", "the-token", "conn_a", "o001001", "p0001-1"
 HEADERS = {API_KEY_HEADER: KEY, ACCESS_TOKEN_HEADER: TOKEN}
 PATHS = {

@@ -1,6 +1,6 @@
 """The merchant's store, Trackstar's copy of it, and the record of what could be seen."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -15,8 +15,8 @@ from orderwatch_local.simulator import (
     missing_permission,
     stamp,
 )
+from tests.support.clocks import NOON
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 

@@ -1,7 +1,7 @@
 """Which alerts a topic without subscribers gets, through which channels, and how often (rule 16)."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -16,7 +16,7 @@ from orderwatch.publishing.subscription_monitor import (
     SubscriptionProblem,
     monitor_subscriptions,
 )
-from tests.support.clocks import FakeClock
+from tests.support.clocks import NOON, FakeClock
 from tests.support.cloud import Tables
 
 EMAIL = Subscription("email", is_confirmed=True)
@@ -60,7 +60,7 @@ class Stack:
     """AlertTable, the Slack queue if Slack is on, and a run every 15 minutes from noon."""
 
     def __init__(self, *, slack: bool = False) -> None:
-        self.clock = FakeClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+        self.clock = FakeClock(NOON)
         clock.use(self.clock)
         self.tables = Tables.in_memory()
         self.slack = Slack()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,11 +19,10 @@ from orderwatch.reading.cursor import Cursor
 from orderwatch.reading.window import BacklogCount, Progress, WindowKind, baseline_window
 from orderwatch.records import ConnectionState, StoredOrder, Syncs
 from orderwatch.trackstar.orders import Order, Version, VersionClock
-from tests.support.clocks import FakeClock
+from tests.support.clocks import NOON, FakeClock
 from tests.support.cloud import Tables
 from tests.support.polls import WATCHED
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 SHOP = AlertConnection(id="conn_a")
 UNKNOWN = AlertKey("conn_a", "unknown")

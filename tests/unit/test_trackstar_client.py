@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from pydantic import SecretStr
@@ -12,8 +12,9 @@ from orderwatch.errors import NotSupportedError, TrackstarError, UnavailableErro
 from orderwatch.trackstar.client import AccountClient, Trackstar
 from orderwatch.trackstar.orders import DateField, OrderQuery, id_batches
 from orderwatch_local.simulator import Envelope, Paging, Resource, Response, Shop, ShopTransport
+from tests.support.clocks import NOON
 from tests.support.replies import SECRET, Replies
-from tests.support.world import NOON, World
+from tests.support.world import World
 
 
 def world_with(*ids: str) -> World:
@@ -283,7 +284,7 @@ def test_all_connections_are_read_page_by_page() -> None:
     assert client.vendor_now is None
     found = client.connections()
     assert {name: each.connection_id for name, each in found.items()} == {"a": "a", "b": "b", "c": "c"}
-    assert client.vendor_now == datetime(2026, 1, 5, 12, tzinfo=UTC)
+    assert client.vendor_now == NOON
     assert [dict(each.query) for each in vendor.requests] == [
         {"limit": "1000"},
         {"limit": "1000", "page_token": "t1"},

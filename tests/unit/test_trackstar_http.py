@@ -25,11 +25,10 @@ from orderwatch.errors import (
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.http import VendorRateLimit, read_body, read_error_body
 from orderwatch_local.simulator import Response, ShopTransport
-from tests.support.clocks import FakeClock
+from tests.support.clocks import NOON, FakeClock
 from tests.support.replies import EMPTY_PAGE, SECRET, Replies, client_over, read_page
 from tests.support.world import World
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MEBIBYTE = 2**20
 
 
@@ -43,7 +42,6 @@ def fake_clock() -> FakeClock:
 # Retries
 
 
-GZIP = ("Content-Encoding", "gzip")
 FAULTS: dict[str, Response | Exception] = {
     **{str(status): Response(status) for status in (429, 500, 502, 503, 504, 599)},
     "a page of HTML": Response(200, body=b"<html>Maintenance</html>"),

@@ -15,8 +15,8 @@ from orderwatch_local.up.status import (
     interval_of,
     parse_result,
 )
+from tests.support.clocks import NOON
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 NAMES = {"conn_a": "Alpine Outdoor", "conn_b": "conn_b"}
 UNREACHABLE = "GET /cart/orders: 127.0.0.1 cannot be reached (ConnectError)"
 TRACEBACK = (

@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,8 +22,8 @@ from orderwatch.reading.window import (
     incremental_window,
 )
 from orderwatch.trackstar.orders import DateField, Order, OrderPage, Quarantined
+from tests.support.clocks import NOON
 
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 POLICY = Policy(statuses={"exception", "backordered", "cancelled"})
 WITH_DEADLINES = replace(POLICY, deadlines=DeadlineRules(zone=ZoneInfo("UTC")))
