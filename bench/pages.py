@@ -23,7 +23,7 @@ from tests.support.template import ROOT
 PAGE = 1000
 LINES = 3
 UPDATED = datetime(2026, 1, 5, 12, tzinfo=UTC)
-SHIP_BY = datetime(2040, 1, 5, 12, tzinfo=UTC)
+SHIP_BY = datetime(2027, 1, 5, 12, tzinfo=UTC)
 STATUSES = ("open", "confirmed", "processing", "fulfilled", "fulfilled") * 10
 ALERTED_STATUS = "backordered"
 """What one order in fifty shows."""

@@ -26,8 +26,8 @@ from orderwatch.polling.metrics import Outcome
 from orderwatch.polling.poll import poll as real_poll
 from orderwatch.reading.policy import Policy
 from orderwatch.records import ConnectionState, StoredOrder
-from orderwatch.trackstar.client import PAGE_SIZE, Trackstar
-from orderwatch.trackstar.orders import Version, VersionClock
+from orderwatch.trackstar.client import Trackstar
+from orderwatch.trackstar.orders import PAGE_SIZE, Version, VersionClock
 from tests.simulation.functions import handler_module
 from tests.support.clocks import InstantSleepClock
 from tests.support.cloud import Tables

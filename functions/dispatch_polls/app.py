@@ -43,13 +43,15 @@ _adapters = cache(_Adapters)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
     """Request a poll of each connection that may have changed, or of each of the event's `connection_ids`.
 
+    With `restart`, the polls begin a window that is being read anew.
+
     Raises:
         PollsNotRequestedError: SQS refused some messages. Lambda retries the event; the other connections are polled.
     """
     settings = read_settings(DispatchPollsSettings)
     adapters = _adapters(settings)
     connection_ids = event.get("connection_ids") or _connections_to_poll(adapters, settings, context)
-    requested = adapters.queue.request_polls(connection_ids)
+    requested = adapters.queue.request_polls(connection_ids, restart=event.get("restart") is True)
     for connection_id, poll_id in requested.items():
         logger.info("poll requested", extra={"connection_id": connection_id, "poll_id": poll_id})
     if missed := [connection_id for connection_id in connection_ids if connection_id not in requested]:

@@ -59,14 +59,20 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
     """
     settings = read_settings(PollOrdersSettings)
     for message in event["Records"]:
-        connection_id = str(json.loads(message["body"])["connection_id"])
+        body = json.loads(message["body"])
+        connection_id = str(body["connection_id"])
         logger.append_keys(connection_id=connection_id, poll_id=message["messageId"])
-        _handle(connection_id, message["attributes"], settings, context)
+        _handle(connection_id, message["attributes"], settings, context, restart=body.get("restart") is True)
     return {"batchItemFailures": []}
 
 
 def _handle(
-    connection_id: str, attributes: dict[str, str], settings: PollOrdersSettings, context: LambdaContext
+    connection_id: str,
+    attributes: dict[str, str],
+    settings: PollOrdersSettings,
+    context: LambdaContext,
+    *,
+    restart: bool,
 ) -> None:
     adapters = _adapters(settings)
     requested_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
@@ -75,7 +81,7 @@ def _handle(
             connection = _connection(connection_id, adapters.parameters.connection(connection_id), settings)
             stalled_after = timedelta(minutes=settings.stalled_after_minutes)
             alert_poll_failing(connection, store=adapters.store, stalled_after=stalled_after)
-        result = _poll(connection_id, requested_at, settings, adapters, context)
+        result = _poll(connection_id, requested_at, settings, adapters, context, restart=restart)
     except PollSupersededError as error:
         logger.info("poll stopped; another one of the connection is running", extra={"reason": str(error)})
         return
@@ -97,6 +103,8 @@ def _poll(
     settings: PollOrdersSettings,
     adapters: _Adapters,
     context: LambdaContext,
+    *,
+    restart: bool,
 ) -> PollMetrics:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
@@ -116,6 +124,7 @@ def _poll(
         policy=_policy(settings, parameters.settings),
         has_time=lambda: seconds_left() > STOP_BEFORE,
         requested_at=requested_at,
+        restart=restart,
         settings_flaw=parameters.settings_flaw,
     )
     if settings.sync_minutes and result.outcome is Outcome.FINISHED:

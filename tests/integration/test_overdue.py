@@ -53,7 +53,7 @@ def write(order_id: str, stored: StoredOrder, *, expected: StoredOrder | None = 
     severity = severity_of(KIND_LATE)
     alert = Alert(alert_id=alert_id, kind=KIND_LATE, severity=severity, connection_id=SHOP.id, connection=SHOP)
     late = alert if alert_id else None
-    return OrderWrite(order_id, expected, stored, alert=None, reason=Reason.DEADLINE, deadline_alert=late)
+    return OrderWrite(order_id, expected, stored, alert=None, reason=Reason.STATE, deadline_alert=late)
 
 
 def commit(tables: Tables, *writes: OrderWrite, connection_id: str = SHOP.id) -> list[OrderWrite]:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 DELETED = 0.15
 """The share of edits that delete an order."""
-FUTURE = "2031-03-02T10:00:00Z"
+MISDATED = (None, "2027-06-02T10:00:00Z", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2099-12-31T00:00:00Z")
+"""No date, one in the future, and dates that mean none (rule 21)."""
 AT_THE_BOUND = 0.3
 """The share of late syncs whose dates lie exactly on the lower bound of the next window."""
 OVERLAP = timedelta(minutes=10)
@@ -92,11 +93,11 @@ class ShopActivity:
         self._run.note(f"garble {shop.connection_id} {order_id} {field_name}")
 
     def _misdate(self, shop: Shop, order_id: str) -> None:
-        """Remove a date of change, or set it into the future; Trackstar's only where it dates orders at all."""
+        """Replace a date of change by one that is wrong; Trackstar's only where it dates orders at all."""
         names = ["updated_date"]
         if shop.quirks.trackstar_dates is TrackstarDates.PRESENT:
             names.append("trackstar_updated_date")
-        field_name, date = self._run.chance.choice(names), self._run.chance.choice((None, FUTURE))
+        field_name, date = self._run.chance.choice(names), self._run.chance.choice(MISDATED)
         shop.garble(order_id, {field_name: date})
         self._run.note(f"misdate {shop.connection_id} {order_id} {field_name} {date}")
 

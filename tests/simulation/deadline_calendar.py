@@ -53,9 +53,10 @@ def deadlines_of(
     """Every deadline that an order has."""
     if calendar is None or status not in OPEN:
         return []
-    if ship_by is None or ship_by.year < 2000:
+    if ship_by is None:
         return [(business_days_are_over(since, calendar), "order.stuck")] if calendar.stuck_days else []
-    is_day = (ship_by.hour, ship_by.minute, ship_by.second) == (0, 0, 0)
-    late = day_is_over(ship_by.date(), calendar.zone) if is_day else ship_by
+    local = ship_by.astimezone(ZoneInfo(calendar.zone))
+    day = next((each.date() for each in (ship_by, local) if (each.hour, each.minute, each.second) == (0, 0, 0)), None)
+    late = day_is_over(day, calendar.zone) if day else ship_by
     warning = late - timedelta(hours=calendar.late_warning_hours)
     return [*([(warning, "order.at_risk")] if calendar.late_warning_hours else []), (late, "order.late")]

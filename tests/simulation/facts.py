@@ -30,10 +30,15 @@ def key_of(record: dict[str, Any]) -> str:
     return str(record.get("order_number"))
 
 
+def date_of(record: dict[str, Any], name: str) -> str | None:
+    """A date as the record has it, where it is one (rule 21): runs take place in 2026."""
+    date = record.get(name)
+    return date if isinstance(date, str) and "2000" <= date[:4] <= "2027" else None
+
+
 def version_of(record: dict[str, Any]) -> str | None:
     """Trackstar's date of change, else the shop's."""
-    version = record.get("trackstar_updated_date") or record.get("updated_date")
-    return str(version) if version else None
+    return date_of(record, "trackstar_updated_date") or date_of(record, "updated_date")
 
 
 def status_of(record: dict[str, Any]) -> str | None:
@@ -44,10 +49,8 @@ def status_of(record: dict[str, Any]) -> str | None:
 
 def ship_by_of(record: dict[str, Any]) -> datetime | None:
     """Its ship-by where that is a date."""
-    try:
-        return moment(record["latest_ship_date"])
-    except (KeyError, TypeError, ValueError):
-        return None
+    ship_by = date_of(record, "latest_ship_date")
+    return moment(ship_by) if ship_by else None
 
 
 def moment(text: str) -> datetime:

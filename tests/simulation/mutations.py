@@ -78,8 +78,8 @@ def change_observations(patch: pytest.MonkeyPatch, change: Callable[[Observation
 def change_pages(patch: pytest.MonkeyPatch, change: Callable[[OrderPage], OrderPage]) -> None:
     """Change the pages that Trackstar serves."""
 
-    def order_page(self: ConnectionClient, query: OrderQuery, *, page_token: str | None) -> OrderPage:
-        return change(_order_page(self, query, page_token=page_token))
+    def order_page(self: ConnectionClient, query: OrderQuery, *, page_token: str | None, size: int) -> OrderPage:
+        return change(_order_page(self, query, page_token=page_token, size=size))
 
     patch.setattr(ConnectionClient, "order_page", order_page)
 
@@ -87,9 +87,9 @@ def change_pages(patch: pytest.MonkeyPatch, change: Callable[[OrderPage], OrderP
 def change_windows(patch: pytest.MonkeyPatch, change: Callable[[Window], Window]) -> None:
     """Change the filters by which the pages of incremental windows are requested."""
 
-    def order_page(self: ConnectionClient, query: Window, *, page_token: str | None) -> OrderPage:
+    def order_page(self: ConnectionClient, query: Window, *, page_token: str | None, size: int) -> OrderPage:
         window = change(query) if query.kind is WindowKind.INCREMENTAL else query
-        return _order_page(self, window, page_token=page_token)
+        return _order_page(self, window, page_token=page_token, size=size)
 
     patch.setattr(ConnectionClient, "order_page", order_page)
 
@@ -328,9 +328,9 @@ def first_page_only(patch: pytest.MonkeyPatch) -> None:
 
 @mutation
 def filters_on_the_first_page_only(patch: pytest.MonkeyPatch) -> None:
-    def order_page(self: ConnectionClient, query: OrderQuery, *, page_token: str | None) -> OrderPage:
+    def order_page(self: ConnectionClient, query: OrderQuery, *, page_token: str | None, size: int) -> OrderPage:
         bare = replace(query, after=None, statuses=()) if page_token else query
-        return _order_page(self, bare, page_token=page_token)
+        return _order_page(self, bare, page_token=page_token, size=size)
 
     patch.setattr(ConnectionClient, "order_page", order_page)
 

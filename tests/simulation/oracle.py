@@ -38,7 +38,7 @@ from typing import Any
 from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, Change, Row
 from tests.simulation.deadline_calendar import DEADLINE_KINDS
 from tests.simulation.deadline_oracle import DeadlineOracle
-from tests.simulation.facts import Subject, Violation, status_of, subject_of, version_of
+from tests.simulation.facts import Subject, Violation, date_of, status_of, subject_of, version_of
 from tests.simulation.plan import WATCHED
 from tests.simulation.visible import Known, Reading
 from tests.simulation.window_oracle import WindowOracle
@@ -74,6 +74,9 @@ class Oracle:
     _delivered: Counter[str] = field(default_factory=Counter)
     _readings: dict[str, Reading] = field(default_factory=dict)
     _served: defaultdict[Subject, set[tuple[str, datetime | None]]] = field(default_factory=lambda: defaultdict(set))
+    _shown_by: defaultdict[Subject, dict[str, set[tuple[str, datetime | None]]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
     _alerted: set[Subject] = field(default_factory=set)
     _ids: dict[tuple[str, ...], str] = field(default_factory=dict)
     _moves: Counter[Subject] = field(default_factory=Counter)
@@ -127,27 +130,29 @@ class Oracle:
             raise Violation(f"{connection_id} is read by the shop's date, though its orders have Trackstar's")
         return opened
 
-    def served(self, connection_id: str, reading: Reading, page: dict[str, Any]) -> None:
-        """A page was served."""
+    def served(self, connection_id: str, reading: Reading, page: dict[str, Any], poll_id: str) -> None:
+        """A page was served to a poll."""
         known = len(reading.order_ids)
         for record in page["data"]:
             usable = isinstance(record.get("id"), str)
-            reading.shows_vendor_dates |= usable and bool(record.get("trackstar_updated_date"))
+            reading.shows_vendor_dates |= usable and bool(date_of(record, "trackstar_updated_date"))
             reading.order_ids.add(record["id"] if usable else f"nameless {len(reading.order_ids)}")
-        self.showed(connection_id, page["data"])
+        self.showed(connection_id, page["data"], poll_id)
         reading.expected_count = max(reading.expected_count, page["total_count"])
         reading.is_whole = page["next_token"] is None
         reading.pages_without_new_orders = 0 if len(reading.order_ids) > known else reading.pages_without_new_orders + 1
         if (pages := reading.pages_without_new_orders) > MAX_PAGES_WITHOUT_NEW_ORDERS:
             raise Violation(f"{connection_id}: {pages} pages without a new order were followed")
 
-    def showed(self, connection_id: str, records: Iterable[dict[str, Any]]) -> None:
-        """Orders were served by their ids."""
+    def showed(self, connection_id: str, records: Iterable[dict[str, Any]], poll_id: str) -> None:
+        """Orders were served to a poll."""
         for record in records:
             status, version = status_of(record), version_of(record)
             if status:
                 shown = datetime.fromisoformat(version) if version else None
-                self._served[connection_id, record["id"]].add((status, shown))
+                subject = (connection_id, record["id"])
+                self._served[subject].add((status, shown))
+                self._shown_by[subject].setdefault(poll_id, set()).add((status, shown))
 
     # Writing
 
@@ -193,8 +198,17 @@ class Oracle:
             served = {(status, version) for status, _ in served}
         if (after["status"], version) not in served:
             raise Violation(f"{subject} is stored as {after['status']} at {version}, which was never served")
-        if before and before["version_clock"] == after["version_clock"] and before["version"] > after["version"]:
+        is_older = before and before["version_clock"] == after["version_clock"] and before["version"] > after["version"]
+        if before and is_older and not self._is_shown_by_three_polls(subject, before, after["status"]):
             raise Violation(f"the version of {subject} goes back from {before['version']} to {after['version']}")
+
+    def _is_shown_by_three_polls(self, subject: Subject, before: Row, status: str) -> bool:
+        """Whether the last three polls that showed the order all showed an older copy in this status (rule 3)."""
+        polls = list(self._shown_by[subject].values())[-3:]
+        stored = datetime.fromisoformat(before["version"])
+        return len(polls) == 3 and all(
+            any(shown == status and version and version < stored for shown, version in copies) for copies in polls
+        )
 
     def _note(self, subject: Subject, status: str, *, is_alerted: bool) -> None:
         self._moves[subject] += 1

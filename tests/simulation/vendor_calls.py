@@ -70,7 +70,7 @@ class VendorCalls(httpx.BaseTransport):
             shown = [f"{each.get('id')}={each.get('status')}" for each in page["data"]]
             self._run.note(f"  served {shown} of {page['total_count']}")
             self._run.deadlines.served(invocation.connection_id, page["data"])
-            self._run.oracle.served(invocation.connection_id, invocation.reading, page)
+            self._run.oracle.served(invocation.connection_id, invocation.reading, page, str(invocation.ends_at))
         return response
 
     def _note_read(self, invocation: Invocation, request: httpx.Request, answer: Any) -> None:
@@ -85,7 +85,7 @@ class VendorCalls(httpx.BaseTransport):
         if not by_id and "ids[in]" not in request.url.params:
             return
         self._run.deadlines.read_again(invocation.facts, records)
-        self._run.oracle.showed(invocation.connection_id, records)
+        self._run.oracle.showed(invocation.connection_id, records, str(invocation.ends_at))
         self._run.note(f"  served {[f'{each.get("id")}={each.get("status")}' for each in records]} by id")
 
     def _learn(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.simulation.cloud import CONNECTIONS, ORDERS, ObservedTables, Row
-from tests.simulation.facts import Subject, key_of, moment, moment_in, ship_by_of, status_of, version_of
+from tests.simulation.facts import Subject, date_of, key_of, moment, moment_in, ship_by_of, status_of, version_of
 
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
@@ -113,7 +113,7 @@ class VisibleShop:
 
 
 def _shown(record: dict[str, Any]) -> tuple[str | None, str | None, str | None, str | None, datetime | None]:
-    dates = record.get("updated_date"), record.get("trackstar_updated_date")
+    dates = date_of(record, "updated_date"), date_of(record, "trackstar_updated_date")
     return (status_of(record), version_of(record), *dates, ship_by_of(record))
 
 

@@ -47,6 +47,7 @@ def poll(
     policy: Policy = WATCHED,
     has_time: Callable[[], bool] = lambda: True,
     requested_at: datetime | None = None,
+    restart: bool = False,
 ) -> PollMetrics:
     """One poll, requested now unless another time is given."""
     requested_at = requested_at or clock.now()
@@ -57,4 +58,5 @@ def poll(
         policy=policy,
         has_time=has_time,
         requested_at=requested_at,
+        restart=restart,
     )

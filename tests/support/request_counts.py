@@ -12,7 +12,7 @@ from typing import Any, cast
 from orderwatch.aws.sns import AlertTopic
 from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.reading.policy import Policy
-from orderwatch.trackstar.client import PAGE_SIZE
+from orderwatch.trackstar.orders import PAGE_SIZE
 from tests.support.cloud import Tables
 from tests.support.polls import WATCHED, poll
 from tests.support.recording_sns import ARN, RecordingSns

@@ -85,6 +85,7 @@ class World:
         policy: Policy | None = None,
         has_time: Callable[[], bool] = lambda: True,
         requested_at: datetime | None = None,
+        restart: bool = False,
         **client: Any,
     ) -> PollMetrics:
         """One poll of a shop, by our clock."""
@@ -96,6 +97,7 @@ class World:
             policy=policy or self.policy,
             has_time=has_time,
             requested_at=requested_at,
+            restart=restart,
         )
 
     def next_poll(

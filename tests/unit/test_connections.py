@@ -1,5 +1,6 @@
 """The health of a connection by Trackstar's record of it, and the alerts about a connection (rules 9 and 10)."""
 
+import json
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -27,7 +28,7 @@ from orderwatch.reading.cursor import AfterPage, Cursor, DeadlineWatch, Now, Rea
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import BacklogCount, Progress, Window, WindowKind
 from orderwatch.records import ConnectionState, Health, HealthState, Syncs
-from orderwatch.trackstar.connections import TrackstarConnection
+from orderwatch.trackstar.connections import TrackstarConnection, read_connection
 from orderwatch.trackstar.orders import Order, OrderPage, Quarantined
 from tests.support.clocks import NOON
 
@@ -41,7 +42,7 @@ def record(**fields: Any) -> TrackstarConnection:
     return TrackstarConnection.model_validate({"connection_id": "conn_a", **fields})
 
 
-def synced(at: datetime | None = None, **fields: Any) -> dict[str, Any]:
+def synced(at: datetime | str | None = None, **fields: Any) -> dict[str, Any]:
     schedule = {"function_name": "get_orders", "sync_frequency": 3600, "latest_sync": at, **fields}
     return {"sync_schedules": [schedule]}
 
@@ -80,6 +81,9 @@ def error(kind: str, resource: str | None = None) -> dict[str, Any]:
         (synced(NOON - 3 * HOUR, last_crawl_end=NOON - HOUR), HEALTHY, "the newest date of a sync counts"),
         (synced(NOON - 24 * HOUR, sync_frequency=86400), HEALTHY, "a daily sync is not stale after a day"),
         (synced(None), HEALTHY, "a sync without a date"),
+        (synced("0001-01-01T00:00:00Z"), HEALTHY, "a date that means none"),
+        (synced("1970-01-01"), HEALTHY, "another one"),
+        (synced("a while ago"), HEALTHY, "a date that cannot be read"),
         (synced(NOON - 9 * HOUR, function_name="get_products"), HEALTHY, "products may be old"),
     ],
 )
@@ -144,6 +148,16 @@ def test_a_probe_shows_the_syncs_and_the_integration() -> None:
     assert (found.connection.integration, found.health) == ("etsy", Health(since=NOON))
     assert (found.is_successful, found.awaits_initial_sync) == (True, False)
     assert (found.sync_age, found.is_syncing, found.watermark) == (60.0, True, NOON - MINUTE)
+
+
+def test_a_sync_date_that_cannot_be_read_is_reported_once() -> None:
+    body = json.dumps({"connection_id": "conn_a", **synced("a while ago")}).encode()
+    found = probe(read_connection("conn_a", body))
+    state, alerts = with_probe(found.state, found, settings_flaw=None, now=NOON)
+    assert [(alert.kind, alert.recipients) for alert in alerts] == [("orders.unreadable_values", "operators")]
+    assert alerts[0].detail
+    assert "latest_sync (1)" in alerts[0].detail
+    assert with_probe(state, found, settings_flaw=None, now=NOON) == (state, [])
 
 
 def test_a_probe_without_them_keeps_those_of_before() -> None:

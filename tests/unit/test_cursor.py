@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from orderwatch.deadlines.rules import DeadlineRules
-from orderwatch.errors import InvalidRequestError, PagingError
+from orderwatch.errors import InvalidRequestError, NotFoundError, ResponseTooLargeError, TrackstarError
 from orderwatch.reading.cursor import AfterPage, Cursor, DeadlineWatch, Now, ReadContext
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import Progress, Window, WindowKind
@@ -115,9 +115,42 @@ def refusal(parameter: str) -> InvalidRequestError:
     return InvalidRequestError("GET /cart/orders: 422", detail=f"Invalid parameter {parameter}")
 
 
-def test_an_expired_page_token_restarts_the_window() -> None:
-    cursor = reading(READ, page_token="t", read_count=3)
-    assert cursor.recover(refusal("page_token"), context()) == reading(READ, attempt=2)
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("page_token"),
+        refusal("cursor"),
+        InvalidRequestError("GET /cart/orders: 422", detail="page_token, not trackstar_updated_date"),
+        NotFoundError("GET /cart/orders: 404", status=404),
+        *[TrackstarError(f"GET /cart/orders: {status}", status=status) for status in (400, 410, 413, 418, 499)],
+    ],
+    ids=str,
+)
+def test_a_page_token_refused_in_any_words_restarts_the_window(error: TrackstarError) -> None:
+    cursor = reading(READ, page_token="t", read_count=3, page_size=500)
+    assert cursor.recover(error, context()) == reading(READ, attempt=2, page_size=500)
+    with pytest.raises(type(error)):
+        reading(READ).recover(error, context())
+
+
+def test_a_page_that_is_too_large_is_requested_with_half_of_the_orders() -> None:
+    too_large = ResponseTooLargeError("GET /cart/orders: too large")
+    for size, next_size in ((1000, 500), (3, 1)):
+        smaller = reading(READ, page_token="t", page_size=size).recover(too_large, context())
+        assert smaller == reading(READ, page_token="t", page_size=next_size)
+    with pytest.raises(ResponseTooLargeError):
+        reading(READ, page_token="t", page_size=1).recover(too_large, context())
+
+
+@pytest.mark.parametrize(
+    ("page_size", "body", "next_size"),
+    [(250, 8 * 2**20, 500), (250, 8 * 2**20 + 1, 250), (600, 1, 1000)],
+)
+def test_pages_grow_again_if_their_bodies_are_small(page_size: int, body: int, next_size: int) -> None:
+    page = OrderPage([DATED], [], "next", None, size=body)
+    progress = reading(READ, page_size=page_size).after(page, {DATED.id: DATED}, context()).cursor.progress
+    assert progress
+    assert progress.page_size == next_size
 
 
 @pytest.mark.parametrize(("position", "fell_back_at"), [(NOON, NOON - HOUR), (NOON - 2 * HOUR, NOON - 2 * HOUR)])
@@ -148,7 +181,7 @@ ON_SHOP_DATE = Window(kind=SWEEP, after=NOON - DAY, until=NOW, date_field=SHOP)
         (READ, "page_token"),
         (READ, "trackstar_updated_date"),
         (reading(READ, window=ON_SHOP_DATE), "trackstar_updated_date"),
-        (reading(READ, page_token="t"), "limit"),
+        (reading(READ), "limit"),
     ],
     ids=["the first page has no token", "no window", "no window with a filter", "another filter", "something else"],
 )
@@ -169,7 +202,7 @@ def test_the_next_page_follows_even_an_empty_one() -> None:
         assert (progress.page_token, progress.read_count, progress.attempt) == ("b", len(orders), 1)
 
 
-@pytest.mark.parametrize("attempt", [1, 2])
+@pytest.mark.parametrize("attempt", [1, 2, 3])
 def test_a_loop_of_page_tokens_restarts_the_window(attempt: int) -> None:
     moved = after(reading(READ, page_token="a", attempt=attempt), DATED, token="a")
     assert moved == AfterPage(reading(READ, attempt=attempt + 1))
@@ -177,9 +210,11 @@ def test_a_loop_of_page_tokens_restarts_the_window(attempt: int) -> None:
     assert moved == AfterPage(reading(READ, attempt=attempt + 1))
 
 
-def test_a_loop_in_the_third_attempt_is_an_error() -> None:
-    with pytest.raises(PagingError, match="after 1 orders in 3 attempts"):
-        after(reading(READ, page_token="a", attempt=3), DATED, token="a")
+def test_after_three_attempts_another_poll_has_one_more() -> None:
+    cursor = reading(READ, attempt=4)
+    assert cursor.progress
+    assert cursor.progress.is_exhausted
+    assert cursor.begin(context()) == reading(READ, attempt=3)
 
 
 def test_a_short_window_is_read_three_times() -> None:

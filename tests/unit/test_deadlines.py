@@ -64,6 +64,7 @@ def test_where_a_day_ends(day: str, zone: str, ends_at: str, why: str) -> None:
     ("ship_by", "passes_at"),
     [
         ("2026-03-06", "2026-03-07T06:00"),
+        ("2026-03-06T06:00:00", "2026-03-07T06:00"),  # midnight of the shop
         ("2026-03-06T00:00:01", "2026-03-06T00:00:01"),
         ("2026-03-06T23:59:59", "2026-03-06T23:59:59"),
     ],
@@ -121,7 +122,6 @@ STUCK = Deadline(utc("2026-03-04T23:00"), KIND_STUCK)
         (None, RULES, (STUCK,), "without a ship-by it can get stuck"),
         (None, QUIET, (), "that is turned off"),
         (None, replace(RULES, working_days=frozenset()), (), "a shop that never works"),
-        (utc("1999-12-31"), RULES, (STUCK,), "a placeholder is no ship-by"),
         (utc("2000-01-01"), QUIET, (Deadline(utc("2000-01-01T23:00"), KIND_LATE),), "the earliest ship-by"),
         (utc("2099-12-31"), QUIET, (Deadline(utc("2099-12-31T23:00"), KIND_LATE),), "far away"),
         (utc("9999-12-31"), RULES, (), "it never comes"),

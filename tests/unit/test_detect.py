@@ -25,7 +25,7 @@ from orderwatch.polling.detect import (
 from orderwatch.reading.cursor import Cursor, DeadlineWatch
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
-from orderwatch.records import ConnectionState, Extract, StoredOrder
+from orderwatch.records import ConnectionState, Extract, OlderCopy, StoredOrder
 from orderwatch.trackstar.orders import Order, Version, VersionClock
 from tests.support.clocks import NOON
 
@@ -161,7 +161,7 @@ UNDATED, RAW = Order(id="1", status="open"), Order(id="1", status="open", raw_st
         (None, seen("exception"), Reason.FIRST_SEEN, "an unknown order"),
         (stored("open"), seen("exception"), Reason.STATUS_CHANGED, "another status"),
         (stored("open"), seen("exception", minute=0), Reason.STATUS_CHANGED, "of an equal version: the later reading"),
-        (stored("open", minute=2), seen("exception"), Reason.STALE, "an older page cannot overwrite a newer status"),
+        (stored("open", minute=2), seen("exception"), Reason.OLDER_COPY, "an older page cannot overwrite a status"),
         (stored("open", minute=2), seen("open"), Reason.STALE, "an older page of the same status neither"),
         (stored("open"), seen("open", minute=0), Reason.UNCHANGED, "the overlap reads it again"),
         (stored("open"), seen("open"), Reason.SAME_STATUS, "a newer version of the same status"),
@@ -184,7 +184,7 @@ def test_the_reason_for_a_write(before: StoredOrder | None, order: Order, reason
     [
         (None, seen("exception"), BASELINE, Reason.BASELINE),
         (stored("open"), seen("exception"), BASELINE, Reason.STATUS_CHANGED),
-        (stored("open", minute=2), seen("exception"), replace(OBSERVED, observed_at=NOON), Reason.STALE),
+        (stored("open", minute=2), seen("exception"), replace(OBSERVED, observed_at=NOON), Reason.OLDER_COPY),
         (stored("open"), seen("open", minute=0), replace(OBSERVED, observed_at=NOON - HOUR), Reason.UNCHANGED),
     ],
     ids=["the baseline finds it", "it moved during the baseline", "older, behind a clock set back", "known, behind it"],
@@ -193,6 +193,48 @@ def test_the_reason_for_a_write_by_its_circumstances(
     before: StoredOrder | None, order: Order, observation: Observation, reason: Reason
 ) -> None:
     assert reason_for(order, before, observation=observation, policy=POLICY) is reason
+
+
+def readings_of(*seen_copies: tuple[Order, int], before: StoredOrder) -> list[Reason]:
+    """The reasons of these copies, each with the hour of its reading."""
+    reasons, row = [], before
+    for copy, hour in seen_copies:
+        result = detect(copy, row, observation=replace(OBSERVED, reading=NOON + hour * HOUR), policy=POLICY)
+        reasons.append(result if isinstance(result, Reason) else result.reason)
+        row = row if isinstance(result, Reason) else result.stored
+    return reasons
+
+
+OLDER, AGAIN, BELIEVED = Reason.OLDER_COPY, Reason.STALE, Reason.STATUS_CHANGED
+EXCEPTION, CANCELLED, CURRENT = seen("exception"), seen("cancelled"), seen("open", minute=9)
+
+
+@pytest.mark.parametrize(
+    ("copies", "reasons", "why"),
+    [
+        ([(EXCEPTION, 1), (EXCEPTION, 2), (EXCEPTION, 3)], [OLDER, OLDER, BELIEVED], "three readings in a row"),
+        ([(EXCEPTION, 1)] * 3, [OLDER, AGAIN, AGAIN], "pages of one reading count once"),
+        ([(EXCEPTION, 2), (EXCEPTION, 1), (EXCEPTION, 3)], [OLDER, AGAIN, OLDER], "a retried poll counts nothing"),
+        ([(EXCEPTION, 1), (CANCELLED, 2), (EXCEPTION, 3)], [OLDER] * 3, "another status begins again"),
+        (
+            [(EXCEPTION, 1), (EXCEPTION, 2), (CURRENT, 3), (EXCEPTION, 4)],
+            [OLDER, OLDER, Reason.STATE, OLDER],
+            "not in a row",
+        ),
+    ],
+)
+def test_an_older_copy_that_three_readings_show_is_current(
+    copies: list[tuple[Order, int]], reasons: list[Reason], why: str
+) -> None:
+    assert readings_of(*copies, before=stored("open", minute=9)) == reasons, why
+
+
+def test_an_older_copy_that_is_believed_is_alerted_with_its_own_version() -> None:
+    row = stored("open", minute=9, older_copy=OlderCopy("exception", 2, NOON - HOUR))
+    write = moved(seen("exception"), row)
+    assert (alert_of(write).kind, write.stored.older_copy) == ("order.exception", None)
+    assert write.stored.version == Version(NOON + MINUTE, TRACKSTAR)
+    assert moved(seen("open", minute=2), write.stored).reason is Reason.STATUS_CHANGED
 
 
 def test_a_version_in_the_future_counts_as_seen_now() -> None:
@@ -225,11 +267,18 @@ def test_an_unknown_order_after_a_capped_baseline(
 
 @pytest.mark.parametrize("field", ["trackstar_updated_date", "updated_date"])
 def test_of_two_copies_on_a_page_the_newest_counts(field: str) -> None:
-    old, new = ({"id": "1", "status": status, field: f"20{year}-01-01"} for status, year in (("a", 26), ("b", 99)))
-    later, other = {"id": "1", "status": "c", field: "2099-01-01"}, {"id": "2", "status": "d"}
+    old, new = ({"id": "1", "status": status, field: f"20{year}-01-01"} for status, year in (("a", 26), ("b", 27)))
+    later, other = {"id": "1", "status": "c", field: "2027-01-01"}, {"id": "2", "status": "d"}
     for records, status in (([old, new], "b"), ([new, old], "b"), ([new, later], "c")):
         newest = newest_of_each(map(Order.of, [*records, other]))
         assert {each.id: each.status for each in newest.values()} == {"1": status, "2": "d"}
+
+
+def test_copies_that_only_share_the_shops_date_are_compared_by_it() -> None:
+    old = {"id": "1", "status": "old", "updated_date": "2026-01-01", "trackstar_updated_date": "1970-01-01"}
+    new = {"id": "1", "status": "new", "updated_date": "2026-01-02", "trackstar_updated_date": "2026-01-02"}
+    for records in ([old, new], [new, old]):
+        assert newest_of_each(map(Order.of, records))["1"].status == "new"
 
 
 # Identity (rule 2)
@@ -273,7 +322,7 @@ def test_a_missed_deadline_is_alerted_with_its_row() -> None:
     alert = write.deadline_alert
     assert alert
     assert alert.order
-    assert (write.reason, write.alerts, alert.kind) == (Reason.DEADLINE, (alert,), "order.late")
+    assert (write.reason, write.alerts, alert.kind) == (Reason.STATE, (alert,), "order.late")
     assert (alert.alert_id, alert.data_as_of) == (deadline_id("conn_a", "1", LATE), NOON)
     assert (alert.order.due_at, alert.order.previous_status, alert.order.status_since) == (SHIP_BY, None, NOON - HOUR)
     assert write.stored.deadline_state == DeadlineState(passed=LATE, deadline_alert_id=alert.alert_id)

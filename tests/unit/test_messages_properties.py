@@ -129,4 +129,4 @@ def test_the_first_and_last_possible_dates_can_be_shown(day: datetime, zone: str
     connection = alert.connection.model_copy(update={"time_zone": zone})
     body = email.body(alert.model_copy(update={"connection": connection}))
     assert "Placed: " in body
-    assert ("Ship by" in body) == (day.year > 2000), "a ship-by before 2000 means that there is none"
+    assert "Ship by" in body

@@ -1,7 +1,7 @@
 """Trackstar's records: invalid fields become None, invalid orders are quarantined (rule 9), versions (rule 3)."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -51,9 +51,12 @@ def value_of(field: str, read: Order) -> object:
         ("updated_date", "2026-01-05T12:00:00Z", NOON),
         ("updated_date", "2026-01-05T12:00:00", NOON),
         ("updated_date", "2026-01-05T13:00:00+01:00", NOON),
-        ("updated_date", "yesterday", None),
         ("created_date", "0001-01-01T00:00:00+05:00", None),
-        ("created_date", "9999-12-31T23:59:59-05:00", None),
+        ("trackstar_updated_date", "9999-12-31T23:59:59-05:00", None),
+        ("updated_date", "2026-01-05 13:00:00 +0100", NOON),
+        ("latest_ship_date", "2026-01-05T00:00:00+01:00", datetime(2026, 1, 5, tzinfo=UTC)),
+        ("latest_ship_date", "Mon, 05 Jan 2026 00:00:00 -0500", datetime(2026, 1, 5, tzinfo=UTC)),
+        ("latest_ship_date", "2026-01-05T13:00:00+01:00", NOON),
         ("total_price", 129.90, Decimal("129.9")),
         ("total_price", "12.50", Decimal("12.50")),
         ("total_price", "1" * 30, Decimal("1" * 30)),

@@ -1,15 +1,18 @@
 """Poll after poll against a simulated shop: each rule of reading, and faults that could break it."""
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from orderwatch.alerts.alert import Alert
+from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.errors import PollSupersededError, UnavailableError
+from orderwatch.errors import NoProgressError, PagingError, PollSupersededError, UnavailableError
 from orderwatch.polling.detect import Observation, OrderWrite, detect
 from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.poll import alert_poll_failing
@@ -199,6 +202,76 @@ def test_a_poll_without_time_for_a_page_opens_its_window(world: World) -> None:
     assert world.state().cursor.progress
 
 
+def test_a_poll_that_gets_no_further_fails(world: World) -> None:
+    world.started("1").pass_time()
+    world.poll(has_time=time_for(0))
+    with pytest.raises(NoProgressError, match="no further than 0 orders"):
+        world.poll(has_time=time_for(0))
+    assert world.poll().outcome is Outcome.FINISHED
+
+
+REFUSALS = [(422, "Invalid cursor"), (400, "Bad request"), (404, "Not found"), (410, "Gone")]
+
+
+def refuse_tokens(world: World, status: int, error: str) -> None:
+    refusal = Response(status, body=json.dumps({"error": error, "origin": "trackstar"}).encode())
+    world.on_orders(lambda request: refusal if "page_token" in dict(request.query) else None)
+
+
+@pytest.mark.usefixtures("pages_of_two")
+@pytest.mark.parametrize(("status", "error"), REFUSALS)
+def test_a_list_whose_page_tokens_are_all_refused_fails_the_poll(world: World, status: int, error: str) -> None:
+    world.place("1", "2", "3")
+    refuse_tokens(world, status, error)
+    for attempts in (3, 1):  # a later poll tries once more
+        before = len(world.queries())
+        with pytest.raises(PagingError, match="refused or repeat in 3 attempts"):
+            world.poll()
+        assert len(world.queries()) - before == 2 * attempts
+        world.pass_time()
+    world.trackstar.intercept = None
+    assert world.poll().outcome is Outcome.FINISHED
+    assert world.stored("3").status == "open"
+
+
+@pytest.mark.usefixtures("pages_of_two")
+@pytest.mark.parametrize(("status", "error"), REFUSALS)
+def test_a_saved_page_token_that_is_refused_costs_one_restart(world: World, status: int, error: str) -> None:
+    world.started().place("1", "2", "3", status="exception")
+    world.pass_time()
+    world.poll(has_time=time_for(1))
+    refusal = Response(status, body=json.dumps({"error": error}).encode())
+    refusals = iter([refusal])
+    world.on_orders(lambda request: next(refusals, None) if "page_token" in dict(request.query) else None)
+    assert world.poll().outcome is Outcome.FINISHED
+    assert sorted(order_kinds(world.new_alerts())) == [(each, "order.exception") for each in "123"]
+
+
+@pytest.mark.usefixtures("pages_of_two")
+def test_a_poll_restarted_by_hand_begins_at_the_first_page(world: World) -> None:
+    world.started("1", "2", "3").pass_time()
+    world.poll(has_time=time_for(1))
+    assert world.poll(restart=True).pages == 2
+
+
+def test_large_pages_shrink_and_one_large_order_is_quarantined(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orderwatch.trackstar.http.MAX_BODY", 5_000)
+    monkeypatch.setattr("orderwatch.reading.window.ROOMY", 2_000)
+    world.place(*"12345678", additional_fields={"note": "x" * 1_000})
+    world.place("large", additional_fields={"note": "x" * 10_000})
+    world.place("m", "n", "o", "p", "q")
+    summary = world.poll()
+    assert (summary.outcome, summary.orders, summary.quarantined) == (Outcome.FINISHED, 13, 1)
+    [quarantined, started] = world.new_alerts()
+    assert quarantined.detail
+    assert "large (record: too large)" in quarantined.detail
+    assert started.detail
+    assert started.detail.startswith("Watching 14 orders")
+    limits = [int(query["limit"]) for query in world.queries()]
+    assert limits[:3] == [1000, 500, 250]
+    assert any(one == 1 < two for one, two in pairwise(limits)), "pages grow again"
+
+
 class KilledError(BaseException):
     """The process was killed."""
 
@@ -335,7 +408,7 @@ def test_an_order_that_another_poll_wrote_is_decided_again(
     world.move("1", "exception")
     world.move("2", "exception")
     summary = poll(world.client(), Overtaken(world, [theirs(world, status, minutes)]), "conn_a")
-    assert (summary.conflicts, summary.stale, summary.written) == (1, stale, 2 - stale)
+    assert (summary.conflicts, summary.stale, summary.written) == (1, stale, 2)
     assert sorted(order_changes(world.new_alerts())) == sorted([*expected, ("2", "order.exception", "open")])
 
 
@@ -386,6 +459,21 @@ def test_a_malformed_record_is_quarantined_alone(world: World) -> None:
 
     world.shop.heal("2")
     assert order_kinds(world.next_poll(sync=True)) == [("2", "order.exception")]
+
+
+def test_a_ship_by_that_cannot_be_read_is_reported_once(world: World) -> None:
+    world.started("1", "2").place("3", latest_ship_date="0001-01-01T00:00:00Z")
+    for order_id in "12":
+        world.shop.move(order_id, "processing")
+        world.shop.garble(order_id, {"latest_ship_date": "03/05/2026"})
+    world.shop.sync()
+    world.pass_time()
+    assert world.poll().unreadable == 2
+    [alert] = world.new_alerts()
+    assert (alert.kind, alert.recipients) == ("orders.unreadable_values", Recipients.OPERATORS)
+    assert alert.detail
+    assert "latest_ship_date (2, first in " in alert.detail
+    assert world.next_poll(sync=True) == []
 
 
 # The connection (rule 10)

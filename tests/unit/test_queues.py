@@ -78,6 +78,14 @@ def test_a_refused_message_does_not_affect_other_connections(sqs: MemorySqs, mis
     assert requested["conn_10"] == "poll of conn_10"
 
 
+def test_a_restart_is_part_of_the_message() -> None:
+    sqs = MemorySqs()
+    sqs.queue.request_polls(["conn_a"])
+    sqs.queue.request_polls(["conn_a"], restart=True)
+    bodies = [json.loads(entry["MessageBody"]) for entry in sqs.taken]
+    assert bodies == [{"connection_id": "conn_a"}, {"connection_id": "conn_a", "restart": True}]
+
+
 def test_a_single_refused_poll_request_is_an_error() -> None:
     queue = MemorySqs(refused={"conn_a"}).queue
     assert queue.request_poll("conn_b") == "poll of conn_b"

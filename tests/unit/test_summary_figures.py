@@ -1,7 +1,7 @@
 """Rule 20: what a summary counts, order by order, and which products hold orders up."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -115,10 +115,10 @@ def test_the_five_most_frequent_reasons_of_the_shop_are_listed() -> None:
 def test_the_ten_most_urgent_orders_are_listed() -> None:
     rows = {f"{number}": row(ship_by=AT + number * HOUR) for number in range(8, 0, -1)}
     rows["no date"] = row(kept=extract(total="9000"))
-    rows["year 1970"] = row(ship_by=datetime(1970, 1, 1, tzinfo=UTC), kept=extract(total="8000"))
+    rows["no date either"] = row(kept=extract(total="8000"))
     rows["risk"] = row("open", needs_attention=False, deadline_state=AT_RISK, ship_by=AT - DAY)
     shop = shop_of(rows)
-    assert [order.id for order in shop.orders] == [*"12345678", "no date", "year 1970"]
+    assert [order.id for order in shop.orders] == [*"12345678", "no date", "no date either"]
     assert shop.more_orders == 1
 
 

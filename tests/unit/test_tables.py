@@ -17,7 +17,7 @@ from orderwatch.errors import PollSupersededError
 from orderwatch.polling.detect import Observation, OrderWrite, Reason, detect
 from orderwatch.reading.cursor import Cursor
 from orderwatch.reading.window import BacklogCount, Progress, WindowKind, baseline_window
-from orderwatch.records import ConnectionState, StoredOrder, Syncs
+from orderwatch.records import ConnectionState, OlderCopy, StoredOrder, Syncs
 from orderwatch.trackstar.orders import Order, Version, VersionClock
 from tests.support.clocks import NOON, FakeClock
 from tests.support.cloud import Tables
@@ -54,6 +54,7 @@ FULL = StoredOrder(
     ship_by=NOON + DAY,
     deadline_state=DeadlineState(due=LATER, passed=DUE, deadline_alert_id="alert-2"),
     extract='{"currency":"EUR"}',
+    older_copy=OlderCopy("open", 2, NOON),
 )
 
 

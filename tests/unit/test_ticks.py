@@ -54,8 +54,10 @@ class Queue:
 
     requested: list[str] = field(default_factory=list)
     refuses: Collection[str] = ()
+    restarts: list[bool] = field(default_factory=list)
 
-    def request_polls(self, connection_ids: Collection[str]) -> dict[str, str]:
+    def request_polls(self, connection_ids: Collection[str], *, restart: bool = False) -> dict[str, str]:
+        self.restarts += [restart]
         accepted = [each for each in connection_ids if each not in self.refuses]
         self.requested += accepted
         return {each: f"poll-of-{each}" for each in accepted}
@@ -148,6 +150,8 @@ def test_a_sync_that_ends_while_a_poll_reads_is_read_by_the_next_one(running: Fu
 def test_a_poll_that_an_operator_requests_is_always_queued(running: Functions) -> None:
     assert running.tick(connection_ids=["conn_a"]) == running.queue.requested == ["conn_a"]
     assert running.world.trackstar.requests == []
+    running.tick(connection_ids=["conn_a"], restart=True)
+    assert running.queue.restarts == [False, True]
 
 
 @pytest.mark.parametrize("key", [API_KEY, "wrong"], ids=["Trackstar is down", "the API key is refused"])
@@ -260,6 +264,7 @@ def test_a_poll_logs_its_counts_and_sends_those_with_alarms(
     assert {name: value for name, value in ended.items() if name[0].isupper()} == {
         "PollsFinished": 1,
         "OrdersQuarantined": 1,
+        "ValuesUnreadable": 0,
         "FoundBySweep": 0,
         "PagesRead": 1,
         "OrdersRead": 2,

@@ -43,7 +43,12 @@ def fake_clock() -> FakeClock:
 
 
 FAULTS: dict[str, Response | Exception] = {
-    **{str(status): Response(status) for status in (429, 500, 502, 503, 504, 599)},
+    **{str(status): Response(status) for status in (204, 408, 425, 429, 500, 502, 503, 504, 599)},
+    "an error in a 200": Response(200, body=b'{"error": "internal error", "data": []}'),
+    "an error object": Response(200, body=b'{"error": {"code": 7}, "data": [{"id": "1", "status": "open"}]}'),
+    "errors in a 200": Response(200, body=b'{"errors": ["timeout"], "data": [], "total_count": 0}'),
+    "no list of a number of orders": Response(200, body=b'{"data": null, "total_count": 3}'),
+    "no list of an unknown number": Response(200, body=b'{"data": null}'),
     "a page of HTML": Response(200, body=b"<html>Maintenance</html>"),
     "a body that is no page": Response(200, body=b'{"orders": []}'),
     "half a body": Response(200, body=b'{"data": [{"id": "1", "sta'),
@@ -73,9 +78,22 @@ def test_a_transient_fault_is_retried_up_to_five_tries(fake_clock: FakeClock, fa
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b'{"data": null, "next_token": null, "total_count": 0}',
+        b'{"error": null, "data": []}',
+        b'{"error": "", "errors": [], "data": []}',
+    ],
+)
+def test_an_empty_list_is_an_empty_page(body: bytes) -> None:
+    vendor = Replies(Response(200, body=body))
+    assert read_page(vendor.client()) == []
+    assert len(vendor.requests) == 1
+
+
+@pytest.mark.parametrize(
     ("status", "error"),
     [
-        (204, TrackstarError),
         (301, TrackstarError),
         (400, TrackstarError),
         (401, UnauthorizedError),
@@ -125,7 +143,9 @@ def test_delays_are_random_up_to_a_bound_that_doubles(fake_clock: FakeClock, mon
         ("retry-after", "7.5", 7.5),
         ("x-ratelimit-retry-after", "7", 7.0),
         ("x-rate-limit-retry-after", "7", 7.0),
-        ("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT", 0.25),
+        ("retry-after", "Wed, 21 Oct 2026 07:28:30 GMT", 30.0),
+        ("retry-after", "Wed, 21 Oct 2026 07:27:30 GMT", 0.25),
+        ("retry-after", "tomorrow", 0.25),
         ("retry-after", "", 0.25),
         ("retry-after", "nan", 0.25),
         ("retry-after", "inf", 0.25),
@@ -133,11 +153,12 @@ def test_delays_are_random_up_to_a_bound_that_doubles(fake_clock: FakeClock, mon
         ("retry-after", "0.1", 0.25),
     ],
 )
-def test_retry_after_is_honoured_if_it_is_a_number(
+def test_retry_after_is_honoured_if_it_is_readable(
     fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch, header: str, value: str, slept: float
 ) -> None:
     monkeypatch.setattr("orderwatch.trackstar.http.random.uniform", lambda _, high: high)
-    read_page(Replies(Response(429, ((header, value),))).client())
+    date = ("date", "Wed, 21 Oct 2026 07:28:00 GMT")
+    read_page(Replies(Response(429, ((header, value), date))).client())
     assert fake_clock.slept == [slept]
 
 

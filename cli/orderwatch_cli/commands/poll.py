@@ -31,22 +31,32 @@ def poll(
     stack_name: StackName = STACK_NAME,
     endpoint_url: Endpoint = None,
     *,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin an unfinished reading of these shops again, from its first page.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Poll shops now.
 
     A scheduled run polls only the shops that may have changed.
     """
+    if restart and not connection_ids:
+        raise typer.BadParameter("name the shops whose reading begins again: orderwatch poll CONNECTION_ID --restart")
     with stack_at(stack_name, endpoint_url) as stack:
-        queued = poll_now(stack, connection_ids or [])
+        queued = poll_now(stack, connection_ids or [], restart=restart)
     if json:
         output.document(queued)
     else:
         output.line(f"polling {', '.join(queued.connection_ids)}")
 
 
-def poll_now(stack: Stack, connection_ids: Sequence[str]) -> QueuedPolls:
+def poll_now(stack: Stack, connection_ids: Sequence[str], *, restart: bool = False) -> QueuedPolls:
     """Queue a poll of these connections, or of all if the list is empty.
+
+    Args:
+        stack: The stack.
+        connection_ids: The connections.
+        restart: Whether an unfinished reading begins again.
 
     Raises:
         NotConnectedError: A connection has no access token, or none has.
@@ -59,5 +69,5 @@ def poll_now(stack: Stack, connection_ids: Sequence[str]) -> QueuedPolls:
     if not connected:
         connect = stack.commands.own("connect CONNECTION_ID")
         raise NotConnectedError(f"no shop is connected; connect one with: {connect}")
-    payload = {"connection_ids": list(connection_ids) or sorted(connected)}
+    payload = {"connection_ids": list(connection_ids) or sorted(connected)} | ({"restart": True} if restart else {})
     return QueuedPolls.model_validate(stack.invoke(Function.DISPATCH_POLLS, payload))

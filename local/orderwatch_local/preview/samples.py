@@ -23,7 +23,13 @@ from orderwatch.alerts.kinds import (
 from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder, Backlog, BacklogOrder
 from orderwatch.deadlines.alerts import deadline_alert
 from orderwatch.deadlines.rules import Deadline, DeadlineRules
-from orderwatch.polling.connection_alerts import quarantine_alert, refused_settings, refused_sync, unknown_status_alert
+from orderwatch.polling.connection_alerts import (
+    quarantine_alert,
+    refused_settings,
+    refused_sync,
+    unknown_status_alert,
+    unreadable_alert,
+)
 from orderwatch.polling.health import poll_failing_since, refused_by_trackstar
 from orderwatch.publishing.group import group
 from orderwatch.publishing.subscription_monitor import (
@@ -31,6 +37,7 @@ from orderwatch.publishing.subscription_monitor import (
     Subscription,
     due_alert,
 )
+from orderwatch.trackstar.fields import UnreadableValues
 from orderwatch_local.preview.summary_sample import summary_sample
 
 NOW = datetime(2026, 3, 4, 12, 32, tzinfo=UTC)
@@ -264,6 +271,13 @@ def _quarantined() -> Alert:
     return notice
 
 
+def _unreadable() -> Alert:
+    values = UnreadableValues()
+    for order_id in ("gid-5501077", "gid-5501081"):
+        values.add("latest_ship_date", order_id)
+    return unreadable_alert(values, ["latest_ship_date"], connection=SHOP, now=NOW)
+
+
 def _refused_settings() -> Alert:
     flaw = "time_zone: no time zone of the IANA database, such as Europe/Berlin or UTC"
     return refused_settings(flaw, connection=SHOP, now=NOW)
@@ -307,6 +321,7 @@ SAMPLES: dict[str, Alert] = {
     "topic.resubscribed": _subscription_alert(_NO_SUBSCRIBERS, is_confirmed=True),
     "watch.started": _watch_started(),
     "orders.quarantined": _quarantined(),
+    "orders.unreadable_values": _unreadable(),
     "status.unknown": unknown_status_alert("exceptoin", now=NOW),
     "settings.refused": _refused_settings(),
     "sync.refused": refused_sync("POST /connections/sync: 403", connection=SHOP, now=NOW),

@@ -25,6 +25,14 @@ def test_poll_invokes_dispatch_polls(operated: Operated, typed: tuple[str, ...],
     assert operated.session.functions.invoked == [("DispatchPollsFunction", {"connection_ids": polled})]
 
 
+def test_poll_can_restart_an_unfinished_reading(operated: Operated) -> None:
+    operated.connect(CONNECTION, TOKEN)
+    assert "name the shops whose reading begins again" in operated.run("poll", "--restart").err
+    operated.run("poll", CONNECTION, "--restart")
+    payload = {"connection_ids": [CONNECTION], "restart": True}
+    assert operated.session.functions.invoked == [("DispatchPollsFunction", payload)]
+
+
 def test_failed_function_is_one_line_with_its_log(operated: Operated) -> None:
     operated.connect(CONNECTION, TOKEN)
     operated.session.functions.answers["DispatchPollsFunction"] = {"errorType": "KeyError"}

@@ -15,7 +15,9 @@ OrderwatchError
     ├── NotFoundError           404: not in Trackstar's copy for this connection
     ├── InvalidRequestError     422: `names(parameter)` returns whether the vendor refused that parameter
     ├── NotSupportedError       501: the integration lacks the endpoint; do not retry
-    ├── PagingError             the page tokens of a list repeat; poll again later, contact Trackstar's support
+    ├── ResponseTooLargeError   the body is too large to be read; ask for fewer records
+    ├── PagingError             a list cannot be read to its end; poll again later, contact Trackstar's support
+    ├── NoProgressError         an unfinished poll got no further than the one before it; poll again later
     └── UnavailableError        429, 5xx, resets, timeouts and unreadable bodies, after all retries: poll again later
 
 Adapters raise them. Their texts name the subject and the remedy, never a secret, a body or personal data.
@@ -68,17 +70,27 @@ class PollSupersededError(OrderwatchError):
     """Another poll has written the connection's row since this one read it. Nothing is lost."""
 
 
+_CLIENT_ERRORS = range(400, 500)
+
+
 class TrackstarError(OrderwatchError):
     """Trackstar did not respond as documented.
 
     Args:
         message: The request (method and path) and what went wrong, without bodies.
         request_id: The vendor's `X-Request-Id`, for its support.
+        status: The HTTP status of the response; None if there was none.
     """
 
-    def __init__(self, message: str, *, request_id: str | None = None) -> None:
+    def __init__(self, message: str, *, request_id: str | None = None, status: int | None = None) -> None:
         super().__init__(f"{message} (request {request_id})" if request_id else message)
         self.request_id = request_id
+        self.status = status
+
+    @property
+    def refuses_request(self) -> bool:
+        """Whether the vendor refused this request, and not the caller: any 4xx but 401, 403 and 429."""
+        return self.status in _CLIENT_ERRORS and self.status not in {401, 403, 429}
 
 
 class UnauthorizedError(TrackstarError):
@@ -97,7 +109,7 @@ class InvalidRequestError(TrackstarError):
     """422: the vendor refused a parameter. Its message (`detail`) names the parameter and is not part of the text."""
 
     def __init__(self, message: str, *, detail: str, request_id: str | None = None) -> None:
-        super().__init__(message, request_id=request_id)
+        super().__init__(message, request_id=request_id, status=422)
         self._detail = detail
 
     def names(self, parameter: str) -> bool:
@@ -113,5 +125,24 @@ class UnavailableError(TrackstarError):
     """A fault that may be temporary: 429, 5xx, a reset, a timeout or an unreadable body. All retries failed."""
 
 
+class ResponseTooLargeError(TrackstarError):
+    """The body is too large to be read. A retry would get the same body.
+
+    Args:
+        message: As for `TrackstarError`.
+        head: The beginning of the body.
+        tail: Its end; empty if it was not read that far.
+    """
+
+    def __init__(self, message: str, *, head: bytes = b"", tail: bytes = b"") -> None:
+        super().__init__(message)
+        self.head = head
+        self.tail = tail
+
+
 class PagingError(TrackstarError):
-    """The page tokens of a list repeat, so the list has no end."""
+    """The page tokens of a list are refused or repeat in every attempt, so its end cannot be reached."""
+
+
+class NoProgressError(TrackstarError):
+    """A poll ran out of time and got no further than the one before it."""

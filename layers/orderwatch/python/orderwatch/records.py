@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
 
 from orderwatch.alerts.parts import MAX_TEXT
 from orderwatch.deadlines.rules import NO_DEADLINE, DeadlineState
@@ -85,6 +85,24 @@ def product_id_of(item: LineItem) -> str | None:
     return item.product_id if item.product_id and len(item.product_id) <= MAX_TEXT else None
 
 
+READINGS_TO_BELIEVE = 3
+"""Consecutive readings that must show an older copy with another status before it is current (rule 3)."""
+
+
+class OlderCopy(NamedTuple):
+    """A copy of an order that is dated before the stored version and has another status.
+
+    Attributes:
+        status: Its status.
+        readings: Number of consecutive readings that showed it.
+        last_reading: The last of them.
+    """
+
+    status: str
+    readings: int
+    last_reading: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class StoredOrder:
     """The last seen status of an order: its row in OrderTable.
@@ -101,6 +119,7 @@ class StoredOrder:
         ship_by: The ship-by date.
         deadline_state: The order's next deadline, and the latest one that passed.
         extract: The encoded `Extract`; None if the order neither needs attention nor is at risk.
+        older_copy: The older copy that the last readings showed instead, if any.
     """
 
     status: str
@@ -114,6 +133,17 @@ class StoredOrder:
     ship_by: datetime | None = None
     deadline_state: DeadlineState = NO_DEADLINE
     extract: str | None = None
+    older_copy: OlderCopy | None = None
+
+    def is_counted(self, reading: datetime) -> bool:
+        """Whether this reading, or a later one, has counted an older copy already."""
+        return self.older_copy is not None and self.older_copy.last_reading >= reading
+
+    def with_older_copy(self, status: str, reading: datetime) -> Self:
+        """The row after one more reading that showed an older copy in this status."""
+        known = self.older_copy
+        readings = known.readings + 1 if known and known.status == status else 1
+        return replace(self, older_copy=OlderCopy(status, readings, reading))
 
 
 class HealthState(StrEnum):
@@ -185,6 +215,7 @@ class ConnectionState:
         reported_statuses: Watched statuses that were reported to the operators as unknown.
         settings_flaw: Why the shop's own settings are invalid, as reported to the operators.
         quarantined: Why a record is invalid, by order id, as reported to the operators (rule 9).
+        unreadable: The fields with a value that cannot be read, as reported to the operators (rule 21).
     """
 
     connection_id: str
@@ -197,6 +228,7 @@ class ConnectionState:
     reported_statuses: tuple[str, ...] = ()
     settings_flaw: str | None = None
     quarantined: Mapping[str, str] = field(default_factory=dict)
+    unreadable: tuple[str, ...] = ()
 
     @property
     def is_poll_failing(self) -> bool:

@@ -22,13 +22,21 @@ ALERT_TOPIC = "AlertTopic"
 OPS_TOPIC = "OpsTopic"
 KIND_WATCH_STARTED = "watch.started"
 KIND_QUARANTINED = "orders.quarantined"
+KIND_UNREADABLE = "orders.unreadable_values"
 KIND_POLL_FAILING = "connection.poll_failing"
 KIND_UNKNOWN_STATUS = "status.unknown"
 KIND_REFUSED_SETTINGS = "settings.refused"
 KIND_SUMMARY = "summary.daily"
 KIND_REFUSED_SYNC = "sync.refused"
 OPERATORS_KINDS = frozenset(
-    {KIND_QUARANTINED, KIND_POLL_FAILING, KIND_UNKNOWN_STATUS, KIND_REFUSED_SETTINGS, KIND_REFUSED_SYNC}
+    {
+        KIND_QUARANTINED,
+        KIND_UNREADABLE,
+        KIND_POLL_FAILING,
+        KIND_UNKNOWN_STATUS,
+        KIND_REFUSED_SETTINGS,
+        KIND_REFUSED_SYNC,
+    }
 )
 """Kinds that go to OpsTopic: only the operators of orderwatch can act on them."""
 

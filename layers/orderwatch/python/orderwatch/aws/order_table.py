@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orderwatch.aws.dynamodb import Action, batch_get, put_action, query, to_item
 from orderwatch.deadlines.rules import Deadline, DeadlineState
 from orderwatch.polling.detect import OrderWrite
-from orderwatch.records import StoredOrder
+from orderwatch.records import OlderCopy, StoredOrder
 from orderwatch.trackstar.orders import Version, VersionClock
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def _row(connection_id: str, order_id: str, stored: StoredOrder) -> dict[str, An
         "status_alert_id": stored.status_alert_id,
         "ship_by": stored.ship_by.isoformat() if stored.ship_by else None,
         "extract": stored.extract,
+        "older_copy": _older_copy_to_row(stored.older_copy),
         "deadline_alert_id": deadline_state.deadline_alert_id,
         **_deadline_attributes("due", deadline_state.due),
         **_deadline_attributes("passed", deadline_state.passed),
@@ -132,7 +133,16 @@ def _stored(row: dict[str, Any]) -> StoredOrder:
         ship_by=datetime.fromisoformat(row["ship_by"]) if "ship_by" in row else None,
         deadline_state=DeadlineState(_deadline(row, "due"), _deadline(row, "passed"), row.get("deadline_alert_id")),
         extract=row.get("extract"),
+        older_copy=_older_copy(row["older_copy"]) if "older_copy" in row else None,
     )
+
+
+def _older_copy_to_row(copy: OlderCopy | None) -> dict[str, Any] | None:
+    return copy._asdict() | {"last_reading": copy.last_reading.isoformat()} if copy else None
+
+
+def _older_copy(row: dict[str, Any]) -> OlderCopy:
+    return OlderCopy(row["status"], int(row["readings"]), datetime.fromisoformat(row["last_reading"]))
 
 
 def _deadline(row: dict[str, Any], name: str) -> Deadline | None:

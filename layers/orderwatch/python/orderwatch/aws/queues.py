@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +27,19 @@ class PollQueue:
         self._client = client
         self._url = url
 
-    def request_polls(self, connection_ids: Collection[str]) -> dict[str, str]:
+    def request_polls(self, connection_ids: Collection[str], *, restart: bool = False) -> dict[str, str]:
         """Request one poll of each connection; log the messages that SQS refuses.
+
+        Args:
+            connection_ids: The connections.
+            restart: Whether a window that is being read begins anew.
 
         Returns:
             The id of the poll (which is the id of its message) for each connection whose message SQS accepted.
         """
         requested: dict[str, str] = {}
         for batch in batched(dict.fromkeys(connection_ids), BATCH, strict=False):
-            requested |= self._send(batch)
+            requested |= self._send(batch, {"restart": True} if restart else {})
         return requested
 
     def request_poll(self, connection_id: str) -> str:
@@ -49,11 +53,11 @@ class PollQueue:
             raise PollsNotRequestedError([connection_id])
         return requested[connection_id]
 
-    def _send(self, connection_ids: Sequence[str]) -> dict[str, str]:
+    def _send(self, connection_ids: Sequence[str], options: Mapping[str, bool]) -> dict[str, str]:
         entries: Any = [
             {
                 "Id": str(index),
-                "MessageBody": json.dumps({"connection_id": connection_id}),
+                "MessageBody": json.dumps({"connection_id": connection_id, **options}),
                 "MessageGroupId": connection_id,
                 # Random: deduplication by content would drop a scheduled poll that is a little early.
                 "MessageDeduplicationId": uuid.uuid4().hex,

@@ -6,7 +6,7 @@ from datetime import datetime
 from orderwatch.alerts.alert import Alert, alert_id
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK, severity_of, status_phrase
 from orderwatch.alerts.parts import AlertConnection, AlertOrder
-from orderwatch.deadlines.rules import Deadline, DeadlineRules, has_ship_by
+from orderwatch.deadlines.rules import Deadline, DeadlineRules
 
 
 def deadline_id(connection_id: str, order_id: str, deadline: Deadline) -> str:
@@ -51,7 +51,7 @@ def _detail(deadline: Deadline, status: str, rules: DeadlineRules) -> str | None
 def describe_resolved(deadline: Deadline, *, order: AlertOrder, is_open: bool) -> str:
     """Why a deadline that was alerted no longer applies to the order as it is now."""
     problem = "late" if deadline.kind == KIND_LATE else "stuck"
-    if is_open and has_ship_by(order.ship_by):
+    if is_open and order.ship_by:
         return f"It is no longer {problem}: it has a new ship-by."
     if is_open and deadline.kind == KIND_LATE:
         return f"It is no longer {problem}: its ship-by was removed."

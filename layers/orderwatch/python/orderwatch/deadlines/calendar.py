@@ -25,13 +25,22 @@ def ship_deadline(ship_by: datetime, zone: tzinfo) -> datetime:
     Raises:
         OverflowError: It is later than the latest date.
     """
-    in_utc = ship_by.astimezone(UTC)
-    return end_of_day(in_utc.date(), zone) if is_date_only(ship_by) else in_utc
+    day = date_only(ship_by, zone)
+    return end_of_day(day, zone) if day else ship_by.astimezone(UTC)
 
 
-def is_date_only(ship_by: datetime) -> bool:
-    """Whether a ship-by is a date without a time, which Trackstar shows as midnight UTC."""
-    return ship_by.astimezone(UTC).time() == time()
+def date_only(ship_by: datetime, zone: tzinfo) -> date | None:
+    """The day of a ship-by without a time; None if it has one.
+
+    Trackstar shows a date without a time as midnight UTC, or as the shop's own midnight.
+
+    Raises:
+        OverflowError: It is the first or the last possible day.
+    """
+    if (in_utc := ship_by.astimezone(UTC)).time() == time():
+        return in_utc.date()
+    local = ship_by.astimezone(zone)
+    return local.date() if local.time() == time() else None
 
 
 def end_of_business_days(

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import NamedTuple, Self, TypeGuard
+from typing import NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
@@ -23,8 +23,6 @@ FINAL_STATUSES = frozenset({"fulfilled", "cancelled"})
 """Statuses with nothing left to do: an order in one of them never needs attention."""
 PROBLEM_KINDS = frozenset({KIND_LATE, KIND_STUCK})
 """Deadlines that are a problem from when they pass until it is resolved."""
-_EARLIEST_YEAR = 2000
-"""An earlier ship-by means none: shop software writes year 1 or 1970."""
 
 
 class Deadline(NamedTuple):
@@ -77,13 +75,13 @@ class DeadlineRules:
         if status not in OPEN_STATUSES:
             return ()
         try:
-            return self._shipping(ship_by) if has_ship_by(ship_by) else self._moving(since)
+            return self._shipping(ship_by) if ship_by else self._moving(since)
         except OverflowError:  # in the year 9999
             return ()
 
     def past_shipping(self, status: str, ship_by: datetime | None, *, by: datetime) -> str | None:
         """The kind of the latest deadline of an order's ship-by that had passed by that time."""
-        if not has_ship_by(ship_by):
+        if ship_by is None:
             return None
         found = self.deadlines(status=status, ship_by=ship_by, since=by)
         return next((each.kind for each in reversed(found) if each.at <= by), None)
@@ -101,11 +99,6 @@ class DeadlineRules:
             since, self.stuck_days, zone=self.zone, working_days=self.working_days, holidays=self.holidays
         )
         return (Deadline(at, KIND_STUCK),) if at else ()
-
-
-def has_ship_by(ship_by: datetime | None) -> TypeGuard[datetime]:
-    """Whether the shop gives a plausible ship-by."""
-    return ship_by is not None and ship_by.year >= _EARLIEST_YEAR
 
 
 class DeadlineState(NamedTuple):

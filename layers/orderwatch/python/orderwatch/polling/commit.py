@@ -87,8 +87,10 @@ def _detect(
     """Compare the orders with their current rows, and count stale ones."""
     stored = store.stored_orders(observation.connection.id, [order.id for order in orders])
     results = [detect(order, stored.get(order.id), observation=observation, policy=policy) for order in orders]
-    metrics.stale += sum(1 for each in results if each is Reason.STALE)
-    return [each for each in results if isinstance(each, OrderWrite)]
+    writes = [each for each in results if isinstance(each, OrderWrite)]
+    counted = sum(1 for write in writes if write.reason is Reason.OLDER_COPY)
+    metrics.stale += counted + sum(1 for each in results if each is Reason.STALE)
+    return writes
 
 
 def log_alerts(alerts: Iterable[Alert]) -> None:

@@ -1,6 +1,6 @@
 """The alerts about a connection, and what a page of orders shows about its connection."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -16,6 +16,7 @@ from orderwatch.alerts.kinds import (
     KIND_STALE,
     KIND_UNAUTHORIZED,
     KIND_UNKNOWN_STATUS,
+    KIND_UNREADABLE,
     KIND_WATCH_STARTED,
     Recipients,
     status_phrase,
@@ -30,7 +31,8 @@ from orderwatch.reading.cursor import AfterPage, ReadContext
 from orderwatch.reading.window import Progress, WindowKind
 from orderwatch.records import ConnectionState, Health, HealthState
 from orderwatch.sanitize import one_line
-from orderwatch.trackstar.orders import OrderPage
+from orderwatch.trackstar.fields import UnreadableValues
+from orderwatch.trackstar.orders import MAX_ID_LENGTH, OrderPage
 
 MAX_REASON = 200
 """Characters of the vendor's message in an alert."""
@@ -79,6 +81,9 @@ def page_alerts(
     """
     watched_deadlines, finished = state.cursor.deadlines.rules is not None, after.finished
     state, alerts = _with_quarantined(_with_statuses(state, observed), page, observed)
+    now = observed.observed_at
+    state, unreadable = with_unreadable(state, page.unreadable, connection=observed.connection, now=now)
+    alerts += unreadable
     if finished is None:
         return state, alerts
     state, unknown = _with_unknown_statuses(state, context)
@@ -123,6 +128,35 @@ def quarantine_alert(reasons: Mapping[str, str], *, connection: AlertConnection,
         f"{', '.join(named)}{more}. All other orders are watched."
     )
     return connection_alert(KIND_QUARANTINED, connection=connection, since=now, detail=detail, subject=sorted(reasons))
+
+
+def unreadable_alert(
+    values: UnreadableValues, names: Sequence[str], *, connection: AlertConnection, now: datetime
+) -> Alert:
+    """The alert about values that cannot be read (rule 21); `names` are the fields that are reported."""
+    named = ", ".join(_unreadable_field(name, values) for name in names)
+    detail = (
+        f"Values were given and cannot be read: {named}. They count as missing: an order without a readable "
+        "latest_ship_date is never late. Further ones are counted in the metric ValuesUnreadable."
+    )
+    return connection_alert(KIND_UNREADABLE, connection=connection, since=now, detail=detail, subject=names)
+
+
+def _unreadable_field(name: str, values: UnreadableValues) -> str:
+    first = values.first_ids[name]
+    return f"{name} ({values.counts[name]:,}{f', first in {one_line(first, MAX_ID_LENGTH)}' if first else ''})"
+
+
+def with_unreadable(
+    state: ConnectionState, values: UnreadableValues, *, connection: AlertConnection, now: datetime
+) -> tuple[ConnectionState, list[Alert]]:
+    """Report the fields with a value that cannot be read to the operators, each field once (rule 21)."""
+    new = sorted(values.counts.keys() - set(state.unreadable))
+    if not new:
+        return state, []
+    logger.warning("values cannot be read", extra={"counts": values.counts})
+    alert = unreadable_alert(values, new, connection=connection, now=now)
+    return replace(state, unreadable=(*state.unreadable, *new)), [alert]
 
 
 def refused_settings(flaw: str, *, connection: AlertConnection, now: datetime) -> Alert:

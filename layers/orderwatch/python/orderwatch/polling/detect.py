@@ -17,7 +17,7 @@ from orderwatch.deadlines.alerts import deadline_alert, describe_resolved, resol
 from orderwatch.deadlines.rules import NO_DEADLINE, OPEN_STATUSES, DeadlineChange, Suppression, evaluate
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import Window, WindowKind
-from orderwatch.records import ConnectionState, Extract, StoredOrder, product_id_of
+from orderwatch.records import READINGS_TO_BELIEVE, ConnectionState, Extract, StoredOrder, product_id_of
 from orderwatch.trackstar.orders import Order, OrderPage, Version, VersionClock
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -31,7 +31,8 @@ class Reason(StrEnum):
     BEFORE_WATCH = "older than the watch"
     STATUS_CHANGED = "status changed"
     SAME_STATUS = "new version of the same status"
-    DEADLINE = "deadline of the same version changed"
+    OLDER_COPY = "older copy with another status"
+    STATE = "same version, other deadline or count of older copies"
     GONE = "gone from Trackstar"
     UNCHANGED = "unchanged"
     STALE = "stale version"
@@ -53,6 +54,7 @@ class Observation:
         data_as_of: The end of the last sync of the connection's orders.
         suppression: The deadlines that are not alerted.
         watermark: Up to when the shop's data are complete; None: deadlines are scheduled and not alerted.
+        reading: When the poll was requested, which tells readings apart.
         orders: The newest record of each order of the page, by id.
     """
 
@@ -63,6 +65,7 @@ class Observation:
     data_as_of: datetime | None
     suppression: Suppression | None = None
     watermark: datetime | None = None
+    reading: datetime = END_OF_TIME
     orders: Mapping[str, Order] = field(default_factory=dict)
 
     @classmethod
@@ -75,8 +78,9 @@ class Observation:
         *,
         now: datetime,
         policy: Policy,
+        reading: datetime,
     ) -> Self:
-        """The observation of a page of a window; `now` is the vendor's clock."""
+        """The observation of a page of a window; `now` is the vendor's clock, `reading` when the poll was requested."""
         return cls(
             connection=connection,
             observed_at=now,
@@ -84,6 +88,7 @@ class Observation:
             watch_started_at=state.cursor.watch_started_at,
             data_as_of=state.syncs.last_end,
             suppression=suppression_for(state, policy, now=window.until),
+            reading=reading,
             orders=newest_of_each(page.orders),
         )
 
@@ -104,7 +109,7 @@ def newest_of_each(orders: Iterable[Order]) -> dict[str, Order]:
     newest: dict[str, Order] = {}
     for order in orders:
         known = newest.get(order.id)
-        if known is None or not order.version(END_OF_TIME).is_older_than(known.version(END_OF_TIME)):
+        if known is None or not order.is_older_than(known):
             newest[order.id] = order
     return newest
 
@@ -140,11 +145,16 @@ def detect(
 ) -> OrderWrite | Reason:
     """The write that an observed order requires, or the reason why it requires none."""
     reason = reason_for(order, stored, observation=observation, policy=policy)
+    if reason is Reason.OLDER_COPY and stored:
+        counted = stored.with_older_copy(order.status, observation.reading)
+        if counted.older_copy and counted.older_copy.readings < READINGS_TO_BELIEVE:
+            return OrderWrite(order.id, expected=stored, stored=counted, alert=None, reason=reason)
+        reason = Reason.STATUS_CHANGED
     if reason is Reason.STALE:
         return reason
     evaluation = Evaluation(order, stored, reason, observation, policy)
     change = evaluation.deadline_change()
-    if reason is Reason.UNCHANGED and stored and stored.deadline_state == change.state:
+    if reason is Reason.UNCHANGED and stored and stored.deadline_state == change.state and not stored.older_copy:
         return reason
     return evaluation.write(change)
 
@@ -155,7 +165,8 @@ def reason_for(order: Order, stored: StoredOrder | None, *, observation: Observa
         return _reason_for_unknown(order, observation=observation, policy=policy)
     version = version_of(order, stored, observation)
     if version.is_older_than(stored.version):
-        return Reason.STALE
+        says_nothing_new = order.status == stored.status or stored.is_counted(observation.reading)
+        return Reason.STALE if says_nothing_new else Reason.OLDER_COPY
     if order.status != stored.status:
         return Reason.STATUS_CHANGED
     same_version = version == stored.version or version.clock is VersionClock.OBSERVED
@@ -251,7 +262,7 @@ class Evaluation(NamedTuple):
             deadline_state=deadline_state,
             extract=Extract.of(order.details).to_json() if is_listed else None,
         )
-        reason = Reason.DEADLINE if self.reason is Reason.UNCHANGED else self.reason
+        reason = Reason.STATE if self.reason is Reason.UNCHANGED else self.reason
         return OrderWrite(order.id, expected=self.stored, stored=after, alert=alert, reason=reason, deadline_alert=late)
 
     def _status_alert(self, change: DeadlineChange) -> Alert | None:

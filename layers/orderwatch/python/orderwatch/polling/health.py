@@ -3,17 +3,18 @@
 A lack of changes is no sign of health: if a shop's credentials are blocked, its orders simply stop changing.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import NotFoundError, TrackstarError
 from orderwatch.observability import logger
-from orderwatch.polling.connection_alerts import health_alerts, refused_settings
+from orderwatch.polling.connection_alerts import health_alerts, refused_settings, with_unreadable
 from orderwatch.reading.cursor import Vendor
 from orderwatch.records import UNHEALTHY_STATES, ConnectionState, Health, HealthState
 from orderwatch.trackstar.connections import TrackstarConnection
+from orderwatch.trackstar.fields import UnreadableValues
 
 HEALTHY_CHECKS_TO_RECOVER = 2
 """Consecutive checks that must find an unhealthy connection healthy before its recovery is alerted."""
@@ -32,6 +33,7 @@ class Probe:
         sync_age: Seconds since the last sync of orders; None if unknown.
         is_syncing: Whether a sync of orders is in progress.
         watermark: Up to when Trackstar's copy of the shop is complete, by its clock (rule 19); None if unknown.
+        unreadable: The values of the record that cannot be read (rule 21).
     """
 
     state: ConnectionState
@@ -42,6 +44,7 @@ class Probe:
     sync_age: float | None = None
     is_syncing: bool = False
     watermark: datetime | None = None
+    unreadable: UnreadableValues = field(default_factory=UnreadableValues)
 
 
 def probe_connection(vendor: Vendor, state: ConnectionState, connection: AlertConnection) -> Probe:
@@ -72,6 +75,7 @@ def probe_connection(vendor: Vendor, state: ConnectionState, connection: AlertCo
         sync_age=max((now - synced_at).total_seconds(), 0.0) if synced_at else None,
         is_syncing=bool(record.orders_schedule.in_progress),
         watermark=_watermark(record, state.syncs.last_end, assessed, now=now),
+        unreadable=record.unreadable,
     )
 
 
@@ -98,6 +102,8 @@ def with_probe(
 ) -> tuple[ConnectionState, list[Alert]]:
     """The state with the probe's health and the flaw of the shop's settings, and the alerts about changes."""
     state, alerts = with_health(state, probe.health, probe.connection)
+    state, unreadable = with_unreadable(state, probe.unreadable, connection=probe.connection, now=now)
+    alerts += unreadable
     if settings_flaw and settings_flaw != state.settings_flaw:
         alerts.append(refused_settings(settings_flaw, connection=probe.connection, now=now))
     return replace(state, settings_flaw=settings_flaw), alerts

@@ -30,6 +30,7 @@ class PollMetrics:
         pages: Pages read.
         orders: Readable records read.
         quarantined: Unreadable records read (rule 9).
+        unreadable: Values that were given and cannot be read (rule 21).
         stale: Orders in a version older than the stored one, which were dropped (rule 3).
         suppressed: Orders first seen that are older than the watch; they are not alerted (rule 8).
         written: Orders written.
@@ -46,6 +47,7 @@ class PollMetrics:
     pages: int = 0
     orders: int = 0
     quarantined: int = 0
+    unreadable: int = 0
     stale: int = 0
     suppressed: int = 0
     written: int = 0
@@ -67,6 +69,7 @@ class PollMetrics:
         self.pages += 1
         self.orders += len(page.orders)
         self.quarantined += len(page.quarantined)
+        self.unreadable += page.unreadable.counts.total()
 
     def count_writes(self, writes: Sequence[OrderWrite], lost: Sequence[OrderWrite], *, by_sweep: bool) -> None:
         """Count the orders that were written, and those that another poll wrote."""
@@ -85,6 +88,7 @@ class PollMetrics:
         signals = {
             "PollsFinished": int(self.outcome is Outcome.FINISHED),
             "OrdersQuarantined": self.quarantined,
+            "ValuesUnreadable": self.unreadable,
             "FoundBySweep": self.found_by_sweep,
         }
         count_nonzero(signals)

@@ -6,6 +6,7 @@ order that Trackstar shows as shipped or cancelled is never alerted as late, eve
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from datetime import datetime
 from itertools import batched
 
 from orderwatch.observability import logger
@@ -30,6 +31,7 @@ def notify_overdue(
     *,
     policy: Policy,
     has_time: Callable[[], bool],
+    reading: datetime,
     metrics: PollMetrics,
 ) -> int:
     """Alert the deadlines that passed up to the watermark of the probe.
@@ -41,6 +43,7 @@ def notify_overdue(
         probe: The result of the probe.
         policy: What is watched.
         has_time: Called before each batch; False leaves the other orders to the next poll.
+        reading: When the poll was requested.
         metrics: Counts the writes.
 
     Returns:
@@ -66,6 +69,7 @@ def notify_overdue(
             data_as_of=state.syncs.last_end,
             suppression=suppression_for(state, policy, now=now),
             watermark=probe.watermark,
+            reading=reading,
             orders=newest_of_each(found.orders),
         )
         state = commit(store, state, observed, alerts=[], policy=policy, metrics=metrics)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from orderwatch import clock
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.errors import ForbiddenError, InvalidRequestError, UnauthorizedError
+from orderwatch.errors import ForbiddenError, NoProgressError, PagingError, TrackstarError, UnauthorizedError
 from orderwatch.observability import logger
 from orderwatch.polling.commit import Store, commit, log_alerts
 from orderwatch.polling.connection_alerts import page_alerts
@@ -30,6 +30,7 @@ from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.overdue import notify_overdue
 from orderwatch.reading.cursor import Now, ReadContext, Vendor
 from orderwatch.reading.policy import Policy
+from orderwatch.reading.window import MAX_ATTEMPTS, Progress
 from orderwatch.records import ConnectionState, Health
 
 
@@ -41,6 +42,7 @@ def poll(
     policy: Policy,
     has_time: Callable[[], bool],
     requested_at: datetime,
+    restart: bool = False,
     settings_flaw: str | None = None,
 ) -> PollMetrics:
     """Read one connection up to now, with one commit for each page.
@@ -53,46 +55,75 @@ def poll(
         has_time: Called before each page; False stops the poll, and the next one continues.
         requested_at: When the poll was requested, by our clock. If a later reading has finished, this poll ends at
             once, so that requests in the queue behind a long poll cost nothing (rule 14).
+        restart: Whether to begin a window that is being read anew, from its first page.
         settings_flaw: Why the shop's own settings are invalid; None if they are valid.
 
     Raises:
-        TrackstarError: A page cannot be read now. The cursor stays, and the next poll tries again.
+        TrackstarError: A page cannot be read now, or the reading gets no further. The cursor stays, and the next poll
+            tries again.
         PollSupersededError: Another poll of the connection is running.
     """
     state = store.load(connection.id)
     if state.cursor.progress is None and state.cursor.has_read_since(requested_at):
         return PollMetrics(outcome=Outcome.ALREADY_READ)
+    if restart:
+        state = replace(state, cursor=replace(state.cursor, progress=None))
     probe = probe_connection(vendor, state, connection)
     metrics = PollMetrics(sync_age=probe.sync_age, is_syncing=probe.is_syncing)
     if probe.awaits_initial_sync:  # Trackstar's lists are still empty, even if the shop has orders
         save_health(store, probe.state, probe.health, probe.connection)
         return metrics.ended(Outcome.INITIAL_SYNC)
     state = replace(probe.state, cursor=probe.state.cursor.begin(_context(vendor, probe, policy)))
+    continued = state.cursor.progress if probe.state.cursor.progress else None
     while progress := state.cursor.progress:
-        if not has_time():
-            if not metrics.pages:  # no page has saved the cursor and the health
-                save_health(store, state, probe.health, probe.connection, always=True)
+        if progress.is_exhausted or not has_time():
+            save_health(store, state, probe.health, probe.connection, always=True)
+            _raise_if_stuck(progress, continued)
             return metrics.ended(Outcome.UNFINISHED, remaining=progress.remaining)
         try:
-            page = vendor.order_page(progress.window, page_token=progress.page_token)
-        except InvalidRequestError as error:  # an expired token or a refused filter; others are raised again
-            state = replace(state, cursor=state.cursor.recover(error, _context(vendor, probe, policy)))
-            continue
+            page = vendor.order_page(progress.window, page_token=progress.page_token, size=progress.page_size)
         except (UnauthorizedError, ForbiddenError) as error:
             logger.error("Trackstar refused access; the next poll tries again", exc_info=error)
             refused = health_after(state.health, refused_by_trackstar(now=vendor.now()))
             save_health(store, state, refused, probe.connection)
             return metrics.ended(Outcome.UNAUTHORIZED)
+        except TrackstarError as error:  # a refused token or filter, or too large a page; others are raised again
+            state = replace(state, cursor=state.cursor.recover(error, _context(vendor, probe, policy)))
+            continue
         metrics.count_page(page)
-        observed = Observation.of(page, state, progress.window, probe.connection, now=vendor.now(), policy=policy)
+        observed = Observation.of(
+            page, state, progress.window, probe.connection, now=vendor.now(), policy=policy, reading=requested_at
+        )
         context = _context(vendor, probe, policy)
         after = state.cursor.after(page, observed.orders, context)
         state, alerts = page_alerts(state, page, observed, after, context)
         state = replace(state, cursor=after.cursor)
         state, more_alerts = with_probe(state, probe, settings_flaw=settings_flaw, now=vendor.now())
         state = commit(store, state, observed, alerts=[*alerts, *more_alerts], policy=policy, metrics=metrics)
-    remaining = notify_overdue(vendor, store, state, probe, policy=policy, has_time=has_time, metrics=metrics)
+    remaining = notify_overdue(
+        vendor, store, state, probe, policy=policy, has_time=has_time, reading=requested_at, metrics=metrics
+    )
     return metrics.ended(Outcome.UNFINISHED if remaining else Outcome.FINISHED, remaining=remaining)
+
+
+def _raise_if_stuck(progress: Progress, continued: Progress | None) -> None:
+    """Fail the poll if the window's end cannot be reached, or it got no further than the one before (rule 7).
+
+    Args:
+        progress: Where the poll ends.
+        continued: Where it began; None: it opened a window.
+
+    Raises:
+        PagingError: Every attempt ended at a refused or repeated page token.
+        NoProgressError: The poll ends where it began.
+    """
+    if progress.is_exhausted:
+        raise PagingError(
+            f"GET /cart/orders: the page tokens are refused or repeat in {MAX_ATTEMPTS} attempts: "
+            "contact Trackstar's support"
+        )
+    if continued and not progress.is_beyond(continued):
+        raise NoProgressError(f"GET /cart/orders: a whole poll got no further than {progress.read_count} orders")
 
 
 def _context(vendor: Vendor, probe: Probe, policy: Policy) -> ReadContext:

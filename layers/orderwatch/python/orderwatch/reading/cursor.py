@@ -1,7 +1,7 @@
 """The reading position of a connection: which orders to read next, and what has been read.
 
     begin ── page ── after ── page ── after ... ── the window is finished, and the position moves past it
-               └── recover: an expired page token, a refused filter
+               └── recover: a refused page token, a refused filter, a page that is too large
 
     baseline, incremental ── deadlines (if those of open orders are not recorded) ── sweep (daily) ── final sweep
 
@@ -16,10 +16,10 @@ from typing import NamedTuple, Protocol, Self
 
 from orderwatch import clock
 from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES
-from orderwatch.errors import InvalidRequestError, PagingError
+from orderwatch.errors import InvalidRequestError, ResponseTooLargeError, TrackstarError
 from orderwatch.observability import logger
 from orderwatch.reading.policy import Policy
-from orderwatch.reading.window import MAX_ATTEMPTS, Progress, Window, WindowKind, baseline_window, incremental_window
+from orderwatch.reading.window import Progress, Window, WindowKind, baseline_window, incremental_window
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch.trackstar.orders import DateField, FoundOrders, Order, OrderPage, OrderQuery
 
@@ -38,8 +38,8 @@ class Vendor(Protocol):
     def connection(self) -> TrackstarConnection:
         """Trackstar's record of the connection."""
 
-    def order_page(self, query: OrderQuery, *, page_token: str | None) -> OrderPage:
-        """One page of the query."""
+    def order_page(self, query: OrderQuery, *, page_token: str | None, size: int) -> OrderPage:
+        """One page of the query, of at most `size` orders; `ResponseTooLargeError` if fewer would fit."""
 
     def orders(self, order_ids: Sequence[str]) -> FoundOrders:
         """The current records of these orders, at most 100."""
@@ -147,26 +147,35 @@ class Cursor:
         if self.progress is None:
             return self._open(self._next_window(context), context)
         logger.info("continuing a window", extra={"window": self.progress.window.kind})
-        # The page tokens may no longer be a loop.
-        return replace(self, progress=replace(self.progress, pages_without_new_orders=0))
+        return replace(self, progress=self.progress.continued())
 
-    def recover(self, error: InvalidRequestError, context: ReadContext) -> Self:
-        """Restart after an expired page token, or fall back from a refused date filter (rule 5).
+    def recover(self, error: TrackstarError, context: ReadContext) -> Self:
+        """Ask for fewer orders, restart the window, or fall back from a refused date filter (rules 5 and 7).
 
         Raises:
-            InvalidRequestError: The given error, if it is about anything else.
+            TrackstarError: The given error, if it is about anything else.
         """
         progress = self.progress
-        if progress and progress.page_token and error.names("page_token"):
-            logger.warning("page token expired; restarting the window", extra={"request_id": error.request_id})
-            return replace(self, progress=progress.restarted())
-        uses_vendor_date = progress and progress.window.date_field is DateField.TRACKSTAR_UPDATED
-        if progress and uses_vendor_date and error.names(DateField.TRACKSTAR_UPDATED):
+        if progress is None:
+            raise error
+        if isinstance(error, ResponseTooLargeError) and progress.page_size > 1:
+            smaller = progress.with_smaller_pages()
+            logger.warning("page is too large; asking for fewer orders", extra={"page_size": smaller.page_size})
+            return replace(self, progress=smaller)
+        if isinstance(error, InvalidRequestError) and self._is_about_date_filter(error, progress.window):
             cursor, window = replace(self._fall_back(), is_filter_refused=True), progress.window
             if window.kind is WindowKind.BASELINE:  # it stays the same window
                 return cursor._open(replace(window, date_field=DateField.SHOP_UPDATED), context)
             return cursor._open(cursor._next_window(context), context)
+        if progress.page_token and error.refuses_request:
+            extra = {"attempt": progress.attempt, "request_id": error.request_id}
+            logger.warning("page token refused; restarting the window", extra=extra)
+            return replace(self, progress=progress.restarted())
         raise error
+
+    def _is_about_date_filter(self, error: InvalidRequestError, window: Window) -> bool:
+        uses_vendor_date = window.date_field is DateField.TRACKSTAR_UPDATED
+        return uses_vendor_date and error.names(DateField.TRACKSTAR_UPDATED) and not error.names("page_token")
 
     def after(self, page: OrderPage, orders: Mapping[str, Order], context: ReadContext) -> AfterPage:
         """Move to the next page, back to the first one, or past the window.
@@ -175,16 +184,14 @@ class Cursor:
             page: The page that was read.
             orders: The newest record of each of its orders, by id.
             context: The circumstances of the reading.
-
-        Raises:
-            PagingError: The page tokens repeat in every attempt.
         """
         if self.progress is None:
             raise AssertionError("no window is open")
         cursor = self._choose_date_field(orders)
         progress = self.progress.counting(page, orders, context.policy)
         if page.next_token and progress.is_loop(page.next_token):
-            return AfterPage(replace(cursor, progress=_restart_after_loop(progress)))
+            logger.warning("page tokens repeat; restarting the window", extra={"attempt": progress.attempt})
+            return AfterPage(replace(cursor, progress=progress.restarted()))
         if page.next_token:
             logger.info("page read", extra={"read": progress.read_count, "expected": progress.expected_count})
             return AfterPage(replace(cursor, progress=replace(progress, page_token=page.next_token)))
@@ -323,13 +330,3 @@ class Cursor:
         logger.warning("trackstar_updated_date is missing or refused; using updated_date")
         fell_back_at = self.fell_back_at or min(filter(None, (self.position, self.read_until)), default=None)
         return replace(self, date_field=DateField.SHOP_UPDATED, fell_back_at=fell_back_at)
-
-
-def _restart_after_loop(progress: Progress) -> Progress:
-    if progress.attempt >= MAX_ATTEMPTS:
-        raise PagingError(
-            f"GET /cart/orders: the page tokens repeat after {progress.read_count} orders in {MAX_ATTEMPTS} attempts: "
-            "contact Trackstar's support"
-        )
-    logger.warning("page tokens repeat; restarting the window", extra={"attempt": progress.attempt})
-    return progress.restarted()

@@ -14,13 +14,13 @@ from pydantic import PlainSerializer, PlainValidator
 
 from orderwatch.alerts.parts import Backlog, BacklogOrder, by_urgency
 from orderwatch.reading.policy import Policy
-from orderwatch.trackstar.orders import DateField, Order, OrderPage, OrderQuery
+from orderwatch.trackstar.orders import PAGE_SIZE, ROOMY, DateField, Order, OrderPage, OrderQuery
 
 OVERLAP = timedelta(minutes=10)
 """How far a window overlaps the last one, to read orders that arrived late at the boundary."""
 MAX_ATTEMPTS = 3
 """How often a window is read. If it still has fewer orders than expected, the sweep finds the rest; if its page tokens
-still repeat, the poll fails."""
+are still refused or repeat, the poll fails (rule 7)."""
 MAX_PAGES_WITHOUT_NEW_ORDERS = 5
 """Consecutive pages without a new order after which the page tokens count as a loop."""
 MAX_LISTED = 10
@@ -181,8 +181,9 @@ class Progress:
         expected_count: The largest `total_count` seen.
         backlog: The backlog in these orders.
         deadline_rules: The fingerprint of the deadline rules when it was opened.
-        attempt: Number of this attempt, from 1.
+        attempt: Number of this attempt, from 1. One above `MAX_ATTEMPTS`: no attempt reached the end of the list.
         pages_without_new_orders: Consecutive pages of one poll without a new order.
+        page_size: Maximum orders of the next page.
         read_ids: The orders read; grows in place.
     """
 
@@ -196,6 +197,7 @@ class Progress:
     deadline_rules: str | None = None
     attempt: int = 1
     pages_without_new_orders: int = 0
+    page_size: int = PAGE_SIZE
     read_ids: Annotated[ReadIds, PlainValidator(ReadIds.from_text), PlainSerializer(ReadIds.to_text)] = field(
         default_factory=ReadIds
     )
@@ -213,6 +215,17 @@ class Progress:
         """Whether the next page is this page, or the last pages had no new order."""
         return next_token == self.page_token or self.pages_without_new_orders >= MAX_PAGES_WITHOUT_NEW_ORDERS
 
+    def is_beyond(self, other: "Progress") -> bool:
+        """Whether more was read, or tried, than with the other progress."""
+        if self.window != other.window:
+            return True
+        return (self.attempt, self.read_count, -self.page_size) > (other.attempt, other.read_count, -other.page_size)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the list has no end that can be reached."""
+        return self.attempt > MAX_ATTEMPTS
+
     def restarted(self) -> Self:
         """The next attempt, from the first page."""
         return type(self)(
@@ -221,7 +234,16 @@ class Progress:
             last_sync_end=self.last_sync_end,
             deadline_rules=self.deadline_rules,
             attempt=self.attempt + 1,
+            page_size=self.page_size,
         )
+
+    def continued(self) -> Self:
+        """The progress at the beginning of another poll: one more attempt, if none is left; tokens may have changed."""
+        return replace(self, attempt=min(self.attempt, MAX_ATTEMPTS), pages_without_new_orders=0)
+
+    def with_smaller_pages(self) -> Self:
+        """The same page with half of the orders."""
+        return replace(self, page_size=max(self.page_size // 2, 1))
 
     def counting(self, page: OrderPage, orders: Mapping[str, Order], policy: Policy) -> Self:
         """Count the new orders of a page, since an order that changes during the reading can appear twice.
@@ -242,6 +264,7 @@ class Progress:
             read_count=self.read_count + len(new) + bad,
             expected_count=max(self.expected_count, page.total_count or 0),
             pages_without_new_orders=0 if new or bad else self.pages_without_new_orders + 1,
+            page_size=min(2 * self.page_size, PAGE_SIZE) if page.size <= ROOMY else self.page_size,
             backlog=backlog,
         )
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ from orderwatch.alerts.kinds import Urgency
 from orderwatch.alerts.parts import MAX_TEXT, AlertConnection, AlertOrder, ListedOrder
 from orderwatch.alerts.summary import ShopSummary
 from orderwatch.clock import duration
-from orderwatch.deadlines.calendar import is_date_only, ship_deadline
-from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES, has_ship_by
+from orderwatch.deadlines.calendar import date_only, ship_deadline
+from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES
 from orderwatch.sanitize import one_line
 from orderwatch.shop_settings import time_zone
 
@@ -204,12 +204,14 @@ class Due(NamedTuple):
         date: `Fri 6 Mar 10:00 CET`, or only the day if the shop gives no time of day.
         relative: `in 35 h`, `11 d overdue`, or `11 d ago` if the order may have shipped.
         urgency: `none` for an order that is not open.
+        is_day: Whether the shop gives no time of day.
     """
 
     ship_by: datetime
     date: str
     relative: str
     urgency: Urgency
+    is_day: bool
 
     @property
     def text(self) -> str:
@@ -266,16 +268,23 @@ def _aware(at: datetime) -> datetime:
 
 def due(ship_by: datetime | None, *, status: str, seen: datetime | None, zone: tzinfo) -> Due | None:
     """When an order must ship, relative to when it was `seen`; None if one of the two is unknown."""
-    if not has_ship_by(ship_by) or seen is None:
+    if ship_by is None or seen is None:
         return None
     left = _passes_at(ship_by, zone) - _aware(seen)
     urgency = _urgency(left, status)
     late = "overdue" if urgency is Urgency.OVERDUE else "ago"
     relative = f"in {duration(left, units=1)}" if left >= timedelta(0) else f"{duration(-left, units=1)} {late}"
     # A date without a time is a day of the shop's calendar, in any time zone.
-    is_day = is_date_only(_aware(ship_by))
-    date = _day(_aware(ship_by), UTC, seen) if is_day else moment(ship_by, zone, beside=seen)
-    return Due(ship_by, date, relative, urgency)
+    day = _day_of(ship_by, zone)
+    date = _day(datetime.combine(day, time(), UTC), UTC, seen) if day else moment(ship_by, zone, beside=seen)
+    return Due(ship_by, date, relative, urgency, is_day=day is not None)
+
+
+def _day_of(ship_by: datetime, zone: tzinfo) -> date | None:
+    try:
+        return date_only(_aware(ship_by), zone)
+    except OverflowError:  # the first or the last possible day
+        return None
 
 
 def _passes_at(ship_by: datetime, zone: tzinfo) -> datetime:
@@ -316,5 +325,5 @@ def late_hours(alert: Alert) -> Decimal | None:
         return None
     seen, zone = seen_at(alert), zone_of(alert.connection)
     orders = alert.digest.orders if alert.digest else [alert.order] if alert.order else []
-    ship_bys = [order.ship_by for order in orders if has_ship_by(order.ship_by)]
+    ship_bys = [order.ship_by for order in orders if order.ship_by]
     return Decimal(max(seen - _passes_at(each, zone) for each in ship_bys) // _HOUR) if seen and ship_bys else None

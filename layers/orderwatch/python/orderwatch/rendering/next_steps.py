@@ -27,6 +27,7 @@ _STEPS = {
     kinds.KIND_NO_SUBSCRIBERS: "Subscribe to the topic again and confirm it; until then its messages are lost.",
     KIND_WATCH_STARTED: "Work on the orders that already need attention; from now on you get an alert for each change.",
     kinds.KIND_QUARANTINED: "Ask Trackstar's support about these records.",
+    kinds.KIND_UNREADABLE: "Ask Trackstar's support about these values.",
     kinds.KIND_UNKNOWN_STATUS: "Correct AlertStatuses and deploy again, or leave it if a shop uses this status.",
     kinds.KIND_REFUSED_SYNC: "Ask Trackstar's support which syncs they allow, or deploy again with SyncMinutes=0.",
 }

@@ -25,7 +25,6 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_CONNECTION_RECOVERED, KIND_RECOVERED, KIND_RESUBSCRIBED, Severity
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest
 from orderwatch.alerts.summary import DailySummary
-from orderwatch.deadlines.calendar import is_date_only
 from orderwatch.rendering import content, formatting, lists, next_steps, summaries
 from orderwatch.rendering.amazon_q import escape, link
 
@@ -129,7 +128,7 @@ def _decision(alert: Alert) -> Block:
     parts += [_sentence(decision.explanation)] if decision.explanation and not alert.digest else []
     if decision.due:
         date = decision.due.date
-        shown = date if is_date_only(decision.due.ship_by) else _date(decision.due.ship_by, date)
+        shown = date if decision.due.is_day else _date(decision.due.ship_by, date)
         parts.append(f"Ship by {shown} ({decision.due.relative}).")
     parts += [_sentence(decision.value)] if decision.value else []
     step = f"*Do:* {escape(formatting.lower_first(next_steps.next_step(alert)), limit=_MAX_ENTRY)}"

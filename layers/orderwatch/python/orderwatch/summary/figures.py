@@ -9,7 +9,7 @@ from functools import cached_property
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.alerts.parts import by_urgency, sum_by_currency
 from orderwatch.alerts.summary import BacklogAges, Changes, Figures, NotVisible, ShopSummary, SummaryOrder
-from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES, has_ship_by
+from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES
 from orderwatch.records import Extract, StoredOrder
 from orderwatch.sanitize import one_line
 
@@ -68,8 +68,7 @@ class SummaryRow:
     @property
     def urgency(self) -> tuple[bool, tuple[datetime, object], str]:
         """Sort key: orders that need attention before those at risk, then by ship-by and value."""
-        ship_by = self.row.ship_by if has_ship_by(self.row.ship_by) else None
-        return not self.needs_attention, by_urgency(ship_by, self.extract.total_price), self.id
+        return not self.needs_attention, by_urgency(self.row.ship_by, self.extract.total_price), self.id
 
     @property
     def _passed_kind(self) -> str | None:

@@ -13,16 +13,29 @@ import httpx
 from pydantic import BaseModel, SecretStr
 
 from orderwatch import clock
-from orderwatch.errors import InvalidRequestError, NotFoundError, UnauthorizedError, UnavailableError
+from orderwatch.errors import (
+    InvalidRequestError,
+    NotFoundError,
+    ResponseTooLargeError,
+    UnauthorizedError,
+    UnavailableError,
+)
 from orderwatch.observability import logger
 from orderwatch.trackstar.connections import ORDERS, ConnectionPage, TrackstarConnection, read_connection
 from orderwatch.trackstar.fields import parse_json
 from orderwatch.trackstar.http import TIMEOUT, ApiClient, VendorRateLimit
-from orderwatch.trackstar.orders import MAX_IDS, FoundOrders, Order, OrderPage, OrderQuery, id_batches, read_order
+from orderwatch.trackstar.orders import (
+    MAX_IDS,
+    PAGE_SIZE,
+    FoundOrders,
+    Order,
+    OrderPage,
+    OrderQuery,
+    id_batches,
+    read_order,
+)
 from orderwatch.trackstar.products import Product, ProductEnvelope, ProductPage
 
-PAGE_SIZE = 1000
-"""Records per page: the vendor's maximum."""
 MAX_PAGES = 200
 """Maximum pages of a list of connections, or of orders by id; no such list can have more."""
 
@@ -140,7 +153,7 @@ class ConnectionClient(ApiClient):
     def now(self) -> datetime:
         """The vendor's clock at its latest response, in whole seconds; sends a request if there was none yet."""
         if self._vendor_now is None:
-            with suppress(UnauthorizedError):  # the next read raises it
+            with suppress(UnauthorizedError, ResponseTooLargeError):  # the next read raises it
                 self._get("/cart/orders", {"limit": "1"}, OrderPage.read)
         if self._vendor_now is None:
             logger.warning("Trackstar sends no valid Date header; using the local clock")
@@ -156,11 +169,22 @@ class ConnectionClient(ApiClient):
         """Request a sync of the shop's orders, which Trackstar runs in the background. There is no retry."""
         self._post("/connections/sync", {"functions_to_sync": [ORDERS]})
 
-    def order_page(self, query: OrderQuery, *, page_token: str | None) -> OrderPage:
-        """Read one page of orders, with every filter, since the page token does not contain them."""
-        params = {"limit": str(PAGE_SIZE)} | query.filters()
+    def order_page(self, query: OrderQuery, *, page_token: str | None, size: int = PAGE_SIZE) -> OrderPage:
+        """Read one page of at most `size` orders, with every filter, since the page token does not contain them.
+
+        An order that is too large to be read is quarantined if it is alone on its page.
+        """
+        params = {"limit": str(min(size, PAGE_SIZE))} | query.filters()
         params |= {"page_token": page_token} if page_token else {}
-        return self._get("/cart/orders", params, OrderPage.read)
+        try:
+            return self._get("/cart/orders", params, OrderPage.read)
+        except ResponseTooLargeError as error:
+            if size > 1:
+                raise
+            try:
+                return OrderPage.of_ends(error.head, error.tail)
+            except ValueError:
+                raise error from None
 
     def orders(self, order_ids: Sequence[str]) -> FoundOrders:
         """Read the current records of these orders. Orders that are not in a list are requested one by one."""
@@ -171,6 +195,8 @@ class ConnectionClient(ApiClient):
                 order = self._by_id("/cart/orders", order_id, read_order)
             except NotFoundError:
                 gone.append(order_id)
+            except ResponseTooLargeError as error:  # as an order whose record cannot be watched
+                logger.warning("order is too large to be read", extra={"order_id": order_id}, exc_info=error)
             else:
                 found += [order] if order else []
         return FoundOrders(found, gone)
@@ -182,7 +208,7 @@ class ConnectionClient(ApiClient):
         for _ in range(MAX_PAGES):
             try:
                 page = self._get("/cart/orders", params, OrderPage.read)
-            except InvalidRequestError:  # some integrations do not support the documented filter
+            except (InvalidRequestError, ResponseTooLargeError):  # some integrations do not support the filter
                 break
             listed += page.orders
             broken |= {each.order_id for each in page.quarantined}

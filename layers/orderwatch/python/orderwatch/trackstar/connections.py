@@ -1,10 +1,21 @@
 """Trackstar's connections, each of which is a customer's shop, in every documented format."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
+
+from pydantic import PrivateAttr
 
 from orderwatch.model import Model
-from orderwatch.trackstar.fields import Date, NoneIfMalformed, Number, Objects, Text, parse_json
+from orderwatch.trackstar.fields import (
+    Date,
+    Envelope,
+    NoneIfMalformed,
+    Number,
+    Objects,
+    Text,
+    UnreadableValues,
+    parse_json,
+)
 
 ORDERS = "get_orders"
 """Trackstar's name for the function that syncs orders."""
@@ -68,6 +79,17 @@ class TrackstarConnection(Model):
     sync_schedules: Objects[SyncSchedule] = ()
     historical_sync_completed: Annotated[dict[str, bool | None] | None, NoneIfMalformed()] = None
     errors: Objects[SyncError] = ()
+    _unreadable: UnreadableValues = PrivateAttr(default_factory=UnreadableValues)
+
+    def model_post_init(self, context: Any) -> None:
+        """Keep the unreadable values that the validation collected (pydantic calls this)."""
+        if isinstance(context, UnreadableValues):
+            self._unreadable = context
+
+    @property
+    def unreadable(self) -> UnreadableValues:
+        """The values that were given and cannot be read (rule 21)."""
+        return self._unreadable
 
     @property
     def orders_schedule(self) -> SyncSchedule:
@@ -88,7 +110,7 @@ class TrackstarConnection(Model):
         return (self.historical_sync_completed or {}).get(ORDERS) is False
 
 
-class ConnectionPage(Model):
+class ConnectionPage(Envelope):
     """One page of `GET /connections`; items that are not objects are skipped."""
 
     data: Objects[TrackstarConnection]
@@ -99,11 +121,13 @@ def read_connection(connection_id: str, body: bytes) -> TrackstarConnection:
     """Read the response to `GET /connections/{connection_id}`, in any of its three documented envelopes.
 
     Raises:
-        ValueError: The body does not contain the connection.
+        ValueError: The body does not contain the connection, or it reports an error.
     """
     value = parse_json(body)
+    if isinstance(value, dict) and value.get("error"):
+        raise ValueError("the body reports an error")
     record = value.get("data", value) if isinstance(value, dict) else value
     for each in record if isinstance(record, list) else [record]:
         if isinstance(each, dict) and each.get("connection_id", connection_id) == connection_id:
-            return TrackstarConnection.model_validate(each)
+            return TrackstarConnection.model_validate(each, context=UnreadableValues())
     raise ValueError("the body does not contain the connection")

@@ -6,11 +6,13 @@ Requests, limits and headers: docs/trackstar.md#requests.
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 import httpx
@@ -22,6 +24,7 @@ from orderwatch.errors import (
     InvalidRequestError,
     NotFoundError,
     NotSupportedError,
+    ResponseTooLargeError,
     TrackstarError,
     UnauthorizedError,
     UnavailableError,
@@ -57,6 +60,17 @@ _ERRORS: Mapping[int, type[TrackstarError]] = {
     HTTPStatus.NOT_FOUND: NotFoundError,
     HTTPStatus.NOT_IMPLEMENTED: NotSupportedError,
 }
+
+
+_TRANSIENT = frozenset(
+    {
+        HTTPStatus.NO_CONTENT,  # of a gateway: the vendor always sends a body
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
+"""Statuses that a retry may change, besides 5xx."""
 
 
 class TransientError(Exception):
@@ -125,7 +139,7 @@ class ApiResponse:
         """Raise unless the status is 200; `request` is for the text of the error.
 
         Raises:
-            TransientError: 429 or 5xx.
+            TransientError: 429, 5xx, or another status that a retry may change.
             TrackstarError: Any other status, by its subclass.
         """
         if self.status == HTTPStatus.OK:
@@ -135,11 +149,10 @@ class ApiResponse:
             detail = self.body.decode("utf-8", "replace")
             raise InvalidRequestError(message, detail=detail, request_id=self.request_id)
         if self.status in _ERRORS:
-            raise _ERRORS[self.status](message, request_id=self.request_id)
-        if self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            after = _number(self.headers.get("retry-after")) or rate_limit_header(self.headers, "retry-after") or 0.0
-            raise TransientError(str(self.status), retry_after=after, request_id=self.request_id)
-        raise TrackstarError(message, request_id=self.request_id)
+            raise _ERRORS[self.status](message, request_id=self.request_id, status=self.status)
+        if self.status in _TRANSIENT or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise TransientError(str(self.status), retry_after=retry_after(self.headers), request_id=self.request_id)
+        raise TrackstarError(message, request_id=self.request_id, status=self.status)
 
     def parse[T](self, parse: Callable[[bytes], T]) -> T:
         """Parse the body.
@@ -166,6 +179,16 @@ def rate_limit_header(headers: Mapping[str, str], name: str) -> float | None:
     return _number(headers.get(f"x-ratelimit-{name}") or headers.get(f"x-rate-limit-{name}"))
 
 
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds to wait before a retry, as the response requires: a number, or an HTTP date compared with its `Date`."""
+    value = headers.get("retry-after")
+    seconds = _number(value) or rate_limit_header(headers, "retry-after")
+    if seconds is None and value:
+        until, sent_at = _http_date(value), date_header(headers) or clock.now()
+        seconds = (until - sent_at).total_seconds() if until else None
+    return max(seconds or 0.0, 0.0)
+
+
 def _number(text: str | None) -> float | None:
     try:
         number = float(text or "nan")
@@ -176,35 +199,48 @@ def _number(text: str | None) -> float | None:
 
 def date_header(headers: Mapping[str, str]) -> datetime | None:
     """The vendor's clock; None if the header `Date` is missing or invalid."""
+    return _http_date(headers.get("date", ""))
+
+
+def _http_date(text: str) -> datetime | None:
     try:
-        date = parsedate_to_datetime(headers["date"])
+        date = parsedate_to_datetime(text)
         date = (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
-    except (KeyError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return None
     return date if date.year in _PLAUSIBLE_YEARS else None
 
 
-class TooLargeError(Exception):
-    """The body is larger than `MAX_BODY`. A retry would get the same body."""
-
-
-def read_body(response: httpx.Response, seconds: float) -> bytes:
+def read_body(response: httpx.Response, seconds: float, *, to_the_end: bool = False) -> bytes:
     """Read a complete body.
 
     The limit is checked for each chunk that httpx decodes. A chunk has at most 64 KiB before and 64 MiB after decoding:
     a decompression bomb briefly needs about 130 MB (measured), and the function has 512 MB.
 
     Raises:
-        TooLargeError: The body is larger than `MAX_BODY`.
+        ResponseTooLargeError: The body is larger than `MAX_BODY`. The error has its beginning; and its end, if
+            `to_the_end`.
         TransientError: The body is not complete within the seconds, or `MAX_SECONDS`.
         httpx.DecodingError: The body is not compressed as its headers claim.
     """
     body = bytearray()
-    for chunk in _chunks_in_time(response, seconds):
+    chunks = _chunks_in_time(response, seconds)
+    for chunk in chunks:
         if len(body) + len(chunk) > MAX_BODY:
-            raise TooLargeError(f"the response is larger than {MAX_BODY // MEBIBYTE} MiB")
+            message = f"the response is larger than {MAX_BODY // MEBIBYTE} MiB"
+            head = (bytes(body[:MAX_ERROR_BODY]) + chunk)[:MAX_ERROR_BODY]
+            body.clear()
+            raise ResponseTooLargeError(message, head=head, tail=_end_of(chain([chunk], chunks)) if to_the_end else b"")
         body += chunk
     return bytes(body)
+
+
+def _end_of(chunks: Iterable[bytes]) -> bytes:
+    end = b""
+    with suppress(TransientError, httpx.RequestError):
+        for chunk in chunks:
+            end = (end + chunk)[-MAX_ERROR_BODY:]
+    return end
 
 
 def read_error_body(response: httpx.Response, seconds: float) -> bytes:
@@ -260,6 +296,7 @@ class ApiClient:
         """GET with retries. `parse` raises a ValueError, without values in its text, if the body is invalid.
 
         Raises:
+            ResponseTooLargeError: The body is too large.
             UnavailableError: All tries failed, or the time is used up.
             TrackstarError: The request failed in a way that a retry does not fix.
         """
@@ -311,8 +348,8 @@ class ApiClient:
             return self._exchange(method, path, params, headers, body)
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError) as error:
             raise TrackstarError(f"{method} {path} cannot be sent: {type(error).__name__}") from None
-        except TooLargeError as error:
-            raise TrackstarError(f"{method} {path}: {error}") from None
+        except ResponseTooLargeError as error:
+            raise ResponseTooLargeError(f"{method} {path}: {error}", head=error.head, tail=error.tail) from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             message = f"{self._http.base_url.host} cannot be reached ({type(error).__name__})"
             raise TransientError(f"{message}: check Trackstar's URL (TrackstarBaseUrl)") from None
@@ -334,5 +371,9 @@ class ApiClient:
         ) as response:
             self._vendor_now = date_header(response.headers) or self._vendor_now
             self._rate_limit.update_from_headers(response.headers, self._vendor_now)
-            read = read_body if response.status_code == HTTPStatus.OK else read_error_body
-            return ApiResponse(response.status_code, response.headers, read(response, seconds))
+            if response.status_code == HTTPStatus.OK:
+                # One record cannot be requested in parts, so the rest of its page is read from both ends of the body.
+                received = read_body(response, seconds, to_the_end=params.get("limit") == "1")
+            else:
+                received = read_error_body(response, seconds)
+            return ApiResponse(response.status_code, response.headers, received)

@@ -1,7 +1,8 @@
 """The orders of a connection: the query, the records and the pages of `GET /cart/orders`."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -24,16 +25,23 @@ from orderwatch.sanitize import REPLACEMENT, one_line
 from orderwatch.trackstar.fields import (
     Currency,
     Date,
+    Envelope,
     FreeText,
     NoneIfMalformed,
     Number,
     Objects,
     OrderNumber,
+    ShipBy,
     Text,
+    UnreadableValues,
     Url,
     parse_json,
 )
 
+PAGE_SIZE = 1000
+"""Records per page: the vendor's maximum."""
+ROOMY = 8 * 2**20
+"""Bytes of a page's body up to which the next page may have twice as many records; a quarter of `http.MAX_BODY`."""
 MAX_ID_LENGTH = 256
 """Maximum characters of an order's id, which must fit into a DynamoDB key (2,048 bytes) with the connection's id."""
 MAX_TOKEN_LENGTH = 4096
@@ -44,6 +52,19 @@ MAX_IDS = 100
 """Maximum values of one `in` filter (the vendor's limit)."""
 MAX_IDS_LENGTH = 4000
 """Maximum characters of all ids of one request, which a server must accept in a URL."""
+
+
+_UNDAMAGED = f"^[^{REPLACEMENT}]*$"
+"""With damaged characters it is unknown which order a record is of, or which status it has."""
+_MEMBER = rb'"\w+"\s*:\s*(?:null|true|false|[-\d.eE+]+|"(?:[^"\\]|\\.)*")'
+_MEMBERS = rb"(?:\s*" + _MEMBER + rb"\s*,)*?"
+_PAGE_START = re.compile(
+    rb"""\s* \{ (?P<members> %b) \s* "data" \s* : \s* \[ \s* \{ (?: %b \s* "id" \s* : \s* "(?P<id> [^"\\]*)" )?"""
+    % (_MEMBERS, _MEMBERS),
+    re.VERBOSE,
+)
+_PAGE_END = re.compile(rb"\](?P<members>(?:\s*,\s*" + _MEMBER + rb")*)\s*\}\s*$")
+"""What precedes and follows the record of a page, and its id if only simple values precede it."""
 
 
 class DateField(StrEnum):
@@ -164,19 +185,19 @@ class Order(Model):
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
-    id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
-    status: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=_UNDAMAGED)]
+    status: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_UNDAMAGED)]
     order_number: OrderNumber = None
     raw_status: FreeText = None
     updated_date: Date = None
     trackstar_updated_date: Date = None
-    latest_ship_date: Date = None
+    latest_ship_date: ShipBy = None
     __slots__ = ("_found_in",)  # a private attribute of pydantic would run Python code for each order of a page
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Self:
-        """Read an order from its record."""
-        return cls.model_validate(record).found_in([record], 0)
+    def of(cls, record: Mapping[str, Any], unreadable: UnreadableValues | None = None) -> Self:
+        """Read an order from its record; `unreadable` collects its unreadable values."""
+        return cls.model_validate(record, context=unreadable).found_in([record], 0)
 
     def found_in(self, records: _Records | Sequence[Any], index: int) -> Self:
         """Remember the order's record, for `details`."""
@@ -198,6 +219,14 @@ class Order(Model):
     def quarantine_key(self) -> str | None:
         """The id under which the order would be quarantined."""
         return _usable_id(self.id)
+
+    def is_older_than(self, other: "Order") -> bool:
+        """Whether another copy of the order, on the same page, is newer by the first date that both have."""
+        if self.trackstar_updated_date and other.trackstar_updated_date:
+            return self.trackstar_updated_date < other.trackstar_updated_date
+        if self.updated_date and other.updated_date:
+            return self.updated_date < other.updated_date
+        return False
 
     def version(self, observed_at: datetime) -> Version:
         """The version of this record: dated by Trackstar, else by the shop, else by `observed_at`.
@@ -230,14 +259,11 @@ class Quarantined:
         return self.order_id or f"without id ({self.reason})"
 
 
-def _read_record(record: Any) -> Order | Quarantined:
+def _read_record(record: Any, unreadable: UnreadableValues | None = None) -> Order | Quarantined:
     try:
-        order = Order.of(record)
+        return Order.of(record, unreadable)
     except ValidationError as error:
         return Quarantined(_usable_id(record.get("id") if isinstance(record, dict) else None), describe_flaws(error))
-    if REPLACEMENT in order.id + order.status:  # it is unknown which order this is, or which status it has
-        return Quarantined(_usable_id(order.id), "id or status: damaged characters")
-    return order
 
 
 def _usable_id(order_id: object) -> str | None:
@@ -246,7 +272,7 @@ def _usable_id(order_id: object) -> str | None:
     return one_line(order_id, MAX_ID_LENGTH) or None
 
 
-class _OrderEnvelope(Model):
+class _OrderEnvelope(Envelope):
     data: dict[str, Any]
 
 
@@ -269,13 +295,13 @@ def _undamaged(token: str) -> str:
     return token
 
 
-class _Envelope(Model):
-    data: list[Any]
+class _Page(Envelope):
+    data: list[Any] | None
     next_token: Annotated[str, StringConstraints(max_length=MAX_TOKEN_LENGTH), AfterValidator(_undamaged)] | None = None
     total_count: Annotated[Annotated[int, Strict(), Field(ge=0, le=MAX_COUNT)] | None, NoneIfMalformed()] = None
 
 
-class _ValidPage(_Envelope):
+class _ValidPage(_Page):
     data: Annotated[list[Order], FailFast()]
 
 
@@ -288,35 +314,58 @@ class OrderPage:
         quarantined: The records that cannot be watched.
         next_token: The token of the next page; None: this is the last page.
         total_count: The size of the whole list as the vendor reports it; None if it is missing or implausible.
+        unreadable: The values that were given and cannot be read (rule 21).
+        size: Bytes of the body.
     """
 
     orders: list[Order]
     quarantined: list[Quarantined]
     next_token: str | None
     total_count: int | None
+    unreadable: UnreadableValues = field(default_factory=UnreadableValues)
+    size: int = 0
 
     @classmethod
     def read(cls, body: bytes) -> Self:
         """Read the response to `GET /cart/orders`. An invalid record does not affect the others (rule 18).
 
         Raises:
-            ValidationError: The body is not a page, or its `next_token` is invalid.
+            ValidationError: The body is not a page, it reports an error, or its `next_token` is invalid.
             ValueError: The body is not JSON, or it is cut off.
         """
+        unreadable = UnreadableValues()
         try:  # nearly every page is valid as a whole, which needs no Python code for each record
-            page = _ValidPage.model_validate_json(body)
+            page = _ValidPage.model_validate_json(body, context=unreadable)
         except ValidationError:
-            return cls._read_each(_Envelope.model_validate(parse_json(body)))
+            return cls._read_each(_Page.model_validate(parse_json(body)), size=len(body))
         records = _Records(body)
         orders = [order.found_in(records, index) for index, order in enumerate(page.data)]
-        return cls(orders, [], page.next_token, page.total_count)
+        return cls(orders, [], page.next_token, page.total_count, unreadable, len(body))
 
     @classmethod
-    def _read_each(cls, page: _Envelope) -> Self:
-        read = list(map(_read_record, page.data))
+    def of_ends(cls, head: bytes, tail: bytes) -> Self:
+        """Read a page of one record that is too large to be read, from both ends of its body. It is quarantined.
+
+        Raises:
+            ValueError: Neither end contains the page's `next_token`.
+        """
+        start, end = _PAGE_START.match(head), _PAGE_END.search(tail)
+        members = [b'"data": []', *(match["members"].strip(b", \t\r\n") for match in (start, end) if match)]
+        page = _Page.model_validate_json(b"{%b}" % b", ".join(filter(None, members)))
+        if "next_token" not in page.model_fields_set:
+            raise ValueError("a record is too large to be read, and its page cannot be passed")
+        order_id = _usable_id(start["id"].decode("utf-8", "replace")) if start and start["id"] else None
+        return cls([], [Quarantined(order_id, "record: too large")], page.next_token, page.total_count)
+
+    @classmethod
+    def _read_each(cls, page: _Page, *, size: int) -> Self:
+        if page.data is None and page.total_count != 0:
+            raise ValueError("data: null")
+        unreadable = UnreadableValues()
+        read = [_read_record(record, unreadable) for record in page.data or []]
         orders = [each for each in read if isinstance(each, Order)]
         quarantined = [each for each in read if isinstance(each, Quarantined)]
-        return cls(orders, quarantined, page.next_token, page.total_count)
+        return cls(orders, quarantined, page.next_token, page.total_count, unreadable, size)
 
 
 @dataclass(frozen=True, slots=True)

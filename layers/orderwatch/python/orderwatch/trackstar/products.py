@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import ConfigDict, StringConstraints
 
 from orderwatch.model import Model
-from orderwatch.trackstar.fields import NoneIfMalformed, Number, Text, Url
+from orderwatch.trackstar.fields import Envelope, NoneIfMalformed, Number, Text, Url
 
 
 class Product(Model):
@@ -45,7 +45,7 @@ class ProductLookup(NamedTuple):
     missing_reason: str | None = None
 
 
-class ProductPage(Model):
+class ProductPage(Envelope):
     """One page of `GET /cart/products`."""
 
     data: list[Annotated[Product | None, NoneIfMalformed()]]
@@ -58,7 +58,7 @@ class ProductPage(Model):
         return [product for product in self.data if product is not None]
 
 
-class ProductEnvelope(Model):
+class ProductEnvelope(Envelope):
     """The response to `GET /cart/products/{product_id}`."""
 
     data: Annotated[Product | None, NoneIfMalformed()]
