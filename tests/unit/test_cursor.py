@@ -144,7 +144,7 @@ def test_a_page_that_is_too_large_is_requested_with_half_of_the_orders() -> None
 
 @pytest.mark.parametrize(
     ("page_size", "body", "next_size"),
-    [(250, 8 * 2**20, 500), (250, 8 * 2**20 + 1, 250), (600, 1, 1000)],
+    [(250, 4 * 2**20, 500), (250, 4 * 2**20 + 1, 250), (600, 1, 1000)],
 )
 def test_pages_grow_again_if_their_bodies_are_small(page_size: int, body: int, next_size: int) -> None:
     page = OrderPage([DATED], [], "next", None, size=body)

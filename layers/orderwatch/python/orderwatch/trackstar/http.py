@@ -43,8 +43,9 @@ GETS_PER_SECOND = 10
 MAX_RESET_WAIT = 2.0
 """Seconds: the longest wait for `x-ratelimit-reset`. The vendor counts by the second, so a later reset is wrong."""
 MEBIBYTE = 2**20
-MAX_BODY = 32 * MEBIBYTE
-"""Maximum decoded bytes of a body. A page of 1,000 large orders has about ten million."""
+MAX_BODY = 16 * MEBIBYTE
+"""Maximum decoded bytes of a body. A page of 1,000 large orders has about ten million. As Python values, a body can
+take thirteen times its size, and the function has 512 MiB."""
 MAX_ERROR_BODY = 64 * 1024
 """Maximum decoded bytes of an error's body: enough for the vendor's message."""
 MAX_SECONDS = 30.0

@@ -40,7 +40,7 @@ from orderwatch.trackstar.fields import (
 
 PAGE_SIZE = 1000
 """Records per page: the vendor's maximum."""
-ROOMY = 8 * 2**20
+ROOMY = 4 * 2**20
 """Bytes of a page's body up to which the next page may have twice as many records; a quarter of `http.MAX_BODY`."""
 MAX_ID_LENGTH = 256
 """Maximum characters of an order's id, which must fit into a DynamoDB key (2,048 bytes) with the connection's id."""
