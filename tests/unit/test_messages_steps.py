@@ -14,19 +14,89 @@ def _line(sku: str = "LAMP-1", quantity: int | None = 3, on_hand: int | None = 3
     return AlertLineItem.model_validate({"sku": sku, "quantity": quantity, "on_hand": on_hand})
 
 
+ADDRESS, PAYMENT, FRAUD = "Correct the address", "Settle the payment", "Review the order"
+RESTOCK, PROVIDER, DISPUTE = "Restock, or offer", "Wait for the payment", "Answer the dispute"
+ON_HOLD, GENERAL = "Find out in the shop why", "Open the order and resolve the reason"
+
+
 @pytest.mark.parametrize(
     ("reason", "step"),
     [
-        ("Address verification failed", "Correct the address"),
-        ("PAYMENT_DECLINED: card expired", "Settle the payment"),
-        ("Held: high fraud risk", "Review the order"),
-        ("Hazmat", "Open the order and resolve the reason"),
-        ("Redressed", "Open the order and resolve the reason"),
-        (None, "Open the order and resolve the reason"),
+        # Shopify
+        ("AWAITING_PAYMENT", PAYMENT),
+        ("HIGH_RISK_OF_FRAUD", FRAUD),
+        ("INCORRECT_ADDRESS", ADDRESS),
+        ("INVENTORY_OUT_OF_STOCK", RESTOCK),
+        ("UNKNOWN_DELIVERY_DATE", "Find out the delivery date"),
+        ("AWAITING_RETURN_ITEMS", "Wait for the returned items"),
+        ("ONLINE_STORE_POST_PURCHASE_CROSS_SELL", "Wait until the customer"),
+        ("OTHER", GENERAL),
+        ("on_hold: incorrect-address", ADDRESS),
+        # WooCommerce
+        ("on-hold", ON_HOLD),
+        ("wc-on-hold", ON_HOLD),
+        ("failed", PAYMENT),
+        ("Pending payment", PAYMENT),
+        # BigCommerce
+        ("Manual Verification Required", "Check the order by hand"),
+        ("Disputed", DISPUTE),
+        ("Declined", PAYMENT),
+        ("Incomplete", PAYMENT),
+        ("Awaiting Payment", PAYMENT),
+        ("Awaiting Pickup", "Remind the customer"),
+        ("Awaiting Shipment", "Ship it"),
+        ("Partially Refunded", "Stop shipping what was refunded"),
+        # Magento
+        ("payment_review", PROVIDER),
+        ("fraud", FRAUD),
+        ("Suspected Fraud", FRAUD),
+        ("holded", ON_HOLD),
+        ("pending_payment", PAYMENT),
+        ("pending_paypal", PAYMENT),
+        ("paypal_reversed", DISPUTE),
+        ("paypal_canceled_reversal", "The payment is yours again"),
+        # Amazon
+        ("Unfulfillable", "Ship it from elsewhere"),
+        ("InvoiceUnconfirmed", "Send the invoice"),
+        ("PendingAvailability", "Wait for the release"),
+        # Etsy
+        ("payment processing", PROVIDER),
+        ("Fully Refunded", "Stop shipping what was refunded"),
+        # a person's words
+        ("Address verification failed", ADDRESS),
+        ("Shipping address is incomplete", ADDRESS),
+        ("PAYMENT_DECLINED: card expired", PAYMENT),
+        ("Credit-card refused", PAYMENT),
+        ("unpaid", PAYMENT),
+        ("Held: high fraud risk", FRAUD),
+        ("chargeback", DISPUTE),
+        ("Sold out", RESTOCK),
+        # words that only look alike, and what is settled
+        ("Cardigan out of stock", RESTOCK),
+        ("Gift card out of stock", RESTOCK),
+        ("Cardboard box damaged", GENERAL),
+        ("Addressed to the wrong depot", GENERAL),
+        ("Redressed", GENERAL),
+        ("Brisk demand", GENERAL),
+        ("Failed to print the label", GENERAL),
+        ("Repayments module: error 12", GENERAL),
+        ("Low risk of fraud", GENERAL),
+        ("No fraud found", GENERAL),
+        ("Payment received", GENERAL),
+        ("Address verified, label missing", GENERAL),
+        ("Hazmat", GENERAL),
+        (None, GENERAL),
     ],
 )
-def test_a_common_reason_has_a_step_of_its_own(reason: str | None, step: str) -> None:
+def test_a_shops_reason_leads_to_a_step(reason: str | None, step: str) -> None:
     assert next_steps.next_step(order_alert("order.exception", raw_status=reason)).startswith(step)
+
+
+def test_a_reason_changes_no_step_that_the_status_decides() -> None:
+    for kind in ("order.backordered", "order.cancelled", "order.late", "order.at_risk"):
+        steps = {next_steps.next_step(order_alert(kind, raw_status=raw)) for raw in (None, "AWAITING_PAYMENT")}
+        assert len(steps) == 1
+    assert next_steps.next_step(order_alert("order.on_hold", raw_status="AWAITING_PAYMENT")).startswith(PAYMENT)
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,24 @@ from orderwatch.sanitize import one_line
         ("line\u2028break\u2029here", "line break here"),
         ("half \ud83d of one", "half \ufffd of one"),
         ("München 東京 😀", "München 東京 😀"),
+        ("👩‍👩‍👧 ❤️‍🔥 👍🏽 #️⃣ 葛󠄀 نمی‌خواهم क्‍ष", "👩‍👩‍👧 ❤️‍🔥 👍🏽 #️⃣ 葛󠄀 نمی‌خواهم क्‍ष"),
+        ("pay\u200d\u200cment \u200dnow\u200c", "payment now"),
         ("\x00\u202e", ""),
     ],
 )
 def test_text_becomes_one_line_that_is_safe_to_show(text: str, line: str) -> None:
     assert one_line(text, 100) == line
+
+
+HIDDEN = (
+    "00ad 034f 061c 115f 1160 17b4 17b5 180e 200b 200e 200f 202a 202e 2060 2061 2064 2066 2069 206a 206f 2800 3164 feff "
+    "ffa0 fff9 1d173 e0001 e0041 e007f"
+)
+
+
+@pytest.mark.parametrize("code", HIDDEN.split())
+def test_a_hidden_character_is_removed(code: str) -> None:
+    assert one_line(f"ho{chr(int(code, 16))}ld", 100) == "hold"
 
 
 def test_long_text_is_cut() -> None:

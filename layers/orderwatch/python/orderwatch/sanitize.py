@@ -7,8 +7,15 @@ REPLACEMENT = "\ufffd"
 
 # These can move a cursor, clear a terminal or break a line (C0, DEL, C1, separators).
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-# Invisible characters, and those that can reverse a text (bidi).
-_HIDDEN = re.compile(r"[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufff9-\ufffb]+")
+HIDDEN = (
+    r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # change the direction of the text
+    r"\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060-\u2065\u206a-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
+    # Joiners belong to emoji and to some scripts, but beside ASCII they only hide something.
+    r"|(?<![^\s\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?=[\s\x00-\x7f]|$)"
+)
+"""A regular expression for one character that is invisible or changes the direction of the text."""
+_HIDDEN = re.compile(HIDDEN)
 # Neither UTF-8 nor DynamoDB accepts lone surrogates; SNS and SQS refuse the two noncharacters.
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _REFUSED = re.compile(r"[\ud800-\udfff\ufffe\uffff]")
