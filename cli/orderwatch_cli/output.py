@@ -19,6 +19,7 @@ from rich.text import Text
 
 from orderwatch.clock import duration
 from orderwatch.rendering.formatting import clean
+from orderwatch.sanitize import HIDDEN
 
 GAP = 2
 """Spaces between two columns of a table."""
@@ -28,13 +29,9 @@ NOTHING = "-"
 """Shown for a missing value."""
 
 _CONTROLS = r"\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
-_HIDDEN = (
-    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # change the direction of the text
-    r"\u00ad\u200b\u2060-\u2064\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
-)
 _CONTROL = re.compile(f"[{_CONTROLS}]")
-_INVISIBLE = re.compile(f"[{_HIDDEN}]")
-_UNPRINTABLE = re.compile(f"[{_CONTROLS}{_HIDDEN}]")
+_INVISIBLE = re.compile(HIDDEN)
+_UNPRINTABLE = re.compile(f"[{_CONTROLS}]|{HIDDEN}")
 
 
 def printable(text: str) -> str:

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, SecretStr
@@ -28,11 +29,12 @@ from orderwatch_local.up.screen import Screen
 
 ESCAPES = "\x1b[2J\x1b]0;owned\x07 \x9b31m \x00\x08\x7f\r"
 BIDI = "\u202e\u2066\u2069\u200f"
-HIDDEN = "\u200b\u00ad\ufeff\U000e0041"
+HIDDEN = "\u200b\u00ad\ufeff\U000e0041\u034f\u115f\u180e\u2061\u2064\u206a\u3164\uffa0\U000e0001"
 NASTY = f"{ESCAPES}{BIDI}{HIDDEN}\u2028[bold red]shop[/] [/nothing] é 日本"
 """Control characters, text directions, invisible characters, a line separator, and Rich's markup."""
 UNSAFE = re.compile(
-    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u200b\u200e\u200f\u00ad\ufeff\U000e0041]",
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2060-\u206f\u200b\u200e\u200f\u00ad\ufeff\u034f\u061c\u115f\u180e"
+    r"\u3164\uffa0\U000e0000-\U000e007f]",
 )
 
 
@@ -154,6 +156,21 @@ def test_preview_prints_an_alert_safely(channel: str) -> None:
     out, printed = console()
     preview(alert, out, channel=channel)
     assert not UNSAFE.search(printed.getvalue())
+
+
+def test_the_page_of_the_preview_shows_unsafe_characters_as_escapes(tmp_path: Path) -> None:
+    alert = json.loads(SAMPLES["order.exception"].model_dump_json())
+    alert["connection_id"] = alert["connection"]["id"] = f"conn{NASTY}"
+    alert["order"] |= {"id": NASTY, "raw_status": NASTY, "currency": NASTY, "url": f"https://a.example/{BIDI}"}
+    alert["order"]["line_items"][0] |= {"product_id": NASTY, "name": NASTY, "image_url": f"https://a.example/{HIDDEN}"}
+    file = tmp_path / "alert.html"
+    given = json.dumps(alert)
+    result = CliRunner().invoke(main.app, ["preview", "--alert", "-", "--html", str(file)], input=given)
+    assert result.exit_code == 0, result.output
+    html = file.read_text(encoding="utf-8")
+    assert not UNSAFE.search(html)
+    assert r"\u001b[2J" in html
+    assert r"\u202e\u2066\u2069\u200f\u200b\u00ad\ufeff\udb40\udc41\u034f" in html
 
 
 def test_error_about_a_file_is_printed_safely() -> None:

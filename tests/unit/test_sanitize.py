@@ -27,8 +27,8 @@ def test_text_becomes_one_line_that_is_safe_to_show(text: str, line: str) -> Non
 
 
 HIDDEN = (
-    "00ad 034f 061c 115f 1160 17b4 17b5 180e 200b 200e 200f 202a 202e 2060 2061 2064 2066 2069 206a 206f 2800 3164 feff "
-    "ffa0 fff9 1d173 e0001 e0041 e007f"
+    "00ad 034f 061c 115f 1160 17b4 17b5 180e 200b 200e 200f 202a 202e 2060 2061 2064 2066 2069 206a 206f 2800 3164 "
+    "feff ffa0 fff9 1d173 e0001 e0041 e007f"
 )
 
 

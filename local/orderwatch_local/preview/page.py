@@ -11,6 +11,7 @@ from urllib.parse import quote
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Urgency
 from orderwatch.rendering import amazon_q, email, formatting, slack, sms, sns
+from orderwatch_cli.output import printable_json
 from orderwatch_local.preview.mrkdwn import Span, Style, spans
 from orderwatch_local.preview.samples import PICTURES
 
@@ -36,9 +37,10 @@ _PLACEHOLDER = (
 
 
 def page(*alerts: Alert) -> str:
-    """Return the page, with every channel of each alert.
+    r"""Return the page, with every channel of each alert.
 
-    Text of an alert is escaped. The page loads nothing: drawings replace the pictures.
+    Text of an alert is escaped; control, invisible and text-direction characters are shown as in JSON (`\u202e`). The
+    page loads nothing: drawings replace the pictures.
     """
     kinds = [escape(alert.kind) for alert in alerts]
     parts = {
@@ -46,7 +48,7 @@ def page(*alerts: Alert) -> str:
         "nav": "".join(f'<a href="#{kind}">{kind}</a>' for kind in kinds) if len(kinds) > 1 else "",
         "alerts": "".join(_alert(alert) for alert in alerts),
     }
-    return _filled(_PAGE.read_text(encoding="utf-8"), parts)
+    return printable_json(_filled(_PAGE.read_text(encoding="utf-8"), parts))
 
 
 def _alert(alert: Alert) -> str:

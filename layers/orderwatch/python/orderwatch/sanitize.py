@@ -12,7 +12,7 @@ HIDDEN = (
     r"\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060-\u2065\u206a-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
     # Joiners belong to emoji and to some scripts, but beside ASCII they only hide something.
-    r"|(?<![^\s\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?=[\s\x00-\x7f]|$)"
+    r"|[\u200c\u200d](?:(?<![^\s\x00-\x7f].)|(?=[\s\x00-\x7f]|$))"
 )
 """A regular expression for one character that is invisible or changes the direction of the text."""
 _HIDDEN = re.compile(HIDDEN)

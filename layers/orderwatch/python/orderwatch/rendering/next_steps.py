@@ -12,9 +12,10 @@ from orderwatch.rendering.content import main_kind
 
 MAX_STEP = 350
 """Maximum characters: a cautious limit, because Amazon Q documents none."""
+_RESTOCK = "Restock, or offer the customer a substitute, a later date or a refund."
 _STEPS = {
     "order.exception": "Open the order and resolve the reason that the shop gives.",
-    kinds.KIND_BACKORDERED: "Restock, or offer the customer a substitute, a later date or a refund.",
+    kinds.KIND_BACKORDERED: _RESTOCK,
     "order.cancelled": "Stop picking and shipping if the warehouse already has the order.",
     kinds.KIND_LATE: "Ship it today, or tell the customer when it will ship.",
     kinds.KIND_AT_RISK: "Make sure that it ships in time.",
@@ -44,13 +45,56 @@ _NOTHING = {
     kinds.KIND_CONNECTION_RECOVERED: "Nothing: orders are watched again.",
     kinds.KIND_RESUBSCRIBED: "Nothing: messages are delivered again.",
 }
-_BY_REASON = [
-    (re.compile(r"\baddress", re.IGNORECASE), "Correct the address in the shop, then release the order."),
-    (re.compile(r"\b(payment|card|declined)", re.IGNORECASE), "Settle the payment, then release the order."),
-    (re.compile(r"\b(fraud|risk)", re.IGNORECASE), "Review the order in the shop, then release or cancel it."),
-]
-"""Steps for common words in a shop's reason."""
-_BY_REASON_KINDS = {"order.exception", "order.other"}
+_UNLESS_SETTLED = (
+    r"(?! (?:(?:has|have|is|was|been|check|review|validation|verification) )*(?:accepted|approved|authori[sz]ed"
+    r"|captured|cleared|complete|completed|confirmed|corrected|ok|passed|received|settled|successful|validated|verified)\b)"
+)
+_STEP_BY_REASON = {
+    r"(?:out of|not in|no|insufficient) (?:stock|inventory)|sold out|oversold|back ?ordered": _RESTOCK,
+    rf"(?<!no )(?<!not )(?<!low )(?<!low risk of )(?:fraud|fraudulent){_UNLESS_SETTLED}|high risk": (
+        "Review the order in the shop, then release or cancel it."
+    ),
+    r"disputed?|chargeback|pay ?pal reversed": (
+        "Answer the dispute at the payment provider; ship only when it is settled."
+    ),
+    r"pay ?pal cancell?ed reversal": "The payment is yours again: release the order.",
+    rf"(?<!mail )(?<!ip )address(?! label){_UNLESS_SETTLED}": (
+        "Correct the address in the shop, then release the order."
+    ),
+    r"payment (?:review|processing)": "Wait for the payment provider's decision; ship only when the order is paid.",
+    rf"payment{_UNLESS_SETTLED}|unpaid|pending pay ?pal|insufficient funds"
+    r"|(?:card|transaction)(?: \w+)? (?:declined|expired|refused|rejected|failed)"
+    r"|^(?:wc )?(?:declined|failed|incomplete)$": "Settle the payment, then release the order.",
+    r"(?:unknown|no|missing) delivery date": "Find out the delivery date, then release the order.",
+    r"awaiting returns?(?: items)?": "Wait for the returned items, then release the order.",
+    r"post purchase": (
+        "Wait until the customer has answered the offer after the purchase; the shop then releases the order."
+    ),
+    r"(?:verification|review) required|manual (?:verification|review)": (
+        "Check the order by hand in the shop, then release or cancel it."
+    ),
+    r"(?:awaiting|ready for) pickup": "Remind the customer to collect the order.",
+    r"awaiting (?:shipment|fulfill?ment)": "Ship it: the shop waits for the shipment.",
+    r"(?<!not )refunded": "Stop shipping what was refunded.",
+    r"unfulfillable": "Ship it from elsewhere, or cancel it: Amazon cannot fulfill the order.",
+    r"invoice unconfirmed": "Send the invoice to the customer and confirm it to the shop.",
+    r"pending availability": "Wait for the release date: the customer ordered in advance.",
+    r"^(?:wc )?(?:on hold|hold|holded)$": (
+        "Find out in the shop why the order is on hold, then release it. It may be an unconfirmed payment."
+    ),
+}
+"""Steps for a shop's reason: whole words of the folded reason, the first match counts. The words are those of
+
+- Shopify: shopify.dev/docs/api/admin-graphql/latest/enums/FulfillmentHoldReason
+- WooCommerce: woocommerce.com/document/managing-orders/order-statuses
+- BigCommerce: developer.bigcommerce.com/api-reference/7e41c00dafd04-get-a-single-order-status-by-id
+- Magento: experienceleague.adobe.com/en/docs/commerce-admin/stores-sales/order-management/orders/order-status
+- Amazon: developer-docs.amazon.com/sp-api/docs/orders-api-v0-reference (OrderStatus)
+- Etsy: developers.etsy.com/documentation/reference (ShopReceipt, status)
+"""
+_BY_REASON = [(re.compile(rf"\b(?:{words})\b"), step) for words, step in _STEP_BY_REASON.items()]
+_BY_STATUS = _STEPS.keys() - {"order.exception"}
+"""Kinds whose own step counts, whatever the reason."""
 _ANY_ORDER = "Open the order and check whether it needs you."
 _STOCK_COVERS = "Stock covers every line: ask the warehouse why the order is on backorder."
 _SHIPPED = "Recall what has shipped or wait for its return; stop the rest."
@@ -92,6 +136,15 @@ def _order_step(kind: str, alert: Alert, order: AlertOrder) -> str:
         return _STOCK_COVERS
     if kind == KIND_RECOVERED and formatting.urgency(alert) is not Urgency.NONE:
         return "Ship it first: the problem is resolved, but the ship-by is near or has passed."
-    raw = order.raw_status or ""
-    matching = (step for word, step in _BY_REASON if kind in _BY_REASON_KINDS and word.search(raw))
-    return next(matching, _STEPS.get(kind, _ANY_ORDER))
+    by_reason = _step_by_reason(order.raw_status or "") if kind not in _BY_STATUS else None
+    return by_reason or _STEPS.get(kind, _ANY_ORDER)
+
+
+def _step_by_reason(raw_status: str) -> str | None:
+    folded = _folded(raw_status)
+    return next((step for words, step in _BY_REASON if words.search(folded)), None)
+
+
+def _folded(reason: str) -> str:
+    """The reason as words: `PendingAvailability`, `pending_availability` and `Pending-Availability` are the same."""
+    return re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", reason)).strip().casefold()
