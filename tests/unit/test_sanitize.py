@@ -3,6 +3,9 @@
 import pytest
 
 from orderwatch.sanitize import one_line
+from orderwatch.trackstar.fields import MAX_TEXT_LENGTH
+from orderwatch.trackstar.orders import Order
+from orderwatch.trackstar.products import Product
 
 
 @pytest.mark.parametrize(
@@ -45,3 +48,39 @@ def test_no_unsafe_character_remains() -> None:
     every = one_line("".join(map(chr, range(0x10000))), 0x10000)
     every.encode("utf-8")
     assert not {character for character in every if character in "\x1b\x9b\u202e\u2067\u2028"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("Tom &amp; Jerry&#8217;s", "Tom & Jerry\u2019s"),
+        ("2&#x22; pipe &quot;A&quot; &lt;b&gt;", '2" pipe "A" <b>'),
+        ("Caf&eacute;&nbsp;Noir &euro; 5", "Caf\u00e9\u00a0Noir \u20ac 5"),
+        ("&amp;amp; &amp;lt;", "&amp; &lt;"),
+        ("AT&T, R&D; Black&copper mug, &unknown; &#; &", "AT&T, R&D; Black&copper mug, &unknown; &#; &"),
+        ("&#64;ada &#xD800;&#0;&#128514;", "@ada \ufffd\ufffd\U0001f602"),
+        (f"{'&amp;' * MAX_TEXT_LENGTH}", "&" * MAX_TEXT_LENGTH),
+        ("&nbsp; &#32;", None),
+    ],
+)
+def test_html_entities_of_the_shop_are_unescaped_once(sent: str, read: str | None) -> None:
+    order = Order.of({"id": "o1", "status": "open", "raw_status": sent, "order_number": sent})
+    assert order.raw_status == order.order_number == read
+    assert Product.model_validate({"id": "p1", "name": sent}).name == read
+
+
+def test_ids_skus_and_links_keep_their_entities() -> None:
+    url = "https://admin.example/?a=1&amp;b=2"
+    order = {"id": "o&amp;1", "status": "open", "external_system_url": url, "line_items": [{"product_sku": "A&amp;B"}]}
+    read = Order.of(order)
+    assert (read.id, read.details.external_system_url, read.details.line_items[0].product_sku) == (
+        "o&amp;1",
+        url,
+        "A&amp;B",
+    )
+    assert Product.model_validate({"id": "p1", "sku": "A&amp;B"}).sku == "A&amp;B"
+
+
+def test_contact_data_behind_entities_is_masked() -> None:
+    order = Order.of({"id": "o1", "status": "open", "raw_status": "ada&#64;example.com, &#43;49 170 1234567"})
+    assert order.raw_status == "[e-mail], [phone]"

@@ -1,6 +1,8 @@
 """Make texts from shops and from the vendor safe to store, log and show (rule 18)."""
 
 import re
+from html import unescape
+from html.entities import html5
 
 REPLACEMENT = "\ufffd"
 """U+FFFD, in place of what cannot be decoded or sent."""
@@ -19,6 +21,8 @@ _HIDDEN = re.compile(HIDDEN)
 # Neither UTF-8 nor DynamoDB accepts lone surrogates; SNS and SQS refuse the two noncharacters.
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _REFUSED = re.compile(r"[\ud800-\udfff\ufffe\uffff]")
+# Only whole entities: `Black&copper` has none, although browsers would read a copyright sign.
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 
 
 def one_line(text: str, limit: int) -> str:
@@ -34,3 +38,12 @@ def one_line(text: str, limit: int) -> str:
 def replace_surrogates(text: str) -> str:
     """Replace lone surrogates with U+FFFD."""
     return _SURROGATES.sub(REPLACEMENT, text)
+
+
+def unescape_html(text: str) -> str:
+    """Replace HTML entities by their characters, once: `&amp;lt;` becomes `&lt;`."""
+    return _ENTITY.sub(_character, text) if "&" in text else text
+
+
+def _character(match: re.Match[str]) -> str:
+    return unescape(match[0]) if match[0][1] == "#" or match[0][1:] in html5 else match[0]

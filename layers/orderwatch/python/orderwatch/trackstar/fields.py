@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandle
 from pydantic_core import core_schema, from_json
 
 from orderwatch.model import Model
-from orderwatch.sanitize import replace_surrogates
+from orderwatch.sanitize import replace_surrogates, unescape_html
 from orderwatch.trackstar.privacy import mask_contacts, mask_number, strip_private
 from orderwatch.trackstar.values import day_or_moment, in_utc, is_plausible, read_date
 
@@ -90,15 +90,22 @@ def _only_objects(value: Any) -> Any:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def _unescaped(value: Any) -> Any:
+    return unescape_html(value) if isinstance(value, str) else value
+
+
 _TextNotBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH)]
+_UnescapedText = Annotated[_TextNotBlank, BeforeValidator(_unescaped)]
 _WebAddress = Annotated[str, StringConstraints(max_length=MAX_TEXT_LENGTH, pattern=r"^https?://[^\s<>\"]+$")]
 _FiniteNumber = Annotated[Decimal, Field(max_digits=30, allow_inf_nan=False)]
 _CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}$", to_upper=True)]
 
 Text = Annotated[_TextNotBlank | None, NoneIfMalformed()]
-FreeText = Annotated[Annotated[_TextNotBlank, AfterValidator(mask_contacts)] | None, NoneIfMalformed()]
-"""A text that a person may have typed: contact data in it is masked (rule 13)."""
-OrderNumber = Annotated[Annotated[_TextNotBlank, AfterValidator(mask_number)] | None, NoneIfMalformed()]
+Name = Annotated[_UnescapedText | None, NoneIfMalformed()]
+"""A text that a shop may have prepared for a web page: its HTML entities are unescaped once."""
+FreeText = Annotated[Annotated[_UnescapedText, AfterValidator(mask_contacts)] | None, NoneIfMalformed()]
+"""A name that a person may have typed: contact data in it is masked (rule 13)."""
+OrderNumber = Annotated[Annotated[_UnescapedText, AfterValidator(mask_number)] | None, NoneIfMalformed()]
 Url = Annotated[Annotated[_WebAddress, AfterValidator(strip_private)] | None, NoneIfMalformed()]
 Number = Annotated[_FiniteNumber | None, NoneIfMalformed()]
 Currency = Annotated[_CurrencyCode | None, NoneIfMalformed()]

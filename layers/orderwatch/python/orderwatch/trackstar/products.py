@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import ConfigDict, StringConstraints
 
 from orderwatch.model import Model
-from orderwatch.trackstar.fields import Envelope, NoneIfMalformed, Number, Text, Url
+from orderwatch.trackstar.fields import Envelope, Name, NoneIfMalformed, Number, Text, Url
 
 
 class Product(Model):
@@ -16,7 +16,7 @@ class Product(Model):
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
     id: Annotated[str, StringConstraints(min_length=1)]
-    name: Text = None
+    name: Name = None
     sku: Text = None
     parent_product_id: Text = None
     active: Annotated[bool | None, NoneIfMalformed()] = None
