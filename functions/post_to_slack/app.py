@@ -24,7 +24,9 @@ from orderwatch.aws.rate_limit import SLACK_LIMIT, RateLimiter, Row
 from orderwatch.errors import OrderwatchError
 from orderwatch.model import describe_flaws
 from orderwatch.observability import logger, metrics
-from orderwatch.rendering.slack import SlackMessage, blocks, plain
+from orderwatch.rendering.markup import for_slack
+from orderwatch.rendering.slack import MAX_TEXT, SlackMessage, blocks, plain
+from orderwatch.sanitize import one_line
 from orderwatch.settings import PostToSlackSettings, read_settings
 from orderwatch.slack import SlackInvalidError, SlackWebhook
 
@@ -91,7 +93,8 @@ def _post(body: dict[str, Any], send: Callable[[SlackMessage], None]) -> None:
         alert = Alert.model_validate(body)
     except ValidationError as error:
         logger.error("alert is invalid; posting its kind and id only", extra={"flaws": describe_flaws(error)})
-        send(SlackMessage(text=f"orderwatch: {body.get('kind')}, alert {body['alert_id']}", blocks=[]))
+        text = f"orderwatch: {body.get('kind')}, alert {body.get('alert_id')}"
+        send(SlackMessage(text=for_slack(one_line(text, MAX_TEXT), limit=MAX_TEXT), blocks=[]))
         return
     for with_image in (True, False):
         message = _rendered(alert, with_image=with_image)

@@ -11,6 +11,7 @@ from orderwatch.alerts.alert import Alert, Enrichment
 from orderwatch.rendering import amazon_q, content
 from orderwatch.rendering.content import Fact
 from orderwatch.rendering.formatting import MAX_LINK
+from orderwatch.rendering.markup import for_amazon_q
 from orderwatch_local.preview.samples import SAMPLES, order_alert
 
 SCHEMA = Path(__file__).parents[2] / "docs/amazon-q-notification.schema.json"
@@ -55,7 +56,7 @@ def test_a_long_thread_id_is_replaced_by_a_stable_one() -> None:
 
 @pytest.mark.parametrize(("text", "shown"), [("ab&", "ab&amp;"), ("ab&c", "ab..."), ("<", "&lt;"), (">", "&gt;")])
 def test_an_escape_is_never_cut_in_two(text: str, shown: str) -> None:
-    assert amazon_q.escape(text, limit=7) == shown
+    assert for_amazon_q(text, limit=7) == shown
 
 
 def test_facts_that_do_not_fit_are_left_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +68,7 @@ def test_facts_that_do_not_fit_are_left_out_whole(monkeypatch: pytest.MonkeyPatc
     order = alert.order.model_copy(update={"raw_status": "&" * 160})
     lines = amazon_q.notification(long.replace(order=order))["content"]["description"].split("\n")
     shown = [line for line in lines if line.startswith("*Fact")]
-    assert shown == [f"*Fact {number}:* {amazon_q.escape('&' * 60, limit=200)}" for number in range(len(shown))]
+    assert shown == [f"*Fact {number}:* {for_amazon_q('&' * 60, limit=200)}" for number in range(len(shown))]
     assert 0 < len(shown) < amazon_q.MAX_LIST
     assert len("\n".join(lines)) <= amazon_q.MAX_DESCRIPTION
     assert lines[-1].startswith("_Data as of")

@@ -1,6 +1,7 @@
 """Posts to Slack: what each response leads to, and post_to_slack, which posts each alert of its queue once."""
 
 import json
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -217,6 +218,26 @@ def test_messages_that_are_no_alerts_do_not_affect_the_others(slack: Slack) -> N
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
     assert slack.messages[0] == {"text": "orderwatch: of.another.release, alert a1", "blocks": []}
     assert len(slack.messages) == 2
+
+
+@pytest.mark.filterwarnings("ignore:No idempotency key")
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"alert_id": "a1", "kind": "<!here> <!channel> <@U1> <https://evil.example|log in> *x* :fire: \u202e\n&gt; y"},
+        {"alert_id": "<!channel>", "kind": "order.exception"},
+        {"alert_id": "a1", "kind": {"<!here>": ["`<@U1>`"]}},
+        {"alert_id": "a1", "kind": "<!here>" * 9999},
+        {"kind": "<!here>"},
+    ],
+    ids=str,
+)
+def test_words_of_a_message_that_is_no_alert_are_not_active(slack: Slack, body: dict[str, Any]) -> None:
+    assert app.handler(sqs_event(json.dumps(body)), lambda_context()) == {"batchItemFailures": []}
+    text = slack.messages[0]["text"]
+    assert text.startswith("orderwatch: ")
+    assert len(text) <= 3000
+    assert not re.search(r"<|[*`]|:fire:|\n|\u202e", re.sub(r"<!date\^0\^\{_\}\|[^>]*>", "", text))
 
 
 def test_the_age_of_a_late_message_is_reported(fake_clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,13 +18,19 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.model import describe_flaws
 from orderwatch.rendering import amazon_q, email, slack, sms, sns
 from orderwatch_cli.output import printable, printable_json, printable_text
-from orderwatch_local.preview.mrkdwn import Style, spans
+from orderwatch_local.preview.mrkdwn import Style, text_spans
 from orderwatch_local.preview.page import page
 from orderwatch_local.preview.samples import SAMPLES
 
 WIDTH = 78
 """In columns: the 72 of an e-mail and the frame."""
-_STYLES = {Style.BOLD: "bold", Style.ITALIC: "italic", Style.LINK: "underline"}
+_STYLES = {
+    Style.BOLD: "bold",
+    Style.ITALIC: "italic",
+    Style.STRIKE: "strike",
+    Style.CODE: "reverse",
+    Style.LINK: "underline",
+}
 
 
 def read_alert(source: Path | str) -> Alert:
@@ -99,29 +105,27 @@ def _block(block: dict[str, Any]) -> Iterator[RenderableType]:
     """Render one block of Block Kit for a terminal."""
     match block["type"]:
         case "header":
-            yield printable_text(block["text"]["text"], "bold")
+            yield printable_text(_plain(block["text"]), "bold")
         case "section":
             texts = [block["text"]] if "text" in block else block["fields"]
-            yield from (Padding(_mrkdwn(each["text"], inline="fields" in block), (1, 0, 0, 0)) for each in texts[:1])
-            yield from (_mrkdwn(each["text"], inline="fields" in block) for each in texts[1:])
+            yield from (Padding(_text(each, inline="fields" in block), (1, 0, 0, 0)) for each in texts[:1])
+            yield from (_text(each, inline="fields" in block) for each in texts[1:])
         case "actions":
             labels = "  ".join(f"[ {each['text']['text']} ]" for each in block["elements"])
             yield Padding(printable_text(labels, "reverse"), (1, 0, 0, 0))
         case _:
-            yield Padding(
-                Group(*(printable_text(_plain(each["text"]), "dim") for each in block["elements"])), (1, 0, 0, 0)
-            )
+            yield Padding(Group(*(printable_text(_plain(each), "dim") for each in block["elements"])), (1, 0, 0, 0))
 
 
-def _mrkdwn(text: str, *, inline: bool) -> Text:
+def _text(text: Mapping[str, str], *, inline: bool) -> Text:
     shown = Text()
-    for span in spans(text.replace("\n", ": ", 1) if inline else text):
+    for span in text_spans({**text, "text": text["text"].replace("\n", ": ", 1)} if inline else text):
         shown.append_text(printable_text(span.text, _STYLES.get(span.style, "")))
     return shown
 
 
-def _plain(text: str) -> str:
-    return "".join(span.text for span in spans(text))
+def _plain(text: Mapping[str, str]) -> str:
+    return "".join(span.text for span in text_spans(text))
 
 
 DEFAULT_KIND = "order.exception"

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Urgency
 from orderwatch.rendering import amazon_q, email, formatting, slack, sms, sns
 from orderwatch_cli.output import printable_json
-from orderwatch_local.preview.mrkdwn import Span, Style, spans
+from orderwatch_local.preview.mrkdwn import Span, Style, spans, text_spans
 from orderwatch_local.preview.samples import PICTURES
 
 _PAGE = Path(__file__).with_name("page.html")
 _ALERT = Path(__file__).with_name("alert.html")
 _ADDRESS = re.compile(r"https?://\S+")
-_TAGS = {Style.BOLD: "b", Style.ITALIC: "i"}
+_TAGS = {Style.BOLD: "b", Style.ITALIC: "i", Style.STRIKE: "s", Style.CODE: "code"}
 _AVATAR = (
     '<svg class="avatar" viewBox="0 0 36 36"><path d="M9 14l9-5 9 5v9l-9 5-9-5zm0 0l9 5 9-5m-9 5v9" fill="none" '
     'stroke="#fff" stroke-width="2" stroke-linejoin="round"/></svg>'
@@ -99,23 +99,27 @@ def _block(block: dict[str, Any]) -> str:
     """Render one block of Block Kit."""
     match block["type"]:
         case "header":
-            return f"<h2>{_mrkdwn(block['text']['text'])}</h2>"
+            return f"<h2>{_text(block['text'])}</h2>"
         case "section" if "fields" in block:
-            return f'<div class="fields">{"".join(f"<p>{_mrkdwn(each['text'])}</p>" for each in block["fields"])}</div>'
+            return f'<div class="fields">{"".join(f"<p>{_text(each)}</p>" for each in block["fields"])}</div>'
         case "section":
-            return (
-                f'<div class="section"><p>{_mrkdwn(block["text"]["text"])}</p>{_picture(block.get("accessory"))}</div>'
-            )
+            return f'<div class="section"><p>{_text(block["text"])}</p>{_picture(block.get("accessory"))}</div>'
         case "actions":
             return f'<div class="actions">{"".join(_button(each) for each in block["elements"])}</div>'
         case _:
-            return (
-                f'<div class="context">{"".join(f"<p>{_mrkdwn(each['text'])}</p>" for each in block["elements"])}</div>'
-            )
+            return f'<div class="context">{"".join(f"<p>{_text(each)}</p>" for each in block["elements"])}</div>'
 
 
 def _mrkdwn(markup: str) -> str:
-    return "".join(_span(span) for span in spans(markup)).replace("\n", "<br>")
+    return _shown(spans(markup))
+
+
+def _text(text: Mapping[str, str]) -> str:
+    return _shown(text_spans(text))
+
+
+def _shown(parsed: Iterable[Span]) -> str:
+    return "".join(map(_span, parsed)).replace("\n", "<br>")
 
 
 def _span(span: Span) -> str:

@@ -13,6 +13,7 @@ from orderwatch.alerts.alert import Alert, alert_id
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest
 from orderwatch.alerts.summary import DailySummary
 from orderwatch.rendering import content, formatting, lists, next_steps, summaries
+from orderwatch.rendering.markup import for_amazon_q as escape
 
 MAX_TITLE = 250
 MAX_DESCRIPTION = 3000
@@ -60,22 +61,10 @@ def notification(alert: Alert) -> dict[str, Any]:
     }
 
 
-def escape(plain: str, *, limit: int) -> str:
-    """The text escaped, so that it cannot mention a channel or make a link, in at most `limit` characters."""
-    escaped = [_ESCAPES.get(character, character) for character in plain]
-    if sum(map(len, escaped)) <= limit:
-        return "".join(escaped)
-    kept = sum(used <= limit - 3 for used in accumulate(map(len, escaped)))
-    return f"{''.join(escaped[:kept]).rstrip()}..."
-
-
 def link(url: str | None, label: str, *, limit: int) -> str:
     """The URL in Slack's notation for links; empty if there is none or if it is longer than `limit` once escaped."""
     address = (formatting.link(url) or "").replace("&", "&amp;").replace("|", "%7C")
     return f"<{address}|{label}>" if 0 < len(address) <= limit else ""
-
-
-_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def _description(alert: Alert) -> str:

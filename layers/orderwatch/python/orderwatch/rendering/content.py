@@ -261,7 +261,7 @@ def _status_fact(alert: Alert, order: AlertOrder) -> Fact:
         return Fact("Status", f"{status}; {_previous_status(order)}")
     since = order.status_since
     shown = formatting.moment(since, formatting.zone_of(alert.connection), beside=order.seen_at) if since else None
-    return Fact("Status", f"{status}{f', since {shown}' if shown else ''}", since)
+    return Fact("Status", f"{status}{f', since {shown}' if shown else ''}")
 
 
 def _previous_status(order: AlertOrder) -> str:

@@ -5,6 +5,7 @@ replaces them by smaller ones if they fail or do not fit.
 """
 
 import json
+import re
 from collections.abc import Mapping
 
 from orderwatch.alerts.alert import Alert
@@ -26,7 +27,7 @@ def plain(alert: Alert) -> SnsMessage:
     fact = _fact(alert)
     lines = [f"{name}: {value}" for name, value in facts.items()]
     text = "\n".join([fact, "", *lines, "", "This alert could not be shown in full.", ""])
-    bodies = {"default": text, "email": text, "sms": _ascii(fact, 140), "https": _notification(fact, lines, facts)}
+    bodies = {"default": text, "email": text, "sms": _ascii(fact, 140), "https": _notification(fact, facts)}
     subject = f"[{_ascii(facts['Kind'], 30)}] {_ascii(fact, 60)}"
     return SnsMessage(subject, bodies | for_programs(_json(alert, facts)), _attributes(alert, facts))
 
@@ -74,13 +75,22 @@ def _ascii(line: str, limit: int) -> str:
     return line.encode("ascii", "replace").decode("ascii")[:limit]
 
 
-def _notification(fact: str, lines: list[str], facts: Mapping[str, str]) -> str:
-    title, *rest = [
-        line[:250].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for line in [fact, *lines]
+def _notification(fact: str, facts: Mapping[str, str]) -> str:
+    lines = [
+        f"{name}: {_entities(value) if name == 'Link' else _without_markup(value)}" for name, value in facts.items()
     ]
-    content = {"textType": "client-markdown", "title": title[:250], "description": "\n".join(rest)}
+    content = {"textType": "client-markdown", "title": _without_markup(fact), "description": "\n".join(lines)}
     notification = {"version": "1.0", "source": "custom", "id": facts.get("Alert", ""), "content": content}
     return json.dumps(notification, ensure_ascii=False)
+
+
+def _without_markup(text: str) -> str:
+    """The text with an invisible character around every character that could be markup."""
+    return _entities(re.sub(r"[*_~`:]", "\u034f\\g<0>\u034f", text[:100]))
+
+
+def _entities(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _json(alert: Alert, facts: Mapping[str, str]) -> str:

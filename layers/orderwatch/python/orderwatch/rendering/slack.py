@@ -26,7 +26,9 @@ from orderwatch.alerts.kinds import KIND_CONNECTION_RECOVERED, KIND_RECOVERED, K
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest
 from orderwatch.alerts.summary import DailySummary
 from orderwatch.rendering import content, formatting, lists, next_steps, summaries
-from orderwatch.rendering.amazon_q import escape, link
+from orderwatch.rendering.amazon_q import link
+from orderwatch.rendering.markup import for_plain_text
+from orderwatch.rendering.markup import for_slack as escape
 
 MAX_BLOCKS = 50
 MAX_HEADER = 150
@@ -42,7 +44,7 @@ undocumented limit: it accepted 9,597 and refused 11,341 (slackapi/bolt-js, issu
 MAX_LINES = 20
 
 _MAX_TITLE = 500
-_MAX_FACT = 300
+_MAX_FACT = 400
 _MAX_ENTRY = 500
 _MAX_NAME = 200
 _MAX_CONTEXT = 1_000
@@ -84,7 +86,7 @@ def blocks(alert: Alert, *, with_image: bool = True) -> SlackMessage:
         SlackObjectFormationError: A limit that the library checks is exceeded; send the plain message instead.
     """
     detail = content.detail(alert)
-    details = [_section(escape(detail, limit=MAX_SECTION))] if detail else []
+    details = [SectionBlock(text=_plain_text(detail, limit=MAX_SECTION))] if detail else []
     head = [_header(alert), *details, _decision(alert), *_button(alert), _fields(alert)]
     foot = [_context(alert)]
     room = MAX_CHARACTERS - _characters([*head, *foot])
@@ -116,8 +118,7 @@ def _title(alert: Alert) -> str:
 
 def _header(alert: Alert) -> Block:
     mark = _RECOVERED_MARK if content.main_kind(alert) in _RECOVERED else _MARKS[alert.severity]
-    headline = escape(content.urgent_headline(alert), limit=MAX_HEADER - len(mark) - 1)
-    return HeaderBlock(text=PlainTextObject(text=f"{mark} {headline}", emoji=False))
+    return HeaderBlock(text=_plain_text(f"{mark} {content.urgent_headline(alert)}", limit=MAX_HEADER))
 
 
 def _decision(alert: Alert) -> Block:
@@ -219,7 +220,7 @@ def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> 
     name, stock = lists.product_description(line), lists.stock(line, order) if with_stock else None
     price = lists.unit_price(line, order.currency)
     code = escape(lists.product_code(line), limit=_MAX_NAME)
-    text = f"• {lists.line_quantity(line)} x {code}{f', {price}' if price else ''}"
+    text = f"• {lists.line_quantity(line)} x {code}{f', {escape(price, limit=_MAX_NAME)}' if price else ''}"
     if name:
         text += f"\n   {escape(name, limit=_MAX_NAME)}"
     if stock:
@@ -271,11 +272,15 @@ def _button(alert: Alert) -> list[Block]:
 def _context(alert: Alert) -> Block:
     missing = [f"Not known: {'; '.join(content.missing(alert))}"] if alert.enrichment.missing else []
     texts = [*missing, content.freshness(alert), f"{alert.severity}, alert {alert.alert_id}"]
-    return ContextBlock(elements=[_mrkdwn(escape(each, limit=_MAX_CONTEXT)) for each in texts])
+    return ContextBlock(elements=[_plain_text(each, limit=_MAX_CONTEXT) for each in texts])
 
 
 def _section(text: str, *, accessory: ImageElement | None = None) -> Block:
     return SectionBlock(text=_mrkdwn(text), accessory=accessory)
+
+
+def _plain_text(text: str, *, limit: int) -> PlainTextObject:
+    return PlainTextObject(text=for_plain_text(text, limit=limit), emoji=False)
 
 
 def _mrkdwn(text: str) -> MarkdownTextObject:
