@@ -1,4 +1,4 @@
-"""Words of a shop neither format nor mention nor link in a chat, and stay what they are (rule 12)."""
+"""Words of a shop neither format nor mention nor link in a chat, and stay what they are."""
 
 import json
 import re
