@@ -55,7 +55,7 @@ def test_no_unsafe_character_remains() -> None:
     [
         ("Tom &amp; Jerry&#8217;s", "Tom & Jerry\u2019s"),
         ("2&#x22; pipe &quot;A&quot; &lt;b&gt;", '2" pipe "A" <b>'),
-        ("Caf&eacute;&nbsp;Noir &euro; 5", "Caf\u00e9\u00a0Noir \u20ac 5"),
+        ("&Eacute;t&eacute;&nbsp;5 &euro;", "\u00c9t\u00e9\u00a05 \u20ac"),
         ("&amp;amp; &amp;lt;", "&amp; &lt;"),
         ("AT&T, R&D; Black&copper mug, &unknown; &#; &", "AT&T, R&D; Black&copper mug, &unknown; &#; &"),
         ("&#64;ada &#xD800;&#0;&#128514;", "@ada \ufffd\ufffd\U0001f602"),

@@ -57,7 +57,7 @@ _STEP_BY_REASON = {
     r"disputed?|chargeback|pay ?pal reversed": (
         "Answer the dispute at the payment provider; ship only when it is settled."
     ),
-    r"pay ?pal cancell?ed reversal": "The payment is yours again: release the order.",
+    r"pay ?pal cancel+ed reversal": "The payment is yours again: release the order.",
     rf"(?<!mail )(?<!ip )address(?! label){_UNLESS_SETTLED}": (
         "Correct the address in the shop, then release the order."
     ),
@@ -74,7 +74,7 @@ _STEP_BY_REASON = {
         "Check the order by hand in the shop, then release or cancel it."
     ),
     r"(?:awaiting|ready for) pickup": "Remind the customer to collect the order.",
-    r"awaiting (?:shipment|fulfill?ment)": "Ship it: the shop waits for the shipment.",
+    r"awaiting (?:shipment|fulfillment)": "Ship it: the shop waits for the shipment.",
     r"(?<!not )refunded": "Stop shipping what was refunded.",
     r"unfulfillable": "Ship it from elsewhere, or cancel it: Amazon cannot fulfill the order.",
     r"invoice unconfirmed": "Send the invoice to the customer and confirm it to the shop.",
