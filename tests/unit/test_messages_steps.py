@@ -126,7 +126,7 @@ def test_a_backorder_with_enough_stock_asks_the_warehouse(
     ("shipments", "explanation", "step"),
     [
         (None, None, "Stop picking"),
-        (0, "No shipment is listed", "Stop picking"),
+        (0, "No shipment is listed as sent", "Stop picking"),
         (1, "1 shipment listed already", "Recall what has shipped"),
         (3, "3 shipments listed already", "Recall what has shipped"),
     ],

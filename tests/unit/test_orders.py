@@ -74,6 +74,7 @@ def value_of(field: str, read: Order) -> object:
         ("shipments", [{}, {}], 2),
         ("shipments", [], 0),
         ("shipments", {}, None),
+        ("shipments", [None, 7, "shipped", [], {"status": "shipped"}], 1),
         ("line_items", None, ()),
         ("line_items", {}, ()),
         ("line_items", [None, 1, "x", []], ()),
@@ -81,6 +82,18 @@ def value_of(field: str, read: Order) -> object:
 )
 def test_a_field_is_converted_or_becomes_none(field: str, value: object, read: object) -> None:
     assert value_of(field, order(**{field: value})) == read
+
+
+SENT: list[object] = ["shipped", "in_transit", "exception", None, 7, {}, "avoided", "not voided", "cancel requested"]
+SENT += ["cancellation_pending", "Cancellation rejected", "partially returned", "return requested", "unreturned"]
+NOT_SENT = ["voided", "VOID", "cancelled", "canceled", "Cancelled ", "cancellation", "Label voided", "label_voided"]
+NOT_SENT += ["LabelVoided", "returned", "RETURNED-TO-SENDER", "return to sender", "ReturnToSender", "order/cancelled"]
+
+
+@pytest.mark.parametrize("field", ["status", "raw_status"])
+@pytest.mark.parametrize(("value", "left"), [*((each, 1) for each in SENT), *((each, 0) for each in NOT_SENT)])
+def test_only_shipments_that_have_left_are_counted(field: str, value: object, left: int) -> None:
+    assert order(shipments=[{"status": "shipped", field: value}]).details.shipments == left
 
 
 def test_a_malformed_line_does_not_affect_the_others() -> None:

@@ -98,7 +98,9 @@ class AlertOrder(AlertPart):
     due_at: datetime | None = Field(
         None, description="The deadline that passed, for `order.at_risk`, `order.late` and `order.stuck`."
     )
-    shipments: int | None = Field(None, ge=0, description="Number of shipments that the shop lists; null: unknown.")
+    shipments: int | None = Field(
+        None, ge=0, description="Number of shipments that have left: not voided, cancelled or returned; null: unknown."
+    )
     line_items: tuple[AlertLineItem, ...] = ()
     more_line_items: int = Field(0, ge=0, description="Number of order lines that are not listed here.")
 

@@ -185,7 +185,7 @@ def explanation(alert: Alert) -> str | None:
     if order.status != "cancelled" or order.shipments is None:
         return None
     listed = formatting.plural(order.shipments, "shipment")
-    return f"{listed} listed already" if order.shipments else "No shipment is listed"
+    return f"{listed} listed already" if order.shipments else "No shipment is listed as sent"
 
 
 def sentences(alert: Alert) -> list[str]:

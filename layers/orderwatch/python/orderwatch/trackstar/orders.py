@@ -137,8 +137,29 @@ class LineItem(Model):
     unit_price: Number = None
 
 
-def _length(value: Any) -> Any:
-    return len(value) if isinstance(value, list) else None
+_NOT_SENT = re.compile(
+    r"\b(void|voided|cancel|cancelled|canceled|cancellation|returned|return(ed)? to (sender|shipper|origin))\b"
+)
+_NOT_YET = re.compile(
+    r"\b(not|never|partial|partially|request|requested|pending|initiated|rejected|denied|declined|refused|failed)\b"
+)
+
+
+def _has_left(shipment: Mapping[str, Any]) -> bool:
+    """Whether neither status says that the shipment was voided, cancelled or returned (rule 22)."""
+    return not any(_is_not_sent(shipment.get(field)) for field in ("status", "raw_status"))
+
+
+def _is_not_sent(status: Any) -> bool:
+    if not isinstance(status, str):
+        return False
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", status)
+    words = re.sub(r"[\W_]+", " ", spaced).casefold()
+    return bool(_NOT_SENT.search(words)) and not _NOT_YET.search(words)
+
+
+def _count_sent(value: Any) -> Any:
+    return sum(_has_left(each) for each in value if isinstance(each, dict)) if isinstance(value, list) else None
 
 
 class OrderDetails(Model):
@@ -153,8 +174,8 @@ class OrderDetails(Model):
     total_shipping: Number = None
     external_system_url: Url = None
     line_items: Objects[LineItem] = ()
-    shipments: Annotated[int | None, BeforeValidator(_length)] = None
-    """The number of shipments; None: the record has no list of them."""
+    shipments: Annotated[int | None, BeforeValidator(_count_sent)] = None
+    """The number of shipments that have left; None: the record has no list of shipments."""
 
     @property
     def first_seen_by_trackstar(self) -> datetime | None:
