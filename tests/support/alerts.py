@@ -1,5 +1,9 @@
 """Alerts, made the way a poll makes them."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.detect import Observation, OrderWrite, detect
@@ -12,11 +16,17 @@ SEEN_AT = NOON
 
 
 def first_sight(
-    order_id: str, *, status: str = "exception", connection_id: str = "conn_a", product_ids: tuple[str, ...] = ()
+    order_id: str,
+    *,
+    status: str = "exception",
+    connection_id: str = "conn_a",
+    product_ids: tuple[str, ...] = (),
+    record: Mapping[str, Any] = MappingProxyType({}),
 ) -> OrderWrite:
-    """A new order in this status, which is watched."""
+    """A new order in this status, which is watched; `record` has more fields of the vendor's record."""
     lines = [{"product_id": each, "product_sku": f"sku-{each}", "quantity": 2} for each in product_ids]
-    order = Order.of({"id": order_id, "status": status, "trackstar_updated_date": SEEN_AT, "line_items": lines})
+    fields = {"id": order_id, "status": status, "trackstar_updated_date": SEEN_AT, "line_items": lines}
+    order = Order.of(fields | dict(record))
     observation = Observation(
         connection=AlertConnection(id=connection_id),
         observed_at=SEEN_AT,
@@ -30,9 +40,14 @@ def first_sight(
 
 
 def alert_of(
-    order_id: str, *, status: str = "exception", connection_id: str = "conn_a", product_ids: tuple[str, ...] = ()
+    order_id: str,
+    *,
+    status: str = "exception",
+    connection_id: str = "conn_a",
+    product_ids: tuple[str, ...] = (),
+    record: Mapping[str, Any] = MappingProxyType({}),
 ) -> Alert:
     """The alert about such an order."""
-    write = first_sight(order_id, status=status, connection_id=connection_id, product_ids=product_ids)
+    write = first_sight(order_id, status=status, connection_id=connection_id, product_ids=product_ids, record=record)
     assert write.alert
     return write.alert

@@ -1,5 +1,6 @@
 """The parts of an alert: the shop, the order with its lines, the digest, the backlog."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,10 +14,27 @@ from orderwatch.sanitize import one_line
 MAX_LINE_ITEMS = 100
 """Maximum number of order lines in an alert. Together with `MAX_TEXT` it keeps the row far below DynamoDB's 400 KB."""
 MAX_TEXT = 160
-Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
-"""A decimal that is serialized as a JSON number, so that a filter policy can compare it."""
+Number = Annotated[Decimal, PlainSerializer(lambda number: float(number or 0), return_type=float, when_used="json")]
+"""A decimal that is serialized as a JSON number, so that a filter policy can compare it. Zero has no sign."""
+type ProductKey = tuple[str | None, str | None]
+"""The id and the SKU of a product; at least one of them is known."""
 Line = Annotated[str, AfterValidator(lambda text: one_line(text, MAX_TEXT))]
 """One line of at most `MAX_TEXT` characters. Longer text is cut, line breaks become spaces, no text is refused."""
+
+
+def product_key(product_id: str | None, sku: str | None) -> ProductKey | None:
+    """What two order lines share if they are about one product: the id *and* the SKU (rule 22).
+
+    Variants can share their parent's id, and two products can share a SKU. None if the line names no product.
+    """
+    key = (product_id or None, (sku or "").strip() or None)
+    return key if any(key) else None
+
+
+def shared_ids(keys: Iterable[ProductKey | None]) -> set[str]:
+    """The product ids that occur with more than one SKU."""
+    counts = Counter(key[0] for key in set(keys) if key and key[0])
+    return {product_id for product_id, count in counts.items() if count > 1}
 
 
 class AlertPart(Model):
@@ -56,13 +74,15 @@ class AlertLineItem(AlertPart):
     image_url: str | None = None
     url: str | None = Field(None, description="Page of the product in the shop's admin.")
     product_id: str | None = None
-    is_kit: bool | None = Field(None, description="Whether the product is a bundle of others.")
+    is_kit: bool | None = Field(
+        None, description="Whether the product is a bundle of others, whose stock decides. A kit is never short."
+    )
     active: bool | None = Field(None, description="false: the shop no longer sells the product.")
 
     @property
-    def product_key(self) -> str | None:
-        """The product id, or the SKU if there is no id: lines of one product have the same key."""
-        return self.product_id or self.sku
+    def product_key(self) -> ProductKey | None:
+        """What lines of one product have in common."""
+        return product_key(self.product_id, self.sku)
 
 
 class OrderChanges(TypedDict, total=False):
@@ -98,6 +118,10 @@ class AlertOrder(AlertPart):
     due_at: datetime | None = Field(
         None, description="The deadline that passed, for `order.at_risk`, `order.late` and `order.stuck`."
     )
+    unreadable: tuple[str, ...] = Field(
+        (),
+        description="Fields that the shop gave and that cannot be read: totals, `currency`, `quantity`, `unit_price`.",
+    )
     shipments: int | None = Field(
         None, ge=0, description="Number of shipments that have left: not voided, cancelled or returned; null: unknown."
     )
@@ -121,8 +145,10 @@ class AlertOrder(AlertPart):
     def shortfall(self, line: AlertLineItem) -> Decimal | None:
         """Units of the line's product that this order needs beyond the stock on hand, over all of its lines.
 
-        None if the stock or every quantity is unknown, or if the stock is sufficient.
+        None if the stock or every quantity is unknown, if the stock is sufficient, or if the product is a kit.
         """
+        if line.is_kit:
+            return None
         quantities = [each.quantity for each in self.lines_of(line) if each.quantity is not None]
         return short_of(sum(quantities, Decimal(0)), line.on_hand) if quantities else None
 
@@ -171,6 +197,7 @@ class ListedProduct(AlertPart):
     ordered: Number | None = Field(None, description="Units ordered in these orders; null: unknown.")
     on_hand: Number | None = Field(None, description="Stock in all warehouses; null: unknown.")
     short: Number | None = Field(None, description="Units ordered beyond the stock; null: sufficient or unknown.")
+    is_kit: bool | None = Field(None, description="Whether it is a bundle, whose parts' stock decides.")
 
 
 class DigestedOrder(ListedOrder):

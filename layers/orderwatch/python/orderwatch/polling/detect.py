@@ -336,6 +336,7 @@ class Evaluation(NamedTuple):
             total_tax=details.total_tax,
             total_discount=details.total_discount,
             total_shipping=details.total_shipping,
+            unreadable=details.unreadable_amounts,
             ship_by=order.latest_ship_date,
             shipments=details.shipments,
             line_items=tuple(

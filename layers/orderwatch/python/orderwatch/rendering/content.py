@@ -52,6 +52,15 @@ _TAGS = {
     kinds.KIND_SUMMARY: "summary",
 }
 
+_AMOUNTS = {
+    "total_tax": "tax",
+    "total_shipping": "shipping",
+    "total_discount": "discount",
+    "quantity": "quantity",
+    "unit_price": "unit price",
+}
+"""The amounts that can be unreadable, beside the total and its currency."""
+
 
 class Decision(NamedTuple):
     """What a person needs to decide what to do, without full stops.
@@ -174,14 +183,14 @@ def _reason(alert: Alert, order: AlertOrder) -> str:
 
 
 def explanation(alert: Alert) -> str | None:
-    """What explains the status: the short product, shipments of a cancelled order, the merged alert."""
+    """What explains the status: the short product or a kit, shipments of a cancelled order, the merged alert."""
     order = alert.order
     if order is None:
         return None
     if alert.merged and alert.detail:
         return short_detail(alert)
     if alert.kind == kinds.KIND_BACKORDERED:
-        return lists.largest_shortfall(order)
+        return lists.largest_shortfall(order) or lists.awaited_kit(order)
     if order.status != "cancelled" or order.shipments is None:
         return None
     listed = formatting.plural(order.shipments, "shipment")
@@ -275,12 +284,18 @@ def _previous_status(order: AlertOrder) -> str:
 
 
 def _money_facts(order: AlertOrder) -> list[Fact]:
+    doubtful = [_AMOUNTS[name] for name in order.unreadable if name in _AMOUNTS]
+    unreadable = [Fact("Cannot be read", ", ".join(doubtful))] if doubtful else []
     if order.total_price is None:
-        return [Fact("Total", "not given by the shop")]
+        return [Fact("Total", _why_unknown("total_price", order)), *unreadable]
     parts = {"tax": order.total_tax, "shipping": order.total_shipping, "discount": order.total_discount}
     named = [f"{name} {formatting.money(amount, order.currency)}" for name, amount in parts.items() if amount]
-    unknown = [] if order.currency else [Fact("Currency", "not given by the shop")]
-    return [*unknown, *([Fact("Of which", ", ".join(named))] if named else [])]
+    unknown = [] if order.currency else [Fact("Currency", _why_unknown("currency", order))]
+    return [*unknown, *([Fact("Of which", ", ".join(named))] if named else []), *unreadable]
+
+
+def _why_unknown(field: str, order: AlertOrder) -> str:
+    return "cannot be read" if field in order.unreadable else "not given by the shop"
 
 
 def missing(alert: Alert) -> list[str]:

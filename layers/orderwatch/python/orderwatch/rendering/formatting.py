@@ -95,6 +95,7 @@ def link(url: str | None) -> str | None:
 
 def quantity(amount: Decimal) -> str:
     """A number without trailing zeros: `3`, `0.5`, `1,200`; in scientific notation if that is too long."""
+    amount = _unsigned_zero(amount)
     shown = _without_trailing_zeros(f"{amount:,f}") if _is_readable(amount) else ""
     return shown if 0 < len(shown) <= _MAX_QUANTITY else f"{amount:.6E}"
 
@@ -105,6 +106,7 @@ def money(amount: Decimal, currency: str | None) -> str:
     An amount that would round to zero is shown in full.
     """
     unit = f" {clean(currency)}" if currency else ""
+    amount = _unsigned_zero(amount)
     if not _is_readable(amount):
         return f"{amount:.6E}{unit}"
     decimals = _MINOR_UNITS.get(currency or "", 2)
@@ -113,6 +115,10 @@ def money(amount: Decimal, currency: str | None) -> str:
     if amount and not rounded:
         return f"{_without_trailing_zeros(f'{amount:f}')}{unit}"
     return f"{rounded:,f}{unit}"
+
+
+def _unsigned_zero(amount: Decimal) -> Decimal:
+    return amount or Decimal(0)
 
 
 def _is_readable(amount: Decimal) -> bool:

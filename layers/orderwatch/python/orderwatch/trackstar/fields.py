@@ -4,23 +4,38 @@ Most fields can be null, and integrations differ. An invalid field becomes None,
 """
 
 import json
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import core_schema, from_json
 
 from orderwatch.model import Model
-from orderwatch.sanitize import replace_surrogates, unescape_html
+from orderwatch.sanitize import one_line, replace_surrogates, unescape_html
+from orderwatch.trackstar.numbers import read_number
 from orderwatch.trackstar.privacy import mask_contacts, mask_number, strip_private
 from orderwatch.trackstar.values import day_or_moment, in_utc, is_plausible, read_date
 
 MAX_TEXT_LENGTH = 2048
 """Maximum characters of a text, so that every record fits into a DynamoDB row (400 KB)."""
+MAX_SKU_LENGTH = 160
+"""Maximum characters of a SKU; a longer one is cut."""
+_NO_VALUE = {"none", "null", "nil", "undefined", "nan", "na"}
+"""What programs write in place of a value that is missing; letter case and punctuation vary."""
 
 
 class NoneIfMalformed:
@@ -94,11 +109,28 @@ def _unescaped(value: Any) -> Any:
     return unescape_html(value) if isinstance(value, str) else value
 
 
+def is_placeholder(text: str) -> bool:
+    """Whether the text stands for a missing id (rule 22): blanks, dashes, zeros, -1, or a word such as `None`."""
+    if re.fullmatch(r"-1(\.0+)?", text):
+        return True
+    letters = re.sub(r"[\W_]", "", text)
+    return not letters.strip("0") or letters.casefold() in _NO_VALUE
+
+
+def _no_placeholder(text: str) -> str:
+    if is_placeholder(text):
+        raise ValueError("placeholder")
+    return text
+
+
 _TextNotBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH)]
 _UnescapedText = Annotated[_TextNotBlank, BeforeValidator(_unescaped)]
 _WebAddress = Annotated[str, StringConstraints(max_length=MAX_TEXT_LENGTH, pattern=r"^https?://[^\s<>\"]+$")]
-_FiniteNumber = Annotated[Decimal, Field(max_digits=30, allow_inf_nan=False)]
-_CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}$", to_upper=True)]
+_PlainNumber = Annotated[Decimal, Field(max_digits=30, allow_inf_nan=False)]
+_WrittenNumber = Annotated[_PlainNumber, BeforeValidator(read_number)]
+# Left to right: only what is no plain number runs Python code.
+_AnyNumber = Annotated[_PlainNumber | _WrittenNumber, Field(union_mode="left_to_right")]
+_CurrencyCode = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z]{3}$", to_upper=True)]
 
 Text = Annotated[_TextNotBlank | None, NoneIfMalformed()]
 Name = Annotated[_UnescapedText | None, NoneIfMalformed()]
@@ -107,7 +139,12 @@ FreeText = Annotated[Annotated[_UnescapedText, AfterValidator(mask_contacts)] | 
 """A name that a person may have typed: contact data in it is masked (rule 13)."""
 OrderNumber = Annotated[Annotated[_UnescapedText, AfterValidator(mask_number)] | None, NoneIfMalformed()]
 Url = Annotated[Annotated[_WebAddress, AfterValidator(strip_private)] | None, NoneIfMalformed()]
-Number = Annotated[_FiniteNumber | None, NoneIfMalformed()]
+Id = Annotated[_TextNotBlank, AfterValidator(_no_placeholder)]
+RecordId = Annotated[Id | None, NoneIfMalformed()]
+"""The id of a product. A placeholder is no id (rule 22)."""
+Sku = Annotated[Annotated[Id, AfterValidator(lambda text: one_line(text, MAX_SKU_LENGTH))] | None, NoneIfMalformed()]
+"""A SKU as the shop writes it, on one line. A placeholder is no SKU (rule 22)."""
+Number = Annotated[_AnyNumber | None, NoneIfMalformed()]
 Currency = Annotated[_CurrencyCode | None, NoneIfMalformed()]
 _plausible, _otherwise_read = _date(in_utc)
 Date = Annotated[Annotated[datetime, _plausible] | None, _otherwise_read]
@@ -128,6 +165,30 @@ class Envelope(Model):
 
     error: Annotated[None, BeforeValidator(_none_if_empty)] = None
     errors: Annotated[None, BeforeValidator(_none_if_empty)] = None
+
+
+class Record(Model):
+    """A record that tells a value that was not given from one that cannot be read."""
+
+    _unreadable: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @property
+    def unreadable(self) -> frozenset[str]:
+        """The fields whose value was given and cannot be read."""
+        return self._unreadable
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _find_unreadable(cls, record: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        read = handler(record)
+        if isinstance(record, Mapping):
+            empty = {name for name in cls.model_fields if getattr(read, name) is None}
+            read._unreadable = frozenset(name for name in empty if _is_given(record.get(name)))  # noqa: SLF001
+        return read
+
+
+def _is_given(value: Any) -> bool:
+    return bool(value) and not (isinstance(value, str) and is_placeholder(value))
 
 
 def parse_json(body: bytes) -> Any:

@@ -31,7 +31,10 @@ from orderwatch.trackstar.fields import (
     Number,
     Objects,
     OrderNumber,
+    Record,
+    RecordId,
     ShipBy,
+    Sku,
     Text,
     UnreadableValues,
     Url,
@@ -125,14 +128,14 @@ class Version(NamedTuple):
         return self.clock == other.clock and self.at < other.at
 
 
-class LineItem(Model):
+class LineItem(Record):
     """One line of an order."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
-    product_id: Text = None
-    product_sku: Text = None
-    parent_product_id: Text = None
+    product_id: RecordId = None
+    product_sku: Sku = None
+    parent_product_id: RecordId = None
     quantity: Number = None
     unit_price: Number = None
 
@@ -162,7 +165,7 @@ def _count_sent(value: Any) -> Any:
     return sum(_has_left(each) for each in value if isinstance(each, dict)) if isinstance(value, list) else None
 
 
-class OrderDetails(Model):
+class OrderDetails(Record):
     """The fields of an order's record that only alerts show."""
 
     created_date: Date = None
@@ -181,6 +184,15 @@ class OrderDetails(Model):
     def first_seen_by_trackstar(self) -> datetime | None:
         """When Trackstar first had the order; None if the record has no such date (rule 8)."""
         return self.trackstar_created_date or self.created_date
+
+    @property
+    def unreadable_amounts(self) -> tuple[str, ...]:
+        """The amounts that were given and cannot be read, by the names that an alert has for them."""
+        totals = {name: name for name in ("total_price", "total_tax", "total_discount", "total_shipping")}
+        of_order = totals | {"invoice_currency_code": "currency"}
+        of_lines = {name for line in self.line_items for name in line.unreadable}
+        found = [shown for name, shown in of_order.items() if name in self.unreadable]
+        return (*found, *(name for name in ("quantity", "unit_price") if name in of_lines))
 
 
 class _Records:
