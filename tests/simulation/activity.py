@@ -44,7 +44,8 @@ class ShopActivity:
         )
         price = {"total_price": 10 * int(number) + 0.25, "invoice_currency_code": ("EUR", "USD")[int(number) % 2]}
         order: dict[str, Any] = {"id": number, "order_number": number, "status": status, **price}
-        shop.place(order | {"line_items": self._run.stock.lines(), "latest_ship_date": ship_by})
+        lines = self._run.stock.lines((shop.connection_id, number))
+        shop.place(order | {"line_items": lines, "latest_ship_date": ship_by})
         self._run.note(f"place {shop.connection_id} {number} {status}, to ship by {ship_by}")
 
     def change(self, shop: Shop) -> None:

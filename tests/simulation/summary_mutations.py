@@ -1,4 +1,4 @@
-"""Rules about summaries (rule 20) broken on purpose, one at a time."""
+"""Rules about summaries (rule 20) and products (rule 22) broken on purpose, one at a time."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from orderwatch import clock
+from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.stores import SummaryStore
 from orderwatch.records import ConnectionState, Extract
@@ -68,3 +69,8 @@ def half_of_the_backlog_not_stored(patch: pytest.MonkeyPatch) -> None:
 @mutation
 def repeated_requests_write_again(patch: pytest.MonkeyPatch) -> None:
     write_unconditionally(patch, AlertTable, "put_action", "alert_id")
+
+
+@mutation
+def products_by_id_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(AlertLineItem, "product_key", property(lambda self: (self.product_id, None)))

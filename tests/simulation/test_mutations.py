@@ -61,6 +61,7 @@ FOUND_BY = {
     "money_is_summed_across_currencies": (23, "value in conn_a"),
     "half_of_the_backlog_not_stored": (23, "the changes"),
     "repeated_requests_write_again": (17, "was written twice"),
+    "products_by_id_alone": (1, "the stock of SKU-p1-XL"),
 }
 """The seed that finds each mutation, and a part of its report. `pytest -m slow -k NAME` searches for another seed."""
 

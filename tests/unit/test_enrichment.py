@@ -59,10 +59,9 @@ def test_a_line_gets_name_picture_link_and_stock() -> None:
     assert enriched(_alert("901"), TENT).enrichment.complete
 
 
-def test_kits_inactive_products_and_the_sku_of_the_order_are_shown() -> None:
+def test_kits_and_inactive_products_are_shown() -> None:
     line, _ = line_with(is_kit=True, active=False)
     assert (line.is_kit, line.active) == (True, False)
-    assert _order(enriched(_alert("901", sku="OLD-SKU"), TENT)).line_items[0].sku == "OLD-SKU"
 
 
 def test_a_parent_product_has_no_stock() -> None:
@@ -153,7 +152,8 @@ def test_a_page_of_products_keeps_its_good_records() -> None:
         ' "image_url": "javascript:x", "is_kit": true}, {"name": "no id"}, 7, null, {"id": 2, "name": ""}],'
         ' "next_token": null, "total_count": 5}'
     )
-    assert page.products == [
-        Product(id="1", inventory_by_warehouse_id={"w": Decimal(2), "x": None}, is_kit=True),
-        Product(id="2"),
+    assert [each.model_dump(exclude_none=True) for each in page.products] == [
+        {"id": "1", "inventory_by_warehouse_id": {"w": Decimal(2), "x": None}, "is_kit": True},
+        {"id": "2"},
     ]
+    assert [each.unreadable for each in page.products] == [{"inventory", "image_url"}, frozenset()]

@@ -219,13 +219,13 @@ def test_a_product_adds_up_the_lines_of_its_orders() -> None:
 
 
 def test_a_product_combines_what_its_lines_have() -> None:
-    bare, full = line("", None, product_id="1"), line("LAMP", 2, 1, product_id="1", name="Lamp")
+    bare, full = line("LAMP", None, product_id="1"), line("LAMP", 2, 1, product_id="1", name="Lamp")
     assert digest_with((bare,), (full,)).products == (
         DigestedProduct(
             sku="LAMP", name="Lamp", product_id="1", orders=2, ordered=Decimal(2), on_hand=Decimal(1), short=Decimal(1)
         ),
     )
-    assert digest_with((bare,), (bare,)).products == (DigestedProduct(product_id="1", orders=2),)
+    assert digest_with((bare,), (bare,)).products == (DigestedProduct(sku="LAMP", product_id="1", orders=2),)
 
 
 # Two alerts about one order

@@ -17,7 +17,7 @@ from orderwatch.model import Model
 from orderwatch.reading.cursor import Cursor
 from orderwatch.sanitize import one_line
 from orderwatch.trackstar.connections import DEFAULT_SYNC_FREQUENCY
-from orderwatch.trackstar.fields import MAX_TEXT_LENGTH
+from orderwatch.trackstar.fields import MAX_TEXT_LENGTH, RecordId, Sku
 from orderwatch.trackstar.orders import LineItem, OrderDetails, Version
 
 MAX_EXTRACT_LINES = 20
@@ -27,9 +27,9 @@ MAX_EXTRACT_LINES = 20
 class ExtractLine(Model):
     """One line of an order, as its row stores it."""
 
-    sku: str | None = None
+    sku: Sku = None
     quantity: Decimal | None = None
-    product_id: str | None = None
+    product_id: RecordId = None
 
 
 class Extract(Model):

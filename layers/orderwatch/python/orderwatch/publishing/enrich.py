@@ -4,13 +4,13 @@
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert, Enrichment
-from orderwatch.alerts.parts import AlertLineItem
+from orderwatch.alerts.parts import AlertLineItem, product_key, shared_ids
 from orderwatch.errors import NotSupportedError, TrackstarError, UnavailableError
 from orderwatch.observability import logger
 from orderwatch.trackstar.products import Product, ProductLookup
@@ -57,8 +57,19 @@ class ProductSource(Protocol):
 
 
 def enrich(alerts: Sequence[Alert], products: Mapping[str, Product]) -> list[Alert]:
-    """The alerts with the details of these products; an alert without an order does not change."""
-    return [_enriched(alert, products) for alert in alerts]
+    """The alerts, all of one connection, with the details of these products.
+
+    An alert without an order does not change.
+    """
+    lines = [line for alert in alerts if alert.order for line in alert.order.line_items]
+    shared = shared_ids(product_key(line.product_id, _sku(line, products)) for line in lines)
+    return [_enriched(alert, products, shared) for alert in alerts]
+
+
+def _sku(line: AlertLineItem, products: Mapping[str, Product]) -> str | None:
+    """The line's SKU; that of its product if the line has none."""
+    product = products.get(line.product_id or "")
+    return line.sku or (product.sku if product else None)
 
 
 def without_details(alerts: Sequence[Alert], reason: str) -> list[Alert]:
@@ -86,12 +97,12 @@ def missing_reason(error: Exception) -> str:
     return "could not be read"
 
 
-def _enriched(alert: Alert, products: Mapping[str, Product]) -> Alert:
+def _enriched(alert: Alert, products: Mapping[str, Product], shared: Collection[str]) -> Alert:
     if alert.order is None:
         return alert
     missing: list[str] = []
     lines = tuple(
-        _enriched_line(line, position, products, missing)
+        _enriched_line(line, position, products, shared, missing)
         for position, line in enumerate(alert.order.line_items, start=1)
     )
     distinct = list(dict.fromkeys(missing))
@@ -102,37 +113,59 @@ def _enriched(alert: Alert, products: Mapping[str, Product]) -> Alert:
 
 
 def _enriched_line(
-    line: AlertLineItem, position: int, products: Mapping[str, Product], missing: list[str]
+    line: AlertLineItem,
+    position: int,
+    products: Mapping[str, Product],
+    shared: Collection[str],
+    missing: list[str],
 ) -> AlertLineItem:
-    if line.product_id is None:
-        missing.append(f"product details of {line.sku or f'line {position}'}: the order line names no product")
+    product = products.get(line.product_id or "")
+    if reason := _why_no_details(line, product):
+        missing.append(f"product details of {line.sku or line.product_id or f'line {position}'}: {reason}")
+    if product is None or reason:
         return line
-    product = products.get(line.product_id)
-    if product is None:
-        missing.append(f"product details of {line.sku or line.product_id}: not found in Trackstar")
-        return line
-    has_stock = not product.is_parent
-    by_warehouse = product.on_hand_by_warehouse
-    label = line.sku or product.sku or product.id
-    if product.is_parent:
-        missing.append(f"stock of {label}: the order line names a parent product, and only its variants have stock")
-    elif product.inventory is None:
-        missing.append(f"stock of {label}: not provided by the shop")
-    elif len(by_warehouse) > MAX_WAREHOUSES:
-        missing.append(f"stock of {label} by warehouse: {len(by_warehouse)} warehouses are too many to list")
+    sku = _sku(line, products)
+    on_hand = product.on_hand(sku, is_shared=product.id in shared)
+    by_warehouse = product.on_hand_by_warehouse if on_hand is not None else {}
+    if reason := _why_no_stock(product) if on_hand is None else None:
+        missing.append(f"stock of {sku or product.id}: {reason}")
+    if len(by_warehouse) > MAX_WAREHOUSES:
+        reason = f"{len(by_warehouse)} warehouses are too many to list"
+        missing.append(f"stock of {sku or product.id} by warehouse: {reason}")
     return AlertLineItem(
-        sku=line.sku or product.sku,
+        sku=sku,
         name=product.name,
         quantity=line.quantity,
         unit_price=line.unit_price,
-        on_hand=product.inventory if has_stock else None,
-        on_hand_by_warehouse=by_warehouse if has_stock and len(by_warehouse) <= MAX_WAREHOUSES else {},
+        on_hand=on_hand,
+        on_hand_by_warehouse=by_warehouse if len(by_warehouse) <= MAX_WAREHOUSES else {},
         image_url=product.image_url,
         url=product.external_system_url,
         product_id=line.product_id,
         is_kit=product.is_kit,
         active=product.active,
     )
+
+
+def _why_no_details(line: AlertLineItem, product: Product | None) -> str | None:
+    if line.product_id is None:
+        return "the order line names no product"
+    if product is None:
+        return "not found in Trackstar"
+    if not product.is_of_line(line.sku):
+        return f"the product that the order line names has another SKU, {product.sku}"
+    return None
+
+
+def _why_no_stock(product: Product) -> str | None:
+    """Why the stock for a line is not known; None for a kit, of which the message says that its parts decide."""
+    if product.is_kit:
+        return None
+    if product.is_parent:
+        return "the order line names a parent product, and only its variants have stock"
+    if product.inventory is not None:
+        return "order lines with other SKUs name the same product"
+    return "cannot be read" if "inventory" in product.unreadable else "not provided by the shop"
 
 
 class ProductCache:

@@ -26,6 +26,7 @@ from orderwatch.alerts.parts import (
     DigestedOrder,
     DigestedProduct,
     DigestedReason,
+    ProductKey,
     by_urgency,
     short_of,
     sum_by_currency,
@@ -154,19 +155,19 @@ def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
 
 
 def _is_affected(product: DigestedProduct, kind: str) -> bool:
-    """Whether it is short or in several orders; for backorders with known stock, only whether it is short."""
-    if kind == KIND_BACKORDERED and product.on_hand is not None:
+    """Whether it is short or in several orders; for backorders with a stock that decides, only whether it is short."""
+    if kind == KIND_BACKORDERED and product.on_hand is not None and not product.is_kit:
         return product.short is not None
     return product.orders > 1 or product.short is not None
 
 
 def _products(orders: Iterable[AlertOrder]) -> list[DigestedProduct]:
     """The products of these orders: those that are short first, then by number of orders, then by how much is short."""
-    lines: dict[str, list[tuple[str, AlertLineItem]]] = {}
-    for order in orders:
+    lines: dict[ProductKey, list[tuple[str, AlertLineItem]]] = {}
+    for order in {order.id: order for order in orders}.values():  # an order can be in a digest twice
         for line in order.line_items:
-            if line.product_key:
-                lines.setdefault(line.product_key, []).append((order.id, line))
+            if key := line.product_key:
+                lines.setdefault(key, []).append((order.id, line))
     products = [_product(of_product) for of_product in lines.values()]
     return sorted(products, key=lambda each: (each.short is None, -each.orders, -(each.short or 0)))
 
@@ -174,17 +175,19 @@ def _products(orders: Iterable[AlertOrder]) -> list[DigestedProduct]:
 def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:
     quantities = [line.quantity for _, line in lines if line.quantity is not None]
     ordered = sum(quantities, Decimal(0)) if quantities else None
-    # One line can lack what another line of the same product has, such as the SKU.
+    # One line can lack what another line of the same product has, such as the name.
     known = [line for _, line in lines]
     on_hand = next((line.on_hand for line in known if line.on_hand is not None), None)
+    is_kit = next((line.is_kit for line in known if line.is_kit is not None), None)
     return DigestedProduct(
-        sku=next((line.sku for line in known if line.sku), None),
+        sku=known[0].sku,
         name=next((line.name for line in known if line.name), None),
         product_id=known[0].product_id,
         orders=len({order_id for order_id, _ in lines}),
         ordered=ordered,
         on_hand=on_hand,
-        short=short_of(ordered, on_hand) if ordered is not None else None,
+        short=None if ordered is None or is_kit else short_of(ordered, on_hand),
+        is_kit=is_kit,
     )
 
 

@@ -29,6 +29,7 @@ MAX_ADDENDS = 4
 _MAX_CODE = 40
 _WITHOUT_STOCK = {"order.cancelled", "order.recovered"}
 """Kinds whose orders need no stock any more."""
+_KIT = "kit: the stock of its parts decides"
 
 
 class Entry(NamedTuple):
@@ -114,7 +115,7 @@ def _digest_entries(alert: Alert, digest: Digest) -> Iterator[Entry]:
 
 
 def _notes(order: DigestedOrder, digest: Digest) -> list[str]:
-    value = formatting.money(order.total_price, order.currency) if order.total_price is not None else "no total"
+    value = formatting.money(order.total_price, order.currency) if order.total_price is not None else "total unknown"
     before = formatting.clean(order.previous_status or "") if digest.of_kind == KIND_RECOVERED else ""
     return [value, *([f"was {before}"] if before else [])]
 
@@ -171,12 +172,19 @@ def stock(line: AlertLineItem, order: AlertOrder) -> Stock | None:
     None if the stock is unknown, and for further lines of the product, so that a shortfall is shown once.
     """
     lines = order.lines_of(line)
-    if line.on_hand is None or lines[0] is not line:
+    on_hand = stock_phrase(line)
+    if on_hand is None or lines[0] is not line:
         return None
     quantities = [line_quantity(each) for each in lines[:MAX_ADDENDS]]
     ordered = " + ".join([*quantities, *(["..."] if len(lines) > MAX_ADDENDS else [])])
-    known = f"ordered {ordered}, on hand {formatting.quantity(line.on_hand)}{_by_warehouse(line)}"
-    return Stock(known, short_phrase(order.shortfall(line)))
+    return Stock(f"ordered {ordered}, {on_hand}", short_phrase(order.shortfall(line)))
+
+
+def stock_phrase(product: AlertLineItem | ListedProduct) -> str | None:
+    """The stock on hand: `on hand 3`, with what decides about a kit; None if it is unknown."""
+    by_warehouse = _by_warehouse(product) if isinstance(product, AlertLineItem) else ""
+    counted = f"on hand {formatting.quantity(product.on_hand)}{by_warehouse}" if product.on_hand is not None else None
+    return ", ".join(filter(None, [counted, _KIT if product.is_kit else None])) or None
 
 
 def short_phrase(shortfall: Decimal | None) -> str | None:
@@ -212,11 +220,19 @@ def largest_shortfall(order: AlertOrder) -> str | None:
     return ", ".join([f"{formatting.clip(product_code(line), _MAX_CODE)} {short_phrase(most)}", *others])
 
 
+def awaited_kit(order: AlertOrder) -> str | None:
+    """The kit that an order may wait for: `BAG-01 is a kit: ...`; None if there is none, or if a product is short."""
+    kit = next((line for line in order.line_items if line.is_kit), None)
+    if kit is None or largest_shortfall(order):
+        return None
+    return f"{formatting.clip(product_code(kit), _MAX_CODE)} is a {_KIT}"
+
+
 def stock_covers_every_line(order: AlertOrder) -> bool:
-    """Whether the stock of every line is known and sufficient, which contradicts a backorder."""
+    """Whether the stock of every line is known and sufficient, which contradicts a backorder; never for a kit."""
     is_complete = bool(order.line_items) and not order.more_line_items
     return is_complete and all(
-        line.on_hand is not None and line.quantity is not None and order.shortfall(line) is None
+        not line.is_kit and line.on_hand is not None and line.quantity is not None and order.shortfall(line) is None
         for line in order.line_items
     )
 
@@ -232,6 +248,4 @@ def digest_product(product: DigestedProduct) -> str:
     what = f"{product_code(product)}{f', {name}' if name else ''}: in {formatting.plural(product.orders, 'order')}"
     if product.ordered is not None:
         what += f", ordered {formatting.quantity(product.ordered)}"
-    if product.on_hand is None:
-        return f"{what}, stock unknown"
-    return f"{what}, on hand {formatting.quantity(product.on_hand)}"
+    return f"{what}, {stock_phrase(product) or 'stock unknown'}"

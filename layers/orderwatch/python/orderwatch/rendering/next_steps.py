@@ -97,6 +97,7 @@ _BY_STATUS = _STEPS.keys() - {"order.exception"}
 """Kinds whose own step counts, whatever the reason."""
 _ANY_ORDER = "Open the order and check whether it needs you."
 _STOCK_COVERS = "Stock covers every line: ask the warehouse why the order is on backorder."
+_KIT = "Check the stock of the kit's parts: restock them, or offer the customer a substitute, a later date or a refund."
 _SHIPPED = "Recall what has shipped or wait for its return; stop the rest."
 
 
@@ -134,6 +135,8 @@ def _order_step(kind: str, alert: Alert, order: AlertOrder) -> str:
         return _SHIPPED
     if kind == kinds.KIND_BACKORDERED and lists.stock_covers_every_line(order):
         return _STOCK_COVERS
+    if kind == kinds.KIND_BACKORDERED and lists.awaited_kit(order):
+        return _KIT
     if kind == KIND_RECOVERED and formatting.urgency(alert) is not Urgency.NONE:
         return "Ship it first: the problem is resolved, but the ship-by is near or has passed."
     by_reason = _step_by_reason(order.raw_status or "") if kind not in _BY_STATUS else None

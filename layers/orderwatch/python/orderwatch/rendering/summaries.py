@@ -19,7 +19,7 @@ from orderwatch.alerts.summary import (
 )
 from orderwatch.clock import duration
 from orderwatch.rendering import formatting
-from orderwatch.rendering.lists import MAX_REASON, Entry, product_code, short_phrase
+from orderwatch.rendering.lists import MAX_REASON, Entry, product_code, short_phrase, stock_phrase
 
 MAX_NOT_VISIBLE = 5
 """Maximum number of shops that are listed as not visible; the others are counted."""
@@ -229,6 +229,6 @@ def _product(product: SummaryProduct) -> str:
     only = f" ({product.only_blocker:,} held up by it alone)" if product.only_blocker else ""
     parts = [f"{product_code(product)}: in {formatting.plural(product.orders, 'order')}{only}"]
     parts += [f"ordered {formatting.quantity(product.ordered)}"] if product.ordered is not None else []
-    parts += [f"on hand {formatting.quantity(product.on_hand)}" if product.on_hand is not None else "stock unknown"]
+    parts += [stock_phrase(product) or "stock unknown"]
     short = short_phrase(product.short)
     return ", ".join(parts) + (f": {short}" if short else "")

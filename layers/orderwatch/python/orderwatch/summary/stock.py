@@ -1,11 +1,11 @@
 """The products that hold up the backordered orders of a shop, and their stock."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from orderwatch.alerts.parts import short_of
+from orderwatch.alerts.parts import ProductKey, product_key, shared_ids, short_of
 from orderwatch.alerts.summary import ShopSummary, SummaryProduct
 from orderwatch.records import Extract, ExtractLine
 from orderwatch.summary.figures import SummaryRow
@@ -71,20 +71,23 @@ def product_ids(backlog: Iterable[Extract]) -> list[str]:
 
 def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product]) -> list[SummaryProduct]:
     """The products whose stock does not cover these orders or is unknown; those in the most orders come first."""
-    lines: dict[str, list[ExtractLine]] = {}
-    for extract in backlog:
-        for line in extract.lines:
-            lines.setdefault(_product_key(line), []).append(line)
-    stock = {key: stock_of(of_product, products) for key, of_product in lines.items() if key}
-    blocking = {key for key, each in stock.items() if each.on_hand is None or each.short is not None}
-    # A line that names no product has the key "": it holds up its order too, but cannot be listed.
-    needed = [{_product_key(line) for line in extract.lines} - (stock.keys() - blocking) for extract in backlog]
-    orders = Counter(key for keys in needed for key in keys)
+    keys = [[_key(line, products) for line in extract.lines] for extract in backlog]
+    lines: dict[ProductKey, list[ExtractLine]] = {}
+    for extract, of_extract in zip(backlog, keys, strict=True):
+        for line, key in zip(extract.lines, of_extract, strict=True):
+            if key:
+                lines.setdefault(key, []).append(line)
+    shared = shared_ids(lines)
+    stock = {key: stock_of(key, of_product, products, shared) for key, of_product in lines.items()}
+    blocking = {key for key, each in stock.items() if not each.is_covered}
+    # A line that names no product has the key None: it holds up its order too, but cannot be listed.
+    needed = [set(of_extract) - (stock.keys() - blocking) for of_extract in keys]
+    orders = Counter(key for each in needed for key in each)
     only = Counter(
         key
-        for keys, extract in zip(needed, backlog, strict=True)
-        if len(keys) == 1 and not extract.more_lines
-        for key in keys
+        for each, extract in zip(needed, backlog, strict=True)
+        if len(each) == 1 and not extract.more_lines
+        for key in each
     )
     blockers = [
         SummaryProduct(
@@ -95,6 +98,7 @@ def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product
             ordered=each.ordered,
             on_hand=each.on_hand,
             short=each.short,
+            is_kit=each.is_kit,
         )
         for key, each in stock.items()
         if key in blocking
@@ -102,9 +106,10 @@ def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product
     return sorted(blockers, key=lambda each: (-each.orders, -each.only_blocker, -(each.ordered or 0), each.sku or ""))
 
 
-def _product_key(line: ExtractLine) -> str:
-    """The product id, else the SKU; empty if the line has neither."""
-    return line.product_id or line.sku or ""
+def _key(line: ExtractLine, products: Mapping[str, Product]) -> ProductKey | None:
+    """The line's product; its record can complete a line that has no SKU."""
+    product = products.get(line.product_id or "")
+    return product_key(line.product_id, line.sku or (product.sku if product else None))
 
 
 class ProductStock(NamedTuple):
@@ -114,20 +119,41 @@ class ProductStock(NamedTuple):
     product_id: str | None
     ordered: Decimal | None
     on_hand: Decimal | None
+    is_kit: bool | None
+    is_counted: bool
+    """Whether every quantity is known."""
 
     @property
     def short(self) -> Decimal | None:
-        """Units ordered beyond the stock on hand; None if the stock is sufficient or unknown."""
-        return short_of(self.ordered, self.on_hand) if self.ordered is not None else None
+        """Units ordered beyond the stock on hand; None if the stock is sufficient, unknown or that of a kit."""
+        return None if self.ordered is None or self.is_kit else short_of(self.ordered, self.on_hand)
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether the stock is known to suffice; never for a kit, whose parts decide."""
+        return self.is_counted and self.on_hand is not None and self.short is None and not self.is_kit
 
 
-def stock_of(lines: Sequence[ExtractLine], products: Mapping[str, Product]) -> ProductStock:
-    """What these lines, all of one product, need and what is on hand."""
+def stock_of(
+    key: ProductKey, lines: Sequence[ExtractLine], products: Mapping[str, Product], shared: Collection[str]
+) -> ProductStock:
+    """What these lines, all of one product, need and what is on hand.
+
+    Args:
+        key: The product.
+        lines: Its lines.
+        products: The records of products, by id.
+        shared: The product ids that occur with several SKUs.
+    """
+    product_id, sku = key
     quantities = [line.quantity for line in lines if line.quantity is not None]
-    product = products.get(lines[0].product_id or "")
+    found = products.get(product_id or "")
+    product = found if found and found.is_of_line(sku) else None
     return ProductStock(
-        sku=next((line.sku for line in lines if line.sku), product.sku if product else None),
-        product_id=lines[0].product_id,
+        sku=sku,
+        product_id=product_id,
         ordered=sum(quantities, Decimal(0)) if quantities else None,
-        on_hand=product.inventory if product and not product.is_parent else None,  # a parent has no stock of its own
+        on_hand=product.on_hand(sku, is_shared=product.id in shared) if product else None,
+        is_kit=product.is_kit if product else None,
+        is_counted=len(quantities) == len(lines),
     )

@@ -4,21 +4,21 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, NamedTuple
 
-from pydantic import ConfigDict, StringConstraints
+from pydantic import ConfigDict
 
 from orderwatch.model import Model
-from orderwatch.trackstar.fields import Envelope, Name, NoneIfMalformed, Number, Text, Url
+from orderwatch.trackstar.fields import Envelope, Id, Name, NoneIfMalformed, Number, Record, RecordId, Sku, Text, Url
 
 
-class Product(Model):
+class Product(Record):
     """One product of one connection. Every field but the id can be missing."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
-    id: Annotated[str, StringConstraints(min_length=1)]
+    id: Id
     name: Name = None
-    sku: Text = None
-    parent_product_id: Text = None
+    sku: Sku = None
+    parent_product_id: RecordId = None
     active: Annotated[bool | None, NoneIfMalformed()] = None
     is_kit: Annotated[bool | None, NoneIfMalformed()] = None
     image_url: Url = None
@@ -30,6 +30,28 @@ class Product(Model):
     def is_parent(self) -> bool:
         """Whether the product groups variants and has no stock of its own (docs/trackstar.md#products)."""
         return self.parent_product_id == self.id
+
+    @property
+    def has_stock(self) -> bool:
+        """Whether `inventory` is a stock of its own: not for a parent, nor for a kit without a number above zero."""
+        return not self.is_parent and not (self.is_kit and (self.inventory is None or self.inventory <= 0))
+
+    def is_of_line(self, sku: str | None) -> bool:
+        """Whether an order line with this product's id and this SKU can be about the product (rule 22).
+
+        A parent's SKU says nothing about its variants. Letter case says nothing about a record that the id names.
+        """
+        return self.is_parent or not sku or not self.sku or sku.casefold() == self.sku.casefold()
+
+    def on_hand(self, sku: str | None, *, is_shared: bool) -> Decimal | None:
+        """The stock for the order lines with this product's id and this SKU; None: unknown, or the product has none.
+
+        Args:
+            sku: The SKU of the lines.
+            is_shared: Whether lines with other SKUs have the same product id.
+        """
+        is_its_own = sku == self.sku if is_shared else self.is_of_line(sku)
+        return self.inventory if is_its_own and self.has_stock else None
 
     @property
     def on_hand_by_warehouse(self) -> dict[str, Decimal]:
