@@ -15,7 +15,7 @@ FOUND_BY = {
     "no_redrive": (39, "still pending"),
     "sync_times_trusted_forever": (38, "an unreported change is not read"),
     "random_alert_ids": (14, "the same transition has two alert ids"),
-    "statuses_not_counted": (12, "alerted None, expected order.cancelled"),
+    "statuses_not_counted": (12, "alerted None, expected order.exception"),
     "ids_not_scoped_by_connection": (23, "which was never served"),
     "no_conditions": (38, "the cursor of conn_a goes back"),
     "older_versions_overwrite": (35, "goes back from"),

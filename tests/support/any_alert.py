@@ -54,6 +54,7 @@ BY_TYPE: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (date, st.dates()),
     (datetime, AWARE),
     (datetime | None, DATE),
+    (tuple[str, ...], st.lists(st.sampled_from(["total_price", "quantity", "new"]) | LINE, max_size=3).map(tuple)),
     (dict[str, int], st.dictionaries(NAME, COUNT, max_size=4)),
     (dict[str, Number], st.dictionaries(LINE, KNOWN, max_size=8)),
 ]

@@ -86,8 +86,10 @@ def test_a_field_is_converted_or_becomes_none(field: str, value: object, read: o
 
 SENT: list[object] = ["shipped", "in_transit", "exception", None, 7, {}, "avoided", "not voided", "cancel requested"]
 SENT += ["cancellation_pending", "Cancellation rejected", "partially returned", "return requested", "unreturned"]
+SENT += ["non-voided", "not yet cancelled", "to be cancelled", "void_failed", "returning", "return label created"]
 NOT_SENT = ["voided", "VOID", "cancelled", "canceled", "Cancelled ", "cancellation", "Label voided", "label_voided"]
 NOT_SENT += ["LabelVoided", "returned", "RETURNED-TO-SENDER", "return to sender", "ReturnToSender", "order/cancelled"]
+NOT_SENT += ["Returned: delivery failed", "delivery failed, returned", "RETURN TO SENDER (refused)", "CANCELLED_BY_US"]
 
 
 @pytest.mark.parametrize("field", ["status", "raw_status"])

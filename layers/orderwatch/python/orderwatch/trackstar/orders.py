@@ -141,11 +141,11 @@ class LineItem(Record):
 
 
 _NOT_SENT = re.compile(
-    r"\b(void|voided|cancel|cancelled|canceled|cancellation|returned|return(ed)? to (sender|shipper|origin))\b"
+    r"\b(?<!not )(?<!never )(?<!non )(?<!yet )(?<!be )(?<!pending )(?<!partial )(?<!partially )"
+    r"(voided|cancell?ed|returned|return to (sender|shipper|origin)"
+    r"|(void|cancel|cancellation)(?! (pending|request|requested|rejected|denied|declined|refused|failed)))\b"
 )
-_NOT_YET = re.compile(
-    r"\b(not|never|partial|partially|request|requested|pending|initiated|rejected|denied|declined|refused|failed)\b"
-)
+"""A shipment that was voided, cancelled or returned; not one for which this is only asked, or in part true."""
 
 
 def _has_left(shipment: Mapping[str, Any]) -> bool:
@@ -158,7 +158,7 @@ def _is_not_sent(status: Any) -> bool:
         return False
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", status)
     words = re.sub(r"[\W_]+", " ", spaced).casefold()
-    return bool(_NOT_SENT.search(words)) and not _NOT_YET.search(words)
+    return bool(_NOT_SENT.search(words))
 
 
 def _count_sent(value: Any) -> Any:
