@@ -6,6 +6,7 @@
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Protocol
 
 from orderwatch import clock
@@ -125,26 +126,36 @@ def _enriched_line(
     if product is None or reason:
         return line
     sku = _sku(line, products)
-    on_hand = product.on_hand(sku, is_shared=product.id in shared)
-    by_warehouse = product.on_hand_by_warehouse if on_hand is not None else {}
-    if reason := _why_no_stock(product) if on_hand is None else None:
-        missing.append(f"stock of {sku or product.id}: {reason}")
-    if len(by_warehouse) > MAX_WAREHOUSES:
-        reason = f"{len(by_warehouse)} warehouses are too many to list"
-        missing.append(f"stock of {sku or product.id} by warehouse: {reason}")
+    on_hand, by_warehouse = _stock(product, sku, product.id in shared, missing)
     return AlertLineItem(
         sku=sku,
         name=product.name,
         quantity=line.quantity,
         unit_price=line.unit_price,
         on_hand=on_hand,
-        on_hand_by_warehouse=by_warehouse if len(by_warehouse) <= MAX_WAREHOUSES else {},
+        on_hand_by_warehouse=by_warehouse,
         image_url=product.image_url,
         url=product.external_system_url,
         product_id=line.product_id,
         is_kit=product.is_kit,
         active=product.active,
     )
+
+
+def _stock(
+    product: Product, sku: str | None, is_shared: bool, missing: list[str]
+) -> tuple[Decimal | None, dict[str, Decimal]]:
+    """The stock of a line's product, in all warehouses and in each of them; adds what is missing."""
+    reason = _why_no_stock(product, sku, is_shared)
+    missing += [f"stock of {sku or product.id}: {reason}"] if reason else []
+    if not product.has_stock_of_line(sku, is_shared=is_shared):
+        return None, {}
+    by_warehouse = product.on_hand_by_warehouse
+    if len(by_warehouse) > MAX_WAREHOUSES:
+        reason = f"{len(by_warehouse)} warehouses are too many to list"
+        missing.append(f"stock of {sku or product.id} by warehouse: {reason}")
+        return product.inventory, {}
+    return product.inventory, by_warehouse
 
 
 def _why_no_details(line: AlertLineItem, product: Product | None) -> str | None:
@@ -157,14 +168,16 @@ def _why_no_details(line: AlertLineItem, product: Product | None) -> str | None:
     return None
 
 
-def _why_no_stock(product: Product) -> str | None:
-    """Why the stock for a line is not known; None for a kit, of which the message says that its parts decide."""
+def _why_no_stock(product: Product, sku: str | None, is_shared: bool) -> str | None:
+    """Why the stock for a line is unknown; None if it is known, and for a kit, whose parts decide."""
     if product.is_kit:
         return None
     if product.is_parent:
         return "the order line names a parent product, and only its variants have stock"
-    if product.inventory is not None:
+    if not product.has_stock_of_line(sku, is_shared=is_shared):
         return "order lines with other SKUs name the same product"
+    if product.inventory is not None:
+        return None
     return "cannot be read" if "inventory" in product.unreadable else "not provided by the shop"
 
 

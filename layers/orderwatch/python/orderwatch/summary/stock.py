@@ -147,13 +147,13 @@ def stock_of(
     """
     product_id, sku = key
     quantities = [line.quantity for line in lines if line.quantity is not None]
-    found = products.get(product_id or "")
-    product = found if found and found.is_of_line(sku) else None
+    product = products.get(product_id or "")
+    has_stock = product is not None and product.has_stock_of_line(sku, is_shared=product.id in shared)
     return ProductStock(
         sku=sku,
         product_id=product_id,
         ordered=sum(quantities, Decimal(0)) if quantities else None,
-        on_hand=product.on_hand(sku, is_shared=product.id in shared) if product else None,
-        is_kit=product.is_kit if product else None,
+        on_hand=product.inventory if product and has_stock else None,
+        is_kit=product.is_kit if product and product.is_of_line(sku) else None,
         is_counted=len(quantities) == len(lines),
     )

@@ -142,7 +142,7 @@ class LineItem(Record):
 
 _NOT_SENT = re.compile(
     r"\b(?<!not )(?<!never )(?<!non )(?<!yet )(?<!be )(?<!pending )(?<!partial )(?<!partially )"
-    r"(voided|cancell?ed|returned|return to (sender|shipper|origin)"
+    r"(voided|cancelled|canceled|returned|return to (sender|shipper|origin)"
     r"|(void|cancel|cancellation)(?! (pending|request|requested|rejected|denied|declined|refused|failed)))\b"
 )
 """A shipment that was voided, cancelled or returned; not one for which this is only asked, or in part true."""

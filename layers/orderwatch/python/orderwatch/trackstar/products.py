@@ -43,15 +43,14 @@ class Product(Record):
         """
         return self.is_parent or not sku or not self.sku or sku.casefold() == self.sku.casefold()
 
-    def on_hand(self, sku: str | None, *, is_shared: bool) -> Decimal | None:
-        """The stock for the order lines with this product's id and this SKU; None: unknown, or the product has none.
+    def has_stock_of_line(self, sku: str | None, *, is_shared: bool) -> bool:
+        """Whether the product's stock is that of the order lines with its id and this SKU.
 
         Args:
             sku: The SKU of the lines.
             is_shared: Whether lines with other SKUs have the same product id.
         """
-        is_its_own = sku == self.sku if is_shared else self.is_of_line(sku)
-        return self.inventory if is_its_own and self.has_stock else None
+        return self.has_stock and (sku == self.sku if is_shared else self.is_of_line(sku))
 
     @property
     def on_hand_by_warehouse(self) -> dict[str, Decimal]:
