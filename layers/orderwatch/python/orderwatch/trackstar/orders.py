@@ -35,7 +35,6 @@ from orderwatch.trackstar.fields import (
     RecordId,
     ShipBy,
     Sku,
-    Text,
     UnreadableValues,
     Url,
     parse_json,

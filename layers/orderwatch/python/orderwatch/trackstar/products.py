@@ -6,8 +6,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import ConfigDict
 
-from orderwatch.model import Model
-from orderwatch.trackstar.fields import Envelope, Id, Name, NoneIfMalformed, Number, Record, RecordId, Sku, Text, Url
+from orderwatch.trackstar.fields import Envelope, Id, Name, NoneIfMalformed, Number, Record, RecordId, Sku, Url
 
 
 class Product(Record):
