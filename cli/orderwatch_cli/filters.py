@@ -3,7 +3,7 @@
 from orderwatch.alerts import kinds
 from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.errors import OrderwatchError
-from orderwatch.polling.connection_alerts import DOCUMENTED_STATUSES
+from orderwatch.statuses import DOCUMENTED_STATUSES, normalize_status
 from orderwatch_cli.parameters import named_shops
 from orderwatch_cli.shop_status import polled_connection_ids, polled_shops
 from orderwatch_cli.stack import Stack
@@ -33,15 +33,16 @@ def require_shop(stack: Stack, connection_id: str) -> None:
         raise UnknownFilterError(f"no shop {connection_id}; list the shops with: {stack.commands.own('shops')}")
 
 
-def require_status(stack: Stack, status: str) -> None:
-    """Check that an order can have the status.
+def known_status(stack: Stack, text: str) -> str:
+    """Return the status as orders have it, in whatever spelling it is given.
 
     Raises:
         UnknownFilterError: Trackstar does not document it, the stack does not watch it, and no order had it.
     """
-    known = _statuses(stack)
+    status, known = normalize_status(text), _statuses(stack)
     if status not in known:
-        raise UnknownFilterError(f"no status {status}; statuses: {', '.join(sorted(known))}")
+        raise UnknownFilterError(f"no status {text}; statuses: {', '.join(sorted(known))}")
+    return status
 
 
 def require_kind(stack: Stack, kind: str) -> None:

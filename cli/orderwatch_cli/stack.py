@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from orderwatch.errors import OrderwatchError
+from orderwatch.statuses import normalize_status
 from orderwatch_cli.aws import Aws
 from orderwatch_cli.command_hints import Commands
 
@@ -96,7 +97,7 @@ class StackParameters(BaseModel):
     @property
     def watched_statuses(self) -> list[str]:
         """The statuses that raise an alert."""
-        return [each.strip() for each in self.alert_statuses.split(",") if each.strip()]
+        return [normalize_status(each) for each in self.alert_statuses.split(",") if each.strip()]
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from orderwatch.deadlines.rules import (
     Suppression,
     evaluate,
 )
-from orderwatch.polling.connection_alerts import DOCUMENTED_STATUSES
 from orderwatch.shop_settings import ShopSettings
+from orderwatch.statuses import DOCUMENTED_STATUSES
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 WORKDAYS = frozenset(range(5))

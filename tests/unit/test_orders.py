@@ -28,7 +28,7 @@ def order(**fields: Any) -> Order:
 
 
 def value_of(field: str, read: Order) -> object:
-    return getattr(read if field in Order.model_fields else read.details, field)
+    return getattr(read if hasattr(read, field) else read.details, field)
 
 
 # Fields

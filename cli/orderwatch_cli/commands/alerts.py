@@ -1,7 +1,7 @@
 """`orderwatch alerts`: the alerts that were sent, and those that are pending."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
@@ -25,7 +25,7 @@ from orderwatch_cli.arguments import (
     since_moment,
     stack_at,
 )
-from orderwatch_cli.filters import NO_SHOP, connection_ids, require_kind, require_shop, require_status
+from orderwatch_cli.filters import NO_SHOP, connection_ids, known_status, require_kind, require_shop
 from orderwatch_cli.stack import STACK_NAME, Stack
 
 
@@ -141,7 +141,7 @@ def find_alerts(stack: Stack, selected: AlertFilter) -> Iterator[AlertRow]:
     if selected.kind:
         require_kind(stack, selected.kind)
     if selected.status:
-        require_status(stack, selected.status)
+        selected = replace(selected, status=known_status(stack, selected.status))
     table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
     if selected.state is AlertState.PENDING:
         rows = table.recent_pending(since=selected.since)

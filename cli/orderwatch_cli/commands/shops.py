@@ -14,7 +14,7 @@ from orderwatch.records import Extract, HealthState, StoredOrder
 from orderwatch.rendering.formatting import money, plural
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, Limit, Shop, StackName, Utc, stack_at
-from orderwatch_cli.filters import require_shop, require_status
+from orderwatch_cli.filters import known_status, require_shop
 from orderwatch_cli.parameters import NamedShop, connected_shops
 from orderwatch_cli.shop_status import PolledShop, polled_shops
 from orderwatch_cli.stack import STACK_NAME, Stack
@@ -189,8 +189,7 @@ def backlog(stack: Stack, *, shop: str | None = None, status: str | None = None)
     """
     if shop:
         require_shop(stack, shop)
-    if status:
-        require_status(stack, status)
+    status = known_status(stack, status) if status else None
     connected = [each for each in connected_shops(stack) if shop in {None, each.connection_id}]
     table = _order_table(stack)
     rows = ((row, each) for each in connected for row in table.needing_attention(each.connection_id).values())

@@ -15,6 +15,7 @@ from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder
 from orderwatch.aws.sns import AlertTopic
 from orderwatch.errors import OrderwatchError
 from orderwatch.rendering.sns import render
+from orderwatch.statuses import normalize_status
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, StackName, stack_at
 from orderwatch_cli.stack import STACK_NAME, Stack
@@ -112,6 +113,7 @@ def publish_test_alert(stack: Stack, *, status: str, connection_id: str, total_p
 
 def make_test_alert(*, status: str, connection_id: str, total_price: Decimal) -> Alert:
     """Build an alert that is marked as a test, with an ID of its own."""
+    status = normalize_status(status)
     kind, now = f"order.{status}", clock.now()
     line = AlertLineItem(
         sku=MARK,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from orderwatch.errors import OrderwatchError
-from orderwatch.polling.connection_alerts import DOCUMENTED_STATUSES
 from orderwatch.rendering.formatting import money
+from orderwatch.statuses import DOCUMENTED_STATUSES
 from orderwatch_local.simulator import Record, Shop, Trackstar, invalid_credentials
 from orderwatch_local.simulator.scenario import LIFECYCLE
 from orderwatch_local.simulator.script import SHOP_NAMES

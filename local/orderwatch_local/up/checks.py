@@ -8,7 +8,8 @@ from itertools import combinations
 import httpx
 from pydantic import SecretStr
 
-from orderwatch.polling.connection_alerts import DOCUMENTED_STATUSES, unknown_statuses
+from orderwatch.polling.connection_alerts import unknown_statuses
+from orderwatch.statuses import DOCUMENTED_STATUSES, normalize_status
 from orderwatch.trackstar.client import Trackstar
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_cli.shop_check import Flaw, UnusableShopError, check_shop
@@ -55,7 +56,7 @@ def check(request: Request) -> list[TrackstarConnection]:
 
 def unknown_status_warnings(statuses: str) -> list[str]:
     """Return a warning for each watched status that Trackstar does not document; a shop may have some of its own."""
-    watched = [part.strip() for part in statuses.split(",") if part.strip()]
+    watched = [normalize_status(part) for part in statuses.split(",") if part.strip()]
     warnings = []
     for status in unknown_statuses(watched, ()):
         close = difflib.get_close_matches(status, sorted(DOCUMENTED_STATUSES), n=1)

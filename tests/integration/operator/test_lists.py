@@ -69,7 +69,7 @@ def test_orders_lists_orders_that_need_attention(operated: Operated) -> None:
     assert (found["url"], found["ship_by"]) == ("https://shop.example/o1", "2026-01-05T12:00:00Z")
     assert (other["status"], other["total_price"]) == ("backordered", None)
     assert "129.90 EUR" in operated.run("orders").out
-    assert [order["order_number"] for order in operated.json("orders", "--status", "backordered")] == ["o2"]
+    assert [order["order_number"] for order in operated.json("orders", "--status", "BACKORDERED")] == ["o2"]
     assert len(operated.json("orders", "--limit", "1")) == 1
     assert "and 1 more order; use --limit to show more" in operated.run("orders", "--limit", "1").out
     assert operated.run("orders", "--shop", "conn_b").out == "no order needs attention\n"
@@ -127,6 +127,7 @@ def test_alerts_are_filtered_and_the_newest_is_first(alerted: Operated) -> None:
         "--since 150m --state sent": ["o2"],
         "--since 150m --shop conn_a": ["o2"],
         "--status backordered": ["o2"],
+        "--status Back-Ordered": ["o2"],
     }
     assert {typed: numbers(alerted, *typed.split()) for typed in expected} == expected
 

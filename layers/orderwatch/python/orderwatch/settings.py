@@ -9,10 +9,11 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from orderwatch.errors import SettingsError
 from orderwatch.model import Model
 from orderwatch.shop_settings import TimeZoneName
+from orderwatch.statuses import normalize_status
 
 
 def _split(value: Any) -> Any:
-    return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    return frozenset(map(normalize_status, filter(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
 _Statuses = Annotated[frozenset[str], BeforeValidator(_split), Field(min_length=1, max_length=100)]

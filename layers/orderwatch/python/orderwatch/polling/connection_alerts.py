@@ -31,6 +31,7 @@ from orderwatch.reading.cursor import AfterPage, ReadContext
 from orderwatch.reading.window import Progress, WindowKind
 from orderwatch.records import ConnectionState, Health, HealthState
 from orderwatch.sanitize import one_line
+from orderwatch.statuses import DOCUMENTED_STATUSES
 from orderwatch.trackstar.fields import UnreadableValues
 from orderwatch.trackstar.orders import MAX_ID_LENGTH, OrderPage
 
@@ -42,20 +43,6 @@ MAX_QUARANTINED = 200
 """Quarantined orders in a connection's row; further ones are logged and counted only."""
 MAX_OTHER_STATUSES = 50
 """Undocumented statuses in a connection's row."""
-DOCUMENTED_STATUSES = frozenset(
-    {
-        "open",
-        "confirmed",
-        "processing",
-        "partially_fulfilled",
-        "fulfilled",
-        "backordered",
-        "exception",
-        "cancelled",
-        "other",
-    }
-)
-"""Trackstar's statuses (docs/trackstar.md). Trackstar may add others, and a shop may have its own."""
 _ALERT_KINDS = {
     HealthState.STALE: KIND_STALE,
     HealthState.BLOCKED: KIND_BLOCKED,

@@ -17,6 +17,7 @@ from orderwatch.deadlines.calendar import date_only, ship_deadline
 from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES
 from orderwatch.sanitize import one_line
 from orderwatch.shop_settings import time_zone
+from orderwatch.statuses import normalize_status
 
 _NONCHARACTERS = {0xFFFE: "\ufffd", 0xFFFF: "\ufffd"}
 _WEB_ADDRESS = re.compile(r"https?://[^\s<>\"\x00-\x1f\x7f-\x9f]+")
@@ -195,7 +196,7 @@ def status_phrase(status: str) -> str:
 def reason(raw_status: str | None, status: str) -> str | None:
     """The reason in the shop's own words; None if they say no more than the status."""
     raw = clean(raw_status or "")
-    return raw if raw and raw.casefold().replace(" ", "_") != status.casefold() else None
+    return raw if raw and normalize_status(raw) != normalize_status(status) else None
 
 
 _SOON = timedelta(days=1)

@@ -6,9 +6,9 @@ Most fields can be null, and integrations differ. An invalid field becomes None,
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
@@ -44,6 +44,24 @@ class NoneIfMalformed:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Add a default to the field's schema that also applies to errors (pydantic calls this)."""
         return core_schema.with_default_schema(handler(source), default=None, on_error="default")
+
+
+class UnlessKnown:
+    """Annotation: apply a function to a text that is not one of the known ones.
+
+    Python code runs only for the others. `AfterValidator` would call it for each of the thousand orders of a page.
+    """
+
+    def __init__(self, known: Collection[str], convert: Callable[[str], str]) -> None:
+        self._known, self._convert = sorted(known), convert
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Let a validated text that is known pass, and convert another one (pydantic calls this)."""
+        known = core_schema.literal_schema(self._known)
+        other = core_schema.no_info_plain_validator_function(self._convert)
+        return core_schema.chain_schema(
+            [handler(source), core_schema.union_schema([known, other], mode="left_to_right")]
+        )
 
 
 @dataclass(slots=True)

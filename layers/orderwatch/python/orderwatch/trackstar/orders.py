@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
+    AliasPath,
     BeforeValidator,
     ConfigDict,
     FailFast,
@@ -22,6 +23,7 @@ from pydantic_core import from_json
 
 from orderwatch.model import Model, describe_flaws
 from orderwatch.sanitize import REPLACEMENT, one_line
+from orderwatch.statuses import DOCUMENTED_STATUSES, MAX_STATUS_LENGTH, normalize_status
 from orderwatch.trackstar.fields import (
     Currency,
     Date,
@@ -35,10 +37,13 @@ from orderwatch.trackstar.fields import (
     RecordId,
     ShipBy,
     Sku,
+    Text,
+    UnlessKnown,
     UnreadableValues,
     Url,
     parse_json,
 )
+from orderwatch.trackstar.privacy import EMAIL, mask_contacts
 
 PAGE_SIZE = 1000
 """Records per page: the vendor's maximum."""
@@ -208,6 +213,19 @@ class _Records:
         return list(from_json(self._body)["data"])
 
 
+def _shop_word(text: str) -> str:
+    return one_line(mask_contacts(text), MAX_STATUS_LENGTH)
+
+
+def _shop_status(text: str) -> str:
+    return normalize_status(mask_contacts(text)).replace(EMAIL.replace("-", "_"), EMAIL)
+
+
+_StatusText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_STATUS_LENGTH, pattern=_UNDAMAGED)]
+_Status = Annotated[_StatusText, UnlessKnown(DOCUMENTED_STATUSES, _shop_status)]
+_Word = Annotated[Annotated[_StatusText, UnlessKnown(DOCUMENTED_STATUSES, _shop_word)] | None, NoneIfMalformed()]
+
+
 class Order(Model):
     """One order as of Trackstar's last sync, with the fields on which a poll decides.
 
@@ -218,9 +236,10 @@ class Order(Model):
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=_UNDAMAGED)]
-    status: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_UNDAMAGED)]
+    status: _Status
     order_number: OrderNumber = None
-    raw_status: FreeText = None
+    given_status: _Word = Field(None, validation_alias=AliasPath("status"))
+    given_raw_status: FreeText = Field(None, validation_alias=AliasPath("raw_status"))
     updated_date: Date = None
     trackstar_updated_date: Date = None
     latest_ship_date: ShipBy = None
@@ -241,6 +260,11 @@ class Order(Model):
         """The fields that only alerts show, parsed at each access, since few orders of a page are alerted."""
         records, index = getattr(self, "_found_in", ([{}], 0))
         return OrderDetails.model_validate(records[index])
+
+    @property
+    def raw_status(self) -> str | None:
+        """The shop's own word for the status: its raw status, else its spelling of the status, if that differs."""
+        return self.given_raw_status or (self.given_status if self.given_status != self.status else None)
 
     @property
     def number(self) -> str:
