@@ -28,7 +28,7 @@ from orderwatch.reading.cursor import AfterPage, Cursor, DeadlineWatch, Now, Rea
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import BacklogCount, Progress, Window, WindowKind
 from orderwatch.records import ConnectionState, Health, HealthState, Syncs
-from orderwatch.trackstar.connections import TrackstarConnection, read_connection
+from orderwatch.trackstar.connections import SyncError, TrackstarConnection, read_connection
 from orderwatch.trackstar.orders import Order, OrderPage, Quarantined
 from tests.support.clocks import NOON
 
@@ -55,6 +55,55 @@ def error(kind: str, resource: str | None = None) -> dict[str, Any]:
     return {"errors": [{"error_type": kind, "resource": resource}]}
 
 
+def affected(*endpoints: object, preventing: object = True) -> dict[str, Any]:
+    return {"affected_endpoints": [{"endpoint": endpoint, "preventing_sync": preventing} for endpoint in endpoints]}
+
+
+# What an error is about
+
+ORDERS, PRODUCTS, NEITHER = (True, False), (False, True), (False, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "concerned"),
+    [
+        *((each, ORDERS) for each in ("get_orders", "GET_ORDERS", "getOrders", "GetOrders", "getorders", "list_orders")),
+        *((each, ORDERS) for each in ("orders", "Order", "order", "cart_order", "cart-orders", "cartOrders", "cartorders")),
+        *((each, ORDERS) for each in ("/cart/orders", "/cart/orders/{order_id}", "GET /cart/orders?limit=1", "read_orders")),
+        *((each, ORDERS) for each in ("fulfillment_orders", "OrderLineItems", "https://api.shop.example/v2/orders.json")),
+        *((each, ORDERS) for each in (None, "", " ", "*", 7, ["get_orders"])),
+        *((each, PRODUCTS) for each in ("get_products", "Products", "/cart/products?order=asc", "productVariants")),
+        *((each, PRODUCTS) for each in ("inventory", "get_inventory_levels")),
+        *((each, NEITHER) for each in ("purchase_orders", "purchaseOrders", "/wms/purchase-orders", "get_warehouses")),
+        *((each, NEITHER) for each in ("border", "recorders", "customers")),
+    ],
+)
+def test_an_error_blocks_what_it_names_and_everything_if_it_names_nothing(
+    name: object, concerned: tuple[bool, bool]
+) -> None:
+    for fields in (affected(name), {"error_type": "missing_permission", "resource": name}):
+        error = SyncError.model_validate(fields)
+        assert (error.blocks_orders, error.blocks_products) == concerned, fields
+
+
+@pytest.mark.parametrize(
+    ("fields", "concerned", "why"),
+    [
+        (affected("get_products", "get_orders"), ORDERS, "one of several endpoints"),
+        (affected("get_products", None), ORDERS, "one that is not named"),
+        (affected("get_orders", "get_products", preventing=False), NEITHER, "it prevents no sync"),
+        ({"error_type": "invalid_credentials", "resource": "products"}, ORDERS, "it blocks every sync"),
+        ({"error_type": "missing_permission"}, ORDERS, "no resource is named"),
+        ({"error_type": "invented_tomorrow", "resource": "orders"}, NEITHER, "an unknown type"),
+        ({"error_message": "Something failed."}, NEITHER, "nothing says that it prevents a sync"),
+        ({"error_type": "missing_permission", "resource": "products", **affected("get_orders")}, ORDERS, "both shapes"),
+    ],
+)
+def test_an_error_blocks_by_its_type_and_flag(fields: dict[str, Any], concerned: tuple[bool, bool], why: str) -> None:
+    error = SyncError.model_validate(fields)
+    assert (error.blocks_orders, error.blocks_products) == concerned, why
+
+
 # The state
 
 
@@ -69,6 +118,7 @@ def error(kind: str, resource: str | None = None) -> dict[str, Any]:
         (error("missing_permission", "get_orders"), BLOCKED, "orders"),
         (error("missing_permission", "products"), HEALTHY, "not orders"),
         ({"errors": [endpoint_error(True)]}, BLOCKED, "the other documented shape"),
+        ({"errors": [affected("get_products")]}, HEALTHY, "products only degrade the alerts"),
         ({"errors": [endpoint_error(False)]}, HEALTHY, "an error that prevents no sync"),
         ({"errors": [endpoint_error("maybe")]}, HEALTHY, "an invalid flag"),
         (error("invented_tomorrow"), HEALTHY, "an unknown error type blocks nothing"),
@@ -252,6 +302,28 @@ def test_flawed_settings_are_alerted_once_each(before: str | None, flaw: str | N
     assert all(flaw and flaw in (alert.detail or "") for alert in alerts)
 
 
+@pytest.mark.parametrize(
+    ("responses", "kinds"),
+    [
+        ([{"errors": [affected("get_products")]}] * 2, ["products.blocked"]),
+        ([error("missing_permission", "Products")], ["products.blocked"]),
+        ([{"errors": [affected("get_products")]}, {}, {"errors": [affected("get_products")]}], ["products.blocked"] * 2),
+        ([{"errors": [affected("get_products")]}, None, {"errors": [affected("get_products")]}], ["products.blocked"]),
+        ([{"errors": [affected("get_products", preventing=False)]}], []),
+        ([{"errors": [affected("get_products"), affected("get_orders")]}], ["products.blocked", "connection.blocked"]),
+        ([error("invalid_credentials", "products")], ["connection.blocked"]),
+    ],
+)
+def test_a_products_fault_is_reported_to_operators_once(responses: list[dict[str, Any] | None], kinds: list[str]) -> None:
+    state, alerts = replace(STATE, health=Health(since=NOON)), []
+    for fields in responses:
+        found = probe(UnavailableError("down") if fields is None else record(**fields), state)
+        state, new = with_probe(found.state, found, settings_flaw=None, now=NOON)
+        alerts += [alert for alert in new if alert.kind == "products.blocked" or alert.recipients is EVERYBODY]
+    assert sorted(alert.kind for alert in alerts) == sorted(kinds)
+    assert {alert.recipients for alert in alerts if alert.kind == "products.blocked"} <= {OPERATORS}
+
+
 # The alerts about its health
 
 
@@ -379,13 +451,33 @@ def test_recorded_deadlines_are_one_alert(recorded: str | None, overdue: dict[st
 def test_a_status_that_no_order_had_is_reported_once_by_its_name() -> None:
     policy, end = Policy(statuses={"exceptoin", "cancelled", "on_hold"}), finished(WindowKind.INCREMENTAL)
     assert shown(policy=policy) == (STATE, []), "before the window is read it is not known"
-    state, [alert] = shown(statuses=["on_hold"], finished=end, policy=policy)
+    state, [alert, _] = shown(statuses=["on_hold"], finished=end, policy=policy)
     assert (alert.kind, alert.connection_id, alert.recipients) == ("status.unknown", "AlertStatuses", OPERATORS)
     assert "AlertStatuses contains exceptoin, " in (alert.detail or "")
     assert (state.other_statuses, state.reported_statuses) == (("on_hold",), ("exceptoin",))
     assert shown(state, finished=end, policy=policy) == (state, [])
-    _, [other] = shown(replace(STATE, connection_id="conn_b"), statuses=["on_hold"], finished=end, policy=policy)
+    _, [other, _] = shown(replace(STATE, connection_id="conn_b"), statuses=["on_hold"], finished=end, policy=policy)
     assert other.alert_id == alert.alert_id, "one alert for all shops"
+
+
+@pytest.mark.parametrize("kind", [WindowKind.BASELINE, WindowKind.INCREMENTAL])
+def test_a_new_status_is_reported_once_when_its_window_ends(kind: WindowKind) -> None:
+    policy, end = Policy(statuses={"exception", "on_hold"}), finished(kind)
+    state, alerts = shown(statuses=["other", "in_customs", "Exception"], policy=policy)
+    assert alerts == [], "the window is not read to its end"
+    state, alerts = shown(state, statuses=["on_hold", "In-Customs"], finished=end, policy=policy)
+    alert = alerts[0]
+    assert (alert.kind, alert.recipients, alert.severity) == ("status.new", OPERATORS, "warning")
+    assert ": in_customs, on_hold (watched). " in (alert.detail or "")
+    assert [each.kind for each in alerts[1:]] == ["watch.started"] * (kind is WindowKind.BASELINE)
+    for status in ("on_hold", "open"):
+        after, alerts = shown(state, statuses=[status], finished=finished(WindowKind.SWEEP), policy=policy)
+        assert (after, alerts) == (state, [])
+
+
+def test_twenty_new_statuses_are_named() -> None:
+    _, [alert] = shown(statuses=[f"s{number:02}" for number in range(60)], finished=finished(WindowKind.SWEEP))
+    assert "s18, s19 and 30 more. " in (alert.detail or ""), "fifty are recorded"
 
 
 def test_at_most_fifty_undocumented_statuses_are_recorded() -> None:

@@ -211,8 +211,10 @@ class ConnectionState:
         cursor: What has been read, and where the next poll continues.
         syncs: Trackstar's syncs of the orders.
         health: Whether the orders are visible; None before the first check.
-        other_statuses: Undocumented statuses that orders of the connection have had.
+        other_statuses: Undocumented statuses that orders of the connection have had, in the order of their discovery.
+        reported_other_statuses: How many of these were reported to the operators (rule 9).
         reported_statuses: Watched statuses that were reported to the operators as unknown.
+        are_products_blocked: Whether the products alone are not synced, as reported to the operators.
         settings_flaw: Why the shop's own settings are invalid, as reported to the operators.
         quarantined: Why a record is invalid, by order id, as reported to the operators (rule 9).
         unreadable: The fields with a value that cannot be read, as reported to the operators (rule 21).
@@ -225,7 +227,9 @@ class ConnectionState:
     syncs: Syncs = field(default_factory=Syncs)
     health: Health | None = None
     other_statuses: tuple[str, ...] = ()
+    reported_other_statuses: int = 0
     reported_statuses: tuple[str, ...] = ()
+    are_products_blocked: bool = False
     settings_flaw: str | None = None
     quarantined: Mapping[str, str] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()

@@ -25,6 +25,8 @@ KIND_QUARANTINED = "orders.quarantined"
 KIND_UNREADABLE = "orders.unreadable_values"
 KIND_POLL_FAILING = "connection.poll_failing"
 KIND_UNKNOWN_STATUS = "status.unknown"
+KIND_NEW_STATUS = "status.new"
+KIND_PRODUCTS_BLOCKED = "products.blocked"
 KIND_REFUSED_SETTINGS = "settings.refused"
 KIND_SUMMARY = "summary.daily"
 KIND_REFUSED_SYNC = "sync.refused"
@@ -34,6 +36,8 @@ OPERATORS_KINDS = frozenset(
         KIND_UNREADABLE,
         KIND_POLL_FAILING,
         KIND_UNKNOWN_STATUS,
+        KIND_NEW_STATUS,
+        KIND_PRODUCTS_BLOCKED,
         KIND_REFUSED_SETTINGS,
         KIND_REFUSED_SYNC,
     }

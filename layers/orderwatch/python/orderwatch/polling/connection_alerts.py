@@ -9,7 +9,9 @@ from orderwatch.alerts.alert import Alert, connection_alert
 from orderwatch.alerts.kinds import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
+    KIND_NEW_STATUS,
     KIND_POLL_FAILING,
+    KIND_PRODUCTS_BLOCKED,
     KIND_QUARANTINED,
     KIND_REFUSED_SETTINGS,
     KIND_REFUSED_SYNC,
@@ -74,7 +76,8 @@ def page_alerts(
     if finished is None:
         return state, alerts
     state, unknown = _with_unknown_statuses(state, context)
-    alerts += unknown
+    state, new = _with_new_statuses(state, observed, context)
+    alerts += [*unknown, *new]
     kind, rules = finished.window.kind, context.policy.deadlines
     if kind is WindowKind.BASELINE:
         alerts.append(_watch_started(finished, observed, context))
@@ -146,6 +149,15 @@ def with_unreadable(
     return replace(state, unreadable=(*state.unreadable, *new)), [alert]
 
 
+def products_blocked(*, connection: AlertConnection, now: datetime) -> Alert:
+    """The alert about products that Trackstar cannot sync. Orders are not affected (rule 10)."""
+    detail = (
+        "Trackstar cannot sync the shop's products. Its orders are watched as before, but product names, pictures and "
+        "stock in alerts can be missing or out of date."
+    )
+    return connection_alert(KIND_PRODUCTS_BLOCKED, connection=connection, since=now, detail=detail)
+
+
 def refused_settings(flaw: str, *, connection: AlertConnection, now: datetime) -> Alert:
     """The alert about invalid settings of a shop."""
     detail = f"The shop's own settings cannot be read ({flaw}). The stack's settings apply until they are corrected."
@@ -174,6 +186,19 @@ def unknown_status_alert(status: str, *, now: datetime) -> Alert:
         detail=detail,
         id_parts=[KIND_UNKNOWN_STATUS, status],
     )
+
+
+def new_status_alert(
+    statuses: Sequence[str], watched: Collection[str], *, connection: AlertConnection, now: datetime
+) -> Alert:
+    """The alert about statuses of a shop's orders that Trackstar does not document."""
+    named = [f"{status} (watched)" if status in watched else status for status in statuses[:MAX_NAMED]]
+    more = f" and {len(statuses) - MAX_NAMED} more" if len(statuses) > MAX_NAMED else ""
+    detail = (
+        f"Orders of this shop have {'statuses' if len(statuses) > 1 else 'a status'} that Trackstar does not document: "
+        f"{', '.join(named)}{more}. Only statuses in AlertStatuses raise an alert."
+    )
+    return connection_alert(KIND_NEW_STATUS, connection=connection, since=now, detail=detail, subject=statuses)
 
 
 def _watch_started(finished: Progress, observed: Observation, context: ReadContext) -> Alert:
@@ -227,6 +252,19 @@ def _with_unknown_statuses(state: ConnectionState, context: ReadContext) -> tupl
     new = [status for status in unknown if status not in state.reported_statuses]
     state = replace(state, reported_statuses=(*state.reported_statuses, *new))
     return state, [unknown_status_alert(status, now=context.now.vendor) for status in new]
+
+
+def _with_new_statuses(
+    state: ConnectionState, observed: Observation, context: ReadContext
+) -> tuple[ConnectionState, list[Alert]]:
+    """Report the shop's own statuses to the operators, each once, in one alert for each window (rule 9)."""
+    new = state.other_statuses[state.reported_other_statuses :]
+    if not new:
+        return state, []
+    alert = new_status_alert(
+        new, context.policy.statuses, connection=observed.connection, now=context.now.vendor
+    )
+    return replace(state, reported_other_statuses=len(state.other_statuses)), [alert]
 
 
 def _with_quarantined(

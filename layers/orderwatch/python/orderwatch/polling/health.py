@@ -10,7 +10,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import NotFoundError, TrackstarError
 from orderwatch.observability import logger
-from orderwatch.polling.connection_alerts import health_alerts, refused_settings, with_unreadable
+from orderwatch.polling.connection_alerts import health_alerts, products_blocked, refused_settings, with_unreadable
 from orderwatch.reading.cursor import Vendor
 from orderwatch.records import UNHEALTHY_STATES, ConnectionState, Health, HealthState
 from orderwatch.trackstar.connections import TrackstarConnection
@@ -32,6 +32,7 @@ class Probe:
         awaits_initial_sync: Whether Trackstar's lists are still empty, even if the shop has orders.
         sync_age: Seconds since the last sync of orders; None if unknown.
         is_syncing: Whether a sync of orders is in progress.
+        are_products_blocked: Whether the products alone are not synced; None if unknown.
         watermark: Up to when Trackstar's copy of the shop is complete, by its clock (rule 19); None if unknown.
         unreadable: The values of the record that cannot be read (rule 21).
     """
@@ -43,6 +44,7 @@ class Probe:
     awaits_initial_sync: bool = False
     sync_age: float | None = None
     is_syncing: bool = False
+    are_products_blocked: bool | None = None
     watermark: datetime | None = None
     unreadable: UnreadableValues = field(default_factory=UnreadableValues)
 
@@ -74,6 +76,7 @@ def probe_connection(vendor: Vendor, state: ConnectionState, connection: AlertCo
         awaits_initial_sync=record.awaits_historical_sync,
         sync_age=max((now - synced_at).total_seconds(), 0.0) if synced_at else None,
         is_syncing=bool(record.orders_schedule.in_progress),
+        are_products_blocked=record.are_products_blocked,
         watermark=_watermark(record, state.syncs.last_end, assessed, now=now),
         unreadable=record.unreadable,
     )
@@ -100,10 +103,16 @@ def with_health(
 def with_probe(
     state: ConnectionState, probe: Probe, *, settings_flaw: str | None, now: datetime
 ) -> tuple[ConnectionState, list[Alert]]:
-    """The state with the probe's health and the flaw of the shop's settings, and the alerts about changes."""
+    """The state with what the probe found and the flaw of the shop's settings, and the alerts about changes."""
     state, alerts = with_health(state, probe.health, probe.connection)
     state, unreadable = with_unreadable(state, probe.unreadable, connection=probe.connection, now=now)
     alerts += unreadable
+
+
+    if probe.are_products_blocked and not state.are_products_blocked:
+        alerts.append(products_blocked(connection=probe.connection, now=now))
+    if probe.are_products_blocked is not None:
+        state = replace(state, are_products_blocked=probe.are_products_blocked)
     if settings_flaw and settings_flaw != state.settings_flaw:
         alerts.append(refused_settings(settings_flaw, connection=probe.connection, now=now))
     return replace(state, settings_flaw=settings_flaw), alerts
@@ -127,7 +136,7 @@ def health_after(before: Health | None, seen: Health) -> Health:
 
 def assess(connection: TrackstarConnection, *, now: datetime) -> Health:
     """The health of a connection by Trackstar's record of it; `now` is the vendor's clock, which dates its syncs."""
-    if any(error.blocks_orders for error in connection.errors):
+    if connection.are_orders_blocked:
         detail = "Trackstar's access to the shop was refused or lacks a permission. No change is visible."
         return Health(state=HealthState.BLOCKED, since=now, detail=detail)
     if connection.awaits_historical_sync:

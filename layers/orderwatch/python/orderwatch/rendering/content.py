@@ -27,6 +27,8 @@ _CONNECTION_HEADLINES = {
     kinds.KIND_UNREADABLE: "{shop}: some values cannot be read",
     kinds.KIND_POLL_FAILING: "{shop}: the orders cannot be read",
     kinds.KIND_UNKNOWN_STATUS: "{shop}: a status may be misspelt",
+    kinds.KIND_NEW_STATUS: "{shop}: the shop has statuses of its own",
+    kinds.KIND_PRODUCTS_BLOCKED: "{shop}: Trackstar can no longer sync the products",
     kinds.KIND_REFUSED_SETTINGS: "{shop}: the shop's settings are invalid",
     kinds.KIND_REFUSED_SYNC: "{shop}: Trackstar refuses to sync on request",
 }
@@ -47,6 +49,8 @@ _TAGS = {
     kinds.KIND_UNREADABLE: "values unreadable",
     kinds.KIND_POLL_FAILING: "polls fail",
     kinds.KIND_UNKNOWN_STATUS: "check AlertStatuses",
+    kinds.KIND_NEW_STATUS: "new status",
+    kinds.KIND_PRODUCTS_BLOCKED: "products blocked",
     kinds.KIND_REFUSED_SETTINGS: "check settings",
     kinds.KIND_REFUSED_SYNC: "sync refused",
     kinds.KIND_SUMMARY: "summary",

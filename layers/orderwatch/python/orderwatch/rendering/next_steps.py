@@ -30,6 +30,9 @@ _STEPS = {
     kinds.KIND_QUARANTINED: "Ask Trackstar's support about these records.",
     kinds.KIND_UNREADABLE: "Ask Trackstar's support about these values.",
     kinds.KIND_UNKNOWN_STATUS: "Correct AlertStatuses and deploy again, or leave it if a shop uses this status.",
+    kinds.KIND_NEW_STATUS: "If one of them is a problem, add it to AlertStatuses and deploy again.",
+    kinds.KIND_PRODUCTS_BLOCKED: "Have the shop grant Trackstar access to its products; until then check stock in the "
+    "shop itself.",
     kinds.KIND_REFUSED_SYNC: "Ask Trackstar's support which syncs they allow, or deploy again with SyncMinutes=0.",
 }
 _COMMANDS = {

@@ -1,5 +1,6 @@
 """Trackstar's connections, each of which is a customer's shop, in every documented format."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -49,9 +50,20 @@ class SyncSchedule(Model):
         return start if start and end and start <= end == self.synced_at else self.synced_at
 
 
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_ORDERS = re.compile(r"(?:^|(?<!purchase)_|get|list|cart)orders?(?:_|$)")
+_PRODUCTS = re.compile(r"(?:^|_|get|list|cart)(?:products?|inventory|inventories)(?:_|$)")
+
+
+def _folded(name: str | None) -> str:
+    """An endpoint or resource in lower case with underscores: `getOrders` and `GET /orders?a=1` become `get_orders`."""
+    return "_".join(word.lower() for word in _WORD.findall((name or "").partition("?")[0]))
+
+
 class AffectedEndpoint(Model):
     """An endpoint that a sync error affects."""
 
+    endpoint: Text = None
     preventing_sync: Annotated[bool | None, NoneIfMalformed()] = None
 
 
@@ -64,11 +76,21 @@ class SyncError(Model):
 
     @property
     def blocks_orders(self) -> bool:
-        """Whether the error stops the sync of orders."""
-        if any(endpoint.preventing_sync for endpoint in self.affected_endpoints):
-            return True
-        about_orders = self.resource is None or "order" in self.resource
-        return self.error_type == "invalid_credentials" or (self.error_type == "missing_permission" and about_orders)
+        """Whether the error stops the sync of orders. What names neither an endpoint nor a resource is about all."""
+        return any(not name or _ORDERS.search(name) for name in self._blocked)
+
+    @property
+    def blocks_products(self) -> bool:
+        """Whether the error stops the sync of products, and not that of orders."""
+        return not self.blocks_orders and any(map(_PRODUCTS.search, self._blocked))
+
+    @property
+    def _blocked(self) -> list[str]:
+        """The endpoints and resources that are not synced, folded; an empty text stands for all of them."""
+        blocked = [_folded(each.endpoint) for each in self.affected_endpoints if each.preventing_sync]
+        if self.error_type == "missing_permission":
+            blocked.append(_folded(self.resource))
+        return [*blocked, ""] if self.error_type == "invalid_credentials" else blocked
 
 
 class TrackstarConnection(Model):
@@ -90,6 +112,16 @@ class TrackstarConnection(Model):
     def unreadable(self) -> UnreadableValues:
         """The values that were given and cannot be read (rule 21)."""
         return self._unreadable
+
+    @property
+    def are_orders_blocked(self) -> bool:
+        """Whether an error stops the sync of orders."""
+        return any(error.blocks_orders for error in self.errors)
+
+    @property
+    def are_products_blocked(self) -> bool:
+        """Whether an error stops the sync of products alone."""
+        return any(error.blocks_products for error in self.errors)
 
     @property
     def orders_schedule(self) -> SyncSchedule:
