@@ -12,7 +12,7 @@ from orderwatch.errors import ForbiddenError, NotFoundError, OrderwatchError, Tr
 from orderwatch.reading.window import Window, WindowKind
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.connections import TrackstarConnection
-from orderwatch.trackstar.http import is_sendable
+from orderwatch.trackstar.http import has_vendor_error, is_sendable
 
 SHOP_CHECK_TIMEOUT = 30.0
 """Seconds for all requests that check one shop."""
@@ -92,7 +92,8 @@ def check_api_key(base_url: str, api_key: SecretStr) -> str | None:
         answer = httpx.get(f"{base_url}/connections", params={"limit": "1"}, headers=headers, timeout=_RESPONSE_TIMEOUT)
     except httpx.HTTPError as error:
         raise UnusableShopError(Flaw.API, f"{base_url} does not respond ({type(error).__name__})") from None
-    if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+    is_refused = answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}
+    if is_refused and has_vendor_error(answer.content):
         raise UnusableShopError(Flaw.API_KEY, "Trackstar rejects the API key")
     if answer.status_code != httpx.codes.OK:
         raise UnusableShopError(Flaw.API, f"{base_url} returned {answer.status_code} for GET /connections")

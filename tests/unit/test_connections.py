@@ -21,6 +21,7 @@ from orderwatch.polling.health import (
     Probe,
     assess,
     health_after,
+    health_after_refusal,
     probe_connection,
     with_probe,
 )
@@ -64,20 +65,25 @@ def affected(*endpoints: object, preventing: object = True) -> dict[str, Any]:
 ORDERS, PRODUCTS, NEITHER = (True, False), (False, True), (False, False)
 
 
-@pytest.mark.parametrize(
-    ("name", "concerned"),
-    [
-        *((each, ORDERS) for each in ("get_orders", "GET_ORDERS", "getOrders", "GetOrders", "getorders", "list_orders")),
-        *((each, ORDERS) for each in ("orders", "Order", "order", "cart_order", "cart-orders", "cartOrders", "cartorders")),
-        *((each, ORDERS) for each in ("/cart/orders", "/cart/orders/{order_id}", "GET /cart/orders?limit=1", "read_orders")),
-        *((each, ORDERS) for each in ("fulfillment_orders", "OrderLineItems", "https://api.shop.example/v2/orders.json")),
-        *((each, ORDERS) for each in (None, "", " ", "*", 7, ["get_orders"])),
-        *((each, PRODUCTS) for each in ("get_products", "Products", "/cart/products?order=asc", "productVariants")),
-        *((each, PRODUCTS) for each in ("inventory", "get_inventory_levels")),
-        *((each, NEITHER) for each in ("purchase_orders", "purchaseOrders", "/wms/purchase-orders", "get_warehouses")),
-        *((each, NEITHER) for each in ("border", "recorders", "customers")),
-    ],
-)
+NAMES: dict[tuple[bool, bool], tuple[object, ...]] = {
+    ORDERS: (
+        *("get_orders", "GET_ORDERS", "getOrders", "GetOrders", "GETOrders", "getorders", "list_orders", "read_orders"),
+        *("orders", "Order", "cart_order", "cart-orders", "cartOrders", "cartorders", "OrderLineItems"),
+        *("/cart/orders", "/cart/orders/{id}", "GET /cart/orders?limit=1", "https://a.example/v2/orders.json"),
+        *("fulfillment_orders", None, "", " ", "*", 7, ["get_orders"]),
+    ),
+    PRODUCTS: (
+        *("get_products", "Products", "/cart/products?order=asc", "productVariants", "inventory"),
+        "get_inventory_levels",
+    ),
+    NEITHER: (
+        *("purchase_orders", "purchaseOrders", "/wms/purchase-orders", "get_warehouses", "border", "recorders"),
+        "customers",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "concerned"), [(name, each) for each, names in NAMES.items() for name in names])
 def test_an_error_blocks_what_it_names_and_everything_if_it_names_nothing(
     name: object, concerned: tuple[bool, bool]
 ) -> None:
@@ -173,6 +179,36 @@ def test_a_state_keeps_its_beginning(state: HealthState) -> None:
     assert health_after(before, Health(state=state, since=NOON + MINUTE)) == before
 
 
+REFUSED = {BLOCKED, UNAUTHORIZED}
+"""What a 401, 403 or 404 shows, in the tests below; `!` marks what Trackstar's own record of the connection shows."""
+
+
+@pytest.mark.parametrize(
+    ("polls", "states", "why"),
+    [
+        ([HEALTHY, UNAUTHORIZED, UNAUTHORIZED], [HEALTHY, HEALTHY, UNAUTHORIZED], "two in a row"),
+        ([HEALTHY, BLOCKED, BLOCKED], [HEALTHY, HEALTHY, BLOCKED], "an unknown connection"),
+        ([UNAUTHORIZED, UNAUTHORIZED], [HEALTHY, UNAUTHORIZED], "from the first poll on"),
+        ([UNAUTHORIZED, HEALTHY] * 3, [HEALTHY] * 6, "one healthy poll between them"),
+        ([INITIAL_SYNC, UNAUTHORIZED, INITIAL_SYNC, UNAUTHORIZED], [INITIAL_SYNC] * 4, "or any that is not refused"),
+        ([HEALTHY, BLOCKED, UNAUTHORIZED], [HEALTHY, HEALTHY, UNAUTHORIZED], "two refusals of different kinds"),
+        ([STALE, UNAUTHORIZED, UNAUTHORIZED], [STALE, STALE, UNAUTHORIZED], "a lesser problem stays until then"),
+        ([STALE, HEALTHY, UNAUTHORIZED, HEALTHY, HEALTHY], [STALE] * 4 + [HEALTHY], "a refusal is not healthy"),
+        ([UNAUTHORIZED] * 3 + [HEALTHY, UNAUTHORIZED, HEALTHY], [HEALTHY] + [UNAUTHORIZED] * 5, "it is known by then"),
+    ],
+)
+def test_a_refusal_is_believed_when_a_second_poll_sees_it(
+    polls: list[HealthState], states: list[HealthState], why: str
+) -> None:
+    health, found = None, []
+    for number, state in enumerate(polls):
+        after = health_after_refusal if state in REFUSED else health_after
+        health = after(health, Health(state=state, since=NOON + number * MINUTE))
+        found.append(health.state)
+        assert health.suspected in {None, state}
+    assert found == states, why
+
+
 # The probe
 
 
@@ -263,7 +299,7 @@ def test_the_age_of_a_sync_is_never_negative() -> None:
         (record(), None, HEALTHY, "a healthy record"),
         (UnavailableError("down"), None, HEALTHY, "an unknown one counts as healthy"),
         (UnavailableError("down"), Health(state=STALE, since=NOON), STALE, "and changes nothing"),
-        (NotFoundError("gone"), Health(since=NOON), BLOCKED, "Trackstar no longer knows it"),
+        (NotFoundError("gone"), Health(since=NOON, suspected=BLOCKED), BLOCKED, "Trackstar no longer knows it"),
         (record(), FAILING.health, POLL_FAILING, "a healthy record does not end failing polls"),
         (record(**error("invalid_credentials")), FAILING.health, BLOCKED, "a worse problem replaces them"),
     ],
@@ -275,6 +311,14 @@ def test_the_health_after_a_probe(
     assert once.health.state is state, why
     twice = probe(response, replace(STATE, health=once.health))
     assert twice.health.state is state, "nor does a second one"
+
+
+def test_a_connection_that_is_not_found_is_suspected_first() -> None:
+    found = probe(NotFoundError("gone"), replace(STATE, health=Health(since=NOON - HOUR)))
+    assert found.health == Health(since=NOON - HOUR, suspected=BLOCKED)
+    after, alerts = with_probe(found.state, found, settings_flaw=None, now=NOON)
+    assert (after.health, alerts) == (found.health, [])
+    assert probe(UnavailableError("down"), after).health.suspected is None, "unless it cannot be asked for"
 
 
 def test_failing_polls_end_two_checks_after_one_succeeded() -> None:
@@ -302,19 +346,24 @@ def test_flawed_settings_are_alerted_once_each(before: str | None, flaw: str | N
     assert all(flaw and flaw in (alert.detail or "") for alert in alerts)
 
 
+NO_PRODUCTS: dict[str, Any] = {"errors": [affected("get_products")]}
+
+
 @pytest.mark.parametrize(
     ("responses", "kinds"),
     [
-        ([{"errors": [affected("get_products")]}] * 2, ["products.blocked"]),
+        ([NO_PRODUCTS, NO_PRODUCTS], ["products.blocked"]),
         ([error("missing_permission", "Products")], ["products.blocked"]),
-        ([{"errors": [affected("get_products")]}, {}, {"errors": [affected("get_products")]}], ["products.blocked"] * 2),
-        ([{"errors": [affected("get_products")]}, None, {"errors": [affected("get_products")]}], ["products.blocked"]),
+        ([NO_PRODUCTS, {}, NO_PRODUCTS], ["products.blocked"] * 2),
+        ([NO_PRODUCTS, None, NO_PRODUCTS], ["products.blocked"]),
         ([{"errors": [affected("get_products", preventing=False)]}], []),
         ([{"errors": [affected("get_products"), affected("get_orders")]}], ["products.blocked", "connection.blocked"]),
         ([error("invalid_credentials", "products")], ["connection.blocked"]),
     ],
 )
-def test_a_products_fault_is_reported_to_operators_once(responses: list[dict[str, Any] | None], kinds: list[str]) -> None:
+def test_a_products_fault_is_reported_to_operators_once(
+    responses: list[dict[str, Any] | None], kinds: list[str]
+) -> None:
     state, alerts = replace(STATE, health=Health(since=NOON)), []
     for fields in responses:
         found = probe(UnavailableError("down") if fields is None else record(**fields), state)

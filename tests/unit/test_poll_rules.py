@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -20,7 +21,7 @@ from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
 from orderwatch.records import HealthState, StoredOrder
 from orderwatch.trackstar.orders import Order
-from orderwatch_local.simulator import Response, Shop, TrackstarDates, invalid_credentials
+from orderwatch_local.simulator import Response, Shop, TrackstarDates, invalid_credentials, json_response
 from tests.support.clocks import NOON
 from tests.support.polls import WATCHED, poll
 from tests.support.world import MINUTE, TICK, World, kinds, order_kinds
@@ -490,6 +491,7 @@ def test_a_refused_secret_is_alerted_once_and_so_is_its_end(world: World, wrong:
     world.move("1", "exception")
     world.shop.quirks.disabled = not wrong
 
+    assert world.next_poll(**wrong) == [], "once, it may be a proxy"
     assert kinds(world.next_poll(**wrong)) == ["connection.unauthorized"]
     assert world.next_poll(**wrong) == []
     world.pass_time()
@@ -500,6 +502,43 @@ def test_a_refused_secret_is_alerted_once_and_so_is_its_end(world: World, wrong:
     assert kinds(world.next_poll()) == ["order.exception"]
     assert kinds(world.next_poll()) == ["connection.recovered"]
     assert world.next_poll() == []
+
+
+@pytest.mark.parametrize("path", ["/cart/orders", "/connections/conn_a"])
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_page_of_a_proxy_is_no_refusal(world: World, path: str, status: int) -> None:
+    world.started("1").move("1", "exception")
+    page, before = Response(status, body=b"<html>Forbidden</html>"), world.state()
+    world.trackstar.intercept = lambda request: page if request.path == path else None
+    for _ in range(3):
+        world.pass_time()
+        with nullcontext() if path != "/cart/orders" else pytest.raises(UnavailableError):
+            world.poll()
+    assert world.state().health == before.health
+    assert kinds(world.new_alerts()) == ["order.exception"] * (path != "/cart/orders")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind"),
+    [
+        ("/cart/orders", 401, "connection.unauthorized"),
+        ("/cart/orders", 403, "connection.unauthorized"),
+        ("/connections/conn_a", 404, "connection.blocked"),
+    ],
+)
+def test_a_refusal_is_alerted_at_the_second_poll(world: World, path: str, status: int, kind: str) -> None:
+    world.started("1")
+    refusal, refused = json_response({"error": "no"}, status=status), [True, False, True, True]
+    alerts = []
+    for is_refused in refused:
+        world.trackstar.intercept = lambda request, now=is_refused: refusal if now and request.path == path else None
+        alerts.append(kinds(world.next_poll()))
+    assert alerts == [[], [], [], [kind]]
+
+
+def test_a_removed_shop_is_alerted_at_the_second_poll(world: World) -> None:
+    world.started("1").trackstar.disconnect("conn_a")
+    assert [kinds(world.next_poll()) for _ in range(3)] == [[], ["connection.unauthorized"], []]
 
 
 def test_a_blocked_shop_is_alerted_once_and_so_is_its_end(world: World) -> None:

@@ -34,6 +34,7 @@ def listed(synced: datetime | None = SYNCED, *, in_progress: bool = False, **fie
 
 BLOCKED = [{"error_type": "invalid_credentials", "resource": None, "message": "x"}]
 IN_TROUBLE = Health(state=HealthState.BLOCKED, since=NOON)
+SUSPECTED = Health(since=NOON, suspected=HealthState.UNAUTHORIZED)
 LONG_AGO = NOON - timedelta(hours=3)
 
 
@@ -53,6 +54,7 @@ LONG_AGO = NOON - timedelta(hours=3)
         (row(health=IN_TROUBLE), listed(errors=BLOCKED), None, "blocked as before"),
         (row(health=IN_TROUBLE), listed(), PollReason.STATE, "no longer blocked"),
         (row(health=None), listed(), PollReason.STATE, "health unknown"),
+        (row(health=SUSPECTED), listed(), PollReason.STATE, "refused in the last poll"),
         (row(), None, PollReason.STATE, "gone from the list"),
         (row(health=IN_TROUBLE), None, None, "gone as before"),
         (row(last_sync_end_read=LONG_AGO), listed(LONG_AGO), PollReason.STATE, "grown stale"),
@@ -106,6 +108,13 @@ def test_without_the_list_shops_are_polled_every_five_minutes(
     rows = {"conn_a": row(last_read_started_at=NOW.ours - age)}
     found = connections_to_poll(["conn_a", "conn_b"], rows, None, now=NOW, max_gap=max_gap, sync_every=None)
     assert found == {**({"conn_a": PollReason.GAP} if is_polled else {}), "conn_b": PollReason.FIRST}
+
+
+def test_a_suspected_shop_is_polled_at_once_without_the_list() -> None:
+    found = connections_to_poll(
+        ["conn_a"], {"conn_a": row(health=SUSPECTED)}, None, now=NOW, max_gap=GAP, sync_every=None
+    )
+    assert found == {"conn_a": PollReason.STATE}
 
 
 def test_each_shop_is_polled_for_its_own_reason() -> None:

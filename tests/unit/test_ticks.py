@@ -209,9 +209,10 @@ def test_an_overtaken_poll_is_no_failure(running: Functions) -> None:
 
 def test_a_refused_token_is_read_again(running: Functions, caplog: pytest.LogCaptureFixture) -> None:
     running.parameters.key = "wrong"
+    assert running.poll() == []
     caplog.clear()
     assert running.poll() == ["connection.unauthorized"]
-    assert running.parameters.forgotten == 1
+    assert running.parameters.forgotten == 2
     logged = [vars(each)["alert_ids"] for each in caplog.records if each.message == "alerts written"]
     assert list(map(sorted, logged)) == [sorted(alert.alert_id for alert in running.latest)]
 

@@ -42,6 +42,20 @@ def fake_clock() -> FakeClock:
 # Retries
 
 
+REFUSED = b'{"error": "no", "origin": "trackstar"}'
+NOT_TRACKSTARS: dict[str, bytes] = {
+    "nothing": b"",
+    "HTML": b"<html><h1>403 Forbidden</h1></html>",
+    "AWS's gateway": b'{"message": "Forbidden"}',
+    "an error of another API": b'{"error": {"code": 404, "message": "Not found"}}',
+    "no text": b'{"error": null}',
+    "a blank text": b'{"error": " "}',
+    "a list": b'[{"error": "no"}]',
+    "plain text": b"error: no",
+    "half a body": REFUSED[:-1],
+    "a login page": b'{"data": [], "login": "https://wifi.example"}',
+}
+"""Bodies that come from a proxy, a gateway or a captive portal."""
 FAULTS: dict[str, Response | Exception] = {
     **{str(status): Response(status) for status in (204, 408, 425, 429, 500, 502, 503, 504, 599)},
     "an error in a 200": Response(200, body=b'{"error": "internal error", "data": []}'),
@@ -49,6 +63,11 @@ FAULTS: dict[str, Response | Exception] = {
     "errors in a 200": Response(200, body=b'{"errors": ["timeout"], "data": [], "total_count": 0}'),
     "no list of a number of orders": Response(200, body=b'{"data": null, "total_count": 3}'),
     "no list of an unknown number": Response(200, body=b'{"data": null}'),
+    **{
+        f"{status} with {what}": Response(status, body=body)
+        for status in (401, 403, 404)
+        for what, body in NOT_TRACKSTARS.items()
+    },
     "a page of HTML": Response(200, body=b"<html>Maintenance</html>"),
     "a body that is no page": Response(200, body=b'{"orders": []}'),
     "half a body": Response(200, body=b'{"data": [{"id": "1", "sta'),
@@ -106,7 +125,7 @@ def test_an_empty_list_is_an_empty_page(body: bytes) -> None:
     ],
 )
 def test_a_permanent_error_is_not_retried(fake_clock: FakeClock, status: int, error: type[TrackstarError]) -> None:
-    vendor = Replies(Response(status, (("X-Request-Id", "req-7"),), b'{"data": []}'))
+    vendor = Replies(Response(status, (("X-Request-Id", "req-7"),), REFUSED))
     with pytest.raises(error, match=rf"^GET /cart/orders: {status} \(request req-7\)$") as caught:
         read_page(vendor.client())
     assert type(caught.value) is error
@@ -198,7 +217,8 @@ def test_any_2xx_answers_the_request_for_a_sync(status: int) -> None:
     ("reply", "error"),
     [
         (Response(302), TrackstarError),
-        (Response(404), NotFoundError),
+        (Response(404, body=REFUSED), NotFoundError),
+        (Response(404), UnavailableError),
         (Response(429), UnavailableError),
         (Response(503), UnavailableError),
         (httpx.ReadTimeout("timed out"), UnavailableError),
@@ -344,7 +364,7 @@ def test_the_vendors_clock_is_its_date_header_or_else_ours(
 
 def test_the_vendors_clock_is_that_of_its_latest_date() -> None:
     replies = [
-        Response(401, (("Date", "Mon, 05 Jan 2026 12:00:00 GMT"),)),
+        Response(401, (("Date", "Mon, 05 Jan 2026 12:00:00 GMT"),), REFUSED),
         EMPTY_PAGE,
         Response(200, (("Date", "Mon, 05 Jan 2026 12:05:00 GMT"),), EMPTY_PAGE.body),
     ]
@@ -465,7 +485,7 @@ def test_the_request_id_of_each_try_is_logged(caplog: pytest.LogCaptureFixture) 
     ],
 )
 def test_a_request_id_is_sanitized(sent: str, read: str | None) -> None:
-    response = httpx.Response(404, headers=[(b"x-request-id", sent.encode())])
+    response = httpx.Response(404, headers=[(b"x-request-id", sent.encode())], content=REFUSED)
     with pytest.raises(NotFoundError) as caught:
         read_page(client_getting(response))
     assert caught.value.request_id == read
@@ -479,6 +499,7 @@ def test_a_request_id_is_sanitized(sent: str, read: str | None) -> None:
     "reply",
     [
         Response(401, body=SECRET.encode()),
+        Response(401, body=f'{{"error": "{SECRET}"}}'.encode()),
         Response(422, body=SECRET.encode()),
         Response(500, body=SECRET.encode()),
         Response(200, body=f'"{SECRET}"'.encode()),

@@ -128,6 +128,9 @@ def _access_findings(
         return
     yield ok(f"{connection_id} token", "accepted")
     yield health_finding(connection_id, checked)
+    if checked.connection.are_products_blocked:
+        remedy = "have the shop grant Trackstar access to its products; until then alerts lack product details"
+        yield fail(f"{connection_id} products", "Trackstar cannot sync them", remedy)
 
 
 def _remedy(stack: Stack, flaw: Flaw, connection_id: str) -> tuple[str, ...]:

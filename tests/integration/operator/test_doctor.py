@@ -10,7 +10,16 @@ from orderwatch_cli.checks.delivery import check_slack
 from orderwatch_cli.checks.trackstar import check_trackstar
 from orderwatch_cli.commands import doctor
 from orderwatch_cli.stack import QUEUE, TABLE
-from orderwatch_local.simulator import Shop, SystemClock, Trackstar, VirtualClock, invalid_credentials, serve
+from orderwatch_local.simulator import (
+    Response,
+    Shop,
+    SystemClock,
+    Trackstar,
+    VirtualClock,
+    invalid_credentials,
+    missing_permission,
+    serve,
+)
 from tests.support.alerts import alert_of
 from tests.support.operated import API_KEY, CONNECTION, TOKEN, TOPIC, WEBHOOK, Operated, moto_client
 from tests.support.permissions import arn_of
@@ -58,8 +67,16 @@ def _a_missing_connection(operated: Operated) -> None:
     operated.trackstar.disconnect(CONNECTION)
 
 
+def _a_proxy(operated: Operated) -> None:
+    operated.trackstar.intercept = lambda _: Response(403, body=b"<html>Forbidden</html>")
+
+
 def _blocked_credentials(operated: Operated) -> None:
     operated.shop.errors.append(invalid_credentials())
+
+
+def _blocked_products(operated: Operated) -> None:
+    operated.shop.errors.append(missing_permission("products"))
 
 
 def _no_sync_for_hours(operated: Operated) -> None:
@@ -136,11 +153,13 @@ type Problem = tuple[Callable[[Operated], object], str, str]
 ONE_AT_A_TIME: list[Problem] = [
     (_missing(KEY), "API key: ", "orderwatch connect-trackstar"),
     (_secret(KEY, "another key"), "API key: Trackstar rejects the API key", "orderwatch connect-trackstar"),
+    (_a_proxy, "API key: http://127.0.0.1:", "check the parameter TrackstarBaseUrl"),
     (_secret(KEY, "k\u00e9y\nof two lines"), "API key: the API key is empty or contains", "connect-trackstar"),
     (_missing(TOKEN_OF_A), "shops: no shop is connected", "orderwatch connect CONNECTION_ID"),
     (_secret(TOKEN_OF_A, "another token"), "conn_a token: the access token of conn_a is not valid", "connect conn_a"),
     (_a_missing_connection, "conn_a token: Trackstar has no connection conn_a", "orderwatch disconnect"),
     (_blocked_credentials, "conn_a connection: blocked", "reconnect the shop in Trackstar"),
+    (_blocked_products, "conn_a products: Trackstar cannot sync them", "have the shop grant Trackstar access"),
     (_no_sync_for_hours, "conn_a connection: stale", "check the shop's sync in Trackstar"),
     (_an_unfinished_first_sync, "conn_a connection: initial_sync", "wait until Trackstar has finished"),
     (_missing(HOOK), "Slack: ", "orderwatch connect-slack"),

@@ -10,7 +10,7 @@ OrderwatchError
 │   └── SlackInvalidError       the message is invalid: send a simpler one
 ├── PollSupersededError         another poll has written the connection's row: stop, nothing is lost
 └── TrackstarError              the vendor's API did not respond as documented; has the `request_id`
-    ├── UnauthorizedError       401: a key or token is wrong; do not retry, alert people
+    ├── UnauthorizedError       401: a key or token is wrong; do not retry, alert people if the next poll sees it too
     ├── ForbiddenError          403: disabled by policy; do not retry
     ├── NotFoundError           404: not in Trackstar's copy for this connection
     ├── InvalidRequestError     422: `names(parameter)` returns whether the vendor refused that parameter

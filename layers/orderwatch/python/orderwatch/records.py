@@ -170,12 +170,14 @@ class Health:
         state: The current state.
         detail: What happened, in words.
         healthy_checks: Number of consecutive checks that found an unhealthy connection healthy.
+        suspected: The state that follows if the next poll is refused too; None if the last one was not refused.
     """
 
     since: datetime
     state: HealthState = HealthState.HEALTHY
     detail: str = ""
     healthy_checks: int = 0
+    suspected: HealthState | None = None
 
     @property
     def is_unhealthy(self) -> bool:

@@ -261,9 +261,7 @@ def _with_new_statuses(
     new = state.other_statuses[state.reported_other_statuses :]
     if not new:
         return state, []
-    alert = new_status_alert(
-        new, context.policy.statuses, connection=observed.connection, now=context.now.vendor
-    )
+    alert = new_status_alert(new, context.policy.statuses, connection=observed.connection, now=context.now.vendor)
     return replace(state, reported_other_statuses=len(state.other_statuses)), [alert]
 
 

@@ -56,12 +56,13 @@ def probe_connection(vendor: Vendor, state: ConnectionState, connection: AlertCo
         record = vendor.connection()
     except NotFoundError as error:
         logger.error("Trackstar does not know the connection", exc_info=error)
-        return Probe(state, connection, health_after(state.health, unknown_to_trackstar(now=vendor.now())))
+        return Probe(state, connection, health_after_refusal(state.health, unknown_to_trackstar(now=vendor.now())))
     except TrackstarError as error:
         logger.warning("connection could not be checked; reading its orders anyway", exc_info=error)
         now, last_end = vendor.now(), state.syncs.last_end
         watermark = min(last_end, now) if last_end else None
-        return Probe(state, connection, state.health or Health(since=now), watermark=watermark)
+        health = state.health or Health(since=now)
+        return Probe(state, connection, replace(health, suspected=None), watermark=watermark)
     now, synced_at = vendor.now(), record.orders_schedule.synced_at
     syncs = replace(state.syncs, frequency=record.sync_frequency, last_end=synced_at or state.syncs.last_end)
     integration = record.integration_name or state.integration
@@ -108,7 +109,6 @@ def with_probe(
     state, unreadable = with_unreadable(state, probe.unreadable, connection=probe.connection, now=now)
     alerts += unreadable
 
-
     if probe.are_products_blocked and not state.are_products_blocked:
         alerts.append(products_blocked(connection=probe.connection, now=now))
     if probe.are_products_blocked is not None:
@@ -125,6 +125,7 @@ def health_after(before: Health | None, seen: Health) -> Health:
     so a connection that flaps is alerted once. While a connection is unhealthy, only a more severe state replaces the
     current one.
     """
+    before = replace(before, suspected=None) if before else None
     if before is None or not before.is_unhealthy:
         return before if before and before.state is seen.state else seen
     if seen.is_unhealthy:
@@ -132,6 +133,18 @@ def health_after(before: Health | None, seen: Health) -> Health:
         return seen if is_worse else replace(before, healthy_checks=0)
     healthy_checks = before.healthy_checks + (seen.state is HealthState.HEALTHY)
     return seen if healthy_checks >= HEALTHY_CHECKS_TO_RECOVER else replace(before, healthy_checks=healthy_checks)
+
+
+def health_after_refusal(before: Health | None, seen: Health) -> Health:
+    """The health after a poll that Trackstar refused (401, 403 or 404).
+
+    A single refusal can come from a proxy or a gateway, so it is believed when the next poll is refused too. Until then
+    the state stays, and `suspected` makes the next tick poll the connection (`polling.schedule`).
+    """
+    after = health_after(before, seen)
+    if before and (before.suspected or before.state is after.state):
+        return after
+    return replace(before or Health(since=seen.since), healthy_checks=0, suspected=seen.state)
 
 
 def assess(connection: TrackstarConnection, *, now: datetime) -> Health:

@@ -20,6 +20,7 @@ from orderwatch.polling.detect import Observation
 from orderwatch.polling.health import (
     Probe,
     health_after,
+    health_after_refusal,
     poll_failing_since,
     probe_connection,
     refused_by_trackstar,
@@ -84,7 +85,7 @@ def poll(
             page = vendor.order_page(progress.window, page_token=progress.page_token, size=progress.page_size)
         except (UnauthorizedError, ForbiddenError) as error:
             logger.error("Trackstar refused access; the next poll tries again", exc_info=error)
-            refused = health_after(state.health, refused_by_trackstar(now=vendor.now()))
+            refused = health_after_refusal(probe.state.health, refused_by_trackstar(now=vendor.now()))
             save_health(store, state, refused, probe.connection)
             return metrics.ended(Outcome.UNAUTHORIZED)
         except TrackstarError as error:  # a refused token or filter, or too large a page; others are raised again

@@ -27,7 +27,7 @@ class PollReason(StrEnum):
     FIRST = "never read"
     UNFINISHED = "last poll unfinished"
     GAP = "last reading too old"
-    STATE = "health changed"
+    STATE = "health changed or in doubt"
     SYNCING = "sync in progress"
     SYNCED = "synced since"
     NO_SYNC_TIME = "sync time unknown"
@@ -57,7 +57,7 @@ def connections_to_poll(
     for connection_id in connection_ids:
         row = rows.get(connection_id)
         if listed is None:
-            reason = _reason_if_not_read(row, now=now.ours, max_gap=min(max_gap, MAX_GAP_WITHOUT_LIST))
+            reason = _reason_without_list(row, now=now.ours, max_gap=min(max_gap, MAX_GAP_WITHOUT_LIST))
         else:
             reason = poll_reason(row, listed.get(connection_id), now=now, max_gap=max_gap, sync_every=sync_every)
         if reason:
@@ -77,7 +77,7 @@ def poll_reason(
 
     The arguments are those of `connections_to_poll`, for one connection. `listed` is None if the list lacks it.
     """
-    if reason := _reason_if_not_read(row, now=now.ours, max_gap=max_gap):
+    if reason := _reason_without_list(row, now=now.ours, max_gap=max_gap):
         return reason
     seen = assess(listed, now=now.vendor) if listed else unknown_to_trackstar(now=now.vendor)
     if row is None or row.health is None or seen.state is not row.health.state:
@@ -85,12 +85,14 @@ def poll_reason(
     return _reason_by_sync(row, listed, now=now, sync_every=sync_every) if listed else None
 
 
-def _reason_if_not_read(row: ConnectionState | None, *, now: datetime, max_gap: timedelta) -> PollReason | None:
+def _reason_without_list(row: ConnectionState | None, *, now: datetime, max_gap: timedelta) -> PollReason | None:
     cursor = row.cursor if row else Cursor()
     if cursor.last_read_started_at is None:
         return PollReason.FIRST
     if cursor.progress:
         return PollReason.UNFINISHED
+    if row and row.health and row.health.suspected:
+        return PollReason.STATE
     # If the last reading is in the future, our clock was set back and the age is unknown.
     is_recent = timedelta(0) <= now - cursor.last_read_started_at < max_gap
     return None if is_recent else PollReason.GAP

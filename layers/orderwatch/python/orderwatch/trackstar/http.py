@@ -32,6 +32,7 @@ from orderwatch.errors import (
 from orderwatch.model import describe_flaws
 from orderwatch.observability import logger
 from orderwatch.sanitize import one_line
+from orderwatch.trackstar.fields import parse_json
 
 MAX_TRIES = 5
 """How often a GET is sent before the caller gets an `UnavailableError`."""
@@ -72,6 +73,10 @@ _TRANSIENT = frozenset(
     }
 )
 """Statuses that a retry may change, besides 5xx."""
+
+
+_REFUSALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+"""Statuses that gateways, proxies and captive portals send too."""
 
 
 class TransientError(Exception):
@@ -140,7 +145,7 @@ class ApiResponse:
         """Raise unless the status is 200; `request` is for the text of the error.
 
         Raises:
-            TransientError: 429, 5xx, or another status that a retry may change.
+            TransientError: A status that a retry may change, or a 401, 403 or 404 that is not Trackstar's own.
             TrackstarError: Any other status, by its subclass.
         """
         if self.status == HTTPStatus.OK:
@@ -149,6 +154,8 @@ class ApiResponse:
         if self.status == HTTPStatus.UNPROCESSABLE_ENTITY:
             detail = self.body.decode("utf-8", "replace")
             raise InvalidRequestError(message, detail=detail, request_id=self.request_id)
+        if self.status in _REFUSALS and not has_vendor_error(self.body):
+            raise TransientError(f"{self.status} without Trackstar's error", request_id=self.request_id)
         if self.status in _ERRORS:
             raise _ERRORS[self.status](message, request_id=self.request_id, status=self.status)
         if self.status in _TRANSIENT or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -168,6 +175,15 @@ class ApiResponse:
         except ValueError as error:
             flaws = str(error)
         raise TransientError(f"unexpected response ({flaws})", request_id=self.request_id)
+
+
+def has_vendor_error(body: bytes) -> bool:
+    """Whether the body is an error of Trackstar: an object with a text `error`. Another one is from a proxy."""
+    try:
+        error = parse_json(body).get("error")
+    except (ValueError, AttributeError):
+        return False
+    return isinstance(error, str) and bool(error.strip())
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

@@ -221,7 +221,9 @@ def _shop_status(text: str) -> str:
     return normalize_status(mask_contacts(text)).replace(EMAIL.replace("-", "_"), EMAIL)
 
 
-_StatusText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_STATUS_LENGTH, pattern=_UNDAMAGED)]
+_StatusText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_STATUS_LENGTH, pattern=_UNDAMAGED)
+]
 _Status = Annotated[_StatusText, UnlessKnown(DOCUMENTED_STATUSES, _shop_status)]
 _Word = Annotated[Annotated[_StatusText, UnlessKnown(DOCUMENTED_STATUSES, _shop_word)] | None, NoneIfMalformed()]
 
