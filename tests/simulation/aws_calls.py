@@ -52,6 +52,7 @@ class AwsCalls:
             if operation == "get_item":
                 invocation = self._run.running[-1]
                 invocation.reading = self._run.oracle.loaded(invocation.connection_id)
+                invocation.was_suspected = self._run.oracle.is_suspected(invocation.connection_id)
                 invocation.knew_dates = self._run.oracle.knows_vendor_dates(invocation.connection_id)
             if self._run.happens(self._run.plan.aws_fault * 0.5) and service != "sns":
                 self._run.note("  the response is lost")

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from orderwatch_local.simulator.records import blocks
 from tests.simulation.cloud import ALERTS, ORDERS, Change, Row
 from tests.simulation.deadline_calendar import DEADLINE_KINDS, OPEN, PROBLEM_KINDS, Deadline, deadlines_of
 from tests.simulation.deadline_plan import Calendar
@@ -91,7 +92,7 @@ class DeadlineOracle:
             end = moment(schedule["last_crawl_end"])
             self._ever_known[key] = max(end, self._ever_known.get(key, end))
             facts.watermark = min(end, now)
-        elif not (record["errors"] or key in self._ever_known):
+        elif not (key in self._ever_known or any(blocks(each, "get_orders") for each in record["errors"])):
             facts.watermark = now - 2 * timedelta(seconds=schedule["sync_frequency"])
         facts.began = self.known.shops[key].changes
         if (record.get("historical_sync_completed") or {}).get("get_orders") is not False:

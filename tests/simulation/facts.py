@@ -42,9 +42,11 @@ def version_of(record: dict[str, Any]) -> str | None:
 
 
 def status_of(record: dict[str, Any]) -> str | None:
-    """Its status where it can be watched: an id and a status, which may be numbers."""
+    """Its status where it can be watched: an id and a status, which may be numbers, in the documented spelling."""
     fields = [record.get(name) for name in ("id", "status")]
-    return str(fields[1]) if all(isinstance(each, str | int) and each != "" for each in fields) else None
+    if not all(isinstance(each, str | int) and each != "" for each in fields):
+        return None
+    return str(fields[1]).strip().lower().replace("-", "_").replace(" ", "_").replace("canceled", "cancelled")
 
 
 def ship_by_of(record: dict[str, Any]) -> datetime | None:

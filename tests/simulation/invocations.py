@@ -42,6 +42,7 @@ class Invocation:
         reading: The reading whose pages it asks for.
         knew_dates: Whether the row that it loaded knew of Trackstar's dates.
         problems: States of the connection that the API reported to it.
+        was_suspected: Whether the row that it loaded had a refusal to confirm.
         written: The connection's row as it wrote it last.
         unmarked: Alerts that SNS took from it and that are not marked yet.
         leased: Alerts whose lease it holds.
@@ -58,6 +59,7 @@ class Invocation:
     reading: Reading | None = None
     knew_dates: bool = False
     problems: set[str] = field(default_factory=set)
+    was_suspected: bool = False
     written: Row = field(default_factory=dict)
     unmarked: set[str] = field(default_factory=set)
     leased: set[str] = field(default_factory=set)
@@ -187,12 +189,15 @@ class Invocations:
             raise Violation(f"{invocation.function} kept leases: {sorted(invocation.leased)}")
 
     def _check_health(self, invocation: Invocation) -> None:
-        """Rule 10: a poll that ended normally has stored the state of the connection."""
-        if not invocation.problems or not invocation.written:
+        """Rule 10: a poll that ended normally has stored the state of the connection, a refusal when it is repeated."""
+        if not invocation.written:
             return
-        state = invocation.written["health"]["state"]
-        if state not in {"blocked", "unauthorized"}:
-            raise Violation(f"{invocation.connection_id} is {invocation.problems}, and stored as {state}")
+        problems, health = invocation.problems, invocation.written["health"]
+        if "suspected" in health and "refused" not in problems:
+            raise Violation(f"{invocation.connection_id} is suspected, though Trackstar refused nothing")
+        is_first = problems == {"refused"} and not invocation.was_suspected and "suspected" in health
+        if problems and not is_first and health["state"] not in {"blocked", "unauthorized"}:
+            raise Violation(f"{invocation.connection_id} is {problems}, and stored as {health['state']}")
 
     @staticmethod
     def _check_failures(error: BatchProcessingError) -> None:

@@ -350,6 +350,24 @@ def page_token_loops_followed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Progress, "is_loop", lambda self, next_token: False)
 
 
+# What the vendor says (rules 9 and 10)
+
+
+@mutation
+def statuses_compared_as_spelled(patch: pytest.MonkeyPatch) -> None:
+    def change(page: OrderPage) -> OrderPage:
+        for order in page.orders:
+            vars(order)["status"] = order.given_status
+        return page
+
+    change_pages(patch, change)
+
+
+@mutation
+def pages_of_a_proxy_believed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.trackstar.http.has_vendor_error", lambda body: True)
+
+
 # What is alerted (rule 8)
 
 

@@ -96,6 +96,10 @@ class Oracle:
         """Whether the row of the connection was written after its orders had shown Trackstar's date."""
         return connection_id in self._dated - self.refusing
 
+    def is_suspected(self, connection_id: str) -> bool:
+        """Whether the row of the connection has a refusal that the next poll is to confirm."""
+        return "suspected" in self.known.connection(connection_id).get("health", {})
+
     def asked(
         self,
         connection_id: str,

@@ -1,6 +1,7 @@
 """The plan of a seed: everything that is drawn once, before the run begins."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from orderwatch_local.simulator import Envelope, TrackstarDates
@@ -10,6 +11,15 @@ PASSING_FAULTS = ("429", "500", "html", "reset", "refused", "timeout", "cut", "m
 STATUSES = ("open", "confirmed", "processing", "fulfilled", "exception", "backordered", "cancelled", "other", "on_hold")
 WATCHED = frozenset({"exception", "backordered", "cancelled"})
 QUIET = 0.35
+SPELLINGS: tuple[Callable[[str], str], ...] = (
+    str,
+    str,
+    str.upper,
+    lambda status: f" {status.capitalize()} ",
+    lambda status: status.title().replace("_", " "),
+    lambda status: status.replace("_", "-").replace("cancelled", "canceled"),
+)
+"""How the integration of a shop spells its statuses."""
 
 
 def _sometimes(rng: random.Random, share: float, value: float) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from orderwatch_local.simulator import Paging, Shop, endpoint_error, invalid_credentials
+from orderwatch_local.simulator import Paging, Shop, endpoint_error, invalid_credentials, missing_permission
 
 if TYPE_CHECKING:
     from tests.simulation.run import SimulatedRun
@@ -23,6 +23,14 @@ def _block(run: "SimulatedRun", shop: Shop) -> None:
     now = run.vendor_clock.now()
     error = endpoint_error("get_orders", preventing_sync=True, first_seen=now, last_seen=now)
     shop.errors = [run.chance.choice((error, invalid_credentials()))]
+
+
+def lose_products(run: "SimulatedRun", shop: Shop) -> None:
+    """Trackstar can no longer sync the products of a shop, whose orders are visible as before."""
+    now, endpoint = run.vendor_clock.now(), run.habits.choice(("get_products", "/cart/products", "getProducts"))
+    error = endpoint_error(endpoint, preventing_sync=True, first_seen=now, last_seen=now)
+    shop.errors = [*shop.errors, run.habits.choice((error, missing_permission("products")))]
+    run.note(f"{shop.connection_id} loses its products")
 
 
 def _disconnect(run: "SimulatedRun", shop: Shop) -> None:

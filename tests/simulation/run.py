@@ -21,8 +21,8 @@ from tests.simulation.facts import Violation
 from tests.simulation.functions import TIMEOUTS, installed
 from tests.simulation.invocations import MAX_AT_ONCE, Invocation, Invocations
 from tests.simulation.oracle import Oracle
-from tests.simulation.plan import STATUSES, TICK, Plan, ShopPlan, drawn
-from tests.simulation.problems import PROBLEMS
+from tests.simulation.plan import SPELLINGS, STATUSES, TICK, Plan, ShopPlan, drawn
+from tests.simulation.problems import PROBLEMS, lose_products
 from tests.simulation.stock import Stock
 from tests.simulation.summary_oracle import SummaryOracle
 from tests.simulation.sync_times import SyncTimes
@@ -35,6 +35,8 @@ API_KEY = "organisation-key"
 REDRIVE_EVERY = 900.0
 SUMMARY_EVERY = 2400.0
 CALM_SECONDS = 30 * 3600.0
+PRODUCTS_FAULTS = 0.2
+"""The share of shops whose products cannot be synced for a while."""
 
 
 class SimulatedRun:
@@ -44,6 +46,7 @@ class SimulatedRun:
         plan: What kind of run it is.
 
     Attributes:
+        habits: Decides what does not change the course of a seed: spellings, statuses of error pages, products faults.
         trace: What happened, a line for each event; the same for every run of a seed.
         running: The invocations under way, the innermost last.
         is_calm: Whether nothing fails any more.
@@ -57,6 +60,7 @@ class SimulatedRun:
     def __init__(self, plan: Plan) -> None:
         self.plan, self.chance = plan, plan.chance
         self.promises = deadline_plan.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
+        self.habits = random.Random(f"habits:{plan.seed}")
         self.sync_times = SyncTimes.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
         late = {shop.connection_id: bool(shop.first_sync_after) for shop in plan.shops}
         self.stock = Stock.drawn(plan.seed, late)
@@ -108,6 +112,7 @@ class SimulatedRun:
             historical_sync_completed=not plan.first_sync_after,
         )
         shop.quirks.trackstar_dates, shop.quirks.shows_superseded = plan.dates, plan.shows_superseded
+        shop.quirks.spell_status = self.habits.choice(SPELLINGS)
         shop.quirks.reports_syncs = plan.connection_id not in self.promises.without_sync_times
         parameters = f"{PREFIX}/connections/{plan.connection_id}"
         self.parameters.values[f"{parameters}/access-token"] = shop.access_token
@@ -178,6 +183,9 @@ class SimulatedRun:
         self._every(SUMMARY_EVERY, active, self.event_sources.sum_up)
         for plan in self.plan.shops:
             self._schedule_shop(plan, active)
+            if self.habits.random() < PRODUCTS_FAULTS:
+                shop = self.shops[plan.connection_id]
+                self.time.after(self.habits.uniform(0, active), lambda shop=shop: lose_products(self, shop))  # type: ignore[misc]
         for _ in range(self.plan.problems):
             self._schedule_problem(active)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from orderwatch_local.simulator import ShopTransport
+from orderwatch_local.simulator.mirror import Resource
 from tests.simulation.invocations import Invocation
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ _BROKEN_OFF: dict[str, type[httpx.TransportError]] = {
 _FALSE_ANSWERS = {
     "429": (429, '{"error": "too many"}'),
     "500": (503, '{"error": "x"}'),
-    "html": (502, "<html>bad gateway</html>"),
+    "html": (502, "<html>error</html>"),
     "malformed": (200, '{"data": {"x": 1}, "next_token": null, "total_count": 0}'),
     "scalar": (200, '"ok"'),
 }
+_PROXY_STATUSES = (401, 403, 404, 502)
+"""Statuses of a proxy's page of HTML."""
 
 
 class VendorCalls(httpx.BaseTransport):
@@ -93,12 +96,13 @@ class VendorCalls(httpx.BaseTransport):
     ) -> None:
         """Note the problems of the connection that the API just reported to a poll (rule 10)."""
         if is_list and response.status_code in {401, 403}:
-            invocation.problems.add("unauthorized")
+            invocation.problems.add("refused")
             invocation.facts.is_spoilt = True
         is_connection = request.url.path.startswith("/connections/")
         if is_connection and invocation.function == "poll_orders":
-            unknown = response.status_code == 404
-            if unknown or self._run.shops[invocation.connection_id].errors:
+            if response.status_code == 404:
+                invocation.problems.add("refused")
+            if self._run.shops[invocation.connection_id].is_blocked(Resource.ORDERS):
                 invocation.problems.add("blocked")
         if invocation.function == "poll_orders" and not (is_connection and response.status_code == 200):
             self._run.deadlines.may_begin(invocation.facts)
@@ -116,6 +120,7 @@ class VendorCalls(httpx.BaseTransport):
         if kind == "half":
             return httpx.Response(200, stream=httpx.ByteStream(_body_of(self._vendor.handle_request(request))[:-9]))
         status, body = _FALSE_ANSWERS[kind]
+        status = self._run.habits.choice(_PROXY_STATUSES) if kind == "html" else status
         headers = {"retry-after": str(self._run.chance.randint(1, 3))} if kind == "429" else {}
         return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body.encode()))
 

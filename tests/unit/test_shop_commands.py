@@ -81,6 +81,21 @@ def test_changes_of_a_blocked_shop_are_invisible_until_unblock(commands: ShopCom
     assert served(alpine, "1036")["status"] == "exception"
 
 
+def test_a_status_can_be_set_in_any_spelling(commands: ShopCommands, alpine: Shop) -> None:
+    commands.run("set 1040 Back-Ordered")
+    assert served(alpine, "1040")["status"] == "Back-Ordered"
+    commands.run("set 1040 backordered")
+
+
+def test_a_shop_without_products_shows_its_orders(commands: ShopCommands, alpine: Shop) -> None:
+    assert (
+        commands.run("block products") == "Alpine Outdoor refuses its products to Trackstar. Its orders stay visible."
+    )
+    assert alpine.connection()["errors"][0]["resource"] == "products"
+    assert commands.run("set 1036 open").endswith("Trackstar shows it now.")
+    commands.run("unblock")
+
+
 @pytest.mark.parametrize("name", ["conn_sora", "sora"])
 def test_a_shop_is_selected_with_or_without_the_prefix(commands: ShopCommands, trackstar: Trackstar, name: str) -> None:
     commands.run(f"block {name}")
@@ -120,7 +135,7 @@ def test_orders_lists_orders_with_their_status(commands: ShopCommands, line: str
         ("fail 1042 exception Address verification failed", "put a REASON of several words in quotation marks"),
         ('fail 1042 "Address verification failed"', "unknown status Address verification failed"),
         ('fail 1042 exception "Address', "unclosed quotation mark"),
-        ("set 1042 backorder", "unknown status backorder (did you mean backordered?); type one of open, "),
+        ("set 1042 backorderd", "unknown status backorderd (did you mean backordered?); type one of open, "),
         ("set 1042", "usage: set ORDER STATUS"),
         ("ship", "usage: ship ORDER"),
         ("storm many backordered", "many is not a count"),

@@ -15,6 +15,7 @@ from orderwatch_local.simulator import (
     missing_permission,
     stamp,
 )
+from orderwatch_local.simulator.filters import read_list_query
 from tests.support.clocks import NOON
 
 HOUR = timedelta(hours=1)
@@ -109,6 +110,8 @@ def test_the_historical_sync_makes_all_orders_visible(clock: VirtualClock) -> No
         (invalid_credentials(), 0),
         (missing_permission("products"), 1),
         (endpoint_error("get_orders", preventing_sync=True, first_seen=NOON, last_seen=NOON), 0),
+        (endpoint_error("/cart/Orders", preventing_sync=True, first_seen=NOON, last_seen=NOON), 0),
+        (endpoint_error("getProducts", preventing_sync=True, first_seen=NOON, last_seen=NOON), 1),
         (endpoint_error("get_orders", preventing_sync=False, first_seen=NOON, last_seen=NOON), 1),
     ],
 )
@@ -133,6 +136,14 @@ def test_a_damaged_record_is_served_until_it_is_healed(shop: Shop) -> None:
     shop.sync()
     assert copy_of(shop)["order_number"] == "#o1"
     assert steps(shop) == [(None, "open"), ("open", "teleported"), ("teleported", "open")]
+
+
+def test_a_connection_can_spell_statuses_its_own_way(shop: Shop) -> None:
+    shop.quirks.spell_status = str.upper
+    shop.sync()
+    query = read_list_query((("status", "open"),), Resource.ORDERS.grammar)
+    assert [copy_of(shop)["status"], *(each["status"] for each in shop.listed(Resource.ORDERS, query))] == ["OPEN"] * 2
+    assert steps(shop) == [(None, "open")]
 
 
 @pytest.mark.parametrize("garbling", [{"id": None}, {"id": ""}, {"status": None}, {"status": 7}])

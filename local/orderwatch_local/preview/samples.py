@@ -24,6 +24,8 @@ from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder, 
 from orderwatch.deadlines.alerts import deadline_alert
 from orderwatch.deadlines.rules import Deadline, DeadlineRules
 from orderwatch.polling.connection_alerts import (
+    new_status_alert,
+    products_blocked,
     quarantine_alert,
     refused_settings,
     refused_sync,
@@ -322,6 +324,8 @@ SAMPLES: dict[str, Alert] = {
     "watch.started": _watch_started(),
     "orders.quarantined": _quarantined(),
     "orders.unreadable_values": _unreadable(),
+    "products.blocked": products_blocked(connection=SHOP, now=NOW),
+    "status.new": new_status_alert(["in_customs", "on_hold"], {"on_hold"}, connection=SHOP, now=NOW),
     "status.unknown": unknown_status_alert("exceptoin", now=NOW),
     "settings.refused": _refused_settings(),
     "sync.refused": refused_sync("POST /connections/sync: 403", connection=SHOP, now=NOW),

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from orderwatch.errors import OrderwatchError
 from orderwatch.rendering.formatting import money
-from orderwatch.statuses import DOCUMENTED_STATUSES
-from orderwatch_local.simulator import Record, Shop, Trackstar, invalid_credentials
+from orderwatch.statuses import DOCUMENTED_STATUSES, normalize_status
+from orderwatch_local.simulator import Record, Shop, Trackstar, invalid_credentials, missing_permission
+from orderwatch_local.simulator.mirror import Resource
 from orderwatch_local.simulator.scenario import LIFECYCLE
 from orderwatch_local.simulator.script import SHOP_NAMES
 from orderwatch_local.simulator.seeded_data import shipment
@@ -25,7 +26,7 @@ fail ORDER [STATUS] ["REASON"]  set a problem status
 set ORDER STATUS ["REASON"]     set any status
 ship ORDER                      fulfill an order
 storm COUNT STATUS [SHOP]       set a status for many orders
-block [SHOP]                    lock Trackstar out
+block [SHOP] [products]         lock Trackstar out
 unblock [SHOP]                  let Trackstar in again
 sync now                        sync every shop
 help                            show this help
@@ -140,7 +141,11 @@ class ShopCommands:
         return f"{count} orders of {_name(shop)} -> {status}. {_visibility(shop)}"
 
     def _block(self, arguments: Sequence[str]) -> str:
-        shop = self._one_shop(arguments, "block [SHOP]")
+        if arguments and arguments[-1] == Resource.PRODUCTS:
+            shop = self._one_shop(arguments[:-1], "block [SHOP] [products]")
+            shop.errors = [missing_permission(Resource.PRODUCTS)]
+            return f"{_name(shop)} refuses its products to Trackstar. Its orders stay visible."
+        shop = self._one_shop(arguments, "block [SHOP] [products]")
         shop.errors = [invalid_credentials()]
         return f"{_name(shop)} locks Trackstar out. Changes are not visible until `unblock {shop.connection_id}`."
 
@@ -201,7 +206,7 @@ def _count(text: str) -> int:
 
 
 def _require_status(status: str) -> None:
-    if status not in STATUSES:
+    if normalize_status(status) not in STATUSES:
         guess = _did_you_mean(status, STATUSES)
         raise CommandError(f"unknown status {status}{guess}; type one of {', '.join(STATUSES)}")
 
@@ -230,10 +235,10 @@ def _price(order: Record) -> str:
 
 
 def _visibility(shop: Shop) -> str:
-    if shop.errors:
+    if shop.is_blocked(Resource.ORDERS):
         return f"Trackstar does not show it until `unblock {shop.connection_id}`."
     return "Trackstar shows it now."
 
 
 def _copied(shop: Shop, count: int) -> str:
-    return "blocked, nothing synced" if shop.errors else f"{count:,} changed records synced"
+    return "blocked, nothing synced" if shop.is_blocked(Resource.ORDERS) else f"{count:,} changed records synced"

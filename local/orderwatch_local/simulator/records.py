@@ -49,8 +49,9 @@ def endpoint_error(endpoint: str, *, preventing_sync: bool, first_seen: datetime
 
 
 def blocks(error: Record, function: str) -> bool:
-    """Whether an error stops a sync function."""
+    """Whether an error stops a sync function; its endpoint may be `get_orders`, `getOrders` or `/cart/orders`."""
     if error.get("error_type") == "invalid_credentials":
         return True
+    resource = function.removeprefix("get_")
     affected = error.get("affected_endpoints") or []
-    return any(item["preventing_sync"] and item["endpoint"] == function for item in affected)
+    return any(item["preventing_sync"] and item["endpoint"].lower().endswith(resource) for item in affected)

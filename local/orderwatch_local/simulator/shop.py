@@ -8,7 +8,7 @@ The API shows the changes after the next `sync`, which stamps each copied record
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -63,6 +63,7 @@ class Quirks:
         is_syncing: Whether its schedules show a sync in progress.
         sync_time_error: How far the reported time of a sync differs from the real one, in seconds.
         shows_superseded: Whether its lists show orders twice, with their version of one crawl before.
+        spell_status: How it spells a documented status, such as `str.upper`; filters take the documented spelling.
     """
 
     lacks: Collection[Resource] = frozenset()
@@ -75,6 +76,7 @@ class Quirks:
     sync_time_error: float = 0.0
     paging: Paging = Paging.FORWARD
     shows_superseded: bool = False
+    spell_status: Callable[[str], str] = str
 
 
 class Shop:
@@ -214,13 +216,14 @@ class Shop:
     def listed(self, resource: Resource, query: ListQuery) -> list[Record]:
         """Return the list that the API serves, with the integration's quirks."""
         with self._lock:
-            records = self.select(resource, query)
+            records = [self._spelled(record) for record in self.select(resource, query)]
             return list(self._mirrors[resource].with_superseded(records)) if self.quirks.shows_superseded else records
 
     def find(self, resource: Resource, record_id: str) -> Record | None:
         """Return the record that the API serves."""
         with self._lock:
-            return self._mirrors[resource].find(record_id) if self._completed[resource] else None
+            record = self._mirrors[resource].find(record_id) if self._completed[resource] else None
+            return self._spelled(record) if record else None
 
     def connection(self) -> Record:
         """Return the connection that the API serves."""
@@ -236,6 +239,10 @@ class Shop:
                 "historical_sync_completed": {r.function: self._completed[r] for r in self._implemented()},
                 "errors": deepcopy(self.errors),
             }
+
+    def _spelled(self, record: Record) -> Record:
+        status = record.get("status")
+        return {**record, "status": self.quirks.spell_status(status)} if isinstance(status, str) else record
 
     def _implemented(self) -> list[Resource]:
         return [resource for resource in Resource if resource not in self.quirks.lacks]

@@ -27,7 +27,7 @@ class PollReason(StrEnum):
     FIRST = "never read"
     UNFINISHED = "last poll unfinished"
     GAP = "last reading too old"
-    STATE = "health changed or in doubt"
+    STATE = "health changed"
     SYNCING = "sync in progress"
     SYNCED = "synced since"
     NO_SYNC_TIME = "sync time unknown"
