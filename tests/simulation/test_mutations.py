@@ -42,6 +42,8 @@ FOUND_BY = {
     "short_windows_not_read_again": (1, "not read again"),
     "orders_counted_twice": (20, "not read again"),
     "page_token_loops_followed": (93, "pages without a new order were followed"),
+    "statuses_compared_as_spelled": (0, "which was never served"),
+    "pages_of_a_proxy_believed": (6, "though Trackstar refused nothing"),
     "alerts_by_the_baseline": (28, "alerted order.cancelled, expected None"),
     "recovery_without_an_alert": (28, "alerted order.recovered, expected None"),
     "no_holidays": (3, "not one of"),

@@ -11,8 +11,8 @@ from tests.support.template import ROOT
 
 SEEDS, SEEDS_A_TEST = 60, 5
 REPEATED_SEEDS = (4, 23, 34)
-EVENTFUL_SEEDS = (0, 4, 23, 27, 33, 34, 36, 148)
-"""Together they contain every event; only few seeds, such as 148, have page tokens that lead nowhere."""
+EVENTFUL_SEEDS = (0, 4, 23, 27, 33, 34, 36, 67, 148)
+"""Together they contain every event; only few seeds, such as 67 and 148, have page tokens that lead nowhere."""
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
@@ -48,6 +48,7 @@ EVENTS = (
     *(f"answered {status}" for status in (401, 422, 429)),
     "is blocked",
     "goes dark",
+    "loses its products",
     "'kind': 'sweep'",
     "'attempt': Decimal('2')",
     "the stream loses",
@@ -56,6 +57,7 @@ EVENTS = (
     *(f"SNS's response is lost: {how}" for how in ("refused", "garbled", "again")),
     "the SDK retries",
     *(f"sent order.{kind}" for kind in ("digest", "recovered")),
+    *(f"sent {kind}" for kind in ("products.blocked", "status.new")),
     *(f"sent connection.{kind}" for kind in ("blocked", "unauthorized", "stale", "recovered")),
     "garble",
     "misdate",

@@ -43,7 +43,9 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize(("given", "status"), [*SPELLINGS.items(), *((each, each) for each in DOCUMENTED_STATUSES)])
+@pytest.mark.parametrize(
+    ("given", "status"), [*SPELLINGS.items(), *((each, each) for each in sorted(DOCUMENTED_STATUSES))]
+)
 def test_every_spelling_of_a_status_is_the_same_status(given: str, status: str) -> None:
     assert normalize_status(given) == status
     assert normalize_status(status) == status

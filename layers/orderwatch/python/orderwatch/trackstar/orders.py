@@ -37,7 +37,6 @@ from orderwatch.trackstar.fields import (
     RecordId,
     ShipBy,
     Sku,
-    Text,
     UnlessKnown,
     UnreadableValues,
     Url,
