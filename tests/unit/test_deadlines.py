@@ -27,7 +27,8 @@ from orderwatch.deadlines.rules import (
     Suppression,
     evaluate,
 )
-from orderwatch.shop_settings import ShopSettings
+from orderwatch.polling.connection_alerts import DOCUMENTED_STATUSES
+from orderwatch.shop_settings import ShopSettings, time_zone
 from orderwatch.statuses import DOCUMENTED_STATUSES
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
@@ -151,7 +152,7 @@ def test_a_shops_own_settings_go_before_the_stacks() -> None:
         }
     )
     rules = DeadlineRules.of(own, zone=IN_UTC, late_warning_hours=24, stuck_days=2)
-    assert rules == DeadlineRules(ZoneInfo("Asia/Tokyo"), frozenset({6, 0}), frozenset({date(2026, 5, 5)}), 0, 0)
+    assert rules == DeadlineRules(time_zone("Asia/Tokyo"), frozenset({6, 0}), frozenset({date(2026, 5, 5)}), 0, 0)
     stacks = DeadlineRules.of(ShopSettings(), zone=IN_UTC, late_warning_hours=12, stuck_days=1)
     assert stacks == DeadlineRules(IN_UTC, WORKDAYS, frozenset(), 12, 1)
     assert DeadlineRules(IN_UTC) == DeadlineRules(IN_UTC, WORKDAYS, frozenset(), 24, 0)

@@ -2,6 +2,8 @@
 
 from datetime import date
 from enum import StrEnum
+from functools import cache
+from importlib.resources import files
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -91,13 +93,22 @@ def flaws_of(error: ValidationError) -> str:
     )
 
 
+@cache
 def time_zone(name: str) -> ZoneInfo:
-    """The time zone with this IANA name, from the data of the system or of the package `tzdata`.
+    """The time zone with this IANA name, from the package `tzdata`: every machine accepts the same names.
+
+    A system's own data has other rules, names such as `localtime`, and on some disks names in any case.
 
     Raises:
         ValueError: No time zone has this name.
     """
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown, not a name, or a folder of names such as `Europe`
-        raise ValueError("no time zone of the IANA database, such as Europe/Berlin or UTC") from None
+    if name not in _zone_names():
+        raise ValueError("no time zone of the IANA database, such as Europe/Berlin or UTC")
+    with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as rules:
+        return ZoneInfo.from_file(rules, name)
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    names = files("tzdata").joinpath("zones").read_text("utf-8")
+    return frozenset(names.split()) - {"Factory"}  # the database's entry for a zone that was never set
