@@ -27,12 +27,14 @@ class Server(ThreadingHTTPServer):
     Attributes:
         statuses: The statuses of the next responses; then 200.
         messages: The JSON of the messages that were accepted.
+        charset: The charset that responses name.
     """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.statuses: list[int] = []
         self.messages: list[dict[str, Any]] = []
+        self.charset = "utf-8"
 
     def slack_webhook_url(self) -> SecretStr:
         return SecretStr(f"http://127.0.0.1:{self.server_port}/services/{SECRET}")
@@ -56,6 +58,7 @@ class Handler(BaseHTTPRequestHandler):
             self.server.messages.append(body)
         self.send_response(status)
         self.send_header("Retry-After", "7")
+        self.send_header("Content-Type", f"text/html; charset={self.server.charset}")
         self.end_headers()
         self.wfile.write(b"ok")
 
@@ -83,7 +86,7 @@ def test_a_message_is_posted_after_the_time_that_slack_asks_for(server: Server) 
     assert fake_clock.slept == [7.0]
 
 
-@pytest.mark.parametrize("fault", ["refused", "unreachable"])
+@pytest.mark.parametrize("fault", ["refused", "unreachable", "unreadable"])
 def test_the_webhook_url_is_in_no_error_and_no_log(
     server: Server, fault: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,6 +94,8 @@ def test_the_webhook_url_is_in_no_error_and_no_log(
     server.statuses = [500] * 3
     if fault == "unreachable":
         server.server_close()
+    if fault == "unreadable":
+        server.charset = "of-no-library"
     with pytest.raises(SlackRefusedError, match="Slack") as caught:
         server.post()
     records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]

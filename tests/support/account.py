@@ -49,7 +49,7 @@ class FakeSlack:
         """Ignore the URL."""
 
     def send(self, *, text: str, **message: object) -> Any:
-        return SimpleNamespace(status_code=500 if self.REFUSED in text else 200, body="", headers={})
+        return SimpleNamespace(status_code=500 if self.REFUSED in text else 200, body="ok", headers={})
 
 
 @dataclass

@@ -157,6 +157,40 @@ def test_an_invalid_webhook_is_reported_without_its_value(ssm: MemorySsm, parame
     assert found == "https://hooks.example/T0", "the corrected URL is used at once, without blanks"
 
 
+WORKFLOWS = [
+    "https://hooks.slack.com/triggers/T0/1/very-secret",
+    "https://hooks.slack.com/workflows/T0/A0/1/very-secret",
+    "https://HOOKS.Slack.com:443/triggers/T0/1/very-secret",
+    "https://hooks.slack-gov.com/triggers/T0/1/very-secret",
+    "https://slack.com/shortcuts/Ft0/very-secret",
+]
+
+
+@pytest.mark.parametrize("url", WORKFLOWS)
+def test_the_url_of_a_workflow_is_no_webhook(ssm: MemorySsm, parameters: Parameters, url: str) -> None:
+    ssm.values[WEBHOOK_NAME] = url
+    with pytest.raises(ParameterInvalidError, match="a Slack workflow, which takes variables, not messages") as caught:
+        parameters.slack_webhook_url()
+    assert "very-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hooks.slack.com/services/T0/B0/x",
+        "https://hooks.slack-gov.com/services/T0/B0/x",
+        "https://chat.example.com/hooks/x",
+        "https://chat.example.com/triggers/x",
+        "https://hooks.slack.com.example.com/triggers/x",
+    ],
+)
+def test_webhooks_of_slack_and_of_compatible_services_are_valid(
+    ssm: MemorySsm, parameters: Parameters, url: str
+) -> None:
+    ssm.values[WEBHOOK_NAME] = url
+    assert parameters.slack_webhook_url().get_secret_value() == url
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "orderwatch.localhost:8080", "[::1]:8080"])
 def test_a_webhook_on_this_machine_can_use_http(ssm: MemorySsm, parameters: Parameters, host: str) -> None:
     ssm.values[WEBHOOK_NAME] = f"http://{host}/services/T0"

@@ -123,7 +123,6 @@ def test_a_message_is_posted_after_short_faults(
         ([(429, "46")], 1, "a wait that is too long"),
         ([404], 1, "Slack responded 404: <body>"),
         ([302], 1, "Slack responded 302: <body>"),
-        ([200], 1, "a web page responded"),
     ],
     ids=str,
 )
@@ -135,6 +134,33 @@ def test_a_message_that_is_not_accepted_is_an_error(
         post(webhook)
     assert not isinstance(caught.value, SlackInvalidError)
     assert len(slack.posted) == requests
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("", "responded 200 without ok: nothing"),
+        ("\n", "responded 200 without ok: nothing"),
+        ("no_text", "responded 200 without ok: no_text"),
+        ("OK", "responded 200 without ok: OK"),
+        ('"ok"', "responded 200 without ok"),
+        ("ok, sign in to continue", "responded 200 without ok"),
+        ('{"ok": false, "error": "invalid_auth"}', "responded 200 without ok: .*invalid_auth"),
+        ('{"ok":true}', "responded 200 without ok"),
+        ('{"success":true}', "responded 200 without ok"),
+        ("first\nsecond\x1b[2J", "without ok: first second \\[2J"),
+        ("<!DOCTYPE html><title>Sign in</title>", "a web page responded"),
+        (" \n<html>", "a web page responded"),
+    ],
+)
+def test_only_ok_in_a_200_is_success(slack: Slack, webhook: SlackWebhook, body: str, error: str) -> None:
+    slack.body = body
+    with pytest.raises(SlackRefusedError, match=error) as caught:
+        post(webhook)
+    assert not isinstance(caught.value, SlackInvalidError)
+    assert len(slack.posted) == 1
+    slack.body = "ok\n"
+    post(webhook)
 
 
 def test_an_invalid_message_is_an_error_of_its_own(slack: Slack, webhook: SlackWebhook) -> None:

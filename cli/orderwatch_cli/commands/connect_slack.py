@@ -6,7 +6,7 @@ from decimal import Decimal
 from pydantic import BaseModel, SecretStr
 
 from orderwatch import clock
-from orderwatch.aws.parameters import is_webhook_url
+from orderwatch.aws.parameters import webhook_flaw
 from orderwatch.aws.rate_limit import SLACK_LIMIT, RateLimiter
 from orderwatch.errors import OrderwatchError
 from orderwatch.rendering import slack
@@ -76,10 +76,9 @@ def store_webhook(stack: Stack, url: SecretStr) -> SlackConnected:
     """
     if not url.get_secret_value():
         raise SlackConnectError("no URL: enter it at the prompt or on standard input")
-    if not is_webhook_url(url.get_secret_value()):
+    if flaw := webhook_flaw(url.get_secret_value()):
         raise SlackConnectError(
-            "this is not the https URL of a webhook: "
-            "copy all of it, without quotes, from Incoming Webhooks of your Slack app"
+            f"this {flaw}: copy all of its URL, without quotes, from Incoming Webhooks of your Slack app"
         )
     alert = make_test_alert(status="exception", connection_id=TEST_CONNECTION, total_price=Decimal(1))
     deadline = clock.monotonic() + POST_TIMEOUT

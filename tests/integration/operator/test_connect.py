@@ -113,6 +113,7 @@ def test_webhook_gets_a_test_message_and_is_stored_encrypted(operated: Operated)
         ("connect-slack", "", "no URL: enter it at the prompt or on standard input"),
         ("connect-slack", '"https://hooks.slack.com/services/another-secret"', "without quotes"),
         ("connect-slack", "http://hooks.slack.com/services/another-secret", "not the https URL of a webhook"),
+        ("connect-slack", "https://hooks.slack.com/triggers/T0/another-secret", "create an incoming webhook"),
         ("connect-slack", "http://127.0.0.1:9/another-secret", "Slack was not reached (URLError)"),
     ],
 )

@@ -12,6 +12,7 @@ from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 from orderwatch.errors import OrderwatchError
 from orderwatch.rendering.slack import SlackMessage
+from orderwatch.sanitize import one_line
 
 TIMEOUT = 10
 """Seconds of one request."""
@@ -19,6 +20,10 @@ MAX_TRIES = 3
 """Requests for one message."""
 DEFAULT_RETRY_AFTER = 30.0
 """Seconds to wait if Slack sends 429 without `Retry-After`."""
+ACCEPTED = "ok"
+"""The body of a 200 that means success, at Slack and at services that accept its messages, such as Mattermost."""
+MAX_SHOWN = 80
+"""Characters of a response's body that are part of an error."""
 GONE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 """Responses after the webhook was revoked or its channel archived. The stored URL may have been replaced since."""
 
@@ -101,21 +106,27 @@ def _send(url: SecretStr, message: SlackMessage) -> WebhookResponse:
     client = WebhookClient(url.get_secret_value(), timeout=TIMEOUT, retry_handlers=[], logger=logger)
     try:
         return client.send(text=message.text, blocks=message.blocks)
-    except (OSError, ValueError, HTTPException, SlackClientError) as error:
+    except (OSError, ValueError, LookupError, HTTPException, SlackClientError) as error:
         raise SlackRefusedError(f"Slack was not reached ({type(error).__name__})") from None
 
 
 def _check(response: WebhookResponse) -> None:
     if response.status_code == HTTPStatus.BAD_REQUEST:
-        raise SlackInvalidError(f"Slack responded 400: {response.body[:80]}")
+        raise SlackInvalidError(f"Slack responded 400: {_shown(response)}")
     if response.status_code != HTTPStatus.OK:
         raise _refused(response)
-    if response.body.lstrip().startswith("<"):  # urllib followed the redirect of an incomplete URL
+    if response.body.lstrip().startswith("<"):  # a proxy, or urllib followed the redirect of an incomplete URL
         raise SlackRefusedError("a web page responded instead of the webhook: store the complete webhook URL again")
+    if response.body.strip() != ACCEPTED:
+        raise SlackRefusedError(f"the webhook responded 200 without {ACCEPTED}: {_shown(response)}")
 
 
 def _refused(response: WebhookResponse) -> SlackRefusedError:
-    return SlackRefusedError(f"Slack responded {response.status_code}: {response.body[:80]}")
+    return SlackRefusedError(f"Slack responded {response.status_code}: {_shown(response)}")
+
+
+def _shown(response: WebhookResponse) -> str:
+    return one_line(response.body, MAX_SHOWN) or "nothing"
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

@@ -31,13 +31,23 @@ _WEBHOOK_URL = re.compile(
     r"(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|([a-z0-9-]+\.)*localhost|\[::1\]))(:[0-9]{1,5})?/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+"
 )
 """Any host, since other services accept Slack's format; no credentials; http only on this machine."""
+_WORKFLOW_URL = re.compile(
+    r"https://(hooks\.)?slack(-gov)?\.com(:[0-9]+)?/(triggers|workflows|shortcuts)/", re.IGNORECASE
+)
 _LARGEST_PAGE = 50
 """The maximum of DescribeParameters. In a large account AWS also returns pages without a match."""
 
 
-def is_webhook_url(url: str) -> bool:
-    """Whether this is an https URL with a path, without quotes, brackets or spaces."""
-    return _WEBHOOK_URL.fullmatch(url) is not None
+def webhook_flaw(url: str) -> str | None:
+    """Why this is no URL of an incoming webhook, without its value; None if it can be one.
+
+    It must be https with a path, without quotes, brackets or spaces, and not start a Slack workflow.
+    """
+    if not _WEBHOOK_URL.fullmatch(url):
+        return "is not the https URL of a webhook"
+    if _WORKFLOW_URL.match(url):
+        return "is the URL of a Slack workflow, which takes variables, not messages; create an incoming webhook"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +97,13 @@ class Parameters:
 
         Raises:
             ParameterMissingError: It is not in the Parameter Store.
-            ParameterInvalidError: It is not the URL of a webhook (`is_webhook_url`).
+            ParameterInvalidError: It is not the URL of a webhook (`webhook_flaw`).
         """
         name = f"{self._prefix}/slack/webhook-url"
         url = self._secret(name).get_secret_value().strip()
-        if not is_webhook_url(url):
+        if flaw := webhook_flaw(url):
             self.forget()
-            raise ParameterInvalidError(name, "is not the https URL of a webhook")
+            raise ParameterInvalidError(name, flaw)
         return SecretStr(url)
 
     def connection(self, connection_id: str) -> ConnectionParameters:
