@@ -13,6 +13,7 @@ from orderwatch.reading.window import Window, WindowKind
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch.trackstar.http import has_vendor_error, is_sendable
+from orderwatch.trackstar.network import new_client, proxy_variables
 
 SHOP_CHECK_TIMEOUT = 30.0
 """Seconds for all requests that check one shop."""
@@ -84,14 +85,16 @@ def check_api_key(base_url: str, api_key: SecretStr) -> str | None:
 
     Raises:
         UnusableShopError: The key or the API does not work.
+        SettingsError: A proxy or certificate of the environment cannot be used.
     """
     if not is_sendable(api_key):
         raise UnusableShopError(Flaw.API_KEY, "the API key is empty or contains characters that cannot be sent")
     headers = {"x-trackstar-api-key": api_key.get_secret_value().strip()}
     try:
-        answer = httpx.get(f"{base_url}/connections", params={"limit": "1"}, headers=headers, timeout=_RESPONSE_TIMEOUT)
-    except httpx.HTTPError as error:
-        raise UnusableShopError(Flaw.API, f"{base_url} does not respond ({type(error).__name__})") from None
+        with new_client(headers=headers, timeout=_RESPONSE_TIMEOUT) as client:
+            answer = client.get(f"{base_url}/connections", params={"limit": "1"})
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
+        raise UnusableShopError(Flaw.API, f"{base_url} does not respond ({type(error).__name__}){proxy_hint()}") from None
     is_refused = answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}
     if is_refused and has_vendor_error(answer.content):
         raise UnusableShopError(Flaw.API_KEY, "Trackstar rejects the API key")
@@ -99,6 +102,12 @@ def check_api_key(base_url: str, api_key: SecretStr) -> str | None:
         raise UnusableShopError(Flaw.API, f"{base_url} returned {answer.status_code} for GET /connections")
     date: str | None = answer.headers.get("date")
     return date
+
+
+def proxy_hint() -> str:
+    """What to check after a failed connection if the environment sets a proxy; empty if it sets none."""
+    names = proxy_variables()
+    return f"; check the proxy in {names}" if names else ""
 
 
 def _connection(shop: ConnectionClient, connection_id: str) -> TrackstarConnection:
@@ -109,7 +118,7 @@ def _connection(shop: ConnectionClient, connection_id: str) -> TrackstarConnecti
     except NotFoundError:
         raise UnusableShopError(Flaw.CONNECTION, f"Trackstar has no connection {connection_id}") from None
     except TrackstarError as error:
-        raise UnusableShopError(Flaw.API, f"Trackstar does not respond: {error}") from None
+        raise UnusableShopError(Flaw.API, f"Trackstar does not respond: {error}{proxy_hint()}") from None
 
 
 def _read_orders(shop: ConnectionClient, connection_id: str) -> None:

@@ -15,6 +15,7 @@ from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, StackName, read_secret, stack_at
 from orderwatch_cli.commands.test_alert import TEST_CONNECTION, make_test_alert
 from orderwatch_cli.parameters import put_secret
+from orderwatch_cli.shop_check import proxy_hint
 from orderwatch_cli.stack import STACK_NAME, Stack
 
 POST_TIMEOUT = 60.0
@@ -87,7 +88,7 @@ def store_webhook(stack: Stack, url: SecretStr) -> SlackConnected:
         webhook.post(slack.blocks(alert), seconds_left=lambda: deadline - clock.monotonic())
     except SlackRefusedError as error:
         raise SlackConnectError(
-            f"{error}: check that the webhook still exists and its URL is complete; nothing was stored"
+            f"{error}: check that the webhook still exists and its URL is complete{proxy_hint()}; nothing was stored"
         ) from None
     name = f"{stack.parameters.parameter_prefix}/slack/webhook-url"
     put_secret(stack, name, url)

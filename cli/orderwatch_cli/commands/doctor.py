@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import typer
 
+from orderwatch.errors import SettingsError
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, StackName
 from orderwatch_cli.aws import AWS_ERRORS, Aws, explain
@@ -69,6 +70,8 @@ def _findings(stack: Stack) -> Iterator[Finding]:
         except AWS_ERRORS as error:
             remedy = "a resource that it needs is missing; see the other findings"
             yield fail(subject, explain(error), remedy if is_gone(error) else "allow this to whoever runs doctor")
+        except SettingsError as error:
+            yield fail(subject, str(error), "correct the environment of this terminal")
 
 
 def _deployment_finding(stack: Stack) -> Finding:

@@ -24,6 +24,7 @@ from orderwatch.observability import logger
 from orderwatch.trackstar.connections import ORDERS, ConnectionPage, TrackstarConnection, read_connection
 from orderwatch.trackstar.fields import parse_json
 from orderwatch.trackstar.http import TIMEOUT, ApiClient, VendorRateLimit
+from orderwatch.trackstar.network import new_client
 from orderwatch.trackstar.orders import (
     MAX_IDS,
     PAGE_SIZE,
@@ -47,6 +48,9 @@ class Trackstar:
         base_url: The URL of the API.
         transport: Replaces the network in tests.
         on_response: Called with the status of every response.
+
+    Raises:
+        SettingsError: The environment's proxies or certificates cannot be used.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class Trackstar:
             if on_response:
                 on_response(response.status_code)
 
-        self._http = httpx.Client(
+        self._http = new_client(
             base_url=base_url,
             headers={"accept-encoding": "gzip"},
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),  # the connections share this pool
