@@ -9,12 +9,11 @@ from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from orderwatch.errors import OrderwatchError
+from orderwatch_cli.aws_errors import translated_errors
 from orderwatch_cli.local_credentials import LOOPBACK_HOSTS, find_credentials, find_session_token
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ LONGEST_INVOCATION = 310
 """Seconds; our functions time out after at most 300."""
 LOCAL_REGION = "us-east-1"
 """Region of a local cloud."""
-AWS_ERRORS = (BotoCoreError, ClientError, GetParameterError)
-"""The errors that AWS or its SDK raises."""
 _ENDPOINT = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/?")
 
 
@@ -68,7 +65,6 @@ class Aws:
         if self._endpoint_url and not is_endpoint(self._endpoint_url):
             raise EndpointError(f"AWS_ENDPOINT_URL is not a URL such as http://127.0.0.1:4566: {self._endpoint_url}")
         self._is_local = urlsplit(self._endpoint_url or "").hostname in LOOPBACK_HOSTS
-        self._session = _local_session(find_session_token(self._endpoint_url)) if self._is_local else _users_session()
         self._clients: list[BaseClient] = []
 
     def __enter__(self) -> Self:
@@ -91,54 +87,65 @@ class Aws:
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":
         """Stacks."""
-        return self._register(
-            self._session.client("cloudformation", endpoint_url=self._endpoint_url, config=self._config())
-        )
+        client: CloudFormationClient = self._client("cloudformation")
+        return client
 
     @cached_property
     def cloudwatch(self) -> Any:
         """Metrics."""
-        return self._register(
-            self._session.client("cloudwatch", endpoint_url=self._endpoint_url, config=self._config())
-        )
+        return self._client("cloudwatch")
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
         """Tables."""
-        return self._register(self._session.client("dynamodb", endpoint_url=self._endpoint_url, config=self._config()))
+        client: DynamoDBClient = self._client("dynamodb")
+        return client
 
     @cached_property
     def functions(self) -> "LambdaClient":
         """Lambda; waits for the end of an invocation and does not retry it."""
-        config = self._config(read_timeout=LONGEST_INVOCATION, retries={"mode": "standard", "max_attempts": 1})
-        return self._register(self._session.client("lambda", endpoint_url=self._endpoint_url, config=config))
+        once = {"mode": "standard", "max_attempts": 1}
+        client: LambdaClient = self._client("lambda", read_timeout=LONGEST_INVOCATION, retries=once)
+        return client
 
     @cached_property
     def logs(self) -> "CloudWatchLogsClient":
         """Logs."""
-        return self._register(self._session.client("logs", endpoint_url=self._endpoint_url, config=self._config()))
+        client: CloudWatchLogsClient = self._client("logs")
+        return client
 
     @cached_property
     def scheduler(self) -> "EventBridgeSchedulerClient":
         """Schedules."""
-        return self._register(self._session.client("scheduler", endpoint_url=self._endpoint_url, config=self._config()))
+        client: EventBridgeSchedulerClient = self._client("scheduler")
+        return client
 
     @cached_property
     def sns(self) -> "SNSClient":
         """Topics."""
-        return self._register(self._session.client("sns", endpoint_url=self._endpoint_url, config=self._config()))
+        client: SNSClient = self._client("sns")
+        return client
 
     @cached_property
     def sqs(self) -> "SQSClient":
         """Queues."""
-        return self._register(self._session.client("sqs", endpoint_url=self._endpoint_url, config=self._config()))
+        client: SQSClient = self._client("sqs")
+        return client
 
     @cached_property
     def ssm(self) -> "SSMClient":
         """Parameters."""
-        return self._register(self._session.client("ssm", endpoint_url=self._endpoint_url, config=self._config()))
+        client: SSMClient = self._client("ssm")
+        return client
 
-    def _register[C: BaseClient](self, client: C) -> C:
+    @cached_property
+    def _session(self) -> boto3.Session:
+        return _local_session(find_session_token(self._endpoint_url)) if self._is_local else _users_session()
+
+    def _client(self, service: Any, **settings: Any) -> Any:
+        session = self._session
+        with translated_errors():
+            client = session.client(service, endpoint_url=self._endpoint_url, config=self._config(**settings))
         self._clients.append(client)
         return client
 
@@ -156,8 +163,12 @@ def _local_session(secret: str | None) -> boto3.Session:
 
 
 def _users_session() -> boto3.Session:
-    # The AWS CLI prefers AWS_REGION too; botocore reads only AWS_DEFAULT_REGION and the profile.
-    return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+    with translated_errors():
+        # The AWS CLI prefers AWS_REGION too; botocore reads only AWS_DEFAULT_REGION and the profile.
+        session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+        if credentials := session.get_credentials():
+            credentials.get_frozen_credentials()  # signs in here instead of in the middle of a command
+        return session
 
 
 def isolated_session(session_token: str | None) -> boto3.Session:
@@ -174,18 +185,3 @@ def isolated_session(session_token: str | None) -> boto3.Session:
         region_name=LOCAL_REGION,
         botocore_session=botocore.session.Session(session_vars=isolated),
     )
-
-
-def explain(error: Exception) -> str:
-    """Describe an error of AWS or its SDK in one line, with a remedy if there is one, without a parameter's value."""
-    if isinstance(error, NoCredentialsError):
-        return "no AWS credentials: set AWS_PROFILE, or AWS_ENDPOINT_URL for a local cloud"
-    if isinstance(error, NoRegionError):
-        return "no AWS region: set AWS_REGION or the region of your profile"
-    if not isinstance(error, ClientError):
-        return " ".join(str(error).split())
-    reported = error.response["Error"]
-    code = reported.get("Code", "unknown error")
-    # A refused PutParameter may quote the value.
-    message = "" if error.operation_name == "PutParameter" else f": {' '.join(reported.get('Message', '').split())}"
-    return f"AWS refused {error.operation_name} ({code}){message}"

@@ -14,7 +14,7 @@ import typer
 from orderwatch.errors import OrderwatchError
 from orderwatch.observability import logger
 from orderwatch_cli import output
-from orderwatch_cli.aws import AWS_ERRORS, explain
+from orderwatch_cli.aws_errors import AWS_ERRORS, explain
 from orderwatch_cli.commands import add_examples
 from orderwatch_cli.commands.alerts import alerts
 from orderwatch_cli.commands.connect import connect, connect_trackstar, disconnect
@@ -28,6 +28,7 @@ from orderwatch_cli.commands.settings import settings
 from orderwatch_cli.commands.shops import orders, shops
 from orderwatch_cli.commands.summary import summary
 from orderwatch_cli.commands.test_alert import send_test_alert
+from orderwatch_cli.terminal import adapt_to_terminal, discard_unwritable_output
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C or SIGTERM."""
@@ -117,6 +118,7 @@ def _interrupt(*_: object) -> NoReturn:
 
 def main(application: typer.Typer = app) -> NoReturn:
     """Run the command line; an error is one line on stderr and exit code 1."""
+    adapt_to_terminal()
     logger.setLevel(logging.CRITICAL)  # the layer's log lines are for CloudWatch and would go to stdout
     # SIGINT too: a shell starts background jobs with it ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -140,6 +142,7 @@ def run(arguments: Sequence[str] | None = None, *, application: typer.Typer = ap
     except OSError as error:
         file = f"{error.filename}: " if error.filename else ""
         message = f"{file}{error.strerror or error}"
+        discard_unwritable_output()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     typer.echo(output.printable(f"orderwatch: {message}"), err=True)

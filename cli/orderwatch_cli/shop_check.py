@@ -94,7 +94,9 @@ def check_api_key(base_url: str, api_key: SecretStr) -> str | None:
         with new_client(headers=headers, timeout=_RESPONSE_TIMEOUT) as client:
             answer = client.get(f"{base_url}/connections", params={"limit": "1"})
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
-        raise UnusableShopError(Flaw.API, f"{base_url} does not respond ({type(error).__name__}){proxy_hint()}") from None
+        raise UnusableShopError(
+            Flaw.API, f"{base_url} does not respond ({type(error).__name__}){proxy_hint()}"
+        ) from None
     is_refused = answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}
     if is_refused and has_vendor_error(answer.content):
         raise UnusableShopError(Flaw.API_KEY, "Trackstar rejects the API key")

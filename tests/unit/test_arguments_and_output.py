@@ -1,5 +1,6 @@
 """Input and output of the command line: moments, tables, commands in messages, help, and invalid arguments."""
 
+import os
 import shlex
 import sys
 import time
@@ -18,6 +19,7 @@ from orderwatch_cli.arguments import since_moment
 from orderwatch_cli.aws import is_endpoint
 from orderwatch_cli.command_hints import Commands, program
 from orderwatch_cli.commands import EXAMPLES
+from orderwatch_cli.terminal import adapt_to_terminal
 from tests.support.clocks import NOON
 from tests.support.template import ROOT
 
@@ -104,6 +106,14 @@ def test_list_omits_missing_values(capsys: pytest.CaptureFixture[str], monkeypat
     monkeypatch.setattr(output, "terminal_width", lambda: 10)
     output.table(("order", "raw status"), [("#1000001", None), ("#2", "hold")], empty="nothing")
     assert capsys.readouterr().out == "order       #1000001\n\norder       #2\nraw status  hold\n"
+
+
+@pytest.mark.parametrize("columns", ["0", "-5", "1e3", "9" * 20, "\u0668", "\u00b2", "abc", ""])
+def test_a_width_that_is_no_number_of_columns_is_ignored(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("LINES", "24")
+    adapt_to_terminal()
+    assert ("COLUMNS" in os.environ, os.environ["LINES"]) == (False, "24")
 
 
 # Commands in messages

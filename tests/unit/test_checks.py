@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
+from botocore import exceptions as sdk
+from botocore.exceptions import ClientError, EndpointConnectionError, NoRegionError
 from pydantic.alias_generators import to_pascal
 
-from orderwatch_cli.aws import Aws, explain
+from orderwatch_cli.aws import Aws
+from orderwatch_cli.aws_errors import explain
 from orderwatch_cli.checks.delivery import dead_letters_finding, topic_finding, work_queue_finding
 from orderwatch_cli.checks.report import Finding, Report, fail, ok
 from orderwatch_cli.checks.trackstar import clock_finding, poll_interval, polls_finding
@@ -152,7 +154,6 @@ def refused(operation: str, code: str, message: str) -> ClientError:
 @pytest.mark.parametrize(
     ("error", "explained"),
     [
-        (NoCredentialsError(), "no AWS credentials: set AWS_PROFILE, or AWS_ENDPOINT_URL for a local cloud"),
         (NoRegionError(), "no AWS region: set AWS_REGION or the region of your profile"),
         (refused("Publish", "AccessDenied", "not\nallowed"), "AWS refused Publish (AccessDenied): not allowed"),
         (refused("PutParameter", "Validation", "'very-secret'"), "AWS refused PutParameter (Validation)"),
@@ -161,6 +162,25 @@ def refused(operation: str, code: str, message: str) -> ClientError:
 )
 def test_aws_error_is_one_line_without_a_parameters_value(error: Exception, explained: str) -> None:
     assert explain(error) == explained
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (sdk.UnauthorizedSSOTokenError(), "sign in with: aws sso login"),
+        (sdk.TokenRetrievalError(provider="sso", error_msg="Token has expired"), "sign in with: aws sso login"),
+        (sdk.LoginRefreshRequired(), "sign in with: aws login"),
+        (sdk.MissingDependencyException(msg="botocore[crt]"), "pip install 'orderwatch[cli]'"),
+        (sdk.SSLError(endpoint_url="x", error=OSError("self-signed")), "set AWS_CA_BUNDLE to the file"),
+        (sdk.ConnectTimeoutError(endpoint_url="x"), "check the network, AWS_REGION and HTTPS_PROXY"),
+        (sdk.ReadTimeoutError(endpoint_url="x"), "check the network, AWS_REGION and HTTPS_PROXY"),
+        (refused("DescribeStacks", "ExpiredToken", "expired"), "(ExpiredToken): expired; renew your credentials"),
+        (refused("DescribeStacks", "SignatureDoesNotMatch", "no"), "or correct the clock of this machine"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_aws_error_is_explained_with_a_remedy(error: Exception, remedy: str) -> None:
+    assert remedy in explain(error)
 
 
 @pytest.mark.parametrize(

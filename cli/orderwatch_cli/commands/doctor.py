@@ -7,7 +7,8 @@ import typer
 from orderwatch.errors import SettingsError
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, StackName
-from orderwatch_cli.aws import AWS_ERRORS, Aws, explain
+from orderwatch_cli.aws import Aws
+from orderwatch_cli.aws_errors import AWS_ERRORS, explain
 from orderwatch_cli.checks.delivery import (
     check_pending_alerts,
     check_queues,

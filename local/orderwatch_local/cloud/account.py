@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orderwatch_cli.aws import AWS_ERRORS, Aws
+from orderwatch_cli.aws import Aws
+from orderwatch_cli.aws_errors import AWS_ERRORS
 from orderwatch_local.cloud.sam import local_environment, local_sam_environment, sam_deploy
 
 if TYPE_CHECKING:
@@ -151,9 +152,6 @@ class Account(Aws):
     def _s3(self) -> "S3Client":
         client: S3Client = self._client("s3")
         return client
-
-    def _client(self, service: Any) -> Any:
-        return self._register(self._session.client(service, endpoint_url=self._endpoint_url, config=self._config()))
 
     def _sam_environment(self) -> dict[str, str]:
         if self.is_local:

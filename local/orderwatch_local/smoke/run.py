@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from orderwatch.errors import OrderwatchError
-from orderwatch_cli.aws import AWS_ERRORS, explain
+from orderwatch_cli.aws_errors import AWS_ERRORS, explain
 from orderwatch_cli.main import main
 from orderwatch_cli.output import printable_text
 from orderwatch_local.cloud.account import Account
