@@ -81,7 +81,7 @@ def explain(error: Exception) -> str:
     """Describe an error of AWS or its SDK in one line, with a remedy if there is one, without secrets."""
     if isinstance(error, sdk.ClientError):
         return _refusal(error)
-    text = _TEXTS.get(type(error)) or " ".join(str(error).split()).rstrip(".")
+    text = _TEXTS.get(type(error)) or " ".join(str(error).split()).rstrip(".:")
     remedy = next((f": {remedy}" for kind, remedy in _REMEDIES.items() if isinstance(error, kind)), "")
     ignored = _unreadable_files() if isinstance(error, (sdk.NoCredentialsError, sdk.ProfileNotFound)) else []
     return f"{text}{remedy}" + (f" ({', '.join(ignored)} cannot be read)" if ignored else "")
