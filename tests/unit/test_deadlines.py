@@ -27,7 +27,6 @@ from orderwatch.deadlines.rules import (
     Suppression,
     evaluate,
 )
-from orderwatch.polling.connection_alerts import DOCUMENTED_STATUSES
 from orderwatch.shop_settings import ShopSettings, time_zone
 from orderwatch.statuses import DOCUMENTED_STATUSES
 
