@@ -123,8 +123,20 @@ def _only_objects(value: Any) -> Any:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _unescaped(value: Any) -> Any:
-    return unescape_html(value) if isinstance(value, str) else value
+def _unescaped(text: str) -> str:
+    if "&" not in text:
+        return text
+    if plain := unescape_html(text).strip():
+        return plain
+    raise ValueError("blank")
+
+
+def _reason(text: str) -> str:
+    return mask_contacts(_unescaped(text))
+
+
+def _order_number(text: str) -> str:
+    return mask_number(_unescaped(text))
 
 
 def is_placeholder(text: str) -> bool:
@@ -142,7 +154,6 @@ def _no_placeholder(text: str) -> str:
 
 
 _TextNotBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH)]
-_UnescapedText = Annotated[_TextNotBlank, BeforeValidator(_unescaped)]
 _WebAddress = Annotated[str, StringConstraints(max_length=MAX_TEXT_LENGTH, pattern=r"^https?://[^\s<>\"]+$")]
 _PlainNumber = Annotated[Decimal, Field(max_digits=30, allow_inf_nan=False)]
 _WrittenNumber = Annotated[_PlainNumber, BeforeValidator(read_number)]
@@ -151,11 +162,11 @@ _AnyNumber = Annotated[_PlainNumber | _WrittenNumber, Field(union_mode="left_to_
 _CurrencyCode = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z]{3}$", to_upper=True)]
 
 Text = Annotated[_TextNotBlank | None, NoneIfMalformed()]
-Name = Annotated[_UnescapedText | None, NoneIfMalformed()]
+Name = Annotated[Annotated[_TextNotBlank, AfterValidator(_unescaped)] | None, NoneIfMalformed()]
 """A text that a shop may have prepared for a web page: its HTML entities are unescaped once."""
-FreeText = Annotated[Annotated[_UnescapedText, AfterValidator(mask_contacts)] | None, NoneIfMalformed()]
+FreeText = Annotated[Annotated[_TextNotBlank, AfterValidator(_reason)] | None, NoneIfMalformed()]
 """A name that a person may have typed: contact data in it is masked (rule 13)."""
-OrderNumber = Annotated[Annotated[_UnescapedText, AfterValidator(mask_number)] | None, NoneIfMalformed()]
+OrderNumber = Annotated[Annotated[_TextNotBlank, AfterValidator(_order_number)] | None, NoneIfMalformed()]
 Url = Annotated[Annotated[_WebAddress, AfterValidator(strip_private)] | None, NoneIfMalformed()]
 Id = Annotated[_TextNotBlank, AfterValidator(_no_placeholder)]
 RecordId = Annotated[Id | None, NoneIfMalformed()]
