@@ -21,6 +21,7 @@ class PolledShop:
         data_as_of: End of the last Trackstar sync that a poll saw.
         is_baseline_done: Whether the first poll has read the shop's history.
         is_reading: Whether a poll has saved its position and will continue there.
+        is_stuck: Whether no attempt reached the end of its list of orders (rule 7).
         other_statuses: Statuses of its orders that Trackstar does not document.
     """
 
@@ -31,6 +32,7 @@ class PolledShop:
     data_as_of: datetime | None = None
     is_baseline_done: bool = False
     is_reading: bool = False
+    is_stuck: bool = False
     other_statuses: tuple[str, ...] = ()
 
 
@@ -58,5 +60,6 @@ def _polled_shop(row: ConnectionState) -> PolledShop:
         data_as_of=row.syncs.last_end,
         is_baseline_done=row.cursor.baseline_completed_at is not None,
         is_reading=row.cursor.progress is not None,
+        is_stuck=row.cursor.progress is not None and row.cursor.progress.is_exhausted,
         other_statuses=row.other_statuses,
     )

@@ -83,6 +83,9 @@ def test_poll_is_late_after_three_intervals_and_two_gaps(
 def test_first_poll_that_is_still_reading_is_in_order() -> None:
     assert finding_about(PolledShop(is_reading=True)).ok
     assert not finding_about(PolledShop()).ok
+    without_end = finding_about(PolledShop(is_reading=True, is_stuck=True))
+    assert not without_end.ok
+    assert without_end.command == "orderwatch poll conn_a --restart"
 
 
 @pytest.mark.parametrize(

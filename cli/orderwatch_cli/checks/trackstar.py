@@ -182,6 +182,9 @@ def polls_finding(
     subject = f"{connection_id} polls"
     remedy = f"read the log for the reason ({commands.own('logs poll-orders')}), or poll the shop now"
     command = commands.own(f"poll {connection_id}")
+    if polled.is_stuck:
+        found = "the list of orders has no end: Trackstar refuses or repeats its page tokens"
+        return fail(subject, found, "contact Trackstar's support, then begin again", f"{command} --restart")
     if polled.last_poll_at is None:
         if polled.is_reading:
             return ok(subject, "the first poll is reading its history")
