@@ -1,5 +1,6 @@
 """What happens in a simulated run's shops: orders come, move, break and are deleted, and Trackstar crawls them."""
 
+import random
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,19 @@ from orderwatch_local.simulator.filters import ListQuery
 from orderwatch_local.simulator.mirror import Resource
 from tests.simulation.cloud import CONNECTIONS
 from tests.simulation.plan import STATUSES, ShopPlan
+from tests.simulation.spellings import FAR_DATES, NO_DATES, UNREADABLE_DATES, ZERO_DATES, Fields
 
 if TYPE_CHECKING:
     from tests.simulation.run import SimulatedRun
 
 DELETED = 0.15
 """The share of edits that delete an order."""
-MISDATED = (None, "2027-06-02T10:00:00Z", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2099-12-31T00:00:00Z")
-"""No date, one in the future, and dates that mean none (rule 21)."""
+MISDATED = (NO_DATES, ("2027-06-02T10:00:00Z",), ZERO_DATES, FAR_DATES, UNREADABLE_DATES)
+"""No date, one in the future, dates that mean none, and what cannot be read (rule 21)."""
+WRONG_CLOCKS = 0.5
+"""The share of shops whose clock goes back, of those that date their orders themselves."""
+WRONG_CREATIONS = 0.2
+"""The share of orders whose `created_date` means none."""
 AT_THE_BOUND = 0.3
 """The share of late syncs whose dates lie exactly on the lower bound of the next window."""
 OVERLAP = timedelta(minutes=10)
@@ -28,7 +34,7 @@ class ShopActivity:
     """Changes the orders of the shops and lets Trackstar crawl them."""
 
     def __init__(self, run: "SimulatedRun") -> None:
-        self._run = run
+        self._run, self._apart = run, random.Random(f"dates:{run.plan.seed}")
         self._placed: Counter[str] = Counter()
 
     def show(self, shop: Shop) -> None:
@@ -45,8 +51,13 @@ class ShopActivity:
         price = {"total_price": 10 * int(number) + 0.25, "invoice_currency_code": ("EUR", "USD")[int(number) % 2]}
         order: dict[str, Any] = {"id": number, "order_number": number, "status": status, **price}
         lines = self._run.stock.lines((shop.connection_id, number))
-        shop.place(order | {"line_items": lines, "latest_ship_date": ship_by})
-        self._run.note(f"place {shop.connection_id} {number} {status}, to ship by {ship_by}")
+        shipments = self._run.shipments.of_new((shop.connection_id, number))
+        shop.place(order | {"line_items": lines, "shipments": shipments} | ship_by | self._created())
+        self._run.note(f"place {shop.connection_id} {number} {status}, to ship by {_brief(ship_by)}")
+
+    def _created(self) -> Fields:
+        is_wrong = self._apart.random() < WRONG_CREATIONS
+        return {"created_date": self._apart.choice((*ZERO_DATES, *FAR_DATES))} if is_wrong else {}
 
     def change(self, shop: Shop) -> None:
         """Change one of a shop's orders."""
@@ -76,8 +87,8 @@ class ShopActivity:
             self._run.note(f"delete {shop.connection_id} {order_id}")
             return
         ship_by = self._run.promises.ship_by(self._run.vendor_clock.now())
-        shop.edit(order_id, {"latest_ship_date": ship_by})
-        self._run.note(f"edit {shop.connection_id} {order_id}, to ship by {ship_by}")
+        shop.edit(order_id, ship_by)
+        self._run.note(f"edit {shop.connection_id} {order_id}, to ship by {_brief(ship_by)}")
 
     def _next_status(self, shop: Shop, order_id: str, what: str) -> str:
         before = str(shop.order(order_id)["status"])
@@ -98,7 +109,8 @@ class ShopActivity:
         names = ["updated_date"]
         if shop.quirks.trackstar_dates is TrackstarDates.PRESENT:
             names.append("trackstar_updated_date")
-        field_name, date = self._run.chance.choice(names), self._run.chance.choice(MISDATED)
+        field_name, dates = self._run.chance.choice(names), self._run.chance.choice(MISDATED)
+        date = self._apart.choice(dates)
         shop.garble(order_id, {field_name: date})
         self._run.note(f"misdate {shop.connection_id} {order_id} {field_name} {date}")
 
@@ -164,6 +176,24 @@ class ShopActivity:
         self._run.oracle.jumps += 1
         self._run.note(f"the vendor's clock jumps to {self._run.vendor_clock.offset:+.0f}")
 
+    def schedule_wrong_clock(self, plan: ShopPlan, active: float) -> None:
+        """Let the clock of a shop go back at some time, and be corrected later or not at all (rule 3)."""
+        if plan.dates is TrackstarDates.PRESENT or self._apart.random() >= WRONG_CLOCKS:
+            return
+        by = self._apart.choice((0.5 * plan.said_frequency, plan.said_frequency, 3600.0, 2 * 86400.0))
+        starts = self._apart.uniform(0, 0.5 * active)
+        self._run.time.after(starts, lambda: self._set_clock(plan.connection_id, -by))
+        if self._apart.random() < 0.5:
+            self._run.time.after(self._apart.uniform(starts, active), lambda: self._set_clock(plan.connection_id, 0.0))
+
+    def _set_clock(self, connection_id: str, error: float) -> None:
+        self._run.shops[connection_id].quirks.clock_error = error
+        self._run.note(f"the clock of {connection_id} goes {'back' if error else 'right'} ({error:+.0f})")
+
     def place_open(self, shop: Shop) -> str:
         self.place(shop, "open")
         return str(shop.orders()[-1]["id"])
+
+
+def _brief(ship_by: Fields) -> str:
+    return f"{ship_by['latest_ship_date']!r}, which means {ship_by['additional_fields']['ship_by']}"

@@ -122,6 +122,7 @@ class AwsCalls:
             self._run.note(f"  {change.table} {_brief(change.after)}")
         self._run.oracle.wrote(changes, invocation.reading)
         self._run.deadlines.wrote(changes, invocation.facts)
+        self._run.shipments.wrote(changes)
         self._run.summaries.touched += any(change.table in {ORDERS, CONNECTIONS} for change in changes)
         for row in (change.after for change in changes if change.after.get("kind") == "summary.daily"):
             self._run.summaries.wrote(row, now=self._run.our_clock.now(), is_calm=self._run.is_calm)

@@ -1,4 +1,4 @@
-"""Rules about deadlines (rule 19) broken on purpose, one at a time."""
+"""Rules about deadlines (rule 19) and dates (rule 21) broken on purpose, one at a time."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -11,6 +11,7 @@ from orderwatch.aws.stores import PollStore
 from orderwatch.deadlines.rules import FINAL_STATUSES, Deadline, DeadlineRules, Suppression
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.trackstar.connections import SyncSchedule
+from orderwatch.trackstar.fields import UnreadableValues
 from tests.simulation.mutations import change_observations, change_writes, mutation
 
 DAY = timedelta(days=1)
@@ -95,3 +96,33 @@ def no_alert_when_a_deadline_is_resolved(patch: pytest.MonkeyPatch) -> None:
         return replace(write, alert=None) if is_resolved else write
 
     change_writes(patch, change)
+
+
+# Dates as shops write them (rule 21)
+
+
+@mutation
+def zero_dates_believed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.trackstar.values.EARLIEST", datetime.min.replace(tzinfo=UTC))
+
+
+@mutation
+def far_dates_believed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.trackstar.values.FARTHEST", timedelta(days=365 * 7900))
+
+
+@mutation
+def odd_ship_bys_dropped(patch: pytest.MonkeyPatch) -> None:
+    # What pydantic refuses counts as missing, and nobody is told.
+    patch.setattr("orderwatch.trackstar.fields.read_date", lambda value: None)
+
+
+@mutation
+def unreadable_values_not_reported(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(UnreadableValues, "add", lambda self, name, record_id: None)
+
+
+@mutation
+def midnight_with_an_offset_is_a_moment(patch: pytest.MonkeyPatch) -> None:
+    # The validators of the fields keep `day_or_moment`, which compares with this.
+    patch.setattr("orderwatch.trackstar.values.time", lambda: None)

@@ -7,8 +7,9 @@ each poll, and which orders each poll read again by id. It checks
   deadline by the calendar is the alerted one; that deadline is not after the last sync end that the API reported; it
   was not past when the watch began; it was never alerted before; and its row is written in the same transaction;
 - **every row**: an order that is not open has no deadline ahead, and a deadline ahead is one of the calendar's;
-- **every poll that ended normally**: each open order that did not change meanwhile, and whose deadline had passed by
-  the reported last sync end, was alerted.
+- **every report of values that cannot be read** (rule 21): once for each field, and only of one that was served;
+- **every poll that ended normally**: it reported the values that cannot be read, and each open order that did not
+  change meanwhile, and whose deadline had passed by the reported last sync end, was alerted.
 
 Excused: an order whose row differs from what is visible (the other oracle checks that); one whose version went back
 with the vendor's clock (rule 3) or lies in its future, where it is unknown which of two records is newer; and every
@@ -16,6 +17,7 @@ first sight where the baseline is capped.
 """
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -26,8 +28,27 @@ from orderwatch_local.simulator.records import blocks
 from tests.simulation.cloud import ALERTS, ORDERS, Change, Row
 from tests.simulation.deadline_calendar import DEADLINE_KINDS, OPEN, PROBLEM_KINDS, Deadline, deadlines_of
 from tests.simulation.deadline_plan import Calendar
-from tests.simulation.facts import Subject, Violation, key_of, moment, moment_in, ship_by_of, subject_of
+from tests.simulation.facts import (
+    Subject,
+    Violation,
+    date_of,
+    expect,
+    key_of,
+    moment,
+    moment_in,
+    ship_by_of,
+    status_of,
+    subject_of,
+    unreadable_in,
+    version_of,
+)
 from tests.simulation.visible import Known, VisibleOrder
+
+_REPORTED = re.compile(r"\b(\w+_date) \(\d")
+"""A field in the words of a report."""
+
+type Copy = tuple[str | None, str | None, str]
+"""The status of a record, its version, and the clock of the version."""
 
 
 @dataclass
@@ -39,6 +60,9 @@ class PollFacts:
         date: The vendor's clock in its latest answer.
         watermark: The last sync end by the API's report; None: it reported none.
         began: The shop's count of changes at that report.
+        requested_at: When it was requested, by our clock, in milliseconds; the same for its retries.
+        shown: Every status and version of each order that was served to it, and the clock of the version.
+        unreadable: The fields with a value that cannot be read, on the lists that were served to it.
         read_again: Orders that were asked for by their ids, as they could be seen then.
         is_spoilt: Whether it lost a transaction, was refused, or did not come to its end.
     """
@@ -47,6 +71,9 @@ class PollFacts:
     date: datetime | None = None
     watermark: datetime | None = None
     began: int = 0
+    requested_at: int = 0
+    shown: defaultdict[str, set[Copy]] = field(default_factory=lambda: defaultdict(set))
+    unreadable: set[str] = field(default_factory=set)
     read_again: dict[str, VisibleOrder] = field(default_factory=dict)
     is_spoilt: bool = False
 
@@ -75,21 +102,26 @@ class DeadlineOracle:
     _gone: set[Subject] = field(default_factory=set)
     _problems: dict[Subject, Deadline] = field(default_factory=dict)
     _ever_known: dict[str, datetime] = field(default_factory=dict)
+    _unreadable: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _reported: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     # What a poll reads
 
-    def served(self, connection_id: str, records: Iterable[dict[str, Any]]) -> None:
-        """Records were served to a poll: a superseded copy may have another ship-by."""
+    def served(self, facts: PollFacts, records: Iterable[dict[str, Any]]) -> None:
+        """A page of a list was served to a poll: a superseded copy may have another ship-by."""
         for record in records:
-            self._served_ship_bys[connection_id, key_of(record)].add(ship_by_of(record))
+            self._served_ship_bys[facts.connection_id, key_of(record)].add(ship_by_of(record))
+            facts.unreadable |= unreadable_in(record)
+            self._unreadable[facts.connection_id] |= unreadable_in(record)
+            facts.shown[key_of(record)].add(_copy_of(record))
 
     def connection_answered(self, facts: PollFacts, answer: Any) -> None:
         """`GET /connections/{id}` was answered."""
         record = _connection_in(answer)
         schedule = next(each for each in record["sync_schedules"] if each["function_name"] == "get_orders")
         now, key = facts.date or datetime.max.replace(tzinfo=UTC), facts.connection_id
-        if schedule["last_crawl_end"]:
-            end = moment(schedule["last_crawl_end"])
+        if last_end := date_of(schedule, "last_crawl_end"):
+            end = moment(last_end)
             self._ever_known[key] = max(end, self._ever_known.get(key, end))
             facts.watermark = min(end, now)
         elif not (key in self._ever_known or any(blocks(each, "get_orders") for each in record["errors"])):
@@ -109,7 +141,9 @@ class DeadlineOracle:
 
     def read_again(self, facts: PollFacts, records: Iterable[dict[str, Any]]) -> None:
         """A page of orders was served by their ids; later pages show other orders."""
-        visible = self.known.shops[facts.connection_id].orders
+        visible, records = self.known.shops[facts.connection_id].orders, list(records)
+        for record in records:
+            facts.shown[key_of(record)].add(_copy_of(record))
         facts.read_again |= {key: visible[key] for key in map(key_of, records) if key in visible}
 
     def baseline_asked(self, connection_id: str) -> None:
@@ -132,6 +166,8 @@ class DeadlineOracle:
             if alert["kind"] in DEADLINE_KINDS:
                 subject = (alert["connection_id"], alert["order_id"])
                 self._check_alert(subject, alert, rows.get(subject), facts)
+            if alert["kind"] == "orders.unreadable_values":
+                self._check_report(facts.connection_id, json.loads(alert["alert"]))
         for subject, row in rows.items():
             self._note_problem(subject, row)
 
@@ -192,6 +228,17 @@ class DeadlineOracle:
         visible = {sight.ship_by for sight in self.known.shops[subject[0]].past[subject[1]]}
         return visible | self._served_ship_bys[subject]
 
+    # Values that cannot be read
+
+    def _check_report(self, connection_id: str, alert: dict[str, Any]) -> None:
+        """The operators are told once of each field, and only of one that was served."""
+        names = set(_REPORTED.findall(alert["detail"]))
+        expect("who is told of unreadable values", alert["recipients"], "operators")
+        if not names or names - self._unreadable[connection_id] or names & self._reported[connection_id]:
+            served, before = self._unreadable[connection_id], self._reported[connection_id]
+            raise Violation(f"{connection_id}: {names} reported as unreadable, served {served}, reported {before}")
+        self._reported[connection_id] |= names
+
     # Resolved deadlines
 
     def ends_problem(self, row: Row) -> bool:
@@ -211,7 +258,13 @@ class DeadlineOracle:
     # The end of a poll
 
     def finished(self, facts: PollFacts) -> None:
-        """A poll ended normally: every deadline that passed by the reported last sync end was alerted."""
+        """A poll ended normally.
+
+        Every value that cannot be read is reported, and every deadline that passed by the reported last sync end.
+        """
+        silent = facts.unreadable - self._reported[facts.connection_id]
+        if silent and not facts.is_spoilt:
+            raise Violation(f"{facts.connection_id}: {silent} cannot be read, which is not reported")
         since = self.watching_since.get(facts.connection_id)
         if facts.is_spoilt or facts.watermark is None or since is None or self.is_capped:
             return
@@ -228,6 +281,12 @@ class DeadlineOracle:
     def _deadlines(self, row: Row) -> list[Deadline]:
         calendar = self.calendar(subject_of(row)[0])
         return deadlines_of(calendar, row["status"], moment_in(row, "ship_by"), moment(row["since"]))
+
+
+def _copy_of(record: dict[str, Any]) -> Copy:
+    """What a record shows of its order."""
+    clock = "trackstar" if date_of(record, "trackstar_updated_date") else "shop"
+    return status_of(record), version_of(record), clock
 
 
 def _two_syncs_before(moment: datetime | None) -> datetime | None:

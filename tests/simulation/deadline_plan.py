@@ -6,6 +6,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.simulation.spellings import (
+    FAR_DATES,
+    NO_DATES,
+    UNREADABLE_DATES,
+    ZERO_DATES,
+    Fields,
+    ShipBySpellings,
+)
+
 MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
 PLACES = (
     (MONDAY, "UTC"),
@@ -25,7 +34,9 @@ SHARE_OFF, SHARE_WITHOUT_SETTINGS, SHARE_FLAWED = 0.1, 0.3, 0.05
 SHARE_ALIGNED = 0.6
 """Of the runs that watch orders while a day ends in the zone of their shops."""
 AHEAD_OF_MIDNIGHT = timedelta(minutes=25)
-NONSENSE = ("never", "", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z")
+NONSENSE = (NO_DATES, UNREADABLE_DATES, ZERO_DATES, FAR_DATES)
+NO_SYNC_TIMES = (None, None, "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
+"""What a connection reports that knows no time of a sync."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,8 @@ class DeadlinePlan:
         history: Seconds that pass between the orders that are there before the watch.
         edits: The chance that a step in an order's life is an edit of its ship-by, or its end.
         without_sync_times: Connections that do not report when they were synced.
+        no_sync_time: What they report instead.
+        spellings: How the shops write ship-bys.
     """
 
     begins_at: datetime
@@ -77,6 +90,8 @@ class DeadlinePlan:
     history: float
     edits: float
     without_sync_times: frozenset[str]
+    no_sync_time: str | None
+    spellings: ShipBySpellings = field(repr=False, compare=False)
     chance: random.Random = field(repr=False, compare=False)
 
     def calendar(self, connection_id: str) -> Calendar | None:
@@ -103,27 +118,30 @@ class DeadlinePlan:
         calendar = self.of_shops.get(connection_id)
         return calendar.settings if calendar else None
 
-    def ship_by(self, now: datetime) -> str | None:
-        """What a shop writes into an order's `latest_ship_date`."""
+    def ship_by(self, now: datetime) -> Fields:
+        """What a shop writes into an order's `latest_ship_date`, and what it means."""
         day = timedelta(days=1)
         near = timedelta(seconds=self.chance.randint(-3600, 5400))
         kind = self.chance.choice(("none", "day", "day", "near", "near", "warning", "later", "far", "nonsense"))
         moments: dict[str, datetime] = {
-            "day": (now + self.chance.choice((-1, 0, 0, 0, 1, 2)) * day).replace(hour=0, minute=0, second=0),
+            "day": now + self.chance.choice((-1, 0, 0, 0, 1, 2)) * day,
             "near": now + near,
             "warning": now + self.chance.choice((4, 24)) * timedelta(hours=1) + near,
             "later": now + timedelta(seconds=self.chance.randint(5400, 30 * 3600)),
-            "far": datetime(2099, 12, 31, tzinfo=UTC),
         }
+        if kind == "day":
+            return self.spellings.of_day(moments["day"].date())
         if kind in moments:
-            return f"{moments[kind]:%Y-%m-%dT%H:%M:%SZ}"
-        return self.chance.choice(NONSENSE) if kind == "nonsense" else None
+            return self.spellings.of_moment(moments[kind])
+        values = {"far": FAR_DATES, "none": NO_DATES[:1]}
+        return self.spellings.of_none(values.get(kind) or self.chance.choice(NONSENSE))
 
 
 def drawn(seed: int, connection_ids: list[str]) -> DeadlinePlan:
     """The deadlines of a seed."""
     rng = random.Random(f"orderwatch:deadlines:{seed}")
     begins_at, zone = rng.choice(PLACES)
+    apart = random.Random(f"spellings:{seed}")
     shops = {each: _calendar(rng, zone) for each in connection_ids if rng.random() > SHARE_WITHOUT_SETTINGS}
     flawed = frozenset(each for each in shops if rng.random() < SHARE_FLAWED)
     without_sync_times = frozenset(each for each in connection_ids if rng.random() < SHARE_OFF)
@@ -137,6 +155,8 @@ def drawn(seed: int, connection_ids: list[str]) -> DeadlinePlan:
         history=rng.choice((0.0, 0.0, 3600.0, 40_000.0)),
         edits=rng.choice((0.1, 0.3)),
         without_sync_times=without_sync_times,
+        no_sync_time=apart.choice(NO_SYNC_TIMES),
+        spellings=ShipBySpellings(zone, apart),
         chance=rng,
     )
 

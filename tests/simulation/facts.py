@@ -1,9 +1,13 @@
 """What the oracles share: the violation they raise, and how they read a record of the API and a row."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 from tests.simulation.cloud import Row
+from tests.simulation.spellings import UNREADABLE, UNREADABLE_DATES
+
+_DATE = re.compile(r"20[0-2]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 type Subject = tuple[str, str]
 """Connection and order."""
@@ -33,12 +37,17 @@ def key_of(record: dict[str, Any]) -> str:
 def date_of(record: dict[str, Any], name: str) -> str | None:
     """A date as the record has it, where it is one (rule 21): runs take place in 2026."""
     date = record.get(name)
-    return date if isinstance(date, str) and "2000" <= date[:4] <= "2027" else None
+    return date if isinstance(date, str) and _DATE.fullmatch(date) else None
 
 
 def version_of(record: dict[str, Any]) -> str | None:
     """Trackstar's date of change, else the shop's."""
     return date_of(record, "trackstar_updated_date") or date_of(record, "updated_date")
+
+
+def created_of(record: dict[str, Any]) -> str | None:
+    """When Trackstar first had it, else when the shop created it."""
+    return date_of(record, "trackstar_created_date") or date_of(record, "created_date")
 
 
 def status_of(record: dict[str, Any]) -> str | None:
@@ -50,9 +59,15 @@ def status_of(record: dict[str, Any]) -> str | None:
 
 
 def ship_by_of(record: dict[str, Any]) -> datetime | None:
-    """Its ship-by where that is a date."""
-    ship_by = date_of(record, "latest_ship_date")
-    return moment(ship_by) if ship_by else None
+    """Its ship-by as the shop means it, whatever the spelling; None where it has none or it cannot be read."""
+    meaning = record["additional_fields"]["ship_by"]
+    return moment(meaning) if meaning not in {None, UNREADABLE} else None
+
+
+def unreadable_in(record: dict[str, Any]) -> set[str]:
+    """The dates of a record that were given and cannot be read (rule 21)."""
+    dates = {name for name in ("updated_date", "trackstar_updated_date") if record.get(name) in UNREADABLE_DATES}
+    return dates | ({"latest_ship_date"} if record["additional_fields"]["ship_by"] == UNREADABLE else set())
 
 
 def moment(text: str) -> datetime:

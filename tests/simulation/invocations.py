@@ -156,10 +156,12 @@ class Invocations:
         )
         invocation.aws_request_id = request
         invocation.facts.connection_id = connection_id
+        if function == "poll_orders":
+            invocation.facts.requested_at = int(event["Records"][0]["attributes"]["SentTimestamp"])
         module = handler_module(function, copy)
         self._run.note(f"{function}/{copy} begins {connection_id}")
         self._run.running.append(invocation)
-        began = self._run.time.seconds
+        began, is_finished = self._run.time.seconds, False
         try:
             answer = module.handler(event, invocation)
         except Killed:
@@ -173,11 +175,13 @@ class Invocations:
         else:
             self._check_health(invocation)
             self._check_leases(invocation)
+            is_finished = True
             self._run.deadlines.finished(invocation.facts)
             self._run.summaries.finished(invocation.facts)
             return answer
         finally:
             self._run.running.pop()
+            self._run.older_copies.ended(invocation.facts, is_finished=is_finished)
             self.count_unmarked(invocation)
             self._run.worked += self._run.time.seconds - began
         return None

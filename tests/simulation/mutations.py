@@ -216,6 +216,16 @@ def first_copy_on_a_page_wins(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+@mutation
+def older_copies_never_believed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.polling.detect.READINGS_TO_BELIEVE", 1000)
+
+
+@mutation
+def older_copies_believed_at_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.polling.detect.READINGS_TO_BELIEVE", 1)
+
+
 # Sending (rules 2 and 17)
 
 

@@ -38,7 +38,7 @@ from typing import Any
 from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, Change, Row
 from tests.simulation.deadline_calendar import DEADLINE_KINDS
 from tests.simulation.deadline_oracle import DeadlineOracle
-from tests.simulation.facts import Subject, Violation, date_of, status_of, subject_of, version_of
+from tests.simulation.facts import Subject, Violation, created_of, date_of, moment, status_of, subject_of, version_of
 from tests.simulation.plan import WATCHED
 from tests.simulation.visible import Known, Reading
 from tests.simulation.window_oracle import WindowOracle
@@ -77,6 +77,7 @@ class Oracle:
     _shown_by: defaultdict[Subject, dict[str, set[tuple[str, datetime | None]]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
+    _created: defaultdict[Subject, set[str | None]] = field(default_factory=lambda: defaultdict(set))
     _alerted: set[Subject] = field(default_factory=set)
     _ids: dict[tuple[str, ...], str] = field(default_factory=dict)
     _moves: Counter[Subject] = field(default_factory=Counter)
@@ -156,6 +157,7 @@ class Oracle:
                 shown = datetime.fromisoformat(version) if version else None
                 subject = (connection_id, record["id"])
                 self._served[subject].add((status, shown))
+                self._created[subject].add(created_of(record))
                 self._shown_by[subject].setdefault(poll_id, set()).add((status, shown))
 
     # Writing
@@ -187,7 +189,7 @@ class Oracle:
         subject, before, after = subject_of(change.after), change.before, change.after
         self._check_version(subject, before, after)
         alert = about.pop(subject, None)
-        if self.baseline_days and before is None:
+        if before is None and self._may_be_old(subject):
             self._note(subject, after["status"], is_alerted=bool(alert))
             return
         expected, found = self._expected(subject, before, after, states), alert["kind"] if alert else None
@@ -195,6 +197,12 @@ class Oracle:
             raise Violation(f"{subject} moved to {after['status']}: alerted {found}, expected {expected}")
         if not before or before["status"] != after["status"]:
             self._note(subject, after["status"], is_alerted=bool(expected))
+
+    def _may_be_old(self, subject: Subject) -> bool:
+        """Whether an order that is seen first may be older than the watch, where the baseline is capped (rule 8)."""
+        started = self.known.connection(subject[0]).get("cursor", {}).get("watch_started_at")
+        dates = [moment(date) for date in self._created[subject] if date]
+        return self.baseline_days > 0 and any(not started or date <= moment(started) for date in dates)
 
     def _check_version(self, subject: Subject, before: Row | None, after: Row) -> None:
         version, served = datetime.fromisoformat(after["version"]), self._served[subject]

@@ -20,9 +20,11 @@ from tests.simulation.event_sources import SENDERS, EventSources
 from tests.simulation.facts import Violation
 from tests.simulation.functions import TIMEOUTS, installed
 from tests.simulation.invocations import MAX_AT_ONCE, Invocation, Invocations
+from tests.simulation.older_copies import OlderCopyOracle
 from tests.simulation.oracle import Oracle
 from tests.simulation.plan import SPELLINGS, STATUSES, TICK, Plan, ShopPlan, drawn
 from tests.simulation.problems import PROBLEMS, lose_products
+from tests.simulation.shipments import Shipments
 from tests.simulation.stock import Stock
 from tests.simulation.summary_oracle import SummaryOracle
 from tests.simulation.sync_times import SyncTimes
@@ -64,6 +66,7 @@ class SimulatedRun:
         self.sync_times = SyncTimes.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
         late = {shop.connection_id: bool(shop.first_sync_after) for shop in plan.shops}
         self.stock = Stock.drawn(plan.seed, late)
+        self.shipments = Shipments(random.Random(f"shipments:{plan.seed}"))
         self.time = Timeline(self.promises.begins_at)
         self.our_clock = SkewedClock(self.time, plan.our_skew)
         self.vendor_clock = SkewedClock(self.time, plan.vendor_skew)
@@ -76,6 +79,7 @@ class SimulatedRun:
         self.visible = {shop.connection_id: VisibleShop(shop.said_frequency) for shop in plan.shops}
         known = Known(self.tables, self.visible)
         self.deadlines = DeadlineOracle(known, self.promises.calendar, plan.baseline_days > 0)
+        self.older_copies = OlderCopyOracle(known)
         self.summaries = SummaryOracle(known, self.deadlines)
         self.oracle = Oracle(known, plan.notify_recovered, plan.baseline_days, self.deadlines)
         self.queue = FifoQueue(
@@ -114,6 +118,7 @@ class SimulatedRun:
         shop.quirks.trackstar_dates, shop.quirks.shows_superseded = plan.dates, plan.shows_superseded
         shop.quirks.spell_status = self.habits.choice(SPELLINGS)
         shop.quirks.reports_syncs = plan.connection_id not in self.promises.without_sync_times
+        shop.quirks.no_sync_time = self.promises.no_sync_time
         parameters = f"{PREFIX}/connections/{plan.connection_id}"
         self.parameters.values[f"{parameters}/access-token"] = shop.access_token
         if settings := self.promises.settings(plan.connection_id):
@@ -198,6 +203,7 @@ class SimulatedRun:
 
     def _schedule_shop(self, plan: ShopPlan, active: float) -> None:
         shop = self.shops[plan.connection_id]
+        self.activity.schedule_wrong_clock(plan, active)
         self._every(min(plan.sync_every, 900.0), active, lambda: self._sync_in_time(plan))
         for _ in range(int(self.plan.life * self.plan.ticks * 0.7)):
             happens = (
@@ -235,6 +241,7 @@ class SimulatedRun:
             for problem in PROBLEMS.values():
                 problem.end(self, shop)
             self.sync_times.restore(shop, reports_syncs=shop.connection_id not in self.promises.without_sync_times)
+            shop.quirks.clock_error = 0.0
             self.activity.complete_first_sync(shop)
             for record in shop.orders():
                 shop.heal(record["id"])

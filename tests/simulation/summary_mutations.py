@@ -74,3 +74,8 @@ def repeated_requests_write_again(patch: pytest.MonkeyPatch) -> None:
 @mutation
 def products_by_id_alone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(AlertLineItem, "product_key", property(lambda self: (self.product_id, None)))
+
+
+@mutation
+def voided_shipments_counted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.trackstar.orders._has_left", lambda shipment: True)

@@ -23,6 +23,8 @@ FOUND_BY = {
     "future_versions_trusted": (33, "a window ended"),
     "last_copy_on_a_page_wins": (35, "a window ended"),
     "first_copy_on_a_page_wins": (35, "a window ended"),
+    "older_copies_never_believed": (7, "showed an older copy as processing, not believed"),
+    "older_copies_believed_at_once": (1, "goes back from"),
     "sent_marked_before_the_send": (38, "never delivered"),
     "lease_never_checked": (34, "3 copies"),
     "leases_without_an_owner": (34, "kept leases"),
@@ -56,6 +58,11 @@ FOUND_BY = {
     "alerted_without_reading_again": (23, "not read again"),
     "final_orders_keep_their_deadline": (23, "fulfilled, has the deadline"),
     "no_alert_when_a_deadline_is_resolved": (3, "alerted None, expected order.recovered"),
+    "zero_dates_believed": (1, "stored with the ship-by 1999-12-31 23:59:59+00:00"),
+    "far_dates_believed": (0, "stored with the ship-by 2099-12-31 00:00:00+00:00"),
+    "odd_ship_bys_dropped": (0, "stored with the ship-by None"),
+    "unreadable_values_not_reported": (0, "cannot be read, which is not reported"),
+    "midnight_with_an_offset_is_a_moment": (0, "stored with the ship-by 2026-04-21 22:00:00+00:00"),
     "blocked_shops_counted_as_visible": (4, "conn_b as not visible"),
     "ages_run_ahead_of_the_data": (4, "ages of conn_b"),
     "late_orders_not_in_the_backlog": (23, "the backlog of conn_a"),
@@ -63,6 +70,7 @@ FOUND_BY = {
     "money_is_summed_across_currencies": (23, "value in conn_a"),
     "half_of_the_backlog_not_stored": (23, "the changes"),
     "repeated_requests_write_again": (17, "was written twice"),
+    "voided_shipments_counted": (0, "the shipments of"),
     "products_by_id_alone": (1, "the stock of SKU-p1-XL"),
 }
 """The seed that finds each mutation, and a part of its report. `pytest -m slow -k NAME` searches for another seed."""

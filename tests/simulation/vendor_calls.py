@@ -72,7 +72,7 @@ class VendorCalls(httpx.BaseTransport):
             page = json.loads(_body_of(response))
             shown = [f"{each.get('id')}={each.get('status')}" for each in page["data"]]
             self._run.note(f"  served {shown} of {page['total_count']}")
-            self._run.deadlines.served(invocation.connection_id, page["data"])
+            self._run.deadlines.served(invocation.facts, page["data"])
             self._run.oracle.served(invocation.connection_id, invocation.reading, page, str(invocation.ends_at))
         return response
 

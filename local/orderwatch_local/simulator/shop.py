@@ -64,6 +64,8 @@ class Quirks:
         sync_time_error: How far the reported time of a sync differs from the real one, in seconds.
         shows_superseded: Whether its lists show orders twice, with their version of one crawl before.
         spell_status: How it spells a documented status, such as `str.upper`; filters take the documented spelling.
+        clock_error: How far the shop's own clock is ahead of Trackstar's, in seconds.
+        no_sync_time: What its schedules have where they have no time of a sync.
     """
 
     lacks: Collection[Resource] = frozenset()
@@ -77,6 +79,8 @@ class Quirks:
     paging: Paging = Paging.FORWARD
     shows_superseded: bool = False
     spell_status: Callable[[str], str] = str
+    clock_error: float = 0.0
+    no_sync_time: str | None = None
 
 
 class Shop:
@@ -248,19 +252,19 @@ class Shop:
         return [resource for resource in Resource if resource not in self.quirks.lacks]
 
     def _schedule(self, resource: Resource) -> Record:
-        crawl = self._schedules[resource] if self.quirks.reports_syncs else {}
+        crawl, unknown = self._schedules[resource] if self.quirks.reports_syncs else {}, self.quirks.no_sync_time
         return {
             "function_name": resource.function,
-            "last_crawl_start": crawl.get("start"),
-            "last_crawl_end": crawl.get("end"),
-            self.quirks.latest_sync_field: crawl.get("end"),
+            "last_crawl_start": crawl.get("start", unknown),
+            "last_crawl_end": crawl.get("end", unknown),
+            self.quirks.latest_sync_field: crawl.get("end", unknown),
             "sync_frequency": self.sync_frequency,
             "in_progress": self.quirks.is_syncing,
             "sync_status": "enabled",
         }
 
     def _write(self, resource: Resource, record: Record) -> None:
-        now = stamp(self._clock.now())
+        now = stamp(self._clock.now() + timedelta(seconds=self.quirks.clock_error))
         self._mirrors[resource].put({"created_date": now, **deepcopy(record), "updated_date": now})
 
     def _garble(self, order_id: str, garbling: Garbling) -> None:
