@@ -10,7 +10,7 @@ from orderwatch_local.simulator.filters import ListQuery
 from orderwatch_local.simulator.mirror import Resource
 from tests.simulation.cloud import CONNECTIONS
 from tests.simulation.plan import STATUSES, ShopPlan
-from tests.simulation.spellings import FAR_DATES, NO_DATES, UNREADABLE_DATES, ZERO_DATES, Fields
+from tests.simulation.spellings import FAR_DATES, MEANING, NO_DATES, UNREADABLE_DATES, ZERO_DATES, Fields
 
 if TYPE_CHECKING:
     from tests.simulation.run import SimulatedRun
@@ -196,4 +196,4 @@ class ShopActivity:
 
 
 def _brief(ship_by: Fields) -> str:
-    return f"{ship_by['latest_ship_date']!r}, which means {ship_by['additional_fields']['ship_by']}"
+    return f"{ship_by['latest_ship_date']!r}, which means {ship_by[MEANING]}"

@@ -22,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from orderwatch_local.simulator.records import blocks
 from tests.simulation.cloud import ALERTS, ORDERS, Change, Row
@@ -47,8 +47,20 @@ from tests.simulation.visible import Known, VisibleOrder
 _REPORTED = re.compile(r"\b(\w+_date) \(\d")
 """A field in the words of a report."""
 
-type Copy = tuple[str | None, str | None, str]
-"""The status of a record, its version, and the clock of the version."""
+
+class Copy(NamedTuple):
+    """What a record shows of its order."""
+
+    status: str | None
+    ship_by: datetime | None
+    version: str | None
+    clock: str
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Self:
+        """What this record shows."""
+        clock = "trackstar" if date_of(record, "trackstar_updated_date") else "shop"
+        return cls(status_of(record), ship_by_of(record), version_of(record), clock)
 
 
 @dataclass
@@ -61,8 +73,8 @@ class PollFacts:
         watermark: The last sync end by the API's report; None: it reported none.
         began: The shop's count of changes at that report.
         requested_at: When it was requested, by our clock, in milliseconds; the same for its retries.
-        shown: Every status and version of each order that was served to it, and the clock of the version.
-        unreadable: The fields with a value that cannot be read, on the lists that were served to it.
+        shown: Every copy of each order that was served to it.
+        unreadable: The fields with a value that cannot be read, in orders of the lists that were served to it.
         read_again: Orders that were asked for by their ids, as they could be seen then.
         is_spoilt: Whether it lost a transaction, was refused, or did not come to its end.
     """
@@ -111,9 +123,9 @@ class DeadlineOracle:
         """A page of a list was served to a poll: a superseded copy may have another ship-by."""
         for record in records:
             self._served_ship_bys[facts.connection_id, key_of(record)].add(ship_by_of(record))
-            facts.unreadable |= unreadable_in(record)
+            facts.unreadable |= unreadable_in(record) if status_of(record) else set()
             self._unreadable[facts.connection_id] |= unreadable_in(record)
-            facts.shown[key_of(record)].add(_copy_of(record))
+            facts.shown[key_of(record)].add(Copy.of(record))
 
     def connection_answered(self, facts: PollFacts, answer: Any) -> None:
         """`GET /connections/{id}` was answered."""
@@ -143,7 +155,7 @@ class DeadlineOracle:
         """A page of orders was served by their ids; later pages show other orders."""
         visible, records = self.known.shops[facts.connection_id].orders, list(records)
         for record in records:
-            facts.shown[key_of(record)].add(_copy_of(record))
+            facts.shown[key_of(record)].add(Copy.of(record))
         facts.read_again |= {key: visible[key] for key in map(key_of, records) if key in visible}
 
     def baseline_asked(self, connection_id: str) -> None:
@@ -281,12 +293,6 @@ class DeadlineOracle:
     def _deadlines(self, row: Row) -> list[Deadline]:
         calendar = self.calendar(subject_of(row)[0])
         return deadlines_of(calendar, row["status"], moment_in(row, "ship_by"), moment(row["since"]))
-
-
-def _copy_of(record: dict[str, Any]) -> Copy:
-    """What a record shows of its order."""
-    clock = "trackstar" if date_of(record, "trackstar_updated_date") else "shop"
-    return status_of(record), version_of(record), clock
 
 
 def _two_syncs_before(moment: datetime | None) -> datetime | None:

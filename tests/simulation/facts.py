@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.simulation.cloud import Row
-from tests.simulation.spellings import UNREADABLE, UNREADABLE_DATES
+from tests.simulation.spellings import MEANING, UNREADABLE, UNREADABLE_DATES
 
 _DATE = re.compile(r"20[0-2]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
@@ -60,14 +60,14 @@ def status_of(record: dict[str, Any]) -> str | None:
 
 def ship_by_of(record: dict[str, Any]) -> datetime | None:
     """Its ship-by as the shop means it, whatever the spelling; None where it has none or it cannot be read."""
-    meaning = record["additional_fields"]["ship_by"]
+    meaning = record[MEANING]
     return moment(meaning) if meaning not in {None, UNREADABLE} else None
 
 
 def unreadable_in(record: dict[str, Any]) -> set[str]:
     """The dates of a record that were given and cannot be read (rule 21)."""
     dates = {name for name in ("updated_date", "trackstar_updated_date") if record.get(name) in UNREADABLE_DATES}
-    return dates | ({"latest_ship_date"} if record["additional_fields"]["ship_by"] == UNREADABLE else set())
+    return dates | ({"latest_ship_date"} if record[MEANING] == UNREADABLE else set())
 
 
 def moment(text: str) -> datetime:

@@ -24,7 +24,7 @@ from orderwatch.reading.cursor import AfterPage, Cursor, ReadContext
 from orderwatch.reading.window import OVERLAP, Progress, ReadIds, Window, WindowKind
 from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.client import ConnectionClient
-from orderwatch.trackstar.orders import DateField, Order, OrderPage, OrderQuery, Version
+from orderwatch.trackstar.orders import DateField, Order, OrderDetails, OrderPage, OrderQuery, Version
 from tests.simulation.cloud import ALERTS, ObservedTables
 from tests.simulation.event_sources import EventSources
 from tests.simulation.functions import ENVIRONMENT
@@ -226,6 +226,11 @@ def older_copies_believed_at_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.polling.detect.READINGS_TO_BELIEVE", 1)
 
 
+@mutation
+def older_ship_bys_never_believed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.polling.detect._matters", lambda order, stored, _: order.status != stored.status)
+
+
 # Sending (rules 2 and 17)
 
 
@@ -394,3 +399,11 @@ def recovery_without_an_alert(patch: pytest.MonkeyPatch) -> None:
         return rows | {order_id: replace(row, status_alert_id="any") for order_id, row in alerted.items()}
 
     patch.setattr(PollStore, "stored_orders", stored_orders)
+
+
+@mutation
+def orders_without_a_date_are_older_than_the_watch(patch: pytest.MonkeyPatch) -> None:
+    def first_seen(self: OrderDetails) -> datetime:
+        return self.trackstar_created_date or self.created_date or datetime.min.replace(tzinfo=UTC)
+
+    patch.setattr(OrderDetails, "first_seen_by_trackstar", property(first_seen))

@@ -2,19 +2,22 @@
 
 `Oracle` checks the other half: that nothing else lets a stored version go back.
 
-A poll counts if it ended normally. The copies that it was served must all have one status, another one than the row,
-and be dated before the row by the same clock. Excused: whatever a poll showed that did not end normally, since it is
-unknown whether it was written.
+A poll counts if it ended normally. The copies that it was served must all have one status and one ship-by, not both
+those of the row, and be dated before the row by the same clock. Excused: whatever a poll showed that did not end
+normally, since it is unknown whether it was written.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from tests.simulation.deadline_oracle import Copy, PollFacts
-from tests.simulation.facts import Subject, Violation, moment
+from tests.simulation.facts import Subject, Violation, moment, moment_in
 from tests.simulation.visible import Known
 
 READINGS = 3
+
+type State = tuple[str | None, datetime | None]
+"""A status and a ship-by."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +25,13 @@ class _Streak:
     """Polls in a row that showed an older copy.
 
     Attributes:
-        status: Of the copy.
+        state: Of the copy.
         version: Of the row.
         readings: Number of polls.
         latest: When the latest of them was requested.
     """
 
-    status: str
+    state: State
     version: str
     readings: int
     latest: int
@@ -49,29 +52,27 @@ class OlderCopyOracle:
         """A poll ended; `is_finished`: normally."""
         for order_id, copies in facts.shown.items():
             subject = (facts.connection_id, order_id)
-            streak = self._streaks.pop(subject, None)
-            status = self._older_status(subject, copies)
-            if status is None or not is_finished or facts.is_spoilt:
+            before = self._streaks.pop(subject, None)
+            state, row = self._older_state(subject, copies), self.known.order(subject)
+            if state is None or row is None or not is_finished or facts.is_spoilt:
                 continue
-            row_version = (self.known.order(subject) or {})["version"]
-            if streak and (streak.status, streak.version) == (status, row_version):
-                is_new = facts.requested_at > streak.latest
-                latest = max(facts.requested_at, streak.latest)
-                streak = _Streak(status, row_version, streak.readings + is_new, latest)
-            else:
-                streak = _Streak(status, row_version, 1, facts.requested_at)
+            streak = _Streak(state, row["version"], 1, facts.requested_at)
+            if before and (before.state, before.version) == (state, row["version"]):
+                is_later = facts.requested_at > before.latest
+                latest = max(facts.requested_at, before.latest)
+                streak = _Streak(state, row["version"], before.readings + is_later, latest)
             if streak.readings >= READINGS:
-                raise Violation(f"{subject}: {READINGS} polls in a row showed an older copy as {status}, not believed")
+                raise Violation(f"{subject}: {READINGS} polls in a row showed an older copy as {state}, not believed")
             self._streaks[subject] = streak
 
-    def _older_status(self, subject: Subject, copies: set[Copy]) -> str | None:
-        """The status of an order's copies where they differ from its row and are all older by the same clock."""
+    def _older_state(self, subject: Subject, copies: set[Copy]) -> State | None:
+        """What the copies of an order show where it is not what its row shows, and they are older by the same clock."""
         row = self.known.order(subject)
-        [status, *others] = {status for status, _, _ in copies}
-        if row is None or others or status == row["status"]:
+        [state, *others] = {(copy.status, copy.ship_by) for copy in copies}
+        if row is None or others or state[0] is None or state == (row["status"], moment_in(row, "ship_by")):
             return None
-        stored = datetime.fromisoformat(row["version"])
         is_older = all(
-            version and clock == row["version_clock"] and moment(version) < stored for _, version, clock in copies
+            copy.version and copy.clock == row["version_clock"] and moment(copy.version) < moment(row["version"])
+            for copy in copies
         )
-        return status if is_older else None
+        return state if is_older else None

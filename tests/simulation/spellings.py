@@ -11,6 +11,8 @@ from email.utils import format_datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+MEANING = "meant_ship_by"
+"""The field with the meaning of the ship-by."""
 UNREADABLE = "unreadable"
 NO_DATES: tuple[object, ...] = (None, "", " ", "never", "N/A", 0, "0", "-1", "0000-00-00", "0000-00-00 00:00:00")
 ZERO_DATES = (
@@ -31,7 +33,7 @@ type Fields = dict[str, Any]
 def ship_by_fields(value: object, meaning: datetime | str | None) -> Fields:
     """The fields of an order with this ship-by."""
     meant = meaning.isoformat() if isinstance(meaning, datetime) else meaning
-    return {"latest_ship_date": value, "additional_fields": {"ship_by": meant}}
+    return {"latest_ship_date": value, MEANING: meant}
 
 
 @dataclass(frozen=True)

@@ -195,11 +195,14 @@ def test_the_reason_for_a_write_by_its_circumstances(
     assert reason_for(order, before, observation=observation, policy=POLICY) is reason
 
 
-def readings_of(*seen_copies: tuple[Order, int], before: StoredOrder) -> list[Reason]:
+def readings_of(
+    *seen_copies: tuple[Order, int], before: StoredOrder, watermark: datetime | None = None
+) -> list[Reason]:
     """The reasons of these copies, each with the hour of its reading."""
     reasons, row = [], before
     for copy, hour in seen_copies:
-        result = detect(copy, row, observation=replace(OBSERVED, reading=NOON + hour * HOUR), policy=POLICY)
+        observation = replace(OBSERVED, reading=NOON + hour * HOUR, watermark=watermark)
+        result = detect(copy, row, observation=observation, policy=POLICY)
         reasons.append(result if isinstance(result, Reason) else result.reason)
         row = row if isinstance(result, Reason) else result.stored
     return reasons
@@ -227,6 +230,27 @@ def test_an_older_copy_that_three_readings_show_is_current(
     copies: list[tuple[Order, int]], reasons: list[Reason], why: str
 ) -> None:
     assert readings_of(*copies, before=stored("open", minute=9)) == reasons, why
+
+
+NEXT_WEEK = NOON + 7 * 24 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("ship_by", "due", "reasons", "why"),
+    [
+        (NOON, None, [Reason.STALE] * 3, "nothing new"),
+        (NEXT_WEEK, None, [OLDER, OLDER, Reason.SAME_STATUS], "another ship-by"),
+        (NOON, NOON + MINUTE, [Reason.STALE] * 3, "its deadline is ahead"),
+        (NOON, NOON, [OLDER, OLDER, Reason.SAME_STATUS], "its deadline has passed"),
+    ],
+)
+def test_an_older_copy_in_the_same_status_is_counted_if_it_matters(
+    ship_by: datetime, due: datetime | None, reasons: list[Reason], why: str
+) -> None:
+    state = DeadlineState(due=Deadline(due, KIND_LATE) if due else None)
+    row = stored("open", minute=9, ship_by=NOON, deadline_state=state)
+    copies = [(seen("open", latest_ship_date=ship_by), hour) for hour in (1, 2, 3)]
+    assert readings_of(*copies, before=row, watermark=NOON) == reasons, why
 
 
 def test_an_older_copy_that_is_believed_is_alerted_with_its_own_version() -> None:

@@ -86,11 +86,11 @@ def product_id_of(item: LineItem) -> str | None:
 
 
 READINGS_TO_BELIEVE = 3
-"""Consecutive readings that must show an older copy with another status before it is current (rule 3)."""
+"""Consecutive readings that must show an older copy before it is current (rule 3)."""
 
 
 class OlderCopy(NamedTuple):
-    """A copy of an order that is dated before the stored version and has another status.
+    """A copy of an order that is dated before the stored version, and would change its status or its deadlines.
 
     Attributes:
         status: Its status.

@@ -31,7 +31,7 @@ class Reason(StrEnum):
     BEFORE_WATCH = "older than the watch"
     STATUS_CHANGED = "status changed"
     SAME_STATUS = "new version of the same status"
-    OLDER_COPY = "older copy with another status"
+    OLDER_COPY = "older copy that may be current"
     STATE = "same version, other deadline or count of older copies"
     GONE = "gone from Trackstar"
     UNCHANGED = "unchanged"
@@ -149,7 +149,7 @@ def detect(
         counted = stored.with_older_copy(order.status, observation.reading)
         if counted.older_copy and counted.older_copy.readings < READINGS_TO_BELIEVE:
             return OrderWrite(order.id, expected=stored, stored=counted, alert=None, reason=reason)
-        reason = Reason.STATUS_CHANGED
+        reason = Reason.SAME_STATUS if order.status == stored.status else Reason.STATUS_CHANGED
     if reason is Reason.STALE:
         return reason
     evaluation = Evaluation(order, stored, reason, observation, policy)
@@ -165,12 +165,20 @@ def reason_for(order: Order, stored: StoredOrder | None, *, observation: Observa
         return _reason_for_unknown(order, observation=observation, policy=policy)
     version = version_of(order, stored, observation)
     if version.is_older_than(stored.version):
-        says_nothing_new = order.status == stored.status or stored.is_counted(observation.reading)
-        return Reason.STALE if says_nothing_new else Reason.OLDER_COPY
+        is_counted = stored.is_counted(observation.reading) or not _matters(order, stored, observation)
+        return Reason.STALE if is_counted else Reason.OLDER_COPY
     if order.status != stored.status:
         return Reason.STATUS_CHANGED
     same_version = version == stored.version or version.clock is VersionClock.OBSERVED
     return Reason.UNCHANGED if same_version and order.raw_status == stored.raw_status else Reason.SAME_STATUS
+
+
+def _matters(order: Order, stored: StoredOrder, observation: Observation) -> bool:
+    """Whether an older copy would change something: the status, the ship-by, or a deadline that has passed."""
+    if (order.status, order.latest_ship_date) != (stored.status, stored.ship_by):
+        return True
+    due, watermark = stored.deadline_state.due, observation.watermark
+    return due is not None and watermark is not None and due.at <= watermark
 
 
 def version_of(order: Order, stored: StoredOrder | None, observation: Observation) -> Version:
