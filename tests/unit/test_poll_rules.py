@@ -504,6 +504,12 @@ def test_a_refused_secret_is_alerted_once_and_so_is_its_end(world: World, wrong:
     assert world.next_poll() == []
 
 
+def test_a_block_is_alerted_by_a_poll_that_is_refused_too(world: World) -> None:
+    world.started("1").shop.errors = [invalid_credentials()]
+    world.shop.quirks.disabled = True
+    assert [kinds(world.next_poll()) for _ in range(2)] == [["connection.blocked"], ["connection.unauthorized"]]
+
+
 @pytest.mark.parametrize("path", ["/cart/orders", "/connections/conn_a"])
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_page_of_a_proxy_is_no_refusal(world: World, path: str, status: int) -> None:

@@ -48,6 +48,13 @@ class Probe:
     watermark: datetime | None = None
     unreadable: UnreadableValues = field(default_factory=UnreadableValues)
 
+    @property
+    def health_before_reading(self) -> Health | None:
+        """The health to which a refusal of the orders is added: a problem that the probe found, else the stored one."""
+        before = self.state.health
+        suspected = before.suspected if before else None
+        return replace(self.health, suspected=suspected) if self.health.is_unhealthy else before
+
 
 def probe_connection(vendor: Vendor, state: ConnectionState, connection: AlertConnection) -> Probe:
     """Request Trackstar's record of the connection. A failed request never stops the reading of orders."""

@@ -85,7 +85,7 @@ def poll(
             page = vendor.order_page(progress.window, page_token=progress.page_token, size=progress.page_size)
         except (UnauthorizedError, ForbiddenError) as error:
             logger.error("Trackstar refused access; the next poll tries again", exc_info=error)
-            refused = health_after_refusal(probe.state.health, refused_by_trackstar(now=vendor.now()))
+            refused = health_after_refusal(probe.health_before_reading, refused_by_trackstar(now=vendor.now()))
             save_health(store, state, refused, probe.connection)
             return metrics.ended(Outcome.UNAUTHORIZED)
         except TrackstarError as error:  # a refused token or filter, or too large a page; others are raised again
