@@ -11,6 +11,7 @@ from orderwatch_local.simulator import (
     ACCESS_TOKEN_HEADER,
     API_KEY_HEADER,
     Paging,
+    RefusedError,
     Request,
     Resource,
     Response,
@@ -234,6 +235,21 @@ def test_page_tokens_can_be_stuck_or_loop(world: TwoShops, paging: Paging, found
         read += [order["id"] for order in page["data"]]
         query = page["next_token"] and {"limit": 1, "page_token": page["next_token"]}
     assert read == found
+
+
+def test_page_tokens_can_be_refused_in_any_words(world: TwoShops) -> None:
+    world.place("o1", "o2", "o3")
+    tokens = [world.page(limit=limit)["next_token"] for limit in (1, 2)]
+    world.a.quirks.refuse_token = lambda token: RefusedError(410, "Gone") if token == tokens[0] else None
+    refused, accepted = (world.get("/cart/orders", {"page_token": token}) for token in tokens)
+    assert (refused.status, refused.json()["error"], accepted.status) == (410, "Gone", 200)
+
+
+def test_an_empty_list_can_be_null(world: TwoShops) -> None:
+    world.a.quirks.null_if_empty = True
+    assert world.page() == {"data": None, "next_token": None, "total_count": 0}
+    world.place("o1")
+    assert world.orders() == ["o1"]
 
 
 def test_a_page_token_is_valid_for_its_list_and_an_hour(world: TwoShops) -> None:

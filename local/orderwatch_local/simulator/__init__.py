@@ -2,7 +2,7 @@
 
 from orderwatch_local.simulator.api import ACCESS_TOKEN_HEADER, API_KEY_HEADER, Envelope, LoggedRequest, Trackstar
 from orderwatch_local.simulator.clock import Clock, LiveClock, SystemClock, VirtualClock
-from orderwatch_local.simulator.exchange import Request, Response, json_response
+from orderwatch_local.simulator.exchange import RefusedError, Request, Response, json_response
 from orderwatch_local.simulator.limits import Paging, Spelling
 from orderwatch_local.simulator.mirror import Resource, TrackstarDates
 from orderwatch_local.simulator.records import Record, endpoint_error, invalid_credentials, missing_permission, stamp
@@ -25,6 +25,7 @@ __all__ = [
     "Place",
     "Quirks",
     "Record",
+    "RefusedError",
     "Request",
     "Resource",
     "Response",

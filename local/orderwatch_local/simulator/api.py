@@ -210,9 +210,12 @@ class Trackstar:
         def answer(shop: Shop, request: Request, _: str) -> Response:
             _require(resource, shop)
             query = read_list_query(request.query, resource.grammar, refused=shop.quirks.refused_filters)
+            if query.page_token is not None and (refusal := shop.quirks.refuse_token(query.page_token)):
+                raise refusal
             scope, paging = f"{resource} of {shop.connection_id}", shop.quirks.paging
             page = self._tokens.page(shop.listed(resource, query), query, scope, paging=paging)
-            return json_response(page)
+            is_null = shop.quirks.null_if_empty and page["total_count"] == 0
+            return json_response(page | {"data": None} if is_null else page)
 
         return answer
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from threading import RLock
 
 from orderwatch_local.simulator.clock import Clock
+from orderwatch_local.simulator.exchange import RefusedError
 from orderwatch_local.simulator.filters import ListQuery
 from orderwatch_local.simulator.limits import Paging
 from orderwatch_local.simulator.mirror import Garbling, Mirror, Resource, TrackstarDates
@@ -66,6 +67,8 @@ class Quirks:
         spell_status: How it spells a documented status, such as `str.upper`; filters take the documented spelling.
         clock_error: How far the shop's own clock is ahead of Trackstar's, in seconds.
         no_sync_time: What its schedules have where they have no time of a sync.
+        refuse_token: The refusal of a page token of its lists; None: the token is accepted.
+        null_if_empty: Whether an empty list has `null` in place of its records.
     """
 
     lacks: Collection[Resource] = frozenset()
@@ -81,6 +84,8 @@ class Quirks:
     spell_status: Callable[[str], str] = str
     clock_error: float = 0.0
     no_sync_time: str | None = None
+    refuse_token: Callable[[str], RefusedError | None] = lambda _: None
+    null_if_empty: bool = False
 
 
 class Shop:
