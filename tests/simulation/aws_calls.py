@@ -53,6 +53,7 @@ class AwsCalls:
                 invocation = self._run.running[-1]
                 invocation.reading = self._run.oracle.loaded(invocation.connection_id)
                 invocation.was_suspected = self._run.oracle.is_suspected(invocation.connection_id)
+                invocation.continues = self._run.oracle.has_progress(invocation.connection_id)
                 invocation.knew_dates = self._run.oracle.knows_vendor_dates(invocation.connection_id)
             if self._run.happens(self._run.plan.aws_fault * 0.5) and service != "sns":
                 self._run.note("  the response is lost")
@@ -66,6 +67,7 @@ class AwsCalls:
     def _sent_by(invocation: Invocation, operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
         """Send a request. A poll that loses a transaction, or asks for another poll, may leave alerts to another."""
         invocation.facts.is_spoilt |= operation == "send_message_batch"
+        invocation.asks_for_another |= operation == "send_message_batch"
         try:
             return send(**request)
         except ClientError:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.simulation.cloud import Row
+from tests.simulation.large_orders import is_oversized
 from tests.simulation.spellings import MEANING, UNREADABLE, UNREADABLE_DATES
 
 _DATE = re.compile(r"20[0-2]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -51,9 +52,9 @@ def created_of(record: dict[str, Any]) -> str | None:
 
 
 def status_of(record: dict[str, Any]) -> str | None:
-    """Its status where it can be watched: an id and a status, which may be numbers, in the documented spelling."""
+    """Its status where it can be read: an id and a status, which may be numbers, in the documented spelling."""
     fields = [record.get(name) for name in ("id", "status")]
-    if not all(isinstance(each, str | int) and each != "" for each in fields):
+    if is_oversized(record) or not all(isinstance(each, str | int) and each != "" for each in fields):
         return None
     return str(fields[1]).strip().lower().replace("-", "_").replace(" ", "_").replace("canceled", "cancelled")
 

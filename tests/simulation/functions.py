@@ -7,14 +7,16 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from functools import cache, partial
 from io import StringIO
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
 from orderwatch import clock
 from orderwatch.observability import logger
+from orderwatch.reading.window import Progress
 from orderwatch.trackstar.client import Trackstar
+from tests.simulation import large_orders
 from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, PACE, PREFIX
 from tests.support.template import ROOT
 
@@ -29,6 +31,8 @@ TIMEOUTS = {
     "send_summary": 300.0,
 }
 """Seconds after which Lambda kills an invocation."""
+_first_page: Any = Progress.__init__
+"""Has the size of a window's first page as a default."""
 ENVIRONMENT = {
     "PARAMETER_PREFIX": PREFIX,
     "TRACKSTAR_BASE_URL": "https://trackstar.invalid",
@@ -85,7 +89,13 @@ def installed(run: "SimulatedRun", copies: dict[str, int]) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.dict("os.environ", ENVIRONMENT | run.environment))
         stack.enter_context(patch("boto3.client", run.aws_calls.client))
-        stack.enter_context(patch("orderwatch.trackstar.client.PAGE_SIZE", run.plan.page_size))
+        for name in ("trackstar.client", "reading.window"):
+            stack.enter_context(patch(f"orderwatch.{name}.PAGE_SIZE", run.plan.page_size))
+        stack.enter_context(patch.dict(_first_page.__kwdefaults__, page_size=run.plan.page_size))
+        if run.large_orders.share:
+            stack.enter_context(patch("orderwatch.trackstar.http.MAX_BODY", large_orders.BOUND))
+            stack.enter_context(patch("orderwatch.trackstar.http.MAX_ERROR_BODY", large_orders.END))
+            stack.enter_context(patch("orderwatch.reading.window.ROOMY", large_orders.ROOMY))
         for name in ("dynamodb", "stores"):
             stack.enter_context(patch(f"orderwatch.aws.{name}.MAX_ACTIONS", run.plan.actions))
         stack.enter_context(warnings.catch_warnings(action="ignore"))

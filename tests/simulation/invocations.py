@@ -28,6 +28,8 @@ EXPECTED = (ClientError, OrderwatchError, GetParameterError)
 MAX_AT_ONCE = 2
 MAX_MEANWHILE = 500
 """Times that something happens during a call: a shop that changes at each of our requests outgrows pages of two."""
+STOP_BEFORE = 30.0
+"""Seconds before its end at which a poll leaves the rest to another one."""
 LEASE_DURATION = 120.0
 """Seconds for which a lease lasts, but for the time that a process needs to take it."""
 
@@ -49,6 +51,10 @@ class Invocation:
         leased_at: When it acquired each lease.
         facts: What the API reported to it about deadlines.
         lost_an_update: Whether an update of its own may not have been written, so that it may keep a lease.
+        continues: Whether it continues a window.
+        has_asked: Whether it has asked for a page of a window.
+        got_further: Whether it got a page of a window, or learned that the page is refused or too large.
+        asks_for_another: Whether it has asked for another poll, which continues.
     """
 
     function: str
@@ -66,6 +72,10 @@ class Invocation:
     leased_at: dict[str, float] = field(default_factory=dict)
     facts: PollFacts = field(default_factory=PollFacts)
     lost_an_update: bool = False
+    continues: bool = False
+    has_asked: bool = False
+    got_further: bool = False
+    asks_for_another: bool = False
     function_name: str = "function"
     memory_limit_in_mb: int = 256
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
@@ -174,6 +184,7 @@ class Invocations:
             self._run.note(f"{function}/{copy} fails: {error.child_exceptions[0][0]}")
         else:
             self._check_health(invocation)
+            self._check_progress(invocation)
             self._check_leases(invocation)
             is_finished = True
             self._run.deadlines.finished(invocation.facts)
@@ -202,6 +213,16 @@ class Invocations:
         is_first = problems == {"refused"} and not invocation.was_suspected and "suspected" in health
         if problems and not is_first and health["state"] not in {"blocked", "unauthorized"}:
             raise Violation(f"{invocation.connection_id} is {problems}, and stored as {health['state']}")
+
+    def _check_progress(self, invocation: Invocation) -> None:
+        """Rule 7: a poll that leaves the rest to another one ran out of time, and got further."""
+        if invocation.function != "poll_orders" or not invocation.asks_for_another:
+            return
+        if (seconds_left := invocation.ends_at - self._run.time.seconds) > STOP_BEFORE:
+            raise Violation(f"{invocation.connection_id} is left to another poll with {seconds_left:.0f} s left")
+        is_open = "progress" in invocation.written.get("cursor", {})
+        if is_open and invocation.continues and not invocation.got_further:
+            raise Violation(f"{invocation.connection_id}: a poll that got no further is reported as successful")
 
     @staticmethod
     def _check_failures(error: BatchProcessingError) -> None:

@@ -4,6 +4,7 @@ A mutation changes what a class of the product offers to the others, or what pas
 a client or of a value, an environment variable, or a request to the simulated AWS.
 """
 
+import json
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -19,11 +20,13 @@ from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.rate_limit import RateLimiter
 from orderwatch.aws.stores import PollStore
+from orderwatch.errors import InvalidRequestError, ResponseTooLargeError, TrackstarError
 from orderwatch.polling.detect import Evaluation, Observation, OrderWrite
 from orderwatch.reading.cursor import AfterPage, Cursor, ReadContext
 from orderwatch.reading.window import OVERLAP, Progress, ReadIds, Window, WindowKind
 from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.client import ConnectionClient
+from orderwatch.trackstar.fields import parse_json
 from orderwatch.trackstar.orders import DateField, Order, OrderDetails, OrderPage, OrderQuery, Version
 from tests.simulation.cloud import ALERTS, ObservedTables
 from tests.simulation.event_sources import EventSources
@@ -43,7 +46,9 @@ _order_page = ConnectionClient.order_page
 _filters = OrderQuery.filters
 _version = Order.version
 _observation = Observation.of
-_begin, _after = Cursor.begin, Cursor.after
+_begin, _after, _recover = Cursor.begin, Cursor.after, Cursor.recover
+_restarted = Progress.restarted
+_read_page = OrderPage.read
 
 
 def mutation(breaks: Mutation) -> Mutation:
@@ -365,7 +370,47 @@ def page_token_loops_followed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Progress, "is_loop", lambda self, next_token: False)
 
 
-# What the vendor says (rules 9 and 10)
+@mutation
+def restarts_not_counted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Progress, "restarted", lambda self: replace(_restarted(self), attempt=self.attempt))
+
+
+@mutation
+def refused_tokens_kept(patch: pytest.MonkeyPatch) -> None:
+    # Refusals in other words than the documented ones.
+    names_token = lambda self: isinstance(self, InvalidRequestError) and self.names("page_token")  # noqa: E731
+    patch.setattr(TrackstarError, "refuses_request", property(names_token))
+
+
+@mutation
+def polls_without_progress_succeed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Progress, "is_beyond", lambda self, other: True)
+
+
+@mutation
+def exhausted_windows_left_to_the_next_poll(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("orderwatch.polling.poll._raise_if_stuck", lambda progress, continued: None)
+
+
+@mutation
+def pages_never_shrink(patch: pytest.MonkeyPatch) -> None:
+    def recover(self: Cursor, error: TrackstarError, context: ReadContext) -> Cursor:
+        if isinstance(error, ResponseTooLargeError):
+            raise error
+        return _recover(self, error, context)
+
+    patch.setattr(Cursor, "recover", recover)
+
+
+@mutation
+def oversized_orders_not_passed(patch: pytest.MonkeyPatch) -> None:
+    def of_ends(head: bytes, tail: bytes) -> OrderPage:
+        raise ValueError
+
+    patch.setattr(OrderPage, "of_ends", of_ends)
+
+
+# What the vendor says (rules 9, 10 and 18)
 
 
 @mutation
@@ -381,6 +426,22 @@ def statuses_compared_as_spelled(patch: pytest.MonkeyPatch) -> None:
 @mutation
 def pages_of_a_proxy_believed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("orderwatch.trackstar.http.has_vendor_error", lambda body: True)
+
+
+@mutation
+def errors_in_a_200_ignored(patch: pytest.MonkeyPatch) -> None:
+    def without_errors(body: bytes) -> OrderPage:
+        page = parse_json(body)
+        if isinstance(page, dict):
+            page = {name: value for name, value in page.items() if name not in {"error", "errors"}}
+        return _read_page(json.dumps(page).encode())
+
+    patch.setattr(OrderPage, "read", without_errors)
+
+
+@mutation
+def missing_lists_are_empty(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(OrderPage, "read", lambda body: _read_page(body.replace(b'"data": null', b'"data": []')))
 
 
 # What is alerted (rule 8)

@@ -10,8 +10,8 @@ It asks nothing of the product. It checks
   `total_count`, or was begun three times. Every order that did not change since the reading began has its visible
   status in our table. This compares all orders of the shop, not only those of the window, so the next window at the
   latest finds a cursor that has ever passed an order that was not read.
-- **every list that is asked for** (rules 5 and 7). No reading follows pages without a new order for long, and none
-  uses the shop's date where Trackstar's was seen and never refused.
+- **every list that is asked for** (rules 5 and 7). No reading follows pages without a new order for long, no poll
+  begins a window more than three times, and none uses the shop's date where Trackstar's was seen and never refused.
 - **every message** (rule 2). It is about an alert in the table. The number of its copies is at most one, plus the
   senders that ended between its send and its mark.
 - **an unreported change in the calm** (rule 1). A change that no sync time reports is in the table within `MAX_GAP`
@@ -19,10 +19,10 @@ It asks nothing of the product. It checks
 - **the end**, after the calm. No alert is pending, every alert in the table was delivered, the table shows what is
   visible, and every poll of the calm succeeded.
 
-Excused, each for a named reason: an order that cannot be read (no id or status); one whose version went back with the
-vendor's clock, until it is newer again (rule 3), or lies in the vendor's future; one that moved past us in three
-readings of a window, or in exchange for another order that entered the window meanwhile; one without the date that
-the window filters on, where others have it; one that was dated between two jumps of the vendor's clock of which no
+Excused, each for a named reason: an order that cannot be read (no id or status, or too large); one whose version went
+back with the vendor's clock, until it is newer again (rule 3), or lies in the vendor's future; one that moved past us
+in three readings of a window, or in exchange for another order that entered the window meanwhile; one without the date
+that the window filters on, where others have it; one that was dated between two jumps of the vendor's clock of which no
 window saw the first; where the filter is the shop's date (rule 5), one that became visible later than the fallback's
 overlap; where the baseline is capped, one older than it. A sweep (rule 6) ends every excuse but the first two for
 watched statuses.
@@ -41,7 +41,7 @@ from tests.simulation.deadline_oracle import DeadlineOracle
 from tests.simulation.facts import Subject, Violation, created_of, date_of, moment, status_of, subject_of, version_of
 from tests.simulation.plan import WATCHED
 from tests.simulation.visible import Known, Reading
-from tests.simulation.window_oracle import WindowOracle
+from tests.simulation.window_oracle import MAX_ATTEMPTS, WindowOracle
 from tests.support.recording_sns import alert_ids_in
 
 MAX_PAGES_WITHOUT_NEW_ORDERS = 10
@@ -91,11 +91,15 @@ class Oracle:
     def loaded(self, connection_id: str) -> Reading | None:
         """A poll loads the connection's row: the walk that it finds there, unfinished."""
         left = self._readings.get(connection_id)
-        return replace(left, order_ids=set(left.order_ids), pages_without_new_orders=0) if left else None
+        return replace(left, order_ids=set(left.order_ids), pages_without_new_orders=0, begins=0) if left else None
 
     def knows_vendor_dates(self, connection_id: str) -> bool:
         """Whether the row of the connection was written after its orders had shown Trackstar's date."""
         return connection_id in self._dated - self.refusing
+
+    def has_progress(self, connection_id: str) -> bool:
+        """Whether the row of the connection has a window that the next poll is to continue."""
+        return bool(self.known.connection(connection_id).get("cursor", {}).get("progress"))
 
     def is_suspected(self, connection_id: str) -> bool:
         """Whether the row of the connection has a refusal that the next poll is to confirm."""
@@ -126,8 +130,11 @@ class Oracle:
             return reading
         now = self.known.shops[connection_id].changes
         if reading and reading.filters == filters:
-            attempts = reading.attempts + 1
-            return Reading(filters, reading.opened, now, reading.jumps, reading.opened_at, attempts=attempts)
+            is_again = reading.pages > 0  # without a page, the first one is only asked for once more
+            attempts, begins = reading.attempts + is_again, reading.begins + is_again
+            if begins > MAX_ATTEMPTS:
+                raise Violation(f"{connection_id}: a poll begins a window more than {MAX_ATTEMPTS} times")
+            return Reading(filters, reading.opened, now, reading.jumps, reading.opened_at, attempts, begins)
         opened = Reading(filters, now, now, self.jumps, date)
         if self.known.connection(connection_id).get("cursor", {}).get("position") is None:
             self.deadlines.baseline_asked(connection_id)
@@ -140,9 +147,10 @@ class Oracle:
         known = len(reading.order_ids)
         for record in page["data"]:
             usable = isinstance(record.get("id"), str)
-            reading.shows_vendor_dates |= usable and bool(date_of(record, "trackstar_updated_date"))
+            reading.shows_vendor_dates |= bool(status_of(record) and date_of(record, "trackstar_updated_date"))
             reading.order_ids.add(record["id"] if usable else f"nameless {len(reading.order_ids)}")
         self.showed(connection_id, page["data"], poll_id)
+        reading.pages += 1
         reading.expected_count = max(reading.expected_count, page["total_count"])
         reading.is_whole = page["next_token"] is None
         reading.pages_without_new_orders = 0 if len(reading.order_ids) > known else reading.pages_without_new_orders + 1

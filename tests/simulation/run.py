@@ -20,8 +20,10 @@ from tests.simulation.event_sources import SENDERS, EventSources
 from tests.simulation.facts import Violation
 from tests.simulation.functions import TIMEOUTS, installed
 from tests.simulation.invocations import MAX_AT_ONCE, Invocation, Invocations
+from tests.simulation.large_orders import LargeOrders
 from tests.simulation.older_copies import OlderCopyOracle
 from tests.simulation.oracle import Oracle
+from tests.simulation.page_tokens import PageTokenFaults
 from tests.simulation.plan import SPELLINGS, STATUSES, TICK, Plan, ShopPlan, drawn
 from tests.simulation.problems import PROBLEMS, lose_products
 from tests.simulation.shipments import Shipments
@@ -39,6 +41,8 @@ SUMMARY_EVERY = 2400.0
 CALM_SECONDS = 30 * 3600.0
 PRODUCTS_FAULTS = 0.2
 """The share of shops whose products cannot be synced for a while."""
+NULL_IF_EMPTY = 0.3
+"""The share of shops whose empty lists have no list."""
 
 
 class SimulatedRun:
@@ -48,7 +52,7 @@ class SimulatedRun:
         plan: What kind of run it is.
 
     Attributes:
-        habits: Decides what does not change the course of a seed: spellings, statuses of error pages, products faults.
+        habits: Decides what does not change the course of a seed: spellings, kinds of a fault, products, page tokens.
         trace: What happened, a line for each event; the same for every run of a seed.
         running: The invocations under way, the innermost last.
         is_calm: Whether nothing fails any more.
@@ -67,6 +71,7 @@ class SimulatedRun:
         late = {shop.connection_id: bool(shop.first_sync_after) for shop in plan.shops}
         self.stock = Stock.drawn(plan.seed, late)
         self.shipments = Shipments(random.Random(f"shipments:{plan.seed}"))
+        self.large_orders, self.page_tokens = LargeOrders.drawn(plan.seed), PageTokenFaults(self)
         self.time = Timeline(self.promises.begins_at)
         self.our_clock = SkewedClock(self.time, plan.our_skew)
         self.vendor_clock = SkewedClock(self.time, plan.vendor_skew)
@@ -117,6 +122,7 @@ class SimulatedRun:
         )
         shop.quirks.trackstar_dates, shop.quirks.shows_superseded = plan.dates, plan.shows_superseded
         shop.quirks.spell_status = self.habits.choice(SPELLINGS)
+        shop.quirks.refuse_token = self.page_tokens.of(plan.connection_id)
         shop.quirks.reports_syncs = plan.connection_id not in self.promises.without_sync_times
         shop.quirks.no_sync_time = self.promises.no_sync_time
         parameters = f"{PREFIX}/connections/{plan.connection_id}"
@@ -193,6 +199,10 @@ class SimulatedRun:
                 self.time.after(self.habits.uniform(0, active), lambda shop=shop: lose_products(self, shop))  # type: ignore[misc]
         for _ in range(self.plan.problems):
             self._schedule_problem(active)
+        for shop in self.shops.values():
+            shop.quirks.null_if_empty = self.habits.random() < NULL_IF_EMPTY
+            self.page_tokens.schedule(shop, active)
+            self.large_orders.schedule(self, shop, active)
 
     def _every(self, seconds: float, until: float, happens: Callable[[], None]) -> None:
         start = self.time.seconds
@@ -240,6 +250,7 @@ class SimulatedRun:
         for shop in self.shops.values():
             for problem in PROBLEMS.values():
                 problem.end(self, shop)
+            self.page_tokens.accept(shop)
             self.sync_times.restore(shop, reports_syncs=shop.connection_id not in self.promises.without_sync_times)
             shop.quirks.clock_error = 0.0
             self.activity.complete_first_sync(shop)

@@ -11,7 +11,7 @@ from tests.support.template import ROOT
 
 SEEDS, SEEDS_A_TEST = 60, 5
 REPEATED_SEEDS = (4, 23, 34)
-EVENTFUL_SEEDS = (0, 2, 4, 23, 27, 33, 34, 36, 67, 148)
+EVENTFUL_SEEDS = (0, 2, 4, 6, 9, 23, 27, 29, 33, 34, 36, 67, 74, 148)
 """Together they contain every event; only few seeds, such as 67 and 148, have page tokens that lead nowhere."""
 
 
@@ -60,10 +60,17 @@ EVENTS = (
     *(f"sent order.{kind}" for kind in ("digest", "recovered")),
     *(f"sent {kind}" for kind in ("products.blocked", "status.new", "orders.unreadable_values")),
     *(f"sent connection.{kind}" for kind in ("blocked", "unauthorized", "stale", "recovered")),
+    "refuses every page token",
+    "the saved page token is dead",
+    "is oversized",
+    "the response is too large",
     "garble",
     "misdate",
     *(f"lead {where}" for where in ("stuck", "loop")),
     "flip",
     "the vendor's clock jumps",
     *(f"fault {kind}" for kind in ("429", "500", "html", "reset", "refused", "timeout", "cut", "malformed", "half")),
+    *(f"fault 500 {status}" for status in (408, 425, 204)),
+    *(f'fault malformed 200 {{"{name}"' for name in ("data", "error", "errors")),
+    "until a date",
 )

@@ -150,6 +150,8 @@ class Reading:
         jumps: How often the vendor's clock had jumped when the window was opened.
         opened_at: The vendor's clock in the answer before the window was opened.
         attempts: How often the same window was begun.
+        begins: How often one poll began it.
+        pages: Pages that were served of this attempt.
         order_ids: The ids of the orders that were served.
         expected_count: The largest `total_count`.
         is_whole: Whether the last page was served.
@@ -163,6 +165,8 @@ class Reading:
     jumps: int
     opened_at: datetime | None
     attempts: int = 1
+    begins: int = 1
+    pages: int = 0
     order_ids: set[str] = field(default_factory=set)
     expected_count: int = 0
     is_whole: bool = False
