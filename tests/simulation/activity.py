@@ -52,7 +52,13 @@ class ShopActivity:
         order: dict[str, Any] = {"id": number, "order_number": number, "status": status, **price}
         lines = self._run.stock.lines((shop.connection_id, number))
         shipments = self._run.shipments.of_new((shop.connection_id, number))
-        shop.place(order | {"line_items": lines, "shipments": shipments} | ship_by | self._created() | self._run.large_orders.fields())
+        shop.place(
+            order
+            | {"line_items": lines, "shipments": shipments}
+            | ship_by
+            | self._created()
+            | self._run.large_orders.fields()
+        )
         self._run.note(f"place {shop.connection_id} {number} {status}, to ship by {_brief(ship_by)}")
 
     def _created(self) -> Fields:

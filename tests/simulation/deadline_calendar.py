@@ -2,8 +2,8 @@
 
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from zoneinfo import ZoneInfo
 
+from orderwatch.shop_settings import time_zone
 from tests.simulation.deadline_plan import Calendar
 
 OPEN = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
@@ -22,7 +22,7 @@ def day_is_over(day: date, zone: str) -> datetime:
     """The first minute at which the date in the zone lies behind the day."""
     at = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=16)
     for _ in range(60 * 60):
-        if at.astimezone(ZoneInfo(zone)).date() > day:
+        if at.astimezone(time_zone(zone)).date() > day:
             return at
         at += MINUTE
     raise AssertionError(f"{day} never ends in {zone}")
@@ -31,7 +31,7 @@ def day_is_over(day: date, zone: str) -> datetime:
 @cache
 def business_days_are_over(since: datetime, calendar: Calendar) -> datetime:
     """The first minute at which as many whole business days have passed as make an order stuck."""
-    zone = ZoneInfo(calendar.zone)
+    zone = time_zone(calendar.zone)
     at = since.replace(second=0, microsecond=0)
     today = first = at.astimezone(zone).date()
     passed = 0
@@ -55,7 +55,7 @@ def deadlines_of(
         return []
     if ship_by is None:
         return [(business_days_are_over(since, calendar), "order.stuck")] if calendar.stuck_days else []
-    local = ship_by.astimezone(ZoneInfo(calendar.zone))
+    local = ship_by.astimezone(time_zone(calendar.zone))
     day = next((each.date() for each in (ship_by, local) if (each.hour, each.minute, each.second) == (0, 0, 0)), None)
     late = day_is_over(day, calendar.zone) if day else ship_by
     warning = late - timedelta(hours=calendar.late_warning_hours)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from email.utils import format_datetime
 from typing import Any
-from zoneinfo import ZoneInfo
+
+from orderwatch.shop_settings import time_zone
 
 MEANING = "meant_ship_by"
 """The field with the meaning of the ship-by."""
@@ -52,7 +53,7 @@ class ShipBySpellings:
         """A ship-by with a time."""
         at = at.replace(microsecond=0)
         spelled = self.chance.choice(MOMENTS)
-        local = at.astimezone(ZoneInfo(self.zone))
+        local = at.astimezone(time_zone(self.zone))
         if local.time() == MIDNIGHT or at.time() == MIDNIGHT:
             spelled = _plain
         return ship_by_fields(spelled(at, local), at)
@@ -60,7 +61,7 @@ class ShipBySpellings:
     def of_day(self, day: date) -> Fields:
         """A ship-by that is a day."""
         midnight = datetime.combine(day, MIDNIGHT, UTC)
-        local = datetime.combine(day, MIDNIGHT, ZoneInfo(self.zone))
+        local = datetime.combine(day, MIDNIGHT, time_zone(self.zone))
         kind = self.chance.choice(("plain", "plain", "date", "with offset", "with offset", "own midnight", "24", "odd"))
         if kind == "date":
             return ship_by_fields(self.chance.choice((f"{day}", f"{day:%Y%m%d}", int(f"{day:%Y%m%d}"))), midnight)
