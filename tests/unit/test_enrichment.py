@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from pydantic import ValidationError
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertLineItem, AlertOrder
@@ -157,3 +158,10 @@ def test_a_page_of_products_keeps_its_good_records() -> None:
         {"id": "2"},
     ]
     assert [each.unreadable for each in page.products] == [{"inventory", "image_url"}, frozenset()]
+
+
+def test_a_page_without_a_list_is_empty_if_it_counts_none() -> None:
+    assert ProductPage.model_validate_json('{"data": null, "total_count": 0}').products == []
+    for body in ('{"data": null, "total_count": 2}', '{"data": null}'):
+        with pytest.raises(ValidationError):
+            ProductPage.model_validate_json(body)

@@ -160,6 +160,6 @@ def read_connection(connection_id: str, body: bytes) -> TrackstarConnection:
         raise ValueError("the body reports an error")
     record = value.get("data", value) if isinstance(value, dict) else value
     for each in record if isinstance(record, list) else [record]:
-        if isinstance(each, dict) and each.get("connection_id", connection_id) == connection_id:
+        if isinstance(each, dict) and each.get("connection_id") == connection_id:
             return TrackstarConnection.model_validate(each, context=UnreadableValues())
     raise ValueError("the body does not contain the connection")

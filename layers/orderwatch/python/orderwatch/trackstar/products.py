@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Self
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, model_validator
 
 from orderwatch.trackstar.fields import Envelope, Id, Name, NoneIfMalformed, Number, Record, RecordId, Sku, Url
 
@@ -68,14 +68,20 @@ class ProductLookup(NamedTuple):
 class ProductPage(Envelope):
     """One page of `GET /cart/products`."""
 
-    data: list[Annotated[Product | None, NoneIfMalformed()]]
+    data: list[Annotated[Product | None, NoneIfMalformed()]] | None
     next_token: str | None = None
     total_count: Annotated[int | None, NoneIfMalformed()] = None
+
+    @model_validator(mode="after")
+    def _check_list(self) -> Self:
+        if self.data is None and self.total_count != 0:
+            raise ValueError("null for a list that is not empty")
+        return self
 
     @property
     def products(self) -> list[Product]:
         """The valid products in the page's order; invalid records are skipped."""
-        return [product for product in self.data if product is not None]
+        return [product for product in self.data or [] if product is not None]
 
 
 class ProductEnvelope(Envelope):
