@@ -242,9 +242,12 @@ def zone_of(shop: AlertConnection | ShopSummary) -> tzinfo:
 
 
 def moment(at: datetime, zone: tzinfo, *, beside: datetime | None = None) -> str:
-    """A date and time: `Fri 6 Mar 10:00 CET`. The year is left out if it is also that of `beside`, the message's time.
+    """A date and time as every message shows it: `Fri 6 Mar 10:00 CET`.
 
-    A naive value is taken as UTC.
+    Args:
+        at: The moment; a naive one is taken as UTC.
+        zone: The shop's time zone (`zone_of`).
+        beside: The message's time. The year is shown only if it is another one; never if that time is unknown.
     """
     local = _local(at, zone)
     name = local.tzname() or "UTC"
@@ -252,7 +255,7 @@ def moment(at: datetime, zone: tzinfo, *, beside: datetime | None = None) -> str
 
 
 def _day(local: datetime, zone: tzinfo, beside: datetime | None) -> str:
-    year = "" if beside and _local(beside, zone).year == local.year else f" {local.year}"
+    year = f" {local.year}" if beside and _local(beside, zone).year != local.year else ""
     return f"{local:%a} {local.day} {local:%b}{year}"
 
 
