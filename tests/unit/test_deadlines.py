@@ -305,8 +305,8 @@ def shown(status: str = "open", ship_by: datetime | None = None) -> AlertOrder:
     [
         (LATE, 1, None),
         (AT_RISK, 1, None),
-        (STUCK, 1, "It has been in exception for a whole business day and has no ship-by."),
-        (STUCK, 2, "It has been in exception for 2 whole business days and has no ship-by."),
+        (STUCK, 1, "In exception for 1 business day, with no ship-by date."),
+        (STUCK, 2, "In exception for 2 business days, with no ship-by date."),
     ],
 )
 def test_an_alert_says_how_long_an_order_is_stuck(deadline: Deadline, days: int, detail: str | None) -> None:

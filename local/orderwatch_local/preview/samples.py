@@ -84,38 +84,42 @@ def order_alert(kind: str, *, alert_id: str = "5b1f0c9a7d3e4862b0a94c17e6f2d835"
     )
 
 
+_TENT_LINE = AlertLineItem(
+    sku="TENT-2P",
+    name="Trail Tent, 2 persons",
+    quantity=Decimal(1),
+    unit_price=Decimal("89.00"),
+    on_hand=Decimal(14),
+    on_hand_by_warehouse={"Hamburg": Decimal(9), "Lyon": Decimal(5)},
+    image_url="https://cdn.example.com/tent-2p.jpg",
+    url=f"{ADMIN}/products/901",
+    product_id="901",
+    is_kit=False,
+    active=True,
+)
+_SOCKS_LINE = AlertLineItem(
+    sku="SOCK-M",
+    name="Merino socks, M",
+    quantity=Decimal(2),
+    unit_price=Decimal("15.50"),
+    on_hand=Decimal(1),
+    on_hand_by_warehouse={"Hamburg": Decimal(1), "Lyon": Decimal(0)},
+    product_id="417",
+    is_kit=False,
+    active=True,
+)
+
+
 def _exception() -> Alert:
-    tent = AlertLineItem(
-        sku="TENT-2P",
-        name="Trail Tent, 2 persons",
-        quantity=Decimal(1),
-        unit_price=Decimal("89.00"),
-        on_hand=Decimal(14),
-        on_hand_by_warehouse={"Hamburg": Decimal(9), "Lyon": Decimal(5)},
-        image_url="https://cdn.example.com/tent-2p.jpg",
-        url=f"{ADMIN}/products/901",
-        product_id="901",
-        is_kit=False,
-        active=True,
-    )
-    socks = AlertLineItem(
-        sku="SOCK-M",
-        name="Merino socks, M",
-        quantity=Decimal(2),
-        unit_price=Decimal("15.50"),
-        on_hand=Decimal(1),
-        on_hand_by_warehouse={"Hamburg": Decimal(1), "Lyon": Decimal(0)},
-        product_id="417",
-        is_kit=False,
-        active=True,
-    )
     return order_alert(
         "order.exception",
         raw_status="Address verification failed",
         total_tax=Decimal("20.74"),
         total_shipping=Decimal("9.90"),
+        shipping_method="Express",
+        carrier="DHL",
         ship_by=datetime(2026, 3, 5, 9, tzinfo=UTC),
-        line_items=(tent, socks),
+        line_items=(_TENT_LINE, _SOCKS_LINE),
     )
 
 
@@ -145,11 +149,12 @@ def _backordered() -> Alert:
         "order.backordered",
         number="#JP-20931",
         currency="JPY",
-        total_price=Decimal("24250.00"),
+        total_price=Decimal("23750.00"),
         total_discount=Decimal(500),
         raw_status="backordered",
         previous_status="confirmed",
         previous_status_since=NOW - timedelta(days=2, hours=4),
+        created_at=NOW - timedelta(days=14, hours=3),
         ship_by=datetime(2026, 2, 20, tzinfo=UTC),
         line_items=lines,
         enrichment=Enrichment(complete=False, missing=missing),
@@ -169,6 +174,7 @@ def _cancelled() -> Alert:
         total_price=None,
         previous_status=None,
         previous_status_since=None,
+        raw_status="cancelled_by_customer",
         shipments=1,
         line_items=(hebrew, *lines),
         more_line_items=200,
@@ -192,6 +198,9 @@ def _deadline(kind: str, *, at: datetime, ship_by: datetime | None, status: str)
         "previous_status_since": None,
         "created_at": placed,
         "status_since": NOW - timedelta(days=4),
+        "total_shipping": Decimal("9.90"),
+        "shipping_method": "Standard",
+        "line_items": (_TENT_LINE, _SOCKS_LINE),
     }
     order = order_alert("order.other", **facts, ship_by=ship_by).order
     assert order is not None  # noqa: S101 - every order alert has an order

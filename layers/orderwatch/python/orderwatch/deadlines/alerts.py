@@ -44,8 +44,9 @@ def _detail(deadline: Deadline, status: str, rules: DeadlineRules) -> str | None
     """How long the order has been stuck; the other kinds need no detail besides the ship-by."""
     if deadline.kind != KIND_STUCK:
         return None
-    days = "a whole business day" if rules.stuck_days == 1 else f"{rules.stuck_days} whole business days"
-    return f"It has been {status_phrase(status)} for {days} and has no ship-by."
+    days = "1 business day" if rules.stuck_days == 1 else f"{rules.stuck_days} business days"
+    said = status_phrase(status)
+    return f"{said[:1].upper()}{said[1:]} for {days}, with no ship-by date."
 
 
 def describe_resolved(deadline: Deadline, *, order: AlertOrder, is_open: bool) -> str:

@@ -346,6 +346,8 @@ class Evaluation(NamedTuple):
             total_shipping=details.total_shipping,
             unreadable=details.unreadable_amounts,
             ship_by=order.latest_ship_date,
+            shipping_method=details.shipping_method_name or details.requested_shipping_method,
+            carrier=details.carrier_name,
             shipments=details.shipments,
             line_items=tuple(
                 AlertLineItem(
