@@ -176,8 +176,8 @@ def test_an_empty_line_does_nothing_and_quit_quits(commands: ShopCommands) -> No
 # The prompt
 
 
-HELD = "#1033 at Alpine Outdoor: processing -> other. Trackstar shows it now.\n"
-OPENED = "#1034 at Alpine Outdoor: fulfilled -> open. Trackstar shows it now.\n"
+HELD = "#1033 at Alpine Outdoor: open -> other. Trackstar shows it now.\n"
+OPENED = "#1034 at Alpine Outdoor: processing -> open. Trackstar shows it now.\n"
 UNKNOWN = "unknown command fial (did you mean fail?); `help` lists the commands\n"
 
 

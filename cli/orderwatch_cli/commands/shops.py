@@ -12,6 +12,7 @@ from orderwatch.aws.order_table import OrderTable
 from orderwatch.deadlines.rules import PROBLEM_KINDS
 from orderwatch.records import Extract, HealthState, StoredOrder
 from orderwatch.rendering.formatting import money, plural
+from orderwatch.summary.figures import SummaryRow
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, Limit, Shop, StackName, Utc, stack_at
 from orderwatch_cli.filters import known_status, require_shop
@@ -57,7 +58,7 @@ class BacklogOrder(BaseModel):
         deadline: `order.late` or `order.stuck` if a deadline has passed.
         raw_status: The status in the shop's own words.
         status_since: When the shop changed to this status.
-        age: Time since then.
+        age: How long the order has needed attention for its present reason, as in the summary.
         ship_by: The ship-by date; None: the shop gives none.
         total_price: The price at the last poll.
         currency: Currency of the price.
@@ -192,11 +193,18 @@ def backlog(stack: Stack, *, shop: str | None = None, status: str | None = None)
     status = known_status(stack, status) if status else None
     connected = [each for each in connected_shops(stack) if shop in {None, each.connection_id}]
     table = _order_table(stack)
-    rows = ((row, each) for each in connected for row in table.needing_attention(each.connection_id).values())
-    return [_backlog_order(row, each) for row, each in rows if status in {None, row.status}]
+    polled = polled_shops(stack, [each.connection_id for each in connected])
+    watched = stack.parameters.watched_statuses
+    found = []
+    for each in connected:
+        as_of = polled.get(each.connection_id, PolledShop()).data_as_of or clock.now()
+        rows = table.needing_attention(each.connection_id).items()
+        listed = (SummaryRow(order_id, row, watched) for order_id, row in rows if status in {None, row.status})
+        found += [_backlog_order(row.row, each, age=row.age(as_of)) for row in listed]
+    return found
 
 
-def _backlog_order(row: StoredOrder, shop: NamedShop) -> BacklogOrder:
+def _backlog_order(row: StoredOrder, shop: NamedShop, *, age: timedelta) -> BacklogOrder:
     extract = Extract.from_json(row.extract) if row.extract else Extract()
     passed = row.deadline_state.passed
     return BacklogOrder(
@@ -206,7 +214,7 @@ def _backlog_order(row: StoredOrder, shop: NamedShop) -> BacklogOrder:
         status=row.status,
         raw_status=row.raw_status,
         status_since=row.status_since,
-        age=max(clock.now() - row.status_since, timedelta()),
+        age=age,
         deadline=passed.kind if passed and passed.kind in PROBLEM_KINDS else None,
         ship_by=row.ship_by,
         total_price=extract.total_price,

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from orderwatch.alerts.kinds import KIND_LATE
 from orderwatch.aws.dynamodb import to_item
+from orderwatch.deadlines.rules import Deadline, DeadlineState
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.records import Extract, Syncs
 from orderwatch_cli.commands.alerts import AlertFilter, find_alerts
@@ -73,6 +75,16 @@ def test_orders_lists_orders_that_need_attention(operated: Operated) -> None:
     assert len(operated.json("orders", "--limit", "1")) == 1
     assert "and 1 more order; use --limit to show more" in operated.run("orders", "--limit", "1").out
     assert operated.run("orders", "--shop", "conn_b").out == "no order needs attention\n"
+
+
+def test_the_age_of_an_order_is_that_in_the_summary(operated: Operated) -> None:
+    operated.polled(CONNECTION, syncs=Syncs(last_end=SEEN_AT + 30 * HOUR))
+    late = DeadlineState(passed=Deadline(SEEN_AT + 20 * HOUR, KIND_LATE))
+    write = first_sight("o1", status="exception")
+    operated.write(replace(write, stored=replace(write.stored, status="processing", deadline_state=late)))
+    operated.write(first_sight("o2", status="exception"))
+    ages = {order["order_number"]: order["age"] for order in operated.json("orders")}
+    assert ages == {"o1": "PT10H", "o2": "P1DT6H"}
 
 
 @pytest.mark.parametrize(
