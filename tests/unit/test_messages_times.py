@@ -1,6 +1,7 @@
 """Due times as people read them: in the shop's time zone, relative to when the alert was seen."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 
 import pytest
 
@@ -95,7 +96,7 @@ def test_late_hours_are_whole_hours(late: int, hours: int) -> None:
 def test_a_late_alert_is_overdue_even_by_a_clock_that_is_behind(behind: timedelta) -> None:
     alert = order_alert("order.late", status="processing", ship_by=SEEN, seen_at=SEEN - behind)
     assert email.subject(alert).startswith("[late] Less than a minute overdue: ")
-    assert (formatting.urgency(alert), formatting.late_hours(alert)) == (Urgency.OVERDUE, 0)
+    assert (formatting.urgency(alert), formatting.late_hours(alert)) == (Urgency.OVERDUE, Decimal(0))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ _NO_MARKUP = re.compile(
     r"<!date\^(?P<at>\d+)\^(?P<format>[^|>]*)\|(?P<fallback>[^>]*)>|\u034f(?P<guarded>(?:[^\u034f]\u034f)+)"
 )
 _INVISIBLE = re.compile("[\u00ad\u034f]")
+_ORDINALS = {1: "1st", 2: "2nd", 3: "3rd", 21: "21st", 22: "22nd", 23: "23rd", 31: "31st"}
 _PRIVATE = 0xF0000
 """Characters that are no markup are moved by this number, into a private area of Unicode, while markup is parsed."""
 
@@ -79,9 +80,8 @@ def _moved(zone: tzinfo, match: re.Match[str]) -> str:
 
 def _date(at: datetime) -> str:
     """A date of this year as Slack shows it in English: `Feb 28th, 1:32 PM`."""
-    teens = range(11, 14)
-    suffix = "th" if at.day in teens else {1: "st", 2: "nd", 3: "rd"}.get(at.day % 10, "th")
-    return f"{at:%b} {at.day}{suffix}, {at.hour % 12 or 12}:{at:%M %p}"
+    day = _ORDINALS.get(at.day, f"{at.day}th")
+    return f"{at:%b} {day}, {at.hour % 12 or 12}:{at:%M %p}"
 
 
 def _unescaped(text: str) -> str:
