@@ -12,18 +12,16 @@ from orderwatch.alerts.kinds import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
     KIND_LATE,
-    KIND_POLL_FAILING,
-    KIND_STALE,
     KIND_STUCK,
-    KIND_UNAUTHORIZED,
     KIND_WATCH_STARTED,
-    Recipients,
     severity_of,
 )
 from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder, Backlog, BacklogOrder
 from orderwatch.deadlines.alerts import deadline_alert
 from orderwatch.deadlines.rules import Deadline, DeadlineRules
+from orderwatch.errors import UnauthorizedError
 from orderwatch.polling.connection_alerts import (
+    health_alerts,
     new_status_alert,
     products_blocked,
     quarantine_alert,
@@ -32,7 +30,7 @@ from orderwatch.polling.connection_alerts import (
     unknown_status_alert,
     unreadable_alert,
 )
-from orderwatch.polling.health import poll_failing_since, refused_by_trackstar
+from orderwatch.polling.health import poll_failing_since, refused_by_trackstar, stale_since
 from orderwatch.publishing.group import group
 from orderwatch.publishing.subscription_monitor import (
     MonitoredTopic,
@@ -236,17 +234,15 @@ def _blocked() -> Alert:
 
 
 def _unauthorized() -> Alert:
-    health = refused_by_trackstar(now=NOW)
-    to = Recipients.OPERATORS
-    return connection_alert(KIND_UNAUTHORIZED, connection=SHOP, since=NOW, detail=health.detail, recipients=to)
+    error = UnauthorizedError("GET /cart/orders: 401", status=401)
+    health = refused_by_trackstar(error, is_key_accepted=True, now=NOW)
+    return health_alerts(None, health, connection=SHOP, data_as_of=NOW)[-1]
 
 
 def _stale() -> Alert:
-    detail = (
-        "Trackstar's last sync of this shop's orders is older than twice its sync frequency: changes since then are "
-        "not visible."
-    )
-    return connection_alert(KIND_STALE, connection=SHOP, since=NOW, detail=detail, data_as_of=NOW - timedelta(hours=3))
+    synced_at = NOW - timedelta(hours=3)
+    health = stale_since(synced_at, timedelta(hours=1), now=NOW)
+    return health_alerts(None, health, connection=SHOP, data_as_of=synced_at)[0]
 
 
 def _connection_recovered() -> Alert:
@@ -270,7 +266,10 @@ def _watch_started() -> Alert:
         for number in range(1012, 1022)
     ]
     backlog = Backlog(seen_at=NOW, by_status={"exception": 10, "backordered": 4}, orders=tuple(orders), more_orders=4)
-    detail = "Watching 5,213 orders for backordered, cancelled, exception; 4 backordered, 10 in exception now."
+    detail = (
+        "Now watching 5,213 orders (10 in exception, 4 backordered). 60 are already overdue; they won't be alerted one "
+        "by one."
+    )
     started = connection_alert(KIND_WATCH_STARTED, connection=nameless, since=NOW, detail=detail, data_as_of=NOW)
     return started.replace(backlog=backlog)
 
@@ -295,8 +294,8 @@ def _refused_settings() -> Alert:
 
 
 def _poll_failing() -> Alert:
-    health = poll_failing_since(NOW - timedelta(minutes=40), now=NOW)
-    return connection_alert(KIND_POLL_FAILING, connection=SHOP, since=NOW, detail=health.detail)
+    health = poll_failing_since(NOW - timedelta(minutes=40), now=NOW, connection=SHOP)
+    return health_alerts(None, health, connection=SHOP, data_as_of=NOW - timedelta(minutes=45))[0]
 
 
 def _topic(*subscriptions: Subscription) -> MonitoredTopic:

@@ -179,4 +179,4 @@ def _next_step(topic: MonitoredTopic, problem: SubscriptionProblem) -> str:
     by_email = "--protocol email --notification-endpoint ADDRESS"
     by_queue = "--protocol sqs --attributes RawMessageDelivery=true --notification-endpoint ARN_OF_THE_QUEUE"
     how = by_queue if problem is SubscriptionProblem.NO_SLACK else by_email
-    return f"Run: aws sns subscribe --topic-arn {topic.arn} {how}"
+    return f"Subscribe it again, run: aws sns subscribe --topic-arn {topic.arn} {how}"

@@ -7,6 +7,7 @@ from orderwatch.alerts import kinds
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, TOPIC_KINDS
 from orderwatch.alerts.parts import MAX_TEXT, AlertOrder, Digest
+from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.clock import duration
 from orderwatch.rendering import formatting, lists, summaries
 
@@ -17,12 +18,12 @@ MAX_MISSING = 200
 
 _CONNECTION_HEADLINES = {
     kinds.KIND_BLOCKED: "{shop}: Trackstar can no longer sync the orders",
-    kinds.KIND_UNAUTHORIZED: "{shop}: Trackstar refused the API key or access token",
+    kinds.KIND_UNAUTHORIZED: "{shop}: the orders cannot be read",
     kinds.KIND_STALE: "{shop}: the order data is out of date",
     kinds.KIND_CONNECTION_RECOVERED: "{shop}: the orders are visible again",
     kinds.KIND_NO_SUBSCRIBERS: "{shop}: messages are not delivered",
     kinds.KIND_RESUBSCRIBED: "{shop}: messages are delivered again",
-    kinds.KIND_WATCH_STARTED: "{shop}: orders are now watched",
+    kinds.KIND_WATCH_STARTED: "{shop}: alerts are on",
     kinds.KIND_QUARANTINED: "{shop}: some orders cannot be watched",
     kinds.KIND_UNREADABLE: "{shop}: some values cannot be read",
     kinds.KIND_POLL_FAILING: "{shop}: the orders cannot be read",
@@ -39,7 +40,7 @@ _TAGS = {
     kinds.KIND_AT_RISK: "at risk",
     kinds.KIND_STUCK: "stuck",
     kinds.KIND_BLOCKED: "shop blocked",
-    kinds.KIND_UNAUTHORIZED: "shop unauthorized",
+    kinds.KIND_UNAUTHORIZED: "access refused",
     kinds.KIND_STALE: "shop data stale",
     kinds.KIND_CONNECTION_RECOVERED: "shop recovered",
     kinds.KIND_NO_SUBSCRIBERS: "no subscribers",
@@ -265,7 +266,9 @@ def facts_of(alert: Alert) -> list[Fact]:
         return [Fact("Topic", name)]
     if alert.kind == kinds.KIND_UNKNOWN_STATUS:
         return [Fact("Parameter", name)]
-    return [shop, Fact("Connection", formatting.clip(formatting.clean(alert.connection.id), MAX_TEXT))]
+    is_one = alert.connection_id != ALL_SHOPS
+    connection = Fact("Connection", formatting.clip(formatting.clean(alert.connection.id), MAX_TEXT))
+    return [shop, connection] if is_one else [shop]
 
 
 def _status_fact(alert: Alert, order: AlertOrder) -> Fact:
@@ -332,6 +335,8 @@ def freshness(alert: Alert) -> str:
         return "Subscriptions are checked every 15 minutes."
     if alert.kind == kinds.KIND_UNKNOWN_STATUS:
         return "This alert is sent once for each status."
+    if alert.connection_id == ALL_SHOPS:
+        return "Trackstar is asked again at every poll."
     if alert.data_as_of:
         shown = formatting.moment(alert.data_as_of, zone, beside=formatting.seen_at(alert))
         return f"Last Trackstar sync: {shown}"

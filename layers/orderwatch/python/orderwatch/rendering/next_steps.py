@@ -23,11 +23,11 @@ _STEPS = {
     kinds.KIND_STUCK: "Find out what is holding it up.",
     KIND_RECOVERED: "No action needed. The problem is resolved.",
     kinds.KIND_BLOCKED: "Reconnect the shop in Trackstar; until then check its orders in the shop itself.",
-    kinds.KIND_UNAUTHORIZED: "No action needed. The operators of orderwatch are notified. Until then check the orders "
-    "in the shop itself.",
+    kinds.KIND_UNAUTHORIZED: "Check the orders in the shop itself until the operators of orderwatch, who are notified, "
+    "have solved it.",
     kinds.KIND_STALE: "Check the shop's connection in Trackstar; until it syncs again, alerts are late.",
     kinds.KIND_NO_SUBSCRIBERS: "Subscribe to the topic again and confirm it; until then its messages are lost.",
-    KIND_WATCH_STARTED: "Work on the orders that already need attention; from now on you get an alert for each change.",
+    KIND_WATCH_STARTED: "Start with the orders below. From now on, each change is alerted.",
     kinds.KIND_QUARANTINED: "Ask Trackstar's support about these records.",
     kinds.KIND_UNREADABLE: "Ask Trackstar's support about these values.",
     kinds.KIND_UNKNOWN_STATUS: "Correct AlertStatuses and deploy again, or leave it if a shop uses this status.",
@@ -39,10 +39,11 @@ _STEPS = {
 _COMMANDS = {
     kinds.KIND_BLOCKED: "Have the shop reconnected in Trackstar, then run: orderwatch poll {id} "
     "(if it is gone for good: orderwatch disconnect {id})",
-    kinds.KIND_UNAUTHORIZED: "Store a valid access token, run: orderwatch connect {id}",
+    kinds.KIND_UNAUTHORIZED: "Store a valid API key and access token, run: orderwatch connect-trackstar, then: "
+    "orderwatch connect {id}",
     kinds.KIND_STALE: "Check the shop's connection in Trackstar, then run: orderwatch poll {id}",
-    kinds.KIND_POLL_FAILING: "Read the log of poll_orders, then run: orderwatch poll {id}",
-    kinds.KIND_REFUSED_SETTINGS: "Correct the settings: orderwatch settings {id} --help",
+    kinds.KIND_POLL_FAILING: "Find the cause, run: orderwatch logs poll-orders --shop {id}",
+    kinds.KIND_REFUSED_SETTINGS: "Delete the settings and set them again, run: orderwatch settings {id} --remove",
 }
 """Steps for operators: the command that solves the problem."""
 _NOTHING = {
@@ -125,7 +126,7 @@ def next_step(alert: Alert) -> str:
     if kind in _COMMANDS and (alert.recipients is Recipients.OPERATORS or kind not in _STEPS):
         return _COMMANDS[kind].format(id=formatting.clip(formatting.clean(alert.connection_id), MAX_TEXT))
     if kind == KIND_WATCH_STARTED and not alert.backlog:
-        return "No action needed. From now on you get an alert for each change."
+        return "No action needed. From now on, each change is alerted."
     return _step_about_orders(kind, alert) or _NOTHING.get(kind) or _STEPS.get(kind) or _ANY_ORDER
 
 
