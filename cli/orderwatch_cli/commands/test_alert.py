@@ -18,11 +18,13 @@ from orderwatch.rendering.sns import render
 from orderwatch.statuses import normalize_status
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, StackName, stack_at
+from orderwatch_cli.filters import known_status, require_shop
 from orderwatch_cli.stack import STACK_NAME, Stack
 from orderwatch_cli.subscriptions import Subscription, subscriptions_of
 
 TEST_CONNECTION = "orderwatch-test"
 MARK = "TEST"
+NEXT_STEP = "No action needed. This is a test of the alert channels."
 
 
 class TestAlertError(OrderwatchError):
@@ -60,10 +62,13 @@ def send_test_alert(
 ) -> None:
     """Send a test alert.
 
-    Sends one alert marked TEST to AlertTopic, and lists the subscriptions of the topic. To test a filter policy, choose
-    the status, the shop and the value.
+    Sends one alert marked TEST to AlertTopic, which says that nothing is to be done, and lists the subscriptions of the
+    topic. To test a filter policy, choose the status, the shop and the value; the status decides the severity.
     """
     with stack_at(stack_name, endpoint_url) as stack:
+        status = known_status(stack, status)
+        if shop != TEST_CONNECTION:
+            require_shop(stack, shop)
         sent = publish_test_alert(stack, status=status, connection_id=shop, total_price=Decimal(str(value)))
         subscribe = stack.commands.aws(
             f"sns subscribe --topic-arn {stack.outputs.alert_topic_arn} --protocol email"
@@ -117,7 +122,7 @@ def make_test_alert(*, status: str, connection_id: str, total_price: Decimal) ->
     kind, now = f"order.{status}", clock.now()
     line = AlertLineItem(
         sku=MARK,
-        name="Test of the alert channels, no action needed",
+        name="Test of the alert channels",
         quantity=Decimal(1),
         unit_price=total_price,
         on_hand=Decimal(1),
@@ -139,5 +144,6 @@ def make_test_alert(*, status: str, connection_id: str, total_price: Decimal) ->
             total_price=total_price,
             line_items=(line,),
         ),
+        next_step=NEXT_STEP,
         data_as_of=now,
     )

@@ -1,10 +1,15 @@
 """`orderwatch poll`, `redrive`, `summary` and `test-alert`: what they start, and what they move."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from orderwatch.rendering import next_steps, slack
+from orderwatch.rendering.sns import render
+from orderwatch.statuses import DOCUMENTED_STATUSES
+from orderwatch_cli.commands.test_alert import make_test_alert
 from orderwatch_cli.main import run
 from orderwatch_cli.stack import QUEUE, STACK_NAME, TABLE
 from orderwatch_local.preview.samples import SAMPLES
@@ -70,7 +75,8 @@ def test_summary_is_shown_as_its_email(operated: Operated, typed: tuple[str, ...
 
 
 def test_test_alert_is_sent_and_lists_the_subscriptions(operated: Operated) -> None:
-    operated.create(TOPIC, QUEUE)
+    operated.create(TABLE, TOPIC, QUEUE)
+    operated.connect(CONNECTION, TOKEN)
     everything = operated.subscribe("AlertTopic")
     exceptions = operated.subscribe("AlertTopic", kind=["order.exception"])
     expensive = operated.subscribe("AlertTopic", total_price=[{"numeric": [">", 500]}])
@@ -90,6 +96,27 @@ def test_test_alert_is_sent_and_lists_the_subscriptions(operated: Operated) -> N
     assert (alert["alert_id"], alert["kind"]) == (sent["alert_id"], "order.backordered")
     assert (alert["connection_id"], alert["connection"]["name"]) == (CONNECTION, "TEST of orderwatch")
     assert (alert["order"]["number"], "TEST" in sent["subject"]) == ("TEST", True)
+
+
+@pytest.mark.parametrize("typed", [("--status", "excepton"), ("--shop", "nope")])
+def test_a_test_alert_of_an_unknown_status_or_shop_is_not_sent(operated: Operated, typed: tuple[str, str]) -> None:
+    operated.create(TABLE, TOPIC, QUEUE)
+    operated.connect(CONNECTION, TOKEN)
+    everything = operated.subscribe("AlertTopic")
+    ended = operated.run("test-alert", *typed)
+    assert ended.code == 1
+    assert f"no {typed[0].removeprefix('--')} {typed[1]}" in ended.err
+    assert operated.receive(everything) == []
+
+
+@pytest.mark.parametrize("status", sorted(DOCUMENTED_STATUSES))
+def test_a_test_alert_says_that_nothing_is_to_be_done(status: str) -> None:
+    alert = make_test_alert(status=status, connection_id="conn_a", total_price=Decimal(1))
+    message = render(alert)
+    shown = [*message.bodies.values(), json.dumps(slack.blocks(alert).blocks), message.subject]
+    assert all("test" in each.casefold() for each in shown)
+    assert all("no action needed" in each.casefold() for name, each in message.bodies.items() if name != "sms")
+    assert next_steps.next_step(alert) == "No action needed. This is a test of the alert channels."
 
 
 def test_redrive_moves_dead_letters_back(operated: Operated) -> None:
