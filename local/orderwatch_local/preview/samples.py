@@ -229,7 +229,7 @@ def _digest() -> Alert:
 
 
 def _blocked() -> Alert:
-    detail = "Trackstar's access to the shop was refused or lacks a permission: no change is visible."
+    detail = "Trackstar's access to the shop was refused or lacks a permission. No change is visible."
     return connection_alert(KIND_BLOCKED, connection=SHOP, since=NOW, detail=detail, data_as_of=NOW)
 
 

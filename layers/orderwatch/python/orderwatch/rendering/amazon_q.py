@@ -110,7 +110,7 @@ def _shop(shop: summaries.ShopBlock) -> list[str]:
     head = f"*{escape(shop.name, limit=_MAX_FACT)}*: {escape(shop.state, limit=_MAX_FACT)}"
     facts = [escape(each, limit=_MAX_ENTRY) for each in shop.facts]
     products = [f"- {escape(each, limit=_MAX_FACT)}" for each in shop.products]
-    held_up = ["*Held up by:*", *products, *shop.more_products] if products else []
+    held_up = ["*Products blocking orders:*", *products, *shop.more_products] if products else []
     return [head, *facts, *map(_listed, shop.orders), *shop.more_orders, *held_up]
 
 

@@ -171,7 +171,7 @@ def decision(alert: Alert) -> Decision:
     """What a person needs to decide. No other part of a message repeats the reason."""
     order = alert.order
     if alert.summary:
-        return Decision(headline(alert), summaries.places(alert.summary), None, value(alert))
+        return Decision(headline(alert), None, None, value(alert))
     if order is None:
         shipped = lists.shipped_already(alert.digest) if alert.digest else None
         return Decision(headline(alert, with_shop=bool(alert.digest)), shipped or warning(alert), None, value(alert))

@@ -38,7 +38,7 @@ def subject(alert: Alert) -> str:
     if alert.summary:
         value = formatting.ascii_fold(content.value(alert) or "", fallback="")
         text = f"{head} {formatting.ascii_fold(content.headline(alert))}"
-        return formatting.clip(f"{text}, {value}" if value else text, MAX_SUBJECT)
+        return formatting.clip(f"{text}. {value}" if value else text, MAX_SUBJECT)
     if what is None:
         return formatting.clip(f"{head} {shop}", MAX_SUBJECT)
     begin = f"{head} {what} at "
@@ -127,7 +127,11 @@ def _shops(alert: Alert, summary: DailySummary) -> list[Block]:
 
 def _shop(shop: summaries.ShopBlock) -> Block:
     orders = [line for entry in shop.orders for line in _entry(entry)]
-    products = ["Held up by:", *(f"- {each}" for each in shop.products), *shop.more_products] if shop.products else []
+    products = (
+        ["Products blocking orders:", *(f"- {each}" for each in shop.products), *shop.more_products]
+        if shop.products
+        else []
+    )
     return [f"{shop.name}: {shop.state}", *shop.facts, *orders, *shop.more_orders, *products]
 
 

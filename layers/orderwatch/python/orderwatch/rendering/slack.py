@@ -193,7 +193,7 @@ def _shop(shop: summaries.ShopBlock) -> str:
     head = f"*{escape(shop.name, limit=_MAX_NAME)}*: {escape(shop.state, limit=_MAX_FACT)}"
     facts = [escape(each, limit=_MAX_ENTRY) for each in shop.facts]
     products = [f"• {escape(each, limit=_MAX_FACT)}" for each in shop.products]
-    held_up = ["*Held up by*", *products, *shop.more_products] if products else []
+    held_up = ["*Products blocking orders*", *products, *shop.more_products] if products else []
     return "\n".join([head, *facts, *map(_listed, shop.orders), *shop.more_orders, *held_up])
 
 

@@ -129,7 +129,7 @@ def shop_summary(
         raw_reasons=dict(Counter(filter(None, raw_reasons)).most_common(MAX_REASONS)),
         ages=_ages(order.age(as_of) for order in backlog),
         late=sum(order.is_late for order in backlog),
-        at_risk=sum(order.is_at_risk for order in orders),
+        at_risk=sum(order.is_at_risk and not order.needs_attention for order in orders),
         value_by_currency=dict(sorted(sum_by_currency(totals).items())),
         without_value=sum(not currency or price is None for currency, price in totals),
         orders=tuple(order.to_summary_order() for order in urgent[:MAX_ORDERS]),
