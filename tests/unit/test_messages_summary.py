@@ -181,6 +181,16 @@ def test_an_order_that_is_only_late_is_not_called_late_twice() -> None:
     assert "(1 h overdue), still processing, 10.00 EUR" in said
 
 
+def test_reasons_of_a_shop_are_words_and_the_same_words_count_once() -> None:
+    said = ["awaiting_stock", "Awaiting stock", "awaiting_stock", "label_error", "fraud_hold", "fraud_hold"]
+    rows = {str(number): row(raw=each) for number, each in enumerate(said)}
+    alert = made(MemoryStore({"a": rows}, {"a": healthy()}), ["a"])
+    [block] = summaries.blocks(alert, daily_of(alert))
+    [reasons] = [each for each in block.facts if each.startswith("Reasons: ")]
+    assert "Awaiting stock (3)" in reasons
+    assert "_" not in reasons
+
+
 def test_a_message_lists_five_orders_of_a_shop_and_the_json_ten() -> None:
     alert = many(1, 12)
     [shop], [block] = daily_of(alert).shops, summaries.blocks(alert, daily_of(alert))

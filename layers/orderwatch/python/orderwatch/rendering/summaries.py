@@ -1,5 +1,6 @@
 """The content of a daily summary: the headline, the figures of all shops, and a block for each shop."""
 
+from collections import Counter
 from datetime import timedelta, tzinfo
 from decimal import Decimal
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from orderwatch.alerts.summary import (
 from orderwatch.clock import duration
 from orderwatch.rendering import formatting
 from orderwatch.rendering.lists import MAX_REASON, Entry, product_code
+from orderwatch.rendering.reasons import in_words
 
 MAX_NOT_VISIBLE = 5
 """Maximum number of shops that are listed as not visible; the others are counted."""
@@ -207,13 +209,15 @@ def _figures(figures: Figures) -> str:
 def _shop_facts(shop: ShopSummary) -> list[str]:
     changes = shop.changes if shop.changes and (shop.changes.new or shop.changes.cleared) else None
     is_cut = shop.needs_attention > len(shop.orders[:MAX_ORDERS])  # listed orders show their reasons themselves
-    reasons = [f"{formatting.clip(formatting.clean(raw), MAX_REASON)} ({n:,})" for raw, n in shop.raw_reasons.items()]
+    reasons = Counter[str]()
+    for raw, count in shop.raw_reasons.items():  # several codes of the shop can be one reason in words
+        reasons[formatting.clip(in_words(formatting.clean(raw)), MAX_REASON)] += count
     without_value = f"{shop.without_value:,} without a value" if shop.without_value else None
     labelled = [
         ("How long", _ages(shop.ages)),
         ("Value", ", ".join(filter(None, [formatting.amounts(shop.value_by_currency), without_value]))),
         ("Since the last summary", _changes(changes) if changes else None),
-        ("Reasons", ", ".join(reasons) if is_cut else None),
+        ("Reasons", ", ".join(f"{reason} ({count:,})" for reason, count in reasons.items()) if is_cut else None),
         ("Stock unknown", _without_stock(shop)),
     ]
     have = "backorder has" if shop.in_stock == 1 else "backorders have"
