@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from orderwatch_local.up.status import (
-    POLL_ENDED,
-    POLL_FAILED,
-    PollLog,
-    PollResult,
-    WatchStatus,
-    interval_of,
-    parse_result,
-)
+from orderwatch_cli.poll_results import POLL_ENDED, POLL_FAILED, PollResult, parse_result
+from orderwatch_local.up.status import PollLog, WatchStatus, interval_of
 from tests.support.clocks import NOON
 
 NAMES = {"conn_a": "Alpine Outdoor", "conn_b": "conn_b"}
@@ -40,13 +33,14 @@ def entry(message: str, **fields: Any) -> str:
         ),
         (
             entry(POLL_FAILED, exception=TRACEBACK, exception_name="UnavailableError"),
-            PollResult("conn_a", NOON, reason=UNREACHABLE),
+            PollResult("conn_a", NOON, outcome="failed", reason=UNREACHABLE),
         ),
         (
             entry(POLL_ENDED, outcome="unauthorized"),
-            PollResult("conn_a", NOON, reason="Trackstar refuses the API key or the access token"),
+            PollResult(
+                "conn_a", NOON, outcome="unauthorized", reason="Trackstar refuses the API key or the access token"
+            ),
         ),
-        (entry(POLL_ENDED, outcome="already read"), None),  # a queued poll that had nothing left to read
         ("START RequestId: 875edbf0", None),
         ("{not json", None),
         ("[1]", None),
@@ -76,8 +70,8 @@ class Logs:
     def paginate(self, *, logGroupName: str, startTime: int) -> list[dict[str, Any]]:  # noqa: N803 - AWS's names
         return [{"events": [event for event in self.events if event["timestamp"] >= startTime]}]
 
-    def write(self, at: int, orders: int) -> None:
-        self.events.append({"timestamp": at, "message": entry(POLL_ENDED, outcome="finished", OrdersRead=orders)})
+    def write(self, at: int, orders: int, *, outcome: str = "finished") -> None:
+        self.events.append({"timestamp": at, "message": entry(POLL_ENDED, outcome=outcome, OrdersRead=orders)})
 
 
 def test_each_result_is_read_once_even_in_the_same_millisecond() -> None:
@@ -89,6 +83,8 @@ def test_each_result_is_read_once_even_in_the_same_millisecond() -> None:
     logs.write(2000, 3)
     assert [result.orders for result in log.new_results()] == [2, 3]
     assert log.new_results() == []
+    logs.write(3000, 0, outcome="already read")
+    assert log.new_results() == [], "a queued poll that had nothing left to read"
 
 
 # The line

@@ -1,6 +1,5 @@
 """`orderwatch test-alert`: publishes one alert marked TEST to AlertTopic."""
 
-import json
 import uuid
 from decimal import Decimal
 from typing import Annotated
@@ -18,7 +17,7 @@ from orderwatch.rendering.sns import render
 from orderwatch.statuses import normalize_status
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, StackName, stack_at
-from orderwatch_cli.filters import known_status, require_shop
+from orderwatch_cli.filters import known_status, resolve_shop
 from orderwatch_cli.stack import STACK_NAME, Stack
 from orderwatch_cli.subscriptions import Subscription, subscriptions_of
 
@@ -52,8 +51,8 @@ class SentTestAlert(BaseModel):
 def send_test_alert(
     status: Annotated[str, typer.Option(metavar="STATUS", help="Status of the test order.")] = "exception",
     shop: Annotated[
-        str, typer.Option(metavar="CONNECTION_ID", help="Connection ID of the test order.")
-    ] = TEST_CONNECTION,
+        str | None, typer.Option(metavar="SHOP", help="Connection ID or name of the test order's shop (default: none).")
+    ] = None,
     value: Annotated[float, typer.Option(min=0, metavar="AMOUNT", help="Total of the test order in US dollars.")] = 1.0,
     stack_name: StackName = STACK_NAME,
     endpoint_url: Endpoint = None,
@@ -67,29 +66,18 @@ def send_test_alert(
     """
     with stack_at(stack_name, endpoint_url) as stack:
         status = known_status(stack, status)
-        if shop != TEST_CONNECTION:
-            require_shop(stack, shop)
-        sent = publish_test_alert(stack, status=status, connection_id=shop, total_price=Decimal(str(value)))
-        subscribe = stack.commands.aws(
-            f"sns subscribe --topic-arn {stack.outputs.alert_topic_arn} --protocol email"
-            " --notification-endpoint ADDRESS"
-        )
+        connection_id = resolve_shop(stack, shop) if shop else TEST_CONNECTION
+        sent = publish_test_alert(stack, status=status, connection_id=connection_id, total_price=Decimal(str(value)))
+        subscribe = stack.commands.own("subscribe EMAIL")
     if json:
         output.document(sent)
         return
     output.line(f"sent: {sent.subject} (alert {sent.alert_id})")
-    rows = [
-        (each.protocol, each.endpoint, "not confirmed" if each.is_pending else "confirmed", _filter(each))
-        for each in sent.subscriptions
-    ]
+    rows = [(each.protocol, each.endpoint, each.state, each.filter_text) for each in sent.subscriptions]
     empty = f"AlertTopic has no subscriptions; subscribe an address with: {subscribe}"
     output.table(("channel", "address", "state", "filter policy"), rows, empty=empty, flexible=("filter policy",))
     if not all(each.is_pending for each in sent.subscriptions):
         output.line(f"Look for {MARK} in each channel. A filter policy may keep the alert out.")
-
-
-def _filter(subscription: Subscription) -> str:
-    return json.dumps(subscription.filter_policy) if subscription.filter_policy else "none"
 
 
 def publish_test_alert(stack: Stack, *, status: str, connection_id: str, total_price: Decimal) -> SentTestAlert:

@@ -1,54 +1,24 @@
 """How the polls of a watch go: the results that poll_orders logs, and the status line that sums them up."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
 from orderwatch.clock import duration
 from orderwatch.polling.metrics import Outcome
 from orderwatch.rendering.formatting import clean, plural
-from orderwatch.sanitize import one_line
+from orderwatch_cli.poll_results import PollResult, parse_result
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
-POLL_ENDED = "poll ended"
-"""The message that poll_orders logs at the end of a poll."""
-POLL_FAILED = "poll failed; the cursor stays"
-"""The message that poll_orders logs when a poll raised an error."""
-MAX_REASON = 300
-"""Characters of a reason."""
 OVERDUE_AFTER = timedelta(minutes=3)
 """A shop is overdue if no poll of it finished for this long plus two polling intervals."""
-_REASONS = {
-    Outcome.UNAUTHORIZED: "Trackstar refuses the API key or the access token",
-    Outcome.INITIAL_SYNC: "Trackstar has not finished its first sync of this shop",
-}
 _SEPARATOR = " · "
-
-
-@dataclass(frozen=True, slots=True)
-class PollResult:
-    """The result of one poll.
-
-    Attributes:
-        connection_id: The polled connection.
-        at: When the poll ended, by this machine's clock.
-        orders: Orders that were read.
-        moved: Orders that are new or changed their status.
-        reason: Why the poll failed; None if it succeeded.
-    """
-
-    connection_id: str
-    at: datetime
-    orders: int = 0
-    moved: int = 0
-    reason: str | None = None
 
 
 class PollLog:
@@ -68,7 +38,7 @@ class PollLog:
     def new_results(self) -> list[PollResult]:
         """Return the results that were logged since the last call, oldest first."""
         found = (parse_result(message, at=datetime.fromtimestamp(at / 1000, UTC)) for at, message in self._new_lines())
-        return [result for result in found if result]
+        return [result for result in found if result and result.outcome != Outcome.ALREADY_READ]
 
     def _new_lines(self) -> Iterator[tuple[int, str]]:
         pages = self._logs.get_paginator("filter_log_events").paginate(logGroupName=self._group, startTime=self._since)
@@ -79,34 +49,6 @@ class PollLog:
             if message not in self._known:  # the last millisecond is read again: it may have more lines by now
                 self._known.add(message)
                 yield at, message
-
-
-def parse_result(message: str, *, at: datetime) -> PollResult | None:
-    """Return the poll result in a log line; None if the line holds none."""
-    entry = _json_entry(message)
-    connection_id = str(entry.get("connection_id"))
-    if entry.get("message") == POLL_FAILED:
-        return PollResult(connection_id, at, reason=_failure_reason(entry))
-    if entry.get("message") != POLL_ENDED or entry.get("outcome") == Outcome.ALREADY_READ:
-        return None
-    reason = _REASONS.get(entry.get("outcome", ""))
-    return PollResult(connection_id, at, entry.get("OrdersRead", 0), entry.get("OrdersWritten", 0), reason)
-
-
-def _json_entry(message: str) -> dict[str, Any]:
-    try:
-        entry = json.loads(message)
-    except ValueError:
-        return {}
-    return entry if isinstance(entry, dict) else {}
-
-
-def _failure_reason(entry: dict[str, Any]) -> str:
-    """The message of the exception, without its traceback and class name."""
-    lines = str(entry.get("exception") or "").strip().splitlines() or ["the reason was not logged"]
-    name = str(entry.get("exception_name") or "")
-    _, is_named, message = lines[-1].partition(f"{name}: ")
-    return one_line(message if is_named and name else lines[-1], MAX_REASON)
 
 
 def interval_of(schedule: str) -> timedelta | None:
