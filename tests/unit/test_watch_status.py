@@ -1,11 +1,14 @@
 """The status of `orderwatch up`: the results in the log of poll_orders, its line, and its messages."""
 
 import json
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from orderwatch.records import ConnectionState, Health, HealthState
 from orderwatch_cli.poll_results import POLL_ENDED, POLL_FAILED, PollResult, parse_result
 from orderwatch_local.up.status import PollLog, WatchStatus, interval_of
 from tests.support.clocks import NOON
@@ -98,6 +101,16 @@ def after(seconds: float) -> datetime:
 
 
 @pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Sets this machine's time zone to UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
 def status() -> WatchStatus:
     return WatchStatus(NAMES, timedelta(seconds=5), started_at=NOON)
 
@@ -142,6 +155,42 @@ def test_the_line_says_when_the_next_poll_is(status: WatchStatus) -> None:
     assert status.line(after(1), 120) == "watching 2 shops · first poll · next in 4 s"
     assert "next now" in status.line(after(7), 120)
     assert "next" not in WatchStatus(NAMES, None, started_at=NOON).line(after(7), 120)
+
+
+BLOCKED, STALE = (Health(since=NOON, state=state) for state in (HealthState.BLOCKED, HealthState.STALE))
+
+
+@pytest.mark.usefixtures("utc")
+@pytest.mark.parametrize(
+    ("names", "seen", "says"),
+    [
+        (
+            ["conn_a"],
+            [("conn_a", 60, BLOCKED), ("conn_a", 120, BLOCKED)],
+            "watching A · blocked since 12:01 · first poll",
+        ),
+        (
+            ["conn_a"],
+            [("conn_a", 60, STALE), ("conn_a", 120, BLOCKED)],
+            "watching A · blocked since 12:02 · first poll",
+        ),
+        (["conn_a"], [("conn_a", 60, BLOCKED), ("conn_a", 120, None)], "watching A · first poll"),
+        (["conn_a"], [("conn_a", 60, Health(since=NOON))], "watching A · first poll"),
+        (["conn_a", "conn_b"], [("conn_b", 60, BLOCKED)], "watching 2 shops · B blocked since 12:01 · first poll"),
+        (
+            ["conn_a", "conn_b"],
+            [("conn_b", 60, BLOCKED), ("conn_a", 180, STALE)],
+            "watching 2 shops · 2 shops not visible since 12:01 · first poll",
+        ),
+    ],
+)
+def test_the_line_says_since_when_a_shop_is_not_visible(
+    names: list[str], seen: list[tuple[str, float, Health | None]], says: str
+) -> None:
+    status = WatchStatus({name: name[-1].upper() for name in names}, None, started_at=NOON)
+    for connection_id, seconds, health in seen:
+        status.record_health([ConnectionState(connection_id=connection_id, health=health)], after(seconds))
+    assert status.line(after(200), 120) == says
 
 
 # Messages

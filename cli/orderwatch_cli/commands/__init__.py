@@ -43,7 +43,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "env-json": ("orderwatch env-json", "orderwatch env-json --into folder"),
     "demo": ("orderwatch demo", "orderwatch demo --seed 3 --pause 2"),
-    "up": ("orderwatch up --connection conn_123", "orderwatch up --connection conn_123 --json"),
+    "up": ("orderwatch up --demo", "orderwatch up --connection conn_123", "orderwatch up --connection conn_123 --json"),
     "shop": ("orderwatch shop", "orderwatch shop --hour 10"),
     "preview": ("orderwatch preview", "orderwatch preview --html preview.html"),
 }

@@ -1,7 +1,7 @@
 """How the polls of a watch go: the results that poll_orders logs, and the status line that sums them up."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from orderwatch.clock import duration
 from orderwatch.polling.metrics import Outcome
+from orderwatch.records import ConnectionState, HealthState
 from orderwatch.rendering.formatting import clean, plural
 from orderwatch_cli.poll_results import PollResult, parse_result
 
@@ -70,6 +71,7 @@ class WatchStatus:
         failing_since: When the polls of a shop began to fail.
         overdue: The shops that were reported as overdue.
         vendor_time: Trackstar's clock at the last poll.
+        unhealthy: The state of each shop whose orders are not visible, and when this watch first saw it.
     """
 
     names: Mapping[str, str]
@@ -80,6 +82,7 @@ class WatchStatus:
     failing_since: dict[str, datetime] = field(default_factory=dict)
     overdue: set[str] = field(default_factory=set)
     vendor_time: datetime | None = None
+    unhealthy: dict[str, tuple[HealthState, datetime]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.requested_at = self.started_at
@@ -106,6 +109,14 @@ class WatchStatus:
         failed_at = self.failing_since.pop(result.connection_id, None)
         return f"polling {name} works again, after {duration(result.at - failed_at)}" if failed_at else None
 
+    def record_health(self, states: Iterable[ConnectionState], now: datetime) -> None:
+        """Record the health of the shops."""
+        for shop in states:
+            if shop.health is None or not shop.health.is_unhealthy:
+                self.unhealthy.pop(shop.connection_id, None)
+            elif self.unhealthy.get(shop.connection_id, (None,))[0] is not shop.health.state:
+                self.unhealthy[shop.connection_id] = (shop.health.state, now)
+
     def overdue_messages(self, now: datetime) -> Iterator[str]:
         """Yield one message for each shop that became overdue since the last call."""
         patience = OVERDUE_AFTER + 2 * (self.interval or timedelta(days=1))
@@ -126,13 +137,25 @@ class WatchStatus:
 
     def _parts(self, now: datetime) -> list[str]:
         shops = next(iter(self.names.values())) if len(self.names) == 1 else f"{len(self.names)} shops"
-        parts = [f"watching {clean(shops)}", self._last_poll(now, "last poll {ago}: {orders} read, {moved} changed")]
-        parts += self._next_poll(now)
+        last_poll = self._last_poll(now, "last poll {ago}: {orders} read, {moved} changed")
+        parts = [f"watching {clean(shops)}", *self._health(), last_poll, *self._next_poll(now)]
         return parts + ([f"shop's clock {self.vendor_time:%d %b %H:%M} UTC"] if self.vendor_time else [])
 
     def _short_parts(self, now: datetime) -> list[str]:
-        parts = [plural(len(self.names), "shop"), self._last_poll(now, "{orders} read {ago}"), *self._next_poll(now)]
+        last_poll = self._last_poll(now, "{orders} read {ago}")
+        parts = [plural(len(self.names), "shop"), *self._health(), last_poll, *self._next_poll(now)]
         return parts + ([f"shop {self.vendor_time:%H:%M}"] if self.vendor_time else [])
+
+    def _health(self) -> list[str]:
+        """`blocked since 13:02`; with the name if other shops are watched too, and the number if several are."""
+        if not self.unhealthy:
+            return []
+        (connection_id, (state, since)), *others = self.unhealthy.items()
+        if others:
+            first = min(moment for _, moment in self.unhealthy.values())
+            return [f"{len(self.unhealthy)} shops not visible since {first.astimezone():%H:%M}"]
+        name = f"{clean(self.names[connection_id])} " if len(self.names) > 1 else ""
+        return [f"{name}{state.replace('_', ' ')} since {since.astimezone():%H:%M}"]
 
     def _last_poll(self, now: datetime, form: str) -> str:
         if self.failing_since:
