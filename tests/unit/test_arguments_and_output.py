@@ -28,7 +28,7 @@ from tests.support.template import ROOT
 MINUTE = timedelta(minutes=1)
 ALERT = "2c829bb9b086ea591bd42ab4f79fe763"
 COMMANDS: dict[str, Any] = get_command(main.app).commands  # type: ignore[attr-defined]
-OPERATOR_COMMANDS = sorted(main.OPERATOR_COMMANDS)
+OPERATOR_COMMANDS = sorted([*main.OPERATOR_COMMANDS, *main.OPERATOR_GROUPS])
 
 
 @pytest.fixture
@@ -205,12 +205,16 @@ def test_completion_finds_commands_and_options() -> None:
     assert completed("orderwatch logs poll") == {"poll-orders"}
 
 
+def command_and_its_own(name: str) -> list[Any]:
+    return [COMMANDS[name], *getattr(COMMANDS[name], "commands", {}).values()]
+
+
 def test_reference_lists_every_command_and_option() -> None:
     page = (ROOT / "docs/cli.md").read_text()
     sections = {part.partition("\n")[0].strip("`"): part for part in page.split("\n### ")[1:]}
     assert sections.keys() == COMMANDS.keys()
     for name in OPERATOR_COMMANDS:
-        for parameter in COMMANDS[name].params:
+        for parameter in (each for command in command_and_its_own(name) for each in command.params):
             for option in parameter.opts:
                 if option.startswith("--") and option not in COMMON:
                     assert f"`{option}`" in sections[name], (name, option)
