@@ -116,7 +116,10 @@ def list_subscriptions(
     *,
     json: Json = False,
 ) -> None:
-    """List who gets messages, or confirm a subscription."""
+    """List who gets messages.
+
+    The command `confirm` confirms a subscription.
+    """
     if calls_subcommand(context):
         return
     with stack_at(stack_name, endpoint_url) as stack:
