@@ -44,14 +44,18 @@ def test_a_daemon_without_a_bridge_is_an_error_with_a_remedy() -> None:
 @pytest.mark.parametrize(
     ("environment", "error", "says"),
     [
-        ({"DOCKER_HOST": "tcp://h:1"}, "E: refused", "no daemon answers at DOCKER_HOST=tcp://h:1 (E: refused)"),
+        (
+            {"DOCKER_HOST": "tcp://h:1"},
+            "E: refused",
+            "no daemon answers at DOCKER_HOST=tcp://h:1; `docker info` shows why",
+        ),
         ({"PATH": "/nowhere"}, "E: no file", "it is not installed; install Docker and start its daemon"),
         (
             {"PATH": "."},
             "x\nE: PermissionError(13)",
             "this user may not use its daemon; add the user to the group docker",
         ),
-        ({"PATH": "."}, "x\nE: no file", "its daemon does not answer; start it (E: no file)"),
+        ({"PATH": "."}, "x\nE: no file", "its daemon does not answer; start it (`docker info` shows why)"),
     ],
 )
 def test_the_reason_for_a_missing_daemon_is_named(

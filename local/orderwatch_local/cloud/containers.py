@@ -28,7 +28,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from orderwatch_cli.aws import LOCAL_REGION
-from orderwatch_local.cloud.processes import clean_environment, tail
+from orderwatch_local.cloud.processes import clean_environment
 from orderwatch_local.cloud.sam import SAM, require_tool
 from orderwatch_local.errors import DockerMissingError, StartFailedError
 
@@ -88,12 +88,12 @@ def find_container_network(environment: Mapping[str, str]) -> ContainerNetwork:
 def why_no_daemon(environment: Mapping[str, str], error: str) -> str:
     """Say why no Docker daemon answers, and what to do; `error` is the output of the attempt."""
     if host := environment.get("DOCKER_HOST"):
-        return f"no daemon answers at DOCKER_HOST={host} ({tail(error, lines=1)})"
+        return f"no daemon answers at DOCKER_HOST={host}; `docker info` shows why"
     if shutil.which("docker", path=environment.get("PATH")) is None:
         return "it is not installed; install Docker and start its daemon"
     if "PermissionError" in error:
         return "this user may not use its daemon; add the user to the group docker"
-    return f"its daemon does not answer; start it ({tail(error, lines=1)})"
+    return "its daemon does not answer; start it (`docker info` shows why)"
 
 
 def container_network_of(system: str, pools: Sequence[Mapping[str, str]], *, platform: str) -> ContainerNetwork:
