@@ -184,5 +184,6 @@ def _detail(topic: MonitoredTopic) -> str:
 
 def _next_step(topic: MonitoredTopic, problem: SubscriptionProblem) -> str:
     if problem is SubscriptionProblem.NO_SLACK:
-        return "Run: orderwatch doctor, which shows the command that subscribes the Slack queue."
-    return f"Run: orderwatch subscribe EMAIL{' --operators' if topic.name == OPS_TOPIC else ''}"
+        return "Subscribe the Slack queue again with the command that this shows: orderwatch doctor"
+    operators = " --operators" if topic.name == OPS_TOPIC else ""
+    return f"Subscribe an address again, run: orderwatch subscribe EMAIL{operators}"
