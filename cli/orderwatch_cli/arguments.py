@@ -69,6 +69,21 @@ def read_secret(prompt: str) -> SecretStr:
     return SecretStr(sys.stdin.readline().strip())
 
 
+def calls_subcommand(context: typer.Context) -> bool:
+    """Whether a command that lists by default calls one of its own commands.
+
+    Raises:
+        BadParameter: It has options of the list too, which the other command would ignore.
+    """
+    if context.invoked_subcommand is None:
+        return False
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source and source.name == "COMMANDLINE":
+            raise typer.BadParameter(f"write {parameter.opts[0]} after {context.invoked_subcommand}")
+    return True
+
+
 @contextmanager
 def stack_at(name: str, endpoint_url: str | None) -> Iterator[Stack]:
     """Find the stack, and close its AWS clients at the end.
@@ -92,9 +107,5 @@ Endpoint = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Utc = Annotated[bool, typer.Option("--utc", help="Show times in UTC instead of this machine's time zone.")]
 Limit = Annotated[int, typer.Option(min=1, metavar="COUNT", help="Maximum number of results.")]
-Shop = Annotated[
-    str | None, typer.Option(metavar="CONNECTION_ID", help="Connection ID of a shop (default: all shops).")
-]
-ConnectionId = Annotated[
-    str, typer.Argument(metavar="CONNECTION_ID", help="Trackstar's ID of the shop.", callback=check_connection_id)
-]
+Shop = Annotated[str | None, typer.Option(metavar="SHOP", help="Connection ID or name of a shop (default: all shops).")]
+ShopArgument = Annotated[str, typer.Argument(metavar="SHOP", help="Connection ID or name of the shop.")]

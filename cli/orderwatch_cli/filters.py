@@ -1,5 +1,7 @@
 """Checks the values of filters: an unknown shop, status or kind is an error, not an empty list."""
 
+from collections.abc import Collection
+
 from orderwatch.alerts import kinds
 from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.errors import OrderwatchError
@@ -23,14 +25,44 @@ def connection_ids(stack: Stack) -> set[str]:
     return {*(shop.connection_id for shop in named_shops(stack)), *polled_connection_ids(stack)}
 
 
-def require_shop(stack: Stack, connection_id: str) -> None:
-    """Check that the shop is connected or was polled before.
+def find_shop(stack: Stack, text: str, *, among: Collection[str]) -> str | None:
+    """Return the ID of the shop that has this ID or this name; None if there is none. An ID precedes a name.
+
+    Args:
+        stack: The stack.
+        text: The ID, or the name in any case.
+        among: The IDs that are possible.
 
     Raises:
-        UnknownFilterError: No shop has this ID.
+        UnknownFilterError: Several shops have the name.
     """
-    if connection_id not in connection_ids(stack) | NO_SHOP:
-        raise UnknownFilterError(f"no shop {connection_id}; list the shops with: {stack.commands.own('shops')}")
+    if text in among:
+        return text
+    name = _comparable(text)
+    found = [
+        shop.connection_id
+        for shop in named_shops(stack)
+        if shop.connection_id in among and shop.name and _comparable(shop.name) == name
+    ]
+    if len(found) > 1:
+        raise UnknownFilterError(f"{len(found)} shops are named {text}; use an ID: {', '.join(found)}")
+    return found[0] if found else None
+
+
+def resolve_shop(stack: Stack, text: str) -> str:
+    """Return the ID of the shop that has this ID or this name, if it is connected or was polled before.
+
+    Raises:
+        UnknownFilterError: No shop has it, or several shops have the name.
+    """
+    found = find_shop(stack, text, among=connection_ids(stack) | NO_SHOP)
+    if found is None:
+        raise UnknownFilterError(f"no shop {text}; list the shops with: {stack.commands.own('shops')}")
+    return found
+
+
+def _comparable(name: str) -> str:
+    return " ".join(name.split()).casefold()
 
 
 def known_status(stack: Stack, text: str) -> str:

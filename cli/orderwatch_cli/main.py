@@ -26,6 +26,7 @@ from orderwatch_cli.commands.poll import poll
 from orderwatch_cli.commands.redrive import redrive
 from orderwatch_cli.commands.settings import settings
 from orderwatch_cli.commands.shops import orders, shops
+from orderwatch_cli.commands.subscriptions import subscribe, subscriptions
 from orderwatch_cli.commands.summary import summary
 from orderwatch_cli.commands.test_alert import send_test_alert
 from orderwatch_cli.terminal import adapt_to_terminal, discard_unwritable_output
@@ -41,14 +42,16 @@ OPERATOR_COMMANDS: dict[str, Callable[..., None]] = {
     "settings": settings,
     "shops": shops,
     "orders": orders,
-    "alerts": alerts,
     "logs": logs,
     "poll": poll,
     "redrive": redrive,
     "summary": summary,
     "test-alert": send_test_alert,
+    "subscribe": subscribe,
     "env-json": env_json,
 }
+OPERATOR_GROUPS: dict[str, typer.Typer] = {"alerts": alerts, "subscriptions": subscriptions}
+"""Commands that list by default and have commands of their own."""
 CHECKOUT_COMMANDS = ("preview", "demo", "up", "shop")
 """Commands of the package `orderwatch_local`, which only a checkout has."""
 _CHECKOUT_PACKAGE = "orderwatch_local"
@@ -92,6 +95,8 @@ app = typer.Typer(
 )
 for _name, _command in OPERATOR_COMMANDS.items():
     app.command(_name)(_command)
+for _name, _group in OPERATOR_GROUPS.items():
+    app.add_typer(_group, name=_name)
 _from_checkout = checkout_commands()
 app.add_typer(_from_checkout)
 add_examples(app)

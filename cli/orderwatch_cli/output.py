@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from rich.cells import cell_len
 from rich.console import Console
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -72,6 +73,11 @@ def line(text: str) -> None:
     sys.stdout.write(printable(text).replace("\n", " ") + "\n")
 
 
+def raw(document: str) -> None:
+    """Print a JSON document as it was sent; characters that could manipulate the terminal become escapes."""
+    sys.stdout.write(printable_json(document) + "\n")
+
+
 def terminal_width() -> int | None:
     """Return the width of the terminal in columns; None if the output goes to a file or a pipe."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -83,6 +89,7 @@ def table(
     *,
     empty: str,
     flexible: Collection[str] = (),
+    links: tuple[str, Sequence[str | None]] | None = None,
     utc: bool = False,
 ) -> None:
     """Print a table, or a list if the terminal is too narrow: IDs are never cut or wrapped.
@@ -92,25 +99,44 @@ def table(
         rows: Cells; None becomes a dash, texts are made safe for a terminal.
         empty: Line to print if there are no rows.
         flexible: Columns that may wrap.
+        links: A column whose cells are links, and the addresses. They are also a column of their own, except where a
+            terminal is wide enough for the table but not for them.
         utc: Whether to show times in UTC instead of this machine's zone.
     """
     if not rows:
         line(empty)
         return
     cells = [[_cell(value, utc=utc) for value in row] for row in rows]
-    full = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
-    least = [min(each, FLEXIBLE_WIDTH) if name in flexible else each for name, each in zip(columns, full, strict=True)]
-    between = GAP * (len(columns) - 1)
-    width = terminal_width() or sum(full) + between
-    if width < sum(least) + between:
+    width = terminal_width()
+    linked, addresses = links or ("", [])
+    if any(addresses):
+        with_addresses = [[*row, url or NOTHING] for row, url in zip(cells, addresses, strict=True)]
+        has_room = _fits((*columns, "link"), with_addresses, flexible, width)
+        if has_room or not _fits(columns, cells, flexible, width):
+            columns, cells = (*columns, "link"), with_addresses
+    if not _fits(columns, cells, flexible, width):
         _print_list(columns, cells)
         return
     shown = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for name, needed in zip(columns, least, strict=True):
-        shown.add_column(name, no_wrap=name not in flexible, min_width=needed, overflow="fold")
-    for row in cells:
-        shown.add_row(*map(Text, row))
-    Console(highlight=False, width=width).print(shown)
+    for name, least in zip(columns, _least_widths(columns, cells, flexible), strict=True):
+        shown.add_column(name, no_wrap=name not in flexible, min_width=least, overflow="fold")
+    for row, url in zip(cells, addresses or [None] * len(cells), strict=True):
+        style = Style(link=url)
+        shown.add_row(*(Text(cell, style if name == linked else "") for name, cell in zip(columns, row, strict=True)))
+    Console(highlight=False, width=width or sum(_widths(columns, cells)) + GAP * (len(columns) - 1)).print(shown)
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
+
+
+def _least_widths(columns: Sequence[str], rows: Sequence[Sequence[str]], flexible: Collection[str]) -> list[int]:
+    widths = zip(columns, _widths(columns, rows), strict=True)
+    return [min(width, FLEXIBLE_WIDTH) if name in flexible else width for name, width in widths]
+
+
+def _fits(columns: Sequence[str], rows: Sequence[Sequence[str]], flexible: Collection[str], width: int | None) -> bool:
+    return width is None or sum(_least_widths(columns, rows, flexible)) + GAP * (len(columns) - 1) <= width
 
 
 def _print_list(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

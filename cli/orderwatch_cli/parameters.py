@@ -56,10 +56,10 @@ def put_shop(stack: Stack, connection_id: str, *, access_token: SecretStr, name:
     put_secret(stack, f"{path}/{ACCESS_TOKEN}", access_token)
 
 
-def delete_shop(stack: Stack, connection_id: str) -> bool:
-    """Delete a shop's parameters; return whether there were any."""
+def delete_shop(stack: Stack, connection_id: str) -> None:
+    """Delete a shop's parameters."""
     names = [f"{_shops_path(stack)}/{connection_id}/{what}" for what in (ACCESS_TOKEN, NAME, SETTINGS)]
-    return bool(stack.aws.ssm.delete_parameters(Names=names).get("DeletedParameters"))
+    stack.aws.ssm.delete_parameters(Names=names)
 
 
 def put_secret(stack: Stack, name: str, value: SecretStr) -> None:

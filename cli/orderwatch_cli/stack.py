@@ -93,6 +93,7 @@ class StackParameters(BaseModel):
     max_poll_gap_minutes: int = 15
     slack_enabled: bool
     alert_statuses: str = "exception,backordered,cancelled"
+    log_level: str = "INFO"
 
     @property
     def watched_statuses(self) -> list[str]:

@@ -24,6 +24,7 @@ class Subscription:
         is_pending: Whether it is not confirmed yet; until then SNS sends nothing to it.
         has_open_link: Whether anyone, even a mail scanner, ends it by following the unsubscribe link in an e-mail.
         filter_policy: The filter policy; empty: it receives every message.
+        arn: SNS's name of the subscription; empty until it is confirmed.
     """
 
     protocol: str
@@ -31,11 +32,29 @@ class Subscription:
     is_pending: bool = False
     has_open_link: bool = False
     filter_policy: dict[str, Any] = field(default_factory=dict)
+    arn: str = ""
 
     @property
     def label(self) -> str:
         """Protocol and address."""
         return f"{self.protocol} {self.endpoint}"
+
+    @property
+    def is_email(self) -> bool:
+        """Whether it receives e-mails."""
+        return self.protocol.startswith("email")
+
+    @property
+    def state(self) -> str:
+        """Whether it receives messages, for lists."""
+        if self.is_pending:
+            return "not confirmed"
+        return "confirmed by link" if self.has_open_link else "confirmed"
+
+    @property
+    def filter_text(self) -> str:
+        """The filter policy, for lists."""
+        return json.dumps(self.filter_policy) if self.filter_policy else "none"
 
 
 def subscriptions_of(aws: Aws, topic_arn: str) -> list[Subscription]:
@@ -57,6 +76,7 @@ def _subscription(aws: Aws, listed: "SubscriptionTypeDef") -> Subscription:
         is_pending=attributes.get("PendingConfirmation") == "true",
         has_open_link=protocol.startswith("email") and attributes.get("ConfirmationWasAuthenticated") == "false",
         filter_policy=json.loads(attributes.get("FilterPolicy") or "{}"),
+        arn=arn,
     )
 
 

@@ -40,10 +40,10 @@ _adapters = cache(_Adapters)
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Request a poll of each connection that may have changed, or of each of the event's `connection_ids`.
 
-    With `restart`, the polls begin a window that is being read anew.
+    With `restart`, the polls begin a window that is being read anew. Returns the ids of the polls.
 
     Raises:
         PollsNotRequestedError: SQS refused some messages. Lambda retries the event; the other connections are polled.
@@ -56,7 +56,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
         logger.info("poll requested", extra={"connection_id": connection_id, "poll_id": poll_id})
     if missed := [connection_id for connection_id in connection_ids if connection_id not in requested]:
         raise PollsNotRequestedError(missed)
-    return {"connection_ids": connection_ids}
+    return {"connection_ids": connection_ids, "poll_ids": requested}
 
 
 def _connections_to_poll(adapters: _Adapters, settings: DispatchPollsSettings, context: LambdaContext) -> list[str]:

@@ -46,7 +46,8 @@ _adapters = cache(_Adapters)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Write the daily summary: once a day for the Scheduler's event, and always for any other event.
 
-    With `{"send": false}` it writes nothing. The response always contains the alert.
+    With `{"send": false}` it writes nothing. With `{"at": "2026-03-11T00:00:00Z"}` it has this date, for a
+    simulated day. The response always contains the alert.
     """
     settings = read_settings(SendSummarySettings)
     adapters = _adapters(settings)
@@ -75,12 +76,13 @@ def _shop(connection: NamedConnection, settings: SendSummarySettings) -> Shop:
 
 def _request(event: dict[str, Any], settings: SendSummarySettings, context: LambdaContext) -> SummaryRequest:
     """The Scheduler's event contains its scheduled time, so that a retry belongs to the same day."""
-    now, scheduled = clock.now(), event.get("time")
-    moment = datetime.fromisoformat(scheduled) if scheduled else now
+    scheduled = event.get("time")
+    at = datetime.fromisoformat(event["at"]) if "at" in event else clock.now()
+    moment = datetime.fromisoformat(scheduled) if scheduled else at
     return SummaryRequest(
         stack=settings.stack_name,
         day=moment.astimezone(time_zone(settings.time_zone)).date(),
-        at=now,
+        at=at,
         time_zone=settings.time_zone,
         watched=settings.alert_statuses,
         stalled_after=timedelta(minutes=settings.stalled_after_minutes),

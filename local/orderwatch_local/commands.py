@@ -3,8 +3,9 @@
 import os
 import re
 import sys
-from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import IO, Annotated, NoReturn, cast
 
 import typer
 from pydantic import SecretStr
@@ -14,7 +15,9 @@ from orderwatch_cli.arguments import check_connection_id
 from orderwatch_local.cloud.watch import WatchedShop, token_variable
 from orderwatch_local.demo.run import run_demo
 from orderwatch_local.preview.command import preview
-from orderwatch_local.simulator.interactive import serve_shops
+from orderwatch_local.simulator.commands import ShopCommands
+from orderwatch_local.simulator.interactive import POLL_EVERY, Prompt, PromptStream, serve_one_shop, serve_shops
+from orderwatch_local.simulator.script import API_KEY, SHOP_NAMES
 from orderwatch_local.up.checks import Request
 from orderwatch_local.up.run import run_up
 
@@ -32,14 +35,28 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
-def _connection_ids(values: list[str]) -> list[str]:
+def _connection_ids(values: list[str] | None) -> list[str]:
     # They become part of parameter names in the Parameter Store.
-    return list(dict.fromkeys(check_connection_id(value) for value in values))
+    return list(dict.fromkeys(check_connection_id(value) for value in values or []))
 
 
 def _statuses(value: str) -> str:
     if not value.replace(",", " ").strip():
         raise typer.BadParameter("name at least one status")
+    return value
+
+
+def _schedule(value: str) -> str:
+    """Check a schedule: AWS would only refuse it after the build.
+
+    Raises:
+        BadParameter: It is neither a rate nor six fields of a cron expression, of which one of both days is `?`.
+    """
+    cron = re.fullmatch(r"cron\(([\w*?,/#-]+(?: [\w*?,/#-]+){5})\)", value, re.ASCII)
+    fields = cron[1].split() if cron else []
+    is_rate = re.fullmatch(r"rate\([1-9]\d* (minute|hour|day)s?\)", value, re.ASCII)
+    if not is_rate and "?" not in fields[2:5:2]:
+        raise typer.BadParameter(f"{value!r} is no schedule such as rate(2 minutes) or cron(0/5 8-18 ? * MON-FRI *)")
     return value
 
 
@@ -50,6 +67,10 @@ _URL = typer.Option(metavar="URL", help="Base URL of the Trackstar API.", callba
 _NAME = typer.Option(metavar="NAME", help="Name of the shop in alerts; ID=NAME if there are several shops.")
 _STATUSES = typer.Option(metavar="STATUSES", help="Statuses to alert on.", callback=_statuses)
 _EVERY = typer.Option(min=1.0, metavar="SECONDS", help="Polling interval, in addition to the schedule.")
+
+
+_DEMO = typer.Option("--demo", help="Watch a simulated shop, whose orders you change by commands.")
+_SCHEDULE = typer.Option(metavar="SCHEDULE", help="Polling schedule.", callback=_schedule)
 
 
 @app.command()
@@ -64,10 +85,11 @@ def demo(
 @app.command()
 def up(
     *,
-    connection: Annotated[list[str], _CONNECTION],
+    connection: Annotated[list[str] | None, _CONNECTION] = None,
     name: Annotated[list[str] | None, _NAME] = None,
     trackstar_url: Annotated[str, _URL] = VENDOR,
-    schedule: Annotated[str, typer.Option(metavar="SCHEDULE", help="Polling schedule.")] = "rate(1 minute)",
+    demo: Annotated[bool, _DEMO] = False,
+    schedule: Annotated[str, _SCHEDULE] = "rate(1 minute)",
     every: Annotated[float | None, _EVERY] = None,
     statuses: Annotated[str, _STATUSES] = "exception,backordered,cancelled",
     port: Port = 0,
@@ -77,20 +99,41 @@ def up(
     """Watch your own shops from this machine, without an AWS account.
 
     Set the API key in TRACKSTAR_API_KEY and each shop's access token in TRACKSTAR_ACCESS_TOKEN_<connection id> or
-    TRACKSTAR_ACCESS_TOKEN. You are prompted for what is not set.
+    TRACKSTAR_ACCESS_TOKEN. You are prompted for what is not set. With --demo, it watches a simulated shop instead,
+    whose orders you change by commands.
     """
+    make_request = partial(Request, schedule=schedule, statuses=statuses, port=port, for_sam=for_sam)
+    if demo:
+        if connection or name or trackstar_url != VENDOR:
+            raise typer.BadParameter("--demo has a shop: leave out --connection, --name and --trackstar-url")
+        _watch_demo(make_request, every=every or POLL_EVERY, as_json=json)
+        return
+    if not connection:
+        raise typer.BadParameter("name a connection with --connection, or use --demo for a simulated shop")
     names = shop_names(connection, name or [])
-    request = Request(
+    request = make_request(
         trackstar_url=trackstar_url,
         api_key=_secret("API key", "TRACKSTAR_API_KEY"),
         shops=[WatchedShop(each, _token(each), names.get(each)) for each in connection],
-        schedule=schedule,
-        statuses=statuses,
         every=every,
-        port=port,
-        for_sam=for_sam,
     )
     run_up(request, out=Console(highlight=False), log=Console(stderr=True, highlight=False), as_json=json)
+
+
+def _watch_demo(make_request: Callable[..., Request], *, every: float, as_json: bool) -> None:
+    with serve_one_shop() as (trackstar, url):
+        [shop] = trackstar.shops
+        request = make_request(
+            trackstar_url=url,
+            api_key=SecretStr(API_KEY),
+            shops=[WatchedShop(shop.connection_id, SecretStr(shop.access_token), SHOP_NAMES[shop.connection_id])],
+            every=every,
+        )
+        prompt = Prompt(ShopCommands(trackstar), source=sys.stdin, out=sys.stdout, errors=sys.stderr)
+        out, log = Console(highlight=False), Console(stderr=True, highlight=False)
+        if prompt.is_interactive:
+            out = log = Console(file=cast("IO[str]", PromptStream(prompt)), highlight=False)
+        run_up(request, out=out, log=log, as_json=as_json, prompt=prompt)
 
 
 @app.command()

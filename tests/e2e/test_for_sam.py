@@ -101,7 +101,7 @@ def every_function_does_its_work(up: Up, invoke: Invoke) -> None:
 
     up.clock.advance(timedelta(minutes=5))
     up.shop.sync()
-    assert invoke("DispatchPollsFunction") == {"connection_ids": [CONNECTION]}
+    assert invoke("DispatchPollsFunction")["connection_ids"] == [CONNECTION]
     assert up.log.shows(f"PollQueue got a poll of {CONNECTION}")
 
     up.shop.move("o1", "exception")

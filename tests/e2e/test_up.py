@@ -82,6 +82,18 @@ def test_up_prints_json_and_exits_after_its_reader_has_exited() -> None:
 
 
 @pytest.mark.slow
+def test_up_demo_needs_one_terminal_and_no_secrets() -> None:
+    with running("up", "--demo") as up:
+        alerts = Lines(up.stdout)
+        say(up, 'fail 1042 exception "Address verification failed"')
+        alerts.until("Address verification failed.")
+        assert "[exception] Order #1042 at Alpine Outdoor" in alerts.text
+        say(up, "quit")
+        alerts.until("summary.daily")
+        assert up.wait(timeout=WITHIN) == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("demo",), ("shop", "--hour", "0.5")])
 def test_a_command_exits_quietly_after_its_reader_has_exited(command: tuple[str, ...]) -> None:
     with running(*command) as process:

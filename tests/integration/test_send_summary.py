@@ -52,6 +52,11 @@ def test_the_day_is_the_ticks_in_the_time_zone_of_the_stack(
     assert sum_up(running, MORNING | {"send": False})["alert"]["summary"]["day"] == day
 
 
+def test_a_summary_can_be_dated_by_the_clock_of_a_simulated_day(running: Account) -> None:
+    summary = sum_up(running, {"send": False, "at": "2026-03-11T00:00:00+00:00"})["alert"]["summary"]
+    assert (summary["day"], summary["at"]) == ("2026-03-11", "2026-03-11T00:00:00Z")
+
+
 def test_the_summary_shows_stock_or_that_it_is_unknown(running: Account) -> None:
     [shop] = sum_up(running, {"send": False})["alert"]["summary"]["shops"]
     known = [(each["sku"], each["ordered"], each["on_hand"], each["short"]) for each in shop["products"]]

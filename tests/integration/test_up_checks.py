@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from orderwatch_cli.main import run
 from orderwatch_cli.shop_check import Flaw, UnusableShopError
+from orderwatch_local import commands
 from orderwatch_local.cloud.watch import WatchedShop
 from orderwatch_local.simulator import Request as ApiRequest
 from orderwatch_local.simulator import Response, Shop, Trackstar, VirtualClock, json_response, serve
@@ -114,6 +115,35 @@ def test_wrong_secret_connection_or_url_is_one_line_that_names_it(
     out, err = capsys.readouterr()
     assert (left.value.code, out, err.count("\n")) == (1, "", 1)
     assert says in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--demo", "--schedule", "every minute"), "'every minute' is no schedule such as rate(2 minutes)"),
+        (("--demo", "--schedule", "rate(0 minutes)"), "is no schedule"),
+        (("--demo", "--schedule", "rate(2 weeks)"), "is no schedule"),
+        (("--demo", "--schedule", "cron(* * * * *)"), "is no schedule"),
+        (("--demo", "--schedule", "cron(0 8 * * MON-FRI *)"), "is no schedule"),
+        (("--demo", "--connection", "conn_a"), "leave out --connection"),
+        ((), "name a connection with --connection, or use --demo"),
+    ],
+)
+def test_wrong_options_are_an_error_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        run(["up", *arguments])
+    out, err = capsys.readouterr()
+    assert (left.value.code, out) == (2, "")
+    assert says in " ".join(err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    "schedule", ["rate(1 minute)", "rate(12 hours)", "cron(0/5 8-18 ? * MON-FRI *)", "cron(0 8 1 * ? *)"]
+)
+def test_schedules_of_aws_are_accepted(schedule: str) -> None:
+    assert commands._schedule(schedule) == schedule
 
 
 def test_port_in_use_is_one_line_that_names_it(url: str, capsys: pytest.CaptureFixture[str]) -> None:

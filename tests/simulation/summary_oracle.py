@@ -35,6 +35,8 @@ NOT_VISIBLE = frozenset({"blocked", "unauthorized", "stale", "poll_failing"})
 DAY = timedelta(days=1)
 AGES = {"under_1_day": DAY, "from_1_to_3_days": 3 * DAY, "from_3_to_7_days": 7 * DAY}
 STALLED_AFTER = timedelta(minutes=30)
+ENOUGH = 5
+"""Cleared orders from which on their median is shown."""
 
 type Backlog = dict[str, dict[str, int]]
 
@@ -122,7 +124,9 @@ class SummaryOracle:
         expect(f"{connection_id} as not visible", bool(shop.get("not_visible")), _is_not_visible(state, now))
         waiting = {order_id: row for order_id, row in rows.items() if "status_since" in row}
         expect(f"the backlog of {connection_id}", set(waited), set(waiting))
-        at_risk = sum(_is(row, "order.at_risk") and "due_at" in row for row in rows.values())
+        at_risk = sum(
+            _is(row, "order.at_risk") and "due_at" in row and order_id not in waiting for order_id, row in rows.items()
+        )
         expect(f"at risk in {connection_id}", shop.get("at_risk", 0), at_risk)
         if not shop:
             expect(f"{connection_id} without any figure", bool(waiting), False)
@@ -140,9 +144,11 @@ class SummaryOracle:
         if self._before is None:
             return
         gone = [each for each in self._before[connection_id].items() if each[0] not in waiting]
-        spans = [moment(rows[order_id]["since"]) - datetime.fromtimestamp(since, UTC) for order_id, since in gone]
+        began = self.known.connection(connection_id).get("cursor", {}).get("watch_started_at")
+        watched = [(order_id, at) for order_id, at in gone if not began or at >= moment(began).timestamp()]
+        spans = [moment(rows[order_id]["since"]) - datetime.fromtimestamp(since, UTC) for order_id, since in watched]
         took = [Decimal(span / timedelta(hours=1)) for span in spans if span > timedelta()]
-        middle = float(median(took).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)) if took else None
+        middle = float(median(took).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)) if len(took) >= ENOUGH else None
         expect(f"the median of {connection_id}", shop["changes"].get("median_hours_to_clear"), middle)
 
     # Against what is visible

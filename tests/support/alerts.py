@@ -51,3 +51,8 @@ def alert_of(
     write = first_sight(order_id, status=status, connection_id=connection_id, product_ids=product_ids, record=record)
     assert write.alert
     return write.alert
+
+
+def plain_spaces(message: str) -> str:
+    """A message, also as JSON, with plain spaces in its dates, times and amounts."""
+    return message.replace("\u00a0", " ").replace("\\u00a0", " ")

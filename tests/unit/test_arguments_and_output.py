@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -26,7 +28,7 @@ from tests.support.template import ROOT
 MINUTE = timedelta(minutes=1)
 ALERT = "2c829bb9b086ea591bd42ab4f79fe763"
 COMMANDS: dict[str, Any] = get_command(main.app).commands  # type: ignore[attr-defined]
-OPERATOR_COMMANDS = sorted(main.OPERATOR_COMMANDS)
+OPERATOR_COMMANDS = sorted([*main.OPERATOR_COMMANDS, *main.OPERATOR_GROUPS])
 
 
 @pytest.fixture
@@ -106,6 +108,21 @@ def test_list_omits_missing_values(capsys: pytest.CaptureFixture[str], monkeypat
     monkeypatch.setattr(output, "terminal_width", lambda: 10)
     output.table(("order", "raw status"), [("#1000001", None), ("#2", "hold")], empty="nothing")
     assert capsys.readouterr().out == "order       #1000001\n\norder       #2\nraw status  hold\n"
+
+
+@pytest.mark.parametrize(("width", "is_shown"), [(None, True), (60, True), (30, False), (8, True)])
+def test_address_of_a_link_is_shown_or_behind_the_cell(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int | None, is_shown: bool
+) -> None:
+    monkeypatch.setattr(output, "terminal_width", lambda: width)
+    monkeypatch.setattr(
+        output, "Console", partial(Console, force_terminal=True, color_system="standard" if width else None)
+    )
+    url = "https://alpine.example/admin/orders/1"
+    output.table(("order", "status"), [("#1", "late"), ("#2", "late")], empty="", links=("order", [url, None]))
+    out = capsys.readouterr().out
+    assert out.count(f";{url}\x1b\\") == (width in {30, 60})
+    assert (f"  {url}" in out.replace(f";{url}", "")) is is_shown
 
 
 @pytest.mark.parametrize("columns", ["0", "-5", "1e3", "9" * 20, "\u0668", "\u00b2", "abc", ""])
@@ -188,12 +205,16 @@ def test_completion_finds_commands_and_options() -> None:
     assert completed("orderwatch logs poll") == {"poll-orders"}
 
 
+def command_and_its_own(name: str) -> list[Any]:
+    return [COMMANDS[name], *getattr(COMMANDS[name], "commands", {}).values()]
+
+
 def test_reference_lists_every_command_and_option() -> None:
     page = (ROOT / "docs/cli.md").read_text()
     sections = {part.partition("\n")[0].strip("`"): part for part in page.split("\n### ")[1:]}
     assert sections.keys() == COMMANDS.keys()
     for name in OPERATOR_COMMANDS:
-        for parameter in COMMANDS[name].params:
+        for parameter in (each for command in command_and_its_own(name) for each in command.params):
             for option in parameter.opts:
                 if option.startswith("--") and option not in COMMON:
                     assert f"`{option}`" in sections[name], (name, option)

@@ -121,8 +121,8 @@ def test_dead_letters_of_the_stream_are_purged() -> None:
     assert finding.command == "aws sqs purge-queue --queue-url https://sqs/StreamFailureQueue"
 
 
-SUBSCRIBE = "aws sns subscribe --topic-arn arn --protocol email --notification-endpoint"
-CONFIRM = "aws sns confirm-subscription --topic-arn arn --token TOKEN --authenticate-on-unsubscribe true"
+SUBSCRIBE = "orderwatch subscribe"
+CONFIRM = "orderwatch subscriptions confirm 'LINK'"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ CONFIRM = "aws sns confirm-subscription --topic-arn arn --token TOKEN --authenti
 def test_topic_with_an_unconfirmed_subscription_is_a_problem(
     subscription: Subscription, in_order: bool, command: str
 ) -> None:
-    finding = topic_finding("AlertTopic", "arn", [Subscription("sqs", "queue"), subscription], commands=COMMANDS)
+    finding = topic_finding("AlertTopic", [Subscription("sqs", "queue"), subscription], commands=COMMANDS)
     assert (finding.ok, finding.command) == (in_order, command)
     assert in_order or finding.found == f"not confirmed yet: {subscription.label}"
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,21 +14,31 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.rules import DeadlineRules
-from orderwatch.errors import NotFoundError, UnavailableError
-from orderwatch.polling.connection_alerts import health_alerts, page_alerts, quarantine_alert, refused_sync
+from orderwatch.errors import NotFoundError, UnauthorizedError, UnavailableError
+from orderwatch.polling.connection_alerts import (
+    health_alerts,
+    page_alerts,
+    quarantine_alert,
+    refused_settings,
+    refused_sync,
+)
 from orderwatch.polling.detect import Observation
 from orderwatch.polling.health import (
     Probe,
     assess,
     health_after,
     health_after_refusal,
+    poll_failing_since,
     probe_connection,
+    refused_by_trackstar,
+    with_api_key,
     with_probe,
 )
 from orderwatch.reading.cursor import AfterPage, Cursor, DeadlineWatch, Now, ReadContext
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import BacklogCount, Progress, Window, WindowKind
 from orderwatch.records import ConnectionState, Health, HealthState, Syncs
+from orderwatch.rendering import email
 from orderwatch.trackstar.connections import SyncError, TrackstarConnection, read_connection
 from orderwatch.trackstar.orders import Order, OrderPage, Quarantined
 from tests.support.clocks import NOON
@@ -411,16 +421,78 @@ def test_our_own_problems_are_for_operators_only() -> None:
         assert [alert.recipients for alert in health_alerts(before, after, connection=SHOP)] == [OPERATORS]
 
 
-def test_a_recovery_names_the_problem_and_its_duration() -> None:
-    alert, _ = health_alerts(Health(state=BLOCKED, since=NOON), Health(since=NOON + 200 * MINUTE), connection=SHOP)
-    assert alert.detail == "It was blocked for 3 h 20 min."
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (BLOCKED, "It was blocked for 3 h 20 min."),
+        (STALE, "The data was out of date for 3 h 20 min."),
+        (POLL_FAILING, "It could not be read for 3 h 20 min."),
+        (UNAUTHORIZED, "Trackstar refused access for 3 h 20 min."),
+    ],
+)
+def test_a_recovery_names_the_problem_and_its_duration(state: HealthState, text: str) -> None:
+    alert, *_ = health_alerts(Health(state=state, since=NOON), Health(since=NOON + 200 * MINUTE), connection=SHOP)
+    assert alert.detail == text
+
+
+@pytest.mark.parametrize(
+    ("every", "age", "text"),
+    [
+        (HOUR, 3 * HOUR, "for 3 h, normally hourly."),
+        (24 * HOUR, 50 * HOUR, "for 2 d 2 h, normally daily."),
+        (30 * MINUTE, 61 * MINUTE, "for 1 h 1 min, normally every 30 min."),
+    ],
+)
+def test_stale_data_shows_for_how_long_and_what_is_normal(every: timedelta, age: timedelta, text: str) -> None:
+    found = record(**synced(NOON - age, sync_frequency=every.total_seconds()))
+    assert text in assess(found, now=NOON).detail
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "shown"),
+    [
+        ("Europe/Berlin", NOON, "Mon 5 Jan 12:20 CET"),
+        ("Asia/Tokyo", NOON, "Mon 5 Jan 20:20 JST"),
+        ("No/Where", NOON, "Mon 5 Jan 11:20 UTC"),
+        ("UTC", datetime(2027, 1, 1, tzinfo=UTC), "Thu 31 Dec 2026 23:20 UTC"),
+    ],
+)
+def test_failing_polls_show_the_last_read_in_the_shops_zone(zone: str, now: datetime, shown: str) -> None:
+    health = poll_failing_since(now - 40 * MINUTE, now=now, connection=AlertConnection(id="a", time_zone=zone))
+    assert health.detail.startswith(f"No complete read since {shown}.")
+
+
+@pytest.mark.parametrize(
+    ("flaw", "command"),
+    [
+        ("time_zone: no time zone", " --time-zone ZONE"),
+        ("stuck_days: Input should be less than 366; time_zone: no time zone", " --time-zone ZONE --stuck-days DAYS"),
+        ("tiem_zone: Extra inputs are not permitted", ""),
+        ("no JSON object", ""),
+    ],
+)
+def test_invalid_settings_show_the_command_that_corrects_them(flaw: str, command: str) -> None:
+    step = refused_settings(flaw, connection=SHOP, now=NOON).next_step or ""
+    assert step.endswith(f"run: orderwatch settings {SHOP.id} --remove{command}")
+
+
+def test_a_refused_key_is_about_all_shops() -> None:
+    health = refused_by_trackstar(UnauthorizedError("401"), is_key_accepted=False, now=NOON)
+    _, [everybody, operators] = with_api_key(STATE, STATE, health, SHOP)
+    assert email.subject(operators) == "[access refused] All shops"
+    assert email.body(operators).splitlines()[:3] == [
+        "All shops: the orders cannot be read.",
+        "Trackstar refused the API key of all shops. Changes are alerted as soon as orders can be read again.",
+        "Do: store a valid API key, run: orderwatch connect-trackstar",
+    ]
+    assert "orderwatch connect" not in email.body(everybody)
 
 
 # What a page shows about its connection
 
 POLICY = Policy(statuses={"exception"})
 WITH_DEADLINES = replace(POLICY, deadlines=DeadlineRules(zone=ZoneInfo("UTC")))
-LATE, FROM_NOW_ON = "1 order is past its ship-by", "only deadlines that pass from now on are alerted."
+LATE = "1 is already overdue; it won't be alerted."
 OBSERVED = Observation(SHOP, NOON, WindowKind.INCREMENTAL, watch_started_at=None, data_as_of=None)
 
 
@@ -451,16 +523,16 @@ def test_a_page_without_anything_new_causes_no_alert() -> None:
 @pytest.mark.parametrize(
     ("backlog", "policy", "detail"),
     [
-        (BacklogCount(), POLICY, "Watching 1,234 orders for exception; none needs attention now."),
+        (BacklogCount(), POLICY, "Now watching 1,234 orders, none in a watched status."),
         (
             BacklogCount({"exception": 2, "backordered": 1}),
             replace(WITH_DEADLINES, statuses={"exception", "backordered"}),
-            "Watching 1,234 orders for backordered, exception; 1 backordered, 2 in exception now.",
+            "Now watching 1,234 orders (2 in exception, 1 backordered).",
         ),
         (
             BacklogCount(overdue={"order.late": 1}),
             WITH_DEADLINES,
-            f"Watching 1,234 orders for exception; none needs attention now. {LATE}: {FROM_NOW_ON}",
+            f"Now watching 1,234 orders, none in a watched status. {LATE}",
         ),
     ],
 )
@@ -474,7 +546,7 @@ def test_a_finished_baseline_is_one_alert(backlog: BacklogCount, policy: Policy,
 @pytest.mark.parametrize(
     ("recorded", "overdue", "detail"),
     [
-        (None, {}, "None has passed"),
+        (None, {}, "None has passed."),
         (None, {"order.late": 1}, LATE),
         ("other rules", {"order.late": 1}, LATE),
         ("other rules", {}, None),
@@ -484,7 +556,7 @@ def test_recorded_deadlines_are_one_alert(recorded: str | None, overdue: dict[st
     state = replace(STATE, cursor=Cursor(deadlines=DeadlineWatch(recorded, NOON)))
     progress = finished(WindowKind.DEADLINES, read_count=1234, backlog=BacklogCount(overdue=overdue))
     _, alerts = shown(state, finished=progress, policy=WITH_DEADLINES)
-    text = f"Now watching the deadlines of 1,234 open orders. {detail}: {FROM_NOW_ON}"
+    text = f"Now watching the deadlines of 1,234 open orders. {detail}"
     assert [alert.detail for alert in alerts] == ([text] if detail else [])
     assert {alert.kind for alert in alerts} <= {"watch.started"}
     for kind in (WindowKind.SWEEP, WindowKind.INCREMENTAL):

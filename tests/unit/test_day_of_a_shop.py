@@ -30,7 +30,7 @@ def test_a_day_of_a_shop_is_alerted_as_it_was_visible() -> None:
 
     tick()
     [started] = sns.taken
-    assert "past their ship-by" in started["detail"], "they are counted, not alerted"
+    assert "already overdue" in started["detail"], "they are counted, not alerted"
     sns.taken.clear()
     for hour in script.hours:
         script.apply(hour)

@@ -152,9 +152,8 @@ def test_the_baseline_counts_late_orders_and_alerts_none() -> None:
     world.poll()
     [alert] = world.new_alerts()
     assert alert.detail == (
-        "Watching 3 orders for backordered, cancelled, exception; none needs attention now. "
-        "2 orders are past their ship-by and 1 must ship within 24 hours: "
-        "only deadlines that pass from now on are alerted."
+        "Now watching 3 orders, none in a watched status. 2 are already overdue; they won't be alerted one by one. "
+        "1 is due within 24 h; it is alerted if late."
     )
     world.move("1", "other")
     assert world.later() == []

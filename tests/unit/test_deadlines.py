@@ -305,8 +305,8 @@ def shown(status: str = "open", ship_by: datetime | None = None) -> AlertOrder:
     [
         (LATE, 1, None),
         (AT_RISK, 1, None),
-        (STUCK, 1, "It has been in exception for a whole business day and has no ship-by."),
-        (STUCK, 2, "It has been in exception for 2 whole business days and has no ship-by."),
+        (STUCK, 1, "In exception for 1 business day, with no ship-by date."),
+        (STUCK, 2, "In exception for 2 business days, with no ship-by date."),
     ],
 )
 def test_an_alert_says_how_long_an_order_is_stuck(deadline: Deadline, days: int, detail: str | None) -> None:
@@ -341,11 +341,15 @@ def test_why_a_deadline_no_longer_applies(deadline: Deadline, status: str, ship_
     ("past", "hours", "text"),
     [
         ({}, 24, ""),
-        ({KIND_LATE: 1}, 24, "1 order is past its ship-by"),
-        ({KIND_LATE: 2}, 24, "2 orders are past their ship-by"),
-        ({KIND_AT_RISK: 1}, 1, "1 must ship within an hour"),
-        ({KIND_LATE: 1200, KIND_AT_RISK: 3}, 2, "1,200 orders are past their ship-by and 3 must ship within 2 hours"),
+        ({KIND_LATE: 1}, 24, "1 is already overdue; it won't be alerted."),
+        ({KIND_LATE: 1060}, 24, "1,060 are already overdue; they won't be alerted one by one."),
+        ({KIND_AT_RISK: 1}, 1, "1 is due within 1 h; it is alerted if late."),
+        (
+            {KIND_LATE: 12, KIND_AT_RISK: 3},
+            2,
+            "12 are already overdue; they won't be alerted one by one. 3 are due within 2 h; each is alerted if late.",
+        ),
     ],
 )
 def test_deadlines_past_when_the_watch_began_in_words(past: dict[str, int], hours: int, text: str) -> None:
-    assert describe_past(past, replace(RULES, late_warning_hours=hours)) == text
+    assert " ".join(describe_past(past, replace(RULES, late_warning_hours=hours))) == text

@@ -27,6 +27,7 @@ from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
 from orderwatch.records import ConnectionState, Extract, OlderCopy, StoredOrder
 from orderwatch.trackstar.orders import Order, Version, VersionClock
+from tests.support.alerts import SEEN_AT, first_sight
 from tests.support.clocks import NOON
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -469,3 +470,37 @@ def test_a_row_keeps_its_extract_while_a_summary_needs_it(
         kept = Extract.from_json(text)
         assert (kept.currency, kept.total_price, kept.url) == ("EUR", Decimal(12), "https://shop.example/1")
         assert (len(kept.lines), kept.more_lines, kept.lines[2].sku) == (20, 100, "s2")
+
+
+@pytest.mark.parametrize(
+    ("changed", "began"),
+    [(-3 * DAY, -3 * DAY), (DAY, timedelta()), (None, timedelta())],
+    ids=["three days before Trackstar's first sync", "later than the sync", "not given"],
+)
+def test_a_status_seen_first_began_at_the_latest_when_the_shop_changed_it(
+    changed: timedelta | None, began: timedelta
+) -> None:
+    record = {"updated_date": SEEN_AT + changed} if changed else {}
+    assert first_sight("o1", record=record).stored.status_since == SEEN_AT + began
+
+
+@pytest.mark.parametrize(
+    ("record", "method", "carrier"),
+    [
+        (
+            {"shipping_method_name": "Express", "requested_shipping_method": "fast", "carrier_name": "DHL"},
+            "Express",
+            "DHL",
+        ),
+        ({"requested_shipping_method": "fast"}, "fast", None),
+        ({"shipping_method_name": "n/a", "carrier_name": "None"}, None, None),
+        ({"shipping_method_name": "call ada@example.com", "carrier_name": ["x"]}, "call [e-mail]", None),
+        ({"shipping_method_name": "a\nb", "carrier_name": "c" * 500}, "a b", "c" * 160),
+    ],
+)
+def test_an_alert_has_the_shipping_method_and_the_carrier(
+    record: dict[str, Any], method: str | None, carrier: str | None
+) -> None:
+    order = alert_of(first_sight("o1", record=record)).order
+    assert order
+    assert (order.shipping_method, order.carrier) == (method, carrier)

@@ -71,4 +71,4 @@ def test_facts_that_do_not_fit_are_left_out_whole(monkeypatch: pytest.MonkeyPatc
     assert shown == [f"*Fact {number}:* {for_amazon_q('&' * 60, limit=200)}" for number in range(len(shown))]
     assert 0 < len(shown) < amazon_q.MAX_LIST
     assert len("\n".join(lines)) <= amazon_q.MAX_DESCRIPTION
-    assert lines[-1].startswith("_Data as of")
+    assert lines[-1].startswith("_Last Trackstar sync: ")

@@ -16,6 +16,7 @@ from orderwatch.rendering.formatting import clean
 from orderwatch.rendering.markup import for_amazon_q, for_slack
 from orderwatch_local.preview.mrkdwn import Style, spans
 from orderwatch_local.preview.samples import SAMPLES, order_alert
+from tests.support.alerts import plain_spaces
 
 WORDS = [
     "~cancelled~",
@@ -161,8 +162,17 @@ def test_the_fallback_is_without_markup_too(words: str) -> None:
 
 
 def test_a_status_stays_beside_the_date_in_slack() -> None:
-    assert "late" in SAMPLES["order.late"].kind
     fields = [text for _, text in _texts(slack.blocks(SAMPLES["order.late"]).blocks) if text.startswith("*Status*")]
     assert fields
-    assert all("partially_fulfilled" in "".join(span.text for span in spans(text)) for text in fields)
+    assert all("partly shipped" in "".join(span.text for span in spans(text)) for text in fields)
     assert not any("<!date" in text for text in fields)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SAMPLES if kind.startswith("order.")])
+def test_a_date_token_holds_a_date_and_nothing_else(kind: str) -> None:
+    tokens = [
+        token for _, text in _texts(slack.blocks(SAMPLES[kind]).blocks) for token in re.findall(r"<!date\^[^>]*>", text)
+    ]
+    date = r"\w{3} \d+ \w{3} \d\d:\d\d CET"
+    shown = [plain_spaces(token.split("|")[1].rstrip(">")) for token in tokens if not TOKEN.match(token)]
+    assert all(re.fullmatch(date, each) for each in shown), shown

@@ -93,7 +93,7 @@ def _named_under_reasons(lines: list[str], bullet: str, headings: set[str]) -> d
     named: dict[str, str | None] = {}
     for line in lines:
         above = line if line in headings else above
-        if found := re.match(rf"{bullet}#(N\d\d\d)\b", line):
+        if found := re.match(rf"{bullet}(?:<[^|>]*\|)?#(N\d\d\d)\b", line):
             named[found[1]] = above
     return named
 

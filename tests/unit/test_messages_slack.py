@@ -8,6 +8,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import Digest, DigestedOrder
 from orderwatch.rendering import slack
 from orderwatch_local.preview.samples import SAMPLES, order_alert
+from tests.support.alerts import plain_spaces
 
 
 def assert_within_limits(message: slack.SlackMessage) -> None:
@@ -48,7 +49,7 @@ def test_the_header_has_a_mark_for_severity_or_recovery(kind: str, mark: str) ->
 @pytest.mark.parametrize("year", [1, 1969, 9999])
 def test_a_date_that_slack_cannot_show_stays_text(year: int) -> None:
     message = slack.blocks(order_alert("order.exception", created_at=datetime(year, 5, 1, 12, tzinfo=UTC)))
-    assert f" 1 May {year} 1" in json.dumps(message.blocks[3])
+    assert f" 1 May {year} 1" in plain_spaces(json.dumps(message.blocks[3]))
     assert "*Placed*\\n<!date" not in json.dumps(message.blocks[3])
 
 
@@ -74,7 +75,7 @@ def _digest(number: str, *, link: int) -> Alert:
 def test_a_long_digest_drops_links_before_orders() -> None:
     text = json.dumps(slack.blocks(_digest("N", link=400)).blocks)
     assert all(f"#N{n:03}" in text for n in range(100))
-    assert "|open>" not in text
+    assert "<https" not in text
 
 
 def test_orders_that_do_not_fit_are_counted() -> None:

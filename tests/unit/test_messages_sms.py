@@ -43,10 +43,10 @@ def test_a_reason_is_shortened_before_it_is_dropped() -> None:
 @pytest.mark.parametrize(
     ("message", "shown"),
     [
-        (order_alert("order.backordered", line_items=(LAMP,)), ": LAMP-1 short 2 "),
-        (order_alert("order.cancelled", shipments=2), ": 2 shipments listed already "),
+        (order_alert("order.backordered", line_items=(LAMP,)), ": 2 x LAMP-1 short "),
+        (order_alert("order.cancelled", shipments=2), ": 2 shipments have left already "),
         (SAMPLES["order.recovered"], "recovered at Nordic Outdoor, 129.90 EUR: now processing"),
-        (SAMPLES["watch.started"], "orders are now watched. Needs attention now: 10 in exception, 4 backordered"),
+        (SAMPLES["watch.started"], "alerts are on. Needs attention now: 10 in exception, 4 backordered"),
         (SAMPLES["connection.blocked"], "can no longer sync the orders. Reconnect the shop in Trackstar; "),
         (SAMPLES["connection.recovered"], "the orders are visible again. It was blocked for 4 h 22 min."),
     ],

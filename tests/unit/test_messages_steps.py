@@ -119,16 +119,16 @@ def test_a_backorder_with_enough_stock_asks_the_warehouse(
     lines: tuple[AlertLineItem, ...], more: int, is_covered: bool, why: str
 ) -> None:
     step = next_steps.next_step(order_alert("order.backordered", line_items=lines, more_line_items=more))
-    assert step.startswith("Stock covers every line: ask the warehouse") is is_covered, why
+    assert step.startswith("Everything is in stock: ask the warehouse") is is_covered, why
 
 
 @pytest.mark.parametrize(
     ("shipments", "explanation", "step"),
     [
         (None, None, "Stop picking"),
-        (0, "No shipment is listed as sent", "Stop picking"),
-        (1, "1 shipment listed already", "Recall what has shipped"),
-        (3, "3 shipments listed already", "Recall what has shipped"),
+        (0, "Nothing has shipped", "Stop picking."),
+        (1, "1 shipment has left already", "Recall what has shipped"),
+        (3, "3 shipments have left already", "Recall what has shipped"),
     ],
 )
 def test_a_cancellation_shows_its_shipments(shipments: int | None, explanation: str | None, step: str) -> None:
@@ -140,7 +140,7 @@ def test_a_cancellation_shows_its_shipments(shipments: int | None, explanation: 
 def test_a_recovered_order_that_is_due_is_still_urgent() -> None:
     fields: dict[str, Any] = {"status": "processing", "previous_status": "exception"}
     assert next_steps.next_step(order_alert("order.recovered", ship_by=NOW, **fields)).startswith("Ship it first")
-    assert next_steps.next_step(order_alert("order.recovered", **fields)).startswith("Nothing")
+    assert next_steps.next_step(order_alert("order.recovered", **fields)).startswith("No action needed.")
 
 
 def test_operators_get_a_step_of_their_own() -> None:

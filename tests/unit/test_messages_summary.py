@@ -6,11 +6,24 @@ import re
 import pytest
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.summary import DailySummary
-from orderwatch.rendering import amazon_q, content, email, fallback, next_steps, slack, sms
+from orderwatch.alerts.summary import DailySummary, Figures, SummaryProduct
+from orderwatch.rendering import amazon_q, content, email, fallback, next_steps, slack, sms, summaries
 from orderwatch.rendering.sns import MAX_BYTES, render
 from orderwatch.summary.build import summarize
-from tests.support.summaries import AT, AT_RISK, HOUR, MemoryStore, blocked, extract, healthy, request, row, shop
+from tests.support.alerts import plain_spaces
+from tests.support.summaries import (
+    AT,
+    AT_RISK,
+    HOUR,
+    MemoryStore,
+    blocked,
+    extract,
+    healthy,
+    late_for,
+    request,
+    row,
+    shop,
+)
 
 
 def made(store: MemoryStore, names: list[str]) -> Alert:
@@ -64,7 +77,7 @@ def test_a_summary_without_a_backlog_is_one_line() -> None:
     assert email.subject(alert) == "[summary] No order needs attention in 2 shops"
     assert email.body(alert).splitlines()[:2] == [
         "No order needs attention in 2 shops.",
-        "Do: nothing: no order needs attention.",
+        "No action needed.",
     ]
     assert sms.body(alert) == "No order needs attention in 2 shops"
     assert slack.blocks(alert).blocks
@@ -73,18 +86,121 @@ def test_a_summary_without_a_backlog_is_one_line() -> None:
 
 def test_a_blocked_shop_is_never_shown_as_quiet() -> None:
     alert = made(MemoryStore({}, {"a": blocked(), "b": healthy("b")}), ["a", "b"])
-    assert email.subject(alert) == "[summary] No visible order needs attention, 1 shop not visible"
-    said = email.body(alert)
+    assert email.subject(alert) == "[summary] No visible order needs attention. 1 shop not visible"
+    said = plain_spaces(email.body(alert))
     assert "Shop a: not visible since Thu 5 Mar 03:00 CET (blocked); last known: no order needs attention" in said
     assert "No order needs attention in 1 other shop" in said
     assert "not visible" in sms.body(alert)
     assert "shops not visible: 1" in fallback.plain(alert).bodies["email"]
 
 
+@pytest.mark.parametrize(
+    ("figures", "hidden", "shops", "text"),
+    [
+        (
+            Figures(needs_attention=17, late=2, at_risk=2),
+            1,
+            4,
+            "17 orders need attention, 2 of them late. 2 at risk. 1 shop not visible",
+        ),
+        (Figures(needs_attention=17), 0, 4, "17 orders need attention"),
+        (Figures(needs_attention=2, late=2), 0, 1, "2 orders need attention, all of them late"),
+        (Figures(needs_attention=1, late=1), 0, 1, "1 order needs attention, and is late"),
+        (
+            Figures(needs_attention=1234, late=1),
+            2,
+            9,
+            "1,234 orders need attention, 1 of them late. 2 shops not visible",
+        ),
+        (Figures(at_risk=3), 0, 1, "No order needs attention. 3 at risk"),
+        (Figures(), 1, 1, "No visible order needs attention. 1 shop not visible"),
+    ],
+)
+def test_a_headline_counts_no_order_twice(figures: Figures, hidden: int, shops: int, text: str) -> None:
+    daily = daily_of(many(1, 1)).model_copy(
+        update={"total": figures, "shops_not_visible": hidden, "watched_shops": shops}
+    )
+    assert summaries.headline(daily) == text
+
+
+@pytest.mark.parametrize(
+    ("products", "listed", "facts"),
+    [
+        (
+            [SummaryProduct(sku="KENYA-1KG", orders=13, only_blocker=9, ordered=22, on_hand=6, short=16)],
+            ["KENYA-1KG: 16 short, 13 orders (9 need nothing else)"],
+            [],
+        ),
+        (
+            [SummaryProduct(sku="A", orders=1, only_blocker=1, ordered=1, on_hand=0, short=1)],
+            ["A: 1 short, 1 order (1 needs nothing else)"],
+            [],
+        ),
+        ([SummaryProduct(sku="A", orders=4, ordered=4)], [], ["Stock unknown: A (4 orders), +3 more products"]),
+        (
+            [SummaryProduct(sku="SET", orders=2, is_kit=True), SummaryProduct(sku="A", orders=1)],
+            ["SET: a kit whose parts decide, 2 orders"],
+            ["Stock unknown: A (1 order)"],
+        ),
+        ([SummaryProduct(sku="A", orders=2, on_hand=5)], ["A: 5 on hand, units ordered unknown, 2 orders"], []),
+    ],
+    ids=["short", "one", "unknown", "kit", "unknown quantity"],
+)
+def test_products_say_how_many_are_short_and_for_how_many_orders(
+    products: list[SummaryProduct], listed: list[str], facts: list[str]
+) -> None:
+    alert = many(1, 1)
+    [shop] = daily_of(alert).shops
+    changed = shop.with_products(tuple(products), more=3 * (not listed), in_stock=0)
+    [block] = summaries.blocks(alert, daily_of(alert).with_shops((changed,), more=0))
+    assert block.products == listed
+    assert [each for each in block.facts if "tock" in each] == facts
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (17, "17 backorders have everything in stock: ask the warehouse"),
+        (1, "1 backorder has everything in stock: ask the warehouse"),
+    ],
+)
+def test_backorders_that_are_in_stock_go_to_the_warehouse(count: int, text: str) -> None:
+    alert = many(1, 1)
+    [shop] = daily_of(alert).shops
+    daily = daily_of(alert).with_shops((shop.with_products((), more=0, in_stock=count),), more=0)
+    assert summaries.blocks(alert, daily)[0].facts[-1] == text
+
+
+def test_an_order_that_is_only_late_is_not_called_late_twice() -> None:
+    rows = {
+        "1": row("processing", deadline_state=late_for(HOUR), ship_by=AT - HOUR),
+        "2": row(deadline_state=late_for(HOUR)),
+    }
+    said = plain_spaces(email.body(made(MemoryStore({"a": rows}, {"a": healthy()}), ["a"])))
+    assert "2 need attention (1 late, no other problem, 1 in exception), all of them late" in said
+    assert "(1 h overdue), still processing, 10.00 EUR" in said
+
+
+def test_reasons_of_a_shop_are_words_and_the_same_words_count_once() -> None:
+    said = ["awaiting_stock", "Awaiting stock", "awaiting_stock", "label_error", "fraud_hold", "fraud_hold"]
+    rows = {str(number): row(raw=each) for number, each in enumerate(said)}
+    alert = made(MemoryStore({"a": rows}, {"a": healthy()}), ["a"])
+    [block] = summaries.blocks(alert, daily_of(alert))
+    [reasons] = [each for each in block.facts if each.startswith("Reasons: ")]
+    assert "Awaiting stock (3)" in reasons
+    assert "_" not in reasons
+
+
+def test_a_message_lists_five_orders_of_a_shop_and_the_json_ten() -> None:
+    alert = many(1, 12)
+    [shop], [block] = daily_of(alert).shops, summaries.blocks(alert, daily_of(alert))
+    assert (len(shop.orders), len(block.orders), block.more_orders) == (10, 5, ["+7 more orders"])
+
+
 def test_an_order_at_risk_does_not_need_attention() -> None:
     rows = {"1": row("open", needs_attention=False, deadline_state=AT_RISK)}
     alert = made(MemoryStore({"a": rows}, {"a": healthy()}), ["a"])
-    assert content.headline(alert) == "No order needs attention, 1 at risk"
+    assert content.headline(alert) == "No order needs attention. 1 at risk"
     assert next_steps.next_step(alert) == "Begin with #1042 at Shop a: at risk."
 
 

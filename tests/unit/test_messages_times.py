@@ -1,6 +1,7 @@
 """Due times as people read them: in the shop's time zone, relative to when the alert was seen."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 
 import pytest
 
@@ -22,7 +23,7 @@ SEEN = datetime(2026, 3, 4, 12, 35, tzinfo=UTC)
         (datetime(2026, 7, 6, 9, tzinfo=UTC), SEEN, "Mon 6 Jul 11:00 CEST"),
         (datetime(2027, 1, 1, 9, tzinfo=UTC), SEEN, "Fri 1 Jan 2027 10:00 CET"),
         (datetime(2025, 12, 31, 23, 30, tzinfo=UTC), SEEN, "Thu 1 Jan 00:30 CET"),
-        (datetime(2026, 3, 6, 9, tzinfo=UTC), None, "Fri 6 Mar 2026 10:00 CET"),
+        (datetime(2026, 3, 6, 9, tzinfo=UTC), None, "Fri 6 Mar 10:00 CET"),
     ],
     ids=["UTC", "naive", "another offset", "summer", "next year", "this year only here", "beside nothing"],
 )
@@ -42,7 +43,8 @@ def test_a_zone_without_a_name_shows_its_offset() -> None:
         (timedelta(hours=24, seconds=1), "exception", "in 24 h", Urgency.NONE),
         (timedelta(hours=48), "exception", "in 2 d", Urgency.NONE),
         (timedelta(minutes=25), "processing", "in 25 min", Urgency.SOON),
-        (timedelta(0), "exception", "in less than a minute", Urgency.SOON),
+        (timedelta(seconds=1), "exception", "in less than a minute", Urgency.SOON),
+        (timedelta(0), "exception", "less than a minute overdue", Urgency.OVERDUE),
         (timedelta(seconds=-1), "exception", "less than a minute overdue", Urgency.OVERDUE),
         (timedelta(days=-11), "backordered", "11 d overdue", Urgency.OVERDUE),
         (timedelta(days=-11), "cancelled", "11 d ago", Urgency.NONE),
@@ -59,7 +61,9 @@ def test_how_urgent_a_ship_by_is(left: timedelta, status: str, relative: str, ur
 def test_an_unknown_zone_falls_back_to_utc() -> None:
     alert = order_alert("order.exception", created_at=NOW)
     elsewhere = alert.connection.model_copy(update={"time_zone": "Mars/Olympus"})
-    assert "Placed: Wed 4 Mar 12:32 UTC" in email.body(alert.model_copy(update={"connection": elsewhere}))
+    assert "Placed: Wed\u00a04\u00a0Mar\u00a012:32\u00a0UTC" in email.body(
+        alert.model_copy(update={"connection": elsewhere})
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +86,35 @@ def test_an_order_without_a_ship_by_is_never_overdue() -> None:
     assert (formatting.urgency(alert), formatting.late_hours(alert)) == (Urgency.NONE, None)
 
 
-@pytest.mark.parametrize(("late", "hours"), [(59, 0), (60, 1), (61, 1)])
+@pytest.mark.parametrize(("late", "hours"), [(0, 0), (59, 0), (60, 1), (61, 1)])
 def test_late_hours_are_whole_hours(late: int, hours: int) -> None:
     alert = order_alert("order.exception", ship_by=SEEN - timedelta(minutes=late), seen_at=SEEN)
     assert formatting.late_hours(alert) == hours
+
+
+@pytest.mark.parametrize("behind", [timedelta(0), timedelta(milliseconds=1), timedelta(seconds=40)])
+def test_a_late_alert_is_overdue_even_by_a_clock_that_is_behind(behind: timedelta) -> None:
+    alert = order_alert("order.late", status="processing", ship_by=SEEN, seen_at=SEEN - behind)
+    assert email.subject(alert).startswith("[late] Less than a minute overdue: ")
+    assert (formatting.urgency(alert), formatting.late_hours(alert)) == (Urgency.OVERDUE, Decimal(0))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Wed 4 Mar 13:33 CET",
+        "Thu 5 Mar 2027",
+        "Fri 6 Mar 10:00 UTC-03",
+        "3 h 20 min",
+        "1,200 d",
+        "12 min",
+        "186.54 USD",
+    ],
+)
+def test_dates_times_and_amounts_stay_on_one_line(text: str) -> None:
+    assert formatting.keep_together(f"It is ({text}), so") == f"It is ({text.replace(' ', chr(160))}), so"
+
+
+@pytest.mark.parametrize("text", ["2 \u00d7 Merino socks, M", "12 days", "Order #1042 is late", "5 x M"])
+def test_other_words_may_break(text: str) -> None:
+    assert formatting.keep_together(text) == text

@@ -158,6 +158,6 @@ def test_no_zero_has_a_sign(zero: object) -> None:
     product = {"id": "1", "inventory": zero, "inventory_by_warehouse_id": {"a": zero, "b": zero}}
     [stocked] = enrich([alert], {"1": Product.model_validate(product)})
     message = sns.render(stocked)
-    assert "0 x 1, 0.00 EUR each; ordered 0, on hand 0 (a 0, b 0)" in message.bodies["email"]
+    assert "0 × 1, 0.00\u00a0EUR each – 0 in stock (a 0, b 0)" in message.bodies["email"]
     assert message.attributes["total_price"].value == "0"
     assert [body for body in message.bodies.values() if re.search(r"-0(\.0+)?(?![\d])", body)] == []

@@ -13,6 +13,7 @@ import pytest
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertConnection
+from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.errors import NoProgressError, PagingError, PollSupersededError, UnavailableError
 from orderwatch.polling.detect import Observation, OrderWrite, detect
 from orderwatch.polling.metrics import Outcome, PollMetrics
@@ -20,8 +21,9 @@ from orderwatch.polling.poll import alert_poll_failing
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
 from orderwatch.records import HealthState, StoredOrder
+from orderwatch.rendering import next_steps
 from orderwatch.trackstar.orders import Order
-from orderwatch_local.simulator import Response, Shop, TrackstarDates, invalid_credentials, json_response
+from orderwatch_local.simulator import Request, Response, Shop, TrackstarDates, invalid_credentials, json_response
 from tests.support.clocks import NOON
 from tests.support.polls import WATCHED, poll
 from tests.support.world import MINUTE, TICK, World, kinds, order_kinds
@@ -65,7 +67,7 @@ def test_the_baseline_records_every_order_and_sends_one_message(world: World) ->
     summary = world.poll()
     [alert] = world.new_alerts()
     assert alert.kind == "watch.started"
-    assert alert.detail == "Watching 6 orders for backordered, cancelled, exception; 2 in exception now."
+    assert alert.detail == "Now watching 6 orders (2 in exception)."
     assert alert.backlog
     assert ({each.id for each in alert.backlog.orders}, alert.backlog.more_orders) == ({"4", "5"}, 0)
     assert (summary.outcome, summary.pages, summary.remaining) == (Outcome.FINISHED, 3, 0)
@@ -98,7 +100,7 @@ def test_a_capped_baseline_records_older_orders_without_an_alert() -> None:
     world.pass_time(40 * DAY)
     world.place("recent")
     world.poll()
-    text = "Watching 1 orders for backordered, cancelled, exception; none needs attention now."
+    text = "Now watching 1 order, none in a watched status."
     assert details(world.new_alerts()) == [text]
 
     world.move("old", "exception")
@@ -173,7 +175,7 @@ def test_a_poll_out_of_time_is_continued_at_its_next_page(world: World) -> None:
     summary = world.poll()
 
     assert (summary.outcome, summary.pages, summary.orders) == (Outcome.FINISHED, 1, 1)
-    text = "Watching 5 orders for backordered, cancelled, exception; none needs attention now."
+    text = "Now watching 5 orders, none in a watched status."
     assert details(world.new_alerts()) == [text]
     assert world.state().cursor.position == NOON  # changes since the first page belong to the next window
 
@@ -267,7 +269,7 @@ def test_large_pages_shrink_and_one_large_order_is_quarantined(world: World, mon
     assert quarantined.detail
     assert "large (record: too large)" in quarantined.detail
     assert started.detail
-    assert started.detail.startswith("Watching 14 orders")
+    assert started.detail.startswith("Now watching 14 orders")
     limits = [int(query["limit"]) for query in world.queries()]
     assert limits[:3] == [1000, 500, 250]
     assert any(one == 1 < two for one, two in pairwise(limits)), "pages grow again"
@@ -510,6 +512,103 @@ def test_a_block_is_alerted_by_a_poll_that_is_refused_too(world: World) -> None:
     assert [kinds(world.next_poll()) for _ in range(2)] == [["connection.blocked"], ["connection.unauthorized"]]
 
 
+def about(alerts: list[Alert]) -> list[tuple[str, str]]:
+    """The connection and the kind of each alert to everybody."""
+    return [(each.connection_id, each.kind) for each in alerts if each.recipients is Recipients.EVERYBODY]
+
+
+@pytest.mark.parametrize(
+    ("key", "token", "connection_id", "step"),
+    [
+        (401, 401, ALL_SHOPS, "orderwatch connect-trackstar"),
+        (200, 401, "conn_a", "access token, run: orderwatch connect conn_a"),
+        (404, 401, "conn_a", "access token, run: orderwatch connect conn_a"),
+        (500, 401, "conn_a", "connect-trackstar, then: orderwatch connect conn_a"),
+        (403, 401, "conn_a", "connect-trackstar, then: orderwatch connect conn_a"),
+        (200, 403, "conn_a", "connect-trackstar, then: orderwatch connect conn_a"),
+    ],
+    ids=["key", "token", "unknown connection", "Trackstar is down", "no reads by key", "no reads of orders"],
+)
+def test_a_refusal_names_the_secret_that_was_refused(
+    world: World, key: int, token: int, connection_id: str, step: str
+) -> None:
+    world.started("1")
+    answers = {"/connections/conn_a": key, "/cart/orders": token}
+
+    def answer(request: Request) -> Response | None:
+        status = answers[request.path]
+        return None if status == 200 else json_response({"error": "no"}, status=status)
+
+    world.trackstar.intercept = answer
+    alerts = world.next_poll() + world.next_poll() + world.next_poll()
+    assert about(alerts) == [(connection_id, "connection.unauthorized")]
+    [for_operators] = [each for each in alerts if each.recipients is Recipients.OPERATORS]
+    assert next_steps.next_step(for_operators).endswith(step)
+
+
+def test_a_refused_key_is_one_alert_for_all_shops_and_so_is_its_end() -> None:
+    world = World("conn_a", "conn_b", "conn_c")
+    shops = list(world.shops.values())
+    for shop in shops:
+        world.poll(shop)
+    world.new_alerts()
+
+    def round_of_polls(**secrets: Any) -> list[tuple[str, str]]:
+        return about([alert for shop in shops for alert in world.next_poll(shop, **secrets)])
+
+    for _ in range(2):
+        assert round_of_polls(api_key="wrong") == [], "once, it may be a proxy"
+        assert round_of_polls(api_key="wrong") == [(ALL_SHOPS, "connection.unauthorized")]
+        assert round_of_polls(api_key="wrong") == []
+        states = [health.state for shop in shops if (health := world.state(shop).health)]
+        assert states == [HealthState.UNAUTHORIZED] * 3
+        assert round_of_polls() == []
+        assert round_of_polls() == [(ALL_SHOPS, "connection.recovered")]
+        assert round_of_polls() == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [({"api_key": "wrong"}, {"access_token": "wrong"}), ({"access_token": "wrong"}, {"api_key": "wrong"})],
+    ids=["the key, then the token", "the token, then the key"],
+)
+def test_a_second_secret_that_is_refused_is_alerted_too(
+    world: World, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    world.started("1")
+    names = {"api_key": ALL_SHOPS, "access_token": "conn_a"}
+    (first_id,), (second_id,) = [[names[each] for each in secrets] for secrets in (first, second)]
+    assert about(world.next_poll(**first) + world.next_poll(**first)) == [(first_id, "connection.unauthorized")]
+    ended = [(ALL_SHOPS, "connection.recovered")] if first_id == ALL_SHOPS else []
+    alerts = about(world.next_poll(**second) + world.next_poll(**second))
+    assert sorted(alerts) == sorted([*ended, (second_id, "connection.unauthorized")])
+    assert about(world.next_poll() + world.next_poll()) == [(second_id, "connection.recovered")]
+
+
+def test_a_key_that_was_accepted_meanwhile_is_alerted_again() -> None:
+    world = World("conn_a", "conn_b")
+    first, second = world.shops.values()
+    for shop in (first, second):
+        world.poll(shop)
+    world.new_alerts()
+    refused = [world.next_poll(first, api_key="wrong") for _ in range(2)]
+    assert about(refused[1]) == [(ALL_SHOPS, "connection.unauthorized")]
+    assert world.next_poll(second) == [], "accepted: the first shop is not polled again until the key is refused anew"
+    refused = [world.next_poll(second, api_key="wrong") for _ in range(2)]
+    assert about(refused[1]) == [(ALL_SHOPS, "connection.unauthorized")]
+
+
+def test_a_shop_that_is_refused_a_day_later_is_alerted(world: World) -> None:
+    world.started("1")
+    late = Shop("conn_b", access_token="token-of-conn_b", clock=world.vendor_clock)
+    world.trackstar.connect(late)
+    for _ in range(2):
+        world.next_poll(api_key="wrong")
+    world.pass_time(timedelta(days=1))
+    alerts = [world.next_poll(late, api_key="wrong") for _ in range(2)]
+    assert about(alerts[1]) == [(ALL_SHOPS, "connection.unauthorized")]
+
+
 @pytest.mark.parametrize("path", ["/cart/orders", "/connections/conn_a"])
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_page_of_a_proxy_is_no_refusal(world: World, path: str, status: int) -> None:
@@ -583,7 +682,7 @@ def test_the_baseline_waits_for_the_initial_sync(world: World, is_blocked: bool)
     shop.complete_historical_sync()
     alerts = world.next_poll() + world.next_poll()
     assert kinds(alerts) == ["watch.started", *["connection.recovered"] * is_blocked]
-    assert alerts[0].detail == "Watching 1 orders for backordered, cancelled, exception; 1 in exception now."
+    assert alerts[0].detail == "Now watching 1 order (1 in exception)."
 
 
 # Polls that fail for a while (rule 7)

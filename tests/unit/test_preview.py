@@ -84,7 +84,7 @@ def test_every_kind_is_shown_in_every_channel_and_escaped(kind: str) -> None:
     [
         ("email", "[exception] Due in 20 h: Order #1042 at Nordic Outdoor, 129.90 EUR"),
         ("email footer", "If you wish to stop receiving notifications"),
-        ("Slack", "ordered 2, on hand 1 (Hamburg 1, Lyon 0): short 1"),
+        ("Slack", "2 × Merino socks, M (SOCK-M), 15.50\u00a0EUR each – 1 in stock (Hamburg 1, Lyon 0), 1 short"),
         ("Amazon Q", "Next steps"),
         ("SMS", "SMS, 125 characters"),
         ("JSON", '"schema": "orderwatch.alert.v1"'),
@@ -113,6 +113,8 @@ def test_the_terminal_shows_slack_blocks_as_slack_does() -> None:
 @pytest.mark.parametrize(
     ("markup", "read"),
     [
+        ("Ship by <!date^1772701200^{date_short_pretty}, {time}|Thu 5 Mar>.", [Span("Ship by Mar 5th, 9:00 AM.")]),
+        ("<!date^1772287920^{date_short_pretty}, {time}|late, since Sat>", [Span("Feb 28th, 2:12 PM")]),
         ("a *short 2* b", [Span("a "), Span("short 2", Style.BOLD), Span(" b")]),
         ("_as of_", [Span("as of", Style.ITALIC)]),
         ("2 * 3 * 4, snake_case_name", [Span("2 * 3 * 4, snake_case_name")]),

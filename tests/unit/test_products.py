@@ -124,14 +124,14 @@ def test_lines_are_one_product_only_if_id_and_sku_agree(
     assert alert.order
     assert (len(alert.order.lines_of(lines_of(alert)[0])) == 2) is are_one, why
     assert bool(digest_of([first], [second]).products) is are_one, why
-    blockers = blocking_products(extracts_of([first], [second]), {})
+    blockers = blocking_products(extracts_of([first], [second]), {}).products
     assert (max((each.orders for each in blockers), default=0) == 2) is are_one, why
 
 
 def test_the_sku_of_a_products_record_completes_a_line() -> None:
     found, orders = product("7", sku="A", inventory=1), ([line("7", "A")], [line("7")])
     assert figures(digest_of(*orders, products=(found,)).products) == [("A", 2, 2, 1)]
-    assert figures(blocking_products(extracts_of(*orders), products_of(found))) == [("A", 2, 2, 1)]
+    assert figures(blocking_products(extracts_of(*orders), products_of(found)).products) == [("A", 2, 2, 1)]
 
 
 def test_an_order_that_is_in_a_digest_twice_counts_once() -> None:
@@ -179,7 +179,9 @@ def test_a_line_gets_only_the_stock_that_is_its_own(
     assert (first.name, first.on_hand) == (name, on_hand)
     assert [each for each in alert.enrichment.missing if "of A:" in each] == ([missing] if missing else [])
     many = extracts_of([each | {"quantity": 99} for each in lines])
-    assert {each.sku: each.on_hand for each in blocking_products(many, products_of(record))}[first.sku] == on_hand
+    assert {each.sku: each.on_hand for each in blocking_products(many, products_of(record)).products}[
+        first.sku
+    ] == on_hand
 
 
 def test_variants_that_share_their_parents_id_are_listed_apart() -> None:
@@ -187,7 +189,7 @@ def test_variants_that_share_their_parents_id_are_listed_apart() -> None:
     found = product("7", sku="RED", inventory=1)
     red, blue, green = ("RED", 2, 2, 1), ("BLUE", 2, 2, None), ("GREEN", 1, 1, None)
     assert figures(digest_of(*orders, products=(found,)).products) == [red, blue]
-    assert figures(blocking_products(extracts_of(*orders), products_of(found))) == [blue, red, green]
+    assert figures(blocking_products(extracts_of(*orders), products_of(found)).products) == [blue, red, green]
 
 
 # Kits
@@ -198,15 +200,15 @@ KIT = "kit: the stock of its parts decides"
 
 @pytest.mark.parametrize(
     ("inventory", "known"),
-    [(0, KIT), (None, KIT), (-2, KIT), ("?", KIT), (1, f"on hand 1, {KIT}"), (9, f"on hand 9, {KIT}")],
+    [(0, KIT), (None, KIT), (-2, KIT), ("?", KIT), (1, f"1 in stock, {KIT}"), (9, f"9 in stock, {KIT}")],
 )
 def test_the_stock_of_a_kits_parts_decides(inventory: object, known: str) -> None:
     record = product("7", sku="SET", is_kit=True, inventory=inventory, inventory_by_warehouse_id={"w": inventory})
     alert = alert_with(line("7", "SET", 2), products=(record,))
     assert alert.order
     [set_] = lines_of(alert)
-    stock = lists.stock(set_, alert.order)
-    assert stock == lists.Stock(f"ordered 2, {known}", None)
+    item = lists.item(set_, alert.order, with_stock=True)
+    assert (item.stock, item.short) == (known, None)
     assert (alert.order.shortfall(set_), lists.stock_covers_every_line(alert.order)) == (None, False)
     assert alert.enrichment.complete
     assert explanation(alert) == "SET is a kit: the stock of its parts decides"
@@ -216,20 +218,20 @@ def test_the_stock_of_a_kits_parts_decides(inventory: object, known: str) -> Non
     assert known in bodies["email"]
 
 
-@pytest.mark.parametrize(("inventory", "known"), [(0, KIT), (None, KIT), (9, f"on hand 9, {KIT}")])
+@pytest.mark.parametrize(("inventory", "known"), [(0, KIT), (None, KIT), (9, f"9 in stock, {KIT}")])
 def test_a_kit_is_neither_short_nor_covered_in_a_list(inventory: object, known: str) -> None:
     record, orders = product("7", sku="SET", is_kit=True, inventory=inventory), ([line("7", "SET")], [line("7", "SET")])
     [in_digest] = digest_of(*orders, products=(record,)).products
-    [in_summary] = blocking_products(extracts_of(*orders), products_of(record))
+    [in_summary] = blocking_products(extracts_of(*orders), products_of(record)).products
     assert (in_digest.is_kit, in_digest.short, in_summary.is_kit, in_summary.short) == (True, None, True, None)
     assert (in_summary.orders, in_summary.only_blocker) == (2, 2)
-    assert lists.digest_product(in_digest) == f"SET: in 2 orders, ordered 2, {known}"
+    assert lists.digest_product(in_digest) == lists.Item("SET", f"in 2 orders (2 ordered, {known})")
 
 
 def test_what_is_short_beside_a_kit_is_named() -> None:
     records = (product("7", sku="SET", is_kit=True, inventory=0), product("8", sku="LAMP", inventory=1))
     alert = alert_with(line("7", "SET"), line("8", "LAMP", 3), products=records)
-    assert explanation(alert) == "LAMP short 2"
+    assert explanation(alert) == "2 × LAMP short"
     assert next_steps.next_step(alert).startswith("Restock")
 
 

@@ -91,6 +91,7 @@ def test_connect_prints_trackstar_texts_safely(monkeypatch: pytest.MonkeyPatch) 
         data_as_of=datetime(2026, 1, 5, tzinfo=UTC),
     )
     monkeypatch.setattr(connect, "connect_shop", lambda *_, **__: connected)
+    monkeypatch.setattr(connect, "_connected_shop", lambda *_: None)
     monkeypatch.setattr(arguments, "find_stack", lambda *_: None)
     printed = CliRunner().invoke(main.app, ["connect", "conn_a"], input="token\n").stdout
     assert is_safe(printed)

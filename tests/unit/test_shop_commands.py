@@ -7,7 +7,7 @@ import pytest
 
 from orderwatch_local.simulator import Record, Resource, Shop, Trackstar, day_of_three_shops
 from orderwatch_local.simulator.commands import HELP, STATUSES, CommandError, QuitError, ShopCommands
-from orderwatch_local.simulator.interactive import Prompt, how_to_watch
+from orderwatch_local.simulator.interactive import Prompt, how_to_watch, serve_one_shop
 from tests.support.template import ROOT
 
 
@@ -176,8 +176,8 @@ def test_an_empty_line_does_nothing_and_quit_quits(commands: ShopCommands) -> No
 # The prompt
 
 
-HELD = "#1033 at Alpine Outdoor: processing -> other. Trackstar shows it now.\n"
-OPENED = "#1034 at Alpine Outdoor: fulfilled -> open. Trackstar shows it now.\n"
+HELD = "#1033 at Alpine Outdoor: open -> other. Trackstar shows it now.\n"
+OPENED = "#1034 at Alpine Outdoor: processing -> open. Trackstar shows it now.\n"
 UNKNOWN = "unknown command fial (did you mean fail?); `help` lists the commands\n"
 
 
@@ -211,7 +211,8 @@ def test_the_printed_commands_fit_into_60_columns(trackstar: Trackstar, monkeypa
 
 
 def test_the_screen_in_the_readme_is_the_real_output() -> None:
-    commands = ShopCommands(day_of_three_shops(1).begin())
+    with serve_one_shop() as (trackstar, _):
+        commands = ShopCommands(trackstar)
     _, _, screen = (ROOT / "README.md").read_text().partition("```text\nshop> ")
     typed = [part.partition("\n") for part in screen.partition("```")[0].split("shop> ")]
     assert len(typed) == 2

@@ -207,7 +207,7 @@ def test_previous_plus_new_minus_cleared_is_the_backlog() -> None:
     store.clear("a", "3", at=AT + 90 * MINUTE)
     store.rows["a"] |= {"4": row(), "5": row()}
     daily = sent(store, at=AT + DAY)
-    assert daily.changes == Changes(since=AT, previous=3, new=2, cleared=2, median_hours_to_clear=Decimal("13.3"))
+    assert daily.changes == Changes(since=AT, previous=3, new=2, cleared=2)
     assert daily.total.needs_attention == 3 + 2 - 2
     assert daily.shops[0].changes == daily.changes
 
@@ -220,12 +220,44 @@ def test_all_orders_of_a_new_shop_are_new() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status_since", "hours"),
-    [(AT + 3 * HOUR, [Decimal(3)]), (AT, []), (AT - DAY, [])],
-    ids=["shipped", "no longer watched", "its ship-by was moved"],
+    ("status_since", "watched_since", "hours"),
+    [
+        (AT + 3 * HOUR, None, [Decimal(3)]),
+        (AT + 3 * HOUR, AT, [Decimal(3)]),
+        (AT + 3 * HOUR, AT + SECOND, []),
+        (AT, None, []),
+        (AT - DAY, None, []),
+    ],
+    ids=["shipped", "watched from then on", "it began before the watch", "no longer watched", "its ship-by was moved"],
 )
-def test_only_a_change_of_status_says_when_an_order_was_cleared(status_since: datetime, hours: list[Decimal]) -> None:
-    assert hours_to_clear({"1": AT}, {"1": replace(row(), status_since=status_since)}) == hours
+def test_how_long_a_cleared_order_took_if_that_was_watched(
+    status_since: datetime, watched_since: datetime | None, hours: list[Decimal]
+) -> None:
+    gone = {"1": replace(row(), status_since=status_since)}
+    assert hours_to_clear({"1": AT}, gone, watched_since=watched_since) == hours
+
+
+@pytest.mark.parametrize(("cleared", "median"), [(4, None), (5, Decimal(3)), (6, Decimal("3.5"))])
+def test_a_median_is_of_at_least_five_orders(cleared: int, median: Decimal | None) -> None:
+    rows = {str(number): row(since=timedelta()) for number in range(1, cleared + 1)}
+    store = MemoryStore({"a": rows}, {"a": healthy()})
+    sent(store)
+    for number in range(1, cleared + 1):
+        store.clear("a", str(number), at=AT + number * HOUR)
+    changes = sent(store, at=AT + DAY).changes
+    assert changes == Changes(since=AT, previous=cleared, new=0, cleared=cleared, median_hours_to_clear=median)
+
+
+def test_a_median_is_only_of_what_was_watched() -> None:
+    rows = {str(number): row(since=9 * DAY) for number in range(5)}
+    watched = replace(healthy(), cursor=replace(READ, watch_started_at=AT - DAY))
+    store = MemoryStore({"a": rows}, {"a": watched})
+    sent(store)
+    for number in range(5):
+        store.clear("a", str(number), at=AT + HOUR)
+    changes = sent(store, at=AT + DAY).changes
+    assert changes
+    assert (changes.cleared, changes.median_hours_to_clear) == (5, None)
 
 
 @pytest.mark.parametrize(("age", "is_compared"), [(15 * DAY - SECOND, True), (15 * DAY, False)])

@@ -77,10 +77,12 @@ def test_a_shop_counts_each_order_once_by_reason() -> None:
             "3": row("backordered", deadline_state=late_for(HOUR)),
             "4": row("open", deadline_state=late_for(2 * DAY)),
             "5": row("open", needs_attention=False, deadline_state=AT_RISK),
+            "6": row(deadline_state=AT_RISK),
         }
     )
-    assert shop.by_reason == {"backordered": 2, "exception": 1, "late": 1}
-    assert (shop.needs_attention, shop.late, shop.at_risk, shop.more_orders) == (4, 2, 1, 0)
+    assert shop.by_reason == {"exception": 2, "backordered": 2, "late": 1}
+    assert (shop.needs_attention, shop.late, shop.at_risk, shop.more_orders) == (5, 2, 1, 0)
+    assert shop.needs_attention + shop.at_risk == len(shop.orders), "no order is counted twice"
 
 
 @pytest.mark.parametrize(
@@ -193,24 +195,35 @@ def of_lines(*lines: ExtractLine) -> Extract:
 def test_products_whose_stock_is_short_or_unknown_hold_orders_up(
     stock: Mapping[str, int], blockers: list[tuple[object, ...]]
 ) -> None:
-    found = blocking_products(backordered(rows_of(ORDERS)), products_of(stock))
+    found = blocking_products(backordered(rows_of(ORDERS)), products_of(stock)).products
     assert [(p.sku, p.orders, p.only_blocker, p.ordered, p.on_hand, p.short) for p in found] == blockers
+
+
+@pytest.mark.parametrize(
+    ("stock", "in_stock"),
+    [({}, 0), ({LAMP: 7}, 2), ({LAMP: 7, TENT: 1}, 2), ({LAMP: 7, TENT: 2}, 3), ({LAMP: 6, TENT: 2}, 0)],
+    ids=["unknown", "one of two known", "one short", "all", "lamps short"],
+)
+def test_backorders_that_stock_covers_are_counted(stock: Mapping[str, int], in_stock: int) -> None:
+    """Order 3 has lines that are not stored, and the exception is no backorder."""
+    orders = {**ORDERS, "7": row("backordered", kept=Extract())}
+    assert blocking_products(backordered(rows_of(orders)), products_of(stock)).in_stock == in_stock
 
 
 def test_a_parent_has_no_stock_of_its_own() -> None:
     parent = Product(id="id-LAMP", parent_product_id="id-LAMP", inventory=Decimal(4))
-    [lamp] = blocking_products([extract((LAMP, 2))], {"id-LAMP": parent})
+    [lamp] = blocking_products([extract((LAMP, 2))], {"id-LAMP": parent}).products
     assert (lamp.on_hand, lamp.short) == (None, None)
 
 
 def test_a_line_without_a_product_also_holds_up_its_order() -> None:
     lamp = ExtractLine(sku=LAMP, quantity=Decimal(1))
-    [found] = blocking_products([of_lines(lamp, ExtractLine(quantity=Decimal(1)))], {})
+    [found] = blocking_products([of_lines(lamp, ExtractLine(quantity=Decimal(1)))], {}).products
     assert (found.sku, found.product_id, found.orders, found.only_blocker) == (LAMP, None, 1, 0)
 
 
 def test_a_product_can_name_the_sku_that_its_lines_lack() -> None:
-    [found] = blocking_products([of_lines(ExtractLine(product_id="p"))], {"p": Product(id="p", sku="LAMP")})
+    [found] = blocking_products([of_lines(ExtractLine(product_id="p"))], {"p": Product(id="p", sku="LAMP")}).products
     assert (found.sku, found.product_id, found.ordered, found.short) == (LAMP, "p", None, None)
 
 
@@ -219,14 +232,22 @@ def test_blocking_products_are_sorted_by_orders_then_by_units() -> None:
         "Z": Decimal(0), "N": None, "P": Decimal("0.5"), "B": Decimal(1), "A": Decimal(1), "C": Decimal(2)
     }  # fmt: skip
     backlog = [of_lines(ExtractLine(sku=sku, quantity=count)) for sku, count in units.items()]
-    assert [each.sku for each in blocking_products(backlog, {})] == ["C", "A", "B", "P", "N", "Z"]
+    assert [each.sku for each in blocking_products(backlog, {}).products] == ["C", "A", "B", "P", "N", "Z"]
     shared = of_lines(ExtractLine(sku="Z"), ExtractLine(sku="X", quantity=Decimal(9)))
-    assert [each.sku for each in blocking_products([*backlog, shared], {})] == ["Z", "C", "A", "B", "P", "N", "X"]
+    assert [each.sku for each in blocking_products([*backlog, shared], {}).products] == [
+        "Z",
+        "C",
+        "A",
+        "B",
+        "P",
+        "N",
+        "X",
+    ]
 
 
 def test_tied_products_without_a_sku_keep_their_order() -> None:
     nameless = [of_lines(ExtractLine(product_id=each)) for each in ("p2", "p1")]
-    assert [each.product_id for each in blocking_products(nameless, {})] == ["p2", "p1"]
+    assert [each.product_id for each in blocking_products(nameless, {}).products] == ["p2", "p1"]
 
 
 def test_the_hundred_products_in_most_orders_are_looked_up() -> None:

@@ -99,7 +99,9 @@ class Functions:
     def tick(self, after: timedelta = timedelta(0), **event: Any) -> list[str]:
         """Let time pass and run dispatch_polls; the shops whose polls it requested."""
         self.world.pass_time(after)
-        asked: list[str] = functions.dispatch_polls.app.handler(event, lambda_context())["connection_ids"]
+        answer = functions.dispatch_polls.app.handler(event, lambda_context())
+        asked: list[str] = answer["connection_ids"]
+        assert answer["poll_ids"] == {each: f"poll-of-{each}" for each in asked}
         return asked
 
     def poll(self, *, seconds_left: float = 120.0, receive_count: int = 1) -> list[str]:

@@ -1,20 +1,16 @@
 """The status of `orderwatch up`: the results in the log of poll_orders, its line, and its messages."""
 
 import json
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from orderwatch_local.up.status import (
-    POLL_ENDED,
-    POLL_FAILED,
-    PollLog,
-    PollResult,
-    WatchStatus,
-    interval_of,
-    parse_result,
-)
+from orderwatch.records import ConnectionState, Health, HealthState
+from orderwatch_cli.poll_results import POLL_ENDED, POLL_FAILED, PollResult, parse_result
+from orderwatch_local.up.status import PollLog, WatchStatus, interval_of
 from tests.support.clocks import NOON
 
 NAMES = {"conn_a": "Alpine Outdoor", "conn_b": "conn_b"}
@@ -40,13 +36,14 @@ def entry(message: str, **fields: Any) -> str:
         ),
         (
             entry(POLL_FAILED, exception=TRACEBACK, exception_name="UnavailableError"),
-            PollResult("conn_a", NOON, reason=UNREACHABLE),
+            PollResult("conn_a", NOON, outcome="failed", reason=UNREACHABLE),
         ),
         (
             entry(POLL_ENDED, outcome="unauthorized"),
-            PollResult("conn_a", NOON, reason="Trackstar refuses the API key or the access token"),
+            PollResult(
+                "conn_a", NOON, outcome="unauthorized", reason="Trackstar refuses the API key or the access token"
+            ),
         ),
-        (entry(POLL_ENDED, outcome="already read"), None),  # a queued poll that had nothing left to read
         ("START RequestId: 875edbf0", None),
         ("{not json", None),
         ("[1]", None),
@@ -76,8 +73,8 @@ class Logs:
     def paginate(self, *, logGroupName: str, startTime: int) -> list[dict[str, Any]]:  # noqa: N803 - AWS's names
         return [{"events": [event for event in self.events if event["timestamp"] >= startTime]}]
 
-    def write(self, at: int, orders: int) -> None:
-        self.events.append({"timestamp": at, "message": entry(POLL_ENDED, outcome="finished", OrdersRead=orders)})
+    def write(self, at: int, orders: int, *, outcome: str = "finished") -> None:
+        self.events.append({"timestamp": at, "message": entry(POLL_ENDED, outcome=outcome, OrdersRead=orders)})
 
 
 def test_each_result_is_read_once_even_in_the_same_millisecond() -> None:
@@ -89,6 +86,8 @@ def test_each_result_is_read_once_even_in_the_same_millisecond() -> None:
     logs.write(2000, 3)
     assert [result.orders for result in log.new_results()] == [2, 3]
     assert log.new_results() == []
+    logs.write(3000, 0, outcome="already read")
+    assert log.new_results() == [], "a queued poll that had nothing left to read"
 
 
 # The line
@@ -99,6 +98,16 @@ READ = "12 orders read"
 
 def after(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Sets this machine's time zone to UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture
@@ -146,6 +155,42 @@ def test_the_line_says_when_the_next_poll_is(status: WatchStatus) -> None:
     assert status.line(after(1), 120) == "watching 2 shops · first poll · next in 4 s"
     assert "next now" in status.line(after(7), 120)
     assert "next" not in WatchStatus(NAMES, None, started_at=NOON).line(after(7), 120)
+
+
+BLOCKED, STALE = (Health(since=NOON, state=state) for state in (HealthState.BLOCKED, HealthState.STALE))
+
+
+@pytest.mark.usefixtures("utc")
+@pytest.mark.parametrize(
+    ("names", "seen", "says"),
+    [
+        (
+            ["conn_a"],
+            [("conn_a", 60, BLOCKED), ("conn_a", 120, BLOCKED)],
+            "watching A · blocked since 12:01 · first poll",
+        ),
+        (
+            ["conn_a"],
+            [("conn_a", 60, STALE), ("conn_a", 120, BLOCKED)],
+            "watching A · blocked since 12:02 · first poll",
+        ),
+        (["conn_a"], [("conn_a", 60, BLOCKED), ("conn_a", 120, None)], "watching A · first poll"),
+        (["conn_a"], [("conn_a", 60, Health(since=NOON))], "watching A · first poll"),
+        (["conn_a", "conn_b"], [("conn_b", 60, BLOCKED)], "watching 2 shops · B blocked since 12:01 · first poll"),
+        (
+            ["conn_a", "conn_b"],
+            [("conn_b", 60, BLOCKED), ("conn_a", 180, STALE)],
+            "watching 2 shops · 2 shops not visible since 12:01 · first poll",
+        ),
+    ],
+)
+def test_the_line_says_since_when_a_shop_is_not_visible(
+    names: list[str], seen: list[tuple[str, float, Health | None]], says: str
+) -> None:
+    status = WatchStatus({name: name[-1].upper() for name in names}, None, started_at=NOON)
+    for connection_id, seconds, health in seen:
+        status.record_health([ConnectionState(connection_id=connection_id, health=health)], after(seconds))
+    assert status.line(after(200), 120) == says
 
 
 # Messages

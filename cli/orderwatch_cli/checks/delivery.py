@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from orderwatch import clock
+from orderwatch.alerts.kinds import OPS_TOPIC
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.parameters import Parameters
 from orderwatch.clock import duration
@@ -33,31 +34,35 @@ def check_topics(stack: Stack) -> Iterator[Finding]:
     """Check the subscriptions of each topic."""
     topics = (("AlertTopic", stack.outputs.alert_topic_arn), ("OpsTopic", stack.outputs.ops_topic_arn))
     for name, arn in topics:
-        yield topic_finding(name, arn, subscriptions_of(stack.aws, arn), commands=stack.commands)
+        yield topic_finding(name, subscriptions_of(stack.aws, arn), commands=stack.commands)
 
 
-def topic_finding(name: str, arn: str, subscriptions: Sequence[Subscription], *, commands: Commands) -> Finding:
+def topic_finding(name: str, subscriptions: Sequence[Subscription], *, commands: Commands) -> Finding:
     """Check that a topic has subscriptions and all are confirmed; warn about those that a mail scanner can end."""
     if not subscriptions:
-        remedy = "subscribe an address, then follow the link in the e-mail from SNS"
-        arguments = f"sns subscribe --topic-arn {arn} --protocol email --notification-endpoint ADDRESS"
-        return fail(name, "no subscriptions", remedy, commands.aws(arguments))
+        remedy = "subscribe an address, then confirm it"
+        return fail(name, "no subscriptions", remedy, _subscribe(name, "EMAIL", commands))
     if pending := [each for each in subscriptions if each.is_pending]:
-        remedy = "follow the link in the confirmation from SNS; if it is lost or older than three days, request another"
+        remedy = f"confirm with the link in the e-mail from SNS ({_confirm(commands)}); if it is lost, request another"
         first = pending[0]
-        address = shlex.quote(first.endpoint)
-        arguments = f"sns subscribe --topic-arn {arn} --protocol {first.protocol} --notification-endpoint {address}"
-        command = commands.aws(arguments) if first.protocol.startswith("email") else ""
+        command = _subscribe(name, shlex.quote(first.endpoint), commands) if first.is_email else ""
         return fail(name, f"not confirmed yet: {', '.join(each.label for each in pending)}", remedy, command)
     found = ", ".join(each.label for each in subscriptions)
     if open_links := [each.endpoint for each in subscriptions if each.has_open_link]:
         remedy = (
             f"a mail scanner that follows the unsubscribe link ends {', '.join(open_links)}: unsubscribe, subscribe "
-            "again, and confirm with the TOKEN in the link of the new e-mail"
+            "again, and confirm with the link in the new e-mail"
         )
-        arguments = f"sns confirm-subscription --topic-arn {arn} --token TOKEN --authenticate-on-unsubscribe true"
-        return ok(name, found, remedy, commands.aws(arguments))
+        return ok(name, found, remedy, _confirm(commands))
     return ok(name, found)
+
+
+def _subscribe(topic: str, address: str, commands: Commands) -> str:
+    return commands.own(f"subscribe {address}{' --operators' if topic == OPS_TOPIC else ''}")
+
+
+def _confirm(commands: Commands) -> str:
+    return commands.own("subscriptions confirm 'LINK'")
 
 
 def check_slack(stack: Stack) -> Iterator[Finding]:

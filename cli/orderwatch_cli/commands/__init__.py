@@ -1,6 +1,7 @@
 """The commands, one module for one command or a closely related pair, and the examples in their help."""
 
 import typer
+from typer.models import CommandInfo, TyperInfo
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "doctor": ("orderwatch doctor", "orderwatch doctor --json"),
@@ -24,7 +25,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "alerts": (
         "orderwatch alerts --since 36h",
         "orderwatch alerts --shop conn_123 --kind order.exception",
-        "orderwatch alerts --state pending --json",
+        "orderwatch alerts show 2c829bb9b086ea591bd42ab4f79fe763 --channel sms",
     ),
     "logs": (
         "orderwatch logs poll-orders",
@@ -35,9 +36,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "redrive": ("orderwatch redrive", "orderwatch redrive --dead-letters SlackDeadLetterQueue"),
     "summary": ("orderwatch summary", "orderwatch summary --send", "orderwatch summary --json"),
     "test-alert": ("orderwatch test-alert", "orderwatch test-alert --status backordered --value 900"),
+    "subscribe": ("orderwatch subscribe you@example.com", "orderwatch subscribe ops@example.com --operators"),
+    "subscriptions": (
+        "orderwatch subscriptions",
+        "orderwatch subscriptions confirm 'https://sns.eu-west-1.amazonaws.com/confirmation.html?...'",
+    ),
     "env-json": ("orderwatch env-json", "orderwatch env-json --into folder"),
     "demo": ("orderwatch demo", "orderwatch demo --seed 3 --pause 2"),
-    "up": ("orderwatch up --connection conn_123", "orderwatch up --connection conn_123 --json"),
+    "up": ("orderwatch up --demo", "orderwatch up --connection conn_123", "orderwatch up --connection conn_123 --json"),
     "shop": ("orderwatch shop", "orderwatch shop --hour 10"),
     "preview": ("orderwatch preview", "orderwatch preview --html preview.html"),
 }
@@ -46,7 +52,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 def add_examples(app: typer.Typer) -> None:
     """Append the examples to the help of each command."""
-    for command in app.registered_commands:
+    commands: list[CommandInfo | TyperInfo] = [*app.registered_commands, *app.registered_groups]
+    for command in commands:
         name = command.name or (command.callback.__name__ if command.callback else "")
         if lines := EXAMPLES.get(name):
             # Click does not wrap a paragraph that begins with \b.

@@ -1,18 +1,27 @@
-"""`orderwatch alerts`: the alerts that were sent, and those that are pending."""
+"""`orderwatch alerts`: the alerts that were sent, those that are pending, and the message of one of them."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from html import unescape
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
 
 from orderwatch import clock
+from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.aws.alert_table import AlertRow, AlertTable
 from orderwatch.clock import duration
+from orderwatch.errors import OrderwatchError
+from orderwatch.publishing.enrich import without_details
+from orderwatch.publishing.group import group, merge_alerts
+from orderwatch.rendering import email, slack, sms
+from orderwatch.rendering.formatting import plural
+from orderwatch.rendering.sns import json_body, with_texts
 from orderwatch_cli import output
 from orderwatch_cli.arguments import (
     MOMENT_EXAMPLES,
@@ -22,10 +31,11 @@ from orderwatch_cli.arguments import (
     Shop,
     StackName,
     Utc,
+    calls_subcommand,
     since_moment,
     stack_at,
 )
-from orderwatch_cli.filters import NO_SHOP, connection_ids, known_status, require_kind, require_shop
+from orderwatch_cli.filters import NO_SHOP, connection_ids, known_status, require_kind, resolve_shop
 from orderwatch_cli.stack import STACK_NAME, Stack
 
 
@@ -70,6 +80,24 @@ class AlertState(StrEnum):
     SENT = "sent"
 
 
+class Channel(StrEnum):
+    """A channel that people or programs read."""
+
+    EMAIL = "email"
+    SLACK = "slack"
+    SMS = "sms"
+    JSON = "json"
+
+
+class UnknownAlertError(OrderwatchError):
+    """The alert cannot be shown; the message says why."""
+
+
+_TAG = re.compile(r"<([^<>]+)>")
+"""A link or a date in Slack's markup."""
+_BOLD = re.compile(r"(?<!\w)\*([^*\n]+)\*(?!\w)")
+
+
 @dataclass(frozen=True)
 class AlertFilter:
     """Selects alerts; None selects all.
@@ -97,7 +125,12 @@ class AlertFilter:
         return all(wanted in {None, found} for wanted, found in pairs)
 
 
-def alerts(
+alerts = typer.Typer(rich_markup_mode=None)
+
+
+@alerts.callback(invoke_without_command=True)
+def list_alerts(
+    context: typer.Context,
     *,
     shop: Shop = None,
     kind: Annotated[
@@ -112,10 +145,12 @@ def alerts(
     endpoint_url: Endpoint = None,
     json: Json = False,
 ) -> None:
-    """List alerts, the newest first.
+    """List alerts, or show one.
 
-    Alerts are kept for 90 days after they were sent.
+    The newest come first. Alerts are kept for 90 days after they were sent.
     """
+    if calls_subcommand(context):
+        return
     from_then = since_moment(since, utc=utc) if since else None
     selected = AlertFilter(shop=shop, kind=kind, status=status, state=state, since=from_then)
     with stack_at(stack_name, endpoint_url) as stack:
@@ -130,6 +165,64 @@ def alerts(
         output.line("There are older alerts; use --limit to show more.")
 
 
+@alerts.command("show")
+def show(
+    alert_id: Annotated[str, typer.Argument(metavar="ALERT_ID", help="ID of the alert.")],
+    *,
+    channel: Annotated[Channel, typer.Option(help="Channel of the message.")] = Channel.EMAIL,
+    utc: Utc = False,
+    stack_name: StackName = STACK_NAME,
+    endpoint_url: Endpoint = None,
+    json: Json = False,
+) -> None:
+    """Show the message of an alert.
+
+    Shows it as its recipients got it: as a digest, if it was sent in one. Stock and product names are missing, because
+    they are looked up when an alert is sent, and not stored. With --json, prints an alert for `preview --alert`.
+    """
+    with stack_at(stack_name, endpoint_url) as stack:
+        row, alert = find_alert(stack, alert_id)
+        alert, others = message_of(stack, row, alert)
+    if json:
+        output.document(with_texts(alert))
+        return
+    if channel is Channel.JSON:
+        output.raw(json_body(alert))
+        return
+    written = f"written {output.moment(row.created_at, utc=utc)}, {_state(row)}"
+    output.line(written + (f" in one message with {plural(others, 'other alert')}" if others else ""))
+    output.line("")
+    for line in _text(alert, channel).splitlines():
+        output.line(line)
+
+
+def find_alert(stack: Stack, alert_id: str) -> tuple[AlertRow, Alert]:
+    """Return an alert of any shop or topic, and its row.
+
+    Raises:
+        UnknownAlertError: There is none, or another release wrote it.
+    """
+    table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
+    keys = (AlertKey(connection_id, alert_id) for connection_id in sorted(connection_ids(stack) | NO_SHOP))
+    row = next(table.rows(keys), None)
+    if row is None:
+        raise UnknownAlertError(f"no alert {alert_id}; list the IDs with: {stack.commands.own('alerts')}")
+    if row.alert is None:
+        raise UnknownAlertError(f"alert {alert_id} was written by another release, which alone can show it")
+    return row, row.alert
+
+
+def message_of(stack: Stack, row: AlertRow, alert: Alert) -> tuple[Alert, int]:
+    """Return the alert that was sent for an alert, and how many others it stands for.
+
+    Several alerts have the same message if they were sent as a digest, or if two about one order were merged.
+    """
+    table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
+    alerts = [each.alert for each in table.sent_together(row) if each.alert] if row.message_id else [alert]
+    groups = merge_alerts(group(without_details(alerts, "not stored after the alert was sent"), threshold=1))
+    return next((each.alert, len(each.members) - 1) for each in groups if row.key in {a.key for a in each.members})
+
+
 def find_alerts(stack: Stack, selected: AlertFilter) -> Iterator[AlertRow]:
     """Yield the selected alerts, the newest first; reads only as many pages as are consumed.
 
@@ -137,7 +230,7 @@ def find_alerts(stack: Stack, selected: AlertFilter) -> Iterator[AlertRow]:
         UnknownFilterError: The shop, the kind or the status does not exist.
     """
     if selected.shop:
-        require_shop(stack, selected.shop)
+        selected = replace(selected, shop=resolve_shop(stack, selected.shop))
     if selected.kind:
         require_kind(stack, selected.kind)
     if selected.status:
@@ -171,7 +264,42 @@ def _listed(row: AlertRow) -> ListedAlert:
     )
 
 
-def _state(alert: ListedAlert) -> str:
+def _text(alert: Alert, channel: Channel) -> str:
+    match channel:
+        case Channel.SLACK:
+            return mrkdwn_text(slack.blocks(alert).blocks)
+        case Channel.SMS:
+            return sms.body(alert)
+        case _:
+            return f"{email.subject(alert)}\n\n{email.body(alert)}"
+
+
+def mrkdwn_text(blocks: Iterable[Mapping[str, Any]]) -> str:
+    """Format the texts of Slack's blocks as plain text; a link is its text and its address."""
+    return "\n\n".join("\n".join(filter(None, _lines(block))) for block in blocks)
+
+
+def _lines(block: Mapping[str, Any]) -> Iterator[str]:
+    yield _plain(block)
+    for field in block.get("fields", ()):
+        yield _plain(field).replace("\n", ": ", 1)
+    for element in block.get("elements", ()):
+        yield _plain(element) + (f" ({element['url']})" if "url" in element else "")
+
+
+def _plain(part: Mapping[str, Any]) -> str:
+    text = part.get("text", "")
+    if not isinstance(text, str):
+        return _plain(text)
+    return unescape(_BOLD.sub(r"\1", _TAG.sub(_shown, text))) if part.get("type") == "mrkdwn" else text
+
+
+def _shown(tag: re.Match[str]) -> str:
+    address, _, text = tag[1].partition("|")
+    return text if text and not address.startswith("http") else f"{text} ({address})" if text else address
+
+
+def _state(alert: ListedAlert | AlertRow) -> str:
     if alert.sent_at:
         return f"sent after {_span(alert.sent_at - alert.created_at)}"
     return f"pending for {_span(clock.now() - alert.created_at)}"

@@ -12,8 +12,9 @@ from orderwatch.polling.health import assess
 from orderwatch.records import HealthState
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_cli import output
-from orderwatch_cli.arguments import ConnectionId, Endpoint, Json, StackName, read_secret, stack_at
-from orderwatch_cli.parameters import access_tokens, delete_shop, put_secret, put_shop
+from orderwatch_cli.arguments import Endpoint, Json, ShopArgument, StackName, check_connection_id, read_secret, stack_at
+from orderwatch_cli.filters import find_shop
+from orderwatch_cli.parameters import access_tokens, delete_shop, named_shops, put_secret, put_shop
 from orderwatch_cli.shop_check import Flaw, UnusableShopError, check_api_key, check_shop
 from orderwatch_cli.stack import STACK_NAME, Stack
 
@@ -51,7 +52,10 @@ class TrackstarConnected(BaseModel):
 
 
 def connect(
-    connection_id: ConnectionId,
+    shop: Annotated[
+        str,
+        typer.Argument(metavar="CONNECTION_ID", help="Trackstar's ID of the shop, or the name of a connected shop."),
+    ],
     name: Annotated[str | None, typer.Option(metavar="TEXT", help="Name of the shop in alerts.")] = None,
     stack_name: StackName = STACK_NAME,
     endpoint_url: Endpoint = None,
@@ -64,6 +68,7 @@ def connect(
     arguments. Checks it with Trackstar's API before storing it.
     """
     with stack_at(stack_name, endpoint_url) as stack:
+        connection_id = _connected_shop(stack, shop) or check_connection_id(shop)
         token = read_secret(f"access token of {connection_id}")
         connected = connect_shop(stack, connection_id, access_token=token, name=name)
     if json:
@@ -123,8 +128,12 @@ def _remedy(stack: Stack, flaw: Flaw) -> str:
     }[flaw]
 
 
+def _connected_shop(stack: Stack, text: str) -> str | None:
+    return find_shop(stack, text, among={shop.connection_id for shop in named_shops(stack)})
+
+
 def disconnect(
-    connection_id: ConnectionId,
+    shop: ShopArgument,
     stack_name: StackName = STACK_NAME,
     endpoint_url: Endpoint = None,
     *,
@@ -134,12 +143,13 @@ def disconnect(
 
     Deletes its token, name and settings, and keeps its orders, cursor and alerts.
     """
-    if not yes:
-        typer.confirm(f"stop watching {connection_id}?", abort=True, err=True)
     with stack_at(stack_name, endpoint_url) as stack:
-        if not delete_shop(stack, connection_id):
-            shops = stack.commands.own("shops")
-            raise ConnectError(f"no shop {connection_id} is connected; list the shops with: {shops}")
+        connection_id = _connected_shop(stack, shop)
+        if connection_id is None:
+            raise ConnectError(f"no shop {shop} is connected; list the shops with: {stack.commands.own('shops')}")
+        if not yes:
+            typer.confirm(f"stop watching {connection_id}?", abort=True, err=True)
+        delete_shop(stack, connection_id)
     output.line(f"disconnected {connection_id} and deleted its token, name and settings")
     output.line("Its orders, cursor and alerts are kept. If you connect it again, changes since then are alerted.")
 

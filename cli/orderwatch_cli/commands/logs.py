@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from orderwatch.errors import OrderwatchError
 from orderwatch_cli import output
 from orderwatch_cli.arguments import MOMENT_EXAMPLES, Endpoint, Json, Shop, StackName, Utc, since_moment, stack_at
+from orderwatch_cli.filters import resolve_shop
 from orderwatch_cli.stack import STACK_NAME, Function, Stack
 
 _NOISE = frozenset(
@@ -90,7 +91,7 @@ def logs(
     """
     from_then = since_moment(since, utc=utc)
     with stack_at(stack_name, endpoint_url) as stack:
-        contains = [each for each in (alert, shop) if each]
+        contains = [each for each in (alert, resolve_shop(stack, shop) if shop else None) if each]
         read = read_logs(stack, functions or [], since=from_then, contains=contains)
         found = [line for line in read if level.includes(line.level)]
     if json:

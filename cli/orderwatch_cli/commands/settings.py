@@ -14,7 +14,8 @@ from orderwatch.aws.parameters import SETTINGS
 from orderwatch.errors import OrderwatchError
 from orderwatch.shop_settings import WEEKDAYS, ShopSettings, ShopSettingsError, flaws_of, read_shop_settings
 from orderwatch_cli import output
-from orderwatch_cli.arguments import ConnectionId, Endpoint, Json, StackName, stack_at
+from orderwatch_cli.arguments import Endpoint, Json, ShopArgument, StackName, stack_at
+from orderwatch_cli.filters import find_shop
 from orderwatch_cli.parameters import connected_shops
 from orderwatch_cli.stack import STACK_NAME, Stack
 
@@ -27,7 +28,7 @@ class SettingsError(OrderwatchError):
 
 
 def settings(
-    connection_id: ConnectionId,
+    shop: ShopArgument,
     *,
     time_zone: Annotated[
         str | None, typer.Option(metavar="ZONE", help="Time zone of the shop, such as Europe/Berlin.")
@@ -66,6 +67,7 @@ def settings(
     }
     changes = {key: value for key, value in given.items() if value is not None}
     with stack_at(stack_name, endpoint_url) as stack:
+        connection_id = _connected_shop(stack, shop)
         if remove:
             remove_settings(stack, connection_id)
         if holidays_in or holiday:
@@ -96,9 +98,8 @@ def stored_settings(stack: Stack, connection_id: str) -> ShopSettings:
     """Return the shop's own settings.
 
     Raises:
-        SettingsError: The shop is not connected, or its settings cannot be read.
+        SettingsError: The settings cannot be read.
     """
-    _require_shop(stack, connection_id)
     ssm = stack.aws.ssm
     try:
         value = ssm.get_parameter(Name=_name(stack, connection_id))["Parameter"]["Value"]
@@ -113,7 +114,7 @@ def put_settings(stack: Stack, connection_id: str, changes: dict[str, Any]) -> S
     """Change some settings; the others stay.
 
     Raises:
-        SettingsError: The shop is not connected, or the settings are not valid.
+        SettingsError: The settings are not valid.
     """
     before = stored_settings(stack, connection_id).model_dump(exclude_none=True)
     try:
@@ -128,12 +129,7 @@ def put_settings(stack: Stack, connection_id: str, changes: dict[str, Any]) -> S
 
 
 def remove_settings(stack: Stack, connection_id: str) -> None:
-    """Delete the shop's settings, so that the stack's apply.
-
-    Raises:
-        SettingsError: The shop is not connected.
-    """
-    _require_shop(stack, connection_id)
+    """Delete the shop's settings, so that the stack's apply."""
     stack.aws.ssm.delete_parameters(Names=[_name(stack, connection_id)])
 
 
@@ -169,9 +165,11 @@ def _holidays_of(place: str, years: Sequence[int]) -> Iterable[date]:
         raise SettingsError(f"the holidays of {place!r} are unknown: {hint}") from None
 
 
-def _require_shop(stack: Stack, connection_id: str) -> None:
-    if connection_id not in {shop.connection_id for shop in connected_shops(stack)}:
-        raise SettingsError(f"no shop {connection_id} is connected; list the shops with: {stack.commands.own('shops')}")
+def _connected_shop(stack: Stack, text: str) -> str:
+    found = find_shop(stack, text, among={shop.connection_id for shop in connected_shops(stack)})
+    if found is None:
+        raise SettingsError(f"no shop {text} is connected; list the shops with: {stack.commands.own('shops')}")
+    return found
 
 
 def _name(stack: Stack, connection_id: str) -> str:

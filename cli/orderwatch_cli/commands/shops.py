@@ -10,11 +10,12 @@ from orderwatch import clock
 from orderwatch.alerts.parts import Number
 from orderwatch.aws.order_table import OrderTable
 from orderwatch.deadlines.rules import PROBLEM_KINDS
-from orderwatch.records import Extract, HealthState, StoredOrder
-from orderwatch.rendering.formatting import money, plural
+from orderwatch.records import HealthState
+from orderwatch.rendering.formatting import link, money, plural
+from orderwatch.summary.figures import SummaryRow
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, Limit, Shop, StackName, Utc, stack_at
-from orderwatch_cli.filters import known_status, require_shop
+from orderwatch_cli.filters import known_status, resolve_shop
 from orderwatch_cli.parameters import NamedShop, connected_shops
 from orderwatch_cli.shop_status import PolledShop, polled_shops
 from orderwatch_cli.stack import STACK_NAME, Stack
@@ -57,7 +58,8 @@ class BacklogOrder(BaseModel):
         deadline: `order.late` or `order.stuck` if a deadline has passed.
         raw_status: The status in the shop's own words.
         status_since: When the shop changed to this status.
-        age: Time since then.
+        age: How long the order has needed attention for its present reason, as in the summary.
+        is_late: Whether the order is open and its ship-by date has passed.
         ship_by: The ship-by date; None: the shop gives none.
         total_price: The price at the last poll.
         currency: Currency of the price.
@@ -72,6 +74,7 @@ class BacklogOrder(BaseModel):
     raw_status: str | None
     status_since: datetime
     age: timedelta
+    is_late: bool = False
     deadline: str | None = None
     ship_by: datetime | None = None
     total_price: Number | None = None
@@ -149,6 +152,7 @@ def orders(
     status: Annotated[
         str | None, typer.Option(metavar="STATUS", help="Status of the orders, such as exception.")
     ] = None,
+    late: Annotated[bool, typer.Option("--late", help="Only open orders whose ship-by date has passed.")] = False,
     limit: Limit = 100,
     utc: Utc = False,
     stack_name: StackName = STACK_NAME,
@@ -157,11 +161,11 @@ def orders(
 ) -> None:
     """List orders that need attention.
 
-    These are in a watched status, late or stuck. They are sorted by shop, the oldest first. Cancelled orders need no
-    attention; list them with `alerts`.
+    These are in a watched status, late or stuck. The most urgent come first, as in the summary: the earliest ship-by
+    date, then the highest value. Cancelled orders need no attention; list them with `alerts`.
     """
     with stack_at(stack_name, endpoint_url) as stack:
-        matching = backlog(stack, shop=shop, status=status)
+        matching = backlog(stack, shop=shop, status=status, late=late)
     found = matching[:limit]
     if json:
         output.document(found)
@@ -171,33 +175,51 @@ def orders(
         (*(each.shop, each.order_number, _status(each), each.raw_status), *(each.age, each.ship_by, _value(each)))
         for each in found
     ]
-    empty = f"no order in status {status} needs attention" if status else "no order needs attention"
-    output.table(columns, rows, empty=empty, flexible=("shop", "raw status"), utc=utc)
+    what = f"{'late ' if late else ''}order{f' in status {status}' if status else ''}"
+    output.table(
+        columns,
+        rows,
+        empty=f"no {what} needs attention",
+        flexible=("shop", "raw status"),
+        links=("order", [link(each.url) for each in found]),
+        utc=utc,
+    )
     _print_rest(len(matching) - len(found), "order")
 
 
-def backlog(stack: Stack, *, shop: str | None = None, status: str | None = None) -> list[BacklogOrder]:
-    """Return the orders that need attention, by shop, the oldest first.
+def backlog(
+    stack: Stack, *, shop: str | None = None, status: str | None = None, late: bool = False
+) -> list[BacklogOrder]:
+    """Return the orders that need attention, the most urgent first.
 
     Args:
         stack: The stack.
-        shop: Only this connection.
+        shop: Only the shop with this ID or name.
         status: Only this status.
+        late: Only open orders whose ship-by date has passed.
 
     Raises:
         UnknownFilterError: The shop or the status does not exist.
     """
-    if shop:
-        require_shop(stack, shop)
+    shop = resolve_shop(stack, shop) if shop else None
     status = known_status(stack, status) if status else None
     connected = [each for each in connected_shops(stack) if shop in {None, each.connection_id}]
-    table = _order_table(stack)
-    rows = ((row, each) for each in connected for row in table.needing_attention(each.connection_id).values())
-    return [_backlog_order(row, each) for row, each in rows if status in {None, row.status}]
+    table, watched = _order_table(stack), stack.parameters.watched_statuses
+    found = [
+        (order, each)
+        for each in connected
+        for order_id, row in table.needing_attention(each.connection_id).items()
+        if (order := SummaryRow(order_id, row, watched)) and status in {None, row.status}
+        if order.is_late or not late
+    ]
+    found.sort(key=lambda each: each[0].urgency)
+    polled = polled_shops(stack, {each.connection_id for _, each in found})
+    as_of = {connection_id: each.data_as_of for connection_id, each in polled.items()}
+    return [_backlog_order(order, each, as_of=as_of.get(each.connection_id) or clock.now()) for order, each in found]
 
 
-def _backlog_order(row: StoredOrder, shop: NamedShop) -> BacklogOrder:
-    extract = Extract.from_json(row.extract) if row.extract else Extract()
+def _backlog_order(order: SummaryRow, shop: NamedShop, *, as_of: datetime) -> BacklogOrder:
+    row, extract = order.row, order.extract
     passed = row.deadline_state.passed
     return BacklogOrder(
         connection_id=shop.connection_id,
@@ -206,7 +228,8 @@ def _backlog_order(row: StoredOrder, shop: NamedShop) -> BacklogOrder:
         status=row.status,
         raw_status=row.raw_status,
         status_since=row.status_since,
-        age=max(clock.now() - row.status_since, timedelta()),
+        age=order.age(as_of),
+        is_late=order.is_late,
         deadline=passed.kind if passed and passed.kind in PROBLEM_KINDS else None,
         ship_by=row.ship_by,
         total_price=extract.total_price,

@@ -1,6 +1,5 @@
 """`orderwatch test-alert`: publishes one alert marked TEST to AlertTopic."""
 
-import json
 import uuid
 from decimal import Decimal
 from typing import Annotated
@@ -18,11 +17,13 @@ from orderwatch.rendering.sns import render
 from orderwatch.statuses import normalize_status
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, StackName, stack_at
+from orderwatch_cli.filters import known_status, resolve_shop
 from orderwatch_cli.stack import STACK_NAME, Stack
 from orderwatch_cli.subscriptions import Subscription, subscriptions_of
 
 TEST_CONNECTION = "orderwatch-test"
 MARK = "TEST"
+NEXT_STEP = "No action needed. This is a test of the alert channels."
 
 
 class TestAlertError(OrderwatchError):
@@ -50,8 +51,8 @@ class SentTestAlert(BaseModel):
 def send_test_alert(
     status: Annotated[str, typer.Option(metavar="STATUS", help="Status of the test order.")] = "exception",
     shop: Annotated[
-        str, typer.Option(metavar="CONNECTION_ID", help="Connection ID of the test order.")
-    ] = TEST_CONNECTION,
+        str | None, typer.Option(metavar="SHOP", help="Connection ID or name of the test order's shop (default: none).")
+    ] = None,
     value: Annotated[float, typer.Option(min=0, metavar="AMOUNT", help="Total of the test order in US dollars.")] = 1.0,
     stack_name: StackName = STACK_NAME,
     endpoint_url: Endpoint = None,
@@ -60,31 +61,23 @@ def send_test_alert(
 ) -> None:
     """Send a test alert.
 
-    Sends one alert marked TEST to AlertTopic, and lists the subscriptions of the topic. To test a filter policy, choose
-    the status, the shop and the value.
+    Sends one alert marked TEST to AlertTopic, which says that nothing is to be done, and lists the subscriptions of the
+    topic. To test a filter policy, choose the status, the shop and the value; the status decides the severity.
     """
     with stack_at(stack_name, endpoint_url) as stack:
-        sent = publish_test_alert(stack, status=status, connection_id=shop, total_price=Decimal(str(value)))
-        subscribe = stack.commands.aws(
-            f"sns subscribe --topic-arn {stack.outputs.alert_topic_arn} --protocol email"
-            " --notification-endpoint ADDRESS"
-        )
+        status = known_status(stack, status)
+        connection_id = resolve_shop(stack, shop) if shop else TEST_CONNECTION
+        sent = publish_test_alert(stack, status=status, connection_id=connection_id, total_price=Decimal(str(value)))
+        subscribe = stack.commands.own("subscribe EMAIL")
     if json:
         output.document(sent)
         return
     output.line(f"sent: {sent.subject} (alert {sent.alert_id})")
-    rows = [
-        (each.protocol, each.endpoint, "not confirmed" if each.is_pending else "confirmed", _filter(each))
-        for each in sent.subscriptions
-    ]
+    rows = [(each.protocol, each.endpoint, each.state, each.filter_text) for each in sent.subscriptions]
     empty = f"AlertTopic has no subscriptions; subscribe an address with: {subscribe}"
     output.table(("channel", "address", "state", "filter policy"), rows, empty=empty, flexible=("filter policy",))
     if not all(each.is_pending for each in sent.subscriptions):
         output.line(f"Look for {MARK} in each channel. A filter policy may keep the alert out.")
-
-
-def _filter(subscription: Subscription) -> str:
-    return json.dumps(subscription.filter_policy) if subscription.filter_policy else "none"
 
 
 def publish_test_alert(stack: Stack, *, status: str, connection_id: str, total_price: Decimal) -> SentTestAlert:
@@ -117,7 +110,7 @@ def make_test_alert(*, status: str, connection_id: str, total_price: Decimal) ->
     kind, now = f"order.{status}", clock.now()
     line = AlertLineItem(
         sku=MARK,
-        name="Test of the alert channels, no action needed",
+        name="Test of the alert channels",
         quantity=Decimal(1),
         unit_price=total_price,
         on_hand=Decimal(1),
@@ -139,5 +132,6 @@ def make_test_alert(*, status: str, connection_id: str, total_price: Decimal) ->
             total_price=total_price,
             line_items=(line,),
         ),
+        next_step=NEXT_STEP,
         data_as_of=now,
     )

@@ -14,6 +14,7 @@ import ipaddress
 import json
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import threading
@@ -27,7 +28,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from orderwatch_cli.aws import LOCAL_REGION
-from orderwatch_local.cloud.processes import clean_environment, tail
+from orderwatch_local.cloud.processes import clean_environment
 from orderwatch_local.cloud.sam import SAM, require_tool
 from orderwatch_local.errors import DockerMissingError, StartFailedError
 
@@ -79,11 +80,20 @@ def find_container_network(environment: Mapping[str, str]) -> ContainerNetwork:
         check=False,
     )
     if asked.returncode:
-        raise DockerMissingError(
-            f"`sam local invoke` needs Docker, but no daemon answers: {tail(asked.stderr, lines=1)}"
-        )
+        raise DockerMissingError(f"`sam local invoke` needs Docker: {why_no_daemon(environment, asked.stderr)}")
     found = json.loads(asked.stdout)
     return container_network_of(found["system"], found["pools"], platform=sys.platform)
+
+
+def why_no_daemon(environment: Mapping[str, str], error: str) -> str:
+    """Say why no Docker daemon answers, and what to do; `error` is the output of the attempt."""
+    if host := environment.get("DOCKER_HOST"):
+        return f"no daemon answers at DOCKER_HOST={host}; `docker info` shows why"
+    if shutil.which("docker", path=environment.get("PATH")) is None:
+        return "it is not installed; install Docker and start its daemon"
+    if "PermissionError" in error:
+        return "this user may not use its daemon; add the user to the group docker"
+    return "its daemon does not answer; start it (`docker info` shows why)"
 
 
 def container_network_of(system: str, pools: Sequence[Mapping[str, str]], *, platform: str) -> ContainerNetwork:

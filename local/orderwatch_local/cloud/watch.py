@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import SecretStr
@@ -68,16 +69,18 @@ class Watch:
         event = {"connection_ids": list(connection_ids) or [shop.connection_id for shop in self.shops]}
         self._invoke(self.outputs.dispatch_polls_function_name, event)
 
-    def summarize(self, *, send: bool) -> Alert:
+    def summarize(self, *, send: bool, at: datetime | None = None) -> Alert:
         """Return a summary of the orders that need attention, as the morning schedule makes it.
 
         Args:
             send: Whether it is also sent to every subscriber.
+            at: The date of the summary, if the shops' clock is not the machine's.
 
         Raises:
             FunctionFailedError: send_summary failed; the end of its log is in the message.
         """
-        answer = self._invoke(self.outputs.send_summary_function_name, {"send": send})
+        dated = {"at": at.isoformat()} if at else {}
+        answer = self._invoke(self.outputs.send_summary_function_name, {"send": send} | dated)
         return Alert.model_validate(answer["alert"])
 
     def states(self) -> list[ConnectionState]:

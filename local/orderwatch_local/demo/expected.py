@@ -8,8 +8,8 @@ The rules are few, so that a reader can check them against docs/alerts.md:
   ship-by, or the moment 24 hours before it, has passed since the watch began. An order that was alerted as late has
   recovered when it is no longer open.
 - An order needs attention in the summary if it is in exception or backordered, or if it is open and its ship-by had
-  passed at the last sync that could read its shop. It is at risk if it is open and its ship-by is within 24 hours after
-  that sync.
+  passed at the last sync that could read its shop. Otherwise it is at risk if it is open and its ship-by is within 24
+  hours after that sync.
 """
 
 from collections import Counter
@@ -152,8 +152,8 @@ class ShopFigures:
         """Count one order as it was visible at a sync."""
         is_open = status in OPEN_STATUSES
         is_late = is_open and late_at is not None and late_at <= synced_at
-        self.at_risk += is_open and late_at is not None and synced_at < late_at <= synced_at + WARNING
         if not is_late and status not in _ATTENTION_STATUSES:
+            self.at_risk += is_open and late_at is not None and synced_at < late_at <= synced_at + WARNING
             return
         self.waiting += 1
         self.late += is_late

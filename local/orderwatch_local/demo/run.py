@@ -173,7 +173,7 @@ def _play(console: Console, script: Script, watch: Watch, received: Received, *,
         progress.update(task, advance=1, description="the last alerts")
         received.wait_for_alerts(all_expected_alerts(script), baselines=len(watch.shops), by_mail=True)
         progress.update(task, description="the summary of the day")
-        watch.summarize(send=True)
+        watch.summarize(send=True, at=script.clock.now())
         received.wait_for_summary()
 
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from rich.text import Text
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.model import describe_flaws
-from orderwatch.rendering import amazon_q, email, slack, sms, sns
+from orderwatch.rendering import amazon_q, email, formatting, slack, sms, sns
 from orderwatch_cli.output import printable, printable_json, printable_text
 from orderwatch_local.preview.mrkdwn import Style, text_spans
 from orderwatch_local.preview.page import page
@@ -69,8 +70,8 @@ def _email(alert: Alert) -> tuple[str, RenderableType]:
 
 
 def _slack(alert: Alert) -> tuple[str, RenderableType]:
-    blocks = slack.blocks(alert).blocks
-    return "Slack", Group(*(part for block in blocks for part in _block(block)))
+    blocks, zone = slack.blocks(alert).blocks, formatting.zone_of(alert.connection)
+    return "Slack", Group(*(part for block in blocks for part in _block(block, zone)))
 
 
 def _sms(alert: Alert) -> tuple[str, RenderableType]:
@@ -101,15 +102,16 @@ CHANNELS: dict[str, Callable[[Alert], tuple[str, RenderableType]]] = {
 """Title and content of each channel, by its name."""
 
 
-def _block(block: dict[str, Any]) -> Iterator[RenderableType]:
-    """Render one block of Block Kit for a terminal."""
+def _block(block: dict[str, Any], zone: tzinfo) -> Iterator[RenderableType]:
+    """Render one block of Block Kit for a terminal, for a reader in this time zone."""
     match block["type"]:
         case "header":
             yield printable_text(_plain(block["text"]), "bold")
         case "section":
             texts = [block["text"]] if "text" in block else block["fields"]
-            yield from (Padding(_text(each, inline="fields" in block), (1, 0, 0, 0)) for each in texts[:1])
-            yield from (_text(each, inline="fields" in block) for each in texts[1:])
+            first, *others = [_text(each, zone, inline="fields" in block) for each in texts]
+            yield Padding(first, (1, 0, 0, 0))
+            yield from others
         case "actions":
             labels = "  ".join(f"[ {each['text']['text']} ]" for each in block["elements"])
             yield Padding(printable_text(labels, "reverse"), (1, 0, 0, 0))
@@ -117,9 +119,9 @@ def _block(block: dict[str, Any]) -> Iterator[RenderableType]:
             yield Padding(Group(*(printable_text(_plain(each), "dim") for each in block["elements"])), (1, 0, 0, 0))
 
 
-def _text(text: Mapping[str, str], *, inline: bool) -> Text:
+def _text(text: Mapping[str, str], zone: tzinfo, *, inline: bool) -> Text:
     shown = Text()
-    for span in text_spans({**text, "text": text["text"].replace("\n", ": ", 1)} if inline else text):
+    for span in text_spans({**text, "text": text["text"].replace("\n", ": ", 1)} if inline else text, zone):
         shown.append_text(printable_text(span.text, _STYLES.get(span.style, "")))
     return shown
 

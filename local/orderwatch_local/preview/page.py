@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from datetime import tzinfo
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def page(*alerts: Alert) -> str:
 
 def _alert(alert: Alert) -> str:
     text_message, urgency = sms.body(alert), formatting.urgency(alert)
+    zone = formatting.zone_of(alert.connection)
     parts = {
         "kind": escape(alert.kind),
         "severity": escape(alert.severity),
@@ -62,7 +64,7 @@ def _alert(alert: Alert) -> str:
         "subject": escape(email.subject(alert)),
         "email": _linked(email.body(alert).rstrip()),
         "footer": _linked(_FOOTER),
-        "slack": "".join(_block(block) for block in slack.blocks(alert).blocks),
+        "slack": "".join(_block(block, zone) for block in slack.blocks(alert).blocks),
         "chat": _notification(amazon_q.notification(alert)["content"]),
         "sms": _linked(text_message),
         "sms_length": str(len(text_message)),
@@ -95,27 +97,27 @@ def _linked(text: str) -> str:
     return shown + escape(text[end:])
 
 
-def _block(block: dict[str, Any]) -> str:
-    """Render one block of Block Kit."""
+def _block(block: dict[str, Any], zone: tzinfo) -> str:
+    """Render one block of Block Kit, for a reader in this time zone."""
     match block["type"]:
         case "header":
-            return f"<h2>{_text(block['text'])}</h2>"
+            return f"<h2>{_text(block['text'], zone)}</h2>"
         case "section" if "fields" in block:
-            return f'<div class="fields">{"".join(f"<p>{_text(each)}</p>" for each in block["fields"])}</div>'
+            return f'<div class="fields">{"".join(f"<p>{_text(each, zone)}</p>" for each in block["fields"])}</div>'
         case "section":
-            return f'<div class="section"><p>{_text(block["text"])}</p>{_picture(block.get("accessory"))}</div>'
+            return f'<div class="section"><p>{_text(block["text"], zone)}</p>{_picture(block.get("accessory"))}</div>'
         case "actions":
             return f'<div class="actions">{"".join(_button(each) for each in block["elements"])}</div>'
         case _:
-            return f'<div class="context">{"".join(f"<p>{_text(each)}</p>" for each in block["elements"])}</div>'
+            return f'<div class="context">{"".join(f"<p>{_text(each, zone)}</p>" for each in block["elements"])}</div>'
 
 
 def _mrkdwn(markup: str) -> str:
     return _shown(spans(markup))
 
 
-def _text(text: Mapping[str, str]) -> str:
-    return _shown(text_spans(text))
+def _text(text: Mapping[str, str], zone: tzinfo) -> str:
+    return _shown(text_spans(text, zone))
 
 
 def _shown(parsed: Iterable[Span]) -> str:

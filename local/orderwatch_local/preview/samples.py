@@ -12,18 +12,16 @@ from orderwatch.alerts.kinds import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
     KIND_LATE,
-    KIND_POLL_FAILING,
-    KIND_STALE,
     KIND_STUCK,
-    KIND_UNAUTHORIZED,
     KIND_WATCH_STARTED,
-    Recipients,
     severity_of,
 )
 from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder, Backlog, BacklogOrder
 from orderwatch.deadlines.alerts import deadline_alert
 from orderwatch.deadlines.rules import Deadline, DeadlineRules
+from orderwatch.errors import UnauthorizedError
 from orderwatch.polling.connection_alerts import (
+    health_alerts,
     new_status_alert,
     products_blocked,
     quarantine_alert,
@@ -32,7 +30,7 @@ from orderwatch.polling.connection_alerts import (
     unknown_status_alert,
     unreadable_alert,
 )
-from orderwatch.polling.health import poll_failing_since, refused_by_trackstar
+from orderwatch.polling.health import poll_failing_since, refused_by_trackstar, stale_since
 from orderwatch.publishing.group import group
 from orderwatch.publishing.subscription_monitor import (
     MonitoredTopic,
@@ -84,38 +82,42 @@ def order_alert(kind: str, *, alert_id: str = "5b1f0c9a7d3e4862b0a94c17e6f2d835"
     )
 
 
+_TENT_LINE = AlertLineItem(
+    sku="TENT-2P",
+    name="Trail Tent, 2 persons",
+    quantity=Decimal(1),
+    unit_price=Decimal("89.00"),
+    on_hand=Decimal(14),
+    on_hand_by_warehouse={"Hamburg": Decimal(9), "Lyon": Decimal(5)},
+    image_url="https://cdn.example.com/tent-2p.jpg",
+    url=f"{ADMIN}/products/901",
+    product_id="901",
+    is_kit=False,
+    active=True,
+)
+_SOCKS_LINE = AlertLineItem(
+    sku="SOCK-M",
+    name="Merino socks, M",
+    quantity=Decimal(2),
+    unit_price=Decimal("15.50"),
+    on_hand=Decimal(1),
+    on_hand_by_warehouse={"Hamburg": Decimal(1), "Lyon": Decimal(0)},
+    product_id="417",
+    is_kit=False,
+    active=True,
+)
+
+
 def _exception() -> Alert:
-    tent = AlertLineItem(
-        sku="TENT-2P",
-        name="Trail Tent, 2 persons",
-        quantity=Decimal(1),
-        unit_price=Decimal("89.00"),
-        on_hand=Decimal(14),
-        on_hand_by_warehouse={"Hamburg": Decimal(9), "Lyon": Decimal(5)},
-        image_url="https://cdn.example.com/tent-2p.jpg",
-        url=f"{ADMIN}/products/901",
-        product_id="901",
-        is_kit=False,
-        active=True,
-    )
-    socks = AlertLineItem(
-        sku="SOCK-M",
-        name="Merino socks, M",
-        quantity=Decimal(2),
-        unit_price=Decimal("15.50"),
-        on_hand=Decimal(1),
-        on_hand_by_warehouse={"Hamburg": Decimal(1), "Lyon": Decimal(0)},
-        product_id="417",
-        is_kit=False,
-        active=True,
-    )
     return order_alert(
         "order.exception",
         raw_status="Address verification failed",
         total_tax=Decimal("20.74"),
         total_shipping=Decimal("9.90"),
+        shipping_method="Express",
+        carrier="DHL",
         ship_by=datetime(2026, 3, 5, 9, tzinfo=UTC),
-        line_items=(tent, socks),
+        line_items=(_TENT_LINE, _SOCKS_LINE),
     )
 
 
@@ -145,11 +147,12 @@ def _backordered() -> Alert:
         "order.backordered",
         number="#JP-20931",
         currency="JPY",
-        total_price=Decimal("24250.00"),
+        total_price=Decimal("23750.00"),
         total_discount=Decimal(500),
         raw_status="backordered",
         previous_status="confirmed",
         previous_status_since=NOW - timedelta(days=2, hours=4),
+        created_at=NOW - timedelta(days=14, hours=3),
         ship_by=datetime(2026, 2, 20, tzinfo=UTC),
         line_items=lines,
         enrichment=Enrichment(complete=False, missing=missing),
@@ -169,6 +172,7 @@ def _cancelled() -> Alert:
         total_price=None,
         previous_status=None,
         previous_status_since=None,
+        raw_status="cancelled_by_customer",
         shipments=1,
         line_items=(hebrew, *lines),
         more_line_items=200,
@@ -192,6 +196,9 @@ def _deadline(kind: str, *, at: datetime, ship_by: datetime | None, status: str)
         "previous_status_since": None,
         "created_at": placed,
         "status_since": NOW - timedelta(days=4),
+        "total_shipping": Decimal("9.90"),
+        "shipping_method": "Standard",
+        "line_items": (_TENT_LINE, _SOCKS_LINE),
     }
     order = order_alert("order.other", **facts, ship_by=ship_by).order
     assert order is not None  # noqa: S101 - every order alert has an order
@@ -222,22 +229,20 @@ def _digest() -> Alert:
 
 
 def _blocked() -> Alert:
-    detail = "Trackstar's access to the shop was refused or lacks a permission: no change is visible."
+    detail = "Trackstar's access to the shop was refused or lacks a permission. No change is visible."
     return connection_alert(KIND_BLOCKED, connection=SHOP, since=NOW, detail=detail, data_as_of=NOW)
 
 
 def _unauthorized() -> Alert:
-    health = refused_by_trackstar(now=NOW)
-    to = Recipients.OPERATORS
-    return connection_alert(KIND_UNAUTHORIZED, connection=SHOP, since=NOW, detail=health.detail, recipients=to)
+    error = UnauthorizedError("GET /cart/orders: 401", status=401)
+    health = refused_by_trackstar(error, is_key_accepted=True, now=NOW)
+    return health_alerts(None, health, connection=SHOP, data_as_of=NOW)[-1]
 
 
 def _stale() -> Alert:
-    detail = (
-        "Trackstar's last sync of this shop's orders is older than twice its sync frequency: changes since then are "
-        "not visible."
-    )
-    return connection_alert(KIND_STALE, connection=SHOP, since=NOW, detail=detail, data_as_of=NOW - timedelta(hours=3))
+    synced_at = NOW - timedelta(hours=3)
+    health = stale_since(synced_at, timedelta(hours=1), now=NOW)
+    return health_alerts(None, health, connection=SHOP, data_as_of=synced_at)[0]
 
 
 def _connection_recovered() -> Alert:
@@ -261,7 +266,10 @@ def _watch_started() -> Alert:
         for number in range(1012, 1022)
     ]
     backlog = Backlog(seen_at=NOW, by_status={"exception": 10, "backordered": 4}, orders=tuple(orders), more_orders=4)
-    detail = "Watching 5,213 orders for backordered, cancelled, exception; 4 backordered, 10 in exception now."
+    detail = (
+        "Now watching 5,213 orders (10 in exception, 4 backordered). 60 are already overdue; they won't be alerted one "
+        "by one."
+    )
     started = connection_alert(KIND_WATCH_STARTED, connection=nameless, since=NOW, detail=detail, data_as_of=NOW)
     return started.replace(backlog=backlog)
 
@@ -286,8 +294,8 @@ def _refused_settings() -> Alert:
 
 
 def _poll_failing() -> Alert:
-    health = poll_failing_since(NOW - timedelta(minutes=40), now=NOW)
-    return connection_alert(KIND_POLL_FAILING, connection=SHOP, since=NOW, detail=health.detail)
+    health = poll_failing_since(NOW - timedelta(minutes=40), now=NOW, connection=SHOP)
+    return health_alerts(None, health, connection=SHOP, data_as_of=NOW - timedelta(minutes=45))[0]
 
 
 def _topic(*subscriptions: Subscription) -> MonitoredTopic:

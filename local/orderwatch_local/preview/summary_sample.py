@@ -12,14 +12,16 @@ from orderwatch.reading.cursor import Cursor
 from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder, Syncs
 from orderwatch.summary.build import Shop, SummaryRequest, summarize
 from orderwatch.summary.changes import PreviousSummary
+from orderwatch.summary.figures import SummaryRow
 from orderwatch.trackstar.orders import Version, VersionClock
 from orderwatch.trackstar.products import Product, ProductLookup
 
 AT = datetime(2026, 3, 5, 7, tzinfo=UTC)
 """Eight o'clock in Berlin."""
+_WATCHED = frozenset({"exception", "backordered", "cancelled"})
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
-_ADMIN = "https://admin.example.com/nordic-outdoor/orders"
+_ADMIN = "https://admin.example.com"
 _SHOPS = {
     "conn-2b8e": "Atelier Nord",
     "conn-7f3a": "Nordic Outdoor",
@@ -37,6 +39,7 @@ def _row(
     ship_by: timedelta | None = None,
     total: str = "89.90",
     lines: Mapping[str, int] | None = None,
+    shop: str = "nordic-outdoor",
 ) -> StoredOrder:
     due = AT + ship_by if ship_by is not None else None
     deadline_state = NO_DEADLINE
@@ -44,7 +47,7 @@ def _row(
         late, warned = Deadline(due, KIND_LATE), Deadline(due - _DAY, KIND_AT_RISK)
         deadline_state = DeadlineState(passed=late) if due <= AT else DeadlineState(due=late, passed=warned)
     kept = Extract(
-        url=f"{_ADMIN}/{number}",
+        url=f"{_ADMIN}/{shop}/orders/{number}",
         currency="EUR",
         total_price=Decimal(total),
         lines=tuple(
@@ -69,25 +72,39 @@ _NORDIC = {
     "1038": _row(1038, "processing", 2 * _DAY, ship_by=-14 * _HOUR, total="310.00"),
     "1017": _row(1017, "exception", 3 * _DAY, raw="Payment declined", ship_by=-2 * _DAY, total="74.50"),
     "1044": _row(1044, "open", 6 * _HOUR, ship_by=20 * _HOUR),
-    "1009": _row(1009, "fulfilled", 3 * _HOUR),
-    "1011": _row(1011, "fulfilled", 2 * _HOUR),
+    **{str(number): _row(number, "fulfilled", 3 * _HOUR) for number in range(1001, 1006)},
 }
 _BEANS = {
     str(number): _row(
         number, "backordered", timedelta(hours=9 * (number - 2200)), ship_by=(number - 2200) * _DAY,
-        total="42.00", lines={"KENYA-1KG": 2} if number % 3 else {"KENYA-1KG": 1, "FILTER-02": 1},
+        total="42.00", lines={"KENYA-1KG": 2} if number % 3 else {"KENYA-1KG": 1, "FILTER-02": 1}, shop="bean-street",
     )
     for number in range(2201, 2214)
 }  # fmt: skip
-_ATELIER = {"77": _row(77, "exception", 30 * _HOUR, raw="Address verification failed", total="18.00")}
-_ROWS: dict[str, dict[str, StoredOrder]] = {"conn-2b8e": _ATELIER, "conn-7f3a": _NORDIC, "conn-9c41": _BEANS}
-_STOCK = {"conn-9c41": {"KENYA-1KG": Product(id="KENYA-1KG", inventory=Decimal(6))}}
-_SNAPSHOT = {
-    "conn-2b8e": {"77": AT - 30 * _HOUR},
-    "conn-7f3a": {"1009": AT - 2 * _DAY, "1011": AT - _DAY, "1017": AT - 3 * _DAY},
-    "conn-9c41": {"2213": AT - 5 * _DAY},
+_BEANS["2198"] = _row(
+    2198, "backordered", 2 * _DAY, ship_by=9 * _DAY, total="19.00", lines={"MUG-1": 1}, shop="bean-street"
+)
+_ATELIER = {
+    "77": _row(77, "exception", 30 * _HOUR, raw="Address verification failed", total="18.00", shop="atelier-nord")
 }
-"""The orders that needed attention the day before."""
+_ROWS: dict[str, dict[str, StoredOrder]] = {"conn-2b8e": _ATELIER, "conn-7f3a": _NORDIC, "conn-9c41": _BEANS}
+_INVENTORY = {"KENYA-1KG": 6, "MUG-1": 40}
+_STOCK = {"conn-9c41": {sku: Product(id=sku, inventory=Decimal(count)) for sku, count in _INVENTORY.items()}}
+_CLEARED = {str(number): AT - (34 + 9 * (number - 1003)) * _HOUR for number in range(1001, 1006)}
+"""When the orders that were cleared since the day before had begun to need attention."""
+
+
+def _snapshot() -> dict[str, dict[str, datetime]]:
+    """The orders that needed attention the day before: those that still do, and those that were cleared since."""
+    rows = {
+        shop: {key: SummaryRow(key, row, _WATCHED) for key, row in orders.items() if row.needs_attention}
+        for shop, orders in _ROWS.items()
+    }
+    still = {
+        shop: {key: order.since for key, order in orders.items() if order.since <= AT - _DAY}
+        for shop, orders in rows.items()
+    }
+    return {**still, "conn-7f3a": still["conn-7f3a"] | _CLEARED}
 
 
 class _Tables:
@@ -108,10 +125,10 @@ class _Tables:
 
     def previous_summaries(self, since: datetime) -> list[PreviousSummary]:
         """The summary of the day before."""
-        before = DailySummary(
-            day=(AT - _DAY).date(), at=AT - _DAY, watched_shops=4, shops_not_visible=0, total=Figures()
-        )
-        return [PreviousSummary(before, _SNAPSHOT)] if since < before.at else []
+        snapshot = _snapshot()
+        total = Figures(needs_attention=sum(map(len, snapshot.values())))
+        before = DailySummary(day=(AT - _DAY).date(), at=AT - _DAY, watched_shops=4, shops_not_visible=0, total=total)
+        return [PreviousSummary(before, snapshot)] if since < before.at else []
 
 
 class _Stock:
@@ -121,12 +138,13 @@ class _Stock:
 
 
 def _state(connection_id: str) -> ConnectionState:
-    state = HealthState.BLOCKED if connection_id == "conn-2b8e" else HealthState.HEALTHY
+    is_blocked = connection_id == "conn-2b8e"
+    blocked_at = AT - 6 * _HOUR
     return ConnectionState(
         connection_id=connection_id,
         cursor=Cursor(baseline_completed_at=AT - 90 * _DAY, last_success_at=AT - timedelta(minutes=2)),
-        syncs=Syncs(last_end=AT - timedelta(minutes=25)),
-        health=Health(state=state, since=AT - 6 * _HOUR),
+        syncs=Syncs(last_end=blocked_at if is_blocked else AT - timedelta(minutes=25)),
+        health=Health(state=HealthState.BLOCKED if is_blocked else HealthState.HEALTHY, since=blocked_at),
     )
 
 
@@ -136,7 +154,7 @@ def _request(at: datetime) -> SummaryRequest:
         day=at.date(),
         at=at,
         time_zone="Europe/Berlin",
-        watched=frozenset({"exception", "backordered", "cancelled"}),
+        watched=_WATCHED,
         stalled_after=timedelta(minutes=30),
     )
 

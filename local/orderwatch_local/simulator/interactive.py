@@ -1,5 +1,6 @@
 """`orderwatch shop`: serves the simulated shops, and reads commands from a prompt or a pipe."""
 
+import io
 import os
 import shlex
 import shutil
@@ -7,7 +8,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import TextIO
 
@@ -17,7 +18,8 @@ from orderwatch_cli.output import printable
 from orderwatch_local.cloud.watch import token_variable
 from orderwatch_local.simulator import LiveClock, Script, Trackstar, day_of_three_shops, serve
 from orderwatch_local.simulator.commands import CommandError, QuitError, ShopCommands
-from orderwatch_local.simulator.script import API_KEY, DAY, SHOP_NAMES
+from orderwatch_local.simulator.scenario import ShopDay
+from orderwatch_local.simulator.script import API_KEY, DAY, SHOP_NAMES, THREE_SHOPS
 
 PROMPT = "shop> "
 SYNC_EVERY = 60.0
@@ -53,6 +55,14 @@ class Prompt:
                 self._write(self._out, f"{text}\n")
                 return
             self._write(self._out, f"{_CLEAR_LINE}{text}\n{PROMPT}{_typed_so_far()}")
+
+    def write(self, text: str) -> None:
+        """Write a text of whole lines as it is; on a terminal, above the prompt and its input."""
+        with self._lock:
+            if self._is_asking and text:
+                self._write(self._out, f"{_CLEAR_LINE}{text}{PROMPT}{_typed_so_far()}")
+            else:
+                self._write(self._out, text)
 
     def serve(self) -> bool:
         """Run every line until `quit` or the end of the input.
@@ -160,6 +170,42 @@ def serve_shops(*, seed: int, port: int, seconds_an_hour: float | None) -> None:
             over.set()
 
 
+class PromptStream(io.TextIOBase):
+    """The output of a console that shows its lines above a prompt."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
+
+    def write(self, text: str) -> int:
+        """Write whole lines."""
+        self._prompt.write(text)
+        return len(text)
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal: a prompt needs one."""
+        return True
+
+
+@contextmanager
+def serve_one_shop() -> Iterator[tuple[Trackstar, str]]:
+    """Serve the first of the simulated shops until the block ends: its API, and the URL of it.
+
+    Its orders change only by commands, and the time is real.
+    """
+    begins_at = clock.now().replace(microsecond=0)
+    time = LiveClock(begins_at)
+    script = Script([ShopDay(1, THREE_SHOPS[0], begins_at)], begins_at, clock=time)
+    trackstar = script.begin()
+    time.start()
+    over = threading.Event()
+    with serve(trackstar) as server:
+        threading.Thread(target=_keep_synced, args=(script, over), daemon=True).start()
+        try:
+            yield trackstar, server.url
+        finally:
+            over.set()
+
+
 def _start(work: Callable[[], bool], ends: SimpleQueue[BrokenPipeError | None]) -> None:
     """Do the work in a thread, and put into `ends` that it returned True, or that nobody reads its output."""
 
@@ -204,9 +250,13 @@ def how_to_watch(trackstar: Trackstar, url: str) -> str:
 def _play(script: Script, prompt: Prompt, seconds_an_hour: float | None, over: threading.Event) -> bool:
     if seconds_an_hour:
         _play_day(script, prompt, seconds_an_hour, over)
+    _keep_synced(script, over)
+    return False
+
+
+def _keep_synced(script: Script, over: threading.Event) -> None:
     while not over.wait(SYNC_EVERY):
         script.sync()
-    return False
 
 
 def _play_day(script: Script, prompt: Prompt, seconds_an_hour: float, over: threading.Event) -> None:

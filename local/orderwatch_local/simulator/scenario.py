@@ -44,7 +44,17 @@ _HISTORY = {
     "cancelled": 8,
     "other": 2,
 }
-_HISTORY_DAYS = 30
+_HISTORY_DAYS = 28
+_OLDEST_DAYS = {
+    "open": 1,
+    "confirmed": 2,
+    "processing": 3,
+    "partially_fulfilled": 4,
+    "exception": 4,
+    "backordered": 5,
+    "other": 5,
+}
+"""Maximum age of an order of the history in these statuses: older orders are done."""
 _ADVANCING_SHARE = 0.3
 _PROBLEM_HOURS = range(1, 20)
 _STORM_ORDER_HOURS = range(STORM_HOUR - 3, STORM_HOUR)
@@ -220,12 +230,15 @@ class ShopDay:
         counts = {status: round(count * size / _HISTORY_SIZE) for status, count in _HISTORY.items()}
         statuses = [status for status, count in counts.items() for _ in range(count)]
         statuses += ["fulfilled"] * (size - len(statuses))
-        self._rng.shuffle(statuses)
-        minutes = sorted(self._rng.sample(range(60, _HISTORY_DAYS * HOURS_A_DAY * 60), len(statuses)), reverse=True)
-        moments = [self._begins_at - timedelta(minutes=before) for before in minutes]
-        placed = [self._place(at, status=status) for at, status in zip(moments, statuses, strict=True)]
+        moments = sorted((self._placed_before(status), status) for status in statuses)
+        placed = [self._place(at, status=status) for at, status in moments]
         self._stall(placed)
         return placed
+
+    def _placed_before(self, status: str) -> datetime:
+        """When an order of the history was placed, which is in this status when the day begins."""
+        minutes = self._rng.randrange(60, _OLDEST_DAYS.get(status, _HISTORY_DAYS) * HOURS_A_DAY * 60)
+        return self._begins_at - timedelta(minutes=minutes)
 
     def _stall(self, placed: list[Place]) -> None:
         """Keep the latest orders in progress in their status, with a ship-by that passes."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 from orderwatch_local.simulator.api import Trackstar
 from orderwatch_local.simulator.clock import VirtualClock
@@ -95,14 +96,18 @@ class Script:
         self.syncs: list[Sync] = []
 
     def begin(self, *, api_key: str = API_KEY, monotonic: Callable[[], float] = time.monotonic) -> Trackstar:
-        """Play the history, let Trackstar sync it, and return the API. Call it once.
+        """Play the history, let Trackstar sync it hour by hour, and return the API. Call it once.
 
         Args:
             api_key: The organisation's key.
             monotonic: The clock of the API's rate limit, in seconds.
         """
-        for place in self._history:
-            self._play(place)
+        for hour, placed in groupby(self._history, key=lambda place: place.at.replace(minute=0, second=0)):
+            for place in placed:
+                self._play(place)
+            self.clock.set(min(hour + timedelta(hours=1), self._begins_at))
+            for shop in self.shops:
+                shop.sync()
         self.clock.set(self._begins_at)
         self.sync()
         return Trackstar(api_key, self.shops, self.clock, monotonic=monotonic)

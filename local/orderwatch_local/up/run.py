@@ -2,9 +2,10 @@
 
 import os
 import shlex
+import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 
@@ -20,16 +21,25 @@ from orderwatch_local.cloud.containers import find_container_network
 from orderwatch_local.cloud.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.cloud.local_cloud import LocalCloud
 from orderwatch_local.cloud.watch import Watch, watching
+from orderwatch_local.simulator.interactive import Prompt
 from orderwatch_local.up.checks import Request, check, unknown_status_warnings
 from orderwatch_local.up.screen import Screen
 from orderwatch_local.up.status import PollLog, WatchStatus, interval_of
 
 CHECK_EVERY = 1.0
 """Seconds between two reads of the poll log."""
+BASELINE_SECONDS = 60.0
+"""Longest time to wait for the baselines before commands are read."""
 
 
 def run_up(
-    request: Request, *, out: Console, log: Console, as_json: bool, until: threading.Event | None = None
+    request: Request,
+    *,
+    out: Console,
+    log: Console,
+    as_json: bool,
+    until: threading.Event | None = None,
+    prompt: Prompt | None = None,
 ) -> None:
     """Watch until interrupted.
 
@@ -39,6 +49,7 @@ def run_up(
         log: Gets everything else.
         as_json: Print one `orderwatch.alert.v1` a line instead of the e-mail's text.
         until: Ends the watch when set; without it, only an interrupt does.
+        prompt: Reads commands for the watched shop during the watch; its end ends the watch.
 
     Raises:
         UnusableShopError: A key, token, connection or URL is wrong.
@@ -46,15 +57,79 @@ def run_up(
         Exit: Nobody reads `out` any more.
     """
     network = find_container_network(os.environ) if request.for_sam else None
-    screen = Screen(out, log, as_json=as_json)
-    until = until or threading.Event()
+    screen = Screen(out, log, as_json=as_json, has_prompt=prompt is not None and prompt.is_interactive)
+    over = until or threading.Event()
     with _started(request, screen) as watch, _inboxes(watch, screen, as_json=as_json):
         if network:
-            for_sam.run_for_sam(watch, network, trackstar_url=request.trackstar_url, log=log, until=until)
+            url = request.trackstar_url
+            _attend(lambda: for_sam.run_for_sam(watch, network, trackstar_url=url, log=log, until=over), prompt, over)
             return
         _show_introduction(request, watch, screen)
         with nullcontext() if as_json else _summary_at_end(watch, screen):
-            _poll_until(until, request, watch, screen)
+            _attend(
+                lambda: _poll_until(over, request, watch, screen), prompt, over, lambda: _invite(watch, screen, over)
+            )
+
+
+def _attend(
+    work: Callable[[], None], prompt: Prompt | None, over: threading.Event, invite: Callable[[], None] | None = None
+) -> None:
+    """Do the work until it is over. With a prompt, do it in another thread while this one reads commands.
+
+    Commands are read by the main thread, because an interrupt of it restores the settings of the terminal.
+
+    Args:
+        work: Ends when `over` is set.
+        prompt: Its end ends the work; the end of a pipe does not.
+        over: The end.
+        invite: Called before the first command is read.
+    """
+    if prompt is None:
+        work()
+        return
+    with _in_background(work, over):
+        if invite:
+            invite()
+        if not prompt.serve():
+            over.wait()
+
+
+@contextmanager
+def _in_background(work: Callable[[], None], over: threading.Event) -> Iterator[None]:
+    """Do the work in a thread until the block ends. An error of the work interrupts the block and is raised by it."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+            errors.append(error)
+            if not over.is_set():
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    worker = threading.Thread(target=run, name="watch")
+    try:
+        worker.start()
+        yield
+    except KeyboardInterrupt:
+        if not errors:
+            raise
+    finally:
+        over.set()
+        worker.join()
+    if errors:
+        raise errors[0]
+
+
+def _invite(watch: Watch, screen: Screen, over: threading.Event) -> None:
+    """Say what to type, once the baselines are read: a change before that raises no alert."""
+    until = time.monotonic() + BASELINE_SECONDS
+    while time.monotonic() < until and not all(each.cursor.baseline_completed_at for each in watch.states()):
+        if over.wait(CHECK_EVERY):
+            return
+    screen.say("change an order, for example:")
+    screen.say('fail 1042 exception "Address verification failed"', to_copy=True)
+    screen.say("`orders` lists orders, `help` all commands, `quit` stops it")
 
 
 @contextmanager
@@ -137,9 +212,9 @@ def _poll_until(until: threading.Event, request: Request, watch: Watch, screen: 
             for message in filter(None, map(status.record, results)):
                 screen.report(message)
             if results:
-                status.vendor_time = max(
-                    filter(None, (state.cursor.position for state in watch.states())), default=None
-                )
+                states = watch.states()
+                status.vendor_time = max(filter(None, (state.cursor.position for state in states)), default=None)
+                status.record_health(states, clock.now())
                 status.requested_at = status.requested_at if every else results[-1].at
             for message in status.overdue_messages(clock.now()):
                 screen.report(message)

@@ -29,10 +29,12 @@ class Screen:
         out: Gets the messages.
         log: Gets everything else.
         as_json: Messages are one `orderwatch.alert.v1` a line.
+        has_prompt: A prompt takes the place of the status line.
     """
 
-    def __init__(self, out: Console, log: Console, *, as_json: bool) -> None:
-        self.is_live = out.is_terminal and log.is_terminal and not as_json
+    def __init__(self, out: Console, log: Console, *, as_json: bool, has_prompt: bool = False) -> None:
+        self.is_live = out.is_terminal and log.is_terminal and not as_json and not has_prompt
+        self._has_prompt = has_prompt
         self._out = out
         # Only one console may write while a line is live, or Rich rewrites the wrong line.
         self._log = out if self.is_live else log
@@ -71,7 +73,7 @@ class Screen:
     def update(self, status: WatchStatus) -> None:
         """Show a plain status line if one is due. A live line updates itself."""
         now = clock.now()
-        if not self.is_live and now >= self._next_plain:
+        if not (self.is_live or self._has_prompt) and now >= self._next_plain:
             self._next_plain = now + PLAIN_LINE_EVERY
             self.report(status.line(now, width=200))
 

@@ -1,54 +1,25 @@
 """How the polls of a watch go: the results that poll_orders logs, and the status line that sums them up."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
 from orderwatch.clock import duration
 from orderwatch.polling.metrics import Outcome
+from orderwatch.records import ConnectionState, HealthState
 from orderwatch.rendering.formatting import clean, plural
-from orderwatch.sanitize import one_line
+from orderwatch_cli.poll_results import PollResult, parse_result
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
-POLL_ENDED = "poll ended"
-"""The message that poll_orders logs at the end of a poll."""
-POLL_FAILED = "poll failed; the cursor stays"
-"""The message that poll_orders logs when a poll raised an error."""
-MAX_REASON = 300
-"""Characters of a reason."""
 OVERDUE_AFTER = timedelta(minutes=3)
 """A shop is overdue if no poll of it finished for this long plus two polling intervals."""
-_REASONS = {
-    Outcome.UNAUTHORIZED: "Trackstar refuses the API key or the access token",
-    Outcome.INITIAL_SYNC: "Trackstar has not finished its first sync of this shop",
-}
 _SEPARATOR = " · "
-
-
-@dataclass(frozen=True, slots=True)
-class PollResult:
-    """The result of one poll.
-
-    Attributes:
-        connection_id: The polled connection.
-        at: When the poll ended, by this machine's clock.
-        orders: Orders that were read.
-        moved: Orders that are new or changed their status.
-        reason: Why the poll failed; None if it succeeded.
-    """
-
-    connection_id: str
-    at: datetime
-    orders: int = 0
-    moved: int = 0
-    reason: str | None = None
 
 
 class PollLog:
@@ -68,7 +39,7 @@ class PollLog:
     def new_results(self) -> list[PollResult]:
         """Return the results that were logged since the last call, oldest first."""
         found = (parse_result(message, at=datetime.fromtimestamp(at / 1000, UTC)) for at, message in self._new_lines())
-        return [result for result in found if result]
+        return [result for result in found if result and result.outcome != Outcome.ALREADY_READ]
 
     def _new_lines(self) -> Iterator[tuple[int, str]]:
         pages = self._logs.get_paginator("filter_log_events").paginate(logGroupName=self._group, startTime=self._since)
@@ -79,34 +50,6 @@ class PollLog:
             if message not in self._known:  # the last millisecond is read again: it may have more lines by now
                 self._known.add(message)
                 yield at, message
-
-
-def parse_result(message: str, *, at: datetime) -> PollResult | None:
-    """Return the poll result in a log line; None if the line holds none."""
-    entry = _json_entry(message)
-    connection_id = str(entry.get("connection_id"))
-    if entry.get("message") == POLL_FAILED:
-        return PollResult(connection_id, at, reason=_failure_reason(entry))
-    if entry.get("message") != POLL_ENDED or entry.get("outcome") == Outcome.ALREADY_READ:
-        return None
-    reason = _REASONS.get(entry.get("outcome", ""))
-    return PollResult(connection_id, at, entry.get("OrdersRead", 0), entry.get("OrdersWritten", 0), reason)
-
-
-def _json_entry(message: str) -> dict[str, Any]:
-    try:
-        entry = json.loads(message)
-    except ValueError:
-        return {}
-    return entry if isinstance(entry, dict) else {}
-
-
-def _failure_reason(entry: dict[str, Any]) -> str:
-    """The message of the exception, without its traceback and class name."""
-    lines = str(entry.get("exception") or "").strip().splitlines() or ["the reason was not logged"]
-    name = str(entry.get("exception_name") or "")
-    _, is_named, message = lines[-1].partition(f"{name}: ")
-    return one_line(message if is_named and name else lines[-1], MAX_REASON)
 
 
 def interval_of(schedule: str) -> timedelta | None:
@@ -128,6 +71,7 @@ class WatchStatus:
         failing_since: When the polls of a shop began to fail.
         overdue: The shops that were reported as overdue.
         vendor_time: Trackstar's clock at the last poll.
+        unhealthy: The state of each shop whose orders are not visible, and when this watch first saw it.
     """
 
     names: Mapping[str, str]
@@ -138,6 +82,7 @@ class WatchStatus:
     failing_since: dict[str, datetime] = field(default_factory=dict)
     overdue: set[str] = field(default_factory=set)
     vendor_time: datetime | None = None
+    unhealthy: dict[str, tuple[HealthState, datetime]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.requested_at = self.started_at
@@ -164,6 +109,14 @@ class WatchStatus:
         failed_at = self.failing_since.pop(result.connection_id, None)
         return f"polling {name} works again, after {duration(result.at - failed_at)}" if failed_at else None
 
+    def record_health(self, states: Iterable[ConnectionState], now: datetime) -> None:
+        """Record the health of the shops."""
+        for shop in states:
+            if shop.health is None or not shop.health.is_unhealthy:
+                self.unhealthy.pop(shop.connection_id, None)
+            elif self.unhealthy.get(shop.connection_id, (None,))[0] is not shop.health.state:
+                self.unhealthy[shop.connection_id] = (shop.health.state, now)
+
     def overdue_messages(self, now: datetime) -> Iterator[str]:
         """Yield one message for each shop that became overdue since the last call."""
         patience = OVERDUE_AFTER + 2 * (self.interval or timedelta(days=1))
@@ -184,13 +137,25 @@ class WatchStatus:
 
     def _parts(self, now: datetime) -> list[str]:
         shops = next(iter(self.names.values())) if len(self.names) == 1 else f"{len(self.names)} shops"
-        parts = [f"watching {clean(shops)}", self._last_poll(now, "last poll {ago}: {orders} read, {moved} changed")]
-        parts += self._next_poll(now)
+        last_poll = self._last_poll(now, "last poll {ago}: {orders} read, {moved} changed")
+        parts = [f"watching {clean(shops)}", *self._health(), last_poll, *self._next_poll(now)]
         return parts + ([f"shop's clock {self.vendor_time:%d %b %H:%M} UTC"] if self.vendor_time else [])
 
     def _short_parts(self, now: datetime) -> list[str]:
-        parts = [plural(len(self.names), "shop"), self._last_poll(now, "{orders} read {ago}"), *self._next_poll(now)]
+        last_poll = self._last_poll(now, "{orders} read {ago}")
+        parts = [plural(len(self.names), "shop"), *self._health(), last_poll, *self._next_poll(now)]
         return parts + ([f"shop {self.vendor_time:%H:%M}"] if self.vendor_time else [])
+
+    def _health(self) -> list[str]:
+        """`blocked since 13:02`; with the name if other shops are watched too, and the number if several are."""
+        if not self.unhealthy:
+            return []
+        (connection_id, (state, since)), *others = self.unhealthy.items()
+        if others:
+            first = min(moment for _, moment in self.unhealthy.values())
+            return [f"{len(self.unhealthy)} shops not visible since {first.astimezone():%H:%M}"]
+        name = f"{clean(self.names[connection_id])} " if len(self.names) > 1 else ""
+        return [f"{name}{state.replace('_', ' ')} since {since.astimezone():%H:%M}"]
 
     def _last_poll(self, now: datetime, form: str) -> str:
         if self.failing_since:

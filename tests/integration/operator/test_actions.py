@@ -1,17 +1,28 @@
 """`orderwatch poll`, `redrive`, `summary` and `test-alert`: what they start, and what they move."""
 
 import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from orderwatch.records import Health, HealthState
+from orderwatch.rendering import next_steps, slack
+from orderwatch.rendering.sns import render
+from orderwatch.statuses import DOCUMENTED_STATUSES
+from orderwatch_cli.commands.test_alert import make_test_alert
 from orderwatch_cli.main import run
+from orderwatch_cli.poll_results import POLL_ENDED, POLL_FAILED
 from orderwatch_cli.stack import QUEUE, STACK_NAME, TABLE
 from orderwatch_local.preview.samples import SAMPLES
 from tests.support.alerts import alert_of
+from tests.support.clocks import NOON, FakeClock, running_on
 from tests.support.operated import CONNECTION, TOKEN, TOPIC, Operated, moto_client
 
 HOUR_OLD = {"sent": 1, "unsent": 2}
+ENDED: dict[str, Any] = {"outcome": "finished", "OrdersRead": 12, "OrdersWritten": 3, "AlertsWritten": 1}
+BLOCKED = Health(since=NOON, state=HealthState.BLOCKED, detail="No access.")
 
 
 @pytest.mark.parametrize(
@@ -21,7 +32,7 @@ HOUR_OLD = {"sent": 1, "unsent": 2}
 def test_poll_invokes_dispatch_polls(operated: Operated, typed: tuple[str, ...], polled: list[str]) -> None:
     for connection_id in ("conn_b", "conn_a"):
         operated.connect(connection_id, "token")
-    assert operated.json("poll", *typed) == {"connection_ids": polled}
+    assert operated.json("poll", *typed)["connection_ids"] == polled
     assert operated.session.functions.invoked == [("DispatchPollsFunction", {"connection_ids": polled})]
 
 
@@ -50,6 +61,64 @@ def test_poll_of_an_unconnected_shop_is_an_error(operated: Operated) -> None:
     assert operated.session.functions.invoked == []
 
 
+def polling(operated: Operated, *lines: dict[str, Any], **row: Any) -> None:
+    """A connected shop; its poll `poll-1` is requested and logs these lines."""
+    operated.create(TABLE)
+    operated.connect(CONNECTION, TOKEN)
+    operated.polled(CONNECTION, **row)
+    answer = {"connection_ids": [CONNECTION], "poll_ids": {CONNECTION: "poll-1"}}
+    operated.session.functions.answers["DispatchPollsFunction"] = answer
+    written = operated.session.logs.lines[operated.stack.resources["PollOrdersLogGroup"].id]
+    for number, line in enumerate(lines, start=1):
+        constant = {"message": POLL_ENDED, "connection_id": CONNECTION, "poll_id": f"poll-{number}"}
+        written.append((datetime.now(UTC) + timedelta(seconds=number), json.dumps(constant | line)))
+
+
+@pytest.mark.parametrize(
+    ("lines", "row", "code", "says"),
+    [
+        ([ENDED], {}, 0, "conn_a: 12 orders read, 3 changed, 1 alert"),
+        ([ENDED | {"outcome": "unfinished"}, ENDED], {}, 0, "conn_a: 24 orders read, 6 changed, 2 alerts"),
+        ([{"outcome": "already read"}], {}, 0, "conn_a: read by a later poll"),
+        ([ENDED], {"health": BLOCKED}, 1, "conn_a: 12 orders read, 3 changed, 1 alert; blocked: No access."),
+        ([{"outcome": "unauthorized"}], {}, 1, "conn_a: Trackstar refuses the API key or the access token"),
+        ([{"message": POLL_FAILED, "exception": "E: no page"}], {}, 1, "conn_a: E: no page"),
+        ([ENDED | {"poll_id": "poll-0"}], {}, 1, "conn_a: no result within 10 minutes; read the log: orderwatch logs"),
+        ([ENDED | {"outcome": "unfinished"}], {}, 1, "conn_a: no result within 10 minutes"),
+    ],
+)
+def test_poll_waits_for_what_came_of_it(
+    operated: Operated, lines: list[dict[str, Any]], row: dict[str, Any], code: int, says: str
+) -> None:
+    polling(operated, *lines, **row)
+    with running_on(FakeClock(datetime.now(UTC))):
+        ran = operated.run("poll", "--wait")
+        [result] = json.loads(operated.run("poll", "--wait", "--json").out)["results"]
+    assert (ran.code, ran.err) == (code, "waiting for 1 poll, at most 10 minutes: conn_a\n")
+    assert ran.out.startswith(says)
+    assert (result["connection_id"], result["reason"] is None and result["health"] in {None, "healthy"}) == (
+        CONNECTION,
+        code == 0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "answer", "says"),
+    [
+        ("WARNING", {}, "LogLevel=WARNING hides its results: poll without it, then run: orderwatch shops"),
+        ("INFO", {"connection_ids": [CONNECTION]}, "names no poll of conn_a: deploy this release first"),
+    ],
+)
+def test_poll_does_not_wait_for_results_that_it_cannot_see(
+    operated: Operated, level: str, answer: dict[str, Any], says: str
+) -> None:
+    operated.describe(LogLevel=level)
+    operated.connect(CONNECTION, TOKEN)
+    operated.session.functions.answers["DispatchPollsFunction"] = answer
+    ran = operated.run("poll", "--wait")
+    assert (ran.code, says in ran.err) == (1, True)
+
+
 def test_redrive_counts_what_is_still_pending(operated: Operated) -> None:
     operated.create(TABLE)
     operated.session.functions.answers["RedriveAlertsFunction"] = HOUR_OLD
@@ -70,7 +139,8 @@ def test_summary_is_shown_as_its_email(operated: Operated, typed: tuple[str, ...
 
 
 def test_test_alert_is_sent_and_lists_the_subscriptions(operated: Operated) -> None:
-    operated.create(TOPIC, QUEUE)
+    operated.create(TABLE, TOPIC, QUEUE)
+    operated.connect(CONNECTION, TOKEN)
     everything = operated.subscribe("AlertTopic")
     exceptions = operated.subscribe("AlertTopic", kind=["order.exception"])
     expensive = operated.subscribe("AlertTopic", total_price=[{"numeric": [">", 500]}])
@@ -90,6 +160,27 @@ def test_test_alert_is_sent_and_lists_the_subscriptions(operated: Operated) -> N
     assert (alert["alert_id"], alert["kind"]) == (sent["alert_id"], "order.backordered")
     assert (alert["connection_id"], alert["connection"]["name"]) == (CONNECTION, "TEST of orderwatch")
     assert (alert["order"]["number"], "TEST" in sent["subject"]) == ("TEST", True)
+
+
+@pytest.mark.parametrize("typed", [("--status", "excepton"), ("--shop", "nope")])
+def test_a_test_alert_of_an_unknown_status_or_shop_is_not_sent(operated: Operated, typed: tuple[str, str]) -> None:
+    operated.create(TABLE, TOPIC, QUEUE)
+    operated.connect(CONNECTION, TOKEN)
+    everything = operated.subscribe("AlertTopic")
+    ended = operated.run("test-alert", *typed)
+    assert ended.code == 1
+    assert f"no {typed[0].removeprefix('--')} {typed[1]}" in ended.err
+    assert operated.receive(everything) == []
+
+
+@pytest.mark.parametrize("status", sorted(DOCUMENTED_STATUSES))
+def test_a_test_alert_says_that_nothing_is_to_be_done(status: str) -> None:
+    alert = make_test_alert(status=status, connection_id="conn_a", total_price=Decimal(1))
+    message = render(alert)
+    shown = [*message.bodies.values(), json.dumps(slack.blocks(alert).blocks), message.subject]
+    assert all("test" in each.casefold() for each in shown)
+    assert all("no action needed" in each.casefold() for name, each in message.bodies.items() if name != "sms")
+    assert next_steps.next_step(alert) == "No action needed. This is a test of the alert channels."
 
 
 def test_redrive_moves_dead_letters_back(operated: Operated) -> None:

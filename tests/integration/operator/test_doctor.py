@@ -175,7 +175,7 @@ TOGETHER: list[Problem] = [
     (_nothing, "conn_a token: another shop has the same", "connect conn_a"),
     (_nothing, "conn_c polls: never polled", "poll conn_c"),
     (lambda operated: operated.polled(CONNECTION, ago=HOUR), "conn_a polls: the last success was 1 h", "poll conn_a"),
-    (_unsubscribed("OpsTopic"), "OpsTopic: no subscriptions", " sns subscribe --topic-arn"),
+    (_unsubscribed("OpsTopic"), "OpsTopic: no subscriptions", "orderwatch subscribe EMAIL --operators"),
     (_unsubscribed("AlertTopic", ":SlackQueue"), "SlackQueue: not subscribed", " sns subscribe --topic-arn"),
     (_alarm("PollDeadLetterAlarm", "ALARM"), "PollDeadLetterAlarm: in alarm", "docs/operations.md"),
     (_no_alarm, "NoPollsAlarm: the alarm is missing", "sam delete"),

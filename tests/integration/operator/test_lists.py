@@ -1,6 +1,7 @@
 """`orderwatch shops`, `orders`, `alerts` and `logs`: what they list, and their filters."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,14 +10,17 @@ from typing import Any
 
 import pytest
 
+from orderwatch.alerts.kinds import KIND_LATE
+from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.dynamodb import to_item
+from orderwatch.deadlines.rules import Deadline, DeadlineState
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.records import Extract, Syncs
 from orderwatch_cli.commands.alerts import AlertFilter, find_alerts
 from orderwatch_cli.shop_status import polled_connection_ids
-from orderwatch_cli.stack import TABLE, Function
+from orderwatch_cli.stack import QUEUE, TABLE, Function
 from tests.support.alerts import SEEN_AT, alert_of, first_sight
-from tests.support.operated import CONNECTION, TOKEN, Operated, moto_client
+from tests.support.operated import API_KEY, CONNECTION, TOKEN, TOPIC, Operated, moto_client
 
 HOUR = timedelta(hours=1)
 NOW = datetime.now(UTC)
@@ -75,10 +79,63 @@ def test_orders_lists_orders_that_need_attention(operated: Operated) -> None:
     assert operated.run("orders", "--shop", "conn_b").out == "no order needs attention\n"
 
 
+def test_the_age_of_an_order_is_that_in_the_summary(operated: Operated) -> None:
+    operated.polled(CONNECTION, syncs=Syncs(last_end=SEEN_AT + 30 * HOUR))
+    late = DeadlineState(passed=Deadline(SEEN_AT + 20 * HOUR, KIND_LATE))
+    write = first_sight("o1", status="exception")
+    operated.write(replace(write, stored=replace(write.stored, status="processing", deadline_state=late)))
+    operated.write(first_sight("o2", status="exception"))
+    ages = {order["order_number"]: order["age"] for order in operated.json("orders")}
+    assert ages == {"o1": "PT10H", "o2": "P1DT6H"}
+
+
+def open_order(order_id: str, *, ship_by: int | None, price: int = 10, kind: str | None = None) -> OrderWrite:
+    """An order that needs attention, with its ship-by some hours from now and a deadline of this kind that passed."""
+    write = first_sight(order_id)
+    passed = Deadline(NOW, kind) if kind else None
+    row = replace(
+        write.stored,
+        extract=Extract(total_price=Decimal(price), currency="EUR", url=f"https://shop.example/{order_id}").to_json(),
+        ship_by=None if ship_by is None else NOW + ship_by * HOUR,
+        deadline_state=DeadlineState(passed=passed),
+    )
+    return replace(write, alert=None, stored=row)
+
+
+@pytest.fixture
+def urgent(operated: Operated) -> Operated:
+    operated.write(open_order("cheap", ship_by=None, price=1))
+    operated.write(open_order("soon", ship_by=3))
+    operated.write(open_order("dear", ship_by=None, price=99))
+    operated.write(open_order("late", ship_by=-5, kind="order.late"), connection_id="conn_b")
+    operated.write(open_order("stuck", ship_by=None, price=50, kind="order.stuck"))
+    return operated
+
+
+def test_orders_come_by_urgency_over_all_shops_as_in_the_summary(urgent: Operated) -> None:
+    assert [each["order_number"] for each in urgent.json("orders")] == ["late", "soon", "dear", "stuck", "cheap"]
+    [late] = urgent.json("orders", "--late")
+    assert (late["order_number"], late["is_late"], late["connection_id"]) == ("late", True, "conn_b")
+    assert urgent.run("orders", "--late", "--shop", CONNECTION).out == "no late order needs attention\n"
+
+
+def test_age_of_an_order_ends_with_the_data_as_in_the_summary(urgent: Operated) -> None:
+    urgent.polled(CONNECTION, syncs=Syncs(last_end=SEEN_AT + 2 * HOUR))
+    ages = {each["order_number"]: each["age"] for each in urgent.json("orders", "--shop", CONNECTION)}
+    assert ages == {"soon": "PT2H", "dear": "PT2H", "cheap": "PT2H", "stuck": "PT2H"}
+
+
+def test_orders_link_to_the_shop(urgent: Operated) -> None:
+    assert "https://shop.example/late" in urgent.run("orders").out
+
+
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
         (("orders", "--shop", "conn_other"), "no shop conn_other; list the shops with: "),
+        (("logs", "--shop", "conn_other"), "no shop conn_other; list the shops with: "),
+        (("test-alert", "--shop", "conn_other"), "no shop conn_other; list the shops with: "),
+        (("alerts", "show", "nope"), "no alert nope; list the IDs with: orderwatch alerts"),
         (("orders", "--status", "exeption"), "no status exeption; statuses: backordered, cancelled, "),
         (("alerts", "--shop", "conn_other"), "no shop conn_other; list the shops with: "),
         (("alerts", "--kind", "order.exeption"), "no kind order.exeption; kinds: connection.blocked, "),
@@ -98,6 +155,57 @@ def test_polled_shops_and_their_own_statuses_are_valid_filters(operated: Operate
     assert (ran.code, ran.out) == (0, "no order in status in_customs needs attention\n")
     assert operated.run("alerts", "--shop", "conn_disconnected").out == "no alerts\n"
     assert polled_connection_ids(operated.stack) == ["conn_disconnected", "conn_z"]
+
+
+# Shops by name
+
+BY_SHOP = (
+    ("orders", "--shop"),
+    ("alerts", "--shop"),
+    ("logs", "--shop"),
+    ("test-alert", "--shop"),
+    ("poll",),
+    ("settings",),
+    ("disconnect", "--yes"),
+    ("connect",),
+)
+
+
+@pytest.fixture
+def named(operated: Operated) -> Operated:
+    """Two shops, each with a name."""
+    operated.create(TOPIC, QUEUE)
+    operated.put_secret("trackstar/api-key", API_KEY)
+    operated.put(f"connections/{CONNECTION}/name", "Alpine Outdoor")
+    operated.put("connections/conn_b/name", "Bazaar")
+    return operated
+
+
+@pytest.mark.parametrize("command", BY_SHOP, ids=" ".join)
+@pytest.mark.parametrize("typed", [CONNECTION, "Alpine Outdoor", "alpine  OUTDOOR"])
+def test_a_shop_is_named_by_id_or_name_in_every_command(named: Operated, command: tuple[str, ...], typed: str) -> None:
+    ran = named.run(*command, typed, stdin=TOKEN)
+    assert (ran.code, ran.err) == (0, "")
+    if command[0] in {"poll", "settings", "disconnect", "connect"}:
+        assert CONNECTION in ran.out
+
+
+@pytest.mark.parametrize("command", BY_SHOP, ids=" ".join)
+def test_a_name_of_several_shops_is_an_error_with_their_ids(named: Operated, command: tuple[str, ...]) -> None:
+    named.put("connections/conn_b/name", "alpine outdoor")
+    ran = named.run(*command, "Alpine Outdoor", stdin=TOKEN)
+    message = "2 shops are named Alpine Outdoor; use an ID: conn_a, conn_b"
+    assert (ran.code, ran.out, ran.err) == (1, "", f"orderwatch: {message}\n")
+
+
+def test_an_id_precedes_a_name(named: Operated) -> None:
+    named.put("connections/conn_b/name", CONNECTION)
+    assert named.run("poll", CONNECTION).out == "polling conn_a\n"
+
+
+def test_disconnect_of_an_unknown_shop_does_not_ask(named: Operated) -> None:
+    ran = named.run("disconnect", "nope", stdin="y\n")
+    assert (ran.code, ran.err) == (1, "orderwatch: no shop nope is connected; list the shops with: orderwatch shops\n")
 
 
 @pytest.fixture
@@ -161,6 +269,47 @@ def test_alerts_of_all_shops_are_merged_by_time_across_pages(operated: Operated)
     assert called == ["Query", "BatchGetItem"], "only what is shown is read"
 
 
+def shown(operated: Operated, order_id: str, *options: str) -> str:
+    ran = operated.run("alerts", "show", alert_of(order_id).alert_id, *options)
+    assert (ran.code, ran.err) == (0, "")
+    return ran.out
+
+
+@pytest.mark.parametrize(
+    ("channel", "starts", "contains"),
+    [
+        ("email", "written ", "Order #o1"),
+        ("sms", "written ", "Order #o1"),
+        ("slack", "written ", "https://shop.example/o1"),
+        ("json", '{"schema":"orderwatch.alert.v1"', '"title":"'),
+    ],
+)
+def test_alert_is_shown_as_its_reader_got_it(operated: Operated, channel: str, starts: str, contains: str) -> None:
+    operated.write_alert(alert_of("o1", record={"external_system_url": "https://shop.example/o1"}))
+    out = shown(operated, "o1", "--channel", channel)
+    assert out.startswith(starts)
+    assert contains in out
+    assert not re.search(r"<!date|<http|&amp;", out)
+
+
+def test_alert_of_a_digest_is_shown_as_the_digest(operated: Operated) -> None:
+    for order_id in ("o1", "o2", "o3", "o4"):
+        operated.write_alert(alert_of(order_id), ago=HOUR, sent=False)
+    for order_id in ("o1", "o2", "o3"):
+        AlertTable(moto_client("dynamodb"), "AlertTable").mark_sent(alert_of(order_id).key, message_id="message-1")
+    out = shown(operated, "o2")
+    assert "in one message with 2 other alerts" in out
+    assert all(order_id in out for order_id in ("o1", "o3"))
+    assert "o4" not in out
+    assert "one message" not in shown(operated, "o4")
+
+
+def test_json_of_an_alert_is_read_by_preview(operated: Operated) -> None:
+    operated.write_alert(alert_of("o1"))
+    ran = operated.run("preview", "--alert", "-", "--channel", "sms", stdin=shown(operated, "o1", "--json"))
+    assert (ran.code, "Order #o1" in ran.out) == (0, True)
+
+
 def test_alert_of_another_release_is_listed_by_its_row(operated: Operated) -> None:
     operated.write_alert(alert_of("o1"))
     moto_client("dynamodb").update_item(
@@ -171,6 +320,7 @@ def test_alert_of_another_release_is_listed_by_its_row(operated: Operated) -> No
     )
     [alert] = operated.json("alerts")
     assert (alert["kind"], alert["order_number"], alert["shop"]) == ("order.exception", "o1", "conn_a")
+    assert "written by another release" in operated.run("alerts", "show", alert["alert_id"]).err
 
 
 def written(message: str, level: str = "INFO", **fields: Any) -> str:

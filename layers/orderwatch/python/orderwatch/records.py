@@ -161,6 +161,13 @@ UNHEALTHY_STATES = [HealthState.STALE, HealthState.POLL_FAILING, HealthState.BLO
 """The states that are alerted, the most severe last."""
 
 
+class Secret(StrEnum):
+    """A secret that Trackstar can refuse: the API key of all shops, or the access token of one."""
+
+    API_KEY = "api_key"
+    ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of the secret
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """The health of a connection.
@@ -169,6 +176,7 @@ class Health:
         since: When the state began, by the vendor's clock.
         state: The current state.
         detail: What happened, in words.
+        refused: The secret that Trackstar refuses; None if it refuses none, or if that is unknown.
         healthy_checks: Number of consecutive checks that found an unhealthy connection healthy.
         suspected: The state that follows if the next poll is refused too; None if the last one was not refused.
     """
@@ -176,6 +184,7 @@ class Health:
     since: datetime
     state: HealthState = HealthState.HEALTHY
     detail: str = ""
+    refused: Secret | None = None
     healthy_checks: int = 0
     suspected: HealthState | None = None
 
@@ -183,6 +192,15 @@ class Health:
     def is_unhealthy(self) -> bool:
         """Whether the state is alerted when it begins and when it ends."""
         return self.state in UNHEALTHY_STATES
+
+    @property
+    def is_key_refused(self) -> bool:
+        """Whether Trackstar refuses the API key, which is alerted once for all shops."""
+        return self.refused is Secret.API_KEY
+
+    def is_same_problem(self, other: Self) -> bool:
+        """Whether both have the same state, and refuse the same secret as far as the other one shows it."""
+        return self.state is other.state and other.refused in {None, self.refused}
 
 
 @dataclass(frozen=True, slots=True)

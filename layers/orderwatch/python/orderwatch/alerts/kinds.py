@@ -87,9 +87,15 @@ def severity_of(kind: str) -> Severity:
     return _SEVERITIES.get(kind, Severity.WARNING)
 
 
+_STATUS_NAMES = {"partially_fulfilled": "partly shipped", "other": "custom status"}
 _STATUS_PHRASES = {"exception": "in exception", "other": "in a custom status"}
 
 
+def status_name(status: str) -> str:
+    """A status as people read it: `exception`, `partly shipped`, `on hold`."""
+    return _STATUS_NAMES.get(status, status.replace("_", " "))
+
+
 def status_phrase(status: str) -> str:
-    """A status as part of a sentence: `in exception`, `backordered`, `on hold`."""
-    return _STATUS_PHRASES.get(status, status.replace("_", " "))
+    """A status as part of a sentence: `in exception`, `partly shipped`, `on hold`."""
+    return _STATUS_PHRASES.get(status) or status_name(status)

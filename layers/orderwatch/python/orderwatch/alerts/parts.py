@@ -122,6 +122,8 @@ class AlertOrder(AlertPart):
         (),
         description="Fields that the shop gave and that cannot be read: totals, `currency`, `quantity`, `unit_price`.",
     )
+    shipping_method: Line | None = Field(None, description="Shipping method in the shop's own words.")
+    carrier: Line | None = None
     shipments: int | None = Field(
         None, ge=0, description="Number of shipments that have left: not voided, cancelled or returned; null: unknown."
     )
@@ -136,6 +138,13 @@ class AlertOrder(AlertPart):
         """The order with its first `count` lines listed; `more_line_items` counts the others."""
         left_out = len(self.line_items[count:])
         return self.replace(line_items=self.line_items[:count], more_line_items=self.more_line_items + left_out)
+
+    @property
+    def items(self) -> Decimal | None:
+        """Units ordered, over all lines; None if one of them is unknown."""
+        quantities = [each.quantity for each in self.line_items if each.quantity is not None]
+        is_known = self.line_items and not self.more_line_items and len(quantities) == len(self.line_items)
+        return sum(quantities, Decimal(0)) if is_known else None
 
     def lines_of(self, line: AlertLineItem) -> list[AlertLineItem]:
         """All lines with this line's product, including the line itself: they share one stock."""
@@ -204,7 +213,10 @@ class DigestedOrder(ListedOrder):
     """An order of a digest."""
 
     alert_id: str
+    status: Line | None = None
     previous_status: Line | None = None
+    items: Number | None = Field(None, description="Units ordered, over all order lines; null: unknown.")
+    shipments: int | None = Field(None, ge=0, description="Number of shipments that have left; null: unknown.")
 
 
 class DigestedReason(AlertPart):
@@ -264,6 +276,9 @@ class Digest(AlertPart):
     reasons: tuple[DigestedReason, ...] = Field((), description="Every reason, the most frequent first.")
     overdue: int = Field(0, ge=0, description="Number of orders whose ship-by had passed.")
     due_soon: int = Field(0, ge=0, description="Number of orders whose ship-by was within 24 hours.")
+    shipped: int | None = Field(
+        None, ge=0, description="Number of orders with a shipment that has left; null: unknown for one of them."
+    )
     orders: tuple[DigestedOrder, ...]
     more_orders: int = Field(0, ge=0, description="Number of orders of the digest that are not listed here.")
     products: tuple[DigestedProduct, ...] = Field(

@@ -52,7 +52,7 @@ class Figures(AlertPart):
     ages: BacklogAges = BacklogAges()
     late: int = Field(0, ge=0, description="Orders that need attention and whose ship-by has passed.")
     at_risk: int = Field(
-        0, ge=0, description="Open orders whose ship-by is near; most of them do not need attention yet."
+        0, ge=0, description="Open orders whose ship-by is near and that do not need attention for another reason."
     )
     value_by_currency: dict[str, Number] = Field(default_factory=dict)
     without_value: int = Field(
@@ -68,7 +68,9 @@ class Changes(AlertPart):
     new: int = Field(ge=0, description="Orders that need attention now and did not then.")
     cleared: int = Field(ge=0, description="Orders that needed attention then and do not now.")
     median_hours_to_clear: Number | None = Field(
-        None, description="Median hours from when a cleared order began to need attention until its status changed."
+        None,
+        description="Median hours from when a cleared order began to need attention until its status changed, of at "
+        "least five orders whose whole time was watched.",
     )
 
 
@@ -88,8 +90,9 @@ class NotVisible(AlertPart):
 
 
 class ShopLists(TypedDict, total=False):
-    """The lists of a `ShopSummary`, which are added last and cut first."""
+    """The lists of a `ShopSummary`, which are added last and cut first, and what is known with them."""
 
+    in_stock: int
     orders: tuple[SummaryOrder, ...]
     more_orders: int
     products: tuple[SummaryProduct, ...]
@@ -110,6 +113,9 @@ class ShopSummary(Figures):
         default_factory=dict, description="Orders that need attention by the shop's own words; the most frequent ones."
     )
     changes: Changes | None = Field(None, description="null: no earlier summary includes this shop.")
+    in_stock: int = Field(
+        0, ge=0, description="Backordered orders whose every line the stock covers: stock does not hold them up."
+    )
     orders: tuple[SummaryOrder, ...] = Field(
         (), description="The most urgent orders that need attention or are at risk."
     )
@@ -124,9 +130,15 @@ class ShopSummary(Figures):
         """The name of the shop; its id if it has no name."""
         return self.name or self.connection_id
 
-    def with_products(self, products: tuple[SummaryProduct, ...], *, more: int) -> Self:
-        """The shop with the products that hold up its orders, and the number of those that are not listed."""
-        return self._with_lists(products=products, more_products=more)
+    def with_products(self, products: tuple[SummaryProduct, ...], *, more: int, in_stock: int) -> Self:
+        """The shop with the products that hold up its orders.
+
+        Args:
+            products: The listed ones.
+            more: Number of those that are not listed.
+            in_stock: Number of backordered orders that no product holds up.
+        """
+        return self._with_lists(products=products, more_products=more, in_stock=in_stock)
 
     def without_lists(self) -> Self:
         """The shop's figures only; `more_orders` and `more_products` count what was listed."""

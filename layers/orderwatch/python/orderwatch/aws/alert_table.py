@@ -22,6 +22,8 @@ LEASE_DURATION = timedelta(seconds=190)
 """Longer than publish_alerts can run (180 seconds)."""
 KEPT_AFTER_SENT = timedelta(days=90)
 """How long the row of a sent alert is kept; the row of a pending alert never expires."""
+LONGEST_STORM = timedelta(hours=6)
+"""How much earlier than an alert another one of its message can have been written, if it could not be sent at once."""
 PENDING = "pending"
 SENT = "sent"
 _KEYS_ONLY = "connection_id, alert_id"
@@ -174,6 +176,17 @@ class AlertTable:
     def recent_pending(self, *, since: datetime | None = None) -> Iterator[AlertRow]:
         """Yield the pending alerts of all connections, newest first."""
         return self.rows(map(_key, self._newest_first("pending", "pending", PENDING, since)))
+
+    def sent_together(self, row: AlertRow) -> list[AlertRow]:
+        """The alerts that were sent in the same message as this one, itself included, in the order of writing."""
+        condition = "connection_id = :connection_id AND created_at BETWEEN :first AND :last"
+        values = {
+            ":connection_id": row.key.connection_id,
+            ":first": (row.created_at - LONGEST_STORM).isoformat(),
+            ":last": (row.sent_at or row.created_at).isoformat(),
+        }
+        found = query(self._client, self._name, "by_time", condition, values, ProjectionExpression=_KEYS_ONLY)
+        return [each for each in self.rows(map(_key, found)) if each.message_id == row.message_id]
 
     def rows(self, keys: Iterable[AlertKey]) -> Iterator[AlertRow]:
         """Yield the rows of these keys in their order, without those that have expired; lazy, 100 a request."""

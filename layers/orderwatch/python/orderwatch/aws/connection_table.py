@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.aws.dynamodb import Action, batch_get, check_action, from_item, put_action, to_item
 from orderwatch.model import describe_flaws
 from orderwatch.observability import logger
@@ -61,9 +62,9 @@ class ConnectionTable:
         return check_action(self._name, {"connection_id": state.connection_id}, condition=condition, values=values)
 
     def connection_ids(self) -> list[str]:
-        """The ids of all connections that were ever polled; scans the table."""
+        """The ids of all connections that were ever polled; scans the table. The row of `ALL_SHOPS` is none of them."""
         pages = self._client.get_paginator("scan").paginate(TableName=self._name, ProjectionExpression="connection_id")
-        return sorted(from_item(item)["connection_id"] for page in pages for item in page["Items"])
+        return sorted({from_item(item)["connection_id"] for page in pages for item in page["Items"]} - {ALL_SHOPS})
 
 
 @cache

@@ -44,8 +44,9 @@ def _detail(deadline: Deadline, status: str, rules: DeadlineRules) -> str | None
     """How long the order has been stuck; the other kinds need no detail besides the ship-by."""
     if deadline.kind != KIND_STUCK:
         return None
-    days = "a whole business day" if rules.stuck_days == 1 else f"{rules.stuck_days} whole business days"
-    return f"It has been {status_phrase(status)} for {days} and has no ship-by."
+    days = "1 business day" if rules.stuck_days == 1 else f"{rules.stuck_days} business days"
+    said = status_phrase(status)
+    return f"{said[:1].upper()}{said[1:]} for {days}, with no ship-by date."
 
 
 def describe_resolved(deadline: Deadline, *, order: AlertOrder, is_open: bool) -> str:
@@ -58,18 +59,20 @@ def describe_resolved(deadline: Deadline, *, order: AlertOrder, is_open: bool) -
     return f"It was {problem} and is now {status_phrase(order.status)}."
 
 
-def describe_past(past: Mapping[str, int], rules: DeadlineRules) -> str:
-    """The deadlines that had passed when watching began, in words; empty if there were none.
+def describe_past(past: Mapping[str, int], rules: DeadlineRules) -> list[str]:
+    """Sentences about the deadlines that had passed when watching began; none if there were none.
 
     Args:
         past: Number of orders by the kind of the latest deadline that passed.
         rules: The rules of their shop.
     """
     late, at_risk = past.get(KIND_LATE, 0), past.get(KIND_AT_RISK, 0)
-    parts = []
+    sentences = []
     if late:
-        parts.append("1 order is past its ship-by" if late == 1 else f"{late:,} orders are past their ship-by")
+        unlisted = "it won't be alerted" if late == 1 else "they won't be alerted one by one"
+        sentences.append(f"{late:,} {'is' if late == 1 else 'are'} already overdue; {unlisted}.")
     if at_risk:
-        hours = "an hour" if rules.late_warning_hours == 1 else f"{rules.late_warning_hours} hours"
-        parts.append(f"{at_risk:,} must ship within {hours}")
-    return " and ".join(parts)
+        warned = "it is alerted" if at_risk == 1 else "each is alerted"
+        due = f"{at_risk:,} {'is' if at_risk == 1 else 'are'} due within {rules.late_warning_hours} h"
+        sentences.append(f"{due}; {warned} if late.")
+    return sentences

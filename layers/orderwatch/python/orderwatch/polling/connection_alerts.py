@@ -24,6 +24,7 @@ from orderwatch.alerts.kinds import (
     status_phrase,
 )
 from orderwatch.alerts.parts import AlertConnection
+from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.clock import duration
 from orderwatch.deadlines.alerts import describe_past
 from orderwatch.deadlines.rules import DeadlineRules
@@ -31,7 +32,8 @@ from orderwatch.observability import logger
 from orderwatch.polling.detect import Observation
 from orderwatch.reading.cursor import AfterPage, ReadContext
 from orderwatch.reading.window import Progress, WindowKind
-from orderwatch.records import ConnectionState, Health, HealthState
+from orderwatch.records import ConnectionState, Health, HealthState, Secret
+from orderwatch.rendering.formatting import plural
 from orderwatch.sanitize import one_line
 from orderwatch.statuses import DOCUMENTED_STATUSES
 from orderwatch.trackstar.fields import UnreadableValues
@@ -51,6 +53,25 @@ _ALERT_KINDS = {
     HealthState.UNAUTHORIZED: KIND_UNAUTHORIZED,
     HealthState.POLL_FAILING: KIND_POLL_FAILING,
 }
+_PROBLEMS = {
+    HealthState.STALE: "The data was out of date",
+    HealthState.BLOCKED: "It was blocked",
+    HealthState.UNAUTHORIZED: "Trackstar refused access",
+    HealthState.POLL_FAILING: "It could not be read",
+}
+_STEPS_FOR_OPERATORS = {
+    Secret.API_KEY: "Store a valid API key, run: orderwatch connect-trackstar",
+    Secret.ACCESS_TOKEN: "Store a valid access token, run: orderwatch connect {id}",
+}
+"""The command that replaces a refused secret; without one, the step of the kind names both."""
+_SETTINGS_OPTIONS = {
+    "time_zone": "--time-zone ZONE",
+    "working_days": "--working-days DAYS",
+    "holidays": "--holidays-of PLACE",
+    "late_warning_hours": "--late-warning-hours HOURS",
+    "stuck_days": "--stuck-days DAYS",
+}
+"""The option of `orderwatch settings` that sets a key again."""
 
 
 def page_alerts(
@@ -91,21 +112,28 @@ def health_alerts(
 ) -> list[Alert]:
     """The alerts about a change of health: the start of an unhealthy state, or its end.
 
-    Everybody and the operators get one each, with the next step that they can take.
+    Everybody and the operators get one each, with the next step that they can take. A refused API key is alerted for
+    `ALL_SHOPS` (`polling.health.with_api_key`), not for each shop.
     """
-    if before and before.state is after.state:
+    if before and before.is_same_problem(after):
+        return []
+    about_key = after.is_key_refused or (before and before.is_key_refused and not after.is_unhealthy)
+    if about_key and connection.id != ALL_SHOPS:
         return []
     if after.is_unhealthy:
         kind, detail, about = _ALERT_KINDS[after.state], after.detail, after.state
     elif before and before.is_unhealthy and after.state is HealthState.HEALTHY:
         kind, about = KIND_CONNECTION_RECOVERED, before.state
-        detail = f"It was {before.state} for {duration(after.since - before.since)}."
+        problem = "Trackstar refused the API key" if before.is_key_refused else _PROBLEMS[before.state]
+        detail = f"{problem} for {duration(after.since - before.since)}."
     else:
         return []
     alert = partial(
         connection_alert, kind, connection=connection, since=after.since, detail=detail, data_as_of=data_as_of
     )
     for_operators = alert(recipients=Recipients.OPERATORS)
+    if after.refused:
+        for_operators = for_operators.replace(next_step=_STEPS_FOR_OPERATORS[after.refused].format(id=connection.id))
     return [for_operators] if about is HealthState.POLL_FAILING else [alert(), for_operators]
 
 
@@ -114,7 +142,7 @@ def quarantine_alert(reasons: Mapping[str, str], *, connection: AlertConnection,
     named = [f"{order_id} ({reason})" for order_id, reason in list(reasons.items())[:MAX_NAMED]]
     more = f" and {len(reasons) - MAX_NAMED} more" if len(reasons) > MAX_NAMED else ""
     detail = (
-        f"{len(reasons):,} order{'s' if len(reasons) > 1 else ''} cannot be watched because the records are malformed: "
+        f"{plural(len(reasons), 'order')} cannot be watched because the records are malformed: "
         f"{', '.join(named)}{more}. All other orders are watched."
     )
     return connection_alert(KIND_QUARANTINED, connection=connection, since=now, detail=detail, subject=sorted(reasons))
@@ -161,7 +189,10 @@ def products_blocked(*, connection: AlertConnection, now: datetime) -> Alert:
 def refused_settings(flaw: str, *, connection: AlertConnection, now: datetime) -> Alert:
     """The alert about invalid settings of a shop."""
     detail = f"The shop's own settings cannot be read ({flaw}). The stack's settings apply until they are corrected."
-    return connection_alert(KIND_REFUSED_SETTINGS, connection=connection, since=now, detail=detail)
+    options = "".join(f" {option}" for key, option in _SETTINGS_OPTIONS.items() if f"{key}:" in flaw.split())
+    step = f"Delete the settings and set them again, run: orderwatch settings {connection.id} --remove{options}"
+    alert = connection_alert(KIND_REFUSED_SETTINGS, connection=connection, since=now, detail=detail)
+    return alert.replace(next_step=step)
 
 
 def refused_sync(reason: str, *, connection: AlertConnection, now: datetime) -> Alert:
@@ -204,16 +235,15 @@ def new_status_alert(
 def _watch_started(finished: Progress, observed: Observation, context: ReadContext) -> Alert:
     """The one alert at the end of a baseline (rule 8), with the deadlines that had already passed (rule 19)."""
     policy, backlog = context.policy, finished.backlog.backlog(now=observed.observed_at)
-    by_status = sorted(backlog.by_status.items()) if backlog else []
-    counts = [f"{count:,} {status_phrase(status)}" for status, count in by_status]
-    attention = f"{', '.join(counts)} now" if counts else "none needs attention now"
-    past = describe_past(finished.backlog.overdue, policy.deadlines) if policy.deadlines else ""
+    by_status = sorted(backlog.by_status.items(), key=lambda each: -each[1]) if backlog else []
+    counts = ", ".join(f"{count:,} {status_phrase(status)}" for status, count in by_status)
+    past = describe_past(finished.backlog.overdue, policy.deadlines) if policy.deadlines else []
+    watched = f"Now watching {plural(finished.read_count, 'order')}"
     return connection_alert(
         KIND_WATCH_STARTED,
         connection=observed.connection,
         since=finished.window.until,
-        detail=f"Watching {finished.read_count:,} orders for {', '.join(sorted(policy.statuses))}; {attention}."
-        + (f" {past}: only deadlines that pass from now on are alerted." if past else ""),
+        detail=" ".join([f"{watched}{f' ({counts})' if counts else ', none in a watched status'}.", *past]),
         data_as_of=context.last_sync_end,
         backlog=backlog,
     )
@@ -221,13 +251,13 @@ def _watch_started(finished: Progress, observed: Observation, context: ReadConte
 
 def _deadlines_started(finished: Progress, observed: Observation, context: ReadContext, rules: DeadlineRules) -> Alert:
     """The one alert when deadlines are first watched, or their rules change, in a shop that was watched before."""
-    past = describe_past(finished.backlog.overdue, rules) or "None has passed"
+    past = describe_past(finished.backlog.overdue, rules) or ["None has passed."]
+    watched = f"Now watching the deadlines of {plural(finished.read_count, 'open order')}."
     return connection_alert(
         KIND_WATCH_STARTED,
         connection=observed.connection,
         since=finished.window.until,
-        detail=f"Now watching the deadlines of {finished.read_count:,} open orders. {past}: only deadlines that pass "
-        "from now on are alerted.",
+        detail=" ".join([watched, *past]),
         data_as_of=context.last_sync_end,
         subject=["deadlines"],
     )

@@ -217,8 +217,15 @@ class Evaluation(NamedTuple):
 
     @property
     def status_since(self) -> datetime:
-        """The date of the first version that showed the status."""
-        return self.same.status_since if self.same else self.version.at
+        """When the status began: the date of the first version that showed it.
+
+        Trackstar dates every order by its first sync of the shop; the shop's own date of an order seen first then is
+        earlier, and the order has not changed since.
+        """
+        if self.same:
+            return self.same.status_since
+        changed_at = self.order.updated_date
+        return min(changed_at, self.version.at) if changed_at and self.stored is None else self.version.at
 
     @property
     def changes(self) -> int:
@@ -346,6 +353,8 @@ class Evaluation(NamedTuple):
             total_shipping=details.total_shipping,
             unreadable=details.unreadable_amounts,
             ship_by=order.latest_ship_date,
+            shipping_method=details.shipping_method_name or details.requested_shipping_method,
+            carrier=details.carrier_name,
             shipments=details.shipments,
             line_items=tuple(
                 AlertLineItem(

@@ -4,20 +4,25 @@ A lack of changes is no sign of health: if a shop's credentials are blocked, its
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.errors import NotFoundError, TrackstarError
+from orderwatch.alerts.summary import ALL_SHOPS
+from orderwatch.clock import duration
+from orderwatch.errors import NotFoundError, TrackstarError, UnauthorizedError
 from orderwatch.observability import logger
 from orderwatch.polling.connection_alerts import health_alerts, products_blocked, refused_settings, with_unreadable
 from orderwatch.reading.cursor import Vendor
-from orderwatch.records import UNHEALTHY_STATES, ConnectionState, Health, HealthState
+from orderwatch.records import UNHEALTHY_STATES, ConnectionState, Health, HealthState, Secret
+from orderwatch.rendering.formatting import moment, zone_of
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch.trackstar.fields import UnreadableValues
 
 HEALTHY_CHECKS_TO_RECOVER = 2
 """Consecutive checks that must find an unhealthy connection healthy before its recovery is alerted."""
+KEY_ALERT_COVERS = timedelta(days=1)
+"""Time after an alert about the API key in which a further shop that is refused causes no other one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Probe:
         connection: The connection, as alerts show it.
         health: Its health from now on.
         is_successful: Whether Trackstar returned the record.
+        is_key_accepted: Whether Trackstar accepts the API key, which this request needs alone; None if unknown.
         awaits_initial_sync: Whether Trackstar's lists are still empty, even if the shop has orders.
         sync_age: Seconds since the last sync of orders; None if unknown.
         is_syncing: Whether a sync of orders is in progress.
@@ -41,6 +47,7 @@ class Probe:
     connection: AlertConnection
     health: Health
     is_successful: bool = False
+    is_key_accepted: bool | None = None
     awaits_initial_sync: bool = False
     sync_age: float | None = None
     is_syncing: bool = False
@@ -63,13 +70,15 @@ def probe_connection(vendor: Vendor, state: ConnectionState, connection: AlertCo
         record = vendor.connection()
     except NotFoundError as error:
         logger.error("Trackstar does not know the connection", exc_info=error)
-        return Probe(state, connection, health_after_refusal(state.health, unknown_to_trackstar(now=vendor.now())))
+        health = health_after_refusal(state.health, unknown_to_trackstar(now=vendor.now()))
+        return Probe(state, connection, health, is_key_accepted=True)
     except TrackstarError as error:
         logger.warning("connection could not be checked; reading its orders anyway", exc_info=error)
         now, last_end = vendor.now(), state.syncs.last_end
         watermark = min(last_end, now) if last_end else None
-        health = state.health or Health(since=now)
-        return Probe(state, connection, replace(health, suspected=None), watermark=watermark)
+        health = replace(state.health or Health(since=now), suspected=None)
+        is_accepted = False if isinstance(error, UnauthorizedError) else None
+        return Probe(state, connection, health, is_key_accepted=is_accepted, watermark=watermark)
     now, synced_at = vendor.now(), record.orders_schedule.synced_at
     syncs = replace(state.syncs, frequency=record.sync_frequency, last_end=synced_at or state.syncs.last_end)
     integration = record.integration_name or state.integration
@@ -81,6 +90,7 @@ def probe_connection(vendor: Vendor, state: ConnectionState, connection: AlertCo
         connection.of_integration(integration),
         health_after(state.health, found),
         is_successful=True,
+        is_key_accepted=True,
         awaits_initial_sync=record.awaits_historical_sync,
         sync_age=max((now - synced_at).total_seconds(), 0.0) if synced_at else None,
         is_syncing=bool(record.orders_schedule.in_progress),
@@ -106,6 +116,32 @@ def with_health(
     """The state with this health, and the alerts about the change."""
     alerts = health_alerts(state.health, health, connection=connection, data_as_of=state.syncs.last_end)
     return replace(state, health=health), alerts
+
+
+def with_api_key(
+    shared: ConnectionState, shop: ConnectionState, health: Health, connection: AlertConnection
+) -> tuple[ConnectionState, list[Alert]]:
+    """The row that all shops share with the API key's health, and the alerts if a shop's new health changes it.
+
+    The first shop that believes a refusal alerts it, and the first that is accepted again ends it.
+
+    Args:
+        shared: The row of `ALL_SHOPS`; only its health is used.
+        shop: The row of the shop, with its health up to now.
+        health: The shop's health from now on.
+        connection: The shop, as alerts show it.
+    """
+    known = shared.health if shared.health and shared.health.is_key_refused else None
+    if health.is_key_refused:
+        read_at = shop.cursor.last_success_at
+        was_accepted = known and ((read_at and read_at > known.since) or health.since - known.since > KEY_ALERT_COVERS)
+        if known and not was_accepted:
+            return shared, []
+        known, after = None, replace(health, healthy_checks=0)
+    else:
+        after = Health(since=health.since)
+    every = AlertConnection(id=ALL_SHOPS, name="All shops", time_zone=connection.time_zone)
+    return replace(shared, health=after), health_alerts(known, after, connection=every)
 
 
 def with_probe(
@@ -137,7 +173,8 @@ def health_after(before: Health | None, seen: Health) -> Health:
         return before if before and before.state is seen.state else seen
     if seen.is_unhealthy:
         is_worse = UNHEALTHY_STATES.index(seen.state) > UNHEALTHY_STATES.index(before.state)
-        return seen if is_worse else replace(before, healthy_checks=0)
+        is_another = seen.state is before.state and not before.is_same_problem(seen)
+        return seen if is_worse or is_another else replace(before, healthy_checks=0)
     healthy_checks = before.healthy_checks + (seen.state is HealthState.HEALTHY)
     return seen if healthy_checks >= HEALTHY_CHECKS_TO_RECOVER else replace(before, healthy_checks=healthy_checks)
 
@@ -164,11 +201,7 @@ def assess(connection: TrackstarConnection, *, now: datetime) -> Health:
         return Health(state=HealthState.INITIAL_SYNC, since=now, detail=detail)
     synced_at = connection.orders_schedule.synced_at
     if synced_at and now - synced_at > 2 * connection.sync_frequency:
-        detail = (
-            "Trackstar's last sync of this shop's orders is older than twice its sync frequency. Later changes are not "
-            "visible."
-        )
-        return Health(state=HealthState.STALE, since=now, detail=detail)
+        return stale_since(synced_at, connection.sync_frequency, now=now)
     return Health(since=now)
 
 
@@ -177,13 +210,37 @@ def unknown_to_trackstar(*, now: datetime) -> Health:
     return Health(state=HealthState.BLOCKED, since=now, detail="Trackstar no longer knows this connection.")
 
 
-def refused_by_trackstar(*, now: datetime) -> Health:
-    """The health of a connection whose API key or access token is refused."""
-    detail = "No order of the shop can be read. Changes are alerted as soon as it can be read again."
-    return Health(state=HealthState.UNAUTHORIZED, since=now, detail=detail)
+def stale_since(synced_at: datetime, frequency: timedelta, *, now: datetime) -> Health:
+    """The health of a connection that Trackstar has not synced for longer than twice its frequency."""
+    normally = {timedelta(hours=1): "hourly", timedelta(days=1): "daily"}.get(frequency, f"every {duration(frequency)}")
+    detail = (
+        f"Trackstar has not synced this shop's orders for {duration(now - synced_at)}, normally {normally}. "
+        "Later changes are not visible."
+    )
+    return Health(state=HealthState.STALE, since=now, detail=detail)
 
 
-def poll_failing_since(moment: datetime, *, now: datetime) -> Health:
-    """The health of a connection whose polls have not finished since a moment, by our clock."""
-    detail = f"No poll of this shop has finished since {moment:%Y-%m-%d %H:%M} UTC. Later changes are not alerted."
+_REFUSALS = {
+    Secret.API_KEY: "Trackstar refused the API key of all shops.",
+    Secret.ACCESS_TOKEN: "Trackstar refused the shop's access token.",
+    None: "Trackstar refused to show the shop's orders.",
+}
+
+
+def refused_by_trackstar(error: TrackstarError, *, is_key_accepted: bool | None, now: datetime) -> Health:
+    """The health of a connection whose orders Trackstar refused to show.
+
+    A 401 does not say which secret is wrong: it is the access token if the API key alone is accepted, else the key.
+    A 403 is about neither of them.
+    """
+    secrets = {True: Secret.ACCESS_TOKEN, False: Secret.API_KEY, None: None}
+    refused = secrets[is_key_accepted] if isinstance(error, UnauthorizedError) else None
+    detail = f"{_REFUSALS[refused]} Changes are alerted as soon as orders can be read again."
+    return Health(state=HealthState.UNAUTHORIZED, since=now, detail=detail, refused=refused)
+
+
+def poll_failing_since(at: datetime, *, now: datetime, connection: AlertConnection) -> Health:
+    """The health of a connection of which nothing was read to the end since a moment, by our clock."""
+    shown = moment(at, zone_of(connection), beside=now)
+    detail = f"No complete read since {shown}. Later changes are not alerted."
     return Health(state=HealthState.POLL_FAILING, since=now, detail=detail)

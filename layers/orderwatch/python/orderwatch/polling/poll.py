@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from orderwatch import clock
 from orderwatch.alerts.parts import AlertConnection
+from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.errors import ForbiddenError, NoProgressError, PagingError, TrackstarError, UnauthorizedError
 from orderwatch.observability import logger
 from orderwatch.polling.commit import Store, commit, log_alerts
@@ -24,6 +25,7 @@ from orderwatch.polling.health import (
     poll_failing_since,
     probe_connection,
     refused_by_trackstar,
+    with_api_key,
     with_health,
     with_probe,
 )
@@ -71,6 +73,7 @@ def poll(
         state = replace(state, cursor=replace(state.cursor, progress=None))
     probe = probe_connection(vendor, state, connection)
     metrics = PollMetrics(sync_age=probe.sync_age, is_syncing=probe.is_syncing)
+    _save_api_key(store, state, probe.health, probe.connection)
     if probe.awaits_initial_sync:  # Trackstar's lists are still empty, even if the shop has orders
         save_health(store, probe.state, probe.health, probe.connection)
         return metrics.ended(Outcome.INITIAL_SYNC)
@@ -85,7 +88,8 @@ def poll(
             page = vendor.order_page(progress.window, page_token=progress.page_token, size=progress.page_size)
         except (UnauthorizedError, ForbiddenError) as error:
             logger.error("Trackstar refused access; the next poll tries again", exc_info=error)
-            refused = health_after_refusal(probe.health_before_reading, refused_by_trackstar(now=vendor.now()))
+            seen = refused_by_trackstar(error, is_key_accepted=probe.is_key_accepted, now=vendor.now())
+            refused = health_after_refusal(probe.health_before_reading, seen)
             save_health(store, state, refused, probe.connection)
             return metrics.ended(Outcome.UNAUTHORIZED)
         except TrackstarError as error:  # a refused token or filter, or too large a page; others are raised again
@@ -138,9 +142,24 @@ def save_health(
     """Write the state with this health, and the alerts about its change. `always` writes even without a change."""
     if health == state.health and not always:
         return
+    _save_api_key(store, state, health, connection)
     state, alerts = with_health(state, health, connection)
     store.commit(state, writes=[], alerts=alerts)
     log_alerts(alerts)
+
+
+def _save_api_key(store: Store, state: ConnectionState, health: Health, connection: AlertConnection) -> None:
+    """Alert for all shops that the API key is refused or accepted again, before the shop's own row changes.
+
+    If the shop's row is not written after that, the next poll comes here again and finds it alerted.
+    """
+    was_refused = state.health is not None and state.health.is_key_refused
+    if was_refused is health.is_key_refused:
+        return
+    shared, alerts = with_api_key(store.load(ALL_SHOPS), state, health, connection)
+    if alerts:
+        store.commit(shared, writes=[], alerts=alerts)
+        log_alerts(alerts)
 
 
 def alert_poll_failing(connection: AlertConnection, *, store: Store, stalled_after: timedelta) -> None:
@@ -156,4 +175,5 @@ def alert_poll_failing(connection: AlertConnection, *, store: Store, stalled_aft
     progress = state.cursor.progress
     since = state.cursor.last_success_at or (progress.began_at if progress else None)
     if since and now - since >= stalled_after:
-        save_health(store, state, health_after(state.health, poll_failing_since(since, now=now)), connection)
+        failing = poll_failing_since(since, now=now, connection=connection)
+        save_health(store, state, health_after(state.health, failing), connection)

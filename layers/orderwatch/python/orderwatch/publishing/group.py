@@ -108,6 +108,7 @@ def _digest(members: Sequence[Alert]) -> Alert:
         reasons=reasons,
         overdue=urgencies[Urgency.OVERDUE],
         due_soon=urgencies[Urgency.SOON],
+        shipped=_shipped(orders),
         orders=tuple(_digested(alert, order) for alert, order in _sorted(members, reasons)),
         products=tuple(affected),
         more_products=len(products) - len(affected),
@@ -132,6 +133,12 @@ def _reasons(kind: str, orders: Iterable[AlertOrder]) -> tuple[DigestedReason, .
     return tuple(DigestedReason(raw_status=reason, orders=count) for reason, count in counts.most_common())
 
 
+def _shipped(orders: Sequence[AlertOrder]) -> int | None:
+    """Number of orders with a shipment that has left; None if that is unknown for one of them."""
+    known = [order.shipments for order in orders if order.shipments is not None]
+    return sum(map(bool, known)) if len(known) == len(orders) else None
+
+
 def _sorted(members: Sequence[Alert], reasons: Sequence[DigestedReason]) -> list[tuple[Alert, AlertOrder]]:
     """Sort by reason (the most frequent first), then by ship-by (the earliest), then by value (the highest)."""
     ranks = {reason.raw_status: rank for rank, reason in enumerate(reasons)}
@@ -146,7 +153,10 @@ def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
         id=order.id,
         number=order.number,
         url=order.url,
+        status=order.status,
         previous_status=order.previous_status,
+        items=order.items,
+        shipments=order.shipments,
         raw_status=order.raw_status,
         currency=order.currency,
         total_price=order.total_price,

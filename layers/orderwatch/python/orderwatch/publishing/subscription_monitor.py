@@ -23,7 +23,14 @@ from enum import StrEnum
 from typing import Protocol
 
 from orderwatch.alerts.alert import Alert, alert_id
-from orderwatch.alerts.kinds import ALERT_TOPIC, KIND_NO_SUBSCRIBERS, KIND_RESUBSCRIBED, Recipients, severity_of
+from orderwatch.alerts.kinds import (
+    ALERT_TOPIC,
+    KIND_NO_SUBSCRIBERS,
+    KIND_RESUBSCRIBED,
+    OPS_TOPIC,
+    Recipients,
+    severity_of,
+)
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.observability import count_nonzero, logger
 from orderwatch.publishing.leases import Outbox
@@ -176,7 +183,7 @@ def _detail(topic: MonitoredTopic) -> str:
 
 
 def _next_step(topic: MonitoredTopic, problem: SubscriptionProblem) -> str:
-    by_email = "--protocol email --notification-endpoint ADDRESS"
-    by_queue = "--protocol sqs --attributes RawMessageDelivery=true --notification-endpoint ARN_OF_THE_QUEUE"
-    how = by_queue if problem is SubscriptionProblem.NO_SLACK else by_email
-    return f"Run: aws sns subscribe --topic-arn {topic.arn} {how}"
+    if problem is SubscriptionProblem.NO_SLACK:
+        return "Subscribe the Slack queue again with the command that this shows: orderwatch doctor"
+    operators = " --operators" if topic.name == OPS_TOPIC else ""
+    return f"Subscribe an address again, run: orderwatch subscribe EMAIL{operators}"

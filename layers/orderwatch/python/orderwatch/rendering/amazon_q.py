@@ -82,7 +82,8 @@ def _description(alert: Alert) -> str:
     foot = [*([f"Not known: {missing}"] if alert.enrichment.missing else []), f"_{content.freshness(alert)}_"]
     room = MAX_DESCRIPTION - _length(head) - _length(foot) - _ROOM_FOR_MORE
     fitting = _fitting(more, room)
-    return "\n".join([*head, *fitting, *_list(alert, room - _length(fitting)), *foot])
+    text = "\n".join([*head, *fitting, *_list(alert, room - _length(fitting)), *foot])
+    return formatting.keep_together(text)
 
 
 def _fitting(lines: Sequence[str], room: int) -> Sequence[str]:
@@ -96,7 +97,7 @@ def _list(alert: Alert, room: int) -> list[str]:
         return _shops(alert, summary)
     entries, total = _entries(alert)
     shown = _fitting(entries, room)
-    nouns = ("line", "lines") if alert.order else ("order", "orders")
+    nouns = ("item", "items") if alert.order else ("order", "orders")
     return [*shown, *formatting.more(total - len(shown), *nouns)]
 
 
@@ -109,7 +110,7 @@ def _shop(shop: summaries.ShopBlock) -> list[str]:
     head = f"*{escape(shop.name, limit=_MAX_FACT)}*: {escape(shop.state, limit=_MAX_FACT)}"
     facts = [escape(each, limit=_MAX_ENTRY) for each in shop.facts]
     products = [f"- {escape(each, limit=_MAX_FACT)}" for each in shop.products]
-    held_up = ["*Held up by:*", *products, *shop.more_products] if products else []
+    held_up = ["*Products blocking orders:*", *products, *shop.more_products] if products else []
     return [head, *facts, *map(_listed, shop.orders), *shop.more_orders, *held_up]
 
 
@@ -124,23 +125,27 @@ def _entries(alert: Alert) -> tuple[list[str], int]:
 
 def _listed(order: lists.Entry) -> str:
     heading = f"*{escape(order.heading, limit=_MAX_FACT)}:*\n" if order.heading else ""
-    address = link(order.url, "open", limit=MAX_STEP // 2)
-    return f"{heading}- {escape(order.line, limit=_MAX_ENTRY)}{f' {address}' if address else ''}"
+    number, notes = escape(order.number, limit=_MAX_FACT), escape(order.details, limit=_MAX_ENTRY)
+    address = link(order.url, number, limit=MAX_STEP // 2)
+    return f"{heading}- {address or number}{f': {notes}' if notes else ''}"
 
 
 def _products(digest: Digest) -> list[str]:
-    found = [(lists.digest_product(each), lists.short_phrase(each.short)) for each in lists.digest_products(digest)]
-    lines = [f"- {escape(what, limit=_MAX_FACT)}{f': *{short}*' if short else ''}" for what, short in found]
+    found = map(lists.digest_product, lists.digest_products(digest))
+    lines = [
+        f"- {escape(each.what, limit=_MAX_FACT)}: {f'*{each.short}*, ' if each.short else ''}"
+        f"{escape(each.stock or '', limit=_MAX_FACT)}"
+        for each in found
+    ]
     more = formatting.more(digest.more_products, "product", "products")
     return ["*Most affected:*", *lines, *more, "*Orders:*"] if lines else []
 
 
 def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
-    name, stock = lists.product_description(line), lists.stock(line, order) if with_stock else None
-    what = f"{lists.line_quantity(line)} x {lists.product_code(line)}{f', {name}' if name else ''}"
-    known = f" ({escape(stock.known, limit=_MAX_ENTRY // 2)})" if stock else ""
-    short = f" *{stock.short}*" if stock and stock.short else ""
-    return f"- {escape(what, limit=_MAX_ENTRY)}{known}{short}"
+    item = lists.item(line, order, with_stock=with_stock)
+    short = f", *{item.short}*" if item.short else ""
+    stock = f" – {escape(item.stock, limit=_MAX_ENTRY // 2)}{short}" if item.stock else ""
+    return f"- {escape(item.what, limit=_MAX_ENTRY)}{stock}"
 
 
 def _length(lines: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ from orderwatch.alerts import kinds
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, TOPIC_KINDS
 from orderwatch.alerts.parts import MAX_TEXT, AlertOrder, Digest
+from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.clock import duration
 from orderwatch.rendering import formatting, lists, summaries
 
@@ -17,12 +18,12 @@ MAX_MISSING = 200
 
 _CONNECTION_HEADLINES = {
     kinds.KIND_BLOCKED: "{shop}: Trackstar can no longer sync the orders",
-    kinds.KIND_UNAUTHORIZED: "{shop}: Trackstar refused the API key or access token",
+    kinds.KIND_UNAUTHORIZED: "{shop}: the orders cannot be read",
     kinds.KIND_STALE: "{shop}: the order data is out of date",
     kinds.KIND_CONNECTION_RECOVERED: "{shop}: the orders are visible again",
     kinds.KIND_NO_SUBSCRIBERS: "{shop}: messages are not delivered",
     kinds.KIND_RESUBSCRIBED: "{shop}: messages are delivered again",
-    kinds.KIND_WATCH_STARTED: "{shop}: orders are now watched",
+    kinds.KIND_WATCH_STARTED: "{shop}: alerts are on",
     kinds.KIND_QUARANTINED: "{shop}: some orders cannot be watched",
     kinds.KIND_UNREADABLE: "{shop}: some values cannot be read",
     kinds.KIND_POLL_FAILING: "{shop}: the orders cannot be read",
@@ -39,7 +40,7 @@ _TAGS = {
     kinds.KIND_AT_RISK: "at risk",
     kinds.KIND_STUCK: "stuck",
     kinds.KIND_BLOCKED: "shop blocked",
-    kinds.KIND_UNAUTHORIZED: "shop unauthorized",
+    kinds.KIND_UNAUTHORIZED: "access refused",
     kinds.KIND_STALE: "shop data stale",
     kinds.KIND_CONNECTION_RECOVERED: "shop recovered",
     kinds.KIND_NO_SUBSCRIBERS: "no subscribers",
@@ -106,7 +107,7 @@ def tag(alert: Alert) -> str:
     if kind in _TAGS:
         return _TAGS[kind]
     subject = alert.digest or alert.order
-    return formatting.clean(subject.status if subject else kind).replace("_", " ") or "alert"
+    return formatting.status_name(subject.status if subject else kind) or "alert"
 
 
 def headline(alert: Alert, *, with_shop: bool = False) -> str:
@@ -170,16 +171,17 @@ def decision(alert: Alert) -> Decision:
     """What a person needs to decide. No other part of a message repeats the reason."""
     order = alert.order
     if alert.summary:
-        return Decision(headline(alert), summaries.places(alert.summary), None, value(alert))
+        return Decision(headline(alert), None, None, value(alert))
     if order is None:
-        return Decision(headline(alert, with_shop=bool(alert.digest)), warning(alert), None, value(alert))
+        shipped = lists.shipped_already(alert.digest) if alert.digest else None
+        return Decision(headline(alert, with_shop=bool(alert.digest)), shipped or warning(alert), None, value(alert))
     return Decision(_reason(alert, order), explanation(alert), formatting.order_due(alert), value(alert))
 
 
 def _reason(alert: Alert, order: AlertOrder) -> str:
     if alert.kind == KIND_RECOVERED:
         return short_detail(alert) or headline(alert)
-    reason = formatting.reason(order.raw_status, order.status)
+    reason = formatting.reason(order.raw_status, order.status, with_code=True)
     if alert.kind not in DEADLINE_KINDS:
         return reason or headline(alert)
     still = f"still {formatting.status_phrase(order.status)}"
@@ -197,8 +199,7 @@ def explanation(alert: Alert) -> str | None:
         return lists.largest_shortfall(order) or lists.awaited_kit(order)
     if order.status != "cancelled" or order.shipments is None:
         return None
-    listed = formatting.plural(order.shipments, "shipment")
-    return f"{listed} listed already" if order.shipments else "No shipment is listed as sent"
+    return lists.shipments_phrase(order.shipments)
 
 
 def sentences(alert: Alert) -> list[str]:
@@ -254,37 +255,39 @@ def facts_of(alert: Alert) -> list[Fact]:
     if alert.order:
         order = alert.order
         number = Fact("Order", formatting.order_number(order))
-        zone, moments = formatting.zone_of(alert.connection), {"Placed": order.created_at, "Changed": order.updated_at}
+        zone, moments = formatting.zone_of(alert.connection), {"Placed": order.created_at, "Updated": order.updated_at}
         times = [
             Fact(label, formatting.moment(at, zone, beside=order.seen_at), at) for label, at in moments.items() if at
         ]
-        return [number, shop, _status_fact(alert, order), *_money_facts(order), *times]
+        return [number, shop, _status_fact(alert, order), *_money_facts(order), *_shipping_fact(order), *times]
     if alert.digest:
         return [shop]
     if alert.kind in TOPIC_KINDS:
         return [Fact("Topic", name)]
     if alert.kind == kinds.KIND_UNKNOWN_STATUS:
         return [Fact("Parameter", name)]
-    return [shop, Fact("Connection", formatting.clip(formatting.clean(alert.connection.id), MAX_TEXT))]
+    is_one = alert.connection_id != ALL_SHOPS
+    connection = Fact("Connection", formatting.clip(formatting.clean(alert.connection.id), MAX_TEXT))
+    return [shop, connection] if is_one else [shop]
 
 
 def _status_fact(alert: Alert, order: AlertOrder) -> Fact:
-    status = formatting.clean(order.status)
+    status = formatting.status_name(order.status)
     if alert.kind not in DEADLINE_KINDS and (alert.kind != KIND_RECOVERED or order.previous_status):
-        return Fact("Status", f"{status}; {_previous_status(order)}")
+        return Fact("Status", f"{status} ({_previous_status(order)})")
     since = order.status_since
     shown = formatting.moment(since, formatting.zone_of(alert.connection), beside=order.seen_at) if since else None
-    return Fact("Status", f"{status}{f', since {shown}' if shown else ''}")
+    return Fact("Status", f"{status}{f' (since {shown})' if shown else ''}")
 
 
 def _previous_status(order: AlertOrder) -> str:
     if not order.previous_status:
         return "first seen in this status"
-    before = f"before: {formatting.clean(order.previous_status)}"
+    before = f"was {formatting.status_name(order.previous_status)}"
     since, until = order.previous_status_since, order.updated_at
     if since is None or until is None or (since.tzinfo is None) != (until.tzinfo is None) or until < since:
         return before  # the shop's dates can contradict each other
-    return f"{before}, for {duration(until - since)}"
+    return f"{before} for {duration(until - since)}"
 
 
 def _money_facts(order: AlertOrder) -> list[Fact]:
@@ -292,10 +295,25 @@ def _money_facts(order: AlertOrder) -> list[Fact]:
     unreadable = [Fact("Cannot be read", ", ".join(doubtful))] if doubtful else []
     if order.total_price is None:
         return [Fact("Total", _why_unknown("total_price", order)), *unreadable]
-    parts = {"tax": order.total_tax, "shipping": order.total_shipping, "discount": order.total_discount}
-    named = [f"{name} {formatting.money(amount, order.currency)}" for name, amount in parts.items() if amount]
+    amounts = {"tax": order.total_tax, "shipping": order.total_shipping, "discount applied": order.total_discount}
+    known = [
+        f"{formatting.money(amount, order.currency, with_unit=False)} {name}"
+        for name, amount in amounts.items()
+        if amount
+    ]
+    is_included = bool(order.total_tax or order.total_shipping)
+    parts = f" ({'incl. ' * is_included}{', '.join(known)})" if known else ""
+    total = Fact("Total", f"{formatting.money(order.total_price, order.currency)}{parts}")
     unknown = [] if order.currency else [Fact("Currency", _why_unknown("currency", order))]
-    return [*unknown, *([Fact("Of which", ", ".join(named))] if named else []), *unreadable]
+    return [total, *unknown, *unreadable]
+
+
+def _shipping_fact(order: AlertOrder) -> list[Fact]:
+    """`Express (Swift)`: the shipping method and the carrier, as far as the shop gives them."""
+    method, carrier = formatting.clean(order.shipping_method or ""), formatting.clean(order.carrier or "")
+    if method and carrier and carrier.casefold() not in method.casefold():
+        method = f"{method} ({carrier})"
+    return [Fact("Shipping", method or carrier)] if method or carrier else []
 
 
 def _why_unknown(field: str, order: AlertOrder) -> str:
@@ -317,7 +335,9 @@ def freshness(alert: Alert) -> str:
         return "Subscriptions are checked every 15 minutes."
     if alert.kind == kinds.KIND_UNKNOWN_STATUS:
         return "This alert is sent once for each status."
+    if alert.connection_id == ALL_SHOPS:
+        return "Trackstar is asked again at every poll."
     if alert.data_as_of:
         shown = formatting.moment(alert.data_as_of, zone, beside=formatting.seen_at(alert))
-        return f"Data as of {shown}, Trackstar's last sync of this shop."
-    return "It is not known when Trackstar last synced this shop."
+        return f"Last Trackstar sync: {shown}"
+    return "Last Trackstar sync: unknown"

@@ -38,7 +38,7 @@ def subject(alert: Alert) -> str:
     if alert.summary:
         value = formatting.ascii_fold(content.value(alert) or "", fallback="")
         text = f"{head} {formatting.ascii_fold(content.headline(alert))}"
-        return formatting.clip(f"{text}, {value}" if value else text, MAX_SUBJECT)
+        return formatting.clip(f"{text}. {value}" if value else text, MAX_SUBJECT)
     if what is None:
         return formatting.clip(f"{head} {shop}", MAX_SUBJECT)
     begin = f"{head} {what} at "
@@ -63,7 +63,7 @@ def _what(alert: Alert) -> str | None:
 def _tail(alert: Alert) -> list[str]:
     order = alert.order
     if order and alert.kind == KIND_RECOVERED:
-        return [f", now {formatting.clip(formatting.ascii_fold(order.status), _MAX_VALUE)}"]
+        return [f", now {formatting.clip(formatting.ascii_fold(formatting.status_phrase(order.status)), _MAX_VALUE)}"]
     short = lists.largest_shortfall(order) if order and alert.kind == KIND_BACKORDERED else None
     additions = [(short, _MAX_SHORT), (content.value(alert), _MAX_VALUE)]
     folded = [(formatting.ascii_fold(each or "", fallback=""), limit) for each, limit in additions]
@@ -79,7 +79,7 @@ def body(alert: Alert) -> str:
         [
             " ".join(content.sentences(alert)),
             *filter(None, [content.detail(alert)]),
-            f"Do: {formatting.lower_first(next_steps.next_step(alert))}",
+            _step(next_steps.next_step(alert)),
             *filter(None, [formatting.link(content.url(alert))]),
         ],
         _facts(alert),
@@ -87,7 +87,13 @@ def body(alert: Alert) -> str:
     footer = [content.freshness(alert), f"{alert.kind}, {alert.severity}", f"Alert {alert.alert_id}"]
     closing = [*_missing(alert), footer]
     paragraphs = [*opening, *_list(alert, MAX_BYTES - _size([*opening, *closing])), *closing]
-    return "\n\n".join("\n".join(each) for each in paragraphs) + "\n"
+    text = "\n\n".join("\n".join(each) for each in paragraphs) + "\n"
+    whole = formatting.keep_together(text)
+    return whole if len(whole.encode()) <= MAX_BYTES else text
+
+
+def _step(step: str) -> str:
+    return f"Do: {formatting.lower_first(step)}" if next_steps.is_action(step) else step
 
 
 def _size(blocks: Sequence[Block]) -> int:
@@ -121,15 +127,17 @@ def _shops(alert: Alert, summary: DailySummary) -> list[Block]:
 
 def _shop(shop: summaries.ShopBlock) -> Block:
     orders = [line for entry in shop.orders for line in _entry(entry)]
-    products = ["Held up by:", *(f"- {each}" for each in shop.products), *shop.more_products] if shop.products else []
+    products = (
+        ["Products blocking orders:", *(f"- {each}" for each in shop.products), *shop.more_products]
+        if shop.products
+        else []
+    )
     return [f"{shop.name}: {shop.state}", *shop.facts, *orders, *shop.more_orders, *products]
 
 
 def _products(digest: Digest) -> list[Block]:
-    entries = []
-    for each in lists.digest_products(digest):
-        short = lists.short_phrase(each.short)
-        entries.append(f"- {lists.digest_product(each)}{f': {short}' if short else ''}")
+    found = map(lists.digest_product, lists.digest_products(digest))
+    entries = [f"- {each.what}: {', '.join(filter(None, [each.short, each.stock]))}" for each in found]
     more = formatting.more(digest.more_products, "product", "products")
     return [["Most affected:", *entries, *more]] if entries else []
 
@@ -153,20 +161,17 @@ def _entry(order: lists.Entry) -> Block:
 def _order_lines(alert: Alert, order: AlertOrder, room: int) -> Block:
     with_stock = lists.shows_stock(alert)
     return _cut_list(
-        "Lines:",
+        "Items:",
         [[_order_line(line, order, with_stock=with_stock)] for line in order.line_items[:MAX_LINES]],
         total=len(order.line_items) + order.more_line_items,
-        nouns=("line", "lines"),
+        nouns=("item", "items"),
         room=room,
     )
 
 
 def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
-    price = lists.unit_price(line, order.currency)
-    parts = [f"{lists.line_quantity(line)} x {lists.product_code(line)}{f', {price}' if price else ''}"]
-    stock = lists.stock(line, order) if with_stock else None
-    known = f"{stock.known}: {stock.short}" if stock and stock.short else stock and stock.known
-    return "; ".join([*parts, *filter(None, [lists.product_description(line), known])])
+    item = lists.item(line, order, with_stock=with_stock)
+    return f"{item.what} – {', '.join(filter(None, item[1:]))}" if item.stock else item.what
 
 
 def _cut_list(heading: str, entries: Sequence[Block], *, total: int, nouns: tuple[str, str], room: int) -> Block:

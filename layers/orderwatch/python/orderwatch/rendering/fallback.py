@@ -37,12 +37,14 @@ def _fact(alert: Alert) -> str:
         total, hidden = alert.summary.total, alert.summary.shops_not_visible
         return f"{total.needs_attention} orders need attention, {total.late} late; shops not visible: {hidden}"
     if alert.order:
-        condition = _one_line(_CONDITIONS.get(alert.kind, alert.order.status), 40)
-        return f"Order {_one_line(alert.order.number, 40)} is {condition}"
+        return f"Order {_one_line(alert.order.number, 40)}: {_condition(alert.kind, alert.order.status)}"
     if alert.digest:
-        condition = _one_line(_CONDITIONS.get(alert.digest.of_kind, alert.digest.status), 40)
-        return f"{alert.digest.count} orders are {condition}"
+        return f"{alert.digest.count} orders: {_condition(alert.digest.of_kind, alert.digest.status)}"
     return f"Shop {_one_line(alert.connection_id, 40)}: {_one_line(alert.kind, 40)}"
+
+
+def _condition(kind: str, status: str) -> str:
+    return _one_line(_CONDITIONS.get(kind, status).replace("_", " "), 40)
 
 
 def _facts(alert: Alert) -> dict[str, str]:

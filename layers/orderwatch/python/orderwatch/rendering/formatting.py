@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from orderwatch.alerts import kinds
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import Urgency
+from orderwatch.alerts.kinds import KIND_LATE, Urgency
 from orderwatch.alerts.parts import MAX_TEXT, AlertConnection, AlertOrder, ListedOrder
 from orderwatch.alerts.summary import ShopSummary
 from orderwatch.clock import duration
 from orderwatch.deadlines.calendar import date_only, ship_deadline
 from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES
+from orderwatch.rendering import reasons
 from orderwatch.sanitize import one_line
 from orderwatch.shop_settings import time_zone
 from orderwatch.statuses import normalize_status
@@ -101,12 +102,12 @@ def quantity(amount: Decimal) -> str:
     return shown if 0 < len(shown) <= _MAX_QUANTITY else f"{amount:.6E}"
 
 
-def money(amount: Decimal, currency: str | None) -> str:
+def money(amount: Decimal, currency: str | None, *, with_unit: bool = True) -> str:
     """An amount with the decimals of its currency (ISO 4217), such as `129.90 EUR`, `1,500 JPY`, `1.250 KWD`.
 
-    An amount that would round to zero is shown in full.
+    An amount that would round to zero is shown in full. `with_unit` says whether the currency is named.
     """
-    unit = f" {clean(currency)}" if currency else ""
+    unit = f" {clean(currency)}" if currency and with_unit else ""
     amount = _unsigned_zero(amount)
     if not _is_readable(amount):
         return f"{amount:.6E}{unit}"
@@ -188,15 +189,28 @@ def order_number_in_ascii(order: AlertOrder, *, limit: int) -> str:
     return f"#{clip_middle(folded, limit - 1)}"
 
 
+def status_name(status: str) -> str:
+    """A status as people read it: `exception`, `partly shipped`, `on hold`."""
+    return clean(kinds.status_name(status))
+
+
 def status_phrase(status: str) -> str:
-    """A status as part of a sentence: `in exception`, `backordered`, `on hold`."""
+    """A status as part of a sentence: `in exception`, `partly shipped`, `on hold`."""
     return clean(kinds.status_phrase(status))
 
 
-def reason(raw_status: str | None, status: str) -> str | None:
-    """The reason in the shop's own words; None if they say no more than the status."""
+def reason(raw_status: str | None, status: str, *, with_code: bool = False) -> str | None:
+    """The shop's reason in words; None if it says no more than the status.
+
+    Args:
+        raw_status: The reason, which may be a machine code.
+        status: The order's status.
+        with_code: Whether to add the shop's code if the words are not its own.
+    """
     raw = clean(raw_status or "")
-    return raw if raw and normalize_status(raw) != normalize_status(status) else None
+    if not raw or normalize_status(raw) == normalize_status(status):
+        return None
+    return reasons.with_code(raw) if with_code else reasons.in_words(raw)
 
 
 _SOON = timedelta(days=1)
@@ -242,9 +256,12 @@ def zone_of(shop: AlertConnection | ShopSummary) -> tzinfo:
 
 
 def moment(at: datetime, zone: tzinfo, *, beside: datetime | None = None) -> str:
-    """A date and time: `Fri 6 Mar 10:00 CET`. The year is left out if it is also that of `beside`, the message's time.
+    """A date and time as every message shows it: `Fri 6 Mar 10:00 CET`.
 
-    A naive value is taken as UTC.
+    Args:
+        at: The moment; a naive one is taken as UTC.
+        zone: The shop's time zone (`zone_of`).
+        beside: The message's time. The year is shown only if it is another one; never if that time is unknown.
     """
     local = _local(at, zone)
     name = local.tzname() or "UTC"
@@ -252,7 +269,7 @@ def moment(at: datetime, zone: tzinfo, *, beside: datetime | None = None) -> str
 
 
 def _day(local: datetime, zone: tzinfo, beside: datetime | None) -> str:
-    year = "" if beside and _local(beside, zone).year == local.year else f" {local.year}"
+    year = f" {local.year}" if beside and _local(beside, zone).year != local.year else ""
     return f"{local:%a} {local.day} {local:%b}{year}"
 
 
@@ -273,14 +290,20 @@ def _aware(at: datetime) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def due(ship_by: datetime | None, *, status: str, seen: datetime | None, zone: tzinfo) -> Due | None:
-    """When an order must ship, relative to when it was `seen`; None if one of the two is unknown."""
+def due(
+    ship_by: datetime | None, *, status: str, seen: datetime | None, zone: tzinfo, is_late: bool = False
+) -> Due | None:
+    """When an order must ship, relative to when it was `seen`; None if one of the two is unknown.
+
+    An order that was found late is overdue, even if it was seen by a clock that is a little behind (`is_late`).
+    """
     if ship_by is None or seen is None:
         return None
     left = _passes_at(ship_by, zone) - _aware(seen)
+    left = min(left, timedelta(0)) if is_late else left
     urgency = _urgency(left, status)
     late = "overdue" if urgency is Urgency.OVERDUE else "ago"
-    relative = f"in {duration(left, units=1)}" if left >= timedelta(0) else f"{duration(-left, units=1)} {late}"
+    relative = f"in {duration(left, units=1)}" if left > timedelta(0) else f"{duration(-left, units=1)} {late}"
     # A date without a time is a day of the shop's calendar, in any time zone.
     day = _day_of(ship_by, zone)
     date = _day(datetime.combine(day, time(), UTC), UTC, seen) if day else moment(ship_by, zone, beside=seen)
@@ -305,15 +328,16 @@ def _urgency(left: timedelta, status: str) -> Urgency:
     """The urgency of an order that must ship within `left`; `none` unless the order is open."""
     if status not in OPEN_STATUSES or left > _SOON:
         return Urgency.NONE
-    return Urgency.SOON if left >= timedelta(0) else Urgency.OVERDUE
+    return Urgency.SOON if left > timedelta(0) else Urgency.OVERDUE
 
 
 def order_due(alert: Alert) -> Due | None:
     """When the alert's order must ship; None if it has shipped or was cancelled."""
     if alert.order is None or alert.order.status in FINAL_STATUSES:
         return None
-    order = alert.order
-    return due(order.ship_by, status=order.status, seen=order.seen_at, zone=zone_of(alert.connection))
+    order, is_late = alert.order, KIND_LATE in {alert.kind, *(each.kind for each in alert.merged)}
+    zone = zone_of(alert.connection)
+    return due(order.ship_by, status=order.status, seen=order.seen_at, zone=zone, is_late=is_late)
 
 
 def urgency(alert: Alert) -> Urgency:
@@ -332,5 +356,18 @@ def late_hours(alert: Alert) -> Decimal | None:
         return None
     seen, zone = seen_at(alert), zone_of(alert.connection)
     orders = alert.digest.orders if alert.digest else [alert.order] if alert.order else []
-    ship_bys = [order.ship_by for order in orders if order.ship_by]
-    return Decimal(max(seen - _passes_at(each, zone) for each in ship_bys) // _HOUR) if seen and ship_bys else None
+    late = [seen - _passes_at(each.ship_by, zone) for each in orders if each.ship_by] if seen else []
+    return Decimal(max(*late, timedelta(0)) // _HOUR) if late else None
+
+
+_DATE = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_WHOLE = re.compile(
+    rf"\b{_DATE}(?: \d{{4}})?(?: \d\d:\d\d [A-Z][\w+-]*)?"  # Wed 4 Mar 13:33 CET
+    r"|\b\d[\d,]* (?:d|h|min|s)\b(?: \d+ (?:h|min|s)\b)?"  # 3 h 20 min
+    r"|(?<=\d) [A-Z]{3}\b"  # 129.90 EUR
+)
+
+
+def keep_together(text: str) -> str:
+    """The text with no-break spaces inside its dates, times and amounts, so that no line ends in them."""
+    return _WHOLE.sub(lambda found: found[0].replace(" ", "\u00a0"), text)

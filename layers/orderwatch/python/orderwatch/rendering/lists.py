@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import KIND_BACKORDERED, KIND_RECOVERED
+from orderwatch.alerts.kinds import KIND_BACKORDERED, KIND_LATE, KIND_RECOVERED
 from orderwatch.alerts.parts import (
     AlertLineItem,
     AlertOrder,
@@ -17,6 +17,7 @@ from orderwatch.alerts.parts import (
     ListedProduct,
     by_urgency,
 )
+from orderwatch.deadlines.rules import FINAL_STATUSES
 from orderwatch.rendering import formatting
 
 MAX_REASONS = 8
@@ -48,10 +49,14 @@ class Entry(NamedTuple):
     url: str | None
 
     @property
+    def details(self) -> str:
+        """`ship by Fri 6 Mar 10:00 CET (in 35 h), 129.90 EUR`."""
+        return ", ".join([*([f"ship by {self.due.text}"] if self.due else []), *self.notes])
+
+    @property
     def line(self) -> str:
         """`#1042: ship by Fri 6 Mar 10:00 CET (in 35 h), 129.90 EUR`."""
-        parts = [*([f"ship by {self.due.text}"] if self.due else []), *self.notes]
-        return f"{self.number}: {', '.join(parts)}" if parts else self.number
+        return f"{self.number}: {self.details}" if self.details else self.number
 
 
 def entries(alert: Alert) -> list[Entry]:
@@ -102,22 +107,50 @@ def _reason(raw_status: str | None, status: str) -> str:
 
 def _digest_entries(alert: Alert, digest: Digest) -> Iterator[Entry]:
     has_reasons, counts = digest_reasons(alert) is not None, _reason_counts(digest)
-    zone, seen = formatting.zone_of(alert.connection), formatting.seen_at(alert)
     by_reason: dict[str, list[DigestedOrder]] = {}
     for order in digest.orders:
         by_reason.setdefault(_reason(order.raw_status, digest.status), []).append(order)
     for reason, orders in by_reason.items():
         above = f"{reason} ({formatting.plural(counts[reason], 'order')})" if has_reasons else None
         for order in sorted(orders, key=lambda order: by_urgency(order.ship_by, order.total_price)):
-            due = formatting.due(order.ship_by, status=digest.status, seen=seen, zone=zone)
-            yield Entry(above, formatting.order_number(order), _notes(order, digest), due, order.url)
+            number, due = formatting.order_number(order), _digested_due(order, digest, alert)
+            yield Entry(above, number, _notes(order, digest), due, order.url)
             above = None
 
 
+def _digested_due(order: DigestedOrder, digest: Digest, alert: Alert) -> formatting.Due | None:
+    """When an order of a digest must ship; None if it has shipped or was cancelled."""
+    status = order.status or digest.status
+    if status in FINAL_STATUSES:
+        return None
+    zone, is_late = formatting.zone_of(alert.connection), digest.of_kind == KIND_LATE
+    return formatting.due(order.ship_by, status=status, seen=formatting.seen_at(alert), zone=zone, is_late=is_late)
+
+
 def _notes(order: DigestedOrder, digest: Digest) -> list[str]:
-    value = formatting.money(order.total_price, order.currency) if order.total_price is not None else "total unknown"
-    before = formatting.clean(order.previous_status or "") if digest.of_kind == KIND_RECOVERED else ""
-    return [value, *([f"was {before}"] if before else [])]
+    notes = [formatting.money(order.total_price, order.currency) if order.total_price is not None else "total unknown"]
+    if order.items is not None:
+        notes.append(f"{formatting.quantity(order.items)} {'item' if order.items == 1 else 'items'}")
+    if digest.of_kind == KIND_RECOVERED:
+        notes += [f"was {formatting.status_name(order.previous_status)}"] if order.previous_status else []
+        notes += [f"now {formatting.status_name(order.status)}"] if order.status else []
+    if digest.status == "cancelled" and order.shipments:
+        notes.append(shipments_phrase(order.shipments))
+    return notes
+
+
+def shipments_phrase(count: int) -> str:
+    """What has left of a cancelled order: `Nothing has shipped`, `1 shipment has left already`."""
+    if not count:
+        return "Nothing has shipped"
+    return f"{formatting.plural(count, 'shipment')} {'has' if count == 1 else 'have'} left already"
+
+
+def shipped_already(digest: Digest) -> str | None:
+    """How many of a digest's cancelled orders had shipped; None for other digests, and if that is unknown."""
+    if digest.status != "cancelled" or digest.shipped is None:
+        return None
+    return f"{digest.shipped:,} of them shipped already" if digest.shipped else "None of them has shipped"
 
 
 def _backlog_entry(order: BacklogOrder, alert: Alert) -> Entry:
@@ -140,11 +173,13 @@ def product_name(line: AlertLineItem | DigestedProduct) -> str | None:
     return name if name and name != product_code(line) else None
 
 
-def product_description(line: AlertLineItem) -> str | None:
-    """The product's name, and whether it is a kit or no longer active."""
-    notes = ["kit"] * bool(line.is_kit) + ["no longer active"] * (line.active is False)
-    parts = [*filter(None, [product_name(line)]), *([f"({', '.join(notes)})"] if notes else [])]
-    return " ".join(parts) or None
+def product_title(line: AlertLineItem | DigestedProduct) -> str:
+    """The product's name and SKU, and whether it is a kit or no longer sold: `Merino socks, M (SOCK-M)`."""
+    name, code = product_name(line), product_code(line)
+    notes = [code] if name else []
+    if isinstance(line, AlertLineItem):
+        notes += ["kit"] * bool(line.is_kit) + ["no longer sold"] * (line.active is False)
+    return f"{name or code}{f' ({", ".join(notes)})' if notes else ''}"
 
 
 def line_quantity(line: AlertLineItem) -> str:
@@ -159,37 +194,42 @@ def unit_price(line: AlertLineItem, currency: str | None) -> str | None:
     return formatting.money(line.unit_price, currency) + ("" if line.quantity == 1 else " each")
 
 
-class Stock(NamedTuple):
-    """The stock of a line's product: `ordered 3, on hand 1` and `short 2`."""
+class Item(NamedTuple):
+    """An order line.
 
-    known: str
-    short: str | None
-
-
-def stock(line: AlertLineItem, order: AlertOrder) -> Stock | None:
-    """The stock of the line's product and what the order needs of it, over all of its lines.
-
-    None if the stock is unknown, and for further lines of the product, so that a shortfall is shown once.
+    Attributes:
+        what: `2 × Merino socks, M (SOCK-M), 15.50 EUR each`.
+        stock: `1 in stock`; None if it is unknown, or shown already on another line of the product.
+        short: `1 short`.
     """
-    lines = order.lines_of(line)
-    on_hand = stock_phrase(line)
-    if on_hand is None or lines[0] is not line:
-        return None
-    quantities = [line_quantity(each) for each in lines[:MAX_ADDENDS]]
-    ordered = " + ".join([*quantities, *(["..."] if len(lines) > MAX_ADDENDS else [])])
-    return Stock(f"ordered {ordered}, {on_hand}", short_phrase(order.shortfall(line)))
+
+    what: str
+    stock: str | None = None
+    short: str | None = None
+
+
+def item(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> Item:
+    """A line of the order; the first line of a product shows its stock and what the order lacks, over all its lines."""
+    price = unit_price(line, order.currency)
+    what = f"{line_quantity(line)} × {product_title(line)}{f', {price}' if price else ''}"
+    lines, in_stock = order.lines_of(line), stock_phrase(line)
+    if not with_stock or in_stock is None or lines[0] is not line:
+        return Item(what)
+    quantities = [line_quantity(each) for each in lines[:MAX_ADDENDS]] + ["..."] * (len(lines) > MAX_ADDENDS)
+    for_lines = f" for {' + '.join(quantities)}" if len(lines) > 1 else ""
+    return Item(what, f"{in_stock}{for_lines}", short_phrase(order.shortfall(line)))
 
 
 def stock_phrase(product: AlertLineItem | ListedProduct) -> str | None:
-    """The stock on hand: `on hand 3`, with what decides about a kit; None if it is unknown."""
+    """The stock on hand: `3 in stock`, with what decides about a kit; None if it is unknown."""
     by_warehouse = _by_warehouse(product) if isinstance(product, AlertLineItem) else ""
-    counted = f"on hand {formatting.quantity(product.on_hand)}{by_warehouse}" if product.on_hand is not None else None
+    counted = f"{formatting.quantity(product.on_hand)} in stock{by_warehouse}" if product.on_hand is not None else None
     return ", ".join(filter(None, [counted, _KIT if product.is_kit else None])) or None
 
 
 def short_phrase(shortfall: Decimal | None) -> str | None:
-    """The missing units of a product: `short 13`; None if none are missing."""
-    return f"short {formatting.quantity(shortfall)}" if shortfall is not None else None
+    """The missing units of a product: `13 short`; None if none are missing."""
+    return f"{formatting.quantity(shortfall)} short" if shortfall is not None else None
 
 
 def _by_warehouse(line: AlertLineItem) -> str:
@@ -210,14 +250,14 @@ def shows_stock(alert: Alert) -> bool:
 
 
 def largest_shortfall(order: AlertOrder) -> str | None:
-    """The product of which the order lacks most units: `KANZASHI-1 short 1`, and how many others are short."""
+    """The product of which the order lacks most units: `2 × LAMP-1 short`, and how many others are short."""
     firsts = [line for line in order.line_items if order.lines_of(line)[0] is line]
     short = [(shortfall, line) for line in firsts if (shortfall := order.shortfall(line)) is not None]
     if not short:
         return None
     most, line = max(short, key=lambda each: each[0])
     others = formatting.more(len(short) - 1, "product", "products")
-    return ", ".join([f"{formatting.clip(product_code(line), _MAX_CODE)} {short_phrase(most)}", *others])
+    return ", ".join([f"{formatting.quantity(most)} × {formatting.clip(product_code(line), _MAX_CODE)} short", *others])
 
 
 def awaited_kit(order: AlertOrder) -> str | None:
@@ -242,10 +282,9 @@ def digest_products(digest: Digest) -> tuple[DigestedProduct, ...]:
     return digest.products if digest.of_kind == KIND_BACKORDERED else ()
 
 
-def digest_product(product: DigestedProduct) -> str:
-    """A product of a digest: SKU, name, number of orders and stock."""
-    name = product_name(product)
-    what = f"{product_code(product)}{f', {name}' if name else ''}: in {formatting.plural(product.orders, 'order')}"
-    if product.ordered is not None:
-        what += f", ordered {formatting.quantity(product.ordered)}"
-    return f"{what}, {stock_phrase(product) or 'stock unknown'}"
+def digest_product(product: DigestedProduct) -> Item:
+    """A product of a digest: name and SKU, what is short, and its orders and stock."""
+    ordered = f"{formatting.quantity(product.ordered)} ordered" if product.ordered is not None else None
+    known = ", ".join(filter(None, [ordered, stock_phrase(product) or "stock unknown"]))
+    where = f"in {formatting.plural(product.orders, 'order')} ({known})"
+    return Item(product_title(product), where, short_phrase(product.short))

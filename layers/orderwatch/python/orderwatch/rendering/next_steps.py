@@ -5,28 +5,29 @@ import re
 from orderwatch.alerts import kinds
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_RECOVERED, KIND_WATCH_STARTED, Recipients, Urgency
-from orderwatch.alerts.parts import MAX_TEXT, AlertOrder
+from orderwatch.alerts.parts import MAX_TEXT, AlertOrder, Digest
 from orderwatch.alerts.summary import DailySummary
 from orderwatch.rendering import formatting, lists, summaries
 from orderwatch.rendering.content import main_kind
 
 MAX_STEP = 350
 """Maximum characters: a cautious limit, because Amazon Q documents none."""
+_NO_ACTION = "No action needed."
 _RESTOCK = "Restock, or offer the customer a substitute, a later date or a refund."
 _STEPS = {
     "order.exception": "Open the order and resolve the reason that the shop gives.",
     kinds.KIND_BACKORDERED: _RESTOCK,
     "order.cancelled": "Stop picking and shipping if the warehouse already has the order.",
-    kinds.KIND_LATE: "Ship it today, or tell the customer when it will ship.",
-    kinds.KIND_AT_RISK: "Make sure that it ships in time.",
-    kinds.KIND_STUCK: "Open the order and find out what holds it up.",
-    KIND_RECOVERED: "Nothing: the problem is resolved.",
+    kinds.KIND_LATE: "Ship it today, or give the customer a new date.",
+    kinds.KIND_AT_RISK: "Make sure it ships in time.",
+    kinds.KIND_STUCK: "Find out what is holding it up.",
+    KIND_RECOVERED: "No action needed. The problem is resolved.",
     kinds.KIND_BLOCKED: "Reconnect the shop in Trackstar; until then check its orders in the shop itself.",
-    kinds.KIND_UNAUTHORIZED: "Nothing: the operators of orderwatch are notified. Until then check the orders in the "
-    "shop itself.",
+    kinds.KIND_UNAUTHORIZED: "Check the orders in the shop itself until the operators of orderwatch, who are notified, "
+    "have solved it.",
     kinds.KIND_STALE: "Check the shop's connection in Trackstar; until it syncs again, alerts are late.",
     kinds.KIND_NO_SUBSCRIBERS: "Subscribe to the topic again and confirm it; until then its messages are lost.",
-    KIND_WATCH_STARTED: "Work on the orders that already need attention; from now on you get an alert for each change.",
+    KIND_WATCH_STARTED: "Start with the orders below. From now on, each change is alerted.",
     kinds.KIND_QUARANTINED: "Ask Trackstar's support about these records.",
     kinds.KIND_UNREADABLE: "Ask Trackstar's support about these values.",
     kinds.KIND_UNKNOWN_STATUS: "Correct AlertStatuses and deploy again, or leave it if a shop uses this status.",
@@ -38,15 +39,16 @@ _STEPS = {
 _COMMANDS = {
     kinds.KIND_BLOCKED: "Have the shop reconnected in Trackstar, then run: orderwatch poll {id} "
     "(if it is gone for good: orderwatch disconnect {id})",
-    kinds.KIND_UNAUTHORIZED: "Store a valid access token, run: orderwatch connect {id}",
+    kinds.KIND_UNAUTHORIZED: "Store a valid API key and access token, run: orderwatch connect-trackstar, then: "
+    "orderwatch connect {id}",
     kinds.KIND_STALE: "Check the shop's connection in Trackstar, then run: orderwatch poll {id}",
-    kinds.KIND_POLL_FAILING: "Read the log of poll_orders, then run: orderwatch poll {id}",
-    kinds.KIND_REFUSED_SETTINGS: "Correct the settings: orderwatch settings {id} --help",
+    kinds.KIND_POLL_FAILING: "Find the cause, run: orderwatch logs poll-orders --shop {id}",
+    kinds.KIND_REFUSED_SETTINGS: "Delete the settings and set them again, run: orderwatch settings {id} --remove",
 }
 """Steps for operators: the command that solves the problem."""
 _NOTHING = {
-    kinds.KIND_CONNECTION_RECOVERED: "Nothing: orders are watched again.",
-    kinds.KIND_RESUBSCRIBED: "Nothing: messages are delivered again.",
+    kinds.KIND_CONNECTION_RECOVERED: "No action needed. Orders are watched again.",
+    kinds.KIND_RESUBSCRIBED: "No action needed. Messages are delivered again.",
 }
 _UNLESS_SETTLED = (
     r"(?! (?:(?:has|have|is|was|been|check|review|validation|verification) )*(?:accepted|approved|authori[sz]ed"
@@ -99,9 +101,19 @@ _BY_REASON = [(re.compile(rf"\b(?:{words})\b"), step) for words, step in _STEP_B
 _BY_STATUS = _STEPS.keys() - {"order.exception"}
 """Kinds whose own step counts, whatever the reason."""
 _ANY_ORDER = "Open the order and check whether it needs you."
-_STOCK_COVERS = "Stock covers every line: ask the warehouse why the order is on backorder."
+_STOCK_COVERS = "Everything is in stock: ask the warehouse why the order is on backorder."
 _KIT = "Check the stock of the kit's parts: restock them, or offer the customer a substitute, a later date or a refund."
-_SHIPPED = "Recall what has shipped or wait for its return; stop the rest."
+_SHIPPED = "Recall what has shipped, or wait for its return; stop the rest."
+_OF_MANY = {
+    "order.exception": "Open the orders and resolve the reasons that the shop gives.",
+    kinds.KIND_BACKORDERED: "Restock, or offer the customers a substitute, a later date or a refund.",
+    "order.cancelled": "Stop picking and shipping those that the warehouse already has.",
+    kinds.KIND_LATE: "Ship them today, or give the customers new dates.",
+    kinds.KIND_AT_RISK: "Make sure they ship in time.",
+    kinds.KIND_STUCK: "Find out what is holding them up.",
+    KIND_RECOVERED: "No action needed. The problems are resolved.",
+}
+"""Steps for a digest, by the kind of its orders."""
 
 
 def next_step(alert: Alert) -> str:
@@ -113,11 +125,20 @@ def next_step(alert: Alert) -> str:
     kind = main_kind(alert)
     if kind in _COMMANDS and (alert.recipients is Recipients.OPERATORS or kind not in _STEPS):
         return _COMMANDS[kind].format(id=formatting.clip(formatting.clean(alert.connection_id), MAX_TEXT))
-    if alert.order:
-        return _order_step(kind, alert, alert.order)
     if kind == KIND_WATCH_STARTED and not alert.backlog:
-        return "Nothing: from now on you get an alert for each change."
-    return _NOTHING.get(kind) or _STEPS.get(kind) or _ANY_ORDER
+        return "No action needed. From now on, each change is alerted."
+    return _step_about_orders(kind, alert) or _NOTHING.get(kind) or _STEPS.get(kind) or _ANY_ORDER
+
+
+def _step_about_orders(kind: str, alert: Alert) -> str | None:
+    if alert.digest:
+        return _digest_step(alert, alert.digest)
+    return _order_step(kind, alert, alert.order) if alert.order else None
+
+
+def is_action(step: str) -> bool:
+    """Whether the step asks for something."""
+    return not step.startswith(_NO_ACTION)
 
 
 def _summary_step(summary: DailySummary) -> str:
@@ -130,12 +151,22 @@ def _summary_step(summary: DailySummary) -> str:
         return f"Begin with {number} at {summaries.shop_label(shop)}: {', '.join(reasons)}."
     if summary.shops_not_visible:
         return "Have the shops reconnected that are not visible; until then check their orders in the shop itself."
-    return "Nothing: no order needs attention."
+    return "No action needed."
+
+
+def _digest_step(alert: Alert, digest: Digest) -> str:
+    if digest.of_kind == "order.cancelled" and digest.shipped is not None:
+        return _SHIPPED if digest.shipped else "Stop picking them."
+    if digest.of_kind == KIND_RECOVERED and formatting.urgency(alert) is not Urgency.NONE:
+        return "Ship the urgent ones first: the problems are resolved, but a ship-by is near or has passed."
+    return _OF_MANY.get(digest.of_kind, "Open the orders and check whether they need you.")
 
 
 def _order_step(kind: str, alert: Alert, order: AlertOrder) -> str:
-    if kind == "order.cancelled" and order.shipments:
-        return _SHIPPED
+    if kind == "order.cancelled" and order.shipments is not None:
+        return _SHIPPED if order.shipments else "Stop picking."
+    if kind == kinds.KIND_AT_RISK:
+        return _at_risk_step(alert, order)
     if kind == kinds.KIND_BACKORDERED and lists.stock_covers_every_line(order):
         return _STOCK_COVERS
     if kind == kinds.KIND_BACKORDERED and lists.awaited_kit(order):
@@ -144,6 +175,15 @@ def _order_step(kind: str, alert: Alert, order: AlertOrder) -> str:
         return "Ship it first: the problem is resolved, but the ship-by is near or has passed."
     by_reason = _step_by_reason(order.raw_status or "") if kind not in _BY_STATUS else None
     return by_reason or _STEPS.get(kind, _ANY_ORDER)
+
+
+def _at_risk_step(alert: Alert, order: AlertOrder) -> str:
+    """`Make sure it ships by Wed 11 Mar 15:30 CET.`, with what the stock says about it."""
+    due, short = formatting.order_due(alert), lists.largest_shortfall(order)
+    step = f"Make sure it ships by {due.date}." if due else _STEPS[kinds.KIND_AT_RISK]
+    if short:
+        return f"{step} Not everything is in stock: {short}."
+    return f"{step} Everything is in stock." if lists.stock_covers_every_line(order) else step
 
 
 def _step_by_reason(raw_status: str) -> str | None:

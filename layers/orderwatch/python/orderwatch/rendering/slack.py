@@ -126,14 +126,20 @@ def _decision(alert: Alert) -> Block:
     decision = content.decision(alert)
     is_in_header = decision.reason in {content.headline(alert), content.headline(alert, with_shop=True)}
     parts = [] if is_in_header else [f"*{_sentence(decision.reason)}*"]
-    parts += [_sentence(decision.explanation)] if decision.explanation and not alert.digest else []
+    has_more = decision.explanation and decision.explanation != content.warning(alert)  # which is in the header
+    parts += [_sentence(decision.explanation)] if decision.explanation and has_more else []
     if decision.due:
         date = decision.due.date
         shown = date if decision.due.is_day else _date(decision.due.ship_by, date)
         parts.append(f"Ship by {shown} ({decision.due.relative}).")
     parts += [_sentence(decision.value)] if decision.value else []
-    step = f"*Do:* {escape(formatting.lower_first(next_steps.next_step(alert)), limit=_MAX_ENTRY)}"
-    return _section("\n".join([*([" ".join(parts)] if parts else []), step]))
+    return _section("\n".join([*([" ".join(parts)] if parts else []), _step(next_steps.next_step(alert))]))
+
+
+def _step(step: str) -> str:
+    if not next_steps.is_action(step):
+        return escape(step, limit=_MAX_ENTRY)
+    return f"*Do:* {escape(formatting.lower_first(step), limit=_MAX_ENTRY)}"
 
 
 def _sentence(text: str) -> str:
@@ -164,7 +170,7 @@ def _list(alert: Alert, room: int, *, with_image: bool) -> list[Block]:
     lines, with_stock = alert.order.line_items, lists.shows_stock(alert)
     entries = [_order_line(line, alert.order, with_stock=with_stock) for line in lines[:MAX_LINES]]
     total = len(lines) + alert.order.more_line_items
-    return _sections(entries, total, ("line", "lines"), room=room, image=_image(lines) if with_image else None)
+    return _sections(entries, total, ("item", "items"), room=room, image=_image(lines) if with_image else None)
 
 
 def _shops(alert: Alert, summary: DailySummary, room: int) -> list[Block]:
@@ -187,16 +193,15 @@ def _shop(shop: summaries.ShopBlock) -> str:
     head = f"*{escape(shop.name, limit=_MAX_NAME)}*: {escape(shop.state, limit=_MAX_FACT)}"
     facts = [escape(each, limit=_MAX_ENTRY) for each in shop.facts]
     products = [f"• {escape(each, limit=_MAX_FACT)}" for each in shop.products]
-    held_up = ["*Held up by*", *products, *shop.more_products] if products else []
+    held_up = ["*Products blocking orders*", *products, *shop.more_products] if products else []
     return "\n".join([head, *facts, *map(_listed, shop.orders), *shop.more_orders, *held_up])
 
 
 def _products(digest: Digest) -> list[Block]:
     entries = []
-    for each in lists.digest_products(digest):
-        short = lists.short_phrase(each.short)
-        text = escape(lists.digest_product(each), limit=_MAX_ENTRY)
-        entries.append(f"• {text}{f': *{short}*' if short else ''}")
+    for each in map(lists.digest_product, lists.digest_products(digest)):
+        short = f"*{each.short}*, " if each.short else ""
+        entries.append(f"• {escape(each.what, limit=_MAX_ENTRY)}: {short}{escape(each.stock or '', limit=_MAX_FACT)}")
     more = formatting.more(digest.more_products, "product", "products")
     return [_section("\n".join(["*Most affected*", *entries, *more]))] if entries else []
 
@@ -212,19 +217,17 @@ def _orders(alert: Alert, room: int) -> list[Block]:
 
 def _listed(order: lists.Entry, *, with_link: bool = True) -> str:
     heading = f"*{escape(order.heading, limit=_MAX_FACT)}*\n" if order.heading else ""
-    address = link(order.url, "open", limit=formatting.MAX_LINK) if with_link else ""
-    return f"{heading}• {escape(order.line, limit=_MAX_ENTRY)}{f' ({address})' if address else ''}"
+    number, notes = escape(order.number, limit=_MAX_NAME), escape(order.details, limit=_MAX_ENTRY)
+    # An escaped number can contain a token, which no link can contain.
+    address = link(order.url, number, limit=formatting.MAX_LINK) if with_link and "<" not in number else ""
+    return f"{heading}• {address or number}{f': {notes}' if notes else ''}"
 
 
 def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
-    name, stock = lists.product_description(line), lists.stock(line, order) if with_stock else None
-    price = lists.unit_price(line, order.currency)
-    code = escape(lists.product_code(line), limit=_MAX_NAME)
-    text = f"• {lists.line_quantity(line)} x {code}{f', {escape(price, limit=_MAX_NAME)}' if price else ''}"
-    if name:
-        text += f"\n   {escape(name, limit=_MAX_NAME)}"
-    if stock:
-        text += f"\n   {escape(stock.known, limit=_MAX_ENTRY)}{f': *{stock.short}*' if stock.short else ''}"
+    item = lists.item(line, order, with_stock=with_stock)
+    text = f"• {escape(item.what, limit=_MAX_ENTRY)}"
+    if item.stock:
+        text += f" – {escape(item.stock, limit=_MAX_ENTRY)}{f', *{item.short}*' if item.short else ''}"
     return text
 
 
@@ -280,9 +283,9 @@ def _section(text: str, *, accessory: ImageElement | None = None) -> Block:
 
 
 def _plain_text(text: str, *, limit: int) -> PlainTextObject:
-    return PlainTextObject(text=for_plain_text(text, limit=limit), emoji=False)
+    return PlainTextObject(text=formatting.keep_together(for_plain_text(text, limit=limit)), emoji=False)
 
 
 def _mrkdwn(text: str) -> MarkdownTextObject:
     # verbatim: product names are no channel names, mentions or URLs.
-    return MarkdownTextObject(text=text, verbatim=True)
+    return MarkdownTextObject(text=formatting.keep_together(text), verbatim=True)

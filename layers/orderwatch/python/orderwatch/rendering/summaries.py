@@ -1,5 +1,6 @@
 """The content of a daily summary: the headline, the figures of all shops, and a block for each shop."""
 
+from collections import Counter
 from datetime import timedelta, tzinfo
 from decimal import Decimal
 from typing import NamedTuple
@@ -19,10 +20,13 @@ from orderwatch.alerts.summary import (
 )
 from orderwatch.clock import duration
 from orderwatch.rendering import formatting
-from orderwatch.rendering.lists import MAX_REASON, Entry, product_code, short_phrase, stock_phrase
+from orderwatch.rendering.lists import MAX_REASON, Entry, product_code
+from orderwatch.rendering.reasons import in_words
 
 MAX_NOT_VISIBLE = 5
 """Maximum number of shops that are listed as not visible; the others are counted."""
+MAX_ORDERS = 5
+"""Maximum number of orders of a shop in a message to people; the JSON lists more."""
 _REASONS = {"at_risk": "at risk", "late": "late", "stuck": "stuck"}
 _STATES = {"initial_sync": "its first sync is not complete", "poll_failing": "polls fail", "stale": "not synced"}
 _DAY = 24
@@ -34,31 +38,34 @@ def shop_label(shop: ShopSummary) -> str:
 
 
 def headline(summary: DailySummary) -> str:
-    """`14 orders need attention, 5 late, 2 at risk, 1 shop not visible`."""
+    """`14 orders need attention, 5 of them late. 2 at risk. 1 shop not visible`: no order is counted twice."""
     total, not_visible = summary.total, summary.shops_not_visible
-    parts = []
     if total.needs_attention:
-        parts.append(f"{formatting.plural(total.needs_attention, 'order')} {_need(total.needs_attention)} attention")
-    elif not_visible:
-        parts.append("No visible order needs attention")
+        first = f"{formatting.plural(total.needs_attention, 'order')} {_need(total.needs_attention)} attention"
     else:
-        parts.append("No order needs attention")
-    parts += [f"{total.late:,} late"] if total.late else []
-    parts += [f"{total.at_risk:,} at risk"] if total.at_risk else []
-    parts += [f"{formatting.plural(not_visible, 'shop')} not visible"] if not_visible else []
-    if summary.is_quiet:
-        parts[0] += f" in {formatting.plural(summary.watched_shops, 'shop')}"
-    return ", ".join(parts)
+        first = "No visible order needs attention" if not_visible else "No order needs attention"
+    if summary.is_quiet and summary.watched_shops > 1:
+        first += f" in {formatting.plural(summary.watched_shops, 'shop')}"
+    hidden = [f"{formatting.plural(not_visible, 'shop')} not visible"] if not_visible else []
+    return ". ".join([f"{first}{_late(total)}", *_at_risk(total), *hidden])
 
 
 def _need(count: int) -> str:
     return "needs" if count == 1 else "need"
 
 
-def places(summary: DailySummary) -> str | None:
-    """The number of shops that are listed: `In 3 of 12 shops`; None if there are none."""
-    listed = len(summary.shops) + summary.more_shops
-    return f"In {listed:,} of {formatting.plural(summary.watched_shops, 'shop')}" if listed else None
+def _late(figures: Figures) -> str:
+    """`, 2 of them late`, as far as there are any."""
+    count, late = figures.needs_attention, figures.late
+    if not late:
+        return ""
+    if late < count:
+        return f", {late:,} of them late"
+    return ", and is late" if count == 1 else ", all of them late"
+
+
+def _at_risk(figures: Figures) -> list[str]:
+    return [f"{figures.at_risk:,} at risk"] if figures.at_risk else []
 
 
 def first_order(summary: DailySummary) -> tuple[ShopSummary, SummaryOrder] | None:
@@ -105,10 +112,10 @@ def _since(problem: NotVisible, zone: tzinfo, summary: DailySummary) -> str:
 
 
 def _by_reason(figures: Figures) -> str:
-    """`6 in exception, 5 backordered, 3 only late`: `late` also counts orders that are listed by their status."""
+    """`6 in exception, 3 late, no other problem`: `late` also counts orders that are listed by their status."""
     phrases = {reason: reason_phrase(reason) for reason in figures.by_reason}
     if "late" in phrases and figures.by_reason["late"] < figures.late:
-        phrases["late"] = "only late"
+        phrases["late"] = "late, no other problem"
     return ", ".join(f"{count:,} {phrases[reason]}" for reason, count in figures.by_reason.items())
 
 
@@ -124,15 +131,15 @@ def _ages(ages: BacklogAges) -> str:
 
 
 def _changes(changes: Changes) -> str:
-    """`6 new, 4 cleared (half of them within 5 h)`."""
-    median = changes.median_hours_to_clear
-    within = f" (half of them within {_hours(median)})" if median is not None else ""
-    return f"{changes.new:,} new, {changes.cleared:,} cleared{within}"
+    """`6 new, 9 cleared (median 5 h)`."""
+    hours = changes.median_hours_to_clear
+    median = f" (median {_hours(hours)})" if hours is not None else ""
+    return f"{changes.new:,} new, {changes.cleared:,} cleared{median}"
 
 
 def _hours(hours: Decimal) -> str:
     if hours < 1:
-        return "an hour"
+        return "under 1 h"
     return f"{hours:.0f} h" if hours < 2 * _DAY else f"{hours / _DAY:.0f} d"
 
 
@@ -147,8 +154,8 @@ class ShopBlock(NamedTuple):
 
     Attributes:
         state: Its figures in one line, or that it is not visible.
-        facts: Ages, value, changes, reasons in the shop's own words.
-        products: The products that hold up backordered orders, one line each.
+        facts: Ages, value, changes, reasons in the shop's own words, backorders that stock does not explain.
+        products: The products that hold up backordered orders, one line each, without those of unknown stock.
     """
 
     name: str
@@ -183,35 +190,47 @@ def _block(shop: ShopSummary, summary: DailySummary, zone: tzinfo) -> ShopBlock:
         name=shop_label(shop),
         state=state,
         facts=_shop_facts(shop),
-        orders=[_entry(order, shop) for order in shop.orders],
-        more_orders=formatting.more(shop.more_orders, "order", "orders"),
-        products=[_product(each) for each in shop.products],
+        orders=[_entry(order, shop) for order in shop.orders[:MAX_ORDERS]],
+        more_orders=formatting.more(shop.more_orders + len(shop.orders[MAX_ORDERS:]), "order", "orders"),
+        products=[_product(each) for each in shop.products if not _is_unknown(each)],
         more_products=formatting.more(shop.more_products, "product", "products"),
     )
 
 
 def _figures(figures: Figures) -> str:
-    """`7 need attention (4 in exception, 3 backordered), 2 late, 1 at risk`."""
+    """`7 need attention (4 in exception, 3 backordered), 2 of them late. 1 at risk`."""
     count = figures.needs_attention
     only = "".join(map(reason_phrase, figures.by_reason)) if len(figures.by_reason) == 1 else ""
-    parts = [f"{count:,} {_need(count)} attention ({only or _by_reason(figures)})"] if count else []
-    parts += [f"{figures.late:,} late"] if figures.late else []
-    parts += [f"{figures.at_risk:,} at risk"] if figures.at_risk else []
-    return ", ".join(parts) or "no order needs attention"
+    reasons = f" ({only or _by_reason(figures)})" if only != "late" else ""
+    parts = [f"{count:,} {_need(count)} attention{reasons}{_late(figures)}"] if count else []
+    return ". ".join([*parts, *_at_risk(figures)]) or "no order needs attention"
 
 
 def _shop_facts(shop: ShopSummary) -> list[str]:
     changes = shop.changes if shop.changes and (shop.changes.new or shop.changes.cleared) else None
-    is_cut = shop.needs_attention > len(shop.orders)  # listed orders show their reasons themselves
-    reasons = [f"{formatting.clip(formatting.clean(raw), MAX_REASON)} ({n:,})" for raw, n in shop.raw_reasons.items()]
+    is_cut = shop.needs_attention > len(shop.orders[:MAX_ORDERS])  # listed orders show their reasons themselves
+    reasons = Counter[str]()
+    for raw, count in shop.raw_reasons.items():  # several codes of the shop can be one reason in words
+        reasons[formatting.clip(in_words(formatting.clean(raw)), MAX_REASON)] += count
     without_value = f"{shop.without_value:,} without a value" if shop.without_value else None
     labelled = [
         ("How long", _ages(shop.ages)),
         ("Value", ", ".join(filter(None, [formatting.amounts(shop.value_by_currency), without_value]))),
         ("Since the last summary", _changes(changes) if changes else None),
-        ("Reasons", ", ".join(reasons) if is_cut else None),
+        ("Reasons", ", ".join(f"{reason} ({count:,})" for reason, count in reasons.items()) if is_cut else None),
+        ("Stock unknown", _without_stock(shop)),
     ]
-    return [f"{label}: {value}" for label, value in labelled if value]
+    have = "backorder has" if shop.in_stock == 1 else "backorders have"
+    in_stock = [f"{shop.in_stock:,} {have} everything in stock: ask the warehouse"] if shop.in_stock else []
+    return [*(f"{label}: {value}" for label, value in labelled if value), *in_stock]
+
+
+def _without_stock(shop: ShopSummary) -> str:
+    """`FILTER-02 (4 orders)`: the products of which nothing says that they are short."""
+    unknown = [each for each in shop.products if _is_unknown(each)]
+    named = [f"{product_code(each)} ({formatting.plural(each.orders, 'order')})" for each in unknown]
+    are_all = len(unknown) == len(shop.products)  # else the list of the others ends with the number of further ones
+    return ", ".join([*named, *(formatting.more(shop.more_products, "product", "products") if are_all else [])])
 
 
 def _entry(order: SummaryOrder, shop: ShopSummary) -> Entry:
@@ -221,14 +240,27 @@ def _entry(order: SummaryOrder, shop: ShopSummary) -> Entry:
     own_words = f" ({formatting.clip(raw, MAX_REASON)})" if raw else ""
     value = [formatting.money(order.total_price, order.currency)] if order.total_price is not None else []
     age = duration(max(shop.as_of - order.since, timedelta()), units=1)
-    notes = [f"{reason_phrase(order.reason)}{still}{own_words}, for {age}", *value]
-    return Entry(None, formatting.order_number(order), notes, due, order.url)
+    what = f"{reason_phrase(order.reason)}{still}{own_words}, for {age}"
+    if order.reason == "late" and due:  # the ship-by says that it is late, and for how long
+        what = f"still {formatting.status_phrase(order.status)}{own_words}"
+    return Entry(None, formatting.order_number(order), [what, *value], due, order.url)
+
+
+def _is_unknown(product: SummaryProduct) -> bool:
+    """Whether nothing says that the product is short: neither a stock nor that it is a kit."""
+    return product.on_hand is None and not product.is_kit
 
 
 def _product(product: SummaryProduct) -> str:
-    only = f" ({product.only_blocker:,} held up by it alone)" if product.only_blocker else ""
-    parts = [f"{product_code(product)}: in {formatting.plural(product.orders, 'order')}{only}"]
-    parts += [f"ordered {formatting.quantity(product.ordered)}"] if product.ordered is not None else []
-    parts += [stock_phrase(product) or "stock unknown"]
-    short = short_phrase(product.short)
-    return ", ".join(parts) + (f": {short}" if short else "")
+    """`KENYA-1KG: 16 short, 13 orders (9 need nothing else)`."""
+    alone = product.only_blocker
+    only = f" ({alone:,} {'needs' if alone == 1 else 'need'} nothing else)" if alone else ""
+    return f"{product_code(product)}: {_stock(product)}, {formatting.plural(product.orders, 'order')}{only}"
+
+
+def _stock(product: SummaryProduct) -> str:
+    if product.short is not None:
+        return f"{formatting.quantity(product.short)} short"
+    if product.is_kit:
+        return "a kit whose parts decide"
+    return f"{formatting.quantity(product.on_hand or Decimal())} on hand, units ordered unknown"

@@ -177,7 +177,8 @@ def _read(
         backlog = {order.id: order.since for order in orders if order.needs_attention}
         before = snapshot.get(key, {}) if snapshot is not None else None
         cleared = cleared_ids(before, backlog) if before else []
-        hours = hours_to_clear(before, store.stored_orders(key, cleared)) if before and cleared else []
+        gone = store.stored_orders(key, cleared) if cleared else {}
+        hours = hours_to_clear(before or {}, gone, watched_since=state.cursor.watch_started_at)
         read.append(_ShopRows(shop, state, orders, backlog, before, hours))
     return read
 

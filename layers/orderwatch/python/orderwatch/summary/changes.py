@@ -14,6 +14,8 @@ from orderwatch.records import StoredOrder
 
 MAX_SNAPSHOT = 200_000
 """Maximum characters of an encoded snapshot: about 10,000 orders. The row also holds the alert, and takes 400 KB."""
+MIN_FOR_MEDIAN = 5
+"""Orders from which on a median says something."""
 WEEK = timedelta(days=7)
 _TENTH = Decimal("0.1")
 
@@ -57,12 +59,16 @@ def cleared_ids(before: OrdersSince, now: OrdersSince) -> list[str]:
     return [order_id for order_id in before if order_id not in now]
 
 
-def hours_to_clear(before: OrdersSince, cleared: Mapping[str, StoredOrder]) -> list[Decimal]:
+def hours_to_clear(
+    before: OrdersSince, cleared: Mapping[str, StoredOrder], *, watched_since: datetime | None
+) -> list[Decimal]:
     """Hours from when each cleared order of the previous summary began to need attention until its status changed.
 
-    An order that kept its status is left out: its ship-by was moved, and no row says when.
+    An order that kept its status is left out: its ship-by was moved, and no row says when. So is one that needed
+    attention before the watch began: nobody was alerted about it until then.
     """
-    spans = (row.status_since - before[order_id] for order_id, row in cleared.items())
+    began = {key: before[key] for key in cleared if watched_since is None or before[key] >= watched_since}
+    spans = (cleared[order_id].status_since - since for order_id, since in began.items())
     return [Decimal(span / timedelta(hours=1)) for span in spans if span > timedelta()]
 
 
@@ -90,7 +96,8 @@ def total_changes(since: datetime, shops: Iterable[Changes], hours: Sequence[Dec
 
 
 def _median(hours: Sequence[Decimal]) -> Decimal | None:
-    return median(hours).quantize(_TENTH, rounding=ROUND_HALF_UP) if hours else None
+    enough = len(hours) >= MIN_FOR_MEDIAN
+    return median(hours).quantize(_TENTH, rounding=ROUND_HALF_UP) if enough else None
 
 
 def week_changes(until: date, summaries: Sequence[DailySummary]) -> Week | None:

@@ -65,6 +65,10 @@ class SummaryRow:
         passed = self.row.deadline_state.passed
         return self.row.status_since if self._is_listed_for_its_status or passed is None else passed.at
 
+    def age(self, as_of: datetime) -> timedelta:
+        """How long the reason has lasted in data of this time: the one age of an order, in every list."""
+        return max(as_of - self.since, timedelta())
+
     @property
     def urgency(self) -> tuple[bool, tuple[datetime, object], str]:
         """Sort key: orders that need attention before those at risk, then by ship-by and value."""
@@ -123,9 +127,9 @@ def shop_summary(
         needs_attention=len(backlog),
         by_reason=dict(Counter(order.reason for order in backlog).most_common()),
         raw_reasons=dict(Counter(filter(None, raw_reasons)).most_common(MAX_REASONS)),
-        ages=_ages(max(as_of - order.since, timedelta()) for order in backlog),
+        ages=_ages(order.age(as_of) for order in backlog),
         late=sum(order.is_late for order in backlog),
-        at_risk=sum(order.is_at_risk for order in orders),
+        at_risk=sum(order.is_at_risk and not order.needs_attention for order in orders),
         value_by_currency=dict(sorted(sum_by_currency(totals).items())),
         without_value=sum(not currency or price is None for currency, price in totals),
         orders=tuple(order.to_summary_order() for order in urgent[:MAX_ORDERS]),

@@ -51,9 +51,9 @@ def add_products(
             products = found.products
             if found.missing_reason:
                 missing.append(f"stock at {shop.label}: {found.missing_reason}")
-        blockers = blocking_products(backlog, products)
+        blockers, in_stock = blocking_products(backlog, products)
         top = tuple(blockers[:MAX_PRODUCTS])
-        complete.append(shop.with_products(top, more=len(blockers) - len(top)))
+        complete.append(shop.with_products(top, more=len(blockers) - len(top), in_stock=in_stock))
     return complete, missing
 
 
@@ -69,8 +69,15 @@ def product_ids(backlog: Iterable[Extract]) -> list[str]:
     return [product_id for product_id, _ in counts.most_common(MAX_LOOKED_UP)]
 
 
-def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product]) -> list[SummaryProduct]:
-    """The products whose stock does not cover these orders or is unknown; those in the most orders come first."""
+class Blockers(NamedTuple):
+    """The products that hold up orders, those in the most orders first, and the number of orders that none holds up."""
+
+    products: list[SummaryProduct]
+    in_stock: int
+
+
+def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product]) -> Blockers:
+    """The products whose stock does not cover these orders or is unknown, and the orders that are wholly covered."""
     keys = [[_key(line, products) for line in extract.lines] for extract in backlog]
     lines: dict[ProductKey, list[ExtractLine]] = {}
     for extract, of_extract in zip(backlog, keys, strict=True):
@@ -103,7 +110,9 @@ def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product
         for key, each in stock.items()
         if key in blocking
     ]
-    return sorted(blockers, key=lambda each: (-each.orders, -each.only_blocker, -(each.ordered or 0), each.sku or ""))
+    blockers.sort(key=lambda each: (-each.orders, -each.only_blocker, -(each.ordered or 0), each.sku or ""))
+    lines_known = [bool(extract.lines) and not extract.more_lines for extract in backlog]
+    return Blockers(blockers, sum(known and not each for known, each in zip(lines_known, needed, strict=True)))
 
 
 def _key(line: ExtractLine, products: Mapping[str, Product]) -> ProductKey | None:

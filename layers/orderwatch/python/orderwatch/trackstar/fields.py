@@ -166,6 +166,10 @@ Name = Annotated[Annotated[_TextNotBlank, AfterValidator(_unescaped)] | None, No
 """A text that a shop may have prepared for a web page: its HTML entities are unescaped once."""
 FreeText = Annotated[Annotated[_TextNotBlank, AfterValidator(_reason)] | None, NoneIfMalformed()]
 """A name that a person may have typed: contact data in it is masked (rule 13)."""
+Label = Annotated[
+    Annotated[_TextNotBlank, AfterValidator(_no_placeholder), AfterValidator(_reason)] | None, NoneIfMalformed()
+]
+"""A short free text, such as a shipping method: contact data in it is masked, and a placeholder is no text."""
 OrderNumber = Annotated[Annotated[_TextNotBlank, AfterValidator(_order_number)] | None, NoneIfMalformed()]
 Url = Annotated[Annotated[_WebAddress, AfterValidator(strip_private)] | None, NoneIfMalformed()]
 Id = Annotated[_TextNotBlank, AfterValidator(_no_placeholder)]

@@ -29,6 +29,7 @@ from orderwatch.trackstar.fields import (
     Date,
     Envelope,
     FreeText,
+    Label,
     NoneIfMalformed,
     Number,
     Objects,
@@ -179,6 +180,9 @@ class OrderDetails(Record):
     total_discount: Number = None
     total_shipping: Number = None
     external_system_url: Url = None
+    requested_shipping_method: Label = None
+    shipping_method_name: Label = None
+    carrier_name: Label = None
     line_items: Objects[LineItem] = ()
     shipments: Annotated[int | None, BeforeValidator(_count_sent)] = None
     """The number of shipments that have left; None: the record has no list of shipments."""
