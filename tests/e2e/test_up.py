@@ -36,7 +36,7 @@ def say(shop: subprocess.Popen[str], command: str) -> None:
 def test_up_alerts_an_order_that_a_shop_command_changed() -> None:
     with shops() as (shop, environment, url), running("up", "--trackstar-url", url, *ALPINE, **environment) as up:
         alerts, log = Lines(up.stdout), Lines(up.stderr)
-        alerts.until("Watching 320 orders")
+        alerts.until("Now watching 320 orders")
         say(shop, 'fail 1042 exception "Address verification failed"')
         alerts.until("Address verification failed.")
         assert "[exception] Order #1042 at Alpine Outdoor" in alerts.text

@@ -53,7 +53,7 @@ class Invocation:
         lost_an_update: Whether an update of its own may not have been written, so that it may keep a lease.
         continues: Whether it continues a window.
         has_asked: Whether it has asked for a page of a window.
-        got_further: Whether it got a page of a window, or learned that the page is refused or too large.
+        got_further: Whether it got a page of a window, or learned that the page or its filter is refused, or too large.
         asks_for_another: Whether it has asked for another poll, which continues.
     """
 

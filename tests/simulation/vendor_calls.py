@@ -77,7 +77,7 @@ class VendorCalls(httpx.BaseTransport):
         invocation.facts.date = self._run.vendor_clock.now().replace(microsecond=0)
         self._learn(invocation, request, response, is_list=is_list)
         if is_list:
-            invocation.got_further |= "page_token" in query or response.status_code == 200
+            invocation.got_further |= "page_token" in query or response.status_code in {200, 422}
         if response.status_code != 200:
             self._run.note(f"  answered {response.status_code}")
         elif self._run.large_orders.is_too_large(_body_of(response)) and not (is_list and query["limit"] == "1"):
