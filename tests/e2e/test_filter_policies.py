@@ -32,7 +32,7 @@ EXPECTED = {
     "value over 500": {"order.backordered", "order.digest", "worth 500.01"},
     "overdue by more than two days": {"order.backordered"},
     "all but good news": SENT.keys() - GOOD_NEWS,
-    "SKUs": {"order.exception"},
+    "SKUs": {"order.exception", "order.at_risk", "order.late", "order.stuck"},
 }
 
 
