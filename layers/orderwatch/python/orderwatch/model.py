@@ -1,6 +1,42 @@
 """The base class of the data models."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+_PHRASES = {
+    "missing": "is missing",
+    "extra_forbidden": "is unknown",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "has fewer than {min_length} entries",
+    "too_long": "has more than {max_length} entries",
+    "string_too_short": "is too short",
+    "string_too_long": "has more than {max_length} characters",
+    "enum": "must be one of {expected}",
+    "literal_error": "must be {expected}",
+    "json_invalid": "is no JSON",
+    "value_error": "{error}",
+}
+"""What is wrong with a value, by Pydantic's type of the error."""
+_NOUNS = {
+    "int": "a whole number",
+    "float": "a number",
+    "decimal": "a number",
+    "datetime": "a time such as 2026-03-02T10:00Z",
+    "timezone": "a time with a zone",
+    "date": "a date such as 2026-12-24",
+    "bool": "true or false",
+    "string": "a text",
+    "list": "a list",
+    "tuple": "a list",
+    "set": "a list",
+    "frozen": "a list",
+    "dict": "an object",
+    "model": "an object",
+}
+"""What a value must be, by the first word of Pydantic's type of the error."""
 
 
 class Model(BaseModel):
@@ -13,3 +49,18 @@ def describe_flaws(error: ValidationError) -> str:
     """Describe which fields are invalid and why, without their values: values can be personal (rule 13)."""
     flaws = error.errors(include_url=False, include_context=False, include_input=False)
     return ", ".join(f"{'.'.join(map(str, flaw['loc'])) or 'record'}: {flaw['type']}" for flaw in flaws)
+
+
+def in_words(flaw: Mapping[str, Any]) -> str:
+    """Describe one of Pydantic's errors in plain words, without the value."""
+    kind = flaw["type"]
+    if phrase := _PHRASES.get(kind):
+        return phrase.format_map(flaw.get("ctx", {}))
+    noun = _NOUNS.get(kind.partition("_")[0])
+    return f"must be {noun}" if noun else "is not valid"
+
+
+def flaws_in_words(error: ValidationError) -> str:
+    """Describe for people which fields are invalid and why, without their values."""
+    flaws = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, flaw['loc'])) or 'document'}: {in_words(flaw)}" for flaw in flaws)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from orderwatch.errors import SettingsError
-from orderwatch.model import Model
+from orderwatch.model import Model, flaws_in_words
 from orderwatch.shop_settings import TimeZoneName
 from orderwatch.statuses import normalize_status
 
@@ -130,7 +130,6 @@ def read_settings[S: Model](model: type[S], environment: Mapping[str, str] = os.
     try:
         return model.model_validate(dict(environment))
     except ValidationError as error:
-        flaws = "; ".join(f"{flaw['loc'][0]}: {flaw['msg']}" for flaw in error.errors(include_input=False))
         raise SettingsError(
-            f"the environment of the function is invalid ({flaws}): deploy template.yaml again"
+            f"the environment of the function is invalid ({flaws_in_words(error)}): deploy template.yaml again"
         ) from None

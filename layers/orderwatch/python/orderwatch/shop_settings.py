@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 
 from orderwatch.errors import OrderwatchError
-from orderwatch.model import Model
+from orderwatch.model import Model, in_words
 
 
 def _existing_zone(name: str) -> str:
@@ -87,10 +87,8 @@ def read_shop_settings(text: str) -> ShopSettings:
 def flaws_of(error: ValidationError) -> str:
     """Describe which keys are invalid and why, without their values."""
     flaws = error.errors(include_url=False, include_input=False)
-    return "; ".join(
-        f"{flaw['loc'][0]}: {flaw['msg'].removeprefix('Value error, ')}" if flaw["loc"] else "no JSON object"
-        for flaw in flaws
-    )
+    described = (f"{flaw['loc'][0]}: {in_words(flaw)}" if flaw["loc"] else "no JSON object" for flaw in flaws)
+    return "; ".join(dict.fromkeys(described))
 
 
 @cache
