@@ -1,5 +1,6 @@
 """Starts the command line if its dependencies are installed."""
 
+import signal
 import sys
 from importlib import import_module
 
@@ -9,6 +10,7 @@ EXTRA = {"boto3", "botocore", "rich", "typer"}
 
 def main() -> None:
     """Run the command line; without the extra `cli`, print how to install it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports causes no traceback
     try:
         command_line = import_module("orderwatch_cli.main")
     except ModuleNotFoundError as error:

@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore import exceptions as sdk
 
 from orderwatch.errors import OrderwatchError
+from orderwatch_cli.local_credentials import LOOPBACK_HOSTS
 
 
 class AwsSettingsError(OrderwatchError):
@@ -29,7 +31,7 @@ _HTTP_PROXY = (
 _REMEDIES: dict[type[Exception], str] = {
     sdk.NoCredentialsError: "set AWS_PROFILE, or AWS_ENDPOINT_URL for a local cloud",
     sdk.NoRegionError: "set AWS_REGION or the region of your profile",
-    sdk.ProfileNotFound: "set AWS_PROFILE to one that `aws configure list-profiles` shows",
+    sdk.ProfileNotFound: "check AWS_PROFILE; `aws configure list-profiles` shows your profiles",
     sdk.ConfigParseError: "correct the file",
     sdk.InvalidConfigError: _PROFILE,
     sdk.PartialCredentialsError: "complete the credentials",
@@ -47,6 +49,7 @@ _REMEDIES: dict[type[Exception], str] = {
     sdk.HTTPClientError: "check HTTPS_PROXY, AWS_CA_BUNDLE and the credentials for invalid characters",
 }
 """What to do by the SDK's error; the first that fits."""
+_UNREACHABLE = (sdk.ConnectionError, sdk.ConnectionClosedError, sdk.ReadTimeoutError)
 _TEXTS: dict[type[Exception], str] = {
     sdk.NoCredentialsError: "no AWS credentials",
     sdk.NoRegionError: "no AWS region",
@@ -79,21 +82,35 @@ def translated_errors() -> Iterator[None]:
 
 def explain(error: Exception) -> str:
     """Describe an error of AWS or its SDK in one line, with a remedy if there is one, without secrets."""
+    problem, remedy = diagnose(error)
+    separator = "; " if isinstance(error, sdk.ClientError) else ": "
+    return f"{problem}{separator}{remedy}" if remedy else problem
+
+
+def diagnose(error: Exception) -> tuple[str, str]:
+    """Return the problem and the remedy, which is empty if there is none."""
     if isinstance(error, sdk.ClientError):
         return _refusal(error)
+    if isinstance(error, _UNREACHABLE) and (endpoint := _local_endpoint(error)):
+        return f"no local cloud answers at {endpoint}", "is `orderwatch up` still running?"
     text = _TEXTS.get(type(error)) or " ".join(str(error).split()).rstrip(".:")
-    remedy = next((f": {remedy}" for kind, remedy in _REMEDIES.items() if isinstance(error, kind)), "")
+    remedy = next((remedy for kind, remedy in _REMEDIES.items() if isinstance(error, kind)), "")
     ignored = _unreadable_files() if isinstance(error, (sdk.NoCredentialsError, sdk.ProfileNotFound)) else []
-    return f"{text}{remedy}" + (f" ({', '.join(ignored)} cannot be read)" if ignored else "")
+    return text, remedy + (f" ({', '.join(ignored)} cannot be read)" if ignored else "")
 
 
-def _refusal(error: sdk.ClientError) -> str:
+def _local_endpoint(error: Exception) -> str:
+    """Return the endpoint if it is on this machine, otherwise an empty text."""
+    endpoint = str(getattr(error, "kwargs", {}).get("endpoint_url", ""))
+    return endpoint.rstrip("/") if urlsplit(endpoint).hostname in LOOPBACK_HOSTS else ""
+
+
+def _refusal(error: sdk.ClientError) -> tuple[str, str]:
     reported = error.response["Error"]
     code = reported.get("Code", "unknown error")
     # A refused PutParameter may quote the value.
     message = "" if error.operation_name == "PutParameter" else f": {' '.join(reported.get('Message', '').split())}"
-    remedy = f"; {_CREDENTIALS}" if code in _REFUSED_CREDENTIALS else ""
-    return f"AWS refused {error.operation_name} ({code}){message}{remedy}"
+    return f"AWS refused {error.operation_name} ({code}){message}", _CREDENTIALS if code in _REFUSED_CREDENTIALS else ""
 
 
 def _unreadable_files() -> list[str]:

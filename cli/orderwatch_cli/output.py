@@ -1,24 +1,29 @@
 """Prints results: tables for people, one JSON document for machines.
 
-Removes control and invisible characters from texts of shops and Trackstar, which could manipulate the terminal.
+On a terminal, severities have colors (unless NO_COLOR is set), and amounts and times are not broken. Control and
+invisible characters of texts of shops and Trackstar, which could manipulate the terminal, are removed.
 """
 
 import json
 import re
 import shutil
 import sys
-from collections.abc import Collection, Sequence
+import textwrap
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
 from rich.cells import cell_len
 from rich.console import Console
+from rich.containers import Lines
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from orderwatch.alerts.kinds import Severity, severity_of
 from orderwatch.clock import duration
+from orderwatch.records import HealthState
 from orderwatch.rendering.formatting import clean
 from orderwatch.sanitize import HIDDEN
 
@@ -43,9 +48,57 @@ def printable(text: str) -> str:
     return _CONTROL.sub(" ", _INVISIBLE.sub("", text))
 
 
+_GLUE = "\ue000"
+"""Replaces a space while a text is wrapped: Rich breaks lines at no-break spaces too."""
+_UNBROKEN = re.compile(
+    r"(?<=\d) (?=(?:s|min|h|d|hours?|minutes?|days?|business)\b|[A-Z]{3}\b)"  # 186.54 USD, 27 d
+    r"|(?<=\d [hd]) (?=\d)"  # 3 h 20 min
+    r"|(?<=\b[A-Z][a-z]{2}) (?=\d)|(?<=\d) (?=[A-Z][a-z]{2}\b)"  # Wed 4 Mar
+    r"|(?<=\w) (?=\d\d:\d\d)|(?<=\d\d:\d\d) (?=[A-Z]{2,5}\b|[+-]\d)"  # 13:33 CET
+    r"|[\u00a0\u202f]"
+)
+"""The spaces of amounts, durations and times."""
+
+
+def _glued(text: str) -> str:
+    return _UNBROKEN.sub(_GLUE, text)
+
+
+def _unglued(text: str) -> str:
+    return text.replace(_GLUE, " ")
+
+
+def wrapped(text: str, width: int | None, *, indent: str = "") -> list[str]:
+    """Wrap a line between words, but not within an amount or a time.
+
+    Args:
+        text: The line.
+        width: The width in characters; None: do not wrap.
+        indent: Begins every line but the first.
+    """
+    if width is None:
+        return [text]
+    lines = textwrap.wrap(
+        _glued(text), max(width, 20), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return [_unglued(each) for each in lines]
+
+
+class _PrintableText(Text):
+    """A text of which Rich does not break amounts and times."""
+
+    def wrap(self, *arguments: Any, **options: Any) -> Lines:
+        glued = self.copy()
+        glued.plain = _glued(self.plain)
+        lines = glued.wrap(*arguments, **options)
+        for each in lines:
+            each.plain = _unglued(each.plain)
+        return lines
+
+
 def printable_text(text: str, style: str = "") -> Text:
     """Make a text safe for Rich, without interpreting markup in it."""
-    return Text(printable(text), style)
+    return _PrintableText(printable(text), style)
 
 
 def printable_json(document: str) -> str:
@@ -64,6 +117,12 @@ def document(value: BaseModel | Sequence[BaseModel]) -> None:
     sys.stdout.write(json.dumps(whole, indent=2) + "\n")
 
 
+def document_line(value: BaseModel) -> None:
+    """Print a JSON document on one line, at once."""
+    sys.stdout.write(json.dumps(_plain(value)) + "\n")
+    sys.stdout.flush()
+
+
 def _plain(value: BaseModel) -> Any:
     return value.model_dump(mode="json")
 
@@ -78,9 +137,59 @@ def raw(document: str) -> None:
     sys.stdout.write(printable_json(document) + "\n")
 
 
+def styled_line(*parts: tuple[str, str]) -> None:
+    """Print one line of texts, each with its style."""
+    shown = Text()
+    for text, style in parts:
+        shown.append(printable(text).replace("\n", " "), style)
+    _console().print(shown, soft_wrap=True)
+
+
+def _console(width: int | None = None) -> Console:
+    return Console(highlight=False, width=width)
+
+
 def terminal_width() -> int | None:
     """Return the width of the terminal in columns; None if the output goes to a file or a pipe."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+OK, PROBLEM, ATTENTION = "green", "bold red", "yellow"
+"""Styles of results, problems, and what needs attention but not now."""
+_OF_SEVERITY = {Severity.CRITICAL: PROBLEM, Severity.WARNING: ATTENTION, Severity.INFO: OK}
+
+
+def style_of_kind(kind: str) -> str:
+    """Return the style of an alert's kind, by its severity."""
+    return _OF_SEVERITY[severity_of(kind)]
+
+
+def style_of_level(level: str | None) -> str:
+    """Return the style of a log line's level."""
+    return {"ERROR": PROBLEM, "CRITICAL": PROBLEM, "WARNING": ATTENTION}.get((level or "").upper(), "")
+
+
+def _style_of_health(health: str) -> str:
+    return OK if health == HealthState.HEALTHY else style_of_kind(f"connection.{health}")
+
+
+def _style_of_status(status: str) -> str:
+    """The style of an order's status, of which `, late` may be a part: the more severe of the two."""
+    severities = {severity_of(f"order.{each}") for each in status.split(", ")}
+    return PROBLEM if Severity.CRITICAL in severities else ATTENTION
+
+
+def _style_of_state(state: str) -> str:
+    return ATTENTION if state.startswith(("pending", "not confirmed", "confirmed by link")) else OK
+
+
+_STYLES: Mapping[str, Callable[[str], str]] = {
+    "kind": style_of_kind,
+    "health": _style_of_health,
+    "status": _style_of_status,
+    "state": _style_of_state,
+}
+"""The style of a cell by the heading of its column."""
 
 
 def table(
@@ -121,9 +230,16 @@ def table(
     for name, least in zip(columns, _least_widths(columns, cells, flexible), strict=True):
         shown.add_column(name, no_wrap=name not in flexible, min_width=least, overflow="fold")
     for row, url in zip(cells, addresses or [None] * len(cells), strict=True):
-        style = Style(link=url)
-        shown.add_row(*(Text(cell, style if name == linked else "") for name, cell in zip(columns, row, strict=True)))
-    Console(highlight=False, width=width or sum(_widths(columns, cells)) + GAP * (len(columns) - 1)).print(shown)
+        pairs = zip(columns, row, strict=True)
+        shown.add_row(*(_shown(name, cell, url if name == linked else None) for name, cell in pairs))
+    _console(width or sum(_widths(columns, cells)) + GAP * (len(columns) - 1)).print(shown)
+
+
+def _shown(heading: str, cell: str, url: str | None) -> Text:
+    shown = _PrintableText(cell, _style(heading, cell))
+    if url:
+        shown.stylize(Style(link=url))
+    return shown
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
@@ -146,7 +262,11 @@ def _print_list(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             sys.stdout.write("\n")
         for heading, cell in zip(columns, row, strict=True):
             if cell != NOTHING:
-                line(f"{heading:<{longest}}  {cell}")
+                styled_line((f"{heading:<{longest}}  ", ""), (cell, _style(heading, cell)))
+
+
+def _style(heading: str, cell: str) -> str:
+    return _STYLES[heading](cell) if heading in _STYLES and cell != NOTHING else ""
 
 
 def moment(at: datetime, *, utc: bool = False, seconds: bool = False) -> str:

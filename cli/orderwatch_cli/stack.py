@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
 
@@ -94,6 +95,9 @@ class StackParameters(BaseModel):
     slack_enabled: bool
     alert_statuses: str = "exception,backordered,cancelled"
     log_level: str = "INFO"
+    time_zone: str = "UTC"
+    late_warning_hours: int = 24
+    stuck_days: int = 0
 
     @property
     def watched_statuses(self) -> list[str]:
@@ -176,18 +180,27 @@ def find_stack(aws: Aws, name: str) -> Stack:
     Raises:
         StackError: The stack does not exist or lacks the outputs of orderwatch.
     """
-    try:
-        described = aws.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if error.response["Error"].get("Code") == "ValidationError":
-            raise StackError(f"no stack {name} in this account and region: set --stack-name") from None
-        raise
+    described = _described(aws, name)
     try:
         outputs, parameters = _outputs(described), _parameters(described)
     except ValidationError:
         status = described["StackStatus"]
         raise StackError(f"stack {name} ({status}) lacks the outputs of orderwatch: deploy template.yaml") from None
     return Stack(aws, name, described["StackStatus"], outputs, parameters, _resources(aws, name))
+
+
+def _described(aws: Aws, name: str) -> "StackTypeDef":
+    try:
+        return aws.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code")
+        if code == "ValidationError":
+            raise StackError(f"no stack {name} in this account and region: set --stack-name") from None
+        if code:
+            raise
+    except (ResponseParserError, LookupError):
+        pass
+    raise StackError("the endpoint does not answer as AWS does: check --endpoint-url and AWS_ENDPOINT_URL")
 
 
 def _outputs(described: "StackTypeDef") -> Outputs:

@@ -4,8 +4,10 @@ import io
 import os
 import re
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 _SIZE = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 
@@ -33,3 +35,29 @@ def discard_unwritable_output() -> None:
     except OSError:
         with suppress(OSError):
             sys.stdout.close()
+
+
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """End successfully if the reader of standard output has seen enough, as `head` does.
+
+    Raises:
+        SystemExit: The block ended, or nobody reads its output.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        _end_unread(0)
+    except SystemExit as left:
+        if isinstance(left.__context__, BrokenPipeError):  # Typer and Rich exit with 1
+            _end_unread(0)
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _end_unread(left.code)
+        raise
+
+
+def _end_unread(code: str | int | None) -> NoReturn:
+    discard_unwritable_output()
+    raise SystemExit(code) from None

@@ -1,4 +1,4 @@
-"""The commands that need the repository: `demo`, `preview`, `shop` and `up`."""
+"""The commands that need the repository: `demo`, `shop` and `up` (`preview` is in `preview.command`)."""
 
 import os
 import re
@@ -14,7 +14,6 @@ from rich.console import Console
 from orderwatch_cli.arguments import check_connection_id
 from orderwatch_local.cloud.watch import WatchedShop, token_variable
 from orderwatch_local.demo.run import run_demo
-from orderwatch_local.preview.command import preview
 from orderwatch_local.simulator.commands import ShopCommands
 from orderwatch_local.simulator.interactive import POLL_EVERY, Prompt, PromptStream, serve_one_shop, serve_shops
 from orderwatch_local.simulator.script import API_KEY, SHOP_NAMES
@@ -23,8 +22,6 @@ from orderwatch_local.up.run import run_up
 
 VENDOR = "https://production.trackstarhq.com"
 
-app = typer.Typer(rich_markup_mode=None)
-app.command()(preview)
 Port = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Port on 127.0.0.1; 0 takes a free one.")]
 Seed = Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the scripted day.")]
 
@@ -61,28 +58,27 @@ def _schedule(value: str) -> str:
 
 
 _CONNECTION = typer.Option(
-    metavar="CONNECTION_ID", help="Trackstar's id of a connection; repeat it for more shops.", callback=_connection_ids
+    metavar="CONNECTION_ID", help="Trackstar's ID of a connection; repeat it for more shops.", callback=_connection_ids
 )
 _URL = typer.Option(metavar="URL", help="Base URL of the Trackstar API.", callback=_web_address)
 _NAME = typer.Option(metavar="NAME", help="Name of the shop in alerts; ID=NAME if there are several shops.")
 _STATUSES = typer.Option(metavar="STATUSES", help="Statuses to alert on.", callback=_statuses)
 _EVERY = typer.Option(min=1.0, metavar="SECONDS", help="Polling interval, in addition to the schedule.")
-
-
 _DEMO = typer.Option("--demo", help="Watch a simulated shop, whose orders you change by commands.")
 _SCHEDULE = typer.Option(metavar="SCHEDULE", help="Polling schedule.", callback=_schedule)
 
 
-@app.command()
 def demo(
     seed: Seed = 1,
     pause: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Pause after each simulated hour.")] = 0.0,
 ) -> None:
-    """Play a day of three simulated shops on a local cloud and show every alert."""
+    """Play a simulated day and show every alert.
+
+    Runs on a local cloud, with three simulated shops.
+    """
     raise typer.Exit(0 if run_demo(Console(highlight=False), seed=seed, pause=pause) else 1)
 
 
-@app.command()
 def up(
     *,
     connection: Annotated[list[str] | None, _CONNECTION] = None,
@@ -96,11 +92,11 @@ def up(
     json: Annotated[bool, typer.Option("--json", help="Print one orderwatch.alert.v1 a line.")] = False,
     for_sam: Annotated[bool, typer.Option("--for-sam", help="Run functions only by `sam local invoke`.")] = False,
 ) -> None:
-    """Watch your own shops from this machine, without an AWS account.
+    """Watch your own shops from this machine.
 
-    Set the API key in TRACKSTAR_API_KEY and each shop's access token in TRACKSTAR_ACCESS_TOKEN_<connection id> or
-    TRACKSTAR_ACCESS_TOKEN. You are prompted for what is not set. With --demo, it watches a simulated shop instead,
-    whose orders you change by commands.
+    It needs no AWS account. Set the API key in TRACKSTAR_API_KEY and each shop's access token in
+    TRACKSTAR_ACCESS_TOKEN_CONNECTION_ID or TRACKSTAR_ACCESS_TOKEN. You are prompted for what is not set. With --demo,
+    it watches a simulated shop instead, whose orders you change by commands.
     """
     make_request = partial(Request, schedule=schedule, statuses=statuses, port=port, for_sam=for_sam)
     if demo:
@@ -136,7 +132,6 @@ def _watch_demo(make_request: Callable[..., Request], *, every: float, as_json: 
         run_up(request, out=out, log=log, as_json=as_json, prompt=prompt)
 
 
-@app.command()
 def shop(
     seed: Seed = 1,
     port: Port = 0,
@@ -144,9 +139,10 @@ def shop(
     *,
     still: Annotated[bool, typer.Option("--still", help="Change orders only by the commands that you type.")] = False,
 ) -> None:
-    """Serve three simulated shops for `orderwatch up` to watch, and change their orders by commands.
+    """Serve three simulated shops.
 
-    Commands are read from a prompt or from standard input: `help` lists them.
+    `orderwatch up` can watch them. Their orders change by themselves and by commands, which are read from a prompt or
+    from standard input: `help` lists them.
     """
     serve_shops(seed=seed, port=port, seconds_an_hour=None if still else hour)
 

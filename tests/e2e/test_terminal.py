@@ -49,7 +49,12 @@ def test_a_result_is_printed_whatever_the_terminal(environment: dict[str, str]) 
     ("command", "code", "err"),
     [
         (f"{PREVIEW} >/dev/full", 1, "orderwatch: No space left on device\n"),
-        (f"{PREVIEW} | (exec <&-; sleep 3)", 1, ""),
+        (f"{PREVIEW} | (exec <&-; sleep 3)", 0, ""),
+        (f"{PREVIEW} | head -1 >/dev/null", 0, ""),
+        (f"{PROGRAM} --help | (exec <&-; sleep 3)", 0, ""),
+        (f"{PROGRAM} preview --channel json | (exec <&-; sleep 3)", 0, ""),
+        (f"{PROGRAM} connect-slack <&-", 1, "orderwatch: no AWS credentials"),
+        (f"{SHOPS} | (exec <&-; sleep 3)", 1, "orderwatch: no AWS credentials"),
         (f"{SHOPS} >&-", 1, "orderwatch: no AWS credentials: set AWS_PROFILE"),
         (f"{SHOPS} 2>&-", 1, ""),
         (f"{PROGRAM} up --connection conn_a <&-", 1, "orderwatch: no API key: set TRACKSTAR_API_KEY\n"),

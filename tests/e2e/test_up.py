@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -76,7 +77,7 @@ def test_up_prints_json_and_exits_after_its_reader_has_exited() -> None:
             below = children_of(up.pid)
             up.stdout.close()
             say(shop, "fail 1043")
-            assert up.wait(timeout=WITHIN) == 1
+            assert up.wait(timeout=WITHIN) == 0
             assert all(map(ends, below))
             assert not re.search("Traceback|Error|Exception", up.stderr.read())
 
@@ -101,7 +102,19 @@ def test_a_command_exits_quietly_after_its_reader_has_exited(command: tuple[str,
         assert process.stderr
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(timeout=WITHIN) == 1
+        assert process.wait(timeout=WITHIN) == 0
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("pause", [0, 0.01, 0.1])
+def test_a_second_interrupt_causes_no_traceback(pause: float) -> None:
+    with running("shop") as process:
+        Lines(process.stdout).until("help")
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(pause)
+        assert process.wait(timeout=WITHIN) in {130, -signal.SIGINT}
+        assert process.stderr
         assert process.stderr.read() == ""
 
 

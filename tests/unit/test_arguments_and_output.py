@@ -1,6 +1,8 @@
 """Input and output of the command line: moments, tables, commands in messages, help, and invalid arguments."""
 
+import io
 import os
+import re
 import shlex
 import sys
 import time
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 import typer
 from rich.console import Console
+from rich.panel import Panel
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -20,6 +23,7 @@ from orderwatch_cli import main, output
 from orderwatch_cli.arguments import since_moment
 from orderwatch_cli.aws import is_endpoint
 from orderwatch_cli.command_hints import Commands, program
+from orderwatch_cli.commands import COMMANDS as LISTED
 from orderwatch_cli.commands import EXAMPLES
 from orderwatch_cli.terminal import adapt_to_terminal
 from tests.support.clocks import NOON
@@ -28,7 +32,7 @@ from tests.support.template import ROOT
 MINUTE = timedelta(minutes=1)
 ALERT = "2c829bb9b086ea591bd42ab4f79fe763"
 COMMANDS: dict[str, Any] = get_command(main.app).commands  # type: ignore[attr-defined]
-OPERATOR_COMMANDS = sorted([*main.OPERATOR_COMMANDS, *main.OPERATOR_GROUPS])
+OPERATOR_COMMANDS = [name for name, entry in LISTED.items() if not entry.needs_checkout]
 
 
 @pytest.fixture
@@ -133,6 +137,62 @@ def test_a_width_that_is_no_number_of_columns_is_ignored(columns: str, monkeypat
     assert ("COLUMNS" in os.environ, os.environ["LINES"]) == (False, "24")
 
 
+@pytest.mark.parametrize(
+    "whole",
+    [
+        *("186.54 USD", "1,204.00 EUR", "27 d", "3 h 20 min", "45 s", "3 business", "Wed 4 Mar 13:33 CET"),
+        *("28 Feb", "2026-03-02 09:00 UTC", "13:33 +0530", "40\u00a0kg"),
+    ],
+)
+def test_amounts_and_times_are_not_broken(whole: str) -> None:
+    text = f"An order of some shop has been waiting for so long: {whole}, and that is what it is about."
+    console = Console(file=io.StringIO(), width=20, highlight=False)
+    for width in range(20, 80):
+        shown = whole.replace("\u00a0", " ")
+        assert any(shown in line for line in output.wrapped(text, width))
+        console.width = width + 4
+        with console.capture() as captured:
+            console.print(Panel(output.printable_text(text)))
+        assert any(shown in line for line in captured.get().splitlines()), width
+    assert output.wrapped(text, None) == [text]
+
+
+@pytest.mark.parametrize(
+    ("column", "colors"),
+    [
+        ("kind", {"order.exception": "red", "order.backordered": "yellow", "order.recovered": "green"}),
+        ("health", {"healthy": "green", "stale": "yellow", "initial_sync": "yellow", "blocked": "red"}),
+        ("status", {"exception": "red", "backordered": "yellow", "on_hold, late": "red", "confirmed, stuck": "yellow"}),
+        (
+            "state",
+            {
+                "pending for 1 h": "yellow",
+                "not confirmed": "yellow",
+                "confirmed by link": "yellow",
+                "sent after 3 s": "green",
+            },
+        ),
+        ("shop", {"exception": ""}),
+    ],
+)
+@pytest.mark.parametrize("width", [10, 80])
+def test_severities_have_colors_on_a_terminal_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, column: str, colors: dict[str, str], width: int
+) -> None:
+    monkeypatch.setattr(output, "terminal_width", lambda: width)
+    codes = {"red": "\x1b[1;31m", "yellow": "\x1b[33m", "green": "\x1b[32m", "": ""}
+    rows = [(cell, "x" * 20) for cell in colors]
+    for environment in ({}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1", "TERM": "xterm"}):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        output.table((column, "id"), rows, empty="none")
+        out = capsys.readouterr().out
+        is_colored = "FORCE_COLOR" in environment and "NO_COLOR" not in environment
+        for cell, color in colors.items():
+            assert (f"{codes[color]}{cell}" in out) is (is_colored or not color)
+        monkeypatch.delenv("NO_COLOR", raising=False)
+
+
 # Commands in messages
 
 
@@ -187,11 +247,20 @@ def test_help_has_meaningful_metavars_and_valid_examples(name: str) -> None:
         COMMANDS[name].make_context(name, words, parent=typer.Context(get_command(main.app)))
 
 
-def test_command_list_fits_into_sixty_columns() -> None:
-    listed = CliRunner().invoke(main.app, ["--help"], terminal_width=60).stdout.splitlines()
-    assert [
-        line for line in listed if line.split()[:1] and line.split()[0] in OPERATOR_COMMANDS and line.endswith("...")
-    ] == []
+@pytest.mark.parametrize("name", [*sorted(COMMANDS), "alerts show", "subscriptions confirm"])
+def test_help_shows_no_type_of_python(name: str) -> None:
+    help_text = CliRunner().invoke(main.app, [*name.split(), "--help"]).stdout
+    assert help_text.startswith(f"Usage: root {name} [OPTIONS]")
+    assert re.findall(r"<\w+[|>\[]|\{|\bstr\b", help_text) == []
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_command_list_is_grouped_and_cuts_no_summary(width: int) -> None:
+    listed = CliRunner().invoke(main.app, ["--help"], terminal_width=width).stdout
+    groups = dict.fromkeys(entry.group for entry in LISTED.values())
+    assert re.findall(r"^(\S.*):$", listed, re.MULTILINE) == ["Options", *groups]
+    words = " ".join(listed.split())
+    assert [name for name, entry in LISTED.items() if f" {name} {entry.summary}" not in words] == []
 
 
 def test_completion_finds_commands_and_options() -> None:
@@ -212,7 +281,7 @@ def command_and_its_own(name: str) -> list[Any]:
 def test_reference_lists_every_command_and_option() -> None:
     page = (ROOT / "docs/cli.md").read_text()
     sections = {part.partition("\n")[0].strip("`"): part for part in page.split("\n### ")[1:]}
-    assert sections.keys() == COMMANDS.keys()
+    assert {name: group(page, name) for name in sections} == {name: entry.group for name, entry in LISTED.items()}
     for name in OPERATOR_COMMANDS:
         for parameter in (each for command in command_and_its_own(name) for each in command.params):
             for option in parameter.opts:
@@ -220,11 +289,36 @@ def test_reference_lists_every_command_and_option() -> None:
                     assert f"`{option}`" in sections[name], (name, option)
 
 
+def group(page: str, name: str) -> str:
+    """The heading above the section of a command."""
+    return page[: page.index(f"### `{name}`")].rpartition("\n## ")[2].partition("\n")[0]
+
+
 COMMON = {"--stack-name", "--endpoint-url", "--json", "--utc", "--help"}
 """Options that the reference describes once."""
 
 
 # Invalid arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["orders", "--limit", "many"], "must be a whole number"),
+        (["orders", "--limit", "0"], "must be at least 1"),
+        (["orders", "--limit", "1.5"], "must be a whole number"),
+        (["test-alert", "--value", "much"], "must be a number"),
+        (["up", "--connection", "conn_1", "--port", "99999"], "must be at most 65535"),
+        (["logs", "--level", "loud"], "'loud' is not one of 'debug', "),
+        (["logs", "poll-order"], "'poll-order' is not one of 'dispatch-polls', "),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_described_in_plain_words(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main.run(arguments)
+    assert re.search(rf"Error: Invalid value for '[-A-Za-z]+': {re.escape(words)}", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_a_profile_that_cannot_be_used(
 
 def test_a_profile_that_does_not_exist(failure: Failure, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "gone")
-    assert "profile (gone) could not be found: set AWS_PROFILE to one that" in str(failure)
+    assert "profile (gone) could not be found: check AWS_PROFILE; `aws configure list-profiles` shows" in str(failure)
 
 
 @pytest.mark.parametrize("name", ["config", "credentials"])

@@ -146,8 +146,10 @@ def test_topic_with_an_unconfirmed_subscription_is_a_problem(
 def test_one_failure_fails_the_report_and_its_lines_are_safe() -> None:
     report = Report.of([ok("a", "fine\x1b[31m\nred"), fail("b", "gone", "put it", "put --it")])
     assert not report.ok
-    assert list(report.lines()) == ["ok    a: fine [31m red", "FAIL  b: gone", "      put it:", "      put --it"]
-    assert Report.of([ok("a", "fine")]).ok
+    problem = ["FAIL  b: gone", "      put it:", "      put --it"]
+    assert list(report.lines()) == [*problem, "ok    a: fine [31m red", "1 problem, 1 ok"]
+    fine = Report.of([ok("a", "fine")])
+    assert (fine.ok, list(fine.lines())[-1]) == (True, "no problems, 1 ok")
 
 
 def refused(operation: str, code: str, message: str) -> ClientError:
@@ -233,6 +235,6 @@ def test_refused_check_is_a_finding_and_stops_no_other_check(
 def test_report_wraps_texts_but_never_commands() -> None:
     command = "aws sns subscribe --topic-arn arn:aws:sns:us-east-1:000000000000:orderwatch-OpsTopic --protocol email"
     found = fail("OpsTopic", "no subscriptions", "subscribe an address and follow the link in the e-mail", command)
-    *words, last = Report.of([found]).lines(40)
+    *words, last, _ = Report.of([found]).lines(40)
     assert all(len(each) <= 40 for each in words)
     assert last.strip() == command

@@ -1,5 +1,7 @@
-"""The whole command line: help, version, and the commands of a checkout."""
+"""The whole command line: help, version, what is imported, and the commands of a checkout."""
 
+import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -7,15 +9,14 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from orderwatch_cli import main
+from orderwatch_cli import command_group
+from orderwatch_cli.commands import COMMANDS
 from orderwatch_cli.main import app
 from orderwatch_local import commands as local
+from tests.support.template import ROOT
 
-COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
-
-
-def names_of_local_commands() -> set[str]:
-    return set(get_command(local.app).commands)  # type: ignore[attr-defined]
+CHECKOUT_COMMANDS = [name for name, entry in COMMANDS.items() if entry.needs_checkout]
+SLOW_IMPORTS = {"boto3", "botocore", "httpx", "pydantic", "rich", "slack_sdk", "holidays", "aws_lambda_powertools"}
 
 
 def test_version_is_that_of_the_package() -> None:
@@ -28,19 +29,47 @@ def test_help_has_a_short_option() -> None:
         assert result.stdout.startswith(f"Usage: {' '.join(['orderwatch', *command])} [OPTIONS]")
 
 
-def test_checkout_has_all_commands_that_need_it() -> None:
-    assert names_of_local_commands() == set(main.CHECKOUT_COMMANDS)
-    assert names_of_local_commands() < set(COMMANDS)
+@pytest.mark.parametrize(
+    ("arguments", "unused"),
+    [
+        (["--help"], SLOW_IMPORTS),
+        (["--version"], SLOW_IMPORTS),
+        (["shops", "--help"], {"httpx", "slack_sdk", "holidays", "orderwatch_local"}),
+        (["preview", "--help"], {"boto3", "httpx", "holidays", "orderwatch_local.cloud"}),
+    ],
+)
+def test_a_command_imports_only_what_it_needs(arguments: list[str], unused: set[str]) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "orderwatch_cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": ":".join(str(ROOT / each) for each in ("layers/orderwatch/python", "cli", "local"))},
+    )
+    imported = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines() if line.startswith("import time:")}
+    assert "typer" in imported
+    assert imported & unused == set()
+
+
+def test_the_list_of_commands_repeats_their_own_summaries() -> None:
+    listed = {name: entry.summary for name, entry in COMMANDS.items()}
+    assert listed == {name: command.help.splitlines()[0] for name, command in get_command(app).commands.items()}  # type: ignore[attr-defined]
+
+
+def test_installed_command_line_lists_no_command_that_needs_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\nTry it:\n  demo " in CliRunner().invoke(app, ["--help"]).stdout
+    monkeypatch.setattr(command_group, "find_spec", lambda name: None)
+    assert "Try it" not in CliRunner().invoke(app, ["--help"]).stdout
 
 
 @pytest.mark.parametrize("arguments", [["-h"], ["--connection", "conn_1", "--json", "more"]])
-@pytest.mark.parametrize("name", main.CHECKOUT_COMMANDS)
+@pytest.mark.parametrize("name", CHECKOUT_COMMANDS)
 def test_checkout_commands_without_a_checkout_say_what_to_do(
     monkeypatch: pytest.MonkeyPatch, name: str, arguments: list[str]
 ) -> None:
-    monkeypatch.setattr(main, "find_spec", lambda name: None)
-    error = CliRunner().invoke(main.checkout_commands(), [name, *arguments]).exception
-    assert isinstance(error, main.CheckoutMissingError)
+    monkeypatch.setattr(command_group, "find_spec", lambda name: None)
+    error = CliRunner().invoke(app, [name, *arguments]).exception
+    assert isinstance(error, command_group.CheckoutMissingError)
     assert "`make setup`" in str(error)
     assert str(error).endswith(f".venv/bin/orderwatch {name}")
 

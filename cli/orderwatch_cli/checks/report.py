@@ -1,13 +1,15 @@
 """The report of `orderwatch doctor`: findings, with a remedy for each problem."""
 
-import textwrap
 from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
-from orderwatch.rendering.formatting import clean
+from orderwatch.rendering.formatting import clean, plural
+from orderwatch_cli.output import wrapped
 
-_INDENT = " " * 6
+OK, FAIL = "ok    ", "FAIL  "
+"""How the lines of findings begin."""
+_INDENT = " " * len(OK)
 
 
 class Finding(BaseModel):
@@ -41,26 +43,24 @@ class Report(BaseModel):
         return cls(ok=all(each.ok for each in listed), findings=listed)
 
     def lines(self, width: int | None = None) -> Iterator[str]:
-        """Yield one line for each finding, its remedy below it, and the command in a line of its own.
+        """Yield one line for each finding, its remedy below it, and the command in a line of its own; then a tally.
+
+        Problems come first.
 
         Args:
             width: Where to wrap lines, in characters; None: nowhere. Commands are never wrapped.
         """
-        for each in self.findings:
-            yield from _wrapped(f"{'ok' if each.ok else 'FAIL':<4}  {clean(f'{each.subject}: {each.found}')}", width)
+        for each in sorted(self.findings, key=lambda finding: finding.ok):
+            yield from wrapped(
+                f"{OK if each.ok else FAIL}{clean(f'{each.subject}: {each.found}')}", width, indent=_INDENT
+            )
             if each.remedy:
                 colon = ":" if each.command else ""
-                yield from _wrapped(f"{_INDENT}{clean(each.remedy)}{colon}", width)
+                yield from wrapped(f"{_INDENT}{clean(each.remedy)}{colon}", width, indent=_INDENT)
             if each.command:
                 yield f"{_INDENT}{clean(each.command)}"
-
-
-def _wrapped(text: str, width: int | None) -> list[str]:
-    if width is None:
-        return [text]
-    return textwrap.wrap(
-        text, max(width, 20), subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False
-    )
+        problems = sum(not each.ok for each in self.findings)
+        yield f"{plural(problems, 'problem') if problems else 'no problems'}, {len(self.findings) - problems} ok"
 
 
 def ok(subject: str, found: str, remedy: str = "", command: str = "") -> Finding:

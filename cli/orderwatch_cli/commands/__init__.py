@@ -1,7 +1,57 @@
-"""The commands, one module for one command or a closely related pair, and the examples in their help."""
+"""The commands, one module for one command or a closely related pair, with their groups and examples in the help."""
 
-import typer
-from typer.models import CommandInfo, TyperInfo
+from dataclasses import dataclass
+
+SET_UP, LOOK, ACT, TRY_IT = "Set up", "Look", "Act", "Try it"
+"""The groups of the help."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command in the list of the help.
+
+    Attributes:
+        group: The group that lists it.
+        summary: The first line of its own help; repeated here, so that the list imports no command.
+        source: The module, and the function or the Typer app with commands of its own.
+    """
+
+    group: str
+    summary: str
+    source: str
+
+    @property
+    def needs_checkout(self) -> bool:
+        """Whether it is part of the package that only a checkout has."""
+        return self.source.startswith(CHECKOUT_PACKAGE)
+
+
+CHECKOUT_PACKAGE = "orderwatch_local"
+_HERE = __name__
+COMMANDS: dict[str, Entry] = {
+    "connect-trackstar": Entry(SET_UP, "Store your Trackstar API key.", f"{_HERE}.connect:connect_trackstar"),
+    "connect": Entry(SET_UP, "Watch a shop, or replace its token.", f"{_HERE}.connect:connect"),
+    "connect-slack": Entry(SET_UP, "Store the URL of your Slack webhook.", f"{_HERE}.connect_slack:connect_slack"),
+    "subscribe": Entry(SET_UP, "Send alerts to an e-mail address.", f"{_HERE}.subscriptions:subscribe"),
+    "subscriptions": Entry(SET_UP, "List who gets messages.", f"{_HERE}.subscriptions:subscriptions"),
+    "settings": Entry(SET_UP, "Show or change a shop's settings.", f"{_HERE}.settings:settings"),
+    "disconnect": Entry(SET_UP, "Stop watching a shop.", f"{_HERE}.connect:disconnect"),
+    "doctor": Entry(LOOK, "Check what alerts depend on.", f"{_HERE}.doctor:doctor"),
+    "shops": Entry(LOOK, "List the shops and their health.", f"{_HERE}.shops:shops"),
+    "orders": Entry(LOOK, "List orders that need attention.", f"{_HERE}.shops:orders"),
+    "alerts": Entry(LOOK, "List alerts, or show one.", f"{_HERE}.alerts:alerts"),
+    "summary": Entry(LOOK, "Show the backlog of all shops.", f"{_HERE}.summary:summary"),
+    "logs": Entry(LOOK, "Show the logs of the functions.", f"{_HERE}.logs:logs"),
+    "poll": Entry(ACT, "Poll shops now.", f"{_HERE}.poll:poll"),
+    "redrive": Entry(ACT, "Send overdue alerts.", f"{_HERE}.redrive:redrive"),
+    "test-alert": Entry(ACT, "Send a test alert.", f"{_HERE}.test_alert:send_test_alert"),
+    "env-json": Entry(ACT, "Write files for `sam local invoke`.", f"{_HERE}.env_json:env_json"),
+    "demo": Entry(TRY_IT, "Play a simulated day and show every alert.", f"{CHECKOUT_PACKAGE}.commands:demo"),
+    "up": Entry(TRY_IT, "Watch your own shops from this machine.", f"{CHECKOUT_PACKAGE}.commands:up"),
+    "shop": Entry(TRY_IT, "Serve three simulated shops.", f"{CHECKOUT_PACKAGE}.commands:shop"),
+    "preview": Entry(TRY_IT, "Show an alert as each channel shows it.", f"{CHECKOUT_PACKAGE}.preview.command:preview"),
+}
+"""Every command, in the order of the help."""
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "doctor": ("orderwatch doctor", "orderwatch doctor --json"),
@@ -28,7 +78,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "orderwatch alerts show 2c829bb9b086ea591bd42ab4f79fe763 --channel sms",
     ),
     "logs": (
-        "orderwatch logs poll-orders",
+        "orderwatch logs poll-orders --follow",
         "orderwatch logs publish-alerts --since 1d --level warning",
         "orderwatch logs --alert 2c829bb9b086ea591bd42ab4f79fe763 --since 1d",
     ),
@@ -48,13 +98,3 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "preview": ("orderwatch preview", "orderwatch preview --html preview.html"),
 }
 """The examples of each command; a test parses all of them."""
-
-
-def add_examples(app: typer.Typer) -> None:
-    """Append the examples to the help of each command."""
-    commands: list[CommandInfo | TyperInfo] = [*app.registered_commands, *app.registered_groups]
-    for command in commands:
-        name = command.name or (command.callback.__name__ if command.callback else "")
-        if lines := EXAMPLES.get(name):
-            # Click does not wrap a paragraph that begins with \b.
-            command.epilog = "\n".join(("\b", "Examples:", *(f"  {each}" for each in lines)))

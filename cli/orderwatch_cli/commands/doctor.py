@@ -8,7 +8,7 @@ from orderwatch.errors import SettingsError
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, StackName
 from orderwatch_cli.aws import Aws
-from orderwatch_cli.aws_errors import AWS_ERRORS, explain
+from orderwatch_cli.aws_errors import AWS_ERRORS, diagnose, explain
 from orderwatch_cli.checks.delivery import (
     check_pending_alerts,
     check_queues,
@@ -16,7 +16,7 @@ from orderwatch_cli.checks.delivery import (
     check_topics,
     check_triggers,
 )
-from orderwatch_cli.checks.report import Finding, Report, fail, ok
+from orderwatch_cli.checks.report import FAIL, OK, Finding, Report, fail, ok
 from orderwatch_cli.checks.resources import check_alarms, check_functions, check_tables_and_queues, is_gone
 from orderwatch_cli.checks.secrets import check_secrets
 from orderwatch_cli.checks.trackstar import check_trackstar
@@ -40,7 +40,7 @@ _CHECKS: dict[str, Callable[[Stack], Iterator[Finding]]] = {
 def doctor(stack_name: StackName = STACK_NAME, endpoint_url: Endpoint = None, *, json: Json = False) -> None:
     """Check what alerts depend on.
 
-    Prints a remedy for each problem. The exit code is 1 if there is a problem.
+    Problems come first, each with a remedy. The exit code is 1 if there is a problem.
     """
     with Aws(endpoint_url=endpoint_url) as aws:
         report = check_stack(aws, stack_name)
@@ -48,7 +48,8 @@ def doctor(stack_name: StackName = STACK_NAME, endpoint_url: Endpoint = None, *,
         output.document(report)
     else:
         for line in report.lines(output.terminal_width()):
-            output.line(line)
+            style = {OK: output.OK, FAIL: output.PROBLEM}.get(line[: len(OK)], "")
+            output.styled_line((line[: len(OK)], style), (line[len(OK) :], ""))
     raise typer.Exit(0 if report.ok else 1)
 
 
@@ -59,7 +60,8 @@ def check_stack(aws: Aws, stack_name: str) -> Report:
     except StackError as error:
         return Report.of([fail("stack", str(error), "deploy it, or select it with AWS_PROFILE and AWS_REGION")])
     except AWS_ERRORS as error:
-        return Report.of([fail("AWS", explain(error), "check the credentials, the region and the endpoint")])
+        problem, remedy = diagnose(error)
+        return Report.of([fail("AWS", problem, remedy or "check the credentials, the region and the endpoint")])
     return Report.of(_findings(stack))
 
 

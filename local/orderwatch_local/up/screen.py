@@ -99,4 +99,4 @@ class Screen:
             Exit: Nobody reads them.
         """
         if self._out.quiet:
-            raise typer.Exit(1)
+            raise typer.Exit

@@ -6,6 +6,7 @@ from itertools import takewhile
 
 import pytest
 
+from orderwatch.rendering.formatting import plural
 from orderwatch_cli.checks.delivery import check_slack
 from orderwatch_cli.checks.trackstar import check_trackstar
 from orderwatch_cli.commands import doctor
@@ -40,8 +41,10 @@ def test_stack_without_problems_is_ok_in_every_line(operated: Operated) -> None:
     operated.put(f"connections/{CONNECTION}/name", "a name need not be encrypted")
     ran = operated.run("doctor")
     assert (ran.code, ran.err) == (0, "")
-    assert {line[:6] for line in ran.out.splitlines()} == {"ok    "}
-    assert {line[6:].partition(": ")[0] for line in ran.out.splitlines()} >= set(SUBJECTS)
+    *lines, tally = ran.out.splitlines()
+    assert {line[:6] for line in lines} == {"ok    "}
+    assert {line[6:].partition(": ")[0] for line in lines} >= set(SUBJECTS)
+    assert tally == f"no problems, {len(lines)} ok"
     report = operated.run("doctor", "--json").out
     assert '"ok": true' in report
     assert '"subject": "SlackDeadLetterQueue"' in report
@@ -214,8 +217,9 @@ def assert_reported(operated: Operated, problems: list[Problem]) -> None:
         cause(operated)
     ran = operated.run("doctor")
     assert (ran.code, ran.err) == (1, "")
-    failed = [line for line in ran.out.splitlines() if line.startswith("FAIL")]
-    assert len(failed) == len(problems), failed
+    marks = [line[:4] for line in ran.out.splitlines() if not line.startswith(" ")][:-1]
+    assert marks == ["FAIL"] * len(problems) + ["ok  "] * (len(marks) - len(problems))
+    assert ran.out.splitlines()[-1].startswith(f"{plural(len(problems), 'problem')}, ")
     for _, names, remedy in problems:
         assert remedy in lines_below(ran.out, f"FAIL  {names}")
     for secret in (API_KEY, TOKEN, WEBHOOK, "very-secret", "another token", "another key", "of two lines"):
