@@ -15,7 +15,7 @@ from orderwatch.alerts.parts import AlertLineItem
 from orderwatch_cli.main import app
 from orderwatch_local.errors import ToolMissingError
 from orderwatch_local.preview import picture
-from orderwatch_local.preview.command import read_alert, show
+from orderwatch_local.preview.command import BODIES, read_alert, show
 from orderwatch_local.preview.mrkdwn import Span, Style, spans
 from orderwatch_local.preview.page import page
 from orderwatch_local.preview.picture import PictureError
@@ -168,9 +168,20 @@ def test_an_invalid_option_is_refused_in_one_sentence(arguments: tuple[str, ...]
 
 
 def test_a_refusal_does_not_quote_the_alert() -> None:
-    with pytest.raises(ValueError, match="alert_id: missing") as caught:
+    with pytest.raises(ValueError, match="alert_id: is missing; kind: must be a text") as caught:
         read_alert(json.dumps({"kind": 7, "connection": "Ada Example"}))
     assert "Ada" not in str(caught.value)
+
+
+@pytest.mark.parametrize("channel", ["json", "chat"])
+def test_a_channel_with_json_is_raw_json_in_a_pipe(channel: str) -> None:
+    piped = CliRunner().invoke(app, ["preview", "--channel", channel]).stdout
+    assert json.loads(piped) == json.loads(BODIES[channel](SAMPLES["order.exception"]))
+
+
+def test_a_piped_preview_can_be_previewed_again() -> None:
+    alert = run("--channel", "json", "--kind", "order.late")
+    assert run("--channel", "email", "--alert", "-", stdin=alert) == run("--channel", "email", "--kind", "order.late")
 
 
 # The pictures

@@ -90,6 +90,7 @@ def test_connect_prints_trackstar_texts_safely(monkeypatch: pytest.MonkeyPatch) 
         health=HealthState.HEALTHY,
         data_as_of=datetime(2026, 1, 5, tzinfo=UTC),
     )
+    monkeypatch.setattr(connect, "_stored_api_key", lambda _: SecretStr("key"))
     monkeypatch.setattr(connect, "connect_shop", lambda *_, **__: connected)
     monkeypatch.setattr(connect, "_connected_shop", lambda *_: None)
     monkeypatch.setattr(arguments, "find_stack", lambda *_: None)

@@ -69,8 +69,9 @@ def connect(
     """
     with stack_at(stack_name, endpoint_url) as stack:
         connection_id = _connected_shop(stack, shop) or check_connection_id(shop)
+        api_key = _stored_api_key(stack)
         token = read_secret(f"access token of {connection_id}")
-        connected = connect_shop(stack, connection_id, access_token=token, name=name)
+        connected = connect_shop(stack, connection_id, api_key=api_key, access_token=token, name=name)
     if json:
         output.document(connected)
         return
@@ -78,15 +79,16 @@ def connect(
     output.line("The next scheduled run polls it. The first poll of a new shop reads its history and sends no alerts.")
 
 
-def connect_shop(stack: Stack, connection_id: str, *, access_token: SecretStr, name: str | None) -> Connected:
+def connect_shop(
+    stack: Stack, connection_id: str, *, api_key: SecretStr, access_token: SecretStr, name: str | None
+) -> Connected:
     """Check the shop with the API and store its token.
 
     Raises:
-        ConnectError: There is no API key yet, the API rejects the shop, or another shop has the token.
+        ConnectError: The API rejects the shop, or another shop has the token.
     """
     if not access_token.get_secret_value():
         raise ConnectError("no access token: enter it at the prompt or on standard input")
-    api_key = _stored_api_key(stack)
     _require_own_token(stack, connection_id, access_token)
     try:
         with Trackstar(stack.parameters.trackstar_base_url) as api:

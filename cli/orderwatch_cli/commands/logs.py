@@ -3,13 +3,14 @@
 import heapq
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
 
+from orderwatch import clock
 from orderwatch.errors import OrderwatchError
 from orderwatch_cli import output
 from orderwatch_cli.arguments import MOMENT_EXAMPLES, Endpoint, Json, Shop, StackName, Utc, since_moment, stack_at
@@ -23,6 +24,10 @@ _NOISE = frozenset(
     }
 )
 """Keys of a line that are shown elsewhere in it, or that say nothing about the event."""
+FOLLOW_EVERY = 2.0
+"""Seconds between two reads with --follow."""
+LATE_LINES = timedelta(seconds=10)
+"""How much later than its time a line may be found."""
 _PLATFORM = ("INIT_START", "START ", "END ", "REPORT ", "EXTENSION")
 """How Lambda's own lines begin, which each invocation writes."""
 
@@ -66,20 +71,22 @@ class LoggedLine(BaseModel):
     exception: str | None = None
 
     def text(self) -> str:
-        """Format level, function, message and fields in one line."""
+        """Format function, message and fields in one line."""
         fields = "".join(f"  {name}={_value(value)}" for name, value in self.fields.items())
-        return f"{self.level or '-':<7} {self.function:<14} {self.message}{fields}"
+        return f"{self.function:<14} {self.message}{fields}"
 
 
 def logs(
     *,
     functions: Annotated[
-        list[Function] | None, typer.Argument(metavar="FUNCTION", help="Functions (default: all).")
+        list[Function] | None,
+        typer.Argument(metavar="FUNCTION", help=f"Functions (default: all): {', '.join(Function)}."),
     ] = None,
     since: Annotated[str, typer.Option(metavar="WHEN", help=f"Start of the log: {MOMENT_EXAMPLES}.")] = "1h",
     alert: Annotated[str | None, typer.Option(metavar="ALERT_ID", help="Alert ID that the lines contain.")] = None,
     shop: Shop = None,
     level: Annotated[Level, typer.Option(help="Minimum level.")] = Level.DEBUG,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show new lines until Ctrl-C.")] = False,
     utc: Utc = False,
     stack_name: StackName = STACK_NAME,
     endpoint_url: Endpoint = None,
@@ -87,22 +94,33 @@ def logs(
 ) -> None:
     """Show the logs of the functions.
 
-    The oldest lines come first.
+    The oldest lines come first. With --follow, --json prints one document a line.
     """
     from_then = since_moment(since, utc=utc)
     with stack_at(stack_name, endpoint_url) as stack:
         contains = [each for each in (alert, resolve_shop(stack, shop) if shop else None) if each]
-        read = read_logs(stack, functions or [], since=from_then, contains=contains)
-        found = [line for line in read if level.includes(line.level)]
-    if json:
-        output.document(found)
-        return
-    if not found:
+        read = follow_logs if follow else read_logs
+        lines = read(stack, functions or [], since=from_then, contains=contains)
+        shown = (line for line in lines if level.includes(line.level))
+        if json and not follow:
+            output.document(list(shown))
+            return
+        is_empty = True
+        for each in shown:
+            is_empty = False
+            if json:
+                output.document_line(each)
+            else:
+                _print(each, utc=utc)
+    if is_empty:
         output.line("no log lines; use --since to look further back")
-    for each in found:
-        output.line(f"{output.moment(each.at, utc=utc, seconds=True)}  {each.text()}")
-        for line in (each.exception or "").splitlines():
-            output.line(f"    {line}")
+
+
+def _print(line: LoggedLine, *, utc: bool) -> None:
+    at, level = output.moment(line.at, utc=utc, seconds=True), line.level or "-"
+    output.styled_line((f"{at}  ", ""), (f"{level:<7}", output.style_of_level(level)), (f" {line.text()}", ""))
+    for each in (line.exception or "").splitlines():
+        output.line(f"    {each}")
 
 
 def read_logs(
@@ -124,9 +142,27 @@ def read_logs(
     return heapq.merge(*by_function, key=lambda line: line.at)
 
 
+def follow_logs(
+    stack: Stack, functions: Sequence[Function], *, since: datetime, contains: Sequence[str]
+) -> Iterator[LoggedLine]:
+    """Yield the lines of `read_logs`, and then new ones, without an end.
+
+    CloudWatch makes lines available some seconds late, and not in their order. So each read goes back `LATE_LINES`.
+    """
+    seen: set[tuple[datetime, str]] = set()
+    while True:
+        for line in read_logs(stack, functions, since=since, contains=contains):
+            if (key := (line.at, line.text())) not in seen:
+                seen.add(key)
+                yield line
+        since = max(since, clock.now() - LATE_LINES)
+        seen = {key for key in seen if key[0] >= since}
+        clock.sleep(FOLLOW_EVERY)
+
+
 def _lines(stack: Stack, function: Function, *, since: datetime, contains: Sequence[str]) -> Iterator[LoggedLine]:
     if function.log_group not in stack.resources:
-        raise LogError(f"this stack has no {function}: deploy it with SlackEnabled=true")
+        raise LogError(f"Slack is off: this stack has no {function}; deploy it with SlackEnabled=true")
     options: Any = {"filterPattern": " ".join(map(_quoted, contains))} if contains else {}
     pages = stack.aws.logs.get_paginator("filter_log_events").paginate(
         logGroupName=stack.resources[function.log_group].id, startTime=int(since.timestamp() * 1000), **options

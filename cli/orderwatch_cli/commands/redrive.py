@@ -25,6 +25,8 @@ _ALTERNATIVES = {
     "StreamFailureQueue": ("it only names records of the stream; send what is still pending with", "redrive"),
     "ScheduleDeadLetterQueue": ("an old scheduled event is useless; do its work with", "poll"),
 }
+SLACK_QUEUES = frozenset({"SlackQueue", "SlackDeadLetterQueue"})
+"""Queues that a stack has only if it posts to Slack."""
 VISIBILITY_TIMEOUT = 60
 """Seconds for which a message is hidden while it is moved."""
 
@@ -126,8 +128,11 @@ def _queues(stack: Stack, name: str) -> tuple[str, str]:
     if name in _ALTERNATIVES:
         reason, command = _ALTERNATIVES[name]
         raise DeadLetterError(f"messages of {name} cannot be moved back: {reason}: {stack.commands.own(command)}")
-    if name not in DEAD_LETTER_SOURCES or name not in stack.resources:
-        raise DeadLetterError(f"this stack has no {name}: use one of {', '.join(sorted(DEAD_LETTER_SOURCES))}")
+    if name in SLACK_QUEUES and name not in stack.resources:
+        raise DeadLetterError(f"Slack is off: this stack has no {name}; deploy it with SlackEnabled=true")
+    existing = sorted(DEAD_LETTER_SOURCES.keys() & stack.resources.keys())
+    if name not in existing:
+        raise DeadLetterError(f"this stack has no {name}: use one of {', '.join(existing)}")
     return stack.resources[name].id, stack.resources[DEAD_LETTER_SOURCES[name]].id
 
 

@@ -12,12 +12,19 @@ from pydantic import ValidationError
 from orderwatch import clock
 from orderwatch.aws.parameters import SETTINGS
 from orderwatch.errors import OrderwatchError
-from orderwatch.shop_settings import WEEKDAYS, ShopSettings, ShopSettingsError, flaws_of, read_shop_settings
+from orderwatch.shop_settings import (
+    DEFAULT_WORKING_DAYS,
+    WEEKDAYS,
+    ShopSettings,
+    ShopSettingsError,
+    flaws_of,
+    read_shop_settings,
+)
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, ShopArgument, StackName, stack_at
 from orderwatch_cli.filters import find_shop
 from orderwatch_cli.parameters import connected_shops
-from orderwatch_cli.stack import STACK_NAME, Stack
+from orderwatch_cli.stack import STACK_NAME, Stack, StackParameters
 
 MAX_VALUE = 4096
 """Characters of a parameter's value; a longer value needs an advanced parameter, which costs money."""
@@ -73,10 +80,10 @@ def settings(
         if holidays_in or holiday:
             changes["holidays"] = _new_holidays(stack, connection_id, holidays_in or [], holiday or [])
         found = put_settings(stack, connection_id, changes) if changes else stored_settings(stack, connection_id)
-    if json:
-        output.line(as_text(found))
-    else:
-        _print(found, connection_id, is_changed=bool(changes or remove))
+        if json:
+            output.line(as_text(found))
+        else:
+            _print(found, stack.parameters, is_changed=bool(changes or remove))
 
 
 def _new_holidays(stack: Stack, connection_id: str, places: list[str], days: list[str]) -> list[Any]:
@@ -85,13 +92,26 @@ def _new_holidays(stack: Stack, connection_id: str, places: list[str], days: lis
     return [*before, *holidays_of(places, years=(year, year + 1)), *days]
 
 
-def _print(found: ShopSettings, connection_id: str, *, is_changed: bool) -> None:
-    if found == ShopSettings():
-        output.line(f"{connection_id} has no settings of its own: the stack's settings apply")
-    else:
-        output.line(as_text(found))
+def _print(found: ShopSettings, parameters: StackParameters, *, is_changed: bool) -> None:
+    own = json.loads(as_text(found))
+    stacks = {
+        "time_zone": parameters.time_zone,
+        "working_days": [day for day in WEEKDAYS if day in DEFAULT_WORKING_DAYS],
+        "holidays": [],
+        "late_warning_hours": parameters.late_warning_hours,
+        "stuck_days": parameters.stuck_days,
+    }
+    rows = [
+        (name.replace("_", " "), _shown(own.get(name, value)), "shop" if name in own else "stack")
+        for name, value in stacks.items()
+    ]
+    output.table(("setting", "value", "set by"), rows, empty="", flexible=("value",))
     if is_changed:
         output.line("The next poll uses them, within 15 minutes. Deadlines that they put in the past raise no alert.")
+
+
+def _shown(value: Any) -> Any:
+    return (", ".join(value) or "none") if isinstance(value, list) else value
 
 
 def stored_settings(stack: Stack, connection_id: str) -> ShopSettings:

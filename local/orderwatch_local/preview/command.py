@@ -16,7 +16,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.model import describe_flaws
+from orderwatch.model import flaws_in_words
 from orderwatch.rendering import amazon_q, email, formatting, slack, sms, sns
 from orderwatch_cli.output import printable, printable_json, printable_text
 from orderwatch_local.preview.mrkdwn import Style, text_spans
@@ -47,7 +47,7 @@ def read_alert(source: Path | str) -> Alert:
     try:
         return Alert.model_validate_json(text)
     except ValidationError as error:
-        raise ValueError(f"not an orderwatch.alert.v1: {describe_flaws(error)}") from None
+        raise ValueError(f"not an orderwatch.alert.v1: {flaws_in_words(error)}") from None
 
 
 def show(alert: Alert, console: Console, *, channel: str = "all") -> None:
@@ -79,17 +79,24 @@ def _sms(alert: Alert) -> tuple[str, RenderableType]:
     return f"SMS ({len(body)} characters)", printable_text(body)
 
 
+BODIES: dict[str, Callable[[Alert], str]] = {"json": sns.json_body, "chat": amazon_q.body}
+"""The channels whose message is JSON, which a pipe gets without a frame."""
+
+
 def _machine(alert: Alert) -> tuple[str, RenderableType]:
-    return "SQS, Lambda, Firehose", _json(sns.json_body(alert))
+    return "SQS, Lambda, Firehose", _json(BODIES["json"](alert))
 
 
 def _chat(alert: Alert) -> tuple[str, RenderableType]:
-    return "HTTPS: Amazon Q Developer", _json(amazon_q.body(alert))
+    return "HTTPS: Amazon Q Developer", _json(BODIES["chat"](alert))
 
 
 def _json(text: str) -> RenderableType:
-    indented = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    return JSONHighlighter()(Text(printable_json(indented), overflow="fold"))
+    return JSONHighlighter()(Text(printable_json(_indented(text)), overflow="fold"))
+
+
+def _indented(text: str) -> str:
+    return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
 
 
 CHANNELS: dict[str, Callable[[Alert], tuple[str, RenderableType]]] = {
@@ -120,7 +127,7 @@ def _block(block: dict[str, Any], zone: tzinfo) -> Iterator[RenderableType]:
 
 
 def _text(text: Mapping[str, str], zone: tzinfo, *, inline: bool) -> Text:
-    shown = Text()
+    shown = printable_text("")
     for span in text_spans({**text, "text": text["text"].replace("\n", ": ", 1)} if inline else text, zone):
         shown.append_text(printable_text(span.text, _STYLES.get(span.style, "")))
     return shown
@@ -162,11 +169,14 @@ def preview(
     channel: Annotated[str, _CHANNEL] = "all",
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="HTML page to write, instead of printing.")] = None,
 ) -> None:
-    """Show what an alert looks like in each channel."""
+    """Show an alert as each channel shows it."""
     shown = [_read(alert)] if alert else [SAMPLES[kind]] if kind else list(SAMPLES.values())
     if html is None:
         one = SAMPLES[DEFAULT_KIND] if len(shown) > 1 else shown[0]
-        show(one, Console(highlight=False), channel=channel)
+        if channel in BODIES and not sys.stdout.isatty():
+            typer.echo(printable_json(_indented(BODIES[channel](one))))
+        else:
+            show(one, Console(highlight=False), channel=channel)
         return
     html.write_text(page(*shown), encoding="utf-8")
     typer.echo(f"wrote {html}")

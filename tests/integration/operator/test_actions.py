@@ -16,9 +16,10 @@ from orderwatch_cli.main import run
 from orderwatch_cli.poll_results import POLL_ENDED, POLL_FAILED
 from orderwatch_cli.stack import QUEUE, STACK_NAME, TABLE
 from orderwatch_local.preview.samples import SAMPLES
+from orderwatch_local.simulator import Response, serve
 from tests.support.alerts import alert_of
 from tests.support.clocks import NOON, FakeClock, running_on
-from tests.support.operated import CONNECTION, TOKEN, TOPIC, Operated, moto_client
+from tests.support.operated import CONNECTION, TOKEN, TOPIC, Operated, moto_client, vendor
 
 HOUR_OLD = {"sent": 1, "unsent": 2}
 ENDED: dict[str, Any] = {"outcome": "finished", "OrdersRead": 12, "OrdersWritten": 3, "AlertsWritten": 1}
@@ -50,6 +51,12 @@ def test_failed_function_is_one_line_with_its_log(operated: Operated) -> None:
     ran = operated.run("poll")
     message = "DispatchPollsFunction failed (KeyError); read its log: orderwatch logs dispatch-polls"
     assert (ran.code, ran.err) == (1, f"orderwatch: {message}\n")
+
+
+def test_answer_of_another_release_is_one_line(operated: Operated) -> None:
+    operated.session.functions.answers["SendSummaryFunction"] = {"summary": "of another form"}
+    message = "the stack's answer has another form: deploy the release of orderwatch that this command line has"
+    assert operated.run("summary") == (1, "", f"orderwatch: {message}\n")
 
 
 def test_poll_of_an_unconnected_shop_is_an_error(operated: Operated) -> None:
@@ -229,17 +236,39 @@ def test_redrive_of_another_queue_says_what_to_do(operated: Operated, queue: str
     assert message in ran.err
 
 
+@pytest.mark.parametrize("queue", ["SlackDeadLetterQueue", "SlackQueue"])
+def test_redrive_of_a_slack_queue_says_that_slack_is_off(operated: Operated, queue: str) -> None:
+    cloudformation = operated.session.cloudformation
+    cloudformation.resources = [each for each in cloudformation.resources if not each.name.startswith("Slack")]
+    ran = operated.run("redrive", "--dead-letters", queue)
+    message = f"Slack is off: this stack has no {queue}; deploy it with SlackEnabled=true"
+    assert (ran.code, ran.out, ran.err) == (1, "", f"orderwatch: {message}\n")
+    assert operated.run("redrive", "--dead-letters", "NoQueue").err.endswith("use one of PollDeadLetterQueue\n")
+
+
 COMMANDS = ("shops", "orders", "alerts", "logs", "poll", "redrive", "summary", "test-alert")
 
 
 @pytest.mark.parametrize("command", ["shops", "logs"])
-def test_unreachable_cloud_is_one_line(capsys: pytest.CaptureFixture[str], command: str) -> None:
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9"])
+def test_dead_local_cloud_is_one_line_with_a_question(
+    capsys: pytest.CaptureFixture[str], command: str, endpoint: str
+) -> None:
     with pytest.raises(SystemExit) as left:
-        run([command, "--endpoint-url", "http://127.0.0.1:9"])
-    err = capsys.readouterr().err
-    assert (left.value.code, err.count("\n")) == (1, 1)
-    assert err.startswith("orderwatch: ")
-    assert "http://127.0.0.1:9" in err
+        run([command, "--endpoint-url", endpoint])
+    message = f"no local cloud answers at {endpoint}: is `orderwatch up` still running?"
+    assert (left.value.code, capsys.readouterr().err) == (1, f"orderwatch: {message}\n")
+
+
+@pytest.mark.parametrize("status", [200, 403, 404])
+@pytest.mark.parametrize("body", [b"", b"<html>hello</html>", b"{}"])
+def test_endpoint_that_is_no_cloud_is_one_line(capsys: pytest.CaptureFixture[str], status: int, body: bytes) -> None:
+    trackstar = vendor()
+    trackstar.intercept = lambda _: Response(status, body=body)
+    with serve(trackstar) as server, pytest.raises(SystemExit) as left:
+        run(["shops", "--endpoint-url", server.url])
+    message = "the endpoint does not answer as AWS does: check --endpoint-url and AWS_ENDPOINT_URL"
+    assert (left.value.code, capsys.readouterr().err) == (1, f"orderwatch: {message}\n")
 
 
 def test_missing_stack_is_one_line_for_every_command(operated: Operated) -> None:

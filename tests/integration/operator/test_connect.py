@@ -2,6 +2,7 @@
 
 import pytest
 
+from orderwatch_cli.commands import connect
 from orderwatch_cli.stack import TABLE
 from orderwatch_local.simulator import Shop, SystemClock
 from tests.support.operated import API_KEY, CONNECTION, TOKEN, Operated
@@ -78,9 +79,23 @@ def test_disconnect_asks_and_keeps_the_orders(with_key: Operated) -> None:
     assert (ran.code, "are kept" in ran.out) == (0, True)
     assert with_key.parameters() == KEY
     assert with_key.rows("ConnectionTable")
-    ran = with_key.run("disconnect", CONNECTION, "--yes")
-    assert (ran.code, ran.err.count("\n")) == (1, 1)
-    assert "no shop conn_a is connected" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (("disconnect", "nope"), "no shop nope is connected; list the shops with: orderwatch shops"),
+        (("disconnect", "nope", "--yes"), "no shop nope is connected; list the shops with: orderwatch shops"),
+        (("connect", "nope"), "/orderwatch/trackstar/api-key, the Trackstar API key, is missing"),
+    ],
+)
+def test_nothing_is_asked_before_it_is_checked(
+    operated: Operated, monkeypatch: pytest.MonkeyPatch, typed: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.setattr(connect, "read_secret", lambda _: pytest.fail("it asks"))
+    ran = operated.run(*typed)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert ran.err.startswith(f"orderwatch: {message}")
 
 
 def test_connect_trackstar_stores_the_key_encrypted(operated: Operated) -> None:

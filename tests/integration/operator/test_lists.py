@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from orderwatch import clock
 from orderwatch.alerts.kinds import KIND_LATE
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.dynamodb import to_item
@@ -133,13 +134,15 @@ def test_orders_link_to_the_shop(urgent: Operated) -> None:
     ("typed", "message"),
     [
         (("orders", "--shop", "conn_other"), "no shop conn_other; list the shops with: "),
-        (("logs", "--shop", "conn_other"), "no shop conn_other; list the shops with: "),
         (("test-alert", "--shop", "conn_other"), "no shop conn_other; list the shops with: "),
         (("alerts", "show", "nope"), "no alert nope; list the IDs with: orderwatch alerts"),
         (("orders", "--status", "exeption"), "no status exeption; statuses: backordered, cancelled, "),
         (("alerts", "--shop", "conn_other"), "no shop conn_other; list the shops with: "),
         (("alerts", "--kind", "order.exeption"), "no kind order.exeption; kinds: connection.blocked, "),
         (("alerts", "--status", "exeption"), "no status exeption; statuses: backordered, "),
+        (("logs", "--shop", "conn_other"), "no shop conn_other; list the shops with: "),
+        (("logs", "--shop", "conn_other", "--json"), "no shop conn_other; list the shops with: "),
+        (("logs", "--shop", "conn_other", "--follow"), "no shop conn_other; list the shops with: "),
     ],
 )
 def test_unknown_filter_is_an_error(operated: Operated, typed: tuple[str, ...], message: str) -> None:
@@ -173,11 +176,12 @@ BY_SHOP = (
 
 @pytest.fixture
 def named(operated: Operated) -> Operated:
-    """Two shops, each with a name."""
+    """Two shops, each with a name, and one with settings."""
     operated.create(TOPIC, QUEUE)
     operated.put_secret("trackstar/api-key", API_KEY)
     operated.put(f"connections/{CONNECTION}/name", "Alpine Outdoor")
     operated.put("connections/conn_b/name", "Bazaar")
+    operated.put(f"connections/{CONNECTION}/settings", '{"time_zone": "Europe/Vienna"}')
     return operated
 
 
@@ -187,7 +191,7 @@ def test_a_shop_is_named_by_id_or_name_in_every_command(named: Operated, command
     ran = named.run(*command, typed, stdin=TOKEN)
     assert (ran.code, ran.err) == (0, "")
     if command[0] in {"poll", "settings", "disconnect", "connect"}:
-        assert CONNECTION in ran.out
+        assert ("Europe/Vienna" if command == ("settings",) else CONNECTION) in ran.out
 
 
 @pytest.mark.parametrize("command", BY_SHOP, ids=" ".join)
@@ -375,10 +379,30 @@ def test_logs_are_filtered_by_function_alert_shop_level_and_time(logged: Operate
     assert logged.run("logs", "redrive-alerts").out == "no log lines; use --since to look further back\n"
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_followed_logs_show_each_line_once_until_interrupted(
+    logged: Operated, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    group = logged.session.logs.lines[logged.stack.resources[Function.SEND_SUMMARY.log_group].id]
+    reads = iter(["first", "late", None])
+
+    def sleep(seconds: float) -> None:
+        """A line appears between two reads, the second with an older time."""
+        if (text := next(reads)) is None:
+            raise KeyboardInterrupt
+        group.append((datetime.now(UTC) - timedelta(seconds=len(group)), written(text)))
+
+    monkeypatch.setattr(clock, "sleep", sleep)
+    ran = logged.run("logs", "--follow", "--since", "4m", *options)
+    assert (ran.code, ran.err) == (130, "")
+    shown = [next(word for word in ("message sent", "first", "late") if word in line) for line in ran.out.splitlines()]
+    assert shown == ["message sent", "first", "late"]
+
+
 def test_log_of_a_function_that_the_stack_lacks_names_the_remedy(operated: Operated) -> None:
     operated.session.cloudformation.resources.clear()
     ran = operated.run("logs", "post-to-slack")
     assert (ran.code, ran.err) == (
         1,
-        "orderwatch: this stack has no post-to-slack: deploy it with SlackEnabled=true\n",
+        "orderwatch: Slack is off: this stack has no post-to-slack; deploy it with SlackEnabled=true\n",
     )

@@ -1,6 +1,7 @@
 """`orderwatch settings`."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -26,7 +27,6 @@ def stored(operated: Operated) -> Any:
 
 
 def test_settings_are_set_one_by_one_and_removed(connected: Operated) -> None:
-    assert "the stack's settings apply" in connected.run("settings", CONNECTION).out
     ran = connected.run("settings", CONNECTION, "--time-zone", "Europe/Berlin", "--working-days", "sat,mon")
     assert (ran.code, ran.err) == (0, "")
     assert stored(connected) == {"time_zone": "Europe/Berlin", "working_days": ["mon", "sat"]}
@@ -36,6 +36,26 @@ def test_settings_are_set_one_by_one_and_removed(connected: Operated) -> None:
     assert (shown["time_zone"], shown["late_warning_hours"], shown["stuck_days"]) == ("Europe/Berlin", 0, 2)
     assert connected.run("settings", CONNECTION, "--remove").code == 0
     assert stored(connected) is None
+
+
+def test_settings_are_shown_as_a_table_with_those_of_the_stack(connected: Operated) -> None:
+    connected.describe(TimeZone="Europe/Vienna", StuckDays="3")
+
+    def shown() -> list[list[str]]:
+        ran = connected.run("settings", CONNECTION)
+        assert (ran.code, ran.err) == (0, "")
+        return [re.split(r" {2,}", line.strip()) for line in ran.out.splitlines()]
+
+    working_days = ["working days", "mon, tue, wed, thu, fri"]
+    rest = [["late warning hours", "24", "stack"], ["stuck days", "3", "stack"]]
+    zone, holidays = ["time zone", "Europe/Vienna", "stack"], ["holidays", "none", "stack"]
+    headings = ["setting", "value", "set by"]
+    assert shown() == [headings, zone, [*working_days, "stack"], holidays, *rest]
+    connected.run(
+        "settings", CONNECTION, "--time-zone", "Europe/Berlin", "--holiday", "2026-12-24", "--stuck-days", "0"
+    )
+    own = [["time zone", "Europe/Berlin", "shop"], [*working_days, "stack"], ["holidays", "2026-12-24", "shop"]]
+    assert shown() == [headings, *own, rest[0], ["stuck days", "0", "shop"]]
 
 
 def test_holidays_of_this_year_and_the_next(connected: Operated) -> None:
@@ -53,8 +73,10 @@ def test_holidays_of_this_year_and_the_next(connected: Operated) -> None:
     [
         (("--time-zone", "Europe/Nowhere"), "time_zone"),
         (("--working-days", "someday"), "working_days"),
-        (("--late-warning-hours", "-1"), "late_warning_hours"),
-        (("--holiday", "24.12.2026"), "holidays"),
+        (("--working-days", "mon,mo"), "working_days: must be one of 'mon', "),
+        (("--late-warning-hours", "-1"), "not valid: late_warning_hours: must be at least 0; nothing was stored"),
+        (("--stuck-days", "366"), "stuck_days: must be at most 365"),
+        (("--holiday", "24.12.2026"), "not valid: holidays: must be a date such as 2026-12-24; nothing was stored"),
         (("--holidays-of", "Atlantis"), "the holidays of 'Atlantis' are unknown"),
     ],
 )
