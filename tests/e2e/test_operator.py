@@ -181,7 +181,8 @@ def test_redrive_sends_overdue_alerts_only(operator: Operator) -> None:
 
 
 def test_test_alert_arrives_in_every_channel(operator: Operator, slack_channel: SlackChannel) -> None:
-    sent = operator.json("test-alert")
+    operator.run("connect", operator.shop.connection_id)
+    sent = operator.json("test-alert", "--shop", operator.shop.connection_id)
     assert operator.receive()["alert_id"] == sent["alert_id"]
     operator.wait_for(lambda: [each for each in slack_channel.messages if "TEST" in each["text"]])
 

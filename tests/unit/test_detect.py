@@ -221,6 +221,11 @@ EXCEPTION, CANCELLED, CURRENT = seen("exception"), seen("cancelled"), seen("open
         ([(EXCEPTION, 2), (EXCEPTION, 1), (EXCEPTION, 3)], [OLDER, AGAIN, OLDER], "a retried poll counts nothing"),
         ([(EXCEPTION, 1), (CANCELLED, 2), (EXCEPTION, 3)], [OLDER] * 3, "another status begins again"),
         (
+            [(EXCEPTION, 1), (EXCEPTION, 2), (seen("open"), 3), (EXCEPTION, 4)],
+            [OLDER, OLDER, Reason.STATE, OLDER],
+            "an older copy as it is stored ends the row",
+        ),
+        (
             [(EXCEPTION, 1), (EXCEPTION, 2), (CURRENT, 3), (EXCEPTION, 4)],
             [OLDER, OLDER, Reason.STATE, OLDER],
             "not in a row",

@@ -5,7 +5,7 @@ if the observation has a watermark (rule 19). The row and its alerts are one `Or
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple, Self
@@ -151,7 +151,7 @@ def detect(
             return OrderWrite(order.id, expected=stored, stored=counted, alert=None, reason=reason)
         reason = Reason.SAME_STATUS if order.status == stored.status else Reason.STATUS_CHANGED
     if reason is Reason.STALE:
-        return reason
+        return _without_older_copy(order, stored, observation) or reason
     evaluation = Evaluation(order, stored, reason, observation, policy)
     change = evaluation.deadline_change()
     if reason is Reason.UNCHANGED and stored and stored.deadline_state == change.state and not stored.older_copy:
@@ -171,6 +171,13 @@ def reason_for(order: Order, stored: StoredOrder | None, *, observation: Observa
         return Reason.STATUS_CHANGED
     same_version = version == stored.version or version.clock is VersionClock.OBSERVED
     return Reason.UNCHANGED if same_version and order.raw_status == stored.raw_status else Reason.SAME_STATUS
+
+
+def _without_older_copy(order: Order, stored: StoredOrder | None, observation: Observation) -> OrderWrite | None:
+    """The end of a row of readings that showed an older copy: this one showed the order as it is stored."""
+    if stored is None or stored.older_copy is None or stored.is_counted(observation.reading):
+        return None
+    return OrderWrite(order.id, stored, replace(stored, older_copy=None), alert=None, reason=Reason.STATE)
 
 
 def _matters(order: Order, stored: StoredOrder, observation: Observation) -> bool:
