@@ -284,13 +284,13 @@ class Order(Model):
     def is_older_than(self, other: "Order") -> bool:
         """Whether another copy of the order, on the same page, is newer by the first date that differs.
 
-        Of two copies with the same date of the shop, the one without Trackstar's date is older.
+        If no date tells them apart, the one without Trackstar's date is older.
         """
         if self.trackstar_updated_date and other.trackstar_updated_date:
             return self.trackstar_updated_date < other.trackstar_updated_date
         if self.updated_date and other.updated_date and self.updated_date != other.updated_date:
             return self.updated_date < other.updated_date
-        return bool(self.updated_date and other.updated_date and other.trackstar_updated_date)
+        return other.trackstar_updated_date is not None
 
     def version(self, observed_at: datetime) -> Version:
         """The version of this record: dated by Trackstar, else by the shop, else by `observed_at`.
