@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 else:
     _AnyCommand = object
 _ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True}
+HELP_OPTIONS = ["-h", "--help"]
 
 
 class CheckoutMissingError(OrderwatchError):
@@ -128,10 +129,19 @@ def _command(name: str, source: Any, **settings: Any) -> Any:
     # Click does not wrap a paragraph that begins with \b.
     examples = "\n".join(("\b", "Examples:", *(f"  {each}" for each in EXAMPLES[name])))
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    # A command keeps the help option of its first use, which may be outside the group.
+    context = {"help_option_names": HELP_OPTIONS, **settings.pop("context_settings", {})}
     if not isinstance(source, typer.Typer):
-        alone.command(name, cls=Command, epilog=examples, **settings)(source)
+        alone.command(name, cls=Command, epilog=examples, context_settings=context, **settings)(source)
         return get_command(alone)
     for own in source.registered_commands:
-        own.cls = Command
-    alone.add_typer(source, name=name, cls=ListingCommand, epilog=examples, subcommand_metavar="[COMMAND] [ARGS]...")
+        own.cls, own.context_settings = Command, context
+    alone.add_typer(
+        source,
+        name=name,
+        cls=ListingCommand,
+        epilog=examples,
+        subcommand_metavar="[COMMAND] [ARGS]...",
+        context_settings=context,
+    )
     return get_group(alone).commands[name]

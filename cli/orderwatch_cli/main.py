@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from orderwatch.errors import OrderwatchError
-from orderwatch_cli.command_group import CommandGroup
+from orderwatch_cli.command_group import HELP_OPTIONS, CommandGroup
 from orderwatch_cli.terminal import adapt_to_terminal, discard_unwritable_output, reader_may_leave
 
 INTERRUPTED = 130
@@ -21,7 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": HELP_OPTIONS},
 )
 
 

@@ -24,7 +24,7 @@ def test_version_is_that_of_the_package() -> None:
 
 
 def test_help_has_a_short_option() -> None:
-    for command in ([], ["doctor"]):
+    for command in ([], ["doctor"], ["alerts"], ["alerts", "show"]):
         result = CliRunner().invoke(app, [*command, "-h"], prog_name="orderwatch")
         assert result.stdout.startswith(f"Usage: {' '.join(['orderwatch', *command])} [OPTIONS]")
 

@@ -306,8 +306,18 @@ def test_of_two_copies_on_a_page_the_newest_counts(field: str) -> None:
 
 @pytest.mark.parametrize("shop_date", ["2026-01-01", "2026-01-02", None])
 def test_copies_without_a_common_trackstar_date_are_told_apart(shop_date: str | None) -> None:
-    old = {"id": "1", "status": "old", "updated_date": shop_date, "trackstar_updated_date": "1970-01-01"}
-    new = {"id": "1", "status": "new", "updated_date": "2026-01-02", "trackstar_updated_date": "2026-01-02"}
+    old: dict[str, Any] = {
+        "id": "1",
+        "status": "old",
+        "updated_date": shop_date,
+        "trackstar_updated_date": "1970-01-01",
+    }
+    new: dict[str, Any] = {
+        "id": "1",
+        "status": "new",
+        "updated_date": "2026-01-02",
+        "trackstar_updated_date": "2026-01-02",
+    }
     for records in ([old, new], [new, old]):
         assert newest_of_each(map(Order.of, records))["1"].status == "new"
 
