@@ -40,6 +40,12 @@ def replace_surrogates(text: str) -> str:
     return _SURROGATES.sub(REPLACEMENT, text)
 
 
+def folded_words(text: str) -> str:
+    """The words of a code or a sentence: `PendingAvailability` and `pending_availability` are alike."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
+    return re.sub(r"[\W_]+", " ", spaced).strip().casefold()
+
+
 def unescape_html(text: str) -> str:
     """Replace HTML entities by their characters, once: `&amp;lt;` becomes `&lt;`."""
     return _ENTITY.sub(_character, text) if "&" in text else text

@@ -9,6 +9,7 @@ from orderwatch.alerts.parts import MAX_TEXT, AlertOrder, Digest
 from orderwatch.alerts.summary import DailySummary
 from orderwatch.rendering import formatting, lists, summaries
 from orderwatch.rendering.content import main_kind
+from orderwatch.sanitize import folded_words
 
 MAX_STEP = 350
 """Maximum characters: a cautious limit, because Amazon Q documents none."""
@@ -187,10 +188,5 @@ def _at_risk_step(alert: Alert, order: AlertOrder) -> str:
 
 
 def _step_by_reason(raw_status: str) -> str | None:
-    folded = _folded(raw_status)
+    folded = folded_words(raw_status)
     return next((step for words, step in _BY_REASON if words.search(folded)), None)
-
-
-def _folded(reason: str) -> str:
-    """The reason as words: `PendingAvailability`, `pending_availability` and `Pending-Availability` are the same."""
-    return re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", reason)).strip().casefold()

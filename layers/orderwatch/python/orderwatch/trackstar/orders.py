@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from orderwatch.model import Model, describe_flaws
-from orderwatch.sanitize import REPLACEMENT, one_line
+from orderwatch.sanitize import REPLACEMENT, folded_words, one_line
 from orderwatch.statuses import DOCUMENTED_STATUSES, MAX_STATUS_LENGTH, normalize_status
 from orderwatch.trackstar.fields import (
     Currency,
@@ -158,11 +158,7 @@ def _has_left(shipment: Mapping[str, Any]) -> bool:
 
 
 def _is_not_sent(status: Any) -> bool:
-    if not isinstance(status, str):
-        return False
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", status)
-    words = re.sub(r"[\W_]+", " ", spaced).casefold()
-    return bool(_NOT_SENT.search(words))
+    return isinstance(status, str) and bool(_NOT_SENT.search(folded_words(status)))
 
 
 def _count_sent(value: Any) -> Any:
