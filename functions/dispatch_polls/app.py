@@ -43,7 +43,7 @@ _adapters = cache(_Adapters)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Request a poll of each connection that may have changed, or of each of the event's `connection_ids`.
 
-    With `restart`, the polls begin a window that is being read anew. Returns the ids of the polls.
+    With `restart`, a window that is being read is read from its first page again. Returns the ids of the polls.
 
     Raises:
         PollsNotRequestedError: SQS refused some messages. Lambda retries the event; the other connections are polled.

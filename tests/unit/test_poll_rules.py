@@ -593,7 +593,7 @@ def test_a_key_that_was_accepted_meanwhile_is_alerted_again() -> None:
     world.new_alerts()
     refused = [world.next_poll(first, api_key="wrong") for _ in range(2)]
     assert about(refused[1]) == [(ALL_SHOPS, "connection.unauthorized")]
-    assert world.next_poll(second) == [], "accepted: the first shop is not polled again until the key is refused anew"
+    assert world.next_poll(second) == [], "accepted: the first shop is not polled again until the key is refused again"
     refused = [world.next_poll(second, api_key="wrong") for _ in range(2)]
     assert about(refused[1]) == [(ALL_SHOPS, "connection.unauthorized")]
 

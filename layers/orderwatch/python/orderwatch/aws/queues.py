@@ -32,7 +32,7 @@ class PollQueue:
 
         Args:
             connection_ids: The connections.
-            restart: Whether a window that is being read begins anew.
+            restart: Whether a window that is being read is read from its first page again.
 
         Returns:
             The id of the poll (which is the id of its message) for each connection whose message SQS accepted.

@@ -151,7 +151,6 @@ def with_probe(
     state, alerts = with_health(state, probe.health, probe.connection)
     state, unreadable = with_unreadable(state, probe.unreadable, connection=probe.connection, now=now)
     alerts += unreadable
-
     if probe.are_products_blocked and not state.are_products_blocked:
         alerts.append(products_blocked(connection=probe.connection, now=now))
     if probe.are_products_blocked is not None:

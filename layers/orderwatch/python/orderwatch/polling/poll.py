@@ -58,7 +58,7 @@ def poll(
         has_time: Called before each page; False stops the poll, and the next one continues.
         requested_at: When the poll was requested, by our clock. If a later reading has finished, this poll ends at
             once, so that requests in the queue behind a long poll cost nothing (rule 14).
-        restart: Whether to begin a window that is being read anew, from its first page.
+        restart: Whether a window that is being read is read from its first page again.
         settings_flaw: Why the shop's own settings are invalid; None if they are valid.
 
     Raises:
