@@ -21,6 +21,7 @@ import httpx
 from bench.prices import billed, standing_parts, used_parts
 from bench.report import Say, Section, Target, markdown
 from orderwatch.alerts.alert import AlertKey
+from orderwatch.aws.alert_table import PENDING_PARTITIONS
 from orderwatch.observability import logger, metrics
 from orderwatch.polling.metrics import PollMetrics
 from orderwatch.polling.schedule import poll_reason
@@ -327,7 +328,8 @@ def besides(shops: int, *, polls: int) -> Counter[str]:
     looked = math.ceil(shops / NAMES) * SECONDS["SSM"] + math.ceil(shops / ROWS) * SECONDS["DynamoDB"]
     looked += math.ceil(shops / LISTED) * SECONDS["Trackstar"] + sent * SECONDS["SQS"]
     dispatch = billed(looked, PROCESSOR_AN_INVOCATION + PROCESSOR_AN_ORDER * shops, megabytes=256)
-    redrive = billed(3 * SECONDS["DynamoDB"] + 2 * SECONDS["SNS"], PROCESSOR_AN_INVOCATION, megabytes=256)
+    queries = 2 * len(PENDING_PARTITIONS)
+    redrive = billed((queries + 1) * SECONDS["DynamoDB"] + 2 * SECONDS["SNS"], PROCESSOR_AN_INVOCATION, megabytes=256)
     invocations = TICKS_A_DAY + REDRIVES_A_DAY
     day: dict[str, float] = {
         "Scheduler": invocations,
@@ -336,7 +338,7 @@ def besides(shops: int, *, polls: int) -> Counter[str]:
         "log bytes": invocations * LOG_BYTES,
         "SQS requests": IDLE_RECEIVES_A_DAY + TICKS_A_DAY * sent,
         "KMS requests": KEYS_A_DAY,
-        "DynamoDB reads": 2 * REDRIVES_A_DAY,
+        "DynamoDB reads": queries / 2 * REDRIVES_A_DAY,
     }
     return Counter[str](day)
 

@@ -1,5 +1,6 @@
 """Contract of the table adapters: here in memory, and in `tests/integration/test_tables.py` on moto."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -308,10 +309,19 @@ def test_alerts_pending_for_long_are_listed_oldest_first(tables: Tables, clock: 
     assert list(tables.alerts.pending_since_before(NOON)) == []
 
 
+def test_pending_alerts_spread_over_sixteen_partitions(tables: Tables) -> None:
+    made = put(tables, *map(str, range(200)))
+    sizes = Counter(row["pending"]["S"] for row in tables.rows("AlertTable"))
+    assert (len(sizes), sizes.total()) == (16, 200)
+    assert max(sizes.values()) <= 50, "one partition takes 1,000 writes a second"
+    assert set(tables.alerts.pending_since_before(NOON + MINUTE)) == set(made)
+
+
 def test_an_alert_of_another_release_affects_no_other(tables: Tables) -> None:
     row = {"state": "pending", "pending": "pending", "created_at": NOON.isoformat(), "attempts": 0, "kind": "new.kind"}
     put_row(tables, "AlertTable", {**UNKNOWN._asdict(), **row, "alert": "{}"}, key="alert_id")
     [key] = put(tables, "1")
+    assert set(tables.alerts.pending_since_before(NOON + MINUTE)) == {UNKNOWN, key}
     assert [alert.key for alert in tables.alerts.unsent([UNKNOWN, key])] == [key]
     assert [alert.key for alert in tables.alerts.alerts_since(SHOP.id, NOON)] == [key]
     [unknown] = tables.alerts.rows([UNKNOWN])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from pydantic import ValidationError
 
@@ -26,6 +27,8 @@ LONGEST_STORM = timedelta(hours=6)
 """How much earlier than an alert another one of its message can have been written, if it could not be sent at once."""
 PENDING = "pending"
 SENT = "sent"
+PENDING_PARTITIONS = (PENDING, *(f"{PENDING}#{number}" for number in range(1, 16)))
+"""The hash values of the index `pending`: one takes 1,000 writes a second. Any of them makes an alert pending."""
 _KEYS_ONLY = "connection_id, alert_id"
 
 
@@ -64,8 +67,8 @@ class AlertTable:
     """The rows of alerts.
 
     The index `by_time` finds the alerts of a connection by the time when they were written. The sparse index `pending`
-    does the same for all alerts that were not sent. An alert that cannot be parsed, because another release wrote it,
-    is logged and affects no other alert.
+    does the same for all alerts that were not sent, in sixteen partitions. An alert that cannot be parsed, because
+    another release wrote it, is logged and affects no other alert.
     """
 
     def __init__(self, client: "DynamoDBClient", name: str) -> None:
@@ -88,7 +91,7 @@ class AlertTable:
             "previous_status": order.previous_status if order else None,
             "alert": alert.model_dump_json(exclude_none=True),
             "state": PENDING,
-            "pending": PENDING,
+            "pending": _pending_partition(alert.alert_id),
             "created_at": clock.now().isoformat(),
             "attempts": 0,
             "snapshot": snapshot,
@@ -108,9 +111,11 @@ class AlertTable:
     def pending_since_before(self, moment: datetime) -> Iterator[AlertKey]:
         """The pending alerts that were written before that time, oldest first."""
         condition = "pending = :pending AND created_at < :moment"
-        values = {":pending": PENDING, ":moment": moment.isoformat()}
-        rows = query(self._client, self._name, "pending", condition, values, ProjectionExpression=_KEYS_ONLY)
-        return map(_key, rows)
+        by_partition = [
+            query(self._client, self._name, "pending", condition, {":pending": each, ":moment": moment.isoformat()})
+            for each in PENDING_PARTITIONS
+        ]
+        return map(_key, heapq.merge(*by_partition, key=_created_at))
 
     def written_since(self, connection_id: str, moment: datetime) -> list[tuple[Alert, str | None]]:
         """The alerts of a connection, or of a topic, since that time, newest first, each with its row's snapshot."""
@@ -118,7 +123,7 @@ class AlertTable:
         values = {":connection_id": connection_id, ":moment": moment.isoformat()}
         found = query(self._client, self._name, "by_time", condition, values, ProjectionExpression=_KEYS_ONLY)
         rows = batch_get(self._client, self._name, (_key(row)._asdict() for row in found))
-        newest_first = sorted(rows, key=lambda row: str(row["created_at"]), reverse=True)
+        newest_first = sorted(rows, key=_created_at, reverse=True)
         return [(alert, row.get("snapshot")) for row in newest_first if (alert := _read(row))]
 
     def alerts_since(self, connection_id: str, moment: datetime) -> list[Alert]:
@@ -170,12 +175,12 @@ class AlertTable:
     def recent(self, connection_ids: Iterable[str], *, since: datetime | None = None) -> Iterator[AlertRow]:
         """Yield the alerts of these connections, newest first; only those written since that time, if given."""
         by_connection = [self._newest_first("by_time", "connection_id", each, since) for each in connection_ids]
-        merged = heapq.merge(*by_connection, key=lambda row: str(row["created_at"]), reverse=True)
-        return self.rows(map(_key, merged))
+        return self.rows(map(_key, heapq.merge(*by_connection, key=_created_at, reverse=True)))
 
     def recent_pending(self, *, since: datetime | None = None) -> Iterator[AlertRow]:
         """Yield the pending alerts of all connections, newest first."""
-        return self.rows(map(_key, self._newest_first("pending", "pending", PENDING, since)))
+        by_partition = [self._newest_first("pending", "pending", each, since) for each in PENDING_PARTITIONS]
+        return self.rows(map(_key, heapq.merge(*by_partition, key=_created_at, reverse=True)))
 
     def sent_together(self, row: AlertRow) -> list[AlertRow]:
         """The alerts that were sent in the same message as this one, itself included, in the order of writing."""
@@ -215,6 +220,15 @@ class AlertTable:
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+
+def _pending_partition(alert_id: str) -> str:
+    """Spread by alert, not by connection: a few large shops could share a partition."""
+    return PENDING_PARTITIONS[crc32(alert_id.encode()) % len(PENDING_PARTITIONS)]
+
+
+def _created_at(row: Mapping[str, Any]) -> str:
+    return str(row["created_at"])
 
 
 def _key(row: Mapping[str, Any]) -> AlertKey:
