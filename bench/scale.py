@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import batched
 from typing import Any
 
 import httpx
@@ -19,7 +18,7 @@ from orderwatch.polling.metrics import Outcome
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.simulator import ShopTransport
 from orderwatch_local.simulator.script import API_KEY
-from tests.simulation.cloud import PREFIX, FifoQueue, ParameterStore, path_asked_for
+from tests.simulation.cloud import PREFIX, FifoQueue, ParameterStore
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import Key, MemoryDynamoDB
 from tests.support.polls import poll
@@ -37,8 +36,6 @@ POLLS = 130
 """Polls of each kind for each number of known orders; all of them take less than the day between two sweeps."""
 GROWTH = 1.25
 SERVICES = ("DynamoDB", "SSM", "SQS", "Trackstar")
-SSM_PAGE = 10
-"""Parameters of one answer; Parameter Store's own limit."""
 TEXT = f"""\
 All in one process, without a cloud. Dispatching, polling, the HTTP client and the tables' adapters are real. AWS is
 in memory, and Trackstar is the simulated shop; the time inside these two is subtracted. The fastest of
@@ -62,20 +59,6 @@ class _MeteredTransport(httpx.BaseTransport):
             return self._inner.handle_request(request)
 
 
-class _PagedParameters(ParameterStore):
-    """SSM that lists a page of parameters a request."""
-
-    def get_paginator(self, operation: str) -> Any:
-        return self
-
-    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
-        """The parameters below the path."""
-        path, size = path_asked_for(request), request.get("PaginationConfig", {}).get("PageSize", SSM_PAGE)
-        found = [{"Name": name, "Value": value} for name, value in self.values.items() if name.startswith(path)]
-        for page in list(batched(found, size, strict=False)) or [()]:
-            yield {"Parameters": list(page)}
-
-
 class Fleet:
     """Connected shops whose baseline was read, and one process that polls them.
 
@@ -88,8 +71,9 @@ class Fleet:
         self.world = World(*(f"conn_{each}" for each in range(connections)))
         self.meter, self.memory = Meter(), MemoryDynamoDB()
         self.tables = Tables.over(self.memory)
-        self._store = self.tables.through(self.meter.client(self.memory, "DynamoDB")).store
-        ssm, queue = _PagedParameters(), FifoQueue(lambda: 0.0, lambda group: None)
+        metered = self.tables.through(self.meter.client(self.memory, "DynamoDB"))
+        self._store, self._connections = metered.store, metered.connections
+        ssm, queue = ParameterStore(), FifoQueue(lambda: 0.0, lambda group: None)
         self._parameters = Parameters(self.meter.client(ssm, "SSM"), PREFIX)
         self._queue = PollQueue(self.meter.client(queue, "SQS"), "polls")
         transport = _MeteredTransport(ShopTransport(self.world.trackstar), self.meter)
@@ -97,6 +81,7 @@ class Fleet:
         ssm.values[f"{PREFIX}/trackstar/api-key"] = API_KEY
         for name, shop in self.world.shops.items():
             ssm.values[f"{PREFIX}/connections/{name}/access-token"] = shop.access_token
+            self.tables.connections.watch(name)
             self.world.place(*map(str, range(orders)), shop=shop)
         for _ in range(3):  # the baseline, a window that overlaps it, and one that does not
             self.tick()
@@ -105,7 +90,7 @@ class Fleet:
     def tick(self) -> None:
         """Ask for every poll, and do each."""
         self._parameters.forget()
-        for connection_id in self._queue.request_polls(self._parameters.connection_ids()):
+        for connection_id in self._queue.request_polls(self._connections.registry().watched):
             self.poll(connection_id)
 
     def poll(self, connection_id: str) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import batched
 from typing import Any, cast
 
 import httpx
@@ -19,8 +20,7 @@ from bench.peak import peak_megabytes
 from bench.prices import CORE
 from bench.report import Say, Section, Target
 from orderwatch.aws.connection_table import ConnectionTable, row_from_state
-from orderwatch.aws.dynamodb import MAX_ACTIONS, to_item
-from orderwatch.aws.parameters import Parameters
+from orderwatch.aws.dynamodb import to_item
 from orderwatch.aws.queues import BATCH, PollQueue
 from orderwatch.polling.schedule import connections_to_poll
 from orderwatch.reading.cursor import Cursor, Now
@@ -34,42 +34,32 @@ from tests.support.world import MINUTE
 SHOPS = (1_000, 5_000, 10_000)
 MOVED = 10
 """One shop in this many was synced since its last reading, and is asked to be polled."""
-NAMES, LISTED = 50, 1_000
-"""Of one request: names of parameters, connections."""
-SECONDS = {"SSM": 0.030, "DynamoDB": 0.015, "SQS": 0.015, "Trackstar": 1.0}
-"""Assumed for every request, until its answer is there."""
+ROWS, LISTED = 1_000, 1_000
+"""Of one request: rows of a scan (1 MB), connections."""
+SECONDS = {"DynamoDB": 0.150, "SQS": 0.015, "Trackstar": 1.0}
+"""Assumed for every request, until its answer is there; DynamoDB's has 1 MB."""
 FUNCTION = load_template()["Resources"]["DispatchPollsFunction"]["Properties"]
 TEXT = f"""\
-One tick of dispatch_polls, in its own process: the names of the parameters, Trackstar's list, the shops' rows, the
-decision, and a message for one shop in {MOVED}. Its own time is measured on one core. For a function with
+One tick of dispatch_polls, in its own process: the registry, Trackstar's list, the decision, and a message for one
+shop in {MOVED}. Its own time is measured on one core. For a function with
 {FUNCTION["MemorySize"]} MB it is multiplied by {CORE} / {FUNCTION["MemorySize"]}, which is Lambda's share of a
-core. Responses are assumed to take {SECONDS["SSM"] * 1e3:.0f} ms (Parameter Store), {SECONDS["DynamoDB"] * 1e3:.0f}
-ms (DynamoDB, SQS) and {SECONDS["Trackstar"]:.0f} s (1,000 connections from Trackstar). Time and memory include the
-simulated services."""
-
-
-class _Ssm:
-    """Parameter Store with a token for each shop."""
-
-    def __init__(self, shops: int) -> None:
-        self._shops = shops
-
-    def get_paginator(self, operation: str) -> "_Ssm":
-        return self
-
-    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
-        for first in range(0, self._shops, NAMES):
-            names = (f"/orderwatch/connections/{_id(number)}/access-token" for number in range(first, first + NAMES))
-            yield {"Parameters": [{"Name": name} for name in names]}
+core. Responses are assumed to take {SECONDS["DynamoDB"] * 1e3:.0f} ms ({ROWS:,} rows from DynamoDB),
+{SECONDS["SQS"] * 1e3:.0f} ms (SQS) and {SECONDS["Trackstar"]:.0f} s ({LISTED:,} connections from Trackstar). Time and
+memory include the simulated services. The Parameter Store is listed after the messages were sent, every 15 minutes."""
 
 
 class _Rows:
     """DynamoDB with a row for each shop, as it is after a quiet day."""
 
-    def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        [(table, wanted_rows)] = request["RequestItems"].items()
-        rows = [_row(key["connection_id"]["S"]) for key in wanted_rows["Keys"]]
-        return {"Responses": {table: rows}}
+    def __init__(self, shops: int) -> None:
+        self._shops = shops
+
+    def get_paginator(self, operation: str) -> "_Rows":
+        return self
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        for numbers in batched(range(self._shops), ROWS, strict=False):
+            yield {"Items": [_row(_id(number)) for number in numbers]}
 
 
 def _id(number: int) -> str:
@@ -115,13 +105,14 @@ def _record(number: int) -> dict[str, Any]:
 
 def tick(shops: int) -> int:
     """One tick; how many polls it asks for."""
-    names = Parameters(cast("Any", _Ssm(shops)), "/orderwatch").connection_ids()
+    registry = ConnectionTable(cast("Any", _Rows(shops)), "connections").registry()
     transport = httpx.MockTransport(lambda request: _listed(shops, request))
     trackstar = Trackstar("https://trackstar.invalid", transport=transport)
     listed = trackstar.account(api_key=SecretStr("key"), seconds_left=lambda: 60.0).connections()
-    rows = ConnectionTable(cast("Any", _Rows()), "connections").load_all(names)
     now = Now(NOON + 2 * MINUTE, NOON + 2 * MINUTE)
-    reasons = connections_to_poll(names, rows, listed, now=now, max_gap=timedelta(minutes=15), sync_every=None)
+    reasons = connections_to_poll(
+        registry.watched, registry.states, listed, now=now, max_gap=timedelta(minutes=15), sync_every=None
+    )
     queue = PollQueue(cast("Any", FifoQueue(lambda: 0.0, lambda group: None)), "polls")
     return len(queue.request_polls(reasons))
 
@@ -161,8 +152,7 @@ def _measured(shops: int) -> dict[str, float]:
 
 
 def _waited(shops: int, asked: float) -> float:
-    names, rows = shops / NAMES, shops / MAX_ACTIONS
-    requests = {"SSM": names, "DynamoDB": rows, "Trackstar": shops / LISTED, "SQS": asked / BATCH}
+    requests = {"DynamoDB": shops / ROWS, "Trackstar": shops / LISTED, "SQS": asked / BATCH}
     return sum(SECONDS[service] * number for service, number in requests.items())
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.parameters import ACCESS_TOKEN, SETTINGS
 from orderwatch_cli.stack import Stack
 
@@ -48,18 +49,19 @@ def access_tokens(stack: Stack) -> dict[str, SecretStr]:
 
 
 def put_shop(stack: Stack, connection_id: str, *, access_token: SecretStr, name: str | None) -> None:
-    """Store a shop's token, and its name if one is given; both replace older values."""
+    """Store a shop's token, and its name if one is given, and watch it; both replace older values."""
     path, ssm = f"{_shops_path(stack)}/{connection_id}", stack.aws.ssm
     if name:
         ssm.put_parameter(Name=f"{path}/{NAME}", Value=name, Type="String", Overwrite=True)
-    # Last, because a shop is polled as soon as it has a token.
     put_secret(stack, f"{path}/{ACCESS_TOKEN}", access_token)
+    _registry(stack).watch(connection_id)  # last, because the next tick polls it
 
 
 def delete_shop(stack: Stack, connection_id: str) -> None:
-    """Delete a shop's parameters."""
+    """Delete a shop's parameters and stop watching it."""
     names = [f"{_shops_path(stack)}/{connection_id}/{what}" for what in (ACCESS_TOKEN, NAME, SETTINGS)]
     stack.aws.ssm.delete_parameters(Names=names)
+    _registry(stack).unwatch(connection_id)
 
 
 def put_secret(stack: Stack, name: str, value: SecretStr) -> None:
@@ -77,6 +79,10 @@ def put_secret(stack: Stack, name: str, value: SecretStr) -> None:
     if any(each["Type"] != ENCRYPTED for each in found["Parameters"]):
         ssm.delete_parameter(Name=name)
     ssm.put_parameter(Name=name, Value=value.get_secret_value(), Type=ENCRYPTED, Overwrite=True)
+
+
+def _registry(stack: Stack) -> ConnectionTable:
+    return ConnectionTable(stack.aws.dynamodb, stack.outputs.connection_table_name)
 
 
 def _shops_path(stack: Stack) -> str:

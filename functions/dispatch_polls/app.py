@@ -10,7 +10,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
 from orderwatch.aws import clients
-from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.connection_table import ConnectionTable, Registry
+from orderwatch.aws.discovery import Discovery
 from orderwatch.aws.parameters import Parameters
 from orderwatch.aws.queues import PollQueue
 from orderwatch.errors import OrderwatchError, PollsNotRequestedError
@@ -23,15 +24,18 @@ from orderwatch.trackstar.connections import TrackstarConnection
 
 STOP_BEFORE = 35.0
 """Seconds before the timeout that are reserved for sending the messages, even if Trackstar is slow."""
+STOP_LISTING_BEFORE = 15.0
+"""Seconds before the timeout after which no page of the Parameter Store is requested: one can take 13."""
 
 
 class _Adapters:
     """The adapters of this function, built once a process."""
 
     def __init__(self, settings: DispatchPollsSettings) -> None:
-        self.parameters = Parameters(clients.ssm(tries=clients.LIST_TRIES), settings.parameter_prefix)
+        self.parameters = Parameters(clients.ssm(tries=1), settings.parameter_prefix)  # the next tick tries again
         self.queue = PollQueue(clients.sqs(), settings.poll_queue_url)
         self.connections = ConnectionTable(clients.dynamodb(), settings.connection_table_name)
+        self.discovery = Discovery(self.connections, self.parameters)
         self.trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
 
 
@@ -50,43 +54,64 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     settings = read_settings(DispatchPollsSettings)
     adapters = _adapters(settings)
-    connection_ids = event.get("connection_ids") or _connections_to_poll(adapters, settings, context)
-    requested = adapters.queue.request_polls(connection_ids, restart=event.get("restart") is True)
-    for connection_id, poll_id in requested.items():
+    registry = adapters.connections.registry()
+    requested: list[str] = event.get("connection_ids") or []
+    if requested:
+        adapters.discovery.find(requested, registry)
+        polls = _request(adapters, requested, restart=event.get("restart") is True)
+    else:
+        polls = _request(adapters, _connections_to_poll(registry, adapters, settings, context))
+        polls |= _request(adapters, _new_connections(registry, adapters, context))
+    return {"connection_ids": requested or list(polls), "poll_ids": polls}
+
+
+def _request(adapters: _Adapters, connection_ids: list[str], *, restart: bool = False) -> dict[str, str]:
+    """The ids of the polls, by connection."""
+    polls = adapters.queue.request_polls(connection_ids, restart=restart)
+    for connection_id, poll_id in polls.items():
         logger.info("poll requested", extra={"connection_id": connection_id, "poll_id": poll_id})
-    if missed := [connection_id for connection_id in connection_ids if connection_id not in requested]:
+    if missed := [connection_id for connection_id in connection_ids if connection_id not in polls]:
         raise PollsNotRequestedError(missed)
-    return {"connection_ids": connection_ids, "poll_ids": requested}
+    return polls
 
 
-def _connections_to_poll(adapters: _Adapters, settings: DispatchPollsSettings, context: LambdaContext) -> list[str]:
-    connection_ids = adapters.parameters.connection_ids()
-    if not connection_ids:
-        logger.warning("no shop to watch: put its access token at <prefix>/connections/<connection_id>/access-token")
+def _connections_to_poll(
+    registry: Registry, adapters: _Adapters, settings: DispatchPollsSettings, context: LambdaContext
+) -> list[str]:
+    if not registry.watched:
         return []
     listed, now = _listed(adapters, context)
     reasons = connections_to_poll(
-        connection_ids,
-        adapters.connections.load_all(connection_ids),
+        registry.watched,
+        registry.states,
         listed,
         now=now,
         max_gap=timedelta(minutes=settings.max_poll_gap_minutes),
         sync_every=timedelta(minutes=settings.sync_minutes) or None,
     )
     counts = Counter(reasons.values())
-    logger.info("polls due", extra={"connections": len(connection_ids), "polls": len(reasons), "reasons": counts})
+    logger.info("polls due", extra={"connections": len(registry.watched), "polls": len(reasons), "reasons": counts})
     return list(reasons)
+
+
+def _new_connections(registry: Registry, adapters: _Adapters, context: LambdaContext) -> list[str]:
+    found = adapters.discovery.find_new(registry, has_time=lambda: _seconds_left(context) > STOP_LISTING_BEFORE)
+    if not (registry.watched or found):
+        logger.warning("no shop to watch: put its access token at <prefix>/connections/<connection_id>/access-token")
+    return found
+
+
+def _seconds_left(context: LambdaContext) -> float:
+    return context.get_remaining_time_in_millis() / 1000
 
 
 def _listed(adapters: _Adapters, context: LambdaContext) -> tuple[dict[str, TrackstarConnection] | None, Now]:
     """Trackstar's list of connections (None if it cannot be read, which must not stop polls), and when it was read."""
-
-    def seconds_left() -> float:
-        return context.get_remaining_time_in_millis() / 1000 - STOP_BEFORE
-
     now = clock.now()
     try:
-        account = adapters.trackstar.account(api_key=adapters.parameters.api_key(), seconds_left=seconds_left)
+        account = adapters.trackstar.account(
+            api_key=adapters.parameters.api_key(), seconds_left=lambda: _seconds_left(context) - STOP_BEFORE
+        )
         listed = account.connections()
     except (OrderwatchError, GetParameterError) as error:
         logger.warning("Trackstar's connections cannot be listed; polling every few minutes", exc_info=error)

@@ -17,7 +17,7 @@ from orderwatch.aws.parameters import ConnectionParameters, Parameters
 from orderwatch.aws.queues import PollQueue
 from orderwatch.aws.stores import PollStore
 from orderwatch.deadlines.rules import DeadlineRules
-from orderwatch.errors import PollSupersededError
+from orderwatch.errors import NotConnectedError, PollSupersededError
 from orderwatch.observability import count_response, logger, metrics
 from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.poll import alert_poll_failing, poll
@@ -38,11 +38,12 @@ class _Adapters:
         dynamodb = clients.dynamodb()
         self.parameters = Parameters(clients.ssm(), settings.parameter_prefix)
         self.queue = PollQueue(clients.sqs(), settings.poll_queue_url)
+        self.connections = ConnectionTable(dynamodb, settings.connection_table_name)
         self.trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
         self.store = PollStore(
             dynamodb,
             orders=OrderTable(dynamodb, settings.order_table_name),
-            connections=ConnectionTable(dynamodb, settings.connection_table_name),
+            connections=self.connections,
             alerts=AlertTable(dynamodb, settings.alert_table_name),
         )
 
@@ -82,6 +83,10 @@ def _handle(
             stalled_after = timedelta(minutes=settings.stalled_after_minutes)
             alert_poll_failing(connection, store=adapters.store, stalled_after=stalled_after)
         result = _poll(connection_id, requested_at, settings, adapters, context, restart=restart)
+    except NotConnectedError as error:
+        logger.warning("shop is not connected; it is no longer watched", extra={"reason": str(error)})
+        adapters.connections.unwatch(connection_id)
+        return
     except PollSupersededError as error:
         logger.info("poll stopped; another one of the connection is running", extra={"reason": str(error)})
         return

@@ -31,7 +31,9 @@ def test_parameters_are_listed_by_path_and_decrypted(aws: None) -> None:
         put(f"{PREFIX}/connections/{name}/name", f"Shop {name}", "String")
     put(f"{PREFIX}-test/connections/conn_x/access-token", "secret")
     parameters = Parameters(boto3.client("ssm"), PREFIX)
-    assert parameters.connection_ids() == names
+    (first, token), (second, end) = parameters.connection_page(None), parameters.connection_page("10")
+    assert ([*first, *second], token, end) == (names, "10", None), "moto has ten a page"
+    assert parameters.connected([*names, "conn_x"]) == names
     assert [each.name for each in parameters.connections()] == [f"Shop {name}" for name in names], "two pages"
     shop = parameters.connection("conn_5")
     assert (shop.access_token.get_secret_value(), shop.name) == ("secret", "Shop conn_5")

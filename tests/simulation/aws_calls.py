@@ -49,7 +49,7 @@ class AwsCalls:
             if operation == "update_item" and self._run.happens(self._run.plan.aws_fault):
                 self._run.note("  the response is lost and the SDK retries")
                 answer = send(**request)
-            if operation == "get_item":
+            if operation == "get_item" and self._run.running[-1].connection_id:
                 invocation = self._run.running[-1]
                 invocation.reading = self._run.oracle.loaded(invocation.connection_id)
                 invocation.was_suspected = self._run.oracle.is_suspected(invocation.connection_id)
@@ -128,7 +128,7 @@ class AwsCalls:
         self._run.summaries.touched += any(change.table in {ORDERS, CONNECTIONS} for change in changes)
         for row in (change.after for change in changes if change.after.get("kind") == "summary.daily"):
             self._run.summaries.wrote(row, now=self._run.our_clock.now(), is_calm=self._run.is_calm)
-        if any(change.table == CONNECTIONS for change in changes):
+        if invocation.connection_id and any(change.table == CONNECTIONS for change in changes):
             [invocation.written] = [change.after for change in changes if change.table == CONNECTIONS]
             self._run.last_polls[invocation.connection_id] = (self._run.time.seconds, self._run.worked)
         fresh = [change.after for change in changes if change.table == ALERTS]

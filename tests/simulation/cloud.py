@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -105,27 +106,20 @@ class ParameterStore:
     def get_parameter(self, **request: Any) -> dict[str, Any]:
         return {"Parameter": {"Value": self.values[request["Name"]]}}
 
-    def get_paginator(self, operation: str) -> "_Parameters":
-        return _Parameters(self.values, has_values=operation != "describe_parameters")
+    def describe_parameters(self, **request: Any) -> dict[str, Any]:
+        [path] = request["ParameterFilters"]
+        return {"Parameters": [{"Name": name} for name in self._below(path["Values"][0])]}
 
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "get_parameters_by_path"
+        return SimpleNamespace(paginate=self._by_path)
 
-@dataclass(frozen=True)
-class _Parameters:
-    values: dict[str, str]
-    has_values: bool
-
-    def paginate(self, **request: Any) -> list[dict[str, Any]]:
-        below = path_asked_for(request)
-        found = {name: value for name, value in self.values.items() if name.startswith(below)}
-        if not self.has_values:
-            return [{"Parameters": [{"Name": name} for name in found]}]
+    def _by_path(self, **request: Any) -> list[dict[str, Any]]:
+        found = self._below(request["Path"])
         return [{"Parameters": [{"Name": name, "Value": value} for name, value in found.items()]}]
 
-
-def path_asked_for(request: dict[str, Any]) -> str:
-    """What the names begin with that GetParametersByPath or DescribeParameters is to find."""
-    path = request.get("Path") or request["ParameterFilters"][0]["Values"][0]
-    return f"{path.rstrip('/')}/"
+    def _below(self, path: str) -> dict[str, str]:
+        return {name: value for name, value in self.values.items() if name.startswith(f"{path.rstrip('/')}/")}
 
 
 @dataclass

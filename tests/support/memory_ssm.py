@@ -1,7 +1,6 @@
 """The Parameter Store in a dictionary: just what the adapter calls, at the level of boto3's client."""
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +14,16 @@ class MissingParameterError(ClientError):
     """The parameter does not exist."""
 
 
+def _is_asked_for(name: str, asked: Mapping[str, Any]) -> bool:
+    match (asked["Key"], asked["Option"]):
+        case ("Path", "Recursive"):
+            return name.startswith(f"{asked['Values'][0]}/")
+        case ("Name", "Equals"):
+            assert 1 <= len(asked["Values"]) <= 50, "the maximum of AWS"
+            return name in asked["Values"]
+    raise NotImplementedError(asked)
+
+
 class MemorySsm:
     """An SSM client whose secrets are ciphertext unless the caller asks for decryption.
 
@@ -22,7 +31,7 @@ class MemorySsm:
         values: The parameters by name; tokens, keys and URLs are secrets.
         requests: The operation of each request.
         decrypted: The names of the secrets that were decrypted.
-        error: What reads of single parameters end with; None: they succeed.
+        error: What reads of single parameters and descriptions end with; None: they succeed.
     """
 
     exceptions = SimpleNamespace(ParameterNotFound=MissingParameterError)
@@ -31,7 +40,7 @@ class MemorySsm:
         self.values = dict(values)
         self.requests: list[str] = []
         self.decrypted: list[str] = []
-        self.error: ClientError | None = None
+        self.error: Exception | None = None
 
     def as_client(self) -> "SSMClient":
         """Itself under the type that the adapter names."""
@@ -46,20 +55,28 @@ class MemorySsm:
         return {"Parameter": self._parameter(request["Name"], request)}
 
     def get_paginator(self, operation: str) -> Any:
-        find = {"describe_parameters": self._described, "get_parameters_by_path": self._by_path}[operation]
-        return SimpleNamespace(paginate=partial(self._pages, operation, find))
+        assert operation == "get_parameters_by_path"
+        return SimpleNamespace(paginate=self._pages)
 
-    def _pages(self, operation: str, find: Any, **request: Any) -> Iterator[dict[str, Any]]:
+    def _pages(self, **request: Any) -> Iterator[dict[str, Any]]:
         """An empty page, as a large account has them, and one parameter a page."""
-        self.requests.append(operation)
+        self.requests.append("get_parameters_by_path")
         yield {"Parameters": []}
-        yield from ({"Parameters": [each]} for each in find(request))
+        yield from ({"Parameters": [each]} for each in self._by_path(request))
 
-    def _described(self, request: dict[str, Any]) -> list[dict[str, str]]:
-        assert request["PaginationConfig"] == {"PageSize": 50}, "the maximum of AWS"
-        [path] = request["ParameterFilters"]
-        assert (path["Key"], path["Option"]) == ("Path", "Recursive")
-        return [{"Name": name} for name in self.values if name.startswith(f"{path['Values'][0]}/")]
+    def describe_parameters(self, **request: Any) -> dict[str, Any]:
+        """An empty page, as a large account has them, then one parameter a page; the token is its number."""
+        self.requests.append("describe_parameters")
+        if self.error:
+            raise self.error
+        assert request["MaxResults"] == 50, "the maximum of AWS"
+        [asked] = request["ParameterFilters"]
+        names = sorted(name for name in self.values if _is_asked_for(name, asked))
+        if asked["Option"] == "Equals":
+            return {"Parameters": [{"Name": name} for name in names]}
+        number = int(request.get("NextToken", 0))
+        more = {"NextToken": str(number + 1)} if number < len(names) else {}
+        return {"Parameters": [{"Name": name} for name in names[number - 1 : number] if number], **more}
 
     def _by_path(self, request: dict[str, Any]) -> list[dict[str, str]]:
         path = f"{request['Path']}/"

@@ -201,7 +201,7 @@ def _needed_of_tables(operation: str, request: Mapping[str, Any]) -> Iterator[tu
         case "Query":
             index = f"/index/{request['IndexName']}" if "IndexName" in request else ""
             yield "dynamodb:Query", _table(request["TableName"]) + index
-        case "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem":
+        case "GetItem" | "Scan" | "PutItem" | "UpdateItem" | "DeleteItem":
             yield f"dynamodb:{operation}", _table(request["TableName"])
         case _:
             raise NotImplementedError(f"which permission does {operation} need?")

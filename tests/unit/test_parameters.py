@@ -200,23 +200,31 @@ def test_a_webhook_on_this_machine_can_use_http(ssm: MemorySsm, parameters: Para
 # The shops
 
 
+def all_ids(parameters: Parameters) -> list[str]:
+    ids, token = parameters.connection_page(None)
+    while token:
+        more, token = parameters.connection_page(token)
+        ids += more
+    return ids
+
+
 def test_shops_are_those_with_an_access_token(ssm: MemorySsm, parameters: Parameters) -> None:
     ssm.values[f"{PREFIX}/connections/conn_c/name"] = "no token"
     ssm.values["/orderwatch-test/connections/conn_d/access-token"] = "another stack"
-    assert parameters.connection_ids() == ["conn_a", "conn_b"]
+    assert all_ids(parameters) == ["conn_a", "conn_b"]
+    assert parameters.connected(["conn_a", "conn_c", "conn_d"]) == ["conn_a"]
     assert parameters.connections() == [
         NamedConnection("conn_a", None, ShopSettings()),
         NamedConnection("conn_b", "Nordic Outdoor", ShopSettings(time_zone="Asia/Tokyo", stuck_days=3)),
     ]
     assert ssm.decrypted == []
-    assert ssm.requests == ["describe_parameters", "get_parameters_by_path"]
 
 
-def test_a_new_shop_is_listed_at_once(ssm: MemorySsm, parameters: Parameters) -> None:
-    ssm.values.clear()
-    assert parameters.connection_ids() == []
-    ssm.values[TOKEN_NAME] = "token"
-    assert parameters.connection_ids() == ["conn_a"]
+def test_connections_are_looked_up_50_at_once(ssm: MemorySsm, parameters: Parameters) -> None:
+    ids = [f"conn_{number:03}" for number in range(120)]
+    ssm.values |= {f"{PREFIX}/connections/{each}/access-token": "token" for each in ids}
+    assert sorted(parameters.connected(ids)) == ids
+    assert ssm.requests == ["describe_parameters"] * 3
 
 
 # The products of a shop

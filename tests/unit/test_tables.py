@@ -12,6 +12,8 @@ from orderwatch import clock as process_clock
 from orderwatch.alerts.alert import Alert, AlertKey, connection_alert
 from orderwatch.alerts.kinds import KIND_STALE
 from orderwatch.alerts.parts import AlertConnection
+from orderwatch.alerts.summary import ALL_SHOPS
+from orderwatch.aws.connection_table import Listing
 from orderwatch.aws.dynamodb import put_action
 from orderwatch.deadlines.rules import Deadline, DeadlineState
 from orderwatch.errors import PollSupersededError
@@ -228,6 +230,41 @@ def test_an_invalid_state_fails_alone(tables: Tables) -> None:
     with pytest.raises(ValueError, match="cursor"):
         tables.store.load("conn_b")
     assert tables.connections.connection_ids() == ["conn_a", "conn_b"]
+
+
+def test_the_registry_has_the_connections_that_are_watched(tables: Tables, clock: FakeClock) -> None:
+    put_row(tables, "ConnectionTable", {"connection_id": "conn_x", "cursor": "yesterday"}, key="connection_id")
+    commit(tables, state=ConnectionState(connection_id=ALL_SHOPS))
+    for connection_id in ("conn_c", "conn_a", "conn_b"):
+        tables.connections.watch(connection_id)
+    tables.connections.unwatch("conn_b")
+    tables.connections.unwatch("conn_never_watched")
+    listing = Listing(NOON, failures=2, page_token="t")
+    assert tables.connections.save_listing(listing, after=Listing())
+    found = tables.connections.registry()
+    assert (found.watched, found.listing) == (("conn_a", "conn_c", "conn_x"), listing)
+    assert found.states.keys() == {"conn_a", "conn_b", "conn_c"}
+    assert found.states["conn_b"].disconnected_at == NOON
+    assert tables.connections.connection_ids() == ["conn_a", "conn_b", "conn_c", "conn_x"]
+
+
+def test_a_connection_continues_from_its_cursor_after_a_reconnection(tables: Tables) -> None:
+    state = ConnectionState(connection_id=SHOP.id, cursor=Cursor(position=NOON))
+    commit(tables, state=state)
+    tables.connections.watch(SHOP.id)
+    assert tables.store.load(SHOP.id) == state.committed(), "it is watched already"
+    tables.connections.unwatch(SHOP.id)
+    with pytest.raises(PollSupersededError):
+        commit(tables, state=state.committed())
+    tables.connections.watch(SHOP.id)
+    assert tables.store.load(SHOP.id) == replace(state, revision=3)
+
+
+def test_only_one_of_two_writers_saves_the_listing(tables: Tables) -> None:
+    first, second = Listing(NOON), Listing(NOON + MINUTE, failures=1)
+    assert [tables.connections.save_listing(each, after=Listing()) for each in (first, second)] == [True, False]
+    assert [tables.connections.save_listing(each, after=first) for each in (second, first)] == [True, False]
+    assert tables.connections.registry().listing == second
 
 
 @pytest.mark.parametrize("count", [0, 1], ids=["without writes", "with one write"])

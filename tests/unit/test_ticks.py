@@ -9,16 +9,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
 import functions.dispatch_polls.app
 import functions.poll_orders.app
 from orderwatch.aws.parameters import ConnectionParameters
-from orderwatch.errors import PollsNotRequestedError, UnavailableError
+from orderwatch.errors import NotConnectedError, PollsNotRequestedError, UnavailableError
 from orderwatch.shop_settings import ShopSettings
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.simulator import Request, Response, Shop, ShopTransport
 from orderwatch_local.simulator.script import API_KEY
+from tests.support.clocks import NOON
 from tests.support.lambda_context import lambda_context, sqs_event
 from tests.support.permissions import environment_of
 from tests.support.world import MINUTE, World, kinds
@@ -33,14 +35,24 @@ class Parameters:
     settings_flaw: str | None = None
     key: str = API_KEY
     forgotten: int = 0
+    is_throttled: bool = False
+    listings: list[timedelta] = field(default_factory=list)
 
-    def connection_ids(self) -> list[str]:
-        return list(self.world.shops)
+    def connection_page(self, page_token: str | None) -> tuple[list[str], str | None]:
+        self.listings.append(self.world.our_clock.now() - NOON)
+        if self.is_throttled:
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "x"}}, "DescribeParameters")
+        return list(self.world.shops), None
+
+    def connected(self, connection_ids: Collection[str]) -> list[str]:
+        return [each for each in connection_ids if each in self.world.shops]
 
     def api_key(self) -> SecretStr:
         return SecretStr(self.key)
 
     def connection(self, connection_id: str) -> ConnectionParameters:
+        if connection_id not in self.world.shops:
+            raise NotConnectedError(f"/orderwatch/connections/{connection_id}/access-token")
         token = SecretStr(self.world.shops[connection_id].access_token)
         return ConnectionParameters(token, "Alpine", self.settings, self.settings_flaw)
 
@@ -104,6 +116,16 @@ class Functions:
         assert answer["poll_ids"] == {each: f"poll-of-{each}" for each in asked}
         return asked
 
+    def add_shop(self, connection_id: str) -> None:
+        """Store a token, as one `aws ssm put-parameter` does."""
+        self.world.shops[connection_id] = Shop(connection_id, access_token="b", clock=self.world.vendor_clock)
+
+    def disconnect(self, connection_id: str) -> None:
+        self.world.tables.connections.unwatch(connection_id)
+
+    def watched(self) -> list[str]:
+        return list(self.world.tables.connections.registry().watched)
+
     def poll(self, *, seconds_left: float = 120.0, receive_count: int = 1) -> list[str]:
         """Let time pass and run poll_orders; the kinds of the alerts that it wrote."""
         self.world.pass_time(MINUTE)
@@ -166,12 +188,82 @@ def test_every_shop_is_polled_if_trackstar_cannot_be_listed(running: Functions, 
 
 
 def test_a_broken_row_stops_no_other_shop(running: Functions) -> None:
-    running.world.shops["conn_b"] = Shop("conn_b", access_token="b", clock=running.world.vendor_clock)
+    running.add_shop("conn_b")
     names, row = running.world.tables.names, {"connection_id": {"S": "conn_a"}, "cursor": {"S": "yesterday"}}
     put: Any = {"Put": {"TableName": names["ConnectionTable"], "Item": row, "ConditionExpression": "revision <= :max"}}
     put["Put"]["ExpressionAttributeValues"] = {":max": {"N": "9"}}
     running.world.tables.client.transact_write_items(TransactItems=[put])
     assert running.tick() == ["conn_a", "conn_b"]
+
+
+def test_the_parameter_store_is_listed_every_15_minutes(running: Functions) -> None:
+    for _ in range(46):
+        running.tick(MINUTE)
+    first, *later = running.parameters.listings
+    assert [each - first for each in later] == [15 * MINUTE, 30 * MINUTE, 45 * MINUTE]
+
+
+def test_a_throttled_parameter_store_stops_no_poll(running: Functions) -> None:
+    running.parameters.is_throttled = True
+    for _ in range(45):
+        running.world.shop.sync()
+        assert running.tick(MINUTE) == ["conn_a"]
+    first, *later = running.parameters.listings
+    assert [each - first for each in later] == [minutes * MINUTE for minutes in (1, 3, 7, 15, 30)]
+
+
+def test_a_new_shop_is_polled_within_15_minutes(running: Functions) -> None:
+    running.tick()
+    running.add_shop("conn_b")
+    asked = [running.tick(MINUTE) for _ in range(15)]
+    assert asked[:14] == [[]] * 14
+    assert asked[14] == ["conn_a", "conn_b"], "one is due after 15 minutes, the other is new"
+
+
+def test_the_first_shop_of_a_stack_is_polled_within_a_minute(running: Functions) -> None:
+    running.world.shops.clear()
+    running.disconnect("conn_a")
+    assert [running.tick(MINUTE) for _ in range(3)] == [[], [], []]
+    running.add_shop("conn_b")
+    assert running.tick(MINUTE) == ["conn_b"]
+
+
+def test_a_new_shop_that_an_operator_polls_is_watched(running: Functions) -> None:
+    running.tick()
+    running.add_shop("conn_b")
+    running.tick(connection_ids=["conn_b", "conn_without_token"])
+    assert running.watched() == ["conn_a", "conn_b"]
+
+
+def test_a_disconnected_shop_is_polled_no_more_and_continues_later(running: Functions) -> None:
+    cursor = running.world.state().cursor
+    running.tick()
+    running.disconnect("conn_a")
+    running.world.shop.sync()
+    assert running.tick(14 * MINUTE) == []
+    running.world.tables.connections.watch("conn_a")
+    assert running.tick() == ["conn_a"]
+    assert running.world.state().cursor == cursor
+
+
+def test_a_poll_of_a_shop_without_a_token_ends_its_watch(
+    running: Functions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [shop] = running.world.shops.values()
+    running.world.shops.clear()
+    assert running.poll() == []
+    assert running.watched() == []
+    assert "PollsFailed" not in capsys.readouterr().out
+    running.world.shops["conn_a"] = shop
+    running.tick(connection_ids=["conn_a"])
+    assert running.watched() == ["conn_a"]
+
+
+def test_a_disconnection_stops_the_poll_that_is_running(running: Functions) -> None:
+    running.world.place("2", status="exception")
+    running.world.before_page(1, lambda: running.disconnect("conn_a"))
+    assert running.poll() == []
+    assert running.watched() == []
 
 
 def test_polls_that_the_queue_refuses_fail_the_tick(running: Functions) -> None:

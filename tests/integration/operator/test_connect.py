@@ -2,6 +2,7 @@
 
 import pytest
 
+from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch_cli.commands import connect
 from orderwatch_cli.stack import TABLE
 from orderwatch_local.simulator import Shop, SystemClock
@@ -15,8 +16,14 @@ KEY = {"trackstar/api-key": (ENCRYPTED, API_KEY)}
 
 @pytest.fixture
 def with_key(operated: Operated) -> Operated:
+    operated.create(TABLE)
     operated.put_secret("trackstar/api-key", API_KEY)
     return operated
+
+
+def watched(operated: Operated) -> list[str]:
+    """The connections that the next tick polls."""
+    return list(ConnectionTable(operated.stack.aws.dynamodb, "ConnectionTable").registry().watched)
 
 
 def test_connect_stores_the_token_encrypted_and_the_name(with_key: Operated) -> None:
@@ -25,6 +32,7 @@ def test_connect_stores_the_token_encrypted_and_the_name(with_key: Operated) -> 
     assert "connected conn_a (shopify, healthy)" in ran.out
     assert TOKEN not in ran.out
     assert with_key.parameters() == KEY | SHOP
+    assert watched(with_key) == [CONNECTION]
 
 
 def test_connect_again_replaces_the_token_and_keeps_the_name(with_key: Operated) -> None:
@@ -71,14 +79,14 @@ def test_connect_rejects_an_invalid_connection_id(operated: Operated) -> None:
 
 def test_disconnect_asks_and_keeps_the_orders(with_key: Operated) -> None:
     with_key.run("connect", CONNECTION, "--name", "Nordic Outdoor", stdin=TOKEN)
-    with_key.create(TABLE)
     with_key.polled(CONNECTION)
     assert with_key.run("disconnect", CONNECTION, stdin="n\n").code == 1
     assert with_key.parameters() == KEY | SHOP
     ran = with_key.run("disconnect", CONNECTION, stdin="y\n")
     assert (ran.code, "are kept" in ran.out) == (0, True)
     assert with_key.parameters() == KEY
-    assert with_key.rows("ConnectionTable")
+    assert watched(with_key) == []
+    assert len(with_key.rows("ConnectionTable")) == 1, "a reconnection continues from its cursor"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 OrderwatchError
 ├── SettingsError               an environment variable is missing or invalid: fix the deployment
 ├── ParameterMissingError       a parameter is not in the Parameter Store: store it
+│   └── NotConnectedError       it is the access token of a connection: do not poll it
 ├── ParameterInvalidError       a parameter's value is invalid: store it again
 ├── ShopSettingsError           a shop's own settings are invalid (orderwatch.shop_settings): store them again
 ├── PollsNotRequestedError      SQS did not accept the messages for some connections: send them again
@@ -47,6 +48,10 @@ class ParameterMissingError(OrderwatchError):
     def __init__(self, name: str) -> None:
         super().__init__(f"parameter {name} is missing: {_command_for(name)}")
         self.name = name
+
+
+class NotConnectedError(ParameterMissingError):
+    """The connection has no access token, so it is not watched."""
 
 
 class ParameterInvalidError(OrderwatchError):

@@ -238,6 +238,8 @@ class ConnectionState:
         settings_flaw: Why the shop's own settings are invalid, as reported to the operators.
         quarantined: Why a record is invalid, by order id, as reported to the operators (rule 9).
         unreadable: The fields with a value that cannot be read, as reported to the operators (rule 21).
+        disconnected_at: Our clock when the connection lost its access token; None while it is watched. The cursor stays
+            for a reconnection.
     """
 
     connection_id: str
@@ -253,6 +255,12 @@ class ConnectionState:
     settings_flaw: str | None = None
     quarantined: Mapping[str, str] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
+    disconnected_at: datetime | None = None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether the row makes the connection a watched one: it exists and was not disconnected."""
+        return self.revision > 0 and self.disconnected_at is None
 
     @property
     def is_poll_failing(self) -> bool:

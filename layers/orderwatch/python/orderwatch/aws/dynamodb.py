@@ -97,6 +97,12 @@ def query(
     return (from_item(item) for page in pages for item in page["Items"])
 
 
+def scan(client: "DynamoDBClient", table: str, **options: Any) -> Iterator[dict[str, Any]]:
+    """Read all rows of a table lazily, 1 MB a request."""
+    pages = client.get_paginator("scan").paginate(TableName=table, **options)
+    return (from_item(item) for page in pages for item in page["Items"])
+
+
 def _jitter(attempt: int) -> float:
     return random.uniform(0, 0.05 * 2 ** min(attempt, 6))  # noqa: S311 - jitter, not a secret
 
@@ -173,7 +179,21 @@ class Transactions:
         return None
 
 
-_TRANSIENT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+_THROTTLED_ACTION = {"ThrottlingError", "ProvisionedThroughputExceeded"}
+_TRANSIENT = {"TransactionConflict", *_THROTTLED_ACTION}
+_THROTTLED = {
+    "ThrottlingException",
+    "ThrottledException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "TooManyUpdates",
+}
+
+
+def is_throttled(error: ClientError) -> bool:
+    """Whether AWS refused the request only because there were too many."""
+    reasons = set(_codes(error)) - {"None"}
+    return bool(reasons and reasons <= _THROTTLED_ACTION) or error.response["Error"].get("Code") in _THROTTLED
 
 
 def _codes(error: ClientError) -> list[str]:

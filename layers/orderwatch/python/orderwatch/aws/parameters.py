@@ -10,18 +10,21 @@ To add a shop, put its access token there; no deployment is needed.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import batched
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from pydantic import SecretStr
 
-from orderwatch.errors import ParameterInvalidError, ParameterMissingError
+from orderwatch.errors import NotConnectedError, ParameterInvalidError, ParameterMissingError
 from orderwatch.shop_settings import ShopSettings, ShopSettingsError, read_shop_settings
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_ssm.type_defs import DescribeParametersResultTypeDef
 
 MAX_AGE = 300
 """Seconds for which a warm function caches a value: it uses a rotated token within five minutes."""
@@ -110,13 +113,13 @@ class Parameters:
         """The parameters of a connection.
 
         Raises:
-            ParameterMissingError: The connection has no access token.
+            NotConnectedError: The connection has no access token.
         """
         path = f"{self._prefix}/connections/{connection_id}"
         values = self._ssm.get_multiple(path, max_age=MAX_AGE, decrypt=True)
         token = values.get(ACCESS_TOKEN)
         if not token:
-            raise ParameterMissingError(f"{path}/{ACCESS_TOKEN}")
+            raise NotConnectedError(f"{path}/{ACCESS_TOKEN}")
         settings, flaw = _shop_settings(str(values.get(SETTINGS) or ""))
         return ConnectionParameters(
             access_token=SecretStr(str(token)),
@@ -125,15 +128,36 @@ class Parameters:
             settings_flaw=flaw,
         )
 
-    def connection_ids(self) -> list[str]:
-        """The sorted ids of all connections with an access token, not cached. Needs no permission to read values."""
-        path, token = f"{self._prefix}/connections", f"/{ACCESS_TOKEN}"
-        pages = self._client.get_paginator("describe_parameters").paginate(
+    def connection_page(self, page_token: str | None) -> tuple[list[str], str | None]:
+        """One page of the ids of connections with an access token, and the token of the next page, not cached.
+
+        Needs no permission to read values. AWS throttles it at about one request a second for the whole account.
+        """
+        path = f"{self._prefix}/connections"
+        position: Any = {"NextToken": page_token} if page_token else {}
+        page = self._client.describe_parameters(
             ParameterFilters=[{"Key": "Path", "Option": "Recursive", "Values": [path]}],
-            PaginationConfig={"PageSize": _LARGEST_PAGE},
+            MaxResults=_LARGEST_PAGE,
+            **position,
         )
-        names = (parameter["Name"].removeprefix(f"{path}/") for page in pages for parameter in page["Parameters"])
-        return sorted(name.removesuffix(token) for name in names if name.endswith(token))
+        return self._connection_ids(page), page.get("NextToken")
+
+    def connected(self, connection_ids: Iterable[str]) -> list[str]:
+        """Those of these connections that have an access token, not cached, 50 a request."""
+        path = f"{self._prefix}/connections"
+        names = [f"{path}/{connection_id}/{ACCESS_TOKEN}" for connection_id in connection_ids]
+        pages = (
+            self._client.describe_parameters(
+                ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": list(some)}], MaxResults=_LARGEST_PAGE
+            )
+            for some in batched(names, _LARGEST_PAGE, strict=False)
+        )
+        return [connection_id for page in pages for connection_id in self._connection_ids(page)]
+
+    def _connection_ids(self, page: "DescribeParametersResultTypeDef") -> list[str]:
+        path, token = f"{self._prefix}/connections/", f"/{ACCESS_TOKEN}"
+        names = [parameter["Name"] for parameter in page["Parameters"]]
+        return [name.removeprefix(path).removesuffix(token) for name in names if name.endswith(token)]
 
     def connections(self) -> list[NamedConnection]:
         """All connections with an access token, sorted by id, not cached. Decrypts no token."""
