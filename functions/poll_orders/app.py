@@ -1,6 +1,7 @@
 """poll_orders: one poll of the connection that the message names."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -12,12 +13,13 @@ from orderwatch.alerts.parts import AlertConnection
 from orderwatch.aws import clients
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch.aws.dynamodb import patient
 from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.parameters import ConnectionParameters, Parameters
 from orderwatch.aws.queues import PollQueue
 from orderwatch.aws.stores import PollStore
 from orderwatch.deadlines.rules import DeadlineRules
-from orderwatch.errors import NotConnectedError, PollSupersededError
+from orderwatch.errors import NotConnectedError, PollSupersededError, ThrottledError
 from orderwatch.observability import count_response, logger, metrics
 from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.poll import alert_poll_failing, poll
@@ -29,22 +31,29 @@ from orderwatch.trackstar.client import Trackstar
 
 STOP_BEFORE = 30.0
 """Seconds before the timeout after which no page is started: enough for the requests and writes of one page."""
+GIVE_UP_BEFORE = 10.0
+"""Seconds before the timeout after which a throttled request is not repeated: enough to request the next poll."""
 
 
 class _Adapters:
     """The adapters of this function, built once a process."""
 
     def __init__(self, settings: PollOrdersSettings) -> None:
-        dynamodb = clients.dynamodb()
+        self._settings = settings
+        self._dynamodb = clients.dynamodb()
         self.parameters = Parameters(clients.ssm(), settings.parameter_prefix)
         self.queue = PollQueue(clients.sqs(), settings.poll_queue_url)
-        self.connections = ConnectionTable(dynamodb, settings.connection_table_name)
         self.trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
-        self.store = PollStore(
-            dynamodb,
-            orders=OrderTable(dynamodb, settings.order_table_name),
-            connections=self.connections,
-            alerts=AlertTable(dynamodb, settings.alert_table_name),
+        self.connections = ConnectionTable(self._dynamodb, settings.connection_table_name)
+
+    def store(self, has_time: Callable[[], bool]) -> PollStore:
+        """The tables, whose throttled requests are repeated as long as there is time."""
+        client = patient(self._dynamodb, has_time)
+        return PollStore(
+            client,
+            orders=OrderTable(client, self._settings.order_table_name),
+            connections=ConnectionTable(client, self._settings.connection_table_name),
+            alerts=AlertTable(client, self._settings.alert_table_name),
         )
 
 
@@ -76,13 +85,17 @@ def _handle(
     restart: bool,
 ) -> None:
     adapters = _adapters(settings)
+    store = adapters.store(lambda: _seconds_left(context) > GIVE_UP_BEFORE)
     requested_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
     try:
         if int(attributes["ApproximateReceiveCount"]) > 1:  # the previous attempt failed or was killed
             connection = _connection(connection_id, adapters.parameters.connection(connection_id), settings)
             stalled_after = timedelta(minutes=settings.stalled_after_minutes)
-            alert_poll_failing(connection, store=adapters.store, stalled_after=stalled_after)
-        result = _poll(connection_id, requested_at, settings, adapters, context, restart=restart)
+            alert_poll_failing(connection, store=store, stalled_after=stalled_after)
+        result = _poll(connection_id, requested_at, settings, adapters, context, store=store, restart=restart)
+    except ThrottledError as error:
+        logger.warning("poll stopped by DynamoDB's limits; the next one continues", extra={"reason": str(error)})
+        result = PollMetrics(outcome=Outcome.UNFINISHED)
     except NotConnectedError as error:
         logger.warning("shop is not connected; it is no longer watched", extra={"reason": str(error)})
         adapters.connections.unwatch(connection_id)
@@ -109,33 +122,35 @@ def _poll(
     adapters: _Adapters,
     context: LambdaContext,
     *,
+    store: PollStore,
     restart: bool,
 ) -> PollMetrics:
-    def seconds_left() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
     parameters = adapters.parameters.connection(connection_id)
     connection = _connection(connection_id, parameters, settings)
     vendor = adapters.trackstar.client_of(
         connection_id,
         api_key=adapters.parameters.api_key(),
         access_token=parameters.access_token,
-        seconds_left=seconds_left,
+        seconds_left=lambda: _seconds_left(context),
     )
     result = poll(
         connection,
         vendor=vendor,
-        store=adapters.store,
+        store=store,
         policy=_policy(settings, parameters.settings),
-        has_time=lambda: seconds_left() > STOP_BEFORE,
+        has_time=lambda: _seconds_left(context) > STOP_BEFORE,
         requested_at=requested_at,
         restart=restart,
         settings_flaw=parameters.settings_flaw,
     )
     if settings.sync_minutes and result.outcome is Outcome.FINISHED:
         sync_every = timedelta(minutes=settings.sync_minutes)
-        request_sync(connection, vendor=vendor, store=adapters.store, metrics=result, sync_every=sync_every)
+        request_sync(connection, vendor=vendor, store=store, metrics=result, sync_every=sync_every)
     return result
+
+
+def _seconds_left(context: LambdaContext) -> float:
+    return context.get_remaining_time_in_millis() / 1000
 
 
 def _connection(connection_id: str, parameters: ConnectionParameters, settings: PollOrdersSettings) -> AlertConnection:

@@ -1,7 +1,9 @@
 """What the Lambda runtime hands to a handler."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
+
+from orderwatch import clock
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -14,13 +16,14 @@ class _Context:
     memory_limit_in_mb: int = 256
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
     aws_request_id: str = "request-1"
+    began: float = field(default_factory=clock.monotonic)
 
     def get_remaining_time_in_millis(self) -> int:
-        return int(self.seconds_left * 1000)
+        return int((self.seconds_left - (clock.monotonic() - self.began)) * 1000)
 
 
 def lambda_context(*, seconds_left: float = 60.0) -> "LambdaContext":
-    """A context with this much time left."""
+    """A context with this much time left, by the process's clock."""
     return cast("LambdaContext", _Context(seconds_left))
 
 

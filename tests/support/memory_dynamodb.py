@@ -5,6 +5,7 @@ the same contract as moto (`tests/unit/test_tables.py`). It refuses every reques
 of a row that is not consistent: such a read could return an older row.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
+
+from orderwatch import clock
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -64,7 +67,11 @@ class _Table:
 
 
 class MemoryDynamoDB:
-    """A DynamoDB client whose tables live and die with it."""
+    """A DynamoDB client whose tables live and die with it.
+
+    Attributes:
+        throttled_until: The reading of the process's clock until which reads of rows and transactions are throttled.
+    """
 
     exceptions = SimpleNamespace(
         ConditionalCheckFailedException=ConditionFailedError, TransactionCanceledException=TransactionCancelledError
@@ -72,6 +79,15 @@ class MemoryDynamoDB:
 
     def __init__(self) -> None:
         self._tables: dict[str, _Table] = {}
+        self.throttled_until = -math.inf
+
+    def _is_throttled(self) -> bool:
+        return clock.monotonic() < self.throttled_until
+
+    def _throttle(self, operation: str, code: str) -> None:
+        """Refuse a request, with one of the codes that DynamoDB has for it."""
+        if self._is_throttled():
+            raise ClientError({"Error": {"Code": code, "Message": "too many requests"}}, operation)
 
     def as_client(self) -> "DynamoDBClient":
         """Itself under the type that the adapters name."""
@@ -95,12 +111,14 @@ class MemoryDynamoDB:
     def get_item(self, **request: Any) -> dict[str, Any]:
         _known(request, "TableName", "Key", "ConsistentRead")
         _consistent(request)
+        self._throttle("GetItem", "ThrottlingException")
         table = self._tables[request["TableName"]]
         row = table.rows.get(table.place_of(request["Key"]))
         return {"Item": dict(row)} if row is not None else {}
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
         _known(request, "RequestItems")
+        self._throttle("BatchGetItem", "ProvisionedThroughputExceededException")
         responses = {name: self._batch(name, keys_asked) for name, keys_asked in request["RequestItems"].items()}
         return {"Responses": responses, "UnprocessedKeys": {}}
 
@@ -118,9 +136,11 @@ class MemoryDynamoDB:
         parts = [self._part(action) for action in request["TransactItems"]]
         if not parts or len(parts) > MAX_ACTIONS or len({part.place for part in parts}) < len(parts):
             raise _refused("TransactWriteItems", "1 to 100 actions on different items are expected")
+        if self._is_throttled():
+            raise _cancelled(["ThrottlingError", *["None"] * (len(parts) - 1)])
         held = [part.condition.holds(part.table.rows.get(part.place[1], {})) for part in parts]
         if not all(held):
-            raise _cancelled(held)
+            raise _cancelled(["None" if held_one else "ConditionalCheckFailed" for held_one in held])
         for part in parts:
             if part.item is not None:
                 part.table.rows[part.place[1]] = part.item
@@ -172,6 +192,7 @@ class MemoryDynamoDB:
 
     def query(self, **request: Any) -> dict[str, Any]:
         """All of it as one page."""
+        self._throttle("Query", "RequestLimitExceeded")
         return {"Items": self._query(**request)}
 
     def get_paginator(self, name: str) -> Any:
@@ -192,7 +213,7 @@ class MemoryDynamoDB:
             "ExpressionAttributeNames",
             "ProjectionExpression",
             "ScanIndexForward",
-            "PaginationConfig",
+            "Limit",
             "Select",
         )
         condition = _Expression.of(request, "KeyConditionExpression")
@@ -235,11 +256,10 @@ def _condition_failed(row: Item) -> ConditionFailedError:
     return ConditionFailedError(cast("Any", {"Error": error, **shown}), "UpdateItem")
 
 
-def _cancelled(held: Sequence[bool]) -> TransactionCancelledError:
-    failed = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
+def _cancelled(codes: Sequence[str]) -> TransactionCancelledError:
     answer = {
         "Error": {"Code": "TransactionCanceledException", "Message": "Transaction cancelled"},
-        "CancellationReasons": [{"Code": "None"} if held_one else failed for held_one in held],
+        "CancellationReasons": [{"Code": code} for code in codes],
     }
     return TransactionCancelledError(cast("Any", answer), "TransactWriteItems")
 

@@ -1,5 +1,6 @@
 """Transactions and batch reads when DynamoDB is busy, and how a page is split into transactions."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
@@ -9,12 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from orderwatch import clock
-from orderwatch.aws.dynamodb import Transactions, Unit, batch_get, chunked
-from orderwatch.errors import PollSupersededError
+from orderwatch.aws.dynamodb import Transactions, Unit, batch_get, chunked, patient
+from orderwatch.errors import PollSupersededError, ThrottledError
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.records import ConnectionState
 from tests.support.alerts import alert_of, first_sight
-from tests.support.clocks import FakeClock
+from tests.support.clocks import NOON, FakeClock
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import MemoryDynamoDB, TransactionCancelledError
 
@@ -93,6 +94,60 @@ def test_a_transaction_that_stays_cancelled_fails(fake_clock: FakeClock, reasons
         Transactions(client.as_client()).write([Unit("a", (put("1"),))])
     assert len(client.sizes) == attempts
     assert rows(client) == set()
+
+
+def use(tables: Tables, has_time: Callable[[], bool]) -> list[object]:
+    """Every kind of request that a poll makes."""
+    patiently = tables.through(patient(tables.client, has_time))
+    patiently.store.commit(patiently.store.load("conn_a"), writes=[first_sight("1")], alerts=[])
+    return [patiently.store.stored_orders("conn_a", ["1"]), patiently.store.due_orders("conn_a", NOON)]
+
+
+REQUESTS = ("get_item", "transact_write_items", "batch_get_item", "query")
+
+
+class ThrottledOnce(MemoryDynamoDB):
+    """Throttles one kind of request for a minute, as soon as it comes."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__()
+        self.operation = operation
+
+    def __getattribute__(self, name: str) -> Any:
+        if name != "operation" and name == self.operation:
+            self.operation, self.throttled_until = "", clock.monotonic() + 60
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("operation", REQUESTS)
+def test_a_throttled_request_is_repeated_as_long_as_there_is_time(fake_clock: FakeClock, operation: str) -> None:
+    tables, began = Tables.over(ThrottledOnce(operation)), fake_clock.seconds
+    assert len(use(tables, lambda: True)) == 2
+    assert 60 <= fake_clock.seconds - began < 64
+    assert max(fake_clock.slept) == 3.2
+
+
+@pytest.mark.parametrize("operation", REQUESTS)
+def test_a_request_that_stays_throttled_ends_with_the_time(fake_clock: FakeClock, operation: str) -> None:
+    tables, began = Tables.over(ThrottledOnce(operation)), fake_clock.seconds
+    with pytest.raises(ThrottledError):
+        use(tables, lambda: fake_clock.seconds - began < 20)
+    assert 20 <= fake_clock.seconds - began < 23.2
+
+
+def test_unprocessed_keys_are_not_read_after_the_time(fake_clock: FakeClock) -> None:
+    client, began = Busy(keys_a_read=1), fake_clock.seconds
+    keys = ({"id": str(number)} for number in range(100))
+    with pytest.raises(ThrottledError):
+        list(batch_get(patient(client.as_client(), lambda: fake_clock.seconds - began < 20), "T", keys))
+    assert 20 <= fake_clock.seconds - began < 23.2
+
+
+def test_another_refusal_is_not_repeated(fake_clock: FakeClock) -> None:
+    client = patient(Busy().as_client(), lambda: True)
+    with pytest.raises(ClientError, match="1 to 100 different keys"):
+        client.batch_get_item(RequestItems={"T": {"Keys": [], "ConsistentRead": True}})
+    assert fake_clock.slept == []
 
 
 def test_a_lost_unit_stops_all_and_a_lost_option_only_itself(fake_clock: FakeClock) -> None:

@@ -283,6 +283,34 @@ def test_an_unfinished_poll_requests_the_next_one(running: Functions) -> None:
     assert running.queue.requested == ["conn_a"]
 
 
+def throttle(running: Functions, seconds: float) -> None:
+    tables: Any = running.world.tables.client
+    tables.throttled_until = running.world.our_clock.monotonic() + MINUTE.total_seconds() + seconds
+
+
+def test_a_poll_waits_for_a_throttled_table(running: Functions) -> None:
+    running.world.place("2", status="exception")
+    throttle(running, 60)
+    assert running.poll() == ["order.exception"]
+    assert running.queue.requested == []
+
+
+def test_a_poll_that_stays_throttled_is_continued_and_not_failed(
+    running: Functions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.world.place("2", status="exception")
+    throttle(running, 1000)
+    capsys.readouterr()
+    for polls in range(1, 5):
+        began = running.world.our_clock.monotonic()
+        assert running.poll() == []
+        assert 109 <= running.world.our_clock.monotonic() - began - 60 < 114, "ten seconds are left"
+        assert running.queue.requested == ["conn_a"] * polls
+    assert "PollsFailed" not in capsys.readouterr().out
+    throttle(running, -60)
+    assert running.poll() == ["order.exception"]
+
+
 def test_a_failed_poll_is_alerted_once_it_has_failed_for_long(running: Functions) -> None:
     running.world.on_orders(refuse)
     running.world.pass_time(30 * MINUTE)

@@ -9,6 +9,7 @@ OrderwatchError
 ├── PollsNotRequestedError      SQS did not accept the messages for some connections: send them again
 ├── SlackRefusedError           Slack did not accept a message (orderwatch.slack): the queue retries it
 │   └── SlackInvalidError       the message is invalid: send a simpler one
+├── ThrottledError              DynamoDB throttled requests until the time was up: continue later
 ├── PollSupersededError         another poll has written the connection's row: stop, nothing is lost
 └── TrackstarError              the vendor's API did not respond as documented; has the `request_id`
     ├── UnauthorizedError       401: a key or token is wrong; do not retry, alert people if the next poll sees it too
@@ -69,6 +70,10 @@ class PollsNotRequestedError(OrderwatchError):
     def __init__(self, connection_ids: Sequence[str]) -> None:
         super().__init__(f"SQS did not accept the messages for {', '.join(connection_ids)}")
         self.connection_ids = connection_ids
+
+
+class ThrottledError(OrderwatchError):
+    """DynamoDB throttled requests until the caller's time was up. What was written stays; continue later."""
 
 
 class PollSupersededError(OrderwatchError):

@@ -203,8 +203,7 @@ class AlertTable:
     def _newest_first(self, index: str, partition: str, value: str, since: datetime | None) -> Iterator[dict[str, Any]]:
         condition = f"{partition} = :value" + (" AND created_at >= :since" if since else "")
         values = {":value": value, ":since": since.isoformat() if since else None}
-        options = {"ScanIndexForward": False, "PaginationConfig": {"PageSize": MAX_ACTIONS}}
-        return query(self._client, self._name, index, condition, values, **options)
+        return query(self._client, self._name, index, condition, values, ScanIndexForward=False, Limit=MAX_ACTIONS)
 
     def _update(self, key: AlertKey, update: str, *, condition: str, values: dict[str, Any]) -> bool:
         names = {"#state": "state"} if "#state" in update + condition else {}
