@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from bench.baseline import measure as baseline
 from bench.cold_start import measure as cold_start
 from bench.cost import measure as cost
 from bench.fast_tests import measure as fast_tests
@@ -28,6 +29,7 @@ BENCHMARKS: Mapping[str, Callable[[Say], Section]] = {
     "latency": latency,
     "waiting": waiting,
     "scale": scale,
+    "baseline": baseline,
     "tick": tick,
     "summary": summary,
     "cost": cost,

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from bench.prices import billed, standing_parts, used_parts
+from bench.prices import DAYS_A_MONTH, PRICES, billed, standing_parts, used_parts
 from bench.report import Say, Section, Target, markdown
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.alert_table import PENDING_PARTITIONS
@@ -35,7 +35,11 @@ from tests.support.recording_sns import RecordingSns
 from tests.support.sending import send
 from tests.support.world import MINUTE, World
 
-SHOPS = (1, 20, 500)
+SHOPS = (1, 20, 500, 5_000)
+PROCESSES = {1: 1, 20: 5, 500: 5, 5_000: 25}
+"""Of poll_orders: `PollConcurrency`, as docs/scale.md advises."""
+PROCESSES_A_DAY = 12
+"""Assumed: Lambda ends a process after two hours."""
 ORDERS = (100, 1_000, 10_000)
 """New orders a day and shop."""
 ORDERS_A_DAY = (100, 1_000)
@@ -44,10 +48,13 @@ ORDERS_A_DAY = (100, 1_000)
 TICKS_AN_HOUR = 60
 TICKS_A_DAY = 24 * TICKS_AN_HOUR
 REDRIVES_A_DAY = 96
-KEYS_A_DAY = 288
-"""Decryptions of the API key by the ticks: a warm function keeps it for five minutes."""
-NAMES, ROWS, LISTED, MESSAGES = 50, 100, 1000, 10
-"""Of one request of a tick: names of parameters, rows, connections, messages."""
+LISTINGS_A_DAY = 96
+NAMES, LISTED, MESSAGES = 50, 1000, 10
+"""Of one request of a tick: names of parameters, connections, messages."""
+ROW_BYTES = 750
+"""Of a shop's row between two polls; a row of a shop that is being read has up to 80 KB more."""
+SCANNED, SCAN_SECONDS = 1_000_000, 0.150
+"""Bytes of one request of a scan, and the time that it is assumed to take."""
 STATUSES = ("open", "confirmed", "processing", "fulfilled")
 """An order takes one an hour, each in that hour's sync."""
 MAX_GAP = 15 * MINUTE
@@ -55,8 +62,8 @@ TROUBLED = 50
 """One order in this many is in exception instead of confirmed."""
 IDLE_RECEIVES_A_DAY = 5 * 24 * 60 * 3
 """Lambda keeps five long polls of 20 seconds on a queue (AWS's documentation of SQS event sources)."""
-DECRYPTIONS = 2
-"""Assumed for every poll and every batch of alerts: API key and access token, nothing kept from the last time."""
+PARAMETERS = 3
+"""Of a shop: token, name and settings. A poll reads them without decryption."""
 LOG_BYTES = 2_000
 """Assumed for every invocation."""
 
@@ -74,8 +81,12 @@ simulated day and multiplied by the number of shops. Assumptions: Lambda waits {
 for DynamoDB, {SECONDS["SNS"] * 1e3:.0f} ms for SNS, {SECONDS["SQS"] * 1e3:.0f} ms for SQS and SSM, and
 {SECONDS["Trackstar"] * 1e3:.0f} ms for Trackstar. Processor time is {PROCESSOR_AN_INVOCATION * 1e3:.0f} ms an
 invocation and {PROCESSOR_AN_ORDER * 1e3:.1f} ms an order on one core; a target compares it with the day's measured
-time. Functions are warm, decrypt two secrets, and log {LOG_BYTES / 1e3:.0f} KB an invocation. Storage, backups and
-DynamoDB's encryption are not included.
+time. Functions are warm and log {LOG_BYTES / 1e3:.0f} KB an invocation. A tick scans the rows of all shops, of
+{ROW_BYTES} bytes each. A process of Lambda is assumed to live for {24 // PROCESSES_A_DAY} hours and to decrypt the API
+key and each token that it needs once; polls spread evenly over the processes ({
+    ", ".join(f"{PROCESSES[shops]} for {shops:,} shops" for shops in SHOPS)
+}). Storage, backups and DynamoDB's encryption are not included. The Parameter Store is free with standard parameters
+and standard throughput. With higher throughput each parameter that is read costs: a shop's {PARAMETERS} at each poll.
 
 The naive design polls as often, reads the same pages and sends the same alerts. For every order on a page it makes
 one GetItem and one PutItem, one after the other, even if the order has not changed. For every alert and for the
@@ -244,7 +255,6 @@ class Day:
 
     def _tick(self) -> None:
         self._world.pass_time(MINUTE)
-        self._usage.rest["DynamoDB reads"] += 1  # the shop's row
         if not self._is_wanted():
             return
         self._usage.asked += 1
@@ -263,6 +273,8 @@ class Day:
         self._usage.rest["SQS requests"] += 2  # received and deleted; dispatch_polls sends them in batches of ten
         if keys := [alert.key for alert in self._world.new_alerts()]:
             self._send(keys)
+            self._usage.rest["KMS requests"] += 1  # the token; a shard's batches of one shop are hours apart
+            self._usage.rest["parameters"] += PARAMETERS
 
     def _is_wanted(self) -> bool:
         listed = TrackstarConnection.model_validate(self._world.shop.connection())
@@ -309,7 +321,6 @@ class Day:
     def _add_invocation(self) -> None:
         self._usage.rest["invocations"] += 1
         self._usage.rest["log bytes"] += LOG_BYTES
-        self._usage.rest["KMS requests"] += DECRYPTIONS
 
     def _meter(self) -> Callable[[], tuple[Counter[str], Counter[str]]]:
         """Count from now on: the requests by service, and DynamoDB's units."""
@@ -325,8 +336,9 @@ def besides(shops: int, *, polls: int) -> Counter[str]:
     """A day's usage of a stack with these shops and polls, without the polls and alerts themselves."""
     asked = shops * polls / TICKS_A_DAY
     sent = max(asked / MESSAGES, min(asked, 1.0))
-    looked = math.ceil(shops / NAMES) * SECONDS["SSM"] + math.ceil(shops / ROWS) * SECONDS["DynamoDB"]
-    looked += math.ceil(shops / LISTED) * SECONDS["Trackstar"] + sent * SECONDS["SQS"]
+    looked = math.ceil(shops * ROW_BYTES / SCANNED) * SCAN_SECONDS + sent * SECONDS["SQS"]
+    looked += math.ceil(shops / LISTED) * SECONDS["Trackstar"]
+    listing = billed(math.ceil(PARAMETERS * shops / NAMES) * SECONDS["SSM"], 0, megabytes=256)
     dispatch = billed(looked, PROCESSOR_AN_INVOCATION + PROCESSOR_AN_ORDER * shops, megabytes=256)
     queries = 2 * len(PENDING_PARTITIONS)
     redrive = billed((queries + 1) * SECONDS["DynamoDB"] + 2 * SECONDS["SNS"], PROCESSOR_AN_INVOCATION, megabytes=256)
@@ -334,13 +346,25 @@ def besides(shops: int, *, polls: int) -> Counter[str]:
     day: dict[str, float] = {
         "Scheduler": invocations,
         "invocations": invocations,
-        "MB-milliseconds": TICKS_A_DAY * dispatch + REDRIVES_A_DAY * redrive,
+        "MB-milliseconds": TICKS_A_DAY * dispatch + REDRIVES_A_DAY * redrive + LISTINGS_A_DAY * listing,
         "log bytes": invocations * LOG_BYTES,
         "SQS requests": IDLE_RECEIVES_A_DAY + TICKS_A_DAY * sent,
-        "KMS requests": KEYS_A_DAY,
-        "DynamoDB reads": queries / 2 * REDRIVES_A_DAY,
+        "KMS requests": _decryptions(shops, polls),
+        "parameters": PARAMETERS * shops * polls,
+        # Neither read is consistent: 8 KB a unit.
+        "DynamoDB reads": queries / 2 * REDRIVES_A_DAY + TICKS_A_DAY * shops * ROW_BYTES / 8192,
     }
     return Counter[str](day)
+
+
+def _decryptions(shops: int, polls: int) -> float:
+    """A day's decryptions: the API key once in each process of three functions, and each token that it needs.
+
+    A process needs a token if one of its polls is of that shop; which one is chance.
+    """
+    polls_of_a_process = shops * polls / PROCESSES[shops] / PROCESSES_A_DAY
+    tokens = shops * (1 - math.pow(1 - 1 / shops, polls_of_a_process))
+    return PROCESSES_A_DAY * (PROCESSES[shops] * (1 + tokens) + 2)
 
 
 def table() -> str:
@@ -348,9 +372,13 @@ def table() -> str:
     days = {orders: Day(orders).play() for orders in ORDERS_A_DAY}
     bills = {orders: [_bill(day.polls, day, shops) for shops in SHOPS] for orders, day in days.items()}
     fewest = bills[ORDERS_A_DAY[0]]
-    columns = [f"{shops} shop{'s' if shops > 1 else ''}" for shops in SHOPS]
+    columns = [f"{shops:,} shop{'s' if shops > 1 else ''}" for shops in SHOPS]
     sums = [[f"{orders:,}", *(f"{bill.total():,.2f}" for bill in each)] for orders, each in bills.items()]
     parts = [[part, *(f"{bill[part]:,.2f}" for bill in fewest)] for part in fewest[0]]
+    throughput = [_higher_throughput(days[ORDERS_A_DAY[0]], shops) for shops in SHOPS]
+    parts.append(
+        ["Parameter Store, if throughput is raised (not in the sums)", *(f"{each:,.2f}" for each in throughput)]
+    )
     tables = [
         markdown(["orders a day and shop", *columns], sums),
         markdown([f"parts at {ORDERS_A_DAY[0]}", *columns], parts),
@@ -376,6 +404,12 @@ def _bill(polls: Counter[str], day: Usage, shops: int) -> Counter[str]:
         used[unit] += shops * count
     hours = {metric: len(hours) for metric, hours in day.hours.items()}
     return standing_parts(hours, shops=shops) + used_parts(used)
+
+
+def _higher_throughput(day: Usage, shops: int) -> float:
+    """What the Parameter Store costs a month with higher throughput."""
+    read: float = besides(shops, polls=day.asked)["parameters"] + shops * day.rest["parameters"]
+    return DAYS_A_MONTH * PRICES["parameters"] * read
 
 
 def _row(orders: int, day: Usage, shops: int) -> list[str]:

@@ -19,12 +19,14 @@ PRICES = {
     "invocations": 0.2e-6,
     "SQS requests": 0.5e-6,
     "KMS requests": 3e-6,
+    "parameters": 5e-6,
     "Scheduler": 1e-6,
     "SNS publishes": 0.5e-6,
     "SNS e-mails": 20e-6,
     "log bytes": 0.5e-9,
 }
-"""US dollars a unit: arm64, DynamoDB on demand, FIFO queues, one subscriber by e-mail."""
+"""US dollars a unit: arm64, DynamoDB on demand, FIFO queues, one subscriber by e-mail. A parameter that is read costs
+only with higher throughput; with standard throughput it is free."""
 PARTS = {
     "DynamoDB": ("DynamoDB writes", "DynamoDB reads"),
     "Lambda": ("MB-milliseconds", "invocations"),

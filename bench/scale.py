@@ -43,9 +43,9 @@ in memory, and Trackstar is the simulated shop; the time inside these two is sub
 the code.
 
 **A tick**: every connection has {ORDERS} orders and is polled after {CHANGED} of them changed, one of which is
-alerted. Secrets are not cached, as after five minutes. **Orders known**: one connection with this many orders in
-OrderTable is polled when nothing has changed and when one order has ({POLLS} polls each). Rows have their own keys;
-their other attributes are generated when they are read."""
+alerted. Names and settings are read again, as after five minutes. **Orders known**: one connection with this many
+orders in OrderTable is polled when nothing has changed and when one order has ({POLLS} polls each). Rows have their
+own keys; their other attributes are generated when they are read."""
 
 
 class _MeteredTransport(httpx.BaseTransport):
@@ -89,7 +89,6 @@ class Fleet:
 
     def tick(self) -> None:
         """Ask for every poll, and do each."""
-        self._parameters.forget()
         for connection_id in self._queue.request_polls(self._connections.registry().watched):
             self.poll(connection_id)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
-from bench.cost import MESSAGES, ROWS, MeteredDynamoDB
+from bench.cost import MESSAGES, ROW_BYTES, SCANNED, MeteredDynamoDB
 from bench.report import Say, Section, Target
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.schedule import poll_reason
@@ -44,7 +44,7 @@ One shop, {CHANGES} orders of which become an exception at random times of a day
 up to five minutes late. A sync takes a minute, and its changes are visible at its end, which is the floor. Time is
 simulated. The scheduling of polls, the polls and their requests are real. Requests are those of 25 hours. A poll
 takes three SQS requests (send, receive, delete; ten are sent in one) and one invocation. A tick takes one
-invocation, one request to Trackstar for 1,000 shops, and one to DynamoDB for 100 rows. {SHOPS[1]} and {SHOPS[2]}
+invocation, one request to Trackstar for 1,000 shops, and one to DynamoDB for 1 MB of rows. {SHOPS[1]} and {SHOPS[2]}
 shops are multiples of one shop's polls, plus the ticks of one stack. Sending alerts and the Parameter Store are not
 included."""
 
@@ -150,7 +150,7 @@ class Day:
     def _is_wanted(self) -> bool:
         world = self._world
         listed = TrackstarConnection.model_validate(world.shop.connection())
-        # Not metered: a tick reads the rows of all shops in one request.
+        # Not metered: a tick scans the rows of all shops.
         requests, now = self._memory.requests, Now(world.vendor_clock.now(), world.our_clock.now())
         why = poll_reason(world.state(), listed, now=now, max_gap=MAX_GAP, sync_every=self._setting.sync_every)
         self._memory.requests = requests
@@ -163,7 +163,7 @@ def _of_a_stack(day: Day, shops: int) -> Counter[str]:
     made["SQS"] += -(-shops * day.polls // MESSAGES) if shops > 1 else day.polls
     made["Lambda"] += day.ticks
     made["Trackstar"] += day.ticks
-    made["DynamoDB"] += day.ticks * -(-shops // ROWS)
+    made["DynamoDB"] += day.ticks * -(-shops * ROW_BYTES // SCANNED)
     return made
 
 

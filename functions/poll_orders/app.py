@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -92,7 +92,8 @@ def _handle(
             connection = _connection(connection_id, adapters.parameters.connection(connection_id), settings)
             stalled_after = timedelta(minutes=settings.stalled_after_minutes)
             alert_poll_failing(connection, store=store, stalled_after=stalled_after)
-        result = _poll(connection_id, requested_at, settings, adapters, context, store=store, restart=restart)
+        once = partial(_poll, connection_id, requested_at, settings, adapters, context, store=store, restart=restart)
+        result = _with_current_secrets(connection_id, adapters.parameters, once)
     except ThrottledError as error:
         logger.warning("poll stopped by DynamoDB's limits; the next one continues", extra={"reason": str(error)})
         result = PollMetrics(outcome=Outcome.UNFINISHED)
@@ -110,9 +111,22 @@ def _handle(
     if result.outcome is Outcome.UNFINISHED:
         next_poll_id = adapters.queue.request_poll(connection_id)
         logger.info("poll unfinished; the next one continues", extra={"next_poll_id": next_poll_id})
-    if result.outcome is Outcome.UNAUTHORIZED:
-        adapters.parameters.forget()
     result.report()
+
+
+def _with_current_secrets(connection_id: str, parameters: Parameters, once: Callable[[], PollMetrics]) -> PollMetrics:
+    """Poll, and once more at once if Trackstar refuses secrets that were rotated since this process read them.
+
+    The second poll ends the suspicion that the first one stored, so a rotation alerts nobody.
+    """
+    used = parameters.credentials(connection_id)
+    result = once()
+    if result.outcome is Outcome.UNAUTHORIZED:
+        parameters.forget(connection_id)
+        if parameters.credentials(connection_id) != used:
+            logger.info("secrets were rotated; polling again")
+            return once()
+    return result
 
 
 def _poll(

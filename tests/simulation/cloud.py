@@ -116,7 +116,7 @@ class ParameterStore:
 
     def _by_path(self, **request: Any) -> list[dict[str, Any]]:
         found = self._below(request["Path"])
-        return [{"Parameters": [{"Name": name, "Value": value} for name, value in found.items()]}]
+        return [{"Parameters": [{"Name": name, "Value": value, "Version": 1} for name, value in found.items()]}]
 
     def _below(self, path: str) -> dict[str, str]:
         return {name: value for name, value in self.values.items() if name.startswith(f"{path.rstrip('/')}/")}

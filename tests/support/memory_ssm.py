@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
+from zlib import crc32
 
 from botocore.exceptions import ClientError
 
@@ -31,7 +32,7 @@ class MemorySsm:
         values: The parameters by name; tokens, keys and URLs are secrets.
         requests: The operation of each request.
         decrypted: The names of the secrets that were decrypted.
-        error: What reads of single parameters and descriptions end with; None: they succeed.
+        error: What requests end with; None: they succeed.
     """
 
     exceptions = SimpleNamespace(ParameterNotFound=MissingParameterError)
@@ -61,6 +62,8 @@ class MemorySsm:
     def _pages(self, **request: Any) -> Iterator[dict[str, Any]]:
         """An empty page, as a large account has them, and one parameter a page."""
         self.requests.append("get_parameters_by_path")
+        if self.error:
+            raise self.error
         yield {"Parameters": []}
         yield from ({"Parameters": [each]} for each in self._by_path(request))
 
@@ -78,17 +81,19 @@ class MemorySsm:
         more = {"NextToken": str(number + 1)} if number < len(names) else {}
         return {"Parameters": [{"Name": name} for name in names[number - 1 : number] if number], **more}
 
-    def _by_path(self, request: dict[str, Any]) -> list[dict[str, str]]:
+    def _by_path(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         path = f"{request['Path']}/"
         found = [name for name in self.values if name.startswith(path)]
         if not request.get("Recursive"):
             found = [name for name in found if "/" not in name.removeprefix(path)]
         return [self._parameter(name, request) for name in found]
 
-    def _parameter(self, name: str, request: dict[str, Any]) -> dict[str, str]:
+    def _parameter(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Another value is another version."""
+        version = crc32(self.values[name].encode())
         is_secret = name.endswith(("token", "key", "url"))
         if is_secret and not request.get("WithDecryption"):
-            return {"Name": name, "Value": "ciphertext"}
+            return {"Name": name, "Value": "ciphertext", "Version": version}
         if is_secret:
             self.decrypted.append(name)
-        return {"Name": name, "Value": self.values[name]}
+        return {"Name": name, "Value": self.values[name], "Version": version}

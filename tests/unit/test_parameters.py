@@ -6,14 +6,17 @@ from datetime import datetime, timedelta
 import pytest
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import ClientError
+from pydantic import SecretStr
 
-from orderwatch.aws.parameters import NamedConnection, Parameters
+from orderwatch import clock
+from orderwatch.aws.parameters import ConnectionParameters, Credentials, NamedConnection, Parameters
 from orderwatch.aws.products import ProductClient
-from orderwatch.errors import ParameterInvalidError, ParameterMissingError, UnauthorizedError
+from orderwatch.errors import NotConnectedError, ParameterInvalidError, ParameterMissingError, UnauthorizedError
 from orderwatch.shop_settings import ShopSettings
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.simulator import Shop, ShopTransport
 from orderwatch_local.simulator.script import API_KEY
+from tests.support.clocks import FakeClock
 from tests.support.memory_ssm import MemorySsm
 from tests.support.world import World
 
@@ -94,7 +97,58 @@ def test_a_parameter_that_cannot_be_read_is_not_missing(ssm: MemorySsm, paramete
         parameters.api_key()
 
 
-def test_a_secret_is_cached_for_five_minutes(
+@pytest.fixture
+def time() -> FakeClock:
+    fake_clock = FakeClock()
+    clock.use(fake_clock)
+    return fake_clock
+
+
+def test_a_token_is_decrypted_once_in_the_life_of_a_process(
+    ssm: MemorySsm, parameters: Parameters, time: FakeClock
+) -> None:
+    for _ in range(100):
+        time.seconds += 301
+        assert parameters.credentials("conn_b") == Credentials(SecretStr("secret-key"), SecretStr("secret-token-b"))
+    assert sorted(ssm.decrypted) == sorted([API_KEY_NAME, TOKEN_NAME.replace("conn_a", "conn_b")])
+
+
+@pytest.mark.parametrize(("after", "is_used"), [(299, False), (300, True)])
+def test_other_parameters_and_a_rotated_token_are_used_after_five_minutes(
+    ssm: MemorySsm, parameters: Parameters, time: FakeClock, after: int, is_used: bool
+) -> None:
+    before = parameters.connection("conn_b")
+    path = f"{PREFIX}/connections/conn_b"
+    ssm.values |= {f"{path}/name": "Alpine", f"{path}/settings": "{}", f"{path}/access-token": "secret-rotated"}
+    time.seconds += after
+    rotated = ConnectionParameters(SecretStr("secret-rotated"), "Alpine", ShopSettings())
+    assert parameters.connection("conn_b") == (rotated if is_used else before)
+
+
+def test_a_shop_that_was_disconnected_has_no_token(ssm: MemorySsm, parameters: Parameters, time: FakeClock) -> None:
+    parameters.connection("conn_a")
+    del ssm.values[TOKEN_NAME]
+    time.seconds += 300
+    for _ in range(2):
+        with pytest.raises(NotConnectedError, match="connect conn_a"):
+            parameters.connection("conn_a")
+
+
+def test_known_values_are_used_while_the_parameter_store_throttles(
+    ssm: MemorySsm, parameters: Parameters, time: FakeClock
+) -> None:
+    known = parameters.connection("conn_b")
+    time.seconds += 300
+    ssm.error = ClientError({"Error": {"Code": "ThrottlingException", "Message": "x"}}, "GetParametersByPath")
+    assert parameters.connection("conn_b") == known
+    with pytest.raises(ClientError, match="Throttling"):
+        parameters.connection("conn_a")
+    ssm.error = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "x"}}, "GetParametersByPath")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        parameters.connection("conn_b")
+
+
+def test_a_webhook_is_read_again_after_five_minutes(
     ssm: MemorySsm, parameters: Parameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Frozen(datetime):
@@ -107,21 +161,22 @@ def test_a_secret_is_cached_for_five_minutes(
             return cls.current
 
     monkeypatch.setattr("aws_lambda_powertools.utilities.parameters.base.datetime", Frozen)
-    began, old = Frozen.current, secrets(parameters)
-    rotated = [f"{value}-rotated" for value in old]
-    ssm.values |= dict(zip((API_KEY_NAME, WEBHOOK_NAME, TOKEN_NAME), rotated, strict=True))
-    for seconds, expected in ((299.5, old), (300.5, rotated)):
+    began, old = Frozen.current, parameters.slack_webhook_url().get_secret_value()
+    ssm.values[WEBHOOK_NAME] = f"{old}-rotated"
+    for seconds, expected in ((299.5, old), (300.5, f"{old}-rotated")):
         Frozen.current = began + timedelta(seconds=seconds)
-        assert secrets(parameters) == expected
+        assert parameters.slack_webhook_url().get_secret_value() == expected, "the old channel may still accept posts"
 
 
-def test_cached_secrets_are_read_again_once_they_are_dropped(ssm: MemorySsm, parameters: Parameters) -> None:
+def test_the_secrets_of_a_refused_request_are_read_again(ssm: MemorySsm, parameters: Parameters) -> None:
     for _ in range(2):
         secrets(parameters)
-    assert len(ssm.requests) == 3
-    parameters.forget()
+        parameters.connection("conn_b")
+    assert len(ssm.decrypted) == 4
+    parameters.forget("conn_a")
     secrets(parameters)
-    assert len(ssm.requests) == 6
+    parameters.connection("conn_b")
+    assert len(ssm.decrypted) == 7, "the token of another shop is kept"
 
 
 # The webhook
@@ -241,3 +296,8 @@ def test_products_are_read_with_the_secrets_of_the_shop(ssm: MemorySsm, paramete
     assert {product_id: product.name for product_id, product in found.items()} == {"1": "A"}
     with pytest.raises(UnauthorizedError):
         client.products("conn_b", ["1"], seconds_left=lambda: 60.0)
+    rotated = Shop("conn_a", access_token="rotated", clock=world.vendor_clock, products=[{"id": "1", "name": "A"}])
+    world.trackstar.connect(rotated)
+    rotated.sync()
+    ssm.values[TOKEN_NAME] = "rotated"
+    assert client.products("conn_a", ["1"], seconds_left=lambda: 60.0).keys() == {"1"}

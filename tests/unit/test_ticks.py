@@ -14,8 +14,9 @@ from pydantic import SecretStr
 
 import functions.dispatch_polls.app
 import functions.poll_orders.app
-from orderwatch.aws.parameters import ConnectionParameters
+from orderwatch.aws.parameters import ConnectionParameters, Credentials
 from orderwatch.errors import NotConnectedError, PollsNotRequestedError, UnavailableError
+from orderwatch.records import HealthState
 from orderwatch.shop_settings import ShopSettings
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.simulator import Request, Response, Shop, ShopTransport
@@ -34,6 +35,8 @@ class Parameters:
     settings: ShopSettings = field(default_factory=ShopSettings)
     settings_flaw: str | None = None
     key: str = API_KEY
+    cached_key: str = ""
+    cached_token: str = ""
     forgotten: int = 0
     is_throttled: bool = False
     listings: list[timedelta] = field(default_factory=list)
@@ -48,16 +51,20 @@ class Parameters:
         return [each for each in connection_ids if each in self.world.shops]
 
     def api_key(self) -> SecretStr:
-        return SecretStr(self.key)
+        return SecretStr(self.cached_key or self.key)
+
+    def credentials(self, connection_id: str) -> Credentials:
+        return Credentials(self.api_key(), self.connection(connection_id).access_token)
 
     def connection(self, connection_id: str) -> ConnectionParameters:
         if connection_id not in self.world.shops:
             raise NotConnectedError(f"/orderwatch/connections/{connection_id}/access-token")
-        token = SecretStr(self.world.shops[connection_id].access_token)
+        token = SecretStr(self.cached_token or self.world.shops[connection_id].access_token)
         return ConnectionParameters(token, "Alpine", self.settings, self.settings_flaw)
 
-    def forget(self) -> None:
+    def forget(self, connection_id: str | None = None) -> None:
         self.forgotten += 1
+        self.cached_key = self.cached_token = ""
 
 
 @dataclass
@@ -337,6 +344,17 @@ def test_a_refused_token_is_read_again(running: Functions, caplog: pytest.LogCap
     assert running.parameters.forgotten == 2
     logged = [vars(each)["alert_ids"] for each in caplog.records if each.message == "alerts written"]
     assert list(map(sorted, logged)) == [sorted(alert.alert_id for alert in running.latest)]
+
+
+@pytest.mark.parametrize("cached", ["cached_key", "cached_token"])
+def test_a_rotated_secret_is_used_at_once_and_alerts_nobody(running: Functions, cached: str) -> None:
+    for order_id in ("2", "3"):  # of two processes, one after the other
+        setattr(running.parameters, cached, "from before the rotation")
+        running.world.place(order_id, status="exception")
+        assert running.poll() == ["order.exception"]
+        health = running.world.state().health
+        assert health
+        assert (health.state, health.suspected) == (HealthState.HEALTHY, None)
 
 
 @pytest.mark.parametrize(

@@ -10,24 +10,30 @@ To add a shop, put its access token there; no deployment is needed.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
+from orderwatch import clock
+from orderwatch.aws.dynamodb import is_throttled
 from orderwatch.errors import NotConnectedError, ParameterInvalidError, ParameterMissingError
+from orderwatch.observability import logger
 from orderwatch.shop_settings import ShopSettings, ShopSettingsError, read_shop_settings
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
-    from mypy_boto3_ssm.type_defs import DescribeParametersResultTypeDef
+    from mypy_boto3_ssm.type_defs import DescribeParametersResultTypeDef, ParameterTypeDef
 
 MAX_AGE = 300
-"""Seconds for which a warm function caches a value: it uses a rotated token within five minutes."""
+"""Seconds after which a warm function looks again at the parameters of a connection and at the webhook."""
+PROCESS_LIFETIME = 30 * 86_400
+"""Seconds; longer than any process of Lambda lives."""
 ACCESS_TOKEN = "access-token"  # noqa: S105 - the name of the parameter
 SETTINGS = "settings"
 _WEBHOOK_URL = re.compile(
@@ -71,6 +77,23 @@ class ConnectionParameters:
 
 
 @dataclass(frozen=True, slots=True)
+class Credentials:
+    """What Trackstar asks for when a connection is read."""
+
+    api_key: SecretStr
+    access_token: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The parameters of a connection, the version of its token, and when they were read (monotonic seconds)."""
+
+    parameters: ConnectionParameters
+    version: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class NamedConnection:
     """A connection that has an access token, with its parameters that are not secret (as in `ConnectionParameters`)."""
 
@@ -80,12 +103,17 @@ class NamedConnection:
 
 
 class Parameters:
-    """The parameters under one prefix, such as `/orderwatch`."""
+    """The parameters under one prefix, such as `/orderwatch`.
+
+    Each decryption is a request to KMS, so a process decrypts the API key and each token once, and again after `forget`
+    or if the Parameter Store has another version of the token. Names, settings and versions are read without it.
+    """
 
     def __init__(self, client: "SSMClient", prefix: str) -> None:
         self._client = client
         self._ssm = SSMProvider(boto3_client=client)
         self._prefix = prefix.rstrip("/")
+        self._read: dict[str, _Read] = {}
 
     def api_key(self) -> SecretStr:
         """The API key of the organisation.
@@ -93,7 +121,7 @@ class Parameters:
         Raises:
             ParameterMissingError: It is not in the Parameter Store.
         """
-        return self._secret(f"{self._prefix}/trackstar/api-key")
+        return self._secret(f"{self._prefix}/trackstar/api-key", max_age=PROCESS_LIFETIME)
 
     def slack_webhook_url(self) -> SecretStr:
         """The URL of the Slack webhook, without surrounding spaces.
@@ -103,30 +131,59 @@ class Parameters:
             ParameterInvalidError: It is not the URL of a webhook (`webhook_flaw`).
         """
         name = f"{self._prefix}/slack/webhook-url"
-        url = self._secret(name).get_secret_value().strip()
+        url = self._secret(name, max_age=MAX_AGE).get_secret_value().strip()  # an older one may still work
         if flaw := webhook_flaw(url):
             self.forget()
             raise ParameterInvalidError(name, flaw)
         return SecretStr(url)
 
+    def credentials(self, connection_id: str) -> Credentials:
+        """The API key, and the access token of a connection.
+
+        Raises:
+            ParameterMissingError: One of them is not in the Parameter Store.
+        """
+        return Credentials(self.api_key(), self.connection(connection_id).access_token)
+
     def connection(self, connection_id: str) -> ConnectionParameters:
-        """The parameters of a connection.
+        """The parameters of a connection, at most `MAX_AGE` old, or older while the Parameter Store throttles.
 
         Raises:
             NotConnectedError: The connection has no access token.
         """
+        known = self._read.get(connection_id)
+        if known and clock.monotonic() - known.at < MAX_AGE:
+            return known.parameters
+        try:
+            read = self._read_again(connection_id, known) if known else self._read_all(connection_id)
+        except ClientError as error:
+            if known is None or not is_throttled(error):
+                raise
+            logger.warning("Parameter Store throttles requests; using the last values", exc_info=error)
+            return known.parameters
+        self._read[connection_id] = read
+        return read.parameters
+
+    def _read_again(self, connection_id: str, known: _Read) -> _Read:
+        """Read without decryption; decrypt the token only if it is another one."""
+        found = self._found(connection_id, decrypt=False)
+        if found[ACCESS_TOKEN]["Version"] != known.version:
+            return self._read_all(connection_id)
+        return _read(found, known.parameters.access_token)
+
+    def _read_all(self, connection_id: str) -> _Read:
+        found = self._found(connection_id, decrypt=True)
+        return _read(found, SecretStr(found[ACCESS_TOKEN]["Value"]))
+
+    def _found(self, connection_id: str, *, decrypt: bool) -> dict[str, "ParameterTypeDef"]:
+        """The parameters of a connection by the last part of their name, with an access token."""
         path = f"{self._prefix}/connections/{connection_id}"
-        values = self._ssm.get_multiple(path, max_age=MAX_AGE, decrypt=True)
-        token = values.get(ACCESS_TOKEN)
-        if not token:
+        pages = self._client.get_paginator("get_parameters_by_path").paginate(Path=path, WithDecryption=decrypt)
+        found = {each["Name"].rpartition("/")[2]: each for page in pages for each in page["Parameters"]}
+        if ACCESS_TOKEN not in found:
+            self._read.pop(connection_id, None)
             raise NotConnectedError(f"{path}/{ACCESS_TOKEN}")
-        settings, flaw = _shop_settings(str(values.get(SETTINGS) or ""))
-        return ConnectionParameters(
-            access_token=SecretStr(str(token)),
-            name=str(values.get("name") or "") or None,
-            settings=settings,
-            settings_flaw=flaw,
-        )
+        return found
 
     def connection_page(self, page_token: str | None) -> tuple[list[str], str | None]:
         """One page of the ids of connections with an access token, and the token of the next page, not cached.
@@ -175,17 +232,28 @@ class Parameters:
             if ACCESS_TOKEN in values
         ]
 
-    def forget(self) -> None:
-        """Drop the cached values, so that a secret that was rotated is used after a refused request."""
+    def forget(self, connection_id: str | None = None) -> None:
+        """Drop the cached secrets of the stack, and of a connection, after a refused request: they may be rotated."""
         self._ssm.clear_cache()  # type: ignore[no-untyped-call]
+        if connection_id:
+            self._read.pop(connection_id, None)
 
-    def _secret(self, name: str) -> SecretStr:
+    def _secret(self, name: str, *, max_age: int) -> SecretStr:
         try:
-            return SecretStr(str(self._ssm.get(name, max_age=MAX_AGE, decrypt=True)))
+            return SecretStr(str(self._ssm.get(name, max_age=max_age, decrypt=True)))
         except GetParameterError as error:
             if isinstance(error.__context__, self._client.exceptions.ParameterNotFound):
                 raise ParameterMissingError(name) from None
             raise
+
+
+def _read(found: Mapping[str, "ParameterTypeDef"], access_token: SecretStr) -> _Read:
+    texts = {name: each["Value"] for name, each in found.items() if name != ACCESS_TOKEN}
+    settings, flaw = _shop_settings(texts.get(SETTINGS, ""))
+    parameters = ConnectionParameters(
+        access_token=access_token, name=texts.get("name") or None, settings=settings, settings_flaw=flaw
+    )
+    return _Read(parameters, found[ACCESS_TOKEN]["Version"], clock.monotonic())
 
 
 def _shop_settings(text: str) -> tuple[ShopSettings, str | None]:

@@ -1,0 +1,81 @@
+"""What the baseline of a large shop writes, and how long a new table takes for it."""
+
+from collections import Counter
+from typing import Any
+
+from bench.cost import MeteredDynamoDB
+from bench.report import Say, Section, Target
+from orderwatch.deadlines.rules import DeadlineRules
+from orderwatch.reading.policy import Policy
+from orderwatch.shop_settings import ShopSettings, time_zone
+from tests.support.cloud import Tables
+from tests.support.polls import WATCHED
+from tests.support.world import World
+
+FIRST, ORDERS = 12_000, 22_000
+"""The ids of the first 10,000 orders are saved in the connection's row, which becomes as large as 80 KB."""
+A_MILLION = 1_000_000
+NEW_TABLE = 4_000
+"""Write units a second of a new on-demand table (AWS's documentation of DynamoDB)."""
+OPEN, IN_EXCEPTION = 10, 50
+"""One order in this many is open with a ship-by; one in this many is in exception."""
+WRITES_AN_ORDER = 2.2
+TEXT = f"""\
+The baseline of a shop with {ORDERS:,} orders, one in {OPEN} of them open with a ship-by date and one in {IN_EXCEPTION}
+in exception. Write units are counted at the tables' adapters: a row below 1 KB takes two in a transaction, and one for
+each index that it is in. A million orders are the first {FIRST:,}, and the next {ORDERS - FIRST:,} as often as needed.
+A new on-demand table takes {NEW_TABLE:,} units a second, for all shops together."""
+
+
+class _Counted(MeteredDynamoDB):
+    """Counts the write units of each table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: Counter[str] = Counter()
+
+    def _count_write(self, table: str, before: Any, after: Any, *, times: int) -> None:
+        counted = self.units["DynamoDB writes"]
+        super()._count_write(table, before, after, times=times)
+        self.written[table.partition("-")[0]] += self.units["DynamoDB writes"] - counted
+
+
+def measure(say: Say) -> Section:
+    """Play baselines of two sizes."""
+    say(f"{FIRST:,} orders, then {ORDERS:,}")
+    first, both = _written(FIRST), _written(ORDERS)
+    more = (A_MILLION - FIRST) / (ORDERS - FIRST)
+    million = {table: first[table] + more * (both[table] - first[table]) for table in sorted(both)}
+    rows = [
+        [table, f"{both[table]:,}", f"{units:,.0f}", f"{units / A_MILLION:.2f}", f"{units / NEW_TABLE:,.0f} s"]
+        for table, units in million.items()
+    ]
+    an_order = million["OrderTable"] / A_MILLION
+    what, bound = "baseline: write units an order in OrderTable", f"at most {WRITES_AN_ORDER}"
+    target = Target(what, f"{an_order:.2f}", bound, an_order <= WRITES_AN_ORDER)
+    head = ["table", f"units, {ORDERS:,} orders", "units, a million orders", "an order", f"at {NEW_TABLE:,} a second"]
+    return Section("Baseline of a large shop", TEXT, head, rows, [target])
+
+
+def _written(orders: int) -> Counter[str]:
+    """The write units of a baseline, by table."""
+    memory, world = _Counted(), World(policy=_policy())
+    world.tables = Tables.over(memory)
+    for number in range(orders):
+        world.shop.place(_order(number))
+    world.shop.sync()
+    world.poll()
+    return memory.written
+
+
+def _policy() -> Policy:
+    zone = time_zone("UTC")
+    rules = DeadlineRules.of(ShopSettings(), zone=zone, late_warning_hours=24, stuck_days=0)
+    return Policy(statuses=WATCHED.statuses, deadlines=rules)
+
+
+def _order(number: int) -> dict[str, Any]:
+    status = "exception" if number % IN_EXCEPTION == 0 else "open" if number % OPEN == 1 else "fulfilled"
+    line = {"product_id": "p1", "product_sku": "SKU-1", "quantity": 1}
+    ship_by = {"latest_ship_date": "2026-02-01T17:00:00Z"} if status == "open" else {}
+    return {"id": str(number), "order_number": f"#{number}", "status": status, "line_items": [line], **ship_by}
