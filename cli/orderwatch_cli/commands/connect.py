@@ -167,7 +167,7 @@ def connect_trackstar(stack_name: StackName = STACK_NAME, endpoint_url: Endpoint
         output.document(stored)
         return
     output.line(f"Trackstar accepts the API key: stored in {stored.parameter}")
-    output.line("The functions use it within five minutes.")
+    output.line("The functions use it when Trackstar refuses the old one.")
 
 
 def store_api_key(stack: Stack, api_key: SecretStr) -> TrackstarConnected:
