@@ -19,6 +19,7 @@ MAX_REASON = 300
 _REASONS: dict[str, str] = {
     Outcome.UNAUTHORIZED: "Trackstar refuses the API key or the access token",
     Outcome.INITIAL_SYNC: "Trackstar has not finished its first sync of this shop",
+    Outcome.NOT_CONNECTED: "the shop has no access token, so it is no longer watched",
 }
 
 

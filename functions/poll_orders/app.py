@@ -85,22 +85,15 @@ def _handle(
     restart: bool,
 ) -> None:
     adapters = _adapters(settings)
-    store = adapters.store(lambda: _seconds_left(context) > GIVE_UP_BEFORE)
-    requested_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
     try:
-        if int(attributes["ApproximateReceiveCount"]) > 1:  # the previous attempt failed or was killed
-            connection = _connection(connection_id, adapters.parameters.connection(connection_id), settings)
-            stalled_after = timedelta(minutes=settings.stalled_after_minutes)
-            alert_poll_failing(connection, store=store, stalled_after=stalled_after)
-        once = partial(_poll, connection_id, requested_at, settings, adapters, context, store=store, restart=restart)
-        result = _with_current_secrets(connection_id, adapters.parameters, once)
+        result = _attempt(connection_id, attributes, settings, context, restart=restart)
     except ThrottledError as error:
         logger.warning("poll stopped by DynamoDB's limits; the next one continues", extra={"reason": str(error)})
         result = PollMetrics(outcome=Outcome.UNFINISHED)
     except NotConnectedError as error:
         logger.warning("shop is not connected; it is no longer watched", extra={"reason": str(error)})
         adapters.connections.unwatch(connection_id)
-        return
+        result = PollMetrics(outcome=Outcome.NOT_CONNECTED)
     except PollSupersededError as error:
         logger.info("poll stopped; another one of the connection is running", extra={"reason": str(error)})
         return
@@ -112,6 +105,25 @@ def _handle(
         next_poll_id = adapters.queue.request_poll(connection_id)
         logger.info("poll unfinished; the next one continues", extra={"next_poll_id": next_poll_id})
     result.report()
+
+
+def _attempt(
+    connection_id: str,
+    attributes: dict[str, str],
+    settings: PollOrdersSettings,
+    context: LambdaContext,
+    *,
+    restart: bool,
+) -> PollMetrics:
+    adapters = _adapters(settings)
+    store = adapters.store(lambda: _seconds_left(context) > GIVE_UP_BEFORE)
+    if int(attributes["ApproximateReceiveCount"]) > 1:  # the previous attempt failed or was killed
+        connection = _connection(connection_id, adapters.parameters.connection(connection_id), settings)
+        stalled_after = timedelta(minutes=settings.stalled_after_minutes)
+        alert_poll_failing(connection, store=store, stalled_after=stalled_after)
+    requested_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
+    once = partial(_poll, connection_id, requested_at, settings, adapters, context, store=store, restart=restart)
+    return _with_current_secrets(connection_id, adapters.parameters, once)
 
 
 def _with_current_secrets(connection_id: str, parameters: Parameters, once: Callable[[], PollMetrics]) -> PollMetrics:

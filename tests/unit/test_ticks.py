@@ -254,13 +254,14 @@ def test_a_disconnected_shop_is_polled_no_more_and_continues_later(running: Func
 
 
 def test_a_poll_of_a_shop_without_a_token_ends_its_watch(
-    running: Functions, capsys: pytest.CaptureFixture[str]
+    running: Functions, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     [shop] = running.world.shops.values()
     running.world.shops.clear()
     assert running.poll() == []
     assert running.watched() == []
     assert "PollsFailed" not in capsys.readouterr().out
+    assert vars(caplog.records[-1])["outcome"] == "not connected"
     running.world.shops["conn_a"] = shop
     running.tick(connection_ids=["conn_a"])
     assert running.watched() == ["conn_a"]

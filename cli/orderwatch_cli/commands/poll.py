@@ -42,7 +42,8 @@ class FinishedPoll(BaseModel):
 
     Attributes:
         connection_id: The polled connection.
-        outcome: `finished`, `already read` (by a later poll), `initial sync`, `unauthorized`, `failed` or `no result`.
+        outcome: `finished`, `already read` (by a later poll), `initial sync`, `unauthorized`, `not connected`,
+            `failed` or `no result`.
         orders: Orders that were read.
         changed: Orders that are new or changed their status.
         alerts: Alerts that were written.

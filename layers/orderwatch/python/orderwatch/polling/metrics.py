@@ -19,6 +19,7 @@ class Outcome(StrEnum):
     ALREADY_READ = "already read"
     INITIAL_SYNC = "initial sync"
     UNAUTHORIZED = "unauthorized"
+    NOT_CONNECTED = "not connected"
 
 
 @dataclass(slots=True)
