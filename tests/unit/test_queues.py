@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import functions.dispatch_polls.app as dispatch_polls
+from orderwatch.aws.connection_table import Registry
 from orderwatch.aws.queues import PollQueue, SlackQueue
 from orderwatch.errors import PollsNotRequestedError
 from orderwatch.rendering import sns
@@ -95,7 +96,9 @@ def test_a_single_refused_poll_request_is_an_error() -> None:
 
 def test_a_scheduled_run_fails_with_the_refused_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     sqs = MemorySqs(refused={"conn_01"})
-    monkeypatch.setattr(dispatch_polls, "_adapters", lambda settings: SimpleNamespace(queue=sqs.queue))
+    connections, discovery = SimpleNamespace(registry=Registry), SimpleNamespace(find=lambda *_: None)
+    adapters = SimpleNamespace(queue=sqs.queue, connections=connections, discovery=discovery)
+    monkeypatch.setattr(dispatch_polls, "_adapters", lambda settings: adapters)
     monkeypatch.setattr(dispatch_polls, "read_settings", lambda model: None)
     with pytest.raises(PollsNotRequestedError) as caught:
         dispatch_polls.handler({"connection_ids": shops(3)}, lambda_context())

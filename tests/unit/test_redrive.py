@@ -81,7 +81,7 @@ def test_alerts_are_overdue_if_they_are_pending_after_15_minutes(
     assert overdue(capsys) == []
 
 
-@pytest.mark.parametrize(("seconds_left", "sent"), [(59.9, 0), (60.0, 60)])
+@pytest.mark.parametrize(("seconds_left", "sent"), [(59.9, 0), (60.0, 50), (68.9, 50), (69.0, 60)])
 def test_no_batch_starts_in_the_last_minute(redrive: Redrive, seconds_left: float, sent: int) -> None:
     redrive.put(60)
     assert redrive.run(after=11, seconds_left=seconds_left) == {"sent": sent, "unsent": 0}
