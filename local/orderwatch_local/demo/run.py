@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -161,9 +162,13 @@ def _play(console: Console, script: Script, watch: Watch, received: Received, *,
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with (
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        ThreadPoolExecutor(max_workers=1) as beside,
+    ):
         task = progress.add_task("first poll: the baseline", total=len(script.hours) + 1)
         _poll(console, watch, script.clock.now())
+        beside.submit(watch.summarize, send=False)  # starts the function, so that the summary of the day comes at once
         for hour in script.hours:
             progress.update(task, advance=1, description=f"{hour.ends_at:%H:%M}  {len(hour.steps)} changes")
             script.apply(hour)
