@@ -54,14 +54,14 @@ def build(architecture: Architecture, *, project: Path = PROJECT) -> Path:
     workspace = project / ".aws-sam" / architecture
     workspace.mkdir(parents=True, exist_ok=True)
     template = workspace / "build" / "template.yaml"
+    archive = template.with_name(f"{_LAYER}.zip")
     stamp = workspace / "digest"
     with _locked(workspace / "lock"):
         digest = source_digest(project)
-        if not (template.exists() and stamp.exists() and stamp.read_text() == digest):
+        if not (archive.exists() and stamp.exists() and stamp.read_text() == digest):
             stamp.unlink(missing_ok=True)
             _sam_build(architecture, project=project, workspace=workspace)
-            layer = template.with_name(_LAYER)
-            shutil.make_archive(str(layer), "zip", layer)
+            shutil.make_archive(str(archive.with_suffix("")), "zip", template.with_name(_LAYER))
             stamp.write_text(digest)
     return template
 
