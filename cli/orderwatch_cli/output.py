@@ -235,10 +235,7 @@ def table(
         if has_room or not _fits(columns, cells, flexible, width):
             columns, cells = (*columns, "link"), with_addresses
     if not _fits(columns, cells, flexible, width):
-        _print_list(columns, cells)
-        if footer:
-            line("")
-            line(footer)
+        _print_list(columns, cells, footer)
         return
     shown = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for name, least in zip(columns, _least_widths(columns, cells, flexible), strict=True):
@@ -271,7 +268,7 @@ def _fits(columns: Sequence[str], rows: Sequence[Sequence[str]], flexible: Colle
     return width is None or sum(_least_widths(columns, rows, flexible)) + GAP * (len(columns) - 1) <= width
 
 
-def _print_list(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print_list(columns: Sequence[str], rows: Sequence[Sequence[str]], footer: str) -> None:
     longest = max(map(len, columns))
     for number, row in enumerate(rows):
         if number:
@@ -279,6 +276,9 @@ def _print_list(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for heading, cell in zip(columns, row, strict=True):
             if cell != NOTHING:
                 styled_line((f"{heading:<{longest}}  ", ""), (cell, _style(heading, cell)))
+    if footer:
+        sys.stdout.write("\n")
+        line(footer)
 
 
 def _style(heading: str, cell: str) -> str:

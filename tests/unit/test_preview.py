@@ -168,7 +168,7 @@ def test_an_invalid_option_is_refused_in_one_sentence(arguments: tuple[str, ...]
 
 
 def test_a_refusal_does_not_quote_the_alert() -> None:
-    with pytest.raises(ValueError, match="alert_id: is missing; kind: must be a text") as caught:
+    with pytest.raises(ValueError, match="alert_id is missing; kind must be a text") as caught:
         read_alert(json.dumps({"kind": 7, "connection": "Ada Example"}))
     assert "Ada" not in str(caught.value)
 

@@ -48,6 +48,10 @@ class Prompt:
         self._is_asking = False
         self.is_interactive = _is_foreground(source) and out.isatty()
 
+    def add_status(self, status: Callable[[], str]) -> None:
+        """Add the command `status`, which shows the text that the function returns."""
+        self._commands.add_status(status)
+
     def say(self, text: str) -> None:
         """Show a text; on a terminal, above the prompt and its input."""
         with self._lock:

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from orderwatch import clock
 from orderwatch_cli.output import printable_json, printable_text
-from orderwatch_local.cloud.inbox import Mail, show_box
+from orderwatch_local.box import show_box
+from orderwatch_local.cloud.inbox import Mail
 from orderwatch_local.up.status import WatchStatus
 
 PLAIN_LINE_EVERY = timedelta(minutes=1)
@@ -29,7 +30,7 @@ class Screen:
         out: Gets the messages.
         log: Gets everything else.
         as_json: Messages are one `orderwatch.alert.v1` a line.
-        has_prompt: A prompt takes the place of the status line.
+        has_prompt: A prompt takes the place of the status line, which is shown above it when the health changes.
     """
 
     def __init__(self, out: Console, log: Console, *, as_json: bool, has_prompt: bool = False) -> None:
@@ -39,6 +40,7 @@ class Screen:
         # Only one console may write while a line is live, or Rich rewrites the wrong line.
         self._log = out if self.is_live else log
         self._next_plain = clock.now()
+        self._shown_health = ""
 
     def step(self, what: str) -> AbstractContextManager[object]:
         """Show that a step is running until the block ends."""
@@ -71,17 +73,24 @@ class Screen:
             self.say("stopping ...")
 
     def update(self, status: WatchStatus) -> None:
-        """Show a plain status line if one is due. A live line updates itself."""
+        """Show a plain status line if one is due, or above a prompt if the health changed.
+
+        A live line updates itself.
+        """
         now = clock.now()
-        if not (self.is_live or self._has_prompt) and now >= self._next_plain:
+        if self._has_prompt:
+            is_due, self._shown_health = status.health != self._shown_health, status.health
+        else:
+            is_due = not self.is_live and now >= self._next_plain
+        if is_due:
             self._next_plain = now + PLAIN_LINE_EVERY
-            self.report(status.line(now, width=200))
+            self.report(status.full_line(now))
 
     def show_mail(self, mail: Mail, *, for_operators: bool = False) -> None:
         """Show a message as its reader gets it."""
         note = FOR_OPERATORS if for_operators else None
         if self._out.is_terminal:
-            show_box(self._out, mail, note=note)
+            show_box(self._out, mail.subject, printable_text(mail.text.rstrip()), note=note)
         else:
             head = f"{mail.subject} ({note})" if note else mail.subject
             self._out.print(printable_text(f"{head}\n{mail.text.rstrip()}\n"), soft_wrap=True)
