@@ -473,7 +473,8 @@ def test_failing_polls_show_the_last_read_in_the_shops_zone(zone: str, now: date
 )
 def test_invalid_settings_show_the_command_that_corrects_them(flaw: str, command: str) -> None:
     step = refused_settings(flaw, connection=SHOP, now=NOON).next_step or ""
-    assert step.endswith(f"run: orderwatch settings {SHOP.id} --remove{command}")
+    what = "Set them again" if command else "Delete them"
+    assert step == f"{what}, run: orderwatch settings {SHOP.id} --remove{command}"
 
 
 def test_a_refused_key_is_about_all_shops() -> None:

@@ -196,7 +196,8 @@ def refused_settings(flaw: str, *, connection: AlertConnection, now: datetime) -
     """The alert about invalid settings of a shop."""
     detail = f"The shop's own settings cannot be read ({flaw}). The stack's settings apply until they are corrected."
     options = "".join(f" {option}" for key, option in _SETTINGS_OPTIONS.items() if f"{key}:" in flaw.split())
-    step = f"Delete the settings and set them again, run: orderwatch settings {connection.id} --remove{options}"
+    what = "Set them again" if options else "Delete them"
+    step = f"{what}, run: orderwatch settings {connection.id} --remove{options}"
     alert = connection_alert(KIND_REFUSED_SETTINGS, connection=connection, since=now, detail=detail)
     return alert.replace(next_step=step)
 
