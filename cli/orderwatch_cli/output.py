@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, Group
 from rich.containers import Lines
 from rich.style import Style
 from rich.table import Table
@@ -151,7 +151,10 @@ def styled_line(*parts: tuple[str, str], is_wrapped: bool = False) -> None:
     shown = _PrintableText()
     for text, style in parts:
         shown.append(printable(text).replace("\n", " "), style)
-    _console().print(shown, soft_wrap=not is_wrapped or terminal_width() is None)
+    if is_wrapped and terminal_width():
+        _console().print(Group(shown))  # a text by itself loses its class, and so what is not to be broken
+    else:
+        _console().print(shown, soft_wrap=True)
 
 
 def _console(width: int | None = None) -> Console:

@@ -148,8 +148,9 @@ def test_a_log_line_is_wrapped_between_words_on_a_terminal(
     monkeypatch.setattr(output, "Console", lambda **_: Console(width=16))
     for width in (16, None):
         monkeypatch.setattr(output, "terminal_width", lambda width=width: width)
-        output.styled_line(("INFO", "bold"), ("  poll ended  orders=12", ""), is_wrapped=True)
-    assert capsys.readouterr().out.split("\n") == ["INFO  poll ended", "orders=12", "INFO  poll ended  orders=12", ""]
+        output.styled_line(("INFO", "bold"), ("  poll ended 30 Nov 16:06", ""), is_wrapped=True)
+    plain = "INFO  poll ended 30 Nov 16:06"
+    assert capsys.readouterr().out.split("\n") == ["INFO  poll ended", "30 Nov 16:06", plain, ""]
 
 
 @pytest.mark.parametrize(("width", "is_shown"), [(None, True), (60, True), (30, False), (8, True)])

@@ -105,6 +105,12 @@ def test_at_the_end_the_live_line_is_erased_and_messages_stay() -> None:
     assert text.endswith("\x1b[2Kstopping ...\n"), "the line is erased before that"
 
 
+def test_a_report_is_wrapped_but_not_within_a_time() -> None:
+    out, printed = console(terminal=True, width=24)
+    Screen(out, out, as_json=False).say("the clock of the shop: 30 Nov 16:06 UTC")
+    assert printed.getvalue() == "the clock of the shop:\n30 Nov 16:06 UTC\n"
+
+
 def test_a_command_to_copy_is_never_wrapped() -> None:
     out, printed = console(terminal=True, width=20)
     command = "orderwatch shops --endpoint-url http://127.0.0.1:40000"

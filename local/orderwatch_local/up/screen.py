@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from orderwatch import clock
-from orderwatch_cli.output import printable_json, printable_text
+from orderwatch_cli.output import printable, printable_json, printable_text, wrapped
 from orderwatch_local.box import show_box
 from orderwatch_local.cloud.inbox import Mail
 from orderwatch_local.up.status import WatchStatus
@@ -49,7 +49,8 @@ class Screen:
 
     def say(self, text: str, *, to_copy: bool = False) -> None:
         """Show one line. A line to copy is never wrapped; others are wrapped between words on a terminal."""
-        self._log.print(printable_text(text), soft_wrap=to_copy or not self._log.is_terminal)
+        width = self._log.width if self._log.is_terminal and not to_copy else None
+        self._log.print(Text("\n".join(wrapped(printable(text), width))), soft_wrap=True)
 
     def report(self, text: str) -> None:
         """Show one line with the time of day."""
