@@ -163,6 +163,7 @@ def _confirm(question: str) -> None:
     except typer.Abort:
         if sys.stdin.isatty():
             raise
+        typer.echo(err=True)  # ends the line of the question
         raise ConnectError("nothing was changed: answer y on standard input, or use --yes") from None
 
 
