@@ -41,6 +41,23 @@ def test_a_reason_is_shortened_before_it_is_dropped() -> None:
 
 
 @pytest.mark.parametrize(
+    ("step", "shown"),
+    [
+        ("Set them again, run: orderwatch settings conn-7f3a", "Set them again, run: orderwatch settings conn-7f3a"),
+        (f"Set them again, run: orderwatch settings {'x' * 80}", "Set them again."),
+        (f"Reconnect it, then run: orderwatch poll {'x' * 80} (if it is gone: remove it)", "Reconnect it."),
+    ],
+)
+def test_a_command_is_whole_or_left_out(step: str, shown: str) -> None:
+    message = sms.body(SAMPLES["settings.refused"].replace(next_step=step))
+    assert message == f"Nordic Outdoor: the shop's settings are invalid. {shown}"
+
+
+def test_a_useless_piece_of_a_reason_is_left_out() -> None:
+    assert "Begin" not in sms.body(SAMPLES["summary.daily"])
+
+
+@pytest.mark.parametrize(
     ("message", "shown"),
     [
         (order_alert("order.backordered", line_items=(LAMP,)), ": 2 x LAMP-1 short "),

@@ -267,7 +267,7 @@ def test_large_pages_shrink_and_one_large_order_is_quarantined(world: World, mon
     assert (summary.outcome, summary.orders, summary.quarantined) == (Outcome.FINISHED, 13, 1)
     [quarantined, started] = world.new_alerts()
     assert quarantined.detail
-    assert "large (record: too large)" in quarantined.detail
+    assert "large (record is too large)" in quarantined.detail
     assert started.detail
     assert started.detail.startswith("Now watching 14 orders")
     limits = [int(query["limit"]) for query in world.queries()]

@@ -23,7 +23,7 @@ from orderwatch.shop_settings import (
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, ShopArgument, StackName, stack_at
 from orderwatch_cli.filters import find_shop
-from orderwatch_cli.parameters import connected_shops
+from orderwatch_cli.parameters import NamedShop, connected_shops
 from orderwatch_cli.stack import STACK_NAME, Stack, StackParameters
 
 MAX_VALUE = 4096
@@ -74,15 +74,17 @@ def settings(
     }
     changes = {key: value for key, value in given.items() if value is not None}
     with stack_at(stack_name, endpoint_url) as stack:
-        connection_id = _connected_shop(stack, shop)
+        found_shop = _connected_shop(stack, shop)
+        connection_id = found_shop.connection_id
         if remove:
             remove_settings(stack, connection_id)
         if holidays_in or holiday:
             changes["holidays"] = _new_holidays(stack, connection_id, holidays_in or [], holiday or [])
         found = put_settings(stack, connection_id, changes) if changes else stored_settings(stack, connection_id)
         if json:
-            output.line(as_text(found))
+            output.line(as_text(found), to_copy=True)
         else:
+            output.line(f"{found_shop.name} ({connection_id})" if found_shop.name else connection_id)
             _print(found, stack.parameters, is_changed=bool(changes or remove))
 
 
@@ -185,11 +187,12 @@ def _holidays_of(place: str, years: Sequence[int]) -> Iterable[date]:
         raise SettingsError(f"the holidays of {place!r} are unknown: {hint}") from None
 
 
-def _connected_shop(stack: Stack, text: str) -> str:
-    found = find_shop(stack, text, among={shop.connection_id for shop in connected_shops(stack)})
+def _connected_shop(stack: Stack, text: str) -> NamedShop:
+    shops = {shop.connection_id: shop for shop in connected_shops(stack)}
+    found = find_shop(stack, text, among=shops)
     if found is None:
         raise SettingsError(f"no shop {text} is connected; list the shops with: {stack.commands.own('shops')}")
-    return found
+    return shops[found]
 
 
 def _name(stack: Stack, connection_id: str) -> str:

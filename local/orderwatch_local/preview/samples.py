@@ -275,7 +275,7 @@ def _watch_started() -> Alert:
 
 
 def _quarantined() -> Alert:
-    reasons = {"gid-5501077": "status: missing", "gid-5501081": "status: string_too_long"}
+    reasons = {"gid-5501077": "status is missing", "gid-5501081": "status has more than 128 characters"}
     notice = quarantine_alert(reasons, connection=SHOP, now=NOW)
     assert notice is not None  # noqa: S101 - there are reasons
     return notice

@@ -17,6 +17,7 @@ PARAMETER = f"connections/{CONNECTION}/settings"
 @pytest.fixture
 def connected(operated: Operated) -> Operated:
     operated.connect(CONNECTION, TOKEN)
+    operated.put(f"connections/{CONNECTION}/name", "Nordic Outdoor")
     return operated
 
 
@@ -44,7 +45,9 @@ def test_settings_are_shown_as_a_table_with_those_of_the_stack(connected: Operat
     def shown() -> list[list[str]]:
         ran = connected.run("settings", CONNECTION)
         assert (ran.code, ran.err) == (0, "")
-        return [re.split(r" {2,}", line.strip()) for line in ran.out.splitlines()]
+        title, *lines = ran.out.splitlines()
+        assert title == f"Nordic Outdoor ({CONNECTION})"
+        return [re.split(r" {2,}", line.strip()) for line in lines]
 
     working_days = ["working days", "mon, tue, wed, thu, fri"]
     rest = [["late warning hours", "24", "stack"], ["stuck days", "3", "stack"]]

@@ -44,7 +44,7 @@ _COMMANDS = {
     "orderwatch connect {id}",
     kinds.KIND_STALE: "Check the shop's connection in Trackstar, then run: orderwatch poll {id}",
     kinds.KIND_POLL_FAILING: "Find the cause, run: orderwatch logs poll-orders --shop {id}",
-    kinds.KIND_REFUSED_SETTINGS: "Delete the settings and set them again, run: orderwatch settings {id} --remove",
+    kinds.KIND_REFUSED_SETTINGS: "Delete them, run: orderwatch settings {id} --remove",
 }
 """Steps for operators: the command that solves the problem."""
 _NOTHING = {

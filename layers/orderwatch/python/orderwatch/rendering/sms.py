@@ -4,6 +4,7 @@ If it is too long, the value and the shop are left out first, because the link s
 link, the reason and the urgency stay.
 """
 
+import re
 from collections.abc import Iterator
 
 from orderwatch.alerts.alert import Alert
@@ -16,8 +17,10 @@ _MAX_NUMBER = 40
 _MAX_SHOP = 30
 _MAX_STATUS = 30
 _MAX_REASON = 60
-_MIN_REASON = 12
+_MIN_REASON = 20
 """Minimum characters of a reason that is cut; a shorter piece is useless."""
+_COMMAND = re.compile(r",(?: then)? run: .*")
+"""A command in a reason: whole or not at all."""
 
 
 def body(alert: Alert) -> str:
@@ -32,6 +35,8 @@ def _candidates(alert: Alert) -> Iterator[str]:
     for address in dict.fromkeys([link if link and link.isascii() else "", ""]):
         for with_shop, with_value in ((True, True), (True, False), (False, False)):
             yield _message(alert, reason, address, with_shop=with_shop, with_value=with_value)
+        if (without_command := _COMMAND.sub(".", reason)) != reason:
+            yield _message(alert, without_command, address)
         room = MAX_CHARACTERS - len(_message(alert, "", address)) - len(": ")
         if reason and room >= _MIN_REASON:
             yield _message(alert, formatting.clip(reason, room), address)

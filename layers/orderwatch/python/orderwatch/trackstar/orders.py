@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from orderwatch.model import Model, describe_flaws
+from orderwatch.model import Model, flaws_in_words
 from orderwatch.sanitize import REPLACEMENT, folded_words, one_line
 from orderwatch.statuses import DOCUMENTED_STATUSES, MAX_STATUS_LENGTH, normalize_status
 from orderwatch.trackstar.fields import (
@@ -323,7 +323,8 @@ def _read_record(record: Any, unreadable: UnreadableValues | None = None) -> Ord
     try:
         return Order.of(record, unreadable)
     except ValidationError as error:
-        return Quarantined(_usable_id(record.get("id") if isinstance(record, dict) else None), describe_flaws(error))
+        order_id = _usable_id(record.get("id") if isinstance(record, dict) else None)
+        return Quarantined(order_id, flaws_in_words(error, whole="record"))
 
 
 def _usable_id(order_id: object) -> str | None:
@@ -415,7 +416,7 @@ class OrderPage:
         if "next_token" not in page.model_fields_set:
             raise ValueError("a record is too large to be read, and its page cannot be passed")
         order_id = _usable_id(start["id"].decode("utf-8", "replace")) if start and start["id"] else None
-        return cls([], [Quarantined(order_id, "record: too large")], page.next_token, page.total_count)
+        return cls([], [Quarantined(order_id, "record is too large")], page.next_token, page.total_count)
 
     @classmethod
     def _read_each(cls, page: _Page, *, size: int) -> Self:
