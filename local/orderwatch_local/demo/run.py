@@ -22,7 +22,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from orderwatch_local.cloud.inbox import JsonInbox, Mail, Mailbox, show_box
+from orderwatch_cli.output import printable_text
+from orderwatch_local.box import show_box
+from orderwatch_local.cloud.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.cloud.watch import Watch, WatchedShop, watching
 from orderwatch_local.demo.expected import (
     AlertKey,
@@ -148,7 +150,7 @@ def mail_printer(console: Console, received: Received) -> Callable[[Mail], None]
     """Return a function that shows an e-mail and counts it."""
 
     def show(mail: Mail) -> None:
-        show_box(console, mail)
+        show_box(console, mail.subject, printable_text(mail.text.rstrip()))
         received.add_mail()
 
     return show
