@@ -120,6 +120,8 @@ class StoredOrder:
         deadline_state: The order's next deadline, and the latest one that passed.
         extract: The encoded `Extract`; None if the order neither needs attention nor is at risk.
         older_copy: The older copy that the last readings showed instead, if any.
+        restocked_at: For a backordered order: the end of the products' sync that showed everything in stock, as alerted
+            or recorded by the baseline (rule 23); None: not yet in this backorder.
     """
 
     status: str
@@ -134,6 +136,7 @@ class StoredOrder:
     deadline_state: DeadlineState = NO_DEADLINE
     extract: str | None = None
     older_copy: OlderCopy | None = None
+    restocked_at: datetime | None = None
 
     def is_counted(self, reading: datetime) -> bool:
         """Whether this reading, or a later one, has counted an older copy already."""
@@ -205,19 +208,21 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Syncs:
-    """Trackstar's syncs of a connection's orders.
+    """Trackstar's syncs of a connection.
 
     Attributes:
         frequency: How often Trackstar pulls the orders from the shop.
         last_end: When the last sync ended, by the vendor's clock; None if unknown.
         requested_at: When a sync was last requested, by our clock.
         refused_at: When Trackstar last refused such a request, by our clock.
+        products_end: The end of the sync of products that was looked at last; None before the first look (rule 23).
     """
 
     frequency: timedelta = DEFAULT_SYNC_FREQUENCY
     last_end: datetime | None = None
     requested_at: datetime | None = None
     refused_at: datetime | None = None
+    products_end: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

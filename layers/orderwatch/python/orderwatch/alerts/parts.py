@@ -79,6 +79,10 @@ class AlertLineItem(AlertPart):
     )
     active: bool | None = Field(None, description="false: the shop no longer sells the product.")
 
+    def with_stock(self, on_hand: Decimal) -> Self:
+        """The line with the stock of its product."""
+        return self.model_copy(update={"on_hand": on_hand})
+
     @property
     def product_key(self) -> ProductKey | None:
         """What lines of one product have in common."""

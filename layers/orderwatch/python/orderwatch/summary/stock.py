@@ -8,11 +8,10 @@ from typing import NamedTuple, Protocol
 from orderwatch.alerts.parts import ProductKey, product_key, shared_ids, short_of
 from orderwatch.alerts.summary import ShopSummary, SummaryProduct
 from orderwatch.records import Extract, ExtractLine
+from orderwatch.statuses import BACKORDERED
 from orderwatch.summary.figures import SummaryRow
 from orderwatch.trackstar.products import Product, ProductLookup
 
-BACKORDERED = "backordered"
-"""The status of orders that lack stock. Products do not explain any other status."""
 MAX_PRODUCTS = 5
 """Maximum number of products that are listed for a shop."""
 MAX_LOOKED_UP = 100
