@@ -21,15 +21,11 @@ class Need(NamedTuple):
     extract: Extract
 
     @property
-    def lines(self) -> list[ExtractLine]:
-        """The lines of which something is still to ship, as far as that is known."""
-        return [line for line in self.extract.lines if line.quantity != 0]
-
-    @property
     def is_known(self) -> bool:
-        """Whether there are such lines, and each of them names its product and its quantity."""
-        known = (line.product_id and line.quantity and line.quantity > 0 for line in self.lines)
-        return bool(self.lines) and not self.extract.more_lines and all(known)
+        """Whether something is still to ship, and every line of it names its product and its quantity."""
+        lines = self.extract.lines
+        known = (line.product_id and line.quantity and line.quantity > 0 for line in lines)
+        return bool(lines) and not self.extract.more_lines and all(known)
 
     @property
     def priority(self) -> tuple[bool, datetime, datetime, str]:
@@ -47,8 +43,8 @@ def needs_of(rows: Mapping[str, StoredOrder]) -> list[Need]:
 
 def product_ids(needs: Iterable[Need], *, limit: int) -> list[str]:
     """At most `limit` products of the orders that stock can cover, those of the first orders first."""
-    ids = dict.fromkeys(line.product_id for need in needs if need.is_known for line in need.lines if line.product_id)
-    return list(ids)[:limit]
+    lines = (line for need in needs if need.is_known for line in need.extract.lines)
+    return list(dict.fromkeys(line.product_id for line in lines if line.product_id))[:limit]
 
 
 def allocate(needs: Sequence[Need], products: Mapping[str, Product]) -> list[str]:
@@ -82,7 +78,7 @@ def line_key(line: ExtractLine, products: Mapping[str, Product]) -> ProductKey |
 def _units(need: Need, products: Mapping[str, Product], shared: Collection[str]) -> dict[str, Decimal] | None:
     """The units of each product that are still to ship; None if the quantity or the stock of a line is unknown."""
     units: dict[str, Decimal] = {}
-    for line in need.lines if need.is_known else ():
+    for line in need.extract.lines if need.is_known else ():
         product, sku = products.get(line.product_id or ""), (line_key(line, products) or ("", None))[1]
         if product is None or product.inventory is None:
             return None

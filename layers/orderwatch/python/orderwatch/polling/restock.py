@@ -111,7 +111,7 @@ def _products(vendor: Vendor, ids: Sequence[str], has_time: Callable[[], bool]) 
 def _restock(
     needs: Sequence[Need], products: Mapping[str, Product], synced_until: datetime, state: ConnectionState
 ) -> Restock:
-    """The orders that the stock covers, and that may not have been alerted in this backorder."""
+    """The orders that the stock covers and that were not alerted in this backorder."""
     covered = set(allocate(needs, products))
     is_baseline = state.syncs.products_end is None
     new = [each for each in needs if each.order_id in covered and each.row.restocked_at is None]
