@@ -21,7 +21,12 @@ type Line = tuple[Any, ...]
 
 
 def row(
-    *lines: Line, more: int = 0, ship_by: int | None = None, age: int = 1, told: bool = False, status: str = "backordered"
+    *lines: Line,
+    more: int = 0,
+    ship_by: int | None = None,
+    age: int = 1,
+    told: bool = False,
+    status: str = "backordered",
 ) -> StoredOrder:
     """The row of an order; ship-by and age in hours."""
     extract = Extract(lines=tuple(map(line, lines)), more_lines=more)
@@ -138,7 +143,9 @@ def test_each_unit_covers_one_order(rows: Mapping[str, StoredOrder], on_hand: in
         "an id with several SKUs",
     ],
 )
-def test_every_line_must_be_known_and_covered(needed: StoredOrder, on_hand: Mapping[str, Any], is_covered: bool) -> None:
+def test_every_line_must_be_known_and_covered(
+    needed: StoredOrder, on_hand: Mapping[str, Any], is_covered: bool
+) -> None:
     assert covered({"a": needed}, **on_hand) == ["a"] * is_covered
 
 

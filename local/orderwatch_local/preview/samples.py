@@ -12,6 +12,7 @@ from orderwatch.alerts.kinds import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
     KIND_LATE,
+    KIND_RESTOCKED,
     KIND_STUCK,
     KIND_WATCH_STARTED,
     severity_of,
@@ -205,6 +206,37 @@ def _deadline(kind: str, *, at: datetime, ship_by: datetime | None, status: str)
     return deadline_alert(Deadline(at, kind), order=order, rules=rules, connection=SHOP, data_as_of=NOW)
 
 
+def _restocked(*, number: int = 1042) -> Alert:
+    coffee = AlertLineItem(
+        sku="KENYA-1KG",
+        name="Kenya, whole beans, 1 kg",
+        quantity=Decimal(3),
+        shipped=Decimal(number % 2),
+        unit_price=Decimal("24.90"),
+        on_hand=Decimal(40),
+        on_hand_by_warehouse={"Hamburg": Decimal(38), "Lyon": Decimal(2)},
+        product_id="55",
+        is_kit=False,
+        active=True,
+    )
+    return order_alert(
+        KIND_RESTOCKED,
+        alert_id=f"{number:032x}",
+        id=f"gid-{number}",
+        number=str(number),
+        url=f"{ADMIN}/orders/{number}",
+        status="backordered",
+        previous_status=None,
+        previous_status_since=None,
+        status_since=NOW - timedelta(days=6),
+        raw_status="out_of_stock",
+        updated_at=NOW - timedelta(days=6),
+        ship_by=datetime(2026, 3, number % 7 + 3, 16, tzinfo=UTC),
+        shipments=(),
+        line_items=(coffee,),
+    )
+
+
 def _digest() -> Alert:
     lamp = AlertLineItem(
         sku="LAMP-1", name="Trail lamp", quantity=Decimal(1), on_hand=Decimal(2), product_id="31", is_kit=False
@@ -321,6 +353,7 @@ SAMPLES: dict[str, Alert] = {
     "order.at_risk": _deadline(KIND_AT_RISK, at=_TODAY_ENDS - timedelta(days=1), ship_by=_TODAY, status="open"),
     "order.late": _deadline(KIND_LATE, at=NOW, ship_by=NOW, status="partially_fulfilled"),
     "order.stuck": _deadline(KIND_STUCK, at=_TODAY_ENDS - timedelta(days=1), ship_by=None, status="confirmed"),
+    "order.restocked": _restocked(),
     "order.digest": _digest(),
     "connection.blocked": _blocked(),
     "connection.unauthorized": _unauthorized(),

@@ -1,6 +1,6 @@
 """Group alerts into messages: many alerts of one kind and connection become digests (rule 12).
 
-An alert about a deadline and one about the status of the same order are merged into one message.
+An alert about a deadline and one about the status or the stock of the same order are merged into one message.
 """
 
 from collections import Counter
@@ -15,6 +15,7 @@ from orderwatch.alerts.kinds import (
     KIND_BACKORDERED,
     KIND_DIGEST,
     KIND_RECOVERED,
+    KIND_RESTOCKED,
     Severity,
     Urgency,
     severity_of,
@@ -126,8 +127,8 @@ def _digest(members: Sequence[Alert]) -> Alert:
 
 
 def _reasons(kind: str, orders: Iterable[AlertOrder]) -> tuple[DigestedReason, ...]:
-    """Every reason with its number of orders, the most frequent first; none for recovered orders."""
-    if kind == KIND_RECOVERED:
+    """Every reason with its number of orders, the most frequent first; none where the orders have left the problem."""
+    if kind in {KIND_RECOVERED, KIND_RESTOCKED}:
         return ()
     counts = Counter(order.raw_status for order in orders)
     return tuple(DigestedReason(raw_status=reason, orders=count) for reason, count in counts.most_common())
@@ -167,6 +168,8 @@ def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
 
 def _is_affected(product: DigestedProduct, kind: str) -> bool:
     """Whether it is short or in several orders; for backorders with a stock that decides, only whether it is short."""
+    if kind == KIND_RESTOCKED:
+        return product.on_hand is not None
     if kind == KIND_BACKORDERED and product.on_hand is not None and not product.is_kit:
         return product.short is not None
     return product.orders > 1 or product.short is not None
@@ -206,7 +209,7 @@ def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:
 
 
 def merge_alerts(groups: Sequence[Group]) -> list[Group]:
-    """Merge the message about a deadline into the one about the status of the same order; digests do not change."""
+    """Merge the message about a deadline into the one about the status or stock of its order; digests do not change."""
     of_orders = [((each.alert.connection_id, each.alert.order.id), each) for each in groups if each.alert.order]
     deadlines = {key: each for key, each in of_orders if each.alert.kind in DEADLINE_KINDS}
     statuses = {key: each for key, each in of_orders if each.alert.kind not in {*DEADLINE_KINDS, KIND_RECOVERED}}

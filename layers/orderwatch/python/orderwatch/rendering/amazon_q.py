@@ -138,7 +138,7 @@ def _products(digest: Digest) -> list[str]:
         for each in found
     ]
     more = formatting.more(digest.more_products, "product", "products")
-    return ["*Most affected:*", *lines, *more, "*Orders:*"] if lines else []
+    return [f"*{lists.products_heading(digest)}:*", *lines, *more, "*Orders:*"] if lines else []
 
 
 def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:

@@ -139,7 +139,7 @@ def _products(digest: Digest) -> list[Block]:
     found = map(lists.digest_product, lists.digest_products(digest))
     entries = [f"- {each.what}: {', '.join(filter(None, [each.short, each.stock]))}" for each in found]
     more = formatting.more(digest.more_products, "product", "products")
-    return [["Most affected:", *entries, *more]] if entries else []
+    return [[f"{lists.products_heading(digest)}:", *entries, *more]] if entries else []
 
 
 def _orders(alert: Alert, room: int) -> Block:

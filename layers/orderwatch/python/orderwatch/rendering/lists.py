@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import KIND_BACKORDERED, KIND_LATE, KIND_RECOVERED
+from orderwatch.alerts.kinds import KIND_BACKORDERED, KIND_LATE, KIND_RECOVERED, KIND_RESTOCKED
 from orderwatch.alerts.parts import (
     AlertLineItem,
     AlertOrder,
@@ -279,7 +279,22 @@ def stock_covers_every_line(order: AlertOrder) -> bool:
 
 def digest_products(digest: Digest) -> tuple[DigestedProduct, ...]:
     """The products to list for a digest: only backorders depend on stock."""
-    return digest.products if digest.of_kind == KIND_BACKORDERED else ()
+    return digest.products if digest.of_kind in {KIND_BACKORDERED, KIND_RESTOCKED} else ()
+
+
+def products_heading(digest: Digest) -> str:
+    """The heading of that list."""
+    return "In stock" if digest.of_kind == KIND_RESTOCKED else "Most affected"
+
+
+def restocked_products(digest: Digest) -> list[str]:
+    """What is in stock again: `["KENYA-1KG 40 in stock, +2 more products"]`; empty for digests of other kinds."""
+    if digest.of_kind != KIND_RESTOCKED or not digest.products:
+        return []
+    first = digest.products[0]
+    on_hand = f"{formatting.quantity(first.on_hand)} in stock" if first.on_hand is not None else "in stock"
+    others = formatting.more(len(digest.products) - 1 + digest.more_products, "product", "products")
+    return [", ".join([f"{formatting.clip(product_code(first), _MAX_CODE)} {on_hand}", *others])]
 
 
 def digest_product(product: DigestedProduct) -> Item:

@@ -22,6 +22,7 @@ _STEPS = {
     kinds.KIND_LATE: "Ship it today, or give the customer a new date.",
     kinds.KIND_AT_RISK: "Make sure it ships in time.",
     kinds.KIND_STUCK: "Find out what is holding it up.",
+    kinds.KIND_RESTOCKED: "Ship it: everything that is still to ship is in stock.",
     KIND_RECOVERED: "No action needed. The problem is resolved.",
     kinds.KIND_BLOCKED: "Reconnect the shop in Trackstar; until then check its orders in the shop itself.",
     kinds.KIND_UNAUTHORIZED: "Check the orders in the shop itself until the operators of orderwatch, who are notified, "
@@ -112,6 +113,7 @@ _OF_MANY = {
     kinds.KIND_LATE: "Ship them today, or give the customers new dates.",
     kinds.KIND_AT_RISK: "Make sure they ship in time.",
     kinds.KIND_STUCK: "Find out what is holding them up.",
+    kinds.KIND_RESTOCKED: "Ship them: everything that is still to ship is in stock.",
     KIND_RECOVERED: "No action needed. The problems are resolved.",
 }
 """Steps for a digest, by the kind of its orders."""

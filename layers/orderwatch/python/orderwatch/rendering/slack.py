@@ -203,7 +203,8 @@ def _products(digest: Digest) -> list[Block]:
         short = f"*{each.short}*, " if each.short else ""
         entries.append(f"• {escape(each.what, limit=_MAX_ENTRY)}: {short}{escape(each.stock or '', limit=_MAX_FACT)}")
     more = formatting.more(digest.more_products, "product", "products")
-    return [_section("\n".join(["*Most affected*", *entries, *more]))] if entries else []
+    heading = f"*{lists.products_heading(digest)}*"
+    return [_section("\n".join([heading, *entries, *more]))] if entries else []
 
 
 def _orders(alert: Alert, room: int) -> list[Block]:

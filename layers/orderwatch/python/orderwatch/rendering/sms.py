@@ -7,7 +7,7 @@ link, the reason and the urgency stay.
 from collections.abc import Iterator
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, Severity
+from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, KIND_RESTOCKED, Severity
 from orderwatch.alerts.parts import AlertOrder
 from orderwatch.rendering import content, formatting, lists, next_steps
 
@@ -55,6 +55,8 @@ def _what(alert: Alert) -> str:
         return formatting.ascii_fold(content.headline(alert))
     if alert.kind == KIND_RECOVERED:
         return f"Order {_number(order)} recovered"
+    if alert.kind == KIND_RESTOCKED:
+        return f"Backordered order {_number(order)} {content.can_ship(alert, order)}"
     merged = [f" and {content.condition(each.kind, order.status)}" for each in alert.merged]
     condition = formatting.clip(formatting.ascii_fold(content.condition(alert.kind, order.status)), _MAX_STATUS)
     return f"Order {_number(order)} is {condition}{''.join(merged)}"
@@ -76,6 +78,8 @@ def _reason(alert: Alert) -> str:
         text = content.detail(alert) if alert.severity is Severity.INFO else next_steps.next_step(alert)
     elif alert.kind == KIND_RECOVERED:
         text = f"now {formatting.status_phrase(order.status)}"
+    elif alert.kind == KIND_RESTOCKED:
+        text = None
     elif alert.kind in DEADLINE_KINDS:
         text = content.decision(alert).reason
     else:
