@@ -136,6 +136,11 @@ def test_a_headline_counts_no_order_twice(figures: Figures, hidden: int, shops: 
             ["A: 1 short, 1 order (1 needs nothing else)"],
             [],
         ),
+        (
+            [SummaryProduct(sku="A", orders=13, only_blocker=9, outstanding=22, on_hand=16, short=6, can_ship=9)],
+            ["A: 6 short, 9 of its 13 orders could ship now (9 need nothing else)"],
+            [],
+        ),
         ([SummaryProduct(sku="A", orders=4, outstanding=4)], [], ["Stock unknown: A (4 orders), +3 more products"]),
         (
             [SummaryProduct(sku="SET", orders=2, is_kit=True), SummaryProduct(sku="A", orders=1)],
@@ -144,7 +149,7 @@ def test_a_headline_counts_no_order_twice(figures: Figures, hidden: int, shops: 
         ),
         ([SummaryProduct(sku="A", orders=2, on_hand=5)], ["A: 5 on hand, units ordered unknown, 2 orders"], []),
     ],
-    ids=["short", "one", "unknown", "kit", "unknown quantity"],
+    ids=["short", "one", "some can ship", "unknown", "kit", "unknown quantity"],
 )
 def test_products_say_how_many_are_short_and_for_how_many_orders(
     products: list[SummaryProduct], listed: list[str], facts: list[str]

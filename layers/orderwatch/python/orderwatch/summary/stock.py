@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from orderwatch.alerts.parts import ProductKey, product_key, shared_ids, short_of
+from orderwatch.alerts.parts import ProductKey, shared_ids, short_of
 from orderwatch.alerts.summary import ShopSummary, SummaryProduct
-from orderwatch.records import Extract, ExtractLine
+from orderwatch.allocation import Need, allocate, line_key
+from orderwatch.records import ExtractLine
 from orderwatch.statuses import BACKORDERED
 from orderwatch.summary.figures import SummaryRow
 from orderwatch.trackstar.products import Product, ProductLookup
@@ -56,14 +57,15 @@ def add_products(
     return complete, missing
 
 
-def backordered(orders: Iterable[SummaryRow]) -> list[Extract]:
-    """The records of the orders that lack stock."""
-    return [order.extract for order in orders if order.needs_attention and order.row.status == BACKORDERED]
+def backordered(orders: Iterable[SummaryRow]) -> list[Need]:
+    """The orders that lack stock."""
+    found = (order for order in orders if order.needs_attention and order.row.status == BACKORDERED)
+    return [Need(order.id, order.row, order.extract) for order in found]
 
 
-def product_ids(backlog: Iterable[Extract]) -> list[str]:
+def product_ids(backlog: Iterable[Need]) -> list[str]:
     """At most `MAX_LOOKED_UP` product ids, those in the most orders first; ties keep the order of the orders."""
-    of_orders = (dict.fromkeys(line.product_id for line in extract.lines) for extract in backlog)
+    of_orders = (dict.fromkeys(line.product_id for line in need.extract.lines) for need in backlog)
     counts = Counter(each for ids in of_orders for each in ids if each)
     return [product_id for product_id, _ in counts.most_common(MAX_LOOKED_UP)]
 
@@ -75,11 +77,12 @@ class Blockers(NamedTuple):
     in_stock: int
 
 
-def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product]) -> Blockers:
+def blocking_products(backlog: Sequence[Need], products: Mapping[str, Product]) -> Blockers:
     """The products whose stock does not cover these orders or is unknown, and the orders that are wholly covered."""
-    keys = [[_key(line, products) for line in extract.lines] for extract in backlog]
+    extracts = [need.extract for need in backlog]
+    keys = [[line_key(line, products) for line in extract.lines] for extract in extracts]
     lines: dict[ProductKey, list[ExtractLine]] = {}
-    for extract, of_extract in zip(backlog, keys, strict=True):
+    for extract, of_extract in zip(extracts, keys, strict=True):
         for line, key in zip(extract.lines, of_extract, strict=True):
             if key:
                 lines.setdefault(key, []).append(line)
@@ -91,9 +94,13 @@ def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product
     orders = Counter(key for each in needed for key in each)
     only = Counter(
         key
-        for each, extract in zip(needed, backlog, strict=True)
+        for each, extract in zip(needed, extracts, strict=True)
         if len(each) == 1 and not extract.more_lines
         for key in each
+    )
+    covered = set(allocate(backlog, products))
+    can_ship = Counter(
+        key for each, need in zip(needed, backlog, strict=True) if need.order_id in covered for key in each
     )
     blockers = [
         SummaryProduct(
@@ -101,6 +108,7 @@ def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product
             product_id=each.product_id,
             orders=orders[key],
             only_blocker=only[key],
+            can_ship=can_ship[key] if each.on_hand is not None else None,
             outstanding=each.outstanding,
             on_hand=each.on_hand,
             short=each.short,
@@ -110,14 +118,8 @@ def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product
         if key in blocking
     ]
     blockers.sort(key=lambda each: (-each.orders, -each.only_blocker, -(each.outstanding or 0), each.sku or ""))
-    lines_known = [bool(extract.lines) and not extract.more_lines for extract in backlog]
+    lines_known = [bool(extract.lines) and not extract.more_lines for extract in extracts]
     return Blockers(blockers, sum(known and not each for known, each in zip(lines_known, needed, strict=True)))
-
-
-def _key(line: ExtractLine, products: Mapping[str, Product]) -> ProductKey | None:
-    """The line's product; its record can complete a line that has no SKU."""
-    product = products.get(line.product_id or "")
-    return product_key(line.product_id, line.sku or (product.sku if product else None))
 
 
 class ProductStock(NamedTuple):
