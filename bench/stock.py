@@ -27,9 +27,10 @@ TEXT = f"""\
 One shop with {ORDERS:,} backordered orders of {LINES} lines, and {PRODUCTS:,} products. A poll looks at the stock if
 the products were synced since the last look. It then makes one query, one request to Trackstar for each hundred
 products, and one transaction that records the look. DynamoDB answers the query with 1 MB at a time, which is about
-2,000 orders; the tables in memory answer with {ITEMS_A_PAGE}. If the stock covers orders, each hundred of them take one request to Trackstar, one for their rows,
-and their transactions. The rules, the HTTP client and the tables' adapters are real. AWS is in memory, and Trackstar
-is the simulated shop; the time inside these two is subtracted. The first two rows are medians of {POLLS} polls."""
+2,000 orders; the tables in memory answer with {ITEMS_A_PAGE}. If the stock covers orders, each hundred of them take one
+request to Trackstar, one for their rows, and their transactions. The rules, the HTTP client and the tables' adapters
+are real. AWS is in memory, and Trackstar is the simulated shop; the time inside these two is subtracted. The first two
+rows are medians of {POLLS} polls."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from moto.sns.utils import FilterPolicyMatcher
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, Severity
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_RESTOCKED, Severity
 from orderwatch.alerts.parts import AlertLineItem, Digest, DigestedProduct
 from orderwatch.publishing.group import Group, group, merge_alerts
 from orderwatch.rendering.fallback import plain
@@ -260,6 +260,21 @@ def test_exception_and_late_are_merged_into_one_message(alerts: tuple[Alert, Ale
 def test_a_merged_alert_has_the_higher_severity(status: str, deadline: str) -> None:
     [both] = merged(order_alert(status), order_alert(deadline))
     assert both.alert.severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("alerts", "kinds"),
+    [
+        ((KIND_RESTOCKED, KIND_LATE), [KIND_RESTOCKED]),
+        ((KIND_RESTOCKED, "order.recovered"), [KIND_RESTOCKED, "order.recovered"]),
+        (("order.backordered", KIND_RESTOCKED), ["order.backordered", KIND_RESTOCKED]),
+    ],
+    ids=["late", "recovered", "backordered"],
+)
+def test_stock_that_is_back_is_merged_with_a_deadline_only(alerts: tuple[str, ...], kinds: list[str]) -> None:
+    found = merged(*(order_alert(each, alert_id=each, status="backordered") for each in alerts))
+    assert [each.alert.kind for each in found] == kinds
+    assert [member.kind for each in found for member in each.members] == list(alerts)
 
 
 @pytest.mark.parametrize(
