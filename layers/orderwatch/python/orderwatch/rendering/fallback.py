@@ -78,9 +78,8 @@ def _ascii(line: str, limit: int) -> str:
 
 
 def _notification(fact: str, facts: Mapping[str, str]) -> str:
-    lines = [
-        f"{name}: {_entities(value) if name == 'Link' else _without_markup(value)}" for name, value in facts.items()
-    ]
+    shown = {name: _entities(value) if name == "Link" else _without_markup(value) for name, value in facts.items()}
+    lines = [f"{name}: {value}" for name, value in shown.items() if len(value) <= _MAX_LINK]
     content = {"textType": "client-markdown", "title": _without_markup(fact), "description": "\n".join(lines)}
     notification = {"version": "1.0", "source": "custom", "id": facts.get("Alert", ""), "content": content}
     return json.dumps(notification, ensure_ascii=False)
