@@ -62,6 +62,11 @@ class Shelves(World):
         """Requests for products up to now."""
         return len(self.queries("/cart/products"))
 
+    @property
+    def orders_read(self) -> list[str]:
+        """The orders that were read by their ids up to now."""
+        return [each for query in self.queries() for each in query.get("ids[in]", "").split(",") if each]
+
     def restocked_at(self, order_id: str) -> datetime | None:
         return self.stored(order_id).restocked_at
 
@@ -89,6 +94,7 @@ def test_stock_that_is_back_is_alerted_once() -> None:
     assert [each.on_hand for each in alert.order.line_items] == [Decimal(2)], "the stock that was looked at"
     assert shelves.restocked_at("1") == shelves.vendor_clock.now()
     assert [shelves.look(on_hand) for on_hand in (9, 0, 9)] == [[], [], []]
+    assert shelves.orders_read == ["1"]
 
 
 def test_a_unit_covers_one_order_over_several_looks() -> None:
@@ -175,6 +181,7 @@ def test_never_from_products_that_are_older_than_the_order() -> None:
     shelves.shop.edit("1", {"raw_status": "changed"})
     shelves.shop.sync(ORDERS)
     assert order_kinds(shelves.next_poll()) == [("2", "order.restocked")]
+    assert shelves.orders_read == ["2"]
     assert order_kinds(shelves.look()) == [("1", "order.restocked")]
 
 
@@ -349,13 +356,50 @@ def test_a_deleted_order_is_not_alerted() -> None:
     assert shelves.look(2) == []
 
 
-class Overtaken(PollStore):
-    """The tables; another poll ships order 1 after its row was read for the look."""
-
+class _Tables(PollStore):
     def __init__(self, shelves: Shelves) -> None:
         tables = shelves.tables
         super().__init__(tables.client, orders=tables.orders, connections=tables.connections, alerts=tables.alerts)
         self._shelves = shelves
+
+
+class StaleIndex(_Tables):
+    """The tables; the index still shows the rows as they are now."""
+
+    def __init__(self, shelves: Shelves) -> None:
+        super().__init__(shelves)
+        self._rows = super().needing_attention("conn_a")
+
+    def needing_attention(self, connection_id: str) -> dict[str, StoredOrder]:
+        return self._rows
+
+
+def test_an_order_that_left_is_not_alerted_by_a_stale_index() -> None:
+    shelves = Shelves("1")
+    store = StaleIndex(shelves)
+    shelves.shop.restock("P", {"main": 2})
+    shelves.pass_time()
+    shelves.move("1", "processing")
+    poll(shelves.client(), store, "conn_a", policy=RESTOCKS)
+    assert (shelves.orders_read, shelves.new_alerts(), shelves.restocked_at("1")) == (["1"], [], None)
+
+
+def test_an_order_that_was_alerted_is_not_alerted_by_a_stale_index() -> None:
+    shelves = Shelves("1")
+    store = StaleIndex(shelves)
+    shelves.look(2)
+    first = shelves.restocked_at("1")
+    shelves.pass_time()
+    shelves.shop.sync()
+    poll(shelves.client(), store, "conn_a", policy=RESTOCKS)
+    assert (shelves.orders_read, shelves.new_alerts(), shelves.restocked_at("1")) == (["1", "1"], [], first)
+
+
+class Overtaken(_Tables):
+    """The tables; another poll ships order 1 after its row was read for the look."""
+
+    def __init__(self, shelves: Shelves) -> None:
+        super().__init__(shelves)
         self._reads = iter(("by the page", "by the look"))
 
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
