@@ -70,8 +70,9 @@ TEXT = f"""\
 US dollars a month for a whole stack at the prices of us-east-1 in November 2026, without a free tier: a tick a
 minute that polls shops that may have changed, a sync of orders and products an hour, four statuses an order, one order
 in {TROUBLED} in exception, digests above five, one e-mail subscriber. The requests and DynamoDB units of one shop are
-counted in a simulated day and multiplied by the number of shops. Assumptions: Lambda waits {SECONDS["DynamoDB"] * 1e3:.0f} ms
-for DynamoDB, {SECONDS["SNS"] * 1e3:.0f} ms for SNS, {SECONDS["SQS"] * 1e3:.0f} ms for SQS and SSM, and
+counted in a simulated day and multiplied by the number of shops. Assumptions: Lambda waits
+{SECONDS["DynamoDB"] * 1e3:.0f} ms for DynamoDB, {SECONDS["SNS"] * 1e3:.0f} ms for SNS,
+{SECONDS["SQS"] * 1e3:.0f} ms for SQS and SSM, and
 {SECONDS["Trackstar"] * 1e3:.0f} ms for Trackstar. Processor time is {PROCESSOR_AN_INVOCATION * 1e3:.0f} ms an
 invocation and {PROCESSOR_AN_ORDER * 1e3:.1f} ms an order on one core; a target compares it with the day's measured
 time. Functions are warm, decrypt two secrets, and log {LOG_BYTES / 1e3:.0f} KB an invocation. Storage, backups and
