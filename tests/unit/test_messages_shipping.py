@@ -1,6 +1,7 @@
 """What a message says of the part of an order that has left, of the part that is still to ship, and of parcels."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -268,6 +269,16 @@ def test_every_channel_counts_the_parcels_that_it_leaves_out(
     assert text.count("DHL N") == min(tracked, 5)
     assert (f"{more}" in text) if more else ("more parcel" not in text)
     assert f"{tracked + others + not_listed} parcels have left already" in text
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_long_words_of_carriers_leave_the_number_of_parcels_exact(channel: str) -> None:
+    hostile = AlertShipment(
+        carrier="N" + "*" * 150, tracking_number="&" * 160, tracking_url=f"https://t.example/{'x' * 480}"
+    )
+    text = CHANNELS[channel](cancelled(*[hostile] * 7))
+    [more] = re.findall(r"\+(\d) more parcels", text)
+    assert len(re.findall("[-•] N", text)) == 7 - int(more)
 
 
 def test_parcels_of_which_nothing_is_known_are_only_counted() -> None:

@@ -77,21 +77,22 @@ def _description(alert: Alert) -> str:
         *([escape(progress, limit=_MAX_ENTRY)] if progress else []),
     ]
     more = [
-        *_parcels(alert),
         *(f"*{fact.label}:* {escape(fact.value, limit=_MAX_FACT)}" for fact in facts[:MAX_LIST]),
         *(_products(alert.digest) if alert.digest else []),
     ]
     missing = escape("; ".join(content.missing(alert)), limit=_MAX_ENTRY)
     foot = [*([f"Not known: {missing}"] if alert.enrichment.missing else []), f"_{content.freshness(alert)}_"]
     room = MAX_DESCRIPTION - _length(head) - _length(foot) - _ROOM_FOR_MORE
-    fitting = _fitting(more, room)
+    parcels = _parcels(alert, room // 2)
+    fitting = [*parcels, *_fitting(more, room - _length(parcels))]
     text = "\n".join([*head, *fitting, *_list(alert, room - _length(fitting)), *foot])
     return formatting.keep_together(text)
 
 
-def _parcels(alert: Alert) -> list[str]:
+def _parcels(alert: Alert, room: int) -> list[str]:
     entries = [_parcel(each) for each in shipping.parcels(alert)]
-    return ["*Parcels that have left:*", *entries, *shipping.more_parcels(alert)] if entries else []
+    shown = _fitting(entries, room)
+    return ["*Parcels that have left:*", *shown, *shipping.more_parcels(alert, len(shown))] if entries else []
 
 
 def _parcel(parcel: shipping.Parcel) -> str:

@@ -96,7 +96,7 @@ def body(alert: Alert) -> str:
 def _parcels(alert: Alert) -> list[Block]:
     parcels = shipping.parcels(alert)
     lines = [line for each in parcels for line in (f"- {each.text}", *([f"  {each.url}"] if each.url else []))]
-    return [["Parcels that have left:", *lines, *shipping.more_parcels(alert)]] if parcels else []
+    return [["Parcels that have left:", *lines, *shipping.more_parcels(alert, len(parcels))]] if parcels else []
 
 
 def _step(step: str) -> str:

@@ -14,8 +14,8 @@ MAX_PRODUCTS = 3
 MAX_PARCELS = 5
 """Maximum number of parcels in a message to people; the JSON lists more."""
 _MAX_NAME = 60
-_MAX_PARCEL = 160
-_MAX_STATUS = 40
+_MAX_NUMBER = 80
+_MAX_WORDS = 40
 _NO_NEWS = {"shipped", "fulfilled"}
 """Statuses that say no more about a parcel than that it has left."""
 
@@ -114,19 +114,20 @@ def parcels(alert: Alert) -> list[Parcel]:
     return [_parcel(each, order) for each in tracked[:MAX_PARCELS]]
 
 
-def more_parcels(alert: Alert) -> list[str]:
-    """`["+2 more parcels"]`; empty if every parcel is listed."""
+def more_parcels(alert: Alert, shown: int) -> list[str]:
+    """`["+2 more parcels"]`, where this number is shown; empty if that is every parcel."""
     count = (alert.order.shipment_count if alert.order else None) or 0
-    return formatting.more(count - len(parcels(alert)), "parcel", "parcels")
+    return formatting.more(count - shown, "parcel", "parcels")
 
 
 def _parcel(shipment: AlertShipment, order: AlertOrder) -> Parcel:
-    tracking = [formatting.clean(each or "") for each in (shipment.carrier, shipment.tracking_number)]
-    what = " ".join(filter(None, tracking)) or "Parcel"
+    carrier = formatting.clip(formatting.clean(shipment.carrier or ""), _MAX_WORDS)
+    number = formatting.clip(formatting.clean(shipment.tracking_number or ""), _MAX_NUMBER)
+    what = " ".join(filter(None, [carrier, number])) or "Parcel"
     place = f" from {lists.warehouse_name(order, shipment.warehouse)}" if shipment.warehouse else ""
-    status = formatting.clip(formatting.status_name(shipment.status or ""), _MAX_STATUS)
+    status = formatting.clip(formatting.status_name(shipment.status or ""), _MAX_WORDS)
     note = f", {status}" if status and status.casefold() not in _NO_NEWS else ""
-    return Parcel(formatting.clip(f"{what}{place}{note}", _MAX_PARCEL), formatting.link(shipment.tracking_url))
+    return Parcel(f"{what}{place}{note}", formatting.link(shipment.tracking_url))
 
 
 def cancelled_shipments(order: AlertOrder) -> str | None:

@@ -51,6 +51,8 @@ _MAX_CONTEXT = 1_000
 _MAX_SHOPS = 40
 """Maximum number of sections for shops, within `MAX_BLOCKS` together with the other blocks."""
 _ROOM_FOR_MORE = 40
+_ROOM_FOR_PARCELS = 80
+"""For the heading of the parcels, and the number of those left out."""
 _RECOVERED = {KIND_RECOVERED, KIND_CONNECTION_RECOVERED, KIND_RESUBSCRIBED}
 _MARKS = {Severity.CRITICAL: "\U0001f534", Severity.WARNING: "\U0001f7e0", Severity.INFO: "\U0001f535"}
 """Red, orange and blue circles in the header: the colour bar of an attachment is legacy (Slack's reference,
@@ -139,11 +141,10 @@ def _decision(alert: Alert) -> Block:
 
 
 def _parcels(alert: Alert) -> list[Block]:
-    parcels = shipping.parcels(alert)
-    entries = [_parcel(each) for each in parcels]
-    return (
-        [_section("\n".join(["*Parcels that have left*", *entries, *shipping.more_parcels(alert)]))] if entries else []
-    )
+    packs, shown = _packed([_parcel(each) for each in shipping.parcels(alert)], MAX_SECTION - _ROOM_FOR_PARCELS)
+    lines = [line for pack in packs for line in pack]
+    more = shipping.more_parcels(alert, shown)
+    return [_section("\n".join(["*Parcels that have left*", *lines, *more]))] if lines else []
 
 
 def _parcel(parcel: shipping.Parcel) -> str:
