@@ -313,15 +313,19 @@ def warehouses(*records: object, next_token: object = None) -> Response:
     return Response(200, body=json.dumps({"data": records, "next_token": next_token}).encode())
 
 
+NO_NAMES: list[object] = [None, " ", "n/a", [], {}]
+NO_IDS: list[object] = [None, "", 0, "-1", "null", []]
+
+
 @pytest.mark.parametrize(
     ("record", "names"),
     [
         ({"id": "wh_1", "name": "Bethlehem (PA)", "code": "BTH"}, {"wh_1": "Bethlehem (PA)"}),
         ({"id": 7, "name": "Hamburg"}, {"7": "Hamburg"}),
-        *(({"id": "wh_1", "name": blank, "code": "BTH"}, {"wh_1": "BTH"}) for blank in (None, " ", "n/a", [], {})),
+        *(({"id": "wh_1", "name": blank, "code": "BTH"}, {"wh_1": "BTH"}) for blank in NO_NAMES),
         ({"id": "wh_1", "name": "  ", "code": None}, {}),
         ({"id": "wh_1"}, {}),
-        *(({"id": placeholder, "name": "Nowhere"}, {}) for placeholder in (None, "", 0, "-1", "null", [])),
+        *(({"id": placeholder, "name": "Nowhere"}, {}) for placeholder in NO_IDS),
         ({"name": "Nowhere"}, {}),
         ("wh_1", {}),
         (None, {}),
