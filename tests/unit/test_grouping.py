@@ -213,16 +213,22 @@ def test_a_product_adds_up_the_lines_of_its_orders() -> None:
     lamp, tent = line("LAMP", 3, 4, product_id="1"), line("TENT", 1)
     first, second = digest_with((tent,), (lamp, tent), (lamp, lamp), (lamp, line("", 1))).products
     assert first == DigestedProduct(
-        sku="LAMP", product_id="1", orders=3, ordered=Decimal(12), on_hand=Decimal(4), short=Decimal(8)
+        sku="LAMP", product_id="1", orders=3, outstanding=Decimal(12), on_hand=Decimal(4), short=Decimal(8)
     )
-    assert second == DigestedProduct(sku="TENT", orders=2, ordered=Decimal(2))
+    assert second == DigestedProduct(sku="TENT", orders=2, outstanding=Decimal(2))
 
 
 def test_a_product_combines_what_its_lines_have() -> None:
     bare, full = line("LAMP", None, product_id="1"), line("LAMP", 2, 1, product_id="1", name="Lamp")
     assert digest_with((bare,), (full,)).products == (
         DigestedProduct(
-            sku="LAMP", name="Lamp", product_id="1", orders=2, ordered=Decimal(2), on_hand=Decimal(1), short=Decimal(1)
+            sku="LAMP",
+            name="Lamp",
+            product_id="1",
+            orders=2,
+            outstanding=Decimal(2),
+            on_hand=Decimal(1),
+            short=Decimal(1),
         ),
     )
     assert digest_with((bare,), (bare,)).products == (DigestedProduct(sku="LAMP", product_id="1", orders=2),)

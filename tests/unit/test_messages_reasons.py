@@ -11,7 +11,7 @@ from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.publishing.group import group
 from orderwatch.rendering import email, slack
 from orderwatch_local.preview.samples import SAMPLES, order_alert
-from tests.support.alerts import plain_spaces
+from tests.support.alerts import parcels, plain_spaces
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def _line(on_hand: int | None) -> dict[str, Any]:
     ("alert", "opening"),
     [
         (
-            order_alert("order.cancelled", raw_status="cancelled_by_customer", shipments=0),
+            order_alert("order.cancelled", raw_status="cancelled_by_customer", shipments=parcels(0)),
             "Cancelled by customer. Nothing has shipped. 129.90 EUR.\nDo: stop picking.",
         ),
         (
@@ -153,13 +153,13 @@ def _of(fields: dict[str, Any], number: int) -> dict[str, Any]:
         (_digest("order.stuck", status="open"), "Do: find out what is holding them up."),
         (_digest("order.backordered"), "Do: restock, or offer the customers a substitute, a later date or a refund."),
         (_digest("order.recovered", status="processing"), "No action needed. The problems are resolved."),
-        (_digest("order.cancelled", shipments=0), "Do: stop picking them."),
+        (_digest("order.cancelled", shipments=parcels(0)), "Do: stop picking them."),
         (
-            _digest("order.cancelled", shipments=[0, 2, 1]),
+            _digest("order.cancelled", shipments=[parcels(each) for each in (0, 2, 1)]),
             "Do: recall what has shipped, or wait for its return; stop the rest.",
         ),
         (
-            _digest("order.cancelled", shipments=[0, None, 1]),
+            _digest("order.cancelled", shipments=[parcels(0), None, parcels(1)]),
             "Do: stop picking and shipping those that the warehouse already has.",
         ),
         (_digest("order.on_hold"), "Do: open the orders and check whether they need you."),
@@ -172,9 +172,9 @@ def test_a_digest_speaks_of_many(alert: Alert, step: str) -> None:
 @pytest.mark.parametrize(
     ("shipments", "said"),
     [
-        ([0, 2, 1], " 2 of them shipped already."),
-        (0, " None of them has shipped."),
-        ([0, None, 1], ""),
+        ([parcels(each) for each in (0, 2, 1)], " 2 of them shipped already."),
+        (parcels(0), " None of them has shipped."),
+        ([parcels(0), None, parcels(1)], ""),
     ],
 )
 def test_a_digest_of_cancelled_orders_says_how_many_shipped(shipments: object, said: str) -> None:

@@ -8,6 +8,7 @@ from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.rendering import content, next_steps
 from orderwatch_local.preview.samples import NOW, SAMPLES, order_alert
+from tests.support.alerts import parcels
 
 
 def _line(sku: str = "LAMP-1", quantity: int | None = 3, on_hand: int | None = 3) -> AlertLineItem:
@@ -132,7 +133,7 @@ def test_a_backorder_with_enough_stock_asks_the_warehouse(
     ],
 )
 def test_a_cancellation_shows_its_shipments(shipments: int | None, explanation: str | None, step: str) -> None:
-    alert = order_alert("order.cancelled", shipments=shipments)
+    alert = order_alert("order.cancelled", shipments=parcels(shipments))
     assert content.explanation(alert) == explanation
     assert next_steps.next_step(alert).startswith(step)
 

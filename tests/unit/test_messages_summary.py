@@ -127,16 +127,16 @@ def test_a_headline_counts_no_order_twice(figures: Figures, hidden: int, shops: 
     ("products", "listed", "facts"),
     [
         (
-            [SummaryProduct(sku="KENYA-1KG", orders=13, only_blocker=9, ordered=22, on_hand=6, short=16)],
+            [SummaryProduct(sku="KENYA-1KG", orders=13, only_blocker=9, outstanding=22, on_hand=6, short=16)],
             ["KENYA-1KG: 16 short, 13 orders (9 need nothing else)"],
             [],
         ),
         (
-            [SummaryProduct(sku="A", orders=1, only_blocker=1, ordered=1, on_hand=0, short=1)],
+            [SummaryProduct(sku="A", orders=1, only_blocker=1, outstanding=1, on_hand=0, short=1)],
             ["A: 1 short, 1 order (1 needs nothing else)"],
             [],
         ),
-        ([SummaryProduct(sku="A", orders=4, ordered=4)], [], ["Stock unknown: A (4 orders), +3 more products"]),
+        ([SummaryProduct(sku="A", orders=4, outstanding=4)], [], ["Stock unknown: A (4 orders), +3 more products"]),
         (
             [SummaryProduct(sku="SET", orders=2, is_kit=True), SummaryProduct(sku="A", orders=1)],
             ["SET: a kit whose parts decide, 2 orders"],

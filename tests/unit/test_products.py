@@ -64,7 +64,7 @@ def extracts_of(*orders: list[Record]) -> list[Extract]:
 
 
 def figures(products: Iterable[ListedProduct]) -> list[tuple[object, ...]]:
-    return [(each.sku, each.orders, each.ordered, each.short) for each in products]
+    return [(each.sku, each.orders, each.outstanding, each.short) for each in products]
 
 
 # Ids and SKUs
@@ -225,7 +225,7 @@ def test_a_kit_is_neither_short_nor_covered_in_a_list(inventory: object, known: 
     [in_summary] = blocking_products(extracts_of(*orders), products_of(record)).products
     assert (in_digest.is_kit, in_digest.short, in_summary.is_kit, in_summary.short) == (True, None, True, None)
     assert (in_summary.orders, in_summary.only_blocker) == (2, 2)
-    assert lists.digest_product(in_digest) == lists.Item("SET", f"in 2 orders (2 ordered, {known})")
+    assert lists.digest_product(in_digest) == lists.Item("SET", f"in 2 orders (2 still to ship, {known})")
 
 
 def test_what_is_short_beside_a_kit_is_named() -> None:

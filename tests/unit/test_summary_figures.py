@@ -196,7 +196,7 @@ def test_products_whose_stock_is_short_or_unknown_hold_orders_up(
     stock: Mapping[str, int], blockers: list[tuple[object, ...]]
 ) -> None:
     found = blocking_products(backordered(rows_of(ORDERS)), products_of(stock)).products
-    assert [(p.sku, p.orders, p.only_blocker, p.ordered, p.on_hand, p.short) for p in found] == blockers
+    assert [(p.sku, p.orders, p.only_blocker, p.outstanding, p.on_hand, p.short) for p in found] == blockers
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_a_line_without_a_product_also_holds_up_its_order() -> None:
 
 def test_a_product_can_name_the_sku_that_its_lines_lack() -> None:
     [found] = blocking_products([of_lines(ExtractLine(product_id="p"))], {"p": Product(id="p", sku="LAMP")}).products
-    assert (found.sku, found.product_id, found.ordered, found.short) == (LAMP, "p", None, None)
+    assert (found.sku, found.product_id, found.outstanding, found.short) == (LAMP, "p", None, None)
 
 
 def test_blocking_products_are_sorted_by_orders_then_by_units() -> None:

@@ -16,7 +16,7 @@ from orderwatch.alerts.kinds import (
     KIND_WATCH_STARTED,
     severity_of,
 )
-from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder, Backlog, BacklogOrder
+from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder, AlertShipment, Backlog, BacklogOrder
 from orderwatch.deadlines.alerts import deadline_alert
 from orderwatch.deadlines.rules import Deadline, DeadlineRules
 from orderwatch.errors import UnauthorizedError
@@ -173,7 +173,7 @@ def _cancelled() -> Alert:
         previous_status=None,
         previous_status_since=None,
         raw_status="cancelled_by_customer",
-        shipments=1,
+        shipments=(AlertShipment(),),
         line_items=(hebrew, *lines),
         more_line_items=200,
     )

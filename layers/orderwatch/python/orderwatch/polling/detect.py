@@ -8,17 +8,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 from typing import NamedTuple, Self
 
 from orderwatch.alerts.alert import Alert, alert_id
 from orderwatch.alerts.kinds import KIND_RECOVERED, severity_of
-from orderwatch.alerts.parts import MAX_LINE_ITEMS, AlertConnection, AlertLineItem, AlertOrder
+from orderwatch.alerts.parts import (
+    MAX_LINE_ITEMS,
+    MAX_SHIPMENTS,
+    MAX_URL,
+    AlertConnection,
+    AlertLineItem,
+    AlertOrder,
+    AlertShipment,
+)
 from orderwatch.deadlines.alerts import deadline_alert, describe_resolved, resolved_id
 from orderwatch.deadlines.rules import NO_DEADLINE, OPEN_STATUSES, DeadlineChange, Suppression, evaluate
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import Window, WindowKind
-from orderwatch.records import READINGS_TO_BELIEVE, ConnectionState, Extract, StoredOrder, product_id_of
-from orderwatch.trackstar.orders import Order, OrderPage, Version, VersionClock
+from orderwatch.records import READINGS_TO_BELIEVE, ConnectionState, Extract, StoredOrder, stored_id
+from orderwatch.trackstar.orders import Order, OrderDetails, OrderPage, Version, VersionClock
+from orderwatch.trackstar.shipments import warehouses_of_lines
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -340,7 +350,8 @@ class Evaluation(NamedTuple):
         """The order as an alert shows it."""
         order, before = self.order, None if self.same else self.stored
         details = order.details
-        lines = details.line_items[:MAX_LINE_ITEMS]
+        lines = alert_lines(details)
+        shipments = alert_shipments(details)
         return AlertOrder(
             id=order.id,
             number=order.number,
@@ -362,15 +373,42 @@ class Evaluation(NamedTuple):
             ship_by=order.latest_ship_date,
             shipping_method=details.shipping_method_name or details.requested_shipping_method,
             carrier=details.carrier_name,
-            shipments=details.shipments,
-            line_items=tuple(
-                AlertLineItem(
-                    sku=item.product_sku,
-                    quantity=item.quantity,
-                    unit_price=item.unit_price,
-                    product_id=product_id_of(item),
-                )
-                for item in lines
-            ),
+            shipments=shipments[:MAX_SHIPMENTS] if shipments is not None else None,
+            more_shipments=max(len(shipments or ()) - MAX_SHIPMENTS, 0),
+            unknown_shipments=details.shipped_units.unknown,
+            line_items=lines,
             more_line_items=len(details.line_items) - len(lines),
         )
+
+
+def alert_lines(details: OrderDetails) -> tuple[AlertLineItem, ...]:
+    """The first order lines, with what has left of each and the warehouse that will ship it."""
+    lines = details.line_items
+    shipped, warehouses = details.shipped_units.by_line, warehouses_of_lines(lines, details.shipping_groups)
+    return tuple(
+        AlertLineItem(
+            sku=line.product_sku,
+            quantity=line.quantity,
+            shipped=units,
+            unit_price=line.unit_price,
+            product_id=stored_id(line.product_id),
+            warehouse=stored_id(warehouse),
+        )
+        for line, units, warehouse in islice(zip(lines, shipped, warehouses, strict=True), MAX_LINE_ITEMS)
+    )
+
+
+def alert_shipments(details: OrderDetails) -> tuple[AlertShipment, ...] | None:
+    """The shipments that have left; None if unknown."""
+    if details.left is None:
+        return None
+    return tuple(
+        AlertShipment(
+            carrier=each.carrier,
+            tracking_number=each.tracking_number,
+            tracking_url=each.tracking_url if each.tracking_url and len(each.tracking_url) <= MAX_URL else None,
+            status=each.status or each.raw_status,
+            warehouse=stored_id(each.warehouse_id),
+        )
+        for each in details.left
+    )

@@ -127,16 +127,13 @@ def _enriched_line(
         return line
     sku = _sku(line, products)
     on_hand, by_warehouse = _stock(product, sku, product.id in shared, missing)
-    return AlertLineItem(
+    return line.with_product(
         sku=sku,
         name=product.name,
-        quantity=line.quantity,
-        unit_price=line.unit_price,
         on_hand=on_hand,
         on_hand_by_warehouse=by_warehouse,
         image_url=product.image_url,
         url=product.external_system_url,
-        product_id=line.product_id,
         is_kit=product.is_kit,
         active=product.active,
     )

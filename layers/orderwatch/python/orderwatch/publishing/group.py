@@ -135,7 +135,7 @@ def _reasons(kind: str, orders: Iterable[AlertOrder]) -> tuple[DigestedReason, .
 
 def _shipped(orders: Sequence[AlertOrder]) -> int | None:
     """Number of orders with a shipment that has left; None if that is unknown for one of them."""
-    known = [order.shipments for order in orders if order.shipments is not None]
+    known = [order.shipment_count for order in orders if order.shipment_count is not None]
     return sum(map(bool, known)) if len(known) == len(orders) else None
 
 
@@ -156,7 +156,8 @@ def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
         status=order.status,
         previous_status=order.previous_status,
         items=order.items,
-        shipments=order.shipments,
+        outstanding=order.outstanding,
+        shipment_count=order.shipment_count,
         raw_status=order.raw_status,
         currency=order.currency,
         total_price=order.total_price,
@@ -172,19 +173,22 @@ def _is_affected(product: DigestedProduct, kind: str) -> bool:
 
 
 def _products(orders: Iterable[AlertOrder]) -> list[DigestedProduct]:
-    """The products of these orders: those that are short first, then by number of orders, then by how much is short."""
+    """The products that these orders wait for.
+
+    Those that are short come first, then those in most orders, then those of which most is short.
+    """
     lines: dict[ProductKey, list[tuple[str, AlertLineItem]]] = {}
     for order in {order.id: order for order in orders}.values():  # an order can be in a digest twice
         for line in order.line_items:
-            if key := line.product_key:
+            if (key := line.product_key) and not line.has_left:
                 lines.setdefault(key, []).append((order.id, line))
     products = [_product(of_product) for of_product in lines.values()]
     return sorted(products, key=lambda each: (each.short is None, -each.orders, -(each.short or 0)))
 
 
 def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:
-    quantities = [line.quantity for _, line in lines if line.quantity is not None]
-    ordered = sum(quantities, Decimal(0)) if quantities else None
+    units = [line.outstanding for _, line in lines if line.outstanding is not None]
+    outstanding = sum(units, Decimal(0)) if units else None
     # One line can lack what another line of the same product has, such as the name.
     known = [line for _, line in lines]
     on_hand = next((line.on_hand for line in known if line.on_hand is not None), None)
@@ -194,9 +198,9 @@ def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:
         name=next((line.name for line in known if line.name), None),
         product_id=known[0].product_id,
         orders=len({order_id for order_id, _ in lines}),
-        ordered=ordered,
+        outstanding=outstanding,
         on_hand=on_hand,
-        short=None if ordered is None or is_kit else short_of(ordered, on_hand),
+        short=None if outstanding is None or is_kit else short_of(outstanding, on_hand),
         is_kit=is_kit,
     )
 

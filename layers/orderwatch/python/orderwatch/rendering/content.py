@@ -197,9 +197,9 @@ def explanation(alert: Alert) -> str | None:
         return short_detail(alert)
     if alert.kind == kinds.KIND_BACKORDERED:
         return lists.largest_shortfall(order) or lists.awaited_kit(order)
-    if order.status != "cancelled" or order.shipments is None:
+    if order.status != "cancelled" or order.shipment_count is None:
         return None
-    return lists.shipments_phrase(order.shipments)
+    return lists.shipments_phrase(order.shipment_count)
 
 
 def sentences(alert: Alert) -> list[str]:

@@ -134,8 +134,8 @@ def _notes(order: DigestedOrder, digest: Digest) -> list[str]:
     if digest.of_kind == KIND_RECOVERED:
         notes += [f"was {formatting.status_name(order.previous_status)}"] if order.previous_status else []
         notes += [f"now {formatting.status_name(order.status)}"] if order.status else []
-    if digest.status == "cancelled" and order.shipments:
-        notes.append(shipments_phrase(order.shipments))
+    if digest.status == "cancelled" and order.shipment_count:
+        notes.append(shipments_phrase(order.shipment_count))
     return notes
 
 
@@ -284,7 +284,7 @@ def digest_products(digest: Digest) -> tuple[DigestedProduct, ...]:
 
 def digest_product(product: DigestedProduct) -> Item:
     """A product of a digest: name and SKU, what is short, and its orders and stock."""
-    ordered = f"{formatting.quantity(product.ordered)} ordered" if product.ordered is not None else None
-    known = ", ".join(filter(None, [ordered, stock_phrase(product) or "stock unknown"]))
+    units = f"{formatting.quantity(product.outstanding)} still to ship" if product.outstanding is not None else None
+    known = ", ".join(filter(None, [units, stock_phrase(product) or "stock unknown"]))
     where = f"in {formatting.plural(product.orders, 'order')} ({known})"
     return Item(product_title(product), where, short_phrase(product.short))

@@ -164,8 +164,8 @@ def _digest_step(alert: Alert, digest: Digest) -> str:
 
 
 def _order_step(kind: str, alert: Alert, order: AlertOrder) -> str:
-    if kind == "order.cancelled" and order.shipments is not None:
-        return _SHIPPED if order.shipments else "Stop picking."
+    if kind == "order.cancelled" and order.shipment_count is not None:
+        return _SHIPPED if order.shipment_count else "Stop picking."
     if kind == kinds.KIND_AT_RISK:
         return _at_risk_step(alert, order)
     if kind == kinds.KIND_BACKORDERED and lists.stock_covers_every_line(order):

@@ -102,7 +102,7 @@ def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product
             product_id=each.product_id,
             orders=orders[key],
             only_blocker=only[key],
-            ordered=each.ordered,
+            outstanding=each.outstanding,
             on_hand=each.on_hand,
             short=each.short,
             is_kit=each.is_kit,
@@ -110,7 +110,7 @@ def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product
         for key, each in stock.items()
         if key in blocking
     ]
-    blockers.sort(key=lambda each: (-each.orders, -each.only_blocker, -(each.ordered or 0), each.sku or ""))
+    blockers.sort(key=lambda each: (-each.orders, -each.only_blocker, -(each.outstanding or 0), each.sku or ""))
     lines_known = [bool(extract.lines) and not extract.more_lines for extract in backlog]
     return Blockers(blockers, sum(known and not each for known, each in zip(lines_known, needed, strict=True)))
 
@@ -122,11 +122,11 @@ def _key(line: ExtractLine, products: Mapping[str, Product]) -> ProductKey | Non
 
 
 class ProductStock(NamedTuple):
-    """The units of a product that orders need, and its stock; None where a number is unknown."""
+    """The units of a product that are still to ship, and its stock; None where a number is unknown."""
 
     sku: str | None
     product_id: str | None
-    ordered: Decimal | None
+    outstanding: Decimal | None
     on_hand: Decimal | None
     is_kit: bool | None
     is_counted: bool
@@ -134,8 +134,8 @@ class ProductStock(NamedTuple):
 
     @property
     def short(self) -> Decimal | None:
-        """Units ordered beyond the stock on hand; None if the stock is sufficient, unknown or that of a kit."""
-        return None if self.ordered is None or self.is_kit else short_of(self.ordered, self.on_hand)
+        """Units still to ship beyond the stock on hand; None if the stock is sufficient, unknown or that of a kit."""
+        return None if self.outstanding is None or self.is_kit else short_of(self.outstanding, self.on_hand)
 
     @property
     def is_covered(self) -> bool:
@@ -161,7 +161,7 @@ def stock_of(
     return ProductStock(
         sku=sku,
         product_id=product_id,
-        ordered=sum(quantities, Decimal(0)) if quantities else None,
+        outstanding=sum(quantities, Decimal(0)) if quantities else None,
         on_hand=product.inventory if product and has_stock else None,
         is_kit=product.is_kit if product and product.is_of_line(sku) else None,
         is_counted=len(quantities) == len(lines),

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from orderwatch.model import Model, describe_flaws
-from orderwatch.sanitize import REPLACEMENT, folded_words, one_line
+from orderwatch.sanitize import REPLACEMENT, one_line
 from orderwatch.statuses import DOCUMENTED_STATUSES, MAX_STATUS_LENGTH, normalize_status
 from orderwatch.trackstar.fields import (
     Currency,
@@ -37,13 +37,13 @@ from orderwatch.trackstar.fields import (
     Record,
     RecordId,
     ShipBy,
-    Sku,
     UnlessKnown,
     UnreadableValues,
     Url,
     parse_json,
 )
 from orderwatch.trackstar.privacy import EMAIL, mask_contacts
+from orderwatch.trackstar.shipments import ProductLine, Shipment, ShippedUnits, ShippingGroup, shipped_units
 
 PAGE_SIZE = 1000
 """Records per page: the vendor's maximum."""
@@ -132,37 +132,15 @@ class Version(NamedTuple):
         return self.clock == other.clock and self.at < other.at
 
 
-class LineItem(Record):
+class LineItem(ProductLine):
     """One line of an order."""
 
-    model_config = ConfigDict(coerce_numbers_to_str=True)
-
-    product_id: RecordId = None
-    product_sku: Sku = None
     parent_product_id: RecordId = None
-    quantity: Number = None
     unit_price: Number = None
 
 
-_NOT_SENT = re.compile(
-    r"\b(?<!not )(?<!never )(?<!non )(?<!yet )(?<!be )(?<!pending )(?<!partial )(?<!partially )"
-    r"(voided|cancelled|canceled|returned|return to (sender|shipper|origin)"
-    r"|(void|cancel|cancellation)(?! (pending|request|requested|rejected|denied|declined|refused|failed)))\b"
-)
-"""A shipment that was voided, cancelled or returned; not one for which this is only asked, or in part true."""
-
-
-def _has_left(shipment: Mapping[str, Any]) -> bool:
-    """Whether neither status says that the shipment was voided, cancelled or returned (rule 22)."""
-    return not any(_is_not_sent(shipment.get(field)) for field in ("status", "raw_status"))
-
-
-def _is_not_sent(status: Any) -> bool:
-    return isinstance(status, str) and bool(_NOT_SENT.search(folded_words(status)))
-
-
-def _count_sent(value: Any) -> Any:
-    return sum(_has_left(each) for each in value if isinstance(each, dict)) if isinstance(value, list) else None
+def _objects_or_none(value: Any) -> Any:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else None
 
 
 class OrderDetails(Record):
@@ -180,8 +158,21 @@ class OrderDetails(Record):
     shipping_method_name: Label = None
     carrier_name: Label = None
     line_items: Objects[LineItem] = ()
-    shipments: Annotated[int | None, BeforeValidator(_count_sent)] = None
-    """The number of shipments that have left; None: the record has no list of shipments."""
+    shipments: Annotated[tuple[Shipment, ...] | None, BeforeValidator(_objects_or_none)] = None
+    """None: the record has no list of shipments."""
+    shipping_groups: Objects[ShippingGroup] = ()
+
+    @cached_property
+    def left(self) -> tuple[Shipment, ...] | None:
+        """The shipments that have left; None: the record has no list of shipments."""
+        return None if self.shipments is None else tuple(each for each in self.shipments if not each.is_called_off)
+
+    @cached_property
+    def shipped_units(self) -> ShippedUnits:
+        """The units of each line that have left; None for each line if the record has no list of shipments."""
+        if self.left is None:
+            return ShippedUnits([None] * len(self.line_items), 0)
+        return shipped_units(self.line_items, self.left)
 
     @property
     def first_seen_by_trackstar(self) -> datetime | None:
