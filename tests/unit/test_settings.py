@@ -104,7 +104,7 @@ def test_what_a_shop_can_set() -> None:
         ('{"warehouses": {"": "passwd"}}', "warehouses: is too short"),
         ('{"warehouses": {"passwd": "Ham\\nburg"}}', "warehouses: must be one line without control characters"),
         (json.dumps({"warehouses": {"passwd": "x" * 81}}), "warehouses: has more than 80 characters"),
-        (json.dumps({"warehouses": {"x" * 129: "passwd"}}), "warehouses: has more than 128 characters"),
+        (json.dumps({"warehouses": {"x" * 161: "passwd"}}), "warehouses: has more than 160 characters"),
         (json.dumps({"warehouses": dict.fromkeys(map(str, range(201)), "x")}), "warehouses: has more than 200 entries"),
     ],
 )

@@ -15,6 +15,7 @@ from orderwatch.errors import (
     UnavailableError,
 )
 from orderwatch.publishing.enrich import ProductDetails
+from orderwatch.rendering import email
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import alert_of
 from tests.support.clocks import FakeClock
@@ -210,12 +211,25 @@ def test_the_warehouses_of_lines_and_shipments_are_named_too(sender: Sender) -> 
     assert [line.warehouse for line in alert.order.line_items] == ["wh_1"], "the ids stay"
 
 
-def test_at_most_100_warehouses_of_an_order_are_named(sender: Sender) -> None:
-    shipments = [{"warehouse_id": f"s{number}"} for number in range(20)]
-    groups = [{"warehouse_id": f"w{number}", "line_items": [{"line_item_id": f"l{number}"}]} for number in range(90)]
-    lines = [{"line_item_id": f"l{number}", "quantity": 1} for number in range(90)]
-    record = {"line_items": lines, "shipping_groups": groups, "shipments": shipments}
-    sender.source.names = {f"{kind}{number}": "Hall" for kind in "sw" for number in range(90)}
+def test_at_most_50_warehouses_with_short_ids_are_named(sender: Sender) -> None:
+    ids = ["x" * 161, *(f"w{number}" for number in range(60))]
+    lines = [{"line_item_id": each, "quantity": 1} for each in ids]
+    groups = [{"warehouse_id": each["line_item_id"], "line_items": [each]} for each in lines]
+    sender.source.names = dict.fromkeys(ids, "Hall")
+    record = {"line_items": lines, "shipping_groups": groups, "shipments": [{"warehouse_id": "w59"}]}
     [alert] = [each for batch in sender.details.enriched_batches([alert_of("1", record=record)]) for each in batch]
     assert alert.order
-    assert list(alert.order.warehouses) == [f"s{n}" for n in range(20)] + [f"w{n}" for n in range(80)]
+    assert list(alert.order.warehouses) == ["w59", *ids[1:50]]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Hamburg", "5 in stock (Hamburg 3, wh_2 2)"),
+        ("x" * 80, f"5 in stock ({'x' * 37}... 3, wh_2 2)"),
+    ],
+)
+def test_messages_show_the_name_else_the_id(sender: Sender, name: str, shown: str) -> None:
+    sender.source.settings, sender.source.names = {"wh_1": name}, {}
+    sender.send("a")
+    assert shown in email.body(sender.sent[0])

@@ -40,7 +40,7 @@ MAX_HOLIDAYS = 1000
 
 MAX_WAREHOUSES = 200
 """Names. A Parameter Store value of 4 KB holds about 100."""
-WarehouseId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+WarehouseId = Annotated[str, StringConstraints(min_length=1, max_length=160)]
 WarehouseName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_one_line)
 ]

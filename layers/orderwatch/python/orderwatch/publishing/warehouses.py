@@ -9,7 +9,7 @@ from typing import Protocol
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert, by_connection
-from orderwatch.alerts.parts import AlertOrder
+from orderwatch.alerts.parts import MAX_TEXT, AlertOrder
 from orderwatch.errors import TrackstarError
 from orderwatch.observability import logger
 from orderwatch.publishing.time_budget import MIN_SECONDS, SECONDS_PER_CONNECTION, TimeBudget
@@ -22,8 +22,8 @@ FAILED_FOR = timedelta(minutes=5)
 """How long a connection is not asked again after another failure."""
 SECONDS = 3.0
 """For the names of one connection."""
-MAX_NAMES = 100
-"""Maximum names in an order."""
+MAX_NAMES = 50
+"""Maximum names in an order. With the limits of an id and a name, they leave most of a message to the lines."""
 
 
 class WarehouseSource(Protocol):
@@ -136,7 +136,8 @@ def _warehouse_ids(order: AlertOrder) -> list[str]:
     of_shipments = [each.warehouse for each in order.shipments or ()]
     of_lines = [line.warehouse for line in order.line_items]
     of_stock = [each for line in order.line_items for each in line.on_hand_by_warehouse]
-    return list(dict.fromkeys(filter(None, [*of_shipments, *of_lines, *of_stock])))
+    ids = dict.fromkeys([*of_shipments, *of_lines, *of_stock])
+    return [each for each in ids if each and len(each) <= MAX_TEXT]
 
 
 def _named(alerts: Iterable[Alert], names: Mapping[str, str]) -> list[Alert]:

@@ -26,6 +26,8 @@ MAX_REASON = 80
 """Maximum characters of a reason in a list."""
 NO_REASON = "no reason given"
 MAX_WAREHOUSES = 4
+MAX_WAREHOUSE = 40
+"""Maximum characters of a warehouse's name."""
 MAX_ADDENDS = 4
 _MAX_CODE = 40
 _WITHOUT_STOCK = {"order.cancelled", "order.recovered"}
@@ -212,7 +214,7 @@ def item(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> Item:
     """A line of the order; the first line of a product shows its stock and what the order lacks, over all its lines."""
     price = unit_price(line, order.currency)
     what = f"{line_quantity(line)} × {product_title(line)}{f', {price}' if price else ''}"
-    lines, in_stock = order.lines_of(line), stock_phrase(line)
+    lines, in_stock = order.lines_of(line), stock_phrase(line, order)
     if not with_stock or in_stock is None or lines[0] is not line:
         return Item(what)
     quantities = [line_quantity(each) for each in lines[:MAX_ADDENDS]] + ["..."] * (len(lines) > MAX_ADDENDS)
@@ -220,9 +222,12 @@ def item(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> Item:
     return Item(what, f"{in_stock}{for_lines}", short_phrase(order.shortfall(line)))
 
 
-def stock_phrase(product: AlertLineItem | ListedProduct) -> str | None:
-    """The stock on hand: `3 in stock`, with what decides about a kit; None if it is unknown."""
-    by_warehouse = _by_warehouse(product) if isinstance(product, AlertLineItem) else ""
+def stock_phrase(product: AlertLineItem | ListedProduct, order: AlertOrder | None = None) -> str | None:
+    """The stock on hand: `3 in stock`, with what decides about a kit; by warehouse for a line of the order.
+
+    None if it is unknown.
+    """
+    by_warehouse = _by_warehouse(product, order) if order and isinstance(product, AlertLineItem) else ""
     counted = f"{formatting.quantity(product.on_hand)} in stock{by_warehouse}" if product.on_hand is not None else None
     return ", ".join(filter(None, [counted, _KIT if product.is_kit else None])) or None
 
@@ -232,14 +237,19 @@ def short_phrase(shortfall: Decimal | None) -> str | None:
     return f"{formatting.quantity(shortfall)} short" if shortfall is not None else None
 
 
-def _by_warehouse(line: AlertLineItem) -> str:
+def warehouse_name(warehouse_id: str, order: AlertOrder) -> str:
+    """The name of a warehouse; its id if the name is unknown."""
+    return formatting.clip(formatting.clean(order.warehouses.get(warehouse_id, warehouse_id)), MAX_WAREHOUSE)
+
+
+def _by_warehouse(line: AlertLineItem, order: AlertOrder) -> str:
     counts = line.on_hand_by_warehouse
     if len(counts) < 2:  # noqa: PLR2004 - a single warehouse holds the whole stock
         return ""
     largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     shown = [
-        f"{formatting.clip(formatting.clean(name), 40)} {formatting.quantity(count)}"
-        for name, count in largest[:MAX_WAREHOUSES]
+        f"{warehouse_name(warehouse_id, order)} {formatting.quantity(count)}"
+        for warehouse_id, count in largest[:MAX_WAREHOUSES]
     ]
     return f" ({', '.join(shown + formatting.more(len(counts) - len(shown), 'warehouse', 'warehouses'))})"
 
