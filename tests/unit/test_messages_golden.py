@@ -51,7 +51,7 @@ def _matches(policy: dict[str, Any], kind: str) -> bool:
                 {"order.backordered", "order.digest"},
                 {"order.backordered"},
                 set(SAMPLES) - {"order.recovered", "connection.recovered", "topic.resubscribed", "watch.started"},
-                {"order.exception", "order.at_risk", "order.late", "order.stuck"},
+                {"order.exception", "order.cancelled", "order.at_risk", "order.late", "order.stuck"},
             ],
             strict=True,
         )

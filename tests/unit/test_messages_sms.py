@@ -45,7 +45,7 @@ def test_a_reason_is_shortened_before_it_is_dropped() -> None:
     ("message", "shown"),
     [
         (order_alert("order.backordered", line_items=(LAMP,)), ": 2 x LAMP-1 short "),
-        (order_alert("order.cancelled", shipments=parcels(2)), ": 2 shipments have left already "),
+        (order_alert("order.cancelled", shipments=parcels(2)), ": 2 parcels have left already "),
         (SAMPLES["order.recovered"], "recovered at Nordic Outdoor, 129.90 EUR: now processing"),
         (SAMPLES["watch.started"], "alerts are on. Needs attention now: 10 in exception, 4 backordered"),
         (SAMPLES["connection.blocked"], "can no longer sync the orders. Reconnect the shop in Trackstar; "),

@@ -35,12 +35,12 @@ def _values(attributes: Mapping[str, sns.Attribute]) -> dict[str, str]:
             },
         ),
         (
-            "order.cancelled",
+            "order.other",
             {
-                "kind": "order.cancelled",
+                "kind": "order.other",
                 "severity": "warning",
                 "connection_id": "conn-7f3a",
-                "status": "cancelled",
+                "status": "other",
                 "urgency": "none",
             },
         ),

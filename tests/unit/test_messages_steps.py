@@ -128,8 +128,8 @@ def test_a_backorder_with_enough_stock_asks_the_warehouse(
     [
         (None, None, "Stop picking"),
         (0, "Nothing has shipped", "Stop picking."),
-        (1, "1 shipment has left already", "Recall what has shipped"),
-        (3, "3 shipments have left already", "Recall what has shipped"),
+        (1, "1 parcel has left already", "Recall it or await its return; hold the rest."),
+        (3, "3 parcels have left already", "Recall them or await their return; hold the rest."),
     ],
 )
 def test_a_cancellation_shows_its_shipments(shipments: int | None, explanation: str | None, step: str) -> None:

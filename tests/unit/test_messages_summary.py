@@ -142,7 +142,7 @@ def test_a_headline_counts_no_order_twice(figures: Figures, hidden: int, shops: 
             ["SET: a kit whose parts decide, 2 orders"],
             ["Stock unknown: A (1 order)"],
         ),
-        ([SummaryProduct(sku="A", orders=2, on_hand=5)], ["A: 5 on hand, units ordered unknown, 2 orders"], []),
+        ([SummaryProduct(sku="A", orders=2, on_hand=5)], ["A: 5 on hand, units to ship unknown, 2 orders"], []),
     ],
     ids=["short", "one", "unknown", "kit", "unknown quantity"],
 )

@@ -207,7 +207,7 @@ def test_the_stock_of_a_kits_parts_decides(inventory: object, known: str) -> Non
     alert = alert_with(line("7", "SET", 2), products=(record,))
     assert alert.order
     [set_] = lines_of(alert)
-    item = lists.item(set_, alert.order, with_stock=True)
+    [item] = lists.items(alert, 9)
     assert (item.stock, item.short) == (known, None)
     assert (alert.order.shortfall(set_), lists.stock_covers_every_line(alert.order)) == (None, False)
     assert alert.enrichment.complete

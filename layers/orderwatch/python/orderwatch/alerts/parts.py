@@ -109,9 +109,9 @@ class AlertLineItem(AlertPart):
         return outstanding_units(self.quantity, self.shipped)
 
     @property
-    def has_left(self) -> bool:
-        """Whether nothing of the line is still to ship."""
-        return self.outstanding == 0
+    def is_outstanding(self) -> bool:
+        """Whether something of the line is still to ship, or may be."""
+        return self.outstanding != 0
 
     def with_product(self, **details: Unpack[ProductDetails]) -> Self:
         """The line with the details of its product."""
@@ -209,6 +209,17 @@ class AlertOrder(AlertPart):
     def outstanding(self) -> Decimal | None:
         """Units still to ship, over all lines; None if one of them is unknown."""
         return self._sum(line.outstanding for line in self.line_items)
+
+    @property
+    def is_partly_shipped(self) -> bool:
+        """Whether something has left, and something is still to ship, or may be."""
+        has_begun = bool(self.unknown_shipments) or any(line.shipped for line in self.line_items)
+        return has_begun and self.outstanding != 0
+
+    @property
+    def is_wholly_shipped(self) -> bool:
+        """Whether every unit of every line has left."""
+        return self.outstanding == 0 and any(line.shipped for line in self.line_items)
 
     def _sum(self, units: Iterable[Decimal | None]) -> Decimal | None:
         """The sum over all lines; None if there are none, or if one of them is unknown."""

@@ -180,7 +180,7 @@ def _products(orders: Iterable[AlertOrder]) -> list[DigestedProduct]:
     lines: dict[ProductKey, list[tuple[str, AlertLineItem]]] = {}
     for order in {order.id: order for order in orders}.values():  # an order can be in a digest twice
         for line in order.line_items:
-            if (key := line.product_key) and not line.has_left:
+            if (key := line.product_key) and line.is_outstanding:
                 lines.setdefault(key, []).append((order.id, line))
     products = [_product(of_product) for of_product in lines.values()]
     return sorted(products, key=lambda each: (each.short is None, -each.orders, -(each.short or 0)))

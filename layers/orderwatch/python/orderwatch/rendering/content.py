@@ -9,7 +9,7 @@ from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, TOPIC_KINDS
 from orderwatch.alerts.parts import MAX_TEXT, AlertOrder, Digest
 from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.clock import duration
-from orderwatch.rendering import formatting, lists, summaries
+from orderwatch.rendering import formatting, lists, shipping, summaries
 
 MAX_DETAIL = 2000
 """Maximum characters of an alert's detail in a message."""
@@ -197,9 +197,7 @@ def explanation(alert: Alert) -> str | None:
         return short_detail(alert)
     if alert.kind == kinds.KIND_BACKORDERED:
         return lists.largest_shortfall(order) or lists.awaited_kit(order)
-    if order.status != "cancelled" or order.shipment_count is None:
-        return None
-    return lists.shipments_phrase(order.shipment_count)
+    return shipping.cancelled_shipments(order) if order.status == "cancelled" else None
 
 
 def sentences(alert: Alert) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, Severity
 from orderwatch.alerts.parts import AlertOrder
-from orderwatch.rendering import content, formatting, lists, next_steps
+from orderwatch.rendering import content, formatting, lists, next_steps, shipping
 
 MAX_CHARACTERS = 140
 _MAX_NUMBER = 40
@@ -77,7 +77,7 @@ def _reason(alert: Alert) -> str:
     elif alert.kind == KIND_RECOVERED:
         text = f"now {formatting.status_phrase(order.status)}"
     elif alert.kind in DEADLINE_KINDS:
-        text = content.decision(alert).reason
+        text = ", ".join(filter(None, [content.decision(alert).reason, shipping.still_to_ship_count(order)]))
     else:
         reason = formatting.reason(order.raw_status, order.status)
         text = ", ".join(filter(None, [reason, content.explanation(alert)]))

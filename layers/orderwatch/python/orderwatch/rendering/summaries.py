@@ -263,4 +263,4 @@ def _stock(product: SummaryProduct) -> str:
         return f"{formatting.quantity(product.short)} short"
     if product.is_kit:
         return "a kit whose parts decide"
-    return f"{formatting.quantity(product.on_hand or Decimal())} on hand, units ordered unknown"
+    return f"{formatting.quantity(product.on_hand or Decimal())} on hand, units to ship unknown"

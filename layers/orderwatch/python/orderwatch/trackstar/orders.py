@@ -11,7 +11,6 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import (
     AfterValidator,
     AliasPath,
-    BeforeValidator,
     ConfigDict,
     FailFast,
     Field,
@@ -139,8 +138,11 @@ class LineItem(ProductLine):
     unit_price: Number = None
 
 
-def _objects_or_none(value: Any) -> Any:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else None
+_AnyList = Annotated[list[Any] | None, NoneIfMalformed()]
+
+
+def _objects(values: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    return (each for each in values if isinstance(each, dict))
 
 
 class OrderDetails(Record):
@@ -158,14 +160,24 @@ class OrderDetails(Record):
     shipping_method_name: Label = None
     carrier_name: Label = None
     line_items: Objects[LineItem] = ()
-    shipments: Annotated[tuple[Shipment, ...] | None, BeforeValidator(_objects_or_none)] = None
-    """None: the record has no list of shipments."""
-    shipping_groups: Objects[ShippingGroup] = ()
+    given_shipments: _AnyList = Field(None, validation_alias="shipments")
+    given_shipping_groups: _AnyList = Field(None, validation_alias="shipping_groups")
 
     @cached_property
     def left(self) -> tuple[Shipment, ...] | None:
-        """The shipments that have left; None: the record has no list of shipments."""
-        return None if self.shipments is None else tuple(each for each in self.shipments if not each.is_called_off)
+        """The shipments that have left; None: the record has no list of shipments.
+
+        They are parsed at first use, since most details are read for a date or a total.
+        """
+        if self.given_shipments is None:
+            return None
+        shipments = map(Shipment.model_validate, _objects(self.given_shipments))
+        return tuple(each for each in shipments if not each.is_called_off)
+
+    @property
+    def shipping_groups(self) -> tuple[ShippingGroup, ...]:
+        """The parts of the order that ship together, if the record has any."""
+        return tuple(map(ShippingGroup.model_validate, _objects(self.given_shipping_groups or ())))
 
     @cached_property
     def shipped_units(self) -> ShippedUnits:
