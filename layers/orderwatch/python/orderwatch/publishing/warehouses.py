@@ -123,8 +123,11 @@ def _is_permanent(error: Exception) -> bool:
 
 
 def _log_failure(connection_id: str, error: Exception) -> None:
-    log = logger.info if _is_permanent(error) else logger.warning
-    log("warehouse names missing; alert shows ids", exc_info=error, extra={"connection_id": connection_id})
+    extra = {"connection_id": connection_id, "error": str(error)}
+    if _is_permanent(error):
+        logger.info("Trackstar has no list of this shop's warehouses; alerts show their ids", extra=extra)
+    else:
+        logger.warning("names of warehouses missing; alert shows ids", exc_info=error, extra=extra)
 
 
 def _ids_of(alerts: Iterable[Alert]) -> set[str]:
