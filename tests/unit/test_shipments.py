@@ -13,6 +13,7 @@ from orderwatch.polling.detect import alert_lines, alert_shipments
 from orderwatch.records import Extract
 from orderwatch.trackstar.orders import OrderDetails
 from orderwatch.trackstar.shipments import warehouses_of_lines
+from tests.support.alerts import alert_of
 
 type Record = dict[str, Any]
 
@@ -261,3 +262,22 @@ def test_no_more_leaves_than_was_ordered(lines: object, shipments: object, group
         assert listed.outstanding == outstanding_units(ordered.quantity, shipped)
     assert 0 <= units.unknown <= len(details.left or ())
     assert len(alert_shipments(details) or ()) == len(details.left or ())
+
+
+@pytest.mark.parametrize("filler", ["\U0001f600", "\x01", '"'])
+def test_the_largest_alert_fits_a_row(filler: str) -> None:
+    text = filler * 150
+    lines = [line(f"{number}{text}", f"{number}{text}") for number in range(120)]
+    part = {"carrier": f"c{text}", "tracking_number": f"t{text}", "warehouse_id": f"w{text}", "status": f"s{text}"}
+    link = {"tracking_url": f"https://t.example/{'é' * 480}"}
+    record = {
+        "line_items": lines,
+        "shipments": [parcel(**part, **link)] * 30,
+        "shipping_groups": [group("w" + text, *lines)],
+    }
+    alert = alert_of("1", record=record | {"raw_status": text})
+    assert alert.order
+    assert (len(alert.order.line_items), alert.order.more_line_items) == (100, 20)
+    assert (len(alert.order.shipments or ()), alert.order.more_shipments, alert.order.unknown_shipments) == (20, 10, 30)
+    assert alert.order.line_items[99].warehouse
+    assert len(alert.model_dump_json().encode()) < 390_000, "DynamoDB takes 400 KB"
