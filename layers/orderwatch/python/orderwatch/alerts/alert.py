@@ -113,6 +113,14 @@ class Alert(AlertPart):
         return self.model_copy(update={**changes})
 
 
+def by_connection(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
+    """The alerts of each connection, in order of appearance."""
+    found: dict[str, list[Alert]] = {}
+    for alert in alerts:
+        found.setdefault(alert.connection_id, []).append(alert)
+    return found
+
+
 def alert_id(*parts: str) -> str:
     """An id of 32 hexadecimal digits; the same parts always give the same id (rule 2)."""
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]

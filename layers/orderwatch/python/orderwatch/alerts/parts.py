@@ -143,6 +143,7 @@ class OrderChanges(TypedDict, total=False):
     due_at: datetime | None
     line_items: tuple[AlertLineItem, ...]
     more_line_items: int
+    warehouses: dict[str, str]
 
 
 class AlertOrder(AlertPart):
