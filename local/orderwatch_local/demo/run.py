@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -161,9 +162,13 @@ def _play(console: Console, script: Script, watch: Watch, received: Received, *,
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with (
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        ThreadPoolExecutor(max_workers=1) as beside,
+    ):
         task = progress.add_task("first poll: the baseline", total=len(script.hours) + 1)
         _poll(console, watch, script.clock.now())
+        beside.submit(watch.summarize, send=False)  # starts the function, so that the summary of the day comes at once
         for hour in script.hours:
             progress.update(task, advance=1, description=f"{hour.ends_at:%H:%M}  {len(hour.steps)} changes")
             script.apply(hour)
@@ -216,7 +221,8 @@ def report(console: Console, title: str, script: Script, received: Received, *, 
     table.add_row("polls", f"{polls:,}")
     table.add_row("status changes seen", f"{len(changes):,}")
     table.add_row("alerts expected", f"{expected.total():,}")
-    table.add_row("of these late, at risk", f"{by_kind['order.late']:,}, {by_kind['order.at_risk']:,}")
+    table.add_row("of these late", f"{by_kind['order.late']:,}")
+    table.add_row("of these at risk", f"{by_kind['order.at_risk']:,}")
     table.add_row("alerts delivered", f"{received.delivered.total():,} in {messages:,} messages")
     table.add_row("visible to delivered, median", f"{statistics.median(latencies):.2f} s" if latencies else "-")
     table.add_row("visible to delivered, worst", f"{max(latencies):.2f} s" if latencies else "-")
