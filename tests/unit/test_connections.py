@@ -246,6 +246,23 @@ def test_a_probe_shows_the_syncs_and_the_integration() -> None:
     assert (found.sync_age, found.is_syncing, found.watermark) == (60.0, True, NOON - MINUTE)
 
 
+@pytest.mark.parametrize(
+    ("products", "end"),
+    [
+        ({"latest_sync": NOON - HOUR}, NOON - HOUR),
+        ({"last_crawl_start": NOON - HOUR, "last_crawl_end": NOON - MINUTE}, NOON - HOUR),
+        ({"latest_sync": NOON + HOUR}, NOON + HOUR),
+        ({"function_name": "get_variants", "latest_sync": NOON}, None),
+        ({}, None),
+    ],
+    ids=["a date", "a crawl that took long", "ahead of the clock", "another resource", "no date"],
+)
+def test_a_probe_shows_up_to_when_the_products_are_complete(products: dict[str, Any], end: datetime | None) -> None:
+    orders = synced(NOON - MINUTE)["sync_schedules"]
+    found = probe(record(sync_schedules=[*orders, {"function_name": "get_products", **products}]))
+    assert (found.products_end, found.watermark) == (end, NOON - MINUTE)
+
+
 def test_a_sync_date_that_cannot_be_read_is_reported_once() -> None:
     body = json.dumps({"connection_id": "conn_a", **synced("a while ago")}).encode()
     found = probe(read_connection("conn_a", body))

@@ -381,6 +381,7 @@ class Overtaken:
     def __init__(self, world: World, moves: list[Order]) -> None:
         self._world, self._moves, self._store = world, moves, world.tables.store
         self.load, self.commit, self.due_orders = self._store.load, self._store.commit, self._store.due_orders
+        self.needing_attention = self._store.needing_attention
 
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
         rows = self._store.stored_orders(connection_id, order_ids)

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, Severity
+from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, KIND_RESTOCKED, Severity
 from orderwatch.alerts.parts import AlertOrder
-from orderwatch.rendering import content, formatting, lists, next_steps
+from orderwatch.rendering import content, formatting, lists, next_steps, shipping
 
 MAX_CHARACTERS = 140
 _MAX_NUMBER = 40
@@ -60,6 +60,8 @@ def _what(alert: Alert) -> str:
         return formatting.ascii_fold(content.headline(alert))
     if alert.kind == KIND_RECOVERED:
         return f"Order {_number(order)} recovered"
+    if alert.kind == KIND_RESTOCKED:
+        return f"Backordered order {_number(order)} {content.can_ship(alert, order)}"
     merged = [f" and {content.condition(each.kind, order.status)}" for each in alert.merged]
     condition = formatting.clip(formatting.ascii_fold(content.condition(alert.kind, order.status)), _MAX_STATUS)
     return f"Order {_number(order)} is {condition}{''.join(merged)}"
@@ -81,8 +83,10 @@ def _reason(alert: Alert) -> str:
         text = content.detail(alert) if alert.severity is Severity.INFO else next_steps.next_step(alert)
     elif alert.kind == KIND_RECOVERED:
         text = f"now {formatting.status_phrase(order.status)}"
+    elif alert.kind == KIND_RESTOCKED:
+        text = None
     elif alert.kind in DEADLINE_KINDS:
-        text = content.decision(alert).reason
+        text = ", ".join(filter(None, [content.decision(alert).reason, shipping.still_to_ship_count(order)]))
     else:
         reason = formatting.reason(order.raw_status, order.status)
         text = ", ".join(filter(None, [reason, content.explanation(alert)]))
