@@ -138,6 +138,12 @@ def test_a_cancellation_shows_its_shipments(shipments: int | None, explanation: 
     assert next_steps.next_step(alert).startswith(step)
 
 
+def test_a_cancellation_after_a_part_had_shipped_does_not_say_that_nothing_has() -> None:
+    alert = order_alert("order.cancelled", previous_status="partially_fulfilled", shipments=())
+    assert content.explanation(alert) == "It was partly shipped, but no parcel that left is listed"
+    assert next_steps.next_step(alert) == "Find out what has left, and stop picking the rest."
+
+
 def test_a_recovered_order_that_is_due_is_still_urgent() -> None:
     fields: dict[str, Any] = {"status": "processing", "previous_status": "exception"}
     assert next_steps.next_step(order_alert("order.recovered", ship_by=NOW, **fields)).startswith("Ship it first")

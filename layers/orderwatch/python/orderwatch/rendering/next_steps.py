@@ -7,7 +7,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_RECOVERED, KIND_WATCH_STARTED, Recipients, Urgency
 from orderwatch.alerts.parts import MAX_TEXT, AlertOrder, Digest
 from orderwatch.alerts.summary import DailySummary
-from orderwatch.rendering import formatting, lists, summaries
+from orderwatch.rendering import formatting, lists, shipping, summaries
 from orderwatch.rendering.content import main_kind
 from orderwatch.sanitize import folded_words
 
@@ -191,6 +191,8 @@ def _shipping_step(kind: str, alert: Alert, order: AlertOrder) -> str | None:
 
 def _cancelled_step(order: AlertOrder) -> str | None:
     """What to do about the parcels of a cancelled order, and about what has not left."""
+    if shipping.has_left_untracked(order):
+        return "Find out what has left, and stop picking the rest."
     count = order.shipment_count
     if not count:
         return None if count is None else "Stop picking."

@@ -130,11 +130,18 @@ def _parcel(shipment: AlertShipment, order: AlertOrder) -> Parcel:
     return Parcel(f"{what}{place}{note}", formatting.link(shipment.tracking_url))
 
 
+def has_left_untracked(order: AlertOrder) -> bool:
+    """Whether a cancelled order was partly shipped before, and no shipment shows what has left."""
+    return order.shipment_count == 0 and order.previous_status == "partially_fulfilled"
+
+
 def cancelled_shipments(order: AlertOrder) -> str | None:
     """What has left of a cancelled order: `Nothing has shipped`, `2 parcels have left already`; None if unknown."""
     count, unknown = order.shipment_count, order.unknown_shipments
     if count is None:
         return None
+    if has_left_untracked(order):
+        return "It was partly shipped, but no parcel that left is listed"
     if count and count == unknown:
         return f"{left(count)}, contents unknown"
     return f"{lists.shipments_phrase(count)}{f', contents of {unknown:,} unknown' if unknown else ''}"
