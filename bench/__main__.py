@@ -15,6 +15,7 @@ from bench.reading import measure_memory as memory
 from bench.report import Say, Section, document, targets_of
 from bench.requests import measure as requests
 from bench.scale import measure as scale
+from bench.stock import measure as stock
 from bench.summary import measure as summary
 from bench.tick import measure as tick
 from bench.waiting import measure as waiting
@@ -31,6 +32,7 @@ BENCHMARKS: Mapping[str, Callable[[Say], Section]] = {
     "scale": scale,
     "baseline": baseline,
     "tick": tick,
+    "stock": stock,
     "summary": summary,
     "cost": cost,
     "tests": fast_tests,

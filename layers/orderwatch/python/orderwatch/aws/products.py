@@ -1,15 +1,24 @@
-"""The products of every connection, read with the secrets in the Parameter Store."""
+"""The products and warehouses of every connection, read with the secrets in the Parameter Store."""
 
 from collections.abc import Callable, Mapping, Sequence
 
+<<<<<<< HEAD
 from orderwatch.aws.parameters import Credentials, Parameters
 from orderwatch.errors import ForbiddenError, UnauthorizedError
 from orderwatch.trackstar.client import Trackstar
+=======
+from orderwatch.aws.parameters import Parameters
+from orderwatch.trackstar.client import ConnectionClient, Trackstar
+>>>>>>> main
 from orderwatch.trackstar.products import Product
 
 
 class ProductClient:
-    """A `ProductSource` for every connection that has an access token."""
+    """A `ProductSource` and a `WarehouseSource` for every connection that has an access token.
+
+    Every method raises a `ParameterMissingError` if the API key or the access token is not in the Parameter Store, and
+    a `TrackstarError` if Trackstar did not respond as documented.
+    """
 
     def __init__(self, parameters: Parameters, trackstar: Trackstar) -> None:
         self._parameters = parameters
@@ -18,6 +27,7 @@ class ProductClient:
     def products(
         self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
     ) -> Mapping[str, Product]:
+<<<<<<< HEAD
         """The products that exist, by id. A rotated secret is used after the first refusal.
 
         Raises:
@@ -41,9 +51,23 @@ class ProductClient:
         seconds_left: Callable[[], float],
     ) -> Mapping[str, Product]:
         connection = self._trackstar.client_of(
+=======
+        """The products that exist, by id."""
+        return self._client_of(connection_id, seconds_left).products(product_ids)
+
+    def warehouse_settings(self, connection_id: str) -> Mapping[str, str]:
+        """The names of warehouses in the shop's settings, by id."""
+        return self._parameters.connection(connection_id).settings.warehouses or {}
+
+    def warehouses(self, connection_id: str, *, seconds_left: Callable[[], float]) -> Mapping[str, str]:
+        """Trackstar's names of the warehouses, by id."""
+        return self._client_of(connection_id, seconds_left).warehouses()
+
+    def _client_of(self, connection_id: str, seconds_left: Callable[[], float]) -> ConnectionClient:
+        return self._trackstar.client_of(
+>>>>>>> main
             connection_id,
             api_key=credentials.api_key,
             access_token=credentials.access_token,
             seconds_left=seconds_left,
         )
-        return connection.products(product_ids)
