@@ -298,15 +298,13 @@ def test_products_are_read_with_the_secrets_of_the_shop(ssm: MemorySsm, paramete
     assert names == {"wh-east": "Bethlehem (PA)", "wh-west": "Reno (NV)"}
     with pytest.raises(UnauthorizedError):
         client.products("conn_b", ["1"], seconds_left=lambda: 60.0)
-<<<<<<< HEAD
+    with pytest.raises(UnauthorizedError):
+        client.warehouses("conn_b", seconds_left=lambda: 60.0)
     rotated = Shop("conn_a", access_token="rotated", clock=world.vendor_clock, products=[{"id": "1", "name": "A"}])
     world.trackstar.connect(rotated)
     rotated.sync()
     ssm.values[TOKEN_NAME] = "rotated"
     assert client.products("conn_a", ["1"], seconds_left=lambda: 60.0).keys() == {"1"}
-=======
-    with pytest.raises(UnauthorizedError):
-        client.warehouses("conn_b", seconds_left=lambda: 60.0)
 
 
 def test_the_names_of_warehouses_come_from_the_settings_of_the_shop(ssm: MemorySsm, parameters: Parameters) -> None:
@@ -315,4 +313,3 @@ def test_the_names_of_warehouses_come_from_the_settings_of_the_shop(ssm: MemoryS
     assert [client.warehouse_settings(each) for each in ("conn_a", "conn_b")] == [{}, {"wh_1": "Hamburg"}]
     with pytest.raises(ParameterMissingError):
         client.warehouse_settings("conn_gone")
->>>>>>> main

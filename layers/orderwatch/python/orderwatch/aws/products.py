@@ -2,22 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-<<<<<<< HEAD
 from orderwatch.aws.parameters import Credentials, Parameters
 from orderwatch.errors import ForbiddenError, UnauthorizedError
-from orderwatch.trackstar.client import Trackstar
-=======
-from orderwatch.aws.parameters import Parameters
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
->>>>>>> main
 from orderwatch.trackstar.products import Product
 
 
 class ProductClient:
     """A `ProductSource` and a `WarehouseSource` for every connection that has an access token.
 
-    Every method raises a `ParameterMissingError` if the API key or the access token is not in the Parameter Store, and
-    a `TrackstarError` if Trackstar did not respond as documented.
+    A rotated secret is used after the first refusal. Every method raises a `ParameterMissingError` if the API key or
+    the access token is not in the Parameter Store, and a `TrackstarError` if Trackstar did not respond as documented.
     """
 
     def __init__(self, parameters: Parameters, trackstar: Trackstar) -> None:
@@ -27,33 +22,8 @@ class ProductClient:
     def products(
         self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
     ) -> Mapping[str, Product]:
-<<<<<<< HEAD
-        """The products that exist, by id. A rotated secret is used after the first refusal.
-
-        Raises:
-            ParameterMissingError: The API key or the access token is not in the Parameter Store.
-            TrackstarError: Trackstar did not respond as documented.
-        """
-        used = self._parameters.credentials(connection_id)
-        try:
-            return self._read(connection_id, used, product_ids, seconds_left)
-        except (UnauthorizedError, ForbiddenError):
-            self._parameters.forget(connection_id)
-            if (current := self._parameters.credentials(connection_id)) == used:
-                raise
-            return self._read(connection_id, current, product_ids, seconds_left)
-
-    def _read(
-        self,
-        connection_id: str,
-        credentials: Credentials,
-        product_ids: Sequence[str],
-        seconds_left: Callable[[], float],
-    ) -> Mapping[str, Product]:
-        connection = self._trackstar.client_of(
-=======
         """The products that exist, by id."""
-        return self._client_of(connection_id, seconds_left).products(product_ids)
+        return self._ask(connection_id, seconds_left, lambda client: client.products(product_ids))
 
     def warehouse_settings(self, connection_id: str) -> Mapping[str, str]:
         """The names of warehouses in the shop's settings, by id."""
@@ -61,11 +31,22 @@ class ProductClient:
 
     def warehouses(self, connection_id: str, *, seconds_left: Callable[[], float]) -> Mapping[str, str]:
         """Trackstar's names of the warehouses, by id."""
-        return self._client_of(connection_id, seconds_left).warehouses()
+        return self._ask(connection_id, seconds_left, lambda client: client.warehouses())
 
-    def _client_of(self, connection_id: str, seconds_left: Callable[[], float]) -> ConnectionClient:
+    def _ask[T](self, connection_id: str, seconds_left: Callable[[], float], ask: Callable[[ConnectionClient], T]) -> T:
+        used = self._parameters.credentials(connection_id)
+        try:
+            return ask(self._client_of(connection_id, used, seconds_left))
+        except (UnauthorizedError, ForbiddenError):
+            self._parameters.forget(connection_id)
+            if (current := self._parameters.credentials(connection_id)) == used:
+                raise
+            return ask(self._client_of(connection_id, current, seconds_left))
+
+    def _client_of(
+        self, connection_id: str, credentials: Credentials, seconds_left: Callable[[], float]
+    ) -> ConnectionClient:
         return self._trackstar.client_of(
->>>>>>> main
             connection_id,
             api_key=credentials.api_key,
             access_token=credentials.access_token,
