@@ -218,12 +218,12 @@ def test_a_failed_scheduled_run_is_retried_and_then_kept(function: str, retries:
     assert schedule["DeadLetterConfig"] == {"Arn": dead_letters}
 
 
-def test_schedules_are_those_of_the_parameters() -> None:
-    polls, schedule = event("DispatchPollsFunction", "PollSchedule"), properties("SendSummaryFunctionSchedule")
-    assert polls["ScheduleExpression"] == {"Ref": "PollSchedule"}
+def test_schedules_are_those_of_the_parameters_in_the_time_zone() -> None:
+    polls, summaries = event("DispatchPollsFunction", "PollSchedule"), properties("SendSummaryFunctionSchedule")
     assert RESOURCES["SendSummaryFunctionSchedule"]["Condition"] == "HasSummary"
-    assert schedule["ScheduleExpression"] == {"Ref": "SummarySchedule"}
-    assert schedule["ScheduleExpressionTimezone"] == {"Ref": "TimeZone"}
+    for parameter, schedule in (("PollSchedule", polls), ("SummarySchedule", summaries)):
+        assert schedule["ScheduleExpression"] == {"Ref": parameter}
+        assert schedule["ScheduleExpressionTimezone"] == {"Ref": "TimeZone"}, parameter
 
 
 def test_failed_messages_go_to_the_dead_letters_of_their_queue() -> None:
