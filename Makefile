@@ -65,8 +65,8 @@ check: setup $(TOOLS)/checkov/ready ## Check style, types, imports, spelling and
 	@$(RUN)/mypy
 	@PYTHONPATH=$(LAYER):cli:local $(RUN)/lint-imports --no-logo --cache-dir .cache/imports
 	@$(RUN)/codespell
-	@$(TOOLS)/sam/bin/cfn-lint template.yaml local/smoke.yaml
-	@$(TOOLS)/sam/bin/sam validate --lint
+	@$(TOOLS)/sam/bin/cfn-lint --regions ALL_REGIONS -- template.yaml
+	@$(TOOLS)/sam/bin/cfn-lint local/smoke.yaml integrations/*.yaml
 	@mkdir -p .cache && AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam/bin/python local/transform.py template.yaml >.cache/transformed.json
 	@$(TOOLS)/checkov/bin/checkov --config-file local/checkov.yaml -f .cache/transformed.json
 

@@ -18,8 +18,6 @@ ENABLED = {
     "Tracing": "Active",
     "AlertEmail": "alerts@example.com",
     "OpsEmail": "operators@example.com",
-    "AmazonQSlackWorkspaceId": "T0123ABCD",
-    "AmazonQSlackChannelId": "C0123ABCD",
 }
 
 

@@ -94,7 +94,7 @@ def test_every_link_resolves(page: Path) -> None:
 
 
 def test_every_named_path_exists() -> None:
-    named = set(re.findall(r"\b(?:bench|events|cli|local|layers|functions|tests|docs)/[\w./-]+\w", TEXT))
+    named = set(re.findall(r"\b(?:bench|events|cli|local|layers|functions|integrations|tests|docs)/[\w./-]+\w", TEXT))
     named |= set(re.findall(r"[`\s](samconfig\.toml|template\.yaml|\.ci/run)\b", TEXT))
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 

@@ -281,14 +281,6 @@ def test_slack_gets_the_json_of_an_alert_and_loses_none_at_first() -> None:
     assert RESOURCES["SlackSubscription"]["DependsOn"] == "SlackQueuePolicy"
 
 
-def test_amazon_q_needs_both_ids_and_grants_no_permission() -> None:
-    assert {RESOURCES[name]["Condition"] for name in RESOURCES if "AmazonQ" in name} == {"HasAmazonQ"}
-    given = [part["Fn::Not"][0]["Fn::Equals"] for part in TEMPLATE["Conditions"]["HasAmazonQ"]["Fn::And"]]
-    assert given == [[{"Ref": "AmazonQSlackWorkspaceId"}, ""], [{"Ref": "AmazonQSlackChannelId"}, ""]]
-    denied = {"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/AWSDenyAll"}
-    assert properties("AmazonQChannel")["GuardrailPolicies"] == [denied]
-
-
 # Tables, and what happens to resources with the stack
 
 
@@ -329,9 +321,8 @@ def test_only_alerts_and_slack_deliveries_expire() -> None:
     assert alone == {"AlertTable": "expires_at", "SlackDeliveryTable": "expiration"}
 
 
-def test_names_that_are_unique_in_an_account_have_the_region() -> None:
-    for name in (properties("StackDashboard")["DashboardName"], properties("AmazonQChannel")["ConfigurationName"]):
-        assert name["Fn::Sub"].startswith("${AWS::StackName}-${AWS::Region}")
+def test_the_dashboard_name_has_the_region() -> None:
+    assert properties("StackDashboard")["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
 
 
 # Access
