@@ -66,7 +66,7 @@ check: setup $(TOOLS)/checkov/ready ## Check style, types, imports, spelling and
 	@PYTHONPATH=$(LAYER):cli:local $(RUN)/lint-imports --no-logo --cache-dir .cache/imports
 	@$(RUN)/codespell
 	@$(TOOLS)/sam/bin/cfn-lint --regions ALL_REGIONS -- template.yaml
-	@$(TOOLS)/sam/bin/cfn-lint local/smoke.yaml integrations/*.yaml
+	@$(TOOLS)/sam/bin/cfn-lint local/smoke.yaml integrations/amazon-q.yaml
 	@mkdir -p .cache && AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam/bin/python local/transform.py template.yaml >.cache/transformed.json
 	@$(TOOLS)/checkov/bin/checkov --config-file local/checkov.yaml -f .cache/transformed.json
 

@@ -1,6 +1,13 @@
 """integrations/: optional templates and examples fit the stack that they are for."""
 
-from tests.support.template import load_template
+import re
+import tomllib
+from typing import Any
+
+import yaml
+
+from orderwatch_cli.stack import STACK_NAME
+from tests.support.template import ROOT, load_template
 
 AMAZON_Q = load_template("integrations/amazon-q.yaml")
 
@@ -23,3 +30,33 @@ def test_amazon_q_may_do_nothing_in_the_account() -> None:
 def test_names_that_are_unique_in_an_account_have_the_region() -> None:
     named = AMAZON_Q["Resources"]["Channel"]["Properties"]["ConfigurationName"]
     assert named == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
+
+
+# Deploying from CI
+
+
+def workflow() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / "integrations/github-deploy.yaml").read_text())
+    return document
+
+
+def deployed_with() -> dict[str, Any]:
+    """The settings of samconfig.toml that the deployment of the workflow uses."""
+    [step] = [step["run"] for step in workflow()["jobs"]["deploy"]["steps"] if "sam deploy" in step.get("run", "")]
+    [environment] = re.findall(r"--config-env (\w+)", step)
+    settings: dict[str, Any] = tomllib.loads((ROOT / "samconfig.toml").read_text())[environment]["deploy"]["parameters"]
+    return settings
+
+
+def test_a_deployment_from_ci_asks_nothing_and_is_that_of_an_operator() -> None:
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]
+    assert deployed_with() == {"stack_name": STACK_NAME, **settings, "confirm_changeset": False}
+    assert settings["confirm_changeset"] is True, "an operator sees the changes first"
+
+
+def test_the_workflow_can_get_a_token_for_its_role_and_is_not_cancelled() -> None:
+    found = workflow()
+    assert found["permissions"] == {"contents": "read", "id-token": "write"}
+    assert found["concurrency"]["cancel-in-progress"] is False
+    [credentials] = [step for step in found["jobs"]["deploy"]["steps"] if "configure-aws-credentials" in str(step)]
+    assert credentials["with"] == {"role-to-assume": "${{ vars.AWS_ROLE_ARN }}", "aws-region": "${{ vars.AWS_REGION }}"}
