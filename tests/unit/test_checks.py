@@ -115,10 +115,14 @@ def test_queue_with_an_overdue_message_is_a_problem(visible: int, age: timedelta
     assert work_queue_finding("PollQueue", visible=visible, age=age, commands=COMMANDS).ok is in_order
 
 
-def test_dead_letters_of_the_stream_are_purged() -> None:
-    stream = Resource("StreamFailureQueue", QUEUE, "https://sqs/StreamFailureQueue")
-    finding = dead_letters_finding(stream, visible=1, commands=COMMANDS)
-    assert finding.command == "aws sqs purge-queue --queue-url https://sqs/StreamFailureQueue"
+@pytest.mark.parametrize(
+    ("name", "is_ok"),
+    [("PollDeadLetterQueue", True), ("StreamFailureQueue", True), ("SlackDeadLetterQueue", False)],
+)
+def test_only_dead_letters_with_alerts_are_a_problem(name: str, is_ok: bool) -> None:
+    """Their alarms report new ones of the others."""
+    queue = Resource(name, QUEUE, f"https://sqs/{name}")
+    assert dead_letters_finding(queue, visible=1, commands=COMMANDS).ok is is_ok
 
 
 SUBSCRIBE = "orderwatch subscribe"
