@@ -67,8 +67,9 @@ check: setup $(TOOLS)/checkov/ready ## Check style, types, imports, spelling and
 	@$(RUN)/codespell
 	@$(TOOLS)/sam/bin/cfn-lint --regions ALL_REGIONS -- template.yaml
 	@$(TOOLS)/sam/bin/cfn-lint local/smoke.yaml integrations/amazon-q.yaml
-	@mkdir -p .cache && AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam/bin/python local/transform.py template.yaml >.cache/transformed.json
-	@$(TOOLS)/checkov/bin/checkov --config-file local/checkov.yaml -f .cache/transformed.json
+	@mkdir -p .cache && $(TRANSFORM) >.cache/transformed.json && $(TRANSFORM) --governed >.cache/governed.json
+	@$(TOOLS)/checkov/bin/checkov --config-file local/checkov.yaml -f .cache/transformed.json -f .cache/governed.json
+TRANSFORM = AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam/bin/python local/transform.py template.yaml
 
 .PHONY: format
 format: $(VENV)/ready ## Format the code
