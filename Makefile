@@ -65,7 +65,7 @@ check: setup $(TOOLS)/checkov/ready ## Check style, types, imports, spelling and
 	@$(RUN)/mypy
 	@PYTHONPATH=$(LAYER):cli:local $(RUN)/lint-imports --no-logo --cache-dir .cache/imports
 	@$(RUN)/codespell
-	@$(TOOLS)/sam/bin/cfn-lint --regions ALL_REGIONS -- template.yaml
+	@$(TOOLS)/sam/bin/cfn-lint --regions ALL_REGIONS -- template.yaml integrations/deployer-policy.yaml
 	@$(TOOLS)/sam/bin/cfn-lint local/smoke.yaml integrations/amazon-q.yaml
 	@mkdir -p .cache && $(TRANSFORM) >.cache/transformed.json && $(TRANSFORM) --governed >.cache/governed.json
 	@$(TOOLS)/checkov/bin/checkov --config-file local/checkov.yaml -f .cache/transformed.json -f .cache/governed.json

@@ -126,8 +126,11 @@ class Grant:
     resource: str
 
     def allows(self, call: "Call") -> bool:
-        pattern = ".*".join(re.escape(part) for part in self.resource.split("*"))
-        return (self.role, self.action) == (call.role, call.action) and bool(re.fullmatch(pattern, call.resource))
+        return self.role == call.role and _fits(self.action, call.action) and _fits(self.resource, call.resource)
+
+
+def _fits(pattern: str, text: str) -> bool:
+    return bool(re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), text))
 
 
 @dataclass(frozen=True, order=True)
@@ -148,12 +151,14 @@ def granted(conditions: Collection[str] = CONDITIONS) -> list[Grant]:
     return [grant for role, document in _policies(conditions) for grant in grants_of(role, document["Statement"])]
 
 
-def grants_of(role: str, statements: Iterable[Mapping[str, Any]]) -> Iterator["Grant"]:
+def grants_of(
+    role: str, statements: Iterable[Mapping[str, Any]], resolve: Callable[[Any], Any] = resolved
+) -> Iterator["Grant"]:
     """What the statements of a policy allow, action by action and resource by resource."""
-    for statement in statements:
+    for statement in filter(None, map(resolve, statements)):
         for action in _listed(statement["Action"]):
             for resource in _listed(statement["Resource"]):
-                yield Grant(role, statement["Sid"], action, str(resolved(resource)))
+                yield Grant(role, statement["Sid"], action, str(resolve(resource)))
 
 
 def _policies(conditions: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -58,5 +58,7 @@ def test_the_workflow_can_get_a_token_for_its_role_and_is_not_cancelled() -> Non
     found = workflow()
     assert found["permissions"] == {"contents": "read", "id-token": "write"}
     assert found["concurrency"]["cancel-in-progress"] is False
+    policy = (ROOT / "integrations/deployer-policy.yaml").read_text()
+    assert f":environment:{found['jobs']['deploy']['environment']}" in policy, "the subject that it shows"
     [credentials] = [step for step in found["jobs"]["deploy"]["steps"] if "configure-aws-credentials" in str(step)]
     assert credentials["with"] == {"role-to-assume": "${{ vars.AWS_ROLE_ARN }}", "aws-region": "${{ vars.AWS_REGION }}"}
