@@ -87,6 +87,10 @@ cost: $(VENV)/ready ## Update the cost table in docs/operations.md
 bench: setup ## Measure speed, memory, requests, latency, cost and the tests into docs/benchmarks.md (12 minutes)
 	@$(RUN)/python -m bench
 
+.PHONY: package
+package: setup ## Build the files of a release into dist: the packaged template, the command line, checksums
+	@$(RUN)/python -m orderwatch_local.package dist
+
 .PHONY: pictures
 pictures: $(VENV)/ready ## Take the pictures of the docs (needs Chromium)
 	@$(RUN)/python -m orderwatch_local.preview.picture docs/images

@@ -307,23 +307,6 @@ def test_slack_gets_the_json_of_an_alert_and_loses_none_at_first() -> None:
 # Tables, and what happens to resources with the stack
 
 
-DEPLOYED = {
-    "OrderTable": (["order_key"], {"attention", "due"}),
-    "ConnectionTable": (["connection_id"], set[str]()),
-    "AlertTable": (["connection_id", "alert_id"], {"pending", "by_time"}),
-}
-"""Keys and indexes of the tables in stacks that exist."""
-
-
-@pytest.mark.parametrize("name", DEPLOYED)
-def test_an_update_replaces_no_table_and_changes_one_index(name: str) -> None:
-    """Another key would replace the table. CloudFormation creates or deletes one index of a table in an update."""
-    key, deployed = DEPLOYED[name]
-    assert [part["AttributeName"] for part in TABLES[name]["KeySchema"]] == key
-    indexes = {index["IndexName"] for index in TABLES[name].get("GlobalSecondaryIndexes", [])}
-    assert len(indexes ^ deployed) <= 1
-
-
 def test_state_outlives_the_stack_and_other_resources_do_not() -> None:
     """State has no fixed name, because a new stack could not create what an old one left."""
     for name in {*QUEUES, *TABLES, *of_type("AWS::Logs::LogGroup")}:
