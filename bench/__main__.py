@@ -14,6 +14,7 @@ from bench.reading import measure_memory as memory
 from bench.report import Say, Section, document, targets_of
 from bench.requests import measure as requests
 from bench.scale import measure as scale
+from bench.stock import measure as stock
 from bench.summary import measure as summary
 from bench.tick import measure as tick
 from bench.waiting import measure as waiting
@@ -29,6 +30,7 @@ BENCHMARKS: Mapping[str, Callable[[Say], Section]] = {
     "waiting": waiting,
     "scale": scale,
     "tick": tick,
+    "stock": stock,
     "summary": summary,
     "cost": cost,
     "tests": fast_tests,

@@ -12,7 +12,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_local.simulator import ShopTransport
 from tests.support.cloud import Tables
 from tests.support.memory_dynamodb import Item, MemoryDynamoDB
+from tests.support.polls import WATCHED
 from tests.support.recording_sns import RecordingSns
 from tests.support.sending import send
 from tests.support.world import MINUTE, World
@@ -67,10 +68,11 @@ BEGIN, END = "<!-- cost -->", "<!-- end of cost -->"
 
 TEXT = f"""\
 US dollars a month for a whole stack at the prices of us-east-1 in November 2026, without a free tier: a tick a
-minute that polls shops that may have changed, a sync an hour, four statuses an order, one order in {TROUBLED} in
-exception, digests above five, one e-mail subscriber. The requests and DynamoDB units of one shop are counted in a
-simulated day and multiplied by the number of shops. Assumptions: Lambda waits {SECONDS["DynamoDB"] * 1e3:.0f} ms
-for DynamoDB, {SECONDS["SNS"] * 1e3:.0f} ms for SNS, {SECONDS["SQS"] * 1e3:.0f} ms for SQS and SSM, and
+minute that polls shops that may have changed, a sync of orders and products an hour, four statuses an order, one order
+in {TROUBLED} in exception, digests above five, one e-mail subscriber. The requests and DynamoDB units of one shop are
+counted in a simulated day and multiplied by the number of shops. Assumptions: Lambda waits
+{SECONDS["DynamoDB"] * 1e3:.0f} ms for DynamoDB, {SECONDS["SNS"] * 1e3:.0f} ms for SNS,
+{SECONDS["SQS"] * 1e3:.0f} ms for SQS and SSM, and
 {SECONDS["Trackstar"] * 1e3:.0f} ms for Trackstar. Processor time is {PROCESSOR_AN_INVOCATION * 1e3:.0f} ms an
 invocation and {PROCESSOR_AN_ORDER * 1e3:.1f} ms an order on one core; a target compares it with the day's measured
 time. Functions are warm, decrypt two secrets, and log {LOG_BYTES / 1e3:.0f} KB an invocation. Storage, backups and
@@ -206,7 +208,8 @@ class Day:
     def __init__(self, orders: int) -> None:
         self._orders = orders
         self._usage = Usage()
-        self._memory, self._sns, self._world = MeteredDynamoDB(), RecordingSns(), World()
+        self._memory, self._sns = MeteredDynamoDB(), RecordingSns()
+        self._world = World(policy=replace(WATCHED, restock_alerts=True))
         self._world.tables = Tables.over(self._memory)
         self._transport = _TimedTransport(self._world.trackstar)
 

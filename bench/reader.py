@@ -60,6 +60,9 @@ class KnownOrders:
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
         return {each: row for each in order_ids if (row := self._rows.get(each[-4:]))}
 
+    def needing_attention(self, connection_id: str) -> dict[str, StoredOrder]:
+        return {}
+
     def due_orders(self, connection_id: str, until: datetime) -> list[str]:
         return []
 

@@ -51,7 +51,7 @@ OrderTable is polled when nothing has changed and when one order has ({POLLS} po
 their other attributes are generated when they are read."""
 
 
-class _MeteredTransport(httpx.BaseTransport):
+class MeteredTransport(httpx.BaseTransport):
     """The simulated vendor, metered."""
 
     def __init__(self, inner: httpx.BaseTransport, meter: Meter) -> None:
@@ -92,7 +92,7 @@ class Fleet:
         ssm, queue = _PagedParameters(), FifoQueue(lambda: 0.0, lambda group: None)
         self._parameters = Parameters(self.meter.client(ssm, "SSM"), PREFIX)
         self._queue = PollQueue(self.meter.client(queue, "SQS"), "polls")
-        transport = _MeteredTransport(ShopTransport(self.world.trackstar), self.meter)
+        transport = MeteredTransport(ShopTransport(self.world.trackstar), self.meter)
         self._trackstar = Trackstar("https://trackstar.invalid", transport=transport)
         ssm.values[f"{PREFIX}/trackstar/api-key"] = API_KEY
         for name, shop in self.world.shops.items():

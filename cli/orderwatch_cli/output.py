@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, Group
 from rich.containers import Lines
 from rich.style import Style
 from rich.table import Table
@@ -127,9 +127,18 @@ def _plain(value: BaseModel) -> Any:
     return value.model_dump(mode="json")
 
 
-def line(text: str) -> None:
-    """Print one line; a line break in the text becomes a space."""
-    sys.stdout.write(printable(text).replace("\n", " ") + "\n")
+def line(text: str, *, to_copy: bool = False) -> None:
+    """Print one line; a line break in the text becomes a space.
+
+    Args:
+        text: The line.
+        to_copy: Whether it is a command or a document to copy. Other lines are wrapped between words on a terminal.
+    """
+    shown = printable(text).replace("\n", " ")
+    body = shown.lstrip(" ")
+    lead, width = shown[: len(shown) - len(body)], None if to_copy else terminal_width()
+    lines = wrapped(body, width and width - len(lead), indent="  " if body.startswith("- ") else "")
+    sys.stdout.write("".join(f"{lead}{each}\n" for each in lines or [""]))
 
 
 def raw(document: str) -> None:
@@ -137,12 +146,15 @@ def raw(document: str) -> None:
     sys.stdout.write(printable_json(document) + "\n")
 
 
-def styled_line(*parts: tuple[str, str]) -> None:
-    """Print one line of texts, each with its style."""
-    shown = Text()
+def styled_line(*parts: tuple[str, str], is_wrapped: bool = False) -> None:
+    """Print one line of texts, each with its style; on a terminal, it can be wrapped between words."""
+    shown = _PrintableText()
     for text, style in parts:
         shown.append(printable(text).replace("\n", " "), style)
-    _console().print(shown, soft_wrap=True)
+    if is_wrapped and terminal_width():
+        _console().print(Group(shown))  # a text by itself loses its class, and so what is not to be broken
+    else:
+        _console().print(shown, soft_wrap=True)
 
 
 def _console(width: int | None = None) -> Console:
@@ -199,6 +211,7 @@ def table(
     empty: str,
     flexible: Collection[str] = (),
     links: tuple[str, Sequence[str | None]] | None = None,
+    footer: str = "",
     utc: bool = False,
 ) -> None:
     """Print a table, or a list if the terminal is too narrow: IDs are never cut or wrapped.
@@ -210,6 +223,7 @@ def table(
         flexible: Columns that may wrap.
         links: A column whose cells are links, and the addresses. They are also a column of their own, except where a
             terminal is wide enough for the table but not for them.
+        footer: Line to print below the rows.
         utc: Whether to show times in UTC instead of this machine's zone.
     """
     if not rows:
@@ -224,7 +238,7 @@ def table(
         if has_room or not _fits(columns, cells, flexible, width):
             columns, cells = (*columns, "link"), with_addresses
     if not _fits(columns, cells, flexible, width):
-        _print_list(columns, cells)
+        _print_list(columns, cells, footer)
         return
     shown = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for name, least in zip(columns, _least_widths(columns, cells, flexible), strict=True):
@@ -233,6 +247,8 @@ def table(
         pairs = zip(columns, row, strict=True)
         shown.add_row(*(_shown(name, cell, url if name == linked else None) for name, cell in pairs))
     _console(width or sum(_widths(columns, cells)) + GAP * (len(columns) - 1)).print(shown)
+    if footer:
+        line(footer)
 
 
 def _shown(heading: str, cell: str, url: str | None) -> Text:
@@ -255,7 +271,7 @@ def _fits(columns: Sequence[str], rows: Sequence[Sequence[str]], flexible: Colle
     return width is None or sum(_least_widths(columns, rows, flexible)) + GAP * (len(columns) - 1) <= width
 
 
-def _print_list(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print_list(columns: Sequence[str], rows: Sequence[Sequence[str]], footer: str) -> None:
     longest = max(map(len, columns))
     for number, row in enumerate(rows):
         if number:
@@ -263,6 +279,9 @@ def _print_list(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for heading, cell in zip(columns, row, strict=True):
             if cell != NOTHING:
                 styled_line((f"{heading:<{longest}}  ", ""), (cell, _style(heading, cell)))
+    if footer:
+        sys.stdout.write("\n")
+        line(footer)
 
 
 def _style(heading: str, cell: str) -> str:

@@ -150,4 +150,5 @@ def _policy(settings: PollOrdersSettings, shop_settings: ShopSettings) -> Policy
         notify_recovered=settings.notify_recovered,
         baseline_days=settings.baseline_days,
         deadlines=rules if settings.deadline_alerts else None,
+        restock_alerts=settings.restock_alerts,
     )

@@ -24,7 +24,8 @@ class _Adapters:
         self.delivery = build_delivery(settings)
         parameters = Parameters(clients.ssm(), settings.parameter_prefix)
         trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
-        self.details = ProductDetails(ProductClient(parameters, trackstar))
+        source = ProductClient(parameters, trackstar)
+        self.details = ProductDetails(source, warehouses=source)
 
 
 _adapters = cache(_Adapters)

@@ -1,4 +1,4 @@
-"""The commands that need the repository: `demo`, `shop` and `up` (`preview` is in `preview.command`)."""
+"""The commands `shop` and `up`; `demo` and `preview` are in their packages. They need the repository."""
 
 import os
 import re
@@ -13,7 +13,6 @@ from rich.console import Console
 
 from orderwatch_cli.arguments import check_connection_id
 from orderwatch_local.cloud.watch import WatchedShop, token_variable
-from orderwatch_local.demo.run import run_demo
 from orderwatch_local.simulator.commands import ShopCommands
 from orderwatch_local.simulator.interactive import POLL_EVERY, Prompt, PromptStream, serve_one_shop, serve_shops
 from orderwatch_local.simulator.script import API_KEY, SHOP_NAMES
@@ -22,8 +21,8 @@ from orderwatch_local.up.run import run_up
 
 VENDOR = "https://production.trackstarhq.com"
 
-Port = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Port on 127.0.0.1; 0 takes a free one.")]
 Seed = Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the scripted day.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Port on 127.0.0.1; 0 takes a free one.")]
 
 
 def _web_address(value: str) -> str:
@@ -66,17 +65,6 @@ _STATUSES = typer.Option(metavar="STATUSES", help="Statuses to alert on.", callb
 _EVERY = typer.Option(min=1.0, metavar="SECONDS", help="Polling interval, in addition to the schedule.")
 _DEMO = typer.Option("--demo", help="Watch a simulated shop, whose orders you change by commands.")
 _SCHEDULE = typer.Option(metavar="SCHEDULE", help="Polling schedule.", callback=_schedule)
-
-
-def demo(
-    seed: Seed = 1,
-    pause: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Pause after each simulated hour.")] = 0.0,
-) -> None:
-    """Play a simulated day and show every alert.
-
-    Runs on a local cloud, with three simulated shops.
-    """
-    raise typer.Exit(0 if run_demo(Console(highlight=False), seed=seed, pause=pause) else 1)
 
 
 def up(

@@ -28,7 +28,7 @@ SENT = {
 EXPECTED = {
     "none": SENT.keys(),
     "one shop": SENT.keys() - {"another shop"} - OF_NO_SHOP,
-    "one status": {"order.backordered", "order.digest"},
+    "one status": {"order.backordered", "order.restocked", "order.digest"},
     "value over 500": {"order.backordered", "order.digest", "worth 500.01"},
     "overdue by more than two days": {"order.backordered"},
     "all but good news": SENT.keys() - GOOD_NEWS,

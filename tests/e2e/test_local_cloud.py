@@ -257,7 +257,7 @@ def test_a_build_is_stale_after_a_change_of_any_source(project: Path) -> None:
 
 
 def test_an_up_to_date_build_is_reused(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sam = fake_sam(tmp_path, 'mkdir -p build && echo built >> runs && echo "$*" > build/template.yaml')
+    sam = fake_sam(tmp_path, 'mkdir -p build/OrderwatchLayer && echo built >> runs && echo "$*" > build/template.yaml')
     monkeypatch.setattr(build_module, "SAM", sam)
     template = build("x86_64", project=project)
     assert build("x86_64", project=project) == template

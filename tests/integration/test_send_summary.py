@@ -59,7 +59,7 @@ def test_a_summary_can_be_dated_by_the_clock_of_a_simulated_day(running: Account
 
 def test_the_summary_shows_stock_or_that_it_is_unknown(running: Account) -> None:
     [shop] = sum_up(running, {"send": False})["alert"]["summary"]["shops"]
-    known = [(each["sku"], each["ordered"], each["on_hand"], each["short"]) for each in shop["products"]]
+    known = [(each["sku"], each["outstanding"], each["on_hand"], each["short"]) for each in shop["products"]]
     assert known == [("LAMP", 3.0, None, None), ("sku-1", 1.0, 0.0, 1.0)]
 
 

@@ -48,6 +48,7 @@ def test_every_request_of_a_poll_works_over_http(shop: ConnectionClient, world: 
     assert [order.raw_status for order in shop.orders(["1"]).orders] == ["é"]
     assert shop.connection().integration_name == "shopify"
     assert shop.products(["unknown"]) == {}
+    assert shop.warehouses() == {"wh-east": "Bethlehem (PA)", "wh-west": "Reno (NV)"}
     assert shop.now() == NOON
     shop.start_sync()
     assert world.trackstar.requests[-1].method == "POST"

@@ -94,10 +94,10 @@ class Stock:
 
     def _check_product(self, shop: str, product: Mapping[str, Any]) -> None:
         self._check_count(shop, product, is_whole=False)
-        if product["product_id"] == KIT or product["on_hand"] is None or product["ordered"] is None:
+        if product["product_id"] == KIT or product["on_hand"] is None or product["outstanding"] is None:
             expect(f"what is short of {product['sku']}", product["short"], None)
             return
-        short = product["ordered"] - max(product["on_hand"], 0)
+        short = product["outstanding"] - max(product["on_hand"], 0)
         expect(f"what is short of {product['sku']}", product["short"], short if short > 0 else None)
 
     def _check_count(self, shop: str, line: Mapping[str, Any], *, is_whole: bool) -> None:
@@ -116,7 +116,7 @@ class Stock:
         orders = [self._placed.get((shop, order_id), []) for order_id in order_ids]
         units = [[line["quantity"] for line in lines if _key(line) == key] for lines in orders]
         expect(f"the orders with {key}", product["orders"], sum(map(bool, units)))
-        expect(f"the units of {key}", product["ordered"], sum(map(sum, units)))
+        expect(f"the units of {key}", product["outstanding"], sum(map(sum, units)))
 
 
 def _key(line: Mapping[str, Any]) -> Key:

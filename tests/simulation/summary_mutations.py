@@ -13,6 +13,7 @@ from orderwatch.records import ConnectionState, Extract
 from orderwatch.summary.build import PreparedSummary
 from orderwatch.summary.changes import decode, encode
 from orderwatch.summary.figures import SummaryRow
+from orderwatch.trackstar.shipments import Shipment
 from tests.simulation.mutations import mutation, write_unconditionally
 
 _states, _put = SummaryStore.states, SummaryStore.put
@@ -78,4 +79,4 @@ def products_by_id_alone(patch: pytest.MonkeyPatch) -> None:
 
 @mutation
 def voided_shipments_counted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("orderwatch.trackstar.orders._has_left", lambda shipment: True)
+    patch.setattr(Shipment, "is_called_off", False)

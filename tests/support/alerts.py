@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.parts import AlertConnection
+from orderwatch.alerts.parts import AlertConnection, AlertShipment
 from orderwatch.polling.detect import Observation, OrderWrite, detect
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
@@ -51,6 +51,11 @@ def alert_of(
     write = first_sight(order_id, status=status, connection_id=connection_id, product_ids=product_ids, record=record)
     assert write.alert
     return write.alert
+
+
+def parcels(count: int | None) -> tuple[AlertShipment, ...] | None:
+    """So many shipments of which nothing is known; None if their number is unknown."""
+    return None if count is None else (AlertShipment(),) * count
 
 
 def plain_spaces(message: str) -> str:

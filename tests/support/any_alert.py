@@ -38,6 +38,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "state": NAME,
     "url": URL,
     "image_url": URL,
+    "tracking_url": URL,
     "currency": CURRENCY,
     "time_zone": ZONE,
     "orders": st.integers(1, 10**6),
@@ -56,6 +57,7 @@ BY_TYPE: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (datetime | None, DATE),
     (tuple[str, ...], st.lists(st.sampled_from(["total_price", "quantity", "new"]) | LINE, max_size=3).map(tuple)),
     (dict[str, int], st.dictionaries(NAME, COUNT, max_size=4)),
+    (dict[str, Line], st.dictionaries(LINE, LINE, max_size=3)),
     (dict[str, Number], st.dictionaries(LINE, KNOWN, max_size=8)),
 ]
 
@@ -75,7 +77,11 @@ def several[T](strategy: st.SearchStrategy[T], most: int, *, least: int = 0) -> 
 
 
 KINDS = st.sampled_from([*SAMPLES, "order.x", "connection.new"])
-ORDERS = built(parts.AlertOrder, line_items=several(built(parts.AlertLineItem), 4))
+ORDERS = built(
+    parts.AlertOrder,
+    line_items=several(built(parts.AlertLineItem), 4),
+    shipments=st.none() | several(built(parts.AlertShipment), 7),
+)
 DIGESTS = several(built(parts.DigestedOrder), 4, least=1).flatmap(
     lambda orders: built(
         parts.Digest,

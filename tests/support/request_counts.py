@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import batched
@@ -13,6 +13,7 @@ from orderwatch.aws.sns import AlertTopic
 from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.reading.policy import Policy
 from orderwatch.trackstar.orders import PAGE_SIZE
+from orderwatch_local.simulator.mirror import Resource
 from tests.support.cloud import Tables
 from tests.support.polls import WATCHED, poll
 from tests.support.recording_sns import ARN, RecordingSns
@@ -77,9 +78,9 @@ class Counted:
     products_warm: Counter[str]
 
 
-def count_requests(case: Case, *, policy: Policy = WATCHED) -> Counted:
-    """Let the orders change, poll once and send the alerts in batches as the stream delivers them."""
-    world = _changed_shop(case, policy)
+def count_requests(case: Case, *, policy: Policy = WATCHED, synced: Collection[Resource] = tuple(Resource)) -> Counted:
+    """Let the orders change, sync them, poll once and send the alerts in batches as the stream delivers them."""
+    world = _changed_shop(case, policy, synced)
     asked: Counter[str] = Counter()
     tables = world.tables.through(cast("Any", _Counting("dynamodb", world.tables.client, asked)))
     poll(world.client(), tables.store, world.shop.connection_id, policy=policy)
@@ -99,7 +100,7 @@ def count_requests(case: Case, *, policy: Policy = WATCHED) -> Counted:
     return Counted(polled, of_poll, published, products_cold=cold, products_warm=send_all(unsent))
 
 
-def _changed_shop(case: Case, policy: Policy) -> World:
+def _changed_shop(case: Case, policy: Policy, synced: Collection[Resource]) -> World:
     """A shop whose orders are known, and have changed since."""
     world = World(policy=policy)
     product_ids = [f"p{number}" for number in range(case.products)]
@@ -111,7 +112,7 @@ def _changed_shop(case: Case, policy: Policy) -> World:
     world.started().pass_time()
     for number in range(case.changed):
         world.shop.move(str(number), "exception" if number < case.alerts else "confirmed")
-    world.shop.sync()
+    world.shop.sync(synced)
     world.trackstar.requests.clear()
     return world
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
+from orderwatch.allocation import Need
 from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
 from orderwatch.reading.cursor import Cursor
 from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder, Syncs
@@ -51,6 +52,11 @@ def row(
         deadline_state=deadline_state,
         extract=(kept or extract()).to_json(),
     )
+
+
+def needs(*extracts: Extract) -> list[Need]:
+    """Backordered orders with these records."""
+    return [Need(str(number), row("backordered", kept=each), each) for number, each in enumerate(extracts)]
 
 
 def late_for(span: timedelta) -> DeadlineState:

@@ -28,15 +28,22 @@ class World:
     Args:
         connection_ids: One shop each.
         policy: What polls watch, unless they are given another policy.
+        products: The catalogue of each shop.
         options: For the simulated vendor.
     """
 
-    def __init__(self, *connection_ids: str, policy: Policy = WATCHED, **options: Any) -> None:
+    def __init__(
+        self,
+        *connection_ids: str,
+        policy: Policy = WATCHED,
+        products: Collection[dict[str, Any]] = (),
+        **options: Any,
+    ) -> None:
         self.policy = policy
         self.vendor_clock, self.our_clock = VirtualClock(NOON), FakeClock(NOON)
         clock.use(self.our_clock)
         self.shops = {
-            name: Shop(name, access_token=f"token-of-{name}", clock=self.vendor_clock)
+            name: Shop(name, access_token=f"token-of-{name}", clock=self.vendor_clock, products=products)
             for name in connection_ids or ("conn_a",)
         }
         settings: dict[str, Any] = {"rate_limit": 1_000_000, **options}

@@ -114,6 +114,45 @@ def test_list_omits_missing_values(capsys: pytest.CaptureFixture[str], monkeypat
     assert capsys.readouterr().out == "order       #1000001\n\norder       #2\nraw status  hold\n"
 
 
+@pytest.mark.parametrize(("width", "before"), [(None, ""), (60, ""), (10, "\n")])
+def test_line_below_a_list_is_set_apart(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int | None, before: str
+) -> None:
+    monkeypatch.setattr(output, "terminal_width", lambda: width)
+    output.table(("order", "status"), [("#1000001", "late")], empty="nothing", footer="and more")
+    assert re.search(rf"late\s*\n{before}and more\n$", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("- #934: ship by Sun 29 Nov 03:08 UTC", "- #934: ship by\n  Sun 29 Nov 03:08 UTC\n"),
+        ("  https://alpine.example/admin/orders/1", "  https://alpine.example/admin/orders/1\n"),
+        ("", "\n"),
+    ],
+)
+def test_a_line_is_wrapped_between_words_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, text: str, shown: str
+) -> None:
+    monkeypatch.setattr(output, "terminal_width", lambda: 22)
+    output.line(text)
+    output.line(text, to_copy=True)
+    monkeypatch.setattr(output, "terminal_width", lambda: None)
+    output.line(text)
+    assert capsys.readouterr().out == f"{shown}{text}\n{text}\n"
+
+
+def test_a_log_line_is_wrapped_between_words_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "Console", lambda **_: Console(width=16))
+    for width in (16, None):
+        monkeypatch.setattr(output, "terminal_width", lambda width=width: width)
+        output.styled_line(("INFO", "bold"), ("  poll ended 30 Nov 16:06", ""), is_wrapped=True)
+    plain = "INFO  poll ended 30 Nov 16:06"
+    assert capsys.readouterr().out.split("\n") == ["INFO  poll ended", "30 Nov 16:06", plain, ""]
+
+
 @pytest.mark.parametrize(("width", "is_shown"), [(None, True), (60, True), (30, False), (8, True)])
 def test_address_of_a_link_is_shown_or_behind_the_cell(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int | None, is_shown: bool

@@ -246,6 +246,23 @@ def test_a_probe_shows_the_syncs_and_the_integration() -> None:
     assert (found.sync_age, found.is_syncing, found.watermark) == (60.0, True, NOON - MINUTE)
 
 
+@pytest.mark.parametrize(
+    ("products", "end"),
+    [
+        ({"latest_sync": NOON - HOUR}, NOON - HOUR),
+        ({"last_crawl_start": NOON - HOUR, "last_crawl_end": NOON - MINUTE}, NOON - HOUR),
+        ({"latest_sync": NOON + HOUR}, NOON + HOUR),
+        ({"function_name": "get_variants", "latest_sync": NOON}, None),
+        ({}, None),
+    ],
+    ids=["a date", "a crawl that took long", "ahead of the clock", "another resource", "no date"],
+)
+def test_a_probe_shows_up_to_when_the_products_are_complete(products: dict[str, Any], end: datetime | None) -> None:
+    orders = synced(NOON - MINUTE)["sync_schedules"]
+    found = probe(record(sync_schedules=[*orders, {"function_name": "get_products", **products}]))
+    assert (found.products_end, found.watermark) == (end, NOON - MINUTE)
+
+
 def test_a_sync_date_that_cannot_be_read_is_reported_once() -> None:
     body = json.dumps({"connection_id": "conn_a", **synced("a while ago")}).encode()
     found = probe(read_connection("conn_a", body))
@@ -473,7 +490,8 @@ def test_failing_polls_show_the_last_read_in_the_shops_zone(zone: str, now: date
 )
 def test_invalid_settings_show_the_command_that_corrects_them(flaw: str, command: str) -> None:
     step = refused_settings(flaw, connection=SHOP, now=NOON).next_step or ""
-    assert step.endswith(f"run: orderwatch settings {SHOP.id} --remove{command}")
+    what = "Set them again" if command else "Delete them"
+    assert step == f"{what}, run: orderwatch settings {SHOP.id} --remove{command}"
 
 
 def test_a_refused_key_is_about_all_shops() -> None:
@@ -612,7 +630,7 @@ def test_at_most_fifty_undocumented_statuses_are_recorded() -> None:
 # Quarantine (rule 9)
 
 
-def broken(*order_ids: str | None, reason: str = "status: missing") -> list[Quarantined]:
+def broken(*order_ids: str | None, reason: str = "status is missing") -> list[Quarantined]:
     return [Quarantined(order_id, reason) for order_id in order_ids]
 
 
@@ -620,20 +638,20 @@ def test_quarantined_orders_are_reported_once_for_each_reason() -> None:
     state, [alert] = shown(quarantined=broken("2", "1", None))
     assert (alert.kind, alert.recipients) == ("orders.quarantined", OPERATORS)
     assert alert.detail == (
-        "3 orders cannot be watched because the records are malformed: 2 (status: missing), 1 (status: missing), "
-        "without id (status: missing) (status: missing). All other orders are watched."
+        "3 orders cannot be watched because the records are malformed: 2 (status is missing), 1 (status is missing), "
+        "without id (status is missing). All other orders are watched."
     )
     assert shown(state, quarantined=broken("1", "2", None)) == (state, [])
-    state, [alert] = shown(state, quarantined=broken("1", reason="id: too long"))
-    assert "1 order cannot be watched because the records are malformed: 1 (id: too long). " in (alert.detail or "")
+    state, [alert] = shown(state, quarantined=broken("1", reason="id is too long"))
+    assert "1 order cannot be watched because the records are malformed: 1 (id is too long). " in (alert.detail or "")
 
 
 def test_a_record_that_can_be_read_leaves_the_quarantine() -> None:
-    state = replace(STATE, quarantined={"open": "status: missing", "2": "status: missing"})
+    state = replace(STATE, quarantined={"open": "status is missing", "2": "status is missing"})
     after, alerts = shown(state, statuses=["open"])
-    assert (after.quarantined, alerts) == ({"2": "status: missing"}, [])
+    assert (after.quarantined, alerts) == ({"2": "status is missing"}, [])
     _, [alert] = shown(after, quarantined=broken("open"))
-    assert "open (status: missing)" in (alert.detail or "")
+    assert "open (status is missing)" in (alert.detail or "")
 
 
 @pytest.mark.parametrize(("count", "named", "more"), [(20, 20, ""), (21, 20, " and 1 more")])

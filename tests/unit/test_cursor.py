@@ -21,7 +21,7 @@ POLICY = Policy(statuses={"exception", "backordered", "cancelled"})
 RULES = DeadlineRules(zone=ZoneInfo("UTC"))
 WITH_DEADLINES = replace(POLICY, deadlines=RULES)
 TRACKSTAR, SHOP = DateField.TRACKSTAR_UPDATED, DateField.SHOP_UPDATED
-BASELINE, INCREMENTAL, SWEEP, DEADLINES, _ = WindowKind
+BASELINE, INCREMENTAL, SWEEP, DEADLINES, *_ = WindowKind
 READ = Cursor(
     position=NOON,
     read_until=NOON,

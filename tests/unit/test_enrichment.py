@@ -71,6 +71,14 @@ def test_a_parent_product_has_no_stock() -> None:
     assert missing == ("stock of TENT-2P: the order line names a parent product, and only its variants have stock",)
 
 
+@pytest.mark.parametrize(("on_hand", "by_warehouse"), [(40, {}), (1, {"w1": Decimal(1)}), (None, {"w1": Decimal(1)})])
+def test_a_line_keeps_the_stock_that_its_alert_is_about(on_hand: int | None, by_warehouse: dict[str, Decimal]) -> None:
+    known = Decimal(on_hand) if on_hand else None
+    alert = order_alert("order.restocked", line_items=(AlertLineItem(product_id="901", on_hand=known),))
+    [line] = _order(enriched(alert, TENT)).line_items
+    assert (line.on_hand, line.on_hand_by_warehouse) == (known or TENT.inventory, by_warehouse)
+
+
 @pytest.mark.parametrize("product_id", ["unknown", None])
 def test_a_line_without_a_known_product_stays_as_it_is(product_id: str | None) -> None:
     alert = _alert(product_id)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from moto.sns.utils import FilterPolicyMatcher
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, Severity
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_RESTOCKED, Severity
 from orderwatch.alerts.parts import AlertLineItem, Digest, DigestedProduct
 from orderwatch.publishing.group import Group, group, merge_alerts
 from orderwatch.rendering.fallback import plain
@@ -213,16 +213,22 @@ def test_a_product_adds_up_the_lines_of_its_orders() -> None:
     lamp, tent = line("LAMP", 3, 4, product_id="1"), line("TENT", 1)
     first, second = digest_with((tent,), (lamp, tent), (lamp, lamp), (lamp, line("", 1))).products
     assert first == DigestedProduct(
-        sku="LAMP", product_id="1", orders=3, ordered=Decimal(12), on_hand=Decimal(4), short=Decimal(8)
+        sku="LAMP", product_id="1", orders=3, outstanding=Decimal(12), on_hand=Decimal(4), short=Decimal(8)
     )
-    assert second == DigestedProduct(sku="TENT", orders=2, ordered=Decimal(2))
+    assert second == DigestedProduct(sku="TENT", orders=2, outstanding=Decimal(2))
 
 
 def test_a_product_combines_what_its_lines_have() -> None:
     bare, full = line("LAMP", None, product_id="1"), line("LAMP", 2, 1, product_id="1", name="Lamp")
     assert digest_with((bare,), (full,)).products == (
         DigestedProduct(
-            sku="LAMP", name="Lamp", product_id="1", orders=2, ordered=Decimal(2), on_hand=Decimal(1), short=Decimal(1)
+            sku="LAMP",
+            name="Lamp",
+            product_id="1",
+            orders=2,
+            outstanding=Decimal(2),
+            on_hand=Decimal(1),
+            short=Decimal(1),
         ),
     )
     assert digest_with((bare,), (bare,)).products == (DigestedProduct(sku="LAMP", product_id="1", orders=2),)
@@ -254,6 +260,21 @@ def test_exception_and_late_are_merged_into_one_message(alerts: tuple[Alert, Ale
 def test_a_merged_alert_has_the_higher_severity(status: str, deadline: str) -> None:
     [both] = merged(order_alert(status), order_alert(deadline))
     assert both.alert.severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("alerts", "kinds"),
+    [
+        ((KIND_RESTOCKED, KIND_LATE), [KIND_RESTOCKED]),
+        ((KIND_RESTOCKED, "order.recovered"), [KIND_RESTOCKED, "order.recovered"]),
+        (("order.backordered", KIND_RESTOCKED), ["order.backordered", KIND_RESTOCKED]),
+    ],
+    ids=["late", "recovered", "backordered"],
+)
+def test_stock_that_is_back_is_merged_with_a_deadline_only(alerts: tuple[str, ...], kinds: list[str]) -> None:
+    found = merged(*(order_alert(each, alert_id=each, status="backordered") for each in alerts))
+    assert [each.alert.kind for each in found] == kinds
+    assert [member.kind for each in found for member in each.members] == list(alerts)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """The guard's rule, request by request; what it means for the local cloud is tested with the emulator."""
 
 import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
-from orderwatch_local.cloud.guard import Guard
+from orderwatch_local.cloud.guard import Guard, share_layers
 
 SECRET = "secret-of-this-run"
 HOST = (b"host", b"127.0.0.1:4566")
@@ -69,3 +73,32 @@ def test_no_websocket_is_opened() -> None:
 def test_a_guard_without_a_secret_does_not_start() -> None:
     with pytest.raises(ValueError, match="secret"):
         Guard(lambda *_: asyncio.sleep(0), port=4566, secret="")
+
+
+@pytest.fixture
+def unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Unpacks an archive of one file, as the emulator does for a function."""
+    monkeypatch.setattr(ZipFile, "extractall", ZipFile.extractall)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    share_layers()
+
+    def unpack(target: str, content: str) -> Path:
+        folder = tmp_path / target
+        folder.mkdir(parents=True)
+        archive = folder.with_suffix(".zip")
+        with ZipFile(archive, "w") as file:
+            file.writestr("python/module.py", content)
+        with ZipFile(archive) as file:
+            file.extractall(folder)
+        assert (folder / "python/module.py").read_text() == content
+        return folder.resolve()
+
+    return unpack
+
+
+def test_functions_share_the_files_of_a_layer_and_nothing_else(unpack: Callable[[str, str], Path]) -> None:
+    layer = unpack("poll/layer_0", "same")
+    assert unpack("publish/layer_0", "same") == layer
+    assert unpack("publish/layer_1", "other") != layer
+    assert unpack("poll/code", "same").name == "code"

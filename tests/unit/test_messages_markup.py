@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -123,8 +124,10 @@ def _texts(part: Any) -> Iterator[tuple[str, str]]:
 
 
 def _with_words(words: str) -> Alert:
-    line = AlertLineItem(sku=words, name=words, product_id=words)
-    alert = order_alert("order.exception", number=words, raw_status=words, line_items=(line,))
+    stock = {"wh_1": Decimal(2), words: Decimal(1)}
+    line = AlertLineItem(sku=words, name=words, product_id=words, on_hand=Decimal(3), on_hand_by_warehouse=stock)
+    names = {"wh_1": words}
+    alert = order_alert("order.exception", number=words, raw_status=words, line_items=(line,), warehouses=names)
     connection = alert.connection.model_copy(update={"name": words, "integration": words})
     return alert.model_copy(update={"connection": connection})
 

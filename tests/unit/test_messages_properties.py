@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from orderwatch.alerts.alert import Alert
@@ -39,6 +39,7 @@ def assert_deliverable(message: SnsMessage) -> None:
 
 @settings(suppress_health_check=list(HealthCheck))
 @given(alert=alerts())
+@example(alert=order_alert("order.exception", url=f"https://a.example/{'&' * 700}"))
 def test_every_renderer_and_the_fallback_keep_their_limits(alert: Alert) -> None:
     message = render(alert)
     assert_deliverable(message)

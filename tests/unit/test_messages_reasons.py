@@ -8,10 +8,10 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertLineItem
-from orderwatch.publishing.group import group
-from orderwatch.rendering import email, slack
+from orderwatch.publishing.group import group, merge_alerts
+from orderwatch.rendering import content, email, slack, sms
 from orderwatch_local.preview.samples import SAMPLES, order_alert
-from tests.support.alerts import plain_spaces
+from tests.support.alerts import parcels, plain_spaces
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def _line(on_hand: int | None) -> dict[str, Any]:
     ("alert", "opening"),
     [
         (
-            order_alert("order.cancelled", raw_status="cancelled_by_customer", shipments=0),
+            order_alert("order.cancelled", raw_status="cancelled_by_customer", shipments=parcels(0)),
             "Cancelled by customer. Nothing has shipped. 129.90 EUR.\nDo: stop picking.",
         ),
         (
@@ -88,6 +88,13 @@ def _line(on_hand: int | None) -> dict[str, Any]:
             "Confirmed for 3 business days, with no ship-by date. 129.90 EUR.\nDo: find out what is holding it up.",
         ),
         (
+            SAMPLES["order.restocked"],
+            (
+                "Backordered order #1042 can ship now. Ship by Mon 9 Mar 17:00 CET (in 5 d). 129.90 EUR.\n"
+                "Do: ship it: everything that is still to ship is in stock."
+            ),
+        ),
+        (
             SAMPLES["order.recovered"],
             (
                 "Order #1042 is no longer in exception: now processing. 129.90 EUR.\n"
@@ -95,7 +102,7 @@ def _line(on_hand: int | None) -> dict[str, Any]:
             ),
         ),
     ],
-    ids=["cancelled", "late", "at risk", "at risk, in stock", "at risk, short", "stuck", "recovered"],
+    ids=["cancelled", "late", "at risk", "at risk, in stock", "at risk, short", "stuck", "restocked", "recovered"],
 )
 def test_the_opening_says_what_happened_and_what_to_do(alert: Alert, opening: str) -> None:
     assert _opening(alert) == opening
@@ -151,15 +158,16 @@ def _of(fields: dict[str, Any], number: int) -> dict[str, Any]:
         (_digest("order.late", status="open"), "Do: ship them today, or give the customers new dates."),
         (_digest("order.at_risk", status="open"), "Do: make sure they ship in time."),
         (_digest("order.stuck", status="open"), "Do: find out what is holding them up."),
+        (_digest("order.restocked"), "Do: ship them: everything that is still to ship is in stock."),
         (_digest("order.backordered"), "Do: restock, or offer the customers a substitute, a later date or a refund."),
         (_digest("order.recovered", status="processing"), "No action needed. The problems are resolved."),
-        (_digest("order.cancelled", shipments=0), "Do: stop picking them."),
+        (_digest("order.cancelled", shipments=parcels(0)), "Do: stop picking them."),
         (
-            _digest("order.cancelled", shipments=[0, 2, 1]),
+            _digest("order.cancelled", shipments=[parcels(each) for each in (0, 2, 1)]),
             "Do: recall what has shipped, or wait for its return; stop the rest.",
         ),
         (
-            _digest("order.cancelled", shipments=[0, None, 1]),
+            _digest("order.cancelled", shipments=[parcels(0), None, parcels(1)]),
             "Do: stop picking and shipping those that the warehouse already has.",
         ),
         (_digest("order.on_hold"), "Do: open the orders and check whether they need you."),
@@ -170,11 +178,36 @@ def test_a_digest_speaks_of_many(alert: Alert, step: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("skus", "said"),
+    [
+        (["KENYA"], ": KENYA 40 in stock"),
+        (["KENYA", "MUG", "FILTER"], ": KENYA 40 in stock, +2 more products"),
+        ([], ""),
+    ],
+)
+def test_a_digest_of_restocked_orders_says_what_is_in_stock(skus: list[str], said: str) -> None:
+    lines = tuple(AlertLineItem(sku=each, quantity=Decimal(2), on_hand=Decimal(40)) for each in skus)
+    alert = _digest("order.restocked", status="backordered", raw_status="out of stock", line_items=lines)
+    assert content.headline(alert) == f"3 backordered orders can ship now{said}"
+    assert _opening(alert).startswith(f"3 backordered orders can ship now at Nordic Outdoor{said}. 389.70 EUR.")
+    body = plain_spaces(email.body(alert))
+    assert ("In stock:\n- KENYA: in 3 orders (6 still to ship, 40 in stock)" in body) is bool(skus)
+    assert "Reasons" not in body, "that it lacks the stock is no longer true"
+
+
+def test_a_late_order_whose_stock_is_back_is_both() -> None:
+    alerts = [order_alert(each, alert_id=each, status="backordered") for each in ("order.restocked", "order.late")]
+    [both] = merge_alerts(group(alerts, threshold=5))
+    assert content.headline(both.alert) == "Backordered order #1042 is late and can ship now"
+    assert sms.body(both.alert).startswith("Backordered order #1042 is late and can ship now")
+
+
+@pytest.mark.parametrize(
     ("shipments", "said"),
     [
-        ([0, 2, 1], " 2 of them shipped already."),
-        (0, " None of them has shipped."),
-        ([0, None, 1], ""),
+        ([parcels(each) for each in (0, 2, 1)], " 2 of them shipped already."),
+        (parcels(0), " None of them has shipped."),
+        ([parcels(0), None, parcels(1)], ""),
     ],
 )
 def test_a_digest_of_cancelled_orders_says_how_many_shipped(shipments: object, said: str) -> None:

@@ -60,7 +60,7 @@ def test_the_picture_can_be_left_out() -> None:
 
 
 def test_without_a_link_there_is_no_button() -> None:
-    assert "actions" not in {block["type"] for block in slack.blocks(SAMPLES["order.cancelled"]).blocks}
+    assert "actions" not in {block["type"] for block in slack.blocks(SAMPLES["order.other"]).blocks}
 
 
 def _digest(number: str, *, link: int) -> Alert:

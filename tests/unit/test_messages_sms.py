@@ -8,6 +8,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.rendering import sms
 from orderwatch_local.preview.samples import SAMPLES, order_alert
+from tests.support.alerts import parcels
 
 LINK = "https://admin.example.com/nordic-outdoor/orders/5501042"
 LAMP = AlertLineItem(sku="LAMP-1", quantity=Decimal(3), on_hand=Decimal(1))
@@ -41,10 +42,27 @@ def test_a_reason_is_shortened_before_it_is_dropped() -> None:
 
 
 @pytest.mark.parametrize(
+    ("step", "shown"),
+    [
+        ("Set them again, run: orderwatch settings conn-7f3a", "Set them again, run: orderwatch settings conn-7f3a"),
+        (f"Set them again, run: orderwatch settings {'x' * 80}", "Set them again."),
+        (f"Reconnect it, then run: orderwatch poll {'x' * 80} (if it is gone: remove it)", "Reconnect it."),
+    ],
+)
+def test_a_command_is_whole_or_left_out(step: str, shown: str) -> None:
+    message = sms.body(SAMPLES["settings.refused"].replace(next_step=step))
+    assert message == f"Nordic Outdoor: the shop's settings are invalid. {shown}"
+
+
+def test_a_useless_piece_of_a_reason_is_left_out() -> None:
+    assert "Begin" not in sms.body(SAMPLES["summary.daily"])
+
+
+@pytest.mark.parametrize(
     ("message", "shown"),
     [
         (order_alert("order.backordered", line_items=(LAMP,)), ": 2 x LAMP-1 short "),
-        (order_alert("order.cancelled", shipments=2), ": 2 shipments have left already "),
+        (order_alert("order.cancelled", shipments=parcels(2)), ": 2 parcels have left already "),
         (SAMPLES["order.recovered"], "recovered at Nordic Outdoor, 129.90 EUR: now processing"),
         (SAMPLES["watch.started"], "alerts are on. Needs attention now: 10 in exception, 4 backordered"),
         (SAMPLES["connection.blocked"], "can no longer sync the orders. Reconnect the shop in Trackstar; "),

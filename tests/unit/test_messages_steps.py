@@ -8,6 +8,7 @@ from orderwatch.alerts.kinds import Recipients
 from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.rendering import content, next_steps
 from orderwatch_local.preview.samples import NOW, SAMPLES, order_alert
+from tests.support.alerts import parcels
 
 
 def _line(sku: str = "LAMP-1", quantity: int | None = 3, on_hand: int | None = 3) -> AlertLineItem:
@@ -127,14 +128,20 @@ def test_a_backorder_with_enough_stock_asks_the_warehouse(
     [
         (None, None, "Stop picking"),
         (0, "Nothing has shipped", "Stop picking."),
-        (1, "1 shipment has left already", "Recall what has shipped"),
-        (3, "3 shipments have left already", "Recall what has shipped"),
+        (1, "1 parcel has left already", "Recall it or await its return; hold the rest."),
+        (3, "3 parcels have left already", "Recall them or await their return; hold the rest."),
     ],
 )
 def test_a_cancellation_shows_its_shipments(shipments: int | None, explanation: str | None, step: str) -> None:
-    alert = order_alert("order.cancelled", shipments=shipments)
+    alert = order_alert("order.cancelled", shipments=parcels(shipments))
     assert content.explanation(alert) == explanation
     assert next_steps.next_step(alert).startswith(step)
+
+
+def test_a_cancellation_after_a_part_had_shipped_does_not_say_that_nothing_has() -> None:
+    alert = order_alert("order.cancelled", previous_status="partially_fulfilled", shipments=())
+    assert content.explanation(alert) == "It was partly shipped, but no parcel that left is listed"
+    assert next_steps.next_step(alert) == "Find out what has left, and stop picking the rest."
 
 
 def test_a_recovered_order_that_is_due_is_still_urgent() -> None:

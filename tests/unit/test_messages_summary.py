@@ -127,24 +127,29 @@ def test_a_headline_counts_no_order_twice(figures: Figures, hidden: int, shops: 
     ("products", "listed", "facts"),
     [
         (
-            [SummaryProduct(sku="KENYA-1KG", orders=13, only_blocker=9, ordered=22, on_hand=6, short=16)],
+            [SummaryProduct(sku="KENYA-1KG", orders=13, only_blocker=9, outstanding=22, on_hand=6, short=16)],
             ["KENYA-1KG: 16 short, 13 orders (9 need nothing else)"],
             [],
         ),
         (
-            [SummaryProduct(sku="A", orders=1, only_blocker=1, ordered=1, on_hand=0, short=1)],
+            [SummaryProduct(sku="A", orders=1, only_blocker=1, outstanding=1, on_hand=0, short=1)],
             ["A: 1 short, 1 order (1 needs nothing else)"],
             [],
         ),
-        ([SummaryProduct(sku="A", orders=4, ordered=4)], [], ["Stock unknown: A (4 orders), +3 more products"]),
+        (
+            [SummaryProduct(sku="A", orders=13, only_blocker=9, outstanding=22, on_hand=16, short=6, can_ship=9)],
+            ["A: 6 short, 9 of its 13 orders could ship now (9 need nothing else)"],
+            [],
+        ),
+        ([SummaryProduct(sku="A", orders=4, outstanding=4)], [], ["Stock unknown: A (4 orders), +3 more products"]),
         (
             [SummaryProduct(sku="SET", orders=2, is_kit=True), SummaryProduct(sku="A", orders=1)],
             ["SET: a kit whose parts decide, 2 orders"],
             ["Stock unknown: A (1 order)"],
         ),
-        ([SummaryProduct(sku="A", orders=2, on_hand=5)], ["A: 5 on hand, units ordered unknown, 2 orders"], []),
+        ([SummaryProduct(sku="A", orders=2, on_hand=5)], ["A: 5 on hand, units to ship unknown, 2 orders"], []),
     ],
-    ids=["short", "one", "unknown", "kit", "unknown quantity"],
+    ids=["short", "one", "some can ship", "unknown", "kit", "unknown quantity"],
 )
 def test_products_say_how_many_are_short_and_for_how_many_orders(
     products: list[SummaryProduct], listed: list[str], facts: list[str]

@@ -3,6 +3,7 @@
 import os
 import sys
 
+import httpcore  # noqa: F401 - httpx imports it at first use, which must not be in the test without socksio
 import pytest
 
 from orderwatch.errors import SettingsError

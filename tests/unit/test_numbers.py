@@ -152,12 +152,13 @@ def test_stock_that_cannot_be_read_is_not_called_missing(inventory: object, gap:
 
 @pytest.mark.parametrize("zero", ["-0", "-0.00", "-0.0E-40", "-0E+40", "-0,00", -0.0])
 def test_no_zero_has_a_sign(zero: object) -> None:
-    lines = [{"product_id": "1", "quantity": zero, "unit_price": zero}]
+    lines = [{"product_id": "1", "quantity": each, "unit_price": zero} for each in (zero, 2)]
     money = dict.fromkeys(("total_price", "total_tax", "total_discount", "total_shipping"), zero)
     alert = alert_of("1", status="backordered", record=money | {"invoice_currency_code": "EUR", "line_items": lines})
     product = {"id": "1", "inventory": zero, "inventory_by_warehouse_id": {"a": zero, "b": zero}}
     [stocked] = enrich([alert], {"1": Product.model_validate(product)})
     message = sns.render(stocked)
-    assert "0 × 1, 0.00\u00a0EUR each – 0 in stock (a 0, b 0)" in message.bodies["email"]
+    assert "\n0 × 1, 0.00\u00a0EUR each\n" in message.bodies["email"]
+    assert "2 × 1, 0.00\u00a0EUR each – 0 in stock (a 0, b 0), 2 short" in message.bodies["email"]
     assert message.attributes["total_price"].value == "0"
     assert [body for body in message.bodies.values() if re.search(r"-0(\.0+)?(?![\d])", body)] == []

@@ -231,5 +231,17 @@ def test_products_are_read_with_the_secrets_of_the_shop(ssm: MemorySsm, paramete
     client = ProductClient(parameters, Trackstar("https://trackstar.invalid", transport=ShopTransport(world.trackstar)))
     found = client.products("conn_a", ["1", "2"], seconds_left=lambda: 60.0)
     assert {product_id: product.name for product_id, product in found.items()} == {"1": "A"}
+    names = client.warehouses("conn_a", seconds_left=lambda: 60.0)
+    assert names == {"wh-east": "Bethlehem (PA)", "wh-west": "Reno (NV)"}
     with pytest.raises(UnauthorizedError):
         client.products("conn_b", ["1"], seconds_left=lambda: 60.0)
+    with pytest.raises(UnauthorizedError):
+        client.warehouses("conn_b", seconds_left=lambda: 60.0)
+
+
+def test_the_names_of_warehouses_come_from_the_settings_of_the_shop(ssm: MemorySsm, parameters: Parameters) -> None:
+    ssm.values[f"{PREFIX}/connections/conn_b/settings"] = '{"warehouses": {"wh_1": "Hamburg"}}'
+    client = ProductClient(parameters, Trackstar("https://trackstar.invalid"))
+    assert [client.warehouse_settings(each) for each in ("conn_a", "conn_b")] == [{}, {"wh_1": "Hamburg"}]
+    with pytest.raises(ParameterMissingError):
+        client.warehouse_settings("conn_gone")

@@ -267,7 +267,7 @@ def test_large_pages_shrink_and_one_large_order_is_quarantined(world: World, mon
     assert (summary.outcome, summary.orders, summary.quarantined) == (Outcome.FINISHED, 13, 1)
     [quarantined, started] = world.new_alerts()
     assert quarantined.detail
-    assert "large (record: too large)" in quarantined.detail
+    assert "large (record is too large)" in quarantined.detail
     assert started.detail
     assert started.detail.startswith("Now watching 14 orders")
     limits = [int(query["limit"]) for query in world.queries()]
@@ -381,6 +381,7 @@ class Overtaken:
     def __init__(self, world: World, moves: list[Order]) -> None:
         self._world, self._moves, self._store = world, moves, world.tables.store
         self.load, self.commit, self.due_orders = self._store.load, self._store.commit, self._store.due_orders
+        self.needing_attention = self._store.needing_attention
 
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
         rows = self._store.stored_orders(connection_id, order_ids)

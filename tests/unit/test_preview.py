@@ -94,6 +94,11 @@ def test_the_page_shows_every_channel(channel: str, text: str) -> None:
     assert text in safely_read(page(SAMPLES["order.exception"]))
 
 
+@pytest.mark.parametrize(("kind", "time"), [("order.exception", "13:35"), ("summary.daily", "08:00")])
+def test_slack_shows_the_time_in_the_zone_of_the_shop(kind: str, time: str) -> None:
+    assert f"<span>{time}</span>" in page(SAMPLES[kind])
+
+
 def test_text_of_an_order_is_escaped_and_not_filled_again() -> None:
     line = AlertLineItem(sku=NASTY, name=NASTY, image_url='https://a.example/"onerror="x')
     url = "https://a.example/?a&b|c"
@@ -168,7 +173,7 @@ def test_an_invalid_option_is_refused_in_one_sentence(arguments: tuple[str, ...]
 
 
 def test_a_refusal_does_not_quote_the_alert() -> None:
-    with pytest.raises(ValueError, match="alert_id: is missing; kind: must be a text") as caught:
+    with pytest.raises(ValueError, match="alert_id is missing; kind must be a text") as caught:
         read_alert(json.dumps({"kind": 7, "connection": "Ada Example"}))
     assert "Ada" not in str(caught.value)
 

@@ -8,6 +8,7 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertLineItem, Digest, ListedProduct
+from orderwatch.allocation import Need
 from orderwatch.publishing.enrich import enrich, product_ids_of
 from orderwatch.publishing.group import group
 from orderwatch.records import Extract
@@ -17,6 +18,7 @@ from orderwatch.summary.stock import blocking_products, product_ids
 from orderwatch.trackstar.orders import Order
 from orderwatch.trackstar.products import Product, ProductPage
 from tests.support.alerts import alert_of
+from tests.support.summaries import needs
 
 type Record = dict[str, Any]
 
@@ -58,13 +60,13 @@ def digest_of(*orders: list[Record], products: tuple[Record, ...] = ()) -> Diges
     return only.alert.digest
 
 
-def extracts_of(*orders: list[Record]) -> list[Extract]:
+def needs_of(*orders: list[Record]) -> list[Need]:
     records = [Order.of({"id": "1", "status": "backordered", "line_items": lines}) for lines in orders]
-    return [Extract.of(each.details) for each in records]
+    return needs(*(Extract.of(each.details) for each in records))
 
 
 def figures(products: Iterable[ListedProduct]) -> list[tuple[object, ...]]:
-    return [(each.sku, each.orders, each.ordered, each.short) for each in products]
+    return [(each.sku, each.orders, each.outstanding, each.short) for each in products]
 
 
 # Ids and SKUs
@@ -81,7 +83,7 @@ def figures(products: Iterable[ListedProduct]) -> list[tuple[object, ...]]:
 def test_a_placeholder_is_no_id_and_no_sku(placeholder: object) -> None:
     alert = alert_with(line(placeholder, placeholder, parent_product_id=placeholder), line("7", "A"))
     assert [(each.product_id, each.sku) for each in lines_of(alert)] == [(None, None), ("7", "A")]
-    assert product_ids_of([alert]) == product_ids(extracts_of([line(placeholder), line("7")])) == ["7"]
+    assert product_ids_of([alert]) == product_ids(needs_of([line(placeholder), line("7")])) == ["7"]
     assert list(products_of(product(placeholder), product("7", parent_product_id=placeholder))) == ["7"]
 
 
@@ -124,14 +126,14 @@ def test_lines_are_one_product_only_if_id_and_sku_agree(
     assert alert.order
     assert (len(alert.order.lines_of(lines_of(alert)[0])) == 2) is are_one, why
     assert bool(digest_of([first], [second]).products) is are_one, why
-    blockers = blocking_products(extracts_of([first], [second]), {}).products
+    blockers = blocking_products(needs_of([first], [second]), {}).products
     assert (max((each.orders for each in blockers), default=0) == 2) is are_one, why
 
 
 def test_the_sku_of_a_products_record_completes_a_line() -> None:
     found, orders = product("7", sku="A", inventory=1), ([line("7", "A")], [line("7")])
     assert figures(digest_of(*orders, products=(found,)).products) == [("A", 2, 2, 1)]
-    assert figures(blocking_products(extracts_of(*orders), products_of(found)).products) == [("A", 2, 2, 1)]
+    assert figures(blocking_products(needs_of(*orders), products_of(found)).products) == [("A", 2, 2, 1)]
 
 
 def test_an_order_that_is_in_a_digest_twice_counts_once() -> None:
@@ -178,7 +180,7 @@ def test_a_line_gets_only_the_stock_that_is_its_own(
     first = lines_of(alert)[0]
     assert (first.name, first.on_hand) == (name, on_hand)
     assert [each for each in alert.enrichment.missing if "of A:" in each] == ([missing] if missing else [])
-    many = extracts_of([each | {"quantity": 99} for each in lines])
+    many = needs_of([each | {"quantity": 99} for each in lines])
     assert {each.sku: each.on_hand for each in blocking_products(many, products_of(record)).products}[
         first.sku
     ] == on_hand
@@ -189,7 +191,7 @@ def test_variants_that_share_their_parents_id_are_listed_apart() -> None:
     found = product("7", sku="RED", inventory=1)
     red, blue, green = ("RED", 2, 2, 1), ("BLUE", 2, 2, None), ("GREEN", 1, 1, None)
     assert figures(digest_of(*orders, products=(found,)).products) == [red, blue]
-    assert figures(blocking_products(extracts_of(*orders), products_of(found)).products) == [blue, red, green]
+    assert figures(blocking_products(needs_of(*orders), products_of(found)).products) == [blue, red, green]
 
 
 # Kits
@@ -207,7 +209,7 @@ def test_the_stock_of_a_kits_parts_decides(inventory: object, known: str) -> Non
     alert = alert_with(line("7", "SET", 2), products=(record,))
     assert alert.order
     [set_] = lines_of(alert)
-    item = lists.item(set_, alert.order, with_stock=True)
+    [item] = lists.items(alert, 9)
     assert (item.stock, item.short) == (known, None)
     assert (alert.order.shortfall(set_), lists.stock_covers_every_line(alert.order)) == (None, False)
     assert alert.enrichment.complete
@@ -222,10 +224,10 @@ def test_the_stock_of_a_kits_parts_decides(inventory: object, known: str) -> Non
 def test_a_kit_is_neither_short_nor_covered_in_a_list(inventory: object, known: str) -> None:
     record, orders = product("7", sku="SET", is_kit=True, inventory=inventory), ([line("7", "SET")], [line("7", "SET")])
     [in_digest] = digest_of(*orders, products=(record,)).products
-    [in_summary] = blocking_products(extracts_of(*orders), products_of(record)).products
+    [in_summary] = blocking_products(needs_of(*orders), products_of(record)).products
     assert (in_digest.is_kit, in_digest.short, in_summary.is_kit, in_summary.short) == (True, None, True, None)
     assert (in_summary.orders, in_summary.only_blocker) == (2, 2)
-    assert lists.digest_product(in_digest) == lists.Item("SET", f"in 2 orders (2 ordered, {known})")
+    assert lists.digest_product(in_digest) == lists.Item("SET", f"in 2 orders (2 still to ship, {known})")
 
 
 def test_what_is_short_beside_a_kit_is_named() -> None:

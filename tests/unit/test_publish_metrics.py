@@ -34,6 +34,12 @@ def with_times(**times: Any) -> Alert:
     return alert.model_copy(update={"order": alert.order.model_copy(update=times)})
 
 
+@pytest.mark.parametrize("kind", ["order.late", "order.restocked"])
+def test_an_alert_about_an_old_status_has_no_delay(kind: str) -> None:
+    found = counted(with_times(updated_at=seconds_ago(90)).model_copy(update={"kind": kind}))
+    assert (found.sent, found.delays) == (1, [])
+
+
 @pytest.mark.parametrize(
     ("updated_at", "seen_at", "delay", "reason"),
     [

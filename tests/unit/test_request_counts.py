@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from orderwatch.deadlines.rules import DeadlineRules
+from orderwatch_local.simulator.mirror import Resource
 from tests.support.polls import WATCHED
 from tests.support.request_counts import Case, count_requests
 
@@ -34,6 +35,15 @@ def test_deadlines_cost_one_query_and_no_trackstar_request() -> None:
     counted = count_requests(case, policy=replace(WATCHED, deadlines=DeadlineRules(zone=ZoneInfo("Europe/Berlin"))))
     assert counted.poll["dynamodb.Query"] == 1
     assert counted.poll.total() == case.floor + 1
+    assert counted.trackstar == {"/connections/conn_a": 1, "/cart/orders": 1}
+
+
+@pytest.mark.parametrize(("synced", "more"), [((Resource.ORDERS,), 0), (tuple(Resource), 1)])
+def test_a_look_at_the_stock_costs_one_query_and_one_write(synced: tuple[Resource, ...], more: int) -> None:
+    case = Case(10, 5, 5)
+    counted = count_requests(case, policy=replace(WATCHED, restock_alerts=True), synced=synced)
+    assert counted.poll["dynamodb.Query"] == more
+    assert counted.poll.total() == case.floor + 2 * more
     assert counted.trackstar == {"/connections/conn_a": 1, "/cart/orders": 1}
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from rich.console import Console
 
+from orderwatch.records import HealthState
 from orderwatch_local.cloud.inbox import Mail
 from orderwatch_local.up.screen import Screen
 from orderwatch_local.up.status import WatchStatus
@@ -62,6 +63,29 @@ def test_on_a_terminal_a_message_is_a_box_of_up_to_78_columns(width: int) -> Non
     assert {len(line) for line in lines} == {min(width, 78)}
 
 
+@pytest.mark.parametrize("width", [60, 120])
+@pytest.mark.parametrize("subject", ["[summary] 49 orders need attention, 22 of them late. 2 at risk", "x" * 73])
+def test_long_subject_is_shown_whole_inside_the_box(width: int, subject: str) -> None:
+    out, printed = console(terminal=True, width=width)
+    Screen(out, out, as_json=False).show_mail(Mail(subject, "Text", 0.0))
+    lines = printed.getvalue().splitlines()
+    assert {len(line) for line in lines} == {min(width, 78)}
+    assert re.sub(r"\W", "", subject) in re.sub(r"\W", "", printed.getvalue())
+
+
+@pytest.mark.parametrize(("state", "said"), [(None, 0), (HealthState.BLOCKED, 1)])
+def test_status_is_shown_above_a_prompt_when_the_health_changes(state: HealthState | None, said: int) -> None:
+    out, printed = console(terminal=True, width=200)
+    with running_on(FakeClock(NOON)):
+        screen, now = Screen(out, out, as_json=False, has_prompt=True), status()
+        screen.update(now)
+        for health in (state, state, None, None):
+            now.unhealthy = {"conn_a": (health, NOON)} if health else {}
+            screen.update(now)
+    shown = printed.getvalue().splitlines()
+    assert ["blocked since" in line for line in shown] == [True, False][: 2 * said]
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_message_of_the_other_topic_is_marked_for_operators(terminal: bool) -> None:
     out, printed = console(terminal=terminal)
@@ -79,6 +103,12 @@ def test_at_the_end_the_live_line_is_erased_and_messages_stay() -> None:
     assert "watching Alpine Outdoor · first poll · next in 5 s" in text
     assert "polling Alpine Outdoor fails" in text
     assert text.endswith("\x1b[2Kstopping ...\n"), "the line is erased before that"
+
+
+def test_a_report_is_wrapped_but_not_within_a_time() -> None:
+    out, printed = console(terminal=True, width=24)
+    Screen(out, out, as_json=False).say("the clock of the shop: 30 Nov 16:06 UTC")
+    assert printed.getvalue() == "the clock of the shop:\n30 Nov 16:06 UTC\n"
 
 
 def test_a_command_to_copy_is_never_wrapped() -> None:

@@ -1,5 +1,6 @@
 """The settings of the functions and of a shop: an error names the variable or the key, and never its value."""
 
+import json
 from datetime import date
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_shop_on_this_machine_needs_no_tls(url: str) -> None:
     ],
 )
 def test_an_invalid_variable_is_named_without_its_value(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=rf"{name}: .*deploy template\.yaml") as caught:
+    with pytest.raises(SettingsError, match=rf"{name}:? .*deploy template\.yaml") as caught:
         read_settings(PollOrdersSettings, ENVIRONMENT | {name: value})
     assert value not in f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
 
@@ -69,7 +70,7 @@ def test_an_unknown_time_zone_is_refused_at_the_first_tick() -> None:
 def test_what_a_shop_can_set() -> None:
     settings = read_shop_settings(
         '{"time_zone": "Europe/Berlin", "working_days": ["Mon", "sat"], "holidays": ["2026-12-25"],'
-        ' "late_warning_hours": 720, "stuck_days": 365}'
+        ' "late_warning_hours": 720, "stuck_days": 365, "warehouses": {"wh_01HZX": " Hamburg "}}'
     )
     assert settings == ShopSettings(
         time_zone="Europe/Berlin",
@@ -77,6 +78,7 @@ def test_what_a_shop_can_set() -> None:
         holidays=frozenset({date(2026, 12, 25)}),
         late_warning_hours=720,
         stuck_days=365,
+        warehouses={"wh_01HZX": "Hamburg"},
     )
     assert read_shop_settings("{}") == ShopSettings()
 
@@ -96,6 +98,14 @@ def test_what_a_shop_can_set() -> None:
         ('{"late_warning_hours": -1}', "late_warning_hours"),
         ('{"late_warning_hours": 721}', "late_warning_hours"),
         ('{"stuck_days": 366}', "stuck_days"),
+        ('{"warehouses": ["passwd"]}', "warehouses: must be an object"),
+        ('{"warehouses": {"passwd": null}}', "warehouses: must be a text"),
+        ('{"warehouses": {"passwd": " "}}', "warehouses: is empty"),
+        ('{"warehouses": {"": "passwd"}}', "warehouses: is empty"),
+        ('{"warehouses": {"passwd": "Ham\\nburg"}}', "warehouses: must be one line without control characters"),
+        (json.dumps({"warehouses": {"passwd": "x" * 81}}), "warehouses: has more than 80 characters"),
+        (json.dumps({"warehouses": {"x" * 161: "passwd"}}), "warehouses: has more than 160 characters"),
+        (json.dumps({"warehouses": dict.fromkeys(map(str, range(201)), "x")}), "warehouses: has more than 200 entries"),
     ],
 )
 def test_unreadable_settings_name_the_key_and_not_the_value(text: str, named: str) -> None:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from orderwatch_local.simulator import Record, Resource, Shop, Trackstar, day_of_three_shops
-from orderwatch_local.simulator.commands import HELP, STATUSES, CommandError, QuitError, ShopCommands
+from orderwatch_local.simulator.commands import STATUSES, CommandError, QuitError, ShopCommands
 from orderwatch_local.simulator.interactive import Prompt, how_to_watch, serve_one_shop
 from tests.support.template import ROOT
 
@@ -162,9 +162,11 @@ def test_an_invalid_command_is_explained_and_changes_nothing(
 
 
 def test_help_lists_every_command_within_60_columns(commands: ShopCommands) -> None:
-    assert commands.run("help") == HELP
-    assert all(f"\n{name} " in f"\n{HELP}" for name in commands.names)
-    assert max(map(len, HELP.splitlines())) <= 60
+    for _ in range(2):
+        shown = commands.run("help")
+        assert all(f"\n{name} " in f"\n{shown}" for name in commands.names)
+        assert max(map(len, shown.splitlines())) <= 60
+        commands.add_status(lambda: "watching")
 
 
 def test_an_empty_line_does_nothing_and_quit_quits(commands: ShopCommands) -> None:

@@ -43,12 +43,13 @@ PATHS = {
     "getOrder": f"/cart/orders/{ORDER}",
     "listProducts": "/cart/products",
     "getProduct": f"/cart/products/{PRODUCT}",
+    "listWarehouses": "/cart/warehouses",
     "listConnections": "/connections",
     "getConnection": f"/connections/{CONNECTION}",
     "syncConnection": "/connections/sync",
 }
-LISTS = ("listOrders", "listProducts", "listConnections")
-CART = ("listOrders", "getOrder", "listProducts", "getProduct")
+LISTS = ("listOrders", "listProducts", "listWarehouses", "listConnections")
+CART = ("listOrders", "getOrder", "listProducts", "getProduct", "listWarehouses")
 OF_A_CONNECTION = (*CART, "syncConnection")
 CATALOGUE = seeded_catalogue(1, currency="USD", host="shop.example", families=6)
 
@@ -114,6 +115,7 @@ def exhaust(world: OneShop) -> None:
 
 def lack_everything(world: OneShop) -> None:
     world.shop.quirks.lacks = set(Resource)
+    world.shop.quirks.lacks_warehouses = True
 
 
 def answer(response: Response) -> Prepare:
@@ -220,7 +222,7 @@ UNDOCUMENTED = {
 
 @pytest.mark.parametrize(("parameter", "values"), UNDOCUMENTED.items())
 def test_an_undocumented_parameter_is_422_with_its_name(parameter: str, values: Sequence[str]) -> None:
-    world = OneShop()
+    world = OneShop(rate_limit=1000)
     for operation, value in product(LISTS, values):
         got = world.ask(operation, query={parameter: value})
         assert got.status == 422

@@ -13,7 +13,7 @@ from orderwatch.records import Extract, ExtractLine, StoredOrder
 from orderwatch.summary.figures import SummaryRow, shop_summary, total, worst_first
 from orderwatch.summary.stock import add_products, backordered, blocking_products, product_ids
 from orderwatch.trackstar.products import Product
-from tests.support.summaries import AT, AT_RISK, DAY, HOUR, WATCHED, Shelf, extract, late_for, row
+from tests.support.summaries import AT, AT_RISK, DAY, HOUR, WATCHED, Shelf, extract, late_for, needs, row
 
 SECOND = timedelta(seconds=1)
 DELETED = DeadlineState(passed=AT_RISK.passed)
@@ -196,7 +196,7 @@ def test_products_whose_stock_is_short_or_unknown_hold_orders_up(
     stock: Mapping[str, int], blockers: list[tuple[object, ...]]
 ) -> None:
     found = blocking_products(backordered(rows_of(ORDERS)), products_of(stock)).products
-    assert [(p.sku, p.orders, p.only_blocker, p.ordered, p.on_hand, p.short) for p in found] == blockers
+    assert [(p.sku, p.orders, p.only_blocker, p.outstanding, p.on_hand, p.short) for p in found] == blockers
 
 
 @pytest.mark.parametrize(
@@ -210,21 +210,39 @@ def test_backorders_that_stock_covers_are_counted(stock: Mapping[str, int], in_s
     assert blocking_products(backordered(rows_of(orders)), products_of(stock)).in_stock == in_stock
 
 
+@pytest.mark.parametrize(
+    ("stock", "can_ship"),
+    [({}, [None, None]), ({LAMP: 3}, [1, None]), ({LAMP: 3, TENT: 0}, [1, 0]), ({LAMP: 6, TENT: 1}, [2, 1])],
+    ids=["stock unknown", "lamps for one order", "no tents", "a tent"],
+)
+def test_orders_that_could_ship_now_are_counted_for_each_blocker(
+    stock: Mapping[str, int], can_ship: list[int | None]
+) -> None:
+    orders = {
+        "1": row("backordered", since=3 * HOUR, kept=extract((LAMP, 3))),
+        "2": row("backordered", since=2 * HOUR, kept=extract((LAMP, 3), (TENT, 1))),
+        "3": row("backordered", since=HOUR, kept=extract((LAMP, 1), (TENT, 1))),
+    }
+    found = blocking_products(backordered(rows_of(orders)), products_of(stock)).products
+    assert {each.sku: each.can_ship for each in found} == dict(zip((LAMP, TENT), can_ship, strict=True))
+
+
 def test_a_parent_has_no_stock_of_its_own() -> None:
     parent = Product(id="id-LAMP", parent_product_id="id-LAMP", inventory=Decimal(4))
-    [lamp] = blocking_products([extract((LAMP, 2))], {"id-LAMP": parent}).products
+    [lamp] = blocking_products(needs(extract((LAMP, 2))), {"id-LAMP": parent}).products
     assert (lamp.on_hand, lamp.short) == (None, None)
 
 
 def test_a_line_without_a_product_also_holds_up_its_order() -> None:
     lamp = ExtractLine(sku=LAMP, quantity=Decimal(1))
-    [found] = blocking_products([of_lines(lamp, ExtractLine(quantity=Decimal(1)))], {}).products
+    [found] = blocking_products(needs(of_lines(lamp, ExtractLine(quantity=Decimal(1)))), {}).products
     assert (found.sku, found.product_id, found.orders, found.only_blocker) == (LAMP, None, 1, 0)
 
 
 def test_a_product_can_name_the_sku_that_its_lines_lack() -> None:
-    [found] = blocking_products([of_lines(ExtractLine(product_id="p"))], {"p": Product(id="p", sku="LAMP")}).products
-    assert (found.sku, found.product_id, found.ordered, found.short) == (LAMP, "p", None, None)
+    nameless = needs(of_lines(ExtractLine(product_id="p")))
+    [found] = blocking_products(nameless, {"p": Product(id="p", sku="LAMP")}).products
+    assert (found.sku, found.product_id, found.outstanding, found.short) == (LAMP, "p", None, None)
 
 
 def test_blocking_products_are_sorted_by_orders_then_by_units() -> None:
@@ -232,9 +250,9 @@ def test_blocking_products_are_sorted_by_orders_then_by_units() -> None:
         "Z": Decimal(0), "N": None, "P": Decimal("0.5"), "B": Decimal(1), "A": Decimal(1), "C": Decimal(2)
     }  # fmt: skip
     backlog = [of_lines(ExtractLine(sku=sku, quantity=count)) for sku, count in units.items()]
-    assert [each.sku for each in blocking_products(backlog, {}).products] == ["C", "A", "B", "P", "N", "Z"]
+    assert [each.sku for each in blocking_products(needs(*backlog), {}).products] == ["C", "A", "B", "P", "N", "Z"]
     shared = of_lines(ExtractLine(sku="Z"), ExtractLine(sku="X", quantity=Decimal(9)))
-    assert [each.sku for each in blocking_products([*backlog, shared], {}).products] == [
+    assert [each.sku for each in blocking_products(needs(*backlog, shared), {}).products] == [
         "Z",
         "C",
         "A",
@@ -247,7 +265,7 @@ def test_blocking_products_are_sorted_by_orders_then_by_units() -> None:
 
 def test_tied_products_without_a_sku_keep_their_order() -> None:
     nameless = [of_lines(ExtractLine(product_id=each)) for each in ("p2", "p1")]
-    assert [each.product_id for each in blocking_products(nameless, {}).products] == ["p2", "p1"]
+    assert [each.product_id for each in blocking_products(needs(*nameless), {}).products] == ["p2", "p1"]
 
 
 def test_the_hundred_products_in_most_orders_are_looked_up() -> None:
@@ -256,7 +274,7 @@ def test_the_hundred_products_in_most_orders_are_looked_up() -> None:
         extract(*((f"SKU-{each}", 1) for each in range(50, 120))),
         of_lines(ExtractLine(sku="no id")),
     ]
-    assert product_ids(crowd) == [f"id-SKU-{each}" for each in (*range(50, 60), *range(50), *range(60, 100))]
+    assert product_ids(needs(*crowd)) == [f"id-SKU-{each}" for each in (*range(50, 60), *range(50), *range(60, 100))]
 
 
 def test_stock_is_looked_up_for_the_twenty_worst_shops_with_backorders() -> None:

@@ -55,6 +55,7 @@ FULL = StoredOrder(
     deadline_state=DeadlineState(due=LATER, passed=DUE, deadline_alert_id="alert-2"),
     extract='{"currency":"EUR"}',
     older_copy=OlderCopy("open", 2, NOON),
+    restocked_at=NOON,
 )
 
 
@@ -153,6 +154,7 @@ def test_the_attention_index_lists_open_problems_oldest_first(tables: Tables) ->
     commit(tables, seen("1"), state=ConnectionState(connection_id="conn_b"))
     found = tables.orders.needing_attention(SHOP.id)
     assert list(found.items()) == [("early", early.stored), ("late", late.stored)]
+    assert tables.store.needing_attention(SHOP.id) == found
     assert tables.orders.count_needing_attention(SHOP.id) == 2
 
     commit(tables, seen("early", "processing", minute=4, stored=early.stored))
@@ -212,7 +214,7 @@ def test_a_state_is_read_as_it_was_written_one_revision_on(tables: Tables) -> No
     state = ConnectionState(
         connection_id=SHOP.id,
         cursor=Cursor(position=NOON, last_read_started_at=NOON, progress=progress),
-        syncs=Syncs(frequency=timedelta(minutes=90.5)),
+        syncs=Syncs(frequency=timedelta(minutes=90.5), products_end=NOON),
     )
     assert tables.store.load(SHOP.id) == ConnectionState(connection_id=SHOP.id)
     commit(tables, state=state)

@@ -106,12 +106,16 @@ DAMAGED = {
     "an id with a lone surrogate": (
         rb'{"id": "ord-\ud800", "status": "open"}',
         "ord-\ufffd",
-        "string_pattern",
+        "is malformed",
     ),
-    "an id with a Latin-1 byte": (b'{"id": "ord-\xfc", "status": "open"}', "ord-\ufffd", "string_pattern"),
-    "a status with a lone surrogate": (rb'{"id": "3", "status": "exc\ud800ption"}', "3", "string_pattern"),
-    "a status with a Latin-1 byte": (b'{"id": "3", "status": "exc\xfcption"}', "3", "string_pattern"),
-    "an id of 5,000 digits": (b'{"id": ' + b"9" * 5000 + b', "status": "open"}', None, "id: string_too_long"),
+    "an id with a Latin-1 byte": (b'{"id": "ord-\xfc", "status": "open"}', "ord-\ufffd", "is malformed"),
+    "a status with a lone surrogate": (rb'{"id": "3", "status": "exc\ud800ption"}', "3", "is malformed"),
+    "a status with a Latin-1 byte": (b'{"id": "3", "status": "exc\xfcption"}', "3", "is malformed"),
+    "an id of 5,000 digits": (
+        b'{"id": ' + b"9" * 5000 + b', "status": "open"}',
+        None,
+        "id has more than 256 characters",
+    ),
 }
 
 

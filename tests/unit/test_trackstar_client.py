@@ -304,3 +304,73 @@ def test_a_list_of_connections_without_an_end_is_an_error() -> None:
     with pytest.raises(UnavailableError, match="the page tokens repeat"):
         account(endless).connections()
     assert len(endless.requests) == 200
+
+
+# Warehouses
+
+
+def warehouses(*records: object, next_token: object = None) -> Response:
+    return Response(200, body=json.dumps({"data": records, "next_token": next_token}).encode())
+
+
+NO_NAMES: list[object] = [None, " ", "n/a", [], {}]
+NO_IDS: list[object] = [None, "", 0, "-1", "null", []]
+
+
+@pytest.mark.parametrize(
+    ("record", "names"),
+    [
+        ({"id": "wh_1", "name": "Bethlehem (PA)", "code": "BTH"}, {"wh_1": "Bethlehem (PA)"}),
+        ({"id": 7, "name": "Hamburg"}, {"7": "Hamburg"}),
+        *(({"id": "wh_1", "name": blank, "code": "BTH"}, {"wh_1": "BTH"}) for blank in NO_NAMES),
+        ({"id": "wh_1", "name": "  ", "code": None}, {}),
+        ({"id": "wh_1"}, {}),
+        *(({"id": placeholder, "name": "Nowhere"}, {}) for placeholder in NO_IDS),
+        ({"name": "Nowhere"}, {}),
+        ("wh_1", {}),
+        (None, {}),
+        ({"id": "wh_1", "name": "Nord\nHamburg\x1b[2J &amp; S\u00fcd"}, {"wh_1": "Nord Hamburg [2J & S\u00fcd"}),
+        ({"id": "wh_1", "name": "Hall of ada@example.com"}, {"wh_1": "Hall of [e-mail]"}),
+        ({"id": "wh_1", "name": "x" * 500}, {"wh_1": "x" * 80}),
+    ],
+)
+def test_a_warehouse_is_read_by_its_name_else_its_code(record: object, names: dict[str, str]) -> None:
+    vendor = Replies(warehouses(record, {"id": "wh_2", "name": "Lyon", "address": {"full_name": "Ada"}}))
+    assert vendor.client().warehouses() == {**names, "wh_2": "Lyon"}
+
+
+@pytest.mark.parametrize(
+    ("pages", "requests"),
+    [([None], 1), (["t1", None], 2), (["t1", "t1", "t1"], 2), (["t1", "t2", "t1", "t2"], 3), ([7], 1)],
+    ids=["one", "two", "stuck", "loop", "malformed token"],
+)
+def test_warehouses_are_read_until_a_token_repeats(pages: list[object], requests: int) -> None:
+    vendor = Replies(*(warehouses({"id": f"w{n}", "name": f"W{n}"}, next_token=t) for n, t in enumerate(pages, 1)))
+    assert list(vendor.client().warehouses()) == [f"w{n}" for n in range(1, requests + 1)]
+    tokens = [dict(each.query).get("page_token") for each in vendor.requests]
+    assert tokens == [None, *pages[: requests - 1]]
+
+
+def test_at_most_ten_pages_of_warehouses_are_read() -> None:
+    endless = pages_with_new_tokens('{"data": [], "next_token": "TOKEN"}')
+    assert endless.client().warehouses() == {}
+    assert len(endless.requests) == 10
+
+
+def test_no_page_of_warehouses_is_requested_without_time() -> None:
+    seconds = iter([9.0, 9.0, 0.0])
+    vendor = Replies(warehouses(next_token="t1"))
+    with pytest.raises(UnavailableError, match="GET /cart/warehouses: no time is left"):
+        vendor.client(seconds_left=lambda: next(seconds, 0.0)).warehouses()
+    assert len(vendor.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "is_permanent"),
+    [*((status, True) for status in (400, 401, 403, 404, 405, 410, 422, 501)), *((s, False) for s in (429, 500, 503))],
+)
+def test_a_refused_list_of_warehouses_is_permanent(status: int, is_permanent: bool) -> None:
+    vendor = Replies(*[Response(status, body=b'{"error": "no"}')] * 5)
+    with pytest.raises(TrackstarError) as caught:
+        vendor.client().warehouses()
+    assert caught.value.is_permanent is is_permanent

@@ -30,6 +30,16 @@ def test_quit_ends_the_watch() -> None:
     assert "Alpine Outdoor" in out.getvalue()
 
 
+def test_status_is_a_command_of_the_watch() -> None:
+    out = io.StringIO()
+    shown = prompt(io.StringIO("status\nhelp\nquit\n"), out)
+    shown.add_status(lambda: "watching Alpine Outdoor · blocked since 13:02")
+    shown.serve()
+    status, _, helped = out.getvalue().partition("\n")
+    assert status == "watching Alpine Outdoor · blocked since 13:02"
+    assert "\nstatus  " in helped
+
+
 def test_watch_goes_on_when_a_pipe_ends() -> None:
     over = threading.Event()
 

@@ -91,7 +91,7 @@ def order(order_id: str, status: str = "open", **fields: Any) -> Order:
 
 
 def page(*orders: Order, bad: tuple[str | None, ...] = (), total: int | None = None) -> OrderPage:
-    return OrderPage(list(orders), [Quarantined(each, "status: missing") for each in bad], None, total)
+    return OrderPage(list(orders), [Quarantined(each, "status is missing") for each in bad], None, total)
 
 
 def counting(before: Progress, *orders: Order, bad: tuple[str | None, ...] = (), total: int | None = None) -> Progress:

@@ -46,7 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "redrive": Entry(ACT, "Send overdue alerts.", f"{_HERE}.redrive:redrive"),
     "test-alert": Entry(ACT, "Send a test alert.", f"{_HERE}.test_alert:send_test_alert"),
     "env-json": Entry(ACT, "Write files for `sam local invoke`.", f"{_HERE}.env_json:env_json"),
-    "demo": Entry(TRY_IT, "Play a simulated day and show every alert.", f"{CHECKOUT_PACKAGE}.commands:demo"),
+    "demo": Entry(TRY_IT, "Play a simulated day and show every alert.", f"{CHECKOUT_PACKAGE}.demo.command:demo"),
     "up": Entry(TRY_IT, "Watch your own shops from this machine.", f"{CHECKOUT_PACKAGE}.commands:up"),
     "shop": Entry(TRY_IT, "Serve three simulated shops.", f"{CHECKOUT_PACKAGE}.commands:shop"),
     "preview": Entry(TRY_IT, "Show an alert as each channel shows it.", f"{CHECKOUT_PACKAGE}.preview.command:preview"),

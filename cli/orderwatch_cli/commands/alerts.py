@@ -160,9 +160,8 @@ def list_alerts(
         return
     columns = ("written", "kind", "shop", "order", "state", "alert")
     rows = [(each.created_at, each.kind, each.shop, each.order_number, _state(each), each.alert_id) for each in found]
-    output.table(columns, rows[:limit], empty="no alerts", flexible=("shop",), utc=utc)
-    if len(found) > limit:
-        output.line("There are older alerts; use --limit to show more.")
+    footer = "There are older alerts; use --limit to show more." if len(found) > limit else ""
+    output.table(columns, rows[:limit], empty="no alerts", flexible=("shop",), footer=footer, utc=utc)
 
 
 @alerts.command("show")

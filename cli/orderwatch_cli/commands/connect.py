@@ -1,5 +1,6 @@
 """`orderwatch connect`, `disconnect` and `connect-trackstar`: they change parameters; nothing is deployed."""
 
+import sys
 from datetime import datetime
 from typing import Annotated
 
@@ -150,10 +151,20 @@ def disconnect(
         if connection_id is None:
             raise ConnectError(f"no shop {shop} is connected; list the shops with: {stack.commands.own('shops')}")
         if not yes:
-            typer.confirm(f"stop watching {connection_id}?", abort=True, err=True)
+            _confirm(f"stop watching {connection_id}?")
         delete_shop(stack, connection_id)
     output.line(f"disconnected {connection_id} and deleted its token, name and settings")
     output.line("Its orders, cursor and alerts are kept. If you connect it again, changes since then are alerted.")
+
+
+def _confirm(question: str) -> None:
+    try:
+        typer.confirm(question, abort=True, err=True)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        typer.echo(err=True)  # ends the line of the question
+        raise ConnectError("nothing was changed: answer y on standard input, or use --yes") from None
 
 
 def connect_trackstar(stack_name: StackName = STACK_NAME, endpoint_url: Endpoint = None, *, json: Json = False) -> None:

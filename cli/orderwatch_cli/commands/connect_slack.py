@@ -66,7 +66,7 @@ def connect_slack(stack_name: StackName = STACK_NAME, endpoint_url: Endpoint = N
         output.line("The function uses it within five minutes.")
     else:
         output.line("This stack does not post to Slack yet. To enable it, run in the repository:")
-        output.line(f"sam deploy --stack-name {stack_name} --parameter-overrides SlackEnabled=true")
+        output.line(f"sam deploy --stack-name {stack_name} --parameter-overrides SlackEnabled=true", to_copy=True)
 
 
 def store_webhook(stack: Stack, url: SecretStr) -> SlackConnected:

@@ -89,7 +89,7 @@ def env_json(
     for note in written.notes:
         output.line(f"note: {note}")
     files = f"-e {into / POLL_EVENT} --env-vars {into / ENVIRONMENT}"
-    output.line(f"for example: sam local invoke PollOrdersFunction {files}")
+    output.line(f"for example: sam local invoke PollOrdersFunction {files}", to_copy=True)
 
 
 def write_all(stack: Stack, folder: Path, *, endpoint_url: str | None = None) -> Written:

@@ -118,7 +118,9 @@ def logs(
 
 def _print(line: LoggedLine, *, utc: bool) -> None:
     at, level = output.moment(line.at, utc=utc, seconds=True), line.level or "-"
-    output.styled_line((f"{at}  ", ""), (f"{level:<7}", output.style_of_level(level)), (f" {line.text()}", ""))
+    output.styled_line(
+        (f"{at}  ", ""), (f"{level:<7}", output.style_of_level(level)), (f" {line.text()}", ""), is_wrapped=True
+    )
     for each in (line.exception or "").splitlines():
         output.line(f"    {each}")
 

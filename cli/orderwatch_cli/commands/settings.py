@@ -1,4 +1,4 @@
-"""`orderwatch settings`: a shop's own time zone, working days, holidays, warning and stuck days."""
+"""`orderwatch settings`: a shop's own time zone, working days, holidays, warning and stuck days, warehouse names."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ from orderwatch.shop_settings import (
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, ShopArgument, StackName, stack_at
 from orderwatch_cli.filters import find_shop
-from orderwatch_cli.parameters import connected_shops
+from orderwatch_cli.parameters import NamedShop, connected_shops
 from orderwatch_cli.stack import STACK_NAME, Stack, StackParameters
 
 MAX_VALUE = 4096
@@ -56,6 +56,10 @@ def settings(
     stuck_days: Annotated[
         int | None, typer.Option(metavar="DAYS", help="Business days until an order is stuck; 0: never.")
     ] = None,
+    warehouse: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID=NAME", help="Name of a warehouse, such as wh_01HZX=Hamburg; wh_01HZX= removes it."),
+    ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Delete all settings of the shop first.")] = False,
     stack_name: StackName = STACK_NAME,
     endpoint_url: Endpoint = None,
@@ -64,7 +68,8 @@ def settings(
     """Show or change a shop's settings.
 
     The stack's settings apply to everything that the shop does not set. --holidays-of sets the holidays of this year
-    and the next, and replaces older ones; --holiday alone adds a date.
+    and the next, and replaces older ones; --holiday alone adds a date. --warehouse can be repeated; a warehouse that
+    has no name here is shown with Trackstar's name, else with its ID.
     """
     given: dict[str, Any] = {
         "time_zone": time_zone,
@@ -74,15 +79,19 @@ def settings(
     }
     changes = {key: value for key, value in given.items() if value is not None}
     with stack_at(stack_name, endpoint_url) as stack:
-        connection_id = _connected_shop(stack, shop)
+        found_shop = _connected_shop(stack, shop)
+        connection_id = found_shop.connection_id
         if remove:
             remove_settings(stack, connection_id)
         if holidays_in or holiday:
             changes["holidays"] = _new_holidays(stack, connection_id, holidays_in or [], holiday or [])
+        if warehouse:
+            changes["warehouses"] = _new_warehouses(stack, connection_id, warehouse)
         found = put_settings(stack, connection_id, changes) if changes else stored_settings(stack, connection_id)
         if json:
-            output.line(as_text(found))
+            output.line(as_text(found), to_copy=True)
         else:
+            output.line(f"{found_shop.name} ({connection_id})" if found_shop.name else connection_id)
             _print(found, stack.parameters, is_changed=bool(changes or remove))
 
 
@@ -90,6 +99,16 @@ def _new_holidays(stack: Stack, connection_id: str, places: list[str], days: lis
     year = clock.now().astimezone(UTC).year
     before = () if places else stored_settings(stack, connection_id).holidays or ()
     return [*before, *holidays_of(places, years=(year, year + 1)), *days]
+
+
+def _new_warehouses(stack: Stack, connection_id: str, given: list[str]) -> dict[str, str] | None:
+    names = dict(stored_settings(stack, connection_id).warehouses or {})
+    for each in given:
+        warehouse_id, separator, name = (part.strip() for part in each.partition("="))
+        if not (warehouse_id and separator):
+            raise SettingsError(f"--warehouse {each!r} is not ID=NAME, such as wh_01HZX=Hamburg; nothing was stored")
+        names |= {warehouse_id: name}
+    return {warehouse_id: name for warehouse_id, name in names.items() if name} or None
 
 
 def _print(found: ShopSettings, parameters: StackParameters, *, is_changed: bool) -> None:
@@ -105,6 +124,8 @@ def _print(found: ShopSettings, parameters: StackParameters, *, is_changed: bool
         (name.replace("_", " "), _shown(own.get(name, value)), "shop" if name in own else "stack")
         for name, value in stacks.items()
     ]
+    named = [f"{warehouse_id}={name}" for warehouse_id, name in (found.warehouses or {}).items()]
+    rows.append(("warehouses", _shown(named or ["as Trackstar names them"]), "shop" if named else "Trackstar"))
     output.table(("setting", "value", "set by"), rows, empty="", flexible=("value",))
     if is_changed:
         output.line("The next poll uses them, within 15 minutes. Deadlines that they put in the past raise no alert.")
@@ -143,7 +164,8 @@ def put_settings(stack: Stack, connection_id: str, changes: dict[str, Any]) -> S
         raise SettingsError(f"not valid: {flaws_of(error)}; nothing was stored") from None
     value = as_text(after)
     if len(value) > MAX_VALUE:
-        raise SettingsError(f"{len(value)} characters, and a parameter holds {MAX_VALUE}: set fewer holidays")
+        hint = "set fewer holidays or warehouses, or shorter names; nothing was stored"
+        raise SettingsError(f"{len(value)} characters, and a parameter holds {MAX_VALUE}: {hint}")
     stack.aws.ssm.put_parameter(Name=_name(stack, connection_id), Value=value, Type="String", Overwrite=True)
     return after
 
@@ -185,11 +207,12 @@ def _holidays_of(place: str, years: Sequence[int]) -> Iterable[date]:
         raise SettingsError(f"the holidays of {place!r} are unknown: {hint}") from None
 
 
-def _connected_shop(stack: Stack, text: str) -> str:
-    found = find_shop(stack, text, among={shop.connection_id for shop in connected_shops(stack)})
+def _connected_shop(stack: Stack, text: str) -> NamedShop:
+    shops = {shop.connection_id: shop for shop in connected_shops(stack)}
+    found = find_shop(stack, text, among=shops)
     if found is None:
         raise SettingsError(f"no shop {text} is connected; list the shops with: {stack.commands.own('shops')}")
-    return found
+    return shops[found]
 
 
 def _name(stack: Stack, connection_id: str) -> str:

@@ -113,8 +113,8 @@ def shops(
         for each in found
     ]
     empty = f"no shop is {status}" if connected else f"no shop is connected; connect one with: {connect}"
-    output.table(columns, rows, empty=empty, flexible=("name", "integration"), utc=utc)
-    _print_rest(len(matching) - len(found), "shop")
+    footer = _rest(len(matching) - len(found), "shop")
+    output.table(columns, rows, empty=empty, flexible=("name", "integration"), footer=footer, utc=utc)
 
 
 def shop_statuses(stack: Stack) -> list[ShopStatus]:
@@ -182,9 +182,9 @@ def orders(
         empty=f"no {what} needs attention",
         flexible=("shop", "raw status"),
         links=("order", [link(each.url) for each in found]),
+        footer=_rest(len(matching) - len(found), "order"),
         utc=utc,
     )
-    _print_rest(len(matching) - len(found), "order")
 
 
 def backlog(
@@ -251,6 +251,5 @@ def _value(order: BacklogOrder) -> str | None:
     return None if order.total_price is None else money(order.total_price, order.currency)
 
 
-def _print_rest(count: int, noun: str) -> None:
-    if count:
-        output.line(f"and {plural(count, f'more {noun}')}; use --limit to show more")
+def _rest(count: int, noun: str) -> str:
+    return f"and {plural(count, f'more {noun}')}; use --limit to show more" if count else ""

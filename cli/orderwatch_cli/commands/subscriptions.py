@@ -100,7 +100,7 @@ def subscribe(
         output.document(result)
     elif result.is_pending:
         output.line(f"SNS has sent {email} an e-mail. Do not follow its link. Copy the link and run:")
-        output.line(confirm)
+        output.line(confirm, to_copy=True)
     else:
         output.line(f"{email} is subscribed to {topic} already")
 
@@ -133,12 +133,14 @@ def list_subscriptions(
     empty = f"nobody gets messages; subscribe an address with: {subscribe_command}"
     output.table(columns, rows, empty=empty, flexible=("filter policy",))
     if any(each.is_pending and each.is_email for _, each in listed):
-        output.line(f"Confirm with the link in the e-mail from SNS: {confirm}")
+        output.line("Confirm with the link in the e-mail from SNS:")
+        output.line(confirm, to_copy=True)
     if any(each.has_open_link for _, each in listed):
         output.line(
             "A mail scanner that follows the unsubscribe link of a message ends a subscription that was confirmed by "
-            f"link. Unsubscribe, then run: {subscribe_command}"
+            "link. Unsubscribe, then run:"
         )
+        output.line(subscribe_command, to_copy=True)
 
 
 def _listed(topic: str, found: Subscription) -> ListedSubscription:

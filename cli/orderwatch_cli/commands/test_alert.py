@@ -120,7 +120,7 @@ def make_test_alert(*, status: str, connection_id: str, total_price: Decimal) ->
         kind=kind,
         severity=severity_of(kind),
         connection_id=connection_id,
-        connection=AlertConnection(id=connection_id, name=f"{MARK} of orderwatch", integration="none"),
+        connection=AlertConnection(id=connection_id, name=f"{MARK} of orderwatch"),
         order=AlertOrder(
             id=MARK,
             number=MARK,

@@ -1,4 +1,4 @@
-"""What a subscriber of a topic on the local cloud receives, and how a message is shown on a terminal.
+"""What a subscriber of a topic on the local cloud receives.
 
 There are two inboxes, because SNS sends each protocol its own body: `Mailbox` gets the text over HTTP (the same text
 as an e-mail), `JsonInbox` gets `orderwatch.alert.v1` from a queue.
@@ -14,10 +14,6 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
-from rich.console import Console
-from rich.panel import Panel
-
-from orderwatch_cli.output import printable_text
 from orderwatch_local.cloud.local_cloud import LocalCloud
 
 if TYPE_CHECKING:
@@ -27,9 +23,6 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 WAIT_SECONDS = 1
 """Long-polling time of the queue; closing an inbox takes up to that long."""
-
-WIDTH = 78
-"""Maximum width of a box, in columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,26 +152,3 @@ def _alert_id(body: str) -> str | None:
         return str(json.loads(body)["alert_id"])
     except (ValueError, LookupError, TypeError):
         return None
-
-
-def show_box(console: Console, mail: Mail, *, note: str | None = None) -> None:
-    """Show a message in a box.
-
-    Args:
-        console: The terminal.
-        mail: The message.
-        note: A note at the lower edge, such as who the message is for.
-    """
-    text, title = printable_text(mail.text.rstrip()), printable_text(mail.subject, "bold")
-    title.overflow = "ellipsis"
-    console.print(
-        Panel(
-            text,
-            title=title,
-            title_align="left",
-            subtitle=note,
-            subtitle_align="right",
-            width=min(WIDTH, console.width),
-            padding=(0, 1),
-        )
-    )

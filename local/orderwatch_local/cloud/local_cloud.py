@@ -9,12 +9,14 @@ import secrets
 import shutil
 import socket
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Mapping
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from urllib.parse import urlsplit
 
 from botocore.config import Config
 
@@ -235,7 +237,7 @@ class LocalCloud:
 
     def _await_ready(self, process: GuardedProcess) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not _is_ready(f"{self.endpoint}/_ministack/ready", secret=self._secret):
+        while not _is_ready(self.endpoint, secret=self._secret):
             if not process.is_running:
                 raise _start_error(process.output())
             if time.monotonic() > deadline:
@@ -282,15 +284,14 @@ def _emulator_environment(port: int, *, scratch: Path, secret: str) -> dict[str,
     )
 
 
-def _is_ready(url: str, *, secret: str) -> bool:
+def _is_ready(endpoint: str, *, secret: str) -> bool:
     """Whether the emulator serves a request with its secret within 2 seconds."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    opener.addheaders = [("X-Amz-Security-Token", secret)]
-    try:
-        with opener.open(url, timeout=2) as response:
-            return bool(response.status == 200)  # noqa: PLR2004 - HTTP's OK
-    except (urllib.error.URLError, OSError):
-        return False
+    with closing(HTTPConnection(urlsplit(endpoint).netloc, timeout=2)) as connection:
+        try:
+            connection.request("GET", "/_ministack/ready", headers={"X-Amz-Security-Token": secret})
+            return connection.getresponse().status == HTTPStatus.OK
+        except (HTTPException, OSError):
+            return False
 
 
 def _start_error(output: str) -> StartFailedError | PortInUseError:

@@ -85,7 +85,9 @@ class Watch:
 
     def states(self) -> list[ConnectionState]:
         """The stored state of each shop."""
-        return [self._connections.load(shop.connection_id) for shop in self.shops]
+        ids = [shop.connection_id for shop in self.shops]
+        stored = self._connections.load_all(ids)
+        return [stored.get(each) or ConnectionState(connection_id=each) for each in ids]
 
     def _invoke(self, name: str, event: Mapping[str, Any]) -> dict[str, Any]:
         answer = self._lambda.invoke(FunctionName=name, Payload=json.dumps(event).encode())

@@ -72,7 +72,9 @@ def expected_order_alerts(script: Script, zones: Mapping[str, str]) -> Counter[A
     (first, *syncs), changes = script.syncs, script.changes_of_day
     orders = _Orders(first.at, _late_times(script, zones))
     orders.status = {
-        (each.connection_id, each.order_id): each.status for each in script.visible_changes if each not in changes
+        (each.connection_id, each.order_id): each.status
+        for each in script.visible_changes
+        if each.visible_at <= first.at
     }
     for sync in syncs:
         for change in changes:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +22,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from orderwatch_local.cloud.inbox import JsonInbox, Mail, Mailbox, show_box
+from orderwatch_cli.output import printable_text
+from orderwatch_local.box import show_box
+from orderwatch_local.cloud.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.cloud.watch import Watch, WatchedShop, watching
 from orderwatch_local.demo.expected import (
     AlertKey,
@@ -147,7 +150,7 @@ def mail_printer(console: Console, received: Received) -> Callable[[Mail], None]
     """Return a function that shows an e-mail and counts it."""
 
     def show(mail: Mail) -> None:
-        show_box(console, mail)
+        show_box(console, mail.subject, printable_text(mail.text.rstrip()))
         received.add_mail()
 
     return show
@@ -161,9 +164,13 @@ def _play(console: Console, script: Script, watch: Watch, received: Received, *,
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with (
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        ThreadPoolExecutor(max_workers=1) as beside,
+    ):
         task = progress.add_task("first poll: the baseline", total=len(script.hours) + 1)
         _poll(console, watch, script.clock.now())
+        beside.submit(watch.summarize, send=False)  # starts the function, so that the summary of the day comes at once
         for hour in script.hours:
             progress.update(task, advance=1, description=f"{hour.ends_at:%H:%M}  {len(hour.steps)} changes")
             script.apply(hour)
@@ -216,7 +223,8 @@ def report(console: Console, title: str, script: Script, received: Received, *, 
     table.add_row("polls", f"{polls:,}")
     table.add_row("status changes seen", f"{len(changes):,}")
     table.add_row("alerts expected", f"{expected.total():,}")
-    table.add_row("of these late, at risk", f"{by_kind['order.late']:,}, {by_kind['order.at_risk']:,}")
+    table.add_row("of these late", f"{by_kind['order.late']:,}")
+    table.add_row("of these at risk", f"{by_kind['order.at_risk']:,}")
     table.add_row("alerts delivered", f"{received.delivered.total():,} in {messages:,} messages")
     table.add_row("visible to delivered, median", f"{statistics.median(latencies):.2f} s" if latencies else "-")
     table.add_row("visible to delivered, worst", f"{max(latencies):.2f} s" if latencies else "-")

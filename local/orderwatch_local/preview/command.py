@@ -12,19 +12,17 @@ from pydantic import ValidationError
 from rich.console import Console, Group, RenderableType
 from rich.highlighter import JSONHighlighter
 from rich.padding import Padding
-from rich.panel import Panel
 from rich.text import Text
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.model import flaws_in_words
 from orderwatch.rendering import amazon_q, email, formatting, slack, sms, sns
 from orderwatch_cli.output import printable, printable_json, printable_text
+from orderwatch_local.box import show_box
 from orderwatch_local.preview.mrkdwn import Style, text_spans
 from orderwatch_local.preview.page import page
 from orderwatch_local.preview.samples import SAMPLES
 
-WIDTH = 78
-"""In columns: the 72 of an e-mail and the frame."""
 _STYLES = {
     Style.BOLD: "bold",
     Style.ITALIC: "italic",
@@ -60,9 +58,7 @@ def show(alert: Alert, console: Console, *, channel: str = "all") -> None:
     """
     for name in CHANNELS if channel == "all" else [channel]:
         title, content = CHANNELS[name](alert)
-        console.print(
-            Panel(content, title=printable_text(title, "bold"), title_align="left", width=WIDTH, padding=(0, 1))
-        )
+        show_box(console, title, content)
 
 
 def _email(alert: Alert) -> tuple[str, RenderableType]:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -68,10 +68,15 @@ def _alert(alert: Alert) -> str:
         "chat": _notification(amazon_q.notification(alert)["content"]),
         "sms": _linked(text_message),
         "sms_length": str(len(text_message)),
-        "time": f"{at:%H:%M}" if (at := formatting.seen_at(alert) or alert.data_as_of) else "",
+        "time": f"{at.astimezone(zone):%H:%M}" if (at := _sent_at(alert)) else "",
         "json": escape(json.dumps(json.loads(sns.json_body(alert)), ensure_ascii=False, indent=2)),
     }
     return _filled(_ALERT.read_text(encoding="utf-8"), parts)
+
+
+def _sent_at(alert: Alert) -> datetime | None:
+    built_at = alert.summary.at if alert.summary else None
+    return built_at or formatting.seen_at(alert) or alert.data_as_of
 
 
 def _notification(content: Mapping[str, Any]) -> str:

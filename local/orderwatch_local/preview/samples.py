@@ -12,11 +12,12 @@ from orderwatch.alerts.kinds import (
     KIND_BLOCKED,
     KIND_CONNECTION_RECOVERED,
     KIND_LATE,
+    KIND_RESTOCKED,
     KIND_STUCK,
     KIND_WATCH_STARTED,
     severity_of,
 )
-from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder, Backlog, BacklogOrder
+from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder, AlertShipment, Backlog, BacklogOrder
 from orderwatch.deadlines.alerts import deadline_alert
 from orderwatch.deadlines.rules import Deadline, DeadlineRules
 from orderwatch.errors import UnauthorizedError
@@ -42,6 +43,7 @@ from orderwatch_local.preview.summary_sample import summary_sample
 
 NOW = datetime(2026, 3, 4, 12, 32, tzinfo=UTC)
 SHOP = AlertConnection(id="conn-7f3a", name="Nordic Outdoor", integration="shopify", time_zone="Europe/Berlin")
+WAREHOUSES = {"wh_01HZX": "Hamburg", "wh_02KTB": "Lyon"}
 ADMIN = "https://admin.example.com/nordic-outdoor"
 
 _TENT = (
@@ -69,6 +71,7 @@ def order_alert(kind: str, *, alert_id: str = "5b1f0c9a7d3e4862b0a94c17e6f2d835"
         "seen_at": NOW + timedelta(minutes=3),
         "currency": "EUR",
         "total_price": Decimal("129.90"),
+        "warehouses": WAREHOUSES,
     }
     return Alert(
         alert_id=alert_id,
@@ -88,7 +91,7 @@ _TENT_LINE = AlertLineItem(
     quantity=Decimal(1),
     unit_price=Decimal("89.00"),
     on_hand=Decimal(14),
-    on_hand_by_warehouse={"Hamburg": Decimal(9), "Lyon": Decimal(5)},
+    on_hand_by_warehouse={"wh_01HZX": Decimal(9), "wh_02KTB": Decimal(5)},
     image_url="https://cdn.example.com/tent-2p.jpg",
     url=f"{ADMIN}/products/901",
     product_id="901",
@@ -101,7 +104,7 @@ _SOCKS_LINE = AlertLineItem(
     quantity=Decimal(2),
     unit_price=Decimal("15.50"),
     on_hand=Decimal(1),
-    on_hand_by_warehouse={"Hamburg": Decimal(1), "Lyon": Decimal(0)},
+    on_hand_by_warehouse={"wh_01HZX": Decimal(1), "wh_02KTB": Decimal(0)},
     product_id="417",
     is_kit=False,
     active=True,
@@ -159,35 +162,55 @@ def _backordered() -> Alert:
     )
 
 
+_PARCEL = AlertShipment(
+    carrier="DHL",
+    tracking_number="00340434161094042557",
+    tracking_url="https://www.dhl.com/track?id=00340434161094042557",
+    status="shipped",
+    warehouse="wh_01HZX",
+)
+
+
+def _shipped(line: AlertLineItem, units: int, warehouse: str | None = None) -> AlertLineItem:
+    return line.model_copy(update={"shipped": Decimal(units), "warehouse": warehouse})
+
+
 def _cancelled() -> Alert:
+    return order_alert(
+        "order.cancelled",
+        raw_status="cancelled_by_customer",
+        previous_status="partially_fulfilled",
+        shipments=(_PARCEL,),
+        line_items=(_shipped(_TENT_LINE, 1), _shipped(_SOCKS_LINE, 0)),
+    )
+
+
+def _other() -> Alert:
     hebrew = AlertLineItem(
         sku="BAG-01", name="תיק גב עמיד במים 40 ליטר", quantity=Decimal(1), on_hand=Decimal(3), is_kit=True
     )
     lines = [AlertLineItem(sku=f"PART-{number:03}", quantity=Decimal(number)) for number in range(2, 101)]
     return order_alert(
-        "order.cancelled",
+        "order.other",
         number="הזמנה-88",
         url=None,
         currency=None,
         total_price=None,
         previous_status=None,
         previous_status_since=None,
-        raw_status="cancelled_by_customer",
-        shipments=1,
+        raw_status="On hold: fraud review",
+        shipments=(AlertShipment(),),
+        unknown_shipments=1,
         line_items=(hebrew, *lines),
         more_line_items=200,
     )
-
-
-def _other() -> Alert:
-    return order_alert("order.other", raw_status="On hold: fraud review", currency="KWD", total_price=Decimal("12.5"))
 
 
 def _recovered() -> Alert:
     return order_alert("order.recovered", status="processing", previous_status="exception")
 
 
-def _deadline(kind: str, *, at: datetime, ship_by: datetime | None, status: str) -> Alert:
+def _deadline(kind: str, *, at: datetime, ship_by: datetime | None, status: str, **more: object) -> Alert:
     rules = DeadlineRules(ZoneInfo("Europe/Berlin"), late_warning_hours=24, stuck_days=3)
     placed = NOW - timedelta(days=5)
     facts: dict[str, Any] = {
@@ -200,9 +223,40 @@ def _deadline(kind: str, *, at: datetime, ship_by: datetime | None, status: str)
         "shipping_method": "Standard",
         "line_items": (_TENT_LINE, _SOCKS_LINE),
     }
-    order = order_alert("order.other", **facts, ship_by=ship_by).order
+    order = order_alert("order.other", **facts | more, ship_by=ship_by).order
     assert order is not None  # noqa: S101 - every order alert has an order
     return deadline_alert(Deadline(at, kind), order=order, rules=rules, connection=SHOP, data_as_of=NOW)
+
+
+def _restocked(*, number: int = 1042) -> Alert:
+    coffee = AlertLineItem(
+        sku="KENYA-1KG",
+        name="Kenya, whole beans, 1 kg",
+        quantity=Decimal(3),
+        shipped=Decimal(number % 2),
+        unit_price=Decimal("24.90"),
+        on_hand=Decimal(40),
+        on_hand_by_warehouse={"Hamburg": Decimal(38), "Lyon": Decimal(2)},
+        product_id="55",
+        is_kit=False,
+        active=True,
+    )
+    return order_alert(
+        KIND_RESTOCKED,
+        alert_id=f"{number:032x}",
+        id=f"gid-{number}",
+        number=str(number),
+        url=f"{ADMIN}/orders/{number}",
+        status="backordered",
+        previous_status=None,
+        previous_status_since=None,
+        status_since=NOW - timedelta(days=6),
+        raw_status="out_of_stock",
+        updated_at=NOW - timedelta(days=6),
+        ship_by=datetime(2026, 3, number % 7 + 3, 16, tzinfo=UTC),
+        shipments=(),
+        line_items=(coffee,),
+    )
 
 
 def _digest() -> Alert:
@@ -221,7 +275,7 @@ def _digest() -> Alert:
             currency="EUR" if number % 3 else "USD",
             raw_status="Supplier delayed" if number % 4 else "Discontinued",
             ship_by=datetime(2026, 3, number % 7 + 3, 16, tzinfo=UTC) if number % 5 else None,
-            line_items=(lamp, stove) if number % 4 == 0 else (lamp,),
+            line_items=(lamp, _shipped(stove, number % 8 // 4)) if number % 4 == 0 else (lamp,),
         )
         for number in range(1042, 1054)
     ]
@@ -275,7 +329,7 @@ def _watch_started() -> Alert:
 
 
 def _quarantined() -> Alert:
-    reasons = {"gid-5501077": "status: missing", "gid-5501081": "status: string_too_long"}
+    reasons = {"gid-5501077": "status is missing", "gid-5501081": "status has more than 128 characters"}
     notice = quarantine_alert(reasons, connection=SHOP, now=NOW)
     assert notice is not None  # noqa: S101 - there are reasons
     return notice
@@ -318,9 +372,24 @@ SAMPLES: dict[str, Alert] = {
     "order.cancelled": _cancelled(),
     "order.other": _other(),
     "order.recovered": _recovered(),
-    "order.at_risk": _deadline(KIND_AT_RISK, at=_TODAY_ENDS - timedelta(days=1), ship_by=_TODAY, status="open"),
-    "order.late": _deadline(KIND_LATE, at=NOW, ship_by=NOW, status="partially_fulfilled"),
+    "order.at_risk": _deadline(
+        KIND_AT_RISK,
+        at=_TODAY_ENDS - timedelta(days=1),
+        ship_by=_TODAY,
+        status="open",
+        shipments=(),
+        line_items=(_shipped(_TENT_LINE, 0, "wh_01HZX"), _shipped(_SOCKS_LINE, 0, "wh_02KTB")),
+    ),
+    "order.late": _deadline(
+        KIND_LATE,
+        at=NOW,
+        ship_by=NOW,
+        status="partially_fulfilled",
+        shipments=(_PARCEL,),
+        line_items=(_shipped(_TENT_LINE, 1, "wh_01HZX"), _shipped(_SOCKS_LINE, 1, "wh_01HZX")),
+    ),
     "order.stuck": _deadline(KIND_STUCK, at=_TODAY_ENDS - timedelta(days=1), ship_by=None, status="confirmed"),
+    "order.restocked": _restocked(),
     "order.digest": _digest(),
     "connection.blocked": _blocked(),
     "connection.unauthorized": _unauthorized(),

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from orderwatch_local.simulator.clock import Clock
 from orderwatch_local.simulator.exchange import Headers, RefusedError, Request, Response, json_response
-from orderwatch_local.simulator.filters import CONNECTION_GRAMMAR, ListQuery, read_list_query
+from orderwatch_local.simulator.filters import CONNECTION_GRAMMAR, WAREHOUSE_GRAMMAR, ListQuery, read_list_query
 from orderwatch_local.simulator.limits import Budget, PageTokens, RateLimiter, Spelling
 from orderwatch_local.simulator.mirror import Resource
 from orderwatch_local.simulator.records import Record
@@ -78,6 +78,7 @@ _ROUTES = (
     _Route("POST", ("connections", "sync"), "sync"),
     _Route("GET", ("connections",), "list_connections"),
     _Route("GET", ("connections", _ANY), "get_connection"),
+    _Route("GET", ("cart", "warehouses"), "list_warehouses"),
     *(_Route("GET", ("cart", resource), f"list_{resource}") for resource in Resource),
     *(_Route("GET", ("cart", resource, _ANY), f"get_{resource}") for resource in Resource),
 )
@@ -134,7 +135,10 @@ class Trackstar:
             "list_connections": self._list_connections,
             "get_connection": self._get_connection,
         }
-        self._shop_endpoints: dict[str, ShopEndpoint] = {"sync": self._sync}
+        self._shop_endpoints: dict[str, ShopEndpoint] = {
+            "sync": self._sync,
+            "list_warehouses": self._list_warehouses,
+        }
         for resource in Resource:
             self._shop_endpoints[f"list_{resource}"] = self._listing(resource)
             self._shop_endpoints[f"get_{resource}"] = self._getting(resource)
@@ -229,6 +233,13 @@ class Trackstar:
 
         return answer
 
+    def _list_warehouses(self, shop: Shop, request: Request, _: str) -> Response:
+        if shop.quirks.lacks_warehouses:
+            raise _not_implemented("warehouses")
+        query = read_list_query(request.query, WAREHOUSE_GRAMMAR)
+        scope = f"warehouses of {shop.connection_id}"
+        return json_response(self._tokens.page(shop.warehouses, query, scope, paging=shop.quirks.paging))
+
     def _list_connections(self, request: Request, _: str) -> Response:
         query = read_list_query(request.query, CONNECTION_GRAMMAR)
         return json_response(self._tokens.page(self._connections(query), query, scope="connections"))
@@ -268,7 +279,11 @@ def _matches(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
 
 def _require(resource: Resource, shop: Shop) -> None:
     if resource in shop.quirks.lacks:
-        raise RefusedError(501, f"This integration does not implement {resource}", origin="integration")
+        raise _not_implemented(resource)
+
+
+def _not_implemented(what: str) -> RefusedError:
+    return RefusedError(501, f"This integration does not implement {what}", origin="integration")
 
 
 def _too_many(budget: Budget) -> str:

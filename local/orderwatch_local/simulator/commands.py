@@ -20,7 +20,7 @@ LISTED = 5
 """Orders of each shop that `orders` lists by default."""
 _FINAL = ("fulfilled", "cancelled")
 _PREFIX = "conn_"
-HELP = """\
+_HELP = """\
 orders [SHOP] [STATUS] [COUNT]  list orders, newest first
 fail ORDER [STATUS] ["REASON"]  set a problem status
 set ORDER STATUS ["REASON"]     set any status
@@ -29,12 +29,14 @@ storm COUNT STATUS [SHOP]       set a status for many orders
 block [SHOP] [products]         lock Trackstar out
 unblock [SHOP]                  let Trackstar in again
 sync now                        sync every shop
-help                            show this help
+{status}help                            show this help
 quit                            stop the shops
 
 ORDER is an order number, SHOP a connection (default: the
 first shop). Example:
   fail 1042 exception "Address verification failed\""""
+"""The text of `help`; `status` is the line of that command, where there is one."""
+_STATUS = "status                          show health and last poll\n"
 
 
 class CommandError(OrderwatchError):
@@ -67,6 +69,10 @@ class ShopCommands:
             "help": self._help,
             "quit": self._quit,
         }
+
+    def add_status(self, status: Callable[[], str]) -> None:
+        """Add the command `status`, which shows the text that the function returns."""
+        self._commands["status"] = lambda _: status()
 
     @property
     def names(self) -> list[str]:
@@ -163,7 +169,7 @@ class ShopCommands:
         return "\n".join(lines)
 
     def _help(self, _: Sequence[str]) -> str:
-        return HELP
+        return _HELP.format(status=_STATUS if "status" in self._commands else "")
 
     def _quit(self, _: Sequence[str]) -> str:
         raise QuitError

@@ -26,6 +26,7 @@ ORDER_GRAMMAR: Grammar = {
 }
 PRODUCT_GRAMMAR: Grammar = {"ids": frozenset({"in"})}
 CONNECTION_GRAMMAR: Grammar = {}
+WAREHOUSE_GRAMMAR: Grammar = {}
 
 _PARAMETER = re.compile(r"([a-z_]+)(?:\[([a-z]+)\])?", re.ASCII)
 _FILTER_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)

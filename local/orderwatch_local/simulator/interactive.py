@@ -5,16 +5,16 @@ import os
 import shlex
 import shutil
 import sys
-import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from queue import SimpleQueue
 from typing import TextIO
 
 from orderwatch import clock
 from orderwatch_cli.command_hints import program
-from orderwatch_cli.output import printable
+from orderwatch_cli.output import printable, wrapped
 from orderwatch_local.cloud.watch import token_variable
 from orderwatch_local.simulator import LiveClock, Script, Trackstar, day_of_three_shops, serve
 from orderwatch_local.simulator.commands import CommandError, QuitError, ShopCommands
@@ -47,6 +47,10 @@ class Prompt:
         self._lock = threading.Lock()
         self._is_asking = False
         self.is_interactive = _is_foreground(source) and out.isatty()
+
+    def add_status(self, status: Callable[[], str]) -> None:
+        """Add the command `status`, which shows the text that the function returns."""
+        self._commands.add_status(status)
 
     def say(self, text: str) -> None:
         """Show a text; on a terminal, above the prompt and its input."""
@@ -87,9 +91,9 @@ class Prompt:
 
     def _wrapped(self, text: str) -> str:
         """Wrap long lines between words, where a terminal would break them anywhere."""
-        lines = printable(text).split("\n")
         width = shutil.get_terminal_size().columns if self.is_interactive else sys.maxsize
-        return "\n".join(line if len(line) <= width else textwrap.fill(line, width) for line in lines)
+        lines = ([line] if len(line) <= width else wrapped(line, width) for line in printable(text).split("\n"))
+        return "\n".join(chain.from_iterable(lines))
 
     def _typed(self) -> Iterator[str]:
         ask = _editable_input(self._commands.names)

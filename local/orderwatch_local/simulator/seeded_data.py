@@ -10,6 +10,7 @@ from random import Random
 from orderwatch_local.simulator.records import Record, amount, seeded, stamp
 
 WAREHOUSES = ("wh-east", "wh-west")
+_WAREHOUSE_NAMES = ("Bethlehem (PA)", "Reno (NV)")
 
 _MAKES = ("Alpine", "Café", "Köln", "Sora", "Ñandú", "Prairie", "Åse", "Atlas", "Lumière", "Harbour", "抹茶", "Tundra")
 _THINGS = (
@@ -48,6 +49,14 @@ class Catalogue:
     def for_sale(self) -> list[Record]:
         """Return what can be ordered: active variants, without their parents."""
         return [product for product in self.products if product["active"] and not is_parent(product)]
+
+
+def seeded_warehouses() -> list[Record]:
+    """Return the warehouses that have the stock of every seeded product."""
+    return [
+        {"id": each, "name": name, "code": each.removeprefix("wh-").upper(), "address": {"city": name}}
+        for each, name in zip(WAREHOUSES, _WAREHOUSE_NAMES, strict=True)
+    ]
 
 
 def is_parent(product: Record) -> bool:

@@ -20,6 +20,7 @@ from orderwatch_local.simulator.filters import ListQuery
 from orderwatch_local.simulator.limits import Paging
 from orderwatch_local.simulator.mirror import Garbling, Mirror, Resource, TrackstarDates
 from orderwatch_local.simulator.records import Record, blocks, stamp
+from orderwatch_local.simulator.seeded_data import seeded_warehouses
 
 HOURLY = 3600
 
@@ -69,6 +70,7 @@ class Quirks:
         no_sync_time: What its schedules have where they have no time of a sync.
         refuse_token: The refusal of a page token of its lists; None: the token is accepted.
         null_if_empty: Whether an empty list has `null` in place of its records.
+        lacks_warehouses: Whether it does not implement warehouses: 501.
     """
 
     lacks: Collection[Resource] = frozenset()
@@ -86,6 +88,7 @@ class Quirks:
     no_sync_time: str | None = None
     refuse_token: Callable[[str], RefusedError | None] = lambda _: None
     null_if_empty: bool = False
+    lacks_warehouses: bool = False
 
 
 class Shop:
@@ -104,6 +107,7 @@ class Shop:
         quirks: The integration's deviations.
         errors: The connection's `errors[]`; `sync` copies nothing that an error blocks.
         visible_changes: The visible changes of order statuses, in the order in which they became visible.
+        warehouses: The warehouses that the API serves, without a sync.
     """
 
     def __init__(
@@ -124,6 +128,7 @@ class Shop:
         self.quirks = Quirks()
         self.errors: list[Record] = []
         self.visible_changes: list[VisibleChange] = []
+        self.warehouses = seeded_warehouses()
         self._clock = clock
         self._created_at = clock.now()
         self._completed = dict.fromkeys(Resource, historical_sync_completed)

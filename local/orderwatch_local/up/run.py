@@ -65,9 +65,15 @@ def run_up(
             _attend(lambda: for_sam.run_for_sam(watch, network, trackstar_url=url, log=log, until=over), prompt, over)
             return
         _show_introduction(request, watch, screen)
+        status = _new_status(request)
+        if prompt:
+            prompt.add_status(lambda: status.full_line(clock.now()))
         with nullcontext() if as_json else _summary_at_end(watch, screen):
             _attend(
-                lambda: _poll_until(over, request, watch, screen), prompt, over, lambda: _invite(watch, screen, over)
+                lambda: _poll_until(over, request, watch, screen, status),
+                prompt,
+                over,
+                lambda: _invite(watch, screen, over),
             )
 
 
@@ -129,7 +135,7 @@ def _invite(watch: Watch, screen: Screen, over: threading.Event) -> None:
             return
     screen.say("change an order, for example:")
     screen.say('fail 1042 exception "Address verification failed"', to_copy=True)
-    screen.say("`orders` lists orders, `help` all commands, `quit` stops it")
+    screen.say("`orders` lists orders, `status` shows the watch, `help` lists all commands, `quit` stops it")
 
 
 @contextmanager
@@ -186,20 +192,33 @@ def _show_summary(watch: Watch, screen: Screen) -> None:
 def _show_introduction(request: Request, watch: Watch, screen: Screen) -> None:
     often = f"every {request.every:g} s" if request.every else f"by {request.schedule}"
     screen.say(f"watching {plural(len(request.shops), 'shop')}, polled {often}; Ctrl-C stops it")
-    screen.say(f"inspect it: {program()} shops --endpoint-url {watch.cloud.endpoint}", to_copy=True)
-    screen.say(f"or with the AWS CLI: {_aws_command(watch.cloud)}", to_copy=True)
+    screen.say("inspect it, in another terminal:")
+    screen.say(f"{program()} shops --endpoint-url {watch.cloud.endpoint}", to_copy=True)
+    screen.say("or with the AWS CLI:")
+    for line in _aws_commands(watch.cloud):
+        screen.say(line, to_copy=True)
 
 
-def _aws_command(cloud: LocalCloud) -> str:
-    credentials = f"AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(cloud.credentials_file))} AWS_PROFILE=default"
-    return f"{credentials} aws --region {LOCAL_REGION} --endpoint-url {cloud.endpoint} ssm describe-parameters"
+def _aws_commands(cloud: LocalCloud) -> list[str]:
+    return [
+        f"export AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(cloud.credentials_file))}",
+        f"export AWS_PROFILE=default AWS_REGION={LOCAL_REGION}",
+        f"aws --endpoint-url {cloud.endpoint} ssm describe-parameters",
+    ]
 
 
-def _poll_until(until: threading.Event, request: Request, watch: Watch, screen: Screen) -> None:
-    """Poll and show the status."""
+def _new_status(request: Request) -> WatchStatus:
     names = {shop.connection_id: shop.name or shop.connection_id for shop in request.shops}
-    every = timedelta(seconds=request.every) if request.every else None
-    status = WatchStatus(names, every or interval_of(request.schedule), started_at=clock.now())
+    return WatchStatus(names, _every(request) or interval_of(request.schedule), started_at=clock.now())
+
+
+def _every(request: Request) -> timedelta | None:
+    return timedelta(seconds=request.every) if request.every else None
+
+
+def _poll_until(until: threading.Event, request: Request, watch: Watch, screen: Screen, status: WatchStatus) -> None:
+    """Poll and show the status."""
+    every = _every(request)
     log = PollLog(watch.cloud.client("logs"), watch.cloud.log_group(watch.outputs.poll_orders_function_name))
     watch.poll_now()
     with screen.showing(status):

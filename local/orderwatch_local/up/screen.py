@@ -10,8 +10,9 @@ from rich.live import Live
 from rich.text import Text
 
 from orderwatch import clock
-from orderwatch_cli.output import printable_json, printable_text
-from orderwatch_local.cloud.inbox import Mail, show_box
+from orderwatch_cli.output import printable, printable_json, printable_text, wrapped
+from orderwatch_local.box import show_box
+from orderwatch_local.cloud.inbox import Mail
 from orderwatch_local.up.status import WatchStatus
 
 PLAIN_LINE_EVERY = timedelta(minutes=1)
@@ -29,7 +30,7 @@ class Screen:
         out: Gets the messages.
         log: Gets everything else.
         as_json: Messages are one `orderwatch.alert.v1` a line.
-        has_prompt: A prompt takes the place of the status line.
+        has_prompt: A prompt takes the place of the status line, which is shown above it when the health changes.
     """
 
     def __init__(self, out: Console, log: Console, *, as_json: bool, has_prompt: bool = False) -> None:
@@ -39,6 +40,7 @@ class Screen:
         # Only one console may write while a line is live, or Rich rewrites the wrong line.
         self._log = out if self.is_live else log
         self._next_plain = clock.now()
+        self._shown_health = ""
 
     def step(self, what: str) -> AbstractContextManager[object]:
         """Show that a step is running until the block ends."""
@@ -47,7 +49,8 @@ class Screen:
 
     def say(self, text: str, *, to_copy: bool = False) -> None:
         """Show one line. A line to copy is never wrapped; others are wrapped between words on a terminal."""
-        self._log.print(printable_text(text), soft_wrap=to_copy or not self._log.is_terminal)
+        width = self._log.width if self._log.is_terminal and not to_copy else None
+        self._log.print(Text("\n".join(wrapped(printable(text), width))), soft_wrap=True)
 
     def report(self, text: str) -> None:
         """Show one line with the time of day."""
@@ -71,17 +74,24 @@ class Screen:
             self.say("stopping ...")
 
     def update(self, status: WatchStatus) -> None:
-        """Show a plain status line if one is due. A live line updates itself."""
+        """Show a plain status line if one is due, or above a prompt if the health changed.
+
+        A live line updates itself.
+        """
         now = clock.now()
-        if not (self.is_live or self._has_prompt) and now >= self._next_plain:
+        if self._has_prompt:
+            is_due, self._shown_health = status.health != self._shown_health, status.health
+        else:
+            is_due = not self.is_live and now >= self._next_plain
+        if is_due:
             self._next_plain = now + PLAIN_LINE_EVERY
-            self.report(status.line(now, width=200))
+            self.report(status.full_line(now))
 
     def show_mail(self, mail: Mail, *, for_operators: bool = False) -> None:
         """Show a message as its reader gets it."""
         note = FOR_OPERATORS if for_operators else None
         if self._out.is_terminal:
-            show_box(self._out, mail, note=note)
+            show_box(self._out, mail.subject, printable_text(mail.text.rstrip()), note=note)
         else:
             head = f"{mail.subject} ({note})" if note else mail.subject
             self._out.print(printable_text(f"{head}\n{mail.text.rstrip()}\n"), soft_wrap=True)

@@ -135,27 +135,35 @@ class WatchStatus:
                 return line
         return ""
 
+    def full_line(self, now: datetime) -> str:
+        """Return the longest form of the status line."""
+        return _SEPARATOR.join(self._parts(now))
+
     def _parts(self, now: datetime) -> list[str]:
         shops = next(iter(self.names.values())) if len(self.names) == 1 else f"{len(self.names)} shops"
         last_poll = self._last_poll(now, "last poll {ago}: {orders} read, {moved} changed")
-        parts = [f"watching {clean(shops)}", *self._health(), last_poll, *self._next_poll(now)]
+        parts = [f"watching {clean(shops)}", *filter(None, [self.health]), last_poll, *self._next_poll(now)]
         return parts + ([f"shop's clock {self.vendor_time:%d %b %H:%M} UTC"] if self.vendor_time else [])
 
     def _short_parts(self, now: datetime) -> list[str]:
         last_poll = self._last_poll(now, "{orders} read {ago}")
-        parts = [plural(len(self.names), "shop"), *self._health(), last_poll, *self._next_poll(now)]
+        parts = [plural(len(self.names), "shop"), *filter(None, [self.health]), last_poll, *self._next_poll(now)]
         return parts + ([f"shop {self.vendor_time:%H:%M}"] if self.vendor_time else [])
 
-    def _health(self) -> list[str]:
-        """`blocked since 13:02`; with the name if other shops are watched too, and the number if several are."""
+    @property
+    def health(self) -> str:
+        """`blocked since 13:02`; with the name if other shops are watched too, and the number if several are.
+
+        It is empty if all shops are healthy.
+        """
         if not self.unhealthy:
-            return []
+            return ""
         (connection_id, (state, since)), *others = self.unhealthy.items()
         if others:
             first = min(moment for _, moment in self.unhealthy.values())
-            return [f"{len(self.unhealthy)} shops not visible since {first.astimezone():%H:%M}"]
+            return f"{len(self.unhealthy)} shops not visible since {first.astimezone():%H:%M}"
         name = f"{clean(self.names[connection_id])} " if len(self.names) > 1 else ""
-        return [f"{name}{state.replace('_', ' ')} since {since.astimezone():%H:%M}"]
+        return f"{name}{state.replace('_', ' ')} since {since.astimezone():%H:%M}"
 
     def _last_poll(self, now: datetime, form: str) -> str:
         if self.failing_since:

@@ -85,8 +85,10 @@ def test_disconnect_asks_and_keeps_the_orders(with_key: Operated) -> None:
     with_key.run("connect", CONNECTION, "--name", "Nordic Outdoor", stdin=TOKEN)
     with_key.create(TABLE)
     with_key.polled(CONNECTION)
-    assert with_key.run("disconnect", CONNECTION, stdin="n\n").code == 1
-    assert with_key.parameters() == KEY | SHOP
+    for refusal in ("n\n", ""):
+        ran = with_key.run("disconnect", CONNECTION, stdin=refusal)
+        assert (ran.code, "nothing was changed: answer y on standard input, or use --yes" in ran.err) == (1, True)
+        assert with_key.parameters() == KEY | SHOP
     ran = with_key.run("disconnect", CONNECTION, stdin="y\n")
     assert (ran.code, "are kept" in ran.out) == (0, True)
     assert with_key.parameters() == KEY

@@ -17,6 +17,7 @@ PARAMETER = f"connections/{CONNECTION}/settings"
 @pytest.fixture
 def connected(operated: Operated) -> Operated:
     operated.connect(CONNECTION, TOKEN)
+    operated.put(f"connections/{CONNECTION}/name", "Nordic Outdoor")
     return operated
 
 
@@ -44,10 +45,13 @@ def test_settings_are_shown_as_a_table_with_those_of_the_stack(connected: Operat
     def shown() -> list[list[str]]:
         ran = connected.run("settings", CONNECTION)
         assert (ran.code, ran.err) == (0, "")
-        return [re.split(r" {2,}", line.strip()) for line in ran.out.splitlines()]
+        title, *lines = ran.out.splitlines()
+        assert title == f"Nordic Outdoor ({CONNECTION})"
+        return [re.split(r" {2,}", line.strip()) for line in lines]
 
     working_days = ["working days", "mon, tue, wed, thu, fri"]
-    rest = [["late warning hours", "24", "stack"], ["stuck days", "3", "stack"]]
+    warehouses = ["warehouses", "as Trackstar names them", "Trackstar"]
+    rest = [["late warning hours", "24", "stack"], ["stuck days", "3", "stack"], warehouses]
     zone, holidays = ["time zone", "Europe/Vienna", "stack"], ["holidays", "none", "stack"]
     headings = ["setting", "value", "set by"]
     assert shown() == [headings, zone, [*working_days, "stack"], holidays, *rest]
@@ -55,7 +59,9 @@ def test_settings_are_shown_as_a_table_with_those_of_the_stack(connected: Operat
         "settings", CONNECTION, "--time-zone", "Europe/Berlin", "--holiday", "2026-12-24", "--stuck-days", "0"
     )
     own = [["time zone", "Europe/Berlin", "shop"], [*working_days, "stack"], ["holidays", "2026-12-24", "shop"]]
-    assert shown() == [headings, *own, rest[0], ["stuck days", "0", "shop"]]
+    assert shown() == [headings, *own, rest[0], ["stuck days", "0", "shop"], warehouses]
+    connected.run("settings", CONNECTION, "--warehouse", "wh_1=Hamburg", "--warehouse", "wh_2=Lyon Sud")
+    assert shown()[-1] == ["warehouses", "wh_1=Hamburg, wh_2=Lyon Sud", "shop"]
 
 
 def test_holidays_of_this_year_and_the_next(connected: Operated) -> None:
@@ -69,6 +75,32 @@ def test_holidays_of_this_year_and_the_next(connected: Operated) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (["wh_3=Köln"], {"wh_1": "Hamburg", "wh_2": "Lyon", "wh_3": "Köln"}),
+        (["wh_1= Hamburg Nord ", "wh_2="], {"wh_1": "Hamburg Nord"}),
+        (["wh_3="], {"wh_1": "Hamburg", "wh_2": "Lyon"}),
+        (["wh_1=A=B"], {"wh_1": "A=B", "wh_2": "Lyon"}),
+        (["wh_1=", "wh_2="], None),
+        (["wh_1=", "wh_1=Hamburg Nord"], {"wh_1": "Hamburg Nord", "wh_2": "Lyon"}),
+    ],
+)
+def test_warehouses_are_named_one_by_one(connected: Operated, given: list[str], names: dict[str, str] | None) -> None:
+    connected.put(PARAMETER, '{"stuck_days": 2, "warehouses": {"wh_1": "Hamburg", "wh_2": "Lyon"}}')
+    ran = connected.run("settings", CONNECTION, *(word for each in given for word in ("--warehouse", each)))
+    assert (ran.code, ran.err) == (0, "")
+    assert stored(connected) == {"stuck_days": 2} | ({"warehouses": names} if names else {})
+
+
+def test_settings_that_fit_no_parameter_are_not_stored(connected: Operated) -> None:
+    names = [f"warehouse-with-a-long-id-{number}={'x' * 60}" for number in range(60)]
+    ran = connected.run("settings", CONNECTION, *(word for each in names for word in ("--warehouse", each)))
+    assert ran.code == 1
+    assert "characters, and a parameter holds 4096: set fewer holidays or warehouses" in ran.err
+    assert stored(connected) is None
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--time-zone", "Europe/Nowhere"), "time_zone"),
@@ -77,6 +109,9 @@ def test_holidays_of_this_year_and_the_next(connected: Operated) -> None:
         (("--late-warning-hours", "-1"), "not valid: late_warning_hours: must be at least 0; nothing was stored"),
         (("--stuck-days", "366"), "stuck_days: must be at most 365"),
         (("--holiday", "24.12.2026"), "not valid: holidays: must be a date such as 2026-12-24; nothing was stored"),
+        (("--warehouse", "Hamburg"), "--warehouse 'Hamburg' is not ID=NAME, such as wh_01HZX=Hamburg"),
+        (("--warehouse", "=Hamburg"), "--warehouse '=Hamburg' is not ID=NAME"),
+        (("--warehouse", f"wh_1={'x' * 81}"), "not valid: warehouses: has more than 80 characters; nothing was stored"),
         (("--holidays-of", "Atlantis"), "the holidays of 'Atlantis' are unknown"),
     ],
 )

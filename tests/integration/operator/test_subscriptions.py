@@ -92,7 +92,7 @@ def test_list_names_what_a_mail_scanner_can_end(operated: Operated, sns: FakeSns
     ]
     out = operated.run("subscriptions").out
     assert "confirmed by link" in out
-    assert "Unsubscribe, then run: orderwatch subscribe EMAIL" in out
+    assert "Unsubscribe, then run:\norderwatch subscribe EMAIL\n" in out
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,11 @@ class TrackstarError(OrderwatchError):
         """Whether the vendor refused this request, and not the caller: any 4xx but 401, 403 and 429."""
         return self.status in _CLIENT_ERRORS and self.status not in {401, 403, 429}
 
+    @property
+    def is_permanent(self) -> bool:
+        """Whether the same request will be refused again: any 4xx, or 501. A 429 becomes an `UnavailableError`."""
+        return self.status in _CLIENT_ERRORS or self.status == 501  # noqa: PLR2004 - not implemented
+
 
 class UnauthorizedError(TrackstarError):
     """401: the API key or the access token is wrong."""

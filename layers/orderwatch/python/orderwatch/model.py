@@ -12,8 +12,9 @@ _PHRASES = {
     "less_than_equal": "must be at most {le}",
     "too_short": "has fewer than {min_length} entries",
     "too_long": "has more than {max_length} entries",
-    "string_too_short": "is too short",
+    "string_too_short": "is empty",
     "string_too_long": "has more than {max_length} characters",
+    "string_pattern_mismatch": "is malformed",
     "enum": "must be one of {expected}",
     "literal_error": "must be {expected}",
     "json_invalid": "is no JSON",
@@ -60,7 +61,17 @@ def in_words(flaw: Mapping[str, Any]) -> str:
     return f"must be {noun}" if noun else "is not valid"
 
 
-def flaws_in_words(error: ValidationError) -> str:
-    """Describe for people which fields are invalid and why, without their values."""
+def flaws_in_words(error: ValidationError, *, whole: str = "document") -> str:
+    """Describe for people which fields are invalid and why, without their values (rule 13).
+
+    Args:
+        error: The error.
+        whole: What to call the whole value.
+    """
     flaws = error.errors(include_url=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, flaw['loc'])) or 'document'}: {in_words(flaw)}" for flaw in flaws)
+    return "; ".join(_sentence(flaw, ".".join(map(str, flaw["loc"])) or whole) for flaw in flaws)
+
+
+def _sentence(flaw: Mapping[str, Any], field: str) -> str:
+    colon = ":" if flaw["type"] == "value_error" else ""  # our own message, which need not begin with a verb
+    return f"{field}{colon} {in_words(flaw)}"

@@ -11,21 +11,25 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple, Self
 
-from orderwatch.alerts.parts import MAX_TEXT
+from orderwatch.alerts.parts import MAX_TEXT, outstanding_units
 from orderwatch.deadlines.rules import NO_DEADLINE, DeadlineState
 from orderwatch.model import Model
 from orderwatch.reading.cursor import Cursor
 from orderwatch.sanitize import one_line
 from orderwatch.trackstar.connections import DEFAULT_SYNC_FREQUENCY
 from orderwatch.trackstar.fields import MAX_TEXT_LENGTH, RecordId, Sku
-from orderwatch.trackstar.orders import LineItem, OrderDetails, Version
+from orderwatch.trackstar.orders import OrderDetails, Version
 
 MAX_EXTRACT_LINES = 20
 """Lines of an extract: enough for the figures of a summary, and small compared with the 400 KB of a row."""
 
 
 class ExtractLine(Model):
-    """One line of an order, as its row stores it."""
+    """One line of an order of which something is still to ship, as its row stores it.
+
+    Attributes:
+        quantity: The units that are still to ship; None: unknown.
+    """
 
     sku: Sku = None
     quantity: Decimal | None = None
@@ -41,8 +45,8 @@ class Extract(Model):
         url: The order in the shop's own admin.
         currency: ISO 4217.
         total_price: In `currency`.
-        lines: At most `MAX_EXTRACT_LINES`.
-        more_lines: Number of further lines of the order.
+        lines: The lines of which something is still to ship; at most `MAX_EXTRACT_LINES`.
+        more_lines: Number of further such lines.
     """
 
     url: str | None = None
@@ -54,20 +58,23 @@ class Extract(Model):
     @classmethod
     def of(cls, details: OrderDetails) -> Self:
         """Extract a record."""
-        listed = details.line_items[:MAX_EXTRACT_LINES]
+        units = zip(details.line_items, details.shipped_units.by_line, strict=True)
+        lines = [(line, outstanding_units(line.quantity, shipped)) for line, shipped in units]
+        outstanding = [(line, quantity) for line, quantity in lines if quantity != 0]
+        listed = outstanding[:MAX_EXTRACT_LINES]
         return cls(
             url=one_line(details.external_system_url, MAX_TEXT_LENGTH) if details.external_system_url else None,
             currency=details.invoice_currency_code,
             total_price=details.total_price,
             lines=tuple(
                 ExtractLine(
-                    sku=one_line(item.product_sku, MAX_TEXT) if item.product_sku else None,
-                    quantity=item.quantity,
-                    product_id=product_id_of(item),
+                    sku=one_line(line.product_sku, MAX_TEXT) if line.product_sku else None,
+                    quantity=quantity,
+                    product_id=stored_id(line.product_id),
                 )
-                for item in listed
+                for line, quantity in listed
             ),
-            more_lines=len(details.line_items) - len(listed),
+            more_lines=len(outstanding) - len(listed),
         )
 
     def to_json(self) -> str:
@@ -80,9 +87,9 @@ class Extract(Model):
         return cls.model_validate(json.loads(text))
 
 
-def product_id_of(item: LineItem) -> str | None:
-    """The line's product id; None if it is missing or too long to be stored."""
-    return item.product_id if item.product_id and len(item.product_id) <= MAX_TEXT else None
+def stored_id(given: str | None) -> str | None:
+    """The id of a product or a warehouse; None if it is missing or too long to be stored."""
+    return given if given and len(given) <= MAX_TEXT else None
 
 
 READINGS_TO_BELIEVE = 3
@@ -120,6 +127,8 @@ class StoredOrder:
         deadline_state: The order's next deadline, and the latest one that passed.
         extract: The encoded `Extract`; None if the order neither needs attention nor is at risk.
         older_copy: The older copy that the last readings showed instead, if any.
+        restocked_at: For a backordered order: the end of the products' sync that showed everything in stock, as alerted
+            or recorded by the baseline (rule 23); None: not yet in this backorder.
     """
 
     status: str
@@ -134,6 +143,7 @@ class StoredOrder:
     deadline_state: DeadlineState = NO_DEADLINE
     extract: str | None = None
     older_copy: OlderCopy | None = None
+    restocked_at: datetime | None = None
 
     def is_counted(self, reading: datetime) -> bool:
         """Whether this reading, or a later one, has counted an older copy already."""
@@ -205,19 +215,21 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Syncs:
-    """Trackstar's syncs of a connection's orders.
+    """Trackstar's syncs of a connection.
 
     Attributes:
         frequency: How often Trackstar pulls the orders from the shop.
         last_end: When the last sync ended, by the vendor's clock; None if unknown.
         requested_at: When a sync was last requested, by our clock.
         refused_at: When Trackstar last refused such a request, by our clock.
+        products_end: The end of the sync of products that was looked at last; None before the first look (rule 23).
     """
 
     frequency: timedelta = DEFAULT_SYNC_FREQUENCY
     last_end: datetime | None = None
     requested_at: datetime | None = None
     refused_at: datetime | None = None
+    products_end: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,11 @@ from importlib.resources import files
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from orderwatch.errors import OrderwatchError
 from orderwatch.model import Model, in_words
+from orderwatch.sanitize import one_line
 
 
 def _existing_zone(name: str) -> str:
@@ -26,10 +27,23 @@ def _lower(value: Any) -> Any:
     return [each.lower() if isinstance(each, str) else each for each in value] if isinstance(value, list) else value
 
 
+def _one_line(text: str) -> str:
+    if text != one_line(text, len(text)):
+        raise ValueError("must be one line without control characters")
+    return text
+
+
 MAX_WARNING_HOURS = 720
 MAX_STUCK_DAYS = 365
 MAX_HOLIDAYS = 1000
 """Dates. A Parameter Store value of 4 KB holds about 280, an advanced one of 8 KB about 600."""
+
+MAX_WAREHOUSES = 200
+"""Names. A Parameter Store value of 4 KB holds about 100."""
+WarehouseId = Annotated[str, StringConstraints(min_length=1, max_length=160)]
+WarehouseName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_one_line)
+]
 
 
 class Weekday(StrEnum):
@@ -61,6 +75,7 @@ class ShopSettings(Model):
         holidays: Dates on which its warehouse does not ship.
         late_warning_hours: Hours before the ship-by at which an order is at risk; 0: never.
         stuck_days: Business days in one status after which an order without a ship-by is stuck; 0: never.
+        warehouses: Names of its warehouses, by id. Trackstar's name applies to a warehouse that is not here.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -70,6 +85,7 @@ class ShopSettings(Model):
     holidays: Annotated[frozenset[date], Field(max_length=MAX_HOLIDAYS)] | None = None
     late_warning_hours: Annotated[int, Field(ge=0, le=MAX_WARNING_HOURS)] | None = None
     stuck_days: Annotated[int, Field(ge=0, le=MAX_STUCK_DAYS)] | None = None
+    warehouses: Annotated[dict[WarehouseId, WarehouseName], Field(max_length=MAX_WAREHOUSES)] | None = None
 
 
 def read_shop_settings(text: str) -> ShopSettings:

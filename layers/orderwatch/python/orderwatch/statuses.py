@@ -18,6 +18,8 @@ DOCUMENTED_STATUSES = frozenset(
     }
 )
 """Trackstar's statuses (docs/trackstar.md). Trackstar may add others, and a shop may have its own."""
+BACKORDERED = "backordered"
+"""The status of orders that lack stock. Products do not explain any other status."""
 MAX_STATUS_LENGTH = 128
 """Characters of a status."""
 _SEPARATORS = re.compile(r"[\s_\-\u2010-\u2015]+")

@@ -58,8 +58,8 @@ class Alert(AlertPart):
     schema_: Literal["orderwatch.alert.v1"] = Field("orderwatch.alert.v1", alias="schema")
     alert_id: str = Field(description="The same transition always has the same id; use it to drop duplicates.")
     kind: str = Field(
-        description="`order.<status>`, `order.at_risk`, `order.late`, `order.stuck`, `order.recovered`, "
-        "`order.digest`, `connection.*`, `topic.*`, `watch.started`, `orders.quarantined`, "
+        description="`order.<status>`, `order.at_risk`, `order.late`, `order.stuck`, `order.restocked`, "
+        "`order.recovered`, `order.digest`, `connection.*`, `topic.*`, `watch.started`, `orders.quarantined`, "
         "`orders.unreadable_values`, `products.blocked`, `status.new`, `status.unknown`, `settings.refused`, "
         "`sync.refused`, `summary.daily`."
     )
@@ -111,6 +111,14 @@ class Alert(AlertPart):
     def replace(self, **changes: Unpack[AlertChanges]) -> Self:
         """The alert with other values in these fields."""
         return self.model_copy(update={**changes})
+
+
+def by_connection(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
+    """The alerts of each connection, in order of appearance."""
+    found: dict[str, list[Alert]] = {}
+    for alert in alerts:
+        found.setdefault(alert.connection_id, []).append(alert)
+    return found
 
 
 def alert_id(*parts: str) -> str:

@@ -9,7 +9,10 @@ KIND_AT_RISK = "order.at_risk"
 KIND_LATE = "order.late"
 KIND_STUCK = "order.stuck"
 DEADLINE_KINDS = frozenset({KIND_AT_RISK, KIND_LATE, KIND_STUCK})
-"""Kinds about an order whose deadline passed; its status has not changed."""
+"""Kinds about an order whose deadline passed."""
+KIND_RESTOCKED = "order.restocked"
+SAME_STATUS_KINDS = DEADLINE_KINDS | {KIND_RESTOCKED}
+"""Kinds about an order whose status has not changed."""
 KIND_BLOCKED = "connection.blocked"
 KIND_UNAUTHORIZED = "connection.unauthorized"
 KIND_STALE = "connection.stale"

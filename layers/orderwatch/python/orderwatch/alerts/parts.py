@@ -1,12 +1,12 @@
 """The parts of an alert: the shop, the order with its lines, the digest, the backlog."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Self, TypedDict, Unpack
 
-from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, computed_field
 
 from orderwatch.model import Model
 from orderwatch.sanitize import one_line
@@ -14,6 +14,10 @@ from orderwatch.sanitize import one_line
 MAX_LINE_ITEMS = 100
 """Maximum number of order lines in an alert. Together with `MAX_TEXT` it keeps the row far below DynamoDB's 400 KB."""
 MAX_TEXT = 160
+MAX_SHIPMENTS = 20
+"""Maximum number of shipments in an alert."""
+MAX_URL = 500
+"""Maximum characters of a shipment's link in an alert. A longer one is left out."""
 Number = Annotated[Decimal, PlainSerializer(lambda number: float(number or 0), return_type=float, when_used="json")]
 """A decimal that is serialized as a JSON number, so that a filter policy can compare it. Zero has no sign."""
 type ProductKey = tuple[str | None, str | None]
@@ -62,12 +66,29 @@ class AlertConnection(AlertPart):
         return type(self)(id=self.id, name=self.name, integration=integration, time_zone=self.time_zone)
 
 
+class ProductDetails(TypedDict):
+    """The fields of an `AlertLineItem` that its product's record gives."""
+
+    sku: str | None
+    name: str | None
+    on_hand: Decimal | None
+    on_hand_by_warehouse: Mapping[str, Decimal]
+    image_url: str | None
+    url: str | None
+    is_kit: bool | None
+    active: bool | None
+
+
 class AlertLineItem(AlertPart):
     """A line of the order, with details of its product where they are known."""
 
     sku: Line | None = None
     name: Line | None = None
-    quantity: Number | None = None
+    quantity: Number | None = Field(None, description="Units ordered; null: unknown.")
+    shipped: Number | None = Field(
+        None, description="Units that have left, at most those ordered; null: the shop lists no shipments."
+    )
+    warehouse: str | None = Field(None, description="Id of the warehouse that will ship the line; null: unknown.")
     unit_price: Number | None = None
     on_hand: Number | None = Field(None, description="Stock of the product in all warehouses, as of `data_as_of`.")
     on_hand_by_warehouse: dict[str, Number] = Field(default_factory=dict)
@@ -79,10 +100,41 @@ class AlertLineItem(AlertPart):
     )
     active: bool | None = Field(None, description="false: the shop no longer sells the product.")
 
+    @computed_field(  # type: ignore[prop-decorator]
+        description="Units still to ship: `quantity` less `shipped`; null: the quantity is unknown."
+    )
+    @property
+    def outstanding(self) -> Number | None:
+        """Units still to ship; None if the quantity is unknown."""
+        return outstanding_units(self.quantity, self.shipped)
+
+    @property
+    def is_outstanding(self) -> bool:
+        """Whether something of the line is still to ship, or may be."""
+        return self.outstanding != 0
+
+    def with_product(self, **details: Unpack[ProductDetails]) -> Self:
+        """The line with the details of its product."""
+        return type(self).model_validate({**dict(self), **details})
+
+    def with_stock(self, on_hand: Decimal) -> Self:
+        """The line with the stock of its product."""
+        return self.model_copy(update={"on_hand": on_hand})
+
     @property
     def product_key(self) -> ProductKey | None:
         """What lines of one product have in common."""
         return product_key(self.product_id, self.sku)
+
+
+class AlertShipment(AlertPart):
+    """A shipment that has left: it was not voided, cancelled or returned."""
+
+    carrier: Line | None = None
+    tracking_number: Line | None = None
+    tracking_url: str | None = None
+    status: Line | None = Field(None, description="In the shop's own words.")
+    warehouse: str | None = Field(None, description="Id of the warehouse that it left; null: unknown.")
 
 
 class OrderChanges(TypedDict, total=False):
@@ -91,6 +143,7 @@ class OrderChanges(TypedDict, total=False):
     due_at: datetime | None
     line_items: tuple[AlertLineItem, ...]
     more_line_items: int
+    warehouses: dict[str, str]
 
 
 class AlertOrder(AlertPart):
@@ -124,8 +177,15 @@ class AlertOrder(AlertPart):
     )
     shipping_method: Line | None = Field(None, description="Shipping method in the shop's own words.")
     carrier: Line | None = None
-    shipments: int | None = Field(
-        None, ge=0, description="Number of shipments that have left: not voided, cancelled or returned; null: unknown."
+    shipments: tuple[AlertShipment, ...] | None = Field(
+        None, description="Shipments that have left: not voided, cancelled or returned; null: unknown."
+    )
+    more_shipments: int = Field(0, ge=0, description="Number of such shipments that are not listed here.")
+    unknown_shipments: int = Field(
+        0, ge=0, description="Number of such shipments, listed or not, whose contents are unknown; no line counts them."
+    )
+    warehouses: dict[str, Line] = Field(
+        default_factory=dict, description="Names of the warehouses of this order by id, as far as they are known."
     )
     line_items: tuple[AlertLineItem, ...] = ()
     more_line_items: int = Field(0, ge=0, description="Number of order lines that are not listed here.")
@@ -140,11 +200,36 @@ class AlertOrder(AlertPart):
         return self.replace(line_items=self.line_items[:count], more_line_items=self.more_line_items + left_out)
 
     @property
+    def shipment_count(self) -> int | None:
+        """Number of shipments that have left; None if unknown."""
+        return None if self.shipments is None else len(self.shipments) + self.more_shipments
+
+    @property
     def items(self) -> Decimal | None:
         """Units ordered, over all lines; None if one of them is unknown."""
-        quantities = [each.quantity for each in self.line_items if each.quantity is not None]
-        is_known = self.line_items and not self.more_line_items and len(quantities) == len(self.line_items)
-        return sum(quantities, Decimal(0)) if is_known else None
+        return self._sum(line.quantity for line in self.line_items)
+
+    @property
+    def outstanding(self) -> Decimal | None:
+        """Units still to ship, over all lines; None if one of them is unknown."""
+        return self._sum(line.outstanding for line in self.line_items)
+
+    @property
+    def is_partly_shipped(self) -> bool:
+        """Whether something has left, and something is still to ship, or may be."""
+        has_begun = bool(self.unknown_shipments) or any(line.shipped for line in self.line_items)
+        return has_begun and self.outstanding != 0
+
+    @property
+    def is_wholly_shipped(self) -> bool:
+        """Whether every unit of every line has left."""
+        return self.outstanding == 0 and any(line.shipped for line in self.line_items)
+
+    def _sum(self, units: Iterable[Decimal | None]) -> Decimal | None:
+        """The sum over all lines; None if there are none, or if one of them is unknown."""
+        known = [each for each in units if each is not None]
+        is_known = self.line_items and not self.more_line_items and len(known) == len(self.line_items)
+        return sum(known, Decimal(0)) if is_known else None
 
     def lines_of(self, line: AlertLineItem) -> list[AlertLineItem]:
         """All lines with this line's product, including the line itself: they share one stock."""
@@ -152,21 +237,26 @@ class AlertOrder(AlertPart):
         return [each for each in self.line_items if each.product_key == key] if key else [line]
 
     def shortfall(self, line: AlertLineItem) -> Decimal | None:
-        """Units of the line's product that this order needs beyond the stock on hand, over all of its lines.
+        """Units of the line's product that are still to ship and exceed the stock on hand, over all lines of the order.
 
         None if the stock or every quantity is unknown, if the stock is sufficient, or if the product is a kit.
         """
         if line.is_kit:
             return None
-        quantities = [each.quantity for each in self.lines_of(line) if each.quantity is not None]
-        return short_of(sum(quantities, Decimal(0)), line.on_hand) if quantities else None
+        outstanding = [each.outstanding for each in self.lines_of(line) if each.outstanding is not None]
+        return short_of(sum(outstanding, Decimal(0)), line.on_hand) if outstanding else None
 
 
-def short_of(ordered: Decimal, on_hand: Decimal | None) -> Decimal | None:
+def outstanding_units(ordered: Decimal | None, shipped: Decimal | None) -> Decimal | None:
+    """Units still to ship; None if what was ordered is unknown."""
+    return ordered - shipped if ordered is not None and shipped else ordered
+
+
+def short_of(outstanding: Decimal, on_hand: Decimal | None) -> Decimal | None:
     """Units missing; None if the stock is unknown or sufficient. Negative stock counts as zero."""
-    if on_hand is None or ordered <= max(on_hand, Decimal(0)):
+    if on_hand is None or outstanding <= max(on_hand, Decimal(0)):
         return None
-    return ordered - max(on_hand, Decimal(0))
+    return outstanding - max(on_hand, Decimal(0))
 
 
 def by_urgency(ship_by: datetime | None, total_price: Decimal | None) -> tuple[datetime, Decimal]:
@@ -202,10 +292,10 @@ class ListedProduct(AlertPart):
 
     sku: Line | None = None
     product_id: Line | None = None
-    orders: int = Field(ge=1, description="Number of these orders that contain it.")
-    ordered: Number | None = Field(None, description="Units ordered in these orders; null: unknown.")
+    orders: int = Field(ge=1, description="Number of these orders that still wait for it.")
+    outstanding: Number | None = Field(None, description="Units still to ship in these orders; null: unknown.")
     on_hand: Number | None = Field(None, description="Stock in all warehouses; null: unknown.")
-    short: Number | None = Field(None, description="Units ordered beyond the stock; null: sufficient or unknown.")
+    short: Number | None = Field(None, description="Units still to ship beyond the stock; null: sufficient or unknown.")
     is_kit: bool | None = Field(None, description="Whether it is a bundle, whose parts' stock decides.")
 
 
@@ -216,7 +306,8 @@ class DigestedOrder(ListedOrder):
     status: Line | None = None
     previous_status: Line | None = None
     items: Number | None = Field(None, description="Units ordered, over all order lines; null: unknown.")
-    shipments: int | None = Field(None, ge=0, description="Number of shipments that have left; null: unknown.")
+    outstanding: Number | None = Field(None, description="Units still to ship, over all order lines; null: unknown.")
+    shipment_count: int | None = Field(None, ge=0, description="Number of shipments that have left; null: unknown.")
 
 
 class DigestedReason(AlertPart):

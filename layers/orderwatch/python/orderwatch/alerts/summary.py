@@ -30,6 +30,12 @@ class SummaryProduct(ListedProduct):
     only_blocker: int = Field(
         0, ge=0, description="Number of these orders that only this product holds up: stock covers all other lines."
     )
+    can_ship: int | None = Field(
+        None,
+        ge=0,
+        description="Number of these orders that the stock on hand covers wholly, if each unit goes to one order: "
+        "the earliest ship-by first, then the oldest; null: the product's stock is unknown.",
+    )
 
 
 class BacklogAges(AlertPart):

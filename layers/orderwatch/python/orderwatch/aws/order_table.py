@@ -110,6 +110,7 @@ def _row(connection_id: str, order_id: str, stored: StoredOrder) -> dict[str, An
         "ship_by": stored.ship_by.isoformat() if stored.ship_by else None,
         "extract": stored.extract,
         "older_copy": _older_copy_to_row(stored.older_copy),
+        "restocked_at": stored.restocked_at.isoformat() if stored.restocked_at else None,
         "deadline_alert_id": deadline_state.deadline_alert_id,
         **_deadline_attributes("due", deadline_state.due),
         **_deadline_attributes("passed", deadline_state.passed),
@@ -134,6 +135,7 @@ def _stored(row: dict[str, Any]) -> StoredOrder:
         deadline_state=DeadlineState(_deadline(row, "due"), _deadline(row, "passed"), row.get("deadline_alert_id")),
         extract=row.get("extract"),
         older_copy=_older_copy(row["older_copy"]) if "older_copy" in row else None,
+        restocked_at=datetime.fromisoformat(row["restocked_at"]) if "restocked_at" in row else None,
     )
 
 

@@ -1,14 +1,18 @@
-"""The products of every connection, read with the secrets in the Parameter Store."""
+"""The products and warehouses of every connection, read with the secrets in the Parameter Store."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 from orderwatch.aws.parameters import Parameters
-from orderwatch.trackstar.client import Trackstar
+from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.products import Product
 
 
 class ProductClient:
-    """A `ProductSource` for every connection that has an access token."""
+    """A `ProductSource` and a `WarehouseSource` for every connection that has an access token.
+
+    Every method raises a `ParameterMissingError` if the API key or the access token is not in the Parameter Store, and
+    a `TrackstarError` if Trackstar did not respond as documented.
+    """
 
     def __init__(self, parameters: Parameters, trackstar: Trackstar) -> None:
         self._parameters = parameters
@@ -17,16 +21,21 @@ class ProductClient:
     def products(
         self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
     ) -> Mapping[str, Product]:
-        """The products that exist, by id.
+        """The products that exist, by id."""
+        return self._client_of(connection_id, seconds_left).products(product_ids)
 
-        Raises:
-            ParameterMissingError: The API key or the access token is not in the Parameter Store.
-            TrackstarError: Trackstar did not respond as documented.
-        """
-        connection = self._trackstar.client_of(
+    def warehouse_settings(self, connection_id: str) -> Mapping[str, str]:
+        """The names of warehouses in the shop's settings, by id."""
+        return self._parameters.connection(connection_id).settings.warehouses or {}
+
+    def warehouses(self, connection_id: str, *, seconds_left: Callable[[], float]) -> Mapping[str, str]:
+        """Trackstar's names of the warehouses, by id."""
+        return self._client_of(connection_id, seconds_left).warehouses()
+
+    def _client_of(self, connection_id: str, seconds_left: Callable[[], float]) -> ConnectionClient:
+        return self._trackstar.client_of(
             connection_id,
             api_key=self._parameters.api_key(),
             access_token=self._parameters.connection(connection_id).access_token,
             seconds_left=seconds_left,
         )
-        return connection.products(product_ids)

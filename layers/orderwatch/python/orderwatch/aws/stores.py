@@ -43,6 +43,10 @@ class PollStore:
         """The ids of the orders that are due at or before `until`, earliest first."""
         return self._orders.due(connection_id, until)
 
+    def needing_attention(self, connection_id: str) -> dict[str, StoredOrder]:
+        """The orders that need attention, by id."""
+        return self._orders.needing_attention(connection_id)
+
     def commit(
         self, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
     ) -> list[OrderWrite]:

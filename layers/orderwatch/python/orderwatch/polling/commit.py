@@ -30,6 +30,9 @@ class Store(Protocol):
     def due_orders(self, connection_id: str, until: datetime) -> list[str]:
         """The ids of the orders that are due at or before `until`, earliest first."""
 
+    def needing_attention(self, connection_id: str) -> Mapping[str, StoredOrder]:
+        """The orders that need attention, by id, without those that were written a moment ago."""
+
     def commit(
         self, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
     ) -> list[OrderWrite]:

@@ -139,13 +139,19 @@ def health_alerts(
 
 def quarantine_alert(reasons: Mapping[str, str], *, connection: AlertConnection, now: datetime) -> Alert:
     """The alert about orders whose records are malformed (rule 9); `reasons` says why, by order id."""
-    named = [f"{order_id} ({reason})" for order_id, reason in list(reasons.items())[:MAX_NAMED]]
+    named = [_with_reason(key, reason) for key, reason in list(reasons.items())[:MAX_NAMED]]
     more = f" and {len(reasons) - MAX_NAMED} more" if len(reasons) > MAX_NAMED else ""
     detail = (
         f"{plural(len(reasons), 'order')} cannot be watched because the records are malformed: "
         f"{', '.join(named)}{more}. All other orders are watched."
     )
     return connection_alert(KIND_QUARANTINED, connection=connection, since=now, detail=detail, subject=sorted(reasons))
+
+
+def _with_reason(key: str, reason: str) -> str:
+    # The key of a record without an id contains the reason.
+    shown = f"({reason})"
+    return key if key.endswith(shown) else f"{key} {shown}"
 
 
 def unreadable_alert(
@@ -190,7 +196,8 @@ def refused_settings(flaw: str, *, connection: AlertConnection, now: datetime) -
     """The alert about invalid settings of a shop."""
     detail = f"The shop's own settings cannot be read ({flaw}). The stack's settings apply until they are corrected."
     options = "".join(f" {option}" for key, option in _SETTINGS_OPTIONS.items() if f"{key}:" in flaw.split())
-    step = f"Delete the settings and set them again, run: orderwatch settings {connection.id} --remove{options}"
+    what = "Set them again" if options else "Delete them"
+    step = f"{what}, run: orderwatch settings {connection.id} --remove{options}"
     alert = connection_alert(KIND_REFUSED_SETTINGS, connection=connection, since=now, detail=detail)
     return alert.replace(next_step=step)
 

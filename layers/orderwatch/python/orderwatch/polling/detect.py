@@ -1,24 +1,36 @@
 """From an observed order to its row and its alerts. Pure functions.
 
 An order is alerted if its observed status is watched and differs from the stored one. A deadline that passed is alerted
-if the observation has a watermark (rule 19). The row and its alerts are one `OrderWrite`, which is written atomically.
+if the observation has a watermark (rule 19), and stock that is back if it has a `Restock` (rule 23). The row and its
+alerts are one `OrderWrite`, which is written atomically.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 from typing import NamedTuple, Self
 
 from orderwatch.alerts.alert import Alert, alert_id
 from orderwatch.alerts.kinds import KIND_RECOVERED, severity_of
-from orderwatch.alerts.parts import MAX_LINE_ITEMS, AlertConnection, AlertLineItem, AlertOrder
+from orderwatch.alerts.parts import (
+    MAX_LINE_ITEMS,
+    MAX_SHIPMENTS,
+    MAX_URL,
+    AlertConnection,
+    AlertLineItem,
+    AlertOrder,
+    AlertShipment,
+)
 from orderwatch.deadlines.alerts import deadline_alert, describe_resolved, resolved_id
 from orderwatch.deadlines.rules import NO_DEADLINE, OPEN_STATUSES, DeadlineChange, Suppression, evaluate
+from orderwatch.polling.restock_alert import Restock, restock_alert
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import Window, WindowKind
-from orderwatch.records import READINGS_TO_BELIEVE, ConnectionState, Extract, StoredOrder, product_id_of
-from orderwatch.trackstar.orders import Order, OrderPage, Version, VersionClock
+from orderwatch.records import READINGS_TO_BELIEVE, ConnectionState, Extract, StoredOrder, stored_id
+from orderwatch.trackstar.orders import Order, OrderDetails, OrderPage, Version, VersionClock
+from orderwatch.trackstar.shipments import warehouses_of_lines
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -32,7 +44,7 @@ class Reason(StrEnum):
     STATUS_CHANGED = "status changed"
     SAME_STATUS = "new version of the same status"
     OLDER_COPY = "older copy that may be current"
-    STATE = "same version, other deadline or count of older copies"
+    STATE = "same version, other deadline, stock or count of older copies"
     GONE = "gone from Trackstar"
     UNCHANGED = "unchanged"
     STALE = "stale version"
@@ -44,7 +56,7 @@ SUPPRESSED_REASONS = frozenset({Reason.BASELINE, Reason.BEFORE_WATCH})
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one page showed, and the circumstances in which it was read.
+    """What one page or list showed, and the circumstances in which it was read.
 
     Attributes:
         connection: The connection, as alerts show it.
@@ -55,6 +67,7 @@ class Observation:
         suppression: The deadlines that are not alerted.
         watermark: Up to when the shop's data are complete; None: deadlines are scheduled and not alerted.
         reading: When the poll was requested, which tells readings apart.
+        restock: What a look at the stock found; None: there was none.
         orders: The newest record of each order of the page, by id.
     """
 
@@ -66,6 +79,7 @@ class Observation:
     suppression: Suppression | None = None
     watermark: datetime | None = None
     reading: datetime = END_OF_TIME
+    restock: Restock | None = None
     orders: Mapping[str, Order] = field(default_factory=dict)
 
     @classmethod
@@ -90,6 +104,34 @@ class Observation:
             suppression=suppression_for(state, policy, now=window.until),
             reading=reading,
             orders=newest_of_each(page.orders),
+        )
+
+    @classmethod
+    def by_id(
+        cls,
+        orders: Iterable[Order],
+        state: ConnectionState,
+        connection: AlertConnection,
+        *,
+        window: WindowKind,
+        now: datetime,
+        policy: Policy,
+        reading: datetime,
+        watermark: datetime | None = None,
+        restock: Restock | None = None,
+    ) -> Self:
+        """The observation of orders that were read again by their ids; the arguments are as for `of`."""
+        return cls(
+            connection=connection,
+            observed_at=now,
+            window=window,
+            watch_started_at=state.cursor.watch_started_at,
+            data_as_of=state.syncs.last_end,
+            suppression=suppression_for(state, policy, now=now),
+            watermark=watermark,
+            reading=reading,
+            restock=restock,
+            orders=newest_of_each(orders),
         )
 
 
@@ -125,6 +167,7 @@ class OrderWrite:
         alert: The alert about the order's status, if any.
         reason: Why the row is written.
         deadline_alert: The alert about a deadline that passed, if any.
+        restock_alert: The alert about stock that is back, if any.
     """
 
     order_id: str
@@ -133,11 +176,12 @@ class OrderWrite:
     alert: Alert | None
     reason: Reason
     deadline_alert: Alert | None = None
+    restock_alert: Alert | None = None
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
         """The alerts that are written with the row."""
-        return tuple(alert for alert in (self.alert, self.deadline_alert) if alert)
+        return tuple(alert for alert in (self.alert, self.deadline_alert, self.restock_alert) if alert)
 
 
 def detect(
@@ -154,7 +198,7 @@ def detect(
         return _without_older_copy(order, stored, observation) or reason
     evaluation = Evaluation(order, stored, reason, observation, policy)
     change = evaluation.deadline_change()
-    if reason is Reason.UNCHANGED and stored and stored.deadline_state == change.state and not stored.older_copy:
+    if reason is Reason.UNCHANGED and stored and evaluation.leaves(stored, change):
         return reason
     return evaluation.write(change)
 
@@ -246,6 +290,19 @@ class Evaluation(NamedTuple):
         """Whether something is still to be shipped."""
         return self.order.status in OPEN_STATUSES
 
+    @property
+    def restocked_at(self) -> datetime | None:
+        """The end of the products' sync that showed the stock of this backorder to be back (rule 23)."""
+        restock = self.observation.restock
+        if self.same and self.same.restocked_at is None and restock and restock.covers(self.order, at=self.version.at):
+            return restock.synced_until
+        return self.same.restocked_at if self.same else None
+
+    def leaves(self, stored: StoredOrder, change: DeadlineChange) -> bool:
+        """Whether an unchanged version leaves the row as it is."""
+        after = (change.state, self.restocked_at, None)
+        return after == (stored.deadline_state, stored.restocked_at, stored.older_copy)
+
     def deadline_change(self) -> DeadlineChange:
         """The change of the order's deadlines."""
         suppression = self.observation.suppression
@@ -265,7 +322,7 @@ class Evaluation(NamedTuple):
         """The order's new row, and its alerts."""
         order, same = self.order, self.same
         alert = None if self.reason in SUPPRESSED_REASONS else self._status_alert(change)
-        late = self._deadline_alert(change)
+        late, restocked_at = self._deadline_alert(change), self.restocked_at
         deadline_state = change.state.with_alert(late.alert_id) if late else change.state
         needs_attention = self.policy.needs_attention(order.status, deadline_state)
         is_watched = alert and self.policy.watches(order.status)
@@ -283,9 +340,19 @@ class Evaluation(NamedTuple):
             ship_by=order.latest_ship_date,
             deadline_state=deadline_state,
             extract=Extract.of(order.details).to_json() if is_listed else None,
+            restocked_at=restocked_at,
         )
         reason = Reason.STATE if self.reason is Reason.UNCHANGED else self.reason
-        return OrderWrite(order.id, expected=self.stored, stored=after, alert=alert, reason=reason, deadline_alert=late)
+        is_new = restocked_at is not None and same is not None and same.restocked_at is None
+        return OrderWrite(
+            order.id,
+            expected=self.stored,
+            stored=after,
+            alert=alert,
+            reason=reason,
+            deadline_alert=late,
+            restock_alert=self._restock_alert() if is_new else None,
+        )
 
     def _status_alert(self, change: DeadlineChange) -> Alert | None:
         """The alert about a transition, or about an alerted deadline that is resolved."""
@@ -336,11 +403,24 @@ class Evaluation(NamedTuple):
             data_as_of=self.observation.data_as_of,
         )
 
+    def _restock_alert(self) -> Alert | None:
+        restock = self.observation.restock
+        if restock is None or restock.is_baseline:
+            return None
+        return restock_alert(
+            restock,
+            order=self._snapshot(),
+            changes=self.changes,
+            connection=self.observation.connection,
+            data_as_of=self.observation.data_as_of,
+        )
+
     def _snapshot(self) -> AlertOrder:
         """The order as an alert shows it."""
         order, before = self.order, None if self.same else self.stored
         details = order.details
-        lines = details.line_items[:MAX_LINE_ITEMS]
+        lines = alert_lines(details)
+        shipments = alert_shipments(details)
         return AlertOrder(
             id=order.id,
             number=order.number,
@@ -362,15 +442,42 @@ class Evaluation(NamedTuple):
             ship_by=order.latest_ship_date,
             shipping_method=details.shipping_method_name or details.requested_shipping_method,
             carrier=details.carrier_name,
-            shipments=details.shipments,
-            line_items=tuple(
-                AlertLineItem(
-                    sku=item.product_sku,
-                    quantity=item.quantity,
-                    unit_price=item.unit_price,
-                    product_id=product_id_of(item),
-                )
-                for item in lines
-            ),
+            shipments=shipments[:MAX_SHIPMENTS] if shipments is not None else None,
+            more_shipments=max(len(shipments or ()) - MAX_SHIPMENTS, 0),
+            unknown_shipments=details.shipped_units.unknown,
+            line_items=lines,
             more_line_items=len(details.line_items) - len(lines),
         )
+
+
+def alert_lines(details: OrderDetails) -> tuple[AlertLineItem, ...]:
+    """The first order lines, with what has left of each and the warehouse that will ship it."""
+    lines = details.line_items
+    shipped, warehouses = details.shipped_units.by_line, warehouses_of_lines(lines, details.shipping_groups)
+    return tuple(
+        AlertLineItem(
+            sku=line.product_sku,
+            quantity=line.quantity,
+            shipped=units,
+            unit_price=line.unit_price,
+            product_id=stored_id(line.product_id),
+            warehouse=stored_id(warehouse),
+        )
+        for line, units, warehouse in islice(zip(lines, shipped, warehouses, strict=True), MAX_LINE_ITEMS)
+    )
+
+
+def alert_shipments(details: OrderDetails) -> tuple[AlertShipment, ...] | None:
+    """The shipments that have left; None if unknown."""
+    if details.left is None:
+        return None
+    return tuple(
+        AlertShipment(
+            carrier=each.carrier,
+            tracking_number=each.tracking_number,
+            tracking_url=each.tracking_url if each.tracking_url and len(each.tracking_url) <= MAX_URL else None,
+            status=each.status or each.raw_status,
+            warehouse=stored_id(each.warehouse_id),
+        )
+        for each in details.left
+    )

@@ -40,6 +40,7 @@ class Probe:
         is_syncing: Whether a sync of orders is in progress.
         are_products_blocked: Whether the products alone are not synced; None if unknown.
         watermark: Up to when Trackstar's copy of the shop is complete, by its clock (rule 19); None if unknown.
+        products_end: Up to when its copy of the products is complete, as Trackstar dates it (rule 23); None if unknown.
         unreadable: The values of the record that cannot be read (rule 21).
     """
 
@@ -53,6 +54,7 @@ class Probe:
     is_syncing: bool = False
     are_products_blocked: bool | None = None
     watermark: datetime | None = None
+    products_end: datetime | None = None
     unreadable: UnreadableValues = field(default_factory=UnreadableValues)
 
     @property
@@ -96,6 +98,7 @@ def probe_connection(vendor: Vendor, state: ConnectionState, connection: AlertCo
         is_syncing=bool(record.orders_schedule.in_progress),
         are_products_blocked=record.are_products_blocked,
         watermark=_watermark(record, state.syncs.last_end, assessed, now=now),
+        products_end=record.products_schedule.complete_until,
         unreadable=record.unreadable,
     )
 

@@ -11,7 +11,7 @@ from itertools import batched
 
 from orderwatch.observability import logger
 from orderwatch.polling.commit import Store, commit
-from orderwatch.polling.detect import Observation, OrderWrite, Reason, newest_of_each, suppression_for
+from orderwatch.polling.detect import Observation, OrderWrite, Reason
 from orderwatch.polling.health import Probe
 from orderwatch.polling.metrics import PollMetrics
 from orderwatch.reading.cursor import Vendor
@@ -33,7 +33,7 @@ def notify_overdue(
     has_time: Callable[[], bool],
     reading: datetime,
     metrics: PollMetrics,
-) -> int:
+) -> tuple[ConnectionState, int]:
     """Alert the deadlines that passed up to the watermark of the probe.
 
     Args:
@@ -47,34 +47,32 @@ def notify_overdue(
         metrics: Counts the writes.
 
     Returns:
-        The number of orders that remain.
+        The stored state, and the number of orders that remain.
 
     Raises:
         TrackstarError: The orders cannot be read now; they stay due.
         PollSupersededError: Another poll of the connection is running.
     """
     if policy.deadlines is None or state.cursor.deadlines.rules != policy.deadline_rules or probe.watermark is None:
-        return 0
+        return state, 0
     due = store.due_orders(state.connection_id, probe.watermark)
     for done, order_ids in enumerate(batched(due, BATCH, strict=False)):
         if not has_time():
-            return len(due) - done * BATCH
+            return state, len(due) - done * BATCH
         found = vendor.orders(order_ids)
-        now = vendor.now()
-        observed = Observation(
-            connection=probe.connection,
-            observed_at=now,
+        observed = Observation.by_id(
+            found.orders,
+            state,
+            probe.connection,
             window=WindowKind.DUE,
-            watch_started_at=state.cursor.watch_started_at,
-            data_as_of=state.syncs.last_end,
-            suppression=suppression_for(state, policy, now=now),
-            watermark=probe.watermark,
+            now=vendor.now(),
+            policy=policy,
             reading=reading,
-            orders=newest_of_each(found.orders),
+            watermark=probe.watermark,
         )
         state = commit(store, state, observed, alerts=[], policy=policy, metrics=metrics)
         state = _clear_deadlines(store, state, found.gone)
-    return 0
+    return state, 0
 
 
 def _clear_deadlines(store: Store, state: ConnectionState, gone: Collection[str]) -> ConnectionState:

@@ -1,6 +1,7 @@
 """One poll of one connection: read what changed, and write every changed order together with its alert.
 
-Then the orders whose deadline has passed are read again, and alerted if they are still open (rule 19).
+Then the orders whose deadline has passed are read again, and alerted if they are still open (rule 19). After a sync of
+the products, backordered orders that the stock covers are alerted (rule 23).
 
 A poll can be killed at any line: what was written stays, and the rest is read again (rules 1 and 4). It stops before
 its time runs out, and the next poll continues at the saved page (rule 7).
@@ -31,6 +32,7 @@ from orderwatch.polling.health import (
 )
 from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.overdue import notify_overdue
+from orderwatch.polling.restock import alert_restocked
 from orderwatch.reading.cursor import Now, ReadContext, Vendor
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import MAX_ATTEMPTS, Progress
@@ -105,7 +107,10 @@ def poll(
         state = replace(state, cursor=after.cursor)
         state, more_alerts = with_probe(state, probe, settings_flaw=settings_flaw, now=vendor.now())
         state = commit(store, state, observed, alerts=[*alerts, *more_alerts], policy=policy, metrics=metrics)
-    remaining = notify_overdue(
+    state, remaining = notify_overdue(
+        vendor, store, state, probe, policy=policy, has_time=has_time, reading=requested_at, metrics=metrics
+    )
+    alert_restocked(
         vendor, store, state, probe, policy=policy, has_time=has_time, reading=requested_at, metrics=metrics
     )
     return metrics.ended(Outcome.UNFINISHED if remaining else Outcome.FINISHED, remaining=remaining)

@@ -3,32 +3,25 @@
 `enrichment.missing` lists what is missing, in words for people. No failure here stops an alert (rule 11).
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
 from orderwatch import clock
-from orderwatch.alerts.alert import Alert, Enrichment
+from orderwatch.alerts.alert import Alert, Enrichment, by_connection
 from orderwatch.alerts.parts import AlertLineItem, product_key, shared_ids
 from orderwatch.errors import NotSupportedError, TrackstarError, UnavailableError
 from orderwatch.observability import logger
+from orderwatch.publishing.time_budget import MIN_SECONDS, REMEMBERED_FOR, SECONDS_PER_CONNECTION, TimeBudget
+from orderwatch.publishing.warehouses import WarehouseNames, WarehouseSource
 from orderwatch.trackstar.products import Product, ProductLookup
 
 MAX_MISSING = 20
 """Maximum entries of `enrichment.missing`; the others are counted."""
 MAX_WAREHOUSES = 50
 """Maximum warehouses of a product for which an alert lists the stock."""
-SECONDS_PER_CONNECTION = 12.0
-"""For the products of one connection: a hundred requests, ten a second, and a retry."""
-SECONDS_IN_TOTAL = 25.0
-"""For all connections within `REMEMBERED_FOR`. The last request can take five more seconds to connect, so an alert is
-delayed by at most 30 seconds."""
-MIN_SECONDS = 2.0
-"""No request starts with less time: its timeout would say nothing about the connection."""
-REMEMBERED_FOR = timedelta(minutes=5)
-"""How long failures and the time spent count: one poll interval."""
 MAX_PRODUCTS = 2_000
 """Maximum products in the cache: a few megabytes."""
 CACHED_FOR = timedelta(minutes=5)
@@ -127,16 +120,15 @@ def _enriched_line(
         return line
     sku = _sku(line, products)
     on_hand, by_warehouse = _stock(product, sku, product.id in shared, missing)
-    return AlertLineItem(
+    if line.on_hand not in {None, on_hand}:  # the stock that the alert is about, not that of a cached product
+        on_hand, by_warehouse = line.on_hand, {}
+    return line.with_product(
         sku=sku,
         name=product.name,
-        quantity=line.quantity,
-        unit_price=line.unit_price,
         on_hand=on_hand,
         on_hand_by_warehouse=by_warehouse,
         image_url=product.image_url,
         url=product.external_system_url,
-        product_id=line.product_id,
         is_kit=product.is_kit,
         active=product.active,
     )
@@ -236,26 +228,35 @@ def _existing(products: Mapping[str, Product | None]) -> dict[str, Product]:
 
 
 class ProductDetails:
-    """Looks up products within the time budget of one process, and caches them."""
+    """Looks up products, and names of warehouses, within the time budget of one process, and caches them.
 
-    def __init__(self, source: ProductSource) -> None:
+    Args:
+        source: The products.
+        warehouses: The names of warehouses; None adds none.
+    """
+
+    def __init__(self, source: ProductSource, warehouses: WarehouseSource | None = None) -> None:
         self._cache = ProductCache(source)
         self._failures: dict[str, tuple[datetime, str]] = {}
-        self._spent: deque[tuple[datetime, float]] = deque()
+        self._budget = TimeBudget()
+        self._names = WarehouseNames(warehouses, self._budget) if warehouses else None
 
     def enriched_batches(self, alerts: Sequence[Alert]) -> Iterator[list[Alert]]:
         """Enrich the alerts: first those that need no request, then one connection after the other.
 
-        All alerts of a connection are in one batch. Connections that failed before come last.
+        All alerts of a connection are in one batch. Connections that failed before come last, and after all products
+        those that need the names of warehouses.
         """
-        by_connection: dict[str, list[Alert]] = {}
-        for alert in alerts:
-            by_connection.setdefault(alert.connection_id, []).append(alert)
-        slow = [each for each, members in by_connection.items() if self._needs_request(each, members)]
-        fast = [each for each in by_connection if each not in slow]
-        yield [alert for each in fast for alert in self._enriched(each, by_connection[each])]
+        batches = self._batches_with_products(alerts)
+        return self._names.named_batches(batches) if self._names else batches
+
+    def _batches_with_products(self, alerts: Sequence[Alert]) -> Iterator[list[Alert]]:
+        alerts_of = by_connection(alerts)
+        slow = [each for each, members in alerts_of.items() if self._needs_request(each, members)]
+        fast = [each for each in alerts_of if each not in slow]
+        yield [alert for each in fast for alert in self._enriched(each, alerts_of[each])]
         for each in sorted(slow, key=lambda connection_id: connection_id in self._failures):
-            yield self._enriched(each, by_connection[each])
+            yield self._enriched(each, alerts_of[each])
 
     def look_up(self, connection_id: str, product_ids: Sequence[str]) -> ProductLookup:
         """Look up products of a connection. Raises nothing."""
@@ -286,22 +287,18 @@ class ProductDetails:
             return ProductLookup(cached)
         if reason := self._recent_failure(connection_id):
             return ProductLookup({}, reason)
-        seconds = min(SECONDS_PER_CONNECTION, SECONDS_IN_TOTAL - self._seconds_spent())
+        seconds = min(SECONDS_PER_CONNECTION, self._budget.left())
         if seconds < MIN_SECONDS:
             return ProductLookup({}, SKIPPED_NO_TIME)
         return ProductLookup(self._request(connection_id, product_ids, seconds))
 
     def _request(self, connection_id: str, product_ids: Sequence[str], seconds: float) -> Mapping[str, Product]:
-        started_at = clock.monotonic()
         try:
-            products = self._cache.products(
-                connection_id, product_ids, seconds_left=lambda: started_at + seconds - clock.monotonic()
-            )
+            with self._budget.spend(seconds) as seconds_left:
+                products = self._cache.products(connection_id, product_ids, seconds_left=seconds_left)
         except Exception as error:
             self._failures[connection_id] = (clock.now() + REMEMBERED_FOR, missing_reason(error))
             raise
-        finally:
-            self._spent.append((clock.now(), clock.monotonic() - started_at))
         self._failures.pop(connection_id, None)
         return products
 
@@ -309,12 +306,6 @@ class ProductDetails:
         """Why the connection is skipped now; None if it is not. Older failures are kept to sort the connection last."""
         until, reason = self._failures.get(connection_id, (None, ""))
         return reason if until and clock.now() < until else None
-
-    def _seconds_spent(self) -> float:
-        oldest = clock.now() - REMEMBERED_FOR
-        while self._spent and self._spent[0][0] <= oldest:
-            self._spent.popleft()
-        return sum(seconds for _, seconds in self._spent)
 
 
 def _log_failure(connection_id: str, error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Group alerts into messages: many alerts of one kind and connection become digests (rule 12).
 
-An alert about a deadline and one about the status of the same order are merged into one message.
+An alert about a deadline and one about the status or the stock of the same order are merged into one message.
 """
 
 from collections import Counter
@@ -15,6 +15,7 @@ from orderwatch.alerts.kinds import (
     KIND_BACKORDERED,
     KIND_DIGEST,
     KIND_RECOVERED,
+    KIND_RESTOCKED,
     Severity,
     Urgency,
     severity_of,
@@ -126,8 +127,8 @@ def _digest(members: Sequence[Alert]) -> Alert:
 
 
 def _reasons(kind: str, orders: Iterable[AlertOrder]) -> tuple[DigestedReason, ...]:
-    """Every reason with its number of orders, the most frequent first; none for recovered orders."""
-    if kind == KIND_RECOVERED:
+    """Every reason with its number of orders, the most frequent first; none where the orders have left the problem."""
+    if kind in {KIND_RECOVERED, KIND_RESTOCKED}:
         return ()
     counts = Counter(order.raw_status for order in orders)
     return tuple(DigestedReason(raw_status=reason, orders=count) for reason, count in counts.most_common())
@@ -135,7 +136,7 @@ def _reasons(kind: str, orders: Iterable[AlertOrder]) -> tuple[DigestedReason, .
 
 def _shipped(orders: Sequence[AlertOrder]) -> int | None:
     """Number of orders with a shipment that has left; None if that is unknown for one of them."""
-    known = [order.shipments for order in orders if order.shipments is not None]
+    known = [order.shipment_count for order in orders if order.shipment_count is not None]
     return sum(map(bool, known)) if len(known) == len(orders) else None
 
 
@@ -156,7 +157,8 @@ def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
         status=order.status,
         previous_status=order.previous_status,
         items=order.items,
-        shipments=order.shipments,
+        outstanding=order.outstanding,
+        shipment_count=order.shipment_count,
         raw_status=order.raw_status,
         currency=order.currency,
         total_price=order.total_price,
@@ -166,25 +168,30 @@ def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
 
 def _is_affected(product: DigestedProduct, kind: str) -> bool:
     """Whether it is short or in several orders; for backorders with a stock that decides, only whether it is short."""
+    if kind == KIND_RESTOCKED:
+        return product.on_hand is not None
     if kind == KIND_BACKORDERED and product.on_hand is not None and not product.is_kit:
         return product.short is not None
     return product.orders > 1 or product.short is not None
 
 
 def _products(orders: Iterable[AlertOrder]) -> list[DigestedProduct]:
-    """The products of these orders: those that are short first, then by number of orders, then by how much is short."""
+    """The products that these orders wait for.
+
+    Those that are short come first, then those in most orders, then those of which most is short.
+    """
     lines: dict[ProductKey, list[tuple[str, AlertLineItem]]] = {}
     for order in {order.id: order for order in orders}.values():  # an order can be in a digest twice
         for line in order.line_items:
-            if key := line.product_key:
+            if (key := line.product_key) and line.is_outstanding:
                 lines.setdefault(key, []).append((order.id, line))
     products = [_product(of_product) for of_product in lines.values()]
     return sorted(products, key=lambda each: (each.short is None, -each.orders, -(each.short or 0)))
 
 
 def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:
-    quantities = [line.quantity for _, line in lines if line.quantity is not None]
-    ordered = sum(quantities, Decimal(0)) if quantities else None
+    units = [line.outstanding for _, line in lines if line.outstanding is not None]
+    outstanding = sum(units, Decimal(0)) if units else None
     # One line can lack what another line of the same product has, such as the name.
     known = [line for _, line in lines]
     on_hand = next((line.on_hand for line in known if line.on_hand is not None), None)
@@ -194,15 +201,15 @@ def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:
         name=next((line.name for line in known if line.name), None),
         product_id=known[0].product_id,
         orders=len({order_id for order_id, _ in lines}),
-        ordered=ordered,
+        outstanding=outstanding,
         on_hand=on_hand,
-        short=None if ordered is None or is_kit else short_of(ordered, on_hand),
+        short=None if outstanding is None or is_kit else short_of(outstanding, on_hand),
         is_kit=is_kit,
     )
 
 
 def merge_alerts(groups: Sequence[Group]) -> list[Group]:
-    """Merge the message about a deadline into the one about the status of the same order; digests do not change."""
+    """Merge the message about a deadline into the one about the status or stock of its order; digests do not change."""
     of_orders = [((each.alert.connection_id, each.alert.order.id), each) for each in groups if each.alert.order]
     deadlines = {key: each for key, each in of_orders if each.alert.kind in DEADLINE_KINDS}
     statuses = {key: each for key, each in of_orders if each.alert.kind not in {*DEADLINE_KINDS, KIND_RECOVERED}}

@@ -15,7 +15,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert, AlertKey
-from orderwatch.alerts.kinds import Recipients
+from orderwatch.alerts.kinds import SAME_STATUS_KINDS, Recipients
 from orderwatch.observability import count_nonzero, logger, metrics
 from orderwatch.publishing.enrich import SKIPPED_LATE, ProductDetails, without_details
 from orderwatch.publishing.group import Group, group, merge_alerts
@@ -45,7 +45,7 @@ class PublishMetrics:
         plain: Messages that could not be rendered and were sent as plain text.
         unsent_keys: Alerts that are still to be sent: not accepted, not marked, or leased to another sender.
         sent_keys: Alerts that were sent and marked.
-        delays: For each alert about an order, the seconds from when Trackstar showed its status until it was sent.
+        delays: For each alert about a new status, the seconds from when Trackstar showed it until the alert was sent.
     """
 
     sent: int = 0
@@ -63,7 +63,7 @@ class PublishMetrics:
 
     def count_sent(self, alert: Alert) -> None:
         """Count an alert that was sent and marked."""
-        if alert.order:
+        if alert.order and alert.kind not in SAME_STATUS_KINDS:
             visible_at = alert.order.updated_at or alert.order.seen_at
             self.delays.append(max((clock.now() - visible_at).total_seconds(), 0.0))
         self.sent += 1

@@ -22,6 +22,7 @@ from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import Progress, Window, WindowKind, baseline_window, incremental_window
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch.trackstar.orders import DateField, FoundOrders, Order, OrderPage, OrderQuery
+from orderwatch.trackstar.products import Product
 
 SWEEP_INTERVAL = timedelta(days=1)
 """How often all orders in a watched status are read, without a bound on their dates (rule 6)."""
@@ -43,6 +44,9 @@ class Vendor(Protocol):
 
     def orders(self, order_ids: Sequence[str]) -> FoundOrders:
         """The current records of these orders, at most 100."""
+
+    def products(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
+        """The products that exist, by id, of at most 100."""
 
     def start_sync(self) -> None:
         """Request a sync of the shop's orders; `UnavailableError` if a later request may succeed."""

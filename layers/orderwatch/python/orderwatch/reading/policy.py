@@ -11,6 +11,7 @@ from orderwatch.deadlines.rules import (
     DeadlineRules,
     DeadlineState,
 )
+from orderwatch.statuses import BACKORDERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +23,19 @@ class Policy:
         notify_recovered: Whether leaving a watched status is alerted.
         baseline_days: Days of history that a baseline reads; 0: all.
         deadlines: The deadline rules; None: deadlines are not watched.
+        restock_alerts: Whether backordered orders that the stock covers again are alerted.
     """
 
     statuses: Collection[str]
     notify_recovered: bool = True
     baseline_days: int = 0
     deadlines: DeadlineRules | None = None
+    restock_alerts: bool = False
+
+    @property
+    def watches_stock(self) -> bool:
+        """Whether the stock of backordered orders is watched (rule 23)."""
+        return self.restock_alerts and self.watches(BACKORDERED)
 
     @property
     def deadline_rules(self) -> str | None:

@@ -32,13 +32,14 @@ _FIRST_SLOTS = 4096
 
 
 class WindowKind(StrEnum):
-    """Why orders are read. `DUE` has no window: orders that are due are read by their ids."""
+    """Why orders are read. `DUE` and `RESTOCKED` have no window: these orders are read by their ids."""
 
     BASELINE = "baseline"
     INCREMENTAL = "incremental"
     SWEEP = "sweep"
     DEADLINES = "deadlines"
     DUE = "due"
+    RESTOCKED = "restocked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

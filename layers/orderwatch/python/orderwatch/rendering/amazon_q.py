@@ -10,9 +10,9 @@ from itertools import accumulate
 from typing import Any
 
 from orderwatch.alerts.alert import Alert, alert_id
-from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest
+from orderwatch.alerts.parts import Digest
 from orderwatch.alerts.summary import DailySummary
-from orderwatch.rendering import content, formatting, lists, next_steps, summaries
+from orderwatch.rendering import content, formatting, lists, next_steps, shipping, summaries
 from orderwatch.rendering.markup import for_amazon_q as escape
 
 MAX_TITLE = 250
@@ -68,11 +68,13 @@ def link(url: str | None, label: str, *, limit: int) -> str:
 
 
 def _description(alert: Alert) -> str:
-    detail, reasons = content.detail(alert), lists.digest_reasons(alert)
+    detail, progress = content.detail(alert), shipping.progress(alert)
+    reasons = lists.digest_reasons(alert)
     facts = [*([content.Fact("Reasons", reasons)] if reasons else []), *content.facts_of(alert)]
     head = [
         f"*{escape(' '.join(content.sentences(alert)), limit=_MAX_DECISION)}*",
         *([escape(detail, limit=MAX_DESCRIPTION // 2)] if detail else []),
+        *([escape(progress, limit=_MAX_ENTRY)] if progress else []),
     ]
     more = [
         *(f"*{fact.label}:* {escape(fact.value, limit=_MAX_FACT)}" for fact in facts[:MAX_LIST]),
@@ -81,9 +83,21 @@ def _description(alert: Alert) -> str:
     missing = escape("; ".join(content.missing(alert)), limit=_MAX_ENTRY)
     foot = [*([f"Not known: {missing}"] if alert.enrichment.missing else []), f"_{content.freshness(alert)}_"]
     room = MAX_DESCRIPTION - _length(head) - _length(foot) - _ROOM_FOR_MORE
-    fitting = _fitting(more, room)
+    parcels = _parcels(alert, room // 2)
+    fitting = [*parcels, *_fitting(more, room - _length(parcels))]
     text = "\n".join([*head, *fitting, *_list(alert, room - _length(fitting)), *foot])
     return formatting.keep_together(text)
+
+
+def _parcels(alert: Alert, room: int) -> list[str]:
+    entries = [_parcel(each) for each in shipping.parcels(alert)]
+    shown = _fitting(entries, room)
+    return ["*Parcels that have left:*", *shown, *shipping.more_parcels(alert, len(shown))] if entries else []
+
+
+def _parcel(parcel: shipping.Parcel) -> str:
+    address = link(parcel.url, "track it", limit=MAX_STEP // 2)
+    return f"- {escape(parcel.text, limit=_MAX_FACT)}{f', {address}' if address else ''}"
 
 
 def _fitting(lines: Sequence[str], room: int) -> Sequence[str]:
@@ -118,9 +132,8 @@ def _entries(alert: Alert) -> tuple[list[str], int]:
     """The entries of the list, and the number of all entries."""
     if alert.order is None:
         return [_listed(each) for each in lists.entries(alert)], lists.total(alert)
-    lines, with_stock = alert.order.line_items, lists.shows_stock(alert)
-    shown = [_order_line(line, alert.order, with_stock=with_stock) for line in lines[:MAX_LIST]]
-    return shown, len(lines) + alert.order.more_line_items
+    shown = [_order_line(item) for item in lists.items(alert, MAX_LIST)]
+    return shown, len(alert.order.line_items) + alert.order.more_line_items
 
 
 def _listed(order: lists.Entry) -> str:
@@ -138,14 +151,13 @@ def _products(digest: Digest) -> list[str]:
         for each in found
     ]
     more = formatting.more(digest.more_products, "product", "products")
-    return ["*Most affected:*", *lines, *more, "*Orders:*"] if lines else []
+    return [f"*{lists.products_heading(digest)}:*", *lines, *more, "*Orders:*"] if lines else []
 
 
-def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
-    item = lists.item(line, order, with_stock=with_stock)
+def _order_line(item: lists.Item) -> str:
     short = f", *{item.short}*" if item.short else ""
-    stock = f" – {escape(item.stock, limit=_MAX_ENTRY // 2)}{short}" if item.stock else ""
-    return f"- {escape(item.what, limit=_MAX_ENTRY)}{stock}"
+    notes = f" – {escape(item.notes, limit=_MAX_ENTRY // 2)}{short}" if item.notes else ""
+    return f"- {escape(item.what, limit=_MAX_ENTRY)}{notes}"
 
 
 def _length(lines: Sequence[str]) -> int:

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from orderwatch.alerts import kinds
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, TOPIC_KINDS
+from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, SAME_STATUS_KINDS, TOPIC_KINDS
 from orderwatch.alerts.parts import MAX_TEXT, AlertOrder, Digest
 from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.clock import duration
-from orderwatch.rendering import formatting, lists, summaries
+from orderwatch.rendering import formatting, lists, shipping, summaries
 
 MAX_DETAIL = 2000
 """Maximum characters of an alert's detail in a message."""
@@ -39,6 +39,7 @@ _TAGS = {
     kinds.KIND_LATE: "late",
     kinds.KIND_AT_RISK: "at risk",
     kinds.KIND_STUCK: "stuck",
+    kinds.KIND_RESTOCKED: "in stock",
     kinds.KIND_BLOCKED: "shop blocked",
     kinds.KIND_UNAUTHORIZED: "access refused",
     kinds.KIND_STALE: "shop data stale",
@@ -122,7 +123,7 @@ def headline(alert: Alert, *, with_shop: bool = False) -> str:
     if alert.summary:
         return summaries.headline(alert.summary)
     if alert.digest:
-        return f"{_digest_headline(alert.digest)}{place}"
+        return ": ".join([f"{_digest_headline(alert.digest)}{place}", *lists.restocked_products(alert.digest)])
     if alert.order:
         return f"{_order_headline(alert, alert.order)}{place}"
     sentence = _CONNECTION_HEADLINES.get(alert.kind)
@@ -133,7 +134,8 @@ def urgent_headline(alert: Alert) -> str:
     """The headline with the shop and with what makes the alert urgent: a shortfall, a ship-by."""
     short = lists.largest_shortfall(alert.order) if alert.order and alert.kind == kinds.KIND_BACKORDERED else None
     urgent = ", ".join(filter(None, [short, warning(alert)]))
-    return f"{headline(alert, with_shop=True)}{f': {urgent}' if urgent else ''}"
+    separator = ", " if main_kind(alert) == kinds.KIND_RESTOCKED else ": "
+    return separator.join(filter(None, [headline(alert, with_shop=True), urgent]))
 
 
 def warning(alert: Alert) -> str | None:
@@ -150,6 +152,8 @@ def _digest_headline(digest: Digest) -> str:
     orders = formatting.plural(digest.count, "order")
     if digest.of_kind == KIND_RECOVERED:
         return f"{orders} recovered"
+    if digest.of_kind == kinds.KIND_RESTOCKED:
+        return f"{formatting.plural(digest.count, 'backordered order')} can ship now"
     return f"{orders} {'is' if digest.count == 1 else 'are'} {condition(digest.of_kind, digest.status)}"
 
 
@@ -158,8 +162,16 @@ def condition(kind: str, status: str) -> str:
     return _CONDITIONS.get(kind) or formatting.status_phrase(status)
 
 
+def can_ship(alert: Alert, order: AlertOrder) -> str:
+    """`can ship now`, or `is late and can ship now`, of an order whose stock is back."""
+    merged = [f"is {condition(each.kind, order.status)}" for each in alert.merged]
+    return " and ".join([*merged, "can ship now"])
+
+
 def _order_headline(alert: Alert, order: AlertOrder) -> str:
     number = formatting.order_number(order)
+    if alert.kind == kinds.KIND_RESTOCKED:
+        return f"Backordered order {number} {can_ship(alert, order)}"
     if alert.kind != KIND_RECOVERED:
         merged = [condition(each.kind, order.status) for each in alert.merged]
         return f"Order {number} is {' and '.join([condition(alert.kind, order.status), *merged])}"
@@ -181,6 +193,8 @@ def decision(alert: Alert) -> Decision:
 def _reason(alert: Alert, order: AlertOrder) -> str:
     if alert.kind == KIND_RECOVERED:
         return short_detail(alert) or headline(alert)
+    if alert.kind == kinds.KIND_RESTOCKED:  # the shop's own reason can be that it lacks the stock
+        return headline(alert)
     reason = formatting.reason(order.raw_status, order.status, with_code=True)
     if alert.kind not in DEADLINE_KINDS:
         return reason or headline(alert)
@@ -197,9 +211,7 @@ def explanation(alert: Alert) -> str | None:
         return short_detail(alert)
     if alert.kind == kinds.KIND_BACKORDERED:
         return lists.largest_shortfall(order) or lists.awaited_kit(order)
-    if order.status != "cancelled" or order.shipments is None:
-        return None
-    return lists.shipments_phrase(order.shipments)
+    return shipping.cancelled_shipments(order) if order.status == "cancelled" else None
 
 
 def sentences(alert: Alert) -> list[str]:
@@ -273,7 +285,7 @@ def facts_of(alert: Alert) -> list[Fact]:
 
 def _status_fact(alert: Alert, order: AlertOrder) -> Fact:
     status = formatting.status_name(order.status)
-    if alert.kind not in DEADLINE_KINDS and (alert.kind != KIND_RECOVERED or order.previous_status):
+    if alert.kind not in SAME_STATUS_KINDS and (alert.kind != KIND_RECOVERED or order.previous_status):
         return Fact("Status", f"{status} ({_previous_status(order)})")
     since = order.status_since
     shown = formatting.moment(since, formatting.zone_of(alert.connection), beside=order.seen_at) if since else None

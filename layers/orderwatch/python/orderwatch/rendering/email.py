@@ -8,9 +8,9 @@ from itertools import accumulate
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_BACKORDERED, KIND_RECOVERED
-from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest
+from orderwatch.alerts.parts import AlertOrder, Digest
 from orderwatch.alerts.summary import DailySummary
-from orderwatch.rendering import content, formatting, lists, next_steps, summaries
+from orderwatch.rendering import content, formatting, lists, next_steps, shipping, summaries
 
 MAX_SUBJECT = 99
 """SNS takes fewer than 100 ASCII characters, without line breaks."""
@@ -80,8 +80,9 @@ def body(alert: Alert) -> str:
             " ".join(content.sentences(alert)),
             *filter(None, [content.detail(alert)]),
             _step(next_steps.next_step(alert)),
-            *filter(None, [formatting.link(content.url(alert))]),
+            *filter(None, [shipping.progress(alert), formatting.link(content.url(alert))]),
         ],
+        *_parcels(alert),
         _facts(alert),
     ]
     footer = [content.freshness(alert), f"{alert.kind}, {alert.severity}", f"Alert {alert.alert_id}"]
@@ -90,6 +91,12 @@ def body(alert: Alert) -> str:
     text = "\n\n".join("\n".join(each) for each in paragraphs) + "\n"
     whole = formatting.keep_together(text)
     return whole if len(whole.encode()) <= MAX_BYTES else text
+
+
+def _parcels(alert: Alert) -> list[Block]:
+    parcels = shipping.parcels(alert)
+    lines = [line for each in parcels for line in (f"- {each.text}", *([f"  {each.url}"] if each.url else []))]
+    return [["Parcels that have left:", *lines, *shipping.more_parcels(alert, len(parcels))]] if parcels else []
 
 
 def _step(step: str) -> str:
@@ -139,7 +146,7 @@ def _products(digest: Digest) -> list[Block]:
     found = map(lists.digest_product, lists.digest_products(digest))
     entries = [f"- {each.what}: {', '.join(filter(None, [each.short, each.stock]))}" for each in found]
     more = formatting.more(digest.more_products, "product", "products")
-    return [["Most affected:", *entries, *more]] if entries else []
+    return [[f"{lists.products_heading(digest)}:", *entries, *more]] if entries else []
 
 
 def _orders(alert: Alert, room: int) -> Block:
@@ -159,19 +166,17 @@ def _entry(order: lists.Entry) -> Block:
 
 
 def _order_lines(alert: Alert, order: AlertOrder, room: int) -> Block:
-    with_stock = lists.shows_stock(alert)
     return _cut_list(
         "Items:",
-        [[_order_line(line, order, with_stock=with_stock)] for line in order.line_items[:MAX_LINES]],
+        [[_order_line(item)] for item in lists.items(alert, MAX_LINES)],
         total=len(order.line_items) + order.more_line_items,
         nouns=("item", "items"),
         room=room,
     )
 
 
-def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
-    item = lists.item(line, order, with_stock=with_stock)
-    return f"{item.what} – {', '.join(filter(None, item[1:]))}" if item.stock else item.what
+def _order_line(item: lists.Item) -> str:
+    return f"{item.what} – {', '.join(filter(None, [item.notes, item.short]))}" if item.notes else item.what
 
 
 def _cut_list(heading: str, entries: Sequence[Block], *, total: int, nouns: tuple[str, str], room: int) -> Block:

@@ -9,13 +9,13 @@ import re
 from collections.abc import Mapping
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_RESTOCKED, KIND_STUCK
 from orderwatch.rendering.sns import Attribute, SnsMessage, attributes_of, for_programs, render
 from orderwatch.sanitize import one_line
 
 MAX_COPY_BYTES = 40_000
 """Maximum size of one copy of the JSON: three copies stay within 256 KB even if every character is escaped."""
-_CONDITIONS = {KIND_LATE: "late", KIND_AT_RISK: "at risk", KIND_STUCK: "stuck"}
+_CONDITIONS = {KIND_LATE: "late", KIND_AT_RISK: "at risk", KIND_STUCK: "stuck", KIND_RESTOCKED: "in stock"}
 _MAX_TEXT = 200
 _MAX_LINK = 2048
 _MAX_DETAIL = 2000
@@ -78,9 +78,8 @@ def _ascii(line: str, limit: int) -> str:
 
 
 def _notification(fact: str, facts: Mapping[str, str]) -> str:
-    lines = [
-        f"{name}: {_entities(value) if name == 'Link' else _without_markup(value)}" for name, value in facts.items()
-    ]
+    shown = {name: _entities(value) if name == "Link" else _without_markup(value) for name, value in facts.items()}
+    lines = [f"{name}: {value}" for name, value in shown.items() if len(value) <= _MAX_LINK]
     content = {"textType": "client-markdown", "title": _without_markup(fact), "description": "\n".join(lines)}
     notification = {"version": "1.0", "source": "custom", "id": facts.get("Alert", ""), "content": content}
     return json.dumps(notification, ensure_ascii=False)

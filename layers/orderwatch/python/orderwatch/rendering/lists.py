@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import KIND_BACKORDERED, KIND_LATE, KIND_RECOVERED
+from orderwatch.alerts.kinds import KIND_BACKORDERED, KIND_LATE, KIND_RECOVERED, KIND_RESTOCKED
 from orderwatch.alerts.parts import (
     AlertLineItem,
     AlertOrder,
@@ -130,20 +130,29 @@ def _digested_due(order: DigestedOrder, digest: Digest, alert: Alert) -> formatt
 def _notes(order: DigestedOrder, digest: Digest) -> list[str]:
     notes = [formatting.money(order.total_price, order.currency) if order.total_price is not None else "total unknown"]
     if order.items is not None:
-        notes.append(f"{formatting.quantity(order.items)} {'item' if order.items == 1 else 'items'}")
+        notes.append(_digested_items(order, order.items, digest))
     if digest.of_kind == KIND_RECOVERED:
         notes += [f"was {formatting.status_name(order.previous_status)}"] if order.previous_status else []
         notes += [f"now {formatting.status_name(order.status)}"] if order.status else []
-    if digest.status == "cancelled" and order.shipments:
-        notes.append(shipments_phrase(order.shipments))
+    if digest.status == "cancelled" and order.shipment_count:
+        notes.append(shipments_phrase(order.shipment_count))
     return notes
 
 
+def _digested_items(order: DigestedOrder, items: Decimal, digest: Digest) -> str:
+    """`3 items`, or `1 of 3 items still to ship`."""
+    noun, status = "item" if items == 1 else "items", order.status or digest.status
+    is_open = digest.of_kind != KIND_RECOVERED and status not in FINAL_STATUSES
+    if is_open and order.outstanding is not None and order.outstanding < items:
+        return f"{formatting.quantity(order.outstanding)} of {formatting.quantity(items)} {noun} still to ship"
+    return f"{formatting.quantity(items)} {noun}"
+
+
 def shipments_phrase(count: int) -> str:
-    """What has left of a cancelled order: `Nothing has shipped`, `1 shipment has left already`."""
+    """What has left of a cancelled order: `Nothing has shipped`, `1 parcel has left already`."""
     if not count:
         return "Nothing has shipped"
-    return f"{formatting.plural(count, 'shipment')} {'has' if count == 1 else 'have'} left already"
+    return f"{formatting.plural(count, 'parcel')} {'has' if count == 1 else 'have'} left already"
 
 
 def shipped_already(digest: Digest) -> str | None:
@@ -184,7 +193,11 @@ def product_title(line: AlertLineItem | DigestedProduct) -> str:
 
 def line_quantity(line: AlertLineItem) -> str:
     """The quantity of the line; a question mark if it is unknown."""
-    return formatting.quantity(line.quantity) if line.quantity is not None else "?"
+    return _quantity(line.quantity)
+
+
+def _quantity(units: Decimal | None) -> str:
+    return formatting.quantity(units) if units is not None else "?"
 
 
 def unit_price(line: AlertLineItem, currency: str | None) -> str | None:
@@ -195,34 +208,92 @@ def unit_price(line: AlertLineItem, currency: str | None) -> str | None:
 
 
 class Item(NamedTuple):
-    """An order line.
+    """An order line, or a product of a digest.
 
     Attributes:
-        what: `2 × Merino socks, M (SOCK-M), 15.50 EUR each`.
+        what: `3 × Merino socks, M (SOCK-M), 15.50 EUR each`.
         stock: `1 in stock`; None if it is unknown, or shown already on another line of the product.
         short: `1 short`.
+        shipped: `1 of 3 still to ship`, `shipped`; None if nothing of it has left.
     """
 
     what: str
     stock: str | None = None
     short: str | None = None
+    shipped: str | None = None
+
+    @property
+    def notes(self) -> str:
+        """What has left, and the stock."""
+        return ", ".join(filter(None, [self.shipped, self.stock]))
 
 
-def item(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> Item:
+def items(alert: Alert, most: int) -> list[Item]:
+    """The first lines of the alert's order, at most this number (`sorted_lines`)."""
+    order = alert.order
+    return [_item(line, order, alert) for line in sorted_lines(order)[:most]] if order else []
+
+
+def sorted_lines(order: AlertOrder) -> list[AlertLineItem]:
+    """The order's lines: first those that are still to ship, then those that have left."""
+    return sorted(order.line_items, key=lambda line: not line.is_outstanding)
+
+
+def _item(line: AlertLineItem, order: AlertOrder, alert: Alert) -> Item:
     """A line of the order; the first line of a product shows its stock and what the order lacks, over all its lines."""
     price = unit_price(line, order.currency)
     what = f"{line_quantity(line)} × {product_title(line)}{f', {price}' if price else ''}"
-    lines, in_stock = order.lines_of(line), stock_phrase(line)
-    if not with_stock or in_stock is None or lines[0] is not line:
-        return Item(what)
-    quantities = [line_quantity(each) for each in lines[:MAX_ADDENDS]] + ["..."] * (len(lines) > MAX_ADDENDS)
+    shipped = ", ".join(_shipping_notes(line, order, alert)) or None
+    lines, in_stock = [each for each in order.lines_of(line) if each.is_outstanding], stock_phrase(line, order)
+    if not shows_stock(alert) or in_stock is None or not lines or lines[0] is not line:
+        return Item(what, shipped=shipped)
+    quantities = [_quantity(each.outstanding) for each in lines[:MAX_ADDENDS]] + ["..."] * (len(lines) > MAX_ADDENDS)
     for_lines = f" for {' + '.join(quantities)}" if len(lines) > 1 else ""
-    return Item(what, f"{in_stock}{for_lines}", short_phrase(order.shortfall(line)))
+    return Item(what, f"{in_stock}{for_lines}", short_phrase(order.shortfall(line)), shipped)
 
 
-def stock_phrase(product: AlertLineItem | ListedProduct) -> str | None:
-    """The stock on hand: `3 in stock`, with what decides about a kit; None if it is unknown."""
-    by_warehouse = _by_warehouse(product) if isinstance(product, AlertLineItem) else ""
+def is_awaited(alert: Alert) -> bool:
+    """Whether the alert's order is open, so that what is still to ship matters."""
+    order = alert.order
+    return order is not None and order.status not in FINAL_STATUSES and alert.kind != KIND_RECOVERED
+
+
+def _shipping_notes(line: AlertLineItem, order: AlertOrder, alert: Alert) -> Iterator[str]:
+    is_open = is_awaited(alert)
+    if not is_open and alert.kind != "order.cancelled":
+        return
+    if line.shipped:
+        if not line.is_outstanding:
+            yield "shipped"
+        elif is_open and line.outstanding is not None:
+            yield f"{_quantity(line.outstanding)} of {_quantity(line.quantity)} still to ship"
+        else:
+            yield f"{_quantity(line.shipped)} of {_quantity(line.quantity)} shipped"
+    if is_open and line.is_outstanding and line.warehouse and common_warehouse(order) is None:
+        yield f"from {warehouse_name(order, line.warehouse)}"
+
+
+def common_warehouse(order: AlertOrder) -> str | None:
+    """The name of the warehouse that ships everything that is still to ship; None if unknown or if several do."""
+    ids = {line.warehouse for line in order.line_items if line.is_outstanding}
+    [only] = ids if len(ids) == 1 else [None]
+    return warehouse_name(order, only) if only else None
+
+
+def warehouse_name(order: AlertOrder, warehouse: str) -> str:
+    """The name of a warehouse of the order; its id if it has no name."""
+    named = formatting.clean(order.warehouses.get(warehouse, "")) or formatting.clean(warehouse)
+    return formatting.clip(named or "unnamed warehouse", _MAX_CODE)
+
+
+def stock_phrase(product: AlertLineItem | ListedProduct, order: AlertOrder | None = None) -> str | None:
+    """The stock on hand: `3 in stock`, with what decides about a kit; None if it is unknown.
+
+    Args:
+        product: An order line or a product of a list.
+        order: The line's order, for the stock by warehouse.
+    """
+    by_warehouse = _by_warehouse(product, order) if isinstance(product, AlertLineItem) and order else ""
     counted = f"{formatting.quantity(product.on_hand)} in stock{by_warehouse}" if product.on_hand is not None else None
     return ", ".join(filter(None, [counted, _KIT if product.is_kit else None])) or None
 
@@ -232,14 +303,14 @@ def short_phrase(shortfall: Decimal | None) -> str | None:
     return f"{formatting.quantity(shortfall)} short" if shortfall is not None else None
 
 
-def _by_warehouse(line: AlertLineItem) -> str:
+def _by_warehouse(line: AlertLineItem, order: AlertOrder) -> str:
     counts = line.on_hand_by_warehouse
     if len(counts) < 2:  # noqa: PLR2004 - a single warehouse holds the whole stock
         return ""
     largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     shown = [
-        f"{formatting.clip(formatting.clean(name), 40)} {formatting.quantity(count)}"
-        for name, count in largest[:MAX_WAREHOUSES]
+        f"{warehouse_name(order, warehouse)} {formatting.quantity(count)}"
+        for warehouse, count in largest[:MAX_WAREHOUSES]
     ]
     return f" ({', '.join(shown + formatting.more(len(counts) - len(shown), 'warehouse', 'warehouses'))})"
 
@@ -262,29 +333,51 @@ def largest_shortfall(order: AlertOrder) -> str | None:
 
 def awaited_kit(order: AlertOrder) -> str | None:
     """The kit that an order may wait for: `BAG-01 is a kit: ...`; None if there is none, or if a product is short."""
-    kit = next((line for line in order.line_items if line.is_kit), None)
+    kit = next((line for line in order.line_items if line.is_kit and line.is_outstanding), None)
     if kit is None or largest_shortfall(order):
         return None
     return f"{formatting.clip(product_code(kit), _MAX_CODE)} is a {_KIT}"
 
 
 def stock_covers_every_line(order: AlertOrder) -> bool:
-    """Whether the stock of every line is known and sufficient, which contradicts a backorder; never for a kit."""
-    is_complete = bool(order.line_items) and not order.more_line_items
-    return is_complete and all(
-        not line.is_kit and line.on_hand is not None and line.quantity is not None and order.shortfall(line) is None
-        for line in order.line_items
+    """Whether the stock covers all that is still to ship, which contradicts a backorder; never for a kit."""
+    lines = [line for line in order.line_items if line.is_outstanding]
+    return (
+        bool(lines)
+        and not order.more_line_items
+        and all(
+            not line.is_kit
+            and line.on_hand is not None
+            and line.outstanding is not None
+            and order.shortfall(line) is None
+            for line in lines
+        )
     )
 
 
 def digest_products(digest: Digest) -> tuple[DigestedProduct, ...]:
     """The products to list for a digest: only backorders depend on stock."""
-    return digest.products if digest.of_kind == KIND_BACKORDERED else ()
+    return digest.products if digest.of_kind in {KIND_BACKORDERED, KIND_RESTOCKED} else ()
+
+
+def products_heading(digest: Digest) -> str:
+    """The heading of that list."""
+    return "In stock" if digest.of_kind == KIND_RESTOCKED else "Most affected"
+
+
+def restocked_products(digest: Digest) -> list[str]:
+    """What is in stock again: `["KENYA-1KG 40 in stock, +2 more products"]`; empty for digests of other kinds."""
+    if digest.of_kind != KIND_RESTOCKED or not digest.products:
+        return []
+    first = digest.products[0]
+    on_hand = f"{formatting.quantity(first.on_hand)} in stock" if first.on_hand is not None else "in stock"
+    others = formatting.more(len(digest.products) - 1 + digest.more_products, "product", "products")
+    return [", ".join([f"{formatting.clip(product_code(first), _MAX_CODE)} {on_hand}", *others])]
 
 
 def digest_product(product: DigestedProduct) -> Item:
     """A product of a digest: name and SKU, what is short, and its orders and stock."""
-    ordered = f"{formatting.quantity(product.ordered)} ordered" if product.ordered is not None else None
-    known = ", ".join(filter(None, [ordered, stock_phrase(product) or "stock unknown"]))
+    units = f"{formatting.quantity(product.outstanding)} still to ship" if product.outstanding is not None else None
+    known = ", ".join(filter(None, [units, stock_phrase(product) or "stock unknown"]))
     where = f"in {formatting.plural(product.orders, 'order')} ({known})"
     return Item(product_title(product), where, short_phrase(product.short))

@@ -7,7 +7,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_RECOVERED, KIND_WATCH_STARTED, Recipients, Urgency
 from orderwatch.alerts.parts import MAX_TEXT, AlertOrder, Digest
 from orderwatch.alerts.summary import DailySummary
-from orderwatch.rendering import formatting, lists, summaries
+from orderwatch.rendering import formatting, lists, shipping, summaries
 from orderwatch.rendering.content import main_kind
 from orderwatch.sanitize import folded_words
 
@@ -22,6 +22,7 @@ _STEPS = {
     kinds.KIND_LATE: "Ship it today, or give the customer a new date.",
     kinds.KIND_AT_RISK: "Make sure it ships in time.",
     kinds.KIND_STUCK: "Find out what is holding it up.",
+    kinds.KIND_RESTOCKED: "Ship it: everything that is still to ship is in stock.",
     KIND_RECOVERED: "No action needed. The problem is resolved.",
     kinds.KIND_BLOCKED: "Reconnect the shop in Trackstar; until then check its orders in the shop itself.",
     kinds.KIND_UNAUTHORIZED: "Check the orders in the shop itself until the operators of orderwatch, who are notified, "
@@ -44,7 +45,7 @@ _COMMANDS = {
     "orderwatch connect {id}",
     kinds.KIND_STALE: "Check the shop's connection in Trackstar, then run: orderwatch poll {id}",
     kinds.KIND_POLL_FAILING: "Find the cause, run: orderwatch logs poll-orders --shop {id}",
-    kinds.KIND_REFUSED_SETTINGS: "Delete the settings and set them again, run: orderwatch settings {id} --remove",
+    kinds.KIND_REFUSED_SETTINGS: "Delete them, run: orderwatch settings {id} --remove",
 }
 """Steps for operators: the command that solves the problem."""
 _NOTHING = {
@@ -99,12 +100,13 @@ _STEP_BY_REASON = {
 - Etsy: developers.etsy.com/documentation/reference (ShopReceipt, status)
 """
 _BY_REASON = [(re.compile(rf"\b(?:{words})\b"), step) for words, step in _STEP_BY_REASON.items()]
+_NEEDS_SHIPPING = {kinds.KIND_BACKORDERED, *kinds.DEADLINE_KINDS}
 _BY_STATUS = _STEPS.keys() - {"order.exception"}
 """Kinds whose own step counts, whatever the reason."""
 _ANY_ORDER = "Open the order and check whether it needs you."
-_STOCK_COVERS = "Everything is in stock: ask the warehouse why the order is on backorder."
 _KIT = "Check the stock of the kit's parts: restock them, or offer the customer a substitute, a later date or a refund."
 _SHIPPED = "Recall what has shipped, or wait for its return; stop the rest."
+_ALL_LEFT = "Everything has left: find out why the order is still open in the shop."
 _OF_MANY = {
     "order.exception": "Open the orders and resolve the reasons that the shop gives.",
     kinds.KIND_BACKORDERED: "Restock, or offer the customers a substitute, a later date or a refund.",
@@ -112,6 +114,7 @@ _OF_MANY = {
     kinds.KIND_LATE: "Ship them today, or give the customers new dates.",
     kinds.KIND_AT_RISK: "Make sure they ship in time.",
     kinds.KIND_STUCK: "Find out what is holding them up.",
+    kinds.KIND_RESTOCKED: "Ship them: everything that is still to ship is in stock.",
     KIND_RECOVERED: "No action needed. The problems are resolved.",
 }
 """Steps for a digest, by the kind of its orders."""
@@ -164,27 +167,55 @@ def _digest_step(alert: Alert, digest: Digest) -> str:
 
 
 def _order_step(kind: str, alert: Alert, order: AlertOrder) -> str:
-    if kind == "order.cancelled" and order.shipments is not None:
-        return _SHIPPED if order.shipments else "Stop picking."
-    if kind == kinds.KIND_AT_RISK:
-        return _at_risk_step(alert, order)
-    if kind == kinds.KIND_BACKORDERED and lists.stock_covers_every_line(order):
-        return _STOCK_COVERS
-    if kind == kinds.KIND_BACKORDERED and lists.awaited_kit(order):
-        return _KIT
     if kind == KIND_RECOVERED and formatting.urgency(alert) is not Urgency.NONE:
         return "Ship it first: the problem is resolved, but the ship-by is near or has passed."
+    if found := _shipping_step(kind, alert, order):
+        return found
     by_reason = _step_by_reason(order.raw_status or "") if kind not in _BY_STATUS else None
     return by_reason or _STEPS.get(kind, _ANY_ORDER)
+
+
+def _shipping_step(kind: str, alert: Alert, order: AlertOrder) -> str | None:
+    """The step that depends on what has left of the order and on stock; None if it depends on neither."""
+    if kind == "order.cancelled":
+        return _cancelled_step(order)
+    if kind in _NEEDS_SHIPPING and order.is_wholly_shipped:
+        return _ALL_LEFT
+    if kind == kinds.KIND_AT_RISK:
+        return _at_risk_step(alert, order)
+    if kind == kinds.KIND_BACKORDERED:
+        return _backorder_step(order)
+    is_late = kind == kinds.KIND_LATE and order.is_partly_shipped
+    return "Ship the rest today, or give the customer a new date." if is_late else None
+
+
+def _cancelled_step(order: AlertOrder) -> str | None:
+    """What to do about the parcels of a cancelled order, and about what has not left."""
+    if shipping.has_left_untracked(order):
+        return "Find out what has left, and stop picking the rest."
+    count = order.shipment_count
+    if not count:
+        return None if count is None else "Stop picking."
+    recall = "Recall it or await its return" if count == 1 else "Recall them or await their return"
+    return f"{recall}." if order.is_wholly_shipped else f"{recall}; hold the rest."
+
+
+def _backorder_step(order: AlertOrder) -> str | None:
+    if lists.stock_covers_every_line(order):
+        what = "The rest" if order.is_partly_shipped else "Everything"
+        return f"{what} is in stock: ask the warehouse why the order is on backorder."
+    return _KIT if lists.awaited_kit(order) else None
 
 
 def _at_risk_step(alert: Alert, order: AlertOrder) -> str:
     """`Make sure it ships by Wed 11 Mar 15:30 CET.`, with what the stock says about it."""
     due, short = formatting.order_due(alert), lists.largest_shortfall(order)
-    step = f"Make sure it ships by {due.date}." if due else _STEPS[kinds.KIND_AT_RISK]
+    what = "the rest" if order.is_partly_shipped else "it"
+    step = f"Make sure {what} ships {f'by {due.date}' if due else 'in time'}."
     if short:
         return f"{step} Not everything is in stock: {short}."
-    return f"{step} Everything is in stock." if lists.stock_covers_every_line(order) else step
+    covered = "It is in stock." if order.is_partly_shipped else "Everything is in stock."
+    return f"{step} {covered}" if lists.stock_covers_every_line(order) else step
 
 
 def _step_by_reason(raw_status: str) -> str | None:

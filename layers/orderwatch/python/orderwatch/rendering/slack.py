@@ -23,9 +23,9 @@ from slack_sdk.models.blocks import (
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_CONNECTION_RECOVERED, KIND_RECOVERED, KIND_RESUBSCRIBED, Severity
-from orderwatch.alerts.parts import AlertLineItem, AlertOrder, Digest
+from orderwatch.alerts.parts import AlertLineItem, Digest
 from orderwatch.alerts.summary import DailySummary
-from orderwatch.rendering import content, formatting, lists, next_steps, summaries
+from orderwatch.rendering import content, formatting, lists, next_steps, shipping, summaries
 from orderwatch.rendering.amazon_q import link
 from orderwatch.rendering.markup import for_plain_text
 from orderwatch.rendering.markup import for_slack as escape
@@ -51,6 +51,8 @@ _MAX_CONTEXT = 1_000
 _MAX_SHOPS = 40
 """Maximum number of sections for shops, within `MAX_BLOCKS` together with the other blocks."""
 _ROOM_FOR_MORE = 40
+_ROOM_FOR_PARCELS = 80
+"""For the heading of the parcels, and the number of those left out."""
 _RECOVERED = {KIND_RECOVERED, KIND_CONNECTION_RECOVERED, KIND_RESUBSCRIBED}
 _MARKS = {Severity.CRITICAL: "\U0001f534", Severity.WARNING: "\U0001f7e0", Severity.INFO: "\U0001f535"}
 """Red, orange and blue circles in the header: the colour bar of an attachment is legacy (Slack's reference,
@@ -87,7 +89,7 @@ def blocks(alert: Alert, *, with_image: bool = True) -> SlackMessage:
     """
     detail = content.detail(alert)
     details = [SectionBlock(text=_plain_text(detail, limit=MAX_SECTION))] if detail else []
-    head = [_header(alert), *details, _decision(alert), *_button(alert), _fields(alert)]
+    head = [_header(alert), *details, _decision(alert), *_parcels(alert), *_button(alert), _fields(alert)]
     foot = [_context(alert)]
     room = MAX_CHARACTERS - _characters([*head, *foot])
     made = [*head, *_list(alert, room, with_image=with_image), *foot]
@@ -133,7 +135,21 @@ def _decision(alert: Alert) -> Block:
         shown = date if decision.due.is_day else _date(decision.due.ship_by, date)
         parts.append(f"Ship by {shown} ({decision.due.relative}).")
     parts += [_sentence(decision.value)] if decision.value else []
-    return _section("\n".join([*([" ".join(parts)] if parts else []), _step(next_steps.next_step(alert))]))
+    progress = shipping.progress(alert)
+    lines = [" ".join(parts), _step(next_steps.next_step(alert)), escape(progress or "", limit=_MAX_ENTRY)]
+    return _section("\n".join(filter(None, lines)))
+
+
+def _parcels(alert: Alert) -> list[Block]:
+    packs, shown = _packed([_parcel(each) for each in shipping.parcels(alert)], MAX_SECTION - _ROOM_FOR_PARCELS)
+    lines = [line for pack in packs for line in pack]
+    more = shipping.more_parcels(alert, shown)
+    return [_section("\n".join(["*Parcels that have left*", *lines, *more]))] if lines else []
+
+
+def _parcel(parcel: shipping.Parcel) -> str:
+    address = link(parcel.url, "track it", limit=_MAX_ENTRY)
+    return f"• {escape(parcel.text, limit=_MAX_FACT)}{f', {address}' if address else ''}"
 
 
 def _step(step: str) -> str:
@@ -167,8 +183,8 @@ def _list(alert: Alert, room: int, *, with_image: bool) -> list[Block]:
     if alert.order is None:
         products = _products(alert.digest) if alert.digest else []
         return [*products, *_orders(alert, room - _characters(products))]
-    lines, with_stock = alert.order.line_items, lists.shows_stock(alert)
-    entries = [_order_line(line, alert.order, with_stock=with_stock) for line in lines[:MAX_LINES]]
+    lines = lists.sorted_lines(alert.order)
+    entries = [_order_line(item) for item in lists.items(alert, MAX_LINES)]
     total = len(lines) + alert.order.more_line_items
     return _sections(entries, total, ("item", "items"), room=room, image=_image(lines) if with_image else None)
 
@@ -203,7 +219,8 @@ def _products(digest: Digest) -> list[Block]:
         short = f"*{each.short}*, " if each.short else ""
         entries.append(f"• {escape(each.what, limit=_MAX_ENTRY)}: {short}{escape(each.stock or '', limit=_MAX_FACT)}")
     more = formatting.more(digest.more_products, "product", "products")
-    return [_section("\n".join(["*Most affected*", *entries, *more]))] if entries else []
+    heading = f"*{lists.products_heading(digest)}*"
+    return [_section("\n".join([heading, *entries, *more]))] if entries else []
 
 
 def _orders(alert: Alert, room: int) -> list[Block]:
@@ -223,11 +240,10 @@ def _listed(order: lists.Entry, *, with_link: bool = True) -> str:
     return f"{heading}• {address or number}{f': {notes}' if notes else ''}"
 
 
-def _order_line(line: AlertLineItem, order: AlertOrder, *, with_stock: bool) -> str:
-    item = lists.item(line, order, with_stock=with_stock)
+def _order_line(item: lists.Item) -> str:
     text = f"• {escape(item.what, limit=_MAX_ENTRY)}"
-    if item.stock:
-        text += f" – {escape(item.stock, limit=_MAX_ENTRY)}{f', *{item.short}*' if item.short else ''}"
+    if item.notes:
+        text += f" – {escape(item.notes, limit=_MAX_ENTRY)}{f', *{item.short}*' if item.short else ''}"
     return text
 
 

@@ -4,20 +4,23 @@ If it is too long, the value and the shop are left out first, because the link s
 link, the reason and the urgency stay.
 """
 
+import re
 from collections.abc import Iterator
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, Severity
+from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, KIND_RESTOCKED, Severity
 from orderwatch.alerts.parts import AlertOrder
-from orderwatch.rendering import content, formatting, lists, next_steps
+from orderwatch.rendering import content, formatting, lists, next_steps, shipping
 
 MAX_CHARACTERS = 140
 _MAX_NUMBER = 40
 _MAX_SHOP = 30
 _MAX_STATUS = 30
 _MAX_REASON = 60
-_MIN_REASON = 12
+_MIN_REASON = 20
 """Minimum characters of a reason that is cut; a shorter piece is useless."""
+_COMMAND = re.compile(r",(?: then)? run: .*")
+"""A command in a reason: whole or not at all."""
 
 
 def body(alert: Alert) -> str:
@@ -32,6 +35,8 @@ def _candidates(alert: Alert) -> Iterator[str]:
     for address in dict.fromkeys([link if link and link.isascii() else "", ""]):
         for with_shop, with_value in ((True, True), (True, False), (False, False)):
             yield _message(alert, reason, address, with_shop=with_shop, with_value=with_value)
+        if (without_command := _COMMAND.sub(".", reason)) != reason:
+            yield _message(alert, without_command, address)
         room = MAX_CHARACTERS - len(_message(alert, "", address)) - len(": ")
         if reason and room >= _MIN_REASON:
             yield _message(alert, formatting.clip(reason, room), address)
@@ -55,6 +60,8 @@ def _what(alert: Alert) -> str:
         return formatting.ascii_fold(content.headline(alert))
     if alert.kind == KIND_RECOVERED:
         return f"Order {_number(order)} recovered"
+    if alert.kind == KIND_RESTOCKED:
+        return f"Backordered order {_number(order)} {content.can_ship(alert, order)}"
     merged = [f" and {content.condition(each.kind, order.status)}" for each in alert.merged]
     condition = formatting.clip(formatting.ascii_fold(content.condition(alert.kind, order.status)), _MAX_STATUS)
     return f"Order {_number(order)} is {condition}{''.join(merged)}"
@@ -76,8 +83,10 @@ def _reason(alert: Alert) -> str:
         text = content.detail(alert) if alert.severity is Severity.INFO else next_steps.next_step(alert)
     elif alert.kind == KIND_RECOVERED:
         text = f"now {formatting.status_phrase(order.status)}"
+    elif alert.kind == KIND_RESTOCKED:
+        text = None
     elif alert.kind in DEADLINE_KINDS:
-        text = content.decision(alert).reason
+        text = ", ".join(filter(None, [content.decision(alert).reason, shipping.still_to_ship_count(order)]))
     else:
         reason = formatting.reason(order.raw_status, order.status)
         text = ", ".join(filter(None, [reason, content.explanation(alert)]))

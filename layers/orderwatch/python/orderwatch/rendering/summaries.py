@@ -252,10 +252,13 @@ def _is_unknown(product: SummaryProduct) -> bool:
 
 
 def _product(product: SummaryProduct) -> str:
-    """`KENYA-1KG: 16 short, 13 orders (9 need nothing else)`."""
+    """`KENYA-1KG: 16 short, 13 orders (9 need nothing else)`; `4 of its 13 orders could ship now` if stock is left."""
     alone = product.only_blocker
     only = f" ({alone:,} {'needs' if alone == 1 else 'need'} nothing else)" if alone else ""
-    return f"{product_code(product)}: {_stock(product)}, {formatting.plural(product.orders, 'order')}{only}"
+    orders = formatting.plural(product.orders, "order")
+    if product.can_ship:
+        orders = f"{product.can_ship:,} of its {orders} could ship now"
+    return f"{product_code(product)}: {_stock(product)}, {orders}{only}"
 
 
 def _stock(product: SummaryProduct) -> str:
@@ -263,4 +266,4 @@ def _stock(product: SummaryProduct) -> str:
         return f"{formatting.quantity(product.short)} short"
     if product.is_kit:
         return "a kit whose parts decide"
-    return f"{formatting.quantity(product.on_hand or Decimal())} on hand, units ordered unknown"
+    return f"{formatting.quantity(product.on_hand or Decimal())} on hand, units to ship unknown"

@@ -5,14 +5,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from orderwatch.alerts.parts import ProductKey, product_key, shared_ids, short_of
+from orderwatch.alerts.parts import ProductKey, shared_ids, short_of
 from orderwatch.alerts.summary import ShopSummary, SummaryProduct
-from orderwatch.records import Extract, ExtractLine
+from orderwatch.allocation import Need, allocate, line_key
+from orderwatch.records import ExtractLine
+from orderwatch.statuses import BACKORDERED
 from orderwatch.summary.figures import SummaryRow
 from orderwatch.trackstar.products import Product, ProductLookup
 
-BACKORDERED = "backordered"
-"""The status of orders that lack stock. Products do not explain any other status."""
 MAX_PRODUCTS = 5
 """Maximum number of products that are listed for a shop."""
 MAX_LOOKED_UP = 100
@@ -57,14 +57,15 @@ def add_products(
     return complete, missing
 
 
-def backordered(orders: Iterable[SummaryRow]) -> list[Extract]:
-    """The records of the orders that lack stock."""
-    return [order.extract for order in orders if order.needs_attention and order.row.status == BACKORDERED]
+def backordered(orders: Iterable[SummaryRow]) -> list[Need]:
+    """The orders that lack stock."""
+    found = (order for order in orders if order.needs_attention and order.row.status == BACKORDERED)
+    return [Need(order.id, order.row, order.extract) for order in found]
 
 
-def product_ids(backlog: Iterable[Extract]) -> list[str]:
+def product_ids(backlog: Iterable[Need]) -> list[str]:
     """At most `MAX_LOOKED_UP` product ids, those in the most orders first; ties keep the order of the orders."""
-    of_orders = (dict.fromkeys(line.product_id for line in extract.lines) for extract in backlog)
+    of_orders = (dict.fromkeys(line.product_id for line in need.extract.lines) for need in backlog)
     counts = Counter(each for ids in of_orders for each in ids if each)
     return [product_id for product_id, _ in counts.most_common(MAX_LOOKED_UP)]
 
@@ -76,11 +77,12 @@ class Blockers(NamedTuple):
     in_stock: int
 
 
-def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product]) -> Blockers:
+def blocking_products(backlog: Sequence[Need], products: Mapping[str, Product]) -> Blockers:
     """The products whose stock does not cover these orders or is unknown, and the orders that are wholly covered."""
-    keys = [[_key(line, products) for line in extract.lines] for extract in backlog]
+    extracts = [need.extract for need in backlog]
+    keys = [[line_key(line, products) for line in extract.lines] for extract in extracts]
     lines: dict[ProductKey, list[ExtractLine]] = {}
-    for extract, of_extract in zip(backlog, keys, strict=True):
+    for extract, of_extract in zip(extracts, keys, strict=True):
         for line, key in zip(extract.lines, of_extract, strict=True):
             if key:
                 lines.setdefault(key, []).append(line)
@@ -92,9 +94,13 @@ def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product
     orders = Counter(key for each in needed for key in each)
     only = Counter(
         key
-        for each, extract in zip(needed, backlog, strict=True)
+        for each, extract in zip(needed, extracts, strict=True)
         if len(each) == 1 and not extract.more_lines
         for key in each
+    )
+    covered = set(allocate(backlog, products))
+    can_ship = Counter(
+        key for each, need in zip(needed, backlog, strict=True) if need.order_id in covered for key in each
     )
     blockers = [
         SummaryProduct(
@@ -102,7 +108,8 @@ def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product
             product_id=each.product_id,
             orders=orders[key],
             only_blocker=only[key],
-            ordered=each.ordered,
+            can_ship=can_ship[key] if each.on_hand is not None else None,
+            outstanding=each.outstanding,
             on_hand=each.on_hand,
             short=each.short,
             is_kit=each.is_kit,
@@ -110,23 +117,17 @@ def blocking_products(backlog: Sequence[Extract], products: Mapping[str, Product
         for key, each in stock.items()
         if key in blocking
     ]
-    blockers.sort(key=lambda each: (-each.orders, -each.only_blocker, -(each.ordered or 0), each.sku or ""))
-    lines_known = [bool(extract.lines) and not extract.more_lines for extract in backlog]
+    blockers.sort(key=lambda each: (-each.orders, -each.only_blocker, -(each.outstanding or 0), each.sku or ""))
+    lines_known = [bool(extract.lines) and not extract.more_lines for extract in extracts]
     return Blockers(blockers, sum(known and not each for known, each in zip(lines_known, needed, strict=True)))
 
 
-def _key(line: ExtractLine, products: Mapping[str, Product]) -> ProductKey | None:
-    """The line's product; its record can complete a line that has no SKU."""
-    product = products.get(line.product_id or "")
-    return product_key(line.product_id, line.sku or (product.sku if product else None))
-
-
 class ProductStock(NamedTuple):
-    """The units of a product that orders need, and its stock; None where a number is unknown."""
+    """The units of a product that are still to ship, and its stock; None where a number is unknown."""
 
     sku: str | None
     product_id: str | None
-    ordered: Decimal | None
+    outstanding: Decimal | None
     on_hand: Decimal | None
     is_kit: bool | None
     is_counted: bool
@@ -134,8 +135,8 @@ class ProductStock(NamedTuple):
 
     @property
     def short(self) -> Decimal | None:
-        """Units ordered beyond the stock on hand; None if the stock is sufficient, unknown or that of a kit."""
-        return None if self.ordered is None or self.is_kit else short_of(self.ordered, self.on_hand)
+        """Units still to ship beyond the stock on hand; None if the stock is sufficient, unknown or that of a kit."""
+        return None if self.outstanding is None or self.is_kit else short_of(self.outstanding, self.on_hand)
 
     @property
     def is_covered(self) -> bool:
@@ -161,7 +162,7 @@ def stock_of(
     return ProductStock(
         sku=sku,
         product_id=product_id,
-        ordered=sum(quantities, Decimal(0)) if quantities else None,
+        outstanding=sum(quantities, Decimal(0)) if quantities else None,
         on_hand=product.inventory if product and has_stock else None,
         is_kit=product.is_kit if product and product.is_of_line(sku) else None,
         is_counted=len(quantities) == len(lines),

@@ -36,9 +36,12 @@ from orderwatch.trackstar.orders import (
     read_order,
 )
 from orderwatch.trackstar.products import Product, ProductEnvelope, ProductPage
+from orderwatch.trackstar.warehouses import WarehousePage
 
 MAX_PAGES = 200
 """Maximum pages of a list of connections, or of orders by id; no such list can have more."""
+MAX_WAREHOUSE_PAGES = 10
+"""Maximum pages of a list of warehouses; the names on later pages are not read."""
 
 
 class Trackstar:
@@ -246,7 +249,25 @@ class ConnectionClient(ApiClient):
                 found |= {product_id: product} if product else {}
         return found
 
+    def warehouses(self) -> dict[str, str]:
+        """Read the names of the warehouses, by id; one without a name has its code, one without both is missing."""
+        names: dict[str, str] = {}
+        params = {"limit": str(PAGE_SIZE)}
+        tokens: set[str] = set()
+        for _ in range(MAX_WAREHOUSE_PAGES):
+            self._require_time("/cart/warehouses")
+            page = self._get("/cart/warehouses", params, partial(_parse, WarehousePage))
+            names |= page.names
+            if page.next_token is None or page.next_token in tokens:
+                break
+            tokens.add(page.next_token)
+            params["page_token"] = page.next_token
+        return names
+
     def _by_id[T](self, path: str, record_id: str, parse: Callable[[bytes], T]) -> T:
-        if self._seconds_left() <= 0:
-            raise UnavailableError(f"GET {path}/{{id}}: no time is left")
+        self._require_time(f"{path}/{{id}}")
         return self._get(f"{path}/{quote(record_id, safe='', errors='replace')}", {}, parse)
+
+    def _require_time(self, path: str) -> None:
+        if self._seconds_left() <= 0:
+            raise UnavailableError(f"GET {path}: no time is left")

@@ -20,6 +20,8 @@ from orderwatch.trackstar.fields import (
 
 ORDERS = "get_orders"
 """Trackstar's name for the function that syncs orders."""
+PRODUCTS = "get_products"
+"""Trackstar's name for the function that syncs products."""
 DEFAULT_SYNC_FREQUENCY = timedelta(hours=1)
 """How often Trackstar pulls orders from a shop by default (docs/trackstar.md#syncing)."""
 LONGEST_SYNC_FREQUENCY = timedelta(days=31)
@@ -126,7 +128,15 @@ class TrackstarConnection(Model):
     @property
     def orders_schedule(self) -> SyncSchedule:
         """The schedule of `get_orders`; an empty one if Trackstar lists none."""
-        return next((each for each in self.sync_schedules if each.function_name == ORDERS), SyncSchedule())
+        return self._schedule_of(ORDERS)
+
+    @property
+    def products_schedule(self) -> SyncSchedule:
+        """The schedule of `get_products`; an empty one if Trackstar lists none."""
+        return self._schedule_of(PRODUCTS)
+
+    def _schedule_of(self, function_name: str) -> SyncSchedule:
+        return next((each for each in self.sync_schedules if each.function_name == function_name), SyncSchedule())
 
     @property
     def sync_frequency(self) -> timedelta:

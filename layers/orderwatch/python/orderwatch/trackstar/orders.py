@@ -11,7 +11,6 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import (
     AfterValidator,
     AliasPath,
-    BeforeValidator,
     ConfigDict,
     FailFast,
     Field,
@@ -21,8 +20,8 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from orderwatch.model import Model, describe_flaws
-from orderwatch.sanitize import REPLACEMENT, folded_words, one_line
+from orderwatch.model import Model, flaws_in_words
+from orderwatch.sanitize import REPLACEMENT, one_line
 from orderwatch.statuses import DOCUMENTED_STATUSES, MAX_STATUS_LENGTH, normalize_status
 from orderwatch.trackstar.fields import (
     Currency,
@@ -37,13 +36,13 @@ from orderwatch.trackstar.fields import (
     Record,
     RecordId,
     ShipBy,
-    Sku,
     UnlessKnown,
     UnreadableValues,
     Url,
     parse_json,
 )
 from orderwatch.trackstar.privacy import EMAIL, mask_contacts
+from orderwatch.trackstar.shipments import ProductLine, Shipment, ShippedUnits, ShippingGroup, shipped_units
 
 PAGE_SIZE = 1000
 """Records per page: the vendor's maximum."""
@@ -132,37 +131,18 @@ class Version(NamedTuple):
         return self.clock == other.clock and self.at < other.at
 
 
-class LineItem(Record):
+class LineItem(ProductLine):
     """One line of an order."""
 
-    model_config = ConfigDict(coerce_numbers_to_str=True)
-
-    product_id: RecordId = None
-    product_sku: Sku = None
     parent_product_id: RecordId = None
-    quantity: Number = None
     unit_price: Number = None
 
 
-_NOT_SENT = re.compile(
-    r"\b(?<!not )(?<!never )(?<!non )(?<!yet )(?<!be )(?<!pending )(?<!partial )(?<!partially )"
-    r"(voided|cancelled|canceled|returned|return to (sender|shipper|origin)"
-    r"|(void|cancel|cancellation)(?! (pending|request|requested|rejected|denied|declined|refused|failed)))\b"
-)
-"""A shipment that was voided, cancelled or returned; not one for which this is only asked, or in part true."""
+_AnyList = Annotated[list[Any] | None, NoneIfMalformed()]
 
 
-def _has_left(shipment: Mapping[str, Any]) -> bool:
-    """Whether neither status says that the shipment was voided, cancelled or returned (rule 22)."""
-    return not any(_is_not_sent(shipment.get(field)) for field in ("status", "raw_status"))
-
-
-def _is_not_sent(status: Any) -> bool:
-    return isinstance(status, str) and bool(_NOT_SENT.search(folded_words(status)))
-
-
-def _count_sent(value: Any) -> Any:
-    return sum(_has_left(each) for each in value if isinstance(each, dict)) if isinstance(value, list) else None
+def _objects(values: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    return (each for each in values if isinstance(each, dict))
 
 
 class OrderDetails(Record):
@@ -180,8 +160,31 @@ class OrderDetails(Record):
     shipping_method_name: Label = None
     carrier_name: Label = None
     line_items: Objects[LineItem] = ()
-    shipments: Annotated[int | None, BeforeValidator(_count_sent)] = None
-    """The number of shipments that have left; None: the record has no list of shipments."""
+    given_shipments: _AnyList = Field(None, validation_alias="shipments")
+    given_shipping_groups: _AnyList = Field(None, validation_alias="shipping_groups")
+
+    @cached_property
+    def left(self) -> tuple[Shipment, ...] | None:
+        """The shipments that have left; None: the record has no list of shipments.
+
+        They are parsed at first use, since most details are read for a date or a total.
+        """
+        if self.given_shipments is None:
+            return None
+        shipments = map(Shipment.model_validate, _objects(self.given_shipments))
+        return tuple(each for each in shipments if not each.is_called_off)
+
+    @property
+    def shipping_groups(self) -> tuple[ShippingGroup, ...]:
+        """The parts of the order that ship together, if the record has any."""
+        return tuple(map(ShippingGroup.model_validate, _objects(self.given_shipping_groups or ())))
+
+    @cached_property
+    def shipped_units(self) -> ShippedUnits:
+        """The units of each line that have left; None for each line if the record has no list of shipments."""
+        if self.left is None:
+            return ShippedUnits([None] * len(self.line_items), 0)
+        return shipped_units(self.line_items, self.left)
 
     @property
     def first_seen_by_trackstar(self) -> datetime | None:
@@ -323,7 +326,8 @@ def _read_record(record: Any, unreadable: UnreadableValues | None = None) -> Ord
     try:
         return Order.of(record, unreadable)
     except ValidationError as error:
-        return Quarantined(_usable_id(record.get("id") if isinstance(record, dict) else None), describe_flaws(error))
+        order_id = _usable_id(record.get("id") if isinstance(record, dict) else None)
+        return Quarantined(order_id, flaws_in_words(error, whole="record"))
 
 
 def _usable_id(order_id: object) -> str | None:
@@ -415,7 +419,7 @@ class OrderPage:
         if "next_token" not in page.model_fields_set:
             raise ValueError("a record is too large to be read, and its page cannot be passed")
         order_id = _usable_id(start["id"].decode("utf-8", "replace")) if start and start["id"] else None
-        return cls([], [Quarantined(order_id, "record: too large")], page.next_token, page.total_count)
+        return cls([], [Quarantined(order_id, "record is too large")], page.next_token, page.total_count)
 
     @classmethod
     def _read_each(cls, page: _Page, *, size: int) -> Self:
