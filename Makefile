@@ -65,10 +65,11 @@ check: setup $(TOOLS)/checkov/ready ## Check style, types, imports, spelling and
 	@$(RUN)/mypy
 	@PYTHONPATH=$(LAYER):cli:local $(RUN)/lint-imports --no-logo --cache-dir .cache/imports
 	@$(RUN)/codespell
-	@$(TOOLS)/sam/bin/cfn-lint template.yaml local/smoke.yaml
-	@$(TOOLS)/sam/bin/sam validate --lint
-	@mkdir -p .cache && AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam/bin/python local/transform.py template.yaml >.cache/transformed.json
-	@$(TOOLS)/checkov/bin/checkov --config-file local/checkov.yaml -f .cache/transformed.json
+	@$(TOOLS)/sam/bin/cfn-lint --regions ALL_REGIONS -- template.yaml integrations/deployer-policy.yaml
+	@$(TOOLS)/sam/bin/cfn-lint local/smoke.yaml integrations/amazon-q.yaml
+	@mkdir -p .cache && $(TRANSFORM) >.cache/transformed.json && $(TRANSFORM) --governed >.cache/governed.json
+	@$(TOOLS)/checkov/bin/checkov --config-file local/checkov.yaml -f .cache/transformed.json -f .cache/governed.json
+TRANSFORM = AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/sam/bin/python local/transform.py template.yaml
 
 .PHONY: format
 format: $(VENV)/ready ## Format the code
@@ -85,6 +86,10 @@ cost: $(VENV)/ready ## Update the cost table in docs/operations.md
 .PHONY: bench
 bench: setup ## Measure speed, memory, requests, latency, cost and the tests into docs/benchmarks.md (12 minutes)
 	@$(RUN)/python -m bench
+
+.PHONY: package
+package: setup ## Build the files of a release into dist: the packaged template, the command line, checksums
+	@$(RUN)/python -m orderwatch_local.package dist
 
 .PHONY: pictures
 pictures: $(VENV)/ready ## Take the pictures of the docs (needs Chromium)

@@ -1,6 +1,7 @@
 """Prints template.yaml after the SAM transform, with every optional resource enabled.
 
-`make check` runs it with SAM CLI's Python, which has the translator: `python local/transform.py template.yaml`.
+`make check` runs it with SAM CLI's Python, which has the translator: `python local/transform.py template.yaml`. With
+`--governed` it has the parameters of a governed account too: a permissions boundary, a KMS key, a VPC and a proxy.
 """
 
 import json
@@ -18,8 +19,14 @@ ENABLED = {
     "Tracing": "Active",
     "AlertEmail": "alerts@example.com",
     "OpsEmail": "operators@example.com",
-    "AmazonQSlackWorkspaceId": "T0123ABCD",
-    "AmazonQSlackChannelId": "C0123ABCD",
+}
+GOVERNED = {
+    "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
+    "KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+    "SubnetIds": "subnet-0a,subnet-0b",
+    "SecurityGroupIds": "sg-0a",
+    "HttpsProxy": "http://proxy.example.com:3128",
+    "NoProxy": ".amazonaws.com",
 }
 
 
@@ -33,10 +40,10 @@ class _NoPolicies(ManagedPolicyLoader):  # type: ignore[misc]
         return {}
 
 
-def transformed(path: Path) -> dict[str, Any]:
-    """Return the template after the transform."""
+def transformed(path: Path, parameters: dict[str, str]) -> dict[str, Any]:
+    """Return the template after the transform, with these defaults of its parameters."""
     template = yaml_parse(path.read_text())
-    for name, value in ENABLED.items():
+    for name, value in parameters.items():
         template["Parameters"][name]["Default"] = value
     for resource in template["Resources"].values():
         for place in ("CodeUri", "ContentUri"):
@@ -47,4 +54,5 @@ def transformed(path: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(transformed(Path(sys.argv[1])), indent=1))
+    enabled = ENABLED | GOVERNED if "--governed" in sys.argv else ENABLED
+    sys.stdout.write(json.dumps(transformed(Path(sys.argv[1]), enabled), indent=1))

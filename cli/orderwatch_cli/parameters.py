@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pydantic import SecretStr
 
@@ -65,7 +65,7 @@ def delete_shop(stack: Stack, connection_id: str) -> None:
 
 
 def put_secret(stack: Stack, name: str, value: SecretStr) -> None:
-    """Store a secret encrypted; an older value is replaced.
+    """Store a secret encrypted with the stack's key, else AWS's; an older value is replaced.
 
     An unencrypted parameter is deleted first: AWS cannot change its type, and its history keeps the old values.
 
@@ -78,7 +78,8 @@ def put_secret(stack: Stack, name: str, value: SecretStr) -> None:
     found = ssm.describe_parameters(ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [name]}])
     if any(each["Type"] != ENCRYPTED for each in found["Parameters"]):
         ssm.delete_parameter(Name=name)
-    ssm.put_parameter(Name=name, Value=value.get_secret_value(), Type=ENCRYPTED, Overwrite=True)
+    key: Any = {"KeyId": key_arn} if (key_arn := stack.parameters.kms_key_arn) else {}
+    ssm.put_parameter(Name=name, Value=value.get_secret_value(), Type=ENCRYPTED, Overwrite=True, **key)
 
 
 def _registry(stack: Stack) -> ConnectionTable:

@@ -98,6 +98,8 @@ class StackParameters(BaseModel):
     time_zone: str = "UTC"
     late_warning_hours: int = 24
     stuck_days: int = 0
+    poll_concurrency: int = 5
+    kms_key_arn: str = ""
 
     @property
     def watched_statuses(self) -> list[str]:

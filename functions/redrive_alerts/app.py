@@ -69,7 +69,7 @@ def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: Lambd
         )
         overdue -= set(result.sent_keys)
         total += result
-    count_nonzero({"AlertsOverdue": len(overdue)})
+    count_nonzero({"AlertsOverdue": len(overdue), "AlertsRedriven": total.sent})
     total.report()
     return total
 

@@ -16,11 +16,32 @@ import pytest
 from tests.support.account import FUNCTIONS, Account, FakeSlack, account, inserts, order
 from tests.support.alerts import alert_of
 from tests.support.lambda_context import sqs_event
-from tests.support.permissions import REGION, RESOURCES, Call, arn, arn_of, granted, role_of, violations
+from tests.support.permissions import (
+    CONDITIONS,
+    REGION,
+    RESOURCES,
+    Call,
+    arn,
+    arn_of,
+    granted,
+    needed_of_the_key,
+    role_of,
+    violations,
+)
 from tests.support.template import ROOT, of_type
 
 SAM_PYTHON = ROOT / ".tools/sam/bin/python"
 GRANTS = granted()
+GOVERNED = frozenset({"HasKmsKey", "HasVpc"})
+"""The conditions of a governed account on which permissions depend."""
+
+
+def made_in_a_vpc() -> Iterator[Call]:
+    """What Lambda does for functions in a VPC, by AWSLambdaVPCAccessExecutionRole."""
+    actions = ("CreateNetworkInterface", "DeleteNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets")
+    for function in FUNCTIONS:
+        for action in (*actions, "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"):
+            yield Call(role_of(function), f"ec2:{action}", "*")
 
 
 def made_by_aws() -> Iterator[Call]:
@@ -96,16 +117,26 @@ def calls() -> frozenset[Call]:
         return frozenset(made_by_aws()) | running.recorder.calls
 
 
-def test_every_call_is_allowed_and_every_permission_is_used(calls: frozenset[Call]) -> None:
-    assert violations(GRANTS, calls) == []
+@pytest.mark.parametrize("governed", [GOVERNED, {"HasKmsKey"}, {"HasVpc"}, set()], ids=str)
+def test_every_call_is_allowed_and_every_permission_is_used(calls: frozenset[Call], governed: set[str]) -> None:
+    needed = set(calls)
+    if "HasKmsKey" in governed:
+        needed |= set(needed_of_the_key(calls))
+    if "HasVpc" in governed:
+        needed |= set(made_in_a_vpc())
+    assert violations(granted((CONDITIONS - GOVERNED) | governed), needed) == []
 
 
 def test_star_resources_only_where_aws_has_no_narrower_one() -> None:
-    assert {grant.action for grant in GRANTS if grant.resource == "*"} == {
-        "xray:PutTraceSegments",
-        "xray:PutTelemetryRecords",
-        "ssm:DescribeParameters",
-    }
+    anywhere = {grant.action for grant in GRANTS if grant.resource == "*" and not grant.action.startswith("ec2:")}
+    assert anywhere == {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "ssm:DescribeParameters"}
+
+
+def test_functions_cannot_use_the_permissions_for_network_interfaces() -> None:
+    """Lambda has them for the function; its requests lack the key that those of a function have."""
+    [statement] = RESOURCES["NetworkPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert {grant.action.partition(":")[0] for grant in GRANTS if grant.sid == statement["Sid"]} == {"ec2"}
+    assert statement["Condition"] == {"Null": {"lambda:SourceFunctionArn": "true"}}
 
 
 @pytest.mark.parametrize(

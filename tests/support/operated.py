@@ -144,12 +144,17 @@ class FakeLambda(_Fake):
         invoked: Names and payloads, oldest first.
         reserved: The reserved concurrency of the functions that have one; a missing function has None.
         disabled: The event source mappings that are disabled.
+        concurrency: Functions that the account runs at a time.
     """
 
     answers: dict[str, Any] = field(default_factory=dict)
     invoked: list[tuple[str, Any]] = field(default_factory=list)
     reserved: dict[str, int | None] = field(default_factory=dict)
     disabled: set[str] = field(default_factory=set)
+    concurrency: int = 1000
+
+    def get_account_settings(self, **request: Any) -> dict[str, Any]:
+        return {"AccountLimit": {"UnreservedConcurrentExecutions": self.concurrency}}
 
     def invoke(self, **request: Any) -> dict[str, Any]:
         name, payload = request["FunctionName"], json.loads(request["Payload"])

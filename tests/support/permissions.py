@@ -1,7 +1,7 @@
 """What the template's roles allow, and what AWS asks permission for: compared by `tests/integration/test_iam.py`."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,9 @@ PSEUDO = {
 }
 RESOURCES: Mapping[str, Any] = load_template()["Resources"]
 PARAMETERS: Mapping[str, Any] = load_template()["Parameters"]
+CONDITIONS: frozenset[str] = frozenset(load_template()["Conditions"])
+"""Those of the template; all of them hold with every optional feature."""
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 
 
 def arn(service: str, rest: str) -> str:
@@ -51,6 +54,8 @@ def arn_of(resource: str) -> str:
 def _reference(name: str) -> str:
     if name in PSEUDO:
         return PSEUDO[name]
+    if name == "KmsKeyArn":
+        return KEY
     if name in PARAMETERS:
         return str(PARAMETERS[name]["Default"])
     match RESOURCES[name]["Type"]:
@@ -71,17 +76,24 @@ def _attribute(path: str) -> str:
     raise NotImplementedError(path)
 
 
-def resolved(value: Any) -> Any:
-    """A value of the template with its references filled in."""
+def resolved(value: Any, conditions: Collection[str] = CONDITIONS) -> Any:
+    """A value of the template with its references filled in; None for none.
+
+    Args:
+        value: As the template has it.
+        conditions: The conditions of the template that hold.
+    """
     match value:
+        case {"Ref": "AWS::NoValue"}:
+            return None
         case {"Ref": str(name)}:
             return _reference(name)
         case {"Fn::GetAtt": str(path)}:
             return _attribute(path)
         case {"Fn::Sub": str(text)}:
             return re.sub(r"\$\{([^}]+)\}", lambda found: _either(found[1]), text)
-        case {"Fn::If": [str(), if_true, _]}:  # with every optional feature
-            return resolved(if_true)
+        case {"Fn::If": [str(condition), if_true, if_false]}:
+            return resolved(if_true if condition in conditions else if_false, conditions)
     return value
 
 
@@ -93,8 +105,11 @@ def environment_of(function: str) -> dict[str, str]:
     """The variables that the template sets for a function on AWS, where there is no endpoint of a local cloud."""
     common = load_template()["Globals"]["Function"]["Environment"]["Variables"]
     own = RESOURCES[function]["Properties"]["Environment"]["Variables"]
-    set_always = {name: value for name, value in {**common, **own}.items() if name != "AWS_ENDPOINT_URL"}
-    return {name: str(resolved(value)) for name, value in set_always.items()}
+    variables = {
+        name: resolved(value, CONDITIONS - {"HasAwsEndpointUrl", "HasHttpsProxy"})
+        for name, value in {**common, **own}.items()
+    }
+    return {name: str(value) for name, value in variables.items() if value is not None}
 
 
 def role_of(function: str) -> str:
@@ -111,8 +126,11 @@ class Grant:
     resource: str
 
     def allows(self, call: "Call") -> bool:
-        pattern = ".*".join(re.escape(part) for part in self.resource.split("*"))
-        return (self.role, self.action) == (call.role, call.action) and bool(re.fullmatch(pattern, call.resource))
+        return self.role == call.role and _fits(self.action, call.action) and _fits(self.resource, call.resource)
+
+
+def _fits(pattern: str, text: str) -> bool:
+    return bool(re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), text))
 
 
 @dataclass(frozen=True, order=True)
@@ -124,32 +142,42 @@ class Call:
     resource: str
 
 
-def granted() -> list[Grant]:
-    """All that the template's roles are allowed, action by action and resource by resource."""
-    return [
-        Grant(role, statement["Sid"], action, str(resolved(resource)))
-        for role, document in _policies()
-        for statement in document["Statement"]
-        for action in _listed(statement["Action"])
-        for resource in _listed(statement["Resource"])
-    ]
+def granted(conditions: Collection[str] = CONDITIONS) -> list[Grant]:
+    """All that the template's roles are allowed, action by action and resource by resource.
+
+    Args:
+        conditions: The conditions of the template that hold.
+    """
+    return [grant for role, document in _policies(conditions) for grant in grants_of(role, document["Statement"])]
 
 
-def _policies() -> Iterator[tuple[str, dict[str, Any]]]:
+def grants_of(
+    role: str, statements: Iterable[Mapping[str, Any]], resolve: Callable[[Any], Any] = resolved
+) -> Iterator["Grant"]:
+    """What the statements of a policy allow, action by action and resource by resource."""
+    for statement in filter(None, map(resolve, statements)):
+        for action in _listed(statement["Action"]):
+            for resource in _listed(statement["Resource"]):
+                yield Grant(role, statement["Sid"], action, str(resolve(resource)))
+
+
+def _policies(conditions: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, resource in RESOURCES.items():
         properties = resource.get("Properties", {})
+        if resource.get("Condition", "") not in {"", *conditions}:
+            continue
         if resource["Type"] == "AWS::IAM::Role":
             yield from ((name, policy["PolicyDocument"]) for policy in properties.get("Policies", []))
-            yield from ((name, RESOURCES[policy]["Properties"]["PolicyDocument"]) for policy in _attached(properties))
+            attached = attached_policies(properties, conditions)
+            yield from ((name, RESOURCES[policy]["Properties"]["PolicyDocument"]) for policy in attached)
         elif resource["Type"] == "AWS::IAM::Policy":
             yield from ((role["Ref"], properties["PolicyDocument"]) for role in properties["Roles"])
 
 
-def _attached(role: Mapping[str, Any]) -> Iterator[str]:
-    """The template's own policies that a role has, where everything that is optional is switched on."""
-    match role.get("ManagedPolicyArns"):
-        case {"Fn::If": [_, list(policies), _]}:
-            yield from (policy["Ref"] for policy in policies)
+def attached_policies(role: Mapping[str, Any], conditions: Collection[str]) -> list[str]:
+    """The template's own policies that a role has."""
+    policies = resolved(role.get("ManagedPolicyArns"), conditions) or []
+    return [name for each in policies if (name := resolved(each, conditions))]
 
 
 def _listed(value: Any) -> list[Any]:
@@ -161,6 +189,26 @@ def violations(grants: Collection[Grant], calls: Collection[Call]) -> list[str]:
     denied = [f"denied: {call}" for call in sorted(calls) if not any(grant.allows(call) for grant in grants)]
     unused = [f"never used: {grant}" for grant in sorted(grants) if not any(grant.allows(call) for call in calls)]
     return denied + unused
+
+
+_ENCRYPTED = {
+    "ssm:GetParameter": {"kms:Decrypt"},
+    "ssm:GetParametersByPath": {"kms:Decrypt"},
+    "sqs:ReceiveMessage": {"kms:Decrypt"},
+    "sqs:SendMessage": {"kms:Decrypt", "kms:GenerateDataKey"},
+    "sns:Publish": {"kms:Decrypt", "kms:GenerateDataKey"},
+}
+
+
+def needed_of_the_key(calls: Collection["Call"]) -> Iterator["Call"]:
+    """What the calls need of the KMS key that encrypts topics, queues, tables and parameters.
+
+    By the developer guides of SNS, SQS, DynamoDB and the Parameter Store: DynamoDB and the Parameter Store decrypt on
+    behalf of the caller, and a sender gets the data key of the message.
+    """
+    for call in calls:
+        actions = {"kms:Decrypt"} if call.action.startswith("dynamodb:") else _ENCRYPTED.get(call.action, set())
+        yield from (Call(call.role, action, KEY) for action in actions)
 
 
 _TRANSACTION = {

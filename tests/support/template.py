@@ -27,9 +27,14 @@ _Loader.add_multi_constructor("!", _tag)
 
 
 @cache
-def load_template() -> dict[str, Any]:
-    """The committed template.yaml; read once, not to be changed."""
-    document: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)  # noqa: S506
+def load_template(path: str = "template.yaml") -> dict[str, Any]:
+    """A committed template; read once, not to be changed."""
+    return parse_template((ROOT / path).read_text())
+
+
+def parse_template(text: str) -> dict[str, Any]:
+    """Read a template."""
+    document: dict[str, Any] = yaml.load(text, Loader=_Loader)  # noqa: S506
     return document
 
 

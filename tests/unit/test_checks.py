@@ -13,6 +13,7 @@ from orderwatch_cli.aws import Aws
 from orderwatch_cli.aws_errors import explain
 from orderwatch_cli.checks.delivery import dead_letters_finding, topic_finding, work_queue_finding
 from orderwatch_cli.checks.report import Finding, Report, fail, ok
+from orderwatch_cli.checks.resources import concurrency_finding
 from orderwatch_cli.checks.trackstar import clock_finding, poll_interval, polls_finding
 from orderwatch_cli.command_hints import Commands
 from orderwatch_cli.commands import doctor
@@ -115,10 +116,24 @@ def test_queue_with_an_overdue_message_is_a_problem(visible: int, age: timedelta
     assert work_queue_finding("PollQueue", visible=visible, age=age, commands=COMMANDS).ok is in_order
 
 
-def test_dead_letters_of_the_stream_are_purged() -> None:
-    stream = Resource("StreamFailureQueue", QUEUE, "https://sqs/StreamFailureQueue")
-    finding = dead_letters_finding(stream, visible=1, commands=COMMANDS)
-    assert finding.command == "aws sqs purge-queue --queue-url https://sqs/StreamFailureQueue"
+@pytest.mark.parametrize(
+    ("name", "is_ok"),
+    [("PollDeadLetterQueue", True), ("StreamFailureQueue", True), ("SlackDeadLetterQueue", False)],
+)
+def test_only_dead_letters_with_alerts_are_a_problem(name: str, is_ok: bool) -> None:
+    """Their alarms report new ones of the others."""
+    queue = Resource(name, QUEUE, f"https://sqs/{name}")
+    assert dead_letters_finding(queue, visible=1, commands=COMMANDS).ok is is_ok
+
+
+@pytest.mark.parametrize(
+    ("limit", "polls", "fitting"),
+    [(1000, 5, None), (12, 5, None), (10, 5, 3), (10, 3, None), (8, 5, 2), (1000, 994, 993)],
+)
+def test_polls_leave_room_for_the_other_functions(limit: int, polls: int, fitting: int | None) -> None:
+    finding = concurrency_finding(limit, polls=polls)
+    assert finding.ok is (fitting is None)
+    assert fitting is None or (finding.command or "").endswith(f" PollConcurrency={fitting}")
 
 
 SUBSCRIBE = "orderwatch subscribe"

@@ -188,16 +188,19 @@ def test_every_option_of_sam_exists() -> None:
 
 
 def test_parameter_overrides_are_valid_and_quoted() -> None:
-    overridden = [
-        word
-        for command in shown("sam")
-        if "--parameter-overrides" in command.words
-        for word in command.words[command.words.index("--parameter-overrides") + 1 :]
-    ]
-    assert overridden
-    # SAM cuts a value at a blank, and refuses an empty one, unless it is in quotation marks.
-    assert [word for word in overridden if not re.fullmatch(r'\w+=("[^"]*"|[^\s"]+)', word)] == []
-    assert {word.partition("=")[0] for word in overridden} <= TEMPLATE["Parameters"].keys()
+    overriding = [command for command in shown("sam") if "--parameter-overrides" in command.words]
+    assert overriding
+    for command in overriding:
+        overridden = command.words[command.words.index("--parameter-overrides") + 1 :]
+        # SAM cuts a value at a blank, and refuses an empty one, unless it is in quotation marks.
+        assert [word for word in overridden if not re.fullmatch(r'\w+=("[^"]*"|[^\s"]+)', word)] == []
+        assert {word.partition("=")[0] for word in overridden} <= deployed_by(command)["Parameters"].keys()
+
+
+def deployed_by(command: Command) -> dict[str, Any]:
+    """The template that a command of SAM names."""
+    named = "--template-file" in command.words
+    return load_template(command.words[command.words.index("--template-file") + 1]) if named else TEMPLATE
 
 
 @pytest.mark.parametrize("command", shown("make"), ids=str)

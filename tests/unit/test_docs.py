@@ -1,7 +1,9 @@
 """The docs match the project: parameters, outputs, alarms, cost, links and paths."""
 
+import json
 import re
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 import yaml
 
 from bench.cost import BEGIN, END, table
+from orderwatch_cli.stack import STACK_NAME
 from orderwatch_local.cloud import for_sam
 from tests.support.doc_commands import PAGES
 from tests.support.template import ROOT, load_template, of_type
@@ -75,6 +78,18 @@ def test_operations_invokes_every_function_with_its_event() -> None:
     )
 
 
+def test_the_documented_key_policy_is_for_the_services_that_need_it() -> None:
+    [text] = re.findall(r"^```json\n(.*?\"kms:\*\".*?)^```", OPERATIONS, re.MULTILINE | re.DOTALL)
+    statements = {each["Sid"]: each for each in json.loads(text)["Statement"]}
+    services = {each["Principal"].get("Service") for each in statements.values()}
+    # Those that act for no principal of the account; functions and schedules have roles.
+    assert services == {None, "cloudwatch.amazonaws.com", "sns.amazonaws.com", "logs.REGION.amazonaws.com"}
+    [logs] = statements["Logs"]["Condition"]["ArnLike"].values()
+    for group in of_type("AWS::Logs::LogGroup").values():
+        name = group["LogGroupName"]["Fn::Sub"].replace("${AWS::StackName}", STACK_NAME)
+        assert fnmatch(f"arn:aws:logs:REGION:ACCOUNT:log-group:{name}", logs)
+
+
 # Links, files and targets
 
 
@@ -94,7 +109,7 @@ def test_every_link_resolves(page: Path) -> None:
 
 
 def test_every_named_path_exists() -> None:
-    named = set(re.findall(r"\b(?:bench|events|cli|local|layers|functions|tests|docs)/[\w./-]+\w", TEXT))
+    named = set(re.findall(r"\b(?:bench|events|cli|local|layers|functions|integrations|tests|docs)/[\w./-]+\w", TEXT))
     named |= set(re.findall(r"[`\s](samconfig\.toml|template\.yaml|\.ci/run)\b", TEXT))
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 

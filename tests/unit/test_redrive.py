@@ -52,9 +52,9 @@ def redrive(monkeypatch: pytest.MonkeyPatch) -> Redrive:
     return redrive
 
 
-def overdue(capsys: pytest.CaptureFixture[str]) -> list[float]:
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"AlertsOverdue"' in line]
-    return [count for line in lines for count in line["AlertsOverdue"]]
+def counted(metric: str, capsys: pytest.CaptureFixture[str]) -> list[float]:
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if f'"{metric}"' in line]
+    return [count for line in lines for count in line[metric]]
 
 
 def test_alerts_are_sent_after_ten_minutes_the_oldest_first(redrive: Redrive) -> None:
@@ -73,12 +73,21 @@ def test_alerts_are_overdue_if_they_are_pending_after_15_minutes(
     redrive.put(2)
     redrive.sns.is_down = True
     assert redrive.run(after=15) == {"sent": 0, "unsent": 2}
-    assert overdue(capsys) == []
+    assert counted("AlertsOverdue", capsys) == []
     assert redrive.run(after=1) == {"sent": 0, "unsent": 2}
-    assert overdue(capsys) == [2.0]
+    assert counted("AlertsOverdue", capsys) == [2.0]
     redrive.sns.is_down = False
     assert redrive.run() == {"sent": 2, "unsent": 0}
-    assert overdue(capsys) == []
+    assert counted("AlertsOverdue", capsys) == []
+
+
+def test_alerts_that_arrive_late_are_counted(redrive: Redrive, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the event source mapping of the stream disabled, no other function fails."""
+    redrive.put(3)
+    redrive.run(after=11)
+    assert counted("AlertsRedriven", capsys) == [3.0]
+    redrive.run(after=15)
+    assert counted("AlertsRedriven", capsys) == []
 
 
 @pytest.mark.parametrize(("seconds_left", "sent"), [(59.9, 0), (60.0, 50), (68.9, 50), (69.0, 60)])

@@ -14,6 +14,7 @@ import pytest
 from functions.post_to_slack import app as post_to_slack
 from orderwatch import settings
 from orderwatch.aws.alert_table import LEASE_DURATION
+from orderwatch_cli.commands import env_json
 from orderwatch_cli.stack import Outputs, StackParameters
 from tests.support.template import load_template, of_type
 
@@ -24,6 +25,7 @@ FUNCTIONS = of_type("AWS::Serverless::Function")
 QUEUES = of_type("AWS::SQS::Queue")
 TABLES = of_type("AWS::DynamoDB::Table")
 TOPICS = of_type("AWS::SNS::Topic")
+OWN_KEY = {"Fn::If": ["HasKmsKey", {"Ref": "KmsKeyArn"}, {"Ref": "AWS::NoValue"}]}
 STATE = {"OrderTable", "ConnectionTable", "AlertTable", "SlackQueue", "SlackDeadLetterQueue"}
 """Resources that outlive the stack."""
 DAY = 24 * 3600
@@ -78,6 +80,13 @@ def test_every_parameter_has_one_group_and_a_label() -> None:
         ("OpsEmail", "ops", False, "not an address"),
         ("AwsEndpointUrl", "http://host.docker.internal:4566", True, "a local cloud from inside a container"),
         ("AwsEndpointUrl", "host:4566", False, "not a URL"),
+        ("KmsKeyArn", "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1111-2222", True, "GovCloud"),
+        ("KmsKeyArn", "arn:aws:kms:us-east-1:123456789012:alias/mine", False, "IAM needs the key"),
+        ("PermissionsBoundaryArn", "arn:aws:iam::123456789012:policy/path/boundary", True, "a policy with a path"),
+        ("PermissionsBoundaryArn", "boundary", False, "not an ARN"),
+        ("HttpsProxy", "http://proxy.example.com:3128", True, "a proxy"),
+        ("HttpsProxy", "http://user:secret@proxy.example.com:3128", False, "a secret in the environment"),
+        ("NoProxy", ".amazonaws.com,.amazonaws.com.cn", True, "all endpoints of AWS"),
     ],
 )
 def test_a_parameter_accepts_only_valid_values(parameter: str, value: str, is_allowed: bool, reason: str) -> None:
@@ -118,9 +127,23 @@ def test_a_function_gets_exactly_its_settings(function: str) -> None:
     assert FUNCTIONS[function]["Environment"]["Variables"] == variables
 
 
-def test_without_an_endpoint_of_a_local_cloud_functions_use_aws() -> None:
-    variable = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["AWS_ENDPOINT_URL"]
-    assert variable == {"Fn::If": ["HasAwsEndpointUrl", {"Ref": "AwsEndpointUrl"}, {"Ref": "AWS::NoValue"}]}
+def optional(condition: str, value: Any) -> dict[str, Any]:
+    return {"Fn::If": [condition, value, {"Ref": "AWS::NoValue"}]}
+
+
+@pytest.mark.parametrize(
+    ("variable", "condition", "parameter"),
+    [
+        ("AWS_ENDPOINT_URL", "HasAwsEndpointUrl", "AwsEndpointUrl"),
+        ("HTTPS_PROXY", "HasHttpsProxy", "HttpsProxy"),
+        ("NO_PROXY", "HasHttpsProxy", "NoProxy"),
+    ],
+)
+def test_a_variable_of_the_network_is_unset_by_default(variable: str, condition: str, parameter: str) -> None:
+    """A local cloud sets it only if it is missing, and `env-json` sets what SAM cannot resolve."""
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables[variable] == optional(condition, {"Ref": parameter})
+    assert variable in env_json.UNSET
 
 
 # Polls
@@ -218,12 +241,12 @@ def test_a_failed_scheduled_run_is_retried_and_then_kept(function: str, retries:
     assert schedule["DeadLetterConfig"] == {"Arn": dead_letters}
 
 
-def test_schedules_are_those_of_the_parameters() -> None:
-    polls, schedule = event("DispatchPollsFunction", "PollSchedule"), properties("SendSummaryFunctionSchedule")
-    assert polls["ScheduleExpression"] == {"Ref": "PollSchedule"}
+def test_schedules_are_those_of_the_parameters_in_the_time_zone() -> None:
+    polls, summaries = event("DispatchPollsFunction", "PollSchedule"), properties("SendSummaryFunctionSchedule")
     assert RESOURCES["SendSummaryFunctionSchedule"]["Condition"] == "HasSummary"
-    assert schedule["ScheduleExpression"] == {"Ref": "SummarySchedule"}
-    assert schedule["ScheduleExpressionTimezone"] == {"Ref": "TimeZone"}
+    for parameter, schedule in (("PollSchedule", polls), ("SummarySchedule", summaries)):
+        assert schedule["ScheduleExpression"] == {"Ref": parameter}
+        assert schedule["ScheduleExpressionTimezone"] == {"Ref": "TimeZone"}, parameter
 
 
 def test_failed_messages_go_to_the_dead_letters_of_their_queue() -> None:
@@ -281,39 +304,14 @@ def test_slack_gets_the_json_of_an_alert_and_loses_none_at_first() -> None:
     assert RESOURCES["SlackSubscription"]["DependsOn"] == "SlackQueuePolicy"
 
 
-def test_amazon_q_needs_both_ids_and_grants_no_permission() -> None:
-    assert {RESOURCES[name]["Condition"] for name in RESOURCES if "AmazonQ" in name} == {"HasAmazonQ"}
-    given = [part["Fn::Not"][0]["Fn::Equals"] for part in TEMPLATE["Conditions"]["HasAmazonQ"]["Fn::And"]]
-    assert given == [[{"Ref": "AmazonQSlackWorkspaceId"}, ""], [{"Ref": "AmazonQSlackChannelId"}, ""]]
-    denied = {"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/AWSDenyAll"}
-    assert properties("AmazonQChannel")["GuardrailPolicies"] == [denied]
-
-
 # Tables, and what happens to resources with the stack
-
-
-DEPLOYED = {
-    "OrderTable": (["order_key"], {"attention", "due"}),
-    "ConnectionTable": (["connection_id"], set[str]()),
-    "AlertTable": (["connection_id", "alert_id"], {"pending", "by_time"}),
-}
-"""Keys and indexes of the tables in stacks that exist."""
-
-
-@pytest.mark.parametrize("name", DEPLOYED)
-def test_an_update_replaces_no_table_and_changes_one_index(name: str) -> None:
-    """Another key would replace the table. CloudFormation creates or deletes one index of a table in an update."""
-    key, deployed = DEPLOYED[name]
-    assert [part["AttributeName"] for part in TABLES[name]["KeySchema"]] == key
-    indexes = {index["IndexName"] for index in TABLES[name].get("GlobalSecondaryIndexes", [])}
-    assert len(indexes ^ deployed) <= 1
 
 
 def test_state_outlives_the_stack_and_other_resources_do_not() -> None:
     """State has no fixed name, because a new stack could not create what an old one left."""
     for name in {*QUEUES, *TABLES, *of_type("AWS::Logs::LogGroup")}:
-        kept = (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"])
-        assert kept == (("RetainExceptOnCreate", "Retain") if name in STATE else ("Delete", "Delete")), name
+        kept = (RESOURCES[name].get("DeletionPolicy"), RESOURCES[name].get("UpdateReplacePolicy"))
+        assert kept == (("RetainExceptOnCreate", "Retain") if name in STATE else (None, None)), name
         assert name not in STATE or not {"TableName", "QueueName"} & properties(name).keys(), name
 
 
@@ -329,19 +327,48 @@ def test_only_alerts_and_slack_deliveries_expire() -> None:
     assert alone == {"AlertTable": "expires_at", "SlackDeliveryTable": "expiration"}
 
 
-def test_names_that_are_unique_in_an_account_have_the_region() -> None:
-    for name in (properties("StackDashboard")["DashboardName"], properties("AmazonQChannel")["ConfigurationName"]):
-        assert name["Fn::Sub"].startswith("${AWS::StackName}-${AWS::Region}")
+def test_the_dashboard_name_has_the_region() -> None:
+    assert properties("StackDashboard")["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
 
 
 # Access
 
 
 def test_tables_and_queues_are_encrypted_and_billed_by_use() -> None:
-    assert [name for name, queue in QUEUES.items() if queue["SqsManagedSseEnabled"] is not True] == []
+    for name, queue in QUEUES.items():
+        managed = {"Fn::If": ["HasKmsKey", {"Ref": "AWS::NoValue"}, True]}
+        assert (queue["SqsManagedSseEnabled"], queue["KmsMasterKeyId"]) == (managed, OWN_KEY), name
     for name, table in TABLES.items():
-        assert table["SSESpecification"] == {"SSEEnabled": True}, name
+        assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": OWN_KEY}, name
         assert table["BillingMode"] == "PAY_PER_REQUEST", name
+
+
+def test_topics_and_logs_have_the_key_that_is_given() -> None:
+    assert {str(topic["KmsMasterKeyId"]) for topic in TOPICS.values()} == {str(OWN_KEY)}
+    assert {str(group["KmsKeyId"]) for group in of_type("AWS::Logs::LogGroup").values()} == {str(OWN_KEY)}
+
+
+def test_every_role_has_the_permissions_boundary_that_is_given() -> None:
+    boundary = optional("HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"})
+    for name, role in of_type("AWS::IAM::Role").items():
+        assert role["PermissionsBoundary"] == boundary, name
+
+
+def test_all_functions_are_in_the_vpc_or_none() -> None:
+    network = {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}}
+    assert TEMPLATE["Globals"]["Function"]["VpcConfig"] == optional("HasVpc", network)
+    assert [name for name, function in FUNCTIONS.items() if "VpcConfig" in function] == []
+
+
+def test_nothing_of_a_governed_account_is_set_by_default() -> None:
+    [group] = [
+        each["Parameters"]
+        for each in TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        if each["Label"]["default"] == "Governed accounts"
+    ]
+    assert {name: PARAMETERS[name]["Default"] for name in group if PARAMETERS[name]["Default"]} == {
+        "LogRetentionDays": 30
+    }
 
 
 def statements_about() -> dict[str, list[dict[str, Any]]]:
@@ -387,17 +414,18 @@ def test_only_alarms_and_the_alert_topic_may_send_from_outside() -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_logs_json_to_its_own_group_for_30_days(function: str) -> None:
+def test_a_function_logs_json_to_its_own_group(function: str) -> None:
     group = function.replace("Function", "LogGroup")
     assert FUNCTIONS[function]["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": {"Ref": group}}
-    assert properties(group)["RetentionInDays"] == 30
+    assert properties(group)["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_role_may_trace_only_if_tracing_is_active(function: str) -> None:
-    """The policy is attached when the role is created: a policy attached later would race with the functions."""
+def test_a_role_may_trace_decrypt_and_connect_only_if_needed(function: str) -> None:
+    """The policies are attached when the role is created: one attached later would race with the functions."""
     attached = properties(function.replace("Function", "Role"))["ManagedPolicyArns"]
-    assert attached == {"Fn::If": ["HasTracing", [{"Ref": "TracingPolicy"}], {"Ref": "AWS::NoValue"}]}
+    policies = {"HasTracing": "TracingPolicy", "HasKmsKey": "KeyPolicy", "HasVpc": "NetworkPolicy"}
+    assert attached == [optional(condition, {"Ref": policy}) for condition, policy in policies.items()]
     assert TEMPLATE["Globals"]["Function"]["Tracing"] == {"Ref": "Tracing"}
     assert TEMPLATE["Conditions"]["HasTracing"] == {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.alarm_math import Value, periods_in_alarm
 from tests.support.template import ROOT, load_template, of_type
 
 TEMPLATE = load_template()
@@ -53,10 +54,24 @@ def watched() -> dict[str, dict[str, set[str]]]:
 WATCHED = watched()
 
 
-def test_every_alarm_notifies_operators_when_it_begins_and_ends() -> None:
+def needed(alarm: dict[str, Any]) -> Any:
+    """How many of the latest periods must be breaching; all of them by default."""
+    return alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"])
+
+
+def test_every_alarm_notifies_operators_when_it_begins() -> None:
     for name, alarm in ALARMS.items():
-        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "OpsTopic"}], name
+        assert alarm["AlarmActions"] == [{"Ref": "OpsTopic"}], name
         assert alarm["AlarmDescription"].endswith(f" (docs/operations.md, {name})"), "the remedy"
+
+
+def test_only_the_end_of_an_outage_is_notified_and_no_new_alarm() -> None:
+    """A new alarm has no data, and its first state runs the actions of that state (AWS::CloudWatch::Alarm)."""
+    ending = {name: alarm for name, alarm in ALARMS.items() if "OKActions" in alarm}
+    assert ending.keys() == {"NoPollsAlarm"}
+    assert ending["NoPollsAlarm"]["OKActions"] == [{"Ref": "OpsTopic"}]
+    assert ending["NoPollsAlarm"]["TreatMissingData"] == "breaching", "without data it is in alarm, not OK"
+    assert [name for name, alarm in ALARMS.items() if "InsufficientDataActions" in alarm] == []
 
 
 @pytest.mark.parametrize("name", ALARMS)
@@ -77,7 +92,8 @@ def test_an_alarm_is_within_the_limits_of_cloudwatch(name: str) -> None:
     periods = ALARMS[name]["EvaluationPeriods"]
     longest = TEMPLATE["Parameters"]["StalledAfterMinutes"]["MaxValue"] if isinstance(periods, dict) else periods
     assert {metric["Period"] * longest <= 24 * 3600 for metric in METRICS[name]} == {True}
-    assert ALARMS[name]["DatapointsToAlarm"] == periods or ALARMS[name]["DatapointsToAlarm"] <= periods
+    assert needed(ALARMS[name]) == periods or needed(ALARMS[name]) <= periods
+    assert len(METRICS[name]) <= 10, "a metric math alarm"
 
 
 # What has an alarm
@@ -88,7 +104,27 @@ def test_every_dead_letter_queue_has_an_alarm() -> None:
     of_queues = WATCHED["ApproximateNumberOfMessagesVisible"]
     assert set.union(*of_queues.values()) == queues
     # SQS stops reporting a queue that is idle for six hours, even if it has messages.
-    assert {name for name, alarm in ALARMS.items() if alarm["TreatMissingData"] == "ignore"} == of_queues.keys()
+    assert {name for name, alarm in ALARMS.items() if alarm["TreatMissingData"] == "ignore"} == {"SlackDeadLetterAlarm"}
+
+
+GROWING = ["PollDeadLetterAlarm", "StreamFailureAlarm", "ScheduleDeadLetterAlarm"]
+"""Alarms of queues whose messages nobody has to move: other functions do their work."""
+
+
+@pytest.mark.parametrize(
+    ("messages", "in_alarm", "reason"),
+    [
+        ([0, 0, 1, 1, 1, 1, 1], [2, 3, 4], "it ends although the message stays"),
+        ([0, 1, 1, 2, 2, 2, 2], [1, 2, 3, 4, 5], "it lasts while the queue grows"),
+        ([None, None, 1, 1, 1, 1, 1], [2, 3, 4], "an idle queue is not reported before its first message"),
+        ([5, 5, None, None, None, 5], [5], "an idle queue that is read is reported again, as documented"),
+        ([5, 5, 0, 0, 0], [], "a purge"),
+        ([500, 500, 499, 499, 498], [], "messages that expire"),
+    ],
+)
+@pytest.mark.parametrize("name", GROWING)
+def test_an_alarm_is_about_new_dead_letters(name: str, messages: list[Value], in_alarm: list[int], reason: str) -> None:
+    assert periods_in_alarm(ALARMS[name], {"messages": messages}) == in_alarm, reason
 
 
 def test_every_topic_that_cannot_deliver_has_an_alarm() -> None:
@@ -103,10 +139,44 @@ def test_every_topic_that_cannot_deliver_has_an_alarm() -> None:
 def test_one_alarm_covers_functions_without_a_dead_letter_queue(metric: str, functions: set[str]) -> None:
     [(name, of_functions)] = WATCHED[metric].items()
     assert of_functions == functions
-    [shown] = [each for each in ALARMS[name]["Metrics"] if "Expression" in each]
+    optional = [each["Fn::If"] for each in ALARMS[name]["Metrics"] if "Fn::If" in each]
+    assert {condition for condition, _, _ in optional} == {"HasSlack"}
+    assert {hidden["Id"].partition("_")[0] for _, hidden, _ in optional} <= {"slack", "post"}
+
+
+def test_throttles_of_all_functions_add_up() -> None:
+    [shown] = [each for each in ALARMS["FunctionThrottlesAlarm"]["Metrics"] if "Expression" in each]
     assert shown["Expression"] == "SUM(FILL(METRICS(), 0))", "a function that never ran must not hide another"
-    [(condition, hidden, _)] = [each["Fn::If"] for each in ALARMS[name]["Metrics"] if "Fn::If" in each]
-    assert (condition, hidden["Id"]) == ("HasSlack", "post_to_slack")
+
+
+HOUR = 12
+"""Periods of five minutes."""
+POLLS_OF_500_SHOPS = [225.0] * HOUR
+ONCE, THRICE = [0.0] * 11 + [1.0], [1.0, 0.0, 0.0] * 3 + [0.0] * 3
+
+
+@pytest.mark.parametrize(
+    ("metrics", "is_on"),
+    [
+        ({"polls": POLLS_OF_500_SHOPS, "poll_errors": [1.0] * HOUR}, False),  # half a percent, always
+        ({"polls": POLLS_OF_500_SHOPS, "poll_errors": [12.0] * HOUR}, True),  # more than one in twenty
+        ({"polls": [1.0] * HOUR, "poll_errors": ONCE}, False),
+        ({"polls": [1.0] * HOUR, "poll_errors": THRICE}, True),  # a small stack, as before
+        ({"publishes": [1.0, None, None] * 4, "publish_errors": [1.0, None, None] * 4}, True),
+        ({"slack_posts": [100.0] * HOUR, "slack_errors": THRICE}, False),
+        ({"slack_posts": [1.0] * HOUR, "slack_errors": THRICE}, True),
+        ({"redrive_errors": [1.0, None, None] * 4}, True),
+        ({"dispatch_errors": ONCE}, False),
+        ({"dispatch_errors": THRICE}, True),
+        ({"dispatch_errors": THRICE, "polls": POLLS_OF_500_SHOPS, "poll_errors": [0.0] * HOUR}, True),
+    ],
+)
+def test_errors_count_as_a_share_of_what_grows_with_the_shops(metrics: dict[str, list[Value]], is_on: bool) -> None:
+    assert (HOUR - 1 in periods_in_alarm(ALARMS["FunctionErrorsAlarm"], metrics)) is is_on
+
+
+def test_alerts_that_redrive_had_to_send_raise_an_alarm() -> None:
+    assert WATCHED["AlertsRedriven"] == {"AlertsRedrivenAlarm": {"AWS::StackName"}}
 
 
 ABOVE = {"IteratorAge": 600_000, "SlackMessageAge": 900, "ApproximateAgeOfOldestMessage": 900}
@@ -118,9 +188,9 @@ FAILURES = {"AlertsUnsentAlarm": 2, "FunctionErrorsAlarm": 3, "FunctionThrottles
 @pytest.mark.parametrize("name", sorted(ALARMS.keys() - {"NoPollsAlarm", "NoRedriveAlarm"}))
 def test_an_alarm_goes_off_as_soon_as_documented(name: str) -> None:
     alarm = ALARMS[name]
-    [metric] = {each["MetricName"] for each in METRICS[name]}
+    metric = METRICS[name][0]["MetricName"]
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", ABOVE.get(metric, 0))
-    assert alarm["DatapointsToAlarm"] == FAILURES.get(name, 1)
+    assert needed(alarm) == FAILURES.get(name, 1)
 
 
 # Inactivity
@@ -134,7 +204,7 @@ def test_missing_data_raises_only_alarms_about_inactivity() -> None:
         assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
     polls = breaching["NoPollsAlarm"]
     assert (polls["MetricName"], polls["Period"]) == ("PollsFinished", 60)
-    assert polls["EvaluationPeriods"] == polls["DatapointsToAlarm"] == {"Ref": "StalledAfterMinutes"}
+    assert polls["EvaluationPeriods"] == needed(polls) == {"Ref": "StalledAfterMinutes"}
 
 
 def test_no_run_of_redrive_alerts_raises_its_alarm() -> None:
@@ -142,14 +212,14 @@ def test_no_run_of_redrive_alerts_raises_its_alarm() -> None:
     [shown, hidden] = alarm["Metrics"]
     # For a missing point, CloudWatch would use older values. A filled point is a value.
     assert (shown["Expression"], shown.get("ReturnData")) == (f"FILL({hidden['Id']}, 0)", None)
-    assert WATCHED["Invocations"] == {"NoRedriveAlarm": {"RedriveAlertsFunction"}}
-    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (1, 1)
+    assert WATCHED["Invocations"]["NoRedriveAlarm"] == {"RedriveAlertsFunction"}
+    assert alarm["EvaluationPeriods"] == 1
 
 
 def test_one_late_run_of_redrive_alerts_begins_and_ends_no_alarm() -> None:
     schedule = FUNCTIONS["RedriveAlertsFunction"]["Events"]["RedriveSchedule"]["Properties"]
     assert schedule["ScheduleExpression"] == f"rate({REDRIVE_EVERY // 60} minutes)"
-    for name in ("NoRedriveAlarm", "AlertsOverdueAlarm", "TopicSubscribersAlarm"):
+    for name in ("NoRedriveAlarm", "AlertsOverdueAlarm", "AlertsRedrivenAlarm", "TopicSubscribersAlarm"):
         [metric] = METRICS[name]
         assert metric["Period"] * ALARMS[name]["EvaluationPeriods"] == 2 * REDRIVE_EVERY, name
 

@@ -20,6 +20,10 @@ GONE_CODES = frozenset(
     }
 )
 """Error codes of the services for a missing resource."""
+OTHER_EXECUTIONS = 7
+"""Functions that run beside polls: two senders, two posts to Slack, and each scheduled one."""
+LEAST_CONCURRENCY = 2
+"""The minimum of an event source of SQS."""
 _ALARMS_PER_REQUEST = 100
 _RESTORE = "it was deleted: see docs/operations.md, Restore from a backup; or delete the stack and deploy it again"
 _REDEPLOY = "run `sam delete`, then deploy template.yaml again"
@@ -100,6 +104,28 @@ def _throttles(stack: Stack, function: Resource) -> int:
         Statistics=["Sum"],
     )
     return int(sum(point["Sum"] for point in answer["Datapoints"]))
+
+
+def check_concurrency(stack: Stack) -> Iterator[Finding]:
+    """Check that the account runs as many functions at a time as the stack needs; a new account runs ten."""
+    limits = stack.aws.functions.get_account_settings()["AccountLimit"]
+    yield concurrency_finding(limits["UnreservedConcurrentExecutions"], polls=stack.parameters.poll_concurrency)
+
+
+def concurrency_finding(limit: int, *, polls: int) -> Finding:
+    """Check that polls leave room for the other functions.
+
+    Args:
+        limit: Concurrent executions of the account that no function has reserved.
+        polls: PollConcurrency.
+    """
+    subject, needed = "Lambda concurrency", polls + OTHER_EXECUTIONS
+    found = f"the stack runs up to {needed} functions at a time, the account {limit}"
+    if needed <= limit:
+        return ok(subject, found)
+    fitting = max(limit - OTHER_EXECUTIONS, LEAST_CONCURRENCY)
+    remedy = f"ask AWS for more concurrent executions; until then, deploy with PollConcurrency={fitting}"
+    return fail(subject, found, remedy, f"sam deploy --parameter-overrides PollConcurrency={fitting}")
 
 
 def check_alarms(stack: Stack) -> Iterator[Finding]:

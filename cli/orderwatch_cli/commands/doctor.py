@@ -17,7 +17,13 @@ from orderwatch_cli.checks.delivery import (
     check_triggers,
 )
 from orderwatch_cli.checks.report import FAIL, OK, Finding, Report, fail, ok
-from orderwatch_cli.checks.resources import check_alarms, check_functions, check_tables_and_queues, is_gone
+from orderwatch_cli.checks.resources import (
+    check_alarms,
+    check_concurrency,
+    check_functions,
+    check_tables_and_queues,
+    is_gone,
+)
 from orderwatch_cli.checks.secrets import check_secrets
 from orderwatch_cli.checks.trackstar import check_trackstar
 from orderwatch_cli.stack import STACK_NAME, Stack, StackError, find_stack
@@ -26,6 +32,7 @@ _DEPLOYED = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_P
 _CHECKS: dict[str, Callable[[Stack], Iterator[Finding]]] = {
     "tables and queues": check_tables_and_queues,
     "functions": check_functions,
+    "Lambda concurrency": check_concurrency,
     "alarms": check_alarms,
     "secrets": check_secrets,
     "Trackstar": check_trackstar,

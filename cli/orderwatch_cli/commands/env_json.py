@@ -35,6 +35,8 @@ POLL_EVENT = "poll_orders_message.json"
 ALERT_EVENT = "publish_alerts_stream.json"
 SLACK_EVENT = "post_to_slack_message.json"
 ENDPOINT = "AWS_ENDPOINT_URL"
+UNSET = (ENDPOINT, "HTTPS_PROXY", "NO_PROXY")
+"""Variables that the template leaves unset by default, which SAM cannot resolve."""
 MAX_ALERTS = 100
 """Records that the stream delivers at once."""
 _SCHEDULED_EVENTS = {
@@ -117,13 +119,12 @@ def environments(stack: Stack, replaced: Mapping[str, str]) -> dict[str, dict[st
 
     Args:
         stack: The stack.
-        replaced: Values that replace the deployed ones if a function has the variable. They must contain
-            AWS_ENDPOINT_URL, which SAM cannot resolve.
+        replaced: Values that replace the deployed ones if a function has the variable.
     """
     found = {}
     for function in stack.of_type(FUNCTION):
         configuration = stack.aws.functions.get_function_configuration(FunctionName=function.id)
-        variables = {ENDPOINT: "", **configuration.get("Environment", {}).get("Variables", {})}
+        variables = {**dict.fromkeys(UNSET, ""), **configuration.get("Environment", {}).get("Variables", {})}
         found[function.name] = {name: replaced.get(name, value) for name, value in variables.items()}
     return found
 

@@ -3,6 +3,7 @@
 import pytest
 
 from orderwatch.aws.connection_table import ConnectionTable
+from orderwatch_cli.aws import Aws
 from orderwatch_cli.commands import connect
 from orderwatch_cli.stack import TABLE
 from orderwatch_local.simulator import Shop, SystemClock
@@ -33,6 +34,17 @@ def test_connect_stores_the_token_encrypted_and_the_name(with_key: Operated) -> 
     assert TOKEN not in ran.out
     assert with_key.parameters() == KEY | SHOP
     assert watched(with_key) == [CONNECTION]
+
+
+def test_a_secret_is_encrypted_with_the_key_of_the_stack(with_key: Operated) -> None:
+    own = "arn:aws:kms:us-east-1:123456789012:key/1111"
+    with_key.describe(TrackstarBaseUrl=with_key.stack.parameters.trackstar_base_url, KmsKeyArn=own)
+    assert with_key.run("connect", CONNECTION, "--name", "Nordic Outdoor", stdin=TOKEN).code == 0
+    with Aws() as aws:
+        found = aws.ssm.describe_parameters()["Parameters"]
+    keys = {each["Name"].removeprefix("/orderwatch/"): each.get("KeyId") for each in found}
+    # The API key was stored before the stack had a key of its own.
+    assert keys["connections/conn_a/access-token"] == own != keys["trackstar/api-key"]
 
 
 def test_connect_again_replaces_the_token_and_keeps_the_name(with_key: Operated) -> None:

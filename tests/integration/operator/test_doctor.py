@@ -32,7 +32,13 @@ SUMMARIES = "SendSummaryFunctionSchedule"
 SUBJECTS = (
     *("stack", "API key", "clock", "conn_a token", "conn_a connection", "conn_a polls", "AlertTopic", "OpsTopic"),
     *("tables and queues", "secrets", "Slack", "PollQueue", "SlackDeadLetterQueue", "pending alerts", "SlackQueue"),
-    *("alarms", "functions", "DispatchPollsFunctionPollSchedule", "PublishAlertsFunctionAlertStream"),
+    *(
+        "alarms",
+        "functions",
+        "Lambda concurrency",
+        "DispatchPollsFunctionPollSchedule",
+        "PublishAlertsFunctionAlertStream",
+    ),
 )
 
 
@@ -194,6 +200,11 @@ TOGETHER: list[Problem] = [
     (_reserved("PostToSlackFunction", None), "PostToSlackFunction: PostToSlackFunction is missing", "sam delete"),
     (_reserved("DispatchPollsFunction", 0), "DispatchPollsFunction: disabled", "lambda delete-function-concurrency"),
     (_throttled, "PollOrdersFunction: 7 invocations throttled within 15 min", "lambda get-account-settings"),
+    (
+        lambda operated: setattr(operated.session.functions, "concurrency", 10),
+        "Lambda concurrency: the stack runs up to 12 functions at a time, the account 10",
+        "sam deploy --parameter-overrides PollConcurrency=3",
+    ),
     (_an_overdue_poll, "PollQueue: 1 message queued, the oldest for 1 h", "logs poll-orders"),
     (_a_dead_letter, "SlackDeadLetterQueue: 1 dead letter", "--dead-letters SlackDeadLetterQueue"),
     (
