@@ -64,7 +64,7 @@ class Quirks:
         reports_syncs: Whether its schedules have the time of the last sync.
         is_syncing: Whether its schedules show a sync in progress.
         sync_time_error: How far the reported time of a sync differs from the real one, in seconds.
-        shows_superseded: Whether its lists show orders twice, with their version of one crawl before.
+        shows_superseded: Whether its lists of orders show them twice, with their version of one crawl before.
         spell_status: How it spells a documented status, such as `str.upper`; filters take the documented spelling.
         clock_error: How far the shop's own clock is ahead of Trackstar's, in seconds.
         no_sync_time: What its schedules have where they have no time of a sync.
@@ -237,7 +237,8 @@ class Shop:
         """Return the list that the API serves, with the integration's quirks."""
         with self._lock:
             records = [self._spelled(record) for record in self.select(resource, query)]
-            return list(self._mirrors[resource].with_superseded(records)) if self.quirks.shows_superseded else records
+            shows_twice = self.quirks.shows_superseded and resource is Resource.ORDERS
+            return list(self._mirrors[resource].with_superseded(records)) if shows_twice else records
 
     def find(self, resource: Resource, record_id: str) -> Record | None:
         """Return the record that the API serves."""
