@@ -11,7 +11,7 @@ It asks nothing of the product but the rows of the orders, whose units `ContentO
   covered order that did not change meanwhile was alerted;
 - **the end**, after the calm: every order that the stock covers was alerted or recorded.
 
-Excused: a poll with a failed request, or too little time, which looks again.
+Excused: a poll with a failed request, or too little time, which looks again; an order that was deleted.
 """
 
 from collections.abc import Iterable, Mapping
@@ -129,8 +129,10 @@ class RestockOracle:
             raise Violation(f"after the calm, {key} was looked at until {until}, its products are from {reported}")
         rows = self.known.orders(key)
         for order_id in covered_orders(rows, counts):
-            if moment(rows[order_id]["version"]) <= until and RECORDED not in rows[order_id]:
-                raise Violation(f"after the calm, {key} {order_id} can ship and was not alerted: {rows[order_id]}")
+            row, seen = rows[order_id], self.known.shops[key].orders.get(order_id)
+            is_visible = seen is not None and seen.is_shown_by(row)
+            if is_visible and moment(row["version"]) <= until and RECORDED not in row:
+                raise Violation(f"after the calm, {key} {order_id} can ship and was not alerted: {row}")
 
 
 def _looked_until(connection: Row) -> datetime | None:
