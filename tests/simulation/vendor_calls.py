@@ -168,6 +168,8 @@ class VendorCalls(httpx.BaseTransport):
             return {"retry-after": str(seconds)}
         now = invocation.facts.date = self._run.vendor_clock.now().replace(microsecond=0)
         self._run.note("  until a date")
+        if invocation.function == "poll_orders":
+            self._run.deadlines.may_begin(invocation.facts)
         until = now + timedelta(seconds=seconds)
         return {"retry-after": format_datetime(until, usegmt=True), "date": format_datetime(now, usegmt=True)}
 
