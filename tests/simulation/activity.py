@@ -50,11 +50,11 @@ class ShopActivity:
         )
         price = {"total_price": 10 * int(number) + 0.25, "invoice_currency_code": ("EUR", "USD")[int(number) % 2]}
         order: dict[str, Any] = {"id": number, "order_number": number, "status": status, **price}
-        lines = self._run.stock.lines((shop.connection_id, number))
-        shipments = self._run.shipments.of_new((shop.connection_id, number))
+        lines = self._run.stock.lines()
         shop.place(
             order
-            | {"line_items": lines, "shipments": shipments}
+            | {"line_items": lines}
+            | self._run.shipments.of_new(lines)
             | ship_by
             | self._created()
             | self._run.large_orders.fields()
@@ -70,14 +70,14 @@ class ShopActivity:
         ids = [record["id"] for record in shop.orders()]
         what = self._run.chance.choice(("place", "move", "move", "move", "touch", "there and back"))
         if what == "place" or not ids:
-            self.place(shop, self._run.chance.choice(STATUSES))
+            self.place(shop, self._run.stock.status(self._run.chance.choice(STATUSES)))
             return
         order_id = self._run.chance.choice(ids)
         if self._run.promises.chance.random() < self._run.promises.edits:
             self._edit(shop, order_id)
             return
         status = self._next_status(shop, order_id, what)
-        shop.move(order_id, status)
+        shop.move(order_id, status, changes=self._run.shipments.after(shop.order(order_id)))
         if self._run.happens(self._run.plan.garbled):
             self._garble(shop, order_id)
         elif self._run.happens(self._run.plan.misdated):
@@ -99,7 +99,7 @@ class ShopActivity:
     def _next_status(self, shop: Shop, order_id: str, what: str) -> str:
         before = str(shop.order(order_id)["status"])
         if what == "move":
-            return self._run.chance.choice(STATUSES)
+            return self._run.stock.status(self._run.chance.choice(STATUSES))
         if what == "there and back":
             shop.move(order_id, self._run.chance.choice(STATUSES))
         return before
@@ -126,7 +126,7 @@ class ShopActivity:
         late = self._lateness(self._plan_of(connection_id))
         is_reported = self._run.sync_times.before_sync(shop)
         self._run.vendor_clock.offset -= late
-        copied = shop.sync(is_reported=is_reported)
+        copied = shop.sync([Resource.ORDERS], is_reported=is_reported)
         self._run.vendor_clock.offset += late
         self.show(shop)
         unreported = "" if is_reported else ", not reported"
@@ -174,6 +174,7 @@ class ShopActivity:
     def complete_first_sync(self, shop: Shop) -> None:
         shop.complete_historical_sync()
         self.show(shop)
+        self._run.stock.show(self._run, shop)
         self._run.note(f"first sync of {shop.connection_id} is done")
 
     def jump_clock(self) -> None:

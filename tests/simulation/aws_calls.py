@@ -8,6 +8,7 @@ from botocore.parsers import ResponseParserError
 
 from orderwatch.alerts.alert import AlertKey
 from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, Change, Row, client_error, transaction_conflict
+from tests.simulation.facts import moment_in
 from tests.simulation.invocations import LEASE_DURATION, Invocation
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class AwsCalls:
             if operation == "update_item" and self._run.happens(self._run.plan.aws_fault):
                 self._run.note("  the response is lost and the SDK retries")
                 answer = send(**request)
+            self._note_look(operation, request)
             if operation == "get_item" and self._run.running[-1].connection_id:
                 invocation = self._run.running[-1]
                 invocation.reading = self._run.oracle.loaded(invocation.connection_id)
@@ -63,6 +65,18 @@ class AwsCalls:
 
         return self._run.invocations.call(f"{service} {operation}", sent, seconds=0.01)
 
+    def _note_look(self, operation: str, request: dict[str, Any]) -> None:
+        """A poll loads its connection, or the orders that may be restocked."""
+        invocation = self._run.running[-1]
+        look, known = invocation.facts.look, self._run.known
+        if operation == "get_item" and request["Key"].get("connection_id", {}).get("S") == invocation.connection_id:
+            syncs = known.connection(invocation.connection_id).get("syncs", {})
+            look.known_end = moment_in(syncs, "products_end")
+        if invocation.function == "poll_orders" and request.get("IndexName") == "attention":
+            look.rows = {
+                key: row for key, row in known.orders(invocation.connection_id).items() if "status_since" in row
+            }
+
     @staticmethod
     def _sent_by(invocation: Invocation, operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
         """Send a request. A poll that loses a transaction, or asks for another poll, may leave alerts to another."""
@@ -75,6 +89,7 @@ class AwsCalls:
             raise
 
     def _aws_fault(self, operation: str, request: dict[str, Any]) -> ClientError:
+        self._run.running[-1].facts.look.is_failed = True
         self._run.running[-1].lost_an_update |= operation == "update_item"
         if operation == "transact_write_items" and self._run.chance.random() < 0.8:
             actions = len(request["TransactItems"])
@@ -114,9 +129,16 @@ class AwsCalls:
             for body in self._run.sns.taken[before:]:
                 self._run.sent.append((self._run.time.seconds, request["TopicArn"], body))
                 ids = self._run.oracle.took(body)
-                self._run.stock.took(body)
+                self._run.contents.took(body)
+                self._check_names(body)
                 self._run.running[-1].unmarked.update(ids)
                 self._run.note(f"  sent {body['kind']} {ids}")
+
+    def _check_names(self, body: dict[str, Any]) -> None:
+        """A message was sent; redrive_alerts looks nothing up, and neither does a sender that has spent its time."""
+        if shop := self._run.shops.get(body["connection_id"]):
+            is_late = self._run.running[-1].function != "publish_alerts" or "skipped" in str(body["enrichment"])
+            self._run.warehouses.took(body, shop, is_looked_up=self._run.is_calm and not is_late)
 
     def wrote(self, changes: list[Change]) -> None:
         invocation = self._run.running[-1]
@@ -124,7 +146,8 @@ class AwsCalls:
             self._run.note(f"  {change.table} {_brief(change.after)}")
         self._run.oracle.wrote(changes, invocation.reading)
         self._run.deadlines.wrote(changes, invocation.facts)
-        self._run.shipments.wrote(changes)
+        self._run.contents.wrote(changes)
+        self._run.restocks.wrote(changes, invocation.facts)
         self._run.summaries.touched += any(change.table in {ORDERS, CONNECTIONS} for change in changes)
         for row in (change.after for change in changes if change.after.get("kind") == "summary.daily"):
             self._run.summaries.wrote(row, now=self._run.our_clock.now(), is_calm=self._run.is_calm)

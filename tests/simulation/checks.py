@@ -4,9 +4,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from orderwatch.aws.rate_limit import TOPIC_LIMIT
+from orderwatch_local.simulator import Resource
+from orderwatch_local.simulator.filters import ListQuery
 from tests.simulation.cloud import ORDERS
 from tests.simulation.facts import Violation
 from tests.simulation.plan import TICK
+from tests.simulation.stock import counts_in
 from tests.simulation.sync_times import MAX_GAP
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ class RunChecks:
         self._run.calm_ticks(1)
         for shop, order_id in placed.items():
             shop.move(order_id, "exception")
-            shop.sync(is_reported=False)
+            shop.sync([Resource.ORDERS], is_reported=False)
             self._run.activity.show(shop)
         self._run.note("every shop changes, not reported")
         for _ in range(int(MAX_GAP / TICK) + 1):
@@ -101,3 +104,9 @@ class RunChecks:
             raise Violation("no summary was written in the calm")
         for connection_id in self._run.shops:
             self._run.oracle.check_shop(connection_id)
+
+    def check_restocks(self) -> None:
+        """Rule 23: after the calm every order that the stock covers is alerted or recorded."""
+        for shop in self._run.shops.values():
+            counts = counts_in(shop.select(Resource.PRODUCTS, ListQuery()))
+            self._run.restocks.check_end(shop.connection(), counts)

@@ -10,7 +10,7 @@ import pytest
 from orderwatch.aws.stores import PollStore
 from orderwatch.deadlines.rules import FINAL_STATUSES, Deadline, DeadlineRules, Suppression
 from orderwatch.polling.detect import OrderWrite
-from orderwatch.trackstar.connections import SyncSchedule
+from orderwatch.trackstar.connections import ORDERS, SyncSchedule
 from orderwatch.trackstar.fields import UnreadableValues
 from tests.simulation.mutations import change_observations, change_writes, mutation
 
@@ -18,6 +18,7 @@ DAY = timedelta(days=1)
 
 _of = DeadlineRules.of
 _deadlines = DeadlineRules.deadlines
+_complete_until: Any = vars(SyncSchedule)["complete_until"].fget
 
 
 def _change_rules(patch: pytest.MonkeyPatch, **changes: Any) -> None:
@@ -58,8 +59,11 @@ def the_day_of_a_change_counts(patch: pytest.MonkeyPatch) -> None:
 
 @mutation
 def watermark_by_the_clock(patch: pytest.MonkeyPatch) -> None:
-    # The product uses the earlier of this and its clock.
-    patch.setattr(SyncSchedule, "complete_until", property(lambda self: datetime.max.replace(tzinfo=UTC)))
+    def complete_until(self: SyncSchedule) -> datetime | None:
+        # The product uses the earlier of this and its clock.
+        return datetime.max.replace(tzinfo=UTC) if self.function_name == ORDERS else _complete_until(self)
+
+    patch.setattr(SyncSchedule, "complete_until", property(complete_until))
 
 
 @mutation

@@ -25,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 from orderwatch_local.simulator.records import blocks
+from tests.simulation.allocation import Look, products_end_of
 from tests.simulation.cloud import ALERTS, ORDERS, Change, Row
 from tests.simulation.deadline_calendar import DEADLINE_KINDS, OPEN, PROBLEM_KINDS, Deadline, deadlines_of
 from tests.simulation.deadline_plan import Calendar
@@ -76,6 +77,7 @@ class PollFacts:
         shown: Every copy of each order that was served to it.
         unreadable: The fields with a value that cannot be read, in orders of the lists that were served to it.
         read_again: Orders that were asked for by their ids, as they could be seen then.
+        look: What it learned about stock.
         is_spoilt: Whether it lost a transaction, was refused, or did not come to its end.
     """
 
@@ -87,6 +89,7 @@ class PollFacts:
     shown: defaultdict[str, set[Copy]] = field(default_factory=lambda: defaultdict(set))
     unreadable: set[str] = field(default_factory=set)
     read_again: dict[str, VisibleOrder] = field(default_factory=dict)
+    look: Look = field(default_factory=Look)
     is_spoilt: bool = False
 
 
@@ -140,6 +143,7 @@ class DeadlineOracle:
             facts.watermark = now - 2 * timedelta(seconds=schedule["sync_frequency"])
         facts.began = self.known.shops[key].changes
         if (record.get("historical_sync_completed") or {}).get("get_orders") is not False:
+            facts.look.reported_end = products_end_of(record)
             self.may_begin(facts)
 
     def may_begin(self, facts: PollFacts) -> None:

@@ -189,6 +189,7 @@ class Invocations:
             is_finished = True
             self._run.deadlines.finished(invocation.facts)
             self._run.summaries.finished(invocation.facts)
+            self._check_restocks(invocation)
             return answer
         finally:
             self._run.running.pop()
@@ -213,6 +214,12 @@ class Invocations:
         is_first = problems == {"refused"} and not invocation.was_suspected and "suspected" in health
         if problems and not is_first and health["state"] not in {"blocked", "unauthorized"}:
             raise Violation(f"{invocation.connection_id} is {problems}, and stored as {health['state']}")
+
+    def _check_restocks(self, invocation: Invocation) -> None:
+        """Rule 23: what can ship is alerted, unless there is too little time."""
+        if invocation.function == "poll_orders":
+            is_out_of_time = invocation.ends_at - self._run.time.seconds <= STOP_BEFORE or invocation.asks_for_another
+            self._run.restocks.finished(invocation.facts, is_out_of_time=is_out_of_time)
 
     def _check_progress(self, invocation: Invocation) -> None:
         """Rule 7: a poll that leaves the rest to another one ran out of time, and got further."""

@@ -14,6 +14,7 @@ from tests.simulation.activity import ShopActivity
 from tests.simulation.aws_calls import AwsCalls
 from tests.simulation.checks import RunChecks
 from tests.simulation.cloud import PREFIX, FifoQueue, ObservedTables, ParameterStore, first_shards
+from tests.simulation.content_oracle import ContentOracle
 from tests.simulation.deadline_calendar import day_is_over
 from tests.simulation.deadline_oracle import DeadlineOracle
 from tests.simulation.event_sources import SENDERS, EventSources
@@ -26,6 +27,7 @@ from tests.simulation.oracle import Oracle
 from tests.simulation.page_tokens import PageTokenFaults
 from tests.simulation.plan import SPELLINGS, STATUSES, TICK, Plan, ShopPlan, drawn
 from tests.simulation.problems import PROBLEMS, lose_products
+from tests.simulation.restock_oracle import RestockOracle
 from tests.simulation.shipments import Shipments
 from tests.simulation.stock import Stock
 from tests.simulation.summary_oracle import SummaryOracle
@@ -33,6 +35,7 @@ from tests.simulation.sync_times import SyncTimes
 from tests.simulation.timeline import SkewedClock, Timeline
 from tests.simulation.vendor_calls import VendorCalls
 from tests.simulation.visible import Known, VisibleShop
+from tests.simulation.warehouses import Warehouses
 from tests.support.recording_sns import RecordingSns
 
 API_KEY = "organisation-key"
@@ -70,6 +73,7 @@ class SimulatedRun:
         self.sync_times = SyncTimes.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
         late = {shop.connection_id: bool(shop.first_sync_after) for shop in plan.shops}
         self.stock = Stock.drawn(plan.seed, late)
+        self.warehouses = Warehouses.drawn(plan.seed, late if self.stock.on_hand else (), self.promises.flawed)
         self.shipments = Shipments(random.Random(f"shipments:{plan.seed}"))
         self.large_orders, self.page_tokens = LargeOrders.drawn(plan.seed), PageTokenFaults(self)
         self.time = Timeline(self.promises.begins_at)
@@ -82,10 +86,12 @@ class SimulatedRun:
         self.event_sources, self.checks = EventSources(self), RunChecks(self)
         self.tables = ObservedTables(self.aws_calls.wrote, self.aws_calls.updated)
         self.visible = {shop.connection_id: VisibleShop(shop.said_frequency) for shop in plan.shops}
-        known = Known(self.tables, self.visible)
+        self.known = known = Known(self.tables, self.visible)
         self.deadlines = DeadlineOracle(known, self.promises.calendar, plan.baseline_days > 0)
         self.older_copies = OlderCopyOracle(known)
-        self.summaries = SummaryOracle(known, self.deadlines)
+        self.contents = ContentOracle(known, self.stock, lambda: self.time.seconds)
+        self.restocks = RestockOracle(known, self.stock.is_watched)
+        self.summaries = SummaryOracle(known, self.deadlines, self.contents)
         self.oracle = Oracle(known, plan.notify_recovered, plan.baseline_days, self.deadlines)
         self.queue = FifoQueue(
             lambda: self.time.seconds, self.event_sources.message_sent, lambda: self.happens(plan.aws_fault)
@@ -123,11 +129,13 @@ class SimulatedRun:
         shop.quirks.trackstar_dates, shop.quirks.shows_superseded = plan.dates, plan.shows_superseded
         shop.quirks.spell_status = self.habits.choice(SPELLINGS)
         shop.quirks.refuse_token = self.page_tokens.of(plan.connection_id)
+        shop.quirks.lacks_warehouses = plan.connection_id in self.warehouses.without_list
         shop.quirks.reports_syncs = plan.connection_id not in self.promises.without_sync_times
         shop.quirks.no_sync_time = self.promises.no_sync_time
         parameters = f"{PREFIX}/connections/{plan.connection_id}"
         self.parameters.values[f"{parameters}/access-token"] = shop.access_token
-        if settings := self.promises.settings(plan.connection_id):
+        settings = self.promises.settings(plan.connection_id)
+        if settings := self.warehouses.in_settings(plan.connection_id, settings):
             self.parameters.values[f"{parameters}/settings"] = settings
         return shop
 
@@ -139,6 +147,7 @@ class SimulatedRun:
             "BASELINE_DAYS": str(self.plan.baseline_days),
             "STALLED_AFTER_MINUTES": "30",
             "DIGEST_THRESHOLD": str(self.plan.digest_threshold),
+            "RESTOCK_ALERTS": str(self.stock.is_watched).lower(),
             **self.promises.environment,
         }
 
@@ -167,12 +176,13 @@ class SimulatedRun:
         for plan in self.plan.shops:
             shop = self.shops[plan.connection_id]
             for _ in range(plan.orders):
-                self.activity.place(shop, self.chance.choice(STATUSES))
+                self.activity.place(shop, self.stock.status(self.chance.choice(STATUSES)))
                 if self.chance.random() < 0.3:
                     self.activity.sync(plan.connection_id)
                     self.time.spend(self.chance.choice((0.0, 1.0, 90000.0 if self.plan.baseline_days else 60.0)))
                     self.time.spend(self.promises.history)
             self.activity.sync(plan.connection_id)
+            self.stock.sync(self, shop)
             if plan.first_sync_after:
                 self.time.after(plan.first_sync_after, lambda shop=shop: self.activity.complete_first_sync(shop))  # type: ignore[misc]
 
@@ -202,6 +212,7 @@ class SimulatedRun:
         for shop in self.shops.values():
             shop.quirks.null_if_empty = self.habits.random() < NULL_IF_EMPTY
             self.page_tokens.schedule(shop, active)
+            self.stock.schedule(self, shop, active)
             self.large_orders.schedule(self, shop, active)
 
     def _every(self, seconds: float, until: float, happens: Callable[[], None]) -> None:
@@ -268,6 +279,7 @@ class SimulatedRun:
         self.calm_ticks(2)
         self.event_sources.sum_up()
         self.calm_ticks(1)
+        self.checks.check_restocks()
         if self.plan.storm:
             self.checks.check_storm()
 
@@ -275,6 +287,7 @@ class SimulatedRun:
         for _ in range(count):
             for connection_id in self.shops:
                 self.activity.sync(connection_id)
+                self.stock.sync(self, self.shops[connection_id])
             self.event_sources.tick()
             self.time.play(self.time.seconds + TICK)
             self.event_sources.redrive()

@@ -25,6 +25,7 @@ from statistics import median
 from typing import Any
 
 from tests.simulation.cloud import Row
+from tests.simulation.content_oracle import ContentOracle
 from tests.simulation.deadline_calendar import OPEN, PROBLEM_KINDS, deadlines_of
 from tests.simulation.deadline_oracle import DeadlineOracle, PollFacts
 from tests.simulation.facts import Violation, expect, moment
@@ -48,6 +49,7 @@ class SummaryOracle:
     Args:
         known: Our tables, and what is visible.
         deadlines: When the watch of each shop began, and its calendar.
+        contents: Checks the products of a summary.
 
     Attributes:
         checked: How many summaries were checked, by how much of them could be.
@@ -56,6 +58,7 @@ class SummaryOracle:
 
     known: Known
     deadlines: DeadlineOracle
+    contents: ContentOracle
     checked: Counter[str] = field(default_factory=Counter)
     touched: int = 0
     _began: int = 0
@@ -86,6 +89,7 @@ class SummaryOracle:
         for connection_id in self.known.shops:
             shop = reported.get(connection_id, {})
             _check_counts(connection_id, shop, waited[connection_id])
+            self.contents.check_stock(connection_id, shop.get("products", ()))
             if self.touched == self._began:
                 self._check_rows(connection_id, shop, waited[connection_id], now)
             if is_calm:
@@ -139,6 +143,7 @@ class SummaryOracle:
         expect(f"ages of {connection_id}", +Counter(shop["ages"]), ages)
         expect(f"value in {connection_id}", (shop["value_by_currency"], shop["without_value"]), _values(backlog))
         self._check_median(connection_id, shop, rows, waiting)
+        self.contents.check_backorders(connection_id, shop.get("products", ()))
 
     def _check_median(self, connection_id: str, shop: Row, rows: Mapping[str, Row], waiting: Collection[str]) -> None:
         if self._before is None:

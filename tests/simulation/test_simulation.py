@@ -11,8 +11,8 @@ from tests.support.template import ROOT
 
 SEEDS, SEEDS_A_TEST = 60, 5
 REPEATED_SEEDS = (4, 23, 34)
-EVENTFUL_SEEDS = (0, 2, 4, 6, 9, 23, 27, 29, 33, 34, 36, 67, 74, 85, 148)
-"""Together they contain every event; only few seeds, such as 85 and 148, have page tokens that lead nowhere."""
+EVENTFUL_SEEDS = (0, 1, 2, 4, 6, 9, 12, 23, 27, 29, 33, 34, 36, 85)
+"""Together they contain every event; only few seeds, such as 85, have page tokens that lead nowhere."""
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
@@ -57,7 +57,7 @@ EVENTS = (
     "splits",
     *(f"SNS's response is lost: {how}" for how in ("refused", "garbled", "again")),
     "the SDK retries",
-    *(f"sent order.{kind}" for kind in ("digest", "recovered")),
+    *(f"sent order.{kind}" for kind in ("digest", "recovered", "restocked")),
     *(f"sent {kind}" for kind in ("products.blocked", "status.new", "orders.unreadable_values")),
     *(f"sent connection.{kind}" for kind in ("blocked", "unauthorized", "stale", "recovered")),
     "refuses every page token",
@@ -73,4 +73,7 @@ EVENTS = (
     *(f"fault 500 {status}" for status in (408, 425, 204)),
     *(f'fault malformed 200 {{"{name}"' for name in ("data", "error", "errors")),
     "until a date",
+    "sync products of",
+    "GET /cart/warehouses",
+    "answered 501",
 )

@@ -10,6 +10,7 @@ import httpx
 from orderwatch_local.simulator import ShopTransport
 from orderwatch_local.simulator.mirror import Resource
 from tests.simulation.invocations import Invocation
+from tests.simulation.stock import counts_in
 
 if TYPE_CHECKING:
     from tests.simulation.run import SimulatedRun
@@ -71,7 +72,10 @@ class VendorCalls(httpx.BaseTransport):
                 invocation.facts.date,
                 knew_dates=invocation.knew_dates,
             )
+        look = invocation.facts.look
+        look.has_asked |= invocation.function == "poll_orders" and request.url.path.startswith("/cart/products")
         if self._is_stuck(invocation) or self._run.happens(self._run.plan.http_fault):
+            look.is_failed |= look.rows is not None
             return self._fault(request, invocation)
         response = self._vendor.handle_request(request)
         invocation.facts.date = self._run.vendor_clock.now().replace(microsecond=0)
@@ -80,14 +84,17 @@ class VendorCalls(httpx.BaseTransport):
             invocation.got_further |= "page_token" in query or response.status_code in {200, 422}
         if response.status_code != 200:
             self._run.note(f"  answered {response.status_code}")
+            look.is_failed |= look.rows is not None
         elif self._run.large_orders.is_too_large(_body_of(response)) and not (is_list and query["limit"] == "1"):
             self._run.note("  the response is too large")
+            look.is_failed |= look.rows is not None
         elif invocation.function == "poll_orders" and not is_list:
             self._note_read(invocation, request, response)
         elif is_list and invocation.reading:
             page = _page_in(response)
             shown = [f"{each.get('id')}={each.get('status')}" for each in page["data"]]
             self._run.note(f"  served {shown} of {page['total_count']}")
+            self._run.contents.served(invocation.connection_id, page["data"])
             self._run.deadlines.served(invocation.facts, page["data"])
             self._run.oracle.served(invocation.connection_id, invocation.reading, page, str(invocation.ends_at))
         return response
@@ -105,11 +112,18 @@ class VendorCalls(httpx.BaseTransport):
             self._run.deadlines.connection_answered(invocation.facts, json.loads(_body_of(response)))
             self._run.note(f"  the watermark is {invocation.facts.watermark}")
             return
+        if path.startswith("/cart/products"):
+            served = json.loads(_body_of(response))["data"]
+            counts = counts_in(served if isinstance(served, list) else filter(None, [served]))
+            invocation.facts.look.counts |= counts
+            self._run.note(f"  served the stock {counts}")
+            return
         by_id = path.removeprefix("/cart/orders/") if path.startswith("/cart/orders/") else ""
         page = _page_in(response)
         records = [page["data"]] if by_id else page["data"]
         if not by_id and "ids[in]" not in request.url.params:
             return
+        self._run.contents.served(invocation.connection_id, records)
         self._run.deadlines.read_again(invocation.facts, records)
         self._run.oracle.showed(invocation.connection_id, records, str(invocation.ends_at))
         self._run.note(f"  served {[f'{each.get("id")}={each.get("status")}' for each in records]} by id")
@@ -154,6 +168,8 @@ class VendorCalls(httpx.BaseTransport):
             return {"retry-after": str(seconds)}
         now = invocation.facts.date = self._run.vendor_clock.now().replace(microsecond=0)
         self._run.note("  until a date")
+        if invocation.function == "poll_orders":
+            self._run.deadlines.may_begin(invocation.facts)
         until = now + timedelta(seconds=seconds)
         return {"retry-after": format_datetime(until, usegmt=True), "date": format_datetime(now, usegmt=True)}
 
