@@ -126,6 +126,18 @@ def test_an_error_can_block_the_syncs(shop: Shop, clock: VirtualClock, error: Re
     assert shop.sync() == 1 - copied
 
 
+def test_each_resource_has_a_schedule_of_its_own(shop: Shop, clock: VirtualClock) -> None:
+    shop.sync_frequencies[Resource.PRODUCTS] = 7200
+    shop.sync([Resource.PRODUCTS])
+    clock.advance(HOUR)
+    shop.sync([Resource.ORDERS], took=60)
+    orders, products = shop.connection()["sync_schedules"][:2]
+    fields = ("function_name", "sync_frequency", "last_crawl_start", "last_crawl_end")
+    minute = timedelta(minutes=1)
+    assert [orders[name] for name in fields] == ["get_orders", 3600, stamp(NOON + HOUR - minute), stamp(NOON + HOUR)]
+    assert [products[name] for name in fields] == ["get_products", 7200, stamp(NOON), stamp(NOON)]
+
+
 def test_a_damaged_record_is_served_until_it_is_healed(shop: Shop) -> None:
     shop.sync()
     shop.garble("o1", {"line_items": None, "status": "teleported"}, missing=["order_number"])

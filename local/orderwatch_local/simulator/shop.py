@@ -106,6 +106,7 @@ class Shop:
     Attributes:
         quirks: The integration's deviations.
         errors: The connection's `errors[]`; `sync` copies nothing that an error blocks.
+        sync_frequencies: Seconds between syncs of a resource whose schedule is not that of the others.
         visible_changes: The visible changes of order statuses, in the order in which they became visible.
         warehouses: The warehouses that the API serves, without a sync.
     """
@@ -125,6 +126,7 @@ class Shop:
         self.access_token = access_token
         self.integration_name = integration_name
         self.sync_frequency = sync_frequency
+        self.sync_frequencies: dict[Resource, int] = {}
         self.quirks = Quirks()
         self.errors: list[Record] = []
         self.visible_changes: list[VisibleChange] = []
@@ -173,11 +175,12 @@ class Shop:
         with self._lock:
             self._mirrors[Resource.ORDERS].remove(order_id)
 
-    def restock(self, product_id: str, on_hand: Mapping[str, int]) -> None:
-        """Set the stock of a product, by warehouse."""
+    def restock(self, product_id: str, on_hand: Mapping[str, int] | None) -> None:
+        """Set the stock of a product, by warehouse; None: the shop no longer reports it."""
         with self._lock:
             product = self._mirrors[Resource.PRODUCTS].store[product_id]
-            counted = {"inventory": sum(on_hand.values()), "inventory_by_warehouse_id": dict(on_hand)}
+            total, by_warehouse = (None, None) if on_hand is None else (sum(on_hand.values()), dict(on_hand))
+            counted = {"inventory": total, "inventory_by_warehouse_id": by_warehouse}
             self._write(Resource.PRODUCTS, product | counted)
 
     def order(self, order_id: str) -> Record:
@@ -202,19 +205,22 @@ class Shop:
 
     # Trackstar's copy
 
-    def sync(self, resources: Iterable[Resource] = tuple(Resource), *, is_reported: bool = True) -> int:
+    def sync(
+        self, resources: Iterable[Resource] = tuple(Resource), *, is_reported: bool = True, took: float = 0.0
+    ) -> int:
         """Let Trackstar crawl the shop now.
 
         Args:
             resources: The resources to crawl.
             is_reported: Whether the schedules show it; they do not show a change that came by a webhook.
+            took: Seconds that the crawl has taken, which ends now: the schedules show when it began.
 
         Returns:
             The number of copied records; 0 if an error of the connection blocks the sync.
         """
         with self._lock:
-            crawled = [self._crawl(each, is_reported=is_reported) for each in resources if not self.is_blocked(each)]
-            return sum(crawled)
+            wanted = [each for each in resources if not self.is_blocked(each)]
+            return sum(self._crawl(each, is_reported=is_reported, took=took) for each in wanted)
 
     def complete_historical_sync(self) -> None:
         """Complete the initial sync: from now on, the lists show the copied records."""
@@ -268,7 +274,7 @@ class Shop:
             "last_crawl_start": crawl.get("start", unknown),
             "last_crawl_end": crawl.get("end", unknown),
             self.quirks.latest_sync_field: crawl.get("end", unknown),
-            "sync_frequency": self.sync_frequency,
+            "sync_frequency": self.sync_frequencies.get(resource, self.sync_frequency),
             "in_progress": self.quirks.is_syncing,
             "sync_status": "enabled",
         }
@@ -287,12 +293,12 @@ class Shop:
         """Whether an error of the connection stops the syncs of a resource."""
         return any(blocks(error, resource.function) for error in self.errors)
 
-    def _crawl(self, resource: Resource, *, is_reported: bool) -> int:
+    def _crawl(self, resource: Resource, *, is_reported: bool, took: float) -> int:
         now = self._clock.now()
         crawled = self._mirrors[resource].crawl(now, self.quirks.trackstar_dates)
         if is_reported:
-            reported = stamp(now + timedelta(seconds=self.quirks.sync_time_error))
-            self._schedules[resource] = {"start": reported, "end": reported}
+            end = now + timedelta(seconds=self.quirks.sync_time_error)
+            self._schedules[resource] = {"start": stamp(end - timedelta(seconds=took)), "end": stamp(end)}
         if resource is Resource.ORDERS:
             self._record_changes(crawled)
         return len(crawled)
