@@ -80,7 +80,8 @@ def test_a_backordered_order_lacks_a_product_until_its_stock_is_set(commands: Sh
     answer = commands.run(f"stock {product['sku'].lower()} 40")
     assert answer == f"{product['sku']} at Alpine Outdoor: 0 -> 40 in stock. Trackstar shows it now."
     found = alpine.find(Resource.PRODUCTS, product["id"])
-    assert found and (found["inventory"], found["inventory_by_warehouse_id"]) == (40, {"wh-east": 40})
+    assert found
+    assert (found["inventory"], found["inventory_by_warehouse_id"]) == (40, {"wh-east": 40})
 
 
 def test_setting_the_present_status_says_that_there_is_no_alert(commands: ShopCommands) -> None:
