@@ -150,7 +150,10 @@ class _Orders:
 
 @dataclass
 class _Stock:
-    """The backordered orders that have units of the stock, and when each backorder began."""
+    """The backordered orders that have units of the stock, and when the status of each order was seen to change.
+
+    The status of an order that was never seen in another one is as old as the shop's own date says.
+    """
 
     covered: set[OrderKey] = field(default_factory=set)
     since: dict[OrderKey, datetime] = field(default_factory=dict)
@@ -159,7 +162,8 @@ class _Stock:
         """Begin or end a backorder."""
         order = (change.connection_id, change.order_id)
         self.covered.discard(order)
-        self.since[order] = change.visible_at
+        if change.previous_status is not None:
+            self.since[order] = change.visible_at
 
     def newly_covered(self, connection_id: str, sync: Sync) -> list[OrderKey]:
         """Return the orders of a shop that this sync covers, and that were not covered before in this backorder."""
