@@ -270,6 +270,8 @@ def _shipping_notes(line: AlertLineItem, order: AlertOrder, alert: Alert) -> Ite
             yield f"{_quantity(line.outstanding)} of {_quantity(line.quantity)} still to ship"
         else:
             yield f"{_quantity(line.shipped)} of {_quantity(line.quantity)} shipped"
+    elif not is_open and order.is_partly_shipped and not order.unknown_shipments:
+        yield "not shipped"
     if is_open and line.is_outstanding and line.warehouse and common_warehouse(order) is None:
         yield f"from {warehouse_name(order, line.warehouse)}"
 
