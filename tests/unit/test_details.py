@@ -137,7 +137,7 @@ def test_a_shop_that_failed_still_gets_cached_details() -> None:
 def test_an_alert_of_a_later_sync_has_its_products_read_again() -> None:
     sender, began = Sender(), clock.now()
     for minutes, requests in ((0, 1), (0, 1), (1, 2), (0, 2)):
-        sender.send(needing("shop").replace(data_as_of=began + timedelta(minutes=minutes)))
+        sender.send(needing("shop").model_copy(update={"data_as_of": began + timedelta(minutes=minutes)}))
         assert len(sender.vendor.asked) == requests
     sender.details.look_up("shop", ["p1"])
     assert len(sender.vendor.asked) == 3, "a summary shows the stock of now"
