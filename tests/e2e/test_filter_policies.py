@@ -28,8 +28,8 @@ SENT = {
 EXPECTED = {
     "none": SENT.keys(),
     "one shop": SENT.keys() - {"another shop"} - OF_NO_SHOP,
-    "one status": {"order.backordered", "order.restocked", "order.digest"},
-    "value over 500": {"order.backordered", "order.digest", "worth 500.01"},
+    "one status": {"order.backordered", "order.restocked", "order.digest", "order.digest.restocked"},
+    "value over 500": {"order.backordered", "order.digest", "order.digest.restocked", "worth 500.01"},
     "overdue by more than two days": {"order.backordered"},
     "all but good news": SENT.keys() - GOOD_NEWS,
     "SKUs": {"order.exception", "order.at_risk", "order.late", "order.stuck"},

@@ -59,7 +59,7 @@ def test_smoke_delivers_every_alert_and_deletes_everything(cloud: LocalCloud) ->
         assert smoke.stdout
         shown = smoke.stdout.read()
     assert smoke.returncode == 0, shown
-    assert "│ alerts delivered             │ 26 in" in shown
+    assert "│ alerts delivered             │ 38 in" in shown
     assert "Every expected alert was delivered exactly once." in shown
     assert what_is_there(cloud) == set()
 

@@ -1,6 +1,7 @@
 """Product details delay no alert for long, even if one shop hangs (rule 11)."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -131,6 +132,15 @@ def test_a_shop_that_failed_still_gets_cached_details() -> None:
     sender.send(needing("shop", "p2"))
     sender.send(needing("shop", "p1"))
     assert sender.gaps("shop") == ()
+
+
+def test_an_alert_of_a_later_sync_has_its_products_read_again() -> None:
+    sender, began = Sender(), clock.now()
+    for minutes, requests in ((0, 1), (0, 1), (1, 2), (0, 2)):
+        sender.send(needing("shop").model_copy(update={"data_as_of": began + timedelta(minutes=minutes)}))
+        assert len(sender.vendor.asked) == requests
+    sender.details.look_up("shop", ["p1"])
+    assert len(sender.vendor.asked) == 3, "a summary shows the stock of now"
 
 
 def test_a_shop_that_failed_comes_last_until_it_recovers() -> None:

@@ -47,8 +47,8 @@ def _matches(policy: dict[str, Any], kind: str) -> bool:
             POLICIES,
             [
                 set(SAMPLES) - {"topic.no_subscribers", "topic.resubscribed", "status.unknown", "summary.daily"},
-                {"order.backordered", "order.restocked", "order.digest"},
-                {"order.backordered", "order.digest"},
+                {"order.backordered", "order.restocked", "order.digest", "order.digest.restocked"},
+                {"order.backordered", "order.digest", "order.digest.restocked"},
                 {"order.backordered"},
                 set(SAMPLES) - {"order.recovered", "connection.recovered", "topic.resubscribed", "watch.started"},
                 {"order.exception", "order.cancelled", "order.at_risk", "order.late", "order.stuck"},

@@ -9,7 +9,7 @@ import pytest
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.publishing.group import group, merge_alerts
-from orderwatch.rendering import content, email, slack, sms
+from orderwatch.rendering import content, email, lists, slack, sms
 from orderwatch_local.preview.samples import SAMPLES, order_alert
 from tests.support.alerts import parcels, plain_spaces
 
@@ -90,7 +90,7 @@ def _line(on_hand: int | None) -> dict[str, Any]:
         (
             SAMPLES["order.restocked"],
             (
-                "Backordered order #1042 can ship now. Ship by Mon 9 Mar 17:00 CET (in 5 d). 129.90 EUR.\n"
+                "Backordered order #1042 can ship now. Ship by Mon 9 Mar 17:00 CET (in 5 d). 104.20 EUR.\n"
                 "Do: ship it: everything that is still to ship is in stock."
             ),
         ),
@@ -193,6 +193,12 @@ def test_a_digest_of_restocked_orders_says_what_is_in_stock(skus: list[str], sai
     body = plain_spaces(email.body(alert))
     assert ("In stock:\n- KENYA: in 3 orders (6 still to ship, 40 in stock)" in body) is bool(skus)
     assert "Reasons" not in body, "that it lacks the stock is no longer true"
+
+
+def test_a_digest_without_reasons_lists_its_orders_by_ship_by() -> None:
+    dates = [datetime(2026, 3, day, tzinfo=UTC) for day in (13, 12, 14)]
+    alert = _digest("order.restocked", ship_by=dates, raw_status=["no stock", "awaiting", "no stock"])
+    assert [entry.due.ship_by.day for entry in lists.entries(alert) if entry.due] == [12, 13, 14]
 
 
 def test_a_late_order_whose_stock_is_back_is_both() -> None:

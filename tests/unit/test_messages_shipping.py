@@ -151,9 +151,11 @@ def test_the_items_say_what_has_left() -> None:
     ]
     assert notes(open_order(*order, kind="order.cancelled", status="cancelled")) == [
         "3 × SOCK: 2 of 3 shipped",
-        "1 × TENT: ",
+        "1 × TENT: not shipped",
         "2 × LAMP: shipped",
     ]
+    unknown = open_order(*order, kind="order.cancelled", status="cancelled", unknown_shipments=1)
+    assert notes(unknown)[1] == "1 × TENT: ", "it may be in the parcel whose contents are unknown"
     assert notes(open_order(line("A", None, 1))) == ["? × A: 1 of ? shipped"]
 
 

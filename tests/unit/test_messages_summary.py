@@ -141,6 +141,14 @@ def test_a_headline_counts_no_order_twice(figures: Figures, hidden: int, shops: 
             ["A: 6 short, 9 of its 13 orders could ship now (9 need nothing else)"],
             [],
         ),
+        (
+            [SummaryProduct(sku=str(count), orders=count, is_kit=True, can_ship=count) for count in (1, 2)],
+            [
+                "1: a kit whose parts decide, 1 order that could ship now",
+                "2: a kit whose parts decide, all 2 orders could ship now",
+            ],
+            [],
+        ),
         ([SummaryProduct(sku="A", orders=4, outstanding=4)], [], ["Stock unknown: A (4 orders), +3 more products"]),
         (
             [SummaryProduct(sku="SET", orders=2, is_kit=True), SummaryProduct(sku="A", orders=1)],
@@ -149,7 +157,7 @@ def test_a_headline_counts_no_order_twice(figures: Figures, hidden: int, shops: 
         ),
         ([SummaryProduct(sku="A", orders=2, on_hand=5)], ["A: 5 on hand, units to ship unknown, 2 orders"], []),
     ],
-    ids=["short", "one", "some can ship", "unknown", "kit", "unknown quantity"],
+    ids=["short", "one", "some can ship", "all can ship", "unknown", "kit", "unknown quantity"],
 )
 def test_products_say_how_many_are_short_and_for_how_many_orders(
     products: list[SummaryProduct], listed: list[str], facts: list[str]

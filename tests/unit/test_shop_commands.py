@@ -8,6 +8,7 @@ import pytest
 from orderwatch_local.simulator import Record, Resource, Shop, Trackstar, day_of_three_shops
 from orderwatch_local.simulator.commands import STATUSES, CommandError, QuitError, ShopCommands
 from orderwatch_local.simulator.interactive import Prompt, how_to_watch, serve_one_shop
+from orderwatch_local.simulator.seeded_data import units_left
 from tests.support.template import ROOT
 
 
@@ -50,12 +51,37 @@ def test_a_changed_order_is_visible_at_once(
     commands: ShopCommands, alpine: Shop, line: str, status: str, raw_status: str | None
 ) -> None:
     number = line.split()[1].removeprefix("#")
-    before = served(alpine, number)["status"]
+    before, parcels = served(alpine, number)["status"], served(alpine, number)["shipments"]
     answer = commands.run(line)
     assert answer == f"#{number} at Alpine Outdoor: {before} -> {status}. Trackstar shows it now."
     order = served(alpine, number)
     assert (order["status"], order["raw_status"]) == (status, raw_status)
-    assert bool(order["shipments"]) is (status == "fulfilled")
+    assert (order["shipments"] != parcels) is (status == "fulfilled")
+
+
+def test_a_part_of_an_order_ships_and_then_the_rest(commands: ShopCommands, alpine: Shop) -> None:
+    order = next(each for each in alpine.orders("open") if sum(units_left(each)) > 2)
+    number = order["order_number"].removeprefix("#")
+    count = sum(units_left(order))
+    answer = commands.run(f"ship {number} 1")
+    assert f"open -> partially_fulfilled; 1 of {count} items left the warehouse." in answer
+    with pytest.raises(CommandError, match=f"has {count - 1} items left"):
+        commands.run(f"ship {number} {count - 1}")
+    commands.run(f"ship {number}")
+    order = served(alpine, number)
+    shipped = [sum(line["quantity"] for line in parcel["line_items"]) for parcel in order["shipments"]]
+    assert (order["status"], shipped, order["shipping_groups"]) == ("fulfilled", [1, count - 1], [])
+
+
+def test_a_backordered_order_lacks_a_product_until_its_stock_is_set(commands: ShopCommands, alpine: Shop) -> None:
+    product = alpine.product(served(alpine, "1041")["line_items"][0]["product_id"])
+    assert f" -> backordered; {product['sku']} is out of stock. " in commands.run("fail 1041 backordered")
+    assert alpine.product(product["id"])["inventory"] == 0
+    answer = commands.run(f"stock {product['sku'].lower()} 40")
+    assert answer == f"{product['sku']} at Alpine Outdoor: 0 -> 40 in stock. Trackstar shows it now."
+    found = alpine.find(Resource.PRODUCTS, product["id"])
+    assert found
+    assert (found["inventory"], found["inventory_by_warehouse_id"]) == (40, {"wh-east": 40})
 
 
 def test_setting_the_present_status_says_that_there_is_no_alert(commands: ShopCommands) -> None:
@@ -138,6 +164,9 @@ def test_orders_lists_orders_with_their_status(commands: ShopCommands, line: str
         ("set 1042 backorderd", "unknown status backorderd (did you mean backordered?); type one of open, "),
         ("set 1042", "usage: set ORDER STATUS"),
         ("ship", "usage: ship ORDER"),
+        ("ship 1042 some", "some is not a count"),
+        ("stock S0001-1", "usage: stock SKU COUNT [SHOP]"),
+        ("stock gone 4", "Alpine Outdoor has no product gone"),
         ("storm many backordered", "many is not a count"),
         ("storm 0 backordered", "0 is not a count"),
         ("storm ² backordered", "² is not a count"),

@@ -99,7 +99,7 @@ def test_the_short_day_has_every_kind_of_alert_and_a_storm() -> None:
     day = ShortDay(BEGINS_AT)
     for moment in MOMENTS[1:]:
         day.play(moment)
-    statuses = {f"order.{kind}" for kind in ("exception", "backordered", "cancelled", "recovered")}
+    statuses = {f"order.{kind}" for kind in ("exception", "backordered", "cancelled", "restocked", "recovered")}
     kinds = {kind for _, _, kind in all_expected_alerts(day.script)}
     assert kinds == statuses | {"connection.blocked", "connection.recovered"}
     backordered = [

@@ -5,13 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from orderwatch_local.demo.expected import delivered_alerts, expected_connection_alerts
+from orderwatch_local.demo.expected import delivered_alerts, expected_connection_alerts, expected_order_alerts
+from orderwatch_local.demo.run import ZONES
 from orderwatch_local.simulator import Block, Hour, Move, Place, Restore, Script, day_of_three_shops
-from orderwatch_local.simulator.scenario import STORM_SIZE
+from orderwatch_local.simulator.scenario import STORM_RECOVERIES, STORM_SIZE
 from orderwatch_local.simulator.script import THREE_SHOPS
+from orderwatch_local.simulator.seeded_data import units_left
 
 WATCHED = {"exception", "backordered", "cancelled"}
 PROBLEMS = WATCHED | {"other"}
+DIGEST_THRESHOLD = 5
 
 
 @pytest.fixture(scope="module", params=[1, pytest.param(2, marks=pytest.mark.slow)])
@@ -78,6 +81,19 @@ def test_only_the_storm_has_over_four_alerts_of_a_kind_an_hour(played: Script) -
     struck = [move for move in moves(played) if (move.connection_id, move.status) == (connection_id, status)]
     lines = [shop.order(move.order_id)["line_items"][0] for move in struck if hour.starts_at < move.at < hour.ends_at]
     assert len({line["product_id"] for line in lines}) == 1
+
+
+def test_parts_ship_and_stock_comes_back_for_some(played: Script) -> None:
+    restocked = Counter(key for key in expected_order_alerts(played, ZONES).elements() if key[2] == "order.restocked")
+    by_shop = Counter(connection_id for connection_id, _, _ in restocked)
+    assert by_shop["conn_sora"] == 1
+    assert DIGEST_THRESHOLD < by_shop["conn_alpine"] < STORM_SIZE - STORM_RECOVERIES, "a digest, and some get nothing"
+    cancelled = [order for shop in played.shops for order in shop.orders("cancelled") if order["shipments"]]
+    assert [sum(units_left(order)) > 0 for order in cancelled] == [True]
+    late = {order for _, order, kind in expected_order_alerts(played, ZONES) if kind == "order.late"}
+    partly = [each for shop in played.shops for each in shop.orders("partially_fulfilled") if each["id"] in late]
+    assert all(order["shipping_groups"][0]["warehouse_id"] == "wh-west" for order in partly)
+    assert partly
 
 
 def test_every_step_of_every_order_becomes_visible_once(played: Script) -> None:

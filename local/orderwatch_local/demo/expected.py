@@ -7,6 +7,9 @@ The rules are few, so that a reader can check them against docs/alerts.md:
 - At each sync of a shop, its status changes come first. Then an order that is still open is alerted once when its
   ship-by, or the moment 24 hours before it, has passed since the watch began. An order that was alerted as late has
   recovered when it is no longer open.
+- Then the shop's stock is given to its backordered orders: to those that have units already, by earliest ship-by, then
+  by age. An order gets units only if there are enough of every product that it still has to ship; it is alerted once in
+  a backorder. What is covered when the watch begins is not alerted.
 - An order needs attention in the summary if it is in exception or backordered, or if it is open and its ship-by had
   passed at the last sync that could read its shop. Otherwise it is at risk if it is open and its ship-by is within 24
   hours after that sync.
@@ -19,7 +22,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from orderwatch_local.simulator import Block, Hour, Restore, Script, VisibleChange
+from orderwatch_local.simulator import Block, Hour, Restore, Script, Sync, VisibleChange
 
 WATCHED_STATUSES = frozenset({"exception", "backordered", "cancelled"})
 OPEN_STATUSES = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
@@ -71,6 +74,9 @@ def expected_order_alerts(script: Script, zones: Mapping[str, str]) -> Counter[A
     """
     (first, *syncs), changes = script.syncs, script.changes_of_day
     orders = _Orders(first.at, _late_times(script, zones))
+    stock = _Stock()
+    for connection_id in first.shops:
+        stock.newly_covered(connection_id, first)
     orders.status = {
         (each.connection_id, each.order_id): each.status
         for each in script.visible_changes
@@ -80,8 +86,10 @@ def expected_order_alerts(script: Script, zones: Mapping[str, str]) -> Counter[A
         for change in changes:
             if change.visible_at == sync.at:
                 orders.change(change)
+                stock.change(change)
         for connection_id in sync.shops:
             orders.pass_deadlines(connection_id, sync.at)
+            orders.expected.update((*order, "order.restocked") for order in stock.newly_covered(connection_id, sync))
     return orders.expected
 
 
@@ -141,6 +149,48 @@ class _Orders:
 
 
 @dataclass
+class _Stock:
+    """The backordered orders that have units of the stock, and when the status of each order was seen to change.
+
+    The status of an order that was never seen in another one is as old as the shop's own date says.
+    """
+
+    covered: set[OrderKey] = field(default_factory=set)
+    since: dict[OrderKey, datetime] = field(default_factory=dict)
+
+    def change(self, change: VisibleChange) -> None:
+        """Begin or end a backorder."""
+        order = (change.connection_id, change.order_id)
+        self.covered.discard(order)
+        if change.previous_status is not None:
+            self.since[order] = change.visible_at
+
+    def newly_covered(self, connection_id: str, sync: Sync) -> list[OrderKey]:
+        """Return the orders of a shop that this sync covers, and that were not covered before in this backorder."""
+        left, found = dict(sync.stock[connection_id]), list[OrderKey]()
+        for order in sorted(sync.backordered[connection_id], key=lambda each: self._turn(connection_id, each)):
+            units, key = _units_to_ship(order), (connection_id, str(order["id"]))
+            if all((left.get(product) or 0) >= count for product, count in units.items()):
+                left |= {product: (left[product] or 0) - count for product, count in units.items()}
+                found += [key] if key not in self.covered else []
+        self.covered |= {*found}
+        return found
+
+    def _turn(self, connection_id: str, order: Mapping[str, Any]) -> tuple[bool, str, datetime, str]:
+        key = (connection_id, str(order["id"]))
+        since = self.since.get(key) or datetime.fromisoformat(order["updated_date"])
+        return key not in self.covered, order["latest_ship_date"] or "9999", since, key[1]
+
+
+def _units_to_ship(order: Mapping[str, Any]) -> Counter[str]:
+    """The units of each product that have not left; a line without a product has the product "", without stock."""
+    units = Counter({str(line["product_id"] or ""): int(line["quantity"]) for line in order["line_items"]})
+    for sent in (line for shipment in order["shipments"] for line in shipment["line_items"]):
+        units[sent["product_id"] or ""] -= sent["quantity"]
+    return +units
+
+
+@dataclass
 class ShopFigures:
     """The figures of one shop in a summary; money in hundredths."""
 
@@ -170,7 +220,7 @@ def expected_summary(script: Script, zones: Mapping[str, str]) -> dict[str, Shop
     found: dict[str, ShopFigures] = {}
     for shop in script.shops:
         figures = ShopFigures()
-        synced_at = max(sync.at for sync in script.syncs if shop.connection_id in sync.shops)
+        synced_at = script.synced_at(shop.connection_id)
         for order in shop.orders():
             key = (shop.connection_id, str(order["id"]))
             if key in statuses:

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from orderwatch.records import ConnectionState
 from orderwatch_cli.output import printable_text
 from orderwatch_local.box import show_box
 from orderwatch_local.cloud.inbox import JsonInbox, Mail, Mailbox
@@ -169,13 +170,13 @@ def _play(console: Console, script: Script, watch: Watch, received: Received, *,
         ThreadPoolExecutor(max_workers=1) as beside,
     ):
         task = progress.add_task("first poll: the baseline", total=len(script.hours) + 1)
-        _poll(console, watch, script.clock.now())
+        _poll(console, watch, script)
         beside.submit(watch.summarize, send=False)  # starts the function, so that the summary of the day comes at once
         for hour in script.hours:
             progress.update(task, advance=1, description=f"{hour.ends_at:%H:%M}  {len(hour.steps)} changes")
             script.apply(hour)
             script.sync()
-            _poll(console, watch, hour.ends_at)
+            _poll(console, watch, script)
             time.sleep(pause)
         progress.update(task, advance=1, description="the last alerts")
         received.wait_for_alerts(all_expected_alerts(script), baselines=len(watch.shops), by_mail=True)
@@ -184,8 +185,15 @@ def _play(console: Console, script: Script, watch: Watch, received: Received, *,
         received.wait_for_summary()
 
 
-def _poll(console: Console, watch: Watch, until: datetime) -> None:
-    """Poll every shop and wait until each cursor has reached the moment.
+def has_read(state: ConnectionState, script: Script, *, until: datetime) -> bool:
+    """Whether polls have read all orders up to this moment, and have looked at the stock of the last sync."""
+    position, looked_at = state.cursor.position, state.syncs.products_end
+    synced_at = script.synced_at(state.connection_id).replace(microsecond=0)  # as Trackstar dates it
+    return position is not None and position >= until and looked_at is not None and looked_at >= synced_at
+
+
+def _poll(console: Console, watch: Watch, script: Script) -> None:
+    """Poll every shop and wait until everything is read that the shops show now.
 
     Raises:
         TimeoutError: A poll failed; the end of its log is in the message.
@@ -193,7 +201,7 @@ def _poll(console: Console, watch: Watch, until: datetime) -> None:
     """
     watch.poll_now()
     deadline = time.monotonic() + READ_SECONDS
-    while not all(state.cursor.position and state.cursor.position >= until for state in watch.states()):
+    while not all(has_read(state, script, until=script.clock.now()) for state in watch.states()):
         if console.quiet:
             raise typer.Exit(1)
         if time.monotonic() > deadline:
@@ -225,6 +233,7 @@ def report(console: Console, title: str, script: Script, received: Received, *, 
     table.add_row("alerts expected", f"{expected.total():,}")
     table.add_row("of these late", f"{by_kind['order.late']:,}")
     table.add_row("of these at risk", f"{by_kind['order.at_risk']:,}")
+    table.add_row("of these in stock again", f"{by_kind['order.restocked']:,}")
     table.add_row("alerts delivered", f"{received.delivered.total():,} in {messages:,} messages")
     table.add_row("visible to delivered, median", f"{statistics.median(latencies):.2f} s" if latencies else "-")
     table.add_row("visible to delivered, worst", f"{max(latencies):.2f} s" if latencies else "-")

@@ -14,7 +14,7 @@ from orderwatch.alerts.kinds import Urgency
 from orderwatch.rendering import amazon_q, email, formatting, slack, sms, sns
 from orderwatch_cli.output import printable_json
 from orderwatch_local.preview.mrkdwn import Span, Style, spans, text_spans
-from orderwatch_local.preview.samples import PICTURES
+from orderwatch_local.preview.samples import PICTURES, SAMPLES
 
 _PAGE = Path(__file__).with_name("page.html")
 _ALERT = Path(__file__).with_name("alert.html")
@@ -43,7 +43,7 @@ def page(*alerts: Alert) -> str:
     Text of an alert is escaped; control, invisible and text-direction characters are shown as in JSON (`\u202e`). The
     page loads nothing: drawings replace the pictures.
     """
-    kinds = [escape(alert.kind) for alert in alerts]
+    kinds = [escape(_name(alert)) for alert in alerts]
     parts = {
         "title": kinds[0] if len(kinds) == 1 else "every kind",
         "nav": "".join(f'<a href="#{kind}">{kind}</a>' for kind in kinds) if len(kinds) > 1 else "",
@@ -56,7 +56,7 @@ def _alert(alert: Alert) -> str:
     text_message, urgency = sms.body(alert), formatting.urgency(alert)
     zone = formatting.zone_of(alert.connection)
     parts = {
-        "kind": escape(alert.kind),
+        "kind": escape(_name(alert)),
         "severity": escape(alert.severity),
         "urgency": escape(urgency),
         "hurry": "due soon" if urgency is Urgency.SOON else escape(urgency),
@@ -77,6 +77,11 @@ def _alert(alert: Alert) -> str:
 def _sent_at(alert: Alert) -> datetime | None:
     built_at = alert.summary.at if alert.summary else None
     return built_at or formatting.seen_at(alert) or alert.data_as_of
+
+
+def _name(alert: Alert) -> str:
+    """The name of a sample, else the kind of the alert."""
+    return next((name for name, sample in SAMPLES.items() if sample is alert), alert.kind)
 
 
 def _notification(content: Mapping[str, Any]) -> str:

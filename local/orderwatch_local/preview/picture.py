@@ -28,7 +28,7 @@ class Picture(NamedTuple):
 
 
 PICTURES = {
-    "alert.png": Picture("order.exception", (1230, 1090)),
+    "alert.png": Picture("order.late", (1230, 1200)),
     "summary.png": Picture("summary.daily", (1230, 900)),
 }
 SCALE = 1.0

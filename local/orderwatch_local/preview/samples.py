@@ -1,4 +1,4 @@
-"""One sample alert a kind, for the preview and for the golden files of the tests."""
+"""One sample alert a kind, and two of digests, for the preview and for the golden files of the tests."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -236,7 +236,7 @@ def _restocked(*, number: int = 1042) -> Alert:
         shipped=Decimal(number % 2),
         unit_price=Decimal("24.90"),
         on_hand=Decimal(40),
-        on_hand_by_warehouse={"Hamburg": Decimal(38), "Lyon": Decimal(2)},
+        on_hand_by_warehouse={"wh_01HZX": Decimal(38), "wh_02KTB": Decimal(2)},
         product_id="55",
         is_kit=False,
         active=True,
@@ -252,9 +252,11 @@ def _restocked(*, number: int = 1042) -> Alert:
         previous_status_since=None,
         status_since=NOW - timedelta(days=6),
         raw_status="out_of_stock",
+        created_at=NOW - timedelta(days=8),
         updated_at=NOW - timedelta(days=6),
+        total_price=Decimal(number) / 10,
         ship_by=datetime(2026, 3, number % 7 + 3, 16, tzinfo=UTC),
-        shipments=(),
+        shipments=(_PARCEL,) if number % 2 else (),
         line_items=(coffee,),
     )
 
@@ -386,11 +388,12 @@ SAMPLES: dict[str, Alert] = {
         ship_by=NOW,
         status="partially_fulfilled",
         shipments=(_PARCEL,),
-        line_items=(_shipped(_TENT_LINE, 1, "wh_01HZX"), _shipped(_SOCKS_LINE, 1, "wh_01HZX")),
+        line_items=(_shipped(_TENT_LINE, 0, "wh_01HZX"), _shipped(_SOCKS_LINE, 1, "wh_01HZX")),
     ),
     "order.stuck": _deadline(KIND_STUCK, at=_TODAY_ENDS - timedelta(days=1), ship_by=None, status="confirmed"),
     "order.restocked": _restocked(),
     "order.digest": _digest(),
+    "order.digest.restocked": group([_restocked(number=number) for number in range(1042, 1054)], threshold=5)[0].alert,
     "connection.blocked": _blocked(),
     "connection.unauthorized": _unauthorized(),
     "connection.stale": _stale(),

@@ -7,7 +7,7 @@ from orderwatch_local.simulator.limits import Paging, Spelling
 from orderwatch_local.simulator.mirror import Resource, TrackstarDates
 from orderwatch_local.simulator.records import Record, endpoint_error, invalid_credentials, missing_permission, stamp
 from orderwatch_local.simulator.scenario import Block, Hour, Move, Place, Restock, Restore, Step
-from orderwatch_local.simulator.script import Script, day_of_three_shops
+from orderwatch_local.simulator.script import Script, Sync, day_of_three_shops
 from orderwatch_local.simulator.server import ShopServer, ShopTransport, serve
 from orderwatch_local.simulator.shop import Quirks, Shop, VisibleChange
 
@@ -37,6 +37,7 @@ __all__ = [
     "ShopTransport",
     "Spelling",
     "Step",
+    "Sync",
     "SystemClock",
     "Trackstar",
     "TrackstarDates",

@@ -12,7 +12,7 @@ from orderwatch_local.simulator import Record, Shop, Trackstar, invalid_credenti
 from orderwatch_local.simulator.mirror import Resource
 from orderwatch_local.simulator.scenario import LIFECYCLE
 from orderwatch_local.simulator.script import SHOP_NAMES
-from orderwatch_local.simulator.seeded_data import shipment
+from orderwatch_local.simulator.seeded_data import WAREHOUSES, awaited_product, shipped, units_left
 
 STATUSES = (*LIFECYCLE, *sorted(DOCUMENTED_STATUSES - set(LIFECYCLE)))
 """Trackstar's nine statuses, in the order of an order's life."""
@@ -24,7 +24,8 @@ _HELP = """\
 orders [SHOP] [STATUS] [COUNT]  list orders, newest first
 fail ORDER [STATUS] ["REASON"]  set a problem status
 set ORDER STATUS ["REASON"]     set any status
-ship ORDER                      fulfill an order
+ship ORDER [ITEMS]              ship an order or a part
+stock SKU COUNT [SHOP]          set the stock of a product
 storm COUNT STATUS [SHOP]       set a status for many orders
 block [SHOP] [products]         lock Trackstar out
 unblock [SHOP]                  let Trackstar in again
@@ -62,6 +63,7 @@ class ShopCommands:
             "fail": self._fail,
             "set": self._set,
             "ship": self._ship,
+            "stock": self._stock,
             "storm": self._storm,
             "block": self._block,
             "unblock": self._unblock,
@@ -118,20 +120,41 @@ class ShopCommands:
         return self._move(number, status, reason)
 
     def _ship(self, arguments: Sequence[str]) -> str:
-        (number,) = _words(arguments, "ship ORDER", least=1, most=1)
-        return self._move(number, "fulfilled")
+        number, items = _words(arguments, "ship ORDER [ITEMS]", least=1, most=2)
+        if not items:
+            return self._move(number, "fulfilled")
+        shop, order = self._order(number)
+        units, left = _count(items), sum(units_left(order))
+        if units >= left:
+            raise CommandError(f"{order['order_number']} has {left} items left; type fewer, or `ship {number}` for all")
+        shop.move(order["id"], "partially_fulfilled", changes=shipped(order, units))
+        shop.sync()
+        what = f"{order['order_number']} at {_name(shop)}: {order['status']} -> partially_fulfilled"
+        return f"{what}; {units} of {left} items left the warehouse. {_visibility(shop)}"
+
+    def _stock(self, arguments: Sequence[str]) -> str:
+        sku, number, shop_id = _words(arguments, "stock SKU COUNT [SHOP]", least=2, most=3)
+        shop = self._shop(shop_id)
+        units = 0 if number == "0" else _count(number)
+        product = next((each for each in shop.products() if each["sku"].casefold() == sku.casefold()), None)
+        if product is None:
+            raise CommandError(f"{_name(shop)} has no product {sku}; the alerts show the SKUs")
+        shop.restock(product["id"], {WAREHOUSES[0]: units})
+        shop.sync()
+        before = product["inventory"] or 0
+        return f"{product['sku']} at {_name(shop)}: {before} -> {units} in stock. {_visibility(shop)}"
 
     def _move(self, number: str, status: str, reason: str = "") -> str:
         _require_status(status)
         shop, order = self._order(number)
         before = order["status"]
-        changes = {"shipments": [shipment(order, "shipped")]} if status == "fulfilled" else {}
-        shop.move(order["id"], status, reason or None, changes=changes)
+        out_of_stock = _set_status(shop, order, status, reason)
         shop.sync()
         what = f"{order['order_number']} at {_name(shop)}"
         if before == status:
             return f"{what} is already {status}, so there is no alert."
-        return f"{what}: {before} -> {status}. {_visibility(shop)}"
+        lacks = f"; {out_of_stock} is out of stock" if out_of_stock else ""
+        return f"{what}: {before} -> {status}{lacks}. {_visibility(shop)}"
 
     def _storm(self, arguments: Sequence[str]) -> str:
         number, status, shop_id = _words(arguments, "storm COUNT STATUS [SHOP]", least=2, most=3)
@@ -142,7 +165,7 @@ class ShopCommands:
         if count > len(candidates):
             raise CommandError(f"{count} is too many: {_name(shop)} has {len(candidates)} orders that are not {status}")
         for order in candidates[:count]:
-            shop.move(order["id"], status)
+            _set_status(shop, order, status)
         shop.sync()
         return f"{count} orders of {_name(shop)} -> {status}. {_visibility(shop)}"
 
@@ -193,6 +216,20 @@ class ShopCommands:
         if found is None:
             raise CommandError(f"{shop_id} is not {kind}; the shops are {', '.join(self._shops)}")
         return found
+
+
+def _set_status(shop: Shop, order: Record, status: str, reason: str = "") -> str | None:
+    """Move an order; a fulfilled one ships all that is left, and a backordered one lacks a product.
+
+    Returns:
+        The SKU of the product that is out of stock now.
+    """
+    shop.move(order["id"], status, reason or None, changes=shipped(order) if status == "fulfilled" else {})
+    product_id = awaited_product(order) if normalize_status(status) == "backordered" else None
+    if product_id is None:
+        return None
+    shop.restock(product_id, dict.fromkeys(WAREHOUSES, 0))
+    return str(shop.product(product_id)["sku"])
 
 
 def _words(arguments: Sequence[str], usage: str, *, least: int, most: int) -> list[str]:

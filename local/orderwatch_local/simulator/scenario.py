@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from orderwatch_local.simulator.records import Record, invalid_credentials, seeded, stamp
-from orderwatch_local.simulator.seeded_data import Catalogue, OrderBook, seeded_catalogue, shipment
+from orderwatch_local.simulator.seeded_data import (
+    Catalogue,
+    OrderBook,
+    awaited_product,
+    seeded_catalogue,
+    shipped,
+    units_left,
+)
 from orderwatch_local.simulator.shop import Shop
 
 HOURS_A_DAY = 24
@@ -16,6 +23,12 @@ STORM_SIZE = 15
 """Orders; enough for digests even if the stream delivers them in two batches."""
 STORM_HOUR = 14
 STORM_RECOVERIES = 2
+STORM_RESTOCK = {"wh-east": 12, "wh-west": 2}
+"""The stock that arrives; enough for a digest, and not for all orders."""
+IN_STOCK = "in_stock"
+"""In a list of statuses: the order's products are in stock again, and its status stays."""
+PART_HOUR = 6
+"""In this hour, a part of the first stalled order leaves: before its ship-by, and when no shop is blocked."""
 BLOCKED_HOURS = range(2, 5)
 """The shop is blocked in the first of these hours and restored in the last, whose sync succeeds again."""
 LIFECYCLE = ("open", "confirmed", "processing", "partially_fulfilled", "fulfilled")
@@ -168,7 +181,8 @@ class ShopProfile:
         first_number: The first order's number; no order number occurs in two shops of a script.
         orders_before: Orders that exist when the day begins.
         placed_an_hour: Minimum and maximum of new orders an hour.
-        problems: The problems of the day, each of one order: a status, or two joined by `>`.
+        problems: The problems of the day, each of one order: its statuses, joined by `>`, each some hours after the
+            one before. `in_stock` is no status: the order's products are in stock again.
         starts_in_exception: Whether one order is in `exception` when it is first visible.
         storm: Whether one product runs out of stock for fifteen orders at once.
         has_ship_bys: Whether its orders have a ship-by.
@@ -243,9 +257,15 @@ class ShopDay:
     def _stall(self, placed: list[Place]) -> None:
         """Keep the latest orders in progress in their status, with a ship-by that passes."""
         underway = [each.order for each in reversed(placed) if each.order["status"] in {"confirmed", "processing"}]
+        underway.sort(key=_is_divisible, reverse=True)
         for order, after in zip(underway, self.profile.stalled, strict=False):
             order["latest_ship_date"] = stamp(self._begins_at + after)
             self._stalled.add(order["id"])
+        if self.profile.stalled:
+            first = underway[0]["id"]
+            self._planned[PART_HOUR].append(
+                lambda starts_at: iter([self._move(first, "partially_fulfilled", starts_at)])
+            )
 
     def hour(self, number: int) -> list[Step]:
         """Return the steps of an hour of the day, unsorted."""
@@ -261,7 +281,7 @@ class ShopDay:
         free_hours = [hour for hour in _PROBLEM_HOURS if hour != STORM_HOUR and not self._is_before_restore(hour)]
         hours = self._rng.sample(free_hours, len(self.profile.problems) + 1)
         for hour, problem in zip(hours, self.profile.problems, strict=False):
-            self._planned[hour].append(self._problem(hour, problem))
+            self._planned[hour].append(self._problem(hour, problem.split(">")))
         if self.profile.starts_in_exception:
             self._planned[hours[-1]].append(self._starts_in_exception)
         if self.profile.storm:
@@ -278,18 +298,21 @@ class ShopDay:
     def _here(self, starts_at: datetime) -> tuple[str, datetime]:
         return self.profile.connection_id, self._moment(starts_at)
 
-    def _problem(self, hour: int, problem: str) -> Event:
-        """Return an event that gives an order a problem; `exception>cancelled` also plans the status after it."""
-        first, _, then = problem.partition(">")
+    def _problem(self, hour: int, statuses: Sequence[str], order_id: str | None = None) -> Event:
+        """Return an event that moves an order, by default any that can move, and plans its next statuses."""
+        status, *later_statuses = statuses
 
         def event(starts_at: datetime) -> Iterator[Step]:
-            order_id = self._pick_movable()
-            if first == "backordered":
-                yield self._count(self._orders[order_id]["line_items"][0]["product_id"], {"wh-east": 0}, starts_at)
-            yield self._move(order_id, first, starts_at)
-            if then:
+            moved = order_id or self._pick_movable(is_divisible=status == "partially_fulfilled")
+            if status in {"backordered", IN_STOCK}:
+                units = 5 if status == IN_STOCK else 0
+                yield self._count(str(awaited_product(self._orders[moved])), {"wh-east": units}, starts_at)
+            if status != IN_STOCK:
+                yield self._move(moved, status, starts_at)
+            if later_statuses:
+                self._stalled.add(moved)
                 later = hour + self._rng.randint(2, 4)
-                self._planned[later].append(lambda starts_at: iter([self._move(order_id, then, starts_at)]))
+                self._planned[later].append(self._problem(later, later_statuses, moved))
 
         return event
 
@@ -297,19 +320,22 @@ class ShopDay:
         yield self._place(self._moment(starts_at), status="exception")
 
     def _storm(self, starts_at: datetime) -> Iterator[Step]:
-        yield self._count(self._storm_product["id"], {"wh-east": 0, "wh-west": 1}, starts_at)
+        yield self._count(self._storm_product["id"], {"wh-east": 0, "wh-west": 0}, starts_at)
         for order_id in self._awaiting_storm:
             yield self._move(order_id, "backordered", starts_at)
 
     def _storm_passes(self, starts_at: datetime) -> Iterator[Step]:
-        yield self._count(self._storm_product["id"], {"wh-east": 40, "wh-west": 1}, starts_at)
+        yield self._count(self._storm_product["id"], STORM_RESTOCK, starts_at)
         for order_id in self._awaiting_storm[:STORM_RECOVERIES]:
             yield self._move(order_id, "processing", starts_at)
 
     def _advances(self, starts_at: datetime) -> Iterator[Step]:
         for order_id in self._movable():
             if self._rng.random() < _ADVANCING_SHARE:
-                yield self._move(order_id, self._rng.choice(_NEXT[self._status[order_id]]), starts_at)
+                status = self._rng.choice(_NEXT[self._status[order_id]])
+                if status == "partially_fulfilled" and not _is_divisible(self._orders[order_id]):
+                    status = "fulfilled"
+                yield self._move(order_id, status, starts_at)
 
     def _placements(self, number: int, starts_at: datetime) -> Iterator[Step]:
         for _ in range(self._rng.randint(*self.profile.placed_an_hour)):
@@ -332,14 +358,16 @@ class ShopDay:
     def _awaits_storm(self, order_id: str, status: str) -> bool:
         return order_id in self._awaiting_storm and status == "open"
 
-    def _pick_movable(self) -> str:
-        return self._rng.choice([o for o in self._movable() if self._status[o] != "partially_fulfilled"])
+    def _pick_movable(self, *, is_divisible: bool = False) -> str:
+        movable = [o for o in self._movable() if self._status[o] != "partially_fulfilled"]
+        return self._rng.choice([o for o in movable if not is_divisible or _is_divisible(self._orders[o])])
 
     def _place(self, at: datetime, *, status: str = "open", product: Record | None = None) -> Place:
         order = self._book.write(at, status=status, product=product)
         order["raw_status"] = self._raw(status)
         if not self.profile.has_ship_bys:
             order["latest_ship_date"] = None
+        order |= _parcels(order, status)
         order_id = order["id"]
         self._orders[order_id] = order
         self._status[order_id] = status
@@ -349,12 +377,12 @@ class ShopDay:
     def _move(self, order_id: str, status: str, starts_at: datetime) -> Move:
         previous, self._status[order_id] = self._status[order_id], status
         self._touched.add(order_id)
-        ships = status in {"partially_fulfilled", "fulfilled"}
-        changes = {"shipments": [shipment(self._orders[order_id], "shipped")]} if ships else {}
+        changes = _parcels(self._orders[order_id], status)
+        self._orders[order_id] = self._orders[order_id] | changes
         moment = self._moment(starts_at)
         return Move(self.profile.connection_id, moment, order_id, previous, status, self._raw(status), changes)
 
-    def _count(self, product_id: str, on_hand: dict[str, int], starts_at: datetime) -> Restock:
+    def _count(self, product_id: str, on_hand: Mapping[str, int], starts_at: datetime) -> Restock:
         return Restock(self.profile.connection_id, self._moment(starts_at), product_id, on_hand)
 
     def _raw(self, status: str) -> str | None:
@@ -362,3 +390,15 @@ class ShopDay:
 
     def _moment(self, starts_at: datetime) -> datetime:
         return starts_at + timedelta(seconds=self._rng.randrange(60, 3540))
+
+
+def _is_divisible(order: Record) -> bool:
+    """Whether a part of the order can leave, and the rest names its products."""
+    return sum(units_left(order)) > 1 and all(line["product_id"] for line in order["line_items"])
+
+
+def _parcels(order: Record, status: str) -> Record:
+    """The fields that change with the status: half of the units leave if it is fulfilled in part."""
+    if status == "fulfilled":
+        return shipped(order)
+    return shipped(order, sum(units_left(order)) // 2) if status == "partially_fulfilled" else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -11,6 +11,7 @@ from itertools import groupby
 from orderwatch_local.simulator.api import Trackstar
 from orderwatch_local.simulator.clock import VirtualClock
 from orderwatch_local.simulator.mirror import Resource
+from orderwatch_local.simulator.records import Record
 from orderwatch_local.simulator.scenario import HOURS_A_DAY, Hour, ShopDay, ShopProfile, Step
 from orderwatch_local.simulator.shop import Shop, VisibleChange
 
@@ -42,7 +43,13 @@ THREE_SHOPS = (
         first_number=4001,
         orders_before=190,
         placed_an_hour=(4, 6),
-        problems=("exception>cancelled", "exception>processing", "backordered>processing", "cancelled", "other"),
+        problems=(
+            "exception>cancelled",
+            "exception>processing",
+            "backordered>processing",
+            "partially_fulfilled>cancelled",
+            "other",
+        ),
         starts_in_exception=True,
         stalled=(timedelta(hours=9), timedelta()),
     ),
@@ -55,7 +62,14 @@ THREE_SHOPS = (
         first_number=7001,
         orders_before=135,
         placed_an_hour=(2, 4),
-        problems=("exception>cancelled", "exception", "backordered>processing", "backordered", "cancelled", "other"),
+        problems=(
+            "exception>cancelled",
+            "exception",
+            "backordered>processing",
+            "partially_fulfilled>backordered>in_stock",
+            "cancelled",
+            "other",
+        ),
         blocked=True,
         stalled=(timedelta(), timedelta(days=1)),
     ),
@@ -64,10 +78,22 @@ THREE_SHOPS = (
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """A crawl by Trackstar, and the shops that it could read."""
+    """A crawl by Trackstar.
+
+    Attributes:
+        at: When it ended.
+        backordered: The backordered orders of each shop that it could read.
+        stock: The stock of each of these shops, by product id.
+    """
 
     at: datetime
-    shops: frozenset[str]
+    backordered: Mapping[str, Sequence[Record]]
+    stock: Mapping[str, Mapping[str, int | None]]
+
+    @property
+    def shops(self) -> Collection[str]:
+        """The shops that it could read."""
+        return self.stock.keys()
 
 
 class Script:
@@ -122,8 +148,14 @@ class Script:
         """Let Trackstar crawl every shop now."""
         for shop in self.shops:
             shop.sync()
-        readable = frozenset(shop.connection_id for shop in self.shops if not shop.is_blocked(Resource.ORDERS))
-        self.syncs.append(Sync(self.clock.now(), readable))
+        readable = [shop for shop in self.shops if not shop.is_blocked(Resource.ORDERS)]
+        backordered = {shop.connection_id: shop.orders("backordered") for shop in readable}
+        stock = {shop.connection_id: shop.stock() for shop in readable}
+        self.syncs.append(Sync(self.clock.now(), backordered, stock))
+
+    def synced_at(self, connection_id: str) -> datetime:
+        """Return the last crawl that could read the shop."""
+        return max(sync.at for sync in self.syncs if connection_id in sync.shops)
 
     @property
     def visible_changes(self) -> list[VisibleChange]:
@@ -145,8 +177,9 @@ def day_of_three_shops(seed: int, *, begins_at: datetime = DAY, clock: VirtualCl
     """Return a day of about 1,000 orders in three shops of different integrations and currencies.
 
     There are 30 to 45 problems, no more than four of one kind in an hour of a shop. In addition, there is one storm:
-    fifteen orders of one shop are backordered at once. One shop is blocked for some hours of the night. The ship-bys of
-    some orders pass, of seven in one shop at once.
+    fifteen orders of one shop are backordered at once; four hours later there is stock for about half of them. One shop
+    is blocked for some hours of the night. The ship-bys of some orders pass, of seven in one shop at once; a part of
+    one order of each shop has left before. One order is cancelled after a parcel left.
 
     Args:
         seed: The seed of the day.

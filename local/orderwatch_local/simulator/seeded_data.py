@@ -234,17 +234,72 @@ class OrderBook:
         }
 
 
-def shipment(order: Record, status: str) -> Record:
-    """Return a shipment with all lines of the order."""
-    number = f"TRACK-{order['id']}"
+def shipped(order: Record, units: int | None = None) -> Record:
+    """Return the fields of an order that change when a parcel leaves: its shipments and its shipping groups.
+
+    The parcel leaves from the first warehouse; the second one has what is still to ship.
+
+    Args:
+        order: The order, with the parcels that left before.
+        units: The number of units in the parcel, taken from the lines in their order; None: all that are left.
+    """
+    left = units_left(order)
+    taken, wanted = [], sum(left) if units is None else units
+    for line in left:
+        taken.append(min(line, wanted))
+        wanted -= taken[-1]
+    rest = [before - now for before, now in zip(left, taken, strict=True)]
+    parcels, groups = list(order["shipments"]), []
+    if any(taken):
+        parcels.append(_shipment(order, taken, f"{order['id']}-{len(parcels) + 1}"))
+    if any(rest):
+        group = {"status": "open", "raw_status": None, "warehouse_id": WAREHOUSES[1]}
+        groups.append({"shipping_group_id": f"group-{order['id']}", **group, "line_items": _parts(order, rest)})
+    return {"shipments": parcels, "shipping_groups": groups}
+
+
+def units_left(order: Record) -> list[int]:
+    """Return the units of each line of the order that are in none of its shipments."""
+    left = [line["quantity"] for line in order["line_items"]]
+    for sent in (line for parcel in order["shipments"] for line in parcel["line_items"]):
+        units = sent["quantity"]
+        for place, line in enumerate(order["line_items"]):
+            taken = min(left[place], units) if _product_of(line) == _product_of(sent) else 0
+            left[place] -= taken
+            units -= taken
+    return left
+
+
+def awaited_product(order: Record) -> str | None:
+    """Return the product of the first line that is still to ship; None if nothing is, or if it has no product."""
+    lines = zip(order["line_items"], units_left(order), strict=True)
+    return next((line["product_id"] for line, left in lines if left), None)
+
+
+def _shipment(order: Record, units: Sequence[int], shipment_id: str) -> Record:
+    number = f"TRACK-{shipment_id}"
     return {
-        "status": status,
+        "shipment_id": shipment_id,
+        "status": "shipped",
         "raw_status": None,
-        "warehouse_id": "wh-east",
+        "warehouse_id": WAREHOUSES[0],
+        "carrier": order["carrier_name"],
+        "shipping_method": order["shipping_method_name"],
         "tracking_number": number,
         "tracking_url": f"https://tracking.example/{number}",
-        "line_items": [{"line_item_id": line["line_item_id"]} for line in order["line_items"]],
+        "line_items": _parts(order, units),
     }
+
+
+def _parts(order: Record, units: Sequence[int]) -> list[Record]:
+    """The lines of a shipment or of a shipping group: these units of each order line."""
+    fields = ("product_id", "product_sku", "parent_product_id")
+    lines = [(line, count) for line, count in zip(order["line_items"], units, strict=True) if count]
+    return [{field: line[field] for field in fields} | {"quantity": count} for line, count in lines]
+
+
+def _product_of(line: Record) -> tuple[str | None, str | None]:
+    return line["product_id"], line["product_sku"]
 
 
 def _shipping(rng: Random, at: datetime) -> Record:

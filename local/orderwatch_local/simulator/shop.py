@@ -188,10 +188,26 @@ class Shop:
         with self._lock:
             return deepcopy(self._mirrors[Resource.ORDERS].store[order_id])
 
-    def orders(self) -> list[Record]:
-        """Return copies of all orders of the store."""
+    def orders(self, status: str | None = None) -> list[Record]:
+        """Return copies of the orders of the store that are in this status; None: all orders."""
         with self._lock:
-            return deepcopy(list(self._mirrors[Resource.ORDERS].store.values()))
+            stored = self._mirrors[Resource.ORDERS].store.values()
+            return deepcopy([order for order in stored if status in {None, order["status"]}])
+
+    def products(self) -> list[Record]:
+        """Return copies of all products of the store."""
+        with self._lock:
+            return deepcopy(list(self._mirrors[Resource.PRODUCTS].store.values()))
+
+    def product(self, product_id: str) -> Record:
+        """Return a copy of a product of the store."""
+        with self._lock:
+            return deepcopy(self._mirrors[Resource.PRODUCTS].store[product_id])
+
+    def stock(self) -> dict[str, int | None]:
+        """Return the stock of the store, by product id."""
+        with self._lock:
+            return {key: each["inventory"] for key, each in self._mirrors[Resource.PRODUCTS].store.items()}
 
     # Damage between the store and the copy
 

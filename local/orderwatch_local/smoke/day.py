@@ -24,7 +24,7 @@ from orderwatch_local.cloud.account import Account
 from orderwatch_local.cloud.inbox import JsonInbox
 from orderwatch_local.cloud.sam import PROJECT, build, template_for_emulator, this_architecture
 from orderwatch_local.demo.expected import expected_connection_alerts
-from orderwatch_local.demo.run import Received, all_expected_alerts, compare_alerts, report, timed
+from orderwatch_local.demo.run import Received, all_expected_alerts, compare_alerts, has_read, report, timed
 from orderwatch_local.simulator import serve
 from orderwatch_local.smoke.shop_function import ROUNDS, SHOP, FunctionUrlProxy, ShortDay, save_moments
 
@@ -211,7 +211,7 @@ def _watch(console: Console, stack: Stack, day: PlayedDay, alerts: Received, *, 
         # In an account the Scheduler starts the first poll, which tests its permission.
         if is_local:
             poll_now(stack, [])
-        _await_read(stack, day.moments[0])
+        _await_read(stack, day, day.moments[0])
         alerts.wait_for_alerts(Counter(), baselines=1)
     if not alerts.kinds["watch.started"]:
         raise TimeoutError("the baseline did not end: no watch.started was delivered")
@@ -219,20 +219,20 @@ def _watch(console: Console, stack: Stack, day: PlayedDay, alerts: Received, *, 
         with timed(console, f"round {number} of {ROUNDS}"):
             visible_at = day.play_round()
             poll_now(stack, [])
-            _await_read(stack, visible_at)
+            _await_read(stack, day, visible_at)
     with timed(console, "redrive"):
         redrive_alerts(stack)
 
 
-def _await_read(stack: Stack, until: datetime) -> None:
-    """Wait until the cursor has reached a moment.
+def _await_read(stack: Stack, day: PlayedDay, until: datetime) -> None:
+    """Wait until the orders are read up to a moment, and the stock of the last sync was looked at.
 
     Raises:
         TimeoutError: It has not.
     """
     connections = ConnectionTable(stack.aws.dynamodb, stack.outputs.connection_table_name)
     deadline = time.monotonic() + POLL_SECONDS
-    while not ((read := connections.load(SHOP.connection_id).cursor.position) and read >= until):
+    while not has_read(connections.load(SHOP.connection_id), day.script, until=until):
         if time.monotonic() > deadline:
             raise TimeoutError(f"no poll finished within {POLL_SECONDS:.0f} s")
         time.sleep(CHECK_EVERY)

@@ -202,6 +202,11 @@ class ProductCache:
         cached = self._cached(connection_id, product_ids)
         return _existing(cached) if len(cached) == len(set(product_ids)) else None
 
+    def drop(self, connection_id: str) -> None:
+        """Drop the products of a connection, so that they are read again."""
+        for key in [each for each in self._entries if each[0] == connection_id]:
+            del self._entries[key]
+
     def _cached(self, connection_id: str, product_ids: Sequence[str]) -> dict[str, Product | None]:
         """The cached entries of these products, now marked as used; None: Trackstar does not have the product."""
         # The monotonic clock of a frozen process can stop, so entries expire by the wall clock.
@@ -230,6 +235,8 @@ def _existing(products: Mapping[str, Product | None]) -> dict[str, Product]:
 class ProductDetails:
     """Looks up products, and names of warehouses, within the time budget of one process, and caches them.
 
+    An alert of a later sync than the cached products has them read again: its stock is no older than its order.
+
     Args:
         source: The products.
         warehouses: The names of warehouses; None adds none.
@@ -237,6 +244,7 @@ class ProductDetails:
 
     def __init__(self, source: ProductSource, warehouses: WarehouseSource | None = None) -> None:
         self._cache = ProductCache(source)
+        self._synced: dict[str, datetime] = {}
         self._failures: dict[str, tuple[datetime, str]] = {}
         self._budget = TimeBudget()
         self._names = WarehouseNames(warehouses, self._budget) if warehouses else None
@@ -252,6 +260,8 @@ class ProductDetails:
 
     def _batches_with_products(self, alerts: Sequence[Alert]) -> Iterator[list[Alert]]:
         alerts_of = by_connection(alerts)
+        for each, members in alerts_of.items():
+            self._drop_older(each, members)
         slow = [each for each, members in alerts_of.items() if self._needs_request(each, members)]
         fast = [each for each in alerts_of if each not in slow]
         yield [alert for each in fast for alert in self._enriched(each, alerts_of[each])]
@@ -259,11 +269,19 @@ class ProductDetails:
             yield self._enriched(each, alerts_of[each])
 
     def look_up(self, connection_id: str, product_ids: Sequence[str]) -> ProductLookup:
-        """Look up products of a connection. Raises nothing."""
+        """Look up products of a connection, none of them in the cache. Raises nothing."""
+        self._cache.drop(connection_id)
         try:
             return self._look_up(connection_id, product_ids)
         except Exception as error:  # noqa: BLE001
             return ProductLookup({}, _log_failure(connection_id, error))
+
+    def _drop_older(self, connection_id: str, alerts: Sequence[Alert]) -> None:
+        synced = [alert.data_as_of for alert in alerts if alert.data_as_of]
+        known = self._synced.get(connection_id)
+        if synced and (known is None or max(synced) > known):
+            self._cache.drop(connection_id)
+            self._synced[connection_id] = max(synced)
 
     def _needs_request(self, connection_id: str, alerts: Sequence[Alert]) -> bool:
         try:

@@ -197,7 +197,7 @@ def _reason(alert: Alert, order: AlertOrder) -> str:
         return headline(alert)
     reason = formatting.reason(order.raw_status, order.status, with_code=True)
     if alert.kind not in DEADLINE_KINDS:
-        return reason or headline(alert)
+        return formatting.upper_first(reason) if reason else headline(alert)
     still = f"still {formatting.status_phrase(order.status)}"
     return formatting.upper_first(short_detail(alert) or (f"{still}: {reason}" if reason else still))
 

@@ -109,7 +109,8 @@ def _digest_entries(alert: Alert, digest: Digest) -> Iterator[Entry]:
     has_reasons, counts = digest_reasons(alert) is not None, _reason_counts(digest)
     by_reason: dict[str, list[DigestedOrder]] = {}
     for order in digest.orders:
-        by_reason.setdefault(_reason(order.raw_status, digest.status), []).append(order)
+        reason = _reason(order.raw_status, digest.status) if has_reasons else NO_REASON
+        by_reason.setdefault(reason, []).append(order)
     for reason, orders in by_reason.items():
         above = f"{reason} ({formatting.plural(counts[reason], 'order')})" if has_reasons else None
         for order in sorted(orders, key=lambda order: by_urgency(order.ship_by, order.total_price)):
@@ -269,6 +270,8 @@ def _shipping_notes(line: AlertLineItem, order: AlertOrder, alert: Alert) -> Ite
             yield f"{_quantity(line.outstanding)} of {_quantity(line.quantity)} still to ship"
         else:
             yield f"{_quantity(line.shipped)} of {_quantity(line.quantity)} shipped"
+    elif not is_open and order.is_partly_shipped and not order.unknown_shipments:
+        yield "not shipped"
     if is_open and line.is_outstanding and line.warehouse and common_warehouse(order) is None:
         yield f"from {warehouse_name(order, line.warehouse)}"
 

@@ -257,7 +257,8 @@ def _product(product: SummaryProduct) -> str:
     only = f" ({alone:,} {'needs' if alone == 1 else 'need'} nothing else)" if alone else ""
     orders = formatting.plural(product.orders, "order")
     if product.can_ship:
-        orders = f"{product.can_ship:,} of its {orders} could ship now"
+        which = f"{product.can_ship:,} of its" if product.can_ship < product.orders else "all"
+        orders = f"{orders} that could ship now" if product.orders == 1 else f"{which} {orders} could ship now"
     return f"{product_code(product)}: {_stock(product)}, {orders}{only}"
 
 
