@@ -32,7 +32,7 @@ EXPECTED = {
     "value over 500": {"order.backordered", "order.digest", "order.digest.restocked", "worth 500.01"},
     "overdue by more than two days": {"order.backordered"},
     "all but good news": SENT.keys() - GOOD_NEWS,
-    "SKUs": {"order.exception", "order.at_risk", "order.late", "order.stuck"},
+    "SKUs": {"order.exception", "order.cancelled", "order.at_risk", "order.late", "order.stuck"},
 }
 
 

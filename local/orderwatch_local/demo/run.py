@@ -16,7 +16,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import typer
 from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -197,13 +196,13 @@ def _poll(console: Console, watch: Watch, script: Script) -> None:
 
     Raises:
         TimeoutError: A poll failed; the end of its log is in the message.
-        Exit: Nobody reads the output any more. Rich, in the mailbox's thread, makes the console quiet then.
+        BrokenPipeError: Nobody reads the output any more. Rich, in the mailbox's thread, makes the console quiet then.
     """
     watch.poll_now()
     deadline = time.monotonic() + READ_SECONDS
     while not all(has_read(state, script, until=script.clock.now()) for state in watch.states()):
         if console.quiet:
-            raise typer.Exit(1)
+            raise BrokenPipeError
         if time.monotonic() > deadline:
             log = watch.cloud.logs(watch.outputs.poll_orders_function_name, lines=10)
             raise TimeoutError(f"a poll did not end within {READ_SECONDS:.0f} s; poll_orders logged:\n{log}")
