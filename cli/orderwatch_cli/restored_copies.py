@@ -17,9 +17,10 @@ from orderwatch.errors import OrderwatchError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import WaiterConfigTypeDef
 
-CHECK_EVERY = 15.0
-"""Seconds between two looks at a copy that is being created, which takes minutes."""
+_WAITING: "WaiterConfigTypeDef" = {"Delay": 15, "MaxAttempts": 4 * 60 * 24}
+"""A look at the copy every 15 seconds, for at most a day."""
 
 type Row = dict[str, Any]
 type Key = tuple[Any, ...]
@@ -80,8 +81,7 @@ class RestoredCopy:
 
     def wait(self, client: "DynamoDBClient") -> None:
         """Wait until the copy can be read."""
-        while client.describe_table(TableName=self.name)["Table"]["TableStatus"] != "ACTIVE":
-            clock.sleep(CHECK_EVERY)
+        client.get_waiter("table_exists").wait(TableName=self.name, WaiterConfig=_WAITING)
 
     def delete(self, client: "DynamoDBClient") -> None:
         """Delete the copy."""
