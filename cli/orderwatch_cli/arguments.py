@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
+from orderwatch.errors import OrderwatchError
 from orderwatch_cli.aws import Aws, is_endpoint
 from orderwatch_cli.stack import Stack, find_stack
 
@@ -67,6 +68,25 @@ def read_secret(prompt: str) -> SecretStr:
     if sys.stdin.isatty():
         return SecretStr(typer.prompt(prompt, hide_input=True, err=True).strip())
     return SecretStr(sys.stdin.readline().strip())
+
+
+class NotConfirmedError(OrderwatchError):
+    """A question was not answered with yes; nothing was changed."""
+
+
+def confirm(question: str) -> None:
+    """Ask on standard error; any answer but yes ends the command.
+
+    Raises:
+        NotConfirmedError: Standard input has no yes.
+    """
+    try:
+        typer.confirm(question, abort=True, err=True)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        typer.echo(err=True)  # ends the line of the question
+        raise NotConfirmedError("nothing was changed: answer y on standard input, or use --yes") from None
 
 
 def calls_subcommand(context: typer.Context) -> bool:

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ import pytest
 
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch_cli.main import run
+from orderwatch_cli.restored_copies import RestoredCopy
 from orderwatch_cli.stack import Outputs
 from orderwatch_local.cloud.local_cloud import LocalCloud
 from orderwatch_local.simulator import Shop, Trackstar, VirtualClock
 from tests.e2e.conftest import WITHIN
 from tests.support.alerts import alert_of
-from tests.support.clocks import set_back
+from tests.support.clocks import InstantSleepClock, running_on, set_back
 from tests.support.slack_channel import SlackChannel
 
 ORDER = {
@@ -178,6 +179,47 @@ def test_redrive_sends_overdue_alerts_only(operator: Operator) -> None:
     finally:
         functions.update_event_source_mapping(UUID=source, Enabled=True)
     assert "ok    pending alerts" in operator.run("doctor")[1]
+
+
+def test_restored_orders_are_read_again_and_not_alerted_again(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, dynamodb = operator.shop, operator.cloud.client("dynamodb")
+    shop.place(ORDER)
+    shop.place(ORDER | {"id": "o2", "order_number": "#1043"})
+    assert operator.run("connect", shop.connection_id)[0] == 0
+    operator.sync_and_poll()
+    assert operator.receive()["kind"] == "watch.started"
+
+    # The emulator restores only the present, and says so: an interrupted run made these copies at that time.
+    monkeypatch.setattr(RestoredCopy, "check", lambda *_: None)
+    at = datetime.now(UTC).replace(microsecond=0)
+    outputs = operator.outputs
+    for name in (outputs.order_table_name, outputs.connection_table_name, outputs.alert_table_name):
+        assert RestoredCopy("", name, at).create(dynamodb)
+    shop.move("o1", "exception")
+    operator.sync_and_poll()
+    alert_id = operator.receive()["alert_id"]
+    key = {"order_key": {"S": f"{shop.connection_id}#o1"}}
+    dynamodb.delete_item(TableName=outputs.order_table_name, Key=key)
+    read_until = operator.own("shops")["data_as_of"]
+
+    with running_on(InstantSleepClock()):
+        code, shown, _ = operator.run("restore", "--to", at.isoformat(), "--yes")
+    assert (code, "found " in shown, "creating" in shown) == (0, True, False)
+    assert dynamodb.get_item(TableName=outputs.order_table_name, Key=key)["Item"]["status"] == {"S": "open"}
+    assert operator.own("shops")["data_as_of"] < read_until
+    assert not [name for name in dynamodb.list_tables()["TableNames"] if "-restored-" in name]
+
+    shop.move("o2", "exception")
+    operator.sync_and_poll()
+    assert operator.receive()["order"]["number"] == "#1043"
+    status = dynamodb.get_item(TableName=outputs.order_table_name, Key=key)["Item"]["status"]
+    assert status == {"S": "exception"}, "it was read again"
+    listed = operator.json("alerts", "--shop", shop.connection_id, "--kind", "order.exception")
+    assert [each["order_number"] for each in listed] == ["#1043", "#1042"]
+    assert (listed[1]["alert_id"], listed[1]["state"]) == (alert_id, "sent")
+    assert "FAIL  DispatchPolls" not in operator.run("doctor")[1]
 
 
 def test_test_alert_arrives_in_every_channel(operator: Operator, slack_channel: SlackChannel) -> None:

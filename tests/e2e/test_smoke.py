@@ -61,6 +61,8 @@ def test_smoke_delivers_every_alert_and_deletes_everything(cloud: LocalCloud) ->
     assert smoke.returncode == 0, shown
     assert "│ alerts delivered             │ 38 in" in shown
     assert "Every expected alert was delivered exactly once." in shown
+    assert re.search(r"^attribute filters work: [1-9]\d* messages? \(order.exception\)", shown, re.MULTILINE)
+    assert re.search(r"^body filters work: [1-9]\d* messages? \(order.exception\)", shown, re.MULTILINE)
     assert what_is_there(cloud) == set()
 
 

@@ -170,7 +170,10 @@ class FakeLambda(_Fake):
         return {"ReservedConcurrentExecutions": reserved} if reserved >= 0 else {}
 
     def get_function_configuration(self, **request: Any) -> dict[str, Any]:
-        return {"Environment": {"Variables": environment_of(request["FunctionName"])}}
+        return {"Environment": {"Variables": environment_of(request["FunctionName"])}, "Timeout": 120}
+
+    def update_event_source_mapping(self, **request: Any) -> None:
+        (self.disabled.discard if request["Enabled"] else self.disabled.add)(request["UUID"])
 
     def get_event_source_mapping(self, **request: Any) -> dict[str, Any]:
         return {"State": "Disabled" if request["UUID"] in self.disabled else "Enabled"}
@@ -224,12 +227,16 @@ class FakeSession:
     def __init__(self) -> None:
         self.cloudformation, self.cloudwatch = FakeCloudFormation(), FakeCloudWatch()
         self.functions, self.logs = FakeLambda(), FakeLogs()
-        self._fakes = {
+        self._fakes: dict[str, Any] = {
             "cloudformation": self.cloudformation,
             "cloudwatch": self.cloudwatch,
             "lambda": self.functions,
             "logs": self.logs,
         }
+
+    def use(self, service: str, client: Any) -> None:
+        """Use another client for a service."""
+        self._fakes[service] = client
 
     def client(self, service: str, **_: Any) -> Any:
         return self._fakes.get(service) or moto_client(service)

@@ -64,6 +64,23 @@ def test_an_alert_has_the_attributes_that_are_known(kind: str, attributes: dict[
     assert all((each.type == "Number") is (name in {"total_price", "late_hours"}) for name, each in found.items())
 
 
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_every_attribute_is_a_field_of_the_json(kind: str) -> None:
+    message = render(SAMPLES[kind])
+    body = json.loads(message.bodies["sqs"])
+    subject = body["order"] or body["digest"] or {}
+    fields = {**body, **subject}
+    if body["digest"]:
+        fields["currency"] = next(iter(subject["value_by_currency"]))
+    for name, attribute in message.attributes.items():
+        if attribute.type == "Number":
+            assert float(attribute.value) == float(fields[name])
+        elif attribute.type == "String.Array":
+            assert json.loads(attribute.value) == [body["kind"], *(each["kind"] for each in body["merged"])]
+        else:
+            assert attribute.value == fields[name]
+
+
 @pytest.mark.parametrize(
     ("price", "compared"),
     [

@@ -8,6 +8,7 @@ import pytest
 
 from orderwatch_local.cloud.account import Account, _error_in
 from orderwatch_local.smoke.day import PlayedDay
+from orderwatch_local.smoke.filters import ATTRIBUTES, BODY, KIND, judge
 
 BEGINS_AT = datetime(2026, 11, 26, 10, tzinfo=UTC)
 
@@ -64,3 +65,25 @@ def test_a_round_is_polled_in_a_later_second_than_it_is_saved(
 )
 def test_only_errors_of_a_function_log_are_shown(line: str, error: str) -> None:
     assert _error_in(line) == error
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected", "received", "begins", "works"),
+    [
+        (ATTRIBUTES, 3, {KIND: 3}, "attribute filters work: 3 messages", True),
+        (BODY, 1, {KIND: 1}, "body filters work: 1 message", True),
+        (ATTRIBUTES, 3, {KIND: 2}, "attribute filters do not work: 2 of 3 messages", False),
+        (BODY, 3, {}, "body filters do not work: 0 of 3 messages", False),
+        (ATTRIBUTES, 3, {KIND: 3, "order.digest": 1}, "attribute filters are not proven: 1 other message", True),
+        (BODY, 0, {}, "body filters are not proven: no alert", True),
+    ],
+)
+def test_a_filter_works_if_it_passes_what_it_names_alone(
+    scope: str, expected: int, received: dict[str, int], begins: str, *, works: bool
+) -> None:
+    verdict = judge(scope, expected=expected, received=received)
+    assert (verdict.text.startswith(begins), verdict.works) == (True, works)
+
+
+def test_attributes_that_do_not_filter_have_a_remedy() -> None:
+    assert "FilterPolicyScope=MessageBody" in judge(ATTRIBUTES, expected=1, received={}).text

@@ -1,7 +1,7 @@
 """Checks of the delivery: topics, Slack, queues, pending alerts, and the triggers of the functions."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from orderwatch import clock
@@ -65,6 +65,63 @@ def _subscribe(topic: str, address: str, commands: Commands) -> str:
 
 def _confirm(commands: Commands) -> str:
     return commands.own("subscriptions confirm 'LINK'")
+
+
+_FILTERED_OUT = {
+    "NoMessageAttributes": "without attributes",
+    "InvalidAttributes": "with invalid attributes",
+    "InvalidMessageBody": "with a body that is no JSON",
+}
+"""The last part of SNS's metrics `NumberOfNotificationsFilteredOut-...` of messages that no policy can match."""
+FILTER_PERIOD = timedelta(days=1)
+"""How far back these messages are counted."""
+
+
+def check_filters(stack: Stack) -> Iterator[Finding]:
+    """Check that the filter policies of each topic can match its messages; no data is no problem."""
+    topics = (("AlertTopic", stack.outputs.alert_topic_arn), ("OpsTopic", stack.outputs.ops_topic_arn))
+    for name, arn in topics:
+        counts = {reason: _filtered_out(stack, arn, reason) for reason in _FILTERED_OUT}
+        yield filters_finding(name, counts, commands=stack.commands)
+
+
+def filters_finding(topic: str, counts: Mapping[str, int], *, commands: Commands) -> Finding:
+    """Check that every message could match a filter policy.
+
+    Args:
+        topic: The topic.
+        counts: Messages that no policy can match, by the last part of SNS's metric.
+        commands: Builds the remedy.
+    """
+    subject = f"{topic} filters"
+    found = " and ".join(f"{plural(count, 'message')} {_FILTERED_OUT[each]}" for each, count in counts.items() if count)
+    if not found:
+        return ok(subject, f"no message failed a filter policy for lack of data within {duration(FILTER_PERIOD)}")
+    change = "sns set-subscription-attributes --subscription-arn SUBSCRIPTION --attribute-name"
+    if topic == OPS_TOPIC:
+        remedy = "CloudWatch's alarms match no policy; to receive them, remove the policies of this topic"
+        command = commands.aws(f"{change} FilterPolicy --attribute-value '{{}}'")
+    elif counts.get("InvalidMessageBody"):
+        remedy = "only queues, Lambda functions and Firehose get JSON; filter others by attributes"
+        command = commands.aws(f"{change} FilterPolicyScope --attribute-value MessageAttributes")
+    else:
+        remedy = "filter by the JSON instead, which has every attribute as a field (docs/alerts.md)"
+        command = commands.aws(f"{change} FilterPolicyScope --attribute-value MessageBody")
+    return fail(subject, f"within {duration(FILTER_PERIOD)}, a filter policy kept back {found}", remedy, command)
+
+
+def _filtered_out(stack: Stack, topic_arn: str, reason: str) -> int:
+    now = clock.now()
+    answer = stack.aws.cloudwatch.get_metric_statistics(
+        Namespace="AWS/SNS",
+        MetricName=f"NumberOfNotificationsFilteredOut-{reason}",
+        Dimensions=[{"Name": "TopicName", "Value": topic_arn.rpartition(":")[2]}],
+        StartTime=now - FILTER_PERIOD,
+        EndTime=now,
+        Period=3600,
+        Statistics=["Sum"],
+    )
+    return int(sum(point["Sum"] for point in answer["Datapoints"]))
 
 
 def check_slack(stack: Stack) -> Iterator[Finding]:

@@ -44,6 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "logs": Entry(LOOK, "Show the logs of the functions.", f"{_HERE}.logs:logs"),
     "poll": Entry(ACT, "Poll shops now.", f"{_HERE}.poll:poll"),
     "redrive": Entry(ACT, "Send overdue alerts.", f"{_HERE}.redrive:redrive"),
+    "restore": Entry(ACT, "Restore the tables to an earlier time.", f"{_HERE}.restore:restore"),
     "test-alert": Entry(ACT, "Send a test alert.", f"{_HERE}.test_alert:send_test_alert"),
     "env-json": Entry(ACT, "Write files for `sam local invoke`.", f"{_HERE}.env_json:env_json"),
     "demo": Entry(TRY_IT, "Play a simulated day and show every alert.", f"{CHECKOUT_PACKAGE}.demo.command:demo"),
@@ -84,6 +85,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "poll": ("orderwatch poll", "orderwatch poll conn_123 conn_456"),
     "redrive": ("orderwatch redrive", "orderwatch redrive --dead-letters SlackDeadLetterQueue"),
+    "restore": (
+        "orderwatch restore --to 2026-03-02T10:00Z --dry-run",
+        "orderwatch restore --to 2026-03-02T10:00Z",
+    ),
     "summary": ("orderwatch summary", "orderwatch summary --send", "orderwatch summary --json"),
     "test-alert": ("orderwatch test-alert", "orderwatch test-alert --status backordered --value 900"),
     "subscribe": ("orderwatch subscribe you@example.com", "orderwatch subscribe ops@example.com --operators"),

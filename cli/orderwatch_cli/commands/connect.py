@@ -1,6 +1,5 @@
 """`orderwatch connect`, `disconnect` and `connect-trackstar`: they change parameters; nothing is deployed."""
 
-import sys
 from datetime import datetime
 from typing import Annotated
 
@@ -13,7 +12,16 @@ from orderwatch.polling.health import assess
 from orderwatch.records import HealthState
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_cli import output
-from orderwatch_cli.arguments import Endpoint, Json, ShopArgument, StackName, check_connection_id, read_secret, stack_at
+from orderwatch_cli.arguments import (
+    Endpoint,
+    Json,
+    ShopArgument,
+    StackName,
+    check_connection_id,
+    confirm,
+    read_secret,
+    stack_at,
+)
 from orderwatch_cli.filters import find_shop
 from orderwatch_cli.parameters import access_tokens, delete_shop, named_shops, put_secret, put_shop
 from orderwatch_cli.shop_check import Flaw, UnusableShopError, check_api_key, check_shop
@@ -151,20 +159,10 @@ def disconnect(
         if connection_id is None:
             raise ConnectError(f"no shop {shop} is connected; list the shops with: {stack.commands.own('shops')}")
         if not yes:
-            _confirm(f"stop watching {connection_id}?")
+            confirm(f"stop watching {connection_id}?")
         delete_shop(stack, connection_id)
     output.line(f"disconnected {connection_id} and deleted its token, name and settings")
     output.line("Its orders, cursor and alerts are kept. If you connect it again, changes since then are alerted.")
-
-
-def _confirm(question: str) -> None:
-    try:
-        typer.confirm(question, abort=True, err=True)
-    except typer.Abort:
-        if sys.stdin.isatty():
-            raise
-        typer.echo(err=True)  # ends the line of the question
-        raise ConnectError("nothing was changed: answer y on standard input, or use --yes") from None
 
 
 def connect_trackstar(stack_name: StackName = STACK_NAME, endpoint_url: Endpoint = None, *, json: Json = False) -> None:

@@ -10,6 +10,7 @@ from orderwatch_cli.arguments import Endpoint, Json, StackName
 from orderwatch_cli.aws import Aws
 from orderwatch_cli.aws_errors import AWS_ERRORS, diagnose, explain
 from orderwatch_cli.checks.delivery import (
+    check_filters,
     check_pending_alerts,
     check_queues,
     check_slack,
@@ -37,6 +38,7 @@ _CHECKS: dict[str, Callable[[Stack], Iterator[Finding]]] = {
     "secrets": check_secrets,
     "Trackstar": check_trackstar,
     "topics": check_topics,
+    "filter policies": check_filters,
     "Slack": check_slack,
     "queues": check_queues,
     "pending alerts": check_pending_alerts,

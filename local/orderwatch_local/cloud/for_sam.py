@@ -29,6 +29,7 @@ from orderwatch_cli.commands.test_alert import make_test_alert, publish_test_ale
 from orderwatch_cli.local_credentials import LOOPBACK_HOSTS
 from orderwatch_cli.output import printable_text
 from orderwatch_cli.stack import EVENT_SOURCE, SCHEDULE, STACK_NAME, Stack, find_stack
+from orderwatch_cli.triggers import set_event_source, set_schedule
 from orderwatch_local.cloud.containers import (
     ContainerNetwork,
     Relay,
@@ -248,11 +249,9 @@ def _instructions(folder: Path) -> str:
 
 
 def disable_schedules(stack: Stack) -> None:
-    """Disable every schedule and keep its other properties."""
+    """Disable every schedule."""
     for schedule in stack.of_type(SCHEDULE):
-        known: Any = stack.aws.scheduler.get_schedule(Name=schedule.id)
-        kept = {key: known[key] for key in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
-        stack.aws.scheduler.update_schedule(**kept, State="DISABLED")
+        set_schedule(stack, schedule, is_enabled=False)
 
 
 def disable_event_sources(stack: Stack, *, but: str | None = None) -> None:
@@ -264,4 +263,4 @@ def disable_event_sources(stack: Stack, *, but: str | None = None) -> None:
     """
     for source in stack.of_type(EVENT_SOURCE):
         if source.name != but:
-            stack.aws.functions.update_event_source_mapping(UUID=source.id, Enabled=False)
+            set_event_source(stack, source, is_enabled=False)

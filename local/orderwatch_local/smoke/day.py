@@ -26,6 +26,7 @@ from orderwatch_local.cloud.sam import PROJECT, build, template_for_emulator, th
 from orderwatch_local.demo.expected import expected_connection_alerts
 from orderwatch_local.demo.run import Received, all_expected_alerts, compare_alerts, has_read, report, timed
 from orderwatch_local.simulator import serve
+from orderwatch_local.smoke.filters import KIND, FilteredInboxes
 from orderwatch_local.smoke.shop_function import ROUNDS, SHOP, FunctionUrlProxy, ShortDay, save_moments
 
 POLL_SECONDS = 180.0
@@ -117,19 +118,22 @@ def play(console: Console, account: Account, name: str) -> bool:
         _reachable(account, shop["ShopUrl"]) as url,
         JsonInbox(account.sqs, shop["AlertInboxUrl"], alerts.add_alert),
         JsonInbox(account.sqs, shop["OpsInboxUrl"], ops.add_alert),
+        FilteredInboxes(account.sqs, shop) as filtered,
     ):
         with timed(console, "wait for the shop"):
             _await_shop(url, keys)
         with timed(console, f"deploy the stack {name}"):
             stack = _deploy_watch(account, name, template, url)
         _subscribe(stack, shop)
+        filtered.subscribe(stack.aws.sns, stack.outputs.alert_topic_arn)
         _connect(stack, keys)
         _watch(console, stack, day, alerts, is_local=account.is_local)
         alerts.wait_for_alerts(all_expected_alerts(day.script), baselines=1)
         ops.wait_for_alerts(expected_connection_alerts(day.script.hours), baselines=0)
+        is_filtered = filtered.report(console, expected=alerts.kinds[KIND])
     seconds = time.monotonic() - started
     is_complete = report(console, "A short day", day.script, alerts, polls=len(day.moments), seconds=seconds)
-    return _operators_got_theirs(console, day, ops) and is_complete
+    return _operators_got_theirs(console, day, ops) and is_complete and is_filtered
 
 
 def _deploy_shop(account: Account, name: str, template: Path, keys: Keys) -> dict[str, str]:

@@ -31,6 +31,7 @@ SUMMARIES = "SendSummaryFunctionSchedule"
 
 SUBJECTS = (
     *("stack", "API key", "clock", "conn_a token", "conn_a connection", "conn_a polls", "AlertTopic", "OpsTopic"),
+    *("AlertTopic filters", "OpsTopic filters"),
     *("tables and queues", "secrets", "Slack", "PollQueue", "SlackDeadLetterQueue", "pending alerts", "SlackQueue"),
     *(
         "alarms",
@@ -132,6 +133,11 @@ def _throttled(operated: Operated) -> None:
     operated.session.cloudwatch.metrics["Throttles", "PollOrdersFunction"] = 7
 
 
+def _filtered_out(topic: str, reason: str, count: float) -> Callable[[Operated], None]:
+    metric = f"NumberOfNotificationsFilteredOut-{reason}"
+    return lambda operated: operated.session.cloudwatch.metrics.update({(metric, topic): count})
+
+
 def _an_overdue_poll(operated: Operated) -> None:
     url = operated.stack.resources["PollQueue"].id
     group = {"MessageGroupId": "g", "MessageDeduplicationId": "d"}
@@ -186,6 +192,16 @@ TOGETHER: list[Problem] = [
     (lambda operated: operated.polled(CONNECTION, ago=HOUR), "conn_a polls: the last success was 1 h", "poll conn_a"),
     (_unsubscribed("OpsTopic"), "OpsTopic: no subscriptions", "orderwatch subscribe EMAIL --operators"),
     (_unsubscribed("AlertTopic", ":SlackQueue"), "SlackQueue: not subscribed", " sns subscribe --topic-arn"),
+    (
+        _filtered_out("AlertTopic", "NoMessageAttributes", 3),
+        "AlertTopic filters: within 1 d, a filter policy kept back 3 messages without attributes",
+        "--attribute-name FilterPolicyScope --attribute-value MessageBody",
+    ),
+    (
+        _filtered_out("OpsTopic", "InvalidAttributes", 1),
+        "OpsTopic filters: within 1 d, a filter policy kept back 1 message with invalid attributes",
+        "--attribute-name FilterPolicy --attribute-value '{}'",
+    ),
     (_alarm("PollDeadLetterAlarm", "ALARM"), "PollDeadLetterAlarm: in alarm", "docs/operations.md"),
     (_no_alarm, "NoPollsAlarm: the alarm is missing", "sam delete"),
     (_deleted("dynamodb", "delete_table", TableName="PaceTable"), "PaceTable: ", "docs/operations.md"),
