@@ -117,7 +117,9 @@ def calls() -> frozenset[Call]:
         return frozenset(made_by_aws()) | running.recorder.calls
 
 
-@pytest.mark.parametrize("governed", [GOVERNED, {"HasKmsKey"}, {"HasVpc"}, set()], ids=str)
+@pytest.mark.parametrize(
+    "governed", [GOVERNED, {"HasKmsKey"}, {"HasVpc"}, set()], ids=["both", "key", "network", "neither"]
+)
 def test_every_call_is_allowed_and_every_permission_is_used(calls: frozenset[Call], governed: set[str]) -> None:
     needed = set(calls)
     if "HasKmsKey" in governed:
