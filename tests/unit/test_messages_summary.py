@@ -142,10 +142,10 @@ def test_a_headline_counts_no_order_twice(figures: Figures, hidden: int, shops: 
             [],
         ),
         (
-            [SummaryProduct(sku=str(count), orders=count, is_kit=True, can_ship=count) for count in (1, 2)],
+            [SummaryProduct(sku=str(count), orders=count, is_kit=True, on_hand=9, can_ship=count) for count in (1, 2)],
             [
-                "1: a kit whose parts decide, 1 order that could ship now",
-                "2: a kit whose parts decide, all 2 orders could ship now",
+                "1: a kit, 9 in stock, 1 order that could ship now",
+                "2: a kit, 9 in stock, all 2 orders could ship now",
             ],
             [],
         ),

@@ -266,5 +266,6 @@ def _stock(product: SummaryProduct) -> str:
     if product.short is not None:
         return f"{formatting.quantity(product.short)} short"
     if product.is_kit:
-        return "a kit whose parts decide"
+        on_hand = product.on_hand or Decimal()
+        return f"a kit, {formatting.quantity(on_hand)} in stock" if on_hand > 0 else "a kit whose parts decide"
     return f"{formatting.quantity(product.on_hand or Decimal())} on hand, units to ship unknown"
