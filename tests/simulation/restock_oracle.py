@@ -127,7 +127,7 @@ class RestockOracle:
             return
         if until is None or until < reported:
             raise Violation(f"after the calm, {key} was looked at until {until}, its products are from {reported}")
-        rows = self.known.orders(key)
+        rows = {order_id: row for order_id, row in self.known.orders(key).items() if "status_since" in row}
         for order_id in covered_orders(rows, counts):
             row, seen = rows[order_id], self.known.shops[key].orders.get(order_id)
             is_visible = seen is not None and seen.is_shown_by(row)
