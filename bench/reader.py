@@ -35,6 +35,7 @@ from tests.support.cloud import Tables
 type Reading = Callable[[], int]
 """Reads everything; the number of orders."""
 RULES = DeadlineRules(zone=ZoneInfo("UTC"))
+WATCHED = "exception"
 
 
 class KnownOrders:
@@ -85,7 +86,7 @@ def _row(status: str) -> StoredOrder:
         version=Version(UPDATED, VersionClock.TRACKSTAR),
         status_since=UPDATED,
         order_number="#1",
-        needs_attention=False,
+        needs_attention=status == WATCHED,
         ship_by=SHIP_BY,
         deadline_state=schedule(NO_DEADLINE, ahead, is_open=status in OPEN_STATUSES, suppression=None),
     )
@@ -116,7 +117,7 @@ def floor(url: str) -> Reading:
     return read
 
 
-def poll(url: str, store: Store, *, watched: str = "exception") -> Reading:
+def poll(url: str, store: Store, *, watched: str = WATCHED) -> Reading:
     """The real poll."""
     trackstar = Trackstar(url)
 

@@ -79,6 +79,7 @@ class PollFacts:
         read_again: Orders that were asked for by their ids, as they could be seen then.
         look: What it learned about stock.
         is_spoilt: Whether it lost a transaction, was refused, or did not come to its end.
+        is_finished: Whether it ended normally.
     """
 
     connection_id: str = ""
@@ -91,6 +92,7 @@ class PollFacts:
     read_again: dict[str, VisibleOrder] = field(default_factory=dict)
     look: Look = field(default_factory=Look)
     is_spoilt: bool = False
+    is_finished: bool = False
 
 
 @dataclass

@@ -171,7 +171,7 @@ class Invocations:
         module = handler_module(function, copy)
         self._run.note(f"{function}/{copy} begins {connection_id}")
         self._run.running.append(invocation)
-        began, is_finished = self._run.time.seconds, False
+        began = self._run.time.seconds
         try:
             answer = module.handler(event, invocation)
         except Killed:
@@ -186,14 +186,14 @@ class Invocations:
             self._check_health(invocation)
             self._check_progress(invocation)
             self._check_leases(invocation)
-            is_finished = True
+            invocation.facts.is_finished = True
             self._run.deadlines.finished(invocation.facts)
             self._run.summaries.finished(invocation.facts)
             self._check_restocks(invocation)
             return answer
         finally:
             self._run.running.pop()
-            self._run.older_copies.ended(invocation.facts, is_finished=is_finished)
+            self._run.older_copies.ended(invocation.facts)
             self.count_unmarked(invocation)
             self._run.worked += self._run.time.seconds - began
         return None

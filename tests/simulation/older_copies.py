@@ -48,13 +48,13 @@ class OlderCopyOracle:
     known: Known
     _streaks: dict[Subject, _Streak] = field(default_factory=dict)
 
-    def ended(self, facts: PollFacts, *, is_finished: bool) -> None:
-        """A poll ended; `is_finished`: normally."""
+    def ended(self, facts: PollFacts) -> None:
+        """A poll ended."""
         for order_id, copies in facts.shown.items():
             subject = (facts.connection_id, order_id)
             before = self._streaks.pop(subject, None)
             state, row = self._older_state(subject, copies), self.known.order(subject)
-            if state is None or row is None or not is_finished or facts.is_spoilt:
+            if state is None or row is None or not facts.is_finished or facts.is_spoilt:
                 continue
             streak = _Streak(state, row["version"], 1, facts.requested_at)
             if before and (before.state, before.version) == (state, row["version"]):

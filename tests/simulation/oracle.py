@@ -37,7 +37,7 @@ from typing import Any
 
 from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, Change, Row
 from tests.simulation.deadline_calendar import DEADLINE_KINDS
-from tests.simulation.deadline_oracle import DeadlineOracle
+from tests.simulation.deadline_oracle import DeadlineOracle, PollFacts
 from tests.simulation.facts import Subject, Violation, created_of, date_of, moment, status_of, subject_of, version_of
 from tests.simulation.plan import WATCHED
 from tests.simulation.restock_oracle import RESTOCKED
@@ -47,6 +47,14 @@ from tests.support.recording_sns import alert_ids_in
 
 MAX_PAGES_WITHOUT_NEW_ORDERS = 10
 """More than drift can cause here, fewer than a loop of page tokens has."""
+
+
+@dataclass
+class _Showing:
+    """The copies of an order that a poll was served: status and version."""
+
+    facts: PollFacts
+    copies: set[tuple[str, datetime | None]] = field(default_factory=set)
 
 
 @dataclass
@@ -75,9 +83,7 @@ class Oracle:
     _delivered: Counter[str] = field(default_factory=Counter)
     _readings: dict[str, Reading] = field(default_factory=dict)
     _served: defaultdict[Subject, set[tuple[str, datetime | None]]] = field(default_factory=lambda: defaultdict(set))
-    _shown_by: defaultdict[Subject, dict[str, set[tuple[str, datetime | None]]]] = field(
-        default_factory=lambda: defaultdict(dict)
-    )
+    _shown_by: defaultdict[Subject, list["_Showing"]] = field(default_factory=lambda: defaultdict(list))
     _created: defaultdict[Subject, set[str | None]] = field(default_factory=lambda: defaultdict(set))
     _alerted: set[Subject] = field(default_factory=set)
     _ids: dict[tuple[str, ...], str] = field(default_factory=dict)
@@ -143,31 +149,38 @@ class Oracle:
             raise Violation(f"{connection_id} is read by the shop's date, though its orders have Trackstar's")
         return opened
 
-    def served(self, connection_id: str, reading: Reading, page: dict[str, Any], poll_id: str) -> None:
+    def served(self, facts: PollFacts, reading: Reading, page: dict[str, Any]) -> None:
         """A page was served to a poll."""
         known = len(reading.order_ids)
         for record in page["data"]:
             usable = isinstance(record.get("id"), str)
             reading.shows_vendor_dates |= bool(status_of(record) and date_of(record, "trackstar_updated_date"))
             reading.order_ids.add(record["id"] if usable else f"nameless {len(reading.order_ids)}")
-        self.showed(connection_id, page["data"], poll_id)
+        self.showed(facts, page["data"])
         reading.pages += 1
         reading.expected_count = max(reading.expected_count, page["total_count"])
         reading.is_whole = page["next_token"] is None
         reading.pages_without_new_orders = 0 if len(reading.order_ids) > known else reading.pages_without_new_orders + 1
         if (pages := reading.pages_without_new_orders) > MAX_PAGES_WITHOUT_NEW_ORDERS:
-            raise Violation(f"{connection_id}: {pages} pages without a new order were followed")
+            raise Violation(f"{facts.connection_id}: {pages} pages without a new order were followed")
 
-    def showed(self, connection_id: str, records: Iterable[dict[str, Any]], poll_id: str) -> None:
+    def showed(self, facts: PollFacts, records: Iterable[dict[str, Any]]) -> None:
         """Orders were served to a poll."""
         for record in records:
             status, version = status_of(record), version_of(record)
             if status:
                 shown = datetime.fromisoformat(version) if version else None
-                subject = (connection_id, record["id"])
+                subject = (facts.connection_id, record["id"])
                 self._served[subject].add((status, shown))
                 self._created[subject].add(created_of(record))
-                self._shown_by[subject].setdefault(poll_id, set()).add((status, shown))
+                self._showing(subject, facts).copies.add((status, shown))
+
+    def _showing(self, subject: Subject, facts: PollFacts) -> "_Showing":
+        known = next((each for each in self._shown_by[subject] if each.facts is facts), None)
+        if known is None:
+            known = _Showing(facts)
+            self._shown_by[subject].append(known)
+        return known
 
     # Writing
 
@@ -224,12 +237,19 @@ class Oracle:
             raise Violation(f"the version of {subject} goes back from {before['version']} to {after['version']}")
 
     def _is_shown_by_three_polls(self, subject: Subject, before: Row, status: str) -> bool:
-        """Whether the last three polls that showed the order all showed an older copy in this status (rule 3)."""
-        polls = list(self._shown_by[subject].values())[-3:]
-        stored = datetime.fromisoformat(before["version"])
-        return len(polls) == 3 and all(
-            any(shown == status and version and version < stored for shown, version in copies) for copies in polls
-        )
+        """Whether the last three polls that showed the order all showed an older copy in this status (rule 3).
+
+        One that showed nothing of it does not count if it cannot be a reading: it may have ended before it wrote what
+        it read, or it was requested before a poll that was read earlier.
+        """
+        stored, latest, readings = datetime.fromisoformat(before["version"]), -1, 0
+        for poll in self._shown_by[subject]:
+            if any(shown == status and version and version < stored for shown, version in poll.copies):
+                readings += 1
+            elif poll.facts.is_finished and poll.facts.requested_at > latest:
+                readings = 0
+            latest = max(latest, poll.facts.requested_at)
+        return readings >= 3
 
     def _note(self, subject: Subject, status: str, *, is_alerted: bool) -> None:
         self._moves[subject] += 1

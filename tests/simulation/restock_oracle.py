@@ -9,7 +9,8 @@ It asks nothing of the product but the rows of the orders, whose units `ContentO
   before its order changes its status;
 - **every poll that ended normally**: it asked for products only if they were synced since the last look, and then each
   covered order that did not change meanwhile was alerted;
-- **the end**, after the calm: every order that the stock covers was alerted or recorded.
+- **the end**, after the calm: every order that the stock covers was alerted or recorded. A deleted one takes no
+  units unless it was alerted.
 
 Excused: a poll with a failed request, or too little time, which looks again; an order that was deleted.
 """
@@ -127,9 +128,10 @@ class RestockOracle:
             return
         if until is None or until < reported:
             raise Violation(f"after the calm, {key} was looked at until {until}, its products are from {reported}")
-        rows = self.known.orders(key)
+        orders = self.known.shops[key].orders
+        rows = {each: row for each, row in self.known.orders(key).items() if each in orders or RECORDED in row}
         for order_id in covered_orders(rows, counts):
-            row, seen = rows[order_id], self.known.shops[key].orders.get(order_id)
+            row, seen = rows[order_id], orders.get(order_id)
             is_visible = seen is not None and seen.is_shown_by(row)
             if is_visible and moment(row["version"]) <= until and RECORDED not in row:
                 raise Violation(f"after the calm, {key} {order_id} can ship and was not alerted: {row}")

@@ -96,7 +96,7 @@ class VendorCalls(httpx.BaseTransport):
             self._run.note(f"  served {shown} of {page['total_count']}")
             self._run.contents.served(invocation.connection_id, page["data"])
             self._run.deadlines.served(invocation.facts, page["data"])
-            self._run.oracle.served(invocation.connection_id, invocation.reading, page, str(invocation.ends_at))
+            self._run.oracle.served(invocation.facts, invocation.reading, page)
         return response
 
     def _continue(self, invocation: Invocation, query: dict[str, str]) -> None:
@@ -125,7 +125,7 @@ class VendorCalls(httpx.BaseTransport):
             return
         self._run.contents.served(invocation.connection_id, records)
         self._run.deadlines.read_again(invocation.facts, records)
-        self._run.oracle.showed(invocation.connection_id, records, str(invocation.ends_at))
+        self._run.oracle.showed(invocation.facts, records)
         self._run.note(f"  served {[f'{each.get("id")}={each.get("status")}' for each in records]} by id")
 
     def _learn(

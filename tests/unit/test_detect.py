@@ -54,9 +54,8 @@ def stored(
         version=Version(NOON + minute * MINUTE, clock),
         status_since=NOON - HOUR,
         order_number="#1",
-        needs_attention=POLICY.needs_attention(status),
         status_alert_id="alert-before" if POLICY.watches(status) and alerted else None,
-        **fields,
+        **{"needs_attention": POLICY.needs_attention(status, fields.get("deadline_state", NO_DEADLINE)), **fields},
     )
 
 
@@ -374,6 +373,11 @@ def test_a_transition_and_a_missed_deadline_are_two_alerts() -> None:
     write = overdue(due("exception", minute=1), DUE)
     assert [alert.kind for alert in write.alerts] == ["order.exception", "order.late"]
     assert write.reason is Reason.STATUS_CHANGED
+
+
+def test_an_order_that_was_gone_and_returns_needs_attention() -> None:
+    write = moved(seen("exception"), stored("exception", minute=1).without_attention())
+    assert (write.reason, write.alert, write.stored.needs_attention) == (Reason.STATE, None, True)
 
 
 def test_a_deadline_that_was_alerted_is_unchanged() -> None:

@@ -356,6 +356,16 @@ def test_a_deleted_order_is_not_alerted() -> None:
     assert shelves.look(2) == []
 
 
+def test_a_deleted_order_leaves_its_units_to_the_next_one() -> None:
+    shelves = Shelves("1", "2")
+    shelves.shop.delete("1")
+    assert shelves.look(2) == []
+    assert not shelves.stored("1").needs_attention
+    assert order_kinds(shelves.next_poll()) == [("2", "order.restocked")], "without another sync of the products"
+    assert shelves.look(4) == []
+    assert shelves.orders_read == ["1", "2"]
+
+
 class _Tables(PollStore):
     def __init__(self, shelves: Shelves) -> None:
         tables = shelves.tables

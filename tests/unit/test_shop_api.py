@@ -217,6 +217,19 @@ def test_superseded_copies_come_before_or_after_the_new_ones(world: TwoShops) ->
     assert shown == [("o1", "exception"), ("o1", "open"), ("o2", "open"), ("o2", "exception")]
 
 
+@pytest.mark.parametrize("date", [None, "0000-00-00", "1970-01-01", "03/05/2026", "2099-12-31T00:00:00Z"])
+def test_a_copy_with_a_damaged_date_is_not_shown_as_superseded(world: TwoShops, date: str | None) -> None:
+    world.place("o1")
+    world.a.quirks.shows_superseded = True
+    world.a.garble("o1", {"trackstar_updated_date": date})
+    world.a.move("o1", "confirmed")
+    world.sync()
+    world.a.heal("o1")
+    world.a.move("o1", "exception")
+    world.sync()
+    assert [order["status"] for order in world.page()["data"]] == ["exception"]
+
+
 @pytest.mark.parametrize(
     ("paging", "found"),
     [

@@ -198,6 +198,12 @@ def test_no_request_for_names_starts_with_hardly_any_time(sender: Sender, second
     assert sender.sent[0].enrichment.missing == ()
 
 
+def test_the_setting_comes_first_if_the_names_take_all_the_time(sender: Sender) -> None:
+    sender.source.settings = {"wh_1": "Own"}
+    sender.source.seconds = (0.0, 60.0)
+    assert sender.send("conn_a") == {"wh_1": "Own", "wh_2": "Lyon"}
+
+
 def test_the_warehouses_of_lines_and_shipments_are_named_too(sender: Sender) -> None:
     line = {"line_item_id": "l1", "product_id": "bare", "quantity": 2}
     record = {

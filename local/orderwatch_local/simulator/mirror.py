@@ -12,6 +12,8 @@ from orderwatch_local.simulator.filters import ORDER_GRAMMAR, PRODUCT_GRAMMAR, G
 from orderwatch_local.simulator.records import Record, stamp
 
 _TRACKSTAR_DATES = ("trackstar_created_date", "trackstar_updated_date")
+_FIRST_DATE = "2000"
+"""What sorts before it is no date of a crawl: `0000-00-00`, `1970-01-01`, `03/05/2026`."""
 
 
 class Resource(StrEnum):
@@ -144,9 +146,9 @@ class Mirror:
 
 
 def _is_earlier(before: Record, after: Record, now: datetime) -> bool:
-    """Whether Trackstar's dates show which of two copies is older; dates in the future do not count."""
+    """Whether Trackstar's dates show which of two copies is older; a damaged date or one in the future does not."""
     first, second = (record.get("trackstar_updated_date") for record in (before, after))
-    return isinstance(first, str) and isinstance(second, str) and first < second <= stamp(now)
+    return isinstance(first, str) and isinstance(second, str) and _FIRST_DATE <= first < second <= stamp(now)
 
 
 def _place(record: Record) -> tuple[str, str]:

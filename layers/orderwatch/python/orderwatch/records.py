@@ -155,6 +155,10 @@ class StoredOrder:
         readings = known.readings + 1 if known and known.status == status else 1
         return replace(self, older_copy=OlderCopy(status, readings, reading))
 
+    def without_attention(self) -> Self:
+        """The row of an order that Trackstar no longer has."""
+        return replace(self, needs_attention=False, deadline_state=self.deadline_state._replace(due=None))
+
 
 class HealthState(StrEnum):
     """Whether the orders of a connection are visible."""

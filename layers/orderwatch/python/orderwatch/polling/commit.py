@@ -96,6 +96,23 @@ def _detect(
     return writes
 
 
+def clear_gone(store: Store, state: ConnectionState, gone: Collection[str]) -> ConnectionState:
+    """Note that Trackstar no longer has these orders: they have no next deadline and need no attention.
+
+    Nothing shows whether they are late, and nobody can act on them. An order that returns is stored as before.
+    """
+    if not gone:
+        return state
+    extra = {"order_ids": sorted(gone)}
+    logger.warning("orders are gone from Trackstar; they are not due and need no attention", extra=extra)
+    writes = [
+        OrderWrite(order_id, expected=row, stored=row.without_attention(), alert=None, reason=Reason.GONE)
+        for order_id, row in store.stored_orders(state.connection_id, gone).items()
+    ]
+    lost = store.commit(state, writes=writes, alerts=[])  # another poll wrote them: it scheduled them again
+    return state if lost else state.committed()
+
+
 def log_alerts(alerts: Iterable[Alert]) -> None:
     """Log the ids of written alerts. The functions that send them log the same ids."""
     if alert_ids := [alert.alert_id for alert in alerts]:

@@ -44,7 +44,7 @@ class Reason(StrEnum):
     STATUS_CHANGED = "status changed"
     SAME_STATUS = "new version of the same status"
     OLDER_COPY = "older copy that may be current"
-    STATE = "same version, other deadline, stock or count of older copies"
+    STATE = "same version, other deadline, attention, stock or count of older copies"
     GONE = "gone from Trackstar"
     UNCHANGED = "unchanged"
     STALE = "stale version"
@@ -300,8 +300,9 @@ class Evaluation(NamedTuple):
 
     def leaves(self, stored: StoredOrder, change: DeadlineChange) -> bool:
         """Whether an unchanged version leaves the row as it is."""
-        after = (change.state, self.restocked_at, None)
-        return after == (stored.deadline_state, stored.restocked_at, stored.older_copy)
+        needs_attention = self.policy.needs_attention(self.order.status, change.state)
+        after = (change.state, needs_attention, self.restocked_at, None)
+        return after == (stored.deadline_state, stored.needs_attention, stored.restocked_at, stored.older_copy)
 
     def deadline_change(self) -> DeadlineChange:
         """The change of the order's deadlines."""

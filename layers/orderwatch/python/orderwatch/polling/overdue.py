@@ -4,14 +4,12 @@ A deadline is alerted only after the order was read by its id, and only up to th
 order that Trackstar shows as shipped or cancelled is never alerted as late, even if an older page showed it as open.
 """
 
-from collections.abc import Callable, Collection
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import datetime
 from itertools import batched
 
-from orderwatch.observability import logger
-from orderwatch.polling.commit import Store, commit
-from orderwatch.polling.detect import Observation, OrderWrite, Reason
+from orderwatch.polling.commit import Store, clear_gone, commit
+from orderwatch.polling.detect import Observation
 from orderwatch.polling.health import Probe
 from orderwatch.polling.metrics import PollMetrics
 from orderwatch.reading.cursor import Vendor
@@ -71,25 +69,5 @@ def notify_overdue(
             watermark=probe.watermark,
         )
         state = commit(store, state, observed, alerts=[], policy=policy, metrics=metrics)
-        state = _clear_deadlines(store, state, found.gone)
+        state = clear_gone(store, state, found.gone)
     return state, 0
-
-
-def _clear_deadlines(store: Store, state: ConnectionState, gone: Collection[str]) -> ConnectionState:
-    """Remove the deadlines of orders that Trackstar no longer has: nothing shows whether they are late."""
-    if not gone:
-        return state
-    logger.warning("orders are gone from Trackstar; removing their deadlines", extra={"order_ids": sorted(gone)})
-    rows = store.stored_orders(state.connection_id, gone)
-    writes = [
-        OrderWrite(
-            order_id,
-            expected=row,
-            stored=replace(row, deadline_state=row.deadline_state._replace(due=None)),
-            alert=None,
-            reason=Reason.GONE,
-        )
-        for order_id, row in rows.items()
-    ]
-    lost = store.commit(state, writes=writes, alerts=[])  # another poll wrote them: it scheduled them again
-    return state if lost else state.committed()

@@ -2,7 +2,8 @@
 
 A look costs one query and the requests for the products. Only orders that the stock covers and that were not alerted
 in this backorder are read again by their id, and alerted if they still need the same. A look never fails a poll: if
-Trackstar does not respond, or no time is left, the next poll looks again.
+Trackstar does not respond, or no time is left, the next poll looks again. It also does if an order is gone, which then
+takes no units.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from itertools import batched
 from orderwatch.allocation import Need, allocate, needs_of, product_ids
 from orderwatch.errors import TrackstarError, UnavailableError
 from orderwatch.observability import logger
-from orderwatch.polling.commit import Store, commit
+from orderwatch.polling.commit import Store, clear_gone, commit
 from orderwatch.polling.detect import Observation
 from orderwatch.polling.health import Probe
 from orderwatch.polling.metrics import PollMetrics
@@ -64,7 +65,7 @@ def alert_restocked(
     products = _products(vendor, product_ids(needs, limit=MAX_PRODUCTS), has_time)
     if products is None:
         return
-    restock = _restock(needs, products, min(probe.products_end, vendor.now()), state)
+    restock, is_done = _restock(needs, products, min(probe.products_end, vendor.now()), state), True
     for order_ids in batched(restock.extracts, MAX_IDS, strict=False):
         if not has_time():
             return
@@ -84,7 +85,10 @@ def alert_restocked(
             restock=restock,
         )
         state = commit(store, state, observed, alerts=[], policy=policy, metrics=metrics)
-    _save_end(store, state, probe.products_end)
+        state = clear_gone(store, state, found.gone)
+        is_done = is_done and not found.gone
+    if is_done:
+        _save_end(store, state, probe.products_end)
 
 
 def _products(vendor: Vendor, ids: Sequence[str], has_time: Callable[[], bool]) -> Mapping[str, Product] | None:

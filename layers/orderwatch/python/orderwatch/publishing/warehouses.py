@@ -64,28 +64,21 @@ class WarehouseNames:
 
         All alerts of a connection have to be in one batch, and stay in one. Raises nothing of its own.
         """
-        waiting: dict[str, list[Alert]] = {}
+        waiting: dict[str, tuple[list[Alert], Mapping[str, str]]] = {}
         for batch in batches:
             ready: list[Alert] = []
             for connection_id, alerts in by_connection(batch).items():
-                names = self._known_names(connection_id, _ids_of(alerts))
-                if names is None:
-                    waiting[connection_id] = alerts
+                ids = _ids_of(alerts)
+                settings = self._settings(connection_id) if ids else {}
+                cached = self._cached(connection_id)
+                if cached is None and ids - settings.keys() and self._seconds() >= MIN_SECONDS:
+                    waiting[connection_id] = alerts, settings
                 else:
-                    ready += _named(alerts, names)
+                    ready += _named(alerts, {**(cached or {}), **settings})
             yield ready
-        for connection_id, alerts in waiting.items():
+        for connection_id, (alerts, settings) in waiting.items():
             self._request(connection_id)
-            yield _named(alerts, self._known_names(connection_id, _ids_of(alerts)) or {})
-
-    def _known_names(self, connection_id: str, warehouse_ids: set[str]) -> Mapping[str, str] | None:
-        """The names that need no request to Trackstar; None if it has to be asked for others, and there is time."""
-        if not warehouse_ids:
-            return {}
-        settings, cached = self._settings(connection_id), self._cached(connection_id)
-        if cached is None and warehouse_ids - settings.keys() and self._seconds() >= MIN_SECONDS:
-            return None
-        return {**(cached or {}), **settings}
+            yield _named(alerts, {**(self._cached(connection_id) or {}), **settings})
 
     def _settings(self, connection_id: str) -> Mapping[str, str]:
         if self._budget.left() <= 0:
