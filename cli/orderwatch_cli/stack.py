@@ -98,6 +98,9 @@ class StackParameters(BaseModel):
     time_zone: str = "UTC"
     late_warning_hours: int = 24
     stuck_days: int = 0
+    deadline_alerts: bool = True
+    reminder_hours: int = 0
+    max_reminders: int = 3
     poll_concurrency: int = 5
     kms_key_arn: str = ""
 

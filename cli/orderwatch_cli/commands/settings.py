@@ -56,6 +56,9 @@ def settings(
     stuck_days: Annotated[
         int | None, typer.Option(metavar="DAYS", help="Business days until an order is stuck; 0: never.")
     ] = None,
+    reminder_hours: Annotated[
+        int | None, typer.Option(metavar="HOURS", help="Business hours between reminders about an order; 0: none.")
+    ] = None,
     warehouse: Annotated[
         list[str] | None,
         typer.Option(metavar="ID=NAME", help="Name of a warehouse, such as wh_01HZX=Hamburg; wh_01HZX= removes it."),
@@ -76,6 +79,7 @@ def settings(
         "working_days": working_days.split(",") if working_days else None,
         "late_warning_hours": late_warning_hours,
         "stuck_days": stuck_days,
+        "reminder_hours": reminder_hours,
     }
     changes = {key: value for key, value in given.items() if value is not None}
     with stack_at(stack_name, endpoint_url) as stack:
@@ -119,6 +123,7 @@ def _print(found: ShopSettings, parameters: StackParameters, *, is_changed: bool
         "holidays": [],
         "late_warning_hours": parameters.late_warning_hours,
         "stuck_days": parameters.stuck_days,
+        "reminder_hours": parameters.reminder_hours,
     }
     rows = [
         (name.replace("_", " "), _shown(own.get(name, value)), "shop" if name in own else "stack")
