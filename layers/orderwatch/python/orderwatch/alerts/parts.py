@@ -315,6 +315,7 @@ class DigestedOrder(ListedOrder):
     items: Number | None = Field(None, description="Units ordered, over all order lines; null: unknown.")
     outstanding: Number | None = Field(None, description="Units still to ship, over all order lines; null: unknown.")
     shipment_count: int | None = Field(None, ge=0, description="Number of shipments that have left; null: unknown.")
+    owner: Line | None = Field(None, description="Who took the order, or had it before it recovered; null: nobody.")
 
 
 class DigestedReason(AlertPart):
