@@ -93,12 +93,12 @@ class StackParameters(BaseModel):
     poll_schedule: str
     max_poll_gap_minutes: int = 15
     slack_enabled: bool
+    deadline_alerts: bool
     alert_statuses: str = "exception,backordered,cancelled"
     log_level: str = "INFO"
     time_zone: str = "UTC"
     late_warning_hours: int = 24
     stuck_days: int = 0
-    deadline_alerts: bool = True
     reminder_hours: int = 0
     max_reminders: int = 3
     poll_concurrency: int = 5

@@ -208,8 +208,13 @@ def _other() -> Alert:
 
 
 def _recovered() -> Alert:
-    owner = {"owner": "Ana", "taken_at": NOW - timedelta(hours=3)}
-    return order_alert("order.recovered", status="processing", previous_status="exception", **owner)
+    return order_alert(
+        "order.recovered",
+        status="processing",
+        previous_status="exception",
+        owner="Ana",
+        taken_at=NOW - timedelta(hours=3),
+    )
 
 
 def _deadline(kind: str, *, at: datetime, ship_by: datetime | None, status: str, **more: object) -> Alert:

@@ -280,8 +280,8 @@ def facts_of(alert: Alert) -> list[Fact]:
         times = [
             Fact(label, formatting.moment(at, zone, beside=order.seen_at), at) for label, at in moments.items() if at
         ]
-        facts = [_status_fact(alert, order), *_ownership_facts(alert, order), *_money_facts(order)]
-        return [number, shop, *facts, *_shipping_fact(order), *times]
+        state = [_status_fact(alert, order), *_ownership_facts(alert, order)]
+        return [number, shop, *state, *_money_facts(order), *_shipping_fact(order), *times]
     if alert.digest:
         return [shop]
     if alert.kind in TOPIC_KINDS:
