@@ -14,8 +14,7 @@ from orderwatch.records import HealthState
 from orderwatch.rendering.formatting import link, money, plural
 from orderwatch.summary.figures import SummaryRow
 from orderwatch_cli import output
-from orderwatch_cli.arguments import Endpoint, Json, Limit, Shop, StackName, Utc, stack_at
-from orderwatch_cli.commands.ownership import own_name
+from orderwatch_cli.arguments import Endpoint, Json, Limit, Shop, StackName, Utc, own_name, stack_at
 from orderwatch_cli.filters import known_status, resolve_shop
 from orderwatch_cli.parameters import NamedShop, connected_shops
 from orderwatch_cli.shop_status import PolledShop, polled_shops

@@ -8,7 +8,8 @@ import pytest
 
 from orderwatch import clock
 from orderwatch.shop_settings import read_shop_settings
-from orderwatch_cli.commands.settings import SettingsError, holidays_of
+from orderwatch_cli.commands.settings import holidays_of
+from orderwatch_cli.parameters import SettingsError
 from tests.support.operated import CONNECTION, TOKEN, Operated
 
 PARAMETER = f"connections/{CONNECTION}/settings"
