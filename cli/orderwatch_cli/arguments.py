@@ -1,5 +1,6 @@
 """Arguments and options that several commands share, and the stack that they select."""
 
+import getpass
 import re
 import sys
 from collections.abc import Iterator
@@ -87,6 +88,18 @@ def confirm(question: str) -> None:
             raise
         typer.echo(err=True)  # ends the line of the question
         raise NotConfirmedError("nothing was changed: answer y on standard input, or use --yes") from None
+
+
+def own_name() -> str:
+    """Return the name of the user's account on this machine.
+
+    Raises:
+        BadParameter: The account has no name.
+    """
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        raise typer.BadParameter("your account has no name on this machine; add: --by NAME") from None
 
 
 def calls_subcommand(context: typer.Context) -> bool:

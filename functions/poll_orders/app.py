@@ -190,6 +190,8 @@ def _policy(settings: PollOrdersSettings, shop_settings: ShopSettings) -> Policy
         zone=time_zone(settings.time_zone),
         late_warning_hours=settings.late_warning_hours,
         stuck_days=settings.stuck_days,
+        reminder_hours=settings.reminder_hours,
+        max_reminders=settings.max_reminders,
     )
     return Policy(
         statuses=settings.alert_statuses,

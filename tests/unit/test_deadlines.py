@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,7 +16,13 @@ from orderwatch.deadlines.alerts import (
     describe_resolved,
     resolved_id,
 )
-from orderwatch.deadlines.calendar import end_of_business_days, end_of_day, ship_deadline
+from orderwatch.deadlines.calendar import (
+    after_business_hours,
+    business_time,
+    end_of_business_days,
+    end_of_day,
+    ship_deadline,
+)
 from orderwatch.deadlines.rules import (
     FINAL_STATUSES,
     NO_DEADLINE,
@@ -103,6 +110,38 @@ def test_business_days_are_searched_for_ten_years(closed: int, is_found: bool) -
     assert found == (monday + 3661 * DAY if is_found else None)
 
 
+@pytest.mark.parametrize(
+    ("since", "hours", "calendar", "at", "why"),
+    [
+        ("2026-03-02T09:00", 4, ("UTC",), "2026-03-02T13:00", "within a day"),
+        ("2026-03-02T09:00", 15, ("UTC",), "2026-03-03T00:00", "until its end"),
+        ("2026-03-02T09:00", 24, ("UTC",), "2026-03-03T09:00", "the same time on the next day"),
+        ("2026-03-06T15:00", 24, ("UTC",), "2026-03-09T15:00", "Friday to Monday"),
+        ("2026-03-07T15:00", 24, ("UTC",), "2026-03-10T00:00", "Saturday: all of Monday"),
+        ("2026-03-05T15:00", 24, ("UTC", "2026-03-06"), "2026-03-09T15:00", "Friday is a holiday"),
+        ("2026-03-08T22:30", 1, ("Asia/Kathmandu",), "2026-03-08T23:30", "there it is Monday already"),
+        (
+            "2026-03-08T22:30",
+            1,
+            ("America/Chicago",),
+            "2026-03-09T06:00",
+            "there it is still Sunday, and clocks change",
+        ),
+        ("2026-10-23T21:00", 2, ("Europe/Berlin",), "2026-10-26T00:00", "Friday 23:00 to Monday 1:00, in winter"),
+    ],
+)
+def test_when_business_hours_have_passed(since: str, hours: int, calendar: tuple[str, ...], at: str, why: str) -> None:
+    zone, *holidays = calendar
+    free = frozenset(map(date.fromisoformat, holidays))
+    options: dict[str, Any] = {"zone": ZoneInfo(zone), "working_days": WORKDAYS, "holidays": free}
+    assert after_business_hours(utc(since), hours, **options) == utc(at), why
+    assert business_time(utc(since), utc(at), **options) == hours * HOUR, why
+
+
+def test_a_shop_that_never_works_has_no_business_hours() -> None:
+    assert after_business_hours(MONDAY, 1, zone=IN_UTC, working_days=(), holidays=()) is None
+
+
 # The deadlines of an order
 
 RULES = DeadlineRules(zone=ZoneInfo("Europe/Berlin"), late_warning_hours=24, stuck_days=2)
@@ -148,19 +187,27 @@ def test_a_shops_own_settings_go_before_the_stacks() -> None:
             "holidays": ["2026-05-05"],
             "late_warning_hours": 0,
             "stuck_days": 0,
+            "reminder_hours": 0,
         }
     )
-    rules = DeadlineRules.of(own, zone=IN_UTC, late_warning_hours=24, stuck_days=2)
-    assert rules == DeadlineRules(time_zone("Asia/Tokyo"), frozenset({6, 0}), frozenset({date(2026, 5, 5)}), 0, 0)
-    stacks = DeadlineRules.of(ShopSettings(), zone=IN_UTC, late_warning_hours=12, stuck_days=1)
-    assert stacks == DeadlineRules(IN_UTC, WORKDAYS, frozenset(), 12, 1)
-    assert DeadlineRules(IN_UTC) == DeadlineRules(IN_UTC, WORKDAYS, frozenset(), 24, 0)
+    stack = {"late_warning_hours": 12, "stuck_days": 1, "reminder_hours": 8, "max_reminders": 2}
+    rules = DeadlineRules.of(own, zone=IN_UTC, **stack)
+    assert rules == DeadlineRules(time_zone("Asia/Tokyo"), frozenset({6, 0}), frozenset({date(2026, 5, 5)}), 0, 0, 0, 2)
+    assert DeadlineRules.of(ShopSettings(), zone=IN_UTC, **stack) == DeadlineRules(
+        IN_UTC, WORKDAYS, frozenset(), 12, 1, 8, 2
+    )
+    assert DeadlineRules(IN_UTC) == DeadlineRules(IN_UTC, WORKDAYS, frozenset(), 24, 0, 0, 3)
 
 
 def test_the_fingerprint_changes_only_with_the_deadlines() -> None:
     holidays = frozenset({date(2026, 5, 1)})
     assert QUIET.fingerprint == replace(QUIET, holidays=holidays, working_days=frozenset({6})).fingerprint
+    reminding = replace(QUIET, reminder_hours=8)
+    assert reminding.fingerprint == replace(reminding, max_reminders=5).fingerprint
     changes = [
+        reminding,
+        replace(reminding, reminder_hours=9),
+        replace(reminding, holidays=holidays),
         RULES,
         QUIET,
         replace(RULES, holidays=holidays),

@@ -2,8 +2,8 @@
 
 import pytest
 
+from orderwatch.privacy import mask_contacts, strip_private
 from orderwatch.trackstar.orders import Order
-from orderwatch.trackstar.privacy import mask_contacts, strip_private
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 SIGNATURE = "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -15,8 +16,9 @@ from orderwatch.alerts.parts import AlertConnection
 from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.aws.connection_table import Listing
 from orderwatch.aws.dynamodb import put_action
-from orderwatch.deadlines.rules import Deadline, DeadlineState
+from orderwatch.deadlines.rules import Deadline, DeadlineRules, DeadlineState
 from orderwatch.errors import PollSupersededError
+from orderwatch.ownership import Ownership
 from orderwatch.polling.detect import Observation, OrderWrite, Reason, detect
 from orderwatch.reading.cursor import Cursor
 from orderwatch.reading.window import BacklogCount, Progress, WindowKind, baseline_window
@@ -45,6 +47,7 @@ BARE = StoredOrder(
     needs_attention=False,
 )
 DUE, LATER = Deadline(NOON + DAY, "order.late"), Deadline(NOON + 2 * DAY, "order.stuck")
+ANA = Ownership("Ana", NOON)
 FULL = StoredOrder(
     status="exception",
     raw_status="on hold ü",
@@ -55,11 +58,13 @@ FULL = StoredOrder(
     changes=3,
     status_alert_id="alert-1",
     ship_by=NOON + DAY,
-    deadline_state=DeadlineState(due=LATER, passed=DUE, deadline_alert_id="alert-2"),
+    deadline_state=DeadlineState(LATER, DUE, "alert-2", reminder_at=NOON + 3 * MINUTE, reminders=2),
     extract='{"currency":"EUR"}',
     older_copy=OlderCopy("open", 2, NOON),
     restocked_at=NOON,
+    ownership=Ownership("Ana", NOON, snoozed_until=NOON + MINUTE, note="asked the supplier"),
 )
+REMINDED = replace(FULL, deadline_state=DeadlineState(due=DUE, reminder_at=NOON + 3 * DAY), ownership=ANA)
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +116,11 @@ def put_row(tables: Tables, table: str, row: Mapping[str, Any], *, key: str) -> 
 # Orders
 
 
-@pytest.mark.parametrize("stored", [BARE, FULL], ids=["with few attributes", "with all attributes"])
+@pytest.mark.parametrize(
+    "stored",
+    [BARE, FULL, REMINDED, replace(REMINDED, deadline_state=DeadlineState(reminder_at=NOON))],
+    ids=["with few attributes", "with all attributes", "with a reminder after a deadline", "with only a reminder"],
+)
 def test_an_order_is_read_as_it_was_written(tables: Tables, stored: StoredOrder) -> None:
     assert commit(tables, row_of(stored)) == []
     assert read(tables, "1") == stored
@@ -127,8 +136,15 @@ def test_an_order_is_read_as_it_was_written(tables: Tables, stored: StoredOrder)
         (BARE, {"deadline_state": DeadlineState(due=DUE)}),
         (FULL, {"deadline_state": DeadlineState(due=DUE)}),
         (FULL, {"deadline_state": DeadlineState()}),
+        (FULL, {"deadline_state": FULL.deadline_state._replace(reminder_at=NOON)}),
+        (BARE, {"ownership": ANA}),
+        (FULL, {"ownership": ANA}),
+        (FULL, {"ownership": None}),
     ],
-    ids=["version", "clock", "status", "changes", "a deadline", "another deadline", "no deadline"],
+    ids=[
+        *("version", "clock", "status", "changes", "a deadline", "another deadline", "no deadline"),
+        *("another reminder", "an owner", "another owner", "no owner"),
+    ],
 )
 def test_a_write_loses_if_the_row_has_changed(tables: Tables, stored: StoredOrder, change: dict[str, Any]) -> None:
     commit(tables, row_of(stored))
@@ -137,6 +153,52 @@ def test_a_write_loses_if_the_row_has_changed(tables: Tables, stored: StoredOrde
     assert read(tables, "1") == stored
     assert commit(tables, replace(write, expected=stored)) == []
     assert read(tables, "1") == write.stored
+
+
+RULES = DeadlineRules(ZoneInfo("UTC"), reminder_hours=24)
+
+
+@pytest.mark.parametrize("rules", [RULES, replace(RULES, reminder_hours=0), None])
+@pytest.mark.parametrize("after", [ANA, FULL.ownership, None], ids=["taken", "snoozed", "released"])
+@pytest.mark.parametrize("before", [FULL, REMINDED, replace(BARE, needs_attention=True)])
+def test_ownership_and_the_next_reminder_are_one_write(
+    tables: Tables, before: StoredOrder, after: Ownership | None, rules: DeadlineRules | None
+) -> None:
+    commit(tables, row_of(before))
+    owned = before.with_ownership(after, rules, at=NOON)
+    assert tables.orders.set_ownership(SHOP.id, "1", owned, expected=before)
+    assert read(tables, "1") == owned
+    assert tables.orders.needing_attention(SHOP.id) == {"1": owned}
+    due_at = owned.deadline_state.due_at
+    assert tables.orders.due(SHOP.id, NOON + 9 * DAY) == (["1"] if due_at else [])
+
+
+@pytest.mark.parametrize(
+    "actual",
+    [
+        replace(FULL, needs_attention=False),
+        replace(FULL, status="backordered"),
+        replace(FULL, changes=5),
+        replace(FULL, ownership=ANA),
+        replace(FULL, ownership=None),
+        replace(FULL, deadline_state=DeadlineState(due=DUE)),
+        None,
+    ],
+    ids=["recovered", "another status", "and back", "another owner", "released", "another deadline", "no row"],
+)
+def test_ownership_of_an_order_that_has_changed_is_not_written(tables: Tables, actual: StoredOrder | None) -> None:
+    if actual:
+        commit(tables, row_of(actual))
+    owned = FULL.with_ownership(ANA, RULES, at=NOON)
+    assert not tables.orders.set_ownership(SHOP.id, "1", owned, expected=FULL)
+    assert read(tables, "1") == actual
+
+
+def test_a_newer_version_of_the_same_status_can_be_taken(tables: Tables) -> None:
+    newer = replace(FULL, version=Version(NOON + 2 * MINUTE, VersionClock.SHOP))
+    commit(tables, row_of(newer))
+    assert tables.orders.set_ownership(SHOP.id, "1", FULL.with_ownership(ANA, RULES, at=NOON), expected=FULL)
+    assert read(tables, "1") == newer.with_ownership(ANA, RULES, at=NOON)
 
 
 def test_a_new_row_loses_if_one_exists(tables: Tables) -> None:

@@ -42,6 +42,9 @@ COMMANDS: dict[str, Entry] = {
     "alerts": Entry(LOOK, "List alerts, or show one.", f"{_HERE}.alerts:alerts"),
     "summary": Entry(LOOK, "Show the backlog of all shops.", f"{_HERE}.summary:summary"),
     "logs": Entry(LOOK, "Show the logs of the functions.", f"{_HERE}.logs:logs"),
+    "take": Entry(ACT, "Take orders, so that others know who works on them.", f"{_HERE}.ownership:take"),
+    "snooze": Entry(ACT, "Snooze orders until a time, at which you are reminded.", f"{_HERE}.ownership:snooze"),
+    "release": Entry(ACT, "Release orders that were taken or snoozed.", f"{_HERE}.ownership:release"),
     "poll": Entry(ACT, "Poll shops now.", f"{_HERE}.poll:poll"),
     "redrive": Entry(ACT, "Send overdue alerts.", f"{_HERE}.redrive:redrive"),
     "restore": Entry(ACT, "Restore the tables to an earlier time.", f"{_HERE}.restore:restore"),
@@ -71,6 +74,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "orders": (
         "orderwatch orders",
         "orderwatch orders --shop conn_123 --status backordered",
+        "orderwatch orders --unowned",
         "orderwatch orders --limit 500 --json",
     ),
     "alerts": (
@@ -83,6 +87,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "orderwatch logs publish-alerts --since 1d --level warning",
         "orderwatch logs --alert 2c829bb9b086ea591bd42ab4f79fe763 --since 1d",
     ),
+    "take": ("orderwatch take 1042", 'orderwatch take 1042 1043 --by Ana --note "asked the supplier"'),
+    "snooze": ("orderwatch snooze 1042 --for 4h", 'orderwatch snooze 1042 --until "Mon 9:00"'),
+    "release": ("orderwatch release 1042", "orderwatch release 1042 --shop conn_123"),
     "poll": ("orderwatch poll", "orderwatch poll conn_123 conn_456"),
     "redrive": ("orderwatch redrive", "orderwatch redrive --dead-letters SlackDeadLetterQueue"),
     "restore": (

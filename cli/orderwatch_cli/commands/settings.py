@@ -10,28 +10,20 @@ import typer
 from pydantic import ValidationError
 
 from orderwatch import clock
-from orderwatch.aws.parameters import SETTINGS
-from orderwatch.errors import OrderwatchError
 from orderwatch.shop_settings import (
     DEFAULT_WORKING_DAYS,
     WEEKDAYS,
     ShopSettings,
-    ShopSettingsError,
     flaws_of,
-    read_shop_settings,
 )
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, ShopArgument, StackName, stack_at
 from orderwatch_cli.filters import find_shop
-from orderwatch_cli.parameters import NamedShop, connected_shops
+from orderwatch_cli.parameters import NamedShop, SettingsError, connected_shops, settings_path, stored_settings
 from orderwatch_cli.stack import STACK_NAME, Stack, StackParameters
 
 MAX_VALUE = 4096
 """Characters of a parameter's value; a longer value needs an advanced parameter, which costs money."""
-
-
-class SettingsError(OrderwatchError):
-    """The settings cannot be read or changed; the message says why and what to do."""
 
 
 def settings(
@@ -56,6 +48,9 @@ def settings(
     stuck_days: Annotated[
         int | None, typer.Option(metavar="DAYS", help="Business days until an order is stuck; 0: never.")
     ] = None,
+    reminder_hours: Annotated[
+        int | None, typer.Option(metavar="HOURS", help="Business hours between reminders about an order; 0: none.")
+    ] = None,
     warehouse: Annotated[
         list[str] | None,
         typer.Option(metavar="ID=NAME", help="Name of a warehouse, such as wh_01HZX=Hamburg; wh_01HZX= removes it."),
@@ -76,6 +71,7 @@ def settings(
         "working_days": working_days.split(",") if working_days else None,
         "late_warning_hours": late_warning_hours,
         "stuck_days": stuck_days,
+        "reminder_hours": reminder_hours,
     }
     changes = {key: value for key, value in given.items() if value is not None}
     with stack_at(stack_name, endpoint_url) as stack:
@@ -119,6 +115,7 @@ def _print(found: ShopSettings, parameters: StackParameters, *, is_changed: bool
         "holidays": [],
         "late_warning_hours": parameters.late_warning_hours,
         "stuck_days": parameters.stuck_days,
+        "reminder_hours": parameters.reminder_hours,
     }
     rows = [
         (name.replace("_", " "), _shown(own.get(name, value)), "shop" if name in own else "stack")
@@ -133,22 +130,6 @@ def _print(found: ShopSettings, parameters: StackParameters, *, is_changed: bool
 
 def _shown(value: Any) -> Any:
     return (", ".join(value) or "none") if isinstance(value, list) else value
-
-
-def stored_settings(stack: Stack, connection_id: str) -> ShopSettings:
-    """Return the shop's own settings.
-
-    Raises:
-        SettingsError: The settings cannot be read.
-    """
-    ssm = stack.aws.ssm
-    try:
-        value = ssm.get_parameter(Name=_name(stack, connection_id))["Parameter"]["Value"]
-        return read_shop_settings(value)
-    except ssm.exceptions.ParameterNotFound:
-        return ShopSettings()
-    except ShopSettingsError as error:
-        raise SettingsError(f"{error}: delete them with --remove and set them again") from None
 
 
 def put_settings(stack: Stack, connection_id: str, changes: dict[str, Any]) -> ShopSettings:
@@ -166,13 +147,13 @@ def put_settings(stack: Stack, connection_id: str, changes: dict[str, Any]) -> S
     if len(value) > MAX_VALUE:
         hint = "set fewer holidays or warehouses, or shorter names; nothing was stored"
         raise SettingsError(f"{len(value)} characters, and a parameter holds {MAX_VALUE}: {hint}")
-    stack.aws.ssm.put_parameter(Name=_name(stack, connection_id), Value=value, Type="String", Overwrite=True)
+    stack.aws.ssm.put_parameter(Name=settings_path(stack, connection_id), Value=value, Type="String", Overwrite=True)
     return after
 
 
 def remove_settings(stack: Stack, connection_id: str) -> None:
     """Delete the shop's settings, so that the stack's apply."""
-    stack.aws.ssm.delete_parameters(Names=[_name(stack, connection_id)])
+    stack.aws.ssm.delete_parameters(Names=[settings_path(stack, connection_id)])
 
 
 def as_text(settings: ShopSettings) -> str:
@@ -213,7 +194,3 @@ def _connected_shop(stack: Stack, text: str) -> NamedShop:
     if found is None:
         raise SettingsError(f"no shop {text} is connected; list the shops with: {stack.commands.own('shops')}")
     return shops[found]
-
-
-def _name(stack: Stack, connection_id: str) -> str:
-    return f"{stack.parameters.parameter_prefix}/connections/{connection_id}/{SETTINGS}"

@@ -14,7 +14,7 @@ from orderwatch.records import HealthState
 from orderwatch.rendering.formatting import link, money, plural
 from orderwatch.summary.figures import SummaryRow
 from orderwatch_cli import output
-from orderwatch_cli.arguments import Endpoint, Json, Limit, Shop, StackName, Utc, stack_at
+from orderwatch_cli.arguments import Endpoint, Json, Limit, Shop, StackName, Utc, own_name, stack_at
 from orderwatch_cli.filters import known_status, resolve_shop
 from orderwatch_cli.parameters import NamedShop, connected_shops
 from orderwatch_cli.shop_status import PolledShop, polled_shops
@@ -65,10 +65,16 @@ class BacklogOrder(BaseModel):
         currency: Currency of the price.
         url: The order in the shop's admin.
         alert_id: The alert about it; None: the baseline found it, so there was no alert.
+        order_id: Trackstar's ID of the order.
+        owner: Who has taken it.
+        taken_at: When it was taken.
+        snoozed_until: When its snooze ends; None: it is not snoozed.
+        note: What its owner wrote about it.
     """
 
     connection_id: str
     shop: str
+    order_id: str
     order_number: str
     status: str
     raw_status: str | None
@@ -81,6 +87,19 @@ class BacklogOrder(BaseModel):
     currency: str | None = None
     url: str | None = None
     alert_id: str | None = None
+    owner: str | None = None
+    taken_at: datetime | None = None
+    snoozed_until: datetime | None = None
+    note: str | None = None
+
+    @property
+    def is_unowned(self) -> bool:
+        """Whether nobody has taken or snoozed it."""
+        return self.owner is None and self.snoozed_until is None
+
+    def is_owned_by(self, name: str) -> bool:
+        """Whether the person with this name has taken it."""
+        return self.owner is not None and self.owner.casefold() == name.casefold()
 
 
 def shops(
@@ -153,6 +172,9 @@ def orders(
         str | None, typer.Option(metavar="STATUS", help="Status of the orders, such as exception.")
     ] = None,
     late: Annotated[bool, typer.Option("--late", help="Only open orders whose ship-by date has passed.")] = False,
+    mine: Annotated[bool, typer.Option("--mine", help="Only orders that you have taken (see `take`).")] = False,
+    unowned: Annotated[bool, typer.Option("--unowned", help="Only orders that nobody has taken or snoozed.")] = False,
+    snoozed: Annotated[bool, typer.Option("--snoozed", help="Only snoozed orders.")] = False,
     limit: Limit = 100,
     utc: Utc = False,
     stack_name: StackName = STACK_NAME,
@@ -166,21 +188,32 @@ def orders(
     """
     with stack_at(stack_name, endpoint_url) as stack:
         matching = backlog(stack, shop=shop, status=status, late=late)
+    name = own_name() if mine else None
+    matching = [
+        each
+        for each in matching
+        if (name is None or each.is_owned_by(name)) and (each.is_unowned or not unowned)
+        if each.snoozed_until or not snoozed
+    ]
     found = matching[:limit]
     if json:
         output.document(found)
         return
-    columns = ("shop", "order", "status", "raw status", "age", "ship by", "value")
+    columns = ("shop", "order", "status", "raw status", "age", "ship by", "value", "owner", "note")
     rows = [
-        (*(each.shop, each.order_number, _status(each), each.raw_status), *(each.age, each.ship_by, _value(each)))
+        (
+            *(each.shop, each.order_number, _status(each), each.raw_status, each.age, each.ship_by, _value(each)),
+            *(_owner(each, utc=utc), each.note),
+        )
         for each in found
     ]
-    what = f"{'late ' if late else ''}order{f' in status {status}' if status else ''}"
+    filters = {"late": late, "taken": mine, "unowned": unowned, "snoozed": snoozed}
+    what = "".join(f"{name} " for name, is_set in filters.items() if is_set) + "order"
     output.table(
         columns,
         rows,
-        empty=f"no {what} needs attention",
-        flexible=("shop", "raw status"),
+        empty=f"no {what}{f' in status {status}' if status else ''} needs attention",
+        flexible=("shop", "raw status", "owner", "note"),
         links=("order", [link(each.url) for each in found]),
         footer=_rest(len(matching) - len(found), "order"),
         utc=utc,
@@ -204,26 +237,28 @@ def backlog(
     shop = resolve_shop(stack, shop) if shop else None
     status = known_status(stack, status) if status else None
     connected = [each for each in connected_shops(stack) if shop in {None, each.connection_id}]
-    table, watched = _order_table(stack), stack.parameters.watched_statuses
+    table, watched, now = _order_table(stack), stack.parameters.watched_statuses, clock.now()
     found = [
         (order, each)
         for each in connected
         for order_id, row in table.needing_attention(each.connection_id).items()
-        if (order := SummaryRow(order_id, row, watched)) and status in {None, row.status}
+        if (order := SummaryRow(order_id, row, watched, now)) and status in {None, row.status}
         if order.is_late or not late
     ]
     found.sort(key=lambda each: each[0].urgency)
     polled = polled_shops(stack, {each.connection_id for _, each in found})
     as_of = {connection_id: each.data_as_of for connection_id, each in polled.items()}
-    return [_backlog_order(order, each, as_of=as_of.get(each.connection_id) or clock.now()) for order, each in found]
+    return [_backlog_order(order, each, as_of=as_of.get(each.connection_id) or now) for order, each in found]
 
 
 def _backlog_order(order: SummaryRow, shop: NamedShop, *, as_of: datetime) -> BacklogOrder:
     row, extract = order.row, order.extract
     passed = row.deadline_state.passed
+    ownership = order.ownership
     return BacklogOrder(
         connection_id=shop.connection_id,
         shop=shop.name or shop.connection_id,
+        order_id=order.id,
         order_number=row.order_number,
         status=row.status,
         raw_status=row.raw_status,
@@ -236,6 +271,10 @@ def _backlog_order(order: SummaryRow, shop: NamedShop, *, as_of: datetime) -> Ba
         currency=extract.currency,
         url=extract.url,
         alert_id=row.status_alert_id or row.deadline_state.deadline_alert_id,
+        owner=ownership.owner,
+        taken_at=ownership.taken_at,
+        snoozed_until=ownership.snoozed_until,
+        note=ownership.note,
     )
 
 
@@ -245,6 +284,12 @@ def _order_table(stack: Stack) -> OrderTable:
 
 def _status(order: BacklogOrder) -> str:
     return f"{order.status}, {order.deadline.removeprefix('order.')}" if order.deadline else order.status
+
+
+def _owner(order: BacklogOrder, *, utc: bool) -> str | None:
+    """`ana, snoozed until 2026-03-09 09:00 CET`."""
+    until = f"snoozed until {output.moment(order.snoozed_until, utc=utc)}" if order.snoozed_until else None
+    return ", ".join(filter(None, [order.owner, until])) or None
 
 
 def _value(order: BacklogOrder) -> str | None:

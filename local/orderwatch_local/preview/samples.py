@@ -1,4 +1,4 @@
-"""One sample alert a kind, and two of digests, for the preview and for the golden files of the tests."""
+"""One sample alert a kind, and three of digests, for the preview and for the golden files of the tests."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,9 +18,10 @@ from orderwatch.alerts.kinds import (
     severity_of,
 )
 from orderwatch.alerts.parts import AlertConnection, AlertLineItem, AlertOrder, AlertShipment, Backlog, BacklogOrder
-from orderwatch.deadlines.alerts import deadline_alert
-from orderwatch.deadlines.rules import Deadline, DeadlineRules
+from orderwatch.deadlines.alerts import Problem, deadline_alert, reminder_alert
+from orderwatch.deadlines.rules import Deadline, DeadlineRules, Reminder
 from orderwatch.errors import UnauthorizedError
+from orderwatch.ownership import Ownership
 from orderwatch.polling.connection_alerts import (
     health_alerts,
     new_status_alert,
@@ -207,7 +208,13 @@ def _other() -> Alert:
 
 
 def _recovered() -> Alert:
-    return order_alert("order.recovered", status="processing", previous_status="exception")
+    return order_alert(
+        "order.recovered",
+        status="processing",
+        previous_status="exception",
+        owner="Ana",
+        taken_at=NOW - timedelta(hours=3),
+    )
 
 
 def _deadline(kind: str, *, at: datetime, ship_by: datetime | None, status: str, **more: object) -> Alert:
@@ -226,6 +233,38 @@ def _deadline(kind: str, *, at: datetime, ship_by: datetime | None, status: str,
     order = order_alert("order.other", **facts | more, ship_by=ship_by).order
     assert order is not None  # noqa: S101 - every order alert has an order
     return deadline_alert(Deadline(at, kind), order=order, rules=rules, connection=SHOP, data_as_of=NOW)
+
+
+def _reminder(number: int = 1042) -> Alert:
+    rules = DeadlineRules(ZoneInfo("Europe/Berlin"), reminder_hours=24)
+    ana = Ownership("Ana", NOW - timedelta(days=3), note="The supplier answers on Wednesday.")
+    ownership = ana if number % 3 == 1 else Ownership()
+    since = NOW - timedelta(days=6)
+    order = order_alert(
+        "order.backordered",
+        id=f"gid-{number}",
+        number=str(number),
+        url=f"{ADMIN}/orders/{number}",
+        previous_status=None,
+        previous_status_since=None,
+        status_since=since,
+        raw_status="supplier_delayed",
+        total_price=Decimal(number) / 10,
+        line_items=(_SOCKS_LINE,),
+        owner=ownership.owner,
+        taken_at=ownership.taken_at,
+        note=ownership.note,
+    ).order
+    assert order is not None  # noqa: S101 - every order alert has an order
+    return reminder_alert(
+        Reminder(NOW, 2),
+        order=order,
+        problem=Problem(since),
+        ownership=ownership,
+        rules=rules,
+        connection=SHOP,
+        data_as_of=NOW,
+    )
 
 
 def _restocked(*, number: int = 1042) -> Alert:
@@ -392,8 +431,10 @@ SAMPLES: dict[str, Alert] = {
     ),
     "order.stuck": _deadline(KIND_STUCK, at=_TODAY_ENDS - timedelta(days=1), ship_by=None, status="confirmed"),
     "order.restocked": _restocked(),
+    "order.reminder": _reminder(),
     "order.digest": _digest(),
     "order.digest.restocked": group([_restocked(number=number) for number in range(1042, 1054)], threshold=5)[0].alert,
+    "order.digest.reminder": group([_reminder(number) for number in range(1042, 1049)], threshold=5)[0].alert,
     "connection.blocked": _blocked(),
     "connection.unauthorized": _unauthorized(),
     "connection.stale": _stale(),

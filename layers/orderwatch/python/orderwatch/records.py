@@ -12,8 +12,9 @@ from enum import StrEnum
 from typing import NamedTuple, Self
 
 from orderwatch.alerts.parts import MAX_TEXT, outstanding_units
-from orderwatch.deadlines.rules import NO_DEADLINE, DeadlineState
+from orderwatch.deadlines.rules import NO_DEADLINE, DeadlineRules, DeadlineState
 from orderwatch.model import Model
+from orderwatch.ownership import Ownership
 from orderwatch.reading.cursor import Cursor
 from orderwatch.sanitize import one_line
 from orderwatch.trackstar.connections import DEFAULT_SYNC_FREQUENCY
@@ -124,11 +125,12 @@ class StoredOrder:
         changes: Number of consecutive statuses seen, this one included.
         status_alert_id: The id of the alert about this status; None if there was none (baseline, unwatched status).
         ship_by: The ship-by date.
-        deadline_state: The order's next deadline, and the latest one that passed.
+        deadline_state: The order's next deadline and reminder, and the latest deadline that passed.
         extract: The encoded `Extract`; None if the order neither needs attention nor is at risk.
         older_copy: The older copy that the last readings showed instead, if any.
         restocked_at: For a backordered order: the end of the products' sync that showed everything in stock, as alerted
             or recorded by the baseline (rule 23); None: not yet in this backorder.
+        ownership: Who works on the order, while it needs attention in this status (rule 24).
     """
 
     status: str
@@ -144,6 +146,7 @@ class StoredOrder:
     extract: str | None = None
     older_copy: OlderCopy | None = None
     restocked_at: datetime | None = None
+    ownership: Ownership | None = None
 
     def is_counted(self, reading: datetime) -> bool:
         """Whether this reading, or a later one, has counted an older copy already."""
@@ -157,7 +160,20 @@ class StoredOrder:
 
     def without_attention(self) -> Self:
         """The row of an order that Trackstar no longer has."""
-        return replace(self, needs_attention=False, deadline_state=self.deadline_state._replace(due=None))
+        state = self.deadline_state._replace(due=None, reminder_at=None)
+        return replace(self, needs_attention=False, deadline_state=state, ownership=None)
+
+    def with_ownership(self, ownership: Ownership | None, rules: DeadlineRules | None, *, at: datetime) -> Self:
+        """The row after somebody took, snoozed or released the order: its reminders are counted anew.
+
+        Args:
+            ownership: Who works on it now.
+            rules: The rules of its shop; None: deadlines are not watched.
+            at: When that happened.
+        """
+        reminder_at = rules.next_reminder(ownership, after=at) if rules else None
+        state = self.deadline_state._replace(reminder_at=reminder_at, reminders=0)
+        return replace(self, ownership=ownership, deadline_state=state)
 
 
 class HealthState(StrEnum):

@@ -57,6 +57,8 @@ class PollOrdersSettings(_Settings):
     deadline_alerts: bool
     late_warning_hours: Annotated[int, Field(ge=0)]
     stuck_days: Annotated[int, Field(ge=0)]
+    reminder_hours: Annotated[int, Field(ge=0)]
+    max_reminders: Annotated[int, Field(ge=1)]
     restock_alerts: bool
     order_table_name: str
     connection_table_name: str

@@ -35,6 +35,7 @@ def _one_line(text: str) -> str:
 
 MAX_WARNING_HOURS = 720
 MAX_STUCK_DAYS = 365
+MAX_REMINDER_HOURS = 720
 MAX_HOLIDAYS = 1000
 """Dates. A Parameter Store value of 4 KB holds about 280, an advanced one of 8 KB about 600."""
 
@@ -75,6 +76,7 @@ class ShopSettings(Model):
         holidays: Dates on which its warehouse does not ship.
         late_warning_hours: Hours before the ship-by at which an order is at risk; 0: never.
         stuck_days: Business days in one status after which an order without a ship-by is stuck; 0: never.
+        reminder_hours: Business hours after which an order that still needs attention is alerted again; 0: never.
         warehouses: Names of its warehouses, by id. Trackstar's name applies to a warehouse that is not here.
     """
 
@@ -85,6 +87,7 @@ class ShopSettings(Model):
     holidays: Annotated[frozenset[date], Field(max_length=MAX_HOLIDAYS)] | None = None
     late_warning_hours: Annotated[int, Field(ge=0, le=MAX_WARNING_HOURS)] | None = None
     stuck_days: Annotated[int, Field(ge=0, le=MAX_STUCK_DAYS)] | None = None
+    reminder_hours: Annotated[int, Field(ge=0, le=MAX_REMINDER_HOURS)] | None = None
     warehouses: Annotated[dict[WarehouseId, WarehouseName], Field(max_length=MAX_WAREHOUSES)] | None = None
 
 

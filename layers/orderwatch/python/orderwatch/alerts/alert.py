@@ -59,9 +59,9 @@ class Alert(AlertPart):
     alert_id: str = Field(description="The same transition always has the same id; use it to drop duplicates.")
     kind: str = Field(
         description="`order.<status>`, `order.at_risk`, `order.late`, `order.stuck`, `order.restocked`, "
-        "`order.recovered`, `order.digest`, `connection.*`, `topic.*`, `watch.started`, `orders.quarantined`, "
-        "`orders.unreadable_values`, `products.blocked`, `status.new`, `status.unknown`, `settings.refused`, "
-        "`sync.refused`, `summary.daily`."
+        "`order.reminder`, `order.recovered`, `order.digest`, `connection.*`, `topic.*`, `watch.started`, "
+        "`orders.quarantined`, `orders.unreadable_values`, `products.blocked`, `status.new`, `status.unknown`, "
+        "`settings.refused`, `sync.refused`, `summary.daily`."
     )
     severity: Severity
     recipients: Recipients = Field(

@@ -11,7 +11,8 @@ KIND_STUCK = "order.stuck"
 DEADLINE_KINDS = frozenset({KIND_AT_RISK, KIND_LATE, KIND_STUCK})
 """Kinds about an order whose deadline passed."""
 KIND_RESTOCKED = "order.restocked"
-SAME_STATUS_KINDS = DEADLINE_KINDS | {KIND_RESTOCKED}
+KIND_REMINDER = "order.reminder"
+SAME_STATUS_KINDS = DEADLINE_KINDS | {KIND_RESTOCKED, KIND_REMINDER}
 """Kinds about an order whose status has not changed."""
 KIND_BLOCKED = "connection.blocked"
 KIND_UNAUTHORIZED = "connection.unauthorized"

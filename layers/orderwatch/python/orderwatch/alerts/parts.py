@@ -169,7 +169,8 @@ class AlertOrder(AlertPart):
     total_shipping: Number | None = None
     ship_by: datetime | None = Field(None, description="Midnight UTC means the end of that day in the shop's zone.")
     due_at: datetime | None = Field(
-        None, description="The deadline that passed, for `order.at_risk`, `order.late` and `order.stuck`."
+        None,
+        description="The deadline that passed, for `order.at_risk`, `order.late`, `order.stuck` and `order.reminder`.",
     )
     unreadable: tuple[str, ...] = Field(
         (),
@@ -189,6 +190,12 @@ class AlertOrder(AlertPart):
     )
     line_items: tuple[AlertLineItem, ...] = ()
     more_line_items: int = Field(0, ge=0, description="Number of order lines that are not listed here.")
+    owner: Line | None = Field(
+        None, description="Who took the order; for an order that has left the problem, who had it; null: nobody."
+    )
+    taken_at: datetime | None = None
+    snoozed_until: datetime | None = Field(None, description="No reminder before this time; null: not snoozed.")
+    note: str | None = Field(None, max_length=200, description="What its owner wrote about it.")
 
     def replace(self, **changes: Unpack[OrderChanges]) -> Self:
         """The order with other values in these fields."""
@@ -308,6 +315,7 @@ class DigestedOrder(ListedOrder):
     items: Number | None = Field(None, description="Units ordered, over all order lines; null: unknown.")
     outstanding: Number | None = Field(None, description="Units still to ship, over all order lines; null: unknown.")
     shipment_count: int | None = Field(None, ge=0, description="Number of shipments that have left; null: unknown.")
+    owner: Line | None = Field(None, description="Who took the order, or had it before it recovered; null: nobody.")
 
 
 class DigestedReason(AlertPart):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from orderwatch.aws.dynamodb import Action, batch_get, put_action, query, to_item
 from orderwatch.deadlines.rules import Deadline, DeadlineState
+from orderwatch.ownership import Ownership
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.records import OlderCopy, StoredOrder
 from orderwatch.trackstar.orders import Version, VersionClock
@@ -65,21 +66,51 @@ class OrderTable:
         row = _row(connection_id, write.order_id, write.stored)
         if write.expected is None:
             return put_action(self._name, row, condition="attribute_not_exists(order_key)", values={})
-        due = write.expected.deadline_state.due
+        version = write.expected.version
         return put_action(
             self._name,
             row,
-            condition="#version = :version AND #clock = :clock AND #status = :status AND #changes = :changes AND "
-            + ("due_at = :due_at" if due else "attribute_not_exists(due_at)"),
+            condition=f"#version = :version AND #clock = :clock AND {_unchanged(write.expected)}",
             values={
-                ":version": write.expected.version.at.isoformat(),
-                ":clock": str(write.expected.version.clock),
-                ":status": write.expected.status,
-                ":changes": write.expected.changes,
-                **({":due_at": due.at.isoformat()} if due else {}),
+                ":version": version.at.isoformat(),
+                ":clock": str(version.clock),
+                **_expected_values(write.expected),
             },
-            names={"#version": "version", "#clock": "version_clock", "#status": "status", "#changes": "changes"},
+            names={"#version": "version", "#clock": "version_clock", **_EXPECTED_NAMES},
         )
+
+    def set_ownership(self, connection_id: str, order_id: str, after: StoredOrder, *, expected: StoredOrder) -> bool:
+        """Write who works on an order, and its next reminder, if the order still needs attention (rule 24).
+
+        Nothing else of the row changes. A newer version of the same status does not matter.
+
+        Args:
+            connection_id: The connection.
+            order_id: The order.
+            after: The row with the new ownership (`StoredOrder.with_ownership`).
+            expected: The row that was read.
+
+        Returns:
+            False if the order no longer needs attention, or its status, owner or deadline is not as expected.
+        """
+        row = _row(connection_id, order_id, after)
+        new = {name: row.get(name) for name in _OF_OWNERSHIP}
+        kept = ", ".join(f"{name} = :new_{name}" for name, value in new.items() if value is not None)
+        gone = ", ".join(name for name, value in new.items() if value is None)
+        update = [f"SET {kept}"] * bool(kept) + [f"REMOVE {gone}"] * bool(gone)
+        values = {f":new_{name}": value for name, value in new.items()} | _expected_values(expected)
+        try:
+            self._client.update_item(
+                TableName=self._name,
+                Key=to_item({"order_key": row["order_key"]}),
+                UpdateExpression=" ".join(update),
+                ConditionExpression=f"attribute_exists(status_since) AND {_unchanged(expected)}",
+                ExpressionAttributeNames=_EXPECTED_NAMES,
+                ExpressionAttributeValues=to_item(values),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
 
     def _query(
         self, index: str, connection_id: str, *, until: datetime | None = None, **options: Any
@@ -92,12 +123,34 @@ class OrderTable:
         return [(row["order_key"].removeprefix(prefix), row) for row in rows]
 
 
+_EXPECTED_NAMES = {"#status": "status", "#changes": "changes"}
+_OF_OWNERSHIP = ("ownership", "due_at", "deadline_at", "reminder_at", "reminders")
+"""The attributes that change when somebody takes, snoozes or releases an order."""
+
+
+def _unchanged(expected: StoredOrder) -> str:
+    """The condition that a row has the status, the owner and the next deadline or reminder that were read."""
+    optional = {"due_at": expected.deadline_state.due_at, "ownership": expected.ownership}
+    parts = [f"{name} = :{name}" if value else f"attribute_not_exists({name})" for name, value in optional.items()]
+    return " AND ".join(["#status = :status AND #changes = :changes", *parts])
+
+
+def _expected_values(expected: StoredOrder) -> dict[str, Any]:
+    due_at = expected.deadline_state.due_at
+    return {
+        ":status": expected.status,
+        ":changes": expected.changes,
+        ":due_at": due_at.isoformat() if due_at else None,
+        ":ownership": _ownership_to_row(expected.ownership),
+    }
+
+
 def _row(connection_id: str, order_id: str, stored: StoredOrder) -> dict[str, Any]:
     deadline_state = stored.deadline_state
     return {
         "order_key": order_key(connection_id, order_id),
         # The key of the sparse indexes: `attention` contains rows with `status_since`, `due` those with `due_at`.
-        "connection_id": connection_id if stored.needs_attention or deadline_state.due else None,
+        "connection_id": connection_id if stored.needs_attention or deadline_state.due_at else None,
         "status_since": stored.status_since.isoformat() if stored.needs_attention else None,
         "status": stored.status,
         "raw_status": stored.raw_status,
@@ -112,13 +165,26 @@ def _row(connection_id: str, order_id: str, stored: StoredOrder) -> dict[str, An
         "older_copy": _older_copy_to_row(stored.older_copy),
         "restocked_at": stored.restocked_at.isoformat() if stored.restocked_at else None,
         "deadline_alert_id": deadline_state.deadline_alert_id,
-        **_deadline_attributes("due", deadline_state.due),
-        **_deadline_attributes("passed", deadline_state.passed),
+        "ownership": _ownership_to_row(stored.ownership),
+        **_due_attributes(deadline_state),
+        **_passed_attributes(deadline_state.passed),
     }
 
 
-def _deadline_attributes(name: str, deadline: Deadline | None) -> dict[str, str]:
-    return {f"{name}_at": deadline.at.isoformat(), f"{name}_kind": deadline.kind} if deadline else {}
+def _due_attributes(state: DeadlineState) -> dict[str, Any]:
+    """The next deadline and reminder. `due_at`, the key of the index, is the earlier of the two."""
+    due, due_at = state.due, state.due_at
+    return {
+        "due_at": due_at.isoformat() if due_at else None,
+        "due_kind": due.kind if due else None,
+        "deadline_at": due.at.isoformat() if due and due.at != due_at else None,
+        "reminder_at": state.reminder_at.isoformat() if state.reminder_at else None,
+        "reminders": state.reminders or None,
+    }
+
+
+def _passed_attributes(passed: Deadline | None) -> dict[str, str]:
+    return {"passed_at": passed.at.isoformat(), "passed_kind": passed.kind} if passed else {}
 
 
 def _stored(row: dict[str, Any]) -> StoredOrder:
@@ -132,10 +198,11 @@ def _stored(row: dict[str, Any]) -> StoredOrder:
         changes=int(row["changes"]),
         status_alert_id=row.get("status_alert_id"),
         ship_by=datetime.fromisoformat(row["ship_by"]) if "ship_by" in row else None,
-        deadline_state=DeadlineState(_deadline(row, "due"), _deadline(row, "passed"), row.get("deadline_alert_id")),
+        deadline_state=_deadline_state(row),
         extract=row.get("extract"),
         older_copy=_older_copy(row["older_copy"]) if "older_copy" in row else None,
         restocked_at=datetime.fromisoformat(row["restocked_at"]) if "restocked_at" in row else None,
+        ownership=_ownership(row["ownership"]) if "ownership" in row else None,
     )
 
 
@@ -147,7 +214,33 @@ def _older_copy(row: dict[str, Any]) -> OlderCopy:
     return OlderCopy(row["status"], int(row["readings"]), datetime.fromisoformat(row["last_reading"]))
 
 
-def _deadline(row: dict[str, Any], name: str) -> Deadline | None:
-    if f"{name}_at" not in row:
+def _deadline_state(row: dict[str, Any]) -> DeadlineState:
+    deadline_at = row.get("deadline_at") or row.get("due_at")
+    return DeadlineState(
+        due=_deadline(deadline_at, row.get("due_kind")),
+        passed=_deadline(row.get("passed_at"), row.get("passed_kind")),
+        deadline_alert_id=row.get("deadline_alert_id"),
+        reminder_at=datetime.fromisoformat(row["reminder_at"]) if "reminder_at" in row else None,
+        reminders=int(row.get("reminders", 0)),
+    )
+
+
+def _deadline(at: str | None, kind: str | None) -> Deadline | None:
+    return Deadline(datetime.fromisoformat(at), kind) if at and kind else None
+
+
+def _ownership_to_row(ownership: Ownership | None) -> dict[str, str] | None:
+    if ownership is None:
         return None
-    return Deadline(datetime.fromisoformat(row[f"{name}_at"]), row[f"{name}_kind"])
+    moments = {"taken_at": ownership.taken_at, "snoozed_until": ownership.snoozed_until}
+    texts = {"owner": ownership.owner, "note": ownership.note}
+    return {name: at.isoformat() for name, at in moments.items() if at} | {n: text for n, text in texts.items() if text}
+
+
+def _ownership(row: dict[str, str]) -> Ownership:
+    return Ownership(
+        owner=row.get("owner"),
+        taken_at=datetime.fromisoformat(row["taken_at"]) if "taken_at" in row else None,
+        snoozed_until=datetime.fromisoformat(row["snoozed_until"]) if "snoozed_until" in row else None,
+        note=row.get("note"),
+    )

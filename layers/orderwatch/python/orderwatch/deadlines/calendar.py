@@ -1,6 +1,6 @@
 """The ends of days and business days in the time zone of a shop, with daylight saving time."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 _DAY = timedelta(days=1)
@@ -65,3 +65,56 @@ def end_of_business_days(
         if left == 0:
             return end_of_day(day, zone)
     return None
+
+
+def after_business_hours(
+    since: datetime, hours: int, *, zone: tzinfo, working_days: Collection[int], holidays: Collection[date]
+) -> datetime | None:
+    """When a number of business hours has passed, in UTC; None if the calendar has too few.
+
+    Every hour of a business day is a business hour: 23 or 25 where clocks change.
+
+    Args:
+        since: When they begin.
+        hours: Number of hours, at least 1.
+        zone: The time zone of the days.
+        working_days: Business days of the week; Monday is 0.
+        holidays: Days that are not business days.
+
+    Raises:
+        OverflowError: It is later than the latest date.
+    """
+    left = timedelta(hours=hours)
+    for begin, end in _business_days(since, zone, working_days, holidays):
+        if end - begin >= left:
+            return begin + left
+        left -= end - begin
+    return None
+
+
+def business_time(
+    since: datetime, until: datetime, *, zone: tzinfo, working_days: Collection[int], holidays: Collection[date]
+) -> timedelta:
+    """The business hours between two times, counted as in `after_business_hours`.
+
+    Raises:
+        OverflowError: The times are later than the latest date.
+    """
+    total = timedelta()
+    for begin, end in _business_days(since, zone, working_days, holidays):
+        if begin >= until:
+            break
+        total += min(end, until) - begin
+    return total
+
+
+def _business_days(
+    since: datetime, zone: tzinfo, working_days: Collection[int], holidays: Collection[date]
+) -> Iterator[tuple[datetime, datetime]]:
+    """The begin and the end of each business day, in UTC; the first one begins at `since` if that is in it."""
+    begin, day = since.astimezone(UTC), since.astimezone(zone).date()
+    for _ in range(_LONGEST_SEARCH):
+        end = end_of_day(day, zone)
+        if day.weekday() in working_days and day not in holidays and begin < end:
+            yield begin, end
+        begin, day = max(begin, end), day + _DAY

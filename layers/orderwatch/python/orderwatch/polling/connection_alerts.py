@@ -70,6 +70,7 @@ _SETTINGS_OPTIONS = {
     "holidays": "--holidays-of PLACE",
     "late_warning_hours": "--late-warning-hours HOURS",
     "stuck_days": "--stuck-days DAYS",
+    "reminder_hours": "--reminder-hours HOURS",
 }
 """The option of `orderwatch settings` that sets a key again."""
 

@@ -1,7 +1,8 @@
 """From an observed order to its row and its alerts. Pure functions.
 
-An order is alerted if its observed status is watched and differs from the stored one. A deadline that passed is alerted
-if the observation has a watermark (rule 19), and stock that is back if it has a `Restock` (rule 23). The row and its
+An order is alerted if its observed status is watched and differs from the stored one. A deadline that passed, and a
+reminder that is due, is alerted if the observation has a watermark (rules 19 and 24), and stock that is back if it has
+a `Restock` (rule 23). The row and its
 alerts are one `OrderWrite`, which is written atomically.
 """
 
@@ -23,8 +24,17 @@ from orderwatch.alerts.parts import (
     AlertOrder,
     AlertShipment,
 )
-from orderwatch.deadlines.alerts import deadline_alert, describe_resolved, resolved_id
-from orderwatch.deadlines.rules import NO_DEADLINE, OPEN_STATUSES, DeadlineChange, Suppression, evaluate
+from orderwatch.deadlines.alerts import Problem, deadline_alert, describe_resolved, reminder_alert, resolved_id
+from orderwatch.deadlines.rules import (
+    NO_DEADLINE,
+    OPEN_STATUSES,
+    PROBLEM_KINDS,
+    DeadlineChange,
+    Suppression,
+    evaluate,
+    remind,
+)
+from orderwatch.ownership import Ownership
 from orderwatch.polling.restock_alert import Restock, restock_alert
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import Window, WindowKind
@@ -44,7 +54,7 @@ class Reason(StrEnum):
     STATUS_CHANGED = "status changed"
     SAME_STATUS = "new version of the same status"
     OLDER_COPY = "older copy that may be current"
-    STATE = "same version, other deadline, attention, stock or count of older copies"
+    STATE = "same version, other deadline, reminder, attention, stock or count of older copies"
     GONE = "gone from Trackstar"
     UNCHANGED = "unchanged"
     STALE = "stale version"
@@ -168,6 +178,7 @@ class OrderWrite:
         reason: Why the row is written.
         deadline_alert: The alert about a deadline that passed, if any.
         restock_alert: The alert about stock that is back, if any.
+        reminder_alert: The reminder, if one is due.
     """
 
     order_id: str
@@ -177,11 +188,13 @@ class OrderWrite:
     reason: Reason
     deadline_alert: Alert | None = None
     restock_alert: Alert | None = None
+    reminder_alert: Alert | None = None
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
         """The alerts that are written with the row."""
-        return tuple(alert for alert in (self.alert, self.deadline_alert, self.restock_alert) if alert)
+        every = (self.alert, self.deadline_alert, self.restock_alert, self.reminder_alert)
+        return tuple(alert for alert in every if alert)
 
 
 def detect(
@@ -225,11 +238,11 @@ def _without_older_copy(order: Order, stored: StoredOrder | None, observation: O
 
 
 def _matters(order: Order, stored: StoredOrder, observation: Observation) -> bool:
-    """Whether an older copy would change something: the status, the ship-by, or a deadline that has passed."""
+    """Whether an older copy would change something: the status, the ship-by, or a deadline or reminder that is due."""
     if (order.status, order.latest_ship_date) != (stored.status, stored.ship_by):
         return True
-    due, watermark = stored.deadline_state.due, observation.watermark
-    return due is not None and watermark is not None and due.at <= watermark
+    due_at, watermark = stored.deadline_state.due_at, observation.watermark
+    return due_at is not None and watermark is not None and due_at <= watermark
 
 
 def version_of(order: Order, stored: StoredOrder | None, observation: Observation) -> Version:
@@ -305,11 +318,11 @@ class Evaluation(NamedTuple):
         return after == (stored.deadline_state, stored.needs_attention, stored.restocked_at, stored.older_copy)
 
     def deadline_change(self) -> DeadlineChange:
-        """The change of the order's deadlines."""
+        """The change of the order's deadlines and reminders."""
         suppression = self.observation.suppression
         if self.reason is Reason.BEFORE_WATCH:  # nothing that passed before is alerted (rule 8)
             suppression = Suppression(self.observation.observed_at, is_recording=True)
-        return evaluate(
+        change = evaluate(
             self.stored.deadline_state if self.stored else NO_DEADLINE,
             self.policy.deadlines,
             status=self.order.status,
@@ -318,6 +331,28 @@ class Evaluation(NamedTuple):
             suppression=suppression,
             watermark=self.observation.watermark,
         )
+        return self._with_reminder(change, suppression)
+
+    def _with_reminder(self, change: DeadlineChange, suppression: Suppression | None) -> DeadlineChange:
+        """The change with what becomes of the order's reminders; an order that needs no attention has none."""
+        rules, same = self.policy.deadlines, self.same
+        if rules is None or not self.policy.needs_attention(self.order.status, change.state):
+            return change
+        recorded = suppression if suppression and suppression.is_recording else None
+        return remind(
+            change,
+            same.deadline_state if same and same.needs_attention and not recorded else NO_DEADLINE,
+            rules,
+            ownership=same.ownership if same else None,
+            now=recorded.until if recorded else self.observation.observed_at,
+            watermark=self.observation.watermark,
+        )
+
+    @property
+    def ownership(self) -> Ownership | None:
+        """Who works on the order in this status, without a snooze that has ended."""
+        known = self.same.ownership if self.same else None
+        return known.awake(self.observation.watermark) if known and self.observation.watermark else known
 
     def write(self, change: DeadlineChange) -> OrderWrite:
         """The order's new row, and its alerts."""
@@ -342,6 +377,7 @@ class Evaluation(NamedTuple):
             deadline_state=deadline_state,
             extract=Extract.of(order.details).to_json() if is_listed else None,
             restocked_at=restocked_at,
+            ownership=self.ownership if needs_attention else None,
         )
         reason = Reason.STATE if self.reason is Reason.UNCHANGED else self.reason
         is_new = restocked_at is not None and same is not None and same.restocked_at is None
@@ -353,6 +389,7 @@ class Evaluation(NamedTuple):
             reason=reason,
             deadline_alert=late,
             restock_alert=self._restock_alert() if is_new else None,
+            reminder_alert=self._reminder_alert(change),
         )
 
     def _status_alert(self, change: DeadlineChange) -> Alert | None:
@@ -404,6 +441,21 @@ class Evaluation(NamedTuple):
             data_as_of=self.observation.data_as_of,
         )
 
+    def _reminder_alert(self, change: DeadlineChange) -> Alert | None:
+        rules, passed = self.policy.deadlines, change.state.passed
+        if change.reminder is None or rules is None:
+            return None
+        is_passed = passed is not None and passed.kind in PROBLEM_KINDS and not self.policy.watches(self.order.status)
+        return reminder_alert(
+            change.reminder,
+            order=self._snapshot(),
+            problem=Problem(passed.at, passed.kind) if passed and is_passed else Problem(self.status_since),
+            ownership=self.same.ownership if self.same else None,
+            rules=rules,
+            connection=self.observation.connection,
+            data_as_of=self.observation.data_as_of,
+        )
+
     def _restock_alert(self) -> Alert | None:
         restock = self.observation.restock
         if restock is None or restock.is_baseline:
@@ -422,6 +474,7 @@ class Evaluation(NamedTuple):
         details = order.details
         lines = alert_lines(details)
         shipments = alert_shipments(details)
+        ownership = self._shown_ownership() or Ownership()
         return AlertOrder(
             id=order.id,
             number=order.number,
@@ -448,7 +501,17 @@ class Evaluation(NamedTuple):
             unknown_shipments=details.shipped_units.unknown,
             line_items=lines,
             more_line_items=len(details.line_items) - len(lines),
+            owner=ownership.owner,
+            taken_at=ownership.taken_at,
+            snoozed_until=ownership.snoozed_until,
+            note=ownership.note,
         )
+
+    def _shown_ownership(self) -> Ownership | None:
+        """Who works on the order, or worked on it until it left the problem. A new problem begins without an owner."""
+        if self.same or self.stored is None or self.policy.needs_attention(self.order.status):
+            return self.ownership
+        return self.stored.ownership
 
 
 def alert_lines(details: OrderDetails) -> tuple[AlertLineItem, ...]:

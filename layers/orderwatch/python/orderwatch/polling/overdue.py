@@ -1,7 +1,8 @@
-"""Alert missed deadlines (rule 19): read the orders again whose deadline has passed, and evaluate them.
+"""Alert missed deadlines (rule 19) and send reminders (rule 24): read the orders again that are due, and evaluate them.
 
-A deadline is alerted only after the order was read by its id, and only up to the end of the shop's last sync. So an
-order that Trackstar shows as shipped or cancelled is never alerted as late, even if an older page showed it as open.
+A deadline or a reminder is alerted only after the order was read by its id, and only up to the end of the shop's last
+sync. So an order that Trackstar shows as shipped or cancelled is never alerted as late or reminded about, even if an
+older page showed it as open.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,7 @@ def notify_overdue(
     reading: datetime,
     metrics: PollMetrics,
 ) -> tuple[ConnectionState, int]:
-    """Alert the deadlines that passed up to the watermark of the probe.
+    """Alert the deadlines and reminders that are due at the watermark of the probe.
 
     Args:
         vendor: Trackstar.

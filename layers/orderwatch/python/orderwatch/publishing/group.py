@@ -15,6 +15,7 @@ from orderwatch.alerts.kinds import (
     KIND_BACKORDERED,
     KIND_DIGEST,
     KIND_RECOVERED,
+    KIND_REMINDER,
     KIND_RESTOCKED,
     Severity,
     Urgency,
@@ -163,6 +164,7 @@ def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
         currency=order.currency,
         total_price=order.total_price,
         ship_by=order.ship_by,
+        owner=order.owner,
     )
 
 
@@ -212,7 +214,8 @@ def merge_alerts(groups: Sequence[Group]) -> list[Group]:
     """Merge the message about a deadline into the one about the status or stock of its order; digests do not change."""
     of_orders = [((each.alert.connection_id, each.alert.order.id), each) for each in groups if each.alert.order]
     deadlines = {key: each for key, each in of_orders if each.alert.kind in DEADLINE_KINDS}
-    statuses = {key: each for key, each in of_orders if each.alert.kind not in {*DEADLINE_KINDS, KIND_RECOVERED}}
+    others = {*DEADLINE_KINDS, KIND_RECOVERED, KIND_REMINDER}
+    statuses = {key: each for key, each in of_orders if each.alert.kind not in others}
     both = statuses.keys() & deadlines.keys()
     merged = {id(statuses[key]): _merged(statuses[key], deadlines[key]) for key in both}
     merged_away = {id(deadlines[key]) for key in both}

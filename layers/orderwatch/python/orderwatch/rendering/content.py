@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from orderwatch.alerts import kinds
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, SAME_STATUS_KINDS, TOPIC_KINDS
+from orderwatch.alerts.kinds import KIND_RECOVERED, SAME_STATUS_KINDS, TOPIC_KINDS
 from orderwatch.alerts.parts import MAX_TEXT, AlertOrder, Digest
 from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.clock import duration
@@ -40,6 +40,7 @@ _TAGS = {
     kinds.KIND_AT_RISK: "at risk",
     kinds.KIND_STUCK: "stuck",
     kinds.KIND_RESTOCKED: "in stock",
+    kinds.KIND_REMINDER: "reminder",
     kinds.KIND_BLOCKED: "shop blocked",
     kinds.KIND_UNAUTHORIZED: "access refused",
     kinds.KIND_STALE: "shop data stale",
@@ -150,6 +151,8 @@ def warning(alert: Alert) -> str | None:
 
 def _digest_headline(digest: Digest) -> str:
     orders = formatting.plural(digest.count, "order")
+    if digest.of_kind == kinds.KIND_REMINDER:
+        return f"{orders} still {'needs' if digest.count == 1 else 'need'} attention"
     if digest.of_kind == KIND_RECOVERED:
         return f"{orders} recovered"
     if digest.of_kind == kinds.KIND_RESTOCKED:
@@ -172,6 +175,8 @@ def _order_headline(alert: Alert, order: AlertOrder) -> str:
     number = formatting.order_number(order)
     if alert.kind == kinds.KIND_RESTOCKED:
         return f"Backordered order {number} {can_ship(alert, order)}"
+    if alert.kind == kinds.KIND_REMINDER:
+        return f"Order {number} still needs attention"
     if alert.kind != KIND_RECOVERED:
         merged = [condition(each.kind, order.status) for each in alert.merged]
         return f"Order {number} is {' and '.join([condition(alert.kind, order.status), *merged])}"
@@ -196,7 +201,7 @@ def _reason(alert: Alert, order: AlertOrder) -> str:
     if alert.kind == kinds.KIND_RESTOCKED:  # the shop's own reason can be that it lacks the stock
         return headline(alert)
     reason = formatting.reason(order.raw_status, order.status, with_code=True)
-    if alert.kind not in DEADLINE_KINDS:
+    if alert.kind not in SAME_STATUS_KINDS:
         return formatting.upper_first(reason) if reason else headline(alert)
     still = f"still {formatting.status_phrase(order.status)}"
     return formatting.upper_first(short_detail(alert) or (f"{still}: {reason}" if reason else still))
@@ -209,6 +214,10 @@ def explanation(alert: Alert) -> str | None:
         return None
     if alert.merged and alert.detail:
         return short_detail(alert)
+    if alert.kind == KIND_RECOVERED and order.owner:
+        return f"Taken by {formatting.clean(order.owner)}"
+    if alert.kind == kinds.KIND_REMINDER:
+        return lists.largest_shortfall(order) or formatting.reason(order.raw_status, order.status, with_code=True)
     if alert.kind == kinds.KIND_BACKORDERED:
         return lists.largest_shortfall(order) or lists.awaited_kit(order)
     return shipping.cancelled_shipments(order) if order.status == "cancelled" else None
@@ -271,7 +280,8 @@ def facts_of(alert: Alert) -> list[Fact]:
         times = [
             Fact(label, formatting.moment(at, zone, beside=order.seen_at), at) for label, at in moments.items() if at
         ]
-        return [number, shop, _status_fact(alert, order), *_money_facts(order), *_shipping_fact(order), *times]
+        state = [_status_fact(alert, order), *_ownership_facts(alert, order)]
+        return [number, shop, *state, *_money_facts(order), *_shipping_fact(order), *times]
     if alert.digest:
         return [shop]
     if alert.kind in TOPIC_KINDS:
@@ -290,6 +300,16 @@ def _status_fact(alert: Alert, order: AlertOrder) -> Fact:
     since = order.status_since
     shown = formatting.moment(since, formatting.zone_of(alert.connection), beside=order.seen_at) if since else None
     return Fact("Status", f"{status}{f' (since {shown})' if shown else ''}")
+
+
+def _ownership_facts(alert: Alert, order: AlertOrder) -> list[Fact]:
+    """`Taken by: Ana (since Wed 4 Mar 10:00 CET)`, until when it is snoozed, and the note."""
+    zone, until = formatting.zone_of(alert.connection), order.snoozed_until
+    since = formatting.moment(order.taken_at, zone, beside=order.seen_at) if order.taken_at else None
+    owner, note = formatting.clean(order.owner or ""), formatting.clean(order.note or "")
+    facts = [Fact("Taken by", f"{owner}{f' (since {since})' if since else ''}")] if owner else []
+    facts += [Fact("Snoozed until", formatting.moment(until, zone, beside=order.seen_at), until)] if until else []
+    return [*facts, *([Fact("Note", note)] if note else [])]
 
 
 def _previous_status(order: AlertOrder) -> str:

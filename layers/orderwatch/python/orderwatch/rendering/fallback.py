@@ -9,13 +9,19 @@ import re
 from collections.abc import Mapping
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_RESTOCKED, KIND_STUCK
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_REMINDER, KIND_RESTOCKED, KIND_STUCK
 from orderwatch.rendering.sns import Attribute, SnsMessage, attributes_of, for_programs, render
 from orderwatch.sanitize import one_line
 
 MAX_COPY_BYTES = 40_000
 """Maximum size of one copy of the JSON: three copies stay within 256 KB even if every character is escaped."""
-_CONDITIONS = {KIND_LATE: "late", KIND_AT_RISK: "at risk", KIND_STUCK: "stuck", KIND_RESTOCKED: "in stock"}
+_CONDITIONS = {
+    KIND_LATE: "late",
+    KIND_AT_RISK: "at risk",
+    KIND_STUCK: "stuck",
+    KIND_RESTOCKED: "in stock",
+    KIND_REMINDER: "reminder",
+}
 _MAX_TEXT = 200
 _MAX_LINK = 2048
 _MAX_DETAIL = 2000

@@ -137,7 +137,7 @@ def _notes(order: DigestedOrder, digest: Digest) -> list[str]:
         notes += [f"now {formatting.status_name(order.status)}"] if order.status else []
     if digest.status == "cancelled" and order.shipment_count:
         notes.append(shipments_phrase(order.shipment_count))
-    return notes
+    return [*notes, f"taken by {formatting.clean(order.owner)}"] if order.owner else notes
 
 
 def _digested_items(order: DigestedOrder, items: Decimal, digest: Digest) -> str:

@@ -115,6 +115,7 @@ _OF_MANY = {
     kinds.KIND_AT_RISK: "Make sure they ship in time.",
     kinds.KIND_STUCK: "Find out what is holding them up.",
     kinds.KIND_RESTOCKED: "Ship them: everything that is still to ship is in stock.",
+    kinds.KIND_REMINDER: "Resolve them, or have somebody take them.",
     KIND_RECOVERED: "No action needed. The problems are resolved.",
 }
 """Steps for a digest, by the kind of its orders."""
@@ -167,6 +168,9 @@ def _digest_step(alert: Alert, digest: Digest) -> str:
 
 
 def _order_step(kind: str, alert: Alert, order: AlertOrder) -> str:
+    if kind == kinds.KIND_REMINDER:  # the step of what it reminds about
+        is_late = formatting.urgency(alert) is Urgency.OVERDUE
+        kind = kinds.KIND_LATE if is_late else f"order.{order.status}"
     if kind == KIND_RECOVERED and formatting.urgency(alert) is not Urgency.NONE:
         return "Ship it first: the problem is resolved, but the ship-by is near or has passed."
     if found := _shipping_step(kind, alert, order):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, KIND_RESTOCKED, Severity
+from orderwatch.alerts.kinds import DEADLINE_KINDS, KIND_RECOVERED, KIND_REMINDER, KIND_RESTOCKED, Severity
 from orderwatch.alerts.parts import AlertOrder
 from orderwatch.rendering import content, formatting, lists, next_steps, shipping
 
@@ -62,6 +62,8 @@ def _what(alert: Alert) -> str:
         return f"Order {_number(order)} recovered"
     if alert.kind == KIND_RESTOCKED:
         return f"Backordered order {_number(order)} {content.can_ship(alert, order)}"
+    if alert.kind == KIND_REMINDER:
+        return f"Order {_number(order)} still needs attention"
     merged = [f" and {content.condition(each.kind, order.status)}" for each in alert.merged]
     condition = formatting.clip(formatting.ascii_fold(content.condition(alert.kind, order.status)), _MAX_STATUS)
     return f"Order {_number(order)} is {condition}{''.join(merged)}"
@@ -85,7 +87,7 @@ def _reason(alert: Alert) -> str:
         text = f"now {formatting.status_phrase(order.status)}"
     elif alert.kind == KIND_RESTOCKED:
         text = None
-    elif alert.kind in DEADLINE_KINDS:
+    elif alert.kind in {*DEADLINE_KINDS, KIND_REMINDER}:
         text = ", ".join(filter(None, [content.decision(alert).reason, shipping.still_to_ship_count(order)]))
     else:
         reason = formatting.reason(order.raw_status, order.status)

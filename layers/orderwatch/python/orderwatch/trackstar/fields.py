@@ -25,9 +25,9 @@ from pydantic import (
 from pydantic_core import core_schema, from_json
 
 from orderwatch.model import Model
+from orderwatch.privacy import mask_contacts, mask_number, strip_private
 from orderwatch.sanitize import one_line, replace_surrogates, unescape_html
 from orderwatch.trackstar.numbers import read_number
-from orderwatch.trackstar.privacy import mask_contacts, mask_number, strip_private
 from orderwatch.trackstar.values import day_or_moment, in_utc, is_plausible, read_date
 
 MAX_TEXT_LENGTH = 2048

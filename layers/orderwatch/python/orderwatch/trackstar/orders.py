@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from orderwatch.model import Model, flaws_in_words
+from orderwatch.privacy import EMAIL, mask_contacts
 from orderwatch.sanitize import REPLACEMENT, one_line
 from orderwatch.statuses import DOCUMENTED_STATUSES, MAX_STATUS_LENGTH, normalize_status
 from orderwatch.trackstar.fields import (
@@ -41,7 +42,6 @@ from orderwatch.trackstar.fields import (
     Url,
     parse_json,
 )
-from orderwatch.trackstar.privacy import EMAIL, mask_contacts
 from orderwatch.trackstar.shipments import ProductLine, Shipment, ShippedUnits, ShippingGroup, shipped_units
 
 PAGE_SIZE = 1000
