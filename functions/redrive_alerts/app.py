@@ -67,10 +67,12 @@ def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: Lambd
     """
     now, outbox = clock.now(), delivery.outbox
     overdue_since = now - OVERDUE_AFTER
-    overdue = {*outbox.pending_since_before(overdue_since), *outbox.held(until=overdue_since)}
+    held = outbox.held()
+    overdue = {*outbox.pending_since_before(overdue_since), *(key for key, end in held.items() if end < overdue_since)}
     late = batched(outbox.pending_since_before(now - PENDING_FOR), BATCH, strict=False)
     redriven = _publish(late, delivery, settings, context)
-    released = _publish(_held_batches(outbox.held(until=now), settings), delivery, settings, context, was_held=True)
+    ended = _held_batches((key for key, end in held.items() if end <= now), settings)
+    released = _publish(ended, delivery, settings, context, was_held=True)
     overdue -= {*redriven.sent_keys, *released.sent_keys}
     count_nonzero({"AlertsOverdue": len(overdue), "AlertsRedriven": redriven.sent})
     redriven += released

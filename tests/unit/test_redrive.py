@@ -155,9 +155,9 @@ def test_held_alerts_are_overdue_15_minutes_after_their_quiet_hours(
 ) -> None:
     redrive.hold(backorders(2), minutes=60)
     redrive.sns.is_down = True
-    redrive.run(after=74)
+    redrive.run(after=75)
     assert counted("AlertsOverdue", capsys) == []
-    redrive.run(after=2)
+    redrive.run(after=1)
     assert counted("AlertsOverdue", capsys) == [2.0]
     redrive.sns.is_down = False
     assert redrive.run() == {"sent": 2, "unsent": 0}

@@ -107,9 +107,9 @@ def redrive_alerts(stack: Stack) -> Redriven:
     answer = stack.invoke(Function.REDRIVE_ALERTS, {})
     table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
     now = clock.now()
-    due = len(table.held(until=now))
-    pending = sum(1 for _ in table.pending_since_before(now)) + due
-    return Redriven(**answer, still_pending=pending, held=len(table.held()) - due)
+    held = [end > now for end in table.held().values()]
+    pending = sum(1 for _ in table.pending_since_before(now)) + held.count(False)
+    return Redriven(**answer, still_pending=pending, held=held.count(True))
 
 
 def redrive_dead_letters(stack: Stack, name: str) -> Moved:

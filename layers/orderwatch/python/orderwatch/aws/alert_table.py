@@ -124,15 +124,10 @@ class AlertTable:
         """The pending alerts that were written before that time, oldest first, without those of `held`."""
         return self._written_before(moment, PENDING_PARTITIONS)
 
-    def held(self, *, until: datetime | None = None) -> list[AlertKey]:
-        """The pending alerts that wait, or waited, for the end of quiet hours, in the order of writing.
-
-        Args:
-            until: Only those whose quiet hours end by then; None: all.
-        """
+    def held(self) -> dict[AlertKey, datetime]:
+        """The pending alerts that wait or waited for the end of quiet hours, in the order of writing, with that end."""
         rows = self.rows(self._written_before(clock.now(), HELD_PARTITIONS))
-        ends = [(row.key, row.deliver_after) for row in rows if row.state == PENDING]
-        return [key for key, end in ends if until is None or end is None or end <= until]
+        return {row.key: row.deliver_after for row in rows if row.state == PENDING and row.deliver_after}
 
     def _written_before(self, moment: datetime, partitions: Iterable[str]) -> Iterator[AlertKey]:
         condition = "pending = :pending AND created_at < :moment"
