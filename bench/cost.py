@@ -21,7 +21,7 @@ import httpx
 from bench.prices import DAYS_A_MONTH, PRICES, billed, standing_parts, used_parts
 from bench.report import Say, Section, Target, markdown
 from orderwatch.alerts.alert import AlertKey
-from orderwatch.aws.alert_table import PENDING_PARTITIONS
+from orderwatch.aws.alert_table import HELD_PARTITIONS, PENDING_PARTITIONS
 from orderwatch.observability import logger, metrics
 from orderwatch.polling.metrics import PollMetrics
 from orderwatch.polling.schedule import poll_reason
@@ -343,7 +343,7 @@ def besides(shops: int, *, polls: int) -> Counter[str]:
     looked += math.ceil(shops / LISTED) * SECONDS["Trackstar"]
     listing = billed(math.ceil(PARAMETERS * shops / NAMES) * SECONDS["SSM"], 0, megabytes=256)
     dispatch = billed(looked, PROCESSOR_AN_INVOCATION + PROCESSOR_AN_ORDER * shops, megabytes=256)
-    queries = 2 * len(PENDING_PARTITIONS)
+    queries = 2 * len(PENDING_PARTITIONS) + len(HELD_PARTITIONS)
     redrive = billed((queries + 1) * SECONDS["DynamoDB"] + 2 * SECONDS["SNS"], PROCESSOR_AN_INVOCATION, megabytes=256)
     invocations = TICKS_A_DAY + REDRIVES_A_DAY
     day: dict[str, float] = {

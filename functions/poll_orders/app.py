@@ -24,6 +24,7 @@ from orderwatch.observability import count_response, logger, metrics
 from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.poll import alert_poll_failing, poll
 from orderwatch.polling.sync import request_sync
+from orderwatch.quiet_hours import QuietHours
 from orderwatch.reading.policy import Policy
 from orderwatch.settings import PollOrdersSettings, read_settings
 from orderwatch.shop_settings import ShopSettings, time_zone
@@ -46,14 +47,15 @@ class _Adapters:
         self.trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
         self.connections = ConnectionTable(self._dynamodb, settings.connection_table_name)
 
-    def store(self, has_time: Callable[[], bool]) -> PollStore:
-        """The tables, whose throttled requests are repeated as long as there is time."""
-        client = patient(self._dynamodb, has_time)
+    def store(self, context: LambdaContext, quiet_hours: QuietHours | None = None) -> PollStore:
+        """The tables of a shop with these quiet hours; throttled requests are repeated as long as there is time."""
+        client = patient(self._dynamodb, lambda: _seconds_left(context) > GIVE_UP_BEFORE)
         return PollStore(
             client,
             orders=OrderTable(client, self._settings.order_table_name),
             connections=ConnectionTable(client, self._settings.connection_table_name),
             alerts=AlertTable(client, self._settings.alert_table_name),
+            quiet_hours=quiet_hours,
         )
 
 
@@ -116,13 +118,12 @@ def _attempt(
     restart: bool,
 ) -> PollMetrics:
     adapters = _adapters(settings)
-    store = adapters.store(lambda: _seconds_left(context) > GIVE_UP_BEFORE)
     if int(attributes["ApproximateReceiveCount"]) > 1:  # the previous attempt failed or was killed
         connection = _connection(connection_id, adapters.parameters.connection(connection_id), settings)
         stalled_after = timedelta(minutes=settings.stalled_after_minutes)
-        alert_poll_failing(connection, store=store, stalled_after=stalled_after)
+        alert_poll_failing(connection, store=adapters.store(context), stalled_after=stalled_after)
     requested_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
-    once = partial(_poll, connection_id, requested_at, settings, adapters, context, store=store, restart=restart)
+    once = partial(_poll, connection_id, requested_at, settings, adapters, context, restart=restart)
     return _with_current_secrets(connection_id, adapters.parameters, once)
 
 
@@ -148,11 +149,11 @@ def _poll(
     adapters: _Adapters,
     context: LambdaContext,
     *,
-    store: PollStore,
     restart: bool,
 ) -> PollMetrics:
     parameters = adapters.parameters.connection(connection_id)
     connection = _connection(connection_id, parameters, settings)
+    store = adapters.store(context, QuietHours.of(parameters.settings, zone=time_zone(settings.time_zone)))
     vendor = adapters.trackstar.client_of(
         connection_id,
         api_key=adapters.parameters.api_key(),

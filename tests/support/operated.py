@@ -364,12 +364,14 @@ class Operated:
         client = moto_client("dynamodb")
         client.transact_write_items(TransactItems=[OrderTable(client, "OrderTable").write_action(connection_id, move)])
 
-    def write_alert(self, alert: Alert, *, ago: timedelta = timedelta(), sent: bool = True) -> None:
+    def write_alert(
+        self, alert: Alert, *, ago: timedelta = timedelta(), sent: bool = True, held_until: datetime | None = None
+    ) -> None:
         """Write an alert's row."""
         client = moto_client("dynamodb")
         table = AlertTable(client, "AlertTable")
         with set_back(ago):
-            action: Any = table.put_action(alert)
+            action: Any = table.put_action(alert, deliver_after=held_until)
             client.put_item(TableName="AlertTable", Item=action["Put"]["Item"])  # quicker than a transaction of moto's
             if sent:
                 table.mark_sent(alert.key, message_id="message-1")

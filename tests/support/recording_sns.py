@@ -77,4 +77,6 @@ def alert_ids_in(body: dict[str, Any]) -> list[str]:
     """The ids of the alerts in one message."""
     digest = body.get("digest")
     merged = [each["alert_id"] for each in body.get("merged", ())]
-    return [order["alert_id"] for order in digest["orders"]] if digest else [body["alert_id"], *merged]
+    if digest:
+        return [each for order in digest["orders"] for each in (order["alert_id"], *order["merged"])]
+    return [body["alert_id"], *merged]

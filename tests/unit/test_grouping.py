@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from moto.sns.utils import FilterPolicyMatcher
 
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_RESTOCKED, Severity
+from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_RECOVERED, KIND_RESTOCKED, KIND_STUCK, Severity
 from orderwatch.alerts.parts import AlertLineItem, Digest, DigestedProduct
-from orderwatch.publishing.group import Group, group, merge_alerts
+from orderwatch.publishing.group import Group, group, merge_alerts, messages_of
 from orderwatch.rendering.fallback import plain
 from orderwatch.rendering.sns import render
 from orderwatch_local.preview.samples import NOW, SAMPLES, order_alert
@@ -314,3 +314,76 @@ def test_every_channel_and_filter_sees_both_kinds() -> None:
 def matches(kind: str, attributes: Any) -> bool:
     given = {name: {"Type": each.type, "Value": each.value} for name, each in attributes.items()}
     return bool(FilterPolicyMatcher({"kind": [kind]}, "MessageAttributes").matches(given, ""))
+
+
+# An order that recovered before its alerts were sent
+
+BEGAN = NOW - 3 * HOUR
+
+
+def problem(kind: str = "order.backordered", *, of: str = "1", status: str = "backordered") -> Alert:
+    return order_alert(kind, alert_id=f"{kind}-{of}", id=of, status=status, previous_status=None, status_since=BEGAN)
+
+
+def recovery(was: str | None = "backordered", *, of: str = "1", **fields: object) -> Alert:
+    ended: dict[str, object] = {"status": "processing", "status_since": NOW} if was else {"status_since": BEGAN}
+    previous = {"previous_status": was, "previous_status_since": BEGAN if was else None}
+    return order_alert(KIND_RECOVERED, alert_id=f"recovered-{of}", id=of, **previous | ended | fields)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_order_that_recovered_is_one_message(is_first: bool) -> None:
+    before, after = problem(), recovery()
+    [only] = messages_of([before, after] if is_first else [after, before], threshold=5)
+    assert only.members == (before, after)
+    assert (only.alert.kind, only.alert.severity) == (KIND_RECOVERED, Severity.INFO)
+    message = render(only.alert)
+    assert "was backordered and is now processing" in message.bodies["email"]
+    assert alert_ids_in(json.loads(message.bodies["sqs"])) == ["recovered-1", "order.backordered-1"]
+    assert matches("order.backordered", message.attributes)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (problem(KIND_STUCK, status="processing"), recovery("processing")),
+        (problem(KIND_STUCK, status="processing"), recovery(None, status="processing")),
+        (problem(KIND_RESTOCKED), recovery()),
+    ],
+    ids=["stuck and moved", "stuck and dated", "restocked"],
+)
+def test_every_problem_that_ended_with_it_is_merged(before: Alert, after: Alert) -> None:
+    assert [each.members for each in messages_of([before, after], threshold=5)] == [(before, after)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        problem("order.exception", status="backordered"),
+        problem(KIND_AT_RISK),
+        problem(of="2"),
+        problem().model_copy(update={"connection_id": "another"}),
+        order_alert("order.backordered", alert_id="again", id="1", status="backordered", status_since=NOW),
+        order_alert("order.cancelled", alert_id="cancelled", id="1", status="cancelled", status_since=BEGAN),
+    ],
+    ids=["critical", "at risk", "another order", "another shop", "backordered again", "another status"],
+)
+def test_another_problem_keeps_its_own_message(other: Alert) -> None:
+    assert [each.members for each in messages_of([other, recovery()], threshold=5)] == [(other,), (recovery(),)]
+
+
+def test_a_resolved_deadline_leaves_the_status_of_the_order() -> None:
+    found = messages_of([problem(), recovery(None, status="backordered")], threshold=5)
+    assert [each.alert.kind for each in found] == ["order.backordered", KIND_RECOVERED]
+
+
+def test_a_digest_names_recovered_orders_only_once() -> None:
+    before, after = [problem(of=str(n)) for n in range(9)], [recovery(of=str(n)) for n in range(6)]
+    still, recovered = sorted(messages_of([*before, *after], threshold=2), key=lambda each: len(each.members))
+    assert (still.alert.digest, recovered.alert.digest) != (None, None)
+    assert still.members == tuple(before[6:])
+    assert {each.key for each in recovered.members} == {each.key for each in (*before[:6], *after)}
+    email = render(recovered.alert).bodies["email"]
+    assert "6 orders recovered" in email
+    assert email.count("was backordered") == 6
+    assert len(alert_ids_in(json.loads(render(recovered.alert).bodies["sqs"]))) == 12

@@ -129,7 +129,7 @@ def test_a_bug_leaves_no_lease_behind(desk: Desk, keys: list[AlertKey], monkeypa
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr("orderwatch.publishing.publish.group", explode)
+        patch.setattr("orderwatch.publishing.publish.messages_of", explode)
         with pytest.raises(RuntimeError):
             desk.publish(keys)
     assert desk.publish(keys).sent == 3

@@ -1,6 +1,7 @@
 """redrive_alerts: which pending alerts it sends, what it counts as overdue, and the subscriptions that it checks."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -8,12 +9,15 @@ from typing import Any, cast
 import pytest
 
 from functions.redrive_alerts import app
+from orderwatch.alerts.alert import Alert
 from orderwatch.aws.sns import Delivery, Subscriptions
 from orderwatch.settings import RedriveAlertsSettings
+from tests.support.alerts import alert_of
 from tests.support.lambda_context import lambda_context
 from tests.support.recording_sns import ARN, RecordingSns
 from tests.support.sending import Desk
 
+MINUTE = timedelta(minutes=1)
 SETTINGS = RedriveAlertsSettings(
     alert_table_name="alerts",
     pace_table_name="pace",
@@ -42,6 +46,15 @@ class Redrive(Desk):
         """One scheduled run, some minutes after the last one."""
         self.clock.advance(timedelta(minutes=after))
         return dict(cast("Any", app.handler({}, lambda_context(seconds_left=seconds_left))))
+
+    def hold(self, alerts: Sequence[Alert], *, minutes: int) -> None:
+        """Put alerts that wait for quiet hours that end in some minutes."""
+        for alert in alerts:
+            action: Any = self.tables.alerts.put_action(alert, deliver_after=self.clock.now() + minutes * MINUTE)
+            self.tables.client.transact_write_items(TransactItems=[action])
+
+    def states(self) -> set[str]:
+        return {row["state"]["S"] for row in self.tables.rows("AlertTable")}
 
 
 @pytest.fixture
@@ -104,3 +117,82 @@ def test_subscriptions_are_checked_in_every_run(redrive: Redrive, capsys: pytest
     [alert] = redrive.tables.all_alerts()
     assert (alert.kind, alert.connection.id) == ("topic.no_subscribers", "AlertTopic")
     assert '"TopicsWithoutSubscribers":[1.0]' in capsys.readouterr().out.replace(" ", "")
+
+
+# Alerts that wait for the end of quiet hours
+
+
+def backorders(count: int, *, shop: str = "conn_a") -> list[Alert]:
+    return [alert_of(f"{shop}-{number}", status="backordered", connection_id=shop) for number in range(count)]
+
+
+def test_held_alerts_wait_without_an_attempt(redrive: Redrive, capsys: pytest.CaptureFixture[str]) -> None:
+    held = backorders(2)
+    redrive.hold(held, minutes=60)
+    result = redrive.publish([alert.key for alert in held])
+    assert (result.sent, result.unsent_keys) == (0, []), "the stream is done with them"
+    assert redrive.run(after=59) == {"sent": 0, "unsent": 0}
+    assert [row["attempts"]["N"] for row in redrive.tables.rows("AlertTable")] == ["0", "0"]
+    assert counted("AlertsOverdue", capsys) == []
+    assert redrive.run(after=1) == {"sent": 2, "unsent": 0}
+    assert redrive.states() == {"sent"}
+    assert not redrive.tables.alerts.held()
+
+
+def test_held_alerts_that_are_sent_are_neither_redriven_nor_delayed(
+    redrive: Redrive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redrive.hold(backorders(2), minutes=60)
+    redrive.run(after=74)
+    assert redrive.states() == {"sent"}
+    assert not {"AlertsRedriven", "DeliveryDelay"} & {
+        name for line in capsys.readouterr().out.splitlines() for name in json.loads(line)
+    }
+
+
+def test_held_alerts_are_overdue_15_minutes_after_their_quiet_hours(
+    redrive: Redrive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redrive.hold(backorders(2), minutes=60)
+    redrive.sns.is_down = True
+    redrive.run(after=75)
+    assert counted("AlertsOverdue", capsys) == []
+    redrive.run(after=1)
+    assert counted("AlertsOverdue", capsys) == [2.0]
+    redrive.sns.is_down = False
+    assert redrive.run() == {"sent": 2, "unsent": 0}
+    assert counted("AlertsOverdue", capsys) == []
+
+
+def test_the_held_alerts_of_each_shop_become_digests(redrive: Redrive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "read_settings", lambda model: SETTINGS.model_copy(update={"digest_threshold": 5}))
+    in_turns = [each for pair in zip(backorders(70), backorders(70, shop="conn_b"), strict=True) for each in pair]
+    redrive.hold(in_turns, minutes=60)
+    assert redrive.run(after=60) == {"sent": 140, "unsent": 0}
+    assert [body["digest"]["count"] for body in redrive.sns.taken] == [70, 70]
+
+
+def test_no_held_alert_is_lost_if_redrive_is_down_for_a_day(redrive: Redrive) -> None:
+    held = backorders(5)
+    redrive.hold(held, minutes=60)
+    redrive.publish_later([alert.key for alert in held], seconds=0)
+    assert redrive.run(after=60 * 25) == {"sent": 5, "unsent": 0}
+    assert redrive.run(after=15) == {"sent": 0, "unsent": 0}
+    assert sorted(redrive.sns.sent_ids()) == sorted(alert.alert_id for alert in held)
+
+
+def test_late_alerts_are_sent_before_held_ones(redrive: Redrive) -> None:
+    held = backorders(1)
+    redrive.hold(held, minutes=60)
+    redrive.clock.advance(49 * MINUTE)
+    [late] = redrive.put(shop="conn_b")
+    redrive.run(after=11)
+    assert redrive.sns.sent_ids() == [late.alert_id, held[0].alert_id]
+
+
+@pytest.mark.parametrize(("seconds_left", "sent"), [(119.9, 0), (120.0, 3)])
+def test_no_batch_of_held_alerts_starts_in_the_last_two_minutes(
+    redrive: Redrive, seconds_left: float, sent: int
+) -> None:
+    redrive.hold(backorders(3), minutes=60)
+    assert redrive.run(after=60, seconds_left=seconds_left) == {"sent": sent, "unsent": 0}

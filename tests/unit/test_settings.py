@@ -84,6 +84,18 @@ def test_what_a_shop_can_set() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("20:00-07:00", "20:00-07:00"),
+        (" 9:30 - 17:05 ", "09:30-17:05"),
+        ("20:00-7:00  Working days", "20:00-07:00 working days"),
+    ],
+)
+def test_quiet_hours_are_stored_in_one_form(text: str, stored: str) -> None:
+    assert ShopSettings.model_validate({"quiet_hours": text}).quiet_hours == stored
+
+
+@pytest.mark.parametrize(
     ("text", "named"),
     [
         ("", "no JSON object"),
@@ -98,6 +110,13 @@ def test_what_a_shop_can_set() -> None:
         ('{"late_warning_hours": -1}', "late_warning_hours"),
         ('{"late_warning_hours": 721}', "late_warning_hours"),
         ('{"stuck_days": 366}', "stuck_days"),
+        ('{"quiet_hours": "passwd"}', "quiet_hours: must be written like 20:00-07:00 or"),
+        ('{"quiet_hours": "24:00-07:00"}', "quiet_hours: must be written like"),
+        ('{"quiet_hours": "20:00-07:60"}', "quiet_hours: must be written like"),
+        ('{"quiet_hours": "20-7"}', "quiet_hours: must be written like"),
+        ('{"quiet_hours": "20:00-07:00 weekdays"}', "quiet_hours: must be written like"),
+        ('{"quiet_hours": "20:00-20:00"}', "quiet_hours: must begin and end at different times"),
+        ('{"quiet_hours": 20}', "quiet_hours: must be a text"),
         ('{"warehouses": ["passwd"]}', "warehouses: must be an object"),
         ('{"warehouses": {"passwd": null}}', "warehouses: must be a text"),
         ('{"warehouses": {"passwd": " "}}', "warehouses: is empty"),

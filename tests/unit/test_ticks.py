@@ -428,3 +428,14 @@ def test_a_poll_logs_its_counts_and_sends_those_with_alarms(
     assert {each["kind"] for each in metrics if "Transitions" in each} == {"order.exception", "order.cancelled"}
     written = {alert_id for record in logged for alert_id in record.get("alert_ids", ())}
     assert written == {alert.alert_id for alert in running.latest}
+
+
+def test_an_alert_in_quiet_hours_waits_unless_it_is_critical(running: Functions) -> None:
+    running.parameters.settings = ShopSettings(quiet_hours="20:00-22:00", time_zone="Asia/Tokyo")  # 11:00 to 13:00 UTC
+    running.world.place("2")
+    running.world.move("1", "backordered")
+    running.world.move("2", "exception")
+    assert sorted(running.poll()) == ["order.backordered", "order.exception"]
+    rows = running.world.tables.rows("AlertTable")
+    held = {row["kind"]["S"]: row["deliver_after"]["S"] for row in rows if "deliver_after" in row}
+    assert held == {"order.backordered": (NOON + 60 * MINUTE).isoformat()}

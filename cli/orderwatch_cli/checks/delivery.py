@@ -221,7 +221,9 @@ def _age(stack: Stack, queue: Resource) -> timedelta | None:
 def check_pending_alerts(stack: Stack) -> Iterator[Finding]:
     """Check that no pending alert is overdue."""
     table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
-    overdue = sum(1 for _ in table.pending_since_before(clock.now() - OVERDUE_AFTER))
+    overdue_since = clock.now() - OVERDUE_AFTER
+    overdue = sum(1 for _ in table.pending_since_before(overdue_since))
+    overdue += sum(end < overdue_since for end in table.held().values())
     if overdue:
         found = f"{plural(overdue, 'alert')} pending for more than {duration(OVERDUE_AFTER)}"
         log = stack.commands.own("logs publish-alerts")

@@ -18,7 +18,7 @@ from orderwatch.aws.alert_table import AlertRow, AlertTable
 from orderwatch.clock import duration
 from orderwatch.errors import OrderwatchError
 from orderwatch.publishing.enrich import without_details
-from orderwatch.publishing.group import group, merge_alerts
+from orderwatch.publishing.group import messages_of
 from orderwatch.rendering import email, slack, sms
 from orderwatch.rendering.formatting import plural
 from orderwatch.rendering.sns import json_body, with_texts
@@ -53,6 +53,7 @@ class ListedAlert(BaseModel):
         detail: Text of an alert about a connection or a deadline.
         state: `pending` or `sent`.
         created_at: Our clock when it was written.
+        deliver_after: The end of the quiet hours for which it waits, or waited.
         sent_at: Our clock when SNS accepted its message.
         attempts: Number of attempts to send it.
         message_id: SNS's ID of the message.
@@ -68,6 +69,7 @@ class ListedAlert(BaseModel):
     detail: str | None
     state: str
     created_at: datetime
+    deliver_after: datetime | None
     sent_at: datetime | None
     attempts: int
     message_id: str | None
@@ -159,7 +161,10 @@ def list_alerts(
         output.document(found[:limit])
         return
     columns = ("written", "kind", "shop", "order", "state", "alert")
-    rows = [(each.created_at, each.kind, each.shop, each.order_number, _state(each), each.alert_id) for each in found]
+    rows = [
+        (each.created_at, each.kind, each.shop, each.order_number, _state(each, utc=utc), each.alert_id)
+        for each in found
+    ]
     footer = "There are older alerts; use --limit to show more." if len(found) > limit else ""
     output.table(columns, rows[:limit], empty="no alerts", flexible=("shop",), footer=footer, utc=utc)
 
@@ -188,7 +193,7 @@ def show(
     if channel is Channel.JSON:
         output.raw(json_body(alert))
         return
-    written = f"written {output.moment(row.created_at, utc=utc)}, {_state(row)}"
+    written = f"written {output.moment(row.created_at, utc=utc)}, {_state(row, utc=utc)}"
     output.line(written + (f" in one message with {plural(others, 'other alert')}" if others else ""))
     output.line("")
     for line in _text(alert, channel).splitlines():
@@ -218,7 +223,7 @@ def message_of(stack: Stack, row: AlertRow, alert: Alert) -> tuple[Alert, int]:
     """
     table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
     alerts = [each.alert for each in table.sent_together(row) if each.alert] if row.message_id else [alert]
-    groups = merge_alerts(group(without_details(alerts, "not stored after the alert was sent"), threshold=1))
+    groups = messages_of(without_details(alerts, "not stored after the alert was sent"), threshold=1)
     return next((each.alert, len(each.members) - 1) for each in groups if row.key in {a.key for a in each.members})
 
 
@@ -257,6 +262,7 @@ def _listed(row: AlertRow) -> ListedAlert:
         detail=alert.detail if alert else None,
         state=row.state,
         created_at=row.created_at,
+        deliver_after=row.deliver_after,
         sent_at=row.sent_at,
         attempts=row.attempts,
         message_id=row.message_id,
@@ -298,9 +304,11 @@ def _shown(tag: re.Match[str]) -> str:
     return text if text and not address.startswith("http") else f"{text} ({address})" if text else address
 
 
-def _state(alert: ListedAlert | AlertRow) -> str:
+def _state(alert: ListedAlert | AlertRow, *, utc: bool) -> str:
     if alert.sent_at:
         return f"sent after {_span(alert.sent_at - alert.created_at)}"
+    if alert.deliver_after and alert.deliver_after > clock.now():
+        return f"held until {output.moment(alert.deliver_after, utc=utc)}"
     return f"pending for {_span(clock.now() - alert.created_at)}"
 
 

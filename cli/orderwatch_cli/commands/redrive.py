@@ -42,11 +42,13 @@ class Redriven(BaseModel):
         sent: Alerts that were sent.
         unsent: Alerts that could not be sent.
         still_pending: Alerts that are pending now, including those younger than ten minutes.
+        held: Alerts that wait for the end of their shop's quiet hours.
     """
 
     sent: int
     unsent: int
     still_pending: int
+    held: int
 
 
 class Moved(BaseModel):
@@ -75,8 +77,8 @@ def redrive(
 ) -> None:
     """Send overdue alerts.
 
-    Sends the alerts that have been pending for ten minutes. With --dead-letters it moves the messages of
-    SlackDeadLetterQueue or PollDeadLetterQueue back into their queue instead.
+    Sends the alerts that have been pending for ten minutes, and those whose quiet hours have ended. With --dead-letters
+    it moves the messages of SlackDeadLetterQueue or PollDeadLetterQueue back into their queue instead.
     """
     with stack_at(stack_name, endpoint_url) as stack:
         result = redrive_dead_letters(stack, dead_letters) if dead_letters else redrive_alerts(stack)
@@ -90,17 +92,24 @@ def redrive(
         )
         if result.still_pending:
             output.line("The stream sends alerts that are younger than ten minutes.")
+        if result.held:
+            output.line(f"{plural(result.held, 'alert')} held until the end of their shop's quiet hours.")
 
 
 def redrive_alerts(stack: Stack) -> Redriven:
-    """Send every alert that has been pending for ten minutes; the stream sends younger ones.
+    """Send every alert that has been pending for ten minutes or whose quiet hours have ended.
+
+    The stream sends younger ones.
 
     Raises:
         InvocationError: redrive_alerts failed.
     """
     answer = stack.invoke(Function.REDRIVE_ALERTS, {})
     table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
-    return Redriven(**answer, still_pending=sum(1 for _ in table.pending_since_before(clock.now())))
+    now = clock.now()
+    held = [end > now for end in table.held().values()]
+    pending = sum(1 for _ in table.pending_since_before(now)) + held.count(False)
+    return Redriven(**answer, still_pending=pending, held=held.count(True))
 
 
 def redrive_dead_letters(stack: Stack, name: str) -> Moved:

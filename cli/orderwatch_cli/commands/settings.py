@@ -1,4 +1,4 @@
-"""`orderwatch settings`: a shop's own time zone, working days, holidays, warning and stuck days, warehouse names."""
+"""`orderwatch settings`: a shop's own calendar, deadlines, quiet hours and warehouse names."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -51,6 +51,13 @@ def settings(
     reminder_hours: Annotated[
         int | None, typer.Option(metavar="HOURS", help="Business hours between reminders about an order; 0: none.")
     ] = None,
+    quiet_hours: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIMES",
+            help='When alerts that are not critical wait: 20:00-07:00, "20:00-07:00 working days", or off.',
+        ),
+    ] = None,
     warehouse: Annotated[
         list[str] | None,
         typer.Option(metavar="ID=NAME", help="Name of a warehouse, such as wh_01HZX=Hamburg; wh_01HZX= removes it."),
@@ -64,7 +71,8 @@ def settings(
 
     The stack's settings apply to everything that the shop does not set. --holidays-of sets the holidays of this year
     and the next, and replaces older ones; --holiday alone adds a date. --warehouse can be repeated; a warehouse that
-    has no name here is shown with Trackstar's name, else with its ID.
+    has no name here is shown with Trackstar's name, else with its ID. --quiet-hours are in the shop's time zone; alerts
+    that wait are sent within 15 minutes after they end.
     """
     given: dict[str, Any] = {
         "time_zone": time_zone,
@@ -81,6 +89,8 @@ def settings(
             remove_settings(stack, connection_id)
         if holidays_in or holiday:
             changes["holidays"] = _new_holidays(stack, connection_id, holidays_in or [], holiday or [])
+        if quiet_hours is not None:
+            changes["quiet_hours"] = None if quiet_hours.strip().lower() == "off" else quiet_hours
         if warehouse:
             changes["warehouses"] = _new_warehouses(stack, connection_id, warehouse)
         found = put_settings(stack, connection_id, changes) if changes else stored_settings(stack, connection_id)
@@ -116,6 +126,7 @@ def _print(found: ShopSettings, parameters: StackParameters, *, is_changed: bool
         "late_warning_hours": parameters.late_warning_hours,
         "stuck_days": parameters.stuck_days,
         "reminder_hours": parameters.reminder_hours,
+        "quiet_hours": "none",
     }
     rows = [
         (name.replace("_", " "), _shown(own.get(name, value)), "shop" if name in own else "stack")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orderwatch import clock
 from orderwatch.records import Health, HealthState
 from orderwatch.rendering import next_steps, slack
 from orderwatch.rendering.sns import render
@@ -21,6 +22,7 @@ from tests.support.alerts import alert_of
 from tests.support.clocks import NOON, FakeClock, running_on
 from tests.support.operated import CONNECTION, TOKEN, TOPIC, Operated, moto_client, vendor
 
+HOUR = timedelta(hours=1)
 HOUR_OLD = {"sent": 1, "unsent": 2}
 ENDED: dict[str, Any] = {"outcome": "finished", "OrdersRead": 12, "OrdersWritten": 3, "AlertsWritten": 1}
 BLOCKED = Health(since=NOON, state=HealthState.BLOCKED, detail="No access.")
@@ -131,8 +133,12 @@ def test_redrive_counts_what_is_still_pending(operated: Operated) -> None:
     operated.session.functions.answers["RedriveAlertsFunction"] = HOUR_OLD
     operated.write_alert(alert_of("o1"), sent=False)
     operated.write_alert(alert_of("o2"))
-    assert operated.json("redrive") == {**HOUR_OLD, "still_pending": 1}
+    assert operated.json("redrive") == {**HOUR_OLD, "still_pending": 1, "held": 0}
     assert operated.run("redrive").out.startswith("sent 1 alert; 2 failed; 1 still pending\n")
+    for order_id, end in (("o3", clock.now()), ("o4", clock.now() + HOUR)):
+        operated.write_alert(alert_of(order_id), sent=False, held_until=end)
+    assert operated.json("redrive") == {**HOUR_OLD, "still_pending": 2, "held": 1}
+    assert operated.run("redrive").out.endswith("1 alert held until the end of their shop's quiet hours.\n")
 
 
 @pytest.mark.parametrize(("typed", "payload"), [((), {"send": False}), (("--send",), {})])

@@ -6,6 +6,7 @@ from itertools import takewhile
 
 import pytest
 
+from orderwatch.clock import now
 from orderwatch.rendering.formatting import plural
 from orderwatch_cli.checks.delivery import check_slack
 from orderwatch_cli.checks.trackstar import check_trackstar
@@ -121,6 +122,13 @@ def _a_disabled_schedule(operated: Operated) -> None:
     scheduler.update_schedule(Name=name, State="DISABLED", **kept)
 
 
+def _overdue_alerts(operated: Operated) -> None:
+    """Two alerts are overdue, one of them since its quiet hours ended; another one still waits."""
+    operated.write_alert(alert_of("o1"), ago=HOUR, sent=False)
+    for order_id, end in (("o2", now() - HOUR), ("o3", now() + HOUR)):
+        operated.write_alert(alert_of(order_id), ago=5 * HOUR, sent=False, held_until=end)
+
+
 def _alarm(name: str, state: str) -> Callable[[Operated], None]:
     return lambda operated: operated.session.cloudwatch.alarms.update({name: state})
 
@@ -223,11 +231,7 @@ TOGETHER: list[Problem] = [
     ),
     (_an_overdue_poll, "PollQueue: 1 message queued, the oldest for 1 h", "logs poll-orders"),
     (_a_dead_letter, "SlackDeadLetterQueue: 1 dead letter", "--dead-letters SlackDeadLetterQueue"),
-    (
-        lambda operated: operated.write_alert(alert_of("o1"), ago=HOUR, sent=False),
-        "pending alerts: 1 alert pending for more than 15 min",
-        "orderwatch redrive",
-    ),
+    (_overdue_alerts, "pending alerts: 2 alerts pending for more than 15 min", "orderwatch redrive"),
 ]
 
 

@@ -255,6 +255,18 @@ def test_alert_shows_its_delivery(alerted: Operated) -> None:
     assert "There are older alerts; use --limit to show more." in table
 
 
+def test_an_alert_is_held_until_quiet_hours_end(operated: Operated) -> None:
+    end = clock.now() + 3 * HOUR
+    operated.write_alert(alert_of("o1"), sent=False, held_until=end)
+    operated.write_alert(alert_of("o2"), ago=2 * HOUR, sent=False, held_until=clock.now() - HOUR)
+    assert numbers(operated, "--state", "pending") == ["o1", "o2"]
+    assert datetime.fromisoformat(operated.json("alerts")[0]["deliver_after"]) == end
+    held, due = operated.run("alerts", "--utc").out.splitlines()[1:]
+    assert f"held until {end:%Y-%m-%d %H:%M}" in held
+    assert "pending for 2 h" in due
+    assert "held until" in operated.run("alerts", "show", alert_of("o1").alert_id).out
+
+
 def test_alerts_of_all_shops_are_merged_by_time_across_pages(operated: Operated) -> None:
     for number in range(105):
         shop = "conn_a" if number % 3 else "conn_b"

@@ -53,7 +53,8 @@ def test_settings_are_shown_as_a_table_with_those_of_the_stack(connected: Operat
     working_days = ["working days", "mon, tue, wed, thu, fri"]
     warehouses = ["warehouses", "as Trackstar names them", "Trackstar"]
     reminders = ["reminder hours", "0", "stack"]
-    rest = [["late warning hours", "24", "stack"], ["stuck days", "3", "stack"], reminders, warehouses]
+    quiet = ["quiet hours", "none", "stack"]
+    rest = [["late warning hours", "24", "stack"], ["stuck days", "3", "stack"], reminders, quiet, warehouses]
     zone, holidays = ["time zone", "Europe/Vienna", "stack"], ["holidays", "none", "stack"]
     headings = ["setting", "value", "set by"]
     assert shown() == [headings, zone, [*working_days, "stack"], holidays, *rest]
@@ -61,9 +62,17 @@ def test_settings_are_shown_as_a_table_with_those_of_the_stack(connected: Operat
         "settings", CONNECTION, "--time-zone", "Europe/Berlin", "--holiday", "2026-12-24", "--stuck-days", "0"
     )
     own = [["time zone", "Europe/Berlin", "shop"], [*working_days, "stack"], ["holidays", "2026-12-24", "shop"]]
-    assert shown() == [headings, *own, rest[0], ["stuck days", "0", "shop"], reminders, warehouses]
+    assert shown() == [headings, *own, rest[0], ["stuck days", "0", "shop"], reminders, quiet, warehouses]
     connected.run("settings", CONNECTION, "--warehouse", "wh_1=Hamburg", "--warehouse", "wh_2=Lyon Sud")
     assert shown()[-1] == ["warehouses", "wh_1=Hamburg, wh_2=Lyon Sud", "shop"]
+
+
+def test_quiet_hours_are_set_and_switched_off(connected: Operated) -> None:
+    connected.run("settings", CONNECTION, "--quiet-hours", "20:00-7:00 working days", "--stuck-days", "2")
+    assert stored(connected) == {"stuck_days": 2, "quiet_hours": "20:00-07:00 working days"}
+    ran = connected.run("settings", CONNECTION, "--quiet-hours", "off")
+    assert (ran.code, ran.err) == (0, "")
+    assert stored(connected) == {"stuck_days": 2}
 
 
 def test_holidays_of_this_year_and_the_next(connected: Operated) -> None:
@@ -114,6 +123,8 @@ def test_settings_that_fit_no_parameter_are_not_stored(connected: Operated) -> N
         (("--warehouse", "Hamburg"), "--warehouse 'Hamburg' is not ID=NAME, such as wh_01HZX=Hamburg"),
         (("--warehouse", "=Hamburg"), "--warehouse '=Hamburg' is not ID=NAME"),
         (("--warehouse", f"wh_1={'x' * 81}"), "not valid: warehouses: has more than 80 characters; nothing was stored"),
+        (("--quiet-hours", "8pm"), 'quiet_hours: must be written like 20:00-07:00 or "20:00-07:00 working days"'),
+        (("--quiet-hours", "20:00-20:00"), "quiet_hours: must begin and end at different times; nothing was stored"),
         (("--holidays-of", "Atlantis"), "the holidays of 'Atlantis' are unknown"),
     ],
 )

@@ -1,10 +1,11 @@
 """The settings that a shop can override."""
 
-from datetime import date
+import re
+from datetime import date, time
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
@@ -32,6 +33,50 @@ def _one_line(text: str) -> str:
         raise ValueError("must be one line without control characters")
     return text
 
+
+class QuietTimes(NamedTuple):
+    """A shop's quiet hours as they are written.
+
+    Attributes:
+        start: When they begin, by the shop's wall clock.
+        end: When they end; on the next day if it is earlier than the start.
+        on_working_days: Whether only those that begin on a working day apply.
+    """
+
+    start: time
+    end: time
+    on_working_days: bool
+
+
+_QUIET_HOURS = re.compile(r"\s*(\d\d?:\d\d)\s*-\s*(\d\d?:\d\d)(\s+working days)?\s*", re.ASCII | re.IGNORECASE)
+_QUIET_HOURS_FORM = 'must be written like 20:00-07:00 or "20:00-07:00 working days"'
+
+
+def read_quiet_hours(text: str) -> QuietTimes:
+    """Parse quiet hours such as `20:00-07:00` (every day) or `20:00-07:00 working days`.
+
+    Raises:
+        ValueError: The text has another form, or they begin and end at the same time.
+    """
+    found = _QUIET_HOURS.fullmatch(text)
+    if found is None:
+        raise ValueError(_QUIET_HOURS_FORM)
+    try:
+        start, end = time.fromisoformat(found[1].zfill(5)), time.fromisoformat(found[2].zfill(5))
+    except ValueError:
+        raise ValueError(_QUIET_HOURS_FORM) from None
+    if start == end:
+        raise ValueError("must begin and end at different times")
+    return QuietTimes(start, end, on_working_days=found[3] is not None)
+
+
+def _normal_quiet_hours(text: str) -> str:
+    start, end, on_working_days = read_quiet_hours(text)
+    return f"{start:%H:%M}-{end:%H:%M}{' working days' * on_working_days}"
+
+
+QuietHoursText = Annotated[str, Field(max_length=64), AfterValidator(_normal_quiet_hours)]
+"""Valid quiet hours, as `read_quiet_hours` parses them."""
 
 MAX_WARNING_HOURS = 720
 MAX_STUCK_DAYS = 365
@@ -77,6 +122,7 @@ class ShopSettings(Model):
         late_warning_hours: Hours before the ship-by at which an order is at risk; 0: never.
         stuck_days: Business days in one status after which an order without a ship-by is stuck; 0: never.
         reminder_hours: Business hours after which an order that still needs attention is alerted again; 0: never.
+        quiet_hours: When alerts about orders wait unless they are critical, such as `20:00-07:00`.
         warehouses: Names of its warehouses, by id. Trackstar's name applies to a warehouse that is not here.
     """
 
@@ -88,6 +134,7 @@ class ShopSettings(Model):
     late_warning_hours: Annotated[int, Field(ge=0, le=MAX_WARNING_HOURS)] | None = None
     stuck_days: Annotated[int, Field(ge=0, le=MAX_STUCK_DAYS)] | None = None
     reminder_hours: Annotated[int, Field(ge=0, le=MAX_REMINDER_HOURS)] | None = None
+    quiet_hours: QuietHoursText | None = None
     warehouses: Annotated[dict[WarehouseId, WarehouseName], Field(max_length=MAX_WAREHOUSES)] | None = None
 
 

@@ -87,7 +87,7 @@ class Alert(AlertPart):
         None, description="What happened, in words; for alerts about a connection or a deadline."
     )
     merged: tuple[MergedAlert, ...] = Field(
-        (), description="Alerts about the same order that were merged into this message; `detail` describes them."
+        (), description="Alerts about the same order that were merged into this message."
     )
     enrichment: Enrichment = Enrichment()
     data_as_of: datetime | None = Field(None, description="End of Trackstar's last sync of this shop's orders.")

@@ -310,6 +310,7 @@ class DigestedOrder(ListedOrder):
     """An order of a digest."""
 
     alert_id: str
+    merged: tuple[str, ...] = Field((), description="Ids of alerts about this order that were merged into this one.")
     status: Line | None = None
     previous_status: Line | None = None
     items: Number | None = Field(None, description="Units ordered, over all order lines; null: unknown.")

@@ -1,7 +1,7 @@
 """AlertTable: one row for each alert; the outbox, and the log of what was sent."""
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
@@ -23,12 +23,15 @@ LEASE_DURATION = timedelta(seconds=190)
 """Longer than publish_alerts can run (180 seconds)."""
 KEPT_AFTER_SENT = timedelta(days=90)
 """How long the row of a sent alert is kept; the row of a pending alert never expires."""
-LONGEST_STORM = timedelta(hours=6)
-"""How much earlier than an alert another one of its message can have been written, if it could not be sent at once."""
+LONGEST_STORM = timedelta(hours=25)
+"""How much earlier than an alert another one of its message can have been written: the longest quiet hours."""
 PENDING = "pending"
 SENT = "sent"
 PENDING_PARTITIONS = (PENDING, *(f"{PENDING}#{number}" for number in range(1, 16)))
 """The hash values of the index `pending`: one takes 1,000 writes a second. Any of them makes an alert pending."""
+HELD_PARTITIONS = tuple(f"held#{number}" for number in range(16))
+"""The hash values of the index `pending` for alerts that wait for the end of quiet hours."""
+_ALL_PARTITIONS = (*PENDING_PARTITIONS, *HELD_PARTITIONS)
 _KEYS_ONLY = "connection_id, alert_id"
 
 
@@ -44,6 +47,7 @@ class AlertRow:
         previous_status: The order's status before.
         state: `PENDING` or `SENT`.
         created_at: Our clock when the row was written.
+        deliver_after: The end of the quiet hours for which it waits, or waited; None: it is sent at once.
         sent_at: Our clock when SNS accepted the message.
         attempts: Number of attempts to send it.
         message_id: SNS's id of the message.
@@ -57,6 +61,7 @@ class AlertRow:
     previous_status: str | None
     state: str
     created_at: datetime
+    deliver_after: datetime | None
     sent_at: datetime | None
     attempts: int
     message_id: str | None
@@ -67,20 +72,22 @@ class AlertTable:
     """The rows of alerts.
 
     The index `by_time` finds the alerts of a connection by the time when they were written. The sparse index `pending`
-    does the same for all alerts that were not sent, in sixteen partitions. An alert that cannot be parsed, because
-    another release wrote it, is logged and affects no other alert.
+    does the same for all alerts that were not sent, in sixteen partitions, and in sixteen more for those that wait for
+    the end of quiet hours. An alert that cannot be parsed, because another release wrote it, is logged and affects no
+    other alert.
     """
 
     def __init__(self, client: "DynamoDBClient", name: str) -> None:
         self._client = client
         self._name = name
 
-    def put_action(self, alert: Alert, *, snapshot: str | None = None) -> Action:
+    def put_action(self, alert: Alert, *, snapshot: str | None = None, deliver_after: datetime | None = None) -> Action:
         """The write of a new alert, on condition that no row has its key (rule 2).
 
         Args:
             alert: The alert.
             snapshot: For a summary, the snapshot that the next one compares with; it is not sent.
+            deliver_after: The end of the quiet hours for which it waits; None: it is sent at once.
         """
         order = alert.order
         row = {
@@ -91,8 +98,9 @@ class AlertTable:
             "previous_status": order.previous_status if order else None,
             "alert": alert.model_dump_json(exclude_none=True),
             "state": PENDING,
-            "pending": _pending_partition(alert.alert_id),
+            "pending": _partition(alert.alert_id, HELD_PARTITIONS if deliver_after else PENDING_PARTITIONS),
             "created_at": clock.now().isoformat(),
+            "deliver_after": deliver_after.isoformat() if deliver_after else None,
             "attempts": 0,
             "snapshot": snapshot,
         }
@@ -103,17 +111,29 @@ class AlertTable:
         return not Transactions(self._client).write([Unit(alert, (self.put_action(alert, snapshot=snapshot),))])
 
     def unsent(self, keys: Collection[AlertKey]) -> list[Alert]:
-        """The alerts of these keys that are still pending, in the order of the keys, by consistent reads of 100."""
+        """The alerts of these keys that are still to be sent, without those that wait for the end of quiet hours.
+
+        They are in the order of the keys; 100 consistent reads a request.
+        """
         rows = batch_get(self._client, self._name, (key._asdict() for key in keys))
-        alerts = {_key(row): _read(row) for row in rows if row["state"] == PENDING}
+        now = clock.now()
+        alerts = {_key(row): _read(row) for row in rows if row["state"] == PENDING and _is_due(row, now)}
         return [alert for key in keys if (alert := alerts.get(key))]
 
     def pending_since_before(self, moment: datetime) -> Iterator[AlertKey]:
-        """The pending alerts that were written before that time, oldest first."""
+        """The pending alerts that were written before that time, oldest first, without those of `held`."""
+        return self._written_before(moment, PENDING_PARTITIONS)
+
+    def held(self) -> dict[AlertKey, datetime]:
+        """The pending alerts that wait or waited for the end of quiet hours, in the order of writing, with that end."""
+        rows = self.rows(self._written_before(clock.now(), HELD_PARTITIONS))
+        return {row.key: row.deliver_after for row in rows if row.state == PENDING and row.deliver_after}
+
+    def _written_before(self, moment: datetime, partitions: Iterable[str]) -> Iterator[AlertKey]:
         condition = "pending = :pending AND created_at < :moment"
         by_partition = [
             query(self._client, self._name, "pending", condition, {":pending": each, ":moment": moment.isoformat()})
-            for each in PENDING_PARTITIONS
+            for each in partitions
         ]
         return map(_key, heapq.merge(*by_partition, key=_created_at))
 
@@ -179,7 +199,7 @@ class AlertTable:
 
     def recent_pending(self, *, since: datetime | None = None) -> Iterator[AlertRow]:
         """Yield the pending alerts of all connections, newest first."""
-        by_partition = [self._newest_first("pending", "pending", each, since) for each in PENDING_PARTITIONS]
+        by_partition = [self._newest_first("pending", "pending", each, since) for each in _ALL_PARTITIONS]
         return self.rows(map(_key, heapq.merge(*by_partition, key=_created_at, reverse=True)))
 
     def sent_together(self, row: AlertRow) -> list[AlertRow]:
@@ -221,9 +241,13 @@ class AlertTable:
         return True
 
 
-def _pending_partition(alert_id: str) -> str:
+def _partition(alert_id: str, partitions: Sequence[str]) -> str:
     """Spread by alert, not by connection: a few large shops could share a partition."""
-    return PENDING_PARTITIONS[crc32(alert_id.encode()) % len(PENDING_PARTITIONS)]
+    return partitions[crc32(alert_id.encode()) % len(partitions)]
+
+
+def _is_due(row: Mapping[str, Any], now: datetime) -> bool:
+    return "deliver_after" not in row or datetime.fromisoformat(row["deliver_after"]) <= now
 
 
 def _created_at(row: Mapping[str, Any]) -> str:
@@ -243,6 +267,7 @@ def _alert_row(row: dict[str, Any]) -> AlertRow:
         previous_status=row.get("previous_status"),
         state=row["state"],
         created_at=datetime.fromisoformat(row["created_at"]),
+        deliver_after=datetime.fromisoformat(row["deliver_after"]) if "deliver_after" in row else None,
         sent_at=datetime.fromisoformat(row["sent_at"]) if "sent_at" in row else None,
         attempts=int(row["attempts"]),
         message_id=row.get("message_id"),

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.aws.alert_table import AlertTable
@@ -12,6 +13,7 @@ from orderwatch.aws.dynamodb import MAX_ACTIONS, Transactions, Unit, chunked
 from orderwatch.aws.order_table import OrderTable
 from orderwatch.errors import PollSupersededError
 from orderwatch.polling.detect import OrderWrite
+from orderwatch.quiet_hours import QuietHours, deliver_after
 from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.summary.build import PreparedSummary
 from orderwatch.summary.changes import PreviousSummary, decode
@@ -21,15 +23,30 @@ if TYPE_CHECKING:
 
 
 class PollStore:
-    """What a poll reads and writes."""
+    """What a poll reads and writes.
+
+    Args:
+        client: Writes the transactions.
+        orders: OrderTable.
+        connections: ConnectionTable.
+        alerts: AlertTable.
+        quiet_hours: The quiet hours of the shop that is polled; None: no alert waits.
+    """
 
     def __init__(
-        self, client: "DynamoDBClient", *, orders: OrderTable, connections: ConnectionTable, alerts: AlertTable
+        self,
+        client: "DynamoDBClient",
+        *,
+        orders: OrderTable,
+        connections: ConnectionTable,
+        alerts: AlertTable,
+        quiet_hours: QuietHours | None = None,
     ) -> None:
         self._transactions = Transactions(client)
         self._orders = orders
         self._connections = connections
         self._alerts = alerts
+        self._quiet_hours = quiet_hours
 
     def load(self, connection_id: str) -> ConnectionState:
         """The connection's row; a new one if there is none."""
@@ -75,7 +92,9 @@ class PollStore:
 
     def _unit(self, connection_id: str, write: OrderWrite) -> Unit[OrderWrite | None]:
         action = self._orders.write_action(connection_id, write)
-        return Unit(write, (action, *(self._alerts.put_action(alert) for alert in write.alerts)))
+        held_until = deliver_after(write.alerts, write.expected, self._quiet_hours, now=clock.now())
+        puts = (self._alerts.put_action(alert, deliver_after=held_until) for alert in write.alerts)
+        return Unit(write, (action, *puts))
 
     def _write(self, units: list[Unit[OrderWrite | None]], guard: Unit[OrderWrite | None]) -> list[OrderWrite]:
         """Write the units; return those whose row was not as expected."""

@@ -1,22 +1,27 @@
 """Group alerts into messages: many alerts of one kind and connection become digests (rule 12).
 
-An alert about a deadline and one about the status or the stock of the same order are merged into one message.
+An alert about a deadline and one about the status or the stock of the same order are merged into one message. An order
+that recovered before its alerts were sent is one line in one message.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
+from typing import NamedTuple
 
-from orderwatch.alerts.alert import Alert, MergedAlert, alert_id
+from orderwatch.alerts.alert import Alert, AlertKey, MergedAlert, alert_id
 from orderwatch.alerts.kinds import (
     DEADLINE_KINDS,
+    KIND_AT_RISK,
     KIND_BACKORDERED,
     KIND_DIGEST,
     KIND_RECOVERED,
     KIND_REMINDER,
     KIND_RESTOCKED,
+    KIND_STUCK,
     Severity,
     Urgency,
     severity_of,
@@ -55,6 +60,32 @@ class Group:
 
     alert: Alert
     members: tuple[Alert, ...]
+
+
+class _Problem(NamedTuple):
+    """A status of an order since it began, or that the order is stuck in it."""
+
+    connection_id: str
+    order_id: str
+    status: str
+    since: datetime | None
+    is_stuck: bool = False
+
+
+def messages_of(alerts: Sequence[Alert], *, threshold: int) -> list[Group]:
+    """The messages of a batch of alerts: recovered orders merged, then grouped, then deadlines merged.
+
+    Args:
+        alerts: The batch, of any connections.
+        threshold: Maximum number of alerts of one kind and connection that are sent one by one.
+    """
+    members_of = {each.alert.key: each for each in merge_recovered(alerts)}
+    groups = merge_alerts(group([each.alert for each in members_of.values()], threshold=threshold))
+    return [Group(each.alert, _all_members(each, members_of)) for each in groups]
+
+
+def _all_members(each: Group, members_of: Mapping[AlertKey, Group]) -> tuple[Alert, ...]:
+    return tuple(alert for member in each.members for alert in members_of[member.key].members)
 
 
 def group(alerts: Sequence[Alert], *, threshold: int) -> list[Group]:
@@ -152,6 +183,7 @@ def _sorted(members: Sequence[Alert], reasons: Sequence[DigestedReason]) -> list
 def _digested(alert: Alert, order: AlertOrder) -> DigestedOrder:
     return DigestedOrder(
         alert_id=alert.alert_id,
+        merged=tuple(each.alert_id for each in alert.merged),
         id=order.id,
         number=order.number,
         url=order.url,
@@ -208,6 +240,46 @@ def _product(lines: Sequence[tuple[str, AlertLineItem]]) -> DigestedProduct:
         short=None if outstanding is None or is_kit else short_of(outstanding, on_hand),
         is_kit=is_kit,
     )
+
+
+def merge_recovered(alerts: Sequence[Alert]) -> list[Group]:
+    """Merge alerts about an order into the later one that says it has recovered from just that.
+
+    Critical alerts are not merged, and neither is a warning that an order is at risk: that can still be so.
+    """
+    recoveries = {key: alert for alert in alerts if (key := _resolved_by(alert))}
+    merged: dict[AlertKey, list[Alert]] = {}
+    for alert in alerts:
+        if recovery := _recovery_of(alert, recoveries):
+            merged.setdefault(recovery.key, []).append(alert)
+    merged_away = {alert.key for others in merged.values() for alert in others}
+    return [_with_merged(each, merged.get(each.key, ())) for each in alerts if each.key not in merged_away]
+
+
+def _resolved_by(alert: Alert) -> _Problem | None:
+    """What an alert about a recovery resolves: a status, or that the order was stuck in its status."""
+    order = alert.order
+    if order is None or alert.kind != KIND_RECOVERED:
+        return None
+    if order.previous_status is None:
+        return _Problem(alert.connection_id, order.id, order.status, order.status_since, is_stuck=True)
+    return _Problem(alert.connection_id, order.id, order.previous_status, order.previous_status_since)
+
+
+def _recovery_of(alert: Alert, recoveries: Mapping[_Problem, Alert]) -> Alert | None:
+    order = alert.order
+    if order is None or alert.severity is Severity.CRITICAL or alert.kind in {KIND_RECOVERED, KIND_AT_RISK}:
+        return None
+    problem = _Problem(alert.connection_id, order.id, order.status, order.status_since)
+    stuck = recoveries.get(problem._replace(is_stuck=True)) if alert.kind == KIND_STUCK else None
+    return stuck or recoveries.get(problem)
+
+
+def _with_merged(alert: Alert, others: Sequence[Alert]) -> Group:
+    if not others:
+        return Group(alert, (alert,))
+    merged = tuple(MergedAlert(kind=each.kind, alert_id=each.alert_id) for each in others)
+    return Group(alert.replace(merged=merged), (*others, alert))
 
 
 def merge_alerts(groups: Sequence[Group]) -> list[Group]:

@@ -17,8 +17,8 @@ from orderwatch import clock
 from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.alerts.kinds import SAME_STATUS_KINDS, Recipients
 from orderwatch.observability import count_nonzero, logger, metrics
-from orderwatch.publishing.enrich import SKIPPED_LATE, ProductDetails, without_details
-from orderwatch.publishing.group import Group, group, merge_alerts
+from orderwatch.publishing.enrich import SKIPPED_HELD, SKIPPED_LATE, ProductDetails, without_details
+from orderwatch.publishing.group import Group, messages_of
 from orderwatch.publishing.leases import Leases, Outbox
 from orderwatch.rendering.fallback import render_or_plain
 from orderwatch.rendering.sns import SnsMessage
@@ -91,6 +91,7 @@ def publish(
     operators: Topic,
     details: ProductDetails | None,
     digest_threshold: int,
+    was_held: bool = False,
 ) -> PublishMetrics:
     """Send the alerts that are still pending.
 
@@ -101,15 +102,19 @@ def publish(
         operators: OpsTopic, for alerts that only the operators of orderwatch can act on.
         details: The product details; None sends the alerts without them.
         digest_threshold: More alerts than this of one kind and connection become digests.
+        was_held: Whether the alerts waited for the end of quiet hours. If so, their delay is not measured.
     """
     result = PublishMetrics()
     with Leases(outbox) as leases:
         leased = _lease(outbox.unsent(list(dict.fromkeys(keys))), leases, result)
-        batches = details.enriched_batches(leased) if details else [without_details(leased, SKIPPED_LATE)]
+        skipped = SKIPPED_HELD if was_held else SKIPPED_LATE
+        batches = details.enriched_batches(leased) if details else [without_details(leased, skipped)]
         for alerts in batches:
-            groups = merge_alerts(group(alerts, threshold=digest_threshold))
+            groups = messages_of(alerts, threshold=digest_threshold)
             for recipients, to in ((Recipients.EVERYBODY, topic), (Recipients.OPERATORS, operators)):
                 _send([each for each in groups if each.alert.recipients is recipients], to, leases, result)
+    if was_held:
+        result.delays.clear()
     return result
 
 

@@ -180,6 +180,9 @@ def _order_headline(alert: Alert, order: AlertOrder) -> str:
     if alert.kind != KIND_RECOVERED:
         merged = [condition(each.kind, order.status) for each in alert.merged]
         return f"Order {number} is {' and '.join([condition(alert.kind, order.status), *merged])}"
+    if alert.merged and order.previous_status:  # its recipients did not know
+        was, now = formatting.status_phrase(order.previous_status), formatting.status_phrase(order.status)
+        return f"Order {number} was {was} and is now {now}"
     before = f"is no longer {formatting.status_phrase(order.previous_status)}" if order.previous_status else "recovered"
     return f"Order {number} {before}: now {formatting.status_phrase(order.status)}"
 
@@ -212,7 +215,7 @@ def explanation(alert: Alert) -> str | None:
     order = alert.order
     if order is None:
         return None
-    if alert.merged and alert.detail:
+    if alert.merged and alert.detail and alert.kind != KIND_RECOVERED:
         return short_detail(alert)
     if alert.kind == KIND_RECOVERED and order.owner:
         return f"Taken by {formatting.clean(order.owner)}"
