@@ -7,10 +7,9 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from orderwatch.aws.connection_table import ConnectionTable
-from orderwatch.aws.parameters import ACCESS_TOKEN, SETTINGS
+from orderwatch.aws.parameters import ACCESS_TOKEN, NAME, SETTINGS
 from orderwatch_cli.stack import Stack
 
-NAME = "name"
 ENCRYPTED: Final = "SecureString"
 
 

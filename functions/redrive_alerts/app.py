@@ -66,6 +66,7 @@ def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: Lambd
             operators=delivery.operators,
             details=None,
             digest_threshold=settings.digest_threshold,
+            links=delivery.links,
         )
         overdue -= set(result.sent_keys)
         total += result

@@ -15,6 +15,8 @@ from tests.support.recording_sns import ARN, RecordingSns
 from tests.support.sending import Desk
 
 SETTINGS = RedriveAlertsSettings(
+    parameter_prefix="/orderwatch",
+    action_url="",
     alert_table_name="alerts",
     pace_table_name="pace",
     alert_topic_arn=ARN,

@@ -14,6 +14,7 @@ from typing import Protocol, Self
 from aws_lambda_powertools.metrics import MetricUnit
 
 from orderwatch import clock
+from orderwatch.action_links import ActionLinks
 from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.alerts.kinds import SAME_STATUS_KINDS, Recipients
 from orderwatch.observability import count_nonzero, logger, metrics
@@ -91,6 +92,7 @@ def publish(
     operators: Topic,
     details: ProductDetails | None,
     digest_threshold: int,
+    links: ActionLinks | None = None,
 ) -> PublishMetrics:
     """Send the alerts that are still pending.
 
@@ -101,6 +103,7 @@ def publish(
         operators: OpsTopic, for alerts that only the operators of orderwatch can act on.
         details: The product details; None sends the alerts without them.
         digest_threshold: More alerts than this of one kind and connection become digests.
+        links: Makes the links in e-mails that take or snooze an order; None: they have none.
     """
     result = PublishMetrics()
     with Leases(outbox) as leases:
@@ -109,7 +112,7 @@ def publish(
         for alerts in batches:
             groups = merge_alerts(group(alerts, threshold=digest_threshold))
             for recipients, to in ((Recipients.EVERYBODY, topic), (Recipients.OPERATORS, operators)):
-                _send([each for each in groups if each.alert.recipients is recipients], to, leases, result)
+                _send([each for each in groups if each.alert.recipients is recipients], to, leases, result, links)
     return result
 
 
@@ -123,15 +126,17 @@ def _lease(alerts: Iterable[Alert], leases: Leases, result: PublishMetrics) -> l
     return leased
 
 
-def _send(groups: Sequence[Group], topic: Topic, leases: Leases, result: PublishMetrics) -> None:
+def _send(
+    groups: Sequence[Group], topic: Topic, leases: Leases, result: PublishMetrics, links: ActionLinks | None
+) -> None:
     for batch in batched(groups, SEND_BATCH, strict=False):
-        message_ids = topic.publish([_render(each, result) for each in batch])
+        message_ids = topic.publish([_render(each, result, links) for each in batch])
         for each, message_id in zip(batch, message_ids, strict=True):
             _record(each, message_id, leases, result)
 
 
-def _render(each: Group, result: PublishMetrics) -> SnsMessage:
-    message, error = render_or_plain(each.alert)
+def _render(each: Group, result: PublishMetrics, links: ActionLinks | None) -> SnsMessage:
+    message, error = render_or_plain(each.alert, action_url=links.link(each.alert) if links else None)
     if error:
         result.plain += 1
         logger.error(
