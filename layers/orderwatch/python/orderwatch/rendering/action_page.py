@@ -75,7 +75,6 @@ $body
 """)
 _FORM = Template("""<form method="post" accept-charset="utf-8">
 <input type="hidden" name="seen" value="$seen">
-<h2 id="take">$heading</h2>
 <label for="name">Your name</label>
 $error<input id="name" name="name" value="$name" maxlength="80" autocomplete="name" required$invalid>
 <button class="primary" name="do" value="take">$take</button>
@@ -146,7 +145,6 @@ def _form(form: Form) -> str:
     error = f'<p class="error" id="name-error" role="alert">{_text(form.error)}</p>\n' if form.error else ""
     return _FORM.substitute(
         seen=escape(form.seen),
-        heading="Take it over" if form.is_taken else "Take the order",
         error=error,
         name=escape(form.name),
         invalid=' aria-invalid="true" aria-describedby="name-error"' if error else "",
