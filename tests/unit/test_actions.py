@@ -163,7 +163,7 @@ def test_an_order_is_taken_taken_over_and_released(page: Page) -> None:
     assert (status, page.ownership and page.ownership.owner) == (200, "Ben")
     assert "Ben has it. Ana had it before." in text
     status, text = page.click("release")
-    assert (status, page.ownership) == (200, None)
+    assert (status, page.rows[ORDER.order_id].ownership) == (200, None)
     assert "Nobody has it. Ben had it before." in text
 
 
