@@ -1,5 +1,6 @@
 """Arguments and options that several commands share, and the stack that they select."""
 
+import getpass
 import re
 import sys
 from collections.abc import Iterator
@@ -67,6 +68,18 @@ def read_secret(prompt: str) -> SecretStr:
     if sys.stdin.isatty():
         return SecretStr(typer.prompt(prompt, hide_input=True, err=True).strip())
     return SecretStr(sys.stdin.readline().strip())
+
+
+def own_name() -> str:
+    """Return the name of the user's account on this machine.
+
+    Raises:
+        BadParameter: The account has no name.
+    """
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        raise typer.BadParameter("your account has no name on this machine; add: --by NAME") from None
 
 
 def calls_subcommand(context: typer.Context) -> bool:

@@ -8,6 +8,8 @@ from pydantic import SecretStr
 
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.parameters import ACCESS_TOKEN, NAME, SETTINGS
+from orderwatch.errors import OrderwatchError
+from orderwatch.shop_settings import ShopSettings, ShopSettingsError, read_shop_settings
 from orderwatch_cli.stack import Stack
 
 ENCRYPTED: Final = "SecureString"
@@ -34,6 +36,31 @@ def named_shops(stack: Stack) -> list[NamedShop]:
     for connection_id, what, value in _shop_parameters(stack, decrypt=False):
         found.setdefault(connection_id, {})[what] = value
     return [NamedShop(key, values.get(NAME), ACCESS_TOKEN in values) for key, values in sorted(found.items())]
+
+
+class SettingsError(OrderwatchError):
+    """The settings cannot be read or changed; the message says why and what to do."""
+
+
+def stored_settings(stack: Stack, connection_id: str) -> ShopSettings:
+    """Return the shop's own settings.
+
+    Raises:
+        SettingsError: The settings cannot be read.
+    """
+    ssm = stack.aws.ssm
+    try:
+        value = ssm.get_parameter(Name=settings_path(stack, connection_id))["Parameter"]["Value"]
+        return read_shop_settings(value)
+    except ssm.exceptions.ParameterNotFound:
+        return ShopSettings()
+    except ShopSettingsError as error:
+        raise SettingsError(f"{error}: delete them with --remove and set them again") from None
+
+
+def settings_path(stack: Stack, connection_id: str) -> str:
+    """Return the name of the parameter with the shop's settings."""
+    return f"{_shops_path(stack)}/{connection_id}/{SETTINGS}"
 
 
 def connected_shops(stack: Stack) -> list[NamedShop]:

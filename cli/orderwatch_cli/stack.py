@@ -96,16 +96,21 @@ class StackParameters(BaseModel):
     poll_schedule: str
     max_poll_gap_minutes: int = 15
     slack_enabled: bool
-    deadline_alerts: bool
     alert_statuses: str = "exception,backordered,cancelled"
     log_level: str = "INFO"
     time_zone: str = "UTC"
     late_warning_hours: int = 24
     stuck_days: int = 0
+    deadline_alerts: str = "true"
     reminder_hours: int = 0
     max_reminders: int = 3
     poll_concurrency: int = 5
     kms_key_arn: str = ""
+
+    @property
+    def watches_deadlines(self) -> bool:
+        """Whether deadlines and reminders are alerted."""
+        return self.deadline_alerts == "true"
 
     @property
     def watched_statuses(self) -> list[str]:

@@ -28,11 +28,20 @@ SENT = {
 EXPECTED = {
     "none": SENT.keys(),
     "one shop": SENT.keys() - {"another shop"} - OF_NO_SHOP,
-    "one status": {"order.backordered", "order.restocked", "order.digest", "order.digest.restocked"},
-    "value over 500": {"order.backordered", "order.digest", "order.digest.restocked", "worth 500.01"},
+    "one status": {
+        *("order.backordered", "order.restocked", "order.reminder"),
+        *("order.digest", "order.digest.restocked", "order.digest.reminder"),
+    },
+    "value over 500": {
+        *("order.backordered", "order.digest", "order.digest.restocked", "order.digest.reminder"),
+        "worth 500.01",
+    },
     "overdue by more than two days": {"order.backordered"},
     "all but good news": SENT.keys() - GOOD_NEWS,
-    "SKUs": {"order.exception", "order.at_risk", "order.late", "order.stuck"},
+    "SKUs": {
+        *("order.exception", "order.at_risk", "order.late", "order.stuck"),
+        *("order.reminder", "order.digest.reminder"),
+    },
 }
 
 

@@ -47,11 +47,17 @@ def _matches(policy: dict[str, Any], kind: str) -> bool:
             POLICIES,
             [
                 set(SAMPLES) - {"topic.no_subscribers", "topic.resubscribed", "status.unknown", "summary.daily"},
-                {"order.backordered", "order.restocked", "order.digest", "order.digest.restocked"},
-                {"order.backordered", "order.digest", "order.digest.restocked"},
+                {
+                    *("order.backordered", "order.restocked", "order.reminder"),
+                    *("order.digest", "order.digest.restocked", "order.digest.reminder"),
+                },
+                {"order.backordered", "order.digest", "order.digest.restocked", "order.digest.reminder"},
                 {"order.backordered"},
                 set(SAMPLES) - {"order.recovered", "connection.recovered", "topic.resubscribed", "watch.started"},
-                {"order.exception", "order.cancelled", "order.at_risk", "order.late", "order.stuck"},
+                {
+                    *("order.exception", "order.cancelled", "order.at_risk", "order.late", "order.stuck"),
+                    *("order.reminder", "order.digest.reminder"),
+                },
             ],
             strict=True,
         )

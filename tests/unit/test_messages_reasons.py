@@ -97,7 +97,7 @@ def _line(on_hand: int | None) -> dict[str, Any]:
         (
             SAMPLES["order.recovered"],
             (
-                "Order #1042 is no longer in exception: now processing. 129.90 EUR.\n"
+                "Order #1042 is no longer in exception: now processing. Taken by Ana. 129.90 EUR.\n"
                 "No action needed. The problem is resolved."
             ),
         ),

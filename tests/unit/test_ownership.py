@@ -92,17 +92,25 @@ def state(at: timedelta | None, count: int = 0) -> DeadlineState:
         (RULES, None, None, None, (DAY, 0), None, "a day after its alert"),
         (RULES, state(HOUR), None, None, (HOUR, 0), None, "no watermark: it stays due"),
         (RULES, state(HOUR), None, HOUR / 2, (HOUR, 0), None, "not yet"),
-        (RULES, state(HOUR), None, HOUR, (DAY, 1), 1, "the first, and the next a day later"),
+        (RULES, state(HOUR), None, HOUR, (DAY + HOUR, 1), 1, "the first, and the next a day later"),
         (RULES, state(HOUR, 1), None, HOUR, (None, 2), 2, "the last"),
         (RULES, state(None, 2), None, DAY, (None, 2), None, "then no more"),
         (RULES, state(HOUR, 2), None, DAY, (None, 2), None, "the maximum was reduced"),
         (replace(RULES, max_reminders=3), state(None, 2), None, None, (DAY, 2), None, "the maximum was raised"),
         (RULES, state(3 * DAY), ANA, 2 * DAY, (3 * DAY, 0), None, "taken"),
-        (RULES, state(3 * DAY), ANA, 3 * DAY, (3 * DAY, 1), 1, "its owner is reminded every three days"),
+        (RULES, state(3 * DAY), ANA, 3 * DAY, (6 * DAY, 1), 1, "its owner is reminded every three days"),
         (RULES, None, replace(ANA, snoozed_until=NOON + HOUR), None, (HOUR, 0), None, "snoozed"),
         (OFF, state(HOUR), Ownership(snoozed_until=NOON + HOUR), HOUR, (None, 1), 1, "asked for, even where it is off"),
-        (RULES, state(HOUR), Ownership(snoozed_until=NOON + HOUR), HOUR, (DAY, 1), 1, "the end of a snooze counts"),
-        (RULES, state(HOUR), replace(ANA, snoozed_until=NOON + HOUR), HOUR, (3 * DAY, 1), 1, "its owner again"),
+        (
+            RULES,
+            state(HOUR),
+            Ownership(snoozed_until=NOON + HOUR),
+            HOUR,
+            (DAY + HOUR, 1),
+            1,
+            "the end of a snooze counts",
+        ),
+        (RULES, state(HOUR), replace(ANA, snoozed_until=NOON + HOUR), HOUR, (3 * DAY + HOUR, 1), 1, "its owner again"),
     ],
 )
 def test_when_an_order_is_reminded_about(
@@ -124,7 +132,7 @@ def test_when_an_order_is_reminded_about(
         watermark=None if watermark is None else NOON + watermark,
     )
     assert change.state == state(*after), why
-    at = before.reminder_at if before else None
+    at = before.reminder_at if before else None  # the clock is behind: the next one is counted from the watermark
     assert change.reminder == (Reminder(at, sent) if at and sent else None), why
 
 

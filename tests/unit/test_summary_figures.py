@@ -1,14 +1,17 @@
 """Rule 20: what a summary counts, order by order, and which products hold orders up."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from orderwatch.alerts.kinds import KIND_STUCK
 from orderwatch.alerts.summary import BacklogAges, NotVisible, ShopSummary
 from orderwatch.deadlines.rules import Deadline, DeadlineState
+from orderwatch.ownership import Ownership
 from orderwatch.records import Extract, ExtractLine, StoredOrder
 from orderwatch.summary.figures import SummaryRow, shop_summary, total, worst_first
 from orderwatch.summary.stock import add_products, backordered, blocking_products, product_ids
@@ -22,7 +25,7 @@ STUCK = DeadlineState(passed=Deadline(AT - HOUR, KIND_STUCK))
 
 
 def rows_of(rows: Mapping[str, StoredOrder]) -> list[SummaryRow]:
-    return [SummaryRow(key, each, WATCHED) for key, each in rows.items()]
+    return [SummaryRow(key, each, WATCHED, AT) for key, each in rows.items()]
 
 
 def shop_of(rows: Mapping[str, StoredOrder], *, connection_id: str = "a") -> ShopSummary:
@@ -122,6 +125,34 @@ def test_the_ten_most_urgent_orders_are_listed() -> None:
     shop = shop_of(rows)
     assert [order.id for order in shop.orders] == [*"12345678", "no date", "no date either"]
     assert shop.more_orders == 1
+
+
+def owned(owner: str | None, *, snoozed_for: timedelta | None = None, **options: Any) -> StoredOrder:
+    until = None if snoozed_for is None else AT + snoozed_for
+    return replace(row(**options), ownership=Ownership(owner, AT - DAY if owner else None, until))
+
+
+def test_orders_are_counted_by_who_works_on_them() -> None:
+    rows = {
+        "free": row(ship_by=AT + 5 * HOUR),
+        "hers": owned("Ana", ship_by=AT - DAY),
+        "hers too": owned("Ana", snoozed_for=-HOUR, ship_by=AT),
+        "his": owned("Ben"),
+        "snoozed": owned(None, snoozed_for=HOUR, ship_by=AT - DAY),
+        "hers, snoozed": owned("Ana", snoozed_for=HOUR),
+        "awake": owned(None, snoozed_for=timedelta(), ship_by=AT + 6 * HOUR),
+        "risk": row("open", needs_attention=False, deadline_state=AT_RISK, ship_by=AT),
+    }
+    shop = shop_of(rows)
+    figures = (shop.needs_attention, shop.taken, shop.snoozed, shop.unowned, shop.by_owner)
+    assert figures == (7, 3, 2, 2, {"Ana": 2, "Ben": 1})
+    assert [order.id for order in shop.orders] == [
+        *("free", "awake", "hers", "hers too", "his", "risk", "snoozed", "hers, snoozed")
+    ], "first what nobody works on"
+    hers, awake = shop.orders[2], shop.orders[1]
+    assert (hers.owner, hers.taken_at, awake.snoozed_until) == ("Ana", AT - DAY, None)
+    every = total([shop, shop_of({"1": owned("Ben"), "2": row()})])
+    assert (every.taken, every.snoozed, every.unowned, every.by_owner) == (4, 2, 3, {"Ana": 2, "Ben": 2})
 
 
 def test_the_total_is_the_sum_of_the_shops() -> None:

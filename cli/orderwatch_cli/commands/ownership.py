@@ -1,6 +1,5 @@
 """`orderwatch take`, `snooze` and `release`: who works on an order that needs attention (rule 24)."""
 
-import getpass
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -21,10 +20,9 @@ from orderwatch.records import StoredOrder
 from orderwatch.rendering.formatting import moment
 from orderwatch.shop_settings import WEEKDAYS, ShopSettings, Weekday, time_zone
 from orderwatch_cli import output
-from orderwatch_cli.arguments import Endpoint, Json, Shop, StackName, stack_at
-from orderwatch_cli.commands.settings import SettingsError, stored_settings
+from orderwatch_cli.arguments import Endpoint, Json, Shop, StackName, own_name, stack_at
 from orderwatch_cli.filters import resolve_shop
-from orderwatch_cli.parameters import NamedShop, connected_shops
+from orderwatch_cli.parameters import NamedShop, SettingsError, connected_shops, stored_settings
 from orderwatch_cli.stack import STACK_NAME, Stack
 
 MAX_TRIES = 5
@@ -36,7 +34,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 Orders = Annotated[
     list[str], typer.Argument(metavar="ORDER...", help="Numbers or IDs of orders that need attention.", show_default="")
 ]
-Note = Annotated[str | None, typer.Option(metavar="TEXT", help='Note that messages and the list show; "" removes it.')]
+Note = Annotated[str | None, typer.Option(metavar="NOTE", help='Note that messages and the list show; "" removes it.')]
 
 
 class UnknownOrderError(OrderwatchError):
@@ -105,7 +103,7 @@ class ShopRules:
     def rules(self, connection_id: str) -> DeadlineRules | None:
         """The shop's rules; None if deadlines are not watched."""
         parameters = self._stack.parameters
-        if not parameters.deadline_alerts:
+        if not parameters.watches_deadlines:
             return None
         return DeadlineRules.of(
             self._of(connection_id),
@@ -201,18 +199,6 @@ def release(
     """
     with stack_at(stack_name, endpoint_url) as stack:
         _run(stack, orders, shop, ShopRules(stack), lambda _order, _at: None, json=json)
-
-
-def own_name() -> str:
-    """Return the name of the user's account on this machine.
-
-    Raises:
-        BadParameter: The account has no name.
-    """
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        raise typer.BadParameter("your account has no name on this machine; add: --by NAME") from None
 
 
 def _run(stack: Stack, texts: Sequence[str], shop: str | None, rules: ShopRules, change: Change, *, json: bool) -> None:

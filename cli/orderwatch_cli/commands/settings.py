@@ -10,28 +10,20 @@ import typer
 from pydantic import ValidationError
 
 from orderwatch import clock
-from orderwatch.aws.parameters import SETTINGS
-from orderwatch.errors import OrderwatchError
 from orderwatch.shop_settings import (
     DEFAULT_WORKING_DAYS,
     WEEKDAYS,
     ShopSettings,
-    ShopSettingsError,
     flaws_of,
-    read_shop_settings,
 )
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, ShopArgument, StackName, stack_at
 from orderwatch_cli.filters import find_shop
-from orderwatch_cli.parameters import NamedShop, connected_shops
+from orderwatch_cli.parameters import NamedShop, SettingsError, connected_shops, settings_path, stored_settings
 from orderwatch_cli.stack import STACK_NAME, Stack, StackParameters
 
 MAX_VALUE = 4096
 """Characters of a parameter's value; a longer value needs an advanced parameter, which costs money."""
-
-
-class SettingsError(OrderwatchError):
-    """The settings cannot be read or changed; the message says why and what to do."""
 
 
 def settings(
@@ -140,22 +132,6 @@ def _shown(value: Any) -> Any:
     return (", ".join(value) or "none") if isinstance(value, list) else value
 
 
-def stored_settings(stack: Stack, connection_id: str) -> ShopSettings:
-    """Return the shop's own settings.
-
-    Raises:
-        SettingsError: The settings cannot be read.
-    """
-    ssm = stack.aws.ssm
-    try:
-        value = ssm.get_parameter(Name=_name(stack, connection_id))["Parameter"]["Value"]
-        return read_shop_settings(value)
-    except ssm.exceptions.ParameterNotFound:
-        return ShopSettings()
-    except ShopSettingsError as error:
-        raise SettingsError(f"{error}: delete them with --remove and set them again") from None
-
-
 def put_settings(stack: Stack, connection_id: str, changes: dict[str, Any]) -> ShopSettings:
     """Change some settings; the others stay.
 
@@ -171,13 +147,13 @@ def put_settings(stack: Stack, connection_id: str, changes: dict[str, Any]) -> S
     if len(value) > MAX_VALUE:
         hint = "set fewer holidays or warehouses, or shorter names; nothing was stored"
         raise SettingsError(f"{len(value)} characters, and a parameter holds {MAX_VALUE}: {hint}")
-    stack.aws.ssm.put_parameter(Name=_name(stack, connection_id), Value=value, Type="String", Overwrite=True)
+    stack.aws.ssm.put_parameter(Name=settings_path(stack, connection_id), Value=value, Type="String", Overwrite=True)
     return after
 
 
 def remove_settings(stack: Stack, connection_id: str) -> None:
     """Delete the shop's settings, so that the stack's apply."""
-    stack.aws.ssm.delete_parameters(Names=[_name(stack, connection_id)])
+    stack.aws.ssm.delete_parameters(Names=[settings_path(stack, connection_id)])
 
 
 def as_text(settings: ShopSettings) -> str:
@@ -218,7 +194,3 @@ def _connected_shop(stack: Stack, text: str) -> NamedShop:
     if found is None:
         raise SettingsError(f"no shop {text} is connected; list the shops with: {stack.commands.own('shops')}")
     return shops[found]
-
-
-def _name(stack: Stack, connection_id: str) -> str:
-    return f"{stack.parameters.parameter_prefix}/connections/{connection_id}/{SETTINGS}"

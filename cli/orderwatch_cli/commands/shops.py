@@ -10,13 +10,11 @@ from orderwatch import clock
 from orderwatch.alerts.parts import Number
 from orderwatch.aws.order_table import OrderTable
 from orderwatch.deadlines.rules import PROBLEM_KINDS
-from orderwatch.ownership import Ownership
 from orderwatch.records import HealthState
 from orderwatch.rendering.formatting import link, money, plural
 from orderwatch.summary.figures import SummaryRow
 from orderwatch_cli import output
-from orderwatch_cli.arguments import Endpoint, Json, Limit, Shop, StackName, Utc, stack_at
-from orderwatch_cli.commands.ownership import own_name
+from orderwatch_cli.arguments import Endpoint, Json, Limit, Shop, StackName, Utc, own_name, stack_at
 from orderwatch_cli.filters import known_status, resolve_shop
 from orderwatch_cli.parameters import NamedShop, connected_shops
 from orderwatch_cli.shop_status import PolledShop, polled_shops
@@ -239,24 +237,24 @@ def backlog(
     shop = resolve_shop(stack, shop) if shop else None
     status = known_status(stack, status) if status else None
     connected = [each for each in connected_shops(stack) if shop in {None, each.connection_id}]
-    table, watched = _order_table(stack), stack.parameters.watched_statuses
+    table, watched, now = _order_table(stack), stack.parameters.watched_statuses, clock.now()
     found = [
         (order, each)
         for each in connected
         for order_id, row in table.needing_attention(each.connection_id).items()
-        if (order := SummaryRow(order_id, row, watched)) and status in {None, row.status}
+        if (order := SummaryRow(order_id, row, watched, now)) and status in {None, row.status}
         if order.is_late or not late
     ]
     found.sort(key=lambda each: each[0].urgency)
     polled = polled_shops(stack, {each.connection_id for _, each in found})
     as_of = {connection_id: each.data_as_of for connection_id, each in polled.items()}
-    return [_backlog_order(order, each, as_of=as_of.get(each.connection_id) or clock.now()) for order, each in found]
+    return [_backlog_order(order, each, as_of=as_of.get(each.connection_id) or now) for order, each in found]
 
 
 def _backlog_order(order: SummaryRow, shop: NamedShop, *, as_of: datetime) -> BacklogOrder:
     row, extract = order.row, order.extract
     passed = row.deadline_state.passed
-    ownership = (row.ownership and row.ownership.awake(clock.now())) or Ownership()
+    ownership = order.ownership
     return BacklogOrder(
         connection_id=shop.connection_id,
         shop=shop.name or shop.connection_id,

@@ -8,6 +8,7 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.alerts.summary import DailySummary, Figures
 from orderwatch.deadlines.rules import NO_DEADLINE, Deadline, DeadlineState
+from orderwatch.ownership import Ownership
 from orderwatch.reading.cursor import Cursor
 from orderwatch.records import ConnectionState, Extract, ExtractLine, Health, HealthState, StoredOrder, Syncs
 from orderwatch.summary.build import Shop, SummaryRequest, summarize
@@ -40,6 +41,7 @@ def _row(
     total: str = "89.90",
     lines: Mapping[str, int] | None = None,
     shop: str = "nordic-outdoor",
+    ownership: Ownership | None = None,
 ) -> StoredOrder:
     due = AT + ship_by if ship_by is not None else None
     deadline_state = NO_DEADLINE
@@ -64,13 +66,22 @@ def _row(
         ship_by=due,
         deadline_state=deadline_state,
         extract=kept.to_json(),
+        ownership=ownership,
     )
 
 
 _NORDIC = {
     "1042": _row(1042, "exception", 5 * _HOUR, raw="Address verification failed", ship_by=4 * _HOUR, total="129.90"),
     "1038": _row(1038, "processing", 2 * _DAY, ship_by=-14 * _HOUR, total="310.00"),
-    "1017": _row(1017, "exception", 3 * _DAY, raw="Payment declined", ship_by=-2 * _DAY, total="74.50"),
+    "1017": _row(
+        1017,
+        "exception",
+        3 * _DAY,
+        raw="Payment declined",
+        ship_by=-2 * _DAY,
+        total="74.50",
+        ownership=Ownership("Ana", AT - 2 * _DAY),
+    ),
     "1044": _row(1044, "open", 6 * _HOUR, ship_by=20 * _HOUR),
     **{str(number): _row(number, "fulfilled", 3 * _HOUR) for number in range(1001, 1006)},
 }
@@ -97,7 +108,7 @@ _CLEARED = {str(number): AT - (34 + 9 * (number - 1003)) * _HOUR for number in r
 def _snapshot() -> dict[str, dict[str, datetime]]:
     """The orders that needed attention the day before: those that still do, and those that were cleared since."""
     rows = {
-        shop: {key: SummaryRow(key, row, _WATCHED) for key, row in orders.items() if row.needs_attention}
+        shop: {key: SummaryRow(key, row, _WATCHED, AT) for key, row in orders.items() if row.needs_attention}
         for shop, orders in _ROWS.items()
     }
     still = {

@@ -8,7 +8,8 @@ import pytest
 
 from orderwatch import clock
 from orderwatch.shop_settings import read_shop_settings
-from orderwatch_cli.commands.settings import SettingsError, holidays_of
+from orderwatch_cli.commands.settings import holidays_of
+from orderwatch_cli.parameters import SettingsError
 from tests.support.operated import CONNECTION, TOKEN, Operated
 
 PARAMETER = f"connections/{CONNECTION}/settings"
@@ -51,7 +52,8 @@ def test_settings_are_shown_as_a_table_with_those_of_the_stack(connected: Operat
 
     working_days = ["working days", "mon, tue, wed, thu, fri"]
     warehouses = ["warehouses", "as Trackstar names them", "Trackstar"]
-    rest = [["late warning hours", "24", "stack"], ["stuck days", "3", "stack"], warehouses]
+    reminders = ["reminder hours", "0", "stack"]
+    rest = [["late warning hours", "24", "stack"], ["stuck days", "3", "stack"], reminders, warehouses]
     zone, holidays = ["time zone", "Europe/Vienna", "stack"], ["holidays", "none", "stack"]
     headings = ["setting", "value", "set by"]
     assert shown() == [headings, zone, [*working_days, "stack"], holidays, *rest]
@@ -59,7 +61,7 @@ def test_settings_are_shown_as_a_table_with_those_of_the_stack(connected: Operat
         "settings", CONNECTION, "--time-zone", "Europe/Berlin", "--holiday", "2026-12-24", "--stuck-days", "0"
     )
     own = [["time zone", "Europe/Berlin", "shop"], [*working_days, "stack"], ["holidays", "2026-12-24", "shop"]]
-    assert shown() == [headings, *own, rest[0], ["stuck days", "0", "shop"], warehouses]
+    assert shown() == [headings, *own, rest[0], ["stuck days", "0", "shop"], reminders, warehouses]
     connected.run("settings", CONNECTION, "--warehouse", "wh_1=Hamburg", "--warehouse", "wh_2=Lyon Sud")
     assert shown()[-1] == ["warehouses", "wh_1=Hamburg, wh_2=Lyon Sud", "shop"]
 

@@ -15,6 +15,11 @@ DETAILED_SHOPS = 5
 """The worst shops that keep their lists while space remains, before other shops are listed at all."""
 
 
+def urgency_rank(*, is_taken: bool, is_at_risk: bool, is_snoozed: bool) -> int:
+    """Where an order is in a list: first those that nobody works on, then taken ones, those at risk, snoozed ones."""
+    return 3 if is_snoozed else 2 if is_at_risk else 1 if is_taken else 0
+
+
 class SummaryOrder(ListedOrder):
     """An order that needs attention or is at risk."""
 
@@ -22,6 +27,16 @@ class SummaryOrder(ListedOrder):
     reason: Line = Field(description="Why the order is listed: a watched status, `late`, `stuck` or `at_risk`.")
     is_late: bool = Field(description="Whether its ship-by has passed, whatever the reason is.")
     since: datetime = Field(description="When the reason began: its status, or the deadline that passed.")
+    owner: Line | None = Field(None, description="Who has taken it; null: nobody.")
+    taken_at: datetime | None = None
+    snoozed_until: datetime | None = Field(None, description="null: not snoozed, or the snooze has ended.")
+    note: str | None = Field(None, max_length=200, description="What its owner wrote about it.")
+
+    @property
+    def rank(self) -> int:
+        """Its `urgency_rank`."""
+        is_at_risk, is_snoozed = self.reason == "at_risk", self.snoozed_until is not None
+        return urgency_rank(is_taken=self.owner is not None, is_at_risk=is_at_risk, is_snoozed=is_snoozed)
 
 
 class SummaryProduct(ListedProduct):
@@ -64,6 +79,14 @@ class Figures(AlertPart):
     without_value: int = Field(
         0, ge=0, description="Orders that need attention and whose total or currency is unknown."
     )
+    taken: int = Field(0, ge=0, description="Orders that need attention, are taken by somebody and not snoozed.")
+    snoozed: int = Field(0, ge=0, description="Orders that need attention and are snoozed, taken or not.")
+    by_owner: dict[str, int] = Field(default_factory=dict, description="The taken orders by who has them.")
+
+    @property
+    def unowned(self) -> int:
+        """Orders that need attention and are neither taken nor snoozed."""
+        return self.needs_attention - self.taken - self.snoozed
 
 
 class Changes(AlertPart):

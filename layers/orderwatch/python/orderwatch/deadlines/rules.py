@@ -321,10 +321,10 @@ def remind(
         before: Its state up to now; `NO_DEADLINE` if it begins to need attention, or is recorded for a new watch.
         rules: The rules of its shop.
         ownership: Who works on it.
-        now: When it was observed, by the vendor's clock.
+        now: When it was observed, by the vendor's clock, which may have been set back.
         watermark: The time up to which the shop's data are complete; None: no reminder is due.
     """
-    count = before.reminders
+    count, now = before.reminders, max(now, watermark or now)
     is_snoozed = ownership is not None and ownership.snoozed_until is not None
     if not is_snoozed and (not rules.reminder_hours or count >= rules.max_reminders):
         return change.with_reminder(next_at=None, count=count)

@@ -27,6 +27,8 @@ MAX_NOT_VISIBLE = 5
 """Maximum number of shops that are listed as not visible; the others are counted."""
 MAX_ORDERS = 5
 """Maximum number of orders of a shop in a message to people; the JSON lists more."""
+MAX_OWNERS = 8
+"""Maximum number of people who are named with their taken orders; the others are counted."""
 _REASONS = {"at_risk": "at risk", "late": "late", "stuck": "stuck"}
 _STATES = {"initial_sync": "its first sync is not complete", "poll_failing": "polls fail", "stale": "not synced"}
 _DAY = 24
@@ -73,7 +75,7 @@ def first_order(summary: DailySummary) -> tuple[ShopSummary, SummaryOrder] | Non
     firsts = [(each, each.orders[0]) for each in summary.shops if each.orders]
     return min(
         firsts,
-        key=lambda each: (each[1].reason == "at_risk", by_urgency(each[1].ship_by, each[1].total_price)),
+        key=lambda each: (each[1].rank, by_urgency(each[1].ship_by, each[1].total_price)),
         default=None,
     )
 
@@ -91,6 +93,9 @@ def facts(summary: DailySummary, zone: tzinfo) -> dict[str, str | None]:
         "Shops": f"{summary.watched_shops:,} watched",
         "Not visible": _shops_not_visible(summary, zone),
         "Needs attention": _by_reason(total),
+        "Taken": _by_owner(total) if total.taken else None,
+        "Snoozed": formatting.plural(total.snoozed, "order") if total.snoozed else None,
+        "Not taken": formatting.plural(total.unowned, "order") if total.taken or total.snoozed else None,
         "How long": _ages(total.ages),
         "Without a value": formatting.plural(total.without_value, "order") if total.without_value else None,
         since: _changes(changes) if changes else None,
@@ -117,6 +122,13 @@ def _by_reason(figures: Figures) -> str:
     if "late" in phrases and figures.by_reason["late"] < figures.late:
         phrases["late"] = "late, no other problem"
     return ", ".join(f"{count:,} {phrases[reason]}" for reason, count in figures.by_reason.items())
+
+
+def _by_owner(figures: Figures) -> str:
+    """`5 orders (Ana 3, Ben 2)`."""
+    named = [f"{formatting.clean(owner)} {count:,}" for owner, count in figures.by_owner.items()]
+    others = formatting.more(len(named) - MAX_OWNERS, "person", "people")
+    return f"{formatting.plural(figures.taken, 'order')} ({', '.join([*named[:MAX_OWNERS], *others])})"
 
 
 def _ages(ages: BacklogAges) -> str:
@@ -203,7 +215,8 @@ def _figures(figures: Figures) -> str:
     only = "".join(map(reason_phrase, figures.by_reason)) if len(figures.by_reason) == 1 else ""
     reasons = f" ({only or _by_reason(figures)})" if only != "late" else ""
     parts = [f"{count:,} {_need(count)} attention{reasons}{_late(figures)}"] if count else []
-    return ". ".join([*parts, *_at_risk(figures)]) or "no order needs attention"
+    owned = [f"{n:,} {what}" for n, what in ((figures.taken, "taken"), (figures.snoozed, "snoozed")) if n]
+    return ". ".join([*parts, *filter(None, [", ".join(owned)]), *_at_risk(figures)]) or "no order needs attention"
 
 
 def _shop_facts(shop: ShopSummary) -> list[str]:
@@ -243,7 +256,16 @@ def _entry(order: SummaryOrder, shop: ShopSummary) -> Entry:
     what = f"{reason_phrase(order.reason)}{still}{own_words}, for {age}"
     if order.reason == "late" and due:  # the ship-by says that it is late, and for how long
         what = f"still {formatting.status_phrase(order.status)}{own_words}"
-    return Entry(None, formatting.order_number(order), [what, *value], due, order.url)
+    return Entry(None, formatting.order_number(order), [what, *value, *_owned(order, shop)], due, order.url)
+
+
+def _owned(order: SummaryOrder, shop: ShopSummary) -> list[str]:
+    """`taken by Ana since Mon 2 Mar 10:00 CET`, and until when it is snoozed."""
+    zone = formatting.zone_of(shop)
+    since = f" since {formatting.moment(order.taken_at, zone, beside=shop.as_of)}" if order.taken_at else ""
+    taken = [f"taken by {formatting.clean(order.owner)}{since}"] if order.owner else []
+    until = order.snoozed_until
+    return [*taken, *([f"snoozed until {formatting.moment(until, zone, beside=shop.as_of)}"] if until else [])]
 
 
 def _is_unknown(product: SummaryProduct) -> bool:

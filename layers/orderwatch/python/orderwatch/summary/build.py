@@ -172,7 +172,7 @@ def _read(
         state = states.get(key) or ConnectionState(connection_id=key)
         until = max(as_of(state, request.at), request.at) + timedelta(hours=shop.late_warning_hours) + MARGIN
         rows = {**store.due(key, until), **store.needing_attention(key)}
-        found = (SummaryRow(order_id, row, request.watched) for order_id, row in rows.items())
+        found = (SummaryRow(order_id, row, request.watched, request.at) for order_id, row in rows.items())
         orders = [order for order in found if order.needs_attention or order.is_at_risk]
         backlog = {order.id: order.since for order in orders if order.needs_attention}
         before = snapshot.get(key, {}) if snapshot is not None else None

@@ -8,8 +8,9 @@ from functools import cached_property
 
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.alerts.parts import by_urgency, sum_by_currency
-from orderwatch.alerts.summary import BacklogAges, Changes, Figures, NotVisible, ShopSummary, SummaryOrder
+from orderwatch.alerts.summary import BacklogAges, Changes, Figures, NotVisible, ShopSummary, SummaryOrder, urgency_rank
 from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES
+from orderwatch.ownership import Ownership
 from orderwatch.records import Extract, StoredOrder
 from orderwatch.sanitize import one_line
 
@@ -23,11 +24,19 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """An order that needs attention or is at risk; `watched` are the statuses that raise an alert."""
+    """An order that needs attention or is at risk.
+
+    Attributes:
+        id: Trackstar's id of the order.
+        row: Its row.
+        watched: The statuses that raise an alert.
+        at: When the summary is made, by our clock: it decides whether a snooze has ended.
+    """
 
     id: str
     row: StoredOrder
     watched: Collection[str]
+    at: datetime
 
     @cached_property
     def extract(self) -> Extract:
@@ -69,10 +78,28 @@ class SummaryRow:
         """How long the reason has lasted in data of this time: the one age of an order, in every list."""
         return max(as_of - self.since, timedelta())
 
+    @cached_property
+    def ownership(self) -> Ownership:
+        """Who works on the order, without a snooze that has ended; empty if nobody does."""
+        known = self.row.ownership if self.needs_attention else None
+        return (known and known.awake(self.at)) or Ownership()
+
     @property
-    def urgency(self) -> tuple[bool, tuple[datetime, object], str]:
-        """Sort key: orders that need attention before those at risk, then by ship-by and value."""
-        return not self.needs_attention, by_urgency(self.row.ship_by, self.extract.total_price), self.id
+    def is_snoozed(self) -> bool:
+        """Whether the order is snoozed, taken or not."""
+        return self.ownership.snoozed_until is not None
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody has taken the order and not snoozed it."""
+        return self.ownership.owner is not None and not self.is_snoozed
+
+    @property
+    def urgency(self) -> tuple[int, tuple[datetime, object], str]:
+        """Sort key: orders that need attention, then taken ones, at risk, snoozed; each by ship-by and value."""
+        is_at_risk = not self.needs_attention
+        rank = urgency_rank(is_taken=self.is_taken, is_at_risk=is_at_risk, is_snoozed=self.is_snoozed)
+        return rank, by_urgency(self.row.ship_by, self.extract.total_price), self.id
 
     @property
     def _passed_kind(self) -> str | None:
@@ -99,6 +126,10 @@ class SummaryRow:
             ship_by=self.row.ship_by,
             currency=self.extract.currency,
             total_price=self.extract.total_price,
+            owner=self.ownership.owner,
+            taken_at=self.ownership.taken_at,
+            snoozed_until=self.ownership.snoozed_until,
+            note=self.ownership.note,
         )
 
 
@@ -132,6 +163,9 @@ def shop_summary(
         at_risk=sum(order.is_at_risk and not order.needs_attention for order in orders),
         value_by_currency=dict(sorted(sum_by_currency(totals).items())),
         without_value=sum(not currency or price is None for currency, price in totals),
+        taken=sum(order.is_taken for order in backlog),
+        snoozed=sum(order.is_snoozed for order in backlog),
+        by_owner=dict(Counter(order.ownership.owner or "" for order in backlog if order.is_taken).most_common()),
         orders=tuple(order.to_summary_order() for order in urgent[:MAX_ORDERS]),
         more_orders=max(len(urgent) - MAX_ORDERS, 0),
     )
@@ -146,10 +180,11 @@ def _ages(ages: Iterable[timedelta]) -> BacklogAges:
 def total(shops: Iterable[Figures]) -> Figures:
     """The figures of several shops, added up."""
     every = list(shops)
-    by_reason, ages = Counter[str](), Counter[str]()
+    by_reason, ages, by_owner = Counter[str](), Counter[str](), Counter[str]()
     for shop in every:
         by_reason.update(shop.by_reason)
         ages.update(shop.ages.model_dump())
+        by_owner.update(shop.by_owner)
     values = sum_by_currency(each for shop in every for each in shop.value_by_currency.items())
     return Figures(
         needs_attention=sum(shop.needs_attention for shop in every),
@@ -159,6 +194,9 @@ def total(shops: Iterable[Figures]) -> Figures:
         at_risk=sum(shop.at_risk for shop in every),
         value_by_currency=dict(sorted(values.items())),
         without_value=sum(shop.without_value for shop in every),
+        taken=sum(shop.taken for shop in every),
+        snoozed=sum(shop.snoozed for shop in every),
+        by_owner=dict(by_owner.most_common()),
     )
 
 
