@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "TRACKSTAR_BASE_URL": "https://trackstar.invalid",
     "TIME_ZONE": "Europe/Berlin",
     "SLACK_QUEUE_URL": "",
+    "ACTION_URL": "",
 }
 """What differs from the environment in the template."""
 
@@ -108,6 +109,7 @@ FUNCTIONS = (
         _ADAPTERS.format(settings="PublishAlertsSettings") + _EVERY_ALERT,
         speaks=_TRACKSTAR,
     ),
+    Function("handle_action", ("dynamodb", "ssm"), _ADAPTERS.format(settings="HandleActionSettings")),
     Function("redrive_alerts", ("dynamodb", "sns"), _ADAPTERS.format(settings="RedriveAlertsSettings")),
     Function(
         "send_summary",

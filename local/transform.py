@@ -16,6 +16,7 @@ from samtranslator.translator.translator import Translator
 
 ENABLED = {
     "SlackEnabled": "true",
+    "ActionLinks": "true",
     "Tracing": "Active",
     "AlertEmail": "alerts@example.com",
     "OpsEmail": "operators@example.com",

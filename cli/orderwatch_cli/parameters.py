@@ -7,12 +7,11 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from orderwatch.aws.connection_table import ConnectionTable
-from orderwatch.aws.parameters import ACCESS_TOKEN, SETTINGS
+from orderwatch.aws.parameters import ACCESS_TOKEN, NAME, SETTINGS
 from orderwatch.errors import OrderwatchError
 from orderwatch.shop_settings import ShopSettings, ShopSettingsError, read_shop_settings
 from orderwatch_cli.stack import Stack
 
-NAME = "name"
 ENCRYPTED: Final = "SecureString"
 
 

@@ -34,6 +34,21 @@ def tick(schedule_arn: str) -> Event:
     }
 
 
+def page_request(token: str) -> Event:
+    """Build an event of a function URL: a browser opens the link with this token."""
+    path = f"/{token}"
+    http = {"method": "GET", "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "browser"}
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"accept": "text/html"},
+        "requestContext": {"http": http, "requestId": str(uuid.uuid4()), "stage": "$default"},
+        "isBase64Encoded": False,
+    }
+
+
 def poll(connection_id: str, *, queue_arn: str) -> Event:
     """Build an event of PollQueue that requests a poll of one connection; its date is in the future (`GOOD_FOR`)."""
     asked_at = clock.now() + GOOD_FOR

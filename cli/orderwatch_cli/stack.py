@@ -48,6 +48,7 @@ class Function(StrEnum):
     REDRIVE_ALERTS = "redrive-alerts"
     SEND_SUMMARY = "send-summary"
     POST_TO_SLACK = "post-to-slack"
+    HANDLE_ACTION = "handle-action"
 
     @property
     def log_group(self) -> str:
@@ -77,6 +78,8 @@ class Outputs(BaseModel):
     redrive_alerts_function_name: str
     send_summary_function_name: str
     post_to_slack_function_name: str | None = None
+    handle_action_function_name: str | None = None
+    handle_action_url: str | None = None
     order_table_name: str
     connection_table_name: str
     alert_table_name: str

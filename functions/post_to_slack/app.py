@@ -17,9 +17,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
 from orderwatch import clock
+from orderwatch.action_links import ActionLinks
 from orderwatch.alerts.alert import Alert
 from orderwatch.aws import clients
-from orderwatch.aws.parameters import Parameters
+from orderwatch.aws.parameters import Parameters, action_links
 from orderwatch.aws.rate_limit import SLACK_LIMIT, RateLimiter, Row
 from orderwatch.errors import OrderwatchError
 from orderwatch.model import describe_flaws
@@ -46,6 +47,7 @@ class _Adapters:
         parameters = Parameters(clients.ssm(), settings.parameter_prefix)
         rate_limiter = RateLimiter(SLACK_LIMIT, Row(dynamodb, settings.idempotency_table_name, "pace"))
         self.webhook = SlackWebhook(parameters, rate_limiter=rate_limiter)
+        self.links = action_links(settings.action_url, settings.parameter_prefix)
         self.ledger = DynamoDBPersistenceLayer(table_name=settings.idempotency_table_name, boto3_client=dynamodb)
 
 
@@ -65,7 +67,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         data_keyword_argument="alert", config=_once, persistence_store=adapters.ledger
     )
     def post_once(*, alert: dict[str, Any]) -> None:
-        _post(alert, lambda message: adapters.webhook.post(message, seconds_left=seconds_left))
+        _post(alert, lambda message: adapters.webhook.post(message, seconds_left=seconds_left), adapters.links)
         logger.info("message posted")
 
     def seconds_left() -> float:
@@ -87,7 +89,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     return process_partial_response(event=event, record_handler=post, processor=_processor, context=context)
 
 
-def _post(body: dict[str, Any], send: Callable[[SlackMessage], None]) -> None:
+def _post(body: dict[str, Any], send: Callable[[SlackMessage], None], links: ActionLinks | None) -> None:
     """Post the richest message that Slack accepts: with a picture, without it, or as plain text (rule 11)."""
     try:
         alert = Alert.model_validate(body)
@@ -96,8 +98,9 @@ def _post(body: dict[str, Any], send: Callable[[SlackMessage], None]) -> None:
         text = f"orderwatch: {body.get('kind')}, alert {body.get('alert_id')}"
         send(SlackMessage(text=for_slack(one_line(text, MAX_TEXT), limit=MAX_TEXT), blocks=[]))
         return
+    action_url = links.link(alert) if links else None
     for with_image in (True, False):
-        message = _rendered(alert, with_image=with_image)
+        message = _rendered(alert, with_image=with_image, action_url=action_url)
         try:
             if message:
                 send(message)
@@ -107,9 +110,9 @@ def _post(body: dict[str, Any], send: Callable[[SlackMessage], None]) -> None:
     send(plain(alert))
 
 
-def _rendered(alert: Alert, *, with_image: bool) -> SlackMessage | None:
+def _rendered(alert: Alert, *, with_image: bool, action_url: str | None) -> SlackMessage | None:
     try:
-        return blocks(alert, with_image=with_image)
+        return blocks(alert, with_image=with_image, action_url=action_url)
     except Exception as error:  # noqa: BLE001 - a rendering bug must not stop an alert (rule 11)
         logger.error("rendering failed; trying a simpler message", exc_info=error)
         return None

@@ -45,6 +45,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
         operators=adapters.delivery.operators,
         details=adapters.details,
         digest_threshold=settings.digest_threshold,
+        links=adapters.delivery.links,
     )
     result.report()
     return {"batchItemFailures": [{"itemIdentifier": records[key]} for key in result.unsent_keys]}

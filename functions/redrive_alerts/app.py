@@ -111,6 +111,7 @@ def _publish(
             details=None,
             digest_threshold=settings.digest_threshold,
             was_held=was_held,
+            links=delivery.links,
         )
     return total
 

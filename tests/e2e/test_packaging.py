@@ -9,7 +9,15 @@ import pytest
 
 from orderwatch_local.cloud.sam import PROJECT, SAM, build, this_architecture
 
-FUNCTIONS = ("DispatchPolls", "PollOrders", "PublishAlerts", "RedriveAlerts", "SendSummary", "PostToSlack")
+FUNCTIONS = (
+    "DispatchPolls",
+    "PollOrders",
+    "PublishAlerts",
+    "RedriveAlerts",
+    "SendSummary",
+    "PostToSlack",
+    "HandleAction",
+)
 MEGABYTE = 1024 * 1024
 LAMBDA_TAKES = 250 * MEGABYTE
 """Unzipped, function and layers together."""

@@ -28,7 +28,7 @@ OTHER_FEATURES = re.compile(
     r"dynamodb:(Import|DescribeImport|CreateTableReplica|AssociateTableReplica)"
     r"|dynamodb:(Scan|Query|UpdateItem|PutItem|GetItem|DeleteItem|BatchWriteItem)$"  # of replicas
     r"|dynamodb:(Enable|Disable|Update)KinesisStreamingDestination|dynamodb:UpdateContributorInsights"
-    r"|\w+:(Put|Delete)(ResourcePolicy|DataProtectionPolicy|IndexPolicy|FunctionConcurrency|FunctionCodeSigningConfig)"
+    r"|\w+:(Put|Delete)(ResourcePolicy|DataProtectionPolicy|IndexPolicy|FunctionCodeSigningConfig)"
     r"|\w+:Put(FunctionScalingConfig|RuntimeManagementConfig|BearerTokenAuthentication|LogGroupDeletionProtection)"
     r"|lambda:(PassCapacityProvider|AssociateRuntimeAlias|PublishVersion|GetCodeSigningConfig)"
     r"|logs:CreateLogDelivery|iam:\w*(User|Group)\w*"
@@ -48,6 +48,8 @@ ARNS = {
     "AWS::Lambda::EventInvokeConfig": arn("lambda", f"function:{STACK}-SendSummaryFunction-a1b2"),
     "AWS::Lambda::EventSourceMapping": arn("lambda", "event-source-mapping:1111-2222"),
     "AWS::Lambda::Function": arn("lambda", f"function:{STACK}-SendSummaryFunction-a1b2"),
+    "AWS::Lambda::Permission": arn("lambda", f"function:{STACK}-HandleActionFunction-a1b2"),
+    "AWS::Lambda::Url": arn("lambda", f"function:{STACK}-HandleActionFunction-a1b2"),
     "AWS::Lambda::LayerVersion": arn("lambda", "layer:OrderwatchLayer"),
     "AWS::Logs::LogGroup": arn("logs", f"log-group:/aws/lambda/{STACK}-send-summary"),
     "AWS::SNS::Subscription": arn("sns", f"{STACK}-AlertTopic-a1b2"),

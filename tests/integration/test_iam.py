@@ -6,14 +6,18 @@ action and the resource that AWS would check, and the notes are compared with th
 
 import json
 import os
+import re
 import subprocess
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from tests.support.account import FUNCTIONS, Account, FakeSlack, account, inserts, order
+from orderwatch.action_links import OrderKey, sign
+from tests.support.account import ACTION_KEY, FUNCTIONS, Account, FakeSlack, account, inserts, order
 from tests.support.alerts import alert_of
 from tests.support.lambda_context import sqs_event
 from tests.support.permissions import (
@@ -88,6 +92,7 @@ def run_every_path(account: Account) -> None:
     assert {key.connection_id for key in account.pending()} == {"AlertTopic", "OpsTopic"}
     sum_up(account)
     post_to_slack(account)
+    take_an_order(account)
 
 
 def sum_up(account: Account) -> None:
@@ -107,6 +112,17 @@ def post_to_slack(account: Account) -> None:
     bodies = [alert_of(order_id).model_dump_json() for order_id in ("posted", FakeSlack.REFUSED)]
     answer = account.invoke("PostToSlackFunction", sqs_event(bodies[0], bodies[0], bodies[1]))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-2"}]}
+
+
+def take_an_order(account: Account) -> None:
+    token = sign(OrderKey("conn_a", "2"), SecretStr(ACTION_KEY), at=account.clock.now())
+    opened = {"rawPath": f"/{token}", "requestContext": {"http": {"method": "GET"}}}
+    page = account.invoke("HandleActionFunction", opened)
+    [seen] = re.findall('name="seen" value="([0-9a-f]+)"', page["body"])
+    form = b64encode(f"do=take&name=Ana&seen={seen}".encode()).decode()
+    posted = {**opened, "requestContext": {"http": {"method": "POST"}}, "body": form, "isBase64Encoded": True}
+    answer = account.invoke("HandleActionFunction", posted)
+    assert (answer["statusCode"], "Ana has it." in answer["body"]) == (200, True)
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +163,7 @@ def test_functions_cannot_use_the_permissions_for_network_interfaces() -> None:
         ("trackstar/api-key", {"DispatchPolls", "PollOrders", "PublishAlerts", "SendSummary"}),
         ("connections/conn_a/access-token", {"PollOrders", "PublishAlerts", "SendSummary"}),
         ("slack/webhook-url", {"PostToSlack"}),
+        ("action-links/key", {"HandleAction", "PublishAlerts", "RedriveAlerts", "PostToSlack"}),
     ],
 )
 def test_a_secret_is_read_only_by_functions_that_use_it(parameter: str, readers: set[str]) -> None:

@@ -51,6 +51,7 @@ ENVIRONMENT = {
     "ALERT_EMAIL_EXPECTED": "true",
     "OPS_EMAIL_EXPECTED": "true",
     "SLACK_QUEUE_URL": "",
+    "ACTION_URL": "",
     "POWERTOOLS_METRICS_DISABLED": "true",
 }
 

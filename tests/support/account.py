@@ -1,4 +1,4 @@
-"""The stack in one process: the template's resources in moto, a simulated shop, and the six handlers as deployed."""
+"""The stack in one process: the template's resources in moto, a simulated shop, and the seven handlers as deployed."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import pytest
 from moto import mock_aws
 
 import functions.dispatch_polls.app
+import functions.handle_action.app
 import functions.poll_orders.app
 import functions.post_to_slack.app
 import functions.publish_alerts.app
@@ -37,7 +38,11 @@ FUNCTIONS = {
     "RedriveAlertsFunction": functions.redrive_alerts.app,
     "SendSummaryFunction": functions.send_summary.app,
     "PostToSlackFunction": functions.post_to_slack.app,
+    "HandleActionFunction": functions.handle_action.app,
 }
+
+
+ACTION_KEY = "k" * 43
 
 
 class FakeSlack:
@@ -128,6 +133,7 @@ def put_parameters(shop: Shop) -> None:
         "trackstar/api-key": "key",
         f"connections/{shop.connection_id}/access-token": shop.access_token,
         "slack/webhook-url": "https://hooks.example/T0/B0",
+        "action-links/key": ACTION_KEY,
     }
     for name, value in values.items():
         boto3.client("ssm").put_parameter(Name=f"/orderwatch/{name}", Value=value, Type="SecureString")

@@ -55,6 +55,10 @@ class MemorySsm:
             raise MissingParameterError({"Error": {"Code": "ParameterNotFound", "Message": ""}}, "GetParameter")
         return {"Parameter": self._parameter(request["Name"], request)}
 
+    def get_parameters(self, **request: Any) -> dict[str, Any]:
+        self.requests.append("get_parameters")
+        return {"Parameters": [self._parameter(name, request) for name in request["Names"] if name in self.values]}
+
     def get_paginator(self, operation: str) -> Any:
         assert operation == "get_parameters_by_path"
         return SimpleNamespace(paginate=self._pages)

@@ -71,6 +71,8 @@ def _attribute(path: str) -> str:
     match attribute:
         case "Arn":
             return arn_of(name)
+        case "FunctionUrl":
+            return f"https://{name.lower()}.lambda-url.{REGION}.on.aws/"
         case "StreamArn":
             return f"{arn_of(name)}/stream/2026-01-05T12:00:00.000"
     raise NotImplementedError(path)
@@ -171,7 +173,8 @@ def _policies(conditions: Collection[str]) -> Iterator[tuple[str, dict[str, Any]
             attached = attached_policies(properties, conditions)
             yield from ((name, RESOURCES[policy]["Properties"]["PolicyDocument"]) for policy in attached)
         elif resource["Type"] == "AWS::IAM::Policy":
-            yield from ((role["Ref"], properties["PolicyDocument"]) for role in properties["Roles"])
+            roles = filter(None, (resolved(role, conditions) for role in properties["Roles"]))
+            yield from ((role, properties["PolicyDocument"]) for role in roles)
 
 
 def attached_policies(role: Mapping[str, Any], conditions: Collection[str]) -> list[str]:
@@ -224,6 +227,8 @@ def needed(operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, st
     match operation:
         case "GetParameter":
             yield "ssm:GetParameter", arn("ssm", f"parameter{request['Name']}")
+        case "GetParameters":
+            yield from (("ssm:GetParameters", arn("ssm", f"parameter{name}")) for name in request["Names"])
         case "DescribeParameters":
             yield "ssm:DescribeParameters", "*"
         case "GetParametersByPath":

@@ -313,3 +313,34 @@ def test_the_names_of_warehouses_come_from_the_settings_of_the_shop(ssm: MemoryS
     assert [client.warehouse_settings(each) for each in ("conn_a", "conn_b")] == [{}, {"wh_1": "Hamburg"}]
     with pytest.raises(ParameterMissingError):
         client.warehouse_settings("conn_gone")
+
+
+ACTION_KEY_NAME = f"{PREFIX}/action-links/key"
+
+
+def test_the_key_of_action_links_is_read_once_a_minute(ssm: MemorySsm, parameters: Parameters, time: FakeClock) -> None:
+    """Whether it is there or not: anybody can ask for the page."""
+    for value in (None, "k" * 43, "x" * 43, None):
+        if value:
+            ssm.values[ACTION_KEY_NAME] = value
+        else:
+            ssm.values.pop(ACTION_KEY_NAME, None)
+        time.advance(timedelta(seconds=60))
+        before = len(ssm.requests)
+        for _ in range(3):
+            assert parameters.action_key() == (SecretStr(value) if value else None)
+        assert len(ssm.requests) == before + 1
+
+
+def test_a_key_that_is_short_or_cannot_be_read_makes_no_links(ssm: MemorySsm, parameters: Parameters) -> None:
+    ssm.values[ACTION_KEY_NAME] = "short"
+    assert parameters.action_key() is None
+    ssm.error = ClientError({"Error": {"Code": "ThrottlingException", "Message": "no"}}, "GetParameter")
+    assert Parameters(ssm.as_client(), PREFIX).action_key() is None
+
+
+def test_name_and_settings_of_a_shop_are_read_without_its_token(ssm: MemorySsm, parameters: Parameters) -> None:
+    settings = ShopSettings(time_zone="Asia/Tokyo", stuck_days=3)
+    assert parameters.shop("conn_b") == NamedConnection("conn_b", "Nordic Outdoor", settings)
+    assert parameters.shop("conn_a") == NamedConnection("conn_a", None, ShopSettings())
+    assert (ssm.requests, ssm.decrypted) == (["get_parameters"] * 2, [])

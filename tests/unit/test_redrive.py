@@ -19,6 +19,8 @@ from tests.support.sending import Desk
 
 MINUTE = timedelta(minutes=1)
 SETTINGS = RedriveAlertsSettings(
+    parameter_prefix="/orderwatch",
+    action_url="",
     alert_table_name="alerts",
     pace_table_name="pace",
     alert_topic_arn=ARN,

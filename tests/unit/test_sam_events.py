@@ -42,6 +42,7 @@ WRITTEN = {
     "dispatch_polls_schedule": sam_events.tick(SCHEDULE_ARN),
     "redrive_alerts_schedule": sam_events.tick(SCHEDULE_ARN),
     "send_summary_schedule": sam_events.tick(SCHEDULE_ARN),
+    "handle_action_request": sam_events.page_request("not-signed"),
     "poll_orders_message": sam_events.poll("conn_a", queue_arn=QUEUE_ARN),
     "publish_alerts_stream": sam_events.new_alerts([row_of(ALERT)], stream_arn=STREAM_ARN),
     "post_to_slack_message": sam_events.slack_messages([ALERT], queue_arn=QUEUE_ARN),

@@ -186,7 +186,7 @@ def function(webhook: SlackWebhook, monkeypatch: pytest.MonkeyPatch) -> None:
     dynamodb = MemoryDynamoDB()
     dynamodb.create_table(TableName="T", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}])
     ledger = DynamoDBPersistenceLayer(table_name="T", boto3_client=dynamodb.as_client())
-    monkeypatch.setattr(app, "_adapters", lambda settings: SimpleNamespace(webhook=webhook, ledger=ledger))
+    monkeypatch.setattr(app, "_adapters", lambda settings: SimpleNamespace(webhook=webhook, ledger=ledger, links=None))
     monkeypatch.setattr(app, "read_settings", lambda model: None)
 
 

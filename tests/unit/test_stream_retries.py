@@ -111,6 +111,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
     tables, fake_clock, sns = Tables.in_memory(), FakeClock(), RecordingSns()
     variables = {
         "PARAMETER_PREFIX": "/orderwatch",
+        "ACTION_URL": "",
         "TRACKSTAR_BASE_URL": "https://trackstar.invalid",
         "ALERT_TABLE_NAME": tables.names["AlertTable"],
         "PACE_TABLE_NAME": tables.names["PaceTable"],

@@ -111,6 +111,7 @@ OTHER_VALUES = {
     "ALERT_EMAIL_EXPECTED": {"Fn::If": ["HasAlertEmail", "true", "false"]},
     "OPS_EMAIL_EXPECTED": {"Fn::If": ["HasOpsEmail", "true", "false"]},
     "SLACK_QUEUE_URL": {"Fn::If": ["HasSlack", {"Ref": "SlackQueue"}, ""]},
+    "ACTION_URL": {"Fn::If": ["HasActionLinks", {"Fn::GetAtt": "HandleActionFunctionUrl.FunctionUrl"}, ""]},
 }
 """Variables that do not have the name of their parameter or resource."""
 
@@ -302,6 +303,24 @@ def test_slack_drops_duplicates_while_its_queues_can_hold_one() -> None:
 def test_slack_gets_the_json_of_an_alert_and_loses_none_at_first() -> None:
     assert properties("SlackSubscription")["RawMessageDelivery"] is True
     assert RESOURCES["SlackSubscription"]["DependsOn"] == "SlackQueuePolicy"
+
+
+# Action links
+
+
+def test_nothing_is_public_unless_action_links_are_enabled() -> None:
+    assert PARAMETERS["ActionLinks"]["Default"] == "false"
+    assert TEMPLATE["Conditions"]["HasActionLinks"] == {"Fn::Equals": [{"Ref": "ActionLinks"}, "true"]}
+    for name, resource in RESOURCES.items():
+        assert (resource.get("Condition") == "HasActionLinks") is ("Action" in name), name
+    assert [name for name, function in FUNCTIONS.items() if "FunctionUrlConfig" in function] == ["HandleActionFunction"]
+    assert {*of_type("AWS::Lambda::Url"), *of_type("AWS::Lambda::Permission")} == set()
+
+
+def test_requests_from_everywhere_use_few_of_the_account_s_functions() -> None:
+    reserved = {name: function.get("ReservedConcurrentExecutions") for name, function in FUNCTIONS.items()}
+    assert reserved.pop("HandleActionFunction") == 5
+    assert set(reserved.values()) == {None}, "the others share what the account has"
 
 
 # Tables, and what happens to resources with the stack

@@ -140,8 +140,9 @@ def test_one_alarm_covers_functions_without_a_dead_letter_queue(metric: str, fun
     [(name, of_functions)] = WATCHED[metric].items()
     assert of_functions == functions
     optional = [each["Fn::If"] for each in ALARMS[name]["Metrics"] if "Fn::If" in each]
-    assert {condition for condition, _, _ in optional} == {"HasSlack"}
-    assert {hidden["Id"].partition("_")[0] for _, hidden, _ in optional} <= {"slack", "post"}
+    assert {(condition, hidden["Id"].partition("_")[0]) for condition, hidden, _ in optional} <= {
+        *(("HasSlack", "slack"), ("HasSlack", "post"), ("HasActionLinks", "action"), ("HasActionLinks", "handle"))
+    }
 
 
 def test_throttles_of_all_functions_add_up() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from orderwatch.aws.parameters import ACCESS_TOKEN
+from orderwatch.aws.parameters import ACCESS_TOKEN, ACTION_KEY
 from orderwatch_cli.checks.report import Finding, fail, ok
 from orderwatch_cli.parameters import ENCRYPTED
 from orderwatch_cli.stack import Stack
@@ -27,7 +27,11 @@ def check_secrets(stack: Stack) -> Iterator[Finding]:
 def exposed_finding(name: str, stack: Stack) -> Finding:
     """Return the problem of a secret that is not encrypted."""
     prefix = stack.parameters.parameter_prefix
-    arguments = {f"{prefix}/trackstar/api-key": "connect-trackstar", f"{prefix}/slack/webhook-url": "connect-slack"}
+    arguments = {
+        f"{prefix}/trackstar/api-key": "connect-trackstar",
+        f"{prefix}/slack/webhook-url": "connect-slack",
+        f"{prefix}/{ACTION_KEY}": "action-links rotate",
+    }
     command = stack.commands.own(arguments.get(name, f"connect {name.split('/')[-2]}"))
     return fail(
         "secrets", f"{name} is not encrypted (not a {ENCRYPTED})", "replace it, preferably with a new secret", command
@@ -44,6 +48,6 @@ def _described(stack: Stack) -> "Iterator[ParameterMetadataTypeDef]":
 
 
 def _is_secret(name: str, prefix: str) -> bool:
-    return name in {f"{prefix}/trackstar/api-key", f"{prefix}/slack/webhook-url"} or (
+    return name in {f"{prefix}/trackstar/api-key", f"{prefix}/slack/webhook-url", f"{prefix}/{ACTION_KEY}"} or (
         name.startswith(f"{prefix}/connections/") and name.endswith(f"/{ACCESS_TOKEN}")
     )

@@ -32,6 +32,9 @@ COMMANDS: dict[str, Entry] = {
     "connect-trackstar": Entry(SET_UP, "Store your Trackstar API key.", f"{_HERE}.connect:connect_trackstar"),
     "connect": Entry(SET_UP, "Watch a shop, or replace its token.", f"{_HERE}.connect:connect"),
     "connect-slack": Entry(SET_UP, "Store the URL of your Slack webhook.", f"{_HERE}.connect_slack:connect_slack"),
+    "action-links": Entry(
+        SET_UP, "Let people take or snooze an order from a message.", f"{_HERE}.action_links:action_links"
+    ),
     "subscribe": Entry(SET_UP, "Send alerts to an e-mail address.", f"{_HERE}.subscriptions:subscribe"),
     "subscriptions": Entry(SET_UP, "List who gets messages.", f"{_HERE}.subscriptions:subscriptions"),
     "settings": Entry(SET_UP, "Show or change a shop's settings.", f"{_HERE}.settings:settings"),
@@ -98,6 +101,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "summary": ("orderwatch summary", "orderwatch summary --send", "orderwatch summary --json"),
     "test-alert": ("orderwatch test-alert", "orderwatch test-alert --status backordered --value 900"),
+    "action-links": ("orderwatch action-links", "orderwatch action-links enable", "orderwatch action-links rotate"),
     "subscribe": ("orderwatch subscribe you@example.com", "orderwatch subscribe ops@example.com --operators"),
     "subscriptions": (
         "orderwatch subscriptions",

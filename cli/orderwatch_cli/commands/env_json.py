@@ -34,6 +34,7 @@ ENVIRONMENT = "env.json"
 POLL_EVENT = "poll_orders_message.json"
 ALERT_EVENT = "publish_alerts_stream.json"
 SLACK_EVENT = "post_to_slack_message.json"
+PAGE_EVENT = "handle_action_request.json"
 ENDPOINT = "AWS_ENDPOINT_URL"
 UNSET = (ENDPOINT, "HTTPS_PROXY", "NO_PROXY")
 """Variables that the template leaves unset by default, which SAM cannot resolve."""
@@ -130,7 +131,9 @@ def environments(stack: Stack, replaced: Mapping[str, str]) -> dict[str, dict[st
 
 
 def events_without_alerts(stack: Stack) -> dict[str, Event]:
-    """Return the scheduled events and a poll of each connected shop, by file name; `POLL_EVENT` is the first poll.
+    """Return the scheduled events, a request to the page of action links, and a poll of each connected shop.
+
+    They have the names of their files; `POLL_EVENT` is the first poll.
 
     Raises:
         EnvJsonError: No shop is connected.
@@ -139,6 +142,7 @@ def events_without_alerts(stack: Stack) -> dict[str, Event]:
     if not connection_ids:
         raise EnvJsonError(f"no shop is connected; connect one with: {stack.commands.own('connect CONNECTION_ID')}")
     events = {name: sam_events.tick(_schedule_arn(stack, function)) for function, name in _SCHEDULED_EVENTS.items()}
+    events[PAGE_EVENT] = sam_events.page_request("not-signed")
     events["dispatch_polls_manual.json"] = {"connection_ids": connection_ids}
     queue_arn = queue_arn_of(stack, stack.outputs.poll_queue_url)
     for connection_id in connection_ids:

@@ -42,7 +42,7 @@ from orderwatch_local.cloud.containers import (
 from orderwatch_local.cloud.sam import PROJECT, this_architecture
 from orderwatch_local.cloud.watch import PREFIX, Watch
 
-PARAMETERS = {"SlackEnabled": "true"}
+PARAMETERS = {"SlackEnabled": "true", "ActionLinks": "true"}
 """Template parameters that create all functions."""
 CHECK_EVERY = 1.0
 """Seconds between two reads of the queues and the alert table."""
@@ -61,7 +61,11 @@ FUNCTIONS = {
     "RedriveAlertsFunction": "redrive_alerts_schedule.json",
     "SendSummaryFunction": "send_summary_schedule.json",
     "PostToSlackFunction": env_json.SLACK_EVENT,
+    "HandleActionFunction": env_json.PAGE_EVENT,
 }
+
+_CONDITIONS = {"PostToSlackFunction": " SlackEnabled=true", "HandleActionFunction": " ActionLinks=true"}
+"""Parameters without which SAM finds no such function."""
 
 
 def run_for_sam(
@@ -242,7 +246,7 @@ def _instructions(folder: Path) -> str:
     architecture = "" if this_architecture() == "arm64" else " Architecture=x86_64"
     lines = ["", "Functions run only when you invoke them. In another terminal:", "", f"{sam} build"]
     for function, event in FUNCTIONS.items():
-        overrides = f"{architecture} SlackEnabled=true" if function == "PostToSlackFunction" else architecture
+        overrides = f"{architecture}{_CONDITIONS.get(function, '')}"
         options = f" --parameter-overrides{overrides}" if overrides else ""
         lines.append(f"{sam} local invoke {function} -e {where}/{event} --env-vars {where}/env.json{options}")
     return "\n".join([*lines, "", f"{where} is kept up to date; Ctrl-C stops it.", ""])

@@ -56,7 +56,7 @@ def test_events_have_the_shops_and_the_pending_alert(connected: Operated, tmp_pa
     variables = json.loads((tmp_path / "env.json").read_text())
     unset = {"AWS_ENDPOINT_URL": "", "HTTPS_PROXY": "", "NO_PROXY": ""}
     assert variables["PollOrdersFunction"] == environment_of("PollOrdersFunction") | unset
-    assert len(variables) == 6
+    assert len(variables) == 7
 
 
 def test_without_a_pending_alert_the_newest_one_is_used(connected: Operated, tmp_path: Path) -> None:

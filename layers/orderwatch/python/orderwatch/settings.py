@@ -67,8 +67,14 @@ class PollOrdersSettings(_Settings):
 
 
 class SenderSettings(_Settings):
-    """The environment of every function that sends alerts."""
+    """The environment of every function that sends alerts.
 
+    Attributes:
+        action_url: The URL of handle_action; empty if ActionLinks is off.
+    """
+
+    parameter_prefix: str
+    action_url: str
     alert_table_name: str
     pace_table_name: str
     alert_topic_arn: str
@@ -93,7 +99,6 @@ class RedriveAlertsSettings(SenderSettings):
 class PublishAlertsSettings(SenderSettings):
     """The environment of publish_alerts."""
 
-    parameter_prefix: str
     trackstar_base_url: _TrackstarUrl
 
 
@@ -118,10 +123,26 @@ class SendSummarySettings(_Settings):
 
 
 class PostToSlackSettings(_Settings):
-    """The environment of post_to_slack."""
+    """The environment of post_to_slack; `action_url` as for the senders."""
 
     parameter_prefix: str
     idempotency_table_name: str
+    action_url: str
+
+
+class HandleActionSettings(_Settings):
+    """The environment of handle_action.
+
+    Attributes:
+        time_zone: For shops that do not set it.
+        reminder_hours: For shops that do not set them.
+    """
+
+    parameter_prefix: str
+    time_zone: TimeZoneName
+    deadline_alerts: bool
+    reminder_hours: Annotated[int, Field(ge=0)]
+    order_table_name: str
 
 
 def read_settings[S: Model](model: type[S], environment: Mapping[str, str] = os.environ) -> S:

@@ -5,6 +5,7 @@
     <prefix>/connections/<connection_id>/name           String, optional: the name of the shop in alerts
     <prefix>/connections/<connection_id>/settings       String, optional: the settings of the shop, JSON
     <prefix>/slack/webhook-url                          SecureString
+    <prefix>/action-links/key                           SecureString, optional: signs the links in messages
 
 To add a shop, put its access token there; no deployment is needed.
 """
@@ -21,6 +22,8 @@ from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
 from orderwatch import clock
+from orderwatch.action_links import ActionLinks
+from orderwatch.aws import clients
 from orderwatch.aws.dynamodb import is_throttled
 from orderwatch.errors import NotConnectedError, ParameterInvalidError, ParameterMissingError
 from orderwatch.observability import logger
@@ -32,10 +35,16 @@ if TYPE_CHECKING:
 
 MAX_AGE = 300
 """Seconds after which a warm function looks again at the parameters of a connection and at the webhook."""
+ACTION_KEY_AGE = 60
+"""Seconds for which a process uses the key of action links, and for which it believes that there is none."""
 PROCESS_LIFETIME = 30 * 86_400
 """Seconds; longer than any process of Lambda lives."""
 ACCESS_TOKEN = "access-token"  # noqa: S105 - the name of the parameter
+NAME = "name"
 SETTINGS = "settings"
+ACTION_KEY = "action-links/key"
+MIN_ACTION_KEY = 32
+"""Minimum characters of the key of action links. `orderwatch action-links` makes 43, of 256 bits."""
 _WEBHOOK_URL = re.compile(
     r"(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|([a-z0-9-]+\.)*localhost|\[::1\]))(:[0-9]{1,5})?/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+"
 )
@@ -102,6 +111,14 @@ class NamedConnection:
     settings: ShopSettings
 
 
+@dataclass(frozen=True, slots=True)
+class _ActionKey:
+    """The key of action links, None if there is none, and when it was read (monotonic seconds)."""
+
+    key: SecretStr | None
+    at: float
+
+
 class Parameters:
     """The parameters under one prefix, such as `/orderwatch`.
 
@@ -114,6 +131,7 @@ class Parameters:
         self._ssm = SSMProvider(boto3_client=client)
         self._prefix = prefix.rstrip("/")
         self._read: dict[str, _Read] = {}
+        self._action_key: _ActionKey | None = None
 
     def api_key(self) -> SecretStr:
         """The API key of the organisation.
@@ -136,6 +154,37 @@ class Parameters:
             self.forget()
             raise ParameterInvalidError(name, flaw)
         return SecretStr(url)
+
+    def action_key(self) -> SecretStr | None:
+        """The key of action links, at most `ACTION_KEY_AGE` old; None: there is none, or it cannot be read.
+
+        A request is made once in that time whatever it returned: an alert must not fail because of its link, and a
+        flood of requests to the public page must not become one to the Parameter Store.
+        """
+        known = self._action_key
+        if known is None or clock.monotonic() - known.at >= ACTION_KEY_AGE:
+            known = self._action_key = _ActionKey(self._read_action_key(), clock.monotonic())
+        return known.key
+
+    def _read_action_key(self) -> SecretStr | None:
+        try:
+            key = self._secret(f"{self._prefix}/{ACTION_KEY}", max_age=0)
+        except ParameterMissingError:
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever fails, the alert is sent without its link (rule 11)
+            logger.error("key of action links cannot be read; messages have no links", exc_info=error)
+            return None
+        if len(key.get_secret_value()) >= MIN_ACTION_KEY:
+            return key
+        logger.error("key of action links is too short; run: orderwatch action-links rotate")
+        return None
+
+    def shop(self, connection_id: str) -> NamedConnection:
+        """The name and the settings of a connection, not cached, without its token."""
+        path = f"{self._prefix}/connections/{connection_id}"
+        found = self._client.get_parameters(Names=[f"{path}/{NAME}", f"{path}/{SETTINGS}"])["Parameters"]
+        values = {each["Name"].rpartition("/")[2]: each["Value"] for each in found}
+        return NamedConnection(connection_id, values.get(NAME), _shop_settings(values.get(SETTINGS, ""))[0])
 
     def credentials(self, connection_id: str) -> Credentials:
         """The API key, and the access token of a connection.
@@ -245,6 +294,11 @@ class Parameters:
             if isinstance(error.__context__, self._client.exceptions.ParameterNotFound):
                 raise ParameterMissingError(name) from None
             raise
+
+
+def action_links(url: str, prefix: str) -> ActionLinks | None:
+    """Build what makes the links of messages; None without a URL, that is without ActionLinks."""
+    return ActionLinks(url, Parameters(clients.ssm(tries=1), prefix).action_key) if url else None
 
 
 def _read(found: Mapping[str, "ParameterTypeDef"], access_token: SecretStr) -> _Read:

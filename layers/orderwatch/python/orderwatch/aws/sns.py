@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orderwatch.action_links import ActionLinks
 from orderwatch.aws import clients
 from orderwatch.aws.alert_table import AlertTable
+from orderwatch.aws.parameters import action_links
 from orderwatch.aws.rate_limit import TOPIC_LIMIT, RateLimiter, Row
 from orderwatch.observability import logger
 from orderwatch.publishing.subscription_monitor import Subscription
@@ -87,11 +89,12 @@ def _batches(messages: Sequence[SnsMessage]) -> Iterator[list[SnsMessage]]:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a function needs to send alerts; `operators` is OpsTopic."""
+    """What a function needs to send alerts; `operators` is OpsTopic, and `links` is None if ActionLinks is off."""
 
     outbox: AlertTable
     topic: AlertTopic
     operators: AlertTopic
+    links: ActionLinks | None = None
 
 
 def build_delivery(settings: SenderSettings) -> Delivery:
@@ -106,6 +109,7 @@ def build_delivery(settings: SenderSettings) -> Delivery:
         outbox=AlertTable(dynamodb, settings.alert_table_name),
         topic=topic(settings.alert_topic_arn),
         operators=topic(settings.ops_topic_arn),
+        links=action_links(settings.action_url, settings.parameter_prefix),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Protocol, Self
 from aws_lambda_powertools.metrics import MetricUnit
 
 from orderwatch import clock
+from orderwatch.action_links import ActionLinks
 from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.alerts.kinds import SAME_STATUS_KINDS, Recipients
 from orderwatch.observability import count_nonzero, logger, metrics
@@ -92,6 +93,7 @@ def publish(
     details: ProductDetails | None,
     digest_threshold: int,
     was_held: bool = False,
+    links: ActionLinks | None = None,
 ) -> PublishMetrics:
     """Send the alerts that are still pending.
 
@@ -103,6 +105,7 @@ def publish(
         details: The product details; None sends the alerts without them.
         digest_threshold: More alerts than this of one kind and connection become digests.
         was_held: Whether the alerts waited for the end of quiet hours. If so, their delay is not measured.
+        links: Makes the links in e-mails that take or snooze an order; None: they have none.
     """
     result = PublishMetrics()
     with Leases(outbox) as leases:
@@ -112,7 +115,7 @@ def publish(
         for alerts in batches:
             groups = messages_of(alerts, threshold=digest_threshold)
             for recipients, to in ((Recipients.EVERYBODY, topic), (Recipients.OPERATORS, operators)):
-                _send([each for each in groups if each.alert.recipients is recipients], to, leases, result)
+                _send([each for each in groups if each.alert.recipients is recipients], to, leases, result, links)
     if was_held:
         result.delays.clear()
     return result
@@ -128,15 +131,17 @@ def _lease(alerts: Iterable[Alert], leases: Leases, result: PublishMetrics) -> l
     return leased
 
 
-def _send(groups: Sequence[Group], topic: Topic, leases: Leases, result: PublishMetrics) -> None:
+def _send(
+    groups: Sequence[Group], topic: Topic, leases: Leases, result: PublishMetrics, links: ActionLinks | None
+) -> None:
     for batch in batched(groups, SEND_BATCH, strict=False):
-        message_ids = topic.publish([_render(each, result) for each in batch])
+        message_ids = topic.publish([_render(each, result, links) for each in batch])
         for each, message_id in zip(batch, message_ids, strict=True):
             _record(each, message_id, leases, result)
 
 
-def _render(each: Group, result: PublishMetrics) -> SnsMessage:
-    message, error = render_or_plain(each.alert)
+def _render(each: Group, result: PublishMetrics, links: ActionLinks | None) -> SnsMessage:
+    message, error = render_or_plain(each.alert, action_url=links.link(each.alert) if links else None)
     if error:
         result.plain += 1
         logger.error(

@@ -70,17 +70,23 @@ def _tail(alert: Alert) -> list[str]:
     return [f", {formatting.clip(each, limit)}" for each, limit in folded if each]
 
 
-def body(alert: Alert) -> str:
-    """The whole message: decision, next step and link; then facts and lists; then what is missing and how old it is.
+def body(alert: Alert, *, action_url: str | None = None) -> str:
+    """The whole message: decision, next step and links; then facts and lists; then what is missing and how old it is.
 
     At most `MAX_BYTES` bytes: lists are cut between entries and end with the exact number of entries left out.
+
+    Args:
+        alert: Any alert.
+        action_url: The link that takes or snoozes the order, if any.
     """
+    action = formatting.link(action_url)
     opening = [
         [
             " ".join(content.sentences(alert)),
             *filter(None, [content.detail(alert)]),
             _step(next_steps.next_step(alert)),
             *filter(None, [shipping.progress(alert), formatting.link(content.url(alert))]),
+            *([f"Take or snooze: {action}"] if action else []),
         ],
         *_parcels(alert),
         _facts(alert),

@@ -134,9 +134,9 @@ def _attributes(alert: Alert, facts: Mapping[str, str]) -> dict[str, Attribute]:
         return {name: Attribute("String", facts[label]) for name, label in names.items() if label in facts}
 
 
-def render_or_plain(alert: Alert) -> tuple[SnsMessage, Exception | None]:
+def render_or_plain(alert: Alert, *, action_url: str | None = None) -> tuple[SnsMessage, Exception | None]:
     """The full message, or the plain one with the error that prevented the full one (rule 11)."""
     try:
-        return render(alert), None
+        return render(alert, action_url=action_url), None
     except Exception as error:  # noqa: BLE001 - a bug in a renderer must not lose an alert
         return plain(alert), error

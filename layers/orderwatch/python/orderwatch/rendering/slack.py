@@ -76,20 +76,21 @@ class SlackMessage:
     blocks: list[dict[str, Any]]
 
 
-def blocks(alert: Alert, *, with_image: bool = True) -> SlackMessage:
+def blocks(alert: Alert, *, with_image: bool = True, action_url: str | None = None) -> SlackMessage:
     """The alert as Slack shows it.
 
     Args:
         alert: Any alert.
         with_image: Whether to show the first product's picture. Slack refuses a whole message if it cannot fetch the
             picture; the message can then be sent without it.
+        action_url: The link that takes or snoozes the order, if any.
 
     Raises:
         SlackObjectFormationError: A limit that the library checks is exceeded; send the plain message instead.
     """
     detail = content.detail(alert)
     details = [SectionBlock(text=_plain_text(detail, limit=MAX_SECTION))] if detail else []
-    head = [_header(alert), *details, _decision(alert), *_parcels(alert), *_button(alert), _fields(alert)]
+    head = [_header(alert), *details, _decision(alert), *_parcels(alert), *_buttons(alert, action_url), _fields(alert)]
     foot = [_context(alert)]
     room = MAX_CHARACTERS - _characters([*head, *foot])
     made = [*head, *_list(alert, room, with_image=with_image), *foot]
@@ -280,12 +281,14 @@ def _image(lines: Sequence[AlertLineItem]) -> ImageElement | None:
     return ImageElement(image_url=address, alt_text=formatting.clip(name, MAX_ALT_TEXT))
 
 
-def _button(alert: Alert) -> list[Block]:
-    address = formatting.link(content.url(alert))
-    if address is None:
-        return []
-    label = PlainTextObject(text="Open the order", emoji=False)
-    return [ActionsBlock(elements=[ButtonElement(text=label, url=address, action_id="open-order")])]
+def _buttons(alert: Alert, action_url: str | None) -> list[Block]:
+    links = (("Open the order", "open-order", content.url(alert)), ("Take or snooze", "take-or-snooze", action_url))
+    buttons = [
+        ButtonElement(text=PlainTextObject(text=label, emoji=False), url=address, action_id=action_id)
+        for label, action_id, url in links
+        if (address := formatting.link(url))
+    ]
+    return [ActionsBlock(elements=buttons)] if buttons else []
 
 
 def _context(alert: Alert) -> Block:

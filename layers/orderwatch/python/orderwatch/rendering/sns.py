@@ -59,17 +59,22 @@ class SnsMessage:
         return sum(len(part.encode()) for part in parts)
 
 
-def render(alert: Alert) -> SnsMessage:
+def render(alert: Alert, *, action_url: str | None = None) -> SnsMessage:
     """The alert for every protocol, within the limits of each of them and of SNS.
 
     A text that is cut ends with an exact "+N more". The JSON for programs, of which the message contains three copies,
     gets the space that the other texts leave.
 
+    Args:
+        alert: Any alert.
+        action_url: The link that takes or snoozes the order, for people who read e-mail; no other protocol has it.
+
     Raises:
         ValueError: The message cannot be made small enough; send the fallback instead.
     """
     text = email.body(alert)
-    bodies = {"default": text, "email": text, "sms": sms.body(alert), "https": amazon_q.body(alert)}
+    for_people = email.body(alert, action_url=action_url) if action_url else text
+    bodies = {"default": text, "email": for_people, "sms": sms.body(alert), "https": amazon_q.body(alert)}
     subject, attributes = email.subject(alert), attributes_of(alert)
     room = MAX_BYTES - _RESERVE - SnsMessage(subject, bodies, attributes).size
     most = min(MAX_JSON_BYTES, room // len(MACHINE_PROTOCOLS))
