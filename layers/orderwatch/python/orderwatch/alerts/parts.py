@@ -14,6 +14,7 @@ from orderwatch.sanitize import one_line
 MAX_LINE_ITEMS = 100
 """Maximum number of order lines in an alert. Together with `MAX_TEXT` it keeps the row far below DynamoDB's 400 KB."""
 MAX_TEXT = 160
+MAX_NOTE = 200
 MAX_SHIPMENTS = 20
 """Maximum number of shipments in an alert."""
 MAX_URL = 500
@@ -24,6 +25,8 @@ type ProductKey = tuple[str | None, str | None]
 """The id and the SKU of a product; at least one of them is known."""
 Line = Annotated[str, AfterValidator(lambda text: one_line(text, MAX_TEXT))]
 """One line of at most `MAX_TEXT` characters. Longer text is cut, line breaks become spaces, no text is refused."""
+Note = Annotated[str, AfterValidator(lambda text: one_line(text, MAX_NOTE))]
+"""A `Line` of at most `MAX_NOTE` characters."""
 
 
 def product_key(product_id: str | None, sku: str | None) -> ProductKey | None:
@@ -195,7 +198,7 @@ class AlertOrder(AlertPart):
     )
     taken_at: datetime | None = None
     snoozed_until: datetime | None = Field(None, description="No reminder before this time; null: not snoozed.")
-    note: str | None = Field(None, max_length=200, description="What its owner wrote about it.")
+    note: Note | None = Field(None, description="What its owner wrote about it.")
 
     def replace(self, **changes: Unpack[OrderChanges]) -> Self:
         """The order with other values in these fields."""

@@ -7,7 +7,7 @@ from typing import Self, TypedDict, Unpack
 
 from pydantic import Field
 
-from orderwatch.alerts.parts import AlertPart, Line, ListedOrder, ListedProduct, Number
+from orderwatch.alerts.parts import AlertPart, Line, ListedOrder, ListedProduct, Note, Number
 
 ALL_SHOPS = "all-shops"
 """The connection id of a summary: it covers all shops."""
@@ -30,7 +30,7 @@ class SummaryOrder(ListedOrder):
     owner: Line | None = Field(None, description="Who has taken it; null: nobody.")
     taken_at: datetime | None = None
     snoozed_until: datetime | None = Field(None, description="null: not snoozed, or the snooze has ended.")
-    note: str | None = Field(None, max_length=200, description="What its owner wrote about it.")
+    note: Note | None = Field(None, description="What its owner wrote about it.")
 
     @property
     def rank(self) -> int:
