@@ -134,11 +134,9 @@ def _with_current_secrets(connection_id: str, parameters: Parameters, once: Call
     """
     used = parameters.credentials(connection_id)
     result = once()
-    if result.outcome is Outcome.UNAUTHORIZED:
-        parameters.forget(connection_id)
-        if parameters.credentials(connection_id) != used:
-            logger.info("secrets were rotated; polling again")
-            return once()
+    if result.outcome is Outcome.UNAUTHORIZED and parameters.rotated(connection_id, used):
+        logger.info("secrets were rotated; polling again")
+        return once()
     return result
 
 

@@ -25,7 +25,7 @@ def row(
     more: int = 0,
     ship_by: int | None = None,
     age: int = 1,
-    told: bool = False,
+    alerted: bool = False,
     status: str = "backordered",
 ) -> StoredOrder:
     """The row of an order; ship-by and age in hours."""
@@ -39,7 +39,7 @@ def row(
         needs_attention=True,
         ship_by=NOON + ship_by * HOUR if ship_by is not None else None,
         extract=extract.to_json(),
-        restocked_at=NOON if told else None,
+        restocked_at=NOON if alerted else None,
     )
 
 
@@ -70,9 +70,9 @@ TWO = row(("P", 2))
         ({"a": row(("P", 2), age=1), "b": row(("P", 2), age=9)}, 2, ["b"]),
         ({"a": row(("P", 2), ship_by=5, age=1), "b": row(("P", 2), age=9)}, 2, ["a"]),
         ({"a": row(("P", 3), ship_by=1), "b": TWO}, 2, ["b"]),
-        ({"a": row(("P", 2), ship_by=1), "b": row(("P", 2), told=True)}, 2, ["b"]),
-        ({"a": row(("P", 2), ship_by=1), "b": row(("P", 2), told=True)}, 4, ["b", "a"]),
-        ({"a": row(("P", 2), ship_by=1), "b": row(("P", 3), told=True)}, 2, ["a"]),
+        ({"a": row(("P", 2), ship_by=1), "b": row(("P", 2), alerted=True)}, 2, ["b"]),
+        ({"a": row(("P", 2), ship_by=1), "b": row(("P", 2), alerted=True)}, 4, ["b", "a"]),
+        ({"a": row(("P", 2), ship_by=1), "b": row(("P", 3), alerted=True)}, 2, ["a"]),
         ({"a": row(("P", 2), status="exception"), "b": TWO}, 2, ["b"]),
         ({"a": TWO}, -2, []),
     ],

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
-from orderwatch.alerts.parts import AlertConnection, AlertOrder
+from orderwatch.alerts.parts import MAX_NOTE, AlertConnection, AlertOrder
 from orderwatch.deadlines.alerts import Problem, reminder_alert
 from orderwatch.deadlines.rules import (
     NO_DEADLINE,
@@ -22,7 +22,7 @@ from orderwatch.deadlines.rules import (
     evaluate,
     remind,
 )
-from orderwatch.ownership import MAX_NOTE, MAX_OWNER, Ownership, OwnershipError, snoozed, taken
+from orderwatch.ownership import MAX_OWNER, Ownership, OwnershipError, snoozed, taken
 from tests.support.clocks import NOON
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -92,7 +92,7 @@ def test_an_order_that_leaves_the_problem_has_no_reminder(world: Watched) -> Non
     assert world.stored("1").deadline_state.due_at is None
     world.move("1", "exception")
     assert order_kinds(world.later(DAY)) == [("1", "order.exception")]
-    assert world.later(DAY - TICK) == [], "a new problem is counted anew"
+    assert world.later(DAY - TICK) == [], "a new problem begins a new count"
     assert order_kinds(world.later()) == REMINDED
 
 

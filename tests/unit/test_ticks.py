@@ -56,6 +56,11 @@ class Parameters:
     def credentials(self, connection_id: str) -> Credentials:
         return Credentials(self.api_key(), self.connection(connection_id).access_token)
 
+    def rotated(self, connection_id: str, used: Credentials) -> Credentials | None:
+        self.forget(connection_id)
+        current = self.credentials(connection_id)
+        return current if current != used else None
+
     def connection(self, connection_id: str) -> ConnectionParameters:
         if connection_id not in self.world.shops:
             raise NotConnectedError(f"/orderwatch/connections/{connection_id}/access-token")

@@ -17,7 +17,7 @@ from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.errors import OrderwatchError
 from orderwatch.ownership import Ownership, snoozed, taken
 from orderwatch.records import StoredOrder
-from orderwatch.rendering.formatting import moment
+from orderwatch.rendering.formatting import moment, with_hash
 from orderwatch.shop_settings import WEEKDAYS, ShopSettings, Weekday, time_zone
 from orderwatch_cli import output
 from orderwatch_cli.arguments import Endpoint, Json, Shop, StackName, own_name, stack_at
@@ -86,7 +86,7 @@ class FoundOrder:
     @property
     def label(self) -> str:
         """Such as `#1042 at Nordic Outdoor`."""
-        return f"{_numbered(self.row.order_number)} at {self.shop.name or self.shop.connection_id}"
+        return f"{with_hash(self.row.order_number)} at {self.shop.name or self.shop.connection_id}"
 
 
 class ShopRules:
@@ -316,17 +316,12 @@ def _described(order: OwnedOrder, zone: tzinfo) -> str:
         parts.append("no reminder: reminders are off")
     elif not order.snoozed_until:
         parts.append(f"next reminder {moment(order.next_reminder_at, zone, beside=now)}")
-    return f"{_numbered(order.order_number)} at {order.shop} ({status_phrase(order.status)}): {'; '.join(parts)}"
+    return f"{with_hash(order.order_number)} at {order.shop} ({status_phrase(order.status)}): {'; '.join(parts)}"
 
 
 def _state(row: StoredOrder) -> str:
     needs = "needs attention again" if row.needs_attention else "needs no attention"
     return f"is {status_phrase(row.status)} and {needs}"
-
-
-def _numbered(number: str) -> str:
-    """The number of an order with a hash sign."""
-    return number if number.startswith("#") else f"#{number}"
 
 
 def _comparable(number: str) -> str:

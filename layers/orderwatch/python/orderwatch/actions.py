@@ -20,7 +20,7 @@ from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.ownership import Ownership, OwnershipError, snoozed, taken
 from orderwatch.records import StoredOrder
 from orderwatch.rendering.action_page import HEADERS, ActionPage, Choice, Form
-from orderwatch.rendering.formatting import moment, status_name
+from orderwatch.rendering.formatting import moment, status_name, with_hash
 
 METHODS = ("GET", "HEAD", "POST")
 MAX_BODY = 4_096
@@ -169,7 +169,7 @@ class _Visit:
     ) -> Response:
         if row is None:
             return _response(410, ActionPage("This order is no longer stored", notice))
-        number = row.order_number if row.order_number.startswith("#") else f"#{row.order_number}"
+        number = with_hash(row.order_number)
         facts = [("Status", status_name(row.status)), ("Shop", self.shop.name)]
         if not row.needs_attention:
             notice = " ".join([f"It is {status_phrase(row.status)} now.", *filter(None, [notice])])

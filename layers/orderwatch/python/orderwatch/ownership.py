@@ -4,14 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
+from orderwatch.alerts.parts import MAX_NOTE
 from orderwatch.errors import OrderwatchError
 from orderwatch.privacy import EMAIL, PHONE, mask_contacts
 from orderwatch.sanitize import one_line
 
 MAX_OWNER = 80
 """Maximum characters of a name."""
-MAX_NOTE = 200
-"""Maximum characters of a note."""
 
 
 class OwnershipError(OrderwatchError):

@@ -164,7 +164,7 @@ class StoredOrder:
         return replace(self, needs_attention=False, deadline_state=state, ownership=None)
 
     def with_ownership(self, ownership: Ownership | None, rules: DeadlineRules | None, *, at: datetime) -> Self:
-        """The row after somebody took, snoozed or released the order: its reminders are counted anew.
+        """The row after somebody took, snoozed or released the order: its reminders are counted from then.
 
         Args:
             ownership: Who works on it now.

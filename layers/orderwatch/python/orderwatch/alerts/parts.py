@@ -15,6 +15,7 @@ MAX_LINE_ITEMS = 100
 """Maximum number of order lines in an alert. Together with `MAX_TEXT` it keeps the row far below DynamoDB's 400 KB."""
 MAX_TEXT = 160
 MAX_NOTE = 200
+"""Maximum characters of a note about an order."""
 MAX_SHIPMENTS = 20
 """Maximum number of shipments in an alert."""
 MAX_URL = 500
@@ -69,7 +70,7 @@ class AlertConnection(AlertPart):
         return type(self)(id=self.id, name=self.name, integration=integration, time_zone=self.time_zone)
 
 
-class ProductDetails(TypedDict):
+class LineItemChanges(TypedDict, total=False):
     """The fields of an `AlertLineItem` that its product's record gives."""
 
     sku: str | None
@@ -116,13 +117,9 @@ class AlertLineItem(AlertPart):
         """Whether something of the line is still to ship, or may be."""
         return self.outstanding != 0
 
-    def with_product(self, **details: Unpack[ProductDetails]) -> Self:
-        """The line with the details of its product."""
-        return type(self).model_validate({**dict(self), **details})
-
-    def with_stock(self, on_hand: Decimal) -> Self:
-        """The line with the stock of its product."""
-        return self.model_copy(update={"on_hand": on_hand})
+    def replace(self, **changes: Unpack[LineItemChanges]) -> Self:
+        """The line with other values in these fields, validated: they are the shop's texts."""
+        return type(self).model_validate({**dict(self), **changes})
 
     @property
     def product_key(self) -> ProductKey | None:

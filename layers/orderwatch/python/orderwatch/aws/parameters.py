@@ -194,6 +194,16 @@ class Parameters:
         """
         return Credentials(self.api_key(), self.connection(connection_id).access_token)
 
+    def rotated(self, connection_id: str, used: Credentials) -> Credentials | None:
+        """The current credentials after Trackstar refused these; None if they are the same.
+
+        Raises:
+            ParameterMissingError: One of them is not in the Parameter Store.
+        """
+        self.forget(connection_id)
+        current = self.credentials(connection_id)
+        return current if current != used else None
+
     def connection(self, connection_id: str) -> ConnectionParameters:
         """The parameters of a connection, at most `MAX_AGE` old, or older while the Parameter Store throttles.
 

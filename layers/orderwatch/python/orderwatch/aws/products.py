@@ -38,8 +38,7 @@ class ProductClient:
         try:
             return ask(self._client_of(connection_id, used, seconds_left))
         except (UnauthorizedError, ForbiddenError):
-            self._parameters.forget(connection_id)
-            if (current := self._parameters.credentials(connection_id)) == used:
+            if (current := self._parameters.rotated(connection_id, used)) is None:
                 raise
             return ask(self._client_of(connection_id, current, seconds_left))
 

@@ -32,6 +32,7 @@ from orderwatch.polling.health import (
 )
 from orderwatch.polling.metrics import Outcome, PollMetrics
 from orderwatch.polling.overdue import notify_overdue
+from orderwatch.polling.rereader import Rereader
 from orderwatch.polling.restock import alert_restocked
 from orderwatch.reading.cursor import Now, ReadContext, Vendor
 from orderwatch.reading.policy import Policy
@@ -107,12 +108,17 @@ def poll(
         state = replace(state, cursor=after.cursor)
         state, more_alerts = with_probe(state, probe, settings_flaw=settings_flaw, now=vendor.now())
         state = commit(store, state, observed, alerts=[*alerts, *more_alerts], policy=policy, metrics=metrics)
-    state, remaining = notify_overdue(
-        vendor, store, state, probe, policy=policy, has_time=has_time, reading=requested_at, metrics=metrics
+    rereader = Rereader(
+        vendor=vendor,
+        store=store,
+        probe=probe,
+        policy=policy,
+        has_time=has_time,
+        reading=requested_at,
+        metrics=metrics,
     )
-    alert_restocked(
-        vendor, store, state, probe, policy=policy, has_time=has_time, reading=requested_at, metrics=metrics
-    )
+    state, remaining = notify_overdue(rereader, state)
+    alert_restocked(rereader, state)
     return metrics.ended(Outcome.UNFINISHED if remaining else Outcome.FINISHED, remaining=remaining)
 
 

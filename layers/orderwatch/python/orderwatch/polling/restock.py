@@ -14,13 +14,10 @@ from itertools import batched
 from orderwatch.allocation import Need, allocate, needs_of, product_ids
 from orderwatch.errors import TrackstarError, UnavailableError
 from orderwatch.observability import logger
-from orderwatch.polling.commit import Store, clear_gone, commit
-from orderwatch.polling.detect import Observation
-from orderwatch.polling.health import Probe
-from orderwatch.polling.metrics import PollMetrics
+from orderwatch.polling.commit import Store
+from orderwatch.polling.rereader import Rereader
 from orderwatch.polling.restock_alert import Restock
 from orderwatch.reading.cursor import Vendor
-from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
 from orderwatch.records import ConnectionState
 from orderwatch.trackstar.orders import MAX_IDS
@@ -30,65 +27,39 @@ MAX_PRODUCTS = 10_000
 """Maximum products that a look asks for, those of the first orders first: 100 requests, half a minute."""
 
 
-def alert_restocked(
-    vendor: Vendor,
-    store: Store,
-    state: ConnectionState,
-    probe: Probe,
-    *,
-    policy: Policy,
-    has_time: Callable[[], bool],
-    reading: datetime,
-    metrics: PollMetrics,
-) -> None:
+def alert_restocked(rereader: Rereader, state: ConnectionState) -> None:
     """Alert the backordered orders that the stock covers, if the products were synced since the last look.
 
     Args:
-        vendor: Trackstar.
-        store: The tables.
+        rereader: Reads the orders again.
         state: The stored state of the connection.
-        probe: The result of the probe.
-        policy: What is watched.
-        has_time: Called before each request; False leaves the look to the next poll.
-        reading: When the poll was requested.
-        metrics: Counts the writes.
 
     Raises:
         PollSupersededError: Another poll of the connection is running.
     """
-    if not policy.watches_stock:
+    vendor, store, has_time = rereader.vendor, rereader.store, rereader.has_time
+    if not rereader.policy.watches_stock:
         _save_end(store, state, None)  # turned on again, it begins with a baseline
         return
-    if probe.products_end in {None, state.syncs.products_end} or not has_time():
+    products_end = rereader.probe.products_end
+    if products_end is None or products_end == state.syncs.products_end or not has_time():
         return
     needs = needs_of(store.needing_attention(state.connection_id))
     products = _products(vendor, product_ids(needs, limit=MAX_PRODUCTS), has_time)
     if products is None:
         return
-    restock, is_done = _restock(needs, products, min(probe.products_end, vendor.now()), state), True
+    restock, is_done = _restock(needs, products, min(products_end, vendor.now()), state), True
     for order_ids in batched(restock.extracts, MAX_IDS, strict=False):
         if not has_time():
             return
         try:
-            found = vendor.orders(order_ids)
+            state, gone = rereader.read_again(state, order_ids, WindowKind.RESTOCKED, restock=restock)
         except TrackstarError as error:
             logger.warning("restocked orders could not be read; the next poll looks again", exc_info=error)
             return
-        observed = Observation.by_id(
-            found.orders,
-            state,
-            probe.connection,
-            window=WindowKind.RESTOCKED,
-            now=vendor.now(),
-            policy=policy,
-            reading=reading,
-            restock=restock,
-        )
-        state = commit(store, state, observed, alerts=[], policy=policy, metrics=metrics)
-        state = clear_gone(store, state, found.gone)
-        is_done = is_done and not found.gone
+        is_done = is_done and not gone
     if is_done:
-        _save_end(store, state, probe.products_end)
+        _save_end(store, state, products_end)
 
 
 def _products(vendor: Vendor, ids: Sequence[str], has_time: Callable[[], bool]) -> Mapping[str, Product] | None:

@@ -55,7 +55,7 @@ def restock_alert(
     """
     needed = {product_key(line.product_id, line.sku): line.product_id for line in restock.extracts[order.id].lines}
     lines = tuple(
-        line.with_stock(restock.on_hand[product_id]) if (product_id := needed.get(line.product_key)) else line
+        line.replace(on_hand=restock.on_hand[product_id]) if (product_id := needed.get(line.product_key)) else line
         for line in order.line_items
     )
     since = order.status_since.isoformat() if order.status_since else ""

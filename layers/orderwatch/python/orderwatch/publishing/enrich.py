@@ -123,7 +123,7 @@ def _enriched_line(
     on_hand, by_warehouse = _stock(product, sku, product.id in shared, missing)
     if line.on_hand not in {None, on_hand}:  # the stock that the alert is about, not that of a cached product
         on_hand, by_warehouse = line.on_hand, {}
-    return line.with_product(
+    return line.replace(
         sku=sku,
         name=product.name,
         on_hand=on_hand,

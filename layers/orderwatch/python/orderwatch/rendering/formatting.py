@@ -175,8 +175,12 @@ def shop_name_in_ascii(connection: AlertConnection) -> str:
 
 def order_number(order: AlertOrder | ListedOrder) -> str:
     """The order number with a hash sign, such as `#1042`; the id if the number has no visible character."""
-    shown = clip_middle(clean(order.number) or clean(order.id) or "?", MAX_TEXT)
-    return shown if shown.startswith("#") else f"#{shown}"
+    return with_hash(clip_middle(clean(order.number) or clean(order.id) or "?", MAX_TEXT))
+
+
+def with_hash(number: str) -> str:
+    """The number of an order with a hash sign, once: `#1042`."""
+    return number if number.startswith("#") else f"#{number}"
 
 
 def order_number_in_ascii(order: AlertOrder, *, limit: int) -> str:
