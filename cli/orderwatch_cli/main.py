@@ -1,6 +1,7 @@
 """The command line: the operator's commands, and those of a checkout."""
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -48,8 +49,16 @@ def _handle_interrupts(handler: Any) -> None:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    _handle_interrupts(signal.SIG_DFL)  # a second one ends the process at once; its children end with it
+    _handle_interrupts(_end)
     raise KeyboardInterrupt
+
+
+def _end(*_: object) -> NoReturn:
+    """End the process at once, after a second interrupt; its children end with it.
+
+    SIG_DFL would end it too, but Python reports a signal that arrives in the moment in which it is set.
+    """
+    os._exit(INTERRUPTED)
 
 
 def main(application: typer.Typer = app) -> NoReturn:
