@@ -10,7 +10,7 @@ import pytest
 
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch_local.demo.expected import AlertKey, delivered_alerts, expected_order_alerts
-from orderwatch_local.demo.run import ZONES
+from orderwatch_local.demo.run import REMINDER_HOURS, ZONES
 from orderwatch_local.simulator import Script, Shop
 from orderwatch_local.simulator.scenario import ShopDay, ShopProfile
 from orderwatch_local.simulator.script import DAY, THREE_SHOPS
@@ -27,7 +27,8 @@ def test_a_day_of_a_shop_is_alerted_as_it_was_visible(profile: ShopProfile) -> N
     trackstar = script.begin(monotonic=map(float, itertools.count()).__next__)
     [shop] = trackstar.shops
     zone = ZoneInfo(ZONES.get(shop.connection_id, "UTC"))
-    policy = replace(WATCHED, deadlines=DeadlineRules(zone=zone), restock_alerts=True)
+    rules = DeadlineRules(zone=zone, reminder_hours=REMINDER_HOURS.get(shop.connection_id, 0))
+    policy = replace(WATCHED, deadlines=rules, restock_alerts=True)
 
     def tick() -> None:
         poll(client_of(trackstar, shop), tables.store, shop.connection_id, policy=policy)
@@ -48,7 +49,7 @@ def test_a_day_of_a_shop_is_alerted_as_it_was_visible(profile: ShopProfile) -> N
         if body.get("order"):
             check_parcels(body["order"], shop)
     order_alerts = Counter({key: count for key, count in found.items() if key[1]})
-    assert order_alerts == expected_order_alerts(script, ZONES)
+    assert order_alerts == expected_order_alerts(script, ZONES, reminder_hours=REMINDER_HOURS)
 
 
 def check_parcels(alerted: dict[str, Any], shop: Shop) -> None:

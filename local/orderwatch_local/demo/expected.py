@@ -10,6 +10,9 @@ The rules are few, so that a reader can check them against docs/alerts.md:
 - Then the shop's stock is given to its backordered orders: to those that have units already, by earliest ship-by, then
   by age. An order gets units only if there are enough of every product that it still has to ship; it is alerted once in
   a backorder. What is covered when the watch begins is not alerted.
+- In a shop with reminders, an order that needs attention (in exception or backordered, or open and late) is alerted
+  again after that number of hours, at most three times in one status. They are counted from when that began, or from
+  its last reminder or alert about a deadline. An order that was taken has none until its status changes.
 - An order needs attention in the summary if it is in exception or backordered, or if it is open and its ship-by had
   passed at the last sync that could read its shop. Otherwise it is at risk if it is open and its ship-by is within 24
   hours after that sync.
@@ -27,6 +30,7 @@ from orderwatch_local.simulator import Block, Hour, Restore, Script, Sync, Visib
 WATCHED_STATUSES = frozenset({"exception", "backordered", "cancelled"})
 OPEN_STATUSES = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
 WARNING = timedelta(hours=24)
+MAX_REMINDERS = 3
 _ATTENTION_STATUSES = frozenset({"exception", "backordered"})
 _NO_ALERTS = frozenset({"watch.started", "summary.daily"})
 
@@ -65,23 +69,29 @@ def expected_connection_alerts(hours: Iterable[Hour]) -> Counter[AlertKey]:
     return Counter((step.connection_id, "", kinds[type(step)]) for step in steps)
 
 
-def expected_order_alerts(script: Script, zones: Mapping[str, str]) -> Counter[AlertKey]:
-    """Return every alert about an order that must be delivered, deadlines included.
+def expected_order_alerts(
+    script: Script,
+    zones: Mapping[str, str],
+    *,
+    reminder_hours: Mapping[str, int] | None = None,
+    taken_at: Mapping[OrderKey, datetime] | None = None,
+) -> Counter[AlertKey]:
+    """Return every alert about an order that must be delivered, deadlines and reminders included.
 
     Args:
         script: The day, played to its end.
         zones: The time zone of each shop; UTC if it has none.
+        reminder_hours: The hours between two reminders in each shop that has them; the day is a business day.
+        taken_at: When somebody took an order.
     """
     (first, *syncs), changes = script.syncs, script.changes_of_day
-    orders = _Orders(first.at, _late_times(script, zones))
+    orders = _Orders(first.at, _late_times(script, zones), _Reminders(reminder_hours or {}, taken_at or {}))
     stock = _Stock()
     for connection_id in first.shops:
         stock.newly_covered(connection_id, first)
-    orders.status = {
-        (each.connection_id, each.order_id): each.status
-        for each in script.visible_changes
-        if each.visible_at <= first.at
-    }
+    for each in script.visible_changes:
+        if each.visible_at <= first.at:
+            orders.record((each.connection_id, each.order_id), each.status)
     for sync in syncs:
         for change in changes:
             if change.visible_at == sync.at:
@@ -112,11 +122,17 @@ class _Orders:
 
     began_at: datetime
     late_at: Mapping[OrderKey, datetime]
+    reminders: "_Reminders"
     status: dict[OrderKey, str] = field(default_factory=dict)
     alerted: set[OrderKey] = field(default_factory=set)
     late: set[OrderKey] = field(default_factory=set)
     passed: Counter[OrderKey] = field(default_factory=Counter)
     expected: Counter[AlertKey] = field(default_factory=Counter)
+
+    def record(self, order: OrderKey, status: str) -> None:
+        """The status of an order when the watch began, or before."""
+        self.status[order] = status
+        self.reminders.restart(order, self.began_at, needs_attention=self._needs_attention(order, self.began_at))
 
     def change(self, change: VisibleChange) -> None:
         """Move an order into another status."""
@@ -132,12 +148,19 @@ class _Orders:
             self.alerted.add(order)
         if was_late:
             self.late.discard(order)
+        at = change.visible_at
+        self.reminders.restart(order, at, needs_attention=self._needs_attention(order, at))
+
+    def _needs_attention(self, order: OrderKey, at: datetime) -> bool:
+        is_late = order in self.late_at and self.late_at[order] <= at and self.status[order] in OPEN_STATUSES
+        return is_late or self.status[order] in _ATTENTION_STATUSES
 
     def pass_deadlines(self, connection_id: str, until: datetime) -> None:
-        """Pass the deadlines of a shop that was synced at this moment."""
+        """Pass the deadlines of a shop that was synced at this moment, then its reminders."""
         for order, late_at in self.late_at.items():
             if order[0] == connection_id and self.status.get(order) in OPEN_STATUSES:
                 self._pass(order, late_at, until)
+        self.expected.update((*order, "order.reminder") for order in self.reminders.due(connection_id, until))
 
     def _pass(self, order: OrderKey, late_at: datetime, until: datetime) -> None:
         steps = [(late_at - WARNING, "order.at_risk"), (late_at, "order.late")]
@@ -146,6 +169,44 @@ class _Orders:
         if new:
             self.expected[*order, new[-1]] += 1
             self.late |= {order} if new[-1] == "order.late" else set()
+            self.reminders.postpone(order, until, needs_attention=self._needs_attention(order, until))
+
+
+@dataclass
+class _Reminders:
+    """When each order that needs attention is reminded about next."""
+
+    hours: Mapping[str, int]
+    taken_at: Mapping[OrderKey, datetime]
+    next_at: dict[OrderKey, datetime] = field(default_factory=dict)
+    began_at: dict[OrderKey, datetime] = field(default_factory=dict)
+    sent: Counter[OrderKey] = field(default_factory=Counter)
+
+    def restart(self, order: OrderKey, at: datetime, *, needs_attention: bool) -> None:
+        """Begin to count in a new status."""
+        self.sent[order], self.began_at[order] = 0, at
+        self.next_at.pop(order, None)
+        self.postpone(order, at, needs_attention=needs_attention)
+
+    def postpone(self, order: OrderKey, at: datetime, *, needs_attention: bool) -> None:
+        """Count the hours from this moment."""
+        hours = self.hours.get(order[0])
+        if hours and needs_attention and self.sent[order] < MAX_REMINDERS:
+            self.next_at[order] = at + timedelta(hours=hours)
+
+    def due(self, connection_id: str, until: datetime) -> list[OrderKey]:
+        """Return the orders of a shop to remind about at this sync."""
+        passed = [order for order, at in self.next_at.items() if order[0] == connection_id and at <= until]
+        found = [order for order in passed if not self._is_taken(order, until)]
+        for order in found:
+            self.sent[order] += 1
+            del self.next_at[order]
+            self.postpone(order, until, needs_attention=True)
+        return found
+
+    def _is_taken(self, order: OrderKey, until: datetime) -> bool:
+        at = self.taken_at.get(order)
+        return at is not None and self.began_at[order] <= at <= until
 
 
 @dataclass

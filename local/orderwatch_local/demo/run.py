@@ -8,19 +8,23 @@ import statistics
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from orderwatch.aws.order_table import OrderTable
+from orderwatch.deadlines.rules import DeadlineRules
+from orderwatch.ownership import taken
 from orderwatch.records import ConnectionState
 from orderwatch_cli.output import printable_text
 from orderwatch_local.box import show_box
@@ -28,6 +32,7 @@ from orderwatch_local.cloud.inbox import JsonInbox, Mail, Mailbox
 from orderwatch_local.cloud.watch import Watch, WatchedShop, watching
 from orderwatch_local.demo.expected import (
     AlertKey,
+    OrderKey,
     delivered_alerts,
     delivered_figures,
     expected_connection_alerts,
@@ -40,6 +45,11 @@ from orderwatch_local.simulator.script import API_KEY, SHOP_NAMES
 
 ZONES = {"conn_lumiere": "Europe/Paris", "conn_sora": "Asia/Tokyo"}
 """The time zones in the shops' settings."""
+REMINDER_HOURS = {"conn_lumiere": 12}
+"""In the settings of a shop: the hours after which it is reminded about an order."""
+TAKEN_AFTER = 6
+"""The hour of the day after which somebody takes an order of that shop."""
+OWNER = "Ana"
 READ_SECONDS = 60.0
 """Time limit of one round of polls; it is long, so that only a fault reaches it."""
 DELIVERY_SECONDS = 60.0
@@ -125,16 +135,17 @@ def run_demo(console: Console, *, seed: int = 1, pause: float = 0.0) -> bool:
             watch.cloud.client("sqs"), watch.cloud.subscribe_queue(watch.outputs.alert_topic_arn), received.add_alert
         ),
     ):
-        _play(console, script, watch, received, pause=pause)
+        expected = _play(console, script, watch, received, pause=pause)
     polls = sum(1 for request in trackstar.requests if request.path.startswith("/connections/"))
     seconds = time.monotonic() - started
-    has_all = report(console, "A day of three shops", script, received, polls=polls, seconds=seconds)
+    has_all = report(console, "A day of three shops", script, received, expected=expected, polls=polls, seconds=seconds)
     return compare_summary(console, script, received) and has_all
 
 
 def _settings(shop: Shop) -> str | None:
-    zone = ZONES.get(shop.connection_id)
-    return json.dumps({"time_zone": zone}) if zone else None
+    hours, zone = REMINDER_HOURS.get(shop.connection_id), ZONES.get(shop.connection_id)
+    settings = ({"time_zone": zone} if zone else {}) | ({"reminder_hours": hours} if hours else {})
+    return json.dumps(settings) if settings else None
 
 
 @contextmanager
@@ -156,7 +167,8 @@ def mail_printer(console: Console, received: Received) -> Callable[[Mail], None]
     return show
 
 
-def _play(console: Console, script: Script, watch: Watch, received: Received, *, pause: float) -> None:
+def _play(console: Console, script: Script, watch: Watch, received: Received, *, pause: float) -> Counter[AlertKey]:
+    """Play the day, and return the alerts that it must produce."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -176,12 +188,31 @@ def _play(console: Console, script: Script, watch: Watch, received: Received, *,
             script.apply(hour)
             script.sync()
             _poll(console, watch, script)
+            if hour.number == TAKEN_AFTER:
+                taken_at = _take_order(console, watch, script.clock.now())
             time.sleep(pause)
         progress.update(task, advance=1, description="the last alerts")
-        received.wait_for_alerts(all_expected_alerts(script), baselines=len(watch.shops), by_mail=True)
+        expected = all_expected_alerts(script, reminder_hours=REMINDER_HOURS, taken_at=taken_at)
+        received.wait_for_alerts(expected, baselines=len(watch.shops), by_mail=True)
         progress.update(task, description="the summary of the day")
         watch.summarize(send=True, at=script.clock.now())
         received.wait_for_summary()
+    return expected
+
+
+def _take_order(console: Console, watch: Watch, at: datetime) -> dict[OrderKey, datetime]:
+    """Take the oldest order that needs attention in the shop with reminders, as `orderwatch take` does."""
+    [connection_id] = REMINDER_HOURS
+    table = OrderTable(watch.cloud.client("dynamodb"), watch.outputs.order_table_name)
+    order_id, row = next(iter(table.needing_attention(connection_id).items()))
+    rules = DeadlineRules(ZoneInfo(ZONES[connection_id]), reminder_hours=REMINDER_HOURS[connection_id])
+    owned = row.with_ownership(taken(row.ownership, OWNER, at=at), rules, at=at)
+    if not table.set_ownership(connection_id, order_id, owned, expected=row):
+        raise TimeoutError(f"order {order_id} changed between two polls")
+    shop, number = SHOP_NAMES[connection_id], row.order_number.removeprefix("#")
+    console.print(f"$ orderwatch take {number} --by {OWNER}", style="bold", highlight=False)
+    console.print(f"#{number} at {shop}: taken by {OWNER}; the others are reminded about", highlight=False)
+    return {(connection_id, order_id): at}
 
 
 def has_read(state: ConnectionState, script: Script, *, until: datetime) -> bool:
@@ -209,18 +240,32 @@ def _poll(console: Console, watch: Watch, script: Script) -> None:
         time.sleep(CHECK_EVERY)
 
 
-def all_expected_alerts(script: Script) -> Counter[AlertKey]:
+def all_expected_alerts(
+    script: Script,
+    *,
+    reminder_hours: Mapping[str, int] | None = None,
+    taken_at: Mapping[OrderKey, datetime] | None = None,
+) -> Counter[AlertKey]:
     """Return every alert that a day must produce."""
-    return expected_order_alerts(script, ZONES) + expected_connection_alerts(script.hours)
+    of_orders = expected_order_alerts(script, ZONES, reminder_hours=reminder_hours, taken_at=taken_at)
+    return of_orders + expected_connection_alerts(script.hours)
 
 
-def report(console: Console, title: str, script: Script, received: Received, *, polls: int, seconds: float) -> bool:
+def report(
+    console: Console,
+    title: str,
+    script: Script,
+    received: Received,
+    *,
+    expected: Counter[AlertKey],
+    polls: int,
+    seconds: float,
+) -> bool:
     """Show the figures of the day, and compare the delivered alerts with the expected ones.
 
     Returns:
         Whether they are the same.
     """
-    expected = all_expected_alerts(script)
     changes = script.changes_of_day
     latencies = _latencies(expected_status_alerts(changes), received) if received.delivered == expected else []
     messages = received.kinds.total() - received.kinds["watch.started"] - received.kinds["summary.daily"]
@@ -233,6 +278,7 @@ def report(console: Console, title: str, script: Script, received: Received, *, 
     table.add_row("of these late", f"{by_kind['order.late']:,}")
     table.add_row("of these at risk", f"{by_kind['order.at_risk']:,}")
     table.add_row("of these in stock again", f"{by_kind['order.restocked']:,}")
+    table.add_row("of these reminders", f"{by_kind['order.reminder']:,}")
     table.add_row("alerts delivered", f"{received.delivered.total():,} in {messages:,} messages")
     table.add_row("visible to delivered, median", f"{statistics.median(latencies):.2f} s" if latencies else "-")
     table.add_row("visible to delivered, worst", f"{max(latencies):.2f} s" if latencies else "-")

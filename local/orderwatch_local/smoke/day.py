@@ -128,11 +128,13 @@ def play(console: Console, account: Account, name: str) -> bool:
         filtered.subscribe(stack.aws.sns, stack.outputs.alert_topic_arn)
         _connect(stack, keys)
         _watch(console, stack, day, alerts, is_local=account.is_local)
-        alerts.wait_for_alerts(all_expected_alerts(day.script), baselines=1)
+        expected = all_expected_alerts(day.script)
+        alerts.wait_for_alerts(expected, baselines=1)
         ops.wait_for_alerts(expected_connection_alerts(day.script.hours), baselines=0)
         is_filtered = filtered.report(console, expected=alerts.kinds[KIND])
     seconds = time.monotonic() - started
-    is_complete = report(console, "A short day", day.script, alerts, polls=len(day.moments), seconds=seconds)
+    polls = len(day.moments)
+    is_complete = report(console, "A short day", day.script, alerts, expected=expected, polls=polls, seconds=seconds)
     return _operators_got_theirs(console, day, ops) and is_complete and is_filtered
 
 
