@@ -12,6 +12,7 @@ from orderwatch import clock
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.alerts.kinds import ALERT_TOPIC, OPS_TOPIC
 from orderwatch.aws import clients
+from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.queues import SlackQueue
 from orderwatch.aws.sns import Delivery, Subscriptions, build_delivery
 from orderwatch.observability import count_nonzero, logger, metrics
@@ -41,6 +42,7 @@ class _Adapters:
 
     def __init__(self, settings: RedriveAlertsSettings) -> None:
         self.delivery = build_delivery(settings)
+        self.orders = OrderTable(clients.dynamodb(), settings.order_table_name)
         self.subscriptions = Subscriptions(clients.sns())
         queue_url = settings.slack_queue_url
         self.slack = SlackQueue(clients.sqs(), queue_url) if queue_url else None
@@ -55,24 +57,25 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Send late alerts, then those whose quiet hours have ended, then alert about topics without subscribers."""
     settings = read_settings(RedriveAlertsSettings)
     adapters = _adapters(settings)
-    total = _redrive(adapters.delivery, settings, context)
+    total = _redrive(adapters, settings, context)
     _monitor_subscriptions(adapters, settings)
     return {"sent": total.sent, "unsent": len(total.unsent_keys)}
 
 
-def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: LambdaContext) -> PublishMetrics:
+def _redrive(adapters: _Adapters, settings: RedriveAlertsSettings, context: LambdaContext) -> PublishMetrics:
     """Send the alerts that have been pending for ten minutes, then those whose quiet hours have ended.
 
     The oldest come first. They have no product details: late alerts would be later still.
     """
-    now, outbox = clock.now(), delivery.outbox
+    delivery, now = adapters.delivery, clock.now()
+    outbox = delivery.outbox
     overdue_since = now - OVERDUE_AFTER
     held = outbox.held()
     overdue = {*outbox.pending_since_before(overdue_since), *(key for key, end in held.items() if end < overdue_since)}
     late = batched(outbox.pending_since_before(now - PENDING_FOR), BATCH, strict=False)
     redriven = _publish(late, delivery, settings, context)
     ended = _held_batches((key for key, end in held.items() if end <= now), settings)
-    released = _publish(ended, delivery, settings, context, was_held=True)
+    released = _publish(ended, delivery, settings, context, current=adapters.orders)
     overdue -= {*redriven.sent_keys, *released.sent_keys}
     count_nonzero({"AlertsOverdue": len(overdue), "AlertsRedriven": redriven.sent})
     redriven += released
@@ -96,10 +99,10 @@ def _publish(
     settings: RedriveAlertsSettings,
     context: LambdaContext,
     *,
-    was_held: bool = False,
+    current: OrderTable | None = None,
 ) -> PublishMetrics:
     """Send the batches for which there is time; the next run sends the others."""
-    total, stop_before = PublishMetrics(), HELD_STOP_BEFORE if was_held else STOP_BEFORE
+    total, stop_before = PublishMetrics(), HELD_STOP_BEFORE if current else STOP_BEFORE
     for keys in batches:
         if context.get_remaining_time_in_millis() / 1000 < stop_before:
             break
@@ -110,7 +113,7 @@ def _publish(
             operators=delivery.operators,
             details=None,
             digest_threshold=settings.digest_threshold,
-            was_held=was_held,
+            current=current,
             links=delivery.links,
         )
     return total

@@ -86,9 +86,10 @@ def run_every_path(account: Account) -> None:
     assert account.invoke("PublishAlertsFunction", inserts(pending)) == {"batchItemFailures": []}
     account.add_problem_order("3")
     account.poll()
+    account.hold(alert_of("held", status="backordered"))
     account.clock.seconds += timedelta(minutes=30).total_seconds()
     account.subscribe("OpsTopic")
-    assert account.invoke("RedriveAlertsFunction", {})["sent"] == 2
+    assert account.invoke("RedriveAlertsFunction", {})["sent"] == 3
     assert {key.connection_id for key in account.pending()} == {"AlertTopic", "OpsTopic"}
     sum_up(account)
     post_to_slack(account)

@@ -21,7 +21,8 @@ import functions.publish_alerts.app
 import functions.redrive_alerts.app
 import functions.send_summary.app
 from orderwatch import clock, slack
-from orderwatch.alerts.alert import AlertKey
+from orderwatch.alerts.alert import Alert, AlertKey
+from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.dynamodb import to_item
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.simulator import Shop, ShopTransport, VirtualClock
@@ -108,6 +109,12 @@ class Account:
         return str(
             self.dynamodb.get_item(TableName=name_of("AlertTable"), Key=to_item(key._asdict()))["Item"]["alert"]["S"]
         )
+
+    def hold(self, alert: Alert) -> None:
+        """Put an alert whose quiet hours end now."""
+        table = AlertTable(self.dynamodb, name_of("AlertTable"))
+        action: Any = table.put_action(alert, deliver_after=clock.now())
+        self.dynamodb.transact_write_items(TransactItems=[action])
 
     def pending(self) -> list[AlertKey]:
         rows = self.dynamodb.scan(TableName=name_of("AlertTable"))["Items"]

@@ -16,8 +16,10 @@ from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_RECOVERED, KIND_RESTOCKED, KIND_STUCK, Severity
 from orderwatch.alerts.parts import AlertLineItem, Digest, DigestedProduct
 from orderwatch.publishing.group import Group, group, merge_alerts, messages_of
+from orderwatch.records import StoredOrder
 from orderwatch.rendering.fallback import plain
 from orderwatch.rendering.sns import render
+from orderwatch.trackstar.orders import Version, VersionClock
 from orderwatch_local.preview.samples import NOW, SAMPLES, order_alert
 from tests.support.recording_sns import alert_ids_in
 
@@ -387,3 +389,46 @@ def test_a_digest_names_recovered_orders_only_once() -> None:
     assert "6 orders recovered" in email
     assert email.count("was backordered") == 6
     assert len(alert_ids_in(json.loads(render(recovered.alert).bodies["sqs"]))) == 12
+
+
+# An order that has left its problem, as its row says
+
+
+def current(status: str = "fulfilled", *, of: str = "1") -> dict[tuple[str, str], StoredOrder]:
+    at = Version(NOW, VersionClock.TRACKSTAR)
+    row = StoredOrder(status, None, at, status_since=NOW, order_number=of, needs_attention=False)
+    return {(problem().connection_id, of): row}
+
+
+def test_an_order_that_has_left_its_problem_is_sent_as_recovered() -> None:
+    at_risk = problem(KIND_AT_RISK, status="processing")
+    backordered, restocked = problem(), problem(KIND_RESTOCKED)
+    [only] = messages_of([at_risk, backordered, restocked], threshold=5, resolved=current())
+    assert only.members == (at_risk, backordered, restocked)
+    assert (only.alert.kind, only.alert.severity) == (KIND_RECOVERED, Severity.INFO)
+    message = render(only.alert)
+    assert "was backordered and is now fulfilled" in message.bodies["email"]
+    assert {*alert_ids_in(json.loads(message.bodies["sqs"]))} == {each.alert_id for each in only.members}
+    assert matches(KIND_AT_RISK, message.attributes)
+
+
+def test_an_alerted_recovery_takes_the_rest_of_its_order() -> None:
+    at_risk, before, after = problem(KIND_AT_RISK, status="processing"), problem(), recovery()
+    [only] = messages_of([at_risk, before, after], threshold=5, resolved=current())
+    assert {each.key for each in only.members} == {at_risk.key, before.key, after.key}
+    listed = alert_ids_in(json.loads(render(only.alert).bodies["sqs"]))
+    assert sorted(listed) == sorted(each.alert_id for each in only.members)
+
+
+@pytest.mark.parametrize(
+    ("alert", "status"),
+    [
+        (problem(KIND_AT_RISK, status="confirmed"), "processing"),
+        (problem(KIND_AT_RISK, status="processing"), "processing"),
+        (problem(of="2"), "fulfilled"),
+        (problem().model_copy(update={"connection_id": "another"}), "fulfilled"),
+    ],
+    ids=["still at risk in another status", "still at risk", "another order", "another shop"],
+)
+def test_a_problem_that_can_still_be_so_is_sent_as_it_is(alert: Alert, status: str) -> None:
+    assert messages_of([alert], threshold=5, resolved=current(status)) == [Group(alert, (alert,))]

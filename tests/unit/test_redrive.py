@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,9 +11,11 @@ import pytest
 
 from functions.redrive_alerts import app
 from orderwatch.alerts.alert import Alert
+from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.sns import Delivery, Subscriptions
+from orderwatch.records import ConnectionState
 from orderwatch.settings import RedriveAlertsSettings
-from tests.support.alerts import alert_of
+from tests.support.alerts import alert_of, first_sight
 from tests.support.lambda_context import lambda_context
 from tests.support.recording_sns import ARN, RecordingSns
 from tests.support.sending import Desk
@@ -21,6 +24,7 @@ MINUTE = timedelta(minutes=1)
 SETTINGS = RedriveAlertsSettings(
     parameter_prefix="/orderwatch",
     action_url="",
+    order_table_name="orders",
     alert_table_name="alerts",
     pace_table_name="pace",
     alert_topic_arn=ARN,
@@ -39,6 +43,7 @@ class Redrive(Desk):
         super().__init__()
         self.operators = RecordingSns()
         self.adapters = SimpleNamespace(
+            orders=self.tables.orders,
             delivery=Delivery(self.tables.alerts, self.sns.topic, self.operators.topic),
             subscriptions=Subscriptions(self.sns.as_client()),
             slack=None,
@@ -181,6 +186,27 @@ def test_no_held_alert_is_lost_if_redrive_is_down_for_a_day(redrive: Redrive) ->
     assert redrive.run(after=60 * 25) == {"sent": 5, "unsent": 0}
     assert redrive.run(after=15) == {"sent": 0, "unsent": 0}
     assert sorted(redrive.sns.sent_ids()) == sorted(alert.alert_id for alert in held)
+
+
+def test_an_order_that_recovered_in_quiet_hours_is_sent_as_recovered(redrive: Redrive) -> None:
+    """The shop may not want alerts about recoveries, and then no other alert says so."""
+    [shipped, waiting] = backorders(2)
+    redrive.hold([shipped, waiting], minutes=60)
+    fulfilled = replace(first_sight("conn_a-0", status="fulfilled"), alert=None)
+    row = replace(fulfilled.stored, needs_attention=False, status_alert_id=None)
+    redrive.tables.store.commit(
+        ConnectionState(connection_id="conn_a"), writes=[replace(fulfilled, stored=row)], alerts=[]
+    )
+    redrive.run(after=60)
+    assert [body["kind"] for body in redrive.sns.taken] == ["order.recovered", "order.backordered"]
+    assert [each["kind"] for each in redrive.sns.taken[0]["merged"]] == ["order.backordered"]
+    assert redrive.states() == {"sent"}
+
+
+def test_held_alerts_are_sent_if_their_orders_cannot_be_read(redrive: Redrive) -> None:
+    redrive.hold(backorders(1), minutes=60)
+    redrive.adapters.orders = OrderTable(redrive.tables.client, "missing")
+    assert redrive.run(after=60) == {"sent": 1, "unsent": 0}
 
 
 def test_late_alerts_are_sent_before_held_ones(redrive: Redrive) -> None:

@@ -121,6 +121,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
         "ALERT_EMAIL_EXPECTED": "true",
         "OPS_EMAIL_EXPECTED": "true",
         "SLACK_QUEUE_URL": "",
+        "ORDER_TABLE_NAME": "orders",
         "DIGEST_THRESHOLD": "100",
     }
     for name, value in variables.items():

@@ -148,6 +148,11 @@ class StoredOrder:
     restocked_at: datetime | None = None
     ownership: Ownership | None = None
 
+    @property
+    def has_left_problem(self) -> bool:
+        """Whether it needs no attention, and nothing that is wrong with its status was alerted."""
+        return not self.needs_attention and self.status_alert_id is None
+
     def is_counted(self, reading: datetime) -> bool:
         """Whether this reading, or a later one, has counted an older copy already."""
         return self.older_copy is not None and self.older_copy.last_reading >= reading

@@ -91,6 +91,7 @@ class RedriveAlertsSettings(SenderSettings):
         slack_queue_url: Empty if Slack is off.
     """
 
+    order_table_name: str
     alert_email_expected: bool
     ops_email_expected: bool
     slack_queue_url: str

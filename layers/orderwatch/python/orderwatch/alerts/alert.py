@@ -37,6 +37,7 @@ class AlertKey(NamedTuple):
 class AlertChanges(TypedDict, total=False):
     """The fields of an `Alert` that change after it was made."""
 
+    kind: str
     severity: Severity
     recipients: Recipients
     order: AlertOrder | None

@@ -140,6 +140,12 @@ class AlertShipment(AlertPart):
 class OrderChanges(TypedDict, total=False):
     """The fields of an `AlertOrder` that change after it was made."""
 
+    status: str
+    status_since: datetime | None
+    raw_status: str | None
+    previous_status: str | None
+    previous_status_since: datetime | None
+    updated_at: datetime | None
     due_at: datetime | None
     line_items: tuple[AlertLineItem, ...]
     more_line_items: int

@@ -1,7 +1,7 @@
 """Group alerts into messages: many alerts of one kind and connection become digests (rule 12).
 
 An alert about a deadline and one about the status or the stock of the same order are merged into one message. An order
-that recovered before its alerts were sent is one line in one message.
+that recovered before its alerts were sent is one line in one message: the alerts say so, or its row does.
 """
 
 from collections import Counter
@@ -38,6 +38,8 @@ from orderwatch.alerts.parts import (
     short_of,
     sum_by_currency,
 )
+from orderwatch.deadlines.rules import OPEN_STATUSES
+from orderwatch.records import StoredOrder
 from orderwatch.rendering import formatting
 
 MAX_ORDERS = 100
@@ -62,6 +64,10 @@ class Group:
     members: tuple[Alert, ...]
 
 
+type OrderId = tuple[str, str]
+"""Connection, order."""
+
+
 class _Problem(NamedTuple):
     """A status of an order since it began, or that the order is stuck in it."""
 
@@ -72,14 +78,17 @@ class _Problem(NamedTuple):
     is_stuck: bool = False
 
 
-def messages_of(alerts: Sequence[Alert], *, threshold: int) -> list[Group]:
+def messages_of(
+    alerts: Sequence[Alert], *, threshold: int, resolved: Mapping[OrderId, StoredOrder] | None = None
+) -> list[Group]:
     """The messages of a batch of alerts: recovered orders merged, then grouped, then deadlines merged.
 
     Args:
         alerts: The batch, of any connections.
         threshold: Maximum number of alerts of one kind and connection that are sent one by one.
+        resolved: The rows of the orders that have left their problem since, if that was looked up.
     """
-    members_of = {each.alert.key: each for each in merge_recovered(alerts)}
+    members_of = {each.alert.key: each for each in merge_resolved(merge_recovered(alerts), resolved or {})}
     groups = merge_alerts(group([each.alert for each in members_of.values()], threshold=threshold))
     return [Group(each.alert, _all_members(each, members_of)) for each in groups]
 
@@ -278,8 +287,60 @@ def _recovery_of(alert: Alert, recoveries: Mapping[_Problem, Alert]) -> Alert | 
 def _with_merged(alert: Alert, others: Sequence[Alert]) -> Group:
     if not others:
         return Group(alert, (alert,))
-    merged = tuple(MergedAlert(kind=each.kind, alert_id=each.alert_id) for each in others)
-    return Group(alert.replace(merged=merged), (*others, alert))
+    return Group(alert.replace(merged=_as_merged(others)), (*others, alert))
+
+
+def _as_merged(alerts: Iterable[Alert]) -> tuple[MergedAlert, ...]:
+    return tuple(MergedAlert(kind=each.kind, alert_id=each.alert_id) for each in alerts)
+
+
+def merge_resolved(groups: Sequence[Group], resolved: Mapping[OrderId, StoredOrder]) -> list[Group]:
+    """Merge the messages about an order that has left its problem meanwhile into one that says so.
+
+    Args:
+        groups: Messages about one order or connection each.
+        resolved: The rows of the orders that have left their problem.
+    """
+    about: dict[OrderId, list[Group]] = {}
+    for each in groups:
+        order = each.alert.order
+        row = resolved.get((each.alert.connection_id, order.id)) if order else None
+        if order and row and _is_resolved(each.alert, order.status, row):
+            about.setdefault((each.alert.connection_id, order.id), []).append(each)
+    merged = {id(of_order[-1]): _resolved(of_order, resolved[key]) for key, of_order in about.items()}
+    merged_away = {id(each) for of_order in about.values() for each in of_order[:-1]}
+    return [merged.get(id(each), each) for each in groups if id(each) not in merged_away]
+
+
+def _is_resolved(alert: Alert, status: str, row: StoredOrder) -> bool:
+    """Whether what the alert is about is over; an order that is at risk is so in every open status."""
+    if alert.kind == KIND_AT_RISK:
+        return row.status not in OPEN_STATUSES
+    return alert.kind == KIND_RECOVERED or status != row.status
+
+
+def _resolved(of_order: Sequence[Group], row: StoredOrder) -> Group:
+    """The last message about the order, as its recovery, with the others merged into it."""
+    last, members = of_order[-1].alert, tuple(alert for each in of_order for alert in each.members)
+    if last.kind == KIND_RECOVERED:
+        alert, others = last, [each for each in members if each.key != last.key]
+    else:
+        alert, others = _recovery(last, row), list(members)
+    return Group(alert.replace(merged=_as_merged(others)), members)
+
+
+def _recovery(alert: Alert, row: StoredOrder) -> Alert:
+    order = alert.order and alert.order.replace(
+        status=row.status,
+        status_since=row.status_since,
+        raw_status=row.raw_status,
+        previous_status=alert.order.status,
+        previous_status_since=alert.order.status_since,
+        updated_at=row.version.at,
+        due_at=None,
+    )
+    severity = severity_of(KIND_RECOVERED)
+    return alert.replace(kind=KIND_RECOVERED, severity=severity, order=order, detail=None)
 
 
 def merge_alerts(groups: Sequence[Group]) -> list[Group]:
@@ -298,7 +359,7 @@ def _merged(status: Group, deadline: Group) -> Group:
     main, other = status.alert, deadline.alert
     due_at = other.order.due_at if other.order else None
     alert = main.replace(
-        merged=(MergedAlert(kind=other.kind, alert_id=other.alert_id),),
+        merged=_as_merged([other]),
         severity=min(main.severity, other.severity, key=_SEVERITIES.index),
         detail=other.detail,
         order=main.order.replace(due_at=due_at) if main.order else None,

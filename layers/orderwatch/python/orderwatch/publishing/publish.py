@@ -15,12 +15,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from orderwatch import clock
 from orderwatch.action_links import ActionLinks
-from orderwatch.alerts.alert import Alert, AlertKey
+from orderwatch.alerts.alert import Alert, AlertKey, by_connection
 from orderwatch.alerts.kinds import SAME_STATUS_KINDS, Recipients
 from orderwatch.observability import count_nonzero, logger, metrics
 from orderwatch.publishing.enrich import SKIPPED_HELD, SKIPPED_LATE, ProductDetails, without_details
-from orderwatch.publishing.group import Group, messages_of
+from orderwatch.publishing.group import Group, OrderId, messages_of
 from orderwatch.publishing.leases import Leases, Outbox
+from orderwatch.records import StoredOrder
 from orderwatch.rendering.fallback import render_or_plain
 from orderwatch.rendering.sns import SnsMessage
 
@@ -33,6 +34,13 @@ class Topic(Protocol):
 
     def publish(self, messages: Sequence[SnsMessage]) -> list[str | None]:
         """Send the messages; return the id of each, or None if SNS did not accept it."""
+
+
+class CurrentOrders(Protocol):
+    """The rows of orders, as the last polls wrote them."""
+
+    def read(self, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
+        """The existing rows of these orders, by id."""
 
 
 @dataclass(slots=True)
@@ -92,7 +100,7 @@ def publish(
     operators: Topic,
     details: ProductDetails | None,
     digest_threshold: int,
-    was_held: bool = False,
+    current: CurrentOrders | None = None,
     links: ActionLinks | None = None,
 ) -> PublishMetrics:
     """Send the alerts that are still pending.
@@ -104,21 +112,37 @@ def publish(
         operators: OpsTopic, for alerts that only the operators of orderwatch can act on.
         details: The product details; None sends the alerts without them.
         digest_threshold: More alerts than this of one kind and connection become digests.
-        was_held: Whether the alerts waited for the end of quiet hours. If so, their delay is not measured.
+        current: For alerts that waited for the end of quiet hours: an order that has left its problem since is sent as
+            recovered. Their delay is not measured. None: the alerts did not wait.
         links: Makes the links in e-mails that take or snooze an order; None: they have none.
     """
     result = PublishMetrics()
     with Leases(outbox) as leases:
         leased = _lease(outbox.unsent(list(dict.fromkeys(keys))), leases, result)
-        skipped = SKIPPED_HELD if was_held else SKIPPED_LATE
+        skipped = SKIPPED_HELD if current else SKIPPED_LATE
         batches = details.enriched_batches(leased) if details else [without_details(leased, skipped)]
         for alerts in batches:
-            groups = messages_of(alerts, threshold=digest_threshold)
+            groups = messages_of(
+                alerts, threshold=digest_threshold, resolved=_resolved(alerts, current) if current else None
+            )
             for recipients, to in ((Recipients.EVERYBODY, topic), (Recipients.OPERATORS, operators)):
                 _send([each for each in groups if each.alert.recipients is recipients], to, leases, result, links)
-    if was_held:
+    if current:
         result.delays.clear()
     return result
+
+
+def _resolved(alerts: Sequence[Alert], current: CurrentOrders) -> dict[OrderId, StoredOrder]:
+    """The rows of the orders of these alerts that have left their problem, into a status that was not alerted."""
+    found: dict[OrderId, StoredOrder] = {}
+    for connection_id, members in by_connection(alerts).items():
+        try:
+            rows = current.read(connection_id, {alert.order.id for alert in members if alert.order})
+        except Exception as error:  # noqa: BLE001 - the alerts are sent as they are (rule 11)
+            logger.warning("orders not read; held alerts are sent as they were written", exc_info=error)
+            continue
+        found |= {(connection_id, key): row for key, row in rows.items() if row.has_left_problem}
+    return found
 
 
 def _lease(alerts: Iterable[Alert], leases: Leases, result: PublishMetrics) -> list[Alert]:
