@@ -12,6 +12,7 @@ from bench.fast_tests import measure as fast_tests
 from bench.latency import measure as latency
 from bench.reading import measure as reading
 from bench.reading import measure_memory as memory
+from bench.reminders import measure as reminders
 from bench.report import Say, Section, document, targets_of
 from bench.requests import measure as requests
 from bench.scale import measure as scale
@@ -33,6 +34,7 @@ BENCHMARKS: Mapping[str, Callable[[Say], Section]] = {
     "baseline": baseline,
     "tick": tick,
     "stock": stock,
+    "reminders": reminders,
     "summary": summary,
     "cost": cost,
     "tests": fast_tests,

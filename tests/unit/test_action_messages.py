@@ -1,6 +1,8 @@
 """Which messages have the link that takes or snoozes an order, and that no log has it."""
 
 import json
+from collections import Counter
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,14 +11,16 @@ from pydantic import SecretStr
 
 from functions.handle_action import app
 from orderwatch.action_links import ActionLinks, OrderKey, sign
+from orderwatch.aws.parameters import Parameters
 from orderwatch.observability import logger
 from orderwatch.publishing.publish import publish
 from orderwatch.rendering.email import MAX_BYTES, body
 from orderwatch.rendering.slack import blocks
 from orderwatch.rendering.sns import MACHINE_PROTOCOLS, render
 from tests.support.alerts import alert_of
-from tests.support.clocks import NOON
+from tests.support.clocks import NOON, FakeClock, running_on
 from tests.support.lambda_context import lambda_context
+from tests.support.memory_ssm import MemorySsm
 from tests.support.sending import Desk
 
 URL = "https://abc.lambda-url.us-east-1.on.aws/"
@@ -78,17 +82,44 @@ def test_e_mails_have_links_with_a_key_and_digests_have_none(
     assert URL not in str(logged)
 
 
-def test_the_log_of_the_page_has_neither_the_link_nor_the_form(
-    monkeypatch: pytest.MonkeyPatch, logged: list[Any]
-) -> None:
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     variables = {"PARAMETER_PREFIX": "/orderwatch", "TIME_ZONE": "UTC", "DEADLINE_ALERTS": "true"}
     for name, value in {**variables, "REMINDER_HOURS": "0", "ORDER_TABLE_NAME": "orders"}.items():
         monkeypatch.setenv(name, value)
+
+
+def request_of(token: str, method: str) -> dict[str, Any]:
+    return {"rawPath": f"/{token}", "requestContext": {"http": {"method": method}}, "body": "name=Ana"}
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("has_key", [True, False])
+def test_a_flood_of_requests_is_one_request_to_aws(
+    monkeypatch: pytest.MonkeyPatch, logged: list[Any], has_key: bool
+) -> None:
+    """10,000 in a minute: each of the five reserved functions answers a fifth of them."""
+    ssm = MemorySsm({"/orderwatch/action-links/key": KEY.get_secret_value()} if has_key else {})
+    adapters = SimpleNamespace(parameters=Parameters(ssm.as_client(), "/orderwatch"), orders=None)
+    monkeypatch.setattr(app, "_adapters", lambda settings: adapters)
+    time, statuses = FakeClock(NOON), Counter[int]()
+    with running_on(time):
+        for number in range(2_000):
+            time.advance(timedelta(seconds=60) / 2_001)
+            token = f"{number}{LINK.rpartition('/')[2]}"
+            answer = app.handler(request_of(token, "POST" if number % 2 else "GET"), lambda_context())
+            statuses[answer["statusCode"]] += 1
+    assert statuses == {404: 2_000}
+    assert ssm.requests == ["get_parameter"]
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_log_of_the_page_has_neither_the_link_nor_the_form(
+    monkeypatch: pytest.MonkeyPatch, logged: list[Any]
+) -> None:
     adapters = SimpleNamespace(parameters=SimpleNamespace(action_key=lambda: None), orders=None)
     monkeypatch.setattr(app, "_adapters", lambda settings: adapters)
-    token = LINK.rpartition("/")[2]
-    event = {"rawPath": f"/{token}", "requestContext": {"http": {"method": "POST"}}, "body": "name=Ana"}
-    answer = app.handler(event, lambda_context())
+    answer = app.handler(request_of(LINK.rpartition("/")[2], "POST"), lambda_context())
     assert (answer["statusCode"], answer["headers"]["Cache-Control"]) == (404, "no-store")
     [entry] = logged
     assert entry == ("request answered", {"extra": {"method": "POST", "status": 404}})
