@@ -136,7 +136,7 @@ def _print(found: ShopSettings, parameters: StackParameters, *, is_changed: bool
     rows.append(("warehouses", _shown(named or ["as Trackstar names them"]), "shop" if named else "Trackstar"))
     output.table(("setting", "value", "set by"), rows, empty="", flexible=("value",))
     if is_changed:
-        output.line("The next poll uses them, within 15 minutes. Deadlines that they put in the past raise no alert.")
+        output.line("Polls use them within 20 minutes. Deadlines that they put in the past raise no alert.")
 
 
 def _shown(value: Any) -> Any:
