@@ -16,6 +16,7 @@ from bench.report import Say, Section, document, targets_of
 from bench.requests import measure as requests
 from bench.scale import measure as scale
 from bench.stock import measure as stock
+from bench.storm import measure as storm
 from bench.summary import measure as summary
 from bench.tick import measure as tick
 from bench.waiting import measure as waiting
@@ -33,6 +34,7 @@ BENCHMARKS: Mapping[str, Callable[[Say], Section]] = {
     "baseline": baseline,
     "tick": tick,
     "stock": stock,
+    "storm": storm,
     "summary": summary,
     "cost": cost,
     "tests": fast_tests,

@@ -34,7 +34,10 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
-    """Send the alerts of the records. Lambda retries the records whose alerts were not sent."""
+    """Send the alerts of the records.
+
+    Lambda retries the records from the first one on whose alert was not sent, be it only that there was no time.
+    """
     settings = read_settings(PublishAlertsSettings)
     adapters = _adapters(settings)
     records = {_key(record): str(record["dynamodb"]["SequenceNumber"]) for record in event["Records"]}
@@ -45,6 +48,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
         operators=adapters.delivery.operators,
         details=adapters.details,
         digest_threshold=settings.digest_threshold,
+        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
         links=adapters.delivery.links,
     )
     result.report()

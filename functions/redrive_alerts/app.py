@@ -15,7 +15,7 @@ from orderwatch.aws import clients
 from orderwatch.aws.queues import SlackQueue
 from orderwatch.aws.sns import Delivery, Subscriptions, build_delivery
 from orderwatch.observability import count_nonzero, logger, metrics
-from orderwatch.publishing.publish import PublishMetrics, publish
+from orderwatch.publishing.publish import STOP_BEFORE, PublishMetrics, publish
 from orderwatch.publishing.subscription_monitor import MonitoredTopic, monitor_subscriptions
 from orderwatch.settings import RedriveAlertsSettings, read_settings
 
@@ -23,17 +23,8 @@ PENDING_FOR = timedelta(minutes=10)
 """Age at which this function sends a pending alert. Normally publish_alerts has sent it by then."""
 OVERDUE_AFTER = timedelta(minutes=15)
 """Age at which a pending alert is overdue (an alarm): this function tried to send it and failed."""
-STOP_BEFORE = 60.0
-"""Seconds that must be left to start a batch of late alerts, which takes 50 if five senders share the topic."""
-HELD_STOP_BEFORE = 120.0
-"""The same for a batch of held alerts: 70 seconds for messages, and as long as that for leases and marks is ample."""
-BATCH = 50
-"""Late alerts that are sent together."""
-HELD_BATCH = 500
-"""Held alerts of a connection that are sent together, so that they become few digests. At the largest threshold that
-this is for they are about 70 messages, and are leased and marked within the lease."""
-HELD_BATCH_THRESHOLD = 10
-"""The largest threshold of digests for which `HELD_BATCH` applies; above, `BATCH` does."""
+BATCH = 1_000
+"""Alerts that are leased and grouped together, as many as in a batch of the stream, so that a storm becomes digests."""
 
 
 class _Adapters:
@@ -71,7 +62,7 @@ def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: Lambd
     overdue = {*outbox.pending_since_before(overdue_since), *(key for key, end in held.items() if end < overdue_since)}
     late = batched(outbox.pending_since_before(now - PENDING_FOR), BATCH, strict=False)
     redriven = _publish(late, delivery, settings, context)
-    ended = _held_batches((key for key, end in held.items() if end <= now), settings)
+    ended = _held_batches(key for key, end in held.items() if end <= now)
     released = _publish(ended, delivery, settings, context, was_held=True)
     overdue -= {*redriven.sent_keys, *released.sent_keys}
     count_nonzero({"AlertsOverdue": len(overdue), "AlertsRedriven": redriven.sent})
@@ -80,14 +71,13 @@ def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: Lambd
     return redriven
 
 
-def _held_batches(keys: Iterable[AlertKey], settings: RedriveAlertsSettings) -> Iterator[Sequence[AlertKey]]:
+def _held_batches(keys: Iterable[AlertKey]) -> Iterator[Sequence[AlertKey]]:
     """The alerts of each connection together, so that a night's alerts become digests (rule 12)."""
-    size = HELD_BATCH if settings.digest_threshold <= HELD_BATCH_THRESHOLD else BATCH
     by_connection: dict[str, list[AlertKey]] = {}
     for key in keys:
         by_connection.setdefault(key.connection_id, []).append(key)
     for of_connection in by_connection.values():
-        yield from batched(of_connection, size, strict=False)
+        yield from batched(of_connection, BATCH, strict=False)
 
 
 def _publish(
@@ -99,9 +89,13 @@ def _publish(
     was_held: bool = False,
 ) -> PublishMetrics:
     """Send the batches for which there is time; the next run sends the others."""
-    total, stop_before = PublishMetrics(), HELD_STOP_BEFORE if was_held else STOP_BEFORE
+
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    total = PublishMetrics()
     for keys in batches:
-        if context.get_remaining_time_in_millis() / 1000 < stop_before:
+        if seconds_left() < STOP_BEFORE:
             break
         total += publish(
             keys,
@@ -110,6 +104,7 @@ def _publish(
             operators=delivery.operators,
             details=None,
             digest_threshold=settings.digest_threshold,
+            seconds_left=seconds_left,
             was_held=was_held,
             links=delivery.links,
         )

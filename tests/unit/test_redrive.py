@@ -105,10 +105,11 @@ def test_alerts_that_arrive_late_are_counted(redrive: Redrive, capsys: pytest.Ca
     assert counted("AlertsRedriven", capsys) == []
 
 
-@pytest.mark.parametrize(("seconds_left", "sent"), [(59.9, 0), (60.0, 50), (68.9, 50), (69.0, 60)])
-def test_no_batch_starts_in_the_last_minute(redrive: Redrive, seconds_left: float, sent: int) -> None:
+@pytest.mark.parametrize(("seconds_left", "sent"), [(59.9, 0), (60.0, 10), (68.9, 50), (69.0, 55)])
+def test_no_message_is_sent_in_the_last_minute(redrive: Redrive, seconds_left: float, sent: int) -> None:
     redrive.put(60)
-    assert redrive.run(after=11, seconds_left=seconds_left) == {"sent": sent, "unsent": 0}
+    assert redrive.run(after=11, seconds_left=seconds_left)["sent"] == sent
+    assert redrive.run() == {"sent": 60 - sent, "unsent": 0}, "no lease is left"
 
 
 def test_subscriptions_are_checked_in_every_run(redrive: Redrive, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,10 +169,10 @@ def test_held_alerts_are_overdue_15_minutes_after_their_quiet_hours(
 
 def test_the_held_alerts_of_each_shop_become_digests(redrive: Redrive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "read_settings", lambda model: SETTINGS.model_copy(update={"digest_threshold": 5}))
-    in_turns = [each for pair in zip(backorders(70), backorders(70, shop="conn_b"), strict=True) for each in pair]
+    in_turns = [each for pair in zip(backorders(140), backorders(140, shop="conn_b"), strict=True) for each in pair]
     redrive.hold(in_turns, minutes=60)
-    assert redrive.run(after=60) == {"sent": 140, "unsent": 0}
-    assert [body["digest"]["count"] for body in redrive.sns.taken] == [70, 70]
+    assert redrive.run(after=60) == {"sent": 280, "unsent": 0}
+    assert [body["digest"]["count"] for body in redrive.sns.taken] == [70] * 4
 
 
 def test_no_held_alert_is_lost_if_redrive_is_down_for_a_day(redrive: Redrive) -> None:
@@ -192,9 +193,7 @@ def test_late_alerts_are_sent_before_held_ones(redrive: Redrive) -> None:
     assert redrive.sns.sent_ids() == [late.alert_id, held[0].alert_id]
 
 
-@pytest.mark.parametrize(("seconds_left", "sent"), [(119.9, 0), (120.0, 3)])
-def test_no_batch_of_held_alerts_starts_in_the_last_two_minutes(
-    redrive: Redrive, seconds_left: float, sent: int
-) -> None:
+@pytest.mark.parametrize(("seconds_left", "sent"), [(59.9, 0), (60.0, 3)])
+def test_no_held_alert_is_sent_in_the_last_minute(redrive: Redrive, seconds_left: float, sent: int) -> None:
     redrive.hold(backorders(3), minutes=60)
     assert redrive.run(after=60, seconds_left=seconds_left) == {"sent": sent, "unsent": 0}

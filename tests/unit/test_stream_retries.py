@@ -20,6 +20,7 @@ import functions.publish_alerts.app
 import functions.redrive_alerts.app
 from orderwatch import clock
 from orderwatch.aws.dynamodb import to_item
+from orderwatch.publishing.publish import STOP_BEFORE
 from orderwatch.records import ConnectionState
 from tests.support.alerts import first_sight
 from tests.support.clocks import FakeClock
@@ -44,6 +45,7 @@ class Pipeline:
 
     Attributes:
         poison: The alerts that publish_alerts dies of.
+        seconds: What an invocation has.
         batches: The size of every batch that publish_alerts was given.
         given_up: The number of records of each message on the on-failure queue.
     """
@@ -52,6 +54,7 @@ class Pipeline:
     clock: FakeClock
     sns: RecordingSns
     poison: set[str] = field(default_factory=set)
+    seconds: float = 300.0
     batches: list[int] = field(default_factory=list)
     given_up: list[int] = field(default_factory=list)
 
@@ -94,7 +97,7 @@ class Pipeline:
         self.batches.append(len(batch))
         if self.poison & {record["dynamodb"]["Keys"]["alert_id"]["S"] for record in batch}:
             return batch
-        answer = functions.publish_alerts.app.handler({"Records": batch}, lambda_context())
+        answer = functions.publish_alerts.app.handler({"Records": batch}, lambda_context(seconds_left=self.seconds))
         failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         known = [index for index, record in enumerate(batch) if record["dynamodb"]["SequenceNumber"] in failed]
         assert len(known) == len(failed), "with an unknown identifier AWS fails the whole batch"
@@ -150,6 +153,16 @@ def test_a_partial_failure_is_retried_without_duplicates(pipeline: Pipeline) -> 
     pipeline.stream()
     assert pipeline.batches[:2] == [4, 3]
     assert (sorted(pipeline.sns.sent_ids()), pipeline.given_up) == (sorted(alert_ids), [])
+
+
+def test_what_an_invocation_has_no_time_for_is_given_to_the_next(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alert_ids, pipeline.seconds = pipeline.put(25), STOP_BEFORE + 0.5
+    pipeline.stream()
+    assert (pipeline.batches, pipeline.given_up) == ([25, 15, 5], [])
+    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
+    assert '"AlertsUnsent":' not in "".join(line for line in capsys.readouterr().out.splitlines() if "_aws" in line)
 
 
 def test_after_a_long_outage_redrive_sends_every_alert(pipeline: Pipeline) -> None:
