@@ -274,8 +274,8 @@ def besides(shops: int, *, polls: int) -> Counter[str]:
     looked += math.ceil(shops / LISTED) * SECONDS["Trackstar"]
     listing = billed(math.ceil(PARAMETERS * shops / NAMES) * SECONDS["SSM"], 0, megabytes=256)
     dispatch = billed(looked, PROCESSOR_AN_INVOCATION + PROCESSOR_AN_ORDER * shops, megabytes=256)
-    queries = 2 * len(PENDING_PARTITIONS) + len(HELD_PARTITIONS)
-    redrive = billed((queries + 1) * SECONDS["DynamoDB"] + 2 * SECONDS["SNS"], PROCESSOR_AN_INVOCATION, megabytes=256)
+    queries = len(PENDING_PARTITIONS) + len(HELD_PARTITIONS)
+    redrive = billed((queries + 1) * SECONDS["DynamoDB"] + 2 * SECONDS["SNS"], PROCESSOR_AN_INVOCATION, megabytes=512)
     invocations = TICKS_A_DAY + REDRIVES_A_DAY
     day: dict[str, float] = {
         "Scheduler": invocations,

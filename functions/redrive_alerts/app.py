@@ -57,11 +57,9 @@ def _redrive(delivery: Delivery, settings: RedriveAlertsSettings, context: Lambd
     The oldest come first. They have no product details: late alerts would be later still.
     """
     now, outbox = clock.now(), delivery.outbox
-    overdue_since = now - OVERDUE_AFTER
-    held = outbox.held()
-    overdue = {*outbox.pending_since_before(overdue_since), *(key for key, end in held.items() if end < overdue_since)}
-    late = batched(outbox.pending_since_before(now - PENDING_FOR), BATCH, strict=False)
-    redriven = _publish(late, delivery, settings, context)
+    held, late = outbox.held(), outbox.pending_since_before(now - PENDING_FOR)
+    overdue = {key for key, since in (*late.items(), *held.items()) if since < now - OVERDUE_AFTER}
+    redriven = _publish(batched(late, BATCH, strict=False), delivery, settings, context)
     ended = _held_batches(key for key, end in held.items() if end <= now)
     released = _publish(ended, delivery, settings, context, was_held=True)
     overdue -= {*redriven.sent_keys, *released.sent_keys}

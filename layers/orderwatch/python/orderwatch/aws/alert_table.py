@@ -129,22 +129,26 @@ class AlertTable:
         alerts = {_key(row): _read(row) for row in rows if row["state"] == PENDING and _is_due(row, now)}
         return [alert for key in keys if (alert := alerts.get(key))]
 
-    def pending_since_before(self, moment: datetime) -> Iterator[AlertKey]:
-        """The pending alerts that were written before that time, oldest first, without those of `held`."""
-        return self._written_before(moment, PENDING_PARTITIONS)
+    def pending_since_before(self, moment: datetime) -> dict[AlertKey, datetime]:
+        """The pending alerts that were written before that time, oldest first, without those of `held`.
+
+        Each has the time when it was written.
+        """
+        rows = self._written_before(moment, PENDING_PARTITIONS)
+        return {_key(row): datetime.fromisoformat(_created_at(row)) for row in rows}
 
     def held(self) -> dict[AlertKey, datetime]:
         """The pending alerts that wait or waited for the end of quiet hours, in the order of writing, with that end."""
-        rows = self.rows(self._written_before(clock.now(), HELD_PARTITIONS))
+        rows = self.rows(map(_key, self._written_before(clock.now(), HELD_PARTITIONS)))
         return {row.key: row.deliver_after for row in rows if row.state == PENDING and row.deliver_after}
 
-    def _written_before(self, moment: datetime, partitions: Iterable[str]) -> Iterator[AlertKey]:
+    def _written_before(self, moment: datetime, partitions: Iterable[str]) -> Iterator[dict[str, Any]]:
         condition = "pending = :pending AND created_at < :moment"
         by_partition = [
             query(self._client, self._name, "pending", condition, {":pending": each, ":moment": moment.isoformat()})
             for each in partitions
         ]
-        return map(_key, heapq.merge(*by_partition, key=_created_at))
+        return heapq.merge(*by_partition, key=_created_at)
 
     def written_since(self, connection_id: str, moment: datetime) -> list[tuple[Alert, str | None]]:
         """The alerts of a connection, or of a topic, since that time, newest first, each with its row's snapshot."""
@@ -188,7 +192,7 @@ class AlertTable:
     def release(self, keys: Iterable[AlertKey], *, owner: str) -> None:
         """End the owner's leases of alerts that were not sent; the leases of another owner stay. 100 a request."""
         self._update(
-            dict.fromkeys(keys, {":pending": PENDING, ":owner": owner}),
+            {key: {":pending": PENDING, ":owner": owner} for key in keys},
             "REMOVE leased_until, lease_owner",
             condition="#state = :pending AND lease_owner = :owner",
         )
@@ -244,13 +248,13 @@ class AlertTable:
         values = {":value": value, ":since": since.isoformat() if since else None}
         return query(self._client, self._name, index, condition, values, ScanIndexForward=False, Limit=MAX_ACTIONS)
 
-    def _update(
-        self, values: Mapping[AlertKey, Mapping[str, Any]], update: str, *, condition: str
-    ) -> set[AlertKey]:
+    def _update(self, values: Mapping[AlertKey, Mapping[str, Any]], update: str, *, condition: str) -> set[AlertKey]:
         """Update the rows with these keys and values; return those whose condition held."""
         names = {"#state": "state"}
         units = (
-            Unit(key, (update_action(self._name, key._asdict(), update, condition=condition, values=each, names=names),))
+            Unit(
+                key, (update_action(self._name, key._asdict(), update, condition=condition, values=each, names=names),)
+            )
             for key, each in values.items()
         )
         return {unit.subject for unit in Transactions(self._client).write_all(units)}

@@ -108,4 +108,3 @@ class Leases:
             else:
                 marked |= {key for key, _ in some}
         return marked
-
