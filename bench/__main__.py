@@ -17,6 +17,7 @@ from bench.report import Say, Section, document, targets_of
 from bench.requests import measure as requests
 from bench.scale import measure as scale
 from bench.stock import measure as stock
+from bench.storm import measure as storm
 from bench.summary import measure as summary
 from bench.tick import measure as tick
 from bench.waiting import measure as waiting
@@ -35,6 +36,7 @@ BENCHMARKS: Mapping[str, Callable[[Say], Section]] = {
     "tick": tick,
     "stock": stock,
     "reminders": reminders,
+    "storm": storm,
     "summary": summary,
     "cost": cost,
     "tests": fast_tests,

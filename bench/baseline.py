@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from bench.cost import MeteredDynamoDB
+from bench.metered_dynamodb import MeteredDynamoDB
 from bench.report import Say, Section, Target
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.reading.policy import Policy

@@ -110,7 +110,12 @@ FUNCTIONS = (
         speaks=_TRACKSTAR,
     ),
     Function("handle_action", ("dynamodb", "ssm"), _ADAPTERS.format(settings="HandleActionSettings")),
-    Function("redrive_alerts", ("dynamodb", "sns"), _ADAPTERS.format(settings="RedriveAlertsSettings")),
+    Function(
+        "redrive_alerts",
+        ("dynamodb", "sns", "ssm"),
+        _ADAPTERS.format(settings="RedriveAlertsSettings"),
+        speaks=_TRACKSTAR,
+    ),
     Function(
         "send_summary",
         ("dynamodb", "ssm"),

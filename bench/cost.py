@@ -14,12 +14,13 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 
-from bench.prices import DAYS_A_MONTH, PRICES, billed, standing_parts, used_parts
+from bench.metered_dynamodb import MeteredDynamoDB
+from bench.prices import DAYS_A_MONTH, PRICES, SECONDS, billed, standing_parts, used_parts
 from bench.report import Say, Section, Target, markdown
+from bench.storm import Storm, sent
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.alert_table import HELD_PARTITIONS, PENDING_PARTITIONS
 from orderwatch.observability import logger, metrics
@@ -30,7 +31,6 @@ from orderwatch.reading.cursor import Now
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch_local.simulator import ShopTransport
 from tests.support.cloud import Tables
-from tests.support.memory_dynamodb import Item, MemoryDynamoDB
 from tests.support.polls import WATCHED
 from tests.support.recording_sns import RecordingSns
 from tests.support.sending import send
@@ -45,6 +45,7 @@ ORDERS = (100, 1_000, 10_000)
 """New orders a day and shop."""
 ORDERS_A_DAY = (100, 1_000)
 """Those of the small table."""
+STORM = Storm(1, 1_000)
 
 TICKS_AN_HOUR = 60
 TICKS_A_DAY = 24 * TICKS_AN_HOUR
@@ -68,8 +69,6 @@ PARAMETERS = 3
 LOG_BYTES = 2_000
 """Assumed for every invocation."""
 
-SECONDS = {"DynamoDB": 0.010, "SNS": 0.030, "SSM": 0.020, "SQS": 0.020, "Trackstar": 0.300}
-"""Assumed for every request, until its answer is there."""
 PROCESSOR_AN_INVOCATION, PROCESSOR_AN_ORDER = 0.010, 0.000_1
 """Assumed seconds of one whole core; `measure` holds them against what the polls of its day take."""
 BEGIN, END = "<!-- cost -->", "<!-- end of cost -->"
@@ -98,74 +97,6 @@ dashboard are most of the cost of a small stack.
 
 A metric is charged for the hours in which it is sent (the hours of several shops are assumed to be independent),
 and an alarm for each metric that it watches."""
-
-
-class MeteredDynamoDB(MemoryDynamoDB):
-    """Counts requests and units: a transaction writes at twice the price, a read is consistent.
-
-    Attributes:
-        requests: How many were made.
-        units: By the name of their price.
-        alert_units: What the rows of alerts would have cost as plain writes.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.requests = 0
-        self.units: Counter[str] = Counter()
-        self.alert_units = 0
-
-    def get_item(self, **request: Any) -> dict[str, Any]:
-        answer = super().get_item(**request)
-        self.requests += 1
-        self.units["DynamoDB reads"] += _kilobytes(answer.get("Item", {}), each=4)
-        return answer
-
-    def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        answer = super().batch_get_item(**request)
-        key_count = sum(len(each["Keys"]) for each in request["RequestItems"].values())
-        found = [item for items in answer["Responses"].values() for item in items]
-        self.requests += 1
-        self.units["DynamoDB reads"] += key_count - len(found) + sum(_kilobytes(item, each=4) for item in found)
-        return answer
-
-    def transact_write_items(self, **request: Any) -> dict[str, Any]:
-        parts = [part for action in request["TransactItems"] for part in action.values()]
-        before = [self._row(part) for part in parts]
-        answer = super().transact_write_items(**request)
-        self.requests += 1
-        for part, row in zip(parts, before, strict=True):
-            self._count_write(part["TableName"], row, self._row(part), times=2)
-        return answer
-
-    def update_item(self, **request: Any) -> dict[str, Any]:
-        before = self._row(request)
-        answer = super().update_item(**request)
-        self.requests += 1
-        self._count_write(request["TableName"], before, self._row(request), times=1)
-        return answer
-
-    def _row(self, part: dict[str, Any]) -> Item:
-        table = self._tables[part["TableName"]]
-        return table.rows.get(table.key_of(part.get("Item") or part["Key"]), {})
-
-    def _count_write(self, table: str, before: Item, after: Item, *, times: int) -> None:
-        """The larger of the two rows, and a plain write for the entry of an index that came, went or changed."""
-        kilobytes = max(_kilobytes(before), _kilobytes(after))
-        indexed = sum(self._moves_entry(keys, before, after) for keys in self._tables[table].indexes.values())
-        self.units["DynamoDB writes"] += times * kilobytes + indexed
-        if not before and "alert_id" in after:
-            self.alert_units += kilobytes + indexed
-
-    @staticmethod
-    def _moves_entry(keys: tuple[str, ...], before: Item, after: Item) -> bool:
-        was, is_now = (all(key in row for key in keys) for row in (before, after))
-        return was != is_now or (is_now and any(before[key] != after[key] for key in keys))
-
-
-def _kilobytes(item: Item, *, each: int = 1) -> int:
-    size = sum(len(name) + len(str(next(iter(value.values())))) for name, value in item.items())
-    return max(1, math.ceil(size / 1024 / each))
 
 
 class _TimedTransport(ShopTransport):
@@ -343,8 +274,8 @@ def besides(shops: int, *, polls: int) -> Counter[str]:
     looked += math.ceil(shops / LISTED) * SECONDS["Trackstar"]
     listing = billed(math.ceil(PARAMETERS * shops / NAMES) * SECONDS["SSM"], 0, megabytes=256)
     dispatch = billed(looked, PROCESSOR_AN_INVOCATION + PROCESSOR_AN_ORDER * shops, megabytes=256)
-    queries = 2 * len(PENDING_PARTITIONS) + len(HELD_PARTITIONS)
-    redrive = billed((queries + 1) * SECONDS["DynamoDB"] + 2 * SECONDS["SNS"], PROCESSOR_AN_INVOCATION, megabytes=256)
+    queries = len(PENDING_PARTITIONS) + len(HELD_PARTITIONS)
+    redrive = billed((queries + 1) * SECONDS["DynamoDB"] + 2 * SECONDS["SNS"], PROCESSOR_AN_INVOCATION, megabytes=512)
     invocations = TICKS_A_DAY + REDRIVES_A_DAY
     day: dict[str, float] = {
         "Scheduler": invocations,
@@ -385,8 +316,18 @@ def table() -> str:
     tables = [
         markdown(["orders a day and shop", *columns], sums),
         markdown([f"parts at {ORDERS_A_DAY[0]}", *columns], parts),
+        markdown([f"to send {STORM}", "DynamoDB requests", "write units", "of DynamoDB, $"], _storms()),
     ]
     return "\n\n".join(tables)
+
+
+def _storms() -> list[list[str]]:
+    """What leases and marks cost in transactions, as they are made, and one by one."""
+    storms = {"100 alerts a request": sent(STORM), "one alert a request": sent(STORM, one_by_one=True)}
+    return [
+        [name, f"{each.requests:,}", f"{each.write_units:,}", f"{each.write_units * PRICES['DynamoDB writes']:.4f}"]
+        for name, each in storms.items()
+    ]
 
 
 def measure(say: Say) -> Section:

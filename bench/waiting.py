@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
-from bench.cost import MESSAGES, ROW_BYTES, SCANNED, MeteredDynamoDB
+from bench.cost import MESSAGES, ROW_BYTES, SCANNED
+from bench.metered_dynamodb import MeteredDynamoDB
 from bench.report import Say, Section, Target
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.polling.schedule import poll_reason

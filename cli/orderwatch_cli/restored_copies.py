@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from orderwatch import clock
 from orderwatch.aws.alert_table import PENDING
-from orderwatch.aws.dynamodb import MAX_ACTIONS, Transactions, Unit, batch_get, chunked, from_item, put_action
+from orderwatch.aws.dynamodb import MAX_ACTIONS, Transactions, Unit, batch_get, from_item, put_action
 from orderwatch.errors import OrderwatchError
 
 if TYPE_CHECKING:
@@ -149,10 +149,5 @@ def _scan(client: "DynamoDBClient", table: str) -> Iterator[Row]:
 
 def _write(client: "DynamoDBClient", table: str, rows: list[Row], *, condition: str) -> list[Row]:
     """Write rows; returns those that were written, without those whose condition failed."""
-    written: list[Row] = []
-    for chunk in chunked([Unit(row, (put_action(table, row, condition=condition, values={}),)) for row in rows]):
-        units = chunk
-        while units and (lost := Transactions(client).write(units)):
-            units = [unit for unit in units if unit not in lost]
-        written += [unit.subject for unit in units]
-    return written
+    units = (Unit(row, (put_action(table, row, condition=condition, values={}),)) for row in rows)
+    return [unit.subject for unit in Transactions(client).write_all(units)]

@@ -6,13 +6,10 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch.alerts.alert import AlertKey
-from orderwatch.aws import clients
-from orderwatch.aws.parameters import Parameters
-from orderwatch.aws.products import ProductClient
+from orderwatch.aws.products import product_details
 from orderwatch.aws.sns import build_delivery
 from orderwatch.observability import count_response, logger, metrics
-from orderwatch.publishing.enrich import ProductDetails
-from orderwatch.publishing.publish import publish
+from orderwatch.publishing.publish import GIVE_UP_BEFORE, publish
 from orderwatch.settings import PublishAlertsSettings, read_settings
 from orderwatch.trackstar.client import Trackstar
 
@@ -22,10 +19,8 @@ class _Adapters:
 
     def __init__(self, settings: PublishAlertsSettings) -> None:
         self.delivery = build_delivery(settings)
-        parameters = Parameters(clients.ssm(), settings.parameter_prefix)
         trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
-        source = ProductClient(parameters, trackstar)
-        self.details = ProductDetails(source, warehouses=source)
+        self.details = product_details(settings.parameter_prefix, trackstar)
 
 
 _adapters = cache(_Adapters)
@@ -34,17 +29,25 @@ _adapters = cache(_Adapters)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
-    """Send the alerts of the records. Lambda retries the records whose alerts were not sent."""
+    """Send the alerts of the records.
+
+    Lambda retries the records from the first one on whose alert was not sent, be it only that there was no time.
+    """
+
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
     settings = read_settings(PublishAlertsSettings)
     adapters = _adapters(settings)
     records = {_key(record): str(record["dynamodb"]["SequenceNumber"]) for record in event["Records"]}
     result = publish(
         records,
-        outbox=adapters.delivery.outbox,
+        outbox=adapters.delivery.outbox.patient(lambda: seconds_left() > GIVE_UP_BEFORE),
         topic=adapters.delivery.topic,
         operators=adapters.delivery.operators,
         details=adapters.details,
         digest_threshold=settings.digest_threshold,
+        seconds_left=seconds_left,
         links=adapters.delivery.links,
     )
     result.report()

@@ -13,28 +13,21 @@ from orderwatch.alerts.alert import AlertKey
 from orderwatch.alerts.kinds import ALERT_TOPIC, OPS_TOPIC
 from orderwatch.aws import clients
 from orderwatch.aws.order_table import OrderTable
+from orderwatch.aws.products import product_details
 from orderwatch.aws.queues import SlackQueue
-from orderwatch.aws.sns import Delivery, Subscriptions, build_delivery
-from orderwatch.observability import count_nonzero, logger, metrics
-from orderwatch.publishing.publish import PublishMetrics, publish
+from orderwatch.aws.sns import Subscriptions, build_delivery
+from orderwatch.observability import count_nonzero, count_response, logger, metrics
+from orderwatch.publishing.publish import GIVE_UP_BEFORE, STOP_BEFORE, PublishMetrics, publish
 from orderwatch.publishing.subscription_monitor import MonitoredTopic, monitor_subscriptions
 from orderwatch.settings import RedriveAlertsSettings, read_settings
+from orderwatch.trackstar.client import Trackstar
 
 PENDING_FOR = timedelta(minutes=10)
 """Age at which this function sends a pending alert. Normally publish_alerts has sent it by then."""
 OVERDUE_AFTER = timedelta(minutes=15)
 """Age at which a pending alert is overdue (an alarm): this function tried to send it and failed."""
-STOP_BEFORE = 60.0
-"""Seconds that must be left to start a batch of late alerts, which takes 50 if five senders share the topic."""
-HELD_STOP_BEFORE = 120.0
-"""The same for a batch of held alerts: 70 seconds for messages, and as long as that for leases and marks is ample."""
-BATCH = 50
-"""Late alerts that are sent together."""
-HELD_BATCH = 500
-"""Held alerts of a connection that are sent together, so that they become few digests. At the largest threshold that
-this is for they are about 70 messages, and are leased and marked within the lease."""
-HELD_BATCH_THRESHOLD = 10
-"""The largest threshold of digests for which `HELD_BATCH` applies; above, `BATCH` does."""
+BATCH = 1_000
+"""Alerts that are leased and grouped together, as many as in a batch of the stream, so that a storm becomes digests."""
 
 
 class _Adapters:
@@ -42,6 +35,8 @@ class _Adapters:
 
     def __init__(self, settings: RedriveAlertsSettings) -> None:
         self.delivery = build_delivery(settings)
+        trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
+        self.details = product_details(settings.parameter_prefix, trackstar)
         self.orders = OrderTable(clients.dynamodb(), settings.order_table_name)
         self.subscriptions = Subscriptions(clients.sns())
         queue_url = settings.slack_queue_url
@@ -65,17 +60,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 def _redrive(adapters: _Adapters, settings: RedriveAlertsSettings, context: LambdaContext) -> PublishMetrics:
     """Send the alerts that have been pending for ten minutes, then those whose quiet hours have ended.
 
-    The oldest come first. They have no product details: late alerts would be later still.
+    The oldest come first. Late ones have no product details: they would be later still.
     """
     delivery, now = adapters.delivery, clock.now()
     outbox = delivery.outbox
-    overdue_since = now - OVERDUE_AFTER
-    held = outbox.held()
-    overdue = {*outbox.pending_since_before(overdue_since), *(key for key, end in held.items() if end < overdue_since)}
-    late = batched(outbox.pending_since_before(now - PENDING_FOR), BATCH, strict=False)
-    redriven = _publish(late, delivery, settings, context)
-    ended = _held_batches((key for key, end in held.items() if end <= now), settings)
-    released = _publish(ended, delivery, settings, context, current=adapters.orders)
+    held, late = outbox.held(), outbox.pending_since_before(now - PENDING_FOR)
+    overdue = {key for key, since in (*late.items(), *held.items()) if since < now - OVERDUE_AFTER}
+    redriven = _publish(batched(late, BATCH, strict=False), adapters, settings, context)
+    ended = _held_batches(key for key, end in held.items() if end <= now)
+    released = _publish(ended, adapters, settings, context, were_held=True)
     overdue -= {*redriven.sent_keys, *released.sent_keys}
     count_nonzero({"AlertsOverdue": len(overdue), "AlertsRedriven": redriven.sent})
     redriven += released
@@ -83,37 +76,41 @@ def _redrive(adapters: _Adapters, settings: RedriveAlertsSettings, context: Lamb
     return redriven
 
 
-def _held_batches(keys: Iterable[AlertKey], settings: RedriveAlertsSettings) -> Iterator[Sequence[AlertKey]]:
+def _held_batches(keys: Iterable[AlertKey]) -> Iterator[Sequence[AlertKey]]:
     """The alerts of each connection together, so that a night's alerts become digests (rule 12)."""
-    size = HELD_BATCH if settings.digest_threshold <= HELD_BATCH_THRESHOLD else BATCH
     by_connection: dict[str, list[AlertKey]] = {}
     for key in keys:
         by_connection.setdefault(key.connection_id, []).append(key)
     for of_connection in by_connection.values():
-        yield from batched(of_connection, size, strict=False)
+        yield from batched(of_connection, BATCH, strict=False)
 
 
 def _publish(
     batches: Iterable[Sequence[AlertKey]],
-    delivery: Delivery,
+    adapters: _Adapters,
     settings: RedriveAlertsSettings,
     context: LambdaContext,
     *,
-    current: OrderTable | None = None,
+    were_held: bool = False,
 ) -> PublishMetrics:
     """Send the batches for which there is time; the next run sends the others."""
-    total, stop_before = PublishMetrics(), HELD_STOP_BEFORE if current else STOP_BEFORE
+
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    delivery, total = adapters.delivery, PublishMetrics()
     for keys in batches:
-        if context.get_remaining_time_in_millis() / 1000 < stop_before:
+        if seconds_left() < STOP_BEFORE:
             break
         total += publish(
             keys,
-            outbox=delivery.outbox,
+            outbox=delivery.outbox.patient(lambda: seconds_left() > GIVE_UP_BEFORE),
             topic=delivery.topic,
             operators=delivery.operators,
-            details=None,
+            details=adapters.details if were_held else None,
             digest_threshold=settings.digest_threshold,
-            current=current,
+            seconds_left=seconds_left,
+            current=adapters.orders if were_held else None,
             links=delivery.links,
         )
     return total

@@ -86,7 +86,7 @@ def run_every_path(account: Account) -> None:
     assert account.invoke("PublishAlertsFunction", inserts(pending)) == {"batchItemFailures": []}
     account.add_problem_order("3")
     account.poll()
-    account.hold(alert_of("held", status="backordered"))
+    account.hold(alert_of("held", status="backordered", product_ids=("p1",)))
     account.clock.seconds += timedelta(minutes=30).total_seconds()
     account.subscribe("OpsTopic")
     assert account.invoke("RedriveAlertsFunction", {})["sent"] == 3
@@ -161,8 +161,8 @@ def test_functions_cannot_use_the_permissions_for_network_interfaces() -> None:
 @pytest.mark.parametrize(
     ("parameter", "readers"),
     [
-        ("trackstar/api-key", {"DispatchPolls", "PollOrders", "PublishAlerts", "SendSummary"}),
-        ("connections/conn_a/access-token", {"PollOrders", "PublishAlerts", "SendSummary"}),
+        ("trackstar/api-key", {"DispatchPolls", "PollOrders", "PublishAlerts", "RedriveAlerts", "SendSummary"}),
+        ("connections/conn_a/access-token", {"PollOrders", "PublishAlerts", "RedriveAlerts", "SendSummary"}),
         ("slack/webhook-url", {"PostToSlack"}),
         ("action-links/key", {"HandleAction", "PublishAlerts", "RedriveAlerts", "PostToSlack"}),
     ],

@@ -47,7 +47,7 @@ class AwsCalls:
                 self._run.note("  fault")
                 raise self._aws_fault(operation, request)
             answer = self._sent_by(self._run.running[-1], operation, request, send)
-            if operation == "update_item" and self._run.happens(self._run.plan.aws_fault):
+            if _updates(request) and self._run.happens(self._run.plan.aws_fault):
                 self._run.note("  the response is lost and the SDK retries")
                 answer = send(**request)
             self._note_look(operation, request)
@@ -59,7 +59,7 @@ class AwsCalls:
                 invocation.knew_dates = self._run.oracle.knows_vendor_dates(invocation.connection_id)
             if self._run.happens(self._run.plan.aws_fault * 0.5) and service != "sns":
                 self._run.note("  the response is lost")
-                self._run.running[-1].lost_an_update |= operation == "update_item"
+                self._run.running[-1].lost_an_update |= _updates(request)
                 raise client_error("InternalServerError", operation)
             return answer
 
@@ -90,7 +90,7 @@ class AwsCalls:
 
     def _aws_fault(self, operation: str, request: dict[str, Any]) -> ClientError:
         self._run.running[-1].facts.look.is_failed = True
-        self._run.running[-1].lost_an_update |= operation == "update_item"
+        self._run.running[-1].lost_an_update |= _updates(request)
         if operation == "transact_write_items" and self._run.chance.random() < 0.8:
             actions = len(request["TransactItems"])
             return transaction_conflict(actions, self._run.chance.randrange(actions))
@@ -195,6 +195,11 @@ class _Client:
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         send = getattr(self._service, operation)
         return lambda **request: self._calls.aws(self._name, operation, request, send)
+
+
+def _updates(request: dict[str, Any]) -> bool:
+    """Whether a request to DynamoDB updates rows, alone or in a transaction."""
+    return "UpdateExpression" in request or any("Update" in action for action in request.get("TransactItems", ()))
 
 
 def _brief(row: Row) -> str:

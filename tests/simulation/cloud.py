@@ -42,7 +42,7 @@ def transaction_conflict(actions: int, which: int) -> ClientError:
 
 
 class ObservedTables(MemoryDynamoDB):
-    """The template's tables, with callbacks for every transaction and every update of an alert.
+    """The template's tables, with callbacks for every transaction that puts rows and every update of an alert.
 
     Args:
         on_write: Gets what a transaction wrote.
@@ -81,15 +81,11 @@ class ObservedTables(MemoryDynamoDB):
     def transact_write_items(self, **request: Any) -> dict[str, Any]:
         changes = self.asked_for(request)
         answer = super().transact_write_items(**request)
-        self._on_write(changes)
-        return answer
-
-    def update_item(self, **request: Any) -> dict[str, Any]:
-        answer = super().update_item(**request)
-        if request["TableName"] != ALERTS:
-            return answer
-        key = self._tables[ALERTS].key_of(request["Key"])
-        self._on_mark(request["Key"]["alert_id"]["S"], self.row(ALERTS, *key) or {})
+        if changes:
+            self._on_write(changes)
+        for update in (action["Update"] for action in request["TransactItems"] if "Update" in action):
+            connection_id, alert_id = self._tables[ALERTS].key_of(update["Key"])
+            self._on_mark(alert_id, self.row(ALERTS, connection_id, alert_id) or {})
         return answer
 
 

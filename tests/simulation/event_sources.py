@@ -17,6 +17,8 @@ MAX_SHARDS = 16
 SENDERS = MAX_SHARDS + MAX_AT_ONCE
 """Copies of publish_alerts: one for each shard, and some for batches that are handed over twice."""
 STREAM_TRIES, STREAM_AGE = 10, 3600.0
+BATCH = 1000
+"""Records that a sender gets at once."""
 
 
 class EventSources:
@@ -109,7 +111,7 @@ class EventSources:
             shard.is_awake = False
             return
         tries = shard.records[0].tries
-        batch = list(shard.records)[: 100 if self._run.is_calm else self._run.chance.choice((1, 3, 100))]
+        batch = list(shard.records)[: BATCH if self._run.is_calm else self._run.chance.choice((1, 3, BATCH))]
         answer = self._run.invocations.invoke("publish_alerts", stream_event(batch), sender=shard.number)
         self._after_batch(shard, batch, answer)
         self._run.time.after(min(2.0**tries, 60.0), lambda: self._hand_over(shard))

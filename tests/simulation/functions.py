@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TIMEOUTS = {
     "dispatch_polls": 60.0,
     "poll_orders": 120.0,
-    "publish_alerts": 120.0,
+    "publish_alerts": 300.0,
     "redrive_alerts": 300.0,
     "send_summary": 300.0,
 }

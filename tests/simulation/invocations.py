@@ -30,7 +30,7 @@ MAX_MEANWHILE = 500
 """Times that something happens during a call: a shop that changes at each of our requests outgrows pages of two."""
 STOP_BEFORE = 30.0
 """Seconds before its end at which a poll leaves the rest to another one."""
-LEASE_DURATION = 120.0
+LEASE_DURATION = 240.0
 """Seconds for which a lease lasts, but for the time that a process needs to take it."""
 
 

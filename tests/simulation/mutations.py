@@ -40,7 +40,7 @@ MUTATIONS: dict[str, Mutation] = {}
 _commit = PollStore.commit
 _stored_orders = PollStore.stored_orders
 _acquire = AlertTable.acquire
-_update_item = ObservedTables.update_item
+_transact = ObservedTables.transact_write_items
 _partition_key = ObservedTables.partition_key
 _order_page = ConnectionClient.order_page
 _filters = OrderQuery.filters
@@ -241,31 +241,32 @@ def older_ship_bys_never_believed(patch: pytest.MonkeyPatch) -> None:
 
 @mutation
 def sent_marked_before_the_send(patch: pytest.MonkeyPatch) -> None:
-    def acquire(self: AlertTable, key: AlertKey, *, owner: str) -> bool:
-        if is_leased := _acquire(self, key, owner=owner):
-            self.mark_sent(key, message_id="early")
-        return is_leased
+    def acquire(self: AlertTable, keys: Collection[AlertKey], *, owner: str) -> set[AlertKey]:
+        leased = _acquire(self, keys, owner=owner)
+        self.mark_sent({key: "early" for key in keys if key in leased})
+        return leased
 
     patch.setattr(AlertTable, "acquire", acquire)
 
 
 @mutation
 def lease_never_checked(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(AlertTable, "acquire", lambda self, key, *, owner: _acquire(self, key, owner=owner) or True)
+    # Alerts whose condition failed count as leased together with those of their transaction.
+    patch.setattr(AlertTable, "acquire", lambda self, keys, *, owner: _acquire(self, keys, owner=owner) | set(keys))
 
 
 @mutation
 def leases_without_an_owner(patch: pytest.MonkeyPatch) -> None:
-    def update_item(self: ObservedTables, **request: Any) -> dict[str, Any]:
-        condition = request["ConditionExpression"].replace(" OR lease_owner = :owner", "")
-        return _update_item(self, **request | {"ConditionExpression": condition})
+    def transact_write_items(self: ObservedTables, **request: Any) -> dict[str, Any]:
+        actions = json.loads(json.dumps(request["TransactItems"]).replace(" OR lease_owner = :owner", ""))
+        return _transact(self, TransactItems=actions)
 
-    patch.setattr(ObservedTables, "update_item", update_item)
+    patch.setattr(ObservedTables, "transact_write_items", transact_write_items)
 
 
 @mutation
 def leases_never_released(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(AlertTable, "release", lambda self, key, *, owner: None)
+    patch.setattr(AlertTable, "release", lambda self, keys, *, owner: None)
 
 
 @mutation

@@ -179,9 +179,9 @@ def account() -> Iterator[Account]:
         recorder = Recorder()
         dynamodb, sqs, sns = boto3.client("dynamodb"), boto3.client("sqs"), boto3.client("sns")
         patch.setattr(boto3, "client", recorder.client)
-        clients = (functions.dispatch_polls, functions.poll_orders, functions.publish_alerts, functions.send_summary)
-        for app in (each.app for each in clients):
-            patch.setattr(app, "Trackstar", partial(Trackstar, transport=transport))
+        for app in FUNCTIONS.values():
+            if hasattr(app, "Trackstar"):
+                patch.setattr(app, "Trackstar", partial(Trackstar, transport=transport))
         patch.setattr(slack, "WebhookClient", FakeSlack)
         forget_adapters()
         clock.use(fake_clock)

@@ -142,19 +142,25 @@ class MemoryDynamoDB:
         if not all(held):
             raise _cancelled(["None" if held_one else "ConditionalCheckFailed" for held_one in held])
         for part in parts:
-            if part.item is not None:
-                part.table.rows[part.place[1]] = part.item
+            part.write()
         return {}
 
     def _part(self, action: dict[str, Any]) -> "_Part":
-        _known(action, "Put", "ConditionCheck")
+        _known(action, "Put", "Update", "ConditionCheck")
         [(kind, part)] = action.items()
         row = "Item" if kind == "Put" else "Key"
-        _known(part, "TableName", row, "ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues")
+        update = ["UpdateExpression"] * (kind == "Update")
+        expressions = ("ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues")
+        _known(part, "TableName", row, *update, *expressions)
         table = self._tables[part["TableName"]]
         place = (part["TableName"], table.key_of(part[row]))
-        item = dict(part["Item"]) if kind == "Put" else None
-        return _Part(table, place, item, _Expression.of(part, "ConditionExpression"))
+        return _Part(
+            table,
+            place,
+            dict(part[row]) if kind != "ConditionCheck" else None,
+            _Expression.of(part, "UpdateExpression") if update else None,
+            _Expression.of(part, "ConditionExpression"),
+        )
 
     def update_item(self, **request: Any) -> dict[str, Any]:
         _known(
@@ -183,7 +189,7 @@ class MemoryDynamoDB:
         row = part.table.rows.get(part.place[1], {})
         if part.item is None or not part.condition.holds(row):
             raise _condition_failed(row)
-        part.table.rows[part.place[1]] = part.item
+        part.write()
 
     def delete_item(self, **request: Any) -> None:
         _known(request, "TableName", "Key")
@@ -236,8 +242,16 @@ def _projected(rows: Iterable[Item], request: Mapping[str, Any]) -> list[Item]:
 class _Part:
     table: _Table
     place: tuple[str, Key]
-    item: Item | None
+    item: Item | None  # the key, for an update
+    update: "_Expression | None"
     condition: "_Expression"
+
+    def write(self) -> None:
+        """Put the item, or update the row; a check writes nothing."""
+        if self.item is None:
+            return
+        row = self.table.rows.get(self.place[1], {})
+        self.table.rows[self.place[1]] = self.update.updated(row | self.item) if self.update else self.item
 
 
 def _known(request: Mapping[str, Any], *names: str) -> None:

@@ -374,7 +374,7 @@ class Operated:
             action: Any = table.put_action(alert, deliver_after=held_until)
             client.put_item(TableName="AlertTable", Item=action["Put"]["Item"])  # quicker than a transaction of moto's
             if sent:
-                table.mark_sent(alert.key, message_id="message-1")
+                table.mark_sent({alert.key: "message-1"})
 
     def run(self, *arguments: str, stdin: str = "") -> Ran:
         """Run a command."""

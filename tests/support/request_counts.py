@@ -18,10 +18,12 @@ from tests.support.cloud import Tables
 from tests.support.polls import WATCHED, poll
 from tests.support.recording_sns import ARN, RecordingSns
 from tests.support.sending import ProductsOf, send
+from tests.support.template import load_template
 from tests.support.world import World
 
-RECORDS_A_BATCH = 100
-"""Records of the stream that publish_alerts gets at once (template.yaml)."""
+_STREAM = load_template()["Resources"]["PublishAlertsFunction"]["Properties"]["Events"]["AlertStream"]["Properties"]
+RECORDS_A_BATCH: int = _STREAM["BatchSize"]
+"""Records of the stream that publish_alerts gets at once."""
 
 
 @dataclass(frozen=True)

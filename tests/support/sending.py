@@ -1,5 +1,6 @@
 """Publishes batches of alerts in this process."""
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -52,6 +53,7 @@ def send(
     operators: Topic | None = None,
     products: ProductSource | ProductDetails | None = None,
     digest_threshold: int = 5,
+    seconds_left: Callable[[], float] = lambda: math.inf,
 ) -> PublishMetrics:
     """Publish the pending ones of these alerts; operator alerts go to the same topic unless another is given.
 
@@ -64,6 +66,7 @@ def send(
         operators=operators or topic,
         details=products if products is None or isinstance(products, ProductDetails) else ProductDetails(products),
         digest_threshold=digest_threshold,
+        seconds_left=seconds_left,
     )
 
 
@@ -75,28 +78,28 @@ class Journal:
         foreign: The alerts that are leased to another sender.
 
     Attributes:
-        calls: What was done with which alert.
+        calls: What was done with which alerts.
         owners: The owners of the leases.
     """
 
     def __init__(self, *alerts: Alert, foreign: Collection[AlertKey] = ()) -> None:
         self.alerts, self.foreign = alerts, foreign
-        self.calls: list[tuple[str, AlertKey | int]] = []
+        self.calls: list[tuple[str, list[AlertKey] | int]] = []
         self.owners: set[str] = set()
 
     def unsent(self, keys: object) -> Sequence[Alert]:
         return self.alerts
 
-    def acquire(self, key: AlertKey, *, owner: str) -> bool:
-        self.calls.append(("lease", key))
+    def acquire(self, keys: Collection[AlertKey], *, owner: str) -> list[AlertKey]:
+        self.calls.append(("lease", list(keys)))
         self.owners.add(owner)
-        return key not in self.foreign
+        return [key for key in keys if key not in self.foreign]
 
-    def release(self, key: AlertKey, *, owner: str) -> None:
-        self.calls.append(("release", key))
+    def release(self, keys: Collection[AlertKey], *, owner: str) -> None:
+        self.calls.append(("release", list(keys)))
 
-    def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
-        self.calls.append(("mark", key))
+    def mark_sent(self, message_ids: Mapping[AlertKey, str]) -> None:
+        self.calls.append(("mark", list(message_ids)))
 
     def put(self, alert: Alert) -> bool:
         raise NotImplementedError

@@ -13,7 +13,7 @@ from functions.handle_action import app
 from orderwatch.action_links import ActionLinks, OrderKey, sign
 from orderwatch.aws.parameters import Parameters
 from orderwatch.observability import logger
-from orderwatch.publishing.publish import publish
+from orderwatch.publishing.publish import STOP_BEFORE, publish
 from orderwatch.rendering.email import MAX_BYTES, body
 from orderwatch.rendering.slack import blocks
 from orderwatch.rendering.sns import MACHINE_PROTOCOLS, render
@@ -75,6 +75,7 @@ def test_e_mails_have_links_with_a_key_and_digests_have_none(
         operators=desk.sns.topic,
         details=None,
         digest_threshold=threshold,
+        seconds_left=lambda: STOP_BEFORE,
         links=ActionLinks(URL, lambda: key),
     )
     assert (URL in str(desk.sns.batches)) is has_link

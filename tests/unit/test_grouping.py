@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import chain
@@ -15,6 +16,7 @@ from moto.sns.utils import FilterPolicyMatcher
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_RECOVERED, KIND_RESTOCKED, KIND_STUCK, Severity
 from orderwatch.alerts.parts import AlertLineItem, Digest, DigestedProduct
+from orderwatch.ownership import Ownership
 from orderwatch.publishing.group import Group, group, merge_alerts, messages_of
 from orderwatch.records import StoredOrder
 from orderwatch.rendering.fallback import plain
@@ -396,14 +398,14 @@ def test_a_digest_names_recovered_orders_only_once() -> None:
 
 def current(status: str = "fulfilled", *, of: str = "1") -> dict[tuple[str, str], StoredOrder]:
     at = Version(NOW, VersionClock.TRACKSTAR)
-    row = StoredOrder(status, None, at, status_since=NOW, order_number=of, needs_attention=False)
+    row = StoredOrder(status, None, at, status_since=NOW, order_number=of, needs_attention=status == "backordered")
     return {(problem().connection_id, of): row}
 
 
 def test_an_order_that_has_left_its_problem_is_sent_as_recovered() -> None:
     at_risk = problem(KIND_AT_RISK, status="processing")
     backordered, restocked = problem(), problem(KIND_RESTOCKED)
-    [only] = messages_of([at_risk, backordered, restocked], threshold=5, resolved=current())
+    [only] = messages_of([at_risk, backordered, restocked], threshold=5, current=current())
     assert only.members == (at_risk, backordered, restocked)
     assert (only.alert.kind, only.alert.severity) == (KIND_RECOVERED, Severity.INFO)
     message = render(only.alert)
@@ -414,7 +416,7 @@ def test_an_order_that_has_left_its_problem_is_sent_as_recovered() -> None:
 
 def test_an_alerted_recovery_takes_the_rest_of_its_order() -> None:
     at_risk, before, after = problem(KIND_AT_RISK, status="processing"), problem(), recovery()
-    [only] = messages_of([at_risk, before, after], threshold=5, resolved=current())
+    [only] = messages_of([at_risk, before, after], threshold=5, current=current())
     assert {each.key for each in only.members} == {at_risk.key, before.key, after.key}
     listed = alert_ids_in(json.loads(render(only.alert).bodies["sqs"]))
     assert sorted(listed) == sorted(each.alert_id for each in only.members)
@@ -431,4 +433,14 @@ def test_an_alerted_recovery_takes_the_rest_of_its_order() -> None:
     ids=["still at risk in another status", "still at risk", "another order", "another shop"],
 )
 def test_a_problem_that_can_still_be_so_is_sent_as_it_is(alert: Alert, status: str) -> None:
-    assert messages_of([alert], threshold=5, resolved=current(status)) == [Group(alert, (alert,))]
+    assert messages_of([alert], threshold=5, current=current(status)) == [Group(alert, (alert,))]
+
+
+def test_an_order_that_was_taken_since_has_its_owner() -> None:
+    [(key, row)] = current("backordered").items()
+    taken = replace(row, ownership=Ownership("Ana", NOW, note="asked the supplier"))
+    [only] = messages_of([problem()], threshold=5, current={key: taken})
+    email = render(only.alert).bodies["email"]
+    assert ("Taken by: Ana" in email, "asked the supplier" in email) == (True, True)
+    [digest] = messages_of([problem(), problem(of="2")], threshold=1, current={key: taken})
+    assert "taken by Ana" in render(digest.alert).bodies["email"]

@@ -13,17 +13,17 @@ from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.sending import Desk, Journal
 
 URL = "https://sns.invalid"
-LEASE = 190
+LEASE = 310
 """Seconds."""
 
 
 class Faulty(MemoryDynamoDB):
-    """DynamoDB whose updates can fail.
+    """DynamoDB whose transactions of updates can fail.
 
     Attributes:
-        repeats: Whether each response is lost, and the SDK sends the update again.
-        fails: A part of the update expression, and the alert, of the updates that fail; None: no update fails.
-        is_written: Whether an update that fails is written nevertheless.
+        repeats: Whether each response is lost, and the transaction is sent again.
+        fails: A part of an update's expression, and its alert: the transactions with it fail. None: none fails.
+        is_written: Whether a transaction that fails is written nevertheless.
     """
 
     def __init__(self) -> None:
@@ -32,20 +32,23 @@ class Faulty(MemoryDynamoDB):
         self.fails: tuple[str, AlertKey] | None = None
         self.is_written = False
 
-    def update_item(self, **request: Any) -> dict[str, Any]:
+    def transact_write_items(self, **request: Any) -> dict[str, Any]:
         if self._fails(request):
             if self.is_written:
-                super().update_item(**request)
-            raise ClientError({"Error": {"Code": "InternalServerError", "Message": "down"}}, "UpdateItem")
+                super().transact_write_items(**request)
+            raise ClientError({"Error": {"Code": "InternalServerError", "Message": "down"}}, "TransactWriteItems")
         if self.repeats:
-            super().update_item(**request)
-        return super().update_item(**request)
+            super().transact_write_items(**request)
+        return super().transact_write_items(**request)
 
     def _fails(self, request: dict[str, Any]) -> bool:
         if self.fails is None:
             return False
         part, key = self.fails
-        return part in request["UpdateExpression"] and request["Key"]["alert_id"]["S"] == key.alert_id
+        updates = [action["Update"] for action in request["TransactItems"] if "Update" in action]
+        return any(
+            part in each["UpdateExpression"] and each["Key"]["alert_id"]["S"] == key.alert_id for each in updates
+        )
 
 
 @pytest.fixture
@@ -84,7 +87,7 @@ def test_alerts_of_a_failed_send_can_be_sent_again_at_once(desk: Desk, keys: lis
 
 
 def test_a_leased_alert_is_unsent_until_the_lease_expires(desk: Desk, keys: list[AlertKey]) -> None:
-    desk.tables.alerts.acquire(keys[0], owner="another")
+    desk.tables.alerts.acquire(keys[:1], owner="another")
     assert desk.publish(keys).unsent_keys == keys[:1]
     assert desk.publish_later(keys, seconds=LEASE - 1).unsent_keys == keys[:1]
     assert desk.publish_later(keys, seconds=1).sent == 1
@@ -105,23 +108,31 @@ def test_a_failed_lease_is_released(desk: Desk, dynamodb: Faulty, keys: list[Ale
     assert desk.publish(keys).sent == 3
 
 
-def test_a_failed_release_delays_only_its_own_alert(desk: Desk, dynamodb: Faulty, keys: list[AlertKey]) -> None:
+def test_a_failed_release_delays_only_the_alerts_of_its_request(
+    desk: Desk, dynamodb: Faulty, keys: list[AlertKey], pairs: None
+) -> None:
     desk.sns.is_down, dynamodb.fails = True, ("REMOVE leased_until", keys[0])
     assert desk.publish(keys).unsent_keys == keys
     desk.sns.is_down, dynamodb.fails = False, None
-    assert desk.publish(keys).sent == 2
-    assert desk.publish_later(keys, seconds=LEASE).sent == 1
+    assert desk.publish(keys).unsent_keys == keys[:2]
+    assert desk.publish_later(keys, seconds=LEASE).sent == 2
 
 
-def test_a_failed_mark_is_reported_and_affects_only_its_own_alert(
-    desk: Desk, dynamodb: Faulty, keys: list[AlertKey]
+def test_a_failed_mark_is_reported_and_affects_only_the_alerts_of_its_request(
+    desk: Desk, dynamodb: Faulty, keys: list[AlertKey], pairs: None
 ) -> None:
     dynamodb.fails = ("SET #state", keys[0])
     summary = desk.publish(keys)
-    assert (summary.sent, summary.unsent_keys) == (2, keys[:1])
+    assert (summary.sent, summary.unsent_keys) == (1, keys[:2])
     dynamodb.fails = None
-    assert desk.publish(keys).unsent_keys == keys[:1]
-    assert desk.publish_later(keys, seconds=LEASE).sent == 1
+    assert desk.publish(keys).unsent_keys == keys[:2]
+    assert desk.publish_later(keys, seconds=LEASE).sent == 2
+
+
+@pytest.fixture
+def pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two alerts a request."""
+    monkeypatch.setattr("orderwatch.publishing.leases.BATCH", 2)
 
 
 def test_a_bug_leaves_no_lease_behind(desk: Desk, keys: list[AlertKey], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,29 +149,26 @@ def test_a_bug_leaves_no_lease_behind(desk: Desk, keys: list[AlertKey], monkeypa
 ONE, OTHER, THIRD = (AlertKey("conn_a", number) for number in "123")
 
 
-def released(journal: Journal) -> list[AlertKey | int]:
-    return [key for call, key in journal.calls if call == "release"]
-
-
 def test_a_sender_releases_only_leases_that_it_still_holds() -> None:
     journal = Journal(foreign=[OTHER])
     with Leases(journal) as leases:
-        assert [leases.acquire(key) for key in (ONE, OTHER, THIRD)] == [True, False, True]
-        assert leases.mark_sent(THIRD, message_id="m1")
-    assert released(journal) == [ONE]
+        assert leases.acquire([ONE, OTHER, THIRD]) == [ONE, THIRD]
+        assert leases.mark_sent({THIRD: "m1"}) == {THIRD}
+        assert leases.held == [ONE]
+    assert journal.calls[-1] == ("release", [ONE])
     with Leases(journal) as leases:
-        leases.acquire(ONE)
-        leases.release(ONE)
-    assert released(journal) == [ONE, ONE]
+        leases.acquire([ONE])
+        leases.release([ONE])
+    assert journal.calls.count(("release", [ONE])) == 2
     assert len(journal.owners) == 2, "every batch has its own owner"
 
 
 def test_a_process_that_is_being_ended_makes_no_requests() -> None:
     def die(leases: Leases) -> None:
-        leases.acquire(ONE)
+        leases.acquire([ONE])
         raise Killed
 
     journal = Journal()
     with pytest.raises(Killed), Leases(journal) as leases:
         die(leases)
-    assert journal.calls == [("lease", ONE)]
+    assert journal.calls == [("lease", [ONE])]

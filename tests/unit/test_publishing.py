@@ -12,7 +12,7 @@ from orderwatch.alerts.parts import AlertConnection
 from orderwatch.errors import ForbiddenError, NotSupportedError, ParameterMissingError, UnavailableError
 from orderwatch.observability import metrics
 from orderwatch.publishing.enrich import SKIPPED_LATE
-from orderwatch.publishing.publish import PublishMetrics
+from orderwatch.publishing.publish import STOP_BEFORE, PublishMetrics
 from orderwatch.trackstar.products import Product
 from tests.support.alerts import SEEN_AT, alert_of
 from tests.support.recording_sns import RecordingSns, alert_ids_in
@@ -35,11 +35,18 @@ def ids(keys: Sequence[AlertKey]) -> list[str]:
 
 def test_alerts_are_leased_and_five_messages_marked_before_the_next() -> None:
     alerts = [alert_of(str(number)) for number in range(7)]
-    journal = Journal(*alerts)
+    journal, keys = Journal(*alerts), [alert.key for alert in alerts]
     send([ANY], outbox=journal, topic=journal, digest_threshold=100)
-    leases = [("lease", alert.key) for alert in alerts]
-    marks = [("mark", alert.key) for alert in alerts]
-    assert journal.calls == [*leases, ("send", 5), *marks[:5], ("send", 2), *marks[5:]]
+    assert journal.calls == [("lease", keys), ("send", 5), ("mark", keys[:5]), ("send", 2), ("mark", keys[5:])]
+
+
+def test_without_time_for_more_messages_the_other_leases_are_released() -> None:
+    alerts = [alert_of(str(number)) for number in range(12)]
+    journal, keys = Journal(*alerts), [alert.key for alert in alerts]
+    seconds = iter((STOP_BEFORE + 1, STOP_BEFORE, STOP_BEFORE - 0.1))
+    summary = send([ANY], outbox=journal, topic=journal, digest_threshold=100, seconds_left=lambda: next(seconds))
+    assert journal.calls[-2:] == [("mark", keys[5:10]), ("release", keys[10:])]
+    assert (summary.sent, summary.postponed, summary.unsent_keys) == (10, 2, keys[10:])
 
 
 def test_a_repeated_key_sends_an_alert_once(desk: Desk) -> None:

@@ -13,17 +13,20 @@ from functions.redrive_alerts import app
 from orderwatch.alerts.alert import Alert
 from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.sns import Delivery, Subscriptions
+from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.records import ConnectionState
 from orderwatch.settings import RedriveAlertsSettings
+from orderwatch.trackstar.products import Product
 from tests.support.alerts import alert_of, first_sight
 from tests.support.lambda_context import lambda_context
 from tests.support.recording_sns import ARN, RecordingSns
-from tests.support.sending import Desk
+from tests.support.sending import Desk, ProductsOf
 
 MINUTE = timedelta(minutes=1)
 SETTINGS = RedriveAlertsSettings(
     parameter_prefix="/orderwatch",
     action_url="",
+    trackstar_base_url="https://trackstar.invalid",
     order_table_name="orders",
     alert_table_name="alerts",
     pace_table_name="pace",
@@ -44,6 +47,7 @@ class Redrive(Desk):
         self.operators = RecordingSns()
         self.adapters = SimpleNamespace(
             orders=self.tables.orders,
+            details=None,
             delivery=Delivery(self.tables.alerts, self.sns.topic, self.operators.topic),
             subscriptions=Subscriptions(self.sns.as_client()),
             slack=None,
@@ -110,10 +114,11 @@ def test_alerts_that_arrive_late_are_counted(redrive: Redrive, capsys: pytest.Ca
     assert counted("AlertsRedriven", capsys) == []
 
 
-@pytest.mark.parametrize(("seconds_left", "sent"), [(59.9, 0), (60.0, 50), (68.9, 50), (69.0, 60)])
-def test_no_batch_starts_in_the_last_minute(redrive: Redrive, seconds_left: float, sent: int) -> None:
+@pytest.mark.parametrize(("seconds_left", "sent"), [(59.9, 0), (60.0, 10), (68.9, 50), (69.0, 55)])
+def test_no_message_is_sent_in_the_last_minute(redrive: Redrive, seconds_left: float, sent: int) -> None:
     redrive.put(60)
-    assert redrive.run(after=11, seconds_left=seconds_left) == {"sent": sent, "unsent": 0}
+    assert redrive.run(after=11, seconds_left=seconds_left)["sent"] == sent
+    assert redrive.run() == {"sent": 60 - sent, "unsent": 0}, "no lease is left"
 
 
 def test_subscriptions_are_checked_in_every_run(redrive: Redrive, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,10 +178,10 @@ def test_held_alerts_are_overdue_15_minutes_after_their_quiet_hours(
 
 def test_the_held_alerts_of_each_shop_become_digests(redrive: Redrive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "read_settings", lambda model: SETTINGS.model_copy(update={"digest_threshold": 5}))
-    in_turns = [each for pair in zip(backorders(70), backorders(70, shop="conn_b"), strict=True) for each in pair]
+    in_turns = [each for pair in zip(backorders(140), backorders(140, shop="conn_b"), strict=True) for each in pair]
     redrive.hold(in_turns, minutes=60)
-    assert redrive.run(after=60) == {"sent": 140, "unsent": 0}
-    assert [body["digest"]["count"] for body in redrive.sns.taken] == [70, 70]
+    assert redrive.run(after=60) == {"sent": 280, "unsent": 0}
+    assert [body["digest"]["count"] for body in redrive.sns.taken] == [70] * 4
 
 
 def test_no_held_alert_is_lost_if_redrive_is_down_for_a_day(redrive: Redrive) -> None:
@@ -203,6 +208,15 @@ def test_an_order_that_recovered_in_quiet_hours_is_sent_as_recovered(redrive: Re
     assert redrive.states() == {"sent"}
 
 
+def test_held_alerts_have_product_details(redrive: Redrive) -> None:
+    lamp = Product.model_validate({"id": "p1", "name": "Trail lamp", "sku": "sku-p1", "inventory": 3})
+    redrive.adapters.details = ProductDetails(ProductsOf(lambda _: SimpleNamespace(products=lambda _: {"p1": lamp})))
+    redrive.hold([alert_of("1", status="backordered", product_ids=("p1",))], minutes=60)
+    redrive.run(after=60)
+    [line] = redrive.sns.taken[0]["order"]["line_items"]
+    assert (line["name"], line["on_hand"]) == ("Trail lamp", 3.0)
+
+
 def test_held_alerts_are_sent_if_their_orders_cannot_be_read(redrive: Redrive) -> None:
     redrive.hold(backorders(1), minutes=60)
     redrive.adapters.orders = OrderTable(redrive.tables.client, "missing")
@@ -218,9 +232,7 @@ def test_late_alerts_are_sent_before_held_ones(redrive: Redrive) -> None:
     assert redrive.sns.sent_ids() == [late.alert_id, held[0].alert_id]
 
 
-@pytest.mark.parametrize(("seconds_left", "sent"), [(119.9, 0), (120.0, 3)])
-def test_no_batch_of_held_alerts_starts_in_the_last_two_minutes(
-    redrive: Redrive, seconds_left: float, sent: int
-) -> None:
+@pytest.mark.parametrize(("seconds_left", "sent"), [(59.9, 0), (60.0, 3)])
+def test_no_held_alert_is_sent_in_the_last_minute(redrive: Redrive, seconds_left: float, sent: int) -> None:
     redrive.hold(backorders(3), minutes=60)
     assert redrive.run(after=60, seconds_left=seconds_left) == {"sent": sent, "unsent": 0}

@@ -26,7 +26,8 @@ def test_a_poll_and_its_alerts_make_the_fewest_requests(case: Case) -> None:
     assert counted.publishing == {
         "sns.PublishBatch": math.ceil(case.alerts / 5),
         "dynamodb.BatchGetItem": math.ceil(case.alerts / 100),
-        "dynamodb.UpdateItem": 2 * case.alerts,  # each is leased, and marked when it is sent
+        # Leases, a hundred a request, and the marks of five messages.
+        "dynamodb.TransactWriteItems": math.ceil(case.alerts / 100) + math.ceil(case.alerts / 5),
     }
 
 

@@ -17,14 +17,14 @@ from tests.support.world import World
 
 ORDERS, PRODUCTS = 300, 10
 STATUSES = ("exception", "backordered", "cancelled")
-STREAM_BATCH = 100
-ORDERS_A_MESSAGE = 10
-"""On average, at least: each batch of the stream has orders in three statuses."""
+ORDERS_A_MESSAGE = 100
+"""On average, at least: orders in three statuses, in digests of up to 100."""
 
 RESOURCES = load_template()["Resources"]
 SLACK_QUEUE = RESOURCES["SlackQueue"]["Properties"]
 SLACK_FUNCTION = RESOURCES["PostToSlackFunction"]["Properties"]
 MAPPING = SLACK_FUNCTION["Events"]["SlackQueue"]["Properties"]
+STREAM = RESOURCES["PublishAlertsFunction"]["Properties"]["Events"]["AlertStream"]["Properties"]
 
 
 def order(number: int) -> dict[str, object]:
@@ -58,7 +58,7 @@ def test_a_storm_becomes_few_messages_that_name_every_order() -> None:
     keys = [alert.key for alert in world.new_alerts()]
     clock.use(fake_clock)
     topic, details = AlertTopic(sns.as_client(), ARN), ProductDetails(ProductsOf(lambda _: world.client()))
-    for batch in batched(keys, STREAM_BATCH, strict=False):
+    for batch in batched(keys, STREAM["BatchSize"], strict=False):
         assert send(batch, outbox=world.tables.alerts, topic=topic, products=details).unsent_keys == []
 
     named = Counter(alert_id for body in sns.taken for alert_id in alert_ids_in(body))

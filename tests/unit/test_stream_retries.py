@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -20,11 +20,13 @@ import functions.publish_alerts.app
 import functions.redrive_alerts.app
 from orderwatch import clock
 from orderwatch.aws.dynamodb import to_item
+from orderwatch.publishing.publish import STOP_BEFORE
 from orderwatch.records import ConnectionState
 from tests.support.alerts import first_sight
 from tests.support.clocks import FakeClock
 from tests.support.cloud import Tables
 from tests.support.lambda_context import lambda_context
+from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.recording_sns import ARN, RecordingSns
 from tests.support.template import load_template
 
@@ -44,6 +46,7 @@ class Pipeline:
 
     Attributes:
         poison: The alerts that publish_alerts dies of.
+        seconds: What an invocation has.
         batches: The size of every batch that publish_alerts was given.
         given_up: The number of records of each message on the on-failure queue.
     """
@@ -52,6 +55,7 @@ class Pipeline:
     clock: FakeClock
     sns: RecordingSns
     poison: set[str] = field(default_factory=set)
+    seconds: float = 300.0
     batches: list[int] = field(default_factory=list)
     given_up: list[int] = field(default_factory=list)
 
@@ -94,7 +98,7 @@ class Pipeline:
         self.batches.append(len(batch))
         if self.poison & {record["dynamodb"]["Keys"]["alert_id"]["S"] for record in batch}:
             return batch
-        answer = functions.publish_alerts.app.handler({"Records": batch}, lambda_context())
+        answer = functions.publish_alerts.app.handler({"Records": batch}, lambda_context(seconds_left=self.seconds))
         failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         known = [index for index, record in enumerate(batch) if record["dynamodb"]["SequenceNumber"] in failed]
         assert len(known) == len(failed), "with an unknown identifier AWS fails the whole batch"
@@ -151,6 +155,31 @@ def test_a_partial_failure_is_retried_without_duplicates(pipeline: Pipeline) -> 
     pipeline.stream()
     assert pipeline.batches[:2] == [4, 3]
     assert (sorted(pipeline.sns.sent_ids()), pipeline.given_up) == (sorted(alert_ids), [])
+
+
+def test_what_an_invocation_has_no_time_for_is_given_to_the_next(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alert_ids, pipeline.seconds = pipeline.put(25), STOP_BEFORE + 0.5
+    pipeline.stream()
+    assert (pipeline.batches, pipeline.given_up) == ([25, 15, 5], [])
+    assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
+    assert '"AlertsUnsent":' not in "".join(line for line in capsys.readouterr().out.splitlines() if "_aws" in line)
+
+
+def test_a_storm_that_dynamodb_throttles_is_sent_once(pipeline: Pipeline) -> None:
+    alert_ids, memory = pipeline.put(7), cast("MemoryDynamoDB", pipeline.tables.client)
+    memory.throttled_until = pipeline.clock.seconds + 30
+    publish_batch = pipeline.sns.publish_batch
+
+    def throttle_marks(**request: Any) -> dict[str, Any]:
+        memory.throttled_until = pipeline.clock.seconds + 30
+        return publish_batch(**request)
+
+    pipeline.sns.publish_batch = throttle_marks  # type: ignore[method-assign]
+    pipeline.stream()
+    assert (pipeline.batches, pipeline.sns.sent_ids()) == ([7], alert_ids)
+    assert list(pipeline.tables.alerts.pending_since_before(pipeline.clock.now())) == []
 
 
 def test_after_a_long_outage_redrive_sends_every_alert(pipeline: Pipeline) -> None:

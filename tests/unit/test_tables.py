@@ -246,7 +246,7 @@ def test_an_existing_alert_is_kept_and_the_order_written(tables: Tables) -> None
     write = seen("1")
     assert write.alert
     commit(tables, write)
-    tables.alerts.mark_sent(write.alert.key, message_id="m1")
+    tables.alerts.mark_sent({write.alert.key: "m1"})
     back = replace(seen("1", "open", minute=1, stored=write.stored), alert=None)
     commit(tables, back)
     again = replace(write, expected=back.stored)
@@ -357,34 +357,45 @@ def test_an_alert_is_put_once_with_its_snapshot(tables: Tables) -> None:
     assert tables.alerts.written_since(SHOP.id, NOON) == [(stale_alert(), "{}")]
 
 
-def test_a_lease_has_one_owner_for_190_seconds(tables: Tables, clock: FakeClock) -> None:
-    [key] = put(tables, "1")
-    assert tables.alerts.acquire(key, owner="one")
-    assert tables.alerts.acquire(key, owner="one"), "the response of the first request may have been lost"
-    clock.advance(189 * SECOND)
-    assert not tables.alerts.acquire(key, owner="another")
+def test_a_lease_has_one_owner_for_310_seconds(tables: Tables, clock: FakeClock) -> None:
+    keys = set(put(tables, "1", "2"))
+    assert tables.alerts.acquire(keys, owner="one") == keys
+    assert tables.alerts.acquire(keys, owner="one") == keys, "the response of the first request may have been lost"
+    clock.advance(309 * SECOND)
+    assert tables.alerts.acquire(keys, owner="another") == set()
     clock.advance(SECOND)
-    assert tables.alerts.acquire(key, owner="another")
+    assert tables.alerts.acquire(keys, owner="another") == keys
+
+
+def test_alerts_that_cannot_be_leased_do_not_stop_the_others(tables: Tables) -> None:
+    keys = put(tables, *map(str, range(205)))
+    tables.alerts.acquire(keys[:1], owner="another")
+    tables.alerts.mark_sent({keys[150]: "m1"})
+    free = {*keys[1:150], *keys[151:]}
+    assert tables.alerts.acquire([*keys, UNKNOWN], owner="one") == free
+    assert Counter(row.attempts for row in tables.alerts.rows(free)) == {1: 203}
+    tables.alerts.release(keys, owner="one")
+    assert tables.alerts.acquire(keys, owner="third") == free
 
 
 def test_only_the_owner_releases_a_lease(tables: Tables) -> None:
-    [key] = put(tables, "1")
-    tables.alerts.acquire(key, owner="one")
-    tables.alerts.release(key, owner="another")
-    assert not tables.alerts.acquire(key, owner="another")
-    tables.alerts.release(key, owner="one")
-    assert tables.alerts.acquire(key, owner="another")
+    keys = put(tables, "1")
+    tables.alerts.acquire(keys, owner="one")
+    tables.alerts.release(keys, owner="another")
+    assert not tables.alerts.acquire(keys, owner="another")
+    tables.alerts.release(keys, owner="one")
+    assert tables.alerts.acquire(keys, owner="another")
 
 
 def test_a_sent_alert_is_not_pending_not_leased_and_expires(tables: Tables, clock: FakeClock) -> None:
     [key] = put(tables, "1")
     assert "expires_at" not in tables.rows("AlertTable")[0]
-    tables.alerts.acquire(key, owner="one")
+    tables.alerts.acquire([key], owner="one")
     clock.advance(MINUTE)
-    tables.alerts.mark_sent(key, message_id="m1")
-    tables.alerts.release(key, owner="one")
+    tables.alerts.mark_sent({key: "m1"})
+    tables.alerts.release([key], owner="one")
     assert tables.alerts.unsent([key]) == []
-    assert not tables.alerts.acquire(key, owner="one")
+    assert not tables.alerts.acquire([key], owner="one")
     assert list(tables.alerts.pending_since_before(clock.now())) == []
 
     [row] = tables.alerts.rows([key])
@@ -395,9 +406,9 @@ def test_a_sent_alert_is_not_pending_not_leased_and_expires(tables: Tables, cloc
 
 
 def test_a_missing_alert_can_be_neither_leased_nor_marked(tables: Tables) -> None:
-    assert not tables.alerts.acquire(UNKNOWN, owner="one")
-    tables.alerts.mark_sent(UNKNOWN, message_id="m1")
-    tables.alerts.release(UNKNOWN, owner="one")
+    assert not tables.alerts.acquire([UNKNOWN], owner="one")
+    tables.alerts.mark_sent({UNKNOWN: "m1"})
+    tables.alerts.release([UNKNOWN], owner="one")
     assert tables.rows("AlertTable") == []
 
 
@@ -440,7 +451,7 @@ def written(tables: Tables, clock: FakeClock) -> list[AlertKey]:
         tables.alerts.put(alert)
         clock.advance(MINUTE)
     keys = [alert.key for alert in alerts]
-    tables.alerts.mark_sent(keys[2], message_id="m1")
+    tables.alerts.mark_sent({keys[2]: "m1"})
     return keys
 
 

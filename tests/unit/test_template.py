@@ -14,6 +14,9 @@ import pytest
 from functions.post_to_slack import app as post_to_slack
 from orderwatch import settings
 from orderwatch.aws.alert_table import LEASE_DURATION
+from orderwatch.aws.rate_limit import TOPIC_LIMIT
+from orderwatch.publishing.group import MAX_ORDERS
+from orderwatch.publishing.publish import STOP_BEFORE
 from orderwatch_cli.commands import env_json
 from orderwatch_cli.stack import Outputs, StackParameters
 from tests.support.template import load_template, of_type
@@ -201,16 +204,25 @@ def test_the_stream_delivers_every_new_alert_and_no_update() -> None:
     assert stream["FilterCriteria"] == {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]}
 
 
-def test_a_batch_of_the_stream_holds_a_storm_and_waits_a_second() -> None:
+def test_a_batch_of_the_stream_is_full_digests_and_waits_a_second() -> None:
     stream = event("PublishAlertsFunction", "AlertStream")
-    assert PARAMETERS["DigestThreshold"]["Default"] < stream["BatchSize"]
+    assert stream["BatchSize"] % MAX_ORDERS == 0
     assert stream["MaximumBatchingWindowInSeconds"] == 1
-    # Five senders share five messages a second; product details take up to 30 seconds.
-    assert stream["BatchSize"] + 30 < properties("PublishAlertsFunction")["Timeout"]
 
 
-def test_a_lease_outlives_the_function_that_acquired_it() -> None:
-    assert properties("PublishAlertsFunction")["Timeout"] < LEASE_DURATION.total_seconds()
+def test_a_batch_without_digests_is_sent_before_the_stream_gives_up() -> None:
+    stream = event("PublishAlertsFunction", "AlertStream")
+    messages, sending = stream["BatchSize"], properties("PublishAlertsFunction")["Timeout"] - STOP_BEFORE
+    # Product details take up to 30 seconds.
+    assert messages / TOPIC_LIMIT.messages + 30 < sending, "alone, one invocation sends it"
+    # Five senders share five messages a second.
+    assert messages < (sending - 30) * (1 + stream["MaximumRetryAttempts"])
+    assert messages < stream["MaximumRecordAgeInSeconds"] / 2
+
+
+@pytest.mark.parametrize("function", ["PublishAlertsFunction", "RedriveAlertsFunction"])
+def test_a_lease_outlives_the_function_that_acquired_it(function: str) -> None:
+    assert properties(function)["Timeout"] < LEASE_DURATION.total_seconds()
 
 
 def schedule_of(function: str) -> dict[str, Any]:

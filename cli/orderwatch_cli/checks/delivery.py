@@ -222,7 +222,7 @@ def check_pending_alerts(stack: Stack) -> Iterator[Finding]:
     """Check that no pending alert is overdue."""
     table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
     overdue_since = clock.now() - OVERDUE_AFTER
-    overdue = sum(1 for _ in table.pending_since_before(overdue_since))
+    overdue = len(table.pending_since_before(overdue_since))
     overdue += sum(end < overdue_since for end in table.held().values())
     if overdue:
         found = f"{plural(overdue, 'alert')} pending for more than {duration(OVERDUE_AFTER)}"

@@ -108,7 +108,7 @@ def redrive_alerts(stack: Stack) -> Redriven:
     table = AlertTable(stack.aws.dynamodb, stack.outputs.alert_table_name)
     now = clock.now()
     held = [end > now for end in table.held().values()]
-    pending = sum(1 for _ in table.pending_since_before(now)) + held.count(False)
+    pending = len(table.pending_since_before(now)) + held.count(False)
     return Redriven(**answer, still_pending=pending, held=held.count(True))
 
 

@@ -312,7 +312,7 @@ def test_alert_of_a_digest_is_shown_as_the_digest(operated: Operated) -> None:
     for order_id in ("o1", "o2", "o3", "o4"):
         operated.write_alert(alert_of(order_id), ago=HOUR, sent=False)
     for order_id in ("o1", "o2", "o3"):
-        AlertTable(moto_client("dynamodb"), "AlertTable").mark_sent(alert_of(order_id).key, message_id="message-1")
+        AlertTable(moto_client("dynamodb"), "AlertTable").mark_sent({alert_of(order_id).key: "message-1"})
     out = shown(operated, "o2")
     assert "in one message with 2 other alerts" in out
     assert all(order_id in out for order_id in ("o1", "o3"))

@@ -74,6 +74,7 @@ class SenderSettings(_Settings):
     """
 
     parameter_prefix: str
+    trackstar_base_url: _TrackstarUrl
     action_url: str
     alert_table_name: str
     pace_table_name: str
@@ -99,8 +100,6 @@ class RedriveAlertsSettings(SenderSettings):
 
 class PublishAlertsSettings(SenderSettings):
     """The environment of publish_alerts."""
-
-    trackstar_base_url: _TrackstarUrl
 
 
 class SendSummarySettings(_Settings):

@@ -150,6 +150,10 @@ class OrderChanges(TypedDict, total=False):
     line_items: tuple[AlertLineItem, ...]
     more_line_items: int
     warehouses: dict[str, str]
+    owner: str | None
+    taken_at: datetime | None
+    snoozed_until: datetime | None
+    note: str | None
 
 
 class AlertOrder(AlertPart):

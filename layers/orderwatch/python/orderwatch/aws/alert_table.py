@@ -1,7 +1,7 @@
 """AlertTable: one row for each alert; the outbox, and the log of what was sent."""
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
@@ -12,15 +12,25 @@ from pydantic import ValidationError
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert, AlertKey
-from orderwatch.aws.dynamodb import MAX_ACTIONS, Action, Transactions, Unit, batch_get, put_action, query, to_item
+from orderwatch.aws.dynamodb import (
+    MAX_ACTIONS,
+    Action,
+    Transactions,
+    Unit,
+    batch_get,
+    patient,
+    put_action,
+    query,
+    update_action,
+)
 from orderwatch.model import describe_flaws
 from orderwatch.observability import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-LEASE_DURATION = timedelta(seconds=190)
-"""Longer than publish_alerts can run (180 seconds)."""
+LEASE_DURATION = timedelta(seconds=310)
+"""Longer than publish_alerts and redrive_alerts can run (300 seconds)."""
 KEPT_AFTER_SENT = timedelta(days=90)
 """How long the row of a sent alert is kept; the row of a pending alert never expires."""
 LONGEST_STORM = timedelta(hours=25)
@@ -81,6 +91,14 @@ class AlertTable:
         self._client = client
         self._name = name
 
+    def patient(self, has_time: Callable[[], bool]) -> "AlertTable":
+        """The same rows; a request that DynamoDB throttles is repeated as long as there is time.
+
+        The alerts of a storm share a partition, which takes 1,000 write units a second. To lease an alert and mark it
+        takes eight of them.
+        """
+        return AlertTable(patient(self._client, has_time), self._name)
+
     def put_action(self, alert: Alert, *, snapshot: str | None = None, deliver_after: datetime | None = None) -> Action:
         """The write of a new alert, on condition that no row has its key (rule 2).
 
@@ -120,22 +138,26 @@ class AlertTable:
         alerts = {_key(row): _read(row) for row in rows if row["state"] == PENDING and _is_due(row, now)}
         return [alert for key in keys if (alert := alerts.get(key))]
 
-    def pending_since_before(self, moment: datetime) -> Iterator[AlertKey]:
-        """The pending alerts that were written before that time, oldest first, without those of `held`."""
-        return self._written_before(moment, PENDING_PARTITIONS)
+    def pending_since_before(self, moment: datetime) -> dict[AlertKey, datetime]:
+        """The pending alerts that were written before that time, oldest first, without those of `held`.
+
+        Each has the time when it was written.
+        """
+        rows = self._written_before(moment, PENDING_PARTITIONS)
+        return {_key(row): datetime.fromisoformat(_created_at(row)) for row in rows}
 
     def held(self) -> dict[AlertKey, datetime]:
         """The pending alerts that wait or waited for the end of quiet hours, in the order of writing, with that end."""
-        rows = self.rows(self._written_before(clock.now(), HELD_PARTITIONS))
+        rows = self.rows(map(_key, self._written_before(clock.now(), HELD_PARTITIONS)))
         return {row.key: row.deliver_after for row in rows if row.state == PENDING and row.deliver_after}
 
-    def _written_before(self, moment: datetime, partitions: Iterable[str]) -> Iterator[AlertKey]:
+    def _written_before(self, moment: datetime, partitions: Iterable[str]) -> Iterator[dict[str, Any]]:
         condition = "pending = :pending AND created_at < :moment"
         by_partition = [
             query(self._client, self._name, "pending", condition, {":pending": each, ":moment": moment.isoformat()})
             for each in partitions
         ]
-        return map(_key, heapq.merge(*by_partition, key=_created_at))
+        return heapq.merge(*by_partition, key=_created_at)
 
     def written_since(self, connection_id: str, moment: datetime) -> list[tuple[Alert, str | None]]:
         """The alerts of a connection, or of a topic, since that time, newest first, each with its row's snapshot."""
@@ -150,46 +172,56 @@ class AlertTable:
         """The alerts of a connection, or of a topic, since that time, newest first."""
         return [alert for alert, _ in self.written_since(connection_id, moment)]
 
-    def acquire(self, key: AlertKey, *, owner: str) -> bool:
-        """Lease the alert to this owner and count the attempt; False if it was sent or is leased to another owner."""
+    def acquire(self, keys: Iterable[AlertKey], *, owner: str) -> set[AlertKey]:
+        """Lease the alerts to this owner and count the attempt; 100 a request.
+
+        An owner can repeat it: a lease of its own does not stop it, because the response to the first may be lost.
+
+        Returns:
+            The alerts that are leased now, without those that were sent or are leased to another owner.
+
+        Raises:
+            ClientError: DynamoDB did not respond, or kept refusing; some of the leases may be written.
+        """
         now = clock.now()
+        values = {
+            ":until": int((now + LEASE_DURATION).timestamp()),
+            ":now": int(now.timestamp()),
+            ":owner": owner,
+            ":one": 1,
+            ":pending": PENDING,
+        }
         return self._update(
-            key,
+            dict.fromkeys(keys, values),
             "SET leased_until = :until, lease_owner = :owner ADD attempts :one",
             condition="#state = :pending AND "
             "(attribute_not_exists(leased_until) OR leased_until <= :now OR lease_owner = :owner)",
-            values={
-                ":until": int((now + LEASE_DURATION).timestamp()),
-                ":now": int(now.timestamp()),
-                ":owner": owner,
-                ":one": 1,
-                ":pending": PENDING,
-            },
         )
 
-    def release(self, key: AlertKey, *, owner: str) -> None:
-        """End the owner's lease of an alert that was not sent; the lease of another owner stays."""
+    def release(self, keys: Iterable[AlertKey], *, owner: str) -> None:
+        """End the owner's leases of alerts that were not sent; the leases of another owner stay. 100 a request."""
         self._update(
-            key,
+            {key: {":pending": PENDING, ":owner": owner} for key in keys},
             "REMOVE leased_until, lease_owner",
             condition="#state = :pending AND lease_owner = :owner",
-            values={":pending": PENDING, ":owner": owner},
         )
 
-    def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
-        """Record that SNS accepted the message of the alert; from now on the row can expire."""
+    def mark_sent(self, message_ids: Mapping[AlertKey, str]) -> None:
+        """Record the messages with which SNS accepted the alerts, by alert; from now on the rows can expire.
+
+        100 alerts a request.
+        """
         now = clock.now()
+        sent = {
+            ":sent": SENT,
+            ":now": now.isoformat(),
+            ":expires_at": int((now + KEPT_AFTER_SENT).timestamp()),
+        }
         self._update(
-            key,
+            {key: {**sent, ":message_id": message_id} for key, message_id in message_ids.items()},
             "SET #state = :sent, sent_at = :now, message_id = :message_id, expires_at = :expires_at "
             "REMOVE pending, leased_until, lease_owner",
             condition="attribute_exists(alert_id)",
-            values={
-                ":sent": SENT,
-                ":now": now.isoformat(),
-                ":message_id": message_id,
-                ":expires_at": int((now + KEPT_AFTER_SENT).timestamp()),
-            },
         )
 
     def recent(self, connection_ids: Iterable[str], *, since: datetime | None = None) -> Iterator[AlertRow]:
@@ -225,20 +257,16 @@ class AlertTable:
         values = {":value": value, ":since": since.isoformat() if since else None}
         return query(self._client, self._name, index, condition, values, ScanIndexForward=False, Limit=MAX_ACTIONS)
 
-    def _update(self, key: AlertKey, update: str, *, condition: str, values: dict[str, Any]) -> bool:
-        names = {"#state": "state"} if "#state" in update + condition else {}
-        try:
-            self._client.update_item(
-                TableName=self._name,
-                Key=to_item(key._asdict()),
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=to_item(values),
-                **({"ExpressionAttributeNames": names} if names else {}),  # type: ignore[arg-type]
+    def _update(self, values: Mapping[AlertKey, Mapping[str, Any]], update: str, *, condition: str) -> set[AlertKey]:
+        """Update the rows with these keys and values; return those whose condition held."""
+        names = {"#state": "state"}
+        units = (
+            Unit(
+                key, (update_action(self._name, key._asdict(), update, condition=condition, values=each, names=names),)
             )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+            for key, each in values.items()
+        )
+        return {unit.subject for unit in Transactions(self._client).write_all(units)}
 
 
 def _partition(alert_id: str, partitions: Sequence[str]) -> str:

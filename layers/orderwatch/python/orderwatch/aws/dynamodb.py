@@ -57,6 +57,20 @@ def put_action(
     return {"Put": {"TableName": table, "Item": to_item(row), **_condition(condition, values, names)}}
 
 
+def update_action(
+    table: str,
+    key: Mapping[str, Any],
+    update: str,
+    *,
+    condition: str,
+    values: Mapping[str, Any],
+    names: Mapping[str, str] | None = None,
+) -> Action:
+    """A conditional Update as an action of a transaction."""
+    expressions = {"UpdateExpression": update, **_condition(condition, values, names)}
+    return {"Update": {"TableName": table, "Key": to_item(key), **expressions}}
+
+
 def check_action(table: str, key: Mapping[str, Any], *, condition: str, values: Mapping[str, Any]) -> Action:
     """A condition on a row that the transaction does not write, as an action of a transaction."""
     return {"ConditionCheck": {"TableName": table, "Key": to_item(key), **_condition(condition, values)}}
@@ -178,6 +192,23 @@ class Transactions:
                 raise error
             clock.sleep(_jitter(attempt - 1) if other_reasons else 0)
         return []
+
+    def write_all[T](self, units: Iterable[Unit[T]]) -> list[Unit[T]]:
+        """Write the units, in as few transactions as possible, without those whose required condition failed.
+
+        Returns:
+            The units that were written.
+
+        Raises:
+            ClientError: By one of the transactions. Those before it are written.
+        """
+        written: list[Unit[T]] = []
+        for chunk in chunked(units):
+            rest = chunk
+            while rest and (lost := self.write(rest)):
+                rest = [unit for unit in rest if unit not in lost]
+            written += rest
+        return written
 
     def _attempt(self, units: Sequence[Unit[Any]]) -> ClientError | None:
         actions: Any = [action for unit in units for action in unit.actions]

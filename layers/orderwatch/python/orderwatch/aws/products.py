@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from orderwatch.aws import clients
 from orderwatch.aws.parameters import Credentials, Parameters
 from orderwatch.errors import ForbiddenError, UnauthorizedError
+from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.trackstar.client import ConnectionClient, Trackstar
 from orderwatch.trackstar.products import Product
 
@@ -51,3 +53,14 @@ class ProductClient:
             access_token=credentials.access_token,
             seconds_left=seconds_left,
         )
+
+
+def product_details(prefix: str, trackstar: Trackstar) -> ProductDetails:
+    """The product details of every connection; call it once a process.
+
+    Args:
+        prefix: The path of the stack's parameters.
+        trackstar: Trackstar's API.
+    """
+    source = ProductClient(Parameters(clients.ssm(), prefix), trackstar)
+    return ProductDetails(source, warehouses=source)

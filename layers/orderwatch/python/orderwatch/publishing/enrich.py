@@ -28,7 +28,6 @@ CACHED_FOR = timedelta(minutes=5)
 """One poll interval. Trackstar itself syncs the products once an hour."""
 
 SKIPPED_LATE = "skipped because this alert is late"
-SKIPPED_HELD = "skipped because this alert waited for quiet hours to end"
 SKIPPED_NO_TIME = "skipped so that no alert is late"
 
 

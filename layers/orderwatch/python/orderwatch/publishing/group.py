@@ -79,16 +79,19 @@ class _Problem(NamedTuple):
 
 
 def messages_of(
-    alerts: Sequence[Alert], *, threshold: int, resolved: Mapping[OrderId, StoredOrder] | None = None
+    alerts: Sequence[Alert], *, threshold: int, current: Mapping[OrderId, StoredOrder] | None = None
 ) -> list[Group]:
     """The messages of a batch of alerts: recovered orders merged, then grouped, then deadlines merged.
 
     Args:
         alerts: The batch, of any connections.
         threshold: Maximum number of alerts of one kind and connection that are sent one by one.
-        resolved: The rows of the orders that have left their problem since, if that was looked up.
+        current: The rows of the orders, for alerts that have waited: an order that has left its problem since has
+            recovered, and one that was taken since has its owner.
     """
-    members_of = {each.alert.key: each for each in merge_resolved(merge_recovered(alerts), resolved or {})}
+    rows = current or {}
+    resolved = merge_resolved(merge_recovered([_with_owner(each, rows) for each in alerts]), rows)
+    members_of = {each.alert.key: each for each in resolved}
     groups = merge_alerts(group([each.alert for each in members_of.values()], threshold=threshold))
     return [Group(each.alert, _all_members(each, members_of)) for each in groups]
 
@@ -294,20 +297,32 @@ def _as_merged(alerts: Iterable[Alert]) -> tuple[MergedAlert, ...]:
     return tuple(MergedAlert(kind=each.kind, alert_id=each.alert_id) for each in alerts)
 
 
-def merge_resolved(groups: Sequence[Group], resolved: Mapping[OrderId, StoredOrder]) -> list[Group]:
+def _with_owner(alert: Alert, rows: Mapping[OrderId, StoredOrder]) -> Alert:
+    order = alert.order
+    row = rows.get((alert.connection_id, order.id)) if order else None
+    if order is None or row is None or row.ownership is None or row.status != order.status:
+        return alert
+    known = row.ownership
+    owned = order.replace(
+        owner=known.owner, taken_at=known.taken_at, snoozed_until=known.snoozed_until, note=known.note
+    )
+    return alert.replace(order=owned)
+
+
+def merge_resolved(groups: Sequence[Group], rows: Mapping[OrderId, StoredOrder]) -> list[Group]:
     """Merge the messages about an order that has left its problem meanwhile into one that says so.
 
     Args:
         groups: Messages about one order or connection each.
-        resolved: The rows of the orders that have left their problem.
+        rows: The rows of the orders, if they were looked up.
     """
     about: dict[OrderId, list[Group]] = {}
     for each in groups:
         order = each.alert.order
-        row = resolved.get((each.alert.connection_id, order.id)) if order else None
-        if order and row and _is_resolved(each.alert, order.status, row):
+        row = rows.get((each.alert.connection_id, order.id)) if order else None
+        if order and row and row.has_left_problem and _is_resolved(each.alert, order.status, row):
             about.setdefault((each.alert.connection_id, order.id), []).append(each)
-    merged = {id(of_order[-1]): _resolved(of_order, resolved[key]) for key, of_order in about.items()}
+    merged = {id(of_order[-1]): _resolved(of_order, rows[key]) for key, of_order in about.items()}
     merged_away = {id(each) for of_order in about.values() for each in of_order[:-1]}
     return [merged.get(id(each), each) for each in groups if id(each) not in merged_away]
 

@@ -1,13 +1,17 @@
 """Leases on alerts: acquired before the send; afterwards the alert is marked as sent, or its lease is released."""
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import batched
 from types import TracebackType
 from typing import Protocol, Self
 
 from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.observability import logger
+
+BATCH = 100
+"""Alerts that are marked or released together: one request to the outbox. If it fails, it fails for these."""
 
 
 class Outbox(Protocol):
@@ -16,14 +20,14 @@ class Outbox(Protocol):
     def unsent(self, keys: Collection[AlertKey]) -> Iterable[Alert]:
         """Return the alerts of these keys that are still pending."""
 
-    def acquire(self, key: AlertKey, *, owner: str) -> bool:
-        """Lease the alert to this owner; False if it was sent already or is leased to another owner."""
+    def acquire(self, keys: Collection[AlertKey], *, owner: str) -> Collection[AlertKey]:
+        """Lease alerts to this owner; return those that were neither sent already nor are leased to another owner."""
 
-    def release(self, key: AlertKey, *, owner: str) -> None:
-        """End the owner's lease of an alert that was not sent; the lease of another owner stays."""
+    def release(self, keys: Collection[AlertKey], *, owner: str) -> None:
+        """End the owner's leases of alerts that were not sent; the leases of another owner stay."""
 
-    def mark_sent(self, key: AlertKey, *, message_id: str) -> None:
-        """Record that SNS accepted the message of the alert."""
+    def mark_sent(self, message_ids: Mapping[AlertKey, str]) -> None:
+        """Record the messages with which SNS accepted the alerts, by alert."""
 
     def put(self, alert: Alert) -> bool:
         """Write a new alert; False if the outbox has an alert of this key already."""
@@ -54,41 +58,53 @@ class Leases:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is None or issubclass(kind, Exception):
-            for key in list(self._held):
-                self.release(key)
+            self.release(self.held)
 
-    def acquire(self, key: AlertKey) -> bool:
-        """Lease the alert to this sender; False if it was sent already or is leased to another sender.
+    @property
+    def held(self) -> list[AlertKey]:
+        """The alerts that are leased to this sender and were not sent."""
+        return list(self._held)
+
+    def acquire(self, keys: Collection[AlertKey]) -> Collection[AlertKey]:
+        """Lease the alerts to this sender; return those that were neither sent already nor are leased to another one.
 
         Raises:
-            Exception: The outbox did not respond. The lease may have been written, so it is released at the end.
+            Exception: The outbox did not respond. Leases may have been written, so they are released at the end.
         """
-        self._held[key] = None
-        if self._outbox.acquire(key, owner=self._owner):
-            return True
-        del self._held[key]
-        return False
+        self._held |= dict.fromkeys(keys)
+        leased = self._outbox.acquire(keys, owner=self._owner)
+        for key in keys:
+            if key not in leased:
+                del self._held[key]
+        return leased
 
-    def release(self, key: AlertKey) -> None:
-        """Let other senders acquire the alert; if the outbox does not respond, the lease expires."""
-        self._held.pop(key, None)
-        try:
-            self._outbox.release(key, owner=self._owner)
-        except Exception as error:  # noqa: BLE001 - the other leases must still be released
-            logger.warning("lease not released; it will expire", exc_info=error, extra={"alert_id": key.alert_id})
+    def release(self, keys: Collection[AlertKey]) -> None:
+        """Let other senders acquire the alerts; if the outbox does not respond, the leases expire."""
+        for some in batched(keys, BATCH, strict=False):
+            for key in some:
+                self._held.pop(key, None)
+            try:
+                self._outbox.release(some, owner=self._owner)
+            except Exception as error:  # noqa: BLE001 - the other leases must still be released
+                extra = {"alert_ids": [key.alert_id for key in some]}
+                logger.warning("leases not released; they will expire", exc_info=error, extra=extra)
 
-    def mark_sent(self, key: AlertKey, *, message_id: str) -> bool:
-        """Record that SNS accepted the message of the alert.
+    def mark_sent(self, message_ids: Mapping[AlertKey, str]) -> set[AlertKey]:
+        """Record the messages with which SNS accepted the alerts, by alert.
 
         Returns:
-            False if the outbox did not respond: the alert is sent again after the lease has expired (rule 2).
+            The alerts that are marked. If the outbox does not respond, the others are sent again after their leases
+            have expired (rule 2).
         """
-        self._held.pop(key, None)
-        try:
-            self._outbox.mark_sent(key, message_id=message_id)
-        except Exception as error:  # noqa: BLE001 - the other alerts must still be marked
-            logger.error(
-                "alert sent but not marked; will be sent again", exc_info=error, extra={"alert_id": key.alert_id}
-            )
-            return False
-        return True
+        marked: set[AlertKey] = set()
+        for some in batched(message_ids.items(), BATCH, strict=False):
+            for key, _ in some:
+                self._held.pop(key, None)
+            try:
+                self._outbox.mark_sent(dict(some))
+            except Exception as error:  # noqa: BLE001 - the other alerts must still be marked
+                extra = {"alert_ids": [key.alert_id for key, _ in some]}
+                logger.error("alerts sent but not marked; will be sent again", exc_info=error, extra=extra)
+            else:
+                marked |= {key for key, _ in some}
+        return marked
