@@ -12,7 +12,7 @@ from orderwatch.aws.products import ProductClient
 from orderwatch.aws.sns import build_delivery
 from orderwatch.observability import count_response, logger, metrics
 from orderwatch.publishing.enrich import ProductDetails
-from orderwatch.publishing.publish import publish
+from orderwatch.publishing.publish import GIVE_UP_BEFORE, publish
 from orderwatch.settings import PublishAlertsSettings, read_settings
 from orderwatch.trackstar.client import Trackstar
 
@@ -38,17 +38,21 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
 
     Lambda retries the records from the first one on whose alert was not sent, be it only that there was no time.
     """
+
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
     settings = read_settings(PublishAlertsSettings)
     adapters = _adapters(settings)
     records = {_key(record): str(record["dynamodb"]["SequenceNumber"]) for record in event["Records"]}
     result = publish(
         records,
-        outbox=adapters.delivery.outbox,
+        outbox=adapters.delivery.outbox.patient(lambda: seconds_left() > GIVE_UP_BEFORE),
         topic=adapters.delivery.topic,
         operators=adapters.delivery.operators,
         details=adapters.details,
         digest_threshold=settings.digest_threshold,
-        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+        seconds_left=seconds_left,
         links=adapters.delivery.links,
     )
     result.report()

@@ -15,7 +15,7 @@ from orderwatch.aws import clients
 from orderwatch.aws.queues import SlackQueue
 from orderwatch.aws.sns import Delivery, Subscriptions, build_delivery
 from orderwatch.observability import count_nonzero, logger, metrics
-from orderwatch.publishing.publish import STOP_BEFORE, PublishMetrics, publish
+from orderwatch.publishing.publish import GIVE_UP_BEFORE, STOP_BEFORE, PublishMetrics, publish
 from orderwatch.publishing.subscription_monitor import MonitoredTopic, monitor_subscriptions
 from orderwatch.settings import RedriveAlertsSettings, read_settings
 
@@ -97,7 +97,7 @@ def _publish(
             break
         total += publish(
             keys,
-            outbox=delivery.outbox,
+            outbox=delivery.outbox.patient(lambda: seconds_left() > GIVE_UP_BEFORE),
             topic=delivery.topic,
             operators=delivery.operators,
             details=None,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -26,6 +26,7 @@ from tests.support.alerts import first_sight
 from tests.support.clocks import FakeClock
 from tests.support.cloud import Tables
 from tests.support.lambda_context import lambda_context
+from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.recording_sns import ARN, RecordingSns
 from tests.support.template import load_template
 
@@ -163,6 +164,21 @@ def test_what_an_invocation_has_no_time_for_is_given_to_the_next(
     assert (pipeline.batches, pipeline.given_up) == ([25, 15, 5], [])
     assert sorted(pipeline.sns.sent_ids()) == sorted(alert_ids)
     assert '"AlertsUnsent":' not in "".join(line for line in capsys.readouterr().out.splitlines() if "_aws" in line)
+
+
+def test_a_storm_that_dynamodb_throttles_is_sent_once(pipeline: Pipeline) -> None:
+    alert_ids, memory = pipeline.put(7), cast("MemoryDynamoDB", pipeline.tables.client)
+    memory.throttled_until = pipeline.clock.seconds + 30
+    publish_batch = pipeline.sns.publish_batch
+
+    def throttle_marks(**request: Any) -> dict[str, Any]:
+        memory.throttled_until = pipeline.clock.seconds + 30
+        return publish_batch(**request)
+
+    pipeline.sns.publish_batch = throttle_marks  # type: ignore[method-assign]
+    pipeline.stream()
+    assert (pipeline.batches, pipeline.sns.sent_ids()) == ([7], alert_ids)
+    assert list(pipeline.tables.alerts.pending_since_before(pipeline.clock.now())) == []
 
 
 def test_after_a_long_outage_redrive_sends_every_alert(pipeline: Pipeline) -> None:

@@ -1,7 +1,7 @@
 """AlertTable: one row for each alert; the outbox, and the log of what was sent."""
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
@@ -18,6 +18,7 @@ from orderwatch.aws.dynamodb import (
     Transactions,
     Unit,
     batch_get,
+    patient,
     put_action,
     query,
     update_action,
@@ -89,6 +90,14 @@ class AlertTable:
     def __init__(self, client: "DynamoDBClient", name: str) -> None:
         self._client = client
         self._name = name
+
+    def patient(self, has_time: Callable[[], bool]) -> "AlertTable":
+        """The same rows; a request that DynamoDB throttles is repeated as long as there is time.
+
+        The alerts of a storm share a partition, which takes 1,000 write units a second. Lease and mark of an alert take
+        eight of them.
+        """
+        return AlertTable(patient(self._client, has_time), self._name)
 
     def put_action(self, alert: Alert, *, snapshot: str | None = None, deliver_after: datetime | None = None) -> Action:
         """The write of a new alert, on condition that no row has its key (rule 2).

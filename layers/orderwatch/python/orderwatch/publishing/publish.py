@@ -29,6 +29,8 @@ SEND_BATCH = 5
 STOP_BEFORE = 60.0
 """Seconds that must be left to send more messages: for the product details of one more connection, the rate limit that
 all senders share, SNS, the marks, and the release of the leases of what is left."""
+GIVE_UP_BEFORE = 20.0
+"""Seconds that must be left to repeat a request that DynamoDB throttles."""
 
 
 class Topic(Protocol):
