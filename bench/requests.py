@@ -15,8 +15,9 @@ atomic design needs 1 + ⌈(N+M)/100⌉ + ⌈(M+A+1)/100⌉ DynamoDB requests: t
 one transaction for each hundred rows written. It is at least one transaction a page, so a poll that is killed loses
 only the page that it was reading. Deadlines are off here. They add one query a poll, and for each hundred overdue
 orders one request to Trackstar, one for their rows and one transaction. One request to Trackstar gets a hundred
-products, and a warm function caches them for five minutes. Sending needs two DynamoDB requests for each alert
-(lease and mark), and one for each hundred alerts read. Invocations, the queue and parameters are not included."""
+products, and a warm function caches them for five minutes. Sending needs two DynamoDB requests for each hundred alerts
+(read and lease), and one for the marks of each five messages, which are made before the next messages are sent.
+Invocations, the queue, parameters and the rate limit are not included."""
 HEAD = (
     "unchanged, changed, alerts",
     "DynamoDB",
@@ -26,6 +27,7 @@ HEAD = (
     "Trackstar: health, pages",
     "products: cold, warm",
     "DynamoDB to send",
+    "floor",
 )
 
 
@@ -56,7 +58,12 @@ def _row(case: Case, counted: Counted) -> list[str]:
         f"{health}, {counted.trackstar['/cart/orders']}",
         f"{counted.products_cold.total()}, {counted.products_warm.total()}",
         str(counted.publishing.total() - counted.publishing["sns.PublishBatch"]),
+        str(_floor_to_send(case)),
     ]
+
+
+def _floor_to_send(case: Case) -> int:
+    return 2 * math.ceil(case.alerts / 100) + math.ceil(case.alerts / SEND_BATCH)
 
 
 def _targets(case: Case, counted: Counted) -> list[Target]:
@@ -66,10 +73,12 @@ def _targets(case: Case, counted: Counted) -> list[Target]:
         what = f"requests: products of {_name(case)}"
         return [Target(what, f"{cold} cold, {warm} warm", f"{floor} cold, 0 warm", (cold, warm) == (floor, 0))]
     to_sns = counted.publishing["sns.PublishBatch"]
+    to_dynamodb = counted.publishing.total() - to_sns
     to_trackstar = counted.trackstar.total()
     return [
         _exact(f"requests: DynamoDB, poll of {_name(case)}", counted.poll.total(), case.floor),
         _exact(f"requests: SNS, alerts of {_name(case)}", to_sns, math.ceil(case.alerts / SEND_BATCH)),
+        _exact(f"requests: DynamoDB to send, alerts of {_name(case)}", to_dynamodb, _floor_to_send(case)),
         _exact(f"requests: Trackstar, poll of {_name(case)}", to_trackstar, 1 + case.pages),
     ]
 

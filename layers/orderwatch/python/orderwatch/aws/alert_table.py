@@ -94,8 +94,8 @@ class AlertTable:
     def patient(self, has_time: Callable[[], bool]) -> "AlertTable":
         """The same rows; a request that DynamoDB throttles is repeated as long as there is time.
 
-        The alerts of a storm share a partition, which takes 1,000 write units a second. To lease an alert and mark it
-        takes eight of them.
+        The alerts of a storm share a partition, which takes 1,000 write units a second. Lease and mark of an alert take
+        eight of them.
         """
         return AlertTable(patient(self._client, has_time), self._name)
 
