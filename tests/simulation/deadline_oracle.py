@@ -74,6 +74,7 @@ class PollFacts:
         watermark: The last sync end by the API's report; None: it reported none.
         began: The shop's count of changes at that report.
         requested_at: When it was requested, by our clock, in milliseconds; the same for its retries.
+        started: Seconds on the axis when it began.
         shown: Every copy of each order that was served to it.
         unreadable: The fields with a value that cannot be read, in orders of the lists that were served to it.
         read_again: Orders that were asked for by their ids, as they could be seen then.
@@ -87,6 +88,7 @@ class PollFacts:
     watermark: datetime | None = None
     began: int = 0
     requested_at: int = 0
+    started: float = 0.0
     shown: defaultdict[str, set[Copy]] = field(default_factory=lambda: defaultdict(set))
     unreadable: set[str] = field(default_factory=set)
     read_again: dict[str, VisibleOrder] = field(default_factory=dict)
@@ -190,7 +192,7 @@ class DeadlineOracle:
             self._note_problem(subject, row)
 
     def _check_row(self, subject: Subject, row: Row, facts: PollFacts) -> None:
-        ship_by, due, deadlines = moment_in(row, "ship_by"), _deadline(row, "due"), self._deadlines(row)
+        ship_by, due, deadlines = moment_in(row, "ship_by"), _next(row), self._deadlines(row)
         if ship_by not in self._ship_bys(subject):
             raise Violation(f"{subject} is stored with the ship-by {ship_by}, which was never served")
         if due and due not in deadlines:
@@ -214,7 +216,7 @@ class DeadlineOracle:
         calendar = self.calendar(subject[0])
         if is_known and deadline not in deadlines_of(calendar, seen.status, seen.ship_by, moment(row["since"])):
             raise Violation(f"{subject} was alerted {deadline}, though it could be seen as {seen}")
-        watermark = facts.watermark or self._ever_known.get(subject[0]) or _two_syncs_before(facts.date)
+        watermark = self.watermark(facts)
         if watermark is None or deadline[0] > watermark:
             raise Violation(f"{subject} was alerted {deadline} with data up to {watermark}")
         if self._was_past(subject, deadline):
@@ -225,6 +227,14 @@ class DeadlineOracle:
         self._alerted.add((subject, deadline))
         if deadline[1] in PROBLEM_KINDS:
             self._problems[subject] = deadline
+
+    def watermark(self, facts: PollFacts) -> datetime | None:
+        """Up to when the data of a poll are complete, at most."""
+        return facts.watermark or self._ever_known.get(facts.connection_id) or _two_syncs_before(facts.date)
+
+    def watched_from(self, connection_id: str) -> datetime | None:
+        """The earliest moment at which the watch of a connection may have begun."""
+        return self._watched_from.get(connection_id)
 
     def _was_past(self, subject: Subject, deadline: Deadline) -> bool:
         """Whether the deadline was past when the watch began, and nothing allows its alert nevertheless."""
@@ -304,6 +314,12 @@ class DeadlineOracle:
 def _two_syncs_before(moment: datetime | None) -> datetime | None:
     """The watermark of a shop whose sync end was never reported and is now invalid."""
     return moment - 2 * timedelta(hours=1) if moment else None
+
+
+def _next(row: Row) -> Deadline | None:
+    """The next deadline: `due_at` may be that of a reminder, which is earlier."""
+    at = row.get("deadline_at", row.get("due_at"))
+    return (moment(at), row["due_kind"]) if at and "due_kind" in row else None
 
 
 def _deadline(row: Row, name: str) -> Deadline | None:

@@ -43,7 +43,7 @@ class EventSources:
         """The Scheduler starts send_summary; Lambda tries three times."""
         self._asked_summaries += 1
         for _ in range(3):
-            self._run.summaries.begins()
+            self._run.summaries.begins(self._run.our_clock.now())
             answer = self._run.invocations.invoke("send_summary", {}, request=f"summary-{self._asked_summaries}")
             if answer is not None and not self._run.happens(self._run.plan.repeated_event):
                 return

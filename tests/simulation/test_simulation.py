@@ -26,7 +26,7 @@ def test_no_rule_is_broken_whatever_fails(first: int) -> None:
 
 def test_a_seed_has_the_same_trace_in_every_process() -> None:
     program = f"from tests.simulation.run import run\nfor seed in {REPEATED_SEEDS}: print(run(seed).digest)"
-    paths = f"{ROOT}:{ROOT}/layers/orderwatch/python:{ROOT}/local"
+    paths = f"{ROOT}:{ROOT}/layers/orderwatch/python:{ROOT}/local:{ROOT}/cli"
     environment = {"PYTHONHASHSEED": "1", "PYTHONPATH": paths}  # sets have another order than here
     command = [sys.executable, "-c", program]
     printed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
