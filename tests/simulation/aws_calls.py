@@ -129,7 +129,7 @@ class AwsCalls:
             for body in self._run.sns.taken[before:]:
                 self._run.sent.append((self._run.time.seconds, request["TopicArn"], body))
                 ids = self._run.oracle.took(body)
-                self._run.contents.took(body)
+                self._run.contents.took(body, ids)
                 self._run.quiet_hours.took(body["connection_id"], ids)
                 self._check_names(body)
                 self._run.running[-1].unmarked.update(ids)

@@ -3,12 +3,12 @@
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from orderwatch.aws.order_table import OrderTable
@@ -49,12 +49,21 @@ class Link:
 
 @dataclass(frozen=True)
 class Page:
-    """A page that somebody has open: what it offers, and how often the order's row had been written before it."""
+    """A page that somebody has open.
+
+    Attributes:
+        link: Its link.
+        seen: What it sends of what it shows.
+        buttons: What it offers.
+        touched: How often the order's row had been written when it was requested.
+        shown: The number of the status and the owner that it shows; None: they changed meanwhile.
+    """
 
     link: Link
     seen: str
     buttons: tuple[str, ...]
     touched: int
+    shown: tuple[int, Owner] | None
 
 
 @dataclass
@@ -147,11 +156,11 @@ class People:
         self._written += [act] if act else []
         self.run.note(f"  {act} has changed {subject_of(change.after)}")
 
-    def _do[T](self, act: Act, request: Any) -> T:
+    def _do[T](self, act: Act, request: Callable[[], T]) -> T:
         """Run a request of a person, who may run another one meanwhile."""
         self.acting.append(act)
         try:
-            return cast("T", request())
+            return request()
         finally:
             self.acting.pop()
 
@@ -232,11 +241,12 @@ class People:
 
     def _open(self, link: Link) -> None:
         """Open the page, and choose something later."""
-        touched = self.run.reminders.touched[link.subject]
+        touched, before = self.run.reminders.touched[link.subject], self.run.reminders.state(link.subject)
         answer = self._request("GET", link, Act("look", link.subject, self.run.our_clock.now()))
         if not answer or answer["statusCode"] != 200 or not (seen := _SEEN.search(answer["body"])):
             return
-        page = Page(link, seen[1], tuple(dict.fromkeys(_BUTTON.findall(answer["body"]))), touched)
+        shown = before if before == self.run.reminders.state(link.subject) else None
+        page = Page(link, seen[1], tuple(dict.fromkeys(_BUTTON.findall(answer["body"]))), touched, shown)
         button, who = self.plan.chance.choice(page.buttons), self.plan.chance.choice(NAMES)
         delay = self.plan.chance.choice((0.0, 5.0, 120.0, 900.0, 86_400.0))
         if delay:
@@ -254,14 +264,18 @@ class People:
         with self.apart():
             kind, _, end = button.partition(" ")
             until, now = moment(end) if end else None, self.run.our_clock.now()
-            act = Act(kind, page.link.subject, now, who if kind == "take" else None, until)
+            act = Act(kind, page.link.subject, now, who if kind == "take" else None, until, page.shown)
             body = urlencode({"seen": page.seen, "name": who, "do": button})
             self.run.note(f"{who} presses {button} of {page.link.subject}")
             self._check(page, act, self._request("POST", page.link, act, body))
 
     def _request(self, method: str, link: Link, act: Act, body: str = "") -> Any:
-        event = {"requestContext": {"http": {"method": method}}, "rawPath": f"/{link.token}"}
-        event |= {"body": b64encode(body.encode()).decode(), "isBase64Encoded": True}
+        event = {
+            "requestContext": {"http": {"method": method}},
+            "rawPath": f"/{link.token}",
+            "body": b64encode(body.encode()).decode(),
+            "isBase64Encoded": True,
+        }
         answer = self._do(act, lambda: self.run.invocations.invoke("handle_action", event))
         if answer:
             self.run.note(f"  the page of {link.subject} answers {method} with {answer['statusCode']}")

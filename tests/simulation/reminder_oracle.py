@@ -9,7 +9,7 @@ owed, and how many it got. It checks
 - **every reminder**: its order was read again in this poll and visible in the status of its row; it was owed by the
   last sync end that the API reported; it is not one more than the maximum; and its row is in the same transaction;
 - **every row that a person changes**: that is what was asked for, by a request that may act, of an order that needs
-  attention; nothing else of the row changes;
+  attention and is as the page showed it; nothing else of the row changes;
 - **every poll that ended normally**: each owed reminder of an order that did not change meanwhile was alerted;
 - **every alert about an order**: it names who has the order, or had it until its status ended.
 
@@ -50,6 +50,7 @@ class Act:
         began: Our clock when the request began.
         who: The name of who takes it.
         until: The end of the snooze.
+        shown: The number of the order's status and its owner on the page that is used; None: by no page.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Act:
     began: datetime
     who: str | None = None
     until: datetime | None = None
+    shown: "tuple[int, Owner] | None" = None
 
 
 class Owner(NamedTuple):
@@ -134,8 +136,13 @@ class ReminderOracle:
 
     def owner(self, subject: Subject) -> Owner | None:
         """Who has an order that needs attention."""
+        state = self.state(subject)
+        return state[1] if state else None
+
+    def state(self, subject: Subject) -> tuple[int, Owner] | None:
+        """The number of the status of an order that needs attention, and who has it."""
         owed = self._owed.get(subject)
-        return owed.owner if owed else None
+        return (owed.changes, owed.owner) if owed else None
 
     # What a poll writes
 
@@ -262,6 +269,8 @@ class ReminderOracle:
             raise Violation(f"{subject} was changed by {act}: {row}")
         if owed is None:
             raise Violation(f"{subject} needs no attention and was changed by {act}: {row}")
+        if act.shown and act.shown != self.state(subject):
+            raise Violation(f"{subject} was changed by {act}, and is {self.state(subject)}")
         owner = owed.owner.after(act)
         expect(f"{subject} after {act}", Owner.of(row), owner)
         kept = [{name: each[name] for name in each.keys() - OF_PEOPLE} for each in (change.before or {}, row)]

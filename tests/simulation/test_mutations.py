@@ -4,6 +4,7 @@ import pytest
 
 from tests.simulation import (  # noqa: F401 - they register their mutations
     deadline_mutations,
+    people_mutations,
     stock_mutations,
     summary_mutations,
 )
