@@ -232,6 +232,10 @@ class DeadlineOracle:
         """Up to when the data of a poll are complete, at most."""
         return facts.watermark or self._ever_known.get(facts.connection_id) or _two_syncs_before(facts.date)
 
+    def is_gone(self, subject: Subject) -> bool:
+        """Whether an order lost its deadline because Trackstar did not show it, and was not written again."""
+        return subject in self._gone
+
     def watched_from(self, connection_id: str) -> datetime | None:
         """The earliest moment at which the watch of a connection may have begun."""
         return self._watched_from.get(connection_id)

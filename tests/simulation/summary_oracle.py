@@ -9,8 +9,9 @@ It asks nothing of the product but the format in which a row stores the backlog,
   as not visible if and only if its row is blocked, refused, stale, failing or in its baseline;
 - **one of the calm**: the backlog is what is visible as waiting, with lateness by the oracle's own calendar.
 
-Excused: an order whose row differs from what is visible (the other oracles check that), and one whose deadline lies
-between the last sync end that a poll knew and the moment at which the watch began.
+Excused: an order whose row differs from what is visible (the other oracles check that), one whose deadline lies
+between the last sync end that a poll knew and the moment at which the watch began, and one that Trackstar did not show
+for a while and then as before.
 """
 
 import base64
@@ -169,7 +170,10 @@ class SummaryOracle:
         orders = self.known.shops[connection_id].orders
         for order_id, seen in orders.items():
             row = self.known.order((connection_id, order_id))
-            is_waiting = self._is_waiting(connection_id, row, seen) if row and seen.is_shown_by(row) else None
+            is_known = (
+                row is not None and seen.is_shown_by(row) and not self.deadlines.is_gone((connection_id, order_id))
+            )
+            is_waiting = self._is_waiting(connection_id, row, seen) if row and is_known else None
             must |= {order_id} if is_waiting else set()
             may |= {order_id} if is_waiting is None else set()
         if missing := must - reported:

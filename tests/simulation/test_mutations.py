@@ -92,6 +92,22 @@ FOUND_BY = {
     "restocked_alerted_twice": (1, "twice in one backorder"),
     "restocked_by_stale_products": (57, "by products that are older than it"),
     "stock_never_looked_at": (1, "and nobody looked"),
+    "owners_stay_after_the_end": (2, "is stored with Owner("),
+    "owners_lost_by_polls": (4, "is stored with Owner(name=None, until=None), after"),
+    "acts_of_two_people_overwrite_each_other": (2, "reported Owner("),
+    "reminded_after_the_end": (2, "needs no attention and is reminded about"),
+    "one_reminder_too_many": (2, "expected None, reminded 1"),
+    "reminded_by_the_hours_of_a_clock": (2, "is to be reminded about at"),
+    "taken_orders_reminded_about_as_others": (2, "is to be reminded about at"),
+    "snoozes_forgotten": (4, "is stored with Owner(name=None, until=None), after Owner(name=None, until=datetime"),
+    "reminders_lost": (2, "is to be reminded about at None"),
+    "opening_a_link_acts": (2, "was changed by Act(kind='look'"),
+    "links_work_for_ever": (2, "works after 14 days"),
+    "pages_act_on_what_they_never_showed": (2, "was changed by Act("),
+    "held_alerts_lost": (2, "still pending"),
+    "held_alerts_sent_at_once": (2, "is sent in quiet hours"),
+    "quiet_hours_without_the_day_before": (12, "until when order.cancelled of"),
+    "critical_alerts_wait": (2, "until when order.exception of"),
 }
 """The seed that finds each mutation, and a part of its report. `pytest -m slow -k NAME` searches for another seed."""
 

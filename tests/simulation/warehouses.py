@@ -47,6 +47,8 @@ class Warehouses:
     def took(self, body: Mapping[str, Any], shop: Shop, *, is_looked_up: bool) -> None:
         """SNS accepted a message: each name is right, and none is missing that the settings have.
 
+        A sender that could not read the settings shows Trackstar's name.
+
         Args:
             body: The message.
             shop: The shop that it is about.
@@ -56,9 +58,10 @@ class Warehouses:
             return
         listed = [] if shop.connection_id in self.without_list else shop.warehouses
         settings = self.settings.get(shop.connection_id, {})
-        known, ids = {each["id"]: each["name"] for each in listed} | settings, _ids_in(order)
-        reported = order["warehouses"]
-        if any(each not in ids or known.get(each) != name for each, name in reported.items()):
+        of_vendor, ids, reported = {each["id"]: each["name"] for each in listed}, _ids_in(order), order["warehouses"]
+        known = of_vendor | settings
+        right = known.items() if is_looked_up else known.items() | of_vendor.items()
+        if any(each not in ids or (each, name) not in right for each, name in reported.items()):
             raise Violation(f"{shop.connection_id}: the warehouses {ids} are named {reported}, and are {known}")
         if is_looked_up and not settings.keys() & ids <= reported.keys():
             raise Violation(f"{shop.connection_id}: the settings name {settings}, the alert only {reported}")
