@@ -11,7 +11,8 @@ each poll, and which orders each poll read again by id. It checks
 - **every poll that ended normally**: it reported the values that cannot be read, and each open order that did not
   change meanwhile, and whose deadline had passed by the reported last sync end, was alerted.
 
-Excused: an order whose row differs from what is visible (the other oracle checks that); one whose version went back
+Excused: an order whose row differs from what is visible (the other oracle checks that); one that moved past the pages
+of orders that were read by their ids, where they showed an older copy only; one whose version went back
 with the vendor's clock (rule 3) or lies in its future, where it is unknown which of two records is newer; and every
 first sight where the baseline is capped.
 """
@@ -78,6 +79,7 @@ class PollFacts:
         shown: Every copy of each order that was served to it.
         unreadable: The fields with a value that cannot be read, in orders of the lists that were served to it.
         read_again: Orders that were asked for by their ids, as they could be seen then.
+        versions_by_id: The versions of each of these that were served.
         look: What it learned about stock.
         is_spoilt: Whether it lost a transaction, was refused, or did not come to its end.
         is_finished: Whether it ended normally.
@@ -92,9 +94,14 @@ class PollFacts:
     shown: defaultdict[str, set[Copy]] = field(default_factory=lambda: defaultdict(set))
     unreadable: set[str] = field(default_factory=set)
     read_again: dict[str, VisibleOrder] = field(default_factory=dict)
+    versions_by_id: defaultdict[str, set[str | None]] = field(default_factory=lambda: defaultdict(set))
     look: Look = field(default_factory=Look)
     is_spoilt: bool = False
     is_finished: bool = False
+
+    def missed(self, order_id: str, seen: VisibleOrder) -> bool:
+        """Whether what is visible of an order moved between two pages of those that were asked for by their ids."""
+        return order_id in self.versions_by_id and seen.version not in self.versions_by_id[order_id]
 
 
 @dataclass
@@ -164,6 +171,7 @@ class DeadlineOracle:
         visible, records = self.known.shops[facts.connection_id].orders, list(records)
         for record in records:
             facts.shown[key_of(record)].add(Copy.of(record))
+            facts.versions_by_id[key_of(record)].add(version_of(record))
         facts.read_again |= {key: visible[key] for key in map(key_of, records) if key in visible}
 
     def baseline_asked(self, connection_id: str) -> None:
@@ -197,10 +205,11 @@ class DeadlineOracle:
             raise Violation(f"{subject} is stored with the ship-by {ship_by}, which was never served")
         if due and due not in deadlines:
             raise Violation(f"{subject}, {row['status']}, has the deadline {due}, not one of {deadlines}")
-        if not deadlines or due or _deadline(row, "passed") == deadlines[-1]:
+        is_late = bool(deadlines) and _deadline(row, "passed") == deadlines[-1] and "status_since" in row
+        if not deadlines or due or is_late:
             self._gone.discard(subject)
             return
-        # Only an order that Trackstar no longer has loses its deadline: until it returns, it cannot be late.
+        # Only an order that Trackstar no longer has loses its deadline, or its place in the backlog, until it returns.
         if subject[1] in facts.read_again:
             raise Violation(f"{subject} was read again and has no deadline any more: {row}")
         self._gone.add(subject)
@@ -304,6 +313,8 @@ class DeadlineOracle:
             subject = (facts.connection_id, order_id)
             row = self.known.order(subject)
             if seen.since > facts.began or row is None or not seen.is_shown_by(row) or subject in self._gone:
+                continue
+            if facts.missed(order_id, seen):
                 continue
             passed = [each for each in self._deadlines(row) if since < each[0] <= facts.watermark]
             if passed and (subject, passed[-1]) not in self._alerted:

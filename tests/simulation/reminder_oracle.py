@@ -292,7 +292,8 @@ class ReminderOracle:
             if subject[0] != facts.connection_id or not owed.at or owed.at > watermark or owed.since >= facts.started:
                 continue
             seen, row = self.known.shops[subject[0]].orders.get(subject[1]), self.known.order(subject) or {}
-            if seen and seen.since <= facts.began and seen.is_shown_by(row):
+            is_known = seen is not None and seen.since <= facts.began and seen.is_shown_by(row)
+            if seen and is_known and not facts.missed(subject[1], seen):
                 raise Violation(f"{subject} was not reminded about at {owed.at}; data until {watermark}, row {row}")
 
     def check_end(self) -> None:

@@ -76,4 +76,12 @@ EVENTS = (
     "sync products of",
     "GET /cart/warehouses",
     "answered 501",
+    "sent order.reminder",
+    *(f"orderwatch {command} begins" for command in ("take", "snooze", "release")),
+    *(f"answers POST with {status}" for status in (200, 404, 409, 410)),
+    "answers HEAD with 200",
+    "a scanner follows a link",
+    "the key of the links is replaced",
+    "handle_action/1 begins",
+    "changed meanwhile",
 )
