@@ -37,7 +37,10 @@ class EventSources:
 
     def redrive(self) -> None:
         """The Scheduler starts redrive_alerts."""
-        self._run.invocations.invoke("redrive_alerts", {})
+        began = self._run.our_clock.now()
+        answer = self._run.invocations.invoke("redrive_alerts", {})
+        if self._run.is_calm and answer and not answer["unsent"]:
+            self._run.quiet_hours.released(began)
 
     def sum_up(self) -> None:
         """The Scheduler starts send_summary; Lambda tries three times."""

@@ -4,9 +4,10 @@ It asks nothing of the product. It checks
 
 - **every alert**: it waits until the end of the shop's quiet hours at the moment when it was written, if it is about an
   order, no alert that is written with it is critical, and it is no change of status after a critical alert;
-- **every message**: none of its alerts still had to wait.
+- **every message**: none of its alerts still had to wait;
+- **every run of redrive_alerts in the calm**: it sends all whose quiet hours are over.
 
-That a held alert is sent once after that is what `Oracle` checks of every alert.
+That a held alert is sent once is what `Oracle` checks of every alert.
 """
 
 from collections.abc import Callable, Iterable
@@ -67,6 +68,12 @@ class QuietHoursOracle:
             end = _end(self.known.tables.row(ALERTS, connection_id, alert_id) or {})
             if end and self.now() < end:
                 raise Violation(f"{alert_id} is sent in quiet hours: it waits until {end}, and it is {self.now()}")
+
+    def released(self, began: datetime) -> None:
+        """In the calm, redrive_alerts ended and left nothing: no alert waits whose quiet hours were over before it."""
+        rows = self.known.tables.all_rows(ALERTS)
+        if late := [row["alert_id"] for row in rows if row["state"] != "sent" and (end := _end(row)) and end <= began]:
+            raise Violation(f"quiet hours are over, and still pending: {late}")
 
 
 def _end(row: Row) -> datetime | None:

@@ -83,5 +83,4 @@ EVENTS = (
     "a scanner follows a link",
     "the key of the links is replaced",
     "handle_action/1 begins",
-    "changed meanwhile",
 )
