@@ -129,10 +129,13 @@ class AwsCalls:
             for body in self._run.sns.taken[before:]:
                 self._run.sent.append((self._run.time.seconds, request["TopicArn"], body))
                 ids = self._run.oracle.took(body)
-                self._run.contents.took(body)
+                self._run.contents.took(body, ids)
+                self._run.quiet_hours.took(body["connection_id"], ids)
                 self._check_names(body)
                 self._run.running[-1].unmarked.update(ids)
                 self._run.note(f"  sent {body['kind']} {ids}")
+            if self._run.people_plan.has_links:
+                self._run.people.got(request["PublishBatchRequestEntries"], self._run.sns.taken[before:])
 
     def _check_names(self, body: dict[str, Any]) -> None:
         """A message was sent; redrive_alerts looks nothing up, and neither does a sender that has spent its time."""
@@ -144,6 +147,8 @@ class AwsCalls:
         invocation = self._run.running[-1]
         for change in changes:
             self._run.note(f"  {change.table} {_brief(change.after)}")
+        self._run.reminders.wrote(changes, invocation.facts)
+        self._run.quiet_hours.wrote(changes)
         self._run.oracle.wrote(changes, invocation.reading)
         self._run.deadlines.wrote(changes, invocation.facts)
         self._run.contents.wrote(changes)

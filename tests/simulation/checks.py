@@ -100,6 +100,7 @@ class RunChecks:
 
     def check_end(self) -> None:
         self._run.oracle.check_alerts()
+        self._run.reminders.check_end()
         if not self._run.summaries.checked["calm"]:
             raise Violation("no summary was written in the calm")
         for connection_id in self._run.shops:

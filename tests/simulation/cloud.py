@@ -42,16 +42,22 @@ def transaction_conflict(actions: int, which: int) -> ClientError:
 
 
 class ObservedTables(MemoryDynamoDB):
-    """The template's tables, with callbacks for every transaction that puts rows and every update of an alert.
+    """The template's tables, with callbacks for every write of rows and every update of an alert or an order.
 
     Args:
         on_write: Gets what a transaction wrote.
         on_mark: Gets the id of an alert whose row was just updated, and its row.
+        on_own: Gets what an update of an order's row changed.
     """
 
-    def __init__(self, on_write: Callable[[list[Change]], None], on_mark: Callable[[str, Row], None]) -> None:
+    def __init__(
+        self,
+        on_write: Callable[[list[Change]], None],
+        on_mark: Callable[[str, Row], None],
+        on_own: Callable[[Change], None],
+    ) -> None:
         super().__init__()
-        self._on_write, self._on_mark = on_write, on_mark
+        self._on_write, self._on_mark, self._on_own = on_write, on_mark, on_own
         resources = load_template()["Resources"]
         for name, resource in TABLES.items():
             properties = resources[resource]["Properties"]
@@ -88,6 +94,15 @@ class ObservedTables(MemoryDynamoDB):
             self._on_mark(alert_id, self.row(ALERTS, connection_id, alert_id) or {})
         return answer
 
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        table = request["TableName"]
+        key = self._tables[table].key_of(request["Key"])
+        before = self.row(table, *key)
+        answer = super().update_item(**request)
+        if table == ORDERS:
+            self._on_own(Change(ORDERS, before, self.row(ORDERS, *key) or {}))
+        return answer
+
 
 class ParameterStore:
     """SSM with a secret for the organisation and one for each shop."""
@@ -100,7 +115,13 @@ class ParameterStore:
         self.values: dict[str, str] = {}
 
     def get_parameter(self, **request: Any) -> dict[str, Any]:
+        if request["Name"] not in self.values:
+            raise self.exceptions.ParameterNotFound({"Error": {"Code": "ParameterNotFound"}}, "GetParameter")
         return {"Parameter": {"Value": self.values[request["Name"]]}}
+
+    def get_parameters(self, **request: Any) -> dict[str, Any]:
+        found = {name: self.values[name] for name in request["Names"] if name in self.values}
+        return {"Parameters": [{"Name": name, "Value": value} for name, value in found.items()]}
 
     def describe_parameters(self, **request: Any) -> dict[str, Any]:
         [path] = request["ParameterFilters"]

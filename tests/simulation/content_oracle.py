@@ -40,6 +40,7 @@ class ContentOracle:
     known: Known
     stock: Stock
     seconds: Callable[[], float]
+    _written_at: dict[str, float] = field(default_factory=dict)
     _served: defaultdict[Subject, defaultdict[Version, list[Contents]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
@@ -65,6 +66,8 @@ class ContentOracle:
     def wrote(self, changes: Iterable[Change]) -> None:
         """A transaction was committed."""
         for change in changes:
+            if change.table == ALERTS:
+                self._written_at[change.after["alert_id"]] = self.seconds()
             if change.table == ORDERS and "extract" in change.after:
                 self._check_row(change.after)
             if change.table == ALERTS and change.after.get("order_id"):
@@ -94,19 +97,22 @@ class ContentOracle:
 
     # What is sent
 
-    def took(self, body: Mapping[str, Any]) -> None:
-        """SNS accepted a message."""
+    def took(self, body: Mapping[str, Any], alert_ids: Iterable[str]) -> None:
+        """SNS accepted a message about these alerts: one that was held shows the stock as it was written."""
         shop = body["connection_id"]
+        rows = [self.known.tables.row(ALERTS, shop, each) or {} for each in alert_ids]
+        held = [self._written_at[row["alert_id"]] for row in rows if "deliver_after" in row]
+        since = min(held, default=self.seconds())
         is_whole = body["enrichment"]["complete"] and shop not in self.stock.late_shops
         if body.get("order"):
             self._check_sent_lines(body)
             for line in body["order"]["line_items"]:
-                self._check_count(shop, line, is_whole=is_whole)
+                self._check_count(shop, line, since, is_whole=is_whole)
         digest = body.get("digest") or {}
         if digest:
             self._check_digest(shop, digest)
         for product in digest.get("products", ()):
-            self._check_product(shop, product)
+            self._check_product(shop, product, since)
 
     def _check_sent_lines(self, body: Mapping[str, Any]) -> None:
         """What is outstanding is sent as it was written."""
@@ -120,15 +126,15 @@ class ContentOracle:
         order: dict[str, Any] = json.loads(row["alert"])["order"]
         return order
 
-    def _check_product(self, shop: str, product: Mapping[str, Any]) -> None:
-        self._check_count(shop, product, is_whole=False)
+    def _check_product(self, shop: str, product: Mapping[str, Any], since: float) -> None:
+        self._check_count(shop, product, since, is_whole=False)
         on_hand, outstanding = as_units(product.get("on_hand")), as_units(product.get("outstanding"))
         is_known = product.get("product_id") != KIT and on_hand is not None and outstanding is not None
         short = max((outstanding or 0) - max(on_hand or 0, 0), 0) if is_known else 0
         expect(f"what is short of {_key(product)}", as_units(product.get("short")), short or None)
 
-    def _check_count(self, shop: str, line: Mapping[str, Any], *, is_whole: bool) -> None:
-        visible, reported = self.stock.counts(shop, _key(line), self.seconds()), as_units(line.get("on_hand"))
+    def _check_count(self, shop: str, line: Mapping[str, Any], since: float, *, is_whole: bool) -> None:
+        visible, reported = self.stock.counts(shop, _key(line), since), as_units(line.get("on_hand"))
         if reported is None and not (is_whole and None not in visible):
             return
         if reported not in visible:
@@ -155,7 +161,7 @@ class ContentOracle:
     def check_stock(self, connection_id: str, products: Iterable[Mapping[str, Any]]) -> None:
         """The stock of the products of a shop in a summary."""
         for product in products:
-            self._check_product(connection_id, product)
+            self._check_product(connection_id, product, self.seconds())
 
     def check_backorders(self, connection_id: str, products: Iterable[Mapping[str, Any]]) -> None:
         """The products of a shop in a summary, whose tables have not changed since it was begun."""

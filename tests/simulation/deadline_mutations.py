@@ -1,5 +1,6 @@
 """Rules about deadlines (rule 19) and dates (rule 21) broken on purpose, one at a time."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -21,19 +22,19 @@ _deadlines = DeadlineRules.deadlines
 _complete_until: Any = vars(SyncSchedule)["complete_until"].fget
 
 
-def _change_rules(patch: pytest.MonkeyPatch, **changes: Any) -> None:
+def change_rules(patch: pytest.MonkeyPatch, change: Callable[[DeadlineRules], DeadlineRules]) -> None:
     """Change the rules of every shop."""
-    patch.setattr(DeadlineRules, "of", lambda *settings, **stack: replace(_of(*settings, **stack), **changes))
+    patch.setattr(DeadlineRules, "of", lambda *settings, **stack: change(_of(*settings, **stack)))
 
 
 @mutation
 def no_holidays(patch: pytest.MonkeyPatch) -> None:
-    _change_rules(patch, holidays=frozenset())
+    change_rules(patch, lambda rules: replace(rules, holidays=frozenset()))
 
 
 @mutation
 def days_end_at_midnight_utc(patch: pytest.MonkeyPatch) -> None:
-    _change_rules(patch, zone=ZoneInfo("UTC"))
+    change_rules(patch, lambda rules: replace(rules, zone=ZoneInfo("UTC")))
 
 
 @mutation

@@ -11,7 +11,8 @@ each poll, and which orders each poll read again by id. It checks
 - **every poll that ended normally**: it reported the values that cannot be read, and each open order that did not
   change meanwhile, and whose deadline had passed by the reported last sync end, was alerted.
 
-Excused: an order whose row differs from what is visible (the other oracle checks that); one whose version went back
+Excused: an order whose row differs from what is visible (the other oracle checks that); one that moved past the pages
+of orders that were read by their ids, where they showed an older copy only; one whose version went back
 with the vendor's clock (rule 3) or lies in its future, where it is unknown which of two records is newer; and every
 first sight where the baseline is capped.
 """
@@ -74,9 +75,11 @@ class PollFacts:
         watermark: The last sync end by the API's report; None: it reported none.
         began: The shop's count of changes at that report.
         requested_at: When it was requested, by our clock, in milliseconds; the same for its retries.
+        started: Seconds on the axis when it began.
         shown: Every copy of each order that was served to it.
         unreadable: The fields with a value that cannot be read, in orders of the lists that were served to it.
         read_again: Orders that were asked for by their ids, as they could be seen then.
+        versions_by_id: The versions of each of these that were served.
         look: What it learned about stock.
         is_spoilt: Whether it lost a transaction, was refused, or did not come to its end.
         is_finished: Whether it ended normally.
@@ -87,12 +90,18 @@ class PollFacts:
     watermark: datetime | None = None
     began: int = 0
     requested_at: int = 0
+    started: float = 0.0
     shown: defaultdict[str, set[Copy]] = field(default_factory=lambda: defaultdict(set))
     unreadable: set[str] = field(default_factory=set)
     read_again: dict[str, VisibleOrder] = field(default_factory=dict)
+    versions_by_id: defaultdict[str, set[str | None]] = field(default_factory=lambda: defaultdict(set))
     look: Look = field(default_factory=Look)
     is_spoilt: bool = False
     is_finished: bool = False
+
+    def missed(self, order_id: str, seen: VisibleOrder) -> bool:
+        """Whether what is visible of an order moved between two pages of those that were asked for by their ids."""
+        return order_id in self.versions_by_id and seen.version not in self.versions_by_id[order_id]
 
 
 @dataclass
@@ -162,6 +171,7 @@ class DeadlineOracle:
         visible, records = self.known.shops[facts.connection_id].orders, list(records)
         for record in records:
             facts.shown[key_of(record)].add(Copy.of(record))
+            facts.versions_by_id[key_of(record)].add(version_of(record))
         facts.read_again |= {key: visible[key] for key in map(key_of, records) if key in visible}
 
     def baseline_asked(self, connection_id: str) -> None:
@@ -190,15 +200,16 @@ class DeadlineOracle:
             self._note_problem(subject, row)
 
     def _check_row(self, subject: Subject, row: Row, facts: PollFacts) -> None:
-        ship_by, due, deadlines = moment_in(row, "ship_by"), _deadline(row, "due"), self._deadlines(row)
+        ship_by, due, deadlines = moment_in(row, "ship_by"), _next(row), self._deadlines(row)
         if ship_by not in self._ship_bys(subject):
             raise Violation(f"{subject} is stored with the ship-by {ship_by}, which was never served")
         if due and due not in deadlines:
             raise Violation(f"{subject}, {row['status']}, has the deadline {due}, not one of {deadlines}")
-        if not deadlines or due or _deadline(row, "passed") == deadlines[-1]:
+        is_late = bool(deadlines) and _deadline(row, "passed") == deadlines[-1] and "status_since" in row
+        if not deadlines or due or is_late:
             self._gone.discard(subject)
             return
-        # Only an order that Trackstar no longer has loses its deadline: until it returns, it cannot be late.
+        # Only an order that Trackstar no longer has loses its deadline, or its place in the backlog, until it returns.
         if subject[1] in facts.read_again:
             raise Violation(f"{subject} was read again and has no deadline any more: {row}")
         self._gone.add(subject)
@@ -214,7 +225,7 @@ class DeadlineOracle:
         calendar = self.calendar(subject[0])
         if is_known and deadline not in deadlines_of(calendar, seen.status, seen.ship_by, moment(row["since"])):
             raise Violation(f"{subject} was alerted {deadline}, though it could be seen as {seen}")
-        watermark = facts.watermark or self._ever_known.get(subject[0]) or _two_syncs_before(facts.date)
+        watermark = self.watermark(facts)
         if watermark is None or deadline[0] > watermark:
             raise Violation(f"{subject} was alerted {deadline} with data up to {watermark}")
         if self._was_past(subject, deadline):
@@ -225,6 +236,18 @@ class DeadlineOracle:
         self._alerted.add((subject, deadline))
         if deadline[1] in PROBLEM_KINDS:
             self._problems[subject] = deadline
+
+    def watermark(self, facts: PollFacts) -> datetime | None:
+        """Up to when the data of a poll are complete, at most."""
+        return facts.watermark or self._ever_known.get(facts.connection_id) or _two_syncs_before(facts.date)
+
+    def is_gone(self, subject: Subject) -> bool:
+        """Whether an order lost its deadline because Trackstar did not show it, and was not written again."""
+        return subject in self._gone
+
+    def watched_from(self, connection_id: str) -> datetime | None:
+        """The earliest moment at which the watch of a connection may have begun."""
+        return self._watched_from.get(connection_id)
 
     def _was_past(self, subject: Subject, deadline: Deadline) -> bool:
         """Whether the deadline was past when the watch began, and nothing allows its alert nevertheless."""
@@ -291,6 +314,8 @@ class DeadlineOracle:
             row = self.known.order(subject)
             if seen.since > facts.began or row is None or not seen.is_shown_by(row) or subject in self._gone:
                 continue
+            if facts.missed(order_id, seen):
+                continue
             passed = [each for each in self._deadlines(row) if since < each[0] <= facts.watermark]
             if passed and (subject, passed[-1]) not in self._alerted:
                 until = facts.watermark
@@ -304,6 +329,12 @@ class DeadlineOracle:
 def _two_syncs_before(moment: datetime | None) -> datetime | None:
     """The watermark of a shop whose sync end was never reported and is now invalid."""
     return moment - 2 * timedelta(hours=1) if moment else None
+
+
+def _next(row: Row) -> Deadline | None:
+    """The next deadline: `due_at` may be that of a reminder, which is earlier."""
+    at = row.get("deadline_at", row.get("due_at"))
+    return (moment(at), row["due_kind"]) if at and "due_kind" in row else None
 
 
 def _deadline(row: Row, name: str) -> Deadline | None:

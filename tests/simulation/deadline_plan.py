@@ -109,8 +109,6 @@ class DeadlinePlan:
             "DEADLINE_ALERTS": str(self.of_stack is not None).lower(),
             "LATE_WARNING_HOURS": str(stack.late_warning_hours),
             "STUCK_DAYS": str(stack.stuck_days),
-            "REMINDER_HOURS": "0",
-            "MAX_REMINDERS": "3",
         }
 
     def settings(self, connection_id: str) -> str | None:

@@ -39,13 +39,16 @@ class EventSources:
 
     def redrive(self) -> None:
         """The Scheduler starts redrive_alerts."""
-        self._run.invocations.invoke("redrive_alerts", {})
+        began = self._run.our_clock.now()
+        answer = self._run.invocations.invoke("redrive_alerts", {})
+        if self._run.is_calm and answer and not answer["unsent"]:
+            self._run.quiet_hours.released(began)
 
     def sum_up(self) -> None:
         """The Scheduler starts send_summary; Lambda tries three times."""
         self._asked_summaries += 1
         for _ in range(3):
-            self._run.summaries.begins()
+            self._run.summaries.begins(self._run.our_clock.now())
             answer = self._run.invocations.invoke("send_summary", {}, request=f"summary-{self._asked_summaries}")
             if answer is not None and not self._run.happens(self._run.plan.repeated_event):
                 return

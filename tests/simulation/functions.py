@@ -29,6 +29,7 @@ TIMEOUTS = {
     "publish_alerts": 300.0,
     "redrive_alerts": 300.0,
     "send_summary": 300.0,
+    "handle_action": 45.0,
 }
 """Seconds after which Lambda kills an invocation."""
 _first_page: Any = Progress.__init__
@@ -51,7 +52,6 @@ ENVIRONMENT = {
     "ALERT_EMAIL_EXPECTED": "true",
     "OPS_EMAIL_EXPECTED": "true",
     "SLACK_QUEUE_URL": "",
-    "ACTION_URL": "",
     "POWERTOOLS_METRICS_DISABLED": "true",
 }
 

@@ -4,6 +4,7 @@ Nothing runs at the same time and yet everything interleaves: whenever a process
 SQS, SNS, SSM), something else may happen first, another invocation to its end included.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ MAX_MEANWHILE = 500
 """Times that something happens during a call: a shop that changes at each of our requests outgrows pages of two."""
 STOP_BEFORE = 30.0
 """Seconds before its end at which a poll leaves the rest to another one."""
+MEANWHILE_OF_PEOPLE = 0.3
+"""The chance that something happens during a call of a person's request."""
 LEASE_DURATION = 240.0
 """Seconds for which a lease lasts, but for the time that a process needs to take it."""
 
@@ -55,6 +58,7 @@ class Invocation:
         has_asked: Whether it has asked for a page of a window.
         got_further: Whether it got a page of a window, or learned that the page or its filter is refused, or too large.
         asks_for_another: Whether it has asked for another poll, which continues.
+        is_of_person: Whether a person waits for it.
     """
 
     function: str
@@ -76,6 +80,7 @@ class Invocation:
     has_asked: bool = False
     got_further: bool = False
     asks_for_another: bool = False
+    is_of_person: bool = False
     function_name: str = "function"
     memory_limit_in_mb: int = 256
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
@@ -96,7 +101,7 @@ class Invocations:
         """One outgoing call of the process that runs: it takes time, and the process may end before it or after it."""
         invocation = self._run.running[-1]
         self._may_die(invocation, f"before {what}")
-        if self._run.happens(self._run.plan.meanwhile):
+        if self._run.happens(MEANWHILE_OF_PEOPLE if invocation.is_of_person else self._run.plan.meanwhile):
             self._meanwhile(invocation)
         self._run.time.spend(seconds * self._run.chance.uniform(0.5, 1.5))
         self._may_run_out(invocation, f"in {what}")
@@ -132,6 +137,7 @@ class Invocations:
                 self._run.event_sources.publish_pending,
                 self._run.event_sources.redrive,
             ]
+            happenings += [self._run.people.act] * (1 + 2 * invocation.is_of_person) * bool(self._run.people_plan.acts)
         self._run.chance.choice(happenings)()
 
     def invoke(
@@ -166,6 +172,8 @@ class Invocations:
         )
         invocation.aws_request_id = request
         invocation.facts.connection_id = connection_id
+        invocation.facts.started = self._run.time.seconds
+        invocation.is_of_person = function == "handle_action"
         if function == "poll_orders":
             invocation.facts.requested_at = int(event["Records"][0]["attributes"]["SentTimestamp"])
         module = handler_module(function, copy)
@@ -189,6 +197,7 @@ class Invocations:
             invocation.facts.is_finished = True
             self._run.deadlines.finished(invocation.facts)
             self._run.summaries.finished(invocation.facts)
+            self._run.reminders.finished(invocation.facts)
             self._check_restocks(invocation)
             return answer
         finally:
@@ -197,6 +206,20 @@ class Invocations:
             self.count_unmarked(invocation)
             self._run.worked += self._run.time.seconds - began
         return None
+
+    def by_hand(self, what: str, request: Callable[[], None]) -> None:
+        """A command of a person, who may give it up."""
+        invocation = Invocation(what, 0, math.inf, lambda: self._run.time.seconds, is_of_person=True)
+        self._run.note(f"{what} begins")
+        self._run.running.append(invocation)
+        try:
+            request()
+        except Killed:
+            self._run.note(f"{what} is given up")
+        except EXPECTED as error:
+            self._run.note(f"{what} fails: {type(error).__name__}")
+        finally:
+            self._run.running.pop()
 
     @staticmethod
     def _check_leases(invocation: Invocation) -> None:

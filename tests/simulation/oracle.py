@@ -40,6 +40,7 @@ from tests.simulation.deadline_calendar import DEADLINE_KINDS
 from tests.simulation.deadline_oracle import DeadlineOracle, PollFacts
 from tests.simulation.facts import Subject, Violation, created_of, date_of, moment, status_of, subject_of, version_of
 from tests.simulation.plan import WATCHED
+from tests.simulation.reminder_oracle import REMINDER
 from tests.simulation.restock_oracle import RESTOCKED
 from tests.simulation.visible import Known, Reading
 from tests.simulation.window_oracle import MAX_ATTEMPTS, WindowOracle
@@ -330,7 +331,7 @@ class Oracle:
 
 def _is_about_status(row: Row) -> bool:
     """Whether an alert is about the status of an order."""
-    return bool(row.get("order_id")) and row["kind"] not in {*DEADLINE_KINDS, RESTOCKED}
+    return bool(row.get("order_id")) and row["kind"] not in {*DEADLINE_KINDS, RESTOCKED, REMINDER}
 
 
 def _is_resolved(row: Row) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from orderwatch_local.simulator import Shop
 from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
-from tests.simulation import deadline_plan
+from tests.simulation import deadline_plan, people_plan
 from tests.simulation.activity import ShopActivity
 from tests.simulation.aws_calls import AwsCalls
 from tests.simulation.checks import RunChecks
@@ -25,8 +25,11 @@ from tests.simulation.large_orders import LargeOrders
 from tests.simulation.older_copies import OlderCopyOracle
 from tests.simulation.oracle import Oracle
 from tests.simulation.page_tokens import PageTokenFaults
+from tests.simulation.people import ACTION_KEY, People
 from tests.simulation.plan import SPELLINGS, STATUSES, TICK, Plan, ShopPlan, drawn
 from tests.simulation.problems import PROBLEMS, lose_products
+from tests.simulation.quiet_hours_oracle import QuietHoursOracle
+from tests.simulation.reminder_oracle import ReminderOracle
 from tests.simulation.restock_oracle import RestockOracle
 from tests.simulation.shipments import Shipments
 from tests.simulation.stock import Stock
@@ -69,6 +72,7 @@ class SimulatedRun:
     def __init__(self, plan: Plan) -> None:
         self.plan, self.chance = plan, plan.chance
         self.promises = deadline_plan.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
+        self.people_plan = people_plan.drawn(plan.seed, self.promises, [shop.connection_id for shop in plan.shops])
         self.habits = random.Random(f"habits:{plan.seed}")
         self.sync_times = SyncTimes.drawn(plan.seed, [shop.connection_id for shop in plan.shops])
         late = {shop.connection_id: bool(shop.first_sync_after) for shop in plan.shops}
@@ -83,14 +87,23 @@ class SimulatedRun:
         self.is_calm = False
         self.latency = plan.latency
         self.activity, self.aws_calls, self.invocations = ShopActivity(self), AwsCalls(self), Invocations(self)
-        self.event_sources, self.checks = EventSources(self), RunChecks(self)
-        self.tables = ObservedTables(self.aws_calls.wrote, self.aws_calls.updated)
+        self.event_sources, self.checks, self.people = EventSources(self), RunChecks(self), People(self)
+        self.tables = ObservedTables(self.aws_calls.wrote, self.aws_calls.updated, self.people.changed)
         self.visible = {shop.connection_id: VisibleShop(shop.said_frequency) for shop in plan.shops}
         self.known = known = Known(self.tables, self.visible)
         self.deadlines = DeadlineOracle(known, self.promises.calendar, plan.baseline_days > 0)
         self.older_copies = OlderCopyOracle(known)
         self.contents = ContentOracle(known, self.stock, lambda: self.time.seconds)
         self.restocks = RestockOracle(known, self.stock.is_watched)
+        self.reminders = ReminderOracle(
+            known,
+            self.deadlines,
+            self.people_plan.hours,
+            self.people_plan.max_reminders,
+            lambda: self.time.seconds,
+            self.our_clock.now,
+        )
+        self.quiet_hours = QuietHoursOracle(known, self.people_plan.quiet_times.get, self.our_clock.now)
         self.summaries = SummaryOracle(known, self.deadlines, self.contents)
         self.oracle = Oracle(known, plan.notify_recovered, plan.baseline_days, self.deadlines)
         self.queue = FifoQueue(
@@ -101,6 +114,8 @@ class SimulatedRun:
         self.alerts_written: Counter[str] = Counter()
         self.sns, self.parameters = RecordingSns(), ParameterStore()
         self.parameters.values[f"{PREFIX}/trackstar/api-key"] = API_KEY
+        if self.people_plan.has_links:
+            self.parameters.values[ACTION_KEY] = self.people_plan.key
         self.shops = {each.connection_id: self._opened(each) for each in plan.shops}
         self.trackstar: SimulatedTrackstar = SimulatedTrackstar(
             API_KEY,
@@ -134,7 +149,7 @@ class SimulatedRun:
         shop.quirks.no_sync_time = self.promises.no_sync_time
         parameters = f"{PREFIX}/connections/{plan.connection_id}"
         self.parameters.values[f"{parameters}/access-token"] = shop.access_token
-        settings = self.promises.settings(plan.connection_id)
+        settings = self.people_plan.in_settings(plan.connection_id, self.promises.settings(plan.connection_id))
         if settings := self.warehouses.in_settings(plan.connection_id, settings):
             self.parameters.values[f"{parameters}/settings"] = settings
         return shop
@@ -149,6 +164,7 @@ class SimulatedRun:
             "DIGEST_THRESHOLD": str(self.plan.digest_threshold),
             "RESTOCK_ALERTS": str(self.stock.is_watched).lower(),
             **self.promises.environment,
+            **self.people_plan.environment,
         }
 
     def happens(self, chance: float) -> bool:
@@ -168,8 +184,10 @@ class SimulatedRun:
         began = self.time.seconds
         self.time.play(self.time.seconds + active)
         self.checks.check_delays(began)
+        self.people.play_days()
         self._calm_down()
         self._settle()
+        self.people.end()
         self.checks.check_end()
 
     def _begin(self) -> None:
@@ -214,6 +232,7 @@ class SimulatedRun:
             self.page_tokens.schedule(shop, active)
             self.stock.schedule(self, shop, active)
             self.large_orders.schedule(self, shop, active)
+        self.people.schedule(active)
 
     def _every(self, seconds: float, until: float, happens: Callable[[], None]) -> None:
         start = self.time.seconds

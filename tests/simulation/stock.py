@@ -161,11 +161,11 @@ class Stock:
     # What messages may show
 
     def counts(self, connection_id: str, key: Key, at: float) -> set[Units]:
-        """What a message that is sent at a moment may show of a product; None: its stock is unknown."""
+        """What a message may show of a product, looked up at a moment or later; None: its stock is unknown."""
         return {stock_of(key, counts) for counts in self.states(connection_id, at)} or {None}
 
     def states(self, connection_id: str, at: float) -> list[dict[str, Units]]:
-        """The stock that the API has shown shortly before a moment."""
+        """The stock that the API has shown shortly before a moment, and since."""
         shown = self._shown[connection_id]
         recent = [counts for begins, counts in shown if begins > at - VISIBLE_FOR]
         return [counts for begins, counts in shown if begins <= at - VISIBLE_FOR][-1:] + recent

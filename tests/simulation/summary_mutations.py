@@ -58,6 +58,11 @@ def money_is_summed_across_currencies(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutation
+def snoozed_orders_counted_as_taken(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SummaryRow, "is_snoozed", False)
+
+
+@mutation
 def half_of_the_backlog_not_stored(patch: pytest.MonkeyPatch) -> None:
     def put(self: SummaryStore, prepared: PreparedSummary) -> bool:
         stored = decode(prepared.snapshot or "")

@@ -9,8 +9,9 @@ It asks nothing of the product but the format in which a row stores the backlog,
   as not visible if and only if its row is blocked, refused, stale, failing or in its baseline;
 - **one of the calm**: the backlog is what is visible as waiting, with lateness by the oracle's own calendar.
 
-Excused: an order whose row differs from what is visible (the other oracles check that), and one whose deadline lies
-between the last sync end that a poll knew and the moment at which the watch began.
+Excused: an order whose row differs from what is visible (the other oracles check that), one whose deadline lies
+between the last sync end that a poll knew and the moment at which the watch began, and one that Trackstar did not show
+for a while and then as before.
 """
 
 import base64
@@ -29,7 +30,7 @@ from tests.simulation.content_oracle import ContentOracle
 from tests.simulation.deadline_calendar import OPEN, PROBLEM_KINDS, deadlines_of
 from tests.simulation.deadline_oracle import DeadlineOracle, PollFacts
 from tests.simulation.facts import Violation, expect, moment
-from tests.simulation.visible import Known, VisibleOrder
+from tests.simulation.visible import BEFORE_ALL, Known, VisibleOrder
 
 WATCHED_AND_OPEN = frozenset({"exception", "backordered"})
 NOT_VISIBLE = frozenset({"blocked", "unauthorized", "stale", "poll_failing"})
@@ -62,13 +63,14 @@ class SummaryOracle:
     checked: Counter[str] = field(default_factory=Counter)
     touched: int = 0
     _began: int = 0
+    _began_at: datetime = BEFORE_ALL
     _watermarks: dict[str, datetime] = field(default_factory=dict)
     _before: Backlog | None = None
     _ids: set[str] = field(default_factory=set)
 
-    def begins(self) -> None:
-        """send_summary begins."""
-        self._began = self.touched
+    def begins(self, now: datetime) -> None:
+        """send_summary begins, at this time by our clock."""
+        self._began, self._began_at = self.touched, now
 
     def finished(self, facts: PollFacts) -> None:
         """A poll ended."""
@@ -100,11 +102,13 @@ class SummaryOracle:
 
     def _check_total(self, daily: Mapping[str, Any], reported: Mapping[str, Any]) -> None:
         total = daily["total"]
-        for name in ("needs_attention", "late", "at_risk", "without_value"):
+        for name in ("needs_attention", "late", "at_risk", "without_value", "taken", "snoozed"):
             expect(f"the total of {name}", total[name], sum(shop[name] for shop in reported.values()))
-        amounts = Counter[str]()
+        amounts, owners = Counter[str](), Counter[str]()
         for shop in reported.values():
             amounts.update(shop["value_by_currency"])
+            owners.update(shop["by_owner"])
+        expect("who has how many", total["by_owner"], dict(owners))
         expect("the total value", total["value_by_currency"], dict(amounts))
         expect("the number of shops", daily["watched_shops"], len(self.known.shops))
 
@@ -128,9 +132,8 @@ class SummaryOracle:
         expect(f"{connection_id} as not visible", bool(shop.get("not_visible")), _is_not_visible(state, now))
         waiting = {order_id: row for order_id, row in rows.items() if "status_since" in row}
         expect(f"the backlog of {connection_id}", set(waited), set(waiting))
-        at_risk = sum(
-            _is(row, "order.at_risk") and "due_at" in row and order_id not in waiting for order_id, row in rows.items()
-        )
+        others = [row for row in rows.values() if "status_since" not in row]
+        at_risk = sum(_is(row, "order.at_risk") and "due_kind" in row for row in others)
         expect(f"at risk in {connection_id}", shop.get("at_risk", 0), at_risk)
         if not shop:
             expect(f"{connection_id} without any figure", bool(waiting), False)
@@ -142,6 +145,10 @@ class SummaryOracle:
         expect(f"reasons of {connection_id}", shop["by_reason"], dict(Counter(map(_reason, backlog))))
         expect(f"ages of {connection_id}", +Counter(shop["ages"]), ages)
         expect(f"value in {connection_id}", (shop["value_by_currency"], shop["without_value"]), _values(backlog))
+        found = (shop["taken"], shop["snoozed"], shop["by_owner"])
+        expected = [_owners(backlog, at) for at in (self._began_at, now)]
+        if found not in expected:
+            raise Violation(f"who has the orders of {connection_id}: reported {found}, expected {expected[0]}")
         self._check_median(connection_id, shop, rows, waiting)
         self.contents.check_backorders(connection_id, shop.get("products", ()))
 
@@ -163,7 +170,10 @@ class SummaryOracle:
         orders = self.known.shops[connection_id].orders
         for order_id, seen in orders.items():
             row = self.known.order((connection_id, order_id))
-            is_waiting = self._is_waiting(connection_id, row, seen) if row and seen.is_shown_by(row) else None
+            is_known = (
+                row is not None and seen.is_shown_by(row) and not self.deadlines.is_gone((connection_id, order_id))
+            )
+            is_waiting = self._is_waiting(connection_id, row, seen) if row and is_known else None
             must |= {order_id} if is_waiting else set()
             may |= {order_id} if is_waiting is None else set()
         if missing := must - reported:
@@ -210,6 +220,14 @@ def _is_not_visible(state: Row, now: datetime) -> bool:
 
 def _is(row: Row, kind: str) -> bool:
     return row["status"] in OPEN and row.get("passed_kind") == kind
+
+
+def _owners(rows: Iterable[Row], now: datetime) -> tuple[int, int, dict[str, int]]:
+    """How many orders are taken, how many are snoozed, and how many each owner has of the first."""
+    found = [row["ownership"] for row in rows if "ownership" in row]
+    snoozed = [each for each in found if "snoozed_until" in each and now < moment(each["snoozed_until"])]
+    owners = Counter(each["owner"] for each in found if "owner" in each and each not in snoozed)
+    return owners.total(), len(snoozed), dict(owners)
 
 
 def _reason(row: Row) -> str:

@@ -26,7 +26,7 @@ def test_no_rule_is_broken_whatever_fails(first: int) -> None:
 
 def test_a_seed_has_the_same_trace_in_every_process() -> None:
     program = f"from tests.simulation.run import run\nfor seed in {REPEATED_SEEDS}: print(run(seed).digest)"
-    paths = f"{ROOT}:{ROOT}/layers/orderwatch/python:{ROOT}/local"
+    paths = f"{ROOT}:{ROOT}/layers/orderwatch/python:{ROOT}/local:{ROOT}/cli"
     environment = {"PYTHONHASHSEED": "1", "PYTHONPATH": paths}  # sets have another order than here
     command = [sys.executable, "-c", program]
     printed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
@@ -76,4 +76,11 @@ EVENTS = (
     "sync products of",
     "GET /cart/warehouses",
     "answered 501",
+    "sent order.reminder",
+    *(f"orderwatch {command} begins" for command in ("take", "snooze", "release")),
+    *(f"answers POST with {status}" for status in (200, 404, 409, 410)),
+    "answers HEAD with 200",
+    "a scanner follows a link",
+    "the key of the links is replaced",
+    "handle_action/1 begins",
 )

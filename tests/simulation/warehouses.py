@@ -47,7 +47,7 @@ class Warehouses:
     def took(self, body: Mapping[str, Any], shop: Shop, *, is_looked_up: bool) -> None:
         """SNS accepted a message: each name is right, and none is missing that the settings have.
 
-        A sender that has no time to read the settings may use Trackstar's name instead.
+        A sender that could not read the settings shows Trackstar's name.
 
         Args:
             body: The message.
@@ -58,10 +58,10 @@ class Warehouses:
             return
         listed = [] if shop.connection_id in self.without_list else shop.warehouses
         settings = self.settings.get(shop.connection_id, {})
-        names, ids, reported = {each["id"]: each["name"] for each in listed}, _ids_in(order), order["warehouses"]
-        known = names | settings
-        wrong = {each: name for each, name in reported.items() if each not in ids or known.get(each) != name}
-        if wrong and (is_looked_up or not wrong.items() <= names.items() or not wrong.keys() <= ids):
+        of_vendor, ids, reported = {each["id"]: each["name"] for each in listed}, _ids_in(order), order["warehouses"]
+        known = of_vendor | settings
+        right = known.items() if is_looked_up else known.items() | of_vendor.items()
+        if any(each not in ids or (each, name) not in right for each, name in reported.items()):
             raise Violation(f"{shop.connection_id}: the warehouses {ids} are named {reported}, and are {known}")
         if is_looked_up and not settings.keys() & ids <= reported.keys():
             raise Violation(f"{shop.connection_id}: the settings name {settings}, the alert only {reported}")

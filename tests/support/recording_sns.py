@@ -74,9 +74,10 @@ class RecordingSns:
 
 
 def alert_ids_in(body: dict[str, Any]) -> list[str]:
-    """The ids of the alerts in one message."""
-    digest = body.get("digest")
-    merged = [each["alert_id"] for each in body.get("merged", ())]
-    if digest:
-        return [each for order in digest["orders"] for each in (order["alert_id"], *order["merged"])]
-    return [body["alert_id"], *merged]
+    """The ids of the alerts in one message.
+
+    A held alert that is sent as a recovery has its own id, and its own kind in `merged`.
+    """
+    if digest := body.get("digest"):
+        return [each for order in digest["orders"] for each in dict.fromkeys((order["alert_id"], *order["merged"]))]
+    return list(dict.fromkeys([body["alert_id"], *(each["alert_id"] for each in body.get("merged", ()))]))
