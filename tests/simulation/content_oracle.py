@@ -98,11 +98,11 @@ class ContentOracle:
     # What is sent
 
     def took(self, body: Mapping[str, Any], alert_ids: Iterable[str]) -> None:
-        """SNS accepted a message about these alerts: one that was held shows the stock as it was written."""
+        """SNS accepted a message: stock that is back, and of alerts that were held, is as it was when that was written."""
         shop = body["connection_id"]
         rows = [self.known.tables.row(ALERTS, shop, each) or {} for each in alert_ids]
-        held = [self._written_at[row["alert_id"]] for row in rows if "deliver_after" in row]
-        since = min(held, default=self.seconds())
+        older = [each for each in rows if "deliver_after" in each or each.get("kind") == "order.restocked"]
+        since = min((self._written_at[each["alert_id"]] for each in older), default=self.seconds())
         is_whole = body["enrichment"]["complete"] and shop not in self.stock.late_shops
         if body.get("order"):
             self._check_sent_lines(body)

@@ -314,7 +314,8 @@ class DeadlineOracle:
             row = self.known.order(subject)
             if seen.since > facts.began or row is None or not seen.is_shown_by(row) or subject in self._gone:
                 continue
-            if facts.missed(order_id, seen):
+            # A restocked order is read again after the deadlines: what that shows is due at the next poll.
+            if facts.missed(order_id, seen) or order_id in facts.look.covered:
                 continue
             passed = [each for each in self._deadlines(row) if since < each[0] <= facts.watermark]
             if passed and (subject, passed[-1]) not in self._alerted:

@@ -175,7 +175,7 @@ class ReminderOracle:
                 raise Violation(f"{subject} needs no attention and is {how} with {sorted(left)}: {row}")
             return
         after = self._check_owner(subject, row, owed.owner if owed else Owner(), facts)
-        is_due = bool(DEADLINE_KINDS & {each["kind"] for each in alerts})
+        is_due = bool(DEADLINE_KINDS & {each["kind"] for each in alerts}) or _has_expired(change)
         found = self._check_reminder(subject, row, owed, after, facts, reminder=reminder, is_due=is_due)
         is_kept = owed is not None and owed.at == found.at
         self._owed[subject] = replace(found, since=owed.since) if owed and is_kept else found
@@ -301,6 +301,12 @@ class ReminderOracle:
         for connection_id in self.known.shops:
             for order_id, row in self.known.orders(connection_id).items():
                 expect(f"who has {order_id}", Owner.of(row), self.owner((connection_id, order_id)) or Owner())
+
+
+def _has_expired(change: Change) -> bool:
+    """Whether a deadline passed; it has no new alert if the ship-by went away and came back."""
+    before, after = (each.get("deadline_alert_id") for each in (change.before or {}, change.after))
+    return after is not None and after != before
 
 
 def _needs_attention(row: Row) -> bool:
