@@ -126,6 +126,7 @@ class StoredOrder:
         status_alert_id: The id of the alert about this status; None if there was none (baseline, unwatched status).
         ship_by: The ship-by date.
         deadline_state: The order's next deadline and reminder, and the latest deadline that passed.
+        deadline_rules: The fingerprint of the rules that gave this state; None: it must be evaluated again.
         extract: The encoded `Extract`; None if the order neither needs attention nor is at risk.
         older_copy: The older copy that the last readings showed instead, if any.
         restocked_at: For a backordered order: the end of the products' sync that showed everything in stock, as alerted
@@ -143,6 +144,7 @@ class StoredOrder:
     status_alert_id: str | None = None
     ship_by: datetime | None = None
     deadline_state: DeadlineState = NO_DEADLINE
+    deadline_rules: str | None = None
     extract: str | None = None
     older_copy: OlderCopy | None = None
     restocked_at: datetime | None = None
@@ -159,9 +161,9 @@ class StoredOrder:
         return replace(self, older_copy=OlderCopy(status, readings, reading))
 
     def without_attention(self) -> Self:
-        """The row of an order that Trackstar no longer has."""
+        """The row of an order that Trackstar no longer has; if it returns, its deadlines are evaluated again."""
         state = self.deadline_state._replace(due=None, reminder_at=None)
-        return replace(self, needs_attention=False, deadline_state=state, ownership=None)
+        return replace(self, needs_attention=False, deadline_state=state, deadline_rules=None, ownership=None)
 
     def with_ownership(self, ownership: Ownership | None, rules: DeadlineRules | None, *, at: datetime) -> Self:
         """The row after somebody took, snoozed or released the order: its reminders are counted from then.

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple, Self
 from zoneinfo import ZoneInfo
 
@@ -37,7 +38,7 @@ class Deadline(NamedTuple):
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DeadlineRules:
     """When an order of one shop is at risk, late or stuck.
 
@@ -83,7 +84,7 @@ class DeadlineRules:
             max_reminders=max_reminders,
         )
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Equal for rules that give the same deadlines. It contains business days and reminders only if they are used.
 

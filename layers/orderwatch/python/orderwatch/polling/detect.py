@@ -209,6 +209,8 @@ def detect(
         reason = Reason.SAME_STATUS if order.status == stored.status else Reason.STATUS_CHANGED
     if reason is Reason.STALE:
         return _without_older_copy(order, stored, observation) or reason
+    if reason is Reason.UNCHANGED and stored and is_settled(order, stored, observation=observation, policy=policy):
+        return reason
     evaluation = Evaluation(order, stored, reason, observation, policy)
     change = evaluation.deadline_change()
     if reason is Reason.UNCHANGED and stored and evaluation.leaves(stored, change):
@@ -228,6 +230,25 @@ def reason_for(order: Order, stored: StoredOrder | None, *, observation: Observa
         return Reason.STATUS_CHANGED
     same_version = version == stored.version or version.clock is VersionClock.OBSERVED
     return Reason.UNCHANGED if same_version and order.raw_status == stored.raw_status else Reason.SAME_STATUS
+
+
+def is_settled(order: Order, stored: StoredOrder, *, observation: Observation, policy: Policy) -> bool:
+    """Whether an unchanged version would leave its row as it is, so that it need not be evaluated again.
+
+    Without a watermark, deadlines depend only on the rules of the shop, the ship-by, and the status and its begin. If
+    the row was written by the same rules, its deadlines are those that an evaluation would give. What else can change a
+    row (reminders, stock, older copies, a change of the watched statuses) is evaluated.
+    """
+    return (
+        stored.deadline_rules is not None
+        and stored.deadline_rules == policy.deadline_rules
+        and order.latest_ship_date == stored.ship_by
+        and observation.watermark is None
+        and observation.restock is None
+        and stored.older_copy is None
+        and not stored.needs_attention
+        and not policy.watches(order.status)
+    )
 
 
 def _without_older_copy(order: Order, stored: StoredOrder | None, observation: Observation) -> OrderWrite | None:
@@ -375,6 +396,7 @@ class Evaluation(NamedTuple):
             status_alert_id=same.status_alert_id if same else alert.alert_id if alert and is_watched else None,
             ship_by=order.latest_ship_date,
             deadline_state=deadline_state,
+            deadline_rules=self.policy.deadline_rules,
             extract=Extract.of(order.details).to_json() if is_listed else None,
             restocked_at=restocked_at,
             ownership=self.ownership if needs_attention else None,

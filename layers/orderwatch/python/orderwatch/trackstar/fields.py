@@ -8,8 +8,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from operator import methodcaller
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -28,7 +29,14 @@ from orderwatch.model import Model
 from orderwatch.privacy import mask_contacts, mask_number, strip_private
 from orderwatch.sanitize import one_line, replace_surrogates, unescape_html
 from orderwatch.trackstar.numbers import read_number
-from orderwatch.trackstar.values import day_or_moment, in_utc, is_plausible, read_date
+from orderwatch.trackstar.values import (
+    EARLIEST,
+    SURELY_PLAUSIBLE_UNTIL,
+    day_or_moment,
+    in_utc,
+    is_plausible,
+    read_date,
+)
 
 MAX_TEXT_LENGTH = 2048
 """Maximum characters of a text, so that every record fits into a DynamoDB row (400 KB)."""
@@ -98,6 +106,18 @@ class Otherwise:
             if isinstance(info.context, UnreadableValues):
                 info.context.add(str(info.field_name), info.data.get("id"))
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class _PlainUtc:
+    """Annotation: a date in UTC whose year is plausible beyond doubt is read by compiled code; nearly all are."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Try the compiled schema first (pydantic calls this)."""
+        plain = core_schema.datetime_schema(tz_constraint=0, ge=EARLIEST, lt=SURELY_PLAUSIBLE_UNTIL)
+        # With Python's own UTC, two dates compare forty times as fast as with pydantic's.
+        in_utc = core_schema.no_info_after_validator_function(methodcaller("replace", tzinfo=UTC), plain)
+        return core_schema.union_schema([in_utc, handler(source)], mode="left_to_right")
 
 
 def _date(in_utc: Callable[[datetime], datetime]) -> tuple[AfterValidator, Otherwise]:
@@ -180,10 +200,10 @@ Sku = Annotated[Annotated[Id, AfterValidator(lambda text: one_line(text, MAX_SKU
 Number = Annotated[_AnyNumber | None, NoneIfMalformed()]
 Currency = Annotated[_CurrencyCode | None, NoneIfMalformed()]
 _plausible, _otherwise_read = _date(in_utc)
-Date = Annotated[Annotated[datetime, _plausible] | None, _otherwise_read]
+Date = Annotated[Annotated[datetime, _plausible] | None, _otherwise_read, _PlainUtc()]
 """A date in UTC (rule 21)."""
 _plausible_day, _otherwise_day = _date(day_or_moment)
-ShipBy = Annotated[Annotated[datetime, _plausible_day] | None, _otherwise_day]
+ShipBy = Annotated[Annotated[datetime, _plausible_day] | None, _otherwise_day, _PlainUtc()]
 """A date in UTC. Midnight means the day, also if the shop gives it with an offset."""
 type Objects[T] = Annotated[tuple[T, ...], BeforeValidator(_only_objects)]
 """A list of objects. Items that are not objects are skipped; a value that is not a list counts as an empty list."""
