@@ -14,9 +14,10 @@ from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.rules import DeadlineRules, Suppression
 from orderwatch.ownership import Ownership
 from orderwatch.polling.detect import Observation, OrderWrite, Reason, detect, is_settled
+from orderwatch.polling.restock_alert import Restock
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
-from orderwatch.records import StoredOrder
+from orderwatch.records import OlderCopy, StoredOrder
 from orderwatch.trackstar.orders import Order
 from tests.support.clocks import NOON
 
@@ -61,10 +62,13 @@ def test_an_unchanged_order_is_settled() -> None:
         (ORDER, {"deadline_rules": "of other rules"}, {}, {}),
         (ORDER, {"deadline_rules": None}, {}, {}),
         (ORDER, {"needs_attention": True}, {}, {}),
+        (ORDER, {"older_copy": OlderCopy("exception", 1, NOON)}, {}, {}),
         (ORDER, {}, {"watermark": NOON}, {}),
+        (ORDER, {}, {"restock": Restock(NOON, {}, {})}, {}),
         (ORDER, {}, {}, {"statuses": {"open"}}),
         (ORDER, {}, {}, {"deadlines": replace(RULES, late_warning_hours=1)}),
         (ORDER, {}, {}, {"deadlines": None}),
+        (ORDER, {"deadline_rules": None}, {}, {"deadlines": None}),
     ],
 )
 def test_an_order_is_evaluated_again_if_anything_else_changed(
