@@ -24,9 +24,11 @@ PAGE = 1000
 LINES = 3
 UPDATED = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SHIP_BY = datetime(2027, 1, 5, 12, tzinfo=UTC)
-STATUSES = ("open", "confirmed", "processing", "fulfilled", "fulfilled") * 10
+STATUSES = ("open", "confirmed", "processing", "fulfilled", "fulfilled")
 ALERTED_STATUS = "backordered"
 """What one order in fifty shows."""
+LISTED_STATUS = "partially_fulfilled"
+"""What one order in eight shows."""
 _NUMBER = "@page@"
 
 
@@ -37,7 +39,9 @@ def order_id(page: str, place: int) -> str:
 
 def status_at(place: int) -> str:
     """The status of the order at this place of every page."""
-    return ALERTED_STATUS if place % 50 == 0 else STATUSES[place % 50]
+    if place % 50 == 0:
+        return ALERTED_STATUS
+    return LISTED_STATUS if place % 8 == 1 else STATUSES[place % len(STATUSES)]
 
 
 @cache

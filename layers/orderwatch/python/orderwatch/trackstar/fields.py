@@ -155,10 +155,6 @@ def _reason(text: str) -> str:
     return mask_contacts(_unescaped(text))
 
 
-def _order_number(text: str) -> str:
-    return mask_number(_unescaped(text))
-
-
 def is_placeholder(text: str) -> bool:
     """Whether the text stands for a missing id (rule 22): blanks, dashes, zeros, -1, or a word such as `None`."""
     if re.fullmatch(r"-1(\.0+)?", text):
@@ -190,7 +186,6 @@ Label = Annotated[
     Annotated[_TextNotBlank, AfterValidator(_no_placeholder), AfterValidator(_reason)] | None, NoneIfMalformed()
 ]
 """A short free text, such as a shipping method: contact data in it is masked, and a placeholder is no text."""
-OrderNumber = Annotated[Annotated[_TextNotBlank, AfterValidator(_order_number)] | None, NoneIfMalformed()]
 Url = Annotated[Annotated[_WebAddress, AfterValidator(strip_private)] | None, NoneIfMalformed()]
 Id = Annotated[_TextNotBlank, AfterValidator(_no_placeholder)]
 RecordId = Annotated[Id | None, NoneIfMalformed()]
@@ -207,6 +202,14 @@ ShipBy = Annotated[Annotated[datetime, _plausible_day] | None, _otherwise_day, _
 """A date in UTC. Midnight means the day, also if the shop gives it with an offset."""
 type Objects[T] = Annotated[tuple[T, ...], BeforeValidator(_only_objects)]
 """A list of objects. Items that are not objects are skipped; a value that is not a list counts as an empty list."""
+
+
+def order_number(given: str) -> str | None:
+    """The number of an order as people use it, without HTML entities and contact data; None if nothing else is in it."""
+    try:
+        return mask_number(_unescaped(given))
+    except ValueError:
+        return None
 
 
 def _none_if_empty(value: Any) -> Any:

@@ -33,13 +33,14 @@ from orderwatch.trackstar.fields import (
     NoneIfMalformed,
     Number,
     Objects,
-    OrderNumber,
     Record,
     RecordId,
     ShipBy,
+    Text,
     UnlessKnown,
     UnreadableValues,
     Url,
+    order_number,
     parse_json,
 )
 from orderwatch.trackstar.shipments import ProductLine, Shipment, ShippedUnits, ShippingGroup, shipped_units
@@ -241,7 +242,7 @@ class Order(Model):
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=_UNDAMAGED)]
     status: _Status
-    order_number: OrderNumber = None
+    given_number: Text = Field(None, validation_alias=AliasPath("order_number"))
     given_status: _Word = Field(None, validation_alias=AliasPath("status"))
     given_raw_status: FreeText = Field(None, validation_alias=AliasPath("raw_status"))
     updated_date: Date = None
@@ -271,6 +272,11 @@ class Order(Model):
         return self.given_raw_status or (self.given_status if self.given_status != self.status else None)
 
     @property
+    def order_number(self) -> str | None:
+        """The number that the shop gave it, without contact data. Few orders of a page are written or shown."""
+        return order_number(self.given_number) if self.given_number else None
+
+    @property
     def number(self) -> str:
         """The number that people use for the order; its id if it has none."""
         return self.order_number or self.id
@@ -296,12 +302,12 @@ class Order(Model):
 
         `observed_at` also replaces a date in the future, since every later version would be older than such a date.
         """
-        version = Version(observed_at, VersionClock.OBSERVED)
-        if self.trackstar_updated_date:
-            version = Version(self.trackstar_updated_date, VersionClock.TRACKSTAR)
-        elif self.updated_date:
-            version = Version(self.updated_date, VersionClock.SHOP)
-        return version if version.at <= observed_at else Version(observed_at, VersionClock.OBSERVED)
+        at, by = self.trackstar_updated_date, VersionClock.TRACKSTAR
+        if at is None:
+            at, by = self.updated_date, VersionClock.SHOP
+        if at is None or at > observed_at:
+            at, by = observed_at, VersionClock.OBSERVED
+        return Version(at, by)
 
 
 @dataclass(frozen=True, slots=True)
