@@ -19,7 +19,6 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     ModelWrapValidatorHandler,
-    PrivateAttr,
     StringConstraints,
     model_validator,
 )
@@ -44,6 +43,10 @@ MAX_SKU_LENGTH = 160
 """Maximum characters of a SKU; a longer one is cut."""
 _NO_VALUE = {"none", "null", "nil", "undefined", "nan", "na"}
 """What programs write in place of a value that is missing; letter case and punctuation vary."""
+_TELLING = "[2-9bcghjkmpqrstvwxyzBCGHJKMPQRSTVWXYZ]"
+"""A character that no placeholder has."""
+_WORDS = "[A-Za-z _.-]*"
+"""Characters without contact data and HTML entities."""
 
 
 class NoneIfMalformed:
@@ -54,21 +57,26 @@ class NoneIfMalformed:
         return core_schema.with_default_schema(handler(source), default=None, on_error="default")
 
 
-class UnlessKnown:
-    """Annotation: apply a function to a text that is not one of the known ones.
+class Unless:
+    """Annotation: apply a function to a validated text, unless it is one that the function would not change.
 
     Python code runs only for the others. `AfterValidator` would call it for each of the thousand orders of a page.
+
+    Args:
+        plain: A pattern, or all texts, that the function would not change.
+        convert: The function; it raises a ValueError if the text is invalid.
     """
 
-    def __init__(self, known: Collection[str], convert: Callable[[str], str]) -> None:
-        self._known, self._convert = sorted(known), convert
+    def __init__(self, plain: str | Collection[str], convert: Callable[[str], str]) -> None:
+        self._convert = convert
+        is_pattern = isinstance(plain, str)
+        self._plain = core_schema.str_schema(pattern=plain) if is_pattern else core_schema.literal_schema(sorted(plain))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """Let a validated text that is known pass, and convert another one (pydantic calls this)."""
-        known = core_schema.literal_schema(self._known)
+        """Let a validated text that is plain pass, and convert another one (pydantic calls this)."""
         other = core_schema.no_info_plain_validator_function(self._convert)
         return core_schema.chain_schema(
-            [handler(source), core_schema.union_schema([known, other], mode="left_to_right")]
+            [handler(source), core_schema.union_schema([self._plain, other], mode="left_to_right")]
         )
 
 
@@ -169,6 +177,14 @@ def _no_placeholder(text: str) -> str:
     return text
 
 
+def _reason_or_placeholder(text: str) -> str:
+    return _reason(_no_placeholder(text))
+
+
+def _sku(text: str) -> str:
+    return one_line(text, MAX_SKU_LENGTH)
+
+
 _TextNotBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH)]
 _WebAddress = Annotated[str, StringConstraints(max_length=MAX_TEXT_LENGTH, pattern=r"^https?://[^\s<>\"]+$")]
 _PlainNumber = Annotated[Decimal, Field(max_digits=30, allow_inf_nan=False)]
@@ -180,17 +196,17 @@ _CurrencyCode = Annotated[str, StringConstraints(strip_whitespace=True, pattern=
 Text = Annotated[_TextNotBlank | None, NoneIfMalformed()]
 Name = Annotated[Annotated[_TextNotBlank, AfterValidator(_unescaped)] | None, NoneIfMalformed()]
 """A text that a shop may have prepared for a web page: its HTML entities are unescaped once."""
-FreeText = Annotated[Annotated[_TextNotBlank, AfterValidator(_reason)] | None, NoneIfMalformed()]
+FreeText = Annotated[Annotated[_TextNotBlank, Unless(f"^{_WORDS}$", _reason)] | None, NoneIfMalformed()]
 """A name that a person may have typed: contact data in it is masked (rule 13)."""
 Label = Annotated[
-    Annotated[_TextNotBlank, AfterValidator(_no_placeholder), AfterValidator(_reason)] | None, NoneIfMalformed()
+    Annotated[_TextNotBlank, Unless(f"^{_WORDS}{_TELLING}{_WORDS}$", _reason_or_placeholder)] | None, NoneIfMalformed()
 ]
 """A short free text, such as a shipping method: contact data in it is masked, and a placeholder is no text."""
 Url = Annotated[Annotated[_WebAddress, AfterValidator(strip_private)] | None, NoneIfMalformed()]
-Id = Annotated[_TextNotBlank, AfterValidator(_no_placeholder)]
+Id = Annotated[_TextNotBlank, Unless(_TELLING, _no_placeholder)]
 RecordId = Annotated[Id | None, NoneIfMalformed()]
 """The id of a product. A placeholder is no id (rule 22)."""
-Sku = Annotated[Annotated[Id, AfterValidator(lambda text: one_line(text, MAX_SKU_LENGTH))] | None, NoneIfMalformed()]
+Sku = Annotated[Annotated[Id, Unless(f"^[!-~]{{1,{MAX_SKU_LENGTH}}}$", _sku)] | None, NoneIfMalformed()]
 """A SKU as the shop writes it, on one line. A placeholder is no SKU (rule 22)."""
 Number = Annotated[_AnyNumber | None, NoneIfMalformed()]
 Currency = Annotated[_CurrencyCode | None, NoneIfMalformed()]
@@ -226,20 +242,20 @@ class Envelope(Model):
 class Record(Model):
     """A record that tells a value that was not given from one that cannot be read."""
 
-    _unreadable: frozenset[str] = PrivateAttr(default=frozenset())
+    __slots__ = ("_unreadable",)  # a private attribute of pydantic would cost as much as the whole record
 
     @property
     def unreadable(self) -> frozenset[str]:
         """The fields whose value was given and cannot be read."""
-        return self._unreadable
+        return getattr(self, "_unreadable", frozenset())
 
     @model_validator(mode="wrap")
     @classmethod
     def _find_unreadable(cls, record: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         read = handler(record)
         if isinstance(record, Mapping):
-            empty = {name for name in cls.model_fields if getattr(read, name) is None}
-            read._unreadable = frozenset(name for name in empty if _is_given(record.get(name)))  # noqa: SLF001
+            empty = (name for name, value in read if value is None)
+            object.__setattr__(read, "_unreadable", frozenset(name for name in empty if _is_given(record.get(name))))
         return read
 
 

@@ -37,7 +37,7 @@ from orderwatch.trackstar.fields import (
     RecordId,
     ShipBy,
     Text,
-    UnlessKnown,
+    Unless,
     UnreadableValues,
     Url,
     order_number,
@@ -227,8 +227,8 @@ def _shop_status(text: str) -> str:
 _StatusText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_STATUS_LENGTH, pattern=_UNDAMAGED)
 ]
-_Status = Annotated[_StatusText, UnlessKnown(DOCUMENTED_STATUSES, _shop_status)]
-_Word = Annotated[Annotated[_StatusText, UnlessKnown(DOCUMENTED_STATUSES, _shop_word)] | None, NoneIfMalformed()]
+_Status = Annotated[_StatusText, Unless(DOCUMENTED_STATUSES, _shop_status)]
+_Word = Annotated[Annotated[_StatusText, Unless(DOCUMENTED_STATUSES, _shop_word)] | None, NoneIfMalformed()]
 
 
 class Order(Model):
