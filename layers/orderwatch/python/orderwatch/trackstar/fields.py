@@ -6,7 +6,7 @@ Most fields can be null, and integrations differ. An invalid field becomes None,
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -253,8 +253,8 @@ class Record(Model):
     @classmethod
     def _find_unreadable(cls, record: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         read = handler(record)
-        if isinstance(record, Mapping):
-            empty = (name for name, value in read if value is None)
+        if isinstance(record, dict):
+            empty = (name for name, value in vars(read).items() if value is None)
             object.__setattr__(read, "_unreadable", frozenset(name for name in empty if _is_given(record.get(name))))
         return read
 

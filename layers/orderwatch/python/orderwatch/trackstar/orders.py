@@ -260,9 +260,9 @@ class Order(Model):
         object.__setattr__(self, "_found_in", (records, index))
         return self
 
-    @property
+    @cached_property
     def details(self) -> OrderDetails:
-        """The fields that only alerts show, parsed at each access, since few orders of a page are alerted."""
+        """The fields that only alerts show, parsed at first use, since few orders of a page are alerted."""
         records, index = getattr(self, "_found_in", ([{}], 0))
         return OrderDetails.model_validate(records[index])
 
