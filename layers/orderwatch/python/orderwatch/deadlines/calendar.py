@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 _DAY = timedelta(days=1)
+_MIDNIGHT = time()
 _LONGEST_SEARCH = 3660
 """Days after which the search for business days ends (ten years)."""
 
@@ -37,10 +38,10 @@ def date_only(ship_by: datetime, zone: tzinfo) -> date | None:
     Raises:
         OverflowError: It is the first or the last possible day.
     """
-    if (in_utc := ship_by.astimezone(UTC)).time() == time():
+    if (in_utc := ship_by.astimezone(UTC)).time() == _MIDNIGHT:
         return in_utc.date()
     local = ship_by.astimezone(zone)
-    return local.date() if local.time() == time() else None
+    return local.date() if local.time() == _MIDNIGHT else None
 
 
 def end_of_business_days(

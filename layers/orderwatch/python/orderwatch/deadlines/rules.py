@@ -107,8 +107,8 @@ class DeadlineRules:
 
     def past_shipping(self, status: str, ship_by: datetime | None, *, by: datetime) -> str | None:
         """The kind of the latest deadline of an order's ship-by that had passed by that time."""
-        if ship_by is None:
-            return None
+        if ship_by is None or ship_by - by > timedelta(hours=self.late_warning_hours):
+            return None  # a ship-by passes at its time or at the end of its day, never earlier
         found = self.deadlines(status=status, ship_by=ship_by, since=by)
         return next((each.kind for each in reversed(found) if each.at <= by), None)
 

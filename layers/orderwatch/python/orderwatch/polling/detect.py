@@ -211,7 +211,8 @@ def detect(
         return _without_older_copy(order, stored, observation) or reason
     if reason is Reason.UNCHANGED and stored and is_settled(order, stored, observation=observation, policy=policy):
         return reason
-    evaluation = Evaluation(order, stored, reason, observation, policy)
+    version = version_of(order, stored, observation)
+    evaluation = Evaluation(order, stored, reason, version, observation, policy)
     change = evaluation.deadline_change()
     if reason is Reason.UNCHANGED and stored and evaluation.leaves(stored, change):
         return reason
@@ -287,6 +288,7 @@ class Evaluation(NamedTuple):
     order: Order
     stored: StoredOrder | None
     reason: Reason
+    version: Version
     observation: Observation
     policy: Policy
 
@@ -294,11 +296,6 @@ class Evaluation(NamedTuple):
     def same(self) -> StoredOrder | None:
         """The order's row if it shows the same status."""
         return self.stored if self.stored and self.stored.status == self.order.status else None
-
-    @property
-    def version(self) -> Version:
-        """The observed version."""
-        return version_of(self.order, self.stored, self.observation)
 
     @property
     def status_since(self) -> datetime:

@@ -135,8 +135,8 @@ class BacklogCount:
             if policy.needs_attention(order.status):
                 by_status[order.status] += 1
             if policy.deadlines and overdue_by:
-                kind = policy.deadlines.past_shipping(order.status, order.latest_ship_date, by=overdue_by)
-                overdue.update([kind] if kind else [])
+                if kind := policy.deadlines.past_shipping(order.status, order.latest_ship_date, by=overdue_by):
+                    overdue[kind] += 1
         return type(self)(dict(by_status), self.most_urgent, dict(overdue))
 
     def listing(self, shown: Mapping[str, Order], policy: Policy) -> Self:
