@@ -80,7 +80,7 @@ class Extract(Model):
 
     def to_json(self) -> str:
         """Encode as ASCII, which DynamoDB always accepts."""
-        return json.dumps(self.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
+        return self.model_dump_json(exclude_defaults=True, ensure_ascii=True)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

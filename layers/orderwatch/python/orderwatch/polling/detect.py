@@ -211,8 +211,9 @@ def detect(
         return _without_older_copy(order, stored, observation) or reason
     if reason is Reason.UNCHANGED and stored and is_settled(order, stored, observation=observation, policy=policy):
         return reason
+    same = stored if stored and stored.status == order.status else None
     version = version_of(order, stored, observation)
-    evaluation = Evaluation(order, stored, reason, version, observation, policy)
+    evaluation = Evaluation(order, stored, same, version, reason, observation, policy)
     change = evaluation.deadline_change()
     if reason is Reason.UNCHANGED and stored and evaluation.leaves(stored, change):
         return reason
@@ -283,19 +284,25 @@ def _reason_for_unknown(order: Order, *, observation: Observation, policy: Polic
 
 
 class Evaluation(NamedTuple):
-    """An observed order and what its write depends on; a tuple, since a poll builds one for each order."""
+    """An observed order and what its write depends on; a tuple, since a poll builds one for each order.
+
+    Attributes:
+        order: The order.
+        stored: Its row; None: it has none.
+        same: Its row if that shows the same status.
+        version: The observed version.
+        reason: How the order compares with its row.
+        observation: The circumstances.
+        policy: What is watched.
+    """
 
     order: Order
     stored: StoredOrder | None
-    reason: Reason
+    same: StoredOrder | None
     version: Version
+    reason: Reason
     observation: Observation
     policy: Policy
-
-    @property
-    def same(self) -> StoredOrder | None:
-        """The order's row if it shows the same status."""
-        return self.stored if self.stored and self.stored.status == self.order.status else None
 
     @property
     def status_since(self) -> datetime:

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
+from heapq import nsmallest
 from typing import Annotated, Self
 
 from pydantic import PlainSerializer, PlainValidator
@@ -141,10 +143,11 @@ class BacklogCount:
 
     def listing(self, shown: Mapping[str, Order], policy: Policy) -> Self:
         """List the most urgent orders after one more page; a newer record of an order replaces the listed one."""
-        listed = {order.id: order for order in self.most_urgent if order.id not in shown}
-        listed |= {order.id: _listed(order) for order in shown.values() if policy.needs_attention(order.status)}
-        urgent = sorted(listed.values(), key=lambda order: by_urgency(order.ship_by, order.total_price))
-        return type(self)(self.by_status, tuple(urgent[:MAX_LISTED]), self.overdue)
+        listed: list[BacklogOrder | Order] = [order for order in self.most_urgent if order.id not in shown]
+        listed += [order for order in shown.values() if policy.needs_attention(order.status)]
+        urgent = nsmallest(MAX_LISTED, listed, key=_urgency)
+        most_urgent = tuple(_listed(order) if isinstance(order, Order) else order for order in urgent)
+        return type(self)(self.by_status, most_urgent, self.overdue)
 
     def backlog(self, *, now: datetime) -> Backlog | None:
         """The backlog as the alert shows it; None if no order needs attention. `now` is the vendor's clock."""
@@ -153,6 +156,12 @@ class BacklogCount:
         # An order that changed while the window was read can be counted and no longer need attention.
         more = max(sum(self.by_status.values()) - len(self.most_urgent), 0)
         return Backlog(seen_at=now, by_status=dict(self.by_status), orders=self.most_urgent, more_orders=more)
+
+
+def _urgency(order: BacklogOrder | Order) -> tuple[datetime, Decimal]:
+    if isinstance(order, Order):
+        return by_urgency(order.latest_ship_date, order.details.total_price)
+    return by_urgency(order.ship_by, order.total_price)
 
 
 def _listed(order: Order) -> BacklogOrder:

@@ -254,13 +254,14 @@ class Record(Model):
     def _find_unreadable(cls, record: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         read = handler(record)
         if isinstance(record, dict):
-            empty = (name for name, value in vars(read).items() if value is None)
-            object.__setattr__(read, "_unreadable", frozenset(name for name in empty if _is_given(record.get(name))))
+            given = [name for name, value in vars(read).items() if value is None and record.get(name)]
+            if given:
+                object.__setattr__(read, "_unreadable", frozenset(each for each in given if _is_given(record[each])))
         return read
 
 
 def _is_given(value: Any) -> bool:
-    return bool(value) and not (isinstance(value, str) and is_placeholder(value))
+    return not (isinstance(value, str) and is_placeholder(value))
 
 
 def parse_json(body: bytes) -> Any:
