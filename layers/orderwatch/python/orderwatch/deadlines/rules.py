@@ -174,7 +174,9 @@ class DeadlineState(NamedTuple):
     @property
     def due_at(self) -> datetime | None:
         """When the order is evaluated next: at its next deadline or reminder, whichever is earlier."""
-        return min(filter(None, (self.due and self.due.at, self.reminder_at)), default=None)
+        if self.due is None or self.reminder_at is None:
+            return self.due.at if self.due else self.reminder_at
+        return min(self.due.at, self.reminder_at)
 
     @property
     def is_alerted_problem(self) -> bool:

@@ -193,8 +193,7 @@ class OrderWrite:
     @property
     def alerts(self) -> tuple[Alert, ...]:
         """The alerts that are written with the row."""
-        every = (self.alert, self.deadline_alert, self.restock_alert, self.reminder_alert)
-        return tuple(alert for alert in every if alert)
+        return tuple(filter(None, (self.alert, self.deadline_alert, self.restock_alert, self.reminder_alert)))
 
 
 def detect(
