@@ -1,6 +1,6 @@
 """Rules about deadlines (rule 19) and dates (rule 21) broken on purpose, one at a time."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo

@@ -7,7 +7,7 @@ a client or of a value, an environment variable, or a request to the simulated A
 import json
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

@@ -1,6 +1,6 @@
 """What an observed order writes and alerts: tables of decisions, each row with its reason."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any

@@ -1,7 +1,7 @@
 """An order whose row needs no other evaluation is not evaluated again, and that is the same decision."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -51,7 +51,8 @@ ROW = row_after(ORDER, None, OBSERVED, POLICY)
 
 
 def test_an_unchanged_order_is_settled() -> None:
-    assert ROW and is_settled(ORDER, ROW, observation=OBSERVED, policy=POLICY)
+    assert ROW
+    assert is_settled(ORDER, ROW, observation=OBSERVED, policy=POLICY)
     assert detect(ORDER, ROW, observation=OBSERVED, policy=POLICY) is Reason.UNCHANGED
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo

@@ -111,9 +111,8 @@ class OlderCopy(NamedTuple):
     last_reading: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class StoredOrder:
-    """The last seen status of an order: its row in OrderTable.
+class StoredOrder(NamedTuple):
+    """The last seen status of an order: its row in OrderTable. A tuple, since a poll builds thousands.
 
     Attributes:
         status: Trackstar's name of the status.
@@ -158,12 +157,12 @@ class StoredOrder:
         """The row after one more reading that showed an older copy in this status."""
         known = self.older_copy
         readings = known.readings + 1 if known and known.status == status else 1
-        return replace(self, older_copy=OlderCopy(status, readings, reading))
+        return self._replace(older_copy=OlderCopy(status, readings, reading))
 
     def without_attention(self) -> Self:
         """The row of an order that Trackstar no longer has; if it returns, its deadlines are evaluated again."""
         state = self.deadline_state._replace(due=None, reminder_at=None)
-        return replace(self, needs_attention=False, deadline_state=state, deadline_rules=None, ownership=None)
+        return self._replace(needs_attention=False, deadline_state=state, deadline_rules=None, ownership=None)
 
     def with_ownership(self, ownership: Ownership | None, rules: DeadlineRules | None, *, at: datetime) -> Self:
         """The row after somebody took, snoozed or released the order: its reminders are counted from then.
@@ -175,7 +174,7 @@ class StoredOrder:
         """
         reminder_at = rules.next_reminder(ownership, after=at) if rules else None
         state = self.deadline_state._replace(reminder_at=reminder_at, reminders=0)
-        return replace(self, ownership=ownership, deadline_state=state)
+        return self._replace(ownership=ownership, deadline_state=state)
 
 
 class HealthState(StrEnum):

@@ -38,7 +38,7 @@ def to_item(row: Mapping[str, Any]) -> Item:
 
 def _to_value(value: Any) -> Any:
     # Nearly all values are strings and integers, thousands a page: the serializer takes ten times as long for them.
-    if type(value) is str:
+    if isinstance(value, str):
         return {"S": value}
     return {"N": str(value)} if type(value) is int else _serialize(value)
 

@@ -7,7 +7,7 @@ alerts are one `OrderWrite`, which is written atomically.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
@@ -166,9 +166,8 @@ def newest_of_each(orders: Iterable[Order]) -> dict[str, Order]:
     return newest
 
 
-@dataclass(frozen=True, slots=True)
-class OrderWrite:
-    """An order's row to write, with the alerts that are written atomically with it.
+class OrderWrite(NamedTuple):
+    """An order's row to write, with the alerts that are written atomically with it. A tuple, as the row is.
 
     Attributes:
         order_id: The order.
@@ -256,7 +255,7 @@ def _without_older_copy(order: Order, stored: StoredOrder | None, observation: O
     """The end of a row of readings that showed an older copy: this one showed the order as it is stored."""
     if stored is None or stored.older_copy is None or stored.is_counted(observation.reading):
         return None
-    return OrderWrite(order.id, stored, replace(stored, older_copy=None), alert=None, reason=Reason.STATE)
+    return OrderWrite(order.id, stored, stored._replace(older_copy=None), alert=None, reason=Reason.STATE)
 
 
 def _matters(order: Order, stored: StoredOrder, observation: Observation) -> bool:

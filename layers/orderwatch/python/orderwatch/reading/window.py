@@ -136,9 +136,8 @@ class BacklogCount:
         for order in new:
             if policy.needs_attention(order.status):
                 by_status[order.status] += 1
-            if policy.deadlines and overdue_by:
-                if kind := policy.deadlines.past_shipping(order.status, order.latest_ship_date, by=overdue_by):
-                    overdue[kind] += 1
+            if overdue_by and (kind := policy.past_shipping(order.status, order.latest_ship_date, by=overdue_by)):
+                overdue[kind] += 1
         return type(self)(dict(by_status), self.most_urgent, dict(overdue))
 
     def listing(self, shown: Mapping[str, Order], policy: Policy) -> Self:

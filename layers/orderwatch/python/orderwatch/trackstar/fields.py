@@ -69,8 +69,10 @@ class Unless:
 
     def __init__(self, plain: str | Collection[str], convert: Callable[[str], str]) -> None:
         self._convert = convert
-        is_pattern = isinstance(plain, str)
-        self._plain = core_schema.str_schema(pattern=plain) if is_pattern else core_schema.literal_schema(sorted(plain))
+        if isinstance(plain, str):
+            self._plain: core_schema.CoreSchema = core_schema.str_schema(pattern=plain)
+        else:
+            self._plain = core_schema.literal_schema(sorted(plain))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Let a validated text that is plain pass, and convert another one (pydantic calls this)."""
@@ -221,7 +223,7 @@ type Objects[T] = Annotated[tuple[T, ...], BeforeValidator(_only_objects)]
 
 
 def order_number(given: str) -> str | None:
-    """The number of an order as people use it, without HTML entities and contact data; None if nothing else is in it."""
+    """The number of an order without HTML entities and contact data; None if it has nothing else."""
     try:
         return mask_number(_unescaped(given))
     except ValueError:

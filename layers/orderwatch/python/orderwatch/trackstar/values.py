@@ -56,7 +56,7 @@ def read_date(value: object) -> datetime | None:
 
 def is_plausible(date: datetime) -> bool:
     """Whether a date in UTC is one: between 2000 and two years from now."""
-    return EARLIEST <= date and (date < SURELY_PLAUSIBLE_UNTIL or date <= clock.now() + FARTHEST)
+    return date >= EARLIEST and (date < SURELY_PLAUSIBLE_UNTIL or date <= clock.now() + FARTHEST)
 
 
 def in_utc(date: datetime) -> datetime:
