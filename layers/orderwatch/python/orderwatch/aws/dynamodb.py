@@ -33,23 +33,20 @@ type Action = dict[str, Any]
 
 def to_item(row: Mapping[str, Any]) -> Item:
     """Convert a row to DynamoDB's format; attributes that are None are left out."""
-    return {name: _to_value(value) for name, value in row.items() if value is not None}
-
-
-def _to_value(value: Any) -> Any:
     # Nearly all values are strings and integers, thousands a page: the serializer takes ten times as long for them.
-    if isinstance(value, str):
-        return {"S": value}
-    return {"N": str(value)} if type(value) is int else _serialize(value)
+    return {
+        name: {"S": value} if isinstance(value, str) else {"N": str(value)} if type(value) is int else _serialize(value)
+        for name, value in row.items()
+        if value is not None
+    }
 
 
 def from_item(item: Item) -> dict[str, Any]:
     """Convert a row from DynamoDB's format; numbers become Decimals."""
-    return {name: value["S"] if "S" in value else _from_value(value) for name, value in item.items()}
-
-
-def _from_value(value: Any) -> Any:
-    return Decimal(value["N"]) if "N" in value else _deserialize(value)
+    return {
+        name: value["S"] if "S" in value else Decimal(value["N"]) if "N" in value else _deserialize(value)
+        for name, value in item.items()
+    }
 
 
 def put_action(
