@@ -13,7 +13,7 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from bench.pages import ALERTED_STATUS, LISTED_STATUS, SHIP_BY, UPDATED, status_at
+from bench.pages import ALERTED_STATUS, LISTED_STATUS, UPDATED, ship_by_at, status_at
 from bench.peak import peak_megabytes
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
@@ -111,8 +111,9 @@ class NewOrders(KnownOrders):
         return super().commit(state, writes=writes, alerts=alerts)
 
 
-def _row(status: str) -> StoredOrder:
-    ahead = RULES.deadlines(status=status, ship_by=SHIP_BY, since=UPDATED)
+def _row(status: str, place: int) -> StoredOrder:
+    ship_by = ship_by_at(place)
+    ahead = RULES.deadlines(status=status, ship_by=ship_by, since=UPDATED)
     return StoredOrder(
         status=status,
         raw_status=None,
@@ -120,7 +121,7 @@ def _row(status: str) -> StoredOrder:
         status_since=UPDATED,
         order_number="#1",
         needs_attention=status == WATCHED,
-        ship_by=SHIP_BY,
+        ship_by=ship_by,
         deadline_state=schedule(NO_DEADLINE, ahead, is_open=status in OPEN_STATUSES, suppression=None),
         deadline_rules=RULES.fingerprint,
     )
@@ -128,12 +129,12 @@ def _row(status: str) -> StoredOrder:
 
 def unchanged(place: int) -> StoredOrder:
     """The order is as it was."""
-    return _row(status_at(place))
+    return _row(status_at(place), place)
 
 
-def changed(_place: int) -> StoredOrder:
+def changed(place: int) -> StoredOrder:
     """The order was in another status before."""
-    return _row("other")
+    return _row("other", place)
 
 
 def floor(url: str) -> Reading:

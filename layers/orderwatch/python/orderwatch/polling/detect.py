@@ -199,7 +199,8 @@ def detect(
     order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy
 ) -> OrderWrite | Reason:
     """The write that an observed order requires, or the reason why it requires none."""
-    reason = reason_for(order, stored, observation=observation, policy=policy)
+    version = version_of(order, stored, observation)
+    reason = reason_for(order, stored, version, observation=observation, policy=policy)
     if reason is Reason.OLDER_COPY and stored:
         counted = stored.with_older_copy(order.status, observation.reading)
         if counted.older_copy and counted.older_copy.readings < READINGS_TO_BELIEVE:
@@ -210,7 +211,6 @@ def detect(
     if reason is Reason.UNCHANGED and stored and is_settled(order, stored, observation=observation, policy=policy):
         return reason
     same = stored if stored and stored.status == order.status else None
-    version = version_of(order, stored, observation)
     evaluation = Evaluation(order, stored, same, version, reason, observation, policy)
     change = evaluation.deadline_change()
     if reason is Reason.UNCHANGED and stored and evaluation.leaves(stored, change):
@@ -218,11 +218,12 @@ def detect(
     return evaluation.write(change)
 
 
-def reason_for(order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy) -> Reason:
-    """How an observed order compares with its row."""
+def reason_for(
+    order: Order, stored: StoredOrder | None, version: Version, *, observation: Observation, policy: Policy
+) -> Reason:
+    """How an observed order, in this version, compares with its row."""
     if stored is None:
         return _reason_for_unknown(order, observation=observation, policy=policy)
-    version = version_of(order, stored, observation)
     if version.is_older_than(stored.version):
         is_counted = stored.is_counted(observation.reading) or not _matters(order, stored, observation)
         return Reason.STALE if is_counted else Reason.OLDER_COPY
