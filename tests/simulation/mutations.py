@@ -362,7 +362,7 @@ def short_windows_not_read_again(patch: pytest.MonkeyPatch) -> None:
 
 @mutation
 def orders_counted_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ReadIds, "add", lambda self, order_id: True)
+    patch.setattr(ReadIds, "add", lambda self, order_ids: [True for _ in order_ids])
 
 
 @mutation

@@ -270,7 +270,7 @@ def _matters(order: Order, stored: StoredOrder, observation: Observation) -> boo
 def version_of(order: Order, stored: StoredOrder | None, observation: Observation) -> Version:
     """The observed version. A date is not in the future if it was stored before: the vendor's clock can go back."""
     observed_at = observation.observed_at
-    return order.version(max(observed_at, stored.version.at) if stored else observed_at)
+    return order.version(stored.version.at if stored and stored.version.at > observed_at else observed_at)
 
 
 def _reason_for_unknown(order: Order, *, observation: Observation, policy: Policy) -> Reason:

@@ -1,7 +1,6 @@
 """A window: a range of orders that is read to its end, the progress of the reading, and the backlog that it counts."""
 
 import base64
-import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from hashlib import blake2b
 from heapq import nsmallest
+from itertools import batched, compress
 from typing import Annotated, Self
 
 from pydantic import PlainSerializer, PlainValidator
@@ -70,8 +71,8 @@ class ReadIds:
     def from_text(cls, text: str) -> Self:
         """Decode the result of `to_text`."""
         ids, known = cls(), base64.b64decode(text)
-        for at in range(0, len(known), _FINGERPRINT_BYTES):
-            ids._insert(int.from_bytes(known[at : at + _FINGERPRINT_BYTES]))
+        parts = batched(known, _FINGERPRINT_BYTES, strict=False)
+        ids._insert(int.from_bytes(part) for part in parts)
         return ids
 
     def to_text(self) -> str:
@@ -89,31 +90,36 @@ class ReadIds:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, order_id: str) -> bool:
-        """Add an order; True if it is new."""
-        digest = hashlib.blake2b(order_id.encode("utf-8", "surrogatepass"), digest_size=_FINGERPRINT_BYTES)
-        return self._insert(int.from_bytes(digest.digest()) or 1)  # 0 marks an empty slot
+    def add(self, order_ids: Iterable[str]) -> list[bool]:
+        """Add orders; whether each of them is new."""
+        return self._insert(map(_fingerprint, order_ids))
 
-    def _insert(self, fingerprint: int) -> bool:
-        slots = self._slots
-        at = fingerprint % len(slots)
-        while known := slots[at]:
-            if known == fingerprint:
-                return False
-            at = (at + 1) % len(slots)
-        slots[at] = fingerprint
-        self._count += 1
-        if 2 * self._count > len(slots):
-            self._grow()
-        return True
+    def _insert(self, fingerprints: Iterable[int]) -> list[bool]:
+        are_new, slots, size = list[bool](), self._slots, len(self._slots)
+        for fingerprint in fingerprints:
+            at = fingerprint % size
+            while (known := slots[at]) and known != fingerprint:
+                at = (at + 1) % size
+            are_new.append(not known)
+            if not known:
+                slots[at] = fingerprint
+                self._count += 1
+            if 2 * self._count > size:
+                slots = self._grow()
+                size = len(slots)
+        return are_new
 
-    def _grow(self) -> None:
+    def _grow(self) -> "array[int]":
         before = self._slots
         self._slots = array("Q", bytes(2 * before.itemsize * len(before)))
         self._count = 0
-        for fingerprint in before:
-            if fingerprint:
-                self._insert(fingerprint)
+        self._insert(filter(None, before))
+        return self._slots
+
+
+def _fingerprint(order_id: str) -> int:
+    digest = blake2b(order_id.encode("utf-8", "surrogatepass"), digest_size=_FINGERPRINT_BYTES).digest()
+    return int.from_bytes(digest) or 1  # 0 marks an empty slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +268,9 @@ class Progress:
             orders: The newest record of each of its orders, by id.
             policy: What is watched.
         """
-        new = [order for order in orders.values() if self.read_ids.add(order.id)]
-        bad = sum(1 for each in page.quarantined if each.order_id is None or self.read_ids.add(each.order_id))
+        new = list(compress(orders.values(), self.read_ids.add(orders)))
+        bad_ids = [each.order_id for each in page.quarantined if each.order_id is not None]
+        bad = len(page.quarantined) - len(bad_ids) + sum(self.read_ids.add(bad_ids))
         begins_deadlines = self.window.kind in {WindowKind.BASELINE, WindowKind.DEADLINES}
         backlog = self.backlog.with_orders(new, policy, overdue_by=self.window.until if begins_deadlines else None)
         if self.window.kind is WindowKind.BASELINE:
