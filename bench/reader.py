@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import boto3
@@ -188,12 +189,12 @@ def _baseline(url: str) -> dict[str, Reading]:
     handler_module("poll_orders", 0)
     clients = [boto3.client(service, region_name="us-east-1") for service in ("dynamodb", "ssm", "sqs")]
     assert clients
-    return {"baseline": poll(url, NewOrders(keeps_rows=False, on_page=_tell))}
+    return {"baseline": poll(url, NewOrders(keeps_rows=False, on_page=partial(_tell, time.perf_counter())))}
 
 
-def _tell(pages: int) -> None:
+def _tell(begun: float, pages: int) -> None:
     if pages in _TOLD_AFTER:
-        _print("baseline", pages * PAGE_SIZE)
+        _print("baseline", pages * PAGE_SIZE, seconds=time.perf_counter() - begun)
 
 
 def _print(what: str, orders: int, **figures: float) -> None:
