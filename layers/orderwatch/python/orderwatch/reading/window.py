@@ -2,8 +2,8 @@
 
 import base64
 from array import array
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -72,7 +72,7 @@ class ReadIds:
         """Decode the result of `to_text`."""
         ids, known = cls(), base64.b64decode(text)
         parts = batched(known, _FINGERPRINT_BYTES, strict=False)
-        ids._insert(int.from_bytes(part) for part in parts)
+        deque(ids._inserted(map(int.from_bytes, parts)), maxlen=0)
         return ids
 
     def to_text(self) -> str:
@@ -92,29 +92,28 @@ class ReadIds:
 
     def add(self, order_ids: Iterable[str]) -> list[bool]:
         """Add orders; whether each of them is new."""
-        return self._insert(map(_fingerprint, order_ids))
+        return list(self._inserted(map(_fingerprint, order_ids)))
 
-    def _insert(self, fingerprints: Iterable[int]) -> list[bool]:
-        are_new, slots, size = list[bool](), self._slots, len(self._slots)
+    def _inserted(self, fingerprints: Iterable[int]) -> Iterator[bool]:
+        """Insert each fingerprint when the iterator comes to it; whether it is new."""
+        slots, size = self._slots, len(self._slots)
         for fingerprint in fingerprints:
             at = fingerprint % size
             while (known := slots[at]) and known != fingerprint:
                 at = (at + 1) % size
-            are_new.append(not known)
             if not known:
                 slots[at] = fingerprint
                 self._count += 1
             if 2 * self._count > size:
-                slots = self._grow()
-                size = len(slots)
-        return are_new
+                self._grow()
+                slots, size = self._slots, len(self._slots)
+            yield not known
 
-    def _grow(self) -> "array[int]":
+    def _grow(self) -> None:
         before = self._slots
         self._slots = array("Q", bytes(2 * before.itemsize * len(before)))
         self._count = 0
-        self._insert(filter(None, before))
-        return self._slots
+        deque(self._inserted(filter(None, before)), maxlen=0)
 
 
 def _fingerprint(order_id: str) -> int:
