@@ -47,7 +47,7 @@ def _link(url: str) -> str | None:
 
 
 @given(
-    st.datetimes(datetime.min.replace(year=1990), datetime.min.replace(year=2029)),
+    st.datetimes(datetime(1990, 1, 1), datetime(2029, 1, 1)),  # noqa: DTZ001 - hypothesis takes them without a zone
     st.sampled_from([UTC, timezone(timedelta(0)), timezone(timedelta(hours=2)), None]),
 )
 def test_a_date_is_read_in_utc(moment: datetime, zone: timezone | None) -> None:
