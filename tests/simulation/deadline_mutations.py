@@ -107,14 +107,6 @@ def no_alert_when_a_deadline_is_resolved(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutation
-def unchanged_versions_keep_their_ship_by(patch: pytest.MonkeyPatch) -> None:
-    def settled(order: Order, stored: StoredOrder, **shown: Any) -> bool:
-        return _is_settled(order, stored._replace(ship_by=order.latest_ship_date), **shown)
-
-    patch.setattr("orderwatch.polling.detect.is_settled", settled)
-
-
-@mutation
 def unchanged_versions_never_overdue(patch: pytest.MonkeyPatch) -> None:
     def settled(order: Order, stored: StoredOrder, *, observation: Observation, policy: Policy) -> bool:
         return _is_settled(order, stored, observation=replace(observation, watermark=None), policy=policy)
