@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -23,10 +23,13 @@ from tests.support.template import ROOT
 PAGE = 1000
 LINES = 3
 UPDATED = datetime(2026, 1, 5, 12, tzinfo=UTC)
-SHIP_BY = datetime(2027, 1, 5, 12, tzinfo=UTC)
-STATUSES = ("open", "confirmed", "processing", "fulfilled", "fulfilled") * 10
+FIRST_SHIP_BY, SHIP_BYS = datetime(2027, 1, 5, 12, tzinfo=UTC), 60
+"""The orders of a page are to be shipped within this many days."""
+STATUSES = ("open", "confirmed", "processing", "fulfilled", "fulfilled")
 ALERTED_STATUS = "backordered"
 """What one order in fifty shows."""
+LISTED_STATUS = "partially_fulfilled"
+"""What one order in eight shows."""
 _NUMBER = "@page@"
 
 
@@ -37,7 +40,14 @@ def order_id(page: str, place: int) -> str:
 
 def status_at(place: int) -> str:
     """The status of the order at this place of every page."""
-    return ALERTED_STATUS if place % 50 == 0 else STATUSES[place % 50]
+    if place % 50 == 0:
+        return ALERTED_STATUS
+    return LISTED_STATUS if place % 8 == 1 else STATUSES[place % len(STATUSES)]
+
+
+def ship_by_at(place: int) -> datetime:
+    """The ship-by of the order at this place of every page."""
+    return FIRST_SHIP_BY + place % SHIP_BYS * timedelta(days=1)
 
 
 @cache
@@ -51,7 +61,7 @@ def _records() -> bytes:
         if len(record["line_items"]) == LINES:
             place = len(records)
             dates = dict.fromkeys(("updated_date", "trackstar_created_date", "trackstar_updated_date"), stamp(UPDATED))
-            dates["latest_ship_date"] = stamp(SHIP_BY)
+            dates["latest_ship_date"] = stamp(ship_by_at(place))
             records.append({**record, "id": order_id(_NUMBER, place), "status": status_at(place), **dates})
     return json.dumps(records, ensure_ascii=False).encode()
 

@@ -5,7 +5,8 @@ import json
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import boto3
@@ -13,7 +14,7 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from bench.pages import ALERTED_STATUS, SHIP_BY, UPDATED, status_at
+from bench.pages import ALERTED_STATUS, LISTED_STATUS, UPDATED, ship_by_at, status_at
 from bench.peak import peak_megabytes
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
@@ -24,6 +25,7 @@ from orderwatch.polling.commit import Store
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.polling.metrics import Outcome
 from orderwatch.polling.poll import poll as real_poll
+from orderwatch.reading.cursor import Cursor, DeadlineWatch
 from orderwatch.reading.policy import Policy
 from orderwatch.records import ConnectionState, StoredOrder
 from orderwatch.trackstar.client import Trackstar
@@ -36,30 +38,38 @@ type Reading = Callable[[], int]
 """Reads everything; the number of orders."""
 RULES = DeadlineRules(zone=ZoneInfo("UTC"))
 WATCHED = "exception"
+_JUST_NOW = datetime.now(UTC) - timedelta(minutes=1)
+WATCHED_SHOP = ConnectionState(
+    connection_id="conn_a",
+    cursor=Cursor(
+        position=_JUST_NOW,
+        last_read_started_at=_JUST_NOW,
+        has_orders=True,
+        has_vendor_dates=True,
+        watch_started_at=_JUST_NOW,
+        deadlines=DeadlineWatch(RULES.fingerprint, _JUST_NOW),
+        last_sweep_at=_JUST_NOW,
+    ),
+)
+"""A shop after its baseline, whose deadlines are recorded: the next poll reads one window."""
 
 
 class KnownOrders:
-    """The tables of a shop whose every order is known, or none: rows are made up when asked for, writes are let go.
+    """The tables of a shop that is watched and whose every order is known: rows are generated, writes are discarded.
 
     Args:
-        row_at: The row of the order at a place of its page; None where there is none.
-        on_page: Gets the number of pages that were written.
+        row_at: The row of the order at a place of its page.
     """
 
-    def __init__(
-        self, row_at: Callable[[int], StoredOrder | None], on_page: Callable[[int], None] = lambda _: None
-    ) -> None:
-        rows = {f"{place:04}": row_at(place) for place in range(PAGE_SIZE)}
-        self._rows = {place: row for place, row in rows.items() if row}
-        self._state: ConnectionState | None = None
-        self._pages = self.moved = self.alerts = 0
-        self._on_page = on_page
+    def __init__(self, row_at: Callable[[int], StoredOrder]) -> None:
+        self._rows = {f"{place:04}": row_at(place) for place in range(PAGE_SIZE)}
+        self._state = WATCHED_SHOP
 
     def load(self, connection_id: str) -> ConnectionState:
-        return self._state or ConnectionState(connection_id=connection_id)
+        return self._state
 
     def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
-        return {each: row for each in order_ids if (row := self._rows.get(each[-4:]))}
+        return {each: self._rows[each[-4:]] for each in order_ids}
 
     def needing_attention(self, connection_id: str) -> dict[str, StoredOrder]:
         return {}
@@ -71,15 +81,40 @@ class KnownOrders:
         self, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
     ) -> list[OrderWrite]:
         self._state = state.committed()
-        self._pages += 1
-        self._on_page(self._pages)
-        self.moved += len(writes)
-        self.alerts += sum(1 for write in writes if write.alert)
         return []
 
 
-def _row(status: str) -> StoredOrder:
-    ahead = RULES.deadlines(status=status, ship_by=SHIP_BY, since=UPDATED)
+class NewOrders(KnownOrders):
+    """The tables of a shop that was never read.
+
+    Args:
+        keeps_rows: Whether the rows that are written are kept.
+        on_page: Gets the number of pages that were written.
+    """
+
+    def __init__(self, *, keeps_rows: bool, on_page: Callable[[int], None] = lambda _: None) -> None:
+        self._kept: dict[str, StoredOrder] = {}
+        self._keeps_rows = keeps_rows
+        self._state = ConnectionState(connection_id="conn_a")
+        self._pages = 0
+        self._on_page = on_page
+
+    def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> Mapping[str, StoredOrder]:
+        return {each: row for each in order_ids if (row := self._kept.get(each))}
+
+    def commit(
+        self, state: ConnectionState, *, writes: Sequence[OrderWrite], alerts: Sequence[Alert]
+    ) -> list[OrderWrite]:
+        if self._keeps_rows:
+            self._kept.update((write.order_id, write.stored) for write in writes)
+        self._pages += 1
+        self._on_page(self._pages)
+        return super().commit(state, writes=writes, alerts=alerts)
+
+
+def _row(status: str, place: int) -> StoredOrder:
+    ship_by = ship_by_at(place)
+    ahead = RULES.deadlines(status=status, ship_by=ship_by, since=UPDATED)
     return StoredOrder(
         status=status,
         raw_status=None,
@@ -87,19 +122,20 @@ def _row(status: str) -> StoredOrder:
         status_since=UPDATED,
         order_number="#1",
         needs_attention=status == WATCHED,
-        ship_by=SHIP_BY,
+        ship_by=ship_by,
         deadline_state=schedule(NO_DEADLINE, ahead, is_open=status in OPEN_STATUSES, suppression=None),
+        deadline_rules=RULES.fingerprint,
     )
 
 
 def unchanged(place: int) -> StoredOrder:
     """The order is as it was."""
-    return _row(status_at(place))
+    return _row(status_at(place), place)
 
 
-def changed(_place: int) -> StoredOrder:
+def changed(place: int) -> StoredOrder:
     """The order was in another status before."""
-    return _row("other")
+    return _row("other", place)
 
 
 def floor(url: str) -> Reading:
@@ -153,12 +189,12 @@ def _baseline(url: str) -> dict[str, Reading]:
     handler_module("poll_orders", 0)
     clients = [boto3.client(service, region_name="us-east-1") for service in ("dynamodb", "ssm", "sqs")]
     assert clients
-    return {"baseline": poll(url, KnownOrders(lambda _: None, on_page=_tell))}
+    return {"baseline": poll(url, NewOrders(keeps_rows=False, on_page=partial(_tell, time.perf_counter())))}
 
 
-def _tell(pages: int) -> None:
+def _tell(begun: float, pages: int) -> None:
     if pages in _TOLD_AFTER:
-        _print("baseline", pages * PAGE_SIZE)
+        _print("baseline", pages * PAGE_SIZE, seconds=time.perf_counter() - begun)
 
 
 def _print(what: str, orders: int, **figures: float) -> None:
@@ -171,6 +207,7 @@ READERS: Mapping[str, Callable[[str], dict[str, Reading]]] = {
     "unchanged": lambda url: {"unchanged": poll(url, KnownOrders(unchanged))},
     "changed": lambda url: {"changed": poll(url, KnownOrders(changed))},
     "alerted": lambda url: {"alerted": poll(url, KnownOrders(changed), watched=ALERTED_STATUS)},
+    "new": lambda url: {"new": poll(url, NewOrders(keeps_rows=True), watched=LISTED_STATUS)},
     "tables": _through_the_tables,
     "baseline": _baseline,
 }

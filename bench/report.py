@@ -2,10 +2,13 @@
 
 import os
 import platform
-from collections.abc import Callable, Sequence
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from tests.support.template import ROOT
 
 type Say = Callable[[str], None]
 """Reports what is being measured."""
@@ -20,17 +23,19 @@ class Target:
         measured: The figure, with its unit.
         bound: What it must not exceed, in the same words.
         holds: Whether it does not.
+        floor: What nobody could do better, with its unit; empty where there is none.
     """
 
     what: str
     measured: str
     bound: str
     holds: bool
+    floor: str = ""
 
     @classmethod
-    def ratio(cls, what: str, value: float, *, at_most: float) -> "Target":
-        """A figure in multiples of its floor."""
-        return cls(what, f"{value:.2f} x the floor", f"at most {at_most} x", value <= at_most)
+    def ratio(cls, what: str, value: float, *, at_most: float, floor: str = "1.00 x") -> "Target":
+        """A figure in multiples of its floor; `floor` is what the floor itself takes, with its unit."""
+        return cls(what, f"{value:.2f} x", f"at most {at_most} x", value <= at_most, floor)
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,33 @@ def _lines(path: Path) -> list[str]:
 
 def targets_of(sections: Sequence[Section]) -> str:
     """The targets of all sections in Markdown."""
-    targets = [target for section in sections for target in section.targets]
-    rows = [[each.what, each.measured, each.bound, "holds" if each.holds else "**missed**"] for each in targets]
-    return "## Targets\n\n" + markdown(["what", "measured", "bound", ""], rows)
+    targets, released = [target for section in sections for target in section.targets], last_release()
+    rows = [
+        [
+            each.what,
+            each.measured if each.holds else f"**{each.measured}, missed**",
+            each.bound,
+            each.floor or "-",
+            released.get(each.what, "-"),
+        ]
+        for each in targets
+    ]
+    missed = sum(not each.holds for each in targets)
+    held = f"{missed} of {len(targets)} targets are missed." if missed else f"All {len(targets)} targets hold."
+    return f"## Targets\n\n{held}\n\n{markdown(['what', 'now', 'target', 'floor', 'last release'], rows)}"
+
+
+def last_release() -> Mapping[str, str]:
+    """The figures at the last version tag, by what they are about; empty if nothing was released."""
+    tag = _git("describe", "--tags", "--abbrev=0").strip()
+    page = _git("show", f"{tag}:docs/benchmarks.md") if tag else ""
+    table = page.partition("## Targets")[2].partition("\n## ")[0]
+    cells = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    return {what: now for what, now, *_ in cells}
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout
 
 
 def document(sections: Sequence[Section], *, command: str, seconds: float) -> str:

@@ -1,7 +1,7 @@
 """Deadlines in the tables: due rows, rows that need attention, and one write per deadline."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 
 import boto3

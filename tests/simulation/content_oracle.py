@@ -98,7 +98,7 @@ class ContentOracle:
     # What is sent
 
     def took(self, body: Mapping[str, Any], alert_ids: Iterable[str]) -> None:
-        """SNS accepted a message: stock that is back, and of alerts that were held, is as it was when that was written."""
+        """SNS accepted a message; stock that is back, and of held alerts, is as it was when they were written."""
         shop = body["connection_id"]
         rows = [self.known.tables.row(ALERTS, shop, each) or {} for each in alert_ids]
         older = [each for each in rows if "deliver_after" in each or each.get("kind") == "order.restocked"]

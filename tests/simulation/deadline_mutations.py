@@ -1,7 +1,7 @@
 """Rules about deadlines (rule 19) and dates (rule 21) broken on purpose, one at a time."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,15 +10,19 @@ import pytest
 
 from orderwatch.aws.stores import PollStore
 from orderwatch.deadlines.rules import FINAL_STATUSES, Deadline, DeadlineRules, Suppression
-from orderwatch.polling.detect import OrderWrite
+from orderwatch.polling.detect import Observation, OrderWrite, is_settled
+from orderwatch.reading.policy import Policy
+from orderwatch.records import StoredOrder
 from orderwatch.trackstar.connections import ORDERS, SyncSchedule
 from orderwatch.trackstar.fields import UnreadableValues
+from orderwatch.trackstar.orders import Order
 from tests.simulation.mutations import change_observations, change_writes, mutation
 
 DAY = timedelta(days=1)
 
 _of = DeadlineRules.of
 _deadlines = DeadlineRules.deadlines
+_is_settled = is_settled
 _complete_until: Any = vars(SyncSchedule)["complete_until"].fget
 
 
@@ -101,6 +105,14 @@ def no_alert_when_a_deadline_is_resolved(patch: pytest.MonkeyPatch) -> None:
         return replace(write, alert=None) if is_resolved else write
 
     change_writes(patch, change)
+
+
+@mutation
+def unchanged_versions_never_overdue(patch: pytest.MonkeyPatch) -> None:
+    def settled(order: Order, stored: StoredOrder, *, observation: Observation, policy: Policy) -> bool:
+        return _is_settled(order, stored, observation=replace(observation, watermark=None), policy=policy)
+
+    patch.setattr("orderwatch.polling.detect.is_settled", settled)
 
 
 # Dates as shops write them (rule 21)

@@ -7,7 +7,7 @@ a client or of a value, an environment variable, or a request to the simulated A
 import json
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -363,7 +363,7 @@ def short_windows_not_read_again(patch: pytest.MonkeyPatch) -> None:
 
 @mutation
 def orders_counted_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ReadIds, "add", lambda self, order_id: True)
+    patch.setattr(ReadIds, "add", lambda self, order_ids: [True for _ in order_ids])
 
 
 @mutation

@@ -1,7 +1,7 @@
 """Rules about owners, reminders and links (rule 24) and quiet hours (rule 12) broken on purpose, one at a time."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime
 from typing import Any
 

@@ -72,6 +72,7 @@ FOUND_BY = {
     "due_orders_never_read": (23, "was not alerted"),
     "alerted_without_reading_again": (0, "not read again"),
     "final_orders_keep_their_deadline": (0, "fulfilled, has the deadline"),
+    "unchanged_versions_never_overdue": (0, "and was not alerted"),
     "no_alert_when_a_deadline_is_resolved": (3, "alerted None, expected order.recovered"),
     "zero_dates_believed": (1, "stored with the ship-by 1970-08-31 22:53:51+00:00"),
     "far_dates_believed": (0, "stored with the ship-by 2099-12-31 00:00:00+00:00"),

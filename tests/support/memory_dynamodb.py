@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import batched
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -364,8 +364,10 @@ class _Expression:
 
     @staticmethod
     def _compared(left: Any, right: Any, compare: Callable[[Any, Any], bool]) -> bool:
-        if left is None or set(left) != set(right):
+        if left is None or left.keys() != right.keys():
             return False
+        if "S" in left:
+            return compare(left["S"], right["S"])
         return compare(_deserialize(left), _deserialize(right))
 
     def _expect(self, token: str) -> None:
@@ -373,11 +375,13 @@ class _Expression:
             raise NotImplementedError(f"condition: {self.text}")
 
 
-def _tokens(text: str) -> Iterable[str]:
-    at = 0
+@cache
+def _tokens(text: str) -> Sequence[str]:
+    at, found = 0, list[str]()
     while at < len(text.rstrip()):
         match = _TOKEN.match(text, at)
         if match is None:
             raise NotImplementedError(f"condition: {text}")
-        yield match[1]
+        found.append(match[1])
         at = match.end()
+    return found

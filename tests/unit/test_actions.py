@@ -1,7 +1,8 @@
 """The page of an action link: what it shows, what it does, and what it refuses."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any

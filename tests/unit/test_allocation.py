@@ -1,7 +1,7 @@
 """Rule 23: which backordered orders the stock covers."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any

@@ -1,6 +1,6 @@
 """What an observed order writes and alerts: tables of decisions, each row with its reason."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,6 +21,7 @@ from orderwatch.polling.detect import (
     newest_of_each,
     reason_for,
     suppression_for,
+    version_of,
 )
 from orderwatch.reading.cursor import Cursor, DeadlineWatch
 from orderwatch.reading.policy import Policy
@@ -173,7 +174,8 @@ UNDATED, RAW = Order(id="1", status="open"), Order(id="1", status="open", raw_st
     ],
 )
 def test_the_reason_for_a_write(before: StoredOrder | None, order: Order, reason: Reason, why: str) -> None:
-    assert reason_for(order, before, observation=OBSERVED, policy=POLICY) is reason, why
+    version = version_of(order, before, OBSERVED)
+    assert reason_for(order, before, version, observation=OBSERVED, policy=POLICY) is reason, why
     result = detect(order, before, observation=OBSERVED, policy=POLICY)
     assert (result if isinstance(result, Reason) else result.reason) is reason
     assert isinstance(result, Reason) == (reason in {Reason.STALE, Reason.UNCHANGED})
@@ -192,7 +194,8 @@ def test_the_reason_for_a_write(before: StoredOrder | None, order: Order, reason
 def test_the_reason_for_a_write_by_its_circumstances(
     before: StoredOrder | None, order: Order, observation: Observation, reason: Reason
 ) -> None:
-    assert reason_for(order, before, observation=observation, policy=POLICY) is reason
+    version = version_of(order, before, observation)
+    assert reason_for(order, before, version, observation=observation, policy=POLICY) is reason
 
 
 def readings_of(

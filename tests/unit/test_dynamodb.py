@@ -1,7 +1,7 @@
 """Transactions and batch reads when DynamoDB is busy, and how a page is split into transactions."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 from itertools import chain
 from typing import Any, cast

@@ -1,6 +1,6 @@
 """Quiet hours: until when an alert waits, by the shop's wall clock, and which alerts wait."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast

@@ -1,7 +1,7 @@
 """Rule 23: an order whose stock is back is alerted once, by a look after each sync of the products."""
 
 from collections.abc import Collection
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any

@@ -1,6 +1,6 @@
 """Rule 20: a summary of all shops, and what it compares with the one before."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 

@@ -1,7 +1,7 @@
 """Rule 20: what a summary counts, order by order, and which products hold orders up."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -59,6 +59,7 @@ FULL = StoredOrder(
     status_alert_id="alert-1",
     ship_by=NOON + DAY,
     deadline_state=DeadlineState(LATER, DUE, "alert-2", reminder_at=NOON + 3 * MINUTE, reminders=2),
+    deadline_rules="ffd11f46a509ab89",
     extract='{"currency":"EUR"}',
     older_copy=OlderCopy("open", 2, NOON),
     restocked_at=NOON,

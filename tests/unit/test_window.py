@@ -130,8 +130,7 @@ def test_a_restarted_window_begins_at_its_first_page() -> None:
 
 def seen(*order_ids: str) -> ReadIds:
     orders = ReadIds()
-    for order_id in order_ids:
-        orders.add(order_id)
+    orders.add(order_ids)
     return orders
 
 
@@ -139,7 +138,7 @@ def seen(*order_ids: str) -> ReadIds:
 def test_an_order_is_new_once_and_only_once(order_ids: list[str]) -> None:
     orders, known = ReadIds(), set[str]()
     for order_id in order_ids:
-        assert orders.add(order_id) is (order_id not in known)
+        assert orders.add([order_id, order_id]) == [order_id not in known, False]
         known.add(order_id)
     assert len(orders) == len(known)
     assert orders == ReadIds.from_text(orders.to_text())
@@ -148,14 +147,14 @@ def test_an_order_is_new_once_and_only_once(order_ids: list[str]) -> None:
 def test_read_orders_stay_exact_and_small_while_they_grow() -> None:
     orders = seen(*map(str, range(50_000)))
     assert len(orders) == 50_000
-    assert not any(orders.add(str(number)) for number in range(50_000))
-    assert orders.add("one more")
+    assert not any(orders.add(map(str, range(50_000))))
+    assert orders.add(["one more"]) == [True]
     assert sys.getsizeof(orders._slots) <= 32 * len(orders)
 
 
 def test_the_next_poll_knows_what_was_saved() -> None:
     restored = ReadIds.from_text(seen("1", "2", "\ud800").to_text())
-    assert [restored.add(order_id) for order_id in ("1", "2", "\ud800", "3")] == [False, False, False, True]
+    assert restored.add(("1", "2", "\ud800", "3")) == [False, False, False, True]
     assert seen("1") != seen("2")
     assert seen("1") != {"1"}
 
@@ -163,7 +162,7 @@ def test_the_next_poll_knows_what_was_saved() -> None:
 def test_read_orders_that_do_not_fit_the_row_are_not_saved() -> None:
     orders = seen(*map(str, range(10_000)))
     assert len(orders.to_text()) == 80_000
-    orders.add("one more")
+    orders.add(["one more"])
     assert orders.to_text() == ""
     assert len(ReadIds.from_text("")) == 0
 

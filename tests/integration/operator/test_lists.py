@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice

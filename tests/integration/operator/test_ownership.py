@@ -1,7 +1,7 @@
 """`orderwatch take`, `snooze`, `release`, and the owners in `orders`."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo

@@ -80,7 +80,7 @@ class Extract(Model):
 
     def to_json(self) -> str:
         """Encode as ASCII, which DynamoDB always accepts."""
-        return json.dumps(self.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
+        return self.model_dump_json(exclude_defaults=True, ensure_ascii=True)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -111,9 +111,8 @@ class OlderCopy(NamedTuple):
     last_reading: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class StoredOrder:
-    """The last seen status of an order: its row in OrderTable.
+class StoredOrder(NamedTuple):
+    """The last seen status of an order: its row in OrderTable. A tuple, since a poll builds thousands.
 
     Attributes:
         status: Trackstar's name of the status.
@@ -126,6 +125,7 @@ class StoredOrder:
         status_alert_id: The id of the alert about this status; None if there was none (baseline, unwatched status).
         ship_by: The ship-by date.
         deadline_state: The order's next deadline and reminder, and the latest deadline that passed.
+        deadline_rules: The fingerprint of the rules that gave this state; None: it must be evaluated again.
         extract: The encoded `Extract`; None if the order neither needs attention nor is at risk.
         older_copy: The older copy that the last readings showed instead, if any.
         restocked_at: For a backordered order: the end of the products' sync that showed everything in stock, as alerted
@@ -143,6 +143,7 @@ class StoredOrder:
     status_alert_id: str | None = None
     ship_by: datetime | None = None
     deadline_state: DeadlineState = NO_DEADLINE
+    deadline_rules: str | None = None
     extract: str | None = None
     older_copy: OlderCopy | None = None
     restocked_at: datetime | None = None
@@ -161,12 +162,12 @@ class StoredOrder:
         """The row after one more reading that showed an older copy in this status."""
         known = self.older_copy
         readings = known.readings + 1 if known and known.status == status else 1
-        return replace(self, older_copy=OlderCopy(status, readings, reading))
+        return self._replace(older_copy=OlderCopy(status, readings, reading))
 
     def without_attention(self) -> Self:
-        """The row of an order that Trackstar no longer has."""
+        """The row of an order that Trackstar no longer has; if it returns, its deadlines are evaluated again."""
         state = self.deadline_state._replace(due=None, reminder_at=None)
-        return replace(self, needs_attention=False, deadline_state=state, ownership=None)
+        return self._replace(needs_attention=False, deadline_state=state, deadline_rules=None, ownership=None)
 
     def with_ownership(self, ownership: Ownership | None, rules: DeadlineRules | None, *, at: datetime) -> Self:
         """The row after somebody took, snoozed or released the order: its reminders are counted from then.
@@ -178,7 +179,7 @@ class StoredOrder:
         """
         reminder_at = rules.next_reminder(ownership, after=at) if rules else None
         state = self.deadline_state._replace(reminder_at=reminder_at, reminders=0)
-        return replace(self, ownership=ownership, deadline_state=state)
+        return self._replace(ownership=ownership, deadline_state=state)
 
 
 class HealthState(StrEnum):

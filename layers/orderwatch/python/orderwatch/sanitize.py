@@ -31,6 +31,8 @@ def one_line(text: str, limit: int) -> str:
     Control characters and line breaks become a space. Invisible and text-direction characters are removed. Characters
     that AWS refuses become U+FFFD. Characters beyond the limit are cut.
     """
+    if text.isascii() and text.isprintable():  # nearly every text
+        return text.strip()[:limit]
     line = _BREAKS.sub(" ", _HIDDEN.sub("", text)).strip()
     return _REFUSED.sub(REPLACEMENT, line[:limit])
 

@@ -91,10 +91,11 @@ class PollStore:
         return lost + self._write(last, guard)
 
     def _unit(self, connection_id: str, write: OrderWrite) -> Unit[OrderWrite | None]:
-        action = self._orders.write_action(connection_id, write)
-        held_until = deliver_after(write.alerts, write.expected, self._quiet_hours, now=clock.now())
-        puts = (self._alerts.put_action(alert, deliver_after=held_until) for alert in write.alerts)
-        return Unit(write, (action, *puts))
+        action, alerts = self._orders.write_action(connection_id, write), write.alerts
+        if not alerts:
+            return Unit(write, (action,))
+        held_until = deliver_after(alerts, write.expected, self._quiet_hours, now=clock.now())
+        return Unit(write, (action, *(self._alerts.put_action(alert, deliver_after=held_until) for alert in alerts)))
 
     def _write(self, units: list[Unit[OrderWrite | None]], guard: Unit[OrderWrite | None]) -> list[OrderWrite]:
         """Write the units; return those whose row was not as expected."""

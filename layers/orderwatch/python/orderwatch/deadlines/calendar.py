@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 
 _DAY = timedelta(days=1)
+_MIDNIGHT = time()
 _LONGEST_SEARCH = 3660
 """Days after which the search for business days ends (ten years)."""
 
@@ -19,6 +21,7 @@ def end_of_day(day: date, zone: tzinfo) -> datetime:
     return datetime.combine(day + _DAY, time(), zone).astimezone(UTC)
 
 
+@lru_cache(maxsize=1024)  # many orders share a day
 def ship_deadline(ship_by: datetime, zone: tzinfo) -> datetime:
     """When a ship-by passes, in UTC. A date without a time passes at the end of that day in the zone.
 
@@ -37,10 +40,10 @@ def date_only(ship_by: datetime, zone: tzinfo) -> date | None:
     Raises:
         OverflowError: It is the first or the last possible day.
     """
-    if (in_utc := ship_by.astimezone(UTC)).time() == time():
+    if (in_utc := ship_by.astimezone(UTC)).time() == _MIDNIGHT:
         return in_utc.date()
     local = ship_by.astimezone(zone)
-    return local.date() if local.time() == time() else None
+    return local.date() if local.time() == _MIDNIGHT else None
 
 
 def end_of_business_days(

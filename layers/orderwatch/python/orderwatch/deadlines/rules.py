@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple, Self
 from zoneinfo import ZoneInfo
 
@@ -37,7 +38,7 @@ class Deadline(NamedTuple):
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DeadlineRules:
     """When an order of one shop is at risk, late or stuck.
 
@@ -83,7 +84,7 @@ class DeadlineRules:
             max_reminders=max_reminders,
         )
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Equal for rules that give the same deadlines. It contains business days and reminders only if they are used.
 
@@ -106,8 +107,8 @@ class DeadlineRules:
 
     def past_shipping(self, status: str, ship_by: datetime | None, *, by: datetime) -> str | None:
         """The kind of the latest deadline of an order's ship-by that had passed by that time."""
-        if ship_by is None:
-            return None
+        if ship_by is None or ship_by - by > timedelta(hours=self.late_warning_hours):
+            return None  # a ship-by passes at its time or at the end of its day, never earlier
         found = self.deadlines(status=status, ship_by=ship_by, since=by)
         return next((each.kind for each in reversed(found) if each.at <= by), None)
 
@@ -173,7 +174,9 @@ class DeadlineState(NamedTuple):
     @property
     def due_at(self) -> datetime | None:
         """When the order is evaluated next: at its next deadline or reminder, whichever is earlier."""
-        return min(filter(None, (self.due and self.due.at, self.reminder_at)), default=None)
+        if self.due is None or self.reminder_at is None:
+            return self.due.at if self.due else self.reminder_at
+        return min(self.due.at, self.reminder_at)
 
     @property
     def is_alerted_problem(self) -> bool:

@@ -91,8 +91,7 @@ def _detect(
     stored = store.stored_orders(observation.connection.id, [order.id for order in orders])
     results = [detect(order, stored.get(order.id), observation=observation, policy=policy) for order in orders]
     writes = [each for each in results if isinstance(each, OrderWrite)]
-    counted = sum(1 for write in writes if write.reason is Reason.OLDER_COPY)
-    metrics.stale += counted + sum(1 for each in results if each is Reason.STALE)
+    metrics.stale += results.count(Reason.STALE) + sum(write.reason is Reason.OLDER_COPY for write in writes)
     return writes
 
 

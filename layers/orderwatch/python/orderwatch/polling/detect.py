@@ -7,7 +7,7 @@ alerts are one `OrderWrite`, which is written atomically.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
@@ -166,9 +166,8 @@ def newest_of_each(orders: Iterable[Order]) -> dict[str, Order]:
     return newest
 
 
-@dataclass(frozen=True, slots=True)
-class OrderWrite:
-    """An order's row to write, with the alerts that are written atomically with it.
+class OrderWrite(NamedTuple):
+    """An order's row to write, with the alerts that are written atomically with it. A tuple, as the row is.
 
     Attributes:
         order_id: The order.
@@ -193,15 +192,15 @@ class OrderWrite:
     @property
     def alerts(self) -> tuple[Alert, ...]:
         """The alerts that are written with the row."""
-        every = (self.alert, self.deadline_alert, self.restock_alert, self.reminder_alert)
-        return tuple(alert for alert in every if alert)
+        return tuple(filter(None, (self.alert, self.deadline_alert, self.restock_alert, self.reminder_alert)))
 
 
 def detect(
     order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy
 ) -> OrderWrite | Reason:
     """The write that an observed order requires, or the reason why it requires none."""
-    reason = reason_for(order, stored, observation=observation, policy=policy)
+    version = version_of(order, stored, observation)
+    reason = reason_for(order, stored, version, observation=observation, policy=policy)
     if reason is Reason.OLDER_COPY and stored:
         counted = stored.with_older_copy(order.status, observation.reading)
         if counted.older_copy and counted.older_copy.readings < READINGS_TO_BELIEVE:
@@ -209,18 +208,22 @@ def detect(
         reason = Reason.SAME_STATUS if order.status == stored.status else Reason.STATUS_CHANGED
     if reason is Reason.STALE:
         return _without_older_copy(order, stored, observation) or reason
-    evaluation = Evaluation(order, stored, reason, observation, policy)
+    if reason is Reason.UNCHANGED and stored and is_settled(order, stored, observation=observation, policy=policy):
+        return reason
+    same = stored if stored and stored.status == order.status else None
+    evaluation = Evaluation(order, stored, same, version, reason, observation, policy)
     change = evaluation.deadline_change()
     if reason is Reason.UNCHANGED and stored and evaluation.leaves(stored, change):
         return reason
     return evaluation.write(change)
 
 
-def reason_for(order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy) -> Reason:
-    """How an observed order compares with its row."""
+def reason_for(
+    order: Order, stored: StoredOrder | None, version: Version, *, observation: Observation, policy: Policy
+) -> Reason:
+    """How an observed order, in this version, compares with its row."""
     if stored is None:
         return _reason_for_unknown(order, observation=observation, policy=policy)
-    version = version_of(order, stored, observation)
     if version.is_older_than(stored.version):
         is_counted = stored.is_counted(observation.reading) or not _matters(order, stored, observation)
         return Reason.STALE if is_counted else Reason.OLDER_COPY
@@ -230,11 +233,30 @@ def reason_for(order: Order, stored: StoredOrder | None, *, observation: Observa
     return Reason.UNCHANGED if same_version and order.raw_status == stored.raw_status else Reason.SAME_STATUS
 
 
+def is_settled(order: Order, stored: StoredOrder, *, observation: Observation, policy: Policy) -> bool:
+    """Whether an unchanged version would leave its row as it is, so that it need not be evaluated again.
+
+    Without a watermark, deadlines depend only on the rules of the shop, the ship-by, and the status and its begin. If
+    the row was written by the same rules, its deadlines are those that an evaluation would give. What else can change a
+    row (reminders, stock, older copies, a change of the watched statuses) is evaluated.
+    """
+    return (
+        stored.deadline_rules is not None
+        and stored.deadline_rules == policy.deadline_rules
+        and order.latest_ship_date == stored.ship_by
+        and observation.watermark is None
+        and observation.restock is None
+        and stored.older_copy is None
+        and not stored.needs_attention
+        and not policy.watches(order.status)
+    )
+
+
 def _without_older_copy(order: Order, stored: StoredOrder | None, observation: Observation) -> OrderWrite | None:
     """The end of a row of readings that showed an older copy: this one showed the order as it is stored."""
     if stored is None or stored.older_copy is None or stored.is_counted(observation.reading):
         return None
-    return OrderWrite(order.id, stored, replace(stored, older_copy=None), alert=None, reason=Reason.STATE)
+    return OrderWrite(order.id, stored, stored._replace(older_copy=None), alert=None, reason=Reason.STATE)
 
 
 def _matters(order: Order, stored: StoredOrder, observation: Observation) -> bool:
@@ -248,7 +270,7 @@ def _matters(order: Order, stored: StoredOrder, observation: Observation) -> boo
 def version_of(order: Order, stored: StoredOrder | None, observation: Observation) -> Version:
     """The observed version. A date is not in the future if it was stored before: the vendor's clock can go back."""
     observed_at = observation.observed_at
-    return order.version(max(observed_at, stored.version.at) if stored else observed_at)
+    return order.version(stored.version.at if stored and stored.version.at > observed_at else observed_at)
 
 
 def _reason_for_unknown(order: Order, *, observation: Observation, policy: Policy) -> Reason:
@@ -261,23 +283,25 @@ def _reason_for_unknown(order: Order, *, observation: Observation, policy: Polic
 
 
 class Evaluation(NamedTuple):
-    """An observed order and what its write depends on; a tuple, since a poll builds one for each order."""
+    """An observed order and what its write depends on; a tuple, since a poll builds one for each order.
+
+    Attributes:
+        order: The order.
+        stored: Its row; None: it has none.
+        same: Its row if that shows the same status.
+        version: The observed version.
+        reason: How the order compares with its row.
+        observation: The circumstances.
+        policy: What is watched.
+    """
 
     order: Order
     stored: StoredOrder | None
+    same: StoredOrder | None
+    version: Version
     reason: Reason
     observation: Observation
     policy: Policy
-
-    @property
-    def same(self) -> StoredOrder | None:
-        """The order's row if it shows the same status."""
-        return self.stored if self.stored and self.stored.status == self.order.status else None
-
-    @property
-    def version(self) -> Version:
-        """The observed version."""
-        return version_of(self.order, self.stored, self.observation)
 
     @property
     def status_since(self) -> datetime:
@@ -375,6 +399,7 @@ class Evaluation(NamedTuple):
             status_alert_id=same.status_alert_id if same else alert.alert_id if alert and is_watched else None,
             ship_by=order.latest_ship_date,
             deadline_state=deadline_state,
+            deadline_rules=self.policy.deadline_rules,
             extract=Extract.of(order.details).to_json() if is_listed else None,
             restocked_at=restocked_at,
             ownership=self.ownership if needs_attention else None,

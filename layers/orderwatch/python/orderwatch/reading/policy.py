@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from orderwatch.deadlines.rules import (
     FINAL_STATUSES,
@@ -51,3 +52,7 @@ class Policy:
         passed = deadline_state.passed
         is_late = status in OPEN_STATUSES and passed is not None and passed.kind in PROBLEM_KINDS
         return is_late or (self.watches(status) and status not in FINAL_STATUSES)
+
+    def past_shipping(self, status: str, ship_by: datetime | None, *, by: datetime) -> str | None:
+        """The kind of the latest deadline of a ship-by that had passed by that time; None if none is watched."""
+        return self.deadlines.past_shipping(status, ship_by, by=by) if self.deadlines else None

@@ -1,13 +1,16 @@
 """A window: a range of orders that is read to its end, the progress of the reading, and the backlog that it counts."""
 
 import base64
-import hashlib
 from array import array
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
+from hashlib import blake2b
+from heapq import nsmallest
+from itertools import batched, compress
 from typing import Annotated, Self
 
 from pydantic import PlainSerializer, PlainValidator
@@ -68,8 +71,8 @@ class ReadIds:
     def from_text(cls, text: str) -> Self:
         """Decode the result of `to_text`."""
         ids, known = cls(), base64.b64decode(text)
-        for at in range(0, len(known), _FINGERPRINT_BYTES):
-            ids._insert(int.from_bytes(known[at : at + _FINGERPRINT_BYTES]))
+        parts = batched(known, _FINGERPRINT_BYTES, strict=False)
+        deque(ids._inserted(map(int.from_bytes, parts)), maxlen=0)
         return ids
 
     def to_text(self) -> str:
@@ -87,31 +90,35 @@ class ReadIds:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, order_id: str) -> bool:
-        """Add an order; True if it is new."""
-        digest = hashlib.blake2b(order_id.encode("utf-8", "surrogatepass"), digest_size=_FINGERPRINT_BYTES)
-        return self._insert(int.from_bytes(digest.digest()) or 1)  # 0 marks an empty slot
+    def add(self, order_ids: Iterable[str]) -> list[bool]:
+        """Add orders; whether each of them is new."""
+        return list(self._inserted(map(_fingerprint, order_ids)))
 
-    def _insert(self, fingerprint: int) -> bool:
-        slots = self._slots
-        at = fingerprint % len(slots)
-        while known := slots[at]:
-            if known == fingerprint:
-                return False
-            at = (at + 1) % len(slots)
-        slots[at] = fingerprint
-        self._count += 1
-        if 2 * self._count > len(slots):
-            self._grow()
-        return True
+    def _inserted(self, fingerprints: Iterable[int]) -> Iterator[bool]:
+        """Insert each fingerprint when the iterator comes to it; whether it is new."""
+        slots, size = self._slots, len(self._slots)
+        for fingerprint in fingerprints:
+            at = fingerprint % size
+            while (known := slots[at]) and known != fingerprint:
+                at = (at + 1) % size
+            if not known:
+                slots[at] = fingerprint
+                self._count += 1
+            if 2 * self._count > size:
+                self._grow()
+                slots, size = self._slots, len(self._slots)
+            yield not known
 
     def _grow(self) -> None:
         before = self._slots
         self._slots = array("Q", bytes(2 * before.itemsize * len(before)))
         self._count = 0
-        for fingerprint in before:
-            if fingerprint:
-                self._insert(fingerprint)
+        deque(self._inserted(filter(None, before)), maxlen=0)
+
+
+def _fingerprint(order_id: str) -> int:
+    digest = blake2b(order_id.encode("utf-8", "surrogatepass"), digest_size=_FINGERPRINT_BYTES).digest()
+    return int.from_bytes(digest) or 1  # 0 marks an empty slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +141,17 @@ class BacklogCount:
         for order in new:
             if policy.needs_attention(order.status):
                 by_status[order.status] += 1
-            if policy.deadlines and overdue_by:
-                kind = policy.deadlines.past_shipping(order.status, order.latest_ship_date, by=overdue_by)
-                overdue.update([kind] if kind else [])
+            if overdue_by and (kind := policy.past_shipping(order.status, order.latest_ship_date, by=overdue_by)):
+                overdue[kind] += 1
         return type(self)(dict(by_status), self.most_urgent, dict(overdue))
 
     def listing(self, shown: Mapping[str, Order], policy: Policy) -> Self:
         """List the most urgent orders after one more page; a newer record of an order replaces the listed one."""
-        listed = {order.id: order for order in self.most_urgent if order.id not in shown}
-        listed |= {order.id: _listed(order) for order in shown.values() if policy.needs_attention(order.status)}
-        urgent = sorted(listed.values(), key=lambda order: by_urgency(order.ship_by, order.total_price))
-        return type(self)(self.by_status, tuple(urgent[:MAX_LISTED]), self.overdue)
+        listed: list[BacklogOrder | Order] = [order for order in self.most_urgent if order.id not in shown]
+        listed += [order for order in shown.values() if policy.needs_attention(order.status)]
+        urgent = nsmallest(MAX_LISTED, listed, key=_urgency)
+        most_urgent = tuple(_listed(order) if isinstance(order, Order) else order for order in urgent)
+        return type(self)(self.by_status, most_urgent, self.overdue)
 
     def backlog(self, *, now: datetime) -> Backlog | None:
         """The backlog as the alert shows it; None if no order needs attention. `now` is the vendor's clock."""
@@ -153,6 +160,12 @@ class BacklogCount:
         # An order that changed while the window was read can be counted and no longer need attention.
         more = max(sum(self.by_status.values()) - len(self.most_urgent), 0)
         return Backlog(seen_at=now, by_status=dict(self.by_status), orders=self.most_urgent, more_orders=more)
+
+
+def _urgency(order: BacklogOrder | Order) -> tuple[datetime, Decimal]:
+    if isinstance(order, Order):
+        return by_urgency(order.latest_ship_date, order.details.total_price)
+    return by_urgency(order.ship_by, order.total_price)
 
 
 def _listed(order: Order) -> BacklogOrder:
@@ -254,8 +267,9 @@ class Progress:
             orders: The newest record of each of its orders, by id.
             policy: What is watched.
         """
-        new = [order for order in orders.values() if self.read_ids.add(order.id)]
-        bad = sum(1 for each in page.quarantined if each.order_id is None or self.read_ids.add(each.order_id))
+        new = list(compress(orders.values(), self.read_ids.add(orders)))
+        bad_ids = [each.order_id for each in page.quarantined if each.order_id is not None]
+        bad = len(page.quarantined) - len(bad_ids) + sum(self.read_ids.add(bad_ids))
         begins_deadlines = self.window.kind in {WindowKind.BASELINE, WindowKind.DEADLINES}
         backlog = self.backlog.with_orders(new, policy, overdue_by=self.window.until if begins_deadlines else None)
         if self.window.kind is WindowKind.BASELINE:

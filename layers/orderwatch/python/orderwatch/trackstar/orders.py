@@ -33,13 +33,14 @@ from orderwatch.trackstar.fields import (
     NoneIfMalformed,
     Number,
     Objects,
-    OrderNumber,
     Record,
     RecordId,
     ShipBy,
-    UnlessKnown,
+    Text,
+    Unless,
     UnreadableValues,
     Url,
+    order_number,
     parse_json,
 )
 from orderwatch.trackstar.shipments import ProductLine, Shipment, ShippedUnits, ShippingGroup, shipped_units
@@ -226,8 +227,8 @@ def _shop_status(text: str) -> str:
 _StatusText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_STATUS_LENGTH, pattern=_UNDAMAGED)
 ]
-_Status = Annotated[_StatusText, UnlessKnown(DOCUMENTED_STATUSES, _shop_status)]
-_Word = Annotated[Annotated[_StatusText, UnlessKnown(DOCUMENTED_STATUSES, _shop_word)] | None, NoneIfMalformed()]
+_Status = Annotated[_StatusText, Unless(DOCUMENTED_STATUSES, _shop_status)]
+_Word = Annotated[Annotated[_StatusText, Unless(DOCUMENTED_STATUSES, _shop_word)] | None, NoneIfMalformed()]
 
 
 class Order(Model):
@@ -241,7 +242,7 @@ class Order(Model):
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=_UNDAMAGED)]
     status: _Status
-    order_number: OrderNumber = None
+    given_number: Text = Field(None, validation_alias=AliasPath("order_number"))
     given_status: _Word = Field(None, validation_alias=AliasPath("status"))
     given_raw_status: FreeText = Field(None, validation_alias=AliasPath("raw_status"))
     updated_date: Date = None
@@ -259,9 +260,9 @@ class Order(Model):
         object.__setattr__(self, "_found_in", (records, index))
         return self
 
-    @property
+    @cached_property
     def details(self) -> OrderDetails:
-        """The fields that only alerts show, parsed at each access, since few orders of a page are alerted."""
+        """The fields that only alerts show, parsed at first use, since few orders of a page are alerted."""
         records, index = getattr(self, "_found_in", ([{}], 0))
         return OrderDetails.model_validate(records[index])
 
@@ -269,6 +270,11 @@ class Order(Model):
     def raw_status(self) -> str | None:
         """The shop's own word for the status: its raw status, else its spelling of the status, if that differs."""
         return self.given_raw_status or (self.given_status if self.given_status != self.status else None)
+
+    @property
+    def order_number(self) -> str | None:
+        """The number that the shop gave it, without contact data. Few orders of a page are written or shown."""
+        return order_number(self.given_number) if self.given_number else None
 
     @property
     def number(self) -> str:
@@ -296,12 +302,12 @@ class Order(Model):
 
         `observed_at` also replaces a date in the future, since every later version would be older than such a date.
         """
-        version = Version(observed_at, VersionClock.OBSERVED)
-        if self.trackstar_updated_date:
-            version = Version(self.trackstar_updated_date, VersionClock.TRACKSTAR)
-        elif self.updated_date:
-            version = Version(self.updated_date, VersionClock.SHOP)
-        return version if version.at <= observed_at else Version(observed_at, VersionClock.OBSERVED)
+        at, by = self.trackstar_updated_date, VersionClock.TRACKSTAR
+        if at is None:
+            at, by = self.updated_date, VersionClock.SHOP
+        if at is None or at > observed_at:
+            at, by = observed_at, VersionClock.OBSERVED
+        return Version(at, by)
 
 
 @dataclass(frozen=True, slots=True)

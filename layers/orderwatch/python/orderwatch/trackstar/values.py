@@ -10,8 +10,8 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """An earlier date means none: shop software writes year 1, 1899 or 1970."""
 FARTHEST = timedelta(days=2 * 365)
 """A date that is further ahead means none: shop software writes 2099 or 9999."""
-_PLAUSIBLE_YEARS = range(EARLIEST.year, 2028)
-"""Years that no clock needs to decide: none is before 2026 any more. This saves a tenth of the time of a page."""
+SURELY_PLAUSIBLE_UNTIL = datetime(2028, 1, 1, tzinfo=UTC)
+"""No clock is needed to decide about an earlier date: none is before 2026 any more."""
 _WORDS_FOR_NONE = frozenset({"", "-", "--", "-1", "n/a", "na", "nan", "never", "nil", "none", "null", "undefined"})
 _ZEROS = re.compile(r"[0T:. Z+/-]*", re.IGNORECASE)
 """`0`, `0000-00-00`, `0000-00-00T00:00:00Z`."""
@@ -56,7 +56,7 @@ def read_date(value: object) -> datetime | None:
 
 def is_plausible(date: datetime) -> bool:
     """Whether a date in UTC is one: between 2000 and two years from now."""
-    return date.year in _PLAUSIBLE_YEARS or EARLIEST <= date <= clock.now() + FARTHEST
+    return date >= EARLIEST and (date < SURELY_PLAUSIBLE_UNTIL or date <= clock.now() + FARTHEST)
 
 
 def in_utc(date: datetime) -> datetime:
