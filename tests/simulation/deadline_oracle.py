@@ -99,8 +99,12 @@ class PollFacts:
     is_spoilt: bool = False
     is_finished: bool = False
 
+    def not_served(self, order_id: str) -> None:
+        """A request for an order by its id had no answer that shows it."""
+        self.versions_by_id[order_id] |= set()
+
     def missed(self, order_id: str, seen: VisibleOrder) -> bool:
-        """Whether what is visible of an order moved between two pages of those that were asked for by their ids."""
+        """Whether it asked for an order by its id and was not served what is visible: it moved, or a request failed."""
         return order_id in self.versions_by_id and seen.version not in self.versions_by_id[order_id]
 
 
@@ -124,6 +128,7 @@ class DeadlineOracle:
     _alerted: set[tuple[Subject, Deadline]] = field(default_factory=set)
     _served_ship_bys: defaultdict[Subject, set[datetime | None]] = field(default_factory=lambda: defaultdict(set))
     _watched_from: dict[str, datetime] = field(default_factory=dict)
+    _begun_by: dict[str, datetime] = field(default_factory=dict)
     _at_baseline: dict[str, dict[str, str | None]] = field(default_factory=dict)
     _gone: set[Subject] = field(default_factory=set)
     _problems: dict[Subject, Deadline] = field(default_factory=dict)
@@ -165,6 +170,8 @@ class DeadlineOracle:
         if facts.date:
             known = self._watched_from.get(facts.connection_id, facts.date)
             self._watched_from[facts.connection_id] = min(facts.date, known)
+            latest = self._begun_by.get(facts.connection_id, facts.date)
+            self._begun_by[facts.connection_id] = max(facts.date, latest)
 
     def read_again(self, facts: PollFacts, records: Iterable[dict[str, Any]]) -> None:
         """A page of orders was served by their ids; later pages show other orders."""
@@ -245,9 +252,9 @@ class DeadlineOracle:
         """Whether an order lost its deadline because Trackstar did not show it, and was not written again."""
         return subject in self._gone
 
-    def watched_from(self, connection_id: str) -> datetime | None:
-        """The earliest moment at which the watch of a connection may have begun."""
-        return self._watched_from.get(connection_id)
+    def watch_begins(self, connection_id: str) -> list[datetime]:
+        """The earliest and the latest moment at which the watch of a connection may have begun."""
+        return [each[connection_id] for each in (self._watched_from, self._begun_by) if connection_id in each]
 
     def _was_past(self, subject: Subject, deadline: Deadline) -> bool:
         """Whether the deadline was past when the watch began, and nothing allows its alert nevertheless."""

@@ -225,10 +225,10 @@ class ReminderOracle:
         return Owed(row["changes"], owner, at, count, self.seconds())
 
     def _base(self, facts: PollFacts, *, is_recording: bool) -> Span:
-        """When a poll saw an order: its latest answer, or the last sync end where the vendor's clock was set back."""
+        """When a poll saw an order: its latest answer; where the clock was set back, the last sync end or the begin."""
         seen, watermark = facts.date or self.now(), self.deadlines.watermark(facts)
-        first = self.deadlines.watched_from(facts.connection_id) if is_recording else None
-        return Span(min(first or seen, seen), max(seen, watermark or seen))
+        begins = self.deadlines.watch_begins(facts.connection_id) if is_recording else []
+        return Span(min([seen, *begins]), max([seen, watermark or seen, *begins]))
 
     def _check_alert(self, subject: Subject, row: Row, owed: Owed | None, facts: PollFacts, at: datetime) -> None:
         self.sent += 1

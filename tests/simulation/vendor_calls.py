@@ -151,6 +151,8 @@ class VendorCalls(httpx.BaseTransport):
         kind = self._run.chance.choice(self._run.plan.http_faults or ("500", "timeout"))
         status, body = self._run.habits.choice(_FALSE_ANSWERS.get(kind, ((0, ""),)))
         self._run.note(f"  fault {kind} {status} {body}")
+        if request.url.path.startswith("/cart/orders/"):
+            invocation.facts.not_served(request.url.path.removeprefix("/cart/orders/"))
         if kind == "timeout":
             self._run.time.spend(HTTP_TIMEOUT)
         if kind in _BROKEN_OFF:
