@@ -139,7 +139,7 @@ class VendorCalls(httpx.BaseTransport):
         if is_connection and invocation.function == "poll_orders":
             if response.status_code == 404:
                 invocation.problems.add("refused")
-            if self._run.shops[invocation.connection_id].is_blocked(Resource.ORDERS):
+            elif self._run.shops[invocation.connection_id].is_blocked(Resource.ORDERS):
                 invocation.problems.add("blocked")
         if invocation.function == "poll_orders" and not (is_connection and response.status_code == 200):
             self._run.deadlines.may_begin(invocation.facts)
