@@ -59,7 +59,8 @@ class ContentOracle:
         """What an order may contain: its date is not that of the record where that one has none, or a wrong one."""
         of_order = self._served[subject]
         of_status = [each for (served, _), contents in of_order.items() if served == status for each in contents]
-        return of_order.get((status, moment(version))) or of_status
+        is_dated = (self.known.order(subject) or {}).get("version_clock") != "observed"
+        return (of_order.get((status, moment(version))) if is_dated else None) or of_status
 
     # What is written
 
