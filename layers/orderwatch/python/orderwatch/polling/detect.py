@@ -199,6 +199,8 @@ def detect(
     order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy
 ) -> OrderWrite | Reason:
     """The write that an observed order requires, or the reason why it requires none."""
+    if stored and is_settled(order, stored, observation=observation, policy=policy):
+        return Reason.UNCHANGED
     version = version_of(order, stored, observation)
     reason = reason_for(order, stored, version, observation=observation, policy=policy)
     if reason is Reason.OLDER_COPY and stored:
@@ -208,8 +210,6 @@ def detect(
         reason = Reason.SAME_STATUS if order.status == stored.status else Reason.STATUS_CHANGED
     if reason is Reason.STALE:
         return _without_older_copy(order, stored, observation) or reason
-    if reason is Reason.UNCHANGED and stored and is_settled(order, stored, observation=observation, policy=policy):
-        return reason
     same = stored if stored and stored.status == order.status else None
     evaluation = Evaluation(order, stored, same, version, reason, observation, policy)
     change = evaluation.deadline_change()
@@ -234,14 +234,17 @@ def reason_for(
 
 
 def is_settled(order: Order, stored: StoredOrder, *, observation: Observation, policy: Policy) -> bool:
-    """Whether an unchanged version would leave its row as it is, so that it need not be evaluated again.
+    """Whether an order is as its row shows it and would leave the row as it is, so that it need not be evaluated.
 
     Without a watermark, deadlines depend only on the rules of the shop, the ship-by, and the status and its begin. If
     the row was written by the same rules, its deadlines are those that an evaluation would give. What else can change a
     row (reminders, stock, older copies, a change of the watched statuses) is evaluated.
     """
     return (
-        stored.deadline_rules is not None
+        order.status == stored.status
+        and order.is_of(stored.version)
+        and order.raw_status == stored.raw_status
+        and stored.deadline_rules is not None
         and stored.deadline_rules == policy.deadline_rules
         and order.latest_ship_date == stored.ship_by
         and observation.watermark is None

@@ -308,6 +308,12 @@ class Order(Model):
             return self.updated_date < other.updated_date
         return other.trackstar_updated_date is not None
 
+    def is_of(self, version: Version) -> bool:
+        """Whether the record has the date of this version, or no date at all."""
+        if self.trackstar_updated_date:
+            return version == (self.trackstar_updated_date, VersionClock.TRACKSTAR)
+        return self.updated_date is None or version == (self.updated_date, VersionClock.SHOP)
+
     def version(self, observed_at: datetime) -> Version:
         """The version of this record: dated by Trackstar, else by the shop, else by `observed_at`.
 
