@@ -233,7 +233,7 @@ def schedule(
         ahead = deadlines[deadlines.index(before.passed) + 1 :]
     while ahead and suppression and ahead[0] != before.due and suppression.covers(ahead):
         passed, deadline_alert_id, ahead = ahead[0], None, ahead[1:]
-    return DeadlineState(due=ahead[0] if ahead else None, passed=passed, deadline_alert_id=deadline_alert_id)
+    return DeadlineState(ahead[0] if ahead else None, passed, deadline_alert_id)
 
 
 def expire(state: DeadlineState, deadlines: Sequence[Deadline], *, watermark: datetime) -> DeadlineState:
@@ -277,6 +277,8 @@ class DeadlineChange(NamedTuple):
 
     def with_reminder(self, *, next_at: datetime | None, count: int, sent: Reminder | None = None) -> Self:
         """The same with the next reminder, the number of reminders, and the reminder to alert."""
+        if (next_at, count, sent) == (self.state.reminder_at, self.state.reminders, self.reminder):
+            return self
         return self._replace(state=self.state._replace(reminder_at=next_at, reminders=count), reminder=sent)
 
 
@@ -307,7 +309,7 @@ def evaluate(
     scheduled = schedule(before, deadlines, is_open=status in OPEN_STATUSES, suppression=suppression)
     resolved = before.passed if before.is_alerted_problem and not scheduled.is_alerted_problem else None
     after = expire(scheduled, deadlines, watermark=watermark) if watermark else scheduled
-    return DeadlineChange(after, expired=after.passed if after is not scheduled else None, resolved=resolved)
+    return DeadlineChange(after, after.passed if after is not scheduled else None, resolved)
 
 
 def remind(

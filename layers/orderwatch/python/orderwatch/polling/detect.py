@@ -192,7 +192,8 @@ class OrderWrite(NamedTuple):
     @property
     def alerts(self) -> tuple[Alert, ...]:
         """The alerts that are written with the row."""
-        return tuple(filter(None, (self.alert, self.deadline_alert, self.restock_alert, self.reminder_alert)))
+        alerts = (self.alert, self.deadline_alert, self.restock_alert, self.reminder_alert)
+        return tuple(filter(None, alerts)) if any(alerts) else ()
 
 
 def detect(
@@ -409,16 +410,8 @@ class Evaluation(NamedTuple):
         )
         reason = Reason.STATE if self.reason is Reason.UNCHANGED else self.reason
         is_new = restocked_at is not None and same is not None and same.restocked_at is None
-        return OrderWrite(
-            order.id,
-            expected=self.stored,
-            stored=after,
-            alert=alert,
-            reason=reason,
-            deadline_alert=late,
-            restock_alert=self._restock_alert() if is_new else None,
-            reminder_alert=self._reminder_alert(change),
-        )
+        restocked, reminder = self._restock_alert() if is_new else None, self._reminder_alert(change)
+        return OrderWrite(order.id, self.stored, after, alert, reason, late, restocked, reminder)
 
     def _status_alert(self, change: DeadlineChange) -> Alert | None:
         """The alert about a transition, or about an alerted deadline that is resolved."""
