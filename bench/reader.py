@@ -154,8 +154,7 @@ def floor(url: str) -> Reading:
 
 
 def poll(url: str, store: Store, *, watched: str = WATCHED) -> Reading:
-    """The real poll, in a process like the function's own."""
-    handler_module("poll_orders", 0)
+    """The real poll."""
     trackstar = Trackstar(url)
 
     def read() -> int:
@@ -186,7 +185,8 @@ def _through_the_tables(url: str) -> dict[str, Reading]:
 
 
 def _baseline(url: str) -> dict[str, Reading]:
-    """Every order new, with the function's clients of AWS; returns how its memory grows."""
+    """Every order new, in a process like the function's own; returns how its memory grows."""
+    handler_module("poll_orders", 0)
     clients = [boto3.client(service, region_name="us-east-1") for service in ("dynamodb", "ssm", "sqs")]
     assert clients
     return {"baseline": poll(url, NewOrders(keeps_rows=False, on_page=partial(_tell, time.perf_counter())))}

@@ -1,6 +1,5 @@
 """poll_orders: one poll of the connection that the message names."""
 
-import gc
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -35,7 +34,6 @@ STOP_BEFORE = 30.0
 """Seconds before the timeout after which no page is started: enough for the requests and writes of one page."""
 GIVE_UP_BEFORE = 10.0
 """Seconds before the timeout after which a throttled request is not repeated: enough to request the next poll."""
-gc.set_threshold(50_000)  # the thousands of values of a page are in use until it is written: do not search them often
 
 
 class _Adapters:
