@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import batched
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
@@ -238,8 +238,7 @@ def _projected(rows: Iterable[Item], request: Mapping[str, Any]) -> list[Item]:
     return [{name: row[name] for name in (row if shown == [""] else shown) if name in row} for row in rows]
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(NamedTuple):
     table: _Table
     place: tuple[str, Key]
     item: Item | None  # the key, for an update
@@ -288,14 +287,12 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 _SECTION = re.compile(r"\b(SET|ADD|REMOVE)\b")
 
 
-@dataclass
-class _Expression:
-    """A condition or an update; conditions are evaluated from left to right."""
+class _Expression(NamedTuple):
+    """A condition or an update."""
 
     text: str
     names: Mapping[str, str]
     values: Mapping[str, Any]
-    _tokens: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, request: Mapping[str, Any], which: str) -> "_Expression":
@@ -304,11 +301,7 @@ class _Expression:
 
     def holds(self, item: Item) -> bool:
         """Whether a condition holds for a row; an empty one always holds."""
-        self._tokens = list(_tokens(self.text))
-        result = self._either(item)
-        if self._tokens:
-            raise NotImplementedError(f"condition: {self.text}")
-        return result
+        return _condition(self.text)(self, item)
 
     def updated(self, item: Item) -> Item:
         """The row after an update."""
@@ -322,57 +315,76 @@ class _Expression:
     def _apply(self, section: str, words: list[str], item: Item) -> None:
         match section, words:
             case "SET", [path, "=", value]:
-                item[self._name(path)] = self.values[value]
+                item[self.name(path)] = self.values[value]
             case "ADD", [path, value]:
-                before = item.get(self._name(path), {"N": "0"})
-                item[self._name(path)] = _serialize(_deserialize(before) + _deserialize(self.values[value]))
+                before = item.get(self.name(path), {"N": "0"})
+                item[self.name(path)] = _serialize(_deserialize(before) + _deserialize(self.values[value]))
             case "REMOVE", [path]:
-                item.pop(self._name(path), None)
+                item.pop(self.name(path), None)
             case _:
                 raise NotImplementedError(f"update: {self.text}")
 
-    def _name(self, path: str) -> str:
+    def name(self, path: str) -> str:
+        """The attribute that a path names."""
         return self.names[path] if path.startswith("#") else path
 
-    def _either(self, item: Item) -> bool:
-        result = self._both(item)
-        while self._tokens[:1] == ["OR"]:
-            self._tokens.pop(0)
-            result = self._both(item) or result
-        return result
 
-    def _both(self, item: Item) -> bool:
-        result = self._one(item)
-        while self._tokens[:1] == ["AND"]:
-            self._tokens.pop(0)
-            result = self._one(item) and result
-        return result
+type _Test = Callable[[_Expression, Item], bool]
 
-    def _one(self, item: Item) -> bool:
-        first = self._tokens.pop(0)
-        if first == "(":
-            result = self._either(item)
-            self._expect(")")
-            return result
-        if first in {"attribute_exists", "attribute_not_exists"}:
-            self._expect("(")
-            there = self._name(self._tokens.pop(0)) in item
-            self._expect(")")
-            return there is (first == "attribute_exists")
-        compare = _COMPARE[self._tokens.pop(0)]
-        return self._compared(item.get(self._name(first)), self.values[self._tokens.pop(0)], compare)
 
-    @staticmethod
-    def _compared(left: Any, right: Any, compare: Callable[[Any, Any], bool]) -> bool:
-        if left is None or left.keys() != right.keys():
-            return False
-        if "S" in left:
-            return compare(left["S"], right["S"])
-        return compare(_deserialize(left), _deserialize(right))
+@cache
+def _condition(text: str) -> _Test:
+    """A condition, parsed once for all rows."""
+    tokens = list(_tokens(text))
+    test = _either(tokens)
+    if tokens:
+        raise NotImplementedError(f"condition: {text}")
+    return test
 
-    def _expect(self, token: str) -> None:
-        if self._tokens.pop(0) != token:
-            raise NotImplementedError(f"condition: {self.text}")
+
+def _either(tokens: list[str]) -> _Test:
+    tests = [_both(tokens)]
+    while tokens[:1] == ["OR"]:
+        tokens.pop(0)
+        tests.append(_both(tokens))
+    return tests[0] if len(tests) == 1 else lambda given, item: any(test(given, item) for test in tests)
+
+
+def _both(tokens: list[str]) -> _Test:
+    tests = [_one(tokens)]
+    while tokens[:1] == ["AND"]:
+        tokens.pop(0)
+        tests.append(_one(tokens))
+    return tests[0] if len(tests) == 1 else lambda given, item: all(test(given, item) for test in tests)
+
+
+def _one(tokens: list[str]) -> _Test:
+    first = tokens.pop(0)
+    if first == "(":
+        test = _either(tokens)
+        _expect(tokens, ")")
+        return test
+    if first in {"attribute_exists", "attribute_not_exists"}:
+        _expect(tokens, "(")
+        path = tokens.pop(0)
+        _expect(tokens, ")")
+        exists = first == "attribute_exists"
+        return lambda given, item: (given.name(path) in item) is exists
+    compare, value = _COMPARE[tokens.pop(0)], tokens.pop(0)
+    return lambda given, item: _compared(item.get(given.name(first)), given.values[value], compare)
+
+
+def _compared(left: Any, right: Any, compare: Callable[[Any, Any], bool]) -> bool:
+    if left is None or left.keys() != right.keys():
+        return False
+    if "S" in left:
+        return compare(left["S"], right["S"])
+    return compare(_deserialize(left), _deserialize(right))
+
+
+def _expect(tokens: list[str], token: str) -> None:
+    if tokens.pop(0) != token:
+        raise NotImplementedError(f"condition: no {token}")
 
 
 @cache

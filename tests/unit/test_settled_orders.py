@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,7 @@ from orderwatch.polling.restock_alert import Restock
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
 from orderwatch.records import OlderCopy, StoredOrder
-from orderwatch.trackstar.orders import Order
+from orderwatch.trackstar.orders import Order, Version, VersionClock
 from tests.support.clocks import NOON
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -60,6 +61,17 @@ def test_an_unchanged_order_is_settled() -> None:
     ("order", "row", "observation", "policy"),
     [
         (seen(latest_ship_date=SHIP_BY + DAY), {}, {}, {}),
+        (seen("processing", latest_ship_date=SHIP_BY), {}, {}, {}),
+        (seen(raw_status="on hold", latest_ship_date=SHIP_BY), {}, {}, {}),
+        (seen(minute=1, latest_ship_date=SHIP_BY), {}, {}, {}),
+        (seen(minute=-1, latest_ship_date=SHIP_BY), {}, {}, {}),
+        (ORDER, {"version": Version(NOON, VersionClock.SHOP)}, {}, {}),
+        (
+            seen(latest_ship_date=SHIP_BY, trackstar_updated_date=None, updated_date=NOON + MINUTE),
+            {"version": Version(NOON, VersionClock.SHOP)},
+            {},
+            {},
+        ),
         (ORDER, {"deadline_rules": "of other rules"}, {}, {}),
         (ORDER, {"deadline_rules": None}, {}, {}),
         (ORDER, {"needs_attention": True}, {}, {}),
@@ -78,6 +90,14 @@ def test_an_order_is_evaluated_again_if_anything_else_changed(
     assert ROW
     observed = replace(OBSERVED, **observation)
     assert not is_settled(order, replace(ROW, **row), observation=observed, policy=replace(POLICY, **policy))
+
+
+@pytest.mark.parametrize("dated", [{"updated_date": NOON}, {}], ids=["by the shop", "not at all"])
+def test_an_unchanged_order_without_a_date_of_trackstar_is_settled(dated: dict[str, Any]) -> None:
+    order = seen(latest_ship_date=SHIP_BY, trackstar_updated_date=None, **dated)
+    row = row_after(order, None, OBSERVED, POLICY)
+    assert row
+    assert is_settled(order, row, observation=OBSERVED, policy=POLICY)
 
 
 def test_an_order_that_was_gone_gets_its_deadline_back() -> None:
@@ -106,12 +126,15 @@ class Step(NamedTuple):
         return detect(self.order, row, observation=self.observation, policy=self.policy)
 
 
-orders = st.builds(
+_order = partial(
+    st.builds,
     seen,
     st.sampled_from(["open", "open", "processing", "exception", "fulfilled", "other", "cancelled"]),
-    minute=st.sampled_from([0, 0, 0, 1, -1]),
     raw_status=st.sampled_from([None, None, "on hold"]),
     latest_ship_date=st.sampled_from([None, SHIP_BY, SHIP_BY, NOON, NOON - DAY]),
+)
+orders = _order(minute=st.sampled_from([0, 0, 0, 1, -1])) | _order(
+    trackstar_updated_date=st.none(), updated_date=st.sampled_from([None, NOON, NOON, NOON + MINUTE, NOON + 9 * DAY])
 )
 moments = st.sampled_from([None, None, NOON, NOON + 2 * DAY, NOON + 4 * DAY])
 suppressions = st.none() | st.builds(Suppression, st.sampled_from([NOON, NOON + 4 * DAY]), st.booleans())

@@ -1,7 +1,8 @@
 """OrderTable: the last seen status of every order."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from orderwatch.aws.dynamodb import Action, batch_get, put_action, query, to_item
@@ -72,7 +73,7 @@ class OrderTable:
             row,
             condition=f"#version = :version AND #clock = :clock AND {_unchanged(write.expected)}",
             values={
-                ":version": version.at.isoformat(),
+                ":version": _text(version.at),
                 ":clock": str(version.clock),
                 **_expected_values(write.expected),
             },
@@ -140,7 +141,7 @@ def _expected_values(expected: StoredOrder) -> dict[str, Any]:
     return {
         ":status": expected.status,
         ":changes": expected.changes,
-        ":due_at": due_at.isoformat() if due_at else None,
+        ":due_at": _text(due_at) if due_at else None,
         ":ownership": _ownership_to_row(expected.ownership),
     }
 
@@ -151,16 +152,16 @@ def _row(connection_id: str, order_id: str, stored: StoredOrder) -> dict[str, An
         "order_key": order_key(connection_id, order_id),
         # The key of the sparse indexes: `attention` contains rows with `status_since`, `due` those with `due_at`.
         "connection_id": connection_id if stored.needs_attention or deadline_state.due_at else None,
-        "status_since": stored.status_since.isoformat() if stored.needs_attention else None,
+        "status_since": _text(stored.status_since) if stored.needs_attention else None,
         "status": stored.status,
         "raw_status": stored.raw_status,
-        "version": stored.version.at.isoformat(),
+        "version": _text(stored.version.at),
         "version_clock": str(stored.version.clock),
-        "since": stored.status_since.isoformat(),
+        "since": _text(stored.status_since),
         "order_number": stored.order_number,
         "changes": stored.changes,
         "status_alert_id": stored.status_alert_id,
-        "ship_by": stored.ship_by.isoformat() if stored.ship_by else None,
+        "ship_by": _text(stored.ship_by) if stored.ship_by else None,
         "extract": stored.extract,
         "older_copy": _older_copy_to_row(stored.older_copy),
         "restocked_at": stored.restocked_at.isoformat() if stored.restocked_at else None,
@@ -172,13 +173,22 @@ def _row(connection_id: str, order_id: str, stored: StoredOrder) -> dict[str, An
     }
 
 
+def _text(moment: datetime) -> str:
+    return _utc_text(moment) if moment.tzinfo is UTC else moment.isoformat()
+
+
+@lru_cache(maxsize=4096)  # the dates of a row, and of the rows of a page, are often the same
+def _utc_text(moment: datetime) -> str:
+    return moment.isoformat()
+
+
 def _due_attributes(state: DeadlineState) -> dict[str, Any]:
     """The next deadline and reminder. `due_at`, the key of the index, is the earlier of the two."""
     due, due_at = state.due, state.due_at
     return {
-        "due_at": due_at.isoformat() if due_at else None,
+        "due_at": _text(due_at) if due_at else None,
         "due_kind": due.kind if due else None,
-        "deadline_at": due.at.isoformat() if due and due.at != due_at else None,
+        "deadline_at": _text(due.at) if due and due.at != due_at else None,
         "reminder_at": state.reminder_at.isoformat() if state.reminder_at else None,
         "reminders": state.reminders or None,
     }
@@ -217,18 +227,17 @@ def _older_copy(row: dict[str, Any]) -> OlderCopy:
 
 
 def _deadline_state(row: dict[str, Any]) -> DeadlineState:
-    deadline_at = row.get("deadline_at") or row.get("due_at")
     return DeadlineState(
-        due=_deadline(deadline_at, row.get("due_kind")),
-        passed=_deadline(row.get("passed_at"), row.get("passed_kind")),
+        due=_deadline(row.get("deadline_at") or row["due_at"], row["due_kind"]) if "due_kind" in row else None,
+        passed=_deadline(row["passed_at"], row["passed_kind"]) if "passed_at" in row else None,
         deadline_alert_id=row.get("deadline_alert_id"),
         reminder_at=datetime.fromisoformat(row["reminder_at"]) if "reminder_at" in row else None,
         reminders=int(row.get("reminders", 0)),
     )
 
 
-def _deadline(at: str | None, kind: str | None) -> Deadline | None:
-    return Deadline(datetime.fromisoformat(at), kind) if at and kind else None
+def _deadline(at: str, kind: str) -> Deadline:
+    return Deadline(datetime.fromisoformat(at), kind)
 
 
 def _ownership_to_row(ownership: Ownership | None) -> dict[str, str] | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from functools import lru_cache
 
 _DAY = timedelta(days=1)
 _MIDNIGHT = time()
@@ -21,7 +20,6 @@ def end_of_day(day: date, zone: tzinfo) -> datetime:
     return datetime.combine(day + _DAY, time(), zone).astimezone(UTC)
 
 
-@lru_cache(maxsize=1024)  # many orders share a day
 def ship_deadline(ship_by: datetime, zone: tzinfo) -> datetime:
     """When a ship-by passes, in UTC. A date without a time passes at the end of that day in the zone.
 

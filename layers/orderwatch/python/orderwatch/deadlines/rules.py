@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple, Self
 from zoneinfo import ZoneInfo
 
@@ -96,27 +96,25 @@ class DeadlineRules:
         parts = (self.zone.key, self.late_warning_hours, self.stuck_days, business, *reminders)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
+    @cached_property
+    def _late_warning(self) -> timedelta:
+        return timedelta(hours=self.late_warning_hours)
+
     def deadlines(self, *, status: str, ship_by: datetime | None, since: datetime) -> tuple[Deadline, ...]:
         """Every deadline of an order, earliest first; `since` is when its status began."""
         if status not in OPEN_STATUSES:
             return ()
         try:
-            return self._shipping(ship_by) if ship_by else self._moving(since)
+            return _shipping(ship_by, self.zone, self._late_warning) if ship_by else self._moving(since)
         except OverflowError:  # in the year 9999
             return ()
 
     def past_shipping(self, status: str, ship_by: datetime | None, *, by: datetime) -> str | None:
         """The kind of the latest deadline of an order's ship-by that had passed by that time."""
-        if ship_by is None or ship_by - by > timedelta(hours=self.late_warning_hours):
+        if ship_by is None or ship_by - by > self._late_warning:
             return None  # a ship-by passes at its time or at the end of its day, never earlier
         found = self.deadlines(status=status, ship_by=ship_by, since=by)
         return next((each.kind for each in reversed(found) if each.at <= by), None)
-
-    def _shipping(self, ship_by: datetime) -> tuple[Deadline, ...]:
-        late = Deadline(ship_deadline(ship_by, self.zone), KIND_LATE)
-        if not self.late_warning_hours:
-            return (late,)
-        return (Deadline(late.at - timedelta(hours=self.late_warning_hours), KIND_AT_RISK), late)
 
     def _moving(self, since: datetime) -> tuple[Deadline, ...]:
         if not self.stuck_days:
@@ -151,6 +149,12 @@ class DeadlineRules:
     def business_time(self, since: datetime, until: datetime) -> timedelta:
         """The business hours between two times."""
         return business_time(since, until, zone=self.zone, working_days=self.working_days, holidays=self.holidays)
+
+
+@lru_cache(maxsize=1024)  # many orders share a day
+def _shipping(ship_by: datetime, zone: ZoneInfo, warning: timedelta) -> tuple[Deadline, ...]:
+    late = Deadline(ship_deadline(ship_by, zone), KIND_LATE)
+    return (Deadline(late.at - warning, KIND_AT_RISK), late) if warning else (late,)
 
 
 class DeadlineState(NamedTuple):
@@ -222,14 +226,14 @@ def schedule(
         suppression: The deadlines that are not alerted unless they were already scheduled; None: alert all.
     """
     if not is_open:
-        return DeadlineState(passed=before.passed)
-    ahead, passed, deadline_alert_id = list(deadlines), None, None
+        return DeadlineState(passed=before.passed) if before.passed else NO_DEADLINE
+    ahead, passed, deadline_alert_id = deadlines, None, None
     if before.passed and before.passed in deadlines:
         passed, deadline_alert_id = before.passed, before.deadline_alert_id
-        ahead = ahead[ahead.index(before.passed) + 1 :]
+        ahead = deadlines[deadlines.index(before.passed) + 1 :]
     while ahead and suppression and ahead[0] != before.due and suppression.covers(ahead):
-        passed, deadline_alert_id = ahead.pop(0), None
-    return DeadlineState(due=ahead[0] if ahead else None, passed=passed, deadline_alert_id=deadline_alert_id)
+        passed, deadline_alert_id, ahead = ahead[0], None, ahead[1:]
+    return DeadlineState(ahead[0] if ahead else None, passed, deadline_alert_id)
 
 
 def expire(state: DeadlineState, deadlines: Sequence[Deadline], *, watermark: datetime) -> DeadlineState:
@@ -273,6 +277,8 @@ class DeadlineChange(NamedTuple):
 
     def with_reminder(self, *, next_at: datetime | None, count: int, sent: Reminder | None = None) -> Self:
         """The same with the next reminder, the number of reminders, and the reminder to alert."""
+        if (next_at, count, sent) == (self.state.reminder_at, self.state.reminders, self.reminder):
+            return self
         return self._replace(state=self.state._replace(reminder_at=next_at, reminders=count), reminder=sent)
 
 
@@ -303,7 +309,7 @@ def evaluate(
     scheduled = schedule(before, deadlines, is_open=status in OPEN_STATUSES, suppression=suppression)
     resolved = before.passed if before.is_alerted_problem and not scheduled.is_alerted_problem else None
     after = expire(scheduled, deadlines, watermark=watermark) if watermark else scheduled
-    return DeadlineChange(after, expired=after.passed if after is not scheduled else None, resolved=resolved)
+    return DeadlineChange(after, after.passed if after is not scheduled else None, resolved)
 
 
 def remind(

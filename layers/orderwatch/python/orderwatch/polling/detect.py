@@ -192,13 +192,16 @@ class OrderWrite(NamedTuple):
     @property
     def alerts(self) -> tuple[Alert, ...]:
         """The alerts that are written with the row."""
-        return tuple(filter(None, (self.alert, self.deadline_alert, self.restock_alert, self.reminder_alert)))
+        alerts = (self.alert, self.deadline_alert, self.restock_alert, self.reminder_alert)
+        return tuple(filter(None, alerts)) if any(alerts) else ()
 
 
 def detect(
     order: Order, stored: StoredOrder | None, *, observation: Observation, policy: Policy
 ) -> OrderWrite | Reason:
     """The write that an observed order requires, or the reason why it requires none."""
+    if stored and is_settled(order, stored, observation=observation, policy=policy):
+        return Reason.UNCHANGED
     version = version_of(order, stored, observation)
     reason = reason_for(order, stored, version, observation=observation, policy=policy)
     if reason is Reason.OLDER_COPY and stored:
@@ -208,8 +211,6 @@ def detect(
         reason = Reason.SAME_STATUS if order.status == stored.status else Reason.STATUS_CHANGED
     if reason is Reason.STALE:
         return _without_older_copy(order, stored, observation) or reason
-    if reason is Reason.UNCHANGED and stored and is_settled(order, stored, observation=observation, policy=policy):
-        return reason
     same = stored if stored and stored.status == order.status else None
     evaluation = Evaluation(order, stored, same, version, reason, observation, policy)
     change = evaluation.deadline_change()
@@ -234,14 +235,17 @@ def reason_for(
 
 
 def is_settled(order: Order, stored: StoredOrder, *, observation: Observation, policy: Policy) -> bool:
-    """Whether an unchanged version would leave its row as it is, so that it need not be evaluated again.
+    """Whether an order is as its row shows it and would leave the row as it is, so that it need not be evaluated.
 
     Without a watermark, deadlines depend only on the rules of the shop, the ship-by, and the status and its begin. If
     the row was written by the same rules, its deadlines are those that an evaluation would give. What else can change a
     row (reminders, stock, older copies, a change of the watched statuses) is evaluated.
     """
     return (
-        stored.deadline_rules is not None
+        order.status == stored.status
+        and order.is_of(stored.version)
+        and order.raw_status == stored.raw_status
+        and stored.deadline_rules is not None
         and stored.deadline_rules == policy.deadline_rules
         and order.latest_ship_date == stored.ship_by
         and observation.watermark is None
@@ -406,16 +410,8 @@ class Evaluation(NamedTuple):
         )
         reason = Reason.STATE if self.reason is Reason.UNCHANGED else self.reason
         is_new = restocked_at is not None and same is not None and same.restocked_at is None
-        return OrderWrite(
-            order.id,
-            expected=self.stored,
-            stored=after,
-            alert=alert,
-            reason=reason,
-            deadline_alert=late,
-            restock_alert=self._restock_alert() if is_new else None,
-            reminder_alert=self._reminder_alert(change),
-        )
+        restocked, reminder = self._restock_alert() if is_new else None, self._reminder_alert(change)
+        return OrderWrite(order.id, self.stored, after, alert, reason, late, restocked, reminder)
 
     def _status_alert(self, change: DeadlineChange) -> Alert | None:
         """The alert about a transition, or about an alerted deadline that is resolved."""

@@ -49,9 +49,10 @@ class Policy:
 
     def needs_attention(self, status: str, deadline_state: DeadlineState = NO_DEADLINE) -> bool:
         """Whether an order is in a watched status that is not final, or is open and late or stuck."""
+        if status in self.statuses and status not in FINAL_STATUSES:
+            return True
         passed = deadline_state.passed
-        is_late = status in OPEN_STATUSES and passed is not None and passed.kind in PROBLEM_KINDS
-        return is_late or (self.watches(status) and status not in FINAL_STATUSES)
+        return passed is not None and passed.kind in PROBLEM_KINDS and status in OPEN_STATUSES
 
     def past_shipping(self, status: str, ship_by: datetime | None, *, by: datetime) -> str | None:
         """The kind of the latest deadline of a ship-by that had passed by that time; None if none is watched."""

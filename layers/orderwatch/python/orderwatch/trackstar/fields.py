@@ -6,7 +6,7 @@ Most fields can be null, and integrations differ. An invalid field becomes None,
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -256,10 +256,19 @@ class Record(Model):
     def _find_unreadable(cls, record: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         read = handler(record)
         if isinstance(record, dict):
-            given = [name for name, value in vars(read).items() if value is None and record.get(name)]
-            if given:
-                object.__setattr__(read, "_unreadable", frozenset(each for each in given if _is_given(record[each])))
+            object.__setattr__(read, "_unreadable", unreadable_fields(read, record))
         return read
+
+
+def unreadable_fields(read: Model, record: Mapping[str, Any]) -> frozenset[str]:
+    """The fields that a record gives a value that cannot be read.
+
+    Args:
+        read: What was read of the record.
+        record: The record.
+    """
+    empty = [name for name in type(read).model_fields if getattr(read, name) is None and record.get(name)]
+    return frozenset(name for name in empty if _is_given(record[name]))
 
 
 def _is_given(value: Any) -> bool:

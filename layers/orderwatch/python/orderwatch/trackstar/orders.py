@@ -33,7 +33,6 @@ from orderwatch.trackstar.fields import (
     NoneIfMalformed,
     Number,
     Objects,
-    Record,
     RecordId,
     ShipBy,
     Text,
@@ -42,6 +41,7 @@ from orderwatch.trackstar.fields import (
     Url,
     order_number,
     parse_json,
+    unreadable_fields,
 )
 from orderwatch.trackstar.shipments import ProductLine, Shipment, ShippedUnits, ShippingGroup, shipped_units
 
@@ -146,7 +146,7 @@ def _objects(values: Iterable[Any]) -> Iterator[dict[str, Any]]:
     return (each for each in values if isinstance(each, dict))
 
 
-class OrderDetails(Record):
+class OrderDetails(Model):
     """The fields of an order's record that only alerts show."""
 
     created_date: Date = None
@@ -163,6 +163,14 @@ class OrderDetails(Record):
     line_items: Objects[LineItem] = ()
     given_shipments: _AnyList = Field(None, validation_alias="shipments")
     given_shipping_groups: _AnyList = Field(None, validation_alias="shipping_groups")
+    __slots__ = ("_record",)  # a private attribute of pydantic would cost as much as the whole record
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """Read the details of a record, which they remember for `unreadable_amounts`."""
+        read = cls.model_validate(record)
+        object.__setattr__(read, "_record", record)
+        return read
 
     @cached_property
     def left(self) -> tuple[Shipment, ...] | None:
@@ -197,8 +205,11 @@ class OrderDetails(Record):
         """The amounts that were given and cannot be read, by the names that an alert has for them."""
         totals = {name: name for name in ("total_price", "total_tax", "total_discount", "total_shipping")}
         of_order = totals | {"invoice_currency_code": "currency"}
-        of_lines = {name for line in self.line_items for name in line.unreadable}
-        found = [shown for name, shown in of_order.items() if name in self.unreadable]
+        record: Mapping[str, Any] = getattr(self, "_record", {})
+        lines = zip(self.line_items, _objects(record.get("line_items") or ()), strict=False)
+        of_lines = {name for line, given in lines for name in unreadable_fields(line, given)}
+        unreadable = unreadable_fields(self, record)
+        found = [shown for name, shown in of_order.items() if name in unreadable]
         return (*found, *(name for name in ("quantity", "unit_price") if name in of_lines))
 
 
@@ -264,7 +275,7 @@ class Order(Model):
     def details(self) -> OrderDetails:
         """The fields that only alerts show, parsed at first use, since few orders of a page are alerted."""
         records, index = getattr(self, "_found_in", ([{}], 0))
-        return OrderDetails.model_validate(records[index])
+        return OrderDetails.of(records[index])
 
     @property
     def raw_status(self) -> str | None:
@@ -296,6 +307,12 @@ class Order(Model):
         if self.updated_date and other.updated_date and self.updated_date != other.updated_date:
             return self.updated_date < other.updated_date
         return other.trackstar_updated_date is not None
+
+    def is_of(self, version: Version) -> bool:
+        """Whether the record has the date of this version, or no date at all."""
+        if self.trackstar_updated_date:
+            return version == (self.trackstar_updated_date, VersionClock.TRACKSTAR)
+        return self.updated_date is None or version == (self.updated_date, VersionClock.SHOP)
 
     def version(self, observed_at: datetime) -> Version:
         """The version of this record: dated by Trackstar, else by the shop, else by `observed_at`.

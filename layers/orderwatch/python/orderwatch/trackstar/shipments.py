@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from pydantic import ConfigDict
 
+from orderwatch.model import Model
 from orderwatch.sanitize import folded_words
-from orderwatch.trackstar.fields import FreeText, Label, Number, Objects, Record, RecordId, Sku, Url
+from orderwatch.trackstar.fields import FreeText, Label, Number, Objects, RecordId, Sku, Url
 
 _NOT_SENT = re.compile(
     r"\b(?<!not )(?<!never )(?<!non )(?<!yet )(?<!be )(?<!pending )(?<!partial )(?<!partially )"
@@ -20,7 +21,7 @@ _SENT = {"shipped", "fulfilled", "delivered"}
 """The status of a shipping group that will ship nothing any more, beside those of `_NOT_SENT`."""
 
 
-class ProductLine(Record):
+class ProductLine(Model):
     """A line of an order, of a shipment or of a shipping group."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
@@ -36,7 +37,7 @@ class ProductLine(Record):
         return self.product_sku.casefold() if self.product_sku else None
 
 
-class _Parcel(Record):
+class _Parcel(Model):
     """What shipments and shipping groups have in common."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
