@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from orderwatch.alerts.alert import Alert, AlertKey, MergedAlert, alert_id
 from orderwatch.alerts.kinds import (
@@ -39,8 +39,10 @@ from orderwatch.alerts.parts import (
     sum_by_currency,
 )
 from orderwatch.deadlines.rules import OPEN_STATUSES
-from orderwatch.records import StoredOrder
 from orderwatch.rendering import formatting
+
+if TYPE_CHECKING:  # an import would make the cold start of publish_alerts slower
+    from orderwatch.records import StoredOrder
 
 MAX_ORDERS = 100
 """Maximum orders of one digest: a list that people can read, far below the limits of every channel."""
@@ -79,7 +81,7 @@ class _Problem(NamedTuple):
 
 
 def messages_of(
-    alerts: Sequence[Alert], *, threshold: int, current: Mapping[OrderId, StoredOrder] | None = None
+    alerts: Sequence[Alert], *, threshold: int, current: Mapping[OrderId, "StoredOrder"] | None = None
 ) -> list[Group]:
     """The messages of a batch of alerts: recovered orders merged, then grouped, then deadlines merged.
 
@@ -297,7 +299,7 @@ def _as_merged(alerts: Iterable[Alert]) -> tuple[MergedAlert, ...]:
     return tuple(MergedAlert(kind=each.kind, alert_id=each.alert_id) for each in alerts)
 
 
-def _with_owner(alert: Alert, rows: Mapping[OrderId, StoredOrder]) -> Alert:
+def _with_owner(alert: Alert, rows: Mapping[OrderId, "StoredOrder"]) -> Alert:
     order = alert.order
     row = rows.get((alert.connection_id, order.id)) if order else None
     if order is None or row is None or row.ownership is None or row.status != order.status:
@@ -309,7 +311,7 @@ def _with_owner(alert: Alert, rows: Mapping[OrderId, StoredOrder]) -> Alert:
     return alert.replace(order=owned)
 
 
-def merge_resolved(groups: Sequence[Group], rows: Mapping[OrderId, StoredOrder]) -> list[Group]:
+def merge_resolved(groups: Sequence[Group], rows: Mapping[OrderId, "StoredOrder"]) -> list[Group]:
     """Merge the messages about an order that has left its problem meanwhile into one that says so.
 
     Args:
@@ -327,14 +329,14 @@ def merge_resolved(groups: Sequence[Group], rows: Mapping[OrderId, StoredOrder])
     return [merged.get(id(each), each) for each in groups if id(each) not in merged_away]
 
 
-def _is_resolved(alert: Alert, status: str, row: StoredOrder) -> bool:
+def _is_resolved(alert: Alert, status: str, row: "StoredOrder") -> bool:
     """Whether what the alert is about is over; an order that is at risk is so in every open status."""
     if alert.kind == KIND_AT_RISK:
         return row.status not in OPEN_STATUSES
     return alert.kind == KIND_RECOVERED or status != row.status
 
 
-def _resolved(of_order: Sequence[Group], row: StoredOrder) -> Group:
+def _resolved(of_order: Sequence[Group], row: "StoredOrder") -> Group:
     """The last message about the order, as its recovery, with the others merged into it."""
     last, members = of_order[-1].alert, tuple(alert for each in of_order for alert in each.members)
     if last.kind == KIND_RECOVERED:
@@ -344,7 +346,7 @@ def _resolved(of_order: Sequence[Group], row: StoredOrder) -> Group:
     return Group(alert.replace(merged=_as_merged(others)), members)
 
 
-def _recovery(alert: Alert, row: StoredOrder) -> Alert:
+def _recovery(alert: Alert, row: "StoredOrder") -> Alert:
     order = alert.order and alert.order.replace(
         status=row.status,
         status_since=row.status_since,

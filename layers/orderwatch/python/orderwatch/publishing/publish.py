@@ -9,7 +9,7 @@ the time budget of `ProductDetails`.
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import batched
-from typing import NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -21,9 +21,12 @@ from orderwatch.observability import count_nonzero, logger, metrics
 from orderwatch.publishing.enrich import SKIPPED_LATE, ProductDetails, without_details
 from orderwatch.publishing.group import Group, OrderId, messages_of
 from orderwatch.publishing.leases import Leases, Outbox
-from orderwatch.records import StoredOrder
 from orderwatch.rendering.fallback import render_or_plain
 from orderwatch.rendering.sns import SnsMessage
+
+if TYPE_CHECKING:  # an import would make the cold start of publish_alerts slower
+    from orderwatch.records import StoredOrder
+
 
 SEND_BATCH = 5
 """Messages that are sent before any is marked: the topic's limit for a second. It bounds duplicates after a crash."""
@@ -44,7 +47,7 @@ class Topic(Protocol):
 class CurrentOrders(Protocol):
     """The rows of orders, as the last polls wrote them."""
 
-    def read(self, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
+    def read(self, connection_id: str, order_ids: Collection[str]) -> dict[str, "StoredOrder"]:
         """The existing rows of these orders, by id."""
 
 
@@ -167,7 +170,7 @@ def _send_batches(
             yield from (_SendBatch(recipients, batch) for batch in batched(to_them, SEND_BATCH, strict=False))
 
 
-def _current_rows(alerts: Sequence[Alert], current: CurrentOrders) -> dict[OrderId, StoredOrder]:
+def _current_rows(alerts: Sequence[Alert], current: CurrentOrders) -> dict[OrderId, "StoredOrder"]:
     """The rows of the orders of these alerts."""
     found: dict[OrderId, StoredOrder] = {}
     for connection_id, members in by_connection(alerts).items():
