@@ -95,14 +95,10 @@ def _connections_to_poll(
 
 
 def _new_connections(registry: Registry, adapters: _Adapters, context: LambdaContext) -> list[str]:
-    found = adapters.discovery.find_new(registry, has_time=lambda: _seconds_left(context) > STOP_LISTING_BEFORE)
+    found = adapters.discovery.find_new(registry, has_time=lambda: clock.seconds_left(context) > STOP_LISTING_BEFORE)
     if not (registry.watched or found):
         logger.warning("no shop to watch: put its access token at <prefix>/connections/<connection_id>/access-token")
     return found
-
-
-def _seconds_left(context: LambdaContext) -> float:
-    return context.get_remaining_time_in_millis() / 1000
 
 
 def _listed(adapters: _Adapters, context: LambdaContext) -> tuple[dict[str, TrackstarConnection] | None, Now]:
@@ -110,7 +106,7 @@ def _listed(adapters: _Adapters, context: LambdaContext) -> tuple[dict[str, Trac
     now = clock.now()
     try:
         account = adapters.trackstar.account(
-            api_key=adapters.parameters.api_key(), seconds_left=lambda: _seconds_left(context) - STOP_BEFORE
+            api_key=adapters.parameters.api_key(), seconds_left=lambda: clock.seconds_left(context) - STOP_BEFORE
         )
         listed = account.connections()
     except (OrderwatchError, GetParameterError) as error:

@@ -9,6 +9,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from orderwatch import clock
 from orderwatch.alerts.parts import AlertConnection
 from orderwatch.aws import clients
 from orderwatch.aws.alert_table import AlertTable
@@ -49,7 +50,7 @@ class _Adapters:
 
     def store(self, context: LambdaContext, quiet_hours: QuietHours | None = None) -> PollStore:
         """The tables of a shop with these quiet hours; throttled requests are repeated as long as there is time."""
-        client = patient(self._dynamodb, lambda: _seconds_left(context) > GIVE_UP_BEFORE)
+        client = patient(self._dynamodb, lambda: clock.seconds_left(context) > GIVE_UP_BEFORE)
         return PollStore(
             client,
             orders=OrderTable(client, self._settings.order_table_name),
@@ -156,14 +157,14 @@ def _poll(
         connection_id,
         api_key=adapters.parameters.api_key(),
         access_token=parameters.access_token,
-        seconds_left=lambda: _seconds_left(context),
+        seconds_left=partial(clock.seconds_left, context),
     )
     result = poll(
         connection,
         vendor=vendor,
         store=store,
         policy=_policy(settings, parameters.settings),
-        has_time=lambda: _seconds_left(context) > STOP_BEFORE,
+        has_time=lambda: clock.seconds_left(context) > STOP_BEFORE,
         requested_at=requested_at,
         restart=restart,
         settings_flaw=parameters.settings_flaw,
@@ -172,10 +173,6 @@ def _poll(
         sync_every = timedelta(minutes=settings.sync_minutes)
         request_sync(connection, vendor=vendor, store=store, metrics=result, sync_every=sync_every)
     return result
-
-
-def _seconds_left(context: LambdaContext) -> float:
-    return context.get_remaining_time_in_millis() / 1000
 
 
 def _connection(connection_id: str, parameters: ConnectionParameters, settings: PollOrdersSettings) -> AlertConnection:

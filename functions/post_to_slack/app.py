@@ -71,7 +71,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         logger.info("message posted")
 
     def seconds_left() -> float:
-        return context.get_remaining_time_in_millis() / 1000 - STOP_BEFORE
+        return clock.seconds_left(context) - STOP_BEFORE
 
     def post(record: SQSRecord) -> None:
         alert = record.json_body

@@ -1,10 +1,11 @@
 """publish_alerts: send the new alerts in AlertTable's stream."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from orderwatch import clock
 from orderwatch.alerts.alert import AlertKey
 from orderwatch.aws.products import product_details
 from orderwatch.aws.sns import build_delivery
@@ -33,10 +34,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
 
     Lambda retries the records from the first one on whose alert was not sent, be it only that there was no time.
     """
-
-    def seconds_left() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
+    seconds_left = partial(clock.seconds_left, context)
     settings = read_settings(PublishAlertsSettings)
     adapters = _adapters(settings)
     records = {_key(record): str(record["dynamodb"]["SequenceNumber"]) for record in event["Records"]}

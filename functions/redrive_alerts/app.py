@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
-from functools import cache
+from functools import cache, cached_property, partial
 from itertools import batched
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from orderwatch import clock
-from orderwatch.alerts.alert import AlertKey
+from orderwatch.alerts.alert import AlertKey, by_connection
 from orderwatch.alerts.kinds import ALERT_TOPIC, OPS_TOPIC
 from orderwatch.aws import clients
 from orderwatch.aws.order_table import OrderTable
@@ -17,6 +17,7 @@ from orderwatch.aws.products import product_details
 from orderwatch.aws.queues import SlackQueue
 from orderwatch.aws.sns import Subscriptions, build_delivery
 from orderwatch.observability import count_nonzero, count_response, logger, metrics
+from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.publishing.publish import GIVE_UP_BEFORE, STOP_BEFORE, PublishMetrics, publish
 from orderwatch.publishing.subscription_monitor import MonitoredTopic, monitor_subscriptions
 from orderwatch.settings import RedriveAlertsSettings, read_settings
@@ -34,13 +35,22 @@ class _Adapters:
     """The adapters of this function, built once a process."""
 
     def __init__(self, settings: RedriveAlertsSettings) -> None:
+        self._settings = settings
         self.delivery = build_delivery(settings)
-        trackstar = Trackstar(settings.trackstar_base_url, on_response=count_response)
-        self.details = product_details(settings.parameter_prefix, trackstar)
-        self.orders = OrderTable(clients.dynamodb(), settings.order_table_name)
         self.subscriptions = Subscriptions(clients.sns())
         queue_url = settings.slack_queue_url
         self.slack = SlackQueue(clients.sqs(), queue_url) if queue_url else None
+
+    @cached_property
+    def details(self) -> ProductDetails:
+        """The product details of held alerts, which few runs have."""
+        trackstar = Trackstar(self._settings.trackstar_base_url, on_response=count_response)
+        return product_details(self._settings.parameter_prefix, trackstar)
+
+    @cached_property
+    def orders(self) -> OrderTable:
+        """The rows of the orders of held alerts."""
+        return OrderTable(clients.dynamodb(), self._settings.order_table_name)
 
 
 _adapters = cache(_Adapters)
@@ -78,10 +88,7 @@ def _redrive(adapters: _Adapters, settings: RedriveAlertsSettings, context: Lamb
 
 def _held_batches(keys: Iterable[AlertKey]) -> Iterator[Sequence[AlertKey]]:
     """The alerts of each connection together, so that a night's alerts become digests (rule 12)."""
-    by_connection: dict[str, list[AlertKey]] = {}
-    for key in keys:
-        by_connection.setdefault(key.connection_id, []).append(key)
-    for of_connection in by_connection.values():
+    for of_connection in by_connection(keys).values():
         yield from batched(of_connection, BATCH, strict=False)
 
 
@@ -94,11 +101,7 @@ def _publish(
     were_held: bool = False,
 ) -> PublishMetrics:
     """Send the batches for which there is time; the next run sends the others."""
-
-    def seconds_left() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
-    delivery, total = adapters.delivery, PublishMetrics()
+    delivery, total, seconds_left = adapters.delivery, PublishMetrics(), partial(clock.seconds_left, context)
     for keys in batches:
         if seconds_left() < STOP_BEFORE:
             break

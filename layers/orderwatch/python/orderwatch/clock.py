@@ -29,6 +29,13 @@ class _SystemClock:
         time.sleep(seconds)
 
 
+class Invocation(Protocol):
+    """What the runtime tells a function about its invocation."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the function is stopped."""
+
+
 _clock: Clock = _SystemClock()
 
 
@@ -52,6 +59,11 @@ def monotonic() -> float:
 def sleep(seconds: float) -> None:
     """Wait for this many seconds."""
     _clock.sleep(seconds)
+
+
+def seconds_left(invocation: Invocation) -> float:
+    """Seconds until the function is stopped."""
+    return invocation.get_remaining_time_in_millis() / 1000
 
 
 def duration(span: timedelta, *, units: int = 2, seconds: bool = False) -> str:

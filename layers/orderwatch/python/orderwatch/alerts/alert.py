@@ -114,9 +114,9 @@ class Alert(AlertPart):
         return self.model_copy(update={**changes})
 
 
-def by_connection(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
-    """The alerts of each connection, in order of appearance."""
-    found: dict[str, list[Alert]] = {}
+def by_connection[T: (Alert, AlertKey)](alerts: Iterable[T]) -> dict[str, list[T]]:
+    """The alerts, or their keys, of each connection, in order of appearance."""
+    found: dict[str, list[T]] = {}
     for alert in alerts:
         found.setdefault(alert.connection_id, []).append(alert)
     return found

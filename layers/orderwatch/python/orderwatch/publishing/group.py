@@ -299,9 +299,12 @@ def _as_merged(alerts: Iterable[Alert]) -> tuple[MergedAlert, ...]:
     return tuple(MergedAlert(kind=each.kind, alert_id=each.alert_id) for each in alerts)
 
 
+def _row_of(alert: Alert, rows: Mapping[OrderId, "StoredOrder"]) -> "StoredOrder | None":
+    return rows.get((alert.connection_id, alert.order.id)) if alert.order else None
+
+
 def _with_owner(alert: Alert, rows: Mapping[OrderId, "StoredOrder"]) -> Alert:
-    order = alert.order
-    row = rows.get((alert.connection_id, order.id)) if order else None
+    order, row = alert.order, _row_of(alert, rows)
     if order is None or row is None or row.ownership is None or row.status != order.status:
         return alert
     known = row.ownership
@@ -320,8 +323,7 @@ def merge_resolved(groups: Sequence[Group], rows: Mapping[OrderId, "StoredOrder"
     """
     about: dict[OrderId, list[Group]] = {}
     for each in groups:
-        order = each.alert.order
-        row = rows.get((each.alert.connection_id, order.id)) if order else None
+        order, row = each.alert.order, _row_of(each.alert, rows)
         if order and row and row.has_left_problem and _is_resolved(each.alert, order.status, row):
             about.setdefault((each.alert.connection_id, order.id), []).append(each)
     merged = {id(of_order[-1]): _resolved(of_order, rows[key]) for key, of_order in about.items()}
