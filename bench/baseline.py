@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from bench.metered_dynamodb import MeteredDynamoDB
+from bench.metered_dynamodb import LATENCY, MeteredDynamoDB
 from bench.report import Say, Section, Target
 from orderwatch.aws.dynamodb import MAX_ACTIONS
 from orderwatch.deadlines.rules import DeadlineRules
@@ -21,8 +21,6 @@ NEW_TABLE = 4_000
 OPEN, IN_EXCEPTION = 10, 50
 """One order in this many is open with a ship-by; one in this many is in exception."""
 WRITES_AN_ORDER = 2.2
-LATENCY = 0.008
-"""Seconds of one request to DynamoDB, as `bench.latency` adds them."""
 REQUESTS = 21_500
 """Of a million orders. The floor is a read and a transaction for a hundred orders."""
 TEXT = f"""\

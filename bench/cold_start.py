@@ -112,9 +112,9 @@ FUNCTIONS = (
     Function("handle_action", ("dynamodb", "ssm"), _ADAPTERS.format(settings="HandleActionSettings")),
     Function(
         "redrive_alerts",
-        ("dynamodb", "sns", "ssm"),
+        ("dynamodb", "sns"),
         _ADAPTERS.format(settings="RedriveAlertsSettings"),
-        speaks=_TRACKSTAR,
+        speaks="import httpx\n",  # only held alerts need a client
     ),
     Function(
         "send_summary",

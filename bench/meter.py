@@ -10,15 +10,17 @@ from typing import Any
 
 @dataclass
 class Meter:
-    """Requests by service, and the seconds that they took in all."""
+    """Requests by service, and the seconds that they took in all; `on_request` is called before each."""
 
     requests: Counter[str] = field(default_factory=Counter)
     outside: float = 0.0
+    on_request: Callable[[str], None] = lambda _service: None
 
     @contextmanager
     def request(self, service: str) -> Iterator[None]:
         """One request to a service."""
         self.requests[service] += 1
+        self.on_request(service)
         begun = time.perf_counter()
         yield
         self.outside += time.perf_counter() - begun

@@ -6,6 +6,9 @@ from typing import Any
 
 from tests.support.memory_dynamodb import Item, MemoryDynamoDB
 
+LATENCY = 0.008
+"""Seconds of one request, where a benchmark adds them."""
+
 
 class MeteredDynamoDB(MemoryDynamoDB):
     """Counts requests and units: a transaction writes at twice the price, a read is consistent.

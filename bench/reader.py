@@ -189,11 +189,11 @@ def _baseline(url: str) -> dict[str, Reading]:
     handler_module("poll_orders", 0)
     clients = [boto3.client(service, region_name="us-east-1") for service in ("dynamodb", "ssm", "sqs")]
     assert clients
-    return {"baseline": poll(url, NewOrders(keeps_rows=False, on_page=partial(_tell, time.perf_counter())))}
+    return {"baseline": poll(url, NewOrders(keeps_rows=False, on_page=partial(_report, time.perf_counter())))}
 
 
-def _tell(begun: float, pages: int) -> None:
-    if pages in _TOLD_AFTER:
+def _report(begun: float, pages: int) -> None:
+    if pages in _REPORTED_AFTER:
         _print("baseline", pages * PAGE_SIZE, seconds=time.perf_counter() - begun)
 
 
@@ -201,7 +201,7 @@ def _print(what: str, orders: int, **figures: float) -> None:
     print(json.dumps({"what": what, "orders": orders, "peak": peak_megabytes(), **figures}), flush=True)  # noqa: T201 - our answer
 
 
-_TOLD_AFTER = (1, 10, 100, 250, 500)
+_REPORTED_AFTER = (1, 10, 100, 250, 500)
 READERS: Mapping[str, Callable[[str], dict[str, Reading]]] = {
     "floor": lambda url: {"floor": floor(url)},
     "unchanged": lambda url: {"unchanged": poll(url, KnownOrders(unchanged))},

@@ -1,17 +1,14 @@
 """What a reminder costs (rule 24): our own time and requests, beside those of a missed ship-by."""
 
 import statistics
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from bench.meter import Meter
+from bench.metered_poll import PollCost, median, metered_poll
 from bench.report import Say, Section, Target
-from bench.scale import MeteredTransport
 from orderwatch.deadlines.rules import DeadlineRules
-from orderwatch_local.simulator import ShopTransport
-from tests.support.polls import WATCHED, client_of, poll
+from tests.support.polls import WATCHED
 from tests.support.world import World
 
 ORDERS = 1_000
@@ -26,22 +23,13 @@ in turns, each with new orders. The rules, the HTTP client and the tables' adapt
 Trackstar is the simulated shop; the time inside these two is subtracted."""
 
 
-@dataclass(frozen=True)
-class _Cost:
-    """Of one poll."""
-
-    seconds: float
-    dynamodb: int
-    trackstar: int
-
-
 def measure(say: Say) -> Section:
     """Measure it."""
-    turns: list[tuple[_Cost, _Cost]] = []
+    turns: list[tuple[PollCost, PollCost]] = []
     for number in range(ROUNDS):
         say(f"round {number + 1} of {ROUNDS}")
         turns.append((_late(), _reminded()))
-    late, reminded = (_median(list(costs)) for costs in zip(*turns, strict=True))
+    late, reminded = (median(list(costs)) for costs in zip(*turns, strict=True))
     ratio = statistics.median(reminder.seconds / deadline.seconds for deadline, reminder in turns)
     return Section(
         title="Reminders",
@@ -60,41 +48,29 @@ def measure(say: Say) -> Section:
     )
 
 
-def _late() -> _Cost:
-    rules = DeadlineRules(ZoneInfo("UTC"), late_warning_hours=0)
-    return _cost(rules, lambda world: world.vendor_clock.now() + timedelta(hours=HOURS), status="open")
+def _late() -> PollCost:
+    return _cost(DeadlineRules(ZoneInfo("UTC"), late_warning_hours=0), status="open", ship_after=timedelta(hours=HOURS))
 
 
-def _reminded() -> _Cost:
-    rules = DeadlineRules(ZoneInfo("UTC"), late_warning_hours=0, reminder_hours=HOURS)
-    return _cost(rules, lambda world: None, status="backordered")
+def _reminded() -> PollCost:
+    return _cost(DeadlineRules(ZoneInfo("UTC"), late_warning_hours=0, reminder_hours=HOURS), status="backordered")
 
 
-def _cost(rules: DeadlineRules, ship_by: Callable[[World], object], *, status: str) -> _Cost:
+def _cost(rules: DeadlineRules, *, status: str, ship_after: timedelta | None = None) -> PollCost:
+    """Of the poll in which the orders' ship-bys, or else their reminders, are due."""
     world = World(policy=replace(WATCHED, deadlines=rules))
+    ship_by = (world.vendor_clock.now() + ship_after).isoformat() if ship_after else None
     for number in range(ORDERS):
-        world.shop.place({"id": f"{number:04}", "status": status, "latest_ship_date": _text(ship_by(world))})
+        world.shop.place({"id": f"{number:04}", "status": status, "latest_ship_date": ship_by})
     world.shop.sync()
     world.poll()
     world.pass_time(timedelta(hours=HOURS, minutes=1))
     world.shop.sync()
-    meter = Meter()
-    transport = MeteredTransport(ShopTransport(world.trackstar), meter)
-    vendor = client_of(world.trackstar, world.shop, transport=transport)
-    store = world.tables.through(meter.client(world.tables.client, "DynamoDB")).store
-    result, seconds = meter.own(lambda: poll(vendor, store, "conn_a", policy=world.policy))
-    if result.alerts != ORDERS:
-        raise RuntimeError(f"{result.alerts} of {ORDERS} orders were alerted")
-    return _Cost(seconds, meter.requests["DynamoDB"], meter.requests["Trackstar"])
+    cost = metered_poll(world)
+    if cost.alerts != ORDERS:
+        raise RuntimeError(f"{cost.alerts} of {ORDERS} orders were alerted")
+    return cost
 
 
-def _text(moment: object) -> str | None:
-    return str(moment) if moment else None
-
-
-def _median(costs: list[_Cost]) -> _Cost:
-    return replace(costs[-1], seconds=statistics.median(each.seconds for each in costs))
-
-
-def _row(what: str, cost: _Cost) -> list[str]:
+def _row(what: str, cost: PollCost) -> list[str]:
     return [what, f"{cost.seconds:.3f} s", f"{cost.dynamodb:,}", f"{cost.trackstar:,}"]

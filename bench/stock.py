@@ -1,15 +1,12 @@
 """What a look at the stock costs (rule 23): our own time, and requests counted by service."""
 
 import math
-import statistics
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from bench.meter import Meter
+from bench.metered_poll import PollCost, median, metered_poll
 from bench.report import Say, Section, Target
-from bench.scale import MeteredTransport
-from orderwatch_local.simulator import ShopTransport
 from orderwatch_local.simulator.mirror import Resource
-from tests.support.polls import WATCHED, client_of, poll
+from tests.support.polls import WATCHED
 from tests.support.world import TICK, World
 
 ORDERS = 5_000
@@ -32,16 +29,6 @@ are real. AWS is in memory, and Trackstar is the simulated shop; the time inside
 rows are medians of {POLLS} polls."""
 
 
-@dataclass(frozen=True)
-class _Cost:
-    """Of one poll."""
-
-    seconds: float
-    dynamodb: int
-    trackstar: int
-    alerts: int
-
-
 class _Shop:
     """A shop whose orders wait for stock; the baseline is read."""
 
@@ -56,19 +43,14 @@ class _Shop:
         self.world.shop.sync()
         self.world.poll()
 
-    def poll(self, *, stock: int | None = None, is_synced: bool = False) -> _Cost:
+    def poll(self, *, stock: int | None = None, is_synced: bool = False) -> PollCost:
         """A poll after a quarter of an hour, with this stock of every product."""
         self.world.pass_time(3 * TICK)
         if stock is not None:
             for number in range(PRODUCTS):
                 self.world.shop.restock(f"p{number}", {"main": stock})
         self.world.shop.sync(list(Resource) if is_synced else [Resource.ORDERS])
-        meter = Meter()
-        transport = MeteredTransport(ShopTransport(self.world.trackstar), meter)
-        vendor = client_of(self.world.trackstar, self.world.shop, transport=transport)
-        store = self.world.tables.through(meter.client(self.world.tables.client, "DynamoDB")).store
-        result, seconds = meter.own(lambda: poll(vendor, store, "conn_a", policy=self.world.policy))
-        return _Cost(seconds, meter.requests["DynamoDB"], meter.requests["Trackstar"], result.alerts)
+        return metered_poll(self.world)
 
 
 def measure(say: Say) -> Section:
@@ -76,9 +58,9 @@ def measure(say: Say) -> Section:
     say(f"{ORDERS:,} orders")
     shop = _Shop()
     say("polls without news")
-    quiet = _median([shop.poll() for _ in range(POLLS)])
+    quiet = median([shop.poll() for _ in range(POLLS)])
     say("looks that find nothing")
-    empty = _median([shop.poll(is_synced=True) for _ in range(POLLS)])
+    empty = median([shop.poll(is_synced=True) for _ in range(POLLS)])
     say("a look that covers every order")
     full = shop.poll(stock=2 * LINES * ORDERS, is_synced=True)
     if full.alerts != ORDERS:
@@ -106,15 +88,11 @@ def measure(say: Say) -> Section:
     )
 
 
-def _median(costs: list[_Cost]) -> _Cost:
-    return replace(costs[-1], seconds=statistics.median(each.seconds for each in costs))
-
-
-def _row(what: str, cost: _Cost) -> list[str]:
+def _row(what: str, cost: PollCost) -> list[str]:
     return [what, f"{cost.seconds:.3f} s", f"{cost.dynamodb:,}", f"{cost.trackstar:,}", f"{cost.alerts:,}"]
 
 
-def _exact(what: str, cost: _Cost, dynamodb: int, trackstar: int) -> Target:
+def _exact(what: str, cost: PollCost, dynamodb: int, trackstar: int) -> Target:
     found, bound = (
         f"{each[0]} DynamoDB, {each[1]} Trackstar" for each in ((cost.dynamodb, cost.trackstar), (dynamodb, trackstar))
     )

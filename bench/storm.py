@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bench.meter import Meter
-from bench.metered_dynamodb import MeteredDynamoDB
+from bench.metered_dynamodb import LATENCY, MeteredDynamoDB
 from bench.prices import SECONDS
 from bench.report import Say, Section, Target
 from orderwatch.alerts.alert import AlertKey
@@ -23,8 +23,8 @@ from tests.support.sending import send
 from tests.support.template import load_template
 
 ROUNDS = range(3)
-DYNAMODB_SECONDS = 0.008
-"""Of every request to DynamoDB; those to SNS and Trackstar take as long as the cost section assumes."""
+ADDED = SECONDS | {"DynamoDB": LATENCY}
+"""Seconds of each request: those to SNS and Trackstar take as long as the cost section assumes."""
 PRODUCTS = 40
 """Products of each shop; an order has two of them."""
 PACE = TOPIC_LIMIT.messages / TOPIC_LIMIT.seconds
@@ -36,7 +36,7 @@ RECORDS_A_BATCH = int(_PUBLISH_ALERTS["Events"]["AlertStream"]["Properties"]["Ba
 TEXT = f"""\
 Alerts that are in AlertTable when the storm begins are sent by one warm `publish_alerts`, in batches of the stream of
 up to {RECORDS_A_BATCH:,} records. Sending, rate limit and the adapters of DynamoDB and SNS are real; the services are
-in memory, and the time inside them is subtracted. A virtual clock adds {DYNAMODB_SECONDS * 1e3:.0f} ms to each request
+in memory, and the time inside them is subtracted. A virtual clock adds {LATENCY * 1e3:.0f} ms to each request
 to DynamoDB, {SECONDS["SNS"] * 1e3:.0f} ms to each to SNS, {SECONDS["Trackstar"] * 1e3:.0f} ms to each to Trackstar, and
 all waits for the topic's pace of {PACE:.0f} messages a second. Our own processor time counts as it is; the fastest of
 {len(ROUNDS)} rounds counts. Every order has two of its shop's {PRODUCTS} products. The storm of one shop becomes
@@ -126,24 +126,6 @@ class _Clock:
 
 
 @dataclass(frozen=True)
-class _Remote:
-    """A client of a service each of whose requests takes some seconds of the virtual clock."""
-
-    client: Any
-    seconds: float
-    clock: _Clock
-
-    def __getattr__(self, name: str) -> Any:
-        found: Any = getattr(self.client, name)
-
-        def request(**parameters: Any) -> Any:
-            self.clock.sleep(self.seconds)
-            return found(**parameters)
-
-        return request if callable(found) else found
-
-
-@dataclass(frozen=True)
 class _OneByOne:
     """A client of DynamoDB that makes the updates of a transaction one after the other, each as a request."""
 
@@ -166,7 +148,7 @@ class _Products:
     def products(
         self, connection_id: str, product_ids: Sequence[str], *, seconds_left: Callable[[], float]
     ) -> Mapping[str, Product]:
-        self.clock.sleep(SECONDS["Trackstar"])
+        self.clock.sleep(ADDED["Trackstar"])
         return {
             each: Product(id=each, sku=f"sku-{each}", name=f"Product {each}", inventory="1") for each in product_ids
         }
@@ -207,16 +189,15 @@ def sent(storm: Storm, *, one_by_one: bool = False) -> Sent:
     """
     memory, sns, meter = MeteredDynamoDB(), RecordingSns(), Meter()
     clock = _Clock(meter)
+    meter.on_request = lambda service: clock.sleep(ADDED[service])
     with running_on(clock):
         tables = Tables.over(memory)
         keys = _written(storm, tables)
         requests, units = memory.requests, memory.units["DynamoDB writes"]
-        remote = _Remote(meter.client(memory, "DynamoDB"), DYNAMODB_SECONDS, clock)
-        client: Any = _OneByOne(remote) if one_by_one else remote
+        metered = meter.client(memory, "DynamoDB")
+        client: Any = _OneByOne(metered) if one_by_one else metered
         own, begun = clock.own(), clock.monotonic()
-        invocations = _send(
-            keys, tables.through(client), _Remote(meter.client(sns, "SNS"), SECONDS["SNS"], clock), clock
-        )
+        invocations = _send(keys, tables.through(client), meter.client(sns, "SNS"), clock)
         return Sent(
             messages=len(sns.taken),
             invocations=invocations,

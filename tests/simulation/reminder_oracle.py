@@ -319,7 +319,7 @@ def _needs_attention(row: Row) -> bool:
 
 
 def after_business_hours(since: datetime, hours: int, calendar: Calendar) -> datetime:
-    """When so many hours of business days have passed."""
+    """When this number of hours of business days has passed."""
     left = timedelta(hours=hours)
     day, at = since.astimezone(time_zone(calendar.zone)).date(), since.astimezone(UTC)
     for _ in range(400):

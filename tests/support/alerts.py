@@ -1,6 +1,7 @@
 """Alerts, made the way a poll makes them."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +14,15 @@ from orderwatch.trackstar.orders import Order
 from tests.support.clocks import NOON
 
 SEEN_AT = NOON
+
+OBSERVED = Observation(
+    connection=AlertConnection(id="conn_a"),
+    observed_at=NOON + timedelta(days=1),
+    window=WindowKind.INCREMENTAL,
+    watch_started_at=NOON,
+    data_as_of=NOON,
+)
+"""A page of a window, a day after the watch of the shop began."""
 
 
 def first_sight(

@@ -28,20 +28,13 @@ from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
 from orderwatch.records import ConnectionState, Extract, OlderCopy, StoredOrder
 from orderwatch.trackstar.orders import Order, Version, VersionClock
-from tests.support.alerts import SEEN_AT, first_sight
+from tests.support.alerts import OBSERVED, SEEN_AT, first_sight
 from tests.support.clocks import NOON
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 RULES = DeadlineRules(zone=ZoneInfo("UTC"))
 POLICY = Policy(statuses=frozenset({"exception", "backordered", "cancelled"}))
 WITH_DEADLINES = replace(POLICY, deadlines=RULES)
-OBSERVED = Observation(
-    connection=AlertConnection(id="conn_a"),
-    observed_at=NOON + DAY,
-    window=WindowKind.INCREMENTAL,
-    watch_started_at=NOON,
-    data_as_of=NOON,
-)
 BASELINE = replace(OBSERVED, window=WindowKind.BASELINE, watch_started_at=None)
 TRACKSTAR, SHOP, BY_US = VersionClock.TRACKSTAR, VersionClock.SHOP, VersionClock.OBSERVED
 

@@ -11,28 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderwatch.alerts.parts import AlertConnection
 from orderwatch.deadlines.rules import DeadlineRules, Suppression
 from orderwatch.ownership import Ownership
 from orderwatch.polling.detect import Observation, OrderWrite, Reason, detect, is_settled
 from orderwatch.polling.restock_alert import Restock
 from orderwatch.reading.policy import Policy
-from orderwatch.reading.window import WindowKind
 from orderwatch.records import OlderCopy, StoredOrder
 from orderwatch.trackstar.orders import Order, Version, VersionClock
+from tests.support import alerts
 from tests.support.clocks import NOON
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 RULES = DeadlineRules(ZoneInfo("UTC"))
 POLICY = Policy(frozenset({"exception", "cancelled"}), deadlines=RULES)
-OBSERVED = Observation(
-    connection=AlertConnection(id="conn_a"),
-    observed_at=NOON + DAY,
-    window=WindowKind.INCREMENTAL,
-    watch_started_at=NOON,
-    data_as_of=NOON,
-    suppression=Suppression(NOON, is_recording=False),
-)
+OBSERVED = replace(alerts.OBSERVED, suppression=Suppression(NOON, is_recording=False))
 
 
 def seen(status: str = "open", *, minute: int = 0, **fields: Any) -> Order:
