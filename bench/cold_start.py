@@ -114,7 +114,6 @@ FUNCTIONS = (
         "redrive_alerts",
         ("dynamodb", "sns"),
         _ADAPTERS.format(settings="RedriveAlertsSettings"),
-        speaks="import httpx\n",  # only held alerts need a client
     ),
     Function(
         "send_summary",

@@ -19,7 +19,7 @@ from bench.peak import peak_megabytes
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.parts import AlertConnection
-from orderwatch.deadlines.rules import NO_DEADLINE, OPEN_STATUSES, DeadlineRules, schedule
+from orderwatch.deadlines.rules import NO_DEADLINE, DeadlineRules, schedule
 from orderwatch.observability import logger
 from orderwatch.polling.commit import Store
 from orderwatch.polling.detect import OrderWrite
@@ -28,6 +28,7 @@ from orderwatch.polling.poll import poll as real_poll
 from orderwatch.reading.cursor import Cursor, DeadlineWatch
 from orderwatch.reading.policy import Policy
 from orderwatch.records import ConnectionState, StoredOrder
+from orderwatch.statuses import OPEN_STATUSES
 from orderwatch.trackstar.client import Trackstar
 from orderwatch.trackstar.orders import PAGE_SIZE, Version, VersionClock
 from tests.simulation.functions import handler_module

@@ -13,7 +13,7 @@ from bench.meter import Meter
 from bench.report import Say, Section, Target
 from orderwatch.aws.dynamodb import Item, to_item
 from orderwatch.aws.parameters import Parameters
-from orderwatch.aws.queues import PollQueue
+from orderwatch.aws.poll_queue import PollQueue
 from orderwatch.polling.metrics import Outcome
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.simulator import ShopTransport

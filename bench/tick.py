@@ -21,7 +21,7 @@ from bench.prices import CORE
 from bench.report import Say, Section, Target
 from orderwatch.aws.connection_table import ConnectionTable, row_from_state
 from orderwatch.aws.dynamodb import to_item
-from orderwatch.aws.queues import BATCH, PollQueue
+from orderwatch.aws.poll_queue import BATCH, PollQueue
 from orderwatch.polling.schedule import connections_to_poll
 from orderwatch.reading.cursor import Cursor, Now
 from orderwatch.records import ConnectionState, Health, Syncs

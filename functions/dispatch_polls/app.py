@@ -13,7 +13,7 @@ from orderwatch.aws import clients
 from orderwatch.aws.connection_table import ConnectionTable, Registry
 from orderwatch.aws.discovery import Discovery
 from orderwatch.aws.parameters import Parameters
-from orderwatch.aws.queues import PollQueue
+from orderwatch.aws.poll_queue import PollQueue
 from orderwatch.errors import OrderwatchError, PollsNotRequestedError
 from orderwatch.observability import count_response, logger, metrics
 from orderwatch.polling.schedule import connections_to_poll

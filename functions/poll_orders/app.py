@@ -17,8 +17,8 @@ from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.dynamodb import patient
 from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.parameters import ConnectionParameters, Parameters
-from orderwatch.aws.queues import PollQueue
-from orderwatch.aws.stores import PollStore
+from orderwatch.aws.poll_queue import PollQueue
+from orderwatch.aws.poll_store import PollStore
 from orderwatch.deadlines.rules import DeadlineRules
 from orderwatch.errors import NotConnectedError, PollSupersededError, ThrottledError
 from orderwatch.observability import count_response, logger, metrics

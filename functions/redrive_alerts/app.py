@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import cache, cached_property, partial
 from itertools import batched
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -12,16 +12,16 @@ from orderwatch import clock
 from orderwatch.alerts.alert import AlertKey, by_connection
 from orderwatch.alerts.kinds import ALERT_TOPIC, OPS_TOPIC
 from orderwatch.aws import clients
-from orderwatch.aws.order_table import OrderTable
-from orderwatch.aws.products import product_details
-from orderwatch.aws.queues import SlackQueue
+from orderwatch.aws.slack_queue import SlackQueue
 from orderwatch.aws.sns import Subscriptions, build_delivery
 from orderwatch.observability import count_nonzero, count_response, logger, metrics
 from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.publishing.publish import GIVE_UP_BEFORE, STOP_BEFORE, PublishMetrics, publish
 from orderwatch.publishing.subscription_monitor import MonitoredTopic, monitor_subscriptions
 from orderwatch.settings import RedriveAlertsSettings, read_settings
-from orderwatch.trackstar.client import Trackstar
+
+if TYPE_CHECKING:
+    from orderwatch.aws.order_table import OrderTable
 
 PENDING_FOR = timedelta(minutes=10)
 """Age at which this function sends a pending alert. Normally publish_alerts has sent it by then."""
@@ -32,7 +32,10 @@ BATCH = 1_000
 
 
 class _Adapters:
-    """The adapters of this function, built once a process."""
+    """The adapters of this function, built once a process.
+
+    What only held alerts need is imported with them: few runs have any, and httpx is a fifth of a cold start.
+    """
 
     def __init__(self, settings: RedriveAlertsSettings) -> None:
         self._settings = settings
@@ -43,13 +46,18 @@ class _Adapters:
 
     @cached_property
     def details(self) -> ProductDetails:
-        """The product details of held alerts, which few runs have."""
+        """The product details of held alerts."""
+        from orderwatch.aws.products import product_details
+        from orderwatch.trackstar.client import Trackstar
+
         trackstar = Trackstar(self._settings.trackstar_base_url, on_response=count_response)
         return product_details(self._settings.parameter_prefix, trackstar)
 
     @cached_property
-    def orders(self) -> OrderTable:
+    def orders(self) -> "OrderTable":
         """The rows of the orders of held alerts."""
+        from orderwatch.aws.order_table import OrderTable
+
         return OrderTable(clients.dynamodb(), self._settings.order_table_name)
 
 

@@ -14,7 +14,7 @@ from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.order_table import OrderTable
 from orderwatch.aws.parameters import NamedConnection, Parameters
 from orderwatch.aws.products import ProductClient
-from orderwatch.aws.stores import SummaryStore
+from orderwatch.aws.summary_store import SummaryStore
 from orderwatch.observability import count_response, logger, metrics
 from orderwatch.publishing.enrich import ProductDetails
 from orderwatch.settings import SendSummarySettings, read_settings

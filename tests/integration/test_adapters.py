@@ -8,7 +8,7 @@ import pytest
 
 from orderwatch import clock
 from orderwatch.aws.parameters import Parameters
-from orderwatch.aws.queues import PollQueue
+from orderwatch.aws.poll_queue import PollQueue
 from orderwatch.aws.rate_limit import TOPIC_LIMIT, RateLimiter, Row
 from orderwatch.aws.sns import Subscriptions
 from orderwatch.errors import ParameterMissingError

@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from orderwatch.aws.stores import PollStore
-from orderwatch.deadlines.rules import FINAL_STATUSES, Deadline, DeadlineRules, Suppression
+from orderwatch.aws.poll_store import PollStore
+from orderwatch.deadlines.rules import Deadline, DeadlineRules, Suppression
 from orderwatch.polling.detect import Observation, OrderWrite, is_settled
 from orderwatch.reading.policy import Policy
 from orderwatch.records import StoredOrder
+from orderwatch.statuses import FINAL_STATUSES
 from orderwatch.trackstar.connections import ORDERS, SyncSchedule
 from orderwatch.trackstar.fields import UnreadableValues
 from orderwatch.trackstar.orders import Order

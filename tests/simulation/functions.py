@@ -15,6 +15,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import Ama
 from orderwatch import clock
 from orderwatch.observability import logger
 from orderwatch.reading.window import Progress
+from orderwatch.trackstar import client
 from orderwatch.trackstar.client import Trackstar
 from tests.simulation import large_orders
 from tests.simulation.cloud import ALERTS, CONNECTIONS, ORDERS, PACE, PREFIX
@@ -97,13 +98,13 @@ def installed(run: "SimulatedRun", copies: dict[str, int]) -> Iterator[None]:
             stack.enter_context(patch("orderwatch.trackstar.http.MAX_BODY", large_orders.BOUND))
             stack.enter_context(patch("orderwatch.trackstar.http.MAX_ERROR_BODY", large_orders.END))
             stack.enter_context(patch("orderwatch.reading.window.ROOMY", large_orders.ROOMY))
-        for name in ("dynamodb", "stores"):
+        for name in ("dynamodb", "poll_store"):
             stack.enter_context(patch(f"orderwatch.aws.{name}.MAX_ACTIONS", run.plan.actions))
         stack.enter_context(warnings.catch_warnings(action="ignore"))
         stack.enter_context(patch.object(AmazonCloudWatchEMFProvider, "add_metric", lambda *_, **__: None))
         stack.enter_context(redirect_stdout(_Nowhere()))
         trackstar = partial(Trackstar, transport=run.vendor_calls)
-        for module in modules:
+        for module in (client, *modules):  # redrive_alerts imports it from its own module, when it needs it
             if hasattr(module, "Trackstar"):
                 stack.enter_context(patch.object(module, "Trackstar", trackstar))
         clock.use(run.our_clock)

@@ -18,8 +18,8 @@ from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.order_table import OrderTable
+from orderwatch.aws.poll_store import PollStore
 from orderwatch.aws.rate_limit import RateLimiter
-from orderwatch.aws.stores import PollStore
 from orderwatch.errors import InvalidRequestError, ResponseTooLargeError, TrackstarError
 from orderwatch.polling.detect import Evaluation, Observation, OrderWrite
 from orderwatch.reading.cursor import AfterPage, Cursor, ReadContext

@@ -167,4 +167,4 @@ def critical_alerts_wait(patch: pytest.MonkeyPatch) -> None:
     def deliver_after(alerts: Any, before: Any, quiet_hours: QuietHours | None, *, now: datetime) -> datetime | None:
         return quiet_hours.end_of(now) if quiet_hours and alerts else None
 
-    patch.setattr("orderwatch.aws.stores.deliver_after", deliver_after)
+    patch.setattr("orderwatch.aws.poll_store.deliver_after", deliver_after)

@@ -11,7 +11,7 @@ import pytest
 
 from orderwatch import allocation
 from orderwatch.allocation import Need
-from orderwatch.aws.stores import PollStore
+from orderwatch.aws.poll_store import PollStore
 from orderwatch.polling.detect import Evaluation
 from orderwatch.polling.restock_alert import Restock
 from orderwatch.records import StoredOrder

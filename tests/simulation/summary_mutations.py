@@ -8,7 +8,7 @@ import pytest
 from orderwatch import clock
 from orderwatch.alerts.parts import AlertLineItem
 from orderwatch.aws.alert_table import AlertTable
-from orderwatch.aws.stores import SummaryStore
+from orderwatch.aws.summary_store import SummaryStore
 from orderwatch.records import ConnectionState, Extract
 from orderwatch.summary.build import PreparedSummary
 from orderwatch.summary.changes import decode, encode

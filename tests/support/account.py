@@ -24,6 +24,7 @@ from orderwatch import clock, slack
 from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.dynamodb import to_item
+from orderwatch.trackstar import client
 from orderwatch.trackstar.client import Trackstar
 from orderwatch_local.simulator import Shop, ShopTransport, VirtualClock
 from orderwatch_local.simulator import Trackstar as SimulatedTrackstar
@@ -179,7 +180,7 @@ def account() -> Iterator[Account]:
         recorder = Recorder()
         dynamodb, sqs, sns = boto3.client("dynamodb"), boto3.client("sqs"), boto3.client("sns")
         patch.setattr(boto3, "client", recorder.client)
-        for app in FUNCTIONS.values():
+        for app in (client, *FUNCTIONS.values()):  # redrive_alerts imports it from its own module, when it needs it
             if hasattr(app, "Trackstar"):
                 patch.setattr(app, "Trackstar", partial(Trackstar, transport=transport))
         patch.setattr(slack, "WebhookClient", FakeSlack)

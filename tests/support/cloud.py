@@ -12,8 +12,9 @@ from orderwatch.alerts.alert import Alert, AlertKey
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.order_table import OrderTable
+from orderwatch.aws.poll_store import PollStore
 from orderwatch.aws.sns import AlertTopic
-from orderwatch.aws.stores import PollStore, SummaryStore
+from orderwatch.aws.summary_store import SummaryStore
 from tests.support.memory_dynamodb import MemoryDynamoDB
 from tests.support.template import load_template
 

@@ -24,9 +24,7 @@ from orderwatch.deadlines.calendar import (
     ship_deadline,
 )
 from orderwatch.deadlines.rules import (
-    FINAL_STATUSES,
     NO_DEADLINE,
-    OPEN_STATUSES,
     Deadline,
     DeadlineChange,
     DeadlineRules,
@@ -35,7 +33,7 @@ from orderwatch.deadlines.rules import (
     evaluate,
 )
 from orderwatch.shop_settings import ShopSettings, time_zone
-from orderwatch.statuses import DOCUMENTED_STATUSES
+from orderwatch.statuses import DOCUMENTED_STATUSES, FINAL_STATUSES, OPEN_STATUSES
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 WORKDAYS = frozenset(range(5))

@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 
 import functions.dispatch_polls.app as dispatch_polls
 from orderwatch.aws.connection_table import Registry
-from orderwatch.aws.queues import PollQueue, SlackQueue
+from orderwatch.aws.poll_queue import PollQueue
+from orderwatch.aws.slack_queue import SlackQueue
 from orderwatch.errors import PollsNotRequestedError
 from orderwatch.rendering import sns
 from tests.support.alerts import alert_of

@@ -10,7 +10,7 @@ import pytest
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import Severity
-from orderwatch.aws.stores import PollStore
+from orderwatch.aws.poll_store import PollStore
 from orderwatch.polling import restock
 from orderwatch.polling.detect import OrderWrite, Reason
 from orderwatch.polling.metrics import Outcome

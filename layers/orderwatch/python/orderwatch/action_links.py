@@ -20,8 +20,8 @@ from pydantic import SecretStr
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_RECOVERED
-from orderwatch.deadlines.rules import FINAL_STATUSES
 from orderwatch.errors import OrderwatchError
+from orderwatch.statuses import FINAL_STATUSES
 
 VALID_FOR = timedelta(days=14)
 """How long a link works."""

@@ -18,6 +18,10 @@ DOCUMENTED_STATUSES = frozenset(
     }
 )
 """Trackstar's statuses (docs/trackstar.md). Trackstar may add others, and a shop may have its own."""
+OPEN_STATUSES = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
+"""Statuses with something still to ship. `other` and undocumented statuses have no deadlines."""
+FINAL_STATUSES = frozenset({"fulfilled", "cancelled"})
+"""Statuses with nothing left to do: an order in one of them never needs attention."""
 BACKORDERED = "backordered"
 """The status of orders that lack stock. Products do not explain any other status."""
 MAX_STATUS_LENGTH = 128

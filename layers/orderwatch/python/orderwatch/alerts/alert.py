@@ -90,7 +90,7 @@ class Alert(AlertPart):
     merged: tuple[MergedAlert, ...] = Field(
         (), description="Alerts about the same order that were merged into this message."
     )
-    enrichment: Enrichment = Enrichment()
+    enrichment: Enrichment = Field(default_factory=Enrichment)
     data_as_of: datetime | None = Field(None, description="End of Trackstar's last sync of this shop's orders.")
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)

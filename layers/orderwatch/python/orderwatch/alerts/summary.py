@@ -70,7 +70,7 @@ class Figures(AlertPart):
         default_factory=dict,
         description="Orders that need attention by reason, each once: a watched status, else `late` or `stuck`.",
     )
-    ages: BacklogAges = BacklogAges()
+    ages: BacklogAges = Field(default_factory=BacklogAges)
     late: int = Field(0, ge=0, description="Orders that need attention and whose ship-by has passed.")
     at_risk: int = Field(
         0, ge=0, description="Open orders whose ship-by is near and that do not need attention for another reason."

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from orderwatch.aws.dynamodb import Action, batch_get, put_action, query, to_item
 from orderwatch.deadlines.rules import Deadline, DeadlineState
 from orderwatch.ownership import Ownership
-from orderwatch.polling.detect import OrderWrite
 from orderwatch.records import OlderCopy, StoredOrder
 from orderwatch.trackstar.orders import Version, VersionClock
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from orderwatch.polling.detect import OrderWrite
 
 
 def order_key(connection_id: str, order_id: str) -> str:
@@ -62,7 +63,7 @@ class OrderTable:
         )
         return sum(page["Count"] for page in pages)
 
-    def write_action(self, connection_id: str, write: OrderWrite) -> Action:
+    def write_action(self, connection_id: str, write: "OrderWrite") -> Action:
         """The write of an order's row, on condition that it is still the one that was read (rules 3 and 19)."""
         row = _row(connection_id, write.order_id, write.stored)
         if write.expected is None:

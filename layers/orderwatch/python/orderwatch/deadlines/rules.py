@@ -20,11 +20,8 @@ from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE, KIND_STUCK
 from orderwatch.deadlines.calendar import after_business_hours, business_time, end_of_business_days, ship_deadline
 from orderwatch.ownership import Ownership
 from orderwatch.shop_settings import DEFAULT_WORKING_DAYS, WEEKDAYS, ShopSettings, Weekday, time_zone
+from orderwatch.statuses import OPEN_STATUSES
 
-OPEN_STATUSES = frozenset({"open", "confirmed", "processing", "partially_fulfilled", "backordered", "exception"})
-"""Statuses with something still to ship. `other` and undocumented statuses have no deadlines."""
-FINAL_STATUSES = frozenset({"fulfilled", "cancelled"})
-"""Statuses with nothing left to do: an order in one of them never needs attention."""
 PROBLEM_KINDS = frozenset({KIND_LATE, KIND_STUCK})
 """Deadlines that are a problem from when they pass until it is resolved."""
 TAKEN_FOR = timedelta(days=3)

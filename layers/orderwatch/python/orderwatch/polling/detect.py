@@ -25,20 +25,13 @@ from orderwatch.alerts.parts import (
     AlertShipment,
 )
 from orderwatch.deadlines.alerts import Problem, deadline_alert, describe_resolved, reminder_alert, resolved_id
-from orderwatch.deadlines.rules import (
-    NO_DEADLINE,
-    OPEN_STATUSES,
-    PROBLEM_KINDS,
-    DeadlineChange,
-    Suppression,
-    evaluate,
-    remind,
-)
+from orderwatch.deadlines.rules import NO_DEADLINE, PROBLEM_KINDS, DeadlineChange, Suppression, evaluate, remind
 from orderwatch.ownership import Ownership
 from orderwatch.polling.restock_alert import Restock, restock_alert
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import Window, WindowKind
 from orderwatch.records import READINGS_TO_BELIEVE, ConnectionState, Extract, StoredOrder, stored_id
+from orderwatch.statuses import OPEN_STATUSES
 from orderwatch.trackstar.orders import Order, OrderDetails, OrderPage, Version, VersionClock
 from orderwatch.trackstar.shipments import warehouses_of_lines
 

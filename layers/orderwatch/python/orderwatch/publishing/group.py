@@ -38,8 +38,8 @@ from orderwatch.alerts.parts import (
     short_of,
     sum_by_currency,
 )
-from orderwatch.deadlines.rules import OPEN_STATUSES
 from orderwatch.rendering import formatting
+from orderwatch.statuses import OPEN_STATUSES
 
 if TYPE_CHECKING:  # an import would make the cold start of publish_alerts slower
     from orderwatch.records import StoredOrder

@@ -15,11 +15,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol, Self
 
 from orderwatch import clock
-from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES
 from orderwatch.errors import InvalidRequestError, ResponseTooLargeError, TrackstarError
 from orderwatch.observability import logger
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import Progress, Window, WindowKind, baseline_window, incremental_window
+from orderwatch.statuses import FINAL_STATUSES, OPEN_STATUSES
 from orderwatch.trackstar.connections import TrackstarConnection
 from orderwatch.trackstar.orders import DateField, FoundOrders, Order, OrderPage, OrderQuery
 from orderwatch.trackstar.products import Product

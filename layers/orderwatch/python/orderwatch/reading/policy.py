@@ -4,15 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from orderwatch.deadlines.rules import (
-    FINAL_STATUSES,
-    NO_DEADLINE,
-    OPEN_STATUSES,
-    PROBLEM_KINDS,
-    DeadlineRules,
-    DeadlineState,
-)
-from orderwatch.statuses import BACKORDERED
+from orderwatch.deadlines.rules import NO_DEADLINE, PROBLEM_KINDS, DeadlineRules, DeadlineState
+from orderwatch.statuses import BACKORDERED, FINAL_STATUSES, OPEN_STATUSES
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ from orderwatch.alerts.parts import MAX_TEXT, AlertConnection, AlertOrder, Liste
 from orderwatch.alerts.summary import ShopSummary
 from orderwatch.clock import duration
 from orderwatch.deadlines.calendar import date_only, ship_deadline
-from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES
 from orderwatch.rendering import reasons
 from orderwatch.sanitize import one_line
 from orderwatch.shop_settings import time_zone
-from orderwatch.statuses import normalize_status
+from orderwatch.statuses import FINAL_STATUSES, OPEN_STATUSES, normalize_status
 
 _NONCHARACTERS = {0xFFFE: "\ufffd", 0xFFFF: "\ufffd"}
 _WEB_ADDRESS = re.compile(r"https?://[^\s<>\"\x00-\x1f\x7f-\x9f]+")

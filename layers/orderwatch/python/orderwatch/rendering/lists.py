@@ -17,8 +17,8 @@ from orderwatch.alerts.parts import (
     ListedProduct,
     by_urgency,
 )
-from orderwatch.deadlines.rules import FINAL_STATUSES
 from orderwatch.rendering import formatting
+from orderwatch.statuses import FINAL_STATUSES
 
 MAX_REASONS = 8
 """Maximum number of reasons in the list of reasons; the others are counted with their orders."""

@@ -9,10 +9,10 @@ from functools import cached_property
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
 from orderwatch.alerts.parts import by_urgency, sum_by_currency
 from orderwatch.alerts.summary import BacklogAges, Changes, Figures, NotVisible, ShopSummary, SummaryOrder, urgency_rank
-from orderwatch.deadlines.rules import FINAL_STATUSES, OPEN_STATUSES
 from orderwatch.ownership import Ownership
 from orderwatch.records import Extract, StoredOrder
 from orderwatch.sanitize import one_line
+from orderwatch.statuses import FINAL_STATUSES, OPEN_STATUSES
 
 MAX_ORDERS = 10
 """Maximum number of orders that are listed for a shop."""

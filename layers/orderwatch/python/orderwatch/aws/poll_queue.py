@@ -1,4 +1,4 @@
-"""The queues: PollQueue, whose FIFO groups allow one poll of each connection at a time, and SlackQueue."""
+"""PollQueue, whose FIFO groups allow one poll of each connection at a time."""
 
 import json
 import uuid
@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from orderwatch.alerts.alert import Alert
 from orderwatch.errors import PollsNotRequestedError
 from orderwatch.observability import logger
-from orderwatch.rendering import sns
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -73,15 +71,3 @@ class PollQueue:
             connection_id = connection_ids[int(failure["Id"])]
             logger.error("SQS refused a poll request", extra={"code": failure["Code"], "connection_id": connection_id})
         return {connection_ids[int(each["Id"])]: each["MessageId"] for each in response.get("Successful", [])}
-
-
-class SlackQueue:
-    """The queue of post_to_slack."""
-
-    def __init__(self, client: "SQSClient", url: str) -> None:
-        self._client = client
-        self._url = url
-
-    def send(self, alert: Alert) -> None:
-        """Put an alert into the queue, in the format in which AlertTopic delivers it."""
-        self._client.send_message(QueueUrl=self._url, MessageBody=sns.json_body(alert))

@@ -1,4 +1,4 @@
-"""The tables as a poll and a summary use them. A transition and its alert are one write."""
+"""The tables as a poll uses them. A transition and its alert are one write."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from orderwatch import clock
 from orderwatch.alerts.alert import Alert
-from orderwatch.alerts.summary import ALL_SHOPS
 from orderwatch.aws.alert_table import AlertTable
 from orderwatch.aws.connection_table import ConnectionTable
 from orderwatch.aws.dynamodb import MAX_ACTIONS, Transactions, Unit, chunked
@@ -15,8 +14,6 @@ from orderwatch.errors import PollSupersededError
 from orderwatch.polling.detect import OrderWrite
 from orderwatch.quiet_hours import QuietHours, deliver_after
 from orderwatch.records import ConnectionState, StoredOrder
-from orderwatch.summary.build import PreparedSummary
-from orderwatch.summary.changes import PreviousSummary, decode
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -120,40 +117,3 @@ def _writes(units: Iterable[Unit[OrderWrite | None]]) -> list[OrderWrite]:
 def _without(units: Iterable[Unit[OrderWrite | None]], lost: Iterable[OrderWrite]) -> list[Unit[OrderWrite | None]]:
     lost_ids = {write.order_id for write in lost}
     return [unit for unit in units if unit.subject and unit.subject.order_id not in lost_ids]
-
-
-class SummaryStore:
-    """What a summary reads and writes."""
-
-    def __init__(self, *, orders: OrderTable, connections: ConnectionTable, alerts: AlertTable) -> None:
-        self._orders = orders
-        self._connections = connections
-        self._alerts = alerts
-
-    def states(self, connection_ids: Collection[str]) -> dict[str, ConnectionState]:
-        """The existing rows of these connections."""
-        return self._connections.load_all(connection_ids)
-
-    def needing_attention(self, connection_id: str) -> dict[str, StoredOrder]:
-        """The orders that need attention, by id."""
-        return self._orders.needing_attention(connection_id)
-
-    def due(self, connection_id: str, until: datetime) -> dict[str, StoredOrder]:
-        """The orders that are due at or before `until`, by id."""
-        return self._orders.due_rows(connection_id, until)
-
-    def stored_orders(self, connection_id: str, order_ids: Collection[str]) -> dict[str, StoredOrder]:
-        """The existing rows of these orders, by id."""
-        return self._orders.read(connection_id, order_ids)
-
-    def previous_summaries(self, since: datetime) -> list[PreviousSummary]:
-        """The summaries that were written since that time, newest first."""
-        return [
-            PreviousSummary(alert.summary, decode(snapshot) if snapshot else None)
-            for alert, snapshot in self._alerts.written_since(ALL_SHOPS, since)
-            if alert.summary
-        ]
-
-    def put(self, prepared: PreparedSummary) -> bool:
-        """Write the alert with its snapshot; False if a row has its key already. It is sent like any other alert."""
-        return self._alerts.put(prepared.alert, snapshot=prepared.snapshot)
