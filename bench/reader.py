@@ -14,6 +14,7 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
+from bench.meter import Meter
 from bench.pages import ALERTED_STATUS, LISTED_STATUS, UPDATED, ship_by_at, status_at
 from bench.peak import peak_megabytes
 from orderwatch import clock
@@ -181,7 +182,8 @@ def poll(url: str, store: Store, *, watched: str = WATCHED) -> Reading:
 
 def _through_the_tables(url: str) -> dict[str, Reading]:
     """The adapters of the real tables over a DynamoDB in memory: every order new, then every order known."""
-    store = Tables.in_memory().store
+    tables = Tables.in_memory()
+    store = tables.through(_METER.client(tables.client, "dynamodb")).store
     return {"tables, new": poll(url, store), "tables, unchanged": poll(url, store)}
 
 
@@ -202,6 +204,8 @@ def _print(what: str, orders: int, **figures: float) -> None:
     print(json.dumps({"what": what, "orders": orders, "peak": peak_megabytes(), **figures}), flush=True)  # noqa: T201 - our answer
 
 
+_METER = Meter()
+"""The seconds inside the DynamoDB in memory."""
 _REPORTED_AFTER = (1, 10, 100, 250, 500)
 READERS: Mapping[str, Callable[[str], dict[str, Reading]]] = {
     "floor": lambda url: {"floor": floor(url)},
@@ -221,9 +225,8 @@ def main() -> None:
     for name, read in READERS[sys.argv[1]](sys.argv[2]).items():
         gc.collect()
         gc.freeze()  # the tables' rows are outside this process
-        begun = time.perf_counter()
-        orders = read()
-        _print(name, orders, seconds=time.perf_counter() - begun)
+        orders, seconds = _METER.own(read)
+        _print(name, orders, seconds=seconds)
 
 
 if __name__ == "__main__":

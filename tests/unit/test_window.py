@@ -191,7 +191,7 @@ def test_the_ten_most_urgent_orders_are_listed() -> None:
     orders = [order("dear", "exception", total_price=9), *reversed(late), order("cheap", "exception", total_price=1)]
     counted = BacklogCount()
     for part in (orders[:5], orders[5:]):
-        counted = counted.with_orders(part, POLICY, overdue_by=None).listing({each.id: each for each in part}, POLICY)
+        counted = counted.with_orders(part, POLICY, overdue_by=NOON).listing({each.id: each for each in part}, POLICY)
     backlog = counted.backlog(now=NOON)
     assert backlog
     assert [each.id for each in backlog.orders] == [str(day) for day in range(10)]
@@ -212,12 +212,25 @@ def test_a_newer_record_replaces_a_listed_order() -> None:
     assert ([each.id for each in backlog.orders], backlog.more_orders) == (["2", "3"], 0), "never less than none"
 
 
-def test_only_a_baseline_lists_its_backlog() -> None:
+@pytest.mark.parametrize(
+    ("kind", "is_counted", "listed"),
+    [
+        (WindowKind.BASELINE, True, ["1", "2", "3"]),
+        (WindowKind.DEADLINES, True, []),
+        (WindowKind.SWEEP, False, []),
+        (WindowKind.INCREMENTAL, False, []),
+    ],
+)
+def test_only_windows_whose_end_is_told_with_a_backlog_count_it(
+    kind: WindowKind, *, is_counted: bool, listed: list[str]
+) -> None:
     orders = [order("1", "exception"), order("2", "exception"), order("3", "backordered"), order("4", "cancelled")]
-    for kind, ids in ((WindowKind.BASELINE, ["1", "2", "3"]), (WindowKind.SWEEP, [])):
-        before = Progress(window=Window(kind=kind, until=NOON), began_at=NOON)
-        backlog = before.counting(page(*orders), {each.id: each for each in orders}, POLICY).backlog
-        assert backlog.by_status == {"exception": 2, "backordered": 1}
-        assert [each.id for each in backlog.most_urgent] == ids
-        assert backlog.overdue == {}
+    before = Progress(window=Window(kind=kind, until=NOON), began_at=NOON)
+    backlog = before.counting(page(*orders), {each.id: each for each in orders}, POLICY).backlog
+    assert backlog.by_status == ({"exception": 2, "backordered": 1} if is_counted else {})
+    assert [each.id for each in backlog.most_urgent] == listed
+    assert backlog.overdue == {}
+
+
+def test_nothing_that_needs_attention_is_no_backlog() -> None:
     assert BacklogCount().backlog(now=NOON) is None

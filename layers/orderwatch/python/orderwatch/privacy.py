@@ -51,18 +51,6 @@ def mask_contacts(text: str) -> str:
     return _PHONE.sub(PHONE, _EMAIL.sub(EMAIL, text)) if _SUSPECT.search(text) else text
 
 
-def mask_number(number: str) -> str:
-    """Mask contact data in an order's number.
-
-    Raises:
-        ValueError: The number is only contact data, so it cannot identify the order.
-    """
-    masked = mask_contacts(number)
-    if masked in {EMAIL, PHONE}:
-        raise ValueError("contact data instead of a number")
-    return masked
-
-
 def strip_private(url: str) -> str:
     """Remove user and password, and the parameters that are keys or contact data, from a URL.
 

@@ -2,11 +2,10 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from itertools import batched, count
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
@@ -81,12 +80,12 @@ def check_action(table: str, key: Mapping[str, Any], *, condition: str, values: 
 
 
 def _condition(text: str, values: Mapping[str, Any], names: Mapping[str, str] | None = None) -> dict[str, Any]:
-    parts = {
-        "ConditionExpression": text,
-        "ExpressionAttributeValues": to_item(values),
-        "ExpressionAttributeNames": names,
-    }
-    return {name: part for name, part in parts.items() if part}
+    condition: dict[str, Any] = {"ConditionExpression": text}
+    if given := to_item(values):  # none may be left, which DynamoDB refuses
+        condition["ExpressionAttributeValues"] = given
+    if names:
+        condition["ExpressionAttributeNames"] = names
+    return condition
 
 
 def batch_get(client: "DynamoDBClient", table: str, keys: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -134,9 +133,8 @@ def _jitter(attempt: int) -> float:
     return random.uniform(0, 0.05 * 2 ** min(attempt, 6))  # noqa: S311 - jitter, not a secret
 
 
-@dataclass(frozen=True, slots=True)
-class Unit[T]:
-    """Actions that are written together or not at all.
+class Unit[T](NamedTuple):
+    """Actions that are written together or not at all. A tuple, since a poll builds one for each order.
 
     Attributes:
         subject: What identifies the unit for the caller.

@@ -77,8 +77,9 @@ class PollStore:
         of_state = tuple(self._alerts.put_action(alert) for alert in alerts)
         guard: Unit[OrderWrite | None] = Unit(None, (self._connections.unchanged_action(state),))
         closing: Unit[OrderWrite | None] = Unit(None, (self._connections.save_action(state), *of_state))
-        alerted_first = sorted(writes, key=lambda write: not write.alerts)
-        *chunks, last = [*chunked([self._unit(state.connection_id, write) for write in alerted_first], spare=1), []]
+        units = [self._unit(state.connection_id, write) for write in writes]
+        alerted_first = sorted(units, key=lambda unit: len(unit.actions) == 1)
+        *chunks, last = [*chunked(alerted_first, spare=1), []]
         if chunks and sum(len(unit.actions) for unit in chunks[-1]) + len(closing.actions) <= MAX_ACTIONS:
             last = chunks.pop()
         lost = [write for chunk in chunks for write in self._write(chunk, guard)]

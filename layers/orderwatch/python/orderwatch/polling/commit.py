@@ -75,9 +75,11 @@ def commit(
     for _ in range(MAX_CONFLICT_ROUNDS):
         writes = _detect(store, pending, observation, policy, metrics)
         lost = store.commit(state, writes=writes, alerts=alerts)
-        metrics.count_writes(writes, lost, by_sweep=observation.window is WindowKind.SWEEP)
         pending = [observation.orders[write.order_id] for write in lost]
-        log_alerts(alert for write in writes if write not in lost for alert in write.alerts)
+        written = [write for write in writes if write not in lost]
+        made = [alert for write in written for alert in write.alerts]
+        metrics.count_writes(written, made, conflicts=len(lost), by_sweep=observation.window is WindowKind.SWEEP)
+        log_alerts(made)
         if not lost:
             log_alerts(alerts)
             return state.committed()

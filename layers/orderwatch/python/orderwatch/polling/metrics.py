@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
+from orderwatch.alerts.alert import Alert
 from orderwatch.observability import count_by, count_nonzero, logger
 from orderwatch.polling.detect import OrderWrite, Reason
 from orderwatch.trackstar.orders import OrderPage
@@ -72,17 +73,16 @@ class PollMetrics:
         self.quarantined += len(page.quarantined)
         self.unreadable += page.unreadable.counts.total()
 
-    def count_writes(self, writes: Sequence[OrderWrite], lost: Sequence[OrderWrite], *, by_sweep: bool) -> None:
-        """Count the orders that were written, and those that another poll wrote."""
-        lost_ids = {write.order_id for write in lost}
-        written = [write for write in writes if write.order_id not in lost_ids]
-        kinds = [alert.kind for write in written for alert in write.alerts]
+    def count_writes(
+        self, written: Sequence[OrderWrite], alerts: Sequence[Alert], *, conflicts: int, by_sweep: bool
+    ) -> None:
+        """Count the orders that were written with these alerts, and those that another poll wrote."""
         self.written += len(written)
         self.suppressed += sum(1 for write in written if write.reason is Reason.BEFORE_WATCH)
-        self.alerts += len(kinds)
-        self.transitions.update(kinds)
-        self.found_by_sweep += len(kinds) if by_sweep else 0
-        self.conflicts += len(lost)
+        self.alerts += len(alerts)
+        self.transitions.update(alert.kind for alert in alerts)
+        self.found_by_sweep += len(alerts) if by_sweep else 0
+        self.conflicts += conflicts
 
     def report(self) -> None:
         """Emit the metrics that have alarms, and log every count in one line."""

@@ -135,13 +135,13 @@ class BacklogCount:
     most_urgent: tuple[BacklogOrder, ...] = ()
     overdue: Mapping[str, int] = field(default_factory=dict)
 
-    def with_orders(self, new: Iterable[Order], policy: Policy, *, overdue_by: datetime | None) -> Self:
-        """Count new orders. `overdue_by` is when the watch of deadlines begins; None: this window does not begin it."""
+    def with_orders(self, new: Iterable[Order], policy: Policy, *, overdue_by: datetime) -> Self:
+        """Count new orders; `overdue_by` is when the watch of deadlines begins."""
         by_status, overdue = Counter(self.by_status), Counter(self.overdue)
         for order in new:
             if policy.needs_attention(order.status):
                 by_status[order.status] += 1
-            if overdue_by and (kind := policy.past_shipping(order.status, order.latest_ship_date, by=overdue_by)):
+            if kind := policy.past_shipping(order.status, order.latest_ship_date, by=overdue_by):
                 overdue[kind] += 1
         return type(self)(dict(by_status), self.most_urgent, dict(overdue))
 
@@ -193,7 +193,7 @@ class Progress:
         page_token: The next page; None: the first.
         read_count: Number of distinct orders read.
         expected_count: The largest `total_count` seen.
-        backlog: The backlog in these orders.
+        backlog: The backlog in these orders; only of a baseline, and of a window that begins the watch of deadlines.
         deadline_rules: The fingerprint of the deadline rules when it was opened.
         attempt: Number of this attempt, from 1. One above `MAX_ATTEMPTS`: no attempt reached the end of the list.
         pages_without_new_orders: Consecutive pages of one poll without a new order.
@@ -270,8 +270,9 @@ class Progress:
         new = list(compress(orders.values(), self.read_ids.add(orders)))
         bad_ids = [each.order_id for each in page.quarantined if each.order_id is not None]
         bad = len(page.quarantined) - len(bad_ids) + sum(self.read_ids.add(bad_ids))
-        begins_deadlines = self.window.kind in {WindowKind.BASELINE, WindowKind.DEADLINES}
-        backlog = self.backlog.with_orders(new, policy, overdue_by=self.window.until if begins_deadlines else None)
+        backlog = self.backlog
+        if self.window.kind in {WindowKind.BASELINE, WindowKind.DEADLINES}:  # only their ends are told with a backlog
+            backlog = backlog.with_orders(new, policy, overdue_by=self.window.until)
         if self.window.kind is WindowKind.BASELINE:
             backlog = backlog.listing(orders, policy)
         return replace(

@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_core import core_schema, from_json
 
 from orderwatch.model import Model
-from orderwatch.privacy import mask_contacts, mask_number, strip_private
+from orderwatch.privacy import EMAIL, PHONE, mask_contacts, strip_private
 from orderwatch.sanitize import one_line, replace_surrogates, unescape_html
 from orderwatch.trackstar.numbers import read_number
 from orderwatch.trackstar.values import (
@@ -45,6 +45,7 @@ _NO_VALUE = {"none", "null", "nil", "undefined", "nan", "na"}
 """What programs write in place of a value that is missing; letter case and punctuation vary."""
 _TELLING = "[2-9bcghjkmpqrstvwxyzBCGHJKMPQRSTVWXYZ]"
 """A character that no placeholder has."""
+_ONLY_CONTACTS = (EMAIL, PHONE)
 _WORDS = "[A-Za-z _.-]*"
 """Characters without contact data and HTML entities."""
 
@@ -225,9 +226,10 @@ type Objects[T] = Annotated[tuple[T, ...], BeforeValidator(_only_objects)]
 def order_number(given: str) -> str | None:
     """The number of an order without HTML entities and contact data; None if it has nothing else."""
     try:
-        return mask_number(_unescaped(given))
+        number = _reason(given)
     except ValueError:
         return None
+    return None if number in _ONLY_CONTACTS else number
 
 
 def _none_if_empty(value: Any) -> Any:

@@ -240,16 +240,17 @@ def read_body(response: httpx.Response, seconds: float, *, to_the_end: bool = Fa
         TransientError: The body is not complete within the seconds, or `MAX_SECONDS`.
         httpx.DecodingError: The body is not compressed as its headers claim.
     """
-    body = bytearray()
-    chunks = _chunks_in_time(response, seconds)
+    parts: list[bytes] = []
+    size, chunks = 0, _chunks_in_time(response, seconds)
     for chunk in chunks:
-        if len(body) + len(chunk) > MAX_BODY:
+        size += len(chunk)
+        if size > MAX_BODY:
             message = f"the response is larger than {MAX_BODY // MEBIBYTE} MiB"
-            head = (bytes(body[:MAX_ERROR_BODY]) + chunk)[:MAX_ERROR_BODY]
-            body.clear()
+            head = b"".join([*parts, chunk[:MAX_ERROR_BODY]])[:MAX_ERROR_BODY]
+            parts.clear()
             raise ResponseTooLargeError(message, head=head, tail=_end_of(chain([chunk], chunks)) if to_the_end else b"")
-        body += chunk
-    return bytes(body)
+        parts.append(chunk)
+    return b"".join(parts)
 
 
 def _end_of(chunks: Iterable[bytes]) -> bytes:
