@@ -156,7 +156,8 @@ def floor(url: str) -> Reading:
 
 
 def poll(url: str, store: Store, *, watched: str = WATCHED) -> Reading:
-    """The real poll."""
+    """The real poll, in a process that has imported its function."""
+    handler_module("poll_orders", 0)
     trackstar = Trackstar(url)
 
     def read() -> int:
@@ -188,8 +189,7 @@ def _through_the_tables(url: str) -> dict[str, Reading]:
 
 
 def _baseline(url: str) -> dict[str, Reading]:
-    """Every order new, in a process like the function's own; returns how its memory grows."""
-    handler_module("poll_orders", 0)
+    """Every order new, in a process with the function's clients; prints how its memory grows."""
     clients = [boto3.client(service, region_name="us-east-1") for service in ("dynamodb", "ssm", "sqs")]
     assert clients
     return {"baseline": poll(url, NewOrders(keeps_rows=False, on_page=partial(_report, time.perf_counter())))}

@@ -1,5 +1,6 @@
 """poll_orders: one poll of the connection that the message names."""
 
+import gc
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,8 @@ from orderwatch.reading.policy import Policy
 from orderwatch.settings import PollOrdersSettings, read_settings
 from orderwatch.shop_settings import ShopSettings, time_zone
 from orderwatch.trackstar.client import Trackstar
+
+gc.set_threshold(50_000)  # a page is thousands of objects without cycles: looking for some took 8 % of a first reading
 
 STOP_BEFORE = 30.0
 """Seconds before the timeout after which no page is started: enough for the requests and writes of one page."""
