@@ -4,7 +4,8 @@
 
 A poll counts if it ended normally. The copies that it was served must all have one status and one ship-by, not both
 those of the row, and be dated before the row by the same clock. Excused: whatever a poll showed that did not end
-normally, since it is unknown whether it was written.
+normally, since it is unknown whether it was written; and a poll that was requested before one that showed the order
+earlier, since a reading that was slow is no later reading.
 """
 
 from dataclasses import dataclass, field
@@ -27,14 +28,12 @@ class _Streak:
     Attributes:
         state: Of the copy.
         version: Of the row.
-        readings: Number of polls.
-        latest: When the latest of them was requested.
+        readings: Number of polls, each requested after the one before.
     """
 
     state: State
     version: str
     readings: int
-    latest: int
 
 
 @dataclass
@@ -47,20 +46,19 @@ class OlderCopyOracle:
 
     known: Known
     _streaks: dict[Subject, _Streak] = field(default_factory=dict)
+    _latest: dict[Subject, int] = field(default_factory=dict)  # when the latest poll that showed an order was requested
 
     def ended(self, facts: PollFacts) -> None:
         """A poll ended."""
         for order_id, copies in facts.shown.items():
             subject = (facts.connection_id, order_id)
-            before = self._streaks.pop(subject, None)
+            before, latest = self._streaks.pop(subject, None), self._latest.get(subject, -1)
+            self._latest[subject] = max(facts.requested_at, latest)
             state, row = self._older_state(subject, copies), self.known.order(subject)
             if state is None or row is None or not facts.is_finished or facts.is_spoilt:
                 continue
-            streak = _Streak(state, row["version"], 1, facts.requested_at)
-            if before and (before.state, before.version) == (state, row["version"]):
-                is_later = facts.requested_at > before.latest
-                latest = max(facts.requested_at, before.latest)
-                streak = _Streak(state, row["version"], before.readings + is_later, latest)
+            readings = before.readings if before and (before.state, before.version) == (state, row["version"]) else 0
+            streak = _Streak(state, row["version"], readings + (facts.requested_at > latest))
             if streak.readings >= READINGS:
                 raise Violation(f"{subject}: {READINGS} polls in a row showed an older copy as {state}, not believed")
             self._streaks[subject] = streak

@@ -7,6 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from orderwatch.alerts.alert import Alert
 from orderwatch.alerts.kinds import KIND_AT_RISK, KIND_LATE
@@ -27,7 +29,8 @@ from orderwatch.reading.cursor import Cursor, DeadlineWatch
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
 from orderwatch.records import ConnectionState, Extract, OlderCopy, StoredOrder
-from orderwatch.trackstar.orders import Order, Version, VersionClock
+from orderwatch.trackstar.orders import LineItem, Order, OrderDetails, Version, VersionClock
+from orderwatch.trackstar.shipments import Shipment
 from tests.support.alerts import OBSERVED, SEEN_AT, first_sight
 from tests.support.clocks import NOON
 
@@ -36,6 +39,11 @@ RULES = DeadlineRules(zone=ZoneInfo("UTC"))
 POLICY = Policy(statuses=frozenset({"exception", "backordered", "cancelled"}))
 WITH_DEADLINES = replace(POLICY, deadlines=RULES)
 BASELINE = replace(OBSERVED, window=WindowKind.BASELINE, watch_started_at=None)
+_NAMES = sorted(
+    {name for model in (Order, OrderDetails, LineItem, Shipment) for name in model.model_fields}
+    | {"order_number", "raw_status", "shipments", "shipping_groups"}
+)
+"""The fields of the vendor's records."""
 TRACKSTAR, SHOP, BY_US = VersionClock.TRACKSTAR, VersionClock.SHOP, VersionClock.OBSERVED
 
 
@@ -99,6 +107,23 @@ def test_the_alert_of_a_status_change(before: StoredOrder | None, after: str, ki
     assert (write.alert.kind if write.alert else None) == kind, why
     assert write.alerts == ((write.alert,) if kind else ())
     assert write.stored.status == after, "it is stored whether or not there is an alert"
+
+
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(_NAMES), _ANY, max_size=6))
+@example({"line_items": 5})
+@example({"line_items": True, "shipments": 5, "shipping_groups": "x"})
+def test_whatever_a_record_has_beside_id_and_status_it_is_alerted(fields: dict[str, Any]) -> None:
+    order = Order.of({**fields, "id": "1", "status": "exception"})
+    write = moved(order, None, observation=replace(OBSERVED, watch_started_at=None))
+    assert alert_of(write).kind == "order.exception"
+    assert Extract.from_json(write.stored.extract or "") == Extract.of(order.details)
 
 
 def test_recoveries_can_be_left_out() -> None:

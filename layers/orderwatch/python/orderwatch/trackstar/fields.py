@@ -150,7 +150,8 @@ def _date(in_utc: Callable[[datetime], datetime]) -> tuple[AfterValidator, Other
     return AfterValidator(plausible), Otherwise(read)
 
 
-def _only_objects(value: Any) -> Any:
+def only_objects(value: object) -> list[dict[str, Any]]:
+    """The objects of a list; none of what is not a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
@@ -219,7 +220,7 @@ Date = Annotated[Annotated[datetime, _plausible] | None, _otherwise_read, _Plain
 _plausible_day, _otherwise_day = _date(day_or_moment)
 ShipBy = Annotated[Annotated[datetime, _plausible_day] | None, _otherwise_day, _PlainUtc()]
 """A date in UTC. Midnight means the day, also if the shop gives it with an offset."""
-type Objects[T] = Annotated[tuple[T, ...], BeforeValidator(_only_objects)]
+type Objects[T] = Annotated[tuple[T, ...], BeforeValidator(only_objects)]
 """A list of objects. Items that are not objects are skipped; a value that is not a list counts as an empty list."""
 
 

@@ -39,6 +39,7 @@ from orderwatch.trackstar.fields import (
     Unless,
     UnreadableValues,
     Url,
+    only_objects,
     order_number,
     parse_json,
     unreadable_fields,
@@ -142,10 +143,6 @@ class LineItem(ProductLine):
 _AnyList = Annotated[list[Any] | None, NoneIfMalformed()]
 
 
-def _objects(values: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    return (each for each in values if isinstance(each, dict))
-
-
 class OrderDetails(Model):
     """The fields of an order's record that only alerts show."""
 
@@ -180,13 +177,13 @@ class OrderDetails(Model):
         """
         if self.given_shipments is None:
             return None
-        shipments = map(Shipment.model_validate, _objects(self.given_shipments))
+        shipments = map(Shipment.model_validate, only_objects(self.given_shipments))
         return tuple(each for each in shipments if not each.is_called_off)
 
     @property
     def shipping_groups(self) -> tuple[ShippingGroup, ...]:
         """The parts of the order that ship together, if the record has any."""
-        return tuple(map(ShippingGroup.model_validate, _objects(self.given_shipping_groups or ())))
+        return tuple(map(ShippingGroup.model_validate, only_objects(self.given_shipping_groups)))
 
     @cached_property
     def shipped_units(self) -> ShippedUnits:
@@ -206,7 +203,7 @@ class OrderDetails(Model):
         totals = {name: name for name in ("total_price", "total_tax", "total_discount", "total_shipping")}
         of_order = totals | {"invoice_currency_code": "currency"}
         record: Mapping[str, Any] = getattr(self, "_record", {})
-        lines = zip(self.line_items, _objects(record.get("line_items") or ()), strict=False)
+        lines = zip(self.line_items, only_objects(record.get("line_items")), strict=False)
         of_lines = {name for line, given in lines for name in unreadable_fields(line, given)}
         unreadable = unreadable_fields(self, record)
         found = [shown for name, shown in of_order.items() if name in unreadable]
