@@ -80,12 +80,12 @@ def check_action(table: str, key: Mapping[str, Any], *, condition: str, values: 
 
 
 def _condition(text: str, values: Mapping[str, Any], names: Mapping[str, str] | None = None) -> dict[str, Any]:
-    condition: dict[str, Any] = {"ConditionExpression": text}
-    if given := to_item(values):  # none may be left, which DynamoDB refuses
-        condition["ExpressionAttributeValues"] = given
-    if names:
-        condition["ExpressionAttributeNames"] = names
-    return condition
+    parts = {
+        "ConditionExpression": text,
+        "ExpressionAttributeValues": to_item(values),
+        "ExpressionAttributeNames": names,
+    }
+    return {name: part for name, part in parts.items() if part}  # DynamoDB refuses one that is empty
 
 
 def batch_get(client: "DynamoDBClient", table: str, keys: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
