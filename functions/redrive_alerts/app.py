@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import cache, cached_property, partial
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -16,12 +16,9 @@ from orderwatch.aws.slack_queue import SlackQueue
 from orderwatch.aws.sns import Subscriptions, build_delivery
 from orderwatch.observability import count_nonzero, count_response, logger, metrics
 from orderwatch.publishing.enrich import ProductDetails
-from orderwatch.publishing.publish import GIVE_UP_BEFORE, STOP_BEFORE, PublishMetrics, publish
+from orderwatch.publishing.publish import GIVE_UP_BEFORE, STOP_BEFORE, CurrentOrders, PublishMetrics, publish
 from orderwatch.publishing.subscription_monitor import MonitoredTopic, monitor_subscriptions
 from orderwatch.settings import RedriveAlertsSettings, read_settings
-
-if TYPE_CHECKING:
-    from orderwatch.aws.order_table import OrderTable
 
 PENDING_FOR = timedelta(minutes=10)
 """Age at which this function sends a pending alert. Normally publish_alerts has sent it by then."""
@@ -54,7 +51,7 @@ class _Adapters:
         return product_details(self._settings.parameter_prefix, trackstar)
 
     @cached_property
-    def orders(self) -> "OrderTable":
+    def orders(self) -> CurrentOrders:
         """The rows of the orders of held alerts."""
         from orderwatch.aws.order_table import OrderTable
 

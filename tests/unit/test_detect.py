@@ -29,9 +29,9 @@ from orderwatch.reading.cursor import Cursor, DeadlineWatch
 from orderwatch.reading.policy import Policy
 from orderwatch.reading.window import WindowKind
 from orderwatch.records import ConnectionState, Extract, OlderCopy, StoredOrder
-from orderwatch.trackstar.orders import LineItem, Order, OrderDetails, Version, VersionClock
-from orderwatch.trackstar.shipments import Shipment
+from orderwatch.trackstar.orders import Order, Version, VersionClock
 from tests.support.alerts import OBSERVED, SEEN_AT, first_sight
+from tests.support.any_record import ANY_JSON, FIELDS
 from tests.support.clocks import NOON
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -39,11 +39,6 @@ RULES = DeadlineRules(zone=ZoneInfo("UTC"))
 POLICY = Policy(statuses=frozenset({"exception", "backordered", "cancelled"}))
 WITH_DEADLINES = replace(POLICY, deadlines=RULES)
 BASELINE = replace(OBSERVED, window=WindowKind.BASELINE, watch_started_at=None)
-_NAMES = sorted(
-    {name for model in (Order, OrderDetails, LineItem, Shipment) for name in model.model_fields}
-    | {"order_number", "raw_status", "shipments", "shipping_groups"}
-)
-"""The fields of the vendor's records."""
 TRACKSTAR, SHOP, BY_US = VersionClock.TRACKSTAR, VersionClock.SHOP, VersionClock.OBSERVED
 
 
@@ -109,14 +104,7 @@ def test_the_alert_of_a_status_change(before: StoredOrder | None, after: str, ki
     assert write.stored.status == after, "it is stored whether or not there is an alert"
 
 
-_ANY = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=4),
-    max_leaves=12,
-)
-
-
-@given(st.dictionaries(st.sampled_from(_NAMES), _ANY, max_size=6))
+@given(st.dictionaries(st.sampled_from(FIELDS), ANY_JSON, max_size=6))
 @example({"line_items": 5})
 @example({"line_items": True, "shipments": 5, "shipping_groups": "x"})
 def test_whatever_a_record_has_beside_id_and_status_it_is_alerted(fields: dict[str, Any]) -> None:

@@ -221,7 +221,7 @@ def test_a_newer_record_replaces_a_listed_order() -> None:
         (WindowKind.INCREMENTAL, False, []),
     ],
 )
-def test_only_windows_whose_end_is_told_with_a_backlog_count_it(
+def test_only_windows_whose_alerts_show_a_backlog_count_it(
     kind: WindowKind, *, is_counted: bool, listed: list[str]
 ) -> None:
     orders = [order("1", "exception"), order("2", "exception"), order("3", "backordered"), order("4", "cancelled")]

@@ -75,8 +75,9 @@ def commit(
     for _ in range(MAX_CONFLICT_ROUNDS):
         writes = _detect(store, pending, observation, policy, metrics)
         lost = store.commit(state, writes=writes, alerts=alerts)
+        lost_ids = {write.order_id for write in lost}
         pending = [observation.orders[write.order_id] for write in lost]
-        written = [write for write in writes if write not in lost]
+        written = [write for write in writes if write.order_id not in lost_ids]
         made = [alert for write in written for alert in write.alerts]
         metrics.count_writes(written, made, conflicts=len(lost), by_sweep=observation.window is WindowKind.SWEEP)
         log_alerts(made)

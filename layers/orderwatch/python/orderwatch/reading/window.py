@@ -271,7 +271,7 @@ class Progress:
         bad_ids = [each.order_id for each in page.quarantined if each.order_id is not None]
         bad = len(page.quarantined) - len(bad_ids) + sum(self.read_ids.add(bad_ids))
         backlog = self.backlog
-        if self.window.kind in {WindowKind.BASELINE, WindowKind.DEADLINES}:  # only their ends are told with a backlog
+        if self.window.kind in {WindowKind.BASELINE, WindowKind.DEADLINES}:  # only the alerts about their ends show it
             backlog = backlog.with_orders(new, policy, overdue_by=self.window.until)
         if self.window.kind is WindowKind.BASELINE:
             backlog = backlog.listing(orders, policy)

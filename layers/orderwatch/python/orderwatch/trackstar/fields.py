@@ -45,7 +45,6 @@ _NO_VALUE = {"none", "null", "nil", "undefined", "nan", "na"}
 """What programs write in place of a value that is missing; letter case and punctuation vary."""
 _TELLING = "[2-9bcghjkmpqrstvwxyzBCGHJKMPQRSTVWXYZ]"
 """A character that no placeholder has."""
-_ONLY_CONTACTS = (EMAIL, PHONE)
 _WORDS = "[A-Za-z _.-]*"
 """Characters without contact data and HTML entities."""
 
@@ -230,7 +229,7 @@ def order_number(given: str) -> str | None:
         number = _reason(given)
     except ValueError:
         return None
-    return None if number in _ONLY_CONTACTS else number
+    return None if number in (EMAIL, PHONE) else number
 
 
 def _none_if_empty(value: Any) -> Any:
